@@ -1,0 +1,44 @@
+"""Few-shot action recognition in video.
+
+``FewShotClassifier`` teaches and predicts; the rooms ``video``, ``backbones``, ``moments``, ``align``
+and ``methods`` are the parts it is made of. Importing this package loads no torch: a room is imported
+when it is first named.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from fewact.errors import FewactError, UserError
+
+if TYPE_CHECKING:
+    from fewact import align, backbones, classifier, data, methods, moments, store, video
+    from fewact.classifier import FewShotClassifier
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "FewShotClassifier",
+    "FewactError",
+    "UserError",
+    "__version__",
+    "align",
+    "backbones",
+    "classifier",
+    "data",
+    "methods",
+    "moments",
+    "store",
+    "video",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "FewShotClassifier":
+        return importlib.import_module("fewact.classifier").FewShotClassifier
+    if name in __all__:
+        return importlib.import_module(f"fewact.{name}")
+    raise AttributeError(f"module 'fewact' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,70 @@
+"""What a backbone is (its card) and what can be asked of it (its taps)."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+TapName = Literal["vectors", "maps", "middle", "pixels"]
+
+
+@dataclass(frozen=True, order=True)
+class Tap:
+    """A place where features are taken, and from how many frames.
+
+    Args:
+        name: ``vectors`` (t d), one pooled vector a frame; ``maps`` (t c h w), the last stage;
+            ``middle`` (t c h w), the last block at stride 16; ``pixels`` (t 3 h w), the resized
+            frames themselves, uint8, which need no backbone.
+        frames: Output slots t; the card says how many input frames a slot takes.
+    """
+
+    name: TapName
+    frames: int = 8
+
+
+@dataclass(frozen=True)
+class Card:
+    """Facts of a backbone with its weights; part of every stored feature's key.
+
+    Args:
+        name: Registry name.
+        input_size: Height and width that frames are resized to, in pixels.
+        mean: Subtracted from each channel of frames scaled to [0, 1].
+        std: Divided by after that.
+        vectors: Length d of a frame's vector.
+        maps: Shape (c, h, w) of the last stage.
+        middle: Shape (c, h, w) of the last block at stride 16; None where there is none.
+        parameters: Number of weights.
+        licence: Of the weights.
+        weights: Where they came from.
+        weights_sha256: Of the tensors' bytes in order of their names; empty for random weights.
+        trained_on: Data sets the weights have seen.
+        precision: What the network computes in, ``float32`` or ``bfloat16``; part of the key.
+        frames_per_slot: Input frames to one output slot.
+    """
+
+    name: str
+    input_size: tuple[int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    vectors: int
+    maps: tuple[int, int, int]
+    middle: tuple[int, int, int] | None
+    parameters: int
+    licence: str
+    weights: str
+    weights_sha256: str
+    trained_on: tuple[str, ...]
+    precision: str = "float32"
+    frames_per_slot: int = 1
+
+    def has(self, name: TapName) -> bool:
+        """Whether the backbone offers a tap of this name."""
+        return name != "middle" or self.middle is not None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all that changes features; where the weights file lies does not count."""
+        facts = {k: v for k, v in asdict(self).items() if k not in ("weights", "licence")}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

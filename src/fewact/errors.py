@@ -1,0 +1,112 @@
+"""Every error that fewact raises on purpose.
+
+``UserError`` is bad input: its message says what is wrong, where, what was got, what is accepted and
+how to mend it. Anything else that escapes is a fault of fewact's own.
+"""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class FewactError(Exception):
+    """Base of all errors raised by fewact."""
+
+
+class UserError(FewactError, ValueError):
+    """Bad input.
+
+    Args:
+        what: What is wrong, as a clause without a full stop.
+        where: The file, option or argument it was found in.
+        got: What was found there.
+        accepted: What would have been right.
+        mend: What to do about it.
+    """
+
+    def __init__(
+        self, what: str, *, where: str = "", got: str = "", accepted: str = "", mend: str = ""
+    ) -> None:
+        self.what, self.where, self.got = what, where, got
+        self.accepted, self.mend = accepted, mend
+        message = f"{where}: {what}" if where else what
+        message += f" (got {got})" if got else ""
+        message += f"; accepted: {accepted}" if accepted else ""
+        message += f". {mend}" if mend else ""
+        super().__init__(message)
+
+
+class VideoError(UserError):
+    """A video that cannot be read.
+
+    Args:
+        path: The file or folder.
+        reason: Why it cannot be read.
+        accepted: What would have been.
+        mend: What to do about it.
+    """
+
+    def __init__(
+        self, path: str | Path, reason: str, *, accepted: str = "", mend: str = ""
+    ) -> None:
+        self.path, self.reason = Path(path), reason
+        super().__init__(reason, where=str(path), accepted=accepted, mend=mend)
+
+
+class AlignmentError(UserError):
+    """An alignment problem that cannot be solved.
+
+    Args:
+        what: What is wrong with it.
+        index: Where in the batch the first bad problem stands, one number for each leading axis.
+        got: What was found.
+        accepted: What would have been right.
+    """
+
+    def __init__(
+        self, what: str, *, index: tuple[int, ...] = (), got: str = "", accepted: str = ""
+    ) -> None:
+        self.index = index
+        where = f"problem {list(index)}" if index else ""
+        super().__init__(what, where=where, got=got, accepted=accepted)
+
+
+class ShapeError(UserError):
+    """A tensor whose shape or type does not fit."""
+
+
+class OptionError(UserError):
+    """An option that does not exist or has a value that is not accepted."""
+
+
+class UnknownNameError(UserError):
+    """A method, backbone or aligner of a name that is not registered."""
+
+
+class DataError(UserError):
+    """A folder, table or list of clips that cannot be used."""
+
+
+class WeightsError(UserError):
+    """Weights that are missing, renamed, of another shape, or not the file they should be."""
+
+
+class ModelError(UserError):
+    """A saved classifier that cannot be read or written."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Say which known name was probably meant.
+
+    Args:
+        name: What was given.
+        known: The names that exist.
+
+    Returns:
+        "Did you mean …?", or an empty text where nothing is near.
+
+    >>> did_you_mean("a2m3", ["a2m2", "protonet"])
+    'Did you mean "a2m2"?'
+    """
+    near = difflib.get_close_matches(name.lower(), list(known), n=1)
+    return f'Did you mean "{near[0]}"?' if near else ""

@@ -1,0 +1,103 @@
+"""The contract that every few-shot method fulfils."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from fewact.backbones.card import Card, Tap
+
+Features = Mapping[Tap, Tensor]
+"""Features of videos by tap, each (… t d) or (… t c h w), all with the same leading axes."""
+
+Nodes = Mapping[str, Tensor]
+"""What a method keeps of videos: named tensors, all with the same leading axes."""
+
+
+@dataclass(frozen=True)
+class TrainingBatch:
+    """Episodes as a trainer hands them to ``losses``.
+
+    Args:
+        support: Features of the support videos (b s …).
+        support_labels: (b s) int64, 0 … n−1.
+        query: Features of the query videos (b q …).
+        query_labels: (b q) int64, 0 … n−1.
+        n: Classes of an episode.
+        text: Embeddings of the support classes' names (b n d), for methods that use text.
+    """
+
+    support: Features
+    support_labels: Tensor
+    query: Features
+    query_labels: Tensor
+    n: int
+    text: Tensor | None = None
+
+
+class Method(nn.Module, ABC):
+    """A few-shot method: encode each video alone, learn the classes of an episode, score queries.
+
+    Nothing is kept on the module between calls; what ``support`` learned is in the state it returns.
+    """
+
+    Options: ClassVar[type]
+    uses_text: bool = False
+    transductive: bool = False
+
+    def __init__(self, options: Any) -> None:
+        super().__init__()
+        self.options = options
+
+    @abstractmethod
+    def taps(self, card: Card) -> tuple[Tap, ...]:
+        """What the method asks of this backbone."""
+
+    @abstractmethod
+    def encode(self, features: Features) -> Nodes:
+        """What is kept of each video, from that video alone: (… t …) → (… …)."""
+
+    @abstractmethod
+    def support(self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None) -> Any:
+        """What the method needs to know of the classes of each episode.
+
+        Args:
+            nodes: Of the support videos, (b s …), in any order.
+            labels: (b s) int64 in 0 … n−1; shots may be uneven.
+            n: Number of classes.
+            text: (b n d) embeddings of the class names, for methods that use text.
+
+        Returns:
+            A small dataclass of tensors with b in front.
+        """
+
+    @abstractmethod
+    def score(self, state: Any, nodes: Nodes) -> Tensor:
+        """Logits (b q n) of the query videos' nodes (b q …): bigger is nearer."""
+
+    def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        """What is minimised in training, by name; their sum is the loss."""
+        state = self.support(
+            self.encode(batch.support), batch.support_labels, batch.n, text=batch.text
+        )
+        logits = self.score(state, self.encode(batch.query))  # (b q n)
+        return {
+            "cross_entropy": nn.functional.cross_entropy(
+                logits.flatten(0, 1), batch.query_labels.flatten()
+            )
+        }
+
+
+def one_hot_mean(labels: Tensor, n: int, dtype: torch.dtype) -> Tensor:
+    """Weights (b n s) that average the videos of each class, whatever its number of shots.
+
+    Args:
+        labels: (b s) int64 in 0 … n−1, each class at least once.
+        n: Number of classes.
+        dtype: Of the result.
+    """
+    hot = nn.functional.one_hot(labels, n).to(dtype).transpose(-1, -2)  # (b n s)
+    return hot / hot.sum(-1, keepdim=True)

@@ -1,0 +1,48 @@
+"""One-line checks of tensor shapes, for the public border only."""
+
+from typing import Any, Protocol
+
+from fewact.errors import ShapeError
+
+
+class HasShape(Protocol):
+    """A torch tensor or a NumPy array."""
+
+    @property
+    def shape(self) -> Any: ...
+
+
+def check_shape(tensor: HasShape, pattern: str, name: str) -> dict[str, int]:
+    """Check a shape against named axes and return their sizes.
+
+    Args:
+        tensor: What is checked.
+        pattern: Axis names, space-separated: "… t c h w". "…" or "..." in front stands for any
+            number of leading axes; a number stands for itself; a name met twice must agree.
+        name: What the tensor is called in the error message.
+
+    Returns:
+        The size of each named axis.
+
+    Raises:
+        ShapeError: The number of axes or a size differs, or an axis is empty.
+
+    >>> import numpy as np
+    >>> check_shape(np.zeros((2, 8, 5)), "… t d", "features")
+    {'t': 8, 'd': 5}
+    """
+    axes = pattern.split()
+    leading = axes[0] in ("…", "...")
+    named = axes[1:] if leading else axes
+    shape = tuple(tensor.shape)
+    tail = shape[len(shape) - len(named) :] if len(shape) >= len(named) else ()
+    sizes: dict[str, int] = {}
+    fits = len(tail) == len(named) and (leading or len(shape) == len(named))
+    for axis, size in zip(named, tail, strict=False):
+        wanted = int(axis) if axis.isdigit() else sizes.setdefault(axis, size)
+        fits = fits and size == wanted and size > 0
+    if not fits:
+        raise ShapeError(
+            "shape does not fit", where=name, got=f"{shape}", accepted=f"({pattern}), none empty"
+        )
+    return {axis: size for axis, size in sizes.items() if not axis.isdigit()}
