@@ -1,8 +1,8 @@
 """Few-shot action recognition in video.
 
-``FewShotClassifier`` teaches and predicts; the rooms ``video``, ``backbones``, ``moments``, ``align``
-and ``methods`` are the parts it is made of. Importing this package loads no torch: a room is imported
-when it is first named.
+``FewShotClassifier`` teaches and predicts; the rooms ``video``, ``backbones``, ``moments``,
+``align`` and ``methods`` are the parts it is made of. Importing this package loads no torch: a room
+is imported when it is first named.
 """
 
 import importlib

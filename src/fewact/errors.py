@@ -1,7 +1,7 @@
 """Every error that fewact raises on purpose.
 
-``UserError`` is bad input: its message says what is wrong, where, what was got, what is accepted and
-how to mend it. Anything else that escapes is a fault of fewact's own.
+``UserError`` is bad input: its message says what is wrong, where, what was got, what is accepted
+and how to mend it. Anything else that escapes is a fault of fewact's own.
 """
 
 import difflib

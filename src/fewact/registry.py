@@ -1,7 +1,7 @@
 """Names for things that are made from options: methods, backbones, aligners.
 
-An entry is a class or function, or "module:attribute", which is imported when it is first asked for:
-listing names costs nothing.
+An entry is a class or function, or "module:attribute", which is imported when it is first asked
+for: listing names costs nothing.
 """
 
 import importlib

@@ -9,7 +9,8 @@ class HasShape(Protocol):
     """A torch tensor or a NumPy array."""
 
     @property
-    def shape(self) -> Any: ...
+    def shape(self) -> Any:
+        """Sizes of the axes."""
 
 
 def check_shape(tensor: HasShape, pattern: str, name: str) -> dict[str, int]:

@@ -39,9 +39,10 @@ class TrainingBatch:
 
 
 class Method(nn.Module, ABC):
-    """A few-shot method: encode each video alone, learn the classes of an episode, score queries.
+    """A few-shot method: encodes each video alone, learns an episode's classes, scores queries.
 
-    Nothing is kept on the module between calls; what ``support`` learned is in the state it returns.
+    Nothing is kept on the module between calls: what ``support`` learned is in the state that it
+    returns.
     """
 
     Options: ClassVar[type]
