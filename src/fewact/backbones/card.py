@@ -33,7 +33,7 @@ class Card:
         mean: Subtracted from each channel of frames scaled to [0, 1].
         std: Divided by after that.
         vectors: Length d of a frame's vector.
-        maps: Shape (c, h, w) of the last stage.
+        maps: Shape (c, h, w) of the last stage; None where there are only vectors.
         middle: Shape (c, h, w) of the last block at stride 16; None where there is none.
         parameters: Number of weights.
         licence: Of the weights.
@@ -49,7 +49,7 @@ class Card:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     vectors: int
-    maps: tuple[int, int, int]
+    maps: tuple[int, int, int] | None
     middle: tuple[int, int, int] | None
     parameters: int
     licence: str
@@ -61,7 +61,7 @@ class Card:
 
     def has(self, name: TapName) -> bool:
         """Whether the backbone offers a tap of this name."""
-        return name != "middle" or self.middle is not None
+        return not (name == "middle" and self.middle is None or name == "maps" and self.maps is None)
 
     @property
     def digest(self) -> str:
