@@ -48,6 +48,8 @@ class Method(nn.Module, ABC):
     Options: ClassVar[type]
     uses_text: bool = False
     transductive: bool = False
+    temperature: float = 1.0
+    """Probabilities are softmax(logits / temperature) until taught clips say better."""
 
     def __init__(self, options: Any) -> None:
         super().__init__()

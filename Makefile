@@ -1,0 +1,34 @@
+# make demo: the main job on rendered clips.   make test: the tests.   Both set everything up themselves.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+NATIVE := $(wildcard CMakeLists.txt src/fewact/align/_emd/*)
+
+.PHONY: demo test lint types imports check
+
+demo: $(STAMP)
+	$(BIN)/fewact demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+imports: $(STAMP)
+	$(BIN)/lint-imports
+
+check: test lint types imports
+
+# pip's own settings (an index, a mirror, a proxy) stay in force; the constraints are what was tested.
+$(STAMP): pyproject.toml constraints.txt $(NATIVE)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "fewact needs Python 3.11 or later; name one: make PYTHON=python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@

@@ -1,0 +1,255 @@
+"""A²M²-Net: multi-scale second-order moments, aligned by an exact Earth Mover's Distance.
+
+arXiv 2509.17638 (IJCV 2025). A video becomes moments of windows of several lengths; two videos are
+compared by transporting the one's moments onto the other's, each with weights that it gets from the
+other. The alignment is an option: the same moments can be compared in other ways.
+"""
+
+from dataclasses import dataclass as plain_dataclass
+from typing import Literal
+
+import torch
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fewact import align
+from fewact.align.result import Alignment
+from fewact.backbones.card import Card, Tap
+from fewact.errors import OptionError
+from fewact.methods.base import Features, Method, Nodes, one_hot_mean
+from fewact.methods.kernel import compactness
+from fewact.methods.matching import Matching, Weights, problems, similarity
+from fewact.methods.reduction import ChannelReduction, Reduction
+from fewact.moments import multi_scale_moments, window_times
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class A2M2Options:
+    """Options of ``a2m2``; the defaults need no training.
+
+    Args:
+        tap: Where the moments are taken: ``maps`` of the last stage as the paper has it, ``middle``
+            at stride 16, plain ``vectors``; ``auto`` is the middle stage where there is one, and
+            the last stage for a learned reduction.
+        frames: Frames of a video.
+        lengths: Window lengths in frames; (1, 2, 4) on 8 frames gives 14 nodes.
+        grid: 2 adds the four quarters of the picture as nodes of each window.
+        descriptor: ``sqrt``, the matrix square root; ``covariance``; ``mean``, first order.
+        steps: Newton–Schulz steps of the square root.
+        reduction: How channels become few: see ``ChannelReduction``.
+        width: Channels after a reduction that is not ``none`` or ``auto``.
+        in_channels: Channels of the tap, for a learned reduction.
+        centre_clip: Take the clip's mean map away, place by place, before the moments.
+        normalise: Of the nodes: ``layernorm`` each, ``centre`` on the mean node of the support.
+        weights: ``cross``, each node by its likeness to the other video; ``self``, to its own;
+            ``uniform``.
+        time_weight: β of the cost 1 − cos + β·|t_i − t_j|, with t in [0, 1].
+        shots: ``mean`` averages a class's videos node by node; ``average`` averages their scores;
+            ``union`` transports onto all their nodes at once.
+        compactness: With ``average``: how much of the mean score inside the class is subtracted.
+        tau: Scale of the score.
+        learn_tau: Whether training changes it.
+        alignment: How two videos' nodes are compared.
+    """
+
+    tap: Literal["auto", "maps", "middle", "vectors"] = "auto"
+    frames: int = Field(8, ge=1)
+    lengths: tuple[int, ...] = (1, 2, 4)
+    grid: Literal[1, 2] = 1
+    descriptor: Literal["sqrt", "covariance", "mean"] = "sqrt"
+    steps: int = Field(3, ge=1)
+    reduction: Reduction = "auto"
+    width: int = Field(128, ge=1)
+    in_channels: int | None = Field(None, ge=1)
+    centre_clip: bool = True
+    normalise: Literal["none", "layernorm", "centre"] = "none"
+    weights: Weights = "cross"
+    time_weight: float = Field(0.0, ge=0)
+    shots: Literal["mean", "average", "union"] = "average"
+    compactness: float = Field(0.5, ge=0)
+    tau: float = Field(12.5, gt=0)
+    learn_tau: bool = False
+    alignment: Matching = "emd"
+
+
+@plain_dataclass(frozen=True)
+class A2M2State:
+    """What queries are compared with.
+
+    Args:
+        nodes: (b p m' D): prototypes, support videos, or unions of a class's nodes.
+        present: (b p m'), 1 for a node and 0 for padding of classes with fewer shots.
+        classes: (b n p), how comparisons average to classes.
+        compactness: (b n), subtracted from the logits.
+        centre: (b 1 1 D), taken away from the nodes of queries too; None where it isn't.
+    """
+
+    nodes: Tensor
+    present: Tensor
+    classes: Tensor
+    compactness: Tensor
+    centre: Tensor | None
+
+
+class A2M2(Method):
+    """Adaptively aligned multi-scale second-order moments."""
+
+    Options = A2M2Options
+    options: A2M2Options
+
+    def __init__(self, options: A2M2Options) -> None:
+        super().__init__(options)
+        ordered = options.alignment in ("otam", "diagonal")
+        if ordered and (
+            options.shots == "union" or (options.alignment == "otam" and options.grid > 1)
+        ):
+            raise OptionError(
+                "compares nodes in order, which a union of shots or a grid does not have",
+                where='option "alignment"',
+                got=options.alignment,
+                accepted='shots "mean" or "average", grid 1',
+            )
+        self.reduction = ChannelReduction(options.reduction, options.width, options.in_channels)
+        self.tau = nn.Parameter(torch.tensor(options.tau), requires_grad=options.learn_tau)
+
+    def taps(self, card: Card) -> tuple[Tap, ...]:
+        """One tap, see option ``tap``."""
+        name = self.options.tap
+        if name == "auto":
+            first = "maps" if self.options.reduction == "learned" else "middle"
+            name = next((tap for tap in (first, "maps") if card.has(tap)), "vectors")
+        return (Tap(name, self.options.frames),)
+
+    def _maps(self, features: Features) -> Tensor:
+        """The features that were asked for, as maps (… t c h w)."""
+        for name in ("middle", "maps", "vectors"):
+            found = features.get(Tap(name, self.options.frames))
+            if found is not None and self.options.tap in ("auto", name):
+                return found[..., None, None] if name == "vectors" else found
+        raise OptionError(
+            "there are no features of this tap",
+            where='option "tap"',
+            got=f"{self.options.tap}, {self.options.frames} frames",
+            accepted=", ".join(f"{tap.name}, {tap.frames} frames" for tap in features),
+        )
+
+    def fit_reduction(self, features: Features, places: int = 200_000) -> None:
+        """Fit ``reduction="pca"``.
+
+        Args:
+            features: Of videos that are neither taught nor tested, (… t c h w).
+            places: At most about so many places of their maps are looked at, evenly spread.
+        """
+        samples = self._maps(features).movedim(-3, -1).flatten(0, -2)  # (m c)
+        self.reduction.fit(samples[:: max(1, len(samples) // places)])
+
+    def encode(self, features: Features) -> Nodes:
+        """M² descriptors (… m D)."""
+        options = self.options
+        nodes = multi_scale_moments(
+            self.reduction(self._maps(features)),
+            lengths=options.lengths,
+            steps=options.steps,
+            descriptor=options.descriptor,
+            grid=options.grid,
+            centre_clip=options.centre_clip,
+        )
+        if options.normalise == "layernorm":
+            nodes = functional.layer_norm(nodes, nodes.shape[-1:])
+        return {"nodes": nodes}
+
+    def support(
+        self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
+    ) -> A2M2State:
+        """What queries are compared with, by the rule for several shots."""
+        videos = nodes["nodes"]  # (b s m D)
+        b, s, m, _ = videos.shape
+        mean = one_hot_mean(labels, n, videos.dtype)  # (b n s)
+        centre = None
+        if self.options.normalise == "centre":
+            centre = torch.einsum("bns,bsmd->bd", mean, videos)[:, None, None] / (n * m)
+            videos = videos - centre
+        inside = videos.new_zeros(b, n)
+        if self.options.shots == "average":
+            if self.options.compactness > 0:
+                inside = self.options.compactness * compactness(
+                    self._scores_of_pairs, {"nodes": videos}, labels, n, itself=None
+                )
+            return A2M2State(videos, videos.new_ones(b, s, m), mean, inside, centre)
+        one_each = torch.eye(n, dtype=videos.dtype, device=videos.device).expand(b, n, n)
+        if self.options.shots == "mean":
+            prototypes = torch.einsum("bns,bsmd->bnmd", mean, videos)
+            return A2M2State(prototypes, videos.new_ones(b, n, m), one_each, inside, centre)
+        union, present = _union(videos, labels, n)
+        return A2M2State(union, present, one_each, inside, centre)
+
+    def score(self, state: A2M2State, nodes: Nodes) -> Tensor:
+        """Logits (b q n): τ times the mean similarity of matched nodes."""
+        query = nodes["nodes"]
+        if state.centre is not None:
+            query = query - state.centre
+        scores = self._scores(query, state.nodes, state.present)  # (b q p)
+        return torch.einsum("bqp,bnp->bqn", scores, state.classes) - state.compactness[:, None]
+
+    def match(self, query: Tensor, support: Tensor) -> Alignment:
+        """How the nodes of two videos are transported onto each other, for pictures.
+
+        Args:
+            query: Nodes (m D).
+            support: Nodes (m' D).
+
+        Returns:
+            The transport's cost, and the plan (m m') whose entries sum to m.
+        """
+        posed = problems(
+            query[None, None],
+            support[None, None],
+            support.new_ones(1, 1, len(support)),
+            weights=self.options.weights,
+            time_cost=self._time_cost(query, len(support)),
+        )
+        return align.emd(posed.cost[0, 0, 0], posed.a[0, 0, 0], posed.b[0, 0, 0])
+
+    def _scores_of_pairs(self, first: Nodes, second: Nodes) -> Tensor:
+        support = second["nodes"]
+        return self._scores(first["nodes"], support, support.new_ones(support.shape[:-1]))
+
+    def _scores(self, query: Tensor, support: Tensor, present: Tensor) -> Tensor:
+        """(b q m D), (b p m' D), (b p m') → (b q p)."""
+        return self.tau.to(query) * similarity(
+            query,
+            support,
+            present,
+            self.options.alignment,
+            weights=self.options.weights,
+            scales=[-(-self.options.frames // length) for length in self.options.lengths],
+            time_cost=self._time_cost(query, support.shape[-2]),
+        )
+
+    def _time_cost(self, query: Tensor, others: int) -> Tensor | None:
+        """(m m'), β·|t_i − t_j|; a union of k shots has each time k times."""
+        options = self.options
+        if options.time_weight == 0:
+            return None
+        times = torch.as_tensor(window_times(options.frames, options.lengths, options.grid))
+        times = times.to(query)
+        apart = times[:, None] - times.repeat(others // len(times))[None, :]
+        return options.time_weight * apart.abs()
+
+
+def _union(videos: Tensor, labels: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """All nodes of each class: (b s m D), (b s) → (b n k·m D) and what of it is there (b n k·m).
+
+    k is the largest number of shots; classes with fewer are padded.
+    """
+    m = videos.shape[2]
+    hot = functional.one_hot(labels, n)  # (b s n)
+    k = int(hot.sum(1).max())
+    order = (1 - hot).argsort(dim=1, stable=True)[:, :k]  # (b k n): a class's own videos first
+    there = hot.gather(1, order).transpose(1, 2)  # (b n k)
+    batch = torch.arange(len(videos), device=videos.device)[:, None, None]
+    nodes = videos[batch, order.transpose(1, 2)]  # (b n k m D)
+    present = there[..., None].expand(*there.shape, m).to(videos.dtype)
+    return (nodes * present[..., None]).flatten(2, 3), present.flatten(2)

@@ -1,0 +1,152 @@
+"""Fusion: the training-free default, a sum of three cosines that need no learning.
+
+Appearance in order, motion by ordered alignment, and second-order moments of the motion; ours.
+"""
+
+from dataclasses import dataclass as plain_dataclass
+
+import torch
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+from torch.nn import functional
+
+from fewact import align
+from fewact.backbones.card import Card, Tap
+from fewact.methods.base import Features, Method, Nodes
+from fewact.methods.kernel import compactness, mean_over_shots
+from fewact.methods.reduction import ChannelReduction
+from fewact.moments import multi_scale_moments
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class FusionOptions:
+    """Options of ``fusion``.
+
+    Args:
+        frames: Frames of appearance and moments.
+        motion_frames: Frames of the motion term.
+        grid: The motion term keeps grid × grid places of a frame.
+        motion_weight: Of the motion term; appearance has weight 1.
+        moment_weight: Of the moments' term.
+        smoothing: λ of the ordered alignment.
+        lengths: Window lengths of the moments, in frames.
+        compactness: How much of a class's mean similarity with itself is subtracted.
+    """
+
+    frames: int = Field(8, ge=1)
+    motion_frames: int = Field(16, ge=2)
+    grid: int = Field(4, ge=1)
+    motion_weight: float = Field(1.0, ge=0)
+    moment_weight: float = Field(0.5, ge=0)
+    smoothing: float = Field(0.01, ge=0)
+    lengths: tuple[int, ...] = (1, 2, 4)
+    compactness: float = Field(0.5, ge=0)
+
+
+@plain_dataclass(frozen=True)
+class FusionState:
+    """The support's nodes (b s …), their classes (b s), and each class's compactness (b n)."""
+
+    nodes: Nodes
+    labels: Tensor
+    compactness: Tensor
+
+
+class Fusion(Method):
+    """Kernel K = appearance + w·motion + v·moments; a class scores its mean K less compactness."""
+
+    Options = FusionOptions
+    options: FusionOptions
+
+    def __init__(self, options: FusionOptions) -> None:
+        super().__init__(options)
+        self.reduction = ChannelReduction("auto", width=0)
+
+    def taps(self, card: Card) -> tuple[Tap, ...]:
+        """Vectors, and two rates of the middle stage; vectors alone where there is no such stage."""
+        vectors = Tap("vectors", self.options.frames)
+        if not card.has("middle"):
+            return (vectors,)
+        return (
+            vectors,
+            Tap("middle", self.options.frames),
+            Tap("middle", self.options.motion_frames),
+        )
+
+    def encode(self, features: Features) -> Nodes:
+        """Unit vectors whose products are the three cosines.
+
+        Returns:
+            ``appearance`` (… t·d); ``motion`` (… t d'), a frame's places less the clip's mean;
+            ``moments`` (… m·D), each node of length 1/√m; the last only from a middle stage.
+        """
+        vectors = features[Tap("vectors", self.options.frames)]
+        rooted = vectors.sign() * vectors.abs().sqrt()
+        frames = functional.normalize(rooted, dim=-1)
+        nodes = {"appearance": functional.normalize(frames.flatten(-2), dim=-1)}
+        middle = features.get(Tap("middle", self.options.motion_frames))
+        if middle is None:
+            nodes["motion"] = _without_mean(frames)
+            return nodes
+        places = functional.adaptive_avg_pool2d(middle.flatten(0, -4), self.options.grid)
+        places = places.flatten(1).unflatten(0, middle.shape[:-3])  # (… t c·grid²)
+        nodes["motion"] = _without_mean(functional.normalize(places, dim=-1))
+        if self.options.moment_weight > 0:
+            nodes["moments"] = self._moments(features[Tap("middle", self.options.frames)])
+        return nodes
+
+    def _moments(self, maps: Tensor) -> Tensor:
+        moments = multi_scale_moments(
+            self.reduction(maps), lengths=self.options.lengths, centre_clip=True
+        )  # (… m D)
+        return functional.normalize(moments, dim=-1).flatten(-2) / moments.shape[-2] ** 0.5
+
+    def support(
+        self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
+    ) -> FusionState:
+        """The support's nodes and how alike the videos of each class are."""
+        options = self.options
+        itself = 1 + (options.moment_weight if "moments" in nodes else 0.0)
+        inside = compactness(self.similarity, nodes, labels, n, itself=itself)
+        return FusionState(nodes, labels, inside)
+
+    def score(self, state: FusionState, nodes: Nodes) -> Tensor:
+        """Logits (b q n)."""
+        mean = mean_over_shots(
+            self.similarity(nodes, state.nodes), state.labels, state.compactness.shape[-1]
+        )
+        return mean - self.options.compactness * state.compactness[:, None, :]
+
+    def similarity(self, first: Nodes, second: Nodes) -> Tensor:
+        """The kernel K between two sets of videos: (b q …), (b s …) → (b q s), symmetric.
+
+        Two videos that are the same have K = 1 + motion + moment weight at most; a static one has
+        cosine 0 with everything.
+        """
+        options = self.options
+        kernel = first["appearance"] @ second["appearance"].transpose(-1, -2)  # (b q s)
+        if "moments" in first:
+            moments = first["moments"] @ second["moments"].transpose(-1, -2)
+            kernel = kernel + options.moment_weight * moments
+        if options.motion_weight > 0:
+            kernel = kernel + options.motion_weight * self._motion(
+                first["motion"], second["motion"]
+            )
+        return kernel
+
+    def _motion(self, first: Tensor, second: Tensor) -> Tensor:
+        """(b q t d), (b s t d) → (b q s): minus the ordered alignment's cost a frame."""
+        (q, t), (s, u) = first.shape[1:3], second.shape[1:3]
+        cosine = first.flatten(1, 2) @ second.flatten(1, 2).transpose(-1, -2)  # (b q·t s·u)
+        cost = 1 - cosine.unflatten(-1, (s, u)).unflatten(1, (q, t)).transpose(2, 3)  # (b q s t u)
+        return -align.otam(cost, lam=self.options.smoothing, plan=False).value / (t + u)
+
+
+def _without_mean(frames: Tensor) -> Tensor:
+    """(… t d): the clip's own mean taken away, each frame at length 1; a static frame is zero."""
+    moving = frames - frames.mean(-2, keepdim=True)
+    # What rounding leaves of a static clip must not be blown up to length 1.
+    length = moving.norm(dim=-1, keepdim=True)
+    floor = 1e-4 * frames.norm(dim=-1, keepdim=True)
+    return torch.where(length > floor, moving / length.clamp_min(1e-12), torch.zeros_like(moving))

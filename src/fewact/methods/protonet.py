@@ -1,0 +1,109 @@
+"""Prototype baselines: time means, frames in order, frame by frame.
+
+Snell et al., Prototypical Networks, NeurIPS 2017, carried to video; the floor of every comparison.
+"""
+
+from dataclasses import dataclass as plain_dataclass
+from typing import Literal
+
+import torch
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+from torch.nn import functional
+
+from fewact.backbones.card import Card, Tap
+from fewact.methods.base import Features, Method, Nodes, one_hot_mean
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class ProtoNetOptions:
+    """Options of ``protonet``.
+
+    Args:
+        frames: Frames of a video.
+        order: ``pooled`` averages the frames; ``joined`` puts them behind one another; ``diagonal``
+            compares frame i with frame i; ``all_pairs`` sums over the support's frames and averages
+            over the query's.
+        distance: Between what was made so; ``diagonal`` and ``all_pairs`` take the cosine.
+        shots: ``prototype`` compares with the mean of a class's videos, ``average`` averages the
+            scores with each of them.
+        unit_frames: Scale each frame's vector to length 1 first.
+        eps: Added to the product of the norms in a cosine.
+        scale: Logits are multiplied by it.
+    """
+
+    frames: int = Field(8, ge=1)
+    order: Literal["pooled", "joined", "diagonal", "all_pairs"] = "pooled"
+    distance: Literal["cosine", "squared_euclidean", "euclidean"] = "cosine"
+    shots: Literal["prototype", "average"] = "prototype"
+    unit_frames: bool = False
+    eps: float = Field(0.01, ge=0)
+    scale: float = Field(1.0, gt=0)
+
+
+@plain_dataclass(frozen=True)
+class ProtoNetState:
+    """Frames (b p t d) that queries are compared with, and how these average to classes (b n p)."""
+
+    frames: Tensor
+    classes: Tensor
+
+
+class ProtoNet(Method):
+    """Nearest prototype, without training."""
+
+    Options = ProtoNetOptions
+    options: ProtoNetOptions
+
+    def taps(self, card: Card) -> tuple[Tap, ...]:
+        """One vector a frame."""
+        return (Tap("vectors", self.options.frames),)
+
+    def encode(self, features: Features) -> Nodes:
+        """Frames (… t d), pooled and joined ones as one frame (… 1 d)."""
+        frames = features[Tap("vectors", self.options.frames)]
+        if self.options.unit_frames:
+            frames = functional.normalize(frames, dim=-1)
+        if self.options.order == "pooled":
+            frames = frames.mean(-2, keepdim=True)
+        elif self.options.order == "joined":
+            frames = frames.flatten(-2).unsqueeze(-2)
+        return {"frames": frames}
+
+    def support(
+        self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
+    ) -> ProtoNetState:
+        """Prototypes (b n t d), or the support's own frames with their classes."""
+        frames = nodes["frames"]
+        mean = one_hot_mean(labels, n, frames.dtype)  # (b n s)
+        if self.options.shots == "average":
+            return ProtoNetState(frames, mean)
+        prototypes = torch.einsum("bns,bstd->bntd", mean, frames)
+        one_each = torch.eye(n, dtype=frames.dtype, device=frames.device)
+        return ProtoNetState(prototypes, one_each.expand(len(frames), n, n))
+
+    def score(self, state: ProtoNetState, nodes: Nodes) -> Tensor:
+        """Logits (b q n): cosine, or minus a distance."""
+        pairs = self._pairs(nodes["frames"], state.frames)  # (b q p)
+        return self.options.scale * torch.einsum("bqp,bnp->bqn", pairs, state.classes)
+
+    def _pairs(self, query: Tensor, support: Tensor) -> Tensor:
+        """(b q t d), (b p t d) → (b q p)."""
+        if self.options.order in ("diagonal", "all_pairs"):
+            norms = query.norm(dim=-1)[:, :, None, :, None] * support.norm(dim=-1)[:, None, :, None]
+            products = torch.einsum("bqtd,bpud->bqptu", query, support)
+            similarity = products / (norms + self.options.eps).clamp_min(TINY)
+            if self.options.order == "all_pairs":
+                return similarity.sum(-1).mean(-1)
+            return similarity.diagonal(dim1=-2, dim2=-1).mean(-1) - 1
+        query, support = query.flatten(-2), support.flatten(-2)
+        if self.options.distance == "cosine":
+            norms = query.norm(dim=-1)[:, :, None] * support.norm(dim=-1)[:, None, :]
+            return query @ support.transpose(-1, -2) / (norms + self.options.eps).clamp_min(TINY)
+        distance = torch.cdist(query, support, compute_mode="donot_use_mm_for_euclid_dist")
+        return -distance if self.options.distance == "euclidean" else -(distance**2)
+
+
+TINY = 1e-12
+"""A smaller product of norms counts as this much: a zero vector has cosine 0 with everything."""
