@@ -1,0 +1,185 @@
+"""A table of clips: a text file with a header and one clip a row."""
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+from fewact.data.clips import Clip, is_background
+from fewact.errors import DataError, did_you_mean
+
+NEEDED = ("path", "label")
+COLUMNS = (*NEEDED, "start", "end", "group")
+ACCEPTED = "a header with path and label, and if wanted start, end and group"
+TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
+
+
+def read_table(path: str | Path) -> list[Clip]:
+    """The clips of a table: columns path and label, and if wanted start, end and group.
+
+    Cells are separated by commas, semicolons or tabs, the text is UTF-8. Relative paths start at
+    the table's folder. Times are in seconds, ``mm:ss`` or ``hh:mm:ss``; an empty one is the file's
+    beginning or end. Other columns are passed over, and so are rows labelled ``none``: they show no
+    class. That a file is missing is found out when it is read, unless all are.
+
+    Args:
+        path: The table.
+
+    Raises:
+        DataError: No such file, no clips in it, or a row that cannot be used; the message gives
+            its line and column.
+    """
+    table = Path(path).expanduser()
+    clips: list[Clip] = []
+    lines: dict[Clip, int] = {}
+    for line, row in _rows(table, _text(table)):
+        where = f"{table}, line {line}"
+        clip = _clip(table.parent, where, row)
+        stretch = Clip(clip.path, start=clip.start, end=clip.end)
+        if stretch in lines:
+            raise DataError(
+                f"the same clip as in line {lines[stretch]}",
+                where=where,
+                got=row["path"],
+                accepted="each stretch of a file once",
+            )
+        lines[stretch] = line
+        clips.append(clip)
+    if not clips:
+        raise DataError("the table lists no clips", where=str(table), accepted=ACCEPTED)
+    if not any(clip.path.exists() for clip in clips):
+        raise DataError(
+            "none of the table's clips are there",
+            where=str(table),
+            got=f"the first is {clips[0].path}",
+            mend="Relative paths start at the table's folder.",
+        )
+    return [clip for clip in clips if not is_background(clip.label or "")]
+
+
+def _text(table: Path) -> str:
+    try:
+        content = table.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"the table cannot be read: {error.strerror}", where=str(table), accepted=ACCEPTED
+        ) from error
+    try:
+        if b"\0" in content:
+            raise UnicodeError
+        return content.decode("utf-8-sig")
+    except UnicodeError:
+        raise DataError(
+            "the table is not text in UTF-8",
+            where=str(table),
+            mend='Spreadsheets write it as "CSV UTF-8".',
+        ) from None
+
+
+def _rows(table: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Each row below the header: the line that it begins in, and its cells by column, stripped."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    columns: list[str] | None = None
+    while True:
+        line = reader.line_num + 1
+        where = f"{table}, line {line}"
+        try:
+            cells = [cell.strip() for cell in next(reader)]
+        except StopIteration:
+            break
+        except csv.Error as error:
+            raise DataError(f"not a row of a table: {error}", where=where) from None
+        if not any(cells):
+            continue
+        if columns is None:
+            columns = _header(where, cells)
+            continue
+        if any(cells[len(columns) :]):
+            raise DataError(
+                "more cells than columns",
+                where=where,
+                got=str(len(cells)),
+                accepted=str(len(columns)),
+                mend="Put a cell that holds a separator into double quotes.",
+            )
+        row = dict(zip(columns, cells, strict=False))
+        yield line, {column: row.get(column, "") for column in COLUMNS}
+    if columns is None:
+        raise DataError("the table is empty", where=str(table), accepted=ACCEPTED)
+
+
+def _delimiter(text: str) -> str:
+    """The separator that finds most of the known columns in the first line that is not empty.
+
+    Guessing it from the rows would take a comma inside a file's name for one.
+    """
+    header = next((line for line in text.splitlines() if line.strip()), "")
+
+    def known(delimiter: str) -> int:
+        cells = header.replace('"', "").split(delimiter)
+        return len({cell.strip().casefold() for cell in cells} & set(COLUMNS))
+
+    return max(",;\t", key=known)
+
+
+def _header(where: str, cells: list[str]) -> list[str]:
+    columns = [cell.casefold() for cell in cells]
+    for needed in NEEDED:
+        if needed not in columns:
+            near = next((c for c in columns if c not in COLUMNS and did_you_mean(needed, [c])), "")
+            raise DataError(
+                f'there is no column "{needed}"',
+                where=where,
+                got=", ".join(cells),
+                accepted=ACCEPTED,
+                mend=f'Is it the one called "{near}"?' if near else "",
+            )
+    absent = [column for column in COLUMNS if column not in columns]
+    for column in columns:
+        if column in COLUMNS and columns.count(column) > 1:
+            raise DataError(f'two columns are called "{column}"', where=where)
+        # A misspelt column would be passed over, and whole files taught instead of stretches.
+        for name in absent:
+            if column.startswith(name) or did_you_mean(column, [name]):
+                raise DataError(
+                    f'is the column "{column}" meant to be "{name}"',
+                    where=where,
+                    accepted=ACCEPTED,
+                    mend="Rename it.",
+                )
+    return columns
+
+
+def _clip(folder: Path, where: str, row: dict[str, str]) -> Clip:
+    for needed in NEEDED:
+        if not row[needed]:
+            raise DataError("the cell is empty", where=f'{where}, column "{needed}"')
+    start, end = (_seconds(f'{where}, column "{c}"', row[c]) for c in ("start", "end"))
+    if end is not None and end <= (start or 0.0):
+        raise DataError(
+            "the clip ends before it starts",
+            where=f'{where}, column "end"',
+            got=f"{row['start'] or '0'} to {row['end']}",
+        )
+    path = folder / Path(row["path"]).expanduser()
+    if "\\" in row["path"] and not path.exists():  # a table written on Windows
+        path = folder / row["path"].replace("\\", "/")
+    label = unicodedata.normalize("NFC", row["label"])
+    return Clip(path, label, start, end, row["group"] or None)
+
+
+def _seconds(where: str, text: str) -> float | None:
+    """Seconds of "12.5", "1:12.5" or "1:01:12.5"; spreadsheets may write a decimal comma."""
+    if not text:
+        return None
+    match = TIME.fullmatch(text.replace(",", "."))
+    if match is not None:
+        hours, minutes, seconds = (float(part or 0) for part in match.groups())
+        colons = text.count(":")
+        if (colons < 1 or seconds < 60) and (colons < 2 or minutes < 60):
+            return 3600 * hours + 60 * minutes + seconds
+    raise DataError(
+        "not a time", where=where, got=text, accepted="seconds, mm:ss or hh:mm:ss, such as 1:02.5"
+    )
