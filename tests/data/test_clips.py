@@ -1,0 +1,45 @@
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fewact.data import Clip, is_background, limit_per_class
+from fewact.errors import OptionError
+
+CLIPS = [Clip(Path(f"{label}/{i}.mp4"), label) for label in "abc" for i in range(7)]
+
+
+@given(st.integers(1, 10), st.integers(0, 5))
+def test_limit_keeps_k_of_each_class_in_order(k: int, seed: int) -> None:
+    kept = limit_per_class(CLIPS, k, seed)
+    assert Counter(clip.label for clip in kept) == {label: min(k, 7) for label in "abc"}
+    assert kept == [clip for clip in CLIPS if clip in kept]
+
+
+def test_limit_depends_on_the_seed_and_on_neither_order_nor_folder() -> None:
+    shuffled = random.Random(1).sample(CLIPS, len(CLIPS))
+    moved = [Clip(Path("/elsewhere") / clip.path, clip.label) for clip in CLIPS]
+    kept = limit_per_class(CLIPS, 3)
+    assert set(limit_per_class(shuffled, 3)) == set(kept)
+    assert [c.path.name for c in limit_per_class(moved, 3)] == [c.path.name for c in kept]
+    assert len({tuple(limit_per_class(CLIPS, 3, seed)) for seed in range(8)}) > 1
+
+
+def test_another_clip_displaces_at_most_one() -> None:
+    kept = set(limit_per_class(CLIPS, 3))
+    for i in range(20):
+        more = set(limit_per_class([*CLIPS, Clip(Path(f"a/new{i}.mp4"), "a")], 3))
+        assert len(kept - more) <= 1
+
+
+def test_limit_refuses_none() -> None:
+    with pytest.raises(OptionError, match="at least one clip"):
+        limit_per_class(CLIPS, 0)
+
+
+def test_background_in_any_case() -> None:
+    assert all(map(is_background, ("none", "None", " NONE ")))
+    assert not any(map(is_background, ("nothing", "no", "")))

@@ -1,0 +1,116 @@
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from fewact.data import list_background, list_clips
+from fewact.errors import DataError
+
+
+def lay_out(root: Path, *files: str) -> Path:
+    for file in files:
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).touch()
+    return root
+
+
+def relative(root: Path, clips: list) -> list[tuple[str, str | None]]:
+    return [(clip.path.relative_to(root).as_posix(), clip.label) for clip in clips]
+
+
+def test_classes_and_clips_in_natural_order(tmp_path: Path) -> None:
+    lay_out(tmp_path, "b/x.MP4", "a10/x.mov", "a9/clip 10.mp4", "a9/Clip 2.webm", "a9/clip 1.avi")
+    assert relative(tmp_path, list_clips(tmp_path)) == [
+        ("a9/clip 1.avi", "a9"),
+        ("a9/Clip 2.webm", "a9"),
+        ("a9/clip 10.mp4", "a9"),
+        ("a10/x.mov", "a10"),
+        ("b/x.MP4", "b"),
+    ]
+
+
+def test_folders_of_numbered_pictures_are_clips(tmp_path: Path) -> None:
+    lay_out(tmp_path, "a/one/001.jpg", "a/one/002.jpg", "a/notes/readme.txt", "b/x.mp4", "b/1.jpg")
+    assert relative(tmp_path, list_clips(tmp_path)) == [("a/one", "a"), ("b/x.mp4", "b")]
+
+
+def test_hidden_and_other_files_are_passed_over(tmp_path: Path) -> None:
+    lay_out(tmp_path, "a/x.mp4", "b/y.mp4", ".git/z.mp4", "a/.x.mp4", "a/._x.mp4", "a/x.txt")
+    lay_out(tmp_path, "__MACOSX/x.mp4", "@eaDir/x.mp4", "labels.csv")
+    assert relative(tmp_path, list_clips(tmp_path)) == [("a/x.mp4", "a"), ("b/y.mp4", "b")]
+
+
+def test_background_is_no_class(tmp_path: Path) -> None:
+    lay_out(tmp_path, "a/x.mp4", "b/y.mp4", "None/2.mp4", "None/1.mp4", "None/x.txt")
+    assert {clip.label for clip in list_clips(tmp_path)} == {"a", "b"}
+    assert relative(tmp_path, list_background(tmp_path)) == [
+        ("None/1.mp4", None),
+        ("None/2.mp4", None),
+    ]
+    assert list_background(lay_out(tmp_path / "other", "a/x.mp4")) == []
+
+
+def test_videos_beside_the_classes_are_named(tmp_path: Path) -> None:
+    lay_out(tmp_path, "a/x.mp4", "b/y.mp4", "stray 1.mp4", "stray 2.mov", "notes.txt")
+    with pytest.warns(UserWarning, match=r"stray 1\.mp4, stray 2\.mov$"):
+        clips = list_clips(tmp_path)
+    assert len(clips) == 2
+
+
+def test_labels_are_composed_unicode(tmp_path: Path) -> None:
+    lay_out(tmp_path, unicodedata.normalize("NFD", "höhe") + "/x.mp4", "跳 跃/y.mp4")
+    assert [clip.label for clip in list_clips(tmp_path)] == ["höhe", "跳 跃"]
+    assert all(clip.path.exists() for clip in list_clips(tmp_path))
+
+
+def test_a_broken_link_is_listed(tmp_path: Path) -> None:
+    lay_out(tmp_path, "a/x.mp4", "b/y.mp4")
+    (tmp_path / "a" / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    assert ("a/gone.mp4", "a") in relative(tmp_path, list_clips(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ([], ["no class folder", "Lay the clips out like this", "wave/"]),
+        (["x.mp4", "y.mp4"], ["2 clips and no folder", "Lay the clips out like this"]),
+        (["None/x.mp4"], ["no class folder"]),
+        (["a/x.mp4"], ["only one class", "got a"]),
+        (["a/x.mp4", "b/x.txt"], ['class "b" has no clips', "no video: x.txt"]),
+        (["a/x.mp4", "b/c/x.mp4"], ['class "b" has no clips', "only folders: c", "give "]),
+        (["a/x.mp4", "b/1.jpg", "b/2.jpg"], ["loose pictures", "folder of their own"]),
+    ],
+)
+def test_folders_that_cannot_be_used(tmp_path: Path, files: list[str], says: list[str]) -> None:
+    lay_out(tmp_path, *files)
+    with pytest.raises(DataError) as caught:
+        list_clips(tmp_path)
+    assert all(part in str(caught.value) for part in [str(tmp_path), *says])
+
+
+def test_an_empty_class_folder(tmp_path: Path) -> None:
+    (lay_out(tmp_path, "a/x.mp4") / "b").mkdir()
+    with pytest.raises(DataError, match="an empty folder"):
+        list_clips(tmp_path)
+
+
+def test_missing_folder_and_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        list_clips(tmp_path / "missing")
+    with pytest.raises(DataError, match="this is a file"):
+        list_clips(lay_out(tmp_path, "x.mp4") / "x.mp4")
+    with pytest.raises(DataError, match="no such folder"):
+        list_background(tmp_path / "missing")
+
+
+@pytest.mark.assets
+def test_real_folder(assets: Path) -> None:
+    clips = list_clips(assets / "clips" / "utd5_rgb")
+    assert len(clips) == 160
+    assert [*dict.fromkeys(clip.label for clip in clips)] == [
+        "a01_swipe_left",
+        "a02_swipe_right",
+        "a03_wave",
+        "a04_clap",
+        "a05_throw",
+    ]

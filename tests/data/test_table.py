@@ -1,0 +1,123 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fewact.data import Clip, read_table
+from fewact.data.table import _seconds
+from fewact.errors import DataError
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    for name in ("a.mp4", "b.mp4", "c, d.mp4"):
+        (tmp_path / name).touch()
+
+    def run(text: str | bytes) -> Path:
+        table = tmp_path / "clips.csv"
+        table.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return table
+
+    return run
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_every_way_to_write_it(write, separator: str, ending: str, mark: str) -> None:
+    rows = [
+        ["path", "Label", "note", "start", "end", "group"],
+        ["a.mp4", "wave", "x", "1.5", "00:03", "anna"],
+        [],
+        ["a.mp4", "clap", "", "1:02", "01:01:02.5", ""],
+        ['"c, d.mp4"', '"höhe; weite"', "", "", "7", "bo"],
+    ]
+    table = write(mark + ending.join(separator.join(row) for row in rows))
+    folder = table.parent
+    assert read_table(table) == [
+        Clip(folder / "a.mp4", "wave", 1.5, 3.0, "anna"),
+        Clip(folder / "a.mp4", "clap", 62.0, 3662.5, None),
+        Clip(folder / "c, d.mp4", "höhe; weite", None, 7.0, "bo"),
+    ]
+
+
+def test_only_path_and_label_in_any_order(write) -> None:
+    table = write("LABEL, Path\nwave, a.mp4\nclap, b.mp4\n")
+    assert [(c.label, c.path.name, c.start) for c in read_table(table)] == [
+        ("wave", "a.mp4", None),
+        ("clap", "b.mp4", None),
+    ]
+
+
+def test_a_comma_in_a_name_does_not_split_a_table_of_semicolons(write) -> None:
+    table = write("path;label;start\nc, d.mp4;wave;1,5\n")
+    assert read_table(table) == [Clip(table.parent / "c, d.mp4", "wave", 1.5)]
+
+
+def test_paths(write, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "e.mp4").touch()
+    table = write(f"path,label\n{tmp_path / 'a.mp4'},x\nsub\\e.mp4,y\nmissing.mp4,y\n")
+    paths = [clip.path for clip in read_table(table)]
+    assert paths == [tmp_path / "a.mp4", tmp_path / "sub" / "e.mp4", tmp_path / "missing.mp4"]
+
+
+def test_rows_labelled_none_show_no_class(write) -> None:
+    table = write("path,label\na.mp4,wave\nb.mp4,None\n")
+    assert [clip.label for clip in read_table(table)] == ["wave"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", ["empty", "header with path and label"]),
+        ("\n\n", ["empty"]),
+        ("path,label\n", ["lists no clips"]),
+        ("a.mp4,wave\n", ["line 1", 'no column "path"', "got a.mp4, wave"]),
+        ("paths,label\na.mp4,x\n", ['no column "path"', 'called "paths"']),
+        ("path,lable\na.mp4,x\n", ['no column "label"', 'called "lable"']),
+        ("path,label,strat\na.mp4,x,1\n", ['"strat" meant to be "start"']),
+        ("path,label,start_time\na.mp4,x,1\n", ['"start_time" meant to be "start"']),
+        ("path,label,label\na.mp4,x,y\n", ['two columns are called "label"']),
+        ("path,label\na.mp4,x\n\nb.mp4\n", ["line 4", 'column "label"', "empty"]),
+        ("path,label\na.mp4,x\n,y\n", ["line 3", 'column "path"', "empty"]),
+        ("path,label\nc, d.mp4,x\n", ["line 2", "more cells than columns", "double quotes"]),
+        ('path,label\n"a.mp4,x\n', ["line 2", "not a row"]),
+        ('path,label\n"a\n.mp4",x\nb.mp4,\n', ["line 4", 'column "label"']),
+        ("path,label,start\na.mp4,x,soon\n", ["line 2", 'column "start"', "got soon", "hh:mm:ss"]),
+        ("path,label,start\na.mp4,x,-1\n", ['column "start"', "got -1"]),
+        ("path,label,start\na.mp4,x,nan\n", ["not a time"]),
+        ("path,label,start\na.mp4,x,1:60\n", ["not a time"]),
+        ("path,label,start,end\na.mp4,x,2,1\n", ["line 2", 'column "end"', "2 to 1"]),
+        ("path,label,end\na.mp4,x,0\n", ["ends before it starts"]),
+        ("path,label\na.mp4,x\na.mp4,x\n", ["line 3", "same clip as in line 2"]),
+        ("path,label\na.mp4,x\na.mp4,y\n", ["line 3", "same clip as in line 2"]),
+        ("path,label\nq.mp4,x\n", ["none of the table's clips are there", "table's folder"]),
+        (b"path,label\n\xff.mp4,x\n", ["not text in UTF-8"]),
+        ("path,label\na.mp4,x\n".encode("utf-16"), ["not text in UTF-8"]),
+    ],
+)
+def test_tables_that_cannot_be_used(write, text: str | bytes, says: list[str]) -> None:
+    table = write(text)
+    with pytest.raises(DataError) as caught:
+        read_table(table)
+    assert all(part in str(caught.value) for part in ["clips.csv", *says])
+
+
+def test_missing_table_and_folder(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing.csv", tmp_path):
+        with pytest.raises(DataError, match="cannot be read"):
+            read_table(path)
+
+
+@given(st.integers(0, 99), st.integers(0, 59), st.integers(0, 59), st.integers(0, 999))
+def test_times(hours: int, minutes: int, seconds: int, thousandths: int) -> None:
+    total = 3600 * hours + 60 * minutes + seconds + thousandths / 1000
+    assert _seconds("", f"{hours}:{minutes:02}:{seconds:02}.{thousandths:03}") == pytest.approx(
+        total
+    )
+    assert _seconds("", f"{hours * 60 + minutes}:{seconds}.{thousandths:03}") == pytest.approx(
+        total
+    )
+    assert _seconds("", str(total)) == total
