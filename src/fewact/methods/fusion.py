@@ -64,15 +64,12 @@ class Fusion(Method):
         self.reduction = ChannelReduction("auto", width=0)
 
     def taps(self, card: Card) -> tuple[Tap, ...]:
-        """Vectors, and two rates of the middle stage; vectors alone where there is no such stage."""
-        vectors = Tap("vectors", self.options.frames)
+        """Vectors, and the middle stage at two rates; vectors alone where it is missing."""
+        frames, motion_frames = self.options.frames, self.options.motion_frames
+        vectors = Tap("vectors", frames)
         if not card.has("middle"):
             return (vectors,)
-        return (
-            vectors,
-            Tap("middle", self.options.frames),
-            Tap("middle", self.options.motion_frames),
-        )
+        return vectors, Tap("middle", frames), Tap("middle", motion_frames)
 
     def encode(self, features: Features) -> Nodes:
         """Unit vectors whose products are the three cosines.

@@ -1,0 +1,41 @@
+"""Features of made-up videos and the card of the backbone that they seem to come from."""
+
+import torch
+
+from fewact.backbones import Card, Tap
+from fewact.methods.base import Features, Method
+
+
+def make_card(*, maps: bool = True) -> Card:
+    return Card(
+        name="made-up",
+        input_size=(16, 16),
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        vectors=12,
+        maps=(10, 3, 3) if maps else None,
+        middle=(6, 8, 8) if maps else None,
+        parameters=0,
+        licence="none",
+        weights="none",
+        weights_sha256="",
+        trained_on=(),
+    )
+
+
+def make_features(method: Method, card: Card, *leading: int, seed: int = 0) -> Features:
+    """Random features (… t …), non-negative as a ReLU leaves them."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes = {
+        "vectors": (card.vectors,),
+        "maps": card.maps,
+        "middle": card.middle,
+        "pixels": (3, *card.input_size),
+    }
+    found: dict[Tap, torch.Tensor] = {}
+    for tap in method.taps(card):
+        shape = shapes[tap.name]
+        assert shape is not None
+        values = torch.rand(*leading, tap.frames, *shape, generator=generator)
+        found[tap] = (values * 255).to(torch.uint8) if tap.name == "pixels" else values
+    return found

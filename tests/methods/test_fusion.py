@@ -1,0 +1,152 @@
+"""The training-free default: what its note says must be tested."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from fewact import methods
+from fewact.backbones import Tap
+from fewact.methods.fusion import Fusion
+from fewact.moments import multi_scale_moments
+from tests.methods.made_up import make_card, make_features
+
+VECTORS, SLOW, FAST = Tap("vectors", 8), Tap("middle", 8), Tap("middle", 16)
+
+
+def create(**options: Any) -> Fusion:
+    method = methods.create("fusion", **options)
+    assert isinstance(method, Fusion)
+    return method.double().eval()
+
+
+def features(*leading: int, seed: int = 0, maps: bool = True) -> dict[Tap, torch.Tensor]:
+    found = make_features(create(), make_card(maps=maps), *leading, seed=seed)
+    return {tap: values.double() for tap, values in found.items()}
+
+
+@pytest.mark.parametrize("maps", [True, False])
+def test_kernel_is_symmetric_and_greatest_for_the_same_clip(maps: bool) -> None:
+    method = create()
+    nodes = method.encode(features(1, 6, maps=maps))
+    kernel = method.similarity(nodes, nodes)[0]
+    torch.testing.assert_close(kernel, kernel.T)
+    assert kernel.argmax(1).tolist() == list(range(6))
+
+
+def test_kernel_is_the_sum_of_its_three_terms() -> None:
+    x, y = features(1, 1), features(1, 1, seed=1)
+
+    def frames(found: dict[Tap, torch.Tensor]) -> torch.Tensor:
+        rooted = found[VECTORS][0, 0].sqrt()
+        return rooted / rooted.norm(dim=1, keepdim=True)
+
+    appearance = torch.cosine_similarity(frames(x).flatten(), frames(y).flatten(), dim=0)
+    first, second = (
+        multi_scale_moments(found[SLOW][0, 0] - found[SLOW][0, 0].mean(0)) for found in (x, y)
+    )
+    moments = torch.cosine_similarity(first, second, dim=-1).mean()
+    still = create(motion_weight=0)
+    without_motion = still.similarity(still.encode(x), still.encode(y)).squeeze()
+    torch.testing.assert_close(without_motion, appearance + 0.5 * moments)
+
+    def moving(found: dict[Tap, torch.Tensor]) -> torch.Tensor:
+        places = found[FAST][0, 0].unflatten(2, (4, 2)).unflatten(4, (4, 2)).mean((3, 5))
+        places = places.flatten(1) / places.flatten(1).norm(dim=1, keepdim=True)
+        return places - places.mean(0)
+
+    cost = 1 - torch.cosine_similarity(moving(x)[:, None], moving(y)[None], dim=-1)
+    hard = -(hard_free_ends(cost) + hard_free_ends(cost.T)) / 32
+    method = create()
+    motion = method.similarity(method.encode(x), method.encode(y)).squeeze() - without_motion
+    # The soft minimum lies below the hard one by at most λ times the logarithm of the paths' number.
+    assert 0 <= motion.item() - hard <= 2 * 0.01 * 20 / 32
+
+
+def hard_free_ends(cost: torch.Tensor) -> float:
+    """OTAM's recurrence with a hard minimum, entry by entry."""
+    t, u = cost.shape
+    padded = torch.cat([torch.zeros(t, 1), cost, torch.zeros(t, 1)], 1).tolist()
+    table = [[0.0] * (u + 2) for _ in range(t)]
+    for i in range(t):
+        for j in range(1, u + 2):
+            if i == 0:
+                table[i][j] = table[i][j - 1] + padded[i][j]
+                continue
+            steps = [table[i - 1][j - 1], table[i][j - 1]]
+            if j in (1, u + 1):
+                steps.append(table[i - 1][j])
+            table[i][j] = padded[i][j] + min(steps)
+    return table[-1][-1]
+
+
+def test_one_shot_ranks_as_the_kernel_does() -> None:
+    method = create()
+    support, query = method.encode(features(1, 5)), method.encode(features(1, 7, seed=1))
+    state = method.support(support, torch.arange(5)[None], 5)
+    logits = method.score(state, query)
+    kernel = method.similarity(query, support)
+    torch.testing.assert_close(logits, kernel - 0.75)
+    assert torch.equal(logits.argsort(), kernel.argsort())
+
+
+def test_several_shots_subtract_half_the_class_with_itself() -> None:
+    method = create()
+    support, query = method.encode(features(1, 4)), method.encode(features(1, 2, seed=1))
+    logits = method.score(method.support(support, torch.tensor([[0, 1, 0, 0]]), 2), query)[0]
+    across = method.similarity(query, support)[0]
+    inside = method.similarity(support, support)[0].fill_diagonal_(1.5)
+    own = [0, 2, 3]
+    expected = across[:, own].mean(1) - 0.5 * inside[own][:, own].mean()
+    torch.testing.assert_close(logits[:, 0], expected)
+    torch.testing.assert_close(logits[:, 1], across[:, 1] - 0.75)
+
+
+def test_a_static_clip_has_no_motion_and_stays_finite() -> None:
+    method = create()
+    found = features(1, 3)
+    still = {tap: values[:, :, :1].expand_as(values) for tap, values in found.items()}
+    nodes = method.encode(still)
+    assert (nodes["motion"] == 0).all()
+    assert (nodes["moments"] == 0).all()
+    moving = method.encode(found)
+    assert method.similarity(nodes, moving).isfinite().all()
+    logits = method.score(method.support(nodes, torch.arange(3)[None], 3), nodes)
+    assert logits.isfinite().all()
+    assert logits[0].argmax(1).tolist() == [0, 1, 2]
+
+
+def test_static_in_float32_despite_rounding() -> None:
+    found = {tap: values.float() + 1000 for tap, values in features(1, 2).items()}
+    still = {tap: values[:, :, :1].expand_as(values) for tap, values in found.items()}
+    assert (create().float().encode(still)["motion"] == 0).all()
+
+
+def test_a_copy_of_a_support_clip_does_not_change_who_wins_far_from_a_tie() -> None:
+    method = create()
+    found = features(1, 2)
+    support = method.encode(found)
+    query = method.encode({tap: values + 0.01 for tap, values in found.items()})
+    alone = method.score(method.support(support, torch.tensor([[0, 1]]), 2), query)
+    twice = {name: value[:, [0, 0, 1]] for name, value in support.items()}
+    copied = method.score(method.support(twice, torch.tensor([[0, 0, 1]]), 2), query)
+    assert alone.argmax(-1).tolist() == copied.argmax(-1).tolist() == [[0, 1]]
+    torch.testing.assert_close(alone[..., 1], copied[..., 1])
+
+
+@pytest.mark.parametrize("axis", [2, -1])
+def test_time_and_places_matter(axis: int) -> None:
+    method = create()
+    x, y = features(1, 1), features(1, 1, seed=1)
+    flipped = {tap: v.flip(axis) if v.ndim > 4 or axis == 2 else v for tap, v in y.items()}
+    plain = method.similarity(method.encode(x), method.encode(y))
+    other = method.similarity(method.encode(x), method.encode(flipped))
+    assert (plain - other).abs().item() > 1e-4
+
+
+def test_vectors_only_adds_appearance_and_motion_of_the_vectors() -> None:
+    method = create()
+    assert method.taps(make_card(maps=False)) == (VECTORS,)
+    nodes = method.encode(features(1, 2, maps=False))
+    assert set(nodes) == {"appearance", "motion"}
+    assert nodes["motion"].shape == (1, 2, 8, 12)

@@ -1,0 +1,39 @@
+"""The control without a network."""
+
+import torch
+
+from fewact import methods
+from fewact.backbones import Tap
+from tests.methods.made_up import make_card
+
+TAP = Tap("pixels", 8)
+
+
+def clip(direction: int, colour: float) -> torch.Tensor:
+    """A bar that moves to the left or the right in front of an even background."""
+    frames = torch.full((8, 3, 28, 28), 20.0)
+    for i in range(8):
+        at = 3 * i if direction > 0 else 21 - 3 * i
+        frames[i, :, :, at : at + 5] = colour
+    return frames.to(torch.uint8)
+
+
+def test_needs_pixels_alone() -> None:
+    assert methods.create("pixels").taps(make_card(maps=False)) == (TAP,)
+
+
+def test_tells_directions_apart_whatever_the_brightness() -> None:
+    method = methods.create("pixels")
+    support = method.encode({TAP: torch.stack([clip(1, 255), clip(-1, 120)])[None]})
+    query = method.encode({TAP: torch.stack([clip(1, 90), clip(-1, 230)])[None]})
+    logits = method.score(method.support(support, torch.tensor([[0, 1]]), 2), query)
+    assert logits[0].argmax(1).tolist() == [0, 1]
+    assert (logits <= 1e-6).all()
+
+
+def test_the_clips_mean_is_taken_away() -> None:
+    method = methods.create("pixels")
+    frames = method.encode({TAP: clip(1, 255)})["frames"]
+    assert frames.shape == (8, 49)
+    still = method.encode({TAP: clip(1, 255)[:1].expand(8, -1, -1, -1)})["frames"]
+    assert still.abs().max() < 1e-5 or not still.isnan().any()

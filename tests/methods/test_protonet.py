@@ -1,0 +1,99 @@
+"""Prototype baselines against vectors and against what they promise."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from fewact import methods
+from fewact.backbones import Tap
+
+RULES = {
+    "cos_to_prototype": {},
+    "cos_to_prototype_noeps": {"eps": 0.0},
+    "mean_of_cos_over_shots": {"shots": "average"},
+    "neg_sq_euclid": {"distance": "squared_euclidean"},
+    "neg_euclid": {"distance": "euclidean"},
+    "logits_mean_average_over_shots": {"order": "diagonal", "shots": "average"},
+    "logits_mean_to_class_mean_frames": {"order": "diagonal"},
+}
+
+
+def logits(case: dict[str, Any], dtype: torch.dtype, **options: Any) -> torch.Tensor:
+    support, query = (
+        torch.tensor(case["inputs"][name], dtype=dtype) for name in ("support", "query")
+    )
+    labels = torch.tensor(case["inputs"]["labels"])
+    method = methods.create("protonet", frames=support.shape[1], **options)
+    tap = Tap("vectors", support.shape[1])
+    nodes = [{k: v[None] for k, v in method.encode({tap: x}).items()} for x in (support, query)]
+    state = method.support(nodes[0], labels[None], int(labels.max()) + 1)
+    return method.score(state, nodes[1])[0]
+
+
+@pytest.mark.vectors("protonet.json")
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
+def test_protonet_vector(
+    case: dict[str, Any], dtype: torch.dtype, compare: Callable[..., None]
+) -> None:
+    eps = {"eps": case["params"]["eps"]}
+    got: dict[str, Any] = {
+        name: logits(case, dtype, **{**eps, **rule}) for name, rule in RULES.items()
+    }
+    # Distances of single videos are minus the logits where each support is a class of its own.
+    each = {**case, "inputs": {**case["inputs"]}}
+    each["inputs"]["labels"] = list(range(len(case["inputs"]["labels"])))
+    got["distance_mean"] = -logits(each, dtype, order="diagonal", **eps)
+    got["distance_sum"] = got["distance_mean"] * len(case["inputs"]["support"][0])
+    compare(case, got, float32=dtype == torch.float32)
+
+
+def frames(b: int = 1, s: int = 4, seed: int = 0) -> torch.Tensor:
+    return torch.randn(b, s, 8, 6, generator=torch.Generator().manual_seed(seed))
+
+
+def score(support: torch.Tensor, query: torch.Tensor, labels: list[int], **options: Any):
+    method = methods.create("protonet", **options)
+    nodes = [method.encode({Tap("vectors", 8): x}) for x in (support, query)]
+    state = method.support(nodes[0], torch.tensor([labels]), max(labels) + 1)
+    return method.score(state, nodes[1])
+
+
+@pytest.mark.parametrize("order", ["pooled", "joined", "diagonal", "all_pairs"])
+def test_only_orders_that_look_at_time_change_with_time(order: str) -> None:
+    support, query = frames(seed=0), frames(seed=1)
+    forward = score(support, query, [0, 1, 2, 3], order=order)
+    backward = score(support, query.flip(2), [0, 1, 2, 3], order=order)
+    assert torch.allclose(forward, backward, atol=1e-6) == (order in ("pooled", "all_pairs"))
+
+
+def test_joined_frames_of_length_one_average_the_frames_cosines() -> None:
+    support, query = frames(seed=0), frames(seed=1)
+    joined = score(support, query, [0, 1, 2, 3], order="joined", unit_frames=True, eps=0)
+    diagonal = score(support, query, [0, 1, 2, 3], order="diagonal", eps=0)
+    torch.testing.assert_close(joined - 1, diagonal)
+
+
+def test_all_pairs_sums_over_the_support_and_averages_over_the_query() -> None:
+    support, query = frames(s=1, seed=0), frames(s=1, seed=1)
+    cosine = torch.nn.functional.cosine_similarity(
+        query[0, 0][:, None], support[0, 0][None], dim=-1
+    )
+    got = score(torch.cat([support, support], 1), query, [0, 1], order="all_pairs", eps=0)
+    torch.testing.assert_close(got[0, 0, 0], cosine.sum(1).mean(0))
+
+
+def test_one_shot_prototype_is_the_shot() -> None:
+    support, query = frames(seed=0), frames(seed=1)
+    torch.testing.assert_close(
+        score(support, query, [0, 1, 2, 3]), score(support, query, [0, 1, 2, 3], shots="average")
+    )
+
+
+def test_scale_of_features_leaves_cosines_without_eps() -> None:
+    support, query = frames(seed=0), frames(seed=1)
+    torch.testing.assert_close(
+        score(100 * support, 0.01 * query, [0, 1, 0, 1], eps=0),
+        score(support, query, [0, 1, 0, 1], eps=0),
+    )
