@@ -1,0 +1,139 @@
+"""What is checked before a transport problem is solved, and said when it cannot be."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fewact.align._emd.problem import TOTALS_TOLERANCE, Problems, Status
+from fewact.errors import AlignmentError, ShapeError
+
+
+def as_tensors(cost: Any, a: Any, b: Any) -> tuple[Problems, bool]:
+    """Tensors of what was given, and whether that was arrays.
+
+    Raises:
+        ShapeError: It was neither all tensors nor all arrays, or arrays of another dtype.
+    """
+    given = (cost, a, b)
+    if all(isinstance(part, Tensor) for part in given):
+        return Problems(*given), False
+    if not all(isinstance(part, np.ndarray) for part in given):
+        raise ShapeError(
+            "cost and weights are not of one kind",
+            where="emd",
+            got=", ".join(type(part).__name__ for part in given),
+            accepted="three torch tensors or three NumPy arrays",
+        )
+    if not all(part.dtype in (np.float32, np.float64) for part in given):
+        raise _wrong_dtype(*given)
+    # torch takes no array that is strided backwards and warns of one that is not writeable.
+    arrays = [np.ascontiguousarray(part) for part in given]
+    tensors = (torch.from_numpy(x if x.flags.writeable else x.copy()) for x in arrays)
+    return Problems(*tensors), True
+
+
+def fit(problems: Problems) -> Problems:
+    """The problems with the same leading axes and dtype for costs and weights.
+
+    Raises:
+        AlignmentError: A side is empty.
+        ShapeError: They do not fit.
+    """
+    cost, a, b = problems
+    if cost.ndim < 2 or cost.shape[-2:] != a.shape[-1:] + b.shape[-1:]:
+        raise _misfit(problems)
+    n, m = cost.shape[-2:]
+    if not cost.shape[:-2] == a.shape[:-1] == b.shape[:-1]:
+        try:
+            leading = np.broadcast_shapes(cost.shape[:-2], a.shape[:-1], b.shape[:-1])
+        except ValueError:
+            raise _misfit(problems) from None
+        cost, a, b = cost.expand(*leading, n, m), a.expand(*leading, n), b.expand(*leading, m)
+    if n == 0 or m == 0:
+        raise AlignmentError(
+            "a side is empty",
+            index=(0,) * (cost.ndim - 2),
+            got=f"{n} rows and {m} columns",
+            accepted="at least one node on each side",
+        )
+    if cost.dtype not in TOTALS_TOLERANCE or not cost.dtype == a.dtype == b.dtype:
+        raise _wrong_dtype(*problems)
+    if not cost.device == a.device == b.device:
+        raise ShapeError(
+            "cost and weights are not on one device",
+            where="emd",
+            got=f"{cost.device}, {a.device}, {b.device}",
+        )
+    return Problems(cost, a, b)
+
+
+def refuse(status: Tensor, problems: Problems) -> None:
+    """Refuse a batch that holds a problem which could not be solved.
+
+    Args:
+        status: As many of ``Status`` as there are problems, in their order.
+        problems: With any leading axes.
+
+    Raises:
+        AlignmentError: The first problem whose status is not ``SOLVED``.
+    """
+    if not status.any():
+        return
+    status = status.reshape(problems.cost.shape[:-2])
+    index = tuple(status.nonzero()[0].tolist())
+    first = Problems(*(part[index].detach().cpu() for part in problems))
+    what, got, accepted = _reason(Status(int(status[index])), first)
+    raise AlignmentError(what, index=index, got=got, accepted=accepted)
+
+
+def _reason(status: Status, problem: Problems) -> tuple[str, str, str]:
+    """What is wrong with a problem, what was got and what is accepted."""
+    totals = " and ".join(f"{side.double().sum():.12g}" for side in (problem.a, problem.b))
+    shape = f"a cost of shape {tuple(problem.cost.shape)}"
+    match status:
+        case Status.NOT_FINITE:
+            bad = {name: x[~x.isfinite()] for name, x in problem._asdict().items()}
+            got = ", ".join(f"{x[0]:g} in {name}" for name, x in bad.items() if len(x))
+            return (
+                "a cost or weight is not finite",
+                got or "a sum that overflows float64",
+                "finite numbers",
+            )
+        case Status.NEGATIVE_WEIGHT:
+            least = {"a": problem.a.min(), "b": problem.b.min()}
+            got = ", ".join(f"{x:g} in {name}" for name, x in least.items() if x < 0)
+            return "a weight is negative", got, "weights of 0 and above"
+        case Status.ZERO_TOTAL:
+            return "the weights of a side are all zero", f"totals {totals}", "positive totals"
+        case Status.TOTALS_DIFFER:
+            tolerance = TOTALS_TOLERANCE[problem.cost.dtype]
+            return (
+                "the weights of both sides have different totals",
+                totals,
+                f"totals that agree to {tolerance:g} of the larger",
+            )
+        case Status.PIVOT_LIMIT:
+            return "the pivot limit was reached before the optimum", shape, ""
+        case _:
+            return "there is not enough memory", shape, ""
+
+
+def _misfit(problems: Problems) -> ShapeError:
+    cost, a, b = (tuple(part.shape) for part in problems)
+    return ShapeError(
+        "cost and weights do not fit",
+        where="emd",
+        got=f"cost {cost}, a {a}, b {b}",
+        accepted="cost (… m m'), a (… m), b (… m'), with leading axes that broadcast",
+    )
+
+
+def _wrong_dtype(*given: Any) -> ShapeError:
+    return ShapeError(
+        "dtypes do not fit",
+        where="emd",
+        got=", ".join(str(part.dtype) for part in given),
+        accepted="all float32 or all float64",
+    )

@@ -1,0 +1,59 @@
+"""The nearest of several classes, without solving those that cannot be it."""
+
+import torch
+from torch import Tensor
+
+from fewact.align._emd.engine import solve
+from fewact.align._emd.problem import Problems, check
+
+MARGIN = 1e-9
+"""How far above the best value, relative to max|cost| and the mass, a bound must be to count."""
+
+
+def nearest(problems: Problems, *, threads: int) -> tuple[Tensor, Tensor]:
+    """The class of the least transport cost of each group.
+
+    Args:
+        problems: (G k) of them: G groups of k classes.
+        threads: To spread the problems over.
+
+    Returns:
+        (G) int64 index of the nearest class; and (G k) of ``Status``: a group with a problem that
+        could not be solved has no nearest class.
+    """
+    cost, a, _ = problems
+    status = check(problems).cpu()  # (G k)
+    if status.any():
+        return torch.zeros_like(status[:, 0], dtype=torch.int64), status
+    bound = lower_bound(problems)  # (G k)
+    margin = MARGIN * cost.abs().amax((1, 2, 3)).double() * a.sum(-1).amax(1)  # (G)
+    bound = bound - margin[:, None]
+    order = bound.argsort(1)
+    value = torch.full_like(bound, torch.inf)
+    group = torch.arange(len(cost), device=cost.device)  # those still open
+    for place in range(cost.shape[1]):
+        chosen = order[group, place]
+        can_win = bound[group, chosen] <= value[group].amin(1)
+        group, chosen = group[can_win], chosen[can_win]
+        if not len(group):
+            break
+        these = Problems(*(part[group, chosen] for part in problems))
+        found = solve(these, threads=threads, plan=False)
+        status[group.cpu(), chosen.cpu()] = found.status
+        value[group, chosen] = found.value.double()
+    return value.argmin(1), status
+
+
+def lower_bound(problems: Problems) -> Tensor:
+    """What two pairs of feasible duals prove of each value: (…) float64.
+
+    Each pair gives one side the minima of the cost and the other the minima of what is left.
+    """
+    cost, a, b = (part.double() for part in problems)
+    columns, rows = cost.amin(-2), cost.amin(-1)  # (… m), (… n)
+    rows_left = (cost - columns[..., None, :]).amin(-1)
+    columns_left = (cost - rows[..., None]).amin(-2)
+    return torch.maximum(
+        (columns * b).sum(-1) + (rows_left * a).sum(-1),
+        (rows * a).sum(-1) + (columns_left * b).sum(-1),
+    )

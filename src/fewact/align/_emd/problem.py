@@ -1,0 +1,81 @@
+"""What the solvers take and give, and when a problem is refused."""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Status(IntEnum):
+    """What became of one problem; the compiled engine uses the same numbers."""
+
+    SOLVED = 0
+    NOT_FINITE = 1
+    NEGATIVE_WEIGHT = 2
+    ZERO_TOTAL = 3
+    TOTALS_DIFFER = 4
+    PIVOT_LIMIT = 5
+    NO_MEMORY = 6
+
+
+class Problems(NamedTuple):
+    """Transport problems of one size, dtype and device.
+
+    Args:
+        cost: (… n m) float32 or float64.
+        a: (… n) weights of the rows.
+        b: (… m) weights of the columns.
+    """
+
+    cost: Tensor
+    a: Tensor
+    b: Tensor
+
+    def reshape(self, *leading: int) -> "Problems":
+        """The same problems with other leading axes."""
+        return Problems(
+            self.cost.reshape(*leading, *self.cost.shape[-2:]),
+            self.a.reshape(*leading, self.a.shape[-1]),
+            self.b.reshape(*leading, self.b.shape[-1]),
+        )
+
+
+class Solution(NamedTuple):
+    """Solved problems, all with one leading axis.
+
+    Args:
+        value: (B) float64 optimal costs.
+        plan: (B n m) flows in the cost's dtype, or None where they were not asked for.
+        u: (B n) duals of the rows, in the cost's dtype.
+        v: (B m) duals of the columns.
+        status: (B) int32 on the CPU, of ``Status``.
+    """
+
+    value: Tensor
+    plan: Tensor | None
+    u: Tensor
+    v: Tensor
+    status: Tensor
+
+
+TOTALS_TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
+"""By how much, relative to the larger, the two totals may differ."""
+
+
+def check(problems: Problems) -> Tensor:
+    """The ``Status`` (…) int32 of each problem before it is solved."""
+    cost, a, b = problems
+    tolerance = TOTALS_TOLERANCE[cost.dtype]
+    total_a, total_b = a.double().sum(-1), b.double().sum(-1)  # (…)
+    # Multiplied by zero only NaN and infinity are not zero; a sum of the costs that overflows is
+    # as useless to the solvers as an infinite cost.
+    finite = (cost.double().abs().sum((-2, -1)) + total_a + total_b) * 0 == 0  # (…)
+    unequal = (total_a - total_b).abs() > tolerance * torch.maximum(total_a, total_b)
+    status = torch.zeros_like(total_a, dtype=torch.int32)
+    # The last that holds is the one reported.
+    status[unequal] = Status.TOTALS_DIFFER
+    status[(total_a <= 0) | (total_b <= 0)] = Status.ZERO_TOTAL
+    status[(a < 0).any(-1) | (b < 0).any(-1)] = Status.NEGATIVE_WEIGHT
+    status[~finite] = Status.NOT_FINITE
+    return status

@@ -1,0 +1,229 @@
+"""The transport problem solved in plain torch: a batched primal simplex, on any device.
+
+A basis of the transportation problem is a spanning tree of its n + m nodes, with R = n + m − 1
+cells. The matrix of the basis (the equations of all rows and of all columns but the last) has an
+inverse made of −1, 0 and 1 only: it is kept, and a pivot is an exact rank-one update of it.
+
+The masses are cut into whole units, so that ties between flows are exact, and carry a second,
+infinitely smaller mass which breaks those ties (Orden's perturbation): no flow of the pair is ever
+zero, every pivot gains, and the simplex cannot cycle.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from fewact.align._emd.problem import Problems, Solution, Status, check
+
+UNITS = 2.0**50
+"""Units that a problem's mass is cut into: sums of whole numbers below 2⁵³ are exact."""
+
+OPTIMAL = 4e-15
+"""A reduced cost above minus this, relative to max|cost|, is rounding."""
+
+CHUNK = 2**25
+"""Numbers held by a chunk of problems: 128 MiB for the inverses."""
+
+
+def solve(problems: Problems, *, plan: bool = True) -> Solution:
+    """Solve B problems exactly.
+
+    Args:
+        problems: With one leading axis, on a device that has float64.
+        plan: Whether the flows are wanted.
+
+    Returns:
+        The solution; where ``status`` is not ``SOLVED``, the rest of a problem means nothing.
+    """
+    cost, a, b = problems
+    count, n, m = cost.shape
+    status = check(problems)  # (B)
+    value = cost.new_zeros(count, dtype=torch.float64)
+    flow = cost.new_zeros(cost.shape) if plan else None
+    u, v = a.new_zeros(a.shape), b.new_zeros(b.shape)
+
+    def keep(done: _Bases) -> None:
+        flows = done.flows()  # (B n m)
+        value[done.index] = (flows * done.cost).sum((-2, -1))
+        u[done.index], v[done.index] = done.u.to(u), done.v.to(v)
+        if flow is not None:
+            flow[done.index] = flows.to(flow)
+
+    size = max(1, CHUNK // (n + m) ** 2)
+    for index in torch.split(torch.nonzero(status == Status.SOLVED)[:, 0], size):
+        bases = _start(index, cost[index].double(), a[index].double(), b[index].double())
+        status[_optimise(bases, keep)] = Status.PIVOT_LIMIT
+    return Solution(value, flow, u, v, status.cpu())
+
+
+@dataclass(frozen=True)
+class _Bases:
+    """The bases of B problems, and what a pivot needs to know of them.
+
+    Args:
+        index: (B) which problem this is.
+        cost: (B n m).
+        a: (B n) weights of the rows.
+        b: (B m) weights of the columns, of the same total.
+        cells: (B R) cell i·m + j of each basic variable.
+        flow: (B R 2) units that flow through each cell, and the ties' second mass.
+        inverse: (B R R) float32 inverse of the basis matrix: by cell and equation.
+        u: (B n) duals of the rows.
+        v: (B m) duals of the columns; the last is 0.
+    """
+
+    index: Tensor
+    cost: Tensor
+    a: Tensor
+    b: Tensor
+    cells: Tensor
+    flow: Tensor
+    inverse: Tensor
+    u: Tensor
+    v: Tensor
+
+    def take(self, which: Tensor) -> "_Bases":
+        """The problems of a mask (B)."""
+        return _Bases(*(getattr(self, field.name)[which] for field in fields(self)))
+
+    def price(self) -> tuple[Tensor, Tensor]:
+        """The smallest reduced cost (B) of each problem and its cell (B)."""
+        reduced = self.cost - self.u[:, :, None] - self.v[:, None]  # (B n m)
+        smallest, cell = reduced.flatten(1).min(1)
+        return smallest, cell
+
+    def pivot(self, entering: Tensor, reduced: Tensor) -> None:
+        """Bring a cell (B) of a reduced cost (B) into each basis, in place."""
+        n, m = self.cost.shape[1:]
+        at = torch.arange(len(entering), device=entering.device)
+        i, j = entering // m, entering % m
+        # What one unit through the entering cell takes from each basic flow: −1, 0 or 1.
+        taken = self.inverse[at, :, i] + torch.where(
+            (j < m - 1)[:, None], self.inverse[at, :, (n + j).clamp_max(n + m - 2)], 0
+        )  # (B R)
+        # Ratio test: the flow that is first used up, ties by the second mass.
+        room = torch.where(taken > 0, self.flow[:, :, 0], torch.inf)
+        first = room == room.amin(1, keepdim=True)
+        leaving = torch.where(first, self.flow[:, :, 1], torch.inf).argmin(1)  # (B)
+        step = self.flow[at, leaving]  # (B 2)
+        row = self.inverse[at, leaving]  # (B R)
+
+        self.flow.sub_(taken[:, :, None] * step[:, None])
+        self.flow[at, leaving] = step
+        self.u.add_(reduced[:, None] * row[:, :n])
+        self.v[:, :-1].add_(reduced[:, None] * row[:, n:])
+        taken[at, leaving] -= 1
+        self.inverse.addcmul_(taken[:, :, None], row[:, None], value=-1)
+        self.cells[at, leaving] = entering
+
+    def flows(self) -> Tensor:
+        """The flows (B n m) of the uncut weights."""
+        sides = torch.cat([self.a, self.b[:, :-1]], 1)  # (B R)
+        basic = (self.inverse.double() @ sides[:, :, None])[:, :, 0].clamp_min(0)  # (B R)
+        flows = torch.zeros_like(self.cost).flatten(1).scatter_(1, self.cells, basic)
+        # What rounding leaves in an empty row or column is taken away.
+        full = (self.a > 0)[:, :, None] & (self.b > 0)[:, None]
+        return flows.view_as(self.cost) * full
+
+
+def _optimise(bases: _Bases, keep: Callable[[_Bases], None]) -> Tensor:
+    """Pivot until all problems are optimal, and hand each to ``keep``.
+
+    Returns:
+        Which problems came to the pivot limit.
+    """
+    n, m = bases.cost.shape[1:]
+    for _ in range(200 * (n + m) + 20_000):
+        if not len(bases.index):
+            break
+        reduced, entering = bases.price()
+        optimal = reduced >= -OPTIMAL * bases.cost.abs().amax((1, 2))
+        if 2 * int(optimal.sum()) >= len(optimal):
+            keep(bases.take(optimal))
+            bases, reduced, entering = (
+                bases.take(~optimal),
+                reduced[~optimal],
+                entering[~optimal],
+            )
+        # Until they are half of all, optimal problems pivot on, which leaves them optimal: the cell
+        # that enters has a reduced cost of zero.
+        bases.pivot(entering, reduced)
+    return bases.index
+
+
+def _units(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights (B n), (B m) as pairs of whole units and of the second mass: (B n 2), (B m 2)."""
+    n, m = a.shape[1], b.shape[1]
+    scale = UNITS / a.sum(1, keepdim=True)
+    units_a, units_b = (a * scale).round(), (b * scale).round()
+    # Both sides must hold the same number of units: the largest column takes what rounding left.
+    largest = units_b.argmax(1, keepdim=True)
+    short = units_a.sum(1, keepdim=True) - units_b.sum(1, keepdim=True)
+    units_b.scatter_add_(1, largest, short)
+    # Second masses of m for a row and 1 for a column but the last: no set of rows then weighs the
+    # same as a set of columns, so no cell of any spanning tree can have a flow of (0, 0).
+    second_a = torch.full_like(units_a, m)
+    second_b = torch.ones_like(units_b)
+    second_b[:, -1] = n * m - (m - 1)
+    return torch.stack([units_a, second_a], -1), torch.stack([units_b, second_b], -1)
+
+
+def _start(index: Tensor, cost: Tensor, a: Tensor, b: Tensor) -> _Bases:
+    """A greedy first basis: the cheapest cell of the doubly centred cost first.
+
+    A cell takes as much as its row and column still have; the one of the two that is used up is
+    struck out and hangs, with all that hangs at it, under the other.
+    """
+    count, n, m = cost.shape
+    b = b * (a.sum(1, keepdim=True) / b.sum(1, keepdim=True))
+    at = torch.arange(count, device=cost.device)
+    key = cost - cost.mean(1, keepdim=True) - cost.mean(2, keepdim=True)
+    left_a, left_b = _units(a, b)
+    sign = torch.ones(n + m, device=cost.device)
+    sign[n:] = -1
+    # Which nodes hang at each node: what flows to its parent is the sum of their weights.
+    below = torch.eye(n + m, device=cost.device).repeat(count, 1, 1)  # (B n+m n+m)
+    rows_left = torch.full((count,), n, device=cost.device)
+    columns_left = torch.full((count,), m, device=cost.device)
+    cells, flow, inverse = [], [], []
+    for _ in range(n + m - 1):
+        cell = key.flatten(1).argmin(1)  # (B)
+        i, j = cell // m, cell % m
+        row, column = left_a[at, i], left_b[at, j]  # (B 2)
+        smaller = (column[:, 0] < row[:, 0]) | (
+            (column[:, 0] == row[:, 0]) & (column[:, 1] <= row[:, 1])
+        )
+        strike_column = (columns_left > 1) & ((rows_left == 1) | smaller)  # (B)
+        step = torch.where(strike_column[:, None], column, row)
+        left_a[at, i], left_b[at, j] = row - step, column - step
+        key[at, i] = torch.where(strike_column[:, None], key[at, i], torch.inf)
+        key[at, :, j] = torch.where(strike_column[:, None], torch.inf, key[at, :, j])
+        columns_left -= strike_column.long()
+        rows_left -= (~strike_column).long()
+
+        struck = torch.where(strike_column, n + j, i)
+        parent = torch.where(strike_column, i, n + j)
+        hanging = below[at, struck]  # (B n+m)
+        below[at, parent] += hanging
+        cells.append(cell)
+        flow.append(step)
+        balance = hanging * sign * sign[struck][:, None]  # (B n+m): weights that must flow up
+        # The last column has no equation of its own: it is minus all others.
+        inverse.append(balance[:, :-1] + balance[:, -1:] * sign[:-1])
+    inverse_basis = torch.stack(inverse, 1)  # (B R R)
+    basis = torch.stack(cells, 1)  # (B R)
+    cost_basis = cost.flatten(1).gather(1, basis)
+    duals = (cost_basis[:, None] @ inverse_basis.double())[:, 0]  # (B R)
+    return _Bases(
+        index=index,
+        cost=cost,
+        a=a,
+        b=b,
+        cells=basis,
+        flow=torch.stack(flow, 1),
+        inverse=inverse_basis,
+        u=duals[:, :n].clone(),
+        v=torch.nn.functional.pad(duals[:, n:], (0, 1)),
+    )

@@ -1,0 +1,158 @@
+"""Earth mover's distance: the exact optimum of the transport problem, with its duals.
+
+Minimise Σ_ij c_ij F_ij over F ≥ 0 with Σ_j F_ij = a_i and Σ_i F_ij = b_j. The dual problem is to
+maximise Σ_i a_i u_i + Σ_j b_j v_j over u_i + v_j ≤ c_ij; equality holds where F_ij > 0.
+"""
+
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from fewact.align._emd.border import as_tensors, fit, refuse
+from fewact.align._emd.engine import EngineInfo, engine, solve
+from fewact.align._emd.nearest import nearest
+from fewact.align._emd.problem import Problems
+from fewact.align.result import Alignment
+from fewact.errors import AlignmentError, OptionError, ShapeError
+
+__all__ = ["EmdAlignment", "EngineInfo", "emd", "emd_argmin", "engine"]
+
+Array = TypeVar("Array", Tensor, np.ndarray[Any, Any])
+
+
+@dataclass(frozen=True)
+class EmdAlignment(Alignment):
+    """An optimal transport and its duals.
+
+    Args:
+        value: (…) Σ_ij c_ij F_ij.
+        plan: (… m m') an optimal flow F, with at most m + m' − 1 cells that are not zero.
+        u: (… m) duals of the rows.
+        v: (… m') duals of the columns. Duals shifted to u + t, v − t are as good; which t comes
+            out is not specified.
+    """
+
+    u: Tensor
+    v: Tensor
+
+
+def emd(
+    cost: Array, a: Array, b: Array, *, threads: int | None = None, plan: bool = True
+) -> EmdAlignment:
+    """Solve the transport problem exactly, batched over all leading axes (after DeepEMD).
+
+    Differentiable once: the gradients of the value are the plan for ``cost``, u for ``a`` and v for
+    ``b``; subgradients where the optimum is not unique. The shift that u and v leave open cancels
+    where totals are fixed: make ``a = m * w / w.sum()`` of raw weights in torch.
+
+    Args:
+        cost: (… m m') float32 or float64, finite: a torch tensor or a NumPy array.
+        a: (… m) weights of the rows, ≥ 0. Leading axes broadcast.
+        b: (… m') weights of the columns, ≥ 0, of the same total: what differs by at most 1e-9 of
+            it (float32: 1e-5) is scaled away.
+        threads: Threads to spread the problems over; ``torch.get_num_threads()`` by default.
+        plan: Whether the flow is wanted; without it there is no gradient for ``cost``.
+
+    Returns:
+        Tensors for tensors, arrays for arrays, computed in float64 whatever the dtype. A node of
+        weight zero carries no flow; its dual is the largest that is feasible.
+
+    Raises:
+        AlignmentError: A problem cannot be solved; ``index`` says which is the first.
+        ShapeError: Shapes, dtypes or devices do not fit.
+        OptionError: ``threads`` is not positive.
+
+    >>> cost = torch.tensor([[0.0, 2.0], [1.0, 1.0]])
+    >>> emd(cost, torch.tensor([1.0, 1.0]), torch.tensor([0.5, 1.5])).value
+    tensor(2.)
+    """
+    tensors, arrays = as_tensors(cost, a, b)
+    problems = fit(tensors)
+    if not plan and problems.cost.requires_grad and torch.is_grad_enabled():
+        raise AlignmentError(
+            "the gradient of the cost is the plan", got="plan=False", accepted="plan=True"
+        )
+    parts: Any = _Emd.apply(*problems, _threads(threads), plan)  # type: ignore[no-untyped-call]
+    if arrays:
+        parts = [part if part is None else part.numpy() for part in parts]
+    return EmdAlignment(*parts)
+
+
+def emd_argmin(cost: Array, a: Array, b: Array, *, threads: int | None = None) -> Array:
+    """Find the class of the smallest ``emd`` without solving those that cannot win.
+
+    Feasible duals bound a value from below: classes are solved in the order of their bounds until
+    the next bound is above the best value. The answer is that of ``emd(cost, a, b).value`` in
+    float64.
+
+    Args:
+        cost: (… n m m') costs against each of n classes, as for ``emd``.
+        a: (… n m) weights of the rows. Leading axes broadcast.
+        b: (… n m') weights of the columns.
+        threads: As for ``emd``.
+
+    Returns:
+        (…) int64 index of the nearest class, the first of several equally near.
+
+    Raises:
+        AlignmentError: A problem cannot be solved; ``index`` says which is the first.
+        ShapeError: Shapes, dtypes or devices do not fit.
+        OptionError: ``threads`` is not positive.
+    """
+    tensors, arrays = as_tensors(cost, a, b)
+    problems = fit(Problems(*(part.detach() for part in tensors)))
+    *leading, classes = problems.cost.shape[:-2] or (0,)
+    if classes == 0:
+        raise ShapeError(
+            "there is no class axis",
+            where="emd_argmin",
+            got=f"cost {tuple(cost.shape)}",
+            accepted="cost (… n m m') with n of 1 or more",
+        )
+    index, status = nearest(problems.reshape(-1, classes), threads=_threads(threads))
+    refuse(status, problems)
+    index = index.view(leading)
+    return cast(Array, index.numpy() if arrays else index)
+
+
+class _Emd(torch.autograd.Function):
+    """``emd`` of tensors with the same leading axes: the gradients are what the solver found."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, cost: Tensor, a: Tensor, b: Tensor, threads: int, plan: bool
+    ) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
+        problems = Problems(cost, a, b)
+        found = solve(problems.reshape(-1), threads=threads, plan=plan)
+        refuse(found.status, problems)
+        flow = None if found.plan is None else found.plan.view(cost.shape)
+        u, v = found.u.view(a.shape), found.v.view(b.shape)
+        ctx.save_for_backward(flow, u, v)
+        ctx.mark_non_differentiable(*(part for part in (flow, u, v) if part is not None))
+        return found.value.to(cost.dtype).view(cost.shape[:-2]), flow, u, v
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+        flow, u, v = ctx.saved_tensors
+        cost_wanted, a_wanted, b_wanted = ctx.needs_input_grad[:3]
+        return (
+            grad[..., None, None] * flow if cost_wanted else None,
+            grad[..., None] * u if a_wanted else None,
+            grad[..., None] * v if b_wanted else None,
+            None,
+            None,
+        )
+
+
+def _threads(given: int | None) -> int:
+    """The number of threads asked for, or torch's."""
+    if given is None:
+        return torch.get_num_threads()
+    if given < 1:
+        raise OptionError("threads is not positive", where="emd", got=str(given), accepted="≥ 1")
+    return given
