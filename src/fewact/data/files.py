@@ -18,7 +18,7 @@ VIDEO_SUFFIXES = frozenset(
 PICTURE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".webp"))
 
 
-def natural_key(name: str) -> tuple[list[str | int], str]:
+def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
     """Sort key that puts "clip 2" before "clip 10", the same on every machine.
 
     Upper and lower case, and the two ways in which Unicode writes an accent, differ only where
@@ -29,7 +29,7 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
     """
     folded = unicodedata.normalize("NFC", name).casefold()
     parts = re.split(r"([0-9]+)", folded)  # text at even places, digits at odd ones
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
+    return tuple(int(part) if i % 2 else part for i, part in enumerate(parts)), name
 
 
 def entries(folder: Path) -> list[Path]:

@@ -1,0 +1,329 @@
+"""The classifier that learns actions from a few clips of each."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Self, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewact import backbones, methods
+from fewact.backbones import Backbone
+from fewact.classifier import model_folder
+from fewact.classifier.learnt import Learnt, classify, encode, learn
+from fewact.classifier.prediction import Prediction, Skipped
+from fewact.classifier.sources import (
+    ClipLike,
+    Source,
+    as_clip,
+    check_label,
+    labelled,
+    of_class,
+)
+from fewact.classifier.taught import Taught, join
+from fewact.classifier.teaching import Progress, teach
+from fewact.data import Clip
+from fewact.errors import DataError, ModelError, OptionError, VideoError, did_you_mean
+from fewact.methods.base import Method
+from fewact.store import Timing
+
+
+class FewShotClassifier:
+    """Recognises actions after one to five clips of each.
+
+    What is learnt has a trailing underscore: ``classes_``, the names in natural order; ``clips_``,
+    what is remembered of each taught clip besides its features; ``calibration_``, where the
+    probabilities come from; ``skipped_``, the clips that could not be read.
+
+    Args:
+        backbone: Name of the network for the features, or one that is built.
+        method: Name of the few-shot method, or one that is made with options.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        weights: Of a named backbone: see ``fewact.backbones.create``.
+        precision: Of a named backbone: ``auto``, ``float32`` or ``bfloat16``.
+
+    >>> classifier = FewShotClassifier().fit("actions")  # doctest: +SKIP
+    >>> classifier.predict("new.mp4").label  # doctest: +SKIP
+    'wave'
+    """
+
+    def __init__(
+        self,
+        backbone: str | Backbone = "auto",
+        method: str | Method = "auto",
+        device: str = "auto",
+        *,
+        weights: str | Path = "default",
+        precision: str = "auto",
+    ) -> None:
+        self.backbone = backbone
+        self.method = method
+        self.device = device
+        self.weights = weights
+        self.precision = precision
+        self._made: tuple[Backbone, Method] | None = None
+        self._learnt: Learnt | None = None
+
+    def fit(
+        self,
+        clips: Source,
+        labels: Sequence[str] | None = None,
+        *,
+        progress: Progress | None = None,
+        timing: Timing | None = None,
+    ) -> Self:
+        """Learn classes from clips, and forget what was learnt before.
+
+        A clip that cannot be read is skipped with a warning and listed in ``skipped_``.
+
+        Args:
+            clips: A folder that holds a folder of clips for each class; a table, see
+                ``fewact.data.read_table``; or a list of paths or of ``Clip``.
+            labels: The class of each clip of a list; not needed where each ``Clip`` has one.
+            progress: Called with the number of clips done and of all clips, after each.
+            timing: Adds up where the time goes.
+
+        Returns:
+            The classifier itself.
+
+        Raises:
+            DataError: Fewer than two classes, a class without a clip that can be read, or clips
+                that cannot be found.
+        """
+        found, names = labelled(clips, labels)
+        classes = {clip.label for clip in found}
+        if len(classes) < 2:
+            raise DataError(
+                "there are fewer than two classes",
+                got=", ".join(map(str, classes)) or "none",
+                accepted="at least two, each with a clip",
+            )
+        self._adopt(*teach(found, names, *self._make(), progress, timing))
+        return self
+
+    def add_class(self, name: str, clips: Source) -> Self:
+        """Learn one more class.
+
+        Args:
+            name: Of the class.
+            clips: A clip, a path, a folder or a pattern, or several of them.
+
+        Returns:
+            The classifier itself; unchanged where an error is raised.
+
+        Raises:
+            DataError: The class exists, or no clip can be read.
+        """
+        name = check_label(name)
+        if name in self._known().classes:
+            raise DataError(
+                "there is already a class of this name", got=repr(name), mend="Use add_clips."
+            )
+        return self._add(name, clips)
+
+    def add_clips(self, name: str, clips: Source) -> Self:
+        """Learn more clips of a class.
+
+        Args:
+            name: Of the class.
+            clips: A clip, a path, a folder or a pattern, or several of them.
+
+        Returns:
+            The classifier itself; unchanged where an error is raised.
+
+        Raises:
+            DataError: There is no such class, no clip can be read, or one is taught already.
+        """
+        return self._add(self._existing(name), clips)
+
+    def remove_class(self, name: str) -> Self:
+        """Forget a class.
+
+        Args:
+            name: Of the class.
+
+        Returns:
+            The classifier itself; unchanged where an error is raised.
+
+        Raises:
+            DataError: There is no such class, or only one would be left.
+        """
+        name = self._existing(name)
+        learnt = self._known()
+        if len(learnt.classes) == 2:
+            raise DataError("only one class would be left", got=repr(name), accepted="at least two")
+        clips = learnt.taught.clips
+        kept = [i for i, clip in enumerate(clips) if clip.label != name]
+        self._adopt(learnt.taught.select(kept), self.skipped_)
+        return self
+
+    # A str is also an iterable of str; it is taken as one path.
+    @overload
+    def predict(self, clips: ClipLike) -> Prediction: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(self, clips: Iterable[ClipLike]) -> list[Prediction]: ...
+    def predict(self, clips: ClipLike | Iterable[ClipLike]) -> Prediction | list[Prediction]:
+        """Say which class clips show.
+
+        Args:
+            clips: A path or ``Clip``, or several.
+
+        Returns:
+            A prediction for one clip, a list for several.
+
+        Raises:
+            VideoError: A clip cannot be read; ``predict_each`` goes on with the others.
+        """
+        if isinstance(clips, str | Path | Clip):
+            return self.predict([clips])[0]
+        predictions = []
+        for prediction in self.predict_each(clips):
+            if isinstance(prediction, Skipped):
+                raise prediction.error
+            predictions.append(prediction)
+        return predictions
+
+    def predict_each(
+        self, clips: Iterable[ClipLike], *, timing: Timing | None = None
+    ) -> Iterator[Prediction | Skipped]:
+        """Say which class each clip shows, one after the other; those that cannot be read too.
+
+        A prediction does not depend on the other clips.
+
+        Args:
+            clips: Paths or clips.
+            timing: Adds up where the time goes.
+
+        Yields:
+            A prediction, or why the clip was skipped, in the order of the clips.
+        """
+        learnt = self._known()
+        backbone, method = self._make()
+        for clip, nodes in encode([as_clip(clip) for clip in clips], backbone, method, timing):
+            if isinstance(nodes, VideoError):
+                yield Skipped(clip, nodes)
+            else:
+                yield classify(method, learnt, clip, nodes, timing)
+
+    def predict_proba(self, clips: Iterable[ClipLike]) -> NDArray[np.float64]:
+        """Probabilities (q n) of clips, columns in the order of ``classes_``.
+
+        Args:
+            clips: Paths or clips, q of them.
+
+        Raises:
+            VideoError: A clip cannot be read.
+        """
+        rows = [list(prediction.probabilities.values()) for prediction in self.predict(list(clips))]
+        return np.array(rows, dtype=np.float64).reshape(-1, len(self._known().classes))
+
+    def save(self, folder: str | Path, *, pictures: bool = False) -> Path:
+        """Save what was learnt as a folder that ``load`` reads.
+
+        It holds the names and the features of the clips, not the clips. A model that is there is
+        replaced as a whole or not at all; files in the folder that are not the model's stay.
+
+        Args:
+            folder: Where; its parents are made.
+            pictures: Keep a small picture of each clip too.
+
+        Returns:
+            The folder.
+
+        Raises:
+            ModelError: The folder holds something else, or cannot be written.
+            VideoError: A clip whose picture is wanted cannot be read.
+        """
+        backbone, method = self._make()
+        weights = self.weights if isinstance(self.backbone, str) else backbone.card.weights
+        return model_folder.save(
+            Path(folder).expanduser(), self._known(), backbone, weights, method, pictures=pictures
+        )
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        device: str = "auto",
+        weights: str | Path | None = None,
+        *,
+        backbone: Backbone | None = None,
+    ) -> Self:
+        """Load what ``save`` saved; the clips are not needed.
+
+        Args:
+            folder: Of the model.
+            device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+            weights: Where the backbone's weights are now, if not where they were.
+            backbone: One that is built already.
+
+        Raises:
+            ModelError: No model is there, it is damaged or newer than this version, or the
+                backbone is not the one that it was taught with.
+        """
+        model = model_folder.load(Path(folder).expanduser())
+        saved = model.config.backbone
+        where = str(weights) if weights is not None else saved.weights
+        made = backbone or model_folder.make_backbone(saved, where, device, str(folder))
+        model_folder.check_backbone(saved, made.card, str(folder))
+        classifier = cls(
+            backbone or saved.name, model.method, device, weights=where, precision=saved.precision
+        )
+        classifier._made = made, model.method.to(made.device).eval()
+        learnt = learn(model.method, model.taught, made.device, model.config.calibration)
+        classifier._publish(learnt, [])
+        return classifier
+
+    def _make(self) -> tuple[Backbone, Method]:
+        if self._made is None:
+            backbone, method = self.backbone, self.method
+            if isinstance(method, str):
+                method = methods.create(method)
+            if method.uses_text:
+                raise OptionError(
+                    "compares with class names as text, which is not taught from clips",
+                    where="method",
+                    got=type(method).__name__,
+                )
+            if isinstance(backbone, str):
+                backbone = backbones.create(
+                    backbone, weights=self.weights, device=self.device, precision=self.precision
+                )
+            self._made = backbone, method.to(backbone.device).eval()
+        return self._made
+
+    def _known(self) -> Learnt:
+        if self._learnt is None:
+            raise ModelError("nothing is taught yet", mend="Call fit, or load a saved model.")
+        return self._learnt
+
+    def _existing(self, name: str) -> str:
+        classes, name = self._known().classes, check_label(name)
+        if name not in classes:
+            raise DataError(
+                "there is no class of this name",
+                got=repr(name),
+                accepted=", ".join(classes),
+                mend=did_you_mean(name, classes),
+            )
+        return name
+
+    def _add(self, label: str, clips: Source) -> Self:
+        learnt = self._known()
+        more, skipped = teach(*of_class(clips, label), *self._make())
+        if again := learnt.taught.repeated(more):
+            raise DataError("this clip is taught already", where=f'class "{label}"', got=again[0])
+        self._adopt(join([learnt.taught, more]), [*self.skipped_, *skipped])
+        return self
+
+    def _adopt(self, taught: Taught, skipped: list[Skipped]) -> None:
+        backbone, method = self._make()
+        self._publish(learn(method, taught, backbone.device), skipped)
+
+    def _publish(self, learnt: Learnt, skipped: list[Skipped]) -> None:
+        """Take over what was learnt; nothing here can fail half-way."""
+        self._learnt = learnt
+        self.classes_ = learnt.classes
+        self.clips_ = learnt.taught.clips
+        self.calibration_ = learnt.calibration
+        self.skipped_ = skipped

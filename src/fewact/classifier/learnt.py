@@ -1,0 +1,100 @@
+"""From taught clips to what queries are scored against, and from scores to a prediction."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fewact.backbones import Backbone
+from fewact.classifier.calibration import Calibration, calibrate
+from fewact.classifier.prediction import Prediction
+from fewact.classifier.taught import Nodes, Taught
+from fewact.data import Clip
+from fewact.errors import VideoError
+from fewact.methods.base import Method
+from fewact.store import Timing, extract
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """All that a prediction needs; replaced as a whole, so that a failing call changes nothing.
+
+    Args:
+        taught: The clips.
+        classes: Their classes, in natural order.
+        calibration: From logits to probabilities.
+        by_class: The method's state of the classes.
+        by_clip: Its state where each taught clip is a class of its own.
+    """
+
+    taught: Taught
+    classes: tuple[str, ...]
+    calibration: Calibration
+    by_class: Any
+    by_clip: Any
+
+
+def encode(
+    clips: Sequence[Clip], backbone: Backbone, method: Method, timing: Timing | None = None
+) -> Iterator[tuple[Clip, Nodes | VideoError]]:
+    """Nodes of each clip (1 …) float32, or why it cannot be read; one clip at a time, in order."""
+    for extracted in extract(clips, backbone, method.taps(backbone.card), timing=timing):
+        if extracted.features is None:
+            yield extracted.clip, extracted.error or VideoError(extracted.clip.path, "no features")
+            continue
+        with _stage(timing, "moments"), torch.inference_mode():
+            features = {tap: value[None] for tap, value in extracted.features.items()}
+            nodes = {name: value.float() for name, value in method.encode(features).items()}
+        yield extracted.clip, nodes
+
+
+@torch.inference_mode()
+def learn(
+    method: Method, taught: Taught, device: torch.device, calibration: Calibration | None = None
+) -> Learnt:
+    """What the method makes of the taught clips; calibrated on them unless that is given."""
+    labels, classes = taught.labels.to(device), taught.classes
+    nodes = {name: value.to(device) for name, value in taught.nodes.items()}
+    if calibration is None:
+        groups = [clip.group for clip in taught.clips]
+        calibration = calibrate(method, nodes, labels, len(classes), groups)
+    one = {name: value[None] for name, value in nodes.items()}  # (1 s …)
+    every = torch.arange(len(labels), device=device)[None]
+    return Learnt(
+        taught,
+        classes,
+        calibration,
+        method.support(one, labels[None], len(classes)),
+        method.support(one, every, len(labels)),
+    )
+
+
+@torch.inference_mode()
+def classify(
+    method: Method, learnt: Learnt, clip: Clip, nodes: Nodes, timing: Timing | None = None
+) -> Prediction:
+    """Score one clip, alone, against the classes and against each taught clip."""
+    query = {name: value[None] for name, value in nodes.items()}  # (1 1 …)
+    with _stage(timing, "alignment"):
+        logits = _row(method.score(learnt.by_class, query))  # (n)
+        likeness = _row(method.score(learnt.by_clip, query))  # (s)
+    probabilities = (logits / learnt.calibration.temperature).softmax(-1).tolist()
+    best = int(logits.argmax())
+    return Prediction(
+        clip,
+        learnt.classes[best],
+        probabilities[best],
+        dict(zip(learnt.classes, probabilities, strict=True)),
+        learnt.taught.clips[int(likeness.argmax())].title,
+    )
+
+
+def _row(logits: Tensor) -> Tensor:
+    return logits[0, 0].cpu().double()
+
+
+def _stage(timing: Timing | None, name: str) -> Any:
+    return nullcontext() if timing is None else timing.stage(name)

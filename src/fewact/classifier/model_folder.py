@@ -1,0 +1,283 @@
+"""A taught classifier as a folder: config.json, state.safetensors, README.md, pictures."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+from pydantic_core import to_jsonable_python
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from fewact import backbones, methods
+from fewact.backbones import Backbone, Card
+from fewact.classifier.config import (
+    HOW_TO_MEND,
+    PICTURE,
+    STATE,
+    Config,
+    SavedBackbone,
+    SavedMethod,
+    from_text,
+    parse,
+    to_text,
+)
+from fewact.classifier.learnt import Learnt
+from fewact.classifier.pictures import picture
+from fewact.classifier.readme import readme
+from fewact.classifier.replace_folder import aside, replace_folder
+from fewact.classifier.taught import Taught
+from fewact.errors import ModelError, UserError
+from fewact.methods.base import Method
+
+CONFIG, README = "config.json", "README.md"
+NODES, METHOD = "nodes.", "method."
+NO_PART_OF_THE_FEATURES = ("weights", "licence", "trained_on")
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """What a folder holds.
+
+    Args:
+        config: Of the model.
+        taught: The clips with their nodes.
+        method: With its options and parameters, on the CPU.
+    """
+
+    config: Config
+    taught: Taught
+    method: Method
+
+
+def save(
+    folder: Path,
+    learnt: Learnt,
+    backbone: Backbone,
+    weights: str | Path,
+    method: Method,
+    *,
+    pictures: bool,
+) -> Path:
+    """Save; see ``FewShotClassifier.save``."""
+    folder = folder.resolve()
+    _check_target(folder)
+    taught = learnt.taught
+    files = {STATE: save_tensors(_tensors(taught, method))}
+    if pictures:
+        files |= {
+            f"picture-{i:04}.jpg": _picture(taught, i) for i in range(1, len(taught.clips) + 1)
+        }
+    config = Config(
+        backbone=SavedBackbone(
+            name=backbone.card.name,
+            weights=_portable(str(weights)),
+            precision=backbone.card.precision,
+            card=_facts(backbone.card),
+        ),
+        method=_saved_method(method),
+        calibration=learnt.calibration,
+        clips=taught.clips,
+        files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    )
+    # A model that cannot be loaded must not take the place of one that can.
+    _method(config.method, _of(load_tensors(files[STATE]), METHOD), str(folder))
+    card = readme(config, backbone.card, _old_readme(folder))
+
+    def fill(new: Path) -> None:
+        for name, content in files.items():
+            (new / name).write_bytes(content)
+        (new / README).write_text(card, encoding="utf-8")
+        (new / CONFIG).write_text(to_text(config), encoding="utf-8")
+
+    try:
+        replace_folder(folder, fill, _owns)
+    except OSError as error:
+        raise ModelError(
+            f"the model cannot be written: {error.strerror}", where=str(folder)
+        ) from error
+    return folder
+
+
+def load(folder: Path) -> SavedModel:
+    """Read and check a saved model.
+
+    Raises:
+        ModelError: It is missing, damaged, edited or of a newer version.
+    """
+    place = folder.resolve()
+    if not place.exists() and aside(place).is_dir():
+        place = aside(place)  # saving was cut short between its two renames
+    if not (place / CONFIG).is_file():
+        raise ModelError(
+            "there is no such folder" if not place.exists() else "this is no saved classifier",
+            where=str(folder),
+            accepted="a folder that save, or fewact teach, has written",
+        )
+    text = _read(place / CONFIG).decode("utf-8", errors="replace")
+    config = from_text(text, str(folder / CONFIG))
+    files = {name: _read(place / name) for name in config.files}
+    for name, content in files.items():
+        if hashlib.sha256(content).hexdigest() != config.files[name]:
+            raise ModelError(
+                "the file was damaged or edited after it was saved",
+                where=str(folder / name),
+                mend=HOW_TO_MEND,
+            )
+    try:
+        # Copied, so that they lie in memory as those that were taught: sums then round alike.
+        tensors = {name: value.clone() for name, value in load_tensors(files[STATE]).items()}
+    except SafetensorError as error:
+        raise ModelError(
+            "this is no safetensors file", where=str(folder / STATE), got=str(error)
+        ) from None
+    nodes = _of(tensors, NODES)
+    if not nodes or any(value.shape[:1] != (len(config.clips),) for value in nodes.values()):
+        raise ModelError(
+            "its rows are not those of the clips in config.json", where=str(folder / STATE)
+        )
+    pictures = [files.get(f"picture-{i:04}.jpg") for i in range(1, len(config.clips) + 1)]
+    method = _method(config.method, _of(tensors, METHOD), str(folder))
+    return SavedModel(config, Taught(config.clips, nodes, tuple(pictures)), method)
+
+
+def make_backbone(saved: SavedBackbone, weights: str, device: str, where: str) -> Backbone:
+    """The backbone of a saved model.
+
+    Raises:
+        ModelError: Its weights are not where they were.
+    """
+    try:
+        return backbones.create(
+            saved.name, weights=weights, device=device, precision=saved.precision
+        )
+    except UserError as error:
+        raise ModelError(
+            f"its backbone {saved.name} cannot be made: {error}",
+            where=where,
+            mend="Say where the weights are now: weights=…, or hand in the backbone: backbone=….",
+        ) from error
+
+
+def check_backbone(saved: SavedBackbone, card: Card, where: str) -> None:
+    """Refuse a backbone other than the one that the model was taught with.
+
+    Raises:
+        ModelError: Facts differ; the message says which.
+    """
+    facts = _facts(card)
+    differ = [name for name, value in saved.card.items() if facts.get(name) != value]
+    if differ:
+        raise ModelError(
+            f"the model was taught with another backbone: it differs in {', '.join(differ)}",
+            where=where,
+            got="; ".join(f"{name} {facts.get(name)}" for name in differ),
+            accepted="; ".join(f"{name} {saved.card[name]}" for name in differ),
+            mend="Load it with the weights that it was taught with: weights=…, or teach again.",
+        )
+
+
+def _facts(card: Card) -> dict[str, JsonValue]:
+    """What features depend on, as JSON has it: lists for tuples."""
+    facts = {k: v for k, v in asdict(card).items() if k not in NO_PART_OF_THE_FEATURES}
+    content: dict[str, JsonValue] = json.loads(json.dumps(facts))
+    return content
+
+
+def _portable(weights: str) -> str:
+    """Where weights are, for one who starts elsewhere; without the name of the home folder."""
+    kind, local, place = weights.rpartition("local-dir:")
+    if not local and not place.endswith(".safetensors"):
+        remembered = weights == "random" or weights.startswith("hf-hub:")
+        return weights if remembered else "default"
+    path = Path(place).expanduser().absolute()
+    home = Path.home()
+    short = f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
+    return kind + local + short
+
+
+def _saved_method(method: Method) -> SavedMethod:
+    kinds = {methods.REGISTRY.get(name): name for name in methods.names()}
+    if type(method) not in kinds:
+        raise ModelError(
+            "a method that is not registered cannot be loaded again",
+            got=type(method).__name__,
+            accepted=", ".join(kinds.values()),
+            mend="Register its class under a name: fewact.methods.register.",
+        )
+    return SavedMethod(name=kinds[type(method)], options=to_jsonable_python(method.options))
+
+
+def _method(saved: SavedMethod, parameters: Mapping[str, Tensor], where: str) -> Method:
+    try:
+        method = methods.create(saved.name, **saved.options)
+        method.load_state_dict(dict(parameters))
+    except (UserError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(
+            f"its method {saved.name} cannot be made again: {reason}", where=where
+        ) from error
+    return method
+
+
+def _tensors(taught: Taught, method: Method) -> dict[str, Tensor]:
+    nodes = {NODES + name: value for name, value in taught.nodes.items()}
+    own = {METHOD + name: value.cpu() for name, value in method.state_dict().items()}
+    return {name: value.contiguous() for name, value in (nodes | own).items()}
+
+
+def _of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _picture(taught: Taught, number: int) -> bytes:
+    origin = taught.origins[number - 1]
+    if origin is None:
+        raise ModelError(
+            "a model that was loaded without pictures has none to save",
+            got=taught.clips[number - 1].title,
+            mend="Save without pictures, or teach again from the clips.",
+        )
+    return origin if isinstance(origin, bytes) else picture(origin)
+
+
+def _owns(name: str) -> bool:
+    return name in (CONFIG, STATE, README) or PICTURE.fullmatch(name) is not None
+
+
+def _check_target(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ModelError("this is a file", where=str(folder), accepted="a folder")
+    ours = (folder / CONFIG).is_file() and parse((folder / CONFIG).read_text(errors="replace"))
+    if any(folder.iterdir()) and not ours:
+        raise ModelError(
+            "the folder holds something else than a saved classifier",
+            where=str(folder),
+            accepted="a folder that is new or empty, or a model to replace",
+        )
+
+
+def _old_readme(folder: Path) -> str | None:
+    path = folder / README
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"a file of the model cannot be read: {error.strerror}",
+            where=str(path),
+            mend=HOW_TO_MEND,
+        ) from None

@@ -1,0 +1,47 @@
+"""Small pictures of taught clips."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from fewact.data import Clip
+from fewact.video import Segments, read_frames
+
+LONGER_SIDE = 160
+QUALITY = "4"
+"""Of mjpeg: 2 is best, 31 worst."""
+
+
+def picture(clip: Clip) -> bytes:
+    """The middle frame of a clip as a small JPEG.
+
+    Raises:
+        VideoError: The clip cannot be read.
+    """
+    frame = read_frames(clip.path, Segments(1), start=clip.start, end=clip.end)[0]
+    return jpeg(shrink(frame))
+
+
+def shrink(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A frame (h w 3) whose longer side is at most 160 pixels."""
+    height, width = frame.shape[:2]
+    scale = min(1.0, LONGER_SIDE / max(height, width))
+    size = [max(1, round(height * scale)), max(1, round(width * scale))]
+    image = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None]
+    small = F.interpolate(image, size, mode="bilinear", antialias=True)
+    return small[0].permute(1, 2, 0).numpy()
+
+
+def jpeg(frame: NDArray[np.uint8]) -> bytes:
+    """A frame (h w 3) as a JPEG file."""
+    encoder = av.VideoCodecContext.create("mjpeg", "w")
+    encoder.height, encoder.width = frame.shape[:2]
+    encoder.pix_fmt = "yuvj420p"
+    encoder.time_base = Fraction(1, 25)
+    encoder.options = {"qmin": QUALITY, "qmax": QUALITY}
+    image = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuvj420p")
+    return b"".join(bytes(packet) for packet in (*encoder.encode(image), *encoder.encode(None)))

@@ -1,0 +1,133 @@
+"""What a user may give as clips, turned into one list."""
+
+import os
+import unicodedata
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from fewact.data import (
+    BACKGROUND,
+    Clip,
+    expand_paths,
+    is_background,
+    list_background,
+    list_clips,
+    read_table,
+)
+from fewact.errors import DataError
+
+ClipLike = str | Path | Clip
+Source = ClipLike | Iterable[ClipLike]
+
+
+def as_clip(clip: ClipLike) -> Clip:
+    """A path as a whole-file clip; a clip as it is."""
+    return clip if isinstance(clip, Clip) else Clip(Path(clip))
+
+
+def labelled(source: Source, labels: Sequence[str] | None) -> tuple[list[Clip], list[str]]:
+    """Clips to teach, and what each is called.
+
+    Args:
+        source: A folder of class folders, a table, or clips.
+        labels: One for each clip of a list; None where the source says them.
+
+    Returns:
+        The clips, and the name of each below what was given.
+
+    Raises:
+        DataError: The source cannot be used, or labels are missing, too many or not accepted.
+    """
+    if isinstance(source, str | Path):
+        if labels is not None:
+            raise DataError("a folder or table says its labels itself", where="labels")
+        place = Path(source).expanduser()
+        if place.is_file():
+            return _named(read_table(place), place.parent)
+        if background := list_background(place):
+            warnings.warn(
+                f"{place}: {len(background)} clips that show no class are not taught",
+                category=UserWarning,
+                stacklevel=4,
+            )
+        return _named(list_clips(place), place)
+    clips = [source] if isinstance(source, Clip) else [as_clip(clip) for clip in source]
+    if labels is not None and len(labels) != len(clips):
+        raise DataError(
+            "each clip has one label",
+            where="labels",
+            got=str(len(labels)),
+            accepted=str(len(clips)),
+        )
+    if labels is not None:
+        clips = [replace(clip, label=label) for clip, label in zip(clips, labels, strict=True)]
+    return _named(clips, None)
+
+
+def of_class(source: Source, label: str) -> tuple[list[Clip], list[str]]:
+    """Clips of one class, and what each is called.
+
+    Args:
+        source: A clip, a path, a folder or a pattern, or several of them.
+        label: Their class.
+
+    Raises:
+        DataError: Nothing is found.
+    """
+    several = [source] if isinstance(source, str | Path | Clip) else list(source)
+    clips: list[Clip] = []
+    for one in several:
+        clips += [one] if isinstance(one, Clip) else map(Clip, expand_paths([one]))
+    if not clips:
+        raise DataError("there are no clips to teach", where=f'class "{label}"')
+    return _named([replace(clip, label=label) for clip in clips], None)
+
+
+def check_label(label: str) -> str:
+    """A class's name, with its accents composed.
+
+    Raises:
+        DataError: It is empty, has a line break, or is the name kept for clips of no class.
+    """
+    name = unicodedata.normalize("NFC", label)
+    if not name.strip() or not name.isprintable():
+        raise DataError("not a name for a class", got=repr(label), accepted="printable text")
+    if is_background(name):
+        raise DataError(f'"{BACKGROUND}" is kept for clips that show no class', got=repr(label))
+    return name
+
+
+def _named(clips: list[Clip], root: Path | None) -> tuple[list[Clip], list[str]]:
+    seen: set[tuple[str, float | None, float | None]] = set()
+    checked: list[Clip] = []
+    for clip in clips:
+        if clip.label is None:
+            raise DataError(
+                "a clip without a label cannot be taught",
+                where=str(clip.path),
+                mend="Pass labels, or a folder that holds a folder of clips for each class.",
+            )
+        key = os.path.realpath(clip.path), clip.start, clip.end
+        if key in seen:
+            raise DataError("the same clip is given twice", where=str(clip.path))
+        seen.add(key)
+        checked.append(replace(clip, label=check_label(clip.label)))
+    return checked, _names([Path(os.path.abspath(clip.path)) for clip in clips], root)
+
+
+def _names(paths: list[Path], root: Path | None) -> list[str]:
+    """Each path below what was given, or below the folder that all share.
+
+    A model is passed on: it must not tell where in its owner's files the clips lay.
+    """
+    above = None if root is None else Path(os.path.abspath(root))
+    if above is None or not all(path.is_relative_to(above) for path in paths):
+        try:
+            above = Path(os.path.commonpath([path.parent for path in paths]))
+        except ValueError:  # different drives
+            return [path.name for path in paths]
+        if above != Path.home() and Path.home().is_relative_to(above):
+            return [path.name for path in paths]
+    return [path.relative_to(above).as_posix() for path in paths]

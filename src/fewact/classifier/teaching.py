@@ -1,0 +1,60 @@
+"""From clips on disk to what is kept of them."""
+
+import warnings
+from collections.abc import Callable
+
+from fewact.backbones import Backbone
+from fewact.classifier.learnt import encode
+from fewact.classifier.prediction import Skipped
+from fewact.classifier.taught import Taught, TaughtClip, join
+from fewact.data import Clip
+from fewact.data.files import some
+from fewact.errors import DataError, VideoError
+from fewact.methods.base import Method
+from fewact.store import Timing
+
+Progress = Callable[[int, int], None]
+
+
+def teach(
+    clips: list[Clip],
+    names: list[str],
+    backbone: Backbone,
+    method: Method,
+    progress: Progress | None = None,
+    timing: Timing | None = None,
+) -> tuple[Taught, list[Skipped]]:
+    """What the method keeps of labelled clips, and the clips that cannot be read.
+
+    One clip at a time is in memory; only its nodes stay.
+
+    Args:
+        clips: With their labels.
+        names: What each is called.
+        backbone: For the features.
+        method: Encodes them.
+        progress: Called with the number of clips done and of all, after each.
+        timing: Adds up where the time goes.
+
+    Raises:
+        DataError: No clip of a class can be read.
+    """
+    parts: list[Taught] = []
+    skipped: list[Skipped] = []
+    for done, (clip, nodes) in enumerate(encode(clips, backbone, method, timing)):
+        if isinstance(nodes, VideoError):
+            warnings.warn(f"skipped: {nodes}", category=UserWarning, stacklevel=3)
+            skipped.append(Skipped(clip, nodes))
+        else:
+            remembered = TaughtClip(names[done], clip.label or "", clip.start, clip.end, clip.group)
+            parts.append(Taught((remembered,), {k: v.cpu() for k, v in nodes.items()}, (clip,)))
+        if progress is not None:
+            progress(done + 1, len(clips))
+    readable = {part.clips[0].label for part in parts}
+    for label in dict.fromkeys(clip.label for clip in clips):
+        if label not in readable:
+            reasons = [f"{one.path}: {one.reason}" for one in skipped if one.clip.label == label]
+            raise DataError(
+                f'no clip of the class "{label}" can be read', got=some(reasons, most=3)
+            )
+    return join(parts), skipped
