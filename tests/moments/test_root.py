@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+import torch
+from torch.autograd import gradcheck
+
+from fewact.errors import OptionError, ShapeError
+from fewact.moments import newton_schulz_sqrt
+from tests.moments.reference import newton_schulz
+
+
+def _covariances(*shape, samples=40, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    *leading, d = shape
+    z = torch.randn(*leading, d, samples, generator=generator, dtype=torch.float64)
+    return z @ z.mT / samples
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 7])
+@pytest.mark.parametrize("d", [1, 2, 9])
+def test_is_the_recurrence(steps, d):
+    p = _covariances(2, 3, d)
+    expected = np.stack([newton_schulz(q, steps) for q in p.reshape(-1, d, d).numpy()])
+    got = newton_schulz_sqrt(p, steps).reshape(-1, d, d)
+    torch.testing.assert_close(got, torch.as_tensor(expected), atol=1e-12, rtol=1e-12)
+
+
+def test_many_steps_reach_the_true_root():
+    p = _covariances(4, 6)
+    values, vectors = torch.linalg.eigh(p)
+    root = vectors * values.sqrt()[:, None] @ vectors.mT
+    torch.testing.assert_close(newton_schulz_sqrt(p, 25), root, atol=1e-9, rtol=0)
+    assert (newton_schulz_sqrt(p, 3) - root).abs().max() > 1e-3
+
+
+def test_root_of_a_multiple_is_the_roots_multiple():
+    p = _covariances(3, 5)
+    torch.testing.assert_close(newton_schulz_sqrt(9e4 * p), 3e2 * newton_schulz_sqrt(p))
+
+
+def test_rotating_the_channels_rotates_the_root():
+    p = _covariances(5)
+    rotation = torch.linalg.qr(_covariances(5, seed=1)).Q
+    rotated = newton_schulz_sqrt(rotation @ p @ rotation.mT)
+    torch.testing.assert_close(rotated, rotation @ newton_schulz_sqrt(p) @ rotation.mT)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5])
+def test_gradient(steps):
+    p = _covariances(2, 4).requires_grad_()
+    assert gradcheck(lambda p: newton_schulz_sqrt(p + p.mT, steps), (p,))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [0.0, 1e-14])
+def test_no_variation_has_root_zero_and_no_gradient(dtype, size):
+    p = torch.stack([size * torch.eye(3, dtype=dtype), torch.eye(3, dtype=dtype)]).requires_grad_()
+    root = newton_schulz_sqrt(p)
+    assert torch.equal(root[0], torch.zeros(3, 3, dtype=dtype))
+    root.square().sum().backward()
+    assert torch.equal(p.grad[0], torch.zeros(3, 3, dtype=dtype))
+    assert p.grad[1].isfinite().all()
+    assert p.grad[1].any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_narrow_types_and_autocast_compute_in_float32(dtype):
+    p = _covariances(2, 6)
+    narrow = newton_schulz_sqrt(p.to(dtype))
+    assert narrow.dtype == torch.float32
+    torch.testing.assert_close(narrow, newton_schulz_sqrt(p.to(dtype).float()))
+    with torch.autocast("cpu", dtype=dtype):
+        inside = newton_schulz_sqrt(p.float())
+        double = newton_schulz_sqrt(p)
+    assert torch.equal(inside, newton_schulz_sqrt(p.float()))
+    assert torch.equal(double, newton_schulz_sqrt(p))
+
+
+def test_input_is_left_alone():
+    p = _covariances(2, 4)
+    before = p.clone()
+    newton_schulz_sqrt(p)
+    assert torch.equal(p, before)
+
+
+@pytest.mark.parametrize("steps", [0, -1, 2.5])
+def test_refuses_steps(steps):
+    with pytest.raises(OptionError, match="steps"):
+        newton_schulz_sqrt(torch.eye(2), steps)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (0, 0)])
+def test_refuses_shapes(shape):
+    with pytest.raises(ShapeError, match="p: shape"):
+        newton_schulz_sqrt(torch.ones(shape))
