@@ -52,7 +52,7 @@ def moments(maps, lengths=(1, 2, 4), steps=3, descriptor="sqrt", grid=1, centre_
         if descriptor == "mean":
             nodes.append(mean)
             continue
-        z = samples if len(samples) == 1 else samples - mean
+        z = samples if maps.shape[2:] == (1, 1) and len(samples) == 1 else samples - mean
         p = z.T @ z / len(samples)
         nodes.append((newton_schulz(p, steps) if descriptor == "sqrt" else p)[rows])
     return np.stack(nodes)

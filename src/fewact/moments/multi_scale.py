@@ -32,10 +32,11 @@ def multi_scale_moments(
     Covariances of frames are computed once and serve all windows, by the law of total covariance:
     P of a window = mean of its frames' P + covariance of its frames' means.
 
-    A window without variation, up to the rounding of its samples, has the descriptor zero. A window
-    of a single sample has no covariance and carries the outer product z zᵀ instead: so are vectors
-    (… t d) of a backbone without maps treated, as maps of one place (… t d 1 1), where a window's
-    samples are its frames.
+    A window without variation, up to the rounding of its samples, has the descriptor zero.
+
+    Vectors (… t d) of a backbone without maps are maps of one place (… t d 1 1): a window's samples
+    are its frames, and a window of one frame, that can have no covariance, carries the outer
+    product z zᵀ instead.
 
     Args:
         maps: (… t d h w). Types narrower than float32, and any type inside autocast, are computed
@@ -75,10 +76,8 @@ def multi_scale_moments(
         maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
         moving = maps - maps.mean(-4, keepdim=True) if centre_clip else maps
         cells = _cells(moving, grid)  # g of (… t d M)
-        samples = torch.tensor([cell.shape[-1] for cell in cells])
-        weights = node_weights(size["t"], lengths, samples)  # (m t·g)
-        single = ((weights == 1) & (samples == 1).repeat(size["t"])).any(1)[:, None].to(maps.device)
-        weights = weights.to(maps)
+        samples = [cell.shape[-1] for cell in cells]
+        weights = node_weights(size["t"], lengths, samples).to(maps)  # (m t·g)
         means = [cell.mean(-1, keepdim=True) for cell in cells]
         mean = _by_cell([mean.squeeze(-1) for mean in means], 2)  # (… t·g d)
         if descriptor == "mean":
@@ -86,7 +85,9 @@ def multi_scale_moments(
         centred = [cell - mean for cell, mean in zip(cells, means, strict=True)]
         within = _by_cell([z @ z.mT / z.shape[-1] for z in centred], 3)  # (… t·g d d)
         shared = weights @ within.flatten(-2)  # (… m d·d)
-        centre = (weights @ mean).masked_fill(single, 0)
+        centre = weights @ mean
+        if size["h"] == size["w"] == 1:
+            centre = centre.masked_fill((weights == 1).any(1, keepdim=True), 0)
         covariance = _plus_between(shared, weights, mean, centre)
         energy = _by_cell([_energy(cell) for cell in _cells(maps, grid)], 1)
         return _describe(covariance, energy @ weights.mT, descriptor, steps)

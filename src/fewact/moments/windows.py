@@ -77,7 +77,7 @@ def check_grid(grid: int) -> None:
         )
 
 
-def node_weights(t: int, lengths: Sequence[int], samples: Tensor) -> Tensor:
+def node_weights(t: int, lengths: Sequence[int], samples: Sequence[int]) -> Tensor:
     """Which cells make up each node, as shares of its samples.
 
     A cell is a place of the spatial grid in one frame; without a grid it is the frame.
@@ -85,7 +85,7 @@ def node_weights(t: int, lengths: Sequence[int], samples: Tensor) -> Tensor:
     Args:
         t: Number of frames.
         lengths: Of the windows, in frames.
-        samples: (g) int64, how many each place of the grid has; (1) without a grid.
+        samples: How many each of the g places of the grid has in a frame; g is 1 without a grid.
 
     Returns:
         (m t·g) float64, rows summing to 1: the windows over whole frames first; then, where g > 1,
@@ -95,7 +95,7 @@ def node_weights(t: int, lengths: Sequence[int], samples: Tensor) -> Tensor:
     inside = torch.zeros(len(spans), t, dtype=torch.float64)
     for row, (start, stop) in zip(inside, spans, strict=True):
         row[start:stop] = 1
-    nodes = [(inside[:, :, None] * samples).flatten(1)]  # (windows t·g)
+    nodes = [(inside[:, :, None] * torch.tensor(samples)).flatten(1)]  # (windows t·g)
     if len(samples) > 1:
         places = torch.eye(len(samples), dtype=torch.float64)
         nodes.append((inside[:, None, :, None] * places[:, None]).flatten(2).flatten(0, 1))
