@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import ConfigDict, Field
@@ -35,10 +35,10 @@ class Calibration:
         accuracy: Of the held-out clips, in per cent; None where there are none.
     """
 
-    temperature: float = Field(gt=0)
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     source: Literal["held-out clips", "method"]
-    held_out: int = Field(ge=0)
-    accuracy: float | None = Field(ge=0, le=100)
+    held_out: Annotated[int, Field(ge=0)]
+    accuracy: Annotated[float, Field(ge=0, le=100)] | None
 
 
 def calibrate(
@@ -80,9 +80,9 @@ def fit_temperature(logits: Tensor, truth: Tensor, own: float) -> float:
         own: The method's temperature T₀.
 
     Returns:
-        A temperature between own / 16 and own · 16.
+        A temperature between own / 64 and own · 64.
     """
-    steps = torch.linspace(-1, 1, 601, dtype=torch.float64) * math.log(16)  # (g)
+    steps = torch.linspace(-1, 1, 833, dtype=torch.float64) * math.log(64)  # (g)
     scaled = logits / (own * steps.exp())[:, None, None]  # (g h n)
     right = scaled.gather(-1, truth.expand(len(steps), -1)[..., None])[..., 0]  # (g h)
     loss = (scaled.logsumexp(-1) - right).sum(-1) + steps**2 / (2 * WIDTH**2)  # (g)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from pydantic import ConfigDict, Field
@@ -30,8 +30,8 @@ class TaughtClip:
         group: Its group, as given.
     """
 
-    name: str = Field(min_length=1)
-    label: str = Field(min_length=1)
+    name: Annotated[str, Field(min_length=1)]
+    label: Annotated[str, Field(min_length=1)]
     start: float | None = None
     end: float | None = None
     group: str | None = None

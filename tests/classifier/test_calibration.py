@@ -1,0 +1,138 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fewact import methods
+from fewact.classifier import calibration as module
+from fewact.classifier.calibration import (
+    FEWEST,
+    MOST,
+    WIDTH,
+    _held_out,
+    calibrate,
+    fit_temperature,
+)
+
+METHOD = methods.create("protonet", distance="squared_euclidean")
+
+
+def clips(shots: list[int], noise: float, seed: int = 0) -> tuple[dict, torch.Tensor, int]:
+    """Nodes (s 1 5) of clips around one centre a class."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.repeat_interleave(torch.arange(len(shots)), torch.tensor(shots))
+    centres = torch.randn(len(shots), 5, generator=generator)
+    points = centres[labels] + noise * torch.randn(len(labels), 5, generator=generator)
+    return {"frames": points[:, None]}, labels, len(shots)
+
+
+def slow_logits(nodes: dict, labels: torch.Tensor, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Minus squared distances to class means without the clip, one clip at a time."""
+    points, truth, rows = nodes["frames"][:, 0].double().numpy(), [], []
+    for i in range(len(points)):
+        rest = [j for j in range(len(points)) if j != i]
+        classes = [[j for j in rest if labels[j] == c] for c in range(n)]
+        if all(classes):
+            means = [points[members].mean(0) for members in classes]
+            rows.append([-((points[i] - mean) ** 2).sum() for mean in means])
+            truth.append(int(labels[i]))
+    return np.array(rows), np.array(truth)
+
+
+def slow_temperature(logits: np.ndarray, truth: np.ndarray, own: float) -> float:
+    def loss(step: float) -> float:
+        scaled = logits / (own * math.exp(step))
+        total = sum(np.logaddexp.reduce(row - row[t]) for row, t in zip(scaled, truth, strict=True))
+        return float(total) + step**2 / (2 * WIDTH**2)
+
+    return own * math.exp(min(np.linspace(-4.1, 4.1, 4001), key=loss))
+
+
+@pytest.mark.parametrize("shots", [[2, 2, 2], [5, 1, 3], [4, 4]])
+@pytest.mark.parametrize("noise", [0.2, 1.0, 3.0])
+def test_against_leaving_out_one_by_one(shots: list[int], noise: float) -> None:
+    nodes, labels, n = clips(shots, noise)
+    logits, truth = slow_logits(nodes, labels, n)
+    got = calibrate(METHOD, nodes, labels, n, [None] * len(labels))
+    assert got.source == "held-out clips"
+    assert got.held_out == len(truth)
+    assert got.accuracy == pytest.approx(100 * (logits.argmax(1) == truth).mean())
+    expected = slow_temperature(logits, truth, METHOD.temperature)
+    assert got.temperature == pytest.approx(expected, rel=0.011)
+
+
+def test_too_few_clips_keep_the_method_s_temperature() -> None:
+    for shots, held in (([1, 1, 1], 0), ([2, 2], 4), ([1, 3, 1], 3)):
+        nodes, labels, n = clips(shots, 1.0)
+        got = calibrate(METHOD, nodes, labels, n, [None] * len(labels))
+        assert held < FEWEST
+        assert (got.temperature, got.source, got.held_out) == (METHOD.temperature, "method", held)
+        assert (got.accuracy is None) == (held == 0)
+
+
+def test_a_handful_that_is_right_gives_no_certainty() -> None:
+    logits = torch.eye(2, dtype=torch.float64)[[0, 1, 0, 1, 0, 1]] * 3.0
+    truth = torch.tensor([0, 1, 0, 1, 0, 1])
+    few = fit_temperature(logits, truth, 1.0)
+    many = fit_temperature(logits.repeat(10, 1), truth.repeat(10), 1.0)
+    assert 0.4 < few < 1
+    assert many < 0.8 * few
+    wrong = fit_temperature(logits, 1 - truth, 1.0)
+    assert wrong > 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1000), st.floats(0.05, 20))
+def test_temperature_scales_with_the_logits(seed: int, factor: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(9, 3, generator=generator, dtype=torch.float64)
+    truth = torch.randint(3, (9,), generator=generator)
+    once = fit_temperature(logits, truth, 0.7)
+    assert fit_temperature(factor * logits, truth, factor * 0.7) == pytest.approx(factor * once)
+
+
+def test_never_scored_by_its_own_group() -> None:
+    """Twins of a group would recognise each other; all others are in the wrong place."""
+    points = torch.tensor([0.0, 0.0, 10.0, 10.0, 9.0, 9.0, 1.0, 1.0])
+    labels = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
+    nodes = {"frames": points[:, None, None]}
+    groups = ["a", "a", "b", "b", "a", "a", "b", "b"]
+    assert calibrate(METHOD, nodes, labels, 2, groups).accuracy == 0
+    nearest = methods.create("protonet", distance="squared_euclidean", shots="average")
+    apart = calibrate(nearest, nodes, labels, 2, groups)
+    together = calibrate(nearest, nodes, labels, 2, [None] * 8)
+    assert (apart.held_out, together.held_out) == (8, 8)
+    assert apart.temperature > together.temperature
+
+
+def test_a_class_of_one_group_cannot_be_held_out() -> None:
+    held = _held_out(torch.tensor([0, 0, 1, 1]), 2, ["a", "a", "b", "c"])
+    assert [i for i, _ in held] == [2, 3]
+
+
+def test_group_shared_by_classes_leaves_all_of_them() -> None:
+    labels, groups = torch.tensor([0, 0, 1, 1]), ["a", "b", "a", "b"]
+    assert _held_out(labels, 2, groups) == [(0, [1, 3]), (1, [0, 2]), (2, [1, 3]), (3, [0, 2])]
+
+
+@given(st.lists(st.integers(1, 30), min_size=2, max_size=6))
+def test_held_out_evenly_over_classes(shots: list[int]) -> None:
+    labels = torch.repeat_interleave(torch.arange(len(shots)), torch.tensor(shots))
+    held = _held_out(labels, len(shots), [None] * len(labels))
+    places = [i for i, _ in held]
+    assert len(set(places)) == len(places) == min(MOST, sum(k for k in shots if k > 1))
+    counts = torch.bincount(labels[torch.tensor(places, dtype=torch.long)], minlength=len(shots))
+    full = [c for c, k in enumerate(shots) if k > 1 and counts[c] < k]
+    assert all(counts[c] >= counts.max() - 1 for c in full)
+    assert all(i not in rest and len(rest) == len(labels) - 1 for i, rest in held)
+
+
+def test_batches_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes, labels, n = clips([5, 3, 1, 4], 1.0)
+    groups = ["a", "b", "c", None, "d", "a", "b", None, None, "c", "c", None, "e"]
+    at_once = calibrate(METHOD, nodes, labels, n, groups)
+    monkeypatch.setattr(module, "FLOATS_AT_ONCE", 1)
+    assert calibrate(METHOD, nodes, labels, n, groups) == at_once
