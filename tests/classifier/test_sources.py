@@ -1,0 +1,100 @@
+from pathlib import Path
+
+import pytest
+
+from fewact.classifier.sources import check_label, labelled, of_class
+from fewact.data import Clip
+from fewact.errors import DataError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for file in ("wave/a.mp4", "wave/b.mp4", "clap/c.mp4"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    return tmp_path
+
+
+def pairs(found: tuple[list[Clip], list[str]]) -> list[tuple[str, str | None]]:
+    return [(name, clip.label) for clip, name in zip(*found, strict=True)]
+
+
+EXPECTED = [("clap/c.mp4", "clap"), ("wave/a.mp4", "wave"), ("wave/b.mp4", "wave")]
+
+
+def test_folder_table_paths_and_clips_say_the_same(folder: Path) -> None:
+    names = [name for name, _ in EXPECTED]
+    labels = [label for _, label in EXPECTED]
+    (folder / "t.csv").write_text("path,label\n" + "".join(f"{n},{c}\n" for n, c in EXPECTED))
+    paths = [folder / name for name in names]
+    assert pairs(labelled(folder, None)) == EXPECTED
+    assert pairs(labelled(str(folder / "t.csv"), None)) == EXPECTED
+    assert pairs(labelled(paths, labels)) == EXPECTED
+    assert pairs(labelled(map(str, paths), labels)) == EXPECTED
+    clips = [Clip(path, label) for path, label in zip(paths, labels, strict=True)]
+    assert pairs(labelled(clips, None)) == EXPECTED
+    assert pairs(labelled([Clip(path) for path in paths], labels)) == EXPECTED
+
+
+def test_relative_paths(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert pairs(labelled(["wave/a.mp4", "clap/c.mp4"], ["x", "y"])) == [
+        ("wave/a.mp4", "x"),
+        ("clap/c.mp4", "y"),
+    ]
+    assert pairs(labelled(".", None)) == EXPECTED
+
+
+def test_names_do_not_tell_where_home_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder / "wave"))
+    monkeypatch.setenv("USERPROFILE", str(folder / "wave"))
+    got = labelled([folder / "wave/a.mp4", folder / "clap/c.mp4"], ["x", "y"])[1]
+    assert got == ["a.mp4", "c.mp4"]
+
+
+def test_a_table_of_clips_elsewhere(folder: Path) -> None:
+    table = folder / "tables" / "t.csv"
+    table.parent.mkdir()
+    table.write_text("path,label\n../wave/a.mp4,x\n../clap/c.mp4,y\n")
+    assert labelled(table, None)[1] == ["wave/a.mp4", "clap/c.mp4"]
+
+
+def test_background_is_named_and_left(folder: Path) -> None:
+    (folder / "None").mkdir()
+    (folder / "None" / "n.mp4").touch()
+    with pytest.warns(UserWarning, match="1 clips that show no class"):
+        assert pairs(labelled(folder, None)) == EXPECTED
+
+
+def test_clips_of_one_class(folder: Path) -> None:
+    for source in (folder / "wave", str(folder / "wave" / "*.mp4"), [folder / "wave"]):
+        assert pairs(of_class(source, "x")) == [("a.mp4", "x"), ("b.mp4", "x")]
+    stretch = Clip(folder / "wave/a.mp4", "other", 1.0, 2.0, "anna")
+    assert of_class(stretch, "x")[0] == [Clip(stretch.path, "x", 1.0, 2.0, "anna")]
+    with pytest.raises(DataError, match="no clips to teach"):
+        of_class([], "x")
+    with pytest.raises(DataError, match="no clips are found"):
+        of_class(folder / "missing.mp4", "x")
+
+
+def test_what_cannot_be_taught(folder: Path) -> None:
+    clip = folder / "wave/a.mp4"
+    with pytest.raises(DataError, match="says its labels itself"):
+        labelled(folder, ["x"])
+    with pytest.raises(DataError, match=r"labels: .*got 1.*accepted: 2"):
+        labelled([clip, folder / "clap/c.mp4"], ["x"])
+    with pytest.raises(DataError, match="without a label"):
+        labelled([clip], None)
+    with pytest.raises(DataError, match="given twice"):
+        labelled([clip, folder / "clap/../wave/a.mp4"], ["x", "y"])
+    with pytest.raises(DataError, match="no such folder"):
+        labelled(folder / "missing", None)
+
+
+def test_labels() -> None:
+    assert check_label("ho\u0308he 跳跃") == "höhe 跳跃"
+    for label in ("", "  ", "a\nb"):
+        with pytest.raises(DataError, match="not a name"):
+            check_label(label)
+    with pytest.raises(DataError, match="show no class"):
+        check_label("None")
