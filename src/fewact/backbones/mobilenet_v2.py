@@ -1,0 +1,119 @@
+"""MobileNet v2 1.0, as trained by torchvision or by TensorFlow."""
+
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
+
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from fewact.backbones.catalogue import MOBILENET_V2, Description
+from fewact.backbones.layers import SameConv2d
+from fewact.backbones.network import Network
+from fewact.backbones.weights import Weights
+
+# Expansion, channels, blocks, first block's stride.
+STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+BLOCKS_TO_STRIDE_16 = 1 + sum(stage[2] for stage in STAGES[:5])
+# x/128 − 1 of a level x in 0 … 255, written as (x/255 − mean) / std.
+TENSORFLOW_MEAN = TENSORFLOW_STD = (128 / 255, 128 / 255, 128 / 255)
+
+Style = Literal["auto", "torchvision", "tensorflow"]
+
+
+@dataclass(frozen=True)
+class MobileNetV2Options:
+    """Options of MobileNet v2.
+
+    Args:
+        style: Whose training the weights come from, which decides padding and normalisation:
+            ``torchvision`` pads evenly and takes ImageNet's mean and deviation; ``tensorflow``
+            pads the bottom and the right at stride 2 and scales levels to x/128 − 1. ``auto``
+            is ``tensorflow`` where the entry "padding" in the file's header begins with that
+            word, otherwise ``torchvision``.
+    """
+
+    style: Style = "auto"
+
+
+def _conv(
+    inputs: int, outputs: int, size: int, stride: int, groups: int, style: Style
+) -> nn.Sequential:
+    convolution = (
+        SameConv2d(inputs, outputs, size, stride=stride, groups=groups)
+        if style == "tensorflow"
+        else nn.Conv2d(inputs, outputs, size, stride, size // 2, groups=groups, bias=False)
+    )
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU6())
+
+
+class _Block(nn.Module):
+    """Widen, filter each channel in space, narrow; added to the input where shapes allow."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, expand: int, style: Style) -> None:
+        super().__init__()
+        width = inputs * expand
+        self.residual = inputs == outputs and stride == 1
+        widen = [_conv(inputs, width, 1, 1, 1, style)] if expand > 1 else []
+        self.conv = nn.Sequential(
+            *widen,
+            _conv(width, width, 3, stride, width, style),
+            nn.Conv2d(width, outputs, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+
+    def forward(self, input: Tensor) -> Tensor:
+        x: Tensor = self.conv(input)
+        return input + x if self.residual else x
+
+
+class MobileNetV2(Network):
+    """MobileNet v2 1.0, under torchvision's names."""
+
+    usual = MOBILENET_V2
+    Options = MobileNetV2Options
+    head: ClassVar = ("classifier.",)
+
+    def __init__(self, options: MobileNetV2Options) -> None:
+        super().__init__(options)
+        layers: list[nn.Module] = [_conv(3, 32, 3, 2, 1, options.style)]
+        inputs = 32
+        for expand, outputs, count, first_stride in STAGES:
+            for index in range(count):
+                stride = first_stride if index == 0 else 1
+                layers.append(_Block(inputs, outputs, stride, expand, options.style))
+                inputs = outputs
+        layers.append(_conv(inputs, 1280, 1, 1, 1, options.style))
+        self.features = nn.Sequential(*layers)
+
+    def early(self, images: Tensor) -> Tensor:
+        """(n 3 224 224) to (n 96 14 14)."""
+        middle: Tensor = self.features[:BLOCKS_TO_STRIDE_16](images)
+        return middle
+
+    def late(self, middle: Tensor) -> Tensor:
+        """(n 96 14 14) to (n 1280 7 7)."""
+        maps: Tensor = self.features[BLOCKS_TO_STRIDE_16:](middle)
+        return maps
+
+    def describe(self) -> Description:
+        """Facts of the network; its normalisation follows its style."""
+        if self.options.style == "tensorflow":
+            return replace(self.usual, mean=TENSORFLOW_MEAN, std=TENSORFLOW_STD)
+        return self.usual
+
+    @classmethod
+    def settle(cls, options: Any, weights: Weights) -> MobileNetV2Options:
+        """The style that the file's header names, where the options leave it open."""
+        if options.style != "auto":
+            return MobileNetV2Options(options.style)
+        padding = weights.metadata.get("padding", "")
+        tensorflow = padding.lower().startswith("tensorflow")
+        return MobileNetV2Options("tensorflow" if tensorflow else "torchvision")

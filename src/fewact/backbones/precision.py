@@ -1,0 +1,62 @@
+"""What a backbone computes on, and in which precision."""
+
+from typing import Literal
+
+import torch
+
+from fewact.errors import OptionError
+
+Precision = Literal["float32", "bfloat16"]
+
+# What "auto" takes on a CPU that multiplies bfloat16 itself; elsewhere it takes float32.
+AUTO: Precision = "bfloat16"
+
+
+def settle_device(device: str) -> torch.device:
+    """The device of this name; "auto" is a CUDA GPU if there is one, otherwise the CPU.
+
+    Raises:
+        OptionError: There is no such device.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise OptionError(
+            "there is no such device",
+            where="device",
+            got=f"{device!r}: {str(error).splitlines()[0]}",
+            accepted='"auto", "cpu", "cuda", "cuda:0", …',
+        ) from None
+    return chosen
+
+
+def settle_precision(precision: str, device: torch.device) -> Precision:
+    """The precision of this name; "auto" depends on the device.
+
+    Raises:
+        OptionError: There is no such precision.
+    """
+    if precision == "auto":
+        return AUTO if device.type == "cpu" and multiplies_bfloat16() else "float32"
+    if precision not in ("float32", "bfloat16"):
+        raise OptionError(
+            "there is no such precision",
+            where="precision",
+            got=repr(precision),
+            accepted='"auto", "float32", "bfloat16"',
+        )
+    return "bfloat16" if precision == "bfloat16" else "float32"
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU has instructions for bfloat16; without them it is slower than float32."""
+    for probe in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        try:
+            if getattr(torch.cpu, probe)():
+                return True
+        except (AttributeError, RuntimeError):
+            continue  # Private functions, which another torch may lack.
+    return False

@@ -1,0 +1,218 @@
+"""Weights of a network: where they are read from, and how they are checked.
+
+Nothing is unpickled here, and a network is never left with weights other than those asked for.
+"""
+
+import hashlib
+import importlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from fewact.errors import WeightsError
+
+if TYPE_CHECKING:
+    from fewact.backbones.network import Network
+
+ACCEPTED = "default, random, hf-hub:owner/name, local-dir:folder, or a .safetensors file"
+PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar")
+CONVERT = (
+    "A pickle can run code when it is read. Convert a file that you trust once: "
+    "safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'weights.safetensors')"
+)
+# Batch norm counts its training steps; no feature depends on it.
+COUNTER = "num_batches_tracked"
+
+Fault = tuple[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Tensors as they were read, and what came with them.
+
+    Args:
+        tensors: By name, in the layout of their file.
+        source: Where they came from, for the card and for messages.
+        metadata: The header of their file.
+        config: The folder's config.json; empty where there is none.
+    """
+
+    tensors: Mapping[str, Tensor]
+    source: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read(weights: str | Path) -> Weights:
+    """Read weights from where the user says.
+
+    Args:
+        weights: ``hf-hub:owner/name``, ``local-dir:folder`` or a .safetensors file.
+
+    Raises:
+        WeightsError: Nothing readable is there.
+    """
+    text = str(weights)
+    if text.startswith("hf-hub:"):
+        return _read_folder(_download(text.removeprefix("hf-hub:")), text)
+    if text.startswith("local-dir:"):
+        return _read_folder(Path(text.removeprefix("local-dir:")).expanduser(), text)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        raise WeightsError(
+            "this is a folder", where=text, accepted=ACCEPTED, mend=f'Say "local-dir:{text}".'
+        )
+    return _read_file(path, text)
+
+
+def load(network: "Network", weights: Weights) -> None:
+    """Put weights into a network, all of them or none.
+
+    Raises:
+        WeightsError: A tensor is missing, not known, of another shape or type, or not finite.
+    """
+    given = network.rename(weights.tensors)
+    if len(given) < len(weights.tensors):
+        raise WeightsError("the same tensor is there under two names", where=weights.source)
+    given = {
+        name: tensor
+        for name, tensor in given.items()
+        if not name.startswith(network.head) and not name.endswith(COUNTER)
+    }
+    own = tensors_of(network)
+    missing, unexpected = own.keys() - given.keys(), given.keys() - own.keys()
+    if missing or unexpected:
+        found = [f"{len(missing)} missing ({_first(missing)})"] if missing else []
+        found += [f"{len(unexpected)} not known ({_first(unexpected)})"] if unexpected else []
+        raise WeightsError(
+            f"these are not weights of {network.usual.name}",
+            where=weights.source,
+            got=f"of its {len(own)} tensors " + ", ".join(found),
+            accepted=network.usual.needs,
+        )
+    for fault, names in _faults(given, own):
+        if names:
+            raise WeightsError(
+                f"tensors are {fault}",
+                where=weights.source,
+                got=f"{len(names)} of {len(own)}: {_first(names)}",
+            )
+    network.load_state_dict(given, strict=False)
+
+
+def _faults(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Iterator[Fault]:
+    """What may be wrong with tensors of the right names, and those it is wrong with."""
+    shapes = {
+        name: f"{name} {tuple(tensor.shape)} for {tuple(own[name].shape)}"
+        for name, tensor in given.items()
+        if tensor.shape != own[name].shape
+    }
+    yield "of another shape", list(shapes.values())
+    yield "not floating-point", [n for n, t in given.items() if not t.is_floating_point()]
+    yield "not finite", [n for n, t in given.items() if not t.isfinite().all()]
+    yield "negative variances", [n for n, t in given.items() if _is_variance(n) and t.min() < 0]
+
+
+def _is_variance(name: str) -> bool:
+    return name.endswith("running_var")
+
+
+def tensors_of(network: torch.nn.Module) -> dict[str, Tensor]:
+    """All tensors of a network that features depend on, by name."""
+    return {n: t for n, t in network.state_dict().items() if not n.endswith(COUNTER)}
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the tensors' bytes as float32, in order of their names."""
+    sha = hashlib.sha256()
+    for _, tensor in sorted(tensors.items()):
+        sha.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
+    return sha.hexdigest()
+
+
+def _first(names: Iterable[str], count: int = 3) -> str:
+    ordered = sorted(names)
+    return ", ".join(ordered[:count]) + (", …" if len(ordered) > count else "")
+
+
+def _read_file(path: Path, source: str) -> Weights:
+    from safetensors import SafetensorError, safe_open
+
+    if path.suffix.lower() in PICKLES:
+        raise WeightsError("pickle files are not read", where=source, mend=CONVERT)
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return Weights(tensors, source, file.metadata() or {})
+    except FileNotFoundError:
+        raise WeightsError("there is no such file", where=source, accepted=ACCEPTED) from None
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            "this is not a readable safetensors file", where=source, got=str(error)
+        ) from None
+
+
+def _read_folder(folder: Path, source: str) -> Weights:
+    """The folder's model.safetensors, or its only .safetensors file."""
+    if not folder.is_dir():
+        raise WeightsError("there is no such folder", where=source)
+    found = sorted(folder.glob("*.safetensors"))
+    usual = [path for path in found if path.name == "model.safetensors"]
+    if not found:
+        pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
+        raise WeightsError(
+            "there is no .safetensors file in this folder",
+            where=source,
+            got=_first(pickles) or "none",
+            mend=CONVERT if pickles else "",
+        )
+    if len(found) > 1 and not usual:
+        raise WeightsError(
+            "there are several .safetensors files in this folder",
+            where=source,
+            got=_first(path.name for path in found),
+            mend="Name one of them, or call it model.safetensors.",
+        )
+    weights = _read_file((usual or found)[0], source)
+    return replace(weights, config=_read_config(folder / "config.json"))
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            "this is not a readable JSON file", where=str(path), got=str(error)
+        ) from None
+    return config if isinstance(config, dict) else {}
+
+
+def _download(repository: str) -> Path:
+    """A folder with model.safetensors and config.json of a repository of the hub."""
+    try:
+        hub = importlib.import_module("huggingface_hub")
+    except ImportError:
+        raise WeightsError(
+            "weights from the hub need the package huggingface_hub",
+            where=f"hf-hub:{repository}",
+            mend="Run: pip install 'fewact[hf]'",
+        ) from None
+    try:
+        folder = hub.snapshot_download(
+            repository, allow_patterns=["model.safetensors", "config.json"]
+        )
+    except (OSError, ValueError, hub.errors.EntryNotFoundError) as error:
+        raise WeightsError(
+            "the hub has no such repository, or cannot be reached",
+            where=f"hf-hub:{repository}",
+            got=str(error).strip().splitlines()[0],
+            accepted="hf-hub:owner/name",
+        ) from error
+    return Path(folder)
