@@ -1,1 +1,45 @@
+"""Frames of video files and of folders of numbered pictures.
 
+``read_frames`` decodes what a sampler chooses, ``probe`` tells the facts of a video, and
+``write_video`` makes one.
+"""
+
+from fewact.video.losses import VideoWarning
+from fewact.video.reading import VideoInfo, probe, read_frame_sets, read_frames
+from fewact.video.samplers import (
+    BlockCentres,
+    Dense,
+    EveryNth,
+    PerrettTest,
+    PerrettTrain,
+    Segments,
+    Window,
+    block_centres,
+    perrett_test,
+    perrett_train,
+    window,
+)
+from fewact.video.timeline import Sampler, Timeline
+from fewact.video.writing import write_video
+
+__all__ = [
+    "BlockCentres",
+    "Dense",
+    "EveryNth",
+    "PerrettTest",
+    "PerrettTrain",
+    "Sampler",
+    "Segments",
+    "Timeline",
+    "VideoInfo",
+    "VideoWarning",
+    "Window",
+    "block_centres",
+    "perrett_test",
+    "perrett_train",
+    "probe",
+    "read_frame_sets",
+    "read_frames",
+    "window",
+    "write_video",
+]
