@@ -12,7 +12,7 @@ from fewact.classifier.calibration import (
     FEWEST,
     MOST,
     WIDTH,
-    _held_out,
+    _folds,
     calibrate,
     fit_temperature,
 )
@@ -30,15 +30,19 @@ def clips(shots: list[int], noise: float, seed: int = 0) -> tuple[dict, torch.Te
 
 
 def slow_logits(nodes: dict, labels: torch.Tensor, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Minus squared distances to class means without the clip, one clip at a time."""
-    points, truth, rows = nodes["frames"][:, 0].double().numpy(), [], []
-    for i in range(len(points)):
-        rest = [j for j in range(len(points)) if j != i]
-        classes = [[j for j in rest if labels[j] == c] for c in range(n)]
-        if all(classes):
-            means = [points[members].mean(0) for members in classes]
-            rows.append([-((points[i] - mean) ** 2).sum() for mean in means])
-            truth.append(int(labels[i]))
+    """Minus squared distances to class means, without the j-th clip of each class that has two."""
+    points = nodes["frames"][:, 0].double().numpy()
+    members = [[i for i, label in enumerate(labels.tolist()) if label == c] for c in range(n)]
+    truth, rows = [], []
+    for j in range(max(map(len, members))):
+        means = [
+            points[[i for i in own if len(own) == 1 or i not in own[j : j + 1]]].mean(0)
+            for own in members
+        ]
+        for c, own in enumerate(members):
+            if len(own) > max(j, 1):
+                rows.append([-((points[own[j]] - mean) ** 2).sum() for mean in means])
+                truth.append(c)
     return np.array(rows), np.array(truth)
 
 
@@ -109,25 +113,36 @@ def test_never_scored_by_its_own_group() -> None:
 
 
 def test_a_class_of_one_group_cannot_be_held_out() -> None:
-    held = _held_out(torch.tensor([0, 0, 1, 1]), 2, ["a", "a", "b", "c"])
-    assert [i for i, _ in held] == [2, 3]
+    assert _folds([0, 0, 1, 1], 2, ["a", "a", "b", "c"]) == [[2], [3]]
 
 
-def test_group_shared_by_classes_leaves_all_of_them() -> None:
-    labels, groups = torch.tensor([0, 0, 1, 1]), ["a", "b", "a", "b"]
-    assert _held_out(labels, 2, groups) == [(0, [1, 3]), (1, [0, 2]), (2, [1, 3]), (3, [0, 2])]
+def test_a_group_shared_by_classes_leaves_all_of_them() -> None:
+    assert _folds([0, 0, 1, 1], 2, ["a", "b", "a", "b"]) == [[0, 2], [1, 3]]
+    assert _folds([0, 0, 1, 1], 2, ["a", "b", "b", "a"]) == [[0, 3], [1, 2]]
+    assert _folds([0, 1, 1], 2, ["a", "a", "b"]) == [[2]]
 
 
-@given(st.lists(st.integers(1, 30), min_size=2, max_size=6))
-def test_held_out_evenly_over_classes(shots: list[int]) -> None:
-    labels = torch.repeat_interleave(torch.arange(len(shots)), torch.tensor(shots))
-    held = _held_out(labels, len(shots), [None] * len(labels))
-    places = [i for i, _ in held]
-    assert len(set(places)) == len(places) == min(MOST, sum(k for k in shots if k > 1))
-    counts = torch.bincount(labels[torch.tensor(places, dtype=torch.long)], minlength=len(shots))
-    full = [c for c, k in enumerate(shots) if k > 1 and counts[c] < k]
-    assert all(counts[c] >= counts.max() - 1 for c in full)
-    assert all(i not in rest and len(rest) == len(labels) - 1 for i, rest in held)
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.sampled_from([None, *"abcde"])), max_size=60),
+    st.booleans(),
+)
+def test_folds(clips: list[tuple[int, str | None]], grouped: bool) -> None:
+    labels = [*range(5), *(label for label, _ in clips)]
+    groups = [None] * 5 + [group if grouped else None for _, group in clips]
+    folds = _folds(labels, 5, groups)
+    held = [i for fold in folds for i in fold]
+    assert len(set(held)) == len(held)
+    for fold in folds:
+        rest = [i for i in range(len(labels)) if i not in fold]
+        assert {labels[i] for i in rest} == set(range(5))
+        assert not {groups[i] for i in rest} & {groups[i] for i in fold} - {None}
+    if not grouped:
+        shots = [labels.count(c) for c in range(5)]
+        wanted = sum(k for k in shots if k > 1)
+        assert len(held) == wanted or MOST <= len(held) < MOST + 5
+        counts = [sum(labels[i] == c for i in held) for c in range(5)]
+        most = max(counts)
+        assert all(count in (most, k * (k > 1)) for count, k in zip(counts, shots, strict=True))
 
 
 def test_batches_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """From taught clips to what queries are scored against, and from scores to a prediction."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from fewact.data import Clip
 from fewact.errors import VideoError
 from fewact.methods.base import Method
 from fewact.store import Timing, extract
+from fewact.store.timing import Stage
 
 
 @dataclass(frozen=True)
@@ -96,5 +97,5 @@ def _row(logits: Tensor) -> Tensor:
     return logits[0, 0].cpu().double()
 
 
-def _stage(timing: Timing | None, name: str) -> Any:
+def _stage(timing: Timing | None, name: Stage) -> AbstractContextManager[None]:
     return nullcontext() if timing is None else timing.stage(name)

@@ -65,7 +65,7 @@ def save(
 ) -> Path:
     """Save; see ``FewShotClassifier.save``."""
     folder = folder.resolve()
-    _check_target(folder)
+    check_target(folder)
     taught = learnt.taught
     files = {STATE: save_tensors(_tensors(taught, method))}
     if pictures:
@@ -101,6 +101,26 @@ def save(
             f"the model cannot be written: {error.strerror}", where=str(folder)
         ) from error
     return folder
+
+
+def check_target(folder: Path) -> bool:
+    """Whether a model is there that saving would replace.
+
+    Raises:
+        ModelError: Something else is there.
+    """
+    if not folder.exists():
+        return False
+    if not folder.is_dir():
+        raise ModelError("this is a file", where=str(folder), accepted="a folder")
+    ours = (folder / CONFIG).is_file() and parse((folder / CONFIG).read_text(errors="replace"))
+    if any(folder.iterdir()) and not ours:
+        raise ModelError(
+            "the folder holds something else than a saved classifier",
+            where=str(folder),
+            accepted="a folder that is new or empty, or a model to replace",
+        )
+    return bool(ours)
 
 
 def load(folder: Path) -> SavedModel:
@@ -251,20 +271,6 @@ def _picture(taught: Taught, number: int) -> bytes:
 
 def _owns(name: str) -> bool:
     return name in (CONFIG, STATE, README) or PICTURE.fullmatch(name) is not None
-
-
-def _check_target(folder: Path) -> None:
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise ModelError("this is a file", where=str(folder), accepted="a folder")
-    ours = (folder / CONFIG).is_file() and parse((folder / CONFIG).read_text(errors="replace"))
-    if any(folder.iterdir()) and not ours:
-        raise ModelError(
-            "the folder holds something else than a saved classifier",
-            where=str(folder),
-            accepted="a folder that is new or empty, or a model to replace",
-        )
 
 
 def _old_readme(folder: Path) -> str | None:
