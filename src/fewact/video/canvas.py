@@ -44,8 +44,8 @@ class Canvas:
         if self._shown is None:
             width, height = self._stored if all(self._stored) else (frame.width, frame.height)
             self._shown = (height, width) if turned else (width, height)
-            x_axis = matrix[0] * round(np.linalg.det(matrix))  # a mirrored picture is mirrored back
-            self.rotation = _degrees(x_axis) % 360
+            side = round(np.linalg.det(matrix))  # −1 where left and right change sides as well
+            self.rotation = _degrees(matrix[0] * (side, 1)) % 360
         width, height = self._shown[::-1] if turned else self._shown
         drawn = self._reformatter.reformat(frame, width, height, "rgb24")
         return np.ascontiguousarray(_turn(drawn.to_ndarray(), matrix), np.uint8)

@@ -131,12 +131,16 @@ def _frames(
             decodes all.
     """
     context = opened.stream.codec_context
-    can_skip = needed is not None and context.name in _CAN_SKIP
+    can_skip, alone = context.name in _CAN_SKIP, context.codec.intra_only
+    skips = None
     for packet in run:
         if packet.is_corrupt:
             continue
-        if can_skip and needed is not None:
-            spare = packet.pts is not None and packet.pts not in needed
+        spare = needed is not None and packet.pts is not None and packet.pts not in needed
+        if spare and alone:
+            continue
+        if can_skip and spare != skips:
+            skips = spare
             context.skip_frame = "NONREF" if spare else "DEFAULT"
         try:
             frames = packet.decode()

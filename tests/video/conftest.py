@@ -1,0 +1,142 @@
+"""Clips whose frames show their own number, in many containers and states of damage."""
+
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+BITS = 10
+QUICK = {
+    "libx264": {"preset": "veryfast", "crf": "20"},
+    "libx265": {"preset": "ultrafast", "x265-params": "log-level=none"},
+    "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"},
+    "libvpx": {"deadline": "realtime", "cpu-used": "8", "b": "1M"},
+    "mpeg4": {"flags": "+qscale", "global_quality": "354"},
+    "mpeg2video": {"b": "1M"},
+    "mjpeg": {"flags": "+qscale", "global_quality": "354"},
+}
+
+
+def draw_number(number: int, width: int = 96, height: int = 64) -> np.ndarray:
+    """A picture with its number as a row of bits, and the opposite bits below as a check."""
+    picture = np.full((height, width, 3), 96, np.uint8)
+    wide, high = width // BITS, height // 4
+    for bit in range(BITS):
+        across = slice(bit * wide, (bit + 1) * wide)
+        picture[:high, across] = 235 if number >> bit & 1 else 20
+        picture[high : 2 * high, across] = 20 if number >> bit & 1 else 235
+    where = number * 5 % width
+    picture[2 * high :, where : where + 12] = (200, 60, 40)
+    return picture
+
+
+def read_number(picture: np.ndarray) -> int:
+    """The number that a picture shows; −1 where it is not legible."""
+    height, width, _ = picture.shape
+    wide, high = width // BITS, height // 4
+    number = 0
+    for bit in range(BITS):
+        across = slice(bit * wide + wide // 4, (bit + 1) * wide - wide // 4)
+        upper = picture[high // 4 : high - high // 4, across].mean()
+        lower = picture[high + high // 4 : 2 * high - high // 4, across].mean()
+        if abs(upper - lower) < 60:
+            return -1
+        number |= int(upper > lower) << bit
+    return number
+
+
+class ClipMaker:
+    """Makes numbered clips, each name once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(
+        self,
+        name: str,
+        numbers: Iterable[int] = range(60),
+        *,
+        codec: str = "libx264",
+        fps: float = 30,
+        times: list[int] | None = None,
+        unit: Fraction | None = None,
+        pixels: str = "yuv420p",
+        size: tuple[int, int] = (96, 64),
+        sizes: Callable[[int], tuple[int, int]] | None = None,
+        container: str | None = None,
+        muxer: dict[str, str] | None = None,
+        turn: dict[str, Any] | None = None,
+        gop: int = 20,
+        b_frames: int | None = None,
+        options: dict[str, str] | None = None,
+    ) -> Path:
+        """Encode pictures of some numbers; ``times`` in steps of ``unit`` for a variable rate."""
+        path = self.folder / name
+        if path.exists():
+            return path
+        with av.open(str(path), "w", format=container, options=muxer or {}) as output:
+            stream = output.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
+            stream.width, stream.height = size
+            stream.pix_fmt = pixels
+            stream.options = QUICK.get(codec, {}) | (options or {})
+            stream.codec_context.gop_size = gop
+            if b_frames is not None:
+                stream.codec_context.max_b_frames = b_frames
+            if unit is not None:
+                stream.time_base = stream.codec_context.time_base = unit
+            if turn:
+                stream.set_display_rotation(**turn)
+            for k, number in enumerate(numbers):
+                frame = av.VideoFrame.from_ndarray(draw_number(number, *size), format="rgb24")
+                if times is not None:
+                    frame.pts, frame.time_base = times[k], unit
+                output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+        return path
+
+    def cut(self, source: Path, name: str, share: float) -> Path:
+        """The first bytes of a file."""
+        data = source.read_bytes()
+        return self.write(name, data[: int(len(data) * share)])
+
+    def write(self, name: str, data: bytes) -> Path:
+        path = self.folder / name
+        path.write_bytes(data)
+        return path
+
+    def copy_stream(self, source: Path, name: str, start: float, edit: bool = True) -> Path:
+        """Cut without encoding: starts at the key frame before, an edit list hides the rest."""
+        path = self.folder / name
+        with av.open(str(source)) as given, av.open(str(path), "w") as output:
+            stream = given.streams.video[0]
+            copied = output.add_stream_from_template(stream)
+            shift = int(start / stream.time_base)
+            given.seek(shift, stream=stream)
+            for packet in given.demux(stream):
+                if packet.dts is None:
+                    continue
+                packet.pts -= shift
+                packet.dts -= shift
+                packet.stream = copied
+                output.mux(packet)
+        return path
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> ClipMaker:
+    return ClipMaker(tmp_path_factory.mktemp("clips"))
+
+
+@pytest.fixture(scope="session")
+def draw() -> Callable[..., np.ndarray]:
+    return draw_number
+
+
+@pytest.fixture(scope="session")
+def numbers() -> Callable[[Iterable[np.ndarray]], list[int]]:
+    """The numbers that pictures show."""
+    return lambda pictures: [read_number(picture) for picture in pictures]

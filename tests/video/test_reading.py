@@ -1,0 +1,349 @@
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fewact.errors import OptionError, ShapeError, VideoError
+from fewact.video import (
+    BlockCentres,
+    Dense,
+    EveryNth,
+    PerrettTest,
+    PerrettTrain,
+    Segments,
+    Timeline,
+    Window,
+    decoding,
+    probe,
+    read_frame_sets,
+    read_frames,
+)
+
+VARIABLE = np.concatenate([[0], np.cumsum(np.random.default_rng(0).integers(12, 90, 59))]).tolist()
+
+# Name, and how it differs from 60 frames of H.264 with B-frames at 30 a second.
+CLIPS: dict[str, dict[str, Any]] = {
+    "h264.mp4": {},
+    "h264_long_gop.mp4": {"gop": 250},
+    "h264_open_gop.mp4": {"options": {"x264-params": "open-gop=1"}, "gop": 10},
+    "h264_all_key.mp4": {"gop": 1},
+    "h264_no_b.mp4": {"b_frames": 0},
+    "h264_10_bit.mp4": {"pixels": "yuv420p10le"},
+    "h264.mov": {},
+    "h264.mkv": {},
+    "h264.flv": {},
+    "h264.avi": {},
+    "h264.ts": {"container": "mpegts"},
+    "h264.h264": {},
+    "h264_fragments.mp4": {"muxer": {"movflags": "frag_keyframe+empty_moov"}},
+    "h264_first_later.mp4": {"times": [30 + k for k in range(60)], "unit": Fraction(1, 30)},
+    "ntsc.mkv": {"fps": 30000 / 1001},
+    "film.webm": {"codec": "libvpx-vp9", "fps": 24000 / 1001},
+    "hevc.mp4": {"codec": "libx265"},
+    "vp9.webm": {"codec": "libvpx-vp9"},
+    "vp8.webm": {"codec": "libvpx"},
+    "av1.mp4": {"codec": "libsvtav1", "options": {"preset": "12", "svtav1-params": "lp=1"}},
+    "mpeg4.avi": {"codec": "mpeg4"},
+    "mpeg4_b.avi": {"codec": "mpeg4", "b_frames": 2},
+    "mpeg4_b.mp4": {"codec": "mpeg4", "b_frames": 2},
+    "mpeg2.mpg": {"codec": "mpeg2video", "b_frames": 2},
+    "mjpeg.avi": {"codec": "mjpeg", "pixels": "yuvj420p"},
+    "ffv1_alpha.mkv": {"codec": "ffv1", "pixels": "bgra"},
+    "odd.mkv": {"codec": "ffv1", "pixels": "yuv420p", "size": (123, 77)},
+    "odd.webm": {"codec": "libvpx-vp9", "size": (101, 67)},
+    "moving.gif": {"codec": "gif", "pixels": "rgb8", "fps": 10},
+    "variable.mp4": {"times": VARIABLE, "unit": Fraction(1, 1000)},
+    "variable.mkv": {"times": VARIABLE, "unit": Fraction(1, 1000)},
+    "variable.webm": {"codec": "libvpx-vp9", "times": VARIABLE, "unit": Fraction(1, 1000)},
+    "live.webm": {"codec": "libvpx", "muxer": {"live": "1"}, "times": VARIABLE,
+                  "unit": Fraction(1, 1000)},
+}  # fmt: skip
+CONSTANT = [name for name in CLIPS if "variable" not in name and "live" not in name]
+
+Numbers = Callable[[Any], list[int]]
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_every_frame_is_the_right_one(clip: Any, numbers: Numbers, name: str) -> None:
+    path = clip(name, **CLIPS[name])
+    assert numbers(read_frames(path, EveryNth(1))) == list(range(60))
+    # Alone, each needs another key frame, and others are skipped on the way to it.
+    for number in (0, 1, 9, 10, 11, 37, 41, 58, 59):
+        assert numbers(read_frames(path, lambda t, k=number: np.array([k]))) == [number]
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_every_sampler_gets_the_frames_it_chose(clip: Any, numbers: Numbers, name: str) -> None:
+    path = clip(name, **CLIPS[name])
+    chosen: list[list[int]] = []
+
+    def noting(sampler: Any) -> Callable[[Timeline], np.ndarray]:
+        def choose(timeline: Timeline) -> np.ndarray:
+            indices = sampler(timeline)
+            chosen.append(indices.tolist())
+            return indices
+
+        return choose
+
+    samplers = [
+        Segments(8), Segments(8, seed=3), Segments(100), Dense(16), Dense(16, 2, seed=1),
+        EveryNth(7), PerrettTest(8), PerrettTrain(8, seed=5), BlockCentres(8), Window(8, rate=5),
+    ]  # fmt: skip
+    sets = read_frame_sets(path, [noting(sampler) for sampler in samplers])
+    assert [numbers(frames) for frames in sets] == chosen
+    for sampler, together in zip(samplers[:4], sets, strict=False):
+        np.testing.assert_array_equal(read_frames(path, sampler), together)
+
+
+@pytest.mark.parametrize("name", CONSTANT)
+def test_constant_rates_are_told_exactly(clip: Any, name: str) -> None:
+    path = clip(name, **CLIPS[name])
+    fps = CLIPS[name].get("fps", 30)
+    info = probe(path)
+    assert info.frames == 60
+    assert info.fps == pytest.approx(fps, rel=1e-9)
+    assert info.duration == pytest.approx(60 / fps, rel=1e-9)
+    width, height = CLIPS[name].get("size", (96, 64))
+    assert (info.width, info.height, info.rotation) == (width, height, 0)
+
+
+@pytest.mark.parametrize("name", [name for name in CLIPS if name not in CONSTANT])
+def test_variable_rates_are_read_by_time(clip: Any, numbers: Numbers, name: str) -> None:
+    path = clip(name, **CLIPS[name])
+    info = probe(path)
+    assert info.frames == 60
+    assert info.duration == pytest.approx(VARIABLE[-1] / 1000, abs=0.1)
+    moments = (np.arange(16) + 0.5) * info.duration / 16
+    shown = [int(np.searchsorted(VARIABLE, 1000 * moment, side="right")) - 1 for moment in moments]
+    assert numbers(read_frames(path, Segments(16))) == shown
+    assert shown != [(2 * k + 1) * 60 // 32 for k in range(16)]
+
+
+@pytest.mark.parametrize(
+    "name", [*CONSTANT[:8], "hevc.mp4", "vp9.webm", "mpeg2.mpg", "mpeg4_b.avi"]
+)
+def test_stretches(clip: Any, numbers: Numbers, name: str) -> None:
+    path = clip(name, **CLIPS[name])
+    whole = EveryNth(1)
+    assert numbers(read_frames(path, whole, start=0.5, end=1.5)) == list(range(15, 45))
+    assert numbers(read_frames(path, whole, start=1.9)) == [57, 58, 59]
+    assert numbers(read_frames(path, whole, end=0.1)) == [0, 1, 2]
+    assert numbers(read_frames(path, whole, start=1.9, end=99)) == [57, 58, 59]
+    # Times that a table rounded to milliseconds take no sliver of a neighbour.
+    assert numbers(read_frames(path, whole, start=0.033, end=0.067)) == [1]
+    assert numbers(read_frames(path, whole, start=0.034, end=0.066)) == [1]
+    # A frame that is still shown at the start belongs to the stretch.
+    assert numbers(read_frames(path, whole, start=0.51, end=0.52)) == [15]
+    assert numbers(read_frames(path, Segments(4), start=1.0, end=2.0)) == [33, 41, 48, 56]
+
+
+def test_the_timeline_of_a_stretch_begins_at_zero(clip: Any) -> None:
+    path = clip("h264.mp4")
+    seen: list[Timeline] = []
+    read_frames(path, lambda t: seen.append(t) or np.zeros(1, np.int64), start=0.51, end=1.5)
+    timeline = seen[0]
+    assert (timeline.n, timeline.times[0]) == (30, 0.0)
+    assert timeline.end == pytest.approx(0.99)
+    assert timeline.times[1] == pytest.approx(16 / 30 - 0.51)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "says"),
+    [
+        (2.0, None, "2.000 s that it lasts"),
+        (5.0, 6.0, "from 5.0 s to 6.0 s.*2.000 s that it lasts"),
+        (1.0, 1.0, "ends after it begins"),
+        (1.5, 1.0, "ends after it begins"),
+        (-1.0, 1.0, "from 0 s up"),
+        (float("nan"), None, "finite"),
+        (0.0, float("inf"), "finite"),
+        (1.0001, 1.0002, "no frame is shown"),
+    ],
+)
+def test_stretches_without_a_frame(clip: Any, start: Any, end: Any, says: str) -> None:
+    with pytest.raises(VideoError, match=says):
+        read_frames(clip("h264.mp4"), Segments(8), start=start, end=end)
+
+
+def test_edit_lists_hide_frames(clip: Any, numbers: Numbers) -> None:
+    path = clip.copy_stream(clip("h264.mp4"), "edited.mp4", start=0.9)
+    assert numbers(read_frames(path, EveryNth(1))) == list(range(27, 60))
+    assert numbers(read_frames(path, Segments(3), start=0.5, end=1.0)) == [44, 49, 54]
+    assert probe(path).frames == 33
+    # Matroska has no edit lists: the frames back to the key frame are shown, from a time below 0.
+    path = clip.copy_stream(clip("h264.mp4"), "copied.mkv", start=0.9)
+    assert numbers(read_frames(path, EveryNth(1))) == list(range(20, 60))
+
+
+def test_vp8_frames_that_are_never_shown_are_no_frames(clip: Any, numbers: Numbers) -> None:
+    import av
+
+    source, path = clip("vp8.webm", **CLIPS["vp8.webm"]), clip.folder / "hidden.webm"
+    with av.open(str(source)) as given, av.open(str(path), "w") as output:
+        stream = output.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(given.streams.video[0]):
+            if packet.dts is None:
+                continue
+            data = bytearray(bytes(packet))
+            if packet.pts in (500, 1000):  # frames 15 and 30
+                data[0] &= ~0x10
+            copy = av.Packet(bytes(data))
+            copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+            copy.is_keyframe, copy.stream = packet.is_keyframe, stream
+            output.mux(copy)
+    shown = [k for k in range(60) if k not in (15, 30)]
+    assert probe(path).frames == 58
+    assert numbers(read_frames(path, EveryNth(1))) == shown
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_rotation_flags(
+    clip: Any, numbers: Numbers, degrees: int, mirrored: bool, ending: str
+) -> None:
+    # The flag turns against the clock, and mirrors what was turned.
+    turn = {"degrees": degrees, "hflip": mirrored}
+    path = clip(f"turned_{degrees}_{mirrored}.{ending}", range(20), turn=turn)
+    plain = read_frames(clip("h264.mp4"), EveryNth(1, limit=20))
+    frames = read_frames(path, EveryNth(1))
+    unmirrored = frames[:, :, ::-1] if mirrored else frames
+    stored = np.rot90(unmirrored, -degrees // 90, axes=(1, 2))
+    np.testing.assert_allclose(stored.astype(int), plain, atol=40)
+    assert numbers(stored) == list(range(20))
+    info = probe(path)
+    assert (info.height, info.width) == frames.shape[1:3]
+    assert info.rotation == -degrees % 360
+
+
+def test_other_angles_are_ignored_with_a_warning(clip: Any, numbers: Numbers) -> None:
+    path = clip("slanted.mp4", range(20), turn={"degrees": 30})
+    with pytest.warns(UserWarning, match=r"slanted.mp4.*by -30 degrees") as caught:
+        frames = read_frames(path, EveryNth(5))
+    assert len(caught) == 1
+    assert numbers(frames) == [0, 5, 10, 15]
+
+
+def test_a_new_size_in_mid_stream_is_scaled_to_the_first(clip: Any, numbers: Numbers) -> None:
+    first = clip("vp8.webm", **CLIPS["vp8.webm"])
+    later = clip("vp8_large.webm", range(60, 90), codec="libvpx", size=(192, 128))
+    import av
+
+    path = clip.folder / "grows.webm"
+    with av.open(str(path), "w") as output, av.open(str(first)) as a, av.open(str(later)) as b:
+        stream = output.add_stream_from_template(a.streams.video[0])
+        for given, shift in ((a, 0), (b, 2000)):
+            for packet in given.demux(given.streams.video[0]):
+                if packet.dts is not None:
+                    packet.pts += shift
+                    packet.dts += shift
+                    packet.stream = stream
+                    output.mux(packet)
+    frames = read_frames(path, EveryNth(1))
+    assert frames.shape == (90, 64, 96, 3)
+    assert numbers(frames) == list(range(90))
+    assert numbers(read_frames(path, Dense(3), start=2.5)) == [81, 82, 83]
+
+
+def test_one_frame(clip: Any, numbers: Numbers) -> None:
+    path = clip("single.mp4", [7])
+    assert probe(path).frames == 1
+    for sampler in (Segments(8), Dense(8), PerrettTest(8), BlockCentres(8), Window(8)):
+        assert numbers(read_frames(path, sampler)) == [7] * 8
+
+
+def test_order_and_repeats_follow_the_sampler(clip: Any, numbers: Numbers) -> None:
+    wanted = [40, 3, 3, 59, 0, 40]
+    frames = read_frames(clip("h264.mp4"), lambda timeline: np.array(wanted))
+    assert numbers(frames) == wanted
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(indices=st.lists(st.integers(0, 59), min_size=1, max_size=20), data=st.data())
+def test_any_choice_from_any_container(
+    clip: Any, numbers: Numbers, indices: list[int], data: st.DataObject
+) -> None:
+    name = data.draw(st.sampled_from(["h264.mp4", "h264_open_gop.mp4", "h264.avi", "vp9.webm"]))
+    path = clip(name, **CLIPS[name])
+    assert numbers(read_frames(path, lambda timeline: np.array(indices))) == indices
+
+
+def test_sets_decode_each_frame_once_and_do_not_share(clip: Any, monkeypatch: Any) -> None:
+    drawn: list[int] = []
+    original = decoding.decode
+
+    def counting(*arguments: Any) -> Any:
+        for position, frame in original(*arguments):
+            drawn.append(position)
+            yield position, frame
+
+    monkeypatch.setattr("fewact.video.source.decode", counting)
+    path = clip("h264.mp4")
+    one, _, three = read_frame_sets(path, [Segments(8), Dense(16), Segments(8)])
+    assert len(drawn) == len(set(drawn)) < 24
+    np.testing.assert_array_equal(one, three)
+    one[:] = 0
+    assert three.any()
+    assert read_frame_sets(path, []) == []
+
+
+def test_transform_sees_each_wanted_frame_once_and_nothing_else_is_held(clip: Any) -> None:
+    path = clip("h264.mp4")
+    shapes: list[tuple[int, ...]] = []
+
+    def shrink(picture: np.ndarray) -> np.ndarray:
+        shapes.append(picture.shape)
+        return picture.reshape(8, 8, 8, 12, 3).mean((1, 3), dtype=np.float32)
+
+    small = read_frames(path, Segments(100), transform=shrink)
+    assert shapes == [(64, 96, 3)] * 60
+    assert (small.shape, small.dtype) == ((100, 8, 8, 3), np.float32)
+    plain = read_frames(path, Segments(100))
+    np.testing.assert_allclose(small[50], shrink(plain[50]))
+    sizes = iter(range(1, 100))
+    with pytest.raises(ShapeError, match="transform"):
+        read_frames(path, Segments(8), transform=lambda picture: picture[: next(sizes)])
+
+
+@pytest.mark.parametrize(
+    "indices",
+    [[], [60], [-1], [0.5], [[1, 2]], None],
+    ids=["none", "past", "negative", "half", "table", "nothing"],
+)
+def test_impossible_choices_are_refused(clip: Any, indices: Any) -> None:
+    with pytest.raises(OptionError, match="0 to 59"):
+        read_frames(clip("h264.mp4"), lambda timeline: np.array(indices))
+
+
+def test_threads_change_no_pixel(clip: Any) -> None:
+    path = clip("h264.mp4")
+    one = read_frames(path, Segments(8), threads=1)
+    for threads in (2, 4, "auto"):
+        np.testing.assert_array_equal(read_frames(path, Segments(8), threads=threads), one)
+
+
+def test_many_threads_read_at_once(clip: Any) -> None:
+    paths = [clip(name, **CLIPS[name]) for name in ("h264.mp4", "vp9.webm", "mpeg4.avi")] * 8
+    alone = [read_frames(path, Segments(8)) for path in paths]
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(lambda path: read_frames(path, Segments(8)), paths))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert threading.active_count() < 50
+
+
+def test_paths_may_be_texts_with_odd_characters(
+    clip: Any, numbers: Numbers, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a:b.mp4", "frame%03d.mp4", "été 動画 #1?.mp4", "-i.mp4"):
+        Path(name).write_bytes(clip("h264.mp4").read_bytes())
+        assert numbers(read_frames(name, EveryNth(20))) == [0, 20, 40]
+        assert probe(name).path == Path(name)
