@@ -1,0 +1,101 @@
+"""Costs of matching two vectors: one minus their cosine."""
+
+import torch
+from torch import Tensor
+
+from fewact.errors import OptionError, ShapeError
+from fewact.shapes import check_shape
+
+ZERO_LENGTH = 1e-12
+"""A vector of at most this length has no direction."""
+
+
+def cosine_cost(x: Tensor, y: Tensor, eps: float = 0.01) -> Tensor:
+    """Cost 1 − x·y / (‖x‖‖y‖ + ε) of each vector of x with each of y.
+
+    A zero vector has cost 1 with everything. With ε = 0 a vector of length up to 1e-12 counts as
+    zero and gets no gradient.
+
+    Leading axes that are broadcast are copied by the product: to compare each of q videos with each
+    of s, call ``pairwise_cosine_cost``.
+
+    Args:
+        x: (… m d). Types narrower than float32, and any type inside autocast, are computed in
+            float32; float64 stays float64.
+        y: (… m' d), leading axes broadcastable with those of x.
+        eps: ε ≥ 0, added to the product of the lengths; published code has 0.01 or 0.
+
+    Returns:
+        (… m m').
+
+    Raises:
+        ShapeError: The vectors differ in length, or the leading axes don't fit.
+        OptionError: ``eps`` is negative.
+
+    >>> cosine_cost(torch.tensor([[3.0, 0.0]]), torch.tensor([[2.0, 0.0], [0.0, 1.0]]), eps=0)
+    tensor([[0., 1.]])
+    """
+    _check(x, y)
+    if not eps >= 0:
+        raise OptionError("no such ε", where="eps", got=repr(eps), accepted="0 or more")
+    with torch.autocast(x.device.type, enabled=False):
+        dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
+        x, y = x.to(dtype), y.to(dtype)
+        if eps == 0:
+            return 1 - _unit(x) @ _unit(y).mT
+        lengths = _length(x) * _length(y).mT  # (… m m')
+        return 1 - x @ y.mT / (lengths + eps)
+
+
+def pairwise_cosine_cost(x: Tensor, y: Tensor, eps: float = 0.01) -> Tensor:
+    """``cosine_cost`` of each of q videos with each of s, by one product for each episode.
+
+    Args:
+        x: (b q m d).
+        y: (b s m' d).
+        eps: As for ``cosine_cost``.
+
+    Returns:
+        (b q s m m').
+
+    Raises:
+        ShapeError: The shapes don't fit.
+        OptionError: ``eps`` is negative.
+
+    >>> pairwise_cosine_cost(torch.rand(2, 3, 8, 16), torch.rand(2, 5, 8, 16)).shape
+    torch.Size([2, 3, 5, 8, 8])
+    """
+    first, second = check_shape(x, "b q m d", "x"), check_shape(y, "b s m' d", "y")
+    if first["b"] != second["b"]:
+        raise _misfit(x, y)
+    cost = cosine_cost(x.flatten(1, 2), y.flatten(1, 2), eps)  # (b q·m s·m')
+    shape = (first["b"], first["q"], first["m"], second["s"], second["m'"])
+    return cost.view(shape).transpose(2, 3)
+
+
+def _check(x: Tensor, y: Tensor) -> None:
+    if check_shape(x, "… m d", "x")["d"] != check_shape(y, "… m' d", "y")["d"]:
+        raise _misfit(x, y)
+    try:
+        torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])  # type: ignore[no-untyped-call]
+    except RuntimeError:
+        raise _misfit(x, y) from None
+
+
+def _misfit(x: Tensor, y: Tensor) -> ShapeError:
+    return ShapeError(
+        "x and y don't fit together",
+        got=f"{tuple(x.shape)} and {tuple(y.shape)}",
+        accepted="(… m d) and (… m' d) with leading axes that fit",
+    )
+
+
+def _length(x: Tensor) -> Tensor:
+    """(… m d) → (… m 1)."""
+    length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return length
+
+
+def _unit(x: Tensor) -> Tensor:
+    length = _length(x)
+    return x / length.masked_fill(length <= ZERO_LENGTH, torch.inf)

@@ -1,0 +1,158 @@
+"""OTAM: the soft cost of the best order-preserving alignment, free at both ends.
+
+Cao et al., "Few-Shot Video Classification via Temporal Alignment", CVPR 2020, in the form of its
+public reimplementations. Rows are frames of the query, columns of the support, with one free column
+added on each side. With smin(a…) = −λ log Σ exp(−a/λ) and costs C (t u):
+
+    γ(0, j) = C(0, 1) + … + C(0, j),  γ(i, 0) = 0
+    γ(i, j) = C(i, j) + smin(γ(i−1, j−1), γ(i, j−1))                  columns 2 … u
+    γ(i, j) = C(i, j) + smin(γ(i−1, j−1), γ(i−1, j), γ(i, j−1))       column 1, and u+1 with C = 0
+
+The value is γ(t−1, u+1). Vertical moves exist in columns 1 and u+1 alone, so that a column between
+them follows from the one before it all at once; and column u+1, that costs nothing, is a sum over
+column u. The code keeps −γ/λ, so that smin is a log-sum-exp; the batch is the last axis, so that
+memory is walked in order.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from fewact.align.border import check_smoothing, finite_costs
+from fewact.align.optimum import solve_optimum
+from fewact.align.result import Alignment
+
+
+def otam(cost: Tensor, lam: float = 0.5, *, both: bool = True, plan: bool = True) -> Alignment:
+    """Cost of the best ordered alignment of two videos' frames (OTAM).
+
+    Args:
+        cost: (… t u), rows are frames of the query.
+        lam: λ ≥ 0 of the soft minimum; 0 is the hard minimum.
+        both: Add the value of the transposed costs, which makes it symmetric. Without it, one way.
+        plan: Whether the soft path is wanted.
+
+    Returns:
+        ``value`` (…), which is negative where many paths are cheap; ``plan`` (… t u), ∂value/∂cost:
+        how much of the path runs through each cell, summed over both ways.
+
+    Raises:
+        ShapeError: The costs lack two axes, or one is empty.
+        AlignmentError: A cost is NaN or infinite.
+        OptionError: λ is negative.
+
+    >>> otam(torch.tensor([[1.0, 2.0]]), both=False).value
+    tensor(3.)
+    """
+    check_smoothing(lam, "lam")
+    return solve_optimum(
+        finite_costs(cost), lambda costs, wanted: _solve(costs, lam, both, wanted), plan=plan
+    )
+
+
+@torch.no_grad()
+def accumulator(cost: Tensor, lam: float = 0.5) -> Tensor:
+    """The table γ of one way, with its two free columns: (… t u) → (… t u+2).
+
+    Args:
+        cost: (… t u).
+        lam: λ ≥ 0.
+
+    Raises:
+        ShapeError: The costs lack two axes, or one is empty.
+        AlignmentError: A cost is NaN or infinite.
+        OptionError: λ is negative.
+    """
+    check_smoothing(lam, "lam")
+    cost = finite_costs(cost)
+    scale = -1 / lam if lam else -1.0
+    best = torch.logaddexp if lam else torch.maximum
+    table = _table(_columns(cost.reshape(-1, *cost.shape[-2:]), scale), lam > 0)
+    before = table[-1]
+    last = [before[0]]
+    for i in range(1, len(before)):
+        last.append(best(best(before[i - 1], last[-1]), before[i]))
+    free = torch.stack(last)[None]
+    table = torch.cat([torch.zeros_like(free), table, free]) / scale  # (u+2 t batch)
+    return table.permute(2, 1, 0).reshape(*cost.shape[:-1], -1)
+
+
+def _solve(cost: Tensor, lam: float, both: bool, wanted: bool) -> tuple[Tensor, Tensor | None]:
+    """Values (batch) and, if wanted, paths (batch t u) of costs (batch t u)."""
+    scale = -1 / lam if lam else -1.0
+    ways = [cost, cost.mT] if both else [cost]
+    groups = [_columns(way, scale) for way in ways]  # (u t batch)
+    batch, together = len(cost), 1
+    if cost.shape[1] == cost.shape[2]:
+        groups, together = [torch.cat(groups, -1)], len(ways)
+    totals: list[Tensor] = []
+    paths: list[Tensor] = []
+    for scores in groups:
+        total, path = _finish(_table(scores, lam > 0), lam > 0, wanted)
+        totals += total.view(together, batch).unbind()
+        if path is not None:
+            paths += path.view(*scores.shape[:2], together, batch).unbind(2)
+    value = torch.stack(totals).sum(0) / scale
+    if not paths:
+        return value, None
+    # The way back stored the transposed costs column by column: its axes stand as they should.
+    way, *back = paths
+    return value, way.permute(2, 1, 0) + sum(other.permute(2, 0, 1) for other in back)
+
+
+def _columns(cost: Tensor, scale: float) -> Tensor:
+    """Scaled costs, column by column: (batch t u) → (u t batch)."""
+    columns = cost.permute(2, 1, 0)
+    return torch.mul(columns, scale, out=cost.new_empty(columns.shape))
+
+
+def _table(scores: Tensor, soft: bool) -> Tensor:
+    """−γ/λ of columns 1 … u (u t batch)."""
+    best = torch.logaddexp if soft else torch.maximum
+    table = torch.empty_like(scores)
+    torch.cumsum(scores[:, 0], 0, out=table[:, 0])
+    # In column 1 two of the three moves come from the free column, where γ is 0.
+    start = scores.new_full((1,), math.log(2) if soft else 0.0)
+    cells, cell_scores = table[0].unbind(0), scores[0].unbind(0)
+    for i in range(1, len(cells)):
+        best(cells[i - 1], start, out=cells[i]).add_(cell_scores[i])
+    upper, lower = table[:, :-1].unbind(0), table[:, 1:].unbind(0)
+    lower_scores = scores[:, 1:].unbind(0)
+    for j in range(1, len(lower)):
+        best(upper[j - 1], lower[j - 1], out=lower[j]).add_(lower_scores[j])
+    return table
+
+
+def _finish(table: Tensor, soft: bool, wanted: bool) -> tuple[Tensor, Tensor | None]:
+    """Total (batch) over the ends of a path and, if wanted, the paths (u t batch).
+
+    Through the last free column, each row but the last is left in two ways.
+    """
+    u, t, _ = table.shape
+    if soft:
+        ends = table[-1].clone()
+        ends[:-1] += math.log(2)
+        total = ends.logsumexp(0)
+    else:
+        total, row = table[-1].max(0)
+    if not wanted:
+        return total, None
+    path = torch.empty_like(table)
+    if soft:
+        path[-1] = (ends - total).exp()
+        stay = (table[:-1, 1:] - table[:-1, :-1]).sigmoid()  # (u−1 t−1 batch)
+        down = (table[0, :-1] - math.log(2)).sigmoid()  # (t−1 batch)
+    else:
+        path[-1] = 0
+        path[-1].scatter_(0, row[None], 1)
+        stay = (table[:-1, 1:] >= table[:-1, :-1]).to(table)
+        down = (table[0, :-1] > 0).to(table)
+    for j in range(u - 1, 0, -1):
+        kept = torch.mul(stay[j - 1], path[j, 1:], out=path[j - 1, 1:])
+        moved = path[j, 1:] - kept
+        path[j - 1, 0] = path[j, 0]
+        path[j - 1, :-1] += moved
+    for i in range(t - 1, 0, -1):
+        path[0, i - 1].addcmul_(path[0, i], down[i - 1])
+    return total, path
