@@ -57,7 +57,9 @@ def _matroska(file: BinaryIO) -> int:
     for element in (_EBML, _SEGMENT):
         if file.read(4) != element:
             return 0
-        first = file.read(1)[0]
+        first = int.from_bytes(file.read(1))
+        if not first:
+            return 0
         width = 9 - first.bit_length()  # leading zeros tell the length of the number
         rest = file.read(width - 1)
         size = int.from_bytes(bytes([first & (0xFF >> width)]) + rest)

@@ -1,0 +1,144 @@
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fewact.errors import VideoError
+from fewact.video import Dense, EveryNth, Segments, VideoWarning, probe, read_frames
+from fewact.video.truncation import missing_bytes
+
+Numbers = Callable[[Any], list[int]]
+FASTSTART = {"movflags": "faststart"}
+LONG: dict[str, dict[str, Any]] = {
+    "long.mp4": {"muxer": FASTSTART},
+    "long.mkv": {},
+    "long.webm": {"codec": "libvpx-vp9"},
+    "long.avi": {"codec": "mpeg4"},
+}
+
+
+def read_all(path: Path) -> tuple[np.ndarray, str]:
+    """All frames, and what was warned of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        frames = read_frames(path, EveryNth(1))
+    return frames, "\n".join(str(w.message) for w in caught if w.category is VideoWarning)
+
+
+@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("share", [0.3, 0.53, 0.9])
+def test_what_is_left_of_a_cut_file_is_read(
+    clip: Any, numbers: Numbers, name: str, share: float
+) -> None:
+    whole = clip(name, range(200), **LONG[name])
+    path = clip.cut(whole, f"cut_{share}_{name}", share)
+    frames, said = read_all(path)
+    shown = numbers(frames)
+    assert shown == sorted(shown)
+    assert len(set(shown)) > 200 * share - 40
+    lost = re.search(r"cut short, (\d+) frames are lost", said)
+    damaged = 1 if "1 frame is damaged" in said else 0
+    assert str(path) in said
+    assert lost is not None
+    assert len(shown) + int(lost[1]) + damaged == 200
+    with pytest.warns(VideoWarning, match="cut short"):
+        assert probe(path).frames == len(shown)
+
+
+def test_a_file_without_its_index_is_refused(clip: Any) -> None:
+    path = clip.cut(clip("h264.mp4"), "no_index.mp4", 0.6)
+    with pytest.raises(VideoError, match="cut off before its index"):
+        read_frames(path, Segments(8))
+
+
+def test_a_stretch_before_the_cut_is_read_and_one_after_it_is_not(
+    clip: Any, numbers: Numbers
+) -> None:
+    whole = clip("long.mp4", range(200), muxer=FASTSTART)
+    path = clip.cut(whole, "cut_stretch.mp4", 0.53)
+    with pytest.warns(VideoWarning, match="cut short"):
+        assert numbers(read_frames(path, EveryNth(1), start=1, end=1.5)) == list(range(30, 45))
+    with pytest.raises(VideoError, match=r"no frame is shown from 5 s.* 2\.667 s that it lasts"):
+        read_frames(path, EveryNth(1), start=5)
+
+
+@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("seed", range(4))
+def test_flipped_bytes_give_frames_or_one_clean_error(clip: Any, name: str, seed: int) -> None:
+    data = bytearray(clip(name, range(200), **LONG[name]).read_bytes())
+    random = np.random.default_rng(seed)
+    for place in random.integers(6000, len(data) - 6000, 30):
+        data[place] ^= int(random.integers(1, 255))
+    path = clip.write(f"flipped_{seed}_{name}", bytes(data))
+    try:
+        frames, said = read_all(path)
+    except VideoError:
+        return
+    assert frames.shape[1:] == (64, 96, 3)
+    if name == "long.mp4":  # its table of frames is elsewhere: each has its place
+        assert len(frames) == 200
+        assert "damaged" in said
+
+
+def test_frames_that_do_not_decode_are_replaced_by_the_nearest(clip: Any, numbers: Numbers) -> None:
+    import av
+
+    whole = clip("mjpeg_200.avi", range(200), codec="mjpeg", pixels="yuvj420p")
+    data = bytearray(whole.read_bytes())
+    with av.open(str(whole)) as given:
+        packets = [p for p in given.demux(given.streams.video[0]) if p.size]
+    # Each packet of motion JPEG is a frame; without its headers it does not decode.
+    for k in [50, 51, 52, 199]:
+        begin = data.find(bytes(packets[k]))
+        data[begin : begin + packets[k].size] = bytes(packets[k].size)
+    path = clip.write("holes.avi", bytes(data))
+    frames, said = read_all(path)
+    wanted = list(range(200))
+    wanted[50], wanted[51], wanted[52], wanted[199] = 49, 49, 53, 198
+    assert numbers(frames) == wanted
+    assert "4 frames are damaged; 4 frames are replaced by the nearest" in said
+    with pytest.warns(VideoWarning, match="1 frame is damaged; 1 frame is replaced"):
+        assert numbers(read_frames(path, lambda t: np.array([52, 52, 60]))) == [53, 53, 60]
+
+
+def test_nothing_decodes(clip: Any) -> None:
+    import av
+
+    whole = clip("h264_zeros.mkv", range(20), gop=100)
+    data = bytearray(whole.read_bytes())
+    with av.open(str(whole)) as given:
+        for packet in given.demux(given.streams.video[0]):
+            begin = data.find(bytes(packet)) if packet.size else -1
+            if begin >= 0:
+                data[begin : begin + packet.size] = bytes([255]) * packet.size
+    path = clip.write("nothing.mkv", bytes(data))
+    for read in (probe, lambda p: read_frames(p, Dense(4))):
+        with pytest.raises(VideoError, match="no frame can be decoded"):
+            read(path)
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mov", "mkv", "webm", "avi", "flv", "gif"])
+def test_missing_bytes_are_those_cut_off(clip: Any, ending: str) -> None:
+    codec = {"webm": "libvpx-vp9", "gif": "gif", "avi": "mpeg4"}.get(ending, "libx264")
+    pixels = "rgb8" if ending == "gif" else "yuv420p"
+    whole = clip(f"sized.{ending}", codec=codec, pixels=pixels)
+    assert missing_bytes(whole) == 0
+    assert missing_bytes(clip.write(f"padded.{ending}", whole.read_bytes() + bytes(99))) == 0
+    for share in (0.1, 0.5, 0.99):
+        path = clip.cut(whole, f"sized_cut.{ending}", share)
+        lacking = 0 if ending in ("flv", "gif") else whole.stat().st_size - path.stat().st_size
+        # Of an MP4 that ends at the border of a box only what follows would tell.
+        assert missing_bytes(path) in (
+            {lacking} if ending not in ("mp4", "mov") else range(1, lacking + 1)
+        )
+
+
+def test_unknown_sizes_promise_nothing(clip: Any) -> None:
+    live = clip("live_sized.webm", codec="libvpx", muxer={"live": "1"})
+    assert missing_bytes(clip.cut(live, "live_cut.webm", 0.5)) == 0
+    assert missing_bytes(clip.write("short.mkv", bytes.fromhex("1a45dfa3"))) == 0
+    assert missing_bytes(clip.write("text.mp4", b"just some text")) == 0

@@ -1,0 +1,137 @@
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from fewact.errors import VideoError
+from fewact.video import EveryNth, Segments, probe, read_frames
+
+
+def sound(path: Path, cover: bytes | None = None) -> Path:
+    """A second of sound, with a cover picture if one is given."""
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("aac", rate=8000)
+        picture = output.add_stream("mjpeg", rate=1) if cover else None
+        if picture is not None:
+            picture.width, picture.height, picture.pix_fmt = 96, 64, "yuvj420p"
+            picture.disposition = av.stream.Disposition.attached_pic
+        for k in range(8):
+            frame = av.AudioFrame.from_ndarray(
+                np.zeros((1, 1000), np.float32), format="fltp", layout="mono"
+            )
+            frame.sample_rate, frame.pts = 8000, 1000 * k
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+        if picture is not None:
+            packet = av.Packet(cover)
+            packet.stream, packet.pts, packet.dts = picture, 0, 0
+            output.mux(packet)
+    return path
+
+
+@pytest.fixture
+def bad(tmp_path: Path, clip: Any) -> dict[str, Path]:
+    """Files that are no video, by what is wrong with them."""
+    (tmp_path / "text.mp4").write_text("This is no video.\n" * 100)
+    (tmp_path / "notes.txt").write_text("This is no video.\n" * 100)
+    (tmp_path / "zero.webm").touch()
+    (tmp_path / "noise.avi").write_bytes(np.random.default_rng(0).bytes(5000))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "video.mp4").write_bytes(b"")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{clip('h264.mp4')}\n#EXT-X-ENDLIST\n"
+    (tmp_path / "list.m3u8").write_text(playlist)
+    (tmp_path / "list.txt").write_text(f"ffconcat version 1.0\nfile '{clip('h264.mp4')}'\n")
+    return {
+        "is not a video": tmp_path / "text.mp4",
+        "is not a video, or": tmp_path / "notes.txt",
+        "the file is empty": tmp_path / "zero.webm",
+        "is not a video.*Copy, record": tmp_path / "noise.avi",
+        "no numbered pictures": tmp_path / "folder",
+        "is not a regular file": tmp_path / "pipe.mp4",
+        'no such file.*Did you mean "video.mp4"': tmp_path / "vido.mp4",
+        "no video stream": sound(tmp_path / "sound.m4a"),
+        "cannot be opened|is not a video": tmp_path / "list.m3u8",
+        "cannot be opened|is not a video.*accepted": tmp_path / "list.txt",
+        "cannot be opened: not a directory": tmp_path / "text.mp4" / "inner.mp4",
+    }
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_no_video_gives_one_clean_error(bad: dict[str, Path], capfd: Any) -> None:
+    before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
+    for says, path in bad.items():
+        for read in (probe, lambda p: read_frames(str(p), Segments(8))):
+            with pytest.raises(VideoError, match=says) as caught:
+                read(path)
+            assert caught.value.path == path
+            assert str(path) in str(caught.value)
+    if before:
+        assert len(os.listdir("/proc/self/fd")) == before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_covers_are_no_video(clip: Any, tmp_path: Path, draw: Callable[..., np.ndarray]) -> None:
+    encoder = av.CodecContext.create("mjpeg", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = 96, 64, "yuvj420p"
+    encoder.time_base = 1
+    frame = av.VideoFrame.from_ndarray(draw(5), format="rgb24").reformat(format="yuvj420p")
+    cover = b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
+    path = sound(tmp_path / "song.mp4", cover)
+    with av.open(str(path)) as opened:
+        assert len(opened.streams.video) == 1
+    with pytest.raises(VideoError, match="only a cover picture"):
+        read_frames(path, Segments(8))
+
+
+def test_no_permission(clip: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    path = tmp_path / "secret.mp4"
+    path.write_bytes(clip("h264.mp4").read_bytes())
+    path.chmod(0)
+    if os.access(path, os.R_OK):  # the superuser may read anything
+
+        def refuse(*_: Any, **__: Any) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr("av.open", refuse)
+    with pytest.raises(VideoError, match="may not be read"):
+        read_frames(path, Segments(8))
+
+
+def test_sound_videos_leak_nothing_and_print_nothing(clip: Any, capfd: Any) -> None:
+    paths = [clip("h264.mp4"), clip.cut(clip("h264.mp4"), "opening_cut.mp4", 0.6)]
+    before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for path in paths * 5:
+            try:
+                probe(path)
+                read_frames(path, EveryNth(9))
+            except VideoError:
+                continue
+    if before:
+        assert len(os.listdir("/proc/self/fd")) == before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_interrupted_transform_closes_the_file(clip: Any) -> None:
+    def stop(picture: np.ndarray) -> np.ndarray:
+        raise KeyboardInterrupt
+
+    before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
+    with pytest.raises(KeyboardInterrupt):
+        read_frames(clip("h264.mp4"), Segments(8), transform=stop)
+    if before:
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_importing_the_room_loads_no_torch() -> None:
+    code = "import sys, fewact.video; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
