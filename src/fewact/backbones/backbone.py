@@ -82,8 +82,8 @@ class Backbone:
             names: Which taps.
 
         Returns:
-            By name, float32 on the network's device: ``vectors`` (n d), ``maps`` and ``middle``
-            (n c h w); and ``pixels``, the frames themselves. n counts output slots.
+            By name, on the network's device, n counting output slots: ``vectors`` (n d), ``maps``
+            and ``middle`` (n c h w), float32; and ``pixels``, the frames themselves.
 
         Raises:
             ShapeError: Another shape or type.
@@ -95,7 +95,9 @@ class Backbone:
             raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
         self.check_taps(names)
         deep = [name for name in names if name != "pixels"]
-        taps: dict[TapName, Tensor] = {"pixels": frames} if "pixels" in names else {}
+        taps: dict[TapName, Tensor] = {}
+        if "pixels" in names:
+            taps["pixels"] = frames.to(self.device).contiguous()
         if deep:
             runs = self._run(frames, deep)
             # Joined outside of inference mode, so that methods can be trained on the result.

@@ -1,0 +1,159 @@
+"""Features of clips: the next clip is decoded while this one is in the network."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fewact.backbones import Backbone, Tap
+from fewact.data.clips import Clip
+from fewact.errors import OptionError, VideoError
+from fewact.store.timing import Timing
+from fewact.video import Sampler, Segments, read_frame_sets
+
+FrameSets = dict[int, Tensor]
+"""For each number of input frames the prepared frames (t 3 H W), uint8."""
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What was made of a clip.
+
+    Args:
+        clip: The clip.
+        features: By tap, on the backbone's device: ``vectors`` (t d), ``maps`` and ``middle``
+            (t c h w) float32, ``pixels`` (t 3 H W) uint8. None where the clip cannot be read.
+        error: Why it cannot be read.
+    """
+
+    clip: Clip
+    features: dict[Tap, Tensor] | None
+    error: VideoError | None = None
+
+
+def extract(
+    clips: Sequence[Clip],
+    backbone: Backbone,
+    taps: Sequence[Tap],
+    *,
+    sampler: Callable[[int], Sampler] = Segments,
+    timing: Timing | None = None,
+    prefetch: int = 2,
+) -> Iterator[Extracted]:
+    """Extract features of clips, in order.
+
+    Each clip is decoded once for all taps, and each set of frames runs through the network once,
+    as deep as its taps need. Frames are shrunk as they are decoded, so that long or large videos
+    take no more memory than others.
+
+    Args:
+        clips: What to extract features of.
+        backbone: For the features.
+        taps: Which features; those of equally many frames share them.
+        sampler: Makes the sampler that chooses this many frames.
+        timing: Adds up the stages ``decode`` and ``backbone``.
+        prefetch: Clips decoded ahead of the one that is in the network.
+
+    Returns:
+        One ``Extracted`` a clip. A clip that cannot be read is one with an ``error``; any other
+        error is raised.
+
+    Raises:
+        OptionError: The backbone lacks a tap, no tap is asked for, or ``prefetch`` is not positive.
+    """
+    if not taps:
+        raise OptionError("no tap is asked for", where="taps")
+    if prefetch < 1:
+        raise OptionError("is not accepted", where="prefetch", got=str(prefetch), accepted="1 up")
+    backbone.check_taps([tap.name for tap in taps])
+    by_count: dict[int, list[Tap]] = {}
+    for tap in taps:
+        by_count.setdefault(tap.frames * backbone.card.frames_per_slot, []).append(tap)
+    reader = _Reader(backbone, {count: sampler(count) for count in by_count}, timing or Timing())
+    return _extract(clips, backbone, by_count, reader, prefetch)
+
+
+def _extract(
+    clips: Sequence[Clip],
+    backbone: Backbone,
+    by_count: dict[int, list[Tap]],
+    reader: "_Reader",
+    prefetch: int,
+) -> Iterator[Extracted]:
+    rest = iter(clips)
+    with ThreadPoolExecutor(1, thread_name_prefix="fewact-decode") as pool:
+        try:
+            ahead: deque[tuple[Clip, Future[FrameSets]]] = deque(
+                (clip, pool.submit(reader.read, clip)) for clip in islice(rest, prefetch)
+            )
+            while ahead:
+                clip, future = ahead.popleft()
+                try:
+                    sets, error = future.result(), None
+                except VideoError as caught:
+                    sets, error = {}, caught
+                ahead.extend((one, pool.submit(reader.read, one)) for one in islice(rest, 1))
+                if error is not None:
+                    yield Extracted(clip, None, error)
+                else:
+                    with reader.timing.stage("backbone"):
+                        features = _features(backbone, by_count, sets)
+                    yield Extracted(clip, features)
+        finally:
+            reader.stop()
+            pool.shutdown(cancel_futures=True)
+
+
+def _features(
+    backbone: Backbone, by_count: dict[int, list[Tap]], sets: FrameSets
+) -> dict[Tap, Tensor]:
+    features: dict[Tap, Tensor] = {}
+    for count, taps in by_count.items():
+        found = backbone.features(sets[count], [tap.name for tap in taps])
+        features |= {tap: found[tap.name] for tap in taps}
+    return features
+
+
+class _Stopped(Exception):
+    """Nobody waits for this clip any more."""
+
+
+class _Reader:
+    """Decodes clips in another thread until it is told to stop."""
+
+    def __init__(self, backbone: Backbone, samplers: dict[int, Sampler], timing: Timing) -> None:
+        self.timing = timing
+        self._backbone = backbone
+        self._samplers = samplers
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Give up a clip at its next frame."""
+        self._stopped.set()
+
+    def read(self, clip: Clip) -> FrameSets:
+        """All sets of frames of a clip in one pass, shrunk."""
+        with self.timing.stage("decode"):
+            sets = read_frame_sets(
+                clip.path,
+                list(self._samplers.values()),
+                start=clip.start,
+                end=clip.end,
+                transform=self._shrink,
+            )  # (t H W 3) each
+        tensors = (torch.from_numpy(frames).permute(0, 3, 1, 2) for frames in sets)
+        return dict(zip(self._samplers, tensors, strict=True))
+
+    def _shrink(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A frame (h w 3) at the backbone's size (H W 3)."""
+        if self._stopped.is_set():
+            raise _Stopped
+        small: NDArray[np.uint8] = self._backbone.prepare(picture).permute(1, 2, 0).numpy()
+        return small
