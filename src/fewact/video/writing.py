@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -92,10 +93,10 @@ def _encode(
         raise ShapeError("there is no frame to write", where="frames", accepted="(t h w 3), t ≥ 1")
     height, width = _check(first, np.shape(first)).shape[:2]
     with av.open(f"file:{path}", "w", format=container) as output:
+        if av.codec.Codec(encoder, "w").canonical_name not in output.supported_codecs:
+            raise OptionError(f"{container} files do not hold it", where="codec", got=repr(encoder))
         stream = output.add_stream(encoder, rate=rate, options=_OPTIONS.get(encoder, {}))
-        if not isinstance(stream.codec_context, VideoCodecContext):
-            raise OptionError("is no video encoder", where="codec", got=repr(encoder))
-        context = stream.codec_context
+        context = cast(VideoCodecContext, stream.codec_context)
         context.width, context.height = width + width % 2, height + height % 2
         context.pix_fmt = _PIXELS.get(encoder, "yuv420p")
         for picture in chain([first], pictures):
@@ -118,10 +119,11 @@ def _container(path: Path) -> str:
 def _encoder(codec: str) -> str:
     for name in (codec, "mpeg4") if codec == "libx264" else (codec,):
         try:
-            return av.codec.Codec(name, "w").name
+            if av.codec.Codec(name, "w").type == "video":
+                return name
         except ValueError:
             continue
-    raise OptionError("there is no encoder of this name", where="codec", got=repr(codec))
+    raise OptionError("there is no video encoder of this name", where="codec", got=repr(codec))
 
 
 def _rate(fps: float) -> Fraction:

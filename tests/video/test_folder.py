@@ -1,0 +1,105 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from fewact.errors import OptionError, VideoError
+from fewact.video import Dense, EveryNth, Segments, VideoWarning, probe, read_frames
+
+Numbers = Callable[[Any], list[int]]
+Draw = Callable[..., np.ndarray]
+KINDS = {"jpg": ("mjpeg", "yuvj444p"), "png": ("png", "rgb24"), "bmp": ("bmp", "bgr24")}
+
+
+def save(path: Path, picture: np.ndarray, kind: str | None = None) -> None:
+    codec, pixels = KINDS[kind or path.suffix[1:].lower().replace("jpeg", "jpg")]
+    encoder = av.CodecContext.create(codec, "w")
+    encoder.height, encoder.width, _ = picture.shape
+    encoder.pix_fmt, encoder.time_base = pixels, 1
+    frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pixels)
+    data = [bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)]]
+    path.write_bytes(b"".join(data))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, draw: Draw) -> Path:
+    for k in range(12):
+        save(tmp_path / f"frame{k + 1}.jpg", draw(k))
+    return tmp_path
+
+
+@pytest.mark.parametrize("ending", ["jpg", "JPG", "jpeg", "png", "PNG", "bmp"])
+def test_pictures_are_in_the_order_of_their_numbers(
+    tmp_path: Path, draw: Draw, numbers: Numbers, ending: str
+) -> None:
+    for k in range(12):
+        save(tmp_path / f"frame{k + 1}.{ending}", draw(k))
+    assert numbers(read_frames(tmp_path, EveryNth(1))) == list(range(12))
+    assert numbers(read_frames(str(tmp_path), Segments(4))) == [1, 4, 7, 10]
+
+
+def test_rate_and_stretches(folder: Path, numbers: Numbers) -> None:
+    info = probe(folder)
+    assert (info.frames, info.fps, info.duration) == (12, 25.0, pytest.approx(0.48))
+    assert (info.width, info.height, info.rotation, info.codec) == (96, 64, 0, "jpg")
+    assert probe(folder, folder_fps=6).duration == pytest.approx(2.0)
+    frames = read_frames(folder, EveryNth(1), start=0.5, end=1.0, folder_fps=6)
+    assert numbers(frames) == [3, 4, 5]
+    with pytest.raises(VideoError, match=r"0\.480 s that it lasts"):
+        read_frames(folder, EveryNth(1), start=1.0)
+    for fps in (0, -1.0, float("nan")):
+        with pytest.raises(OptionError, match="folder_fps"):
+            probe(folder, folder_fps=fps)
+
+
+def test_other_files_are_ignored(folder: Path, draw: Draw, numbers: Numbers) -> None:
+    (folder / "notes1.txt").write_text("1")
+    (folder / "Thumbs.db").write_bytes(b"1")
+    (folder / "._frame3.jpg").write_bytes(b"1")
+    save(folder / "cover.jpg", draw(99))
+    assert numbers(read_frames(folder, EveryNth(1))) == list(range(12))
+
+
+def test_other_sizes_are_scaled_to_the_first(folder: Path, draw: Draw, numbers: Numbers) -> None:
+    save(folder / "frame5.jpg", draw(4, 192, 128))
+    frames = read_frames(folder, Dense(3), start=0.1)
+    assert frames.shape == (3, 64, 96, 3)
+    save(folder / "frame2.jpg", draw(1, 192, 128))
+    assert read_frames(folder, lambda t: np.array([1])).shape == (1, 64, 96, 3)
+    assert numbers(read_frames(folder, EveryNth(1))) == list(range(12))
+
+
+def test_damaged_pictures_are_skipped(folder: Path, draw: Draw, numbers: Numbers) -> None:
+    (folder / "frame1.jpg").write_bytes(b"")
+    (folder / "frame6.jpg").write_bytes(b"no picture")
+    (folder / "frame7.jpg").unlink()
+    (folder / "frame7.jpg").symlink_to("gone.jpg")
+    with pytest.warns(VideoWarning, match="3 frames are replaced by the nearest") as caught:
+        frames = read_frames(folder, EveryNth(1))
+    assert len(caught) == 1
+    assert numbers(frames) == [1, 1, 2, 3, 4, 4, 7, 7, 8, 9, 10, 11]
+    with pytest.warns(VideoWarning, match="1 frame is replaced"):
+        assert probe(folder).frames == 12
+    assert numbers(read_frames(folder, lambda t: np.array([8, 3]))) == [8, 3]
+
+
+def test_nothing_but_damage(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(b"no picture")
+    with pytest.raises(VideoError, match="no frame can be decoded"):
+        probe(tmp_path)
+
+
+def test_folders_without_pictures(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "1.txt").write_text("1")
+    with pytest.raises(VideoError, match=r"no numbered pictures; accepted: a video file, or"):
+        read_frames(tmp_path, Segments(8))
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(VideoError, match="cannot be listed: permission denied"):
+        read_frames(tmp_path, Segments(8))

@@ -1,0 +1,148 @@
+"""Large files are read where they are needed; small ones stand in for them here."""
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fewact.errors import VideoError
+from fewact.video import Dense, EveryNth, Segments, VideoWarning, probe, read_frames
+from fewact.video import decoding as decoding_module
+from fewact.video import index as index_module
+
+Numbers = Callable[[Any], list[int]]
+STEPS = np.random.default_rng(1).integers(15, 80, 599)
+LONG: dict[str, dict[str, Any]] = {
+    "long600.mp4": {},
+    "long600_open.mp4": {"options": {"x264-params": "open-gop=1"}},
+    "long600_short_gop.mp4": {"gop": 2},
+    "long600.mkv": {},
+    "long600.flv": {},
+    "long600.ts": {"container": "mpegts"},
+    "long600.webm": {"codec": "libvpx-vp9"},
+    "long600.avi": {"codec": "mpeg4"},
+    "long600_b.avi": {"codec": "mpeg4", "b_frames": 2},
+    "long600.mpg": {"codec": "mpeg2video", "b_frames": 2},
+    "long600_fragments.mp4": {"muxer": {"movflags": "frag_keyframe+empty_moov"}},
+    "long600_variable.mp4": {
+        "times": np.concatenate([[0], np.cumsum(STEPS)]).tolist(),
+        "unit": Fraction(1, 1000),
+    },
+}
+
+
+@pytest.fixture
+def large(monkeypatch: Any) -> None:
+    """Every file counts as large."""
+    monkeypatch.setattr(index_module, "_LARGE", 0)
+
+
+@pytest.fixture
+def read_packets(monkeypatch: Any) -> list[int]:
+    """Sizes of the packets that are read."""
+    sizes: list[int] = []
+    original = index_module.packets
+
+    def noting(opened: Any) -> Iterator[Any]:
+        for packet in original(opened):
+            sizes.append(packet.size)
+            yield packet
+
+    monkeypatch.setattr(index_module, "packets", noting)
+    monkeypatch.setattr(decoding_module, "packets", noting)
+    return sizes
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_large_files_give_what_small_ones_give(
+    clip: Any, monkeypatch: Any, numbers: Numbers, name: str
+) -> None:
+    path = clip(name, range(600), **LONG[name])
+
+    def everything() -> list[Any]:
+        return [
+            probe(path),
+            numbers(read_frames(path, Segments(8))),
+            numbers(read_frames(path, EveryNth(83))),
+            numbers(read_frames(path, EveryNth(1), start=7.3, end=8.1)),
+            numbers(read_frames(path, Segments(8), start=11)),
+            numbers(read_frames(path, Dense(4), end=0.5)),
+            numbers(read_frames(path, Segments(5, seed=2), start=3.3333, end=15.01)),
+        ]
+
+    small = everything()
+    assert small[0].frames == 600
+    monkeypatch.setattr(index_module, "_LARGE", 0)
+    assert everything() == small
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("name", ["long600.mp4", "long600.mkv", "long600.webm", "long600.flv"])
+def test_a_stretch_reads_little_else(
+    clip: Any, numbers: Numbers, read_packets: list[int], name: str
+) -> None:
+    path = clip(name, range(600), **LONG[name])
+    assert numbers(read_frames(path, EveryNth(1), start=15, end=15.5)) == list(range(450, 465))
+    # The first packets, those from the key frame to well past the end, and again to decode.
+    assert len(read_packets) < 32 + 2 * (20 + 15 + 32) + 140 * (name == "long600.webm")
+
+
+@pytest.mark.usefixtures("large")
+def test_an_mp4_is_indexed_by_its_own_table(
+    clip: Any, numbers: Numbers, read_packets: list[int]
+) -> None:
+    path = clip("long600.mp4", range(600))
+    assert probe(path).frames == 600
+    assert len(read_packets) < 100
+    assert numbers(read_frames(path, lambda timeline: np.array([599]))) == [599]
+
+
+@pytest.mark.usefixtures("large")
+def test_tables_that_are_not_sure_are_not_trusted(
+    clip: Any, numbers: Numbers, read_packets: list[int]
+) -> None:
+    path = clip("long600_variable.mp4", range(600), **LONG["long600_variable.mp4"])
+    assert probe(path).frames == 600
+    assert len(read_packets) > 600
+    edited = clip.copy_stream(clip("long600.mp4", range(600)), "edited600.mp4", start=0.9)
+    assert numbers(read_frames(edited, EveryNth(100))) == [27, 127, 227, 327, 427, 527]
+    assert numbers(read_frames(edited, Dense(3), start=0.5, end=0.6)) == [42, 43, 44]
+
+
+@pytest.mark.usefixtures("large")
+def test_large_files_that_are_cut_short(clip: Any, numbers: Numbers) -> None:
+    whole = clip("long600_fast.mp4", range(600), muxer={"movflags": "faststart"})
+    path = clip.cut(whole, "cut600.mp4", 0.5)
+    with pytest.warns(VideoWarning, match="cut short"):
+        frames = probe(path).frames
+    assert frames < 400
+    assert numbers(read_frames(path, Dense(3), start=1, end=1.1)) == [30, 31, 32]
+    with pytest.raises(VideoError, match="no frame is shown from 19 s"):
+        read_frames(path, Dense(3), start=19)
+
+
+def test_a_stretch_of_a_single_gop(clip: Any, numbers: Numbers, large: None) -> None:
+    path = clip("one_gop.mkv", range(200), gop=500)
+    assert numbers(read_frames(path, EveryNth(1), start=5, end=5.2)) == list(range(150, 156))
+
+
+def test_seeks_that_lead_astray_are_made_up_for(
+    clip: Any, numbers: Numbers, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(decoding_module, "land", lambda opened, pts: None)
+    path = clip("long600.mp4", range(600))
+    assert numbers(read_frames(path, EveryNth(111))) == [0, 111, 222, 333, 444, 555]
+
+
+def test_decoding_jumps_over_what_is_not_wanted(
+    clip: Any, numbers: Numbers, read_packets: list[int]
+) -> None:
+    path: Path = clip("long600.mp4", range(600))
+    index_module.index_file(path)
+    scanned = len(read_packets)
+    assert scanned == 600
+    assert numbers(read_frames(path, Segments(3))) == [100, 300, 500]
+    assert len(read_packets) - 2 * scanned < 3 * 30

@@ -1,0 +1,142 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from fewact.errors import OptionError, ShapeError, VideoError
+from fewact.video import EveryNth, probe, read_frames, write_video
+
+Numbers = Callable[[Any], list[int]]
+Draw = Callable[..., np.ndarray]
+
+
+@pytest.fixture
+def frames(draw: Draw) -> np.ndarray:
+    return np.stack([draw(k) for k in range(20)])
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("a.mp4", "libx264"),
+        ("a.mp4", "libx265"),
+        ("a.mp4", "mpeg4"),
+        ("a.mov", "libx264"),
+        ("a.mkv", "ffv1"),
+        ("a.webm", "libvpx-vp9"),
+        ("a.webm", "libvpx"),
+        ("a.avi", "mpeg4"),
+        ("a.avi", "mjpeg"),
+        ("a.MP4", "libx264"),
+        ("a.gif", "gif"),
+    ],
+)
+def test_what_is_written_is_read(
+    tmp_path: Path, frames: np.ndarray, numbers: Numbers, name: str, codec: str
+) -> None:
+    path = write_video(tmp_path / name, frames, 10, codec)
+    assert path == tmp_path / name
+    read = read_frames(path, EveryNth(1))
+    assert numbers(read) == list(range(20))
+    assert probe(path).fps == pytest.approx(10)
+    assert np.abs(read.astype(int) - frames).mean() < (40 if codec == "gif" else 6)
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("fps", [1, 12.5, 24000 / 1001, 29.97, 60, 240])
+def test_rates(tmp_path: Path, frames: np.ndarray, fps: float) -> None:
+    info = probe(write_video(str(tmp_path / "a.mp4"), frames, fps))
+    assert info.fps == pytest.approx(fps, rel=1e-4)
+    assert info.frames == 20
+
+
+@pytest.mark.parametrize("size", [(97, 64), (96, 65), (1, 1), (33, 101)])
+def test_odd_sizes_are_made_even(tmp_path: Path, size: tuple[int, int]) -> None:
+    pictures = np.full((3, *size, 3), 77, np.uint8)
+    read = read_frames(write_video(tmp_path / "a.mp4", pictures, 5), EveryNth(1))
+    assert read.shape == (3, size[0] + size[0] % 2, size[1] + size[1] % 2, 3)
+    np.testing.assert_allclose(read, 77, atol=4)
+
+
+def test_frames_may_come_one_by_one(tmp_path: Path, draw: Draw, numbers: Numbers) -> None:
+    path = write_video(tmp_path / "a.mp4", (draw(k) for k in range(30)), 30)
+    assert numbers(read_frames(path, EveryNth(1))) == list(range(30))
+
+
+def test_nothing_is_overwritten_unasked(
+    tmp_path: Path, frames: np.ndarray, numbers: Numbers
+) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_text("mine")
+    with pytest.raises(VideoError, match="the file exists"):
+        write_video(path, frames, 10)
+    assert path.read_text() == "mine"
+    write_video(path, frames, 10, overwrite=True)
+    assert numbers(read_frames(path, EveryNth(10))) == [0, 10]
+
+
+def test_a_broken_off_write_leaves_nothing(tmp_path: Path, draw: Draw) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_text("mine")
+
+    def breaks_off() -> Iterator[np.ndarray]:
+        yield draw(0)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_video(path, breaks_off(), 10, overwrite=True)
+    assert path.read_text() == "mine"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_another_encoder_where_libx264_is_missing(
+    tmp_path: Path, frames: np.ndarray, numbers: Numbers, monkeypatch: Any
+) -> None:
+    original = av.codec.Codec
+
+    def without(name: str, mode: str) -> Any:
+        if name == "libx264":
+            raise ValueError(name)
+        return original(name, mode)
+
+    monkeypatch.setattr("av.codec.Codec", without)
+    path = write_video(tmp_path / "a.mp4", frames, 10)
+    assert probe(path).codec == "mpeg4"
+    assert numbers(read_frames(path, EveryNth(1))) == list(range(20))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((2, 8, 8), np.uint8),
+        np.zeros((2, 8, 8, 4), np.uint8),
+        np.zeros((2, 8, 8, 3), np.float32),
+        np.zeros((2, 0, 8, 3), np.uint8),
+        np.zeros((0, 8, 8, 3), np.uint8),
+        [np.zeros((8, 8, 3), np.uint8), np.zeros((8, 10, 3), np.uint8)],
+    ],
+    ids=["grey", "alpha", "float", "flat", "none", "sizes"],
+)
+def test_frames_that_are_no_pictures(tmp_path: Path, wrong: Any) -> None:
+    with pytest.raises(ShapeError, match="frames"):
+        write_video(tmp_path / "a.mp4", wrong, 10)
+    assert not list(tmp_path.iterdir())
+
+
+def test_options_that_mean_nothing(tmp_path: Path, frames: np.ndarray) -> None:
+    for fps in (0, -1, float("nan"), float("inf"), 1e-9):
+        with pytest.raises(OptionError, match="fps"):
+            write_video(tmp_path / "a.mp4", frames, fps)
+    for codec in ("h265x", "aac"):
+        with pytest.raises(OptionError, match="codec"):
+            write_video(tmp_path / "a.mp4", frames, 10, codec)
+    with pytest.raises(OptionError, match=r"accepted: \.mp4"):
+        write_video(tmp_path / "a.txt", frames, 10)
+    with pytest.raises(VideoError, match="cannot be written"):
+        write_video(tmp_path / "gone" / "a.mp4", frames, 10)
+    with pytest.raises(OptionError, match="webm files do not hold it"):
+        write_video(tmp_path / "a.webm", frames, 10)
+    assert not list(tmp_path.iterdir())
