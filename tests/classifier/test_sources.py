@@ -68,7 +68,7 @@ def test_background_is_named_and_left(folder: Path) -> None:
 
 def test_clips_of_one_class(folder: Path) -> None:
     for source in (folder / "wave", str(folder / "wave" / "*.mp4"), [folder / "wave"]):
-        assert pairs(of_class(source, "x")) == [("a.mp4", "x"), ("b.mp4", "x")]
+        assert pairs(of_class(source, "x")) == [("x/a.mp4", "x"), ("x/b.mp4", "x")]
     stretch = Clip(folder / "wave/a.mp4", "other", 1.0, 2.0, "anna")
     assert of_class(stretch, "x")[0] == [Clip(stretch.path, "x", 1.0, 2.0, "anna")]
     with pytest.raises(DataError, match="no clips to teach"):

@@ -30,10 +30,12 @@ def _facts(config: Config, card: Card) -> str:
     shots = Counter(clip.label for clip in config.clips)
     rows = "\n".join(f"| {_plain(label)} | {count} |" for label, count in shots.items())
     options = ", ".join(f"{name} {value}" for name, value in config.method.options.items())
-    held = ["the names of their files"]
-    held += ["where they begin and end"] * any(c.start or c.end for c in config.clips)
-    held += ["their groups"] * any(c.group for c in config.clips)
-    pictures = len(config.files) > 1
+    about = "the name of its file"
+    if any(clip.start or clip.end for clip in config.clips):
+        about += ", where it begins and ends"
+    if any(clip.group for clip in config.clips):
+        about += ", its group"
+    pictures = "one small picture of each" if len(config.files) > 1 else "no pictures"
     return f"""# Few-shot action classifier
 
 Tells {len(shots)} actions apart, taught with {len(config.clips)} clips by fewact {config.fewact}.
@@ -43,15 +45,13 @@ Tells {len(shots)} actions apart, taught with {len(config.clips)} clips by fewac
 {rows}
 
 - Method: {config.method.name} ({options})
-- Backbone: {card.name}, {config.backbone.precision}, weights {_plain(config.backbone.weights)},
-  trained on {", ".join(card.trained_on) or "nothing"}
+- Backbone: {card.name}, {config.backbone.precision}, weights {_plain(config.backbone.weights)}
 - {_probabilities(config)}
 
 ## What this folder holds of the clips
 
-{"; ".join(held).capitalize()}; and features, numbers that a network and the method make of some of
-their frames. {"One small picture of each clip." if pictures else "No pictures."} Features are not
-pictures, but they do tell how much a clip is like another one.
+Of each clip, {about}; {pictures}; and features, numbers that a network and the method make of some
+of its frames. Features are no pictures, but they tell how much one clip is like another.
 
 ## Licence
 
@@ -73,8 +73,8 @@ def _probabilities(config: Config) -> str:
     right = ""
     if calibration.accuracy is not None:
         right = (
-            f"; {calibration.held_out} taught clips were held out one by one, "
-            f"and {calibration.accuracy:.1f} % of them recognised by the others"
+            f"; of {calibration.held_out} taught clips that were held out, one of each action at a "
+            f"time, {calibration.accuracy:.1f} % were recognised"
         )
     origin = "the method's own" if calibration.source == "method" else "fitted on held-out clips"
     return f"Probabilities: temperature {calibration.temperature:.4g}, {origin}{right}"

@@ -67,7 +67,7 @@ def labelled(source: Source, labels: Sequence[str] | None) -> tuple[list[Clip], 
 
 
 def of_class(source: Source, label: str) -> tuple[list[Clip], list[str]]:
-    """Clips of one class, and what each is called.
+    """Clips of one class, and what each is called: as if they lay in a folder of its name.
 
     Args:
         source: A clip, a path, a folder or a pattern, or several of them.
@@ -82,7 +82,8 @@ def of_class(source: Source, label: str) -> tuple[list[Clip], list[str]]:
         clips += [one] if isinstance(one, Clip) else map(Clip, expand_paths([one]))
     if not clips:
         raise DataError("there are no clips to teach", where=f'class "{label}"')
-    return _named([replace(clip, label=label) for clip in clips], None)
+    clips, names = _named([replace(clip, label=label) for clip in clips], None)
+    return clips, [f"{label}/{name}" for name in names]
 
 
 def check_label(label: str) -> str:

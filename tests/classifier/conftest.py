@@ -1,0 +1,71 @@
+"""Small rendered clips whose motion tells them apart, and classifiers taught with them."""
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fewact import backbones
+from fewact.backbones import Backbone
+from fewact.classifier import FewShotClassifier, Prediction
+from fewact.video import write_video
+
+STEPS = {"left": (-1, 0), "right": (1, 0), "down": (0, 1)}
+
+
+def render(path: Path, motion: str, seed: int) -> Path:
+    """A bright block that moves over a plain ground; place, size and colours are the seed's."""
+    rng = np.random.default_rng([seed, zlib.crc32(motion.encode())])
+    ground, block = rng.integers(0, 90, 3), rng.integers(150, 256, 3)
+    size, phase = rng.integers(10, 16), rng.uniform(0.9, 1.1)
+    dx, dy = STEPS[motion]
+    frames = np.tile(ground.astype(np.uint8), (12, 48, 64, 1))
+    for t, frame in enumerate(frames):
+        along = phase * (t / 11 - 0.5)
+        y, x = int(18 + 34 * dy * along), int(26 + 44 * dx * along)
+        frame[max(0, y) : y + size, max(0, x) : x + size] = block
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_video(path, frames, 12)
+    return path
+
+
+@pytest.fixture(scope="session")
+def actions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes of three clips each."""
+    root = tmp_path_factory.mktemp("actions")
+    for motion in STEPS:
+        for seed in range(3):
+            render(root / motion / f"clip {seed}.mp4", motion, seed)
+    return root
+
+
+@pytest.fixture(scope="session")
+def queries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One new clip of each class."""
+    root = tmp_path_factory.mktemp("queries")
+    return {motion: render(root / f"{motion} it.mp4", motion, 17) for motion in STEPS}
+
+
+@pytest.fixture(scope="session")
+def backbone() -> Backbone:
+    """The default one with its real weights."""
+    return backbones.create()
+
+
+@pytest.fixture(scope="session")
+def taught(actions: Path, backbone: Backbone) -> FewShotClassifier:
+    """The default method, taught; not to be changed."""
+    return FewShotClassifier(backbone).fit(actions)
+
+
+@pytest.fixture(scope="session")
+def predicted(taught: FewShotClassifier, queries: dict[str, Path]) -> list[Prediction]:
+    """What the default method says of the queries."""
+    return taught.predict(queries.values())
+
+
+@pytest.fixture
+def quick(backbone: Backbone) -> FewShotClassifier:
+    """A classifier that runs no network."""
+    return FewShotClassifier(backbone, "pixels")

