@@ -1,5 +1,6 @@
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -265,6 +266,17 @@ def test_progress_and_timing(backbone: Backbone, actions: Path, queries: dict[st
     timing = Timing()
     list(classifier.predict_each([queries["left"]], timing=timing))
     assert all(seconds > 0 for seconds in timing.seconds.values())
+
+
+def test_the_temperature_divides_the_logits(
+    quick: FewShotClassifier, actions: Path, queries: dict[str, Path]
+) -> None:
+    once = np.log(probabilities(quick.fit(actions), queries))
+    assert quick._learnt is not None
+    warmer = replace(quick.calibration_, temperature=2 * quick.calibration_.temperature)
+    quick._publish(replace(quick._learnt, calibration=warmer), [])
+    half = np.log(probabilities(quick, queries))
+    np.testing.assert_allclose(half[:, :1] - half, (once[:, :1] - once) / 2, atol=1e-9)
 
 
 def test_before_it_is_taught(tmp_path: Path) -> None:
