@@ -113,7 +113,9 @@ def check_target(folder: Path) -> bool:
         return False
     if not folder.is_dir():
         raise ModelError("this is a file", where=str(folder), accepted="a folder")
-    ours = (folder / CONFIG).is_file() and parse((folder / CONFIG).read_text(errors="replace"))
+    ours = (folder / CONFIG).is_file() and parse(
+        (folder / CONFIG).read_text(encoding="utf-8", errors="replace")
+    )
     if any(folder.iterdir()) and not ours:
         raise ModelError(
             "the folder holds something else than a saved classifier",
