@@ -327,6 +327,9 @@ def test_threads_change_no_pixel(clip: Any) -> None:
     one = read_frames(path, Segments(8), threads=1)
     for threads in (2, 4, "auto"):
         np.testing.assert_array_equal(read_frames(path, Segments(8), threads=threads), one)
+    for threads in (0, -1, "many", None):
+        with pytest.raises(OptionError, match="threads"):
+            read_frames(path, Segments(8), threads=threads)
 
 
 def test_many_threads_read_at_once(clip: Any) -> None:

@@ -14,7 +14,7 @@ from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from fewact.errors import VideoError, did_you_mean
+from fewact.errors import OptionError, VideoError, did_you_mean
 
 CONTAINERS = (
     "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,gif,apng,mxf,nut,dv,wtv,rm,"
@@ -22,7 +22,7 @@ CONTAINERS = (
 )
 """Demuxers that open one file. A playlist could make FFmpeg read other files of the machine."""
 
-PICTURES = "image2,jpeg_pipe,png_pipe,bmp_pipe,webp_pipe"
+PICTURES = "jpeg_pipe,png_pipe,bmp_pipe,webp_pipe"
 
 ACCEPTED = "a video file, or a folder of numbered jpg, png, bmp or webp pictures"
 
@@ -55,7 +55,15 @@ def open_video(path: Path, *, threads: Threads = 1, formats: str = CONTAINERS) -
 
     Raises:
         VideoError: The file is missing, unreadable, not a video or has no picture stream.
+        OptionError: ``threads`` is no number of threads.
     """
+    if threads != "auto" and not (isinstance(threads, int) and threads >= 1):
+        raise OptionError(
+            "is no number of threads",
+            where="threads",
+            got=repr(threads),
+            accepted='"auto", or a whole number from 1 up',
+        )
     check_readable(path)
     # Without "file:" a name like "a:b.mp4" is taken for a protocol.
     options = {"protocol_whitelist": "file", "format_whitelist": formats}
@@ -66,11 +74,9 @@ def open_video(path: Path, *, threads: Threads = 1, formats: str = CONTAINERS) -
     with container:
         stream = _choose(path, list(container.streams.video))
         context = stream.codec_context
-        auto = threads == "auto"
         large = context.width * context.height >= _PIXELS_WORTH_THREADS
-        context.thread_type = "AUTO" if (large if auto else threads != 1) else "NONE"
-        if isinstance(threads, int):
-            context.thread_count = threads
+        context.thread_type = "AUTO" if (large if threads == "auto" else threads > 1) else "NONE"
+        context.thread_count = 0 if threads == "auto" else threads
         yield Opened(container, stream)
 
 
