@@ -32,19 +32,20 @@ PLACES_A_CLIP = 128
 COLUMNS = {
     "mean of frames": ("protonet", {"unit_frames": True}),
     "in order": ("protonet", {"unit_frames": True, "order": "joined", "shots": "average"}),
-    "A²M² as written": (
+    "A²M² as written, PCA to 64": (
         "a2m2",
         {
             "tap": "maps",
             "reduction": "pca",
             "width": 64,
             "centre_clip": False,
+            "time_weight": 0.0,
             "shots": "mean",
-            "weights": "cross",
         },
     ),
-    "A²M² training-free": ("a2m2", {}),
-    "pixels": ("pixels", {}),
+    "A²M², stride 16, clip mean removed": ("a2m2", {"time_weight": 0.0}),
+    "A²M², the same with time (default)": ("a2m2", {}),
+    "grey pixels, no network": ("pixels", {}),
     "fusion": ("fusion", {}),
 }
 
@@ -198,7 +199,7 @@ def main() -> None:
     items = read_index(given.assets)
     backbone = backbones.create(given.backbone, weights=given.weights, precision=given.precision)
     columns = {name: methods.create(kind, **o).eval() for name, (kind, o) in COLUMNS.items()}
-    written = columns["A²M² as written"]
+    written = columns["A²M² as written, PCA to 64"]
     (tap,) = written.taps(backbone.card)
     written.fit_reduction({tap: torch.cat(list(places(backbone, items, tap)))[..., None, None]})
     start = time.perf_counter()

@@ -9,14 +9,14 @@ from dataclasses import dataclass as plain_dataclass
 from typing import Literal
 
 import torch
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fewact import align
 from fewact.align.result import Alignment
-from fewact.backbones.card import Card, Tap
+from fewact.backbones.card import Card, Tap, TapName
 from fewact.errors import OptionError
 from fewact.methods.base import Features, Method, Nodes, one_hot_mean
 from fewact.methods.kernel import compactness
@@ -55,21 +55,21 @@ class A2M2Options:
     """
 
     tap: Literal["auto", "maps", "middle", "vectors"] = "auto"
-    frames: int = Field(8, ge=1)
-    lengths: tuple[int, ...] = (1, 2, 4)
+    frames: PositiveInt = 8
+    lengths: tuple[PositiveInt, ...] = (1, 2, 4)
     grid: Literal[1, 2] = 1
     descriptor: Literal["sqrt", "covariance", "mean"] = "sqrt"
-    steps: int = Field(3, ge=1)
+    steps: PositiveInt = 3
     reduction: Reduction = "auto"
-    width: int = Field(128, ge=1)
-    in_channels: int | None = Field(None, ge=1)
+    width: PositiveInt = 128
+    in_channels: PositiveInt | None = None
     centre_clip: bool = True
     normalise: Literal["none", "layernorm", "centre"] = "none"
     weights: Weights = "cross"
-    time_weight: float = Field(0.0, ge=0)
+    time_weight: NonNegativeFloat = 0.5
     shots: Literal["mean", "average", "union"] = "average"
-    compactness: float = Field(0.5, ge=0)
-    tau: float = Field(12.5, gt=0)
+    compactness: NonNegativeFloat = 0.5
+    tau: PositiveFloat = 12.5
     learn_tau: bool = False
     alignment: Matching = "emd"
 
@@ -116,15 +116,17 @@ class A2M2(Method):
 
     def taps(self, card: Card) -> tuple[Tap, ...]:
         """One tap, see option ``tap``."""
-        name = self.options.tap
-        if name == "auto":
-            first = "maps" if self.options.reduction == "learned" else "middle"
-            name = next((tap for tap in (first, "maps") if card.has(tap)), "vectors")
-        return (Tap(name, self.options.frames),)
+        if self.options.tap != "auto":
+            return (Tap(self.options.tap, self.options.frames),)
+        wanted: tuple[TapName, ...] = ("middle", "maps", "vectors")
+        if self.options.reduction == "learned":
+            wanted = ("maps", "vectors")
+        return (Tap(next(tap for tap in wanted if card.has(tap)), self.options.frames),)
 
     def _maps(self, features: Features) -> Tensor:
         """The features that were asked for, as maps (… t c h w)."""
-        for name in ("middle", "maps", "vectors"):
+        names: tuple[TapName, ...] = ("middle", "maps", "vectors")
+        for name in names:
             found = features.get(Tap(name, self.options.frames))
             if found is not None and self.options.tap in ("auto", name):
                 return found[..., None, None] if name == "vectors" else found
@@ -175,7 +177,7 @@ class A2M2(Method):
         if self.options.shots == "average":
             if self.options.compactness > 0:
                 inside = self.options.compactness * compactness(
-                    self._scores_of_pairs, {"nodes": videos}, labels, n, itself=None
+                    self._scores_of_pairs, {"nodes": videos}, labels, n
                 )
             return A2M2State(videos, videos.new_ones(b, s, m), mean, inside, centre)
         one_each = torch.eye(n, dtype=videos.dtype, device=videos.device).expand(b, n, n)

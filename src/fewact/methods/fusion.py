@@ -4,9 +4,10 @@ Appearance in order, motion by ordered alignment, and second-order moments of th
 """
 
 from dataclasses import dataclass as plain_dataclass
+from typing import Annotated
 
 import torch
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
@@ -27,6 +28,7 @@ class FusionOptions:
         frames: Frames of appearance and moments.
         motion_frames: Frames of the motion term.
         grid: The motion term keeps grid × grid places of a frame.
+        velocity: How much the change between a frame's neighbours weighs beside the frame itself.
         motion_weight: Of the motion term; appearance has weight 1.
         moment_weight: Of the moments' term.
         smoothing: λ of the ordered alignment.
@@ -34,14 +36,15 @@ class FusionOptions:
         compactness: How much of a class's mean similarity with itself is subtracted.
     """
 
-    frames: int = Field(8, ge=1)
-    motion_frames: int = Field(16, ge=2)
-    grid: int = Field(4, ge=1)
-    motion_weight: float = Field(1.0, ge=0)
-    moment_weight: float = Field(0.5, ge=0)
-    smoothing: float = Field(0.01, ge=0)
-    lengths: tuple[int, ...] = (1, 2, 4)
-    compactness: float = Field(0.5, ge=0)
+    frames: PositiveInt = 8
+    motion_frames: Annotated[int, Field(ge=2)] = 16
+    grid: PositiveInt = 4
+    velocity: NonNegativeFloat = 1.0
+    motion_weight: NonNegativeFloat = 1.5
+    moment_weight: NonNegativeFloat = 0.5
+    smoothing: NonNegativeFloat = 0.01
+    lengths: tuple[PositiveInt, ...] = (1, 2, 4)
+    compactness: NonNegativeFloat = 0.5
 
 
 @plain_dataclass(frozen=True)
@@ -75,8 +78,8 @@ class Fusion(Method):
         """Unit vectors whose products are the three cosines.
 
         Returns:
-            ``appearance`` (… t·d); ``motion`` (… t d'), a frame's places less the clip's mean;
-            ``moments`` (… m·D), each node of length 1/√m; the last only from a middle stage.
+            ``appearance`` (… t·d); ``motion`` (… t d'), a frame less the clip's mean beside the
+            change around it; ``moments`` (… m·D), nodes of length 1/√m, of a middle stage only.
         """
         vectors = features[Tap("vectors", self.options.frames)]
         rooted = vectors.sign() * vectors.abs().sqrt()
@@ -84,14 +87,24 @@ class Fusion(Method):
         nodes = {"appearance": functional.normalize(frames.flatten(-2), dim=-1)}
         middle = features.get(Tap("middle", self.options.motion_frames))
         if middle is None:
-            nodes["motion"] = _without_mean(frames)
+            nodes["motion"] = self._moving(frames)
             return nodes
         places = functional.adaptive_avg_pool2d(middle.flatten(0, -4), self.options.grid)
         places = places.flatten(1).unflatten(0, middle.shape[:-3])  # (… t c·grid²)
-        nodes["motion"] = _without_mean(functional.normalize(places, dim=-1))
+        nodes["motion"] = self._moving(functional.normalize(places, dim=-1))
         if self.options.moment_weight > 0:
             nodes["moments"] = self._moments(features[Tap("middle", self.options.frames)])
         return nodes
+
+    def _moving(self, frames: Tensor) -> Tensor:
+        """Where a frame differs from the clip's mean, and how it changes: (… t d) → (… t 2d)."""
+        place = _unit(frames - frames.mean(-2, keepdim=True), frames)
+        if self.options.velocity == 0:
+            return place
+        padded = torch.cat([frames[..., :1, :], frames, frames[..., -1:, :]], -2)
+        change = _unit(padded[..., 2:, :] - padded[..., :-2, :], frames)
+        both = torch.cat([place, self.options.velocity * change], -1)
+        return functional.normalize(both, dim=-1)
 
     def _moments(self, maps: Tensor) -> Tensor:
         moments = multi_scale_moments(
@@ -103,9 +116,7 @@ class Fusion(Method):
         self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
     ) -> FusionState:
         """The support's nodes and how alike the videos of each class are."""
-        options = self.options
-        itself = 1 + (options.moment_weight if "moments" in nodes else 0.0)
-        inside = compactness(self.similarity, nodes, labels, n, itself=itself)
+        inside = compactness(self.similarity, nodes, labels, n)
         return FusionState(nodes, labels, inside)
 
     def score(self, state: FusionState, nodes: Nodes) -> Tensor:
@@ -140,10 +151,8 @@ class Fusion(Method):
         return -align.otam(cost, lam=self.options.smoothing, plan=False).value / (t + u)
 
 
-def _without_mean(frames: Tensor) -> Tensor:
-    """(… t d): the clip's own mean taken away, each frame at length 1; a static frame is zero."""
-    moving = frames - frames.mean(-2, keepdim=True)
-    # What rounding leaves of a static clip must not be blown up to length 1.
+def _unit(moving: Tensor, frames: Tensor) -> Tensor:
+    """(… t d) at length 1; zero where no more is left of the frames than rounding leaves."""
     length = moving.norm(dim=-1, keepdim=True)
-    floor = 1e-4 * frames.norm(dim=-1, keepdim=True)
-    return torch.where(length > floor, moving / length.clamp_min(1e-12), torch.zeros_like(moving))
+    still = length <= 1e-4 * frames.norm(dim=-1, keepdim=True)
+    return torch.where(still, 0.0, moving / length.clamp_min(1e-12))

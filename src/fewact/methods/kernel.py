@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from fewact.methods.base import Nodes, one_hot_mean
 
@@ -27,41 +28,36 @@ def mean_over_shots(similarity: Tensor, labels: Tensor, n: int) -> Tensor:
     return similarity @ one_hot_mean(labels, n, similarity.dtype).transpose(-1, -2)
 
 
-def compactness(
-    similarity: PairSimilarity, nodes: Nodes, labels: Tensor, n: int, itself: float | None
-) -> Tensor:
-    """Mean similarity between the videos of one class, each pair in both orders.
+def compactness(similarity: PairSimilarity, nodes: Nodes, labels: Tensor, n: int) -> Tensor:
+    """How alike the videos of each class are: mean similarity over its pairs in both orders.
 
-    Half of it is subtracted from a class's mean similarity with a query: the squared distance to
-    the class's mean in the kernel's feature space is, but for a term of the query's own,
-    minus twice that difference. Only pairs inside a class are computed, each once.
+    Half of it, taken from a class's mean similarity with a query, leaves what ranks classes by the
+    squared distance from the query to the class's mean in the kernel's feature space. A video's
+    similarity with itself stands for no pair of videos: it would make classes of few shots look
+    loose. In its place stands the mean over all pairs of the episode, so a class of one shot gets
+    just that; with even shots this changes no ranking.
 
     Args:
-        similarity: Symmetric similarity of two sets of videos.
+        similarity: Symmetric similarity of two sets of videos; computed once a pair, inside classes
+            only.
         nodes: Of the support videos (b s …).
         labels: (b s).
         n: Number of classes.
-        itself: Similarity of a video with itself; None to compute it.
 
     Returns:
-        (b n).
+        (b n); zero where no class has two videos.
     """
-    weights = one_hot_mean(labels, n, torch.get_default_dtype())  # (b n s)
-    b, s = labels.shape
-    same = (labels[:, :, None] == labels[:, None, :]).triu(1 if itself is not None else 0)
+    same = (labels[:, :, None] == labels[:, None, :]).triu(1)  # (b s s)
     at, first, second = same.nonzero(as_tuple=True)  # (p) each
-    parts = [
-        similarity(
-            {name: value[at[i], first[i]][:, None] for name, value in nodes.items()},
-            {name: value[at[i], second[i]][:, None] for name, value in nodes.items()},
+    shots = functional.one_hot(labels, n).sum(1)  # (b n)
+    total = next(iter(nodes.values())).new_zeros(shots.shape)
+    for some in torch.arange(len(at), device=labels.device).split(PAIRS_AT_ONCE):
+        pairs = similarity(
+            {name: value[at[some], first[some]][:, None] for name, value in nodes.items()},
+            {name: value[at[some], second[some]][:, None] for name, value in nodes.items()},
         ).flatten()
-        for i in torch.arange(len(at), device=labels.device).split(PAIRS_AT_ONCE)
-    ]
-    values = torch.cat(parts) if parts else weights.new_zeros(0)
-    weights = weights.to(values.dtype)
-    pairs = values.new_zeros(b, s, s)
-    pairs[at, first, second] = values
-    pairs[at, second, first] = values
-    if itself is not None:
-        pairs = pairs + itself * torch.eye(s, dtype=pairs.dtype, device=pairs.device)
-    return torch.einsum("bns,bst,bnt->bn", weights, pairs, weights)
+        classes = labels[at[some], first[some]]
+        total = total.index_put((at[some], classes), 2 * pairs.to(total.dtype), accumulate=True)
+    number = (shots * (shots - 1)).sum(-1, keepdim=True)
+    typical = total.sum(-1, keepdim=True) / number.clamp_min(1)
+    return (total + shots * typical) / shots**2

@@ -4,9 +4,10 @@ What a claim about temporal matching on fixed-camera videos has to beat.
 """
 
 from dataclasses import dataclass as plain_dataclass
+from typing import Annotated
 
 import torch
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
@@ -28,8 +29,8 @@ class PixelsOptions:
         grid: A frame is averaged to grid × grid grey pixels.
     """
 
-    frames: int = Field(8, ge=2)
-    grid: int = Field(7, ge=1)
+    frames: Annotated[int, Field(ge=2)] = 8
+    grid: PositiveInt = 7
 
 
 @plain_dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Pixels(Method):
         pixels = features[Tap("pixels", self.options.frames)].float() / 255  # (… t 3 h w)
         luma = pixels.new_tensor(LUMA)
         grey = torch.einsum("c,...chw->...hw", luma, pixels)
-        small = functional.adaptive_avg_pool2d(grey, self.options.grid).flatten(-2)  # (… t g²)
+        small = functional.adaptive_avg_pool2d(grey.flatten(0, -3), self.options.grid)
+        small = small.flatten(1).unflatten(0, grey.shape[:-2])  # (… t grid²)
         moving = functional.normalize(small, dim=-1)
         moving = functional.normalize(moving - moving.mean(-2, keepdim=True), dim=-1)
         return {"frames": moving}

@@ -7,7 +7,7 @@ from dataclasses import dataclass as plain_dataclass
 from typing import Literal
 
 import torch
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
@@ -33,13 +33,13 @@ class ProtoNetOptions:
         scale: Logits are multiplied by it.
     """
 
-    frames: int = Field(8, ge=1)
+    frames: PositiveInt = 8
     order: Literal["pooled", "joined", "diagonal", "all_pairs"] = "pooled"
     distance: Literal["cosine", "squared_euclidean", "euclidean"] = "cosine"
     shots: Literal["prototype", "average"] = "prototype"
     unit_frames: bool = False
-    eps: float = Field(0.01, ge=0)
-    scale: float = Field(1.0, gt=0)
+    eps: NonNegativeFloat = 0.01
+    scale: PositiveFloat = 1.0
 
 
 @plain_dataclass(frozen=True)
