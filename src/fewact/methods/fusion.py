@@ -3,6 +3,7 @@
 Appearance in order, motion by ordered alignment, and second-order moments of the motion; ours.
 """
 
+import math
 from dataclasses import dataclass as plain_dataclass
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import torch
 from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from torch.linalg import vector_norm
 from torch.nn import functional
 
 from fewact import align
@@ -61,6 +63,7 @@ class Fusion(Method):
 
     Options = FusionOptions
     options: FusionOptions
+    temperature = 0.025  # between the best of one shot and of five, on the development clips
 
     def __init__(self, options: FusionOptions) -> None:
         super().__init__(options)
@@ -110,7 +113,8 @@ class Fusion(Method):
         moments = multi_scale_moments(
             self.reduction(maps), lengths=self.options.lengths, centre_clip=True
         )  # (… m D)
-        return functional.normalize(moments, dim=-1).flatten(-2) / moments.shape[-2] ** 0.5
+        joined: Tensor = functional.normalize(moments, dim=-1).flatten(-2)  # (… m·D)
+        return joined / math.sqrt(moments.shape[-2])
 
     def support(
         self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
@@ -153,6 +157,6 @@ class Fusion(Method):
 
 def _unit(moving: Tensor, frames: Tensor) -> Tensor:
     """(… t d) at length 1; zero where no more is left of the frames than rounding leaves."""
-    length = moving.norm(dim=-1, keepdim=True)
-    still = length <= 1e-4 * frames.norm(dim=-1, keepdim=True)
+    length = vector_norm(moving, dim=-1, keepdim=True)
+    still = length <= 1e-4 * vector_norm(frames, dim=-1, keepdim=True)
     return torch.where(still, 0.0, moving / length.clamp_min(1e-12))

@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.linalg import vector_norm
 from torch.nn import functional
 
 from fewact import align
@@ -58,7 +59,10 @@ def problems(
     (q, m), (p, u) = query.shape[1:3], support.shape[1:3]
     products = query.flatten(1, 2) @ support.flatten(1, 2).transpose(-1, -2)  # (b q·m p·m')
     products = products.unflatten(-1, (p, u)).unflatten(1, (q, m)).transpose(2, 3)  # (b q p m m')
-    norms = query.norm(dim=-1)[:, :, None, :, None] * support.norm(dim=-1)[:, None, :, None, :]
+    norms = (
+        vector_norm(query, dim=-1)[:, :, None, :, None]
+        * vector_norm(support, dim=-1)[:, None, :, None, :]
+    )
     cost = 1 - products / norms.clamp_min(SMALLEST_NORMS)
     if time_cost is not None:
         cost = cost + time_cost
@@ -107,8 +111,9 @@ def similarity(
         first, second = query.mean(-2), torch.einsum("bpu,bpud->bpd", share, support)
         if matching == "euclidean":
             return 1 - (first[:, :, None] - second[:, None]).square().sum(-1)
-        norms = first.norm(dim=-1)[:, :, None] * second.norm(dim=-1)[:, None]
-        return first @ second.transpose(-1, -2) / norms.clamp_min(SMALLEST_NORMS)
+        norms = vector_norm(first, dim=-1)[:, :, None] * vector_norm(second, dim=-1)[:, None]
+        cosine: Tensor = first @ second.mT / norms.clamp_min(SMALLEST_NORMS)
+        return cosine
     rule: Weights = weights if matching in ("emd", "sinkhorn") else "uniform"
     posed = problems(query, support, present, weights=rule, time_cost=time_cost)
     cost, m = posed.cost, query.shape[-2]

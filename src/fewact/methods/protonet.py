@@ -10,6 +10,7 @@ import torch
 from pydantic import ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from torch.linalg import vector_norm
 from torch.nn import functional
 
 from fewact.backbones.card import Card, Tap
@@ -91,16 +92,19 @@ class ProtoNet(Method):
     def _pairs(self, query: Tensor, support: Tensor) -> Tensor:
         """(b q t d), (b p t d) → (b q p)."""
         if self.options.order in ("diagonal", "all_pairs"):
-            norms = query.norm(dim=-1)[:, :, None, :, None] * support.norm(dim=-1)[:, None, :, None]
+            lengths = vector_norm(support, dim=-1)[:, None, :, None, :]  # (b 1 p 1 t)
+            norms = vector_norm(query, dim=-1)[:, :, None, :, None] * lengths
             products = torch.einsum("bqtd,bpud->bqptu", query, support)
-            similarity = products / (norms + self.options.eps).clamp_min(TINY)
+            cosines: Tensor = products / (norms + self.options.eps).clamp_min(TINY)
             if self.options.order == "all_pairs":
-                return similarity.sum(-1).mean(-1)
-            return similarity.diagonal(dim1=-2, dim2=-1).mean(-1) - 1
+                return cosines.sum(-1).mean(-1)
+            return cosines.diagonal(dim1=-2, dim2=-1).mean(-1).sub(1)
         query, support = query.flatten(-2), support.flatten(-2)
         if self.options.distance == "cosine":
-            norms = query.norm(dim=-1)[:, :, None] * support.norm(dim=-1)[:, None, :]
-            return query @ support.transpose(-1, -2) / (norms + self.options.eps).clamp_min(TINY)
+            lengths = vector_norm(support, dim=-1)[:, None, :]
+            norms = vector_norm(query, dim=-1)[:, :, None] * lengths
+            cosine: Tensor = query @ support.mT / (norms + self.options.eps).clamp_min(TINY)
+            return cosine
         distance = torch.cdist(query, support, compute_mode="donot_use_mm_for_euclid_dist")
         return -distance if self.options.distance == "euclidean" else -(distance**2)
 

@@ -18,7 +18,8 @@ def orthogonal_projection(channels: int, width: int) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     gaussian = torch.randn(channels, width, generator=generator, dtype=torch.float64)
     q, r = torch.linalg.qr(gaussian)
-    return (q * r.diagonal().sign()).T.to(torch.float32)
+    projection: Tensor = (q * r.diagonal().sign()).T.to(torch.float32)
+    return projection
 
 
 class ChannelReduction(nn.Module):
@@ -90,7 +91,7 @@ class ChannelReduction(nn.Module):
             return features
         if self.kind == "learned":
             flat: Tensor = self.network(features.flatten(0, -4))
-            return flat.unflatten(0, features.shape[:-3])
+            return flat.reshape(*features.shape[:-3], *flat.shape[1:])
         if self.kind == "pca":
             if not len(self.mean):
                 raise OptionError(
