@@ -1,0 +1,240 @@
+"""What every aligner promises."""
+
+import functools
+import importlib
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.autograd import gradcheck
+
+from fewact import align
+from fewact.align import optimum
+from fewact.errors import AlignmentError, OptionError, ShapeError, UnknownNameError
+
+NAMES = align.names()
+every_aligner = pytest.mark.parametrize("name", NAMES)
+
+
+def _costs(*shape, seed=0, dtype=torch.float64):
+    return 2 * torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def _aligner(name, **options):
+    aligner = align.create(name, **options)
+    if name != "emd":
+        return aligner
+
+    def uniform(cost, **options):
+        """EMD with uniform weights."""
+        m, others = cost.shape[-2:]
+        return aligner(
+            cost, cost.new_full((m,), 1 / m), cost.new_full((others,), 1 / others), **options
+        )
+
+    return uniform
+
+
+def _sizes(name):
+    return [(1, 1), (4, 4)] if name == "diagonal" else [(1, 1), (4, 4), (1, 3), (3, 1), (3, 5)]
+
+
+@every_aligner
+def test_leading_axes_are_a_batch(name):
+    aligner = _aligner(name)
+    for size in _sizes(name):
+        cost = _costs(2, 3, *size)
+        aligned = aligner(cost)
+        assert aligned.value.shape == (2, 3)
+        assert aligned.plan.shape == cost.shape
+        alone = aligner(cost[1, 2])
+        assert alone.value.shape == ()
+        torch.testing.assert_close(alone.value, aligned.value[1, 2])
+        torch.testing.assert_close(alone.plan, aligned.plan[1, 2])
+
+
+@every_aligner
+def test_memory_layout_does_not_matter(name):
+    cost = _costs(4, 4, 3)
+    strided = cost.permute(2, 0, 1)
+    assert not strided.is_contiguous()
+    got, expected = _aligner(name)(strided), _aligner(name)(strided.contiguous())
+    torch.testing.assert_close(got.value, expected.value)
+    torch.testing.assert_close(got.plan, expected.plan)
+
+
+@every_aligner
+def test_input_is_left_alone(name):
+    cost = _costs(3, 4, 4)
+    before = cost.clone()
+    _aligner(name)(cost)
+    assert torch.equal(cost, before)
+
+
+@every_aligner
+def test_an_empty_batch_has_no_values(name):
+    aligned = _aligner(name)(_costs(2, 0, 4, 4))
+    assert aligned.value.shape == (2, 0)
+    assert aligned.plan.shape == (2, 0, 4, 4)
+
+
+@every_aligner
+def test_without_plan(name):
+    cost = _costs(3, 4, 4)
+    aligned = _aligner(name)(cost, plan=False)
+    assert aligned.plan is None
+    torch.testing.assert_close(aligned.value, _aligner(name)(cost).value)
+
+
+@every_aligner
+def test_gradient(name):
+    for size in _sizes(name):
+        cost = _costs(2, *size, seed=3).requires_grad_()
+        assert gradcheck(lambda cost: _aligner(name)(cost).value, (cost,))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "sinkhorn"])
+def test_plan_is_the_gradient(name):
+    for size in _sizes(name):
+        cost = _costs(2, 2, *size).requires_grad_()
+        aligned = _aligner(name)(cost)
+        assert not aligned.plan.requires_grad
+        (gradient,) = torch.autograd.grad(aligned.value.sum(), cost)
+        torch.testing.assert_close(aligned.plan, gradient)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("emd", "sinkhorn")])
+def test_gradient_without_plan(name):
+    cost = _costs(2, 4, 4).requires_grad_()
+    (gradient,) = torch.autograd.grad(_aligner(name)(cost, plan=False).value.sum(), cost)
+    torch.testing.assert_close(gradient, _aligner(name)(cost).plan)
+
+
+@every_aligner
+def test_no_graph_where_no_gradient_is_wanted(name):
+    cost = _costs(2, 4, 4).requires_grad_()
+    with torch.no_grad():
+        assert not _aligner(name)(cost).value.requires_grad
+    expected = _aligner(name)(cost)
+    with torch.inference_mode():
+        aligned = _aligner(name)(cost)
+    torch.testing.assert_close(aligned.value, expected.value.detach())
+    torch.testing.assert_close(aligned.plan, expected.plan)
+
+
+@every_aligner
+def test_float32_is_near_float64(name):
+    cost = _costs(20, 6, 6)
+    expected, got = _aligner(name)(cost), _aligner(name)(cost.float())
+    assert got.value.dtype == got.plan.dtype == torch.float32
+    torch.testing.assert_close(got.value.double(), expected.value, atol=2e-5, rtol=0)
+    torch.testing.assert_close(got.plan.double(), expected.plan, atol=2e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "emd"])
+def test_narrow_types_are_computed_in_float32(name):
+    cost = _costs(4, 3, 3, dtype=torch.float16)
+    got = _aligner(name)(cost)
+    assert got.value.dtype == torch.float32
+    assert torch.equal(got.value, _aligner(name)(cost.float()).value)
+
+
+@every_aligner
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+def test_refuses_costs_that_are_not_finite(name, bad):
+    cost = _costs(2, 3, 4, 4)
+    cost[1, 0, 2, 3] = cost[1, 2, 0, 0] = bad
+    with pytest.raises(AlignmentError) as caught:
+        _aligner(name)(cost)
+    assert caught.value.index == (1, 0)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "emd"])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 0, 0), (2, 0, 3)])
+def test_refuses_shapes(name, shape):
+    with pytest.raises(ShapeError, match="cost: shape"):
+        _aligner(name)(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("name", ["otam", "dtw", "soft_dtw"])
+@pytest.mark.parametrize("size", [(3, 3), (2, 4)])
+def test_pieces_of_a_batch_make_the_whole(name, size, monkeypatch):
+    cost = _costs(7, *size)
+    whole = align.create(name)(cost)
+    monkeypatch.setattr(optimum, "CELLS_AT_ONCE", 2 * size[0] * size[1])
+    pieces = align.create(name)(cost)
+    torch.testing.assert_close(pieces.value, whole.value)
+    torch.testing.assert_close(pieces.plan, whole.plan)
+
+
+@pytest.mark.parametrize("name", ["otam", "dtw", "soft_dtw"])
+def test_second_gradients_are_refused_rather_than_wrong(name):
+    cost = _costs(3, 3).requires_grad_()
+    value = align.create(name)(cost).value.square()
+    (gradient,) = torch.autograd.grad(value, cost, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
+def test_names():
+    assert set(NAMES) == {
+        "bi_mhm",
+        "diagonal",
+        "dtw",
+        "emd",
+        "hungarian",
+        "otam",
+        "sinkhorn",
+        "soft_dtw",
+    }
+
+
+def test_create_binds_options():
+    cost = _costs(4, 4)
+    got = align.create("otam", lam=0.05, both=False)(cost).value
+    assert torch.equal(got, align.otam(cost, 0.05, both=False).value)
+
+
+def test_create_refuses_what_does_not_exist():
+    with pytest.raises(UnknownNameError, match='Did you mean "hungarian"'):
+        align.create("hungarain")
+    with pytest.raises(OptionError, match=r'no option "lamb".*Did you mean "lam"'):
+        align.create("otam", lamb=1)
+    with pytest.raises(OptionError, match='no option "cost"'):
+        align.create("otam", cost=1)
+
+
+def test_an_aligner_of_your_own(monkeypatch):
+    registry = importlib.import_module("fewact.align.catalogue")._ALIGNERS
+    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+
+    @align.register("corner")
+    def corner(cost, *, scale=1.0):
+        return align.Alignment(scale * cost[..., 0, 0], None)
+
+    assert align.create("corner", scale=3.0)(torch.ones(2, 2)).value == 3
+    with pytest.raises(UnknownNameError, match="already"):
+        align.register("otam")
+
+
+def test_attributes_are_functions_whatever_is_imported_first():
+    # Modules and functions share names; a module that was imported must not hide its function.
+    check = (
+        "all(getattr(fewact.align, n) is fewact.align.catalogue._ALIGNERS.get(n) for n in names)"
+    )
+    code = "; ".join(
+        [
+            *(f"import fewact.align.{name}" for name in NAMES),
+            "import fewact.align.catalogue",
+            f"names = {NAMES!r}",
+            f"assert {check}",
+        ]
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_bound_aligners_can_be_pickled():
+    bound = align.create("otam", lam=0.2)
+    assert isinstance(bound, functools.partial)
+    assert bound.func is align.otam
