@@ -1,0 +1,57 @@
+"""The command ``fewact`` and its commands."""
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from fewact import __version__
+from fewact.cli import demo, doctor, listing, predict, teach
+from fewact.cli.run import guarded
+
+
+class Commands(TyperGroup):
+    """The group of commands, each of which ends with one of the exit codes of ``run``."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was named."""
+        return guarded(lambda: super(Commands, self).invoke(ctx))
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"fewact {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def fewact(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and end."
+        ),
+    ] = False,
+) -> None:
+    """Teach actions from one to five video clips each, and recognise them in others.
+
+    Start with `fewact demo`, then `fewact teach CLIPS -o MODEL` with a folder of clips for each
+    action, then `fewact predict MODEL VIDEO`.
+    """
+
+
+app.command()(teach.teach)
+app.command()(predict.predict)
+app.command()(demo.demo)
+app.command()(listing.methods)
+app.command()(listing.backbones)
+app.command()(doctor.doctor)

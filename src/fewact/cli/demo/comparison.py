@@ -1,0 +1,184 @@
+"""Several methods on the same features: teach some clips, predict others, match moments."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fewact.errors import DataError
+
+if TYPE_CHECKING:
+    from fewact.backbones import Backbone
+    from fewact.classifier import Prediction, Skipped
+    from fewact.classifier.learnt import Learnt
+    from fewact.classifier.taught import Nodes
+    from fewact.data import Clip
+    from fewact.methods.base import Method
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one method made of the clips.
+
+    Args:
+        name: Of the method.
+        method: With its options.
+        learnt: Of the taught clips.
+        nodes: What it keeps of each clip that was predicted, (1 …).
+        predictions: Of those; ``clip.label`` is the truth.
+    """
+
+    name: str
+    method: "Method"
+    learnt: "Learnt"
+    nodes: "tuple[Nodes, ...]"
+    predictions: "tuple[Prediction, ...]"
+
+    @property
+    def right(self) -> int:
+        """How many predictions are right."""
+        return sum(one.label == one.clip.label for one in self.predictions)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the predictions that are right, in per cent."""
+        return 100 * self.right / len(self.predictions)
+
+    @property
+    def confusion(self) -> list[list[int]]:
+        """Counts (n n): a row for each true class, a column for each predicted one."""
+        place = {name: i for i, name in enumerate(self.learnt.classes)}
+        counts = [[0] * len(place) for _ in place]
+        for one in self.predictions:
+            counts[place[one.clip.label or ""]][place[one.label]] += 1
+        return counts
+
+
+@dataclass(frozen=True)
+class Match:
+    """How the moments of a clip were matched with those of a taught one.
+
+    Args:
+        query: The clip that was predicted.
+        taught: The taught clip that it is most like.
+        frames: Of each clip.
+        windows: (first frame, last frame + 1) of each of the m moments.
+        plan: (m m): how much of each moment of the query went to which of the taught clip.
+    """
+
+    query: "Clip"
+    taught: "Clip"
+    frames: int
+    windows: tuple[tuple[int, int], ...]
+    plan: list[list[float]]
+
+
+def compare(
+    taught: "Sequence[Clip]",
+    new: "Sequence[Clip]",
+    names: Sequence[str],
+    backbone: "Backbone",
+    progress: Callable[[int, int], None],
+) -> "tuple[list[Outcome], list[Skipped]]":
+    """Teach clips and predict others with several methods; features are extracted once.
+
+    Args:
+        taught: Labelled clips.
+        new: Labelled clips of the same classes.
+        names: Of the methods.
+        backbone: For the features.
+        progress: Called with the number of clips done and of all, after each.
+
+    Returns:
+        What each method made of them, and the clips that cannot be read.
+
+    Raises:
+        DataError: No taught clip of a class, or no new one at all, can be read.
+    """
+    import torch
+
+    from fewact import methods
+    from fewact.classifier import Skipped
+    from fewact.store import extract
+
+    made = [methods.create(name).to(backbone.device).eval() for name in names]
+    taps = list(dict.fromkeys(tap for method in made for tap in method.taps(backbone.card)))
+    clips = [*taught, *new]
+    encoded: dict[Clip, list[Nodes]] = {}
+    skipped: list[Skipped] = []
+    for done, extracted in enumerate(extract(clips, backbone, taps), start=1):
+        if extracted.error is not None:
+            skipped.append(Skipped(extracted.clip, extracted.error))
+        elif extracted.features is not None:
+            features = {tap: value[None] for tap, value in extracted.features.items()}
+            with torch.inference_mode():
+                encoded[extracted.clip] = [dict(method.encode(features)) for method in made]
+        progress(done, len(clips))
+    lost = {clip.label for clip in taught} - {clip.label for clip in taught if clip in encoded}
+    if lost or not any(clip in encoded for clip in new):
+        raise DataError(
+            "no taught clip of a class can be read" if lost else "no new clip can be read",
+            got=", ".join(sorted(map(str, lost))) or str(skipped[-1].error),
+        )
+    outcomes = [
+        _outcome(
+            name,
+            method,
+            {clip: encoded[clip][i] for clip in taught if clip in encoded},
+            {clip: encoded[clip][i] for clip in new if clip in encoded},
+        )
+        for i, (name, method) in enumerate(zip(names, made, strict=True))
+    ]
+    return outcomes, skipped
+
+
+def _outcome(
+    name: str, method: "Method", taught: "dict[Clip, Nodes]", new: "dict[Clip, Nodes]"
+) -> Outcome:
+    from fewact.classifier import TaughtClip
+    from fewact.classifier.learnt import classify, learn
+    from fewact.classifier.taught import Taught, join
+
+    device = next(iter(next(iter(taught.values())).values())).device
+    parts = [
+        Taught(
+            (TaughtClip(f"{clip.label}/{clip.path.name}", clip.label or ""),),
+            {key: value.float().cpu() for key, value in nodes.items()},
+            (clip,),
+        )
+        for clip, nodes in taught.items()
+    ]
+    learnt = learn(method, join(parts), device)
+    predictions = [classify(method, learnt, clip, nodes) for clip, nodes in new.items()]
+    return Outcome(name, method, learnt, tuple(new.values()), tuple(predictions))
+
+
+def match(outcome: Outcome) -> Match | None:
+    """How one clip that was recognised was matched with the taught clip that is most alike.
+
+    Args:
+        outcome: Of ``a2m2``.
+
+    Returns:
+        None where no clip was recognised, or where the method matches no windows.
+    """
+    from fewact.data import Clip
+    from fewact.methods.a2m2 import A2M2
+    from fewact.moments import windows
+
+    method, taught = outcome.method, outcome.learnt.taught
+    if not isinstance(method, A2M2):
+        return None
+    for nodes, prediction in zip(outcome.nodes, outcome.predictions, strict=True):
+        titles = [clip.title for clip in taught.clips]
+        nearest = titles.index(prediction.nearest)
+        label = taught.clips[nearest].label
+        origin = taught.origins[nearest]
+        if prediction.label == prediction.clip.label == label and isinstance(origin, Clip):
+            query = nodes["nodes"][0]  # (m D)
+            solved = method.match(query, taught.nodes["nodes"][nearest].to(query.device))
+            if solved.plan is None:
+                return None
+            options = method.options
+            spans = windows(options.frames, options.lengths)
+            return Match(prediction.clip, origin, options.frames, spans, solved.plan.tolist())
+    return None

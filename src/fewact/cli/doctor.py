@@ -1,0 +1,218 @@
+"""``fewact doctor``: what this machine offers, what is missing, what would help."""
+
+import os
+import platform
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fewact.cli.output import ListFormat, print_json
+
+PACKAGES = ("torch", "numpy", "av", "safetensors", "pydantic", "typer", "transformers")
+DECODERS = ("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "gif", "png")
+ENCODERS = ("libx264", "mpeg4")
+
+
+def doctor(
+    format: Annotated[
+        ListFormat, typer.Option("--format", help="For people, or for programs.")
+    ] = ListFormat.TABLE,
+) -> None:
+    """Tell what this machine offers, and what to install for more."""
+    found = examine()
+    if format is ListFormat.JSON:
+        print_json(found)
+        return
+    for topic, facts in found.items():
+        print(topic.replace("_", " "))
+        lines = facts.items() if isinstance(facts, dict) else (("", fact) for fact in facts)
+        for name, fact in lines:
+            print(f"  {name.replace('_', ' ') + ': ' if name else ''}{_as_text(fact)}")
+
+
+def examine() -> dict[str, Any]:
+    """What ``doctor`` tells, by topic."""
+    from fewact.align.emd import engine
+
+    solver = engine()
+    found: dict[str, Any] = {
+        "versions": _versions(),
+        "video": _video(),
+        "machine": _machine(),
+        "default_weights": _weights(),
+        "transport": {"engine": solver.name, "why": solver.why},
+        "cache": _cache(),
+    }
+    return {**found, "advice": _advice(found)}
+
+
+def _versions() -> dict[str, str | None]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from fewact import __version__
+
+    found: dict[str, str | None] = {"fewact": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def _video() -> dict[str, Any]:
+    import av
+
+    return {
+        "ffmpeg": av.ffmpeg_version_info,
+        "decoders": {name: _has_codec(name, "r") for name in DECODERS},
+        "encoders": {name: _has_codec(name, "w") for name in ENCODERS},
+    }
+
+
+def _has_codec(name: str, mode: Any) -> bool:
+    import av
+
+    try:
+        av.Codec(name, mode)
+    except av.codec.codec.UnknownCodecError:
+        return False
+    return True
+
+
+def _machine() -> dict[str, Any]:
+    import torch
+
+    from fewact.backbones.precision import multiplies_bfloat16
+
+    gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+    return {
+        "system": platform.platform(),
+        "cores": _cores(),
+        "threads": torch.get_num_threads(),
+        "memory_gib": _memory(),
+        "gpus": [{"name": gpu.name, "memory_gib": _gib(gpu.total_memory)} for gpu in gpus],
+        "mps": torch.backends.mps.is_available(),
+        "cpu_bfloat16": multiplies_bfloat16(),
+    }
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _memory() -> float | None:
+    """Memory of the machine or of the container, in GiB, where the system tells."""
+    try:
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+    with suppress(OSError, ValueError):  # "max" where the container has no limit
+        size = min(size, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return _gib(size)
+
+
+def _gib(size: int) -> float:
+    return round(size / 2**30, 1)
+
+
+def _weights() -> dict[str, Any]:
+    from fewact import UserError, backbones
+
+    facts: dict[str, Any] = {"backbone": backbones.AUTO}
+    try:
+        card = backbones.create("auto").card
+    except UserError as error:
+        return {**facts, "found": False, "why": str(error)}
+    return {
+        **facts,
+        "found": True,
+        "source": card.weights,
+        "sha256": card.weights_sha256,
+        "licence": card.licence,
+        "precision": card.precision,
+    }
+
+
+def _cache() -> dict[str, Any]:
+    from fewact.backbones.pinned import cache_folder
+
+    folder = cache_folder()
+    if folder is None:
+        return {"folder": None, "writable": False}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        return {"folder": str(folder), "writable": False, "why": error.strerror}
+    return {"folder": str(folder), "writable": True}
+
+
+def _advice(found: dict[str, Any]) -> list[str]:
+    """What would make it better, the most important first."""
+    video, machine = found["video"], found["machine"]
+    lacking = [name for name, there in video["decoders"].items() if not there]
+    advice = [
+        (
+            not found["default_weights"]["found"],
+            "The default weights are missing or changed: see above; nothing can be taught by "
+            "default without them.",
+        ),
+        (
+            bool(lacking),
+            f"Videos of these codecs cannot be read: {', '.join(lacking)}. "
+            "pip install --force-reinstall av",
+        ),
+        (
+            found["transport"]["engine"] == "torch",
+            "The transport problem is solved in torch. Install a C++ compiler and reinstall fewact "
+            "for the faster compiled solver.",
+        ),
+        (
+            not machine["gpus"] and not machine["cpu_bfloat16"],
+            "This CPU lacks bfloat16 and there is no CUDA GPU: with either, features come two to "
+            "three times as fast.",
+        ),
+        (
+            machine["threads"] < machine["cores"],
+            "torch uses fewer threads than there are cores: unset OMP_NUM_THREADS.",
+        ),
+        (
+            not found["cache"]["writable"],
+            "The cache folder cannot be written: set FEWACT_CACHE to one that can.",
+        ),
+        (
+            found["versions"]["transformers"] is None,
+            'For weights from the Hugging Face hub: pip install "fewact[hf]".',
+        ),
+        (
+            sys.stdout.encoding.lower().replace("-", "") != "utf8",
+            "The output is not UTF-8, some names will look odd: set PYTHONUTF8=1.",
+        ),
+        (
+            True,
+            "For more accuracy on actions told apart by what they look like, use a stronger "
+            "backbone: see `fewact backbones`, and pass its weights with --weights.",
+        ),
+    ]
+    return [text for holds, text in advice if holds]
+
+
+def _as_text(fact: Any) -> str:
+    if isinstance(fact, dict):
+        if all(isinstance(value, bool) for value in fact.values()):
+            missing = [name for name, there in fact.items() if not there]
+            there = ", ".join(name for name, there in fact.items() if there)
+            return there + (f"; missing: {', '.join(missing)}" if missing else "")
+        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in fact.items())
+    if isinstance(fact, list):
+        return "; ".join(map(_as_text, fact)) or "none"
+    if isinstance(fact, bool):
+        return "yes" if fact else "no"
+    return "none" if fact is None else str(fact)

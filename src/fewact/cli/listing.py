@@ -1,0 +1,91 @@
+"""``fewact methods`` and ``fewact backbones``: what there is to choose from."""
+
+import inspect
+import re
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from fewact.cli.output import ListFormat, print_json, print_table
+
+Format = Annotated[ListFormat, typer.Option("--format", help="For people, or for programs.")]
+
+
+def methods(format: Format = ListFormat.TABLE) -> None:
+    """List the few-shot methods and the options of each."""
+    found = _methods()
+    if format is ListFormat.JSON:
+        print_json(found)
+        return
+    for position, method in enumerate(found):
+        print("\n" * bool(position) + method["name"] + " (auto)" * method["auto"])
+        print(f"  {method['summary']}")
+        for flag in ("transductive", "uses_text"):
+            if method[flag]:
+                print(f"  {flag.replace('_', ' ')}")
+        for name, option in method["options"].items():
+            print(f"  --option {name}={_as_text(option['default'])}")
+            print(f"      {option['description']}{_choices(option)}")
+
+
+def backbones(format: Format = ListFormat.TABLE) -> None:
+    """List the networks that turn frames into features."""
+    from fewact import backbones
+
+    found = [asdict(backbones.describe(name)) for name in backbones.names()]
+    if format is ListFormat.JSON:
+        print_json(found)
+    else:
+        print_table(
+            [name.replace("_", " ") for name in found[0]],
+            [[_as_text(value) for value in facts.values()] for facts in found],
+        )
+
+
+def _methods() -> list[dict[str, Any]]:
+    from pydantic import TypeAdapter
+
+    from fewact import methods
+
+    found = []
+    for name in methods.names():
+        kind = methods.REGISTRY.get(name)
+        schema = TypeAdapter(kind.Options).json_schema()
+        described = _described(inspect.getdoc(kind.Options) or "")
+        options = {}
+        for option, accepted in schema.get("properties", {}).items():
+            accepted.pop("title", None)
+            options[option] = {**accepted, "description": described.get(option, "")}
+        made = methods.create(name)
+        found.append(
+            {
+                "name": name,
+                "auto": name == methods.AUTO,
+                "summary": (inspect.getdoc(inspect.getmodule(kind)) or "").partition("\n")[0],
+                "transductive": made.transductive,
+                "uses_text": made.uses_text,
+                "options": options,
+            }
+        )
+    return found
+
+
+def _described(docstring: str) -> dict[str, str]:
+    """What a docstring's ``Args`` section says of each name."""
+    section = re.split(r"\n\s*\n", docstring.partition("Args:\n")[2], maxsplit=1)[0]
+    entries = re.split(r"^ {4}(?=\w+:)", section, flags=re.MULTILINE)[1:]
+    pairs = (entry.split(":", 1) for entry in entries)
+    return {name: " ".join(text.replace("``", '"').split()) for name, text in pairs}
+
+
+def _choices(option: dict[str, Any]) -> str:
+    return f" [{' | '.join(map(str, option['enum']))}]" if "enum" in option else ""
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(map(_as_text, value))
+    return (
+        "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    )
