@@ -12,13 +12,10 @@ from torch.autograd import gradcheck
 from fewact import align
 from fewact.align import optimum
 from fewact.errors import AlignmentError, OptionError, ShapeError, UnknownNameError
+from tests.align.made_up import costs
 
 NAMES = align.names()
 every_aligner = pytest.mark.parametrize("name", NAMES)
-
-
-def _costs(*shape, seed=0, dtype=torch.float64):
-    return 2 * torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def _aligner(name, **options):
@@ -44,7 +41,7 @@ def _sizes(name):
 def test_leading_axes_are_a_batch(name):
     aligner = _aligner(name)
     for size in _sizes(name):
-        cost = _costs(2, 3, *size)
+        cost = 2 * costs(2, 3, *size)
         aligned = aligner(cost)
         assert aligned.value.shape == (2, 3)
         assert aligned.plan.shape == cost.shape
@@ -56,7 +53,7 @@ def test_leading_axes_are_a_batch(name):
 
 @every_aligner
 def test_memory_layout_does_not_matter(name):
-    cost = _costs(4, 4, 3)
+    cost = 2 * costs(4, 4, 3)
     strided = cost.permute(2, 0, 1)
     assert not strided.is_contiguous()
     got, expected = _aligner(name)(strided), _aligner(name)(strided.contiguous())
@@ -66,7 +63,7 @@ def test_memory_layout_does_not_matter(name):
 
 @every_aligner
 def test_input_is_left_alone(name):
-    cost = _costs(3, 4, 4)
+    cost = 2 * costs(3, 4, 4)
     before = cost.clone()
     _aligner(name)(cost)
     assert torch.equal(cost, before)
@@ -74,14 +71,14 @@ def test_input_is_left_alone(name):
 
 @every_aligner
 def test_an_empty_batch_has_no_values(name):
-    aligned = _aligner(name)(_costs(2, 0, 4, 4))
+    aligned = _aligner(name)(2 * costs(2, 0, 4, 4))
     assert aligned.value.shape == (2, 0)
     assert aligned.plan.shape == (2, 0, 4, 4)
 
 
 @every_aligner
 def test_without_plan(name):
-    cost = _costs(3, 4, 4)
+    cost = 2 * costs(3, 4, 4)
     aligned = _aligner(name)(cost, plan=False)
     assert aligned.plan is None
     torch.testing.assert_close(aligned.value, _aligner(name)(cost).value)
@@ -90,14 +87,14 @@ def test_without_plan(name):
 @every_aligner
 def test_gradient(name):
     for size in _sizes(name):
-        cost = _costs(2, *size, seed=3).requires_grad_()
+        cost = 2 * costs(2, *size, seed=3).requires_grad_()
         assert gradcheck(lambda cost: _aligner(name)(cost).value, (cost,))
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "sinkhorn"])
 def test_plan_is_the_gradient(name):
     for size in _sizes(name):
-        cost = _costs(2, 2, *size).requires_grad_()
+        cost = 2 * costs(2, 2, *size).requires_grad_()
         aligned = _aligner(name)(cost)
         assert not aligned.plan.requires_grad
         (gradient,) = torch.autograd.grad(aligned.value.sum(), cost)
@@ -106,14 +103,14 @@ def test_plan_is_the_gradient(name):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("emd", "sinkhorn")])
 def test_gradient_without_plan(name):
-    cost = _costs(2, 4, 4).requires_grad_()
+    cost = 2 * costs(2, 4, 4).requires_grad_()
     (gradient,) = torch.autograd.grad(_aligner(name)(cost, plan=False).value.sum(), cost)
     torch.testing.assert_close(gradient, _aligner(name)(cost).plan)
 
 
 @every_aligner
 def test_no_graph_where_no_gradient_is_wanted(name):
-    cost = _costs(2, 4, 4).requires_grad_()
+    cost = 2 * costs(2, 4, 4).requires_grad_()
     with torch.no_grad():
         assert not _aligner(name)(cost).value.requires_grad
     expected = _aligner(name)(cost)
@@ -125,7 +122,7 @@ def test_no_graph_where_no_gradient_is_wanted(name):
 
 @every_aligner
 def test_float32_is_near_float64(name):
-    cost = _costs(20, 6, 6)
+    cost = 2 * costs(20, 6, 6)
     expected, got = _aligner(name)(cost), _aligner(name)(cost.float())
     assert got.value.dtype == got.plan.dtype == torch.float32
     torch.testing.assert_close(got.value.double(), expected.value, atol=2e-5, rtol=0)
@@ -134,7 +131,7 @@ def test_float32_is_near_float64(name):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "emd"])
 def test_narrow_types_are_computed_in_float32(name):
-    cost = _costs(4, 3, 3, dtype=torch.float16)
+    cost = 2 * costs(4, 3, 3, dtype=torch.float16)
     got = _aligner(name)(cost)
     assert got.value.dtype == torch.float32
     assert torch.equal(got.value, _aligner(name)(cost.float()).value)
@@ -143,7 +140,7 @@ def test_narrow_types_are_computed_in_float32(name):
 @every_aligner
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
 def test_refuses_costs_that_are_not_finite(name, bad):
-    cost = _costs(2, 3, 4, 4)
+    cost = 2 * costs(2, 3, 4, 4)
     cost[1, 0, 2, 3] = cost[1, 2, 0, 0] = bad
     with pytest.raises(AlignmentError) as caught:
         _aligner(name)(cost)
@@ -160,7 +157,7 @@ def test_refuses_shapes(name, shape):
 @pytest.mark.parametrize("name", ["otam", "dtw", "soft_dtw"])
 @pytest.mark.parametrize("size", [(3, 3), (2, 4)])
 def test_pieces_of_a_batch_make_the_whole(name, size, monkeypatch):
-    cost = _costs(7, *size)
+    cost = 2 * costs(7, *size)
     whole = align.create(name)(cost)
     monkeypatch.setattr(optimum, "CELLS_AT_ONCE", 2 * size[0] * size[1])
     pieces = align.create(name)(cost)
@@ -170,7 +167,7 @@ def test_pieces_of_a_batch_make_the_whole(name, size, monkeypatch):
 
 @pytest.mark.parametrize("name", ["otam", "dtw", "soft_dtw"])
 def test_second_gradients_are_refused_rather_than_wrong(name):
-    cost = _costs(3, 3).requires_grad_()
+    cost = 2 * costs(3, 3).requires_grad_()
     value = align.create(name)(cost).value.square()
     (gradient,) = torch.autograd.grad(value, cost, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
@@ -191,7 +188,7 @@ def test_names():
 
 
 def test_create_binds_options():
-    cost = _costs(4, 4)
+    cost = 2 * costs(4, 4)
     got = align.create("otam", lam=0.05, both=False)(cost).value
     assert torch.equal(got, align.otam(cost, 0.05, both=False).value)
 

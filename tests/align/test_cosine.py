@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -31,6 +31,7 @@ class _Largest(TorchDispatchMode):
         return result
 
 
+@settings(deadline=None)
 @given(
     m=st.integers(1, 5),
     others=st.integers(1, 5),

@@ -9,11 +9,7 @@ from hypothesis import strategies as st
 from fewact.align import dtw, soft_dtw
 from fewact.errors import OptionError
 from tests.align import reference
-
-
-def _costs(*shape, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(shape, generator=generator, dtype=torch.float64)
+from tests.align.made_up import costs
 
 
 @settings(max_examples=60, deadline=None)
@@ -24,7 +20,7 @@ def _costs(*shape, seed=0):
     seed=st.integers(0, 10_000),
 )
 def test_is_the_recurrence(m, others, gamma, seed):
-    cost = _costs(2, m, others, seed=seed) - 0.2
+    cost = costs(2, m, others, seed=seed) - 0.2
     soft = [reference.dtw(one.numpy(), gamma) for one in cost]
     np.testing.assert_allclose(soft_dtw(cost, gamma).value, soft, atol=1e-12)
     hard = [reference.dtw(one.numpy()) for one in cost]
@@ -39,7 +35,7 @@ def test_zero_costs_count_paths(size, paths):
 
 
 def test_hard_path_is_a_warping_path():
-    cost = _costs(20, 6, 9)
+    cost = costs(20, 6, 9)
     aligned = dtw(cost)
     torch.testing.assert_close((aligned.plan * cost).sum((-2, -1)), aligned.value)
     for plan in aligned.plan:
@@ -61,7 +57,7 @@ def test_repeated_frames_cost_nothing():
 
 
 def test_either_video_may_be_the_query():
-    cost = _costs(5, 4, 7)
+    cost = costs(5, 4, 7)
     for aligner in (dtw, soft_dtw):
         torch.testing.assert_close(aligner(cost.mT).value, aligner(cost).value)
         torch.testing.assert_close(aligner(cost.mT).plan, aligner(cost).plan.mT)
@@ -69,7 +65,7 @@ def test_either_video_may_be_the_query():
 
 @pytest.mark.parametrize("gamma", [0.0, 0.02, 0.1])
 def test_float32_neither_overflows_nor_underflows(gamma):
-    cost = torch.cat([50 * _costs(5, 16, 16), torch.full((1, 16, 16), 50.0)]).float()
+    cost = torch.cat([50 * costs(5, 16, 16), torch.full((1, 16, 16), 50.0)]).float()
     aligned = soft_dtw(cost.requires_grad_(), gamma)
     aligned.value.sum().backward()
     assert cost.grad.isfinite().all()
@@ -78,7 +74,7 @@ def test_float32_neither_overflows_nor_underflows(gamma):
 
 
 def test_soft_path_is_a_share():
-    plan = soft_dtw(_costs(5, 6, 6), 0.3).plan
+    plan = soft_dtw(costs(5, 6, 6), 0.3).plan
     ends = plan[:, [0, -1], [0, -1]]
     torch.testing.assert_close(ends, torch.ones_like(ends))
     assert (plan >= 0).all()

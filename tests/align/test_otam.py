@@ -9,11 +9,7 @@ from hypothesis import strategies as st
 from fewact.align import accumulator, otam
 from fewact.errors import OptionError
 from tests.align import reference
-
-
-def _costs(*shape, seed=0, scale=1.0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    return scale * torch.rand(shape, generator=generator, dtype=dtype)
+from tests.align.made_up import costs
 
 
 @settings(max_examples=60, deadline=None)
@@ -25,7 +21,7 @@ def _costs(*shape, seed=0, scale=1.0, dtype=torch.float64):
     seed=st.integers(0, 10_000),
 )
 def test_is_the_recurrence(t, u, lam, both, seed):
-    cost = _costs(3, t, u, seed=seed) - 0.2
+    cost = costs(3, t, u, seed=seed) - 0.2
     got = otam(cost, lam, both=both).value
     expected = [reference.otam(one.numpy(), lam, both) for one in cost]
     np.testing.assert_allclose(got, expected, atol=1e-12)
@@ -52,14 +48,14 @@ def test_zero_costs_count_paths(size, paths):
 
 @pytest.mark.parametrize("lam", [0.02, 0.1, 0.5])
 def test_soft_minimum_lies_below_the_hard_one_by_the_paths_at_most(lam):
-    cost = _costs(50, 8, 8)
+    cost = costs(50, 8, 8)
     soft, hard = otam(cost, lam, both=False).value, otam(cost, 0, both=False).value
     assert (soft <= hard).all()
     assert (hard <= soft + lam * math.log(4608) + 1e-12).all()
 
 
 def test_smoothing_goes_to_the_hard_minimum():
-    cost = _costs(20, 6, 8)
+    cost = costs(20, 6, 8)
     hard = otam(cost, 0)
     soft = otam(cost, 1e-7)
     torch.testing.assert_close(soft.value, hard.value, atol=1e-5, rtol=0)
@@ -67,11 +63,11 @@ def test_smoothing_goes_to_the_hard_minimum():
 
 
 def test_transposing_changes_one_way_only():
-    cost = _costs(10, 5, 7)
+    cost = costs(10, 5, 7)
     torch.testing.assert_close(otam(cost.mT).value, otam(cost).value)
     torch.testing.assert_close(otam(cost.mT).plan, otam(cost).plan.mT)
     assert not torch.allclose(otam(cost.mT, both=False).value, otam(cost, both=False).value)
-    square = _costs(10, 8, 8)
+    square = costs(10, 8, 8)
     back = otam(square.mT, both=False)
     both = otam(square)
     there = otam(square, both=False)
@@ -80,13 +76,13 @@ def test_transposing_changes_one_way_only():
 
 
 def test_scale_of_costs_is_scale_of_smoothing():
-    cost = _costs(10, 8, 8)
+    cost = costs(10, 8, 8)
     torch.testing.assert_close(otam(40 * cost, 20.0).value, 40 * otam(cost, 0.5).value)
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.1, 0.5])
 def test_path(lam):
-    plan = otam(_costs(10, 6, 8), lam, both=False).plan
+    plan = otam(costs(10, 6, 8), lam, both=False).plan
     assert (plan >= 0).all()
     assert (plan <= 1 + 1e-12).all()
     # Columns are never skipped, unless in the first row.
@@ -94,7 +90,7 @@ def test_path(lam):
 
 
 def test_hard_path_costs_the_value():
-    cost = _costs(20, 7, 5)
+    cost = costs(20, 7, 5)
     for both in (True, False):
         aligned = otam(cost, 0, both=both)
         torch.testing.assert_close((aligned.plan * cost).sum((-2, -1)), aligned.value)
@@ -113,7 +109,7 @@ def test_order_matters_and_free_ends_do_not():
 @pytest.mark.parametrize("size", [2.0, 50.0])
 def test_float32_neither_overflows_nor_underflows(lam, size):
     cost = torch.cat(
-        [_costs(5, 16, 16, scale=size, dtype=torch.float32), torch.full((1, 16, 16), size)]
+        [costs(5, 16, 16, scale=size, dtype=torch.float32), torch.full((1, 16, 16), size)]
     ).requires_grad_()
     aligned = otam(cost, lam)
     aligned.value.sum().backward()
@@ -124,7 +120,7 @@ def test_float32_neither_overflows_nor_underflows(lam, size):
 
 
 def test_thousands_of_episodes_in_one_call():
-    cost = _costs(3, 1000, 5, 8, 8, dtype=torch.float32)
+    cost = costs(3, 1000, 5, 8, 8, dtype=torch.float32)
     value = otam(cost, plan=False).value
     assert value.shape == (3, 1000, 5)
     torch.testing.assert_close(value[2, 999], otam(cost[2, 999], plan=False).value)

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewact.errors import OptionError
@@ -18,6 +18,7 @@ def test_number_of_windows_of_eight_frames(lengths, m):
     assert len(windows(8, lengths)) == m
 
 
+@settings(deadline=None)
 @given(st.integers(1, 30), st.lists(st.integers(1, 12), min_size=1, max_size=4))
 def test_each_length_tiles_the_video(t, lengths):
     spans = iter(windows(t, lengths))

@@ -1,0 +1,24 @@
+import pytest
+import torch
+
+from fewact.align import diagonal
+from fewact.errors import OptionError, ShapeError
+from tests.align.made_up import costs
+
+
+def test_is_its_definition():
+    cost = costs(3, 4, 4)
+    expected = sum(cost[:, i, i] for i in range(4))
+    torch.testing.assert_close(diagonal(cost, reduction="sum").value, expected)
+    torch.testing.assert_close(diagonal(cost).value, expected / 4)
+    assert torch.equal(diagonal(cost).plan[2], torch.eye(4, dtype=cost.dtype) / 4)
+
+
+def test_refuses_other_numbers_of_frames():
+    with pytest.raises(ShapeError, match="m m"):
+        diagonal(torch.zeros(3, 4))
+
+
+def test_refuses_reductions():
+    with pytest.raises(OptionError, match="reduction"):
+        diagonal(torch.zeros(2, 2), reduction="max")
