@@ -98,6 +98,7 @@ class A2M2(Method):
 
     Options = A2M2Options
     options: A2M2Options
+    temperature = 0.17  # of the default options, on the development clips
 
     def __init__(self, options: A2M2Options) -> None:
         super().__init__(options)
