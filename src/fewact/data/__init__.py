@@ -5,12 +5,17 @@ from fewact.data.files import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_clip, natural
 from fewact.data.folder import list_background, list_clips
 from fewact.data.paths import expand_paths
 from fewact.data.table import read_table
+from fewact.data.videos import Groups, Split, Video, VideoList
 
 __all__ = [
     "BACKGROUND",
     "PICTURE_SUFFIXES",
     "VIDEO_SUFFIXES",
     "Clip",
+    "Groups",
+    "Split",
+    "Video",
+    "VideoList",
     "expand_paths",
     "is_background",
     "is_clip",
