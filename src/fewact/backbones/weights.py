@@ -7,6 +7,7 @@ import hashlib
 import importlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,8 +124,9 @@ def _is_variance(name: str) -> bool:
 
 
 def tensors_of(network: torch.nn.Module) -> dict[str, Tensor]:
-    """All tensors of a network that features depend on, by name."""
-    return {n: t for n, t in network.state_dict().items() if not n.endswith(COUNTER)}
+    """All tensors of a network that features depend on, by name, contiguous as files want them."""
+    state = network.state_dict().items()
+    return {name: tensor.contiguous() for name, tensor in state if not name.endswith(COUNTER)}
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
@@ -205,14 +207,14 @@ def _download(repository: str) -> Path:
             mend="Run: pip install 'fewact[hf]'",
         ) from None
     try:
-        folder = hub.snapshot_download(
-            repository, allow_patterns=["model.safetensors", "config.json"]
-        )
+        file = hub.hf_hub_download(repository, "model.safetensors")
+        with suppress(hub.errors.EntryNotFoundError):
+            hub.hf_hub_download(repository, "config.json")
     except (OSError, ValueError, hub.errors.EntryNotFoundError) as error:
         raise WeightsError(
-            "the hub has no such repository, or cannot be reached",
+            "the hub has no such weights, or cannot be reached",
             where=f"hf-hub:{repository}",
             got=str(error).strip().splitlines()[0],
-            accepted="hf-hub:owner/name",
+            accepted="hf-hub:owner/name of a repository with model.safetensors",
         ) from error
-    return Path(folder)
+    return Path(file).parent

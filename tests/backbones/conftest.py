@@ -1,0 +1,54 @@
+"""A cache of the tests' own, and backbones that several tests share."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fewact import backbones
+from fewact.backbones import Backbone
+
+MOBILENET = "weights/mobilenet_v2_1.0_imagenet_fp16.safetensors"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder that FEWACT_CACHE names while these tests run."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(os.environ, "FEWACT_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def random_backbone() -> Callable[..., Backbone]:
+    """A backbone on random weights in float32; made once for each name and options."""
+    made: dict[tuple[Any, ...], Backbone] = {}
+
+    def make(name: str, **options: Any) -> Backbone:
+        key = (name, *sorted(options.items()))
+        if key not in made:
+            options.setdefault("precision", "float32")
+            made[key] = backbones.create(name, weights="random", device="cpu", **options)
+        return made[key]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def frames() -> torch.Tensor:
+    """Five smooth pictures (5 3 224 224), uint8."""
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(5, 3, 12, 12, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size=224, mode="bilinear")
+    return (smooth * 255).to(torch.uint8)
+
+
+@pytest.fixture(scope="session")
+def pictures() -> np.ndarray:
+    """Four frames (2 2 150 201 3) with fine detail, uint8."""
+    return np.random.default_rng(0).integers(0, 256, (2, 2, 150, 201, 3), np.uint8)

@@ -1,0 +1,74 @@
+import dataclasses
+
+import pytest
+
+from fewact import backbones
+from fewact.backbones import Card, Tap
+
+CARD = Card(
+    name="net",
+    input_size=(224, 224),
+    mean=(0.5, 0.5, 0.5),
+    std=(0.2, 0.2, 0.2),
+    vectors=8,
+    maps=(8, 7, 7),
+    middle=(4, 14, 14),
+    parameters=100,
+    licence="MIT",
+    weights="a.safetensors",
+    weights_sha256="00",
+    trained_on=("ImageNet-1k",),
+)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "other"},
+        {"input_size": (224, 160)},
+        {"mean": (0.5, 0.5, 0.4)},
+        {"std": (0.2, 0.2, 0.3)},
+        {"maps": (8, 14, 14)},
+        {"weights_sha256": "01"},
+        {"precision": "bfloat16"},
+        {"frames_per_slot": 2},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_all_that_changes_features_changes_the_digest(change):
+    assert dataclasses.replace(CARD, **change).digest != CARD.digest
+
+
+def test_a_moved_file_keeps_its_digest():
+    moved = dataclasses.replace(CARD, weights="elsewhere.safetensors", licence="unknown")
+    assert moved.digest == CARD.digest
+
+
+def test_a_card_says_which_taps_there_are():
+    plain = dataclasses.replace(CARD, maps=None, middle=None)
+    assert [CARD.has(name) for name in ("vectors", "maps", "middle", "pixels")] == [True] * 4
+    assert [plain.has(name) for name in ("vectors", "maps", "middle", "pixels")] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+
+
+def test_taps_are_equal_by_value_and_can_be_sorted():
+    assert {Tap("middle", 8), Tap("middle"), Tap("middle", 16)} == {
+        Tap("middle", 16),
+        Tap("middle"),
+    }
+    assert sorted([Tap("vectors", 8), Tap("maps", 16), Tap("maps", 8)])[0] == Tap("maps", 8)
+
+
+@pytest.mark.parametrize("name", backbones.names())
+def test_a_description_agrees_with_what_is_built(name, random_backbone):
+    card, described = random_backbone(name).card, backbones.describe(name)
+    shared = {field.name for field in dataclasses.fields(card)} & {
+        field.name for field in dataclasses.fields(described)
+    }
+    for fact in shared - {"licence", "trained_on"}:
+        assert getattr(card, fact) == getattr(described, fact), fact
+    assert (card.weights, card.weights_sha256, card.trained_on) == ("random", "", ())

