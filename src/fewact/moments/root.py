@@ -21,7 +21,8 @@ def newton_schulz_sqrt(p: Tensor, steps: int = 3) -> Tensor:
     Args:
         p: (… d d) symmetric, positive semi-definite. Types narrower than float32, and any type
             inside autocast, are computed in float32; float64 stays float64.
-        steps: Newton–Schulz steps, at least 1.
+        steps: Newton–Schulz steps, at least 1. Beyond some 20 the rounding of a matrix without
+            full rank is what grows.
 
     Returns:
         (… d d) float32 or float64.
