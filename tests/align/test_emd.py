@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -68,6 +68,7 @@ def best_of_all_trees(cost: Any, a: Any, b: Any) -> float:
     return best
 
 
+@pytest.mark.usefixtures("solver")
 @pytest.mark.parametrize("shape", [(1, 1), (1, 4), (3, 1), (2, 2), (2, 5), (3, 3), (4, 3)])
 def test_least_of_all_trees(shape: tuple[int, int]) -> None:
     cost, a, b = problems(3, n=shape[0], m=shape[1])
@@ -75,6 +76,7 @@ def test_least_of_all_trees(shape: tuple[int, int]) -> None:
     np.testing.assert_allclose(emd(cost, a, b).value, expected, rtol=1e-12)
 
 
+@pytest.mark.usefixtures("solver")
 @pytest.mark.parametrize("n", [2, 5, 6])
 def test_uniform_weights_are_the_best_assignment(n: int) -> None:
     cost, _, _ = problems(4, n=n, m=n)
@@ -90,6 +92,7 @@ def test_uniform_weights_are_the_best_assignment(n: int) -> None:
     assert set(found.plan.unique().tolist()) <= {0.0, 1.0}
 
 
+@pytest.mark.usefixtures("solver")
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize(
     "shape", [(1, 1), (1, 7), (14, 14), (14, 70), (70, 14), (33, 40), (90, 65)]
@@ -99,7 +102,12 @@ def test_optimal(shape: tuple[int, int], dtype: torch.dtype) -> None:
     check_optimal(emd(*given), *given)
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.usefixtures("solver")
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # a solver for all examples
+)
 @given(
     n=st.integers(1, 12),
     m=st.integers(1, 12),
@@ -122,6 +130,7 @@ def test_optimal_with_ties_and_empty_nodes(
     check_optimal(emd(*given), *given)
 
 
+@pytest.mark.usefixtures("solver")
 def test_the_order_of_nodes_leaves_the_value() -> None:
     cost, a, b = problems(5)
     rows, columns = torch.randperm(6), torch.randperm(9)
@@ -137,6 +146,7 @@ def test_scales_with_cost_and_mass_and_turns_round() -> None:
     torch.testing.assert_close(emd(cost.mT, b, a).value, value)
 
 
+@pytest.mark.usefixtures("solver")
 def test_small_difference_of_totals_is_scaled_away() -> None:
     cost, a, b = problems(5)
     torch.testing.assert_close(emd(cost, a, b * (1 + 1e-10)).value, emd(cost, a, b).value)
@@ -150,6 +160,7 @@ def test_leading_axes_broadcast() -> None:
         torch.testing.assert_close(found.value[q, c], emd(cost[q, c], a[q, 0], b[0, c]).value)
 
 
+@pytest.mark.usefixtures("solver")
 def test_strides_do_not_matter() -> None:
     cost, a, b = problems(4)
     expected = emd(cost, a, b)
@@ -159,6 +170,7 @@ def test_strides_do_not_matter() -> None:
     np.testing.assert_allclose(flipped.value, expected.value, rtol=1e-12)
 
 
+@pytest.mark.usefixtures("solver")
 @pytest.mark.parametrize("leading", [(), (0,), (2, 0), (1,), (2, 1, 3)])
 def test_leading_axes_come_back(leading: tuple[int, ...]) -> None:
     found = emd(*problems(*leading))
@@ -185,6 +197,7 @@ def test_arrays_give_arrays() -> None:
     )
 
 
+@pytest.mark.usefixtures("solver")
 def test_without_plan_the_rest_is_the_same() -> None:
     given = problems(3)
     full, short = emd(*given), emd(*given, plan=False)
@@ -205,6 +218,7 @@ def test_threads_do_not_change_the_answer() -> None:
         emd(*given, threads=0)
 
 
+@pytest.mark.usefixtures("solver")
 def test_gradients_at_unique_optima() -> None:
     cost, a, b = (x.requires_grad_() for x in problems(3, n=5, m=7))
 
@@ -246,6 +260,7 @@ def test_no_plan_no_gradient_of_the_cost() -> None:
     assert grad.shape == a.shape
 
 
+@pytest.mark.usefixtures("solver")
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -275,6 +290,7 @@ def test_refuses_the_first_bad_problem(spoil: Any, message: str) -> None:
     assert caught.value.index == (1, 2)
 
 
+@pytest.mark.usefixtures("solver")
 def test_totals_may_differ_more_in_float32() -> None:
     cost, a, b = problems(2, dtype=torch.float32)
     torch.testing.assert_close(emd(cost, a, b * (1 + 5e-6)).value, emd(cost, a, b).value)
@@ -319,6 +335,7 @@ def test_refuses_other_types() -> None:
         emd_argmin(cost, a, b)
 
 
+@pytest.mark.usefixtures("solver")
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("shape", [(3, 3), (14, 14), (14, 30)])
 def test_argmin_is_that_of_the_values(shape: tuple[int, int], dtype: torch.dtype) -> None:
@@ -330,6 +347,7 @@ def test_argmin_is_that_of_the_values(shape: tuple[int, int], dtype: torch.dtype
     assert torch.equal(emd_argmin(cost, a, b), expected)
 
 
+@pytest.mark.usefixtures("solver")
 def test_argmin_of_equal_classes_is_the_first() -> None:
     cost, a, b = problems(6, 1)
     assert emd_argmin(cost.expand(6, 4, 6, 9), a, b).tolist() == [0] * 6

@@ -40,6 +40,7 @@ def read(z: dict[str, Any]) -> Iterator[Known]:
         )
 
 
+@pytest.mark.usefixtures("solver")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_emd_vector(vectors_npz: Callable[[str], dict[str, Any]], dtype: Any) -> None:
     tolerance = 1e-9 if dtype is np.float64 else 1e-5

@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from fewact.align._emd.border import as_tensors, fit, refuse
-from fewact.align._emd.engine import EngineInfo, engine, solve
-from fewact.align._emd.nearest import nearest
+from fewact.align._emd.engine import EngineInfo, engine, nearest, solve
 from fewact.align._emd.problem import Problems
 from fewact.align.result import Alignment
 from fewact.errors import AlignmentError, OptionError, ShapeError
@@ -76,7 +75,12 @@ def emd(
         raise AlignmentError(
             "the gradient of the cost is the plan", got="plan=False", accepted="plan=True"
         )
-    parts: Any = _Emd.apply(*problems, _threads(threads), plan)  # type: ignore[no-untyped-call]
+    found = solve(problems, threads=_threads(threads), plan=plan)
+    refuse(found.status, problems)
+    value: Any = found.value.to(problems.cost.dtype)
+    parts = [value, found.plan, found.u, found.v]
+    if torch.is_grad_enabled() and any(part.requires_grad for part in problems):
+        parts[0] = _Value.apply(*problems, *parts)  # type: ignore[no-untyped-call]
     if arrays:
         parts = [part if part is None else part.numpy() for part in parts]
     return EmdAlignment(*parts)
@@ -105,47 +109,46 @@ def emd_argmin(cost: Array, a: Array, b: Array, *, threads: int | None = None) -
     """
     tensors, arrays = as_tensors(cost, a, b)
     problems = fit(Problems(*(part.detach() for part in tensors)))
-    *leading, classes = problems.cost.shape[:-2] or (0,)
-    if classes == 0:
+    if problems.cost.ndim < 3 or problems.cost.shape[-3] == 0:
         raise ShapeError(
             "there is no class axis",
             where="emd_argmin",
             got=f"cost {tuple(cost.shape)}",
             accepted="cost (… n m m') with n of 1 or more",
         )
-    index, status = nearest(problems.reshape(-1, classes), threads=_threads(threads))
+    index, status = nearest(problems, threads=_threads(threads))
     refuse(status, problems)
-    index = index.view(leading)
     return cast(Array, index.numpy() if arrays else index)
 
 
-class _Emd(torch.autograd.Function):
-    """``emd`` of tensors with the same leading axes: the gradients are what the solver found."""
+class _Value(torch.autograd.Function):
+    """The values of solved problems; their gradients are the plan and the duals."""
 
     @staticmethod
     def forward(
-        ctx: Any, cost: Tensor, a: Tensor, b: Tensor, threads: int, plan: bool
-    ) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
-        problems = Problems(cost, a, b)
-        found = solve(problems.reshape(-1), threads=threads, plan=plan)
-        refuse(found.status, problems)
-        flow = None if found.plan is None else found.plan.view(cost.shape)
-        u, v = found.u.view(a.shape), found.v.view(b.shape)
-        ctx.save_for_backward(flow, u, v)
-        ctx.mark_non_differentiable(*(part for part in (flow, u, v) if part is not None))
-        return found.value.to(cost.dtype).view(cost.shape[:-2]), flow, u, v
+        ctx: Any,
+        cost: Tensor,
+        a: Tensor,
+        b: Tensor,
+        value: Tensor,
+        plan: Tensor | None,
+        u: Tensor,
+        v: Tensor,
+    ) -> Tensor:
+        ctx.save_for_backward(plan, u, v)
+        return value
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
-        flow, u, v = ctx.saved_tensors
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        plan, u, v = ctx.saved_tensors
         cost_wanted, a_wanted, b_wanted = ctx.needs_input_grad[:3]
+        per_node = grad.unsqueeze(-1)
         return (
-            grad[..., None, None] * flow if cost_wanted else None,
-            grad[..., None] * u if a_wanted else None,
-            grad[..., None] * v if b_wanted else None,
-            None,
-            None,
+            per_node.unsqueeze(-1) * plan if cost_wanted else None,
+            per_node * u if a_wanted else None,
+            per_node * v if b_wanted else None,
+            *[None] * 4,
         )
 
 

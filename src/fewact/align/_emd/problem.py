@@ -42,14 +42,14 @@ class Problems(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """Solved problems, all with one leading axis.
+    """Solved problems.
 
     Args:
-        value: (B) float64 optimal costs.
-        plan: (B n m) flows in the cost's dtype, or None where they were not asked for.
-        u: (B n) duals of the rows, in the cost's dtype.
-        v: (B m) duals of the columns.
-        status: (B) int32 on the CPU, of ``Status``.
+        value: (…) float64 optimal costs.
+        plan: (… n m) flows in the cost's dtype, or None where they were not asked for.
+        u: (… n) duals of the rows, in the cost's dtype.
+        v: (… m) duals of the columns, in the cost's dtype.
+        status: (…) int32 on the CPU, of ``Status``.
     """
 
     value: Tensor
@@ -68,9 +68,10 @@ def check(problems: Problems) -> Tensor:
     cost, a, b = problems
     tolerance = TOTALS_TOLERANCE[cost.dtype]
     total_a, total_b = a.double().sum(-1), b.double().sum(-1)  # (…)
-    # Multiplied by zero only NaN and infinity are not zero; a sum of the costs that overflows is
-    # as useless to the solvers as an infinite cost.
-    finite = (cost.double().abs().sum((-2, -1)) + total_a + total_b) * 0 == 0  # (…)
+    # The sum is NaN or infinite where a part of it is, and where the costs are too large for the
+    # solvers to add up.
+    cells = cost.shape[-2] * cost.shape[-1]
+    finite = (8 * cells * cost.double().abs().amax((-2, -1)) + total_a + total_b).isfinite()  # (…)
     unequal = (total_a - total_b).abs() > tolerance * torch.maximum(total_a, total_b)
     status = torch.zeros_like(total_a, dtype=torch.int32)
     # The last that holds is the one reported.
@@ -79,3 +80,8 @@ def check(problems: Problems) -> Tensor:
     status[(a < 0).any(-1) | (b < 0).any(-1)] = Status.NEGATIVE_WEIGHT
     status[~finite] = Status.NOT_FINITE
     return status
+
+
+def pivot_limit(n: int, m: int) -> int:
+    """Pivots after which a problem is given up, far more than any has been seen to need."""
+    return 20_000 + 200 * (n + m)

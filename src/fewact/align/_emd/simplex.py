@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from fewact.align._emd.problem import Problems, Solution, Status, check
+from fewact.align._emd.problem import Problems, Solution, Status, check, pivot_limit
 
 UNITS = 2.0**50
 """Units that a problem's mass is cut into: sums of whole numbers below 2⁵³ are exact."""
@@ -27,17 +27,20 @@ CHUNK = 2**25
 """Numbers held by a chunk of problems: 128 MiB for the inverses."""
 
 
+@torch.no_grad()
 def solve(problems: Problems, *, plan: bool = True) -> Solution:
-    """Solve B problems exactly.
+    """Solve problems exactly.
 
     Args:
-        problems: With one leading axis, on a device that has float64.
+        problems: On a device that has float64.
         plan: Whether the flows are wanted.
 
     Returns:
         The solution; where ``status`` is not ``SOLVED``, the rest of a problem means nothing.
     """
-    cost, a, b = problems
+    leading = problems.cost.shape[:-2]
+    problems = problems.reshape(-1)
+    cost, a, b = problems  # (B n m), (B n), (B m)
     count, n, m = cost.shape
     status = check(problems)  # (B)
     value = cost.new_zeros(count, dtype=torch.float64)
@@ -55,7 +58,13 @@ def solve(problems: Problems, *, plan: bool = True) -> Solution:
     for index in torch.split(torch.nonzero(status == Status.SOLVED)[:, 0], size):
         bases = _start(index, cost[index].double(), a[index].double(), b[index].double())
         status[_optimise(bases, keep)] = Status.PIVOT_LIMIT
-    return Solution(value, flow, u, v, status.cpu())
+    return Solution(
+        value.view(leading),
+        None if flow is None else flow.view(*leading, n, m),
+        u.view(*leading, n),
+        v.view(*leading, m),
+        status.view(leading).cpu(),
+    )
 
 
 @dataclass(frozen=True)
@@ -135,7 +144,7 @@ def _optimise(bases: _Bases, keep: Callable[[_Bases], None]) -> Tensor:
         Which problems came to the pivot limit.
     """
     n, m = bases.cost.shape[1:]
-    for _ in range(200 * (n + m) + 20_000):
+    for _ in range(pivot_limit(n, m)):
         if not len(bases.index):
             break
         reduced, entering = bases.price()

@@ -1,30 +1,33 @@
-"""The nearest of several classes, without solving those that cannot be it."""
+"""The nearest of several classes in plain torch, without solving those that cannot be it."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from fewact.align._emd.engine import solve
-from fewact.align._emd.problem import Problems, check
+from fewact.align._emd.problem import Problems, Solution, check
 
 MARGIN = 1e-9
 """How far above the best value, relative to max|cost| and the mass, a bound must be to count."""
 
 
-def nearest(problems: Problems, *, threads: int) -> tuple[Tensor, Tensor]:
+def nearest(problems: Problems, solve: Callable[[Problems], Solution]) -> tuple[Tensor, Tensor]:
     """The class of the least transport cost of each group.
 
     Args:
-        problems: (G k) of them: G groups of k classes.
-        threads: To spread the problems over.
+        problems: (… k) of them: groups of k classes.
+        solve: Solves problems with one leading axis.
 
     Returns:
-        (G) int64 index of the nearest class; and (G k) of ``Status``: a group with a problem that
+        (…) int64 index of the nearest class; and (… k) of ``Status``: a group with a problem that
         could not be solved has no nearest class.
     """
+    leading, classes = problems.cost.shape[:-3], problems.cost.shape[-3]
+    problems = problems.reshape(-1, classes)  # (G k)
     cost, a, _ = problems
     status = check(problems).cpu()  # (G k)
     if status.any():
-        return torch.zeros_like(status[:, 0], dtype=torch.int64), status
+        return cost.new_zeros(leading, dtype=torch.int64), status
     bound = lower_bound(problems)  # (G k)
     margin = MARGIN * cost.abs().amax((1, 2, 3)).double() * a.sum(-1).amax(1)  # (G)
     bound = bound - margin[:, None]
@@ -38,10 +41,10 @@ def nearest(problems: Problems, *, threads: int) -> tuple[Tensor, Tensor]:
         if not len(group):
             break
         these = Problems(*(part[group, chosen] for part in problems))
-        found = solve(these, threads=threads, plan=False)
+        found = solve(these)
         status[group.cpu(), chosen.cpu()] = found.status
         value[group, chosen] = found.value.double()
-    return value.argmin(1), status
+    return value.argmin(1).view(leading), status
 
 
 def lower_bound(problems: Problems) -> Tensor:

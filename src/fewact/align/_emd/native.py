@@ -1,0 +1,108 @@
+"""The compiled solver: its library, found and called."""
+
+import ctypes
+import os
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import fewact.align._emd as package
+from fewact.align._emd.problem import Problems, Solution, pivot_limit
+
+SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
+"""What the library's functions for a dtype end in."""
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """The library of the compiled solvers.
+
+    Raises:
+        OSError: It is not built, or this system cannot load it.
+    """
+    # An editable install keeps the sources in one folder and what was built in another.
+    files = (file for folder in package.__path__ for file in Path(folder).glob("fewact_emd.*"))
+    file = next(files, None)
+    if file is None:
+        raise FileNotFoundError("the compiled solver is not built")
+    loaded = ctypes.CDLL(os.fspath(file))
+    loaded.fewact_emd_isa.restype = ctypes.c_char_p
+    size, pointer = ctypes.c_int64, ctypes.c_void_p
+    problems = [ctypes.c_int, ctypes.c_int, *[size] * 3, *[pointer] * 3, size]
+    for suffix in SUFFIX.values():
+        for name, wanted in (("solve", [pointer] * 5), ("nearest", [size, *[pointer] * 3])):
+            function = getattr(loaded, f"fewact_emd_{name}_{suffix}")
+            function.restype, function.argtypes = None, [*problems, *wanted]
+    return loaded
+
+
+@cache
+def instruction_sets() -> dict[str, int]:
+    """The solvers that are built and that this machine can run, by name, the fastest last.
+
+    Raises:
+        OSError: The library is not there.
+    """
+    found: dict[str, int] = {}
+    isa = 0
+    while (name := library().fewact_emd_isa(isa)) is not None:
+        if name:
+            found[name.decode()] = isa
+        isa += 1
+    return found
+
+
+def solve(problems: Problems, *, isa: int, threads: int, plan: bool) -> Solution:
+    """Solve problems on the CPU.
+
+    Args:
+        problems: On the CPU.
+        isa: Of ``instruction_sets()``.
+        threads: To spread the problems over.
+        plan: Whether the flows are wanted.
+
+    Returns:
+        The solution; where ``status`` is not ``SOLVED``, the rest of a problem means nothing.
+    """
+    problems = Problems(*(part.contiguous() for part in problems))
+    leading = problems.cost.shape[:-2]
+    value = torch.empty(leading, dtype=torch.float64)
+    flow = torch.empty_like(problems.cost) if plan else None
+    u, v = torch.empty_like(problems.a), torch.empty_like(problems.b)
+    status = torch.empty(leading, dtype=torch.int32)
+    pointers = [None if part is None else part.data_ptr() for part in (value, flow, u, v, status)]
+    _call("solve", problems, isa, threads, *pointers)
+    return Solution(value, flow, u, v, status)
+
+
+def nearest(problems: Problems, *, isa: int, threads: int) -> tuple[Tensor, Tensor]:
+    """The class of the least transport cost of each group.
+
+    Args:
+        problems: (… k) on the CPU: groups of k classes.
+        isa: Of ``instruction_sets()``.
+        threads: To spread the groups over.
+
+    Returns:
+        (…) int64 index of the nearest class; and (… k) of ``Status``: a group with a problem that
+        could not be solved has no nearest class.
+    """
+    problems = Problems(*(part.contiguous() for part in problems))
+    *leading, classes = problems.cost.shape[:-2]
+    index = torch.empty(leading, dtype=torch.int64)
+    scratch = torch.empty(*leading, classes, dtype=torch.float64)
+    status = torch.empty(*leading, classes, dtype=torch.int32)
+    pointers = [part.data_ptr() for part in (index, scratch, status)]
+    _call("nearest", problems, isa, threads, classes, *pointers)
+    return index, status
+
+
+def _call(name: str, problems: Problems, isa: int, threads: int, *wanted: int | None) -> None:
+    """Call a function of the library, which leaves the GIL to other threads."""
+    cost, a, b = problems
+    n, m = cost.shape[-2:]
+    function = getattr(library(), f"fewact_emd_{name}_{SUFFIX[cost.dtype]}")
+    given = (cost.data_ptr(), a.data_ptr(), b.data_ptr(), pivot_limit(n, m))
+    function(isa, threads, cost.shape[:-2].numel(), n, m, *given, *wanted)

@@ -1,0 +1,25 @@
+import platform
+from collections.abc import Iterator
+
+import pytest
+
+from fewact.align._emd.engine import VARIABLE, engine
+from fewact.errors import OptionError
+
+
+ARM = platform.machine() in ("arm64", "aarch64")
+SOLVERS = ["torch", "neon"] if ARM else ["torch", "baseline", "avx2", "avx512"]
+
+
+@pytest.fixture(params=SOLVERS)
+def solver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Runs a test with each transport solver that this machine has."""
+    name: str = request.param
+    monkeypatch.setenv(VARIABLE, name)
+    engine.cache_clear()
+    try:
+        engine()
+    except OptionError as missing:
+        pytest.skip(str(missing))
+    yield name
+    engine.cache_clear()

@@ -1,0 +1,155 @@
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import fewact.align._emd as package
+from fewact.align._emd import native, problem, simplex
+from fewact.align._emd.engine import VARIABLE, engine
+from fewact.align._emd.problem import Problems, Status
+from fewact.align.emd import emd, emd_argmin
+from fewact.errors import AlignmentError, OptionError
+
+
+@pytest.fixture(autouse=True)
+def forget() -> Iterator[None]:
+    """Let each test choose a solver anew."""
+
+    def clear() -> None:
+        engine.cache_clear()
+        native.library.cache_clear()
+        native.instruction_sets.cache_clear()
+
+    clear()
+    yield
+    clear()
+
+
+def problems(count: int, n: int, m: int, seed: int = 0) -> Problems:
+    draw = np.random.default_rng(seed)
+    a, b = (draw.gamma(2.0, size=(count, k)) for k in (n, m))
+    a, b = n * a / a.sum(1, keepdims=True), n * b / b.sum(1, keepdims=True)
+    cost = draw.random((count, n, m))
+    return Problems(*(torch.from_numpy(x) for x in (cost, a, b)))
+
+
+def built() -> None:
+    """Skip where the package was installed without its compiled solver."""
+    try:
+        native.library()
+    except FileNotFoundError as missing:
+        pytest.skip(str(missing))
+
+
+def test_the_fastest_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    built()
+    monkeypatch.delenv(VARIABLE, raising=False)
+    name, why = engine()
+    assert name == list(native.instruction_sets())[-1]
+    assert name in ("avx512", "avx2", "baseline", "neon")
+    assert "fastest" in why
+
+
+def test_one_can_be_named(solver: str) -> None:
+    assert engine().name == solver
+    assert VARIABLE in engine().why
+
+
+def test_one_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "avx9000")
+    with pytest.raises(OptionError, match="torch"):
+        emd(*problems(1, 2, 2))
+
+
+def test_without_the_library_torch_serves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(package, "__path__", [str(tmp_path)])
+    monkeypatch.delenv(VARIABLE, raising=False)
+    given = problems(3, 4, 5)
+    assert engine() == ("torch", "the compiled solver is not built")
+    alone = emd(*given).value
+    monkeypatch.undo()
+    engine.cache_clear()
+    torch.testing.assert_close(alone, emd(*given).value)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the file stays open")
+def test_a_library_that_cannot_be_loaded_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "fewact_emd.so").write_bytes(b"not a library")
+    monkeypatch.setattr(package, "__path__", [str(tmp_path)])
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert engine().name == "torch"
+    assert "fewact_emd.so" in engine().why
+
+
+def test_solvers_agree(solver: str) -> None:
+    given = problems(50, 14, 14)
+    expected = simplex.solve(given)
+    found = emd(*given)
+    torch.testing.assert_close(found.value, expected.value, rtol=1e-12, atol=0)
+    torch.testing.assert_close(found.plan, expected.plan, rtol=0, atol=1e-12)  # unique
+
+
+@pytest.mark.parametrize(("n", "m"), [(200, 130), (64, 960), (530, 520)])
+def test_large_problems(n: int, m: int) -> None:
+    # Sets of nodes of other lengths, in words, than small problems have.
+    built()
+    cost, a, b = problems(1, n, m)
+    for isa in native.instruction_sets().values():
+        found = native.solve(Problems(cost, a, b), isa=isa, threads=1, plan=True)
+        assert found.plan is not None
+        assert found.status.tolist() == [Status.SOLVED]
+        assert (cost - found.u[..., None] - found.v[..., None, :]).min() >= -1e-12
+        torch.testing.assert_close(found.plan.sum(-1), a)
+        torch.testing.assert_close(found.plan.sum(-2), b)
+        dual = (found.u * a).sum() + (found.v * b).sum()
+        torch.testing.assert_close(found.value[0], dual, rtol=1e-12, atol=0)
+
+
+def test_the_pivot_limit_is_told(solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cost, a, b = problems(6, 20, 20)
+    # The first is optimal at the start: it has one row. The rest need many pivots.
+    one = problems(1, 1, 20)
+    for module in (native, simplex):
+        monkeypatch.setattr(module, "pivot_limit", lambda n, m: 1)
+    assert emd(*one).value.shape == (1,)
+    with pytest.raises(AlignmentError, match="pivot limit") as caught:
+        emd(cost, a, b)
+    assert caught.value.index == (0,)
+    with pytest.raises(AlignmentError, match="pivot limit"):
+        emd_argmin(cost[None], a[None], b[None])
+
+
+def test_the_pivot_limit_is_far(solver: str) -> None:
+    # All costs equal but for whole numbers, all weights one: nearly every pivot is degenerate.
+    draw = np.random.default_rng(0)
+    cost = draw.integers(0, 2, (4, 40, 40)).astype(float)
+    found = emd(cost, np.ones((4, 40)), np.ones((4, 40)))
+    assert (np.asarray(found.value) < 8).all()
+
+
+def test_status_numbers_are_the_library_s(solver: str) -> None:
+    cost, a, b = problems(6, 3, 3)
+    cost[1, 0, 0] = torch.nan
+    a[2, 0] = -1
+    a[3], b[3] = 0, 0
+    b[4] *= 2
+    expected = problem.check(Problems(cost, a, b))
+    assert expected.tolist() == [0, 1, 2, 3, 4, 0]
+    if solver != "torch":
+        isa = native.instruction_sets()[solver]
+        found = native.solve(Problems(cost, a, b), isa=isa, threads=1, plan=True)
+        assert torch.equal(found.status, expected)
+
+
+def test_callers_in_many_threads_do_not_meet() -> None:
+    batches = [problems(40, 14, 14, seed) for seed in range(12)]
+    expected = [emd(*batch).value for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda batch: emd(*batch, threads=2).value, batches * 3))
+    assert all(map(torch.equal, found, expected * 3))
