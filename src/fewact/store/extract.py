@@ -1,9 +1,10 @@
 """Features of clips: the next clip is decoded while this one is in the network."""
 
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
@@ -16,10 +17,7 @@ from fewact.backbones import Backbone, Tap
 from fewact.data.clips import Clip
 from fewact.errors import OptionError, VideoError
 from fewact.store.timing import Timing
-from fewact.video import Sampler, Segments, read_frame_sets
-
-FrameSets = dict[int, Tensor]
-"""For each number of input frames the prepared frames (t 3 H W), uint8."""
+from fewact.video import Sampler, Segments, VideoWarning, collect_warnings, read_frame_sets
 
 
 @dataclass(frozen=True)
@@ -89,22 +87,19 @@ def _extract(
 ) -> Iterator[Extracted]:
     rest = iter(clips)
     with ThreadPoolExecutor(1, thread_name_prefix="fewact-decode") as pool:
+        ahead = deque((clip, pool.submit(reader.read, clip)) for clip in islice(rest, prefetch))
         try:
-            ahead: deque[tuple[Clip, Future[FrameSets]]] = deque(
-                (clip, pool.submit(reader.read, clip)) for clip in islice(rest, prefetch)
-            )
             while ahead:
                 clip, future = ahead.popleft()
-                try:
-                    sets, error = future.result(), None
-                except VideoError as caught:
-                    sets, error = {}, caught
+                decoded = future.result()
                 ahead.extend((one, pool.submit(reader.read, one)) for one in islice(rest, 1))
-                if error is not None:
-                    yield Extracted(clip, None, error)
+                for text in decoded.warned:
+                    warnings.warn(text, VideoWarning, stacklevel=2)
+                if decoded.error is not None:
+                    yield Extracted(clip, None, decoded.error)
                 else:
                     with reader.timing.stage("backbone"):
-                        features = _features(backbone, by_count, sets)
+                        features = _features(backbone, by_count, decoded.sets)
                     yield Extracted(clip, features)
         finally:
             reader.stop()
@@ -112,13 +107,28 @@ def _extract(
 
 
 def _features(
-    backbone: Backbone, by_count: dict[int, list[Tap]], sets: FrameSets
+    backbone: Backbone, by_count: dict[int, list[Tap]], sets: dict[int, Tensor]
 ) -> dict[Tap, Tensor]:
     features: dict[Tap, Tensor] = {}
     for count, taps in by_count.items():
         found = backbone.features(sets[count], [tap.name for tap in taps])
         features |= {tap: found[tap.name] for tap in taps}
     return features
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """What the decoding thread hands over.
+
+    Args:
+        sets: For each number of input frames the prepared frames (t 3 H W), uint8.
+        warned: What there is to warn of.
+        error: Why the clip cannot be read.
+    """
+
+    sets: dict[int, Tensor]
+    warned: list[str]
+    error: VideoError | None = None
 
 
 class _Stopped(Exception):
@@ -138,18 +148,21 @@ class _Reader:
         """Give up a clip at its next frame."""
         self._stopped.set()
 
-    def read(self, clip: Clip) -> FrameSets:
+    def read(self, clip: Clip) -> _Decoded:
         """All sets of frames of a clip in one pass, shrunk."""
-        with self.timing.stage("decode"):
-            sets = read_frame_sets(
-                clip.path,
-                list(self._samplers.values()),
-                start=clip.start,
-                end=clip.end,
-                transform=self._shrink,
-            )  # (t H W 3) each
-        tensors = (torch.from_numpy(frames).permute(0, 3, 1, 2) for frames in sets)
-        return dict(zip(self._samplers, tensors, strict=True))
+        with self.timing.stage("decode"), collect_warnings() as warned:
+            try:
+                sets = read_frame_sets(
+                    clip.path,
+                    list(self._samplers.values()),
+                    start=clip.start,
+                    end=clip.end,
+                    transform=self._shrink,
+                )  # (t H W 3) each
+            except VideoError as error:
+                return _Decoded({}, warned, error)
+        images = (torch.from_numpy(frames).permute(0, 3, 1, 2) for frames in sets)
+        return _Decoded(dict(zip(self._samplers, images, strict=True)), warned)
 
     def _shrink(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A frame (h w 3) at the backbone's size (H W 3)."""

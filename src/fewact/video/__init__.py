@@ -4,7 +4,7 @@
 ``write_video`` makes one.
 """
 
-from fewact.video.losses import VideoWarning
+from fewact.video.losses import VideoWarning, collect_warnings
 from fewact.video.reading import VideoInfo, probe, read_frame_sets, read_frames
 from fewact.video.samplers import (
     BlockCentres,
@@ -35,6 +35,7 @@ __all__ = [
     "VideoWarning",
     "Window",
     "block_centres",
+    "collect_warnings",
     "perrett_test",
     "perrett_train",
     "probe",

@@ -1,7 +1,6 @@
 """Turning decoded frames into upright RGB pictures of one size."""
 
 import math
-import warnings
 from typing import cast
 
 import numpy as np
@@ -9,7 +8,7 @@ from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from fewact.video.losses import VideoWarning
+from fewact.video.losses import warn_of_video
 from fewact.video.timeline import Array, Picture
 
 
@@ -60,10 +59,9 @@ class Canvas:
         if np.array_equal(sign @ sign.T, np.eye(2)):
             return sign.astype(np.int64)
         if matrix.any() and self._shown is None:
-            warnings.warn(
+            warn_of_video(
                 f"{self._name}: is to be shown turned by {_degrees(matrix[0])} degrees, which is "
                 "no multiple of 90; it is read as stored",
-                VideoWarning,
                 stacklevel=2,
             )
         return np.eye(2, dtype=np.int64)
