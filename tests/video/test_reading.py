@@ -1,4 +1,5 @@
 import threading
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -54,6 +55,7 @@ CLIPS: dict[str, dict[str, Any]] = {
     "mpeg4_b.avi": {"codec": "mpeg4", "b_frames": 2},
     "mpeg4_b.mp4": {"codec": "mpeg4", "b_frames": 2},
     "mpeg2.mpg": {"codec": "mpeg2video", "b_frames": 2},
+    "mpeg2_repeats_a_time.mpg": {"codec": "mpeg2video", "b_frames": 2, "gop": 15},
     "mjpeg.avi": {"codec": "mjpeg", "pixels": "yuvj420p"},
     "ffv1_alpha.mkv": {"codec": "ffv1", "pixels": "bgra"},
     "odd.mkv": {"codec": "ffv1", "pixels": "yuv420p", "size": (123, 77)},
@@ -310,6 +312,16 @@ def test_transform_sees_each_wanted_frame_once_and_nothing_else_is_held(clip: An
     sizes = iter(range(1, 100))
     with pytest.raises(ShapeError, match="transform"):
         read_frames(path, Segments(8), transform=lambda picture: picture[: next(sizes)])
+
+
+def test_only_what_the_transform_returns_is_held(clip: Any) -> None:
+    path = clip("wide.mp4", range(100), size=(320, 240))
+    tracemalloc.start()
+    small = read_frames(path, EveryNth(1), transform=lambda picture: picture[:2, :2])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert small.shape == (100, 2, 2, 3)
+    assert peak < 8 * 320 * 240 * 3
 
 
 @pytest.mark.parametrize(

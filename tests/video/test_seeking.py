@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -113,6 +114,27 @@ def test_tables_that_are_not_sure_are_not_trusted(
 
 
 @pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("odd", [range(5, 12), range(590, 599)], ids=["first", "last"])
+def test_tables_tell_only_when_frames_are_decoded(
+    clip: Any, numbers: Numbers, read_packets: list[int], odd: range
+) -> None:
+    path = clip.folder / f"jitter{odd.start}.mp4"
+    with av.open(str(clip("plain600.mp4", range(600), b_frames=0))) as given:
+        stream = given.streams.video[0]
+        step = int(1 / (30 * stream.time_base))
+        with av.open(str(path), "w") as output:
+            copied = output.add_stream_from_template(stream)
+            for packet in given.demux(stream):
+                if packet.dts is not None:
+                    late = step // 3 if packet.dts // step in odd else 0
+                    packet.pts, packet.stream = packet.dts + late, copied
+                    output.mux(packet)
+    assert numbers(read_frames(path, EveryNth(99))) == list(range(0, 600, 99))
+    assert numbers(read_frames(path, EveryNth(1)))[odd.start] == odd.start
+    assert len(read_packets) > 600
+
+
+@pytest.mark.usefixtures("large")
 def test_large_files_that_are_cut_short(clip: Any, numbers: Numbers) -> None:
     whole = clip("long600_fast.mp4", range(600), muxer={"movflags": "faststart"})
     path = clip.cut(whole, "cut600.mp4", 0.5)
@@ -120,6 +142,8 @@ def test_large_files_that_are_cut_short(clip: Any, numbers: Numbers) -> None:
         frames = probe(path).frames
     assert frames < 400
     assert numbers(read_frames(path, Dense(3), start=1, end=1.1)) == [30, 31, 32]
+    with pytest.warns(VideoWarning, match="cut short"):
+        assert numbers(read_frames(path, EveryNth(1, limit=2), start=1)) == [30, 31]
     with pytest.raises(VideoError, match="no frame is shown from 19 s"):
         read_frames(path, Dense(3), start=19)
 
@@ -146,3 +170,24 @@ def test_decoding_jumps_over_what_is_not_wanted(
     assert scanned == 600
     assert numbers(read_frames(path, Segments(3))) == [100, 300, 500]
     assert len(read_packets) - 2 * scanned < 3 * 30
+
+
+def test_frames_that_no_other_needs_are_not_decoded(
+    clip: Any, numbers: Numbers, monkeypatch: Any
+) -> None:
+    decoded: list[int] = []
+    original = decoding_module._place
+
+    def noting(index: Any, frames: Any) -> Iterator[Any]:
+        for placed in original(index, frames):
+            decoded.append(placed[0])
+            yield placed
+
+    monkeypatch.setattr(decoding_module, "_place", noting)
+    motion_jpeg = clip("lone.avi", codec="mjpeg", pixels="yuvj420p")
+    assert numbers(read_frames(motion_jpeg, EveryNth(25))) == [0, 25, 50]
+    assert decoded == [0, 25, 50]
+    decoded.clear()
+    assert numbers(read_frames(clip("h264_long_gop.mp4", gop=250), EveryNth(25))) == [0, 25, 50]
+    assert {0, 25, 50} < set(decoded)
+    assert len(decoded) < 40

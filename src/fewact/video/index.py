@@ -16,7 +16,7 @@ from fewact.video.timeline import Ints
 from fewact.video.truncation import missing_bytes
 
 # Smaller files are read in less time than it takes to be clever about it.
-_LARGE = 32 << 20
+_LARGE = 4 << 20
 # No codec shows a frame more than 16 places before or after where it is stored.
 _REORDER = 32
 _SOME_FPS = 25
@@ -159,10 +159,10 @@ def _around(path: Path, opened: Opened, start: float, end: float | None) -> Fram
 
 
 def _from_table(path: Path, opened: Opened) -> FrameIndex | None:
-    """Index all frames from an MP4's own table; None unless that is sure to be right.
+    """Index all frames from an MP4's own table; None where it leaves doubt.
 
-    The table has decoding times. Where these are evenly spaced, and the first and the last packets
-    are shown on one even grid of that step, so are all between.
+    The table has decoding times. Where all of these are evenly spaced, and the first and the last
+    packets are shown on one grid of that step, so are those between.
     """
     stream = opened.stream
     entries = list(getattr(stream, "index_entries", ()))
