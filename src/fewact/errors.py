@@ -91,6 +91,14 @@ class WeightsError(UserError):
     """Weights that are missing, renamed, of another shape, or not the file they should be."""
 
 
+class EpisodeError(UserError):
+    """Episodes that cannot be drawn, read, or used with this list of videos."""
+
+
+class ResultError(UserError):
+    """A result that cannot be read, resumed or compared."""
+
+
 class ModelError(UserError):
     """A saved classifier that cannot be read or written."""
 

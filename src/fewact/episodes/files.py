@@ -1,0 +1,107 @@
+"""Episode sets as files.
+
+JSON, one episode a line: any language reads it, a person can look at an episode, and 10,000
+episodes of five ways take a megabyte.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fewact.episodes.episode_set import EpisodeSet
+from fewact.episodes.protocol import Protocol
+from fewact.episodes.writing import write_text
+from fewact.errors import EpisodeError
+
+HOW_TO_MEND = "Draw the episodes again, with the same protocol, or restore the file."
+
+Rows = list[list[Annotated[int, Field(ge=0, lt=2**31)]]]
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: Literal["fewact episodes"]
+    version: Literal[1]
+    protocol: dict[str, Any]
+    list: str
+    list_sha256: str
+    sha256: str
+    support: Rows
+    query: Rows
+
+
+def save(episodes: EpisodeSet, path: str | Path) -> Path:
+    """Write episodes, as a whole or not at all.
+
+    Args:
+        episodes: To be written.
+        path: The file; one that is there is replaced.
+
+    Returns:
+        The path.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    head = {
+        "format": "fewact episodes",
+        "version": 1,
+        "protocol": asdict(episodes.protocol),
+        "list": episodes.list_name,
+        "list_sha256": episodes.list_digest,
+        "sha256": episodes.digest,
+    }
+    lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
+    for name, positions in (("support", episodes.support), ("query", episodes.query)):
+        rows = ",\n".join(json.dumps(row, separators=(",", ":")) for row in positions.tolist())
+        lines.append(f'"{name}": [\n{rows}\n]')
+    return write_text(Path(path), "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def load(path: str | Path) -> EpisodeSet:
+    """Read episodes and check them against their own hash.
+
+    Raises:
+        EpisodeError: The file is missing, is nothing of this kind, or was edited.
+    """
+    where = str(path)
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise EpisodeError("cannot be read", where=where, got=str(error.strerror)) from None
+    except (ValueError, RecursionError):
+        raise EpisodeError("this is no file of episodes", where=where, mend=HOW_TO_MEND) from None
+    try:
+        found = _File.model_validate(content)
+        episodes = EpisodeSet(
+            Protocol(**found.protocol),
+            found.list,
+            found.list_sha256,
+            np.array(found.support, dtype=np.int32),
+            np.array(found.query, dtype=np.int32),
+        )
+    except (ValidationError, TypeError, ValueError) as error:
+        got = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise EpisodeError(
+            "this is no file of episodes", where=where, got=got, mend=HOW_TO_MEND
+        ) from None
+    if not _whole(episodes) or episodes.digest != found.sha256:
+        raise EpisodeError("the file was edited or damaged", where=where, mend=HOW_TO_MEND)
+    return episodes
+
+
+def _whole(episodes: EpisodeSet) -> bool:
+    """Whether the numbers of the protocol are those of the positions."""
+    protocol = episodes.protocol
+    return all(
+        positions.shape == (protocol.count, protocol.ways * each)
+        for positions, each in (
+            (episodes.support, protocol.shots),
+            (episodes.query, protocol.queries),
+        )
+    )
