@@ -6,7 +6,6 @@ import pytest
 from fewact.align._emd.engine import VARIABLE, engine
 from fewact.errors import OptionError
 
-
 ARM = platform.machine() in ("arm64", "aarch64")
 SOLVERS = ["torch", "neon"] if ARM else ["torch", "baseline", "avx2", "avx512"]
 

@@ -1,0 +1,49 @@
+"""The compiled solver from outside: random problems at large, and what its objects define."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fewact.align._emd import native
+
+HERE = Path(__file__).parent
+SOURCES = HERE.parents[1] / "src/fewact/align/_emd/cpp"
+COMPILER = os.environ.get("CXX", "c++")
+
+
+def test_random_problems_are_proved_optimal() -> None:
+    try:
+        native.library()
+    except FileNotFoundError as missing:
+        pytest.skip(str(missing))
+    command = [sys.executable, HERE / "fuzz.py", "--problems", "4000", "--seed", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert all(f"{name} float64" in done.stdout for name in native.instruction_sets())
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not (shutil.which(COMPILER) and shutil.which("nm")),
+    reason="needs Linux, a compiler and nm",
+)
+def test_an_instruction_set_defines_nothing_outside_its_namespace(tmp_path: Path) -> None:
+    # What is defined in common could be compiled for AVX-512 and yet be linked for all machines.
+    # Without optimisation nothing is inlined, so that all there is shows.
+    compiled = tmp_path / "solver.o"
+    flags = ["-std=c++17", "-O0", "-DISA=some_set", "-Wno-psabi"]
+    subprocess.run([COMPILER, *flags, "-c", SOURCES / "simplex.cpp", "-o", compiled], check=True)
+    listed = subprocess.run(
+        ["nm", "-C", "--defined-only", "--extern-only", compiled],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    names = [line.split(maxsplit=2)[2] for line in listed.splitlines()]
+    assert any("some_set::solve" in name for name in names)
+    foreign = [name for name in names if not re.match(r"(\w+ )?some_set::|DW\.ref\.", name)]
+    assert not foreign
