@@ -3,7 +3,7 @@
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fewact.backbones import Backbone, Tap
+from fewact.backbones import Backbone, Tap, TapName
 from fewact.data.clips import Clip
 from fewact.errors import OptionError, VideoError
 from fewact.store.timing import Timing
@@ -71,17 +71,15 @@ def extract(
     if prefetch < 1:
         raise OptionError("is not accepted", where="prefetch", got=str(prefetch), accepted="1 up")
     backbone.check_taps([tap.name for tap in taps])
-    by_count: dict[int, list[Tap]] = {}
-    for tap in taps:
-        by_count.setdefault(tap.frames * backbone.card.frames_per_slot, []).append(tap)
-    reader = _Reader(backbone, {count: sampler(count) for count in by_count}, timing or Timing())
-    return _extract(clips, backbone, by_count, reader, prefetch)
+    counts = dict.fromkeys(_frames_in(tap, backbone) for tap in taps)
+    reader = _Reader(backbone, {count: sampler(count) for count in counts}, timing or Timing())
+    return _extract(clips, backbone, taps, reader, prefetch)
 
 
 def _extract(
     clips: Sequence[Clip],
     backbone: Backbone,
-    by_count: dict[int, list[Tap]],
+    taps: Sequence[Tap],
     reader: "_Reader",
     prefetch: int,
 ) -> Iterator[Extracted]:
@@ -99,21 +97,26 @@ def _extract(
                     yield Extracted(clip, None, decoded.error)
                 else:
                     with reader.timing.stage("backbone"):
-                        features = _features(backbone, by_count, decoded.sets)
+                        features = _features(backbone, taps, decoded.sets)
                     yield Extracted(clip, features)
         finally:
             reader.stop()
             pool.shutdown(cancel_futures=True)
 
 
+def _frames_in(tap: Tap, backbone: Backbone) -> int:
+    return tap.frames * backbone.card.frames_per_slot
+
+
 def _features(
-    backbone: Backbone, by_count: dict[int, list[Tap]], sets: dict[int, Tensor]
+    backbone: Backbone, taps: Sequence[Tap], sets: Mapping[int, Tensor]
 ) -> dict[Tap, Tensor]:
-    features: dict[Tap, Tensor] = {}
-    for count, taps in by_count.items():
-        found = backbone.features(sets[count], [tap.name for tap in taps])
-        features |= {tap: found[tap.name] for tap in taps}
-    return features
+    """Run each set of frames once, for all taps of that many frames."""
+    found: dict[int, dict[TapName, Tensor]] = {}
+    for count, frames in sets.items():
+        names = [tap.name for tap in taps if _frames_in(tap, backbone) == count]
+        found[count] = backbone.features(frames, names)
+    return {tap: found[_frames_in(tap, backbone)][tap.name] for tap in taps}
 
 
 @dataclass(frozen=True)

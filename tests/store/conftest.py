@@ -1,0 +1,85 @@
+"""Small clips, and a backbone so small that running it costs nothing."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from torch import Tensor, nn
+
+from fewact.backbones import Backbone, Description, Network
+from fewact.backbones.backbone import build
+from fewact.data.clips import Clip
+from fewact.video import write_video
+
+
+class Tiny(Network):
+    """Two convolutions; ``deep`` counts the frames that reached the second."""
+
+    usual = Description(
+        name="tiny",
+        summary="for these tests",
+        needs="nothing",
+        input_size=(32, 48),
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.25, 0.25),
+        vectors=6,
+        maps=(6, 1, 2),
+        middle=(4, 2, 3),
+        parameters=3 * 4 * 9 + 4 * 6,
+        licence="none",
+        trained_on=(),
+    )
+
+    def __init__(self, options: object) -> None:
+        super().__init__(options)
+        self.first = nn.Conv2d(3, 4, 3, stride=16, padding=1, bias=False)
+        self.second = nn.Conv2d(4, 6, 1, stride=2, bias=False)
+        self.seen = {"early": 0, "late": 0}
+
+    def early(self, images: Tensor) -> Tensor:
+        self.seen["early"] += len(images)
+        middle: Tensor = self.first(images)
+        return middle
+
+    def late(self, middle: Tensor) -> Tensor:
+        self.seen["late"] += len(middle)
+        maps: Tensor = self.second(middle)
+        return maps
+
+
+@pytest.fixture
+def tiny() -> Backbone:
+    return build(Tiny, {}, weights="random", device="cpu", precision="float32")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The folder that FEWACT_CACHE names while these tests run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(os.environ, "FEWACT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
+    """Five clips of 12 to 16 frames; each frame has a level of its own."""
+    folder = tmp_path_factory.mktemp("clips")
+    made = []
+    for number in range(5):
+        levels = np.linspace(20, 60, 12 + number) + 40 * number
+        frames = np.broadcast_to(
+            levels.astype(np.uint8)[:, None, None, None], (len(levels), 48, 64, 3)
+        )
+        path = folder / f"{number}.mp4"
+        write_video(path, frames.copy(), 12)
+        made.append(Clip(path, label=str(number)))
+    return made
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Clip:
+    path = tmp_path / "broken.mp4"
+    path.write_bytes(b"no video")
+    return Clip(path)

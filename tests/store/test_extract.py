@@ -1,0 +1,254 @@
+"""Extraction: in order, each clip decoded once, each set of frames run once."""
+
+import dataclasses
+import sys
+import threading
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from fewact import backbones
+from fewact.backbones import Tap
+from fewact.data.clips import Clip
+from fewact.errors import OptionError, VideoError
+from fewact.store import Timing, extract
+from fewact.store.extract import _Reader
+from fewact.video import BlockCentres, Segments, VideoWarning, read_frames, write_video
+
+FUSION = (Tap("vectors", 8), Tap("middle", 8), Tap("middle", 16))
+
+
+def slow_features(clip, backbone, tap, sampler=Segments):
+    """Features of one tap: decode, shrink, run."""
+    frames = read_frames(clip.path, sampler(tap.frames), start=clip.start, end=clip.end)
+    return backbone.features(backbone.prepare(frames), (tap.name,))[tap.name]
+
+
+@pytest.mark.parametrize("prefetch", [1, 2, 9])
+def test_features_are_those_of_each_clip_alone_in_order(clips, tiny, prefetch):
+    taps = (*FUSION, Tap("maps", 3), Tap("pixels", 8))
+    found = list(extract(clips, tiny, taps, prefetch=prefetch))
+    assert [one.clip for one in found] == clips
+    for one in found:
+        assert one.error is None
+        assert tuple(one.features) == taps
+        for tap in taps:
+            torch.testing.assert_close(
+                one.features[tap], slow_features(one.clip, tiny, tap), rtol=1e-6, atol=1e-6
+            )
+    assert len({one.features[Tap("vectors")].sum().item() for one in found}) == len(clips)
+
+
+def test_frames_run_once_and_no_deeper_than_they_must(clips, tiny):
+    list(extract(clips[:2], tiny, FUSION))
+    assert tiny.network.seen == {"early": 2 * 24, "late": 2 * 8}
+
+
+def test_pixels_need_no_network(clips, tiny):
+    (one,) = extract(clips[:1], tiny, [Tap("pixels", 8)])
+    assert tiny.network.seen == {"early": 0, "late": 0}
+    assert one.features[Tap("pixels", 8)].dtype == torch.uint8
+    assert one.features[Tap("pixels", 8)].shape == (8, 3, 32, 48)
+
+
+def test_a_clip_is_decoded_once_and_only_small_frames_are_held(clips, tiny, monkeypatch):
+    module = sys.modules["fewact.store.extract"]
+    calls = []
+
+    def read(path, samplers, **options):
+        sets = real(path, samplers, **options)
+        calls.append((path, len(samplers), {frames.shape[1:] for frames in sets}))
+        return sets
+
+    real = module.read_frame_sets
+    monkeypatch.setattr(module, "read_frame_sets", read)
+    list(extract(clips, tiny, FUSION))
+    assert calls == [(clip.path, 2, {(32, 48, 3)}) for clip in clips]
+
+
+def test_a_stretch_is_cut_out_and_the_sampler_can_be_chosen(clips, tiny):
+    stretch = dataclasses.replace(clips[0], start=0.25, end=0.75)
+    tap = Tap("pixels", 4)
+    (cut,) = extract([stretch], tiny, [tap], sampler=BlockCentres)
+    (whole,) = extract(clips[:1], tiny, [tap], sampler=BlockCentres)
+    assert torch.equal(cut.features[tap], slow_features(stretch, tiny, tap, BlockCentres))
+    assert not torch.equal(cut.features[tap], whole.features[tap])
+
+
+def test_a_slot_takes_as_many_frames_as_the_card_says(clips, tiny):
+    tiny.card = dataclasses.replace(tiny.card, frames_per_slot=2)
+    asked = []
+
+    def sampler(count):
+        asked.append(count)
+        return Segments(count)
+
+    list(extract(clips[:1], tiny, [Tap("pixels", 8)], sampler=sampler))
+    assert asked == [16]
+
+
+def test_a_clip_that_cannot_be_read_loses_no_other(clips, tiny, broken):
+    missing = Clip(broken.path.with_name("missing.mp4"))
+    found = list(extract([clips[0], broken, missing, clips[1]], tiny, FUSION))
+    assert [one.features is None for one in found] == [False, True, True, False]
+    assert isinstance(found[1].error, VideoError)
+    assert "broken.mp4" in str(found[1].error)
+    assert "missing.mp4" in str(found[2].error)
+    again = list(extract(clips[:2], tiny, FUSION))
+    for one, other in ((found[0], again[0]), (found[3], again[1])):
+        for tap in FUSION:
+            assert torch.equal(one.features[tap], other.features[tap])
+
+
+class Wrong(Exception):
+    pass
+
+
+def test_errors_of_other_kinds_are_raised(clips, tiny):
+    def sampler(count):
+        def fails(timeline):
+            raise Wrong
+
+        return fails
+
+    with pytest.raises(Wrong):
+        list(extract(clips, tiny, FUSION, sampler=sampler))
+    assert not decoding()
+
+
+def decoding():
+    return [t for t in threading.enumerate() if t.name.startswith("fewact-decode")]
+
+
+class Slow:
+    """A sampler that lets clips through one by one, and counts them."""
+
+    def __init__(self):
+        self.permits = threading.Semaphore(0)
+        self.begun = threading.Semaphore(0)
+        self.count = 0
+
+    def __call__(self, count):
+        def wait(timeline):
+            self.count += 1
+            self.begun.release()
+            assert self.permits.acquire(timeout=60)
+            return Segments(count)(timeline)
+
+        return wait
+
+
+def test_the_next_clip_is_decoded_while_this_one_is_used(clips, tiny):
+    slow = Slow()
+    found = extract(clips, tiny, [Tap("vectors", 8)], sampler=slow, prefetch=1)
+    slow.permits.release()
+    assert next(found).clip == clips[0]
+    assert slow.begun.acquire(timeout=60)
+    assert slow.begun.acquire(timeout=60), "the second clip is begun without being asked for"
+    assert slow.count == 2, "and the third is not"
+    slow.permits.release(9)
+    assert [one.clip for one in found] == clips[1:]
+    assert not decoding()
+
+
+def test_a_consumer_that_stops_ends_the_decoding(clips, tiny):
+    slow = Slow()
+    found = extract(clips, tiny, [Tap("vectors", 8)], sampler=slow, prefetch=3)
+    slow.permits.release(2)
+    next(found)
+    found.close()
+    assert not decoding()
+    assert slow.count <= 2, "clips that nobody waits for are not decoded"
+
+
+def test_a_clip_is_given_up_at_its_next_frame(clips, tiny, monkeypatch):
+    slow, shrunk = Slow(), []
+    found = extract(clips, tiny, [Tap("pixels", 8)], sampler=slow, prefetch=1)
+    slow.permits.release()
+    next(found)
+    real, stop, stopped = tiny.prepare, _Reader.stop, threading.Event()
+    monkeypatch.setattr(tiny, "prepare", lambda picture: shrunk.append(picture) or real(picture))
+    monkeypatch.setattr(_Reader, "stop", lambda reader: (stop(reader), stopped.set()))
+    stopping = threading.Thread(target=found.close)
+    stopping.start()
+    assert stopped.wait(timeout=60)
+    slow.permits.release()
+    stopping.join()
+    assert not shrunk
+
+
+def test_nothing_is_decoded_before_it_is_asked_for(clips, tiny):
+    slow = Slow()
+    found = extract(clips, tiny, [Tap("vectors", 8)], sampler=slow)
+    assert slow.count == 0
+    found.close()
+    assert slow.count == 0
+
+
+def test_times_of_decoding_and_of_the_network_are_told(clips, tiny):
+    timing = Timing()
+    list(extract(clips, tiny, FUSION, timing=timing))
+    assert timing.seconds["decode"] > 0
+    assert timing.seconds["backbone"] > 0
+    assert timing.seconds["moments"] == timing.seconds["alignment"] == 0
+
+
+@pytest.fixture
+def cut(clips, tmp_path):
+    """A clip that lost its end."""
+    frames = np.random.default_rng(0).integers(0, 256, (30, 64, 64, 3), np.uint8)
+    write_video(tmp_path / "whole.avi", frames, 10)
+    content = (tmp_path / "whole.avi").read_bytes()
+    (tmp_path / "cut.avi").write_bytes(content[: int(0.6 * len(content))])
+    return Clip(tmp_path / "cut.avi")
+
+
+def test_warnings_come_with_their_clip_in_the_thread_that_asked(clips, tiny, cut):
+    found = extract([clips[0], cut, clips[1]], tiny, [Tap("vectors", 8)])
+    with warnings.catch_warnings(record=True) as none:
+        warnings.simplefilter("always")
+        next(found)
+    assert none == []
+    with pytest.warns(VideoWarning, match=r"cut\.avi") as caught:
+        assert next(found).features is not None
+    assert caught[0].filename == __file__
+    next(found)
+
+
+def test_warnings_can_be_made_errors(clips, tiny, cut):
+    with pytest.raises(VideoWarning, match=r"cut\.avi"):
+        list(extract([cut, clips[0]], tiny, [Tap("vectors", 8)]))
+    assert not decoding()
+
+
+@pytest.mark.parametrize(
+    ("taps", "prefetch", "message"),
+    [((), 2, "no tap"), (FUSION, 0, "prefetch"), ((Tap("text", 8),), 2, "no such tap")],
+    ids=["no tap", "prefetch", "unknown tap"],
+)
+def test_bad_input_is_refused_at_once(clips, tiny, taps, prefetch, message):
+    with pytest.raises(OptionError, match=message):
+        extract(clips, tiny, taps, prefetch=prefetch)
+
+
+def test_a_tap_that_the_card_lacks_is_refused_at_once(clips, tiny):
+    tiny.card = dataclasses.replace(tiny.card, middle=None)
+    with pytest.raises(OptionError, match="vectors, maps, pixels"):
+        extract(clips, tiny, FUSION)
+
+
+@pytest.mark.assets
+def test_real_clips_through_the_default_backbone(assets):
+    paths = sorted((assets / "clips" / "utd5_rgb").glob("*/*.mp4"))[::80]
+    backbone = backbones.create(device="cpu", precision="float32")
+    for one in extract([Clip(path) for path in paths], backbone, FUSION):
+        assert [tuple(value.shape) for value in one.features.values()] == [
+            (8, 1280),
+            (8, 112, 14, 14),
+            (16, 112, 14, 14),
+        ]
+        for tap, value in one.features.items():
+            expected = slow_features(one.clip, backbone, tap)
+            assert (value - expected).norm() <= 1e-5 * expected.norm()
