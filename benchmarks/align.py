@@ -1,0 +1,245 @@
+"""Speed of the transport solver: against others, through autograd, and within an episode.
+
+    python benchmarks/align.py [--rounds 20] [--sizes 14x14,14x70,64x64,256x256]
+
+Others are POT, OpenCV and SciPy, from the extra "bench"; those that are missing are left out. One
+run, one core: in every round each solver in turn gets the same fresh problems, and the figure is
+the median over the rounds of its processor time (of its wall time where it has two threads).
+Problems are cosine costs of correlated descriptors with weights from the other side's mean.
+"""
+
+import argparse
+import importlib
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fewact.align._emd import native, simplex
+from fewact.align._emd.problem import Problems
+from fewact.align.emd import emd, emd_argmin, engine
+
+Solve = Callable[[Problems], object]
+
+PROBLEMS = 2000
+"""Fresh problems of a run, for each solver and size."""
+
+CELLS = {"torch form": 1.5e6, "OpenCV": 8e6, "SciPy HiGHS": 1e5}
+"""Cells in all of the problems that the slowest get, where that is fewer."""
+
+
+def problems(count: int, n: int, m: int, seed: int) -> Problems:
+    """Cosine costs of correlated descriptors, totals n, float64."""
+    draw = torch.Generator().manual_seed(seed)
+    shared = torch.randn(count, 1, 64, generator=draw)
+    x = (shared + 0.8 * torch.randn(count, n, 64, generator=draw)).relu()
+    y = (0.5 * shared + 0.8 * torch.randn(count, m, 64, generator=draw)).relu()
+    return transport(x, y)
+
+
+def transport(x: Tensor, y: Tensor) -> Problems:
+    """The transport problems between nodes x (… n d) and y (… m d), as A²M²-Net poses them."""
+    n = x.shape[-2]
+    unit = nn.functional.normalize
+    cost = 1 - unit(x, dim=-1) @ unit(y, dim=-1).mT  # (… n m)
+    a = (x @ y.mean(-2)[..., None]).squeeze(-1).relu() + 1e-3
+    b = (y @ x.mean(-2)[..., None]).squeeze(-1).relu() + 1e-3
+    a, b = a.double(), b.double()
+    a, b = n * a / a.sum(-1, keepdim=True), n * b / b.sum(-1, keepdim=True)
+    return Problems(cost.double(), a, b)
+
+
+def each(given: Problems) -> Iterator[tuple[Any, Any, Any]]:
+    return zip(*(part.numpy() for part in given), strict=True)
+
+
+def ours() -> dict[str, Solve]:
+    """Our solvers: each instruction set, and plain torch."""
+    found: dict[str, Solve] = {}
+    for name, isa in reversed(native.instruction_sets().items()):
+        found[name] = lambda p, isa=isa: native.solve(p, isa=isa, threads=1, plan=True)
+    found["torch form"] = simplex.solve
+    return found
+
+
+def pot() -> Solve:
+    ot = importlib.import_module("ot")
+    return lambda given: [ot.emd2(a, b, cost) for cost, a, b in each(given)]
+
+
+def opencv() -> Solve:
+    cv2 = importlib.import_module("cv2")
+
+    def solve(given: Problems) -> None:
+        for cost, a, b in each(Problems(*(part.float() for part in given))):
+            cv2.EMD(a[:, None], b[:, None], cv2.DIST_USER, cost=cost)
+
+    return solve
+
+
+def highs() -> Solve:
+    optimize = importlib.import_module("scipy.optimize")
+    sparse = importlib.import_module("scipy.sparse")
+
+    def solve(given: Problems) -> None:
+        n, m = given.cost.shape[1:]
+        rows = sparse.kron(sparse.eye(n), np.ones((1, m)))
+        columns = sparse.kron(np.ones((1, n)), sparse.eye(m))
+        equations = sparse.vstack([rows, columns]).tocsr()
+        for cost, a, b in each(given):
+            optimize.linprog(cost.ravel(), A_eq=equations, b_eq=np.r_[a, b], method="highs")
+
+    return solve
+
+
+PEERS = {"POT": pot, "OpenCV": opencv, "SciPy HiGHS": highs}
+
+
+def timed(solve: Solve, given: Problems, clock: Callable[[], float]) -> float:
+    start = clock()
+    solve(given)
+    return clock() - start
+
+
+def compare(n: int, m: int, rounds: int) -> dict[str, float]:
+    """Microseconds for a problem, by solver."""
+    solvers = ours()
+    for name, make in PEERS.items():
+        try:
+            solvers[name] = make()
+        except ImportError as missing:
+            print(f"{name} is left out: {missing}")
+    both = max(native.instruction_sets().values(), default=0)
+    wall: dict[str, Solve] = {
+        "wall time": lambda p: native.solve(p, isa=both, threads=1, plan=True),
+        "wall time, 2 threads": lambda p: native.solve(p, isa=both, threads=2, plan=True),
+    }
+    clocks = dict.fromkeys(solvers, time.thread_time) | dict.fromkeys(wall, time.perf_counter)
+    solvers |= wall
+    count = -(-PROBLEMS // rounds)
+    times: dict[str, list[float]] = {name: [] for name in solvers}
+    for turn in range(rounds):
+        given = problems(count, n, m, seed=turn)
+        order = list(solvers)
+        for name in order[turn % len(order) :] + order[: turn % len(order)]:
+            affordable = CELLS.get(name, float("inf")) / (n * m * rounds)
+            some = int(max(1, min(count, affordable)))
+            part = Problems(*(x[:some] for x in given))
+            times[name].append(timed(solvers[name], part, clocks[name]) / some)
+    return {name: 1e6 * statistics.median(found) for name, found in times.items()}
+
+
+def table(sizes: list[tuple[int, int]], rounds: int) -> None:
+    """Print microseconds for a problem, and how much longer than ours."""
+    found = [compare(n, m, rounds) for n, m in sizes]
+    best = engine().name
+    print(f"\nµs for a problem (and times {best})\n")
+    print("| solver |" + "".join(f" {n}×{m} |" for n, m in sizes))
+    print("|---|" + "---|" * len(sizes))
+    for name in found[0]:
+        cells = (f" {at[name]:.1f} ({at[name] / at[best]:.1f}×) |" for at in found)
+        print(f"| {name} |" + "".join(cells))
+
+
+def median_of(work: Callable[[int], object], rounds: int) -> float:
+    """Median processor time in µs."""
+    times = []
+    for turn in range(rounds):
+        start = time.thread_time()
+        work(turn)
+        times.append(time.thread_time() - start)
+    return 1e6 * statistics.median(times)
+
+
+def autograd(rounds: int) -> None:
+    """Forward and backward of 25 problems of 14 × 14, float32."""
+    batches = []
+    for turn in range(rounds):
+        given = (part.float().requires_grad_() for part in problems(25, 14, 14, seed=turn))
+        batches.append(Problems(*given))
+
+    def both(turn: int) -> None:
+        emd(*batches[turn]).value.sum().backward()
+
+    def forward(turn: int) -> None:
+        with torch.no_grad():
+            emd(*batches[turn])
+
+    print(f"\n25 problems of 14×14, float32: forward {median_of(forward, rounds):.0f} µs,")
+    print(f"forward and backward through autograd {median_of(both, rounds):.0f} µs")
+
+
+def episode(rounds: int) -> None:
+    """Where the time of an episode goes: 25 queries, 5 classes, 14 nodes of 8,256 numbers."""
+    draw = torch.Generator().manual_seed(0)
+    episodes = []
+    for _ in range(rounds):
+        shared = torch.randn(8256, generator=draw)
+        classes = torch.randn(5, 1, 8256, generator=draw) * 0.3 + shared
+        support = (classes + torch.randn(5, 14, 8256, generator=draw)).relu()
+        labels = torch.randint(5, (25,), generator=draw)
+        query = (classes[labels] + torch.randn(25, 14, 8256, generator=draw)).relu()
+        episodes.append((query, support))
+    unit = [[nn.functional.normalize(x, dim=-1) for x in nodes] for nodes in episodes]
+    posed = [transport(query[:, None], support[None]) for query, support in episodes]
+    single = [Problems(*(part.float() for part in given)) for given in posed]
+
+    def gemm(turn: int) -> Tensor:
+        query, support = unit[turn]
+        product = query.flatten(0, 1) @ support.flatten(0, 1).T  # (q·m n·m')
+        return 1 - product.unflatten(0, (25, 14)).unflatten(2, (5, 14)).transpose(1, 2)
+
+    def pairs(turn: int) -> Tensor:
+        query, support = unit[turn]
+        return 1 - query[:, None] @ support[None].mT
+
+    def weights(turn: int) -> Tensor:
+        query, support = episodes[turn]
+        a = torch.einsum("qmd,nd->qnm", query, support.mean(1)).relu() + 1e-3
+        b = torch.einsum("nmd,qd->qnm", support, query.mean(1)).relu() + 1e-3
+        return 14 * (a / a.sum(-1, keepdim=True) + b / b.sum(-1, keepdim=True))
+
+    def norms(turn: int) -> list[Tensor]:
+        return [nn.functional.normalize(x, dim=-1) for x in episodes[turn]]
+
+    def solver(turn: int) -> object:
+        return emd(*single[turn], threads=1, plan=False)
+
+    def screened(turn: int) -> object:
+        return emd_argmin(*single[turn], threads=1)
+
+    steps = {"norms": norms, "weights": weights, "cost, one GEMM": gemm, "solver": solver}
+    times = {name: median_of(work, rounds) for name, work in steps.items()}
+    total = sum(times.values())
+    print("\nAn episode of 25 queries and 5 classes, D = 8,256, float32, one core\n")
+    print("| step | µs | share |\n|---|---|---|")
+    for name, spent in times.items():
+        print(f"| {name} | {spent:.0f} | {spent / total:.0%} |")
+    print(f"| cost, pair by pair (instead) | {median_of(pairs, rounds):.0f} | |")
+    print(f"| nearest class only (instead) | {median_of(screened, rounds):.0f} | |")
+
+
+def size(text: str) -> tuple[int, int]:
+    n, _, m = text.partition("x")
+    return int(n), int(m)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--sizes", default="14x14,14x70,64x64,256x256")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"solver: {engine().name} ({engine().why})")
+    if given.sizes:
+        table([size(text) for text in given.sizes.split(",")], given.rounds)
+    autograd(10 * given.rounds)
+    episode(given.rounds)
+
+
+if __name__ == "__main__":
+    main()
