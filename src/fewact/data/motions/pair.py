@@ -1,0 +1,137 @@
+"""Two objects near each other, of which the class moves one, both or none."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from fewact.data.motions.classes import Motion, Step
+from fewact.data.motions.draws import Draws
+from fewact.data.motions.movement import (
+    GAP,
+    GROWTH,
+    SLIDE,
+    Track,
+    caught,
+    frozen,
+    offsets,
+    share,
+)
+
+RADIUS = (0.065, 0.105)
+"""Of an object at the moment it is drawn for, in picture sides."""
+
+MARGIN = 0.08
+"""What is left free between the way of an object's middle and the edge, in picture sides."""
+
+_MEETINGS: tuple[Motion, Motion] = ("knocks the other", "is knocked")
+
+
+@dataclass
+class Thing:
+    """An object in each frame.
+
+    Args:
+        name: For the draw of its looks.
+        x: (t,) its middle, in picture sides from the left.
+        y: (t,) the same from the top.
+        radius: (t,) its size, in picture sides.
+        angle: (t,) how far it is turned clockwise, in turns.
+        alpha: (t,) how much of it is seen, 0 … 1.
+        acts: Whether the class moves it.
+    """
+
+    name: str
+    x: Track
+    y: Track
+    radius: Track
+    angle: Track
+    alpha: Track
+    acts: bool
+
+
+def draw_pair(
+    draws: Draws,
+    name: str,
+    steps: tuple[Step, ...],
+    progress: Track,
+    anchor: int,
+    middle: tuple[float, float],
+) -> tuple[Thing, Thing]:
+    """Draw two objects and what they do.
+
+    Args:
+        draws: For this video.
+        name: Of the pair.
+        steps: What they do.
+        progress: (t,) of the video.
+        anchor: The frame that their states are drawn for.
+        middle: About where they are in that frame, in picture sides across and down.
+    """
+    draws = draws.of(name)
+    meeting = next((part for part, step in enumerate(steps) if step.motion in _MEETINGS), None)
+    pair = [
+        _draw_thing(draws, f"{name} {index}", bool(index), steps, progress, anchor)
+        for index in (0, 1)
+    ]
+    if meeting is None:
+        for thing in pair:
+            _freeze(thing, draws.of(f"{thing.name} frozen"))
+        far = draws.uniform("gap", *GAP) * abs(1 - 2 * caught(draws, "met"))
+        apart = pair[0].radius[anchor] + pair[1].radius[anchor] + far
+        ways = np.zeros_like(progress), np.zeros_like(progress)
+    else:
+        done = share(progress, meeting)
+        touch = int(np.argmax(done > 0))  # sizes do not change in this part
+        done = done if steps[meeting].motion == "knocks the other" else 1 - done
+        ways = (
+            -draws.uniform("before", *GAP) * np.maximum(1 - 2 * done, 0),
+            draws.uniform("after", *GAP) * np.maximum(2 * done - 1, 0),
+        )
+        apart = pair[0].radius[touch] + pair[1].radius[touch] + ways[1][anchor] - ways[0][anchor]
+    angle = math.tau * draws.uniform("direction")
+    across, down = math.cos(angle), math.sin(angle)
+    for thing, way, side in zip(pair, ways, (-0.5, 0.5), strict=True):
+        along = way - way[anchor] + side * apart
+        thing.x += middle[0] + across * along
+        thing.y += middle[1] + down * along
+    _keep_inside(*(thing.x for thing in pair))
+    _keep_inside(*(thing.y for thing in pair))
+    return pair[0], pair[1]
+
+
+def _draw_thing(
+    draws: Draws, name: str, other: bool, steps: tuple[Step, ...], progress: Track, anchor: int
+) -> Thing:
+    """An object whose place is 0 in the anchor's frame."""
+    own = draws.of(name)
+    motions = [(part, step.motion) for part, step in enumerate(steps) if step.other is other]
+    made = offsets(own, motions, progress)
+    size = made.size - made.size[anchor] if made.size.any() else frozen(own, "size", GROWTH)
+    return Thing(
+        name=name,
+        x=made.x - made.x[anchor],
+        y=made.y - made.y[anchor],
+        radius=np.exp2(own.uniform("size", *map(math.log2, RADIUS)) + size + 0 * progress),
+        angle=own.uniform("angle") + made.angle,
+        alpha=made.alpha * own.choice("solid", (1.0, 1.0, 0.85, 0.7)),
+        acts=bool(motions),
+    )
+
+
+def _freeze(thing: Thing, draws: Draws) -> None:
+    """Put an object somewhere on the ways that it does not go."""
+    for name, track in (("x", thing.x), ("y", thing.y)):
+        if not track.any():
+            track += frozen(draws, name, SLIDE)
+
+
+def _keep_inside(*tracks: Track) -> None:
+    """Shift ways by as little as keeps them off the picture's edges."""
+    low, high = float(np.min(tracks)), float(np.max(tracks))
+    if high - low > 1 - 2 * MARGIN:
+        shift = 0.5 - (low + high) / 2
+    else:
+        shift = max(MARGIN - low, 0.0) - max(high - 1 + MARGIN, 0.0)
+    for track in tracks:
+        track += shift
