@@ -1,6 +1,7 @@
 import re
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,15 @@ import numpy as np
 import pytest
 
 from fewact.errors import VideoError
-from fewact.video import Dense, EveryNth, Segments, VideoWarning, probe, read_frames
+from fewact.video import (
+    Dense,
+    EveryNth,
+    Segments,
+    VideoWarning,
+    collect_warnings,
+    probe,
+    read_frames,
+)
 from fewact.video.truncation import missing_bytes
 
 Numbers = Callable[[Any], list[int]]
@@ -84,6 +93,22 @@ def test_flipped_bytes_give_frames_or_one_clean_error(clip: Any, name: str, seed
         assert "damaged" in said
 
 
+def test_warnings_point_to_the_callers_line_or_are_collected(clip: Any) -> None:
+    path = clip.cut(clip("long.avi", range(200), **LONG["long.avi"]), "cut_told.avi", 0.5)
+    for read in (probe, lambda p: read_frames(p, Dense(2))):
+        with pytest.warns(VideoWarning) as caught:
+            read(path)
+        assert [warning.filename for warning in caught] == [__file__]
+        with collect_warnings() as texts:
+            read(path)
+        assert texts == [str(caught[0].message)]
+    with collect_warnings() as texts, ThreadPoolExecutor(1) as pool:
+        # Another thread's reading is its own affair.
+        with pytest.warns(VideoWarning):
+            pool.submit(probe, path).result()
+        assert texts == []
+
+
 def test_frames_that_do_not_decode_are_replaced_by_the_nearest(clip: Any, numbers: Numbers) -> None:
     import av
 
@@ -135,6 +160,13 @@ def test_missing_bytes_are_those_cut_off(clip: Any, ending: str) -> None:
         assert missing_bytes(path) in (
             {lacking} if ending not in ("mp4", "mov") else range(1, lacking + 1)
         )
+
+
+def test_boxes_of_more_than_four_gigabytes_have_long_sizes(clip: Any) -> None:
+    head = (16).to_bytes(4) + b"ftypisom" + bytes(4)
+    media = (1).to_bytes(4) + b"mdat" + (116).to_bytes(8) + bytes(100)
+    assert missing_bytes(clip.write("long_box.mp4", head + media)) == 0
+    assert missing_bytes(clip.write("long_box.mp4", head + media[:-10])) == 10
 
 
 def test_unknown_sizes_promise_nothing(clip: Any) -> None:

@@ -267,7 +267,9 @@ def test_order_and_repeats_follow_the_sampler(clip: Any, numbers: Numbers) -> No
     assert numbers(frames) == wanted
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(indices=st.lists(st.integers(0, 59), min_size=1, max_size=20), data=st.data())
 def test_any_choice_from_any_container(
     clip: Any, numbers: Numbers, indices: list[int], data: st.DataObject

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewact.errors import OptionError
@@ -58,6 +58,7 @@ def test_frame_sampling_vector(case: dict[str, Any], compare: Callable[..., None
     compare(case, {"indices": PerrettTest(inputs["T"])(constant(inputs["n_frames"]))})
 
 
+@settings(deadline=None)
 @given(timelines(), counts, seeds)
 def test_every_rule_gives_as_many_sorted_frames_as_wanted(
     timeline: Timeline, count: int, seed: int | None
@@ -71,6 +72,7 @@ def test_every_rule_gives_as_many_sorted_frames_as_wanted(
         assert (np.diff(indices) >= 0).all(), sampler
 
 
+@settings(deadline=None)
 @given(timelines(), counts, st.integers(0, 100))
 def test_the_seed_alone_decides(timeline: Timeline, count: int, seed: int) -> None:
     np.random.seed(count)
@@ -78,6 +80,7 @@ def test_the_seed_alone_decides(timeline: Timeline, count: int, seed: int) -> No
         np.testing.assert_array_equal(sampler(timeline), sampler(timeline))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5000), counts, st.sampled_from([Fraction(30000, 1001), 25, 8, 59.94, 240]))
 def test_segments_are_exact_at_constant_rates(n: int, count: int, fps: Any) -> None:
     times = np.array([float(k / Fraction(fps)) for k in range(n + 1)])
@@ -85,6 +88,7 @@ def test_segments_are_exact_at_constant_rates(n: int, count: int, fps: Any) -> N
     assert Segments(count)(Timeline(times[:-1], float(times[-1]))).tolist() == wanted
 
 
+@settings(deadline=None)
 @given(timelines(), counts, st.integers(0, 100))
 def test_segments_take_what_is_shown_in_each(timeline: Timeline, count: int, seed: int) -> None:
     ends = np.append(timeline.times[1:], timeline.end)
@@ -109,6 +113,7 @@ def test_random_segments_reach_every_frame_and_stay_in_their_segment() -> None:
 
 def test_dense_window() -> None:
     assert Dense(4)(constant(10)).tolist() == [3, 4, 5, 6]
+    assert Dense(3, stride=3)(constant(10)).tolist() == [1, 4, 7]
     assert Dense(4, stride=3)(constant(10)).tolist() == [0, 3, 6, 9]
     assert Dense(5, stride=3)(constant(10)).tolist() == [0, 3, 6, 9, 9]
     starts = {int(Dense(4, seed=seed)(constant(10))[0]) for seed in range(200)}
@@ -121,6 +126,7 @@ def test_every_nth() -> None:
     assert EveryNth(50)(constant(10)).tolist() == [0]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 400), st.integers(1, 40), st.integers(0, 300))
 def test_perrett_training_rule(n: int, count: int, seed: int) -> None:
     got = perrett_train(n, count, seed)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewact.errors import OptionError
@@ -8,6 +8,7 @@ from fewact.video import Timeline
 from fewact.video.timeline import straighten
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.01, 5), min_size=1, max_size=30), st.floats(0, 0.999))
 def test_at_finds_the_frame_that_is_shown(steps: list[float], share: float) -> None:
     bounds = np.concatenate([[0.0], np.cumsum(steps)])
@@ -32,6 +33,7 @@ def test_times_that_do_not_increase_are_refused(times: list[float], end: float) 
         Timeline(np.array(times), end)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from([24000 / 1001, 24, 25, 30000 / 1001, 30, 50, 60, 120]),
     st.integers(1, 2000),

@@ -99,7 +99,8 @@ def read_frames(
         transform: Applied to each frame (h w 3) as soon as it is decoded, so that only what it
             returns is held: a smaller picture, say.
         threads: Decoder threads; "auto" takes one for small pictures and one a core for large
-            ones. Take 1 where several videos are read at once.
+            ones. Take 1 where several videos are read at once. The pixels of a sound video do not
+            depend on it; what a decoder makes of damage can.
         folder_fps: Pictures a second of a folder.
 
     Returns:
