@@ -42,7 +42,7 @@ def fewact(
         ),
     ] = False,
 ) -> None:
-    """Teach actions from one to five video clips each, and recognise them in others.
+    """Learn actions from a few video clips of each, and recognise them.
 
     Start with `fewact demo`, then `fewact teach CLIPS -o MODEL` with a folder of clips for each
     action, then `fewact predict MODEL VIDEO`.

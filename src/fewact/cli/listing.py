@@ -9,6 +9,8 @@ import typer
 
 from fewact.cli.output import ListFormat, print_json, print_table
 
+FACTS = ("name", "vectors", "maps", "middle")
+
 Format = Annotated[ListFormat, typer.Option("--format", help="For people, or for programs.")]
 
 
@@ -33,14 +35,29 @@ def backbones(format: Format = ListFormat.TABLE) -> None:
     """List the networks that turn frames into features."""
     from fewact import backbones
 
-    found = [asdict(backbones.describe(name)) for name in backbones.names()]
+    found = [
+        {**asdict(backbones.describe(name)), "auto": name == backbones.AUTO}
+        for name in backbones.names()
+    ]
     if format is ListFormat.JSON:
         print_json(found)
-    else:
-        print_table(
-            [name.replace("_", " ") for name in found[0]],
-            [[_as_text(value) for value in facts.values()] for facts in found],
-        )
+        return
+    print_table(
+        (*FACTS, "parameters", "licence", "weights to pass", "what it is"),
+        [
+            (
+                *(
+                    "×".join(map(str, value)) if isinstance(value, tuple) else str(value)
+                    for value in map(one.get, FACTS)
+                ),
+                f"{one['parameters'] / 1e6:.1f} M",
+                one["licence"],
+                one["needs"],
+                one["summary"] + " (auto)" * one["auto"],
+            )
+            for one in found
+        ],
+    )
 
 
 def _methods() -> list[dict[str, Any]]:
@@ -87,5 +104,5 @@ def _as_text(value: object) -> str:
     if isinstance(value, list | tuple):
         return ",".join(map(_as_text, value))
     return (
-        "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     )

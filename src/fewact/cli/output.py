@@ -39,8 +39,8 @@ class Columns:
         Console().print(line, style="bold", markup=False, highlight=False, soft_wrap=True)
 
     def print(self, *cells: str) -> None:
-        """Write one row."""
-        print(self._line(cells), flush=True)
+        """Write one row, in one line whatever a name holds."""
+        print(self._line([_printable(cell) for cell in cells]), flush=True)
 
     def _line(self, cells: Sequence[str]) -> str:
         *first, last = cells
@@ -51,9 +51,14 @@ class Columns:
         return "  ".join((*padded, last)).rstrip()
 
 
+def _printable(text: str) -> str:
+    """Line breaks and what would steer a terminal, as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Write a table of which all rows are known."""
-    columns = Columns(header, *zip(*rows, strict=True))
+    columns = Columns(header, *list(zip(*rows, strict=True))[:-1])
     columns.print_header()
     for row in rows:
         columns.print(*row)

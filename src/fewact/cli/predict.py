@@ -138,8 +138,8 @@ def _table_writer(
 def _csv_writer(top: int) -> Callable[["Prediction"], None]:
     def line(cells: Sequence[object]) -> None:
         text = io.StringIO()
-        csv.writer(text, lineterminator="").writerow(cells)
-        print(text.getvalue(), flush=True)
+        csv.writer(text, lineterminator="\n").writerow(cells)
+        print(text.getvalue(), end="", flush=True)
 
     more = [f"{name}_{place}" for place in range(2, top + 1) for name in ("label", "probability")]
     line(("path", "label", "probability", "nearest", *more))

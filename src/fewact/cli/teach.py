@@ -48,7 +48,7 @@ def teach(
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Teach classes from a few clips of each, and save them as a model."""
+    """Teach classes from a few clips of each."""
     options = parse_options(option or ())
     from fewact import FewShotClassifier, data, methods
     from fewact.classifier.model_folder import check_target
@@ -60,8 +60,12 @@ def teach(
             where=str(output),
             mend="Replace it with --overwrite, or save elsewhere.",
         )
-    if clips.is_file() and data.is_clip(clips):
-        raise DataError("this is one video", where=str(clips), accepted="a folder or a table")
+    if not clips.exists() or (clips.is_file() and data.is_clip(clips)):
+        raise DataError(
+            "this is one video" if clips.exists() else "there is no such folder or table",
+            where=str(clips),
+            accepted="a folder that holds a folder of clips for each class, or a CSV table",
+        )
     source: Path | list[data.Clip] = clips
     if max_per_class is not None:
         listed = data.read_table(clips) if clips.is_file() else data.list_clips(clips)

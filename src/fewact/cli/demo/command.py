@@ -26,6 +26,11 @@ TAUGHT, NEW = 3, 4
 METHODS = ("auto", "a2m2")
 MODEL, PICTURE = "model", "result.svg"
 
+RENDERED = (
+    "In these clips motion alone tells the classes apart. a2m2 compares what moves, and hardly "
+    "sees where and in which order; auto compares places in order too."
+)
+
 
 def demo(
     clips: Annotated[
@@ -37,7 +42,7 @@ def demo(
     ),
     quiet: Quiet = False,
 ) -> None:
-    """Teach, predict and show what was matched, on rendered clips or on your own.
+    """Try it on rendered clips, or on your own.
 
     Renders eight actions that only their motion tells apart, teaches three clips of each and
     predicts the others, with the default method and with a2m2, from the same features.
@@ -57,12 +62,12 @@ def demo(
     for one in skipped:
         say(f"Skipped: {one.error}")
     matched = match(outcomes[-1])
-    _print(outcomes, matched)
+    note = "" if listed else RENDERED
     best = outcomes[0]
     model_folder.save(output / MODEL, best.learnt, backbone, "default", best.method, pictures=False)
     folder.record(f"{MODEL}/config.json")
-    svg = _picture(outcomes, matched)
-    folder.write(PICTURE, lambda path: path.write_text(svg, encoding="utf-8"))
+    folder.write(PICTURE, _picture(outcomes, matched, note))
+    _print(outcomes, matched, note)
     _print_what_next(output, new[0], own=clips is not None)
     exit_skipped(len(skipped))
 
@@ -107,7 +112,7 @@ def _hold_out(folder: Path) -> "tuple[list[Clip], list[Clip]]":
     return taught, new
 
 
-def _print(outcomes: Sequence[Outcome], matched: Match | None) -> None:
+def _print(outcomes: Sequence[Outcome], matched: Match | None, note: str) -> None:
     first = outcomes[0]
     classes = first.learnt.classes
     taught = len(first.learnt.taught.clips)
@@ -118,8 +123,10 @@ def _print(outcomes: Sequence[Outcome], matched: Match | None) -> None:
             (one.name, f"{one.right} of {len(one.predictions)}", f"{one.accuracy:.0f} %")
             for one in outcomes
         ]
-        + [("chance", "", f"{100 / len(classes):.0f} %")],
+        + [("chance", "", f"{100 / len(classes):.3g} %")],
     )
+    if note:
+        print(f"\n{note}")
     for one in outcomes:
         print(f"\nWhat {one.name} said (rows: what the clip shows)")
         header = ("", *(str(i) for i in range(1, len(classes) + 1)))
@@ -150,7 +157,7 @@ def _frames(window: tuple[int, int]) -> str:
     return str(stop) if stop - start == 1 else f"{start + 1}–{stop}"
 
 
-def _picture(outcomes: Sequence[Outcome], matched: Match | None) -> str:
+def _picture(outcomes: Sequence[Outcome], matched: Match | None, note: str) -> str:
     from fewact.cli.demo.picture import Grid, draw
 
     first = outcomes[0]
@@ -172,8 +179,9 @@ def _picture(outcomes: Sequence[Outcome], matched: Match | None) -> str:
         )
     return draw(
         f"{len(classes)} actions from {len(first.learnt.taught.clips)} taught clips",
-        f"{len(first.predictions)} new clips; chance is {100 / len(classes):.0f} %. "
-        "Two methods on the same features, nothing trained.",
+        f"Two methods on the same features, nothing trained. {len(first.predictions)} new clips; "
+        f"chance is {100 / len(classes):.3g} %.",
+        note,
         classes,
         grids,
         shown,

@@ -121,7 +121,7 @@ def compare(
         )
     outcomes = [
         _outcome(
-            name,
+            f"{name} ({methods.AUTO})" if name == "auto" else name,
             method,
             {clip: encoded[clip][i] for clip in taught if clip in encoded},
             {clip: encoded[clip][i] for clip in new if clip in encoded},

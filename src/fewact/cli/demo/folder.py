@@ -4,9 +4,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from fewact.errors import DataError
 
@@ -29,7 +27,7 @@ class DemoFolder:
         self.root = root
         self._written = _read_record(root)
         root.mkdir(parents=True, exist_ok=True)
-        self._save({})
+        self._save()
 
     def check(self, name: str) -> Path:
         """The path of a file that may be written.
@@ -49,31 +47,30 @@ class DemoFolder:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def write(self, name: str, write: Callable[[Path], object]) -> Path:
-        """Write a file and put it on record.
-
-        Args:
-            name: Below the folder, with forward slashes.
-            write: Writes the path that it is given.
+    def write(self, name: str, text: str) -> None:
+        """Write a text file and put it on record.
 
         Raises:
             DataError: As ``check``.
         """
-        path = self.check(name)
-        write(path)
+        _replace(self.check(name), text)
         self.record(name)
-        return path
 
-    def record(self, *names: str, **facts: Any) -> None:
-        """Put files on record that were written, and facts beside them."""
-        self._written |= {name: _sha256(self.root / name) for name in names}
-        self._save(facts)
+    def record(self, name: str) -> None:
+        """Put a file on record that was written."""
+        self._written[name] = _sha256(self.root / name)
+        self._save()
 
-    def _save(self, facts: dict[str, Any]) -> None:
-        content = {"format": FORMAT, **facts, "files": self._written}
-        new = self.root / f".{RECORD}.{secrets.token_hex(4)}"
-        new.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(new, self.root / RECORD)
+    def _save(self) -> None:
+        content = {"format": FORMAT, "files": self._written}
+        _replace(self.root / RECORD, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file at once or not at all."""
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    new.write_text(text, encoding="utf-8")
+    os.replace(new, path)
 
 
 def _read_record(root: Path) -> dict[str, str]:

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from textwrap import wrap
 
 from fewact.cli.demo.comparison import Match
 
@@ -14,6 +15,9 @@ SCALES = ("#2563a8", "#2a9d6f", "#a8487f", "#8a6d1d")
 """Colours of windows, the shortest first."""
 
 FONT = "system-ui, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif"
+BOX = 26.0
+"""Height of a moment's box."""
+
 FAINT = 0.04
 """Of a moment's weight: less is not drawn."""
 
@@ -48,6 +52,7 @@ class Strip:
 
 def draw(
     heading: str,
+    facts: str,
     note: str,
     classes: Sequence[str],
     grids: Sequence[Grid],
@@ -57,7 +62,8 @@ def draw(
 
     Args:
         heading: In large letters.
-        note: Below it.
+        facts: Below it.
+        note: Below the tables.
         classes: Their names, n of them.
         grids: Two confusion tables, side by side.
         matched: How two clips' moments were matched, with their frames; above and below.
@@ -67,18 +73,23 @@ def draw(
     """
     parts = [
         _text(MARGIN, 52, heading, size=24, weight=600),
-        _text(MARGIN, 78, note, colour=GREY),
+        _text(MARGIN, 78, facts, colour=GREY),
     ]
-    names = max(70.0, 7.2 * max(map(len, classes)))
-    side = min((WIDTH - 2 * MARGIN - names - 40) / 2, 34.0 * len(classes))
+    numbered = [f"{name}  {i}" for i, name in enumerate(classes, start=1)]
+    names = 8.0 * max(map(len, numbered))
+    side = min((WIDTH - 2 * MARGIN - names - 40) / 2, 40.0 * len(classes))
     bottom = 150 + side
     for place, grid in enumerate(grids):
         left = MARGIN + names + place * (side + 40)
-        parts.extend(_grid(left, 150, side, grid, classes if place == 0 else ()))
+        parts.extend(_grid(left, 150, side, grid, numbered if place == 0 else ()))
     legend = "rows: what the clip shows · columns: what was said"
     parts.append(_text(MARGIN + names, bottom + 26, legend, size=12, colour=GREY))
+    bottom += 32
+    for line in wrap(note, 140):
+        bottom += 18
+        parts.append(_text(MARGIN, bottom, line, size=12, colour=GREY))
     if matched is not None:
-        drawn, bottom = _match(bottom + 76, *matched)
+        drawn, bottom = _match(bottom + 54, *matched)
         parts.extend(drawn)
     height = round(bottom + 46)
     return (
@@ -127,11 +138,11 @@ def _match(top: float, match: Match, query: Strip, taught: Strip) -> tuple[list[
     ]
     above, frames_high = _frames(top + 66, query, match.frames)
     first = top + 66 + frames_high + 24
-    second = first + 220
-    below, _ = _frames(second + 44, taught, match.frames)
-    parts += [*above, *_moments(first, match), *_ribbons(first + 20, second, match)]
+    second = first + 230
+    below, _ = _frames(second + 66, taught, match.frames)
+    parts += [*above, *_moments(first, match), *_ribbons(first + BOX, second, match)]
     parts += [*_moments(second, match), *below]
-    return parts, second + 44 + frames_high
+    return parts, second + 66 + frames_high
 
 
 def _frames(top: float, strip: Strip, count: int) -> tuple[list[str], float]:
@@ -166,15 +177,14 @@ def _colours(match: Match) -> list[str]:
 
 
 def _moments(top: float, match: Match) -> Iterator[str]:
-    """A box for each moment: the clip's frames as ticks, those of its window filled."""
+    """A box for each moment: the frames of its window, and where they lie in the clip."""
     lefts, width = _places(match)
     for left, (start, stop), colour in zip(lefts, match.windows, _colours(match), strict=True):
-        yield _box(left, top, width, 20, PALE, radius=3)
-        tick = width / match.frames
-        yield _box(left + start * tick, top, (stop - start) * tick, 20, colour, radius=3)
         label = str(stop) if stop - start == 1 else f"{start + 1}–{stop}"
-        anchor = left + width / 2
-        yield _text(anchor, top + 14, label, 11, INK, anchor="middle", halo=True)
+        frame = width / match.frames
+        yield _box(left, top, width, BOX, PALE, radius=3)
+        yield _text(left + width / 2, top + 15, label, 12, INK, anchor="middle")
+        yield _box(left + start * frame, top + BOX - 6, (stop - start) * frame, 6, colour, 1.5)
 
 
 def _ribbons(top: float, bottom: float, match: Match) -> Iterator[str]:
@@ -222,10 +232,8 @@ def _text(
     *,
     weight: int = 400,
     anchor: str = "start",
-    halo: bool = False,
 ) -> str:
-    edge = ' stroke="#ffffff" stroke-width="3" paint-order="stroke"' if halo else ""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:.1f}" font-weight="{weight}" '
-        f'fill="{colour}" text-anchor="{anchor}"{edge}>{escape(text)}</text>'
+        f'fill="{colour}" text-anchor="{anchor}">{escape(text)}</text>'
     )

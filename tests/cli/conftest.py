@@ -1,0 +1,79 @@
+"""Small rendered clips, a model taught with them, and the command line run in this process."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from fewact.cli import main
+from fewact.cli.demo.clips import render
+from fewact.video import write_video
+
+CLASSES = ("growing", "moving left", "turning")
+SHOTS = 2
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """Run a command as the shell would, with what it wrote and its exit code."""
+
+    def run(*arguments: object) -> Ran:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return Ran(code, *capsys.readouterr())
+
+    return run
+
+
+def write_clip(path: Path, action: str, index: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return write_video(path, render(action, index)[::6], 4)
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three classes with two clips each."""
+    folder = tmp_path_factory.mktemp("clips")
+    for action in CLASSES:
+        for index in range(SHOTS):
+            write_clip(folder / action / f"{index + 1}.mp4", action, index)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that is quick to teach and to use."""
+    folder = tmp_path_factory.mktemp("models") / "model"
+    options = ["--method", "protonet", "--option", "frames=2", "--precision", "float32"]
+    assert main(["teach", str(clips), "-o", str(folder), *options]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def broken(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files that are no readable videos, one of each kind, with the endings of videos."""
+    folder = tmp_path_factory.mktemp("broken")
+    (folder / "text.mp4").write_text("not a video\n" * 50)
+    (folder / "empty.mp4").touch()
+    whole = (clips / CLASSES[0] / "1.mp4").read_bytes()
+    (folder / "truncated.mp4").write_bytes(whole[: len(whole) // 2])
+    with av.open(str(folder / "sound.mp4"), "w") as output:
+        stream = output.add_stream("aac", rate=8000)
+        frame = av.AudioFrame.from_ndarray(
+            np.zeros((1, 8000), dtype=np.float32), format="fltp", layout="mono"
+        )
+        frame.sample_rate, frame.time_base = 8000, Fraction(1, 8000)
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return folder

@@ -1,0 +1,78 @@
+"""``fewact doctor``: facts of this machine, advice that follows from them, exit code 0."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fewact import __version__, backbones
+from fewact.backbones import pinned
+from fewact.cli import doctor
+from fewact.errors import WeightsError
+
+Run = Callable[..., Any]
+
+
+def test_facts(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEWACT_CACHE", str(tmp_path / "cache"))
+    ended = run("doctor", "--format", "json")
+    assert ended.code == 0
+    found = json.loads(ended.out)
+    assert found["versions"]["fewact"] == __version__
+    assert found["versions"]["torch"] == torch.__version__
+    assert found["versions"]["numpy"] == np.__version__
+    assert found["video"]["decoders"]["h264"] is True
+    assert found["machine"]["cores"] >= 1
+    assert found["machine"]["threads"] == torch.get_num_threads()
+    assert found["default_weights"]["found"] is True
+    assert found["default_weights"]["sha256"] == pinned.TENSORS_SHA256
+    assert found["transport"]["engine"]
+    assert found["transport"]["why"]
+    assert found["cache"] == {"folder": str(tmp_path / "cache"), "writable": True}
+
+
+def test_words(run: Run) -> None:
+    ended = run("doctor")
+    assert ended.code == 0
+    lines = ended.out.splitlines()
+    for topic in (
+        "versions",
+        "video",
+        "machine",
+        "default weights",
+        "transport",
+        "cache",
+        "advice",
+    ):
+        assert topic in lines
+    assert f"  torch: {torch.__version__}" in lines
+    assert "{" not in ended.out
+    assert "True" not in ended.out
+
+
+def test_trouble_is_told_and_not_raised(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FEWACT_CACHE", str(tmp_path / "file" / "cache"))
+
+    def create(*_: object, **__: object) -> None:
+        raise WeightsError("the default weights' package is missing")
+
+    monkeypatch.setattr(backbones, "create", create)
+    monkeypatch.setattr(doctor, "DECODERS", ("h264", "no-such-codec"))
+    ended = run("doctor", "--format", "json")
+    assert ended.code == 0
+    found = json.loads(ended.out)
+    assert found["default_weights"]["found"] is False
+    assert "package is missing" in found["default_weights"]["why"]
+    assert found["cache"]["writable"] is False
+    assert found["video"]["decoders"] == {"h264": True, "no-such-codec": False}
+    advice = " ".join(found["advice"])
+    assert "FEWACT_CACHE" in advice
+    assert "no-such-codec" in advice
+    assert "default weights are missing" in advice

@@ -1,0 +1,77 @@
+"""``fewact methods`` and ``fewact backbones``: everything registered, options from their home."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fewact import backbones, methods
+from fewact.cli.listing import _described
+
+Run = Callable[..., Any]
+
+
+def test_every_option_of_every_method(run: Run) -> None:
+    listed = {one["name"]: one for one in json.loads(run("methods", "--format", "json").out)}
+    assert tuple(listed) == methods.names()
+    assert [name for name, one in listed.items() if one["auto"]] == [methods.AUTO]
+    shown = run("methods").out
+    for name, one in listed.items():
+        made = methods.create(name)
+        fields = dataclasses.fields(made.options)
+        assert set(one["options"]) == {field.name for field in fields}
+        assert (one["transductive"], one["uses_text"]) == (made.transductive, made.uses_text)
+        assert one["summary"]
+        for field in fields:
+            option = one["options"][field.name]
+            default = getattr(made.options, field.name)
+            assert option["default"] == json.loads(json.dumps(default))
+            assert option["description"], f"{name} does not say what {field.name} is"
+            assert f"--option {field.name}=" in shown
+
+
+def test_every_default_that_is_shown_can_be_typed(run: Run) -> None:
+    from fewact.cli.teach import parse_options
+
+    name, given = "", {}
+    for line in run("methods").out.splitlines():
+        if line and not line.startswith(" "):
+            name = line.split()[0]
+        if line.startswith("  --option "):
+            given.setdefault(name, []).append(line.removeprefix("  --option "))
+    for name in methods.names():
+        made = methods.create(name, **parse_options(given.get(name, [])))
+        assert made.options == methods.create(name).options
+
+
+def test_choices_are_shown(run: Run) -> None:
+    assert "[cross | self | uniform]" in run("methods").out
+
+
+def test_backbones(run: Run) -> None:
+    listed = json.loads(run("backbones", "--format", "json").out)
+    assert tuple(one["name"] for one in listed) == backbones.names()
+    assert [one["name"] for one in listed if one["auto"]] == [backbones.AUTO]
+    header, *rows = run("backbones").out.splitlines()
+    assert header.startswith("name")
+    for one, row in zip(listed, rows, strict=True):
+        assert row.startswith(one["name"])
+        assert "×".join(map(str, one["maps"])) in row
+        assert one["licence"] in row
+
+
+@pytest.mark.parametrize(
+    ("docstring", "said"),
+    [
+        (
+            "Options.\n\nArgs:\n    a: One\n        and more.\n    b: ``two``.",
+            {"a": "One and more.", "b": '"two".'},
+        ),
+        ("Options.\n\nArgs:\n    a: One: two.\n\nReturns:\n    c: three.", {"a": "One: two."}),
+        ("Options.", {}),
+    ],
+)
+def test_descriptions_come_from_the_docstring(docstring: str, said: dict[str, str]) -> None:
+    assert _described(docstring) == said

@@ -1,0 +1,215 @@
+"""``fewact predict``: formats that parse back, skipped videos, timing, refusals."""
+
+import csv
+import hashlib
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fewact import FewShotClassifier
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def expected(model: Path, clips: Path) -> dict[str, Any]:
+    """What the classifier itself says of every clip."""
+    paths = sorted(clips.rglob("*.mp4"))
+    predictions = FewShotClassifier.load(model).predict(paths)
+    return {str(path): one for path, one in zip(paths, predictions, strict=True)}
+
+
+def check(facts: dict[str, Any], expected: Any) -> None:
+    assert facts["label"] == expected.label
+    assert facts["nearest"] == expected.nearest
+    assert float(facts["probability"]) == expected.probability
+
+
+def test_json(run: Run, model: Path, clips: Path, expected: dict[str, Any]) -> None:
+    ended = run("predict", model, clips, "--format", "json")
+    assert ended.code == 0
+    assert not ended.err
+    document = json.loads(ended.out)
+    assert document["skipped"] == []
+    assert [one["path"] for one in document["predictions"]] == list(expected)
+    for one in document["predictions"]:
+        check(one, expected[one["path"]])
+        assert one["probabilities"] == expected[one["path"]].probabilities
+        ranked = list(one["probabilities"].values())
+        assert ranked == sorted(ranked, reverse=True)
+
+
+def test_jsonl_and_top(run: Run, model: Path, clips: Path, expected: dict[str, Any]) -> None:
+    ended = run("predict", model, clips, "--format", "jsonl", "--top", "2")
+    rows = [json.loads(line) for line in ended.out.splitlines()]
+    assert [row["path"] for row in rows] == list(expected)
+    for row in rows:
+        check(row, expected[row["path"]])
+        best = sorted(expected[row["path"]].probabilities.values(), reverse=True)[:2]
+        assert list(row["probabilities"].values()) == best
+
+
+def test_csv(run: Run, model: Path, clips: Path, expected: dict[str, Any]) -> None:
+    ended = run("predict", model, clips, "--format", "csv", "--top", "9")
+    rows = list(csv.DictReader(io.StringIO(ended.out)))
+    assert [row["path"] for row in rows] == list(expected)
+    for row in rows:
+        check(row, expected[row["path"]])
+        labels = {row["label"], row["label_2"], row["label_3"]}
+        assert labels == set(expected[row["path"]].probabilities)
+    assert "label_4" not in rows[0]
+
+
+def test_table(run: Run, model: Path, clips: Path, expected: dict[str, Any]) -> None:
+    ended = run("predict", model, clips)
+    header, *rows = ended.out.splitlines()
+    assert "\x1b" not in ended.out
+    starts = [header.index(name) for name in ("path", "label", "probability", "nearest")]
+    for row in rows:
+        path, label, probability, nearest = (
+            row[a:b].strip() for a, b in zip(starts, [*starts[1:], None], strict=True)
+        )
+        assert label == expected[path].label
+        assert float(probability) == pytest.approx(expected[path].probability, abs=0.0051)
+        assert nearest == expected[path].nearest
+    top = run("predict", model, clips, "--top", "2").out.splitlines()
+    assert [row.split("  ")[0] for row in top[1:]] == list(expected)
+    assert "#2" in top[0]
+
+
+def test_names_of_all_kinds(run: Run, model: Path, clips: Path, tmp_path: Path) -> None:
+    source = next(clips.rglob("*.mp4"))
+    names = [
+        "ein Gruß.mp4",
+        "挨拶.mp4",
+        'with "quotes", commas.mp4',
+        "[brackets].mp4",
+        "two\nlines.mp4",
+    ]
+    for name in names:
+        shutil.copy(source, tmp_path / name)
+    paths = [tmp_path / name for name in names]
+    parsed = json.loads(run("predict", model, *paths, "--format", "json").out)
+    assert [one["path"] for one in parsed["predictions"]] == list(map(str, paths))
+    table = run("predict", model, *paths, "--format", "csv").out
+    assert [row["path"] for row in csv.DictReader(io.StringIO(table))] == list(map(str, paths))
+    rows = run("predict", model, *paths).out.splitlines()
+    assert len(rows) == 1 + len(names)
+    assert "two\\nlines.mp4" in rows[-1]
+
+
+def test_a_bad_file_loses_no_other(
+    run: Run, model: Path, clips: Path, broken: Path, expected: dict[str, Any]
+) -> None:
+    ended = run("predict", model, broken, clips, "--format", "json")
+    assert ended.code == 3
+    document = json.loads(ended.out)
+    assert [one["path"] for one in document["predictions"]] == list(expected)
+    bad = sorted(str(path) for path in broken.iterdir())
+    assert sorted(one["path"] for one in document["skipped"]) == bad
+    lines = [line for line in ended.err.splitlines() if line.startswith("Skipped: ")]
+    for path, line in zip(bad, sorted(lines), strict=True):
+        assert path in line
+    assert ended.err.splitlines()[-1] == "Skipped 4 of 10 videos."
+    told = {one["path"].rpartition("/")[2]: one["reason"] for one in document["skipped"]}
+    assert "no video" in told["sound.mp4"] or "video stream" in told["sound.mp4"]
+    assert "empty" in told["empty.mp4"]
+
+
+def test_timing(run: Run, model: Path, clips: Path) -> None:
+    ended = run("predict", model, clips, "--format", "json", "--timing")
+    timing = json.loads(ended.out)["timing"]
+    assert list(timing)[:4] == ["decode", "backbone", "moments", "alignment"]
+    after = timing["moments"] + timing["alignment"]
+    assert timing["after_backbone_share"] == pytest.approx(after / timing["backbone"])
+    assert all(value > 0 for value in timing.values())
+    assert f"backbone {timing['backbone']:.1f} ms" in ended.err
+    assert "timing" not in run("predict", model, clips, "--timing").out
+
+
+@pytest.mark.parametrize(
+    "videos", [("nowhere.mp4",), ("*.mp4",), ("folder",), ("clip.mp4", "day*/*.avi")]
+)
+def test_arguments_that_stand_for_nothing(
+    run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, videos: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "notes.txt").touch()
+    ended = run("predict", model, *videos)
+    assert ended.code == 2
+    assert "no clips are found" in ended.err
+    for video in videos:
+        assert video in ended.err
+    assert not ended.out
+
+
+def test_a_pattern_and_a_folder_of_pictures(
+    run: Run, model: Path, clips: Path, expected: dict[str, Any], tmp_path: Path
+) -> None:
+    ended = run("predict", model, clips / "*" / "1.mp4", "--format", "jsonl")
+    found = [json.loads(line)["path"] for line in ended.out.splitlines()]
+    assert found == [path for path in expected if path.endswith("1.mp4")]
+
+
+def edited(model: Path, folder: Path, **changes: Any) -> Path:
+    """A copy of the model whose config.json says something else, and has the right hash."""
+    shutil.copytree(model, folder)
+    content = json.loads((folder / "config.json").read_text())
+    del content["sha256"]
+    content |= changes
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    content["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    (folder / "config.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_models_that_cannot_be_used(run: Run, model: Path, clips: Path, tmp_path: Path) -> None:
+    def told(folder: Path) -> str:
+        ended = run("predict", folder, clips)
+        assert ended.code == 2
+        assert ended.err.startswith("Error: ")
+        assert str(folder) in ended.err
+        assert not ended.out
+        return str(ended.err)
+
+    assert "no such folder" in told(tmp_path / "nowhere")
+    assert "no saved classifier" in told(clips)
+    assert "newer version" in told(edited(model, tmp_path / "newer", version=99))
+    changed = tmp_path / "changed"
+    shutil.copytree(model, changed)
+    config = changed / "config.json"
+    config.write_text(config.read_text().replace("turning", "burning"))
+    assert "edited" in told(changed)
+    damaged = tmp_path / "damaged"
+    shutil.copytree(model, damaged)
+    state = damaged / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:-1] + b"!")
+    assert "damaged" in told(damaged)
+
+
+@pytest.mark.assets
+def test_real_clips_and_formats(run: Run, assets: Path, tmp_path: Path) -> None:
+    source = assets / "clips" / "utd5_rgb"
+    actions = sorted(path for path in source.iterdir() if path.is_dir())[:2]
+    for action in actions:
+        for path in sorted(action.glob("*.mp4"))[:2]:
+            place = tmp_path / "clips" / action.name / path.name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, place)
+    model = tmp_path / "model"
+    quick = ("--method", "protonet", "--option", "frames=2")
+    assert run("teach", tmp_path / "clips", "-o", model, *quick).code == 0
+    ended = run("predict", model, assets / "clips" / "formats", "--format", "json")
+    assert ended.code == 3
+    document = json.loads(ended.out)
+    names = {Path(one["path"]).name for one in document["predictions"]}
+    assert {"rotate_90.mov", "newtonscradle.gif", "smallest.webm", "h265_video.mp4"} <= names
+    skipped = {Path(one["path"]).name for one in document["skipped"]}
+    assert {"not_a_video.mp4", "zero_bytes.webm"} <= skipped
+    assert "Traceback" not in ended.err
