@@ -1,0 +1,219 @@
+"""Evaluate a method: encode each video once, score all episodes, say how sure it is."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, from_numpy
+
+from fewact.data.videos import VideoList
+from fewact.episodes import EpisodeSet
+from fewact.episodes.writing import write_text
+from fewact.errors import OptionError, ResultError, ShapeError
+from fewact.evaluation.facts import asked, warnings
+from fewact.evaluation.intervals import WHY_CLASSES, WHY_NONE, class_interval, half_width
+from fewact.evaluation.nodes import encode
+from fewact.evaluation.progress_file import ProgressFile
+from fewact.evaluation.result import Asked, ClassFacts, Result, load, save
+from fewact.evaluation.scoring import Batches, Hits, Scorer, plan, score
+from fewact.evaluation.sources import Source
+from fewact.evaluation.workers import workers
+from fewact.methods.base import Method
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done ("Encoding", "Scoring"), how many steps are done, and of how many."""
+
+
+def evaluate(
+    method: Method,
+    source: Source,
+    videos: VideoList,
+    episodes: EpisodeSet,
+    *,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+    text: Tensor | None = None,
+    missing: Mapping[str, int] | None = None,
+    flags: tuple[str, ...] = (),
+    command: str = "",
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Score a method on episodes.
+
+    Each video that occurs is encoded once. Episodes are scored in batches that depend on neither
+    the number of threads nor where a run was stopped, each by one thread: the same features give
+    the same result, byte for byte.
+
+    Args:
+        method: What is evaluated.
+        source: Of the features of the videos.
+        videos: The list that the episodes were drawn from.
+        episodes: What is scored.
+        output: Where the result is written, with times in ``….times.json`` beside it. What is done
+            is kept in ``….progress`` meanwhile: the same call goes on where it was stopped.
+        overwrite: Replace a result that is there; else the same one is returned as it is, and
+            another one is refused.
+        text: (classes, d) embeddings of the names of ``videos.classes``, for methods that use text.
+        missing: For each class how many videos of the published list are not in ``videos``.
+        flags: What else every table must say of the result.
+        command: That is to be noted in the result.
+        threads: That score; torch's number by default.
+        progress: Told how far it has come.
+
+    Raises:
+        EpisodeError: The episodes were drawn from another list.
+        OptionError: The method asks for features that the source does not have, or for text.
+        DataError: Videos are missing or cannot be read.
+        ResultError: The output is another result, or the method's logits are no numbers.
+    """
+    episodes.check_list(videos)
+    source.check_list(videos)
+    _check_text(method, videos, text)
+    question = asked(method, source, videos, episodes, missing or {})
+    target = None if output is None else Path(output)
+    if target is not None and target.exists() and not overwrite:
+        return _that_is_there(target, question)
+    tell = progress or (lambda what, done, total: None)
+    labels = _labels(videos, episodes)  # (N n)
+    seconds: dict[str, float] = {}
+    with _evaluating(method), workers(threads) as pool:
+        with _clock(seconds, "encode"):
+            bank = encode(
+                method, source, episodes.needed, pool, lambda *steps: tell("Encoding", *steps)
+            )
+        batches = plan(episodes, bank)
+        each_text = None if text is None else _by_episode(text, labels)
+        scorer = Scorer(method, episodes, bank, batches, each_text)
+        file = (
+            None
+            if target is None
+            else ProgressFile(target, question, batches, episodes.query.shape[1])
+        )
+        with _clock(seconds, "score"):
+            hits = _score(scorer, batches, pool, file, tell)
+    result = _summary(hits, labels, question, videos, flags, command)
+    if target is not None:
+        save(result, target)
+        write_text(target.with_suffix(".times.json"), json.dumps({"seconds": seconds}) + "\n")
+    if file is not None:
+        file.remove()
+    return result
+
+
+def _score(
+    scorer: Scorer,
+    batches: Batches,
+    pool: Executor,
+    file: ProgressFile | None,
+    tell: Progress,
+) -> Hits:
+    """Whether each query of each episode was right: (N ways·queries)."""
+    done = {} if file is None else file.read()
+    todo = [batch for batch in range(len(batches)) if batch not in done]
+    with nullcontext(None) if file is None else file.writing(done) as keep:
+        for batch, hits in score(scorer, todo, pool):
+            done[batch] = hits
+            if keep is not None:
+                keep(batch, hits)
+            tell("Scoring", sum(map(len, done.values())), batches.count)
+    return np.concatenate([done[batch] for batch in range(len(batches))])
+
+
+def _summary(
+    hits: Hits,
+    labels: NDArray[np.int64],
+    question: Asked,
+    videos: VideoList,
+    flags: tuple[str, ...],
+    command: str,
+) -> Result:
+    accuracies = 100 * hits.sum(1) / hits.shape[1]  # (N)
+    interval = class_interval(accuracies, labels, len(videos.classes))
+    return Result(
+        accuracy=float(accuracies.mean()),
+        ci95=half_width(accuracies),
+        class_interval=interval,
+        class_interval_why=WHY_NONE if interval is None else WHY_CLASSES,
+        final=question.videos.split == "test",
+        flags=(*warnings(question, videos), *flags),
+        asked=question,
+        per_class=_per_class(hits, labels, videos.classes),
+        command=command,
+        per_episode=tuple(accuracies.tolist()),
+    )
+
+
+def _per_class(
+    hits: Hits, labels: NDArray[np.int64], classes: tuple[str, ...]
+) -> dict[str, ClassFacts]:
+    """Of the classes that came up."""
+    each = hits.reshape(*labels.shape, -1).sum(-1)  # (N n)
+    right = np.bincount(labels.ravel(), each.ravel(), len(classes))
+    queries = np.bincount(labels.ravel(), minlength=len(classes)) * (hits.size // labels.size)
+    return {
+        label: ClassFacts(accuracy=float(100 * right[i] / queries[i]), queries=int(queries[i]))
+        for i, label in enumerate(classes)
+        if queries[i]
+    }
+
+
+def _labels(videos: VideoList, episodes: EpisodeSet) -> NDArray[np.int64]:
+    """Which classes of the list each episode has: (N n)."""
+    number = {label: i for i, label in enumerate(videos.classes)}
+    label_of = np.array([number[video.label] for video in videos.videos])
+    return label_of[episodes.support[:, :: episodes.protocol.shots]]
+
+
+def _that_is_there(target: Path, question: Asked) -> Result:
+    result = load(target)
+    if result.asked != question:
+        raise ResultError(
+            "there is another result already",
+            where=str(target),
+            got=f"{result.asked.method.label} on {result.asked.videos.name}",
+            mend="Name another output, or overwrite this one.",
+        )
+    return result
+
+
+def _check_text(method: Method, videos: VideoList, text: Tensor | None) -> None:
+    if text is None and method.uses_text:
+        raise OptionError(
+            "the method uses text", where="text", got="none", accepted="(classes, d) embeddings"
+        )
+    if text is not None and len(text) != len(videos.classes):
+        raise ShapeError(
+            "not one embedding for each class",
+            where="text",
+            got=f"{tuple(text.shape)}",
+            accepted=f"({len(videos.classes)}, d)",
+        )
+
+
+def _by_episode(text: Tensor, labels: NDArray[np.int64]) -> Callable[[NDArray[np.int64]], Tensor]:
+    """Embeddings (b n d) of the classes of these episodes (b)."""
+    return lambda indices: text[from_numpy(labels[indices])]
+
+
+@contextmanager
+def _evaluating(method: Method) -> Iterator[None]:
+    """The method in evaluation mode, for a while."""
+    training = method.training
+    method.eval()
+    try:
+        yield
+    finally:
+        method.train(training)
+
+
+@contextmanager
+def _clock(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    begin = time.perf_counter()
+    yield
+    seconds[stage] = round(time.perf_counter() - begin, 3)

@@ -1,0 +1,101 @@
+"""What stands in a result beside its figures: the method, the list, the features, the warnings."""
+
+import platform
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import JsonValue, TypeAdapter
+
+from fewact import __version__, methods
+from fewact.backbones.weights import digest
+from fewact.data.videos import VideoList
+from fewact.episodes import EpisodeSet
+from fewact.evaluation.result import Asked, EpisodeFacts, FeatureFacts, ListFacts, MethodFacts
+from fewact.evaluation.sources import Source
+from fewact.methods.base import Method
+
+ALSO_CALLED = {"somethingsomething": "ssv"}
+
+
+def asked(
+    method: Method,
+    source: Source,
+    videos: VideoList,
+    episodes: EpisodeSet,
+    missing: Mapping[str, int],
+) -> Asked:
+    """What an evaluation is of."""
+    splits = {video.split for video in videos.videos}
+    return Asked(
+        method=_method(method),
+        episodes=EpisodeFacts(protocol=episodes.protocol, sha256=episodes.digest),
+        videos=ListFacts(
+            name=videos.name,
+            sha256=videos.digest,
+            split=splits.pop() if len(splits) == 1 else None,
+            classes=len(videos.classes),
+            videos=len(videos.videos),
+            missing={label: number for label, number in missing.items() if number},
+        ),
+        features=FeatureFacts(
+            name=source.name,
+            sha256=source.digest,
+            backbone_sha256=source.card.digest,
+            trained_on=source.card.trained_on,
+        ),
+        versions={
+            "fewact": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+    )
+
+
+def warnings(asked: Asked, videos: VideoList) -> tuple[str, ...]:
+    """What every table must say beside the accuracy."""
+    lacking = sum(asked.videos.missing.values())
+    said = (
+        (asked.method.transductive, "transductive"),
+        (asked.method.uses_text, "uses text"),
+        (lacking, f"{lacking} of {lacking + asked.videos.videos} videos missing"),
+        *((seen(data, videos.name), f"backbone trained on {data}") for data in _data(asked)),
+    )
+    return tuple(dict.fromkeys((*(text for holds, text in said if holds), *videos.flags)))
+
+
+def seen(data: str, name: str) -> bool:
+    """Whether weights that have seen a data set have seen videos of a benchmark.
+
+    >>> seen("Kinetics-400", "kinetics100_alibaba"), seen("ImageNet-1k", "ucf101_arn")
+    (True, False)
+    """
+    family = re.sub(r"[\W\d_]", "", data.casefold())
+    family = next((short for long, short in ALSO_CALLED.items() if long in family), family)
+    return bool(family) and re.sub(r"[\W\d_]", "", name.casefold()).startswith(family)
+
+
+def _data(asked: Asked) -> tuple[str, ...]:
+    return asked.features.trained_on
+
+
+def _method(method: Method) -> MethodFacts:
+    kinds = {methods.REGISTRY.get(name): name for name in methods.names()}
+    weights = method.state_dict()
+    options, usual = _options(method.options), _options(method.Options())
+    return MethodFacts(
+        name=kinds.get(type(method), type(method).__name__),
+        options=options,
+        changed=tuple(name for name, value in options.items() if value != usual[name]),
+        weights_sha256=digest(weights) if weights else "",
+        transductive=method.transductive,
+        uses_text=method.uses_text,
+    )
+
+
+def _options(options: Any) -> dict[str, JsonValue]:
+    found: dict[str, JsonValue] = TypeAdapter(type(options)).dump_python(options, mode="json")
+    return found

@@ -1,0 +1,74 @@
+"""How sure an accuracy is: over episodes, and over classes."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewact.episodes import Draws
+
+RESAMPLES = 1000
+
+AT_ONCE = 50
+"""Resamples whose weights are in memory at the same time."""
+
+WHY_CLASSES = (
+    "Episodes are many, but of few classes: ci95 only says how well these classes are measured. "
+    "class_interval resamples the classes and says what other classes of the kind might give."
+)
+WHY_NONE = (
+    "There is no class_interval: it takes more classes than an episode has. ci95 only says how "
+    "well these classes are measured, not what others of the kind might give."
+)
+
+
+def half_width(accuracies: NDArray[np.float64]) -> float:
+    """Half the 95 % interval of a mean over episodes, 1.96·s/√N.
+
+    Args:
+        accuracies: (N) of episodes.
+
+    Returns:
+        In their unit; 0 for a single one.
+
+    >>> half_width(np.array([0.0, 100.0]))
+    98.0
+    """
+    if len(accuracies) < 2:
+        return 0.0
+    return float(1.96 * accuracies.std(ddof=1) / np.sqrt(len(accuracies)))
+
+
+def class_interval(
+    accuracies: NDArray[np.float64], classes: NDArray[np.int64], number: int
+) -> tuple[float, float] | None:
+    """The 95 % percentile interval of a bootstrap over classes.
+
+    A resample draws as many classes as there are, with replacement. An episode counts in it as
+    often as its classes were drawn, multiplied: as for a U-statistic over classes.
+
+    Args:
+        accuracies: (N) of episodes.
+        classes: (N n) which n different classes each has, in 0 … number−1.
+        number: Classes in all.
+
+    Returns:
+        Lower and upper end, or None where all episodes have all classes.
+    """
+    if number <= classes.shape[1]:
+        return None
+    draws = Draws("bootstrap over classes")
+    means: list[float] = []
+    while len(means) < RESAMPLES:
+        drawn = np.zeros((AT_ONCE, number), dtype=np.float64)
+        for row in drawn:
+            for _ in range(number):
+                row[draws.below(number)] += 1
+        weights = np.ones((AT_ONCE, len(accuracies)))
+        for column in classes.T:
+            weights *= drawn[:, column]
+        total = weights.sum(1)
+        there = total > 0  # A resample of fewer classes than an episode has says nothing.
+        means += list((weights[there] * accuracies).sum(1) / total[there])
+        if not there.any():
+            return None
+    low, high = np.percentile(means[:RESAMPLES], (2.5, 97.5))
+    return float(low), float(high)

@@ -1,0 +1,188 @@
+"""Where the features of a list's videos come from."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fewact.backbones.backbone import Backbone
+from fewact.backbones.card import Card, Tap
+from fewact.data.videos import VideoList
+from fewact.errors import DataError, OptionError, ShapeError
+from fewact.methods.base import Features
+from fewact.shapes import check_shape
+from fewact.store.extract import extract
+
+
+class Source(Protocol):
+    """Gives the features of videos by their positions in a list."""
+
+    @property
+    def name(self) -> str:
+        """For people: a file, a backbone."""
+
+    @property
+    def card(self) -> Card:
+        """What taps there are, and what the weights have seen."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the features, or of all that decides them."""
+
+    def check_list(self, videos: VideoList) -> None:
+        """Raise a ``DataError`` where these are features of other videos."""
+
+    def features(self, positions: Sequence[int], taps: Sequence[Tap]) -> Iterator[Features]:
+        """Features of these videos, one at a time, each (t d) or (t c h w)."""
+
+
+class ArrayFeatures:
+    """Vectors in an array: of any network, of skeletons, sound or flow.
+
+    Args:
+        vectors: (videos, t, d) floating, in the order of the list.
+        name: For people.
+        trained_on: Data sets that the network behind them has seen.
+
+    Raises:
+        ShapeError: Another shape or type.
+        DataError: There are numbers that are not finite.
+    """
+
+    def __init__(
+        self,
+        vectors: NDArray[np.floating[Any]],
+        name: str = "features",
+        *,
+        trained_on: tuple[str, ...] = (),
+    ) -> None:
+        sizes = check_shape(vectors, "v t d", name)
+        if not np.issubdtype(vectors.dtype, np.floating):
+            raise ShapeError("not floating", where=name, got=str(vectors.dtype))
+        finite = np.isfinite(vectors).all((1, 2))
+        if not finite.all():
+            raise DataError(
+                "there are numbers that are not finite",
+                where=f"{name}, video {int(np.argmin(finite))}",
+            )
+        self.name = name
+        self.frames = sizes["t"]
+        self._vectors = vectors
+        sha = hashlib.sha256(f"{vectors.shape} {vectors.dtype.name}\n".encode())
+        sha.update(vectors.astype(vectors.dtype.newbyteorder("<"), order="C", copy=False).data)
+        self.digest = sha.hexdigest()
+        self.card = Card(
+            name=name,
+            input_size=(0, 0),
+            mean=(0.0, 0.0, 0.0),
+            std=(1.0, 1.0, 1.0),
+            vectors=sizes["d"],
+            maps=None,
+            middle=None,
+            parameters=0,
+            licence="",
+            weights="",
+            weights_sha256=self.digest,
+            trained_on=trained_on,
+        )
+
+    def check_list(self, videos: VideoList) -> None:
+        """See that there is one row for each video.
+
+        Raises:
+            DataError: There are more or fewer.
+        """
+        if len(self._vectors) != len(videos.videos):
+            raise DataError(
+                "not as many rows as videos",
+                where=self.name,
+                got=f"{len(self._vectors)} rows",
+                accepted=f"{len(videos.videos)}, one for each video of {videos.name}, in its order",
+            )
+
+    def features(self, positions: Sequence[int], taps: Sequence[Tap]) -> Iterator[Features]:
+        """Vectors (t d), float32.
+
+        Raises:
+            OptionError: A method asks for another tap or number of frames.
+        """
+        for tap in taps:
+            if tap != Tap("vectors", self.frames):
+                raise OptionError(
+                    "does not hold what the method asks for",
+                    where=self.name,
+                    got=f"{tap.name} of {tap.frames} frames",
+                    accepted=f"vectors of {self.frames} frames",
+                    mend=f"Choose a method that takes vectors, with option frames={self.frames}.",
+                )
+        for position in positions:
+            vectors = torch.from_numpy(self._vectors[position].astype(np.float32))
+            yield dict.fromkeys(taps, vectors)
+
+
+class ClipFeatures:
+    """Features that are extracted from the videos' files when they are asked for.
+
+    Args:
+        videos: Those that are needed must have a clip.
+        backbone: For the features.
+        keep: Keep in memory what was extracted, for methods that ask for the same again.
+    """
+
+    def __init__(self, videos: VideoList, backbone: Backbone, *, keep: bool = False) -> None:
+        self.card = backbone.card
+        self.name = f"{backbone.card.name}, {backbone.card.precision}"
+        self.digest = hashlib.sha256(f"{videos.digest} {self.card.digest}".encode()).hexdigest()
+        self._videos, self._backbone, self._keep = videos, backbone, keep
+        self._kept: dict[tuple[int, Tap], Tensor] = {}
+
+    def check_list(self, videos: VideoList) -> None:
+        """See that these are the videos whose files are read.
+
+        Raises:
+            DataError: They are others.
+        """
+        if videos.digest != self._videos.digest:
+            raise DataError(
+                "these are features of another list", where=videos.name, got=self._videos.name
+            )
+
+    def features(self, positions: Sequence[int], taps: Sequence[Tap]) -> Iterator[Features]:
+        """Features of these videos, decoding one while another is in the network.
+
+        Raises:
+            DataError: Videos are missing or cannot be read; all are named, after the others.
+        """
+        videos = [self._videos.videos[position] for position in positions]
+        if missing := [video.id for video in videos if video.clip is None]:
+            raise self._refusal("there are no files of", missing)
+        known = [all((position, tap) in self._kept for tap in taps) for position in positions]
+        new = [video for video, kept in zip(videos, known, strict=True) if not kept]
+        extracted = extract([video.clip for video in new if video.clip], self._backbone, taps)
+        unreadable: list[str] = []
+        for position, video, kept in zip(positions, videos, known, strict=True):
+            if kept:
+                yield {tap: self._kept[position, tap] for tap in taps}
+                continue
+            found = next(extracted).features
+            if found is None:
+                unreadable.append(video.id)
+            else:
+                if self._keep:
+                    self._kept |= {(position, tap): value for tap, value in found.items()}
+                yield found
+        if unreadable:
+            raise self._refusal("cannot be read:", unreadable)
+
+    def _refusal(self, what: str, ids: Sequence[str]) -> DataError:
+        shown = ", ".join(ids[:10]) + (", …" if len(ids) > 10 else "")
+        return DataError(
+            f"{what} {len(ids)} videos that the episodes need",
+            where=self._videos.name,
+            got=shown,
+            mend="Mend or leave out these videos, and draw the episodes again.",
+        )

@@ -1,0 +1,390 @@
+"""Evaluation: known answers, a slow reference, what a result says, resuming, bad input."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fewact import methods
+from fewact.episodes import Protocol, draw
+from fewact.errors import DataError, EpisodeError, OptionError, ResultError, ShapeError
+from fewact.evaluation import ArrayFeatures, evaluate, load, scoring, to_text
+from fewact.evaluation.facts import seen
+from tests.evaluation.made_up import (
+    ByPlace,
+    Constant,
+    Nearest,
+    problem,
+    slow_accuracies,
+    telling,
+)
+
+
+def test_one_who_knows_gets_100() -> None:
+    result = evaluate(Nearest(), *problem(noise=0.0))
+    assert (result.accuracy, result.ci95) == (100.0, 0.0)
+    assert result.class_interval == (100.0, 100.0)
+    assert set(result.per_episode) == {100.0}
+
+
+def test_one_who_knows_nothing_gets_chance() -> None:
+    assert evaluate(Constant(), *problem(ways=4)).accuracy == 25.0
+    _, videos, episodes = problem(count=400)
+    noise = np.random.default_rng(0).standard_normal((len(videos.videos), 2, 5)).astype("f4")
+    result = evaluate(Nearest(), ArrayFeatures(noise), videos, episodes)
+    assert result.accuracy == pytest.approx(25, abs=3)
+
+
+def test_the_place_of_a_query_tells_nothing() -> None:
+    result = evaluate(ByPlace(), *problem(count=400, ways=5, queries=1))
+    assert result.accuracy == pytest.approx(20, abs=5)
+
+
+@pytest.mark.parametrize("sizes", [{}, {"ways": 2, "shots": 1, "queries": 1}, {"queries": 5}])
+def test_is_what_a_plain_loop_finds(sizes: dict[str, int]) -> None:
+    source, videos, episodes = problem(**sizes)
+    result = evaluate(Nearest(), source, videos, episodes)
+    rows = np.array(slow_accuracies(source, videos, episodes))
+    each = 100 * rows.mean(1)
+    assert result.per_episode == pytest.approx(each)
+    assert result.accuracy == pytest.approx(each.mean())
+    assert 30 < result.accuracy < 95
+    deviation = (((each - each.mean()) ** 2).sum() / (len(each) - 1)) ** 0.5
+    assert result.ci95 == pytest.approx(1.96 * deviation / len(each) ** 0.5)
+    right: dict[str, list[bool]] = {}
+    for row, query in zip(rows, episodes.query, strict=True):
+        for hit, position in zip(row, query, strict=True):
+            right.setdefault(videos.videos[position].label, []).append(hit)
+    assert {label: one.queries for label, one in result.per_class.items()} == {
+        label: len(hits) for label, hits in right.items()
+    }
+    for label, hits in right.items():
+        assert result.per_class[label].accuracy == pytest.approx(100 * np.mean(hits))
+
+
+def test_encodes_each_needed_video_once_and_pads_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "MOST", 16)
+    method = Nearest().train()
+    source, videos, episodes = problem(count=35)
+    evaluate(method, source, videos, episodes)
+    assert method.encoded == len(episodes.needed)
+    assert method.batches == [16, 16, 16]
+    assert method.training
+
+
+def test_memory_bounds_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "MEMORY", 20 * (2 * 8 * 4) * 3)  # nodes of three episodes
+    method = Nearest()
+    small = evaluate(method, *problem())
+    assert set(method.batches) == {3}
+    monkeypatch.undo()
+    assert small == evaluate(Nearest(), *problem())
+
+
+@pytest.mark.parametrize("name", ["protonet", "a2m2", "fusion"])
+def test_threads_change_no_byte(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "MOST", 8)
+    source, videos, episodes = problem(count=40)
+    before = torch.get_num_threads()
+    method = methods.create(name, frames=2, **({"lengths": (1, 2)} if name == "a2m2" else {}))
+    texts = {to_text(evaluate(method, source, videos, episodes, threads=t)) for t in (1, 2, 5)}
+    assert len(texts) == 1
+    assert torch.get_num_threads() == before
+
+
+def test_logits_of_threads_are_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only the answers: what they are read from."""
+    seen_logits: dict[bytes, set[bytes]] = {}
+
+    class Spying(type(methods.create("protonet"))):  # type: ignore[misc]
+        def score(self, state, nodes):
+            logits = super().score(state, nodes)
+            key = nodes["frames"].numpy().tobytes()
+            seen_logits.setdefault(key, set()).add(logits.numpy().tobytes())
+            return logits
+
+    monkeypatch.setattr(scoring, "MOST", 8)
+    rng = np.random.default_rng(0)
+    _, videos, episodes = problem(count=40)
+    wide = ArrayFeatures(rng.standard_normal((len(videos.videos), 2, 700)).astype("f4"))
+    method = Spying(methods.create("protonet", frames=2, order="joined").options)
+    for threads in (1, 2, 4):
+        evaluate(method, wide, videos, episodes, threads=threads)
+    assert len(seen_logits) == 5
+    assert all(len(bits) == 1 for bits in seen_logits.values())
+
+
+def test_what_a_result_says(tmp_path: Path) -> None:
+    source, videos, episodes = problem(count=5)
+    videos = replace(videos, flags=("modified list",))
+    videos = replace(videos, videos=tuple(replace(v, split="test") for v in videos.videos))
+    episodes = draw(videos, episodes.protocol)
+    method = methods.create("protonet", frames=2, distance="euclidean")
+    result = evaluate(
+        method,
+        ArrayFeatures(source._vectors, "mine", trained_on=("Made Up-400", "ImageNet-1k")),
+        videos,
+        episodes,
+        missing={"class 1": 2, "class 2": 0},
+        flags=("leak: trained on these",),
+        command="fewact evaluate …",
+        output=tmp_path / "r.json",
+    )
+    asked = result.asked
+    assert asked.method.name == "protonet"
+    assert asked.method.label == "protonet frames=2 distance=euclidean"
+    assert asked.method.options["eps"] == 0.01
+    assert asked.method.weights_sha256 == ""
+    assert asked.episodes.sha256 == episodes.digest
+    assert asked.episodes.protocol == episodes.protocol
+    assert (asked.videos.sha256, asked.videos.split) == (videos.digest, "test")
+    assert asked.videos.missing == {"class 1": 2}
+    assert result.final
+    assert result.flags == (
+        "2 of 82 videos missing",
+        "backbone trained on Made Up-400",
+        "modified list",
+        "leak: trained on these",
+    )
+    assert result.command == "fewact evaluate …"
+    assert set(asked.versions) == {"fewact", "python", "torch", "numpy"}
+    assert load(tmp_path / "r.json") == result
+    times = json.loads((tmp_path / "r.times.json").read_text())
+    assert set(times["seconds"]) == {"encode", "score"}
+    assert {p.name for p in tmp_path.iterdir()} == {"r.json", "r.times.json"}
+
+
+def test_other_features_weights_and_lists_have_other_hashes() -> None:
+    source, videos, episodes = problem(count=2)
+    first = evaluate(Nearest(), source, videos, episodes).asked
+    assert (
+        evaluate(Nearest(), telling(videos, 0.1), videos, episodes).asked.features != first.features
+    )
+    with_weights = methods.create("a2m2", frames=2, lengths=(1, 2))
+    hashes = []
+    for tau in (1.0, 2.0):
+        with_weights.tau.data.fill_(tau)
+        hashes.append(evaluate(with_weights, source, videos, episodes).asked.method.weights_sha256)
+    assert len(set(hashes)) == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "expected"),
+    [
+        ("Kinetics-400", "kinetics100_cmn_clip-spm", True),
+        ("Kinetics-710", "kinetics100_alibaba", True),
+        ("Something-Something V2", "ssv2-full_otam", True),
+        ("HMDB51", "hmdb51_arn", True),
+        ("UCF-101", "hmdb51_arn", False),
+        ("ImageNet-1k", "kinetics100_alibaba", False),
+        ("101", "ucf101_arn", False),
+    ],
+)
+def test_weights_that_have_seen_the_benchmark(data: str, name: str, expected: bool) -> None:
+    assert seen(data, name) is expected
+
+
+class Stop(Exception):
+    pass
+
+
+def stopping(after: int) -> Callable[[str, int, int], None]:
+    def tell(what: str, done: int, total: int) -> None:
+        if what == "Scoring" and done >= after:
+            raise Stop
+
+    return tell
+
+
+def test_resumes_to_the_same_bytes_wherever_it_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped at random, and the end of the file torn off as a crash may do."""
+    monkeypatch.setattr(scoring, "MOST", 4)
+    given = problem(count=50)
+    whole = tmp_path / "whole.json"
+    evaluate(Nearest(), *given, output=whole)
+    rng = random.Random(0)
+    for trial in range(12):
+        output, method = tmp_path / f"{trial}.json", Nearest()
+        for _ in range(3):
+            with pytest.raises(Stop):
+                evaluate(method, *given, output=output, progress=stopping(rng.randrange(4, 50)))
+            assert not output.exists()
+            progress = output.with_name(output.name + ".progress")
+            content = progress.read_bytes()
+            progress.write_bytes(content[: rng.randrange(len(content) + 1)])
+        evaluate(method, *given, output=output, threads=rng.randrange(1, 4))
+        assert output.read_bytes() == whole.read_bytes()
+        assert not progress.exists()
+
+
+def test_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "MOST", 4)
+    given = problem(count=40)
+    with pytest.raises(Stop):
+        evaluate(Nearest(), *given, output=tmp_path / "r.json", progress=stopping(24), threads=1)
+    method = Nearest()
+    evaluate(method, *given, output=tmp_path / "r.json")
+    assert 0 < len(method.batches) <= 4
+
+
+def test_a_damaged_line_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "MOST", 4)
+    given = problem(count=40)
+    with pytest.raises(Stop):
+        evaluate(Nearest(), *given, output=tmp_path / "r.json", progress=stopping(36), threads=1)
+    progress = tmp_path / "r.json.progress"
+    head, *lines = progress.read_text().splitlines(keepends=True)
+    turned = str.maketrans("0123456789abcdef", "f0123456789abcde")
+    for i, line in enumerate(lines):
+        number, bits, check = line.split()
+        lines[i] = f"{number} {bits.translate(turned)} {check}\n"
+    progress.write_text(head + "".join(lines))
+    evaluate(Nearest(), *given, output=tmp_path / "r.json")
+    evaluate(Nearest(), *given, output=tmp_path / "whole.json")
+    assert (tmp_path / "r.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
+
+
+def test_the_progress_of_another_evaluation_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "MOST", 4)
+    with pytest.raises(Stop):
+        evaluate(Nearest(), *problem(), output=tmp_path / "r.json", progress=stopping(8))
+    before = (tmp_path / "r.json.progress").read_bytes()
+    with pytest.raises(ResultError, match="another evaluation was begun"):
+        evaluate(Nearest(), *problem(seed=1), output=tmp_path / "r.json")
+    assert (tmp_path / "r.json.progress").read_bytes() == before
+
+
+def test_a_result_that_is_there(tmp_path: Path) -> None:
+    output = tmp_path / "r.json"
+    first = evaluate(Nearest(), *problem(), output=output)
+    method = Nearest()
+    assert evaluate(method, *problem(), output=output) == first
+    assert method.encoded == 0
+    with pytest.raises(ResultError, match="there is another result already"):
+        evaluate(Nearest(), *problem(seed=1), output=output)
+    assert load(output) == first
+    second = evaluate(Nearest(), *problem(seed=1), output=output, overwrite=True)
+    assert load(output) == second != first
+
+
+SCRIPT = """
+import sys, time
+from fewact.evaluation import evaluate, scoring
+from tests.evaluation.made_up import Nearest, problem
+class Slow(Nearest):
+    def score(self, state, nodes):
+        time.sleep(0.01)
+        return super().score(state, nodes)
+Slow.__name__ = "Nearest"
+scoring.MOST = 4
+print("ready", flush=True)
+evaluate(Slow(), *problem(count=200), output=sys.argv[1], threads=2)
+"""
+
+
+@pytest.mark.slow
+def test_killed_by_the_system_and_resumed(tmp_path: Path) -> None:
+    whole, output = tmp_path / "whole.json", tmp_path / "r.json"
+    evaluate(Nearest(), *problem(count=200), output=whole)
+    rng = random.Random(1)
+    for _ in range(3):
+        process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(output)], stdout=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(rng.uniform(0.05, 0.3))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    subprocess.run([sys.executable, "-c", SCRIPT, str(output)], check=True, capture_output=True)
+    assert output.read_bytes() == whole.read_bytes()
+
+
+class Text(Nearest):
+    uses_text = True
+
+    def score(self, state, nodes):
+        assert state.text.shape == (len(nodes["nodes"]), state.n, 3)
+        return state.text[:, None, :, 0] * 0 + super().score(state, nodes)
+
+
+def test_text_reaches_the_classes_of_each_episode() -> None:
+    source, videos, episodes = problem(noise=5.0)
+
+    class Oracle(Text):
+        """The text of a class is its own number, which features give away."""
+
+        def score(self, state, nodes):
+            own = nodes["nodes"].argmax(-1)[..., 0]  # (b q)
+            return -(state.text[:, None, :, 0] - own[..., None]).abs()
+
+    exact = telling(videos)
+    text = torch.arange(8.0)[:, None].expand(8, 3)
+    result = evaluate(Oracle(), exact, videos, episodes, text=text)
+    assert result.accuracy == 100
+    assert "uses text" in result.flags
+    with pytest.raises(OptionError, match="uses text"):
+        evaluate(Text(), source, videos, episodes)
+    with pytest.raises(ShapeError, match="not one embedding for each class"):
+        evaluate(Text(), source, videos, episodes, text=text[:7])
+
+
+def test_bad_input(tmp_path: Path) -> None:
+    source, videos, episodes = problem()
+    with pytest.raises(EpisodeError, match="another list"):
+        evaluate(Nearest(), source, replace(videos, videos=videos.videos[1:]), episodes)
+    with pytest.raises(OptionError, match=r"vectors of 8 frames.*vectors of 2 frames"):
+        evaluate(methods.create("protonet"), source, videos, episodes)
+    with pytest.raises(OptionError, match="pixels of 8 frames"):
+        evaluate(methods.create("pixels"), source, videos, episodes)
+    with pytest.raises(OptionError, match="threads"):
+        evaluate(Nearest(), source, videos, episodes, threads=0)
+    with pytest.raises(DataError, match=r"40 rows\); accepted: 80"):
+        evaluate(Nearest(), ArrayFeatures(source._vectors[:40]), videos, episodes)
+
+
+def test_logits_that_are_no_numbers() -> None:
+    class Broken(Nearest):
+        def score(self, state, nodes):
+            logits = super().score(state, nodes)
+            logits[7, 0, 0] = torch.nan
+            return logits
+
+    with pytest.raises(ResultError, match="episode 7: the method's logits are no numbers"):
+        evaluate(Broken(), *problem())
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((3, 4), dtype="f4"), "v t d"),
+        (np.zeros((3, 4, 5), dtype=int), "not floating"),
+        (np.full((3, 4, 5), np.nan), "not finite"),
+        (np.zeros((3, 0, 5)), "none empty"),
+    ],
+)
+def test_arrays_that_are_no_features(array: np.ndarray, message: str) -> None:
+    with pytest.raises((ShapeError, DataError), match=message):
+        ArrayFeatures(array)
+
+
+def test_the_protocol_decides_the_padding_alone() -> None:
+    """More episodes do not change those that were there."""
+    few, many = (
+        evaluate(Nearest(), *problem(count=count, seed=3)).per_episode for count in (10, 33)
+    )
+    assert many[:10] == few
+    assert Protocol().count == 10_000
