@@ -89,6 +89,9 @@ def test_zero_vectors_cost_one_and_are_safe_to_differentiate(eps, dtype):
     cost.square().sum().backward()
     assert x.grad.isfinite().all()
     assert y.grad.isfinite().all()
+    if eps == 0:
+        assert not x.grad.any()
+        assert not y.grad[0].any()
 
 
 @pytest.mark.parametrize("eps", [0, 0.01])
