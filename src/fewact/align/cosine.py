@@ -77,7 +77,7 @@ def _check(x: Tensor, y: Tensor) -> None:
     if check_shape(x, "… m d", "x")["d"] != check_shape(y, "… m' d", "y")["d"]:
         raise _misfit(x, y)
     try:
-        torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])  # type: ignore[no-untyped-call]
+        torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])
     except RuntimeError:
         raise _misfit(x, y) from None
 
