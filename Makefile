@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-NATIVE := $(wildcard CMakeLists.txt src/fewact/align/_emd/*)
+NATIVE := $(wildcard CMakeLists.txt src/fewact/align/_emd/cpp/*)
 
 .PHONY: demo test lint types imports check
 

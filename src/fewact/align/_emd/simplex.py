@@ -23,8 +23,8 @@ UNITS = 2.0**50
 OPTIMAL = 4e-15
 """A reduced cost above minus this, relative to max|cost|, is rounding."""
 
-CHUNK = 2**25
-"""Numbers held by a chunk of problems: 128 MiB for the inverses."""
+CHUNK = 2**24
+"""Numbers held by a chunk of problems: 64 MiB for the inverses."""
 
 
 @torch.no_grad()
@@ -151,11 +151,7 @@ def _optimise(bases: _Bases, keep: Callable[[_Bases], None]) -> Tensor:
         optimal = reduced >= -OPTIMAL * bases.cost.abs().amax((1, 2))
         if 2 * int(optimal.sum()) >= len(optimal):
             keep(bases.take(optimal))
-            bases, reduced, entering = (
-                bases.take(~optimal),
-                reduced[~optimal],
-                entering[~optimal],
-            )
+            bases, reduced, entering = bases.take(~optimal), reduced[~optimal], entering[~optimal]
         # Until they are half of all, optimal problems pivot on, which leaves them optimal: the cell
         # that enters has a reduced cost of zero.
         bases.pivot(entering, reduced)
@@ -165,8 +161,8 @@ def _optimise(bases: _Bases, keep: Callable[[_Bases], None]) -> Tensor:
 def _units(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Weights (B n), (B m) as pairs of whole units and of the second mass: (B n 2), (B m 2)."""
     n, m = a.shape[1], b.shape[1]
-    scale = UNITS / a.sum(1, keepdim=True)
-    units_a, units_b = (a * scale).round(), (b * scale).round()
+    total = a.sum(1, keepdim=True)
+    units_a, units_b = (a / total * UNITS).round(), (b / total * UNITS).round()
     # Both sides must hold the same number of units: the largest column takes what rounding left.
     largest = units_b.argmax(1, keepdim=True)
     short = units_a.sum(1, keepdim=True) - units_b.sum(1, keepdim=True)

@@ -34,7 +34,7 @@ struct Solutions {
 // What is wanted of every group of so many classes.
 struct Nearest {
   int64_t classes;
-  int64_t* index;   // of each group
+  int64_t* index;  // of each group
   double* scratch;  // for each problem
   int32_t* status;  // of each problem
 };
@@ -46,12 +46,12 @@ class Queue {
 };
 
 // The solvers of each instruction set that is built; each runs in every thread.
-#define FEWACT_DECLARE(isa)                                                    \
-  namespace isa {                                                              \
-  void solve(const Problems<float>&, const Solutions<float>&, Queue&);         \
-  void solve(const Problems<double>&, const Solutions<double>&, Queue&);       \
-  void find_nearest(const Problems<float>&, const Nearest&, Queue&);           \
-  void find_nearest(const Problems<double>&, const Nearest&, Queue&);          \
+#define FEWACT_DECLARE(isa)                                              \
+  namespace isa {                                                        \
+  void solve(const Problems<float>&, const Solutions<float>&, Queue&);   \
+  void solve(const Problems<double>&, const Solutions<double>&, Queue&); \
+  void find_nearest(const Problems<float>&, const Nearest&, Queue&);     \
+  void find_nearest(const Problems<double>&, const Nearest&, Queue&);    \
   }
 FEWACT_DECLARE(baseline)
 FEWACT_DECLARE(avx2)

@@ -104,20 +104,20 @@ EXPORT const char* fewact_emd_isa(int isa) {
 }
 
 // The functions for one type of number; what they are given is told in batch.h.
-#define FEWACT_EXPORT(suffix, Real)                                                            \
-  EXPORT void fewact_emd_solve_##suffix(                                                       \
-      int isa, int threads, int64_t count, int64_t n, int64_t m, const Real* cost,             \
-      const Real* a, const Real* b, int64_t pivot_limit, double* value, Real* plan, Real* u,   \
-      Real* v, int32_t* status) {                                                              \
-    solve<Real>(isa, threads, {count, n, m, cost, a, b, pivot_limit},                          \
-                {value, plan, u, v, status});                                                  \
-  }                                                                                            \
-  EXPORT void fewact_emd_nearest_##suffix(                                                     \
-      int isa, int threads, int64_t count, int64_t n, int64_t m, const Real* cost,             \
-      const Real* a, const Real* b, int64_t pivot_limit, int64_t classes, int64_t* index,      \
-      double* scratch, int32_t* status) {                                                      \
-    find_nearest<Real>(isa, threads, {count, n, m, cost, a, b, pivot_limit},                   \
-                       {classes, index, scratch, status});                                     \
+#define FEWACT_EXPORT(suffix, Real)                                                                \
+  EXPORT void fewact_emd_solve_##suffix(int isa, int threads, int64_t count, int64_t n, int64_t m, \
+                                        const Real* cost, const Real* a, const Real* b,            \
+                                        int64_t pivot_limit, double* value, Real* plan, Real* u,   \
+                                        Real* v, int32_t* status) {                                \
+    solve<Real>(isa, threads, {count, n, m, cost, a, b, pivot_limit},                              \
+                {value, plan, u, v, status});                                                      \
+  }                                                                                                \
+  EXPORT void fewact_emd_nearest_##suffix(int isa, int threads, int64_t count, int64_t n,          \
+                                          int64_t m, const Real* cost, const Real* a,              \
+                                          const Real* b, int64_t pivot_limit, int64_t classes,     \
+                                          int64_t* index, double* scratch, int32_t* status) {      \
+    find_nearest<Real>(isa, threads, {count, n, m, cost, a, b, pivot_limit},                       \
+                       {classes, index, scratch, status});                                         \
   }
 FEWACT_EXPORT(f32, float)
 FEWACT_EXPORT(f64, double)

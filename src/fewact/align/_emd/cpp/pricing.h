@@ -15,7 +15,7 @@ class Pricing {
  public:
   explicit Pricing(const Arrays& w) : w(w) {
     // Up to SMALL cells it pays to look at all of them; beyond, the best of the next block will do.
-    const int cells = w.n * w.columns;
+    const int64_t cells = static_cast<int64_t>(w.n) * w.columns;
     const int block = BLOCK / w.columns / GROUP * GROUP;
     rows_at_once = cells <= SMALL ? w.rows : block < GROUP ? GROUP : block;
     // Reduced costs this near to zero are rounding.
@@ -60,8 +60,7 @@ class Pricing {
     }
     found.reduced_cost = least(lesser(lesser(best[0], best[1]), lesser(best[2], best[3])));
     uint64_t equal = 0;
-    for (int r = 0; r < GROUP; ++r)
-      equal |= equal_bits(best[r], found.reduced_cost) << r * LANES;
+    for (int r = 0; r < GROUP; ++r) equal |= equal_bits(best[r], found.reduced_cost) << r * LANES;
     const int at = lowest(equal), r = at / LANES, k = at % LANES;
     const int seen = static_cast<int>(lane(where[r], k));
     found.row = first + seen / width * GROUP + r;

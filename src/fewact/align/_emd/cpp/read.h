@@ -68,8 +68,7 @@ static Status read(const Problems<Real>& from, int64_t index, Arrays& w) {
   double* const columns = w.weight + w.rows;
   w.total = read_weights(from.a + index * w.n, w.n, w.rows, w.weight);
   const double total_b = read_weights(from.b + index * w.m, w.m, w.columns, columns);
-  if (!read_cost(from.cost + index * w.n * w.m, w) || !finite(w.total + total_b))
-    return NOT_FINITE;
+  if (!read_cost(from.cost + index * w.n * w.m, w) || !finite(w.total + total_b)) return NOT_FINITE;
   if (any_negative(w.weight, w.nodes)) return NEGATIVE_WEIGHT;
   if (w.total == 0 || total_b == 0) return ZERO_TOTAL;
   const double more = w.total > total_b ? w.total : total_b;

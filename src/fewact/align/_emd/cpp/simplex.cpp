@@ -27,10 +27,10 @@ static void switch_off_empty(Arrays& w) {
       for (int i = 0; i < w.n; ++i) w.cost_row(i)[j] = INF;
 }
 
-template <int WORDS>
-static Status optimise_tree(const Arrays& w, int64_t pivot_limit) {
-  Tree<WORDS> tree(w);
-  Start<WORDS>(w, tree).build();
+static Status optimise(Arrays& w, int64_t pivot_limit) {
+  switch_off_empty(w);
+  Tree tree(w);
+  Start(w, tree).build();
   Pricing pricing(w);
   Candidate cell;
   for (int64_t pivots = 0; pricing.find(cell); ++pivots) {
@@ -40,17 +40,6 @@ static Status optimise_tree(const Arrays& w, int64_t pivot_limit) {
     tree.pivot(cell.row, w.rows + cell.column, cell.reduced_cost);
   }
   return SOLVED;
-}
-
-static Status optimise(Arrays& w, int64_t pivot_limit) {
-  switch_off_empty(w);
-  switch (w.words) {
-    case 1: return optimise_tree<1>(w, pivot_limit);
-    case 2: return optimise_tree<2>(w, pivot_limit);
-    case 4: return optimise_tree<4>(w, pivot_limit);
-    case 8: return optimise_tree<8>(w, pivot_limit);
-    default: return optimise_tree<0>(w, pivot_limit);
-  }
 }
 
 // The value; and the flow in plan, unless that is null.
@@ -157,8 +146,7 @@ static void find_nearest_in_all(const Problems<Real>& problems, const Nearest& t
       const int64_t start = group * to.classes;
       for (int64_t k = 0; k < to.classes; ++k)
         to.status[start + k] = workspace.ok() ? SOLVED : NO_MEMORY;
-      if (workspace.ok())
-        to.index[group] = nearest_of_group(problems, start, to, workspace.arrays);
+      if (workspace.ok()) to.index[group] = nearest_of_group(problems, start, to, workspace.arrays);
     }
   }
 }

@@ -7,10 +7,9 @@
 
 namespace ISA {
 
-template <int WORDS>
 class Start {
  public:
-  Start(const Arrays& w, Tree<WORDS>& tree) : w(w), tree(tree) {}
+  Start(const Arrays& w, Tree& tree) : w(w), tree(tree) {}
 
   // A cell ships all that its row and column still have. The one of the two which that empties is
   // struck out, and hangs with all that hangs at it under the other: the row where it has less, the
@@ -111,7 +110,7 @@ class Start {
   }
 
   const Arrays w;
-  Tree<WORDS>& tree;
+  Tree& tree;
 };
 
 }  // namespace ISA

@@ -16,15 +16,13 @@
 
 namespace ISA {
 
-// WORDS: of a set of nodes, where the compiler may know it; 0 where not.
-template <int WORDS>
 class Tree {
  public:
   explicit Tree(const Arrays& w) : w(w) {}
 
   // All nodes stand alone.
   void clear() {
-    std::memset(w.below, 0, sizeof(uint64_t) * w.nodes * words());
+    std::memset(w.below, 0, sizeof(uint64_t) * w.nodes * w.words);
     for (int x = 0; x < w.nodes; ++x) {
       below(x)[x / 64] = uint64_t{1} << x % 64;
       w.parent[x] = -1;
@@ -75,15 +73,17 @@ class Tree {
   }
 
  private:
-  int words() const { return WORDS != 0 ? WORDS : w.words; }
   bool is_row(int x) const { return x < w.rows; }
-  uint64_t* below(int x) const { return w.below + static_cast<size_t>(x) * words(); }
+  uint64_t* below(int x) const { return w.below + static_cast<size_t>(x) * w.words; }
   bool is_below(int x, int top) const { return below(top)[x / 64] >> x % 64 & 1; }
+  void copy(uint64_t* to, const uint64_t* set) const {
+    for (int q = 0; q < w.words; ++q) to[q] = set[q];
+  }
   void add(uint64_t* to, const uint64_t* set) const {
-    for (int q = 0; q < words(); ++q) to[q] |= set[q];
+    for (int q = 0; q < w.words; ++q) to[q] |= set[q];
   }
   void remove(uint64_t* from, const uint64_t* set) const {
-    for (int q = 0; q < words(); ++q) from[q] &= ~set[q];
+    for (int q = 0; q < w.words; ++q) from[q] &= ~set[q];
   }
 
   // Cut the subtree of path[cut] off and hang it, turned over, by path[0] under a new parent.
@@ -93,16 +93,16 @@ class Tree {
   void rehang(const int* path, int cut, int length, const int* other_path, int other_length,
               int new_parent, double flow, double shift) {
     uint64_t* const moved = w.moved;
-    std::memcpy(moved, below(path[cut]), sizeof(uint64_t) * words());
+    copy(moved, below(path[cut]));
     for (int k = cut + 1; k < length; ++k) remove(below(path[k]), moved);
     for (int k = 0; k < other_length; ++k) add(below(other_path[k]), moved);
     for (int k = cut; k > 0; --k) {
       const int x = path[k], child = path[k - 1];
-      for (int q = 0; q < words(); ++q) below(x)[q] = moved[q] & ~below(child)[q];
+      for (int q = 0; q < w.words; ++q) below(x)[q] = moved[q] & ~below(child)[q];
       w.parent[x] = child;
       w.flow[x] = w.flow[child];
     }
-    std::memcpy(below(path[0]), moved, sizeof(uint64_t) * words());
+    copy(below(path[0]), moved);
     w.parent[path[0]] = new_parent;
     w.flow[path[0]] = flow;
     shift_potentials(shift);

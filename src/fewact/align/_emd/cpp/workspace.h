@@ -13,36 +13,40 @@ static inline int round_up(int64_t count) { return static_cast<int>((count + 7) 
 // Nodes are numbered rows first, then columns, both counts rounded up.
 struct Arrays {
   Arrays(int64_t n, int64_t m)
-      : n(static_cast<int>(n)), m(static_cast<int>(m)), rows(round_up(n)), columns(round_up(m)),
-        nodes(rows + columns), words((nodes + 63) / 64) {}
+      : n(static_cast<int>(n)),
+        m(static_cast<int>(m)),
+        rows(round_up(n)),
+        columns(round_up(m)),
+        nodes(rows + columns),
+        words((nodes + 63) / 64) {}
 
-  int n, m;           // as given
+  int n, m;  // as given
   int rows, columns;  // rounded up
   int nodes;
   int words;  // of a set of nodes, as bits
 
   // The problem in float64; see read.h.
-  double* cost;        // (rows columns), infinite where there is no cell
-  double max_cost;     // max |cost|
-  double total;        // of the weights of a side
-  double* row_sum;     // of the cost
+  double* cost;  // (rows columns), infinite where there is no cell
+  double max_cost;  // max |cost|
+  double total;  // of the weights of a side
+  double* row_sum;  // of the cost
   double* column_sum;
-  double* weight;      // (nodes)
+  double* weight;  // (nodes)
 
   // The start; see start.h.
-  double* left;                          // (nodes) weight not shipped yet
-  double* key;                           // (rows columns)
-  double* cheapest_key;                  // of each row
-  int* cheapest;                         // and its column
-  uint64_t* cheapest_in;                 // (columns words) rows by that column
-  uint64_t *open_rows, *open_columns;    // bits of those not struck out yet
-  int* order;                            // in which nodes were struck out
+  double* left;  // (nodes) weight not shipped yet
+  double* key;  // (rows columns)
+  double* cheapest_key;  // of each row
+  int* cheapest;  // and its column
+  uint64_t* cheapest_in;  // (columns words) rows by that column
+  uint64_t *open_rows, *open_columns;  // bits of those not struck out yet
+  int* order;  // in which nodes were struck out
 
   // The tree; see tree.h.
   int* parent;
-  double* flow;       // of the cell between a node and its parent
+  double* flow;  // of the cell between a node and its parent
   double* potential;  // u of a row, −v of a column
-  uint64_t* below;    // (nodes words) the subtree of each node
+  uint64_t* below;  // (nodes words) the subtree of each node
   uint64_t* moved;
   int *from_row, *from_column;
 
