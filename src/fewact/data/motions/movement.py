@@ -67,7 +67,7 @@ def share(progress: Track, part: int) -> Track:
 
 def caught(draws: Draws, name: str) -> float:
     """How much of a motion is done at a moment of a video that is drawn at random."""
-    at_rest = draws.choice(f"{name} rests", (None, None, 0.0, 1.0))
+    at_rest = draws.choice(f"{name} rests", (None, None, None, 0.0, 0.0, 1.0, 1.0))
     return draws.uniform(name) if at_rest is None else at_rest
 
 

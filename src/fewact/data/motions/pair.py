@@ -75,8 +75,6 @@ def draw_pair(
         for index in (0, 1)
     ]
     if meeting is None:
-        for thing in pair:
-            _freeze(thing, draws.of(f"{thing.name} frozen"))
         far = draws.uniform("gap", *GAP) * abs(1 - 2 * caught(draws, "met"))
         apart = pair[0].radius[anchor] + pair[1].radius[anchor] + far
         ways = np.zeros_like(progress), np.zeros_like(progress)
@@ -91,6 +89,8 @@ def draw_pair(
         apart = pair[0].radius[touch] + pair[1].radius[touch] + ways[1][anchor] - ways[0][anchor]
     angle = math.tau * draws.uniform("direction")
     across, down = math.cos(angle), math.sin(angle)
+    _freeze("x", draws, pair[0].x, pair[1].x)
+    _freeze("y", draws, pair[0].y, pair[1].y)
     for thing, way, side in zip(pair, ways, (-0.5, 0.5), strict=True):
         along = way - way[anchor] + side * apart
         thing.x += middle[0] + across * along
@@ -119,11 +119,12 @@ def _draw_thing(
     )
 
 
-def _freeze(thing: Thing, draws: Draws) -> None:
-    """Put an object somewhere on the ways that it does not go."""
-    for name, track in (("x", thing.x), ("y", thing.y)):
-        if not track.any():
-            track += frozen(draws, name, SLIDE)
+def _freeze(name: str, draws: Draws, *tracks: Track) -> None:
+    """Put objects somewhere on a way that neither goes, without moving them apart."""
+    if not any(track.any() for track in tracks):
+        far = frozen(draws, name, SLIDE)
+        for track in tracks:
+            track += far
 
 
 def _keep_inside(*tracks: Track) -> None:

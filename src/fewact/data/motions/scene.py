@@ -18,6 +18,9 @@ from fewact.data.motions.pair import Thing, draw_pair
 from fewact.data.motions.presets import Preset
 from fewact.data.motions.truth import Truth, draw_truth
 
+MOST_STILL = 2
+"""Objects beside the two pairs, so that one that is not seen is not missed."""
+
 
 @dataclass(frozen=True)
 class Occluder:
@@ -68,7 +71,11 @@ def draw_scene(draws: Draws, steps: tuple[Step, ...], truth: Truth, preset: Pres
     idle = draw_pair(draws, "idle", (), progress, anchor, (0.5 - across, 0.5 - down))
     fewest, most = preset.distractors
     count = fewest + draws.below("strays", most - fewest + 1)
-    strays = [_draw_stray(draws.of(f"stray {index}"), frames) for index in range(count)]
+    strays = [_draw_stray(draws, f"stray {index}", frames) for index in range(count)]
+    still = [
+        _draw_one(draws, f"still {index}", (), progress)
+        for index in range(draws.below("still", MOST_STILL + 1))
+    ]
     if not any(step.motion in ("appears", "vanishes") for step in steps):
         idle[1].alpha *= caught(draws, "faded")
     guest, hidden = idle[0], np.full(frames, caught(draws, "hidden"))
@@ -77,16 +84,23 @@ def draw_scene(draws: Draws, steps: tuple[Step, ...], truth: Truth, preset: Pres
             guest, done = own[step.other], share(progress, part)
             hidden = done if step.motion == "hides" else 1 - done
     occluder = _occlude(draws.of("occluder"), guest, hidden, anchor)
-    others = (thing for thing in (*idle, *strays, own[1], own[0]) if thing is not guest)
+    others = (thing for thing in (*still, *idle, *strays, own[1], own[0]) if thing is not guest)
     return Scene(guest, occluder, tuple(others))
 
 
-def _draw_stray(draws: Draws, frames: int) -> Thing:
+def _draw_stray(draws: Draws, name: str, frames: int) -> Thing:
     """An object that does two motions of its own, in its own time."""
-    steps = tuple(Step(draws.choice(f"motion {part}", ALONE)) for part in (0, 1))
-    progress = draw_truth(draws, ("", ""), frames, Preset("")).progress
-    middle = draws.uniform("x", 0.15, 0.85), draws.uniform("y", 0.15, 0.85)
-    return draw_pair(draws, "stray", steps, progress, draws.below("anchor", frames), middle)[0]
+    own = draws.of(name)
+    steps = tuple(Step(own.choice(f"motion {part}", ALONE)) for part in (0, 1))
+    progress = draw_truth(own, ("", ""), frames, Preset("")).progress
+    return _draw_one(draws, name, steps, progress)
+
+
+def _draw_one(draws: Draws, name: str, steps: tuple[Step, ...], progress: Track) -> Thing:
+    """An object anywhere."""
+    own = draws.of(name)
+    middle = own.uniform("x", 0.15, 0.85), own.uniform("y", 0.15, 0.85)
+    return draw_pair(draws, name, steps, progress, own.below("anchor", len(progress)), middle)[0]
 
 
 def _occlude(draws: Draws, guest: Thing, hidden: Track, anchor: int) -> Occluder:
