@@ -13,6 +13,10 @@ from fewact.cli.run import guarded
 class Commands(TyperGroup):
     """The group of commands, each of which ends with one of the exit codes of ``run``."""
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the arguments, and print help or version where that is asked."""
+        return guarded(lambda: super(Commands, self).make_context(*args, **kwargs))
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was named."""
         return guarded(lambda: super(Commands, self).invoke(ctx))

@@ -61,7 +61,7 @@ def test_match_is_of_a_clip_that_was_recognised(
     clips: Path, outcomes: list[Outcome], backbone: Backbone
 ) -> None:
     taught, _ = split(clips)
-    (seen,), _ = compare(taught, taught, ("a2m2",), backbone, lambda *_: None)
+    (seen,), _ = compare(taught, taught[1:], ("a2m2",), backbone, lambda *_: None)
     found = match(seen)
     assert found is not None
     assert found.query.path == found.taught.path

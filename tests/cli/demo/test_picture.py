@@ -1,6 +1,7 @@
 """The picture: well-formed, self-contained, with the numbers that it was given."""
 
 import base64
+import itertools
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -62,21 +63,27 @@ def test_frames_are_embedded() -> None:
         assert base64.b64decode(data).startswith(b"\xff\xd8")
 
 
-def ribbons(root: ET.Element) -> list[float]:
-    """Width of each ribbon where it begins."""
+def ribbons(root: ET.Element) -> list[tuple[float, float, float, float]]:
+    """Left and right end of each ribbon where it begins, and where it arrives."""
     found = []
     for path in root.iter(f"{SVG}path"):
         numbers = [float(n) for n in re.findall(r"-?\d+\.\d", path.get("d", ""))]
-        found.append(numbers[-2] - numbers[0])
+        found.append((numbers[0], numbers[-2], numbers[6], numbers[8]))
     return found
 
 
-def test_ribbons_are_as_wide_as_the_flow() -> None:
-    widths = ribbons(drawn())
+def test_ribbons_are_as_wide_as_the_flow_and_lie_side_by_side() -> None:
+    drawn_ribbons = ribbons(drawn())
     flows = [flow for row in PLAN for flow in row if flow]
-    assert len(widths) == len(flows)
-    scale = widths[0] / flows[0]
-    assert widths == pytest.approx([scale * flow for flow in flows], abs=0.11)
+    assert len(drawn_ribbons) == len(flows)
+    scale = drawn_ribbons[0][1] - drawn_ribbons[0][0]
+    for (a, b, c, d), flow in zip(drawn_ribbons, flows, strict=True):
+        assert b - a == pytest.approx(scale * flow, abs=0.11)
+        assert d - c == pytest.approx(scale * flow, abs=0.11)
+    for ends in ([r[:2] for r in drawn_ribbons], [r[2:] for r in drawn_ribbons]):
+        in_order = sorted(ends)
+        for (_, right), (left, _) in itertools.pairwise(in_order):
+            assert right <= left + 0.11
 
 
 def test_next_to_no_flow_is_not_drawn() -> None:
