@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fewact.data.clips import Clip, is_background
@@ -31,10 +31,25 @@ def read_table(path: str | Path) -> list[Clip]:
         DataError: No such file, no clips in it, or a row that cannot be used; the message gives
             its line and column.
     """
+    return [clip for clip, _ in read_rows(path)]
+
+
+def read_rows(
+    path: str | Path, columns: Sequence[str] = COLUMNS
+) -> list[tuple[Clip, dict[str, str]]]:
+    """The clips of a table as ``read_table`` gives them, each with the cells of its row.
+
+    Args:
+        path: The table.
+        columns: Those that are read.
+
+    Raises:
+        DataError: As in ``read_table``.
+    """
     table = Path(path).expanduser()
-    clips: list[Clip] = []
+    rows: list[tuple[Clip, dict[str, str]]] = []
     lines: dict[Clip, int] = {}
-    for line, row in _rows(table, _text(table)):
+    for line, row in _rows(table, _text(table), columns):
         where = f"{table}, line {line}"
         clip = _clip(table.parent, where, row)
         stretch = Clip(clip.path, start=clip.start, end=clip.end)
@@ -46,17 +61,17 @@ def read_table(path: str | Path) -> list[Clip]:
                 accepted="each stretch of a file once",
             )
         lines[stretch] = line
-        clips.append(clip)
-    if not clips:
+        rows.append((clip, row))
+    if not rows:
         raise DataError("the table lists no clips", where=str(table), accepted=ACCEPTED)
-    if not any(clip.path.exists() for clip in clips):
+    if not any(clip.path.exists() for clip, _ in rows):
         raise DataError(
             "none of the table's clips are there",
             where=str(table),
-            got=f"the first is {clips[0].path}",
+            got=f"the first is {rows[0][0].path}",
             mend="Relative paths start at the table's folder.",
         )
-    return [clip for clip in clips if not is_background(clip.label or "")]
+    return [(clip, row) for clip, row in rows if not is_background(clip.label or "")]
 
 
 def _text(table: Path) -> str:
@@ -78,9 +93,11 @@ def _text(table: Path) -> str:
         ) from None
 
 
-def _rows(table: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(table: Path, text: str, known: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Each row below the header: the line that it begins in, and its cells by column, stripped."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=_delimiter(text, known), strict=True
+    )
     columns: list[str] | None = None
     while True:
         line = reader.line_num + 1
@@ -94,7 +111,7 @@ def _rows(table: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
         if not any(cells):
             continue
         if columns is None:
-            columns = _header(where, cells)
+            columns = _header(where, cells, known)
             continue
         if any(cells[len(columns) :]):
             raise DataError(
@@ -105,12 +122,12 @@ def _rows(table: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
                 mend="Put a cell that holds a separator into double quotes.",
             )
         row = dict(zip(columns, cells, strict=False))
-        yield line, {column: row.get(column, "") for column in COLUMNS}
+        yield line, {column: row.get(column, "") for column in known}
     if columns is None:
         raise DataError("the table is empty", where=str(table), accepted=ACCEPTED)
 
 
-def _delimiter(text: str) -> str:
+def _delimiter(text: str, columns: Sequence[str]) -> str:
     """The separator that finds most of the known columns in the first line that is not empty.
 
     Guessing it from the rows would take a comma inside a file's name for one.
@@ -119,16 +136,16 @@ def _delimiter(text: str) -> str:
 
     def known(delimiter: str) -> int:
         cells = header.replace('"', "").split(delimiter)
-        return len({cell.strip().casefold() for cell in cells} & set(COLUMNS))
+        return len({cell.strip().casefold() for cell in cells} & set(columns))
 
     return max(",;\t", key=known)
 
 
-def _header(where: str, cells: list[str]) -> list[str]:
+def _header(where: str, cells: list[str], known: Sequence[str]) -> list[str]:
     columns = [cell.casefold() for cell in cells]
     for needed in NEEDED:
         if needed not in columns:
-            near = next((c for c in columns if c not in COLUMNS and did_you_mean(needed, [c])), "")
+            near = next((c for c in columns if c not in known and did_you_mean(needed, [c])), "")
             raise DataError(
                 f'there is no column "{needed}"',
                 where=where,
@@ -136,9 +153,9 @@ def _header(where: str, cells: list[str]) -> list[str]:
                 accepted=ACCEPTED,
                 mend=f'Is it the one called "{near}"?' if near else "",
             )
-    absent = [column for column in COLUMNS if column not in columns]
+    absent = [column for column in known if column not in columns]
     for column in columns:
-        if column in COLUMNS and columns.count(column) > 1:
+        if column in known and columns.count(column) > 1:
             raise DataError(f'two columns are called "{column}"', where=where)
         # A misspelt column would be passed over, and whole files taught instead of stretches.
         for name in absent:

@@ -1,0 +1,178 @@
+"""Anyone's own features with their labels: skeletons, audio, flow, another network's."""
+
+import csv
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewact.data.files import some
+from fewact.data.grouping import Wanted, check_splits, choose_groups, read_split
+from fewact.data.videos import Video, VideoList
+from fewact.errors import DataError, did_you_mean
+
+NEEDED = ("clip", "class")
+COLUMNS = (*NEEDED, "group", "split", "dataset")
+ACCEPTED = "tab-separated columns clip and class, and if wanted group, split and dataset"
+
+
+class FeatureDataset:
+    """Features in an .npz file, and their labels in a .tsv file beside it of the same name.
+
+    The .npz holds ``features`` (clips, t, d), floating-point; the .tsv has a header and, in the
+    same order, a row for each clip. It is read without pickle.
+
+    Args:
+        file: The .npz file.
+        groups: How groups are kept apart, as in ``choose_groups``.
+        dataset: Which of the data sets in the column ``dataset``, where there are several.
+
+    Attributes:
+        videos: The clips as a list.
+        features: (clips t d) float32, in the order of the list.
+
+    Raises:
+        DataError: A file is missing or not of this form; a column is missing; the numbers of rows
+            differ; a feature is not finite; there are several data sets, and none is chosen.
+    """
+
+    videos: VideoList
+    features: NDArray[np.float32]
+
+    def __init__(
+        self, file: str | Path, *, groups: Wanted = "auto", dataset: str | None = None
+    ) -> None:
+        path = Path(file).expanduser()
+        table = path.with_suffix(".tsv")
+        stored = _features(path)
+        rows = _rows(table)
+        if len(rows) != len(stored):
+            raise DataError(
+                "as many rows as clips are needed",
+                where=str(table),
+                got=f"{len(rows)} rows for {len(stored)} clips in {path.name}",
+            )
+        chosen = _chosen(table, rows, dataset)
+        videos = [
+            Video(
+                row["clip"],
+                row["class"],
+                read_split(row["split"], where=f"{table}, {row['clip']}"),
+                row["group"] or None,
+            )
+            for row in (rows[i] for i in chosen)
+        ]
+        check_splits(videos, where=str(table))
+        mode = choose_groups(videos, groups, where=str(table))
+        name = f"{path.stem}:{dataset}" if dataset else path.stem
+        self.videos = VideoList(name, tuple(videos), mode)
+        with np.errstate(over="ignore"):  # what overflows is found below, with its clip
+            self.features = np.asarray(stored[chosen], dtype=np.float32)  # (clips t d)
+        bad = np.flatnonzero(~np.isfinite(self.features).all(axis=(1, 2)))
+        if len(bad):
+            raise DataError(
+                "features that are not finite numbers",
+                where=str(path),
+                got=some((videos[i].id for i in bad), 3),
+            )
+        self._row = {video.id: row for row, video in enumerate(videos)}
+
+    def of(self, videos: VideoList) -> NDArray[np.float32]:
+        """The features of some of the clips, (videos t d), in the order of the list.
+
+        Raises:
+            DataError: The list has a video that is not of this data set.
+        """
+        strange = [video.id for video in videos.videos if video.id not in self._row]
+        if strange:
+            raise DataError("has no features of these", where=self.videos.name, got=some(strange))
+        return self.features[[self._row[video.id] for video in videos.videos]]
+
+
+def _features(path: Path) -> NDArray[np.floating]:
+    accepted = "an .npz file with an array `features` (clips, t, d) of floating-point numbers"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names, stored = file.files, file.get("features")
+    except OSError as error:
+        reason = error.strerror or "it is no .npz file"
+        raise DataError(
+            f"the file cannot be read: {reason}", where=str(path), accepted=accepted
+        ) from error
+    # What np.load raises of damaged files, of pickled ones, and of a bare array.
+    except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            "the file is damaged, is no .npz file, or would run code of its own when it is read",
+            where=str(path),
+            accepted=accepted,
+        ) from error
+    if stored is None:
+        raise DataError(
+            "there is no array `features`", where=str(path), got=some(names), accepted=accepted
+        )
+    if stored.ndim != 3 or not stored.size or stored.dtype.kind != "f":
+        raise DataError(
+            "features of another form",
+            where=str(path),
+            got=f"{stored.dtype} {stored.shape}",
+            accepted="(clips, t, d) floating-point, none empty",
+            mend="One vector a clip is t = 1: features[:, None]." if stored.ndim == 2 else "",
+        )
+    return np.asarray(stored)
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise DataError(
+            f"the labels cannot be read: {reason}", where=str(table), accepted=ACCEPTED
+        ) from error
+    lines = csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
+    header, *cells = [[cell.strip() for cell in line] for line in lines if any(line)] or [[]]
+    for needed in NEEDED:
+        if needed not in header:
+            raise DataError(
+                f'there is no column "{needed}"',
+                where=str(table),
+                got=", ".join(header),
+                accepted=ACCEPTED,
+                mend=did_you_mean(needed, header),
+            )
+    rows = []
+    seen: dict[str, int] = {}
+    for number, line in enumerate(cells, 2):
+        row = dict.fromkeys(COLUMNS, "") | dict(zip(header, line, strict=False))
+        if not all(row[needed] for needed in NEEDED) or len(line) > len(header):
+            raise DataError(
+                "a row without its clip or class, or with more cells than columns",
+                where=f"{table}, row {number}",
+                got=" | ".join(line),
+            )
+        if row["clip"] in seen:
+            raise DataError(
+                f"the same clip as in row {seen[row['clip']]}",
+                where=f"{table}, row {number}",
+                got=row["clip"],
+            )
+        seen[row["clip"]] = number
+        rows.append(row)
+    return rows
+
+
+def _chosen(table: Path, rows: list[dict[str, str]], dataset: str | None) -> list[int]:
+    """Positions of the rows of a data set."""
+    there = list(dict.fromkeys(row["dataset"] for row in rows))
+    if dataset is None and len(there) == 1:
+        return list(range(len(rows)))
+    if dataset is None or dataset not in there:
+        raise DataError(
+            "several data sets are in this file" if dataset is None else "no such data set",
+            where=str(table),
+            got="none chosen" if dataset is None else repr(dataset),
+            accepted=", ".join(filter(None, there)) or "a column dataset",
+            mend=did_you_mean(dataset, there) if dataset else "Choose one: dataset=NAME.",
+        )
+    return [i for i, row in enumerate(rows) if row["dataset"] == dataset]
