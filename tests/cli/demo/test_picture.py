@@ -93,8 +93,9 @@ def test_next_to_no_flow_is_not_drawn() -> None:
 @pytest.mark.parametrize("n", [2, 8, 60])
 def test_any_number_of_classes_without_a_match(n: int) -> None:
     counts = [[int(i == j) for j in range(n)] for i in range(n)]
-    names = [f"class number {i}" for i in range(n)]
+    names = [f"class {'with a long name ' * i}" for i in range(n)]
     root = ET.fromstring(draw("", "", "", names, [Grid("", counts), Grid("", counts)], None))
     width = float(root.get("width", 0))
     for rect in root.iter(f"{SVG}rect"):
+        assert float(rect.get("width", 0)) > 0
         assert float(rect.get("x", 0)) + float(rect.get("width", 0)) <= width

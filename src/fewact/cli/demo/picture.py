@@ -15,6 +15,9 @@ SCALES = ("#2563a8", "#2a9d6f", "#a8487f", "#8a6d1d")
 """Colours of windows, the shortest first."""
 
 FONT = "system-ui, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif"
+LONGEST = 28
+"""Letters of a class's name that are shown."""
+
 BOX = 26.0
 """Height of a moment's box."""
 
@@ -75,9 +78,11 @@ def draw(
         _text(MARGIN, 52, heading, size=24, weight=600),
         _text(MARGIN, 78, facts, colour=GREY),
     ]
-    numbered = [f"{name}  {i}" for i, name in enumerate(classes, start=1)]
+    short = (name if len(name) <= LONGEST else f"{name[:LONGEST]}…" for name in classes)
+    numbered = [f"{name}  {i}" for i, name in enumerate(short, start=1)]
     names = 8.0 * max(map(len, numbered))
-    side = min((WIDTH - 2 * MARGIN - names - 40) / 2, 40.0 * len(classes))
+    # Wide enough for the headings above them.
+    side = min((WIDTH - 2 * MARGIN - names - 40) / 2, max(280.0, 40.0 * len(classes)))
     bottom = 150 + side
     for place, grid in enumerate(grids):
         left = MARGIN + names + place * (side + 40)
