@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from fewact import __version__
-from fewact.cli import demo, doctor, listing, predict, teach
+from fewact.cli import data, demo, doctor, listing, predict, teach
 from fewact.cli.run import guarded
 
 
@@ -58,4 +58,5 @@ app.command()(predict.predict)
 app.command()(demo.demo)
 app.command()(listing.methods)
 app.command()(listing.backbones)
+app.add_typer(data.app, name="data")
 app.command()(doctor.doctor)
