@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from fewact.data.availability import Availability, ClassCount, Progress, unreadable
 from fewact.data.benchmarks import SPLITS, Benchmark, benchmark
@@ -48,7 +49,7 @@ def load(
     """
     bench = benchmark(name)
     if root is None:
-        listed = _list(bench, splits)
+        listed = find_list(bench, splits) or _no_list(bench)
         return listed if split is None else listed.of(split)
     videos, wanted = _look(bench, root, splits)
     checked = None if availability is None else Availability.read(availability)
@@ -108,10 +109,7 @@ def check(
     return _count(bench, videos, wanted, broken, deep=deep)
 
 
-def _list(bench: Benchmark, splits: str | Path | None) -> VideoList:
-    listed = find_list(bench, splits)
-    if listed is not None:
-        return listed
+def _no_list(bench: Benchmark) -> NoReturn:
     raise DataError(
         f"the list of {bench.id} is not at hand",
         accepted=f"a folder that holds it: --splits (splits=), or {FOLDER_VARIABLE}",
@@ -124,8 +122,9 @@ def _look(
 ) -> tuple[VideoList, Counts]:
     """The videos of the list, without a clip where they are missing, and how many there must be."""
     tree = Tree(root, bench)
-    by_classes = bench.classes_decide and splits is None
-    videos = list_by_classes(bench, tree) if by_classes else _list(bench, splits)
+    listed = find_list(bench, splits)
+    by_classes = bench.classes_decide and listed is None
+    videos = list_by_classes(bench, tree) if by_classes else listed or _no_list(bench)
     wanted: Counts = Counter((v.split, v.label) for v in videos.videos if v.split)
     if by_classes:
         wanted |= Counter({(of, c.key): c.videos for of in SPLITS for c in bench.classes[of]})

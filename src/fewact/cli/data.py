@@ -1,0 +1,194 @@
+"""``fewact data``: the published benchmarks, and what of them is there."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fewact.cli.listing import Format
+from fewact.cli.options import Quiet
+from fewact.cli.output import ListFormat, print_json, print_table
+from fewact.cli.progress import progress
+from fewact.cli.run import exit_skipped, say
+from fewact.errors import DataError
+
+if TYPE_CHECKING:
+    from fewact.data import Availability, Benchmark
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+Name = Annotated[str, typer.Argument(help="A benchmark; see `fewact data list`.")]
+SHOWN = 20
+
+
+@app.callback()
+def data() -> None:
+    """Published benchmarks: what they are, and what of them is there."""
+
+
+@app.command("list")
+def list_benchmarks(format: Format = ListFormat.TABLE) -> None:
+    """List the benchmarks, a name for each published list of videos."""
+    from fewact.data import benchmark, benchmark_names
+
+    found = [benchmark(name) for name in benchmark_names()]
+    if format is ListFormat.JSON:
+        print_json([_facts(one) for one in found])
+        return
+    print_table(
+        ("name", "classes", "videos", "list", "what it is"),
+        [
+            (
+                one.id,
+                "/".join(str(len(counts)) for counts in one.counts.values()),
+                "/".join(str(sum(counts.values())) for counts in one.counts.values()),
+                "not needed" if one.classes_decide else "needed",
+                one.title,
+            )
+            for one in found
+        ],
+    )
+
+
+@app.command()
+def show(
+    name: Name,
+    classes: Annotated[bool, typer.Option("--classes", help="List all classes, too.")] = False,
+    format: Format = ListFormat.TABLE,
+) -> None:
+    """Show the facts of a benchmark: splits, hashes, where its list is published, its traps."""
+    from fewact.data import benchmark
+
+    one = benchmark(name)
+    if format is ListFormat.JSON:
+        print_json(_facts(one) | {"all_classes": _classes(one)})
+        return
+    print(f"{one.id}: {one.title}\n")
+    print_table(
+        ("split", "classes", "videos", "a class", "SHA-256 of the list"),
+        [
+            (
+                split,
+                str(len(counts)),
+                str(sum(counts.values())),
+                f"{min(counts.values())}-{max(counts.values())}",
+                one.sha256[split],
+            )
+            for split, counts in one.counts.items()
+        ],
+    )
+    print(f"\nList: {'all videos of the classes' if one.classes_decide else 'needed; --splits'}")
+    print(f"Published at: {one.published} ({one.licence})")
+    print(f"Groups of near duplicates: {one.groups}")
+    print("Beware:")
+    for trap in one.traps:
+        print(f"  {trap}")
+    if classes:
+        print()
+        header = ("split", "class", "videos", "name", "prompt")
+        print_table(header, [tuple(str(row[cell]) for cell in header) for row in _classes(one)])
+
+
+@app.command()
+def check(
+    name: Name,
+    root: Annotated[Path, typer.Argument(help="The folder that its videos are in.")],
+    splits: Annotated[
+        Path | None,
+        typer.Option(help="A list, or a folder with lists; else what FEWACT_SPLITS names."),
+    ] = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Decode all frames of each video; takes long.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Where the availability file goes; NAME.availability.json by default.",
+        ),
+    ] = None,
+    format: Format = ListFormat.TABLE,
+    quiet: Quiet = False,
+) -> None:
+    """Check what of a benchmark is there, and write it to a file.
+
+    Videos are found in any layout: folders of classes, one flat folder, folders of frames.
+    Ends with 0 where all are there, with 3 where some are missing or cannot be read.
+    """
+    from fewact import data
+
+    bench = data.benchmark(name)
+    target = output or Path(f"{bench.id}.availability.json")
+    _check_target(target)
+    with progress("Decoding", quiet=quiet) as bar:
+        found = data.check(bench.id, root, splits=splits, deep=deep, progress=bar)
+    for id, reason in found.unreadable.items():
+        say(f"Unreadable: {id}: {reason}")
+    found.write(target)
+    if format is ListFormat.JSON:
+        document = found.model_dump(mode="json")
+        print_json({"complete": not found.gap(), "sha256": found.digest, **document})
+    else:
+        _print(bench, found, target, deep=deep)
+    exit_skipped(bool(found.gap()))
+
+
+def _print(bench: "Benchmark", found: "Availability", target: Path, *, deep: bool) -> None:
+    names = {c.key: c.name for split in bench.classes.values() for c in split}
+    print_table(
+        ("split", "listed", "there", "missing", "unreadable", "class"),
+        [
+            (
+                *(c.split, str(c.listed), str(c.there), str(c.missing), str(c.unreadable)),
+                c.label
+                if names.get(c.label, c.label) == c.label
+                else f"{c.label}  {names[c.label]}",
+            )
+            for c in found.classes
+        ],
+    )
+    print()
+    for flag in found.flags:
+        print(f"This is a {flag}.")
+    for id in found.missing[:SHOWN]:
+        print(f"Missing: {id}")
+    if len(found.missing) > SHOWN:
+        print(f"and {len(found.missing) - SHOWN} more, listed in {target}")
+    print(f"Not there: {found.gap()}" if found.gap() else "All videos are there.")
+    if not deep:
+        print("Whether they can be read was not tried; --deep does.")
+    print(f"Availability {found.digest[:12]} written to {target}")
+
+
+def _check_target(target: Path) -> None:
+    """Only what an earlier check wrote is replaced."""
+    from fewact.data import Availability
+
+    if not target.exists():
+        return
+    try:
+        Availability.read(target)
+    except DataError:
+        raise DataError(
+            "there is something else already",
+            where=str(target),
+            mend="Write to another file with -o FILE.",
+        ) from None
+
+
+def _facts(one: "Benchmark") -> dict[str, Any]:
+    return {
+        "name": one.id,
+        **one.model_dump(mode="json", exclude={"id", "classes", "folders"}),
+        "classes": {split: len(counts) for split, counts in one.counts.items()},
+        "videos": {split: sum(counts.values()) for split, counts in one.counts.items()},
+    }
+
+
+def _classes(one: "Benchmark") -> list[dict[str, Any]]:
+    return [
+        {"split": split, "class": c.key, "videos": c.videos, "name": c.name, "prompt": c.prompt}
+        for split, classes in one.classes.items()
+        for c in classes
+    ]
