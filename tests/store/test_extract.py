@@ -1,6 +1,7 @@
 """Extraction: in order, each clip decoded once, each set of frames run once."""
 
 import dataclasses
+import gc
 import sys
 import threading
 import warnings
@@ -8,6 +9,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from av import VideoFrame
 
 from fewact import backbones
 from fewact.backbones import Tap
@@ -66,6 +68,17 @@ def test_a_clip_is_decoded_once_and_only_small_frames_are_held(clips, tiny, monk
     monkeypatch.setattr(module, "read_frame_sets", read)
     list(extract(clips, tiny, FUSION))
     assert calls == [(clip.path, 2, {(32, 48, 3)}) for clip in clips]
+
+
+def test_no_decoded_frame_outlives_its_clip(clips, tiny):
+    gc.collect()
+    gc.disable()  # Frames in a cycle would wait for it, and those of large videos fill the memory.
+    try:
+        list(extract(clips, tiny, FUSION))
+        left = [one for one in gc.get_objects() if isinstance(one, VideoFrame)]
+    finally:
+        gc.enable()
+    assert not left
 
 
 def test_a_stretch_is_cut_out_and_the_sampler_can_be_chosen(clips, tiny):

@@ -4,7 +4,7 @@ import math
 from typing import cast
 
 import numpy as np
-from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
@@ -51,7 +51,9 @@ class Canvas:
 
     def _matrix(self, frame: VideoFrame) -> Array:
         """(2 2) of −1, 0, 1: where the stored x axis and the stored y axis point when shown."""
-        stored = cast(SideData | None, frame.side_data.get("DISPLAYMATRIX"))
+        # frame.side_data would refer back to the frame and keep it until cycles are collected:
+        # large videos would fill the memory.
+        stored = cast(SideData | None, SideDataContainer(frame).get("DISPLAYMATRIX"))  # type: ignore[call-arg]
         if stored is None:
             return np.eye(2, dtype=np.int64)
         matrix = np.frombuffer(bytes(stored), np.int32).reshape(3, 3)[:2, :2] / 65536
