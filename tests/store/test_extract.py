@@ -75,7 +75,7 @@ def test_no_decoded_frame_outlives_its_clip(clips, tiny):
     gc.disable()  # Frames in a cycle would wait for it, and those of large videos fill the memory.
     try:
         list(extract(clips, tiny, FUSION))
-        left = [one for one in gc.get_objects() if isinstance(one, VideoFrame)]
+        left = [one for one in gc.get_objects() if type(one) is VideoFrame]
     finally:
         gc.enable()
     assert not left
