@@ -9,6 +9,7 @@ from fewact.cli.listing import Format
 from fewact.cli.options import Quiet
 from fewact.cli.output import ListFormat, print_json, print_table
 from fewact.cli.progress import progress
+from fewact.cli.render import render
 from fewact.cli.run import exit_skipped, say
 from fewact.errors import DataError
 
@@ -192,3 +193,6 @@ def _classes(one: "Benchmark") -> list[dict[str, Any]]:
         for split, classes in one.classes.items()
         for c in classes
     ]
+
+
+app.command()(render)

@@ -14,7 +14,7 @@ from fewact.data.motions.scene import draw_scene
 from fewact.data.motions.truth import Truth, correspondence, draw_truth
 from fewact.data.motions.view import draw_view
 from fewact.data.videos import Video, VideoList
-from fewact.errors import DataError, OptionError, did_you_mean
+from fewact.errors import DataError, OptionError, UnknownNameError, did_you_mean
 
 VERSION = "motions-1"
 """Videos of a version never change by a pixel; what changes one is another version."""
@@ -198,3 +198,29 @@ def motions(
                 "is not accepted", where=name, got=repr(got), accepted=f"a whole number, ≥ {least}"
             )
     return MotionsBenchmark(preset, seed, videos, size, (fewest, most))
+
+
+def named(text: str, *, seed: int = 0, videos: int = VIDEOS, size: int = SIZE) -> MotionsBenchmark:
+    """The benchmark that ``motions`` or ``motions:PRESET`` names, as on the command line.
+
+    Args:
+        text: The name.
+        seed: As in ``motions``.
+        videos: As in ``motions``.
+        size: As in ``motions``.
+
+    Raises:
+        UnknownNameError: There is no benchmark or preset of this name.
+        OptionError: A number that is not accepted.
+
+    >>> named("motions:long").name
+    'motions-1-long'
+    """
+    name, colon, preset = text.partition(":")
+    if name != "motions" or (colon and not preset):
+        raise UnknownNameError(
+            "this is no synthetic benchmark",
+            got=repr(text),
+            accepted="motions, " + ", ".join(f"motions:{preset}" for preset in presets.PRESETS),
+        )
+    return motions(preset or "plain", seed=seed, videos=videos, size=size)

@@ -14,7 +14,7 @@ import numpy as np
 from fewact.data.motions.classes import Step
 from fewact.data.motions.draws import Draws
 from fewact.data.motions.movement import ALONE, Track, caught, share
-from fewact.data.motions.pair import Thing, draw_pair
+from fewact.data.motions.pair import MARGIN, Thing, draw_pair
 from fewact.data.motions.presets import Preset
 from fewact.data.motions.truth import Truth, draw_truth
 
@@ -115,8 +115,11 @@ def _occlude(draws: Draws, guest: Thing, hidden: Track, anchor: int) -> Occluder
     radius = float(guest.radius.max())
     width = 1.2 * radius + draws.uniform("width", 0.01, 0.03)
     height = 1.2 * radius + draws.uniform("height", 0.01, 0.06)
+    x, y = float(guest.x[anchor]), float(guest.y[anchor])
     far = draws.choice("side", (-1.0, 1.0)) * (width + 1.2 * radius)
+    if abs(x + far * hidden[anchor] - 0.5) > 0.5 - MARGIN:  # it would come out of the picture
+        far = -far
     away = far * (1 - hidden)
-    x, y = float(guest.x[anchor] - away[anchor]), float(guest.y[anchor])
     guest.x += away - away[anchor]
+    x -= away[anchor]
     return Occluder(x, y + draws.uniform("y", -0.01, 0.01), width, height)
