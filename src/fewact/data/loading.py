@@ -65,7 +65,7 @@ def load(
     if gap and not allow_missing:
         short = [c for c in found.classes if c.there < c.listed and split in (None, c.split)]
         raise DataError(
-            f"videos of {bench.id} are missing ({gap})",
+            f"videos of {bench.id} are missing: {gap}",
             where=str(root),
             got=some(f"{c.there} of {c.listed} of {c.label}" for c in short),
             mend=f"`fewact data check {bench.id}` lists them; --allow-missing (allow_missing=True) "

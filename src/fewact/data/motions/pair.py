@@ -56,7 +56,7 @@ def draw_pair(
     steps: tuple[Step, ...],
     progress: Track,
     anchor: int,
-    middle: tuple[float, float],
+    at: tuple[float, float],
 ) -> tuple[Thing, Thing]:
     """Draw two objects and what they do.
 
@@ -66,7 +66,7 @@ def draw_pair(
         steps: What they do.
         progress: (t,) of the video.
         anchor: The frame that their states are drawn for.
-        middle: About where they are in that frame, in picture sides across and down.
+        at: About where they are in that frame, in picture sides across and down.
     """
     draws = draws.of(name)
     meeting = next((part for part, step in enumerate(steps) if step.motion in _MEETINGS), None)
@@ -75,56 +75,49 @@ def draw_pair(
         for index in (0, 1)
     ]
     if meeting is None:
+        near = anchor
         far = draws.uniform("gap", *GAP) * abs(1 - 2 * caught(draws, "met"))
-        apart = pair[0].radius[anchor] + pair[1].radius[anchor] + far
-        ways = np.zeros_like(progress), np.zeros_like(progress)
+        ways = np.zeros_like(progress), far + np.zeros_like(progress)
     else:
         done = share(progress, meeting)
-        touch = int(np.argmax(done > 0))  # sizes do not change in this part
+        near = int(np.argmax(done > 0))  # within the part; sizes do not change there
         done = done if steps[meeting].motion == "knocks the other" else 1 - done
         ways = (
             -draws.uniform("before", *GAP) * np.maximum(1 - 2 * done, 0),
             draws.uniform("after", *GAP) * np.maximum(2 * done - 1, 0),
         )
-        apart = pair[0].radius[touch] + pair[1].radius[touch] + ways[1][anchor] - ways[0][anchor]
     angle = math.tau * draws.uniform("direction")
-    across, down = math.cos(angle), math.sin(angle)
-    _freeze("x", draws, pair[0].x, pair[1].x)
-    _freeze("y", draws, pair[0].y, pair[1].y)
-    for thing, way, side in zip(pair, ways, (-0.5, 0.5), strict=True):
-        along = way - way[anchor] + side * apart
-        thing.x += middle[0] + across * along
-        thing.y += middle[1] + down * along
-    _keep_inside(*(thing.x for thing in pair))
-    _keep_inside(*(thing.y for thing in pair))
+    ways = ways[0], ways[1] + pair[0].radius[near] + pair[1].radius[near]
+    for axis, middle, ratio in (("x", at[0], math.cos(angle)), ("y", at[1], math.sin(angle))):
+        tracks = [getattr(thing, axis) for thing in pair]
+        if not any(track.any() for track in tracks):
+            middle += frozen(draws, axis, SLIDE)
+        for track, way in zip(tracks, ways, strict=True):
+            track += ratio * way - track[near]
+        middle -= (tracks[0][anchor] + tracks[1][anchor]) / 2
+        for track in tracks:
+            track += middle
+        _keep_inside(*tracks)
     return pair[0], pair[1]
 
 
 def _draw_thing(
     draws: Draws, name: str, other: bool, steps: tuple[Step, ...], progress: Track, anchor: int
 ) -> Thing:
-    """An object whose place is 0 in the anchor's frame."""
+    """An object that starts at 0."""
     own = draws.of(name)
     motions = [(part, step.motion) for part, step in enumerate(steps) if step.other is other]
     made = offsets(own, motions, progress)
     size = made.size - made.size[anchor] if made.size.any() else frozen(own, "size", GROWTH)
     return Thing(
         name=name,
-        x=made.x - made.x[anchor],
-        y=made.y - made.y[anchor],
+        x=made.x,
+        y=made.y,
         radius=np.exp2(own.uniform("size", *map(math.log2, RADIUS)) + size + 0 * progress),
         angle=own.uniform("angle") + made.angle,
         alpha=made.alpha * own.choice("solid", (1.0, 1.0, 0.85, 0.7)),
         acts=bool(motions),
     )
-
-
-def _freeze(name: str, draws: Draws, *tracks: Track) -> None:
-    """Put objects somewhere on a way that neither goes, without moving them apart."""
-    if not any(track.any() for track in tracks):
-        far = frozen(draws, name, SLIDE)
-        for track in tracks:
-            track += far
 
 
 def _keep_inside(*tracks: Track) -> None:

@@ -1,0 +1,209 @@
+"""Published lists in all their forms give one and the same list."""
+
+import gzip
+import random
+from pathlib import Path
+
+import pytest
+
+from fewact.data import benchmark, benchmark_names
+from fewact.data.lists import find_list
+from fewact.errors import DataError
+from tests.data.small import KINETICS, SSV2, SSV2_NAMES, UCF, make, write_table, write_texts
+
+BENCH = make(SSV2, "ssv2", SSV2_NAMES)
+
+
+@pytest.fixture(autouse=True)
+def _no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FEWACT_SPLITS", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        ("{label}/{video}", "{split}list03.txt"),
+        ("{label}/{video}", "{split}list07.txt"),
+        ("{split}{number}/{video}", "{split}_few_shot.txt"),
+        ("{split}{number}//videos/anything/{video}.webm", "{split}_few_shot.txt"),
+        ("{label}/{video}", "{split}.list"),
+        ("{label}/{video}", "{split}list03.txt.old"),
+    ],
+)
+def test_text_forms(tmp_path: Path, form: str, name: str) -> None:
+    table = find_list(BENCH, write_table(tmp_path / "list.csv", SSV2))
+    texts = find_list(BENCH, write_texts(tmp_path / "texts", SSV2, form, name))
+    assert table is not None
+    assert texts == table
+    assert texts.flags == ()
+    assert sorted((v.split, v.label, v.id) for v in texts.videos) == sorted(SSV2)
+
+
+def test_classes_under_their_names(tmp_path: Path) -> None:
+    named = [(split, SSV2_NAMES[label].upper(), video) for split, label, video in SSV2]
+    folder = write_texts(tmp_path, named, "{label}/{video}", "{split}.list")
+    assert find_list(BENCH, folder) == find_list(BENCH, write_table(tmp_path / "list.csv", SSV2))
+
+
+def test_numbers_that_are_keys_too(tmp_path: Path) -> None:
+    """Key train1 is the class of number 0: only the hash tells which of the two is meant."""
+    lines = [("train", "train1", "a"), ("train", "train2", "b"), ("train", "train0", "c")]
+    lines += [("val", "val0", "d"), ("test", "test0", "e")]
+    bench = make(lines, "ssv2")  # type: ignore[arg-type]
+    forms = {"keys": "{label}/{video}", "numbers": "{split}{number}/{video}"}
+    for name, form in forms.items():
+        folder = write_texts(tmp_path / name, lines, form, "{split}list.txt")  # type: ignore[arg-type]
+        listed = find_list(bench, folder)
+        assert listed is not None
+        assert listed.flags == ()
+        assert {v.id: v.label for v in listed.videos} == {v: c for _, c, v in lines}
+
+
+def test_order_of_lines_does_not_matter(tmp_path: Path) -> None:
+    shuffled = list(SSV2)
+    random.Random(0).shuffle(shuffled)
+    assert shuffled != SSV2
+    first = find_list(BENCH, write_table(tmp_path / "a.csv", SSV2))
+    second = find_list(BENCH, write_table(tmp_path / "b.csv", shuffled))
+    assert first is not None
+    assert second is not None
+    assert first.digest == second.digest
+
+
+def test_time_stamps_do_not_matter(tmp_path: Path) -> None:
+    bench = make(KINETICS, "kinetics")
+    plain = find_list(bench, write_table(tmp_path / "a.csv", KINETICS))
+    stamped = [(s, c, f"val_256/{c}/{v}_000012_000022.mkv") for s, c, v in KINETICS]
+    assert find_list(bench, write_table(tmp_path / "b.csv", stamped)) == plain
+    assert plain is not None
+    assert plain.flags == ()
+    assert len(plain.videos) == len(KINETICS)  # ids that differ in case only are two videos
+
+
+def test_groups_from_names(tmp_path: Path) -> None:
+    bench = make(UCF, "ucf101", groups="within-class")
+    listed = find_list(bench, write_table(tmp_path / "a.csv", UCF))
+    assert listed is not None
+    assert listed.groups == "within-class"
+    assert {v.id: v.group for v in listed.of("test").videos} == {
+        "v_Archery_g11_c01": "g11",
+        "v_Archery_g25_c07": "g25",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "flag"),
+    [
+        (lambda rows: rows[1:], "modified list (train)"),
+        (lambda rows: rows[:-1], "modified list (test)"),
+        (lambda rows: [*rows, ("val", "val9", "99")], "modified list (val)"),
+        (lambda rows: [*rows[2:], ("test", "train7", "31")], "modified list (train, test)"),
+    ],
+)
+def test_other_lists_are_named_modified(tmp_path: Path, change: object, flag: str) -> None:
+    listed = find_list(BENCH, write_table(tmp_path / "list.csv", change(SSV2)))  # type: ignore[operator]
+    assert listed is not None
+    assert listed.flags == (flag,)
+
+
+def test_a_list_of_one_split(tmp_path: Path) -> None:
+    write_texts(tmp_path, SSV2, "{label}/{video}", "{split}list03.txt")
+    (tmp_path / "trainlist03.txt").unlink()
+    (tmp_path / "vallist03.txt").unlink()
+    listed = find_list(BENCH, tmp_path)
+    assert listed is not None
+    assert {v.split for v in listed.videos} == {"test"}
+    assert listed.flags == ()
+
+
+def test_of_several_files_the_canonical_one(tmp_path: Path) -> None:
+    other = [(s, c, f"9{v}") for s, c, v in SSV2]
+    write_texts(tmp_path, other, "{label}/{video}", "{split}list03.txt")
+    with pytest.raises(DataError, match="holds no list"):
+        find_list(BENCH, tmp_path / "published_here")
+    only_other = find_list(BENCH, tmp_path)
+    assert only_other is not None
+    assert only_other.flags == ("modified list (train, val, test)",)
+    write_texts(tmp_path, SSV2, "{label}/{video}", "{split}list03.txt.old")
+    both = find_list(BENCH, tmp_path)
+    assert both is not None
+    assert both.flags == ()
+    write_texts(tmp_path, SSV2[1:], "{label}/{video}", "{split}list03.txt.old")
+    with pytest.raises(DataError, match="several files may be the train list"):
+        find_list(BENCH, tmp_path)
+
+
+def test_where_a_list_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_list(BENCH) is None
+    monkeypatch.setenv("FEWACT_SPLITS", str(tmp_path))
+    assert find_list(BENCH) is None  # of the variable's folder nothing was promised
+    with pytest.raises(DataError, match="nowhere"):  # the message says where it is published
+        find_list(BENCH, tmp_path)
+    with pytest.raises(DataError, match="no such file or folder"):
+        find_list(BENCH, tmp_path / "absent")
+    write_texts(tmp_path / "published_here", SSV2, "{label}/{video}", "{split}list03.txt")
+    assert find_list(BENCH) == find_list(BENCH, tmp_path) is not None
+    packed = tmp_path / f"{BENCH.id}.csv.gz"
+    packed.write_bytes(gzip.compress(write_table(tmp_path / "list.csv", SSV2[1:]).read_bytes()))
+    table = find_list(BENCH)
+    assert table is not None
+    assert table.flags  # the table goes before the text files
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("split,class\ntrain,train7\n", 'no column "video"'),
+        ("split,class,video\ntrain,train7\n", "line 2"),
+        ("split,class,video\ntraining,train7,1\n", "training, train7, 1"),
+        ("split,class,video\ntrain,flying,1\n", "classes that small_made-up does not have.*flying"),
+        ("split,class,video\ntrain,train7,1\ntrain,train8,1\n", "twice in the list.*1"),
+        ("split,class,video\nval,val9,1\ntest,val9,1\n", "twice in the list"),
+        ("split,class,video\ntrain,train7,a\ntrain,train7,A\n", "twice in the list"),
+    ],
+)
+def test_tables_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None:
+    table = tmp_path / "list.csv"
+    table.write_text(text)
+    with pytest.raises(DataError, match=said):
+        find_list(BENCH, table)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("train7/1\n7\n", "entry 2.*not a line of a list"),
+        ("train7/\n", "not a line of a list"),
+        ("flying/1\n", "flying.*train7"),
+        ("", "the list is empty"),
+    ],
+)
+def test_texts_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "trainlist.txt").write_text(text)
+    with pytest.raises(DataError, match=said):
+        find_list(BENCH, tmp_path)
+
+
+def test_damaged_files(tmp_path: Path) -> None:
+    file = tmp_path / f"{BENCH.id}.csv.gz"
+    file.write_bytes(gzip.compress(b"split,class,video\n" * 99)[:-9])
+    with pytest.raises(DataError, match="cannot be read"):
+        find_list(BENCH, tmp_path)
+    file.write_bytes(b"no gzip")
+    with pytest.raises(DataError, match="cannot be read"):
+        find_list(BENCH, tmp_path)
+
+
+@pytest.mark.assets
+@pytest.mark.parametrize("name", benchmark_names())
+def test_real_lists_are_the_canonical_ones(assets: Path, name: str) -> None:
+    folder = assets.parent / "splits"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    bench = benchmark(name)
+    listed = find_list(bench, folder)
+    assert listed is not None
+    assert listed.flags == ()
+    assert len(listed.videos) == sum(sum(counts.values()) for counts in bench.counts.values())
+    if bench.groups == "within-class":
+        assert {v.group for v in listed.videos} == {f"g{g:02}" for g in range(1, 26)}
