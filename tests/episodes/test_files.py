@@ -1,6 +1,7 @@
 """Files of episodes: read back whole, edits refused, nothing half written."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fewact.episodes import EpisodeSet, Protocol, draw, load, save, writing
+from fewact.episodes import EpisodeSet, Protocol, draw, load, save
 from fewact.errors import EpisodeError
 from tests.episodes.made_up import videos_of
 
@@ -92,7 +93,7 @@ def test_a_write_that_fails_leaves_what_was_there(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writing.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         save(episodes, path)
     assert path.read_text() == "before"

@@ -150,7 +150,6 @@ def test_what_a_result_says(tmp_path: Path) -> None:
     assert asked.videos.missing == {"class 1": 2}
     assert result.final
     assert result.flags == (
-        "2 of 82 videos missing",
         "backbone trained on Made Up-400",
         "modified list",
         "leak: trained on these",
@@ -158,9 +157,9 @@ def test_what_a_result_says(tmp_path: Path) -> None:
     assert result.command == "fewact evaluate …"
     assert set(asked.versions) == {"fewact", "python", "torch", "numpy"}
     assert load(tmp_path / "r.json") == result
-    times = json.loads((tmp_path / "r.times.json").read_text())
+    times = json.loads((tmp_path / "r.json.times").read_text())
     assert set(times["seconds"]) == {"encode", "score"}
-    assert {p.name for p in tmp_path.iterdir()} == {"r.json", "r.times.json"}
+    assert {p.name for p in tmp_path.iterdir()} == {"r.json", "r.json.times"}
 
 
 def test_other_features_weights_and_lists_have_other_hashes() -> None:

@@ -6,7 +6,18 @@ import typer
 from typer.core import TyperGroup
 
 from fewact import __version__
-from fewact.cli import data, demo, doctor, listing, predict, teach
+from fewact.cli import (
+    compare,
+    data,
+    demo,
+    doctor,
+    episodes,
+    evaluate,
+    leaderboard,
+    listing,
+    predict,
+    teach,
+)
 from fewact.cli.run import guarded
 
 
@@ -59,4 +70,8 @@ app.command()(demo.demo)
 app.command()(listing.methods)
 app.command()(listing.backbones)
 app.add_typer(data.app, name="data")
+app.command()(episodes.episodes)
+app.command()(evaluate.evaluate)
+app.command()(compare.compare)
+app.command()(leaderboard.leaderboard)
 app.command()(doctor.doctor)

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fewact.data.writing import write_text
 from fewact.episodes.episode_set import EpisodeSet
 from fewact.episodes.protocol import Protocol
-from fewact.episodes.writing import write_text
 from fewact.errors import EpisodeError
 
 HOW_TO_MEND = "Draw the episodes again, with the same protocol, or restore the file."

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, from_numpy
 
 from fewact.data.videos import VideoList
+from fewact.data.writing import write_text
 from fewact.episodes import EpisodeSet
-from fewact.episodes.writing import write_text
 from fewact.errors import OptionError, ResultError, ShapeError
 from fewact.evaluation.facts import asked, warnings
 from fewact.evaluation.intervals import WHY_CLASSES, WHY_NONE, class_interval, half_width
@@ -55,7 +55,7 @@ def evaluate(
         source: Of the features of the videos.
         videos: The list that the episodes were drawn from.
         episodes: What is scored.
-        output: Where the result is written, with times in ``….times.json`` beside it. What is done
+        output: Where the result is written, with times in ``….times`` beside it. What is done
             is kept in ``….progress`` meanwhile: the same call goes on where it was stopped.
         overwrite: Replace a result that is there; else the same one is returned as it is, and
             another one is refused.
@@ -100,7 +100,9 @@ def evaluate(
     result = _summary(hits, labels, question, videos, flags, command)
     if target is not None:
         save(result, target)
-        write_text(target.with_suffix(".times.json"), json.dumps({"seconds": seconds}) + "\n")
+        write_text(
+            target.with_name(f"{target.name}.times"), json.dumps({"seconds": seconds}) + "\n"
+        )
     if file is not None:
         file.remove()
     return result

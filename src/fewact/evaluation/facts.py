@@ -57,14 +57,15 @@ def asked(
 
 def warnings(asked: Asked, videos: VideoList) -> tuple[str, ...]:
     """What every table must say beside the accuracy."""
-    lacking = sum(asked.videos.missing.values())
     said = (
         (asked.method.transductive, "transductive"),
         (asked.method.uses_text, "uses text"),
-        (lacking, f"{lacking} of {lacking + asked.videos.videos} videos missing"),
-        *((seen(data, videos.name), f"backbone trained on {data}") for data in _data(asked)),
+        *(
+            (seen(data, videos.name), f"backbone trained on {data}")
+            for data in asked.features.trained_on
+        ),
     )
-    return tuple(dict.fromkeys((*(text for holds, text in said if holds), *videos.flags)))
+    return (*(text for holds, text in said if holds), *videos.flags)
 
 
 def seen(data: str, name: str) -> bool:
@@ -76,10 +77,6 @@ def seen(data: str, name: str) -> bool:
     family = re.sub(r"[\W\d_]", "", data.casefold())
     family = next((short for long, short in ALSO_CALLED.items() if long in family), family)
     return bool(family) and re.sub(r"[\W\d_]", "", name.casefold()).startswith(family)
-
-
-def _data(asked: Asked) -> tuple[str, ...]:
-    return asked.features.trained_on
 
 
 def _method(method: Method) -> MethodFacts:

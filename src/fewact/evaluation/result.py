@@ -8,8 +8,8 @@ from typing import Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from fewact import __version__
+from fewact.data.writing import write_text
 from fewact.episodes import Protocol
-from fewact.episodes.writing import write_text
 from fewact.errors import ResultError
 
 FORMAT: Final = "fewact result"

@@ -1,0 +1,262 @@
+"""``fewact evaluate``: the accuracy of a method over thousands of episodes."""
+
+import itertools
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fewact.cli.episodes import (
+    DATA,
+    AllowMissing,
+    Count,
+    Dataset,
+    Groups,
+    Queries,
+    Root,
+    Seed,
+    Shots,
+    Split,
+    Splits,
+    Ways,
+    WhichGroups,
+    WhichSplit,
+    make_protocol,
+    open_list,
+)
+from fewact.cli.options import Backbone, Device, Precision, Quiet, Weights
+from fewact.cli.progress import progress
+from fewact.cli.run import say
+from fewact.cli.teach import parse_options
+from fewact.errors import OptionError
+
+if TYPE_CHECKING:
+    from fewact.data import VideoList
+    from fewact.evaluation import Progress, Result, Source
+
+NO_PART_OF_THE_QUESTION = ("output", "format", "quiet", "overwrite", "threads", "method", "sweep")
+
+
+class Format(StrEnum):
+    """How results are written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+    LATEX = "latex"
+
+
+OutputFormat = Annotated[Format, typer.Option("--format", help="For people, or for programs.")]
+
+
+def evaluate(
+    context: typer.Context,
+    method: Annotated[str, typer.Argument(help="See `fewact methods`.")],
+    data: Annotated[str | None, typer.Option(help=DATA)] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(help="An .npz file of features, with a .tsv file of labels beside it."),
+    ] = None,
+    episodes: Annotated[
+        Path | None, typer.Option(help="Episodes that `fewact episodes` has saved.")
+    ] = None,
+    ways: Ways = None,
+    shots: Shots = None,
+    queries: Queries = None,
+    count: Count = None,
+    seed: Seed = None,
+    groups: WhichGroups = Groups.AUTO,
+    split: WhichSplit = None,
+    dataset: Dataset = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="An option of the method; can be repeated."),
+    ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="'KEY=A,B ...'",
+            help="Evaluate each combination of these values, on validation classes if there are.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File for the result; for a sweep, a folder."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a result that is there.")
+    ] = False,
+    format: OutputFormat = Format.TABLE,
+    root: Root = None,
+    splits: Splits = None,
+    allow_missing: AllowMissing = False,
+    backbone: Backbone = "auto",
+    weights: Weights = "default",
+    device: Device = "auto",
+    precision: Precision = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="That score; all by default.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Evaluate a method on episodes of labelled videos or features.
+
+    The same call goes on where it was stopped, if it has an --output. Accuracies are in per cent.
+    """
+    variants = list(_grid(sweep)) if sweep is not None else [{}]
+    given = parse_options(option or ())
+    if twice := sorted(set(given) & set(variants[0])):
+        raise OptionError("is given and swept", where="--option", got=twice[0])
+    if (data is None) == (features is None):
+        raise OptionError(
+            "one of the two is needed",
+            where="--data, --features",
+            got="both" if data else "neither",
+        )
+    if episodes is not None and any((ways, shots, queries, count, seed is not None)):
+        raise OptionError(
+            "the file of episodes says how many there are of what",
+            where="--episodes",
+            got="also --ways, --shots, --queries, --count or --seed",
+        )
+    from fewact import methods
+    from fewact.episodes import draw, load
+    from fewact.evaluation import evaluate
+
+    videos, source = _open(
+        str(data or features),
+        groups=groups,
+        split=split,
+        dataset=dataset,
+        root=root,
+        splits=splits,
+        allow_missing=allow_missing,
+        usual=Split.TEST if sweep is None else Split.VAL,
+        backbone=(backbone, weights, device, precision),
+        keep=len(variants) > 1,
+    )
+    drawn = (
+        draw(videos, make_protocol(videos, groups, ways, shots, queries, count, seed))
+        if episodes is None
+        else load(episodes)
+    )
+    usual = _frames(method, source)
+    made = [methods.create(method, **{**usual, **given, **variant}) for variant in variants]
+    results = []
+    for variant, one in zip(variants, made, strict=True):
+        say_what = " ".join(f"{k}={v}" for k, v in variant.items()) or method
+        with progress(say_what, quiet=quiet) as show:
+            results.append(
+                evaluate(
+                    one,
+                    source,
+                    videos,
+                    drawn,
+                    output=_file(output, variant) if sweep is not None else output,
+                    overwrite=overwrite,
+                    command=_command(context, variant),
+                    threads=threads,
+                    progress=_without_stage(show),
+                )
+            )
+    _write(results, format, single=sweep is None)
+
+
+def _open(
+    data: str,
+    *,
+    backbone: tuple[str, str, str, str],
+    keep: bool,
+    **which: Any,
+) -> tuple["VideoList", "Source"]:
+    """The videos, and where their features come from."""
+    from fewact.evaluation import ArrayFeatures, ClipFeatures
+
+    videos, dataset = open_list(data, **which)
+    if dataset is not None:
+        return videos, ArrayFeatures(dataset.of(videos), dataset.videos.name)
+    from fewact import backbones
+
+    name, weights, device, precision = backbone
+    made = backbones.create(name, weights=weights, device=device, precision=precision)
+    return videos, ClipFeatures(videos, made, keep=keep)
+
+
+def _without_stage(show: Callable[[int, int], None]) -> "Progress":
+    return lambda stage, done, total: show(done, total)
+
+
+def _frames(method: str, source: "Source") -> dict[str, Any]:
+    """As many frames as the features have, for methods that can choose."""
+    from fewact import methods
+    from fewact.evaluation import ArrayFeatures
+
+    kind = methods.REGISTRY.get(methods.AUTO if method == "auto" else method)
+    if isinstance(source, ArrayFeatures) and "frames" in {one.name for one in fields(kind.Options)}:
+        return {"frames": source.frames}
+    return {}
+
+
+def _grid(sweep: str) -> Iterator[dict[str, Any]]:
+    """All combinations of "a=1,2 b=x,y"; commas in brackets part nothing.
+
+    >>> list(_grid("a=1,[2,3] b=x"))
+    [{'a': 1, 'b': 'x'}, {'a': [2, 3], 'b': 'x'}]
+    """
+    values: dict[str, list[Any]] = {}
+    for text in sweep.split():
+        key, equals, listed = text.partition("=")
+        if not equals or not listed or key in values:
+            raise OptionError(
+                "is given twice" if key in values else "not a list of values",
+                where="--sweep",
+                got=text,
+                accepted="KEY=A,B KEY=A,B ...",
+            )
+        values[key] = [
+            next(iter(parse_options([f"{key}={one}"]).values()))
+            for one in re.split(r",(?![^\[]*\])", listed)
+        ]
+    if not values:
+        raise OptionError("there is nothing to sweep", where="--sweep", accepted="KEY=A,B ...")
+    for chosen in itertools.product(*values.values()):
+        yield dict(zip(values, chosen, strict=True))
+
+
+def _file(output: Path | None, variant: Mapping[str, Any]) -> Path | None:
+    if output is None:
+        return None
+    name = " ".join(f"{key}={value}" for key, value in variant.items())
+    return output / f"{re.sub(r'[^A-Za-z0-9_=.,-]+', '_', name)}.json"
+
+
+def _command(context: typer.Context, variant: Mapping[str, Any]) -> str:
+    """The command that gives this result; how it was run and where it went is no part of it."""
+    words = ["fewact", "evaluate", str(context.params["method"])]
+    for name, value in context.params.items():
+        origin = context.get_parameter_source(name)
+        if name in NO_PART_OF_THE_QUESTION or origin is None or origin.name != "COMMANDLINE":
+            continue
+        for one in value if isinstance(value, list | tuple) else [value]:
+            words += [f"--{name.replace('_', '-')}", *([] if one is True else [str(one)])]
+    for key, value in variant.items():
+        words += ["--option", f"{key}={value}"]
+    return shlex.join(words)
+
+
+def _write(results: Sequence["Result"], format: Format, *, single: bool) -> None:
+    from fewact.evaluation import to_text
+    from fewact.report import TableFormat, render, result_table
+
+    if format is Format.JSON:
+        texts = [to_text(result).rstrip("\n") for result in results]
+        print(texts[0] if single else "[\n" + ",\n".join(texts) + "\n]")
+        return
+    print(render(result_table(results), TableFormat(format.value)), end="")
+    for why in dict.fromkeys(result.class_interval_why for result in results):
+        if format is Format.TABLE:
+            say(why)

@@ -1,0 +1,113 @@
+"""Results, comparisons and leaderboards as tables."""
+
+from collections.abc import Sequence
+
+from fewact.episodes import Protocol
+from fewact.evaluation.compare import SMALLEST_P, Comparison
+from fewact.evaluation.leaderboard import Row
+from fewact.evaluation.result import Result
+from fewact.report.table import Table
+
+
+def result_table(results: Sequence[Result]) -> Table:
+    """A row for each result, with all that must be said beside its accuracy."""
+    return Table(
+        ("method", "accuracy", "other classes", "episodes", "videos", "features", "to be known"),
+        tuple(
+            (
+                one.asked.method.label,
+                _with_half_width(one.accuracy, one.ci95),
+                _interval(one.class_interval),
+                episodes(one.asked.episodes.protocol),
+                one.asked.videos.name,
+                one.asked.features.name,
+                "; ".join((*one.flags, *(["final: on test classes"] if one.final else []))) or "–",
+            )
+            for one in results
+        ),
+    )
+
+
+def comparison_table(comparisons: Sequence[Comparison], names: Sequence[str]) -> Table:
+    """A row for each pair: difference of the first to the second, in points of per cent."""
+    return Table(
+        ("first", "second", "first − second", "better in", "worse in", "p", "p (Holm)"),
+        tuple(
+            (
+                names[one.first],
+                names[one.second],
+                _with_half_width(one.difference, one.ci95, "+.2f"),
+                str(one.wins),
+                str(one.losses),
+                probability(one.p),
+                probability(one.p_holm),
+            )
+            for one in comparisons
+        ),
+    )
+
+
+def leaderboard_tables(rows: Sequence[Row]) -> list[Table]:
+    """The rows that can be compared, and those of other settings, with the reason."""
+    together = tuple(row for row in rows if not row.apart)
+    apart = tuple(row for row in rows if row.apart)
+    header = ("method", "year", "backbone", "ways", "shots", "accuracy", "list")
+    tables = []
+    if together:
+        tables.append(
+            Table((*header, "to be known", "source"), tuple(_cells(row) for row in together))
+        )
+    if apart:
+        tables.append(
+            Table(
+                (*header, "to be known", "source"),
+                tuple(_cells(row) for row in apart),
+                "Other settings: not to be compared with the above, nor with each other",
+            )
+        )
+    return tables
+
+
+def episodes(protocol: Protocol) -> str:
+    """What the episodes are, in a few words.
+
+    >>> episodes(Protocol(count=2000, groups="shared"))
+    '5-way 1-shot, 1 query, 2000 episodes, groups shared'
+    """
+    queries = "1 query" if protocol.queries == 1 else f"{protocol.queries} queries"
+    groups = "" if protocol.groups == "none" else f", groups {protocol.groups}"
+    return (
+        f"{protocol.ways}-way {protocol.shots}-shot, {queries}, {protocol.count} episodes{groups}"
+    )
+
+
+def probability(p: float) -> str:
+    """A probability in two digits.
+
+    >>> probability(0.0312), probability(1e-12)
+    ('0.031', '< 1e-11')
+    """
+    return f"{p:.2g}" if p > 10 * SMALLEST_P else f"< {10 * SMALLEST_P:.0e}"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    said = ((row.apart,) if row.apart else ()) + row.flags
+    return (
+        ("▸ " if row.own else "") + row.method,
+        row.year or "own",
+        row.backbone,
+        str(row.ways),
+        str(row.shots),
+        f"{row.accuracy:.1f}" if row.ci95 is None else _with_half_width(row.accuracy, row.ci95),
+        row.list,
+        "; ".join(said) or "–",
+        row.source,
+    )
+
+
+def _with_half_width(value: float, half: float, format: str = ".1f") -> str:
+    return f"{value:{format}} ± {half:.2f}"
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "–" if interval is None else f"{interval[0]:.1f}–{interval[1]:.1f}"

@@ -1,0 +1,119 @@
+"""Tables as text, CSV, Markdown and LaTeX."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "{": r"\{",
+        "}": r"\}",
+        "$": r"\$",
+        "&": r"\&",
+        "#": r"\#",
+        "%": r"\%",
+        "_": r"\_",
+        "^": r"\textasciicircum{}",
+        "~": r"\textasciitilde{}",
+        "±": r"$\pm$",
+        "−": r"$-$",
+        "×": r"$\times$",
+        "²": r"$^2$",
+        "…": r"\ldots{}",
+        "<": r"$<$",
+        ">": r"$>$",
+    }
+)
+"""What LaTeX would take for its own, and signs that old fonts lack."""
+
+
+class TableFormat(StrEnum):
+    """How a table is written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+    LATEX = "latex"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a header.
+
+    Args:
+        header: Names of the columns.
+        rows: As many cells each.
+        title: What the rows are of; empty where it goes without saying.
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    title: str = ""
+
+
+def render(table: Table, format: TableFormat) -> str:
+    """A table's text, lines ended by newlines.
+
+    >>> print(render(Table(("method", "1 shot"), (("a", "50.0"),)), TableFormat.MARKDOWN), end="")
+    | method | 1 shot |
+    |---|---|
+    | a | 50.0 |
+    """
+    write = {
+        TableFormat.TABLE: _text,
+        TableFormat.CSV: _csv,
+        TableFormat.MARKDOWN: _markdown,
+        TableFormat.LATEX: _latex,
+    }[format]
+    return write(table)
+
+
+def _text(table: Table) -> str:
+    from rich.cells import cell_len
+
+    lines = [table.header, *([_printable(cell) for cell in row] for row in table.rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    title = f"{table.title}\n" if table.title else ""
+    return title + "".join(
+        "  ".join(
+            cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)
+        ).rstrip()
+        + "\n"
+        for line in lines
+    )
+
+
+def _csv(table: Table) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows((table.header, *table.rows))
+    return text.getvalue()
+
+
+def _markdown(table: Table) -> str:
+    def line(cells: Sequence[str]) -> str:
+        escaped = (_printable(cell).replace("\\", "\\\\").replace("|", "\\|") for cell in cells)
+        return f"| {' | '.join(escaped)} |\n"
+
+    title = f"**{table.title}**\n\n" if table.title else ""
+    rule = "|---" * len(table.header) + "|\n"
+    return title + line(table.header) + rule + "".join(map(line, table.rows))
+
+
+def _latex(table: Table) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return " & ".join(_printable(cell).translate(LATEX) for cell in cells) + " \\\\\n"
+
+    title = f"% {_printable(table.title)}\n" if table.title else ""
+    return (
+        f"{title}\\begin{{tabular}}{{{'l' * len(table.header)}}}\n\\hline\n{line(table.header)}"
+        f"\\hline\n{''.join(map(line, table.rows))}\\hline\n\\end{{tabular}}\n"
+    )
+
+
+def _printable(text: str) -> str:
+    """Line breaks and what would steer a terminal, as escapes: a cell is one line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
