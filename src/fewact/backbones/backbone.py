@@ -15,6 +15,7 @@ from fewact.backbones.card import Card, TapName
 from fewact.backbones.network import Network, randomise
 from fewact.backbones.precision import Precision, settle_device, settle_precision
 from fewact.backbones.weights import Weights, digest, load, read, tensors_of
+from fewact.backbones.workers import side_by_side
 from fewact.errors import OptionError, ShapeError
 from fewact.registry import make_options
 from fewact.shapes import check_shape
@@ -120,18 +121,20 @@ class Backbone:
                     accepted=", ".join(tap for tap in known if self.card.has(tap)),
                 )
 
-    @torch.inference_mode()
     def _run(self, frames: Tensor, names: Collection[TapName]) -> list[dict[TapName, Tensor]]:
         """Taps of a few frames at a time."""
-        at_once = FRAMES_AT_ONCE_CPU if self.device.type == "cpu" else FRAMES_AT_ONCE_GPU
-        with _arithmetic(self.card.precision, self.device):
-            return [
-                {
-                    name: tap.float().contiguous()
-                    for name, tap in self.network(self.normalise(few), names).items()
-                }
-                for few in torch.split(frames, at_once * self.card.frames_per_slot)
-            ]
+        cpu = self.device.type == "cpu"
+        at_once = FRAMES_AT_ONCE_CPU if cpu else FRAMES_AT_ONCE_GPU
+        pieces = torch.split(frames, at_once * self.card.frames_per_slot)
+
+        # Both are settings of the thread that works.
+        @torch.inference_mode()
+        def run(few: Tensor) -> dict[TapName, Tensor]:
+            with _arithmetic(self.card.precision, self.device):
+                taps = self.network(self.normalise(few), names)
+            return {name: tap.float().contiguous() for name, tap in taps.items()}
+
+        return side_by_side(run, pieces) if cpu else [run(few) for few in pieces]
 
 
 def build(

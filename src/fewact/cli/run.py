@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 fine, 1 our fault, 2 the user's fault, 3 some inputs were skipped, 130 interrupted.
     """
+    # Before torch is loaded: its threads shall not burn the cores that they share while they wait.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from fewact.cli.app import app
 
     for stream in (sys.stdout, sys.stderr):
