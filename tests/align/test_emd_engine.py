@@ -87,6 +87,16 @@ def test_a_library_that_cannot_be_loaded_is_told(
     assert "fewact_emd.so" in engine().why
 
 
+def test_a_library_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    built()
+    native.library.cache_clear()
+    monkeypatch.setattr(native, "VERSION", native.VERSION + 1)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    name, why = engine()
+    assert name == "torch"
+    assert "install the package again" in why
+
+
 def test_solvers_agree(solver: str) -> None:
     given = problems(50, 14, 14)
     expected = simplex.solve(given)

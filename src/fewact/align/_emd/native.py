@@ -11,6 +11,9 @@ from torch import Tensor
 import fewact.align._emd as package
 from fewact.align._emd.problem import Problems, Solution, pivot_limit
 
+VERSION = 1
+"""Of the library's interface: an editable install may have a library of older sources."""
+
 SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
 """What the library's functions for a dtype end in."""
 
@@ -20,7 +23,7 @@ def library() -> ctypes.CDLL:
     """The library of the compiled solvers.
 
     Raises:
-        OSError: It is not built, or this system cannot load it.
+        OSError: It is not built, is of other sources, or this system cannot load it.
     """
     # An editable install keeps the sources in one folder and what was built in another.
     files = (file for folder in package.__path__ for file in Path(folder).glob("fewact_emd.*"))
@@ -28,6 +31,8 @@ def library() -> ctypes.CDLL:
     if file is None:
         raise FileNotFoundError("the compiled solver is not built")
     loaded = ctypes.CDLL(os.fspath(file))
+    if not hasattr(loaded, "fewact_emd_version") or loaded.fewact_emd_version() != VERSION:
+        raise OSError("the compiled solver is of another version: install the package again")
     loaded.fewact_emd_isa.restype = ctypes.c_char_p
     size, pointer = ctypes.c_int64, ctypes.c_void_p
     problems = [ctypes.c_int, ctypes.c_int, *[size] * 3, *[pointer] * 3, size]
