@@ -49,10 +49,10 @@ def test_numbers_that_are_keys_too(tmp_path: Path) -> None:
     """Key train1 is the class of number 0: only the hash tells which of the two is meant."""
     lines = [("train", "train1", "a"), ("train", "train2", "b"), ("train", "train0", "c")]
     lines += [("val", "val0", "d"), ("test", "test0", "e")]
-    bench = make(lines, "ssv2")  # type: ignore[arg-type]
+    bench = make(lines, "ssv2")
     forms = {"keys": "{label}/{video}", "numbers": "{split}{number}/{video}"}
     for name, form in forms.items():
-        folder = write_texts(tmp_path / name, lines, form, "{split}list.txt")  # type: ignore[arg-type]
+        folder = write_texts(tmp_path / name, lines, form, "{split}list.txt")
         listed = find_list(bench, folder)
         assert listed is not None
         assert listed.flags == ()
@@ -101,7 +101,7 @@ def test_groups_from_names(tmp_path: Path) -> None:
     ],
 )
 def test_other_lists_are_named_modified(tmp_path: Path, change: object, flag: str) -> None:
-    listed = find_list(BENCH, write_table(tmp_path / "list.csv", change(SSV2)))  # type: ignore[operator]
+    listed = find_list(BENCH, write_table(tmp_path / "list.csv", change(SSV2)))
     assert listed is not None
     assert listed.flags == (flag,)
 

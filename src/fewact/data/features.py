@@ -93,7 +93,8 @@ class FeatureDataset:
 def _features(path: Path) -> NDArray[np.floating]:
     accepted = "an .npz file with an array `features` (clips, t, d) of floating-point numbers"
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Of a damaged file np.load would leave the handle open.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             names, stored = file.files, file.get("features")
     except OSError as error:
         reason = error.strerror or "it is no .npz file"

@@ -1,0 +1,154 @@
+"""Anyone's own features with their labels."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fewact.data import FeatureDataset
+from fewact.errors import DataError
+
+ROWS = [("a", "wave", "s1", "x"), ("b", "wave", "s2", "x"), ("c", "clap", "s1", "x")]
+HEADER = "clip\tclass\tgroup\tdataset"
+FEATURES = np.random.default_rng(0).standard_normal((3, 4, 5)).astype(np.float16)
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(
+        features: object = FEATURES, header: str = HEADER, rows: object = ROWS, **more: object
+    ) -> Path:
+        arrays = {"features": features, **more}
+        np.savez(tmp_path / "mine.npz", **{k: v for k, v in arrays.items() if v is not None})
+        lines = [header, *("\t".join(row) for row in rows)]
+        (tmp_path / "mine.tsv").write_text("\n".join(lines) + "\n")
+        return tmp_path / "mine.npz"
+
+    return write
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_read(write: Write, kind: type) -> None:
+    data = FeatureDataset(write(FEATURES.astype(kind)))
+    assert data.features.dtype == np.float32
+    np.testing.assert_array_equal(data.features, FEATURES.astype(np.float32))
+    assert (data.videos.name, data.videos.groups) == ("mine", "shared")
+    assert [(v.id, v.label, v.group, v.clip) for v in data.videos.videos] == [
+        (*row[:3], None) for row in ROWS
+    ]
+
+
+def test_columns_in_any_order_and_more_of_them(write: Write) -> None:
+    rows = [(split, label, "?", id) for (id, label, *_), split in zip(ROWS, "TtT", strict=True)]
+    rows = [("test" if split == "T" else "train", *rest) for split, *rest in rows]
+    videos = FeatureDataset(write(header="split\tclass\tmore\tclip", rows=rows)).videos
+    assert videos.groups == "none"
+    assert [(v.id, v.label, v.split) for v in videos.videos] == [
+        ("a", "wave", "test"),
+        ("b", "wave", "train"),
+        ("c", "clap", "test"),
+    ]
+
+
+def test_features_of_a_part(write: Write) -> None:
+    rows = [(*row[:2], split) for row, split in zip(ROWS, ("test", "train", "test"), strict=True)]
+    data = FeatureDataset(write(header="clip\tclass\tsplit", rows=rows))
+    test = data.of(data.videos.of("test"))
+    np.testing.assert_array_equal(test, FEATURES[[0, 2]].astype(np.float32))
+    with pytest.raises(DataError, match=r"no features of these.*z"):
+        data.of(FeatureDataset(write(rows=[("z", *ROWS[0][1:]), *ROWS[1:]])).videos)
+
+
+def test_data_sets(write: Write) -> None:
+    rows = [("a", "wave", "s1", "rgb"), ("b", "wave", "s2", "depth"), ("c", "clap", "s3", "depth")]
+    file = write(rows=rows)
+    with pytest.raises(DataError, match=r"several data sets.*rgb, depth.*Choose one"):
+        FeatureDataset(file)
+    with pytest.raises(DataError, match=r"no such data set.*Did you mean .depth"):
+        FeatureDataset(file, dataset="deep")
+    chosen = FeatureDataset(file, dataset="depth")
+    assert chosen.videos.name == "mine:depth"
+    assert [v.id for v in chosen.videos.videos] == ["b", "c"]
+    assert chosen.videos.groups == "within-class"
+    np.testing.assert_array_equal(chosen.features, FEATURES[1:].astype(np.float32))
+
+
+def test_groups(write: Write) -> None:
+    assert FeatureDataset(write(), groups="none").videos.groups == "none"
+    bare = write(header="clip\tclass", rows=[row[:2] for row in ROWS])
+    assert FeatureDataset(bare).videos.groups == "none"
+    for groups in ("shared", "within-class"):
+        with pytest.raises(DataError, match="column group"):
+            FeatureDataset(bare, groups=groups)
+
+
+def bad(**changes: float) -> np.ndarray:
+    features = FEATURES.astype(np.float64)
+    features[1, 2, 3] = changes["value"]
+    return features
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"features": FEATURES[:2]}, "3 rows for 2 clips"),
+        ({"features": FEATURES[:, 0]}, r"\(3, 5\).*features\[:, None\]"),
+        ({"features": FEATURES[:, :0]}, "none empty"),
+        ({"features": np.ones((3, 4, 5), dtype=np.int64)}, "int64"),
+        ({"features": np.array([[[None]]] * 3)}, "code of its own"),
+        ({"features": None, "x": FEATURES}, "no array `features`.*x"),
+        ({"features": bad(value=np.nan)}, "not finite numbers.*b"),
+        ({"features": bad(value=np.inf)}, "not finite numbers.*b"),
+        ({"features": bad(value=1e300)}, "not finite numbers.*b"),
+        ({"header": "clips\tclass\tgroup\tdataset"}, 'no column "clip".*Did you mean "clips"'),
+        ({"header": "clip\tlabel\tgroup\tdataset"}, 'no column "class"'),
+        ({"rows": [("a", "", "s1", "x"), *ROWS[1:]]}, "row 2"),
+        ({"rows": [*ROWS[:2], (*ROWS[2], "more")]}, "row 4.*more cells"),
+        ({"rows": [ROWS[0], *ROWS[:2]]}, "row 3.*same clip as in row 2"),
+    ],
+)
+def test_what_cannot_be_used(write: Write, given: dict[str, object], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        FeatureDataset(write(**given))
+
+
+def test_files_that_cannot_be_read(write: Write, tmp_path: Path) -> None:
+    file = write()
+    (tmp_path / "mine.tsv").unlink()
+    with pytest.raises(DataError, match=r"mine\.tsv: the labels cannot be read"):
+        FeatureDataset(file)
+    (tmp_path / "mine.tsv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match="not text"):
+        FeatureDataset(file)
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(DataError, match=r"mine\.npz"):
+        FeatureDataset(file)
+    file.write_bytes(b"")
+    with pytest.raises(DataError, match=r"mine\.npz"):
+        FeatureDataset(file)
+    with file.open("wb") as bare:
+        np.save(bare, FEATURES)
+    with pytest.raises(DataError, match=r"mine\.npz"):
+        FeatureDataset(file)
+    with pytest.raises(DataError, match="No such file"):
+        FeatureDataset(tmp_path / "absent.npz")
+
+
+@pytest.mark.assets
+def test_real_features(assets: Path, tmp_path: Path) -> None:
+    folder = assets / "features"
+    with pytest.raises(DataError, match="ucf7, utd27_depth, utd5_rgb"):
+        FeatureDataset(folder / "mobilenet_v2_t8.npz")
+    for name, clips, classes in (("ucf7", 350, 7), ("utd27_depth", 432, 27), ("utd5_rgb", 160, 5)):
+        one = FeatureDataset(folder / "mobilenet_v2_t8.npz", dataset=name)
+        assert one.features.shape == (clips, 8, 1280)
+        assert len(one.videos.classes) == classes
+        assert one.videos.groups == "shared"
+    shutil.copy(folder / "ucf14_vgg16_relu6_t8.tsv", tmp_path / "mobilenet_v2_t8.tsv")
+    shutil.copy(folder / "mobilenet_v2_t8.npz", tmp_path)
+    with pytest.raises(DataError, match="700 rows for 942 clips"):
+        FeatureDataset(tmp_path / "mobilenet_v2_t8.npz")

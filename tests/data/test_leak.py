@@ -1,0 +1,115 @@
+"""Leaks: videos and classes that a list to learn from shares with a list to test on."""
+
+from pathlib import Path
+
+import pytest
+
+from fewact.data import (
+    Clip,
+    Video,
+    VideoList,
+    benchmark,
+    benchmark_names,
+    leaks,
+    load,
+    refuse_leaks,
+)
+from fewact.errors import DataError, UnknownNameError
+
+
+def listing(name: str, *rows: tuple[str, str]) -> VideoList:
+    return VideoList(name, tuple(Video(id, label) for id, label in rows))
+
+
+SMALL = "ssv2-small_cmn"
+FULL = "ssv2-full_otam"
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "videos", "classes"),
+    [
+        ("ssv2-full_otam", "ssv2-small", 700, 7),
+        ("ssv2-full_trx", "SSv2 Small", 568, 7),
+        ("ssv2-small_cmn", "ssv2-full_otam", 0, 9),
+        ("ssv2-small_cmn", "ssv2-full_trx", 0, 9),
+    ],
+)
+def test_published_ones(train: str, test: str, videos: int, classes: int) -> None:
+    (leak,) = leaks(train, test)
+    assert (leak.videos, leak.classes, leak.by) == (videos, classes, "facts")
+    with pytest.raises(DataError, match=f"{videos} videos and {classes} classes"):
+        refuse_leaks(train, test)
+    (flag,) = refuse_leaks(train, test, allow_leak=True)
+    assert flag.startswith("leak: ")
+    assert str(videos) in flag
+
+
+@pytest.mark.parametrize("name", benchmark_names())
+def test_none_within_a_benchmark(name: str) -> None:
+    assert leaks(name, name) == []
+    assert refuse_leaks(name, name) == ()
+
+
+def test_names_that_say_too_little() -> None:
+    with pytest.raises(UnknownNameError, match="several lists"):
+        leaks("ssv2-full", "ssv2-small")
+
+
+def test_lists_are_compared_by_video_and_class() -> None:
+    small, full = benchmark(SMALL), benchmark(FULL)
+    names = {c.name: c.key for c in full.classes["train"]}
+    shared = next(c for c in small.classes["test"] if c.name in names)
+    other = next(c for c in small.classes["test"] if c.name not in names)
+    train = listing(FULL, ("1", names[shared.name]), ("2", names[shared.name]))
+    test = listing(SMALL, ("2", shared.key), ("3", shared.key), ("4", other.key))
+    (leak,) = leaks(train, test)
+    assert (leak.videos, leak.classes, leak.by) == (1, 1, "lists")
+    assert leaks(train, listing(SMALL, ("4", other.key))) == []
+    assert leaks(train, SMALL)[0].by == "facts"  # one list is not enough
+
+
+def test_youtube_ids_join_the_lists_of_kinetics() -> None:
+    train = listing("kinetics100_alibaba", ("-VtLx-mcPds", "air_drumming"))
+    test = listing("kinetics100_cmn_ta2n-9984", ("-VtLx-mcPds", "unboxing"))
+    (leak,) = leaks(train, test)
+    assert (leak.videos, leak.classes) == (1, 0)
+
+
+def test_equal_ids_of_other_data_sets_are_other_videos() -> None:
+    assert leaks(listing(SMALL, ("1", "train24")), listing("mine", ("1", "train24"))) == []
+    assert leaks(listing("yours", ("1", "wave")), listing("mine", ("1", "wave"))) == []
+
+
+def test_files_of_the_users(tmp_path: Path) -> None:
+    def filed(name: str, *paths: str) -> VideoList:
+        return VideoList(
+            name, tuple(Video(path, path[0], clip=Clip(tmp_path / path)) for path in paths)
+        )
+
+    (leak,) = leaks(filed("a", "x.mp4", "y.mp4"), filed("b", "sub/../y.mp4", "z.mp4"))
+    assert (leak.videos, leak.classes) == (1, 0)
+    (leak,) = leaks(filed("a", "x.mp4"), filed("a", "x2.mp4"))
+    assert (leak.videos, leak.classes) == (0, 1)
+    parts = [
+        VideoList("a", (Video(f"{label}.mp4", label, clip=Clip(tmp_path / "x.mp4", None, start)),))
+        for start, label in ((0.0, "x"), (5.0, "y"))
+    ]
+    assert leaks(*parts) == []
+
+
+@pytest.mark.assets
+def test_facts_are_what_the_real_lists_say(assets: Path) -> None:
+    folder = assets.parent / "splits"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    for family in ("ssv2", "kinetics"):
+        names = [name for name in benchmark_names() if name.startswith(family)]
+        lists = {name: load(name, None, splits=folder) for name in names}
+        for ours in names:
+            train = lists[ours].of("train")
+            for theirs in names:
+                told = leaks(train, lists[theirs].of("test"))
+                facts = leaks(ours, theirs)
+                assert [(x.videos, x.classes) for x in told] == [
+                    (x.videos, x.classes) for x in facts
+                ]
