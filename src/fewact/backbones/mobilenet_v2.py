@@ -51,7 +51,7 @@ def _conv(
         if style == "tensorflow"
         else nn.Conv2d(inputs, outputs, size, stride, size // 2, groups=groups, bias=False)
     )
-    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU6())
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU6(inplace=True))
 
 
 class _Block(nn.Module):

@@ -56,10 +56,10 @@ class _Bottleneck(nn.Module):
         )
 
     def forward(self, input: Tensor) -> Tensor:
-        x = F.relu(self.bn1(self.conv1(input)))
-        x = F.relu(self.bn2(self.conv2(x)))
+        x = F.relu(self.bn1(self.conv1(input)), inplace=True)
+        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = self.bn3(self.conv3(x))
-        return F.relu(x + self.downsample(input))
+        return F.relu(x + self.downsample(input), inplace=True)
 
 
 def _stage(inputs: int, width: int, count: int, stride: int) -> nn.Sequential:
@@ -85,7 +85,7 @@ class ResNet50(Network):
 
     def early(self, images: Tensor) -> Tensor:
         """(n 3 224 224) to (n 1024 14 14)."""
-        x = F.max_pool2d(F.relu(self.bn1(self.conv1(images))), 3, 2, 1)
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(images)), inplace=True), 3, 2, 1)
         middle: Tensor = self.layer3(self.layer2(self.layer1(x)))
         return middle
 
