@@ -1,0 +1,136 @@
+"""``fewact data``: what benchmarks there are, and what of them is there."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fewact import data
+from fewact.data import Availability, loading
+from fewact.video import write_video
+from tests.data.small import SSV2, SSV2_NAMES, make, write_table
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with a made-up benchmark, its list and its real small videos."""
+    bench = make(SSV2, "ssv2", SSV2_NAMES)
+    monkeypatch.setattr(data, "benchmark", lambda name: bench)
+    monkeypatch.setattr(loading, "benchmark", lambda name: bench)
+    monkeypatch.delenv("FEWACT_SPLITS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    write_table(tmp_path / "list.csv", SSV2)
+    pixels = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3), dtype=np.uint8)
+    (tmp_path / "root").mkdir()
+    for _, _, video in SSV2:
+        write_video(tmp_path / "root" / f"{video}.mp4", pixels, 4)
+    return tmp_path
+
+
+def test_list(run: Run) -> None:
+    listed = json.loads(run("data", "list", "--format", "json").out)
+    assert tuple(one["name"] for one in listed) == data.benchmark_names()
+    for one in listed:
+        facts = data.benchmark(one["name"])
+        assert one["sha256"] == facts.sha256
+        assert one["videos"]["test"] == sum(facts.counts["test"].values())
+    shown = run("data", "list").out
+    for one in listed:
+        assert f"{one['name']} " in shown
+        assert "/".join(map(str, one["videos"].values())) in shown
+
+
+def test_show(run: Run) -> None:
+    facts = data.benchmark("ucf101")
+    shown = run("data", "show", "UCF-101").out
+    for text in (facts.title, facts.published, *facts.traps, *facts.sha256.values(), "109-166"):
+        assert text in shown
+    assert "HandstandPushups" not in shown.partition("Beware")[0]
+    classes = run("data", "show", "UCF-101", "--classes").out
+    assert all(key in classes for key in facts.split_of)
+    document = json.loads(run("data", "show", "UCF-101", "--format", "json").out)
+    assert len(document["all_classes"]) == 101
+    assert document["all_classes"][0]["prompt"] == "Apply Eye Makeup"
+
+
+def test_names_that_are_wrong(run: Run) -> None:
+    ran = run("data", "show", "ucf101_anr")
+    assert ran.code == 2
+    assert 'Did you mean "ucf101_arn"' in ran.err
+    ran = run("data", "check", "ssv2-full", ".")
+    assert ran.code == 2
+    assert "ssv2-full_otam, ssv2-full_trx" in ran.err
+
+
+def test_check_of_a_complete_set(run: Run, here: Path) -> None:
+    ran = run("data", "check", "any", "root", "--splits", "list.csv")
+    assert ran.code == 0
+    assert "All videos are there." in ran.out
+    assert "train7  Pushing something" in ran.out
+    file = here / "small_made-up.availability.json"
+    assert Availability.read(file).digest[:12] in ran.out
+    # What an earlier check wrote is replaced.
+    assert run("data", "check", "any", "root", "--splits", "list.csv").code == 0
+
+
+def test_check_of_an_incomplete_set(run: Run, here: Path) -> None:
+    (here / "root" / "31.mp4").unlink()
+    (here / "root" / "5.mp4").write_bytes(b"no video" * 99)
+    call = ("data", "check", "any", "root", "--splits", "list.csv", "-o", "there.json")
+    ran = run(*call)
+    assert ran.code == 3
+    assert "Missing: 31" in ran.out
+    assert "Not there: train 1 of 4\n" in ran.out
+    ran = run(*call, "--deep", "--format", "json")
+    assert ran.code == 3
+    document = json.loads(ran.out)
+    assert not document["complete"]
+    assert document["missing"] == ["31"]
+    assert list(document["unreadable"]) == ["5"]
+    assert "Unreadable: 5: " in ran.err
+    found = Availability.read(here / "there.json")
+    assert found.digest == document["sha256"]
+    assert found.gap() == "train 1 of 4, test 1 of 3"
+    row = next(c for c in found.classes if c.label == "test1")
+    assert (row.listed, row.there, row.missing, row.unreadable) == (2, 1, 0, 1)
+    assert run(*call, "--deep").out.count("unreadable") == 1
+
+
+def test_check_of_a_modified_list(run: Run, here: Path) -> None:
+    write_table(here / "list.csv", SSV2[1:])
+    ran = run("data", "check", "any", "root", "--splits", "list.csv")
+    assert ran.code == 0
+    assert "modified list (train)" in ran.out
+
+
+def test_check_overwrites_nothing_else(run: Run, here: Path) -> None:
+    before = (here / "list.csv").read_bytes()
+    ran = run("data", "check", "any", "root", "--splits", "list.csv", "-o", "list.csv")
+    assert ran.code == 2
+    assert "something else" in ran.err
+    assert (here / "list.csv").read_bytes() == before
+
+
+def test_check_without_folder_or_list(run: Run, here: Path) -> None:
+    ran = run("data", "check", "any", "absent", "--splits", "list.csv")
+    assert ran.code == 2
+    assert "no such folder" in ran.err
+    ran = run("data", "check", "any", "root")
+    assert ran.code == 2
+    assert "FEWACT_SPLITS" in ran.err
+    assert not list(here.glob("*.availability.json"))
+
+
+@pytest.mark.assets
+def test_check_of_real_clips(run: Run, assets: Path, tmp_path: Path) -> None:
+    file = tmp_path / "there.json"
+    ran = run("data", "check", "ucf101", assets / "clips" / "ucf7", "-o", file, "--format", "json")
+    assert ran.code == 3
+    document = json.loads(ran.out)
+    assert sum(c["there"] for c in document["classes"]) == 350
+    assert document["unreadable"] == {}
