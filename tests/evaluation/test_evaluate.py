@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from fewact import methods
+from fewact.data import Video, VideoList, benchmark
 from fewact.episodes import Protocol, draw
 from fewact.errors import DataError, EpisodeError, OptionError, ResultError, ShapeError
 from fewact.evaluation import ArrayFeatures, evaluate, load, scoring, to_text
@@ -134,7 +135,6 @@ def test_what_a_result_says(tmp_path: Path) -> None:
         ArrayFeatures(source._vectors, "mine", trained_on=("Made Up-400", "ImageNet-1k")),
         videos,
         episodes,
-        missing={"class 1": 2, "class 2": 0},
         flags=("leak: trained on these",),
         command="fewact evaluate …",
         output=tmp_path / "r.json",
@@ -147,7 +147,7 @@ def test_what_a_result_says(tmp_path: Path) -> None:
     assert asked.episodes.sha256 == episodes.digest
     assert asked.episodes.protocol == episodes.protocol
     assert (asked.videos.sha256, asked.videos.split) == (videos.digest, "test")
-    assert asked.videos.missing == {"class 1": 2}
+    assert asked.videos.missing == {}
     assert result.final
     assert result.flags == (
         "backbone trained on Made Up-400",
@@ -387,3 +387,18 @@ def test_the_protocol_decides_the_padding_alone() -> None:
     )
     assert many[:10] == few
     assert Protocol().count == 10_000
+
+
+def test_what_is_missing_of_a_published_list() -> None:
+    bench = benchmark("hmdb51_arn")
+    videos = VideoList(
+        bench.id,
+        tuple(
+            Video(f"{label}{i}", label, "test")
+            for label, number in bench.counts["test"].items()
+            for i in range(number - (label == "kick"))
+        ),
+    )
+    drawn = draw(videos, Protocol(count=3))
+    result = evaluate(Constant(), telling(videos), videos, drawn)
+    assert result.asked.videos.missing == {"kick": 1}

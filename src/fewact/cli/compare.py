@@ -16,9 +16,11 @@ def compare(
     ],
     format: OutputFormat = Format.TABLE,
 ) -> None:
-    """Compare results on the same episodes: paired differences, tests, Holm's correction.
+    """Compare results on the same episodes, pair by pair.
 
-    Results on other episodes are refused. p is of the exact sign-flip test over episodes.
+    Results on other episodes are refused. Shown are the mean difference with its 95 % interval, and
+    how often chance alone would make it so large, by the exact sign-flip test over episodes; also
+    corrected for the number of pairs (Holm).
     """
     from fewact import evaluation
     from fewact.report import TableFormat, comparison_table, render

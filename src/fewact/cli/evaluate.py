@@ -103,7 +103,7 @@ def evaluate(
     threads: Annotated[int | None, typer.Option(min=1, help="That score; all by default.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Evaluate a method on episodes of labelled videos or features.
+    """Score a method on episodes of labelled videos or features.
 
     The same call goes on where it was stopped, if it has an --output. Accuracies are in per cent.
     """

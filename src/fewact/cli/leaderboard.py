@@ -19,9 +19,9 @@ def leaderboard(
     shots: Annotated[int | None, typer.Option(min=1, help="Only rows of so many shots.")] = None,
     format: OutputFormat = Format.TABLE,
 ) -> None:
-    """Show published figures, with their sources, and your own results among them.
+    """Show published figures, and your own among them.
 
-    Rows of other settings stand apart, each with the reason.
+    Every row has its source. Rows of other settings stand apart, each with the reason.
     """
     from fewact import evaluation
     from fewact.report import TableFormat, leaderboard_tables, render

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -38,7 +38,6 @@ def evaluate(
     output: str | Path | None = None,
     overwrite: bool = False,
     text: Tensor | None = None,
-    missing: Mapping[str, int] | None = None,
     flags: tuple[str, ...] = (),
     command: str = "",
     threads: int | None = None,
@@ -60,7 +59,6 @@ def evaluate(
         overwrite: Replace a result that is there; else the same one is returned as it is, and
             another one is refused.
         text: (classes, d) embeddings of the names of ``videos.classes``, for methods that use text.
-        missing: For each class how many videos of the published list are not in ``videos``.
         flags: What else every table must say of the result.
         command: That is to be noted in the result.
         threads: That score; torch's number by default.
@@ -75,7 +73,7 @@ def evaluate(
     episodes.check_list(videos)
     source.check_list(videos)
     _check_text(method, videos, text)
-    question = asked(method, source, videos, episodes, missing or {})
+    question = asked(method, source, videos, episodes)
     target = None if output is None else Path(output)
     if target is not None and target.exists() and not overwrite:
         return _that_is_there(target, question)

@@ -2,7 +2,7 @@
 
 import platform
 import re
-from collections.abc import Mapping
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from pydantic import JsonValue, TypeAdapter
 
 from fewact import __version__, methods
 from fewact.backbones.weights import digest
+from fewact.data.benchmarks import benchmark, variants
 from fewact.data.videos import VideoList
 from fewact.episodes import EpisodeSet
 from fewact.evaluation.result import Asked, EpisodeFacts, FeatureFacts, ListFacts, MethodFacts
@@ -20,13 +21,7 @@ from fewact.methods.base import Method
 ALSO_CALLED = {"somethingsomething": "ssv"}
 
 
-def asked(
-    method: Method,
-    source: Source,
-    videos: VideoList,
-    episodes: EpisodeSet,
-    missing: Mapping[str, int],
-) -> Asked:
+def asked(method: Method, source: Source, videos: VideoList, episodes: EpisodeSet) -> Asked:
     """What an evaluation is of."""
     splits = {video.split for video in videos.videos}
     return Asked(
@@ -38,7 +33,7 @@ def asked(
             split=splits.pop() if len(splits) == 1 else None,
             classes=len(videos.classes),
             videos=len(videos.videos),
-            missing={label: number for label, number in missing.items() if number},
+            missing=_missing(videos),
         ),
         features=FeatureFacts(
             name=source.name,
@@ -77,6 +72,18 @@ def seen(data: str, name: str) -> bool:
     family = re.sub(r"[\W\d_]", "", data.casefold())
     family = next((short for long, short in ALSO_CALLED.items() if long in family), family)
     return bool(family) and re.sub(r"[\W\d_]", "", name.casefold()).startswith(family)
+
+
+def _missing(videos: VideoList) -> dict[str, int]:
+    """For each class how many videos of a published list are not there; of splits that are."""
+    if variants(videos.name) != (videos.name,):
+        return {}
+    counts = benchmark(videos.name).counts
+    there = Counter(video.label for video in videos.videos)
+    splits = dict.fromkeys(video.split for video in videos.videos if video.split)
+    listed = {label: number for split in splits for label, number in counts[split].items()}
+    short = {label: number - there[label] for label, number in listed.items()}
+    return {label: number for label, number in short.items() if number > 0}
 
 
 def _method(method: Method) -> MethodFacts:

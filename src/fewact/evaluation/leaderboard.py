@@ -189,7 +189,7 @@ def _own_apart(result: Result) -> str:
         (_said_of_list(result, "leak"), "trained on what is tested"),
         (protocol.groups != "none", "with groups kept apart"),
     )
-    return next((text for holds, text in reasons if holds), "")
+    return "; ".join(text for holds, text in reasons if holds)
 
 
 def _said_of_list(result: Result, word: str) -> bool:

@@ -1,0 +1,88 @@
+"""Comparison: the exact test by enumeration, Holm's rule, what is refused."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fewact import methods
+from fewact.errors import ResultError
+from fewact.evaluation import compare, evaluate
+from fewact.evaluation.compare import SMALLEST_P, holm, sign_flip_p
+from tests.evaluation.made_up import Constant, Nearest, problem
+
+
+@given(st.lists(st.integers(-6, 6), min_size=1, max_size=9))
+def test_sign_flip_by_enumeration(values: list[int]) -> None:
+    d = np.array(values)
+    sums = [abs(int((np.array(s) * d).sum())) for s in itertools.product((-1, 1), repeat=len(d))]
+    expected = np.mean([one >= abs(int(d.sum())) for one in sums])
+    assert sign_flip_p(d) == pytest.approx(expected)
+    assert sign_flip_p(-d) == pytest.approx(expected)
+
+
+def test_sign_flip_of_many_is_the_normal_law() -> None:
+    d = np.concatenate([np.full(700, 1), np.full(620, -1), np.full(300, 3), np.full(310, -3)])
+    z = abs(d.sum() - 1) / np.sqrt((d**2).sum())  # corrected by half a step of 2
+    from math import erfc, sqrt
+
+    assert sign_flip_p(d) == pytest.approx(erfc(z / sqrt(2)), rel=0.02)
+
+
+def test_sign_flip_at_its_ends() -> None:
+    assert sign_flip_p(np.zeros(10, dtype=int)) == 1
+    assert sign_flip_p(np.full(10_000, 25)) == SMALLEST_P
+    assert sign_flip_p(np.array([1] * 20)) == pytest.approx(2 / 2**20)
+
+
+def test_false_alarms_come_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(0)
+    p = [sign_flip_p(rng.binomial(25, 0.6, 200) - rng.binomial(25, 0.6, 200)) for _ in range(400)]
+    assert 0.02 < np.mean(np.array(p) < 0.05) < 0.085
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm(p: list[float]) -> None:
+    corrected = holm(p)
+    assert all(one <= after <= 1 for one, after in zip(p, corrected, strict=True))
+    assert max(corrected) <= min(1.0, len(p) * max(p)) + 1e-12
+    order = np.argsort(p, kind="stable")
+    assert (np.diff(np.array(corrected)[order]) >= 0).all()
+    assert corrected[order[0]] == min(1.0, len(p) * p[order[0]])
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+
+
+def test_results_of_one_set_of_episodes() -> None:
+    given_ = problem(noise=0.5)
+    good = evaluate(Nearest(), *given_)
+    bad = evaluate(Constant(), *given_)
+    middle = evaluate(methods.create("protonet", frames=2), *given_)
+    found = compare([good, bad, middle])
+    assert [(one.first, one.second) for one in found] == [(0, 1), (0, 2), (1, 2)]
+    first = found[0]
+    each = np.array(good.per_episode) - np.array(bad.per_episode)
+    assert first.difference == pytest.approx(good.accuracy - bad.accuracy)
+    assert first.ci95 == pytest.approx(1.96 * each.std(ddof=1) / len(each) ** 0.5)
+    assert (first.wins, first.losses) == ((each > 0).sum(), (each < 0).sum())
+    assert first.p <= first.p_holm <= 3 * first.p
+    assert first.p < 1e-6
+    same = compare([good, good])[0]
+    assert (same.difference, same.ci95, same.p, same.wins) == (0, 0, 1, 0)
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"shots": 1}, {"count": 59}])
+def test_other_episodes_are_refused(other: dict[str, int], tmp_path: Path) -> None:
+    first, second = (evaluate(Nearest(), *problem(**sizes)) for sizes in ({}, other))
+    with pytest.raises(ResultError, match=r"b\.json: its episodes are not those of a\.json"):
+        compare([first, second], ["a.json", "b.json"])
+
+
+def test_one_is_no_comparison() -> None:
+    with pytest.raises(ResultError, match="it takes two"):
+        compare([evaluate(Nearest(), *problem())])

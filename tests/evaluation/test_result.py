@@ -1,0 +1,69 @@
+"""Result files: read back whole, edits refused."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fewact.errors import ResultError
+from fewact.evaluation import Result, evaluate, load, save, to_text
+from tests.evaluation.made_up import Nearest, problem
+
+
+@pytest.fixture(scope="module")
+def result() -> Result:
+    return evaluate(Nearest(), *problem())
+
+
+def test_comes_back_the_same(result: Result, tmp_path: Path) -> None:
+    path = save(result, tmp_path / "new" / "r.json")
+    assert load(path) == result
+    assert path.read_text() == to_text(result)
+    content = json.loads(path.read_text())
+    assert content["accuracy"] == pytest.approx(sum(content["per_episode"]) / 60)
+    assert len(path.read_text().splitlines()) < 150  # episodes stand on one line
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda c: c.update(accuracy=99.9),
+        lambda c: c["per_episode"].__setitem__(0, 100.0),
+        lambda c: c["flags"].append("none"),
+        lambda c: c["asked"]["method"]["options"].update(more=1),
+        lambda c: c.update(final=True),
+        lambda c: c.pop("sha256"),
+        lambda c: c.update(more=1),
+    ],
+)
+def test_an_edited_result_is_refused(
+    result: Result, tmp_path: Path, edit: Callable[[dict[str, Any]], object]
+) -> None:
+    path = save(result, tmp_path / "r.json")
+    content = json.loads(path.read_text())
+    edit(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(ResultError, match=f"{re.escape(str(path))}: the file was edited"):
+        load(path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "no", '{"format": "fewact"}', "[" * 9999])
+def test_what_is_no_result(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(text)
+    with pytest.raises(ResultError, match="this is no result"):
+        load(path)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match="cannot be read"):
+        load(tmp_path / "r.json")
+
+
+def test_as_many_accuracies_as_episodes(result: Result) -> None:
+    content = result.model_dump()
+    with pytest.raises(ValueError, match="not as many accuracies as episodes"):
+        Result.model_validate({**content, "per_episode": content["per_episode"][1:]})
