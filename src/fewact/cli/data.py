@@ -24,7 +24,7 @@ SHOWN = 20
 
 @app.callback()
 def data() -> None:
-    """Published benchmarks: what they are, and what of them is there."""
+    """Published benchmarks, and what of them is there."""
 
 
 @app.command("list")
@@ -57,7 +57,7 @@ def show(
     classes: Annotated[bool, typer.Option("--classes", help="List all classes, too.")] = False,
     format: Format = ListFormat.TABLE,
 ) -> None:
-    """Show the facts of a benchmark: splits, hashes, where its list is published, its traps."""
+    """Show a benchmark: splits, hashes, who publishes it, its traps."""
     from fewact.data import benchmark
 
     one = benchmark(name)
@@ -112,7 +112,7 @@ def check(
     format: Format = ListFormat.TABLE,
     quiet: Quiet = False,
 ) -> None:
-    """Check what of a benchmark is there, and write it to a file.
+    """Check what of a benchmark is there, and note it in a file.
 
     Videos are found in any layout: folders of classes, one flat folder, folders of frames.
     Ends with 0 where all are there, with 3 where some are missing or cannot be read.

@@ -113,7 +113,7 @@ def walk(root: Path) -> Iterator[Found]:
         except OSError as error:
             raise DataError(f"the folder cannot be read: {error.strerror}", where=folder) from error
         if pictures and not below and not files:
-            yield Found(folder, os.path.basename(folder), True)
+            yield Found(folder, stem(os.path.basename(folder)), True)
         yield from files
         waiting += below
 
