@@ -1,0 +1,187 @@
+"""``fewact episodes``, ``evaluate``, ``compare`` and ``leaderboard`` as they are called."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fewact import backbones, methods
+from fewact.data import FeatureDataset, FolderDataset
+from fewact.episodes import Protocol, draw, load
+from fewact.evaluation import ArrayFeatures, ClipFeatures, evaluate
+
+Run = Callable[..., Any]
+SMALL = ("--ways", 4, "--shots", 2, "--queries", 3, "--count", 40)
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Features of 10 classes, 6 persons in each, with validation and test classes."""
+    folder = tmp_path_factory.mktemp("features")
+    rng = np.random.default_rng(0)
+    rows = [(c, g, i) for c in range(10) for g in range(6) for i in range(2)]
+    centres = rng.standard_normal((10, 4, 16))
+    noisy = np.stack([centres[c] + 2 * rng.standard_normal((4, 16)) for c, _, _ in rows])
+    np.savez(folder / "mine.npz", features=noisy.astype(np.float16))
+    lines = [
+        f"{c}-{g}-{i}\tclass {c}\tperson {g}\t{'val' if c < 5 else 'test'}" for c, g, i in rows
+    ]
+    (folder / "mine.tsv").write_text("clip\tclass\tgroup\tsplit\n" + "\n".join(lines) + "\n")
+    return folder / "mine.npz"
+
+
+def expected(features: Path, split: str = "test", **options: Any) -> Any:
+    data = FeatureDataset(features)
+    videos = data.videos.of(split)
+    drawn = draw(videos, Protocol(4, 2, 3, 40, 0, "shared"))
+    method = methods.create("protonet", frames=4, **options)
+    return evaluate(method, ArrayFeatures(data.of(videos), "mine"), videos, drawn)
+
+
+def test_json_has_accuracy_and_interval(run: Run, features: Path, tmp_path: Path) -> None:
+    output = tmp_path / "r.json"
+    call = ("evaluate", "protonet", "--features", features, *SMALL, "--format", "json")
+    ended = run(*call, "-o", output)
+    assert ended.code == 0
+    document = json.loads(ended.out)
+    right = expected(features)
+    assert document["accuracy"] == right.accuracy
+    assert document["ci95"] == right.ci95
+    assert document["per_episode"] == list(right.per_episode)
+    assert document["final"] is True
+    assert document["asked"]["episodes"]["protocol"]["groups"] == "shared"
+    assert document["command"].startswith(f"fewact evaluate protonet --features {features} --ways")
+    assert "r.json" not in document["command"]
+    assert output.read_text() == ended.out
+    before = output.read_bytes()
+    assert run(*call, "-o", output, "--threads", 3).out == ended.out
+    assert run(*call, "-o", output, "--overwrite", "--threads", 3).code == 0
+    assert output.read_bytes() == before
+
+
+def test_the_groups_that_are_asked_for(run: Run, features: Path) -> None:
+    found = {}
+    for groups in ("none", "within-class", "shared"):
+        call = ("evaluate", "protonet", "--features", features, *SMALL, "--groups", groups)
+        found[groups] = json.loads(run(*call, "--format", "json").out)
+        assert found[groups]["asked"]["episodes"]["protocol"]["groups"] == groups
+    assert len({one["asked"]["episodes"]["sha256"] for one in found.values()}) == 3
+
+
+def test_table_and_csv(run: Run, features: Path) -> None:
+    call = ("evaluate", "protonet", "--features", features, *SMALL)
+    table = run(*call)
+    right = expected(features)
+    assert f"{right.accuracy:.1f} ± {right.ci95:.2f}" in table.out
+    assert "final: on test classes" in table.out
+    assert "Episodes are many, but of few classes" in table.err
+    (row,) = csv.DictReader(io.StringIO(run(*call, "--format", "csv").out))
+    assert row["accuracy"] == f"{right.accuracy:.1f} ± {right.ci95:.2f}"
+
+
+def test_saved_episodes(run: Run, features: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "e.json"
+    drawn = run("episodes", features, *SMALL, "-o", saved)
+    assert drawn.code == 0
+    assert load(saved).digest in drawn.out
+    call = ("evaluate", "protonet", "--features", features, "--format", "json")
+    ended = run(*call, "--episodes", saved)
+    assert json.loads(ended.out)["accuracy"] == expected(features).accuracy
+    assert run(*call, "--episodes", saved, "--ways", 3).code == 2
+    assert "another list" in run(*call, "--episodes", saved, "--split", "val").err
+    again = run("episodes", features, *SMALL, "-o", saved)
+    assert again.code == 2
+    assert "--overwrite" in again.err
+    assert run("episodes", features, *SMALL, "-o", saved, "--seed", 1, "--overwrite").code == 0
+    assert load(saved).protocol.seed == 1
+
+
+def test_a_sweep_is_of_validation_classes(run: Run, features: Path, tmp_path: Path) -> None:
+    call = ("evaluate", "protonet", "--features", features, *SMALL, "--format", "json")
+    sweep = ("--sweep", "order=pooled,joined distance=cosine,euclidean")
+    ended = run(*call, *sweep, "--option", "scale=2", "-o", tmp_path)
+    documents = json.loads(ended.out)
+    assert [
+        (d["asked"]["method"]["options"]["order"], d["asked"]["method"]["options"]["distance"])
+        for d in documents
+    ] == [(o, d) for o in ("pooled", "joined") for d in ("cosine", "euclidean")]
+    assert {d["asked"]["videos"]["split"] for d in documents} == {"val"}
+    assert not any(d["final"] for d in documents)
+    assert documents[2]["accuracy"] == expected(features, "val", order="joined").accuracy
+    assert "--option order=joined --option distance=cosine" in documents[2]["command"]
+    files = sorted(tmp_path.glob("*.json"))
+    assert len(files) == 4
+    compared = run("compare", *files)
+    assert compared.code == 0
+    assert len(compared.out.splitlines()) == 1 + 6
+    (first, *_) = json.loads(run("compare", *files, "--format", "json").out)
+    assert first["first"] == str(files[0])
+    assert set(first) >= {"difference", "ci95", "p", "p_holm"}
+
+
+def test_other_episodes_are_not_compared(run: Run, features: Path, tmp_path: Path) -> None:
+    call = ("evaluate", "protonet", "--features", features, *SMALL)
+    for seed in (0, 1):
+        run(*call, "--seed", seed, "-o", tmp_path / f"{seed}.json")
+    ended = run("compare", tmp_path / "0.json", tmp_path / "1.json")
+    assert ended.code == 2
+    assert "its episodes are not those of" in ended.err
+
+
+def test_clips_of_a_folder(run: Run, clips: Path) -> None:
+    call = ("evaluate", "protonet", "--data", clips, "--option", "frames=2", "--ways", 3)
+    ended = run(*call, "--count", 20, "--precision", "float32", "--format", "json")
+    assert ended.code == 0, ended.err
+    document = json.loads(ended.out)
+    assert document["asked"]["features"]["trained_on"] == ["ImageNet-1k"]
+    assert document["asked"]["videos"]["videos"] == 6
+    videos = FolderDataset(clips).videos
+    drawn = draw(videos, Protocol(ways=3, count=20))
+    source = ClipFeatures(videos, backbones.create(precision="float32"))
+    right = evaluate(methods.create("protonet", frames=2), source, videos, drawn)
+    assert document["per_episode"] == list(right.per_episode)
+
+
+def test_leaderboard(run: Run) -> None:
+    shown = run("leaderboard", "HMDB-51", "--shots", 1)
+    assert shown.code == 0
+    assert "CLIP-SPM" in shown.out
+    assert "Other settings" in shown.out
+    rows = json.loads(run("leaderboard", "hmdb51_arn", "--format", "json").out)
+    assert all(row["source"] for row in rows)
+    assert {row["shots"] for row in rows} >= {1, 5}
+    assert run("leaderboard", "hmdb51", "--format", "latex").out.count("\\end{tabular}") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "one of the two is needed"),
+        (["--features", "x.npz", "--data", "y"], "one of the two is needed"),
+        (["--features", "missing.npz"], "missing.npz"),
+        (["--data", "hmdb52"], "no benchmark of this name"),
+        (["--features", "F", "--ways", "6"], "too few classes"),
+        (["--features", "F", "--shots", "6"], "too few groups"),
+        (["--features", "F", "--option", "frames=3"], "vectors of 3 frames"),
+        (["--features", "F", "--option", "distance=far"], "distance"),
+        (["--features", "F", "--sweep", "order"], "not a list of values"),
+        (["--features", "F", "--sweep", ""], "nothing to sweep"),
+        (["--features", "F", "--sweep", "order=pooled order=joined"], "given twice"),
+        (["--features", "F", "--sweep", "eps=1,2", "--option", "eps=1"], "given and swept"),
+        (["--features", "F", "--split", "train"], "no videos of this split"),
+        (["--features", "F", "--dataset", "other"], "no such data set"),
+        (["--data", "D", "--dataset", "other"], "only a features file"),
+    ],
+)
+def test_refusals(run: Run, features: Path, clips: Path, arguments: list[str], told: str) -> None:
+    named = {"F": str(features), "D": str(clips)}
+    ended = run("evaluate", "protonet", *(named.get(one, one) for one in arguments))
+    assert ended.code == 2
+    assert told in ended.err
+    assert not ended.out
+    assert "Traceback" not in ended.err

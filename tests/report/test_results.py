@@ -1,0 +1,56 @@
+"""What stands in the tables of results, comparisons and leaderboards."""
+
+import pytest
+
+from fewact.evaluation import Row, compare, evaluate
+from fewact.report import comparison_table, leaderboard_tables, result_table
+from tests.evaluation.made_up import Constant, Nearest, problem
+
+
+def test_result_table_says_all_that_must_be_said() -> None:
+    result = evaluate(Nearest(), *problem(), flags=("modified list",))
+    final = result.model_copy(update={"final": True, "flags": ()})
+    first, second = result_table([result, final]).rows
+    assert first[:3] == (
+        "Nearest",
+        f"{result.accuracy:.1f} ± {result.ci95:.2f}",
+        "{:.1f}–{:.1f}".format(*(result.class_interval or ())),
+    )
+    assert first[3] == "4-way 2-shot, 3 queries, 60 episodes"
+    assert first[-1] == "modified list"
+    assert second[-1] == "final: on test classes"
+
+
+def test_an_interval_that_is_not_there() -> None:
+    (row,) = result_table([evaluate(Nearest(), *problem(ways=8))]).rows
+    assert row[2] == "–"
+
+
+def test_comparison_table() -> None:
+    given = problem(noise=0.2)
+    results = [evaluate(kind(), *given) for kind in (Nearest, Constant)]
+    (one,) = compare(results)
+    (row,) = comparison_table([one], ["a.json", "b.json"]).rows
+    assert row[:3] == ("a.json", "b.json", f"+{one.difference:.2f} ± {one.ci95:.2f}")
+    assert row[3:5] == (str(one.wins), str(one.losses))
+    assert row[5] == "< 1e-11"
+
+
+ROW = Row("TRX", "2021", "RN50, ImageNet", 5, 1, 42.0, None, "ssv2-full_trx", (), "README")
+
+
+@pytest.mark.parametrize("apart", ["", "zero-shot"])
+def test_leaderboard_tables(apart: str) -> None:
+    rows = [
+        ROW,
+        Row("a2m2", "", "RN50", 5, 1, 50.0, 0.4, "ssv2-full_trx", ("uses text",), "r.json", True),
+        Row("CLIP", "2025", "RN50", 5, 1, 9.0, None, "ssv2-full_trx", ("x",), "y", apart=apart),
+    ]
+    tables = leaderboard_tables(rows)
+    assert len(tables) == (2 if apart else 1)
+    cells = [row for table in tables for row in table.rows]
+    assert [row[0] for row in cells] == ["TRX", "▸ a2m2", "CLIP"]
+    assert [row[5] for row in cells] == ["42.0", "50.0 ± 0.40", "9.0"]
+    assert cells[2][7] == ("zero-shot; x" if apart else "x")
+    assert all(row[8] for row in cells)
+    assert leaderboard_tables([]) == []

@@ -1,0 +1,71 @@
+"""Tables: every format parses back to the same cells."""
+
+import csv
+import io
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from fewact.report import Table, TableFormat, render
+
+TABLE = Table(
+    ("method", "accuracy", "to be known"),
+    (
+        ("a2m2 τ=12.5", "50.4 ± 0.83", "–"),
+        ("方法|x_1", "9.0 ± 0.10", "100 % of {a} & $b$ #1 ~ ^ \\"),
+    ),
+)
+
+cells = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), max_size=12)
+
+
+def test_text_is_aligned() -> None:
+    header, *rows = render(TABLE, TableFormat.TABLE).splitlines()
+    at = cell_len(header.partition("accuracy")[0])
+    assert at == cell_len(rows[0].partition("50.4")[0]) == cell_len(rows[1].partition("9.0")[0])
+    assert not any(line.endswith(" ") for line in (header, *rows))
+
+
+@given(st.lists(st.tuples(cells, cells), max_size=5))
+def test_csv_reads_back(rows: list[tuple[str, str]]) -> None:
+    text = render(Table(("a", "b"), tuple(rows)), TableFormat.CSV)
+    assert list(csv.reader(io.StringIO(text))) == [["a", "b"], *map(list, rows)]
+
+
+@given(st.lists(st.tuples(cells, cells), max_size=5))
+def test_markdown_has_the_cells(rows: list[tuple[str, str]]) -> None:
+    text = render(Table(("a", "b"), tuple(rows)), TableFormat.MARKDOWN)
+    lines = text.splitlines()
+    assert lines[1] == "|---|---|"
+    for line, row in zip(lines[2:], rows, strict=True):
+        found = re.split(r"(?<!\\)(?:\\\\)*\|", line)
+        assert len(found) == 4
+        unescaped = re.sub(r"\\([\\|])", r"\1", line)
+        assert unescaped == f"| {row[0]} | {row[1]} |"
+
+
+def test_latex_escapes_what_is_its_own() -> None:
+    text = render(TABLE, TableFormat.LATEX)
+    assert text.startswith("\\begin{tabular}{lll}\n")
+    assert text.endswith("\\end{tabular}\n")
+    assert r"100 \% of \{a\} \& \$b\$ \#1 \textasciitilde{} \textasciicircum{}" in text
+    assert r"x\_1 & 9.0 $\pm$ 0.10 & " in text
+    body = [line for line in text.splitlines() if line.endswith("\\\\")]
+    assert all(len(re.findall(r"(?<!\\)&", line)) == 2 for line in body)
+
+
+@pytest.mark.parametrize("format", list(TableFormat))
+def test_a_title_and_no_rows(format: TableFormat) -> None:
+    text = render(Table(("a", "b"), (), "What it is of"), format)
+    assert ("What it is of" in text) is (format is not TableFormat.CSV)
+    assert "b" in text
+
+
+@pytest.mark.parametrize("format", [TableFormat.TABLE, TableFormat.MARKDOWN, TableFormat.LATEX])
+def test_no_cell_breaks_its_row(format: TableFormat) -> None:
+    text = render(Table(("a",), (("one\ntwo\x1b[31m",),)), format)
+    assert "\x1b" not in text
+    assert "one\ntwo" not in text
