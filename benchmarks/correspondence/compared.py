@@ -1,0 +1,72 @@
+"""The aligners that are compared, all on the same cosine costs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from fewact import align
+from fewact.align import Alignment
+from fewact.methods.matching import Problems, Weights, problems
+
+
+@dataclass(frozen=True)
+class Compared:
+    """An aligner with its options.
+
+    Args:
+        label: What tables and pictures call it.
+        name: What ``fewact.align`` calls it.
+        ordered: Whether it looks at the order of the nodes.
+        options: Passed to ``align.create``; what is not named has its default.
+        weights: Rule for the weights of the nodes, for an aligner that takes weights.
+    """
+
+    label: str
+    name: str
+    ordered: bool
+    options: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    weights: Weights | None = None
+
+    def __call__(self, posed: Mapping[Weights, Problems]) -> Alignment:
+        """Align what ``pose`` made: value (p), plan (p m m')."""
+        align_costs = align.create(self.name, **self.options)
+        if self.weights is None:
+            return align_costs(posed["uniform"].cost)
+        given = posed[self.weights]
+        return align_costs(given.cost, given.a, given.b)
+
+
+COMPARED = (
+    Compared("EMD", "emd", False, weights="uniform"),
+    Compared("EMD, cross-reference", "emd", False, weights="cross"),
+    Compared("Hungarian", "hungarian", False),
+    Compared("Sinkhorn", "sinkhorn", False, {"eps": 0.05}),
+    Compared("Bi-MHM", "bi_mhm", False),
+    Compared("OTAM λ 0.5", "otam", True, {"lam": 0.5}),
+    Compared("OTAM λ 0.1", "otam", True, {"lam": 0.1}),
+    Compared("DTW", "dtw", True),
+    Compared("soft-DTW", "soft_dtw", True, {"gamma": 0.1}),
+    Compared("diagonal", "diagonal", True),
+)
+
+
+def pose(first: Tensor, second: Tensor) -> dict[Weights, Problems]:
+    """Costs and weights of pairs, as A²M²-Net poses them, by the rule for the weights.
+
+    Args:
+        first: (p m D).
+        second: (p m' D).
+
+    Returns:
+        Problems of cost (p m m') and weights (p m), (p m').
+    """
+    present = torch.ones(second[:, None].shape[:-1], dtype=second.dtype)  # (p 1 m')
+    posed: dict[Weights, Problems] = {}
+    rules: tuple[Weights, ...] = ("uniform", "cross")
+    for rule in rules:
+        given = problems(first[:, None], second[:, None], present, weights=rule)  # (p 1 1 …)
+        posed[rule] = Problems(*(x.flatten(0, 2) for x in (given.cost, given.a, given.b)))
+    return posed
