@@ -141,7 +141,9 @@ def _read(root: Path) -> Index | None:
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
-        raise DataError(f"cannot be read: {error}", where=str(root / INDEX)) from error
+        raise DataError(
+            "is no index of this version", where=str(root / INDEX), mend=ELSEWHERE
+        ) from error
 
 
 def _read_own(root: Path, benchmark: MotionsBenchmark) -> Index | None:
