@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import fewact.align._emd as package
+from fewact.align._emd import engine as chosen
 from fewact.align._emd import native, problem, simplex
 from fewact.align._emd.engine import VARIABLE, engine
 from fewact.align._emd.problem import Problems, Status
@@ -119,6 +120,19 @@ def test_large_problems(n: int, m: int) -> None:
         torch.testing.assert_close(found.plan.sum(-2), b)
         dual = (found.u * a).sum() + (found.v * b).sum()
         torch.testing.assert_close(found.value[0], dual, rtol=1e-12, atol=0)
+
+
+def test_a_device_without_float64_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    cost, a, b = (part.float() for part in problems(6, 5, 7))
+    expected = emd(cost, a, b)
+    nearest = emd_argmin(cost.view(2, 3, 5, 7), a.view(2, 3, 5), b.view(2, 3, 7))
+    monkeypatch.setattr(chosen, "FLOAT64", ())
+    found = emd(cost, a, b)
+    assert found.value.dtype == torch.float32
+    assert torch.equal(found.value, expected.value)
+    assert torch.equal(found.u, expected.u)
+    assert emd(cost, a, b, plan=False).plan is None
+    assert torch.equal(emd_argmin(cost.view(2, 3, 5, 7), a.view(2, 3, 5), b.view(2, 3, 7)), nearest)
 
 
 def test_the_pivot_limit_is_told(solver: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,9 @@ from fewact.errors import OptionError
 VARIABLE = "FEWACT_EMD_ISA"
 """Names the solver to use on the CPU, instead of the fastest."""
 
+FLOAT64 = ("cpu", "cuda")
+"""Devices that are known to have float64; from others problems are moved to the CPU and back."""
+
 
 class EngineInfo(NamedTuple):
     """The solver that serves tensors on the CPU.
@@ -51,25 +54,49 @@ def engine() -> EngineInfo:
 def solve(problems: Problems, *, threads: int, plan: bool) -> Solution:
     """Solve problems with the solver that serves their device."""
     device = problems.cost.device
-    if device.type not in ("cpu", "cuda"):  # others may lack float64
-        here = Problems(*(part.cpu() for part in problems))
-        found = solve(here, threads=threads, plan=plan)
-        return Solution(
-            found.value.to(here.cost.dtype).to(device),
-            None if found.plan is None else found.plan.to(device),
-            found.u.to(device),
-            found.v.to(device),
-            found.status,
-        )
-    if device.type == "cuda" or engine().name == "torch":
-        return simplex.solve(problems, plan=plan)
-    isa = native.instruction_sets()[engine().name]
-    return native.solve(problems, isa=isa, threads=threads, plan=plan)
+    if device.type in FLOAT64:
+        return _solve_there(problems, threads, plan)
+    value, flow, u, v, status = _solve_there(_on_cpu(problems), threads, plan)
+    return Solution(
+        value.to(u.dtype).to(device),
+        None if flow is None else flow.to(device),
+        u.to(device),
+        v.to(device),
+        status,
+    )
 
 
 def nearest(problems: Problems, *, threads: int) -> tuple[Tensor, Tensor]:
     """The nearest class (…) of problems (… k), and the status (… k) of each problem."""
-    if problems.cost.device.type == "cpu" and engine().name != "torch":
-        isa = native.instruction_sets()[engine().name]
-        return native.nearest(problems, isa=isa, threads=threads)
-    return screening.nearest(problems, lambda some: solve(some, threads=threads, plan=False))
+    device = problems.cost.device
+    if device.type in FLOAT64:
+        return _nearest_there(problems, threads)
+    index, status = _nearest_there(_on_cpu(problems), threads)
+    return index.to(device), status
+
+
+def _solve_there(problems: Problems, threads: int, plan: bool) -> Solution:
+    """``solve`` on a device that has float64."""
+    isa = _instruction_set(problems)
+    if isa is None:
+        return simplex.solve(problems, plan=plan)
+    return native.solve(problems, isa=isa, threads=threads, plan=plan)
+
+
+def _nearest_there(problems: Problems, threads: int) -> tuple[Tensor, Tensor]:
+    """``nearest`` on a device that has float64."""
+    isa = _instruction_set(problems)
+    if isa is None:
+        return screening.nearest(problems, simplex.solve)
+    return native.nearest(problems, isa=isa, threads=threads)
+
+
+def _instruction_set(problems: Problems) -> int | None:
+    """That of the compiled solver, or None where torch's serves."""
+    if problems.cost.device.type != "cpu" or engine().name == "torch":
+        return None
+    return native.instruction_sets()[engine().name]
+
+
+def _on_cpu(problems: Problems) -> Problems:
+    return Problems(*(part.cpu() for part in problems))

@@ -16,7 +16,7 @@ def nearest(problems: Problems, solve: Callable[[Problems], Solution]) -> tuple[
 
     Args:
         problems: (… k) of them: groups of k classes.
-        solve: Solves problems with one leading axis.
+        solve: Solves problems.
 
     Returns:
         (…) int64 index of the nearest class; and (… k) of ``Status``: a group with a problem that
@@ -43,7 +43,7 @@ def nearest(problems: Problems, solve: Callable[[Problems], Solution]) -> tuple[
         these = Problems(*(part[group, chosen] for part in problems))
         found = solve(these)
         status[group.cpu(), chosen.cpu()] = found.status
-        value[group, chosen] = found.value.double()
+        value[group, chosen] = found.value
     return value.argmin(1).view(leading), status
 
 
