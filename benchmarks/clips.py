@@ -10,9 +10,8 @@ are the other classes, the other groups, and a set that was never looked at.
 
 import argparse
 import csv
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +19,20 @@ import torch
 from torch import Tensor
 
 from fewact import backbones, methods
-from fewact.backbones import Tap
-from fewact.data import Clip
-from fewact.methods.base import Method, Nodes
+from fewact.backbones import Card, Tap
+from fewact.data import Clip, Video, VideoList
+from fewact.episodes import EpisodeSet, Protocol, draw
+from fewact.evaluation import ArrayFeatures, ClipFeatures, Result, evaluate
+from fewact.methods.a2m2 import A2M2
+from fewact.methods.base import Features, Method, Nodes
+from fewact.methods.fusion import Fusion
+from fewact.methods.kernel import compactness, mean_over_shots
 from fewact.store import extract
 
 WAYS, QUERIES = 5, 5
-BATCH = 8
 PLACES_A_CLIP = 128
+CLIPS_AT_ONCE = 8
+CHECKED = 10
 
 COLUMNS = {
     "mean of frames": ("protonet", {"unit_frames": True}),
@@ -51,139 +56,131 @@ COLUMNS = {
 
 
 @dataclass(frozen=True)
-class Item:
-    """A clip of the index."""
-
-    clip: Clip
-    dataset: str
-    label: str
-    group: str
-
-
-@dataclass(frozen=True)
 class Part:
-    """What episodes are drawn from; ``shared`` groups are the same in all classes."""
+    """What episodes are drawn from."""
 
     name: str
-    items: tuple[int, ...]
-    shared: bool
+    videos: VideoList
 
 
-def read_index(assets: Path) -> list[Item]:
+def read_index(assets: Path) -> dict[str, VideoList]:
+    """The clips of each data set; the actors of the ``utd`` sets are the same in all classes."""
     with (assets / "clips" / "index.tsv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    return [
-        Item(Clip(assets / row["path"], row["class"]), row["dataset"], row["class"], row["group"])
-        for row in rows
-    ]
+    found: dict[str, list[Video]] = {}
+    for row in rows:
+        clip = Clip(assets / row["path"], row["class"])
+        video = Video(row["path"], row["class"], group=row["group"], clip=clip)
+        found.setdefault(row["dataset"], []).append(video)
+    return {
+        name: VideoList(name, tuple(videos), "within-class" if name == "ucf7" else "shared")
+        for name, videos in found.items()
+    }
 
 
-def development(item: Item) -> bool:
+def development(dataset: str, video: Video) -> bool:
     """Whether options may be chosen on it."""
-    if item.dataset == "utd27_depth":
-        return class_number(item.label) <= 13
-    return item.dataset == "ucf7" and int(item.group[1:]) <= 12
+    if dataset == "utd27_depth":
+        return class_number(video.label) <= 13
+    return dataset == "ucf7" and int((video.group or "")[1:]) <= 12
 
 
 def class_number(label: str) -> int:
     return int("".join(c for c in label.split("_")[0] if c.isdigit()))
 
 
-def parts(items: Sequence[Item], *, choosing: bool) -> list[Part]:
-    names = [("utd27_depth", "classes 1-13" if choosing else "classes 14-27", True)]
-    names += [] if choosing else [("utd5_rgb", "", True)]
-    names += [("ucf7", "groups 1-12" if choosing else "groups 13-25", False)]
-    return [
-        Part(
-            f"`{dataset}` {which}".strip(),
-            tuple(
-                i
-                for i, item in enumerate(items)
-                if item.dataset == dataset and development(item) == choosing
-            ),
-            shared,
-        )
-        for dataset, which, shared in names
-    ]
+def parts(datasets: Mapping[str, VideoList], *, choosing: bool) -> list[Part]:
+    names = [("utd27_depth", "classes 1-13" if choosing else "classes 14-27")]
+    names += [] if choosing else [("utd5_rgb", "")]
+    names += [("ucf7", "groups 1-12" if choosing else "groups 13-25")]
+    found = []
+    for name, which in names:
+        whole = datasets[name]
+        chosen = tuple(v for v in whole.videos if development(name, v) == choosing)
+        found.append(Part(f"`{name}` {which}".strip(), replace(whole, videos=chosen)))
+    return found
 
 
-def draw(
-    items: Sequence[Item], part: Part, shots: int, rng: np.random.Generator
-) -> tuple[list[int], list[int]]:
-    """Support and query clips of one episode, classes one after the other."""
-    classes = rng.permutation(sorted({items[i].label for i in part.items}))[:WAYS]
-    people = rng.permutation(sorted({items[i].group for i in part.items}))
-    support: list[int] = []
-    query: list[int] = []
-    for label in classes:
-        own = [i for i in part.items if items[i].label == label]
-        groups = people if part.shared else rng.permutation(sorted({items[i].group for i in own}))
-        for group in groups[:shots]:
-            support.append(int(rng.choice([i for i in own if items[i].group == group])))
-        rest = [i for i in own if items[i].group not in set(groups[:shots])]
-        query.extend(int(i) for i in rng.choice(rest, QUERIES, replace=False))
-    return support, query
-
-
-def accuracies(
-    method: Method,
-    nodes: Nodes,
-    items: Sequence[Item],
-    part: Part,
-    *,
-    shots: int,
-    episodes: int,
-    seed: int = 0,
-) -> np.ndarray:
-    """Accuracy of each episode, in per cent."""
-    drawn = [
-        draw(items, part, shots, np.random.default_rng([seed, index])) for index in range(episodes)
-    ]
-    labels = torch.arange(WAYS).repeat_interleave(shots)
-    truth = torch.arange(WAYS).repeat_interleave(QUERIES)
-    right = []
-    for start in range(0, episodes, BATCH):
-        batch = drawn[start : start + BATCH]
-        support, query = (torch.tensor([pair[i] for pair in batch]) for i in (0, 1))
-        with torch.inference_mode():
-            state = method.support(
-                {name: value[support] for name, value in nodes.items()},
-                labels.expand(len(support), -1),
-                WAYS,
-            )
-            logits = method.score(state, {name: value[query] for name, value in nodes.items()})
-        right.append((logits.argmax(-1) == truth).float().mean(-1))
-    return 100 * torch.cat(right).double().numpy()
-
-
-def encode_all(
-    backbone: backbones.Backbone, items: Sequence[Item], columns: dict[str, Method]
-) -> dict[str, Nodes]:
-    """Nodes of every clip for every method, from one pass over the clips."""
-    taps = sorted({tap for method in columns.values() for tap in method.taps(backbone.card)})
-    kept: dict[str, list[Nodes]] = {name: [] for name in columns}
-    for done, found in enumerate(extract([item.clip for item in items], backbone, taps)):
-        if found.features is None:
-            raise found.error
-        for name, method in columns.items():
-            with torch.inference_mode():
-                kept[name].append(method.encode(found.features))
-        if done % 100 == 99:
-            print(f"{done + 1} clips", flush=True)
-    return {
-        name: {key: torch.stack([one[key] for one in nodes]) for key in nodes[0]}
-        for name, nodes in kept.items()
-    }
-
-
-def places(backbone: backbones.Backbone, items: Sequence[Item], tap: Tap) -> Iterator[Tensor]:
+def places(
+    backbone: backbones.Backbone, datasets: Mapping[str, VideoList], tap: Tap
+) -> Iterator[Tensor]:
     """Some places (m c) of the maps of the clips on which options may be chosen."""
-    clips = [item.clip for item in items if development(item)]
+    clips = [
+        video.clip
+        for name, videos in datasets.items()
+        for video in videos.videos
+        if video.clip and development(name, video)
+    ]
     for found in extract(clips, backbone, [tap]):
         if found.features is None:
             raise found.error
         samples = found.features[tap].movedim(-3, -1).flatten(0, -2)
         yield samples[:: max(1, len(samples) // PLACES_A_CLIP)]
+
+
+class LookedUp(Method):
+    """A method that averages similarities of pairs of clips, all of which are looked up.
+
+    A few hundred clips make fewer pairs than thousands of episodes ask for.
+    """
+
+    def __init__(self, method: Fusion | A2M2, pairs: Tensor) -> None:
+        super().__init__(method.options)
+        self.pairs = pairs  # (v v)
+
+    def taps(self, card: Card) -> tuple[Tap, ...]:
+        return (Tap("vectors", 1),)
+
+    def encode(self, features: Features) -> Nodes:
+        return {"at": features[Tap("vectors", 1)][..., 0, 0]}
+
+    def similarity(self, first: Nodes, second: Nodes) -> Tensor:
+        return self.pairs[first["at"].long()[:, :, None], second["at"].long()[:, None, :]]
+
+    def support(
+        self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
+    ) -> tuple[Nodes, Tensor, Tensor]:
+        inside = compactness(self.similarity, nodes, labels, n)
+        return nodes, labels, self.options.compactness * inside
+
+    def score(self, state: tuple[Nodes, Tensor, Tensor], nodes: Nodes) -> Tensor:
+        support, labels, inside = state
+        pairs = self.similarity(nodes, support)
+        return mean_over_shots(pairs, labels, inside.shape[-1]) - inside[:, None]
+
+
+def look_up(
+    method: Fusion | A2M2, source: ClipFeatures, videos: VideoList
+) -> tuple[LookedUp, ArrayFeatures]:
+    """The same method by look-up, and what it takes for features: each clip's number."""
+    count = len(videos.videos)
+    with torch.inference_mode():
+        found = source.features(range(count), method.taps(source.card))
+        each = [method.encode({tap: f[None] for tap, f in features.items()}) for features in found]
+        nodes = {name: torch.cat([one[name] for one in each]) for name in each[0]}
+        everything = {name: value[None] for name, value in nodes.items()}
+        rows = [
+            method.similarity({name: v[some][None] for name, v in nodes.items()}, everything)[0]
+            for some in torch.arange(count).split(CLIPS_AT_ONCE)
+        ]
+    return LookedUp(method, torch.cat(rows)), ArrayFeatures(np.arange(count)[:, None, None] * 1.0)
+
+
+def measure(
+    method: Method, source: ClipFeatures, videos: VideoList, drawn: Sequence[EpisodeSet]
+) -> list[Result]:
+    """Results on each set of episodes."""
+    averages = isinstance(method, Fusion) or (
+        isinstance(method, A2M2) and method.options.shots == "average"
+    )
+    if not averages:
+        return [evaluate(method, source, videos, episodes) for episodes in drawn]
+    quick, numbers = look_up(method, source, videos)
+    few = draw(videos, replace(drawn[-1].protocol, count=CHECKED))
+    slowly = evaluate(method, source, videos, few)
+    if slowly.accuracy != evaluate(quick, numbers, videos, few).accuracy:
+        raise SystemExit("what is looked up is not what the method says")
+    return [evaluate(quick, numbers, videos, episodes) for episodes in drawn]
 
 
 def main() -> None:
@@ -196,32 +193,30 @@ def main() -> None:
     parser.add_argument("--choosing", action="store_true", help="the development halves instead")
     given = parser.parse_args()
 
-    items = read_index(given.assets)
+    datasets = read_index(given.assets)
     backbone = backbones.create(given.backbone, weights=given.weights, precision=given.precision)
     columns = {name: methods.create(kind, **o).eval() for name, (kind, o) in COLUMNS.items()}
     written = columns["A²M² as written, PCA to 64"]
     (tap,) = written.taps(backbone.card)
-    written.fit_reduction({tap: torch.cat(list(places(backbone, items, tap)))[..., None, None]})
-    start = time.perf_counter()
-    nodes = encode_all(backbone, items, columns)
-    print(
-        f"{backbone.card.name}, {backbone.card.precision}: {len(items)} clips in "
-        f"{time.perf_counter() - start:.0f} s\n"
-    )
+    written.fit_reduction({tap: torch.cat(list(places(backbone, datasets, tap)))[..., None, None]})
+    print(f"{backbone.card.name}, {backbone.card.precision}\n")
     print(f"| 5-way, 1 / 5 shots, {given.episodes} episodes | " + " | ".join(columns) + " |")
     print("|---" * (len(columns) + 1) + "|")
     widest = 0.0
-    for part in parts(items, choosing=given.choosing):
+    for part in parts(datasets, choosing=given.choosing):
+        source = ClipFeatures(part.videos, backbone, keep=True)
+        drawn = [
+            draw(
+                part.videos,
+                Protocol(WAYS, shots, QUERIES, given.episodes, groups=part.videos.groups),
+            )
+            for shots in (1, 5)
+        ]
         cells = []
-        for name, method in columns.items():
-            figures = []
-            for shots in (1, 5):
-                each = accuracies(
-                    method, nodes[name], items, part, shots=shots, episodes=given.episodes
-                )
-                widest = max(widest, 1.96 * each.std(ddof=1) / len(each) ** 0.5)
-                figures.append(f"{each.mean():.1f}")
-            cells.append(" / ".join(figures))
+        for method in columns.values():
+            results = measure(method, source, part.videos, drawn)
+            widest = max(widest, *(result.ci95 for result in results))
+            cells.append(" / ".join(f"{result.accuracy:.1f}" for result in results))
         print(f"| {part.name} | " + " | ".join(cells) + " |", flush=True)
     print(f"\n95 % intervals: at most ± {widest:.2f}")
 

@@ -178,7 +178,7 @@ class A2M2(Method):
         if self.options.shots == "average":
             if self.options.compactness > 0:
                 inside = self.options.compactness * compactness(
-                    self._scores_of_pairs, {"nodes": videos}, labels, n
+                    self.similarity, {"nodes": videos}, labels, n
                 )
             return A2M2State(videos, videos.new_ones(b, s, m), mean, inside, centre)
         one_each = torch.eye(n, dtype=videos.dtype, device=videos.device).expand(b, n, n)
@@ -215,7 +215,8 @@ class A2M2(Method):
         )
         return align.emd(posed.cost[0, 0, 0], posed.a[0, 0, 0], posed.b[0, 0, 0])
 
-    def _scores_of_pairs(self, first: Nodes, second: Nodes) -> Tensor:
+    def similarity(self, first: Nodes, second: Nodes) -> Tensor:
+        """Scores of two sets of videos against each other: (b q …), (b s …) → (b q s)."""
         support = second["nodes"]
         return self._scores(first["nodes"], support, support.new_ones(support.shape[:-1]))
 
