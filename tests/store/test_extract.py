@@ -5,6 +5,7 @@ import gc
 import sys
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -164,6 +165,20 @@ def test_the_next_clip_is_decoded_while_this_one_is_used(clips, tiny):
     slow.permits.release(9)
     assert [one.clip for one in found] == clips[1:]
     assert not decoding()
+
+
+@pytest.mark.parametrize("prefetch", [1, 3])
+def test_no_more_clips_are_ahead_than_agreed(clips, tiny, monkeypatch, prefetch):
+    submitted = []
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, *call):
+            submitted.append(call)
+            return super().submit(*call)
+
+    monkeypatch.setattr(sys.modules["fewact.store.extract"], "ThreadPoolExecutor", Pool)
+    for done, _ in enumerate(extract(clips, tiny, [Tap("pixels", 8)], prefetch=prefetch), start=1):
+        assert len(submitted) == min(done + prefetch, len(clips))
 
 
 def test_a_consumer_that_stops_ends_the_decoding(clips, tiny):
