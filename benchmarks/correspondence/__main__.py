@@ -5,6 +5,7 @@ python -m benchmarks.correspondence [--pairs 300] [--tasks 1000] [--seed 1] [--d
 
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.correspondence.claims import claims
@@ -21,13 +22,15 @@ from benchmarks.correspondence.page import page
 from benchmarks.correspondence.pairs import DISTORTIONS, make_pairs
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--pairs", type=int, default=300, help="of each distortion")
     options.add_argument("--tasks", type=int, default=1000, help="of each kind")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--docs", type=Path, default=Path(__file__).parents[2] / "docs")
-    given = options.parse_args()
+    given = options.parse_args(arguments)
+    if min(given.pairs, given.tasks) < 2:
+        options.error("an interval takes two pairs and two tasks")
     start = time.process_time()
     recovered = recover(given.pairs, given.seed)
     accuracy = tell_apart(given.tasks, given.seed)
@@ -37,7 +40,7 @@ def main() -> None:
     truths = [pair.truth[0] for pair in shown]
     seconds = time.process_time() - start
     text = page(recovered, accuracy, found, tasks=given.tasks, seed=given.seed, seconds=seconds)
-    given.docs.mkdir(exist_ok=True)
+    given.docs.mkdir(parents=True, exist_ok=True)
     (given.docs / "alignment.md").write_text(text)
     (given.docs / "alignment-noise.svg").write_text(noise_picture(recovered))
     (given.docs / "alignment-plans.svg").write_text(plans_picture(plans, truths))

@@ -34,6 +34,10 @@ class Claim:
     holds: bool
 
 
+Shares = Callable[..., Tensor]
+"""Shares (p) of an aligner's label, a distortion and the number of a ratio (the middle one)."""
+
+
 def claims(
     recovered: Recovered, accuracy: Mapping[str, Sequence[Estimate]], change: Tensor
 ) -> Iterator[Claim]:
@@ -45,17 +49,21 @@ def claims(
         change: (aligner p) what ``change_by_order`` found.
     """
 
-    def shares(label: str, distortion: str, ratio: int = MIDDLE) -> Tensor:
-        return recovered.mass[PLACES.index(distortion), LABELS.index(label), ratio]
-
+    shares, found = _reader(recovered.mass), _reader(recovered.found)
     yield from _on_order(shares, change)
     yield from _on_material(shares, recovered)
     yield from _on_noise(shares)
+    yield from _on_blur(shares, found)
     yield from _on_tasks(accuracy)
 
 
-Shares = Callable[..., Tensor]
-"""Shares (p) of an aligner's label, a distortion and the number of a ratio (the middle one)."""
+def _reader(of: Tensor) -> Shares:
+    """Looks up shares (distortion aligner ratio p) by name."""
+
+    def read(label: str, distortion: str, ratio: int = MIDDLE) -> Tensor:
+        return of[PLACES.index(distortion), LABELS.index(label), ratio]
+
+    return read
 
 
 def _on_order(shares: Shares, change: Tensor) -> Iterator[Claim]:
@@ -88,8 +96,7 @@ def _on_material(shares: Shares, recovered: Recovered) -> Iterator[Claim]:
     ceiling = dict(zip(PLACES, recovered.ceiling, strict=True))
     short = torch.stack([ceiling[name] - shares("EMD", name, 0) for name in PLACES])
     yield Claim(
-        "Without noise, EMD recovers all that equal weights allow, in every pair: one true match "
-        "never makes the rest too dear.",
+        "Without noise, EMD recovers all that equal weights allow, in every pair.",
         f"{(short > 1e-9).sum()} of {short.numel():,} pairs fall short, by at most "
         f"{100 * short.max().item():.1f} points",
         short.max().item() < 1e-9,
@@ -111,7 +118,7 @@ def _on_material(shares: Shares, recovered: Recovered) -> Iterator[Claim]:
         all(one.low > 0 for one in over.values()),
     )
     gain = {
-        name: mean_of(shares("EMD, cross-reference", name) - shares("EMD", name))
+        name: mean_of(shares("cross-reference EMD", name) - shares("EMD", name))
         for name in ("shifted", "dropped part")
     }
     yield Claim(
@@ -119,7 +126,7 @@ def _on_material(shares: Shares, recovered: Recovered) -> Iterator[Claim]:
         "; ".join(f"{name} {_signed(one)} points" for name, one in gain.items()),
         all(one.low > 0 for one in gain.values()),
     )
-    price = mean_of(shares("EMD, cross-reference", "same") - shares("EMD", "same"))
+    price = mean_of(shares("cross-reference EMD", "same") - shares("EMD", "same"))
     yield Claim(
         "Where all nodes have a counterpart, cross-reference weights cost nothing.",
         f"same: {_signed(price)} points",
@@ -156,6 +163,9 @@ def _on_noise(shares: Shares) -> Iterator[Claim]:
         f"shifted: {clean:.1f} without noise, {seen:.1f} at the middle noise",
         seen < clean / 2,
     )
+
+
+def _on_blur(shares: Shares, found: Shares) -> Iterator[Claim]:
     worse = min(
         mean_of(shares("OTAM λ 0.1", name) - shares("OTAM λ 0.5", name)).low for name in PLACES
     )
@@ -173,6 +183,16 @@ def _on_noise(shares: Shares) -> Iterator[Claim]:
         f"same: EMD {soft['EMD']:.1f}, Sinkhorn {soft['Sinkhorn']:.1f}; without noise "
         f"{sharp['EMD']:.1f}, {sharp['Sinkhorn']:.1f}",
         soft["Sinkhorn"] < soft["EMD"] - 10,
+    )
+    gain = {
+        name: mean_of(found("Sinkhorn", name) - found("EMD", name))
+        for name in ("shifted", "stretched", "repeated part", "dropped part")
+    }
+    yield Claim(
+        "Yet the peaks of the blurred plan are right more often than EMD's choice, where material "
+        "is new or repeated.",
+        "found: " + "; ".join(f"{name} {_signed(one)} points" for name, one in gain.items()),
+        all(one.low > 0 for one in gain.values()),
     )
 
 

@@ -41,7 +41,7 @@ class Compared:
 
 COMPARED = (
     Compared("EMD", "emd", False, weights="uniform"),
-    Compared("EMD, cross-reference", "emd", False, weights="cross"),
+    Compared("cross-reference EMD", "emd", False, weights="cross"),
     Compared("Hungarian", "hungarian", False),
     Compared("Sinkhorn", "sinkhorn", False, {"eps": 0.05}),
     Compared("Bi-MHM", "bi_mhm", False),

@@ -1,6 +1,7 @@
 """Pictures: shares against noise, and plans with the truth outlined."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from html import escape
 
@@ -53,7 +54,7 @@ def ratio_name(ratio: float) -> str:
 def noise_picture(recovered: Recovered) -> str:
     """Share of mass on true correspondences against noise: a panel a distortion and family."""
     left, top, row = 50, 40, HEIGHT + 76
-    width, height = left + len(DISTORTIONS) * (PANEL + GAP), top + 2 * row - 4
+    width, height = left + len(DISTORTIONS) * (PANEL + GAP), top + 2 * row
     parts = [_text(left, 18, "Share of the plan's mass on true correspondences, in per cent")]
     parts.append(f'<path class="limit" d="M{width - 416} 14h26"/>')
     parts.append(_text(width - 384, 18, "most that equal weights allow", "quiet"))
@@ -69,7 +70,7 @@ def noise_picture(recovered: Recovered) -> str:
             parts.append(_text(x + PANEL / 2, y + 28, distortion, "middle"))
             parts += _ticks(x, y + 34, first=place == 0)
     parts.append(
-        _text(left, height - 6, "Across: length of the noise over that of the signal.", "quiet")
+        _text(left, height - 8, "Across: length of the noise over that of the signal.", "quiet")
     )
     return _svg(width, height, "What each aligner recovers against noise", parts)
 
@@ -142,7 +143,7 @@ def plans_picture(plans: Sequence[Tensor], truths: Sequence[Tensor]) -> str:
     ]
     for place, compared in enumerate(COMPARED):
         x = left + place * (side + 10) + side / 2
-        for line, words in enumerate(compared.label.split(", ")):
+        for line, words in enumerate(textwrap.wrap(compared.label, 15)):
             parts.append(_text(x, 40 + 13 * line, words, "middle"))
     for number, (name, of_pair, truth) in enumerate(zip(DISTORTIONS, plans, truths, strict=True)):
         y = top + number * (side + 20)

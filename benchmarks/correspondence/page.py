@@ -87,13 +87,14 @@ is named.
 What to take from it, as long as these verdicts stand:
 
 - Where classes differ in what is seen, whenever it is seen, an aligner that is blind to order is
-  right, and one bound to order loses what it has. Where they differ in order alone, the blind ones
-  cannot know anything, however clean the features.
+  right, and one bound to order loses much of what it has, or all. Where they differ in order alone,
+  the blind ones cannot know anything, however clean the features.
 - DTW and the diagonal owe their calm under noise to what they assume. They are right where videos
-  are cut alike, and sure of the wrong thing where they are not; OTAM with a small λ gives up some of
-  that for starts that differ.
-- A smoothing (ε, λ, γ) is measured against differences between costs, and noise makes those small.
-  One that is mild on clean features blurs everything on poor ones.
+  are cut alike, and sure of the wrong thing where they are not. OTAM with a small λ gives up some
+  of that calm, and copes with starts that differ.
+- Sinkhorn's ε and OTAM's λ are measured against differences between costs, and noise makes those
+  small: what is mild on clean features blurs everything on poor ones. A blurred plan may still peak
+  in the right places, so read its peaks and not its shades.
 - Cross-reference weights change how much a node counts. They are no way to find out which nodes
   have a counterpart, at least not in this made-up material.
 

@@ -85,8 +85,8 @@ def changes(count: int, length: int, draw: torch.Generator) -> Tensor:
     moving = torch.stack(steps, 1)
     moving = moving - moving.mean(1, keepdim=True)
     # Where neighbours are alike, taking the mean away takes energy too.
-    length: Tensor = moving.square().mean((1, 2), keepdim=True).sqrt()
-    return moving / length
+    energy: Tensor = moving.square().mean((1, 2), keepdim=True)
+    return moving / energy.sqrt()
 
 
 def identity(_: random.Random) -> list[int]:
