@@ -25,7 +25,7 @@ def _no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         ("{label}/{video}", "{split}list03.txt"),
         ("{label}/{video}", "{split}list07.txt"),
         ("{split}{number}/{video}", "{split}_few_shot.txt"),
-        ("{split}{number}//videos/anything/{video}.webm", "{split}_few_shot.txt"),
+        ("{split}{number}//videos/anything/{video}.WebM", "{split}_few_shot.txt"),
         ("{label}/{video}", "{split}.list"),
         ("{label}/{video}", "{split}list03.txt.old"),
     ],
@@ -143,6 +143,8 @@ def test_where_a_list_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         find_list(BENCH, tmp_path / "absent")
     write_texts(tmp_path / "published_here", SSV2, "{label}/{video}", "{split}list03.txt")
     assert find_list(BENCH) == find_list(BENCH, tmp_path) is not None
+    write_texts(tmp_path, UCF, "{label}/{video}", "{split}list03.txt")  # of another benchmark
+    assert find_list(BENCH) == find_list(BENCH, tmp_path / "published_here")
     packed = tmp_path / f"{BENCH.id}.csv.gz"
     packed.write_bytes(gzip.compress(write_table(tmp_path / "list.csv", SSV2[1:]).read_bytes()))
     table = find_list(BENCH)

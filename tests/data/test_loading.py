@@ -144,7 +144,8 @@ def test_deep(readable: tuple[Path, Path], tmp_path: Path) -> None:
     assert list(found.unreadable) == ["88"]
     assert found.unreadable["88"]
     assert found.gap() == "val 1 of 1"
-    assert [c.unreadable for c in found.classes if c.split == "val"] == [1]
+    (row,) = (c for c in found.classes if c.split == "val")
+    assert (row.listed, row.there, row.missing, row.unreadable) == (1, 0, 0, 1)
     file = found.write(tmp_path / "there.json")
     assert Availability.read(file) == found
     with pytest.raises(DataError, match="val 1 of 1"):

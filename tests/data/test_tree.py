@@ -26,6 +26,7 @@ KINDS = {"ssv2": SSV2, "kinetics": KINETICS, "ucf101": UCF}
         "videos/{split}_256/{label}/{video}.mp4",
         "{label}/{video}/",
         "{video}/",
+        "{video}.mp4/",
     ],
 )
 def test_layouts(tmp_path: Path, family: str, form: str) -> None:
@@ -58,7 +59,7 @@ def test_of_several_the_best(tmp_path: Path) -> None:
     bench = make(UCF, "ucf101")
     video = make_video(bench, *UCF[0])
     places = [
-        f"BabyCrawling/{video.id}.avi",  # spelled alike, in its class, a file
+        f"videos/BabyCrawling/{video.id}.avi",  # spelled alike, in its class, a file
         f"frames/BabyCrawling/{video.id}/",
         f"a/{video.id}.avi",
         f"b/{video.id}.avi",

@@ -120,8 +120,8 @@ def stem(name: str) -> str:
 
 
 def _folders(place: Path, bench: Benchmark) -> list[Path]:
-    """Where below a folder the list may lie: most told first."""
-    return [place / name for name in (".", bench.id, *bench.folders)]
+    """Where below a folder the list may lie: in a folder named for it rather than loose."""
+    return [place / name for name in (bench.id, *bench.folders, ".")]
 
 
 def _from_table(place: Path, bench: Benchmark) -> dict[Split, list[Video]]:
