@@ -48,7 +48,6 @@ def claims(
         accuracy: What ``tell_apart`` found.
         change: (aligner p) what ``change_by_order`` found.
     """
-
     shares, found = _reader(recovered.mass), _reader(recovered.found)
     yield from _on_order(shares, change)
     yield from _on_material(shares, recovered)
