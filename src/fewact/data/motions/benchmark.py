@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fewact.data.motions import presets
 from fewact.data.motions.classes import MotionClass, classes
 from fewact.data.motions.draws import Draws
-from fewact.data.motions.scene import draw_scene
+from fewact.data.motions.scene import Scene, draw_scene
 from fewact.data.motions.truth import Truth, correspondence, draw_truth
 from fewact.data.motions.view import draw_view
 from fewact.data.videos import Video, VideoList
@@ -94,6 +94,17 @@ class MotionsBenchmark:
             )
         return correspondence(self.truth(first).progress, self.truth(second).progress)
 
+    def scene(self, video_id: str) -> Scene:
+        """Where every object of a video is in each frame, in picture sides.
+
+        Raises:
+            DataError: There is no video of this id.
+        """
+        kind, index = self._find(video_id)
+        draws = self._draws(kind, index).of("scene")
+        truth = self._truth(kind, index)
+        return draw_scene(draws, kind.steps, truth, presets.preset(self.preset))
+
     def render(self, video_id: str, frames: Sequence[int] | None = None) -> NDArray[np.uint8]:
         """Render a video.
 
@@ -108,17 +119,21 @@ class MotionsBenchmark:
             DataError: There is no video of this id, or no frame at a position.
         """
         kind, index = self._find(video_id)
-        truth = self._truth(kind, index)
-        count = len(truth.part)
+        count = len(self._truth(kind, index).part)
         wanted = range(count) if frames is None else frames
         for frame in wanted:
             if not 0 <= frame < count:
                 raise DataError(
                     "has no such frame", where=video_id, got=str(frame), accepted=f"0 … {count - 1}"
                 )
-        draws, drawn = self._draws(kind, index), presets.preset(self.preset)
-        scene = draw_scene(draws.of("scene"), kind.steps, truth, drawn)
-        view = draw_view(draws, self._draws(kind, "looks"), scene, drawn, count, self.size)
+        view = draw_view(
+            self._draws(kind, index),
+            common=self._draws(kind, "looks"),
+            scene=self.scene(video_id),
+            preset=presets.preset(self.preset),
+            frames=count,
+            size=self.size,
+        )
         made = np.empty((len(wanted), self.size, self.size, 3), dtype=np.uint8)
         for place, picture in enumerate(view.paint(wanted)):
             made[place] = picture
