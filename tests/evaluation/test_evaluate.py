@@ -18,7 +18,7 @@ from fewact import methods
 from fewact.data import Video, VideoList, benchmark
 from fewact.episodes import Protocol, draw
 from fewact.errors import DataError, EpisodeError, OptionError, ResultError, ShapeError
-from fewact.evaluation import ArrayFeatures, evaluate, load, scoring, to_text
+from fewact.evaluation import ArrayFeatures, encode, evaluate, load, scoring, to_text
 from fewact.evaluation.facts import seen
 from tests.evaluation.made_up import (
     ByPlace,
@@ -402,3 +402,28 @@ def test_what_is_missing_of_a_published_list() -> None:
     drawn = draw(videos, Protocol(count=3))
     result = evaluate(Constant(), telling(videos), videos, drawn)
     assert result.asked.videos.missing == {"kick": 1}
+
+
+def test_nodes_serve_several_sets_of_episodes() -> None:
+    source, videos, episodes = problem()
+    other = draw(videos, Protocol(ways=3, shots=1, queries=1, count=20, seed=5))
+    method = Nearest()
+    nodes = encode(method, source, videos)
+    for drawn in (episodes, other):
+        from_nodes = evaluate(method, nodes, videos, drawn)
+        assert from_nodes == evaluate(Nearest(), source, videos, drawn)
+    assert method.encoded == len(videos.videos)
+
+
+def test_nodes_of_something_else_are_refused() -> None:
+    source, videos, episodes = problem()
+    nodes = encode(methods.create("protonet", frames=2), source, videos)
+    with pytest.raises(DataError, match="the nodes are of another method, protonet frames=2"):
+        evaluate(methods.create("protonet", frames=2, order="joined"), nodes, videos, episodes)
+    few = encode(Nearest(), source, videos, episodes.needed[:-1])
+    with pytest.raises(DataError, match="not of all videos"):
+        evaluate(Nearest(), few, videos, episodes)
+    fewer = replace(videos, videos=videos.videos[:-1])
+    drawn = draw(fewer, episodes.protocol)
+    with pytest.raises(DataError, match="of another list"):
+        evaluate(Nearest(), encode(Nearest(), source, videos), fewer, drawn)

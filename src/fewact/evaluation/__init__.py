@@ -3,6 +3,7 @@
 from fewact.evaluation.compare import Comparison, compare
 from fewact.evaluation.evaluate import Progress, evaluate
 from fewact.evaluation.leaderboard import Row, leaderboard
+from fewact.evaluation.nodes import NodeBank, encode
 from fewact.evaluation.result import Result, load, save, to_text
 from fewact.evaluation.sources import ArrayFeatures, ClipFeatures, Source
 
@@ -10,11 +11,13 @@ __all__ = [
     "ArrayFeatures",
     "ClipFeatures",
     "Comparison",
+    "NodeBank",
     "Progress",
     "Result",
     "Row",
     "Source",
     "compare",
+    "encode",
     "evaluate",
     "leaderboard",
     "load",

@@ -15,9 +15,9 @@ from fewact.data.videos import VideoList
 from fewact.data.writing import write_text
 from fewact.episodes import EpisodeSet
 from fewact.errors import OptionError, ResultError, ShapeError
-from fewact.evaluation.facts import asked, warnings
+from fewact.evaluation.facts import asked, feature_facts, method_facts, warnings
 from fewact.evaluation.intervals import WHY_CLASSES, WHY_NONE, class_interval, half_width
-from fewact.evaluation.nodes import encode
+from fewact.evaluation.nodes import NodeBank, encode, evaluating
 from fewact.evaluation.progress_file import ProgressFile
 from fewact.evaluation.result import Asked, ClassFacts, Result, load, save
 from fewact.evaluation.scoring import Batches, Hits, Scorer, plan, score
@@ -31,7 +31,7 @@ Progress = Callable[[str, int, int], None]
 
 def evaluate(
     method: Method,
-    source: Source,
+    source: Source | NodeBank,
     videos: VideoList,
     episodes: EpisodeSet,
     *,
@@ -51,7 +51,8 @@ def evaluate(
 
     Args:
         method: What is evaluated.
-        source: Of the features of the videos.
+        source: Of the features of the videos; or their nodes, as ``encode`` gives them, for several
+            sets of episodes.
         videos: The list that the episodes were drawn from.
         episodes: What is scored.
         output: Where the result is written, with times in ``….times`` beside it. What is done
@@ -71,30 +72,39 @@ def evaluate(
         ResultError: The output is another result, or the method's logits are no numbers.
     """
     episodes.check_list(videos)
-    source.check_list(videos)
     _check_text(method, videos, text)
-    question = asked(method, source, videos, episodes)
+    if isinstance(source, NodeBank):
+        source.check(method, videos, episodes.needed)
+        features = source.features
+    else:
+        features = feature_facts(source)
+    question = asked(method_facts(method), features, videos, episodes)
     target = None if output is None else Path(output)
     if target is not None and target.exists() and not overwrite:
         return _that_is_there(target, question)
     tell = progress or (lambda what, done, total: None)
     labels = _labels(videos, episodes)  # (N n)
     seconds: dict[str, float] = {}
-    with _evaluating(method), workers(threads) as pool:
-        with _clock(seconds, "encode"):
-            bank = encode(
-                method, source, episodes.needed, pool, lambda *steps: tell("Encoding", *steps)
+    with _clock(seconds, "encode"):
+        bank = (
+            source
+            if isinstance(source, NodeBank)
+            else encode(
+                method,
+                source,
+                videos,
+                episodes.needed,
+                threads=threads,
+                progress=lambda done, total: tell("Encoding", done, total),
             )
-        batches = plan(episodes, bank)
-        each_text = None if text is None else _by_episode(text, labels)
-        scorer = Scorer(method, episodes, bank, batches, each_text)
-        file = (
-            None
-            if target is None
-            else ProgressFile(target, question, batches, episodes.query.shape[1])
         )
-        with _clock(seconds, "score"):
-            hits = _score(scorer, batches, pool, file, tell)
+    batches = plan(episodes, bank)
+    queries = episodes.query.shape[1]
+    file = None if target is None else ProgressFile(target, question, batches, queries)
+    each_text = None if text is None else _by_episode(text, labels)
+    scorer = Scorer(method, episodes, bank, batches, each_text)
+    with _clock(seconds, "score"), evaluating(method), workers(threads) as pool:
+        hits = _score(scorer, batches, pool, file, tell)
     result = _summary(hits, labels, question, videos, flags, command)
     if target is not None:
         save(result, target)
@@ -199,17 +209,6 @@ def _check_text(method: Method, videos: VideoList, text: Tensor | None) -> None:
 def _by_episode(text: Tensor, labels: NDArray[np.int64]) -> Callable[[NDArray[np.int64]], Tensor]:
     """Embeddings (b n d) of the classes of these episodes (b)."""
     return lambda indices: text[from_numpy(labels[indices])]
-
-
-@contextmanager
-def _evaluating(method: Method) -> Iterator[None]:
-    """The method in evaluation mode, for a while."""
-    training = method.training
-    method.eval()
-    try:
-        yield
-    finally:
-        method.train(training)
 
 
 @contextmanager

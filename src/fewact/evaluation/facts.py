@@ -21,11 +21,13 @@ from fewact.methods.base import Method
 ALSO_CALLED = {"somethingsomething": "ssv"}
 
 
-def asked(method: Method, source: Source, videos: VideoList, episodes: EpisodeSet) -> Asked:
+def asked(
+    method: MethodFacts, features: FeatureFacts, videos: VideoList, episodes: EpisodeSet
+) -> Asked:
     """What an evaluation is of."""
     splits = {video.split for video in videos.videos}
     return Asked(
-        method=_method(method),
+        method=method,
         episodes=EpisodeFacts(protocol=episodes.protocol, sha256=episodes.digest),
         videos=ListFacts(
             name=videos.name,
@@ -35,12 +37,7 @@ def asked(method: Method, source: Source, videos: VideoList, episodes: EpisodeSe
             videos=len(videos.videos),
             missing=_missing(videos),
         ),
-        features=FeatureFacts(
-            name=source.name,
-            sha256=source.digest,
-            backbone_sha256=source.card.digest,
-            trained_on=source.card.trained_on,
-        ),
+        features=features,
         versions={
             "fewact": __version__,
             "python": platform.python_version(),
@@ -86,7 +83,8 @@ def _missing(videos: VideoList) -> dict[str, int]:
     return {label: number for label, number in short.items() if number > 0}
 
 
-def _method(method: Method) -> MethodFacts:
+def method_facts(method: Method) -> MethodFacts:
+    """What a result says of a method."""
     kinds = {methods.REGISTRY.get(name): name for name in methods.names()}
     weights = method.state_dict()
     options, usual = _options(method.options), _options(method.Options())
@@ -97,6 +95,16 @@ def _method(method: Method) -> MethodFacts:
         weights_sha256=digest(weights) if weights else "",
         transductive=method.transductive,
         uses_text=method.uses_text,
+    )
+
+
+def feature_facts(source: Source) -> FeatureFacts:
+    """What a result says of features."""
+    return FeatureFacts(
+        name=source.name,
+        sha256=source.digest,
+        backbone_sha256=source.card.digest,
+        trained_on=source.card.trained_on,
     )
 
 

@@ -1,15 +1,21 @@
 """Each video encoded once, for all episodes."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fewact.data.videos import VideoList
+from fewact.errors import DataError
+from fewact.evaluation.facts import feature_facts, method_facts
+from fewact.evaluation.result import FeatureFacts, MethodFacts
 from fewact.evaluation.sources import Source
+from fewact.evaluation.workers import workers
 from fewact.methods.base import Features, Method
 
 AHEAD = 32
@@ -17,15 +23,40 @@ AHEAD = 32
 
 
 class NodeBank:
-    """The nodes of videos, by their positions in a list.
+    """The nodes of videos, by their positions in a list, and where they came from.
 
     Args:
         positions: (v) of the videos, ascending.
+        method: That encoded them.
+        features: That it encoded.
+        list_digest: SHA-256 of the list.
     """
 
-    def __init__(self, positions: NDArray[np.int32]) -> None:
+    def __init__(
+        self,
+        positions: NDArray[np.int32],
+        method: MethodFacts,
+        features: FeatureFacts,
+        list_digest: str,
+    ) -> None:
         self.positions = positions
+        self.method, self.features, self.list_digest = method, features, list_digest
         self.tensors: dict[str, Tensor] = {}
+
+    def check(self, method: Method, videos: VideoList, needed: NDArray[np.int32]) -> None:
+        """See that these nodes are what an evaluation needs.
+
+        Raises:
+            DataError: They are another method's, of another list, or not of all videos.
+        """
+        wrong = (
+            (self.list_digest != videos.digest, "of another list"),
+            (self.method != method_facts(method), f"of another method, {self.method.label}"),
+            (not np.isin(needed, self.positions).all(), "not of all videos of the episodes"),
+        )
+        for holds, what in wrong:
+            if holds:
+                raise DataError(f"the nodes are {what}", where=videos.name, mend="Encode anew.")
 
     def rows(self, positions: NDArray[np.int32]) -> NDArray[np.int64]:
         """Which rows of the tensors are these videos: (…) → (…)."""
@@ -50,8 +81,10 @@ class NodeBank:
 def encode(
     method: Method,
     source: Source,
-    positions: NDArray[np.int32],
-    pool: Executor,
+    videos: VideoList,
+    positions: NDArray[np.int32] | None = None,
+    *,
+    threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> NodeBank:
     """Encode videos, each alone and each once.
@@ -59,11 +92,32 @@ def encode(
     Args:
         method: Does the encoding.
         source: Of the features.
-        positions: (v) of the videos, ascending.
-        pool: Encodes several at a time.
+        videos: The list.
+        positions: (v) which of them, ascending; None for all.
+        threads: That encode; torch's number by default.
         progress: Told how many videos are done, and of how many.
+
+    Raises:
+        OptionError: The method asks for features that the source does not have.
+        DataError: Videos are missing or cannot be read, or the features are of another list.
     """
-    bank = NodeBank(positions)
+    source.check_list(videos)
+    if positions is None:
+        positions = np.arange(len(videos.videos), dtype=np.int32)
+    bank = NodeBank(positions, method_facts(method), feature_facts(source), videos.digest)
+    with evaluating(method), workers(threads) as pool:
+        _fill(bank, method, source, pool, progress or (lambda done, total: None))
+    return bank
+
+
+def _fill(
+    bank: NodeBank,
+    method: Method,
+    source: Source,
+    pool: Executor,
+    progress: Callable[[int, int], None],
+) -> None:
+    numbers: list[int] = bank.positions.tolist()
     taps = method.taps(source.card)
     waiting: deque[Future[dict[str, Tensor]]] = deque()
     done = 0
@@ -72,23 +126,27 @@ def encode(
         nonlocal done
         bank.put(done, waiting.popleft().result())
         done += 1
-        if progress is not None:
-            progress(done, len(positions))
+        progress(done, len(numbers))
 
-    for features in source.features(_numbers(positions), taps):
+    for features in source.features(numbers, taps):
         waiting.append(pool.submit(_encode, method, features))
         if len(waiting) == AHEAD:
             keep()
     while waiting:
         keep()
-    return bank
-
-
-def _numbers(positions: NDArray[np.int32]) -> Sequence[int]:
-    numbers: list[int] = positions.tolist()
-    return numbers
 
 
 def _encode(method: Method, features: Features) -> dict[str, Tensor]:
     with torch.inference_mode():
         return dict(method.encode(features))
+
+
+@contextmanager
+def evaluating(method: Method) -> Iterator[None]:
+    """The method in evaluation mode, for a while."""
+    training = method.training
+    method.eval()
+    try:
+        yield
+    finally:
+        method.train(training)

@@ -1,0 +1,106 @@
+"""10,000 episodes from stored encodings, against a plain loop over episodes.
+
+    python benchmarks/evaluation.py [--videos 2400] [--episodes 10000] [--plain 20]
+
+The plain loop does what most published code does: for each episode it encodes the episode's videos
+anew, from features in memory, and solves each pair's transport problem by itself with POT's
+``ot.emd2``; without POT it is left out. Features are made up; sizes are those of A²M² with 128
+channels, 8 frames and windows of 1, 2 and 4 frames.
+"""
+
+import argparse
+import importlib
+import resource
+import time
+
+import numpy as np
+import torch
+
+from fewact import methods
+from fewact.backbones import Tap
+from fewact.data import Video, VideoList
+from fewact.episodes import EpisodeSet, Protocol, draw
+from fewact.evaluation import NodeBank, evaluate
+from fewact.evaluation.facts import method_facts
+from fewact.evaluation.result import FeatureFacts
+from fewact.methods.base import Method
+
+CHANNELS, FRAMES, SIDE = 128, 8, 7
+
+COLUMNS = {
+    "A²M², EMD": ("a2m2", {"tap": "maps", "reduction": "none"}),
+    "A²M², OTAM": ("a2m2", {"tap": "maps", "reduction": "none", "alignment": "otam"}),
+    "ProtoNet": ("protonet", {}),
+    "frames in order": ("protonet", {"order": "diagonal"}),
+}
+
+
+def made_up(method: Method, videos: VideoList) -> NodeBank:
+    """Nodes of the shapes of the method's own encoding, one video's and noise."""
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.rand(FRAMES, CHANNELS, SIDE, SIDE, generator=generator)
+    vectors = torch.rand(FRAMES, 2048, generator=generator)
+    with torch.inference_mode():
+        one = method.encode({Tap("maps", FRAMES): maps, Tap("vectors", FRAMES): vectors})
+    features = FeatureFacts(name="made up", sha256="", backbone_sha256="", trained_on=())
+    positions = np.arange(len(videos.videos), dtype=np.int32)
+    bank = NodeBank(positions, method_facts(method), features, videos.digest)
+    bank.tensors = {
+        name: torch.rand((len(positions), *value.shape), generator=generator).mul_(value)
+        for name, value in one.items()
+    }
+    return bank
+
+
+def plain_seconds(method: Method, episodes: EpisodeSet, count: int) -> float | None:
+    """Seconds an episode of the plain loop; None without POT."""
+    try:
+        ot = importlib.import_module("ot")
+    except ImportError:
+        return None
+    maps = torch.rand(1, FRAMES, CHANNELS, SIDE, SIDE)
+    tap = Tap("maps", FRAMES)
+    begin = time.perf_counter()
+    for support, query in zip(episodes.support[:count], episodes.query[:count], strict=True):
+        nodes = [method.encode({tap: maps})["nodes"][0] for _ in (*support, *query)]
+        for one in nodes[: len(support)]:
+            for other in nodes[len(support) :]:
+                cost = 1 - torch.cosine_similarity(one[:, None], other[None], dim=-1)
+                a = torch.relu(one @ other.mean(0)) + 1e-3
+                b = torch.relu(other @ one.mean(0)) + 1e-3
+                ot.emd2(*(x.double().numpy() for x in (a / a.sum(), b / b.sum(), cost)))
+    return (time.perf_counter() - begin) / count
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--videos", type=int, default=2400)
+    parser.add_argument("--episodes", type=int, default=10_000)
+    parser.add_argument("--plain", type=int, default=20, help="episodes of the plain loop")
+    given = parser.parse_args()
+    videos = VideoList(
+        "made up", tuple(Video(str(i), f"class {i % 24}") for i in range(given.videos))
+    )
+    episodes = draw(videos, Protocol(count=given.episodes))
+    print(f"{given.episodes} episodes, 5-way 1-shot, {given.videos} videos")
+    for name, (kind, options) in COLUMNS.items():
+        method = methods.create(kind, **options).eval()
+        bank = made_up(method, videos)
+        begin, busy = time.perf_counter(), time.process_time()
+        evaluate(method, bank, videos, episodes)
+        spent, busy = time.perf_counter() - begin, time.process_time() - busy
+        threads = torch.get_num_threads()
+        print(f"{name}: {spent:.1f} s on {threads} threads, {busy:.1f} s of processor", flush=True)
+        del bank
+        if name == "A²M², EMD":
+            with torch.inference_mode():
+                plain = plain_seconds(method, episodes, given.plain)
+            if plain is not None:
+                times = plain / (spent / given.episodes)
+                print(f"  the plain loop takes {times:.0f} times as long an episode")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"peak memory: {peak:.1f} GiB")
+
+
+if __name__ == "__main__":
+    main()
