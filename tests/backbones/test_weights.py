@@ -103,9 +103,10 @@ def test_the_header_decides_on_padding_unless_told(save, frames, header, option,
         ({KEY: torch.zeros(144, 1, 3, 3, dtype=torch.int8)}, rf"not floating-point .*{KEY}"),
         ({KEY: torch.full((144, 1, 3, 3), torch.nan)}, rf"not finite .*{KEY}"),
         ({KEY: torch.full((144, 1, 3, 3), torch.inf)}, rf"not finite .*{KEY}"),
+        ({KEY: torch.full((144, 1, 3, 3), 1e300, dtype=torch.float64)}, rf"not finite .*{KEY}"),
         ({"features.0.1.running_var": -torch.ones(32)}, "negative variances"),
     ],
-    ids=["missing", "unknown", "shape", "type", "nan", "inf", "variance"],
+    ids=["missing", "unknown", "shape", "type", "nan", "inf", "too large", "variance"],
 )
 def test_wrong_tensors_are_named(save, changes, message):
     with pytest.raises(WeightsError, match=message):

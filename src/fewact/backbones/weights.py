@@ -115,12 +115,11 @@ def _faults(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Iterator[
     }
     yield "of another shape", list(shapes.values())
     yield "not floating-point", [n for n, t in given.items() if not t.is_floating_point()]
-    yield "not finite", [n for n, t in given.items() if not t.isfinite().all()]
-    yield "negative variances", [n for n, t in given.items() if _is_variance(n) and t.min() < 0]
-
-
-def _is_variance(name: str) -> bool:
-    return name.endswith("running_var")
+    # As the network will hold them: a large float64 is infinite there.
+    single = {name: tensor.float() for name, tensor in given.items()}
+    yield "not finite", [n for n, t in single.items() if not t.isfinite().all()]
+    variances = {n: t for n, t in single.items() if n.endswith("running_var")}
+    yield "negative variances", [n for n, t in variances.items() if t.min() < 0]
 
 
 def tensors_of(network: torch.nn.Module) -> dict[str, Tensor]:
