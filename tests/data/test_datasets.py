@@ -54,6 +54,12 @@ def test_classes_called_like_splits(tmp_path: Path) -> None:
     assert [(v.label, v.split) for v in videos.videos] == [("test", None), ("train", None)]
 
 
+def test_splits_beside_something_else(tmp_path: Path) -> None:
+    touch(tmp_path, "train/a/1.mp4", "train/b/1.mp4", "extra/c/1.mp4", "extra/d/1.mp4")
+    with pytest.raises(DataError, match='the class "extra" has no clips'):
+        FolderDataset(tmp_path)
+
+
 def test_no_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         FolderDataset(tmp_path / "absent")
