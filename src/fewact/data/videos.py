@@ -44,7 +44,7 @@ class VideoList:
 
     Args:
         name: Of the data set and its variant.
-        videos: In the published order; ids are unique.
+        videos: In a fixed order; ids are unique.
         groups: How groups are kept apart.
         flags: What every result on it must say: "modified list", "3 of 2400 videos missing".
     """
