@@ -1,8 +1,9 @@
 """Few-shot action recognition in video.
 
 ``FewShotClassifier`` teaches and predicts; the rooms ``video``, ``backbones``, ``moments``,
-``align`` and ``methods`` are the parts it is made of. Importing this package loads no torch: a room
-is imported when it is first named.
+``align`` and ``methods`` are the parts it is made of; ``data``, ``episodes`` and ``evaluation``
+measure methods on labelled videos. Importing this package loads no torch: a room is imported when
+it is first named.
 """
 
 import importlib
@@ -11,7 +12,18 @@ from typing import TYPE_CHECKING, Any
 from fewact.errors import FewactError, UserError
 
 if TYPE_CHECKING:
-    from fewact import align, backbones, classifier, data, methods, moments, store, video
+    from fewact import (
+        align,
+        backbones,
+        classifier,
+        data,
+        episodes,
+        evaluation,
+        methods,
+        moments,
+        store,
+        video,
+    )
     from fewact.classifier import FewShotClassifier
 
 __version__ = "0.1.0"
@@ -25,6 +37,8 @@ __all__ = [
     "backbones",
     "classifier",
     "data",
+    "episodes",
+    "evaluation",
     "methods",
     "moments",
     "store",

@@ -172,6 +172,7 @@ class ClipFeatures:
             if found is None:
                 unreadable.append(video.id)
             else:
+                found = {tap: value.cpu() for tap, value in found.items()}
                 if self._keep:
                     self._kept |= {(position, tap): value for tap, value in found.items()}
                 yield found
