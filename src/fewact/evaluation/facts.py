@@ -87,7 +87,7 @@ def method_facts(method: Method) -> MethodFacts:
     """What a result says of a method."""
     kinds = {methods.REGISTRY.get(name): name for name in methods.names()}
     weights = method.state_dict()
-    options, usual = _options(method.options), _options(method.Options())
+    options, usual = _options(method.options), _options(type(method.options)())
     return MethodFacts(
         name=kinds.get(type(method), type(method).__name__),
         options=options,
