@@ -181,30 +181,24 @@ def test_no_more_clips_are_ahead_than_agreed(clips, tiny, monkeypatch, prefetch)
         assert len(submitted) == min(done + prefetch, len(clips))
 
 
-def test_a_consumer_that_stops_ends_the_decoding(clips, tiny):
-    slow = Slow()
-    found = extract(clips, tiny, [Tap("vectors", 8)], sampler=slow, prefetch=3)
-    slow.permits.release(2)
-    next(found)
-    found.close()
-    assert not decoding()
-    assert slow.count <= 2, "clips that nobody waits for are not decoded"
-
-
-def test_a_clip_is_given_up_at_its_next_frame(clips, tiny, monkeypatch):
+def test_a_consumer_that_stops_ends_the_decoding(clips, tiny, monkeypatch):
     slow, shrunk = Slow(), []
-    found = extract(clips, tiny, [Tap("pixels", 8)], sampler=slow, prefetch=1)
+    found = extract(clips, tiny, [Tap("pixels", 8)], sampler=slow, prefetch=3)
     slow.permits.release()
     next(found)
+    assert slow.begun.acquire(timeout=60)
+    assert slow.begun.acquire(timeout=60)
     real, stop, stopped = tiny.prepare, _Reader.stop, threading.Event()
     monkeypatch.setattr(tiny, "prepare", lambda picture: shrunk.append(picture) or real(picture))
     monkeypatch.setattr(_Reader, "stop", lambda reader: (stop(reader), stopped.set()))
     stopping = threading.Thread(target=found.close)
     stopping.start()
     assert stopped.wait(timeout=60)
-    slow.permits.release()
+    slow.permits.release(9)
     stopping.join()
-    assert not shrunk
+    assert not shrunk, "the clip at hand is given up at its next frame"
+    assert slow.count == 2, "the next is not begun"
+    assert not decoding()
 
 
 def test_nothing_is_decoded_before_it_is_asked_for(clips, tiny):

@@ -101,7 +101,6 @@ def _extract(
                     yield Extracted(clip, features)
         finally:
             reader.stop()
-            pool.shutdown(cancel_futures=True)
 
 
 def _frames_in(tap: Tap, backbone: Backbone) -> int:
@@ -148,11 +147,12 @@ class _Reader:
         self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """Give up a clip at its next frame."""
+        """Begin no clip any more, and give up the one at hand at its next frame."""
         self._stopped.set()
 
     def read(self, clip: Clip) -> _Decoded:
         """All sets of frames of a clip in one pass, shrunk."""
+        self._go_on()
         with self.timing.stage("decode"), collect_warnings() as warned:
             try:
                 sets = read_frame_sets(
@@ -169,7 +169,10 @@ class _Reader:
 
     def _shrink(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A frame (h w 3) at the backbone's size (H W 3)."""
-        if self._stopped.is_set():
-            raise _Stopped
+        self._go_on()
         small: NDArray[np.uint8] = self._backbone.prepare(picture).permute(1, 2, 0).numpy()
         return small
+
+    def _go_on(self) -> None:
+        if self._stopped.is_set():
+            raise _Stopped
