@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,14 @@ def vectors_npz(request: pytest.FixtureRequest) -> Callable[[str], dict[str, np.
             return {key: file[key] for key in file.files}
 
     return read
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing is written to, or found in, the user's own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FEWACT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")
