@@ -98,7 +98,6 @@ class A2M2(Method):
 
     Options = A2M2Options
     options: A2M2Options
-    temperature = 0.17  # of the default options, on the development clips
 
     def __init__(self, options: A2M2Options) -> None:
         super().__init__(options)
@@ -113,6 +112,7 @@ class A2M2(Method):
                 accepted='shots "mean" or "average", grid 1',
             )
         self.reduction = ChannelReduction(options.reduction, options.width, options.in_channels)
+        self.temperature = 0.0136 * options.tau  # of the defaults, on the development clips
         self.tau = nn.Parameter(torch.tensor(options.tau), requires_grad=options.learn_tau)
 
     def taps(self, card: Card) -> tuple[Tap, ...]:

@@ -56,7 +56,11 @@ class ProtoNet(Method):
 
     Options = ProtoNetOptions
     options: ProtoNetOptions
-    temperature = 0.022  # of the default options, on the development clips
+
+    def __init__(self, options: ProtoNetOptions) -> None:
+        super().__init__(options)
+        # Of cosines it was measured on the development clips; distances have the features' scale.
+        self.temperature = options.scale * (0.022 if options.distance == "cosine" else 1.0)
 
     def taps(self, card: Card) -> tuple[Tap, ...]:
         """One vector a frame."""
