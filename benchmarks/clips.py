@@ -26,7 +26,7 @@ from fewact.evaluation import ArrayFeatures, ClipFeatures, Result, evaluate
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Features, Method, Nodes
 from fewact.methods.fusion import Fusion
-from fewact.methods.kernel import compactness, mean_over_shots
+from fewact.methods.kernel import KernelMethod
 from fewact.store import extract
 
 WAYS, QUERIES = 5, 5
@@ -36,7 +36,7 @@ CHECKED = 10
 
 COLUMNS = {
     "mean of frames": ("protonet", {"unit_frames": True}),
-    "in order": ("protonet", {"unit_frames": True, "order": "joined", "shots": "average"}),
+    "in order": ("protonet", {"unit_frames": True, "order": "joined"}),
     "A²M² as written, PCA to 64": (
         "a2m2",
         {
@@ -118,7 +118,7 @@ def places(
         yield samples[:: max(1, len(samples) // PLACES_A_CLIP)]
 
 
-class LookedUp(Method):
+class LookedUp(KernelMethod):
     """A method that averages similarities of pairs of clips, all of which are looked up.
 
     A few hundred clips make fewer pairs than thousands of episodes ask for.
@@ -136,17 +136,6 @@ class LookedUp(Method):
 
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:
         return self.pairs[first["at"].long()[:, :, None], second["at"].long()[:, None, :]]
-
-    def support(
-        self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
-    ) -> tuple[Nodes, Tensor, Tensor]:
-        inside = compactness(self.similarity, nodes, labels, n)
-        return nodes, labels, self.options.compactness * inside
-
-    def score(self, state: tuple[Nodes, Tensor, Tensor], nodes: Nodes) -> Tensor:
-        support, labels, inside = state
-        pairs = self.similarity(nodes, support)
-        return mean_over_shots(pairs, labels, inside.shape[-1]) - inside[:, None]
 
 
 def look_up(

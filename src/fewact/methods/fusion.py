@@ -4,7 +4,6 @@ Appearance in order, motion by ordered alignment, and second-order moments of th
 """
 
 import math
-from dataclasses import dataclass as plain_dataclass
 from typing import Annotated
 
 import torch
@@ -16,8 +15,8 @@ from torch.nn import functional
 
 from fewact import align
 from fewact.backbones.card import Card, Tap
-from fewact.methods.base import Features, Method, Nodes
-from fewact.methods.kernel import compactness, mean_over_shots
+from fewact.methods.base import Features, Nodes
+from fewact.methods.kernel import KernelMethod
 from fewact.methods.reduction import ChannelReduction
 from fewact.moments import multi_scale_moments
 
@@ -49,16 +48,7 @@ class FusionOptions:
     compactness: NonNegativeFloat = 0.5
 
 
-@plain_dataclass(frozen=True)
-class FusionState:
-    """The support's nodes (b s …), their classes (b s), and each class's compactness (b n)."""
-
-    nodes: Nodes
-    labels: Tensor
-    compactness: Tensor
-
-
-class Fusion(Method):
+class Fusion(KernelMethod):
     """Kernel K = appearance + w·motion + v·moments; a class scores its mean K less compactness."""
 
     Options = FusionOptions
@@ -115,20 +105,6 @@ class Fusion(Method):
         )  # (… m D)
         joined: Tensor = functional.normalize(moments, dim=-1).flatten(-2)  # (… m·D)
         return joined / math.sqrt(moments.shape[-2])
-
-    def support(
-        self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
-    ) -> FusionState:
-        """The support's nodes and how alike the videos of each class are."""
-        inside = compactness(self.similarity, nodes, labels, n)
-        return FusionState(nodes, labels, inside)
-
-    def score(self, state: FusionState, nodes: Nodes) -> Tensor:
-        """Logits (b q n)."""
-        mean = mean_over_shots(
-            self.similarity(nodes, state.nodes), state.labels, state.compactness.shape[-1]
-        )
-        return mean - self.options.compactness * state.compactness[:, None, :]
 
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:
         """The kernel K between two sets of videos: (b q …), (b s …) → (b q s), symmetric.

@@ -1,17 +1,18 @@
 """Class scores from similarities between pairs of videos."""
 
+from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fewact.methods.base import Nodes, one_hot_mean
+from fewact.methods.base import Method, Nodes, one_hot_mean
 
 PairSimilarity = Callable[[Nodes, Nodes], Tensor]
 """(b q …), (b s …) → (b q s): similarity of each query with each support video."""
 
-PAIRS_AT_ONCE = 64
+VIDEOS_AT_ONCE = 64
 
 
 def mean_over_shots(similarity: Tensor, labels: Tensor, n: int) -> Tensor:
@@ -38,8 +39,7 @@ def compactness(similarity: PairSimilarity, nodes: Nodes, labels: Tensor, n: int
     just that; with even shots this changes no ranking.
 
     Args:
-        similarity: Symmetric similarity of two sets of videos; computed once a pair, inside classes
-            only.
+        similarity: Symmetric similarity of two sets of videos; computed inside classes only.
         nodes: Of the support videos (b s …).
         labels: (b s).
         n: Number of classes.
@@ -47,17 +47,51 @@ def compactness(similarity: PairSimilarity, nodes: Nodes, labels: Tensor, n: int
     Returns:
         (b n); zero where no class has two videos.
     """
-    same = (labels[:, :, None] == labels[:, None, :]).triu(1)  # (b s s)
-    at, first, second = same.nonzero(as_tuple=True)  # (p) each
     shots = functional.one_hot(labels, n).sum(1)  # (b n)
     total = next(iter(nodes.values())).new_zeros(shots.shape)
-    for some in torch.arange(len(at), device=labels.device).split(PAIRS_AT_ONCE):
-        pairs = similarity(
-            {name: value[at[some], first[some]][:, None] for name, value in nodes.items()},
-            {name: value[at[some], second[some]][:, None] for name, value in nodes.items()},
-        ).flatten()
-        classes = labels[at[some], first[some]]
-        total = total.index_put((at[some], classes), 2 * pairs.to(total.dtype), accumulate=True)
+    for k in shots.unique().tolist():
+        if k < 2:
+            continue
+        for some in (shots == k).nonzero().split(max(1, VIDEOS_AT_ONCE // k)):
+            at, own = some.unbind(1)  # (r) episodes and classes
+            members = (labels[at] == own[:, None]).nonzero()[:, 1].unflatten(0, (-1, k))  # (r k)
+            videos = {name: value[at[:, None], members] for name, value in nodes.items()}
+            pairs = similarity(videos, videos)  # (r k k)
+            others = pairs.sum((1, 2)) - pairs.diagonal(dim1=1, dim2=2).sum(1)
+            total = total.to(others.dtype).index_put((at, own), others)
     number = (shots * (shots - 1)).sum(-1, keepdim=True)
     typical = total.sum(-1, keepdim=True) / number.clamp_min(1)
     return (total + shots * typical) / shots**2
+
+
+@dataclass(frozen=True)
+class KernelState:
+    """The support's nodes (b s …), their classes (b s), and each class's compactness (b n)."""
+
+    nodes: Nodes
+    labels: Tensor
+    compactness: Tensor
+
+
+class KernelMethod(Method):
+    """A class scores its mean similarity with a query, less a share of its compactness.
+
+    The share is the option ``compactness``; one half ranks by the distance to the class's mean.
+    """
+
+    @abstractmethod
+    def similarity(self, first: Nodes, second: Nodes) -> Tensor:
+        """Similarity of two sets of videos, symmetric: (b q …), (b s …) → (b q s)."""
+
+    def support(
+        self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
+    ) -> KernelState:
+        """The support as it is, and how alike the videos of each class are."""
+        return KernelState(nodes, labels, compactness(self.similarity, nodes, labels, n))
+
+    def score(self, state: KernelState, nodes: Nodes) -> Tensor:
+        """Logits (b q n)."""
+        n = state.compactness.shape[-1]
+        mean = mean_over_shots(self.similarity(nodes, state.nodes), state.labels, n)
+        share: float = self.options.compactness
+        return mean - share * state.compactness[:, None]

@@ -3,19 +3,18 @@
 What a claim about temporal matching on fixed-camera videos has to beat.
 """
 
-from dataclasses import dataclass as plain_dataclass
 from typing import Annotated
 
 import torch
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
 from fewact import align
 from fewact.backbones.card import Card, Tap
-from fewact.methods.base import Features, Method, Nodes
-from fewact.methods.kernel import mean_over_shots
+from fewact.methods.base import Features, Nodes
+from fewact.methods.kernel import KernelMethod
 
 LUMA = (0.299, 0.587, 0.114)
 
@@ -27,26 +26,20 @@ class PixelsOptions:
     Args:
         frames: Frames of a video.
         grid: A frame is averaged to grid × grid grey pixels.
+        compactness: How much of a class's mean similarity with itself is subtracted.
     """
 
     frames: Annotated[int, Field(ge=2)] = 8
     grid: PositiveInt = 7
+    compactness: NonNegativeFloat = 0.5
 
 
-@plain_dataclass(frozen=True)
-class PixelsState:
-    """The support's frames (b s t d) and their classes (b s)."""
-
-    frames: Tensor
-    labels: Tensor
-    n: int
-
-
-class Pixels(Method):
+class Pixels(KernelMethod):
     """Dynamic time warping between grey frames from which the clip's mean was taken away."""
 
     Options = PixelsOptions
     options: PixelsOptions
+    temperature = 0.1  # where motion tells the classes apart, on the development clips
 
     def taps(self, card: Card) -> tuple[Tap, ...]:
         """Pixels only."""
@@ -63,14 +56,7 @@ class Pixels(Method):
         moving = functional.normalize(moving - moving.mean(-2, keepdim=True), dim=-1)
         return {"frames": moving}
 
-    def support(
-        self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
-    ) -> PixelsState:
-        """The support as it is."""
-        return PixelsState(nodes["frames"], labels, n)
-
-    def score(self, state: PixelsState, nodes: Nodes) -> Tensor:
-        """Logits (b q n): minus the mean warping cost a frame."""
-        cost = 1 - torch.einsum("bqtd,bsud->bqstu", nodes["frames"], state.frames)
-        value = align.dtw(cost, plan=False).value / cost.shape[-1]  # (b q s)
-        return mean_over_shots(-value, state.labels, state.n)
+    def similarity(self, first: Nodes, second: Nodes) -> Tensor:
+        """Minus the warping cost a frame: (b q …), (b s …) → (b q s)."""
+        cost = 1 - torch.einsum("bqtd,bsud->bqstu", first["frames"], second["frames"])
+        return -align.dtw(cost, plan=False).value / cost.shape[-1]
