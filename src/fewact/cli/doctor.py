@@ -53,6 +53,8 @@ def examine() -> dict[str, Any]:
 def _versions() -> dict[str, str | None]:
     from importlib.metadata import PackageNotFoundError, version
 
+    import torch
+
     from fewact import __version__
 
     found: dict[str, str | None] = {"fewact": __version__, "python": platform.python_version()}
@@ -61,7 +63,7 @@ def _versions() -> dict[str, str | None]:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = None
-    return found
+    return {**found, "torch": torch.__version__}  # Says which build it is, too.
 
 
 def _video() -> dict[str, Any]:
