@@ -5,7 +5,7 @@
 ASSETS holds ``clips/index.tsv`` (path, dataset, class, group …) and the clips. Support and query
 never share a group; five ways, five queries a class. Nothing here chooses anything: the options of
 the methods were chosen on classes 1-13 of ``utd27_depth`` and groups 1-12 of ``ucf7``, and the rows
-are the other classes, the other groups, and a set that was never looked at.
+are the other classes, the other groups, and a set that chose nothing.
 """
 
 import argparse
