@@ -73,6 +73,18 @@ def test_uneven_shots(method: Method, card: Card, episode: Episode) -> None:
     torch.testing.assert_close(logits[..., 1] - logits[..., 2], only[..., 0] - only[..., 1])
 
 
+def test_pairs_are_what_each_video_scores_as_a_class(
+    method: Method, card: Card, episode: Episode
+) -> None:
+    support, labels, query = episode(method, card)
+    with torch.no_grad():
+        logits, pairs = method.score_and_pairs(method.support(support, labels, 3), query)
+    torch.testing.assert_close(logits, scores(method, support, labels, query, 3))
+    if pairs is not None:
+        each = torch.arange(6).expand(2, -1)
+        torch.testing.assert_close(pairs, scores(method, support, each, query, 6))
+
+
 def test_deterministic(method: Method, card: Card, episode: Episode) -> None:
     support, labels, query = episode(method, card)
     first, second = (scores(method, support, labels, query, 3) for _ in range(2))

@@ -80,8 +80,9 @@ def classify(
     """Score one clip, alone, against the classes and against each taught clip."""
     query = {name: value[None] for name, value in nodes.items()}  # (1 1 …)
     with _stage(timing, "alignment"):
-        logits = _row(method.score(learnt.by_class, query))  # (n)
-        likeness = _row(method.score(learnt.by_clip, query))  # (s)
+        scored, pairs = method.score_and_pairs(learnt.by_class, query)
+        logits = _row(scored)  # (n)
+        likeness = _row(method.score(learnt.by_clip, query) if pairs is None else pairs)  # (s)
     probabilities = (logits / learnt.calibration.temperature).softmax(-1).tolist()
     best = int(logits.argmax())
     return Prediction(

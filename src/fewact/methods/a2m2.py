@@ -190,11 +190,16 @@ class A2M2(Method):
 
     def score(self, state: A2M2State, nodes: Nodes) -> Tensor:
         """Logits (b q n): τ times the mean similarity of matched nodes."""
+        return self.score_and_pairs(state, nodes)[0]
+
+    def score_and_pairs(self, state: A2M2State, nodes: Nodes) -> tuple[Tensor, Tensor | None]:
+        """Logits (b q n), and with ``average`` the scores (b q s) that they average."""
         query = nodes["nodes"]
         if state.centre is not None:
             query = query - state.centre
         scores = self._scores(query, state.nodes, state.present)  # (b q p)
-        return torch.einsum("bqp,bnp->bqn", scores, state.classes) - state.compactness[:, None]
+        logits = torch.einsum("bqp,bnp->bqn", scores, state.classes) - state.compactness[:, None]
+        return logits, scores if self.options.shots == "average" else None
 
     def match(self, query: Tensor, support: Tensor) -> Alignment:
         """How the nodes of two videos are transported onto each other, for pictures.

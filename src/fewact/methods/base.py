@@ -81,6 +81,15 @@ class Method(nn.Module, ABC):
     def score(self, state: Any, nodes: Nodes) -> Tensor:
         """Logits (b q n) of the query videos' nodes (b q …): bigger is nearer."""
 
+    def score_and_pairs(self, state: Any, nodes: Nodes) -> tuple[Tensor, Tensor | None]:
+        """Logits (b q n) as ``score`` gives them, and what they average where they do.
+
+        Returns:
+            The logits, and the similarity (b q s) with each support video: what ``score`` says
+            where each is a class of its own. None where scores are no averages of that.
+        """
+        return self.score(state, nodes), None
+
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """What is minimised in training, by name; their sum is the loss."""
         state = self.support(

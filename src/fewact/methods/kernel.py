@@ -91,7 +91,11 @@ class KernelMethod(Method):
 
     def score(self, state: KernelState, nodes: Nodes) -> Tensor:
         """Logits (b q n)."""
-        n = state.compactness.shape[-1]
-        mean = mean_over_shots(self.similarity(nodes, state.nodes), state.labels, n)
+        return self.score_and_pairs(state, nodes)[0]
+
+    def score_and_pairs(self, state: KernelState, nodes: Nodes) -> tuple[Tensor, Tensor]:
+        """Logits (b q n), and the similarities (b q s) that they average."""
+        pairs = self.similarity(nodes, state.nodes)
+        mean = mean_over_shots(pairs, state.labels, state.compactness.shape[-1])
         share: float = self.options.compactness
-        return mean - share * state.compactness[:, None]
+        return mean - share * state.compactness[:, None], pairs
