@@ -16,8 +16,9 @@ import torch
 OUR_VECTORS = Path(__file__).parent / "vectors"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--vectors", default=str(OUR_VECTORS), help="folder of numeric test vectors")
+def vectors_folder(config: pytest.Config) -> Path:
+    """The folder that ``--vectors`` names, an option of ``fewact.pytest_plugin``, or ours."""
+    return Path(config.getoption("vectors") or OUR_VECTORS)
 
 
 def _resolve(value: Any, cases: list[dict[str, Any]], key: str) -> Any:
@@ -45,7 +46,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("vectors")
     if marker is None or "case" not in metafunc.fixturenames:
         return
-    path = Path(metafunc.config.getoption("vectors")) / marker.args[0]
+    path = vectors_folder(metafunc.config) / marker.args[0]
     if not path.exists():
         skip = pytest.mark.skip(reason=f"{path} is not there")
         metafunc.parametrize("case", [pytest.param({}, marks=skip, id="missing")])
@@ -88,7 +89,7 @@ def vectors_npz(request: pytest.FixtureRequest) -> Callable[[str], dict[str, np.
     """Read an .npz file of the vectors' folder, without pickle."""
 
     def read(name: str) -> dict[str, np.ndarray]:
-        path = Path(request.config.getoption("vectors")) / name
+        path = vectors_folder(request.config) / name
         if not path.exists():
             pytest.skip(f"{path} is not there")
         with np.load(path, allow_pickle=False) as file:
