@@ -5,7 +5,7 @@ for: listing names costs nothing.
 """
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
 from fewact.errors import OptionError, UnknownNameError, did_you_mean
@@ -66,6 +66,26 @@ class Registry(Generic[T]):
         return add
 
 
+def check_options(given: Iterable[str], known: Collection[str], *, of: str) -> None:
+    """Refuse options that do not exist.
+
+    Args:
+        given: Their names.
+        known: The names that exist.
+        of: Whose options they are, for the error message.
+
+    Raises:
+        OptionError: An unknown name; the message lists those that exist.
+    """
+    for name in given:
+        if name not in known:
+            raise OptionError(
+                f'{of} has no option "{name}"',
+                accepted=", ".join(known) or "no options",
+                mend=did_you_mean(name, known),
+            )
+
+
 def make_options(kind: type[O], given: Mapping[str, Any], *, of: str) -> O:
     """Make a frozen dataclass of options from keyword arguments.
 
@@ -80,13 +100,7 @@ def make_options(kind: type[O], given: Mapping[str, Any], *, of: str) -> O:
     from pydantic import ValidationError
 
     known = tuple(getattr(kind, "__dataclass_fields__", {}))
-    for name in given:
-        if name not in known:
-            raise OptionError(
-                f'{of} has no option "{name}"',
-                accepted=", ".join(known) or "no options",
-                mend=did_you_mean(name, known),
-            )
+    check_options(given, known, of=of)
     try:
         return kind(**given)
     except ValidationError as error:

@@ -14,8 +14,7 @@ from fewact.align.otam import otam
 from fewact.align.result import Alignment
 from fewact.align.sinkhorn import sinkhorn
 from fewact.align.soft_dtw import soft_dtw
-from fewact.errors import OptionError, did_you_mean
-from fewact.registry import Registry
+from fewact.registry import Registry, check_options
 
 Aligner = Callable[..., Alignment]
 """Takes costs (… m m') first, and perhaps weights; what it returns is smaller for nearer sets."""
@@ -66,11 +65,5 @@ def create(name: str, **options: Any) -> Aligner:
     """
     aligner = _ALIGNERS.get(name)
     known = list(inspect.signature(aligner).parameters)[1:]
-    for option in options:
-        if option not in known:
-            raise OptionError(
-                f'aligner "{name}" has no option "{option}"',
-                accepted=", ".join(known) or "no options",
-                mend=did_you_mean(option, known),
-            )
+    check_options(options, known, of=f'aligner "{name}"')
     return functools.partial(aligner, **options)

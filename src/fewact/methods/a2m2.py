@@ -242,8 +242,9 @@ class A2M2(Method):
         options = self.options
         if options.time_weight == 0:
             return None
-        times = torch.as_tensor(window_times(options.frames, options.lengths, options.grid))
-        times = times.to(query)
+        times = window_times(
+            options.frames, options.lengths, options.grid, dtype=query.dtype, device=query.device
+        )
         apart = times[:, None] - times.repeat(others // len(times))[None, :]
         return options.time_weight * apart.abs()
 

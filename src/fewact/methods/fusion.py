@@ -125,10 +125,9 @@ class Fusion(KernelMethod):
 
     def _motion(self, first: Tensor, second: Tensor) -> Tensor:
         """(b q t d), (b s t d) → (b q s): minus the ordered alignment's cost a frame."""
-        (q, t), (s, u) = first.shape[1:3], second.shape[1:3]
-        cosine = first.flatten(1, 2) @ second.flatten(1, 2).transpose(-1, -2)  # (b q·t s·u)
-        cost = 1 - cosine.unflatten(-1, (s, u)).unflatten(1, (q, t)).transpose(2, 3)  # (b q s t u)
-        return -align.otam(cost, lam=self.options.smoothing, plan=False).value / (t + u)
+        cost = align.pairwise_cosine_cost(first, second, eps=0)  # (b q s t u)
+        value = align.otam(cost, lam=self.options.smoothing, plan=False).value
+        return -value / sum(cost.shape[-2:])
 
 
 def _unit(moving: Tensor, frames: Tensor) -> Tensor:

@@ -58,5 +58,5 @@ class Pixels(KernelMethod):
 
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:
         """Minus the warping cost a frame: (b q …), (b s …) → (b q s)."""
-        cost = 1 - torch.einsum("bqtd,bsud->bqstu", first["frames"], second["frames"])
+        cost = align.pairwise_cosine_cost(first["frames"], second["frames"], eps=0)
         return -align.dtw(cost, plan=False).value / cost.shape[-1]

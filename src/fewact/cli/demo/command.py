@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fewact.cli.demo.comparison import Match, Outcome, compare, match
-from fewact.cli.demo.folder import DemoFolder
 from fewact.cli.options import Quiet
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress
@@ -17,6 +16,7 @@ from fewact.cli.run import exit_skipped, say
 from fewact.errors import DataError
 
 if TYPE_CHECKING:
+    from fewact.cli.demo.folder import DemoFolder
     from fewact.cli.demo.picture import Strip
     from fewact.data import Clip
 
@@ -47,6 +47,8 @@ def demo(
     Renders eight actions that only their motion tells apart, teaches three clips of each and
     predicts the others, with the default method and with a2m2, from the same features.
     """
+    from fewact.cli.demo.folder import DemoFolder
+
     listed = None if clips is None else _hold_out(clips)
     folder = DemoFolder(output)
     for name in (f"{MODEL}/config.json", PICTURE):
@@ -72,7 +74,7 @@ def demo(
     exit_skipped(len(skipped))
 
 
-def _render(folder: DemoFolder, *, quiet: bool) -> "tuple[list[Clip], list[Clip]]":
+def _render(folder: "DemoFolder", *, quiet: bool) -> "tuple[list[Clip], list[Clip]]":
     """Render the clips: ``taught`` holds a folder a class, and so does ``new``."""
     from fewact.cli.demo.clips import ACTIONS, FPS, render
     from fewact.data import Clip

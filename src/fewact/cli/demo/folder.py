@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-import os
-import secrets
 from pathlib import Path
 
+from fewact.data.writing import write_text
 from fewact.errors import DataError
 
 RECORD = "demo.json"
@@ -53,7 +52,7 @@ class DemoFolder:
         Raises:
             DataError: As ``check``.
         """
-        _replace(self.check(name), text)
+        write_text(self.check(name), text)
         self.record(name)
 
     def record(self, name: str) -> None:
@@ -63,14 +62,7 @@ class DemoFolder:
 
     def _save(self) -> None:
         content = {"format": FORMAT, "files": self._written}
-        _replace(self.root / RECORD, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file at once or not at all."""
-    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    new.write_text(text, encoding="utf-8")
-    os.replace(new, path)
+        write_text(self.root / RECORD, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def _read_record(root: Path) -> dict[str, str]:
