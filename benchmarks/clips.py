@@ -70,7 +70,7 @@ def read_index(assets: Path) -> dict[str, VideoList]:
     found: dict[str, list[Video]] = {}
     for row in rows:
         clip = Clip(assets / row["path"], row["class"])
-        video = Video(row["path"], row["class"], group=row["group"], clip=clip)
+        video = Video(row["path"], row["class"], group=row["group"], footage=clip)
         found.setdefault(row["dataset"], []).append(video)
     return {
         name: VideoList(name, tuple(videos), "within-class" if name == "ucf7" else "shared")

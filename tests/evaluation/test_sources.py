@@ -78,8 +78,8 @@ def test_missing_and_unreadable_videos_are_named(
     videos: VideoList, backbone: Backbone, tmp_path: Path
 ) -> None:
     (tmp_path / "broken.mp4").write_text("no video\n" * 50)
-    broken = replace(videos.videos[1], clip=Clip(tmp_path / "broken.mp4"))
-    absent = replace(videos.videos[0], clip=None)
+    broken = replace(videos.videos[1], footage=Clip(tmp_path / "broken.mp4"))
+    absent = replace(videos.videos[0], footage=None)
     damaged = replace(videos, videos=(videos.videos[0], broken, *videos.videos[2:]))
     with pytest.raises(DataError, match=f"cannot be read.*{broken.id}"):
         list(ClipFeatures(damaged, backbone).features([0, 1], [Tap("vectors", 2)]))

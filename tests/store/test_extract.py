@@ -57,18 +57,17 @@ def test_pixels_need_no_network(clips, tiny):
 
 
 def test_a_clip_is_decoded_once_and_only_small_frames_are_held(clips, tiny, monkeypatch):
-    module = sys.modules["fewact.store.extract"]
     calls = []
 
-    def read(path, samplers, **options):
-        sets = real(path, samplers, **options)
-        calls.append((path, len(samplers), {frames.shape[1:] for frames in sets}))
+    def read(clip, samplers, **options):
+        sets = real(clip, samplers, **options)
+        calls.append((clip, len(samplers), {frames.shape[1:] for frames in sets}))
         return sets
 
-    real = module.read_frame_sets
-    monkeypatch.setattr(module, "read_frame_sets", read)
+    real = Clip.read
+    monkeypatch.setattr(Clip, "read", read)
     list(extract(clips, tiny, FUSION))
-    assert calls == [(clip.path, 2, {(32, 48, 3)}) for clip in clips]
+    assert calls == [(clip, 2, {(32, 48, 3)}) for clip in clips]
 
 
 def test_no_decoded_frame_outlives_its_clip(clips, tiny):

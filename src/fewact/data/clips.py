@@ -1,11 +1,19 @@
 """A clip: a labelled stretch of a video file."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from fewact.errors import OptionError
+from numpy.typing import NDArray
+
+from fewact.data.files import PICTURE_SUFFIXES, natural_key
+from fewact.data.footage import Transform
+from fewact.errors import OptionError, VideoError
+
+if TYPE_CHECKING:
+    from fewact.video import Sampler
 
 BACKGROUND = "none"
 """Label, in any case, of clips that show no class."""
@@ -28,6 +36,38 @@ class Clip:
     start: float | None = None
     end: float | None = None
     group: str | None = None
+
+    def read(
+        self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
+    ) -> list[NDArray[Any]]:
+        """Read what several samplers choose of the stretch, as ``Footage`` says."""
+        from fewact.video import read_frame_sets
+
+        return read_frame_sets(
+            self.path, samplers, start=self.start, end=self.end, transform=transform
+        )
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the file's bytes, or of all its pictures', and of the stretch.
+
+        Raises:
+            VideoError: The file cannot be read.
+        """
+        sha = hashlib.sha256(repr((self.start, self.end)).encode())
+        try:
+            for file in self._files():
+                with file.open("rb") as stream:
+                    sha.update(hashlib.file_digest(stream, "sha256").digest())
+        except OSError as error:
+            raise VideoError(self.path, f"cannot be read: {error.strerror}") from error
+        return sha.hexdigest()
+
+    def _files(self) -> Iterator[Path]:
+        if not self.path.is_dir():
+            yield self.path
+            return
+        pictures = (p for p in self.path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
+        yield from sorted(pictures, key=lambda picture: natural_key(picture.name))
 
 
 def is_background(label: str) -> bool:

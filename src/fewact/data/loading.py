@@ -133,7 +133,7 @@ def _look(
 
 
 def _placed(video: Video, path: Path | None) -> Video:
-    return replace(video, clip=Clip(path, video.label, group=video.group)) if path else video
+    return replace(video, footage=Clip(path, video.label, group=video.group)) if path else video
 
 
 def _there(videos: VideoList, broken: dict[str, str]) -> tuple[Video, ...]:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 from fewact.data.clips import Clip
+from fewact.data.footage import Footage
 from fewact.errors import DataError, did_you_mean
 
 Split = Literal["train", "val", "test"]
@@ -28,14 +29,19 @@ class Video:
         label: Its class.
         split: ``train``, ``val`` or ``test``; None where there are no splits.
         group: Its recording or person; None where that is not known.
-        clip: Where it lies; None where it is missing, or where there are only features.
+        footage: Its frames; None where it is missing, or where there are only features.
     """
 
     id: str
     label: str
     split: Split | None = None
     group: str | None = None
-    clip: Clip | None = None
+    footage: Footage | None = None
+
+    @property
+    def clip(self) -> Clip | None:
+        """Where it lies, if it lies in a file."""
+        return self.footage if isinstance(self.footage, Clip) else None
 
 
 @dataclass(frozen=True)

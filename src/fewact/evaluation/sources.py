@@ -128,7 +128,7 @@ class ClipFeatures:
     """Features that are extracted from the videos' files when they are asked for.
 
     Args:
-        videos: Those that are needed must have a clip.
+        videos: Those that are needed must have footage.
         backbone: For the features.
         keep: Keep in memory what was extracted, for methods that ask for the same again.
     """
@@ -158,11 +158,11 @@ class ClipFeatures:
             DataError: Videos are missing or cannot be read; all are named, after the others.
         """
         videos = [self._videos.videos[position] for position in positions]
-        if missing := [video.id for video in videos if video.clip is None]:
+        if missing := [video.id for video in videos if video.footage is None]:
             raise self._refusal("there are no files of", missing)
         known = [all((position, tap) in self._kept for tap in taps) for position in positions]
         new = [video for video, kept in zip(videos, known, strict=True) if not kept]
-        extracted = extract([video.clip for video in new if video.clip], self._backbone, taps)
+        extracted = extract([video.footage for video in new if video.footage], self._backbone, taps)
         unreadable: list[str] = []
         for position, video, kept in zip(positions, videos, known, strict=True):
             if kept:

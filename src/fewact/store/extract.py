@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -14,14 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewact.backbones import Backbone, Tap, TapName
-from fewact.data.clips import Clip
+from fewact.data.footage import Footage
 from fewact.errors import OptionError, VideoError
 from fewact.store.timing import Timing
-from fewact.video import Sampler, Segments, VideoWarning, collect_warnings, read_frame_sets
+from fewact.video import Sampler, Segments, VideoWarning, collect_warnings
+
+F = TypeVar("F", bound=Footage)
 
 
 @dataclass(frozen=True)
-class Extracted:
+class Extracted(Generic[F]):
     """What was made of a clip.
 
     Args:
@@ -31,20 +34,20 @@ class Extracted:
         error: Why it cannot be read.
     """
 
-    clip: Clip
+    clip: F
     features: dict[Tap, Tensor] | None
     error: VideoError | None = None
 
 
 def extract(
-    clips: Sequence[Clip],
+    clips: Sequence[F],
     backbone: Backbone,
     taps: Sequence[Tap],
     *,
     sampler: Callable[[int], Sampler] = Segments,
     timing: Timing | None = None,
     prefetch: int = 2,
-) -> Iterator[Extracted]:
+) -> Iterator[Extracted[F]]:
     """Extract features of clips, in order.
 
     Each clip is decoded once for all taps, and each set of frames runs through the network once,
@@ -77,12 +80,12 @@ def extract(
 
 
 def _extract(
-    clips: Sequence[Clip],
+    clips: Sequence[F],
     backbone: Backbone,
     taps: Sequence[Tap],
     reader: "_Reader",
     prefetch: int,
-) -> Iterator[Extracted]:
+) -> Iterator[Extracted[F]]:
     rest = iter(clips)
     with ThreadPoolExecutor(1, thread_name_prefix="fewact-decode") as pool:
         ahead = deque((clip, pool.submit(reader.read, clip)) for clip in islice(rest, prefetch))
@@ -150,18 +153,13 @@ class _Reader:
         """Begin no clip any more, and give up the one at hand at its next frame."""
         self._stopped.set()
 
-    def read(self, clip: Clip) -> _Decoded:
+    def read(self, clip: Footage) -> _Decoded:
         """All sets of frames of a clip in one pass, shrunk."""
         self._go_on()
         with self.timing.stage("decode"), collect_warnings() as warned:
             try:
-                sets = read_frame_sets(
-                    clip.path,
-                    list(self._samplers.values()),
-                    start=clip.start,
-                    end=clip.end,
-                    transform=self._shrink,
-                )  # (t H W 3) each
+                # (t H W 3) each
+                sets = clip.read(list(self._samplers.values()), transform=self._shrink)
             except VideoError as error:
                 return _Decoded({}, warned, error)
         images = (torch.from_numpy(frames).permute(0, 3, 1, 2) for frames in sets)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fewact.data.motions import presets
 from fewact.data.motions.classes import MotionClass, classes
 from fewact.data.motions.draws import Draws
+from fewact.data.motions.rendered import Rendered
 from fewact.data.motions.scene import Scene, draw_scene
 from fewact.data.motions.truth import Truth, correspondence, draw_truth
 from fewact.data.motions.view import draw_view
@@ -61,7 +62,11 @@ class MotionsBenchmark:
         """All videos: ``count`` of each of 64 classes to train, 12 to validate, 24 to test."""
         found = self._found.items()
         return VideoList(
-            self.name, tuple(Video(id, kind.label, kind.split) for id, (kind, _) in found)
+            self.name,
+            tuple(
+                Video(id, kind.label, kind.split, footage=self._footage(id))
+                for id, (kind, _) in found
+            ),
         )
 
     def truth(self, video_id: str) -> Truth:
@@ -161,12 +166,23 @@ class MotionsBenchmark:
         # Without the preset: a video of one is that of another made harder.
         return Draws(VERSION, self.seed, kind.label, name)
 
+    def _footage(self, video_id: str) -> Rendered:
+        kind, index = self._found[video_id]
+        return Rendered(
+            video_id,
+            frames=self._length(self._draws(kind, index).of("time")),
+            fps=FPS,
+            render=partial(self.render, video_id),
+        )
+
+    def _length(self, draws: Draws) -> int:
+        fewest, most = self.frames
+        return fewest + draws.below("frames", most - fewest + 1)
+
     def _truth(self, kind: MotionClass, index: int) -> Truth:
         draws = self._draws(kind, index).of("time")
-        fewest, most = self.frames
-        count = fewest + draws.below("frames", most - fewest + 1)
         parts = tuple(map(str, kind.steps))
-        return draw_truth(draws, parts, count, presets.preset(self.preset))
+        return draw_truth(draws, parts, self._length(draws), presets.preset(self.preset))
 
 
 def motions(

@@ -207,7 +207,7 @@ def _check(path: Path, entry: Entry, size: int) -> None:
 
 def _there(root: Path, index: Index) -> tuple[Video, ...]:
     return tuple(
-        Video(id, entry.label, entry.split, clip=Clip(root / entry.path, entry.label))
+        Video(id, entry.label, entry.split, footage=Clip(root / entry.path, entry.label))
         for id, entry in index.videos.items()
         if (root / entry.path).exists()
     )
