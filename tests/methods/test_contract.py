@@ -12,6 +12,20 @@ from fewact.errors import OptionError, UnknownNameError
 from fewact.methods.base import Method, Nodes, TrainingBatch
 from tests.methods.made_up import make_features
 
+OTHERWISE: dict[str, tuple[object, ...]] = {
+    "alignment": ("otam",),
+    "compactness": (0.25,),
+    "distance": ("euclidean",),
+    "eps": (0.5,),
+    "motion_weight": (0.3,),
+    "scale": (2.0,),
+    "shots": ("average", "mean"),
+    "smoothing": (0.4,),
+    "time_weight": (0.1,),
+    "weights": ("uniform",),
+}
+"""Values of scoring options; the first that is not the usual one is tried."""
+
 Episode = Callable[..., tuple[Nodes, torch.Tensor, Nodes]]
 
 
@@ -62,6 +76,19 @@ def test_renaming_classes_permutes_columns(method: Method, card: Card, episode: 
     expected = scores(method, support, labels, query, 3)
     got = scores(method, support, new[labels], query, 3)
     torch.testing.assert_close(got[..., new], expected)
+
+
+def test_scoring_options_leave_the_encoding_alone(method: Method, card: Card) -> None:
+    features = make_features(method, card, 2)
+    expected = method.encode(features)
+    for name in method.scoring:
+        usual = getattr(method.options, name)
+        value = next(value for value in OTHERWISE[name] if value != usual)
+        other = type(method)(dataclasses.replace(method.options, **{name: value})).eval()
+        assert other.taps(card) == method.taps(card)
+        got = other.encode(features)
+        assert got.keys() == expected.keys()
+        assert all(torch.equal(got[key], expected[key]) for key in got), name
 
 
 def test_uneven_shots(method: Method, card: Card, episode: Episode) -> None:

@@ -98,6 +98,7 @@ class A2M2(Method):
 
     Options = A2M2Options
     options: A2M2Options
+    scoring = frozenset({"weights", "time_weight", "shots", "compactness", "alignment"})
 
     def __init__(self, options: A2M2Options) -> None:
         super().__init__(options)

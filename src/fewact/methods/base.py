@@ -46,6 +46,8 @@ class Method(nn.Module, ABC):
     """
 
     Options: ClassVar[type]
+    scoring: ClassVar[frozenset[str]] = frozenset()
+    """Options that change nothing of what ``encode`` gives, only how it is scored."""
     uses_text: bool = False
     transductive: bool = False
     temperature: float = 1.0

@@ -39,6 +39,7 @@ class Pixels(KernelMethod):
 
     Options = PixelsOptions
     options: PixelsOptions
+    scoring = frozenset({"compactness"})
     temperature = 0.1  # where motion tells the classes apart, on the development clips
 
     def taps(self, card: Card) -> tuple[Tap, ...]:

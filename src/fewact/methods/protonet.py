@@ -56,6 +56,7 @@ class ProtoNet(Method):
 
     Options = ProtoNetOptions
     options: ProtoNetOptions
+    scoring = frozenset({"distance", "shots", "eps", "scale"})
 
     def __init__(self, options: ProtoNetOptions) -> None:
         super().__init__(options)
