@@ -21,7 +21,7 @@ from fewact.backbones import Tap
 from fewact.data import Video, VideoList
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import NodeBank, evaluate
-from fewact.evaluation.facts import method_facts
+from fewact.evaluation.facts import encoding_facts
 from fewact.evaluation.result import FeatureFacts
 from fewact.methods.base import Method
 
@@ -44,7 +44,7 @@ def made_up(method: Method, videos: VideoList) -> NodeBank:
         one = method.encode({Tap("maps", FRAMES): maps, Tap("vectors", FRAMES): vectors})
     features = FeatureFacts(name="made up", sha256="", backbone_sha256="", trained_on=())
     positions = np.arange(len(videos.videos), dtype=np.int32)
-    bank = NodeBank(positions, method_facts(method), features, videos.digest)
+    bank = NodeBank(positions, encoding_facts(method), features, videos.digest)
     bank.tensors = {
         name: torch.rand((len(positions), *value.shape), generator=generator).mul_(value)
         for name, value in one.items()

@@ -12,6 +12,7 @@ from fewact import methods
 from fewact.errors import ResultError
 from fewact.evaluation import compare, evaluate
 from fewact.evaluation.compare import SMALLEST_P, holm, sign_flip_p
+from fewact.evaluation.intervals import class_intervals
 from tests.evaluation.made_up import Constant, Nearest, problem
 
 
@@ -74,6 +75,25 @@ def test_results_of_one_set_of_episodes() -> None:
     assert first.p < 1e-6
     same = compare([good, good])[0]
     assert (same.difference, same.ci95, same.p, same.wins) == (0, 0, 1, 0)
+    assert same.class_interval == (0, 0)
+
+
+def test_an_interval_for_other_classes_is_a_bootstrap_of_the_differences() -> None:
+    source, videos, episodes = problem(noise=0.5)
+    good, middle = (
+        evaluate(method, source, videos, episodes)
+        for method in (Nearest(), methods.create("protonet", frames=2))
+    )
+    each = np.array(good.per_episode) - np.array(middle.per_episode)
+    place = {label: i for i, label in enumerate(videos.classes)}
+    first = episodes.support[:, :: episodes.protocol.shots]
+    classes = np.array([[place[videos.videos[i].label] for i in row] for row in first])
+    assert good.episode_classes == tuple(map(tuple, classes.tolist()))
+    expected = class_intervals(each[None], classes, len(videos.classes))
+    assert [compare([good, middle])[0].class_interval] == expected
+    source, videos, episodes = problem(ways=8)
+    all_classes = [evaluate(Nearest(), source, videos, episodes)] * 2
+    assert compare(all_classes)[0].class_interval is None
 
 
 @pytest.mark.parametrize("other", [{"seed": 1}, {"shots": 1}, {"count": 59}])

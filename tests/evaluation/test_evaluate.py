@@ -415,11 +415,18 @@ def test_nodes_serve_several_sets_of_episodes() -> None:
     assert method.encoded == len(videos.videos)
 
 
+def test_nodes_serve_methods_that_only_score_otherwise() -> None:
+    source, videos, episodes = problem()
+    nodes = encode(methods.create("protonet", frames=2), source, videos)
+    other = methods.create("protonet", frames=2, distance="euclidean")
+    assert evaluate(other, nodes, videos, episodes) == evaluate(other, source, videos, episodes)
+
+
 def test_nodes_of_something_else_are_refused() -> None:
     source, videos, episodes = problem()
     nodes = encode(methods.create("protonet", frames=2), source, videos)
     with pytest.raises(DataError, match="the nodes are of another method, protonet frames=2"):
-        evaluate(methods.create("protonet", frames=2, order="joined"), nodes, videos, episodes)
+        evaluate(methods.create("protonet", frames=2, unit_frames=True), nodes, videos, episodes)
     few = encode(Nearest(), source, videos, episodes.needed[:-1])
     with pytest.raises(DataError, match="not of all videos"):
         evaluate(Nearest(), few, videos, episodes)

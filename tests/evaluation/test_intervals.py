@@ -7,7 +7,22 @@ import random
 import numpy as np
 import pytest
 
-from fewact.evaluation.intervals import class_interval, half_width
+from fewact.evaluation.intervals import class_intervals, half_width
+
+
+def class_interval(accuracies, classes, number):
+    found = class_intervals(accuracies[None], classes, number)
+    return None if found is None else found[0]
+
+
+def test_rows_are_resampled_alike_and_each_as_if_alone() -> None:
+    rng = np.random.default_rng(3)
+    rows = rng.random((3, 50))
+    classes = np.array([rng.choice(9, 4, replace=False) for _ in range(50)])
+    together = class_intervals(rows, classes, 9)
+    assert together == [class_interval(row, classes, 9) for row in rows]
+    low, high = class_interval(rows[0] + 1, classes, 9)
+    assert (low - 1, high - 1) == pytest.approx(together[0])
 
 
 def test_half_width_by_hand() -> None:

@@ -14,7 +14,7 @@ def test_result_table_says_all_that_must_be_said() -> None:
     assert first[:3] == (
         "Nearest",
         f"{result.accuracy:.1f} ± {result.ci95:.2f}",
-        "{:.1f}–{:.1f}".format(*(result.class_interval or ())),
+        "{:.1f} to {:.1f}".format(*(result.class_interval or ())),
     )
     assert first[3] == "4-way 2-shot, 3 queries, 60 episodes"
     assert first[-1] == "modified list"
@@ -32,7 +32,8 @@ def test_comparison_table() -> None:
     (one,) = compare(results)
     (row,) = comparison_table([one], ["a.json", "b.json"]).rows
     assert row[:3] == ("a.json", "b.json", f"+{one.difference:.2f} ± {one.ci95:.2f}")
-    assert row[3:5] == (str(one.wins), str(one.losses))
+    assert row[3] == "{:+.2f} to {:+.2f}".format(*(one.class_interval or ()))
+    assert row[4:6] == (str(one.wins), str(one.losses))
     assert row[5] == "< 1e-11"
 
 

@@ -71,7 +71,7 @@ def load(
             mend=f"`fewact data check {bench.id}` lists them; --allow-missing (allow_missing=True) "
             "goes on without them, and every result says so.",
         )
-    there = replace(videos, videos=_there(videos, broken))
+    there = replace(videos, videos=_there(videos, broken), availability=found.digest)
     if not there.videos:
         raise DataError(f"holds no video of {bench.id}", where=str(root))
     if gap:

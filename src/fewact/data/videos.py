@@ -53,12 +53,15 @@ class VideoList:
         videos: In a fixed order; ids are unique.
         groups: How groups are kept apart.
         flags: What every result on it must say: "modified list", "3 of 2400 videos missing".
+        availability: SHA-256 of what of a published list is there; empty where nothing was looked
+            for.
     """
 
     name: str
     videos: tuple[Video, ...]
     groups: Groups = "none"
     flags: tuple[str, ...] = ()
+    availability: str = ""
 
     @cached_property
     def digest(self) -> str:

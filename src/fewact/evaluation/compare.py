@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.errors import ResultError
-from fewact.evaluation.intervals import half_width
+from fewact.evaluation.intervals import class_intervals, half_width
 from fewact.evaluation.result import Result
 
 SMALLEST_P = 1e-12
@@ -29,6 +29,8 @@ class Comparison:
         losses: In which the second is.
         p: Of the exact two-sided sign-flip test over episodes.
         p_holm: The same, corrected for the number of comparisons.
+        class_interval: The 95 % interval of the difference by a bootstrap over classes: what other
+            classes of the kind might give. None where all episodes have all classes.
     """
 
     first: int
@@ -39,13 +41,14 @@ class Comparison:
     losses: int
     p: float
     p_holm: float
+    class_interval: tuple[float, float] | None
 
 
 def compare(results: Sequence[Result], names: Sequence[str] | None = None) -> list[Comparison]:
     """Compare all pairs of results, episode by episode.
 
     The test asks how often the difference would be so large if in each episode it were chance which
-    of the two came out better. It is about these classes: see ``class_interval`` of the results.
+    of the two came out better. It is about these classes; ``class_interval`` is about others, too.
 
     Args:
         results: Two or more, on the same episodes of the same list.
@@ -64,18 +67,24 @@ def compare(results: Sequence[Result], names: Sequence[str] | None = None) -> li
     right = np.rint(accuracies * queries / 100).astype(np.int64)
     pairs = list(combinations(range(len(results)), 2))
     p = [sign_flip_p(right[i] - right[j]) for i, j in pairs]
+    differences = np.stack([accuracies[i] - accuracies[j] for i, j in pairs])  # (pairs N)
+    classes = np.array(results[0].episode_classes)  # (N n)
+    intervals = class_intervals(differences, classes, results[0].asked.videos.classes)
     return [
         Comparison(
             first=i,
             second=j,
-            difference=float((accuracies[i] - accuracies[j]).mean()),
-            ci95=half_width(accuracies[i] - accuracies[j]),
+            difference=float(row.mean()),
+            ci95=half_width(row),
             wins=int((right[i] > right[j]).sum()),
             losses=int((right[i] < right[j]).sum()),
             p=one,
             p_holm=corrected,
+            class_interval=interval,
         )
-        for (i, j), one, corrected in zip(pairs, p, holm(p), strict=True)
+        for (i, j), row, one, corrected, interval in zip(
+            pairs, differences, p, holm(p), intervals or [None] * len(pairs), strict=True
+        )
     ]
 
 

@@ -16,7 +16,7 @@ from fewact.data.writing import write_text
 from fewact.episodes import EpisodeSet
 from fewact.errors import OptionError, ResultError, ShapeError
 from fewact.evaluation.facts import asked, feature_facts, method_facts, warnings
-from fewact.evaluation.intervals import WHY_CLASSES, WHY_NONE, class_interval, half_width
+from fewact.evaluation.intervals import WHY_CLASSES, WHY_NONE, class_intervals, half_width
 from fewact.evaluation.nodes import NodeBank, encode, evaluating
 from fewact.evaluation.progress_file import ProgressFile
 from fewact.evaluation.result import Asked, ClassFacts, Result, load, save
@@ -144,18 +144,19 @@ def _summary(
     command: str,
 ) -> Result:
     accuracies = 100 * hits.sum(1) / hits.shape[1]  # (N)
-    interval = class_interval(accuracies, labels, len(videos.classes))
+    intervals = class_intervals(accuracies[None], labels, len(videos.classes))
     return Result(
         accuracy=float(accuracies.mean()),
         ci95=half_width(accuracies),
-        class_interval=interval,
-        class_interval_why=WHY_NONE if interval is None else WHY_CLASSES,
+        class_interval=None if intervals is None else intervals[0],
+        class_interval_why=WHY_NONE if intervals is None else WHY_CLASSES,
         final=question.videos.split == "test",
         flags=(*warnings(question, videos), *flags),
         asked=question,
         per_class=_per_class(hits, labels, videos.classes),
         command=command,
         per_episode=tuple(accuracies.tolist()),
+        episode_classes=tuple(map(tuple, labels.tolist())),
     )
 
 

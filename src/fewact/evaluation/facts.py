@@ -36,6 +36,7 @@ def asked(
             classes=len(videos.classes),
             videos=len(videos.videos),
             missing=_missing(videos),
+            availability=videos.availability,
         ),
         features=features,
         versions={
@@ -96,6 +97,14 @@ def method_facts(method: Method) -> MethodFacts:
         transductive=method.transductive,
         uses_text=method.uses_text,
     )
+
+
+def encoding_facts(method: Method) -> MethodFacts:
+    """What of a method decides the nodes: methods that agree in it can share them."""
+    facts = method_facts(method)
+    options = {name: value for name, value in facts.options.items() if name not in method.scoring}
+    changed = tuple(name for name in facts.changed if name in options)
+    return facts.model_copy(update={"options": options, "changed": changed, "transductive": False})
 
 
 def feature_facts(source: Source) -> FeatureFacts:

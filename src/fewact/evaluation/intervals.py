@@ -37,38 +37,40 @@ def half_width(accuracies: NDArray[np.float64]) -> float:
     return float(1.96 * accuracies.std(ddof=1) / np.sqrt(len(accuracies)))
 
 
-def class_interval(
-    accuracies: NDArray[np.float64], classes: NDArray[np.int64], number: int
-) -> tuple[float, float] | None:
-    """The 95 % percentile interval of a bootstrap over classes.
+def class_intervals(
+    values: NDArray[np.float64], classes: NDArray[np.int64], number: int
+) -> list[tuple[float, float]] | None:
+    """The 95 % percentile intervals of a bootstrap over classes, the same resamples for all rows.
 
     A resample draws as many classes as there are, with replacement. An episode counts in it as
     often as its classes were drawn, multiplied: as for a U-statistic over classes.
 
     Args:
-        accuracies: (N) of episodes.
+        values: (r N) of episodes: accuracies, or differences of two.
         classes: (N n) which n different classes each has, in 0 … number−1.
         number: Classes in all.
 
     Returns:
-        Lower and upper end, or None where all episodes have all classes.
+        Lower and upper end of each row, or None where all episodes have all classes.
     """
     if number <= classes.shape[1]:
         return None
     draws = Draws("bootstrap over classes")
-    means: list[float] = []
+    means: list[NDArray[np.float64]] = []
     while len(means) < RESAMPLES:
         drawn = np.zeros((AT_ONCE, number), dtype=np.float64)
         for row in drawn:
             for _ in range(number):
                 row[draws.below(number)] += 1
-        weights = np.ones((AT_ONCE, len(accuracies)))
+        weights = np.ones((AT_ONCE, len(classes)))
         for column in classes.T:
             weights *= drawn[:, column]
         total = weights.sum(1)
         there = total > 0  # A resample of fewer classes than an episode has says nothing.
-        means += list((weights[there] * accuracies).sum(1) / total[there])
+        # Not as a matrix product, whose sums depend on the number of threads.
+        sums = np.stack([(weights[there] * row).sum(1) for row in values], 1)  # (there r)
+        means += list(sums / total[there, None])
         if not there.any():
             return None
-    low, high = np.percentile(means[:RESAMPLES], (2.5, 97.5))
-    return float(low), float(high)
+    low, high = np.percentile(means[:RESAMPLES], (2.5, 97.5), axis=0)  # (r) each
+    return list(zip(low.tolist(), high.tolist(), strict=True))

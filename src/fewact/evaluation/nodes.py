@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fewact.data.videos import VideoList
 from fewact.errors import DataError
-from fewact.evaluation.facts import feature_facts, method_facts
+from fewact.evaluation.facts import encoding_facts, feature_facts
 from fewact.evaluation.result import FeatureFacts, MethodFacts
 from fewact.evaluation.sources import Source
 from fewact.evaluation.workers import workers
@@ -27,7 +27,7 @@ class NodeBank:
 
     Args:
         positions: (v) of the videos, ascending.
-        method: That encoded them.
+        method: That encoded them, less what only scores them.
         features: That it encoded.
         list_digest: SHA-256 of the list.
     """
@@ -51,7 +51,7 @@ class NodeBank:
         """
         wrong = (
             (self.list_digest != videos.digest, "of another list"),
-            (self.method != method_facts(method), f"of another method, {self.method.label}"),
+            (self.method != encoding_facts(method), f"of another method, {self.method.label}"),
             (not np.isin(needed, self.positions).all(), "not of all videos of the episodes"),
         )
         for holds, what in wrong:
@@ -104,7 +104,7 @@ def encode(
     source.check_list(videos)
     if positions is None:
         positions = np.arange(len(videos.videos), dtype=np.int32)
-    bank = NodeBank(positions, method_facts(method), feature_facts(source), videos.digest)
+    bank = NodeBank(positions, encoding_facts(method), feature_facts(source), videos.digest)
     with evaluating(method), workers(threads) as pool:
         _fill(bank, method, source, pool, progress or (lambda done, total: None))
     return bank

@@ -5,7 +5,15 @@ import json
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    NonNegativeInt,
+    ValidationError,
+    model_validator,
+)
 
 from fewact import __version__
 from fewact.data.writing import write_text
@@ -64,6 +72,8 @@ class ListFacts(_Part):
         classes: How many.
         videos: How many.
         missing: For each class how many of the listed videos were not there.
+        availability: SHA-256 of what of a published list was there; empty where nothing was looked
+            for.
     """
 
     name: str
@@ -72,6 +82,7 @@ class ListFacts(_Part):
     classes: int
     videos: int
     missing: dict[str, int]
+    availability: str = ""
 
 
 class FeatureFacts(_Part):
@@ -131,6 +142,7 @@ class Result(_Part):
         per_class: By class name.
         command: That made it.
         per_episode: Accuracy of each.
+        episode_classes: Which classes each has, by their place in the list.
     """
 
     format: Literal["fewact result"] = FORMAT
@@ -145,21 +157,25 @@ class Result(_Part):
     per_class: dict[str, ClassFacts]
     command: str
     per_episode: tuple[float, ...] = Field(min_length=1)
+    episode_classes: tuple[tuple[NonNegativeInt, ...], ...]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if len(self.per_episode) != self.asked.episodes.protocol.count:
+        protocol = self.asked.episodes.protocol
+        if not len(self.per_episode) == len(self.episode_classes) == protocol.count:
             raise ValueError("not as many accuracies as episodes")
+        if any(len(set(classes)) != protocol.ways for classes in self.episode_classes):
+            raise ValueError("not as many classes in an episode as it has ways")
         return self
 
 
 def to_text(result: Result) -> str:
-    """The file's text, with its own SHA-256; the accuracies of the episodes on one line."""
+    """The file's text, with its own SHA-256; what it says of each episode on one line each."""
     content = result.model_dump(mode="json")
     content["sha256"] = _digest(content)
-    rows = json.dumps(content.pop("per_episode"))
+    rows = {key: json.dumps(content.pop(key)) for key in ("per_episode", "episode_classes")}
     head = json.dumps(content, indent=2, ensure_ascii=False)
-    return f'{head[:-2]},\n  "per_episode": {rows}\n}}\n'
+    return "".join((head[:-2], *(f',\n  "{key}": {row}' for key, row in rows.items()), "\n}\n"))
 
 
 def save(result: Result, path: str | Path) -> Path:

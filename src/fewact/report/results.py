@@ -31,12 +31,16 @@ def result_table(results: Sequence[Result]) -> Table:
 def comparison_table(comparisons: Sequence[Comparison], names: Sequence[str]) -> Table:
     """A row for each pair: difference of the first to the second, in points of per cent."""
     return Table(
-        ("first", "second", "first − second", "better in", "worse in", "p", "p (Holm)"),
+        (
+            *("first", "second", "first − second", "other classes"),
+            *("better in", "worse in", "p", "p (Holm)"),
+        ),
         tuple(
             (
                 names[one.first],
                 names[one.second],
                 _with_half_width(one.difference, one.ci95, "+.2f"),
+                _interval(one.class_interval, "+.2f"),
                 str(one.wins),
                 str(one.losses),
                 probability(one.p),
@@ -109,5 +113,5 @@ def _with_half_width(value: float, half: float, format: str = ".1f") -> str:
     return f"{value:{format}} ± {half:.2f}"
 
 
-def _interval(interval: tuple[float, float] | None) -> str:
-    return "–" if interval is None else f"{interval[0]:.1f}–{interval[1]:.1f}"
+def _interval(interval: tuple[float, float] | None, format: str = ".1f") -> str:
+    return "–" if interval is None else " to ".join(f"{end:{format}}" for end in interval)
