@@ -32,6 +32,7 @@ CARD = Card(
         {"weights_sha256": "01"},
         {"precision": "bfloat16"},
         {"frames_per_slot": 2},
+        {"interpolation": "bicubic"},
     ],
     ids=lambda change: next(iter(change)),
 )

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from torch import Tensor, nn
 
-from fewact.backbones import Backbone, Description, Network
+from fewact.backbones import Backbone, Description, StagedNetwork
 from fewact.backbones.backbone import build
 from fewact.data.clips import Clip
 from fewact.video import write_video
 
 
-class Tiny(Network):
+class Tiny(StagedNetwork):
     """Two convolutions; ``deep`` counts the frames that reached the second."""
 
     usual = Description(

@@ -15,13 +15,14 @@ from fewact.registry import Registry
 
 if TYPE_CHECKING:
     from fewact.backbones.backbone import Backbone
-    from fewact.backbones.network import Network
+    from fewact.backbones.network import Network, StagedNetwork
 
 __all__ = [
     "Backbone",
     "Card",
     "Description",
     "Network",
+    "StagedNetwork",
     "Tap",
     "TapName",
     "create",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 AUTO = "efficientnet-lite0"
+HOMES = {"Backbone": "backbone", "Network": "network", "StagedNetwork": "network"}
 
 _registry: "Registry[type[Network]]" = Registry(
     "backbone",
@@ -107,6 +109,6 @@ def register(name: str) -> "Callable[[type[Network]], type[Network]]":
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Backbone", "Network"):
-        return getattr(importlib.import_module(f"fewact.backbones.{name.lower()}"), name)
+    if name in HOMES:
+        return getattr(importlib.import_module(f"fewact.backbones.{HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -63,12 +63,14 @@ class Backbone:
         # torch takes neither negative strides nor read-only memory.
         owned = np.require(frames, requirements=["C", "W"]).reshape(-1, *image)
         images = torch.from_numpy(owned).permute(0, 3, 1, 2)  # (n 3 h w), channels last
-        small = F.interpolate(images, self.card.input_size, mode="bilinear", antialias=True)
+        small = F.interpolate(
+            images, self.card.input_size, mode=self.card.interpolation, antialias=True
+        )
         return small.reshape(*leading, 3, *self.card.input_size)
 
     def normalise(self, frames: Tensor) -> Tensor:
         """Prepared frames (n 3 H W), uint8, as the network takes them: float32, on its device."""
-        images = frames.to(self.device, memory_format=torch.channels_last).float()
+        images = frames.to(self.device, memory_format=self.network.memory_format).float()
         mean, std = (
             255 * torch.tensor(values, device=self.device).view(3, 1, 1)
             for values in (self.card.mean, self.card.std)
@@ -87,7 +89,7 @@ class Backbone:
             and ``middle`` (n c h w), float32; and ``pixels``, the frames themselves.
 
         Raises:
-            ShapeError: Another shape or type.
+            ShapeError: Another shape or type, or a number of frames that the network cannot take.
             OptionError: The backbone has no such tap.
         """
         height, width = self.card.input_size
@@ -100,6 +102,7 @@ class Backbone:
         if "pixels" in names:
             taps["pixels"] = frames.to(self.device).contiguous()
         if deep:
+            self._check_number(len(frames))
             runs = self._run(frames, deep)
             # Joined outside of inference mode, so that methods can be trained on the result.
             taps |= {name: torch.cat([run[name] for run in runs]) for name in deep}
@@ -121,11 +124,24 @@ class Backbone:
                     accepted=", ".join(tap for tap in known if self.card.has(tap)),
                 )
 
+    def _check_number(self, frames: int) -> None:
+        together = self.network.frames_together
+        if frames % together:
+            slots = together // self.card.frames_per_slot
+            raise ShapeError(
+                f"{self.card.name} sees {together} frames together",
+                where="frames",
+                got=str(frames),
+                accepted=f"multiples of {together}",
+                mend=f"Ask for a multiple of {slots} slots.",
+            )
+
     def _run(self, frames: Tensor, names: Collection[TapName]) -> list[dict[TapName, Tensor]]:
         """Taps of a few frames at a time."""
         cpu = self.device.type == "cpu"
         at_once = FRAMES_AT_ONCE_CPU if cpu else FRAMES_AT_ONCE_GPU
-        pieces = torch.split(frames, at_once * self.card.frames_per_slot)
+        together = self.network.frames_together
+        pieces = torch.split(frames, together * max(1, at_once // together))
 
         # Both are settings of the thread that works.
         @torch.inference_mode()
@@ -156,7 +172,8 @@ def build(
     computed = settle_precision(precision, where)
     named = str(weights) in ("default", "random")
     found = Weights({}, str(weights)) if named else read(weights)
-    with torch.random.fork_rng(devices=[]):  # Layers draw weights, which are all replaced.
+    with torch.random.fork_rng(devices=[]):  # Layers draw weights; few of them stay.
+        torch.manual_seed(RANDOM_SEED)
         network = kind(kind.settle(chosen, found))
     if found.source == "default":
         found = network.load_default()
@@ -165,7 +182,7 @@ def build(
     else:
         load(network, found)
     card = make_card(network, found, computed)
-    network.eval().to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.eval().to(where, memory_format=network.memory_format)  # type: ignore[call-overload]
     return Backbone(network, card)
 
 
@@ -194,6 +211,7 @@ def make_card(network: Network, weights: Weights, precision: Precision) -> Card:
         trained_on=() if untrained else data or usual.trained_on,
         precision=precision,
         frames_per_slot=usual.frames_per_slot,
+        interpolation=usual.interpolation,
     )
 
 

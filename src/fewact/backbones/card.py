@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 TapName = Literal["vectors", "maps", "middle", "pixels"]
+Interpolation = Literal["bilinear", "bicubic"]
 
 
 @dataclass(frozen=True, order=True)
@@ -42,6 +43,7 @@ class Card:
         trained_on: Data sets the weights have seen.
         precision: What the network computes in, ``float32`` or ``bfloat16``; part of the key.
         frames_per_slot: Input frames to one output slot.
+        interpolation: How frames are resized.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Card:
     trained_on: tuple[str, ...]
     precision: str = "float32"
     frames_per_slot: int = 1
+    interpolation: Interpolation = "bilinear"
 
     def has(self, name: TapName) -> bool:
         """Whether the backbone offers a tap of this name."""

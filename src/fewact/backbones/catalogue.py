@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from fewact.backbones.card import Interpolation
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -24,6 +26,7 @@ class Description:
         licence: Of the usual weights.
         trained_on: Data sets that the usual weights have seen.
         frames_per_slot: Input frames to one output slot.
+        interpolation: How frames are resized.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Description:
     licence: str
     trained_on: tuple[str, ...]
     frames_per_slot: int = 1
+    interpolation: Interpolation = "bilinear"
 
 
 EFFICIENTNET_LITE0 = Description(

