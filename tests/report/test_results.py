@@ -34,7 +34,7 @@ def test_comparison_table() -> None:
     assert row[:3] == ("a.json", "b.json", f"+{one.difference:.2f} ± {one.ci95:.2f}")
     assert row[3] == "{:+.2f} to {:+.2f}".format(*(one.class_interval or ()))
     assert row[4:6] == (str(one.wins), str(one.losses))
-    assert row[5] == "< 1e-11"
+    assert row[6] == "< 1e-11"
 
 
 ROW = Row("TRX", "2021", "RN50, ImageNet", 5, 1, 42.0, None, "ssv2-full_trx", (), "README")

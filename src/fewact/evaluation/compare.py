@@ -69,7 +69,10 @@ def compare(results: Sequence[Result], names: Sequence[str] | None = None) -> li
     p = [sign_flip_p(right[i] - right[j]) for i, j in pairs]
     differences = np.stack([accuracies[i] - accuracies[j] for i, j in pairs])  # (pairs N)
     classes = np.array(results[0].episode_classes)  # (N n)
-    intervals = class_intervals(differences, classes, results[0].asked.videos.classes)
+    intervals: Sequence[tuple[float, float] | None]
+    intervals = class_intervals(differences, classes, results[0].asked.videos.classes) or (
+        [None] * len(pairs)
+    )
     return [
         Comparison(
             first=i,
@@ -83,7 +86,7 @@ def compare(results: Sequence[Result], names: Sequence[str] | None = None) -> li
             class_interval=interval,
         )
         for (i, j), row, one, corrected, interval in zip(
-            pairs, differences, p, holm(p), intervals or [None] * len(pairs), strict=True
+            pairs, differences, p, holm(p), intervals, strict=True
         )
     ]
 
