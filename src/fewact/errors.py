@@ -99,6 +99,10 @@ class ResultError(UserError):
     """A result that cannot be read, resumed or compared."""
 
 
+class StoreError(UserError):
+    """A store that cannot be read or written, or lacks what is asked of it."""
+
+
 class ModelError(UserError):
     """A saved classifier that cannot be read or written."""
 
