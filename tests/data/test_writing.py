@@ -7,11 +7,16 @@ import pytest
 from fewact.data.writing import replacing, write_text
 
 
-def test_what_was_there_stays_where_writing_fails(tmp_path: Path) -> None:
-    target = write_text(tmp_path / "below" / "file.txt", "whole\n")
-    with pytest.raises(KeyError), replacing(target) as new:
+def fail_half_way(target: Path) -> None:
+    with replacing(target) as new:
         new.write_text("half")
         raise KeyError
+
+
+def test_what_was_there_stays_where_writing_fails(tmp_path: Path) -> None:
+    target = write_text(tmp_path / "below" / "file.txt", "whole\n")
+    with pytest.raises(KeyError):
+        fail_half_way(target)
     assert target.read_text() == "whole\n"
     assert list(target.parent.iterdir()) == [target]
 

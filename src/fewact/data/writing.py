@@ -44,5 +44,5 @@ def write_bytes(path: Path, content: bytes) -> Path:
         OSError: It cannot be written; what was there stays.
     """
     with replacing(path) as new:
-        new.write_text(text, encoding="utf-8", newline="\n")
+        new.write_bytes(content)
     return path
