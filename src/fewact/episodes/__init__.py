@@ -1,9 +1,9 @@
 """Episodes: seeded, saved, hashed; the same on every machine."""
 
-from fewact.episodes.draw import draw
+from fewact.episodes.draw import draw, drawer
 from fewact.episodes.draws import Draws
 from fewact.episodes.episode_set import EpisodeSet
 from fewact.episodes.files import load, save
 from fewact.episodes.protocol import Protocol
 
-__all__ = ["Draws", "EpisodeSet", "Protocol", "draw", "load", "save"]
+__all__ = ["Draws", "EpisodeSet", "Protocol", "draw", "drawer", "load", "save"]

@@ -1,6 +1,6 @@
 """Draw episodes from a list of videos."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -30,6 +30,26 @@ def draw(videos: VideoList, protocol: Protocol) -> EpisodeSet:
     Raises:
         EpisodeError: There are too few classes, or too few videos or groups in one of them.
     """
+    one = drawer(videos, protocol)
+    drawn = [one(index) for index in range(protocol.count)]
+    support, query = (np.array(part, dtype=np.int32) for part in zip(*drawn, strict=True))
+    return EpisodeSet(protocol, videos.name, videos.digest, support, query)
+
+
+def drawer(videos: VideoList, protocol: Protocol) -> Callable[[int], Episode]:
+    """What draws the episode of an index: for a training that needs one after the other.
+
+    Args:
+        videos: As in ``draw``.
+        protocol: As in ``draw``; ``count`` is no limit.
+
+    Returns:
+        A function from an index to the positions of the support and of the query videos, in the
+        order of an ``EpisodeSet``.
+
+    Raises:
+        EpisodeError: As in ``draw``.
+    """
     classes = _classes(videos, protocol)
     if protocol.ways > len(classes):
         raise EpisodeError(
@@ -42,12 +62,7 @@ def draw(videos: VideoList, protocol: Protocol) -> EpisodeSet:
     # Checked of all classes, so that no seed finds episodes where another is refused.
     for label, groups in classes.items():
         _check_class(label, groups, protocol, videos.name)
-    drawn = [
-        one(classes, protocol, Draws("episodes", protocol.seed, index), videos.name)
-        for index in range(protocol.count)
-    ]
-    support, query = (np.array(part, dtype=np.int32) for part in zip(*drawn, strict=True))
-    return EpisodeSet(protocol, videos.name, videos.digest, support, query)
+    return lambda at: one(classes, protocol, Draws("episodes", protocol.seed, at), videos.name)
 
 
 def _classes(videos: VideoList, protocol: Protocol) -> dict[str, ByGroup]:

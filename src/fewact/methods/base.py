@@ -1,7 +1,7 @@
 """The contract that every few-shot method fulfils."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -27,7 +27,12 @@ class TrainingBatch:
         query: Features of the query videos (b q …).
         query_labels: (b q) int64, 0 … n−1.
         n: Classes of an episode.
-        text: Embeddings of the support classes' names (b n d), for methods that use text.
+        text: Embeddings of the support classes' names (b n d), for methods that use text. A query's
+            own is ``text`` at its label: known here alone, never to ``score``.
+        base_text: Embeddings of the names of all training classes (N d).
+        base_classes: (b n) int64, which of the training classes each of an episode's is.
+        classify: Logits (b v N) of the training classes from the nodes of videos (b v …): a head
+            that is trained along, where one is.
     """
 
     support: Features
@@ -36,6 +41,9 @@ class TrainingBatch:
     query_labels: Tensor
     n: int
     text: Tensor | None = None
+    base_text: Tensor | None = None
+    base_classes: Tensor | None = None
+    classify: Callable[[Nodes], Tensor] | None = None
 
 
 class Method(nn.Module, ABC):
@@ -93,16 +101,40 @@ class Method(nn.Module, ABC):
         return self.score(state, nodes), None
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """What is minimised in training, by name; their sum is the loss."""
-        state = self.support(
-            self.encode(batch.support), batch.support_labels, batch.n, text=batch.text
-        )
-        logits = self.score(state, self.encode(batch.query))  # (b q n)
-        return {
-            "cross_entropy": nn.functional.cross_entropy(
-                logits.flatten(0, 1), batch.query_labels.flatten()
-            )
-        }
+        """What is minimised in training, by name; their sum, weighted by the recipe, is the loss.
+
+        All videos are encoded together: batch norm sees one batch, not one of the support and
+        another of the queries. What compares videos is computed in float32, inside autocast too.
+        """
+        nodes = self.encode(join(batch.support, batch.query))  # (b s+q …)
+        labels = torch.cat([batch.support_labels, batch.query_labels], 1)  # (b s+q)
+        s = batch.support_labels.shape[1]
+        with torch.autocast(labels.device.type, enabled=False):
+            nodes = {name: value.to(promoted(value)) for name, value in nodes.items()}
+            support = {name: value[:, :s] for name, value in nodes.items()}
+            query = {name: value[:, s:] for name, value in nodes.items()}
+            state = self.support(support, batch.support_labels, batch.n, text=batch.text)
+            logits = self.score(state, query)  # (b q n)
+            losses = {"cross_entropy": cross_entropy(logits, batch.query_labels)}
+            if batch.classify is not None and batch.base_classes is not None:
+                base = batch.base_classes.gather(1, labels)  # (b s+q)
+                losses["base_class"] = cross_entropy(batch.classify(nodes), base)
+        return losses
+
+
+def join(first: Features, second: Features) -> Features:
+    """The videos of both, behind each other: (b s …), (b q …) → (b s+q …)."""
+    return {tap: torch.cat([value, second[tap]], 1) for tap, value in first.items()}
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean over all videos: (b v N), (b v) → ()."""
+    return nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
+
+
+def promoted(value: Tensor) -> torch.dtype:
+    """Its type, at least float32."""
+    return torch.promote_types(value.dtype, torch.float32)
 
 
 def one_hot_mean(labels: Tensor, n: int, dtype: torch.dtype) -> Tensor:
