@@ -14,6 +14,7 @@ from fewact import backbones, methods
 from fewact.data import FeatureDataset, FolderDataset
 from fewact.episodes import Protocol, draw, load
 from fewact.evaluation import ArrayFeatures, ClipFeatures, evaluate
+from fewact.methods.protonet import ProtoNet
 
 Run = Callable[..., Any]
 SMALL = ("--ways", 4, "--shots", 2, "--queries", 3, "--count", 40)
@@ -122,6 +123,51 @@ def test_a_sweep_is_of_validation_classes(run: Run, features: Path, tmp_path: Pa
     (first, *_) = json.loads(run("compare", *files, "--format", "json").out)
     assert first["first"] == str(files[0])
     assert set(first) >= {"difference", "ci95", "p", "p_holm"}
+
+
+def test_a_sweep_encodes_once_what_is_only_scored_otherwise(
+    run: Run, features: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = []
+    real = ProtoNet.encode
+
+    def encode(method: ProtoNet, given: Any) -> Any:
+        counts.append(method.options.order)
+        return real(method, given)
+
+    monkeypatch.setattr(ProtoNet, "encode", encode)
+    sweep = ("--sweep", "distance=cosine,euclidean order=pooled,joined")
+    ended = run("evaluate", "protonet", "--features", features, *SMALL, *sweep, "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(ended.out)))
+    orders = ["joined" if "order=joined" in row["method"] else "pooled" for row in rows]
+    assert orders == ["pooled", "joined", "pooled", "joined"]
+    assert len(counts) == 2 * len(set(counts)) * 60 / 2
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_the_synthetic_benchmark(run: Run, tmp_path: Path) -> None:
+    call = ("evaluate", "protonet", "--data", "motions:misaligned", "--option", "frames=2")
+    ended = run(*call, "--ways", 2, "--count", 3, "--split", "val", "--format", "json")
+    assert ended.code == 0, ended.err
+    document = json.loads(ended.out)
+    assert document["asked"]["videos"]["name"] == "motions-1-misaligned"
+    assert document["asked"]["videos"]["classes"] == 12
+    ended = run("episodes", "motions:nothing", "-o", tmp_path / "e.json")
+    assert ended.code == 2
+    assert "moving-camera" in ended.err
+
+
+def test_stability(run: Run, features: Path, tmp_path: Path) -> None:
+    file, picture = tmp_path / "r.json", tmp_path / "r.svg"
+    run("evaluate", "protonet", "--features", features, *SMALL, "-o", file)
+    ended = run("stability", file, "-o", picture, "--format", "json")
+    assert ended.code == 0
+    points = json.loads(ended.out)[str(file)]
+    assert [point["episodes"] for point in points] == [10, 20, 40]
+    assert points[-1]["accuracy"] == expected(features).accuracy
+    assert picture.read_text().startswith("<svg")
+    ended = run("stability", file, "-o", picture)
+    assert (ended.code, "there already" in ended.err) == (2, True)
 
 
 def test_other_episodes_are_not_compared(run: Run, features: Path, tmp_path: Path) -> None:

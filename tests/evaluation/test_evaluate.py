@@ -18,7 +18,7 @@ from fewact import methods
 from fewact.data import Video, VideoList, benchmark
 from fewact.episodes import Protocol, draw
 from fewact.errors import DataError, EpisodeError, OptionError, ResultError, ShapeError
-from fewact.evaluation import ArrayFeatures, encode, evaluate, load, scoring, to_text
+from fewact.evaluation import ArrayFeatures, Encodings, encode, evaluate, load, scoring, to_text
 from fewact.evaluation.facts import seen
 from tests.evaluation.made_up import (
     ByPlace,
@@ -420,6 +420,20 @@ def test_nodes_serve_methods_that_only_score_otherwise() -> None:
     nodes = encode(methods.create("protonet", frames=2), source, videos)
     other = methods.create("protonet", frames=2, distance="euclidean")
     assert evaluate(other, nodes, videos, episodes) == evaluate(other, source, videos, episodes)
+
+
+def test_encodings_are_shared_by_methods_that_only_score_otherwise() -> None:
+    source, videos, episodes = problem()
+    encodings = Encodings(source)
+    first, second = Nearest(), Nearest()
+    expected = evaluate(Nearest(), source, videos, episodes)
+    assert evaluate(first, encodings, videos, episodes) == expected
+    assert evaluate(second, encodings, videos, episodes) == expected
+    assert (first.encoded, second.encoded) == (len(episodes.needed), 0)
+    other = methods.create("protonet", frames=2)
+    assert evaluate(other, encodings, videos, episodes) == evaluate(other, source, videos, episodes)
+    evaluate(second, encodings, videos, episodes)
+    assert second.encoded == len(episodes.needed)  # only the last encoding is kept
 
 
 def test_nodes_of_something_else_are_refused() -> None:

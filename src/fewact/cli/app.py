@@ -16,6 +16,7 @@ from fewact.cli import (
     leaderboard,
     listing,
     predict,
+    stability,
     teach,
 )
 from fewact.cli.run import guarded
@@ -73,5 +74,6 @@ app.add_typer(data.app, name="data")
 app.command()(episodes.episodes)
 app.command()(evaluate.evaluate)
 app.command()(compare.compare)
+app.command()(stability.stability)
 app.command()(leaderboard.leaderboard)
 app.command()(doctor.doctor)

@@ -34,12 +34,17 @@ class Split(StrEnum):
 
 
 DATA = (
-    "A benchmark's name, a folder that holds a folder of clips for each class, a CSV table with "
-    "the columns path,label[,split][,group], or an .npz file of features."
+    "A benchmark's name, motions or motions:PRESET for the synthetic one, a folder that holds a "
+    "folder of clips for each class, a CSV table with the columns path,label[,split][,group], or "
+    "an .npz file of features."
 )
 Root = Annotated[Path | None, typer.Option(help="Folder of a benchmark's videos.")]
 Splits = Annotated[Path | None, typer.Option(help="Folder of the benchmarks' published lists.")]
 Dataset = Annotated[str | None, typer.Option(help="Which one of a features file of several.")]
+WhatIsThere = Annotated[
+    Path | None,
+    typer.Option(help="What `fewact data check` wrote: what it found unreadable is left out."),
+]
 AllowMissing = Annotated[
     bool,
     typer.Option("--allow-missing", help="Go on without missing videos; every result says so."),
@@ -70,6 +75,7 @@ def episodes(
     dataset: Dataset = None,
     root: Root = None,
     splits: Splits = None,
+    availability: WhatIsThere = None,
     allow_missing: AllowMissing = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the file that is there.")
@@ -91,6 +97,7 @@ def episodes(
         dataset=dataset,
         root=root,
         splits=splits,
+        availability=availability,
         allow_missing=allow_missing,
     )
     drawn = draw(videos, make_protocol(videos, groups, ways, shots, queries, count, seed))
@@ -107,22 +114,25 @@ def open_list(
     dataset: str | None,
     root: Path | None,
     splits: Path | None,
+    availability: Path | None,
     allow_missing: bool,
     usual: Split = Split.TEST,
 ) -> tuple["VideoList", "FeatureDataset | None"]:
     """The videos that a text stands for, and their features where it names such a file.
 
     Args:
-        data: A benchmark, a folder, a table or a features file.
+        data: A benchmark, ``motions``, a folder, a table or a features file.
         groups: Asked for.
         split: Asked for; None for the usual one where there are splits.
         dataset: Which one of a features file.
         root: Of a benchmark's videos.
         splits: Where published lists are.
+        availability: What was found to be there of a benchmark.
         allow_missing: Whether a benchmark may be incomplete.
         usual: The split where none is asked for.
     """
     from fewact.data import FeatureDataset, FolderDataset, TableDataset, load
+    from fewact.data.motions import named
 
     path = Path(data).expanduser()
     features = None
@@ -135,9 +145,18 @@ def open_list(
         videos = FolderDataset(path).videos
     elif path.is_file():
         videos = TableDataset(path, groups=_wanted(groups)).videos
+    elif data.partition(":")[0] == "motions":
+        videos = named(data).videos
     else:
         only = _only(split or usual)
-        videos = load(data, root, splits=splits, split=only, allow_missing=allow_missing)
+        videos = load(
+            data,
+            root,
+            splits=splits,
+            split=only,
+            allow_missing=allow_missing,
+            availability=availability,
+        )
     if split is None and all(video.split is None for video in videos.videos):
         return videos, features
     only = _only(split or usual)

@@ -24,6 +24,7 @@ from fewact.cli.episodes import (
     Split,
     Splits,
     Ways,
+    WhatIsThere,
     WhichGroups,
     WhichSplit,
     make_protocol,
@@ -38,6 +39,7 @@ from fewact.errors import OptionError
 if TYPE_CHECKING:
     from fewact.data import VideoList
     from fewact.evaluation import Progress, Result, Source
+    from fewact.methods.base import Method
 
 NO_PART_OF_THE_QUESTION = ("output", "format", "quiet", "overwrite", "threads", "method", "sweep")
 
@@ -95,6 +97,7 @@ def evaluate(
     format: OutputFormat = Format.TABLE,
     root: Root = None,
     splits: Splits = None,
+    availability: WhatIsThere = None,
     allow_missing: AllowMissing = False,
     backbone: Backbone = "auto",
     weights: Weights = "default",
@@ -125,7 +128,7 @@ def evaluate(
         )
     from fewact import methods
     from fewact.episodes import draw, load
-    from fewact.evaluation import evaluate
+    from fewact.evaluation import Encodings, evaluate
 
     videos, source = _open(
         str(data or features),
@@ -134,6 +137,7 @@ def evaluate(
         dataset=dataset,
         root=root,
         splits=splits,
+        availability=availability,
         allow_missing=allow_missing,
         usual=Split.TEST if sweep is None else Split.VAL,
         backbone=(backbone, weights, device, precision),
@@ -146,24 +150,24 @@ def evaluate(
     )
     usual = _frames(method, source)
     made = [methods.create(method, **{**usual, **given, **variant}) for variant in variants]
-    results = []
-    for variant, one in zip(variants, made, strict=True):
+    encodings = Encodings(source)
+    results: dict[int, Result] = {}
+    for place in _by_encoding(made):
+        variant = variants[place]
         say_what = " ".join(f"{k}={v}" for k, v in variant.items()) or method
         with progress(say_what, quiet=quiet) as show:
-            results.append(
-                evaluate(
-                    one,
-                    source,
-                    videos,
-                    drawn,
-                    output=_file(output, variant) if sweep is not None else output,
-                    overwrite=overwrite,
-                    command=_command(context, variant),
-                    threads=threads,
-                    progress=_without_stage(show),
-                )
+            results[place] = evaluate(
+                made[place],
+                encodings,
+                videos,
+                drawn,
+                output=_file(output, variant) if sweep is not None else output,
+                overwrite=overwrite,
+                command=_command(context, variant),
+                threads=threads,
+                progress=_without_stage(show),
             )
-    _write(results, format, single=sweep is None)
+    _write([results[place] for place in range(len(made))], format, single=sweep is None)
 
 
 def _open(
@@ -184,6 +188,14 @@ def _open(
     name, weights, device, precision = backbone
     made = backbones.create(name, weights=weights, device=device, precision=precision)
     return videos, ClipFeatures(videos, made, keep=keep)
+
+
+def _by_encoding(made: Sequence["Method"]) -> list[int]:
+    """Places of the methods, those of one encoding together."""
+    from fewact.evaluation.facts import encoding_facts
+
+    encodings = [encoding_facts(method) for method in made]
+    return sorted(range(len(made)), key=lambda place: encodings.index(encodings[place]))
 
 
 def _without_stage(show: Callable[[int, int], None]) -> "Progress":

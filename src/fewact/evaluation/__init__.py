@@ -3,15 +3,18 @@
 from fewact.evaluation.compare import Comparison, compare
 from fewact.evaluation.evaluate import Progress, evaluate
 from fewact.evaluation.leaderboard import Row, leaderboard
-from fewact.evaluation.nodes import NodeBank, encode
+from fewact.evaluation.nodes import Encodings, NodeBank, encode
 from fewact.evaluation.result import Result, load, save, to_text
 from fewact.evaluation.sources import ArrayFeatures, ClipFeatures, Source
+from fewact.evaluation.stability import Point, stability
 
 __all__ = [
     "ArrayFeatures",
     "ClipFeatures",
     "Comparison",
+    "Encodings",
     "NodeBank",
+    "Point",
     "Progress",
     "Result",
     "Row",
@@ -22,5 +25,6 @@ __all__ = [
     "leaderboard",
     "load",
     "save",
+    "stability",
     "to_text",
 ]

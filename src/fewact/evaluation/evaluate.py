@@ -15,9 +15,9 @@ from fewact.data.videos import VideoList
 from fewact.data.writing import write_text
 from fewact.episodes import EpisodeSet
 from fewact.errors import OptionError, ResultError, ShapeError
-from fewact.evaluation.facts import asked, feature_facts, method_facts, warnings
+from fewact.evaluation.facts import asked, method_facts, warnings
 from fewact.evaluation.intervals import WHY_CLASSES, WHY_NONE, class_intervals, half_width
-from fewact.evaluation.nodes import NodeBank, encode, evaluating
+from fewact.evaluation.nodes import Encodings, NodeBank, evaluating
 from fewact.evaluation.progress_file import ProgressFile
 from fewact.evaluation.result import Asked, ClassFacts, Result, load, save
 from fewact.evaluation.scoring import Batches, Hits, Scorer, plan, score
@@ -31,7 +31,7 @@ Progress = Callable[[str, int, int], None]
 
 def evaluate(
     method: Method,
-    source: Source | NodeBank,
+    source: Source | Encodings | NodeBank,
     videos: VideoList,
     episodes: EpisodeSet,
     *,
@@ -51,8 +51,8 @@ def evaluate(
 
     Args:
         method: What is evaluated.
-        source: Of the features of the videos; or their nodes, as ``encode`` gives them, for several
-            sets of episodes.
+        source: Of the features of the videos. Or ``Encodings`` of them, for several methods; or
+            nodes as ``encode`` gives them, for several sets of episodes.
         videos: The list that the episodes were drawn from.
         episodes: What is scored.
         output: Where the result is written, with times in ``….times`` beside it. What is done
@@ -73,12 +73,8 @@ def evaluate(
     """
     episodes.check_list(videos)
     _check_text(method, videos, text)
-    if isinstance(source, NodeBank):
-        source.check(method, videos, episodes.needed)
-        features = source.features
-    else:
-        features = feature_facts(source)
-    question = asked(method_facts(method), features, videos, episodes)
+    nodes = source if isinstance(source, NodeBank | Encodings) else Encodings(source)
+    question = asked(method_facts(method), nodes.features, videos, episodes)
     target = None if output is None else Path(output)
     if target is not None and target.exists() and not overwrite:
         return _that_is_there(target, question)
@@ -86,17 +82,12 @@ def evaluate(
     labels = _labels(videos, episodes)  # (N n)
     seconds: dict[str, float] = {}
     with _clock(seconds, "encode"):
-        bank = (
-            source
-            if isinstance(source, NodeBank)
-            else encode(
-                method,
-                source,
-                videos,
-                episodes.needed,
-                threads=threads,
-                progress=lambda done, total: tell("Encoding", done, total),
-            )
+        bank = nodes.bank(
+            method,
+            videos,
+            episodes.needed,
+            threads=threads,
+            progress=lambda done, total: tell("Encoding", done, total),
         )
     batches = plan(episodes, bank)
     queries = episodes.query.shape[1]

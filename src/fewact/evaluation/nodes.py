@@ -43,20 +43,37 @@ class NodeBank:
         self.method, self.features, self.list_digest = method, features, list_digest
         self.tensors: dict[str, Tensor] = {}
 
-    def check(self, method: Method, videos: VideoList, needed: NDArray[np.int32]) -> None:
-        """See that these nodes are what an evaluation needs.
+    def bank(
+        self,
+        method: Method,
+        videos: VideoList,
+        needed: NDArray[np.int32],
+        *,
+        threads: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> "NodeBank":
+        """These nodes, if they are what an evaluation needs; nothing is left to be done.
 
         Raises:
             DataError: They are another method's, of another list, or not of all videos.
         """
-        wrong = (
+        for holds, what in self._faults(method, videos, needed):
+            if holds:
+                raise DataError(f"the nodes are {what}", where=videos.name, mend="Encode anew.")
+        return self
+
+    def fits(self, method: Method, videos: VideoList, needed: NDArray[np.int32]) -> bool:
+        """Whether these nodes are what an evaluation needs."""
+        return not any(holds for holds, _ in self._faults(method, videos, needed))
+
+    def _faults(
+        self, method: Method, videos: VideoList, needed: NDArray[np.int32]
+    ) -> tuple[tuple[bool, str], ...]:
+        return (
             (self.list_digest != videos.digest, "of another list"),
             (self.method != encoding_facts(method), f"of another method, {self.method.label}"),
             (not np.isin(needed, self.positions).all(), "not of all videos of the episodes"),
         )
-        for holds, what in wrong:
-            if holds:
-                raise DataError(f"the nodes are {what}", where=videos.name, mend="Encode anew.")
 
     def rows(self, positions: NDArray[np.int32]) -> NDArray[np.int64]:
         """Which rows of the tensors are these videos: (…) → (…)."""
@@ -76,6 +93,44 @@ class NodeBank:
     def bytes_a_video(self) -> int:
         """Memory of one video's nodes."""
         return sum(value[0].numel() * value.element_size() for value in self.tensors.values())
+
+
+class Encodings:
+    """Encodes videos for one method after the other; those that differ in scoring alone share.
+
+    The nodes of the last encoding are kept, so that a sweep does best to go through methods of one
+    encoding together.
+
+    Args:
+        source: Of the features.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.features = feature_facts(source)
+        self._source = source
+        self._last: NodeBank | None = None
+
+    def bank(
+        self,
+        method: Method,
+        videos: VideoList,
+        needed: NDArray[np.int32],
+        *,
+        threads: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> NodeBank:
+        """The nodes of the videos that are needed: those of the last time, if they will do.
+
+        Raises:
+            OptionError: The method asks for features that the source does not have.
+            DataError: As of ``encode``.
+        """
+        last = self._last
+        if last is None or not last.fits(method, videos, needed):
+            self._last = None  # Not two in memory at the same time.
+            last = encode(method, self._source, videos, needed, threads=threads, progress=progress)
+            self._last = last
+        return last
 
 
 def encode(

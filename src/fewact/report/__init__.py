@@ -1,13 +1,19 @@
-"""Results, comparisons and leaderboards as text, CSV, Markdown and LaTeX."""
+"""Results, comparisons and leaderboards as text, CSV, Markdown, LaTeX and pictures."""
 
+from fewact.report.chart import Line, line_chart
 from fewact.report.results import comparison_table, leaderboard_tables, result_table
+from fewact.report.stability import stability_chart, stability_table
 from fewact.report.table import Table, TableFormat, render
 
 __all__ = [
+    "Line",
     "Table",
     "TableFormat",
     "comparison_table",
     "leaderboard_tables",
+    "line_chart",
     "render",
     "result_table",
+    "stability_chart",
+    "stability_table",
 ]
