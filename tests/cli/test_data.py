@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fewact import data
-from fewact.data import Availability, loading
+from fewact.data import Availability, loading, motions
 from fewact.video import write_video
 from tests.data.small import SSV2, SSV2_NAMES, make, write_table
 
@@ -33,14 +33,18 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_list(run: Run) -> None:
-    listed = json.loads(run("data", "list", "--format", "json").out)
+    everything = json.loads(run("data", "list", "--format", "json").out)
+    listed = everything[: len(data.benchmark_names())]
     assert tuple(one["name"] for one in listed) == data.benchmark_names()
+    presets = everything[len(listed) :]
+    assert [one["name"] for one in presets] == [f"motions:{preset}" for preset in motions.PRESETS]
+    assert presets[0]["videos"] == {"train": 2560, "val": 480, "test": 960}
     for one in listed:
         facts = data.benchmark(one["name"])
         assert one["sha256"] == facts.sha256
         assert one["videos"]["test"] == sum(facts.counts["test"].values())
     shown = run("data", "list").out
-    for one in listed:
+    for one in everything:
         assert f"{one['name']} " in shown
         assert "/".join(map(str, one["videos"].values())) in shown
 
@@ -56,6 +60,17 @@ def test_show(run: Run) -> None:
     document = json.loads(run("data", "show", "UCF-101", "--format", "json").out)
     assert len(document["all_classes"]) == 101
     assert document["all_classes"][0]["prompt"] == "Apply Eye Makeup"
+
+
+def test_show_of_the_synthetic_benchmark(run: Run) -> None:
+    shown = run("data", "show", "motions:long", "--classes").out
+    assert "motions-1-long" in shown
+    videos = motions.motions("long").videos
+    assert all(label in shown for label in videos.classes)
+    document = json.loads(run("data", "show", "motions", "--format", "json").out)
+    assert document["version"] == "motions-1-plain"
+    assert document["all_classes"]["test"] == list(videos.of("test").classes)
+    assert run("data", "show", "motions:lang").code == 2
 
 
 def test_names_that_are_wrong(run: Run) -> None:

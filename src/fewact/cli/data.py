@@ -9,8 +9,8 @@ from fewact.cli.listing import Format
 from fewact.cli.options import Quiet
 from fewact.cli.output import ListFormat, print_json, print_table
 from fewact.cli.progress import progress
-from fewact.cli.render import render
 from fewact.cli.run import exit_skipped, say
+from fewact.cli.synthetic import is_synthetic, presets, render, show_synthetic, synthetic_facts
 from fewact.errors import DataError
 
 if TYPE_CHECKING:
@@ -33,20 +33,33 @@ def list_benchmarks(format: Format = ListFormat.TABLE) -> None:
     from fewact.data import benchmark, benchmark_names
 
     found = [benchmark(name) for name in benchmark_names()]
+    made = [synthetic_facts(name) for name in presets()]
     if format is ListFormat.JSON:
-        print_json([_facts(one) for one in found])
+        print_json([_facts(one) for one in found] + made)
         return
     print_table(
         ("name", "classes", "videos", "list", "what it is"),
         [
-            (
-                one.id,
-                "/".join(str(len(counts)) for counts in one.counts.values()),
-                "/".join(str(sum(counts.values())) for counts in one.counts.values()),
-                "not needed" if one.classes_decide else "needed",
-                one.title,
-            )
-            for one in found
+            *(
+                (
+                    one.id,
+                    "/".join(str(len(counts)) for counts in one.counts.values()),
+                    "/".join(str(sum(counts.values())) for counts in one.counts.values()),
+                    "not needed" if one.classes_decide else "needed",
+                    one.title,
+                )
+                for one in found
+            ),
+            *(
+                (
+                    one["name"],
+                    "/".join(str(number) for number in one["classes"].values()),
+                    "/".join(str(number) for number in one["videos"].values()),
+                    "rendered",
+                    one["title"],
+                )
+                for one in made
+            ),
         ],
     )
 
@@ -60,6 +73,9 @@ def show(
     """Show a benchmark: splits, hashes, who publishes it, its traps."""
     from fewact.data import benchmark
 
+    if is_synthetic(name):
+        show_synthetic(name, classes=classes, format=format)
+        return
     one = benchmark(name)
     if format is ListFormat.JSON:
         print_json(_facts(one) | {"all_classes": _classes(one)})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from fewact.cli.run import say
+from fewact.cli.synthetic import is_synthetic
 from fewact.errors import EpisodeError, OptionError
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def open_list(
         videos = FolderDataset(path).videos
     elif path.is_file():
         videos = TableDataset(path, groups=_wanted(groups)).videos
-    elif data.partition(":")[0] == "motions":
+    elif is_synthetic(data):
         videos = named(data).videos
     else:
         only = _only(split or usual)
