@@ -398,10 +398,12 @@ def test_what_is_missing_of_a_published_list() -> None:
             for label, number in bench.counts["test"].items()
             for i in range(number - (label == "kick"))
         ),
+        availability="0123",
     )
     drawn = draw(videos, Protocol(count=3))
     result = evaluate(Constant(), telling(videos), videos, drawn)
     assert result.asked.videos.missing == {"kick": 1}
+    assert result.asked.videos.availability == "0123"
 
 
 def test_nodes_serve_several_sets_of_episodes() -> None:
