@@ -115,7 +115,7 @@ def test_check_of_an_incomplete_set(run: Run, here: Path) -> None:
     assert (row.listed, row.there, row.missing, row.unreadable) == (2, 1, 0, 1)
     assert run(*call, "--deep").out.count("unreadable") == 1
     draw = ("episodes", "any", "--root", "root", "--splits", "list.csv", "-o", "e.json")
-    assert "test0" in run(*draw).err  # too small a class, but all files of the test are there
+    assert "too few" in run(*draw).err  # though all files of the test are there
     ran = run(*draw, "--availability", "there.json")
     assert ran.code == 2
     assert "videos of small_made-up are missing: test 1 of 3" in ran.err
