@@ -1,6 +1,8 @@
-"""From clips and a backbone to features, and where the time goes on the way."""
+"""From clips and a backbone to features, kept on disk where that is wanted."""
 
+from fewact.store.entries import EntrySet
 from fewact.store.extract import Extracted, extract
+from fewact.store.store import Store
 from fewact.store.timing import Timing
 
-__all__ = ["Extracted", "Timing", "extract"]
+__all__ = ["EntrySet", "Extracted", "Store", "Timing", "extract"]

@@ -3,7 +3,7 @@
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -40,7 +40,7 @@ class Extracted(Generic[F]):
 
 
 def extract(
-    clips: Sequence[F],
+    clips: Iterable[F],
     backbone: Backbone,
     taps: Sequence[Tap],
     *,
@@ -80,7 +80,7 @@ def extract(
 
 
 def _extract(
-    clips: Sequence[F],
+    clips: Iterable[F],
     backbone: Backbone,
     taps: Sequence[Tap],
     reader: "_Reader",

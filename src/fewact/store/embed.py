@@ -1,0 +1,270 @@
+"""Fill a store with features of a list's videos: block by block, by any number of processes."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from numpy.typing import NDArray
+
+from fewact.backbones import Backbone, Card, Tap
+from fewact.data.footage import Footage, Transform
+from fewact.data.videos import Video, VideoList
+from fewact.errors import StoreError, VideoError
+from fewact.store.claims import Claims
+from fewact.store.entries import EntrySet
+from fewact.store.extract import Extracted, extract
+from fewact.store.features import NAME, SamplerOf, Unfit, feature_facts, feature_layout, narrow
+from fewact.store.seen import Seen, SeenList, stamp
+from fewact.store.shard import Entry
+from fewact.store.store import Store
+from fewact.video import Segments
+
+BLOCK = 32
+"""Videos that are claimed and written together: what is lost, at most, by a process that is killed.
+
+Shards need be no larger: 90 of them open in the time of six (benchmarks/embedding.py).
+"""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What became of a video.
+
+    Args:
+        video: The video.
+        new: Whether it was embedded just now, rather than found.
+        error: Why it was skipped; None where it is in the store.
+    """
+
+    video: Video
+    new: bool = False
+    error: str | None = None
+
+
+Tell = Callable[[Told], None]
+
+
+class Job:
+    """A list's videos, and the sets of a store that they are to be in.
+
+    Args:
+        store: The store.
+        videos: The list.
+        card: Of the backbone.
+        taps: Which features, at least one.
+        sampler: Chooses the frames.
+
+    Raises:
+        StoreError: No tap is asked for, or a set does not fit.
+        OSError: The store cannot be written.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        videos: VideoList,
+        card: Card,
+        taps: Sequence[Tap],
+        sampler: SamplerOf = Segments,
+    ) -> None:
+        if not taps:
+            raise StoreError("no features are asked for", where="taps")
+        self.store, self.videos, self.card, self.sampler = store, videos, card, sampler
+        self.sets: dict[Tap, EntrySet] = {
+            tap: store.make(feature_facts(card, tap, sampler), feature_layout(card, tap))
+            for tap in dict.fromkeys(taps)
+        }
+        seen = store.seen.read(videos.name)
+        self._blocks = [
+            videos.videos[first : first + BLOCK] for first in range(0, len(videos.videos), BLOCK)
+        ]
+        self.seen: SeenList = seen
+
+    def __len__(self) -> int:
+        """Number of blocks."""
+        return len(self._blocks)
+
+    def block(self, number: int) -> tuple[Video, ...]:
+        """The videos of a block."""
+        return self._blocks[number]
+
+    @cached_property
+    def lacking(self) -> dict[Tap, int]:
+        """For each tap how many videos are not known to be stored when this is first asked."""
+        known = [self.seen.fingerprint(video, stamp(video.footage)) for video in self.videos.videos]
+        return {tap: sum(one not in set_ for one in known) for tap, set_ in self.sets.items()}
+
+    @property
+    def bytes_to_write(self) -> int:
+        """Of the features of all videos that are not known to be stored."""
+        return sum(number * self.sets[tap].bytes_a_video for tap, number in self.lacking.items())
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what decides the blocks and what is made of them."""
+        facts = "\n".join((self.videos.digest, *sorted(one.digest for one in self.sets.values())))
+        return hashlib.sha256(facts.encode()).hexdigest()
+
+
+def embed(job: Job, backbone: Backbone, blocks: Iterable[int], tell: Tell) -> None:
+    """Embed the videos of some blocks that are not in the store.
+
+    A block that another process works on is left to it, and looked at again in the end: if that
+    process was killed, this one does its work.
+
+    Args:
+        job: What is to be done.
+        backbone: That of the job's card.
+        blocks: Which; others, or the same, may be done by others.
+        tell: Called with what became of each video.
+
+    Raises:
+        StoreError: The backbone is not that of the job.
+        OSError: The store cannot be written.
+    """
+    if backbone.card.digest != job.card.digest:
+        raise StoreError(
+            "this is another backbone than that of the job",
+            where=backbone.card.name,
+            got=backbone.card.digest[:12],
+            accepted=job.card.digest[:12],
+        )
+    claims = Claims(job.store.folder / "claims" / job.digest[:24])
+    put_off: list[int] = []
+
+    def free() -> Iterator[int]:
+        for block in blocks:
+            if claims.take(block):
+                yield block
+            else:
+                put_off.append(block)
+
+    try:
+        _Run(job, backbone, claims, tell).over(free())
+        # Who waits holds no claim: two processes never wait for each other.
+        for block in put_off:
+            claims.wait(block)
+            _Run(job, backbone, claims, tell).over([block])
+    finally:
+        claims.close()
+
+
+@dataclass
+class _Page:
+    """A block that is being done.
+
+    Args:
+        block: Its number.
+        asked: By fingerprint the videos that are to be embedded.
+        waiting: How many of these fingerprints are not there yet.
+        whole: Whether all videos of the block were looked at.
+        seen: What is known of its videos, by id.
+        entries: What was made of them.
+    """
+
+    block: int
+    asked: dict[str, list[Video]] = field(default_factory=dict)
+    waiting: int = 0
+    whole: bool = False
+    seen: dict[str, Seen] = field(default_factory=dict)
+    entries: dict[Tap, dict[str, Entry]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Footage that is to be embedded."""
+
+    footage: Footage
+    key: str
+    page: _Page
+
+    def read(
+        self, samplers: Sequence[Any], *, transform: Transform | None = None
+    ) -> list[NDArray[Any]]:
+        return self.footage.read(samplers, transform=transform)
+
+    def fingerprint(self) -> str:
+        return self.key
+
+
+class _Run:
+    """One stream of videos through the network, over block after block."""
+
+    def __init__(self, job: Job, backbone: Backbone, claims: Claims, tell: Tell) -> None:
+        self._job, self._backbone, self._claims, self._tell = job, backbone, claims, tell
+        # Frames are decoded and run for all of these at once.
+        self._taps = [tap for tap, number in job.lacking.items() if number] or list(job.sets)
+
+    def over(self, blocks: Iterable[int]) -> None:
+        """Embed what is missing of these blocks, each claimed before it comes."""
+        sampler = self._job.sampler
+        for found in extract(self._wanted(blocks), self._backbone, self._taps, sampler=sampler):
+            self._keep(found)
+
+    def _wanted(self, blocks: Iterable[int]) -> Iterator[_Wanted]:
+        for block in blocks:
+            for one in self._job.sets.values():
+                one.refresh()
+            page = _Page(block)
+            for video in self._job.block(block):
+                wanted = self._look(video, page)
+                if wanted is not None:
+                    page.waiting += 1
+                    yield wanted
+            page.whole = True
+            self._finish_if_done(page)
+
+    def _look(self, video: Video, page: _Page) -> _Wanted | None:
+        """What must be done for a video, if anything."""
+        at = stamp(video.footage)
+        key = self._job.seen.fingerprint(video, at)
+        try:
+            if key is None and video.footage is not None:
+                key = video.footage.fingerprint()
+        except VideoError as error:
+            self._skip(video, page, Seen(stamp=at, error=error.reason))
+            return None
+        page.seen[video.id] = Seen(fingerprint=key, stamp=at)
+        if key is not None and all(key in one for one in self._job.sets.values()):
+            self._tell(Told(video))
+        elif key is None or video.footage is None:
+            self._skip(video, page, Seen(fingerprint=key, error="there is no file"))
+        elif key in page.asked:  # the same bytes under another id
+            page.asked[key].append(video)
+        else:
+            page.asked[key] = [video]
+            return _Wanted(video.footage, key, page)
+        return None
+
+    def _keep(self, found: Extracted[_Wanted]) -> None:
+        """Take in what the network made of a video."""
+        key, page = found.clip.key, found.clip.page
+        page.waiting -= 1
+        error = None if found.error is None else found.error.reason
+        try:
+            for tap, value in (found.features or {}).items():
+                entry = {NAME: narrow(value)}
+                if key not in self._job.sets[tap]:
+                    page.entries.setdefault(tap, {})[key] = entry
+        except Unfit as unfit:
+            error = str(unfit)
+        for video in page.asked[key]:
+            if error is None:
+                self._tell(Told(video, new=True))
+            else:
+                self._skip(video, page, page.seen[video.id].model_copy(update={"error": error}))
+        self._finish_if_done(page)
+
+    def _skip(self, video: Video, page: _Page, seen: Seen) -> None:
+        page.seen[video.id] = seen
+        self._tell(Told(video, error=seen.error))
+
+    def _finish_if_done(self, page: _Page) -> None:
+        if page.waiting or not page.whole:
+            return
+        for tap, entries in page.entries.items():
+            self._job.sets[tap].write(entries)
+        self._job.store.seen.write(self._job.videos.name, page.seen)
+        self._claims.give_up(page.block)
