@@ -1,10 +1,12 @@
 """What every method promises, over the whole registry."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from fewact import methods
 from fewact.backbones import Card
@@ -14,17 +16,19 @@ from tests.methods.made_up import make_features
 
 OTHERWISE: dict[str, tuple[object, ...]] = {
     "alignment": ("otam",),
+    "both": (False,),
     "compactness": (0.25,),
     "distance": ("euclidean",),
     "eps": (0.5,),
+    "lam": (0.3,),
     "motion_weight": (0.3,),
     "scale": (2.0,),
-    "shots": ("average", "mean"),
+    "shots": ("average", "mean", "prototype"),
     "smoothing": (0.4,),
     "time_weight": (0.1,),
     "weights": ("uniform",),
 }
-"""Values of scoring options; the first that is not the usual one is tried."""
+"""Values of scoring options to try."""
 
 Episode = Callable[..., tuple[Nodes, torch.Tensor, Nodes]]
 
@@ -78,13 +82,21 @@ def test_renaming_classes_permutes_columns(method: Method, card: Card, episode: 
     torch.testing.assert_close(got[..., new], expected)
 
 
+def otherwise(method: Method, name: str) -> Method:
+    """The same method with another value of an option, the first that it accepts."""
+    for value in OTHERWISE[name]:
+        with contextlib.suppress(ValidationError):
+            options = dataclasses.replace(method.options, **{name: value})
+            if options != method.options:
+                return type(method)(options).eval()
+    raise LookupError(f"OTHERWISE has no other value for {name}")
+
+
 def test_scoring_options_leave_the_encoding_alone(method: Method, card: Card) -> None:
     features = make_features(method, card, 2)
     expected = method.encode(features)
     for name in method.scoring:
-        usual = getattr(method.options, name)
-        value = next(value for value in OTHERWISE[name] if value != usual)
-        other = type(method)(dataclasses.replace(method.options, **{name: value})).eval()
+        other = otherwise(method, name)
         assert other.taps(card) == method.taps(card)
         got = other.encode(features)
         assert got.keys() == expected.keys()

@@ -1,0 +1,50 @@
+"""OTAM on frames' vectors."""
+
+import pytest
+import torch
+
+from fewact import methods
+from fewact.backbones import Tap
+from tests.methods.made_up import make_card
+
+
+@pytest.mark.vectors("otam.json")
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+def test_episode_vector(case, compare, dtype):
+    if "query" not in case["inputs"]:
+        pytest.skip("an alignment alone, without an episode")
+    query, support = (
+        torch.tensor(case["inputs"][name], dtype=dtype)[None] for name in ("query", "support")
+    )
+    labels = torch.as_tensor(case["inputs"]["labels"])[None]
+    params, frames = case["params"], query.shape[-2]
+    got = {}
+    for shots, key in (
+        ("average", "logits_average_over_shots"),
+        ("prototype", "logits_to_class_mean_frames"),
+    ):
+        method = methods.create(
+            "otam", frames=frames, lam=params["lambda"], eps=params["eps"], shots=shots
+        )
+        query_nodes, support_nodes = (
+            method.encode({Tap("vectors", frames): videos}) for videos in (query, support)
+        )
+        state = method.support(support_nodes, labels, len(labels.unique()))
+        got[key] = method.score(state, query_nodes)[0]
+    compare(case, got, float32=dtype == torch.float32)
+
+
+def test_asks_for_one_vector_a_frame():
+    assert methods.create("otam", frames=5).taps(make_card(maps=False)) == (Tap("vectors", 5),)
+
+
+def test_order_matters_and_a_late_start_does_little():
+    generator = torch.Generator().manual_seed(0)
+    video = torch.randn(8, 32, generator=generator)
+    other = torch.randn(8, 32, generator=generator)
+    late = torch.cat([other[:2], video[:6]])
+    method = methods.create("otam")
+    support = {"frames": torch.stack([video, video.flip(0)])[None]}
+    state = method.support(support, torch.tensor([[0, 1]]), 2)
+    logits = method.score(state, {"frames": torch.stack([video, late])[None]})[0]
+    assert (logits[:, 0] > logits[:, 1] + 1).all()
