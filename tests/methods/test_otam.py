@@ -18,19 +18,25 @@ def test_episode_vector(case, compare, dtype):
     )
     labels = torch.as_tensor(case["inputs"]["labels"])[None]
     params, frames = case["params"], query.shape[-2]
-    got = {}
-    for shots, key in (
-        ("average", "logits_average_over_shots"),
-        ("prototype", "logits_to_class_mean_frames"),
-    ):
+
+    def scored(**options):
         method = methods.create(
-            "otam", frames=frames, lam=params["lambda"], eps=params["eps"], shots=shots
+            "otam", frames=frames, lam=params["lambda"], eps=params["eps"], **options
         )
         query_nodes, support_nodes = (
             method.encode({Tap("vectors", frames): videos}) for videos in (query, support)
         )
         state = method.support(support_nodes, labels, len(labels.unique()))
-        got[key] = method.score(state, query_nodes)[0]
+        logits, pairs = method.score_and_pairs(state, query_nodes)
+        return logits[0], None if pairs is None else -pairs[0]
+
+    logits, both = scored()
+    got = {
+        "distance_both": both,
+        "distance_one_way": scored(both=False)[1],
+        "logits_average_over_shots": logits,
+        "logits_to_class_mean_frames": scored(shots="prototype")[0],
+    }
     compare(case, got, float32=dtype == torch.float32)
 
 
