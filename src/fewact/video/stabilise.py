@@ -1,0 +1,198 @@
+"""Taking a camera's motion out of a clip: every frame is seen as the middle one's camera saw it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fewact.errors import OptionError, ShapeError
+from fewact.shapes import check_shape
+from fewact.video.registration import Marks, marks, register, unexplained
+from fewact.video.warping import Similarity, view
+
+Stabilise = Literal["off", "auto", "on"]
+
+SIDES = (112, 56, 28, 14)
+"""Rows and columns of the grey pictures that are registered."""
+
+STEPS = 6
+CLOSE = 1 / 224
+"""A mark this near to where it should be is explained, in heights of the picture."""
+
+LEAST_EXPLAINED = 0.3
+"""A frame of whose marks less is explained shows something else: after a cut, say."""
+
+BETTER = 1.05
+MOVED = 3.0
+"""A camera that stands still leaves something in its place. It moved where this many times as many
+marks are explained by its motion alone as by stillness alone; chosen on development clips."""
+
+LEAST_MOVED = 0.02
+"""And where that is this share of the marks at least."""
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """How the camera of a clip moved.
+
+    Args:
+        frames: (t) similarities, from points of the middle frame to those of each; the identity
+            where none was found.
+        by_motion: Share of the marks in other frames that only these explain.
+        by_stillness: Share of those that only a camera that stands still explains.
+    """
+
+    frames: Similarity
+    by_motion: float
+    by_stillness: float
+
+    @property
+    def moved(self) -> bool:
+        """Whether the camera moved at all, rather than what it saw."""
+        return self.by_motion > max(MOVED * self.by_stillness, LEAST_MOVED)
+
+
+def stabilise(frames: Tensor, mode: Stabilise = "auto", *, aspect: float | None = None) -> Tensor:
+    """Register all frames of a clip to the middle one, and fill what they do not show.
+
+    Args:
+        frames: (t 3 h w) uint8, RGB.
+        mode: ``on``; ``auto``, where the camera moved and not only what it saw; ``off``.
+        aspect: Width over height of the picture before it was squashed to this size, such as 4/3;
+            None where it was not.
+
+    Returns:
+        (t 3 h w) uint8. A place that a frame does not show gets the mean of those that do.
+
+    Raises:
+        ShapeError: Another shape or type.
+        OptionError: No such mode, or an aspect that is not positive.
+    """
+    _check(frames, mode, aspect)
+    if mode == "off":
+        return frames
+    found = camera_motion(frames, aspect=aspect)
+    if mode == "auto" and not found.moved:
+        return frames
+    moving = (found.frames.turn != 1) | (found.frames.shift != 0)
+    if not moving.any():
+        return frames
+    size, pixel = (frames.shape[-2], frames.shape[-1]), _pixel(frames, frames, aspect)
+    seen_as, seen = view(frames.float(), found.frames, size, pixel=pixel)  # (t 3 h w), (t h w)
+    shown = seen[:, None].to(seen_as)
+    # The middle frame shows every place.
+    mean = (seen_as * shown).sum(0) / shown.sum(0)
+    filled = torch.where(seen[:, None], seen_as, mean).round().clamp(0, 255).to(torch.uint8)
+    return torch.where(moving[:, None, None, None], filled, frames)
+
+
+def camera_motion(frames: Tensor, *, aspect: float | None = None) -> Motion:
+    """Estimate how the camera of a clip moved.
+
+    Neighbouring frames are registered to each other on small pictures, all at once. Chained, that
+    is a first guess of each frame's place beside the middle one, to which it is then registered on
+    larger ones; standing still is another first guess.
+
+    Args:
+        frames: (t 3 h w) uint8, RGB.
+        aspect: As in ``stabilise``.
+
+    Raises:
+        ShapeError: Another shape or type.
+        OptionError: An aspect that is not positive.
+    """
+    _check(frames, "on", aspect)
+    t, height = len(frames), frames.shape[-2]
+    same = Similarity.identity(t)
+    if t == 1:
+        return Motion(same, 0.0, 0.0)
+    fine, *coarse = (_Level(grey, _pixel(grey, frames, aspect)) for grey in _pyramid(frames))
+    found = _chain(coarse[-1], coarse[-2], t // 2).scaled(fine.rows / coarse[-2].rows)
+    for level in (*coarse[-2::-1], fine):
+        middle = marks(level.pictures[[t // 2]], level.pixel).of(torch.zeros(t, dtype=torch.int64))
+        share = level.rows / fine.rows
+        guesses = [found, same] if level is coarse[-2] else [found]
+        reached = [
+            register(middle, level.pictures, guess.scaled(share), level.pixel, STEPS)
+            for guess in guesses
+        ]
+        close = [_explained(middle, level, one).sum(1) for one in (reached[0], reached[-1])]
+        found = reached[0].where(close[0] >= close[1], reached[-1]).scaled(1 / share)
+    by_motion, by_stillness = (_explained(middle, fine, one) for one in (found, same))  # (t m)
+    telling = middle.telling.sum(1)  # (t)
+    most = torch.maximum(BETTER * by_stillness.sum(1), LEAST_EXPLAINED * telling)
+    kept = by_motion.sum(1) > most
+    kept[t // 2] = False
+    marked = (telling.sum() - telling[t // 2]).clamp_min(1)
+    only = ((by_motion & ~by_stillness)[kept], (by_stillness & ~by_motion)[kept])
+    shares = [float(which.sum() / marked) for which in only]
+    return Motion(found.where(kept, same).scaled(height / fine.rows), shares[0], shares[1])
+
+
+@dataclass(frozen=True, eq=False)
+class _Level:
+    """Grey pictures (t h w) of one size, and the width of their pixels over its height."""
+
+    pictures: Tensor
+    pixel: float
+
+    @property
+    def rows(self) -> int:
+        return self.pictures.shape[1]
+
+
+def _explained(still: Marks, level: _Level, found: Similarity) -> Tensor:
+    """Which marks are where they should be: (t m) bool."""
+    off = unexplained(still, level.pictures, found, level.pixel)
+    return off < CLOSE * level.rows  # NaN is not
+
+
+def _chain(coarse: _Level, finer: _Level, middle: int) -> Similarity:
+    """Each frame's motion from the middle one by those between neighbours; for the finer level."""
+    t = len(coarse.pictures)
+    near = torch.tensor([*range(middle, 0, -1), *range(middle, t - 1)])
+    far = torch.tensor([*range(middle - 1, -1, -1), *range(middle + 1, t)])
+    step = Similarity.identity(t - 1)
+    for level in (coarse, finer):
+        step = step.scaled(level.rows / coarse.rows if level is finer else 1.0)
+        known = marks(level.pictures, level.pixel).of(near)
+        step = register(known, level.pictures[far], step, level.pixel, STEPS)
+    found = [Similarity.identity(1)] * t
+    for i, (a, b) in enumerate(zip(near.tolist(), far.tolist(), strict=True)):
+        found[b] = step[i : i + 1].after(found[a])
+    return Similarity(torch.cat([f.turn for f in found]), torch.cat([f.shift for f in found]))
+
+
+def _pyramid(frames: Tensor) -> list[Tensor]:
+    """Grey pictures (t h w), fine to coarse, each of mean 0 and deviation 1."""
+    luma = torch.tensor((0.299, 0.587, 0.114))
+    grey = torch.einsum("c,tchw->thw", luma, frames.float())
+    found = []
+    for side in SIDES:
+        size = (min(side, grey.shape[1]), min(side, grey.shape[2]))
+        grey = functional.adaptive_avg_pool2d(grey[:, None], size)[:, 0]
+        deviation = grey.std((1, 2), keepdim=True).clamp_min(1.0)
+        found.append((grey - grey.mean((1, 2), keepdim=True)) / deviation)
+    return found
+
+
+def _pixel(pictures: Tensor, frames: Tensor, aspect: float | None) -> float:
+    """Width of a pixel of some pictures (… h w) over its height."""
+    shown = frames.shape[-1] / frames.shape[-2] if aspect is None else aspect
+    return shown * pictures.shape[-2] / pictures.shape[-1]
+
+
+def _check(frames: Tensor, mode: str, aspect: float | None) -> None:
+    check_shape(frames, "t 3 h w", "frames")
+    if frames.dtype != torch.uint8:
+        raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
+    if mode not in ("off", "auto", "on"):
+        raise OptionError(
+            "no such mode", where="stabilise", got=repr(mode), accepted="off, auto, on"
+        )
+    if aspect is not None and not 0.05 < aspect < 20:
+        raise OptionError(
+            "no such shape of a picture", where="aspect", got=repr(aspect), accepted="0.05 to 20"
+        )
