@@ -23,6 +23,12 @@ def make_card(*, maps: bool = True) -> Card:
     )
 
 
+def make_text(card: Card, b: int, n: int, seed: int = 0) -> torch.Tensor:
+    """Random embeddings (b n d) of class names, as long as the card's vectors."""
+    generator = torch.Generator().manual_seed(1000 + seed)
+    return torch.randn(b, n, card.vectors, generator=generator)
+
+
 def make_features(method: Method, card: Card, *leading: int, seed: int = 0) -> Features:
     """Random features (… t …), non-negative as a ReLU leaves them."""
     generator = torch.Generator().manual_seed(seed)

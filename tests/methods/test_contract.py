@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -10,9 +11,9 @@ from pydantic import ValidationError
 
 from fewact import methods
 from fewact.backbones import Card
-from fewact.errors import OptionError, UnknownNameError
+from fewact.errors import OptionError, ShapeError, UnknownNameError
 from fewact.methods.base import Method, Nodes, TrainingBatch
-from tests.methods.made_up import make_features
+from tests.methods.made_up import make_card, make_features, make_text
 
 OTHERWISE: dict[str, tuple[object, ...]] = {
     "alignment": ("otam",),
@@ -21,7 +22,25 @@ OTHERWISE: dict[str, tuple[object, ...]] = {
     "distance": ("euclidean",),
     "eps": (0.5,),
     "lam": (0.3,),
+    "consistency": (0.1,),
+    "alpha": (0.7,),
+    "contrast": (2.0,),
+    "contrast_scale": (3.0,),
+    "learn_mu": (True,),
+    "losses": ("paper", "released"),
+    "mean_text": ("all",),
+    "merge": ("after", "before"),
+    "mode": ("text", "visual"),
     "motion_weight": (0.3,),
+    "mu": (0.3,),
+    "pool": ("frames",),
+    "protocol": ("joint", "inductive"),
+    "seed": (5,),
+    "share": (0.3,),
+    "temperature": (0.7,),
+    "text": (0.2,),
+    "text_norm": ("as_given", "frames"),
+    "text_width": (7,),
     "scale": (2.0,),
     "shots": ("average", "mean", "prototype"),
     "smoothing": (0.4,),
@@ -32,15 +51,45 @@ OTHERWISE: dict[str, tuple[object, ...]] = {
 
 Episode = Callable[..., tuple[Nodes, torch.Tensor, Nodes]]
 
+MORE: dict[str, list[dict[str, Any]]] = {
+    "clip_spm": [
+        {"protocol": "joint"},
+        {"protocol": "support_anchors"},
+        {"protocol": "support_anchors_alone"},
+        {"losses": "paper", "motion": "ordered", "prompt": "vector"},
+    ],
+    "clip_fsar": [{"mode": "combined", "merge": "before"}, {"mode": "text"}],
+    "semantic_prompt": [{"scoring": "otam"}, {"scoring": "bi_mhm", "text_norm": "as_given"}],
+}
+"""Options beside the defaults of which the same is promised."""
 
-@pytest.fixture(params=methods.names())
-def method(request: pytest.FixtureRequest) -> Method:
-    return methods.create(request.param).eval()
+CLASSES_MEET = ("clip_spm",)
+"""Methods in which what is taught of one class changes how another one is seen."""
 
 
-def scores(method: Method, support: Nodes, labels: torch.Tensor, query: Nodes, n: int):
+@pytest.fixture(
+    params=[(name, options) for name in methods.names() for options in ({}, *MORE.get(name, ()))],
+    ids=lambda param: "-".join((param[0], *param[1].values())),
+)
+def method(request: pytest.FixtureRequest, card: Card) -> Method:
+    name, options = request.param
+    return methods.create(name, **methods.fitting(name, card), **options).eval()
+
+
+def scores(
+    method: Method,
+    support: Nodes,
+    labels: torch.Tensor,
+    query: Nodes,
+    n: int,
+    text: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Logits; where no text is given, that of classes 0 … n−1."""
+    if text is None and method.uses_text:
+        like = next(iter(support.values()))
+        text = make_text(make_card(), len(labels), n).to(like)
     with torch.no_grad():
-        return method.score(method.support(support, labels, n), query)
+        return method.score(method.support(support, labels, n, text=text), query)
 
 
 def take(nodes: Nodes, which: object) -> Nodes:
@@ -78,7 +127,9 @@ def test_renaming_classes_permutes_columns(method: Method, card: Card, episode: 
     support, labels, query = episode(method, card)
     new = torch.tensor([2, 0, 1])
     expected = scores(method, support, labels, query, 3)
-    got = scores(method, support, new[labels], query, 3)
+    text = torch.empty(2, 3, card.vectors)
+    text[:, new] = make_text(card, 2, 3)
+    got = scores(method, support, new[labels], query, 3, text if method.uses_text else None)
     torch.testing.assert_close(got[..., new], expected)
 
 
@@ -107,7 +158,12 @@ def test_uneven_shots(method: Method, card: Card, episode: Episode) -> None:
     support, labels, query = episode(method, card, k=3)
     some = torch.tensor([0, 1, 2, 3, 6])  # class 0 three times, 1 and 2 once
     logits = scores(method, take(support, some), labels[:, some], query, 3)
-    only = scores(method, take(support, torch.tensor([1, 2])), labels[:, [1, 2]] - 1, query, 2)
+    assert logits.isfinite().all()
+    if any(type(method) is methods.REGISTRY.get(name) for name in CLASSES_MEET):
+        return
+    text = make_text(card, 2, 3)[:, 1:] if method.uses_text else None
+    few = take(support, torch.tensor([1, 2]))
+    only = scores(method, few, labels[:, [1, 2]] - 1, query, 2, text)
     # Between classes of one shot, another class's shots decide nothing.
     torch.testing.assert_close(logits[..., 1] - logits[..., 2], only[..., 0] - only[..., 1])
 
@@ -117,7 +173,9 @@ def test_pairs_are_what_each_video_scores_as_a_class(
 ) -> None:
     support, labels, query = episode(method, card)
     with torch.no_grad():
-        logits, pairs = method.score_and_pairs(method.support(support, labels, 3), query)
+        text = make_text(card, 2, 3) if method.uses_text else None
+        state = method.support(support, labels, 3, text=text)
+        logits, pairs = method.score_and_pairs(state, query)
     torch.testing.assert_close(logits, scores(method, support, labels, query, 3))
     if pairs is not None:
         each = torch.arange(6).expand(2, -1)
@@ -128,6 +186,16 @@ def test_deterministic(method: Method, card: Card, episode: Episode) -> None:
     support, labels, query = episode(method, card)
     first, second = (scores(method, support, labels, query, 3) for _ in range(2))
     assert torch.equal(first, second)
+
+
+def test_a_video_is_encoded_alone(method: Method, card: Card) -> None:
+    features = make_features(method, card, 2, 3)
+    with torch.no_grad():
+        together = method.encode(features)
+        alone = method.encode({tap: found[1, 2] for tap, found in features.items()})
+    assert together.keys() == alone.keys()
+    for name, value in alone.items():
+        torch.testing.assert_close(value, together[name][1, 2], atol=1e-5, rtol=1e-5)
 
 
 def test_zero_and_constant_features_stay_finite(method: Method, card: Card) -> None:
@@ -152,13 +220,54 @@ def test_float32_agrees_with_float64(method: Method, card: Card, episode: Episod
 
 def test_losses_have_finite_gradients(method: Method, card: Card) -> None:
     support, query = (make_features(method, card, 2, 6, seed=seed) for seed in (0, 1))
-    learns = [f.requires_grad_() for f in support.values() if f.is_floating_point()]
+    text = make_text(card, 2, 3).requires_grad_() if method.uses_text else None
+    features = [f.requires_grad_() for f in support.values() if f.is_floating_point()]
+    learns = [*features, *(() if text is None else (text,))]
     labels = torch.tensor([0, 1, 2, 0, 1, 2]).expand(2, -1)
-    loss = sum(method.losses(TrainingBatch(support, labels, query, labels, 3)).values())
+    loss = sum(method.losses(TrainingBatch(support, labels, query, labels, 3, text)).values())
     assert torch.isfinite(torch.as_tensor(loss))
-    for gradient in torch.autograd.grad(loss, learns) if learns else ():
-        assert gradient.isfinite().all()
-        assert gradient.abs().sum() > 0
+    found = torch.autograd.grad(loss, learns) if learns else ()
+    assert all(gradient.isfinite().all() for gradient in found)
+    moved = [float(gradient.abs().sum()) > 0 for gradient in found]
+    # Of the class names alone a method can live, too.
+    assert all(moved) or (method.uses_text and moved[-1])
+
+
+def test_weights_that_learn_get_finite_gradients(method: Method, card: Card) -> None:
+    learns = [weight for weight in method.parameters() if weight.requires_grad]
+    support, query = (make_features(method, card, 2, 6, seed=seed) for seed in (0, 1))
+    labels = torch.tensor([0, 1, 2, 0, 1, 2]).expand(2, -1)
+    text = make_text(card, 2, 3) if method.uses_text else None
+    if learns:
+        loss = sum(method.losses(TrainingBatch(support, labels, query, labels, 3, text)).values())
+        for gradient in torch.autograd.grad(loss, learns):
+            assert gradient.isfinite().all()
+
+
+def test_first_weights_depend_on_nothing_but_the_options(method: Method) -> None:
+    torch.manual_seed(3)
+    drawn = torch.rand(1)
+    torch.manual_seed(3)
+    again = type(method)(method.options)
+    assert torch.equal(torch.rand(1), drawn)
+    assert all(
+        torch.equal(value, again.state_dict()[name]) for name, value in method.state_dict().items()
+    )
+
+
+def test_what_uses_text_says_so_where_there_is_none(
+    method: Method, card: Card, episode: Episode
+) -> None:
+    support, labels, query = episode(method, card)
+    if method.uses_text:
+        with pytest.raises(OptionError, match="names of the classes"):
+            method.support(support, labels, 3)
+        for text in (torch.zeros(2, 3, card.vectors + 1), torch.zeros(2, 4, card.vectors)):
+            with pytest.raises(ShapeError, match="text"):
+                method.support(support, labels, 3, text=text)
+    else:
+        state = method.support(support, labels, 3)
+        assert torch.equal(method.score(state, query), scores(method, support, labels, query, 3))
 
 
 def test_nothing_is_kept_on_the_module(method: Method, card: Card, episode: Episode) -> None:

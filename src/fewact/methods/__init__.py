@@ -1,10 +1,12 @@
 """Few-shot methods: from features of support and query videos to logits. One file per method."""
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from fewact.registry import Registry, make_options
 
 if TYPE_CHECKING:
+    from fewact.backbones.card import Card
     from fewact.methods.base import Method
 
 AUTO = "fusion"
@@ -14,8 +16,13 @@ REGISTRY: "Registry[type[Method]]" = Registry(
     {
         "fusion": "fewact.methods.fusion:Fusion",
         "a2m2": "fewact.methods.a2m2:A2M2",
+        "otam": "fewact.methods.otam:OTAM",
         "protonet": "fewact.methods.protonet:ProtoNet",
         "pixels": "fewact.methods.pixels:Pixels",
+        "clip_spm": "fewact.methods.clip_spm:ClipSpm",
+        "clip_fsar": "fewact.methods.clip_fsar:ClipFsar",
+        "semantic_prompt": "fewact.methods.semantic_prompt:SemanticPrompt",
+        "zero_shot": "fewact.methods.zero_shot:ZeroShot",
     },
 )
 
@@ -25,6 +32,28 @@ register = REGISTRY.register
 def names() -> tuple[str, ...]:
     """Names that ``create`` accepts, besides ``auto``."""
     return REGISTRY.names()
+
+
+def fitting(name: str, card: "Card", text_width: int | None = None) -> dict[str, int]:
+    """Options, for ``create``, of a method whose weights must suit what it is fed.
+
+    Args:
+        name: One of ``names()``, or ``auto``.
+        card: Of the backbone.
+        text_width: Length of the text embeddings, for methods that use text.
+
+    Returns:
+        Those that this method has: ``vector_width``, and ``text_width`` where texts are of another
+        length than vectors, so that the method learns to project them.
+
+    Raises:
+        UnknownNameError: No method of this name.
+    """
+    found = {"vector_width": card.vectors}
+    if text_width is not None and text_width != card.vectors:
+        found["text_width"] = text_width
+    known = {one.name for one in fields(REGISTRY.get(AUTO if name == "auto" else name).Options)}
+    return {option: value for option, value in found.items() if option in known}
 
 
 def create(name: str = "auto", **options: Any) -> "Method":

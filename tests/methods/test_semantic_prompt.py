@@ -1,0 +1,154 @@
+"""The semantic prompt against vectors and against what its note promises."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+
+from fewact import align, methods
+from fewact.backbones import Tap
+from fewact.methods.semantic_prompt import SemanticPrompt
+from tests.methods.weights import load, tensors, transformer, under
+
+DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])
+T, D = 8, 16
+TAP = Tap("vectors", T)
+SMALL = {"vector_width": D, "text_width": 5, "heads": 2, "hidden": 12}
+
+
+def create(**options: Any) -> SemanticPrompt:
+    method = methods.create("semantic_prompt", **options)
+    assert isinstance(method, SemanticPrompt)
+    return method.eval()
+
+
+@pytest.mark.vectors("semantic_prompt.json")
+@DTYPES
+def test_semantic_prompt_vector(
+    case: dict[str, Any], dtype: torch.dtype, compare: Callable[..., None]
+) -> None:
+    support, query, text = (
+        torch.tensor(case["inputs"][name], dtype=torch.float64).to(dtype)
+        for name in ("support", "query", "text_of_class")
+    )
+    labels = torch.tensor(case["inputs"]["labels"])[None]
+    t, d = support.shape[1:]
+    given = tensors(case["weights"])
+    method = create(
+        frames=t,
+        vector_width=d,
+        text_width=text.shape[1],
+        temperature=case["params"]["temperature"],
+        heads=case["params"]["heads"],
+        hidden=len(case["weights"]["Tr"]["W1"]),
+        text_norm="as_given",
+    )
+    state = {
+        "channel.project.weight": given["Wc"],
+        "token.weight": given["Ws"],
+        "channel.first.weight": given["w1"],
+        "channel.first.bias": given["b1"],
+        "channel.second.weight": given["w2"],
+        "channel.second.bias": given["b2"],
+    }
+    load(method, state | under("transformer", transformer(case["weights"]["Tr"])))
+    method = method.to(dtype)
+    tap, own = Tap("vectors", t), text[labels[0]]
+    nodes, asked = (
+        {k: v[None] for k, v in method.encode({tap: x}).items()} for x in (support, query)
+    )
+    logits = method.score(method.support(nodes, labels, len(text), text=text[None]), asked)[0]
+    got = {
+        "beta": method.channel(support, own),
+        "support_tokens": method.prompted(support, own),
+        "query_tokens": method.transformer(query),
+        "logits": logits,
+        "similarity": logits * case["params"]["temperature"],
+    }
+    compare(case, got, float32=dtype == torch.float32)
+
+
+def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def score(
+    method: SemanticPrompt,
+    support: torch.Tensor,
+    query: torch.Tensor,
+    labels: list[int],
+    text: torch.Tensor,
+) -> torch.Tensor:
+    nodes, asked = (method.double().encode({TAP: x}) for x in (support, query))
+    state = method.support(nodes, torch.tensor([labels]), max(labels) + 1, text=text)
+    return method.score(state, asked)
+
+
+def test_the_shift_sums_to_nothing_and_vanishes_without_its_last_layer() -> None:
+    channel = create(**SMALL).double().channel
+    frames, text = drawn(3, T, D), drawn(3, 5, seed=1)
+    shift = channel(frames, text)
+    assert shift.abs().max() > 1e-3
+    torch.testing.assert_close(shift.sum(-1), torch.zeros(3, dtype=torch.float64))
+    torch.nn.init.zeros_(channel.second.weight)
+    torch.nn.init.zeros_(channel.second.bias)
+    assert (channel(frames, text) == 0).all()
+
+
+def test_without_attention_the_token_tells_the_frames_nothing() -> None:
+    method = create(**SMALL).double()
+    frames, text = drawn(3, T, D), drawn(3, 5, seed=1)
+    for layer in (method.transformer.out, method.channel.second):
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+    torch.testing.assert_close(method.prompted(frames, text)[:, :T], method.transformer(frames))
+
+
+def test_other_classes_prompts_do_not_touch_a_prototype() -> None:
+    support, text = drawn(1, 4, T, D), drawn(1, 2, 5, seed=1)
+    method = create(**SMALL).double()
+    nodes, labels = method.encode({TAP: support}), torch.tensor([[0, 1, 1, 0]])
+    plain = method.support(nodes, labels, 2, text=text).prototypes
+    text[:, 1] += 1
+    other = method.support(nodes, labels, 2, text=text).prototypes
+    assert torch.equal(plain[:, 0], other[:, 0])
+    assert (plain[:, 1] - other[:, 1]).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("pool", ["with_prompt", "frames"])
+def test_prototypes_are_means_over_the_shots_of_pooled_tokens(pool: str) -> None:
+    support, query, text = drawn(1, 3, T, D), drawn(1, 2, T, D, seed=1), drawn(1, 2, 5, seed=2)
+    method = create(pool=pool, **SMALL).double()
+    kept = T + (pool == "with_prompt")
+    pooled = [
+        method.prompted(video, text[0, label])[:kept].mean(0)
+        for video, label in zip(support[0], (0, 0, 1), strict=True)
+    ]
+    prototypes = torch.stack([(pooled[0] + pooled[1]) / 2, pooled[2]])
+    plain = torch.stack([method.transformer(video).mean(0) for video in query[0]])
+    expected = functional.cosine_similarity(plain[:, None], prototypes[None], dim=-1) / 0.2
+    torch.testing.assert_close(score(method, support, query, [0, 0, 1], text)[0], expected)
+
+
+@pytest.mark.parametrize("scoring", ["otam", "bi_mhm"])
+def test_aligned_frames_leave_the_prompt_out(scoring: str) -> None:
+    support, query, text = drawn(1, 2, T, D), drawn(1, 3, T, D, seed=1), drawn(1, 2, 5, seed=2)
+    method = create(scoring=scoring, **SMALL).double()
+    prompted = method.prompted(support, text)[..., :T, :]
+    cost = align.pairwise_cosine_cost(method.transformer(query), prompted, eps=0)
+    expected = -align.create(scoring)(cost).value
+    torch.testing.assert_close(score(method, support, query, [0, 1], text), expected)
+
+
+def test_a_text_is_scaled_to_the_frames() -> None:
+    support, query, text = drawn(1, 2, T, D), drawn(1, 3, T, D, seed=1), drawn(1, 2, 5, seed=2)
+    scaled, given = create(**SMALL), create(text_norm="as_given", **SMALL)
+    plain = score(scaled, support, query, [0, 1], text)
+    torch.testing.assert_close(score(scaled, support, query, [0, 1], 7 * text), plain)
+    length = support.norm(dim=-1).mean(-1, keepdim=True)
+    unit = functional.normalize(text, dim=-1)
+    torch.testing.assert_close(score(given, support, query, [0, 1], unit * length), plain)
+    assert not torch.allclose(score(given, support, query, [0, 1], 7 * text), plain)
