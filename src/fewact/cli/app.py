@@ -11,6 +11,7 @@ from fewact.cli import (
     data,
     demo,
     doctor,
+    embed,
     episodes,
     evaluate,
     leaderboard,
@@ -71,6 +72,7 @@ app.command()(demo.demo)
 app.command()(listing.methods)
 app.command()(listing.backbones)
 app.add_typer(data.app, name="data")
+app.command()(embed.embed)
 app.command()(episodes.episodes)
 app.command()(evaluate.evaluate)
 app.command()(compare.compare)

@@ -38,7 +38,7 @@ from fewact.errors import OptionError
 
 if TYPE_CHECKING:
     from fewact.data import VideoList
-    from fewact.evaluation import Progress, Result, Source
+    from fewact.evaluation import Encodings, Progress, Result, Source
     from fewact.methods.base import Method
 
 NO_PART_OF_THE_QUESTION = ("output", "format", "quiet", "overwrite", "threads", "method", "sweep")
@@ -87,6 +87,10 @@ def evaluate(
             help="Evaluate each combination of these values, on validation classes if there are.",
         ),
     ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(help="Features that `fewact embed` has stored; no video is read."),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="File for the result; for a sweep, a folder."),
@@ -128,7 +132,7 @@ def evaluate(
         )
     from fewact import methods
     from fewact.episodes import draw, load
-    from fewact.evaluation import Encodings, evaluate
+    from fewact.evaluation import evaluate
 
     videos, source = _open(
         str(data or features),
@@ -142,15 +146,18 @@ def evaluate(
         usual=Split.TEST if sweep is None else Split.VAL,
         backbone=(backbone, weights, device, precision),
         keep=len(variants) > 1,
+        store=store,
     )
+    usual = _frames(method, source)
+    made = [methods.create(method, **{**usual, **given, **variant}) for variant in variants]
+    if allow_missing:
+        videos, source = _there(videos, source, made)
     drawn = (
         draw(videos, make_protocol(videos, groups, ways, shots, queries, count, seed))
         if episodes is None
         else load(episodes)
     )
-    usual = _frames(method, source)
-    made = [methods.create(method, **{**usual, **given, **variant}) for variant in variants]
-    encodings = Encodings(source)
+    encodings = _encodings(source)
     results: dict[int, Result] = {}
     for place in _by_encoding(made):
         variant = variants[place]
@@ -175,19 +182,53 @@ def _open(
     *,
     backbone: tuple[str, str, str, str],
     keep: bool,
+    store: Path | None,
     **which: Any,
 ) -> tuple["VideoList", "Source"]:
     """The videos, and where their features come from."""
+    from fewact import backbones
     from fewact.evaluation import ArrayFeatures, ClipFeatures
 
     videos, dataset = open_list(data, **which)
     if dataset is not None:
+        if store is not None:
+            raise OptionError("is for videos", where="--store", got=f"also features, {data}")
         return videos, ArrayFeatures(dataset.of(videos), dataset.videos.name)
-    from fewact import backbones
-
     name, weights, device, precision = backbone
+    if store is not None:
+        from fewact.evaluation.stored import StoredFeatures, choose_card
+        from fewact.store import Store
+
+        there = Store(store)
+        digest = None
+        if weights != "default":  # Only their tensors can tell whether these are the stored ones.
+            made = backbones.create(name, weights=weights, device=device, precision=precision)
+            digest = made.card.digest
+        card = choose_card(there, name, precision=precision, digest=digest)
+        return videos, StoredFeatures(there, videos, card, data=data)
     made = backbones.create(name, weights=weights, device=device, precision=precision)
     return videos, ClipFeatures(videos, made, keep=keep)
+
+
+def _there(
+    videos: "VideoList", source: "Source", made: Sequence["Method"]
+) -> tuple["VideoList", "Source"]:
+    """The videos of which all that the methods need is stored, where there is a store."""
+    from fewact.evaluation.stored import StoredFeatures
+
+    if not isinstance(source, StoredFeatures):
+        return videos, source
+    taps = dict.fromkeys(tap for method in made for tap in method.taps(source.card))
+    left = source.without(source.lacking(list(taps)))
+    return left.videos, left
+
+
+def _encodings(source: "Source") -> "Encodings":
+    from fewact.evaluation import Encodings
+    from fewact.evaluation.stored import StoredFeatures
+    from fewact.evaluation.stored_nodes import StoredEncodings
+
+    return StoredEncodings(source) if isinstance(source, StoredFeatures) else Encodings(source)
 
 
 def _by_encoding(made: Sequence["Method"]) -> list[int]:

@@ -1,8 +1,9 @@
 """From clips and a backbone to features, kept on disk where that is wanted."""
 
+from fewact.store.embed import Job, Told, embed
 from fewact.store.entries import EntrySet
 from fewact.store.extract import Extracted, extract
 from fewact.store.store import Store
 from fewact.store.timing import Timing
 
-__all__ = ["EntrySet", "Extracted", "Store", "Timing", "extract"]
+__all__ = ["EntrySet", "Extracted", "Job", "Store", "Timing", "Told", "embed", "extract"]

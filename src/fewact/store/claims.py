@@ -7,6 +7,8 @@ processes make of one video is the same.
 import os
 import sys
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 PAUSE = 0.5
@@ -45,9 +47,36 @@ class Claims:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        self._put_off: list[int] = []
 
-    def take(self, block: int) -> bool:
-        """Claim a block, unless another process works on it."""
+    def free(self, blocks: Iterable[int]) -> Iterator[int]:
+        """Those blocks that nobody else works on, each claimed as it comes."""
+        for block in blocks:
+            if self._take(block):
+                yield block
+            else:
+                self._put_off.append(block)
+
+    def rest(self) -> Iterator[int]:
+        """The other blocks, each as soon as it is free: who had it may have been killed.
+
+        Nothing else may be claimed meanwhile, lest two processes wait for each other.
+        """
+        for block in self._put_off:
+            while not self._take(block):
+                time.sleep(PAUSE)
+            yield block
+
+    def give_up(self, block: int) -> None:
+        """Let others have a block."""
+        with suppress(OSError):
+            _unlock(self._file, block)
+
+    def close(self) -> None:
+        """Give all up."""
+        os.close(self._file)
+
+    def _take(self, block: int) -> bool:
         try:
             _lock(self._file, block)
         except (BlockingIOError, PermissionError):
@@ -55,19 +84,3 @@ class Claims:
         except OSError:
             return True  # A disk without locks: what others do is not known.
         return True
-
-    def wait(self, block: int) -> None:
-        """Claim a block as soon as nobody else works on it."""
-        while not self.take(block):
-            time.sleep(PAUSE)
-
-    def give_up(self, block: int) -> None:
-        """Let others have a block."""
-        try:
-            _unlock(self._file, block)
-        except OSError:
-            return
-
-    def close(self) -> None:
-        """Give all up."""
-        os.close(self._file)

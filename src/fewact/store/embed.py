@@ -76,11 +76,10 @@ class Job:
             tap: store.make(feature_facts(card, tap, sampler), feature_layout(card, tap))
             for tap in dict.fromkeys(taps)
         }
-        seen = store.seen.read(videos.name)
+        self.seen: SeenList = store.seen.read(videos.name)
         self._blocks = [
             videos.videos[first : first + BLOCK] for first in range(0, len(videos.videos), BLOCK)
         ]
-        self.seen: SeenList = seen
 
     def __len__(self) -> int:
         """Number of blocks."""
@@ -90,16 +89,15 @@ class Job:
         """The videos of a block."""
         return self._blocks[number]
 
-    @cached_property
-    def lacking(self) -> dict[Tap, int]:
-        """For each tap how many videos are not known to be stored when this is first asked."""
-        known = [self.seen.fingerprint(video, stamp(video.footage)) for video in self.videos.videos]
-        return {tap: sum(one not in set_ for one in known) for tap, set_ in self.sets.items()}
+    def lacking(self, blocks: Iterable[int]) -> dict[Tap, int]:
+        """For each tap how many videos of these blocks are not known to be stored."""
+        videos = [video for block in blocks for video in self._blocks[block]]
+        known = [self.seen.fingerprint(video, stamp(video.footage)) for video in videos]
+        return {tap: sum(key not in one for key in known) for tap, one in self.sets.items()}
 
-    @property
-    def bytes_to_write(self) -> int:
-        """Of the features of all videos that are not known to be stored."""
-        return sum(number * self.sets[tap].bytes_a_video for tap, number in self.lacking.items())
+    def bytes_to_write(self, blocks: Iterable[int]) -> int:
+        """Of the features of the videos of these blocks that are not known to be stored."""
+        return sum(self.sets[tap].bytes_a_video * n for tap, n in self.lacking(blocks).items())
 
     @cached_property
     def digest(self) -> str:
@@ -131,22 +129,15 @@ def embed(job: Job, backbone: Backbone, blocks: Iterable[int], tell: Tell) -> No
             got=backbone.card.digest[:12],
             accepted=job.card.digest[:12],
         )
+    numbers = list(blocks)
+    # Frames are decoded and run for all of these at once.
+    taps = [tap for tap, lacking in job.lacking(numbers).items() if lacking] or list(job.sets)
     claims = Claims(job.store.folder / "claims" / job.digest[:24])
-    put_off: list[int] = []
-
-    def free() -> Iterator[int]:
-        for block in blocks:
-            if claims.take(block):
-                yield block
-            else:
-                put_off.append(block)
-
+    run = _Run(job, backbone, taps, claims, tell)
     try:
-        _Run(job, backbone, claims, tell).over(free())
-        # Who waits holds no claim: two processes never wait for each other.
-        for block in put_off:
-            claims.wait(block)
-            _Run(job, backbone, claims, tell).over([block])
+        run.over(claims.free(numbers))
+        for block in claims.rest():
+            run.over([block])
     finally:
         claims.close()
 
@@ -192,10 +183,11 @@ class _Wanted:
 class _Run:
     """One stream of videos through the network, over block after block."""
 
-    def __init__(self, job: Job, backbone: Backbone, claims: Claims, tell: Tell) -> None:
-        self._job, self._backbone, self._claims, self._tell = job, backbone, claims, tell
-        # Frames are decoded and run for all of these at once.
-        self._taps = [tap for tap, number in job.lacking.items() if number] or list(job.sets)
+    def __init__(
+        self, job: Job, backbone: Backbone, taps: Sequence[Tap], claims: Claims, tell: Tell
+    ) -> None:
+        self._job, self._backbone, self._taps = job, backbone, taps
+        self._claims, self._tell = claims, tell
 
     def over(self, blocks: Iterable[int]) -> None:
         """Embed what is missing of these blocks, each claimed before it comes."""

@@ -103,3 +103,12 @@ def widen(array: NDArray[Any]) -> Tensor:
     """Stored features as a backbone gives them: float32, or uint8 as they are."""
     tensor = torch.from_numpy(array)
     return tensor if tensor.dtype == torch.uint8 else tensor.float()
+
+
+def tap_text(tap: Tap) -> str:
+    """A tap as a command has it.
+
+    >>> tap_text(Tap("maps", 16))
+    'maps:16'
+    """
+    return f"{tap.name}:{tap.frames}"

@@ -1,0 +1,148 @@
+"""Nodes from a store, and nodes into it."""
+
+import hashlib
+from collections.abc import Callable
+from itertools import chain
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fewact import __version__
+from fewact.data.videos import VideoList
+from fewact.evaluation.facts import encoding_facts
+from fewact.evaluation.nodes import Encodings, NodeBank, encode
+from fewact.evaluation.stored import StoredFeatures
+from fewact.methods.base import Method
+from fewact.store.claims import Claims
+from fewact.store.embed import BLOCK
+from fewact.store.entries import Facts, digest
+from fewact.store.features import feature_facts
+from fewact.store.shard import Shape
+
+KIND: Final = "nodes"
+
+
+class StoredEncodings(Encodings):
+    """Encodings that take the nodes from the store where all that are needed are there.
+
+    Args:
+        source: The store's features, which are encoded where nodes are lacking.
+    """
+
+    def __init__(self, source: StoredFeatures) -> None:
+        super().__init__(source)
+        self._stored = source
+
+    def bank(
+        self,
+        method: Method,
+        videos: VideoList,
+        needed: NDArray[np.int32],
+        *,
+        threads: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> NodeBank:
+        """The nodes of the videos that are needed, the same wherever they come from.
+
+        Raises:
+            DataError: Videos are not in the store.
+            StoreError: A shard is damaged.
+        """
+        self._stored.check_list(videos)
+        found = self._stored.store.find(node_facts(method, self._stored))
+        keys = [self._stored.keys[position] or "" for position in needed]
+        if found is None or not all(key in found for key in keys):
+            return super().bank(method, videos, needed, threads=threads, progress=progress)
+        bank = NodeBank(needed, encoding_facts(method), self.features, videos.digest)
+        for row, key in enumerate(keys):
+            nodes = found.read(key)
+            bank.put(row, {name: torch.from_numpy(value) for name, value in nodes.items()})
+            if progress is not None:
+                progress(row + 1, len(keys))
+        return bank
+
+
+def node_facts(method: Method, source: StoredFeatures) -> Facts:
+    """All that decides the nodes of a video."""
+    facts = encoding_facts(method)
+    taps = method.taps(source.card)
+    return {
+        "kind": KIND,
+        "method": {"name": facts.name, "options": facts.options, "weights": facts.weights_sha256},
+        "features": [dict(feature_facts(source.card, tap, source.sampler)) for tap in taps],
+        "fewact": __version__,
+    }
+
+
+def store_nodes(
+    method: Method,
+    source: StoredFeatures,
+    *,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Encode the videos whose features are stored, and store their nodes as they are.
+
+    Several processes share the work, block by block; what is there is not encoded again.
+
+    Args:
+        method: Does the encoding.
+        source: Of the features.
+        threads: That encode; torch's number by default.
+        progress: Told how many videos are done, and of how many.
+
+    Returns:
+        How many videos' nodes are in the store.
+
+    Raises:
+        OSError: The store cannot be written.
+    """
+    lacking = set(source.lacking(method.taps(source.card)))
+    first_of = {key: i for i, key in reversed(list(enumerate(source.keys))) if i not in lacking}
+    there = np.array(sorted(first_of.values()), dtype=np.int32)
+    blocks = [there[first : first + BLOCK] for first in range(0, len(there), BLOCK)]
+    writer = _NodeWriter(method, source, threads)
+    name = f"{source.digest} {digest(writer.facts)}"
+    claims = Claims(source.store.folder / "claims" / hashlib.sha256(name.encode()).hexdigest()[:24])
+    done = 0
+    try:
+        for block in chain(claims.free(range(len(blocks))), claims.rest()):
+            writer.write(blocks[block])
+            claims.give_up(block)
+            done += len(blocks[block])
+            if progress is not None:
+                progress(done, len(there))
+    finally:
+        claims.close()
+    return done
+
+
+class _NodeWriter:
+    """Encodes some videos at a time, and writes those nodes that are not there."""
+
+    def __init__(self, method: Method, source: StoredFeatures, threads: int | None) -> None:
+        self.facts = node_facts(method, source)
+        self._method, self._source, self._threads = method, source, threads
+        self._set = source.store.find(self.facts)
+
+    def write(self, positions: NDArray[np.int32]) -> None:
+        source, there = self._source, self._set
+        if there is not None:
+            there.refresh()
+        keys = {int(i): source.keys[i] or "" for i in positions}
+        new = np.array([i for i, k in keys.items() if there is None or k not in there], np.int32)
+        if not len(new):
+            return
+        bank = encode(self._method, source, source.videos, new, threads=self._threads)
+        arrays = {name: value.numpy() for name, value in bank.tensors.items()}
+        if there is None:  # Only now the shapes are known.
+            layout = {name: Shape(one.dtype.name, one.shape[1:]) for name, one in arrays.items()}
+            there = self._set = source.store.make(self.facts, layout)
+        there.write(
+            {
+                keys[int(i)]: {name: one[row] for name, one in arrays.items()}
+                for row, i in enumerate(new)
+            }
+        )
