@@ -107,6 +107,14 @@ class ModelError(UserError):
     """A saved classifier that cannot be read or written."""
 
 
+class RecipeError(UserError):
+    """A recipe that cannot be read, or asks for what there is not."""
+
+
+class TrainingError(UserError):
+    """A training that cannot begin, go on, or be resumed."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Say which known name was probably meant.
 

@@ -1,1 +1,22 @@
-"""Learning: from a recipe, and the training and validation classes, to a checkpoint."""
+"""Learning: from a recipe, and the training and validation classes, to a checkpoint.
+
+Training itself takes the extra ``train``; recipes can be read without it.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from fewact.training.data import TrainingData
+from fewact.training.reading import names, read, text_of
+from fewact.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from fewact.training.loop import Trained, train
+
+__all__ = ["Recipe", "Trained", "TrainingData", "names", "read", "text_of", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Trained", "train"):
+        return getattr(importlib.import_module("fewact.training.loop"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

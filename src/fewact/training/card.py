@@ -1,0 +1,140 @@
+"""A run's README: what was learnt, from what, how it was chosen, and its curves."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fewact import __version__
+from fewact.data.videos import VideoList
+from fewact.data.writing import write_text
+from fewact.training.augment import flips
+from fewact.training.data import TrainingData
+from fewact.training.recipe import EpisodesStage, Recipe
+from fewact.training.run_folder import CURVE, README, RECIPE, RunFolder
+from fewact.training.state import Position
+
+WIDTH, HEIGHT, MARGIN = 640, 240, 40
+POINTS = 200
+"""Points of a curve, at most; of more, neighbours are averaged."""
+
+Curve = Sequence[tuple[float, float]]
+
+
+def write_card(folder: RunFolder, recipe: Recipe, data: TrainingData, position: Position) -> None:
+    """Write README.md and its picture of the run so far."""
+    losses, looks = _curves(recipe, folder.metrics())
+    write_text(folder.path / CURVE, _picture(losses, looks))
+    write_text(folder.path / README, _text(recipe, data, position, looks))
+
+
+def _text(recipe: Recipe, data: TrainingData, position: Position, looks: Curve) -> str:
+    best = position.best
+    chosen = (
+        f"{best.accuracy:.2f} % on the validation episodes, stage {best.stage + 1} after step "
+        f"{best.step}; the best of {len(looks)} looks. The test classes chose nothing."
+        if best
+        else "nothing yet"
+    )
+    looked, source = recipe.validation, data.train_source
+    episodes = f"{looked.count} episodes, {looked.ways} ways, {looked.shots} shots"
+    part = recipe.backbone
+    network = f"`{part.name}`, begun with weights {part.weights}"
+    features = network if source is None else f"stored features, {source.name}"
+    stages = "\n".join(
+        f"{number}. {stage.kind}, from {stage.inputs}: {stage.steps} steps of "
+        f"{stage.batch} × {stage.accumulate} "
+        f"{'episodes' if isinstance(stage, EpisodesStage) else 'videos'} a device, "
+        f"{stage.optimiser}, rate {stage.lr:g}"
+        for number, stage in enumerate(recipe.stages, 1)
+    )
+    flipped = "yes" if flips(recipe.augment.flip, data.train.name) else "no"
+    changed = "".join(
+        f"- **{videos.name}, {name}**: {flag}\n"
+        for name, videos in (("train", data.train), ("val", data.val))
+        for flag in videos.flags
+    )
+    return f"""# {recipe.name}
+
+{recipe.summary}
+
+| | |
+|---|---|
+| method | `{recipe.method.name}` |
+| backbone | {features} |
+| learnt from | {_size(data.train)} |
+| chosen by | {_size(data.val)}; {episodes} |
+| chosen | {chosen} |
+| precision, seed | {recipe.precision}, {recipe.seed} |
+| mirrored | {flipped} |
+| fewact | {__version__} |
+
+{stages}
+
+{changed}
+![Loss and validation accuracy over the steps]({CURVE})
+
+`{RECIPE}` is the recipe as it was run, `metrics.jsonl` has every step. Use it:
+
+```
+fewact evaluate THIS-FOLDER --data DATA
+fewact teach CLIPS -o MODEL --method THIS-FOLDER
+```
+"""
+
+
+def _size(videos: VideoList) -> str:
+    return f"{videos.name}: {len(videos.videos)} videos, {len(videos.classes)} classes"
+
+
+def _curves(recipe: Recipe, metrics: Sequence[dict[str, Any]]) -> tuple[Curve, Curve]:
+    """Loss and accuracy over the steps of all stages."""
+    begins = [0]
+    for stage in recipe.stages:
+        begins.append(begins[-1] + stage.steps)
+    losses, looks = [], []
+    for line in metrics:
+        step = float(begins[line["stage"]] + line["step"])
+        if "accuracy" in line:
+            looks.append((step, float(line["accuracy"])))
+        else:
+            parts = ("stage", "step", "gradient", "rate")
+            losses.append((step, sum(v for name, v in line.items() if name not in parts)))
+    return losses, looks
+
+
+def _picture(losses: Curve, looks: Curve) -> str:
+    """Both curves over the same steps, each on its own scale."""
+    last = max((step for step, _ in (*losses, *looks)), default=1.0)
+    drawn = [
+        _line(_thinned(losses), last, "#9aa5b1", "loss", MARGIN + 14),
+        _line(_thinned(looks), last, "#0b6bcb", "validation accuracy", MARGIN),
+    ]
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        f'font-family="sans-serif" font-size="12">\n'
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>\n{"".join(drawn)}'
+        f'<text x="{WIDTH - MARGIN}" y="{HEIGHT - 12}" text-anchor="end">{last:.0f} steps</text>\n'
+        "</svg>\n"
+    )
+
+
+def _line(curve: Curve, last: float, colour: str, name: str, at: int) -> str:
+    if not curve:
+        return ""
+    low, high = min(y for _, y in curve), max(y for _, y in curve)
+    across, along = WIDTH - 2 * MARGIN, HEIGHT - 3 * MARGIN
+    points = " ".join(
+        f"{MARGIN + across * x / last:.1f},"
+        f"{HEIGHT - MARGIN - along * (y - low) / ((high - low) or 1):.1f}"
+        for x, y in curve
+    )
+    legend = f"{name}: {low:.3g} to {high:.3g}, last {curve[-1][1]:.3g}"
+    return (
+        f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>\n'
+        f'<text x="{MARGIN}" y="{at - 16}" fill="{colour}">{legend}</text>\n'
+    )
+
+
+def _thinned(curve: Curve) -> Curve:
+    size = -(-len(curve) // POINTS) or 1
+    parts = [curve[i : i + size] for i in range(0, len(curve), size)]
+    return [(part[-1][0], sum(y for _, y in part) / len(part)) for part in parts]

@@ -1,0 +1,175 @@
+"""From what was drawn to a batch of videos: decoded in worker processes, or read from a store."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+
+from fewact.backbones.card import Card, Tap
+from fewact.data.videos import VideoList
+from fewact.episodes import Draws
+from fewact.errors import VideoError
+from fewact.evaluation.sources import Source
+from fewact.training.augment import draw_crop
+from fewact.training.batch import Batch
+from fewact.training.drawing import Drawn
+from fewact.training.recipe import Augment
+from fewact.video import Segments, collect_warnings
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How videos become frames.
+
+    Args:
+        card: Of the backbone.
+        counts: Numbers of frames that are read of each video.
+        augment: Of the recipe.
+        flip: Whether videos are mirrored.
+        seed: Of the recipe.
+        stage: Number of the stage.
+    """
+
+    card: Card
+    counts: tuple[int, ...]
+    augment: Augment
+    flip: bool
+    seed: int
+    stage: int
+
+    @property
+    def changes(self) -> bool:
+        """Whether frames are augmented at all."""
+        return self.flip or self.augment.model_copy(
+            update={"flip": "auto", "read_size": None}
+        ) != Augment(flip="auto")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width that frames are squashed to when they are read."""
+        read = self.augment.read_size
+        return self.card.input_size if read is None or not self.changes else (read, read)
+
+
+class FrameBatches(Dataset[Batch]):
+    """Batches of frames, one of each segment at a random moment.
+
+    Args:
+        videos: To learn from; each has footage.
+        reading: How they become frames.
+    """
+
+    def __init__(self, videos: VideoList, reading: Reading) -> None:
+        self._videos, self._reading = videos, reading
+        self._number = {label: i for i, label in enumerate(videos.classes)}
+
+    def __getitem__(self, drawn: Drawn) -> Batch:
+        """A batch, on the CPU; what cannot be read is named in it."""
+        reading = self._reading
+        rows: list[list[NDArray[np.uint8]]] = []
+        crops: list[Tensor] = []
+        unreadable: list[str] = []
+        with collect_warnings() as warned:
+            for slot, position in enumerate(drawn.positions):
+                draws = Draws("training video", reading.seed, reading.stage, drawn.number, slot)
+                try:
+                    rows.append(self._read(position, draws))
+                except VideoError as error:
+                    unreadable.append(f"{self._videos.videos[position].id}: {error}")
+                crops.append(draw_crop(reading.augment, draws, flip=reading.flip))
+        frames: dict[int, Tensor] = {}
+        if not unreadable:
+            by_count = zip(reading.counts, zip(*rows, strict=True), strict=True)
+            frames = {t: torch.from_numpy(np.stack(videos)) for t, videos in by_count}
+        return Batch(
+            drawn,
+            labels(drawn, self._videos, self._number),
+            frames={t: value.movedim(-1, -3).contiguous() for t, value in frames.items()},
+            features={},
+            crops=torch.stack(crops) if reading.changes else None,
+            unreadable=tuple(unreadable),
+            warned=tuple(warned),
+        )
+
+    def _read(self, position: int, draws: Draws) -> list[NDArray[np.uint8]]:
+        """Frames (t H W 3) of one video for each number of frames."""
+        video = self._videos.videos[position]
+        if video.footage is None:
+            raise VideoError(video.id, "there is no file")
+        samplers = [Segments(count, seed=draws.below(2**63)) for count in self._reading.counts]
+        return video.footage.read(samplers, transform=self._shrink)
+
+    def _shrink(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        image = torch.from_numpy(np.require(picture, requirements=["C", "W"]))
+        small = functional.interpolate(
+            image.permute(2, 0, 1)[None],
+            self._reading.size,
+            mode=self._reading.card.interpolation,
+            antialias=True,
+        )
+        shrunk: NDArray[np.uint8] = small[0].permute(1, 2, 0).numpy()
+        return shrunk
+
+
+class FeatureBatches(Dataset[Batch]):
+    """Batches of stored features.
+
+    Args:
+        videos: To learn from.
+        source: Of their features.
+        taps: Which features.
+    """
+
+    def __init__(self, videos: VideoList, source: Source, taps: Sequence[Tap]) -> None:
+        self._videos, self._source, self._taps = videos, source, taps
+        self._number = {label: i for i, label in enumerate(videos.classes)}
+
+    def __getitem__(self, drawn: Drawn) -> Batch:
+        """A batch, on the CPU."""
+        rows = list(self._source.features(drawn.positions, self._taps))
+        features = {tap: torch.stack([row[tap] for row in rows]).float() for tap in self._taps}
+        return Batch(drawn, labels(drawn, self._videos, self._number), {}, features)
+
+
+def labels(drawn: Drawn, videos: VideoList, number: dict[str, int]) -> Tensor:
+    """Which of the training classes each video of a batch is of: (v) int64."""
+    return torch.tensor([number[videos.videos[position].label] for position in drawn.positions])
+
+
+def load(
+    batches: FrameBatches | FeatureBatches,
+    drawn: Iterable[Drawn],
+    *,
+    workers: int,
+    device: torch.device,
+) -> Iterator[Batch]:
+    """Batches in order, on a device, some prepared ahead in worker processes.
+
+    Args:
+        batches: Makes them.
+        drawn: Which videos they hold.
+        workers: Processes that decode; 0 for none but this one. Features are read in this one.
+        device: Where they are wanted.
+    """
+    workers = workers if isinstance(batches, FrameBatches) else 0
+    loader: DataLoader[Batch] = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=drawn,
+        num_workers=workers,
+        # A process that is forked off others' threads may wait for their locks for ever.
+        multiprocessing_context="spawn" if workers else None,
+        pin_memory=device.type == "cuda",
+        collate_fn=_as_it_is,  # type: ignore[arg-type]  # without batch_size it gets one item
+    )
+    for batch in loader:
+        yield batch.to(device)
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch

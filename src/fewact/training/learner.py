@@ -1,0 +1,142 @@
+"""All that learns as one module: the network, the method, and a head for the training classes."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from fewact.backbones import Backbone, Card, Tap
+from fewact.methods.base import Features, Method, Nodes, TrainingBatch, cross_entropy
+from fewact.training.augment import apply
+from fewact.training.batch import Batch
+
+
+class Learner(nn.Module):
+    """The losses of a batch.
+
+    Its parameters are called ``backbone.…``, ``method.…`` and ``head.…``; patterns of recipes match
+    these names.
+
+    Args:
+        method: That learns.
+        backbone: Whose network gives its features, with the card.
+        classes: Number of training classes, for the head.
+        precision: Of the networks, ``float32`` or ``bfloat16``.
+        text: Embeddings (classes d) of the training classes, for methods that use text.
+    """
+
+    text: Tensor | None
+
+    def __init__(
+        self,
+        method: Method,
+        backbone: Backbone | None,
+        card: Card,
+        classes: int,
+        precision: str,
+        text: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.method = method
+        self.taps = method.taps(card)
+        self.card = card
+        self._transform = backbone
+        self.backbone = None if backbone is None else backbone.network
+        self.head = nn.Linear(node_width(method, card), classes)
+        self.dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        self.register_buffer("text", text, persistent=False)
+        self.fixed = frozenset(n for n, p in self.named_parameters() if not p.requires_grad)
+        """Parameters that the method itself keeps from learning, such as a temperature."""
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Numbers of input frames that are read of each video."""
+        return tuple(dict.fromkeys(_frames(tap, self.card) for tap in self.taps))
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Losses by name, each the mean over the batch."""
+        drawn, device = batch.drawn, batch.labels.device
+        with torch.autocast(device.type, self.dtype, enabled=self.dtype != torch.float32):
+            features = self._features(batch)  # (v …)
+            if not drawn.ways:
+                nodes = self.method.encode({tap: x[None] for tap, x in features.items()})
+                with torch.autocast(device.type, enabled=False):
+                    return {"base_class": cross_entropy(self._classify(nodes), batch.labels[None])}
+            return self.method.losses(self._episodes(batch, features))
+
+    def _features(self, batch: Batch) -> Features:
+        """Features (v t …) by tap: those that the batch brings, or the network's."""
+        if not batch.frames:
+            return batch.features
+        backbone = self._transform
+        if backbone is None or self.backbone is None:
+            raise RuntimeError("frames without a backbone")
+        found: dict[Tap, Tensor] = {}
+        for count, frames in batch.frames.items():
+            taps = [tap for tap in self.taps if _frames(tap, self.card) == count]
+            names = [tap.name for tap in taps if tap.name != "pixels"]
+            pictures = frames
+            if batch.crops is not None:
+                pictures = apply(frames, batch.crops, self.card.input_size)
+            v = len(pictures)
+            deep = self.backbone(backbone.normalise(pictures.flatten(0, 1)), names) if names else {}
+            for tap in taps:
+                if tap.name == "pixels":
+                    found[tap] = pictures
+                else:
+                    found[tap] = deep[tap.name].float().unflatten(0, (v, tap.frames))
+        return found
+
+    def _episodes(self, batch: Batch, features: Features) -> TrainingBatch:
+        drawn = batch.drawn
+        n, s, q = drawn.ways, drawn.ways * drawn.shots, drawn.ways * drawn.queries
+        by_episode = {tap: x.unflatten(0, (-1, s + q)) for tap, x in features.items()}
+        base = batch.labels.unflatten(0, (-1, s + q))  # (b s+q)
+        classes, b = base[:, : s : drawn.shots], len(base)  # (b n)
+        own = torch.arange(n, device=base.device)
+        text: Tensor | None = self.text
+        return TrainingBatch(
+            support={tap: x[:, :s] for tap, x in by_episode.items()},
+            support_labels=own.repeat_interleave(drawn.shots).expand(b, s),
+            query={tap: x[:, s:] for tap, x in by_episode.items()},
+            query_labels=own.repeat_interleave(drawn.queries).expand(b, q),
+            n=n,
+            text=None if text is None else text[classes],
+            base_text=text,
+            base_classes=classes,
+            classify=self._classify if self.head.weight.requires_grad else None,
+        )
+
+    def _classify(self, nodes: Nodes) -> Tensor:
+        logits: Tensor = self.head(pooled(nodes))
+        return logits
+
+
+def pooled(nodes: Nodes) -> Tensor:
+    """The mean of each video's nodes: (b v …) by name → (b v D), names behind each other."""
+    each = [x.reshape(*x.shape[:2], -1, x.shape[-1] if x.ndim > 2 else 1) for x in nodes.values()]
+    return torch.cat([x.float().mean(2) for x in each], -1)
+
+
+def node_width(method: Method, card: Card) -> int:
+    """D of ``pooled``, told by zeros in the shape of the card's features."""
+    features = {tap: torch.zeros(1, 1, *tap_shape(tap, card)) for tap in method.taps(card)}
+    training = method.training
+    with torch.no_grad():
+        width = pooled(method.eval().encode(features)).shape[-1]
+    method.train(training)
+    return width
+
+
+def tap_shape(tap: Tap, card: Card) -> Sequence[int]:
+    """Shape (t …) of one video's features."""
+    if tap.name == "vectors":
+        return tap.frames, card.vectors
+    if tap.name == "pixels":
+        return tap.frames * card.frames_per_slot, 3, *card.input_size
+    maps = card.maps if tap.name == "maps" else card.middle
+    return tap.frames, *(maps or ())
+
+
+def _frames(tap: Tap, card: Card) -> int:
+    return tap.frames * card.frames_per_slot

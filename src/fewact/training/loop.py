@@ -1,0 +1,334 @@
+"""The training loop, top to bottom."""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from fewact.data.videos import Groups, VideoList
+from fewact.episodes import Draws, EpisodeSet, Protocol
+from fewact.errors import TrainingError
+from fewact.evaluation import Source
+from fewact.training import state as states
+from fewact.training.augment import flips
+from fewact.training.batch import Batch
+from fewact.training.card import write_card
+from fewact.training.data import TrainingData
+from fewact.training.devices import make_fabric, reproducible
+from fewact.training.drawing import Drawing, drawing
+from fewact.training.inputs import FeatureBatches, FrameBatches, Reading, load
+from fewact.training.learner import Learner
+from fewact.training.norms import StepStatistics
+from fewact.training.optimising import Average, freeze, make_optimiser, set_rates
+from fewact.training.prepare import make_learner
+from fewact.training.recipe import EpisodesStage, Recipe, Stage
+from fewact.training.run_folder import RunFolder
+from fewact.training.saving import save_best, save_stopped
+from fewact.training.state import Best, Position, State
+from fewact.training.validation import look, own_features, snapshot
+from fewact.video import VideoWarning
+
+STOPPED = "stopped/state.safetensors"
+
+Progress = Callable[[int, int], None]
+"""Told how many steps are done, and of how many."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that has ended.
+
+    Args:
+        folder: Of the run; the chosen checkpoint is in its folder ``best``.
+        best: The look at the validation episodes that chose it.
+    """
+
+    folder: Path
+    best: Best
+
+
+def train(
+    recipe: Recipe,
+    data: TrainingData,
+    folder: str | Path,
+    *,
+    device: str = "auto",
+    workers: int = 0,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train by a recipe.
+
+    Every draw depends on the recipe's seed and the number of the step alone: a run that was
+    killed goes on from its last state when the same call is made again, and on the same device
+    and number of processes ends with the same bytes. Started by ``torchrun`` or ``srun`` it runs on
+    all their processes.
+
+    Args:
+        recipe: What is done.
+        data: Training and validation classes.
+        folder: Of the run, new or that of the same run.
+        device: As in ``make_fabric``.
+        workers: Processes that decode videos, for each device; nothing depends on it.
+        progress: Told how far it has come.
+
+    Raises:
+        TrainingError: The folder holds something else; a video cannot be read; or a loss is no
+            number or too large: then the step's videos and the state before it have been saved.
+        RecipeError: A pattern of the recipe matches nothing, or nothing learns.
+        UserError: Names, options, weights or episodes that are not accepted.
+    """
+    fabric = make_fabric(device)
+    fabric.launch()
+    with reproducible(fabric.device):
+        # Before anything is written: what would be refused is refused first.
+        learner = make_learner(recipe, data, fabric.device)
+        with fabric.rank_zero_first():
+            place = RunFolder(Path(folder), recipe, data)
+            episodes = place.episodes(data.val, _protocol(recipe, data))
+        run = _Run(fabric, place, recipe, data, learner, episodes, workers, progress)
+        state = states.read(place.state)
+        position = Position() if state is None else state.position
+        if state is not None:
+            state.restore(learner)
+        fabric.barrier()
+        if fabric.is_global_zero:
+            place.cut_metrics(position)
+        for number in range(position.stage, len(recipe.stages)):
+            position = _train_stage(run, number, position, state)
+            state = None
+        place.close()
+    if position.best is None:
+        raise RuntimeError("a run that has never been validated")
+    return Trained(place.path, position.best)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What stays the same through all stages."""
+
+    fabric: Fabric
+    folder: RunFolder
+    recipe: Recipe
+    data: TrainingData
+    learner: Learner
+    episodes: EpisodeSet
+    workers: int
+    progress: Progress | None
+
+
+def _train_stage(run: _Run, number: int, position: Position, state: State | None) -> Position:
+    """Train a stage from where it stands to its end."""
+    fabric, learner, recipe, stage = run.fabric, run.learner, run.recipe, run.recipe.stages[number]
+    freeze(learner, stage)
+    optimiser = make_optimiser(learner, stage)
+    average = None if stage.ema is None else Average(learner, stage.ema)
+    if state is not None and position.step:
+        state.restore(learner, optimiser, average)
+    learner.train()
+    statistics = StepStatistics(learner, fabric)
+    inputs, val_source = _inputs(run, number)
+    model, tuner = fabric.setup(learner, optimiser)
+    draw = drawing(
+        run.data.train,
+        stage,
+        seed=recipe.seed,
+        number=number,
+        groups=_groups(recipe, run.data.train),
+    )
+    steps = range(position.step, stage.steps)
+    drawn = (draw(batch) for step in steps for batch in _batches_of(stage, step, fabric))
+    batches = load(inputs, drawn, workers=run.workers, device=fabric.device)
+
+    for step in steps:
+        share = set_rates(optimiser, stage, step)
+        statistics.begin()
+        found: list[dict[str, Tensor]] = []
+        for part in range(stage.accumulate):
+            batch = next(batches)
+            _check_read(batch)
+            # What a method draws itself, dropout, depends on the batch alone, too.
+            torch.manual_seed(_seed(recipe.seed, number, batch.drawn.number))
+            more = part + 1 < stage.accumulate
+            with statistics.batch(), fabric.no_backward_sync(model, enabled=more):
+                losses = weighed(model(batch), stage)
+                fabric.backward(torch.stack(list(losses.values())).sum() / stage.accumulate)
+            found.append({name: loss.detach() for name, loss in losses.items()})
+        statistics.end(stage.accumulate)
+        each = _gather(fabric, found)  # by name (world · accumulate)
+        norm = torch.nn.utils.clip_grad_norm_(learner.parameters(), stage.clip_norm or math.inf)
+        total = torch.stack(list(each.values())).sum(0)  # (accumulate · world)
+        if reason := _fault(total, norm, recipe.largest_loss):
+            if fabric.is_global_zero:
+                states.write(run.folder.path / STOPPED, position, learner, optimiser, average)
+            _stop(run, number, step, total, reason, draw)
+        tuner.step()
+        tuner.zero_grad()
+        if average is not None:
+            average.update(learner)
+        position = Position(stage=number, step=step + 1, best=position.best)
+        if fabric.is_global_zero:
+            means = {name: float(values.mean()) for name, values in each.items()}
+            run.folder.log(number, step + 1, {**means, "gradient": float(norm), "rate": share})
+        last = step + 1 == stage.steps
+        if last or (step + 1) % recipe.validation.every == 0:
+            position = _look(run, position, average, val_source)
+        if fabric.is_global_zero and not last and (step + 1) % recipe.keep_every == 0:
+            states.write(run.folder.state, position, learner, optimiser, average)
+        _tell(run, position)
+
+    if average is not None:
+        learner.load_state_dict(average.tensors)
+    learner.zero_grad()
+    position = Position(stage=number + 1, best=position.best)
+    if fabric.is_global_zero:
+        states.write(run.folder.state, position, learner)
+        write_card(run.folder, recipe, run.data, position)
+    fabric.barrier()
+    return position
+
+
+def _look(
+    run: _Run, position: Position, average: Average | None, source: Source | None
+) -> Position:
+    """Score the validation episodes, and keep the checkpoint where it is the best so far."""
+    best = position.best
+    if run.fabric.is_global_zero:
+        copied = snapshot(run.learner, average)
+        result = look(copied, run.data, run.episodes, source)
+        values = {"accuracy": result.accuracy, "ci95": result.ci95}
+        run.folder.log(position.stage, position.step, values)
+        if best is None or result.accuracy > best.accuracy:
+            best = Best(accuracy=result.accuracy, stage=position.stage, step=position.step)
+            save_best(run.folder, copied, run.recipe, run.data, best, run.episodes.digest)
+        write_card(run.folder, run.recipe, run.data, Position(best=best))
+    return position.model_copy(update={"best": run.fabric.broadcast(best)})
+
+
+def _inputs(run: _Run, number: int) -> tuple[FrameBatches | FeatureBatches, Source | None]:
+    """Where the batches of a stage come from, and the features that it is validated on.
+
+    The latter are None where they are the network's as it is at each look.
+    """
+    recipe, data, learner, stage = run.recipe, run.data, run.learner, run.recipe.stages[number]
+    if stage.inputs == "frames":
+        reading = Reading(
+            learner.card,
+            learner.counts,
+            recipe.augment,
+            flips(recipe.augment.flip, data.train.name),
+            recipe.seed,
+            number,
+        )
+        return FrameBatches(data.train, reading), None
+    train, val = data.train_source, data.val_source
+    learnt = any(before.inputs == "frames" for before in recipe.stages[:number])
+    if learnt or train is None or val is None:
+        # The network stays as it is in this stage.
+        copied = snapshot(learner, None)
+        train = own_features(copied, data.train, keep=True)
+        val = own_features(copied, data.val, keep=True)
+    return FeatureBatches(data.train, train, learner.taps), val
+
+
+def weighed(losses: dict[str, Tensor], stage: Stage) -> dict[str, Tensor]:
+    """Losses times what the recipe says of them."""
+    if not isinstance(stage, EpisodesStage):
+        return losses
+    queries = stage.ways * stage.queries if stage.query_loss == "sum" else 1
+    return {name: queries * stage.loss_weights.get(name, 1.0) * x for name, x in losses.items()}
+
+
+def _batches_of(stage: Stage, step: int, fabric: Fabric) -> Iterator[int]:
+    """Numbers of a step's batches on this device.
+
+    A step has the same batches on one device that accumulates as on several that don't.
+    """
+    for part in range(stage.accumulate):
+        yield (step * stage.accumulate + part) * fabric.world_size + fabric.global_rank
+
+
+def _gather(fabric: Fabric, found: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The losses of all batches of a step on all devices: by name (accumulate · world)."""
+    own = torch.stack([torch.stack(list(losses.values())) for losses in found])  # (a names)
+    every = fabric.all_gather(own)
+    if not isinstance(every, Tensor):
+        raise TypeError("a tensor is gathered to a tensor")
+    rows = every.view(-1, *own.shape).transpose(0, 1).flatten(0, 1).cpu()  # (a · world names)
+    return dict(zip(found[0], rows.unbind(1), strict=True))
+
+
+def _fault(losses: Tensor, norm: Tensor, largest: float) -> str:
+    """What is wrong with a step; empty where nothing is."""
+    if not losses.isfinite().all():
+        return "the loss is no number"
+    if losses.max() > largest:
+        return f"the loss is above {largest:g}"
+    return "" if norm.isfinite() else "the gradient is no number"
+
+
+def _stop(
+    run: _Run, number: int, step: int, losses: Tensor, reason: str, draw: Drawing
+) -> NoReturn:
+    """Save which videos the step had, and end the run; the state before it has been saved."""
+    first = step * len(losses)
+    drawn = [draw(first + i) for i in range(len(losses))]
+    saved = str(run.folder.path / STOPPED)
+    if run.fabric.is_global_zero:
+        saved = save_stopped(
+            run.folder, run.data, drawn, losses.tolist(), stage=number, step=step, reason=reason
+        )
+    raise TrainingError(
+        reason,
+        where=f"{run.recipe.name}, stage {number + 1}, step {step + 1}",
+        got=f"losses {', '.join(f'{loss:g}' for loss in losses.tolist())}",
+        mend=f"The videos of the step and the state before it are in {saved}.",
+    )
+
+
+def _check_read(batch: Batch) -> None:
+    """Pass on what there is to say of a batch's videos.
+
+    Raises:
+        TrainingError: Some cannot be read.
+    """
+    for text in batch.warned:
+        warnings.warn(text, VideoWarning, stacklevel=3)
+    if batch.unreadable:
+        raise TrainingError(
+            "videos cannot be read",
+            got="; ".join(batch.unreadable),
+            mend="Mend them or leave them out of the list: `fewact data check --deep` finds all.",
+        )
+
+
+def _groups(recipe: Recipe, videos: VideoList) -> Groups:
+    return videos.groups if recipe.groups == "auto" else recipe.groups
+
+
+def _protocol(recipe: Recipe, data: TrainingData) -> Protocol:
+    """Of the validation episodes."""
+    looks = recipe.validation
+    return Protocol(
+        ways=looks.ways,
+        shots=looks.shots,
+        queries=looks.queries,
+        count=looks.count,
+        seed=looks.seed,
+        groups=_groups(recipe, data.val),
+    )
+
+
+def _seed(*key: int) -> int:
+    return Draws("training step", *key).below(2**63)
+
+
+def _tell(run: _Run, position: Position) -> None:
+    if run.progress is not None:
+        lengths = [stage.steps for stage in run.recipe.stages]
+        run.progress(sum(lengths[: position.stage]) + position.step, sum(lengths))

@@ -1,0 +1,145 @@
+"""Which parameters learn, how fast, and the average of their weights."""
+
+import math
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fewact.errors import RecipeError, did_you_mean
+from fewact.training.learner import Learner
+from fewact.training.norms import freeze_norms, thaw_norms
+from fewact.training.recipe import EpisodesStage, Stage
+
+
+def freeze(learner: Learner, stage: Stage) -> None:
+    """Set what learns in a stage: parameters by name, and the statistics of batch norms.
+
+    Args:
+        learner: What learns.
+        stage: Whose rules.
+
+    Raises:
+        RecipeError: A pattern matches no parameter, or nothing is left that learns.
+    """
+    patterns = list(stage.freeze)
+    end_to_end = stage.inputs == "frames"
+    if not end_to_end:
+        patterns.append("backbone.*")
+    if isinstance(stage, EpisodesStage) and not stage.loss_weights.get("base_class"):
+        patterns.append("head.*")
+    named = dict(learner.named_parameters())
+    _check_patterns(stage.freeze, named)
+    for name, parameter in named.items():
+        frozen = name in learner.fixed or any(fnmatchcase(name, pattern) for pattern in patterns)
+        parameter.requires_grad_(not frozen)
+    if not any(parameter.requires_grad for parameter in named.values()):
+        raise RecipeError(
+            "nothing is left that learns",
+            where="freeze",
+            got=", ".join(patterns) or "a method without weights",
+        )
+    thaw_norms(learner)
+    if stage.freeze_bn == "all":
+        freeze_norms(learner)
+    elif learner.backbone is not None and (stage.freeze_bn == "backbone" or not end_to_end):
+        freeze_norms(learner.backbone)
+
+
+def make_optimiser(learner: nn.Module, stage: Stage) -> torch.optim.Optimizer:
+    """The optimiser of a stage, over what learns in it.
+
+    Raises:
+        RecipeError: A group matches no parameter.
+    """
+    _check_patterns([group.match for group in stage.groups], dict(learner.named_parameters()))
+    parts: dict[int, list[Tensor]] = {}
+    for name, parameter in learner.named_parameters():
+        if parameter.requires_grad:
+            matching = (i for i, one in enumerate(stage.groups) if fnmatchcase(name, one.match))
+            parts.setdefault(next(matching, -1), []).append(parameter)
+    groups: list[dict[str, Any]] = []
+    for place, parameters in sorted(parts.items()):
+        rates = {"lr": stage.lr, "weight_decay": stage.weight_decay}
+        if place >= 0:
+            group = stage.groups[place]
+            decay = stage.weight_decay if group.weight_decay is None else group.weight_decay
+            rates = {"lr": group.lr, "weight_decay": decay}
+        groups.append({"params": parameters, **rates})
+    if stage.optimiser == "sgd":
+        optimiser: torch.optim.Optimizer = torch.optim.SGD(groups, momentum=stage.momentum)
+    else:
+        kind = torch.optim.AdamW if stage.optimiser == "adamw" else torch.optim.Adam
+        optimiser = kind(groups)
+    for made in optimiser.param_groups:
+        made["full_lr"] = made["lr"]
+    return optimiser
+
+
+def set_rates(optimiser: torch.optim.Optimizer, stage: Stage, step: int) -> float:
+    """Set the learning rates of a step; they depend on its number alone.
+
+    Returns:
+        The share of the full rates.
+    """
+    share = rate_share(stage, step)
+    for group in optimiser.param_groups:
+        group["lr"] = share * group["full_lr"]
+    return share
+
+
+def rate_share(stage: Stage, step: int) -> float:
+    """The share of the full learning rates at a step, counted from 0.
+
+    >>> from fewact.training.recipe import ClassifyStage
+    >>> stage = ClassifyStage(
+    ...     kind="classify", inputs="stored", lr=1, steps=12, warmup=2, schedule="linear"
+    ... )
+    >>> [rate_share(stage, step) for step in (0, 1, 2, 7, 11)]
+    [0.5, 1.0, 1.0, 0.5, 0.1]
+    """
+    if step < stage.warmup:
+        return (step + 1) / stage.warmup
+    done = (step - stage.warmup) / max(1, stage.steps - stage.warmup)
+    if stage.schedule == "cosine":
+        return (1 + math.cos(math.pi * done)) / 2
+    if stage.schedule == "linear":
+        return round(1 - done, 12)
+    passed = sum(step >= milestone for milestone in stage.milestones)
+    return float(stage.factor**passed) if stage.schedule == "steps" else 1.0
+
+
+class Average:
+    """An average of weights over the steps, w̄ ← d·w̄ + (1 − d)·w; statistics are taken as they are.
+
+    Args:
+        module: Whose.
+        decay: d.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self._decay = decay
+        self.tensors = {name: value.clone() for name, value in module.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, module: nn.Module) -> None:
+        """After a step."""
+        learnt = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+        for name, value in module.state_dict().items():
+            if name in learnt:
+                self.tensors[name].lerp_(value, 1 - self._decay)
+            else:
+                self.tensors[name].copy_(value)
+
+
+def _check_patterns(patterns: Iterable[str], named: dict[str, nn.Parameter]) -> None:
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in named):
+            raise RecipeError(
+                "the pattern matches no parameter",
+                got=pattern,
+                accepted="names of parameters, with * for any part",
+                mend=did_you_mean(pattern, named),
+            )

@@ -1,0 +1,60 @@
+"""From a recipe to what learns."""
+
+import torch
+
+from fewact import backbones, methods
+from fewact.errors import TrainingError
+from fewact.training.data import TrainingData
+from fewact.training.learner import Learner
+from fewact.training.recipe import Recipe
+
+
+def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Learner:
+    """The network, if it is needed, the method and the head, with their first weights.
+
+    These depend on the seed of the recipe alone.
+
+    Raises:
+        UserError: A name, an option or weights that are not accepted.
+        TrainingError: Stored features are of another network than the recipe's, or there are no
+            embeddings for a method that uses text.
+    """
+    source = data.train_source
+    needed = source is None or any(stage.inputs == "frames" for stage in recipe.stages)
+    part = recipe.backbone
+    backbone = (
+        backbones.create(
+            part.name,
+            weights=part.weights,
+            device=str(device),
+            precision=recipe.precision,
+            **part.options,
+        )
+        if needed
+        else None
+    )
+    card = source.card if backbone is None and source is not None else _card(backbone)
+    if backbone is not None and source is not None and source.card.digest != card.digest:
+        raise TrainingError(
+            "the stored features are of another network than the recipe's",
+            where=source.name,
+            got=source.card.name,
+            accepted=f"features of {card.name}, {card.precision}, with the recipe's weights",
+        )
+    torch.manual_seed(recipe.seed)
+    fitting = methods.fitting(recipe.method.name, card)
+    method = methods.create(recipe.method.name, **{**fitting, **recipe.method.options})
+    if method.uses_text and (data.train_text is None or data.val_text is None):
+        raise TrainingError(
+            "the method uses text, and there are no embeddings of the class names",
+            where=recipe.method.name,
+        )
+    return Learner(
+        method, backbone, card, len(data.train.classes), recipe.precision, data.train_text
+    ).to(device)
+
+
+def _card(backbone: backbones.Backbone | None) -> backbones.Card:
+    if backbone is None:
+        raise RuntimeError("there are neither features nor a network")
+    return backbone.card

@@ -1,0 +1,153 @@
+"""The folder of a run: recipe, metrics, state, the chosen checkpoint, what stopped it."""
+
+import importlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from fewact.data.videos import VideoList
+from fewact.data.writing import write_bytes, write_text
+from fewact.episodes import EpisodeSet, Protocol, draw, load, save
+from fewact.errors import TrainingError
+from fewact.training.data import TrainingData
+from fewact.training.recipe import Recipe
+from fewact.training.state import Position
+
+RECIPE, LISTS, STATE = "recipe.json", "lists.json", "state.safetensors"
+EPISODES, METRICS, README = "validation-episodes.json", "metrics.jsonl", "README.md"
+CURVE, BOARD = "curve.svg", "tensorboard"
+
+
+class RunFolder:
+    """Where a run writes; nothing else is touched.
+
+    Args:
+        path: The folder, new or that of the same run.
+        recipe: Of the run.
+        data: That it learns from.
+
+    Raises:
+        TrainingError: The folder holds something else, or a run of another recipe or other lists.
+    """
+
+    def __init__(self, path: Path, recipe: Recipe, data: TrainingData) -> None:
+        self.path = path
+        self._board: Any = None
+        lists = {"train": _facts(data.train), "val": _facts(data.val)}
+        if not (path / RECIPE).exists():
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise TrainingError(
+                    "this is not the folder of a run",
+                    where=str(path),
+                    accepted="a folder that is new or empty, or that of the same run",
+                )
+            write_text(path / LISTS, json.dumps(lists, indent=2, ensure_ascii=False) + "\n")
+            write_text(path / RECIPE, recipe.model_dump_json(indent=2) + "\n")
+            return
+        if _read_recipe(path / RECIPE) != recipe:
+            raise self._other("of another recipe")
+        if json.loads((path / LISTS).read_text(encoding="utf-8")) != lists:
+            raise self._other("of other videos")
+
+    def _other(self, what: str) -> TrainingError:
+        return TrainingError(
+            f"the folder holds a run {what}",
+            where=str(self.path),
+            mend="Train into another folder.",
+        )
+
+    @property
+    def state(self) -> Path:
+        """The file of the state."""
+        return self.path / STATE
+
+    def episodes(self, videos: VideoList, protocol: Protocol) -> EpisodeSet:
+        """The validation episodes: drawn once and saved.
+
+        Raises:
+            EpisodeError: They cannot be drawn from this list, or are of another one.
+        """
+        file = self.path / EPISODES
+        if not file.exists():
+            save(draw(videos, protocol), file)
+        found = load(file)
+        found.check_list(videos)
+        return found
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """All lines that were written whole."""
+        return read_metrics(self.path)
+
+    def cut_metrics(self, position: Position) -> None:
+        """Take away the lines of steps that a run that goes on from here will do again."""
+        here = (position.stage, position.step)
+        kept = [line for line in self.metrics() if (line["stage"], line["step"]) <= here]
+        write_text(self.path / METRICS, "".join(f"{json.dumps(line)}\n" for line in kept))
+
+    def log(self, stage: int, step: int, values: Mapping[str, float]) -> None:
+        """Add a line of metrics, and tell TensorBoard where it is installed."""
+        line = json.dumps({"stage": stage, "step": step, **values})
+        with (self.path / METRICS).open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+        board = self._tensorboard()
+        if board is not None:
+            for name, value in values.items():
+                board.add_scalar(f"stage{stage + 1}/{name}", value, step)
+
+    def _tensorboard(self) -> Any:
+        if self._board is None:
+            try:
+                kind = importlib.import_module("torch.utils.tensorboard").SummaryWriter
+            except ImportError:
+                self._board = False
+            else:
+                self._board = kind(str(self.path / BOARD))
+        return self._board or None
+
+    def close(self) -> None:
+        """Let go of TensorBoard's file."""
+        if self._board:
+            self._board.close()
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write a file below the folder, as a whole or not at all."""
+        write_bytes(self.path / name, content)
+
+    def put_json(self, name: str, content: Any) -> Path:
+        """Write a JSON file below the folder."""
+        return write_text(
+            self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        )
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The metrics of a run, line by line; one that was cut short by a kill is left out."""
+    found: list[dict[str, Any]] = []
+    file = folder / METRICS
+    for text in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
+        try:
+            found.append(json.loads(text))
+        except ValueError:
+            break
+    return found
+
+
+def _read_recipe(path: Path) -> Recipe | None:
+    try:
+        return Recipe.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError:
+        return None
+
+
+def _facts(videos: VideoList) -> dict[str, Any]:
+    classes: Sequence[str] = videos.classes
+    return {
+        "name": videos.name,
+        "sha256": videos.digest,
+        "videos": len(videos.videos),
+        "classes": list(classes),
+        "flags": list(videos.flags),
+    }

@@ -1,0 +1,79 @@
+"""Small lists, features that tell their classes, tiny networks and short recipes."""
+
+from typing import Any
+
+import numpy as np
+
+from fewact.data import Video, VideoList
+from fewact.evaluation import ArrayFeatures
+from fewact.training import Recipe, TrainingData
+from fewact.training.reading import parse
+
+FRAMES, WIDTH = 4, 6
+
+
+def split_list(split: str, classes: range, each: int = 5, name: str = "made up") -> VideoList:
+    return VideoList(
+        name,
+        tuple(
+            Video(f"{label}/{i}", f"class {label}", split)  # type: ignore[arg-type]
+            for i in range(each)
+            for label in classes
+        ),
+    )
+
+
+def features_of(videos: VideoList, seed: int = 0) -> ArrayFeatures:
+    """Features (v t d): what tells the classes lies in two channels, under noise in the others."""
+    rng = np.random.default_rng([seed, len(videos.classes)])
+    spread = np.array([1, 1, 0, 0, 0, 0])
+    centres = {label: spread * rng.standard_normal((FRAMES, WIDTH)) for label in videos.classes}
+    noise = np.array([0.2, 0.2, 2, 2, 2, 2])
+    values = [
+        centres[video.label] + noise * rng.standard_normal((FRAMES, WIDTH))
+        for video in videos.videos
+    ]
+    return ArrayFeatures(np.stack(values).astype(np.float32), "made up")
+
+
+def data_of(classes: int = 6) -> TrainingData:
+    train = split_list("train", range(classes))
+    val = split_list("val", range(classes, classes + 5))
+    return TrainingData(train, val, features_of(train, seed=1), features_of(val, seed=2))
+
+
+CLASSIFY = {"kind": "classify", "inputs": "stored", "steps": 4, "batch": 8, "lr": 0.01}
+EPISODES = {
+    "kind": "episodes",
+    "inputs": "stored",
+    "steps": 6,
+    "ways": 3,
+    "shots": 1,
+    "queries": 2,
+    "lr": 0.01,
+}
+A2M2 = {
+    "name": "a2m2",
+    "options": {
+        "tap": "vectors",
+        "frames": FRAMES,
+        "lengths": [2, 4],
+        "reduction": "learned",
+        "in_channels": WIDTH,
+        "width": 4,
+    },
+}
+
+
+def recipe_of(*stages: dict[str, Any], **changes: Any) -> Recipe:
+    content = {
+        "name": "small",
+        "summary": "A small one.",
+        "data": "made up",
+        "method": A2M2,
+        "backbone": {"name": "tiny", "weights": "random"},
+        "stages": list(stages),
+        "validation": {"every": 2, "ways": 3, "queries": 2, "count": 20},
+        "keep_every": 2,
+    }
+    return parse(content | changes, "small")

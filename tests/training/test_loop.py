@@ -1,0 +1,186 @@
+"""The loop: it learns, goes on after kills as if never stopped, and stops where it must."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from fewact import methods
+from fewact.errors import RecipeError, TrainingError
+from fewact.evaluation import evaluate
+from fewact.methods import checkpoint
+from fewact.methods.base import TrainingBatch
+from fewact.training import TrainingData, loop, train
+from fewact.training.run_folder import read_metrics
+from tests.training.made_up import (
+    A2M2,
+    CLASSIFY,
+    EPISODES,
+    data_of,
+    features_of,
+    recipe_of,
+    split_list,
+)
+
+BOTH = (CLASSIFY, EPISODES | {"ema": 0.8, "loss_weights": {"base_class": 0.5}})
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+class Killed(BaseException):
+    """Nothing in the package may catch it."""
+
+
+def killed_at(step: int) -> Any:
+    def progress(done: int, total: int) -> None:
+        if done == step:
+            raise Killed
+
+    return progress
+
+
+def test_it_learns_to_tell_unseen_classes(tmp_path: Path) -> None:
+    options = {**A2M2["options"], "descriptor": "mean", "width": 8, "weights": "uniform"}
+    recipe = recipe_of(
+        EPISODES | {"steps": 60, "batch": 4, "queries": 4},
+        method={"name": "a2m2", "options": options},
+        validation={"every": 5, "ways": 3, "queries": 2, "count": 200},
+    )
+    trained = train(recipe, data_of(classes=60), tmp_path / "run", device="cpu")
+    lines = read_metrics(tmp_path / "run")
+    losses = [line["cross_entropy"] for line in lines if "cross_entropy" in line]
+    assert len(losses) == 60
+    assert sum(losses[-10:]) < 0.7 * sum(losses[:10])
+    looks = [line["accuracy"] for line in lines if "accuracy" in line]
+    assert trained.best.accuracy == max(looks)
+    assert min(looks[-4:]) > looks[0] + 10, looks
+
+
+def test_resumes_after_kills_with_the_same_bytes(tmp_path: Path) -> None:
+    recipe = recipe_of(*BOTH, keep_every=2)
+    train(recipe, data_of(), tmp_path / "whole", device="cpu")
+    for step in (1, 2, 5, 7, 9):
+        with pytest.raises(Killed):
+            train(recipe, data_of(), tmp_path / "killed", device="cpu", progress=killed_at(step))
+        with (tmp_path / "killed" / "metrics.jsonl").open("a") as file:
+            file.write('{"stage": 1, "st')  # cut short in the midst of a line
+    train(recipe, data_of(), tmp_path / "killed", device="cpu")
+    whole, killed = files_of(tmp_path / "whole"), files_of(tmp_path / "killed")
+    assert whole.keys() == killed.keys()
+    assert [name for name in whole if whole[name] != killed[name]] == []
+
+
+def test_a_run_that_has_ended_is_not_run_again(tmp_path: Path) -> None:
+    recipe = recipe_of(EPISODES)
+    first = train(recipe, data_of(), tmp_path / "run", device="cpu")
+    before = files_of(tmp_path / "run")
+    again = train(recipe, data_of(), tmp_path / "run", device="cpu", progress=killed_at(1))
+    assert again == first
+    assert files_of(tmp_path / "run") == before
+
+
+def test_another_seed_is_another_run(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        train(recipe_of(EPISODES, seed=seed), data_of(), tmp_path / str(seed), device="cpu")
+    first, second = (read_metrics(tmp_path / str(seed)) for seed in (0, 1))
+    assert first[0]["cross_entropy"] != second[0]["cross_entropy"]
+
+
+def test_the_callers_random_numbers_stay_as_they_were(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    train(recipe_of(EPISODES), data_of(), tmp_path / "run", device="cpu")
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(TrainingError, match="not the folder of a run"):
+        train(recipe_of(EPISODES), data_of(), tmp_path, device="cpu")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_run_goes_on_only_as_it_began(tmp_path: Path) -> None:
+    train(recipe_of(EPISODES), data_of(), tmp_path / "run", device="cpu")
+    with pytest.raises(TrainingError, match="another recipe"):
+        train(recipe_of(EPISODES, seed=1), data_of(), tmp_path / "run", device="cpu")
+    others, val = split_list("train", range(5)), split_list("val", range(6, 11))
+    data = TrainingData(others, val, features_of(others), features_of(val))
+    with pytest.raises(TrainingError, match="other videos"):
+        train(recipe_of(EPISODES), data, tmp_path / "run", device="cpu")
+
+
+@pytest.mark.parametrize("bad", [float("nan"), 5000.0], ids=["nan", "diverging"])
+def test_a_bad_loss_stops_the_run_and_names_the_episode(
+    tmp_path: Path, bad: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = itertools.count(1)
+    usual = methods.base.Method.losses
+
+    def losses(self: Any, batch: TrainingBatch) -> dict[str, Tensor]:
+        found = usual(self, batch)
+        return {name: loss + (bad if next(calls) == 6 else 0) for name, loss in found.items()}
+
+    monkeypatch.setattr(methods.base.Method, "losses", losses)
+    stage = EPISODES | {"accumulate": 2}  # the sixth batch is the second of step 3
+    with pytest.raises(TrainingError, match="stage 1, step 3") as error:
+        train(recipe_of(stage), data_of(), tmp_path / "run", device="cpu")
+    (file,) = (tmp_path / "run" / "stopped").glob("*.json")
+    assert str(file) in str(error.value)
+    saved = json.loads(file.read_text())
+    assert [batch["number"] for batch in saved["batches"]] == [4, 5]
+    assert isinstance(saved["batches"][0]["loss"], float)
+    assert str(saved["batches"][1]["loss"]) == (
+        "nan" if bad != bad else str(saved["batches"][1]["loss"])
+    )
+    assert len(saved["batches"][1]["videos"]) == 3 * (1 + 2)
+    assert all(label in data_of().train.classes for label, _ in saved["batches"][1]["videos"])
+    last = [line["step"] for line in read_metrics(tmp_path / "run")][-1]
+    assert last == 2  # the step changed no weight and is in no metric
+
+
+def test_validation_alone_chooses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    accuracies = iter([50.0, 70.0, 60.0, 70.0])
+    usual, weights = loop.look, []
+
+    def look(learner: Any, *rest: Any) -> Any:
+        weights.append(learner.method.reduction.network[0].weight.clone())
+        return usual(learner, *rest).model_copy(update={"accuracy": next(accuracies)})
+
+    monkeypatch.setattr(loop, "look", look)
+    trained = train(recipe_of(EPISODES | {"steps": 8}), data_of(), tmp_path / "run", device="cpu")
+    assert (trained.best.accuracy, trained.best.step) == (70.0, 4)  # the first of equals
+    chosen = checkpoint.read(tmp_path / "run")
+    assert torch.equal(chosen.tensors["reduction.network.0.weight"], weights[1])
+    assert chosen.facts.chosen_by.step == 4
+
+
+def test_the_checkpoint_scores_as_validation_has_scored_it(tmp_path: Path) -> None:
+    data = data_of()
+    trained = train(recipe_of(*BOTH), data, tmp_path / "run", device="cpu")
+    from fewact.episodes import load
+
+    assert data.val_source is not None
+    episodes = load(tmp_path / "run" / "validation-episodes.json")
+    method = checkpoint.read(tmp_path / "run").method()
+    assert evaluate(method, data.val_source, data.val, episodes).accuracy == trained.best.accuracy
+    facts = checkpoint.read(tmp_path / "run").facts
+    assert facts.learnt_from.sha256 == data.train.digest
+    assert sorted(facts.learnt_from.videos) == sorted(data.train.classes)
+
+
+def test_a_method_without_weights_cannot_learn(tmp_path: Path) -> None:
+    recipe = recipe_of(EPISODES, method={"name": "protonet", "options": {"frames": 4}})
+    with pytest.raises(RecipeError, match="nothing is left that learns"):
+        train(recipe, data_of(), tmp_path / "run", device="cpu")
