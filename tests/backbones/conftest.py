@@ -11,6 +11,7 @@ import torch
 
 from fewact import backbones
 from fewact.backbones import Backbone
+from tests.backbones import tiny
 
 MOBILENET = "weights/mobilenet_v2_1.0_imagenet_fp16.safetensors"
 
@@ -25,15 +26,34 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def random_backbone() -> Callable[..., Backbone]:
-    """A backbone on random weights in float32; made once for each name and options."""
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny model of transformers, saved by transformers, with a tokenizer."""
+    made: dict[str, Path] = {}
+
+    def make(name: str) -> Path:
+        if name not in made:
+            pytest.importorskip("transformers", reason="the extra hf is not installed")
+            made[name] = tmp_path_factory.mktemp(name)
+            tiny.save(name, made[name])
+        return made[name]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def random_backbone(tiny_folder: Callable[[str], Path]) -> Callable[..., Backbone]:
+    """A backbone on random weights in float32; made once for each name and options.
+
+    Those of transformers are tiny.
+    """
     made: dict[tuple[Any, ...], Backbone] = {}
 
     def make(name: str, **options: Any) -> Backbone:
         key = (name, *sorted(options.items()))
         if key not in made:
             options.setdefault("precision", "float32")
-            made[key] = backbones.create(name, weights="random", device="cpu", **options)
+            weights = f"local-dir:{tiny_folder(name)}" if name in tiny.MODELS else "random"
+            made[key] = backbones.create(name, weights=weights, device="cpu", **options)
         return made[key]
 
     return make

@@ -13,11 +13,18 @@ VARIANTS = [
     ("mobilenet-v2", {}),
     ("mobilenet-v2", {"style": "tensorflow"}),
     ("resnet50", {"last_stride": 2}),
+    ("clip-rn50", {}),
+    ("clip-vit", {}),
+    ("siglip", {}),
+    ("videomae", {}),
 ]
+# Of one size only, as large as published: test_clip.py has them.
+FULL_SIZE = {"clip-vit-b32", "clip-vit-b16"}
+MEAN_POOLED = ("efficientnet-lite0", "mobilenet-v2", "resnet50")
 
 
 def test_every_backbone_is_among_the_variants():
-    assert {name for name, _ in VARIANTS} == set(backbones.names())
+    assert {name for name, _ in VARIANTS} | FULL_SIZE == set(backbones.names())
 
 
 @pytest.fixture(params=VARIANTS, ids=str)
@@ -31,25 +38,42 @@ def far(got: torch.Tensor, expected: torch.Tensor) -> float:
     return float(((got - expected).norm(dim=-1) / expected.norm(dim=-1)).max())
 
 
+def fitting(backbone: Backbone, frames: torch.Tensor, count: int = 2) -> torch.Tensor:
+    """As many frames as the network sees together, this many times, of its size."""
+    count *= backbone.network.frames_together
+    frames = frames.repeat(-(-count // len(frames)), 1, 1, 1)[:count]
+    if frames.shape[-2:] == backbone.card.input_size:
+        return frames
+    return torch.nn.functional.interpolate(frames, backbone.card.input_size, mode="bilinear")
+
+
 def test_taps_have_the_shapes_of_the_card(backbone, frames):
-    taps = backbone.features(frames[:2], ("pixels", "middle", "maps", "vectors"))
     card = backbone.card
-    assert taps["vectors"].shape == (2, card.vectors)
-    assert taps["maps"].shape == (2, *card.maps)
-    assert taps["middle"].shape == (2, *card.middle)
-    assert torch.equal(taps["pixels"], frames[:2])
-    for name in ("vectors", "maps", "middle"):
+    frames = fitting(backbone, frames)
+    slots = len(frames) // card.frames_per_slot
+    deep = [name for name in ("middle", "maps", "vectors") if card.has(name)]
+    taps = backbone.features(frames, ("pixels", *deep))
+    assert taps["vectors"].shape == (slots, card.vectors)
+    assert taps["maps"].shape == (slots, *card.maps)
+    if card.middle is not None:
+        assert taps["middle"].shape == (slots, *card.middle)
+    assert torch.equal(taps["pixels"], frames)
+    for name in deep:
         assert taps[name].dtype == torch.float32
         assert taps[name].is_contiguous()
         assert taps[name].std() > 1e-3, f"{name} tells nothing"
 
 
-def test_vectors_are_the_mean_of_the_maps(backbone, frames):
+@pytest.mark.parametrize("name", MEAN_POOLED)
+def test_vectors_are_the_mean_of_the_maps(name, frames, random_backbone):
+    backbone = random_backbone(name)
     taps = backbone.features(frames[:1], ("maps", "vectors"))
     torch.testing.assert_close(taps["vectors"], taps["maps"].double().mean((2, 3)).float())
 
 
-def test_the_middle_alone_does_not_run_the_last_stage(backbone, frames, monkeypatch):
+@pytest.mark.parametrize("name", [*MEAN_POOLED, "clip-rn50"])
+def test_the_middle_alone_does_not_run_the_last_stage(name, frames, monkeypatch, random_backbone):
+    backbone = random_backbone(name)
     expected = backbone.features(frames[:1], ("middle", "maps"))["middle"]
 
     def refuse(middle):
@@ -62,15 +86,21 @@ def test_the_middle_alone_does_not_run_the_last_stage(backbone, frames, monkeypa
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("name", ["efficientnet-lite0", "mobilenet-v2", "resnet50"])
+@pytest.mark.parametrize("name", [*MEAN_POOLED, "clip-vit", "siglip", "videomae"])
 def test_features_do_not_depend_on_company(name, precision, frames, random_backbone):
     options = {"last_stride": 2} if name == "resnet50" else {}
     backbone = random_backbone(name, precision=precision, **options)
-    together = backbone.features(frames, ("vectors", "middle"))
-    for first, last in ((0, 1), (3, 5)):
-        alone = backbone.features(frames[first:last], ("vectors", "middle"))
-        for tap in ("vectors", "middle"):
-            assert far(alone[tap].flatten(1), together[tap][first:last].flatten(1)) <= 1e-5
+    taps = ("vectors", "maps" if backbone.card.middle is None else "middle")
+    unit, slot = backbone.network.frames_together, backbone.card.frames_per_slot
+    frames = fitting(backbone, frames.roll(1, 3).repeat(unit, 1, 1, 1), 5)
+    together = backbone.features(frames, taps)
+    # A product of matrices in bfloat16 is rounded as its size asks; convolutions' are not.
+    rounding = 0.02 if precision == "bfloat16" and name not in MEAN_POOLED else 1e-5
+    for first, last in ((0, unit), (3 * unit, 5 * unit)):
+        alone = backbone.features(frames[first:last], taps)
+        slots = slice(first // slot, last // slot)
+        for tap in taps:
+            assert far(alone[tap].flatten(1), together[tap][slots].flatten(1)) <= rounding
 
 
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "resnet50"])
@@ -151,9 +181,19 @@ def test_frames_that_were_not_prepared_are_refused(wrong, random_backbone):
 def test_a_tap_that_is_not_there_is_refused(frames, random_backbone):
     with pytest.raises(OptionError, match="vectors, maps, middle, pixels"):
         random_backbone("efficientnet-lite0").features(frames, ("vector",))
+    with pytest.raises(OptionError, match="accepted: vectors, maps, pixels"):
+        random_backbone("clip-vit").check_taps(("middle",))
+
+
+def test_frames_that_do_not_fill_a_clip_are_refused(frames, random_backbone):
+    backbone = random_backbone("videomae")
+    with pytest.raises(ShapeError, match=r"16 frames together.*got 20.*a multiple of 8 slots"):
+        backbone.features(fitting(backbone, frames)[:20], ("vectors",))
+    assert len(backbone.features(fitting(backbone, frames)[:20], ("pixels",))["pixels"]) == 20
 
 
 def test_normalisation_is_that_of_the_card(backbone, frames):
+    frames = fitting(backbone, frames)
     levels = frames[:1].permute(0, 2, 3, 1).numpy().astype(float)
     expected = (levels / 255 - np.array(backbone.card.mean)) / np.array(backbone.card.std)
     got = backbone.normalise(frames[:1]).permute(0, 2, 3, 1)
@@ -168,10 +208,13 @@ def test_methods_can_be_trained_on_features(frames, random_backbone):
 
 
 def test_the_network_itself_can_be_trained(backbone, frames):
-    images = backbone.normalise(frames[:1])[:, :, :64, :64].requires_grad_()
+    images = backbone.normalise(fitting(backbone, frames, 1))
+    if backbone.card.name in MEAN_POOLED:
+        images = images[:, :, :64, :64]  # These take any size.
+    images.requires_grad_()
     taps = backbone.network(images)
-    assert set(taps) == {"vectors", "maps", "middle"}
-    taps["vectors"].pow(2).sum().backward()
+    assert set(taps) == {n for n in ("vectors", "maps", "middle") if backbone.card.has(n)}
+    sum(tap.pow(2).sum() for tap in taps.values()).backward()
     missing = [n for n, p in backbone.network.named_parameters() if p.grad is None]
     backbone.network.zero_grad(set_to_none=True)
     assert not missing

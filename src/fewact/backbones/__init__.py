@@ -16,6 +16,8 @@ from fewact.registry import Registry
 if TYPE_CHECKING:
     from fewact.backbones.backbone import Backbone
     from fewact.backbones.network import Network, StagedNetwork
+    from fewact.backbones.text_encoder import TextEncoder
+    from fewact.backbones.text_networks import TextNetwork
 
 __all__ = [
     "Backbone",
@@ -25,14 +27,22 @@ __all__ = [
     "StagedNetwork",
     "Tap",
     "TapName",
+    "TextEncoder",
     "create",
+    "create_text",
     "describe",
     "names",
     "register",
+    "text_names",
 ]
 
 AUTO = "efficientnet-lite0"
-HOMES = {"Backbone": "backbone", "Network": "network", "StagedNetwork": "network"}
+HOMES = {
+    "Backbone": "backbone",
+    "Network": "network",
+    "StagedNetwork": "network",
+    "TextEncoder": "text_encoder",
+}
 
 _registry: "Registry[type[Network]]" = Registry(
     "backbone",
@@ -40,6 +50,21 @@ _registry: "Registry[type[Network]]" = Registry(
         "efficientnet-lite0": "fewact.backbones.efficientnet_lite0:EfficientNetLite0",
         "mobilenet-v2": "fewact.backbones.mobilenet_v2:MobileNetV2",
         "resnet50": "fewact.backbones.resnet50:ResNet50",
+        "clip-rn50": "fewact.backbones.clip_resnet:ClipResNet50",
+        "clip-vit-b32": "fewact.backbones.clip:ClipViTB32",
+        "clip-vit-b16": "fewact.backbones.clip:ClipViTB16",
+        "clip-vit": "fewact.backbones.clip:ClipViT",
+        "siglip": "fewact.backbones.siglip:Siglip",
+        "videomae": "fewact.backbones.videomae:VideoMAE",
+    },
+)
+
+_texts: "Registry[type[TextNetwork]]" = Registry(
+    "text encoder",
+    {
+        "minilm": "fewact.backbones.text_networks:SentenceText",
+        "clip": "fewact.backbones.text_networks:ClipText",
+        "siglip": "fewact.backbones.text_networks:SiglipText",
     },
 )
 
@@ -77,11 +102,44 @@ def create(
     return build(kind, options, weights=weights, device=device, precision=precision)
 
 
+def create_text(
+    name: str = "minilm", *, weights: str | Path = "default", device: str = "auto"
+) -> "TextEncoder":
+    """Make a text encoder alone; that of a backbone is its ``text``.
+
+    Args:
+        name: One of ``text_names()``: ``minilm`` is a small encoder of sentences, whose weights
+            come with the extra "text"; ``clip`` and ``siglip`` are the text halves of those.
+        weights: ``default``; ``hf-hub:owner/name``; ``local-dir:folder``; or a .safetensors file.
+            The tokenizer lies in the same folder.
+        device: As for ``create``.
+
+    Raises:
+        UnknownNameError: There is no text encoder of this name.
+        WeightsError: Weights or tokenizer are missing, cannot be read, or are of another network.
+        OptionError: A device that is not accepted.
+    """
+    from fewact.backbones.precision import settle_device
+    from fewact.backbones.text_encoder import build
+
+    kind = _texts.get(name)
+    return build(kind, name, weights=weights, device=settle_device(device))
+
+
+def text_names() -> tuple[str, ...]:
+    """Names of all text encoders.
+
+    >>> text_names()
+    ('minilm', 'clip', 'siglip')
+    """
+    return _texts.names()
+
+
 def names() -> tuple[str, ...]:
     """Names of all backbones.
 
-    >>> names()
-    ('efficientnet-lite0', 'mobilenet-v2', 'resnet50')
+    >>> "resnet50" in names()
+    True
     """
     return _registry.names()
 

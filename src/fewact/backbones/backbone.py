@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,6 +20,9 @@ from fewact.backbones.workers import side_by_side
 from fewact.errors import OptionError, ShapeError
 from fewact.registry import make_options
 from fewact.shapes import check_shape
+
+if TYPE_CHECKING:
+    from fewact.backbones.text_encoder import TextEncoder
 
 RANDOM_SEED = 0
 # A CPU's cache likes few frames best. With one frame at a time nothing could depend on its
@@ -43,6 +47,20 @@ class Backbone:
     def device(self) -> torch.device:
         """Where the network is."""
         return next(self.network.parameters()).device
+
+    @cached_property
+    def text(self) -> "TextEncoder":
+        """The text encoder that was trained with the network, read when it is first asked for.
+
+        Raises:
+            OptionError: The network was not trained with texts.
+            WeightsError: There is no text encoder or no tokenizer beside its weights.
+        """
+        from fewact.backbones import create_text
+
+        if self.network.text is None:
+            raise OptionError("this backbone has no text encoder", where=self.card.name)
+        return create_text(self.network.text, weights=self.card.weights, device=str(self.device))
 
     def prepare(self, frames: NDArray[np.uint8]) -> Tensor:
         """Squash frames to the network's input size, each by itself.
@@ -212,6 +230,7 @@ def make_card(network: Network, weights: Weights, precision: Precision) -> Card:
         precision=precision,
         frames_per_slot=usual.frames_per_slot,
         interpolation=usual.interpolation,
+        variant=usual.variant,
     )
 
 

@@ -44,6 +44,7 @@ class Card:
         precision: What the network computes in, ``float32`` or ``bfloat16``; part of the key.
         frames_per_slot: Input frames to one output slot.
         interpolation: How frames are resized.
+        variant: What else changes features and cannot be seen in the weights.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Card:
     precision: str = "float32"
     frames_per_slot: int = 1
     interpolation: Interpolation = "bilinear"
+    variant: str = ""
 
     def has(self, name: TapName) -> bool:
         """Whether the backbone offers a tap of this name."""

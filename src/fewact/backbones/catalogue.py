@@ -1,11 +1,14 @@
 """Facts of the built-in backbones, known without building one and without torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fewact.backbones.card import Interpolation
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+HALF = (0.5, 0.5, 0.5)
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Description:
         trained_on: Data sets that the usual weights have seen.
         frames_per_slot: Input frames to one output slot.
         interpolation: How frames are resized.
+        variant: What else changes features and cannot be seen in the weights.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Description:
     trained_on: tuple[str, ...]
     frames_per_slot: int = 1
     interpolation: Interpolation = "bilinear"
+    variant: str = ""
 
 
 EFFICIENTNET_LITE0 = Description(
@@ -90,4 +95,98 @@ RESNET50 = Description(
     trained_on=("ImageNet-1k",),
 )
 
-DESCRIPTIONS = {one.name: one for one in (EFFICIENTNET_LITE0, MOBILENET_V2, RESNET50)}
+CLIP_RN50 = Description(
+    name="clip-rn50",
+    summary="CLIP's ResNet-50; with text",
+    needs="a .safetensors file with OpenAI's names (RN50)",
+    input_size=(224, 224),
+    mean=CLIP_MEAN,
+    std=CLIP_STD,
+    vectors=1024,
+    maps=(2048, 7, 7),
+    middle=(1024, 14, 14),
+    parameters=38_316_896,
+    licence="MIT",
+    trained_on=("OpenAI's 400 M pictures with text",),
+    interpolation="bicubic",
+)
+
+CLIP_VIT_B32 = replace(
+    CLIP_RN50,
+    name="clip-vit-b32",
+    summary="CLIP ViT-B/32, the quickest of them; with text",
+    needs="a folder in transformers' layout, or a .safetensors file with its or OpenAI's names",
+    vectors=512,
+    maps=(768, 7, 7),
+    middle=None,
+    parameters=87_849_216,
+    variant="quick_gelu, 12 heads, epsilon 1e-05",
+)
+
+CLIP_VIT_B16 = replace(
+    CLIP_VIT_B32,
+    name="clip-vit-b16",
+    summary="CLIP ViT-B/16, four times as slow with finer maps; with text",
+    maps=(768, 14, 14),
+    parameters=86_192_640,
+)
+
+CLIP_VIT = replace(
+    CLIP_VIT_B32,
+    name="clip-vit",
+    summary="a CLIP vision transformer of any size, such as ViT-L/14; with text",
+    vectors=768,
+    maps=(1024, 16, 16),
+    parameters=303_966_208,
+    variant="quick_gelu, 16 heads, epsilon 1e-05",
+    licence="as the file states",
+    trained_on=("pictures of the web with text",),
+)
+
+SIGLIP = Description(
+    name="siglip",
+    summary="SigLIP or SigLIP 2 of any fixed size, such as base at 224 pixels; with text",
+    needs="a folder in transformers' layout (siglip)",
+    input_size=(224, 224),
+    mean=HALF,
+    std=HALF,
+    vectors=768,
+    maps=(768, 14, 14),
+    middle=None,
+    parameters=92_884_224,
+    licence="Apache-2.0",
+    trained_on=("WebLI",),
+    variant="gelu_pytorch_tanh, 12 heads, epsilon 1e-06",
+)
+
+VIDEOMAE = Description(
+    name="videomae",
+    summary="VideoMAE, such as base: sees 16 frames together, gives 8 slots",
+    needs="a folder in transformers' layout (videomae)",
+    input_size=(224, 224),
+    mean=IMAGENET_MEAN,
+    std=IMAGENET_STD,
+    vectors=768,
+    maps=(768, 14, 14),
+    middle=None,
+    parameters=86_227_200,
+    licence="CC-BY-NC-4.0",
+    trained_on=("Kinetics-400",),
+    frames_per_slot=2,
+    variant="gelu, 12 heads, epsilon 1e-12",
+)
+
+DESCRIPTIONS = {
+    one.name: one
+    for one in (
+        EFFICIENTNET_LITE0,
+        MOBILENET_V2,
+        RESNET50,
+        CLIP_RN50,
+        CLIP_VIT_B32,
+        CLIP_VIT_B16,
+        CLIP_VIT,
+        SIGLIP,
+        VIDEOMAE,
+    )
+}

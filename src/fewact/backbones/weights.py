@@ -28,6 +28,7 @@ CONVERT = (
 )
 # Batch norm counts its training steps; no feature depends on it.
 COUNTER = "num_batches_tracked"
+CONFIGS = ("config.json", "preprocessor_config.json")
 
 Fault = tuple[str, list[str]]
 
@@ -41,12 +42,14 @@ class Weights:
         source: Where they came from, for the card and for messages.
         metadata: The header of their file.
         config: The folder's config.json; empty where there is none.
+        pictures: The folder's preprocessor_config.json; empty where there is none.
     """
 
     tensors: Mapping[str, Tensor]
     source: str
     metadata: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
+    pictures: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read(weights: str | Path) -> Weights:
@@ -59,16 +62,29 @@ def read(weights: str | Path) -> Weights:
         WeightsError: Nothing readable is there.
     """
     text = str(weights)
-    if text.startswith("hf-hub:"):
-        return _read_folder(_download(text.removeprefix("hf-hub:")), text)
-    if text.startswith("local-dir:"):
-        return _read_folder(Path(text.removeprefix("local-dir:")).expanduser(), text)
+    if text.startswith(("hf-hub:", "local-dir:")):
+        return _read_folder(folder_of(text), text)
     path = Path(text).expanduser()
     if path.is_dir():
         raise WeightsError(
             "this is a folder", where=text, accepted=ACCEPTED, mend=f'Say "local-dir:{text}".'
         )
     return _read_file(path, text)
+
+
+def folder_of(weights: str | Path, wanted: Iterable[str] = ()) -> Path:
+    """The folder of weights that can be read, where the files that belong to them lie too.
+
+    Args:
+        weights: As ``read`` takes them.
+        wanted: Files to fetch beside them where they are on the hub, those that it has.
+    """
+    text = str(weights)
+    if text.startswith("hf-hub:"):
+        return _download(text.removeprefix("hf-hub:"), (*CONFIGS, *wanted))
+    if text.startswith("local-dir:"):
+        return Path(text.removeprefix("local-dir:")).expanduser()
+    return Path(text).expanduser().parent
 
 
 def load(network: "Network", weights: Weights) -> None:
@@ -80,30 +96,45 @@ def load(network: "Network", weights: Weights) -> None:
     given = network.rename(weights.tensors)
     if len(given) < len(weights.tensors):
         raise WeightsError("the same tensor is there under two names", where=weights.source)
-    given = {
-        name: tensor
-        for name, tensor in given.items()
-        if not name.startswith(network.head) and not name.endswith(COUNTER)
-    }
-    own = tensors_of(network)
+    kept = {name: tensor for name, tensor in given.items() if not name.startswith(network.head)}
+    put(kept, network, of=network.usual.name, source=weights.source, accepted=network.usual.needs)
+
+
+def put(
+    tensors: Mapping[str, Tensor], module: torch.nn.Module, *, of: str, source: str, accepted: str
+) -> None:
+    """Put tensors into a module, all of them or none.
+
+    Args:
+        tensors: By the module's own names.
+        module: Takes them.
+        of: What it is called in messages.
+        source: Where they came from, for messages.
+        accepted: What can be read, for messages.
+
+    Raises:
+        WeightsError: A tensor is missing, not known, of another shape or type, or not finite.
+    """
+    given = {name: tensor for name, tensor in tensors.items() if not name.endswith(COUNTER)}
+    own = tensors_of(module)
     missing, unexpected = own.keys() - given.keys(), given.keys() - own.keys()
     if missing or unexpected:
         found = [f"{len(missing)} missing ({_first(missing)})"] if missing else []
         found += [f"{len(unexpected)} not known ({_first(unexpected)})"] if unexpected else []
         raise WeightsError(
-            f"these are not weights of {network.usual.name}",
-            where=weights.source,
+            f"these are not weights of {of}",
+            where=source,
             got=f"of its {len(own)} tensors " + ", ".join(found),
-            accepted=network.usual.needs,
+            accepted=accepted,
         )
     for fault, names in _faults(given, own):
         if names:
             raise WeightsError(
                 f"tensors are {fault}",
-                where=weights.source,
+                where=source,
                 got=f"{len(names)} of {len(own)}: {_first(names)}",
             )
-    network.load_state_dict(given, strict=False)
+    module.load_state_dict(given, strict=False)
 
 
 def _faults(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Iterator[Fault]:
@@ -180,7 +211,8 @@ def _read_folder(folder: Path, source: str) -> Weights:
             mend="Name one of them, or call it model.safetensors.",
         )
     weights = _read_file((usual or found)[0], source)
-    return replace(weights, config=_read_config(folder / "config.json"))
+    config, pictures = (_read_config(folder / name) for name in CONFIGS)
+    return replace(weights, config=config, pictures=pictures)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -195,8 +227,8 @@ def _read_config(path: Path) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _download(repository: str) -> Path:
-    """A folder with model.safetensors and config.json of a repository of the hub."""
+def _download(repository: str, others: Iterable[str]) -> Path:
+    """A folder with model.safetensors of a repository of the hub, and those of others it has."""
     try:
         hub = importlib.import_module("huggingface_hub")
     except ImportError:
@@ -207,8 +239,9 @@ def _download(repository: str) -> Path:
         ) from None
     try:
         file = hub.hf_hub_download(repository, "model.safetensors")
-        with suppress(hub.errors.EntryNotFoundError):
-            hub.hf_hub_download(repository, "config.json")
+        for name in others:
+            with suppress(hub.errors.EntryNotFoundError):
+                hub.hf_hub_download(repository, name)
     except (OSError, ValueError, hub.errors.EntryNotFoundError) as error:
         raise WeightsError(
             "the hub has no such weights, or cannot be reached",

@@ -1,0 +1,153 @@
+"""Prompts to tokens, by the tokenizer that lies beside a text encoder's weights.
+
+A tokenizer without its vocabulary is made without an error and takes every word for the same one,
+so that all texts get one embedding: what is read here is checked.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from fewact.backbones.hf import INSTALL, of_transformers, quiet
+from fewact.errors import OptionError, WeightsError
+
+# Each is enough alone.
+FILES = (
+    ("tokenizer.json",),
+    ("vocab.json", "merges.txt"),
+    ("vocab.txt",),
+    ("spiece.model",),
+    ("sentencepiece.bpe.model",),
+)
+SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+WANTED = (*(name for needed in FILES for name in needed), *SETTINGS)
+
+CLIP_VOCABULARY = 49408
+CLIP_SENTENCE = "a photo of a cat"
+CLIP_TOKENS = [49406, 320, 1125, 539, 320, 2368, 49407]
+OTHER_SENTENCE = "two dogs were running"
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """Prompts to tokens.
+
+    Args:
+        made: Of transformers.
+        longest: Tokens that the network takes.
+        padding: To the longest prompt, or always to ``longest``.
+        digest: SHA-256 over its files.
+    """
+
+    made: Any
+    longest: int
+    padding: Literal["longest", "max_length"]
+    digest: str
+
+    def tokens(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """The tokens of prompts (n m) int64, and 1 for those that are no padding (n m).
+
+        Raises:
+            OptionError: A prompt is too long.
+        """
+        with quiet():
+            found: list[list[int]] = self.made(list(prompts))["input_ids"]
+        for prompt, ids in zip(prompts, found, strict=True):
+            if len(ids) > self.longest:
+                raise OptionError(
+                    "the prompt is too long for this text encoder",
+                    where=repr(prompt[:40]),
+                    got=f"{len(ids)} tokens",
+                    accepted=f"at most {self.longest}",
+                )
+        length = self.longest if self.padding == "max_length" else max(map(len, found))
+        tokens = torch.full((len(found), length), self.made.pad_token_id or 0)  # (n m)
+        real = torch.zeros_like(tokens)
+        for row, ids in enumerate(found):
+            tokens[row, : len(ids)] = torch.tensor(ids)
+            real[row, : len(ids)] = 1
+        return tokens, real
+
+
+def read_tokenizer(
+    folder: Path,
+    *,
+    kind: str,
+    vocabulary: int,
+    longest: int,
+    padding: Literal["longest", "max_length"] = "longest",
+) -> Tokenizer:
+    """Read the tokenizer of a folder and check that it knows words.
+
+    Args:
+        folder: Where its files lie.
+        kind: Its class in transformers.
+        vocabulary: How many tokens the network knows.
+        longest: How many tokens it takes at once.
+        padding: What shorter prompts are padded to.
+
+    Raises:
+        WeightsError: Its files are not there, it cannot be made of them, or it is another
+            network's.
+    """
+    there = sorted(name for name in WANTED if (folder / name).is_file())
+    if not any(set(needed) <= set(there) for needed in FILES):
+        raise WeightsError(
+            "there is no tokenizer beside the weights",
+            where=str(folder),
+            got=", ".join(there) or "none of its files",
+            accepted=" or ".join(" with ".join(needed) for needed in FILES),
+            mend="Copy the tokenizer's files of the same model into the folder.",
+        )
+    try:
+        with quiet():
+            made = of_transformers(kind).from_pretrained(str(folder), local_files_only=True)
+    except ImportError as error:
+        raise WeightsError(
+            "this tokenizer needs another package",
+            where=str(folder),
+            got=" ".join(str(error).split())[:120],
+            mend=f"{INSTALL}; SigLIP 1 needs sentencepiece and protobuf too.",
+        ) from None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise WeightsError(
+            "this tokenizer cannot be read", where=str(folder), got=str(error)[:200]
+        ) from None
+    _check(made, vocabulary, str(folder))
+    sha = hashlib.sha256()
+    for name in there:
+        sha.update(name.encode() + hashlib.sha256((folder / name).read_bytes()).digest())
+    return Tokenizer(made, longest, padding, sha.hexdigest())
+
+
+def _check(made: Any, vocabulary: int, where: str) -> None:
+    mend = "Copy the tokenizer's files of the same model into the folder."
+    if len(made) > vocabulary or (vocabulary == CLIP_VOCABULARY and len(made) != vocabulary):
+        raise WeightsError(
+            "the tokenizer is of another text encoder",
+            where=where,
+            got=f"a vocabulary of {len(made)}",
+            accepted=f"{vocabulary}",
+            mend=mend,
+        )
+    first, second = (made(text)["input_ids"] for text in (CLIP_SENTENCE, OTHER_SENTENCE))
+    if vocabulary == CLIP_VOCABULARY and first != CLIP_TOKENS:
+        raise WeightsError(
+            f"the tokenizer does not read {CLIP_SENTENCE!r} as CLIP's does",
+            where=where,
+            got=str(first),
+            accepted=str(CLIP_TOKENS),
+            mend=mend,
+        )
+    if len(set(first) ^ set(second)) < 2:
+        raise WeightsError(
+            "the tokenizer knows no words",
+            where=where,
+            got=f"{first} for {CLIP_SENTENCE!r} and {second} for {OTHER_SENTENCE!r}",
+            mend=mend,
+        )

@@ -1,0 +1,112 @@
+"""VideoMAE, from transformers' layout (Tong et al., 2022)."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from fewact.backbones.card import TapName
+from fewact.backbones.catalogue import VIDEOMAE
+from fewact.backbones.hf import LibraryNetwork, Plan, as_map, check_model_type, configure, describe
+from fewact.backbones.weights import Weights
+
+SSV2 = "Something-Something V2"
+SSV2_CLASSES = 174
+
+
+@dataclass(frozen=True)
+class VideoPlan(Plan):
+    """VideoMAE before it is made.
+
+    Args:
+        norm: Whether the weights have the layer norm that a classifier puts on the mean.
+    """
+
+    norm: bool = True
+
+
+class VideoMAE(LibraryNetwork):
+    """VideoMAE's encoder, of any size: it sees 16 frames together and gives a slot for each two.
+
+    ``maps`` are a slot's tokens after the last layer, ``vectors`` their mean, through the layer
+    norm of the classifier where the weights have one.
+    """
+
+    usual = VIDEOMAE
+    head: ClassVar = ("classifier.", "encoder_to_decoder.", "decoder.", "mask_token")
+
+    def __init__(self, options: VideoPlan) -> None:
+        super().__init__(options)
+        self.videomae = self.make()
+        self.fc_norm = nn.LayerNorm(self.config.hidden_size) if options.norm else nn.Identity()
+
+    def forward(
+        self, images: Tensor, names: Collection[TapName] = ("vectors", "maps")
+    ) -> dict[TapName, Tensor]:
+        """The taps asked for of frames (n·16 3 H W): ``vectors`` (n·8 d), ``maps`` (n·8 d h w)."""
+        clips = images.unflatten(0, (-1, self.frames_together))  # (n 16 3 H W)
+        tokens = self.videomae(pixel_values=clips).last_hidden_state  # (n 8·h·w d)
+        slots = self.frames_together // self.describe().frames_per_slot
+        tokens = tokens.unflatten(1, (slots, -1)).flatten(0, 1)  # (n·8 h·w d)
+        taps: dict[TapName, Tensor] = {}
+        if "maps" in names:
+            taps["maps"] = as_map(tokens)
+        if "vectors" in names:
+            taps["vectors"] = self.fc_norm(tokens.mean(1))
+        return taps
+
+    @property
+    def frames_together(self) -> int:
+        """Frames of a clip, 16 as published."""
+        frames: int = self.config.num_frames
+        return frames
+
+    @classmethod
+    def settle(cls, options: Any, weights: Weights) -> VideoPlan:
+        """The network that config.json describes; VideoMAE base where there is none.
+
+        Raises:
+            WeightsError: It is of another network, or transformers is not installed.
+        """
+        check_model_type(weights, ("videomae",))
+        # Whether a last norm is the encoder's or the classifier's, the tensors know best.
+        tensors = cls.rename(weights.tensors)
+        pooled = "videomae.layernorm.weight" not in tensors
+        facts = {**weights.config, "use_mean_pooling": pooled}
+        config = configure("VideoMAEConfig", facts, where=weights.source)
+        usual = describe(
+            cls.usual,
+            config,
+            weights,
+            vectors=config.hidden_size,
+            frames_per_slot=config.tubelet_size,
+            trained_on=_trained_on(weights) or cls.usual.trained_on,
+        )
+        norm = not tensors or "fc_norm.weight" in tensors
+        return VideoPlan("VideoMAEModel", config, usual, norm)
+
+    @classmethod
+    def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors of the encoder alone or with a head, of this and of earlier transformers."""
+        return {_name(name): tensor for name, tensor in tensors.items()}
+
+
+def _name(name: str) -> str:
+    """A tensor's name in a model with a head, as transformers 5 has it.
+
+    >>> _name("encoder.layer.0.attention.attention.q_bias")
+    'videomae.encoder.layer.0.attention.attention.query.bias'
+    """
+    if name.startswith(("embeddings.", "encoder.", "layernorm.")):
+        name = f"videomae.{name}"
+    name = re.sub(r"\.q_bias$", ".query.bias", name)
+    return re.sub(r"\.v_bias$", ".value.bias", name)
+
+
+def _trained_on(weights: Weights) -> tuple[str, ...]:
+    """Something-Something where a head of its classes or the weights' name says so."""
+    labels = weights.config.get("id2label") or {}
+    named = f"{weights.source} {weights.config.get('_name_or_path', '')}".casefold()
+    return (SSV2,) if len(labels) == SSV2_CLASSES or "ssv2" in named else ()
