@@ -66,6 +66,7 @@ def test_without_files_the_id_decides(seen: SeenVideos) -> None:
     seen.write("mine", {"a": Seen(fingerprint="f", stamp="t"), "b": Seen(error="broken")})
     known = seen.read("mine")
     assert known.fingerprint(video, None) == "f"
+    assert known.fingerprint(Video("a", "x", footage=Clip(Path("gone.mp4"))), None) == "f"
     assert known.fingerprint(Video("b", "x"), None) is None
     assert known.error(Video("b", "x")) == "broken"
     assert known.error(video) is None

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from fewact.backbones import Card, Tap, TapName
     from fewact.methods.base import Method
-    from fewact.store.embed import Job, Told
+    from fewact.store.embedding import Job, Told
 
 MEASURED = 8
 """Videos after which it is said how long the others will take."""
@@ -101,7 +101,7 @@ def embed(
         raise DataError("these are features already", where=data, accepted="videos")
     from fewact import backbones
     from fewact.store import Store, embed
-    from fewact.store.embed import Job
+    from fewact.store.embedding import Job
 
     made = backbones.create(backbone, weights=weights, device=device, precision=precision)
     chosen = _methods(method, option, named=not tap)

@@ -16,7 +16,7 @@ from fewact.evaluation.nodes import Encodings, NodeBank, encode
 from fewact.evaluation.stored import StoredFeatures
 from fewact.methods.base import Method
 from fewact.store.claims import Claims
-from fewact.store.embed import BLOCK
+from fewact.store.embedding import BLOCK
 from fewact.store.entries import Facts, digest
 from fewact.store.features import feature_facts
 from fewact.store.shard import Shape

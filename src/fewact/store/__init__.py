@@ -1,6 +1,6 @@
 """From clips and a backbone to features, kept on disk where that is wanted."""
 
-from fewact.store.embed import Job, Told, embed
+from fewact.store.embedding import Job, Told, embed
 from fewact.store.entries import EntrySet
 from fewact.store.extract import Extracted, extract
 from fewact.store.store import Store

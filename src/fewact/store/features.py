@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from torch import Tensor
 
-from fewact.backbones.card import Card, Tap
+from fewact.backbones.card import Card, Tap, TapName
+from fewact.errors import OptionError
 from fewact.store.entries import EntrySet, Facts
 from fewact.store.shard import Layout, Shape
 from fewact.store.store import Store
@@ -56,11 +57,26 @@ def feature_facts(card: Card, tap: Tap, sampler: SamplerOf = Segments) -> Facts:
 
 
 def feature_layout(card: Card, tap: Tap) -> Layout:
-    """The shape of a tap's features: (t d), (t c h w); pixels (t 3 H W) as they are."""
-    if tap.name == "pixels":
-        return {NAME: Shape("uint8", (tap.frames, 3, *card.input_size))}
-    shapes = {"vectors": (card.vectors,), "maps": card.maps, "middle": card.middle}
-    return {NAME: Shape("float16", (tap.frames, *(shapes[tap.name] or ())))}
+    """The shape of a tap's features: (t d), (t c h w); pixels (t 3 H W) as they are.
+
+    Raises:
+        OptionError: The backbone has no such tap.
+    """
+    shapes: dict[TapName, tuple[int, ...] | None] = {
+        "vectors": (card.vectors,),
+        "maps": card.maps,
+        "middle": card.middle,
+        "pixels": (3, *card.input_size),
+    }
+    sizes = shapes.get(tap.name)
+    if sizes is None:
+        raise OptionError(
+            "there is no such tap",
+            where=card.name,
+            got=repr(tap.name),
+            accepted=", ".join(name for name, there in shapes.items() if there),
+        )
+    return {NAME: Shape("uint8" if tap.name == "pixels" else "float16", (tap.frames, *sizes))}
 
 
 def cards(store: Store) -> Iterator[tuple[Card, Tap, EntrySet]]:

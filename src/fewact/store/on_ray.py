@@ -12,7 +12,7 @@ from typing import Any
 from fewact import backbones
 from fewact.data.videos import VideoList
 from fewact.errors import OptionError
-from fewact.store.embed import Job, Tell, Told, embed
+from fewact.store.embedding import Job, Tell, Told, embed
 from fewact.store.features import SamplerOf
 from fewact.store.store import Store
 

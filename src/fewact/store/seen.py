@@ -60,16 +60,17 @@ class SeenList:
         """A video's fingerprint if no file need be read for it, else None.
 
         Args:
-            video: The video. Without footage its id decides, unless several were seen under it.
+            video: The video. Where there is no file its id decides, unless several were seen under
+                it.
             at: The ``stamp`` of its footage.
         """
-        found = self._seen.get(_legible(video.id), ())
-        if video.footage is None:
-            known = {one.fingerprint for one in found if one.fingerprint}
-            return known.pop() if len(known) == 1 else None
-        if not isinstance(video.footage, Clip):
+        if video.footage is not None and not isinstance(video.footage, Clip):
             return video.footage.fingerprint()
-        return next((one.fingerprint for one in found if at is not None and one.stamp == at), None)
+        found = self._seen.get(_legible(video.id), ())
+        if at is not None:
+            return next((one.fingerprint for one in found if one.stamp == at), None)
+        known = {one.fingerprint for one in found if one.fingerprint}
+        return known.pop() if len(known) == 1 else None
 
     def error(self, video: Video) -> str | None:
         """Why nothing could be made of a video, when that was tried."""

@@ -22,7 +22,7 @@ from fewact.store.features import NAME, cards, feature_facts, widen
 from fewact.store.seen import stamp
 from fewact.video import BlockCentres
 
-EMBED = sys.modules["fewact.store.embed"]
+EMBED = sys.modules["fewact.store.embedding"]
 TAPS = (Tap("vectors", 4), Tap("middle", 8), Tap("pixels", 4))
 
 

@@ -1,0 +1,192 @@
+"""``fewact embed`` and ``evaluate --store`` as they are called."""
+
+import importlib.util
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fewact.store import Store
+
+Run = Callable[..., Any]
+FRAMES = ("--option", "frames=2")
+PLAIN = ("--precision", "float32")
+FEW = ("--ways", 2, "--count", 20, "--format", "json")
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.fixture
+def table(clips: Path, tmp_path: Path) -> Path:
+    """The clips as a table, which can still be read where they are gone."""
+    moved = shutil.copytree(clips, tmp_path / "clips")
+    rows = [f"{p},{p.parent.name}" for p in sorted(moved.glob("*/*.mp4"))]
+    path = tmp_path / "table.csv"
+    path.write_text("path,label\n" + "\n".join(rows) + "\n")
+    return path
+
+
+def test_embed_then_evaluate(run: Run, table: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    embedded = run("embed", table, "-o", store, "--method", "protonet", *FRAMES, *PLAIN)
+    assert embedded.code == 0
+    size = 6 * 2 * 1280 * 2
+    assert f"vectors:2 of efficientnet-lite0 in float32: {size / 1000:.3g} kB to write" in (
+        embedded.err
+    )
+    assert "Embedded: 6, found: 0, skipped: 0" in embedded.out
+    call = ("evaluate", "protonet", "--data", table, *FRAMES, *FEW)
+    stored = run(*call, "--store", store)
+    assert stored.code == 0
+    direct = json.loads(run(*call, *PLAIN).out)
+    document = json.loads(stored.out)
+    assert document["per_episode"] == direct["per_episode"]
+    assert f"--store {store}" in document["command"]
+    for clip in sorted(tmp_path.glob("clips/*/*.mp4"))[1:]:
+        clip.unlink()
+    moved = shutil.move(store, tmp_path / "elsewhere")
+    offline = run(*call, "--store", moved)
+    assert json.loads(offline.out)["asked"] == document["asked"]
+    assert json.loads(offline.out)["per_episode"] == document["per_episode"]
+
+
+def test_the_same_call_goes_on(run: Run, table: Path, tmp_path: Path) -> None:
+    call = ("embed", table, "-o", tmp_path / "store", "--tap", "vectors:2", *PLAIN)
+    assert run(*call).code == 0
+    before = tree(tmp_path / "store")
+    again = run(*call)
+    assert "0 bytes to write" in again.err
+    assert "Embedded: 0, found: 6, skipped: 0" in again.out
+    assert tree(tmp_path / "store") == before
+
+
+def test_bad_videos_are_listed_and_skipped(
+    run: Run, table: Path, broken: Path, tmp_path: Path
+) -> None:
+    shutil.copy(broken / "text.mp4", tmp_path / "clips" / "growing" / "bad.mp4")
+    call = ("embed", tmp_path / "clips", "-o", tmp_path / "store", "--tap", "vectors:2", *PLAIN)
+    ended = run(*call)
+    assert ended.code == 3
+    assert "Skipped: growing/bad.mp4: " in ended.err
+    assert "Embedded: 6, found: 0, skipped: 1" in ended.out
+    call = ("evaluate", "protonet", "--data", tmp_path / "clips", "--store", tmp_path / "store")
+    refused = run(*call, *FRAMES, *FEW)
+    assert refused.code == 2
+    assert " of 7 videos that the episodes need" in refused.err
+    assert f"fewact embed {tmp_path / 'clips'} --backbone efficientnet-lite0" in refused.err
+    allowed = run(*call, *FRAMES, *FEW, "--allow-missing")
+    assert allowed.code == 0
+    assert "videos not in the store: 1 of 7" in json.loads(allowed.out)["flags"]
+
+
+def test_parts_make_the_whole(
+    run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fewact.store.embedding.BLOCK", 1)
+    call = ("embed", table, "--tap", "vectors:2", *PLAIN)
+    run(*call, "-o", tmp_path / "whole")
+    for part in ("3/3", "1/3", "1/3", "2/3"):
+        ended = run(*call, "-o", tmp_path / "store", "--shard", part)
+        assert ended.code == 0
+        assert "2 videos of table" in ended.err
+    assert tree(tmp_path / "store") == tree(tmp_path / "whole")
+
+
+def test_nodes_are_stored_and_used(
+    run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "store"
+    options = ("--option", "frames=2", "--option", "lengths=1,2")
+    call = ("embed", table, "-o", store, "--method", "a2m2", *options, *PLAIN)
+    assert run(*call).code == 0
+    evaluate = ("evaluate", "a2m2", "--data", table, "--store", store, *options, *FEW)
+    right = run(*evaluate)
+    assert right.code == 0
+    assert run(*call, "--nodes").code == 0
+    monkeypatch.setattr("fewact.methods.a2m2.A2M2.encode", None)
+    assert run(*evaluate).out == right.out
+    assert sorted(str(one.facts["kind"]) for one in Store(store).sets()) == ["features", "nodes"]
+
+
+def test_a_disk_that_is_too_small(
+    run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = SimpleNamespace(free=30_719)
+    monkeypatch.setattr("fewact.cli.embed.shutil.disk_usage", lambda _: full)
+    call = ("embed", table, "-o", tmp_path / "store", "--tap", "vectors:2", *PLAIN)
+    refused = run(*call)
+    assert refused.code == 2
+    assert "too little room (got 30.7 kB); accepted: 30.7 kB" in refused.err
+    full.free += 1
+    monkeypatch.setattr("fewact.store.embedding._Run.over", lambda *_: None)
+    assert run(*call).code == 0
+
+
+def test_an_interruption_leaves_everything_whole(
+    run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fewact.store.embedding.BLOCK", 2)
+    call = ("embed", table, "--tap", "vectors:2", *PLAIN)
+    run(*call, "-o", tmp_path / "whole")
+    told: list[Any] = []
+
+    def interrupt(report: Any, one: Any) -> None:
+        told.append(one)
+        if len(told) == 4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fewact.cli.embed._Report.__call__", interrupt)
+        assert run(*call, "-o", tmp_path / "store").code == 130
+    done = tree(tmp_path / "store")
+    whole = tree(tmp_path / "whole")
+    assert done.items() <= whole.items()
+    assert len(done) < len(whole)
+    assert "Embedded: 4, found: 2" in run(*call, "-o", tmp_path / "store").out
+    assert tree(tmp_path / "store") == whole
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--shard", "0/4"), "I from 1 to N"),
+        (("--shard", "5/4"), "5/4"),
+        (("--shard", "a"), "3/64"),
+        (("--tap", "maps:0"), "NAME:FRAMES"),
+        (("--tap", "depth"), "vectors, maps, middle, pixels"),
+        (("--tap", "maps", "--nodes"), "--method"),
+        (("--tap", "maps", "--option", "frames=2"), "one method"),
+        (("--method", "protonett"), "protonet"),
+    ],
+)
+def test_wrong_options_are_the_users_fault(
+    run: Run, table: Path, tmp_path: Path, options: tuple[str, ...], told: str
+) -> None:
+    ended = run("embed", table, "-o", tmp_path / "store", *options)
+    assert ended.code == 2
+    assert told in ended.err
+    assert not (tmp_path / "store" / "sets").exists()
+
+
+def test_a_folder_of_something_else_is_no_store(run: Run, table: Path, tmp_path: Path) -> None:
+    ended = run("embed", table, "-o", tmp_path)
+    assert ended.code == 2
+    assert "holds something else" in ended.err
+    ended = run("evaluate", "protonet", "--data", table, "--store", tmp_path)
+    assert ended.code == 2
+    assert "is no store" in ended.err
+
+
+def test_ray_is_asked_for_where_it_is_missing(run: Run, table: Path, tmp_path: Path) -> None:
+    if importlib.util.find_spec("ray"):
+        pytest.skip("Ray is installed")
+    ended = run("embed", table, "-o", tmp_path / "store", "--tap", "vectors:2", "--ray", "local")
+    assert ended.code == 2
+    assert "fewact[ray]" in ended.err
