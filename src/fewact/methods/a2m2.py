@@ -6,10 +6,10 @@ other. The alignment is an option: the same moments can be compared in other way
 """
 
 from dataclasses import dataclass as plain_dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
@@ -22,7 +22,9 @@ from fewact.methods.base import Features, Method, Nodes, one_hot_mean
 from fewact.methods.kernel import compactness
 from fewact.methods.matching import Matching, Weights, problems, similarity
 from fewact.methods.reduction import ChannelReduction, Reduction
-from fewact.moments import multi_scale_moments, window_times
+from fewact.methods.temporal_attention import TemporalAttention
+from fewact.moments import cross_frame, multi_scale_moments, third_order, window_times
+from fewact.moments.third_order import LARGEST
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -36,12 +38,17 @@ class A2M2Options:
         frames: Frames of a video.
         lengths: Window lengths in frames; (1, 2, 4) on 8 frames gives 14 nodes.
         grid: 2 adds the four quarters of the picture as nodes of each window.
-        descriptor: ``sqrt``, the matrix square root; ``covariance``; ``mean``, first order.
+        descriptor: ``sqrt``, the matrix square root; ``covariance``; ``mean``, first order;
+            ``third``, a sketch of the third order.
+        sketch: Length of the sketch of ``third``.
         steps: Newton–Schulz steps of the square root.
         reduction: How channels become few: see ``ChannelReduction``.
         width: Channels after a reduction that is not ``none`` or ``auto``.
         in_channels: Channels of the tap, for a learned reduction.
         centre_clip: Take the clip's mean map away, place by place, before the moments.
+        attention: Temporal attention before the moments; for a learned reduction.
+        cross_frame: γ, the weight of how a window's features change to the next one's, which is
+            put behind its descriptor; see ``fewact.moments.cross_frame``.
         normalise: Of the nodes: ``layernorm`` each, ``centre`` on the mean node of the support.
         weights: ``cross``, each node by its likeness to the other video; ``self``, to its own;
             ``uniform``.
@@ -58,12 +65,15 @@ class A2M2Options:
     frames: PositiveInt = 8
     lengths: tuple[PositiveInt, ...] = (1, 2, 4)
     grid: Literal[1, 2] = 1
-    descriptor: Literal["sqrt", "covariance", "mean"] = "sqrt"
+    descriptor: Literal["sqrt", "covariance", "mean", "third"] = "sqrt"
+    sketch: Annotated[int, Field(ge=1, le=LARGEST)] = 2048
     steps: PositiveInt = 3
     reduction: Reduction = "auto"
     width: PositiveInt = 128
     in_channels: PositiveInt | None = None
     centre_clip: bool = True
+    attention: bool = False
+    cross_frame: NonNegativeFloat = 0.0
     normalise: Literal["none", "layernorm", "centre"] = "none"
     weights: Weights = "cross"
     time_weight: NonNegativeFloat = 0.5
@@ -112,7 +122,9 @@ class A2M2(Method):
                 got=options.alignment,
                 accepted='shots "mean" or "average", grid 1',
             )
+        _check_order(options)
         self.reduction = ChannelReduction(options.reduction, options.width, options.in_channels)
+        self.attention = TemporalAttention(options.width) if options.attention else None
         self.temperature = 0.0136 * options.tau  # of the defaults, on the development clips
         self.tau = nn.Parameter(torch.tensor(options.tau), requires_grad=options.learn_tau)
 
@@ -151,18 +163,31 @@ class A2M2(Method):
 
     def encode(self, features: Features) -> Nodes:
         """M² descriptors (… m D)."""
+        maps: Tensor = self.reduction(self._maps(features))
+        nodes = self._describe(maps if self.attention is None else self.attention(maps))
         options = self.options
+        if options.normalise == "layernorm":
+            nodes = functional.layer_norm(nodes, nodes.shape[-1:])
+        return {"nodes": nodes}
+
+    def _describe(self, maps: Tensor) -> Tensor:
+        """(… t d h w) → (… m D)."""
+        options = self.options
+        moving = maps - maps.mean(-4, keepdim=True) if options.centre_clip else maps
+        if options.descriptor == "third":
+            return third_order(moving, options.lengths, options.sketch)
         nodes = multi_scale_moments(
-            self.reduction(self._maps(features)),
+            maps,
             lengths=options.lengths,
             steps=options.steps,
             descriptor=options.descriptor,
             grid=options.grid,
             centre_clip=options.centre_clip,
         )
-        if options.normalise == "layernorm":
-            nodes = functional.layer_norm(nodes, nodes.shape[-1:])
-        return {"nodes": nodes}
+        if options.cross_frame == 0:
+            return nodes
+        change = cross_frame(moving, options.lengths, root=options.descriptor == "sqrt")
+        return torch.cat([nodes, options.cross_frame * change], -1)
 
     def support(
         self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
@@ -248,6 +273,32 @@ class A2M2(Method):
         )
         apart = times[:, None] - times.repeat(others // len(times))[None, :]
         return options.time_weight * apart.abs()
+
+
+def _check_order(options: A2M2Options) -> None:
+    """Refuse options of order and of the third order where they have no meaning."""
+    wrong = (
+        (
+            "attention",
+            options.attention and options.reduction != "learned",
+            'reduction "learned", which is trained too',
+        ),
+        (
+            "cross_frame",
+            options.cross_frame > 0
+            and (options.grid > 1 or options.descriptor not in ("sqrt", "covariance")),
+            'grid 1, descriptor "sqrt" or "covariance"',
+        ),
+        ("descriptor", options.descriptor == "third" and options.grid > 1, "grid 1"),
+    )
+    for name, holds, accepted in wrong:
+        if holds:
+            raise OptionError(
+                "does not go with the other options",
+                where=f'option "{name}"',
+                got=str(getattr(options, name)),
+                accepted=accepted,
+            )
 
 
 def _union(videos: Tensor, labels: Tensor, n: int) -> tuple[Tensor, Tensor]:
