@@ -13,6 +13,7 @@ from fewact.backbones import Tap
 from fewact.errors import OptionError, ShapeError
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.matching import problems
+from tests.methods.made_up import make_card
 
 AS_WRITTEN = {
     "tap": "maps",
@@ -272,3 +273,30 @@ def test_many_channels_are_projected_on_orthonormal_directions() -> None:
 def test_missing_features_say_what_was_asked() -> None:
     with pytest.raises(OptionError, match="no features of this tap"):
         create(tap="middle").encode({Tap("maps", 8): videos(1)})
+
+
+@pytest.mark.parametrize("share", [0.9, 0.3])
+def test_class_names_join_as_a_product_of_powers(share: float) -> None:
+    generator = torch.Generator().manual_seed(3)
+    taps = Tap("maps", 8), Tap("vectors", 8)
+
+    def features(number: int) -> dict[Tap, torch.Tensor]:
+        shapes = (1, number, 8, 5, 3, 2), (1, number, 8, 7)
+        drawn = (torch.rand(*shape, generator=generator, dtype=torch.float64) for shape in shapes)
+        return dict(zip(taps, drawn, strict=True))
+
+    support, query, labels = features(3), features(4), torch.tensor([[0, 1, 1]])
+    text = torch.randn(1, 2, 7, generator=generator, dtype=torch.float64)
+    method = create(text_share=share, **AS_WRITTEN).double()
+    assert method.uses_text
+    assert method.taps(make_card()) == taps
+    state = method.support(method.encode(support), labels, 2, text=text)
+    logits, pairs = method.score_and_pairs(state, method.encode(query))
+    assert pairs is None
+    alone = create(**AS_WRITTEN).double()
+    assert not alone.uses_text
+    seen = alone.score(alone.support(alone.encode(support), labels, 2), alone.encode(query))
+    mean = query[taps[1]][0].mean(1)
+    named = 100 * functional.cosine_similarity(mean[:, None], text, dim=-1)
+    expected = named.softmax(-1) ** share * seen[0].softmax(-1) ** (1 - share)
+    torch.testing.assert_close(logits[0].exp(), expected)

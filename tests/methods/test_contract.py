@@ -39,6 +39,7 @@ OTHERWISE: dict[str, tuple[object, ...]] = {
     "share": (0.3,),
     "temperature": (0.7,),
     "text": (0.2,),
+    "text_scale": (2.0,),
     "text_norm": ("as_given", "frames"),
     "text_width": (7,),
     "scale": (2.0,),
@@ -52,6 +53,7 @@ OTHERWISE: dict[str, tuple[object, ...]] = {
 Episode = Callable[..., tuple[Nodes, torch.Tensor, Nodes]]
 
 MORE: dict[str, list[dict[str, Any]]] = {
+    "a2m2": [{"text_share": 0.9}, {"text_share": 0.5, "shots": "mean"}],
     "clip_spm": [
         {"protocol": "joint"},
         {"protocol": "support_anchors"},
@@ -69,7 +71,7 @@ CLASSES_MEET = ("clip_spm",)
 
 @pytest.fixture(
     params=[(name, options) for name in methods.names() for options in ({}, *MORE.get(name, ()))],
-    ids=lambda param: "-".join((param[0], *param[1].values())),
+    ids=lambda param: "-".join((param[0], *map(str, param[1].values()))),
 )
 def method(request: pytest.FixtureRequest, card: Card) -> Method:
     name, options = request.param

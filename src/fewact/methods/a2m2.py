@@ -6,6 +6,7 @@ other. The alignment is an option: the same moments can be compared in other way
 """
 
 from dataclasses import dataclass as plain_dataclass
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
@@ -19,10 +20,12 @@ from fewact.align.result import Alignment
 from fewact.backbones.card import Card, Tap, TapName
 from fewact.errors import OptionError
 from fewact.methods.base import Features, Method, Nodes, one_hot_mean
+from fewact.methods.inputs import class_text
 from fewact.methods.kernel import compactness
 from fewact.methods.matching import Matching, Weights, problems, similarity
 from fewact.methods.reduction import ChannelReduction, Reduction
 from fewact.methods.temporal_attention import TemporalAttention
+from fewact.methods.zero_shot import combined, text_logits
 from fewact.moments import cross_frame, multi_scale_moments, third_order, window_times
 from fewact.moments.third_order import LARGEST
 
@@ -59,6 +62,9 @@ class A2M2Options:
         tau: Scale of the score.
         learn_tau: Whether training changes it.
         alignment: How two videos' nodes are compared.
+        text_share: α of p_text^α · p_visual^(1−α), whose logarithm is scored; 0 leaves the class
+            names out, published is 0.9. The backbone's vectors must be in the space of the texts.
+        text_scale: Of the cosines of the mean frame with the texts, before their softmax.
     """
 
     tap: Literal["auto", "maps", "middle", "vectors"] = "auto"
@@ -82,6 +88,8 @@ class A2M2Options:
     tau: PositiveFloat = 12.5
     learn_tau: bool = False
     alignment: Matching = "emd"
+    text_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    text_scale: PositiveFloat = 100.0
 
 
 @plain_dataclass(frozen=True)
@@ -94,6 +102,7 @@ class A2M2State:
         classes: (b n p), how comparisons average to classes.
         compactness: (b n), subtracted from the logits.
         centre: (b 1 1 D), taken away from the nodes of queries too; None where it isn't.
+        text: (b n d), of the classes; None where they are not used.
     """
 
     nodes: Tensor
@@ -101,6 +110,7 @@ class A2M2State:
     classes: Tensor
     compactness: Tensor
     centre: Tensor | None
+    text: Tensor | None = None
 
 
 class A2M2(Method):
@@ -108,7 +118,9 @@ class A2M2(Method):
 
     Options = A2M2Options
     options: A2M2Options
-    scoring = frozenset({"weights", "time_weight", "shots", "compactness", "alignment"})
+    scoring = frozenset(
+        {"weights", "time_weight", "shots", "compactness", "alignment", "text_scale"}
+    )
 
     def __init__(self, options: A2M2Options) -> None:
         super().__init__(options)
@@ -123,19 +135,22 @@ class A2M2(Method):
                 accepted='shots "mean" or "average", grid 1',
             )
         _check_order(options)
+        self.uses_text = options.text_share > 0
         self.reduction = ChannelReduction(options.reduction, options.width, options.in_channels)
         self.attention = TemporalAttention(options.width) if options.attention else None
         self.temperature = 0.0136 * options.tau  # of the defaults, on the development clips
         self.tau = nn.Parameter(torch.tensor(options.tau), requires_grad=options.learn_tau)
 
     def taps(self, card: Card) -> tuple[Tap, ...]:
-        """One tap, see option ``tap``."""
-        if self.options.tap != "auto":
-            return (Tap(self.options.tap, self.options.frames),)
+        """One tap, see option ``tap``; vectors beside it where class names are used."""
         wanted: tuple[TapName, ...] = ("middle", "maps", "vectors")
         if self.options.reduction == "learned":
             wanted = ("maps", "vectors")
-        return (Tap(next(tap for tap in wanted if card.has(tap)), self.options.frames),)
+        if self.options.tap != "auto":
+            wanted = (self.options.tap,)
+        found = next((tap for tap in wanted if card.has(tap)), wanted[0])
+        names = dict.fromkeys((found, "vectors") if self.uses_text else (found,))
+        return tuple(Tap(name, self.options.frames) for name in names)
 
     def _maps(self, features: Features) -> Tensor:
         """The features that were asked for, as maps (… t c h w)."""
@@ -162,13 +177,15 @@ class A2M2(Method):
         self.reduction.fit(samples[:: max(1, len(samples) // places)])
 
     def encode(self, features: Features) -> Nodes:
-        """M² descriptors (… m D)."""
+        """M² descriptors (… m D), and the mean frame (… d) where class names are used."""
         maps: Tensor = self.reduction(self._maps(features))
         nodes = self._describe(maps if self.attention is None else self.attention(maps))
         options = self.options
         if options.normalise == "layernorm":
             nodes = functional.layer_norm(nodes, nodes.shape[-1:])
-        return {"nodes": nodes}
+        if not self.uses_text:
+            return {"nodes": nodes}
+        return {"nodes": nodes, "mean": features[Tap("vectors", options.frames)].mean(-2)}
 
     def _describe(self, maps: Tensor) -> Tensor:
         """(… t d h w) → (… m D)."""
@@ -192,7 +209,20 @@ class A2M2(Method):
     def support(
         self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
     ) -> A2M2State:
-        """What queries are compared with, by the rule for several shots."""
+        """What queries are compared with, by the rule for several shots.
+
+        Raises:
+            OptionError: The names of the classes are used and not there.
+            ShapeError: Their embeddings are not one for each class, as long as the vectors.
+        """
+        state = self._visual(nodes, labels, n)
+        if not self.uses_text:
+            return state
+        mean = nodes["mean"]
+        named = class_text(text, n, mean.shape[-1], mend="Take the backbone's own text encoder.")
+        return replace(state, text=named.to(mean))
+
+    def _visual(self, nodes: Nodes, labels: Tensor, n: int) -> A2M2State:
         videos = nodes["nodes"]  # (b s m D)
         b, s, m, _ = videos.shape
         mean = one_hot_mean(labels, n, videos.dtype)  # (b n s)
@@ -215,7 +245,7 @@ class A2M2(Method):
         return A2M2State(union, present, one_each, inside, centre)
 
     def score(self, state: A2M2State, nodes: Nodes) -> Tensor:
-        """Logits (b q n): τ times the mean similarity of matched nodes."""
+        """Logits (b q n): τ times the mean similarity of matched nodes, joined with the texts'."""
         return self.score_and_pairs(state, nodes)[0]
 
     def score_and_pairs(self, state: A2M2State, nodes: Nodes) -> tuple[Tensor, Tensor | None]:
@@ -225,6 +255,9 @@ class A2M2(Method):
             query = query - state.centre
         scores = self._scores(query, state.nodes, state.present)  # (b q p)
         logits = torch.einsum("bqp,bnp->bqn", scores, state.classes) - state.compactness[:, None]
+        if state.text is not None:
+            named = text_logits(nodes["mean"], state.text, self.options.text_scale)
+            return combined(named, logits, self.options.text_share), None
         return logits, scores if self.options.shots == "average" else None
 
     def match(self, query: Tensor, support: Tensor) -> Alignment:

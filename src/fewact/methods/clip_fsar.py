@@ -18,7 +18,7 @@ from fewact.backbones.card import Card, Tap
 from fewact.methods.base import Features, Method, Nodes, TrainingBatch, one_hot_mean
 from fewact.methods.inputs import ClassText, frame_vectors, of_videos, seeded
 from fewact.methods.transformer import Transformer
-from fewact.methods.zero_shot import text_logits
+from fewact.methods.zero_shot import combined, text_logits
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -124,14 +124,15 @@ class ClipFsar(Method):
 
     def score(self, state: ClipFsarState, nodes: Nodes) -> Tensor:
         """Logits (b q n), see option ``mode``."""
-        mode, share = self.options.mode, self.options.share
+        mode = self.options.mode
         if mode == "text":
             return self._text_logits(state, nodes).log_softmax(-1)
         distance = self.distance(state, nodes)
         if mode == "visual":
             return -distance
-        visual = (-distance / self.options.frames).log_softmax(-1)
-        return share * self._text_logits(state, nodes).log_softmax(-1) + (1 - share) * visual
+        return combined(
+            self._text_logits(state, nodes), -distance / self.options.frames, self.options.share
+        )
 
     def distance(self, state: ClipFsarState, nodes: Nodes) -> Tensor:
         """Cost (b q n) of aligning queries with prototypes, both ways."""

@@ -20,6 +20,7 @@ from fewact.backbones.card import Card, Tap
 from fewact.methods.base import Features, Method, Nodes, TrainingBatch
 from fewact.methods.clip_spm_parts import HSMR, PADM, SPM, Fused, Motion, Prompt, Refined
 from fewact.methods.inputs import ClassText, frame_vectors, of_videos, seeded
+from fewact.methods.transformer import AT_ONCE
 
 Preset = Literal["hmdb51", "ucf101", "kinetics100", "ssv2-small", "ssv2-full"]
 Protocol = Literal["inductive", "joint", "support_anchors", "support_anchors_alone"]
@@ -29,9 +30,6 @@ STEP = 0.016
 
 The public code takes 0.001 of them in each of the 16 episodes of a step, and a 16th of the latter.
 """
-
-TOKENS = 4096
-"""Tokens that are refined at once, about: more leave the processor's caches."""
 
 
 @plain_dataclass(frozen=True)
@@ -218,7 +216,7 @@ class ClipSpm(Method):
         q, t = query.shape[1:3]
         n, s = state.member.shape[1:]
         tokens = t * (q * (n + s + 2) if self.options.protocol == "inductive" else n + s + q + 1)
-        size = max(1, TOKENS // tokens)
+        size = max(1, AT_ONCE // tokens)
         return torch.cat(
             [
                 self._few_logits(frames, member, some)

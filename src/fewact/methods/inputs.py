@@ -62,13 +62,14 @@ class ClassText(nn.Module):
         return projected
 
 
-def class_text(text: Tensor | None, n: int, width: int) -> Tensor:
+def class_text(text: Tensor | None, n: int, width: int, *, mend: str = "") -> Tensor:
     """The embeddings (… n d) of class names that a method needs.
 
     Args:
         text: Handed in.
         n: Number of classes.
         width: d.
+        mend: What to do about another length; else to set the method's option ``text_width``.
 
     Raises:
         OptionError: There are none.
@@ -87,7 +88,7 @@ def class_text(text: Tensor | None, n: int, width: int) -> Tensor:
             where="text",
             got=str(text.shape[-1]),
             accepted=str(width),
-            mend=f"Make the method with option text_width={text.shape[-1]}.",
+            mend=mend or f"Make the method with option text_width={text.shape[-1]}.",
         )
     return text
 

@@ -4,8 +4,12 @@ There is no norm before the second half and none at the end, no position, and no
 attention's weights, as in the public code of CLIP-FSAR.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+AT_ONCE = 1024
+"""Tokens that are worked on at once, about: what becomes of more leaves the processor's caches."""
 
 
 class Transformer(nn.Module):
@@ -34,8 +38,8 @@ class Transformer(nn.Module):
         hidden_dropout: float = 0.05,
     ) -> None:
         super().__init__()
-        self.heads, self.head_width = heads, head_width or max(1, width // heads)
-        inner = self.heads * self.head_width
+        self.heads = heads
+        inner = heads * (head_width or max(1, width // heads))
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, 3 * inner, bias=False)  # queries, keys, values
         self.out = nn.Linear(inner, width)
@@ -46,12 +50,16 @@ class Transformer(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens (… m d) that have seen each other → (… m d)."""
-        projected = self.project(self.norm(tokens))  # (… m 3·h·e)
-        parts = projected.reshape(-1, tokens.shape[-2], 3, self.heads, self.head_width)
-        query, key, value = parts.permute(2, 0, 3, 1, 4)  # each (r h m e)
+        sets = tokens.reshape(-1, *tokens.shape[-2:])  # (r m d)
+        some = sets.split(max(1, AT_ONCE // sets.shape[1]))
+        return torch.cat([self._some(few) for few in some]).view(tokens.shape)
+
+    def _some(self, tokens: Tensor) -> Tensor:
+        """(r m d) → (r m d)."""
+        projected = self.project(self.norm(tokens)).unflatten(-1, (3, self.heads, -1))
+        query, key, value = projected.permute(2, 0, 3, 1, 4)  # each (r h m e)
         seen = functional.scaled_dot_product_attention(query, key, value)
-        seen = seen.transpose(1, 2).flatten(-2).reshape(*tokens.shape[:-1], -1)  # (… m h·e)
-        return self.finish(tokens, self.out(seen))
+        return self.finish(tokens, self.out(seen.transpose(1, 2).flatten(-2)))
 
     def finish(self, tokens: Tensor, seen: Tensor) -> Tensor:
         """The second half: tokens (… m d) and what attention adds to them (… m d) → (… m d)."""

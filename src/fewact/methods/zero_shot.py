@@ -84,3 +84,8 @@ def text_logits(mean: Tensor, text: Tensor, scale: float | Tensor) -> Tensor:
     """Scaled cosines of videos' mean frames (b q d) with class texts (b n d): (b q n)."""
     unit = functional.normalize(mean, dim=-1) @ functional.normalize(text, dim=-1).mT
     return scale * unit
+
+
+def combined(named: Tensor, visual: Tensor, share: float) -> Tensor:
+    """log(p_text^share · p_visual^(1−share)) of the softmax of two sorts of logits (… n)."""
+    return share * named.log_softmax(-1) + (1 - share) * visual.log_softmax(-1)

@@ -1,0 +1,179 @@
+"""10,000 episodes of CLIP-SPM from stored features, against a plain loop over episodes.
+
+    python benchmarks/clip_spm.py [--videos 2400] [--episodes 10000] [--plain 20] [--protocol joint]
+
+The plain loop does what the public code does, with the same weights: one episode at a time, and for
+``inductive`` one query at a time, it runs the whole forward pass, with the motion module and the
+fusions whose results only training uses, and OTAM cell by cell. Features are made up: 8 frames of
+512, of the length that CLIP's have.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fewact import methods
+from fewact.backbones import Tap
+from fewact.data import Video, VideoList
+from fewact.episodes import EpisodeSet, Protocol, draw
+from fewact.evaluation import ArrayFeatures, evaluate
+from fewact.methods.clip_spm import ClipSpm
+from fewact.methods.transformer import Transformer
+
+FRAMES, WIDTH, CLASSES = 8, 512, 24
+
+
+def made_up(videos: int) -> tuple[np.ndarray, Tensor]:
+    """Frames (videos t d), each near its class and its video, and texts (classes d)."""
+    generator = torch.Generator().manual_seed(0)
+
+    def some(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    classes, own = some(CLASSES, FRAMES, WIDTH), some(videos, 1, WIDTH)
+    frames = classes[torch.arange(videos) % CLASSES] + own + some(videos, FRAMES, WIDTH)
+    return (0.25 * frames).numpy(), 0.4 * some(CLASSES, WIDTH)
+
+
+def block(transformer: Transformer, x: Tensor) -> Tensor:
+    """The transformer on (r m d), step by step."""
+    query, key, value = (
+        part.unflatten(-1, (transformer.heads, -1)).transpose(1, 2)
+        for part in transformer.project(transformer.norm(x)).chunk(3, -1)
+    )
+    attention = (query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5).softmax(-1)
+    x = x + transformer.out((attention @ value).transpose(1, 2).flatten(2))
+    return x + transformer.narrow(functional.gelu(transformer.widen(x)))
+
+
+def fuse(method: ClipSpm, frames: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
+    """SF on (r t d) and (r 1 d)."""
+    spm = method.spm
+    fused = spm.alpha * spm.text_gate(guide) * guide + spm.frame_gate(frames) * frames
+    mixed = block(spm.transformer, torch.cat([guide, fused], 1))
+    return mixed[:, 1:], mixed[:, :1]
+
+
+def one_way(cost: Tensor, lam: float) -> Tensor:
+    """OTAM of costs (… t u), cell by cell."""
+    padded = functional.pad(cost, (1, 1))
+    table = torch.zeros_like(padded)
+    for j in range(1, padded.shape[-1]):
+        table[..., 0, j] = table[..., 0, j - 1] + padded[..., 0, j]
+    for i in range(1, padded.shape[-2]):
+        for j in range(1, padded.shape[-1]):
+            steps = [table[..., i - 1, j - 1], table[..., i, j - 1]]
+            if j in (1, padded.shape[-1] - 1):
+                steps.append(table[..., i - 1, j])
+            soft = sum(torch.exp(-step / lam) for step in steps)
+            table[..., i, j] = padded[..., i, j] - lam * torch.log(soft)
+    return table[..., -1, -1]
+
+
+def distance(method: ClipSpm, query: Tensor, support: Tensor) -> Tensor:
+    """(q t d), (n t d) → (q n)."""
+    products = torch.einsum("qtd,nud->qntu", query, support)
+    lengths = torch.einsum("qt,nu->qntu", query.norm(dim=-1), support.norm(dim=-1))
+    cost = 1 - products / (lengths + method.options.eps)
+    lam = method.options.smoothing
+    return one_way(cost, lam) + one_way(cost.transpose(-1, -2), lam)
+
+
+def forward(
+    method: ClipSpm, support: Tensor, query: Tensor, labels: Tensor, text: Tensor
+) -> Tensor:
+    """Logits (q n) of one episode: (s t d), (q t d), (s), (n d)."""
+    n, named = len(text), text[labels]  # (s d)
+    for frames in (support, query):
+        refined, token = fuse(method, frames, method.hsmr.motion(frames)[:, None])
+        (method.hsmr.motion(refined) - token[:, 0]).square().sum(-1).mean()
+    spm, mean_text = method.spm, named.mean(0)
+
+    def prompts(frames: Tensor) -> Tensor:
+        given = mean_text * frames.mean((1, 2))[:, None]
+        return spm.second(functional.gelu(spm.first(given)))[:, None]
+
+    fused = fuse(method, support, named[:, None])[0]
+    asked = fuse(method, query, prompts(query))[0]
+    fuse(method, support, prompts(support))
+    fuse(method, query, mean_text.expand(len(query), 1, -1))  # the public code has its true text
+    prototypes = torch.stack([fused[labels == c].mean(0) for c in range(n)])
+    first = distance(method, asked, prototypes)
+    anchors = torch.stack([torch.cat([fused[labels == c], asked]).mean(0) for c in range(n)])
+    centre = anchors.mean(0, keepdim=True)
+
+    def across(*videos: Tensor) -> Tensor:
+        return block(method.padm.transformer, torch.cat(videos).transpose(0, 1)).transpose(0, 1)
+
+    anchors, fused = across(anchors, fused).split([n, len(fused)])
+    centre, asked = across(centre, asked).split([1, len(asked)])
+    prototypes = torch.stack([fused[labels == c].mean(0) for c in range(n)])
+    second, third = distance(method, asked, prototypes), distance(method, centre, anchors)
+    return -(first / 2 + second + third)
+
+
+def plain(
+    method: ClipSpm, frames: Tensor, text: Tensor, episodes: EpisodeSet, classes: Tensor, count: int
+) -> tuple[Tensor, float]:
+    """Logits (count q n) of the plain loop, and its seconds an episode."""
+    labels = torch.arange(episodes.protocol.ways).repeat_interleave(episodes.protocol.shots)
+    found, begin = [], time.perf_counter()
+    for rows, asked in zip(episodes.support[:count], episodes.query[:count], strict=True):
+        own = text[classes[torch.from_numpy(rows[:: episodes.protocol.shots])]]
+        support, query = frames[torch.from_numpy(rows)], frames[torch.from_numpy(asked)]
+        together = query.split(1) if method.options.protocol == "inductive" else (query,)
+        found.append(torch.cat([forward(method, support, q, labels, own) for q in together]))
+    return torch.stack(found), (time.perf_counter() - begin) / count
+
+
+def batched(
+    method: ClipSpm, frames: Tensor, text: Tensor, episodes: EpisodeSet, classes: Tensor, count: int
+) -> Tensor:
+    """The same logits by the method itself."""
+    shots = episodes.protocol.shots
+    labels = torch.arange(episodes.protocol.ways).repeat_interleave(shots).expand(count, -1)
+    tap = Tap("vectors", FRAMES)
+    rows, asked = (torch.from_numpy(x[:count]) for x in (episodes.support, episodes.query))
+    support, query = (method.encode({tap: frames[x]}) for x in (rows, asked))
+    own = text[classes[rows[:, ::shots]]]
+    return method.score(method.support(support, labels, episodes.protocol.ways, own), query)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--videos", type=int, default=2400)
+    parser.add_argument("--episodes", type=int, default=10_000)
+    parser.add_argument("--plain", type=int, default=20, help="episodes of the plain loop")
+    parser.add_argument("--shots", type=int, default=1)
+    parser.add_argument("--protocol", default="inductive", choices=("inductive", "joint"))
+    given = parser.parse_args()
+    videos = VideoList(
+        "made up", tuple(Video(str(i), f"class {i % CLASSES:02}") for i in range(given.videos))
+    )
+    episodes = draw(videos, Protocol(count=given.episodes, shots=given.shots))
+    vectors, text = made_up(given.videos)
+    frames, classes = torch.from_numpy(vectors), torch.arange(given.videos) % CLASSES
+    method = methods.create("clip_spm", protocol=given.protocol)
+    assert isinstance(method, ClipSpm)
+    threads = torch.get_num_threads()
+    with torch.inference_mode():
+        method.eval()
+        plain(method, frames, text, episodes, classes, 1)
+        expected, seconds = plain(method, frames, text, episodes, classes, given.plain)
+        got = batched(method, frames, text, episodes, classes, given.plain)
+    begin = time.perf_counter()
+    evaluate(method, ArrayFeatures(vectors), videos, episodes, text=text)
+    spent = time.perf_counter() - begin
+    print(f"{given.protocol}, 5-way {given.shots}-shot, 5 queries, d {WIDTH}, {threads} threads")
+    print(f"{given.episodes} episodes: {spent:.1f} s, {1e3 * spent / given.episodes:.1f} ms each")
+    print(f"the plain loop: {1e3 * seconds:.1f} ms each, of {given.plain}")
+    print(f"  {seconds / (spent / given.episodes):.1f} times as long")
+    print(f"largest difference of a logit: {(got - expected).abs().max():.1e}")
+
+
+if __name__ == "__main__":
+    main()
