@@ -1,10 +1,14 @@
 """Small lists, features that tell their classes, tiny networks and short recipes."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from torch import Tensor, nn
 
+from fewact.backbones import Description, StagedNetwork
 from fewact.data import Video, VideoList
+from fewact.data.motions import motions
 from fewact.evaluation import ArrayFeatures
 from fewact.training import Recipe, TrainingData
 from fewact.training.reading import parse
@@ -77,3 +81,59 @@ def recipe_of(*stages: dict[str, Any], **changes: Any) -> Recipe:
         "keep_every": 2,
     }
     return parse(content | changes, "small")
+
+
+class Tiny(StagedNetwork):
+    """Two convolutions, each with a batch norm, on pictures of 32×32."""
+
+    usual = Description(
+        name="tiny",
+        summary="for tests",
+        needs="nothing",
+        input_size=(32, 32),
+        mean=(0.5, 0.5, 0.5),
+        std=(0.2, 0.2, 0.2),
+        vectors=WIDTH,
+        maps=(WIDTH, 2, 2),
+        middle=(4, 4, 4),
+        parameters=0,
+        licence="none",
+        trained_on=(),
+    )
+
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        self.first = nn.Conv2d(3, 4, 8, stride=8, bias=False)
+        self.norm = nn.BatchNorm2d(4)
+        self.second = nn.Conv2d(4, WIDTH, 2, stride=2, bias=False)
+        self.norm2 = nn.BatchNorm2d(WIDTH)
+
+    def early(self, images: Tensor) -> Tensor:
+        middle: Tensor = self.norm(self.first(images)).relu()
+        return middle
+
+    def late(self, middle: Tensor) -> Tensor:
+        maps: Tensor = self.norm2(self.second(middle)).relu()
+        return maps
+
+
+def motions_data(name: str = "motions-small", classes: int = 4, each: int = 3) -> TrainingData:
+    """Rendered videos of 32×32 of a few training and validation classes."""
+    videos = motions(size=32, videos=each, frames=12).videos
+
+    def some(split: str, count: int) -> VideoList:
+        found = videos.of(split)  # type: ignore[arg-type]
+        labels = found.classes[:count]
+        kept = tuple(video for video in found.videos if video.label in labels)
+        return replace(found, name=name, videos=kept)
+
+    return TrainingData(some("train", classes), some("val", 3))
+
+
+FRAMES_RECIPE: dict[str, Any] = {
+    "method": {
+        "name": "a2m2",
+        "options": {**A2M2["options"], "tap": "maps", "lengths": [1, 4]},
+    },
+    "precision": "float32",
+}

@@ -100,7 +100,7 @@ class FrameBatches(Dataset[Batch]):
         """Frames (t H W 3) of one video for each number of frames."""
         video = self._videos.videos[position]
         if video.footage is None:
-            raise VideoError(video.id, "there is no file")
+            raise VideoError("", "there is no file")
         samplers = [Segments(count, seed=draws.below(2**63)) for count in self._reading.counts]
         return video.footage.read(samplers, transform=self._shrink)
 

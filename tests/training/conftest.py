@@ -1,0 +1,18 @@
+"""A tiny network among the registered ones."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from fewact import backbones
+from fewact.registry import Registry
+from tests.training.made_up import Tiny
+
+
+@pytest.fixture
+def tiny() -> Iterator[None]:
+    """While a test runs, ``tiny`` is a backbone like any other."""
+    with pytest.MonkeyPatch.context() as patch:
+        entries = {**backbones._registry._entries, "tiny": Tiny}
+        patch.setattr(backbones, "_registry", Registry("backbone", entries))
+        yield

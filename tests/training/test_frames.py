@@ -1,0 +1,161 @@
+"""Training from frames: the network learns, norms do as they are told, workers change nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fewact import backbones, methods
+from fewact.data import Video, VideoList
+from fewact.episodes import load as load_episodes
+from fewact.errors import RecipeError, TrainingError
+from fewact.evaluation import ClipFeatures, evaluate
+from fewact.methods import checkpoint
+from fewact.training import TrainingData, loop, train
+from fewact.training.norms import freeze_norms
+from fewact.training.optimising import freeze
+from fewact.training.prepare import make_learner
+from fewact.training.recipe import EpisodesStage
+from fewact.training.run_folder import read_metrics
+from tests.training.made_up import CLASSIFY, EPISODES, FRAMES_RECIPE, motions_data, recipe_of
+from tests.training.test_loop import Killed, files_of, killed_at
+
+pytestmark = pytest.mark.usefixtures("tiny")
+
+FROM_FRAMES = {"inputs": "frames", "steps": 2, "queries": 1, "lr": 0.01}
+
+
+def state_of(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "state.safetensors")
+
+
+def first_weights() -> dict[str, torch.Tensor]:
+    network = backbones.create("tiny", weights="random", device="cpu", precision="float32").network
+    return {f"learner/backbone.{name}": value for name, value in network.state_dict().items()}
+
+
+def test_network_and_method_learn_and_are_kept(tmp_path: Path) -> None:
+    data = motions_data()
+    recipe = recipe_of(EPISODES | FROM_FRAMES, **FRAMES_RECIPE)
+    trained = train(recipe, data, tmp_path / "run", device="cpu")
+    before, after = first_weights(), state_of(tmp_path / "run")
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert "learner/backbone.first.weight" in changed
+    assert "learner/backbone.norm.running_mean" in changed
+    chosen = checkpoint.read(tmp_path / "run")
+    backbone = backbones.create(
+        "tiny", weights=chosen.backbone_weights, device="cpu", precision="float32"
+    )
+    assert data.train.name in backbone.card.trained_on
+    assert backbone.card.weights_sha256
+    episodes = load_episodes(tmp_path / "run" / "validation-episodes.json")
+    source = ClipFeatures(data.val, backbone)
+    assert evaluate(chosen.method(), source, data.val, episodes).accuracy == trained.best.accuracy
+
+
+def test_workers_and_kills_change_no_byte(tmp_path: Path) -> None:
+    augment = {"read_size": 40, "area": [0.5, 1.0], "aspect": [0.75, 1.3], "brightness": 0.3}
+    stage = EPISODES | FROM_FRAMES | {"steps": 3}
+    recipe = recipe_of(stage, augment=augment, keep_every=1, **FRAMES_RECIPE)
+    train(recipe, motions_data(), tmp_path / "one", device="cpu")
+    with pytest.raises(Killed):
+        train(recipe, motions_data(), tmp_path / "two", device="cpu", progress=killed_at(2))
+    train(recipe, motions_data(), tmp_path / "two", device="cpu", workers=2)
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
+
+
+def test_frames_first_and_then_what_the_network_has_become(tmp_path: Path) -> None:
+    recipe = recipe_of(
+        CLASSIFY | {"inputs": "frames", "steps": 2}, EPISODES | {"steps": 2}, **FRAMES_RECIPE
+    )
+    train(recipe, motions_data(), tmp_path / "run", device="cpu")
+    looks = [line for line in read_metrics(tmp_path / "run") if "accuracy" in line]
+    assert [(line["stage"], line["step"]) for line in looks] == [(0, 2), (1, 2)]
+
+
+def test_bfloat16_in_the_network_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, set[torch.dtype]] = {"network": set(), "nodes": set(), "cost": set()}
+    from fewact.methods import matching
+
+    usual, emd = methods.a2m2.A2M2.support, matching.align.emd
+
+    def support(self: Any, nodes: Any, *rest: Any, **more: Any) -> Any:
+        seen["nodes"].add(nodes["nodes"].dtype)
+        return usual(self, nodes, *rest, **more)
+
+    def solve(cost: torch.Tensor, *rest: Any, **more: Any) -> Any:
+        seen["cost"].add(cost.dtype)
+        return emd(cost, *rest, **more)
+
+    monkeypatch.setattr(methods.a2m2.A2M2, "support", support)
+    monkeypatch.setattr(matching.align, "emd", solve)
+    recipe = recipe_of(EPISODES | FROM_FRAMES, **(FRAMES_RECIPE | {"precision": "bfloat16"}))
+    learner = make_learner(recipe, motions_data(), torch.device("cpu"))
+    assert learner.backbone is not None
+    learner.backbone.first.register_forward_hook(
+        lambda module, given, made: seen["network"].add(made.dtype)
+    )
+    monkeypatch.setattr(loop, "make_learner", lambda *rest: learner)
+    train(recipe, motions_data(), tmp_path / "run", device="cpu")
+    assert torch.bfloat16 in seen["network"]
+    assert seen["nodes"] == seen["cost"] == {torch.float32}
+
+
+@pytest.mark.parametrize("which", ["backbone", "all"])
+def test_frozen_norms_stay_frozen_whoever_calls_train(tmp_path: Path, which: str) -> None:
+    recipe = recipe_of(EPISODES | FROM_FRAMES | {"freeze_bn": which}, **FRAMES_RECIPE)
+    train(recipe, motions_data(), tmp_path / "run", device="cpu")
+    before, after = first_weights(), state_of(tmp_path / "run")
+    name = "learner/backbone.norm.running_mean"
+    assert torch.equal(before[name], after[name])
+    assert not torch.equal(
+        before["learner/backbone.first.weight"], after["learner/backbone.first.weight"]
+    )
+    own = after["learner/method.reduction.network.1.running_mean"]
+    assert own.eq(0).all() == (which == "all")
+
+
+def test_freeze_norms_survives_train() -> None:
+    inner = torch.nn.Sequential(torch.nn.BatchNorm1d(2))
+    module = torch.nn.Sequential(torch.nn.BatchNorm1d(2), inner)
+    freeze_norms(module)
+    for call in (module.train, module[0].train, inner.train, inner[0].train):
+        call()
+        module(torch.randn(8, 2) + 3)
+    assert all(value.eq(0).all() for name, value in module.named_buffers() if "mean" in name)
+
+
+def stage_of(**changes: Any) -> EpisodesStage:
+    stage = recipe_of(EPISODES | FROM_FRAMES | changes, **FRAMES_RECIPE).stages[0]
+    assert isinstance(stage, EpisodesStage)
+    return stage
+
+
+def test_what_is_frozen_by_name() -> None:
+    recipe = recipe_of(EPISODES | FROM_FRAMES, **FRAMES_RECIPE)
+    learner = make_learner(recipe, motions_data(), torch.device("cpu"))
+
+    def learning(**changes: Any) -> set[str]:
+        freeze(learner, stage_of(**changes))
+        return {name for name, p in learner.named_parameters() if p.requires_grad}
+
+    every = {name for name, _ in learner.named_parameters()}
+    assert every - learning() == {"method.tau", "head.weight", "head.bias"}
+    assert every - learning(loss_weights={"base_class": 0.1}) == {"method.tau"}
+    without = learning(freeze=["backbone.first.*", "*.norm.*"])
+    assert not any(name.startswith(("backbone.first", "backbone.norm.")) for name in without)
+    assert "backbone.norm2.weight" in without
+    assert all(name.startswith("method") for name in learning(inputs="stored"))
+    with pytest.raises(RecipeError, match="matches no parameter"):
+        freeze(learner, stage_of(freeze=["backbone.frist.*"]))
+
+
+def test_an_unreadable_video_is_named(tmp_path: Path) -> None:
+    data = motions_data()
+    first, *rest = data.train.videos
+    broken = VideoList(data.train.name, (Video("lost", first.label, "train"), *rest))
+    recipe = recipe_of(CLASSIFY | {"inputs": "frames", "batch": 12, "steps": 2}, **FRAMES_RECIPE)
+    with pytest.raises(TrainingError, match="got lost: there is no file"):
+        train(recipe, TrainingData(broken, data.val), tmp_path / "run", device="cpu")
