@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         methods,
         moments,
         store,
+        text,
         video,
     )
     from fewact.classifier import FewShotClassifier
@@ -42,6 +43,7 @@ __all__ = [
     "methods",
     "moments",
     "store",
+    "text",
     "video",
 ]
 

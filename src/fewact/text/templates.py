@@ -1,0 +1,78 @@
+"""Prompt templates: sentences with a place for the name of a class."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from fewact.errors import OptionError, UnknownNameError, did_you_mean
+
+SLOT = "{}"
+
+TEMPLATES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "name": ("{}",),
+        "clip-fsar": ("a photo of {}",),
+        "clip-spm": (
+            "a photo of action {}",
+            "a picture of action {}",
+            "Human action of {}",
+            "{}, an action",
+            "{} this is an action",
+            "{}, a video of action",
+            "Playing action of {}",
+            "{}",
+            "Playing a kind of action, {}",
+            "Doing a kind of action, {}",
+            "Look, the human is {}",
+            "Can you recognize the action of {}?",
+            "Video classification of {}",
+            "A video of {}",
+            "The man is {}",
+            "The woman is {}",
+        ),
+    }
+)
+"""By name: the name alone, the one of CLIP-FSAR (and A²M²-Net), the sixteen of CLIP-SPM."""
+
+
+def templates(chosen: str | Sequence[str]) -> tuple[str, ...]:
+    """Templates by name, or one's own.
+
+    Args:
+        chosen: A name of ``TEMPLATES``; a template, which has "{}" where the class's name goes;
+            or several.
+
+    Raises:
+        UnknownNameError: There are no templates of this name.
+        OptionError: There is no template, or one does not have exactly one place for the name.
+
+    >>> templates("clip-fsar"), templates("someone doing {}")
+    (('a photo of {}',), ('someone doing {}',))
+    """
+    if isinstance(chosen, str) and SLOT not in chosen:
+        if chosen not in TEMPLATES:
+            raise UnknownNameError(
+                "there are no templates of this name",
+                got=repr(chosen),
+                accepted=f"{', '.join(TEMPLATES)}, or a template with {SLOT}",
+                mend=did_you_mean(chosen, TEMPLATES),
+            )
+        return TEMPLATES[chosen]
+    found = (chosen,) if isinstance(chosen, str) else tuple(chosen)
+    wrong = [repr(one) for one in found if one.count(SLOT) != 1]
+    if wrong or not found:
+        raise OptionError(
+            "a template has one place for the class's name",
+            where="templates",
+            got=", ".join(wrong) or "none",
+            accepted=f"texts with one {SLOT}",
+        )
+    return found
+
+
+def fill(template: str, name: str) -> str:
+    """A template with a name in its place.
+
+    >>> fill("a photo of {}", "brush hair")
+    'a photo of brush hair'
+    """
+    return template.replace(SLOT, name)

@@ -1,0 +1,38 @@
+import pytest
+
+from fewact.errors import OptionError, UnknownNameError
+from fewact.text import TEMPLATES, fill, templates
+
+
+def test_the_published_templates():
+    assert TEMPLATES["clip-fsar"] == ("a photo of {}",)
+    assert len(set(TEMPLATES["clip-spm"])) == 16
+    filled = [fill(template, "jump") for template in TEMPLATES["clip-spm"]]
+    assert filled[0] == "a photo of action jump"
+    assert {"jump", "jump, an action", "Can you recognize the action of jump?"} <= set(filled)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_template_has_one_place(name):
+    assert templates(name) == TEMPLATES[name]
+    assert all(template.count("{}") == 1 for template in templates(name))
+
+
+def test_ones_own_templates():
+    assert templates("doing {}") == ("doing {}",)
+    assert templates(["doing {}", "{}!"]) == ("doing {}", "{}!")
+
+
+def test_braces_in_a_name_are_left_alone():
+    assert fill("a photo of {}", "{0} {x}") == "a photo of {0} {x}"
+
+
+@pytest.mark.parametrize("wrong", [[], ["a photo"], ["{} and {}"], "{} or {}", ["a {}", ""]])
+def test_a_template_without_its_place_is_refused(wrong):
+    with pytest.raises(OptionError, match="one place for the class's name"):
+        templates(wrong)
+
+
+def test_an_unknown_name_is_refused_with_a_suggestion():
+    with pytest.raises(UnknownNameError, match=r'clip-fsar, clip-spm.*Did you mean "clip-spm"'):
+        templates("clipspm")
