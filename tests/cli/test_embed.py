@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fewact.store import Store
+from fewact.store import Job, Store
 
 Run = Callable[..., Any]
 FRAMES = ("--option", "frames=2")
@@ -89,7 +89,7 @@ def test_bad_videos_are_listed_and_skipped(
 def test_parts_make_the_whole(
     run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fewact.store.embedding.BLOCK", 1)
+    monkeypatch.setitem(Job.__init__.__kwdefaults__, "block", 1)
     call = ("embed", table, "--tap", "vectors:2", *PLAIN)
     run(*call, "-o", tmp_path / "whole")
     for part in ("3/3", "1/3", "1/3", "2/3"):
@@ -132,7 +132,7 @@ def test_a_disk_that_is_too_small(
 def test_an_interruption_leaves_everything_whole(
     run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fewact.store.embedding.BLOCK", 2)
+    monkeypatch.setitem(Job.__init__.__kwdefaults__, "block", 2)
     call = ("embed", table, "--tap", "vectors:2", *PLAIN)
     run(*call, "-o", tmp_path / "whole")
     told: list[Any] = []

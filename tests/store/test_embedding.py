@@ -22,13 +22,7 @@ from fewact.store.features import NAME, cards, feature_facts, widen
 from fewact.store.seen import stamp
 from fewact.video import BlockCentres
 
-EMBED = sys.modules["fewact.store.embedding"]
 TAPS = (Tap("vectors", 4), Tap("middle", 8), Tap("pixels", 4))
-
-
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(EMBED, "BLOCK", 2)
 
 
 def listed(clips: list[Clip], name: str = "mine") -> VideoList:
@@ -36,7 +30,7 @@ def listed(clips: list[Clip], name: str = "mine") -> VideoList:
 
 
 def job(folder: Path, videos: VideoList, backbone: Backbone, taps: Any = TAPS) -> Job:
-    return Job(Store.create(folder), videos, backbone.card, taps)
+    return Job(Store.create(folder), videos, backbone.card, taps, block=2)
 
 
 def run(job: Job, backbone: Backbone, blocks: Any = None) -> list[Told]:

@@ -111,7 +111,7 @@ def embed(
     blocks = [block for block in range(len(job)) if block % part[1] == part[0]]
     _announce(job, blocks)
     with progress("Embedding", quiet=quiet) as bar:
-        report = _Report(sum(len(job.block(block)) for block in blocks), bar)
+        report = _Report(sum(len(job.block(block)) for block in blocks), bar, timed=ray is None)
         if ray is None:
             embed(job, made, blocks, report)
         else:
@@ -128,9 +128,9 @@ def embed(
 class _Report:
     """Counts what became of the videos, lists what was skipped, says how long the rest takes."""
 
-    def __init__(self, total: int, bar: "Callable[[int, int], None]") -> None:
+    def __init__(self, total: int, bar: "Callable[[int, int], None]", *, timed: bool) -> None:
         self.total, self.new, self.found, self.skipped = total, 0, 0, 0
-        self._bar, self._begin = bar, 0.0
+        self._bar, self._timed, self._begin = bar, timed, 0.0
 
     def __call__(self, told: "Told") -> None:
         if told.error is not None:
@@ -138,7 +138,8 @@ class _Report:
             say(f"Skipped: {told.video.id}: {told.error}")
         elif told.new:
             self.new += 1
-            self._estimate()
+            if self._timed:
+                self._estimate()
         else:
             self.found += 1
         done = self.new + self.found + self.skipped
@@ -239,6 +240,8 @@ def _store_nodes(job: "Job", methods: Sequence["Method"], *, quiet: bool) -> Non
 def _summarise(job: "Job", report: _Report, data: str) -> None:
     from fewact.store.features import tap_text
 
+    for one in job.sets.values():
+        one.refresh()  # Others may have done a part.
     print_table(
         ("features", "videos", "size"),
         [

@@ -55,6 +55,7 @@ class Job:
         card: Of the backbone.
         taps: Which features, at least one.
         sampler: Chooses the frames.
+        block: Videos that are claimed and written together.
 
     Raises:
         StoreError: No tap is asked for, or a set does not fit.
@@ -68,17 +69,20 @@ class Job:
         card: Card,
         taps: Sequence[Tap],
         sampler: SamplerOf = Segments,
+        *,
+        block: int = BLOCK,
     ) -> None:
         if not taps:
             raise StoreError("no features are asked for", where="taps")
         self.store, self.videos, self.card, self.sampler = store, videos, card, sampler
+        self.block_size = block
         self.sets: dict[Tap, EntrySet] = {
             tap: store.make(feature_facts(card, tap, sampler), feature_layout(card, tap))
             for tap in dict.fromkeys(taps)
         }
         self.seen: SeenList = store.seen.read(videos.name)
         self._blocks = [
-            videos.videos[first : first + BLOCK] for first in range(0, len(videos.videos), BLOCK)
+            videos.videos[first : first + block] for first in range(0, len(videos.videos), block)
         ]
 
     def __len__(self) -> int:
@@ -102,7 +106,8 @@ class Job:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of what decides the blocks and what is made of them."""
-        facts = "\n".join((self.videos.digest, *sorted(one.digest for one in self.sets.values())))
+        sets = sorted(one.digest for one in self.sets.values())
+        facts = "\n".join((self.videos.digest, str(self.block_size), *sets))
         return hashlib.sha256(facts.encode()).hexdigest()
 
 

@@ -4,6 +4,7 @@ An actor that dies is replaced, and its block given to another; what it had stor
 """
 
 import json
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -44,19 +45,22 @@ class _Task:
     videos: VideoList
     taps: tuple[backbones.Tap, ...]
     sampler: SamplerOf
+    block: int
     backbone: BackboneOptions
 
 
 class _Worker:
     """An actor: makes the backbone once, and embeds one block after the other."""
 
-    def __init__(self, task: Any) -> None:
-        import ray
-
-        given: _Task = ray.get(task)
+    def __init__(self, given: _Task) -> None:
         self._backbone = backbones.create(**asdict(given.backbone))
         self._job = Job(
-            Store(given.store), given.videos, self._backbone.card, given.taps, given.sampler
+            Store(given.store),
+            given.videos,
+            self._backbone.card,
+            given.taps,
+            given.sampler,
+            block=given.block,
         )
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -95,14 +99,19 @@ def embed_on_ray(
         cpus = int(ray.cluster_resources().get("CPU", 1))
         most = max(1, min(gpus or cpus, len(blocks)))
         task = _Task(
-            str(job.store.folder.resolve()), job.videos, tuple(job.sets), job.sampler, backbone
+            str(job.store.folder.resolve()),
+            job.videos,
+            tuple(job.sets),
+            job.sampler,
+            job.block_size,
+            backbone,
         )
         by_id = {video.id: video for video in job.videos.videos}
         rows = ray.data.from_items(
             [{"block": block} for block in blocks], override_num_blocks=len(blocks)
         ).map(
             _Worker,
-            fn_constructor_args=(ray.put(task),),
+            fn_constructor_args=(task,),
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
             num_cpus=1,
             num_gpus=1 if gpus else 0,
@@ -140,4 +149,5 @@ def _started(address: str) -> Any:
             accepted=f"host:port, ray://…, auto, {LOCAL}",
         ) from None
     ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     return ray
