@@ -7,12 +7,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fewact import backbones, methods
+from fewact import backbones
 from fewact.data import Video, VideoList
 from fewact.episodes import load as load_episodes
 from fewact.errors import RecipeError, TrainingError
 from fewact.evaluation import ClipFeatures, evaluate
-from fewact.methods import checkpoint
+from fewact.methods import checkpoint, matching
+from fewact.methods.a2m2 import A2M2 as A2M2Method
 from fewact.training import TrainingData, loop, train
 from fewact.training.norms import freeze_norms
 from fewact.training.optimising import freeze
@@ -77,9 +78,7 @@ def test_frames_first_and_then_what_the_network_has_become(tmp_path: Path) -> No
 
 def test_bfloat16_in_the_network_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, set[torch.dtype]] = {"network": set(), "nodes": set(), "cost": set()}
-    from fewact.methods import matching
-
-    usual, emd = methods.a2m2.A2M2.support, matching.align.emd
+    usual, emd = A2M2Method.support, matching.align.emd
 
     def support(self: Any, nodes: Any, *rest: Any, **more: Any) -> Any:
         seen["nodes"].add(nodes["nodes"].dtype)
@@ -89,7 +88,7 @@ def test_bfloat16_in_the_network_alone(tmp_path: Path, monkeypatch: pytest.Monke
         seen["cost"].add(cost.dtype)
         return emd(cost, *rest, **more)
 
-    monkeypatch.setattr(methods.a2m2.A2M2, "support", support)
+    monkeypatch.setattr(A2M2Method, "support", support)
     monkeypatch.setattr(matching.align, "emd", solve)
     recipe = recipe_of(EPISODES | FROM_FRAMES, **(FRAMES_RECIPE | {"precision": "bfloat16"}))
     learner = make_learner(recipe, motions_data(), torch.device("cpu"))

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from fewact import methods
 from fewact.errors import RecipeError, TrainingError
 from fewact.evaluation import evaluate
 from fewact.methods import checkpoint
-from fewact.methods.base import TrainingBatch
+from fewact.methods.a2m2 import A2M2 as A2M2Method
+from fewact.methods.base import Method, TrainingBatch
 from fewact.training import TrainingData, loop, train
 from fewact.training.run_folder import read_metrics
 from tests.training.made_up import (
@@ -69,13 +69,13 @@ def test_it_learns_to_tell_unseen_classes(tmp_path: Path) -> None:
 def test_resumes_after_kills_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usual = methods.a2m2.A2M2.encode
+    usual = A2M2Method.encode
 
     def encode(self: Any, features: Any) -> Any:
         nodes = usual(self, features)["nodes"]
         return {"nodes": torch.nn.functional.dropout(nodes, 0.3, self.training)}
 
-    monkeypatch.setattr(methods.a2m2.A2M2, "encode", encode)
+    monkeypatch.setattr(A2M2Method, "encode", encode)
     recipe = recipe_of(*BOTH, keep_every=2)
     train(recipe, data_of(), tmp_path / "whole", device="cpu")
     for step in (1, 2, 5, 7, 9):
@@ -135,13 +135,13 @@ def test_a_bad_loss_stops_the_run_and_names_the_episode(
     tmp_path: Path, bad: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = itertools.count(1)
-    usual = methods.base.Method.losses
+    usual = Method.losses
 
     def losses(self: Any, batch: TrainingBatch) -> dict[str, Tensor]:
         found = usual(self, batch)
         return {name: loss + (bad if next(calls) == 6 else 0) for name, loss in found.items()}
 
-    monkeypatch.setattr(methods.base.Method, "losses", losses)
+    monkeypatch.setattr(Method, "losses", losses)
     stage = EPISODES | {"accumulate": 2}  # the sixth batch is the second of step 3
     with pytest.raises(TrainingError, match="stage 1, step 3") as error:
         train(recipe_of(stage), data_of(), tmp_path / "run", device="cpu")
