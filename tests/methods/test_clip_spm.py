@@ -11,7 +11,7 @@ import torch
 from fewact import methods
 from fewact.backbones import Tap
 from fewact.methods.base import TrainingBatch
-from fewact.methods.clip_spm import STEP, ClipSpm
+from fewact.methods.clip_spm import REGULAR, ClipSpm
 from fewact.methods.inputs import of_videos
 from tests.conftest import read_cases, vectors_folder
 from tests.methods.weights import load, tensors, transformer, under
@@ -144,12 +144,13 @@ def stages(method: ClipSpm, batch: TrainingBatch) -> dict[str, torch.Tensor]:
 
 def losses(method: ClipSpm, batch: TrainingBatch) -> dict[str, torch.Tensor]:
     """The losses without the weights that they have in training, and as the vectors sum them."""
-    found = method.losses(batch)
+    q = batch.query_labels.shape[1]
+    found = {name: q * loss for name, loss in method.losses(batch).items()}
     plain = {
         "loss_ce_sum": found["cross_entropy"],
-        "L_mo": found["motion"] / STEP,
-        "L_text": found["text"] / STEP,
-        "L_cons": found["consistency"] / STEP,
+        "L_mo": found["motion"] / REGULAR,
+        "L_text": found["text"] / REGULAR,
+        "L_cons": found["consistency"] / REGULAR,
     }
     released = (found["cross_entropy"] + found["motion"]) / 16
     return plain | {"loss_released": released, "loss_paper_form": sum(found.values()) / 16}

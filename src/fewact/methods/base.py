@@ -113,13 +113,25 @@ class Method(nn.Module, ABC):
             nodes = {name: value.to(promoted(value)) for name, value in nodes.items()}
             support = {name: value[:, :s] for name, value in nodes.items()}
             query = {name: value[:, s:] for name, value in nodes.items()}
-            state = self.support(support, batch.support_labels, batch.n, text=batch.text)
-            logits = self.score(state, query)  # (b q n)
-            losses = {"cross_entropy": cross_entropy(logits, batch.query_labels)}
+            losses = self.losses_of_nodes(support, query, batch)
             if batch.classify is not None and batch.base_classes is not None:
                 base = batch.base_classes.gather(1, labels)  # (b s+q)
                 losses["base_class"] = cross_entropy(batch.classify(nodes), base)
         return losses
+
+    def losses_of_nodes(
+        self, support: Nodes, query: Nodes, batch: TrainingBatch
+    ) -> dict[str, Tensor]:
+        """The losses of an encoded batch, each a mean: the cross-entropy of the scores.
+
+        Args:
+            support: Nodes (b s …), at least float32.
+            query: Nodes (b q …).
+            batch: That they are of.
+        """
+        state = self.support(support, batch.support_labels, batch.n, text=batch.text)
+        logits = self.score(state, query)  # (b q n)
+        return {"cross_entropy": cross_entropy(logits, batch.query_labels)}
 
 
 def join(first: Features, second: Features) -> Features:

@@ -11,11 +11,10 @@ import torch
 from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
-from torch.nn import functional
 
 from fewact import align
 from fewact.backbones.card import Card, Tap
-from fewact.methods.base import Features, Method, Nodes, TrainingBatch, one_hot_mean
+from fewact.methods.base import Features, Method, Nodes, TrainingBatch, cross_entropy, one_hot_mean
 from fewact.methods.inputs import ClassText, frame_vectors, of_videos, seeded
 from fewact.methods.transformer import Transformer
 from fewact.methods.zero_shot import combined, text_logits
@@ -143,14 +142,14 @@ class ClipFsar(Method):
         scale = self.contrast_scale if self.options.scale is None else self.options.scale
         return text_logits(nodes["frames"].mean(-2), state.text, scale)
 
-    def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
+    def losses_of_nodes(
+        self, support: Nodes, query: Nodes, batch: TrainingBatch
+    ) -> dict[str, Tensor]:
         """Cross-entropy of the visual scores, and of each video with the texts.
 
         The texts are those of all training classes where the batch has them, else the episode's.
         """
-        support, query = self.encode(batch.support), self.encode(batch.query)
         state = self.support(support, batch.support_labels, batch.n, text=batch.text)
-        visual = -self.distance(state, query)  # (b q n)
         labels = torch.cat([batch.support_labels, batch.query_labels], 1)  # (b s+q)
         frames = torch.cat([support["frames"], query["frames"]], 1)  # (b s+q t d)
         texts = state.text
@@ -160,11 +159,8 @@ class ClipFsar(Method):
             labels = batch.base_classes.gather(1, labels)
         named = self.class_logits(frames.mean(-2), texts)
         return {
-            "cross_entropy": functional.cross_entropy(
-                visual.flatten(0, 1), batch.query_labels.flatten()
-            ),
-            "contrast": self.options.contrast
-            * functional.cross_entropy(named.flatten(0, 1), labels.flatten()),
+            "cross_entropy": cross_entropy(-self.distance(state, query), batch.query_labels),
+            "contrast": self.options.contrast * cross_entropy(named, labels),
         }
 
     def class_logits(self, mean: Tensor, text: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from fewact import align
 from fewact.backbones.card import Card, Tap
-from fewact.methods.base import Features, Method, Nodes, TrainingBatch
+from fewact.methods.base import Features, Method, Nodes, TrainingBatch, cross_entropy
 from fewact.methods.clip_spm_parts import HSMR, PADM, SPM, Fused, Motion, Prompt, Refined
 from fewact.methods.inputs import ClassText, frame_vectors, of_videos, seeded
 from fewact.methods.transformer import AT_ONCE
@@ -25,10 +25,10 @@ from fewact.methods.transformer import AT_ONCE
 Preset = Literal["hmdb51", "ucf101", "kinetics100", "ssv2-small", "ssv2-full"]
 Protocol = Literal["inductive", "joint", "support_anchors", "support_anchors_alone"]
 
-STEP = 0.016
-"""Weight of the regularisers beside a cross-entropy summed over an episode's queries.
+REGULAR = 0.016
+"""Weight of the regularisers beside the sum of the cross-entropies of an episode's queries.
 
-The public code takes 0.001 of them in each of the 16 episodes of a step, and a 16th of the latter.
+In each of the 16 episodes of a step the public code takes 0.001 of them, and a 16th of that sum.
 """
 
 
@@ -252,12 +252,10 @@ class ClipSpm(Method):
         cost = align.pairwise_cosine_cost(query, support, self.options.eps)
         return align.otam(cost, self.options.smoothing, plan=False).value
 
-    def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """Cross-entropy, summed over an episode's queries, and the regularisers.
-
-        Each is a mean over episodes, and they weigh against each other as in the public code.
-        """
-        support, query = self.encode(batch.support), self.encode(batch.query)
+    def losses_of_nodes(
+        self, support: Nodes, query: Nodes, batch: TrainingBatch
+    ) -> dict[str, Tensor]:
+        """Cross-entropy and the regularisers, in the proportion of the public code."""
         texts = self.text(batch.text, batch.n, support["gated"])  # (b n d)
         named = self.spm.fuse(support["gated"], of_videos(texts, batch.support_labels))
         true = of_videos(texts, batch.query_labels)  # (b q d)
@@ -265,23 +263,22 @@ class ClipSpm(Method):
         if self.options.mean_text == "all":
             state = replace(state, prompt=torch.cat([named.guide, true], 1).mean(1))
         made = self.spm.fuse(query["gated"], self.spm.prompts(state.prompt, query["seen"]))
-        logits = self._logits(state, made.frames)  # (b q n)
-        wrong = functional.cross_entropy(
-            logits.flatten(0, 1), batch.query_labels.flatten(), reduction="sum"
-        )
-        motion = sum(
-            self.hsmr(self._frames(side), self.spm).mean() for side in (batch.support, batch.query)
-        )
-        found = {"cross_entropy": wrong / len(logits), "motion": STEP * self.mu * motion}
+        motion = [self.hsmr(self._frames(side), self.spm) for side in (batch.support, batch.query)]
+        found = {"motion": self.mu * (motion[0].mean() + motion[1].mean())}
         if self.options.losses == "paper":
-            own = self.spm.fuse(query["gated"], true)
             guessed = self.spm.fuse(
                 support["gated"], self.spm.prompts(state.prompt, support["seen"])
             )
-            of_query, of_support = own.gaps(made), named.gaps(guessed)
+            of_query = self.spm.fuse(query["gated"], true).gaps(made)
+            of_support = named.gaps(guessed)
             share = self.options.figures
-            found["text"] = STEP * (share.text * of_query[0] + (0.5 - share.text) * of_support[0])
-            found["consistency"] = STEP * (
+            found["text"] = share.text * of_query[0] + (0.5 - share.text) * of_support[0]
+            found["consistency"] = (
                 share.consistency * of_query[1] + (1 - share.consistency) * of_support[1]
             )
-        return found
+        weight = REGULAR / batch.query_labels.shape[1]
+        logits = self._logits(state, made.frames)  # (b q n)
+        return {
+            "cross_entropy": cross_entropy(logits, batch.query_labels),
+            **{name: weight * loss for name, loss in found.items()},
+        }
