@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -26,8 +27,10 @@ from fewact import backbones
 from fewact.errors import WeightsError
 said = {}
 for weights in sys.argv[1:]:
+    name = "clip-vit" if "clip" in weights else "mobilenet-v2"
     try:
-        said[weights] = backbones.create("mobilenet-v2", weights=weights).card.weights_sha256
+        made = backbones.create(name, weights=weights, device="cpu")
+        said[weights] = made.text.digest if name == "clip-vit" else made.card.weights_sha256
     except WeightsError as error:
         said[weights] = f"refused: {error}"
 print(json.dumps(said))
@@ -84,6 +87,7 @@ class Hub(BaseHTTPRequestHandler):
             self.reply(404, b"{}", {"X-Error-Code": "EntryNotFound"})
 
     def reply(self, code: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.server.asked.append(f"{self.command} {self.path}")  # type: ignore[attr-defined]
         self.send_response(code)
         for name, value in {"X-Repo-Commit": COMMIT, **(headers or {})}.items():
             self.send_header(name, value)
@@ -98,10 +102,17 @@ def etag(path: Path) -> str:
 
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+def asked() -> list[str]:
+    """The requests that the hub had."""
+    return []
+
+
+@pytest.fixture
+def hub(tmp_path: Path, asked: list[str]) -> Iterator[tuple[Path, str]]:
     """The folder of a hub's repositories and its address."""
     handler = type("Handler", (Hub,), {"root": tmp_path / "hub"})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.asked = asked  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield tmp_path / "hub", f"http://127.0.0.1:{server.server_address[1]}"
@@ -152,6 +163,23 @@ def test_weights_come_from_the_hub_and_what_fails_is_told(hub, tmp_path, random_
     said = ask(endpoint, tmp_path / "home", "hf-hub:owner/net", "hf-hub:owner/unseen", offline=True)
     assert said["hf-hub:owner/net"] == expected, "what was downloaded once is there without a hub"
     assert "cannot be reached" in said["hf-hub:owner/unseen"]
+
+
+def test_a_text_encoder_and_its_tokenizer_come_from_the_hub(hub, asked, tmp_path, tiny_folder):
+    root, endpoint = hub
+    shutil.copytree(tiny_folder("clip-vit"), root / "owner" / "clip")
+    (root / "owner" / "clip" / "pytorch_model.bin").write_bytes(b"pickle")
+    shutil.copytree(tiny_folder("clip-vit"), root / "owner" / "clip-mute")
+    (root / "owner" / "clip-mute" / "merges.txt").unlink()
+    expected = backbones.create_text(
+        "clip", weights=f"local-dir:{tiny_folder('clip-vit')}", device="cpu"
+    ).digest
+    pinned, mute = f"hf-hub:owner/clip@{COMMIT}", "hf-hub:owner/clip-mute"
+    said = ask(endpoint, tmp_path / "home", pinned, mute)
+    assert said[pinned] == expected
+    assert "there is no tokenizer beside the weights (got vocab.json)" in said[mute]
+    assert any("/resolve/0123456789abcdef" in line for line in asked)
+    assert not any("pytorch_model" in line for line in asked)
 
 
 def test_without_the_client_the_extra_is_named(monkeypatch):

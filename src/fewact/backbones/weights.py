@@ -56,7 +56,8 @@ def read(weights: str | Path) -> Weights:
     """Read weights from where the user says.
 
     Args:
-        weights: ``hf-hub:owner/name``, ``local-dir:folder`` or a .safetensors file.
+        weights: ``hf-hub:owner/name``, ``hf-hub:owner/name@revision``, ``local-dir:folder`` or a
+            .safetensors file.
 
     Raises:
         WeightsError: Nothing readable is there.
@@ -237,16 +238,17 @@ def _download(repository: str, others: Iterable[str]) -> Path:
             where=f"hf-hub:{repository}",
             mend="Run: pip install 'fewact[hf]'",
         ) from None
+    name, _, revision = repository.partition("@")
     try:
-        file = hub.hf_hub_download(repository, "model.safetensors")
-        for name in others:
+        file = hub.hf_hub_download(name, "model.safetensors", revision=revision or None)
+        for other in others:
             with suppress(hub.errors.EntryNotFoundError):
-                hub.hf_hub_download(repository, name)
+                hub.hf_hub_download(name, other, revision=revision or None)
     except (OSError, ValueError, hub.errors.EntryNotFoundError) as error:
         raise WeightsError(
             "the hub has no such weights, or cannot be reached",
             where=f"hf-hub:{repository}",
             got=str(error).strip().splitlines()[0],
-            accepted="hf-hub:owner/name of a repository with model.safetensors",
+            accepted="hf-hub:owner/name[@revision] of a repository with model.safetensors",
         ) from error
     return Path(file).parent
