@@ -1,23 +1,22 @@
-"""CLIP-SPM against vectors, against a plain loop, and against what its note promises."""
+"""CLIP-SPM against a plain loop and against what its note promises."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from fewact import methods
+from benchmarks.clip_spm import forward
+from fewact import align, methods
 from fewact.backbones import Tap
+from fewact.methods import clip_spm
 from fewact.methods.base import TrainingBatch
-from fewact.methods.clip_spm import REGULAR, ClipSpm
-from fewact.methods.inputs import of_videos
-from tests.conftest import read_cases, vectors_folder
-from tests.methods.weights import load, tensors, transformer, under
+from fewact.methods.clip_spm import PRESETS, ClipSpm
 
-DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])
 PROTOCOLS = ("inductive", "joint", "support_anchors", "support_anchors_alone")
+T, D = 8, 16
+TAP = Tap("vectors", T)
+SMALL = {"vector_width": D, "heads": 2, "head_width": 5, "hidden": 12}
 
 
 def create(**options: Any) -> ClipSpm:
@@ -26,131 +25,272 @@ def create(**options: Any) -> ClipSpm:
     return method.eval()
 
 
-def of_case(case: dict[str, Any], dtype: torch.dtype, **options: Any) -> ClipSpm:
-    """The method with a case's weights."""
-    params, given = case["params"], tensors(case["weights"])
-    heads, (inner, d) = params["heads"], torch.tensor(case["weights"]["Tr_f"]["Wq"]).shape
-    method = create(
-        frames=len(case["inputs"]["query"][0]),
-        vector_width=d,
-        alpha=params["alpha"],
-        slope=params["slope"],
-        text=params["w_t"],
-        consistency=params["w_c"],
-        text_gate=len(given["gate_t_w1"]) / d,
-        frame_gate=len(given["gate_v_w1"]) / d,
-        smoothing=params["lam"],
-        eps=params["eps"],
-        heads=heads,
-        head_width=inner // heads,
-        hidden=len(given["mlp_w1"]),
-        **options,
+def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def small(**options: Any) -> ClipSpm:
+    return create(**{**SMALL, **options}).double()
+
+
+def score(
+    method: ClipSpm,
+    support: torch.Tensor,
+    query: torch.Tensor,
+    labels: list[int],
+    text: torch.Tensor,
+) -> torch.Tensor:
+    nodes, asked = (method.encode({TAP: x}) for x in (support, query))
+    state = method.support(nodes, torch.tensor([labels] * len(support)), max(labels) + 1, text=text)
+    return method.score(state, asked)
+
+
+def an_episode(b: int = 1, n: int = 3, k: int = 2, q: int = 4) -> tuple[Any, ...]:
+    """Support, queries, labels and texts."""
+    labels = [c for _ in range(k) for c in range(n)]
+    support, query = drawn(b, n * k, T, D), drawn(b, q, T, D, seed=1)
+    return support, query, labels, drawn(b, n, D, seed=2)
+
+
+def a_batch(method: ClipSpm, b: int, q: int = 4) -> TrainingBatch:
+    support, query, labels, text = an_episode(b, q=q)
+    asked = torch.arange(q).remainder(3).expand(b, -1)
+    own = torch.tensor([labels] * b)
+    return TrainingBatch({TAP: support}, own, {TAP: query}, asked, 3, text)
+
+
+@pytest.mark.parametrize(("n", "k"), [(3, 2), (2, 1), (6, 3)])
+@pytest.mark.parametrize("protocol", ["inductive", "joint"])
+def test_batches_agree_with_a_plain_loop(protocol: str, n: int, k: int) -> None:
+    support, query, labels, text = an_episode(3, n, k)
+    method = small(protocol=protocol)
+    together = query.split(1, 1) if protocol == "inductive" else (query,)
+    expected = [
+        torch.cat(
+            [
+                forward(method, support[b], some[b], torch.tensor(labels), text[b])
+                for some in together
+            ]
+        )
+        for b in range(3)
+    ]
+    got = score(method, support, query, labels, text)
+    torch.testing.assert_close(got, torch.stack(expected))
+
+
+def test_uneven_shots_agree_with_a_plain_loop() -> None:
+    support, query, _, text = an_episode(2)
+    labels = [0, 1, 1, 2, 0, 1]
+    method = small()
+    expected = [
+        torch.cat(
+            [
+                forward(method, support[b], x, torch.tensor(labels), text[b])
+                for x in query[b].split(1)
+            ]
+        )
+        for b in range(2)
+    ]
+    torch.testing.assert_close(score(method, support, query, labels, text), torch.stack(expected))
+
+
+def test_how_many_episodes_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    episode = an_episode(5)
+    for protocol in PROTOCOLS:
+        method = small(protocol=protocol)
+        expected = score(method, *episode)
+        monkeypatch.setattr(clip_spm, "AT_ONCE", 1)
+        torch.testing.assert_close(score(method, *episode), expected)
+        monkeypatch.undo()
+
+
+def test_only_protocols_that_say_so_let_queries_see_each_other() -> None:
+    support, query, labels, text = an_episode()
+    for protocol in PROTOCOLS:
+        method = small(protocol=protocol)
+        together = score(method, support, query, labels, text)
+        alone = torch.cat([score(method, support, x, labels, text) for x in query.split(1, 1)], 1)
+        assert method.transductive == (protocol in ("joint", "support_anchors"))
+        assert method.transductive == bool((together - alone).abs().max() > 1e-3)
+
+
+def test_protocols_agree_on_a_query_alone() -> None:
+    support, query, labels, text = an_episode(q=1)
+    found = {
+        protocol: score(small(protocol=protocol), support, query, labels, text)
+        for protocol in PROTOCOLS
+    }
+    torch.testing.assert_close(found["inductive"], found["joint"])
+    torch.testing.assert_close(found["support_anchors"], found["support_anchors_alone"])
+    assert not torch.allclose(found["joint"], found["support_anchors"])
+
+
+def test_order_of_queries_permutes_rows_where_they_are_together() -> None:
+    support, query, labels, text = an_episode()
+    method, order = small(protocol="joint"), torch.tensor([2, 0, 3, 1])
+    torch.testing.assert_close(
+        score(method, support, query[:, order], labels, text),
+        score(method, support, query, labels, text)[:, order],
     )
-    names = {
-        "hsmr.first": "conv1",
-        "hsmr.second": "conv2",
-        "spm.text_gate.first": ("gate_t", 1),
-        "spm.text_gate.second": ("gate_t", 2),
-        "spm.frame_gate.first": ("gate_v", 1),
-        "spm.frame_gate.second": ("gate_v", 2),
-        "spm.first": ("mlp", 1),
-        "spm.second": ("mlp", 2),
-    }
-    state = {}
-    for ours, theirs in names.items():
-        stem, number = theirs if isinstance(theirs, tuple) else (theirs, "")
-        state[f"{ours}.weight"] = given[f"{stem}_w{number}"]
-        state[f"{ours}.bias"] = given[f"{stem}_b{number}"]
-    state |= under("spm.transformer", transformer(case["weights"]["Tr_f"]))
-    state |= under("padm.transformer", transformer(case["weights"]["Tr_p"]))
-    load(method, state, but=("mu",))
-    return method.to(dtype)
 
 
-def inputs_of(case: dict[str, Any], first: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """A case's inputs; what it lacks is the first case's."""
-    own = {name: value for name, value in case["inputs"].items() if not isinstance(value, str)}
-    known = {**first["inputs"], **own}
-    rows = known.pop("support_rows_of_released", None)
-    if rows is not None:
-        known["support"] = [first["inputs"]["support"][row] for row in rows]
-    exact = {name: torch.as_tensor(np.asarray(value)) for name, value in known.items()}
-    return {
-        name: value.double() if value.is_floating_point() else value
-        for name, value in exact.items()
-    }
+def test_the_global_anchor_says_the_same_of_all_queries() -> None:
+    support, query, labels, text = an_episode()
+    method = small(protocol="joint")
+    nodes, asked = (method.encode({TAP: x}) for x in (support, query))
+    state = method.support(nodes, torch.tensor([labels]), 3, text=text)
+    fused = method.spm.fuse(asked["gated"], method.spm.prompts(state.prompt, asked["seen"])).frames
+    found = method.refine(state.frames, state.member, fused)
+    assert method._distance(found.centre, found.anchors).shape == (1, 1, 3)
 
 
-@pytest.mark.vectors("clip_spm.json")
-@DTYPES
-def test_clip_spm_vector(
-    case: dict[str, Any],
-    dtype: torch.dtype,
-    compare: Callable[..., None],
-    request: pytest.FixtureRequest,
-) -> None:
-    first = read_cases(vectors_folder(request.config) / "clip_spm.json")[0]
-    inputs = inputs_of(case, first)
-    case = {**case, "inputs": {name: value.tolist() for name, value in inputs.items()}}
-    tap = Tap("vectors", inputs["support"].shape[1])
-    leaky = case["params"]["prompt_source"] == "support+query"
-    protocol = "joint" if case["params"]["anchor_queries"] else "support_anchors"
-    if case["name"] == "one_query_at_a_time":
-        protocol = "inductive"
-    options = {"losses": "paper", "mean_text": "all" if leaky else "support"}
-    method = of_case(case, dtype, protocol=protocol, **options)
-    batch = TrainingBatch(
-        support={tap: inputs["support"][None].to(dtype)},
-        support_labels=inputs["labels"][None],
-        query={tap: inputs["query"][None].to(dtype)},
-        query_labels=inputs["query_labels"][None],
-        n=len(inputs["text_of_class"]),
-        text=inputs["text_of_class"][None].to(dtype),
-    )
-    got = stages(method, batch) | losses(method, batch)
-    compare(case, got, float32=dtype == torch.float32)
+def test_balanced_queries_make_the_same_prompt_of_all_texts() -> None:
+    for q, same in (3, True), (6, True), (4, False):
+        found = []
+        for source in ("support", "all"):
+            method = small(mean_text=source)
+            found.append(method.losses(a_batch(method, 2, q))["cross_entropy"])
+        assert torch.allclose(*found) == same
 
 
-def stages(method: ClipSpm, batch: TrainingBatch) -> dict[str, torch.Tensor]:
-    """Tensors on the way to the logits of one episode."""
-    spm, padm = method.spm, method.padm
-    nodes, asked = method.encode(batch.support), method.encode(batch.query)
-    state = method.support(nodes, batch.support_labels, batch.n, text=batch.text)
-    if method.options.mean_text == "all":
-        # The released code lets the queries' true texts in when it scores, too; ours cannot.
-        assert batch.text is not None
-        every = torch.cat([batch.support_labels, batch.query_labels], 1)
-        state = replace(state, prompt=of_videos(batch.text, every).mean(1))
-    got = {"tbar": state.prompt, "S1": state.frames, "logits": method.score(state, asked)}
-    got["that_s"], got["that_q"] = (spm.prompts(state.prompt, x["seen"]) for x in (nodes, asked))
-    got["V1"] = spm.fuse(asked["gated"], got["that_q"]).frames
-    mean = state.member / state.member.sum(-1, keepdim=True)
-    got["d1"] = method._distance(got["V1"], torch.einsum("bns,bstd->bntd", mean, state.frames))
-    pull = got["V1"] if method.options.protocol == "joint" else None
-    got["A"] = padm.anchors(state.frames, state.member, pull)
-    got["g"] = got["A"].mean(1, keepdim=True)
-    found = padm.together(state.frames, state.member, got["V1"], got["A"], meet=True)
-    got |= {"A2": found.anchors, "S2": found.support, "g2": found.centre, "V2": found.query}
-    got["g"], got["g2"] = got["g"][:, 0], got["g2"][:, 0]
-    got["d2"] = method._distance(found.query, found.prototypes)
-    got["d3"] = method._distance(found.centre, found.anchors)
-    for side, features, gated in (("s", batch.support, nodes), ("q", batch.query, asked)):
-        got[f"m_{side}"] = method.hsmr.motion(next(iter(features.values())))
-        fused = spm.fuse(gated["gated"], got[f"m_{side}"])
-        got[f"x_{side}"], got[f"m2_{side}"] = fused.frames, fused.token
-    single = {name: value[0] for name, value in got.items()}
-    return single | {"g": got["g"], "g2": got["g2"], "d3": got["d3"][0]}
+def test_nothing_of_a_querys_text_reaches_its_score() -> None:
+    support, query, labels, text = an_episode()
+    for source in ("support", "all"):
+        method = small(mean_text=source)
+        got = score(method, support, query, labels, text)
+        torch.testing.assert_close(got, score(small(), support, query, labels, text))
 
 
-def losses(method: ClipSpm, batch: TrainingBatch) -> dict[str, torch.Tensor]:
-    """The losses without the weights that they have in training, and as the vectors sum them."""
-    q = batch.query_labels.shape[1]
-    found = {name: q * loss for name, loss in method.losses(batch).items()}
-    plain = {
-        "loss_ce_sum": found["cross_entropy"],
-        "L_mo": found["motion"] / REGULAR,
-        "L_text": found["text"] / REGULAR,
-        "L_cons": found["consistency"] / REGULAR,
-    }
-    released = (found["cross_entropy"] + found["motion"]) / 16
-    return plain | {"loss_released": released, "loss_paper_form": sum(found.values()) / 16}
+def test_the_motion_module_reaches_no_logit() -> None:
+    episode, method = an_episode(), small()
+    expected = score(method, *episode)
+    for weight in method.hsmr.parameters():
+        torch.nn.init.normal_(weight)
+    assert torch.equal(score(method, *episode), expected)
+
+
+def idle(transformer: torch.nn.Module) -> None:
+    """Make a transformer change nothing."""
+    for layer in (transformer.out, transformer.narrow):
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+
+
+def test_idle_parts_leave_otam_on_gated_frames() -> None:
+    support, query, labels, text = an_episode()
+    method = small(alpha=0.0)
+    idle(method.spm.transformer)
+    idle(method.padm.transformer)
+    gate, own = method.spm.frame_gate, torch.tensor(labels)
+    fused, asked = gate(support[0]) * support[0], gate(query[0]) * query[0]
+    prototypes = torch.stack([fused[own == c].mean(0) for c in range(3)])
+    first = align.otam(align.pairwise_cosine_cost(asked[None], prototypes[None])).value[0]
+    third = []
+    for video in asked:
+        anchors = torch.stack([torch.cat([fused[own == c], video[None]]).mean(0) for c in range(3)])
+        cost = align.pairwise_cosine_cost(anchors.mean(0)[None, None], anchors[None])
+        third.append(align.otam(cost).value[0, 0])
+    got = score(method, support, query, labels, text)[0]
+    torch.testing.assert_close(got, -(1.5 * first + torch.stack(third)))
+
+
+def test_linear_motion_is_a_mean_over_time() -> None:
+    method, frames = small(), drawn(2, T, D)
+    filtered = method.hsmr.second(method.hsmr.first(frames.mT)).mT
+    weights = torch.full((T, 1), 1 / (T - 1), dtype=torch.float64)
+    weights[[0, -1]] /= 2
+    torch.testing.assert_close(method.hsmr.motion(frames), (weights * (filtered - frames)).sum(1))
+
+
+def as_it_is(method: ClipSpm) -> None:
+    """Make Φ the identity."""
+    for layer in (method.hsmr.first, method.hsmr.second):
+        torch.nn.init.dirac_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+
+
+def test_linear_motion_sees_no_motion_where_its_filter_is_the_identity() -> None:
+    for kind, blind in ("linear", True), ("nonlinear", False), ("ordered", False):
+        method = small(motion=kind)
+        as_it_is(method)
+        assert bool(method.hsmr.motion(drawn(2, T, D)).abs().max() < 1e-9) == blind
+
+
+def test_which_motion_sees_the_order_of_middle_frames() -> None:
+    frames = drawn(2, T, D)
+    swapped = frames[:, [0, 1, 2, 4, 3, 5, 6, 7]]
+    for kind, blind in ("linear", True), ("nonlinear", False):
+        motion = small(motion=kind).hsmr.motion
+        assert torch.allclose(motion(frames), motion(swapped)) == blind
+
+
+def test_reversed_time_turns_the_sign_of_ordered_motion() -> None:
+    method, frames = small(motion="ordered"), drawn(2, T, D)
+    as_it_is(method)
+    torch.testing.assert_close(method.hsmr.motion(frames.flip(1)), -method.hsmr.motion(frames))
+    expected = (frames[:, -1] - frames[:, 0]) / (T - 1)
+    torch.testing.assert_close(method.hsmr.motion(frames), expected)
+
+
+def test_one_frame_has_no_motion() -> None:
+    assert (small().hsmr.motion(drawn(2, 1, D)) == 0).all()
+
+
+def test_a_prompt_sees_one_number_or_the_mean_frame() -> None:
+    frames = drawn(1, 2, T, D)
+    other = frames + drawn(D, seed=3)
+    # Both videos have the same mean over all their numbers.
+    other += (frames.mean((2, 3)) - other.mean((2, 3)))[..., None, None]
+    for prompt, blind in ("scalar", True), ("vector", False):
+        spm = small(prompt=prompt).spm
+        made = [spm.prompts(drawn(1, D, seed=4), spm.seen(x)) for x in (frames, other)]
+        assert torch.allclose(*made) == blind
+
+
+def test_losses_are_means_over_episodes() -> None:
+    method = small(losses="paper")
+    batch = a_batch(method, 3)
+    whole = method.losses(batch)
+    assert set(whole) == {"cross_entropy", "motion", "text", "consistency"}
+    each = []
+    for b in range(3):
+        cut = slice(b, b + 1)
+        each.append(
+            method.losses(
+                TrainingBatch(
+                    {TAP: batch.support[TAP][cut]},
+                    batch.support_labels[cut],
+                    {TAP: batch.query[TAP][cut]},
+                    batch.query_labels[cut],
+                    3,
+                    None if batch.text is None else batch.text[cut],
+                )
+            )
+        )
+    for name, value in whole.items():
+        torch.testing.assert_close(value, torch.stack([one[name] for one in each]).mean())
+
+
+def test_released_losses_are_two_and_mu_weighs_motion() -> None:
+    method = small()
+    batch = a_batch(method, 2)
+    found = method.losses(batch)
+    assert set(found) == {"cross_entropy", "motion"}
+    assert not method.mu.requires_grad
+    half = small(mu=0.5)
+    torch.testing.assert_close(half.losses(batch)["motion"], found["motion"] / 2)
+    learnt = small(learn_mu=True)
+    learnt.losses(batch)["motion"].backward()
+    assert learnt.mu.grad is not None
+    assert learnt.mu.grad > 0
+
+
+def test_presets_fill_what_is_not_given() -> None:
+    assert create(preset="ssv2-full").options.figures == PRESETS["ssv2-full"]
+    given = create(preset="ucf101", alpha=0.5, text=0.1, **SMALL)
+    expected = replace(PRESETS["ucf101"], alpha=0.5, text=0.1)
+    assert given.options.figures == expected
+    assert given.spm.alpha == 0.5
+    assert given.spm.text_gate.first.out_features == 2 * D
+    assert small(preset="ssv2-full").spm.text_gate.first.out_features == 12
