@@ -65,6 +65,12 @@ def apply(frames: Tensor, crops: Tensor, size: tuple[int, int]) -> Tensor:
     Returns:
         (v t 3 h w) float32, 0 to 255.
     """
+    # Inside autocast the places of the crop would be rounded to eight bits.
+    with torch.autocast(frames.device.type, enabled=False):
+        return _apply(frames, crops, size)
+
+
+def _apply(frames: Tensor, crops: Tensor, size: tuple[int, int]) -> Tensor:
     v, t = frames.shape[:2]
     left, top, width, height, mirrored, *factors = crops.unbind(1)
     across, along = width * (1 - 2 * mirrored), torch.zeros_like(width)

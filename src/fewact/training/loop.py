@@ -86,8 +86,8 @@ def train(
     fabric = make_fabric(device)
     fabric.launch()
     with reproducible(fabric.device):
-        # Before anything is written: what would be refused is refused first.
         learner = make_learner(recipe, data, fabric.device)
+        _try_stages(recipe, data, learner)
         with fabric.rank_zero_first():
             place = RunFolder(Path(folder), recipe, data)
             episodes = place.episodes(data.val, _protocol(recipe, data))
@@ -106,6 +106,14 @@ def train(
     if position.best is None:
         raise RuntimeError("a run that has never been validated")
     return Trained(place.path, position.best)
+
+
+def _try_stages(recipe: Recipe, data: TrainingData, learner: Learner) -> None:
+    """Refuse what a later stage would refuse before anything is computed or written."""
+    for number, stage in enumerate(recipe.stages):
+        freeze(learner, stage)
+        make_optimiser(learner, stage)
+        _drawing(recipe, data, number)
 
 
 @dataclass(frozen=True)
@@ -305,6 +313,13 @@ def _check_read(batch: Batch) -> None:
             got="; ".join(batch.unreadable),
             mend="Mend them or leave them out of the list: `fewact data check --deep` finds all.",
         )
+
+
+def _drawing(recipe: Recipe, data: TrainingData, number: int) -> Drawing:
+    """What draws the batches of a stage."""
+    groups = _groups(recipe, data.train)
+    stage = recipe.stages[number]
+    return drawing(data.train, stage, seed=recipe.seed, number=number, groups=groups)
 
 
 def _groups(recipe: Recipe, videos: VideoList) -> Groups:

@@ -42,7 +42,7 @@ def read(recipe: str | Path, changes: Mapping[str, Any] | None = None) -> Recipe
     """Read a recipe.
 
     A recipe may say ``extends = "NAME"`` and only what it has otherwise than that one: tables are
-    merged, lists and values replaced.
+    merged, lists and values replaced; another method or backbone has options of its own alone.
 
     Args:
         recipe: A name of ``names()``, a .toml file, or the recipe.json of a run.
@@ -109,8 +109,10 @@ def _table(content: Any, where: str) -> dict[str, Any]:
 def _merge(base: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in own.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
+        old = merged.get(key)
+        both = isinstance(value, dict) and isinstance(old, dict)
+        same = both and value.get("name", old.get("name")) == old.get("name")
+        merged[key] = _merge(old, value) if same else value
     return merged
 
 

@@ -1,0 +1,168 @@
+"""Recipes: those that are shipped, and what is refused in one's own."""
+
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import JsonValue
+
+from fewact import methods
+from fewact.data.benchmarks import variants
+from fewact.errors import EpisodeError, OptionError, RecipeError, UnknownNameError
+from fewact.training import names, read, text_of, train
+from fewact.training.recipe import EpisodesStage, Recipe
+from tests.training.made_up import CLASSIFY, EPISODES, data_of, motions_data, recipe_of
+
+IDENTITY = ("name", "summary", "data", "extends")
+
+
+def test_there_are_recipes_for_five_benchmarks_and_motions() -> None:
+    found = {name.split("-", 1)[1] for name in names() if name.startswith("a2m2-")}
+    assert found == {
+        *(f"{key}-resnet50" for key in ("ssv2-full", "ssv2-small", "kinetics100", "ucf101")),
+        "hmdb51-resnet50",
+        "motions-resnet50",
+        "motions-lite0",
+        "clips-lite0",
+    }
+    for baseline in ("otam", "protonet"):
+        own = {name.split("-", 1)[1] for name in names() if name.startswith(baseline)}
+        assert own == {name for name in found if name.endswith("resnet50")}
+
+
+@pytest.mark.parametrize("name", names())
+def test_each_value_of_a_shipped_recipe_says_where_it_comes_from(name: str) -> None:
+    for line in text_of(name).splitlines():
+        match = re.match(r"(\w+) = ", line)
+        if match and match[1] not in IDENTITY:
+            assert re.search(r"  *# .*(\[[PIM]\]|ours|its public code|A²M²-Net)", line), line
+
+
+@pytest.mark.parametrize("name", names())
+def test_shipped_recipes_are_read(name: str) -> None:
+    recipe = read(name)
+    assert recipe.name == name
+    assert recipe.data in ("motions", "CLIPS") or variants(recipe.data) == (recipe.data,)
+    assert methods.create(recipe.method.name, **recipe.method.options).options
+    assert isinstance(recipe.stages[-1], EpisodesStage)
+    assert (files("fewact") / "recipes" / f"{name}.toml").is_file()
+
+
+def shortened(recipe: Recipe) -> Recipe:
+    """The same at the size of the tiny network, for a few steps."""
+    options: dict[str, JsonValue] = {**recipe.method.options, "frames": 4}
+    if recipe.method.name == "a2m2":
+        options |= {"width": 4, "in_channels": 6 if options["tap"] == "maps" else 4}
+    stages = [
+        stage.model_copy(
+            update={
+                "steps": 1,
+                "batch": min(stage.batch, 4),
+                "accumulate": min(stage.accumulate, 2),
+            }
+        )
+        for stage in recipe.stages
+    ]
+    few = {"ways": 3, "queries": 1}
+    stages = [s.model_copy(update=few) if isinstance(s, EpisodesStage) else s for s in stages]
+    return recipe.model_copy(
+        update={
+            "method": recipe.method.model_copy(update={"options": options}),
+            "backbone": recipe.backbone.model_copy(
+                update={"name": "tiny", "weights": "random", "options": {}}
+            ),
+            "stages": tuple(stages),
+            "validation": recipe.validation.model_copy(update={"ways": 3, "count": 4}),
+            "augment": recipe.augment.model_copy(update={"read_size": 40}),
+        }
+    )
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("name", names())
+def test_shipped_recipes_run_from_end_to_end(name: str, tmp_path: Path) -> None:
+    recipe = shortened(read(name))
+    trained = train(recipe, motions_data(recipe.data), tmp_path / "run", device="cpu")
+    assert (tmp_path / "run" / "best" / "method.safetensors").is_file()
+    assert trained.best.stage in range(len(recipe.stages))
+
+
+def test_a_recipe_of_ones_own_extends_another(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text(
+        'extends = "a2m2-ucf101-resnet50"\nname = "mine"\nseed = 5\n'
+        "[method.options]\nwidth = 64\n[validation]\nevery = 10\n"
+    )
+    other = tmp_path / "other.toml"
+    other.write_text('extends = "mine.toml"\nname = "other"\n[method]\nname = "otam"\n')
+    usual, recipe = read("a2m2-ucf101-resnet50"), read(mine)
+    assert (recipe.name, recipe.seed, recipe.validation.every) == ("mine", 5, 10)
+    assert recipe.method.options == {**usual.method.options, "width": 64}
+    assert recipe.stages == usual.stages
+    assert read(other).method.options == {}
+    mine.write_text(mine.read_text().replace("a2m2-ucf101-resnet50", "other.toml"))
+    with pytest.raises(RecipeError, match="in a circle"):
+        read(other)
+
+
+def test_changes_by_dotted_name_and_a_saved_copy(tmp_path: Path) -> None:
+    changes = {"stages.1.lr": 0.5, "method.options.alignment": "otam", "seed": 3}
+    recipe = read("a2m2-hmdb51-resnet50", changes)
+    assert recipe.stages[1].lr == 0.5
+    assert recipe.stages[0] == read("a2m2-hmdb51-resnet50").stages[0]
+    assert (recipe.method.options["alignment"], recipe.seed) == ("otam", 3)
+    saved = tmp_path / "recipe.json"
+    saved.write_text(recipe.model_dump_json())
+    assert read(saved) == recipe
+    with pytest.raises(RecipeError, match=r"no such place.*stages\.7\.lr"):
+        read("a2m2-hmdb51-resnet50", {"stages.7.lr": 1})
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"stages.0.stesp": 3}, r"stages\.0\.stesp"),
+        ({"stages.0.steps": "many"}, r"stages\.0\.steps: .*valid integer.*'many'"),
+        ({"stages.0.lr": -1}, r"stages\.0\.lr.*greater than or equal to 0"),
+        ({"stages.0.kind": "learn"}, "stages"),
+        ({"stages.0.shots": 1}, r"stages\.0\.shots"),
+        ({"stages": []}, "stages"),
+        ({"seed": 1.5}, "seed"),
+        ({"augment.area": [0.5, 2.0]}, r"augment\.area\.1"),
+    ],
+)
+def test_what_is_refused_is_named(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(RecipeError, match=says):
+        read("a2m2-hmdb51-resnet50", changes)
+
+
+def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match='Did you mean "a2m2-hmdb51-resnet50"'):
+        read("a2m2-hmdb51-resnet5")
+    with pytest.raises(RecipeError, match="cannot be read"):
+        read(tmp_path / "no.toml")
+    (tmp_path / "bad.toml").write_text("name = ")
+    with pytest.raises(RecipeError, match="this is no recipe"):
+        read(tmp_path / "bad.toml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"method": {"name": "a2m2", "options": {"framse": 4}}}, OptionError),
+        ({"method": {"name": "protonet", "options": {"frames": 4}}}, RecipeError),
+        ({"stages": [CLASSIFY, EPISODES | {"freeze": ["methd.*"]}]}, RecipeError),
+        ({"stages": [CLASSIFY, EPISODES | {"groups": [{"match": "x", "lr": 1}]}]}, RecipeError),
+        ({"stages": [CLASSIFY, EPISODES | {"ways": 7}]}, EpisodeError),
+        ({"stages": [CLASSIFY | {"inputs": "frames"}]}, UnknownNameError),  # there is no "tiny"
+    ],
+)
+def test_refused_before_anything_is_written(
+    changes: dict[str, Any], error: type[Exception], tmp_path: Path
+) -> None:
+    recipe = recipe_of(EPISODES, **changes)
+    with pytest.raises(error):
+        train(recipe, data_of(), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
