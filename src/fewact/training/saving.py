@@ -1,5 +1,6 @@
 """What a run leaves behind: the checkpoint that validation chose, and what stopped it."""
 
+import json
 from collections.abc import Sequence
 
 from safetensors.torch import save as save_tensors
@@ -49,7 +50,7 @@ def save_best(
         seen = ", ".join(dict.fromkeys((*card.trained_on, data.train.name)))
         header = {"trained_on": seen, "licence": card.licence}
         content = save_tensors(tensors_of(learner.backbone), header)
-        folder.put(f"{BEST}/{BACKBONE_FILE}", content)
+        folder.put(f"{BEST}/{BACKBONE_FILE}", ordered(content))
     own = learner.backbone is None
     needs = NeedsBackbone(
         name=card.name if own else part.name,
@@ -86,6 +87,16 @@ def save_best(
         ),
     )
     folder.put(f"{BEST}/{FILE}", to_bytes(learner.method, facts))
+
+
+def ordered(content: bytes) -> bytes:
+    """A safetensors file whose header's facts stand in order; the library shuffles several."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    facts = dict(sorted(header.pop("__metadata__").items()))
+    text = json.dumps({"__metadata__": facts, **header}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
 
 
 def save_stopped(
