@@ -53,7 +53,9 @@ def test_a_seed_gives_the_same_and_leaves_the_generator() -> None:
     before = torch.get_rng_state()
     with seeded(3):
         first = torch.rand(2)
-    with seeded(3):
-        second = torch.rand(2)
-    assert torch.equal(first, second)
     assert torch.equal(before, torch.get_rng_state())
+    torch.rand(1)
+    with seeded(3):
+        assert torch.equal(torch.rand(2), first)
+    with seeded(4):
+        assert not torch.equal(torch.rand(2), first)
