@@ -1,0 +1,195 @@
+"""The store: how fast it is filled and opened, and what is left of it when its writers are killed.
+
+    python benchmarks/embedding.py throughput ASSETS [--backbone NAME --weights W --clips 200]
+    python benchmarks/embedding.py opening
+    python benchmarks/embedding.py kills ASSETS [--times 20 --clips 200]
+
+ASSETS holds ``clips/index.tsv`` and the clips. ``throughput`` compares `fewact embed` with the bare
+network on the same frames, decoded before, in turns in the same run. ``opening`` makes a store of
+2,857 videos x 8 x 2048 numbers and opens and reads it, in shards of several sizes. ``kills`` ends
+`fewact embed` and `fewact evaluate` by SIGKILL at random moments, goes on each time, and compares
+the files with those of undisturbed runs.
+"""
+
+import argparse
+import csv
+import hashlib
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fewact import backbones
+from fewact.backbones import Tap
+from fewact.data import Clip, Video, VideoList
+from fewact.store import Job, Store, embed, extract
+from fewact.store.shard import Shape
+from fewact.video import Segments
+
+TURNS = 5
+VIDEOS, FRAMES, WIDTH = 2857, 8, 2048
+READS = 1000
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+RUN = [sys.executable, "-c", "import sys; from fewact.cli import main; sys.exit(main())"]
+
+
+def some_clips(assets: Path, count: int) -> list[tuple[Path, str, str]]:
+    """Path, class and group of clips of all data sets."""
+    with (assets / "clips" / "index.tsv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    step = len(rows) / count
+    chosen = [rows[int(i * step)] for i in range(count)]
+    return [(assets / row["path"], row["class"], row["group"]) for row in chosen]
+
+
+def throughput(arguments: argparse.Namespace) -> None:
+    backbone = backbones.create(arguments.backbone, weights=arguments.weights)
+    tap = Tap(arguments.tap)
+    clips = [Clip(path) for path, _, _ in some_clips(arguments.assets, arguments.clips)]
+    frames = [
+        found.features[Tap("pixels")]
+        for found in extract(clips, backbone, [Tap("pixels")], sampler=Segments)
+        if found.features is not None
+    ]
+    backbone.features(frames[0], (tap.name,))
+    wall = {"bare": 0.0, "embed": 0.0}
+    cpu = dict(wall)
+    with tempfile.TemporaryDirectory() as folder:
+        for turn in range(TURNS):
+            mine = range(turn, len(clips), TURNS)
+            videos = VideoList(
+                f"turn {turn}", tuple(Video(str(i), "x", footage=clips[i]) for i in mine)
+            )
+            for name in ("bare", "embed") if turn % 2 else ("embed", "bare"):
+                begin, busy = time.perf_counter(), time.process_time()
+                if name == "bare":
+                    for i in mine:
+                        backbone.features(frames[i], (tap.name,))
+                else:
+                    job = Job(Store.create(folder), videos, backbone.card, [tap])
+                    embed(job, backbone, range(len(job)), lambda told: None)
+                wall[name] += time.perf_counter() - begin
+                cpu[name] += time.process_time() - busy
+    print(
+        f"{len(clips)} clips, {backbone.card.name} {backbone.card.precision}, {tap.name}, "
+        f"{torch.get_num_threads()} threads"
+    )
+    for name, seconds in wall.items():
+        print(f"  {name:6}{len(clips) / seconds:8.1f} clips/s, {cpu[name]:6.1f} s of cores' time")
+    print(f"  embed at {100 * wall['bare'] / wall['embed']:.1f} % of the bare network")
+
+
+def opening(arguments: argparse.Namespace) -> None:
+    rows = np.random.default_rng(0).random((512, FRAMES, WIDTH)).astype(np.float16)
+    keys = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(VIDEOS)]
+    for size in (32, 64, 512):
+        with tempfile.TemporaryDirectory() as folder:
+            facts = {"made": "up"}
+            made = Store.create(folder).make(facts, {"features": Shape("float16", (FRAMES, WIDTH))})
+            for first in range(0, VIDEOS, size):
+                part = keys[first : first + size]
+                made.write({k: {"features": rows[i]} for i, k in enumerate(part)})
+            times = []
+            for _ in range(7):
+                begin = time.perf_counter()
+                found = Store(folder).find(facts)
+                times.append(time.perf_counter() - begin)
+            order = random.Random(0).sample(keys, READS)
+            begin = time.perf_counter()
+            for key in order:
+                found.read(key)
+            each = (time.perf_counter() - begin) / READS
+            print(
+                f"shards of {size:3}: opened in {1e3 * np.median(times):5.1f} ms "
+                f"(slowest {1e3 * max(times):5.1f}), a random read {1e6 * each:5.1f} µs"
+            )
+
+
+def kills(arguments: argparse.Namespace) -> None:
+    draw = random.Random(arguments.seed)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        table = folder / "clips.csv"
+        lines = [",".join(map(str, row)) for row in some_clips(arguments.assets, arguments.clips)]
+        table.write_text("path,label,group\n" + "\n".join(lines) + "\n")
+        embed_to = [*RUN, "embed", str(table), "--tap", "vectors:2", "--quiet", "-o"]
+        print(f"embed of {arguments.clips} clips:")
+        disturb(embed_to, folder / "store", arguments.times, draw)
+        evaluate = [*RUN, "evaluate", "protonet", "--data", str(table), "--groups", "none"]
+        evaluate += ["--store", str(folder / "store-0"), "--option", "frames=2"]
+        evaluate += ["--count", str(arguments.episodes), "--quiet", "--format", "json", "-o"]
+        print(f"evaluate of {arguments.episodes} episodes:")
+        disturb(evaluate, folder / "result", arguments.times, draw)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    print(f"peak memory of a process {peak:.2f} GiB")
+
+
+def disturb(command: list[str], target: Path, times: int, draw: random.Random) -> None:
+    """Kill a command again and again, and compare what is there in the end.
+
+    It goes on where it was killed; where it comes to its end it begins anew for another target.
+    """
+    whole = target.with_name(f"{target.name}-0")
+    begin = time.perf_counter()
+    subprocess.run([*command, str(whole)], check=True, **QUIET)
+    seconds = time.perf_counter() - begin
+    killed, ends = 0, 0
+    while killed < times or ends == 0:
+        mine = target.with_name(f"{target.name}-{ends + 1}")
+        limit = draw.uniform(0.2, 1) * seconds if killed < times else None
+        process = subprocess.Popen([*command, str(mine)], **QUIET)
+        try:
+            code = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            killed += 1
+            continue
+        ends += 1
+        if code or content(mine) != content(whole):
+            sys.exit(f"after {killed} kills it ends with {code} and other files in {mine}")
+    print(
+        f"  {seconds:.1f} s undisturbed; killed {killed} times on the way to {ends} ends, ", end=""
+    )
+    print("each time the same bytes as undisturbed")
+
+
+def content(path: Path) -> dict[str, bytes]:
+    """A file's bytes, or a store's; what is half written is no part of it."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return {
+        str(file.relative_to(path)): file.read_bytes()
+        for file in files
+        if file.is_file() and not file.name.startswith(".")
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parts = parser.add_subparsers(required=True)
+    for work in (throughput, opening, kills):
+        part = parts.add_parser(work.__name__)
+        part.set_defaults(work=work)
+        if work is not opening:
+            part.add_argument("assets", type=Path)
+            part.add_argument("--clips", type=int, default=200)
+        if work is throughput:
+            part.add_argument("--backbone", default="auto")
+            part.add_argument("--weights", default="default")
+            part.add_argument("--tap", default="vectors")
+        if work is kills:
+            part.add_argument("--times", type=int, default=20)
+            part.add_argument("--episodes", type=int, default=40_000)
+            part.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    arguments.work(arguments)
+
+
+if __name__ == "__main__":
+    main()
