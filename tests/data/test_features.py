@@ -7,8 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fewact.data import FeatureDataset
-from fewact.errors import DataError
+from fewact.data import (
+    FeatureClip,
+    FeatureDataset,
+    labelled_features,
+    limit_per_class,
+    read_features,
+)
+from fewact.errors import DataError, ShapeError
 
 ROWS = [("a", "wave", "s1", "x"), ("b", "wave", "s2", "x"), ("c", "clap", "s1", "x")]
 HEADER = "clip\tclass\tgroup\tdataset"
@@ -152,3 +158,85 @@ def test_real_features(assets: Path, tmp_path: Path) -> None:
     shutil.copy(folder / "mobilenet_v2_t8.npz", tmp_path)
     with pytest.raises(DataError, match="700 rows for 942 clips"):
         FeatureDataset(tmp_path / "mobilenet_v2_t8.npz")
+
+
+def test_a_data_set_is_its_clips(write: Write) -> None:
+    data = FeatureDataset(write())
+    clips = list(data)
+    assert [(c.name, c.label, c.group) for c in clips] == [row[:3] for row in ROWS]
+    np.testing.assert_array_equal(np.stack([c.vectors for c in clips]), data.features)
+
+
+def test_a_clip_of_features() -> None:
+    clip = FeatureClip("s1//wave 1", FEATURES[0])
+    assert clip == FeatureClip("s1//wave 1", FEATURES[1])
+    assert clip != FeatureClip("s1/wave 1", FEATURES[0])
+    assert (clip.name, clip.path) == ("s1//wave 1", Path("s1/wave 1"))
+    for shape in ((4,), (0, 5), (4, 0), (2, 4, 5)):
+        with pytest.raises(ShapeError, match=r"wave: .*\(t d\)"):
+            FeatureClip("wave", np.ones(shape))
+    with pytest.raises(ShapeError, match=r"wave: not floating-point.*int64"):
+        FeatureClip("wave", np.ones((4, 5), dtype=np.int64))
+
+
+def test_features_without_classes(write: Write, tmp_path: Path) -> None:
+    clips = read_features(write(header="group\tclip", rows=[(g, c) for c, _, g, _ in ROWS]))
+    assert [(c.name, c.label, c.group) for c in clips] == [(c, None, g) for c, _, g, _ in ROWS]
+    np.testing.assert_array_equal(np.stack([c.vectors for c in clips]), FEATURES)
+    (tmp_path / "mine.tsv").unlink()
+    clips = read_features(tmp_path / "mine.npz")
+    assert [(c.name, c.label, c.group) for c in clips] == [(n, None, None) for n in "012"]
+    with pytest.raises(DataError, match=r"mine\.tsv"):
+        read_features(tmp_path / "mine.npz", dataset="x")
+
+
+def test_rows_of_all_data_sets_or_one(write: Write) -> None:
+    file = write(rows=[(*row[:3], name) for row, name in zip(ROWS, "xyx", strict=True)])
+    assert [c.name for c in read_features(file)] == ["a", "b", "c"]
+    assert [c.name for c in read_features(file, dataset="x")] == ["a", "c"]
+    assert [c.name for c in labelled_features(file, dataset="x")] == ["a", "c"]
+    with pytest.raises(DataError, match="Choose one"):
+        labelled_features(file)
+    with pytest.raises(DataError, match="no such data set"):
+        read_features(file, dataset="z")
+
+
+def test_a_clip_that_is_not_finite_loses_no_other(write: Write) -> None:
+    clips = read_features(write(bad(value=np.nan)))
+    assert [np.isfinite(c.vectors).all() for c in clips] == [True, False, True]
+
+
+def test_rows_that_show_no_class_are_set_aside(write: Write) -> None:
+    file = write(rows=[ROWS[0], ("b", "None", "s2", "x"), ("c", "", "s1", "x")])
+    with pytest.warns(UserWarning, match=r"mine\.tsv: 2 clips that show no class"):
+        clips = labelled_features(file)
+    assert [(c.name, c.label) for c in clips] == [("a", "wave")]
+    assert [c.label for c in read_features(file)] == ["wave", "None", None]
+    with pytest.raises(DataError, match="no row has a class"):
+        labelled_features(write(rows=[(row[0], "", *row[2:]) for row in ROWS]))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"header": "name\tclass\tgroup\tdataset"}, 'no column "clip"'),
+        ({"rows": [("", *ROWS[0][1:]), *ROWS[1:]]}, "row 2.*without its clip"),
+        ({"rows": [ROWS[0], *ROWS[:2]]}, "row 3.*same clip as in row 2"),
+        ({"rows": ROWS[:2]}, "2 rows for 3 clips"),
+        ({"features": np.ones((3, 4, 5), dtype=np.int64)}, "int64"),
+        ({"features": FEATURES[:0], "rows": []}, "none empty"),
+    ],
+)
+def test_features_that_cannot_be_read(write: Write, given: dict[str, object], said: str) -> None:
+    for read in (read_features, labelled_features):
+        with pytest.raises(DataError, match=said):
+            read(write(**given))
+
+
+def test_features_are_limited_by_class_as_clips_are() -> None:
+    clips = [FeatureClip(f"{i}", FEATURES[0], "ab"[i % 2]) for i in range(10)]
+    kept = limit_per_class(clips, 2)
+    assert [c.label for c in kept].count("a") == [c.label for c in kept].count("b") == 2
+    backwards = limit_per_class(clips[::-1], 2)
+    assert {c.name for c in backwards} == {c.name for c in kept}
+    assert {c.name for c in limit_per_class(clips, 2, seed=1)} != {c.name for c in kept}

@@ -15,6 +15,7 @@ from fewact.registry import Registry
 
 if TYPE_CHECKING:
     from fewact.backbones.backbone import Backbone
+    from fewact.backbones.given import Given
     from fewact.backbones.network import Network, StagedNetwork
     from fewact.backbones.text_encoder import TextEncoder
     from fewact.backbones.text_networks import TextNetwork
@@ -23,6 +24,7 @@ __all__ = [
     "Backbone",
     "Card",
     "Description",
+    "Given",
     "Network",
     "StagedNetwork",
     "Tap",
@@ -39,6 +41,7 @@ __all__ = [
 AUTO = "efficientnet-lite0"
 HOMES = {
     "Backbone": "backbone",
+    "Given": "given",
     "Network": "network",
     "StagedNetwork": "network",
     "TextEncoder": "text_encoder",

@@ -32,10 +32,10 @@ class SavedBackbone(_Part):
     """The backbone that made the features.
 
     Args:
-        name: Registry name.
+        name: Registry name; ``given`` where features were taught.
         weights: Where its weights were; below the home folder with ``~``.
         precision: What it computed in.
-        card: Its card, as far as features depend on it.
+        card: Its card, as far as features depend on it; and how many ``frames`` given ones have.
     """
 
     name: str

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact import backbones, methods
-from fewact.backbones import Backbone
+from fewact.backbones import Backbone, Given
 from fewact.classifier import model_folder
-from fewact.classifier.learnt import Learnt, classify, encode, learn
+from fewact.classifier.encoding import encode
+from fewact.classifier.learnt import Learnt, classify, learn
 from fewact.classifier.prediction import Prediction, Skipped
 from fewact.classifier.sources import (
     ClipLike,
@@ -22,10 +23,13 @@ from fewact.classifier.sources import (
 )
 from fewact.classifier.taught import Taught, join
 from fewact.classifier.teaching import Progress, teach
-from fewact.data import Clip
+from fewact.data import AnyClip, FeatureClip
 from fewact.errors import DataError, ModelError, OptionError, VideoError, did_you_mean
 from fewact.methods.base import Method
 from fewact.store import Timing
+
+Made = tuple[Backbone | Given, Method]
+"""What makes nodes of clips: both on one device."""
 
 
 class FewShotClassifier:
@@ -34,6 +38,9 @@ class FewShotClassifier:
     What is learnt has a trailing underscore: ``classes_``, the names in natural order; ``clips_``,
     what is remembered of each taught clip besides its features; ``calibration_``, where the
     probabilities come from; ``skipped_``, the clips that could not be read.
+
+    It learns as well from features that were made elsewhere, of skeletons, sound or flow. They take
+    the place of videos in every call, and no backbone is needed then.
 
     Args:
         backbone: Name of the network for the features, or one that is built.
@@ -61,7 +68,7 @@ class FewShotClassifier:
         self.device = device
         self.weights = weights
         self.precision = precision
-        self._made: tuple[Backbone, Method] | None = None
+        self._made: Made | None = None
         self._learnt: Learnt | None = None
 
     def fit(
@@ -78,7 +85,8 @@ class FewShotClassifier:
 
         Args:
             clips: A folder that holds a folder of clips for each class; a table, see
-                ``fewact.data.read_table``; or a list of paths or of ``Clip``.
+                ``fewact.data.read_table``; an .npz file of features, or a
+                ``fewact.data.FeatureDataset``; or a list of paths, ``Clip`` or ``FeatureClip``.
             labels: The class of each clip of a list; not needed where each ``Clip`` has one.
             progress: Called with the number of clips done and of all clips, after each.
             timing: Adds up where the time goes.
@@ -87,8 +95,9 @@ class FewShotClassifier:
             The classifier itself.
 
         Raises:
-            DataError: Fewer than two classes, a class without a clip that can be read, or clips
-                that cannot be found.
+            DataError: Fewer than two classes, a class without a clip that can be read, clips that
+                cannot be found, or features that are not all of one size.
+            OptionError: A method that needs more than the features are, or a backbone for them.
         """
         found, names = labelled(clips, labels)
         classes = {clip.label for clip in found}
@@ -98,7 +107,8 @@ class FewShotClassifier:
                 got=", ".join(map(str, classes)) or "none",
                 accepted="at least two, each with a clip",
             )
-        self._adopt(*teach(found, names, *self._make(), progress, timing))
+        made = self._make(found[0])
+        self._adopt(made, *teach(found, names, *made, progress, timing))
         return self
 
     def add_class(self, name: str, clips: Source) -> Self:
@@ -106,7 +116,8 @@ class FewShotClassifier:
 
         Args:
             name: Of the class.
-            clips: A clip, a path, a folder or a pattern, or several of them.
+            clips: A clip, a path, a folder or a pattern, or several of them; or an .npz file of
+                features, all of whose rows are the class's.
 
         Returns:
             The classifier itself; unchanged where an error is raised.
@@ -126,7 +137,7 @@ class FewShotClassifier:
 
         Args:
             name: Of the class.
-            clips: A clip, a path, a folder or a pattern, or several of them.
+            clips: As for ``add_class``.
 
         Returns:
             The classifier itself; unchanged where an error is raised.
@@ -154,7 +165,7 @@ class FewShotClassifier:
             raise DataError("only one class would be left", got=repr(name), accepted="at least two")
         clips = learnt.taught.clips
         kept = [i for i, clip in enumerate(clips) if clip.label != name]
-        self._adopt(learnt.taught.select(kept), self.skipped_)
+        self._adopt(self._ready(), learnt.taught.select(kept), self.skipped_)
         return self
 
     # A str is also an iterable of str; it is taken as one path.
@@ -166,15 +177,18 @@ class FewShotClassifier:
         """Say which class clips show.
 
         Args:
-            clips: A path or ``Clip``, or several.
+            clips: A path or ``Clip``, or several; of features see
+                ``fewact.data.read_features``.
 
         Returns:
             A prediction for one clip, a list for several.
 
         Raises:
+            DataError: Videos are given and features were taught, or the other way round, or
+                features of another size.
             VideoError: A clip cannot be read; ``predict_each`` goes on with the others.
         """
-        if isinstance(clips, str | Path | Clip):
+        if isinstance(clips, ClipLike):
             return self.predict([clips])[0]
         predictions = []
         for prediction in self.predict_each(clips):
@@ -194,16 +208,21 @@ class FewShotClassifier:
             clips: Paths or clips.
             timing: Adds up where the time goes.
 
-        Yields:
-            A prediction, or why the clip was skipped, in the order of the clips.
+        Returns:
+            In the order of the clips a prediction of each, or why it was skipped.
+
+        Raises:
+            DataError: As by ``predict``, before the first prediction.
         """
         learnt = self._known()
-        backbone, method = self._make()
-        for clip, nodes in encode([as_clip(clip) for clip in clips], backbone, method, timing):
-            if isinstance(nodes, VideoError):
-                yield Skipped(clip, nodes)
-            else:
-                yield classify(method, learnt, clip, nodes, timing)
+        backbone, method = self._ready()
+        encoded = encode([as_clip(clip) for clip in clips], backbone, method, timing)
+        return (
+            Skipped(clip, nodes)
+            if isinstance(nodes, VideoError)
+            else classify(method, learnt, clip, nodes, timing)
+            for clip, nodes in encoded
+        )
 
     def predict_proba(self, clips: Iterable[ClipLike]) -> NDArray[np.float64]:
         """Probabilities (q n) of clips, columns in the order of ``classes_``.
@@ -231,10 +250,11 @@ class FewShotClassifier:
             The folder.
 
         Raises:
-            ModelError: The folder holds something else, or cannot be written.
+            ModelError: The folder holds something else, or cannot be written; or pictures are
+                wanted of features.
             VideoError: A clip whose picture is wanted cannot be read.
         """
-        backbone, method = self._make()
+        backbone, method = self._ready()
         weights = self.weights if isinstance(self.backbone, str) else backbone.card.weights
         return model_folder.save(
             Path(folder).expanduser(), self._known(), backbone, weights, method, pictures=pictures
@@ -265,37 +285,74 @@ class FewShotClassifier:
         saved = model.config.backbone
         where = str(weights) if weights is not None else saved.weights
         made = backbone or model_folder.make_backbone(saved, where, device, str(folder))
-        model_folder.check_backbone(saved, made.card, str(folder))
-        classifier = cls(
-            backbone or saved.name, model.method, device, weights=where, precision=saved.precision
-        )
-        classifier._made = made, model.method.to(made.device).eval()
-        learnt = learn(model.method, model.taught, made.device, model.config.calibration)
+        model_folder.check_backbone(saved, made, str(folder))
+        if isinstance(made, Given):
+            classifier = cls(method=model.method, device=device)
+        else:
+            classifier = cls(
+                *(backbone or saved.name, model.method, device),
+                weights=where,
+                precision=saved.precision,
+            )
+        method = model.method.to(made.device).eval()
+        learnt = learn(method, model.taught, made.device, model.config.calibration)
+        classifier._made = made, method
         classifier._publish(learnt, [])
         return classifier
 
-    def _make(self) -> tuple[Backbone, Method]:
-        if self._made is None:
-            backbone, method = self.backbone, self.method
-            if isinstance(method, str):
-                method = methods.create(method)
-            if method.uses_text:
-                raise OptionError(
-                    "compares with class names as text, which is not taught from clips",
-                    where="method",
-                    got=type(method).__name__,
-                )
-            if isinstance(backbone, str):
-                backbone = backbones.create(
-                    backbone, weights=self.weights, device=self.device, precision=self.precision
-                )
-            self._made = backbone, method.to(backbone.device).eval()
-        return self._made
+    def _make(self, clip: AnyClip) -> Made:
+        """What clips like this one need; what was made before, if that is for such."""
+        if isinstance(clip, FeatureClip):
+            return self._make_given(*clip.vectors.shape)
+        if self._made is not None and not isinstance(self._made[0], Given):
+            return self._made
+        method, backbone = self._make_method(None), self.backbone
+        if isinstance(backbone, str):
+            backbone = backbones.create(
+                backbone, weights=self.weights, device=self.device, precision=self.precision
+            )
+        return backbone, method.to(backbone.device).eval()
+
+    def _make_given(self, frames: int, width: int) -> tuple[Given, Method]:
+        named = self.backbone if isinstance(self.backbone, str) else self.backbone.card.name
+        if (named, self.weights, self.precision) != ("auto", "default", "auto"):
+            raise OptionError(
+                "features that were made elsewhere need no backbone",
+                where="backbone, weights, precision",
+                got=f"{named}, {self.weights}, {self.precision}",
+                accepted="auto, default, auto",
+            )
+        given = Given(frames, width, self.device)
+        method = self._make_method(given)
+        given.check_taps(method.taps(given.card))
+        return given, method.to(given.device).eval()
+
+    def _make_method(self, given: Given | None) -> Method:
+        """The method; one that is named suits the features where they are given."""
+        method = self.method
+        if isinstance(method, str):
+            fitting = {}
+            if given is not None:
+                fitting = methods.fitting(method, given.card, frames=given.frames)
+            method = methods.create(method, **fitting)
+        if method.uses_text:
+            raise OptionError(
+                "compares with class names as text, which is not taught from clips",
+                where="method",
+                got=type(method).__name__,
+            )
+        return method
 
     def _known(self) -> Learnt:
         if self._learnt is None:
             raise ModelError("nothing is taught yet", mend="Call fit, or load a saved model.")
         return self._learnt
+
+    def _ready(self) -> Made:
+        """What was made for what is known."""
+        if self._made is None:
+            raise ModelError("nothing is taught yet", mend="Call fit, or load a saved model.")
+        return self._made
 
     def _existing(self, name: str) -> str:
         classes, name = self._known().classes, check_label(name)
@@ -309,16 +366,18 @@ class FewShotClassifier:
         return name
 
     def _add(self, label: str, clips: Source) -> Self:
-        learnt = self._known()
-        more, skipped = teach(*of_class(clips, label), *self._make())
+        learnt, made = self._known(), self._ready()
+        more, skipped = teach(*of_class(clips, label), *made)
         if again := learnt.taught.repeated(more):
             raise DataError("this clip is taught already", where=f'class "{label}"', got=again[0])
-        self._adopt(join([learnt.taught, more]), [*self.skipped_, *skipped])
+        self._adopt(made, join([learnt.taught, more]), [*self.skipped_, *skipped])
         return self
 
-    def _adopt(self, taught: Taught, skipped: list[Skipped]) -> None:
-        backbone, method = self._make()
-        self._publish(learn(method, taught, backbone.device), skipped)
+    def _adopt(self, made: Made, taught: Taught, skipped: list[Skipped]) -> None:
+        backbone, method = made
+        learnt = learn(method, taught, backbone.device)
+        self._made = made
+        self._publish(learnt, skipped)
 
     def _publish(self, learnt: Learnt, skipped: list[Skipped]) -> None:
         """Take over what was learnt; nothing here can fail half-way."""

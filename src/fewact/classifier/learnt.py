@@ -1,6 +1,5 @@
 """From taught clips to what queries are scored against, and from scores to a prediction."""
 
-from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -8,14 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fewact.backbones import Backbone
 from fewact.classifier.calibration import Calibration, calibrate
 from fewact.classifier.prediction import Prediction
 from fewact.classifier.taught import Nodes, Taught
-from fewact.data import Clip
-from fewact.errors import VideoError
+from fewact.data import AnyClip
 from fewact.methods.base import Method
-from fewact.store import Timing, extract
+from fewact.store import Timing
 from fewact.store.timing import Stage
 
 
@@ -36,20 +33,6 @@ class Learnt:
     calibration: Calibration
     by_class: Any
     by_clip: Any
-
-
-def encode(
-    clips: Sequence[Clip], backbone: Backbone, method: Method, timing: Timing | None = None
-) -> Iterator[tuple[Clip, Nodes | VideoError]]:
-    """Nodes of each clip (1 …) float32, or why it cannot be read; one clip at a time, in order."""
-    for extracted in extract(clips, backbone, method.taps(backbone.card), timing=timing):
-        if extracted.features is None:
-            yield extracted.clip, extracted.error or VideoError(extracted.clip.path, "no features")
-            continue
-        with _stage(timing, "moments"), torch.inference_mode():
-            features = {tap: value[None] for tap, value in extracted.features.items()}
-            nodes = {name: value.float() for name, value in method.encode(features).items()}
-        yield extracted.clip, nodes
 
 
 @torch.inference_mode()
@@ -75,11 +58,11 @@ def learn(
 
 @torch.inference_mode()
 def classify(
-    method: Method, learnt: Learnt, clip: Clip, nodes: Nodes, timing: Timing | None = None
+    method: Method, learnt: Learnt, clip: AnyClip, nodes: Nodes, timing: Timing | None = None
 ) -> Prediction:
     """Score one clip, alone, against the classes and against each taught clip."""
     query = {name: value[None] for name, value in nodes.items()}  # (1 1 …)
-    with _stage(timing, "alignment"):
+    with stage(timing, "alignment"):
         scored, pairs = method.score_and_pairs(learnt.by_class, query)
         logits = _row(scored)  # (n)
         likeness = _row(method.score(learnt.by_clip, query) if pairs is None else pairs)  # (s)
@@ -98,5 +81,6 @@ def _row(logits: Tensor) -> Tensor:
     return logits[0, 0].cpu().double()
 
 
-def _stage(timing: Timing | None, name: Stage) -> AbstractContextManager[None]:
+def stage(timing: Timing | None, name: Stage) -> AbstractContextManager[None]:
+    """Times a stage where that is wanted."""
     return nullcontext() if timing is None else timing.stage(name)

@@ -14,7 +14,8 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from fewact import backbones, methods
-from fewact.backbones import Backbone, Card
+from fewact.backbones import Backbone, Given
+from fewact.backbones.given import GIVEN
 from fewact.classifier.config import (
     HOW_TO_MEND,
     PICTURE,
@@ -57,7 +58,7 @@ class SavedModel:
 def save(
     folder: Path,
     learnt: Learnt,
-    backbone: Backbone,
+    backbone: Backbone | Given,
     weights: str | Path,
     method: Method,
     *,
@@ -66,6 +67,8 @@ def save(
     """Save; see ``FewShotClassifier.save``."""
     folder = folder.resolve()
     check_target(folder)
+    if pictures and isinstance(backbone, Given):
+        raise ModelError("of features there are no pictures", mend="Save without pictures.")
     taught = learnt.taught
     files = {STATE: save_tensors(_tensors(taught, method))}
     if pictures:
@@ -77,7 +80,7 @@ def save(
             name=backbone.card.name,
             weights=_portable(str(weights)),
             precision=backbone.card.precision,
-            card=_facts(backbone.card),
+            card=_facts(backbone),
         ),
         method=_saved_method(method),
         calibration=learnt.calibration,
@@ -167,12 +170,14 @@ def load(folder: Path) -> SavedModel:
     return SavedModel(config, Taught(config.clips, nodes, tuple(pictures)), method)
 
 
-def make_backbone(saved: SavedBackbone, weights: str, device: str, where: str) -> Backbone:
-    """The backbone of a saved model.
+def make_backbone(saved: SavedBackbone, weights: str, device: str, where: str) -> Backbone | Given:
+    """The backbone of a saved model, or what hands its features on.
 
     Raises:
-        ModelError: Its weights are not where they were.
+        ModelError: Its weights are not where they were, or features were taught and there are none.
     """
+    if saved.name == GIVEN:
+        return _make_given(saved, weights, device, where)
     try:
         return backbones.create(
             saved.name, weights=weights, device=device, precision=saved.precision
@@ -185,13 +190,29 @@ def make_backbone(saved: SavedBackbone, weights: str, device: str, where: str) -
         ) from error
 
 
-def check_backbone(saved: SavedBackbone, card: Card, where: str) -> None:
+def _make_given(saved: SavedBackbone, weights: str, device: str, where: str) -> Given:
+    if weights != saved.weights:
+        raise ModelError(
+            "the model was taught from features, which need no weights", where=where, got=weights
+        )
+    frames, width = saved.card.get("frames"), saved.card.get("vectors")
+    if not isinstance(frames, int) or not isinstance(width, int) or min(frames, width) < 1:
+        raise ModelError(
+            "it does not say how many vectors of which length were taught",
+            where=where,
+            got=f"{frames} of length {width}",
+            mend=HOW_TO_MEND,
+        )
+    return Given(frames, width, device)
+
+
+def check_backbone(saved: SavedBackbone, backbone: Backbone | Given, where: str) -> None:
     """Refuse a backbone other than the one that the model was taught with.
 
     Raises:
         ModelError: Facts differ; the message says which.
     """
-    facts = _facts(card)
+    facts = _facts(backbone)
     differ = [name for name, value in saved.card.items() if facts.get(name) != value]
     if differ:
         raise ModelError(
@@ -203,9 +224,12 @@ def check_backbone(saved: SavedBackbone, card: Card, where: str) -> None:
         )
 
 
-def _facts(card: Card) -> dict[str, JsonValue]:
+def _facts(backbone: Backbone | Given) -> dict[str, JsonValue]:
     """What features depend on, as JSON has it: lists for tuples."""
-    facts = {k: v for k, v in asdict(card).items() if k not in NO_PART_OF_THE_FEATURES}
+    card = asdict(backbone.card)
+    facts = {k: v for k, v in card.items() if k not in NO_PART_OF_THE_FEATURES}
+    if isinstance(backbone, Given):
+        facts["frames"] = backbone.frames
     content: dict[str, JsonValue] = json.loads(json.dumps(facts))
     return content
 

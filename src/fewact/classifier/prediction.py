@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fewact.data import Clip
+from fewact.data import AnyClip, Clip
 from fewact.errors import VideoError
 
 
@@ -19,7 +19,7 @@ class Prediction:
         nearest: The taught clip that is most alike, whatever its class; see ``clips_``.
     """
 
-    clip: Clip
+    clip: AnyClip
     label: str
     probability: float
     probabilities: dict[str, float]
@@ -27,8 +27,13 @@ class Prediction:
 
     @property
     def path(self) -> Path:
-        """The clip's file."""
+        """The clip's file; of features, the clip's name as a path."""
         return self.clip.path
+
+    @property
+    def name(self) -> str:
+        """What the clip is called: its path, or its name among features."""
+        return called(self.clip)
 
 
 @dataclass(frozen=True)
@@ -40,15 +45,25 @@ class Skipped:
         error: Why it could not be read.
     """
 
-    clip: Clip
+    clip: AnyClip
     error: VideoError
 
     @property
     def path(self) -> Path:
-        """The clip's file."""
+        """The clip's file; of features, the clip's name as a path."""
         return self.clip.path
+
+    @property
+    def name(self) -> str:
+        """What the clip is called: its path, or its name among features."""
+        return called(self.clip)
 
     @property
     def reason(self) -> str:
         """Why it could not be read, in a few words."""
         return self.error.reason
+
+
+def called(clip: AnyClip) -> str:
+    """A clip's path, or its name among features."""
+    return str(clip.path) if isinstance(clip, Clip) else clip.name

@@ -3,10 +3,20 @@
 from collections import Counter
 
 from fewact.backbones import Card
+from fewact.backbones.given import GIVEN
 from fewact.classifier.config import Config
 
 BEGIN = "<!-- fewact: each save writes anew what stands between this mark and the closing one -->"
 END = "<!-- fewact: end -->"
+USE = """\
+    print(classifier.predict("clip.mp4").label)
+
+or `fewact predict "this folder" clip.mp4`."""
+USE_OF_FEATURES = """\
+    for one in classifier.predict(fewact.data.read_features("features.npz")):
+        print(one.name, one.label)
+
+or `fewact predict "this folder" features.npz`."""
 
 
 def readme(config: Config, card: Card, before: str | None = None) -> str:
@@ -30,12 +40,19 @@ def _facts(config: Config, card: Card) -> str:
     shots = Counter(clip.label for clip in config.clips)
     rows = "\n".join(f"| {_plain(label)} | {count} |" for label, count in shots.items())
     options = ", ".join(f"{name} {value}" for name, value in config.method.options.items())
-    about = "the name of its file"
+    given = config.backbone.name == GIVEN
+    about = "its name" if given else "the name of its file"
     if any(clip.start or clip.end for clip in config.clips):
         about += ", where it begins and ends"
     if any(clip.group for clip in config.clips):
         about += ", its group"
     pictures = "one small picture of each" if len(config.files) > 1 else "no pictures"
+    maker = "the method makes of the given ones"
+    weights, use = "", USE_OF_FEATURES
+    if not given:
+        maker = "a network and the method make of some of its frames"
+        weights = f" The backbone's weights are not in it;\ntheir licence is {card.licence}."
+        use = USE
     return f"""# Few-shot action classifier
 
 Tells {len(shots)} actions apart, taught with {len(config.clips)} clips by fewact {config.fewact}.
@@ -45,27 +62,35 @@ Tells {len(shots)} actions apart, taught with {len(config.clips)} clips by fewac
 {rows}
 
 - Method: {config.method.name} ({options})
-- Backbone: {card.name}, {config.backbone.precision}, weights {_plain(config.backbone.weights)}
+- {_origin(config)}
 - {_probabilities(config)}
 
 ## What this folder holds of the clips
 
-Of each clip, {about}; {pictures}; and features, numbers that a network and the method make of some
-of its frames. Features are no pictures, but they tell how much one clip is like another.
+Of each clip, {about}; {pictures}; and features, numbers that {maker}.
+Features are no pictures, but they tell how much one clip is like another.
 
 ## Licence
 
-Whoever owns the clips says what may be done with this folder. The backbone's weights are not in it;
-their licence is {card.licence}.
+Whoever owns the clips says what may be done with this folder.{weights}
 
 ## Use
 
-    from fewact import FewShotClassifier
+    import fewact
 
-    classifier = FewShotClassifier.load("this folder")
-    print(classifier.predict("clip.mp4").label)
+    classifier = fewact.FewShotClassifier.load("this folder")
+{use}"""
 
-or `fewact predict "this folder" clip.mp4`."""
+
+def _origin(config: Config) -> str:
+    saved = config.backbone
+    if saved.name == GIVEN:
+        frames, width = saved.card.get("frames"), saved.card.get("vectors")
+        return (
+            f"Taught from features that were made elsewhere, {frames} vectors of length {width} a "
+            "clip; it takes no videos"
+        )
+    return f"Backbone: {saved.name}, {saved.precision}, weights {_plain(saved.weights)}"
 
 
 def _probabilities(config: Config) -> str:

@@ -7,31 +7,37 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from fewact.classifier.prediction import called
 from fewact.data import (
     BACKGROUND,
+    AnyClip,
     Clip,
+    FeatureClip,
     expand_paths,
     is_background,
+    is_features,
+    labelled_features,
     list_background,
     list_clips,
+    read_features,
     read_table,
 )
 from fewact.errors import DataError
 
-ClipLike = str | Path | Clip
+ClipLike = str | Path | AnyClip
 Source = ClipLike | Iterable[ClipLike]
 
 
-def as_clip(clip: ClipLike) -> Clip:
+def as_clip(clip: ClipLike) -> AnyClip:
     """A path as a whole-file clip; a clip as it is."""
-    return clip if isinstance(clip, Clip) else Clip(Path(clip))
+    return clip if isinstance(clip, AnyClip) else Clip(Path(clip))
 
 
-def labelled(source: Source, labels: Sequence[str] | None) -> tuple[list[Clip], list[str]]:
+def labelled(source: Source, labels: Sequence[str] | None) -> tuple[list[AnyClip], list[str]]:
     """Clips to teach, and what each is called.
 
     Args:
-        source: A folder of class folders, a table, or clips.
+        source: A folder of class folders, a table, a file of features, or clips.
         labels: One for each clip of a list; None where the source says them.
 
     Returns:
@@ -42,8 +48,10 @@ def labelled(source: Source, labels: Sequence[str] | None) -> tuple[list[Clip], 
     """
     if isinstance(source, str | Path):
         if labels is not None:
-            raise DataError("a folder or table says its labels itself", where="labels")
+            raise DataError("a folder, table or file says its labels itself", where="labels")
         place = Path(source).expanduser()
+        if is_features(place):
+            return _named(labelled_features(place), None)
         if place.is_file():
             return _named(read_table(place), place.parent)
         if background := list_background(place):
@@ -53,7 +61,7 @@ def labelled(source: Source, labels: Sequence[str] | None) -> tuple[list[Clip], 
                 stacklevel=4,
             )
         return _named(list_clips(place), place)
-    clips = [source] if isinstance(source, Clip) else [as_clip(clip) for clip in source]
+    clips = [source] if isinstance(source, AnyClip) else [as_clip(clip) for clip in source]
     if labels is not None and len(labels) != len(clips):
         raise DataError(
             "each clip has one label",
@@ -66,24 +74,27 @@ def labelled(source: Source, labels: Sequence[str] | None) -> tuple[list[Clip], 
     return _named(clips, None)
 
 
-def of_class(source: Source, label: str) -> tuple[list[Clip], list[str]]:
+def of_class(source: Source, label: str) -> tuple[list[AnyClip], list[str]]:
     """Clips of one class, and what each is called: as if they lay in a folder of its name.
 
     Args:
-        source: A clip, a path, a folder or a pattern, or several of them.
+        source: A clip, a path, a folder or a pattern, or several of them. A file of features stands
+            for all its rows.
         label: Their class.
 
     Raises:
         DataError: Nothing is found.
     """
-    several = [source] if isinstance(source, str | Path | Clip) else list(source)
-    clips: list[Clip] = []
+    several = [source] if isinstance(source, ClipLike) else list(source)
+    clips: list[AnyClip] = []
     for one in several:
-        clips += [one] if isinstance(one, Clip) else map(Clip, expand_paths([one]))
+        if isinstance(one, AnyClip):
+            clips.append(one)
+        else:
+            clips += read_features(one) if is_features(one) else map(Clip, expand_paths([one]))
     if not clips:
         raise DataError("there are no clips to teach", where=f'class "{label}"')
-    clips, names = _named([replace(clip, label=label) for clip in clips], None)
-    return clips, [f"{label}/{name}" for name in names]
+    return _named([replace(clip, label=label) for clip in clips], None, below=f"{label}/")
 
 
 def check_label(label: str) -> str:
@@ -100,22 +111,27 @@ def check_label(label: str) -> str:
     return name
 
 
-def _named(clips: list[Clip], root: Path | None) -> tuple[list[Clip], list[str]]:
+def _named(
+    clips: Sequence[AnyClip], root: Path | None, below: str = ""
+) -> tuple[list[AnyClip], list[str]]:
     seen: set[tuple[str, float | None, float | None]] = set()
-    checked: list[Clip] = []
+    checked: list[AnyClip] = []
     for clip in clips:
         if clip.label is None:
             raise DataError(
                 "a clip without a label cannot be taught",
-                where=str(clip.path),
+                where=called(clip),
                 mend="Pass labels, or a folder that holds a folder of clips for each class.",
             )
-        key = os.path.realpath(clip.path), clip.start, clip.end
+        place = os.path.realpath(clip.path) if isinstance(clip, Clip) else clip.name
+        key = place, clip.start, clip.end
         if key in seen:
-            raise DataError("the same clip is given twice", where=str(clip.path))
+            raise DataError("the same clip is given twice", where=called(clip))
         seen.add(key)
         checked.append(replace(clip, label=check_label(clip.label)))
-    return checked, _names([Path(os.path.abspath(clip.path)) for clip in clips], root)
+    files = [Path(os.path.abspath(clip.path)) for clip in checked if isinstance(clip, Clip)]
+    names = (below + name for name in _names(files, root))
+    return checked, [c.name if isinstance(c, FeatureClip) else next(names) for c in checked]
 
 
 def _names(paths: list[Path], root: Path | None) -> list[str]:

@@ -23,7 +23,8 @@ class TaughtClip:
     """What is remembered of a clip besides its nodes.
 
     Args:
-        name: Its path below what was given to ``fit``, with forward slashes.
+        name: Its path below what was given to ``fit``, with forward slashes; of features, the name
+            that they were given with.
         label: Its class.
         start: Where it begins in the file, in seconds; None for the file's beginning.
         end: Where it ends, in seconds; None for the file's end.
@@ -57,7 +58,7 @@ class Taught:
         clips: What is remembered of each, s of them.
         nodes: What the method keeps of them, (s …) float32 on the CPU.
         origins: What a picture of each can be made from: its file, or the picture that a loaded
-            model has of it.
+            model has of it; None where there is none.
     """
 
     clips: tuple[TaughtClip, ...]

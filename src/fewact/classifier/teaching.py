@@ -1,13 +1,13 @@
 """From clips on disk to what is kept of them."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from fewact.backbones import Backbone
-from fewact.classifier.learnt import encode
+from fewact.backbones import Backbone, Given
+from fewact.classifier.encoding import encode
 from fewact.classifier.prediction import Skipped
 from fewact.classifier.taught import Taught, TaughtClip, join
-from fewact.data import Clip
+from fewact.data import AnyClip, Clip
 from fewact.data.files import some
 from fewact.errors import DataError, VideoError
 from fewact.methods.base import Method
@@ -17,9 +17,9 @@ Progress = Callable[[int, int], None]
 
 
 def teach(
-    clips: list[Clip],
-    names: list[str],
-    backbone: Backbone,
+    clips: Sequence[AnyClip],
+    names: Sequence[str],
+    backbone: Backbone | Given,
     method: Method,
     progress: Progress | None = None,
     timing: Timing | None = None,
@@ -37,7 +37,7 @@ def teach(
         timing: Adds up where the time goes.
 
     Raises:
-        DataError: No clip of a class can be read.
+        DataError: No clip of a class can be read, or clips are not of the backbone's kind.
     """
     parts: list[Taught] = []
     skipped: list[Skipped] = []
@@ -47,13 +47,15 @@ def teach(
             skipped.append(Skipped(clip, nodes))
         else:
             remembered = TaughtClip(names[done], clip.label or "", clip.start, clip.end, clip.group)
-            parts.append(Taught((remembered,), {k: v.cpu() for k, v in nodes.items()}, (clip,)))
+            kept = {name: value.cpu() for name, value in nodes.items()}
+            shown = clip if isinstance(clip, Clip) else None
+            parts.append(Taught((remembered,), kept, (shown,)))
         if progress is not None:
             progress(done + 1, len(clips))
     readable = {part.clips[0].label for part in parts}
     for label in dict.fromkeys(clip.label for clip in clips):
         if label not in readable:
-            reasons = [f"{one.path}: {one.reason}" for one in skipped if one.clip.label == label]
+            reasons = [f"{one.name}: {one.reason}" for one in skipped if one.clip.label == label]
             raise DataError(
                 f'no clip of the class "{label}" can be read', got=some(reasons, most=3)
             )

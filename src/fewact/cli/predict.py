@@ -1,4 +1,4 @@
-"""``fewact predict``: which class each video shows."""
+"""``fewact predict``: which class each video, or each row of features, shows."""
 
 import csv
 import io
@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fewact.cli.episodes import Dataset
 from fewact.cli.options import Device, Quiet
 from fewact.cli.output import Columns, print_json
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say
+from fewact.errors import OptionError
 
 if TYPE_CHECKING:
     from fewact.classifier import Prediction
+    from fewact.data import AnyClip
     from fewact.store import Timing
 
 
@@ -34,12 +37,14 @@ def predict(
     videos: Annotated[
         list[str],
         typer.Argument(
-            metavar="VIDEO...", help="Files, folders, or patterns such as 'day*/*.mp4'."
+            metavar="VIDEO...",
+            help="Files, folders, or patterns such as 'day*/*.mp4'; or one .npz file of features.",
         ),
     ],
     format: Annotated[Format, typer.Option("--format", help="For people, or for programs.")] = (
         Format.TABLE
     ),
+    dataset: Dataset = None,
     top: Annotated[int | None, typer.Option(min=1, help="Show the K best classes.")] = None,
     timing: Annotated[
         bool, typer.Option("--timing", help="Tell on stderr where the time went.")
@@ -50,43 +55,61 @@ def predict(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Tell which class each video shows.
+    """Tell which class each video shows, or each row of a file of features.
 
-    Results go to stdout, all else to stderr. A video that cannot be read is listed and skipped; the
-    exit code is then 3.
+    Results go to stdout, all else to stderr. What cannot be read is listed and skipped; the exit
+    code is then 3.
     """
     from fewact import FewShotClassifier
     from fewact.classifier import Skipped
-    from fewact.data import expand_paths
+    from fewact.classifier.prediction import called
+    from fewact.data import FeatureClip
     from fewact.store import Timing
 
-    paths = expand_paths(videos)
+    clips = _read(videos, dataset)
+    names = [called(clip) for clip in clips]
     classifier = FewShotClassifier.load(model, device=device, weights=weights)
     clock = Timing()
-    write = _writer(format, [str(path) for path in paths], classifier.classes_, top)
+    results = classifier.predict_each(clips, timing=clock)
+    write = _writer(format, names, classifier.classes_, top)
     predictions: list[Prediction] = []
     skipped: list[Skipped] = []
     with progress("Predicting", quiet=quiet) as show:
-        for done, result in enumerate(classifier.predict_each(paths, timing=clock), start=1):
+        for done, result in enumerate(results, start=1):
             if isinstance(result, Skipped):
                 say(f"Skipped: {result.error}")
                 skipped.append(result)
             else:
                 write(result)
                 predictions.append(result)
-            show(done, len(paths))
+            show(done, len(clips))
     milliseconds = _milliseconds(clock, len(predictions))
     if format is Format.JSON:
         document: dict[str, Any] = {
             "predictions": [_facts(prediction, top) for prediction in predictions],
-            "skipped": [{"path": str(one.path), "reason": one.reason} for one in skipped],
+            "skipped": [{"path": one.name, "reason": one.reason} for one in skipped],
         }
         print_json({**document, "timing": milliseconds} if timing else document)
     if timing:
         _print_timing(milliseconds)
     if skipped:
-        say(f"Skipped {len(skipped)} of {len(paths)} videos.")
+        what = "rows" if isinstance(clips[0], FeatureClip) else "videos"
+        say(f"Skipped {len(skipped)} of {len(clips)} {what}.")
     exit_skipped(len(skipped))
+
+
+def _read(given: Sequence[str], dataset: str | None) -> Sequence["AnyClip"]:
+    """What is to be looked at."""
+    from fewact.data import Clip, expand_paths, is_features, read_features
+
+    files = [name for name in given if is_features(name)]
+    if files and len(given) > 1:
+        raise OptionError("one file of features is read at a time", got=", ".join(given))
+    if files:
+        return read_features(files[0], dataset=dataset)
+    if dataset is not None:
+        raise OptionError("is for a file of features", where="--dataset", got=dataset)
+    return [Clip(path) for path in expand_paths(given)]
 
 
 def _ranked(prediction: "Prediction", top: int | None) -> list[tuple[str, float]]:
@@ -97,7 +120,7 @@ def _ranked(prediction: "Prediction", top: int | None) -> list[tuple[str, float]
 
 def _facts(prediction: "Prediction", top: int | None) -> dict[str, Any]:
     return {
-        "path": str(prediction.path),
+        "path": prediction.name,
         "label": prediction.label,
         "probability": prediction.probability,
         "probabilities": dict(_ranked(prediction, top)),
@@ -130,7 +153,7 @@ def _table_writer(
 
     def write(one: "Prediction") -> None:
         rest = [f"{name} {value:.2f}" for name, value in _ranked(one, top)[1:]]
-        columns.print(str(one.path), one.label, f"{one.probability:.2f}", *rest, one.nearest)
+        columns.print(one.name, one.label, f"{one.probability:.2f}", *rest, one.nearest)
 
     return write
 
@@ -146,21 +169,24 @@ def _csv_writer(top: int) -> Callable[["Prediction"], None]:
 
     def write(one: "Prediction") -> None:
         rest = [cell for pair in _ranked(one, top)[1:] for cell in pair]
-        line((one.path, one.label, one.probability, one.nearest, *rest))
+        line((one.name, one.label, one.probability, one.nearest, *rest))
 
     return write
 
 
 def _milliseconds(timing: "Timing", clips: int) -> dict[str, float]:
-    """Time of each stage a clip, and what the stages after the backbone take relative to it."""
+    """Time of each stage a clip; where a backbone ran, what comes after relative to it."""
     seconds = timing.seconds
     after = seconds["moments"] + seconds["alignment"]
     spent = {str(stage): 1000 * value / max(clips, 1) for stage, value in seconds.items()}
-    return {**spent, "after_backbone_share": after / max(seconds["backbone"], 1e-9)}
+    if seconds["backbone"] == 0:
+        return spent
+    return {**spent, "after_backbone_share": after / seconds["backbone"]}
 
 
 def _print_timing(milliseconds: Mapping[str, float]) -> None:
     stages = dict(milliseconds)
-    share = stages.pop("after_backbone_share")
+    share = stages.pop("after_backbone_share", None)
     say("Time of a clip: " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in stages.items()))
-    say(f"All after the backbone takes {share:.0%} of the backbone's time.")
+    if share is not None:
+        say(f"All after the backbone takes {share:.0%} of the backbone's time.")

@@ -1,4 +1,4 @@
-"""``fewact teach``: from a folder or table of clips to a saved model."""
+"""``fewact teach``: from clips, or features of theirs, to a saved model."""
 
 import json
 import shlex
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fewact.cli.episodes import Dataset
 from fewact.cli.options import Backbone, Device, Precision, Quiet, Weights
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress
@@ -17,6 +18,7 @@ from fewact.errors import DataError, ModelError, OptionError
 
 if TYPE_CHECKING:
     from fewact import FewShotClassifier
+    from fewact.data import FeatureClip
 
 
 def teach(
@@ -24,13 +26,15 @@ def teach(
         Path,
         typer.Argument(
             help="A folder that holds a folder of clips for each class, "
-            "or a CSV file with the columns path,label[,start,end]."
+            "a CSV file with the columns path,label[,start,end], "
+            "or an .npz file of features with a .tsv file of labels beside it."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to save the model in.")],
     max_per_class: Annotated[
         int | None, typer.Option(min=1, help="Teach at most so many clips of a class.")
     ] = None,
+    dataset: Dataset = None,
     method: Annotated[str, typer.Option(help="See `fewact methods`.")] = "auto",
     option: Annotated[
         list[str] | None,
@@ -48,7 +52,7 @@ def teach(
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Teach classes from a few clips of each."""
+    """Teach classes from a few clips of each, or from features of clips."""
     options = parse_options(option or ())
     from fewact import FewShotClassifier, data, methods
     from fewact.classifier.model_folder import check_target
@@ -60,14 +64,24 @@ def teach(
             where=str(output),
             mend="Replace it with --overwrite, or save elsewhere.",
         )
+    features = data.is_features(clips)
+    if features and pictures:
+        raise OptionError("of features there are none", where="--pictures")
+    if dataset is not None and not features:
+        raise OptionError("is for a file of features", where="--dataset", got=dataset)
     if not clips.exists() or (clips.is_file() and data.is_clip(clips)):
         raise DataError(
             "this is one video" if clips.exists() else "there is no such folder or table",
             where=str(clips),
-            accepted="a folder that holds a folder of clips for each class, or a CSV table",
+            accepted="a folder that holds a folder of clips for each class, a CSV table, "
+            "or an .npz file of features",
         )
-    source: Path | list[data.Clip] = clips
-    if max_per_class is not None:
+    source: Path | Sequence[data.AnyClip] = clips
+    if features:
+        rows = data.labelled_features(clips, dataset=dataset)
+        source = rows if max_per_class is None else data.limit_per_class(rows, max_per_class)
+        options = {**_fitting(method, rows[0]), **options}
+    elif max_per_class is not None:
         listed = data.read_table(clips) if clips.is_file() else data.list_clips(clips)
         source = data.limit_per_class(listed, max_per_class)
     classifier = FewShotClassifier(
@@ -76,8 +90,17 @@ def teach(
     with progress("Teaching", quiet=quiet) as show:
         classifier.fit(source, progress=show)
     classifier.save(output, pictures=pictures)
-    print_summary(classifier, output)
+    print_summary(classifier, output, "FEATURES.npz" if features else "VIDEO")
     exit_skipped(len(classifier.skipped_))
+
+
+def _fitting(method: str, clip: "FeatureClip") -> dict[str, int]:
+    """Options of a named method that suit the features, where it has them."""
+    from fewact import methods
+    from fewact.backbones.given import given_card
+
+    frames, width = clip.vectors.shape
+    return methods.fitting(method, given_card("", width), frames=frames)
 
 
 def parse_options(given: Sequence[str]) -> dict[str, Any]:
@@ -110,7 +133,7 @@ def _value(text: str) -> Any:
     return text
 
 
-def print_summary(classifier: "FewShotClassifier", output: Path) -> None:
+def print_summary(classifier: "FewShotClassifier", output: Path, new: str = "VIDEO") -> None:
     """Say what was taught, how good it is by what can be told so far, and what comes next."""
     clips = Counter(clip.label for clip in classifier.clips_)
     print_table(("class", "clips"), [(label, str(count)) for label, count in clips.items()])
@@ -130,4 +153,4 @@ def print_summary(classifier: "FewShotClassifier", output: Path) -> None:
     if classifier.skipped_:
         print(f"Skipped: {len(classifier.skipped_)} clips that cannot be read, listed above")
     place = shlex.quote(str(output))
-    print(f"Saved to {output}. Next: fewact predict {place} VIDEO")
+    print(f"Saved to {output}. Next: fewact predict {place} {new}")

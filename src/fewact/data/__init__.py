@@ -4,7 +4,14 @@ from fewact.data.availability import Availability, ClassCount
 from fewact.data.benchmarks import ActionClass, Benchmark, benchmark, benchmark_names, variants
 from fewact.data.clips import BACKGROUND, Clip, is_background, limit_per_class
 from fewact.data.datasets import FolderDataset, TableDataset
-from fewact.data.features import FeatureDataset
+from fewact.data.features import (
+    AnyClip,
+    FeatureClip,
+    FeatureDataset,
+    is_features,
+    labelled_features,
+    read_features,
+)
 from fewact.data.files import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_clip, natural_key
 from fewact.data.folder import list_background, list_clips
 from fewact.data.leak import Leak, leaks, refuse_leaks
@@ -18,10 +25,12 @@ __all__ = [
     "PICTURE_SUFFIXES",
     "VIDEO_SUFFIXES",
     "ActionClass",
+    "AnyClip",
     "Availability",
     "Benchmark",
     "ClassCount",
     "Clip",
+    "FeatureClip",
     "FeatureDataset",
     "FolderDataset",
     "Groups",
@@ -36,12 +45,15 @@ __all__ = [
     "expand_paths",
     "is_background",
     "is_clip",
+    "is_features",
+    "labelled_features",
     "leaks",
     "limit_per_class",
     "list_background",
     "list_clips",
     "load",
     "natural_key",
+    "read_features",
     "read_table",
     "refuse_leaks",
     "variants",

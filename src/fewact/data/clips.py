@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from numpy.typing import NDArray
 
@@ -13,7 +13,10 @@ from fewact.data.footage import Transform
 from fewact.errors import OptionError, VideoError
 
 if TYPE_CHECKING:
+    from fewact.data.features import FeatureClip
     from fewact.video import Sampler
+
+C = TypeVar("C", bound="Clip | FeatureClip")
 
 BACKGROUND = "none"
 """Label, in any case, of clips that show no class."""
@@ -79,7 +82,7 @@ def is_background(label: str) -> bool:
     return label.strip().casefold() == BACKGROUND
 
 
-def limit_per_class(clips: Sequence[Clip], k: int, seed: int = 0) -> list[Clip]:
+def limit_per_class(clips: Sequence[C], k: int, seed: int = 0) -> list[C]:
     """At most k clips of each class, in their given order.
 
     Which ones depends on the seed and on each clip's own label, file name and stretch: a clip that

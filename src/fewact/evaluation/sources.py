@@ -11,8 +11,9 @@ from torch import Tensor
 
 from fewact.backbones.backbone import Backbone
 from fewact.backbones.card import Card, Tap
+from fewact.backbones.given import check_vectors, given_card
 from fewact.data.videos import VideoList
-from fewact.errors import DataError, OptionError, ShapeError
+from fewact.errors import DataError, ShapeError
 from fewact.methods.base import Features
 from fewact.shapes import check_shape
 from fewact.store.extract import extract
@@ -75,20 +76,7 @@ class ArrayFeatures:
         sha = hashlib.sha256(f"{vectors.shape} {vectors.dtype.name}\n".encode())
         sha.update(vectors.astype(vectors.dtype.newbyteorder("<"), order="C", copy=False).data)
         self.digest = sha.hexdigest()
-        self.card = Card(
-            name=name,
-            input_size=(0, 0),
-            mean=(0.0, 0.0, 0.0),
-            std=(1.0, 1.0, 1.0),
-            vectors=sizes["d"],
-            maps=None,
-            middle=None,
-            parameters=0,
-            licence="",
-            weights="",
-            weights_sha256=self.digest,
-            trained_on=trained_on,
-        )
+        self.card = given_card(name, sizes["d"], sha256=self.digest, trained_on=trained_on)
 
     def check_list(self, videos: VideoList) -> None:
         """See that there is one row for each video.
@@ -110,15 +98,7 @@ class ArrayFeatures:
         Raises:
             OptionError: A method asks for another tap or number of frames.
         """
-        for tap in taps:
-            if tap != Tap("vectors", self.frames):
-                raise OptionError(
-                    "does not hold what the method asks for",
-                    where=self.name,
-                    got=f"{tap.name} of {tap.frames} frames",
-                    accepted=f"vectors of {self.frames} frames",
-                    mend=f"Choose a method that takes vectors, with option frames={self.frames}.",
-                )
+        check_vectors(taps, self.frames, self.name)
         for position in positions:
             vectors = torch.from_numpy(self._vectors[position].astype(np.float32))
             yield dict.fromkeys(taps, vectors)

@@ -34,22 +34,27 @@ def names() -> tuple[str, ...]:
     return REGISTRY.names()
 
 
-def fitting(name: str, card: "Card", text_width: int | None = None) -> dict[str, int]:
-    """Options, for ``create``, of a method whose weights must suit what it is fed.
+def fitting(
+    name: str, card: "Card", text_width: int | None = None, *, frames: int | None = None
+) -> dict[str, int]:
+    """Options, for ``create``, of a method that must suit what it is fed.
 
     Args:
         name: One of ``names()``, or ``auto``.
         card: Of the backbone.
         text_width: Length of the text embeddings, for methods that use text.
+        frames: Vectors of a clip, where there are so many and no others.
 
     Returns:
-        Those that this method has: ``vector_width``, and ``text_width`` where texts are of another
-        length than vectors, so that the method learns to project them.
+        Those that this method has: ``vector_width``; ``frames``; and ``text_width`` where texts are
+        of another length than vectors, so that the method learns to project them.
 
     Raises:
         UnknownNameError: No method of this name.
     """
     found = {"vector_width": card.vectors}
+    if frames is not None:
+        found["frames"] = frames
     if text_width is not None and text_width != card.vectors:
         found["text_width"] = text_width
     known = {one.name for one in fields(REGISTRY.get(AUTO if name == "auto" else name).Options)}

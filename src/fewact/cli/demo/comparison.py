@@ -172,13 +172,15 @@ def match(outcome: Outcome) -> Match | None:
         titles = [clip.title for clip in taught.clips]
         nearest = titles.index(prediction.nearest)
         label = taught.clips[nearest].label
-        origin = taught.origins[nearest]
-        if prediction.label == prediction.clip.label == label and isinstance(origin, Clip):
+        shown, origin = prediction.clip, taught.origins[nearest]
+        if not isinstance(shown, Clip) or not isinstance(origin, Clip):
+            continue
+        if prediction.label == shown.label == label:
             query = nodes["nodes"][0]  # (m D)
             solved = method.match(query, taught.nodes["nodes"][nearest].to(query.device))
             if solved.plan is None:
                 return None
             options = method.options
             spans = windows(options.frames, options.lengths)
-            return Match(prediction.clip, origin, options.frames, spans, solved.plan.tolist())
+            return Match(shown, origin, options.frames, spans, solved.plan.tolist())
     return None

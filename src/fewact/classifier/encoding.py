@@ -1,0 +1,93 @@
+"""From clips, or features of theirs, to what the method keeps of each."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from fewact.backbones import Backbone, Given, Tap
+from fewact.classifier.learnt import stage
+from fewact.classifier.taught import Nodes
+from fewact.data import AnyClip, Clip, FeatureClip
+from fewact.errors import DataError, VideoError
+from fewact.methods.base import Method
+from fewact.store import Timing, extract
+
+Found = Iterator[tuple[AnyClip, Mapping[Tap, Tensor] | VideoError]]
+
+
+def encode(
+    clips: Sequence[AnyClip],
+    backbone: Backbone | Given,
+    method: Method,
+    timing: Timing | None = None,
+) -> Iterator[tuple[AnyClip, Nodes | VideoError]]:
+    """Nodes of each clip (1 …) float32, or why it cannot be read; one clip at a time, in order.
+
+    Raises:
+        DataError: Features where there are to be videos, videos where there are to be features, or
+            features of other sizes. It is raised before the first clip is looked at.
+    """
+    taps = method.taps(backbone.card)
+    if isinstance(backbone, Given):
+        return _encode(_handed_on(_features(clips, backbone), backbone, taps), method, timing)
+    return _encode(_extracted(_videos(clips), backbone, taps, timing), method, timing)
+
+
+def _encode(
+    found: Found, method: Method, timing: Timing | None
+) -> Iterator[tuple[AnyClip, Nodes | VideoError]]:
+    for clip, features in found:
+        if isinstance(features, VideoError):
+            yield clip, features
+            continue
+        with stage(timing, "moments"), torch.inference_mode():
+            one = {tap: value[None] for tap, value in features.items()}
+            nodes = {name: value.float() for name, value in method.encode(one).items()}
+        yield clip, nodes
+
+
+def _videos(clips: Sequence[AnyClip]) -> list[Clip]:
+    videos = [clip for clip in clips if isinstance(clip, Clip)]
+    if len(videos) < len(clips):
+        first = next(clip for clip in clips if isinstance(clip, FeatureClip))
+        raise DataError(
+            "features are given to a classifier of videos",
+            where=first.name,
+            accepted="video files, as those that it was taught with",
+            mend="Teach another one from features.",
+        )
+    return videos
+
+
+def _features(clips: Sequence[AnyClip], given: Given) -> list[FeatureClip]:
+    found: list[FeatureClip] = []
+    for clip in clips:
+        if isinstance(clip, Clip):
+            raise DataError(
+                "a file is given to a classifier of features",
+                where=str(clip.path),
+                accepted=f"features (clips, {given.frames}, {given.card.vectors}) in an .npz file, "
+                "as fewact.data.read_features reads them",
+                mend="Teach another one from videos.",
+            )
+        given.check(clip)
+        found.append(clip)
+    return found
+
+
+def _extracted(
+    clips: Sequence[Clip], backbone: Backbone, taps: Sequence[Tap], timing: Timing | None
+) -> Found:
+    for one in extract(clips, backbone, taps, timing=timing):
+        yield one.clip, one.features or one.error or VideoError(one.clip.path, "no features")
+
+
+def _handed_on(clips: Sequence[FeatureClip], given: Given, taps: Sequence[Tap]) -> Found:
+    for clip in clips:
+        try:
+            features = given.features(clip, taps)
+        except VideoError as error:
+            yield clip, error
+        else:
+            yield clip, features

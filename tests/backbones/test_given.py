@@ -1,0 +1,67 @@
+"""What hands on features that were made elsewhere."""
+
+import numpy as np
+import pytest
+import torch
+
+from fewact import methods
+from fewact.backbones import Given, Tap
+from fewact.data import FeatureClip
+from fewact.errors import DataError, OptionError, VideoError
+
+VECTORS = np.random.default_rng(0).standard_normal((4, 6))
+
+
+def test_its_card_has_vectors_alone() -> None:
+    given = Given(4, 6, "cpu")
+    assert (given.frames, given.card.vectors) == (4, 6)
+    assert not given.card.has("maps")
+    assert not given.card.has("middle")
+    assert given.card.digest == Given(4, 6, "cpu").card.digest != Given(4, 7, "cpu").card.digest
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("layout", [np.ascontiguousarray, np.asfortranarray, np.flip])
+def test_hands_on_what_is_there(kind: type, layout: type) -> None:
+    vectors = layout(VECTORS.astype(kind))
+    vectors.flags.writeable = False
+    tap = Tap("vectors", 4)
+    features = Given(4, 6, "cpu").features(FeatureClip("a", vectors), [tap])
+    assert list(features) == [tap]
+    assert features[tap].dtype == torch.float32
+    np.testing.assert_array_equal(features[tap].numpy(), vectors.astype(np.float32))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+def test_numbers_that_are_not_finite(value: float) -> None:
+    vectors = VECTORS.copy()
+    vectors[1, 2] = value
+    with pytest.raises(VideoError, match=r"wave/1: .*not finite"):
+        Given(4, 6, "cpu").features(FeatureClip("wave/1", vectors), [Tap("vectors", 4)])
+
+
+@pytest.mark.parametrize("shape", [(3, 6), (4, 5), (6, 4)])
+def test_features_of_another_size(shape: tuple[int, int]) -> None:
+    with pytest.raises(DataError, match=r"a: .*got \d vectors.*accepted: 4 vectors of length 6"):
+        Given(4, 6, "cpu").check(FeatureClip("a", np.ones(shape)))
+    Given(4, 6, "cpu").check(FeatureClip("a", VECTORS))
+
+
+@pytest.mark.parametrize(("frames", "width"), [(0, 6), (4, -1)])
+def test_no_vectors(frames: int, width: int) -> None:
+    with pytest.raises(OptionError, match="1 up"):
+        Given(frames, width)
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_methods_that_take_vectors_are_made_to_fit(name: str) -> None:
+    given = Given(5, 16, "cpu")
+    method = methods.create(name, **methods.fitting(name, given.card, frames=5))
+    if name == "pixels":
+        with pytest.raises(OptionError, match=r"pixels of 5 frames.*vectors of 5 frames"):
+            given.check_taps(method.taps(given.card))
+        return
+    given.check_taps(method.taps(given.card))
+    assert method.options.frames == 5
+    with pytest.raises(OptionError, match=r"vectors of 5 frames.*frames=6"):
+        Given(6, 16, "cpu").check_taps(method.taps(given.card))
