@@ -19,6 +19,7 @@ from fewact.cli import (
     predict,
     stability,
     teach,
+    train,
 )
 from fewact.cli.run import guarded
 
@@ -75,6 +76,8 @@ app.add_typer(data.app, name="data")
 app.command()(embed.embed)
 app.command()(episodes.episodes)
 app.command()(evaluate.evaluate)
+app.command()(train.train)
+app.command()(train.recipes)
 app.command()(compare.compare)
 app.command()(stability.stability)
 app.command()(leaderboard.leaderboard)

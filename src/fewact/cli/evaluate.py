@@ -34,6 +34,7 @@ from fewact.cli.options import Backbone, Device, Precision, Quiet, Weights
 from fewact.cli.progress import progress
 from fewact.cli.run import say
 from fewact.cli.teach import parse_options
+from fewact.cli.trained import METHOD, backbone_of, find, make
 from fewact.errors import OptionError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ OutputFormat = Annotated[Format, typer.Option("--format", help="For people, or f
 
 def evaluate(
     context: typer.Context,
-    method: Annotated[str, typer.Argument(help="See `fewact methods`.")],
+    method: Annotated[str, typer.Argument(help=METHOD)],
     data: Annotated[str | None, typer.Option(help=DATA)] = None,
     features: Annotated[
         Path | None,
@@ -103,6 +104,13 @@ def evaluate(
     splits: Splits = None,
     availability: WhatIsThere = None,
     allow_missing: AllowMissing = False,
+    allow_leak: Annotated[
+        bool,
+        typer.Option(
+            "--allow-leak",
+            help="Test a trained method on what it learnt from; every result says so.",
+        ),
+    ] = False,
     backbone: Backbone = "auto",
     weights: Weights = "default",
     device: Device = "auto",
@@ -130,9 +138,11 @@ def evaluate(
             where="--episodes",
             got="also --ways, --shots, --queries, --count or --seed",
         )
-    from fewact import methods
     from fewact.episodes import draw, load
     from fewact.evaluation import evaluate
+    from fewact.evaluation.trained import flags_of
+
+    trained = find(method)
 
     videos, source = _open(
         str(data or features),
@@ -144,12 +154,14 @@ def evaluate(
         availability=availability,
         allow_missing=allow_missing,
         usual=Split.TEST if sweep is None else Split.VAL,
-        backbone=(backbone, weights, device, precision),
+        backbone=backbone_of(context, trained),
+        device=device,
         keep=len(variants) > 1,
         store=store,
     )
-    usual = _frames(method, source)
-    made = [methods.create(method, **{**usual, **given, **variant}) for variant in variants]
+    usual = _frames(method, source) if trained is None else {}
+    made = [make(method, trained, {**usual, **given, **variant}) for variant in variants]
+    flags = () if trained is None else flags_of(trained, videos, source.card, allow_leak=allow_leak)
     if allow_missing:
         videos, source = _there(videos, source, made)
     drawn = (
@@ -170,6 +182,7 @@ def evaluate(
                 drawn,
                 output=_file(output, variant) if sweep is not None else output,
                 overwrite=overwrite,
+                flags=flags,
                 command=_command(context, variant),
                 threads=threads,
                 progress=_without_stage(show),
@@ -180,7 +193,8 @@ def evaluate(
 def _open(
     data: str,
     *,
-    backbone: tuple[str, str, str, str],
+    backbone: tuple[str, str, str, dict[str, Any]],
+    device: str,
     keep: bool,
     store: Path | None,
     **which: Any,
@@ -194,7 +208,7 @@ def _open(
         if store is not None:
             raise OptionError("is for videos", where="--store", got=f"also features, {data}")
         return videos, ArrayFeatures(dataset.of(videos), dataset.videos.name)
-    name, weights, device, precision = backbone
+    name, weights, precision, options = backbone
     if store is not None:
         from fewact.evaluation.stored import StoredFeatures, choose_card
         from fewact.store import Store
@@ -202,11 +216,13 @@ def _open(
         there = Store(store)
         digest = None
         if weights != "default":  # Only their tensors can tell whether these are the stored ones.
-            made = backbones.create(name, weights=weights, device=device, precision=precision)
+            made = backbones.create(
+                name, weights=weights, device=device, precision=precision, **options
+            )
             digest = made.card.digest
         card = choose_card(there, name, precision=precision, digest=digest)
         return videos, StoredFeatures(there, videos, card, data=data)
-    made = backbones.create(name, weights=weights, device=device, precision=precision)
+    made = backbones.create(name, weights=weights, device=device, precision=precision, **options)
     return videos, ClipFeatures(videos, made, keep=keep)
 
 

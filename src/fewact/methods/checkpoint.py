@@ -14,7 +14,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from fewact import __version__, methods
-from fewact.errors import UserError, WeightsError
+from fewact.errors import WeightsError
 from fewact.methods.base import Method
 
 FORMAT: Final = "fewact method"
@@ -130,18 +130,22 @@ class Checkpoint:
         named = self.facts.backbone.weights
         return str(self.path.with_name(named)) if named == BACKBONE_FILE else named
 
-    def method(self) -> Method:
+    def method(self, **changes: Any) -> Method:
         """The method with its options and weights, in evaluation mode.
 
+        Args:
+            **changes: Options instead of its own, such as another alignment of the same nodes.
+
         Raises:
-            WeightsError: They are of another version of the method.
+            WeightsError: The weights are not those of the method with these options.
+            OptionError: There is no such option, or a value that is not accepted.
         """
+        made = methods.create(self.facts.name, **{**self.facts.options, **changes})
         try:
-            made = methods.create(self.facts.name, **self.facts.options)
             made.load_state_dict(self.tensors)
-        except (UserError, RuntimeError) as error:
+        except RuntimeError as error:
             raise WeightsError(
-                f"its method {self.facts.name} cannot be made again",
+                f"its weights are not those of {self.facts.name} with these options",
                 where=str(self.path),
                 got=" ".join(str(error).split()),
             ) from error
@@ -175,7 +179,7 @@ def registered(method: Method) -> tuple[str, dict[str, JsonValue]]:
 
 def is_checkpoint(text: str) -> bool:
     """Whether a text names a file or folder rather than a registered method."""
-    return text not in methods.names() and Path(text).expanduser().exists()
+    return text not in ("auto", *methods.names()) and Path(text).expanduser().exists()
 
 
 def read(path: str | Path) -> Checkpoint:

@@ -6,6 +6,7 @@ Training itself takes the extra ``train``; recipes can be read without it.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from fewact.errors import TrainingError
 from fewact.training.data import TrainingData
 from fewact.training.reading import names, read, text_of
 from fewact.training.recipe import Recipe
@@ -18,5 +19,13 @@ __all__ = ["Recipe", "Trained", "TrainingData", "names", "read", "text_of", "tra
 
 def __getattr__(name: str) -> Any:
     if name in ("Trained", "train"):
-        return getattr(importlib.import_module("fewact.training.loop"), name)
+        try:
+            return getattr(importlib.import_module("fewact.training.loop"), name)
+        except ModuleNotFoundError as error:
+            if error.name != "lightning_fabric":
+                raise
+            raise TrainingError(
+                "training needs the package lightning-fabric",
+                mend="Run: pip install 'fewact[train]'",
+            ) from None
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -110,9 +110,10 @@ def _merge(base: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in own.items():
         old = merged.get(key)
-        both = isinstance(value, dict) and isinstance(old, dict)
-        same = both and value.get("name", old.get("name")) == old.get("name")
-        merged[key] = _merge(old, value) if same else value
+        if isinstance(value, dict) and isinstance(old, dict):
+            same = value.get("name", old.get("name")) == old.get("name")
+            value = _merge(old, value) if same else value
+        merged[key] = value
     return merged
 
 

@@ -1,0 +1,133 @@
+"""``fewact train`` and ``recipes``, and trained methods where a method is named."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fewact.training import names, text_of
+
+Run = Callable[..., Any]
+
+RECIPE = """
+name = "mine"
+summary = "Vectors of one's own."
+data = "CLIPS"
+keep_every = 2
+
+[method]
+name = "a2m2"
+[method.options]
+tap = "vectors"
+frames = 4
+lengths = [2, 4]
+reduction = "learned"
+in_channels = 16
+width = 6
+
+[backbone]
+name = "efficientnet-lite0"
+
+[[stages]]
+kind = "episodes"
+inputs = "stored"
+steps = 4
+ways = 3
+lr = 0.01
+
+[validation]
+every = 2
+ways = 3
+count = 20
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe, and features of 4 classes to train, 4 to validate, 4 to test."""
+    folder = tmp_path_factory.mktemp("train")
+    rng = np.random.default_rng(0)
+    rows = [(c, i) for c in range(12) for i in range(5)]
+    centres = rng.standard_normal((12, 4, 16))
+    noisy = np.stack([centres[c] + rng.standard_normal((4, 16)) for c, _ in rows])
+    np.savez(folder / "mine.npz", features=noisy.astype(np.float16))
+    splits = ("train", "val", "test")
+    lines = [f"{c}-{i}\tclass {c}\tp{i}\t{splits[c // 4]}" for c, i in rows]
+    (folder / "mine.tsv").write_text("clip\tclass\tgroup\tsplit\n" + "\n".join(lines) + "\n")
+    (folder / "mine.toml").write_text(RECIPE)
+    return folder
+
+
+@pytest.fixture
+def trained(run: Run, place: Path) -> Path:
+    folder = place / "run"
+    call = ("train", place / "mine.toml", "-o", folder, "--data", place / "mine.npz")
+    ended = run(*call, "--device", "cpu")
+    assert ended.code == 0, ended.err
+    assert ended.out.startswith("Chosen: ")
+    return folder
+
+
+SMALL = ("--ways", 3, "--count", 30, "--format", "json")
+
+
+def test_a_run_is_a_method(run: Run, place: Path, trained: Path) -> None:
+    call = ("evaluate", trained, "--features", place / "mine.npz", *SMALL)
+    document = json.loads(run(*call).out)
+    assert document["final"] is True
+    assert document["asked"]["method"]["name"] == "a2m2"
+    assert document["asked"]["method"]["weights_sha256"]
+    assert document["flags"][0] == "learnt from mine"
+    assert "validation classes of mine" in document["flags"][1]
+    other = json.loads(run(*call, "--option", "alignment=otam").out)
+    assert other["asked"]["method"]["options"]["alignment"] == "otam"
+    assert (
+        other["asked"]["method"]["weights_sha256"] == document["asked"]["method"]["weights_sha256"]
+    )
+    wrong = run(*call, "--option", "width=5")
+    assert wrong.code == 2
+    assert "weights are not those" in wrong.err
+
+
+def test_what_was_learnt_from_is_not_tested_on(run: Run, place: Path, trained: Path) -> None:
+    call = ("evaluate", trained, "--features", place / "mine.npz", *SMALL, "--split")
+    refused = run(*call, "train")
+    assert refused.code == 2
+    assert "what was trained on is in the test" in refused.err
+    document = json.loads(run(*call, "train", "--allow-leak").out)
+    assert any(flag.startswith("leak: mine shares 20 videos") for flag in document["flags"])
+    document = json.loads(run(*call, "val").out)
+    assert "checkpoint chosen on these classes" in document["flags"]
+
+
+def test_changes_and_going_on(run: Run, place: Path, tmp_path: Path) -> None:
+    call = ("train", place / "mine.toml", "-o", tmp_path / "run", "--data", place / "mine.npz")
+    assert run(*call, "--set", "stages.0.steps=2", "--set", "seed=3").code == 0
+    saved = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    assert (saved["stages"][0]["steps"], saved["seed"]) == (2, 3)
+    other = run(*call)
+    assert other.code == 2
+    assert "a run of another recipe" in other.err
+    assert run("train", tmp_path / "run" / "recipe.json", *call[2:]).code == 0
+
+
+def test_what_is_missing_is_said(run: Run, place: Path, tmp_path: Path) -> None:
+    ended = run("train", place / "mine.toml", "-o", tmp_path / "run")
+    assert ended.code == 2
+    assert "for clips of one's own" in ended.err
+    ended = run("train", "a2m2-ssv2-ful-resnet50", "-o", tmp_path / "run")
+    assert ended.code == 2
+    assert "Did you mean" in ended.err
+    ended = run("evaluate", tmp_path, "--features", place / "mine.npz")
+    assert ended.code == 2
+    assert "there is no trained method" in ended.err
+
+
+def test_recipes_are_listed_and_printed(run: Run) -> None:
+    listed = run("recipes").out
+    assert all(name in listed for name in names())
+    assert run("recipes", "otam-ucf101-resnet50").out == text_of("otam-ucf101-resnet50")
+    assert run("recipes", "nothing").code == 2
