@@ -2,7 +2,7 @@
 
 ``FewShotClassifier`` teaches and predicts; the rooms ``video``, ``backbones``, ``moments``,
 ``align`` and ``methods`` are the parts it is made of; ``data``, ``episodes`` and ``evaluation``
-measure methods on labelled videos. Importing this package loads no torch: a room is imported when
+measure methods on labelled videos, ``training`` trains them. Importing this package loads no torch: a room is imported when
 it is first named.
 """
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         moments,
         store,
         text,
+        training,
         video,
     )
     from fewact.classifier import FewShotClassifier
@@ -44,6 +45,7 @@ __all__ = [
     "moments",
     "store",
     "text",
+    "training",
     "video",
 ]
 

@@ -60,10 +60,10 @@ def train(
     workers: Annotated[int, typer.Option(min=0, help="Processes that decode videos.")] = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Train by a recipe on the training classes; the validation classes choose the checkpoint.
+    """Train a method by a recipe, on training classes alone.
 
-    The same call goes on where it was stopped. For several GPUs or nodes start it with torchrun or
-    srun: torchrun --nproc-per-node 4 --no-python fewact train ... It never sees a test class.
+    Validation classes choose the checkpoint. The same call goes on where it was stopped. For several GPUs or nodes start it with torchrun or
+    srun: torchrun --nproc-per-node 4 --no-python fewact train ...
     """
     changes = parse_options(set or ())
     if weights is not None:
