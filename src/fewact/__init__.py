@@ -2,8 +2,8 @@
 
 ``FewShotClassifier`` teaches and predicts; the rooms ``video``, ``backbones``, ``moments``,
 ``align`` and ``methods`` are the parts it is made of; ``data``, ``episodes`` and ``evaluation``
-measure methods on labelled videos, ``training`` trains them. Importing this package loads no torch: a room is imported when
-it is first named.
+measure methods on labelled videos, ``training`` trains them. Importing this package loads no torch:
+a room is imported when it is first named.
 """
 
 import importlib

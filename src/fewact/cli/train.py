@@ -62,8 +62,8 @@ def train(
 ) -> None:
     """Train a method by a recipe, on training classes alone.
 
-    Validation classes choose the checkpoint. The same call goes on where it was stopped. For several GPUs or nodes start it with torchrun or
-    srun: torchrun --nproc-per-node 4 --no-python fewact train ...
+    Validation classes choose the checkpoint. The same call goes on where it was stopped. For
+    several GPUs or nodes: torchrun --nproc-per-node 4 --no-python fewact train ..., or srun.
     """
     changes = parse_options(set or ())
     if weights is not None:
