@@ -80,6 +80,7 @@ def test_bad_videos_are_listed_and_skipped(
     refused = run(*call, *FRAMES, *FEW)
     assert refused.code == 2
     assert " of 7 videos that the episodes need" in refused.err
+    assert "growing/bad.mp4 (" in refused.err
     assert f"fewact embed {tmp_path / 'clips'} --backbone efficientnet-lite0" in refused.err
     allowed = run(*call, *FRAMES, *FEW, "--allow-missing")
     assert allowed.code == 0

@@ -9,7 +9,7 @@ import pytest
 
 from fewact import methods
 from fewact.backbones import Card, Tap
-from fewact.data import VideoList
+from fewact.data import Clip, Video, VideoList
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.errors import DataError, OptionError, StoreError
 from fewact.evaluation import ArrayFeatures, Encodings, evaluate, to_text
@@ -107,6 +107,23 @@ def test_videos_that_are_not_there(store, videos, episodes) -> None:
     with pytest.raises(DataError, match="none of the videos"):
         source.without(range(56))
     assert left.without([]) is left
+
+
+def test_a_file_in_another_place_is_read_once_to_know_it(
+    store, tmp_path, monkeypatch, values
+) -> None:
+    paths = [tmp_path / f"{i}.mp4" for i in range(4)]
+    for i, path in enumerate(paths):
+        path.write_bytes(bytes([i]))
+    clips = [Clip(path) for path in paths]
+    videos = VideoList("clips", tuple(Video(c.path.name, "x", footage=c) for c in clips))
+    rows = {c.fingerprint(): {"features": row} for c, row in zip(clips, values, strict=False)}
+    Job(store, videos, card(), [TAP]).sets[TAP].write(rows)
+    first = StoredFeatures(store, videos, card())
+    assert list(first.keys) == list(rows)
+    assert not first.lacking([TAP])
+    monkeypatch.setattr(Clip, "fingerprint", None)
+    assert StoredFeatures(Store(store.folder), videos, card()).keys == first.keys
 
 
 def test_a_damaged_shard_is_named(store, videos) -> None:

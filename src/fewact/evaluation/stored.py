@@ -3,11 +3,12 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from fewact.backbones.card import Card, Tap
 from fewact.data.files import some
-from fewact.data.videos import Video, VideoList
+from fewact.data.videos import VideoList
 from fewact.errors import DataError, StoreError, VideoError, did_you_mean
 from fewact.methods.base import Features
 from fewact.store import EntrySet, Store
@@ -20,7 +21,7 @@ from fewact.store.features import (
     tap_text,
     widen,
 )
-from fewact.store.seen import stamp
+from fewact.store.seen import Seen, stamp
 from fewact.video import Segments
 
 
@@ -53,13 +54,27 @@ class StoredFeatures:
         self.name = f"{card.name}, {card.precision}, stored"
         self._data = data
         self._sets: dict[Tap, EntrySet | None] = {}
-        seen = store.seen.read(videos.name)
-        self.keys = tuple(
-            seen.fingerprint(video, stamp(video.footage)) or _fingerprint(video)
-            for video in videos.videos
-        )
+        self._seen = store.seen.read(videos.name)
+        self.keys = self._fingerprints()
         facts = [card.digest, repr(sampler(1)), PIPELINE, "float16", self.keys]
         self.digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def _fingerprints(self) -> tuple[str | None, ...]:
+        """Of all videos; what takes reading whole files is noted for the next time."""
+        found: list[str | None] = []
+        read: dict[str, Seen] = {}
+        for video in self.videos.videos:
+            at = stamp(video.footage)
+            key = self._seen.fingerprint(video, at)
+            if key is None and video.footage is not None:
+                with suppress(VideoError):
+                    key = video.footage.fingerprint()
+                    read[video.id] = Seen(fingerprint=key, stamp=at)
+            found.append(key)
+        if read:
+            with suppress(OSError):  # The store may be another's, to be read only.
+                self.store.seen.write(self.videos.name, read)
+        return tuple(found)
 
     def check_list(self, videos: VideoList) -> None:
         """See that these are the videos whose features are read.
@@ -131,11 +146,17 @@ class StoredFeatures:
         return DataError(
             f"{len(lacking)} of {needed} videos that the episodes need are not in the store",
             where=str(self.store.folder),
-            got=some(self.videos.videos[i].id for i in lacking) + broken,
+            got=some(self._named(i) for i in lacking) + broken,
             mend=f"`fewact embed {self._data} --backbone {self.card.name} --precision "
             f"{self.card.precision} {asked} -o {self.store.folder}` adds them; --allow-missing "
             "goes on without them, and every result says so.",
         )
+
+    def _named(self, position: int) -> str:
+        """A video that is not there, and why, if that is known."""
+        video = self.videos.videos[position]
+        error = self._seen.error(video)
+        return f"{video.id} ({error})" if error else video.id
 
 
 def choose_card(
@@ -175,11 +196,3 @@ def choose_card(
         if found
         else did_you_mean(name, (card.name for card in there.values())),
     )
-
-
-def _fingerprint(video: Video) -> str | None:
-    """Of a video's footage, None where there is none or it cannot be read."""
-    try:
-        return None if video.footage is None else video.footage.fingerprint()
-    except VideoError:
-        return None

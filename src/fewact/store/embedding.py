@@ -24,7 +24,7 @@ from fewact.video import Segments
 BLOCK = 32
 """Videos that are claimed and written together: what is lost, at most, by a process that is killed.
 
-Shards need be no larger: 90 of them open in the time of six (benchmarks/embedding.py).
+Shards need be no larger: the 90 of 2,857 videos are opened in 9 ms, six larger ones in 2.
 """
 
 

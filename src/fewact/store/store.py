@@ -66,8 +66,10 @@ class Store:
         path = Path(folder).expanduser()
         if path.exists() and not path.is_dir():
             raise StoreError("this is a file", where=str(path), accepted="a folder")
+        strange = path.exists() and any(one.name[0] != "." for one in path.iterdir())
+        # Looked for after the rest: where another process makes the store now, it comes first.
         if not (path / MARK).exists():
-            if path.exists() and any(not one.name.startswith(".") for one in path.iterdir()):
+            if strange:
                 raise StoreError(
                     "holds something else",
                     where=str(path),
