@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from fewact.backbones.card import Tap
 from fewact.errors import OptionError, ShapeError
-from fewact.methods.base import Features
+from fewact.methods.base import Features, promoted
 from fewact.shapes import check_shape
 
 
 def frame_vectors(features: Features, frames: int, width: int) -> Tensor:
-    """The vectors (… t d) that a method was made for.
+    """The vectors (… t d) that a method was made for, at least float32.
 
     Args:
         features: Of videos.
@@ -32,7 +32,7 @@ def frame_vectors(features: Features, frames: int, width: int) -> Tensor:
             accepted=str(width),
             mend=f"Make the method with option vector_width={vectors.shape[-1]}.",
         )
-    return vectors
+    return vectors.to(promoted(vectors))
 
 
 class ClassText(nn.Module):
