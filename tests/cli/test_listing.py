@@ -60,6 +60,7 @@ def test_backbones(run: Run) -> None:
         assert row.startswith(one["name"])
         assert "×".join(map(str, one["maps"])) in row
         assert one["licence"] in row
+        assert "None" not in row
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ CLIP_VIT_B32 = replace(
     CLIP_RN50,
     name="clip-vit-b32",
     summary="CLIP ViT-B/32, the quickest of them; with text",
-    needs="a folder in transformers' layout, or a .safetensors file with its or OpenAI's names",
+    needs="a folder or a .safetensors file with transformers' or OpenAI's names (clip)",
     vectors=512,
     maps=(768, 7, 7),
     middle=None,
@@ -126,7 +126,7 @@ CLIP_VIT_B32 = replace(
 CLIP_VIT_B16 = replace(
     CLIP_VIT_B32,
     name="clip-vit-b16",
-    summary="CLIP ViT-B/16, four times as slow with finer maps; with text",
+    summary="CLIP ViT-B/16, slower, with finer maps; with text",
     maps=(768, 14, 14),
     parameters=86_192_640,
 )

@@ -47,7 +47,7 @@ def backbones(format: Format = ListFormat.TABLE) -> None:
         [
             (
                 *(
-                    "×".join(map(str, value)) if isinstance(value, tuple) else str(value)
+                    "×".join(map(str, value)) if isinstance(value, tuple) else str(value or "–")
                     for value in map(one.get, FACTS)
                 ),
                 f"{one['parameters'] / 1e6:.1f} M",
