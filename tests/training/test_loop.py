@@ -83,6 +83,7 @@ def test_resumes_after_kills_with_the_same_bytes(
             train(recipe, data_of(), tmp_path / "killed", device="cpu", progress=killed_at(step))
         with (tmp_path / "killed" / "metrics.jsonl").open("a") as file:
             file.write('{"stage": 1, "st')  # cut short in the midst of a line
+        (tmp_path / "killed" / f".state.safetensors.{step}-ab.new").write_bytes(b"half")
     train(recipe, data_of(), tmp_path / "killed", device="cpu")
     whole, killed = files_of(tmp_path / "whole"), files_of(tmp_path / "killed")
     assert whole.keys() == killed.keys()

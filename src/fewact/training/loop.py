@@ -98,7 +98,7 @@ def train(
             state.restore(learner)
         fabric.barrier()
         if fabric.is_global_zero:
-            place.cut_metrics(position)
+            place.resume(position)
         for number in range(position.stage, len(recipe.stages)):
             position = _train_stage(run, number, position, state)
             state = None

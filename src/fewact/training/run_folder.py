@@ -12,6 +12,8 @@ from fewact.data.videos import VideoList
 from fewact.data.writing import write_bytes, write_text
 from fewact.episodes import EpisodeSet, Protocol, draw, load, save
 from fewact.errors import TrainingError
+from fewact.methods.checkpoint import BACKBONE_FILE as NETWORK
+from fewact.methods.checkpoint import BEST, FILE
 from fewact.training.data import TrainingData
 from fewact.training.recipe import Recipe
 from fewact.training.state import Position
@@ -81,8 +83,12 @@ class RunFolder:
         """All lines that were written whole."""
         return read_metrics(self.path)
 
-    def cut_metrics(self, position: Position) -> None:
-        """Take away the lines of steps that a run that goes on from here will do again."""
+    def resume(self, position: Position) -> None:
+        """Take away what a run that goes on from here will do again, and what a kill left half."""
+        for name in (STATE, METRICS, README, CURVE, *(f"{BEST}/{one}" for one in (FILE, NETWORK))):
+            whole = self.path / name
+            for half in whole.parent.glob(f".{whole.name}.*.new"):
+                half.unlink(missing_ok=True)
         here = (position.stage, position.step)
         kept = [line for line in self.metrics() if (line["stage"], line["step"]) <= here]
         write_text(self.path / METRICS, "".join(f"{json.dumps(line)}\n" for line in kept))

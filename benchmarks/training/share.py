@@ -1,0 +1,121 @@
+"""What M² and A² cost in a training step beside the backbone: their share of its time.
+
+    python -m benchmarks.training.share [--device cpu] [--precision float32] [--repeats 3]
+        [--frames-at-once 16] [--sample 1.0]
+
+An episode of 5 ways, 1 shot and 5 queries in all: 10 videos of 8 frames of 224², ResNet-50 with
+maps of 14×14, reduced to 128 channels. Forward and backward of the network are timed on random
+frames, a few at a time as memory allows (``--sample`` times a part of them and scales up); then
+those of the reduction alone, and of reduction, moments, transport and loss on its maps. Medians of
+the repeats.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from fewact import backbones, methods
+from fewact.backbones import Tap
+from fewact.methods.a2m2 import A2M2
+from fewact.methods.base import TrainingBatch
+
+WAYS, FRAMES, VIDEOS = 5, 8, 10
+TAP = Tap("maps", FRAMES)
+
+
+def seconds(call: Callable[[], None], device: torch.device, repeats: int) -> float:
+    """Median time of a call, after one that does not count."""
+    taken = []
+    for _ in range(repeats + 1):
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        begin = time.perf_counter()
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        taken.append(time.perf_counter() - begin)
+    return statistics.median(taken[1:])
+
+
+def network_step(device: torch.device, precision: str, at_once: int, count: int) -> None:
+    """Forward and backward of the network over some frames."""
+    backbone = backbones.create("resnet50", weights="random", device=str(device))
+    network = backbone.network.train()
+    for first in range(0, count, at_once):
+        few = min(at_once, count - first)
+        frames = torch.randint(256, (few, 3, 224, 224), dtype=torch.uint8)
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            maps = network(backbone.normalise(frames), ("maps",))["maps"]
+        maps.backward(torch.ones_like(maps))
+
+
+def make_batch(device: torch.device) -> TrainingBatch:
+    """Maps (1 5 8 2048 14 14) of support and queries that ask for gradients."""
+    support, query = (
+        torch.rand(1, WAYS, FRAMES, 2048, 14, 14, device=device, requires_grad=True)
+        for _ in range(2)
+    )
+    labels = torch.arange(WAYS, device=device)[None]
+    return TrainingBatch({TAP: support}, labels, {TAP: query}, labels, WAYS)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--device", default="cpu")
+    options.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    options.add_argument("--repeats", type=int, default=3)
+    options.add_argument("--frames-at-once", type=int, default=16)
+    options.add_argument("--sample", type=float, default=1.0)
+    given = options.parse_args()
+    device = torch.device(given.device)
+    torch.manual_seed(0)
+    method = methods.create(
+        "a2m2",
+        tap="maps",
+        reduction="learned",
+        in_channels=2048,
+        width=128,
+        centre_clip=False,
+        time_weight=0.0,
+        shots="mean",
+        compactness=0.0,
+    ).to(device)
+    if not isinstance(method, A2M2):
+        raise SystemExit("a2m2 is another method")
+    batch = make_batch(device)
+
+    def whole() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=given.precision == "bfloat16"):
+            losses = method.losses(batch)
+        torch.stack(list(losses.values())).sum().backward()
+
+    def reduction() -> None:
+        maps: Tensor = torch.cat([batch.support[TAP], batch.query[TAP]], 1)
+        with torch.autocast(device.type, torch.bfloat16, enabled=given.precision == "bfloat16"):
+            reduced = method.reduction(maps)
+        reduced.sum().backward()
+
+    frames = VIDEOS * FRAMES
+    some = max(given.frames_at_once, round(given.sample * frames))
+    network = seconds(
+        lambda: network_step(device, given.precision, given.frames_at_once, some),
+        device,
+        given.repeats,
+    ) * (frames / some)
+    both, alone = (seconds(call, device, given.repeats) for call in (whole, reduction))
+    print(
+        f"{device}, {given.precision}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    )
+    print(f"ResNet-50, {frames} frames, forward and backward: {1000 * network:.0f} ms")
+    print(f"reduction 2048 → 256 → 128: {1000 * alone:.1f} ms, {100 * alone / network:.1f} %")
+    rest = both - alone
+    print(f"M², A² and loss: {1000 * rest:.1f} ms, {100 * rest / network:.1f} %")
+    print(f"all that is not the network: {1000 * both:.1f} ms, {100 * both / network:.1f} %")
+
+
+if __name__ == "__main__":
+    main()
