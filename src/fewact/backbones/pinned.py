@@ -5,7 +5,7 @@ import importlib.util
 import io
 import os
 import sys
-import uuid
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save
 
 from fewact.backbones.weights import Weights, digest, load, read, tensors_of
+from fewact.data.writing import write_bytes
 from fewact.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def load_default(network: "Network") -> Weights:
     weights = _read_package()
     load(network, weights)
     if copy is not None:
-        _write(copy, save(tensors_of(network)))
+        with suppress(OSError):
+            write_bytes(copy, save(tensors_of(network)))
     return weights
 
 
@@ -94,20 +96,3 @@ def _read_package() -> Weights:
         )
     tensors = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     return Weights(tensors, REQUIREMENT)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file at once or not at all; a folder that cannot be written is no fault."""
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        try:
-            temporary.unlink(missing_ok=True)
-        except OSError:
-            return

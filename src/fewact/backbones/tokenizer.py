@@ -106,7 +106,9 @@ def read_tokenizer(
         )
     try:
         with quiet():
-            made = of_transformers(kind).from_pretrained(str(folder), local_files_only=True)
+            made = of_transformers(kind).from_pretrained(
+                str(folder), local_files_only=True, trust_remote_code=False
+            )
     except ImportError as error:
         raise WeightsError(
             "this tokenizer needs another package",
