@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from fewact import FewShotClassifier, methods
 from fewact.training import names, text_of
 
 Run = Callable[..., Any]
@@ -131,3 +133,17 @@ def test_recipes_are_listed_and_printed(run: Run) -> None:
     assert all(name in listed for name in names())
     assert run("recipes", "otam-ucf101-resnet50").out == text_of("otam-ucf101-resnet50")
     assert run("recipes", "nothing").code == 2
+
+
+def test_a_run_is_taught_with(run: Run, place: Path, trained: Path, tmp_path: Path) -> None:
+    call = ("teach", place / "mine.npz", "-o", tmp_path / "model", "--method", trained)
+    ended = run(*call, "--max-per-class", 2)
+    assert ended.code == 0, ended.err
+    model = FewShotClassifier.load(tmp_path / "model")
+    weights = methods.load(trained).state_dict()
+    assert model.method.options == methods.load(trained).options
+    kept = model.method.state_dict()
+    assert all(torch.equal(kept[name], value) for name, value in weights.items())
+    predicted = run("predict", tmp_path / "model", place / "mine.npz", "--format", "json")
+    assert predicted.code == 0
+    assert len(json.loads(predicted.out)["predictions"]) == 60

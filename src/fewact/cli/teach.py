@@ -14,6 +14,7 @@ from fewact.cli.options import Backbone, Device, Precision, Quiet, Weights
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped
+from fewact.cli.trained import METHOD, backbone_of, find, make
 from fewact.errors import DataError, ModelError, OptionError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 
 def teach(
+    context: typer.Context,
     clips: Annotated[
         Path,
         typer.Argument(
@@ -35,7 +37,7 @@ def teach(
         int | None, typer.Option(min=1, help="Teach at most so many clips of a class.")
     ] = None,
     dataset: Dataset = None,
-    method: Annotated[str, typer.Option(help="See `fewact methods`.")] = "auto",
+    method: Annotated[str, typer.Option(help=METHOD)] = "auto",
     option: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="An option of the method; can be repeated."),
@@ -54,8 +56,10 @@ def teach(
 ) -> None:
     """Teach classes from a few clips of each, or from features of clips."""
     options = parse_options(option or ())
-    from fewact import FewShotClassifier, data, methods
+    from fewact import FewShotClassifier, data
     from fewact.classifier.model_folder import check_target
+
+    trained = find(method)
 
     # What would be refused in the end is refused before the work.
     if check_target(output) and not overwrite:
@@ -80,13 +84,14 @@ def teach(
     if features:
         rows = data.labelled_features(clips, dataset=dataset)
         source = rows if max_per_class is None else data.limit_per_class(rows, max_per_class)
-        options = {**_fitting(method, rows[0]), **options}
+        fitting = _fitting(method, rows[0]) if trained is None else {}
+        options = {**fitting, **options}
     elif max_per_class is not None:
         listed = data.read_table(clips) if clips.is_file() else data.list_clips(clips)
         source = data.limit_per_class(listed, max_per_class)
-    classifier = FewShotClassifier(
-        backbone, methods.create(method, **options), device, weights=weights, precision=precision
-    )
+    backbone, weights, precision, _ = backbone_of(context, trained)
+    made = make(method, trained, options)
+    classifier = FewShotClassifier(backbone, made, device, weights=weights, precision=precision)
     with progress("Teaching", quiet=quiet) as show:
         classifier.fit(source, progress=show)
     classifier.save(output, pictures=pictures)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 from fewact.registry import Registry, make_options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fewact.backbones.card import Card
     from fewact.methods.base import Method
 
@@ -78,3 +80,17 @@ def create(name: str = "auto", **options: Any) -> "Method":
     name = AUTO if name == "auto" else name
     method = REGISTRY.get(name)
     return method(make_options(method.Options, options, of=f'method "{name}"'))
+
+
+def load(path: "str | Path") -> "Method":
+    """A trained method, with its options and weights, in evaluation mode.
+
+    Args:
+        path: A folder that a training has written, or the file of a checkpoint.
+
+    Raises:
+        WeightsError: There is none, or it cannot be read.
+    """
+    from fewact.methods.checkpoint import read
+
+    return read(path).method()
