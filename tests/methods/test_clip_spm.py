@@ -126,13 +126,17 @@ def test_protocols_agree_on_a_query_alone() -> None:
     assert not torch.allclose(found["joint"], found["support_anchors"])
 
 
-def test_order_of_queries_permutes_rows_where_they_are_together() -> None:
-    support, query, labels, text = an_episode()
-    method, order = small(protocol="joint"), torch.tensor([2, 0, 3, 1])
-    torch.testing.assert_close(
-        score(method, support, query[:, order], labels, text),
-        score(method, support, query, labels, text)[:, order],
-    )
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_gradients_of_scores(protocol: str) -> None:
+    method = small(protocol=protocol, frames=3, vector_width=4, hidden=3, head_width=2)
+    tap, labels = Tap("vectors", 3), torch.tensor([[0, 1]])
+    given = drawn(1, 2, 3, 4), drawn(1, 2, 3, 4, seed=1), drawn(1, 2, 4, seed=2)
+
+    def run(support: torch.Tensor, query: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        state = method.support(method.encode({tap: support}), labels, 2, text=text)
+        return method.score(state, method.encode({tap: query}))
+
+    assert torch.autograd.gradcheck(run, [x.requires_grad_() for x in given])
 
 
 def test_the_global_anchor_says_the_same_of_all_queries() -> None:

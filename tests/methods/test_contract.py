@@ -125,6 +125,14 @@ def test_a_query_alone_scores_as_in_company(method: Method, card: Card, episode:
     assert method.transductive or torch.allclose(alone, together, atol=1e-5)
 
 
+def test_order_of_queries_permutes_rows(method: Method, card: Card, episode: Episode) -> None:
+    support, labels, query = episode(method, card)
+    order = torch.tensor([2, 0, 3, 1])
+    expected = scores(method, support, labels, query, 3)[:, order]
+    got = scores(method, support, labels, take(query, order), 3)
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
+
+
 def test_renaming_classes_permutes_columns(method: Method, card: Card, episode: Episode) -> None:
     support, labels, query = episode(method, card)
     new = torch.tensor([2, 0, 1])
