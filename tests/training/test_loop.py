@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -194,3 +196,26 @@ def test_a_method_without_weights_cannot_learn(tmp_path: Path) -> None:
     recipe = recipe_of(EPISODES, method={"name": "protonet", "options": {"frames": 4}})
     with pytest.raises(RecipeError, match="nothing is left that learns"):
         train(recipe, data_of(), tmp_path / "run", device="cpu")
+
+
+def test_tensorboard_is_told_where_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, int]] = []
+
+    class SummaryWriter:
+        def __init__(self, folder: str) -> None:
+            assert folder == str(tmp_path / "run" / "tensorboard")
+
+        def add_scalar(self, name: str, value: float, step: int) -> None:
+            told.append((name, step))
+
+        def close(self) -> None:
+            told.append(("closed", 0))
+
+    board = SimpleNamespace(SummaryWriter=SummaryWriter)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", board)  # type: ignore[misc]
+    train(recipe_of(EPISODES), data_of(), tmp_path / "run", device="cpu")
+    assert ("stage1/cross_entropy", 6) in told
+    assert ("stage1/accuracy", 6) in told
+    assert told[-1] == ("closed", 0)
