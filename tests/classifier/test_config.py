@@ -76,11 +76,19 @@ def test_content_that_no_version_has(changes: dict[str, Any], says: str) -> None
 
 
 def test_newer_and_unknown_versions() -> None:
-    with pytest.raises(ModelError, match=r"newer version \(got 2, written by fewact 9.*Update"):
-        from_text(edited(version=2, fewact="9.0"), "x")
+    with pytest.raises(ModelError, match=r"newer version \(got 3, written by fewact 9.*Update"):
+        from_text(edited(version=3, fewact="9.0"), "x")
     for version in (0, -1, "1", None, [1], ...):
         with pytest.raises(ModelError, match="version is not known"):
             from_text(edited(version=version), "x")
+
+
+def test_models_of_version_1_are_read_but_those_of_fusion() -> None:
+    protonet = SavedMethod(name="protonet", options={})
+    old = edited(version=1, method=protonet.model_dump(mode="json"))
+    assert from_text(old, "x").method == protonet
+    with pytest.raises(ModelError, match=r"earlier form of fusion.*Teach again"):
+        from_text(edited(version=1), "x")
 
 
 def test_older_versions_are_brought_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +96,7 @@ def test_older_versions_are_brought_up_to_date(monkeypatch: pytest.MonkeyPatch) 
         return {**content, "version": 0, "clips": content["videos"]}
 
     def second(content: dict[str, Any]) -> dict[str, Any]:
-        return {**{k: v for k, v in content.items() if k != "videos"}, "version": 1}
+        return {**{k: v for k, v in content.items() if k != "videos"}, "version": 2}
 
     monkeypatch.setattr(module, "MIGRATIONS", {-1: first, 0: second})
     content = json.loads(to_text(CONFIG))

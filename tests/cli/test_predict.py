@@ -124,7 +124,7 @@ def test_a_bad_file_loses_no_other(
 def test_timing(run: Run, model: Path, clips: Path) -> None:
     ended = run("predict", model, clips, "--format", "json", "--timing")
     timing = json.loads(ended.out)["timing"]
-    assert list(timing)[:4] == ["decode", "backbone", "moments", "alignment"]
+    assert list(timing)[:5] == ["decode", "stabilise", "backbone", "moments", "alignment"]
     after = timing["moments"] + timing["alignment"]
     assert timing["after_backbone_share"] == pytest.approx(after / timing["backbone"])
     assert all(value > 0 for value in timing.values())

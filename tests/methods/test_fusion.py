@@ -11,7 +11,8 @@ from fewact.methods.fusion import Fusion
 from fewact.moments import multi_scale_moments
 from tests.methods.made_up import make_card, make_features
 
-VECTORS, SLOW, FAST = Tap("vectors", 8), Tap("middle", 8), Tap("middle", 16)
+VECTORS, FAST = Tap("vectors", 8), Tap("middle", 16, "auto")
+PLAIN = {"trend": "mean", "shift_search": 0}
 
 
 def create(**options: Any) -> Fusion:
@@ -43,12 +44,13 @@ def test_kernel_is_the_sum_of_its_three_terms() -> None:
 
     appearance = torch.cosine_similarity(frames(x).flatten(), frames(y).flatten(), dim=0)
     first, second = (
-        multi_scale_moments(found[SLOW][0, 0] - found[SLOW][0, 0].mean(0)) for found in (x, y)
+        multi_scale_moments(found[FAST][0, 0] - found[FAST][0, 0].mean(0), lengths=(2, 4, 8))
+        for found in (x, y)
     )
     moments = torch.cosine_similarity(first, second, dim=-1).mean()
-    still = create(motion_weight=0)
+    still = create(motion_weight=0, moment_weight=0.7, **PLAIN)
     without_motion = still.similarity(still.encode(x), still.encode(y)).squeeze()
-    torch.testing.assert_close(without_motion, appearance + 0.5 * moments)
+    torch.testing.assert_close(without_motion, appearance + 0.7 * moments)
 
     def moving(found: dict[Tap, torch.Tensor]) -> torch.Tensor:
         places = found[FAST][0, 0].unflatten(2, (4, 2)).unflatten(4, (4, 2)).mean((3, 5))
@@ -57,7 +59,7 @@ def test_kernel_is_the_sum_of_its_three_terms() -> None:
 
     cost = 1 - torch.cosine_similarity(moving(x)[:, None], moving(y)[None], dim=-1)
     hard = -(hard_free_ends(cost) + hard_free_ends(cost.T)) / 32
-    method = create(velocity=0, motion_weight=1)
+    method = create(velocity=0, motion_weight=1, moment_weight=0.7, **PLAIN)
     motion = method.similarity(method.encode(x), method.encode(y)).squeeze() - without_motion
     # The soft minimum lies below the hard one by at most λ·ln(number of paths).
     assert 0 <= motion.item() - hard <= 2 * 0.01 * 20 / 32
@@ -82,8 +84,8 @@ def hard_free_ends(cost: torch.Tensor) -> float:
 
 def test_velocity_stands_beside_the_place() -> None:
     found = features(1, 1)
-    place = create(velocity=0).encode(found)["motion"][0, 0]
-    both = create(velocity=2).encode(found)["motion"][0, 0]
+    place = create(velocity=0, **PLAIN).encode(found)["motion"][0, 0]
+    both = create(velocity=2, **PLAIN).encode(found)["motion"][0, 0]
     torch.testing.assert_close(both.norm(dim=1), torch.ones(16, dtype=torch.float64))
     torch.testing.assert_close(both[:, :96], place / 5**0.5)
     pooled = found[FAST][0, 0].unflatten(2, (4, 2)).unflatten(4, (4, 2)).mean((3, 5)).flatten(1)
@@ -108,7 +110,7 @@ def test_even_shots_rank_by_the_distance_to_the_classes_mean() -> None:
     support, query = method.encode(features(1, 4)), method.encode(features(1, 5, seed=1))
     logits = method.score(method.support(support, torch.tensor([[0, 1, 1, 0]]), 2), query)[0]
     across = method.similarity(query, support)[0]
-    inside = method.similarity(support, support)[0].fill_diagonal_(1.5)
+    inside = method.similarity(support, support)[0].fill_diagonal_(2)
     expected = torch.stack(
         [across[:, own].mean(1) - 0.5 * inside[own][:, own].mean() for own in ([0, 3], [1, 2])], 1
     )
@@ -132,6 +134,7 @@ def test_a_static_clip_has_no_motion_and_stays_finite() -> None:
     still = {tap: values[:, :, :1].expand_as(values) for tap, values in found.items()}
     nodes = method.encode(still)
     assert (nodes["motion"] == 0).all()
+    assert (nodes["shifted"] == 0).all()
     assert (nodes["moments"] == 0).all()
     moving = method.encode(found)
     assert method.similarity(nodes, moving).isfinite().all()
@@ -143,7 +146,8 @@ def test_a_static_clip_has_no_motion_and_stays_finite() -> None:
 def test_static_in_float32_despite_rounding() -> None:
     found = {tap: values.float() + 1000 for tap, values in features(1, 2).items()}
     still = {tap: values[:, :, :1].expand_as(values) for tap, values in found.items()}
-    assert (create().float().encode(still)["motion"] == 0).all()
+    nodes = create().float().encode(still)
+    assert all((nodes[name] == 0).all() for name in ("motion", "shifted", "moments"))
 
 
 def test_a_copy_of_a_support_clip_does_not_change_who_wins_far_from_a_tie() -> None:
@@ -165,6 +169,51 @@ def test_time_and_places_matter(axis: int) -> None:
     plain = method.similarity(method.encode(x), method.encode(y))
     other = method.similarity(method.encode(x), method.encode(flipped))
     assert (plain - other).abs().item() > 1e-4
+
+
+def test_frames_of_motion_and_moments_are_stabilised_and_those_of_appearance_are_not() -> None:
+    assert create().taps(make_card()) == (VECTORS, FAST)
+    assert create(stabilise="off").taps(make_card()) == (VECTORS, Tap("middle", 16))
+
+
+def test_a_line_through_time_changes_neither_motion_nor_moments() -> None:
+    method = create()
+    found = features(1, 2)
+    slope = (
+        torch.rand(1, 2, 1, 6, 8, 8, dtype=torch.float64)
+        * torch.linspace(-1, 1, 16)[:, None, None, None].double()
+    )
+    tilted = {**found, FAST: found[FAST] + slope}
+    first, second = method.encode(found)["moments"], method.encode(tilted)["moments"]
+    torch.testing.assert_close(first, second)
+    plain = create(trend="mean")
+    assert not torch.allclose(plain.encode(found)["moments"], plain.encode(tilted)["moments"])
+
+
+def test_motion_is_the_searched_and_the_unmoved_by_their_shares() -> None:
+    x, y = features(1, 2), features(1, 3, seed=1)
+
+    def motion(**options: Any) -> torch.Tensor:
+        kernels = [create(motion_weight=w, **options) for w in (1, 0)]
+        whole, rest = (k.similarity(k.encode(x), k.encode(y)) for k in kernels)
+        return whole - rest
+
+    alone = motion(shift_search=0)
+    torch.testing.assert_close(motion(search_share=0), alone)
+    searched = motion(search_share=1)
+    assert not torch.allclose(searched, alone)
+    torch.testing.assert_close(motion(search_share=0.25), 0.25 * searched + 0.75 * alone)
+
+
+def test_the_search_finds_someone_who_stands_elsewhere() -> None:
+    found = features(1, 6)
+    maps = torch.zeros(1, 6, 16, 6, 8, 8, dtype=torch.float64)
+    maps[..., 2:6, 2:6] = found[FAST][..., 2:6, 2:6]
+    here, there = ({**found, FAST: maps.roll(by, (-2, -1))} for by in ((-1, 1), (1, 0)))
+    method = create(search_share=1, moment_weight=0, search_width=6)
+    kernel = method.similarity(method.encode(here), method.encode(there))[0]
+    assert kernel.argmax(1).tolist() == list(range(6))
+    torch.testing.assert_close(kernel.diagonal(), kernel.max().expand(6), atol=0.02, rtol=0)
 
 
 def test_vectors_only_adds_appearance_and_motion_of_the_vectors() -> None:

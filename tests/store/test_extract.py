@@ -273,3 +273,28 @@ def test_real_clips_through_the_default_backbone(assets):
         for tap, value in one.features.items():
             expected = slow_features(one.clip, backbone, tap)
             assert (value - expected).norm() <= 1e-5 * expected.norm()
+
+
+def test_frames_are_stabilised_for_the_taps_that_ask_for_it(tmp_path, tiny):
+    from fewact.video.stabilise import stabilise
+    from fewact.video.warping import Similarity
+    from tests.video.scenery import frames_of
+
+    shift = torch.linspace(-8, 8, 12).to(torch.complex128)
+    frames = frames_of(Similarity(torch.ones_like(shift), shift), (64, 96))
+    write_video(tmp_path / "pan.mp4", frames.permute(0, 2, 3, 1).numpy(), 12)
+    plain, steady = Tap("pixels", 6), Tap("pixels", 6, "auto")
+    timing = Timing()
+    (one,) = extract([Clip(tmp_path / "pan.mp4")], tiny, [plain, steady], timing=timing)
+    expected = stabilise(one.features[plain], "auto", aspect=96 / 64)
+    assert not torch.equal(one.features[plain], one.features[steady])
+    assert torch.equal(one.features[steady], expected)
+    assert timing.seconds["stabilise"] > 0
+
+
+def test_a_set_that_stabilising_left_alone_runs_once(clips, tiny):
+    taps = [Tap("vectors", 4), Tap("middle", 4, "on")]
+    still = [dataclasses.replace(clips[0], end=0.01)]
+    (one,) = extract(still, tiny, taps)
+    assert tuple(one.features) == tuple(taps)
+    assert tiny.network.seen == {"early": 4, "late": 4}

@@ -79,20 +79,22 @@ def test_framing_stands_still_elsewhere_and_larger_or_smaller() -> None:
 
 def test_shake_trembles_around_the_middle() -> None:
     ways = many("shake")
-    assert all(np.abs(way.x).max() <= 0.03 * 300 for way in ways)
-    assert all(np.abs(way.roll).max() <= np.deg2rad(2) for way in ways)
+    for way in ways:
+        assert 0.02 * 300 < np.abs(way.x).max() <= 0.031 * 300
+        assert np.abs(way.roll).max() <= np.deg2rad(2.1)
     turns = [int((np.diff(np.sign(np.diff(way.x))) != 0).sum()) for way in ways]
     assert min(turns) >= 2
-    assert np.mean([np.abs(way.x).max() for way in ways]) > 0.01 * 300
 
 
-def test_pan_is_even_and_zooms() -> None:
+def test_pan_is_even_and_zooms_around_what_it_was() -> None:
     for way in many("pan"):
         steps = np.diff(way.x)
         np.testing.assert_allclose(steps, steps[0], atol=1e-9)
-        assert way.size[[0, -1]].round(9).tolist() in ([0.85, 1.15], [1.15, 0.85])
+        assert way.size[0] + way.size[-1] == pytest.approx(2)
     travelled = [abs(way.x[-1] - way.x[0]) / 300 for way in many("pan")]
-    assert 0.12 < min(travelled) <= max(travelled) <= 0.3
+    grown = [abs(way.size[-1] - way.size[0]) for way in many("pan")]
+    assert 0.13 < max(travelled) <= 0.15
+    assert 0.13 < max(grown) <= 0.15
 
 
 def test_an_eased_pan_starts_and_stops_gently() -> None:
@@ -115,8 +117,8 @@ def test_the_picture_moves_against_the_camera() -> None:
 def test_a_shutter_blurs_what_moves() -> None:
     stripes = np.zeros((1, 80, 80, 3), np.uint8)
     stripes[:, :, ::2] = 255
-    sharp = dataclasses.replace(CAMERAS["pan"], drift=0.0)
-    blurred = dataclasses.replace(sharp, shutter=0.1)
+    sharp = Camera(pan=0.3)
+    blurred = dataclasses.replace(sharp, shutter=0.2)
     contrast = [film(stripes, MOMENTS[8:9], one, 0).std() for one in (sharp, blurred)]
     assert contrast[1] < 0.7 * contrast[0]
 

@@ -14,14 +14,27 @@ from fewact.classifier.taught import TaughtClip
 from fewact.errors import ModelError
 
 FORMAT: Final = "fewact classifier"
-VERSION: Final = 1
+VERSION: Final = 2
 STATE = "state.safetensors"
 PICTURE = re.compile(r"picture-\d{4,}\.jpg", re.ASCII)
 
-MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-"""For each older version, what makes of its content that of the next one."""
-
 HOW_TO_MEND = "Restore the folder from where it was copied, or teach again."
+
+
+def _from_1(content: dict[str, Any]) -> dict[str, Any]:
+    """``fusion`` had other nodes, from other frames; nothing else has changed."""
+    method = content.get("method")
+    if isinstance(method, dict) and method.get("name") == "fusion":
+        raise ModelError(
+            "its clips were taught to an earlier form of fusion, which looked at other frames",
+            got=f"version 1, written by fewact {content.get('fewact')}",
+            mend="Teach again from the clips.",
+        )
+    return {**content, "version": 2}
+
+
+MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
+"""For each older version, what makes of its content that of the next one."""
 
 
 class _Part(BaseModel):
@@ -66,7 +79,7 @@ class Config(_Part):
     """
 
     format: Literal["fewact classifier"] = FORMAT
-    version: Literal[1] = VERSION
+    version: Literal[2] = VERSION
     fewact: str = __version__
     backbone: SavedBackbone
     method: SavedMethod

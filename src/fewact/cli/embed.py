@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fewact.backbones import Card, Tap, TapName
+    from fewact.backbones.card import Stabilise
     from fewact.methods.base import Method
     from fewact.store.embedding import Job, Told
 
@@ -194,10 +195,17 @@ def _taps(
 def _tap(text: str) -> "Tap":
     from fewact.backbones import Tap
 
-    name, colon, frames = text.partition(":")
-    if colon and not (frames.isdecimal() and int(frames)):
-        raise OptionError("is no tap", where="--tap", got=text, accepted="NAME:FRAMES, as maps:8")
-    return Tap(cast("TapName", name), int(frames)) if colon else Tap(cast("TapName", name))
+    name, *rest = text.split(":")
+    frames, steady = (*rest, *("8", "off")[len(rest) :])[:2]
+    known = frames.isdecimal() and int(frames) and steady in ("off", "auto", "on")
+    if len(rest) > 2 or not known:
+        raise OptionError(
+            "is no tap",
+            where="--tap",
+            got=text,
+            accepted="NAME:FRAMES, as maps:8, or NAME:FRAMES:STABILISE, as middle:16:auto",
+        )
+    return Tap(cast("TapName", name), int(frames), cast("Stabilise", steady))
 
 
 def _anywhere(weights: str) -> str:
@@ -218,8 +226,9 @@ def _announce(job: "Job", blocks: Sequence[int]) -> None:
         f"{', '.join(map(tap_text, job.sets))} of {job.card.name} in {job.card.precision}: "
         f"{_size(size)} to write"
     )
-    for path, why in {p: w for one in job.sets.values() for p, w in one.damaged.items()}.items():
-        say(f"Damaged: {path}: {why}")
+    for one in job.sets.values():
+        for why in one.damaged.values():
+            say(f"Warning: {why}")
     room = shutil.disk_usage(folder).free
     if size > room:
         raise StoreError(

@@ -1,10 +1,12 @@
 """Fusion: the training-free default, a sum of three cosines that need no learning.
 
-Appearance in order, motion by ordered alignment, and second-order moments of the motion; ours.
+Appearance in order, motion by ordered alignment, and second-order moments of the motion; ours. The
+two terms of motion look at frames from which the camera's motion was taken, and the aligned one
+also searches for the shift at which two clips agree.
 """
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveInt
@@ -14,10 +16,11 @@ from torch.linalg import vector_norm
 from torch.nn import functional
 
 from fewact import align
-from fewact.backbones.card import Card, Tap
+from fewact.backbones.card import Card, Stabilise, Tap
 from fewact.methods.base import Features, Nodes
 from fewact.methods.kernel import KernelMethod
 from fewact.methods.reduction import ChannelReduction
+from fewact.methods.steady import searched, windows, without_line
 from fewact.moments import multi_scale_moments
 
 
@@ -26,25 +29,39 @@ class FusionOptions:
     """Options of ``fusion``.
 
     Args:
-        frames: Frames of appearance and moments.
-        motion_frames: Frames of the motion term.
+        frames: Frames of appearance.
+        motion_frames: Frames of motion and moments.
+        stabilise: Take the camera's motion out of the frames of motion and moments: ``auto`` where
+            it moved. Needs maps.
+        trend: What is taken away from each place over time: its ``mean``, or a straight ``line``,
+            which also takes most of a slow pan that stabilising has left.
+        shift_search: Cells of the map, each way, by which people may stand apart in two clips;
+            0 for none.
+        search_share: Share of the motion term that the search has; places as they are have the
+            rest.
+        search_width: Channels that the search keeps of the map's, by a fixed projection.
         grid: The motion term keeps grid × grid places of a frame.
         velocity: How much the change between a frame's neighbours weighs beside the frame itself.
         motion_weight: Of the motion term; appearance has weight 1.
         moment_weight: Of the moments' term.
         smoothing: λ of the ordered alignment.
-        lengths: Window lengths of the moments, in frames.
+        lengths: Window lengths of the moments, in motion frames.
         compactness: How much of a class's mean similarity with itself is subtracted.
     """
 
     frames: PositiveInt = 8
     motion_frames: Annotated[int, Field(ge=2)] = 16
+    stabilise: Stabilise = "auto"
+    trend: Literal["mean", "line"] = "line"
+    shift_search: Annotated[int, Field(ge=0, le=4)] = 2
+    search_share: Annotated[float, Field(ge=0, le=1)] = 2 / 3
+    search_width: PositiveInt = 64
     grid: PositiveInt = 4
     velocity: NonNegativeFloat = 1.0
     motion_weight: NonNegativeFloat = 1.5
-    moment_weight: NonNegativeFloat = 0.5
+    moment_weight: NonNegativeFloat = 1.0
     smoothing: NonNegativeFloat = 0.01
-    lengths: tuple[PositiveInt, ...] = (1, 2, 4)
+    lengths: tuple[PositiveInt, ...] = (2, 4, 8)
     compactness: NonNegativeFloat = 0.5
 
 
@@ -59,50 +76,71 @@ class Fusion(KernelMethod):
     def __init__(self, options: FusionOptions) -> None:
         super().__init__(options)
         self.reduction = ChannelReduction("auto", width=0)
+        self.projection = ChannelReduction("orthogonal", width=options.search_width)
 
     def taps(self, card: Card) -> tuple[Tap, ...]:
-        """Vectors, and the middle stage at two rates; vectors alone where it is missing."""
-        frames, motion_frames = self.options.frames, self.options.motion_frames
-        vectors = Tap("vectors", frames)
-        if not card.has("middle"):
-            return (vectors,)
-        return vectors, Tap("middle", frames), Tap("middle", motion_frames)
+        """Vectors, and the middle stage of more frames; vectors alone where it is missing."""
+        vectors = Tap("vectors", self.options.frames)
+        return (vectors, self._middle) if card.has("middle") else (vectors,)
+
+    @property
+    def _middle(self) -> Tap:
+        return Tap("middle", self.options.motion_frames, self.options.stabilise)
 
     def encode(self, features: Features) -> Nodes:
         """Unit vectors whose products are the three cosines.
 
         Returns:
-            ``appearance`` (… t·d); ``motion`` (… t d'), a frame less the clip's mean beside the
-            change around it; ``moments`` (… m·D), nodes of length 1/√m, of a middle stage only.
+            ``appearance`` (… t·d); ``motion`` (… t d'), a frame less the clip's trend beside the
+            change around it; of a middle stage also ``shifted`` (… v t d''), the same of each
+            window, and ``moments`` (… m·D), nodes of length 1/√m.
         """
         vectors = features[Tap("vectors", self.options.frames)]
         rooted = vectors.sign() * vectors.abs().sqrt()
         frames = functional.normalize(rooted, dim=-1)
         nodes = {"appearance": functional.normalize(frames.flatten(-2), dim=-1)}
-        middle = features.get(Tap("middle", self.options.motion_frames))
-        if middle is None:
+        maps = features.get(self._middle)
+        if maps is None:
             nodes["motion"] = self._moving(frames)
             return nodes
-        places = functional.adaptive_avg_pool2d(middle.flatten(0, -4), self.options.grid)
-        places = places.flatten(1).unflatten(0, middle.shape[:-3])  # (… t c·grid²)
-        nodes["motion"] = self._moving(functional.normalize(places, dim=-1))
+        nodes["motion"] = self._moving(self._places(maps))
+        if self._search_share > 0:
+            few = self.projection(maps)  # (… t c' h w)
+            shifted = self._places(windows(few, self.options.shift_search))  # (… t v d)
+            nodes["shifted"] = self._moving(shifted.transpose(-3, -2))
         if self.options.moment_weight > 0:
-            nodes["moments"] = self._moments(features[Tap("middle", self.options.frames)])
+            nodes["moments"] = self._moments(maps)
         return nodes
 
+    @property
+    def _search_share(self) -> float:
+        return self.options.search_share if self.options.shift_search else 0.0
+
+    def _places(self, maps: Tensor) -> Tensor:
+        """A frame's grid × grid places, at length 1: (… c h w) → (… c·grid²)."""
+        pooled = functional.adaptive_avg_pool2d(maps.flatten(0, -4), self.options.grid)
+        places = functional.normalize(pooled.flatten(1), dim=-1)
+        return places.reshape(*maps.shape[:-3], places.shape[-1])
+
     def _moving(self, frames: Tensor) -> Tensor:
-        """Where a frame differs from the clip's mean, and how it changes: (… t d) → (… t 2d)."""
-        place = _unit(frames - frames.mean(-2, keepdim=True), frames)
+        """Where a frame differs from the clip's trend, and how it changes: (… t d) → (… t 2d)."""
+        rest = self._rest(frames, dim=-2)
+        place = _unit(rest - rest.mean(-2, keepdim=True), frames)
         if self.options.velocity == 0:
             return place
-        padded = torch.cat([frames[..., :1, :], frames, frames[..., -1:, :]], -2)
+        padded = torch.cat([rest[..., :1, :], rest, rest[..., -1:, :]], -2)
         change = _unit(padded[..., 2:, :] - padded[..., :-2, :], frames)
         both = torch.cat([place, self.options.velocity * change], -1)
         return functional.normalize(both, dim=-1)
 
+    def _rest(self, values: Tensor, dim: int) -> Tensor:
+        return without_line(values, dim) if self.options.trend == "line" else values
+
     def _moments(self, maps: Tensor) -> Tensor:
         moments = multi_scale_moments(
-            self.reduction(maps), lengths=self.options.lengths, centre_clip=True
+            self._rest(self.reduction(maps), dim=-4),
+            lengths=self.options.lengths,
+            centre_clip=True,
         )  # (… m D)
         joined: Tensor = functional.normalize(moments, dim=-1).flatten(-2)  # (… m·D)
         return joined / math.sqrt(moments.shape[-2])
@@ -119,16 +157,23 @@ class Fusion(KernelMethod):
             moments = first["moments"] @ second["moments"].transpose(-1, -2)
             kernel = kernel + options.moment_weight * moments
         if options.motion_weight > 0:
-            kernel = kernel + options.motion_weight * self._motion(
-                first["motion"], second["motion"]
-            )
+            kernel = kernel + options.motion_weight * self._motion(first, second)
         return kernel
 
-    def _motion(self, first: Tensor, second: Tensor) -> Tensor:
-        """(b q t d), (b s t d) → (b q s): minus the ordered alignment's cost a frame."""
-        cost = align.pairwise_cosine_cost(first, second, eps=0)  # (b q s t u)
-        value = align.otam(cost, lam=self.options.smoothing, plan=False).value
-        return -value / sum(cost.shape[-2:])
+    def _motion(self, first: Nodes, second: Nodes) -> Tensor:
+        """(b q …), (b s …) → (b q s): minus the ordered alignments' cost a frame."""
+        share = self._search_share if "shifted" in first else 0.0
+        smoothing = self.options.smoothing
+        motion = first["motion"].new_zeros(())
+        if share < 1:
+            cost = align.pairwise_cosine_cost(first["motion"], second["motion"], eps=0)
+            value = align.otam(cost, lam=smoothing, plan=False).value  # (b q s)
+            motion = motion - (1 - share) * value / sum(cost.shape[-2:])
+        if share > 0:
+            motion = motion + share * searched(
+                first["shifted"], second["shifted"], self.options.shift_search, smoothing
+            )
+        return motion
 
 
 def _unit(moving: Tensor, frames: Tensor) -> Tensor:

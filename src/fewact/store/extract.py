@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewact.backbones import Backbone, Tap, TapName
+from fewact.backbones.card import Stabilise
 from fewact.data.footage import Footage
 from fewact.errors import OptionError, VideoError
 from fewact.store.timing import Timing
 from fewact.video import Sampler, Segments, VideoWarning, collect_warnings
+from fewact.video.stabilise import stabilise
 
 F = TypeVar("F", bound=Footage)
 
@@ -57,9 +59,9 @@ def extract(
     Args:
         clips: What to extract features of.
         backbone: For the features.
-        taps: Which features; those of equally many frames share them.
+        taps: Which features; those of equally many frames, stabilised alike, share them.
         sampler: Makes the sampler that chooses this many frames.
-        timing: Adds up the stages ``decode`` and ``backbone``.
+        timing: Adds up the stages ``decode``, ``stabilise`` and ``backbone``.
         prefetch: Clips decoded ahead of the one that is in the network.
 
     Returns:
@@ -74,8 +76,8 @@ def extract(
     if prefetch < 1:
         raise OptionError("is not accepted", where="prefetch", got=str(prefetch), accepted="1 up")
     backbone.check_taps([tap.name for tap in taps])
-    counts = dict.fromkeys(_frames_in(tap, backbone) for tap in taps)
-    reader = _Reader(backbone, {count: sampler(count) for count in counts}, timing or Timing())
+    kinds = tuple(dict.fromkeys(_kind(tap, backbone) for tap in taps))
+    reader = _Reader(backbone, kinds, sampler, timing or Timing())
     return _extract(clips, backbone, taps, reader, prefetch)
 
 
@@ -106,19 +108,30 @@ def _extract(
             reader.stop()
 
 
-def _frames_in(tap: Tap, backbone: Backbone) -> int:
-    return tap.frames * backbone.card.frames_per_slot
+class _Kind(NamedTuple):
+    """What sets a set of input frames apart."""
+
+    inputs: int
+    stabilise: Stabilise
+
+
+def _kind(tap: Tap, backbone: Backbone) -> _Kind:
+    return _Kind(tap.frames * backbone.card.frames_per_slot, tap.stabilise)
 
 
 def _features(
-    backbone: Backbone, taps: Sequence[Tap], sets: Mapping[int, Tensor]
+    backbone: Backbone, taps: Sequence[Tap], sets: Mapping[_Kind, Tensor]
 ) -> dict[Tap, Tensor]:
-    """Run each set of frames once, for all taps of that many frames."""
-    found: dict[int, dict[TapName, Tensor]] = {}
-    for count, frames in sets.items():
-        names = [tap.name for tap in taps if _frames_in(tap, backbone) == count]
-        found[count] = backbone.features(frames, names)
-    return {tap: found[_frames_in(tap, backbone)][tap.name] for tap in taps}
+    """Run each set of frames once, for all taps of it."""
+    # Where there was nothing to stabilise, two kinds have the same set.
+    names: dict[int, list[TapName]] = {id(frames): [] for frames in sets.values()}
+    for tap in taps:
+        names[id(sets[_kind(tap, backbone)])].append(tap.name)
+    found = {
+        id(frames): backbone.features(frames, dict.fromkeys(names[id(frames)]))
+        for frames in {id(frames): frames for frames in sets.values()}.values()
+    }
+    return {tap: found[id(sets[_kind(tap, backbone)])][tap.name] for tap in taps}
 
 
 @dataclass(frozen=True)
@@ -126,12 +139,12 @@ class _Decoded:
     """What the decoding thread hands over.
 
     Args:
-        sets: For each number of input frames the prepared frames (t 3 H W), uint8.
+        sets: For each kind the prepared frames (t 3 H W), uint8.
         warned: What there is to warn of.
         error: Why the clip cannot be read.
     """
 
-    sets: dict[int, Tensor]
+    sets: dict[_Kind, Tensor]
     warned: list[str]
     error: VideoError | None = None
 
@@ -143,10 +156,17 @@ class _Stopped(Exception):
 class _Reader:
     """Decodes clips in another thread until it is told to stop."""
 
-    def __init__(self, backbone: Backbone, samplers: dict[int, Sampler], timing: Timing) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        kinds: Sequence[_Kind],
+        sampler: Callable[[int], Sampler],
+        timing: Timing,
+    ) -> None:
         self.timing = timing
         self._backbone = backbone
-        self._samplers = samplers
+        self._kinds = kinds
+        self._samplers = {kind.inputs: sampler(kind.inputs) for kind in kinds}
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -154,22 +174,31 @@ class _Reader:
         self._stopped.set()
 
     def read(self, clip: Footage) -> _Decoded:
-        """All sets of frames of a clip in one pass, shrunk."""
+        """All sets of frames of a clip in one pass, shrunk, and stabilised where that is asked."""
+        aspect = 1.0
+
+        def shrink(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            """A frame (h w 3) at the backbone's size (H W 3)."""
+            nonlocal aspect
+            self._go_on()
+            aspect = picture.shape[1] / picture.shape[0]
+            small: NDArray[np.uint8] = self._backbone.prepare(picture).permute(1, 2, 0).numpy()
+            return small
+
         self._go_on()
         with self.timing.stage("decode"), collect_warnings() as warned:
             try:
-                # (t H W 3) each
-                sets = clip.read(list(self._samplers.values()), transform=self._shrink)
+                read = clip.read(list(self._samplers.values()), transform=shrink)  # (t H W 3) each
             except VideoError as error:
                 return _Decoded({}, warned, error)
-        images = (torch.from_numpy(frames).permute(0, 3, 1, 2) for frames in sets)
-        return _Decoded(dict(zip(self._samplers, images, strict=True)), warned)
-
-    def _shrink(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A frame (h w 3) at the backbone's size (H W 3)."""
-        self._go_on()
-        small: NDArray[np.uint8] = self._backbone.prepare(picture).permute(1, 2, 0).numpy()
-        return small
+        images = (torch.from_numpy(frames).permute(0, 3, 1, 2) for frames in read)
+        sets = dict(zip(self._samplers, images, strict=True))
+        with self.timing.stage("stabilise"):
+            steady = {
+                kind: stabilise(sets[kind.inputs], kind.stabilise, aspect=aspect)
+                for kind in self._kinds
+            }
+        return _Decoded(steady, warned)
 
     def _go_on(self) -> None:
         if self._stopped.is_set():

@@ -126,5 +126,8 @@ def tap_text(tap: Tap) -> str:
 
     >>> tap_text(Tap("maps", 16))
     'maps:16'
+    >>> tap_text(Tap("middle", 16, "auto"))
+    'middle:16:auto'
     """
-    return f"{tap.name}:{tap.frames}"
+    steady = "" if tap.stabilise == "off" else f":{tap.stabilise}"
+    return f"{tap.name}:{tap.frames}{steady}"

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from fewact.errors import OptionError
 
-Stage = Literal["decode", "backbone", "moments", "alignment"]
+Stage = Literal["decode", "stabilise", "backbone", "moments", "alignment"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
@@ -22,7 +22,7 @@ class Timing:
     >>> with timing.stage("moments"):
     ...     pass
     >>> list(timing.seconds)
-    ['decode', 'backbone', 'moments', 'alignment']
+    ['decode', 'stabilise', 'backbone', 'moments', 'alignment']
     """
 
     def __init__(self) -> None:

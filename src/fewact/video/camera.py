@@ -32,10 +32,10 @@ class Camera:
         window: Width and height of the window, as parts of the picture's, at zoom 1.
         offset: It stands up to this far beside the middle.
         scale: It is larger or smaller by up to this part.
-        shake: It trembles by up to this distance, with up to 6 smooth waves a video.
+        shake: It trembles, at most by this distance, in up to 6 smooth waves a video.
         roll: Likewise, in degrees.
-        pan: It travels from up to this far on one side of where it stands to as far on the other.
-        drift: Meanwhile it grows from 1 − drift to 1 + drift, or shrinks.
+        pan: From the first frame to the last it travels by up to this far, across and down.
+        drift: Meanwhile it grows or shrinks by up to this part.
         eased: Whether it travels at an even speed, or starts and stops gently.
         parallax: What is seen at the bottom is displaced by this part more than in the middle, and
             at the top less, as by a floor that comes nearer.
@@ -89,10 +89,10 @@ CAMERAS: Mapping[str, Camera] = {
         parallax=0.2,
         shutter=0.02,
     ),
-    "sweep": Camera(window=0.6, pan=0.3, eased="eased"),
+    "sweep": Camera(offset=0.1, shake=0.03, roll=2.0, pan=0.5, drift=0.3, eased="eased"),
 }
 """``fixed`` crops the middle; ``hand`` is a phone in a hand; ``rough`` adds parallax and blur to a
-stronger one; ``sweep`` pans twice as far, with a smaller window."""
+stronger one; ``sweep`` pans and zooms as far as the picture allows."""
 
 
 def camera(name: str) -> Camera:
@@ -151,10 +151,10 @@ def path(taken: Camera, seed: int, moments: Floats, height: int, width: int) -> 
     rng = np.random.default_rng(seed)
     away = rng.uniform(-1, 1, 2) * taken.offset  # (x, y)
     larger = 1 + rng.uniform(-1, 1) * taken.scale
-    goal = rng.uniform(0.5, 1, 2) * rng.choice([-1, 1], 2) * taken.pan
-    grows = rng.choice([-1, 1]) * taken.drift
+    goal = rng.uniform(-1, 1, 2) * taken.pan  # (x, y)
+    grows = rng.uniform(-1, 1) * taken.drift
     share = every if taken.eased == "even" else every**2 * (3 - 2 * every)
-    travelled = 2 * share - 1  # −1 … 1
+    travelled = share - 0.5  # −½ … ½
     trembles = [_waves(rng, every) for _ in range(3)]  # (n,) each
     roll = np.deg2rad(taken.roll) * trembles[2]
     sides = np.array(window_size(taken, height, width)[::-1], np.float64)  # width, height
@@ -174,12 +174,12 @@ def path(taken: Camera, seed: int, moments: Floats, height: int, width: int) -> 
 
 
 def _waves(rng: np.random.Generator, moments: Floats) -> Floats:
-    """A smooth random function of time within −1 … 1: (n,) → (n,)."""
+    """A smooth random function of time that reaches −1 or 1: (n,) → (n,)."""
     cycles = np.arange(1, WAVES + 1)
     strength = rng.uniform(0.5, 1, WAVES) / np.sqrt(cycles)
     phase = rng.uniform(0, 2 * np.pi, WAVES)
-    waves = np.sin(2 * np.pi * moments[:, None] * cycles + phase) * strength
-    found: Floats = waves.sum(1) / strength.sum()
+    waves = (np.sin(2 * np.pi * moments[:, None] * cycles + phase) * strength).sum(1)
+    found: Floats = waves / np.abs(waves[:CHECKED_MOMENTS]).max()
     return found
 
 

@@ -12,8 +12,6 @@ from fewact.shapes import check_shape
 from fewact.video.registration import Marks, marks, register, unexplained
 from fewact.video.warping import Similarity, view
 
-Stabilise = Literal["off", "auto", "on"]
-
 SIDES = (112, 56, 28, 14)
 """Rows and columns of the grey pictures that are registered."""
 
@@ -25,7 +23,7 @@ LEAST_EXPLAINED = 0.3
 """A frame of whose marks less is explained shows something else: after a cut, say."""
 
 BETTER = 1.05
-MOVED = 3.0
+MOVED = 6.0
 """A camera that stands still leaves something in its place. It moved where this many times as many
 marks are explained by its motion alone as by stillness alone; chosen on development clips."""
 
@@ -54,7 +52,9 @@ class Motion:
         return self.by_motion > max(MOVED * self.by_stillness, LEAST_MOVED)
 
 
-def stabilise(frames: Tensor, mode: Stabilise = "auto", *, aspect: float | None = None) -> Tensor:
+def stabilise(
+    frames: Tensor, mode: Literal["off", "auto", "on"] = "auto", *, aspect: float | None = None
+) -> Tensor:
     """Register all frames of a clip to the middle one, and fill what they do not show.
 
     Args:

@@ -1,0 +1,163 @@
+"""Accuracy under simulated cameras: the tables of docs/handheld.md.
+
+    python -m benchmarks.handheld ASSETS [--backbone mobilenet-v2 --weights FILE]
+        [--cameras fixed hand] [--sets utd5_rgb] [--share 0.5] [--episodes 1000] [--choosing]
+
+ASSETS, protocol and halves are those of ``benchmarks/clips.py``: nothing here chooses anything.
+Every clip is filmed by a camera on a way of its own, support and query alike; in the last column
+the queries only, and the support by the fixed camera.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmarks.clips import CLIPS_AT_ONCE, QUERIES, WAYS, LookedUp, Part, parts, read_index
+from fewact import backbones, methods
+from fewact.backbones import Backbone, Tap
+from fewact.data import VideoList
+from fewact.data.filmed import filmed
+from fewact.episodes import EpisodeSet, Protocol, draw
+from fewact.methods.base import Nodes
+from fewact.methods.fusion import Fusion
+from fewact.store import extract
+from fewact.video.camera import CAMERAS
+
+OFF = {"stabilise": "off", "trend": "mean", "shift_search": 0}
+COLUMNS: Mapping[str, Mapping[str, object]] = {
+    "fusion without the steps": OFF,
+    "line removed": OFF | {"trend": "line"},
+    "shift search": OFF | {"shift_search": 2},
+    "stabilised": OFF | {"stabilise": "auto"},
+    "**all steps (default)**": {},
+}
+
+
+def encode(columns: Sequence[Fusion], backbone: Backbone, videos: VideoList) -> list[Nodes]:
+    """Nodes of each column of all videos, (1 v …)."""
+    taps: list[Tap] = [tap for method in columns for tap in method.taps(backbone.card)]
+    taps = list(dict.fromkeys(taps))
+    clips = [video.footage for video in videos.videos if video.footage]
+    each: list[list[Nodes]] = [[] for _ in columns]
+    with torch.inference_mode():
+        for found in extract(clips, backbone, taps):
+            if found.features is None:
+                raise SystemExit(str(found.error))
+            features = {tap: value[None] for tap, value in found.features.items()}
+            for kept, method in zip(each, columns, strict=True):
+                kept.append(method.encode(features))
+    return [
+        {name: torch.cat([one[name] for one in kept])[None] for name in kept[0]} for kept in each
+    ]
+
+
+def pairs(method: Fusion, first: Nodes, second: Nodes) -> Tensor:
+    """Similarity of all videos with all: (v v)."""
+    count = next(iter(first.values())).shape[1]
+    with torch.inference_mode():
+        rows = [
+            method.similarity({name: value[:, some] for name, value in first.items()}, second)[0]
+            for some in torch.arange(count).split(CLIPS_AT_ONCE)
+        ]
+    return torch.cat(rows)
+
+
+def accuracy(
+    method: Fusion, across: Tensor, inside: Tensor, episodes: EpisodeSet
+) -> tuple[float, float]:
+    """Accuracy and the half-width of its interval, in per cent.
+
+    Args:
+        method: Whose similarities they are.
+        across: (v v) of queries with support videos.
+        inside: (v v) of support videos among themselves.
+        episodes: Drawn from the same videos.
+    """
+    count = len(inside)
+    whole = torch.cat([torch.cat([inside, across.T], 1), torch.cat([across, across], 1)])
+    looked_up = LookedUp(method, whole)
+    support = torch.from_numpy(episodes.support).long().flatten(1)
+    queries = torch.from_numpy(episodes.query).long().flatten(1)
+    shots, asked = episodes.protocol.shots, episodes.protocol.queries
+    labels = torch.arange(WAYS).repeat_interleave(shots).expand(len(support), -1)
+    state = looked_up.support({"at": support}, labels, WAYS)
+    found = looked_up.score(state, {"at": queries + count}).argmax(-1)
+    truth = torch.arange(WAYS).repeat_interleave(asked)
+    right = 100 * (found == truth).double().mean(1)
+    return right.mean().item(), 1.96 * right.std().item() / len(right) ** 0.5
+
+
+def rows(
+    part: Part, backbone: Backbone, cameras: Sequence[str], count: int
+) -> Iterator[tuple[str, list[str], float]]:
+    """For each camera its cells and the widest interval."""
+    columns = [methods.create("fusion", **options).eval() for options in COLUMNS.values()]
+    fusions = [method for method in columns if isinstance(method, Fusion)]
+    drawn = [
+        draw(part.videos, Protocol(WAYS, shots, QUERIES, count, groups=part.videos.groups))
+        for shots in (1, 5)
+    ]
+    still: tuple[Nodes, Tensor] | None = None
+    for name in cameras:
+        nodes = encode(fusions, backbone, filmed(part.videos, name))
+        found = []
+        for method, own in zip(fusions, nodes, strict=True):
+            same = pairs(method, own, own)
+            found.append([accuracy(method, same, same, one) for one in drawn])
+        default = fusions[-1]
+        if name == "fixed":
+            still = nodes[-1], pairs(default, nodes[-1], nodes[-1])
+        if still is not None:
+            across = pairs(default, nodes[-1], still[0])
+            found.append([accuracy(default, across, still[1], one) for one in drawn])
+        cells = [" / ".join(f"{value:.1f}" for value, _ in cell) for cell in found]
+        yield name, cells, max(width for cell in found for _, width in cell)
+
+
+def some(videos: VideoList, share: float) -> VideoList:
+    """Evenly spread videos of each class, of all groups."""
+    step = round(1 / share)
+    places: dict[str, int] = {}
+    kept = []
+    for video in videos.videos:
+        places[video.label] = places.get(video.label, -1) + 1
+        if places[video.label] % step == 0:
+            kept.append(video)
+    return replace(videos, videos=tuple(kept))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("assets", type=Path)
+    parser.add_argument("--backbone", default="auto")
+    parser.add_argument("--weights", default="default")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--cameras", nargs="+", default=list(CAMERAS), choices=list(CAMERAS))
+    parser.add_argument("--sets", nargs="+", default=["utd27_depth", "utd5_rgb", "ucf7"])
+    parser.add_argument("--share", type=float, default=1.0, help="of the clips of each class")
+    parser.add_argument("--episodes", type=int, default=1000)
+    parser.add_argument("--choosing", action="store_true", help="the development halves instead")
+    given = parser.parse_args()
+
+    backbone = backbones.create(given.backbone, weights=given.weights, precision=given.precision)
+    print(f"{backbone.card.name}, {backbone.card.precision}, {given.episodes} episodes")
+    widest = 0.0
+    for part in parts(read_index(given.assets), choosing=given.choosing):
+        if part.videos.name not in given.sets:
+            continue
+        part = Part(part.name, some(part.videos, given.share))
+        heads = [*COLUMNS, "the default, queries only"]
+        print(f"\n| {part.name}, {len(part.videos.videos)} clips | " + " | ".join(heads) + " |")
+        print("|---" * (len(heads) + 1) + "|")
+        for name, cells, width in rows(part, backbone, given.cameras, given.episodes):
+            widest = max(widest, width)
+            print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+    print(f"\n95 % intervals: at most ± {widest:.1f}")
+
+
+if __name__ == "__main__":
+    main()
