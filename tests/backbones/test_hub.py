@@ -140,7 +140,9 @@ def ask(endpoint: str, home: Path, *weights: str, offline: bool = False) -> dict
     return said
 
 
-def test_weights_come_from_the_hub_and_what_fails_is_told(hub, tmp_path, random_backbone):
+def test_weights_come_from_the_hub_and_what_fails_is_told(
+    hub, asked, tmp_path, random_backbone, tiny_folder
+):
     pytest.importorskip("huggingface_hub")
     root, endpoint = hub
     network = random_backbone("mobilenet-v2").network
@@ -153,33 +155,31 @@ def test_weights_come_from_the_hub_and_what_fails_is_told(hub, tmp_path, random_
         "mobilenet-v2", weights=root / "owner" / "net" / "model.safetensors", device="cpu"
     ).card.weights_sha256
 
-    asked = ("hf-hub:owner/net", "hf-hub:owner/old", "hf-hub:owner/none", "hf-hub:not a name")
-    said = ask(endpoint, tmp_path / "home", *asked)
-    assert said["hf-hub:owner/net"] == expected
-    for weights in asked[1:]:
-        assert said[weights].startswith(f"refused: {weights}: the hub has no such weights")
-        assert "a repository with model.safetensors" in said[weights]
-
-    said = ask(endpoint, tmp_path / "home", "hf-hub:owner/net", "hf-hub:owner/unseen", offline=True)
-    assert said["hf-hub:owner/net"] == expected, "what was downloaded once is there without a hub"
-    assert "cannot be reached" in said["hf-hub:owner/unseen"]
-
-
-def test_a_text_encoder_and_its_tokenizer_come_from_the_hub(hub, asked, tmp_path, tiny_folder):
-    root, endpoint = hub
     shutil.copytree(tiny_folder("clip-vit"), root / "owner" / "clip")
     (root / "owner" / "clip" / "pytorch_model.bin").write_bytes(b"pickle")
     shutil.copytree(tiny_folder("clip-vit"), root / "owner" / "clip-mute")
     (root / "owner" / "clip-mute" / "merges.txt").unlink()
-    expected = backbones.create_text(
+    texts = backbones.create_text(
         "clip", weights=f"local-dir:{tiny_folder('clip-vit')}", device="cpu"
     ).digest
+
+    wrong = ("hf-hub:owner/old", "hf-hub:owner/none", "hf-hub:not a name")
     pinned, mute = f"hf-hub:owner/clip@{COMMIT}", "hf-hub:owner/clip-mute"
-    said = ask(endpoint, tmp_path / "home", pinned, mute)
-    assert said[pinned] == expected
+    said = ask(endpoint, tmp_path / "home", "hf-hub:owner/net", *wrong, pinned, mute)
+    assert said["hf-hub:owner/net"] == expected
+    assert said[pinned] == texts
     assert "there is no tokenizer beside the weights (got vocab.json)" in said[mute]
-    assert any("/resolve/0123456789abcdef" in line for line in asked)
-    assert not any("pytorch_model" in line for line in asked)
+    assert any(f"/owner/clip/resolve/{COMMIT}/merges.txt" in line for line in asked)
+    assert not any("/owner/clip/" in line and "pytorch_model" in line for line in asked)
+    for weights in wrong:
+        assert said[weights].startswith(f"refused: {weights}: the hub has no such weights")
+        assert "a repository with model.safetensors" in said[weights]
+
+    asked_offline = ("hf-hub:owner/net", "hf-hub:owner/unseen", pinned)
+    said = ask(endpoint, tmp_path / "home", *asked_offline, offline=True)
+    assert said["hf-hub:owner/net"] == expected, "what was downloaded once is there without a hub"
+    assert said[pinned] == texts
+    assert "cannot be reached" in said["hf-hub:owner/unseen"]
 
 
 def test_without_the_client_the_extra_is_named(monkeypatch):
