@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from fewact.errors import RecipeError, TrainingError
@@ -158,6 +159,11 @@ def test_a_bad_loss_stops_the_run_and_names_the_episode(
     )
     assert len(saved["batches"][1]["videos"]) == 3 * (1 + 2)
     assert all(label in data_of().train.classes for label, _ in saved["batches"][1]["videos"])
+    before = load_file(tmp_path / "run" / "stopped" / "state.safetensors")
+    kept = load_file(tmp_path / "run" / "state.safetensors")  # of step 2
+    counters = {name for name in kept if name.endswith("num_batches_tracked")}
+    assert kept.keys() == before.keys()
+    assert [n for n in kept if n not in counters and not torch.equal(kept[n], before[n])] == []
     last = [line["step"] for line in read_metrics(tmp_path / "run")][-1]
     assert last == 2  # the step changed no weight and is in no metric
 

@@ -142,13 +142,7 @@ def _train_stage(run: _Run, number: int, position: Position, state: State | None
     statistics = StepStatistics(learner, fabric)
     inputs, val_source = _inputs(run, number)
     model, tuner = fabric.setup(learner, optimiser)
-    draw = drawing(
-        run.data.train,
-        stage,
-        seed=recipe.seed,
-        number=number,
-        groups=_groups(recipe, run.data.train),
-    )
+    draw = _drawing(recipe, run.data, number)
     steps = range(position.step, stage.steps)
     drawn = (draw(batch) for step in steps for batch in _batches_of(stage, step, fabric))
     batches = load(inputs, drawn, workers=run.workers, device=fabric.device)
@@ -167,14 +161,15 @@ def _train_stage(run: _Run, number: int, position: Position, state: State | None
                 losses = weighed(model(batch), stage)
                 fabric.backward(torch.stack(list(losses.values())).sum() / stage.accumulate)
             found.append({name: loss.detach() for name, loss in losses.items()})
-        statistics.end(stage.accumulate)
         each = _gather(fabric, found)  # by name (world · accumulate)
         norm = torch.nn.utils.clip_grad_norm_(learner.parameters(), stage.clip_norm or math.inf)
         total = torch.stack(list(each.values())).sum(0)  # (accumulate · world)
         if reason := _fault(total, norm, recipe.largest_loss):
+            statistics.undo()
             if fabric.is_global_zero:
                 states.write(run.folder.path / STOPPED, position, learner, optimiser, average)
             _stop(run, number, step, total, reason, draw)
+        statistics.end(stage.accumulate)
         tuner.step()
         tuner.zero_grad()
         if average is not None:

@@ -85,11 +85,15 @@ class StepStatistics:
     @contextmanager
     def batch(self) -> Iterator[None]:
         """Around a batch's forward pass."""
-        for value, before in zip(self._kept, self._before, strict=True):
-            value.copy_(before)
+        self.undo()
         yield
         for total, value in zip(self._sums, self._kept, strict=True):
             total.add_(value)
+
+    def undo(self) -> None:
+        """Put back what was there before the step."""
+        for value, before in zip(self._kept, self._before, strict=True):
+            value.copy_(before)
 
     def end(self, batches: int) -> None:
         """After a step's last batch.
