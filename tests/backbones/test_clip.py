@@ -150,6 +150,14 @@ def test_openais_names_give_the_same_network_and_texts(tmp_path, tiny_folder, pi
     assert torch.equal(*(made.text.encode(["a cat"]) for made in (ours, theirs)))
 
 
+def test_a_configuration_of_something_else_is_left_unread(tmp_path, tiny_folder):
+    tensors = load_file(tiny_folder("clip-vit") / "model.safetensors")
+    save_file(in_openais_layout(tensors), tmp_path / "open_clip.safetensors")
+    (tmp_path / "config.json").write_text('{"model_cfg": {"embed_dim": 24}}')
+    made, usual = (create(f"local-dir:{folder}") for folder in (tmp_path, tiny_folder("clip-vit")))
+    assert made.card.digest == usual.card.digest
+
+
 def test_every_name_of_openais_layout_has_one_of_transformers(tiny_folder):
     tensors = load_file(tiny_folder("clip-vit") / "model.safetensors")
     sizes = ("input_resolution", "context_length", "vocab_size")

@@ -113,13 +113,13 @@ def quiet() -> Iterator[None]:
 
 
 def check_model_type(weights: Weights, accepted: Collection[str]) -> str:
-    """What config.json says that the weights are of; "" where there is none.
+    """What config.json says that the weights are of; "" where it does not say.
 
     Raises:
         WeightsError: They are of another kind of network.
     """
     found = str(weights.config.get("model_type", ""))
-    if weights.config and found not in accepted:
+    if found and found not in accepted:
         raise WeightsError(
             "the configuration is of another network",
             where=weights.source,
