@@ -95,7 +95,7 @@ def forward(
 
     def prompts(frames: Tensor) -> Tensor:
         given = mean_text * frames.mean((1, 2))[:, None]
-        return spm.second(functional.gelu(spm.first(given)))[:, None]
+        return spm.prompter(given)[:, None]
 
     fused = fuse(method, support, named[:, None])[0]
     asked = fuse(method, query, prompts(query))[0]

@@ -144,8 +144,10 @@ def test_the_global_anchor_says_the_same_of_all_queries() -> None:
     method = small(protocol="joint")
     nodes, asked = (method.encode({TAP: x}) for x in (support, query))
     state = method.support(nodes, torch.tensor([labels]), 3, text=text)
+    assert state.prompt is not None
     fused = method.spm.fuse(asked["gated"], method.spm.prompts(state.prompt, asked["seen"])).frames
-    found = method.refine(state.frames, state.member, fused)
+    assert method.padm is not None
+    found = method._refine(method.padm, state.frames, state.member, fused)
     assert method._distance(found.centre, found.anchors).shape == (1, 1, 3)
 
 
@@ -181,22 +183,29 @@ def idle(transformer: torch.nn.Module) -> None:
         torch.nn.init.zeros_(layer.bias)
 
 
+def untouched(support: torch.Tensor, query: torch.Tensor, labels: list[int]) -> torch.Tensor:
+    """Logits of frames that no transformer changes: (1 s t d), (1 q t d), (s) → (1 q n)."""
+    own, n = torch.tensor(labels), max(labels) + 1
+    prototypes = torch.stack([support[0, own == c].mean(0) for c in range(n)])
+    first = align.otam(align.pairwise_cosine_cost(query, prototypes[None])).value
+    third = []
+    for video in query[0]:
+        anchors = torch.stack(
+            [torch.cat([support[0, own == c], video[None]]).mean(0) for c in range(n)]
+        )
+        cost = align.pairwise_cosine_cost(anchors.mean(0)[None, None], anchors[None])
+        third.append(align.otam(cost).value[0, 0])
+    return -(1.5 * first + torch.stack(third))
+
+
 def test_idle_parts_leave_otam_on_gated_frames() -> None:
     support, query, labels, text = an_episode()
     method = small(alpha=0.0)
     idle(method.spm.transformer)
     idle(method.padm.transformer)
-    gate, own = method.spm.frame_gate, torch.tensor(labels)
-    fused, asked = gate(support[0]) * support[0], gate(query[0]) * query[0]
-    prototypes = torch.stack([fused[own == c].mean(0) for c in range(3)])
-    first = align.otam(align.pairwise_cosine_cost(asked[None], prototypes[None])).value[0]
-    third = []
-    for video in asked:
-        anchors = torch.stack([torch.cat([fused[own == c], video[None]]).mean(0) for c in range(3)])
-        cost = align.pairwise_cosine_cost(anchors.mean(0)[None, None], anchors[None])
-        third.append(align.otam(cost).value[0, 0])
-    got = score(method, support, query, labels, text)[0]
-    torch.testing.assert_close(got, -(1.5 * first + torch.stack(third)))
+    gate = method.spm.frame_gate
+    expected = untouched(gate(support) * support, gate(query) * query, labels)
+    torch.testing.assert_close(score(method, support, query, labels, text), expected)
 
 
 def test_linear_motion_is_a_mean_over_time() -> None:
@@ -298,3 +307,32 @@ def test_presets_fill_what_is_not_given() -> None:
     assert given.spm.alpha == 0.5
     assert given.spm.text_gate.first.out_features == 2 * D
     assert small(preset="ssv2-full").spm.text_gate.first.out_features == 12
+
+
+def test_what_each_part_is_needed_for() -> None:
+    episode = an_episode()
+    support, query, labels, _ = episode
+    whole, batch = small(), a_batch(small(), 2)
+    less = {part: small(without=part) for part in ("hsmr", "spm", "padm")}
+    assert {part: method.uses_text for part, method in less.items()} == {
+        "hsmr": True,
+        "spm": False,
+        "padm": True,
+    }
+    assert set(less["hsmr"].losses(batch)) == {"cross_entropy"}
+    drawn_whole = whole.state_dict()
+    for method in less.values():
+        kept = method.state_dict()
+        assert set(kept) < set(drawn_whole)
+        assert all(torch.equal(value, drawn_whole[name]) for name, value in kept.items())
+    torch.testing.assert_close(score(less["hsmr"], *episode), score(whole, *episode))
+    idle(less["spm"].padm.transformer)
+    nodes, asked = (less["spm"].encode({TAP: x}) for x in (support, query))
+    state = less["spm"].support(nodes, torch.tensor([labels]), 3)
+    torch.testing.assert_close(less["spm"].score(state, asked), untouched(support, query, labels))
+    nodes, asked = (whole.encode({TAP: x}) for x in (support, query))
+    state = whole.support(nodes, torch.tensor([labels]), 3, text=episode[3])
+    fused = whole.spm.fuse(asked["gated"], whole.spm.prompts(state.prompt, asked["seen"])).frames
+    mean = torch.stack([state.frames[0, torch.tensor(labels) == c].mean(0) for c in range(3)])
+    first = align.otam(align.pairwise_cosine_cost(fused, mean[None])).value
+    torch.testing.assert_close(score(less["padm"], *episode), -first / 2)

@@ -52,8 +52,8 @@ def of_case(case: dict[str, Any], dtype: torch.dtype, **options: Any) -> ClipSpm
         "spm.text_gate.second": ("gate_t", 2),
         "spm.frame_gate.first": ("gate_v", 1),
         "spm.frame_gate.second": ("gate_v", 2),
-        "spm.first": ("mlp", 1),
-        "spm.second": ("mlp", 2),
+        "spm.prompter.0": ("mlp", 1),
+        "spm.prompter.3": ("mlp", 2),
     }
     state = {}
     for ours, theirs in names.items():

@@ -6,7 +6,6 @@ up for it (SPM); then prototypes and queries are refined around anchors (PADM); 
 """
 
 from dataclasses import dataclass as plain_dataclass
-from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
@@ -18,7 +17,7 @@ from torch.nn import functional
 from fewact import align
 from fewact.backbones.card import Card, Tap
 from fewact.methods.base import Features, Method, Nodes, TrainingBatch, cross_entropy
-from fewact.methods.clip_spm_parts import HSMR, PADM, SPM, Fused, Motion, Prompt, Refined
+from fewact.methods.clip_spm_parts import HSMR, PADM, SPM, Motion, Prompt, Refined
 from fewact.methods.inputs import ClassText, frame_vectors, of_videos, seeded
 from fewact.methods.transformer import AT_ONCE
 
@@ -92,6 +91,9 @@ class ClipSpmOptions:
         mean_text: Whose texts' mean prompts are made from: ``support``; or ``all``, which adds the
             queries' true ones in training, as the public code does. In scoring nobody knows them.
         mu: Weight of the motion loss among the regularisers.
+        without: What is left out, to see what it is worth: ``hsmr``, there is no motion loss;
+            ``spm``, no video is fused with a text, and none is needed; ``padm``, nothing is
+            refined.
         learn_mu: Whether training changes it, as in the public code, where it can only shrink.
         smoothing: λ of the ordered alignment.
         eps: Added to the product of the norms in a frame's cosine.
@@ -117,6 +119,7 @@ class ClipSpmOptions:
     prompt: Prompt = "scalar"
     mean_text: Literal["support", "all"] = "support"
     mu: NonNegativeFloat = 1.0
+    without: Literal["nothing", "hsmr", "spm", "padm"] = "nothing"
     learn_mu: bool = False
     smoothing: NonNegativeFloat = 0.5
     eps: NonNegativeFloat = 0.01
@@ -140,12 +143,12 @@ class ClipSpmState:
     Args:
         frames: Of the support (b s t d), each fused with its class's text.
         member: (b n s), 1 where a video is of a class.
-        prompt: The mean text (b d), of which prompts of queries are made.
+        prompt: The mean text (b d), of which prompts of queries are made; None without SPM.
     """
 
     frames: Tensor
     member: Tensor
-    prompt: Tensor
+    prompt: Tensor | None
 
 
 class ClipSpm(Method):
@@ -161,12 +164,14 @@ class ClipSpm(Method):
 
     def __init__(self, options: ClipSpmOptions) -> None:
         super().__init__(options)
-        width, figures = options.vector_width, options.figures
-        self.transductive = options.protocol in ("joint", "support_anchors")
+        width, figures, without = options.vector_width, options.figures, options.without
+        self.uses_text = without != "spm"
+        meet = options.protocol in ("joint", "support_anchors")
+        self.transductive = meet and without != "padm"
         sizes = {"heads": options.heads, "head_width": options.head_width, "hidden": options.hidden}
         with seeded(options.seed):
-            self.text = ClassText(width, options.text_width)
-            self.hsmr = HSMR(width, options.motion)
+            text = ClassText(width, options.text_width)
+            hsmr = HSMR(width, options.motion)
             self.spm = SPM(
                 width,
                 prompt=options.prompt,
@@ -175,7 +180,13 @@ class ClipSpm(Method):
                 slope=figures.slope,
                 **sizes,
             )
-            self.padm = PADM(width, **sizes)
+            padm = PADM(width, **sizes)
+        # Left out only now, so that what stays has the same first weights.
+        self.text = text if self.uses_text else None
+        self.hsmr = None if without == "hsmr" else hsmr
+        self.padm = None if without == "padm" else padm
+        if not self.uses_text:
+            self.spm.prompter = nn.Sequential()
         self.mu = nn.Parameter(torch.tensor(options.mu), requires_grad=options.learn_mu)
 
     def taps(self, card: Card) -> tuple[Tap, ...]:
@@ -183,8 +194,13 @@ class ClipSpm(Method):
         return (Tap("vectors", self.options.frames),)
 
     def encode(self, features: Features) -> Nodes:
-        """Gated frames (… t d), and what a prompt sees of the video: (… 1) or (… d)."""
+        """Gated frames (… t d), and what a prompt sees of the video: (… 1) or (… d).
+
+        Without SPM, frames as they are.
+        """
         frames = self._frames(features)
+        if self.text is None:
+            return {"gated": frames}
         return {"gated": self.spm.gated(frames), "seen": self.spm.seen(frames)}
 
     def _frames(self, features: Features) -> Tensor:
@@ -199,17 +215,20 @@ class ClipSpm(Method):
             OptionError: There is no text.
             ShapeError: Its embeddings have another length, or are not one for each class.
         """
-        texts = of_videos(self.text(text, n, nodes["gated"]), labels)  # (b s d)
-        return self._state(self.spm.fuse(nodes["gated"], texts), labels, n)
-
-    def _state(self, named: Fused, labels: Tensor, n: int) -> ClipSpmState:
-        member = functional.one_hot(labels, n).to(named.frames).mT  # (b n s)
-        return ClipSpmState(named.frames, member, named.guide.mean(1))
+        gated = nodes["gated"]
+        if self.text is None:
+            return ClipSpmState(gated, _member(labels, n, gated), None)
+        texts = of_videos(self.text(text, n, gated), labels)  # (b s d)
+        fused = self.spm.fuse(gated, texts).frames
+        return ClipSpmState(fused, _member(labels, n, fused), texts.mean(1))
 
     def score(self, state: ClipSpmState, nodes: Nodes) -> Tensor:
         """Logits (b q n), see option ``protocol``."""
-        prompts = self.spm.prompts(state.prompt, nodes["seen"])  # (b q d)
-        return self._logits(state, self.spm.fuse(nodes["gated"], prompts).frames)
+        query = nodes["gated"]
+        if state.prompt is not None:
+            prompts = self.spm.prompts(state.prompt, nodes["seen"])  # (b q d)
+            query = self.spm.fuse(query, prompts).frames
+        return self._logits(state, query)
 
     def _logits(self, state: ClipSpmState, query: Tensor) -> Tensor:
         """Logits (b q n) of fused queries (b q t d), a few episodes at a time."""
@@ -233,19 +252,21 @@ class ClipSpm(Method):
         """−(½·d₁ + d₂ + d₃): (b s t d), (b n s), (b q t d) → (b q n)."""
         mean = member / member.sum(-1, keepdim=True)
         first = self._distance(query, torch.einsum("bns,bstd->bntd", mean, support))
-        found = self.refine(support, member, query)
+        if self.padm is None:
+            return -first / 2
+        found = self._refine(self.padm, support, member, query)
         second = self._distance(found.query, found.prototypes)  # (e q n)
         third = self._distance(found.centre, found.anchors)  # (e 1 n) or (e q n)
         return -(first / 2 + (second + third).reshape(first.shape))
 
-    def refine(self, support: Tensor, member: Tensor, query: Tensor) -> Refined:
-        """PADM by the option ``protocol``, on fused videos (b s t d), (b n s), (b q t d)."""
+    def _refine(self, padm: PADM, support: Tensor, member: Tensor, query: Tensor) -> Refined:
+        """By the option ``protocol``, fused videos (b s t d), (b n s), (b q t d)."""
         protocol = self.options.protocol
         if protocol == "inductive":
-            return self.padm.alone(support, member, query)
-        anchors = self.padm.anchors(support, member, query if protocol == "joint" else None)
+            return padm.alone(support, member, query)
+        anchors = padm.anchors(support, member, query if protocol == "joint" else None)
         meet = protocol != "support_anchors_alone"
-        return self.padm.together(support, member, query, anchors, meet=meet)
+        return padm.together(support, member, query, anchors, meet=meet)
 
     def _distance(self, query: Tensor, support: Tensor) -> Tensor:
         """Cost of aligning frames both ways: (e q t d), (e n t d) → (e q n)."""
@@ -256,29 +277,48 @@ class ClipSpm(Method):
         self, support: Nodes, query: Nodes, batch: TrainingBatch
     ) -> dict[str, Tensor]:
         """Cross-entropy and the regularisers, in the proportion of the public code."""
-        texts = self.text(batch.text, batch.n, support["gated"])  # (b n d)
-        named = self.spm.fuse(support["gated"], of_videos(texts, batch.support_labels))
-        true = of_videos(texts, batch.query_labels)  # (b q d)
-        state = self._state(named, batch.support_labels, batch.n)
-        if self.options.mean_text == "all":
-            state = replace(state, prompt=torch.cat([named.guide, true], 1).mean(1))
-        made = self.spm.fuse(query["gated"], self.spm.prompts(state.prompt, query["seen"]))
-        motion = [self.hsmr(self._frames(side), self.spm) for side in (batch.support, batch.query)]
-        found = {"motion": self.mu * (motion[0].mean() + motion[1].mean())}
-        if self.options.losses == "paper":
-            guessed = self.spm.fuse(
-                support["gated"], self.spm.prompts(state.prompt, support["seen"])
-            )
-            of_query = self.spm.fuse(query["gated"], true).gaps(made)
-            of_support = named.gaps(guessed)
-            share = self.options.figures
-            found["text"] = share.text * of_query[0] + (0.5 - share.text) * of_support[0]
-            found["consistency"] = (
-                share.consistency * of_query[1] + (1 - share.consistency) * of_support[1]
-            )
+        state, asked, found = self._fused(support, query, batch)
+        if self.hsmr is not None:
+            sides = [self.hsmr(self._frames(x), self.spm) for x in (batch.support, batch.query)]
+            found["motion"] = self.mu * (sides[0].mean() + sides[1].mean())
         weight = REGULAR / batch.query_labels.shape[1]
-        logits = self._logits(state, made.frames)  # (b q n)
+        logits = self._logits(state, asked)  # (b q n)
         return {
             "cross_entropy": cross_entropy(logits, batch.query_labels),
             **{name: weight * loss for name, loss in found.items()},
         }
+
+    def _fused(
+        self, support: Nodes, query: Nodes, batch: TrainingBatch
+    ) -> tuple[ClipSpmState, Tensor, dict[str, Tensor]]:
+        """The support's state, the queries (b q t d), and how far true texts are from prompts."""
+        gated, asked = support["gated"], query["gated"]
+        member = _member(batch.support_labels, batch.n, gated)
+        if self.text is None:
+            return ClipSpmState(gated, member, None), asked, {}
+        texts = self.text(batch.text, batch.n, gated)  # (b n d)
+        own, true = (of_videos(texts, x) for x in (batch.support_labels, batch.query_labels))
+        mean = (
+            own.mean(1)
+            if self.options.mean_text == "support"
+            else torch.cat([own, true], 1).mean(1)
+        )
+        named = self.spm.fuse(gated, own)
+        made = self.spm.fuse(asked, self.spm.prompts(mean, query["seen"]))
+        state = ClipSpmState(named.frames, member, mean)
+        if self.options.losses == "released":
+            return state, made.frames, {}
+        guessed = self.spm.fuse(gated, self.spm.prompts(mean, support["seen"]))
+        query_text, query_both = self.spm.fuse(asked, true).gaps(made)
+        support_text, support_both = named.gaps(guessed)
+        text, both = self.options.figures.text, self.options.figures.consistency
+        found = {
+            "text": text * query_text + (0.5 - text) * support_text,
+            "consistency": both * query_both + (1 - both) * support_both,
+        }
+        return state, made.frames, found
+
+
+def _member(labels: Tensor, n: int, like: Tensor) -> Tensor:
+    """(b s) → (b n s), 1 where a video is of a class."""
+    return functional.one_hot(labels, n).to(like).mT

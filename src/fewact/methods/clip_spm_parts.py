@@ -98,9 +98,12 @@ class SPM(nn.Module):
         self.prompt, self.alpha = prompt, alpha
         self.text_gate, self.frame_gate = (Gate(width, max(1, wide), slope) for wide in gates)
         self.transformer = Transformer(width, heads=heads, head_width=head_width, hidden=hidden)
-        self.first = nn.Linear(width if prompt == "scalar" else 2 * width, hidden)
-        self.second = nn.Linear(hidden, width)
-        self.dropout = nn.Dropout(PROMPT_DROPOUT)
+        self.prompter = nn.Sequential(
+            nn.Linear(width if prompt == "scalar" else 2 * width, hidden),
+            nn.GELU(),
+            nn.Dropout(PROMPT_DROPOUT),
+            nn.Linear(hidden, width),
+        )
 
     def gated(self, frames: Tensor) -> Tensor:
         """Frames (… t d) times their own gate."""
@@ -119,7 +122,7 @@ class SPM(nn.Module):
             given = text * seen
         else:
             given = torch.cat([text.expand_as(seen), seen], -1)
-        made: Tensor = self.second(self.dropout(functional.gelu(self.first(given))))
+        made: Tensor = self.prompter(given)
         return made
 
     def fuse(self, gated: Tensor, guide: Tensor) -> Fused:
