@@ -5,8 +5,10 @@ import itertools
 import pytest
 import torch
 
-from fewact import align
+from fewact import align, methods
+from fewact.backbones import Tap
 from fewact.methods.steady import searched, windows, without_line
+from tests.methods.made_up import make_card, make_features
 
 
 @pytest.mark.parametrize("dim", [0, 1, -2])
@@ -76,3 +78,27 @@ def test_the_search_is_symmetric() -> None:
 def test_gradients_pass_through_the_shift_that_was_chosen() -> None:
     first, second = videos(1, 0)[:1].requires_grad_(), videos(2, 1)[:1].requires_grad_()
     assert torch.autograd.gradcheck(lambda x, y: searched(x, y, 2, 0.5), (first, second))
+
+
+@pytest.mark.parametrize("name", ["fusion", "a2m2", "otam", "protonet", "pixels"])
+def test_methods_ask_for_steady_frames_where_they_are_told_to(name: str) -> None:
+    card = make_card()
+    for mode in ("off", "auto", "on"):
+        method = methods.create(name, stabilise=mode)
+        taps = [tap for tap in method.taps(card) if name != "fusion" or tap.name == "middle"]
+        assert {tap.stabilise for tap in taps} == {mode}
+        nodes = method.encode(make_features(method, card, 2))
+        assert all(value.shape[0] == 2 for value in nodes.values())
+
+
+def test_a2m2_can_take_the_line_away_too() -> None:
+    found = {Tap("middle", 8): torch.rand(2, 8, 6, 4, 4, dtype=torch.float64)}
+    slope = torch.rand(2, 1, 6, 4, 4, dtype=torch.float64)
+    tilted = {
+        tap: maps + slope * torch.linspace(-1, 1, 8)[:, None, None, None]
+        for tap, maps in found.items()
+    }
+    for level in (True, False):
+        method = methods.create("a2m2", level=level).double()
+        same = torch.allclose(method.encode(found)["nodes"], method.encode(tilted)["nodes"])
+        assert same == level

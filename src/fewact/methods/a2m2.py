@@ -17,13 +17,14 @@ from torch.nn import functional
 
 from fewact import align
 from fewact.align.result import Alignment
-from fewact.backbones.card import Card, Tap, TapName
+from fewact.backbones.card import Card, Stabilise, Tap, TapName
 from fewact.errors import OptionError
 from fewact.methods.base import Features, Method, Nodes, one_hot_mean
 from fewact.methods.inputs import class_text
 from fewact.methods.kernel import compactness
 from fewact.methods.matching import Matching, Weights, problems, similarity
 from fewact.methods.reduction import ChannelReduction, Reduction
+from fewact.methods.steady import without_line
 from fewact.methods.temporal_attention import TemporalAttention
 from fewact.methods.zero_shot import combined, text_logits
 from fewact.moments import cross_frame, multi_scale_moments, third_order, window_times
@@ -39,6 +40,7 @@ class A2M2Options:
             at stride 16, plain ``vectors``; ``auto`` is the middle stage where there is one, and
             the last stage for a learned reduction.
         frames: Frames of a video.
+        stabilise: Take the camera's motion out of the frames first; ``auto`` where it moved.
         lengths: Window lengths in frames; (1, 2, 4) on 8 frames gives 14 nodes.
         grid: 2 adds the four quarters of the picture as nodes of each window.
         descriptor: ``sqrt``, the matrix square root; ``covariance``; ``mean``, first order;
@@ -49,6 +51,7 @@ class A2M2Options:
         width: Channels after a reduction that is not ``none`` or ``auto``.
         in_channels: Channels of the tap, for a learned reduction.
         centre_clip: Take the clip's mean map away, place by place, before the moments.
+        level: Before that, take the straight line through time away, which a slow pan leaves.
         attention: Temporal attention before the moments; for a learned reduction.
         cross_frame: γ, the weight of how a window's features change to the next one's, which is
             put behind its descriptor; see ``fewact.moments.cross_frame``.
@@ -69,6 +72,7 @@ class A2M2Options:
 
     tap: Literal["auto", "maps", "middle", "vectors"] = "auto"
     frames: PositiveInt = 8
+    stabilise: Stabilise = "off"
     lengths: tuple[PositiveInt, ...] = (1, 2, 4)
     grid: Literal[1, 2] = 1
     descriptor: Literal["sqrt", "covariance", "mean", "third"] = "sqrt"
@@ -78,6 +82,7 @@ class A2M2Options:
     width: PositiveInt = 128
     in_channels: PositiveInt | None = None
     centre_clip: bool = True
+    level: bool = False
     attention: bool = False
     cross_frame: NonNegativeFloat = 0.0
     normalise: Literal["none", "layernorm", "centre"] = "none"
@@ -150,13 +155,16 @@ class A2M2(Method):
             wanted = (self.options.tap,)
         found = next((tap for tap in wanted if card.has(tap)), wanted[0])
         names = dict.fromkeys((found, "vectors") if self.uses_text else (found,))
-        return tuple(Tap(name, self.options.frames) for name in names)
+        return tuple(self._tap(name) for name in names)
+
+    def _tap(self, name: TapName) -> Tap:
+        return Tap(name, self.options.frames, self.options.stabilise)
 
     def _maps(self, features: Features) -> Tensor:
         """The features that were asked for, as maps (… t c h w)."""
         names: tuple[TapName, ...] = ("middle", "maps", "vectors")
         for name in names:
-            found = features.get(Tap(name, self.options.frames))
+            found = features.get(self._tap(name))
             if found is not None and self.options.tap in ("auto", name):
                 return found[..., None, None] if name == "vectors" else found
         raise OptionError(
@@ -185,11 +193,13 @@ class A2M2(Method):
             nodes = functional.layer_norm(nodes, nodes.shape[-1:])
         if not self.uses_text:
             return {"nodes": nodes}
-        return {"nodes": nodes, "mean": features[Tap("vectors", options.frames)].mean(-2)}
+        return {"nodes": nodes, "mean": features[self._tap("vectors")].mean(-2)}
 
     def _describe(self, maps: Tensor) -> Tensor:
         """(… t d h w) → (… m D)."""
         options = self.options
+        if options.level:
+            maps = without_line(maps, dim=-4)
         moving = maps - maps.mean(-4, keepdim=True) if options.centre_clip else maps
         if options.descriptor == "third":
             return third_order(moving, options.lengths, options.sketch)

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from fewact import align
-from fewact.backbones.card import Card, Tap
+from fewact.backbones.card import Card, Stabilise, Tap
 from fewact.methods.base import Features, Method, Nodes, one_hot_mean
 
 
@@ -22,6 +22,7 @@ class OTAMOptions:
 
     Args:
         frames: Frames of a video.
+        stabilise: Take the camera's motion out of the frames first; ``auto`` where it moved.
         lam: λ of the soft minimum; later papers take 0.5.
         eps: Added to the product of the norms in the cosine cost of two frames.
         both: Align both ways, query to support and support to query.
@@ -30,6 +31,7 @@ class OTAMOptions:
     """
 
     frames: PositiveInt = 8
+    stabilise: Stabilise = "off"
     lam: NonNegativeFloat = 0.1
     eps: NonNegativeFloat = 0.01
     both: bool = True
@@ -53,11 +55,15 @@ class OTAM(Method):
 
     def taps(self, card: Card) -> tuple[Tap, ...]:
         """One vector a frame."""
-        return (Tap("vectors", self.options.frames),)
+        return (self._tap,)
+
+    @property
+    def _tap(self) -> Tap:
+        return Tap("vectors", self.options.frames, self.options.stabilise)
 
     def encode(self, features: Features) -> Nodes:
         """The frames' vectors (… t d)."""
-        return {"frames": features[Tap("vectors", self.options.frames)]}
+        return {"frames": features[self._tap]}
 
     def support(
         self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None

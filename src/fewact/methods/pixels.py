@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewact import align
-from fewact.backbones.card import Card, Tap
+from fewact.backbones.card import Card, Stabilise, Tap
 from fewact.methods.base import Features, Nodes
 from fewact.methods.kernel import KernelMethod
 
@@ -25,11 +25,13 @@ class PixelsOptions:
 
     Args:
         frames: Frames of a video.
+        stabilise: Take the camera's motion out of the frames first; ``auto`` where it moved.
         grid: A frame is averaged to grid × grid grey pixels.
         compactness: How much of a class's mean similarity with itself is subtracted.
     """
 
     frames: Annotated[int, Field(ge=2)] = 8
+    stabilise: Stabilise = "off"
     grid: PositiveInt = 7
     compactness: NonNegativeFloat = 0.5
 
@@ -44,11 +46,15 @@ class Pixels(KernelMethod):
 
     def taps(self, card: Card) -> tuple[Tap, ...]:
         """Pixels only."""
-        return (Tap("pixels", self.options.frames),)
+        return (self._tap,)
+
+    @property
+    def _tap(self) -> Tap:
+        return Tap("pixels", self.options.frames, self.options.stabilise)
 
     def encode(self, features: Features) -> Nodes:
         """Frames (… t grid²) of length 1."""
-        pixels = features[Tap("pixels", self.options.frames)].float() / 255  # (… t 3 h w)
+        pixels = features[self._tap].float() / 255  # (… t 3 h w)
         luma = pixels.new_tensor(LUMA)
         grey = torch.einsum("c,...chw->...hw", luma, pixels)
         small = functional.adaptive_avg_pool2d(grey.flatten(0, -3), self.options.grid)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 from torch.nn import functional
 
-from fewact.backbones.card import Card, Tap
+from fewact.backbones.card import Card, Stabilise, Tap
 from fewact.methods.base import Features, Method, Nodes, one_hot_mean
 
 
@@ -23,6 +23,7 @@ class ProtoNetOptions:
 
     Args:
         frames: Frames of a video.
+        stabilise: Take the camera's motion out of the frames first; ``auto`` where it moved.
         order: ``pooled`` averages the frames; ``joined`` puts them behind one another; ``diagonal``
             compares frame i with frame i; ``all_pairs`` sums over the support's frames and averages
             over the query's.
@@ -35,6 +36,7 @@ class ProtoNetOptions:
     """
 
     frames: PositiveInt = 8
+    stabilise: Stabilise = "off"
     order: Literal["pooled", "joined", "diagonal", "all_pairs"] = "pooled"
     distance: Literal["cosine", "squared_euclidean", "euclidean"] = "cosine"
     shots: Literal["prototype", "average"] = "prototype"
@@ -65,11 +67,15 @@ class ProtoNet(Method):
 
     def taps(self, card: Card) -> tuple[Tap, ...]:
         """One vector a frame."""
-        return (Tap("vectors", self.options.frames),)
+        return (self._tap,)
+
+    @property
+    def _tap(self) -> Tap:
+        return Tap("vectors", self.options.frames, self.options.stabilise)
 
     def encode(self, features: Features) -> Nodes:
         """Frames (… t d), pooled and joined ones as one frame (… 1 d)."""
-        frames = features[Tap("vectors", self.options.frames)]
+        frames = features[self._tap]
         if self.options.unit_frames:
             frames = functional.normalize(frames, dim=-1)
         if self.options.order == "pooled":
