@@ -65,3 +65,8 @@ def test_methods_that_take_vectors_are_made_to_fit(name: str) -> None:
     assert method.options.frames == 5
     with pytest.raises(OptionError, match=r"vectors of 5 frames.*frames=6"):
         Given(6, 16, "cpu").check_taps(method.taps(given.card))
+
+
+def test_there_is_no_camera_to_steady() -> None:
+    with pytest.raises(OptionError, match=r"got vectors of 5 frames, stabilise=auto.*=off"):
+        Given(5, 16, "cpu").check_taps([Tap("vectors", 5, "auto")])

@@ -115,10 +115,12 @@ def check_vectors(taps: Iterable[Tap], frames: int, where: str) -> None:
     """
     for tap in taps:
         if tap != Tap("vectors", frames):
+            steady = "" if tap.stabilise == "off" else f", stabilise={tap.stabilise}"
             raise OptionError(
                 "does not hold what the method asks for",
                 where=where,
-                got=f"{tap.name} of {tap.frames} frames",
+                got=f"{tap.name} of {tap.frames} frames{steady}",
                 accepted=f"vectors of {frames} frames",
-                mend=f"Choose a method that takes vectors, with option frames={frames}.",
+                mend=f"Choose a method that takes vectors, with option frames={frames}"
+                f"{' and stabilise=off' if steady else ''}.",
             )
