@@ -193,6 +193,18 @@ def test_clips_of_a_folder(run: Run, clips: Path) -> None:
     assert document["per_episode"] == list(right.per_episode)
 
 
+def test_clips_under_a_simulated_camera(run: Run, clips: Path) -> None:
+    call = ("evaluate", "protonet", "--data", clips, "--option", "frames=2", "--ways", 3)
+    plain, moving = (
+        json.loads(run(*call, "--count", 5, "--format", "json", *more).out)
+        for more in ([], ["--camera", "hand"])
+    )
+    assert "camera: hand" in moving["flags"]
+    assert "--camera hand" in moving["command"]
+    assert plain["asked"]["features"]["digest"] != moving["asked"]["features"]["digest"]
+    assert plain["asked"]["episodes"] == moving["asked"]["episodes"]
+
+
 def test_leaderboard(run: Run) -> None:
     shown = run("leaderboard", "HMDB-51", "--shots", 1)
     assert shown.code == 0
@@ -222,6 +234,8 @@ def test_leaderboard(run: Run) -> None:
         (["--features", "F", "--split", "train"], "no videos of this split"),
         (["--features", "F", "--dataset", "other"], "no such data set"),
         (["--data", "D", "--dataset", "other"], "only a features file"),
+        (["--data", "D", "--camera", "hend"], 'Did you mean "hand"'),
+        (["--features", "F", "--camera", "hand"], "films videos, not features"),
     ],
 )
 def test_refusals(run: Run, features: Path, clips: Path, arguments: list[str], told: str) -> None:

@@ -115,6 +115,12 @@ def evaluate(
     weights: Weights = "default",
     device: Device = "auto",
     precision: Precision = "auto",
+    camera: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND", help="Film all videos by a simulated camera: hand, pan, shake ..."
+        ),
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="That score; all by default.")] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -158,6 +164,7 @@ def evaluate(
         device=device,
         keep=len(variants) > 1,
         store=store,
+        camera=camera,
     )
     usual = _frames(method, source) if trained is None else {}
     made = [make(method, trained, {**usual, **given, **variant}) for variant in variants]
@@ -197,13 +204,19 @@ def _open(
     device: str,
     keep: bool,
     store: Path | None,
+    camera: str | None,
     **which: Any,
 ) -> tuple["VideoList", "Source"]:
     """The videos, and where their features come from."""
     from fewact import backbones
+    from fewact.data.filmed import filmed
     from fewact.evaluation import ArrayFeatures, ClipFeatures
 
     videos, dataset = open_list(data, **which)
+    if camera is not None:
+        if store is not None or dataset is not None:
+            raise OptionError("films videos, not features", where="--camera", got=camera)
+        videos = filmed(videos, camera)
     if dataset is not None:
         if store is not None:
             raise OptionError("is for videos", where="--store", got=f"also features, {data}")

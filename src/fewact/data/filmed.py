@@ -65,6 +65,15 @@ class _Noted:
         return chosen
 
 
+def ways(videos: VideoList) -> str:
+    """By which cameras and on which ways videos are filmed; empty where none is."""
+    return "".join(
+        f" {video.id} {video.footage.camera!r} {video.footage.seed}"
+        for video in videos.videos
+        if isinstance(video.footage, Filmed)
+    )
+
+
 def filmed(videos: VideoList, name: str, seed: int = 0) -> VideoList:
     """The same videos, each filmed by a camera of this kind on a way of its own.
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from fewact.backbones.backbone import Backbone
 from fewact.backbones.card import Card, Tap
 from fewact.backbones.given import check_vectors, given_card
+from fewact.data.filmed import ways
 from fewact.data.videos import VideoList
 from fewact.errors import DataError, ShapeError
 from fewact.methods.base import Features
@@ -116,7 +117,8 @@ class ClipFeatures:
     def __init__(self, videos: VideoList, backbone: Backbone, *, keep: bool = False) -> None:
         self.card = backbone.card
         self.name = f"{backbone.card.name}, {backbone.card.precision}"
-        self.digest = hashlib.sha256(f"{videos.digest} {self.card.digest}".encode()).hexdigest()
+        facts = f"{videos.digest} {self.card.digest}{ways(videos)}"
+        self.digest = hashlib.sha256(facts.encode()).hexdigest()
         self._videos, self._backbone, self._keep = videos, backbone, keep
         self._kept: dict[tuple[int, Tap], Tensor] = {}
 
