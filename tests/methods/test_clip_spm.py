@@ -145,7 +145,7 @@ def test_the_global_anchor_says_the_same_of_all_queries() -> None:
     nodes, asked = (method.encode({TAP: x}) for x in (support, query))
     state = method.support(nodes, torch.tensor([labels]), 3, text=text)
     assert state.prompt is not None
-    fused = method.spm.fuse(asked["gated"], method.spm.prompts(state.prompt, asked["seen"])).frames
+    fused = method.spm.fuse(asked["gated"], method.spm.prompts(state.prompt, asked["seen"]))
     assert method.padm is not None
     found = method._refine(method.padm, state.frames, state.member, fused)
     assert method._distance(found.centre, found.anchors).shape == (1, 1, 3)
@@ -332,7 +332,7 @@ def test_what_each_part_is_needed_for() -> None:
     torch.testing.assert_close(less["spm"].score(state, asked), untouched(support, query, labels))
     nodes, asked = (whole.encode({TAP: x}) for x in (support, query))
     state = whole.support(nodes, torch.tensor([labels]), 3, text=episode[3])
-    fused = whole.spm.fuse(asked["gated"], whole.spm.prompts(state.prompt, asked["seen"])).frames
+    fused = whole.spm.fuse(asked["gated"], whole.spm.prompts(state.prompt, asked["seen"]))
     mean = torch.stack([state.frames[0, torch.tensor(labels) == c].mean(0) for c in range(3)])
     first = align.otam(align.pairwise_cosine_cost(fused, mean[None])).value
     torch.testing.assert_close(score(less["padm"], *episode), -first / 2)

@@ -122,7 +122,7 @@ def stages(method: ClipSpm, batch: TrainingBatch) -> dict[str, torch.Tensor]:
         state = replace(state, prompt=of_videos(batch.text, every).mean(1))
     got = {"tbar": state.prompt, "S1": state.frames, "logits": method.score(state, asked)}
     got["that_s"], got["that_q"] = (spm.prompts(state.prompt, x["seen"]) for x in (nodes, asked))
-    got["V1"] = spm.fuse(asked["gated"], got["that_q"]).frames
+    got["V1"] = spm.fuse(asked["gated"], got["that_q"])
     mean = state.member / state.member.sum(-1, keepdim=True)
     got["d1"] = method._distance(got["V1"], torch.einsum("bns,bstd->bntd", mean, state.frames))
     pull = got["V1"] if method.options.protocol == "joint" else None
@@ -135,7 +135,7 @@ def stages(method: ClipSpm, batch: TrainingBatch) -> dict[str, torch.Tensor]:
     got["d3"] = method._distance(found.centre, found.anchors)
     for side, features, gated in (("s", batch.support, nodes), ("q", batch.query, asked)):
         got[f"m_{side}"] = method.hsmr.motion(next(iter(features.values())))
-        fused = spm.fuse(gated["gated"], got[f"m_{side}"])
+        fused = spm.fuse_both(gated["gated"], got[f"m_{side}"])
         got[f"x_{side}"], got[f"m2_{side}"] = fused.frames, fused.token
     single = {name: value[0] for name, value in got.items()}
     return single | {"g": got["g"], "g2": got["g2"], "d3": got["d3"][0]}

@@ -59,6 +59,7 @@ def test_agrees_with_one_token_at_a_time(m: int, d: int) -> None:
     expected = torch.stack([torch.stack([slow(made, x) for x in some]) for some in tokens])
     torch.testing.assert_close(made(tokens), expected)
     torch.testing.assert_close(made(tokens[1, 2]), expected[1, 2])
+    torch.testing.assert_close(made(tokens, first=m // 2), expected[:, :, m // 2 :])
 
 
 def test_how_many_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,9 +117,9 @@ class ClipFsar(Method):
 
     def _modulated(self, frames: Tensor, text: Tensor) -> Tensor:
         """Frames (… t d) that have seen each other and, at no position, a text (… d)."""
-        tokens = torch.cat([frames, text[..., None, :]], -2)  # (… t+1 d)
-        seen: Tensor = self.transformer(tokens)
-        return seen[..., :-1, :]
+        tokens = torch.cat([text[..., None, :], frames], -2)  # (… 1+t d)
+        seen: Tensor = self.transformer(tokens, first=1)
+        return seen
 
     def score(self, state: ClipFsarState, nodes: Nodes) -> Tensor:
         """Logits (b q n), see option ``mode``."""

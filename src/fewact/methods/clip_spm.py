@@ -219,7 +219,7 @@ class ClipSpm(Method):
         if self.text is None:
             return ClipSpmState(gated, _member(labels, n, gated), None)
         texts = of_videos(self.text(text, n, gated), labels)  # (b s d)
-        fused = self.spm.fuse(gated, texts).frames
+        fused = self.spm.fuse(gated, texts)
         return ClipSpmState(fused, _member(labels, n, fused), texts.mean(1))
 
     def score(self, state: ClipSpmState, nodes: Nodes) -> Tensor:
@@ -227,7 +227,7 @@ class ClipSpm(Method):
         query = nodes["gated"]
         if state.prompt is not None:
             prompts = self.spm.prompts(state.prompt, nodes["seen"])  # (b q d)
-            query = self.spm.fuse(query, prompts).frames
+            query = self.spm.fuse(query, prompts)
         return self._logits(state, query)
 
     def _logits(self, state: ClipSpmState, query: Tensor) -> Tensor:
@@ -303,13 +303,13 @@ class ClipSpm(Method):
             if self.options.mean_text == "support"
             else torch.cat([own, true], 1).mean(1)
         )
-        named = self.spm.fuse(gated, own)
-        made = self.spm.fuse(asked, self.spm.prompts(mean, query["seen"]))
+        named = self.spm.fuse_both(gated, own)
+        made = self.spm.fuse_both(asked, self.spm.prompts(mean, query["seen"]))
         state = ClipSpmState(named.frames, member, mean)
         if self.options.losses == "released":
             return state, made.frames, {}
-        guessed = self.spm.fuse(gated, self.spm.prompts(mean, support["seen"]))
-        query_text, query_both = self.spm.fuse(asked, true).gaps(made)
+        guessed = self.spm.fuse_both(gated, self.spm.prompts(mean, support["seen"]))
+        query_text, query_both = self.spm.fuse_both(asked, true).gaps(made)
         support_text, support_both = named.gaps(guessed)
         text, both = self.options.figures.text, self.options.figures.consistency
         found = {

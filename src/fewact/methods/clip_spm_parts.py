@@ -125,12 +125,20 @@ class SPM(nn.Module):
         made: Tensor = self.prompter(given)
         return made
 
-    def fuse(self, gated: Tensor, guide: Tensor) -> Fused:
-        """SF: gated frames (… t d) and a text or motion (… d) see each other."""
-        token = guide[..., None, :]
-        fused = self.alpha * self.text_gate(token) * token + gated
-        mixed: Tensor = self.transformer(torch.cat([token, fused], -2))
+    def fuse(self, gated: Tensor, guide: Tensor) -> Tensor:
+        """SF: gated frames that have seen a text or motion, (… t d), (… d) → (… t d)."""
+        fused: Tensor = self.transformer(self._tokens(gated, guide), first=1)
+        return fused
+
+    def fuse_both(self, gated: Tensor, guide: Tensor) -> Fused:
+        """SF: gated frames (… t d) and a text or motion (… d) that have seen each other."""
+        mixed: Tensor = self.transformer(self._tokens(gated, guide))
         return Fused(guide, mixed[..., 1:, :], mixed[..., 0, :])
+
+    def _tokens(self, gated: Tensor, guide: Tensor) -> Tensor:
+        """(… t d), (… d) → (… 1+t d)."""
+        token = guide[..., None, :]
+        return torch.cat([token, self.alpha * self.text_gate(token) * token + gated], -2)
 
 
 class HSMR(nn.Module):
@@ -160,7 +168,7 @@ class HSMR(nn.Module):
 
     def forward(self, frames: Tensor, spm: SPM) -> Tensor:
         """L_mo of each video: (… t d) → (…)."""
-        fused = spm.fuse(spm.gated(frames), self.motion(frames))
+        fused = spm.fuse_both(spm.gated(frames), self.motion(frames))
         lost: Tensor = (self.motion(fused.frames) - fused.token).square().sum(-1)
         return lost
 

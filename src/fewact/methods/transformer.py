@@ -48,18 +48,27 @@ class Transformer(nn.Module):
         self.attention_dropout = nn.Dropout(attention_dropout)
         self.hidden_dropout = nn.Dropout(hidden_dropout)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens (… m d) that have seen each other → (… m d)."""
+    def forward(self, tokens: Tensor, first: int = 0) -> Tensor:
+        """Tokens that have seen each other.
+
+        Args:
+            tokens: (… m d).
+            first: Those before it are seen, and don't come out.
+
+        Returns:
+            (… m−first d).
+        """
         sets = tokens.reshape(-1, *tokens.shape[-2:])  # (r m d)
         some = sets.split(max(1, AT_ONCE // sets.shape[1]))
-        return torch.cat([self._some(few) for few in some]).view(tokens.shape)
+        out = torch.cat([self._some(few, first) for few in some])
+        return out.view(*tokens.shape[:-2], *out.shape[1:])
 
-    def _some(self, tokens: Tensor) -> Tensor:
-        """(r m d) → (r m d)."""
+    def _some(self, tokens: Tensor, first: int) -> Tensor:
+        """(r m d) → (r m−first d)."""
         projected = self.project(self.norm(tokens)).unflatten(-1, (3, self.heads, -1))
         query, key, value = projected.permute(2, 0, 3, 1, 4)  # each (r h m e)
-        seen = functional.scaled_dot_product_attention(query, key, value)
-        return self.finish(tokens, self.out(seen.transpose(1, 2).flatten(-2)))
+        seen = functional.scaled_dot_product_attention(query[:, :, first:], key, value)
+        return self.finish(tokens[:, first:], self.out(seen.transpose(1, 2).flatten(-2)))
 
     def finish(self, tokens: Tensor, seen: Tensor) -> Tensor:
         """The second half: tokens (… m d) and what attention adds to them (… m d) → (… m d)."""
