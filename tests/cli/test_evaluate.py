@@ -201,7 +201,7 @@ def test_clips_under_a_simulated_camera(run: Run, clips: Path) -> None:
     )
     assert "camera: hand" in moving["flags"]
     assert "--camera hand" in moving["command"]
-    assert plain["asked"]["features"]["digest"] != moving["asked"]["features"]["digest"]
+    assert plain["asked"]["features"]["sha256"] != moving["asked"]["features"]["sha256"]
     assert plain["asked"]["episodes"] == moving["asked"]["episodes"]
 
 
