@@ -32,7 +32,6 @@ from fewact.store import Job, Store, embed, extract
 from fewact.store.shard import Shape
 from fewact.video import Segments
 
-TURNS = 5
 VIDEOS, FRAMES, WIDTH = 2857, 8, 2048
 READS = 1000
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -61,8 +60,8 @@ def throughput(arguments: argparse.Namespace) -> None:
     wall = {"bare": 0.0, "embed": 0.0}
     cpu = dict(wall)
     with tempfile.TemporaryDirectory() as folder:
-        for turn in range(TURNS):
-            mine = range(turn, len(clips), TURNS)
+        for turn in range(arguments.turns):
+            mine = range(turn, len(clips), arguments.turns)
             videos = VideoList(
                 f"turn {turn}", tuple(Video(str(i), "x", footage=clips[i]) for i in mine)
             )
@@ -82,7 +81,9 @@ def throughput(arguments: argparse.Namespace) -> None:
     )
     for name, seconds in wall.items():
         print(f"  {name:6}{len(clips) / seconds:8.1f} clips/s, {cpu[name]:6.1f} s of cores' time")
-    print(f"  embed at {100 * wall['bare'] / wall['embed']:.1f} % of the bare network")
+    for what, seconds in (("", wall), (" by cores' time", cpu)):
+        share = 100 * seconds["bare"] / seconds["embed"]
+        print(f"  embed at {share:.1f} % of the bare network{what}")
 
 
 def opening(arguments: argparse.Namespace) -> None:
@@ -183,6 +184,7 @@ def main() -> None:
             part.add_argument("--backbone", default="auto")
             part.add_argument("--weights", default="default")
             part.add_argument("--tap", default="vectors")
+            part.add_argument("--turns", type=int, default=10)
         if work is kills:
             part.add_argument("--times", type=int, default=20)
             part.add_argument("--episodes", type=int, default=40_000)
