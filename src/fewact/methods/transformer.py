@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-AT_ONCE = 1024
+AT_ONCE = 2048
 """Tokens that are worked on at once, about: what becomes of more leaves the processor's caches."""
 
 
