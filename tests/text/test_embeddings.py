@@ -1,6 +1,5 @@
 """Embeddings: means over templates, and files that are never taken for another's."""
 
-import hashlib
 import itertools
 import math
 
@@ -12,21 +11,7 @@ from hypothesis import strategies as st
 from fewact import backbones
 from fewact.errors import OptionError, ShapeError, UnknownNameError
 from fewact.text import TEMPLATES, class_texts, embed, ensemble
-
-
-class Letters:
-    """A vector of each prompt from its letters alone; remembers what it was asked."""
-
-    width = 5
-
-    def __init__(self, digest="letters"):
-        self.digest = digest
-        self.asked = []
-
-    def encode(self, prompts):
-        self.asked += prompts
-        hashes = [hashlib.sha256(f"{self.digest} {prompt}".encode()).digest() for prompt in prompts]
-        return torch.tensor([list(one[:5]) for one in hashes]).float()
+from tests.text.made_up import Letters
 
 
 def test_rows_are_in_the_order_of_the_prompts_and_each_is_encoded_once():

@@ -36,6 +36,7 @@ __all__ = [
     "names",
     "register",
     "text_names",
+    "text_of",
 ]
 
 AUTO = "efficientnet-lite0"
@@ -127,6 +128,18 @@ def create_text(
 
     kind = _texts.get(name)
     return build(kind, name, weights=weights, device=settle_device(device))
+
+
+def text_of(name: str) -> str | None:
+    """The text encoder that is in the weights of a backbone; None where there is none.
+
+    Args:
+        name: Of a backbone, as its card has it; one that is not registered has none.
+
+    >>> text_of("clip-vit-b16"), text_of("resnet50")
+    ('clip', None)
+    """
+    return _registry.get(name).text if name in _registry.names() else None
 
 
 def text_names() -> tuple[str, ...]:

@@ -4,7 +4,6 @@ import itertools
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,6 +33,7 @@ from fewact.cli.options import Backbone, Device, Precision, Quiet, Weights
 from fewact.cli.progress import progress
 from fewact.cli.run import say
 from fewact.cli.teach import parse_options
+from fewact.cli.texts import Prompts, TextEncoder, TextOptions, TextWeights, texts_for
 from fewact.cli.trained import METHOD, backbone_of, find, make
 from fewact.errors import OptionError
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from fewact.data import VideoList
     from fewact.evaluation import Encodings, Progress, Result, Source
     from fewact.methods.base import Method
+    from fewact.methods.checkpoint import Checkpoint
 
 NO_PART_OF_THE_QUESTION = ("output", "format", "quiet", "overwrite", "threads", "method", "sweep")
 
@@ -115,6 +116,9 @@ def evaluate(
     weights: Weights = "default",
     device: Device = "auto",
     precision: Precision = "auto",
+    text_encoder: TextEncoder = None,
+    text_weights: TextWeights = None,
+    prompts: Prompts = None,
     camera: Annotated[
         str | None,
         typer.Option(
@@ -149,7 +153,7 @@ def evaluate(
     from fewact.evaluation.trained import flags_of
 
     trained = find(method)
-
+    network = backbone_of(context, trained)
     videos, source = _open(
         str(data or features),
         groups=groups,
@@ -160,17 +164,31 @@ def evaluate(
         availability=availability,
         allow_missing=allow_missing,
         usual=Split.TEST if sweep is None else Split.VAL,
-        backbone=backbone_of(context, trained),
+        backbone=network,
         device=device,
         keep=len(variants) > 1,
         store=store,
         camera=camera,
     )
-    usual = _frames(method, source) if trained is None else {}
-    made = [make(method, trained, {**usual, **given, **variant}) for variant in variants]
-    flags = () if trained is None else flags_of(trained, videos, source.card, allow_leak=allow_leak)
+    asked = [{**given, **variant} for variant in variants]
+    made = _make(method, trained, source, asked)
     if allow_missing:
         videos, source = _there(videos, source, made)
+    texts = texts_for(
+        made,
+        trained,
+        videos,
+        source.card,
+        TextOptions(text_encoder, text_weights, prompts),
+        backbone_weights=network[1],
+        device=device,
+    )
+    if texts is not None:
+        made = _make(method, trained, source, asked, text_width=texts.embeddings.shape[-1])
+    flags: tuple[str, ...] = ()
+    if trained is not None:
+        facts = None if texts is None else texts.facts
+        flags = flags_of(trained, videos, source.card, facts, allow_leak=allow_leak)
     drawn = (
         draw(videos, make_protocol(videos, groups, ways, shots, queries, count, seed))
         if episodes is None
@@ -189,6 +207,7 @@ def evaluate(
                 drawn,
                 output=_file(output, variant) if sweep is not None else output,
                 overwrite=overwrite,
+                text=texts,
                 flags=flags,
                 command=_command(context, variant),
                 threads=threads,
@@ -272,15 +291,23 @@ def _without_stage(show: Callable[[int, int], None]) -> "Progress":
     return lambda stage, done, total: show(done, total)
 
 
-def _frames(method: str, source: "Source") -> dict[str, Any]:
-    """As many frames as the features have, for methods that can choose."""
+def _make(
+    method: str,
+    trained: "Checkpoint | None",
+    source: "Source",
+    asked: Sequence[dict[str, Any]],
+    *,
+    text_width: int | None = None,
+) -> list["Method"]:
+    """The methods; one that is named suits the features and the texts."""
     from fewact import methods
     from fewact.evaluation import ArrayFeatures
 
-    kind = methods.REGISTRY.get(methods.AUTO if method == "auto" else method)
-    if isinstance(source, ArrayFeatures) and "frames" in {one.name for one in fields(kind.Options)}:
-        return {"frames": source.frames}
-    return {}
+    usual: dict[str, int] = {}
+    if trained is None:
+        frames = source.frames if isinstance(source, ArrayFeatures) else None
+        usual = methods.fitting(method, source.card, text_width, frames=frames)
+    return [make(method, trained, {**usual, **options}) for options in asked]
 
 
 def _grid(sweep: str) -> Iterator[dict[str, Any]]:

@@ -24,6 +24,7 @@ from fewact.evaluation.scoring import Batches, Hits, Scorer, plan, score
 from fewact.evaluation.sources import Source
 from fewact.evaluation.workers import workers
 from fewact.methods.base import Method
+from fewact.text import ClassTexts, known_texts
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done ("Encoding", "Scoring"), how many steps are done, and of how many."""
@@ -37,7 +38,7 @@ def evaluate(
     *,
     output: str | Path | None = None,
     overwrite: bool = False,
-    text: Tensor | None = None,
+    text: ClassTexts | Tensor | None = None,
     flags: tuple[str, ...] = (),
     command: str = "",
     threads: int | None = None,
@@ -59,7 +60,8 @@ def evaluate(
             is kept in ``….progress`` meanwhile: the same call goes on where it was stopped.
         overwrite: Replace a result that is there; else the same one is returned as it is, and
             another one is refused.
-        text: (classes, d) embeddings of the names of ``videos.classes``, for methods that use text.
+        text: Embeddings (classes, d) of the names of ``videos.classes``, for methods that use text;
+            with what is known of them, see ``text.embed_classes``, it stands in the result.
         flags: What else every table must say of the result.
         command: That is to be noted in the result.
         threads: That score; torch's number by default.
@@ -72,9 +74,10 @@ def evaluate(
         ResultError: The output is another result, or the method's logits are no numbers.
     """
     episodes.check_list(videos)
-    _check_text(method, videos, text)
+    texts = None if text is None else known_texts(text)
+    _check_text(method, videos, texts)
     nodes = source if isinstance(source, NodeBank | Encodings) else Encodings(source)
-    question = asked(method_facts(method), nodes.features, videos, episodes)
+    question = asked(method_facts(method), nodes.features, videos, episodes, texts)
     target = None if output is None else Path(output)
     if target is not None and target.exists() and not overwrite:
         return _that_is_there(target, question)
@@ -92,7 +95,7 @@ def evaluate(
     batches = plan(episodes, bank)
     queries = episodes.query.shape[1]
     file = None if target is None else ProgressFile(target, question, batches, queries)
-    each_text = None if text is None else _by_episode(text, labels)
+    each_text = None if texts is None else _by_episode(texts.embeddings, labels)
     scorer = Scorer(method, episodes, bank, batches, each_text)
     with _clock(seconds, "score"), evaluating(method), workers(threads) as pool:
         hits = _score(scorer, batches, pool, file, tell)
@@ -184,16 +187,16 @@ def _that_is_there(target: Path, question: Asked) -> Result:
     return result
 
 
-def _check_text(method: Method, videos: VideoList, text: Tensor | None) -> None:
+def _check_text(method: Method, videos: VideoList, text: ClassTexts | None) -> None:
     if text is None and method.uses_text:
         raise OptionError(
             "the method uses text", where="text", got="none", accepted="(classes, d) embeddings"
         )
-    if text is not None and len(text) != len(videos.classes):
+    if text is not None and len(text.embeddings) != len(videos.classes):
         raise ShapeError(
             "not one embedding for each class",
             where="text",
-            got=f"{tuple(text.shape)}",
+            got=f"{tuple(text.embeddings.shape)}",
             accepted=f"({len(videos.classes)}, d)",
         )
 

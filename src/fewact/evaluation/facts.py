@@ -14,17 +14,29 @@ from fewact.backbones.weights import digest
 from fewact.data.benchmarks import benchmark, variants
 from fewact.data.videos import VideoList
 from fewact.episodes import EpisodeSet
-from fewact.evaluation.result import Asked, EpisodeFacts, FeatureFacts, ListFacts, MethodFacts
+from fewact.evaluation.result import (
+    Asked,
+    EpisodeFacts,
+    FeatureFacts,
+    ListFacts,
+    MethodFacts,
+    NamedTexts,
+)
 from fewact.evaluation.sources import Source
 from fewact.methods.base import Method
+from fewact.text import ClassTexts
 
 ALSO_CALLED = {"somethingsomething": "ssv"}
 
 
 def asked(
-    method: MethodFacts, features: FeatureFacts, videos: VideoList, episodes: EpisodeSet
+    method: MethodFacts,
+    features: FeatureFacts,
+    videos: VideoList,
+    episodes: EpisodeSet,
+    text: ClassTexts | None = None,
 ) -> Asked:
-    """What an evaluation is of."""
+    """What an evaluation is of; ``text`` counts where the method reads it."""
     splits = {video.split for video in videos.videos}
     return Asked(
         method=method,
@@ -39,6 +51,9 @@ def asked(
             availability=videos.availability,
         ),
         features=features,
+        text=NamedTexts(**text.facts.model_dump(), names=text.names)
+        if text is not None and method.uses_text
+        else None,
         versions={
             "fewact": __version__,
             "python": platform.python_version(),

@@ -19,6 +19,7 @@ from fewact import __version__
 from fewact.data.writing import write_text
 from fewact.episodes import Protocol
 from fewact.errors import ResultError
+from fewact.text import TextFacts
 
 FORMAT: Final = "fewact result"
 HOW_TO_MEND = "Evaluate again, or restore the file."
@@ -101,6 +102,17 @@ class FeatureFacts(_Part):
     trained_on: tuple[str, ...]
 
 
+class NamedTexts(TextFacts):
+    """What the method read of the classes: the facts of the embeddings, and the classes' names.
+
+    Args:
+        names: In the order of the list, as they stood in the prompts; none where embeddings were
+            handed in.
+    """
+
+    names: tuple[str, ...]
+
+
 class ClassFacts(_Part):
     """Accuracy over the queries of a class, in per cent, and how many these are."""
 
@@ -116,6 +128,7 @@ class Asked(_Part):
         episodes: On which episodes.
         videos: Of which list.
         features: From which features.
+        text: What it read of class names; None where it reads none.
         versions: Of what computed it.
     """
 
@@ -123,6 +136,7 @@ class Asked(_Part):
     episodes: EpisodeFacts
     videos: ListFacts
     features: FeatureFacts
+    text: NamedTexts | None = None
     versions: dict[str, str]
 
 

@@ -3,7 +3,9 @@
 from fewact.backbones.card import Card
 from fewact.data.leak import refuse_leaks
 from fewact.data.videos import Video, VideoList
+from fewact.errors import OptionError
 from fewact.methods.checkpoint import Checkpoint, LearntFrom
+from fewact.text import GIVEN, TextFacts
 
 
 def learnt_from(facts: LearntFrom) -> VideoList:
@@ -13,7 +15,12 @@ def learnt_from(facts: LearntFrom) -> VideoList:
 
 
 def flags_of(
-    checkpoint: Checkpoint, videos: VideoList, card: Card, *, allow_leak: bool = False
+    checkpoint: Checkpoint,
+    videos: VideoList,
+    card: Card,
+    text: TextFacts | None = None,
+    *,
+    allow_leak: bool = False,
 ) -> tuple[str, ...]:
     """What a result of a trained method must say; refuses to test on what it learnt from.
 
@@ -21,10 +28,12 @@ def flags_of(
         checkpoint: Of the method.
         videos: To test on.
         card: Of the features under test.
+        text: Of the embeddings of class names under test.
         allow_leak: Go on where training videos or classes are in the test.
 
     Raises:
         DataError: They are, and that is not allowed.
+        OptionError: Class names are embedded by another text encoder than it learnt with.
     """
     facts = checkpoint.facts
     chosen = facts.chosen_by
@@ -38,4 +47,21 @@ def flags_of(
     # Features that were handed in have the digest of their own rows: nothing can be told.
     if facts.backbone.weights and facts.backbone.sha256 != card.digest:
         said.append(f"features of another network than it learnt from, {facts.backbone.name}")
+    if facts.text is not None and text is not None:
+        said += _other_texts(checkpoint, facts.text.facts, text)
     return tuple(said)
+
+
+def _other_texts(checkpoint: Checkpoint, learnt: TextFacts, now: TextFacts) -> list[str]:
+    """What there is to say of prompts other than those it learnt with."""
+    if GIVEN in (learnt.encoder, now.encoder):
+        return []  # Of embeddings that were handed in nothing can be told.
+    if learnt.sha256 != now.sha256:
+        raise OptionError(
+            "the method learnt with another text encoder, or other weights of it",
+            where=str(checkpoint.path),
+            got=f"{now.encoder}, {now.sha256[:8]}",
+            accepted=f"{learnt.encoder}, {learnt.sha256[:8]}",
+        )
+    same = (learnt.templates, learnt.how) == (now.templates, now.how)
+    return [] if same else ["prompts other than it learnt with"]

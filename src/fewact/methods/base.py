@@ -57,6 +57,8 @@ class Method(nn.Module, ABC):
     scoring: ClassVar[frozenset[str]] = frozenset()
     """Options that change nothing of what ``encode`` gives, only how it is scored."""
     uses_text: bool = False
+    prompts: ClassVar[str] = "clip-fsar"
+    """Its paper's templates for class names, by their name in ``text.TEMPLATES``."""
     transductive: bool = False
     temperature: float = 1.0
     """Probabilities are softmax(logits / temperature) until taught clips say better."""

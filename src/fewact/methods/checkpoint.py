@@ -16,6 +16,7 @@ from torch import Tensor
 from fewact import __version__, methods
 from fewact.errors import WeightsError
 from fewact.methods.base import Method
+from fewact.text import TextFacts
 
 FORMAT: Final = "fewact method"
 HEADER = "fewact"
@@ -82,6 +83,19 @@ class NeedsBackbone(_Part):
     sha256: str
 
 
+class NeedsText(_Part):
+    """What class names were to it.
+
+    Args:
+        facts: Of the embeddings of the training classes.
+        weights: Where those of the text encoder were, as ``backbones.create_text`` takes them;
+            empty where embeddings were handed in.
+    """
+
+    facts: TextFacts
+    weights: str
+
+
 class Facts(_Part):
     """What stands in the header.
 
@@ -94,6 +108,7 @@ class Facts(_Part):
         temperature: Probabilities are softmax(logits / temperature).
         recipe: Name of the recipe.
         backbone: Whose features it takes.
+        text: What it takes class names as; None where it reads none.
         learnt_from: Which videos.
         chosen_by: How.
     """
@@ -106,6 +121,7 @@ class Facts(_Part):
     temperature: float
     recipe: str
     backbone: NeedsBackbone
+    text: NeedsText | None = None
     learnt_from: LearntFrom
     chosen_by: ChosenBy
 

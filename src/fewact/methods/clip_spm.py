@@ -161,6 +161,7 @@ class ClipSpm(Method):
         | {"smoothing", "eps"}
     )
     uses_text = True
+    prompts = "clip-spm"
 
     def __init__(self, options: ClipSpmOptions) -> None:
         super().__init__(options)

@@ -1,17 +1,23 @@
 """Class names turned into prompts, and prompts into embeddings by an encoder that is handed in."""
 
+from fewact.text.classes import GIVEN, ClassTexts, TextFacts, embed_classes, known_texts
 from fewact.text.embeddings import Encoder, Ensemble, class_texts, embed, ensemble
 from fewact.text.names import words
 from fewact.text.templates import TEMPLATES, fill, templates
 
 __all__ = [
+    "GIVEN",
     "TEMPLATES",
+    "ClassTexts",
     "Encoder",
     "Ensemble",
+    "TextFacts",
     "class_texts",
     "embed",
+    "embed_classes",
     "ensemble",
     "fill",
+    "known_texts",
     "templates",
     "words",
 ]

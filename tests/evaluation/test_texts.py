@@ -1,0 +1,174 @@
+"""Which words, which prompts and which text encoder a list's classes are embedded with."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from fewact import backbones
+from fewact.backbones.given import given_card
+from fewact.data import Video, VideoList, benchmark
+from fewact.errors import OptionError, ResultError, UnknownNameError
+from fewact.evaluation import evaluate
+from fewact.evaluation.texts import TextModel, class_names, read_prompts, text_model
+from fewact.evaluation.trained import flags_of
+from fewact.methods.checkpoint import NeedsText
+from fewact.text import TEMPLATES, TextFacts, class_texts, embed_classes, known_texts
+from tests.evaluation.made_up import Nearest, problem
+from tests.evaluation.test_evaluate import Text
+from tests.text.made_up import Letters
+
+
+def listed(name: str, *labels: str) -> VideoList:
+    return VideoList(name, tuple(Video(f"{label}/1", label, "test") for label in labels))
+
+
+def test_a_benchmarks_classes_are_called_as_published() -> None:
+    facts = benchmark("ssv2-small_cmn")
+    labels = tuple(facts.counts["test"])[:3]
+    names = class_names(listed("ssv2-small_cmn", *labels[::-1]))
+    assert names == tuple(facts.prompts[label] for label in labels[::-1])
+    assert not any(name in labels for name in names)
+
+
+def test_other_classes_are_called_by_their_names_in_words() -> None:
+    videos = listed("mine", "brush_hair", "ApplyLipstick", "slides left, then rises")
+    assert class_names(videos) == ("brush hair", "Apply Lipstick", "slides left, then rises")
+
+
+def test_prompts_by_name_by_template_and_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "own.txt"
+    file.write_text("doing {}\n\n  the act of {}  \n")
+    assert read_prompts("clip-spm") == TEMPLATES["clip-spm"]
+    assert read_prompts("someone doing {}") == ("someone doing {}",)
+    assert read_prompts(str(file)) == ("doing {}", "the act of {}")
+    file.write_text("doing\n")
+    for wrong, error in (
+        (str(file), OptionError),
+        (str(tmp_path / "no.txt"), OptionError),
+        ("clip-fsra", UnknownNameError),
+    ):
+        with pytest.raises(error, match=r"one place|cannot be read|Did you mean"):
+            read_prompts(wrong)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ((None, None), ("clip", "local-dir:net")),
+        (("backbone", None), ("clip", "local-dir:net")),
+        (("backbone", "local-dir:here"), ("clip", "local-dir:here")),
+        (("minilm", None), ("minilm", "default")),
+        (("siglip", "local-dir:here"), ("siglip", "local-dir:here")),
+    ],
+)
+def test_which_encoder(asked: tuple[str | None, str | None], found: tuple[str, str]) -> None:
+    card = SimpleNamespace(name="clip-vit-b16")
+    got = text_model(*asked, ("{}",), card, "local-dir:net")  # type: ignore[arg-type]
+    assert got == TextModel(*found, ("{}",))
+
+
+@pytest.mark.parametrize("name", ["efficientnet-lite0", "poses"])
+def test_features_without_texts_need_an_encoder(name: str) -> None:
+    for asked in (None, "backbone"):
+        with pytest.raises(OptionError, match=f"{name}: these features come without a text enc"):
+            text_model(asked, None, ("{}",), given_card(name, 8), "default")
+
+
+def test_embeddings_are_kept_between_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEWACT_CACHE", str(tmp_path))
+    made: list[Letters] = []
+
+    def create(name: str, *, weights: str, device: str) -> Letters:
+        made.append(Letters(f"{name} {weights}"))
+        return made[-1]
+
+    monkeypatch.setattr(backbones, "create_text", create)
+    videos, model = listed("mine", "brush_hair", "run"), TextModel("clip", "x", ("a {}",))
+    first, again = (model.texts(videos, device="cpu") for _ in range(2))
+    assert torch.equal(
+        first.embeddings, class_texts(Letters("clip x"), ["brush hair", "run"], "a {}")
+    )
+    assert torch.equal(first.embeddings, again.embeddings)
+    assert first.facts == again.facts
+    assert [len(one.asked) for one in made] == [2, 0]
+    assert len(list((tmp_path / "texts").iterdir())) == 1
+
+
+def test_other_texts_are_another_question(tmp_path: Path) -> None:
+    source, videos, episodes = problem()
+    letters = {"digest": Letters("other"), "prompts": Letters(), "names": Letters(), "": Letters()}
+    texts = {
+        what: embed_classes(
+            encoder,
+            [f"{label}{'!' if what == 'names' else ''}" for label in videos.classes],
+            "clip-spm" if what == "prompts" else "clip-fsar",
+        )
+        for what, encoder in letters.items()
+    }
+    texts["handed in"] = known_texts(texts[""].embeddings)
+
+    class Reads(Text):
+        def score(self, state: Any, nodes: Any) -> torch.Tensor:
+            assert state.text is not None
+            return super(Text, self).score(state, nodes)
+
+    output = tmp_path / "r.json"
+    result = evaluate(Reads(), source, videos, episodes, text=texts[""], output=output)
+    assert result.asked.text is not None
+    assert result.asked.text.names == videos.classes
+    assert result.asked.text.encoder == "letters"
+    assert evaluate(Reads(), source, videos, episodes, text=texts[""], output=output) == result
+    for what in ("digest", "prompts", "names", "handed in"):
+        with pytest.raises(ResultError, match="another result"):
+            evaluate(Reads(), source, videos, episodes, text=texts[what], output=output)
+
+
+def test_texts_that_are_not_read_are_no_part_of_the_question() -> None:
+    source, videos, episodes = problem()
+    text = torch.zeros(len(videos.classes), 3)
+    with_text = evaluate(Nearest(), source, videos, episodes, text=text)
+    assert with_text == evaluate(Nearest(), source, videos, episodes)
+    assert with_text.asked.text is None
+
+
+LEARNT = TextFacts(encoder="minilm", sha256="a" * 64, templates=("{}",))
+
+
+def checkpoint(text: TextFacts) -> Any:
+    """As far as ``flags_of`` looks."""
+    videos = {"class a": ("a/1",)}
+    facts = SimpleNamespace(
+        text=NeedsText(facts=text, weights="default"),
+        learnt_from=SimpleNamespace(name="mine", videos=videos),
+        chosen_by=SimpleNamespace(accuracy=50.0, list="mine", classes=()),
+        backbone=SimpleNamespace(weights="", sha256="", name=""),
+    )
+    return SimpleNamespace(facts=facts, path=Path("run/method.safetensors"))
+
+
+def test_another_text_encoder_is_refused_and_other_prompts_are_named() -> None:
+    videos, card = listed("theirs", "wave"), given_card("x", 8)
+    usual = flags_of(checkpoint(LEARNT), videos, card, LEARNT)
+    assert not any("prompts" in flag for flag in usual)
+    assert flags_of(checkpoint(LEARNT), videos, card) == usual
+    for other in ({"templates": ("a {}",)}, {"how": "unit-mean"}):
+        found = flags_of(checkpoint(LEARNT), videos, card, LEARNT.model_copy(update=other))
+        assert found == (*usual, "prompts other than it learnt with")
+    now = TextFacts(encoder="clip", sha256="b" * 64, templates=("{}",))
+    with pytest.raises(OptionError, match=r"another text encoder.*got clip, bbbbbbbb"):
+        flags_of(checkpoint(LEARNT), videos, card, now)
+
+
+def test_of_embeddings_that_were_handed_in_nothing_is_said() -> None:
+    videos, card = listed("theirs", "wave"), given_card("x", 8)
+    given = known_texts(torch.zeros(1, 3)).facts
+    usual = flags_of(checkpoint(LEARNT), videos, card, LEARNT)
+    assert flags_of(checkpoint(LEARNT), videos, card, given) == usual
+    assert flags_of(checkpoint(given), videos, card, LEARNT) == usual
+    assert TextModel.learnt(NeedsText(facts=given, weights="")) is None
+    assert TextModel.learnt(NeedsText(facts=LEARNT, weights="w")) == TextModel(
+        "minilm", "w", ("{}",)
+    )

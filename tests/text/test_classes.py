@@ -1,0 +1,68 @@
+"""Embeddings of classes carry what they were made from; those handed in carry their own hash."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from fewact.errors import OptionError, ShapeError
+from fewact.text import (
+    GIVEN,
+    TEMPLATES,
+    ClassTexts,
+    TextFacts,
+    class_texts,
+    embed_classes,
+    known_texts,
+)
+from tests.text.made_up import Letters
+
+NAMES = ("wave", "brush hair")
+
+
+@pytest.mark.parametrize("how", ["mean", "unit-mean"])
+def test_the_embeddings_and_what_they_were_made_from(how: str, tmp_path: Path) -> None:
+    found = embed_classes(Letters("one"), NAMES, "clip-spm", how=how, folder=tmp_path)
+    assert torch.equal(found.embeddings, class_texts(Letters("one"), NAMES, "clip-spm", how=how))
+    assert found.names == NAMES
+    assert found.facts == TextFacts(
+        encoder="letters", sha256="one", templates=TEMPLATES["clip-spm"], how=how
+    )
+    again = Letters("one")
+    assert torch.equal(
+        embed_classes(again, NAMES, "clip-spm", how=how, folder=tmp_path).embeddings,
+        found.embeddings,
+    )
+    assert again.asked == []
+
+
+def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    found = embed_classes(Letters(), NAMES, folder=file / "below")
+    assert torch.equal(found.embeddings, class_texts(Letters(), NAMES))
+
+
+def test_embeddings_that_are_handed_in_go_by_their_own_hash() -> None:
+    text = torch.arange(6.0).reshape(2, 3)
+    found = known_texts(text)
+    assert (found.facts.encoder, found.names) == (GIVEN, ())
+    assert found.embeddings is text
+    assert known_texts(text.clone()).facts == found.facts
+    others = [text + torch.eye(2, 3) * 1e-6, text.reshape(3, 2), text.flip(0)]
+    hashes = {known_texts(other).facts.sha256 for other in others}
+    assert len(hashes | {found.facts.sha256}) == 4
+
+
+def test_what_is_known_stays() -> None:
+    text = ClassTexts(torch.zeros(2, 3), NAMES, TextFacts(encoder="letters", sha256="one"))
+    assert known_texts(text) is text
+
+
+def test_bad_input() -> None:
+    with pytest.raises(ShapeError, match="text"):
+        known_texts(torch.zeros(2, 3, 4))
+    with pytest.raises(OptionError, match="one place"):
+        embed_classes(Letters(), NAMES, ["a photo"])
+    with pytest.raises(OptionError, match="no prompt"):
+        embed_classes(Letters(), [])
