@@ -1,0 +1,255 @@
+"""Alignment against moments: every aligner on the same M² nodes. Writes docs/aligners.md.
+
+    python -m benchmarks.aligners ASSETS --mobilenet FILE --store FOLDER [--episodes 10000]
+
+On real clips (ASSETS holds ``clips/index.tsv``) and on the test classes of the synthetic benchmark,
+with two networks that were trained on ImageNet; 5 ways, 1 query a class, 1 and 5 shots. All columns
+are scored on the same episodes and compared in pairs with the transport of A²M²-Net.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.clips import Part, measure, parts, read_index
+from benchmarks.correspondence.compared import COMPARED, pose
+from benchmarks.correspondence.measure import Estimate, mean_of, true_mass
+from fewact import backbones, methods
+from fewact.backbones import Backbone, Tap
+from fewact.data.motions import MotionsBenchmark, motions
+from fewact.episodes import Protocol, draw
+from fewact.evaluation import Comparison, Result, compare
+from fewact.evaluation.stored import StoredFeatures
+from fewact.methods.base import Method
+from fewact.store import Job, Store, Told, embed, extract
+from fewact.video import Segments, Timeline
+
+SHOTS = (1, 5)
+PRESETS = ("plain", "misaligned", "moving-camera")
+CERTAIN = 0.05
+
+NODES = {"time_weight": 0.0}
+REFERENCE = "EMD, cross-reference"
+COLUMNS = {
+    REFERENCE: ("a2m2", NODES),
+    "EMD, uniform": ("a2m2", {**NODES, "weights": "uniform"}),
+    "Hungarian": ("a2m2", {**NODES, "alignment": "hungarian"}),
+    "Sinkhorn": ("a2m2", {**NODES, "alignment": "sinkhorn", "weights": "uniform"}),
+    "Bi-MHM": ("a2m2", {**NODES, "alignment": "bi_mhm"}),
+    "OTAM": ("a2m2", {**NODES, "alignment": "otam"}),
+    "diagonal": ("a2m2", {**NODES, "alignment": "diagonal"}),
+    "cosine of means": ("a2m2", {**NODES, "alignment": "cosine"}),
+    "Euclid of means": ("a2m2", {**NODES, "alignment": "euclidean"}),
+    "EMD, cross-reference, time (default)": ("a2m2", {}),
+    "`fusion`": ("fusion", {}),
+    "`protonet`": ("protonet", {"unit_frames": True}),
+    "`otam` on frames": ("otam", {}),
+    "`pixels`": ("pixels", {}),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one network makes of one set of videos: results by column, and pairs with the first."""
+
+    network: str
+    videos: str
+    shots: int
+    results: Sequence[Result]
+    against: Sequence[Comparison]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("assets", type=Path)
+    parser.add_argument("--mobilenet", type=Path, required=True, help="its ImageNet weights")
+    parser.add_argument("--episodes", type=int, default=10_000)
+    parser.add_argument("--videos", type=int, default=20, help="of each synthetic class")
+    parser.add_argument("--pairs", type=int, default=300, help="whose correspondence is known")
+    parser.add_argument("--store", type=Path, required=True, help="where features are kept")
+    parser.add_argument("--docs", type=Path, default=Path(__file__).parents[1] / "docs")
+    given = parser.parse_args()
+    begin = time.process_time()
+    store = Store.create(given.store)
+    made = {preset: motions(preset, videos=given.videos) for preset in PRESETS}
+    sets = parts(read_index(given.assets), choosing=False)
+    sets += [Part(f"`motions` {name}", one.videos.of("test")) for name, one in made.items()]
+    networks = (
+        backbones.create(),
+        backbones.create("mobilenet-v2", weights=given.mobilenet),
+    )
+    rows: list[Row] = []
+    for network in networks:
+        for part in sets:
+            rows += measured(network, part, given.episodes, store)
+            print(f"{network.card.name}, {part.name}", flush=True)
+    found = {
+        name: list(recovered(networks[0], benchmark, given.pairs))
+        for name, benchmark in made.items()
+    }
+    seconds = time.process_time() - begin
+    text = page(rows, found, given.episodes, given.videos, given.pairs, seconds)
+    (given.docs / "aligners.md").write_text(text)
+
+
+def read(told: Told) -> None:
+    """Every video must be readable."""
+    if told.error is not None:
+        raise SystemExit(f"{told.video.id}: {told.error}")
+
+
+def measured(network: Backbone, part: Part, episodes: int, store: Store) -> Iterator[Row]:
+    """All columns on one set of videos, on the same episodes."""
+    made = [column(name) for name in COLUMNS]
+    taps = [tap for method in made for tap in method.taps(network.card)]
+    job = Job(store, part.videos, network.card, taps)
+    embed(job, network, range(len(job)), read)
+    source = StoredFeatures(store, part.videos, network.card)
+    drawn = [
+        draw(part.videos, Protocol(shots=shots, count=episodes, groups=part.videos.groups))
+        for shots in SHOTS
+    ]
+    by_column = [measure(method, source, part.videos, drawn) for method in made]
+    for shots, results in zip(SHOTS, zip(*by_column, strict=True), strict=True):
+        against = [one for one in compare(results) if one.first == 0]
+        yield Row(network.card.name, part.name, shots, results, against)
+
+
+def column(name: str) -> Method:
+    """The method of a column."""
+    kind, options = COLUMNS[name]
+    return methods.create(kind, **options).eval()
+
+
+def recovered(network: Backbone, benchmark: MotionsBenchmark, count: int) -> Iterator[Estimate]:
+    """How much of each aligner's plan lies on frames that truly show the same.
+
+    Pairs of videos of one class, 8 frames each, one node a frame; after the aligners the same of a
+    plan that is the same everywhere.
+    """
+    method = methods.create("a2m2", lengths=(1,), time_weight=0.0).eval()
+    (tap,) = method.taps(network.card)
+    pairs = some_pairs(benchmark, count)
+    ids = list(dict.fromkeys(id for pair in pairs for id in pair))
+    of = {video.id: video.footage for video in benchmark.videos.videos}
+    clips = [footage for id in ids if (footage := of[id]) is not None]
+    nodes = {}
+    for id, found in zip(ids, extract(clips, network, [tap]), strict=True):
+        if found.features is None:
+            raise SystemExit(f"{id} cannot be read")
+        with torch.inference_mode():
+            nodes[id] = method.encode(found.features)["nodes"]
+    truth = torch.stack([torch.from_numpy(known(benchmark, *pair, tap)) for pair in pairs])
+    first, second = (torch.stack([nodes[pair[i]] for pair in pairs]) for i in (0, 1))
+    posed = pose(first, second)
+    for aligner in COMPARED:
+        plan = aligner(posed).plan
+        if plan is None:
+            raise SystemExit(f"{aligner.label} has no plan")
+        yield mean_of(true_mass(plan, truth))
+    yield mean_of(true_mass(torch.ones(truth.shape), truth))
+
+
+def some_pairs(benchmark: MotionsBenchmark, count: int) -> list[tuple[str, str]]:
+    """Pairs of neighbours in the list, of one class each, spread over the test classes."""
+    by_class: dict[str, list[str]] = {}
+    for video in benchmark.videos.of("test").videos:
+        by_class.setdefault(video.label, []).append(video.id)
+    each = -(-count // len(by_class))
+    return [pair for ids in by_class.values() for pair in list(combinations(ids, 2))[:each]]
+
+
+def known(benchmark: MotionsBenchmark, first: str, second: str, tap: Tap) -> NDArray[np.bool_]:
+    """(t t') which of the frames that are sampled show the same."""
+    whole = benchmark.alignment(first, second)
+    chosen = [
+        Segments(tap.frames)(Timeline(np.arange(n, dtype=np.float64), end=float(n)))
+        for n in whole.shape
+    ]
+    return whole[chosen[0]][:, chosen[1]]
+
+
+def page(
+    rows: Sequence[Row],
+    found: dict[str, list[Estimate]],
+    episodes: int,
+    videos: int,
+    pairs: int,
+    seconds: float,
+) -> str:
+    """docs/aligners.md."""
+    protocol = rows[0].results[0].asked.episodes.protocol
+    lines = [
+        "# Alignment against moments",
+        "",
+        "Every aligner on the same M² nodes (stride-16 maps, W124, clip mean removed, no training):"
+        f" {protocol.ways}-way, {protocol.queries} query a class, {episodes} episodes, the same for"
+        f" all columns; support and query share no group. `motions`: {videos} videos of each of 24"
+        f" test classes. Written by `python -m benchmarks.aligners` in {seconds / 60:.0f} minutes"
+        " of processor time.",
+        "",
+        f"↑ and ↓: surely better and worse than “{REFERENCE}” (exact sign-flip test over episodes,"
+        f" p < {CERTAIN} after Holm's correction over all pairs of the row). ± is half the 95 %"
+        " interval over episodes; it is about these classes.",
+        "",
+    ]
+    for shots in SHOTS:
+        lines += [f"## {shots} shot{'s' * (shots > 1)}", ""]
+        lines.append("| network | videos | " + " | ".join(COLUMNS) + " |")
+        lines.append("|---" * (len(COLUMNS) + 2) + "|")
+        lines += [
+            f"| {row.network} | {row.videos} | " + " | ".join(cells(row)) + " |"
+            for row in rows
+            if row.shots == shots
+        ]
+        lines.append("")
+    lines += [
+        "## The true correspondence",
+        "",
+        f"On `motions` it is known which frames of two videos of a class show the same. Of {pairs}"
+        " pairs, 8 frames each, one node a frame: the share of the plan's mass that lies on such"
+        " frames, in per cent.",
+        "",
+        "| | " + " | ".join(found) + " |",
+        "|---" * (len(found) + 1) + "|",
+    ]
+    labels = [*(aligner.label for aligner in COMPARED), "the same everywhere (chance)"]
+    for place, label in enumerate(labels):
+        lines.append(
+            f"| {label} | "
+            + " | ".join(
+                f"{each[place].mean:.1f} ± {(each[place].high - each[place].low) / 2:.1f}"
+                for each in found.values()
+            )
+            + " |"
+        )
+    return "\n".join((*lines, ""))
+
+
+def cells(row: Row) -> list[str]:
+    """Accuracy ± half width of each column, and how it stands to the first."""
+    marks = [""] + [mark(one) for one in row.against]
+    best = max(result.accuracy for result in row.results)
+    return [
+        (f"**{text}**" if result.accuracy == best else text) + sign
+        for result, sign in zip(row.results, marks, strict=True)
+        for text in [f"{result.accuracy:.1f} ± {result.ci95:.1f}"]
+    ]
+
+
+def mark(against: Comparison) -> str:
+    """``against`` is the first column's result less another's."""
+    if against.p_holm >= CERTAIN:
+        return ""
+    return " ↓" if against.difference > 0 else " ↑"
+
+
+if __name__ == "__main__":
+    main()
