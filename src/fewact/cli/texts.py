@@ -1,7 +1,7 @@
 """Class names on the command line, for methods that read them: their encoder and their prompts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,20 +42,20 @@ class TextOptions:
     weights: str | None
     prompts: str | None
 
+    @property
+    def given(self) -> dict[str, str]:
+        """What was asked for."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
     def refuse(self, why: str) -> None:
         """Refuse what was asked for and has no meaning.
 
         Raises:
             OptionError: Something was.
         """
-        given = {
-            "--text-encoder": self.encoder,
-            "--text-weights": self.weights,
-            "--prompts": self.prompts,
-        }
-        for option, value in given.items():
-            if value is not None:
-                raise OptionError(why, where=option, got=value)
+        options = {"encoder": "--text-encoder", "weights": "--text-weights", "prompts": "--prompts"}
+        for name, value in self.given.items():
+            raise OptionError(why, where=options[name], got=value)
 
 
 def texts_for(
@@ -93,5 +93,5 @@ def texts_for(
     if learnt is not None and asked.encoder is None:
         model = TextModel(learnt.encoder, asked.weights or learnt.weights, prompts)
     else:
-        model = text_model(asked.encoder, asked.weights, prompts, card, backbone_weights)
+        model = text_model(asked.encoder, asked.weights, prompts, card.name, backbone_weights)
     return model.texts(videos, device=device)

@@ -21,6 +21,7 @@ from fewact.cli.options import Device, Quiet
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress
 from fewact.cli.teach import parse_options
+from fewact.cli.texts import Prompts, TextEncoder, TextOptions, TextWeights
 from fewact.errors import OptionError
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ def train(
     weights: Annotated[
         str | None, typer.Option(help="That the backbone begins with, instead of the recipe's.")
     ] = None,
+    text_encoder: TextEncoder = None,
+    text_weights: TextWeights = None,
+    prompts: Prompts = None,
     dataset: Dataset = None,
     root: Root = None,
     splits: Splits = None,
@@ -68,9 +72,16 @@ def train(
     changes = parse_options(set or ())
     if weights is not None:
         changes["backbone.weights"] = weights
-    from fewact import training
+    asked = TextOptions(text_encoder, text_weights, prompts)
+    from fewact import methods, training
+    from fewact.evaluation.texts import read_prompts
 
+    changes |= {f"text.{name}": value for name, value in asked.given.items()}
+    if prompts is not None:
+        changes["text.prompts"] = read_prompts(prompts)
     chosen = training.read(recipe, changes)
+    if not methods.create(chosen.method.name, **chosen.method.options).uses_text:
+        asked.refuse("the method reads no class names")
     named = data or chosen.data
     if named == ONES_OWN:
         raise OptionError("the recipe is for clips of one's own", where="--data", got="none")

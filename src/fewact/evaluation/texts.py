@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Final, Self
 
 from fewact import backbones
-from fewact.backbones.card import Card
 from fewact.backbones.pinned import cache_folder
 from fewact.data.benchmarks import benchmark, variants
 from fewact.data.videos import VideoList
@@ -38,7 +37,7 @@ class TextModel:
         """That with which a method has learnt; None where embeddings were handed in."""
         facts = needs.facts
         known = facts.encoder != GIVEN
-        return cls(facts.encoder, needs.weights, facts.templates) if known else None
+        return cls(facts.encoder, needs.weights or "default", facts.templates) if known else None
 
     def texts(self, videos: VideoList, *, device: str = "auto") -> ClassTexts:
         """Embeddings of the names of ``videos.classes``, kept in the cache folder.
@@ -56,7 +55,7 @@ def text_model(
     encoder: str | None,
     weights: str | None,
     prompts: tuple[str, ...],
-    card: Card,
+    backbone: str,
     backbone_weights: str,
 ) -> TextModel:
     """A text encoder by what was asked for.
@@ -65,7 +64,7 @@ def text_model(
         encoder: A name of ``backbones.text_names()``, or ``backbone``, which is the usual one.
         weights: Of the text encoder; those of the backbone, or those that come with it, by default.
         prompts: Templates.
-        card: Of the backbone.
+        backbone: Its name, as its card has it.
         backbone_weights: Where its weights are.
 
     Raises:
@@ -73,11 +72,11 @@ def text_model(
     """
     if encoder not in (None, BACKBONE):
         return TextModel(encoder, weights or "default", prompts)
-    name = backbones.text_of(card.name)
+    name = backbones.text_of(backbone)
     if name is None:
         raise OptionError(
             "these features come without a text encoder, and the method reads class names",
-            where=card.name,
+            where=backbone,
             accepted=", ".join(backbones.text_names()),
             mend="Name one: --text-encoder minilm.",
         )

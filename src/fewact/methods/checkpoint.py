@@ -89,7 +89,7 @@ class NeedsText(_Part):
     Args:
         facts: Of the embeddings of the training classes.
         weights: Where those of the text encoder were, as ``backbones.create_text`` takes them;
-            empty where embeddings were handed in.
+            empty where that is not known.
     """
 
     facts: TextFacts

@@ -6,6 +6,7 @@ from typing import Any
 from fewact import __version__
 from fewact.data.videos import VideoList
 from fewact.data.writing import write_text
+from fewact.text import known_texts
 from fewact.training.augment import flips
 from fewact.training.data import TrainingData
 from fewact.training.recipe import EpisodesStage, Recipe
@@ -47,6 +48,10 @@ def _text(recipe: Recipe, data: TrainingData, position: Position, looks: Curve) 
         for number, stage in enumerate(recipe.stages, 1)
     )
     flipped = "yes" if flips(recipe.augment.flip, data.train.name) else "no"
+    named = ""
+    if data.train_text is not None:
+        facts = known_texts(data.train_text).facts
+        named = f"| class names | by `{facts.encoder}`, {len(facts.templates)} prompts each |\n"
     changed = "".join(
         f"- **{videos.name}, {name}**: {flag}\n"
         for name, videos in (("train", data.train), ("val", data.val))
@@ -60,7 +65,7 @@ def _text(recipe: Recipe, data: TrainingData, position: Position, looks: Curve) 
 |---|---|
 | method | `{recipe.method.name}` |
 | backbone | {features} |
-| learnt from | {_size(data.train)} |
+{named}| learnt from | {_size(data.train)} |
 | chosen by | {_size(data.val)}; {episodes} |
 | chosen | {chosen} |
 | precision, seed | {recipe.precision}, {recipe.seed} |

@@ -8,6 +8,7 @@ from fewact.data.leak import leaks
 from fewact.data.videos import Split, VideoList
 from fewact.errors import TrainingError
 from fewact.evaluation.sources import Source
+from fewact.text import GIVEN, ClassTexts, known_texts
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,15 @@ class TrainingData:
             them features are extracted from the videos, once.
         val_source: The same of ``val``.
         train_text: Embeddings (classes d) of the names of ``train.classes``, for methods that use
-            text.
+            text; without them they are made as the recipe says.
         val_text: The same of ``val``.
+        text_weights: Where the weights of their encoder are, for those who evaluate; empty where
+            that is not known.
 
     Raises:
         TrainingError: A video is of another split, a class or video is in both lists, or only one
-            of the two has stored features.
+            of the two has stored features, or texts; or the texts are not one for each class, or of
+            two encoders.
         DataError: Features are of another list.
     """
 
@@ -36,8 +40,9 @@ class TrainingData:
     val: VideoList
     train_source: Source | None = None
     val_source: Source | None = None
-    train_text: Tensor | None = None
-    val_text: Tensor | None = None
+    train_text: ClassTexts | Tensor | None = None
+    val_text: ClassTexts | Tensor | None = None
+    text_weights: str = ""
 
     def __post_init__(self) -> None:
         _check_split(self.train, "train")
@@ -55,6 +60,28 @@ class TrainingData:
         for source, videos in ((self.train_source, self.train), (self.val_source, self.val)):
             if source is not None:
                 source.check_list(videos)
+        self._check_texts()
+
+    def _check_texts(self) -> None:
+        if self.train_text is None and self.val_text is None:
+            return
+        if self.train_text is None or self.val_text is None:
+            raise TrainingError("class names are embedded of one list only", where=self.train.name)
+        train, val = known_texts(self.train_text), known_texts(self.val_text)
+        for text, videos in ((train, self.train), (val, self.val)):
+            if len(text.embeddings) != len(videos.classes):
+                raise TrainingError(
+                    "not one embedding for each class",
+                    where=videos.name,
+                    got=str(tuple(text.embeddings.shape)),
+                    accepted=f"({len(videos.classes)}, d)",
+                )
+        if GIVEN not in (train.facts.encoder, val.facts.encoder) and train.facts != val.facts:
+            raise TrainingError(
+                "the class names of the two lists are not embedded alike",
+                where=self.train.name,
+                got=f"{train.facts.encoder}, {val.facts.encoder}",
+            )
 
 
 def _check_split(videos: VideoList, split: Split) -> None:

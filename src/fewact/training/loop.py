@@ -31,6 +31,7 @@ from fewact.training.recipe import EpisodesStage, Recipe, Stage
 from fewact.training.run_folder import RunFolder
 from fewact.training.saving import save_best, save_stopped
 from fewact.training.state import Best, Position, State
+from fewact.training.texts import with_texts
 from fewact.training.validation import look, own_features, snapshot
 from fewact.video import VideoWarning
 
@@ -86,6 +87,7 @@ def train(
     fabric = make_fabric(device)
     fabric.launch()
     with reproducible(fabric.device):
+        data = with_texts(recipe, data, device=str(fabric.device))
         learner = make_learner(recipe, data, fabric.device)
         _try_stages(recipe, data, learner)
         with fabric.rank_zero_first():

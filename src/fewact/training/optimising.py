@@ -72,7 +72,7 @@ def make_optimiser(learner: nn.Module, stage: Stage) -> torch.optim.Optimizer:
         optimiser: torch.optim.Optimizer = torch.optim.SGD(groups, momentum=stage.momentum)
     else:
         kind = torch.optim.AdamW if stage.optimiser == "adamw" else torch.optim.Adam
-        optimiser = kind(groups)
+        optimiser = kind(groups, betas=stage.betas)
     for made in optimiser.param_groups:
         made["full_lr"] = made["lr"]
     return optimiser

@@ -4,6 +4,7 @@ import torch
 
 from fewact import backbones, methods
 from fewact.errors import TrainingError
+from fewact.text import known_texts
 from fewact.training.data import TrainingData
 from fewact.training.learner import Learner
 from fewact.training.recipe import Recipe
@@ -42,16 +43,17 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
             accepted=f"features of {card.name}, {card.precision}, with the recipe's weights",
         )
     torch.manual_seed(recipe.seed)
-    fitting = methods.fitting(recipe.method.name, card)
+    text = None if data.train_text is None else known_texts(data.train_text).embeddings
+    width = None if text is None else text.shape[-1]
+    fitting = methods.fitting(recipe.method.name, card, width)
     method = methods.create(recipe.method.name, **{**fitting, **recipe.method.options})
-    if method.uses_text and (data.train_text is None or data.val_text is None):
+    if method.uses_text and text is None:
         raise TrainingError(
             "the method uses text, and there are no embeddings of the class names",
             where=recipe.method.name,
         )
-    return Learner(
-        method, backbone, card, len(data.train.classes), recipe.precision, data.train_text
-    ).to(device)
+    classes = len(data.train.classes)
+    return Learner(method, backbone, card, classes, recipe.precision, text).to(device)
 
 
 def _card(backbone: backbones.Backbone | None) -> backbones.Card:

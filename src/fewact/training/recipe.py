@@ -17,6 +17,7 @@ from fewact.data.videos import Groups
 from fewact.episodes.protocol import LARGEST_SEED
 
 Share = Annotated[float, Field(gt=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Ways = Annotated[int, Field(ge=2)]
 
@@ -49,6 +50,22 @@ class BackbonePart(_Part):
     name: str
     weights: str = "default"
     options: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class TextPart(_Part):
+    """What class names are embedded with, for a method that reads them.
+
+    Args:
+        encoder: ``backbone``, the one in the backbone's weights, or a name of
+            ``backbones.text_names()``.
+        weights: Of the text encoder, as in ``backbones.create_text``; None for the backbone's, or
+            those that come with it.
+        prompts: Templates by name, or one's own; None for the method's.
+    """
+
+    encoder: str = "backbone"
+    weights: str | None = None
+    prompts: str | tuple[str, ...] | None = None
 
 
 class Augment(_Part):
@@ -103,6 +120,7 @@ class Stage(_Part):
         lr: Learning rate of what no group matches.
         weight_decay: The same.
         momentum: Of ``sgd``.
+        betas: Of ``adam`` and ``adamw``.
         groups: Parameters with rates of their own; of several that match the first counts.
         schedule: Of all rates after the warm-up: ``constant``; ``cosine`` or ``linear`` to zero at
             the last step; ``steps``, times ``factor`` at each milestone.
@@ -124,6 +142,7 @@ class Stage(_Part):
     lr: NonNegativeFloat
     weight_decay: NonNegativeFloat = 0.0
     momentum: NonNegativeFloat = 0.9
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
     groups: tuple[Group, ...] = ()
     schedule: Literal["constant", "cosine", "linear", "steps"] = "constant"
     warmup: NonNegativeInt = 0
@@ -169,7 +188,7 @@ class Validation(_Part):
     """The fixed episodes of validation classes that alone choose the checkpoint.
 
     Args:
-        every: Steps between two looks; a stage's last step is looked at, too.
+        every: Steps between two looks; a stage's last step is looked at, too, and the beginning.
         ways: Classes of an episode.
         shots: Support videos of a class.
         queries: Query videos of a class.
@@ -194,6 +213,7 @@ class Recipe(_Part):
         data: The benchmark that it was written for.
         method: What learns.
         backbone: What gives the features.
+        text: What class names become, where the method reads them.
         stages: In their order; each goes on from where the one before ended.
         validation: What chooses the checkpoint.
         augment: Of frames.
@@ -213,6 +233,7 @@ class Recipe(_Part):
         Field(min_length=1)
     )
     validation: Validation
+    text: TextPart = TextPart()
     augment: Augment = Augment()
     seed: Seed = 0
     groups: Groups | Literal["auto"] = "auto"

@@ -14,6 +14,7 @@ from fewact.episodes import EpisodeSet, Protocol, draw, load, save
 from fewact.errors import TrainingError
 from fewact.methods.checkpoint import BACKBONE_FILE as NETWORK
 from fewact.methods.checkpoint import BEST, FILE
+from fewact.text import known_texts
 from fewact.training.data import TrainingData
 from fewact.training.recipe import Recipe
 from fewact.training.state import Position
@@ -38,7 +39,7 @@ class RunFolder:
     def __init__(self, path: Path, recipe: Recipe, data: TrainingData) -> None:
         self.path = path
         self._board: Any = None
-        lists = {"train": _facts(data.train), "val": _facts(data.val)}
+        lists = {"train": _facts(data.train), "val": _facts(data.val), **_texts(data)}
         if not (path / RECIPE).exists():
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
                 raise TrainingError(
@@ -52,7 +53,7 @@ class RunFolder:
         if _read_recipe(path / RECIPE) != recipe:
             raise self._other("of another recipe")
         if json.loads((path / LISTS).read_text(encoding="utf-8")) != lists:
-            raise self._other("of other videos")
+            raise self._other("of other videos or class names")
 
     def _other(self, what: str) -> TrainingError:
         return TrainingError(
@@ -146,6 +147,14 @@ def _read_recipe(path: Path) -> Recipe | None:
         return Recipe.model_validate_json(path.read_text(encoding="utf-8"))
     except ValidationError:
         return None
+
+
+def _texts(data: TrainingData) -> dict[str, Any]:
+    """What class names have become, where they were read."""
+    if data.train_text is None:
+        return {}
+    texts = known_texts(data.train_text)
+    return {"text": {**texts.facts.model_dump(mode="json"), "names": list(texts.names)}}
 
 
 def _facts(videos: VideoList) -> dict[str, Any]:

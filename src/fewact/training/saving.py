@@ -14,9 +14,11 @@ from fewact.methods.checkpoint import (
     Facts,
     LearntFrom,
     NeedsBackbone,
+    NeedsText,
     registered,
     to_bytes,
 )
+from fewact.text import known_texts
 from fewact.training.data import TrainingData
 from fewact.training.drawing import Drawn
 from fewact.training.learner import Learner
@@ -71,6 +73,7 @@ def save_best(
         temperature=1.0 if fitted else learner.method.temperature,
         recipe=recipe.name,
         backbone=needs,
+        text=_texts(data) if learner.method.uses_text else None,
         learnt_from=LearntFrom(
             name=data.train.name,
             sha256=data.train.digest,
@@ -87,6 +90,12 @@ def save_best(
         ),
     )
     folder.put(f"{BEST}/{FILE}", to_bytes(learner.method, facts))
+
+
+def _texts(data: TrainingData) -> NeedsText | None:
+    if data.train_text is None:
+        return None
+    return NeedsText(facts=known_texts(data.train_text).facts, weights=data.text_weights)
 
 
 def ordered(content: bytes) -> bytes:
