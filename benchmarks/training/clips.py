@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.clips import read_index
 from benchmarks.training.stored import stored
-from fewact import methods
+from fewact import backbones, methods
 from fewact.backbones import Tap
 from fewact.data import VideoList
 from fewact.episodes import Protocol, draw
@@ -31,7 +31,6 @@ from fewact.training import Recipe, TrainingData, read, train
 
 SIZES = (15, 5, 7)
 SHOTS = (1, 5)
-TAPS = (Tap("vectors", 8), Tap("middle", 8), Tap("middle", 16))
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,13 @@ class Split:
     train: VideoList
     val: VideoList
     test: VideoList
+
+
+def taps() -> list[Tap]:
+    """All that the arms ask of the default network."""
+    card = backbones.create().card
+    asked = [methods.create(name).taps(card) for name in ("a2m2", "fusion")]
+    return list(dict.fromkeys(tap for one in asked for tap in one))
 
 
 def split_by_class(videos: VideoList, number: int) -> Split:
@@ -73,7 +79,7 @@ def arms(run: Path) -> dict[str, Method]:
 
 def measure(split: Split, store: Path, run: Path, episodes: int) -> dict[int, dict[str, Result]]:
     """Results of all arms by shots, on the test classes."""
-    source = stored(split.test, store, TAPS)
+    source = stored(split.test, store, taps())
     found: dict[int, dict[str, Result]] = {}
     for shots in SHOTS:
         protocol = Protocol(5, shots, 5, episodes, 0, "shared")
@@ -119,7 +125,7 @@ def main() -> None:
     changes = {name: json.loads(value) for name, _, value in pairs}
     videos = read_index(given.assets)["utd27_depth"]
     store = given.work / "store"
-    stored(videos, store, TAPS)
+    stored(videos, store, taps())
     for number in range(given.splits):
         split = split_by_class(videos, number)
         for seed in range(given.seeds):
@@ -128,8 +134,8 @@ def main() -> None:
             data = TrainingData(
                 split.train,
                 split.val,
-                stored(split.train, store, TAPS),
-                stored(split.val, store, TAPS),
+                stored(split.train, store, taps()),
+                stored(split.val, store, taps()),
             )
             begin = time.process_time()
             trained = train(recipe, data, given.work / tag.replace("/", "_"), device="cpu")

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from fewact import backbones, methods
-from fewact.backbones import Tap
+from fewact.backbones import Backbone, Tap
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import TrainingBatch
 
@@ -41,15 +41,14 @@ def seconds(call: Callable[[], None], device: torch.device, repeats: int) -> flo
     return statistics.median(taken[1:])
 
 
-def network_step(device: torch.device, precision: str, at_once: int, count: int) -> None:
+def network_step(backbone: Backbone, precision: str, at_once: int, count: int) -> None:
     """Forward and backward of the network over some frames."""
-    backbone = backbones.create("resnet50", weights="random", device=str(device))
-    network = backbone.network.train()
+    kind = backbone.device.type
     for first in range(0, count, at_once):
         few = min(at_once, count - first)
         frames = torch.randint(256, (few, 3, 224, 224), dtype=torch.uint8)
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            maps = network(backbone.normalise(frames), ("maps",))["maps"]
+        with torch.autocast(kind, torch.bfloat16, enabled=precision == "bfloat16"):
+            maps = backbone.network(backbone.normalise(frames), ("maps",))["maps"]
         maps.backward(torch.ones_like(maps))
 
 
@@ -101,8 +100,10 @@ def main() -> None:
 
     frames = VIDEOS * FRAMES
     some = max(given.frames_at_once, round(given.sample * frames))
+    backbone = backbones.create("resnet50", weights="random", device=str(device))
+    backbone.network.train()
     network = seconds(
-        lambda: network_step(device, given.precision, given.frames_at_once, some),
+        lambda: network_step(backbone, given.precision, given.frames_at_once, some),
         device,
         given.repeats,
     ) * (frames / some)

@@ -75,7 +75,7 @@ def test_frames_first_and_then_what_the_network_has_become(tmp_path: Path) -> No
     )
     train(recipe, motions_data(), tmp_path / "run", device="cpu")
     looks = [line for line in read_metrics(tmp_path / "run") if "accuracy" in line]
-    assert [(line["stage"], line["step"]) for line in looks] == [(0, 2), (1, 2)]
+    assert [(line["stage"], line["step"]) for line in looks] == [(0, 0), (0, 2), (1, 2)]
 
 
 def test_bfloat16_in_the_network_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

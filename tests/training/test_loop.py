@@ -106,7 +106,7 @@ def test_another_seed_is_another_run(tmp_path: Path) -> None:
     for seed in (0, 1):
         train(recipe_of(EPISODES, seed=seed), data_of(), tmp_path / str(seed), device="cpu")
     first, second = (read_metrics(tmp_path / str(seed)) for seed in (0, 1))
-    assert first[0]["cross_entropy"] != second[0]["cross_entropy"]
+    assert first[1]["cross_entropy"] != second[1]["cross_entropy"]
 
 
 def test_the_callers_random_numbers_stay_as_they_were(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_bad_loss_stops_the_run_and_names_the_episode(
 
 
 def test_validation_alone_chooses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    accuracies = iter([50.0, 70.0, 60.0, 70.0])
+    accuracies = iter([40.0, 50.0, 70.0, 60.0, 70.0])
     usual, weights = loop.look, []
 
     def look(learner: Any, *rest: Any) -> Any:
@@ -180,8 +180,25 @@ def test_validation_alone_chooses(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     trained = train(recipe_of(EPISODES | {"steps": 8}), data_of(), tmp_path / "run", device="cpu")
     assert (trained.best.accuracy, trained.best.step) == (70.0, 4)  # the first of equals
     chosen = checkpoint.read(tmp_path / "run")
-    assert torch.equal(chosen.tensors["reduction.network.0.weight"], weights[1])
+    assert torch.equal(chosen.tensors["reduction.network.0.weight"], weights[2])
     assert chosen.facts.chosen_by.step == 4
+
+
+def test_where_training_never_helps_the_method_stays_as_it_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accuracies = iter([60.0, 50.0, 40.0, 30.0])
+    usual = loop.look
+
+    def look(*given: Any) -> Any:
+        return usual(*given).model_copy(update={"accuracy": next(accuracies)})
+
+    monkeypatch.setattr(loop, "look", look)
+    options = {**A2M2["options"], "reduction": "linear", "width": 6}
+    recipe = recipe_of(EPISODES, method={"name": "a2m2", "options": options})
+    trained = train(recipe, data_of(), tmp_path / "run", device="cpu")
+    assert (trained.best.accuracy, trained.best.step) == (60.0, 0)
+    assert torch.equal(checkpoint.read(tmp_path / "run").tensors["reduction.matrix"], torch.eye(6))
 
 
 def test_the_checkpoint_scores_as_validation_has_scored_it(tmp_path: Path) -> None:

@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from pydantic import JsonValue
 
-from fewact import methods
+from fewact import backbones, methods
 from fewact.data.benchmarks import variants
 from fewact.errors import EpisodeError, OptionError, RecipeError, UnknownNameError
 from fewact.training import names, read, text_of, train
+from fewact.training.optimising import make_optimiser
+from fewact.training.prepare import make_learner
 from fewact.training.recipe import EpisodesStage, Recipe
+from tests.text.made_up import Letters
 from tests.training.made_up import CLASSIFY, EPISODES, data_of, motions_data, recipe_of
 
 IDENTITY = ("name", "summary", "data", "extends")
@@ -30,6 +34,12 @@ def test_there_are_recipes_for_five_benchmarks_and_motions() -> None:
     for baseline in ("otam", "protonet"):
         own = {name.split("-", 1)[1] for name in names() if name.startswith(baseline)}
         assert own == {name for name in found if name.endswith("resnet50")}
+    for named in ("clip_spm", "clip_fsar"):
+        own = {name.split("-", 1)[1] for name in names() if name.startswith(named)}
+        lite = {"motions-lite0", "clips-lite0"} if named == "clip_spm" else set()
+        assert own == lite | {
+            name.replace("resnet50", "clip-vit-b16") for name in found if name.endswith("resnet50")
+        }
 
 
 @pytest.mark.parametrize("name", names())
@@ -37,7 +47,7 @@ def test_each_value_of_a_shipped_recipe_says_where_it_comes_from(name: str) -> N
     for line in text_of(name).splitlines():
         match = re.match(r"(\w+) = ", line)
         if match and match[1] not in IDENTITY:
-            assert re.search(r"  *# .*(\[[PIM]\]|ours|its public code|A²M²-Net)", line), line
+            assert re.search(r"  *# .*(\[[PIMC]\]|ours|its public code|A²M²-Net)", line), line
 
 
 @pytest.mark.parametrize("name", names())
@@ -55,6 +65,8 @@ def shortened(recipe: Recipe) -> Recipe:
     options: dict[str, JsonValue] = {**recipe.method.options, "frames": 4}
     if recipe.method.name == "a2m2":
         options |= {"width": 4, "in_channels": 6 if options["tap"] == "maps" else 4}
+    if recipe.method.name.startswith("clip"):
+        options |= {"heads": 2, "hidden": 8} | {k: 4 for k in ("head_width",) if k in options}
     stages = [
         stage.model_copy(
             update={
@@ -74,6 +86,7 @@ def shortened(recipe: Recipe) -> Recipe:
                 update={"name": "tiny", "weights": "random", "options": {}}
             ),
             "stages": tuple(stages),
+            "text": recipe.text.model_copy(update={"encoder": "minilm"}),
             "validation": recipe.validation.model_copy(update={"ways": 3, "count": 4}),
             "augment": recipe.augment.model_copy(update={"read_size": 40}),
         }
@@ -82,11 +95,35 @@ def shortened(recipe: Recipe) -> Recipe:
 
 @pytest.mark.usefixtures("tiny")
 @pytest.mark.parametrize("name", names())
-def test_shipped_recipes_run_from_end_to_end(name: str, tmp_path: Path) -> None:
+def test_shipped_recipes_run_from_end_to_end(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backbones, "create_text", lambda *_, **__: Letters())
     recipe = shortened(read(name))
     trained = train(recipe, motions_data(recipe.data), tmp_path / "run", device="cpu")
     assert (tmp_path / "run" / "best" / "method.safetensors").is_file()
     assert trained.best.stage in range(len(recipe.stages))
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name.startswith("clip_spm-")])
+def test_clip_spm_is_trained_in_the_proportions_of_its_public_code(name: str) -> None:
+    recipe = read(name)
+    if not recipe.backbone.name.startswith("clip"):
+        return
+    (stage,) = recipe.stages
+    assert isinstance(stage, EpisodesStage)
+    assert (stage.optimiser, stage.betas, stage.schedule) == ("adam", (0.5, 0.999), "constant")
+    assert (stage.query_loss, stage.accumulate, stage.queries) == ("sum", 16, 4)
+    many = recipe.data.startswith(("ssv2", "motions"))
+    assert stage.steps == (100_010 if many else 20_010) // 16
+    key = name.removeprefix("clip_spm-").removesuffix("-clip-vit-b16")
+    assert recipe.method.options["preset"] == ("ssv2-small" if key == "motions" else key)
+
+
+def test_the_decays_of_adam_reach_it(tmp_path: Path) -> None:
+    learner = make_learner(recipe_of(EPISODES), data_of(), torch.device("cpu"))
+    stage = recipe_of(EPISODES | {"optimiser": "adam", "betas": [0.5, 0.9]}).stages[0]
+    assert make_optimiser(learner, stage).param_groups[0]["betas"] == (0.5, 0.9)
 
 
 def test_a_recipe_of_ones_own_extends_another(tmp_path: Path) -> None:

@@ -323,8 +323,8 @@ def _check_order(options: A2M2Options) -> None:
     wrong = (
         (
             "attention",
-            options.attention and options.reduction != "learned",
-            'reduction "learned", which is trained too',
+            options.attention and options.reduction not in ("learned", "linear"),
+            'reduction "learned" or "linear", which is trained too',
         ),
         (
             "cross_frame",

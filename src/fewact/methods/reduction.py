@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from fewact.errors import OptionError, ShapeError
 
-Reduction = Literal["auto", "none", "orthogonal", "pca", "learned"]
+Reduction = Literal["auto", "none", "orthogonal", "pca", "linear", "learned"]
 
 AFFORDABLE = 128
 HIDDEN = 256
@@ -27,12 +27,15 @@ class ChannelReduction(nn.Module):
 
     ``auto`` keeps up to 128 channels as they are and projects more of them on 128 fixed orthonormal
     directions. ``pca`` projects on principal directions, to be fitted by ``fit`` first. ``learned``
-    is the 1×1 convolution c → 256 → width of A²M²-Net, each with batch norm and ReLU.
+    is the 1×1 convolution c → 256 → width of A²M²-Net, each with batch norm and ReLU. ``linear`` is
+    one matrix that learns; it begins as the fixed projection, or as the identity where the width is
+    c, so that training begins with what needs none.
 
     Args:
         kind: Which of them.
         width: Channels that remain.
-        in_channels: Channels that come in; needed for ``learned`` and for loading a fitted ``pca``.
+        in_channels: Channels that come in; needed for ``learned``, ``linear`` and for loading a
+            fitted ``pca``.
     """
 
     projection: Tensor
@@ -41,13 +44,17 @@ class ChannelReduction(nn.Module):
     def __init__(self, kind: Reduction, width: int, in_channels: int | None = None) -> None:
         super().__init__()
         self.kind, self.width = kind, width
-        if kind == "learned":
-            if in_channels is None:
-                raise OptionError(
-                    "a learned reduction must know how many channels come in",
-                    where='option "in_channels"',
-                    accepted="the first size of the card's maps, 2048 for resnet50",
-                )
+        if kind in ("learned", "linear") and in_channels is None:
+            raise OptionError(
+                "a learned reduction must know how many channels come in",
+                where='option "in_channels"',
+                accepted="the first size of the card's maps, 2048 for resnet50",
+            )
+        if kind == "linear" and in_channels is not None:
+            same = width == in_channels
+            begin = torch.eye(width) if same else orthogonal_projection(in_channels, width)
+            self.matrix = nn.Parameter(begin)
+        if kind == "learned" and in_channels is not None:
             self.network = nn.Sequential(
                 *self._layer(in_channels, HIDDEN), *self._layer(HIDDEN, width)
             )
@@ -92,6 +99,8 @@ class ChannelReduction(nn.Module):
         if self.kind == "learned":
             flat: Tensor = self.network(features.flatten(0, -4))
             return flat.reshape(*features.shape[:-3], *flat.shape[1:])
+        if self.kind == "linear":
+            return torch.einsum("dc,...chw->...dhw", self.matrix, features)
         if self.kind == "pca":
             if not len(self.mean):
                 raise OptionError(

@@ -108,7 +108,7 @@ def _curves(recipe: Recipe, metrics: Sequence[dict[str, Any]]) -> tuple[Curve, C
 
 def _picture(losses: Curve, looks: Curve) -> str:
     """Both curves over the same steps, each on its own scale."""
-    last = max((step for step, _ in (*losses, *looks)), default=1.0)
+    last = max((step for step, _ in (*losses, *looks)), default=0.0) or 1.0
     drawn = [
         _line(_thinned(losses), last, "#9aa5b1", "loss", MARGIN + 14),
         _line(_thinned(looks), last, "#0b6bcb", "validation accuracy", MARGIN),

@@ -100,7 +100,7 @@ def train(
             state.restore(learner)
         fabric.barrier()
         if fabric.is_global_zero:
-            place.resume(position)
+            place.resume(None if state is None else position)
         for number in range(position.stage, len(recipe.stages)):
             position = _train_stage(run, number, position, state)
             state = None
@@ -148,6 +148,9 @@ def _train_stage(run: _Run, number: int, position: Position, state: State | None
     steps = range(position.step, stage.steps)
     drawn = (draw(batch) for step in steps for batch in _batches_of(stage, step, fabric))
     batches = load(inputs, drawn, workers=run.workers, device=fabric.device)
+    if position == Position():
+        # What training must beat; where it never does, the method stays as it began.
+        position = _look(run, position, average, val_source)
 
     for step in steps:
         share = set_rates(optimiser, stage, step)

@@ -84,14 +84,21 @@ class RunFolder:
         """All lines that were written whole."""
         return read_metrics(self.path)
 
-    def resume(self, position: Position) -> None:
-        """Take away what a run that goes on from here will do again, and what a kill left half."""
+    def resume(self, position: Position | None) -> None:
+        """Take away what a run that goes on from here will do again, and what a kill left half.
+
+        Args:
+            position: Where it goes on; None where it begins anew.
+        """
         for name in (STATE, METRICS, README, CURVE, *(f"{BEST}/{one}" for one in (FILE, NETWORK))):
             whole = self.path / name
             for half in whole.parent.glob(f".{whole.name}.*.new"):
                 half.unlink(missing_ok=True)
-        here = (position.stage, position.step)
-        kept = [line for line in self.metrics() if (line["stage"], line["step"]) <= here]
+        kept = [
+            line
+            for line in self.metrics()
+            if position and (line["stage"], line["step"]) <= (position.stage, position.step)
+        ]
         write_text(self.path / METRICS, "".join(f"{json.dumps(line)}\n" for line in kept))
 
     def log(self, stage: int, step: int, values: Mapping[str, float]) -> None:
