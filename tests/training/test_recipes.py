@@ -120,7 +120,7 @@ def test_clip_spm_is_trained_in_the_proportions_of_its_public_code(name: str) ->
     assert recipe.method.options["preset"] == ("ssv2-small" if key == "motions" else key)
 
 
-def test_the_decays_of_adam_reach_it(tmp_path: Path) -> None:
+def test_the_decays_of_adam_reach_it() -> None:
     learner = make_learner(recipe_of(EPISODES), data_of(), torch.device("cpu"))
     stage = recipe_of(EPISODES | {"optimiser": "adam", "betas": [0.5, 0.9]}).stages[0]
     assert make_optimiser(learner, stage).param_groups[0]["betas"] == (0.5, 0.9)
