@@ -1,7 +1,7 @@
 """Accuracy under simulated cameras: the tables of docs/handheld.md.
 
     python -m benchmarks.handheld ASSETS [--backbone mobilenet-v2 --weights FILE]
-        [--cameras fixed hand] [--sets utd5_rgb] [--share 0.5] [--episodes 1000] [--choosing]
+        [--cameras fixed hand] [--sets utd5_rgb] [--share 0.5 --queries 3] [--episodes 1000]
 
 ASSETS, protocol and halves are those of ``benchmarks/clips.py``: nothing here chooses anything.
 Every clip is filmed by a camera on a way of its own, support and query alike; in the last column
@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.clips import CLIPS_AT_ONCE, QUERIES, WAYS, LookedUp, Part, parts, read_index
+from benchmarks.clips import CLIPS_AT_ONCE, WAYS, LookedUp, Part, parts, read_index
 from fewact import backbones, methods
 from fewact.backbones import Backbone, Tap
 from fewact.data import VideoList
@@ -92,13 +92,13 @@ def accuracy(
 
 
 def rows(
-    part: Part, backbone: Backbone, cameras: Sequence[str], count: int
+    part: Part, backbone: Backbone, cameras: Sequence[str], queries: int, count: int
 ) -> Iterator[tuple[str, list[str], float]]:
     """For each camera its cells and the widest interval."""
     columns = [methods.create("fusion", **options).eval() for options in COLUMNS.values()]
     fusions = [method for method in columns if isinstance(method, Fusion)]
     drawn = [
-        draw(part.videos, Protocol(WAYS, shots, QUERIES, count, groups=part.videos.groups))
+        draw(part.videos, Protocol(WAYS, shots, queries, count, groups=part.videos.groups))
         for shots in (1, 5)
     ]
     still: tuple[Nodes, Tensor] | None = None
@@ -139,6 +139,7 @@ def main() -> None:
     parser.add_argument("--cameras", nargs="+", default=list(CAMERAS), choices=list(CAMERAS))
     parser.add_argument("--sets", nargs="+", default=["utd27_depth", "utd5_rgb", "ucf7"])
     parser.add_argument("--share", type=float, default=1.0, help="of the clips of each class")
+    parser.add_argument("--queries", type=int, default=5)
     parser.add_argument("--episodes", type=int, default=1000)
     parser.add_argument("--choosing", action="store_true", help="the development halves instead")
     given = parser.parse_args()
@@ -153,7 +154,8 @@ def main() -> None:
         heads = [*COLUMNS, "the default, queries only"]
         print(f"\n| {part.name}, {len(part.videos.videos)} clips | " + " | ".join(heads) + " |")
         print("|---" * (len(heads) + 1) + "|")
-        for name, cells, width in rows(part, backbone, given.cameras, given.episodes):
+        found = rows(part, backbone, given.cameras, given.queries, given.episodes)
+        for name, cells, width in found:
             widest = max(widest, width)
             print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
     print(f"\n95 % intervals: at most ± {widest:.1f}")

@@ -71,7 +71,7 @@ class Fusion(KernelMethod):
     Options = FusionOptions
     options: FusionOptions
     scoring = frozenset({"motion_weight", "smoothing", "compactness"})
-    temperature = 0.025  # between the best of one shot and of five, on the development clips
+    temperature = 0.03  # between the best of one shot and of five, on the development clips
 
     def __init__(self, options: FusionOptions) -> None:
         super().__init__(options)

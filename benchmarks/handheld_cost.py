@@ -1,0 +1,114 @@
+"""What steady frames and the search cost, and a picture of what they do.
+
+    python -m benchmarks.handheld_cost [--assets ASSETS] [--picture docs/handheld.svg]
+
+Processor time of one clip, of which 25 are taught, on one core; and, of a rendered video filmed by
+the ``hand`` camera, how far the estimate is from the camera's true way.
+"""
+
+import argparse
+import base64
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmarks.clips import read_index
+from benchmarks.handheld import OFF, encode
+from fewact import backbones, methods
+from fewact.classifier.pictures import jpeg
+from fewact.data import VideoList
+from fewact.data.filmed import filmed
+from fewact.data.motions import motions
+from fewact.methods.fusion import Fusion
+from fewact.video.camera import CAMERAS, film
+from fewact.video.stabilise import stabilise
+
+TAUGHT, TRIED = 25, 10
+SHOWN, SIDE, GAP, TOP, INK = 7, 112, 4, 22, "#1f2933"
+
+
+def seconds(work: Callable[[], object]) -> float:
+    begin = time.process_time()
+    work()
+    return time.process_time() - begin
+
+
+def cost(videos: VideoList, options: dict[str, object]) -> tuple[float, float]:
+    """Milliseconds of a clip: from its file to its nodes, and from there to its similarities."""
+    method = methods.create("fusion", **options).eval()
+    if not isinstance(method, Fusion):
+        raise SystemExit("this measures fusion")
+    backbone = backbones.create()
+    few = VideoList(videos.name, videos.videos[:: len(videos.videos) // TRIED][:TRIED])
+    (nodes,) = encode([method], backbone, few)  # warm
+    until_nodes = seconds(lambda: encode([method], backbone, few)) / TRIED
+    taught = torch.arange(TAUGHT) % TRIED
+    support = {name: value[:, taught] for name, value in nodes.items()}
+    one = {name: value[:, :1] for name, value in nodes.items()}
+    with torch.inference_mode():
+        method.similarity(one, support)
+        times = [seconds(lambda: method.similarity(one, support)) for _ in range(5)]
+    return 1000 * until_nodes, 1000 * sorted(times)[2]
+
+
+def strip(title: str, frames: Sequence[NDArray[np.uint8]], top: float) -> Iterator[str]:
+    """A title, frames, and their mean behind them, as lines of SVG."""
+    yield f'<text x="{GAP}" y="{top + 15}">{title}</text>'
+    chosen = np.linspace(0, len(frames) - 1, SHOWN).round().astype(int).tolist()
+    mean = np.mean(np.stack(list(frames)).astype(float), 0).round().astype(np.uint8)
+    for place, frame in enumerate([*(frames[i] for i in chosen), mean]):
+        x = GAP + place * (SIDE + GAP) + (2 * GAP if place == SHOWN else 0)
+        data = base64.b64encode(jpeg(np.ascontiguousarray(frame))).decode()
+        yield (
+            f'<image x="{x}" y="{top + TOP}" width="{SIDE}" height="{SIDE}" '
+            f'href="data:image/jpeg;base64,{data}"/>'
+        )
+
+
+def draw() -> Iterator[str]:
+    """Lines of an SVG: a video as a fixed camera sees it, as a hand does, and stabilised."""
+    benchmark = motions("plain", videos=1, size=224)
+    video = benchmark.videos.of("test").videos[12]
+    every = benchmark.render(video.id)
+    places = np.linspace(0, len(every) - 1, 16).round().astype(int)
+    still, hand = (
+        film(every[places], places / len(every), CAMERAS[name], 3) for name in ("fixed", "hand")
+    )
+    steady: Tensor = stabilise(torch.from_numpy(hand).permute(0, 3, 1, 2).contiguous())
+    after = steady.permute(0, 2, 3, 1).numpy()
+    wide, high = (SHOWN + 1) * (SIDE + GAP) + 3 * GAP, 3 * (SIDE + TOP + GAP)
+    yield (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" '
+        f'font-family="system-ui, sans-serif" font-size="13" fill="{INK}">'
+    )
+    yield f'<rect width="{wide}" height="{high}" fill="#ffffff"/>'
+    titles = ("a fixed camera", "a camera in a hand", "the same, stabilised")
+    for row, (title, frames) in enumerate(zip(titles, (still, hand, after), strict=True)):
+        yield from strip(f"{title}; right: the mean of all 16", frames, row * (SIDE + TOP + GAP))
+    yield "</svg>"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--assets", type=Path)
+    parser.add_argument("--picture", type=Path, help="write an SVG file")
+    given = parser.parse_args()
+    if given.picture:
+        given.picture.write_text("\n".join(draw()) + "\n", encoding="utf-8")
+    if given.assets:
+        torch.set_num_threads(1)
+        print("| processor time of a clip, ms | fixed | hand |\n|---|---|---|")
+        videos = read_index(given.assets)["utd5_rgb"]
+        for name, options in {"without the steps": OFF, "all steps": {}}.items():
+            both = [cost(filmed(videos, camera), dict(options)) for camera in ("fixed", "hand")]
+            cells = " | ".join(f"{file:.0f} + {scoring:.0f}" for file, scoring in both)
+            print(f"| {name} | {cells} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
