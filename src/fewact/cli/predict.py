@@ -55,7 +55,7 @@ def predict(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Tell which class each video shows, or each row of a file of features.
+    """Tell which class each video, or row of features, shows.
 
     Results go to stdout, all else to stderr. What cannot be read is listed and skipped; the exit
     code is then 3.

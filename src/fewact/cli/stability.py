@@ -21,7 +21,7 @@ def stability(
     ] = None,
     format: OutputFormat = Format.TABLE,
 ) -> None:
-    """Show the accuracy over the first 10, 20, 50 … episodes, up to all of them."""
+    """Show the accuracy over the first 10, 20, 50 … episodes."""
     from fewact import evaluation
     from fewact.data.writing import write_text
     from fewact.report import TableFormat, render, stability_chart, stability_table

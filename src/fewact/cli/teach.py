@@ -54,7 +54,7 @@ def teach(
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Teach classes from a few clips of each, or from features of clips."""
+    """Teach classes from a few clips of each, or their features."""
     options = parse_options(option or ())
     from fewact import FewShotClassifier, data
     from fewact.classifier.model_folder import check_target
