@@ -30,6 +30,7 @@ def test_there_are_recipes_for_five_benchmarks_and_motions() -> None:
         "motions-resnet50",
         "motions-lite0",
         "clips-lite0",
+        "clips-linear-lite0",
     }
     for baseline in ("otam", "protonet"):
         own = {name.split("-", 1)[1] for name in names() if name.startswith(baseline)}
