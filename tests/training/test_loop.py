@@ -198,7 +198,9 @@ def test_where_training_never_helps_the_method_stays_as_it_began(
     recipe = recipe_of(EPISODES, method={"name": "a2m2", "options": options})
     trained = train(recipe, data_of(), tmp_path / "run", device="cpu")
     assert (trained.best.accuracy, trained.best.step) == (60.0, 0)
-    assert torch.equal(checkpoint.read(tmp_path / "run").tensors["reduction.matrix"], torch.eye(6))
+    chosen = checkpoint.read(tmp_path / "run")
+    assert torch.equal(chosen.tensors["reduction.matrix"], torch.eye(6))
+    assert chosen.method().temperature == methods.create("a2m2").temperature != 1
 
 
 def test_the_checkpoint_scores_as_validation_has_scored_it(tmp_path: Path) -> None:
@@ -211,6 +213,7 @@ def test_the_checkpoint_scores_as_validation_has_scored_it(tmp_path: Path) -> No
     method = checkpoint.read(tmp_path / "run").method()
     assert evaluate(method, data.val_source, data.val, episodes).accuracy == trained.best.accuracy
     facts = checkpoint.read(tmp_path / "run").facts
+    assert facts.temperature == 1
     assert facts.learnt_from.sha256 == data.train.digest
     assert sorted(facts.learnt_from.videos) == sorted(data.train.classes)
 

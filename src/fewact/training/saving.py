@@ -66,7 +66,7 @@ def save_best(
         videos[video.label].append(video.id)
     name, options = registered(learner.method)
     # Cross-entropy of the scores has fitted their scale.
-    fitted = isinstance(recipe.stages[best.stage], EpisodesStage)
+    fitted = isinstance(recipe.stages[best.stage], EpisodesStage) and best.step > 0
     facts = Facts(
         name=name,
         options=options,
