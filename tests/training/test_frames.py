@@ -12,6 +12,7 @@ from fewact.data import Video, VideoList
 from fewact.episodes import load as load_episodes
 from fewact.errors import RecipeError, TrainingError
 from fewact.evaluation import ClipFeatures, evaluate
+from fewact.evaluation.trained import flags_of
 from fewact.methods import checkpoint, matching
 from fewact.methods.a2m2 import A2M2 as A2M2Method
 from fewact.training import TrainingData, loop, train
@@ -37,10 +38,19 @@ def first_weights() -> dict[str, torch.Tensor]:
     return {f"learner/backbone.{name}": value for name, value in network.state_dict().items()}
 
 
-def test_network_and_method_learn_and_are_kept(tmp_path: Path) -> None:
+def test_network_and_method_learn_and_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, accuracies = loop.look, []
+
+    def look(*given: Any) -> Any:
+        accuracies.append(usual(*given).accuracy)  # the later, the better
+        return usual(*given).model_copy(update={"accuracy": float(len(accuracies))})
+
+    monkeypatch.setattr(loop, "look", look)
     data = motions_data()
     recipe = recipe_of(EPISODES | FROM_FRAMES, **FRAMES_RECIPE)
-    trained = train(recipe, data, tmp_path / "run", device="cpu")
+    train(recipe, data, tmp_path / "run", device="cpu")
     before, after = first_weights(), state_of(tmp_path / "run")
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert "learner/backbone.first.weight" in changed
@@ -50,10 +60,16 @@ def test_network_and_method_learn_and_are_kept(tmp_path: Path) -> None:
         "tiny", weights=chosen.backbone_weights, device="cpu", precision="float32"
     )
     assert data.train.name in backbone.card.trained_on
-    assert backbone.card.weights_sha256
+    flags = flags_of(chosen, data.val, backbone.card)
+    assert "checkpoint chosen on these classes" in flags
+    assert not any("another network" in flag for flag in flags)
+    other = backbones.create("tiny", weights="random", device="cpu", precision="float32").card
+    assert "features of another network than it learnt from, tiny" in flags_of(
+        chosen, data.val, other
+    )
     episodes = load_episodes(tmp_path / "run" / "validation-episodes.json")
     source = ClipFeatures(data.val, backbone)
-    assert evaluate(chosen.method(), source, data.val, episodes).accuracy == trained.best.accuracy
+    assert evaluate(chosen.method(), source, data.val, episodes).accuracy == accuracies[-1]
 
 
 def test_workers_and_kills_change_no_byte(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from safetensors.torch import save as save_tensors
 
@@ -46,11 +47,13 @@ def save_best(
         best: Why it is kept.
         episodes: SHA-256 of the validation episodes.
     """
-    learnt = any(stage.inputs == "frames" for stage in recipe.stages[: best.stage + 1])
+    begun = best.stage > 0 or best.step > 0
+    learnt = begun and any(one.inputs == "frames" for one in recipe.stages[: best.stage + 1])
     card, part = card_now(learner), recipe.backbone
     if learnt and learner.backbone is not None:
-        seen = ", ".join(dict.fromkeys((*card.trained_on, data.train.name)))
-        header = {"trained_on": seen, "licence": card.licence}
+        # The card that this file will have, by which features of it are known.
+        card = replace(card, trained_on=tuple(dict.fromkeys((*card.trained_on, data.train.name))))
+        header = {"trained_on": ", ".join(card.trained_on), "licence": card.licence}
         content = save_tensors(tensors_of(learner.backbone), header)
         folder.put(f"{BEST}/{BACKBONE_FILE}", ordered(content))
     own = learner.backbone is None
@@ -66,7 +69,7 @@ def save_best(
         videos[video.label].append(video.id)
     name, options = registered(learner.method)
     # Cross-entropy of the scores has fitted their scale.
-    fitted = isinstance(recipe.stages[best.stage], EpisodesStage) and best.step > 0
+    fitted = begun and isinstance(recipe.stages[best.stage], EpisodesStage)
     facts = Facts(
         name=name,
         options=options,
