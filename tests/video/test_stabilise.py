@@ -214,5 +214,5 @@ def test_a_real_clip_under_a_known_camera(assets) -> None:
     size = window_size(CAMERAS["hand"], height, width)
     moved = apart(Similarity.identity(16, torch.complex128), truth, size).mean()
     assert moved > 5
-    assert apart(found.frames, truth, size).mean() < 0.2
+    assert apart(found.frames, truth, size).mean() < 0.35
     assert found.moved

@@ -23,12 +23,20 @@ LEAST_EXPLAINED = 0.3
 """A frame of whose marks less is explained shows something else: after a cut, say."""
 
 BETTER = 1.05
-MOVED = 6.0
+MOVED = 4.0
 """A camera that stands still leaves something in its place. It moved where this many times as many
-marks are explained by its motion alone as by stillness alone; chosen on development clips."""
+marks are explained by its motion alone as by stillness alone."""
 
 LEAST_MOVED = 0.02
 """And where that is this share of the marks at least."""
+
+HELD = 0.4
+"""Nobody holds a camera quite still for a fifth of a clip, and most people who are filmed do: it
+moved where less than this share of the marks stayed in their places for so long. This and the two
+above were chosen on development clips."""
+
+STILL = 1 / 448
+"""A mark that moves less from one frame to the next stays, in heights of the picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,16 +48,20 @@ class Motion:
             where none was found.
         by_motion: Share of the marks in other frames that only these explain.
         by_stillness: Share of those that only a camera that stands still explains.
+        held: Share of the marks that stay in their places from one frame to the next, in all of the
+            stillest fifth of the clip.
     """
 
     frames: Similarity
     by_motion: float
     by_stillness: float
+    held: float
 
     @property
     def moved(self) -> bool:
         """Whether the camera moved at all, rather than what it saw."""
-        return self.by_motion > max(MOVED * self.by_stillness, LEAST_MOVED)
+        most = max(MOVED * self.by_stillness, LEAST_MOVED)
+        return self.by_motion > most and self.held < HELD
 
 
 def stabilise(
@@ -107,7 +119,7 @@ def camera_motion(frames: Tensor, *, aspect: float | None = None) -> Motion:
     t, height = len(frames), frames.shape[-2]
     same = Similarity.identity(t)
     if t == 1:
-        return Motion(same, 0.0, 0.0)
+        return Motion(same, 0.0, 0.0, 1.0)
     fine, *coarse = (_Level(grey, _pixel(grey, frames, aspect)) for grey in _pyramid(frames))
     found = _chain(coarse[-1], coarse[-2], t // 2).scaled(fine.rows / coarse[-2].rows)
     for level in (*coarse[-2::-1], fine):
@@ -118,9 +130,11 @@ def camera_motion(frames: Tensor, *, aspect: float | None = None) -> Motion:
             register(middle, level.pictures, guess.scaled(share), level.pixel, STEPS)
             for guess in guesses
         ]
-        close = [_explained(middle, level, one).sum(1) for one in (reached[0], reached[-1])]
+        close = [_explained(middle, level, one, CLOSE).sum(1) for one in (reached[0], reached[-1])]
         found = reached[0].where(close[0] >= close[1], reached[-1]).scaled(1 / share)
-    by_motion, by_stillness = (_explained(middle, fine, one) for one in (found, same))  # (t m)
+    by_motion, by_stillness = (
+        _explained(middle, fine, one, CLOSE) for one in (found, same)
+    )  # (t m) each
     telling = middle.telling.sum(1)  # (t)
     most = torch.maximum(BETTER * by_stillness.sum(1), LEAST_EXPLAINED * telling)
     kept = by_motion.sum(1) > most
@@ -128,7 +142,8 @@ def camera_motion(frames: Tensor, *, aspect: float | None = None) -> Motion:
     marked = (telling.sum() - telling[t // 2]).clamp_min(1)
     only = ((by_motion & ~by_stillness)[kept], (by_stillness & ~by_motion)[kept])
     shares = [float(which.sum() / marked) for which in only]
-    return Motion(found.where(kept, same).scaled(height / fine.rows), shares[0], shares[1])
+    steady = found.where(kept, same).scaled(height / fine.rows)
+    return Motion(steady, shares[0], shares[1], _held(fine, frames))
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,10 +158,24 @@ class _Level:
         return self.pictures.shape[1]
 
 
-def _explained(still: Marks, level: _Level, found: Similarity) -> Tensor:
+def _explained(still: Marks, level: _Level, found: Similarity, close: float) -> Tensor:
     """Which marks are where they should be: (t m) bool."""
     off = unexplained(still, level.pictures, found, level.pixel)
-    return off < CLOSE * level.rows  # NaN is not
+    return off < close * level.rows  # NaN is not
+
+
+def _held(fine: _Level, frames: Tensor) -> float:
+    """Share of marks that stay where they are in all of the stillest fifth of a clip."""
+    # A frame that is shown twice says nothing.
+    other = (frames[1:] != frames[:-1]).flatten(1).any(1).nonzero()[:, 0]
+    if not len(other):
+        return 1.0
+    before, after = fine.pictures[other], fine.pictures[other + 1]
+    known = marks(before, fine.pixel)
+    still = Similarity.identity(len(other))
+    stay = _explained(known, _Level(after, fine.pixel), still, STILL).sum(1)
+    shares = stay / known.telling.sum(1).clamp_min(1)
+    return float(shares.sort(descending=True).values[max(1, len(other) // 5) - 1])
 
 
 def _chain(coarse: _Level, finer: _Level, middle: int) -> Similarity:
