@@ -161,6 +161,23 @@ def test_a_figure_on_black_is_not_taken_for_a_camera() -> None:
     assert torch.equal(stabilise(frames, "auto"), frames)
 
 
+def test_a_clip_that_holds_still_for_a_fifth_of_it_was_not_filmed_by_a_hand() -> None:
+    frames, _ = filmed()
+    rng = np.random.default_rng(0)
+    noise = torch.from_numpy(rng.normal(0, 1, (5, 3, *SIZE)))
+    frames[:5] = (frames[:1] + noise).round().clamp(0, 255).byte()
+    found = camera_motion(frames)
+    assert found.held > 0.6
+    assert not found.moved
+    assert torch.equal(stabilise(frames, "auto"), frames)
+    assert not torch.equal(stabilise(frames, "on"), frames)
+
+
+def test_frames_that_are_shown_twice_do_not_count_as_still() -> None:
+    frames, _ = filmed(8)
+    assert camera_motion(frames.repeat_interleave(2, 0)).moved
+
+
 @pytest.mark.parametrize("t", [1, 2])
 def test_one_frame_or_two_that_are_the_same(t: int) -> None:
     frames = still(t)
