@@ -212,3 +212,25 @@ def test_training_without_names_takes_no_text_options(
     ended = run(*call, "--data", split_features / "mine.npz", "--text-encoder", "minilm")
     assert ended.code == 2
     assert "--text-encoder: the method reads no class names" in ended.err
+
+
+def test_names_of_taught_classes(
+    run: Run, clips: Path, clip_folder: str, tmp_path: Path, features: Path
+) -> None:
+    call = ("teach", clips, "--method", "protonet", "--precision", "float32")
+    of = ("--backbone", "clip-vit", "--weights", clip_folder)
+    found = {}
+    for mode in ("on", "off", None):
+        more = () if mode is None else ("--text", mode)
+        ended = run(*call, *of, *more, "-o", tmp_path / f"{mode}")
+        assert ended.code == 0, ended.err
+        assert ("Class names: " in ended.out) == (mode == "on")
+        config = json.loads((tmp_path / f"{mode}" / "config.json").read_text())
+        found[mode] = None if config["names"] is None else config["names"]["mode"]
+        assert run("predict", tmp_path / f"{mode}", clips / "growing" / "1.mp4").code == 0
+    assert found == {"on": "on", "off": None, None: "auto"}
+    for wrong in (call, ("teach", features)):
+        ended = run(*wrong, "--text", "on", "-o", tmp_path / "refused")
+        assert ended.code == 2
+        assert "no text encoder that was trained with these features" in ended.err
+        assert not (tmp_path / "refused").exists()

@@ -12,6 +12,7 @@ from fewact import __version__
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.taught import TaughtClip
 from fewact.errors import ModelError
+from fewact.text import TextFacts
 
 FORMAT: Final = "fewact classifier"
 VERSION: Final = 2
@@ -64,6 +65,18 @@ class SavedMethod(_Part):
     options: dict[str, JsonValue]
 
 
+class SavedNames(_Part):
+    """That class names may count: the embeddings are in the state, in natural order.
+
+    Args:
+        mode: ``auto`` or ``on``.
+        facts: What decides the embeddings besides the names.
+    """
+
+    mode: Literal["auto", "on"]
+    facts: TextFacts
+
+
 class Config(_Part):
     """All of config.json but its own hash.
 
@@ -74,6 +87,7 @@ class Config(_Part):
         backbone: For the features.
         method: For the scores.
         calibration: For the probabilities.
+        names: Of the classes; None where they don't count.
         clips: What is remembered of each taught clip, in the order of the nodes' rows.
         files: SHA-256 of each other file that loading reads.
     """
@@ -84,6 +98,7 @@ class Config(_Part):
     backbone: SavedBackbone
     method: SavedMethod
     calibration: Calibration
+    names: SavedNames | None = None
     clips: tuple[TaughtClip, ...]
     files: dict[str, str] = Field(min_length=1)
 
@@ -91,6 +106,8 @@ class Config(_Part):
     def _consistent(self) -> Self:
         if len({clip.label for clip in self.clips}) < 2:
             raise ValueError("fewer than two classes")
+        if self.calibration.text_share and self.names is None:
+            raise ValueError("a share of class names and none of them")
         if STATE not in self.files:
             raise ValueError(f"no hash of {STATE}")
         if strange := [n for n in self.files if n != STATE and not PICTURE.fullmatch(n)]:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from fewact.backbones import Backbone, Given, Tap
 from fewact.classifier.learnt import stage
+from fewact.classifier.named import NODE, TAP
 from fewact.classifier.taught import Nodes
 from fewact.data import AnyClip, Clip, FeatureClip
 from fewact.errors import DataError, VideoError
@@ -21,21 +22,27 @@ def encode(
     backbone: Backbone | Given,
     method: Method,
     timing: Timing | None = None,
+    *,
+    named: bool = False,
 ) -> Iterator[tuple[AnyClip, Nodes | VideoError]]:
     """Nodes of each clip (1 …) float32, or why it cannot be read; one clip at a time, in order.
+
+    With ``named``, what is compared with class names is among them.
 
     Raises:
         DataError: Features where there are to be videos, videos where there are to be features, or
             features of other sizes. It is raised before the first clip is looked at.
     """
-    taps = method.taps(backbone.card)
+    taps = tuple(dict.fromkeys((*method.taps(backbone.card), *([TAP] if named else []))))
     if isinstance(backbone, Given):
-        return _encode(_handed_on(_features(clips, backbone), backbone, taps), method, timing)
-    return _encode(_extracted(_videos(clips), backbone, taps, timing), method, timing)
+        found = _handed_on(_features(clips, backbone), backbone, taps)
+    else:
+        found = _extracted(_videos(clips), backbone, taps, timing)
+    return _encode(found, method, timing, named=named)
 
 
 def _encode(
-    found: Found, method: Method, timing: Timing | None
+    found: Found, method: Method, timing: Timing | None, *, named: bool
 ) -> Iterator[tuple[AnyClip, Nodes | VideoError]]:
     for clip, features in found:
         if isinstance(features, VideoError):
@@ -44,6 +51,8 @@ def _encode(
         with stage(timing, "moments"), torch.inference_mode():
             one = {tap: value[None] for tap, value in features.items()}
             nodes = {name: value.float() for name, value in method.encode(one).items()}
+            if named:
+                nodes[NODE] = one[TAP].float().mean(-2)  # (1 d)
         yield clip, nodes
 
 

@@ -12,6 +12,7 @@ from fewact.backbones import Backbone, Given
 from fewact.classifier import model_folder
 from fewact.classifier.encoding import encode
 from fewact.classifier.learnt import Learnt, classify, learn
+from fewact.classifier.named import Named, TextMode, encoder_of, named_classes
 from fewact.classifier.prediction import Prediction, Skipped
 from fewact.classifier.sources import (
     ClipLike,
@@ -48,6 +49,8 @@ class FewShotClassifier:
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         weights: Of a named backbone: see ``fewact.backbones.create``.
         precision: Of a named backbone: ``auto``, ``float32`` or ``bfloat16``.
+        text: Whether the classes' names count, where the backbone was trained with texts: ``auto``,
+            where taught clips that are held out say that it helps; ``on``, always; ``off``, never.
 
     >>> classifier = FewShotClassifier().fit("actions")  # doctest: +SKIP
     >>> classifier.predict("new.mp4").label  # doctest: +SKIP
@@ -62,12 +65,14 @@ class FewShotClassifier:
         *,
         weights: str | Path = "default",
         precision: str = "auto",
+        text: TextMode = "auto",
     ) -> None:
         self.backbone = backbone
         self.method = method
         self.device = device
         self.weights = weights
         self.precision = precision
+        self.text = text
         self._made: Made | None = None
         self._learnt: Learnt | None = None
 
@@ -108,7 +113,10 @@ class FewShotClassifier:
                 accepted="at least two, each with a clip",
             )
         made = self._make(found[0])
-        self._adopt(made, *teach(found, names, *made, progress, timing))
+        encoder = encoder_of(made[0], self.text)
+        taught, skipped = teach(found, names, *made, progress, timing, named=encoder is not None)
+        known = None if encoder is None else named_classes(encoder, taught.classes, self.text)
+        self._adopt(made, taught, skipped, known)
         return self
 
     def add_class(self, name: str, clips: Source) -> Self:
@@ -165,7 +173,7 @@ class FewShotClassifier:
             raise DataError("only one class would be left", got=repr(name), accepted="at least two")
         clips = learnt.taught.clips
         kept = [i for i, clip in enumerate(clips) if clip.label != name]
-        self._adopt(self._ready(), learnt.taught.select(kept), self.skipped_)
+        self._adopt(self._ready(), learnt.taught.select(kept), self.skipped_, learnt.named)
         return self
 
     # A str is also an iterable of str; it is taken as one path.
@@ -216,7 +224,8 @@ class FewShotClassifier:
         """
         learnt = self._known()
         backbone, method = self._ready()
-        encoded = encode([as_clip(clip) for clip in clips], backbone, method, timing)
+        named = learnt.named is not None
+        encoded = encode([as_clip(clip) for clip in clips], backbone, method, timing, named=named)
         return (
             Skipped(clip, nodes)
             if isinstance(nodes, VideoError)
@@ -286,16 +295,17 @@ class FewShotClassifier:
         where = str(weights) if weights is not None else saved.weights
         made = backbone or model_folder.make_backbone(saved, where, device, str(folder))
         model_folder.check_backbone(saved, made, str(folder))
-        if isinstance(made, Given):
-            classifier = cls(method=model.method, device=device)
-        else:
-            classifier = cls(
-                *(backbone or saved.name, model.method, device),
-                weights=where,
-                precision=saved.precision,
-            )
+        given = isinstance(made, Given)
+        classifier = cls(
+            "auto" if given else backbone or saved.name,
+            model.method,
+            device,
+            weights="default" if given else where,
+            precision="auto" if given else saved.precision,
+            text="off" if model.named is None else model.named.mode,
+        )
         method = model.method.to(made.device).eval()
-        learnt = learn(method, model.taught, made.device, model.config.calibration)
+        learnt = learn(method, model.taught, made.device, model.config.calibration, model.named)
         classifier._made = made, method
         classifier._publish(learnt, [])
         return classifier
@@ -367,15 +377,17 @@ class FewShotClassifier:
 
     def _add(self, label: str, clips: Source) -> Self:
         learnt, made = self._known(), self._ready()
-        more, skipped = teach(*of_class(clips, label), *made)
+        named = learnt.named is not None
+        more, skipped = teach(*of_class(clips, label), *made, named=named)
         if again := learnt.taught.repeated(more):
             raise DataError("this clip is taught already", where=f'class "{label}"', got=again[0])
-        self._adopt(made, join([learnt.taught, more]), [*self.skipped_, *skipped])
+        self._adopt(made, join([learnt.taught, more]), [*self.skipped_, *skipped], learnt.named)
         return self
 
-    def _adopt(self, made: Made, taught: Taught, skipped: list[Skipped]) -> None:
+    def _adopt(self, made: Made, taught: Taught, skipped: list[Skipped], old: Named | None) -> None:
         backbone, method = made
-        learnt = learn(method, taught, backbone.device)
+        named = None if old is None else old.changed(taught.classes, backbone)
+        learnt = learn(method, taught, backbone.device, named=named)
         self._made = made
         self._publish(learnt, skipped)
 

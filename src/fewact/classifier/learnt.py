@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from fewact.classifier.calibration import Calibration, calibrate
+from fewact.classifier.named import NODE, Named, mix
 from fewact.classifier.prediction import Prediction
 from fewact.classifier.taught import Nodes, Taught
 from fewact.data import AnyClip
@@ -24,6 +25,7 @@ class Learnt:
         taught: The clips.
         classes: Their classes, in natural order.
         calibration: From logits to probabilities.
+        named: The names of the classes, where they may count.
         by_class: The method's state of the classes.
         by_clip: Its state where each taught clip is a class of its own.
     """
@@ -31,26 +33,32 @@ class Learnt:
     taught: Taught
     classes: tuple[str, ...]
     calibration: Calibration
+    named: Named | None
     by_class: Any
     by_clip: Any
 
 
 @torch.inference_mode()
 def learn(
-    method: Method, taught: Taught, device: torch.device, calibration: Calibration | None = None
+    method: Method,
+    taught: Taught,
+    device: torch.device,
+    calibration: Calibration | None = None,
+    named: Named | None = None,
 ) -> Learnt:
     """What the method makes of the taught clips; calibrated on them unless that is given."""
     labels, classes = taught.labels.to(device), taught.classes
     nodes = {name: value.to(device) for name, value in taught.nodes.items()}
     if calibration is None:
         groups = [clip.group for clip in taught.clips]
-        calibration = calibrate(method, nodes, labels, len(classes), groups)
+        calibration = calibrate(method, nodes, labels, len(classes), groups, named)
     one = {name: value[None] for name, value in nodes.items()}  # (1 s …)
     every = torch.arange(len(labels), device=device)[None]
     return Learnt(
         taught,
         classes,
         calibration,
+        named,
         method.support(one, labels[None], len(classes)),
         method.support(one, every, len(labels)),
     )
@@ -64,10 +72,13 @@ def classify(
     query = {name: value[None] for name, value in nodes.items()}  # (1 1 …)
     with stage(timing, "alignment"):
         scored, pairs = method.score_and_pairs(learnt.by_class, query)
-        logits = _row(scored)  # (n)
+        evidence = _row(scored) / learnt.calibration.temperature  # (n)
+        if learnt.named is not None and learnt.calibration.text_share:
+            named = _row(learnt.named.logits(query[NODE]))
+            evidence = mix(named, evidence, learnt.calibration.text_share)
         likeness = _row(method.score(learnt.by_clip, query) if pairs is None else pairs)  # (s)
-    probabilities = (logits / learnt.calibration.temperature).softmax(-1).tolist()
-    best = int(logits.argmax())
+    probabilities = evidence.softmax(-1).tolist()
+    best = int(evidence.argmax())
     return Prediction(
         clip,
         learnt.classes[best],

@@ -23,11 +23,13 @@ from fewact.classifier.config import (
     Config,
     SavedBackbone,
     SavedMethod,
+    SavedNames,
     from_text,
     parse,
     to_text,
 )
 from fewact.classifier.learnt import Learnt
+from fewact.classifier.named import NODE, Named
 from fewact.classifier.pictures import picture
 from fewact.classifier.readme import readme
 from fewact.classifier.replace_folder import aside, replace_folder
@@ -36,7 +38,7 @@ from fewact.errors import ModelError, UserError
 from fewact.methods.base import Method
 
 CONFIG, README = "config.json", "README.md"
-NODES, METHOD = "nodes.", "method."
+NODES, METHOD, NAMES = "nodes.", "method.", "names"
 NO_PART_OF_THE_FEATURES = ("weights", "licence", "trained_on")
 
 
@@ -48,11 +50,13 @@ class SavedModel:
         config: Of the model.
         taught: The clips with their nodes.
         method: With its options and parameters, on the CPU.
+        named: The names of the classes, where they may count.
     """
 
     config: Config
     taught: Taught
     method: Method
+    named: Named | None
 
 
 def save(
@@ -70,7 +74,7 @@ def save(
     if pictures and isinstance(backbone, Given):
         raise ModelError("of features there are no pictures", mend="Save without pictures.")
     taught = learnt.taught
-    files = {STATE: save_tensors(_tensors(taught, method))}
+    files = {STATE: save_tensors(_tensors(taught, method, learnt.named))}
     if pictures:
         files |= {
             f"picture-{i:04}.jpg": _picture(taught, i) for i in range(1, len(taught.clips) + 1)
@@ -84,6 +88,7 @@ def save(
         ),
         method=_saved_method(method),
         calibration=learnt.calibration,
+        names=_saved_names(learnt.named),
         clips=taught.clips,
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
@@ -167,7 +172,8 @@ def load(folder: Path) -> SavedModel:
         )
     pictures = [files.get(f"picture-{i:04}.jpg") for i in range(1, len(config.clips) + 1)]
     method = _method(config.method, _of(tensors, METHOD), str(folder))
-    return SavedModel(config, Taught(config.clips, nodes, tuple(pictures)), method)
+    taught = Taught(config.clips, nodes, tuple(pictures))
+    return SavedModel(config, taught, method, _named(config, taught, tensors, str(folder / STATE)))
 
 
 def make_backbone(saved: SavedBackbone, weights: str, device: str, where: str) -> Backbone | Given:
@@ -270,10 +276,26 @@ def _method(saved: SavedMethod, parameters: Mapping[str, Tensor], where: str) ->
     return method
 
 
-def _tensors(taught: Taught, method: Method) -> dict[str, Tensor]:
+def _tensors(taught: Taught, method: Method, named: Named | None) -> dict[str, Tensor]:
     nodes = {NODES + name: value for name, value in taught.nodes.items()}
     own = {METHOD + name: value.cpu() for name, value in method.state_dict().items()}
-    return {name: value.contiguous() for name, value in (nodes | own).items()}
+    names = {} if named is None else {NAMES: named.text}
+    return {name: value.contiguous() for name, value in (nodes | own | names).items()}
+
+
+def _saved_names(named: Named | None) -> SavedNames | None:
+    return None if named is None else SavedNames(mode=named.mode, facts=named.facts)
+
+
+def _named(
+    config: Config, taught: Taught, tensors: Mapping[str, Tensor], where: str
+) -> Named | None:
+    if config.names is None:
+        return None
+    text, mean = tensors.get(NAMES), taught.nodes.get(NODE)
+    if text is None or mean is None or text.shape != (len(taught.classes), mean.shape[-1]):
+        raise ModelError("its class names are not those of config.json", where=where)
+    return Named(taught.classes, text, config.names.facts, config.names.mode)
 
 
 def _of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

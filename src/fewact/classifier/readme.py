@@ -102,7 +102,13 @@ def _probabilities(config: Config) -> str:
             f"time, {calibration.accuracy:.1f} % were recognised"
         )
     origin = "the method's own" if calibration.source == "method" else "fitted on held-out clips"
-    return f"Probabilities: temperature {calibration.temperature:.4g}, {origin}{right}"
+    names = ""
+    if config.names is not None:
+        share = calibration.text_share
+        names = (
+            f"; the actions' names count {share:g} of the evidence, by {config.names.facts.encoder}"
+        )
+    return f"Probabilities: temperature {calibration.temperature:.4g}, {origin}{right}{names}"
 
 
 def _plain(text: str) -> str:

@@ -23,6 +23,8 @@ def teach(
     method: Method,
     progress: Progress | None = None,
     timing: Timing | None = None,
+    *,
+    named: bool = False,
 ) -> tuple[Taught, list[Skipped]]:
     """What the method keeps of labelled clips, and the clips that cannot be read.
 
@@ -35,13 +37,14 @@ def teach(
         method: Encodes them.
         progress: Called with the number of clips done and of all, after each.
         timing: Adds up where the time goes.
+        named: Keep what is compared with class names, too.
 
     Raises:
         DataError: No clip of a class can be read, or clips are not of the backbone's kind.
     """
     parts: list[Taught] = []
     skipped: list[Skipped] = []
-    for done, (clip, nodes) in enumerate(encode(clips, backbone, method, timing)):
+    for done, (clip, nodes) in enumerate(encode(clips, backbone, method, timing, named=named)):
         if isinstance(nodes, VideoError):
             warnings.warn(f"skipped: {nodes}", category=UserWarning, stacklevel=3)
             skipped.append(Skipped(clip, nodes))

@@ -4,6 +4,7 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,14 @@ from fewact.errors import DataError, ModelError, OptionError
 if TYPE_CHECKING:
     from fewact import FewShotClassifier
     from fewact.data import FeatureClip
+
+
+class NamesCount(StrEnum):
+    """Whether class names count."""
+
+    AUTO = "auto"
+    OFF = "off"
+    ON = "on"
 
 
 def teach(
@@ -46,6 +55,13 @@ def teach(
     weights: Weights = "default",
     device: Device = "auto",
     precision: Precision = "auto",
+    text: Annotated[
+        NamesCount,
+        typer.Option(
+            help="Whether class names count, with a backbone that was trained with texts: where "
+            "held-out clips say that it helps, never, or always."
+        ),
+    ] = NamesCount.AUTO,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the model that is there.")
     ] = False,
@@ -91,7 +107,9 @@ def teach(
         source = data.limit_per_class(listed, max_per_class)
     backbone, weights, precision, _ = backbone_of(context, trained)
     made = make(method, trained, options)
-    classifier = FewShotClassifier(backbone, made, device, weights=weights, precision=precision)
+    classifier = FewShotClassifier(
+        backbone, made, device, weights=weights, precision=precision, text=text.value
+    )
     with progress("Teaching", quiet=quiet) as show:
         classifier.fit(source, progress=show)
     classifier.save(output, pictures=pictures)
@@ -155,6 +173,8 @@ def print_summary(classifier: "FewShotClassifier", output: Path, new: str = "VID
         print("Probabilities: on the method's own scale; too few clips to fit them")
     else:
         print(f"Probabilities: fitted on {calibration.held_out} held-out clips")
+    if calibration.text_share:
+        print(f"Class names: {100 * calibration.text_share:.0f} % of the evidence")
     if classifier.skipped_:
         print(f"Skipped: {len(classifier.skipped_)} clips that cannot be read, listed above")
     place = shlex.quote(str(output))

@@ -1,0 +1,324 @@
+"""Class names beside the clips count where held-out clips say that they help, or on demand."""
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from fewact import FewShotClassifier, backbones, methods
+from fewact.backbones import Backbone, Tap
+from fewact.classifier import named
+from fewact.classifier.calibration import FEWEST, SHARES, WORTH, calibrate
+from fewact.classifier.config import _digest
+from fewact.classifier.named import NODE, Named
+from fewact.data import list_clips
+from fewact.errors import ModelError, OptionError, WeightsError
+from fewact.text import TextFacts
+from tests.backbones import tiny
+
+METHOD = methods.create("protonet")
+FACTS = TextFacts(encoder="made up", sha256="0" * 64, templates=("a photo of {}",))
+
+
+def taught_clips(
+    noise: float, *, classes: int = 4, each: int = 5, seed: int = 0
+) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """Nodes (s …) around a centre a class, their labels (s), and the centres (n d)."""
+    generator = torch.Generator().manual_seed(seed)
+    centres = torch.randn(classes, 32, generator=generator)
+    labels = torch.arange(classes).repeat_interleave(each)
+    clips = centres[labels] + noise * torch.randn(len(labels), 32, generator=generator)
+    frames = clips[:, None] + 0.1 * torch.randn(len(labels), 8, 32, generator=generator)
+    nodes = dict(METHOD.encode({Tap("vectors", 8): frames}))
+    return {**nodes, NODE: frames.mean(1)}, labels, centres
+
+
+def names_of(text: Tensor, mode: Any = "auto") -> Named:
+    return Named(tuple(f"class {i}" for i in range(len(text))), text, FACTS, mode)
+
+
+def texts(kind: str, centres: Tensor, seed: int = 0) -> Tensor:
+    """As texts lie beside pictures: near each other, and only a little like their class."""
+    generator = torch.Generator().manual_seed(100 + seed)
+    noise = torch.randn(centres.shape, generator=generator)
+    own = {"telling": centres, "misleading": centres.roll(1, 0), "idle": noise}[kind]
+    return noise.mean(0) + 0.3 * own
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_only_names_that_tell_something_count(seed: int) -> None:
+    nodes, labels, centres = taught_clips(2.5, seed=seed)
+    without = calibrate(METHOD, nodes, labels, 4, [None] * 20)
+    found = {
+        kind: calibrate(METHOD, nodes, labels, 4, [None] * 20, names_of(texts(kind, centres, seed)))
+        for kind in ("telling", "misleading", "idle")
+    }
+    assert found["telling"].text_share > 0
+    assert found["telling"].accuracy is not None
+    assert without.accuracy is not None
+    assert found["telling"].accuracy > without.accuracy + 5
+    assert found["misleading"] == found["idle"] == without
+
+
+def test_names_that_say_the_same_of_all_classes_do_not_count() -> None:
+    nodes, labels, centres = taught_clips(2.5)
+    alike = centres.mean(0).expand(4, -1)
+    without = calibrate(METHOD, nodes, labels, 4, [None] * 20)
+    assert calibrate(METHOD, nodes, labels, 4, [None] * 20, names_of(alike)) == without
+
+
+def test_clips_that_are_all_right_need_no_names() -> None:
+    nodes, labels, centres = taught_clips(0.05)
+    found = calibrate(METHOD, nodes, labels, 4, [None] * 20, names_of(texts("telling", centres)))
+    assert (found.text_share, found.accuracy) == (0.0, 100.0)
+
+
+def slow_likelihoods(
+    nodes: dict[str, Tensor], labels: Tensor, text: Tensor, temperature: float
+) -> tuple[dict[float, float], float]:
+    """Of each share, and the best of the clips alone, clip by clip with NumPy."""
+    mean = nodes[NODE].double().numpy()
+    unit = [row / np.linalg.norm(row) for row in text.double().numpy()]
+    each = int((labels == 0).sum())
+    with_names: dict[float, float] = dict.fromkeys(SHARES, 0.0)
+    alone: dict[float, float] = dict.fromkeys((0.0, *SHARES), 0.0)
+    for i, own in enumerate(labels.tolist()):
+        out = [c * each + i % each for c in range(len(text))]  # one of each class is left out
+        kept = [j for j in range(len(labels)) if j not in out]
+        support = {name: value[kept][None] for name, value in nodes.items()}
+        state = METHOD.support(support, labels[kept][None], len(text))
+        query = {name: value[i][None, None] for name, value in nodes.items()}
+        visual = METHOD.score(state, query)[0, 0].double().numpy() / temperature
+        seen = 100 * np.array([row @ mean[i] for row in unit]) / np.linalg.norm(mean[i])
+        for share in alone:
+            kept_logits = (1 - share) * visual
+            alone[share] += kept_logits[own] - np.logaddexp.reduce(kept_logits)
+            if share:
+                p_visual = visual - np.logaddexp.reduce(visual)
+                p_named = seen - np.logaddexp.reduce(seen)
+                both = share * p_named + (1 - share) * p_visual
+                with_names[share] += both[own] - np.logaddexp.reduce(both)
+    return with_names, max(alone.values())
+
+
+@pytest.mark.parametrize("noise", [0.5, 1.5, 2.5, 4.0])
+def test_the_share_against_one_clip_after_the_other(noise: float) -> None:
+    nodes, labels, centres = taught_clips(noise)
+    text = texts("telling", centres)
+    got = calibrate(METHOD, nodes, labels, 4, [None] * 20, names_of(text))
+    likelihood, alone = slow_likelihoods(nodes, labels, text, got.temperature)
+    best = max(SHARES, key=lambda share: likelihood[share])
+    assert got.text_share == (best if likelihood[best] > alone + WORTH else 0.0)
+    needed = calibrate(METHOD, nodes, labels, 4, [None] * 20, names_of(text, "on"))
+    assert needed.text_share == best
+    assert got.temperature == needed.temperature
+
+
+@pytest.mark.parametrize("each", [1, 2])
+def test_too_few_clips_say_nothing(each: int) -> None:
+    nodes, labels, centres = taught_clips(2.0, classes=2, each=each)
+    assert 2 * each < FEWEST
+    text = texts("telling", centres)
+    auto = calibrate(METHOD, nodes, labels, 2, [None] * len(labels), names_of(text))
+    assert auto == calibrate(METHOD, nodes, labels, 2, [None] * len(labels))
+    needed = calibrate(METHOD, nodes, labels, 2, [None] * len(labels), names_of(text, "on"))
+    assert needed.text_share == 0.9
+    assert needed.source == "method"
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
+    """A tiny CLIP with random weights and its tokenizer."""
+    pytest.importorskip("transformers", reason="the extra hf is not installed")
+    folder = tmp_path_factory.mktemp("clip")
+    tiny.save("clip-vit", folder)
+    return backbones.create(
+        "clip-vit", weights=f"local-dir:{folder}", device="cpu", precision="float32"
+    )
+
+
+class Told:
+    """A text encoder that knows what the clips look like."""
+
+    name = "told"
+
+    def __init__(self, rows: dict[str, Tensor]) -> None:
+        self.rows = rows
+        self.digest = hashlib.sha256(repr(rows).encode()).hexdigest()
+        self.width = len(next(iter(rows.values())))
+
+    def encode(self, prompts: Sequence[str]) -> Tensor:
+        return torch.stack([self.rows[prompt.removeprefix("a photo of ")] for prompt in prompts])
+
+
+@pytest.fixture
+def tell(clip: Backbone, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Tensor]], None]:
+    """Put an encoder that is made up in the place of the backbone's own."""
+    return lambda rows: monkeypatch.setitem(clip.__dict__, "text", Told(rows))
+
+
+def telling_rows(clip: Backbone, actions: Path) -> dict[str, Tensor]:
+    """For each class a direction in which its clips lie, and no others."""
+    taught = FewShotClassifier(clip, "protonet", text="on").fit(actions)._learnt.taught  # type: ignore[union-attr]
+    seen = taught.nodes[NODE].double()  # (s d)
+    hot = torch.nn.functional.one_hot(taught.labels).double()  # (s n)
+    rows = torch.linalg.pinv(seen) @ (hot - 1 / 3)  # (d n)
+    return dict(zip(taught.classes, rows.T.float(), strict=True))
+
+
+def test_names_that_help_are_used_and_misleading_ones_change_nothing(
+    clip: Backbone,
+    actions: Path,
+    queries: dict[str, Path],
+    tell: Callable[[dict[str, Tensor]], None],
+) -> None:
+    right = telling_rows(clip, actions)
+    without = FewShotClassifier(clip, "protonet", text="off").fit(actions)
+    tell(right)
+    helped = FewShotClassifier(clip, "protonet").fit(actions)
+    assert helped.calibration_.text_share > 0
+    assert helped.calibration_.accuracy > without.calibration_.accuracy  # type: ignore[operator]
+    labels = list(right)
+    tell(dict(zip(labels, [right[label] for label in (*labels[1:], labels[0])], strict=True)))
+    misled = FewShotClassifier(clip, "protonet").fit(actions)
+    assert misled.calibration_ == without.calibration_
+    assert misled.predict(queries.values()) == without.predict(queries.values())
+
+
+@pytest.mark.parametrize("mode", ["on", "auto"])
+def test_probabilities_are_those_of_the_product(
+    clip: Backbone, actions: Path, queries: dict[str, Path], mode: Any
+) -> None:
+    classifier = FewShotClassifier(clip, "protonet", text=mode).fit(actions)
+    share = classifier.calibration_.text_share
+    assert share > 0 or mode == "auto"
+    plain = FewShotClassifier(clip, "protonet", text="off").fit(actions)
+    encoder = clip.text
+    for path in queries.values():
+        features = clip.features(clip.prepare(frames_of(path)), ("vectors",))["vectors"].mean(0)
+        text = torch.cat([encoder.encode([f"a photo of {name}"]) for name in plain.classes_])
+        cosine = torch.nn.functional.cosine_similarity(features[None], text)
+        p_named = (100 * cosine).double().softmax(0)
+        p_visual = torch.tensor(list(plain.predict(path).probabilities.values()))
+        both = p_named**share * p_visual ** (1 - share)
+        got = torch.tensor(list(classifier.predict(path).probabilities.values()))
+        torch.testing.assert_close(got, (both / both.sum()).to(got), rtol=1e-3, atol=1e-5)
+
+
+def frames_of(path: Path) -> np.ndarray:
+    from fewact.video import Segments, read_frames
+
+    return read_frames(path, Segments(8))
+
+
+def test_there_and_back_to_the_last_bit(
+    clip: Backbone,
+    actions: Path,
+    queries: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    classifier = FewShotClassifier(clip, "protonet", text="on").fit(actions)
+    folder = classifier.save(tmp_path / "model")
+    assert "names count" in (folder / "README.md").read_text()
+    with monkeypatch.context() as patch:
+        patch.setattr(backbones, "create_text", None)  # Nothing is embedded anew.
+        loaded = FewShotClassifier.load(folder)
+        assert loaded.text == "on"
+        assert loaded.predict(queries.values()) == classifier.predict(queries.values())
+        again = loaded.save(tmp_path / "again")
+        loaded.remove_class("down")
+    for name in ("config.json", "state.safetensors"):
+        assert (again / name).read_bytes() == (folder / name).read_bytes()
+    scratch = FewShotClassifier(clip, "protonet", text="on")
+    scratch.fit([one for one in list_clips(actions) if one.label != "down"])
+    assert loaded.predict(queries.values()) == scratch.predict(queries.values())
+    loaded.add_class("down", actions / "down")
+    assert loaded.predict(queries.values()) == classifier.predict(queries.values())
+
+
+def test_a_model_without_names_stays_without(
+    clip: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    classifier = FewShotClassifier(clip, "protonet", text="off").fit(actions)
+    assert (
+        json.loads((classifier.save(tmp_path / "m") / "config.json").read_text())["names"] is None
+    )
+    loaded = FewShotClassifier.load(tmp_path / "m")
+    assert loaded.text == "off"
+    loaded.remove_class("down").add_class("down", actions / "down")
+    assert loaded.predict(queries.values()) == classifier.predict(queries.values())
+
+
+def test_a_backbone_without_text_is_as_before(
+    backbone: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    saved = []
+    for mode in ("auto", "off"):
+        classifier = FewShotClassifier(backbone, "pixels", text=mode).fit(actions)  # type: ignore[arg-type]
+        saved.append((classifier.save(tmp_path / mode) / "config.json").read_bytes())
+        assert NODE not in classifier._learnt.taught.nodes  # type: ignore[union-attr]
+    assert saved[0] == saved[1]
+    with pytest.raises(OptionError, match="no text encoder that was trained with these features"):
+        FewShotClassifier(backbone, "pixels", text="on").fit(actions)
+    with pytest.raises(OptionError, match="accepted: auto, off, on"):
+        FewShotClassifier(backbone, "pixels", text="yes").fit(actions)  # type: ignore[arg-type]
+
+
+def test_a_text_encoder_that_cannot_be_read(clip: Backbone, actions: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(clip.card.weights.removeprefix("local-dir:"), tmp_path / "clip")
+    (folder / "vocab.json").unlink()
+    weights = f"local-dir:{folder}"
+
+    def teach(mode: Any) -> FewShotClassifier:
+        made = FewShotClassifier("clip-vit", "protonet", weights=weights, text=mode)
+        return made.fit(actions)
+
+    with pytest.warns(UserWarning, match="class names do not count: .*no tokenizer"):
+        assert teach("auto")._learnt.named is None  # type: ignore[union-attr]
+    with pytest.raises(WeightsError, match="no tokenizer"):
+        teach("on")
+    assert teach("off")._learnt.named is None  # type: ignore[union-attr]
+
+
+def test_models_whose_names_do_not_fit(clip: Backbone, actions: Path, tmp_path: Path) -> None:
+    folder = FewShotClassifier(clip, "protonet", text="on").fit(actions).save(tmp_path / "model")
+    path = folder / "config.json"
+    content = json.loads(path.read_text())
+    content.pop("sha256")
+    for change, said in (
+        ({"names": None}, "a share of class names and none of them"),
+        ({"names": {**content["names"], "mode": "off"}}, "names.mode"),
+    ):
+        edited = {**content, **change}
+        path.write_text(json.dumps({**edited, "sha256": _digest(edited)}))
+        with pytest.raises(ModelError, match=said):
+            FewShotClassifier.load(folder)
+
+
+def test_another_text_encoder_for_a_new_class(
+    clip: Backbone, actions: Path, queries: dict[str, Path], tell: Callable[..., None]
+) -> None:
+    classifier = FewShotClassifier(clip, "protonet", text="on")
+    classifier.fit([one for one in list_clips(actions) if one.label != "down"])
+    before = classifier.predict(queries.values())
+    tell({"down": torch.ones(24)})
+    with pytest.raises(ModelError, match="another text encoder"):
+        classifier.add_class("down", actions / "down")
+    assert classifier.predict(queries.values()) == before
+
+
+def test_a_class_is_embedded_the_same_in_any_company(clip: Backbone) -> None:
+    both = named.named_classes(clip.text, ("wave", "ApplyLipstick"), "on")
+    alone = named.named_classes(clip.text, ("ApplyLipstick",), "on")
+    assert torch.equal(both.text[1:], alone.text)
+    assert torch.equal(alone.text, clip.text.encode(["a photo of Apply Lipstick"]))
+    assert math.isclose(float(both.logits(both.text).diagonal().min()), 100, rel_tol=1e-4)
