@@ -21,7 +21,8 @@ KIND: Final = "features"
 NAME: Final = "features"
 
 PIPELINE: Final = 1
-"""Raised whenever reading, choosing or resizing frames changes a feature by more than rounding."""
+"""Raised whenever reading, choosing, resizing or steadying frames changes a feature by more than
+rounding."""
 
 NO_PART_OF_THE_KEY = ("licence", "weights")
 
