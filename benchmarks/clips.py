@@ -180,14 +180,21 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--episodes", type=int, default=2000)
     parser.add_argument("--choosing", action="store_true", help="the development halves instead")
+    parser.add_argument("--only", choices=COLUMNS, nargs="+", help="these columns")
     given = parser.parse_args()
 
     datasets = read_index(given.assets)
     backbone = backbones.create(given.backbone, weights=given.weights, precision=given.precision)
-    columns = {name: methods.create(kind, **o).eval() for name, (kind, o) in COLUMNS.items()}
-    written = columns["A²M² as written, PCA to 64"]
-    (tap,) = written.taps(backbone.card)
-    written.fit_reduction({tap: torch.cat(list(places(backbone, datasets, tap)))[..., None, None]})
+    columns = {
+        name: methods.create(kind, **options).eval()
+        for name, (kind, options) in COLUMNS.items()
+        if name in (given.only or COLUMNS)
+    }
+    for method in columns.values():
+        if isinstance(method, A2M2) and method.options.reduction == "pca":
+            (tap,) = method.taps(backbone.card)
+            some = torch.cat(list(places(backbone, datasets, tap)))  # (m c)
+            method.fit_reduction({tap: some[..., None, None]})
     print(f"{backbone.card.name}, {backbone.card.precision}\n")
     print(f"| 5-way, 1 / 5 shots, {given.episodes} episodes | " + " | ".join(columns) + " |")
     print("|---" * (len(columns) + 1) + "|")

@@ -3,17 +3,16 @@
 Cao et al., Few-Shot Video Classification via Temporal Alignment, CVPR 2020, arXiv 1906.11415.
 """
 
-from dataclasses import dataclass as plain_dataclass
 from typing import Literal
 
-import torch
 from pydantic import ConfigDict, NonNegativeFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from fewact import align
 from fewact.backbones.card import Card, Stabilise, Tap
-from fewact.methods.base import Features, Method, Nodes, one_hot_mean
+from fewact.methods.base import Features, Method, Nodes
+from fewact.methods.prototypes import Compared, compared_with
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -38,14 +37,6 @@ class OTAMOptions:
     shots: Literal["average", "prototype"] = "average"
 
 
-@plain_dataclass(frozen=True)
-class OTAMState:
-    """Frames (b p t d) that queries are aligned with, and how these average to classes (b n p)."""
-
-    frames: Tensor
-    classes: Tensor
-
-
 class OTAM(Method):
     """Ordered temporal alignment; without training, or on features that were trained for it."""
 
@@ -65,26 +56,19 @@ class OTAM(Method):
         """The frames' vectors (… t d)."""
         return {"frames": features[self._tap]}
 
-    def support(
-        self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
-    ) -> OTAMState:
+    def support(self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None) -> Compared:
         """The support's own frames with their classes, or prototypes (b n t d)."""
-        frames = nodes["frames"]
-        mean = one_hot_mean(labels, n, frames.dtype)  # (b n s)
-        if self.options.shots == "average":
-            return OTAMState(frames, mean)
-        prototypes = torch.einsum("bns,bstd->bntd", mean, frames)
-        one_each = torch.eye(n, dtype=frames.dtype, device=frames.device)
-        return OTAMState(prototypes, one_each.expand(len(frames), n, n))
+        prototypes = self.options.shots == "prototype"
+        return compared_with(nodes["frames"], labels, n, prototypes=prototypes)
 
-    def score(self, state: OTAMState, nodes: Nodes) -> Tensor:
+    def score(self, state: Compared, nodes: Nodes) -> Tensor:
         """Logits (b q n): minus the distance."""
         return self.score_and_pairs(state, nodes)[0]
 
-    def score_and_pairs(self, state: OTAMState, nodes: Nodes) -> tuple[Tensor, Tensor | None]:
+    def score_and_pairs(self, state: Compared, nodes: Nodes) -> tuple[Tensor, Tensor | None]:
         """Logits (b q n), and with ``average`` the similarities (b q s) that they average."""
         options = self.options
         cost = align.pairwise_cosine_cost(nodes["frames"], state.frames, eps=options.eps)
         pairs = -align.otam(cost, options.lam, both=options.both, plan=False).value  # (b q p)
-        logits = torch.einsum("bqp,bnp->bqn", pairs, state.classes)
+        logits = state.average(pairs)
         return logits, pairs if options.shots == "average" else None

@@ -3,7 +3,6 @@
 Snell et al., Prototypical Networks, NeurIPS 2017, carried to video; the floor of every comparison.
 """
 
-from dataclasses import dataclass as plain_dataclass
 from typing import Literal
 
 import torch
@@ -14,7 +13,8 @@ from torch.linalg import vector_norm
 from torch.nn import functional
 
 from fewact.backbones.card import Card, Stabilise, Tap
-from fewact.methods.base import Features, Method, Nodes, one_hot_mean
+from fewact.methods.base import Features, Method, Nodes
+from fewact.methods.prototypes import Compared, compared_with
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -43,14 +43,6 @@ class ProtoNetOptions:
     unit_frames: bool = False
     eps: NonNegativeFloat = 0.01
     scale: PositiveFloat = 1.0
-
-
-@plain_dataclass(frozen=True)
-class ProtoNetState:
-    """Frames (b p t d) that queries are compared with, and how these average to classes (b n p)."""
-
-    frames: Tensor
-    classes: Tensor
 
 
 class ProtoNet(Method):
@@ -84,22 +76,15 @@ class ProtoNet(Method):
             frames = frames.flatten(-2).unsqueeze(-2)
         return {"frames": frames}
 
-    def support(
-        self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
-    ) -> ProtoNetState:
-        """Prototypes (b n t d), or the support's own frames with their classes."""
-        frames = nodes["frames"]
-        mean = one_hot_mean(labels, n, frames.dtype)  # (b n s)
-        if self.options.shots == "average":
-            return ProtoNetState(frames, mean)
-        prototypes = torch.einsum("bns,bstd->bntd", mean, frames)
-        one_each = torch.eye(n, dtype=frames.dtype, device=frames.device)
-        return ProtoNetState(prototypes, one_each.expand(len(frames), n, n))
+    def support(self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None) -> Compared:
+        """The support's own frames with their classes, or prototypes (b n t d)."""
+        prototypes = self.options.shots == "prototype"
+        return compared_with(nodes["frames"], labels, n, prototypes=prototypes)
 
-    def score(self, state: ProtoNetState, nodes: Nodes) -> Tensor:
+    def score(self, state: Compared, nodes: Nodes) -> Tensor:
         """Logits (b q n): cosine, or minus a distance."""
         pairs = self._pairs(nodes["frames"], state.frames)  # (b q p)
-        return self.options.scale * torch.einsum("bqp,bnp->bqn", pairs, state.classes)
+        return self.options.scale * state.average(pairs)
 
     def _pairs(self, query: Tensor, support: Tensor) -> Tensor:
         """(b q t d), (b p t d) → (b q p)."""
