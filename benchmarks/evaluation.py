@@ -30,6 +30,7 @@ CHANNELS, FRAMES, SIDE = 128, 8, 7
 COLUMNS = {
     "A²M², EMD": ("a2m2", {"tap": "maps", "reduction": "none"}),
     "A²M², OTAM": ("a2m2", {"tap": "maps", "reduction": "none", "alignment": "otam"}),
+    "OTAM on frames": ("otam", {}),
     "ProtoNet": ("protonet", {}),
     "frames in order": ("protonet", {"order": "diagonal"}),
 }

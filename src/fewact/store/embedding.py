@@ -21,6 +21,9 @@ from fewact.store.shard import Entry
 from fewact.store.store import Store
 from fewact.video import Segments
 
+AT_ONCE = 2
+"""Videos in the network at the same time."""
+
 BLOCK = 32
 """Videos that are claimed and written together: what is lost, at most, by a process that is killed.
 
@@ -196,8 +199,8 @@ class _Run:
 
     def over(self, blocks: Iterable[int]) -> None:
         """Embed what is missing of these blocks, each claimed before it comes."""
-        sampler = self._job.sampler
-        for found in extract(self._wanted(blocks), self._backbone, self._taps, sampler=sampler):
+        wanted, sampler = self._wanted(blocks), self._job.sampler
+        for found in extract(wanted, self._backbone, self._taps, sampler=sampler, at_once=AT_ONCE):
             self._keep(found)
 
     def _wanted(self, blocks: Iterable[int]) -> Iterator[_Wanted]:

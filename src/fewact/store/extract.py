@@ -4,7 +4,7 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
@@ -49,6 +49,7 @@ def extract(
     sampler: Callable[[int], Sampler] = Segments,
     timing: Timing | None = None,
     prefetch: int = 2,
+    at_once: int = 1,
 ) -> Iterator[Extracted[F]]:
     """Extract features of clips, in order.
 
@@ -62,23 +63,26 @@ def extract(
         taps: Which features; those of equally many frames, stabilised alike, share them.
         sampler: Makes the sampler that chooses this many frames.
         timing: Adds up the stages ``decode``, ``stabilise`` and ``backbone``.
-        prefetch: Clips decoded ahead of the one that is in the network.
+        prefetch: Clips decoded ahead of those in the network.
+        at_once: Clips in the network at the same time. Two keep all cores busy at the end of each
+            clip, but nobody can say how long each takes.
 
     Returns:
         One ``Extracted`` a clip. A clip that cannot be read is one with an ``error``; any other
         error is raised.
 
     Raises:
-        OptionError: The backbone lacks a tap, no tap is asked for, or ``prefetch`` is not positive.
+        OptionError: The backbone lacks a tap, no tap is asked for, or a number is not positive.
     """
     if not taps:
         raise OptionError("no tap is asked for", where="taps")
-    if prefetch < 1:
-        raise OptionError("is not accepted", where="prefetch", got=str(prefetch), accepted="1 up")
+    for name, number in (("prefetch", prefetch), ("at_once", at_once)):
+        if number < 1:
+            raise OptionError("is not accepted", where=name, got=str(number), accepted="1 up")
     backbone.check_taps([tap.name for tap in taps])
     kinds = tuple(dict.fromkeys(_kind(tap, backbone) for tap in taps))
     reader = _Reader(backbone, kinds, sampler, timing or Timing())
-    return _extract(clips, backbone, taps, reader, prefetch)
+    return _extract(clips, backbone, taps, reader, prefetch, at_once)
 
 
 def _extract(
@@ -87,23 +91,33 @@ def _extract(
     taps: Sequence[Tap],
     reader: "_Reader",
     prefetch: int,
+    at_once: int,
 ) -> Iterator[Extracted[F]]:
     rest = iter(clips)
-    with ThreadPoolExecutor(1, thread_name_prefix="fewact-decode") as pool:
+
+    def run(decoded: _Decoded) -> dict[Tap, Tensor] | None:
+        if decoded.error is not None:
+            return None
+        with reader.timing.stage("backbone"):
+            return _features(backbone, taps, decoded.sets)
+
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="fewact-decode") as pool,
+        ThreadPoolExecutor(at_once, thread_name_prefix="fewact-network") as network,
+    ):
         ahead = deque((clip, pool.submit(reader.read, clip)) for clip in islice(rest, prefetch))
+        running: deque[tuple[F, _Decoded, Future[dict[Tap, Tensor] | None]]] = deque()
         try:
-            while ahead:
-                clip, future = ahead.popleft()
-                decoded = future.result()
-                ahead.extend((one, pool.submit(reader.read, one)) for one in islice(rest, 1))
+            while ahead or running:
+                while ahead and len(running) < at_once:
+                    clip, future = ahead.popleft()
+                    decoded = future.result()
+                    ahead.extend((one, pool.submit(reader.read, one)) for one in islice(rest, 1))
+                    running.append((clip, decoded, network.submit(run, decoded)))
+                clip, decoded, features = running.popleft()
                 for text in decoded.warned:
                     warnings.warn(text, VideoWarning, stacklevel=2)
-                if decoded.error is not None:
-                    yield Extracted(clip, None, decoded.error)
-                else:
-                    with reader.timing.stage("backbone"):
-                        features = _features(backbone, taps, decoded.sets)
-                    yield Extracted(clip, features)
+                yield Extracted(clip, features.result(), decoded.error)
         finally:
             reader.stop()
 
