@@ -231,6 +231,21 @@ def page(
         ]
         lines.append("")
     lines += [
+        f"## Against “{REFERENCE}”",
+        "",
+        "In how many rows a column is surely better or worse, and the mean difference.",
+        "",
+        "| | better | worse | neither | points |",
+        "|---|---|---|---|---|",
+    ]
+    for place, name in enumerate(list(COLUMNS)[1:]):
+        pairs_of = [row.against[place] for row in rows]
+        marks = [mark(one).strip() for one in pairs_of]
+        points = -sum(one.difference for one in pairs_of) / len(rows)
+        counts = " | ".join(str(marks.count(sign)) for sign in ("↑", "↓", ""))
+        lines.append(f"| {name} | {counts} | {points:+.1f} |")
+    lines += [
+        "",
         "## The true correspondence",
         "",
         f"On `motions` it is known which frames of two videos of a class show the same. Of {pairs}"
