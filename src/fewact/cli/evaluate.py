@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -241,21 +242,19 @@ def _open(
             raise OptionError("is for videos", where="--store", got=f"also features, {data}")
         return videos, ArrayFeatures(dataset.of(videos), dataset.videos.name)
     name, weights, precision, options = backbone
+    make_backbone = partial(
+        backbones.create, name, weights=weights, device=device, precision=precision, **options
+    )
     if store is not None:
         from fewact.evaluation.stored import StoredFeatures, choose_card
         from fewact.store import Store
 
         there = Store(store)
-        digest = None
-        if weights != "default":  # Only their tensors can tell whether these are the stored ones.
-            made = backbones.create(
-                name, weights=weights, device=device, precision=precision, **options
-            )
-            digest = made.card.digest
+        # Only the tensors of named weights can tell whether these are the stored ones.
+        digest = None if weights == "default" else make_backbone().card.digest
         card = choose_card(there, name, precision=precision, digest=digest)
         return videos, StoredFeatures(there, videos, card, data=data)
-    made = backbones.create(name, weights=weights, device=device, precision=precision, **options)
-    return videos, ClipFeatures(videos, made, keep=keep)
+    return videos, ClipFeatures(videos, make_backbone(), keep=keep)
 
 
 def _there(

@@ -128,9 +128,18 @@ class Encodings:
         last = self._last
         if last is None or not last.fits(method, videos, needed):
             self._last = None  # Not two in memory at the same time.
-            last = encode(method, self._source, videos, needed, threads=threads, progress=progress)
-            self._last = last
+            self._last = last = self._encode(method, videos, needed, threads, progress)
         return last
+
+    def _encode(
+        self,
+        method: Method,
+        videos: VideoList,
+        needed: NDArray[np.int32],
+        threads: int | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> NodeBank:
+        return encode(method, self._source, videos, needed, threads=threads, progress=progress)
 
 
 def encode(

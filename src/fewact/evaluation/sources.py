@@ -42,6 +42,16 @@ class Source(Protocol):
         """Features of these videos, one at a time, each (t d) or (t c h w)."""
 
 
+def check_same_list(videos: VideoList, featured: VideoList) -> None:
+    """See that a list is the one that features are of.
+
+    Raises:
+        DataError: It is another.
+    """
+    if videos.digest != featured.digest:
+        raise DataError("these are features of another list", where=videos.name, got=featured.name)
+
+
 class ArrayFeatures:
     """Vectors in an array: of any network, of skeletons, sound or flow.
 
@@ -128,10 +138,7 @@ class ClipFeatures:
         Raises:
             DataError: They are others.
         """
-        if videos.digest != self._videos.digest:
-            raise DataError(
-                "these are features of another list", where=videos.name, got=self._videos.name
-            )
+        check_same_list(videos, self._videos)
 
     def features(self, positions: Sequence[int], taps: Sequence[Tap]) -> Iterator[Features]:
         """Features of these videos, decoding one while another is in the network.

@@ -10,6 +10,7 @@ from fewact.backbones.card import Card, Tap
 from fewact.data.files import some
 from fewact.data.videos import VideoList
 from fewact.errors import DataError, StoreError, VideoError, did_you_mean
+from fewact.evaluation.sources import check_same_list
 from fewact.methods.base import Features
 from fewact.store import EntrySet, Store
 from fewact.store.features import (
@@ -82,10 +83,7 @@ class StoredFeatures:
         Raises:
             DataError: They are others.
         """
-        if videos.digest != self.videos.digest:
-            raise DataError(
-                "these are features of another list", where=videos.name, got=self.videos.name
-            )
+        check_same_list(videos, self.videos)
 
     def features(self, positions: Sequence[int], taps: Sequence[Tap]) -> Iterator[Features]:
         """Features of these videos, float32.

@@ -27,6 +27,8 @@ KIND: Final = "nodes"
 class StoredEncodings(Encodings):
     """Encodings that take the nodes from the store where all that are needed are there.
 
+    They are the same wherever they come from.
+
     Args:
         source: The store's features, which are encoded where nodes are lacking.
     """
@@ -35,26 +37,19 @@ class StoredEncodings(Encodings):
         super().__init__(source)
         self._stored = source
 
-    def bank(
+    def _encode(
         self,
         method: Method,
         videos: VideoList,
         needed: NDArray[np.int32],
-        *,
-        threads: int | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        threads: int | None,
+        progress: Callable[[int, int], None] | None,
     ) -> NodeBank:
-        """The nodes of the videos that are needed, the same wherever they come from.
-
-        Raises:
-            DataError: Videos are not in the store.
-            StoreError: A shard is damaged.
-        """
         self._stored.check_list(videos)
         found = self._stored.store.find(node_facts(method, self._stored))
         keys = [self._stored.keys[position] or "" for position in needed]
         if found is None or not all(key in found for key in keys):
-            return super().bank(method, videos, needed, threads=threads, progress=progress)
+            return super()._encode(method, videos, needed, threads, progress)
         bank = NodeBank(needed, encoding_facts(method), self.features, videos.digest)
         for row, key in enumerate(keys):
             nodes = found.read(key)
