@@ -15,7 +15,7 @@ from fewact.errors import DataError, OptionError, StoreError
 from fewact.evaluation import ArrayFeatures, Encodings, evaluate, to_text
 from fewact.evaluation.stored import StoredFeatures, choose_card
 from fewact.evaluation.stored_nodes import StoredEncodings, node_facts, store_nodes
-from fewact.store import Job, Store
+from fewact.store import EntrySet, Job, Store
 from fewact.store.seen import Seen
 from fewact.store.shard import shards
 from tests.episodes.made_up import videos_of
@@ -169,6 +169,23 @@ def test_nodes_from_the_store_change_no_byte(store, videos, episodes, monkeypatc
     assert to_text(evaluate(method, StoredEncodings(source), videos, episodes)) == to_text(right)
     assert store_nodes(method, source) == 48
     assert {path for path in store.folder.rglob("*") if path.is_file()} == files
+
+
+def test_stored_nodes_are_read_once_for_methods_that_only_score_otherwise(
+    store, videos, episodes, monkeypatch
+) -> None:
+    source = StoredFeatures(store, videos, card())
+    store_nodes(made(), source)
+    read: list[str] = []
+    real = EntrySet.read
+    monkeypatch.setattr(EntrySet, "read", lambda one, key: read.append(key) or real(one, key))
+    encodings = StoredEncodings(source)
+    for alignment in ("emd", "diagonal", "cosine"):
+        method = methods.create(
+            "a2m2", tap="vectors", frames=4, lengths=[1, 2], alignment=alignment
+        )
+        evaluate(method, encodings, videos, episodes)
+    assert len(read) == len(episodes.needed)
 
 
 def test_nodes_that_are_lacking_are_encoded(store, videos, episodes) -> None:

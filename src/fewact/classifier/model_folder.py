@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
-from pydantic_core import to_jsonable_python
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -36,6 +35,7 @@ from fewact.classifier.replace_folder import aside, replace_folder
 from fewact.classifier.taught import Taught
 from fewact.errors import ModelError, UserError
 from fewact.methods.base import Method
+from fewact.methods.checkpoint import registered
 
 CONFIG, README = "config.json", "README.md"
 NODES, METHOD, NAMES = "nodes.", "method.", "names"
@@ -253,15 +253,8 @@ def _portable(weights: str) -> str:
 
 
 def _saved_method(method: Method) -> SavedMethod:
-    kinds = {methods.REGISTRY.get(name): name for name in methods.names()}
-    if type(method) not in kinds:
-        raise ModelError(
-            "a method that is not registered cannot be loaded again",
-            got=type(method).__name__,
-            accepted=", ".join(kinds.values()),
-            mend="Register its class under a name: fewact.methods.register.",
-        )
-    return SavedMethod(name=kinds[type(method)], options=to_jsonable_python(method.options))
+    name, options = registered(method, ModelError)
+    return SavedMethod(name=name, options=options)
 
 
 def _method(saved: SavedMethod, parameters: Mapping[str, Tensor], where: str) -> Method:

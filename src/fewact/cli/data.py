@@ -20,6 +20,8 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(help="A benchmark; see `fewact data list`.")]
 SHOWN = 20
+LISTS = {True: "not needed", False: "needed", None: "rendered"}
+"""Whether a list is needed, by whether the classes decide the videos; None of what is rendered."""
 
 
 @app.callback()
@@ -32,34 +34,22 @@ def list_benchmarks(format: Format = ListFormat.TABLE) -> None:
     """List the benchmarks, a name for each published list of videos."""
     from fewact.data import benchmark, benchmark_names
 
-    found = [benchmark(name) for name in benchmark_names()]
-    made = [synthetic_facts(name) for name in presets()]
+    everything = [_facts(benchmark(name)) for name in benchmark_names()]
+    everything += [synthetic_facts(name) for name in presets()]
     if format is ListFormat.JSON:
-        print_json([_facts(one) for one in found] + made)
+        print_json(everything)
         return
     print_table(
         ("name", "classes", "videos", "list", "what it is"),
         [
-            *(
-                (
-                    one.id,
-                    "/".join(str(len(counts)) for counts in one.counts.values()),
-                    "/".join(str(sum(counts.values())) for counts in one.counts.values()),
-                    "not needed" if one.classes_decide else "needed",
-                    one.title,
-                )
-                for one in found
-            ),
-            *(
-                (
-                    one["name"],
-                    "/".join(str(number) for number in one["classes"].values()),
-                    "/".join(str(number) for number in one["videos"].values()),
-                    "rendered",
-                    one["title"],
-                )
-                for one in made
-            ),
+            (
+                one["name"],
+                "/".join(map(str, one["classes"].values())),
+                "/".join(map(str, one["videos"].values())),
+                LISTS[one.get("classes_decide")],
+                one["title"],
+            )
+            for one in everything
         ],
     )
 

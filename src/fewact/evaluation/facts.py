@@ -101,11 +101,10 @@ def _missing(videos: VideoList) -> dict[str, int]:
 
 def method_facts(method: Method) -> MethodFacts:
     """What a result says of a method."""
-    kinds = {methods.REGISTRY.get(name): name for name in methods.names()}
     weights = method.state_dict()
     options, usual = _options(method.options), _options(type(method.options)())
     return MethodFacts(
-        name=kinds.get(type(method), type(method).__name__),
+        name=methods.name_of(method) or type(method).__name__,
         options=options,
         changed=tuple(name for name, value in options.items() if value != usual[name]),
         weights_sha256=digest(weights) if weights else "",

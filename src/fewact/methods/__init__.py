@@ -36,6 +36,11 @@ def names() -> tuple[str, ...]:
     return REGISTRY.names()
 
 
+def name_of(method: "Method") -> str | None:
+    """The name under which a method's class is registered; None where it is not."""
+    return next((name for name in names() if REGISTRY.get(name) is type(method)), None)
+
+
 def fitting(
     name: str, card: "Card", text_width: int | None = None, *, frames: int | None = None
 ) -> dict[str, int]:

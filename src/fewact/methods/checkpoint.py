@@ -14,7 +14,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from fewact import __version__, methods
-from fewact.errors import WeightsError
+from fewact.errors import UserError, WeightsError
 from fewact.methods.base import Method
 from fewact.text import TextFacts
 
@@ -175,22 +175,28 @@ def to_bytes(method: Method, facts: Facts) -> bytes:
     return save_tensors(tensors, {HEADER: facts.model_dump_json()})
 
 
-def registered(method: Method) -> tuple[str, dict[str, JsonValue]]:
+def registered(
+    method: Method, refusal: type[UserError] = WeightsError
+) -> tuple[str, dict[str, JsonValue]]:
     """Registry name and options of a method.
 
+    Args:
+        method: The method.
+        refusal: What is raised where it is not registered.
+
     Raises:
-        WeightsError: It is not registered, so no file could say how to make it again.
+        UserError: It is not registered, so no file could say how to make it again.
     """
-    kinds = {methods.REGISTRY.get(name): name for name in methods.names()}
-    if type(method) not in kinds:
-        raise WeightsError(
+    name = methods.name_of(method)
+    if name is None:
+        raise refusal(
             "a method that is not registered cannot be loaded again",
             got=type(method).__name__,
-            accepted=", ".join(kinds.values()),
+            accepted=", ".join(methods.names()),
             mend="Register its class under a name: fewact.methods.register.",
         )
     options: Any = method.options
-    return kinds[type(method)], TypeAdapter(type(options)).dump_python(options, mode="json")
+    return name, TypeAdapter(type(options)).dump_python(options, mode="json")
 
 
 def is_checkpoint(text: str) -> bool:
