@@ -5,7 +5,6 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,6 +38,7 @@ from fewact.cli.trained import METHOD, backbone_of, find, make
 from fewact.errors import OptionError
 
 if TYPE_CHECKING:
+    from fewact.backbones import Backbone as BackboneMade
     from fewact.data import VideoList
     from fewact.evaluation import Encodings, Progress, Result, Source
     from fewact.methods.base import Method
@@ -242,9 +242,12 @@ def _open(
             raise OptionError("is for videos", where="--store", got=f"also features, {data}")
         return videos, ArrayFeatures(dataset.of(videos), dataset.videos.name)
     name, weights, precision, options = backbone
-    make_backbone = partial(
-        backbones.create, name, weights=weights, device=device, precision=precision, **options
-    )
+
+    def make_backbone() -> "BackboneMade":
+        return backbones.create(
+            name, weights=weights, device=device, precision=precision, **options
+        )
+
     if store is not None:
         from fewact.evaluation.stored import StoredFeatures, choose_card
         from fewact.store import Store
