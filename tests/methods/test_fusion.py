@@ -12,7 +12,7 @@ from fewact.moments import multi_scale_moments
 from tests.methods.made_up import make_card, make_features
 
 VECTORS, FAST = Tap("vectors", 8), Tap("middle", 16, "auto")
-PLAIN = {"trend": "mean", "shift_search": 0}
+PLAIN = {"trend": "mean", "centre": False}
 
 
 def create(**options: Any) -> Fusion:
@@ -134,7 +134,6 @@ def test_a_static_clip_has_no_motion_and_stays_finite() -> None:
     still = {tap: values[:, :, :1].expand_as(values) for tap, values in found.items()}
     nodes = method.encode(still)
     assert (nodes["motion"] == 0).all()
-    assert (nodes["shifted"] == 0).all()
     assert (nodes["moments"] == 0).all()
     moving = method.encode(found)
     assert method.similarity(nodes, moving).isfinite().all()
@@ -146,8 +145,9 @@ def test_a_static_clip_has_no_motion_and_stays_finite() -> None:
 def test_static_in_float32_despite_rounding() -> None:
     found = {tap: values.float() + 1000 for tap, values in features(1, 2).items()}
     still = {tap: values[:, :, :1].expand_as(values) for tap, values in found.items()}
-    nodes = create().float().encode(still)
-    assert all((nodes[name] == 0).all() for name in ("motion", "shifted", "moments"))
+    for options in ({}, {"shift_search": 2}):
+        nodes = create(**options).float().encode(still)
+        assert all((nodes[name] == 0).all() for name in ("motion", "moments"))
 
 
 def test_a_copy_of_a_support_clip_does_not_change_who_wins_far_from_a_tie() -> None:
@@ -190,30 +190,26 @@ def test_a_line_through_time_changes_neither_motion_nor_moments() -> None:
     assert not torch.allclose(plain.encode(found)["moments"], plain.encode(tilted)["moments"])
 
 
-def test_motion_is_the_searched_and_the_unmoved_by_their_shares() -> None:
-    x, y = features(1, 2), features(1, 3, seed=1)
-
-    def motion(**options: Any) -> torch.Tensor:
-        kernels = [create(motion_weight=w, **options) for w in (1, 0)]
-        whole, rest = (k.similarity(k.encode(x), k.encode(y)) for k in kernels)
-        return whole - rest
-
-    alone = motion(shift_search=0)
-    torch.testing.assert_close(motion(search_share=0), alone)
-    searched = motion(search_share=1)
-    assert not torch.allclose(searched, alone)
-    torch.testing.assert_close(motion(search_share=0.25), 0.25 * searched + 0.75 * alone)
+def test_the_window_has_other_motion_and_the_same_moments() -> None:
+    found = features(1, 2)
+    centred, whole = (create(centre=c).encode(found) for c in (True, False))
+    assert torch.equal(centred["moments"], whole["moments"])
+    assert not torch.allclose(centred["motion"], whole["motion"])
 
 
-def test_the_search_finds_someone_who_stands_elsewhere() -> None:
+@pytest.mark.parametrize("options", [{"centre": True}, {"centre": False, "shift_search": 2}])
+def test_someone_who_stands_elsewhere_is_found(options: dict[str, Any]) -> None:
     found = features(1, 6)
     maps = torch.zeros(1, 6, 16, 6, 8, 8, dtype=torch.float64)
     maps[..., 2:6, 2:6] = found[FAST][..., 2:6, 2:6]
     here, there = ({**found, FAST: maps.roll(by, (-2, -1))} for by in ((-1, 1), (1, 0)))
-    method = create(search_share=1, moment_weight=0, search_width=6)
+    method = create(moment_weight=0, **options)
     kernel = method.similarity(method.encode(here), method.encode(there))[0]
     assert kernel.argmax(1).tolist() == list(range(6))
     torch.testing.assert_close(kernel.diagonal(), kernel.max().expand(6), atol=0.02, rtol=0)
+    lost = create(moment_weight=0, centre=False)
+    apart = lost.similarity(lost.encode(here), lost.encode(there))[0].diagonal()
+    assert (apart < kernel.diagonal() - 0.5).all()
 
 
 def test_vectors_only_adds_appearance_and_motion_of_the_vectors() -> None:

@@ -1,13 +1,14 @@
-"""What holds under moving cameras: lines through time, windows, and the search for a shift."""
+"""What holds under moving cameras: lines through time, windows around what moves, and a search."""
 
 import itertools
+import math
 
 import pytest
 import torch
 
 from fewact import align, methods
 from fewact.backbones import Tap
-from fewact.methods.steady import searched, windows, without_line
+from fewact.methods.steady import centred, searched, windows, without_line
 from tests.methods.made_up import make_card, make_features
 
 
@@ -27,6 +28,45 @@ def test_a_line_is_taken_away_and_all_else_stays(dim: int) -> None:
 def test_one_frame_has_no_line() -> None:
     values = torch.rand(1, 3)
     assert torch.equal(without_line(values, 0), values)
+
+
+@pytest.mark.parametrize("at", [(0, 0), (2, 5), (8, 3)])
+@pytest.mark.parametrize("wide", [1, 4, 8])
+def test_the_window_is_around_what_changes_and_as_wide(at: tuple[int, int], wide: int) -> None:
+    rows = torch.arange(16, dtype=torch.float64) - 7.5
+    maps = torch.stack(torch.meshgrid(rows, rows, indexing="ij"))  # each place says where it is
+    changes = torch.zeros(3, 2, 16, 16, dtype=torch.float64)
+    down, right = (slice(first, first + wide) for first in at)
+    changes[..., down, right] = torch.tensor([1.0, -2.0, 1.0])[:, None, None, None]
+    seen = centred(maps.expand(3, 2, 16, 16), changes, 9)
+    side = min(max(4 * math.sqrt((wide**2 - 1) / 12), 8), 16)
+    steps = ((torch.arange(9, dtype=torch.float64) + 0.5) / 9 - 0.5) * side
+    for axis, first in enumerate(at):
+        line = (steps + rows[first] + (wide - 1) / 2).clamp(-7.5, 7.5)
+        expected = line[:, None] if axis == 0 else line
+        torch.testing.assert_close(seen[:, axis], expected.expand(3, 9, 9))
+
+
+def test_each_video_has_its_own_window_whatever_stands_beside_it() -> None:
+    maps = torch.rand(2, 3, 4, 5, 7, 9, dtype=torch.float64)
+    changes = maps - maps.mean(-4, keepdim=True)
+    together = centred(maps, changes, 6)
+    assert together.shape == (2, 3, 4, 5, 6, 6)
+    for i, j in itertools.product(range(2), range(3)):
+        torch.testing.assert_close(together[i, j], centred(maps[i, j], changes[i, j], 6))
+
+
+def test_a_window_moves_with_what_it_looks_at() -> None:
+    maps = torch.zeros(4, 3, 14, 14, dtype=torch.float64)
+    maps[..., 4:9, 5:9] = torch.rand(4, 3, 5, 4, dtype=torch.float64)
+    moved = maps.roll((2, -1), (-2, -1))
+    here, there = (centred(m, m - m.mean(0), 12) for m in (maps, moved))
+    torch.testing.assert_close(here, there)
+
+
+def test_maps_that_never_change_are_seen_from_their_middle() -> None:
+    maps = torch.rand(1, 2, 8, 8).expand(3, 2, 8, 8)
+    assert torch.equal(centred(maps, torch.zeros_like(maps), 4), maps[..., 2:6, 2:6])
 
 
 @pytest.mark.parametrize(("reach", "count", "side"), [(0, 1, 7), (1, 9, 5), (2, 9, 5), (4, 25, 3)])

@@ -1,8 +1,8 @@
 """Fusion: the training-free default, a sum of three cosines that need no learning.
 
 Appearance in order, motion by ordered alignment, and second-order moments of the motion; ours. The
-two terms of motion look at frames from which the camera's motion was taken, and the aligned one
-also searches for the shift at which two clips agree.
+two terms of motion look at frames from which the camera's motion was taken, and the aligned one at
+a window around what still moves there.
 """
 
 import math
@@ -20,7 +20,7 @@ from fewact.backbones.card import Card, Stabilise, Tap
 from fewact.methods.base import Features, Nodes
 from fewact.methods.kernel import KernelMethod
 from fewact.methods.reduction import ChannelReduction
-from fewact.methods.steady import searched, windows, without_line
+from fewact.methods.steady import centred, searched, windows, without_line
 from fewact.moments import multi_scale_moments
 
 
@@ -35,11 +35,10 @@ class FusionOptions:
             it moved. Needs maps.
         trend: What is taken away from each place over time: its ``mean``, or a straight ``line``,
             which also takes most of a slow pan that stabilising has left.
-        shift_search: Cells of the map, each way, by which people may stand apart in two clips;
-            0 for none.
-        search_share: Share of the motion term that the search has; places as they are have the
-            rest.
-        search_width: Channels that the search keeps of the map's, by a fixed projection.
+        centre: The motion term looks at a window around what moves, so that people may stand apart,
+            and nearer or farther, in two clips.
+        shift_search: Cells of the map, or of the window, each way, by which two clips are moved to
+            find where they agree most; 0 for none.
         grid: The motion term keeps grid × grid places of a frame.
         velocity: How much the change between a frame's neighbours weighs beside the frame itself.
         motion_weight: Of the motion term; appearance has weight 1.
@@ -53,13 +52,12 @@ class FusionOptions:
     motion_frames: Annotated[int, Field(ge=2)] = 16
     stabilise: Stabilise = "auto"
     trend: Literal["mean", "line"] = "line"
-    shift_search: Annotated[int, Field(ge=0, le=4)] = 2
-    search_share: Annotated[float, Field(ge=0, le=1)] = 2 / 3
-    search_width: PositiveInt = 64
+    centre: bool = True
+    shift_search: Annotated[int, Field(ge=0, le=4)] = 0
     grid: PositiveInt = 4
     velocity: NonNegativeFloat = 1.0
-    motion_weight: NonNegativeFloat = 1.5
-    moment_weight: NonNegativeFloat = 1.0
+    motion_weight: NonNegativeFloat = 2.0
+    moment_weight: NonNegativeFloat = 0.5
     smoothing: NonNegativeFloat = 0.01
     lengths: tuple[PositiveInt, ...] = (2, 4, 8)
     compactness: NonNegativeFloat = 0.5
@@ -76,7 +74,6 @@ class Fusion(KernelMethod):
     def __init__(self, options: FusionOptions) -> None:
         super().__init__(options)
         self.reduction = ChannelReduction("auto", width=0)
-        self.projection = ChannelReduction("orthogonal", width=options.search_width)
 
     def taps(self, card: Card) -> tuple[Tap, ...]:
         """Vectors, and the middle stage of more frames; vectors alone where it is missing."""
@@ -92,8 +89,8 @@ class Fusion(KernelMethod):
 
         Returns:
             ``appearance`` (… t·d); ``motion`` (… t d'), a frame less the clip's trend beside the
-            change around it; of a middle stage also ``shifted`` (… v t d''), the same of each
-            window, and ``moments`` (… m·D), nodes of length 1/√m.
+            change around it, or with a search (… v t d'), of each window; of a middle stage also
+            ``moments`` (… m·D), nodes of length 1/√m.
         """
         vectors = features[Tap("vectors", self.options.frames)]
         rooted = vectors.sign() * vectors.abs().sqrt()
@@ -103,18 +100,20 @@ class Fusion(KernelMethod):
         if maps is None:
             nodes["motion"] = self._moving(frames)
             return nodes
-        nodes["motion"] = self._moving(self._places(maps))
-        if self._search_share > 0:
-            few = self.projection(maps)  # (… t c' h w)
-            shifted = self._places(windows(few, self.options.shift_search))  # (… t v d)
-            nodes["shifted"] = self._moving(shifted.transpose(-3, -2))
+        nodes["motion"] = self._moving(self._seen(maps))
         if self.options.moment_weight > 0:
             nodes["moments"] = self._moments(maps)
         return nodes
 
-    @property
-    def _search_share(self) -> float:
-        return self.options.search_share if self.options.shift_search else 0.0
+    def _seen(self, maps: Tensor) -> Tensor:
+        """What the motion term sees of the frames: (… t d), or (… v t d) of v windows."""
+        if self.options.centre:
+            rest = self._rest(maps, dim=-4)
+            maps = centred(maps, rest - rest.mean(-4, keepdim=True), 3 * self.options.grid)
+        if not self.options.shift_search:
+            return self._places(maps)
+        cut = windows(maps, self.options.shift_search)  # (… t v c h w)
+        return self._places(cut).transpose(-3, -2)
 
     def _places(self, maps: Tensor) -> Tensor:
         """A frame's grid × grid places, at length 1: (… c h w) → (… c·grid²)."""
@@ -162,18 +161,12 @@ class Fusion(KernelMethod):
 
     def _motion(self, first: Nodes, second: Nodes) -> Tensor:
         """(b q …), (b s …) → (b q s): minus the ordered alignments' cost a frame."""
-        share = self._search_share if "shifted" in first else 0.0
-        smoothing = self.options.smoothing
-        motion = first["motion"].new_zeros(())
-        if share < 1:
-            cost = align.pairwise_cosine_cost(first["motion"], second["motion"], eps=0)
-            value = align.otam(cost, lam=smoothing, plan=False).value  # (b q s)
-            motion = motion - (1 - share) * value / sum(cost.shape[-2:])
-        if share > 0:
-            motion = motion + share * searched(
-                first["shifted"], second["shifted"], self.options.shift_search, smoothing
-            )
-        return motion
+        mine, yours, smoothing = first["motion"], second["motion"], self.options.smoothing
+        if mine.ndim == 5:
+            return searched(mine, yours, self.options.shift_search, smoothing)
+        cost = align.pairwise_cosine_cost(mine, yours, eps=0)
+        value = align.otam(cost, lam=smoothing, plan=False).value  # (b q s)
+        return -value / sum(cost.shape[-2:])
 
 
 def _unit(moving: Tensor, frames: Tensor) -> Tensor:

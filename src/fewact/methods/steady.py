@@ -1,17 +1,23 @@
 """What keeps a comparison of motion upright when cameras move and stand in other places.
 
-A trend in time is what an unsteady camera leaves in every place; windows of a map, compared at
-several shifts, find a person who stands elsewhere in another clip.
+A trend in time is what an unsteady camera leaves in every place. A window around what moves finds
+a person who stands elsewhere, or nearer, in another clip; so do windows compared at several shifts.
 """
 
+import math
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from fewact import align
 
 PAIRS_AT_ONCE = 256
+
+SPREADS = 4.0
+"""Side of the window around what moves, in standard deviations of where it moves; chosen on
+development clips, as are the power of the changes and the smallest window, half the map."""
 
 
 def without_line(values: Tensor, dim: int) -> Tensor:
@@ -34,6 +40,59 @@ def without_line(values: Tensor, dim: int) -> Tensor:
     line = (line / line.norm()).reshape(-1, *[1] * (values.ndim - 1 - dim % values.ndim))
     rest: Tensor = values - line * (values * line).sum(dim, keepdim=True)
     return rest
+
+
+def centred(maps: Tensor, changes: Tensor, samples: int) -> Tensor:
+    """A window of each video's maps around where it changes, as large as that is wide.
+
+    A place weighs the square of the length of its changes, above the median place's, over all
+    frames. The window's middle is the mean place, its side four standard deviations, but at least
+    half of the shorter side of the map and at most all of it. What lies outside the map is seen as
+    its border. Maps that do not change at all give half of the map from its middle.
+
+    Args:
+        maps: (… t c h w).
+        changes: Of the same shape, less what is the same in all frames.
+        samples: Rows and columns of the window, read between the map's places, bilinear.
+
+    Returns:
+        (… t c samples samples).
+    """
+    x, y, side = _window(changes.detach())  # (…) each
+    height, width = maps.shape[-2:]
+    steps = (torch.arange(samples, dtype=maps.dtype, device=maps.device) + 0.5) / samples - 0.5
+    across, down = (
+        (at[..., None] + steps * side[..., None]) * (2 / size)
+        for at, size in ((x, width), (y, height))
+    )  # (… n) from -1 to 1
+    square = (*x.shape, samples, samples)
+    grid = torch.stack([across[..., None, :].expand(square), down[..., None].expand(square)], -1)
+    seen = functional.grid_sample(
+        maps.reshape(-1, math.prod(maps.shape[-4:-2]), height, width),  # (r t·c h w)
+        grid.view(-1, samples, samples, 2),
+        padding_mode="border",
+        align_corners=False,
+    )
+    return seen.reshape(*maps.shape[:-2], samples, samples)
+
+
+def _window(changes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Middle of the window, right of and below the map's, and its side, in cells: (…) each."""
+    height, width = changes.shape[-2:]
+    length = changes.square().sum((-4, -3)).sqrt()  # (… h w)
+    middle = length.flatten(-2).median(-1).values[..., None, None]
+    weight = (length - middle).clamp_min(0).square()
+    weight = weight / weight.sum((-2, -1), keepdim=True).clamp_min(1e-12)
+    right, below = (
+        torch.arange(size, dtype=changes.dtype, device=changes.device) + 0.5 - size / 2
+        for size in (width, height)
+    )
+    columns, rows = weight.sum(-2), weight.sum(-1)  # (… w), (… h)
+    x, y = columns @ right, rows @ below
+    variance = columns @ right**2 - x**2 + rows @ below**2 - y**2
+    spread = (variance / 2).clamp_min(0).sqrt()
+    shorter = min(height, width)
+    return x, y, (SPREADS * spread).clamp(shorter / 2, shorter)
 
 
 def windows(maps: Tensor, reach: int) -> Tensor:
