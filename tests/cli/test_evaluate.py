@@ -203,6 +203,13 @@ def test_clips_under_a_simulated_camera(run: Run, clips: Path) -> None:
     assert "--camera hand" in moving["command"]
     assert plain["asked"]["features"]["sha256"] != moving["asked"]["features"]["sha256"]
     assert plain["asked"]["episodes"] == moving["asked"]["episodes"]
+    queries = json.loads(
+        run(*call, "--count", 5, "--format", "json", "--camera", "hand", "--camera-on", "query").out
+    )
+    assert "camera of the queries: hand" in queries["flags"]
+    assert queries["asked"]["features"] == plain["asked"]["features"]
+    assert queries["asked"]["query_features"] == moving["asked"]["features"]
+    assert queries["asked"]["episodes"] == plain["asked"]["episodes"]
 
 
 def test_leaderboard(run: Run) -> None:
@@ -236,6 +243,8 @@ def test_leaderboard(run: Run) -> None:
         (["--data", "D", "--dataset", "other"], "only a features file"),
         (["--data", "D", "--camera", "hend"], 'Did you mean "hand"'),
         (["--features", "F", "--camera", "hand"], "films videos, not features"),
+        (["--features", "F", "--camera", "hand", "--camera-on", "query"], "films videos, not"),
+        (["--data", "D", "--camera-on", "query"], "nothing films them"),
     ],
 )
 def test_refusals(run: Run, features: Path, clips: Path, arguments: list[str], told: str) -> None:

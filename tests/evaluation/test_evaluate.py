@@ -37,6 +37,23 @@ def test_one_who_knows_gets_100() -> None:
     assert set(result.per_episode) == {100.0}
 
 
+def test_queries_can_be_seen_otherwise_than_the_support() -> None:
+    source, videos, episodes = problem(noise=0.0)
+    right = evaluate(Nearest(), source, videos, episodes, query_source=source)
+    assert right.accuracy == 100.0
+    assert right.asked.query_features == right.asked.features
+    taps = Nearest().taps(source.card)
+    shape = next(iter(next(source.features([0], taps)).values())).shape
+    noise = np.random.default_rng(0).standard_normal((len(videos.videos), *shape))
+    others = ArrayFeatures(noise.astype("f4"))
+    blind = evaluate(Nearest(), source, videos, episodes, query_source=others)
+    assert blind.accuracy < 80
+    assert blind.asked.query_features is not None
+    assert blind.asked.query_features.sha256 == others.digest
+    assert blind.asked.features == right.asked.features
+    assert evaluate(Nearest(), others, videos, episodes).asked.query_features is None
+
+
 def test_one_who_knows_nothing_gets_chance() -> None:
     assert evaluate(Constant(), *problem(ways=4)).accuracy == 25.0
     _, videos, episodes = problem(count=400)

@@ -12,7 +12,7 @@ from fewact.moments import multi_scale_moments
 from tests.methods.made_up import make_card, make_features
 
 VECTORS, FAST = Tap("vectors", 8), Tap("middle", 16, "auto")
-PLAIN = {"trend": "mean", "centre": False}
+PLAIN = {"trend": "mean", "centre_share": 0}
 
 
 def create(**options: Any) -> Fusion:
@@ -133,8 +133,7 @@ def test_a_static_clip_has_no_motion_and_stays_finite() -> None:
     found = features(1, 3)
     still = {tap: values[:, :, :1].expand_as(values) for tap, values in found.items()}
     nodes = method.encode(still)
-    assert (nodes["motion"] == 0).all()
-    assert (nodes["moments"] == 0).all()
+    assert all((nodes[name] == 0).all() for name in ("motion", "centred", "moments"))
     moving = method.encode(found)
     assert method.similarity(nodes, moving).isfinite().all()
     logits = method.score(method.support(nodes, torch.arange(3)[None], 3), nodes)
@@ -147,7 +146,7 @@ def test_static_in_float32_despite_rounding() -> None:
     still = {tap: values[:, :, :1].expand_as(values) for tap, values in found.items()}
     for options in ({}, {"shift_search": 2}):
         nodes = create(**options).float().encode(still)
-        assert all((nodes[name] == 0).all() for name in ("motion", "moments"))
+        assert all((nodes[name] == 0).all() for name in ("motion", "centred", "moments"))
 
 
 def test_a_copy_of_a_support_clip_does_not_change_who_wins_far_from_a_tie() -> None:
@@ -190,14 +189,22 @@ def test_a_line_through_time_changes_neither_motion_nor_moments() -> None:
     assert not torch.allclose(plain.encode(found)["moments"], plain.encode(tilted)["moments"])
 
 
-def test_the_window_has_other_motion_and_the_same_moments() -> None:
-    found = features(1, 2)
-    centred, whole = (create(centre=c).encode(found) for c in (True, False))
-    assert torch.equal(centred["moments"], whole["moments"])
-    assert not torch.allclose(centred["motion"], whole["motion"])
+def test_motion_is_the_centred_and_the_whole_by_their_shares() -> None:
+    x, y = features(1, 2), features(1, 3, seed=1)
+
+    def motion(share: float) -> torch.Tensor:
+        kernels = [create(motion_weight=w, centre_share=share) for w in (1, 0)]
+        whole, rest = (k.similarity(k.encode(x), k.encode(y)) for k in kernels)
+        return whole - rest
+
+    whole, centred = motion(0), motion(1)
+    assert not torch.allclose(whole, centred)
+    torch.testing.assert_close(motion(0.25), 0.25 * centred + 0.75 * whole)
+    assert set(create(centre_share=1).encode(x)) == {"appearance", "centred", "moments"}
+    assert set(create(centre_share=0).encode(x)) == {"appearance", "motion", "moments"}
 
 
-@pytest.mark.parametrize("options", [{"centre": True}, {"centre": False, "shift_search": 2}])
+@pytest.mark.parametrize("options", [{"centre_share": 1}, {"centre_share": 0, "shift_search": 2}])
 def test_someone_who_stands_elsewhere_is_found(options: dict[str, Any]) -> None:
     found = features(1, 6)
     maps = torch.zeros(1, 6, 16, 6, 8, 8, dtype=torch.float64)
@@ -207,7 +214,7 @@ def test_someone_who_stands_elsewhere_is_found(options: dict[str, Any]) -> None:
     kernel = method.similarity(method.encode(here), method.encode(there))[0]
     assert kernel.argmax(1).tolist() == list(range(6))
     torch.testing.assert_close(kernel.diagonal(), kernel.max().expand(6), atol=0.02, rtol=0)
-    lost = create(moment_weight=0, centre=False)
+    lost = create(moment_weight=0, centre_share=0)
     apart = lost.similarity(lost.encode(here), lost.encode(there))[0].diagonal()
     assert (apart < kernel.diagonal() - 0.5).all()
 

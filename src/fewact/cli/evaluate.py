@@ -57,6 +57,13 @@ class Format(StrEnum):
     LATEX = "latex"
 
 
+class Filmed(StrEnum):
+    """Which videos a simulated camera films."""
+
+    ALL = "all"
+    QUERY = "query"
+
+
 OutputFormat = Annotated[Format, typer.Option("--format", help="For people, or for programs.")]
 
 
@@ -123,9 +130,12 @@ def evaluate(
     camera: Annotated[
         str | None,
         typer.Option(
-            metavar="KIND", help="Film all videos by a simulated camera: hand, pan, shake ..."
+            metavar="KIND", help="Film the videos by a simulated camera: hand, pan, shake ..."
         ),
     ] = None,
+    camera_on: Annotated[
+        Filmed, typer.Option("--camera-on", help="Whether it films all videos or only queries.")
+    ] = Filmed.ALL,
     threads: Annotated[int | None, typer.Option(min=1, help="That score; all by default.")] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -149,6 +159,8 @@ def evaluate(
             where="--episodes",
             got="also --ways, --shots, --queries, --count or --seed",
         )
+    if camera_on is Filmed.QUERY and camera is None:
+        raise OptionError("nothing films them", where="--camera-on", mend="Give --camera, too.")
     from fewact.episodes import draw, load
     from fewact.evaluation import evaluate
     from fewact.evaluation.trained import flags_of
@@ -169,8 +181,9 @@ def evaluate(
         device=device,
         keep=len(variants) > 1,
         store=store,
-        camera=camera,
+        camera=camera if camera_on is Filmed.ALL else None,
     )
+    moving = None if camera is None or camera_on is Filmed.ALL else _filmed(videos, source, camera)
     asked = [{**given, **variant} for variant in variants]
     made = _make(method, trained, source, asked)
     if allow_missing:
@@ -190,12 +203,15 @@ def evaluate(
     if trained is not None:
         facts = None if texts is None else texts.facts
         flags = flags_of(trained, videos, source.card, facts, allow_leak=allow_leak)
+    if moving is not None:
+        flags += (f"camera of the queries: {camera}",)
     drawn = (
         draw(videos, make_protocol(videos, groups, ways, shots, queries, count, seed))
         if episodes is None
         else load(episodes)
     )
     encodings = _encodings(source)
+    query_encodings = None if moving is None else _encodings(moving)
     results: dict[int, Result] = {}
     for place in _by_encoding(made):
         variant = variants[place]
@@ -206,6 +222,7 @@ def evaluate(
                 encodings,
                 videos,
                 drawn,
+                query_source=query_encodings,
                 output=_file(output, variant) if sweep is not None else output,
                 overwrite=overwrite,
                 text=texts,
@@ -235,7 +252,7 @@ def _open(
     videos, dataset = open_list(data, **which)
     if camera is not None:
         if store is not None or dataset is not None:
-            raise OptionError("films videos, not features", where="--camera", got=camera)
+            raise _no_videos(camera)
         videos = filmed(videos, camera)
     if dataset is not None:
         if store is not None:
@@ -258,6 +275,20 @@ def _open(
         card = choose_card(there, name, precision=precision, digest=digest)
         return videos, StoredFeatures(there, videos, card, data=data)
     return videos, ClipFeatures(videos, make_backbone(), keep=keep)
+
+
+def _filmed(videos: "VideoList", source: "Source", camera: str) -> "Source":
+    """Features of the same videos, filmed by a camera."""
+    from fewact.data.filmed import filmed
+    from fewact.evaluation import ClipFeatures
+
+    if not isinstance(source, ClipFeatures):
+        raise _no_videos(camera)
+    return source.of(filmed(videos, camera))
+
+
+def _no_videos(camera: str) -> OptionError:
+    return OptionError("films videos, not features", where="--camera", got=camera)
 
 
 def _there(

@@ -36,6 +36,7 @@ def evaluate(
     videos: VideoList,
     episodes: EpisodeSet,
     *,
+    query_source: Source | Encodings | NodeBank | None = None,
     output: str | Path | None = None,
     overwrite: bool = False,
     text: ClassTexts | Tensor | None = None,
@@ -56,6 +57,8 @@ def evaluate(
             nodes as ``encode`` gives them, for several sets of episodes.
         videos: The list that the episodes were drawn from.
         episodes: What is scored.
+        query_source: Of the queries, where these are seen otherwise than the support, such as
+            by a moving camera.
         output: Where the result is written, with times in ``….times`` beside it. What is done
             is kept in ``….progress`` meanwhile: the same call goes on where it was stopped.
         overwrite: Replace a result that is there; else the same one is returned as it is, and
@@ -76,8 +79,17 @@ def evaluate(
     episodes.check_list(videos)
     texts = None if text is None else known_texts(text)
     _check_text(method, videos, texts)
-    nodes = source if isinstance(source, NodeBank | Encodings) else Encodings(source)
-    question = asked(method_facts(method), nodes.features, videos, episodes, texts)
+    nodes = _encodings(source)
+    query_nodes = nodes if query_source is None else _encodings(query_source)
+    apart = query_source is not None
+    question = asked(
+        method_facts(method),
+        nodes.features,
+        videos,
+        episodes,
+        texts,
+        query_features=query_nodes.features if apart else None,
+    )
     target = None if output is None else Path(output)
     if target is not None and target.exists() and not overwrite:
         return _that_is_there(target, question)
@@ -85,18 +97,24 @@ def evaluate(
     labels = _labels(videos, episodes)  # (N n)
     seconds: dict[str, float] = {}
     with _clock(seconds, "encode"):
-        bank = nodes.bank(
-            method,
-            videos,
-            episodes.needed,
-            threads=threads,
-            progress=lambda done, total: tell("Encoding", done, total),
+        support, query = (
+            one.bank(
+                method,
+                videos,
+                np.unique(needed),
+                threads=threads,
+                progress=lambda done, total: tell("Encoding", done, total),
+            )
+            for one, needed in (
+                (nodes, episodes.support if apart else episodes.needed),
+                (query_nodes, episodes.query if apart else episodes.needed),
+            )
         )
-    batches = plan(episodes, bank)
+    batches = plan(episodes, support)
     queries = episodes.query.shape[1]
     file = None if target is None else ProgressFile(target, question, batches, queries)
     each_text = None if texts is None else _by_episode(texts.embeddings, labels)
-    scorer = Scorer(method, episodes, bank, batches, each_text)
+    scorer = Scorer(method, episodes, support, query, batches, each_text)
     with _clock(seconds, "score"), evaluating(method), workers(threads) as pool:
         hits = _score(scorer, batches, pool, file, tell)
     result = _summary(hits, labels, question, videos, flags, command)
@@ -108,6 +126,10 @@ def evaluate(
     if file is not None:
         file.remove()
     return result
+
+
+def _encodings(source: Source | Encodings | NodeBank) -> Encodings | NodeBank:
+    return source if isinstance(source, NodeBank | Encodings) else Encodings(source)
 
 
 def _score(

@@ -35,6 +35,7 @@ def asked(
     videos: VideoList,
     episodes: EpisodeSet,
     text: ClassTexts | None = None,
+    query_features: FeatureFacts | None = None,
 ) -> Asked:
     """What an evaluation is of; ``text`` counts where the method reads it."""
     splits = {video.split for video in videos.videos}
@@ -51,6 +52,7 @@ def asked(
             availability=videos.availability,
         ),
         features=features,
+        query_features=query_features,
         text=NamedTexts(**text.facts.model_dump(), names=text.names)
         if text is not None and method.uses_text
         else None,

@@ -128,6 +128,7 @@ class Asked(_Part):
         episodes: On which episodes.
         videos: Of which list.
         features: From which features.
+        query_features: From which the queries, where these are others.
         text: What it read of class names; None where it reads none.
         versions: Of what computed it.
     """
@@ -136,6 +137,7 @@ class Asked(_Part):
     episodes: EpisodeFacts
     videos: ListFacts
     features: FeatureFacts
+    query_features: FeatureFacts | None = None
     text: NamedTexts | None = None
     versions: dict[str, str]
 

@@ -66,7 +66,8 @@ class Scorer:
     Args:
         method: In evaluation mode.
         episodes: To be scored.
-        bank: The nodes of all their videos.
+        support: The nodes of all support videos.
+        query: Those of all queries.
         batches: How the episodes are cut.
         text: (b n d) by episode, embeddings of the class names; None for methods without.
     """
@@ -75,13 +76,15 @@ class Scorer:
         self,
         method: Method,
         episodes: EpisodeSet,
-        bank: NodeBank,
+        support: NodeBank,
+        query: NodeBank,
         batches: Batches,
         text: Callable[[NDArray[np.int64]], Tensor] | None = None,
     ) -> None:
-        self._method, self._episodes, self._bank = method, episodes, bank
+        self._method, self._episodes = method, episodes
         self._batches, self._text = batches, text
-        self._support, self._query = bank.rows(episodes.support), bank.rows(episodes.query)
+        self._banks = {"support": support, "query": query}
+        self._support, self._query = support.rows(episodes.support), query.rows(episodes.query)
         self._buffers = local()
 
     def __call__(self, batch: int) -> Hits:
@@ -121,7 +124,7 @@ class Scorer:
         buffers: dict[tuple[str, str], Tensor] = self._buffers.__dict__.setdefault("nodes", {})
         flat = torch.from_numpy(rows.ravel())
         gathered = {}
-        for name, values in self._bank.tensors.items():
+        for name, values in self._banks[side].tensors.items():
             key = (side, name)
             if key not in buffers:
                 buffers[key] = values.new_empty((len(flat), *values.shape[1:]))

@@ -132,6 +132,10 @@ class ClipFeatures:
         self._videos, self._backbone, self._keep = videos, backbone, keep
         self._kept: dict[tuple[int, Tap], Tensor] = {}
 
+    def of(self, videos: VideoList) -> "ClipFeatures":
+        """Features of other videos by the same backbone."""
+        return ClipFeatures(videos, self._backbone, keep=self._keep)
+
     def check_list(self, videos: VideoList) -> None:
         """See that these are the videos whose files are read.
 

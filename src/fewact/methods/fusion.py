@@ -1,8 +1,8 @@
 """Fusion: the training-free default, a sum of three cosines that need no learning.
 
 Appearance in order, motion by ordered alignment, and second-order moments of the motion; ours. The
-two terms of motion look at frames from which the camera's motion was taken, and the aligned one at
-a window around what still moves there.
+two terms of motion look at frames from which the camera's motion was taken, and most of the aligned
+one at a window around what still moves there.
 """
 
 import math
@@ -35,10 +35,10 @@ class FusionOptions:
             it moved. Needs maps.
         trend: What is taken away from each place over time: its ``mean``, or a straight ``line``,
             which also takes most of a slow pan that stabilising has left.
-        centre: The motion term looks at a window around what moves, so that people may stand apart,
-            and nearer or farther, in two clips.
-        shift_search: Cells of the map, or of the window, each way, by which two clips are moved to
-            find where they agree most; 0 for none.
+        centre_share: Share of the motion term that looks at a window around what moves, so that
+            people may stand apart, and nearer or farther, in two clips; the whole map has the rest.
+        shift_search: Cells of the whole map, each way, by which two clips are moved to find where
+            they agree most; 0 for none.
         grid: The motion term keeps grid × grid places of a frame.
         velocity: How much the change between a frame's neighbours weighs beside the frame itself.
         motion_weight: Of the motion term; appearance has weight 1.
@@ -52,12 +52,12 @@ class FusionOptions:
     motion_frames: Annotated[int, Field(ge=2)] = 16
     stabilise: Stabilise = "auto"
     trend: Literal["mean", "line"] = "line"
-    centre: bool = True
+    centre_share: Annotated[float, Field(ge=0, le=1)] = 2 / 3
     shift_search: Annotated[int, Field(ge=0, le=4)] = 0
     grid: PositiveInt = 4
     velocity: NonNegativeFloat = 1.0
     motion_weight: NonNegativeFloat = 2.0
-    moment_weight: NonNegativeFloat = 0.5
+    moment_weight: NonNegativeFloat = 0.75
     smoothing: NonNegativeFloat = 0.01
     lengths: tuple[PositiveInt, ...] = (2, 4, 8)
     compactness: NonNegativeFloat = 0.5
@@ -90,7 +90,8 @@ class Fusion(KernelMethod):
         Returns:
             ``appearance`` (… t·d); ``motion`` (… t d'), a frame less the clip's trend beside the
             change around it, or with a search (… v t d'), of each window; of a middle stage also
-            ``moments`` (… m·D), nodes of length 1/√m.
+            ``centred`` (… t d'), the same around what moves, and ``moments`` (… m·D), nodes of
+            length 1/√m.
         """
         vectors = features[Tap("vectors", self.options.frames)]
         rooted = vectors.sign() * vectors.abs().sqrt()
@@ -100,16 +101,19 @@ class Fusion(KernelMethod):
         if maps is None:
             nodes["motion"] = self._moving(frames)
             return nodes
-        nodes["motion"] = self._moving(self._seen(maps))
-        if self.options.moment_weight > 0:
+        options = self.options
+        if options.centre_share < 1:
+            nodes["motion"] = self._moving(self._whole(maps))
+        if options.centre_share > 0:
+            rest = self._rest(maps, dim=-4)
+            changes = rest - rest.mean(-4, keepdim=True)
+            nodes["centred"] = self._moving(self._places(centred(maps, changes, 3 * options.grid)))
+        if options.moment_weight > 0:
             nodes["moments"] = self._moments(maps)
         return nodes
 
-    def _seen(self, maps: Tensor) -> Tensor:
-        """What the motion term sees of the frames: (… t d), or (… v t d) of v windows."""
-        if self.options.centre:
-            rest = self._rest(maps, dim=-4)
-            maps = centred(maps, rest - rest.mean(-4, keepdim=True), 3 * self.options.grid)
+    def _whole(self, maps: Tensor) -> Tensor:
+        """Places of the whole map (… t d), or of the windows that are searched (… v t d)."""
         if not self.options.shift_search:
             return self._places(maps)
         cut = windows(maps, self.options.shift_search)  # (… t v c h w)
@@ -161,10 +165,20 @@ class Fusion(KernelMethod):
 
     def _motion(self, first: Nodes, second: Nodes) -> Tensor:
         """(b q …), (b s …) → (b q s): minus the ordered alignments' cost a frame."""
-        mine, yours, smoothing = first["motion"], second["motion"], self.options.smoothing
-        if mine.ndim == 5:
-            return searched(mine, yours, self.options.shift_search, smoothing)
-        cost = align.pairwise_cosine_cost(mine, yours, eps=0)
+        share = self.options.centre_share if "centred" in first else 0.0
+        motion = first["appearance"].new_zeros(())
+        if share > 0:
+            motion = motion + share * self._aligned(first["centred"], second["centred"])
+        if share < 1:
+            motion = motion + (1 - share) * self._aligned(first["motion"], second["motion"])
+        return motion
+
+    def _aligned(self, first: Tensor, second: Tensor) -> Tensor:
+        """(b q t d), (b s t d), or with v windows each → (b q s)."""
+        reach, smoothing = self.options.shift_search, self.options.smoothing
+        if first.ndim == 5:
+            return searched(first, second, reach, smoothing)
+        cost = align.pairwise_cosine_cost(first, second, eps=0)
         value = align.otam(cost, lam=smoothing, plan=False).value  # (b q s)
         return -value / sum(cost.shape[-2:])
 
