@@ -27,12 +27,12 @@ from fewact.methods.fusion import Fusion
 from fewact.store import extract
 from fewact.video.camera import CAMERAS
 
-OFF = {"stabilise": "off", "trend": "mean", "centre_share": 0}
+OFF = {"stabilise": "off", "trend": "mean", "centre": False, "whole_weight": 0}
 COLUMNS: Mapping[str, Mapping[str, object]] = {
     "fusion without the steps": OFF,
     "line removed": OFF | {"trend": "line"},
     "shift search": OFF | {"shift_search": 2},
-    "window": OFF | {"centre_share": 2 / 3},
+    "window": OFF | {"centre": True},
     "stabilised": OFF | {"stabilise": "auto"},
     "**all steps (default)**": {},
 }

@@ -12,7 +12,7 @@ from fewact.moments import multi_scale_moments
 from tests.methods.made_up import make_card, make_features
 
 VECTORS, FAST = Tap("vectors", 8), Tap("middle", 16, "auto")
-PLAIN = {"trend": "mean", "centre_share": 0}
+PLAIN = {"trend": "mean", "centre": False, "whole_weight": 0}
 
 
 def create(**options: Any) -> Fusion:
@@ -133,7 +133,7 @@ def test_a_static_clip_has_no_motion_and_stays_finite() -> None:
     found = features(1, 3)
     still = {tap: values[:, :, :1].expand_as(values) for tap, values in found.items()}
     nodes = method.encode(still)
-    assert all((nodes[name] == 0).all() for name in ("motion", "centred", "moments"))
+    assert all((nodes[name] == 0).all() for name in ("motion", "whole", "moments"))
     moving = method.encode(found)
     assert method.similarity(nodes, moving).isfinite().all()
     logits = method.score(method.support(nodes, torch.arange(3)[None], 3), nodes)
@@ -146,7 +146,7 @@ def test_static_in_float32_despite_rounding() -> None:
     still = {tap: values[:, :, :1].expand_as(values) for tap, values in found.items()}
     for options in ({}, {"shift_search": 2}):
         nodes = create(**options).float().encode(still)
-        assert all((nodes[name] == 0).all() for name in ("motion", "centred", "moments"))
+        assert all((nodes[name] == 0).all() for name in ("motion", "whole", "moments"))
 
 
 def test_a_copy_of_a_support_clip_does_not_change_who_wins_far_from_a_tie() -> None:
@@ -171,8 +171,11 @@ def test_time_and_places_matter(axis: int) -> None:
 
 
 def test_frames_of_motion_and_moments_are_stabilised_and_those_of_appearance_are_not() -> None:
-    assert create().taps(make_card()) == (VECTORS, FAST)
-    assert create(stabilise="off").taps(make_card()) == (VECTORS, Tap("middle", 16))
+    assert create().taps(make_card()) == (VECTORS, Tap("middle", 8), FAST)
+    assert create(stabilise="off", whole_weight=0).taps(make_card()) == (
+        VECTORS,
+        Tap("middle", 16),
+    )
 
 
 def test_a_line_through_time_changes_neither_motion_nor_moments() -> None:
@@ -189,32 +192,33 @@ def test_a_line_through_time_changes_neither_motion_nor_moments() -> None:
     assert not torch.allclose(plain.encode(found)["moments"], plain.encode(tilted)["moments"])
 
 
-def test_motion_is_the_centred_and_the_whole_by_their_shares() -> None:
+def test_the_whole_is_seen_as_it_is_and_weighs_what_it_is_told_to() -> None:
     x, y = features(1, 2), features(1, 3, seed=1)
 
-    def motion(share: float) -> torch.Tensor:
-        kernels = [create(motion_weight=w, centre_share=share) for w in (1, 0)]
-        whole, rest = (k.similarity(k.encode(x), k.encode(y)) for k in kernels)
-        return whole - rest
+    def kernel(weight: float) -> torch.Tensor:
+        method = create(whole_weight=weight)
+        return method.similarity(method.encode(x), method.encode(y))
 
-    whole, centred = motion(0), motion(1)
-    assert not torch.allclose(whole, centred)
-    torch.testing.assert_close(motion(0.25), 0.25 * centred + 0.75 * whole)
-    assert set(create(centre_share=1).encode(x)) == {"appearance", "centred", "moments"}
-    assert set(create(centre_share=0).encode(x)) == {"appearance", "motion", "moments"}
+    alone = create(centre=False, whole_weight=0, motion_weight=1, moment_weight=0, motion_frames=8)
+    swapped = [{**v, Tap("middle", 8, "auto"): v[Tap("middle", 8)]} for v in (x, y)]
+    first, second = (alone.encode(v) for v in swapped)
+    appearance = first["appearance"] @ second["appearance"].mT
+    whole = alone.similarity(first, second) - appearance
+    torch.testing.assert_close(kernel(0.7) - kernel(0), 0.7 * whole)
+    assert "whole" not in create(whole_weight=0).encode(x)
 
 
-@pytest.mark.parametrize("options", [{"centre_share": 1}, {"centre_share": 0, "shift_search": 2}])
+@pytest.mark.parametrize("options", [{}, {"centre": False, "shift_search": 2}])
 def test_someone_who_stands_elsewhere_is_found(options: dict[str, Any]) -> None:
     found = features(1, 6)
     maps = torch.zeros(1, 6, 16, 6, 8, 8, dtype=torch.float64)
     maps[..., 2:6, 2:6] = found[FAST][..., 2:6, 2:6]
     here, there = ({**found, FAST: maps.roll(by, (-2, -1))} for by in ((-1, 1), (1, 0)))
-    method = create(moment_weight=0, **options)
+    method = create(moment_weight=0, whole_weight=0, **options)
     kernel = method.similarity(method.encode(here), method.encode(there))[0]
     assert kernel.argmax(1).tolist() == list(range(6))
     torch.testing.assert_close(kernel.diagonal(), kernel.max().expand(6), atol=0.02, rtol=0)
-    lost = create(moment_weight=0, centre_share=0)
+    lost = create(moment_weight=0, whole_weight=0, centre=False)
     apart = lost.similarity(lost.encode(here), lost.encode(there))[0].diagonal()
     assert (apart < kernel.diagonal() - 0.5).all()
 

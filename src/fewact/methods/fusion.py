@@ -1,8 +1,8 @@
-"""Fusion: the training-free default, a sum of three cosines that need no learning.
+"""Fusion: the training-free default, a sum of four cosines that need no learning; ours.
 
-Appearance in order, motion by ordered alignment, and second-order moments of the motion; ours. The
-two terms of motion look at frames from which the camera's motion was taken, and most of the aligned
-one at a window around what still moves there.
+Appearance in order; motion by ordered alignment, in a window around what moves in frames from which
+the camera's motion was taken; the same of the frames as they are, whole; and second-order moments
+of the motion, of the steady frames.
 """
 
 import math
@@ -29,19 +29,21 @@ class FusionOptions:
     """Options of ``fusion``.
 
     Args:
-        frames: Frames of appearance.
+        frames: Frames of appearance, and of motion as it is.
         motion_frames: Frames of motion and moments.
         stabilise: Take the camera's motion out of the frames of motion and moments: ``auto`` where
             it moved. Needs maps.
         trend: What is taken away from each place over time: its ``mean``, or a straight ``line``,
             which also takes most of a slow pan that stabilising has left.
-        centre_share: Share of the motion term that looks at a window around what moves, so that
-            people may stand apart, and nearer or farther, in two clips; the whole map has the rest.
-        shift_search: Cells of the whole map, each way, by which two clips are moved to find where
-            they agree most; 0 for none.
+        centre: The motion term looks at a window around what moves, so that people may stand apart,
+            and nearer or farther, in two clips.
+        shift_search: Cells of the map, or of the window, each way, by which two clips are moved to
+            find where they agree most; 0 for none.
         grid: The motion term keeps grid × grid places of a frame.
         velocity: How much the change between a frame's neighbours weighs beside the frame itself.
         motion_weight: Of the motion term; appearance has weight 1.
+        whole_weight: Of the motion in the whole of the frames as they are: where people stand tells
+            something under a camera that stands still, and no step can have taken it away.
         moment_weight: Of the moments' term.
         smoothing: λ of the ordered alignment.
         lengths: Window lengths of the moments, in motion frames.
@@ -52,11 +54,12 @@ class FusionOptions:
     motion_frames: Annotated[int, Field(ge=2)] = 16
     stabilise: Stabilise = "auto"
     trend: Literal["mean", "line"] = "line"
-    centre_share: Annotated[float, Field(ge=0, le=1)] = 2 / 3
+    centre: bool = True
     shift_search: Annotated[int, Field(ge=0, le=4)] = 0
     grid: PositiveInt = 4
     velocity: NonNegativeFloat = 1.0
     motion_weight: NonNegativeFloat = 2.0
+    whole_weight: NonNegativeFloat = 0.5
     moment_weight: NonNegativeFloat = 0.75
     smoothing: NonNegativeFloat = 0.01
     lengths: tuple[PositiveInt, ...] = (2, 4, 8)
@@ -76,44 +79,51 @@ class Fusion(KernelMethod):
         self.reduction = ChannelReduction("auto", width=0)
 
     def taps(self, card: Card) -> tuple[Tap, ...]:
-        """Vectors, and the middle stage of more frames; vectors alone where it is missing."""
+        """Vectors, and the middle stage of them and of more frames; vectors alone without one."""
         vectors = Tap("vectors", self.options.frames)
-        return (vectors, self._middle) if card.has("middle") else (vectors,)
+        if not card.has("middle"):
+            return (vectors,)
+        whole = (self._plain,) if self.options.whole_weight > 0 else ()
+        return (vectors, *whole, self._steady)
 
     @property
-    def _middle(self) -> Tap:
+    def _plain(self) -> Tap:
+        return Tap("middle", self.options.frames)
+
+    @property
+    def _steady(self) -> Tap:
         return Tap("middle", self.options.motion_frames, self.options.stabilise)
 
     def encode(self, features: Features) -> Nodes:
-        """Unit vectors whose products are the three cosines.
+        """Unit vectors whose products are the four cosines.
 
         Returns:
             ``appearance`` (… t·d); ``motion`` (… t d'), a frame less the clip's trend beside the
             change around it, or with a search (… v t d'), of each window; of a middle stage also
-            ``centred`` (… t d'), the same around what moves, and ``moments`` (… m·D), nodes of
-            length 1/√m.
+            ``whole`` (… t d'), the same of the frames as they are, and ``moments`` (… m·D), nodes
+            of length 1/√m.
         """
-        vectors = features[Tap("vectors", self.options.frames)]
+        options = self.options
+        vectors = features[Tap("vectors", options.frames)]
         rooted = vectors.sign() * vectors.abs().sqrt()
         frames = functional.normalize(rooted, dim=-1)
         nodes = {"appearance": functional.normalize(frames.flatten(-2), dim=-1)}
-        maps = features.get(self._middle)
+        maps = features.get(self._steady)
         if maps is None:
             nodes["motion"] = self._moving(frames)
             return nodes
-        options = self.options
-        if options.centre_share < 1:
-            nodes["motion"] = self._moving(self._whole(maps))
-        if options.centre_share > 0:
-            rest = self._rest(maps, dim=-4)
-            changes = rest - rest.mean(-4, keepdim=True)
-            nodes["centred"] = self._moving(self._places(centred(maps, changes, 3 * options.grid)))
+        nodes["motion"] = self._moving(self._seen(maps))
+        if options.whole_weight > 0:
+            nodes["whole"] = self._moving(self._places(features[self._plain]))
         if options.moment_weight > 0:
             nodes["moments"] = self._moments(maps)
         return nodes
 
-    def _whole(self, maps: Tensor) -> Tensor:
-        """Places of the whole map (… t d), or of the windows that are searched (… v t d)."""
+    def _seen(self, maps: Tensor) -> Tensor:
+        """What the motion term sees of the frames: (… t d), or (… v t d) of v windows."""
+        if self.options.centre:
+            rest = self._rest(maps, dim=-4)
+            maps = centred(maps, rest - rest.mean(-4, keepdim=True), 3 * self.options.grid)
         if not self.options.shift_search:
             return self._places(maps)
         cut = windows(maps, self.options.shift_search)  # (… t v c h w)
@@ -151,30 +161,21 @@ class Fusion(KernelMethod):
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:
         """The kernel K between two sets of videos: (b q …), (b s …) → (b q s), symmetric.
 
-        Two videos that are the same have K = 1 + motion + moment weight at most; a static one has
-        cosine 0 with everything.
+        Two videos that are the same have K = 1 + the weights at most; a static one has cosine 0
+        with everything.
         """
         options = self.options
         kernel = first["appearance"] @ second["appearance"].transpose(-1, -2)  # (b q s)
         if "moments" in first:
             moments = first["moments"] @ second["moments"].transpose(-1, -2)
             kernel = kernel + options.moment_weight * moments
-        if options.motion_weight > 0:
-            kernel = kernel + options.motion_weight * self._motion(first, second)
+        for name, weight in (("motion", options.motion_weight), ("whole", options.whole_weight)):
+            if name in first and weight > 0:
+                kernel = kernel + weight * self._aligned(first[name], second[name])
         return kernel
 
-    def _motion(self, first: Nodes, second: Nodes) -> Tensor:
-        """(b q …), (b s …) → (b q s): minus the ordered alignments' cost a frame."""
-        share = self.options.centre_share if "centred" in first else 0.0
-        motion = first["appearance"].new_zeros(())
-        if share > 0:
-            motion = motion + share * self._aligned(first["centred"], second["centred"])
-        if share < 1:
-            motion = motion + (1 - share) * self._aligned(first["motion"], second["motion"])
-        return motion
-
     def _aligned(self, first: Tensor, second: Tensor) -> Tensor:
-        """(b q t d), (b s t d), or with v windows each → (b q s)."""
+        """Minus the alignments' cost a frame: (b q t d), (b s t d) or of windows → (b q s)."""
         reach, smoothing = self.options.shift_search, self.options.smoothing
         if first.ndim == 5:
             return searched(first, second, reach, smoothing)
