@@ -9,7 +9,6 @@ are scored on the same episodes and compared in pairs with the transport of A²M
 
 import argparse
 import hashlib
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -78,7 +77,6 @@ def main() -> None:
     parser.add_argument("--store", type=Path, required=True, help="where features are kept")
     parser.add_argument("--docs", type=Path, default=Path(__file__).parents[1] / "docs")
     given = parser.parse_args()
-    begin = time.process_time()
     store = Store.create(given.store)
     made = {preset: motions(preset, videos=given.videos) for preset in PRESETS}
     sets = parts(read_index(given.assets), choosing=False)
@@ -96,8 +94,7 @@ def main() -> None:
         name: list(recovered(networks[0], benchmark, given.pairs))
         for name, benchmark in made.items()
     }
-    seconds = time.process_time() - begin
-    text = page(rows, found, given.episodes, given.videos, given.pairs, seconds)
+    text = page(rows, found, given.episodes, given.videos, given.pairs)
     (given.docs / "aligners.md").write_text(text)
 
 
@@ -202,7 +199,6 @@ def page(
     episodes: int,
     videos: int,
     pairs: int,
-    seconds: float,
 ) -> str:
     """docs/aligners.md."""
     protocol = rows[0].results[0].asked.episodes.protocol
@@ -212,8 +208,8 @@ def page(
         "Every aligner on the same M² nodes (stride-16 maps, W124, clip mean removed, no training):"
         f" {protocol.ways}-way, {protocol.queries} query a class, {episodes} episodes, the same for"
         f" all columns; support and query share no group. `motions`: {videos} videos of each of 24"
-        f" test classes. Written by `python -m benchmarks.aligners` in {seconds / 60:.0f} minutes"
-        " of processor time.",
+        f" test classes. Written by `python -m benchmarks.aligners ASSETS --mobilenet FILE --store"
+        " FOLDER`.",
         "",
         f"↑ and ↓: surely better and worse than “{REFERENCE}” (exact sign-flip test over episodes,"
         f" p < {CERTAIN} after Holm's correction over all pairs of the row). ± is half the 95 %"

@@ -5,7 +5,8 @@
 
 ASSETS, protocol and halves are those of ``benchmarks/clips.py``: nothing here chooses anything.
 Every clip is filmed by a camera on a way of its own, support and query alike; in the last column
-the queries only, and the support by the fixed camera.
+the queries only, and the support by the fixed camera. The set ``motions`` is ten rendered videos of
+each test class of the preset ``misaligned``.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from fewact import backbones, methods
 from fewact.backbones import Backbone, Tap
 from fewact.data import VideoList
 from fewact.data.filmed import filmed
+from fewact.data.motions import motions
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
@@ -28,6 +30,7 @@ from fewact.store import extract
 from fewact.video.camera import CAMERAS
 
 OFF = {"stabilise": "off", "trend": "mean", "centre": False, "whole_weight": 0}
+SETS = ("utd27_depth", "utd5_rgb", "ucf7", "motions")
 COLUMNS: Mapping[str, Mapping[str, object]] = {
     "fusion without the steps": OFF,
     "line removed": OFF | {"trend": "line"},
@@ -138,7 +141,7 @@ def main() -> None:
     parser.add_argument("--weights", default="default")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--cameras", nargs="+", default=list(CAMERAS), choices=list(CAMERAS))
-    parser.add_argument("--sets", nargs="+", default=["utd27_depth", "utd5_rgb", "ucf7"])
+    parser.add_argument("--sets", nargs="+", default=SETS, choices=SETS)
     parser.add_argument("--share", type=float, default=1.0, help="of the clips of each class")
     parser.add_argument("--queries", type=int, default=5)
     parser.add_argument("--episodes", type=int, default=1000)
@@ -148,10 +151,15 @@ def main() -> None:
     backbone = backbones.create(given.backbone, weights=given.weights, precision=given.precision)
     print(f"{backbone.card.name}, {backbone.card.precision}, {given.episodes} episodes")
     widest = 0.0
-    for part in parts(read_index(given.assets), choosing=given.choosing):
-        if part.videos.name not in given.sets:
-            continue
-        part = Part(part.name, some(part.videos, given.share))
+    chosen = [
+        Part(part.name, some(part.videos, given.share))
+        for part in parts(read_index(given.assets), choosing=given.choosing)
+        if part.videos.name in given.sets
+    ]
+    if "motions" in given.sets and not given.choosing:
+        rendered = motions("misaligned", videos=10).videos.of("test")
+        chosen.append(Part("`motions` misaligned, test classes", rendered))
+    for part in chosen:
         heads = [*COLUMNS, "the default, queries only"]
         print(f"\n| {part.name}, {len(part.videos.videos)} clips | " + " | ".join(heads) + " |")
         print("|---" * (len(heads) + 1) + "|")

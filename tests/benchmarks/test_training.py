@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.training.ablation import ALIGNMENTS, MOMENTS, PLAIN, options_of
+from benchmarks.training.ablation import ALIGNMENTS, CLAIMS, MOMENTS, PLAIN, options_of
 from benchmarks.training.clips import SIZES, split_by_class
 from fewact import methods
 from fewact.training import TrainingData, read
@@ -31,3 +31,9 @@ def test_each_kind_of_moments_is_a_recipe_whose_alignments_only_score(name: str)
     for how in ALIGNMENTS.values():
         assert set(how) | set(PLAIN) <= kind.scoring
         assert methods.create("a2m2", **{**recipe.method.options, **PLAIN, **how})
+
+
+def test_claims_are_of_pairs_that_are_measured_and_no_pair_is_claimed_to_beat_itself() -> None:
+    for better, worse in CLAIMS.values():
+        assert better != worse
+        assert all(name in MOMENTS and how in ALIGNMENTS for name, how in (better, worse))
