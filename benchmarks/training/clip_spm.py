@@ -1,7 +1,7 @@
 """What the parts of CLIP-SPM are worth on stored vectors, and what seeing all queries is worth.
 
     python -m benchmarks.training.clip_spm ASSETS --work FOLDER [--only motions] [--videos 40]
-        [--seeds 3] [--episodes 10000] [--set stages.0.steps=600] [--page docs/clip_spm.md]
+        [--seeds 3] [--episodes 10000] [--set stages.0.steps=100] [--page docs/clip_spm.md]
 
 Vectors of the default network, 8 frames a video, on 256 fixed orthonormal directions, since the
 motion module's convolutions cost the square of that; class names by a small sentence encoder
