@@ -1,36 +1,43 @@
 """Meta-training on real clips: a reduction and head on stored maps, against no training.
 
     python -m benchmarks.training.clips ASSETS --work FOLDER [--splits 3] [--episodes 2000]
-        [--recipe a2m2-clips-lite0] [--set stages.1.steps=400] [--seeds 1]
+        [--recipes a2m2-clips-lite0] [--set stages.0.steps=100] [--page docs/learning.md]
 
 The 27 classes of ``utd27_depth`` are put in a random order, once for each split: 15 to learn from,
 5 that choose the checkpoint, 7 to test on, persons apart in every episode. Compared in pairs on the
-same episodes: a2m2 without training, a2m2 trained, fusion, and fusion with the trained reduction in
-its moments. Runs and results stay in FOLDER; what is there is not done again.
+same episodes: a2m2 without training and trained by each recipe, fusion, and fusion with the trained
+reduction in its moments. Runs stay in FOLDER; one that is there is not done again.
 """
 
 import argparse
 import json
 import random
+import statistics
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.clips import read_index
+from benchmarks.clips import measure, read_index
 from benchmarks.training.stored import stored
 from fewact import backbones, methods
 from fewact.backbones import Tap
 from fewact.data import VideoList
 from fewact.episodes import Protocol, draw
-from fewact.evaluation import Result, compare, evaluate
+from fewact.evaluation import Result, compare
 from fewact.methods import checkpoint
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Method
 from fewact.methods.fusion import Fusion
-from fewact.training import Recipe, TrainingData, read, train
+from fewact.training import TrainingData, read, train
 
 SIZES = (15, 5, 7)
 SHOTS = (1, 5)
+RECIPES = {"a2m2-clips-lite0": "two layers", "a2m2-clips-linear-lite0": "one matrix"}
+"""And what of each learns."""
+
+Found = dict[int, dict[str, Result]]
+"""Results by shots and arm."""
 
 
 @dataclass(frozen=True)
@@ -62,53 +69,64 @@ def split_by_class(videos: VideoList, number: int) -> Split:
     return Split(*lists)
 
 
-def arms(run: Path) -> dict[str, Method]:
-    """What is compared; the trained ones from a run's folder."""
-    trained = checkpoint.read(run).method()
-    mixed = methods.create("fusion")
-    if not isinstance(trained, A2M2) or not isinstance(mixed, Fusion):
-        raise SystemExit("the recipe is not of a2m2")
-    mixed.reduction = trained.reduction
-    return {
-        "a2m2": methods.create("a2m2"),
-        "a2m2 trained": trained,
-        "fusion": methods.create("fusion"),
-        "fusion, trained moments": mixed.eval(),
-    }
+def arms(runs: Mapping[str, Path]) -> dict[str, Method]:
+    """What is compared; the trained ones from the folders of runs, by recipe."""
+    found: dict[str, Method] = {name: methods.create(name) for name in ("a2m2", "fusion")}
+    for recipe, run in runs.items():
+        trained, mixed = checkpoint.read(run).method(), methods.create("fusion")
+        if not isinstance(trained, A2M2) or not isinstance(mixed, Fusion):
+            raise SystemExit(f"{recipe} is not of a2m2")
+        mixed.reduction = trained.reduction
+        found[f"a2m2, {RECIPES[recipe]}"] = trained
+        found[f"fusion, {RECIPES[recipe]}"] = mixed
+    return {name: method.eval() for name, method in found.items()}
 
 
-def measure(split: Split, store: Path, run: Path, episodes: int) -> dict[int, dict[str, Result]]:
+def tested(split: Split, store: Path, runs: Mapping[str, Path], episodes: int) -> Found:
     """Results of all arms by shots, on the test classes."""
     source = stored(split.test, store, taps())
-    found: dict[int, dict[str, Result]] = {}
-    for shots in SHOTS:
-        protocol = Protocol(5, shots, 5, episodes, 0, "shared")
-        drawn = draw(split.test, protocol)
-        found[shots] = {
-            name: evaluate(method, source, split.test, drawn) for name, method in arms(run).items()
-        }
+    drawn = [draw(split.test, Protocol(5, shots, 5, episodes, 0, "shared")) for shots in SHOTS]
+    found: Found = {shots: {} for shots in SHOTS}
+    for name, method in arms(runs).items():
+        for shots, result in zip(SHOTS, measure(method, source, split.test, drawn), strict=True):
+            found[shots][name] = result
     return found
 
 
-def report(found: dict[int, dict[str, Result]]) -> list[str]:
-    """One line for each arm, and the paired differences that matter."""
-    lines = []
-    for shots, results in found.items():
-        for name, result in results.items():
-            lines.append(f"{shots} shots  {name:24} {result.accuracy:5.1f} ± {result.ci95:.2f}")
-        for first, second in (
-            ("a2m2 trained", "a2m2"),
-            ("a2m2 trained", "fusion"),
-            ("fusion, trained moments", "fusion"),
-        ):
-            pair = compare([results[first], results[second]])[0]
-            over = pair.class_interval
-            classes = f", other classes {over[0]:+.1f} … {over[1]:+.1f}" if over else ""
-            lines.append(
-                f"{shots} shots  {first} − {second}: {pair.difference:+.2f} ± {pair.ci95:.2f}"
-                f" (p {pair.p:.2g}{classes})"
-            )
-    return lines
+def pairs(recipes: Sequence[str]) -> list[tuple[str, str]]:
+    """The first of which should be the better."""
+    return [
+        (f"{arm}, {RECIPES[recipe]}", other)
+        for recipe in recipes
+        for arm, other in (("a2m2", "a2m2"), ("a2m2", "fusion"), ("fusion", "fusion"))
+    ]
+
+
+def report(splits: Sequence[Found], recipes: Sequence[str]) -> str:
+    """Two tables: each arm in each split, and the paired differences that matter."""
+    heads = [
+        f"{shots} shot{'s' * (shots > 1)}, split {number}"
+        for shots in SHOTS
+        for number in range(len(splits))
+    ]
+    lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    for name in splits[0][1]:
+        cells = [
+            f"{found[shots][name].accuracy:.1f} ± {found[shots][name].ci95:.1f}"
+            for shots in SHOTS
+            for found in splits
+        ]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += ["", "| | shots | mean | each split | over other classes |", "|---|---|---|---|---|"]
+    for first, second in pairs(recipes):
+        for shots in SHOTS:
+            each = [compare([found[shots][first], found[shots][second]])[0] for found in splits]
+            mean = statistics.mean(pair.difference for pair in each)
+            shown = ", ".join(f"{pair.difference:+.1f} ± {pair.ci95:.1f}" for pair in each)
+            over = [pair.class_interval for pair in each]
+            classes = ", ".join("–" if o is None else f"{o[0]:+.1f} … {o[1]:+.1f}" for o in over)
+            lines.append(f"| {first} − {second} | {shots} | {mean:+.1f} | {shown} | {classes} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -116,35 +134,60 @@ def main() -> None:
     options.add_argument("assets", type=Path)
     options.add_argument("--work", type=Path, required=True)
     options.add_argument("--splits", type=int, default=3)
-    options.add_argument("--seeds", type=int, default=1)
     options.add_argument("--episodes", type=int, default=2000)
-    options.add_argument("--recipe", default="a2m2-clips-lite0")
+    options.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=list(RECIPES))
     options.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    options.add_argument("--page", type=Path)
     given = options.parse_args()
-    pairs = (text.partition("=") for text in given.set)
-    changes = {name: json.loads(value) for name, _, value in pairs}
+    changes = {n: json.loads(v) for n, _, v in (text.partition("=") for text in given.set)}
     videos = read_index(given.assets)["utd27_depth"]
     store = given.work / "store"
     stored(videos, store, taps())
+    results: list[Found] = []
+    said: list[str] = []
     for number in range(given.splits):
         split = split_by_class(videos, number)
-        for seed in range(given.seeds):
-            recipe: Recipe = read(given.recipe, {**changes, "seed": seed})
-            tag = "-".join([f"split{number}", f"seed{seed}", *map(str, given.set)])
-            data = TrainingData(
-                split.train,
-                split.val,
-                stored(split.train, store, taps()),
-                stored(split.val, store, taps()),
-            )
+        sources = (stored(one, store, taps()) for one in (split.train, split.val))
+        data = TrainingData(split.train, split.val, *sources)
+        runs = {}
+        for name in given.recipes:
             begin = time.process_time()
-            trained = train(recipe, data, given.work / tag.replace("/", "_"), device="cpu")
+            runs[name] = given.work / f"split{number}-{name}"
+            best = train(read(name, changes), data, runs[name], device="cpu").best
             seconds = time.process_time() - begin
-            print(
-                f"{tag}: trained in {seconds:.0f} s of processor time, {trained.best}", flush=True
+            said.append(
+                f"split {number}, {RECIPES[name]}: step {best.step} of stage {best.stage + 1}, "
+                f"{best.accuracy:.1f} % on validation"
             )
-            for line in report(measure(split, store, trained.folder, given.episodes)):
-                print(f"  {line}", flush=True)
+            print(f"{said[-1]}; {seconds:.0f} s of processor time", flush=True)
+        results.append(tested(split, store, runs, given.episodes))
+        print(report(results[-1:], given.recipes), flush=True)
+    tables = report(results, given.recipes)
+    print(tables)
+    if given.page is not None:
+        given.page.write_text(page(tables, said, given.splits, given.episodes), encoding="utf-8")
+
+
+def page(tables: str, said: Sequence[str], splits: int, episodes: int) -> str:
+    """docs/learning.md."""
+    chosen = "\n".join(f"- {one}" for one in said)
+    return f"""# What learning gives on a few real clips
+
+`utd27_depth`, 27 actions of eight people: {SIZES[0]} classes to learn from, {SIZES[1]} that choose
+the checkpoint, {SIZES[2]} to test on, in {splits} random orders of the classes; persons apart in
+each of {episodes} episodes of 5 ways and 5 queries a class. Stored maps of the default network;
+what learns is `a2m2`'s reduction, of two layers as the paper has it, or of one matrix that begins
+as no reduction. `fusion, …` has it in its moments. Differences are paired; ± is their 95 % interval
+over episodes, and the last column the one over other classes of the kind.
+
+    python -m benchmarks.training.clips ASSETS --work FOLDER --page docs/learning.md
+
+{tables}
+
+Chosen by the validation classes:
+
+{chosen}
+"""
 
 
 if __name__ == "__main__":
