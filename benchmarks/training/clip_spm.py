@@ -50,6 +50,9 @@ TRAINED: dict[str, dict[str, Any]] = {
     "without SPM": {"without": "spm"},
     "without PADM": {"without": "padm"},
     "trained jointly": {"protocol": "joint"},
+    "non-linear motion": {"motion": "nonlinear"},
+    "motion that sees order": {"motion": "ordered"},
+    "prompts see the vector": {"prompt": "vector"},
 }
 """Options that a head is trained with."""
 
@@ -205,6 +208,9 @@ over episodes; training was begun anew for each seed.
   *without PADM*: nothing is refined around anchors.
 - *all queries seen*: the same head, asked as published, all queries of an episode together, which
   is transductive.
+- *non-linear motion*, *motion that sees order*, *prompts see the vector*: options of ours. As
+  published nothing is between HSMR's two convolutions, its difference is the same backwards, and a
+  made-up text sees one number of its video.
 
     {command}
 
@@ -234,7 +240,10 @@ def main() -> None:
             print(f"{data}\n{table(seeds)}")
     if given.page is not None:
         more = "".join(f" --set {one}" for one in given.set)
-        command = f"python -m benchmarks.training.clip_spm ASSETS --work FOLDER{more}"
+        command = (
+            "python -m benchmarks.training.clip_spm ASSETS --work FOLDER"
+            f" --videos {given.videos}{more}"
+        )
         given.page.write_text(page(work, command), encoding="utf-8")
 
 
