@@ -16,6 +16,7 @@ from fewact.store import EntrySet, Store
 from fewact.store.features import (
     NAME,
     PIPELINE,
+    STEADYING,
     SamplerOf,
     cards,
     feature_facts,
@@ -57,7 +58,7 @@ class StoredFeatures:
         self._sets: dict[Tap, EntrySet | None] = {}
         self._seen = store.seen.read(videos.name)
         self.keys = self._fingerprints()
-        facts = [card.digest, repr(sampler(1)), PIPELINE, "float16", self.keys]
+        facts = [card.digest, repr(sampler(1)), PIPELINE, STEADYING, "float16", self.keys]
         self.digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def _fingerprints(self) -> tuple[str | None, ...]:

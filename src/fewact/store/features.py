@@ -21,8 +21,10 @@ KIND: Final = "features"
 NAME: Final = "features"
 
 PIPELINE: Final = 1
-"""Raised whenever reading, choosing, resizing or steadying frames changes a feature by more than
-rounding."""
+"""Raised whenever reading, choosing or resizing frames changes a feature by more than rounding."""
+
+STEADYING: Final = 2
+"""Raised whenever stabilising frames does."""
 
 NO_PART_OF_THE_KEY = ("licence", "weights")
 
@@ -50,7 +52,7 @@ def feature_facts(card: Card, tap: Tap, sampler: SamplerOf = Segments) -> Facts:
                 "sampler": repr(sampler(tap.frames * card.frames_per_slot)),
                 "card": {k: v for k, v in asdict(card).items() if k not in NO_PART_OF_THE_KEY},
                 "dtype": feature_layout(card, tap)[NAME].dtype,
-                "pipeline": PIPELINE,
+                "pipeline": PIPELINE if tap.stabilise == "off" else [PIPELINE, STEADYING],
             }
         )
     )
