@@ -3,9 +3,10 @@
     python -m benchmarks.training.clip_spm ASSETS --work FOLDER [--only motions] [--videos 40]
         [--seeds 3] [--episodes 10000] [--set stages.0.steps=100] [--page docs/clip_spm.md]
 
-Vectors of the default network, 8 frames a video, on 256 fixed orthonormal directions, since the
-motion module's convolutions cost the square of that; class names by a small sentence encoder
-through a learned projection. ``motions``: the preset ``misaligned``, its training, validation and
+4 × 4 places of the default network's middle maps, 8 frames a video, less the clip's mean, on 256
+fixed orthonormal directions, since the motion module's convolutions cost the square of that; class
+names by a small sentence encoder through a learned projection. (Its last vectors say nothing of
+where things are: on them the head stays at chance on ``motions``.) ``motions``: the preset ``misaligned``, its training, validation and
 test classes. ``clips``: the 27 classes of ``utd27_depth``, 15 / 5 / 7 in a random order for each
 seed, persons apart. The head is trained by the recipes ``clip_spm-motions-lite0`` and
 ``clip_spm-clips-lite0``, whole and without each of its parts, its checkpoint chosen on validation
@@ -23,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from benchmarks.clips import read_index
 from benchmarks.training.clips import split_by_class
@@ -39,7 +42,8 @@ from fewact.methods import checkpoint
 from fewact.methods.reduction import orthogonal_projection
 from fewact.training import TrainingData, read, train
 
-TAPS = (Tap("vectors", 8),)
+TAPS = (Tap("middle", 8),)
+GRID = 4
 WIDTH = 256
 PRESET = "misaligned"
 WHOLE = "CLIP-SPM"
@@ -78,6 +82,12 @@ class Lists:
     groups: Groups
 
 
+def places_of(maps: Tensor) -> Tensor:
+    """The places of frames, less their clip's mean: (t c h w) → (t c·grid²), length √WIDTH."""
+    places = functional.adaptive_avg_pool2d(maps, GRID).flatten(1)
+    return functional.normalize(places - places.mean(0), dim=-1) * WIDTH**0.5
+
+
 def lists_of_motions(videos: int) -> Lists:
     every = motions(PRESET, videos=videos).videos
     parts = (every.of(split) for split in ("train", "val", "test"))
@@ -101,12 +111,12 @@ class Work:
     changes: Mapping[str, Any]
 
     def source(self, videos: VideoList) -> ArrayFeatures:
-        """Projected vectors of a list, (videos t d)."""
+        """Projected places of a list, (videos t d)."""
         found = stored(videos, self.folder / "store", TAPS)
         each = found.features(range(len(videos.videos)), TAPS)
-        vectors = torch.stack([one[TAPS[0]].float() for one in each])  # (v t 1280)
-        projection = orthogonal_projection(vectors.shape[-1], WIDTH)  # (d 1280)
-        return ArrayFeatures((vectors @ projection.T).numpy(), f"{found.name}, {WIDTH} directions")
+        places = torch.stack([places_of(one[TAPS[0]].float()) for one in each])  # (v t 1792)
+        projection = orthogonal_projection(places.shape[-1], WIDTH)  # (d 1792)
+        return ArrayFeatures((places @ projection.T).numpy(), f"{found.name}, {WIDTH} directions")
 
     def place(self, data: str, seed: int, name: str) -> Path:
         return self.folder / data / f"seed{seed}" / name.replace(" ", "_").replace(",", "")
@@ -199,8 +209,8 @@ def page(work: Work, command: str) -> str:
     return f"""# The parts of CLIP-SPM
 
 What its three modules are worth, and what it is worth to see all queries of an episode, on stored
-vectors of the default network, which was trained on ImageNet alone, on {WIDTH} fixed directions of
-them, with a head that a CPU can learn. CLIP's own features have not been run: these figures say
+features of the default network, which was trained on ImageNet alone: {GRID} × {GRID} places of its
+middle maps less the clip's mean, on {WIDTH} fixed directions, with a head that a CPU can learn. CLIP's own features have not been run: these figures say
 nothing of the published ones. Differences are paired on the same episodes, ± is their 95 % interval
 over episodes; training was begun anew for each seed.
 
