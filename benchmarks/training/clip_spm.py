@@ -1,17 +1,18 @@
-"""What the parts of CLIP-SPM are worth on stored vectors, and what seeing all queries is worth.
+"""What the parts of CLIP-SPM are worth on stored features, and what seeing all queries is worth.
 
     python -m benchmarks.training.clip_spm ASSETS --work FOLDER [--only motions] [--videos 40]
         [--seeds 3] [--episodes 10000] [--set stages.0.steps=100] [--page docs/clip_spm.md]
 
 4 × 4 places of the default network's middle maps, 8 frames a video, less the clip's mean, on 256
 fixed orthonormal directions, since the motion module's convolutions cost the square of that; class
-names by a small sentence encoder through a learned projection. (Its last vectors say nothing of
-where things are: on them the head stays at chance on ``motions``.) ``motions``: the preset ``misaligned``, its training, validation and
-test classes. ``clips``: the 27 classes of ``utd27_depth``, 15 / 5 / 7 in a random order for each
-seed, persons apart. The head is trained by the recipes ``clip_spm-motions-lite0`` and
-``clip_spm-clips-lite0``, whole and without each of its parts, its checkpoint chosen on validation
-classes; then scored on the same episodes of the test classes, one shot, beside OTAM and ProtoNet on
-the same vectors. What is in FOLDER is not done again; ``--page`` writes what is there.
+names by a small sentence encoder through a learned projection. (The network's last vectors say
+nothing of where things are: on them the head stays at chance on ``motions``.) ``motions``: the
+preset ``misaligned``, its training, validation and test classes. ``clips``: the 27 classes of
+``utd27_depth``, 15 / 5 / 7 in a random order for each seed, persons apart. The head is trained by
+the recipes ``clip_spm-motions-lite0`` and ``clip_spm-clips-lite0``, whole and without each of its
+parts, its checkpoint chosen on validation classes; then scored on the same episodes of the test
+classes, one shot, beside OTAM and ProtoNet on the same features. What is in FOLDER is not done
+again; ``--page`` writes what is there.
 """
 
 import argparse
@@ -210,9 +211,10 @@ def page(work: Work, command: str) -> str:
 
 What its three modules are worth, and what it is worth to see all queries of an episode, on stored
 features of the default network, which was trained on ImageNet alone: {GRID} × {GRID} places of its
-middle maps less the clip's mean, on {WIDTH} fixed directions, with a head that a CPU can learn. CLIP's own features have not been run: these figures say
-nothing of the published ones. Differences are paired on the same episodes, ± is their 95 % interval
-over episodes; training was begun anew for each seed.
+middle maps less the clip's mean, on {WIDTH} fixed directions, with a head that a CPU can learn.
+CLIP's own features have not been run: these figures say nothing of the published ones. Differences
+are paired on the same episodes, ± is their 95 % interval over episodes; training was begun anew for
+each seed.
 
 - *without HSMR*: no motion loss in training. *without SPM*: no video is fused with a text.
   *without PADM*: nothing is refined around anchors.
