@@ -84,7 +84,7 @@ class Fusion(KernelMethod):
         if not card.has("middle"):
             return (vectors,)
         whole = (self._plain,) if self.options.whole_weight > 0 else ()
-        return (vectors, *whole, self._steady)
+        return tuple(dict.fromkeys((vectors, *whole, self._steady)))
 
     @property
     def _plain(self) -> Tap:
