@@ -3,7 +3,7 @@
     python -m benchmarks.training.clip_spm ASSETS --work FOLDER [--only motions] [--videos 40]
         [--seeds 3] [--episodes 10000] [--set stages.0.steps=100] [--page docs/clip_spm.md]
 
-4 × 4 places of the default network's middle maps, 8 frames a video, less the clip's mean, on 256
+4 × 4 places of the default network's middle maps, 8 frames a video, less the clip's mean, on 128
 fixed orthonormal directions, since the motion module's convolutions cost the square of that; class
 names by a small sentence encoder through a learned projection. (The network's last vectors say
 nothing of where things are: on them the head stays at chance on ``motions``.) ``motions``: the
@@ -45,7 +45,7 @@ from fewact.training import TrainingData, read, train
 
 TAPS = (Tap("middle", 8),)
 GRID = 4
-WIDTH = 256
+WIDTH = 128
 PRESET = "misaligned"
 WHOLE = "CLIP-SPM"
 
