@@ -42,7 +42,7 @@ MOMENTS: dict[str, dict[str, Any]] = {
     "sqrt, lengths 4": {"lengths": [4]},
     "sqrt, attention": {"attention": True},
     "sqrt, cross-frame": {"cross_frame": 1.0},
-    "third": {"descriptor": "third", "sketch": 2048},
+    "third": {"descriptor": "third", "sketch": 512},
 }
 
 ALIGNMENTS: dict[str, dict[str, Any]] = {
