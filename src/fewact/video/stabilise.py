@@ -23,7 +23,7 @@ CLOSE = 1 / 224
 LEAST_EXPLAINED = 0.4
 """A frame of whose marks less is explained shows something else: after a cut, say, or a body before
 nothing that moved on its own. More keeps squats and steps apart from the camera; less finds it
-better behind arms: chosen by development clips of both, on black. In a room all frames have more."""
+better behind arms: chosen by development clips of both, on black. In rooms all frames have more."""
 
 BETTER = 1.05
 MOVED, HELD = 1.35, 4.5
