@@ -176,7 +176,8 @@ def table(seeds: list[dict[str, Result]]) -> str:
     for row in ROWS:
         having = [one for one in seeds if row in one]
         accuracies = [one[row].accuracy for one in having]
-        mean = f"| {row} | {statistics.mean(accuracies):.2f} "
+        few = " (seed 0)" if len(having) < len(seeds) else ""
+        mean = f"| {row} | {statistics.mean(accuracies):.2f}{few} "
         if row == WHOLE:
             lines.append(mean + "| | " + ", ".join(f"{x:.1f}" for x in accuracies) + " |")
             continue
