@@ -161,6 +161,8 @@ def ablate(work: Work, names: list[str], seeds: int, changes: Mapping[str, Any])
         for seed in range(seeds):
             run = work.run(name, seed, {**options_of(MOMENTS[name]), **changes})
             for split in ("val", "test"):
+                if all((run / split / f"{tag(how)}.json").exists() for how in ALIGNMENTS.values()):
+                    continue
                 bank = work.bank(run, split)
                 for how in ALIGNMENTS.values():
                     work.score(run, split, how, bank)
