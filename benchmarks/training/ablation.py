@@ -126,7 +126,7 @@ class Work:
 
     def score(self, run: Path, split: str, changes: Mapping[str, Any], bank: NodeBank) -> Result:
         """A result on a run's checkpoint with another alignment; one that is there is read."""
-        output = run / split / f"{tag(changes)}.json"
+        output = result_file(run, split, changes)
         if output.exists():
             return load(output)
         source = self.source[split]
@@ -135,8 +135,8 @@ class Work:
 
     def scored(self, name: str, how: str, split: str, seeds: int) -> list[Result]:
         """The results of each seed, which are there."""
-        file = f"{tag(ALIGNMENTS[how])}.json"
-        return [load(self.place(name, seed) / split / file) for seed in range(seeds)]
+        runs = (self.place(name, seed) for seed in range(seeds))
+        return [load(result_file(run, split, ALIGNMENTS[how])) for run in runs]
 
     def bank(self, run: Path, split: str) -> NodeBank:
         """The nodes of a run's checkpoint, which all alignments share."""
@@ -145,9 +145,9 @@ class Work:
         return encode(method, source, source.videos, self.episodes[split].needed)
 
 
-def tag(changes: Mapping[str, Any]) -> str:
-    """Of a file's name."""
-    return "-".join(f"{key}={value}" for key, value in changes.items())
+def result_file(run: Path, split: str, changes: Mapping[str, Any]) -> Path:
+    """Where the result of a run's checkpoint with another alignment is kept."""
+    return run / split / ("-".join(f"{key}={value}" for key, value in changes.items()) + ".json")
 
 
 def options_of(moments: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def ablate(work: Work, names: list[str], seeds: int, changes: Mapping[str, Any])
         for seed in range(seeds):
             run = work.run(name, seed, {**options_of(MOMENTS[name]), **changes})
             for split in ("val", "test"):
-                if all((run / split / f"{tag(how)}.json").exists() for how in ALIGNMENTS.values()):
+                if all(result_file(run, split, how).exists() for how in ALIGNMENTS.values()):
                     continue
                 bank = work.bank(run, split)
                 for how in ALIGNMENTS.values():

@@ -181,9 +181,14 @@ def evaluate(
         device=device,
         keep=len(variants) > 1,
         store=store,
-        camera=camera if camera_on is Filmed.ALL else None,
     )
-    moving = None if camera is None or camera_on is Filmed.ALL else _filmed(videos, source, camera)
+    query_source: Source | None = None
+    if camera is not None:
+        moving, moving_source = _filmed(videos, source, camera)
+        if camera_on is Filmed.ALL:
+            videos, source = moving, moving_source
+        else:
+            query_source = moving_source
     asked = [{**given, **variant} for variant in variants]
     made = _make(method, trained, source, asked)
     if allow_missing:
@@ -203,7 +208,7 @@ def evaluate(
     if trained is not None:
         facts = None if texts is None else texts.facts
         flags = flags_of(trained, videos, source.card, facts, allow_leak=allow_leak)
-    if moving is not None:
+    if query_source is not None:
         flags += (f"camera of the queries: {camera}",)
     drawn = (
         draw(videos, make_protocol(videos, groups, ways, shots, queries, count, seed))
@@ -211,7 +216,7 @@ def evaluate(
         else load(episodes)
     )
     encodings = _encodings(source)
-    query_encodings = None if moving is None else _encodings(moving)
+    query_encodings = None if query_source is None else _encodings(query_source)
     results: dict[int, Result] = {}
     for place in _by_encoding(made):
         variant = variants[place]
@@ -241,19 +246,13 @@ def _open(
     device: str,
     keep: bool,
     store: Path | None,
-    camera: str | None,
     **which: Any,
 ) -> tuple["VideoList", "Source"]:
     """The videos, and where their features come from."""
     from fewact import backbones
-    from fewact.data.filmed import filmed
     from fewact.evaluation import ArrayFeatures, ClipFeatures
 
     videos, dataset = open_list(data, **which)
-    if camera is not None:
-        if store is not None or dataset is not None:
-            raise _no_videos(camera)
-        videos = filmed(videos, camera)
     if dataset is not None:
         if store is not None:
             raise OptionError("is for videos", where="--store", got=f"also features, {data}")
@@ -277,18 +276,15 @@ def _open(
     return videos, ClipFeatures(videos, make_backbone(), keep=keep)
 
 
-def _filmed(videos: "VideoList", source: "Source", camera: str) -> "Source":
-    """Features of the same videos, filmed by a camera."""
+def _filmed(videos: "VideoList", source: "Source", camera: str) -> tuple["VideoList", "Source"]:
+    """The same videos as a camera films them, and their features."""
     from fewact.data.filmed import filmed
     from fewact.evaluation import ClipFeatures
 
     if not isinstance(source, ClipFeatures):
-        raise _no_videos(camera)
-    return source.of(filmed(videos, camera))
-
-
-def _no_videos(camera: str) -> OptionError:
-    return OptionError("films videos, not features", where="--camera", got=camera)
+        raise OptionError("films videos, not features", where="--camera", got=camera)
+    moving = filmed(videos, camera)
+    return moving, source.of(moving)
 
 
 def _there(

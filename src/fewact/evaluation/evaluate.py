@@ -80,15 +80,14 @@ def evaluate(
     texts = None if text is None else known_texts(text)
     _check_text(method, videos, texts)
     nodes = _encodings(source)
-    query_nodes = nodes if query_source is None else _encodings(query_source)
-    apart = query_source is not None
+    query_nodes = None if query_source is None else _encodings(query_source)
     question = asked(
         method_facts(method),
         nodes.features,
         videos,
         episodes,
         texts,
-        query_features=query_nodes.features if apart else None,
+        query_features=None if query_nodes is None else query_nodes.features,
     )
     target = None if output is None else Path(output)
     if target is not None and target.exists() and not overwrite:
@@ -96,20 +95,22 @@ def evaluate(
     tell = progress or (lambda what, done, total: None)
     labels = _labels(videos, episodes)  # (N n)
     seconds: dict[str, float] = {}
-    with _clock(seconds, "encode"):
-        support, query = (
-            one.bank(
-                method,
-                videos,
-                np.unique(needed),
-                threads=threads,
-                progress=lambda done, total: tell("Encoding", done, total),
-            )
-            for one, needed in (
-                (nodes, episodes.support if apart else episodes.needed),
-                (query_nodes, episodes.query if apart else episodes.needed),
-            )
+
+    def bank(by: Encodings | NodeBank, needed: NDArray[np.int32]) -> NodeBank:
+        return by.bank(
+            method,
+            videos,
+            needed,
+            threads=threads,
+            progress=lambda done, total: tell("Encoding", done, total),
         )
+
+    with _clock(seconds, "encode"):
+        if query_nodes is None:
+            support = query = bank(nodes, episodes.needed)
+        else:
+            support = bank(nodes, np.unique(episodes.support))
+            query = bank(query_nodes, np.unique(episodes.query))
     batches = plan(episodes, support)
     queries = episodes.query.shape[1]
     file = None if target is None else ProgressFile(target, question, batches, queries)
