@@ -1,5 +1,7 @@
 """Stabilising: exact where the truth is known, and harmless where there is nothing to find."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,9 @@ from torch.nn import functional
 
 from fewact.errors import OptionError, ShapeError
 from fewact.video import Segments, read_frames
-from fewact.video.registration import marks, register, unexplained
+from fewact.video.registration import difference, marks, pixels, register, unexplained
 from fewact.video.stabilise import camera_motion, stabilise
-from fewact.video.warping import Similarity
+from fewact.video.warping import Similarity, points
 from tests.video.scenery import apart, between, frames_of, scene, wander
 
 SIZE = (160, 160)
@@ -159,6 +161,62 @@ def test_a_figure_on_black_is_not_taken_for_a_camera() -> None:
     frames = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
     assert not camera_motion(frames).moved
     assert torch.equal(stabilise(frames, "auto"), frames)
+
+
+def blobs(at: np.ndarray) -> np.ndarray:
+    """Six spots on grey."""
+    rng = np.random.default_rng(0)
+    picture = np.full(at.shape, 20.0)
+    for _ in range(6):
+        middle, wide = complex(*rng.uniform(-60, 60, 2)), rng.uniform(4, 12)
+        picture += rng.uniform(60, 200) * np.exp(-(np.abs(at - middle) ** 2) / (2 * wide**2))
+    return np.repeat(picture[..., None], 3, -1)
+
+
+def squat(at: np.ndarray, low: float, arm: float) -> np.ndarray:
+    """A patterned figure on black that goes down to its feet, and moves an arm."""
+    x, y = at.real, (at.imag - 55) / (1 - 0.3 * low) + 55
+    torso = (abs(x) < 22) & (abs(y + 5) < 40)
+    limb = (abs(x - 35 * np.cos(arm)) < 14) & (abs(y + 20 - 35 * np.sin(arm)) < 12)
+    feet = (abs(x) < 30) & (abs(at.imag - 50) < 12)
+    return scene(x + 1j * y, seed=4) * (torso | limb | feet)[..., None]
+
+
+def seen_by(ways: Similarity, picture: Callable[[np.ndarray, int], np.ndarray]) -> torch.Tensor:
+    at = ways(points(*SIZE, 1.0, torch.float64)).numpy()  # (t h w)
+    pictures = [picture(one, k).round().clip(0, 255).astype(np.uint8) for k, one in enumerate(at)]
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_few_things_without_a_background_are_enough(seed: int) -> None:
+    ways = wander(16, seed, shift=8, zoom=0.05, roll=0.03)
+    found = camera_motion(seen_by(ways, lambda at, k: blobs(at)))
+    assert apart(found.frames, between(ways), SIZE).max() < 0.3
+    assert found.moved
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_without_a_background_a_body_that_squats_is_not_followed(seed: int) -> None:
+    ways = wander(16, seed, shift=4, zoom=0.02, roll=0.01)
+    frames = seen_by(ways, lambda at, k: squat(at, np.sin(np.pi * k / 15) ** 2, k / 4))
+    truth = between(ways)
+    found, none = (
+        apart(one, truth, SIZE).mean()
+        for one in (camera_motion(frames).frames, Similarity.identity(16, torch.complex128))
+    )
+    assert found < none + 0.6  # following it costs up to 8
+
+
+def test_pixels_are_nowhere_apart_from_themselves_nor_seen_outside() -> None:
+    pictures = functional.avg_pool2d(filmed(2)[0].float().mean(1, keepdim=True), 4)[:, 0] / 50
+    known = pixels(pictures, 1.0)
+    assert known.at.shape == (2, 40 * 40)
+    assert known.telling.all()
+    beside = Similarity(torch.ones(2, dtype=torch.complex64), torch.tensor([0.0, 80 + 0j]))
+    off = difference(known, pictures, beside, 1.0)
+    assert off[0] < 1e-4
+    assert off[1] == torch.inf
 
 
 def test_a_clip_that_holds_still_for_a_fifth_of_it_was_not_filmed_by_a_hand() -> None:

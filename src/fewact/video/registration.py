@@ -1,8 +1,9 @@
 """Registering pictures to others by a shift, zoom and rotation.
 
 Inverse compositional Gauss–Newton (Baker and Matthews, "Lucas-Kanade 20 Years On", IJCV 2004) on
-the most telling pixel of each small block, with Geman–McClure weights, so that what moves by itself
-does not pull, and with brightness and contrast solved for beside the four numbers of a similarity.
+all pixels or the most telling one of each small block, with Geman–McClure weights, so that what
+moves by itself does not pull, and with brightness and contrast solved for beside the four numbers
+of a similarity.
 """
 
 from dataclasses import dataclass
@@ -26,33 +27,34 @@ WIDEST_ZOOM, WIDEST_ROLL, WIDEST_SHIFT = 1.6, 0.35, 0.45
 
 @dataclass(frozen=True, eq=False)
 class Marks:
-    """Telling places of pictures, as many of each.
+    """Places of pictures, as many of each.
 
     Args:
         at: (p m) complex, where they are.
         value: (p m) of the picture there.
         slopes: (p m 6), how the value changes with zoom, rotation, the two shifts, contrast and
             brightness.
-        steep: (p m) length of the gradient.
+        telling: (p m) bool, which of them count.
     """
 
     at: Tensor
     value: Tensor
     slopes: Tensor
-    steep: Tensor
+    telling: Tensor
 
     @property
-    def telling(self) -> Tensor:
-        """Which of them are on a slope: (p m) bool."""
-        return self.steep > FLAT
+    def steep(self) -> Tensor:
+        """Length of the gradient: (p m)."""
+        return torch.hypot(self.slopes[..., 2], self.slopes[..., 3])
 
     def of(self, which: Tensor) -> "Marks":
         """Those of some of the pictures."""
-        return Marks(self.at[which], self.value[which], self.slopes[which], self.steep[which])
+        chosen = (self.at, self.value, self.slopes, self.telling)
+        return Marks(*(values[which] for values in chosen))
 
 
-def marks(pictures: Tensor, pixel: float) -> Marks:
-    """The steepest pixel of each block of 2 × 2, without the outermost.
+def pixels(pictures: Tensor, pixel: float) -> Marks:
+    """All pixels; those of an even background count too, since they say where nothing is.
 
     Args:
         pictures: (p h w) floating.
@@ -62,24 +64,33 @@ def marks(pictures: Tensor, pixel: float) -> Marks:
     padded = functional.pad(pictures[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
     across = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / (2 * pixel)  # (p h w)
     down = (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2
-    steep = (across**2 + down**2).sqrt()
-    inner = steep.clone()
+    at = points(height, width, pixel, pictures.dtype).expand(pictures.shape)
+    reach = height / 2  # keeps the six columns of one size
+    zoom = (across * at.real + down * at.imag) / reach
+    roll = (down * at.real - across * at.imag) / reach
+    slopes = torch.stack([zoom, roll, across, down, pictures, torch.ones_like(pictures)], -1)
+    telling = torch.ones_like(pictures, dtype=torch.bool)
+    return Marks(*(values.flatten(1, 2) for values in (at, pictures, slopes, telling)))
+
+
+def marks(pictures: Tensor, pixel: float) -> Marks:
+    """The steepest pixel of each block of 2 × 2, without the outermost; those on slopes count.
+
+    Args:
+        pictures: (p h w) floating.
+        pixel: Width of a pixel over its height.
+    """
+    every = pixels(pictures, pixel)
+    height, width = pictures.shape[1:]
+    inner = every.steep.view(pictures.shape).clone()
     inner[:, [0, -1]] = -1
     inner[:, :, [0, -1]] = -1
     blocks = (min(MOST_BLOCKS, max(1, height // 2)), min(MOST_BLOCKS, max(1, width // 2)))
     where = functional.adaptive_max_pool2d(inner[:, None], blocks, return_indices=True)[1]
     where = where.flatten(1)  # (p m)
-
-    def chosen(values: Tensor) -> Tensor:
-        return values.flatten(1).gather(1, where)
-
-    at = points(height, width, pixel, pictures.dtype).flatten()[where]  # (p m)
-    value, dx, dy = chosen(pictures), chosen(across), chosen(down)
-    reach = height / 2  # keeps the six columns of one size
-    zoom = (dx * at.real + dy * at.imag) / reach
-    roll = (dy * at.real - dx * at.imag) / reach
-    slopes = torch.stack([zoom, roll, dx, dy, value, torch.ones_like(value)], -1)
-    return Marks(at, value, slopes, chosen(steep))
+    slopes = every.slopes.gather(1, where[..., None].expand(-1, -1, 6))
+    steep = every.steep.gather(1, where)
+    return Marks(every.at.gather(1, where), every.value.gather(1, where), slopes, steep > FLAT)
 
 
 def register(
@@ -130,6 +141,12 @@ def unexplained(still: Marks, moving: Tensor, found: Similarity, pixel: float) -
         rest = apart - (light @ solved[..., None])[..., 0]
     off = rest.abs() / still.steep.clamp_min(FLAT)
     return off.where(counted, torch.nan)
+
+
+def difference(still: Marks, moving: Tensor, found: Similarity, pixel: float) -> Tensor:
+    """Mean difference of the values where the marks are seen: (p); infinite where none is."""
+    apart, counted = _differences(still, moving, found, pixel)
+    return apart.abs().where(counted, torch.nan).nanmean(1).nan_to_num(torch.inf)
 
 
 def _differences(

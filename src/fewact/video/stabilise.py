@@ -1,6 +1,7 @@
 """Taking a camera's motion out of a clip: every frame is seen as the middle one's camera saw it."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +11,7 @@ from torch.nn import functional
 
 from fewact.errors import OptionError, ShapeError
 from fewact.shapes import check_shape
-from fewact.video.registration import Marks, marks, register, unexplained
+from fewact.video.registration import Marks, difference, marks, pixels, register, unexplained
 from fewact.video.warping import Similarity, view
 
 SIDES = (112, 56, 28, 14)
@@ -20,10 +21,17 @@ STEPS = 6
 CLOSE = 1 / 224
 """A mark this near to where it should be is explained, in heights of the picture."""
 
-LEAST_EXPLAINED = 0.4
-"""A frame of whose marks less is explained shows something else: after a cut, say, or a body before
-nothing that moved on its own. More keeps squats and steps apart from the camera; less finds it
-better behind arms: chosen by development clips of both, on black. In rooms all frames have more."""
+TEXTURED = 0.45
+"""Share of the middle frame's blocks that have a mark where there is a background to hold on to: on
+development clips 0.57 to 1 in rooms and before pictures, 0.11 to 0.31 on black."""
+
+LEAST_EXPLAINED, LEAST_ON_BLACK = 0.4, 0.75
+"""A frame of whose marks less is explained shows something else: after a cut, say. In rooms those
+of a moving camera have more. Without a background a body that squats explains many of them, too."""
+
+PIXEL_STEPS = 10
+NEARER = 0.95
+"""All pixels move a frame where that takes the difference from the middle one down to this."""
 
 BETTER = 1.05
 MOVED, HELD = 1.35, 4.5
@@ -46,7 +54,7 @@ class Motion:
     Args:
         frames: (t) similarities, from points of the middle frame to those of each; the identity
             where none was found.
-        by_motion: Share of the marks in other frames that only these explain.
+        by_motion: Share of the marks in other frames that only a motion found by them explains.
         by_stillness: Share of those that only a camera that stands still explains.
         held: Share of the marks that stay in their places from one frame to the next, in all of the
             stillest fifth of the clip.
@@ -88,7 +96,7 @@ def stabilise(
     found = camera_motion(frames, aspect=aspect)
     if mode == "auto" and not found.moved:
         return frames
-    moving = (found.frames.turn != 1) | (found.frames.shift != 0)
+    moving = ~found.frames.stays
     if not moving.any():
         return frames
     size, pixel = (frames.shape[-2], frames.shape[-1]), _pixel(frames, frames, aspect)
@@ -103,9 +111,11 @@ def stabilise(
 def camera_motion(frames: Tensor, *, aspect: float | None = None) -> Motion:
     """Estimate how the camera of a clip moved.
 
-    Neighbouring frames are registered to each other on small pictures, all at once. Chained, that
-    is a first guess of each frame's place beside the middle one, to which it is then registered on
-    larger ones; standing still is another first guess.
+    By marks: neighbouring frames are registered to each other on small pictures, all at once.
+    Chained, that is a first guess of each frame's place beside the middle one, to which it is then
+    registered on larger ones; standing still is another first guess. Without a background a body
+    that moves looks like a camera that does: frames that are not explained so are registered by all
+    pixels, from standing still alone, which seldom follows a body.
 
     Args:
         frames: (t 3 h w) uint8, RGB.
@@ -120,30 +130,25 @@ def camera_motion(frames: Tensor, *, aspect: float | None = None) -> Motion:
     same = Similarity.identity(t)
     if t == 1:
         return Motion(same, 0.0, 0.0, 1.0)
-    fine, *coarse = (_Level(grey, _pixel(grey, frames, aspect)) for grey in _pyramid(frames))
-    found = _chain(coarse[-1], coarse[-2], t // 2).scaled(fine.rows / coarse[-2].rows)
-    for level in (*coarse[-2::-1], fine):
-        middle = marks(level.pictures[[t // 2]], level.pixel).of(torch.zeros(t, dtype=torch.int64))
-        share = level.rows / fine.rows
-        guesses = [found, same] if level is coarse[-2] else [found]
-        reached = [
-            register(middle, level.pictures, guess.scaled(share), level.pixel, STEPS)
-            for guess in guesses
-        ]
-        close = [_explained(middle, level, one, CLOSE).sum(1) for one in (reached[0], reached[-1])]
-        found = reached[0].where(close[0] >= close[1], reached[-1]).scaled(1 / share)
+    levels = [_Level(grey, _pixel(grey, frames, aspect)) for grey in _pyramid(frames)]
+    fine = levels[0]
+    middle = fine.middle()
+    found = _by_marks(levels)
     by_motion, by_stillness = (
         _explained(middle, fine, one, CLOSE) for one in (found, same)
     )  # (t m) each
-    telling = middle.telling.sum(1)  # (t)
-    most = torch.maximum(BETTER * by_stillness.sum(1), LEAST_EXPLAINED * telling)
-    kept = by_motion.sum(1) > most
-    kept[t // 2] = False
+    explained, telling = by_motion.sum(1), middle.telling.sum(1)  # (t) each
+    better = explained > BETTER * by_stillness.sum(1)
+    better[t // 2] = False
+    kept = better & (explained > LEAST_EXPLAINED * telling)
     marked = (telling.sum() - telling[t // 2]).clamp_min(1)
     only = ((by_motion & ~by_stillness)[kept], (by_stillness & ~by_motion)[kept])
     shares = [float(which.sum() / marked) for which in only]
-    steady = found.where(kept, same).scaled(height / fine.rows)
-    return Motion(steady, shares[0], shares[1], _held(fine, frames))
+    steady = found.where(kept, same)
+    if telling[0] < TEXTURED * middle.telling.shape[1]:
+        sure = better & (explained > LEAST_ON_BLACK * telling)
+        steady = found.where(sure, _by_pixels(levels))
+    return Motion(steady.scaled(height / fine.rows), shares[0], shares[1], _held(fine, frames))
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +161,45 @@ class _Level:
     @property
     def rows(self) -> int:
         return self.pictures.shape[1]
+
+    def middle(self, of: Callable[[Tensor, float], Marks] = marks) -> Marks:
+        """Marks of the middle picture, for each of all."""
+        t = len(self.pictures)
+        return of(self.pictures[[t // 2]], self.pixel).of(torch.zeros(t, dtype=torch.int64))
+
+
+def _by_marks(levels: Sequence[_Level]) -> Similarity:
+    """Each frame's motion from the middle one, for the finest level."""
+    fine, *coarse = levels
+    t = len(fine.pictures)
+    same = Similarity.identity(t)
+    found = _chain(coarse[-1], coarse[-2], t // 2).scaled(fine.rows / coarse[-2].rows)
+    for level in (*coarse[-2::-1], fine):
+        middle, share = level.middle(), level.rows / fine.rows
+        guesses = [found, same] if level is coarse[-2] else [found]
+        reached = [
+            register(middle, level.pictures, guess.scaled(share), level.pixel, STEPS)
+            for guess in guesses
+        ]
+        close = [_explained(middle, level, one, CLOSE).sum(1) for one in (reached[0], reached[-1])]
+        found = reached[0].where(close[0] >= close[1], reached[-1]).scaled(1 / share)
+    return found
+
+
+def _by_pixels(levels: Sequence[_Level]) -> Similarity:
+    """Each frame's motion from the middle one where that brings it nearer; for the finest level."""
+    rows, t = levels[0].rows, len(levels[0].pictures)
+    found = same = Similarity.identity(t)
+    for level in levels[2:0:-1]:
+        middle, share = level.middle(pixels), level.rows / rows
+        reached = register(middle, level.pictures, found.scaled(share), level.pixel, PIXEL_STEPS)
+        off, still = (
+            difference(middle, level.pictures, one, level.pixel) for one in (reached, same)
+        )  # (t) each
+        found = reached.scaled(1 / share)
+    nearer = off < NEARER * still
+    nearer[t // 2] = False
+    return found.where(nearer, same)
 
 
 def _explained(still: Marks, level: _Level, found: Similarity, close: float) -> Tensor:

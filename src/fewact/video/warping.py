@@ -29,6 +29,11 @@ class Similarity:
         """What changes nothing, this many times."""
         return Similarity(torch.ones(count, dtype=dtype), torch.zeros(count, dtype=dtype))
 
+    @property
+    def stays(self) -> Tensor:
+        """Which of them change nothing: (…) bool."""
+        return (self.turn == 1) & (self.shift == 0)
+
     def __call__(self, points: Tensor) -> Tensor:
         """Where points (… h w) go."""
         return self.turn[..., None, None] * points + self.shift[..., None, None]
