@@ -5,8 +5,9 @@
 
 The 27 classes of ``utd27_depth`` are put in a random order, once for each split: 15 to learn from,
 5 that choose the checkpoint, 7 to test on, persons apart in every episode. Compared in pairs on the
-same episodes: a2m2 without training and trained by each recipe, fusion, and fusion with the trained
-reduction in its moments. Runs stay in FOLDER; one that is there is not done again.
+same episodes: a2m2 without training and trained by each recipe, fusion, fusion with the trained
+reductions in its moments, and fusion that learnt itself. Runs stay in FOLDER; one that is there is
+not done again.
 """
 
 import argparse
@@ -33,7 +34,11 @@ from fewact.training import TrainingData, read, train
 
 SIZES = (15, 5, 7)
 SHOTS = (1, 5)
-RECIPES = {"a2m2-clips-lite0": "two layers", "a2m2-clips-linear-lite0": "one matrix"}
+RECIPES = {
+    "a2m2-clips-lite0": "two layers",
+    "a2m2-clips-linear-lite0": "one matrix",
+    "fusion-clips-lite0": "learnt",
+}
 """And what of each learns."""
 
 Found = dict[int, dict[str, Result]]
@@ -74,11 +79,12 @@ def arms(runs: Mapping[str, Path]) -> dict[str, Method]:
     found: dict[str, Method] = {name: methods.create(name) for name in ("a2m2", "fusion")}
     for recipe, run in runs.items():
         trained, mixed = checkpoint.read(run).method(), methods.create("fusion")
-        if not isinstance(trained, A2M2) or not isinstance(mixed, Fusion):
-            raise SystemExit(f"{recipe} is not of a2m2")
-        mixed.reduction = trained.reduction
-        found[f"a2m2, {RECIPES[recipe]}"] = trained
-        found[f"fusion, {RECIPES[recipe]}"] = mixed
+        if isinstance(trained, A2M2) and isinstance(mixed, Fusion):
+            mixed.reduction = trained.reduction
+            found[f"a2m2, {RECIPES[recipe]}"] = trained
+            found[f"fusion, {RECIPES[recipe]}"] = mixed
+        else:
+            found[f"fusion, {RECIPES[recipe]}"] = trained
     return {name: method.eval() for name, method in found.items()}
 
 
@@ -93,16 +99,17 @@ def tested(split: Split, store: Path, runs: Mapping[str, Path], episodes: int) -
     return found
 
 
-def pairs(recipes: Sequence[str]) -> list[tuple[str, str]]:
-    """The first of which should be the better."""
-    return [
-        (f"{arm}, {RECIPES[recipe]}", other)
-        for recipe in recipes
-        for arm, other in (("a2m2", "a2m2"), ("a2m2", "fusion"), ("fusion", "fusion"))
-    ]
+def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Each trained arm and what it should beat: its untrained form, and fusion."""
+    found = []
+    for name in names:
+        untrained, _, trained = name.partition(", ")
+        if trained:
+            found += [(name, other) for other in dict.fromkeys((untrained, "fusion"))]
+    return found
 
 
-def report(splits: Sequence[Found], recipes: Sequence[str]) -> str:
+def report(splits: Sequence[Found]) -> str:
     """Two tables: each arm in each split, and the paired differences that matter."""
     heads = [
         f"{shots} shot{'s' * (shots > 1)}, split {number}"
@@ -118,7 +125,7 @@ def report(splits: Sequence[Found], recipes: Sequence[str]) -> str:
         ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     lines += ["", "| | shots | mean | each split | over other classes |", "|---|---|---|---|---|"]
-    for first, second in pairs(recipes):
+    for first, second in pairs(list(splits[0][1])):
         for shots in SHOTS:
             each = [compare([found[shots][first], found[shots][second]])[0] for found in splits]
             mean = statistics.mean(pair.difference for pair in each)
@@ -161,8 +168,8 @@ def main() -> None:
             )
             print(f"{said[-1]}; {seconds:.0f} s of processor time", flush=True)
         results.append(tested(split, store, runs, given.episodes))
-        print(report(results[-1:], given.recipes), flush=True)
-    tables = report(results, given.recipes)
+        print(report(results[-1:]), flush=True)
+    tables = report(results)
     print(tables)
     if given.page is not None:
         given.page.write_text(page(tables, said, given.splits, given.episodes), encoding="utf-8")
@@ -177,7 +184,9 @@ def page(tables: str, said: Sequence[str], splits: int, episodes: int) -> str:
 the checkpoint, {SIZES[2]} to test on, in {splits} random orders of the classes; persons apart in
 each of {episodes} episodes of 5 ways and 5 queries a class. Stored maps of the default network;
 what learns is `a2m2`'s reduction, of two layers as the paper has it, or of one matrix that begins
-as no reduction. `fusion, …` has it in its moments. Differences are paired; ± is their 95 % interval
+as no reduction; `fusion, two layers` and `fusion, one matrix` have it in their moments. `fusion,
+learnt` learnt itself: one matrix of the maps' channels, through all of its terms. Differences are
+paired; ± is their 95 % interval
 over episodes, and the last column the one over other classes of the kind.
 
     python -m benchmarks.training.clips ASSETS --work FOLDER --page docs/learning.md

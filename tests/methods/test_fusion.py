@@ -7,6 +7,8 @@ import torch
 
 from fewact import methods
 from fewact.backbones import Tap
+from fewact.errors import OptionError, ShapeError
+from fewact.methods.base import TrainingBatch
 from fewact.methods.fusion import Fusion
 from fewact.moments import multi_scale_moments
 from tests.methods.made_up import make_card, make_features
@@ -221,6 +223,56 @@ def test_someone_who_stands_elsewhere_is_found(options: dict[str, Any]) -> None:
     lost = create(moment_weight=0, whole_weight=0, centre=False)
     apart = lost.similarity(lost.encode(here), lost.encode(there))[0].diagonal()
     assert (apart < kernel.diagonal() - 0.5).all()
+
+
+def mixed(**options: Any) -> Fusion:
+    return create(mixing="linear", in_channels=6, **options)
+
+
+def test_a_mixing_begins_as_none_and_reaches_all_terms_of_the_maps() -> None:
+    found, method = features(1, 2), mixed()
+    plain, nodes = create().encode(found), method.encode(found)
+    torch.testing.assert_close(nodes, plain)
+    with torch.no_grad():
+        method.mixing.matrix[0, 1] = 2.0
+    changed = method.encode(found)
+    assert {name for name in plain if not torch.allclose(changed[name], plain[name])} == {
+        "motion",
+        "whole",
+        "moments",
+    }
+
+
+def test_a_mixing_learns_from_episodes_at_the_temperature_of_the_probabilities() -> None:
+    found, method = features(2, 6), mixed()
+    classes = torch.tensor([[0, 1, 2]] * 2)
+    batch = TrainingBatch(
+        support={tap: values[:, :3] for tap, values in found.items()},
+        support_labels=classes,
+        query={tap: values[:, 3:] for tap, values in found.items()},
+        query_labels=classes,
+        n=3,
+    )
+    loss = method.losses(batch)["cross_entropy"]
+    nodes = method.encode(found)
+    scores = method.similarity(
+        {name: value[:, 3:] for name, value in nodes.items()},
+        {name: value[:, :3] for name, value in nodes.items()},
+    )
+    sure = (scores / method.temperature).log_softmax(-1).diagonal(dim1=1, dim2=2)
+    torch.testing.assert_close(loss, -sure.mean())
+    loss.backward()
+    gradient = method.mixing.matrix.grad
+    assert gradient is not None
+    assert gradient.isfinite().all()
+    assert gradient.abs().max() > 0
+
+
+def test_a_mixing_of_other_channels_is_refused() -> None:
+    with pytest.raises(ShapeError, match="in_channels"):
+        create(mixing="linear", in_channels=7).encode(features(1, 1))
+    with pytest.raises(OptionError, match="in_channels"):
+        create(mixing="linear")
 
 
 def test_vectors_only_adds_appearance_and_motion_of_the_vectors() -> None:

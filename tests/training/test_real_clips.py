@@ -10,6 +10,8 @@ from safetensors.torch import load_file
 from benchmarks.clips import read_index
 from fewact import backbones
 from fewact.data import VideoList
+from fewact.methods import checkpoint
+from fewact.methods.fusion import Fusion
 from fewact.training import TrainingData, read, train
 
 SHORT = {
@@ -46,6 +48,18 @@ def test_a_reduction_on_stored_maps(data: TrainingData, tmp_path: Path) -> None:
     trained = train(read("a2m2-clips-lite0", SHORT), data, tmp_path / "run", device="cpu")
     assert trained.best.accuracy > 0
     assert not (tmp_path / "run" / "best" / "backbone.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_the_default_on_stored_features(data: TrainingData, tmp_path: Path) -> None:
+    changes = {name.replace("stages.1", "stages.0"): value for name, value in SHORT.items()}
+    del changes["stages.0.batch"]
+    recipe = read("fusion-clips-lite0", {**changes, "stages.0.warmup": 0})
+    train(recipe, data, tmp_path / "run", device="cpu")
+    state = load_file(tmp_path / "run" / "state.safetensors")
+    matrix = state["learner/method.mixing.matrix"]
+    assert 0 < (matrix - torch.eye(112)).abs().max() < 0.01
+    assert isinstance(checkpoint.read(tmp_path / "run").method(), Fusion)
 
 
 @pytest.mark.slow

@@ -35,6 +35,7 @@ def test_there_are_recipes_for_five_benchmarks_and_motions() -> None:
     for baseline in ("otam", "protonet"):
         own = {name.split("-", 1)[1] for name in names() if name.startswith(baseline)}
         assert own == {name for name in found if name.endswith("resnet50")}
+    assert [name for name in names() if name.startswith("fusion")] == ["fusion-clips-lite0"]
     for named in ("clip_spm", "clip_fsar"):
         own = {name.split("-", 1)[1] for name in names() if name.startswith(named)}
         lite = {"motions-lite0", "clips-lite0"} if named == "clip_spm" else set()
@@ -66,6 +67,8 @@ def shortened(recipe: Recipe) -> Recipe:
     options: dict[str, JsonValue] = {**recipe.method.options, "frames": 4}
     if recipe.method.name == "a2m2":
         options |= {"width": 4, "in_channels": 6 if options["tap"] == "maps" else 4}
+    if recipe.method.name == "fusion":
+        options |= {"in_channels": 4, "motion_frames": 4}
     if recipe.method.name.startswith("clip"):
         options |= {"heads": 2, "hidden": 8} | {k: 4 for k in ("head_width",) if k in options}
     stages = [

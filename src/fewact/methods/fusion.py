@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from fewact import align
 from fewact.backbones.card import Card, Stabilise, Tap
-from fewact.methods.base import Features, Nodes
+from fewact.methods.base import Features, Nodes, TrainingBatch, cross_entropy
 from fewact.methods.kernel import KernelMethod
 from fewact.methods.reduction import ChannelReduction
 from fewact.methods.steady import centred, searched, windows, without_line
@@ -39,6 +39,9 @@ class FusionOptions:
             and nearer or farther, in two clips.
         shift_search: Cells of the map, or of the window, each way, by which two clips are moved to
             find where they agree most; 0 for none.
+        mixing: ``linear``: the maps' channels are mixed by one matrix that learns; it begins as
+            none.
+        in_channels: Channels of the maps, for a mixing.
         grid: The motion term keeps grid × grid places of a frame.
         velocity: How much the change between a frame's neighbours weighs beside the frame itself.
         motion_weight: Of the motion term; appearance has weight 1.
@@ -56,6 +59,8 @@ class FusionOptions:
     trend: Literal["mean", "line"] = "line"
     centre: bool = True
     shift_search: Annotated[int, Field(ge=0, le=4)] = 0
+    mixing: Literal["none", "linear"] = "none"
+    in_channels: PositiveInt | None = None
     grid: PositiveInt = 4
     velocity: NonNegativeFloat = 1.0
     motion_weight: NonNegativeFloat = 2.0
@@ -76,6 +81,8 @@ class Fusion(KernelMethod):
 
     def __init__(self, options: FusionOptions) -> None:
         super().__init__(options)
+        channels = options.in_channels
+        self.mixing = ChannelReduction(options.mixing, channels or 0, channels)
         self.reduction = ChannelReduction("auto", width=0)
 
     def taps(self, card: Card) -> tuple[Tap, ...]:
@@ -108,13 +115,14 @@ class Fusion(KernelMethod):
         rooted = vectors.sign() * vectors.abs().sqrt()
         frames = functional.normalize(rooted, dim=-1)
         nodes = {"appearance": functional.normalize(frames.flatten(-2), dim=-1)}
-        maps = features.get(self._steady)
-        if maps is None:
+        steady = features.get(self._steady)
+        if steady is None:
             nodes["motion"] = self._moving(frames)
             return nodes
+        maps: Tensor = self.mixing(steady)
         nodes["motion"] = self._moving(self._seen(maps))
         if options.whole_weight > 0:
-            nodes["whole"] = self._moving(self._places(features[self._plain]))
+            nodes["whole"] = self._moving(self._places(self.mixing(features[self._plain])))
         if options.moment_weight > 0:
             nodes["moments"] = self._moments(maps)
         return nodes
@@ -157,6 +165,14 @@ class Fusion(KernelMethod):
         )  # (… m D)
         joined: Tensor = functional.normalize(moments, dim=-1).flatten(-2)  # (… m·D)
         return joined / math.sqrt(moments.shape[-2])
+
+    def losses_of_nodes(
+        self, support: Nodes, query: Nodes, batch: TrainingBatch
+    ) -> dict[str, Tensor]:
+        """The cross-entropy of the probabilities, which are of scores over the temperature."""
+        state = self.support(support, batch.support_labels, batch.n)
+        logits = self.score(state, query) / self.temperature  # (b q n)
+        return {"cross_entropy": cross_entropy(logits, batch.query_labels)}
 
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:
         """The kernel K between two sets of videos: (b q …), (b s …) → (b q s), symmetric.

@@ -43,7 +43,7 @@ class ChannelReduction(nn.Module):
 
     def __init__(self, kind: Reduction, width: int, in_channels: int | None = None) -> None:
         super().__init__()
-        self.kind, self.width = kind, width
+        self.kind, self.width, self.in_channels = kind, width, in_channels
         if kind in ("learned", "linear") and in_channels is None:
             raise OptionError(
                 "a learned reduction must know how many channels come in",
@@ -92,8 +92,19 @@ class ChannelReduction(nn.Module):
         self.mean = mean.to(samples)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Reduce: (… c h w) → (… d h w)."""
+        """Reduce: (… c h w) → (… d h w).
+
+        Raises:
+            ShapeError: Not the channels that it was made for.
+        """
         channels = features.shape[-3]
+        if self.in_channels not in (None, channels):
+            raise ShapeError(
+                "not the channels that the reduction was made for",
+                where='option "in_channels"',
+                got=f"maps of {channels} channels",
+                accepted=f"{self.in_channels}",
+            )
         if self.kind == "none" or (self.kind == "auto" and channels <= AFFORDABLE):
             return features
         if self.kind == "learned":

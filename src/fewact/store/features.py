@@ -23,7 +23,7 @@ NAME: Final = "features"
 PIPELINE: Final = 1
 """Raised whenever reading, choosing or resizing frames changes a feature by more than rounding."""
 
-STEADYING: Final = 2
+STEADYING: Final = 3
 """Raised whenever stabilising frames does."""
 
 NO_PART_OF_THE_KEY = ("licence", "weights")
