@@ -15,6 +15,7 @@ found.
 import argparse
 import json
 import statistics
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -294,7 +295,12 @@ def page(
         f"| {claim} | {verdict(work, better, worse, seeds)} |"
         for claim, (better, worse) in CLAIMS.items()
     ]
-    return "\n".join((*lines, ""))
+    return "\n".join((*map(wrapped, lines), ""))
+
+
+def wrapped(line: str) -> str:
+    """A paragraph in lines of 100 characters; tables, headings and commands as they are."""
+    return line if line.startswith(("|", "#", " ")) else textwrap.fill(line, 100)
 
 
 def main() -> None:

@@ -34,22 +34,19 @@ class Marks:
         value: (p m) of the picture there.
         slopes: (p m 6), how the value changes with zoom, rotation, the two shifts, contrast and
             brightness.
+        steep: (p m) length of the gradient.
         telling: (p m) bool, which of them count.
     """
 
     at: Tensor
     value: Tensor
     slopes: Tensor
+    steep: Tensor
     telling: Tensor
-
-    @property
-    def steep(self) -> Tensor:
-        """Length of the gradient: (p m)."""
-        return torch.hypot(self.slopes[..., 2], self.slopes[..., 3])
 
     def of(self, which: Tensor) -> "Marks":
         """Those of some of the pictures."""
-        chosen = (self.at, self.value, self.slopes, self.telling)
+        chosen = (self.at, self.value, self.slopes, self.steep, self.telling)
         return Marks(*(values[which] for values in chosen))
 
 
@@ -61,16 +58,9 @@ def pixels(pictures: Tensor, pixel: float) -> Marks:
         pixel: Width of a pixel over its height.
     """
     height, width = pictures.shape[1:]
-    padded = functional.pad(pictures[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
-    across = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / (2 * pixel)  # (p h w)
-    down = (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2
     at = points(height, width, pixel, pictures.dtype).expand(pictures.shape)
-    reach = height / 2  # keeps the six columns of one size
-    zoom = (across * at.real + down * at.imag) / reach
-    roll = (down * at.real - across * at.imag) / reach
-    slopes = torch.stack([zoom, roll, across, down, pictures, torch.ones_like(pictures)], -1)
-    telling = torch.ones_like(pictures, dtype=torch.bool)
-    return Marks(*(values.flatten(1, 2) for values in (at, pictures, slopes, telling)))
+    values = (values.flatten(1) for values in (at, pictures, *_gradient(pictures, pixel)))
+    return _marks(*values, flat=-1, height=height)
 
 
 def marks(pictures: Tensor, pixel: float) -> Marks:
@@ -80,17 +70,36 @@ def marks(pictures: Tensor, pixel: float) -> Marks:
         pictures: (p h w) floating.
         pixel: Width of a pixel over its height.
     """
-    every = pixels(pictures, pixel)
     height, width = pictures.shape[1:]
-    inner = every.steep.view(pictures.shape).clone()
-    inner[:, [0, -1]] = -1
-    inner[:, :, [0, -1]] = -1
+    across, down = _gradient(pictures, pixel)
+    steep = (across**2 + down**2).sqrt()
+    steep[:, [0, -1]] = -1
+    steep[:, :, [0, -1]] = -1
     blocks = (min(MOST_BLOCKS, max(1, height // 2)), min(MOST_BLOCKS, max(1, width // 2)))
-    where = functional.adaptive_max_pool2d(inner[:, None], blocks, return_indices=True)[1]
+    where = functional.adaptive_max_pool2d(steep[:, None], blocks, return_indices=True)[1]
     where = where.flatten(1)  # (p m)
-    slopes = every.slopes.gather(1, where[..., None].expand(-1, -1, 6))
-    steep = every.steep.gather(1, where)
-    return Marks(every.at.gather(1, where), every.value.gather(1, where), slopes, steep > FLAT)
+    at = points(height, width, pixel, pictures.dtype).flatten()[where]
+    values = (values.flatten(1).gather(1, where) for values in (pictures, across, down))
+    return _marks(at, *values, flat=FLAT, height=height)
+
+
+def _gradient(pictures: Tensor, pixel: float) -> tuple[Tensor, Tensor]:
+    """How pictures change across and down: (p h w) each."""
+    padded = functional.pad(pictures[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
+    across = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / (2 * pixel)
+    return across, (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2
+
+
+def _marks(
+    at: Tensor, value: Tensor, across: Tensor, down: Tensor, *, flat: float, height: int
+) -> Marks:
+    """Marks at places, from value and gradient there (p m) each; those steeper than flat count."""
+    reach = height / 2  # keeps the six columns of one size
+    zoom = (across * at.real + down * at.imag) / reach
+    roll = (down * at.real - across * at.imag) / reach
+    slopes = torch.stack([zoom, roll, across, down, value, torch.ones_like(value)], -1)
+    steep = (across**2 + down**2).sqrt()
+    return Marks(at, value, slopes, steep, steep > flat)
 
 
 def register(
