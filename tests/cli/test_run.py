@@ -137,10 +137,12 @@ def test_interruption_is_quiet(
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_a_real_interruption_keeps_what_was_done(model: Path, clips: Path, tmp_path: Path) -> None:
     clip = next(clips.rglob("*.mp4"))
+    folder = tmp_path / ("long" * 50)  # More is told than a pipe holds: it cannot end before it.
+    folder.mkdir()
     for i in range(500):
-        (tmp_path / f"{i}.mp4").write_bytes(clip.read_bytes())
+        (folder / f"{i}.mp4").write_bytes(clip.read_bytes())
     process = started(
-        *("predict", model, tmp_path, "--format", "jsonl"),
+        *("predict", model, folder, "--format", "jsonl"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
