@@ -2,14 +2,14 @@
 
     python -m benchmarks.training.ablation --work FOLDER [--preset misaligned] [--videos 40]
         [--seeds 3] [--episodes 10000] [--only "sqrt;mean"] [--set stages.0.steps=100] [--through]
-        [--page docs/ablation.md]
+        [--page docs/ablation.md] [--scratch]
 
 For each kind of moments and each seed one reduction is trained on stored maps by the recipe
 ``a2m2-motions-lite0``, its checkpoint chosen on validation classes. On this one checkpoint all
 alignments are compared, on the same episodes of the test classes. ``--through`` trains the best
 pairs of moments and alignment, by validation, once more with that alignment, and those that the
 paper's pair is compared with. What is in FOLDER is not done again; ``--page`` writes what was
-found.
+found. With ``--scratch`` the network of ``small.py`` learns, too, from nothing.
 """
 
 import argparse
@@ -21,16 +21,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.training.small import SIDE
 from benchmarks.training.stored import stored
+from fewact import backbones
 from fewact.backbones import Tap
+from fewact.data import VideoList
 from fewact.data.motions import motions
+from fewact.data.videos import Split
 from fewact.episodes import EpisodeSet, Protocol, draw
-from fewact.evaluation import Comparison, NodeBank, Result, compare, encode, evaluate, load
+from fewact.evaluation import (
+    ClipFeatures,
+    Comparison,
+    NodeBank,
+    Result,
+    Source,
+    compare,
+    encode,
+    evaluate,
+    load,
+)
 from fewact.evaluation.stored import StoredFeatures
 from fewact.methods import checkpoint
 from fewact.training import Recipe, TrainingData, read, train
 
 RECIPE = "a2m2-motions-lite0"
+SCRATCH = Path(__file__).with_name("small.toml")
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 PLAIN = {"time_weight": 0.0, "compactness": 0.0, "shots": "mean"}
 """The paper's form: no term that sees time, so that order is what the moments and aligners see."""
@@ -97,24 +113,39 @@ CLAIMS: dict[str, tuple[Pair, Pair]] = {
 
 
 class Work:
-    """The folder, the data and the episodes of one ablation."""
+    """The folder, the data and the episodes of one ablation.
 
-    def __init__(self, folder: Path, preset: str, videos: int, episodes: int) -> None:
+    Args:
+        folder: Where all of it is kept.
+        preset: Of ``motions``.
+        videos: Of each class.
+        episodes: To test on.
+        scratch: A small network learns from scratch, instead of a matrix on stored maps.
+    """
+
+    def __init__(
+        self, folder: Path, preset: str, videos: int, episodes: int, *, scratch: bool = False
+    ) -> None:
         self.folder, self.preset = folder, preset
-        every = motions(preset, videos=videos).videos
-        taps = (Tap("middle", 8),)
-        self.source: dict[str, StoredFeatures] = {}
+        self.recipe = str(SCRATCH) if scratch else RECIPE
+        size = {"size": SIDE} if scratch else {}
+        every = motions(preset, videos=videos, **size).videos
+        self.videos: dict[str, VideoList] = {}
+        self.stored: dict[str, StoredFeatures] = {}
         self.episodes: dict[str, EpisodeSet] = {}
-        for split in ("train", "val", "test"):
-            own = every.of(split)
-            self.source[split] = stored(own, folder / "store", taps)
+        for split in SPLITS:
+            own = self.videos[split] = every.of(split)
+            if not scratch:
+                self.stored[split] = stored(own, folder / "store", (Tap("middle", 8),))
             if split != "train":
                 count = episodes if split == "test" else min(episodes, 2000)
                 self.episodes[split] = draw(own, Protocol(5, 1, 1, count, 1))
 
     def data(self) -> TrainingData:
-        train, val = self.source["train"], self.source["val"]
-        return TrainingData(train.videos, val.videos, train, val)
+        lists, sources = (
+            [found.get(split) for split in ("train", "val")] for found in (self.videos, self.stored)
+        )
+        return TrainingData(*lists, *sources)
 
     def place(self, name: str, seed: int) -> Path:
         """The folder of a run."""
@@ -124,7 +155,9 @@ class Work:
         """The folder of a trained run."""
         folder = self.place(name, seed)
         begin = time.process_time()
-        trained = train(read(RECIPE, {**changes, "seed": seed}), self.data(), folder, device="cpu")
+        trained = train(
+            read(self.recipe, {**changes, "seed": seed}), self.data(), folder, device="cpu"
+        )
         seconds = time.process_time() - begin
         print(f"{name}, seed {seed}: {seconds:.0f} s of processor time, {trained.best}", flush=True)
         return folder
@@ -134,9 +167,8 @@ class Work:
         output = result_file(run, split, changes)
         if output.exists():
             return load(output)
-        source = self.source[split]
         method = checkpoint.read(run).method(**PLAIN | dict(changes))
-        return evaluate(method, bank, source.videos, self.episodes[split], output=output)
+        return evaluate(method, bank, self.videos[split], self.episodes[split], output=output)
 
     def scored(self, name: str, how: str, split: str, seeds: int) -> list[Result]:
         """The results of each seed, which are there."""
@@ -145,9 +177,12 @@ class Work:
 
     def bank(self, run: Path, split: str) -> NodeBank:
         """The nodes of a run's checkpoint, which all alignments share."""
-        source = self.source[split]
-        method = checkpoint.read(run).method(**PLAIN)
-        return encode(method, source, source.videos, self.episodes[split].needed)
+        best, videos = checkpoint.read(run), self.videos[split]
+        source: Source | None = self.stored.get(split)
+        if source is None:
+            network = backbones.create(best.facts.backbone.name, weights=best.backbone_weights)
+            source = ClipFeatures(videos, network)
+        return encode(best.method(**PLAIN), source, videos, self.episodes[split].needed)
 
 
 def result_file(run: Path, split: str, changes: Mapping[str, Any]) -> Path:
@@ -238,7 +273,7 @@ def page(
     """docs/ablation.md, all of whose figures come from the results."""
     asked = work.scored(*USUAL, "test", 1)[0].asked
     protocol, (stage,) = asked.episodes.protocol, recipe.stages
-    train, val = (work.source[split].videos for split in ("train", "val"))
+    train, val = (work.videos[split] for split in ("train", "val"))
     lines = [
         "# Moments and alignments, trained",
         "",
@@ -313,17 +348,18 @@ def main() -> None:
     options.add_argument("--only", default=";".join(MOMENTS), help="kinds of moments, ; between")
     options.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     options.add_argument("--through", action="store_true")
+    options.add_argument("--scratch", action="store_true", help="a small network from scratch")
     options.add_argument("--page", type=Path, help="write docs/ablation.md; for all moments")
     given = options.parse_args()
     changes = {n: json.loads(v) for n, _, v in (text.partition("=") for text in given.set)}
     names = given.only.split(";")
-    work = Work(given.work, given.preset, given.videos, given.episodes)
+    work = Work(given.work, given.preset, given.videos, given.episodes, scratch=given.scratch)
     ablate(work, names, given.seeds, changes)
     through = train_through(work, names, given.seeds, changes) if given.through else {}
     if given.page is not None:
         more = f" --videos {given.videos}" + " --through" * given.through
         command = f"python -m benchmarks.training.ablation --work FOLDER{more}"
-        text = page(work, given.seeds, through, read(RECIPE, changes), command)
+        text = page(work, given.seeds, through, read(work.recipe, changes), command)
         given.page.write_text(text, encoding="utf-8")
 
 

@@ -13,8 +13,8 @@ from fewact.methods.fusion import Fusion
 from fewact.moments import multi_scale_moments
 from tests.methods.made_up import make_card, make_features
 
-VECTORS, FAST = Tap("vectors", 8), Tap("middle", 16, "auto")
-PLAIN = {"trend": "mean", "centre": False, "whole_weight": 0}
+VECTORS, FAST, BOLD = Tap("vectors", 8), Tap("middle", 16, "auto"), Tap("middle", 16, "bold")
+PLAIN = {"trend": "mean", "centre": False, "whole_weight": 0, "twice": False}
 
 
 def create(**options: Any) -> Fusion:
@@ -173,11 +173,30 @@ def test_time_and_places_matter(axis: int) -> None:
 
 
 def test_frames_of_motion_and_moments_are_stabilised_and_those_of_appearance_are_not() -> None:
-    assert create().taps(make_card()) == (VECTORS, Tap("middle", 8), FAST)
+    assert create().taps(make_card()) == (VECTORS, Tap("middle", 8), FAST, BOLD)
+    assert create(twice=False).taps(make_card()) == (VECTORS, Tap("middle", 8), FAST)
     assert create(stabilise="off", whole_weight=0).taps(make_card()) == (
         VECTORS,
         Tap("middle", 16),
     )
+
+
+def test_seen_twice_the_kernel_is_the_mean_of_both() -> None:
+    x, y = features(1, 2), features(1, 3, seed=1)
+
+    def kernel(tap: Tap) -> torch.Tensor:
+        method = create(twice=False)
+        first, second = (method.encode({**found, FAST: found[tap]}) for found in (x, y))
+        return method.similarity(first, second)
+
+    method = create()
+    both = method.similarity(method.encode(x), method.encode(y))
+    torch.testing.assert_close(both, (kernel(FAST) + kernel(BOLD)) / 2)
+    assert not torch.allclose(kernel(FAST), kernel(BOLD))
+    same = {**x, BOLD: x[FAST].clone()}
+    nodes = method.encode(same)
+    assert nodes["motion2"] is nodes["motion"]
+    assert nodes["moments2"] is nodes["moments"]
 
 
 def test_a_line_through_time_changes_neither_motion_nor_moments() -> None:
@@ -201,7 +220,8 @@ def test_the_whole_is_seen_as_it_is_and_weighs_what_it_is_told_to() -> None:
         method = create(whole_weight=weight)
         return method.similarity(method.encode(x), method.encode(y))
 
-    alone = create(centre=False, whole_weight=0, motion_weight=1, moment_weight=0, motion_frames=8)
+    options = {"centre": False, "whole_weight": 0, "motion_weight": 1, "moment_weight": 0}
+    alone = create(motion_frames=8, twice=False, **options)
     swapped = [{**v, Tap("middle", 8, "auto"): v[Tap("middle", 8)]} for v in (x, y)]
     first, second = (alone.encode(v) for v in swapped)
     appearance = first["appearance"] @ second["appearance"].mT
@@ -215,7 +235,10 @@ def test_someone_who_stands_elsewhere_is_found(options: dict[str, Any]) -> None:
     found = features(1, 6)
     maps = torch.zeros(1, 6, 16, 6, 8, 8, dtype=torch.float64)
     maps[..., 2:6, 2:6] = found[FAST][..., 2:6, 2:6]
-    here, there = ({**found, FAST: maps.roll(by, (-2, -1))} for by in ((-1, 1), (1, 0)))
+    here, there = (
+        {**found, **dict.fromkeys((FAST, BOLD), maps.roll(by, (-2, -1)))}
+        for by in ((-1, 1), (1, 0))
+    )
     method = create(moment_weight=0, whole_weight=0, **options)
     kernel = method.similarity(method.encode(here), method.encode(there))[0]
     assert kernel.argmax(1).tolist() == list(range(6))
@@ -238,8 +261,10 @@ def test_a_mixing_begins_as_none_and_reaches_all_terms_of_the_maps() -> None:
     changed = method.encode(found)
     assert {name for name in plain if not torch.allclose(changed[name], plain[name])} == {
         "motion",
+        "motion2",
         "whole",
         "moments",
+        "moments2",
     }
 
 

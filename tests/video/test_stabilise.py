@@ -10,7 +10,7 @@ from torch.nn import functional
 from fewact.errors import OptionError, ShapeError
 from fewact.video import Segments, read_frames
 from fewact.video.registration import difference, marks, pixels, register, unexplained
-from fewact.video.stabilise import camera_motion, stabilise
+from fewact.video.stabilise import camera_motion, stabilise, stabilised
 from fewact.video.warping import Similarity, points
 from tests.video.scenery import apart, between, frames_of, scene, wander
 
@@ -206,6 +206,29 @@ def test_without_a_background_a_body_that_squats_is_not_followed(seed: int) -> N
         for one in (camera_motion(frames).frames, Similarity.identity(16, torch.complex128))
     )
     assert found < none + 0.6  # following it costs up to 8
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_boldly_the_camera_is_found_behind_an_arm_and_no_body_that_squats_followed(
+    seed: int,
+) -> None:
+    ways = wander(16, seed, shift=5, zoom=0.02, roll=0.02)
+    found = camera_motion(seen_by(ways, lambda at, k: squat(at, 0, k / 4)))
+    assert apart(found.bold, between(ways), SIZE).mean() < 0.6
+    found = camera_motion(
+        seen_by(ways, lambda at, k: squat(at, np.sin(np.pi * k / 15) ** 2, k / 4))
+    )
+    assert found.bold is found.frames
+
+
+def test_modes_that_come_to_the_same_give_the_same_tensor() -> None:
+    frames, _ = filmed()
+    found = stabilised(frames, ("auto", "bold", "on", "off"))
+    assert found["bold"] is found["auto"] is found["on"]
+    assert found["off"] is frames
+    assert torch.equal(found["auto"], stabilise(frames, "auto"))
+    calm = still()
+    assert all(one is calm for one in stabilised(calm, ("auto", "bold", "on")).values())
 
 
 def test_pixels_are_nowhere_apart_from_themselves_nor_seen_outside() -> None:

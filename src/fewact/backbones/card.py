@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 TapName = Literal["vectors", "maps", "middle", "pixels"]
-Stabilise = Literal["off", "auto", "on"]
+Stabilise = Literal["off", "auto", "bold", "on"]
 Interpolation = Literal["bilinear", "bicubic"]
 
 
@@ -19,8 +19,8 @@ class Tap:
             ``middle`` (t c h w), the last block at stride 16; ``pixels`` (t 3 h w), the resized
             frames themselves, uint8, which need no backbone.
         frames: Output slots t; the card says how many input frames a slot takes.
-        stabilise: Whether the camera's motion is first taken out of the frames: ``auto`` does so
-            where the camera moved, see ``video.stabilise``.
+        stabilise: Whether the camera's motion is first taken out of the frames: ``auto`` and
+            ``bold`` do so where the camera moved, see ``video.stabilise``.
     """
 
     name: TapName

@@ -197,7 +197,7 @@ def _tap(text: str) -> "Tap":
 
     name, *rest = text.split(":")
     frames, steady = (*rest, *("8", "off")[len(rest) :])[:2]
-    known = frames.isdecimal() and int(frames) and steady in ("off", "auto", "on")
+    known = frames.isdecimal() and int(frames) and steady in ("off", "auto", "bold", "on")
     if len(rest) > 2 or not known:
         raise OptionError(
             "is no tap",

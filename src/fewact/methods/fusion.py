@@ -33,6 +33,9 @@ class FusionOptions:
         motion_frames: Frames of motion and moments.
         stabilise: Take the camera's motion out of the frames of motion and moments: ``auto`` where
             it moved. Needs maps.
+        twice: With ``auto``, half of motion and moments see the frames stabilised boldly instead:
+            without a background nobody can tell a camera from a body. Where there is one both are
+            the same, and cost no more.
         trend: What is taken away from each place over time: its ``mean``, or a straight ``line``,
             which also takes most of a slow pan that stabilising has left.
         centre: The motion term looks at a window around what moves, so that people may stand apart,
@@ -56,6 +59,7 @@ class FusionOptions:
     frames: PositiveInt = 8
     motion_frames: Annotated[int, Field(ge=2)] = 16
     stabilise: Stabilise = "auto"
+    twice: bool = True
     trend: Literal["mean", "line"] = "line"
     centre: bool = True
     shift_search: Annotated[int, Field(ge=0, le=4)] = 0
@@ -91,15 +95,20 @@ class Fusion(KernelMethod):
         if not card.has("middle"):
             return (vectors,)
         whole = (self._plain,) if self.options.whole_weight > 0 else ()
-        return tuple(dict.fromkeys((vectors, *whole, self._steady)))
+        return tuple(dict.fromkeys((vectors, *whole, *self._steady)))
 
     @property
     def _plain(self) -> Tap:
         return Tap("middle", self.options.frames)
 
     @property
-    def _steady(self) -> Tap:
-        return Tap("middle", self.options.motion_frames, self.options.stabilise)
+    def _steady(self) -> tuple[Tap, ...]:
+        """One way to see the steady frames, or two of equal weight."""
+        options = self.options
+        modes: tuple[Stabilise, ...] = (options.stabilise,)
+        if options.stabilise == "auto" and options.twice:
+            modes = ("auto", "bold")
+        return tuple(Tap("middle", options.motion_frames, mode) for mode in modes)
 
     def encode(self, features: Features) -> Nodes:
         """Unit vectors whose products are the four cosines.
@@ -108,23 +117,33 @@ class Fusion(KernelMethod):
             ``appearance`` (… t·d); ``motion`` (… t d'), a frame less the clip's trend beside the
             change around it, or with a search (… v t d'), of each window; of a middle stage also
             ``whole`` (… t d'), the same of the frames as they are, and ``moments`` (… m·D), nodes
-            of length 1/√m.
+            of length 1/√m. Seen twice, motion and moments of the second are there, too, under
+            names that end in ``2``.
         """
         options = self.options
         vectors = features[Tap("vectors", options.frames)]
         rooted = vectors.sign() * vectors.abs().sqrt()
         frames = functional.normalize(rooted, dim=-1)
         nodes = {"appearance": functional.normalize(frames.flatten(-2), dim=-1)}
-        steady = features.get(self._steady)
-        if steady is None:
+        if self._steady[0] not in features:
             nodes["motion"] = self._moving(frames)
             return nodes
-        maps: Tensor = self.mixing(steady)
-        nodes["motion"] = self._moving(self._seen(maps))
+        first, *others = (features[tap] for tap in self._steady)
+        steady = self._of_maps(first)
+        nodes |= steady
+        for other in others:
+            again = steady if torch.equal(other, first) else self._of_maps(other)
+            nodes |= {f"{name}2": value for name, value in again.items()}
         if options.whole_weight > 0:
             nodes["whole"] = self._moving(self._places(self.mixing(features[self._plain])))
-        if options.moment_weight > 0:
-            nodes["moments"] = self._moments(maps)
+        return nodes
+
+    def _of_maps(self, maps: Tensor) -> dict[str, Tensor]:
+        """Nodes of motion and moments of steady frames."""
+        mixed: Tensor = self.mixing(maps)
+        nodes = {"motion": self._moving(self._seen(mixed))}
+        if self.options.moment_weight > 0:
+            nodes["moments"] = self._moments(mixed)
         return nodes
 
     def _seen(self, maps: Tensor) -> Tensor:
@@ -182,10 +201,17 @@ class Fusion(KernelMethod):
         """
         options = self.options
         kernel = first["appearance"] @ second["appearance"].transpose(-1, -2)  # (b q s)
-        if "moments" in first:
-            moments = first["moments"] @ second["moments"].transpose(-1, -2)
-            kernel = kernel + options.moment_weight * moments
-        for name, weight in (("motion", options.motion_weight), ("whole", options.whole_weight)):
+        share = 0.5 if "motion2" in first else 1.0
+        for name in ("moments", "moments2"):
+            if name in first:
+                moments = first[name] @ second[name].transpose(-1, -2)
+                kernel = kernel + share * options.moment_weight * moments
+        weights = {
+            "motion": share * options.motion_weight,
+            "motion2": share * options.motion_weight,
+            "whole": options.whole_weight,
+        }
+        for name, weight in weights.items():
             if name in first and weight > 0:
                 kernel = kernel + weight * self._aligned(first[name], second[name])
         return kernel

@@ -20,7 +20,7 @@ from fewact.data.footage import Footage
 from fewact.errors import OptionError, VideoError
 from fewact.store.timing import Timing
 from fewact.video import Sampler, Segments, VideoWarning, collect_warnings
-from fewact.video.stabilise import stabilise
+from fewact.video.stabilise import stabilised
 
 F = TypeVar("F", bound=Footage)
 
@@ -208,10 +208,11 @@ class _Reader:
         images = (torch.from_numpy(frames).permute(0, 3, 1, 2) for frames in read)
         sets = dict(zip(self._samplers, images, strict=True))
         with self.timing.stage("stabilise"):
-            steady = {
-                kind: stabilise(sets[kind.inputs], kind.stabilise, aspect=aspect)
-                for kind in self._kinds
-            }
+            steady: dict[_Kind, Tensor] = {}
+            for inputs, frames in sets.items():
+                modes = [kind.stabilise for kind in self._kinds if kind.inputs == inputs]
+                found = stabilised(frames, modes, aspect=aspect)
+                steady |= {_Kind(inputs, mode): seen for mode, seen in found.items()}
         return _Decoded(steady, warned)
 
     def _go_on(self) -> None:

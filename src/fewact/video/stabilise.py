@@ -1,9 +1,9 @@
 """Taking a camera's motion out of a clip: every frame is seen as the middle one's camera saw it."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ from fewact.errors import OptionError, ShapeError
 from fewact.shapes import check_shape
 from fewact.video.registration import Marks, difference, marks, pixels, register, unexplained
 from fewact.video.warping import Similarity, view
+
+Mode = Literal["off", "auto", "bold", "on"]
 
 SIDES = (112, 56, 28, 14)
 """Rows and columns of the grey pictures that are registered."""
@@ -25,9 +27,14 @@ TEXTURED = 0.45
 """Share of the middle frame's blocks that have a mark where there is a background to hold on to: on
 development clips 0.57 to 1 in rooms and before pictures, 0.11 to 0.31 on black."""
 
-LEAST_EXPLAINED, LEAST_ON_BLACK = 0.4, 0.75
+LEAST_EXPLAINED, SURE = 0.4, 0.75
 """A frame of whose marks less is explained shows something else: after a cut, say. In rooms those
 of a moving camera have more. Without a background a body that squats explains many of them, too."""
+
+BOLD, ZOOM, FRAMES = 0.25, 5.0, 0.75
+"""Nobody zooms much while filming, and a body that squats looks like a zoom: without a background
+marks are boldly believed where, in this share of the frames, more than BOLD + ZOOM · |log zoom| of
+them is explained. Chosen on development clips, in part of which people squat, sit and jog."""
 
 PIXEL_STEPS = 10
 NEARER = 0.95
@@ -54,6 +61,8 @@ class Motion:
     Args:
         frames: (t) similarities, from points of the middle frame to those of each; the identity
             where none was found.
+        bold: The same where marks are more easily believed without a background: finds the camera
+            behind arms that move, and follows some bodies that do. Elsewhere it is ``frames``.
         by_motion: Share of the marks in other frames that only a motion found by them explains.
         by_stillness: Share of those that only a camera that stands still explains.
         held: Share of the marks that stay in their places from one frame to the next, in all of the
@@ -61,6 +70,7 @@ class Motion:
     """
 
     frames: Similarity
+    bold: Similarity
     by_motion: float
     by_stillness: float
     held: float
@@ -72,14 +82,13 @@ class Motion:
         return times > MOVED * math.exp(HELD * self.held)
 
 
-def stabilise(
-    frames: Tensor, mode: Literal["off", "auto", "on"] = "auto", *, aspect: float | None = None
-) -> Tensor:
+def stabilise(frames: Tensor, mode: Mode = "auto", *, aspect: float | None = None) -> Tensor:
     """Register all frames of a clip to the middle one, and fill what they do not show.
 
     Args:
         frames: (t 3 h w) uint8, RGB.
-        mode: ``on``; ``auto``, where the camera moved and not only what it saw; ``off``.
+        mode: ``on``; ``auto``, where the camera moved and not only what it saw; ``bold``, there
+            too, and without a background more readily; ``off``.
         aspect: Width over height of the picture before it was squashed to this size, such as 4/3;
             None where it was not.
 
@@ -90,17 +99,38 @@ def stabilise(
         ShapeError: Another shape or type.
         OptionError: No such mode, or an aspect that is not positive.
     """
-    _check(frames, mode, aspect)
-    if mode == "off":
-        return frames
-    found = camera_motion(frames, aspect=aspect)
-    if mode == "auto" and not found.moved:
-        return frames
-    moving = ~found.frames.stays
+    return stabilised(frames, (mode,), aspect=aspect)[mode]
+
+
+def stabilised(
+    frames: Tensor, modes: Collection[Mode], *, aspect: float | None = None
+) -> dict[Mode, Tensor]:
+    """What ``stabilise`` gives in several modes; the same tensor where they come to the same."""
+    for mode in modes:
+        _check(frames, mode, aspect)
+    if not set(modes) - {"off"}:
+        return dict.fromkeys(modes, frames)
+    motion = camera_motion(frames, aspect=aspect)
+    made: dict[int, Tensor] = {}
+
+    def seen(mode: Mode) -> Tensor:
+        if mode == "off" or (mode != "on" and not motion.moved):
+            return frames
+        found = motion.bold if mode == "bold" else motion.frames
+        if id(found) not in made:
+            made[id(found)] = _warped(frames, found, aspect)
+        return made[id(found)]
+
+    return {mode: seen(mode) for mode in modes}
+
+
+def _warped(frames: Tensor, found: Similarity, aspect: float | None) -> Tensor:
+    """Frames as the middle one's camera saw them."""
+    moving = ~found.stays
     if not moving.any():
         return frames
     size, pixel = (frames.shape[-2], frames.shape[-1]), _pixel(frames, frames, aspect)
-    seen_as, seen = view(frames.float(), found.frames, size, pixel=pixel)  # (t 3 h w), (t h w)
+    seen_as, seen = view(frames.float(), found, size, pixel=pixel)  # (t 3 h w), (t h w)
     shown = seen[:, None].to(seen_as)
     # The middle frame shows every place.
     mean = (seen_as * shown).sum(0) / shown.sum(0)
@@ -129,7 +159,7 @@ def camera_motion(frames: Tensor, *, aspect: float | None = None) -> Motion:
     t, height = len(frames), frames.shape[-2]
     same = Similarity.identity(t)
     if t == 1:
-        return Motion(same, 0.0, 0.0, 1.0)
+        return Motion(same, same, 0.0, 0.0, 1.0)
     levels = [_Level(grey, _pixel(grey, frames, aspect)) for grey in _pyramid(frames)]
     fine = levels[0]
     middle = fine.middle()
@@ -144,11 +174,16 @@ def camera_motion(frames: Tensor, *, aspect: float | None = None) -> Motion:
     marked = (telling.sum() - telling[t // 2]).clamp_min(1)
     only = ((by_motion & ~by_stillness)[kept], (by_stillness & ~by_motion)[kept])
     shares = [float(which.sum() / marked) for which in only]
-    steady = found.where(kept, same)
+    share = height / fine.rows
+    steady = bold = found.where(kept, same).scaled(share)
     if telling[0] < TEXTURED * middle.telling.shape[1]:
-        sure = better & (explained > LEAST_ON_BLACK * telling)
-        steady = found.where(sure, _by_pixels(levels))
-    return Motion(steady.scaled(height / fine.rows), shares[0], shares[1], _held(fine, frames))
+        sure = better & (explained > SURE * telling)
+        steady = bold = found.where(sure, _by_pixels(levels)).scaled(share)
+        zoom = found.turn.abs().log().abs()
+        believed = explained > (BOLD + ZOOM * zoom) * telling
+        if believed.sum() - 1 > FRAMES * (t - 1):  # The middle frame is.
+            bold = found.where(better & (explained > BOLD * telling), same).scaled(share)
+    return Motion(steady, bold, shares[0], shares[1], _held(fine, frames))
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,9 +296,10 @@ def _check(frames: Tensor, mode: str, aspect: float | None) -> None:
     check_shape(frames, "t 3 h w", "frames")
     if frames.dtype != torch.uint8:
         raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
-    if mode not in ("off", "auto", "on"):
+    modes = get_args(Mode)
+    if mode not in modes:
         raise OptionError(
-            "no such mode", where="stabilise", got=repr(mode), accepted="off, auto, on"
+            "no such mode", where="stabilise", got=repr(mode), accepted=", ".join(modes)
         )
     if aspect is not None and not 0.05 < aspect < 20:
         raise OptionError(
