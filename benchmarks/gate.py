@@ -9,60 +9,21 @@ cent: 0 would be right under the fixed camera, 100 under the others.
 """
 
 import argparse
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.bodies import moved
 from benchmarks.clips import class_number, read_index
 from fewact.video import Segments
 from fewact.video.camera import CAMERAS, film, seed_of
 from fewact.video.stabilise import camera_motion
 
 EVERY, FRAMES, SIDE = 5, 16, 224
-PRESSED, HOP, HOPS = 0.4, 0.06, 4
-"""Of a body's height, of the picture's, and how often."""
-
-DARK = 12
+BODIES = ("as filmed", "squat", "sit down", "jog")
 SHOWN = ("fixed", "shake", "pan", "hand")
-
-Way = Callable[[Tensor], Tensor]
-"""From moments (t) of a clip, 0 to 1, to how far a motion has got (t)."""
-
-BODIES: Mapping[str, Way | None] = {
-    "as filmed": None,
-    "squat": lambda at: (1 - torch.cos(2 * torch.pi * at)) / 2,
-    "sit down": lambda at: at * at * (3 - 2 * at),
-    "jog": lambda at: (1 - torch.cos(2 * torch.pi * HOPS * at)) / 2,
-}
-
-
-def moved(frames: NDArray[np.uint8], body: str) -> NDArray[np.uint8]:
-    """The person of some frames (t h w 3), moving otherwise."""
-    way = BODIES[body]
-    if way is None:
-        return frames
-    t, h, w, _ = frames.shape
-    pictures = torch.from_numpy(frames).permute(0, 3, 1, 2).float()
-    far = way(torch.linspace(0, 1, t))[:, None]  # (t 1)
-    rows = torch.arange(h).float().expand(t, h)
-    if body == "jog":
-        seen = rows + far * HOP * h
-    else:
-        lit = (pictures.amax(1) > DARK).sum((0, 2))
-        feet = int((lit > 0.02 * lit.max()).nonzero().max())
-        seen = feet + (rows - feet) / (1 - PRESSED * far)
-    across = torch.linspace(-1, 1, w).expand(t, h, w)
-    down = (seen * 2 / (h - 1) - 1)[:, :, None].expand(t, h, w)
-    found = functional.grid_sample(
-        pictures, torch.stack([across, down], -1), padding_mode="zeros", align_corners=True
-    )
-    after: NDArray[np.uint8] = found.round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
-    return after
 
 
 def main() -> None:

@@ -6,7 +6,8 @@
 ASSETS, protocol and halves are those of ``benchmarks/clips.py``: nothing here chooses anything.
 Every clip is filmed by a camera on a way of its own, support and query alike; in the last column
 the queries only, and the support by the fixed camera. The set ``motions`` is ten rendered videos of
-each test class of the preset ``misaligned``.
+each test class of the preset ``misaligned``; the set ``bodies``, for choosing alone, is people on
+black who are made to move as a whole (``bodies.py``).
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmarks.bodies import acting
 from benchmarks.clips import CLIPS_AT_ONCE, WAYS, LookedUp, Part, parts, read_index
 from fewact import backbones, methods
 from fewact.backbones import Backbone, Tap
@@ -30,7 +32,7 @@ from fewact.store import extract
 from fewact.video.camera import CAMERAS
 
 OFF = {"stabilise": "off", "trend": "mean", "centre": False, "whole_weight": 0}
-SETS = ("utd27_depth", "utd5_rgb", "ucf7", "motions")
+SETS = ("utd27_depth", "utd5_rgb", "ucf7", "motions", "bodies")
 COLUMNS: Mapping[str, Mapping[str, object]] = {
     "fusion without the steps": OFF,
     "line removed": OFF | {"trend": "line"},
@@ -156,6 +158,9 @@ def main() -> None:
         for part in parts(read_index(given.assets), choosing=given.choosing)
         if part.videos.name in given.sets
     ]
+    if "bodies" in given.sets and given.choosing:
+        people = parts(read_index(given.assets), choosing=True)[0].videos
+        chosen.append(Part("made-up bodies on black", acting(people)))
     if "motions" in given.sets and not given.choosing:
         rendered = motions("misaligned", videos=10).videos.of("test")
         chosen.append(Part("`motions` misaligned, test classes", rendered))
