@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.training.small import SIDE
+from benchmarks.training import small
 from benchmarks.training.stored import stored
 from fewact import backbones
 from fewact.backbones import Tap
@@ -128,7 +128,9 @@ class Work:
     ) -> None:
         self.folder, self.preset = folder, preset
         self.recipe = str(SCRATCH) if scratch else RECIPE
-        size = {"size": SIDE} if scratch else {}
+        if scratch:
+            small.register()
+        size = {"size": small.SIDE} if scratch else {}
         every = motions(preset, videos=videos, **size).videos
         self.videos: dict[str, VideoList] = {}
         self.stored: dict[str, StoredFeatures] = {}

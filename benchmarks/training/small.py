@@ -11,7 +11,6 @@ from fewact.backbones.network import StagedNetwork
 SIDE, WIDTH = 64, 64
 
 
-@backbones.register("small")
 class Small(StagedNetwork):
     """Maps of 64 channels at 8 × 8 places, and of 128 at 4 × 4."""
 
@@ -44,6 +43,12 @@ class Small(StagedNetwork):
     def late(self, middle: Tensor) -> Tensor:
         maps: Tensor = self.second(middle)
         return maps
+
+
+def register() -> None:
+    """Let recipes name the network."""
+    if Small.usual.name not in backbones.names():
+        backbones.register(Small.usual.name)(Small)
 
 
 def _layer(inputs: int, outputs: int, stride: int) -> tuple[nn.Module, ...]:

@@ -145,6 +145,8 @@ def test_a_real_interruption_keeps_what_was_done(model: Path, clips: Path, tmp_p
         *("predict", model, folder, "--format", "jsonl"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # Where the tests run in the background, interruptions are ignored, and by children, too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     first = process.stdout.readline()
