@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewact.data import VideoList
-from fewact.data.footage import Footage, Transform
+from fewact.data.footage import Footage, Transform, transformed
 from fewact.video import Sampler
 from fewact.video.camera import seed_of
 
@@ -88,9 +88,7 @@ class Acting:
     ) -> list[NDArray[Any]]:
         """As ``Footage`` says."""
         sets = [moved(frames, self.body, self.extent) for frames in self.footage.read(samplers)]
-        if transform is None:
-            return list(sets)
-        return [np.stack([transform(frame) for frame in frames]) for frames in sets]
+        return [transformed(frames, transform) for frames in sets]
 
     def fingerprint(self) -> str:
         """Of the footage, the motion and its extent."""

@@ -153,13 +153,14 @@ def main() -> None:
     backbone = backbones.create(given.backbone, weights=given.weights, precision=given.precision)
     print(f"{backbone.card.name}, {backbone.card.precision}, {given.episodes} episodes")
     widest = 0.0
+    index = read_index(given.assets)
     chosen = [
         Part(part.name, some(part.videos, given.share))
-        for part in parts(read_index(given.assets), choosing=given.choosing)
+        for part in parts(index, choosing=given.choosing)
         if part.videos.name in given.sets
     ]
     if "bodies" in given.sets and given.choosing:
-        people = parts(read_index(given.assets), choosing=True)[0].videos
+        people = parts(index, choosing=True)[0].videos
         chosen.append(Part("made-up bodies on black", acting(people)))
     if "motions" in given.sets and not given.choosing:
         rendered = motions("misaligned", videos=10).videos.of("test")

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.training import small
+from benchmarks.training.paired import differences, listed
 from benchmarks.training.stored import stored
 from fewact import backbones
 from fewact.backbones import Tap
@@ -31,11 +32,9 @@ from fewact.data.videos import Split
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import (
     ClipFeatures,
-    Comparison,
     NodeBank,
     Result,
     Source,
-    compare,
     encode,
     evaluate,
     load,
@@ -144,10 +143,8 @@ class Work:
                 self.episodes[split] = draw(own, Protocol(5, 1, 1, count, 1))
 
     def data(self) -> TrainingData:
-        lists, sources = (
-            [found.get(split) for split in ("train", "val")] for found in (self.videos, self.stored)
-        )
-        return TrainingData(*lists, *sources)
+        train, val = self.videos["train"], self.videos["val"]
+        return TrainingData(train, val, self.stored.get("train"), self.stored.get("val"))
 
     def place(self, name: str, seed: int) -> Path:
         """The folder of a run."""
@@ -248,15 +245,6 @@ def train_through(
     return found
 
 
-def differences(better: Sequence[Result], worse: Sequence[Result]) -> list[Comparison]:
-    """What the first has more, in each seed, in pairs."""
-    return [compare(both)[0] for both in zip(better, worse, strict=True)]
-
-
-def listed(pairs: Sequence[Comparison]) -> str:
-    return ", ".join(f"{pair.difference:+.2f} ± {pair.ci95:.2f}" for pair in pairs)
-
-
 def verdict(work: Work, better: Pair, worse: Pair, seeds: int) -> str:
     """Cells of a claim's row: mean difference, that of each seed, and whether it holds."""
     pairs = differences(*(work.scored(*pair, "test", seeds) for pair in (better, worse)))
@@ -353,6 +341,8 @@ def main() -> None:
     options.add_argument("--scratch", action="store_true", help="a small network from scratch")
     options.add_argument("--page", type=Path, help="write docs/ablation.md; for all moments")
     given = options.parse_args()
+    if given.scratch and given.page is not None:
+        options.error("--page tells of the matrix on stored maps, not of --scratch")
     changes = {n: json.loads(v) for n, _, v in (text.partition("=") for text in given.set)}
     names = given.only.split(";")
     work = Work(given.work, given.preset, given.videos, given.episodes, scratch=given.scratch)

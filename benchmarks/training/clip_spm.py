@@ -30,6 +30,7 @@ from torch.nn import functional
 
 from benchmarks.clips import read_index
 from benchmarks.training.clips import split_by_class
+from benchmarks.training.paired import differences, listed
 from benchmarks.training.stored import stored
 from fewact import methods
 from fewact.backbones import Tap
@@ -37,7 +38,7 @@ from fewact.data import VideoList
 from fewact.data.motions import motions
 from fewact.data.videos import Groups
 from fewact.episodes import Protocol, draw
-from fewact.evaluation import ArrayFeatures, Result, compare, evaluate, load
+from fewact.evaluation import ArrayFeatures, Result, evaluate, load
 from fewact.evaluation.texts import TextModel
 from fewact.methods import checkpoint
 from fewact.methods.reduction import orthogonal_projection
@@ -181,10 +182,9 @@ def table(seeds: list[dict[str, Result]]) -> str:
         if row == WHOLE:
             lines.append(mean + "| | " + ", ".join(f"{x:.1f}" for x in accuracies) + " |")
             continue
-        pairs = [compare([one[row], one[WHOLE]])[0] for one in having]
-        differences = [pair.difference for pair in pairs]
-        each = ", ".join(f"{p.difference:+.2f} ± {p.ci95:.2f}" for p in pairs)
-        lines.append(mean + f"| {statistics.mean(differences):+.2f} | {each} |")
+        pairs = differences([one[row] for one in having], [one[WHOLE] for one in having])
+        gained = statistics.mean(pair.difference for pair in pairs)
+        lines.append(mean + f"| {gained:+.2f} | {listed(pairs)} |")
     return "\n".join(lines)
 
 

@@ -20,12 +20,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.clips import measure, read_index
+from benchmarks.training.paired import differences, listed
 from benchmarks.training.stored import stored
 from fewact import backbones, methods
 from fewact.backbones import Tap
 from fewact.data import VideoList
 from fewact.episodes import Protocol, draw
-from fewact.evaluation import Result, compare
+from fewact.evaluation import Result
 from fewact.methods import checkpoint
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Method
@@ -127,12 +128,16 @@ def report(splits: Sequence[Found]) -> str:
     lines += ["", "| | shots | mean | each split | over other classes |", "|---|---|---|---|---|"]
     for first, second in pairs(list(splits[0][1])):
         for shots in SHOTS:
-            each = [compare([found[shots][first], found[shots][second]])[0] for found in splits]
+            each = differences(
+                [found[shots][first] for found in splits],
+                [found[shots][second] for found in splits],
+            )
             mean = statistics.mean(pair.difference for pair in each)
-            shown = ", ".join(f"{pair.difference:+.1f} ± {pair.ci95:.1f}" for pair in each)
             over = [pair.class_interval for pair in each]
             classes = ", ".join("–" if o is None else f"{o[0]:+.1f} … {o[1]:+.1f}" for o in over)
-            lines.append(f"| {first} − {second} | {shots} | {mean:+.1f} | {shown} | {classes} |")
+            lines.append(
+                f"| {first} − {second} | {shots} | {mean:+.1f} | {listed(each, 1)} | {classes} |"
+            )
     return "\n".join(lines)
 
 
@@ -186,8 +191,8 @@ each of {episodes} episodes of 5 ways and 5 queries a class. Stored maps of the 
 what learns is `a2m2`'s reduction, of two layers as the paper has it, or of one matrix that begins
 as no reduction; `fusion, two layers` and `fusion, one matrix` have it in their moments. `fusion,
 learnt` learnt itself: one matrix of the maps' channels, through all of its terms. Differences are
-paired; ± is their 95 % interval
-over episodes, and the last column the one over other classes of the kind.
+paired; ± is their 95 % interval over episodes, and the last column the one over other classes of
+the kind.
 
     python -m benchmarks.training.clips ASSETS --work FOLDER --page docs/learning.md
 

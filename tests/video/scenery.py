@@ -1,5 +1,7 @@
 """A scene that is known at every point, seen through similarities that are known."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -22,9 +24,27 @@ def frames_of(
     ways: Similarity, size: tuple[int, int], pixel: float = 1.0, seed: int = 0
 ) -> torch.Tensor:
     """What is seen of the scene through each similarity: (t 3 h w) uint8."""
+    return seen_by(ways, size, lambda at, _: scene(at, seed), pixel)
+
+
+def seen_by(
+    ways: Similarity,
+    size: tuple[int, int],
+    picture: Callable[[np.ndarray, int], np.ndarray],
+    pixel: float = 1.0,
+) -> torch.Tensor:
+    """What is seen through each similarity (t 3 h w) uint8 of a picture that may change.
+
+    Args:
+        ways: (t).
+        size: Rows and columns of a frame.
+        picture: Gives colours (h w 3) at complex points (h w), in this frame.
+        pixel: Width of a pixel over its height.
+    """
     at = ways(points(*size, pixel, torch.float64)).numpy()  # (t h w)
-    colours = scene(at, seed).round().clip(0, 255).astype(np.uint8)
-    return torch.from_numpy(colours).permute(0, 3, 1, 2).contiguous()
+    colours = np.stack([picture(one, frame) for frame, one in enumerate(at)])
+    shown = colours.round().clip(0, 255).astype(np.uint8)
+    return torch.from_numpy(shown).permute(0, 3, 1, 2).contiguous()
 
 
 def wander(t: int, seed: int, *, shift: float, zoom: float, roll: float) -> Similarity:

@@ -1,7 +1,5 @@
 """Stabilising: exact where the truth is known, and harmless where there is nothing to find."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
@@ -11,8 +9,8 @@ from fewact.errors import OptionError, ShapeError
 from fewact.video import Segments, read_frames
 from fewact.video.registration import difference, marks, pixels, register, unexplained
 from fewact.video.stabilise import camera_motion, stabilise, stabilised
-from fewact.video.warping import Similarity, points
-from tests.video.scenery import apart, between, frames_of, scene, wander
+from fewact.video.warping import Similarity
+from tests.video.scenery import apart, between, frames_of, scene, seen_by, wander
 
 SIZE = (160, 160)
 
@@ -182,16 +180,10 @@ def squat(at: np.ndarray, low: float, arm: float) -> np.ndarray:
     return scene(x + 1j * y, seed=4) * (torso | limb | feet)[..., None]
 
 
-def seen_by(ways: Similarity, picture: Callable[[np.ndarray, int], np.ndarray]) -> torch.Tensor:
-    at = ways(points(*SIZE, 1.0, torch.float64)).numpy()  # (t h w)
-    pictures = [picture(one, k).round().clip(0, 255).astype(np.uint8) for k, one in enumerate(at)]
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_a_few_things_without_a_background_are_enough(seed: int) -> None:
     ways = wander(16, seed, shift=8, zoom=0.05, roll=0.03)
-    found = camera_motion(seen_by(ways, lambda at, k: blobs(at)))
+    found = camera_motion(seen_by(ways, SIZE, lambda at, k: blobs(at)))
     assert apart(found.frames, between(ways), SIZE).max() < 0.3
     assert found.moved
 
@@ -199,7 +191,7 @@ def test_a_few_things_without_a_background_are_enough(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_without_a_background_a_body_that_squats_is_not_followed(seed: int) -> None:
     ways = wander(16, seed, shift=4, zoom=0.02, roll=0.01)
-    frames = seen_by(ways, lambda at, k: squat(at, np.sin(np.pi * k / 15) ** 2, k / 4))
+    frames = seen_by(ways, SIZE, lambda at, k: squat(at, np.sin(np.pi * k / 15) ** 2, k / 4))
     truth = between(ways)
     found, none = (
         apart(one, truth, SIZE).mean()
@@ -213,10 +205,10 @@ def test_boldly_the_camera_is_found_behind_an_arm_and_no_body_that_squats_follow
     seed: int,
 ) -> None:
     ways = wander(16, seed, shift=5, zoom=0.02, roll=0.02)
-    found = camera_motion(seen_by(ways, lambda at, k: squat(at, 0, k / 4)))
+    found = camera_motion(seen_by(ways, SIZE, lambda at, k: squat(at, 0, k / 4)))
     assert apart(found.bold, between(ways), SIZE).mean() < 0.6
     found = camera_motion(
-        seen_by(ways, lambda at, k: squat(at, np.sin(np.pi * k / 15) ** 2, k / 4))
+        seen_by(ways, SIZE, lambda at, k: squat(at, np.sin(np.pi * k / 15) ** 2, k / 4))
     )
     assert found.bold is found.frames
 

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
@@ -194,10 +194,11 @@ def _taps(
 
 def _tap(text: str) -> "Tap":
     from fewact.backbones import Tap
+    from fewact.backbones.card import Stabilise
 
     name, *rest = text.split(":")
     frames, steady = (*rest, *("8", "off")[len(rest) :])[:2]
-    known = frames.isdecimal() and int(frames) and steady in ("off", "auto", "bold", "on")
+    known = frames.isdecimal() and int(frames) and steady in get_args(Stabilise)
     if len(rest) > 2 or not known:
         raise OptionError(
             "is no tap",

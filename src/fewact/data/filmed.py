@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.data.footage import Footage, Transform
+from fewact.data.footage import Footage, Transform, transformed
 from fewact.data.videos import VideoList
 
 if TYPE_CHECKING:
@@ -42,9 +42,7 @@ class Filmed:
             film(frames, note.moments, self.camera, self.seed)
             for frames, note in zip(sets, noted, strict=True)
         ]
-        if transform is None:
-            return list(filmed)
-        return [np.stack([transform(frame) for frame in frames]) for frames in filmed]
+        return [transformed(frames, transform) for frames in filmed]
 
     def fingerprint(self) -> str:
         """SHA-256 of the video's, the camera and the seed."""

@@ -13,6 +13,11 @@ Transform = Callable[[NDArray[np.uint8]], NDArray[Any]]
 """Applied to each frame (h w 3) as soon as it is there, so that only what it returns is held."""
 
 
+def transformed(frames: NDArray[np.uint8], transform: Transform | None) -> NDArray[Any]:
+    """Frames (t h w 3) that are there already, as ``Footage.read`` hands them out."""
+    return frames if transform is None else np.stack([transform(frame) for frame in frames])
+
+
 class Footage(Protocol):
     """What frames can be read from: a clip in a file, a video that is rendered when it is read."""
 

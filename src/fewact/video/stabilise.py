@@ -174,15 +174,15 @@ def camera_motion(frames: Tensor, *, aspect: float | None = None) -> Motion:
     marked = (telling.sum() - telling[t // 2]).clamp_min(1)
     only = ((by_motion & ~by_stillness)[kept], (by_stillness & ~by_motion)[kept])
     shares = [float(which.sum() / marked) for which in only]
-    share = height / fine.rows
-    steady = bold = found.where(kept, same).scaled(share)
+    larger = height / fine.rows
+    steady = bold = found.where(kept, same).scaled(larger)
     if telling[0] < TEXTURED * middle.telling.shape[1]:
         sure = better & (explained > SURE * telling)
-        steady = bold = found.where(sure, _by_pixels(levels)).scaled(share)
+        steady = bold = found.where(sure, _by_pixels(levels)).scaled(larger)
         zoom = found.turn.abs().log().abs()
         believed = explained > (BOLD + ZOOM * zoom) * telling
         if believed.sum() - 1 > FRAMES * (t - 1):  # The middle frame is.
-            bold = found.where(better & (explained > BOLD * telling), same).scaled(share)
+            bold = found.where(better & (explained > BOLD * telling), same).scaled(larger)
     return Motion(steady, bold, shares[0], shares[1], _held(fine, frames))
 
 
@@ -228,10 +228,10 @@ def _by_pixels(levels: Sequence[_Level]) -> Similarity:
     for level in levels[2:0:-1]:
         middle, share = level.middle(pixels), level.rows / rows
         reached = register(middle, level.pictures, found.scaled(share), level.pixel, PIXEL_STEPS)
-        off, still = (
-            difference(middle, level.pictures, one, level.pixel) for one in (reached, same)
-        )  # (t) each
         found = reached.scaled(1 / share)
+    off, still = (
+        difference(middle, level.pictures, one, level.pixel) for one in (reached, same)
+    )  # (t) each, of the larger of the two sizes
     nearer = off < NEARER * still
     nearer[t // 2] = False
     return found.where(nearer, same)

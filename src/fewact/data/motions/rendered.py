@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.data.footage import Transform
+from fewact.data.footage import Transform, transformed
 from fewact.errors import VideoError
 from fewact.video import Sampler, Timeline
 
@@ -41,7 +41,7 @@ class Rendered:
         if wanted[0] < 0 or wanted[-1] >= self.frames:
             raise VideoError(self.id, f"has no such frame; it has {self.frames}")
         pictures = self.render(wanted.tolist())  # (u h w 3)
-        held = pictures if transform is None else np.stack([transform(one) for one in pictures])
+        held = transformed(pictures, transform)
         return [held[np.searchsorted(wanted, indices)] for indices in chosen]
 
     def fingerprint(self) -> str:
