@@ -122,11 +122,16 @@ class LookedUp(KernelMethod):
     """A method that averages similarities of pairs of clips, all of which are looked up.
 
     A few hundred clips make fewer pairs than thousands of episodes ask for.
+
+    Args:
+        method: Whose similarities they are.
+        pairs: (r v v) of each reading.
+        quick: (r v v) by which one is chosen.
     """
 
-    def __init__(self, method: Fusion | A2M2, pairs: Tensor) -> None:
+    def __init__(self, method: Fusion | A2M2, pairs: Tensor, quick: Tensor) -> None:
         super().__init__(method.options)
-        self.pairs = pairs  # (v v)
+        self.pairs, self.quick = pairs, quick
 
     def taps(self, card: Card) -> tuple[Tap, ...]:
         return (Tap("vectors", 1),)
@@ -134,8 +139,42 @@ class LookedUp(KernelMethod):
     def encode(self, features: Features) -> Nodes:
         return {"at": features[Tap("vectors", 1)][..., 0, 0]}
 
+    def readings(self, nodes: Nodes) -> list[Nodes]:
+        return [
+            {**nodes, "reading": torch.full_like(nodes["at"], number)}
+            for number in range(len(self.pairs))
+        ]
+
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:
-        return self.pairs[first["at"].long()[:, :, None], second["at"].long()[:, None, :]]
+        return _entries(self.pairs, first, second)
+
+    def rough(self, first: Nodes, second: Nodes) -> Tensor:
+        return _entries(self.quick, first, second)
+
+
+def _entries(table: Tensor, first: Nodes, second: Nodes) -> Tensor:
+    which, row = first["reading"].long(), first["at"].long()  # (b q) each
+    return table[which[:, :, None], row[:, :, None], second["at"].long()[:, None, :]]
+
+
+def similarities(
+    method: Fusion | A2M2, first: Nodes, second: Nodes, *, quick: bool = False
+) -> Tensor:
+    """Of all videos (1 v …) with all (1 w …) in each reading, or those to choose one: (r v w)."""
+    count = next(iter(first.values())).shape[1]
+    kernel = isinstance(method, KernelMethod)
+    similarity = method.rough if quick and kernel else method.similarity
+    found = []
+    with torch.inference_mode():
+        for mine, yours in zip(
+            *(method.readings(one) if kernel else [one] for one in (first, second)), strict=True
+        ):
+            rows = (
+                similarity({name: value[:, some] for name, value in mine.items()}, yours)[0]
+                for some in torch.arange(count).split(CLIPS_AT_ONCE)
+            )
+            found.append(torch.cat(list(rows)))
+    return torch.stack(found)
 
 
 def look_up(
@@ -146,13 +185,10 @@ def look_up(
     with torch.inference_mode():
         found = source.features(range(count), method.taps(source.card))
         each = [method.encode({tap: f[None] for tap, f in features.items()}) for features in found]
-        nodes = {name: torch.cat([one[name] for one in each]) for name in each[0]}
-        everything = {name: value[None] for name, value in nodes.items()}
-        rows = [
-            method.similarity({name: v[some][None] for name, v in nodes.items()}, everything)[0]
-            for some in torch.arange(count).split(CLIPS_AT_ONCE)
-        ]
-    return LookedUp(method, torch.cat(rows)), ArrayFeatures(np.arange(count)[:, None, None] * 1.0)
+        nodes = {name: torch.cat([one[name] for one in each])[None] for name in each[0]}
+    pairs, quick = (similarities(method, nodes, nodes, quick=quick) for quick in (False, True))
+    numbers = ArrayFeatures(np.arange(count)[:, None, None] * 1.0)
+    return LookedUp(method, pairs, quick), numbers
 
 
 def measure(

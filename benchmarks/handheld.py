@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.bodies import acting
-from benchmarks.clips import CLIPS_AT_ONCE, WAYS, LookedUp, Part, parts, read_index
+from benchmarks.clips import WAYS, LookedUp, Part, parts, read_index, similarities
 from fewact import backbones, methods
 from fewact.backbones import Backbone, Tap
 from fewact.data import VideoList
@@ -31,7 +31,13 @@ from fewact.methods.fusion import Fusion
 from fewact.store import extract
 from fewact.video.camera import CAMERAS
 
-OFF = {"stabilise": "off", "trend": "mean", "centre": False, "whole_weight": 0}
+OFF = {
+    "stabilise": "off",
+    "trend": "mean",
+    "centre": False,
+    "whole_weight": 0,
+    "cameras": "moving",
+}
 SETS = ("utd27_depth", "utd5_rgb", "ucf7", "motions", "bodies")
 COLUMNS: Mapping[str, Mapping[str, object]] = {
     "fusion without the steps": OFF,
@@ -61,31 +67,26 @@ def encode(columns: Sequence[Fusion], backbone: Backbone, videos: VideoList) -> 
     ]
 
 
-def pairs(method: Fusion, first: Nodes, second: Nodes) -> Tensor:
-    """Similarity of all videos with all: (v v)."""
-    count = next(iter(first.values())).shape[1]
-    with torch.inference_mode():
-        rows = [
-            method.similarity({name: value[:, some] for name, value in first.items()}, second)[0]
-            for some in torch.arange(count).split(CLIPS_AT_ONCE)
-        ]
-    return torch.cat(rows)
+def inside(method: Fusion, nodes: Nodes) -> tuple[Tensor, Tensor]:
+    """Similarities (r v v) of the videos among themselves, and those to choose a reading."""
+    return similarities(method, nodes, nodes), similarities(method, nodes, nodes, quick=True)
 
 
 def accuracy(
-    method: Fusion, across: Tensor, inside: Tensor, episodes: EpisodeSet
+    method: Fusion, across: Tensor, taught: tuple[Tensor, Tensor], episodes: EpisodeSet
 ) -> tuple[float, float]:
     """Accuracy and the half-width of its interval, in per cent.
 
     Args:
         method: Whose similarities they are.
-        across: (v v) of queries with support videos.
-        inside: (v v) of support videos among themselves.
+        across: (r v v) of queries with support videos.
+        taught: As ``inside`` gives them of the support videos.
         episodes: Drawn from the same videos.
     """
-    count = len(inside)
-    whole = torch.cat([torch.cat([inside, across.T], 1), torch.cat([across, across], 1)])
-    looked_up = LookedUp(method, whole)
+    own, quick = taught
+    count = own.shape[-1]
+    whole = torch.cat([torch.cat([own, across.mT], 2), torch.cat([across, across], 2)], 1)
+    looked_up = LookedUp(method, whole, quick)
     support = torch.from_numpy(episodes.support).long().flatten(1)
     queries = torch.from_numpy(episodes.query).long().flatten(1)
     shots, asked = episodes.protocol.shots, episodes.protocol.queries
@@ -107,18 +108,18 @@ def rows(
         draw(part.videos, Protocol(WAYS, shots, queries, count, groups=part.videos.groups))
         for shots in (1, 5)
     ]
-    still: tuple[Nodes, Tensor] | None = None
+    still: tuple[Nodes, tuple[Tensor, Tensor]] | None = None
     for name in cameras:
         nodes = encode(fusions, backbone, filmed(part.videos, name))
         found = []
         for method, own in zip(fusions, nodes, strict=True):
-            same = pairs(method, own, own)
-            found.append([accuracy(method, same, same, one) for one in drawn])
+            same = inside(method, own)
+            found.append([accuracy(method, same[0], same, one) for one in drawn])
         default = fusions[-1]
         if name == "fixed":
-            still = nodes[-1], pairs(default, nodes[-1], nodes[-1])
+            still = nodes[-1], inside(default, nodes[-1])
         if still is not None:
-            across = pairs(default, nodes[-1], still[0])
+            across = similarities(default, nodes[-1], still[0])
             found.append([accuracy(default, across, still[1], one) for one in drawn])
         cells = [" / ".join(f"{value:.1f}" for value, _ in cell) for cell in found]
         yield name, cells, max(width for cell in found for _, width in cell)

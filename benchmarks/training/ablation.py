@@ -2,14 +2,15 @@
 
     python -m benchmarks.training.ablation --work FOLDER [--preset misaligned] [--videos 40]
         [--seeds 3] [--episodes 10000] [--only "sqrt;mean"] [--set stages.0.steps=100] [--through]
-        [--page docs/ablation.md] [--scratch]
+        [--page docs/ablation.md] [--network]
 
 For each kind of moments and each seed one reduction is trained on stored maps by the recipe
 ``a2m2-motions-lite0``, its checkpoint chosen on validation classes. On this one checkpoint all
 alignments are compared, on the same episodes of the test classes. ``--through`` trains the best
 pairs of moments and alignment, by validation, once more with that alignment, and those that the
 paper's pair is compared with. What is in FOLDER is not done again; ``--page`` writes what was
-found. With ``--scratch`` the network of ``small.py`` learns, too, from nothing.
+found. With ``--network`` the default network learns, too, from frames of half the height and width
+(``halved.py``), and single scales are compared on the checkpoint of all three.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.training import small
+from benchmarks.training import halved
 from benchmarks.training.paired import differences, listed
 from benchmarks.training.stored import stored
 from fewact import backbones
@@ -44,7 +45,7 @@ from fewact.methods import checkpoint
 from fewact.training import Recipe, TrainingData, read, train
 
 RECIPE = "a2m2-motions-lite0"
-SCRATCH = Path(__file__).with_name("small.toml")
+NETWORK = Path(__file__).with_name("halved.toml")
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 PLAIN = {"time_weight": 0.0, "compactness": 0.0, "shots": "mean"}
@@ -73,6 +74,9 @@ ALIGNMENTS: dict[str, dict[str, Any]] = {
     "bi_mhm": {"alignment": "bi_mhm"},
 }
 
+
+ON_ANOTHER = {name: "sqrt" for name in MOMENTS if name.startswith("sqrt, lengths")}
+"""Where the network learns, these are made on the checkpoint of others."""
 
 USUAL = ("sqrt", "emd, cross")
 """What the paper proposes."""
@@ -119,24 +123,24 @@ class Work:
         preset: Of ``motions``.
         videos: Of each class.
         episodes: To test on.
-        scratch: A small network learns from scratch, instead of a matrix on stored maps.
+        network: The network learns, too, from frames, instead of a matrix on stored maps alone.
     """
 
     def __init__(
-        self, folder: Path, preset: str, videos: int, episodes: int, *, scratch: bool = False
+        self, folder: Path, preset: str, videos: int, episodes: int, *, network: bool = False
     ) -> None:
-        self.folder, self.preset = folder, preset
-        self.recipe = str(SCRATCH) if scratch else RECIPE
-        if scratch:
-            small.register()
-        size = {"size": small.SIDE} if scratch else {}
+        self.folder, self.preset, self.network = folder, preset, network
+        self.recipe = str(NETWORK) if network else RECIPE
+        if network:
+            halved.register()
+        size = {"size": halved.SIDE} if network else {}
         every = motions(preset, videos=videos, **size).videos
         self.videos: dict[str, VideoList] = {}
         self.stored: dict[str, StoredFeatures] = {}
         self.episodes: dict[str, EpisodeSet] = {}
         for split in SPLITS:
             own = self.videos[split] = every.of(split)
-            if not scratch:
+            if not network:
                 self.stored[split] = stored(own, folder / "store", (Tap("middle", 8),))
             if split != "train":
                 count = episodes if split == "test" else min(episodes, 2000)
@@ -145,6 +149,14 @@ class Work:
     def data(self) -> TrainingData:
         train, val = self.videos["train"], self.videos["val"]
         return TrainingData(train, val, self.stored.get("train"), self.stored.get("val"))
+
+    def trained(self, name: str) -> str:
+        """The moments whose checkpoint these are made on: their own, or others."""
+        return ON_ANOTHER.get(name, name) if self.network else name
+
+    def moments(self, name: str) -> Mapping[str, Any]:
+        """Options that moments have otherwise than their checkpoint."""
+        return {} if self.trained(name) == name else MOMENTS[name]
 
     def place(self, name: str, seed: int) -> Path:
         """The folder of a run."""
@@ -171,17 +183,19 @@ class Work:
 
     def scored(self, name: str, how: str, split: str, seeds: int) -> list[Result]:
         """The results of each seed, which are there."""
-        runs = (self.place(name, seed) for seed in range(seeds))
-        return [load(result_file(run, split, ALIGNMENTS[how])) for run in runs]
+        changes = {**self.moments(name), **ALIGNMENTS[how]}
+        runs = (self.place(self.trained(name), seed) for seed in range(seeds))
+        return [load(result_file(run, split, changes)) for run in runs]
 
-    def bank(self, run: Path, split: str) -> NodeBank:
-        """The nodes of a run's checkpoint, which all alignments share."""
+    def bank(self, run: Path, split: str, changes: Mapping[str, Any]) -> NodeBank:
+        """The nodes of a run's checkpoint, which alignments share."""
         best, videos = checkpoint.read(run), self.videos[split]
         source: Source | None = self.stored.get(split)
         if source is None:
             network = backbones.create(best.facts.backbone.name, weights=best.backbone_weights)
             source = ClipFeatures(videos, network)
-        return encode(best.method(**PLAIN), source, videos, self.episodes[split].needed)
+        method = best.method(**PLAIN | dict(changes))
+        return encode(method, source, videos, self.episodes[split].needed)
 
 
 def result_file(run: Path, split: str, changes: Mapping[str, Any]) -> Path:
@@ -194,17 +208,25 @@ def options_of(moments: Mapping[str, Any]) -> dict[str, Any]:
     return {f"method.options.{key}": value for key, value in {**PLAIN, **moments}.items()}
 
 
-def ablate(work: Work, names: list[str], seeds: int, changes: Mapping[str, Any]) -> None:
+def ablate(
+    work: Work,
+    names: Sequence[str],
+    seeds: int,
+    changes: Mapping[str, Any],
+    splits: Sequence[str],
+) -> None:
     """Train one checkpoint for each kind of moments and seed, and score all alignments on it."""
     for name in names:
         for seed in range(seeds):
-            run = work.run(name, seed, {**options_of(MOMENTS[name]), **changes})
-            for split in ("val", "test"):
-                if all(result_file(run, split, how).exists() for how in ALIGNMENTS.values()):
+            own = work.trained(name)
+            run = work.run(own, seed, {**options_of(MOMENTS[own]), **changes})
+            every = [{**work.moments(name), **how} for how in ALIGNMENTS.values()]
+            for split in splits:
+                if all(result_file(run, split, one).exists() for one in every):
                     continue
-                bank = work.bank(run, split)
-                for how in ALIGNMENTS.values():
-                    work.score(run, split, how, bank)
+                bank = work.bank(run, split, work.moments(name))
+                for one in every:
+                    work.score(run, split, one, bank)
         show(work, name, seeds)
 
 
@@ -239,7 +261,7 @@ def train_through(
         for seed in range(seeds):
             more = options_of({**MOMENTS[name], **ALIGNMENTS[how]})
             run = work.run(f"through {name} {how}", seed, {**more, **changes})
-            result = work.score(run, "test", ALIGNMENTS[how], work.bank(run, "test"))
+            result = work.score(run, "test", ALIGNMENTS[how], work.bank(run, "test", {}))
             print(f"  seed {seed}: {result.accuracy:.1f} ± {result.ci95:.2f}", flush=True)
             found.setdefault((name, how), []).append(result)
     return found
@@ -257,20 +279,51 @@ def verdict(work: Work, better: Pair, worse: Pair, seeds: int) -> str:
     return f"{mean:+.2f} | {listed(pairs)} | {said}"
 
 
+def on_validation(work: Work, name: str, seeds: int) -> str:
+    """Mean accuracy on validation before the first step, and of the chosen checkpoints."""
+    before, after = [], []
+    for seed in range(seeds):
+        lines = (work.place(name, seed) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        looks = [told["accuracy"] for told in map(json.loads, lines) if "accuracy" in told]
+        before.append(looks[0])
+        after.append(max(looks))
+    return f"{statistics.mean(before):.1f} to {statistics.mean(after):.1f} %"
+
+
 def page(
-    work: Work, seeds: int, through: Mapping[Pair, Sequence[Result]], recipe: Recipe, command: str
+    work: Work,
+    names: Sequence[str],
+    seeds: int,
+    through: Mapping[Pair, Sequence[Result]],
+    recipe: Recipe,
+    command: str,
 ) -> str:
-    """docs/ablation.md, all of whose figures come from the results."""
+    """docs/ablation.md, or docs/ablation-network.md; all figures come from the results."""
     asked = work.scored(*USUAL, "test", 1)[0].asked
     protocol, (stage,) = asked.episodes.protocol, recipe.stages
     train, val = (work.videos[split] for split in ("train", "val"))
+    width = recipe.method.options["width"]
+    learns = (
+        f"8 frames of {halved.SIDE} × {halved.SIDE} go through the default network (stride 16) and"
+        f" one matrix of {width} channels; both learn together, but for the first blocks and the"
+        " batch norms' statistics, by episodes"
+        if work.network
+        else "Stored maps of the default network (stride 16, 8 frames) go through one matrix of"
+        f" {width} channels, which learns by episodes"
+    )
+    ends = (
+        " Single scales are made on the checkpoint of all three. A matrix on stored maps of whole"
+        " size, in the same number of steps: `docs/ablation.md`."
+        if work.network
+        else " For the network that learns, too: `docs/ablation-network.md`."
+    )
     lines = [
-        "# Moments and alignments, trained",
+        "# Moments and alignments, trained" + ", with the network" * work.network,
         "",
         f"A²M²-Net's ablation on `motions`, preset `{work.preset}`, whose classes differ in the"
-        " order of motions. Stored maps of the default network (stride 16, 8 frames) go through one"
-        f" matrix of {recipe.method.options['width']} channels, which learns by episodes"
-        f" ({stage.steps} steps of {stage.accumulate} episodes) on {len(train.videos)} videos of"
+        f" order of motions. {learns}"
+        f" ({stage.steps} steps of {_count(stage.accumulate, 'episode')}) on"
+        f" {len(train.videos)} videos of"
         f" {len(train.classes)} classes; {len(val.videos)} videos of {len(val.classes)} classes"
         f" choose the checkpoint; tested on {asked.videos.videos} videos of {asked.videos.classes}"
         f" classes. {protocol.count} episodes, {protocol.ways}-way, {protocol.shots} shot,"
@@ -279,14 +332,15 @@ def page(
         "",
         "For each kind of moments one checkpoint is trained with the transport and cross-reference"
         " weights; all alignments are compared on it. Nothing but `time` sees the order of windows;"
-        " the diagonal and OTAM keep it, too. A network trained end to end was not run.",
+        f" the diagonal and OTAM keep it, too.{ends} On validation classes learning takes the"
+        f" paper's pair ({', '.join(USUAL)}) from {on_validation(work, USUAL[0], seeds)}.",
         "",
         f"    {command}",
         "",
         "| moments | " + " | ".join(ALIGNMENTS) + " |",
         "|---" * (len(ALIGNMENTS) + 1) + "|",
     ]
-    for name in MOMENTS:
+    for name in names:
         cells = [mean_of(work.scored(name, how, "test", seeds)) for how in ALIGNMENTS]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     if through:
@@ -319,8 +373,13 @@ def page(
     lines += [
         f"| {claim} | {verdict(work, better, worse, seeds)} |"
         for claim, (better, worse) in CLAIMS.items()
+        if {better[0], worse[0]} <= set(names)
     ]
     return "\n".join((*map(wrapped, lines), ""))
+
+
+def _count(number: int, what: str) -> str:
+    return f"one {what}" if number == 1 else f"{number} {what}s"
 
 
 def wrapped(line: str) -> str:
@@ -338,20 +397,20 @@ def main() -> None:
     options.add_argument("--only", default=";".join(MOMENTS), help="kinds of moments, ; between")
     options.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     options.add_argument("--through", action="store_true")
-    options.add_argument("--scratch", action="store_true", help="a small network from scratch")
-    options.add_argument("--page", type=Path, help="write docs/ablation.md; for all moments")
+    options.add_argument("--network", action="store_true", help="the network learns, too")
+    options.add_argument("--page", type=Path, help="write what was found, as docs/ablation.md")
     given = options.parse_args()
-    if given.scratch and given.page is not None:
-        options.error("--page tells of the matrix on stored maps, not of --scratch")
     changes = {n: json.loads(v) for n, _, v in (text.partition("=") for text in given.set)}
     names = given.only.split(";")
-    work = Work(given.work, given.preset, given.videos, given.episodes, scratch=given.scratch)
-    ablate(work, names, given.seeds, changes)
+    splits = ("val", "test") if given.through else ("test",)
+    work = Work(given.work, given.preset, given.videos, given.episodes, network=given.network)
+    ablate(work, names, given.seeds, changes, splits)
     through = train_through(work, names, given.seeds, changes) if given.through else {}
     if given.page is not None:
-        more = f" --videos {given.videos}" + " --through" * given.through
+        more = f" --videos {given.videos}" + " --network" * given.network
+        more += " --through" * given.through
         command = f"python -m benchmarks.training.ablation --work FOLDER{more}"
-        text = page(work, given.seeds, through, read(work.recipe, changes), command)
+        text = page(work, names, given.seeds, through, read(work.recipe, changes), command)
         given.page.write_text(text, encoding="utf-8")
 
 

@@ -58,7 +58,7 @@ class Split:
 def taps() -> list[Tap]:
     """All that the arms ask of the default network."""
     card = backbones.create().card
-    asked = [methods.create(name).taps(card) for name in ("a2m2", "fusion")]
+    asked = [method.taps(card) for method in untrained().values()]
     return list(dict.fromkeys(tap for one in asked for tap in one))
 
 
@@ -75,11 +75,17 @@ def split_by_class(videos: VideoList, number: int) -> Split:
     return Split(*lists)
 
 
+def untrained() -> dict[str, Method]:
+    """What is trained, and what that should beat; ``fusion`` has the options of its recipe."""
+    fusion = methods.create("fusion", twice=False, cameras="moving")
+    return {"a2m2": methods.create("a2m2"), "fusion": fusion}
+
+
 def arms(runs: Mapping[str, Path]) -> dict[str, Method]:
     """What is compared; the trained ones from the folders of runs, by recipe."""
-    found: dict[str, Method] = {name: methods.create(name) for name in ("a2m2", "fusion")}
+    found = untrained()
     for recipe, run in runs.items():
-        trained, mixed = checkpoint.read(run).method(), methods.create("fusion")
+        trained, mixed = checkpoint.read(run).method(), untrained()["fusion"]
         if isinstance(trained, A2M2) and isinstance(mixed, Fusion):
             mixed.reduction = trained.reduction
             found[f"a2m2, {RECIPES[recipe]}"] = trained
@@ -104,9 +110,9 @@ def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
     """Each trained arm and what it should beat: its untrained form, and fusion."""
     found = []
     for name in names:
-        untrained, _, trained = name.partition(", ")
+        kind, _, trained = name.partition(", ")
         if trained:
-            found += [(name, other) for other in dict.fromkeys((untrained, "fusion"))]
+            found += [(name, other) for other in dict.fromkeys((kind, "fusion"))]
     return found
 
 
@@ -190,9 +196,10 @@ the checkpoint, {SIZES[2]} to test on, in {splits} random orders of the classes;
 each of {episodes} episodes of 5 ways and 5 queries a class. Stored maps of the default network;
 what learns is `a2m2`'s reduction, of two layers as the paper has it, or of one matrix that begins
 as no reduction; `fusion, two layers` and `fusion, one matrix` have it in their moments. `fusion,
-learnt` learnt itself: one matrix of the maps' channels, through all of its terms. Differences are
-paired; ± is their 95 % interval over episodes, and the last column the one over other classes of
-the kind.
+learnt` learnt itself: one matrix of the maps' channels, through all of its terms. All of these see
+the steady frames once (`twice=False`) and take cameras to move (`cameras="moving"`). Differences
+are paired; ± is their 95 % interval over episodes, and the last column the one over other classes
+of the kind.
 
     python -m benchmarks.training.clips ASSETS --work FOLDER --page docs/learning.md
 

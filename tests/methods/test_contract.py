@@ -45,6 +45,7 @@ OTHERWISE: dict[str, tuple[object, ...]] = {
     "scale": (2.0,),
     "shots": ("average", "mean", "prototype"),
     "smoothing": (0.4,),
+    "still_shift": (0.3,),
     "time_weight": (0.1,),
     "weights": ("uniform",),
 }

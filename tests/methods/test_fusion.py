@@ -10,11 +10,13 @@ from fewact.backbones import Tap
 from fewact.errors import OptionError, ShapeError
 from fewact.methods.base import TrainingBatch
 from fewact.methods.fusion import Fusion
+from fewact.methods.kernel import leave_one_out
 from fewact.moments import multi_scale_moments
 from tests.methods.made_up import make_card, make_features
 
 VECTORS, FAST, BOLD = Tap("vectors", 8), Tap("middle", 16, "auto"), Tap("middle", 16, "bold")
-PLAIN = {"trend": "mean", "centre": False, "whole_weight": 0, "twice": False}
+MOVING = {"cameras": "moving"}
+PLAIN = {"trend": "mean", "centre": False, "whole_weight": 0, "twice": False, **MOVING}
 
 
 def create(**options: Any) -> Fusion:
@@ -175,7 +177,7 @@ def test_time_and_places_matter(axis: int) -> None:
 def test_frames_of_motion_and_moments_are_stabilised_and_those_of_appearance_are_not() -> None:
     assert create().taps(make_card()) == (VECTORS, Tap("middle", 8), FAST, BOLD)
     assert create(twice=False).taps(make_card()) == (VECTORS, Tap("middle", 8), FAST)
-    assert create(stabilise="off", whole_weight=0).taps(make_card()) == (
+    assert create(stabilise="off", whole_weight=0, **MOVING).taps(make_card()) == (
         VECTORS,
         Tap("middle", 16),
     )
@@ -197,6 +199,7 @@ def test_seen_twice_the_kernel_is_the_mean_of_both() -> None:
     nodes = method.encode(same)
     assert nodes["motion2"] is nodes["motion"]
     assert nodes["moments2"] is nodes["moments"]
+    assert nodes["motion2_still"] is nodes["motion_still"]
 
 
 def test_a_line_through_time_changes_neither_motion_nor_moments() -> None:
@@ -220,14 +223,14 @@ def test_the_whole_is_seen_as_it_is_and_weighs_what_it_is_told_to() -> None:
         method = create(whole_weight=weight)
         return method.similarity(method.encode(x), method.encode(y))
 
-    options = {"centre": False, "whole_weight": 0, "motion_weight": 1, "moment_weight": 0}
+    options = {"centre": False, "whole_weight": 0, "motion_weight": 1, "moment_weight": 0, **MOVING}
     alone = create(motion_frames=8, twice=False, **options)
     swapped = [{**v, Tap("middle", 8, "auto"): v[Tap("middle", 8)]} for v in (x, y)]
     first, second = (alone.encode(v) for v in swapped)
     appearance = first["appearance"] @ second["appearance"].mT
     whole = alone.similarity(first, second) - appearance
     torch.testing.assert_close(kernel(0.7) - kernel(0), 0.7 * whole)
-    assert "whole" not in create(whole_weight=0).encode(x)
+    assert "whole" not in create(whole_weight=0, **MOVING).encode(x)
 
 
 @pytest.mark.parametrize("options", [{}, {"centre": False, "shift_search": 2}])
@@ -265,6 +268,9 @@ def test_a_mixing_begins_as_none_and_reaches_all_terms_of_the_maps() -> None:
         "whole",
         "moments",
         "moments2",
+        "motion_still",
+        "motion2_still",
+        "whole_still",
     }
 
 
@@ -304,5 +310,64 @@ def test_vectors_only_adds_appearance_and_motion_of_the_vectors() -> None:
     method = create()
     assert method.taps(make_card(maps=False)) == (VECTORS,)
     nodes = method.encode(features(1, 2, maps=False))
-    assert set(nodes) == {"appearance", "motion"}
+    assert set(nodes) == {"appearance", "motion", "motion_still"}
     assert nodes["motion"].shape == (1, 2, 8, 24)
+
+
+def test_videos_are_told_by_the_others_of_the_support() -> None:
+    pairs = torch.tensor([[9.0, 0.6, 0.1, 0.3], [0.6, 9, 0.5, 0.2], [0.1, 0.5, 9, 0.4]])
+    pairs = torch.cat([pairs, torch.tensor([[0.3, 0.2, 0.4, 9.0]])])
+    found = leave_one_out(pairs[None], torch.tensor([[0, 0, 1, 2]]), 3, 0.5)
+    logits = torch.tensor([[0.6, 0.1, 0.3], [0.6, 0.5, 0.2]]) / 0.5  # the last two are alone
+    torch.testing.assert_close(found, logits.log_softmax(-1)[:, :1].sum(0))
+    alone = leave_one_out(pairs[None], torch.arange(4)[None], 4, 0.5)
+    assert alone.item() == 0
+
+
+SHOTS = 3
+
+
+def filmed(*, by_hand: bool) -> dict[Tap, torch.Tensor]:
+    """Two classes, and a query of each: by hand they differ in a wave, else in a line alone."""
+    found = features(1, 2 * SHOTS + 2, seed=3)
+    time = torch.linspace(-1, 1, 16, dtype=torch.float64)
+    places = torch.rand(1, 1, 1, 6, 8, 8, generator=torch.Generator().manual_seed(5)).double()
+    label = torch.tensor([0.0] * SHOTS + [1] * SHOTS + [0, 1], dtype=torch.float64)
+    own = torch.rand(len(label), generator=torch.Generator().manual_seed(6)).double() - 0.5
+    slope, wave = (2 * own, label - 0.5) if by_hand else (label - 0.5, 0 * label)
+
+    def moving(still: torch.Tensor) -> torch.Tensor:
+        at = time[:: 16 // still.shape[2]]
+        path = slope[:, None] * at + wave[:, None] * (torch.pi * at).cos()  # (v t)
+        return 0.1 * still + 4 + places * path[None, :, :, None, None, None]
+
+    return {tap: moving(values) if values.ndim > 4 else values for tap, values in found.items()}
+
+
+def test_the_taught_clips_decide_whether_cameras_stood_still() -> None:
+    both = [filmed(by_hand=True), filmed(by_hand=False)]
+    found = {tap: torch.cat([one[tap] for one in both]) for tap in both[0]}
+    labels = torch.tensor([[0] * SHOTS + [1] * SHOTS] * 2)
+
+    def logits(method: Fusion) -> torch.Tensor:
+        nodes = method.encode(found)
+        taught = {name: value[:, :-2] for name, value in nodes.items()}
+        state = method.support(taught, labels, 2)
+        if method.options.cameras == "taught":
+            assert state.reading.tolist() == [0, 1]
+        return method.score(state, {name: value[:, -2:] for name, value in nodes.items()})
+
+    decided = logits(create())
+    assert decided.argmax(-1).tolist() == [[0, 1], [0, 1]]
+    torch.testing.assert_close(decided[0], logits(create(**MOVING))[0])
+    torch.testing.assert_close(decided[1], logits(create(cameras="still"))[1])
+
+
+def test_with_one_shot_cameras_are_taken_to_move() -> None:
+    method, found = create(), filmed(by_hand=False)
+    nodes = method.encode({tap: values[:, [0, SHOTS]] for tap, values in found.items()})
+    state = method.support(nodes, torch.tensor([[0, 1]]), 2)
+    assert state.reading.tolist() == [0]
+    torch.testing.assert_close(
+        method.score(state, nodes), create(**MOVING).similarity(state.nodes, state.nodes)
+    )

@@ -2,10 +2,11 @@
 
 Appearance in order; motion by ordered alignment, in a window around what moves in frames from which
 the camera's motion was taken; the same of the frames as they are, whole; and second-order moments
-of the motion, of the steady frames.
+of the motion, of the steady frames. Whether cameras stood still the taught clips decide.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -23,6 +24,14 @@ from fewact.methods.reduction import ChannelReduction
 from fewact.methods.steady import centred, searched, windows, without_line
 from fewact.moments import multi_scale_moments
 
+STILL = "_still"
+"""How the names of nodes end that are read where cameras stood still."""
+
+Trend = Literal["mean", "line"]
+
+Along = Callable[[Tensor, Tensor], Tensor]
+"""How frames of two sets of videos are compared along time: (b q t d), (b s t d) → (b q s)."""
+
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class FusionOptions:
@@ -36,8 +45,12 @@ class FusionOptions:
         twice: With ``auto``, half of motion and moments see the frames stabilised boldly instead:
             without a background nobody can tell a camera from a body. Where there is one both are
             the same, and cost no more.
-        trend: What is taken away from each place over time: its ``mean``, or a straight ``line``,
-            which also takes most of a slow pan that stabilising has left.
+        cameras: ``moving``: all steps against a camera that moves. ``still``: the motion keeps its
+            line through time, and much of its weight is that of the whole; sitting down is nearly
+            a line, too. ``taught``: still where the taught clips then tell each other's classes
+            better, each by the others; moving where no class has two.
+        trend: What is taken away from each place over time where cameras move: its ``mean``, or a
+            straight ``line``, which also takes most of a slow pan that stabilising has left.
         centre: The motion term looks at a window around what moves, so that people may stand apart,
             and nearer or farther, in two clips.
         shift_search: Cells of the map, or of the window, each way, by which two clips are moved to
@@ -50,6 +63,7 @@ class FusionOptions:
         motion_weight: Of the motion term; appearance has weight 1.
         whole_weight: Of the motion in the whole of the frames as they are: where people stand tells
             something under a camera that stands still, and no step can have taken it away.
+        still_shift: How much of the motion's weight goes over to the whole where cameras are still.
         moment_weight: Of the moments' term.
         smoothing: λ of the ordered alignment.
         lengths: Window lengths of the moments, in motion frames.
@@ -60,7 +74,8 @@ class FusionOptions:
     motion_frames: Annotated[int, Field(ge=2)] = 16
     stabilise: Stabilise = "auto"
     twice: bool = True
-    trend: Literal["mean", "line"] = "line"
+    cameras: Literal["moving", "still", "taught"] = "taught"
+    trend: Trend = "line"
     centre: bool = True
     shift_search: Annotated[int, Field(ge=0, le=4)] = 0
     mixing: Literal["none", "linear"] = "none"
@@ -69,6 +84,7 @@ class FusionOptions:
     velocity: NonNegativeFloat = 1.0
     motion_weight: NonNegativeFloat = 2.0
     whole_weight: NonNegativeFloat = 0.5
+    still_shift: NonNegativeFloat = 1.0
     moment_weight: NonNegativeFloat = 0.75
     smoothing: NonNegativeFloat = 0.01
     lengths: tuple[PositiveInt, ...] = (2, 4, 8)
@@ -80,7 +96,7 @@ class Fusion(KernelMethod):
 
     Options = FusionOptions
     options: FusionOptions
-    scoring = frozenset({"motion_weight", "smoothing", "compactness"})
+    scoring = frozenset({"motion_weight", "still_shift", "smoothing", "compactness"})
     temperature = 0.03  # between the best of one shot and of five, on the development clips
 
     def __init__(self, options: FusionOptions) -> None:
@@ -94,8 +110,19 @@ class Fusion(KernelMethod):
         vectors = Tap("vectors", self.options.frames)
         if not card.has("middle"):
             return (vectors,)
-        whole = (self._plain,) if self.options.whole_weight > 0 else ()
+        whole = (self._plain,) if self._sees_whole else ()
         return tuple(dict.fromkeys((vectors, *whole, *self._steady)))
+
+    @property
+    def _sees_whole(self) -> bool:
+        return self.options.whole_weight > 0 or self.options.cameras != "moving"
+
+    @property
+    def _trends(self) -> dict[str, Trend]:
+        """What is taken away, by how the names of the nodes end that it is taken from."""
+        if self.options.cameras == "taught":
+            return {"": self.options.trend, STILL: "mean"}
+        return {"": "mean" if self.options.cameras == "still" else self.options.trend}
 
     @property
     def _plain(self) -> Tap:
@@ -118,7 +145,8 @@ class Fusion(KernelMethod):
             change around it, or with a search (… v t d'), of each window; of a middle stage also
             ``whole`` (… t d'), the same of the frames as they are, and ``moments`` (… m·D), nodes
             of length 1/√m. Seen twice, motion and moments of the second are there, too, under
-            names that end in ``2``.
+            names that end in ``2``; and motion and whole with their lines, under names that end in
+            ``_still``, where the taught clips decide about cameras.
         """
         options = self.options
         vectors = features[Tap("vectors", options.frames)]
@@ -126,30 +154,37 @@ class Fusion(KernelMethod):
         frames = functional.normalize(rooted, dim=-1)
         nodes = {"appearance": functional.normalize(frames.flatten(-2), dim=-1)}
         if self._steady[0] not in features:
-            nodes["motion"] = self._moving(frames)
-            return nodes
+            return nodes | self._by_trend("motion", lambda trend: self._moving(frames, trend))
         first, *others = (features[tap] for tap in self._steady)
         steady = self._of_maps(first)
         nodes |= steady
         for other in others:
-            again = steady if torch.equal(other, first) else self._of_maps(other)
-            nodes |= {f"{name}2": value for name, value in again.items()}
-        if options.whole_weight > 0:
-            nodes["whole"] = self._moving(self._places(self.mixing(features[self._plain])))
+            if torch.equal(other, first):
+                nodes |= {_second(name): value for name, value in steady.items()}
+            else:
+                nodes |= self._of_maps(other, "2")
+        if self._sees_whole:
+            whole = self._places(self.mixing(features[self._plain]))
+            nodes |= self._by_trend("whole", lambda trend: self._moving(whole, trend))
         return nodes
 
-    def _of_maps(self, maps: Tensor) -> dict[str, Tensor]:
+    def _by_trend(self, name: str, make: Callable[[Trend], Tensor]) -> dict[str, Tensor]:
+        return {f"{name}{end}": make(trend) for end, trend in self._trends.items()}
+
+    def _of_maps(self, maps: Tensor, number: str = "") -> dict[str, Tensor]:
         """Nodes of motion and moments of steady frames."""
         mixed: Tensor = self.mixing(maps)
-        nodes = {"motion": self._moving(self._seen(mixed))}
+        nodes = self._by_trend(
+            f"motion{number}", lambda trend: self._moving(self._seen(mixed, trend), trend)
+        )
         if self.options.moment_weight > 0:
-            nodes["moments"] = self._moments(mixed)
+            nodes[f"moments{number}"] = self._moments(mixed)
         return nodes
 
-    def _seen(self, maps: Tensor) -> Tensor:
+    def _seen(self, maps: Tensor, trend: Trend) -> Tensor:
         """What the motion term sees of the frames: (… t d), or (… v t d) of v windows."""
         if self.options.centre:
-            rest = self._rest(maps, dim=-4)
+            rest = _rest(maps, trend, dim=-4)
             maps = centred(maps, rest - rest.mean(-4, keepdim=True), 3 * self.options.grid)
         if not self.options.shift_search:
             return self._places(maps)
@@ -162,9 +197,9 @@ class Fusion(KernelMethod):
         places = functional.normalize(pooled.flatten(1), dim=-1)
         return places.reshape(*maps.shape[:-3], places.shape[-1])
 
-    def _moving(self, frames: Tensor) -> Tensor:
+    def _moving(self, frames: Tensor, trend: Trend) -> Tensor:
         """Where a frame differs from the clip's trend, and how it changes: (… t d) → (… t 2d)."""
-        rest = self._rest(frames, dim=-2)
+        rest = _rest(frames, trend, dim=-2)
         place = _unit(rest - rest.mean(-2, keepdim=True), frames)
         if self.options.velocity == 0:
             return place
@@ -173,12 +208,9 @@ class Fusion(KernelMethod):
         both = torch.cat([place, self.options.velocity * change], -1)
         return functional.normalize(both, dim=-1)
 
-    def _rest(self, values: Tensor, dim: int) -> Tensor:
-        return without_line(values, dim) if self.options.trend == "line" else values
-
     def _moments(self, maps: Tensor) -> Tensor:
         moments = multi_scale_moments(
-            self._rest(self.reduction(maps), dim=-4),
+            _rest(self.reduction(maps), self.options.trend, dim=-4),
             lengths=self.options.lengths,
             centre_clip=True,
         )  # (… m D)
@@ -193,28 +225,59 @@ class Fusion(KernelMethod):
         logits = self.score(state, query) / self.temperature  # (b q n)
         return {"cross_entropy": cross_entropy(logits, batch.query_labels)}
 
+    def readings(self, nodes: Nodes) -> Sequence[Nodes]:
+        """Of moving cameras; and of cameras that stood still, where there are such nodes."""
+        moving = {name: value for name, value in nodes.items() if not name.endswith(STILL)}
+        if len(moving) == len(nodes):
+            return (nodes,)
+        still = {
+            name.removesuffix(STILL): value for name, value in nodes.items() if name not in moving
+        }
+        each = nodes["appearance"][..., 0]  # (b v)
+        return (
+            moving | {"still": torch.zeros_like(each)},
+            moving | still | {"still": torch.ones_like(each)},
+        )
+
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:
         """The kernel K between two sets of videos: (b q …), (b s …) → (b q s), symmetric.
 
         Two videos that are the same have K = 1 + the weights at most; a static one has cosine 0
         with everything.
         """
+        return self._kernel(first, second, self._aligned)
+
+    def rough(self, first: Nodes, second: Nodes) -> Tensor:
+        """The kernel with frames compared in their places instead of aligned."""
+        return self._kernel(first, second, _in_place)
+
+    def _kernel(
+        self, first: Nodes, second: Nodes, along: Callable[[Tensor, Tensor], Tensor]
+    ) -> Tensor:
+        """The sum of the terms, of which those of frames are compared along time so."""
         options = self.options
-        kernel = first["appearance"] @ second["appearance"].transpose(-1, -2)  # (b q s)
+        kernel = first["appearance"] @ second["appearance"].mT  # (b q s)
         share = 0.5 if "motion2" in first else 1.0
         for name in ("moments", "moments2"):
             if name in first:
-                moments = first[name] @ second[name].transpose(-1, -2)
+                moments = first[name] @ second[name].mT
                 kernel = kernel + share * options.moment_weight * moments
-        weights = {
-            "motion": share * options.motion_weight,
-            "motion2": share * options.motion_weight,
-            "whole": options.whole_weight,
-        }
+        shift = self._shift(first)
+        motion = share * (options.motion_weight - shift)
+        weights = {"motion": motion, "motion2": motion, "whole": options.whole_weight + shift}
         for name, weight in weights.items():
-            if name in first and weight > 0:
-                kernel = kernel + weight * self._aligned(first[name], second[name])
+            if name in first and (torch.is_tensor(weight) or weight > 0):
+                kernel = kernel + weight * along(first[name], second[name])
         return kernel
+
+    def _shift(self, nodes: Nodes) -> Tensor | float:
+        """The motion's weight that is the whole's: of each episode (b 1 1), or of all."""
+        if "whole" not in nodes:
+            return 0.0
+        shift = min(self.options.still_shift, self.options.motion_weight)
+        if "still" in nodes:
+            return shift * nodes["still"][:, :1, None]
+        return shift if self.options.cameras == "still" else 0.0
 
     def _aligned(self, first: Tensor, second: Tensor) -> Tensor:
         """Minus the alignments' cost a frame: (b q t d), (b s t d) or of windows → (b q s)."""
@@ -224,6 +287,24 @@ class Fusion(KernelMethod):
         cost = align.pairwise_cosine_cost(first, second, eps=0)
         value = align.otam(cost, lam=smoothing, plan=False).value  # (b q s)
         return -value / sum(cost.shape[-2:])
+
+
+def _rest(values: Tensor, trend: Trend, dim: int) -> Tensor:
+    return without_line(values, dim) if trend == "line" else values
+
+
+def _second(name: str) -> str:
+    """The name of a node, of the second way to see the steady frames."""
+    end = STILL if name.endswith(STILL) else ""
+    return f"{name.removesuffix(STILL)}2{end}"
+
+
+def _in_place(first: Tensor, second: Tensor) -> Tensor:
+    """Half the mean cosine of frames in the same places; of windows, of the middle ones."""
+    if first.ndim == 5:
+        first, second = (nodes[:, :, nodes.shape[2] // 2] for nodes in (first, second))
+    together: Tensor = first.flatten(-2) @ second.flatten(-2).mT
+    return together / (2 * first.shape[-2])
 
 
 def _unit(moving: Tensor, frames: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
 """Class scores from similarities between pairs of videos."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -13,6 +14,11 @@ PairSimilarity = Callable[[Nodes, Nodes], Tensor]
 """(b q …), (b s …) → (b q s): similarity of each query with each support video."""
 
 VIDEOS_AT_ONCE = 64
+
+HELD_OUT_TEMPERATURE = 0.2
+PRICE = 2.0
+"""What another reading must add to the log-likelihood of the held-out videos. Both were chosen on
+development clips."""
 
 
 def mean_over_shots(similarity: Tensor, labels: Tensor, n: int) -> Tensor:
@@ -64,12 +70,43 @@ def compactness(similarity: PairSimilarity, nodes: Nodes, labels: Tensor, n: int
     return (total + shots * typical) / shots**2
 
 
+def leave_one_out(similarity: Tensor, labels: Tensor, n: int, temperature: float) -> Tensor:
+    """Log-likelihood of the videos of each episode, every one of them told by the others.
+
+    A video's logits are its mean similarities with the other videos of each class, over the
+    temperature. A video that is alone in its class counts nothing.
+
+    Args:
+        similarity: (b s s).
+        labels: (b s) in 0 … n−1, each class at least once.
+        n: Number of classes.
+        temperature: Positive.
+
+    Returns:
+        (b), at most 0; 0 where no class has two videos.
+    """
+    own = functional.one_hot(labels, n).to(similarity.dtype)  # (b s n)
+    others = own.sum(1, keepdim=True) - own
+    itself = similarity.diagonal(dim1=1, dim2=2)[..., None] * own
+    logits = (similarity @ own - itself) / others.clamp_min(1) / temperature
+    told: Tensor = (logits.log_softmax(-1) * own * (others > 0)).sum((1, 2))
+    return told
+
+
 @dataclass(frozen=True)
 class KernelState:
-    """The support's nodes (b s …), their classes (b s), and each class's compactness (b n)."""
+    """What queries are compared with.
+
+    Args:
+        nodes: Of the support (b s …), as they are read.
+        labels: Their classes (b s).
+        reading: (b) int64, which of the readings it is.
+        compactness: Of each class (b n).
+    """
 
     nodes: Nodes
     labels: Tensor
+    reading: Tensor
     compactness: Tensor
 
 
@@ -77,17 +114,44 @@ class KernelMethod(Method):
     """A class scores its mean similarity with a query, less a share of its compactness.
 
     The share is the option ``compactness``; one half ranks by the distance to the class's mean.
+    Where nodes can be read in several ways, the support decides which: the one by which its videos
+    tell each other's classes best.
     """
 
     @abstractmethod
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:
         """Similarity of two sets of videos, symmetric: (b q …), (b s …) → (b q s)."""
 
+    def readings(self, nodes: Nodes) -> Sequence[Nodes]:
+        """The ways to read nodes, the usual one first; all have the same names and shapes."""
+        return (nodes,)
+
+    def rough(self, first: Nodes, second: Nodes) -> Tensor:
+        """Similarity in less time, by which a reading is chosen."""
+        return self.similarity(first, second)
+
     def support(
         self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
     ) -> KernelState:
-        """The support as it is, and how alike the videos of each class are."""
-        return KernelState(nodes, labels, compactness(self.similarity, nodes, labels, n))
+        """The support in the reading that it chooses, and how alike each class's videos are."""
+        readings = self.readings(nodes)
+        reading = self._chosen(readings, labels, n)
+        read = _read(readings, reading)
+        return KernelState(read, labels, reading, compactness(self.similarity, read, labels, n))
+
+    @torch.no_grad()
+    def _chosen(self, readings: Sequence[Nodes], labels: Tensor, n: int) -> Tensor:
+        """Which of the readings each episode's support chooses: (b)."""
+        if len(readings) == 1 or labels.shape[-1] == n:
+            return labels.new_zeros(len(labels))
+        likely = torch.stack(
+            [
+                leave_one_out(self.rough(nodes, nodes), labels, n, HELD_OUT_TEMPERATURE)
+                for nodes in readings
+            ]
+        )  # (r b)
+        likely[1:] -= PRICE
+        return likely.argmax(0)
 
     def score(self, state: KernelState, nodes: Nodes) -> Tensor:
         """Logits (b q n)."""
@@ -95,7 +159,20 @@ class KernelMethod(Method):
 
     def score_and_pairs(self, state: KernelState, nodes: Nodes) -> tuple[Tensor, Tensor]:
         """Logits (b q n), and the similarities (b q s) that they average."""
-        pairs = self.similarity(nodes, state.nodes)
+        pairs = self.similarity(_read(self.readings(nodes), state.reading), state.nodes)
         mean = mean_over_shots(pairs, state.labels, state.compactness.shape[-1])
         share: float = self.options.compactness
         return mean - share * state.compactness[:, None], pairs
+
+
+def _read(readings: Sequence[Nodes], which: Tensor) -> Nodes:
+    """For each episode one of the readings: nodes (b v …), (b) → (b v …)."""
+    usual, *others = readings
+    read = dict(usual)
+    for number, other in enumerate(others, 1):
+        here = which == number
+        if here.any():
+            for name, value in other.items():
+                chosen = here.view(-1, *[1] * (value.ndim - 1))
+                read[name] = value if here.all() else torch.where(chosen, value, read[name])
+    return read
