@@ -2,6 +2,7 @@
 
     python -m benchmarks.handheld ASSETS [--backbone mobilenet-v2 --weights FILE]
         [--cameras fixed hand] [--sets utd5_rgb] [--share 0.5 --queries 3] [--episodes 1000]
+        [--default]
 
 ASSETS, protocol and halves are those of ``benchmarks/clips.py``: nothing here chooses anything.
 Every clip is filmed by a camera on a way of its own, support and query alike; in the last column
@@ -99,10 +100,15 @@ def accuracy(
 
 
 def rows(
-    part: Part, backbone: Backbone, cameras: Sequence[str], queries: int, count: int
+    part: Part,
+    backbone: Backbone,
+    cameras: Sequence[str],
+    queries: int,
+    count: int,
+    named: Mapping[str, Mapping[str, object]],
 ) -> Iterator[tuple[str, list[str], float]]:
-    """For each camera its cells and the widest interval."""
-    columns = [methods.create("fusion", **options).eval() for options in COLUMNS.values()]
+    """For each camera its cells and the widest interval; the last named column is the default."""
+    columns = [methods.create("fusion", **options).eval() for options in named.values()]
     fusions = [method for method in columns if isinstance(method, Fusion)]
     drawn = [
         draw(part.videos, Protocol(WAYS, shots, queries, count, groups=part.videos.groups))
@@ -149,8 +155,10 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=5)
     parser.add_argument("--episodes", type=int, default=1000)
     parser.add_argument("--choosing", action="store_true", help="the development halves instead")
+    parser.add_argument("--default", action="store_true", help="the columns of the default alone")
     given = parser.parse_args()
 
+    named = dict(list(COLUMNS.items())[-1:]) if given.default else COLUMNS
     backbone = backbones.create(given.backbone, weights=given.weights, precision=given.precision)
     print(f"{backbone.card.name}, {backbone.card.precision}, {given.episodes} episodes")
     widest = 0.0
@@ -167,10 +175,10 @@ def main() -> None:
         rendered = motions("misaligned", videos=10).videos.of("test")
         chosen.append(Part("`motions` misaligned, test classes", rendered))
     for part in chosen:
-        heads = [*COLUMNS, "the default, queries only"]
+        heads = [*named, "the default, queries only"]
         print(f"\n| {part.name}, {len(part.videos.videos)} clips | " + " | ".join(heads) + " |")
         print("|---" * (len(heads) + 1) + "|")
-        found = rows(part, backbone, given.cameras, given.queries, given.episodes)
+        found = rows(part, backbone, given.cameras, given.queries, given.episodes, named)
         for name, cells, width in found:
             widest = max(widest, width)
             print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
