@@ -10,7 +10,6 @@ from fewact.backbones import Tap
 from fewact.errors import OptionError, ShapeError
 from fewact.methods.base import TrainingBatch
 from fewact.methods.fusion import Fusion
-from fewact.methods.kernel import leave_one_out
 from fewact.moments import multi_scale_moments
 from tests.methods.made_up import make_card, make_features
 
@@ -312,16 +311,6 @@ def test_vectors_only_adds_appearance_and_motion_of_the_vectors() -> None:
     nodes = method.encode(features(1, 2, maps=False))
     assert set(nodes) == {"appearance", "motion", "motion_still"}
     assert nodes["motion"].shape == (1, 2, 8, 24)
-
-
-def test_videos_are_told_by_the_others_of_the_support() -> None:
-    pairs = torch.tensor([[9.0, 0.6, 0.1, 0.3], [0.6, 9, 0.5, 0.2], [0.1, 0.5, 9, 0.4]])
-    pairs = torch.cat([pairs, torch.tensor([[0.3, 0.2, 0.4, 9.0]])])
-    found = leave_one_out(pairs[None], torch.tensor([[0, 0, 1, 2]]), 3, 0.5)
-    logits = torch.tensor([[0.6, 0.1, 0.3], [0.6, 0.5, 0.2]]) / 0.5  # the last two are alone
-    torch.testing.assert_close(found, logits.log_softmax(-1)[:, :1].sum(0))
-    alone = leave_one_out(pairs[None], torch.arange(4)[None], 4, 0.5)
-    assert alone.item() == 0
 
 
 SHOTS = 3
