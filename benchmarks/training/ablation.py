@@ -312,8 +312,9 @@ def page(
         f" {width} channels, which learns by episodes"
     )
     ends = (
-        " Single scales are made on the checkpoint of all three. A matrix on stored maps of whole"
-        " size, in the same number of steps: `docs/ablation.md`."
+        " Single scales are made on the checkpoint of all three. On validation classes learning"
+        f" takes the paper's pair ({', '.join(USUAL)}) from {on_validation(work, USUAL[0], seeds)}."
+        " A matrix alone, on stored maps of the whole size: `docs/ablation.md`."
         if work.network
         else " For the network that learns, too: `docs/ablation-network.md`."
     )
@@ -332,8 +333,7 @@ def page(
         "",
         "For each kind of moments one checkpoint is trained with the transport and cross-reference"
         " weights; all alignments are compared on it. Nothing but `time` sees the order of windows;"
-        f" the diagonal and OTAM keep it, too.{ends} On validation classes learning takes the"
-        f" paper's pair ({', '.join(USUAL)}) from {on_validation(work, USUAL[0], seeds)}.",
+        f" the diagonal and OTAM keep it, too.{ends}",
         "",
         f"    {command}",
         "",
@@ -409,6 +409,7 @@ def main() -> None:
     if given.page is not None:
         more = f" --videos {given.videos}" + " --network" * given.network
         more += " --through" * given.through
+        more += f' --only "{given.only}"' if names != list(MOMENTS) else ""
         command = f"python -m benchmarks.training.ablation --work FOLDER{more}"
         text = page(work, names, given.seeds, through, read(work.recipe, changes), command)
         given.page.write_text(text, encoding="utf-8")
