@@ -222,7 +222,7 @@ def ablate(
             own = work.trained(name)
             run = work.run(own, seed, {**options_of(MOMENTS[own]), **changes})
             every = [{**work.moments(name), **how} for how in ALIGNMENTS.values()]
-            for split in splits:
+            for split in splits if own == name else ("test",):
                 if all(result_file(run, split, one).exists() for one in every):
                     continue
                 bank = work.bank(run, split, work.moments(name))
