@@ -177,6 +177,12 @@ def similarities(
     return torch.stack(found)
 
 
+def inside(method: Fusion | A2M2, nodes: Nodes) -> tuple[Tensor, Tensor]:
+    """Similarities (r v v) of videos among themselves, and those to choose a reading."""
+    pairs = similarities(method, nodes, nodes)
+    return pairs, similarities(method, nodes, nodes, quick=True) if len(pairs) > 1 else pairs
+
+
 def look_up(
     method: Fusion | A2M2, source: ClipFeatures, videos: VideoList
 ) -> tuple[LookedUp, ArrayFeatures]:
@@ -186,9 +192,8 @@ def look_up(
         found = source.features(range(count), method.taps(source.card))
         each = [method.encode({tap: f[None] for tap, f in features.items()}) for features in found]
         nodes = {name: torch.cat([one[name] for one in each])[None] for name in each[0]}
-    pairs, quick = (similarities(method, nodes, nodes, quick=quick) for quick in (False, True))
     numbers = ArrayFeatures(np.arange(count)[:, None, None] * 1.0)
-    return LookedUp(method, pairs, quick), numbers
+    return LookedUp(method, *inside(method, nodes)), numbers
 
 
 def measure(

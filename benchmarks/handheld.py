@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.bodies import acting
-from benchmarks.clips import WAYS, LookedUp, Part, parts, read_index, similarities
+from benchmarks.clips import WAYS, LookedUp, Part, inside, parts, read_index, similarities
 from fewact import backbones, methods
 from fewact.backbones import Backbone, Tap
 from fewact.data import VideoList
@@ -68,11 +68,6 @@ def encode(columns: Sequence[Fusion], backbone: Backbone, videos: VideoList) -> 
     ]
 
 
-def inside(method: Fusion, nodes: Nodes) -> tuple[Tensor, Tensor]:
-    """Similarities (r v v) of the videos among themselves, and those to choose a reading."""
-    return similarities(method, nodes, nodes), similarities(method, nodes, nodes, quick=True)
-
-
 def accuracy(
     method: Fusion, across: Tensor, taught: tuple[Tensor, Tensor], episodes: EpisodeSet
 ) -> tuple[float, float]:
@@ -118,12 +113,12 @@ def rows(
     for name in cameras:
         nodes = encode(fusions, backbone, filmed(part.videos, name))
         found = []
-        for method, own in zip(fusions, nodes, strict=True):
-            same = inside(method, own)
+        each = [inside(method, own) for method, own in zip(fusions, nodes, strict=True)]
+        for method, same in zip(fusions, each, strict=True):
             found.append([accuracy(method, same[0], same, one) for one in drawn])
         default = fusions[-1]
         if name == "fixed":
-            still = nodes[-1], inside(default, nodes[-1])
+            still = nodes[-1], each[-1]
         if still is not None:
             across = similarities(default, nodes[-1], still[0])
             found.append([accuracy(default, across, still[1], one) for one in drawn])

@@ -158,6 +158,10 @@ class Work:
         """The moments whose checkpoint these are made on: their own, or others."""
         return ON_ANOTHER.get(name, name) if self.network else name
 
+    def chosen_from(self, name: str) -> bool:
+        """Whether pairs of these moments may be trained through."""
+        return not self.network or name in PAPER
+
     def moments(self, name: str) -> Mapping[str, Any]:
         """Options that moments have otherwise than their checkpoint."""
         return {} if self.trained(name) == name else MOMENTS[name]
@@ -225,7 +229,7 @@ def ablate(
             own = work.trained(name)
             run = work.run(own, seed, {**options_of(MOMENTS[own]), **changes})
             every = [{**work.moments(name), **how} for how in ALIGNMENTS.values()]
-            for split in splits if name in PAPER or not work.network else ("test",):
+            for split in splits if work.chosen_from(name) else ("test",):
                 if all(result_file(run, split, one).exists() for one in every):
                     continue
                 bank = work.bank(run, split, work.moments(name))
@@ -256,8 +260,7 @@ def train_through(
     def untrained(pair: Pair) -> float:
         return statistics.mean(one.accuracy for one in work.scored(*pair, "val", seeds))
 
-    kinds = [name for name in names if name in PAPER] if work.network else names
-    every = [(name, how) for name in kinds for how in ALIGNMENTS]
+    every = [(name, how) for name in names if work.chosen_from(name) for how in ALIGNMENTS]
     best = sorted(every, key=untrained, reverse=True)[: 2 if work.network else 3]
     fair = FAIR[:1] if work.network else FAIR
     found: dict[Pair, list[Result]] = {}

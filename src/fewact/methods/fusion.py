@@ -159,10 +159,8 @@ class Fusion(KernelMethod):
         steady = self._of_maps(first)
         nodes |= steady
         for other in others:
-            if torch.equal(other, first):
-                nodes |= {_second(name): value for name, value in steady.items()}
-            else:
-                nodes |= self._of_maps(other, "2")
+            again = steady if torch.equal(other, first) else self._of_maps(other)
+            nodes |= {_second(name): value for name, value in again.items()}
         if self._sees_whole:
             whole = self._places(self.mixing(features[self._plain]))
             nodes |= self._by_trend("whole", lambda trend: self._moving(whole, trend))
@@ -171,14 +169,14 @@ class Fusion(KernelMethod):
     def _by_trend(self, name: str, make: Callable[[Trend], Tensor]) -> dict[str, Tensor]:
         return {f"{name}{end}": make(trend) for end, trend in self._trends.items()}
 
-    def _of_maps(self, maps: Tensor, number: str = "") -> dict[str, Tensor]:
+    def _of_maps(self, maps: Tensor) -> dict[str, Tensor]:
         """Nodes of motion and moments of steady frames."""
         mixed: Tensor = self.mixing(maps)
         nodes = self._by_trend(
-            f"motion{number}", lambda trend: self._moving(self._seen(mixed, trend), trend)
+            "motion", lambda trend: self._moving(self._seen(mixed, trend), trend)
         )
         if self.options.moment_weight > 0:
-            nodes[f"moments{number}"] = self._moments(mixed)
+            nodes["moments"] = self._moments(mixed)
         return nodes
 
     def _seen(self, maps: Tensor, trend: Trend) -> Tensor:
@@ -251,9 +249,7 @@ class Fusion(KernelMethod):
         """The kernel with frames compared in their places instead of aligned."""
         return self._kernel(first, second, _in_place)
 
-    def _kernel(
-        self, first: Nodes, second: Nodes, along: Callable[[Tensor, Tensor], Tensor]
-    ) -> Tensor:
+    def _kernel(self, first: Nodes, second: Nodes, along: Along) -> Tensor:
         """The sum of the terms, of which those of frames are compared along time so."""
         options = self.options
         kernel = first["appearance"] @ second["appearance"].mT  # (b q s)
