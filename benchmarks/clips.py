@@ -25,8 +25,8 @@ from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import ArrayFeatures, ClipFeatures, Result, evaluate
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Features, Method, Nodes
-from fewact.methods.fusion import Fusion
-from fewact.methods.kernel import KernelMethod
+from fewact.methods.fusion import Fusion, standing, stood_still
+from fewact.methods.kernel import KernelMethod, KernelState, PairSimilarity
 from fewact.store import extract
 
 WAYS, QUERIES = 5, 5
@@ -118,20 +118,30 @@ def places(
         yield samples[:: max(1, len(samples) // PLACES_A_CLIP)]
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """Similarities of videos if cameras moved and, where clips speak for theirs, if they did not.
+
+    Args:
+        exact: (r v v), of which the kernel is the sum by shares.
+        quick: (r v v), by which the shares are found.
+        moved: (v 1) evidence that the camera of each moved, where clips speak for theirs.
+    """
+
+    exact: Tensor
+    quick: Tensor
+    moved: Tensor | None
+
+
 class LookedUp(KernelMethod):
     """A method that averages similarities of pairs of clips, all of which are looked up.
 
     A few hundred clips make fewer pairs than thousands of episodes ask for.
-
-    Args:
-        method: Whose similarities they are.
-        pairs: (r v v) of each reading.
-        quick: (r v v) by which one is chosen.
     """
 
-    def __init__(self, method: Fusion | A2M2, pairs: Tensor, quick: Tensor) -> None:
+    def __init__(self, method: Fusion | A2M2, pairs: Pairs) -> None:
         super().__init__(method.options)
-        self.pairs, self.quick = pairs, quick
+        self.pairs = pairs
 
     def taps(self, card: Card) -> tuple[Tap, ...]:
         return (Tap("vectors", 1),)
@@ -139,48 +149,49 @@ class LookedUp(KernelMethod):
     def encode(self, features: Features) -> Nodes:
         return {"at": features[Tap("vectors", 1)][..., 0, 0]}
 
-    def readings(self, nodes: Nodes) -> list[Nodes]:
-        return [
-            {**nodes, "reading": torch.full_like(nodes["at"], number)}
-            for number in range(len(self.pairs))
-        ]
+    def support(
+        self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
+    ) -> KernelState:
+        if self.pairs.moved is not None:
+            moved = self.pairs.moved[nodes["at"].long()]  # (b s 1)
+            moving, still = (_entries(table, nodes, nodes) for table in self.pairs.quick)
+            share = stood_still(moved, moving, still, labels, n, self.options.still_share)
+            nodes = standing({**nodes, "moved": moved}, share)
+        return super().support(nodes, labels, n, text)
 
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:
-        return _entries(self.pairs, first, second)
-
-    def rough(self, first: Nodes, second: Nodes) -> Tensor:
-        return _entries(self.quick, first, second)
+        moving, *still = (_entries(table, first, second) for table in self.pairs.exact)
+        if not still:
+            return moving
+        share = second["still"][:, :1]  # (b 1 1)
+        return (1 - share) * moving + share * still[0]
 
 
 def _entries(table: Tensor, first: Nodes, second: Nodes) -> Tensor:
-    which, row = first["reading"].long(), first["at"].long()  # (b q) each
-    return table[which[:, :, None], row[:, :, None], second["at"].long()[:, None, :]]
+    return table[first["at"].long()[:, :, None], second["at"].long()[:, None, :]]
 
 
-def similarities(
-    method: Fusion | A2M2, first: Nodes, second: Nodes, *, quick: bool = False
-) -> Tensor:
-    """Of all videos (1 v …) with all (1 w …) in each reading, or those to choose one: (r v w)."""
+def compared(way: PairSimilarity, first: Nodes, second: Nodes) -> Tensor:
+    """Of all videos (1 v …) with all (1 w …), which are taught: (r v w), as ``Pairs`` has them."""
     count = next(iter(first.values())).shape[1]
-    kernel = isinstance(method, KernelMethod)
-    similarity = method.rough if quick and kernel else method.similarity
+    speak = "moved" in second
     found = []
     with torch.inference_mode():
-        for mine, yours in zip(
-            *(method.readings(one) if kernel else [one] for one in (first, second)), strict=True
-        ):
+        for taught in [standing(second, share) for share in (0, 1)] if speak else [second]:
             rows = (
-                similarity({name: value[:, some] for name, value in mine.items()}, yours)[0]
+                way({name: value[:, some] for name, value in first.items()}, taught)[0]
                 for some in torch.arange(count).split(CLIPS_AT_ONCE)
             )
             found.append(torch.cat(list(rows)))
     return torch.stack(found)
 
 
-def inside(method: Fusion | A2M2, nodes: Nodes) -> tuple[Tensor, Tensor]:
-    """Similarities (r v v) of videos among themselves, and those to choose a reading."""
-    pairs = similarities(method, nodes, nodes)
-    return pairs, similarities(method, nodes, nodes, quick=True) if len(pairs) > 1 else pairs
+def inside(method: Fusion | A2M2, nodes: Nodes) -> Pairs:
+    """Of videos (1 v …) among themselves."""
+    exact = compared(method.similarity, nodes, nodes)
+    if not isinstance(method, Fusion) or "moved" not in nodes:
+        return Pairs(exact, exact, None)
+    return Pairs(exact, compared(method.rough, nodes, nodes), nodes["moved"][0])
 
 
 def look_up(
@@ -193,7 +204,7 @@ def look_up(
         each = [method.encode({tap: f[None] for tap, f in features.items()}) for features in found]
         nodes = {name: torch.cat([one[name] for one in each])[None] for name in each[0]}
     numbers = ArrayFeatures(np.arange(count)[:, None, None] * 1.0)
-    return LookedUp(method, *inside(method, nodes)), numbers
+    return LookedUp(method, inside(method, nodes)), numbers
 
 
 def measure(

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.bodies import acting
-from benchmarks.clips import WAYS, LookedUp, Part, inside, parts, read_index, similarities
+from benchmarks.clips import WAYS, LookedUp, Pairs, Part, compared, inside, parts, read_index
 from fewact import backbones, methods
 from fewact.backbones import Backbone, Tap
 from fewact.data import VideoList
@@ -69,20 +69,20 @@ def encode(columns: Sequence[Fusion], backbone: Backbone, videos: VideoList) -> 
 
 
 def accuracy(
-    method: Fusion, across: Tensor, taught: tuple[Tensor, Tensor], episodes: EpisodeSet
+    method: Fusion, across: Tensor, taught: Pairs, episodes: EpisodeSet
 ) -> tuple[float, float]:
     """Accuracy and the half-width of its interval, in per cent.
 
     Args:
         method: Whose similarities they are.
         across: (r v v) of queries with support videos.
-        taught: As ``inside`` gives them of the support videos.
+        taught: Of the support videos.
         episodes: Drawn from the same videos.
     """
-    own, quick = taught
+    own = taught.exact
     count = own.shape[-1]
     whole = torch.cat([torch.cat([own, across.mT], 2), torch.cat([across, across], 2)], 1)
-    looked_up = LookedUp(method, whole, quick)
+    looked_up = LookedUp(method, replace(taught, exact=whole))
     support = torch.from_numpy(episodes.support).long().flatten(1)
     queries = torch.from_numpy(episodes.query).long().flatten(1)
     shots, asked = episodes.protocol.shots, episodes.protocol.queries
@@ -109,18 +109,18 @@ def rows(
         draw(part.videos, Protocol(WAYS, shots, queries, count, groups=part.videos.groups))
         for shots in (1, 5)
     ]
-    still: tuple[Nodes, tuple[Tensor, Tensor]] | None = None
+    still: tuple[Nodes, Pairs] | None = None
     for name in cameras:
         nodes = encode(fusions, backbone, filmed(part.videos, name))
         found = []
         each = [inside(method, own) for method, own in zip(fusions, nodes, strict=True)]
         for method, same in zip(fusions, each, strict=True):
-            found.append([accuracy(method, same[0], same, one) for one in drawn])
+            found.append([accuracy(method, same.exact, same, one) for one in drawn])
         default = fusions[-1]
         if name == "fixed":
             still = nodes[-1], each[-1]
         if still is not None:
-            across = similarities(default, nodes[-1], still[0])
+            across = compared(default.similarity, nodes[-1], still[0])
             found.append([accuracy(default, across, still[1], one) for one in drawn])
         cells = [" / ".join(f"{value:.1f}" for value, _ in cell) for cell in found]
         yield name, cells, max(width for cell in found for _, width in cell)

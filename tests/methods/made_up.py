@@ -37,6 +37,7 @@ def make_features(method: Method, card: Card, *leading: int, seed: int = 0) -> F
         "maps": card.maps,
         "middle": card.middle,
         "pixels": (3, *card.input_size),
+        "camera": (1,),
     }
     found: dict[Tap, torch.Tensor] = {}
     for tap in method.taps(card):

@@ -14,6 +14,7 @@ from fewact.moments import multi_scale_moments
 from tests.methods.made_up import make_card, make_features
 
 VECTORS, FAST, BOLD = Tap("vectors", 8), Tap("middle", 16, "auto"), Tap("middle", 16, "bold")
+CAMERA = Tap("camera", 16)
 MOVING = {"cameras": "moving"}
 PLAIN = {"trend": "mean", "centre": False, "whole_weight": 0, "twice": False, **MOVING}
 
@@ -103,7 +104,7 @@ def test_one_shot_ranks_as_the_kernel_does() -> None:
     support, query = method.encode(features(1, 5)), method.encode(features(1, 7, seed=1))
     state = method.support(support, torch.arange(5)[None], 5)
     logits = method.score(state, query)
-    kernel = method.similarity(query, support)
+    kernel = method.similarity(query, state.nodes)
     torch.testing.assert_close(logits, kernel)
     assert torch.equal(logits.argsort(), kernel.argsort())
 
@@ -111,9 +112,10 @@ def test_one_shot_ranks_as_the_kernel_does() -> None:
 def test_even_shots_rank_by_the_distance_to_the_classes_mean() -> None:
     method = create()
     support, query = method.encode(features(1, 4)), method.encode(features(1, 5, seed=1))
-    logits = method.score(method.support(support, torch.tensor([[0, 1, 1, 0]]), 2), query)[0]
-    across = method.similarity(query, support)[0]
-    inside = method.similarity(support, support)[0].fill_diagonal_(2)
+    state = method.support(support, torch.tensor([[0, 1, 1, 0]]), 2)
+    logits = method.score(state, query)[0]
+    across = method.similarity(query, state.nodes)[0]
+    inside = method.similarity(state.nodes, state.nodes)[0].fill_diagonal_(2)
     expected = torch.stack(
         [across[:, own].mean(1) - 0.5 * inside[own][:, own].mean() for own in ([0, 3], [1, 2])], 1
     )
@@ -123,9 +125,10 @@ def test_even_shots_rank_by_the_distance_to_the_classes_mean() -> None:
 def test_uneven_shots_favour_neither_the_many_nor_the_few() -> None:
     method = create()
     support, query = method.encode(features(1, 4)), method.encode(features(1, 2, seed=1))
-    logits = method.score(method.support(support, torch.tensor([[0, 1, 0, 0]]), 2), query)[0]
-    across = method.similarity(query, support)[0]
-    kernel = method.similarity(support, support)[0]
+    state = method.support(support, torch.tensor([[0, 1, 0, 0]]), 2)
+    logits = method.score(state, query)[0]
+    across = method.similarity(query, state.nodes)[0]
+    kernel = method.similarity(state.nodes, state.nodes)[0]
     pairs = (kernel[0, 2] + kernel[0, 3] + kernel[2, 3]) / 3
     torch.testing.assert_close(logits[:, 0], across[:, [0, 2, 3]].mean(1) - 0.5 * pairs)
     torch.testing.assert_close(logits[:, 1], across[:, 1] - 0.5 * pairs)
@@ -174,8 +177,12 @@ def test_time_and_places_matter(axis: int) -> None:
 
 
 def test_frames_of_motion_and_moments_are_stabilised_and_those_of_appearance_are_not() -> None:
-    assert create().taps(make_card()) == (VECTORS, Tap("middle", 8), FAST, BOLD)
-    assert create(twice=False).taps(make_card()) == (VECTORS, Tap("middle", 8), FAST)
+    seen = (VECTORS, Tap("middle", 8), FAST)
+    assert create().taps(make_card()) == (*seen, BOLD, CAMERA)
+    assert create(twice=False).taps(make_card()) == (*seen, CAMERA)
+    assert create(twice=False, **MOVING).taps(make_card()) == seen
+    standing = create(cameras="still").taps(make_card())
+    assert standing == (VECTORS, Tap("middle", 8), Tap("middle", 16))
     assert create(stabilise="off", whole_weight=0, **MOVING).taps(make_card()) == (
         VECTORS,
         Tap("middle", 16),
@@ -198,7 +205,6 @@ def test_seen_twice_the_kernel_is_the_mean_of_both() -> None:
     nodes = method.encode(same)
     assert nodes["motion2"] is nodes["motion"]
     assert nodes["moments2"] is nodes["moments"]
-    assert nodes["motion2_still"] is nodes["motion_still"]
 
 
 def test_a_line_through_time_changes_neither_motion_nor_moments() -> None:
@@ -268,7 +274,6 @@ def test_a_mixing_begins_as_none_and_reaches_all_terms_of_the_maps() -> None:
         "moments",
         "moments2",
         "motion_still",
-        "motion2_still",
         "whole_still",
     }
 
@@ -285,10 +290,8 @@ def test_a_mixing_learns_from_episodes_at_the_temperature_of_the_probabilities()
     )
     loss = method.losses(batch)["cross_entropy"]
     nodes = method.encode(found)
-    scores = method.similarity(
-        {name: value[:, 3:] for name, value in nodes.items()},
-        {name: value[:, :3] for name, value in nodes.items()},
-    )
+    taught = method.support({name: value[:, :3] for name, value in nodes.items()}, classes, 3)
+    scores = method.similarity({name: value[:, 3:] for name, value in nodes.items()}, taught.nodes)
     sure = (scores / method.temperature).log_softmax(-1).diagonal(dim1=1, dim2=2)
     torch.testing.assert_close(loss, -sure.mean())
     loss.backward()
@@ -309,54 +312,76 @@ def test_vectors_only_adds_appearance_and_motion_of_the_vectors() -> None:
     method = create()
     assert method.taps(make_card(maps=False)) == (VECTORS,)
     nodes = method.encode(features(1, 2, maps=False))
-    assert set(nodes) == {"appearance", "motion", "motion_still"}
+    assert set(nodes) == {"appearance", "motion"}
     assert nodes["motion"].shape == (1, 2, 8, 24)
+
+
+def shares(method: Fusion, found: dict[Tap, torch.Tensor], labels: torch.Tensor) -> list[float]:
+    """How far the cameras of each support count as still."""
+    state = method.support(method.encode(found), labels, int(labels.max()) + 1)
+    each: list[float] = state.nodes["still"][:, 0, 0].tolist()
+    return each
+
+
+@pytest.mark.parametrize(("evidence", "share"), [(-3, 0.4), (-0.25, 0.198), (3, 0)])
+def test_with_one_clip_of_each_class_their_cameras_say_whether_they_stood_still(
+    evidence: float, share: float
+) -> None:
+    method, found = create(), features(1, 3)
+    found[CAMERA] = (
+        evidence + torch.tensor([-1.0, 0.5, 0.5]).double()[:, None, None] + 0 * (found[CAMERA])
+    )
+    assert shares(method, found, torch.arange(3)[None]) == pytest.approx([share], abs=1e-3)
+    nodes = method.encode(found)
+    state = method.support(nodes, torch.arange(3)[None], 3)
+    moving = create(**MOVING)
+    one_way = moving.similarity(moving.encode(found), moving.encode(found))
+    plain = {tap: value for tap, value in found.items() if tap != BOLD}
+    other = create(trend="mean", twice=False, moment_weight=0, **MOVING)
+    other_way = other.similarity(other.encode(plain), other.encode(plain))
+    moments = one_way - create(moment_weight=0, **MOVING).similarity(
+        moving.encode(found), moving.encode(found)
+    )
+    given = state.nodes["still"][0, 0, 0]
+    torch.testing.assert_close(
+        method.score(state, nodes), (1 - given) * one_way + given * (other_way + moments)
+    )
 
 
 SHOTS = 3
 
 
 def filmed(*, by_hand: bool) -> dict[Tap, torch.Tensor]:
-    """Two classes, and a query of each: by hand they differ in a wave, else in a line alone."""
-    found = features(1, 2 * SHOTS + 2, seed=3)
+    """Two classes: by hand they differ in a wave, else in a line alone."""
+    found = features(1, 2 * SHOTS, seed=3)
     time = torch.linspace(-1, 1, 16, dtype=torch.float64)
     places = torch.rand(1, 1, 1, 6, 8, 8, generator=torch.Generator().manual_seed(5)).double()
-    label = torch.tensor([0.0] * SHOTS + [1] * SHOTS + [0, 1], dtype=torch.float64)
+    label = torch.tensor([0.0] * SHOTS + [1] * SHOTS, dtype=torch.float64)
     own = torch.rand(len(label), generator=torch.Generator().manual_seed(6)).double() - 0.5
-    slope, wave = (2 * own, label - 0.5) if by_hand else (label - 0.5, 0 * label)
+    slope, wave = (3 * own, 0.4 * (label - 0.5)) if by_hand else (label - 0.5, 0 * label)
 
     def moving(still: torch.Tensor) -> torch.Tensor:
         at = time[:: 16 // still.shape[2]]
         path = slope[:, None] * at + wave[:, None] * (torch.pi * at).cos()  # (v t)
         return 0.1 * still + 4 + places * path[None, :, :, None, None, None]
 
-    return {tap: moving(values) if values.ndim > 4 else values for tap, values in found.items()}
+    seen = {tap: moving(values) if values.ndim > 4 else values for tap, values in found.items()}
+    return {**seen, CAMERA: torch.full_like(seen[CAMERA], -1)}
 
 
-def test_the_taught_clips_decide_whether_cameras_stood_still() -> None:
+def test_the_clips_say_more_than_their_cameras_by_how_they_tell_each_other() -> None:
     both = [filmed(by_hand=True), filmed(by_hand=False)]
     found = {tap: torch.cat([one[tap] for one in both]) for tap in both[0]}
-    labels = torch.tensor([[0] * SHOTS + [1] * SHOTS] * 2)
-
-    def logits(method: Fusion) -> torch.Tensor:
-        nodes = method.encode(found)
-        taught = {name: value[:, :-2] for name, value in nodes.items()}
-        state = method.support(taught, labels, 2)
-        if method.options.cameras == "taught":
-            assert state.reading.tolist() == [0, 1]
-        return method.score(state, {name: value[:, -2:] for name, value in nodes.items()})
-
-    decided = logits(create())
-    assert decided.argmax(-1).tolist() == [[0, 1], [0, 1]]
-    torch.testing.assert_close(decided[0], logits(create(**MOVING))[0])
-    torch.testing.assert_close(decided[1], logits(create(cameras="still"))[1])
+    by_hand, still = shares(create(), found, torch.tensor([[0] * SHOTS + [1] * SHOTS] * 2))
+    assert by_hand < 0.2
+    assert still > 0.7
 
 
-def test_with_one_shot_cameras_are_taken_to_move() -> None:
-    method, found = create(), filmed(by_hand=False)
-    nodes = method.encode({tap: values[:, [0, SHOTS]] for tap, values in found.items()})
-    state = method.support(nodes, torch.tensor([[0, 1]]), 2)
-    assert state.reading.tolist() == [0]
+def test_nodes_without_evidence_of_their_cameras_are_compared_as_of_moving_ones() -> None:
+    # A model that was taught before cameras were asked.
+    method = create()
+    nodes = {n: v for n, v in method.encode(features(1, 3)).items() if n != "moved"}
+    state = method.support(nodes, torch.arange(3)[None], 3)
     torch.testing.assert_close(
-        method.score(state, nodes), create(**MOVING).similarity(state.nodes, state.nodes)
+        method.score(state, nodes), create(**MOVING).similarity(nodes, nodes)
     )

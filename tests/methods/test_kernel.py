@@ -80,7 +80,7 @@ def test_people_who_sit_down_and_rise_say_that_the_camera_stood_still(
         for video in people[: SHOTS + ASKED]
     ]
     state, told, truth = taught(acting, "fixed")
-    assert state.reading.tolist() == [1]
+    assert state.nodes["still"].min() > 0.6
     assert told == truth
 
 
@@ -92,5 +92,5 @@ def test_people_before_a_camera_that_pans_say_that_it_moved(
     every = read_index(assets)["utd27_depth"]
     others = [video for video in every.videos if video.label == every.classes[3]]
     state, told, truth = taught([*people, *others], "pan")
-    assert state.reading.tolist() == [0]
+    assert state.nodes["still"].max() < 0.1
     assert told == truth

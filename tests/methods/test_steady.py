@@ -125,7 +125,7 @@ def test_methods_ask_for_steady_frames_where_they_are_told_to(name: str) -> None
     card = make_card()
     for mode in ("off", "auto", "on"):
         # What fusion sees as it is has fewer frames.
-        options = {"twice": False} if name == "fusion" else {}
+        options = {"twice": False, "cameras": "moving"} if name == "fusion" else {}
         method = methods.create(name, stabilise=mode, **options)
         taps = [tap for tap in method.taps(card) if name != "fusion" or tap.frames == 16]
         assert {tap.stabilise for tap in taps} == {mode}

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-TapName = Literal["vectors", "maps", "middle", "pixels"]
+TapName = Literal["vectors", "maps", "middle", "pixels", "camera"]
 Stabilise = Literal["off", "auto", "bold", "on"]
 Interpolation = Literal["bilinear", "bicubic"]
 
@@ -17,7 +17,8 @@ class Tap:
     Args:
         name: ``vectors`` (t d), one pooled vector a frame; ``maps`` (t c h w), the last stage;
             ``middle`` (t c h w), the last block at stride 16; ``pixels`` (t 3 h w), the resized
-            frames themselves, uint8, which need no backbone.
+            frames themselves, uint8, which need no backbone; ``camera`` (t 1), the evidence that
+            the camera moved, for all frames of a clip the same, of ``video.stabilise``.
         frames: Output slots t; the card says how many input frames a slot takes.
         stabilise: Whether the camera's motion is first taken out of the frames: ``auto`` and
             ``bold`` do so where the camera moved, see ``video.stabilise``.
@@ -26,6 +27,11 @@ class Tap:
     name: TapName
     frames: int = 8
     stabilise: Stabilise = "off"
+
+    @property
+    def follows_camera(self) -> bool:
+        """Whether the camera's motion is estimated for it."""
+        return self.stabilise != "off" or self.name == "camera"
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 Appearance in order; motion by ordered alignment, in a window around what moves in frames from which
 the camera's motion was taken; the same of the frames as they are, whole; and second-order moments
-of the motion, of the steady frames. Whether cameras stood still the taught clips decide.
+of the motion, of the steady frames. How far cameras are taken to have stood still the taught clips
+say.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import torch
@@ -19,13 +20,21 @@ from torch.nn import functional
 from fewact import align
 from fewact.backbones.card import Card, Stabilise, Tap
 from fewact.methods.base import Features, Nodes, TrainingBatch, cross_entropy
-from fewact.methods.kernel import KernelMethod
+from fewact.methods.kernel import KernelMethod, KernelState, leave_one_out
 from fewact.methods.reduction import ChannelReduction
 from fewact.methods.steady import centred, searched, windows, without_line
 from fewact.moments import multi_scale_moments
 
 STILL = "_still"
-"""How the names of nodes end that are read where cameras stood still."""
+"""How the names of nodes end from which no line is taken away: for cameras that stood still."""
+
+SURE, DOUBT = 4.0, 0.6
+"""How much the evidence of the taught clips' cameras says beside the clips, and how much of it must
+speak against motion. Chosen on development clips, as are the temperature of what the clips say and
+the share that cameras alone can make up: the best of those that cost no camera there more than half
+a point."""
+
+HELD_OUT_TEMPERATURE = 0.2
 
 Trend = Literal["mean", "line"]
 
@@ -45,10 +54,10 @@ class FusionOptions:
         twice: With ``auto``, half of motion and moments see the frames stabilised boldly instead:
             without a background nobody can tell a camera from a body. Where there is one both are
             the same, and cost no more.
-        cameras: ``moving``: all steps against a camera that moves. ``still``: the motion keeps its
-            line through time, and much of its weight is that of the whole; sitting down is nearly
-            a line, too. ``taught``: still where the taught clips then tell each other's classes
-            better, each by the others; moving where no class has two.
+        cameras: ``moving``: all steps against a camera that moves. ``still``: none is stabilised,
+            and no line is taken away; sitting down is nearly a line, too. ``taught``: the motion is
+            compared in both ways, and the taught clips say how much each counts: by the evidence
+            that their cameras moved, and by how well each is told by the others.
         trend: What is taken away from each place over time where cameras move: its ``mean``, or a
             straight ``line``, which also takes most of a slow pan that stabilising has left.
         centre: The motion term looks at a window around what moves, so that people may stand apart,
@@ -63,7 +72,9 @@ class FusionOptions:
         motion_weight: Of the motion term; appearance has weight 1.
         whole_weight: Of the motion in the whole of the frames as they are: where people stand tells
             something under a camera that stands still, and no step can have taken it away.
-        still_shift: How much of the motion's weight goes over to the whole where cameras are still.
+        still_share: How sure the cameras of the taught clips can make it, by themselves, that they
+            stood still: so much of the motion's weight then compares it without its line taken
+            away. More do the clips themselves, where they tell each other better so.
         moment_weight: Of the moments' term.
         smoothing: λ of the ordered alignment.
         lengths: Window lengths of the moments, in motion frames.
@@ -84,7 +95,7 @@ class FusionOptions:
     velocity: NonNegativeFloat = 1.0
     motion_weight: NonNegativeFloat = 2.0
     whole_weight: NonNegativeFloat = 0.5
-    still_shift: NonNegativeFloat = 1.0
+    still_share: Annotated[float, Field(ge=0, le=1)] = 0.4
     moment_weight: NonNegativeFloat = 0.75
     smoothing: NonNegativeFloat = 0.01
     lengths: tuple[PositiveInt, ...] = (2, 4, 8)
@@ -96,7 +107,7 @@ class Fusion(KernelMethod):
 
     Options = FusionOptions
     options: FusionOptions
-    scoring = frozenset({"motion_weight", "still_shift", "smoothing", "compactness"})
+    scoring = frozenset({"motion_weight", "still_share", "smoothing", "compactness"})
     temperature = 0.03  # between the best of one shot and of five, on the development clips
 
     def __init__(self, options: FusionOptions) -> None:
@@ -110,30 +121,30 @@ class Fusion(KernelMethod):
         vectors = Tap("vectors", self.options.frames)
         if not card.has("middle"):
             return (vectors,)
-        whole = (self._plain,) if self._sees_whole else ()
-        return tuple(dict.fromkeys((vectors, *whole, *self._steady)))
-
-    @property
-    def _sees_whole(self) -> bool:
-        return self.options.whole_weight > 0 or self.options.cameras != "moving"
-
-    @property
-    def _trends(self) -> dict[str, Trend]:
-        """What is taken away, by how the names of the nodes end that it is taken from."""
-        if self.options.cameras == "taught":
-            return {"": self.options.trend, STILL: "mean"}
-        return {"": "mean" if self.options.cameras == "still" else self.options.trend}
+        whole = (self._plain,) if self.options.whole_weight > 0 else ()
+        camera = (self._camera,) if self.options.cameras == "taught" else ()
+        return tuple(dict.fromkeys((vectors, *whole, *self._steady, *camera)))
 
     @property
     def _plain(self) -> Tap:
         return Tap("middle", self.options.frames)
 
     @property
+    def _camera(self) -> Tap:
+        return Tap("camera", self.options.motion_frames)
+
+    @property
+    def _trend(self) -> Trend:
+        return "mean" if self.options.cameras == "still" else self.options.trend
+
+    @property
     def _steady(self) -> tuple[Tap, ...]:
         """One way to see the steady frames, or two of equal weight."""
         options = self.options
         modes: tuple[Stabilise, ...] = (options.stabilise,)
-        if options.stabilise == "auto" and options.twice:
+        if options.cameras == "still":
+            modes = ("off",)
+        elif options.stabilise == "auto" and options.twice:
             modes = ("auto", "bold")
         return tuple(Tap("middle", options.motion_frames, mode) for mode in modes)
 
@@ -145,8 +156,9 @@ class Fusion(KernelMethod):
             change around it, or with a search (… v t d'), of each window; of a middle stage also
             ``whole`` (… t d'), the same of the frames as they are, and ``moments`` (… m·D), nodes
             of length 1/√m. Seen twice, motion and moments of the second are there, too, under
-            names that end in ``2``; and motion and whole with their lines, under names that end in
-            ``_still``, where the taught clips decide about cameras.
+            names that end in ``2``. Where the taught clips speak for their cameras, motion (of the
+            first) and whole are there with their lines, under names that end in ``_still``, and
+            ``moved`` (… 1), the evidence that the camera did.
         """
         options = self.options
         vectors = features[Tap("vectors", options.frames)]
@@ -154,30 +166,32 @@ class Fusion(KernelMethod):
         frames = functional.normalize(rooted, dim=-1)
         nodes = {"appearance": functional.normalize(frames.flatten(-2), dim=-1)}
         if self._steady[0] not in features:
-            return nodes | self._by_trend("motion", lambda trend: self._moving(frames, trend))
+            return nodes | {"motion": self._moving(frames, self._trend)}
         first, *others = (features[tap] for tap in self._steady)
-        steady = self._of_maps(first)
-        nodes |= steady
+        mixed: Tensor = self.mixing(first)
+        nodes |= self._of_maps(mixed)
         for other in others:
-            again = steady if torch.equal(other, first) else self._of_maps(other)
-            nodes |= {_second(name): value for name, value in again.items()}
-        if self._sees_whole:
+            again = nodes if torch.equal(other, first) else self._of_maps(self.mixing(other))
+            nodes |= {f"{name}2": again[name] for name in ("motion", "moments") if name in again}
+        trends = {"": self._trend}
+        if options.cameras == "taught":
+            nodes["moved"] = features[self._camera][..., 0, :]
+            nodes[f"motion{STILL}"] = self._motion(mixed, "mean")
+            trends |= {STILL: "mean"}
+        if options.whole_weight > 0:
             whole = self._places(self.mixing(features[self._plain]))
-            nodes |= self._by_trend("whole", lambda trend: self._moving(whole, trend))
+            nodes |= {f"whole{end}": self._moving(whole, trend) for end, trend in trends.items()}
         return nodes
-
-    def _by_trend(self, name: str, make: Callable[[Trend], Tensor]) -> dict[str, Tensor]:
-        return {f"{name}{end}": make(trend) for end, trend in self._trends.items()}
 
     def _of_maps(self, maps: Tensor) -> dict[str, Tensor]:
         """Nodes of motion and moments of steady frames."""
-        mixed: Tensor = self.mixing(maps)
-        nodes = self._by_trend(
-            "motion", lambda trend: self._moving(self._seen(mixed, trend), trend)
-        )
+        nodes = {"motion": self._motion(maps, self._trend)}
         if self.options.moment_weight > 0:
-            nodes["moments"] = self._moments(mixed)
+            nodes["moments"] = self._moments(maps)
         return nodes
+
+    def _motion(self, maps: Tensor, trend: Trend) -> Tensor:
+        return self._moving(self._seen(maps, trend), trend)
 
     def _seen(self, maps: Tensor, trend: Trend) -> Tensor:
         """What the motion term sees of the frames: (… t d), or (… v t d) of v windows."""
@@ -208,7 +222,7 @@ class Fusion(KernelMethod):
 
     def _moments(self, maps: Tensor) -> Tensor:
         moments = multi_scale_moments(
-            _rest(self.reduction(maps), self.options.trend, dim=-4),
+            _rest(self.reduction(maps), self._trend, dim=-4),
             lengths=self.options.lengths,
             centre_clip=True,
         )  # (… m D)
@@ -223,25 +237,24 @@ class Fusion(KernelMethod):
         logits = self.score(state, query) / self.temperature  # (b q n)
         return {"cross_entropy": cross_entropy(logits, batch.query_labels)}
 
-    def readings(self, nodes: Nodes) -> Sequence[Nodes]:
-        """Of moving cameras; and of cameras that stood still, where there are such nodes."""
-        moving = {name: value for name, value in nodes.items() if not name.endswith(STILL)}
-        if len(moving) == len(nodes):
-            return (nodes,)
-        still = {
-            name.removesuffix(STILL): value for name, value in nodes.items() if name not in moving
-        }
-        each = nodes["appearance"][..., 0]  # (b v)
-        return (
-            moving | {"still": torch.zeros_like(each)},
-            moving | still | {"still": torch.ones_like(each)},
-        )
+    def support(
+        self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
+    ) -> KernelState:
+        """The support, and what it says of its cameras: ``still`` (b s 1), the share of it."""
+        if "moved" in nodes:
+            with torch.no_grad():
+                moving, still = (self.rough(nodes, standing(nodes, share)) for share in (0, 1))
+                most = self.options.still_share
+                share = stood_still(nodes["moved"], moving, still, labels, n, most)  # (b)
+            nodes = standing(nodes, share)
+        return super().support(nodes, labels, n, text)
 
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:
         """The kernel K between two sets of videos: (b q …), (b s …) → (b q s), symmetric.
 
         Two videos that are the same have K = 1 + the weights at most; a static one has cosine 0
-        with everything.
+        with everything. Cameras move, but for the share that the second videos say, as those of a
+        support do.
         """
         return self._kernel(first, second, self._aligned)
 
@@ -253,27 +266,24 @@ class Fusion(KernelMethod):
         """The sum of the terms, of which those of frames are compared along time so."""
         options = self.options
         kernel = first["appearance"] @ second["appearance"].mT  # (b q s)
-        share = 0.5 if "motion2" in first else 1.0
+        look = 0.5 if "motion2" in first else 1.0
         for name in ("moments", "moments2"):
             if name in first:
                 moments = first[name] @ second[name].mT
-                kernel = kernel + share * options.moment_weight * moments
-        shift = self._shift(first)
-        motion = share * (options.motion_weight - shift)
-        weights = {"motion": motion, "motion2": motion, "whole": options.whole_weight + shift}
+                kernel = kernel + look * options.moment_weight * moments
+        still = second["still"][:, :1] if "still" in second else 0.0  # (b 1 1)
+        motion = look * options.motion_weight * (1 - still)
+        weights: dict[str, Tensor | float] = {
+            "motion": motion,
+            "motion2": motion,
+            f"motion{STILL}": options.motion_weight * still,
+            "whole": options.whole_weight * (1 - still),
+            f"whole{STILL}": options.whole_weight * still,
+        }
         for name, weight in weights.items():
             if name in first and (torch.is_tensor(weight) or weight > 0):
                 kernel = kernel + weight * along(first[name], second[name])
         return kernel
-
-    def _shift(self, nodes: Nodes) -> Tensor | float:
-        """The motion's weight that is the whole's: of each episode (b 1 1), or of all."""
-        if "whole" not in nodes:
-            return 0.0
-        shift = min(self.options.still_shift, self.options.motion_weight)
-        if "still" in nodes:
-            return shift * nodes["still"][:, :1, None]
-        return shift if self.options.cameras == "still" else 0.0
 
     def _aligned(self, first: Tensor, second: Tensor) -> Tensor:
         """Minus the alignments' cost a frame: (b q t d), (b s t d) or of windows → (b q s)."""
@@ -285,14 +295,40 @@ class Fusion(KernelMethod):
         return -value / sum(cost.shape[-2:])
 
 
+def standing(nodes: Nodes, share: Tensor | float) -> Nodes:
+    """Nodes (b s …) of videos whose cameras count as still by a share, (b) or one for all."""
+    each = torch.as_tensor(share, dtype=nodes["moved"].dtype, device=nodes["moved"].device)
+    return {**nodes, "still": each.reshape(-1, 1, 1).expand_as(nodes["moved"])}
+
+
+def stood_still(
+    moved: Tensor, moving: Tensor, still: Tensor, labels: Tensor, n: int, most: float
+) -> Tensor:
+    """How sure it is that the cameras of each support stood still.
+
+    The evidence of the clips' cameras and the log-likelihoods of the clips' classes, each told by
+    the others, add up as the logarithm of the odds.
+
+    Args:
+        moved: (b s 1) evidence that the camera of each clip moved.
+        moving: (b s s) similarities if cameras moved.
+        still: (b s s) likewise, if they stood still.
+        labels: (b s).
+        n: Number of classes.
+        most: How sure cameras alone can make it.
+
+    Returns:
+        (b), 0 to 1.
+    """
+    told = (leave_one_out(pairs, labels, n, HELD_OUT_TEMPERATURE) for pairs in (still, moving))
+    by_stillness, by_motion = told
+    limit = torch.logit(torch.as_tensor(most).to(moved))
+    by_cameras = (-SURE * (moved.mean((1, 2)) + DOUBT)).minimum(limit)
+    return torch.sigmoid(by_cameras + by_stillness - by_motion)
+
+
 def _rest(values: Tensor, trend: Trend, dim: int) -> Tensor:
     return without_line(values, dim) if trend == "line" else values
-
-
-def _second(name: str) -> str:
-    """The name of a node, of the second way to see the steady frames."""
-    end = STILL if name.endswith(STILL) else ""
-    return f"{name.removesuffix(STILL)}2{end}"
 
 
 def _in_place(first: Tensor, second: Tensor) -> Tensor:

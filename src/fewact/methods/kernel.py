@@ -1,10 +1,9 @@
 """Class scores from similarities between pairs of videos."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -14,11 +13,6 @@ PairSimilarity = Callable[[Nodes, Nodes], Tensor]
 """(b q …), (b s …) → (b q s): similarity of each query with each support video."""
 
 VIDEOS_AT_ONCE = 64
-
-HELD_OUT_TEMPERATURE = 0.2
-BETTER = 0.8
-"""Another reading is taken where it brings the loss of the videos that the others tell down to this
-share. Both were chosen on development clips."""
 
 
 def mean_over_shots(similarity: Tensor, labels: Tensor, n: int) -> Tensor:
@@ -98,15 +92,13 @@ class KernelState:
     """What queries are compared with.
 
     Args:
-        nodes: Of the support (b s …), as they are read.
+        nodes: Of the support (b s …).
         labels: Their classes (b s).
-        reading: (b) int64, which of the readings it is.
         compactness: Of each class (b n).
     """
 
     nodes: Nodes
     labels: Tensor
-    reading: Tensor
     compactness: Tensor
 
 
@@ -114,44 +106,17 @@ class KernelMethod(Method):
     """A class scores its mean similarity with a query, less a share of its compactness.
 
     The share is the option ``compactness``; one half ranks by the distance to the class's mean.
-    Where nodes can be read in several ways, the support decides which: the one by which its videos
-    tell each other's classes best.
     """
 
     @abstractmethod
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:
         """Similarity of two sets of videos, symmetric: (b q …), (b s …) → (b q s)."""
 
-    def readings(self, nodes: Nodes) -> Sequence[Nodes]:
-        """The ways to read nodes, the usual one first; all have the same names and shapes."""
-        return (nodes,)
-
-    def rough(self, first: Nodes, second: Nodes) -> Tensor:
-        """Similarity in less time, by which a reading is chosen."""
-        return self.similarity(first, second)
-
     def support(
         self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
     ) -> KernelState:
-        """The support in the reading that it chooses, and how alike each class's videos are."""
-        readings = self.readings(nodes)
-        reading = self._chosen(readings, labels, n)
-        read = _read(readings, reading)
-        return KernelState(read, labels, reading, compactness(self.similarity, read, labels, n))
-
-    @torch.no_grad()
-    def _chosen(self, readings: Sequence[Nodes], labels: Tensor, n: int) -> Tensor:
-        """Which of the readings each episode's support chooses: (b)."""
-        if len(readings) == 1 or labels.shape[-1] == n:
-            return labels.new_zeros(len(labels))
-        likely = torch.stack(
-            [
-                leave_one_out(self.rough(nodes, nodes), labels, n, HELD_OUT_TEMPERATURE)
-                for nodes in readings
-            ]
-        )  # (r b)
-        likely[1:] /= BETTER  # They are negative.
-        return likely.argmax(0)
+        """The support as it is, and how alike the videos of each class are."""
+        return KernelState(nodes, labels, compactness(self.similarity, nodes, labels, n))
 
     def score(self, state: KernelState, nodes: Nodes) -> Tensor:
         """Logits (b q n)."""
@@ -159,20 +124,7 @@ class KernelMethod(Method):
 
     def score_and_pairs(self, state: KernelState, nodes: Nodes) -> tuple[Tensor, Tensor]:
         """Logits (b q n), and the similarities (b q s) that they average."""
-        pairs = self.similarity(_read(self.readings(nodes), state.reading), state.nodes)
+        pairs = self.similarity(nodes, state.nodes)
         mean = mean_over_shots(pairs, state.labels, state.compactness.shape[-1])
         share: float = self.options.compactness
         return mean - share * state.compactness[:, None], pairs
-
-
-def _read(readings: Sequence[Nodes], which: Tensor) -> Nodes:
-    """For each episode one of the readings: nodes (b v …), (b) → (b v …)."""
-    usual, *others = readings
-    read = dict(usual)
-    for number, other in enumerate(others, 1):
-        here = which == number
-        if here.any():
-            for name, value in other.items():
-                chosen = here.view(-1, *[1] * (value.ndim - 1))
-                read[name] = value if here.all() else torch.where(chosen, value, read[name])
-    return read

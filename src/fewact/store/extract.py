@@ -3,7 +3,7 @@
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -20,7 +20,7 @@ from fewact.data.footage import Footage
 from fewact.errors import OptionError, VideoError
 from fewact.store.timing import Timing
 from fewact.video import Sampler, Segments, VideoWarning, collect_warnings
-from fewact.video.stabilise import stabilised
+from fewact.video.stabilise import Motion, camera_motion, stabilised
 
 F = TypeVar("F", bound=Footage)
 
@@ -32,7 +32,8 @@ class Extracted(Generic[F]):
     Args:
         clip: The clip.
         features: By tap, on the backbone's device: ``vectors`` (t d), ``maps`` and ``middle``
-            (t c h w) float32, ``pixels`` (t 3 H W) uint8. None where the clip cannot be read.
+            (t c h w) and ``camera`` (t 1) float32, ``pixels`` (t 3 H W) uint8. None where the clip
+            cannot be read.
         error: Why it cannot be read.
     """
 
@@ -79,9 +80,11 @@ def extract(
     for name, number in (("prefetch", prefetch), ("at_once", at_once)):
         if number < 1:
             raise OptionError("is not accepted", where=name, got=str(number), accepted="1 up")
-    backbone.check_taps([tap.name for tap in taps])
-    kinds = tuple(dict.fromkeys(_kind(tap, backbone) for tap in taps))
-    reader = _Reader(backbone, kinds, sampler, timing or Timing())
+    seen = [tap for tap in taps if tap.name != "camera"]
+    backbone.check_taps([tap.name for tap in seen])
+    kinds = tuple(dict.fromkeys(_kind(tap, backbone) for tap in seen))
+    cameras = {_kind(tap, backbone).inputs for tap in taps if tap.name == "camera"}
+    reader = _Reader(backbone, kinds, cameras, sampler, timing or Timing())
     return _extract(clips, backbone, taps, reader, prefetch, at_once)
 
 
@@ -99,7 +102,7 @@ def _extract(
         if decoded.error is not None:
             return None
         with reader.timing.stage("backbone"):
-            return _features(backbone, taps, decoded.sets)
+            return _features(backbone, taps, decoded)
 
     with (
         ThreadPoolExecutor(1, thread_name_prefix="fewact-decode") as pool,
@@ -133,19 +136,27 @@ def _kind(tap: Tap, backbone: Backbone) -> _Kind:
     return _Kind(tap.frames * backbone.card.frames_per_slot, tap.stabilise)
 
 
-def _features(
-    backbone: Backbone, taps: Sequence[Tap], sets: Mapping[_Kind, Tensor]
-) -> dict[Tap, Tensor]:
+def _features(backbone: Backbone, taps: Sequence[Tap], decoded: "_Decoded") -> dict[Tap, Tensor]:
     """Run each set of frames once, for all taps of it."""
+    sets = decoded.sets
     # Where there was nothing to stabilise, two kinds have the same set.
     names: dict[int, list[TapName]] = {id(frames): [] for frames in sets.values()}
     for tap in taps:
-        names[id(sets[_kind(tap, backbone)])].append(tap.name)
+        if tap.name != "camera":
+            names[id(sets[_kind(tap, backbone)])].append(tap.name)
     found = {
         id(frames): backbone.features(frames, dict.fromkeys(names[id(frames)]))
         for frames in {id(frames): frames for frames in sets.values()}.values()
     }
-    return {tap: found[id(sets[_kind(tap, backbone)])][tap.name] for tap in taps}
+
+    def of(tap: Tap) -> Tensor:
+        kind = _kind(tap, backbone)
+        if tap.name == "camera":
+            evidence = decoded.motions[kind.inputs].evidence
+            return torch.full((tap.frames, 1), evidence, device=backbone.device)
+        return found[id(sets[kind])][tap.name]
+
+    return {tap: of(tap) for tap in taps}
 
 
 @dataclass(frozen=True)
@@ -154,11 +165,13 @@ class _Decoded:
 
     Args:
         sets: For each kind the prepared frames (t 3 H W), uint8.
+        motions: How the camera moved, by numbers of frames for which that was asked.
         warned: What there is to warn of.
         error: Why the clip cannot be read.
     """
 
     sets: dict[_Kind, Tensor]
+    motions: dict[int, Motion]
     warned: list[str]
     error: VideoError | None = None
 
@@ -174,13 +187,16 @@ class _Reader:
         self,
         backbone: Backbone,
         kinds: Sequence[_Kind],
+        cameras: Collection[int],
         sampler: Callable[[int], Sampler],
         timing: Timing,
     ) -> None:
         self.timing = timing
         self._backbone = backbone
         self._kinds = kinds
-        self._samplers = {kind.inputs: sampler(kind.inputs) for kind in kinds}
+        self._cameras = cameras
+        inputs = dict.fromkeys((*(kind.inputs for kind in kinds), *cameras))
+        self._samplers = {number: sampler(number) for number in inputs}
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -204,16 +220,19 @@ class _Reader:
             try:
                 read = clip.read(list(self._samplers.values()), transform=shrink)  # (t H W 3) each
             except VideoError as error:
-                return _Decoded({}, warned, error)
+                return _Decoded({}, {}, warned, error)
         images = (torch.from_numpy(frames).permute(0, 3, 1, 2) for frames in read)
         sets = dict(zip(self._samplers, images, strict=True))
         with self.timing.stage("stabilise"):
+            motions: dict[int, Motion] = {}
             steady: dict[_Kind, Tensor] = {}
             for inputs, frames in sets.items():
+                if inputs in self._cameras:
+                    motions[inputs] = camera_motion(frames, aspect=aspect)
                 modes = [kind.stabilise for kind in self._kinds if kind.inputs == inputs]
-                found = stabilised(frames, modes, aspect=aspect)
+                found = stabilised(frames, modes, aspect=aspect, motion=motions.get(inputs))
                 steady |= {_Kind(inputs, mode): seen for mode, seen in found.items()}
-        return _Decoded(steady, warned)
+        return _Decoded(steady, motions, warned)
 
     def _go_on(self) -> None:
         if self._stopped.is_set():

@@ -24,7 +24,7 @@ PIPELINE: Final = 1
 """Raised whenever reading, choosing or resizing frames changes a feature by more than rounding."""
 
 STEADYING: Final = 3
-"""Raised whenever stabilising frames does."""
+"""Raised whenever estimating the camera's motion or stabilising frames does."""
 
 NO_PART_OF_THE_KEY = ("licence", "weights")
 
@@ -52,7 +52,7 @@ def feature_facts(card: Card, tap: Tap, sampler: SamplerOf = Segments) -> Facts:
                 "sampler": repr(sampler(tap.frames * card.frames_per_slot)),
                 "card": {k: v for k, v in asdict(card).items() if k not in NO_PART_OF_THE_KEY},
                 "dtype": feature_layout(card, tap)[NAME].dtype,
-                "pipeline": PIPELINE if tap.stabilise == "off" else [PIPELINE, STEADYING],
+                "pipeline": [PIPELINE, STEADYING] if tap.follows_camera else PIPELINE,
             }
         )
     )
@@ -60,7 +60,7 @@ def feature_facts(card: Card, tap: Tap, sampler: SamplerOf = Segments) -> Facts:
 
 
 def feature_layout(card: Card, tap: Tap) -> Layout:
-    """The shape of a tap's features: (t d), (t c h w); pixels (t 3 H W) as they are.
+    """The shape of a tap's features: (t d), (t c h w), (t 1); pixels (t 3 H W) as they are.
 
     Raises:
         OptionError: The backbone has no such tap.
@@ -70,6 +70,7 @@ def feature_layout(card: Card, tap: Tap) -> Layout:
         "maps": card.maps,
         "middle": card.middle,
         "pixels": (3, *card.input_size),
+        "camera": (1,),
     }
     sizes = shapes.get(tap.name)
     if sizes is None:

@@ -4,6 +4,7 @@ import torch
 
 from fewact import backbones, methods
 from fewact.errors import TrainingError
+from fewact.store.features import tap_text
 from fewact.text import known_texts
 from fewact.training.data import TrainingData
 from fewact.training.learner import Learner
@@ -51,6 +52,14 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
         raise TrainingError(
             "the method uses text, and there are no embeddings of the class names",
             where=recipe.method.name,
+        )
+    steady = [tap for tap in method.taps(card) if tap.follows_camera]
+    if needed and steady:
+        raise TrainingError(
+            "the camera's motion is not estimated in frames that a training chooses and crops",
+            where=recipe.method.name,
+            got=", ".join(tap_text(tap) for tap in steady),
+            mend="Train on stored features, or choose options that leave the frames as they are.",
         )
     classes = len(data.train.classes)
     return Learner(method, backbone, card, classes, recipe.precision, text).to(device)

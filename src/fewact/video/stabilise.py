@@ -76,10 +76,18 @@ class Motion:
     held: float
 
     @property
-    def moved(self) -> bool:
-        """Whether the camera moved at all, rather than what it saw."""
+    def evidence(self) -> float:
+        """For a camera that moved, rather than what it saw; against one where it is negative.
+
+        How many times as many marks the motion alone explains as must be, as a logarithm.
+        """
         times = (self.by_motion + FEW) / (self.by_stillness + FEW)
-        return times > MOVED * math.exp(HELD * self.held)
+        return math.log(times / MOVED) - HELD * self.held
+
+    @property
+    def moved(self) -> bool:
+        """Whether the camera moved at all."""
+        return self.evidence > 0
 
 
 def stabilise(frames: Tensor, mode: Mode = "auto", *, aspect: float | None = None) -> Tensor:
@@ -103,14 +111,25 @@ def stabilise(frames: Tensor, mode: Mode = "auto", *, aspect: float | None = Non
 
 
 def stabilised(
-    frames: Tensor, modes: Collection[Mode], *, aspect: float | None = None
+    frames: Tensor,
+    modes: Collection[Mode],
+    *,
+    aspect: float | None = None,
+    motion: Motion | None = None,
 ) -> dict[Mode, Tensor]:
-    """What ``stabilise`` gives in several modes; the same tensor where they come to the same."""
+    """What ``stabilise`` gives in several modes; the same tensor where they come to the same.
+
+    Args:
+        frames: As there.
+        modes: As there.
+        aspect: As there.
+        motion: Of the camera, where it is known already.
+    """
     for mode in modes:
         _check(frames, mode, aspect)
     if not set(modes) - {"off"}:
         return dict.fromkeys(modes, frames)
-    motion = camera_motion(frames, aspect=aspect)
+    motion = motion or camera_motion(frames, aspect=aspect)
     made: dict[int, Tensor] = {}
 
     def seen(mode: Mode) -> Tensor:
