@@ -256,6 +256,41 @@ def test_someone_who_stands_elsewhere_is_found(options: dict[str, Any]) -> None:
     assert (apart < kernel.diagonal() - 0.5).all()
 
 
+def with_images(found: dict[Tap, torch.Tensor]) -> dict[Tap, torch.Tensor]:
+    return {tap: v.flip(-1) if tap.name == "middle" else v for tap, v in found.items()}
+
+
+def test_a_mirrored_clip_is_the_same_where_that_is_wanted() -> None:
+    found = features(1, 4)
+    turned = with_images(found)
+    method, plain = create(mirrored=True), create()
+    clips, images = method.encode(found), method.encode(turned)
+    both = method.similarity(clips, images)
+    torch.testing.assert_close(both, method.similarity(clips, clips))
+    torch.testing.assert_close(both, method.similarity(images, clips))
+    as_it_is, other = (plain.similarity(clips, nodes) for nodes in (clips, images))
+    torch.testing.assert_close(both, as_it_is.maximum(other))
+    assert (other.diagonal(dim1=1, dim2=2) < both.diagonal(dim1=1, dim2=2) - 0.1).all()
+    torch.testing.assert_close(both, both.mT)
+
+
+def test_windows_of_a_search_are_mirrored_with_their_places() -> None:
+    found = features(1, 4)
+    searching = {"shift_search": 2, "centre": False}
+    method, plain = create(mirrored=True, **searching), create(**searching)
+    clips, images = (method.encode(some) for some in (found, with_images(found)))
+    # Odd shifts are split unevenly over both videos, so the search itself has a left and a right.
+    agree = method.similarity(clips, images) - method.similarity(clips, clips)
+    assert agree.abs().max() < 0.02
+    lost = plain.similarity(clips, images) - plain.similarity(clips, clips)
+    assert lost.diagonal(dim1=1, dim2=2).max() < -0.1
+
+
+def test_vectors_have_no_mirror_image() -> None:
+    with pytest.raises(OptionError, match="maps"):
+        create(mirrored=True).taps(make_card(maps=False))
+
+
 def mixed(**options: Any) -> Fusion:
     return create(mixing="linear", in_channels=6, **options)
 

@@ -301,3 +301,37 @@ def test_a_set_that_stabilising_left_alone_runs_once(clips, tiny):
     (one,) = extract(still, tiny, taps)
     assert tuple(one.features) == tuple(taps)
     assert tiny.network.seen == {"early": 4, "late": 4}
+
+
+def test_the_evidence_of_the_camera_needs_no_network(tmp_path, tiny, monkeypatch):
+    from fewact.video import stabilise
+    from fewact.video.warping import Similarity
+    from tests.video.scenery import frames_of
+
+    shift = torch.linspace(-8, 8, 12).to(torch.complex128)
+    both = {"pan": frames_of(Similarity(torch.ones_like(shift), shift), (64, 96))}
+    both["still"] = frames_of(Similarity.identity(12, torch.complex128), (64, 96))
+    both["still"][3:7, :, 20:40, 30:50] = 255 - both["still"][3:7, :, 20:40, 30:50]
+    for name, frames in both.items():
+        write_video(tmp_path / f"{name}.mp4", frames.permute(0, 2, 3, 1).numpy(), 12)
+    camera, pixels = Tap("camera", 6), Tap("pixels", 6)
+    calls = []
+
+    def counted(frames, **given):
+        calls.append(frames)
+        return camera_motion(frames, **given)
+
+    camera_motion = stabilise.camera_motion
+    monkeypatch.setattr(sys.modules["fewact.store.extract"], "camera_motion", counted)
+    monkeypatch.setattr(stabilise, "camera_motion", counted)
+    clips = [Clip(tmp_path / f"{name}.mp4") for name in both]
+    asked = [camera, pixels, Tap("pixels", 6, "auto")]
+    pan, still = (one.features for one in extract(clips, tiny, asked))
+    assert len(calls) == len(clips)
+    assert tiny.network.seen == {"early": 0, "late": 0}
+    for found in (pan, still):
+        expected = camera_motion(found[pixels], aspect=96 / 64).evidence
+        torch.testing.assert_close(found[camera], torch.full((6, 1), expected))
+    assert pan[camera].min() > 0 > still[camera].max()
+    (alone,) = extract(clips[:1], tiny, [camera])
+    assert torch.equal(alone.features[camera], pan[camera])

@@ -144,6 +144,15 @@ def test_freeze_norms_survives_train() -> None:
     assert all(value.eq(0).all() for name, value in module.named_buffers() if "mean" in name)
 
 
+def test_frames_that_training_crops_are_not_stabilised() -> None:
+    options = {**FRAMES_RECIPE["method"]["options"], "stabilise": "auto"}
+    steady = FRAMES_RECIPE | {"method": {"name": "a2m2", "options": options}}
+    with pytest.raises(TrainingError, match=r"maps:4:auto.*stored features"):
+        make_learner(
+            recipe_of(EPISODES | FROM_FRAMES, **steady), motions_data(), torch.device("cpu")
+        )
+
+
 def stage_of(**changes: Any) -> EpisodesStage:
     stage = recipe_of(EPISODES | FROM_FRAMES | changes, **FRAMES_RECIPE).stages[0]
     assert isinstance(stage, EpisodesStage)

@@ -56,7 +56,8 @@ def embed(
         list[str] | None,
         typer.Option(
             metavar="NAME[:FRAMES]",
-            help="Store vectors, maps, middle or pixels of this many frames (8); can be repeated.",
+            help="Store vectors, maps, middle, pixels or camera of this many frames (8); can be"
+            " repeated.",
         ),
     ] = None,
     nodes: Annotated[

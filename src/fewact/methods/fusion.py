@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from fewact import align
 from fewact.backbones.card import Card, Stabilise, Tap
+from fewact.errors import OptionError
 from fewact.methods.base import Features, Nodes, TrainingBatch, cross_entropy
 from fewact.methods.kernel import KernelMethod, KernelState, leave_one_out
 from fewact.methods.reduction import ChannelReduction
@@ -64,6 +65,9 @@ class FusionOptions:
             and nearer or farther, in two clips.
         shift_search: Cells of the map, or of the window, each way, by which two clips are moved to
             find where they agree most; 0 for none.
+        mirrored: A clip counts as well as its mirror image, for actions of either hand: two clips
+            are compared as they are, and with one of them mirrored, and the better counts. Classes
+            that differ in left and right alone become one. Needs maps.
         mixing: ``linear``: the maps' channels are mixed by one matrix that learns; it begins as
             none.
         in_channels: Channels of the maps, for a mixing.
@@ -89,6 +93,7 @@ class FusionOptions:
     trend: Trend = "line"
     centre: bool = True
     shift_search: Annotated[int, Field(ge=0, le=4)] = 0
+    mirrored: bool = False
     mixing: Literal["none", "linear"] = "none"
     in_channels: PositiveInt | None = None
     grid: PositiveInt = 4
@@ -107,7 +112,7 @@ class Fusion(KernelMethod):
 
     Options = FusionOptions
     options: FusionOptions
-    scoring = frozenset({"motion_weight", "still_share", "smoothing", "compactness"})
+    scoring = frozenset({"motion_weight", "still_share", "mirrored", "smoothing", "compactness"})
     temperature = 0.03  # between the best of one shot and of five, on the development clips
 
     def __init__(self, options: FusionOptions) -> None:
@@ -117,9 +122,19 @@ class Fusion(KernelMethod):
         self.reduction = ChannelReduction("auto", width=0)
 
     def taps(self, card: Card) -> tuple[Tap, ...]:
-        """Vectors, and the middle stage of them and of more frames; vectors alone without one."""
+        """Vectors, and the middle stage of them and of more frames; vectors alone without one.
+
+        Raises:
+            OptionError: Clips are to be mirrored, and there are no maps.
+        """
         vectors = Tap("vectors", self.options.frames)
         if not card.has("middle"):
+            if self.options.mirrored:
+                raise OptionError(
+                    "needs a backbone with maps: vectors have no left and right",
+                    where="mirrored",
+                    got=card.name,
+                )
             return (vectors,)
         whole = (self._plain,) if self.options.whole_weight > 0 else ()
         camera = (self._camera,) if self.options.cameras == "taught" else ()
@@ -263,7 +278,32 @@ class Fusion(KernelMethod):
         return self._kernel(first, second, _in_place)
 
     def _kernel(self, first: Nodes, second: Nodes, along: Along) -> Tensor:
-        """The sum of the terms, of which those of frames are compared along time so."""
+        """The kernel whose terms of frames are compared along time so."""
+        kernel = self._terms(first, second, along)
+        if not self.options.mirrored:
+            return kernel
+        return kernel.maximum(self._terms(first, self._mirrored(second), along))
+
+    def _mirrored(self, nodes: Nodes) -> Nodes:
+        """As if each clip were its mirror image; appearance and moments are nearly so anyway."""
+
+        def turned(value: Tensor) -> Tensor:
+            """(… t d) of places row by row, or (… v t d) of windows row by row."""
+            grid = self.options.grid
+            found: Tensor = value.unflatten(-1, (-1, grid, grid)).flip(-1).flatten(-3)
+            if found.ndim < 5:
+                return found
+            side = math.isqrt(found.shape[-3])
+            windowed: Tensor = found.unflatten(-3, (side, side)).flip(-3).flatten(-4, -3)
+            return windowed
+
+        return {
+            name: turned(value) if name.startswith(("motion", "whole")) else value
+            for name, value in nodes.items()
+        }
+
+    def _terms(self, first: Nodes, second: Nodes, along: Along) -> Tensor:
+        """The sum of the terms (b q s)."""
         options = self.options
         kernel = first["appearance"] @ second["appearance"].mT  # (b q s)
         look = 0.5 if "motion2" in first else 1.0

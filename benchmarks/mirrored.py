@@ -1,0 +1,119 @@
+"""Accuracy where the queries are mirror images, as those of left-handed people are.
+
+    python -m benchmarks.mirrored ASSETS [--sets utd27_depth] [--share 0.5 --queries 3]
+
+ASSETS, protocol and halves are those of ``benchmarks/handheld.py``. The clips that are asked about
+are seen as they are and mirrored; the taught ones as they are. Prints how ``fusion`` does with and
+without its option ``mirrored``, and, last, with that where the network has seen the mirror images
+of the taught clips, too, which is what the option spares.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmarks.clips import WAYS, Pairs, compared, inside, parts, read_index
+from benchmarks.handheld import accuracy, encode, some
+from fewact import backbones, methods
+from fewact.data import VideoList
+from fewact.data.footage import Footage, Transform, transformed
+from fewact.episodes import Protocol, draw
+from fewact.methods.base import Nodes
+from fewact.methods.fusion import Fusion
+from fewact.video import Sampler
+
+HEADS = (
+    "as they are",
+    "as they are, `mirrored`",
+    "mirrored",
+    "mirrored, `mirrored`",
+    "mirrored, images taught",
+)
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """The mirror image of footage."""
+
+    footage: Footage
+
+    def read(
+        self, samplers: Sequence[Sampler], *, transform: Transform | None = None
+    ) -> list[NDArray[Any]]:
+        """As ``Footage`` says."""
+        sets = (np.ascontiguousarray(frames[:, :, ::-1]) for frames in self.footage.read(samplers))
+        return [transformed(frames, transform) for frames in sets]
+
+    def fingerprint(self) -> str:
+        """Of the footage."""
+        return f"{self.footage.fingerprint()} mirrored"
+
+
+def images(videos: VideoList) -> VideoList:
+    """The mirror images of all videos."""
+    turned = (
+        replace(video, footage=Mirrored(video.footage)) if video.footage else video
+        for video in videos.videos
+    )
+    return replace(videos, videos=tuple(turned))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("assets", type=Path)
+    parser.add_argument("--sets", nargs="+", default=("utd27_depth", "utd5_rgb", "ucf7"))
+    parser.add_argument("--share", type=float, default=1.0, help="of the clips of each class")
+    parser.add_argument("--queries", type=int, default=5)
+    parser.add_argument("--episodes", type=int, default=1000)
+    parser.add_argument("--choosing", action="store_true", help="the development halves instead")
+    given = parser.parse_args()
+    backbone = backbones.create()
+    plain, option = (methods.create("fusion", mirrored=on).eval() for on in (False, True))
+    if not isinstance(plain, Fusion) or not isinstance(option, Fusion):
+        raise SystemExit("this measures fusion")
+    print(f"{backbone.card.name}, {backbone.card.precision}, {given.episodes} episodes\n")
+    print("| queries | " + " | ".join(HEADS) + " |\n" + "|---" * (len(HEADS) + 1) + "|")
+    for part in parts(read_index(given.assets), choosing=given.choosing):
+        if part.videos.name not in given.sets:
+            continue
+        videos = some(part.videos, given.share)
+        drawn = [
+            draw(videos, Protocol(WAYS, shots, given.queries, given.episodes, groups=videos.groups))
+            for shots in (1, 5)
+        ]
+        (clips,) = encode([plain], backbone, videos)
+        (turned,) = encode([plain], backbone, images(videos))
+        cells = []
+        for method, across, taught in columns(plain, option, clips, turned):
+            both = (accuracy(method, across, taught, one)[0] for one in drawn)
+            cells.append(" / ".join(f"{value:.1f}" for value in both))
+        print(
+            f"| {part.name}, {len(videos.videos)} clips | " + " | ".join(cells) + " |", flush=True
+        )
+
+
+def columns(
+    plain: Fusion, option: Fusion, clips: Nodes, turned: Nodes
+) -> Iterator[tuple[Fusion, Tensor, Pairs]]:
+    """For each column the method, similarities of queries with clips, and those of the clips."""
+    own = {method: inside(method, clips) for method in (plain, option)}
+    for method, taught in own.items():
+        yield method, taught.exact, taught
+    asked = {method: compared(method.similarity, turned, clips) for method in own}
+    for method, taught in own.items():
+        yield method, asked[method], taught
+    across = asked[plain].maximum(compared(plain.similarity, turned, turned))
+    exact = own[plain].exact.maximum(compared(plain.similarity, clips, turned))
+    yield plain, across, replace(own[plain], exact=exact)
+
+
+if __name__ == "__main__":
+    torch.set_grad_enabled(False)
+    main()
