@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from fewact import methods
 from fewact.classifier import config as module
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.config import (
@@ -76,8 +77,8 @@ def test_content_that_no_version_has(changes: dict[str, Any], says: str) -> None
 
 
 def test_newer_and_unknown_versions() -> None:
-    with pytest.raises(ModelError, match=r"newer version \(got 3, written by fewact 9.*Update"):
-        from_text(edited(version=3, fewact="9.0"), "x")
+    with pytest.raises(ModelError, match=r"newer version \(got 4, written by fewact 9.*Update"):
+        from_text(edited(version=4, fewact="9.0"), "x")
     for version in (0, -1, "1", None, [1], ...):
         with pytest.raises(ModelError, match="version is not known"):
             from_text(edited(version=version), "x")
@@ -91,12 +92,31 @@ def test_models_of_version_1_are_read_but_those_of_fusion() -> None:
         from_text(edited(version=1), "x")
 
 
+@pytest.mark.parametrize(
+    ("cameras", "changed"),
+    [
+        ("taught", {}),
+        ("still", {"trend": "mean", "motion_weight": 1.0, "whole_weight": 1.5}),
+        (None, {}),
+    ],
+)
+def test_fusion_of_version_2_goes_on_as_of_cameras_that_moved(
+    cameras: str | None, changed: dict[str, Any]
+) -> None:
+    kept = {"trend": "line", "motion_weight": 2.0, "whole_weight": 0.5}
+    own = {} if cameras is None else {"cameras": cameras, "still_shift": 1.0}
+    method = {"name": "fusion", "options": kept | own}
+    found = from_text(edited(version=2, method=method), "x").method
+    assert found.options == kept | changed | {"cameras": "moving"}
+    methods.create("fusion", **found.options)
+
+
 def test_older_versions_are_brought_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
     def first(content: dict[str, Any]) -> dict[str, Any]:
         return {**content, "version": 0, "clips": content["videos"]}
 
     def second(content: dict[str, Any]) -> dict[str, Any]:
-        return {**{k: v for k, v in content.items() if k != "videos"}, "version": 2}
+        return {**{k: v for k, v in content.items() if k != "videos"}, "version": 3}
 
     monkeypatch.setattr(module, "MIGRATIONS", {-1: first, 0: second})
     content = json.loads(to_text(CONFIG))

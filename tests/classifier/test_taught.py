@@ -78,3 +78,11 @@ def test_repeated_needs_class_name_and_content() -> None:
 )
 def test_titles(clip: TaughtClip, title: str) -> None:
     assert clip.title == title
+
+
+def test_what_only_an_older_version_kept_is_left_out_where_clips_are_joined() -> None:
+    older = Taught(
+        (TaughtClip("a.mp4", "a"),), {"x": torch.ones(1, 2), "y": torch.ones(1)}, (None,)
+    )
+    for parts in ([older, one("b.mp4", "b")], [one("b.mp4", "b"), older]):
+        assert set(join(parts).nodes) == {"x"}

@@ -15,7 +15,7 @@ from fewact.errors import ModelError
 from fewact.text import TextFacts
 
 FORMAT: Final = "fewact classifier"
-VERSION: Final = 2
+VERSION: Final = 3
 STATE = "state.safetensors"
 PICTURE = re.compile(r"picture-\d{4,}\.jpg", re.ASCII)
 
@@ -34,7 +34,22 @@ def _from_1(content: dict[str, Any]) -> dict[str, Any]:
     return {**content, "version": 2}
 
 
-MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
+def _from_2(content: dict[str, Any]) -> dict[str, Any]:
+    """``fusion`` did not ask the cameras of its clips: it goes on as of cameras that moved."""
+    method = content.get("method")
+    if isinstance(method, dict) and method.get("name") == "fusion":
+        options = dict(method.get("options", {}))
+        shift = options.pop("still_shift", 0.0)
+        if options.get("cameras") == "still":
+            shift = min(shift, options["motion_weight"])
+            options["trend"] = "mean"
+            options["motion_weight"] -= shift
+            options["whole_weight"] += shift
+        content = {**content, "method": {**method, "options": {**options, "cameras": "moving"}}}
+    return {**content, "version": 3}
+
+
+MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2}
 """For each older version, what makes of its content that of the next one."""
 
 
@@ -93,7 +108,7 @@ class Config(_Part):
     """
 
     format: Literal["fewact classifier"] = FORMAT
-    version: Literal[2] = VERSION
+    version: Literal[3] = VERSION
     fewact: str = __version__
     backbone: SavedBackbone
     method: SavedMethod

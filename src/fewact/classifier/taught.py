@@ -109,9 +109,11 @@ def join(parts: Iterable[Taught]) -> Taught:
     last bit, whether clips were taught at once or one after the other, and from whichever folder.
     """
     found = list(parts)
+    # An older version may have kept something beside these.
+    names = [name for name in found[0].nodes if all(name in part.nodes for part in found)]
     together = Taught(
         tuple(clip for part in found for clip in part.clips),
-        {name: torch.cat([part.nodes[name] for part in found]) for name in found[0].nodes},
+        {name: torch.cat([part.nodes[name] for part in found]) for name in names},
         tuple(origin for part in found for origin in part.origins),
     )
     keys = [_key(clip) for clip in together.clips]
