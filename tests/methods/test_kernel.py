@@ -9,6 +9,7 @@ import torch
 from benchmarks.bodies import Acting
 from benchmarks.clips import read_index
 from benchmarks.handheld import encode
+from benchmarks.mirrored import images
 from fewact import backbones, methods
 from fewact.data import Video, VideoList
 from fewact.data.filmed import filmed
@@ -94,3 +95,28 @@ def test_people_before_a_camera_that_pans_say_that_it_moved(
     state, told, truth = taught([*people, *others], "pan")
     assert state.nodes["still"].max() < 0.1
     assert told == truth
+
+
+@pytest.mark.assets
+@pytest.mark.slow
+def test_people_of_the_other_hand_are_recognised(assets: Path) -> None:
+    every = read_index(assets)["utd27_depth"]
+    classes = [every.classes[number] for number in (1, 4, 8, 11)]
+    of = [[v for v in every.videos if v.label == label][:8:2] for label in classes]
+    taught, asked = ([v for one in of for v in one[part]] for part in (slice(3), slice(3, None)))
+    labels = torch.arange(len(classes)).repeat_interleave(SHOTS)[None]
+    told = {}
+    for mirrored in (False, True):
+        method = methods.create("fusion", mirrored=mirrored).eval()
+        assert isinstance(method, Fusion)
+        clips, others = (
+            encode([method], backbones.create(), videos)[0]
+            for videos in (
+                VideoList("people", tuple(taught)),
+                images(VideoList("people", tuple(asked))),
+            )
+        )
+        state = method.support(clips, labels, len(classes))
+        told[mirrored] = method.score(state, others)[0].argmax(-1).tolist()
+    assert told[True] == list(range(len(classes)))
+    assert told[False] != told[True]
