@@ -75,7 +75,10 @@ def main() -> None:
     parser.add_argument("--choosing", action="store_true", help="the development halves instead")
     given = parser.parse_args()
     backbone = backbones.create()
-    plain, option = (methods.create("fusion", mirrored=on).eval() for on in (False, True))
+    # Of cameras that moved: what clips say of theirs mixes similarities, and no larger of two.
+    plain, option = (
+        methods.create("fusion", mirrored=on, cameras="moving").eval() for on in (False, True)
+    )
     if not isinstance(plain, Fusion) or not isinstance(option, Fusion):
         raise SystemExit("this measures fusion")
     print(f"{backbone.card.name}, {backbone.card.precision}, {given.episodes} episodes\n")

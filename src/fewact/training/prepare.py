@@ -22,7 +22,8 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
             embeddings for a method that uses text.
     """
     source = data.train_source
-    needed = source is None or any(stage.inputs == "frames" for stage in recipe.stages)
+    from_frames = any(stage.inputs == "frames" for stage in recipe.stages)
+    needed = source is None or from_frames
     part = recipe.backbone
     backbone = (
         backbones.create(
@@ -54,7 +55,7 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
             where=recipe.method.name,
         )
     steady = [tap for tap in method.taps(card) if tap.follows_camera]
-    if needed and steady:
+    if from_frames and steady:
         raise TrainingError(
             "the camera's motion is not estimated in frames that a training chooses and crops",
             where=recipe.method.name,
