@@ -174,10 +174,9 @@ def _entries(table: Tensor, first: Nodes, second: Nodes) -> Tensor:
 def compared(way: PairSimilarity, first: Nodes, second: Nodes) -> Tensor:
     """Of all videos (1 v …) with all (1 w …), which are taught: (r v w), as ``Pairs`` has them."""
     count = next(iter(first.values())).shape[1]
-    speak = "moved" in second
     found = []
     with torch.inference_mode():
-        for taught in [standing(second, share) for share in (0, 1)] if speak else [second]:
+        for taught in (second, standing(second, 1)) if "moved" in second else (second,):
             rows = (
                 way({name: value[:, some] for name, value in first.items()}, taught)[0]
                 for some in torch.arange(count).split(CLIPS_AT_ONCE)

@@ -258,7 +258,7 @@ class Fusion(KernelMethod):
         """The support, and what it says of its cameras: ``still`` (b s 1), the share of it."""
         if "moved" in nodes:
             with torch.no_grad():
-                moving, still = (self.rough(nodes, standing(nodes, share)) for share in (0, 1))
+                moving, still = (self.rough(nodes, one) for one in (nodes, standing(nodes, 1)))
                 most = self.options.still_share
                 share = stood_still(nodes["moved"], moving, still, labels, n, most)  # (b)
             nodes = standing(nodes, share)

@@ -18,8 +18,8 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
 
     Raises:
         UserError: A name, an option or weights that are not accepted.
-        TrainingError: Stored features are of another network than the recipe's, or there are no
-            embeddings for a method that uses text.
+        TrainingError: Stored features are of another network than the recipe's, there are no
+            embeddings for a method that uses text, or one that follows the camera takes frames.
     """
     source = data.train_source
     from_frames = any(stage.inputs == "frames" for stage in recipe.stages)
