@@ -38,11 +38,14 @@ def make_features(method: Method, card: Card, *leading: int, seed: int = 0) -> F
         "middle": card.middle,
         "pixels": (3, *card.input_size),
         "camera": (1,),
+        "bolder": (2, 3),
     }
     found: dict[Tap, torch.Tensor] = {}
     for tap in method.taps(card):
         shape = shapes[tap.name]
         assert shape is not None
         values = torch.rand(*leading, tap.frames, *shape, generator=generator)
+        if tap.name == "bolder":
+            values = torch.eye(2, 3) + 0.2 * (values - 0.5)
         found[tap] = (values * 255).to(torch.uint8) if tap.name == "pixels" else values
     return found

@@ -245,7 +245,7 @@ def test_losses_have_finite_gradients(method: Method, card: Card) -> None:
     features = [
         f.requires_grad_()
         for tap, f in support.items()
-        if f.is_floating_point() and tap.name != "camera"
+        if f.is_floating_point() and not tap.of_camera
     ]
     learns = [*features, *(() if text is None else (text,))]
     labels = torch.tensor([0, 1, 2, 0, 1, 2]).expand(2, -1)

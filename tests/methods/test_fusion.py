@@ -10,11 +10,12 @@ from fewact.backbones import Tap
 from fewact.errors import OptionError, ShapeError
 from fewact.methods.base import TrainingBatch
 from fewact.methods.fusion import Fusion
+from fewact.methods.steady import seen_through
 from fewact.moments import multi_scale_moments
 from tests.methods.made_up import make_card, make_features
 
-VECTORS, FAST, BOLD = Tap("vectors", 8), Tap("middle", 16, "auto"), Tap("middle", 16, "bold")
-CAMERA = Tap("camera", 16)
+VECTORS, FAST = Tap("vectors", 8), Tap("middle", 16, "auto")
+CAMERA, BOLDER = Tap("camera", 16), Tap("bolder", 16)
 MOVING = {"cameras": "moving"}
 PLAIN = {"trend": "mean", "centre": False, "whole_weight": 0, "twice": False, **MOVING}
 
@@ -178,7 +179,7 @@ def test_time_and_places_matter(axis: int) -> None:
 
 def test_frames_of_motion_and_moments_are_stabilised_and_those_of_appearance_are_not() -> None:
     seen = (VECTORS, Tap("middle", 8), FAST)
-    assert create().taps(make_card()) == (*seen, BOLD, CAMERA)
+    assert create().taps(make_card()) == (*seen, BOLDER, CAMERA)
     assert create(twice=False).taps(make_card()) == (*seen, CAMERA)
     assert create(twice=False, **MOVING).taps(make_card()) == seen
     standing = create(cameras="still").taps(make_card())
@@ -192,16 +193,21 @@ def test_frames_of_motion_and_moments_are_stabilised_and_those_of_appearance_are
 def test_seen_twice_the_kernel_is_the_mean_of_both() -> None:
     x, y = features(1, 2), features(1, 3, seed=1)
 
-    def kernel(tap: Tap) -> torch.Tensor:
+    def kernel(bolder: bool) -> torch.Tensor:
         method = create(twice=False)
-        first, second = (method.encode({**found, FAST: found[tap]}) for found in (x, y))
+        first, second = (
+            method.encode({**found, FAST: seen_through(found[FAST], found[BOLDER])})
+            if bolder
+            else method.encode(found)
+            for found in (x, y)
+        )
         return method.similarity(first, second)
 
-    method = create()
+    method = create(cameras="moving")
     both = method.similarity(method.encode(x), method.encode(y))
-    torch.testing.assert_close(both, (kernel(FAST) + kernel(BOLD)) / 2)
-    assert not torch.allclose(kernel(FAST), kernel(BOLD))
-    same = {**x, BOLD: x[FAST].clone()}
+    torch.testing.assert_close(both, (kernel(False) + kernel(True)) / 2)
+    assert not torch.allclose(kernel(False), kernel(True))
+    same = {**x, BOLDER: torch.eye(2, 3).double().expand_as(x[BOLDER])}
     nodes = method.encode(same)
     assert nodes["motion2"] is nodes["motion"]
     assert nodes["moments2"] is nodes["moments"]
@@ -244,7 +250,7 @@ def test_someone_who_stands_elsewhere_is_found(options: dict[str, Any]) -> None:
     maps = torch.zeros(1, 6, 16, 6, 8, 8, dtype=torch.float64)
     maps[..., 2:6, 2:6] = found[FAST][..., 2:6, 2:6]
     here, there = (
-        {**found, **dict.fromkeys((FAST, BOLD), maps.roll(by, (-2, -1)))}
+        {**found, FAST: maps.roll(by, (-2, -1)), BOLDER: torch.eye(2, 3).expand(1, 6, 16, 2, 3)}
         for by in ((-1, 1), (1, 0))
     )
     method = create(moment_weight=0, whole_weight=0, **options)
@@ -257,7 +263,9 @@ def test_someone_who_stands_elsewhere_is_found(options: dict[str, Any]) -> None:
 
 
 def with_images(found: dict[Tap, torch.Tensor]) -> dict[Tap, torch.Tensor]:
-    return {tap: v.flip(-1) if tap.name == "middle" else v for tap, v in found.items()}
+    other_side = torch.tensor([[1, -1, -1], [-1, 1, 1]])  # of affine maps
+    turned = {tap: v.flip(-1) if tap.name == "middle" else v for tap, v in found.items()}
+    return {**turned, BOLDER: found[BOLDER] * other_side}
 
 
 def test_a_mirrored_clip_is_the_same_where_that_is_wanted() -> None:
@@ -371,9 +379,8 @@ def test_with_one_clip_of_each_class_their_cameras_say_whether_they_stood_still(
     state = method.support(nodes, torch.arange(3)[None], 3)
     moving = create(**MOVING)
     one_way = moving.similarity(moving.encode(found), moving.encode(found))
-    plain = {tap: value for tap, value in found.items() if tap != BOLD}
     other = create(trend="mean", twice=False, moment_weight=0, **MOVING)
-    other_way = other.similarity(other.encode(plain), other.encode(plain))
+    other_way = other.similarity(other.encode(found), other.encode(found))
     moments = one_way - create(moment_weight=0, **MOVING).similarity(
         moving.encode(found), moving.encode(found)
     )
@@ -400,8 +407,9 @@ def filmed(*, by_hand: bool) -> dict[Tap, torch.Tensor]:
         path = slope[:, None] * at + wave[:, None] * (torch.pi * at).cos()  # (v t)
         return 0.1 * still + 4 + places * path[None, :, :, None, None, None]
 
-    seen = {tap: moving(values) if values.ndim > 4 else values for tap, values in found.items()}
-    return {**seen, CAMERA: torch.full_like(seen[CAMERA], -1)}
+    seen = {tap: moving(v) if tap.name == "middle" else v for tap, v in found.items()}
+    same = torch.eye(2, 3).double().expand_as(seen[BOLDER])
+    return {**seen, CAMERA: torch.full_like(seen[CAMERA], -1), BOLDER: same}
 
 
 def test_the_clips_say_more_than_their_cameras_by_how_they_tell_each_other() -> None:

@@ -3,12 +3,13 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from fewact import align, methods
 from fewact.backbones import Tap
-from fewact.methods.steady import centred, searched, windows, without_line
+from fewact.methods.steady import centred, searched, seen_through, windows, without_line
 from tests.methods.made_up import make_card, make_features
 
 
@@ -28,6 +29,44 @@ def test_a_line_is_taken_away_and_all_else_stays(dim: int) -> None:
 def test_one_frame_has_no_line() -> None:
     values = torch.rand(1, 3)
     assert torch.equal(without_line(values, 0), values)
+
+
+def test_maps_are_seen_through_their_own_maps_and_filled_with_those_that_show_a_place() -> None:
+    maps = torch.rand(2, 4, 3, 5, 6, dtype=torch.float64)
+    looked = torch.eye(2, 3, dtype=torch.float64).repeat(2, 4, 1, 1)
+    looked[0, 1, :, 2] = torch.tensor([2 / 6, -4 / 5])  # a place to the right, and two above
+    looked[1, 2] = torch.tensor([[0, 1, 0], [-1, 0, 0.0]])  # a quarter of a turn
+    seen = seen_through(maps, looked)
+    still = torch.tensor([0, 2, 3])
+    assert torch.equal(seen[0, still], maps[0, still])
+    torch.testing.assert_close(seen[0, 1, :, 2:, :5], maps[0, 1, :, :3, 1:])
+    mean = maps[0, still].mean(0)
+    torch.testing.assert_close(seen[0, 1, :, :2], mean[:, :2])
+    torch.testing.assert_close(seen[0, 1, ..., 5], mean[..., 5])
+    turned = maps[1, 2].movedim(0, -1).numpy()  # (5 6 3)
+    for i, j in itertools.product(range(1, 4), range(1, 5)):
+        x, y = (j - 2.5) / 3, (i - 2) / 2.5
+        at = complex(3 * y, -2.5 * x)
+        np.testing.assert_allclose(seen[1, 2, :, i, j].numpy(), bilinear(turned, at))
+
+
+def bilinear(picture: np.ndarray, at: complex) -> np.ndarray:
+    """A picture (h w c) at a point from its middle, entry by entry."""
+    height, width = picture.shape[:2]
+    x, y = at.real + (width - 1) / 2, at.imag + (height - 1) / 2
+    left, top = min(int(x), width - 2), min(int(y), height - 2)
+    dx, dy = x - left, y - top
+    upper = picture[top, left] * (1 - dx) + picture[top, left + 1] * dx
+    lower = picture[top + 1, left] * (1 - dx) + picture[top + 1, left + 1] * dx
+    return upper * (1 - dy) + lower * dy
+
+
+def test_maps_that_nothing_moves_are_the_same() -> None:
+    maps = torch.rand(4, 3, 5, 6)
+    assert seen_through(maps, torch.eye(2, 3).expand(4, 2, 3)) is maps
+    nowhere = torch.eye(2, 3).repeat(4, 1, 1)
+    nowhere[..., 2] = 5
+    assert torch.equal(seen_through(maps, nowhere), torch.zeros(4, 3, 5, 6))
 
 
 @pytest.mark.parametrize("at", [(0, 0), (2, 5), (8, 3)])

@@ -335,3 +335,26 @@ def test_the_evidence_of_the_camera_needs_no_network(tmp_path, tiny, monkeypatch
     assert pan[camera].min() > 0 > still[camera].max()
     (alone,) = extract(clips[:1], tiny, [camera])
     assert torch.equal(alone.features[camera], pan[camera])
+
+
+def test_maps_are_told_where_a_bolder_look_sees_them(tmp_path, tiny):
+    from fewact.methods.steady import seen_through
+    from fewact.video.stabilise import camera_motion
+    from fewact.video.warping import view
+    from tests.video.scenery import seen_by
+    from tests.video.test_stabilise import squat, wander
+
+    ways = wander(16, 0, shift=5, zoom=0.02, roll=0.02)
+    frames = seen_by(ways, (160, 160), lambda at, k: squat(at, 0, k / 4))
+    write_video(tmp_path / "arm.mp4", frames.permute(0, 2, 3, 1).numpy(), 16)
+    bolder, steady, plain = Tap("bolder", 8), Tap("pixels", 8, "auto"), Tap("pixels", 8)
+    (one,) = extract([Clip(tmp_path / "arm.mp4")], tiny, [bolder, steady, plain])
+    motion = camera_motion(one.features[plain], aspect=1.0)
+    assert motion.moved
+    assert not motion.bolder.stays.all()
+    size = one.features[plain].shape[-2:]
+    expected, shown = view(one.features[plain].double(), motion.bold, size)
+    found = seen_through(one.features[steady].double(), one.features[bolder])
+    off = (found - expected).abs().mean(1)[shown]
+    assert off.mean() < 3  # of 255; without it more than that
+    assert (one.features[steady] - expected).abs().mean(1)[shown].mean() > 2 * off.mean()

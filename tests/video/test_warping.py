@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from fewact.video.warping import Similarity, points, sample, view
 from tests.video.scenery import wander
@@ -32,6 +33,16 @@ def test_scaling_is_for_pictures_of_other_size() -> None:
     ways = wander(3, 0, shift=7, zoom=0.2, roll=0.4)
     at = points(5, 6, 1.5, torch.float64)
     torch.testing.assert_close(ways.scaled(2)(2 * at), 2 * ways(at))
+
+
+@pytest.mark.parametrize("pixel", [1.0, 4 / 3])
+def test_as_an_affine_map_it_shows_the_same(pixel: float) -> None:
+    ways = wander(3, 0, shift=2, zoom=0.2, roll=0.4)
+    pictures = torch.rand(3, 2, 6, 9, dtype=torch.float64)
+    grid = functional.affine_grid(ways.affine(6, 9 * pixel), [3, 1, 6, 9], align_corners=False)
+    expected, _ = view(pictures, ways, (6, 9), pixel=pixel)
+    found = functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+    torch.testing.assert_close(found, expected)
 
 
 def slowly(picture: np.ndarray, at: complex, pixel: float) -> float:

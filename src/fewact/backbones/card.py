@@ -5,8 +5,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-TapName = Literal["vectors", "maps", "middle", "pixels", "camera"]
-Stabilise = Literal["off", "auto", "bold", "on"]
+TapName = Literal["vectors", "maps", "middle", "pixels", "camera", "bolder"]
+Stabilise = Literal["off", "auto", "on"]
 Interpolation = Literal["bilinear", "bicubic"]
 
 
@@ -17,11 +17,13 @@ class Tap:
     Args:
         name: ``vectors`` (t d), one pooled vector a frame; ``maps`` (t c h w), the last stage;
             ``middle`` (t c h w), the last block at stride 16; ``pixels`` (t 3 h w), the resized
-            frames themselves, uint8, which need no backbone; ``camera`` (t 1), the evidence that
-            the camera moved, for all frames of a clip the same, of ``video.stabilise``.
+            frames themselves, uint8. Of ``video.stabilise``: ``camera`` (t 1), the evidence that
+            the camera moved, for all frames of a clip the same; ``bolder`` (t 2 3), where the
+            places of a boldly stabilised frame are in that of ``auto``, as affine maps of places
+            from -1 to 1. The last three need no network.
         frames: Output slots t; the card says how many input frames a slot takes.
-        stabilise: Whether the camera's motion is first taken out of the frames: ``auto`` and
-            ``bold`` do so where the camera moved, see ``video.stabilise``.
+        stabilise: Whether the camera's motion is first taken out of the frames; ``auto`` where it
+            moved, see ``video.stabilise``.
     """
 
     name: TapName
@@ -31,7 +33,12 @@ class Tap:
     @property
     def follows_camera(self) -> bool:
         """Whether the camera's motion is estimated for it."""
-        return self.stabilise != "off" or self.name == "camera"
+        return self.stabilise != "off" or self.of_camera
+
+    @property
+    def of_camera(self) -> bool:
+        """Whether it says something of the camera's motion rather than of what is seen."""
+        return self.name in ("camera", "bolder")
 
 
 @dataclass(frozen=True)

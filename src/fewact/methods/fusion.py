@@ -23,7 +23,7 @@ from fewact.errors import OptionError
 from fewact.methods.base import Features, Nodes, TrainingBatch, cross_entropy
 from fewact.methods.kernel import KernelMethod, KernelState, leave_one_out
 from fewact.methods.reduction import ChannelReduction
-from fewact.methods.steady import centred, searched, windows, without_line
+from fewact.methods.steady import centred, searched, seen_through, windows, without_line
 from fewact.moments import multi_scale_moments
 
 STILL = "_still"
@@ -52,9 +52,9 @@ class FusionOptions:
         motion_frames: Frames of motion and moments.
         stabilise: Take the camera's motion out of the frames of motion and moments: ``auto`` where
             it moved. Needs maps.
-        twice: With ``auto``, half of motion and moments see the frames stabilised boldly instead:
-            without a background nobody can tell a camera from a body. Where there is one both are
-            the same, and cost no more.
+        twice: With ``auto``, half of motion and moments see the maps moved to where frames that are
+            stabilised boldly show them: without a background nobody can tell a camera from a body.
+            Where there is one both are the same.
         cameras: ``moving``: all steps against a camera that moves. ``still``: none is stabilised,
             and no line is taken away; sitting down is nearly a line, too. ``taught``: the motion is
             compared in both ways, and the taught clips say how much each counts: by the evidence
@@ -137,8 +137,9 @@ class Fusion(KernelMethod):
                 )
             return (vectors,)
         whole = (self._plain,) if self.options.whole_weight > 0 else ()
+        bolder = (self._bolder,) if self._twice else ()
         camera = (self._camera,) if self.options.cameras == "taught" else ()
-        return tuple(dict.fromkeys((vectors, *whole, *self._steady, *camera)))
+        return tuple(dict.fromkeys((vectors, *whole, self._steady, *bolder, *camera)))
 
     @property
     def _plain(self) -> Tap:
@@ -153,15 +154,18 @@ class Fusion(KernelMethod):
         return "mean" if self.options.cameras == "still" else self.options.trend
 
     @property
-    def _steady(self) -> tuple[Tap, ...]:
-        """One way to see the steady frames, or two of equal weight."""
+    def _steady(self) -> Tap:
         options = self.options
-        modes: tuple[Stabilise, ...] = (options.stabilise,)
-        if options.cameras == "still":
-            modes = ("off",)
-        elif options.stabilise == "auto" and options.twice:
-            modes = ("auto", "bold")
-        return tuple(Tap("middle", options.motion_frames, mode) for mode in modes)
+        still = options.cameras == "still"
+        return Tap("middle", options.motion_frames, "off" if still else options.stabilise)
+
+    @property
+    def _bolder(self) -> Tap:
+        return Tap("bolder", self.options.motion_frames)
+
+    @property
+    def _twice(self) -> bool:
+        return self.options.twice and self._steady.stabilise == "auto"
 
     def encode(self, features: Features) -> Nodes:
         """Unit vectors whose products are the four cosines.
@@ -180,14 +184,15 @@ class Fusion(KernelMethod):
         rooted = vectors.sign() * vectors.abs().sqrt()
         frames = functional.normalize(rooted, dim=-1)
         nodes = {"appearance": functional.normalize(frames.flatten(-2), dim=-1)}
-        if self._steady[0] not in features:
+        if self._steady not in features:
             return nodes | {"motion": self._moving(frames, self._trend)}
-        first, *others = (features[tap] for tap in self._steady)
-        mixed: Tensor = self.mixing(first)
-        nodes |= self._of_maps(mixed)
-        for other in others:
-            again = nodes if torch.equal(other, first) else self._of_maps(self.mixing(other))
-            nodes |= {f"{name}2": again[name] for name in ("motion", "moments") if name in again}
+        mixed: Tensor = self.mixing(features[self._steady])
+        looks = self._of_maps(mixed)
+        nodes |= looks
+        if self._twice:
+            other = seen_through(mixed, features[self._bolder])
+            again = looks if other is mixed else self._of_maps(other)
+            nodes |= {f"{name}2": value for name, value in again.items()}
         trends = {"": self._trend}
         if options.cameras == "taught":
             nodes["moved"] = features[self._camera][..., 0, :]

@@ -1,6 +1,7 @@
 """What keeps a comparison of motion upright when cameras move and stand in other places.
 
-A trend in time is what an unsteady camera leaves in every place. A window around what moves finds
+A trend in time is what an unsteady camera leaves in every place. Maps can be seen as by another
+guess of the camera's motion. A window around what moves finds
 a person who stands elsewhere, or nearer, in another clip; so do windows compared at several shifts.
 """
 
@@ -40,6 +41,35 @@ def without_line(values: Tensor, dim: int) -> Tensor:
     line = (line / line.norm()).reshape(-1, *[1] * (values.ndim - 1 - dim % values.ndim))
     rest: Tensor = values - line * (values * line).sum(dim, keepdim=True)
     return rest
+
+
+def seen_through(maps: Tensor, looked: Tensor) -> Tensor:
+    """Maps of a video's frames, each seen through an affine map of its own.
+
+    Args:
+        maps: (… t c h w).
+        looked: (… t 2 3), from places of what is seen, -1 to 1, to those of the maps.
+
+    Returns:
+        (… t c h w). A place that a frame does not show gets the mean of those frames of its video
+        that do, or 0. The maps themselves where nothing moves.
+    """
+    same = torch.eye(2, 3, dtype=looked.dtype, device=looked.device)
+    moves = (looked != same).flatten(-2).any(-1)  # (… t)
+    if not moves.any():
+        return maps
+    height, width = maps.shape[-2:]
+    size = [looked[..., 0, 0].numel(), 1, height, width]
+    at = functional.affine_grid(looked.reshape(-1, 2, 3).to(maps), size, align_corners=False)
+    # A hair is allowed for rounding: the maps' own places are seen.
+    edge = 1 - (1 - 1e-3) / torch.tensor([width, height]).to(maps)
+    shown = (at.abs() <= edge).all(-1).view(*looked.shape[:-2], 1, height, width)
+    sampled = functional.grid_sample(
+        maps.flatten(0, -4), at, padding_mode="border", align_corners=False
+    ).view_as(maps)
+    mean = (sampled * shown).sum(-4, keepdim=True) / shown.sum(-4, keepdim=True).clamp_min(1)
+    seen = torch.where(shown, sampled, mean)
+    return torch.where(moves[..., None, None, None], seen, maps)
 
 
 def centred(maps: Tensor, changes: Tensor, samples: int) -> Tensor:

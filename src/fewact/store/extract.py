@@ -3,7 +3,7 @@
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -32,8 +32,8 @@ class Extracted(Generic[F]):
     Args:
         clip: The clip.
         features: By tap, on the backbone's device: ``vectors`` (t d), ``maps`` and ``middle``
-            (t c h w) and ``camera`` (t 1) float32, ``pixels`` (t 3 H W) uint8. None where the clip
-            cannot be read.
+            (t c h w), ``camera`` (t 1) and ``bolder`` (t 2 3) float32, ``pixels`` (t 3 H W) uint8.
+            None where the clip cannot be read.
         error: Why it cannot be read.
     """
 
@@ -80,10 +80,10 @@ def extract(
     for name, number in (("prefetch", prefetch), ("at_once", at_once)):
         if number < 1:
             raise OptionError("is not accepted", where=name, got=str(number), accepted="1 up")
-    seen = [tap for tap in taps if tap.name != "camera"]
+    seen = [tap for tap in taps if not tap.of_camera]
     backbone.check_taps([tap.name for tap in seen])
     kinds = tuple(dict.fromkeys(_kind(tap, backbone) for tap in seen))
-    cameras = {_kind(tap, backbone).inputs for tap in taps if tap.name == "camera"}
+    cameras = tuple(tap for tap in taps if tap.of_camera)
     reader = _Reader(backbone, kinds, cameras, sampler, timing or Timing())
     return _extract(clips, backbone, taps, reader, prefetch, at_once)
 
@@ -142,7 +142,7 @@ def _features(backbone: Backbone, taps: Sequence[Tap], decoded: "_Decoded") -> d
     # Where there was nothing to stabilise, two kinds have the same set.
     names: dict[int, list[TapName]] = {id(frames): [] for frames in sets.values()}
     for tap in taps:
-        if tap.name != "camera":
+        if not tap.of_camera:
             names[id(sets[_kind(tap, backbone)])].append(tap.name)
     found = {
         id(frames): backbone.features(frames, dict.fromkeys(names[id(frames)]))
@@ -150,11 +150,9 @@ def _features(backbone: Backbone, taps: Sequence[Tap], decoded: "_Decoded") -> d
     }
 
     def of(tap: Tap) -> Tensor:
-        kind = _kind(tap, backbone)
-        if tap.name == "camera":
-            evidence = decoded.motions[kind.inputs].evidence
-            return torch.full((tap.frames, 1), evidence, device=backbone.device)
-        return found[id(sets[kind])][tap.name]
+        if tap.of_camera:
+            return decoded.told[tap].to(backbone.device)
+        return found[id(sets[_kind(tap, backbone)])][tap.name]
 
     return {tap: of(tap) for tap in taps}
 
@@ -165,15 +163,24 @@ class _Decoded:
 
     Args:
         sets: For each kind the prepared frames (t 3 H W), uint8.
-        motions: How the camera moved, by numbers of frames for which that was asked.
+        told: Features that say how the camera moved.
         warned: What there is to warn of.
         error: Why the clip cannot be read.
     """
 
     sets: dict[_Kind, Tensor]
-    motions: dict[int, Motion]
+    told: dict[Tap, Tensor]
     warned: list[str]
     error: VideoError | None = None
+
+
+def _told(motion: Motion, tap: Tap, frames: Tensor, aspect: float) -> Tensor:
+    """What a tap of the camera gets of its motion in some frames (t 3 H W)."""
+    if tap.name == "camera":
+        return torch.full((tap.frames, 1), motion.evidence)
+    height = frames.shape[-2]
+    maps = motion.bolder.affine(height, height * aspect)
+    return maps[:: len(maps) // tap.frames]  # of each slot's first frame
 
 
 class _Stopped(Exception):
@@ -187,7 +194,7 @@ class _Reader:
         self,
         backbone: Backbone,
         kinds: Sequence[_Kind],
-        cameras: Collection[int],
+        cameras: Sequence[Tap],
         sampler: Callable[[int], Sampler],
         timing: Timing,
     ) -> None:
@@ -195,7 +202,8 @@ class _Reader:
         self._backbone = backbone
         self._kinds = kinds
         self._cameras = cameras
-        inputs = dict.fromkeys((*(kind.inputs for kind in kinds), *cameras))
+        asked = (*kinds, *(_kind(tap, backbone) for tap in cameras))
+        inputs = dict.fromkeys(kind.inputs for kind in asked)
         self._samplers = {number: sampler(number) for number in inputs}
         self._stopped = threading.Event()
 
@@ -224,15 +232,20 @@ class _Reader:
         images = (torch.from_numpy(frames).permute(0, 3, 1, 2) for frames in read)
         sets = dict(zip(self._samplers, images, strict=True))
         with self.timing.stage("stabilise"):
-            motions: dict[int, Motion] = {}
+            told: dict[Tap, Tensor] = {}
             steady: dict[_Kind, Tensor] = {}
             for inputs, frames in sets.items():
-                if inputs in self._cameras:
-                    motions[inputs] = camera_motion(frames, aspect=aspect)
+                cameras = [tap for tap in self._cameras if self._inputs(tap) == inputs]
+                motion = camera_motion(frames, aspect=aspect) if cameras else None
+                if motion is not None:
+                    told |= {tap: _told(motion, tap, frames, aspect) for tap in cameras}
                 modes = [kind.stabilise for kind in self._kinds if kind.inputs == inputs]
-                found = stabilised(frames, modes, aspect=aspect, motion=motions.get(inputs))
+                found = stabilised(frames, modes, aspect=aspect, motion=motion)
                 steady |= {_Kind(inputs, mode): seen for mode, seen in found.items()}
-        return _Decoded(steady, motions, warned)
+        return _Decoded(steady, told, warned)
+
+    def _inputs(self, tap: Tap) -> int:
+        return _kind(tap, self._backbone).inputs
 
     def _go_on(self) -> None:
         if self._stopped.is_set():

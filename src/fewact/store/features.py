@@ -60,7 +60,7 @@ def feature_facts(card: Card, tap: Tap, sampler: SamplerOf = Segments) -> Facts:
 
 
 def feature_layout(card: Card, tap: Tap) -> Layout:
-    """The shape of a tap's features: (t d), (t c h w), (t 1); pixels (t 3 H W) as they are.
+    """The shape of a tap's features: (t d), (t c h w), (t 1), (t 2 3); pixels (t 3 H W).
 
     Raises:
         OptionError: The backbone has no such tap.
@@ -71,6 +71,7 @@ def feature_layout(card: Card, tap: Tap) -> Layout:
         "middle": card.middle,
         "pixels": (3, *card.input_size),
         "camera": (1,),
+        "bolder": (2, 3),
     }
     sizes = shapes.get(tap.name)
     if sizes is None:

@@ -136,6 +136,8 @@ def tap_shape(tap: Tap, card: Card) -> Sequence[int]:
         return tap.frames * card.frames_per_slot, 3, *card.input_size
     if tap.name == "camera":
         return tap.frames, 1
+    if tap.name == "bolder":
+        return tap.frames, 2, 3
     maps = card.maps if tap.name == "maps" else card.middle
     return tap.frames, *(maps or ())
 

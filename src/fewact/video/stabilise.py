@@ -14,7 +14,7 @@ from fewact.shapes import check_shape
 from fewact.video.registration import Marks, difference, marks, pixels, register, unexplained
 from fewact.video.warping import Similarity, view
 
-Mode = Literal["off", "auto", "bold", "on"]
+Mode = Literal["off", "auto", "on"]
 
 SIDES = (112, 56, 28, 14)
 """Rows and columns of the grey pictures that are registered."""
@@ -89,14 +89,22 @@ class Motion:
         """Whether the camera moved at all."""
         return self.evidence > 0
 
+    @property
+    def bolder(self) -> Similarity:
+        """From points of the frames stabilised by ``bold`` to those of the frames of ``auto``."""
+        same = Similarity.identity(len(self.frames.turn), self.frames.turn.dtype)
+        as_bold = (self.bold.turn == self.frames.turn) & (self.bold.shift == self.frames.shift)
+        if not self.moved:
+            return same
+        return same.where(as_bold, self.frames.inverse().after(self.bold))
+
 
 def stabilise(frames: Tensor, mode: Mode = "auto", *, aspect: float | None = None) -> Tensor:
     """Register all frames of a clip to the middle one, and fill what they do not show.
 
     Args:
         frames: (t 3 h w) uint8, RGB.
-        mode: ``on``; ``auto``, where the camera moved and not only what it saw; ``bold``, there
-            too, and without a background more readily; ``off``.
+        mode: ``on``; ``auto``, where the camera moved and not only what it saw; ``off``.
         aspect: Width over height of the picture before it was squashed to this size, such as 4/3;
             None where it was not.
 
@@ -130,17 +138,10 @@ def stabilised(
     if not set(modes) - {"off"}:
         return dict.fromkeys(modes, frames)
     motion = motion or camera_motion(frames, aspect=aspect)
-    made: dict[int, Tensor] = {}
-
-    def seen(mode: Mode) -> Tensor:
-        if mode == "off" or (mode != "on" and not motion.moved):
-            return frames
-        found = motion.bold if mode == "bold" else motion.frames
-        if id(found) not in made:
-            made[id(found)] = _warped(frames, found, aspect)
-        return made[id(found)]
-
-    return {mode: seen(mode) for mode in modes}
+    moving = {"off": False, "auto": motion.moved, "on": True}
+    needed = any(moving[mode] for mode in modes)
+    steady = _warped(frames, motion.frames, aspect) if needed else frames
+    return {mode: steady if moving[mode] else frames for mode in modes}
 
 
 def _warped(frames: Tensor, found: Similarity, aspect: float | None) -> Tensor:

@@ -53,6 +53,18 @@ class Similarity:
         """The same for pictures of other size: ``factor`` times as many pixels high."""
         return Similarity(self.turn, self.shift * factor)
 
+    def affine(self, height: float, width: float) -> Tensor:
+        """The same over places from -1 to 1, as torch's ``affine_grid`` takes it: (… 2 3) real.
+
+        Args:
+            height: Of the picture, in heights of a pixel.
+            width: Likewise.
+        """
+        a, b = self.turn.real, self.turn.imag
+        x, y = self.shift.real * (2 / width), self.shift.imag * (2 / height)
+        rows = (a, -b * (height / width), x), (b * (width / height), a, y)
+        return torch.stack([torch.stack(row, -1) for row in rows], -2)
+
     def where(self, chosen: Tensor, other: "Similarity") -> "Similarity":
         """This where ``chosen`` (…) is true, else the other."""
         return Similarity(
