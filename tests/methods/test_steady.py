@@ -3,7 +3,6 @@
 import itertools
 import math
 
-import numpy as np
 import pytest
 import torch
 
@@ -32,33 +31,32 @@ def test_one_frame_has_no_line() -> None:
 
 
 def test_maps_are_seen_through_their_own_maps_and_filled_with_those_that_show_a_place() -> None:
-    maps = torch.rand(2, 4, 3, 5, 6, dtype=torch.float64)
+    maps = torch.rand(2, 4, 3, 6, 6, dtype=torch.float64)
     looked = torch.eye(2, 3, dtype=torch.float64).repeat(2, 4, 1, 1)
-    looked[0, 1, :, 2] = torch.tensor([2 / 6, -4 / 5])  # a place to the right, and two above
+    looked[0, 1, :, 2] = torch.tensor([2 / 6, -4 / 6])  # a place to the right, and two above
     looked[1, 2] = torch.tensor([[0, 1, 0], [-1, 0, 0.0]])  # a quarter of a turn
     seen = seen_through(maps, looked)
     still = torch.tensor([0, 2, 3])
     assert torch.equal(seen[0, still], maps[0, still])
-    torch.testing.assert_close(seen[0, 1, :, 2:, :5], maps[0, 1, :, :3, 1:])
+    torch.testing.assert_close(seen[0, 1, :, 2:, :5], maps[0, 1, :, :4, 1:])
     mean = maps[0, still].mean(0)
     torch.testing.assert_close(seen[0, 1, :, :2], mean[:, :2])
     torch.testing.assert_close(seen[0, 1, ..., 5], mean[..., 5])
-    turned = maps[1, 2].movedim(0, -1).numpy()  # (5 6 3)
-    for i, j in itertools.product(range(1, 4), range(1, 5)):
-        x, y = (j - 2.5) / 3, (i - 2) / 2.5
-        at = complex(3 * y, -2.5 * x)
-        np.testing.assert_allclose(seen[1, 2, :, i, j].numpy(), bilinear(turned, at))
+    torch.testing.assert_close(seen[1, 2], maps[1, 2].rot90(-1, (1, 2)))
 
 
-def bilinear(picture: np.ndarray, at: complex) -> np.ndarray:
-    """A picture (h w c) at a point from its middle, entry by entry."""
-    height, width = picture.shape[:2]
-    x, y = at.real + (width - 1) / 2, at.imag + (height - 1) / 2
-    left, top = min(int(x), width - 2), min(int(y), height - 2)
-    dx, dy = x - left, y - top
-    upper = picture[top, left] * (1 - dx) + picture[top, left + 1] * dx
-    lower = picture[top + 1, left] * (1 - dx) + picture[top + 1, left + 1] * dx
-    return upper * (1 - dy) + lower * dy
+def test_between_places_maps_are_seen_by_a_cubic_of_four() -> None:
+    def weight(away: float, sharp: float = -0.75) -> float:
+        d = abs(away)
+        if d <= 1:
+            return (sharp + 2) * d**3 - (sharp + 3) * d**2 + 1
+        return sharp * (d**3 - 5 * d**2 + 8 * d - 4)
+
+    maps = torch.rand(2, 3, 5, 14, dtype=torch.float64)
+    looked = torch.eye(2, 3, dtype=torch.float64).repeat(2, 1, 1)
+    looked[1, 0, 2] = 0.3 * 2 / 14  # three tenths of a place to the right
+    expected = sum(weight(k - 0.3) * maps[1, ..., 1 + k : 12 + k] for k in (-1, 0, 1, 2))
+    torch.testing.assert_close(seen_through(maps, looked)[1, ..., 1:12], expected)
 
 
 def test_maps_that_nothing_moves_are_the_same() -> None:

@@ -51,8 +51,8 @@ def seen_through(maps: Tensor, looked: Tensor) -> Tensor:
         looked: (… t 2 3), from places of what is seen, -1 to 1, to those of the maps.
 
     Returns:
-        (… t c h w). A place that a frame does not show gets the mean of those frames of its video
-        that do, or 0. The maps themselves where nothing moves.
+        (… t c h w), bicubic between the maps' places. A place that a frame does not show gets the
+        mean of those frames of its video that do, or 0. The maps themselves where nothing moves.
     """
     same = torch.eye(2, 3, dtype=looked.dtype, device=looked.device)
     moves = (looked != same).flatten(-2).any(-1)  # (… t)
@@ -65,7 +65,7 @@ def seen_through(maps: Tensor, looked: Tensor) -> Tensor:
     edge = 1 - (1 - 1e-3) / torch.tensor([width, height]).to(maps)
     shown = (at.abs() <= edge).all(-1).view(*looked.shape[:-2], 1, height, width)
     sampled = functional.grid_sample(
-        maps.flatten(0, -4), at, padding_mode="border", align_corners=False
+        maps.flatten(0, -4), at, mode="bicubic", padding_mode="border", align_corners=False
     ).view_as(maps)
     mean = (sampled * shown).sum(-4, keepdim=True) / shown.sum(-4, keepdim=True).clamp_min(1)
     seen = torch.where(shown, sampled, mean)
