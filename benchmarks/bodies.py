@@ -4,9 +4,9 @@ The development classes of ``utd27_depth`` move arms alone. What tells a camera'
 may fail where a body moves, which the other classes do; with these it can be chosen without them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.changed import Changed
 from fewact.data import VideoList
-from fewact.data.footage import Footage, Transform, transformed
-from fewact.video import Sampler
+from fewact.data.footage import Footage
 from fewact.video.camera import seed_of
 
 PRESSED, HOP, HOPS, LEAN, STEP = 0.4, 0.06, 4, 0.25, 0.12
@@ -75,24 +75,9 @@ def moved(frames: NDArray[np.uint8], body: str, extent: float = 1.0) -> NDArray[
     return after
 
 
-@dataclass(frozen=True)
-class Acting:
+def actor(footage: Footage, body: str, extent: float = 1.0) -> Footage:
     """Footage of a person who moves otherwise."""
-
-    footage: Footage
-    body: str
-    extent: float
-
-    def read(
-        self, samplers: Sequence[Sampler], *, transform: Transform | None = None
-    ) -> list[NDArray[Any]]:
-        """As ``Footage`` says."""
-        sets = [moved(frames, self.body, self.extent) for frames in self.footage.read(samplers)]
-        return [transformed(frames, transform) for frames in sets]
-
-    def fingerprint(self) -> str:
-        """Of the footage, the motion and its extent."""
-        return f"{self.footage.fingerprint()} {self.body} {self.extent}"
+    return Changed(footage, partial(moved, body=body, extent=extent), f"{body} {extent}")
 
 
 def acting(videos: VideoList) -> VideoList:
@@ -103,5 +88,5 @@ def acting(videos: VideoList) -> VideoList:
             continue
         body = kinds[number % len(kinds)]
         extent = np.random.default_rng(seed_of(1, video.id)).uniform(LEAST, MOST)
-        made.append(replace(video, label=body, footage=Acting(video.footage, body, float(extent))))
+        made.append(replace(video, label=body, footage=actor(video.footage, body, float(extent))))
     return replace(videos, name=f"{videos.name}, bodies", videos=tuple(made))

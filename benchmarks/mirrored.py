@@ -9,25 +9,23 @@ of the taught clips, too, which is what the option spares.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.changed import Changed
 from benchmarks.clips import WAYS, Pairs, compared, inside, parts, read_index
 from benchmarks.handheld import accuracy, encode, some
 from fewact import backbones, methods
 from fewact.data import VideoList
-from fewact.data.footage import Footage, Transform, transformed
 from fewact.episodes import Protocol, draw
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
-from fewact.video import Sampler
 
 HEADS = (
     "as they are",
@@ -38,28 +36,17 @@ HEADS = (
 )
 
 
-@dataclass(frozen=True)
-class Mirrored:
-    """The mirror image of footage."""
-
-    footage: Footage
-
-    def read(
-        self, samplers: Sequence[Sampler], *, transform: Transform | None = None
-    ) -> list[NDArray[Any]]:
-        """As ``Footage`` says."""
-        sets = (np.ascontiguousarray(frames[:, :, ::-1]) for frames in self.footage.read(samplers))
-        return [transformed(frames, transform) for frames in sets]
-
-    def fingerprint(self) -> str:
-        """Of the footage."""
-        return f"{self.footage.fingerprint()} mirrored"
+def mirrored(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The mirror images of frames (t h w 3)."""
+    return np.ascontiguousarray(frames[:, :, ::-1])
 
 
 def images(videos: VideoList) -> VideoList:
     """The mirror images of all videos."""
     turned = (
-        replace(video, footage=Mirrored(video.footage)) if video.footage else video
+        replace(video, footage=Changed(video.footage, mirrored, "mirrored"))
+        if video.footage
+        else video
         for video in videos.videos
     )
     return replace(videos, videos=tuple(turned))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.bodies import Acting
+from benchmarks.bodies import actor
 from benchmarks.clips import read_index
 from benchmarks.handheld import encode
 from benchmarks.mirrored import images
@@ -75,7 +75,7 @@ def test_people_who_sit_down_and_rise_say_that_the_camera_stood_still(
         Video(
             f"{body} {video.id}",
             body,
-            footage=Acting(video.footage, body, 1.0) if video.footage else None,
+            footage=actor(video.footage, body) if video.footage else None,
         )
         for body in BODIES
         for video in people[: SHOTS + ASKED]
