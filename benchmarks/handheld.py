@@ -2,7 +2,7 @@
 
     python -m benchmarks.handheld ASSETS [--backbone mobilenet-v2 --weights FILE]
         [--cameras fixed hand] [--sets utd5_rgb] [--share 0.5 --queries 3] [--episodes 1000]
-        [--default]
+        [--default] [--began]
 
 ASSETS, protocol and halves are those of ``benchmarks/clips.py``: nothing here chooses anything.
 Every clip is filmed by a camera on a way of its own, support and query alike; in the last column
@@ -46,6 +46,14 @@ COLUMNS: Mapping[str, Mapping[str, object]] = {
     "shift search": OFF | {"shift_search": 2},
     "window": OFF | {"centre": True},
     "stabilised": OFF | {"stabilise": "auto"},
+    "**all steps (default)**": {},
+}
+BEGAN = OFF | {"velocity": 0, "motion_weight": 1, "moment_weight": 0.5}
+AS_IT_BEGAN: Mapping[str, Mapping[str, object]] = {
+    "fusion as it began": BEGAN,
+    "line removed": BEGAN | {"trend": "line"},
+    "stabilised": BEGAN | {"stabilise": "auto"},
+    "stabilised, shift search": BEGAN | {"stabilise": "auto", "shift_search": 2},
     "**all steps (default)**": {},
 }
 
@@ -151,9 +159,11 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=1000)
     parser.add_argument("--choosing", action="store_true", help="the development halves instead")
     parser.add_argument("--default", action="store_true", help="the columns of the default alone")
+    parser.add_argument("--began", action="store_true", help="columns of fusion as it began")
     given = parser.parse_args()
 
-    named = dict(list(COLUMNS.items())[-1:]) if given.default else COLUMNS
+    columns = AS_IT_BEGAN if given.began else COLUMNS
+    named = dict(list(columns.items())[-1:]) if given.default else columns
     backbone = backbones.create(given.backbone, weights=given.weights, precision=given.precision)
     print(f"{backbone.card.name}, {backbone.card.precision}, {given.episodes} episodes")
     widest = 0.0

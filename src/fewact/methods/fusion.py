@@ -283,14 +283,21 @@ class Fusion(KernelMethod):
         return self._kernel(first, second, _in_place)
 
     def _kernel(self, first: Nodes, second: Nodes, along: Along) -> Tensor:
-        """The kernel whose terms of frames are compared along time so."""
-        kernel = self._terms(first, second, along)
-        if not self.options.mirrored:
-            return kernel
-        return kernel.maximum(self._terms(first, self._mirrored(second), along))
+        """The kernel whose terms of motion are compared along time so."""
+        options = self.options
+        kernel = first["appearance"] @ second["appearance"].mT  # (b q s)
+        for name in ("moments", "moments2"):
+            if name in first:
+                moments = first[name] @ second[name].mT
+                kernel = kernel + _look(first) * options.moment_weight * moments
+        motion = self._motions(first, second, along)
+        if options.mirrored:
+            # Appearance and moments hardly know left from right.
+            motion = motion.maximum(self._motions(first, self._mirrored(second), along))
+        return kernel + motion
 
     def _mirrored(self, nodes: Nodes) -> Nodes:
-        """As if each clip were its mirror image; appearance and moments are nearly so anyway."""
+        """Nodes of motion as if each clip were its mirror image."""
 
         def turned(value: Tensor) -> Tensor:
             """(… t d) of places row by row, or (… v t d) of windows row by row."""
@@ -307,17 +314,11 @@ class Fusion(KernelMethod):
             for name, value in nodes.items()
         }
 
-    def _terms(self, first: Nodes, second: Nodes, along: Along) -> Tensor:
-        """The sum of the terms (b q s)."""
+    def _motions(self, first: Nodes, second: Nodes, along: Along) -> Tensor:
+        """The sum of the terms of motion (b q s)."""
         options = self.options
-        kernel = first["appearance"] @ second["appearance"].mT  # (b q s)
-        look = 0.5 if "motion2" in first else 1.0
-        for name in ("moments", "moments2"):
-            if name in first:
-                moments = first[name] @ second[name].mT
-                kernel = kernel + look * options.moment_weight * moments
         still = second["still"][:, :1] if "still" in second else 0.0  # (b 1 1)
-        motion = look * options.motion_weight * (1 - still)
+        motion = _look(first) * options.motion_weight * (1 - still)
         weights: dict[str, Tensor | float] = {
             "motion": motion,
             "motion2": motion,
@@ -325,10 +326,11 @@ class Fusion(KernelMethod):
             "whole": options.whole_weight * (1 - still),
             f"whole{STILL}": options.whole_weight * still,
         }
+        found = first["appearance"].new_zeros(())
         for name, weight in weights.items():
             if name in first and (torch.is_tensor(weight) or weight > 0):
-                kernel = kernel + weight * along(first[name], second[name])
-        return kernel
+                found = found + weight * along(first[name], second[name])
+        return found
 
     def _aligned(self, first: Tensor, second: Tensor) -> Tensor:
         """Minus the alignments' cost a frame: (b q t d), (b s t d) or of windows → (b q s)."""
@@ -338,6 +340,11 @@ class Fusion(KernelMethod):
         cost = align.pairwise_cosine_cost(first, second, eps=0)
         value = align.otam(cost, lam=smoothing, plan=False).value  # (b q s)
         return -value / sum(cost.shape[-2:])
+
+
+def _look(nodes: Nodes) -> float:
+    """How much each look at the steady frames counts."""
+    return 0.5 if "motion2" in nodes else 1.0
 
 
 def standing(nodes: Nodes, share: Tensor | float) -> Nodes:
