@@ -2,7 +2,7 @@
 
     python -m benchmarks.handheld ASSETS [--backbone mobilenet-v2 --weights FILE]
         [--cameras fixed hand] [--sets utd5_rgb] [--share 0.5 --queries 3] [--episodes 1000]
-        [--default] [--began]
+        [--seed 0] [--default] [--began]
 
 ASSETS, protocol and halves are those of ``benchmarks/clips.py``: nothing here chooses anything.
 Every clip is filmed by a camera on a way of its own, support and query alike; in the last column
@@ -109,6 +109,7 @@ def rows(
     queries: int,
     count: int,
     named: Mapping[str, Mapping[str, object]],
+    seed: int,
 ) -> Iterator[tuple[str, list[str], float]]:
     """For each camera its cells and the widest interval; the last named column is the default."""
     columns = [methods.create("fusion", **options).eval() for options in named.values()]
@@ -119,7 +120,7 @@ def rows(
     ]
     still: tuple[Nodes, Pairs] | None = None
     for name in cameras:
-        nodes = encode(fusions, backbone, filmed(part.videos, name))
+        nodes = encode(fusions, backbone, filmed(part.videos, name, seed))
         found = []
         each = [inside(method, own) for method, own in zip(fusions, nodes, strict=True)]
         for method, same in zip(fusions, each, strict=True):
@@ -157,6 +158,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=1.0, help="of the clips of each class")
     parser.add_argument("--queries", type=int, default=5)
     parser.add_argument("--episodes", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0, help="of the cameras' ways")
     parser.add_argument("--choosing", action="store_true", help="the development halves instead")
     parser.add_argument("--default", action="store_true", help="the columns of the default alone")
     parser.add_argument("--began", action="store_true", help="columns of fusion as it began")
@@ -183,7 +185,9 @@ def main() -> None:
         heads = [*named, "the default, queries only"]
         print(f"\n| {part.name}, {len(part.videos.videos)} clips | " + " | ".join(heads) + " |")
         print("|---" * (len(heads) + 1) + "|")
-        found = rows(part, backbone, given.cameras, given.queries, given.episodes, named)
+        found = rows(
+            part, backbone, given.cameras, given.queries, given.episodes, named, given.seed
+        )
         for name, cells, width in found:
             widest = max(widest, width)
             print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
