@@ -1,8 +1,8 @@
 """What keeps a comparison of motion upright when cameras move and stand in other places.
 
 A trend in time is what an unsteady camera leaves in every place. Maps can be seen as by another
-guess of the camera's motion. A window around what moves finds
-a person who stands elsewhere, or nearer, in another clip; so do windows compared at several shifts.
+guess of the camera's motion. A window around what moves finds a person who stands elsewhere, or
+nearer, in another clip; so do windows compared at several shifts.
 """
 
 import math
