@@ -15,6 +15,7 @@ from av import VideoFrame
 from fewact import backbones
 from fewact.backbones import Tap
 from fewact.data.clips import Clip
+from fewact.data.filmed import Filmed
 from fewact.errors import OptionError, VideoError
 from fewact.store import Timing, extract
 from fewact.store.extract import _Reader
@@ -356,5 +357,35 @@ def test_maps_are_told_where_a_bolder_look_sees_them(tmp_path, tiny):
     expected, shown = view(one.features[plain].double(), motion.bold, size)
     found = seen_through(one.features[steady].double(), one.features[bolder])
     off = (found - expected).abs().mean(1)[shown]
-    assert off.mean() < 3  # of 255; without it more than that
+    assert off.mean() < 3  # of 255
     assert (one.features[steady] - expected).abs().mean(1)[shown].mean() > 2 * off.mean()
+
+
+@pytest.mark.assets
+@pytest.mark.slow
+def test_moved_maps_of_real_clips_are_nearer_to_those_of_boldly_stabilised_frames(assets):
+    from fewact.methods.steady import seen_through
+    from fewact.video.camera import CAMERAS
+    from fewact.video.stabilise import camera_motion
+    from fewact.video.warping import view
+
+    paths = sorted((assets / "clips" / "utd27_depth").glob("a0[1-4]*/*.mp4"))[::6]
+    backbone = backbones.create(device="cpu", precision="float32")
+    plain, steady, bolder = Tap("pixels", 16), Tap("middle", 16, "auto"), Tap("bolder", 16)
+    films = [Filmed(Clip(path), CAMERAS["hand"], seed) for seed, path in enumerate(paths)]
+    aspect = 128 / 96  # of what the camera sees of them
+    apart = []
+    for one in extract(films, backbone, [plain, steady, bolder]):
+        motion = camera_motion(one.features[plain], aspect=aspect)
+        if motion.bolder.stays.all():
+            continue
+        seen, shown = view(one.features[plain].float(), motion.bold, (224, 224), pixel=aspect)
+        mean = (seen * shown[:, None]).sum(0) / shown.sum(0)
+        filled = torch.where(shown[:, None], seen, mean).round().byte()
+        bold = backbone.features(filled, ["middle"])["middle"]
+        careful = one.features[steady]
+        moved = seen_through(careful, one.features[bolder])
+        apart.append([float((maps - bold).norm() / bold.norm()) for maps in (careful, moved)])
+    assert len(apart) > 3
+    unmoved, moved = np.mean(apart, 0)
+    assert moved < 0.85 * unmoved
