@@ -32,17 +32,9 @@ def make_text(card: Card, b: int, n: int, seed: int = 0) -> torch.Tensor:
 def make_features(method: Method, card: Card, *leading: int, seed: int = 0) -> Features:
     """Random features (… t …), non-negative as a ReLU leaves them."""
     generator = torch.Generator().manual_seed(seed)
-    shapes = {
-        "vectors": (card.vectors,),
-        "maps": card.maps,
-        "middle": card.middle,
-        "pixels": (3, *card.input_size),
-        "camera": (1,),
-        "bolder": (2, 3),
-    }
     found: dict[Tap, torch.Tensor] = {}
     for tap in method.taps(card):
-        shape = shapes[tap.name]
+        shape = card.shapes[tap.name]
         assert shape is not None
         values = torch.rand(*leading, tap.frames, *shape, generator=generator)
         if tap.name == "bolder":

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -81,10 +82,21 @@ class Card:
     interpolation: Interpolation = "bilinear"
     variant: str = ""
 
+    @property
+    def shapes(self) -> Mapping[TapName, tuple[int, ...] | None]:
+        """The shape of each tap's features of one frame; None where the backbone has none."""
+        return {
+            "vectors": (self.vectors,),
+            "maps": self.maps,
+            "middle": self.middle,
+            "pixels": (3, *self.input_size),
+            "camera": (1,),
+            "bolder": (2, 3),
+        }
+
     def has(self, name: TapName) -> bool:
         """Whether the backbone offers a tap of this name."""
-        shapes = {"maps": self.maps, "middle": self.middle}
-        return name not in shapes or shapes[name] is not None
+        return self.shapes[name] is not None
 
     @property
     def digest(self) -> str:

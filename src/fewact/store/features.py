@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from torch import Tensor
 
-from fewact.backbones.card import Card, Tap, TapName
+from fewact.backbones.card import Card, Tap
 from fewact.errors import OptionError
 from fewact.store.entries import EntrySet, Facts
 from fewact.store.shard import Layout, Shape
@@ -65,21 +65,13 @@ def feature_layout(card: Card, tap: Tap) -> Layout:
     Raises:
         OptionError: The backbone has no such tap.
     """
-    shapes: dict[TapName, tuple[int, ...] | None] = {
-        "vectors": (card.vectors,),
-        "maps": card.maps,
-        "middle": card.middle,
-        "pixels": (3, *card.input_size),
-        "camera": (1,),
-        "bolder": (2, 3),
-    }
-    sizes = shapes.get(tap.name)
+    sizes = card.shapes.get(tap.name)
     if sizes is None:
         raise OptionError(
             "there is no such tap",
             where=card.name,
             got=repr(tap.name),
-            accepted=", ".join(name for name, there in shapes.items() if there),
+            accepted=", ".join(name for name, there in card.shapes.items() if there),
         )
     return {NAME: Shape("uint8" if tap.name == "pixels" else "float16", (tap.frames, *sizes))}
 

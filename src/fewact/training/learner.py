@@ -130,16 +130,8 @@ def node_width(method: Method, card: Card) -> int:
 
 def tap_shape(tap: Tap, card: Card) -> Sequence[int]:
     """Shape (t …) of one video's features."""
-    if tap.name == "vectors":
-        return tap.frames, card.vectors
-    if tap.name == "pixels":
-        return tap.frames * card.frames_per_slot, 3, *card.input_size
-    if tap.name == "camera":
-        return tap.frames, 1
-    if tap.name == "bolder":
-        return tap.frames, 2, 3
-    maps = card.maps if tap.name == "maps" else card.middle
-    return tap.frames, *(maps or ())
+    frames = _frames(tap, card) if tap.name == "pixels" else tap.frames
+    return frames, *(card.shapes[tap.name] or ())
 
 
 def _frames(tap: Tap, card: Card) -> int:

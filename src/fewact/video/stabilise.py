@@ -93,9 +93,9 @@ class Motion:
     def bolder(self) -> Similarity:
         """From points of the frames stabilised by ``bold`` to those of the frames of ``auto``."""
         same = Similarity.identity(len(self.frames.turn), self.frames.turn.dtype)
-        as_bold = (self.bold.turn == self.frames.turn) & (self.bold.shift == self.frames.shift)
         if not self.moved:
             return same
+        as_bold = (self.bold.turn == self.frames.turn) & (self.bold.shift == self.frames.shift)
         return same.where(as_bold, self.frames.inverse().after(self.bold))
 
 
