@@ -22,14 +22,16 @@ from benchmarks.clips import Part, measure, parts, read_index
 from benchmarks.correspondence.compared import COMPARED, pose
 from benchmarks.correspondence.measure import Estimate, mean_of, true_mass
 from fewact import backbones, methods
-from fewact.backbones import Backbone, Tap
-from fewact.data.motions import MotionsBenchmark, motions
+from fewact.backbones import Backbone
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import Comparison, Result, compare, load, save
 from fewact.evaluation.facts import method_facts
-from fewact.evaluation.stored import StoredFeatures
+from fewact.features.extract import extract
+from fewact.features.request import Request
+from fewact.features.store import Job, Outcome, Store, embed
+from fewact.features.stored import StoredFeatures
 from fewact.methods.base import Method
-from fewact.store import Job, Store, Told, embed, extract
+from fewact.synthetic import MotionsBenchmark, motions
 from fewact.video import Segments, Timeline
 
 SHOTS = (1, 5)
@@ -98,7 +100,7 @@ def main() -> None:
     (given.docs / "aligners.md").write_text(text)
 
 
-def read(told: Told) -> None:
+def read(told: Outcome) -> None:
     """Every video must be readable."""
     if told.error is not None:
         raise SystemExit(f"{told.video.id}: {told.error}")
@@ -107,8 +109,8 @@ def read(told: Told) -> None:
 def measured(network: Backbone, part: Part, episodes: int, store: Store) -> Iterator[Row]:
     """All columns on one set of videos, on the same episodes."""
     made = [column(name) for name in COLUMNS]
-    taps = [tap for method in made for tap in method.taps(network.card)]
-    job = Job(store, part.videos, network.card, taps)
+    requests = [request for method in made for request in method.requests(network.card)]
+    job = Job(store, part.videos, network.card, requests)
     embed(job, network, range(len(job)), read)
     source = StoredFeatures(store, part.videos, network.card)
     drawn = [
@@ -152,18 +154,18 @@ def recovered(network: Backbone, benchmark: MotionsBenchmark, count: int) -> Ite
     plan that is the same everywhere.
     """
     method = methods.create("a2m2", lengths=(1,), time_weight=0.0).eval()
-    (tap,) = method.taps(network.card)
+    (request,) = method.requests(network.card)
     pairs = some_pairs(benchmark, count)
     ids = list(dict.fromkeys(id for pair in pairs for id in pair))
-    of = {video.id: video.footage for video in benchmark.videos.videos}
-    clips = [footage for id in ids if (footage := of[id]) is not None]
+    of = {video.id: video.source for video in benchmark.videos.videos}
+    clips = [source for id in ids if (source := of[id]) is not None]
     nodes = {}
-    for id, found in zip(ids, extract(clips, network, [tap]), strict=True):
+    for id, found in zip(ids, extract(clips, network, [request]), strict=True):
         if found.features is None:
             raise SystemExit(f"{id} cannot be read")
         with torch.inference_mode():
             nodes[id] = method.encode(found.features)["nodes"]
-    truth = torch.stack([torch.from_numpy(known(benchmark, *pair, tap)) for pair in pairs])
+    truth = torch.stack([torch.from_numpy(known(benchmark, *pair, request)) for pair in pairs])
     first, second = (torch.stack([nodes[pair[i]] for pair in pairs]) for i in (0, 1))
     posed = pose(first, second)
     for aligner in COMPARED:
@@ -183,11 +185,13 @@ def some_pairs(benchmark: MotionsBenchmark, count: int) -> list[tuple[str, str]]
     return [pair for ids in by_class.values() for pair in list(combinations(ids, 2))[:each]]
 
 
-def known(benchmark: MotionsBenchmark, first: str, second: str, tap: Tap) -> NDArray[np.bool_]:
+def known(
+    benchmark: MotionsBenchmark, first: str, second: str, request: Request
+) -> NDArray[np.bool_]:
     """(t t') which of the frames that are sampled show the same."""
     whole = benchmark.alignment(first, second)
     chosen = [
-        Segments(tap.frames)(Timeline(np.arange(n, dtype=np.float64), end=float(n)))
+        Segments(request.frames)(Timeline(np.arange(n, dtype=np.float64), end=float(n)))
         for n in whole.shape
     ]
     return whole[chosen[0]][:, chosen[1]]

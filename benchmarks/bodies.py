@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.changed import Changed
+from fewact.camera.simulated import seed_of
 from fewact.data import VideoList
-from fewact.data.footage import Footage
-from fewact.video.camera import seed_of
+from fewact.data.video_source import VideoSource
 
 PRESSED, HOP, HOPS, LEAN, STEP = 0.4, 0.06, 4, 0.25, 0.12
 """Of a body's height; of the picture's, and how often; of the height; of the picture's width."""
@@ -75,18 +75,18 @@ def moved(frames: NDArray[np.uint8], body: str, extent: float = 1.0) -> NDArray[
     return after
 
 
-def actor(footage: Footage, body: str, extent: float = 1.0) -> Footage:
+def actor(source: VideoSource, body: str, extent: float = 1.0) -> VideoSource:
     """Footage of a person who moves otherwise."""
-    return Changed(footage, partial(moved, body=body, extent=extent), f"{body} {extent}")
+    return Changed(source, partial(moved, body=body, extent=extent), f"{body} {extent}")
 
 
 def acting(videos: VideoList) -> VideoList:
     """Every second video, with a body's motion for its class, in turn."""
     kinds, made = list(BODIES), []
     for number, video in enumerate(videos.videos[1::2]):
-        if video.footage is None:
+        if video.source is None:
             continue
         body = kinds[number % len(kinds)]
         extent = np.random.default_rng(seed_of(1, video.id)).uniform(LEAST, MOST)
-        made.append(replace(video, label=body, footage=actor(video.footage, body, float(extent))))
+        made.append(replace(video, label=body, source=actor(video.source, body, float(extent))))
     return replace(videos, name=f"{videos.name}, bodies", videos=tuple(made))

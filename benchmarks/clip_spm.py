@@ -17,12 +17,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewact import methods
-from fewact.backbones import Tap
 from fewact.data import Video, VideoList
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import ArrayFeatures, evaluate
+from fewact.features.request import FeatureRequest, View
 from fewact.methods.clip_spm import ClipSpm
-from fewact.methods.transformer import Transformer
+from fewact.methods.common.transformer import Transformer
 
 FRAMES, WIDTH, CLASSES = 8, 512, 24
 
@@ -141,9 +141,9 @@ def batched(
     """The same logits by the method itself."""
     shots = episodes.protocol.shots
     labels = torch.arange(episodes.protocol.ways).repeat_interleave(shots).expand(count, -1)
-    tap = Tap("vectors", FRAMES)
+    request = FeatureRequest("vectors", View(FRAMES))
     rows, asked = (torch.from_numpy(x[:count]) for x in (episodes.support, episodes.query))
-    support, query = (method.encode({tap: frames[x]}) for x in (rows, asked))
+    support, query = (method.encode({request: frames[x]}) for x in (rows, asked))
     own = text[classes[rows[:, ::shots]]]
     return method.score(method.support(support, labels, episodes.protocol.ways, own), query)
 

@@ -19,15 +19,16 @@ import torch
 from torch import Tensor
 
 from fewact import backbones, methods
-from fewact.backbones import Card, Tap
+from fewact.backbones import Card
 from fewact.data import Clip, Video, VideoList
 from fewact.episodes import EpisodeSet, Protocol, draw
-from fewact.evaluation import ArrayFeatures, ClipFeatures, Result, evaluate
+from fewact.evaluation import ArrayFeatures, Result, VideoFeatures, evaluate
+from fewact.features.extract import extract
+from fewact.features.request import FeatureRequest, Request, View
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Features, Method, Nodes
+from fewact.methods.common.kernel import KernelMethod, KernelState, PairSimilarity
 from fewact.methods.fusion import Fusion, standing, stood_still
-from fewact.methods.kernel import KernelMethod, KernelState, PairSimilarity
-from fewact.store import extract
 
 WAYS, QUERIES = 5, 5
 PLACES_A_CLIP = 128
@@ -70,7 +71,7 @@ def read_index(assets: Path) -> dict[str, VideoList]:
     found: dict[str, list[Video]] = {}
     for row in rows:
         clip = Clip(assets / row["path"], row["class"])
-        video = Video(row["path"], row["class"], group=row["group"], footage=clip)
+        video = Video(row["path"], row["class"], group=row["group"], source=clip)
         found.setdefault(row["dataset"], []).append(video)
     return {
         name: VideoList(name, tuple(videos), "within-class" if name == "ucf7" else "shared")
@@ -102,7 +103,7 @@ def parts(datasets: Mapping[str, VideoList], *, choosing: bool) -> list[Part]:
 
 
 def places(
-    backbone: backbones.Backbone, datasets: Mapping[str, VideoList], tap: Tap
+    backbone: backbones.Backbone, datasets: Mapping[str, VideoList], request: Request
 ) -> Iterator[Tensor]:
     """Some places (m c) of the maps of the clips on which options may be chosen."""
     clips = [
@@ -111,10 +112,10 @@ def places(
         for video in videos.videos
         if video.clip and development(name, video)
     ]
-    for found in extract(clips, backbone, [tap]):
+    for found in extract(clips, backbone, [request]):
         if found.features is None:
             raise found.error
-        samples = found.features[tap].movedim(-3, -1).flatten(0, -2)
+        samples = found.features[request].movedim(-3, -1).flatten(0, -2)
         yield samples[:: max(1, len(samples) // PLACES_A_CLIP)]
 
 
@@ -143,11 +144,11 @@ class LookedUp(KernelMethod):
         super().__init__(method.options)
         self.pairs = pairs
 
-    def taps(self, card: Card) -> tuple[Tap, ...]:
-        return (Tap("vectors", 1),)
+    def requests(self, card: Card) -> tuple[Request, ...]:
+        return (FeatureRequest("vectors", View(1)),)
 
     def encode(self, features: Features) -> Nodes:
-        return {"at": features[Tap("vectors", 1)][..., 0, 0]}
+        return {"at": features[FeatureRequest("vectors", View(1))][..., 0, 0]}
 
     def support(
         self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
@@ -176,9 +177,9 @@ def compared(way: PairSimilarity, first: Nodes, second: Nodes) -> Tensor:
     count = next(iter(first.values())).shape[1]
     found = []
     with torch.inference_mode():
-        for taught in (second, standing(second, 1)) if "moved" in second else (second,):
+        for examples in (second, standing(second, 1)) if "moved" in second else (second,):
             rows = (
-                way({name: value[:, some] for name, value in first.items()}, taught)[0]
+                way({name: value[:, some] for name, value in first.items()}, examples)[0]
                 for some in torch.arange(count).split(CLIPS_AT_ONCE)
             )
             found.append(torch.cat(list(rows)))
@@ -194,20 +195,23 @@ def inside(method: Fusion | A2M2, nodes: Nodes) -> Pairs:
 
 
 def look_up(
-    method: Fusion | A2M2, source: ClipFeatures, videos: VideoList
+    method: Fusion | A2M2, source: VideoFeatures, videos: VideoList
 ) -> tuple[LookedUp, ArrayFeatures]:
     """The same method by look-up, and what it takes for features: each clip's number."""
     count = len(videos.videos)
     with torch.inference_mode():
-        found = source.features(range(count), method.taps(source.card))
-        each = [method.encode({tap: f[None] for tap, f in features.items()}) for features in found]
+        found = source.features(range(count), method.requests(source.card))
+        each = [
+            method.encode({request: f[None] for request, f in features.items()})
+            for features in found
+        ]
         nodes = {name: torch.cat([one[name] for one in each])[None] for name in each[0]}
     numbers = ArrayFeatures(np.arange(count)[:, None, None] * 1.0)
     return LookedUp(method, inside(method, nodes)), numbers
 
 
 def measure(
-    method: Method, source: ClipFeatures, videos: VideoList, drawn: Sequence[EpisodeSet]
+    method: Method, source: VideoFeatures, videos: VideoList, drawn: Sequence[EpisodeSet]
 ) -> list[Result]:
     """Results on each set of episodes."""
     averages = isinstance(method, Fusion) or (
@@ -243,15 +247,15 @@ def main() -> None:
     }
     for method in columns.values():
         if isinstance(method, A2M2) and method.options.reduction == "pca":
-            (tap,) = method.taps(backbone.card)
-            some = torch.cat(list(places(backbone, datasets, tap)))  # (m c)
-            method.fit_reduction({tap: some[..., None, None]})
+            (request,) = method.requests(backbone.card)
+            some = torch.cat(list(places(backbone, datasets, request)))  # (m c)
+            method.fit_reduction({request: some[..., None, None]})
     print(f"{backbone.card.name}, {backbone.card.precision}\n")
     print(f"| 5-way, 1 / 5 shots, {given.episodes} episodes | " + " | ".join(columns) + " |")
     print("|---" * (len(columns) + 1) + "|")
     widest = 0.0
     for part in parts(datasets, choosing=given.choosing):
-        source = ClipFeatures(part.videos, backbone, keep=True)
+        source = VideoFeatures(part.videos, backbone, keep=True)
         drawn = [
             draw(
                 part.videos,

@@ -26,10 +26,11 @@ import numpy as np
 import torch
 
 from fewact import backbones
-from fewact.backbones import Tap
 from fewact.data import Clip, Video, VideoList
-from fewact.store import Job, Store, embed, extract
-from fewact.store.shard import Shape
+from fewact.features.extract import extract
+from fewact.features.request import FeatureRequest
+from fewact.features.store import Job, Store, embed
+from fewact.features.store.shard import Shape
 from fewact.video import Segments
 
 VIDEOS, FRAMES, WIDTH = 2857, 8, 2048
@@ -49,34 +50,34 @@ def some_clips(assets: Path, count: int) -> list[tuple[Path, str, str]]:
 
 def throughput(arguments: argparse.Namespace) -> None:
     backbone = backbones.create(arguments.backbone, weights=arguments.weights)
-    tap = Tap(arguments.tap)
+    request = FeatureRequest(arguments.request)
     clips = [Clip(path) for path, _, _ in some_clips(arguments.assets, arguments.clips)]
     frames = [
-        found.features[Tap("pixels")]
-        for found in extract(clips, backbone, [Tap("pixels")], sampler=Segments)
+        found.features[FeatureRequest("pixels")]
+        for found in extract(clips, backbone, [FeatureRequest("pixels")], sampler=Segments)
         if found.features is not None
     ]
-    backbone.features(frames[0], (tap.name,))
+    backbone.features(frames[0], (request.level,))
     wall = {"bare": 0.0, "embed": 0.0}
     cpu = dict(wall)
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(arguments.turns):
             mine = range(turn, len(clips), arguments.turns)
             videos = VideoList(
-                f"turn {turn}", tuple(Video(str(i), "x", footage=clips[i]) for i in mine)
+                f"turn {turn}", tuple(Video(str(i), "x", source=clips[i]) for i in mine)
             )
             for name in ("bare", "embed") if turn % 2 else ("embed", "bare"):
                 begin, busy = time.perf_counter(), time.process_time()
                 if name == "bare":
                     for i in mine:
-                        backbone.features(frames[i], (tap.name,))
+                        backbone.features(frames[i], (request.level,))
                 else:
-                    job = Job(Store.create(folder), videos, backbone.card, [tap])
+                    job = Job(Store.create(folder), videos, backbone.card, [request])
                     embed(job, backbone, range(len(job)), lambda told: None)
                 wall[name] += time.perf_counter() - begin
                 cpu[name] += time.process_time() - busy
     print(
-        f"{len(clips)} clips, {backbone.card.name} {backbone.card.precision}, {tap.name}, "
+        f"{len(clips)} clips, {backbone.card.name} {backbone.card.precision}, {request.level}, "
         f"{torch.get_num_threads()} threads"
     )
     for name, seconds in wall.items():

@@ -17,12 +17,12 @@ import numpy as np
 import torch
 
 from fewact import methods
-from fewact.backbones import Tap
 from fewact.data import Video, VideoList
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import NodeBank, evaluate
 from fewact.evaluation.facts import encoding_facts
 from fewact.evaluation.result import FeatureFacts
+from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Method
 
 CHANNELS, FRAMES, SIDE = 128, 8, 7
@@ -42,7 +42,12 @@ def made_up(method: Method, videos: VideoList) -> NodeBank:
     maps = torch.rand(FRAMES, CHANNELS, SIDE, SIDE, generator=generator)
     vectors = torch.rand(FRAMES, 2048, generator=generator)
     with torch.inference_mode():
-        one = method.encode({Tap("maps", FRAMES): maps, Tap("vectors", FRAMES): vectors})
+        one = method.encode(
+            {
+                FeatureRequest("maps", View(FRAMES)): maps,
+                FeatureRequest("vectors", View(FRAMES)): vectors,
+            }
+        )
     features = FeatureFacts(name="made up", sha256="", backbone_sha256="", trained_on=())
     positions = np.arange(len(videos.videos), dtype=np.int32)
     bank = NodeBank(positions, encoding_facts(method), features, videos.digest)
@@ -60,10 +65,10 @@ def plain_seconds(method: Method, episodes: EpisodeSet, count: int) -> float | N
     except ImportError:
         return None
     maps = torch.rand(1, FRAMES, CHANNELS, SIDE, SIDE)
-    tap = Tap("maps", FRAMES)
+    request = FeatureRequest("maps", View(FRAMES))
     begin = time.perf_counter()
     for support, query in zip(episodes.support[:count], episodes.query[:count], strict=True):
-        nodes = [method.encode({tap: maps})["nodes"][0] for _ in (*support, *query)]
+        nodes = [method.encode({request: maps})["nodes"][0] for _ in (*support, *query)]
         for one in nodes[: len(support)]:
             for other in nodes[len(support) :]:
                 cost = 1 - torch.cosine_similarity(one[:, None], other[None], dim=-1)

@@ -17,9 +17,9 @@ from torch.nn import functional
 
 from benchmarks.bodies import moved
 from benchmarks.clips import class_number, read_index
+from fewact.camera.simulated import CAMERAS, film, seed_of
+from fewact.camera.stabilise import camera_motion
 from fewact.video import Segments
-from fewact.video.camera import CAMERAS, film, seed_of
-from fewact.video.stabilise import camera_motion
 
 EVERY, FRAMES, SIDE = 5, 16, 224
 BODIES = ("as filmed", "squat", "sit down", "jog")
@@ -36,9 +36,9 @@ def main() -> None:
     moments = (np.arange(FRAMES) + 0.5) / FRAMES
     stabilised: dict[tuple[str, str], list[bool]] = {}
     for video in people:
-        if video.footage is None:
+        if video.source is None:
             raise SystemExit(f"{video.id} is not there")
-        frames = video.footage.read([Segments(FRAMES)])[0]
+        frames = video.source.read([Segments(FRAMES)])[0]
         for body in BODIES:
             for camera in SHOWN:
                 seen = film(moved(frames, body), moments, CAMERAS[camera], seed_of(0, video.id))

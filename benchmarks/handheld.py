@@ -22,15 +22,16 @@ from torch import Tensor
 from benchmarks.bodies import acting
 from benchmarks.clips import WAYS, LookedUp, Pairs, Part, compared, inside, parts, read_index
 from fewact import backbones, methods
-from fewact.backbones import Backbone, Tap
+from fewact.backbones import Backbone
+from fewact.camera.simulated import CAMERAS
 from fewact.data import VideoList
-from fewact.data.filmed import filmed
-from fewact.data.motions import motions
+from fewact.data.simulated_camera import with_simulated_camera
 from fewact.episodes import EpisodeSet, Protocol, draw
+from fewact.features.extract import extract
+from fewact.features.request import Request
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
-from fewact.store import extract
-from fewact.video.camera import CAMERAS
+from fewact.synthetic import motions
 
 OFF = {
     "stabilise": "off",
@@ -60,15 +61,17 @@ AS_IT_BEGAN: Mapping[str, Mapping[str, object]] = {
 
 def encode(columns: Sequence[Fusion], backbone: Backbone, videos: VideoList) -> list[Nodes]:
     """Nodes of each column of all videos, (1 v …)."""
-    taps: list[Tap] = [tap for method in columns for tap in method.taps(backbone.card)]
-    taps = list(dict.fromkeys(taps))
-    clips = [video.footage for video in videos.videos if video.footage]
+    requests: list[Request] = [
+        request for method in columns for request in method.requests(backbone.card)
+    ]
+    requests = list(dict.fromkeys(requests))
+    clips = [video.source for video in videos.videos if video.source]
     each: list[list[Nodes]] = [[] for _ in columns]
     with torch.inference_mode():
-        for found in extract(clips, backbone, taps):
+        for found in extract(clips, backbone, requests):
             if found.features is None:
                 raise SystemExit(str(found.error))
-            features = {tap: value[None] for tap, value in found.features.items()}
+            features = {request: value[None] for request, value in found.features.items()}
             for kept, method in zip(each, columns, strict=True):
                 kept.append(method.encode(features))
     return [
@@ -77,20 +80,20 @@ def encode(columns: Sequence[Fusion], backbone: Backbone, videos: VideoList) -> 
 
 
 def accuracy(
-    method: Fusion, across: Tensor, taught: Pairs, episodes: EpisodeSet
+    method: Fusion, across: Tensor, examples: Pairs, episodes: EpisodeSet
 ) -> tuple[float, float]:
     """Accuracy and the half-width of its interval, in per cent.
 
     Args:
         method: Whose similarities they are.
         across: (r v v) of queries with support videos.
-        taught: Of the support videos.
+        examples: Of the support videos.
         episodes: Drawn from the same videos.
     """
-    own = taught.exact
+    own = examples.exact
     count = own.shape[-1]
     whole = torch.cat([torch.cat([own, across.mT], 2), torch.cat([across, across], 2)], 1)
-    looked_up = LookedUp(method, replace(taught, exact=whole))
+    looked_up = LookedUp(method, replace(examples, exact=whole))
     support = torch.from_numpy(episodes.support).long().flatten(1)
     queries = torch.from_numpy(episodes.query).long().flatten(1)
     shots, asked = episodes.protocol.shots, episodes.protocol.queries
@@ -120,7 +123,7 @@ def rows(
     ]
     still: tuple[Nodes, Pairs] | None = None
     for name in cameras:
-        nodes = encode(fusions, backbone, filmed(part.videos, name, seed))
+        nodes = encode(fusions, backbone, with_simulated_camera(part.videos, name, seed))
         found = []
         each = [inside(method, own) for method, own in zip(fusions, nodes, strict=True)]
         for method, same in zip(fusions, each, strict=True):

@@ -22,14 +22,14 @@ from torch import Tensor
 from benchmarks.clips import read_index
 from benchmarks.handheld import OFF, encode
 from fewact import backbones, methods
+from fewact.camera.simulated import CAMERAS, film
+from fewact.camera.stabilise import stabilise
 from fewact.classifier.pictures import jpeg
 from fewact.data import VideoList
-from fewact.data.filmed import filmed
-from fewact.data.motions import motions
+from fewact.data.simulated_camera import with_simulated_camera
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
-from fewact.video.camera import CAMERAS, film
-from fewact.video.stabilise import stabilise
+from fewact.synthetic import motions
 
 WAYS: Mapping[str, Mapping[str, object]] = {"without the steps": OFF, "all steps": {}}
 TAUGHT, TRIED, REPEATED = 25, 10, 3
@@ -58,8 +58,8 @@ def cost(videos: VideoList) -> list[tuple[float, float]]:
             if turn == 0:
                 kept[way] += nodes
     for method, until_nodes, each in zip(fusions, taken.min(0).mean(0), kept, strict=True):
-        taught = [each[number % len(each)] for number in range(TAUGHT)]
-        support = {name: torch.cat([one[name] for one in taught], 1) for name in each[0]}
+        examples = [each[number % len(each)] for number in range(TAUGHT)]
+        support = {name: torch.cat([one[name] for one in examples], 1) for name in each[0]}
         found.append((1000 * until_nodes, 1000 * scoring(method, each[0], support)))
     return found
 
@@ -125,7 +125,7 @@ def main() -> None:
         heads = " | ".join(f"`{which}`, {camera}" for which, camera in cases)
         print(f"| processor time of a clip, ms | {heads} |" + "\n" + "|---" * 5 + "|")
         index = read_index(given.assets)
-        found = [cost(filmed(index[which], camera)) for which, camera in cases]
+        found = [cost(with_simulated_camera(index[which], camera)) for which, camera in cases]
         for name, cells in zip(WAYS, zip(*found, strict=True), strict=True):
             shown = " | ".join(f"{nodes:.0f} + {pairs:.0f}" for nodes, pairs in cells)
             print(f"| {name} | {shown} |")

@@ -44,8 +44,8 @@ def mirrored(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def images(videos: VideoList) -> VideoList:
     """The mirror images of all videos."""
     turned = (
-        replace(video, footage=Changed(video.footage, mirrored, "mirrored"))
-        if video.footage
+        replace(video, source=Changed(video.source, mirrored, "mirrored"))
+        if video.source
         else video
         for video in videos.videos
     )
@@ -81,8 +81,8 @@ def main() -> None:
         (clips,) = encode([plain], backbone, videos)
         (turned,) = encode([plain], backbone, images(videos))
         cells = []
-        for method, across, taught in columns(plain, option, clips, turned):
-            both = (accuracy(method, across, taught, one)[0] for one in drawn)
+        for method, across, examples in columns(plain, option, clips, turned):
+            both = (accuracy(method, across, examples, one)[0] for one in drawn)
             cells.append(" / ".join(f"{value:.1f}" for value in both))
         print(
             f"| {part.name}, {len(videos.videos)} clips | " + " | ".join(cells) + " |", flush=True
@@ -94,11 +94,11 @@ def columns(
 ) -> Iterator[tuple[Fusion, Tensor, Pairs]]:
     """For each column the method, similarities of queries with clips, and those of the clips."""
     own = {method: inside(method, clips) for method in (plain, option)}
-    for method, taught in own.items():
-        yield method, taught.exact, taught
+    for method, examples in own.items():
+        yield method, examples.exact, examples
     asked = {method: compared(method.similarity, turned, clips) for method in own}
-    for method, taught in own.items():
-        yield method, asked[method], taught
+    for method, examples in own.items():
+        yield method, asked[method], examples
     across = asked[plain].maximum(compared(plain.similarity, turned, turned))
     exact = own[plain].exact.maximum(compared(plain.similarity, clips, turned))
     yield plain, across, replace(own[plain], exact=exact)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from fewact.classifier.pictures import jpeg
-from fewact.data.motions import PRESETS, MotionsBenchmark, Truth, motions
+from fewact.synthetic import PRESETS, MotionsBenchmark, Truth, motions
 
 FRAMES, SIDE, GAP, TOP = 10, 72, 4, 46
 COLOURS = ("#2563a8", "#d9662b", "#2a9d6f")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewact.data.motions import MotionsBenchmark, motions
+from fewact.synthetic import MotionsBenchmark, motions
 
 PICKED = (0, 4, 8, 12, 13, 16, 20, 21)
 MOST, FACTS, ROUNDS = 6, 5, 24
@@ -29,11 +29,11 @@ def main() -> None:
     torch.manual_seed(0)
     objects, occluders, labels = told(benchmark)
     order = torch.randperm(len(labels))
-    taught, asked = order.split([int(0.7 * len(order)), len(order) - int(0.7 * len(order))])
+    examples, asked = order.split([int(0.7 * len(order)), len(order) - int(0.7 * len(order))])
     network = Network()
     optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.05)
     for step in range(1, ROUNDS + 1):
-        for batch in taught[torch.randperm(len(taught))].split(256):
+        for batch in examples[torch.randperm(len(examples))].split(256):
             loss = functional.cross_entropy(
                 network(objects[batch], occluders[batch]), labels[batch]
             )

@@ -22,10 +22,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.clips import class_number, read_index
+from fewact.camera.similarity import Similarity, points
+from fewact.camera.simulated import CAMERAS, film, path, seed_of, window_size
+from fewact.camera.stabilise import camera_motion
 from fewact.video import Segments
-from fewact.video.camera import CAMERAS, film, path, seed_of, window_size
-from fewact.video.stabilise import camera_motion
-from fewact.video.warping import Similarity, points
 
 CLIPS, FRAMES, SIDE, MIDDLE = 10, 16, 224, 8
 Matrices = list[NDArray[np.float64]]
@@ -131,13 +131,13 @@ def clips(assets: Path) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uin
     index = read_index(assets)
     first = next(v for v in index["ucf7"].videos if v.label == "PlayingPiano" and v.group == "g01")
     people = [v for v in index["utd27_depth"].videos if class_number(v.label) <= 13]
-    if first.footage is None:
+    if first.source is None:
         raise SystemExit("the picture's clip is not there")
-    room = first.footage.read([Segments(1)])[0][0]
+    room = first.source.read([Segments(1)])[0][0]
     for video in people[:: len(people) // CLIPS][:CLIPS]:
-        if video.footage is None:
+        if video.source is None:
             continue
-        black = video.footage.read([Segments(FRAMES)])[0]
+        black = video.source.read([Segments(FRAMES)])[0]
         image = torch.from_numpy(room).permute(2, 0, 1)[None]
         size = list(black.shape[1:3])
         small = functional.interpolate(image, size, mode="bilinear", antialias=True)

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewact import FewShotClassifier, methods
-from fewact.backbones import Card, Tap
+from fewact.backbones import Card
+from fewact.features.request import FeatureRequest, Request, View
 from fewact.methods.base import Features, Method, Nodes, one_hot_mean
 
 
@@ -44,13 +45,13 @@ class BestFrame(Method):
     Options = BestFrameOptions
     temperature = 0.05
 
-    def taps(self, card: Card) -> tuple[Tap, ...]:
+    def requests(self, card: Card) -> tuple[Request, ...]:
         """One vector a frame."""
-        return (Tap("vectors", self.options.frames),)
+        return (FeatureRequest("vectors", View(self.options.frames)),)
 
     def encode(self, features: Features) -> Nodes:
         """Frames of length 1, (… t d)."""
-        frames = features[Tap("vectors", self.options.frames)]
+        frames = features[FeatureRequest("vectors", View(self.options.frames))]
         return {"frames": functional.normalize(frames, dim=-1)}
 
     def support(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fewact import align
 from fewact.align import Alignment
-from fewact.methods.matching import Problems, Weights, problems
+from fewact.methods.common.matching import Problems, Weights, problems
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def shift(draw: random.Random) -> list[int]:
     return list(range(start, start + M))
 
 
-def stretch(draw: random.Random) -> list[int]:
+def segment(draw: random.Random) -> list[int]:
     """From the first node to the last, starting slowly and ending fast, or the other way round."""
     power = draw.choice((0.5, 2.0))
     return [round((M - 1) * (j / (M - 1)) ** power) for j in range(M)]
@@ -141,7 +141,7 @@ def permute(draw: random.Random) -> list[int]:
 DISTORTIONS: dict[str, Callable[[random.Random], list[int]]] = {
     "same": identity,
     "shifted": shift,
-    "stretched": stretch,
+    "stretched": segment,
     "repeated part": repeat,
     "dropped part": drop,
     "swapped parts": swap,

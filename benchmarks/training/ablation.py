@@ -25,23 +25,22 @@ from typing import Any
 from benchmarks.training import halved
 from benchmarks.training.paired import differences, listed
 from benchmarks.training.stored import stored
-from fewact import backbones
-from fewact.backbones import Tap
+from fewact import backbones, checkpoint
 from fewact.data import VideoList
-from fewact.data.motions import motions
 from fewact.data.videos import Split
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import (
-    ClipFeatures,
+    FeatureSource,
     NodeBank,
     Result,
-    Source,
+    VideoFeatures,
     encode,
     evaluate,
     load,
 )
-from fewact.evaluation.stored import StoredFeatures
-from fewact.methods import checkpoint
+from fewact.features.request import FeatureRequest, View
+from fewact.features.stored import StoredFeatures
+from fewact.synthetic import motions
 from fewact.training import Recipe, TrainingData, read, train
 
 RECIPE = "a2m2-motions-lite0"
@@ -145,7 +144,9 @@ class Work:
         for split in SPLITS:
             own = self.videos[split] = every.of(split)
             if not network:
-                self.stored[split] = stored(own, folder / "store", (Tap("middle", 8),))
+                self.stored[split] = stored(
+                    own, folder / "store", (FeatureRequest("middle", View(8)),)
+                )
             if split != "train":
                 count = episodes if split == "test" else min(episodes, 2000)
                 self.episodes[split] = draw(own, Protocol(5, 1, 1, count, 1))
@@ -198,10 +199,10 @@ class Work:
     def bank(self, run: Path, split: str, changes: Mapping[str, Any]) -> NodeBank:
         """The nodes of a run's checkpoint, which alignments share."""
         best, videos = checkpoint.read(run), self.videos[split]
-        source: Source | None = self.stored.get(split)
+        source: FeatureSource | None = self.stored.get(split)
         if source is None:
             network = backbones.create(best.facts.backbone.name, weights=best.backbone_weights)
-            source = ClipFeatures(videos, network)
+            source = VideoFeatures(videos, network)
         method = best.method(**PLAIN | dict(changes))
         return encode(method, source, videos, self.episodes[split].needed)
 

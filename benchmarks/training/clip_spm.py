@@ -32,19 +32,18 @@ from benchmarks.clips import read_index
 from benchmarks.training.clips import split_by_class
 from benchmarks.training.paired import differences, listed
 from benchmarks.training.stored import stored
-from fewact import methods
-from fewact.backbones import Tap
+from fewact import checkpoint, methods
 from fewact.data import VideoList
-from fewact.data.motions import motions
 from fewact.data.videos import Groups
 from fewact.episodes import Protocol, draw
 from fewact.evaluation import ArrayFeatures, Result, evaluate, load
 from fewact.evaluation.texts import TextModel
-from fewact.methods import checkpoint
-from fewact.methods.reduction import orthogonal_projection
+from fewact.features.request import FeatureRequest, View
+from fewact.methods.common.reduction import orthogonal_projection
+from fewact.synthetic import motions
 from fewact.training import TrainingData, read, train
 
-TAPS = (Tap("middle", 8),)
+REQUESTS = (FeatureRequest("middle", View(8)),)
 GRID = 4
 WIDTH = 128
 PRESET = "misaligned"
@@ -117,9 +116,9 @@ class Work:
 
     def source(self, videos: VideoList) -> ArrayFeatures:
         """Projected places of a list, (videos t d)."""
-        found = stored(videos, self.folder / "store", TAPS)
-        each = found.features(range(len(videos.videos)), TAPS)
-        places = torch.stack([places_of(one[TAPS[0]].float()) for one in each])  # (v t 1792)
+        found = stored(videos, self.folder / "store", REQUESTS)
+        each = found.features(range(len(videos.videos)), REQUESTS)
+        places = torch.stack([places_of(one[REQUESTS[0]].float()) for one in each])  # (v t 1792)
         projection = orthogonal_projection(places.shape[-1], WIDTH)  # (d 1792)
         return ArrayFeatures((places @ projection.T).numpy(), f"{found.name}, {WIDTH} directions")
 
@@ -154,7 +153,7 @@ class Work:
                 name, options = ASKED[row]
                 run = checkpoint.read(self.trained(data, seed, lists, name))
                 method = run.method(**options)
-                model = None if run.facts.text is None else TextModel.learnt(run.facts.text)
+                model = None if run.facts.text is None else TextModel.fitted(run.facts.text)
                 text = None if model is None else model.texts(lists.test, device="cpu")
             begin = time.process_time()
             result = evaluate(method, source, lists.test, episodes, text=text, output=output)

@@ -22,12 +22,11 @@ from pathlib import Path
 from benchmarks.clips import measure, read_index
 from benchmarks.training.paired import differences, listed
 from benchmarks.training.stored import stored
-from fewact import backbones, methods
-from fewact.backbones import Tap
+from fewact import backbones, checkpoint, methods
 from fewact.data import VideoList
 from fewact.episodes import Protocol, draw
 from fewact.evaluation import Result
-from fewact.methods import checkpoint
+from fewact.features.request import Request
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Method
 from fewact.methods.fusion import Fusion
@@ -55,11 +54,11 @@ class Split:
     test: VideoList
 
 
-def taps() -> list[Tap]:
+def requests() -> list[Request]:
     """All that the arms ask of the default network."""
     card = backbones.create().card
-    asked = [method.taps(card) for method in untrained().values()]
-    return list(dict.fromkeys(tap for one in asked for tap in one))
+    asked = [method.requests(card) for method in untrained().values()]
+    return list(dict.fromkeys(request for one in asked for request in one))
 
 
 def split_by_class(videos: VideoList, number: int) -> Split:
@@ -97,7 +96,7 @@ def arms(runs: Mapping[str, Path]) -> dict[str, Method]:
 
 def tested(split: Split, store: Path, runs: Mapping[str, Path], episodes: int) -> Found:
     """Results of all arms by shots, on the test classes."""
-    source = stored(split.test, store, taps())
+    source = stored(split.test, store, requests())
     drawn = [draw(split.test, Protocol(5, shots, 5, episodes, 0, "shared")) for shots in SHOTS]
     found: Found = {shots: {} for shots in SHOTS}
     for name, method in arms(runs).items():
@@ -160,12 +159,12 @@ def main() -> None:
     changes = {n: json.loads(v) for n, _, v in (text.partition("=") for text in given.set)}
     videos = read_index(given.assets)["utd27_depth"]
     store = given.work / "store"
-    stored(videos, store, taps())
+    stored(videos, store, requests())
     results: list[Found] = []
     said: list[str] = []
     for number in range(given.splits):
         split = split_by_class(videos, number)
-        sources = (stored(one, store, taps()) for one in (split.train, split.val))
+        sources = (stored(one, store, requests()) for one in (split.train, split.val))
         data = TrainingData(split.train, split.val, *sources)
         runs = {}
         for name in given.recipes:

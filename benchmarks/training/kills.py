@@ -20,7 +20,7 @@ import numpy as np
 from fewact.data import Video, VideoList
 from fewact.evaluation import ArrayFeatures
 from fewact.training import TrainingData, train
-from fewact.training.reading import parse
+from fewact.training.recipe_files import parse
 
 FRAMES, WIDTH = 8, 32
 

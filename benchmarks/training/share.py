@@ -19,12 +19,13 @@ import torch
 from torch import Tensor
 
 from fewact import backbones, methods
-from fewact.backbones import Backbone, Tap
+from fewact.backbones import Backbone
+from fewact.features.request import FeatureRequest, View
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import TrainingBatch
 
 WAYS, FRAMES, VIDEOS = 5, 8, 10
-TAP = Tap("maps", FRAMES)
+REQUEST = FeatureRequest("maps", View(FRAMES))
 
 
 def seconds(call: Callable[[], None], device: torch.device, repeats: int) -> float:
@@ -59,7 +60,7 @@ def make_batch(device: torch.device) -> TrainingBatch:
         for _ in range(2)
     )
     labels = torch.arange(WAYS, device=device)[None]
-    return TrainingBatch({TAP: support}, labels, {TAP: query}, labels, WAYS)
+    return TrainingBatch({REQUEST: support}, labels, {REQUEST: query}, labels, WAYS)
 
 
 def main() -> None:
@@ -93,7 +94,7 @@ def main() -> None:
         torch.stack(list(losses.values())).sum().backward()
 
     def reduction() -> None:
-        maps: Tensor = torch.cat([batch.support[TAP], batch.query[TAP]], 1)
+        maps: Tensor = torch.cat([batch.support[REQUEST], batch.query[REQUEST]], 1)
         with torch.autocast(device.type, torch.bfloat16, enabled=given.precision == "bfloat16"):
             reduced = method.reduction(maps)
         reduced.sum().backward()

@@ -4,22 +4,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fewact import backbones
-from fewact.backbones import Tap
 from fewact.data import VideoList
-from fewact.evaluation.stored import StoredFeatures, choose_card
-from fewact.store import Store
-from fewact.store.embedding import Job, Told, embed
+from fewact.features.request import Request
+from fewact.features.store import Store
+from fewact.features.store.embedding import Job, Outcome, embed
+from fewact.features.stored import StoredFeatures, choose_card
 
 
-def stored(videos: VideoList, folder: Path, taps: Sequence[Tap]) -> StoredFeatures:
+def stored(videos: VideoList, folder: Path, requests: Sequence[Request]) -> StoredFeatures:
     """Features of a list by the default network, embedded first where they are not there yet."""
     made = backbones.create()
     store = Store.create(folder)
-    job = Job(store, videos, made.card, taps)
-    if any(job.lacking(range(len(job))).values()):
+    job = Job(store, videos, made.card, requests)
+    if any(job.missing(range(len(job))).values()):
         done = 0
 
-        def tell(told: Told) -> None:
+        def tell(told: Outcome) -> None:
             nonlocal done
             done += 1
             if done % 100 == 0:

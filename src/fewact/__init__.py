@@ -1,6 +1,7 @@
 """Few-shot action recognition in video.
 
-``FewShotClassifier`` teaches and predicts; the rooms ``video``, ``backbones``, ``moments``,
+``FewShotClassifier`` teaches and predicts; the rooms ``video``, ``camera``, ``backbones``,
+``features``, ``moments``,
 ``align`` and ``methods`` are the parts it is made of; ``data``, ``episodes`` and ``evaluation``
 measure methods on labelled videos, ``training`` trains them. Importing this package loads no torch:
 a room is imported when it is first named.
@@ -15,13 +16,15 @@ if TYPE_CHECKING:
     from fewact import (
         align,
         backbones,
+        camera,
         classifier,
         data,
         episodes,
         evaluation,
+        features,
         methods,
         moments,
-        store,
+        synthetic,
         text,
         training,
         video,
@@ -37,13 +40,15 @@ __all__ = [
     "__version__",
     "align",
     "backbones",
+    "camera",
     "classifier",
     "data",
     "episodes",
     "evaluation",
+    "features",
     "methods",
     "moments",
-    "store",
+    "synthetic",
     "text",
     "training",
     "video",

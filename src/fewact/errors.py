@@ -20,19 +20,19 @@ class UserError(FewactError, ValueError):
         what: What is wrong, as a clause without a full stop.
         where: The file, option or argument it was found in.
         got: What was found there.
-        accepted: What would have been right.
-        mend: What to do about it.
+        expected: What would have been right.
+        hint: What to do about it.
     """
 
     def __init__(
-        self, what: str, *, where: str = "", got: str = "", accepted: str = "", mend: str = ""
+        self, what: str, *, where: str = "", got: str = "", expected: str = "", hint: str = ""
     ) -> None:
         self.what, self.where, self.got = what, where, got
-        self.accepted, self.mend = accepted, mend
+        self.expected, self.hint = expected, hint
         message = f"{where}: {what}" if where else what
         message += f" (got {got})" if got else ""
-        message += f"; accepted: {accepted}" if accepted else ""
-        message += f". {mend}" if mend else ""
+        message += f"; expected: {expected}" if expected else ""
+        message += f". {hint}" if hint else ""
         super().__init__(message)
 
 
@@ -42,15 +42,15 @@ class VideoError(UserError):
     Args:
         path: The file or folder.
         reason: Why it cannot be read.
-        accepted: What would have been.
-        mend: What to do about it.
+        expected: What would have been.
+        hint: What to do about it.
     """
 
     def __init__(
-        self, path: str | Path, reason: str, *, accepted: str = "", mend: str = ""
+        self, path: str | Path, reason: str, *, expected: str = "", hint: str = ""
     ) -> None:
         self.path, self.reason = Path(path), reason
-        super().__init__(reason, where=str(path), accepted=accepted, mend=mend)
+        super().__init__(reason, where=str(path), expected=expected, hint=hint)
 
 
 class AlignmentError(UserError):
@@ -60,15 +60,15 @@ class AlignmentError(UserError):
         what: What is wrong with it.
         index: Where in the batch the first bad problem stands, one number for each leading axis.
         got: What was found.
-        accepted: What would have been right.
+        expected: What would have been right.
     """
 
     def __init__(
-        self, what: str, *, index: tuple[int, ...] = (), got: str = "", accepted: str = ""
+        self, what: str, *, index: tuple[int, ...] = (), got: str = "", expected: str = ""
     ) -> None:
         self.index = index
         where = f"problem {list(index)}" if index else ""
-        super().__init__(what, where=where, got=got, accepted=accepted)
+        super().__init__(what, where=where, got=got, expected=expected)
 
 
 class ShapeError(UserError):

@@ -40,8 +40,8 @@ class Registry(Generic[T]):
             raise UnknownNameError(
                 f"there is no {self.kind} of this name",
                 got=repr(name),
-                accepted=", ".join(self._entries),
-                mend=did_you_mean(str(name), self._entries),
+                expected=", ".join(self._entries),
+                hint=did_you_mean(str(name), self._entries),
             )
         entry = self._entries[name]
         if isinstance(entry, str):
@@ -81,8 +81,8 @@ def check_options(given: Iterable[str], known: Collection[str], *, of: str) -> N
         if name not in known:
             raise OptionError(
                 f'{of} has no option "{name}"',
-                accepted=", ".join(known) or "no options",
-                mend=did_you_mean(name, known),
+                expected=", ".join(known) or "no options",
+                hint=did_you_mean(name, known),
             )
 
 

@@ -44,6 +44,6 @@ def check_shape(tensor: HasShape, pattern: str, name: str) -> dict[str, int]:
         fits = fits and size == wanted and size > 0
     if not fits:
         raise ShapeError(
-            "shape does not fit", where=name, got=f"{shape}", accepted=f"({pattern}), none empty"
+            "shape does not fit", where=name, got=f"{shape}", expected=f"({pattern}), none empty"
         )
     return {axis: size for axis, size in sizes.items() if not axis.isdigit()}

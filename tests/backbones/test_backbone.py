@@ -52,23 +52,23 @@ def test_taps_have_the_shapes_of_the_card(backbone, frames):
     frames = fitting(backbone, frames)
     slots = len(frames) // card.frames_per_slot
     deep = [name for name in ("middle", "maps", "vectors") if card.has(name)]
-    taps = backbone.features(frames, ("pixels", *deep))
-    assert taps["vectors"].shape == (slots, card.vectors)
-    assert taps["maps"].shape == (slots, *card.maps)
+    levels = backbone.features(frames, ("pixels", *deep))
+    assert levels["vectors"].shape == (slots, card.vectors)
+    assert levels["maps"].shape == (slots, *card.maps)
     if card.middle is not None:
-        assert taps["middle"].shape == (slots, *card.middle)
-    assert torch.equal(taps["pixels"], frames)
+        assert levels["middle"].shape == (slots, *card.middle)
+    assert torch.equal(levels["pixels"], frames)
     for name in deep:
-        assert taps[name].dtype == torch.float32
-        assert taps[name].is_contiguous()
-        assert taps[name].std() > 1e-3, f"{name} tells nothing"
+        assert levels[name].dtype == torch.float32
+        assert levels[name].is_contiguous()
+        assert levels[name].std() > 1e-3, f"{name} tells nothing"
 
 
 @pytest.mark.parametrize("name", MEAN_POOLED)
 def test_vectors_are_the_mean_of_the_maps(name, frames, random_backbone):
     backbone = random_backbone(name)
-    taps = backbone.features(frames[:1], ("maps", "vectors"))
-    torch.testing.assert_close(taps["vectors"], taps["maps"].double().mean((2, 3)).float())
+    levels = backbone.features(frames[:1], ("maps", "vectors"))
+    torch.testing.assert_close(levels["vectors"], levels["maps"].double().mean((2, 3)).float())
 
 
 @pytest.mark.parametrize("name", [*MEAN_POOLED, "clip-rn50"])
@@ -90,17 +90,17 @@ def test_the_middle_alone_does_not_run_the_last_stage(name, frames, monkeypatch,
 def test_features_do_not_depend_on_company(name, precision, frames, random_backbone):
     options = {"last_stride": 2} if name == "resnet50" else {}
     backbone = random_backbone(name, precision=precision, **options)
-    taps = ("vectors", "maps" if backbone.card.middle is None else "middle")
+    levels = ("vectors", "maps" if backbone.card.middle is None else "middle")
     unit, slot = backbone.network.frames_together, backbone.card.frames_per_slot
     frames = fitting(backbone, frames.roll(1, 3).repeat(unit, 1, 1, 1), 5)
-    together = backbone.features(frames, taps)
+    together = backbone.features(frames, levels)
     # A product of matrices in bfloat16 is rounded as its size asks; convolutions' are not.
     rounding = 0.02 if precision == "bfloat16" and name not in MEAN_POOLED else 1e-5
     for first, last in ((0, unit), (3 * unit, 5 * unit)):
-        alone = backbone.features(frames[first:last], taps)
+        alone = backbone.features(frames[first:last], levels)
         slots = slice(first // slot, last // slot)
-        for tap in taps:
-            assert far(alone[tap].flatten(1), together[tap][slots].flatten(1)) <= rounding
+        for level in levels:
+            assert far(alone[level].flatten(1), together[level][slots].flatten(1)) <= rounding
 
 
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "resnet50"])
@@ -181,8 +181,8 @@ def test_frames_that_were_not_prepared_are_refused(wrong, random_backbone):
 def test_a_tap_that_is_not_there_is_refused(frames, random_backbone):
     with pytest.raises(OptionError, match="vectors, maps, middle, pixels"):
         random_backbone("efficientnet-lite0").features(frames, ("vector",))
-    with pytest.raises(OptionError, match="accepted: vectors, maps, pixels"):
-        random_backbone("clip-vit").check_taps(("middle",))
+    with pytest.raises(OptionError, match="expected: vectors, maps, pixels"):
+        random_backbone("clip-vit").check_levels(("middle",))
 
 
 def test_frames_that_do_not_fill_a_clip_are_refused(frames, random_backbone):
@@ -212,9 +212,9 @@ def test_the_network_itself_can_be_trained(backbone, frames):
     if backbone.card.name in MEAN_POOLED:
         images = images[:, :, :64, :64]  # These take any size.
     images.requires_grad_()
-    taps = backbone.network(images)
-    assert set(taps) == {n for n in ("vectors", "maps", "middle") if backbone.card.has(n)}
-    sum(tap.pow(2).sum() for tap in taps.values()).backward()
+    levels = backbone.network(images)
+    assert set(levels) == {n for n in ("vectors", "maps", "middle") if backbone.card.has(n)}
+    sum(level.pow(2).sum() for level in levels.values()).backward()
     missing = [n for n, p in backbone.network.named_parameters() if p.grad is None]
     backbone.network.zero_grad(set_to_none=True)
     assert not missing

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from fewact import backbones
-from fewact.backbones import Card, Tap
+from fewact.backbones import Card
 from fewact.backbones.backbone import make_card
 from fewact.backbones.weights import Weights
+from fewact.features.request import FeatureRequest, View
 
 CARD = Card(
     name="net",
@@ -61,11 +62,21 @@ def test_a_card_says_which_taps_there_are():
 
 
 def test_taps_are_equal_by_value_and_can_be_sorted():
-    assert {Tap("middle", 8), Tap("middle"), Tap("middle", 16)} == {
-        Tap("middle", 16),
-        Tap("middle"),
+    assert {
+        FeatureRequest("middle", View(8)),
+        FeatureRequest("middle"),
+        FeatureRequest("middle", View(16)),
+    } == {
+        FeatureRequest("middle", View(16)),
+        FeatureRequest("middle"),
     }
-    assert sorted([Tap("vectors", 8), Tap("maps", 16), Tap("maps", 8)])[0] == Tap("maps", 8)
+    assert sorted(
+        [
+            FeatureRequest("vectors", View(8)),
+            FeatureRequest("maps", View(16)),
+            FeatureRequest("maps", View(8)),
+        ]
+    )[0] == FeatureRequest("maps", View(8))
 
 
 @pytest.mark.parametrize("name", backbones.names())

@@ -56,12 +56,12 @@ def test_features_are_those_of_transformers(make, tmp_path, pictures):
     model.save_pretrained(tmp_path)
     made = create(f"local-dir:{tmp_path}")
     theirs = expected(model, made, pictures)
-    taps = made.features(pictures, ("vectors", "maps"))
-    torch.testing.assert_close(taps["vectors"], theirs.pooler_output, rtol=0, atol=1e-5)
+    levels = made.features(pictures, ("vectors", "maps"))
+    torch.testing.assert_close(levels["vectors"], theirs.pooler_output, rtol=0, atol=1e-5)
     with torch.no_grad():
         tokens = model.vision_model.post_layernorm(theirs.last_hidden_state)
     for place, (row, column) in {0: (0, 0), 1: (0, 1), 6: (1, 2)}.items():
-        got = taps["maps"][:, :, row, column]
+        got = levels["maps"][:, :, row, column]
         torch.testing.assert_close(got, tokens[:, 1 + place], rtol=0, atol=1e-5)
     assert made.card.vectors == 24
     assert made.card.interpolation == "bicubic"
@@ -70,10 +70,10 @@ def test_features_are_those_of_transformers(make, tmp_path, pictures):
 def test_features_of_siglip_are_those_of_transformers(tiny_folder, pictures):
     made = create(f"local-dir:{tiny_folder('siglip')}", "siglip")
     theirs = expected(tiny.siglip(), made, pictures)
-    taps = made.features(pictures, ("vectors", "maps"))
-    torch.testing.assert_close(taps["vectors"], theirs.pooler_output, rtol=0, atol=1e-5)
+    levels = made.features(pictures, ("vectors", "maps"))
+    torch.testing.assert_close(levels["vectors"], theirs.pooler_output, rtol=0, atol=1e-5)
     tokens = theirs.last_hidden_state
-    torch.testing.assert_close(taps["maps"][:, :, 1, 2], tokens[:, 6], rtol=0, atol=1e-5)
+    torch.testing.assert_close(levels["maps"][:, :, 1, 2], tokens[:, 6], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["clip-vit", "siglip"])
@@ -216,7 +216,7 @@ def rename_all(tensors):
         ("clip-vit", {"tensors": rename_all}, r"not weights of clip-vit.*missing.*not known"),
         ("siglip", {"tensors": drop("vision_model.head.probe")}, r"missing \(vision_model\.head"),
         ("clip-vit", {"config": lambda c: {**c, "model_type": "siglip"}}, "of another network"),
-        ("siglip", {"config": lambda c: {**c, "model_type": "siglip2"}}, "accepted: 'siglip'"),
+        ("siglip", {"config": lambda c: {**c, "model_type": "siglip2"}}, "expected: 'siglip'"),
         (
             "clip-vit",
             {"config": lambda c: {**c, "vision_config": {"hidden_size": "wide"}}},
@@ -237,7 +237,7 @@ def rename_all(tensors):
             {"files": {"preprocessor_config.json": {"image_mean": [0.5, 0.5]}}},
             "three numbers",
         ),
-        ("clip-vit-b32", {}, r'= 128\); accepted: hidden_size = 768.*"clip-vit"'),
+        ("clip-vit-b32", {}, r'= 128\); expected: hidden_size = 768.*"clip-vit"'),
     ],
 )
 def test_what_is_not_that_network_is_refused(change, name, changes, message):
@@ -288,6 +288,6 @@ def test_at_full_size_features_are_those_of_transformers(name, tmp_path):
     made = create(f"local-dir:{tmp_path}", name)
     pictures = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
     theirs = expected(model, made, pictures)
-    taps = made.features(pictures, ("vectors", "maps"))
-    torch.testing.assert_close(taps["vectors"], theirs.pooler_output, rtol=0, atol=1e-5)
-    assert taps["maps"].shape == (2, *backbones.describe(name).maps)
+    levels = made.features(pictures, ("vectors", "maps"))
+    torch.testing.assert_close(levels["vectors"], theirs.pooler_output, rtol=0, atol=1e-5)
+    assert levels["maps"].shape == (2, *backbones.describe(name).maps)

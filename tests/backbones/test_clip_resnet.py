@@ -104,19 +104,19 @@ def slow_pool(t, maps):
 
 
 def test_each_tap_is_that_of_the_slow_network(tensors, seen, frames):
-    made, taps = seen
+    made, levels = seen
     wide = {name: tensor.double() for name, tensor in tensors.items()}
     for got, wanted in zip(
-        taps.values(), slow(wide, made.normalise(frames[:1]).double()), strict=True
+        levels.values(), slow(wide, made.normalise(frames[:1]).double()), strict=True
     ):
         size = float(wanted.abs().max())
         torch.testing.assert_close(got.double(), wanted, rtol=0, atol=1e-5 * size)
 
 
 def test_the_pool_is_that_of_torch(tensors, seen):
-    _, taps = seen
+    _, levels = seen
     wide = {name: tensor.double() for name, tensor in tensors.items()}
-    tokens = taps["maps"].double().flatten(2).permute(2, 0, 1)  # (49 n c)
+    tokens = levels["maps"].double().flatten(2).permute(2, 0, 1)  # (49 n c)
     place = wide["visual.attnpool.positional_embedding"][:, None]
     tokens = torch.cat([tokens.mean(0, keepdim=True), tokens]) + place
     p = {x: wide[f"visual.attnpool.{x}_proj.weight"] for x in "qkvc"}
@@ -129,7 +129,7 @@ def test_the_pool_is_that_of_torch(tensors, seen):
     )  # fmt: skip
     # Rounding is of the largest numbers that are added, whatever is left of them.
     size = wanted.abs().max().item()
-    torch.testing.assert_close(taps["vectors"].double(), wanted[0], rtol=0, atol=1e-5 * size)
+    torch.testing.assert_close(levels["vectors"].double(), wanted[0], rtol=0, atol=1e-5 * size)
 
 
 def test_openais_names_are_read_with_the_text_half_left_unread(tensors, tmp_path):

@@ -30,7 +30,7 @@ def reference(weights: dict[str, torch.Tensor], image: torch.Tensor) -> dict[str
         column = (slice(None), None, None)
         return (x - shift[column]) / (size[column] + 1e-3).sqrt() * gain[column] + bias[column]
 
-    taps = {}
+    levels = {}
     x = norm(conv(image, "_conv_stem", 2), "_bn0").clamp(0, 6)
     for index in range(16):
         block, before = f"_blocks.{index}", x
@@ -42,10 +42,10 @@ def reference(weights: dict[str, torch.Tensor], image: torch.Tensor) -> dict[str
         if index not in STRIDES:
             x = x + before
         if index == 10:
-            taps["middle"] = x
-    taps["maps"] = norm(conv(x, "_conv_head"), "_bn1").clamp(0, 6)
-    taps["vectors"] = taps["maps"].mean((2, 3))
-    return taps
+            levels["middle"] = x
+    levels["maps"] = norm(conv(x, "_conv_head"), "_bn1").clamp(0, 6)
+    levels["vectors"] = levels["maps"].mean((2, 3))
+    return levels
 
 
 @pytest.mark.parametrize("weights", ["random", "default"])
@@ -66,10 +66,10 @@ def test_the_middle_is_the_last_block_at_stride_16(random_backbone):
         for block in network._blocks
     ]
     with torch.no_grad():
-        taps = network(torch.zeros(1, 3, 64, 64))
+        levels = network(torch.zeros(1, 3, 64, 64))
     for hook in hooks:
         hook.remove()
     assert sides.index(2) == sides.count(32) + sides.count(16) + sides.count(8) + sides.count(4)
-    assert taps["middle"].shape[-1] == 4
+    assert levels["middle"].shape[-1] == 4
     assert sides[10:12] == [4, 2]
     assert not [name for name in tensors_of(network) if re.match("_fc", name)]

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from fewact.backbones import precision
-from fewact.backbones.precision import multiplies_bfloat16, settle_device, settle_precision
+from fewact.backbones.precision import multiplies_bfloat16, resolve_device, resolve_precision
 
 CPU = torch.device("cpu")
 
@@ -10,13 +10,13 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize("native", [True, False])
 def test_auto_asks_the_cpu(monkeypatch, native):
     monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: native)
-    assert settle_precision("auto", CPU) == (precision.AUTO if native else "float32")
-    assert settle_precision("auto", torch.device("cuda")) == "float32"
+    assert resolve_precision("auto", CPU) == (precision.AUTO if native else "float32")
+    assert resolve_precision("auto", torch.device("cuda")) == "float32"
 
 
 @pytest.mark.parametrize("asked", ["float32", "bfloat16"])
 def test_a_named_precision_is_kept(asked):
-    assert settle_precision(asked, CPU) == asked
+    assert resolve_precision(asked, CPU) == asked
 
 
 def test_a_torch_without_its_private_probes_means_float32(monkeypatch):
@@ -37,4 +37,4 @@ def test_one_probe_is_enough(monkeypatch):
 @pytest.mark.parametrize("gpu", [True, False])
 def test_the_device_is_a_gpu_where_there_is_one(monkeypatch, gpu):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-    assert settle_device("auto").type == ("cuda" if gpu else "cpu")
+    assert resolve_device("auto").type == ("cuda" if gpu else "cpu")

@@ -65,9 +65,9 @@ def test_a_network_of_ones_own_is_a_backbone_like_any_other(monkeypatch):
             return self.second(middle)
 
     made = backbones.create("tiny", weights="random", device="cpu")
-    taps = made.features(torch.zeros(2, 3, 32, 48, dtype=torch.uint8), ("maps", "middle"))
-    assert taps["maps"].shape == (2, *made.card.maps)
-    assert taps["middle"].shape == (2, *made.card.middle)
+    levels = made.features(torch.zeros(2, 3, 32, 48, dtype=torch.uint8), ("maps", "middle"))
+    assert levels["maps"].shape == (2, *made.card.maps)
+    assert levels["middle"].shape == (2, *made.card.middle)
     assert backbones.describe("tiny") is Tiny.usual
     with pytest.raises(UnknownNameError, match="already"):
         backbones.register("tiny")

@@ -149,7 +149,7 @@ def test_a_folder_without_a_tokenizer_is_refused(folder, missing):
 def test_a_tokenizer_of_another_vocabulary_is_refused(folder):
     vocabulary = tiny.clip_vocabulary() | {f"more{number}": 190 + number for number in range(3)}
     tiny.save_letters(folder, vocabulary)
-    with pytest.raises(WeightsError, match=r"of another text encoder.*193.*accepted: 190"):
+    with pytest.raises(WeightsError, match=r"of another text encoder.*193.*expected: 190"):
         create(folder)
 
 
@@ -180,7 +180,7 @@ def test_with_clips_vocabulary_the_known_sentence_must_be_read_as_clip_does(larg
     with pytest.raises(WeightsError, match=r"as CLIP's does.*49406, 2368.*49406, 320, 1125, 539"):
         create(large)
     tiny.save_letters(large)
-    with pytest.raises(WeightsError, match=r"a vocabulary of 190\); accepted: 49408"):
+    with pytest.raises(WeightsError, match=r"a vocabulary of 190\); expected: 49408"):
         create(large)
 
 

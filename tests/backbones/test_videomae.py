@@ -38,18 +38,18 @@ def test_with_a_classifier_features_are_those_before_it(tiny_folder, frames):
     model = tiny.videomae()
     made = create(tiny_folder("videomae"))
     assert (made.card.frames_per_slot, made.network.frames_together) == (2, 16)
-    taps = made.features(frames, ("vectors", "maps"))
+    levels = made.features(frames, ("vectors", "maps"))
     wanted = states(model.videomae, made, frames)
     with torch.no_grad():
         pooled = model.fc_norm(wanted.mean(2)).flatten(0, 1)
         whole = model(pixel_values=made.normalise(frames).view(-1, 16, 3, 32, 32)).logits
-    torch.testing.assert_close(taps["vectors"], pooled, rtol=0, atol=1e-5)
+    torch.testing.assert_close(levels["vectors"], pooled, rtol=0, atol=1e-5)
     for slot, row, column in ((0, 0, 0), (3, 1, 2), (15, 3, 3)):
-        got = taps["maps"][slot, :, row, column]
+        got = levels["maps"][slot, :, row, column]
         place = wanted[slot // 8, slot % 8, 4 * row + column]
         torch.testing.assert_close(got, place, rtol=0, atol=1e-5)
     with torch.no_grad():  # From the maps alone the library's own answer follows.
-        mean = taps["maps"].unflatten(0, (2, 8)).mean((1, 3, 4))
+        mean = levels["maps"].unflatten(0, (2, 8)).mean((1, 3, 4))
         torch.testing.assert_close(model.classifier(model.fc_norm(mean)), whole, rtol=0, atol=1e-5)
 
 
@@ -117,7 +117,7 @@ def test_the_card_says_what_the_weights_have_seen(
 
 
 def test_another_network_is_refused(tiny_folder):
-    with pytest.raises(WeightsError, match=r"model_type = 'clip'\); accepted: 'videomae'"):
+    with pytest.raises(WeightsError, match=r"model_type = 'clip'\); expected: 'videomae'"):
         create(tiny_folder("clip-vit"))
 
 
@@ -129,9 +129,9 @@ def test_at_full_size_features_are_those_of_transformers(tmp_path):
     model.save_pretrained(tmp_path)
     made = create(tmp_path)
     frames = torch.randint(0, 256, (16, 3, 224, 224), dtype=torch.uint8)
-    taps = made.features(frames, ("vectors", "maps"))
+    levels = made.features(frames, ("vectors", "maps"))
     with torch.no_grad():
         wanted = model.videomae(pixel_values=made.normalise(frames)[None]).last_hidden_state
         vectors = model.fc_norm(wanted[0].unflatten(0, (8, 196)).mean(1))
-    torch.testing.assert_close(taps["vectors"], vectors, rtol=0, atol=1e-5)
-    assert taps["maps"].shape == (8, *backbones.describe("videomae").maps)
+    torch.testing.assert_close(levels["vectors"], vectors, rtol=0, atol=1e-5)
+    assert levels["maps"].shape == (8, *backbones.describe("videomae").maps)

@@ -169,7 +169,7 @@ def test_pickles_are_never_read_and_the_way_to_convert_is_told(tmp_path, suffix,
 
 @pytest.mark.parametrize("weights", ["imagenet", "no/such/file.safetensors", "hf_hub:a/b"])
 def test_what_is_not_there_is_refused_with_what_is_accepted(weights):
-    with pytest.raises(WeightsError, match=r"no such file; accepted: default, random, hf-hub"):
+    with pytest.raises(WeightsError, match=r"no such file; expected: default, random, hf-hub"):
         create(weights)
 
 

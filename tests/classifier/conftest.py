@@ -54,15 +54,15 @@ def backbone() -> Backbone:
 
 
 @pytest.fixture(scope="session")
-def taught(actions: Path, backbone: Backbone) -> FewShotClassifier:
+def examples(actions: Path, backbone: Backbone) -> FewShotClassifier:
     """The default method, taught; not to be changed."""
     return FewShotClassifier(backbone).fit(actions)
 
 
 @pytest.fixture(scope="session")
-def predicted(taught: FewShotClassifier, queries: dict[str, Path]) -> list[Prediction]:
+def predicted(examples: FewShotClassifier, queries: dict[str, Path]) -> list[Prediction]:
     """What the default method says of the queries."""
-    return taught.predict(queries.values())
+    return examples.predict(queries.values())
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from fewact.classifier.config import (
     parse,
     to_text,
 )
-from fewact.classifier.taught import TaughtClip
+from fewact.classifier.examples import Example
 from fewact.errors import ModelError
 
 CONFIG = Config(
@@ -24,7 +24,7 @@ CONFIG = Config(
     ),
     method=SavedMethod(name="fusion", options={"lengths": [1, 2], "weight": 0.1}),
     calibration=Calibration(0.1 + 0.2, "held-out clips", 7, 100 / 7),
-    clips=(TaughtClip("a.mp4", "跳"), TaughtClip("b.mp4", "höhe", 0.1, 2.5, "anna")),
+    clips=(Example("a.mp4", "跳"), Example("b.mp4", "höhe", 0.1, 2.5, "anna")),
     files={STATE: "0" * 64},
 )
 

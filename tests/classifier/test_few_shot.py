@@ -11,7 +11,7 @@ from fewact.backbones import Backbone
 from fewact.classifier import Prediction, Skipped
 from fewact.data import Clip, list_clips
 from fewact.errors import DataError, ModelError, OptionError, VideoError, WeightsError
-from fewact.store import Timing
+from fewact.features.timing import Timing
 
 
 def probabilities(classifier: FewShotClassifier, queries: dict[str, Path]) -> np.ndarray:
@@ -19,37 +19,37 @@ def probabilities(classifier: FewShotClassifier, queries: dict[str, Path]) -> np
 
 
 def test_recognises_motion(
-    taught: FewShotClassifier, predicted: list[Prediction], queries: dict[str, Path]
+    examples: FewShotClassifier, predicted: list[Prediction], queries: dict[str, Path]
 ) -> None:
-    assert taught.classes_ == ("down", "left", "right")
-    assert taught.calibration_.source == "held-out clips"
-    assert taught.calibration_.held_out == 9
+    assert examples.classes_ == ("down", "left", "right")
+    assert examples.calibration_.source == "held-out clips"
+    assert examples.calibration_.held_out == 9
     for (motion, path), got in zip(queries.items(), predicted, strict=True):
         assert (got.label, got.path) == (motion, path)
         assert got.nearest.startswith(f"{motion}/clip ")
-        assert tuple(got.probabilities) == taught.classes_
+        assert tuple(got.probabilities) == examples.classes_
         assert got.probability == got.probabilities[motion] == max(got.probabilities.values())
         assert sum(got.probabilities.values()) == pytest.approx(1)
 
 
 def test_alone_and_in_company(
-    taught: FewShotClassifier, predicted: list[Prediction], queries: dict[str, Path]
+    examples: FewShotClassifier, predicted: list[Prediction], queries: dict[str, Path]
 ) -> None:
     paths = list(queries.values())
-    assert taught.predict(paths[1]) == predicted[1]
-    rows = taught.predict_proba(paths[::-1])
+    assert examples.predict(paths[1]) == predicted[1]
+    rows = examples.predict_proba(paths[::-1])
     assert rows.dtype == np.float64
     assert rows.tolist() == [list(got.probabilities.values()) for got in predicted[::-1]]
 
 
-def test_no_clips(taught: FewShotClassifier) -> None:
-    assert taught.predict([]) == []
-    assert taught.predict_proba([]).shape == (0, 3)
+def test_no_clips(examples: FewShotClassifier) -> None:
+    assert examples.predict([]) == []
+    assert examples.predict_proba([]).shape == (0, 3)
 
 
-def test_a_taught_clip_is_nearest_to_itself(taught: FewShotClassifier, actions: Path) -> None:
+def test_a_taught_clip_is_nearest_to_itself(examples: FewShotClassifier, actions: Path) -> None:
     for clip in list_clips(actions)[::5]:
-        got = taught.predict(clip.path)
+        got = examples.predict(clip.path)
         assert got.nearest == clip.path.relative_to(actions).as_posix()
         assert got.label == clip.label
 
@@ -180,7 +180,7 @@ def test_failing_calls_change_nothing(
         (lambda: quick.add_clips("lfet", new), r'Did you mean "left"\?'),
         (lambda: quick.add_clips("left", left), "taught already"),
         (lambda: quick.add_clips("left", [new, new]), "given twice"),
-        (lambda: quick.remove_class("up"), "accepted: down, left, right"),
+        (lambda: quick.remove_class("up"), "expected: down, left, right"),
         (lambda: quick.fit([new, left], ["a", "a"]), "fewer than two classes"),
         (lambda: quick.fit([]), "fewer than two classes"),
     ]

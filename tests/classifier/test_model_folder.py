@@ -11,10 +11,11 @@ import pytest
 
 from fewact import FewShotClassifier, backbones, methods
 from fewact.backbones import Backbone
-from fewact.classifier import Prediction, model_folder, replace_folder
+from fewact.classifier import Prediction, model_folder
 from fewact.classifier.config import _digest
 from fewact.data import list_clips
 from fewact.errors import ModelError
+from fewact.io import folders as replace_folder
 from fewact.methods.base import Method
 
 
@@ -34,16 +35,16 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
 
 
 def test_predicts_the_same_to_the_last_bit(
-    taught: FewShotClassifier,
+    examples: FewShotClassifier,
     predicted: list[Prediction],
     queries: dict[str, Path],
     tmp_path: Path,
 ) -> None:
-    loaded = FewShotClassifier.load(taught.save(tmp_path / "deep" / "model"))
+    loaded = FewShotClassifier.load(examples.save(tmp_path / "deep" / "model"))
     assert loaded.predict(queries.values()) == predicted
-    assert loaded.classes_ == taught.classes_
-    assert loaded.clips_ == taught.clips_
-    assert loaded.calibration_ == taught.calibration_
+    assert loaded.classes_ == examples.classes_
+    assert loaded.clips_ == examples.clips_
+    assert loaded.calibration_ == examples.calibration_
 
 
 @pytest.mark.parametrize(
@@ -272,7 +273,7 @@ class Own(Method):
 
     inner = methods.create("pixels")
     Options = type(inner.options)
-    taps, encode, support, score = inner.taps, inner.encode, inner.support, inner.score
+    requests, encode, support, score = inner.requests, inner.encode, inner.support, inner.score
 
 
 def test_methods_of_one_s_own_need_a_name(

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 
 from fewact import FewShotClassifier, backbones, methods
-from fewact.backbones import Backbone, Tap
+from fewact.backbones import Backbone
 from fewact.classifier import named
 from fewact.classifier.calibration import FEWEST, SHARES, WORTH, calibrate
 from fewact.classifier.config import _digest
 from fewact.classifier.named import NODE, Named
 from fewact.data import list_clips
 from fewact.errors import ModelError, OptionError, WeightsError
+from fewact.features.request import FeatureRequest, View
 from fewact.text import TextFacts
 from tests.backbones import tiny
 
@@ -37,7 +38,7 @@ def taught_clips(
     labels = torch.arange(classes).repeat_interleave(each)
     clips = centres[labels] + noise * torch.randn(len(labels), 32, generator=generator)
     frames = clips[:, None] + 0.1 * torch.randn(len(labels), 8, 32, generator=generator)
-    nodes = dict(METHOD.encode({Tap("vectors", 8): frames}))
+    nodes = dict(METHOD.encode({FeatureRequest("vectors", View(8)): frames}))
     return {**nodes, NODE: frames.mean(1)}, labels, centres
 
 
@@ -167,11 +168,11 @@ def tell(clip: Backbone, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str,
 
 def telling_rows(clip: Backbone, actions: Path) -> dict[str, Tensor]:
     """For each class a direction in which its clips lie, and no others."""
-    taught = FewShotClassifier(clip, "protonet", text="on").fit(actions)._learnt.taught  # type: ignore[union-attr]
-    seen = taught.nodes[NODE].double()  # (s d)
-    hot = torch.nn.functional.one_hot(taught.labels).double()  # (s n)
+    examples = FewShotClassifier(clip, "protonet", text="on").fit(actions)._learnt.examples  # type: ignore[union-attr]
+    seen = examples.nodes[NODE].double()  # (s d)
+    hot = torch.nn.functional.one_hot(examples.labels).double()  # (s n)
     rows = torch.linalg.pinv(seen) @ (hot - 1 / 3)  # (d n)
-    return dict(zip(taught.classes, rows.T.float(), strict=True))
+    return dict(zip(examples.classes, rows.T.float(), strict=True))
 
 
 def test_names_that_help_are_used_and_misleading_ones_change_nothing(
@@ -265,11 +266,11 @@ def test_a_backbone_without_text_is_as_before(
     for mode in ("auto", "off"):
         classifier = FewShotClassifier(backbone, "pixels", text=mode).fit(actions)  # type: ignore[arg-type]
         saved.append((classifier.save(tmp_path / mode) / "config.json").read_bytes())
-        assert NODE not in classifier._learnt.taught.nodes  # type: ignore[union-attr]
+        assert NODE not in classifier._learnt.examples.nodes  # type: ignore[union-attr]
     assert saved[0] == saved[1]
     with pytest.raises(OptionError, match="no text encoder that was trained with these features"):
         FewShotClassifier(backbone, "pixels", text="on").fit(actions)
-    with pytest.raises(OptionError, match="accepted: auto, off, on"):
+    with pytest.raises(OptionError, match="expected: auto, off, on"):
         FewShotClassifier(backbone, "pixels", text="yes").fit(actions)  # type: ignore[arg-type]
 
 

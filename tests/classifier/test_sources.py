@@ -69,8 +69,8 @@ def test_background_is_named_and_left(folder: Path) -> None:
 def test_clips_of_one_class(folder: Path) -> None:
     for source in (folder / "wave", str(folder / "wave" / "*.mp4"), [folder / "wave"]):
         assert pairs(of_class(source, "x")) == [("x/a.mp4", "x"), ("x/b.mp4", "x")]
-    stretch = Clip(folder / "wave/a.mp4", "other", 1.0, 2.0, "anna")
-    assert of_class(stretch, "x")[0] == [Clip(stretch.path, "x", 1.0, 2.0, "anna")]
+    segment = Clip(folder / "wave/a.mp4", "other", 1.0, 2.0, "anna")
+    assert of_class(segment, "x")[0] == [Clip(segment.path, "x", 1.0, 2.0, "anna")]
     with pytest.raises(DataError, match="no clips to teach"):
         of_class([], "x")
     with pytest.raises(DataError, match="no clips are found"):
@@ -81,7 +81,7 @@ def test_what_cannot_be_taught(folder: Path) -> None:
     clip = folder / "wave/a.mp4"
     with pytest.raises(DataError, match="says its labels itself"):
         labelled(folder, ["x"])
-    with pytest.raises(DataError, match=r"labels: .*got 1.*accepted: 2"):
+    with pytest.raises(DataError, match=r"labels: .*got 1.*expected: 2"):
         labelled([clip, folder / "clap/c.mp4"], ["x"])
     with pytest.raises(DataError, match="without a label"):
         labelled([clip], None)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from fewact import data
-from fewact.data import Availability, loading, motions
+from fewact import synthetic as motions
+from fewact.data import Availability, loading
 from fewact.video import write_video
 from tests.data.small import SSV2, SSV2_NAMES, make, write_table
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fewact.store import Job, Store
+from fewact.features.store import Job, Store
 
 Run = Callable[..., Any]
 FRAMES = ("--option", "frames=2")
@@ -124,9 +124,9 @@ def test_a_disk_that_is_too_small(
     call = ("embed", table, "-o", tmp_path / "store", "--tap", "vectors:2", *PLAIN)
     refused = run(*call)
     assert refused.code == 2
-    assert "too little room (got 30.7 kB); accepted: 30.7 kB" in refused.err
+    assert "too little room (got 30.7 kB); expected: 30.7 kB" in refused.err
     full.free += 1
-    monkeypatch.setattr("fewact.store.embedding._Run.over", lambda *_: None)
+    monkeypatch.setattr("fewact.features.store.embedding._Run.over", lambda *_: None)
     assert run(*call).code == 0
 
 

@@ -13,7 +13,7 @@ import pytest
 from fewact import backbones, methods
 from fewact.data import FeatureDataset, FolderDataset
 from fewact.episodes import Protocol, draw, load
-from fewact.evaluation import ArrayFeatures, ClipFeatures, evaluate
+from fewact.evaluation import ArrayFeatures, VideoFeatures, evaluate
 from fewact.methods.protonet import ProtoNet
 
 Run = Callable[..., Any]
@@ -188,7 +188,7 @@ def test_clips_of_a_folder(run: Run, clips: Path) -> None:
     assert document["asked"]["videos"]["videos"] == 6
     videos = FolderDataset(clips).videos
     drawn = draw(videos, Protocol(ways=3, count=20))
-    source = ClipFeatures(videos, backbones.create(precision="float32"))
+    source = VideoFeatures(videos, backbones.create(precision="float32"))
     right = evaluate(methods.create("protonet", frames=2), source, videos, drawn)
     assert document["per_episode"] == list(right.per_episode)
 

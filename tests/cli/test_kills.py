@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fewact.store import Job
+from fewact.features.store import Job
 from tests.cli.conftest import CLASSES, SHOTS
 
 Run = Callable[..., Any]
@@ -22,7 +22,7 @@ pytestmark = [
 MAIN = """
 import sys
 from fewact.cli import main
-from fewact.store import Job
+from fewact.features.store import Job
 Job.__init__.__kwdefaults__["block"] = 1
 sys.exit(main())
 """

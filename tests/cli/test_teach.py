@@ -18,20 +18,20 @@ QUICK = ("--method", "protonet", "--option", "frames=2")
 
 def test_summary_and_model(run: Run, clips: Path, tmp_path: Path) -> None:
     place = tmp_path / "my models" / "größe"
-    taught = run("teach", clips, "-o", place, *QUICK)
-    assert taught.code == 0
-    assert not taught.err
-    assert "\x1b" not in taught.out
-    assert [line.split() for line in taught.out.splitlines()[:4]] == [
+    examples = run("teach", clips, "-o", place, *QUICK)
+    assert examples.code == 0
+    assert not examples.err
+    assert "\x1b" not in examples.out
+    assert [line.split() for line in examples.out.splitlines()[:4]] == [
         ["class", "clips"],
         ["growing", "2"],
         ["moving", "left", "2"],
         ["turning", "2"],
     ]
-    assert "Held-out accuracy:" in taught.out
-    assert "of 6 taught clips" in taught.out
-    assert "chance 33 %" in taught.out
-    assert f"fewact predict '{place}' VIDEO" in taught.out
+    assert "Held-out accuracy:" in examples.out
+    assert "of 6 taught clips" in examples.out
+    assert "chance 33 %" in examples.out
+    assert f"fewact predict '{place}' VIDEO" in examples.out
     classifier = FewShotClassifier.load(place)
     assert classifier.classes_ == ("growing", "moving left", "turning")
     assert not list(place.glob("*.jpg"))
@@ -42,13 +42,13 @@ def test_table_with_stretches_limit_and_options(run: Run, clips: Path, tmp_path:
     table = tmp_path / "clips.csv"
     table.write_text("\n".join(["path,label,start,end", *rows]) + "\n")
     options = ("--option", "frames=2", "--option", "order=joined", "--precision", "float32")
-    taught = run(
+    examples = run(
         *("teach", table, "-o", tmp_path / "model", "--method", "protonet", *options),
         *("--max-per-class", "1", "--pictures"),
     )
-    assert taught.code == 0
-    assert "Held-out accuracy: not known" in taught.out
-    assert "the method's own" in taught.out
+    assert examples.code == 0
+    assert "Held-out accuracy: not known" in examples.out
+    assert "the method's own" in examples.out
     classifier = FewShotClassifier.load(tmp_path / "model")
     assert [clip.start for clip in classifier.clips_] == [0.5, 0.5, 0.5]
     assert classifier.method.options.order == "joined"
@@ -60,10 +60,10 @@ def test_unreadable_clips_are_skipped(run: Run, clips: Path, broken: Path, tmp_p
     shutil.copytree(clips, tmp_path / "clips")
     for path in broken.iterdir():
         shutil.copy(path, tmp_path / "clips" / "growing")
-    taught = run("teach", tmp_path / "clips", "-o", tmp_path / "model", *QUICK)
-    assert taught.code == 3
-    assert "Skipped: 4 clips" in taught.out
-    lines = taught.err.splitlines()
+    examples = run("teach", tmp_path / "clips", "-o", tmp_path / "model", *QUICK)
+    assert examples.code == 3
+    assert "Skipped: 4 clips" in examples.out
+    lines = examples.err.splitlines()
     assert len(lines) == 4
     for path in broken.iterdir():
         assert sum(path.name in line for line in lines) == 1

@@ -11,7 +11,7 @@ import pytest
 from fewact import backbones, methods
 from fewact.data import FolderDataset
 from fewact.episodes import Protocol, draw
-from fewact.evaluation import ClipFeatures, evaluate
+from fewact.evaluation import VideoFeatures, evaluate
 from fewact.text import embed_classes
 from tests.backbones import tiny
 
@@ -51,7 +51,7 @@ def test_the_backbones_own_texts(run: Run, clips: Path, clip_folder: str) -> Non
     method = methods.create("zero_shot", frames=2, vector_width=24)
     text = embed_classes(network.text, videos.classes)
     drawn = draw(videos, Protocol(3, 1, 1, 5, 0))
-    right = evaluate(method, ClipFeatures(videos, network), videos, drawn, text=text)
+    right = evaluate(method, VideoFeatures(videos, network), videos, drawn, text=text)
     assert document["per_episode"] == list(right.per_episode)
     assert document["flags"][0] == "uses text"
     assert right.asked.text is not None

@@ -83,7 +83,7 @@ def test_equal_ids_of_other_data_sets_are_other_videos() -> None:
 def test_files_of_the_users(tmp_path: Path) -> None:
     def filed(name: str, *paths: str) -> VideoList:
         return VideoList(
-            name, tuple(Video(path, path[0], footage=Clip(tmp_path / path)) for path in paths)
+            name, tuple(Video(path, path[0], source=Clip(tmp_path / path)) for path in paths)
         )
 
     (leak,) = leaks(filed("a", "x.mp4", "y.mp4"), filed("b", "sub/../y.mp4", "z.mp4"))
@@ -92,7 +92,7 @@ def test_files_of_the_users(tmp_path: Path) -> None:
     assert (leak.videos, leak.classes) == (0, 1)
     parts = [
         VideoList(
-            "a", (Video(f"{label}.mp4", label, footage=Clip(tmp_path / "x.mp4", None, start)),)
+            "a", (Video(f"{label}.mp4", label, source=Clip(tmp_path / "x.mp4", None, start)),)
         )
         for start, label in ((0.0, "x"), (5.0, "y"))
     ]

@@ -133,9 +133,9 @@ def short(kind: str) -> VideoList:
 @pytest.mark.parametrize(
     ("kind", "numbers"),
     [
-        ("none", r"got 3 videos\); accepted: at least 4 videos"),
-        ("within-class", r"got 2 groups of 2, 2 videos\); accepted: at least 3 groups"),
-        ("shared", r"got 2 groups of 2, 2 videos\); accepted: at least 3 groups"),
+        ("none", r"got 3 videos\); expected: at least 4 videos"),
+        ("within-class", r"got 2 groups of 2, 2 videos\); expected: at least 3 groups"),
+        ("shared", r"got 2 groups of 2, 2 videos\); expected: at least 3 groups"),
     ],
 )
 def test_a_class_of_too_few_is_named(kind: str, numbers: str) -> None:

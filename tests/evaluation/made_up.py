@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fewact.backbones import Card, Tap
+from fewact.backbones import Card
 from fewact.data import VideoList
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import ArrayFeatures
+from fewact.features.request import FeatureRequest, Request, View
 from fewact.methods.base import Features, Method, Nodes
 from tests.episodes.made_up import videos_of
 
@@ -31,13 +32,13 @@ class Nearest(Method):
         self.encoded = 0
         self.batches: list[int] = []
 
-    def taps(self, card: Card) -> tuple[Tap, ...]:
-        return (Tap("vectors", 2),)
+    def requests(self, card: Card) -> tuple[Request, ...]:
+        return (FeatureRequest("vectors", View(2)),)
 
     def encode(self, features: Features) -> Nodes:
         assert not self.training
         self.encoded += 1
-        return {"nodes": features[Tap("vectors", 2)]}
+        return {"nodes": features[FeatureRequest("vectors", View(2))]}
 
     def support(self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None) -> Any:
         self.batches.append(len(labels))

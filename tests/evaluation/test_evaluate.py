@@ -42,8 +42,8 @@ def test_queries_can_be_seen_otherwise_than_the_support() -> None:
     right = evaluate(Nearest(), source, videos, episodes, query_source=source)
     assert right.accuracy == 100.0
     assert right.asked.query_features == right.asked.features
-    taps = Nearest().taps(source.card)
-    shape = next(iter(next(source.features([0], taps)).values())).shape
+    requests = Nearest().requests(source.card)
+    shape = next(iter(next(source.features([0], requests)).values())).shape
     noise = np.random.default_rng(0).standard_normal((len(videos.videos), *shape))
     others = ArrayFeatures(noise.astype("f4"))
     blind = evaluate(Nearest(), source, videos, episodes, query_source=others)
@@ -368,7 +368,7 @@ def test_bad_input(tmp_path: Path) -> None:
         evaluate(methods.create("pixels"), source, videos, episodes)
     with pytest.raises(OptionError, match="threads"):
         evaluate(Nearest(), source, videos, episodes, threads=0)
-    with pytest.raises(DataError, match=r"40 rows\); accepted: 80"):
+    with pytest.raises(DataError, match=r"40 rows\); expected: 80"):
         evaluate(Nearest(), ArrayFeatures(source._vectors[:40]), videos, episodes)
 
 

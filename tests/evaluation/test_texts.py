@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from fewact import backbones
-from fewact.backbones.given import given_card
+from fewact.checkpoint import NeedsText
 from fewact.data import Video, VideoList, benchmark
 from fewact.errors import OptionError, ResultError, UnknownNameError
 from fewact.evaluation import evaluate
 from fewact.evaluation.texts import TextModel, class_names, read_prompts, text_model
 from fewact.evaluation.trained import flags_of
-from fewact.methods.checkpoint import NeedsText
+from fewact.features.precomputed import precomputed_card
 from fewact.text import TEMPLATES, TextFacts, class_texts, embed_classes, known_texts
 from tests.evaluation.made_up import Nearest, problem
 from tests.evaluation.test_evaluate import Text
@@ -141,7 +141,7 @@ def checkpoint(text: TextFacts) -> Any:
     videos = {"class a": ("a/1",)}
     facts = SimpleNamespace(
         text=NeedsText(facts=text, weights="default"),
-        learnt_from=SimpleNamespace(name="mine", videos=videos),
+        trained_on=SimpleNamespace(name="mine", videos=videos),
         chosen_by=SimpleNamespace(accuracy=50.0, list="mine", classes=()),
         backbone=SimpleNamespace(weights="", sha256="", name=""),
     )
@@ -149,7 +149,7 @@ def checkpoint(text: TextFacts) -> Any:
 
 
 def test_another_text_encoder_is_refused_and_other_prompts_are_named() -> None:
-    videos, card = listed("theirs", "wave"), given_card("x", 8)
+    videos, card = listed("theirs", "wave"), precomputed_card("x", 8)
     usual = flags_of(checkpoint(LEARNT), videos, card, LEARNT)
     assert not any("prompts" in flag for flag in usual)
     assert flags_of(checkpoint(LEARNT), videos, card) == usual
@@ -162,12 +162,12 @@ def test_another_text_encoder_is_refused_and_other_prompts_are_named() -> None:
 
 
 def test_of_embeddings_that_were_handed_in_nothing_is_said() -> None:
-    videos, card = listed("theirs", "wave"), given_card("x", 8)
+    videos, card = listed("theirs", "wave"), precomputed_card("x", 8)
     given = known_texts(torch.zeros(1, 3)).facts
     usual = flags_of(checkpoint(LEARNT), videos, card, LEARNT)
     assert flags_of(checkpoint(LEARNT), videos, card, given) == usual
     assert flags_of(checkpoint(given), videos, card, LEARNT) == usual
-    assert TextModel.learnt(NeedsText(facts=given, weights="")) is None
-    assert TextModel.learnt(NeedsText(facts=LEARNT, weights="w")) == TextModel(
+    assert TextModel.fitted(NeedsText(facts=given, weights="")) is None
+    assert TextModel.fitted(NeedsText(facts=LEARNT, weights="w")) == TextModel(
         "minilm", "w", ("{}",)
     )

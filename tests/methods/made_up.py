@@ -2,7 +2,8 @@
 
 import torch
 
-from fewact.backbones import Card, Tap
+from fewact.backbones import Card
+from fewact.features.request import CameraMotionRequest, Request
 from fewact.methods.base import Features, Method
 
 
@@ -32,12 +33,11 @@ def make_text(card: Card, b: int, n: int, seed: int = 0) -> torch.Tensor:
 def make_features(method: Method, card: Card, *leading: int, seed: int = 0) -> Features:
     """Random features (… t …), non-negative as a ReLU leaves them."""
     generator = torch.Generator().manual_seed(seed)
-    found: dict[Tap, torch.Tensor] = {}
-    for tap in method.taps(card):
-        shape = card.shapes[tap.name]
-        assert shape is not None
-        values = torch.rand(*leading, tap.frames, *shape, generator=generator)
-        if tap.name == "bolder":
-            values = torch.eye(2, 3) + 0.2 * (values - 0.5)
-        found[tap] = (values * 255).to(torch.uint8) if tap.name == "pixels" else values
+    found: dict[Request, torch.Tensor] = {}
+    for request in method.requests(card):
+        values = torch.rand(*leading, *request.shape(card), generator=generator)
+        if isinstance(request, CameraMotionRequest):
+            affine = torch.eye(2, 3).flatten() + 0.2 * (values[..., 1:] - 0.5)
+            values = torch.cat([values[..., :1, :1].expand_as(values[..., :1]), affine], -1)
+        found[request] = (values * 255).to(torch.uint8) if request.dtype == "uint8" else values
     return found

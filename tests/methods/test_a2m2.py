@@ -9,10 +9,10 @@ import torch
 from torch.nn import functional
 
 from fewact import align, methods
-from fewact.backbones import Tap
 from fewact.errors import OptionError, ShapeError
+from fewact.features.request import FeatureRequest, Request, View
 from fewact.methods.a2m2 import A2M2
-from fewact.methods.matching import problems
+from fewact.methods.common.matching import problems
 from tests.methods.made_up import make_card
 
 AS_WRITTEN = {
@@ -43,7 +43,7 @@ def test_a2m2_vector(
 ) -> None:
     file = vectors_npz("a2m2.npz")
     n, k, t = file["support_maps"].shape[:3]
-    tap = Tap("maps", t)
+    tap = FeatureRequest("maps", View(t))
     support_maps = torch.tensor(file["support_maps"], dtype=dtype).flatten(0, 1)
     query_maps = torch.tensor(file["query_maps"], dtype=dtype)
     labels = torch.arange(n).repeat_interleave(k)[None]
@@ -75,7 +75,7 @@ def videos(*leading: int, channels: int = 5, seed: int = 0) -> torch.Tensor:
 
 
 def nodes_of(method: A2M2, maps: torch.Tensor) -> dict[str, torch.Tensor]:
-    return dict(method.encode({Tap("maps", 8): maps}))
+    return dict(method.encode({FeatureRequest("maps", View(8)): maps}))
 
 
 def score(
@@ -249,7 +249,7 @@ def test_pca_must_be_fitted_and_keeps_what_varies() -> None:
     plane = torch.randn(3, 8, 2, 3, 2, generator=torch.Generator().manual_seed(0)).double()
     mix = torch.randn(5, 2, generator=torch.Generator().manual_seed(1)).double()
     maps = torch.einsum("dc,btchw->btdhw", mix, plane)
-    method.fit_reduction({Tap("maps", 8): maps})
+    method.fit_reduction({FeatureRequest("maps", View(8)): maps})
     reduced = method.reduction(maps)
 
     # Two directions hold all of it: distances between places are kept.
@@ -258,7 +258,7 @@ def test_pca_must_be_fitted_and_keeps_what_varies() -> None:
 
     torch.testing.assert_close(distances(reduced), distances(maps))
     with pytest.raises(ShapeError, match="principal"):
-        method.fit_reduction({Tap("maps", 8): maps[:, :, :1]})
+        method.fit_reduction({FeatureRequest("maps", View(8)): maps[:, :, :1]})
 
 
 def test_many_channels_are_projected_on_orthonormal_directions() -> None:
@@ -272,31 +272,31 @@ def test_many_channels_are_projected_on_orthonormal_directions() -> None:
 
 def test_missing_features_say_what_was_asked() -> None:
     with pytest.raises(OptionError, match="no features of this tap"):
-        create(tap="middle").encode({Tap("maps", 8): videos(1)})
+        create(tap="middle").encode({FeatureRequest("maps", View(8)): videos(1)})
 
 
 @pytest.mark.parametrize("share", [0.9, 0.3])
 def test_class_names_join_as_a_product_of_powers(share: float) -> None:
     generator = torch.Generator().manual_seed(3)
-    taps = Tap("maps", 8), Tap("vectors", 8)
+    requests = FeatureRequest("maps", View(8)), FeatureRequest("vectors", View(8))
 
-    def features(number: int) -> dict[Tap, torch.Tensor]:
+    def features(number: int) -> dict[Request, torch.Tensor]:
         shapes = (1, number, 8, 5, 3, 2), (1, number, 8, 7)
         drawn = (torch.rand(*shape, generator=generator, dtype=torch.float64) for shape in shapes)
-        return dict(zip(taps, drawn, strict=True))
+        return dict(zip(requests, drawn, strict=True))
 
     support, query, labels = features(3), features(4), torch.tensor([[0, 1, 1]])
     text = torch.randn(1, 2, 7, generator=generator, dtype=torch.float64)
     method = create(text_share=share, **AS_WRITTEN).double()
     assert method.uses_text
-    assert method.taps(make_card()) == taps
+    assert method.requests(make_card()) == requests
     state = method.support(method.encode(support), labels, 2, text=text)
     logits, pairs = method.score_and_pairs(state, method.encode(query))
     assert pairs is None
     alone = create(**AS_WRITTEN).double()
     assert not alone.uses_text
     seen = alone.score(alone.support(alone.encode(support), labels, 2), alone.encode(query))
-    mean = query[taps[1]][0].mean(1)
+    mean = query[requests[1]][0].mean(1)
     named = 100 * functional.cosine_similarity(mean[:, None], text, dim=-1)
     expected = named.softmax(-1) ** share * seen[0].softmax(-1) ** (1 - share)
     torch.testing.assert_close(logits[0].exp(), expected)

@@ -8,14 +8,14 @@ import torch
 from torch.nn import functional
 
 from fewact import align, methods
-from fewact.backbones import Tap
+from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import TrainingBatch
 from fewact.methods.clip_fsar import ClipFsar
 from tests.methods.weights import load, transformer, under
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])
 T, D = 8, 16
-TAP = Tap("vectors", T)
+REQUEST = FeatureRequest("vectors", View(T))
 
 
 def create(**options: Any) -> ClipFsar:
@@ -36,7 +36,7 @@ def test_clip_fsar_vector(
     }
     params = case["params"]
     t, d = exact["support"].shape[1:]
-    tap = Tap("vectors", t)
+    request = FeatureRequest("vectors", View(t))
 
     def make(mode: str) -> ClipFsar:
         method = create(
@@ -64,7 +64,7 @@ def test_clip_fsar_vector(
     text = exact["text_all"][classes][None]
     method = make("visual")
     nodes, asked = (
-        {k: v[None] for k, v in method.encode({tap: exact[name]}).items()}
+        {k: v[None] for k, v in method.encode({request: exact[name]}).items()}
         for name in ("support", "query")
     )
     state = method.support(nodes, labels, n, text=text)
@@ -82,9 +82,9 @@ def test_clip_fsar_vector(
     got["p_visual"] = (got["logits_visual"] / t).softmax(-1)
     got = {name: value[0] for name, value in got.items()}
     batch = TrainingBatch(
-        {tap: exact["support"][None]},
+        {request: exact["support"][None]},
         labels,
-        {tap: exact["query"][None]},
+        {request: exact["query"][None]},
         inputs["query_labels"][None],
         n,
         text,
@@ -111,7 +111,7 @@ def score(
     labels: list[int],
     text: torch.Tensor,
 ) -> torch.Tensor:
-    nodes, asked = (method.double().encode({TAP: x}) for x in (support, query))
+    nodes, asked = (method.double().encode({REQUEST: x}) for x in (support, query))
     state = method.support(nodes, torch.tensor([labels]), max(labels) + 1, text=text)
     return method.score(state, asked)
 
@@ -168,8 +168,8 @@ def test_the_share_goes_from_sight_to_text() -> None:
 def test_text_mode_is_zero_shot() -> None:
     support, query, text = drawn(1, 4, T, D), drawn(1, 6, T, D, seed=1), drawn(1, 4, D, seed=2)
     zero = methods.create("zero_shot", vector_width=D)
-    state = zero.support(zero.encode({TAP: support}), torch.arange(4)[None], 4, text=text)
-    expected = zero.score(state, zero.encode({TAP: query}))
+    state = zero.support(zero.encode({REQUEST: support}), torch.arange(4)[None], 4, text=text)
+    expected = zero.score(state, zero.encode({REQUEST: query}))
     slow = 100 * torch.stack([functional.cosine_similarity(x.mean(0), text[0]) for x in query[0]])
     torch.testing.assert_close(expected[0], slow)
     got = score(create(mode="text", **SMALL), support, query, [0, 1, 2, 3], text)
@@ -187,7 +187,7 @@ def test_without_base_texts_videos_are_told_apart_among_the_episodes_classes() -
     method = create(**SMALL).double()
     support, query, text = drawn(2, 4, T, D), drawn(2, 3, T, D, seed=1), drawn(2, 2, D, seed=2)
     labels, asked = torch.tensor([[0, 1, 1, 0]] * 2), torch.tensor([[0, 1, 1]] * 2)
-    batch = TrainingBatch({TAP: support}, labels, {TAP: query}, asked, 2, text)
+    batch = TrainingBatch({REQUEST: support}, labels, {REQUEST: query}, asked, 2, text)
     expected = []
     for b in range(2):
         for video, label in zip([*support[b], *query[b]], [*labels[b], *asked[b]], strict=True):

@@ -8,14 +8,14 @@ import torch
 
 from benchmarks.clip_spm import forward
 from fewact import align, methods
-from fewact.backbones import Tap
+from fewact.features.request import FeatureRequest, View
 from fewact.methods import clip_spm
 from fewact.methods.base import TrainingBatch
 from fewact.methods.clip_spm import PRESETS, ClipSpm
 
 PROTOCOLS = ("inductive", "joint", "support_anchors", "support_anchors_alone")
 T, D = 8, 16
-TAP = Tap("vectors", T)
+REQUEST = FeatureRequest("vectors", View(T))
 SMALL = {"vector_width": D, "heads": 2, "head_width": 5, "hidden": 12}
 
 
@@ -41,7 +41,7 @@ def score(
     labels: list[int],
     text: torch.Tensor,
 ) -> torch.Tensor:
-    nodes, asked = (method.encode({TAP: x}) for x in (support, query))
+    nodes, asked = (method.encode({REQUEST: x}) for x in (support, query))
     state = method.support(nodes, torch.tensor([labels] * len(support)), max(labels) + 1, text=text)
     return method.score(state, asked)
 
@@ -57,7 +57,7 @@ def a_batch(method: ClipSpm, b: int, q: int = 4) -> TrainingBatch:
     support, query, labels, text = an_episode(b, q=q)
     asked = torch.arange(q).remainder(3).expand(b, -1)
     own = torch.tensor([labels] * b)
-    return TrainingBatch({TAP: support}, own, {TAP: query}, asked, 3, text)
+    return TrainingBatch({REQUEST: support}, own, {REQUEST: query}, asked, 3, text)
 
 
 @pytest.mark.parametrize(("n", "k"), [(3, 2), (2, 1), (6, 3)])
@@ -129,12 +129,12 @@ def test_protocols_agree_on_a_query_alone() -> None:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_gradients_of_scores(protocol: str) -> None:
     method = small(protocol=protocol, frames=3, vector_width=4, hidden=3, head_width=2)
-    tap, labels = Tap("vectors", 3), torch.tensor([[0, 1]])
+    request, labels = FeatureRequest("vectors", View(3)), torch.tensor([[0, 1]])
     given = drawn(1, 2, 3, 4), drawn(1, 2, 3, 4, seed=1), drawn(1, 2, 4, seed=2)
 
     def run(support: torch.Tensor, query: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        state = method.support(method.encode({tap: support}), labels, 2, text=text)
-        return method.score(state, method.encode({tap: query}))
+        state = method.support(method.encode({request: support}), labels, 2, text=text)
+        return method.score(state, method.encode({request: query}))
 
     assert torch.autograd.gradcheck(run, [x.requires_grad_() for x in given])
 
@@ -142,7 +142,7 @@ def test_gradients_of_scores(protocol: str) -> None:
 def test_the_global_anchor_says_the_same_of_all_queries() -> None:
     support, query, labels, text = an_episode()
     method = small(protocol="joint")
-    nodes, asked = (method.encode({TAP: x}) for x in (support, query))
+    nodes, asked = (method.encode({REQUEST: x}) for x in (support, query))
     state = method.support(nodes, torch.tensor([labels]), 3, text=text)
     assert state.prompt is not None
     fused = method.spm.fuse(asked["gated"], method.spm.prompts(state.prompt, asked["seen"]))
@@ -272,9 +272,9 @@ def test_losses_are_means_over_episodes() -> None:
         each.append(
             method.losses(
                 TrainingBatch(
-                    {TAP: batch.support[TAP][cut]},
+                    {REQUEST: batch.support[REQUEST][cut]},
                     batch.support_labels[cut],
-                    {TAP: batch.query[TAP][cut]},
+                    {REQUEST: batch.query[REQUEST][cut]},
                     batch.query_labels[cut],
                     3,
                     None if batch.text is None else batch.text[cut],
@@ -293,10 +293,10 @@ def test_released_losses_are_two_and_mu_weighs_motion() -> None:
     assert not method.mu.requires_grad
     half = small(mu=0.5)
     torch.testing.assert_close(half.losses(batch)["motion"], found["motion"] / 2)
-    learnt = small(learn_mu=True)
-    learnt.losses(batch)["motion"].backward()
-    assert learnt.mu.grad is not None
-    assert learnt.mu.grad > 0
+    fitted = small(learn_mu=True)
+    fitted.losses(batch)["motion"].backward()
+    assert fitted.mu.grad is not None
+    assert fitted.mu.grad > 0
 
 
 def test_presets_fill_what_is_not_given() -> None:
@@ -327,10 +327,10 @@ def test_what_each_part_is_needed_for() -> None:
         assert all(torch.equal(value, drawn_whole[name]) for name, value in kept.items())
     torch.testing.assert_close(score(less["hsmr"], *episode), score(whole, *episode))
     idle(less["spm"].padm.transformer)
-    nodes, asked = (less["spm"].encode({TAP: x}) for x in (support, query))
+    nodes, asked = (less["spm"].encode({REQUEST: x}) for x in (support, query))
     state = less["spm"].support(nodes, torch.tensor([labels]), 3)
     torch.testing.assert_close(less["spm"].score(state, asked), untouched(support, query, labels))
-    nodes, asked = (whole.encode({TAP: x}) for x in (support, query))
+    nodes, asked = (whole.encode({REQUEST: x}) for x in (support, query))
     state = whole.support(nodes, torch.tensor([labels]), 3, text=episode[3])
     fused = whole.spm.fuse(asked["gated"], whole.spm.prompts(state.prompt, asked["seen"]))
     mean = torch.stack([state.frames[0, torch.tensor(labels) == c].mean(0) for c in range(3)])

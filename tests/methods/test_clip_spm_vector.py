@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from fewact import methods
-from fewact.backbones import Tap
+from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import TrainingBatch
 from fewact.methods.clip_spm import REGULAR, ClipSpm
-from fewact.methods.inputs import of_videos
+from fewact.methods.common.inputs import of_videos
 from tests.conftest import read_cases, vectors_folder
 from tests.methods.weights import load, tensors, transformer, under
 
@@ -91,7 +91,7 @@ def test_clip_spm_vector(
     first = read_cases(vectors_folder(request.config) / "clip_spm.json")[0]
     inputs = inputs_of(case, first)
     case = {**case, "inputs": {name: value.tolist() for name, value in inputs.items()}}
-    tap = Tap("vectors", inputs["support"].shape[1])
+    request = FeatureRequest("vectors", View(inputs["support"].shape[1]))
     leaky = case["params"]["prompt_source"] == "support+query"
     protocol = "joint" if case["params"]["anchor_queries"] else "support_anchors"
     if case["name"] == "one_query_at_a_time":
@@ -99,9 +99,9 @@ def test_clip_spm_vector(
     options = {"losses": "paper", "mean_text": "all" if leaky else "support"}
     method = of_case(case, dtype, protocol=protocol, **options)
     batch = TrainingBatch(
-        support={tap: inputs["support"][None].to(dtype)},
+        support={request: inputs["support"][None].to(dtype)},
         support_labels=inputs["labels"][None],
-        query={tap: inputs["query"][None].to(dtype)},
+        query={request: inputs["query"][None].to(dtype)},
         query_labels=inputs["query_labels"][None],
         n=len(inputs["text_of_class"]),
         text=inputs["text_of_class"][None].to(dtype),

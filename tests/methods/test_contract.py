@@ -165,7 +165,7 @@ def test_scoring_options_leave_the_encoding_alone(method: Method, card: Card) ->
         if name == "mirrored" and not card.has("middle"):
             continue  # refused
         other = otherwise(method, name)
-        assert other.taps(card) == method.taps(card)
+        assert other.requests(card) == method.requests(card)
         got = other.encode(features)
         assert got.keys() == expected.keys()
         assert all(torch.equal(got[key], expected[key]) for key in got), name
@@ -213,7 +213,7 @@ def test_a_video_is_encoded_alone(method: Method, card: Card) -> None:
     features = make_features(method, card, 2, 3)
     with torch.no_grad():
         together = method.encode(features)
-        alone = method.encode({tap: found[1, 2] for tap, found in features.items()})
+        alone = method.encode({request: found[1, 2] for request, found in features.items()})
     assert together.keys() == alone.keys()
     for name, value in alone.items():
         torch.testing.assert_close(value, together[name][1, 2], atol=1e-5, rtol=1e-5)
@@ -222,8 +222,8 @@ def test_a_video_is_encoded_alone(method: Method, card: Card) -> None:
 def test_zero_and_constant_features_stay_finite(method: Method, card: Card) -> None:
     for value in (0, 1):
         features = {
-            tap: torch.full_like(found, value)
-            for tap, found in make_features(method, card, 1, 2).items()
+            request: torch.full_like(found, value)
+            for request, found in make_features(method, card, 1, 2).items()
         }
         with torch.no_grad():
             nodes = method.encode(features)
@@ -244,8 +244,8 @@ def test_losses_have_finite_gradients(method: Method, card: Card) -> None:
     text = make_text(card, 2, 3).requires_grad_() if method.uses_text else None
     features = [
         f.requires_grad_()
-        for tap, f in support.items()
-        if f.is_floating_point() and not tap.of_camera
+        for request, f in support.items()
+        if f.is_floating_point() and isinstance(request, FeatureRequest)
     ]
     learns = [*features, *(() if text is None else (text,))]
     labels = torch.tensor([0, 1, 2, 0, 1, 2]).expand(2, -1)
@@ -333,6 +333,6 @@ def test_a_method_of_ones_own_can_be_registered(card: Card) -> None:
     methods.register(name)(methods.REGISTRY.get("protonet"))
     try:
         assert name in methods.names()
-        assert methods.create(name).taps(card)
+        assert methods.create(name).requests(card)
     finally:
         methods.REGISTRY._entries.pop(name)

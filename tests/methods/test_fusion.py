@@ -6,16 +6,17 @@ import pytest
 import torch
 
 from fewact import methods
-from fewact.backbones import Tap
 from fewact.errors import OptionError, ShapeError
+from fewact.features.request import CameraMotionRequest, FeatureRequest, Request, View
 from fewact.methods.base import TrainingBatch
 from fewact.methods.fusion import Fusion
 from fewact.methods.steady import seen_through
 from fewact.moments import multi_scale_moments
 from tests.methods.made_up import make_card, make_features
 
-VECTORS, FAST = Tap("vectors", 8), Tap("middle", 16, "auto")
-CAMERA, BOLDER = Tap("camera", 16), Tap("bolder", 16)
+VECTORS, FAST = FeatureRequest("vectors", View(8)), FeatureRequest("middle", View(16, "auto"))
+CAMERA = CameraMotionRequest(View(16, "auto"))
+SAME = torch.eye(2, 3, dtype=torch.float64).flatten()
 MOVING = {"cameras": "moving"}
 PLAIN = {"trend": "mean", "centre": False, "whole_weight": 0, "twice": False, **MOVING}
 
@@ -26,9 +27,9 @@ def create(**options: Any) -> Fusion:
     return method.double().eval()
 
 
-def features(*leading: int, seed: int = 0, maps: bool = True) -> dict[Tap, torch.Tensor]:
+def features(*leading: int, seed: int = 0, maps: bool = True) -> dict[Request, torch.Tensor]:
     found = make_features(create(), make_card(maps=maps), *leading, seed=seed)
-    return {tap: values.double() for tap, values in found.items()}
+    return {request: values.double() for request, values in found.items()}
 
 
 @pytest.mark.parametrize("maps", [True, False])
@@ -43,7 +44,7 @@ def test_kernel_is_symmetric_and_greatest_for_the_same_clip(maps: bool) -> None:
 def test_kernel_is_the_sum_of_its_three_terms() -> None:
     x, y = features(1, 1), features(1, 1, seed=1)
 
-    def frames(found: dict[Tap, torch.Tensor]) -> torch.Tensor:
+    def frames(found: dict[Request, torch.Tensor]) -> torch.Tensor:
         rooted = found[VECTORS][0, 0].sqrt()
         return rooted / rooted.norm(dim=1, keepdim=True)
 
@@ -57,7 +58,7 @@ def test_kernel_is_the_sum_of_its_three_terms() -> None:
     without_motion = still.similarity(still.encode(x), still.encode(y)).squeeze()
     torch.testing.assert_close(without_motion, appearance + 0.7 * moments)
 
-    def moving(found: dict[Tap, torch.Tensor]) -> torch.Tensor:
+    def moving(found: dict[Request, torch.Tensor]) -> torch.Tensor:
         places = found[FAST][0, 0].unflatten(2, (4, 2)).unflatten(4, (4, 2)).mean((3, 5))
         places = places.flatten(1) / places.flatten(1).norm(dim=1, keepdim=True)
         return places - places.mean(0)
@@ -138,7 +139,7 @@ def test_uneven_shots_favour_neither_the_many_nor_the_few() -> None:
 def test_a_static_clip_has_no_motion_and_stays_finite() -> None:
     method = create()
     found = features(1, 3)
-    still = {tap: values[:, :, :1].expand_as(values) for tap, values in found.items()}
+    still = {request: values[:, :, :1].expand_as(values) for request, values in found.items()}
     nodes = method.encode(still)
     assert all((nodes[name] == 0).all() for name in ("motion", "whole", "moments"))
     moving = method.encode(found)
@@ -149,8 +150,8 @@ def test_a_static_clip_has_no_motion_and_stays_finite() -> None:
 
 
 def test_static_in_float32_despite_rounding() -> None:
-    found = {tap: values.float() + 1000 for tap, values in features(1, 2).items()}
-    still = {tap: values[:, :, :1].expand_as(values) for tap, values in found.items()}
+    found = {request: values.float() + 1000 for request, values in features(1, 2).items()}
+    still = {request: values[:, :, :1].expand_as(values) for request, values in found.items()}
     for options in ({}, {"shift_search": 2}):
         nodes = create(**options).float().encode(still)
         assert all((nodes[name] == 0).all() for name in ("motion", "whole", "moments"))
@@ -160,7 +161,7 @@ def test_a_copy_of_a_support_clip_does_not_change_who_wins_far_from_a_tie() -> N
     method = create()
     found = features(1, 2)
     support = method.encode(found)
-    query = method.encode({tap: values + 0.01 for tap, values in found.items()})
+    query = method.encode({request: values + 0.01 for request, values in found.items()})
     alone = method.score(method.support(support, torch.tensor([[0, 1]]), 2), query)
     twice = {name: value[:, [0, 0, 1]] for name, value in support.items()}
     copied = method.score(method.support(twice, torch.tensor([[0, 0, 1]]), 2), query)
@@ -171,22 +172,26 @@ def test_a_copy_of_a_support_clip_does_not_change_who_wins_far_from_a_tie() -> N
 def test_time_and_places_matter(axis: int) -> None:
     method = create()
     x, y = features(1, 1), features(1, 1, seed=1)
-    flipped = {tap: v.flip(axis) if v.ndim > 4 or axis == 2 else v for tap, v in y.items()}
+    flipped = {request: v.flip(axis) if v.ndim > 4 or axis == 2 else v for request, v in y.items()}
     plain = method.similarity(method.encode(x), method.encode(y))
     other = method.similarity(method.encode(x), method.encode(flipped))
     assert (plain - other).abs().item() > 1e-4
 
 
 def test_frames_of_motion_and_moments_are_stabilised_and_those_of_appearance_are_not() -> None:
-    seen = (VECTORS, Tap("middle", 8), FAST)
-    assert create().taps(make_card()) == (*seen, BOLDER, CAMERA)
-    assert create(twice=False).taps(make_card()) == (*seen, CAMERA)
-    assert create(twice=False, **MOVING).taps(make_card()) == seen
-    standing = create(cameras="still").taps(make_card())
-    assert standing == (VECTORS, Tap("middle", 8), Tap("middle", 16))
-    assert create(stabilise="off", whole_weight=0, **MOVING).taps(make_card()) == (
+    seen = (VECTORS, FeatureRequest("middle", View(8)), FAST)
+    assert create().requests(make_card()) == (*seen, CAMERA)
+    assert create(twice=False).requests(make_card()) == (*seen, CAMERA)
+    assert create(twice=False, **MOVING).requests(make_card()) == seen
+    standing = create(cameras="still").requests(make_card())
+    assert standing == (
         VECTORS,
-        Tap("middle", 16),
+        FeatureRequest("middle", View(8)),
+        FeatureRequest("middle", View(16)),
+    )
+    assert create(stabilise="off", whole_weight=0, **MOVING).requests(make_card()) == (
+        VECTORS,
+        FeatureRequest("middle", View(16)),
     )
 
 
@@ -196,7 +201,12 @@ def test_seen_twice_the_kernel_is_the_mean_of_both() -> None:
     def kernel(bolder: bool) -> torch.Tensor:
         method = create(twice=False)
         first, second = (
-            method.encode({**found, FAST: seen_through(found[FAST], found[BOLDER])})
+            method.encode(
+                {
+                    **found,
+                    FAST: seen_through(found[FAST], found[CAMERA][..., 1:].unflatten(-1, (2, 3))),
+                }
+            )
             if bolder
             else method.encode(found)
             for found in (x, y)
@@ -207,7 +217,7 @@ def test_seen_twice_the_kernel_is_the_mean_of_both() -> None:
     both = method.similarity(method.encode(x), method.encode(y))
     torch.testing.assert_close(both, (kernel(False) + kernel(True)) / 2)
     assert not torch.allclose(kernel(False), kernel(True))
-    same = {**x, BOLDER: torch.eye(2, 3).double().expand_as(x[BOLDER])}
+    same = {**x, CAMERA: torch.cat([x[CAMERA][..., :1], SAME.expand_as(x[CAMERA][..., 1:])], -1)}
     nodes = method.encode(same)
     assert nodes["motion2"] is nodes["motion"]
     assert nodes["moments2"] is nodes["moments"]
@@ -236,7 +246,10 @@ def test_the_whole_is_seen_as_it_is_and_weighs_what_it_is_told_to() -> None:
 
     options = {"centre": False, "whole_weight": 0, "motion_weight": 1, "moment_weight": 0, **MOVING}
     alone = create(motion_frames=8, twice=False, **options)
-    swapped = [{**v, Tap("middle", 8, "auto"): v[Tap("middle", 8)]} for v in (x, y)]
+    swapped = [
+        {**v, FeatureRequest("middle", View(8, "auto")): v[FeatureRequest("middle", View(8))]}
+        for v in (x, y)
+    ]
     first, second = (alone.encode(v) for v in swapped)
     appearance = first["appearance"] @ second["appearance"].mT
     whole = alone.similarity(first, second) - appearance
@@ -250,7 +263,11 @@ def test_someone_who_stands_elsewhere_is_found(options: dict[str, Any]) -> None:
     maps = torch.zeros(1, 6, 16, 6, 8, 8, dtype=torch.float64)
     maps[..., 2:6, 2:6] = found[FAST][..., 2:6, 2:6]
     here, there = (
-        {**found, FAST: maps.roll(by, (-2, -1)), BOLDER: torch.eye(2, 3).expand(1, 6, 16, 2, 3)}
+        {
+            **found,
+            FAST: maps.roll(by, (-2, -1)),
+            CAMERA: torch.cat([found[CAMERA][..., :1], SAME.expand(1, 6, 16, 6)], -1),
+        }
         for by in ((-1, 1), (1, 0))
     )
     method = create(moment_weight=0, whole_weight=0, **options)
@@ -262,10 +279,13 @@ def test_someone_who_stands_elsewhere_is_found(options: dict[str, Any]) -> None:
     assert (apart < kernel.diagonal() - 0.5).all()
 
 
-def with_images(found: dict[Tap, torch.Tensor]) -> dict[Tap, torch.Tensor]:
-    other_side = torch.tensor([[1, -1, -1], [-1, 1, 1]])  # of affine maps
-    turned = {tap: v.flip(-1) if tap.name == "middle" else v for tap, v in found.items()}
-    return {**turned, BOLDER: found[BOLDER] * other_side}
+def with_images(found: dict[Request, torch.Tensor]) -> dict[Request, torch.Tensor]:
+    other_side = torch.tensor([1, 1, -1, -1, -1, 1, 1])  # of affine maps
+    turned = {
+        request: v.flip(-1) if getattr(request, "level", "") == "middle" else v
+        for request, v in found.items()
+    }
+    return {**turned, CAMERA: found[CAMERA] * other_side}
 
 
 def test_a_mirrored_clip_is_the_same_where_that_is_wanted() -> None:
@@ -296,7 +316,7 @@ def test_windows_of_a_search_are_mirrored_with_their_places() -> None:
 
 def test_vectors_have_no_mirror_image() -> None:
     with pytest.raises(OptionError, match="maps"):
-        create(mirrored=True).taps(make_card(maps=False))
+        create(mirrored=True).requests(make_card(maps=False))
 
 
 def mixed(**options: Any) -> Fusion:
@@ -325,16 +345,18 @@ def test_a_mixing_learns_from_episodes_at_the_temperature_of_the_probabilities()
     found, method = features(2, 6), mixed()
     classes = torch.tensor([[0, 1, 2]] * 2)
     batch = TrainingBatch(
-        support={tap: values[:, :3] for tap, values in found.items()},
+        support={request: values[:, :3] for request, values in found.items()},
         support_labels=classes,
-        query={tap: values[:, 3:] for tap, values in found.items()},
+        query={request: values[:, 3:] for request, values in found.items()},
         query_labels=classes,
         n=3,
     )
     loss = method.losses(batch)["cross_entropy"]
     nodes = method.encode(found)
-    taught = method.support({name: value[:, :3] for name, value in nodes.items()}, classes, 3)
-    scores = method.similarity({name: value[:, 3:] for name, value in nodes.items()}, taught.nodes)
+    examples = method.support({name: value[:, :3] for name, value in nodes.items()}, classes, 3)
+    scores = method.similarity(
+        {name: value[:, 3:] for name, value in nodes.items()}, examples.nodes
+    )
     sure = (scores / method.temperature).log_softmax(-1).diagonal(dim1=1, dim2=2)
     torch.testing.assert_close(loss, -sure.mean())
     loss.backward()
@@ -353,13 +375,13 @@ def test_a_mixing_of_other_channels_is_refused() -> None:
 
 def test_vectors_only_adds_appearance_and_motion_of_the_vectors() -> None:
     method = create()
-    assert method.taps(make_card(maps=False)) == (VECTORS,)
+    assert method.requests(make_card(maps=False)) == (VECTORS,)
     nodes = method.encode(features(1, 2, maps=False))
     assert set(nodes) == {"appearance", "motion"}
     assert nodes["motion"].shape == (1, 2, 8, 24)
 
 
-def shares(method: Fusion, found: dict[Tap, torch.Tensor], labels: torch.Tensor) -> list[float]:
+def shares(method: Fusion, found: dict[Request, torch.Tensor], labels: torch.Tensor) -> list[float]:
     """How far the cameras of each support count as still."""
     state = method.support(method.encode(found), labels, int(labels.max()) + 1)
     each: list[float] = state.nodes["still"][:, 0, 0].tolist()
@@ -393,7 +415,7 @@ def test_with_one_clip_of_each_class_their_cameras_say_whether_they_stood_still(
 SHOTS = 3
 
 
-def filmed(*, by_hand: bool) -> dict[Tap, torch.Tensor]:
+def with_simulated_camera(*, by_hand: bool) -> dict[Request, torch.Tensor]:
     """Two classes: by hand they differ in a wave, else in a line alone."""
     found = features(1, 2 * SHOTS, seed=3)
     time = torch.linspace(-1, 1, 16, dtype=torch.float64)
@@ -407,14 +429,17 @@ def filmed(*, by_hand: bool) -> dict[Tap, torch.Tensor]:
         path = slope[:, None] * at + wave[:, None] * (torch.pi * at).cos()  # (v t)
         return 0.1 * still + 4 + places * path[None, :, :, None, None, None]
 
-    seen = {tap: moving(v) if tap.name == "middle" else v for tap, v in found.items()}
-    same = torch.eye(2, 3).double().expand_as(seen[BOLDER])
-    return {**seen, CAMERA: torch.full_like(seen[CAMERA], -1), BOLDER: same}
+    seen = {
+        request: moving(v) if getattr(request, "level", "") == "middle" else v
+        for request, v in found.items()
+    }
+    unmoved = torch.cat([torch.full((1,), -1.0, dtype=torch.float64), SAME])
+    return {**seen, CAMERA: unmoved.expand_as(seen[CAMERA])}
 
 
 def test_the_clips_say_more_than_their_cameras_by_how_they_tell_each_other() -> None:
-    both = [filmed(by_hand=True), filmed(by_hand=False)]
-    found = {tap: torch.cat([one[tap] for one in both]) for tap in both[0]}
+    both = [with_simulated_camera(by_hand=True), with_simulated_camera(by_hand=False)]
+    found = {request: torch.cat([one[request] for one in both]) for request in both[0]}
     by_hand, still = shares(create(), found, torch.tensor([[0] * SHOTS + [1] * SHOTS] * 2))
     assert by_hand < 0.2
     assert still > 0.7

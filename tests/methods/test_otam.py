@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fewact import methods
-from fewact.backbones import Tap
+from fewact.features.request import FeatureRequest, View
 from tests.methods.made_up import make_card
 
 
@@ -24,7 +24,8 @@ def test_episode_vector(case, compare, dtype):
             "otam", frames=frames, lam=params["lambda"], eps=params["eps"], **options
         )
         query_nodes, support_nodes = (
-            method.encode({Tap("vectors", frames): videos}) for videos in (query, support)
+            method.encode({FeatureRequest("vectors", View(frames)): videos})
+            for videos in (query, support)
         )
         state = method.support(support_nodes, labels, len(labels.unique()))
         logits, pairs = method.score_and_pairs(state, query_nodes)
@@ -41,7 +42,9 @@ def test_episode_vector(case, compare, dtype):
 
 
 def test_asks_for_one_vector_a_frame():
-    assert methods.create("otam", frames=5).taps(make_card(maps=False)) == (Tap("vectors", 5),)
+    assert methods.create("otam", frames=5).requests(make_card(maps=False)) == (
+        FeatureRequest("vectors", View(5)),
+    )
 
 
 def test_order_matters_and_a_late_start_does_little():

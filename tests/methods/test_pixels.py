@@ -3,10 +3,10 @@
 import torch
 
 from fewact import methods
-from fewact.backbones import Tap
+from fewact.features.request import FeatureRequest, View
 from tests.methods.made_up import make_card
 
-TAP = Tap("pixels", 8)
+REQUEST = FeatureRequest("pixels", View(8))
 
 
 def clip(direction: int, colour: float) -> torch.Tensor:
@@ -19,13 +19,13 @@ def clip(direction: int, colour: float) -> torch.Tensor:
 
 
 def test_needs_pixels_alone() -> None:
-    assert methods.create("pixels").taps(make_card(maps=False)) == (TAP,)
+    assert methods.create("pixels").requests(make_card(maps=False)) == (REQUEST,)
 
 
 def test_tells_directions_apart_whatever_the_brightness() -> None:
     method = methods.create("pixels")
-    support = method.encode({TAP: torch.stack([clip(1, 255), clip(-1, 120)])[None]})
-    query = method.encode({TAP: torch.stack([clip(1, 90), clip(-1, 230)])[None]})
+    support = method.encode({REQUEST: torch.stack([clip(1, 255), clip(-1, 120)])[None]})
+    query = method.encode({REQUEST: torch.stack([clip(1, 90), clip(-1, 230)])[None]})
     logits = method.score(method.support(support, torch.tensor([[0, 1]]), 2), query)
     assert logits[0].argmax(1).tolist() == [0, 1]
     assert (logits <= 1e-6).all()
@@ -33,7 +33,7 @@ def test_tells_directions_apart_whatever_the_brightness() -> None:
 
 def test_the_clips_mean_is_taken_away() -> None:
     method = methods.create("pixels")
-    frames = method.encode({TAP: clip(1, 255)})["frames"]
+    frames = method.encode({REQUEST: clip(1, 255)})["frames"]
     assert frames.shape == (8, 49)
-    still = method.encode({TAP: clip(1, 255)[:1].expand(8, -1, -1, -1)})["frames"]
+    still = method.encode({REQUEST: clip(1, 255)[:1].expand(8, -1, -1, -1)})["frames"]
     assert still.abs().max() < 1e-5 or not still.isnan().any()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fewact import methods
-from fewact.backbones import Tap
+from fewact.features.request import FeatureRequest, View
 
 RULES = {
     "cos_to_prototype": {},
@@ -26,8 +26,8 @@ def logits(case: dict[str, Any], dtype: torch.dtype, **options: Any) -> torch.Te
     )
     labels = torch.tensor(case["inputs"]["labels"])
     method = methods.create("protonet", frames=support.shape[1], **options)
-    tap = Tap("vectors", support.shape[1])
-    nodes = [{k: v[None] for k, v in method.encode({tap: x}).items()} for x in (support, query)]
+    request = FeatureRequest("vectors", View(support.shape[1]))
+    nodes = [{k: v[None] for k, v in method.encode({request: x}).items()} for x in (support, query)]
     state = method.support(nodes[0], labels[None], int(labels.max()) + 1)
     return method.score(state, nodes[1])[0]
 
@@ -55,7 +55,7 @@ def frames(b: int = 1, s: int = 4, seed: int = 0) -> torch.Tensor:
 
 def score(support: torch.Tensor, query: torch.Tensor, labels: list[int], **options: Any):
     method = methods.create("protonet", **options)
-    nodes = [method.encode({Tap("vectors", 8): x}) for x in (support, query)]
+    nodes = [method.encode({FeatureRequest("vectors", View(8)): x}) for x in (support, query)]
     state = method.support(nodes[0], torch.tensor([labels]), max(labels) + 1)
     return method.score(state, nodes[1])
 

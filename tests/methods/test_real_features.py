@@ -20,9 +20,9 @@ def logits(
     method: Method, videos: torch.Tensor, text: torch.Tensor, labels: torch.Tensor, *, alone: bool
 ) -> torch.Tensor:
     """Of one episode: (s+q t d), (n d), (s) → (q n)."""
-    tap, s = method.taps(ArrayFeatures(videos.numpy()).card)[0], len(labels)
+    request, s = method.requests(ArrayFeatures(videos.numpy()).card)[0], len(labels)
     with torch.no_grad():
-        nodes = {name: value[None] for name, value in method.encode({tap: videos}).items()}
+        nodes = {name: value[None] for name, value in method.encode({request: videos}).items()}
         support = {name: value[:, :s] for name, value in nodes.items()}
         state = method.support(support, labels[None], len(text), text=text[None])
         query = {name: value[:, s:] for name, value in nodes.items()}

@@ -8,13 +8,13 @@ import torch
 from torch.nn import functional
 
 from fewact import align, methods
-from fewact.backbones import Tap
+from fewact.features.request import FeatureRequest, View
 from fewact.methods.semantic_prompt import SemanticPrompt
 from tests.methods.weights import load, tensors, transformer, under
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])
 T, D = 8, 16
-TAP = Tap("vectors", T)
+REQUEST = FeatureRequest("vectors", View(T))
 SMALL = {"vector_width": D, "text_width": 5, "heads": 2, "hidden": 12}
 
 
@@ -55,9 +55,9 @@ def test_semantic_prompt_vector(
     }
     load(method, state | under("transformer", transformer(case["weights"]["Tr"])))
     method = method.to(dtype)
-    tap, own = Tap("vectors", t), text[labels[0]]
+    request, own = FeatureRequest("vectors", View(t)), text[labels[0]]
     nodes, asked = (
-        {k: v[None] for k, v in method.encode({tap: x}).items()} for x in (support, query)
+        {k: v[None] for k, v in method.encode({request: x}).items()} for x in (support, query)
     )
     logits = method.score(method.support(nodes, labels, len(text), text=text[None]), asked)[0]
     got = {
@@ -82,7 +82,7 @@ def score(
     labels: list[int],
     text: torch.Tensor,
 ) -> torch.Tensor:
-    nodes, asked = (method.double().encode({TAP: x}) for x in (support, query))
+    nodes, asked = (method.double().encode({REQUEST: x}) for x in (support, query))
     state = method.support(nodes, torch.tensor([labels]), max(labels) + 1, text=text)
     return method.score(state, asked)
 
@@ -110,7 +110,7 @@ def test_without_attention_the_token_tells_the_frames_nothing() -> None:
 def test_other_classes_prompts_do_not_touch_a_prototype() -> None:
     support, text = drawn(1, 4, T, D), drawn(1, 2, 5, seed=1)
     method = create(**SMALL).double()
-    nodes, labels = method.encode({TAP: support}), torch.tensor([[0, 1, 1, 0]])
+    nodes, labels = method.encode({REQUEST: support}), torch.tensor([[0, 1, 1, 0]])
     plain = method.support(nodes, labels, 2, text=text).prototypes
     text[:, 1] += 1
     other = method.support(nodes, labels, 2, text=text).prototypes

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fewact import align, methods
-from fewact.backbones import Tap
+from fewact.features.request import FeatureRequest, View
 from fewact.methods.steady import centred, searched, seen_through, windows, without_line
 from tests.methods.made_up import make_card, make_features
 
@@ -164,18 +164,20 @@ def test_methods_ask_for_steady_frames_where_they_are_told_to(name: str) -> None
         # What fusion sees as it is has fewer frames.
         options = {"twice": False, "cameras": "moving"} if name == "fusion" else {}
         method = methods.create(name, stabilise=mode, **options)
-        taps = [tap for tap in method.taps(card) if name != "fusion" or tap.frames == 16]
-        assert {tap.stabilise for tap in taps} == {mode}
+        requests = [
+            request for request in method.requests(card) if name != "fusion" or request.frames == 16
+        ]
+        assert {request.view.stabilise for request in requests} == {mode}
         nodes = method.encode(make_features(method, card, 2))
         assert all(value.shape[0] == 2 for value in nodes.values())
 
 
 def test_a2m2_can_take_the_line_away_too() -> None:
-    found = {Tap("middle", 8): torch.rand(2, 8, 6, 4, 4, dtype=torch.float64)}
+    found = {FeatureRequest("middle", View(8)): torch.rand(2, 8, 6, 4, 4, dtype=torch.float64)}
     slope = torch.rand(2, 1, 6, 4, 4, dtype=torch.float64)
     tilted = {
-        tap: maps + slope * torch.linspace(-1, 1, 8)[:, None, None, None]
-        for tap, maps in found.items()
+        request: maps + slope * torch.linspace(-1, 1, 8)[:, None, None, None]
+        for request, maps in found.items()
     }
     for level in (True, False):
         method = methods.create("a2m2", level=level).double()

@@ -7,7 +7,7 @@ import torch
 
 from fewact.errors import OptionError, ShapeError
 from fewact.text import (
-    GIVEN,
+    PRECOMPUTED,
     TEMPLATES,
     ClassTexts,
     TextFacts,
@@ -46,7 +46,7 @@ def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path: Path) -> None:
 def test_embeddings_that_are_handed_in_go_by_their_own_hash() -> None:
     text = torch.arange(6.0).reshape(2, 3)
     found = known_texts(text)
-    assert (found.facts.encoder, found.names) == (GIVEN, ())
+    assert (found.facts.encoder, found.names) == (PRECOMPUTED, ())
     assert found.embeddings is text
     assert known_texts(text.clone()).facts == found.facts
     others = [text + torch.eye(2, 3) * 1e-6, text.reshape(3, 2), text.flip(0)]

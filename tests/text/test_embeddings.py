@@ -102,7 +102,7 @@ def test_one_template_by_default():
 def test_what_is_wrong_is_told(tmp_path):
     with pytest.raises(OptionError, match="no prompt"):
         class_texts(Letters(), [])
-    with pytest.raises(OptionError, match=r"got 'median'\); accepted: mean, unit-mean"):
+    with pytest.raises(OptionError, match=r"got 'median'\); expected: mean, unit-mean"):
         ensemble(torch.ones(2, 3), "median")
     with pytest.raises(ShapeError, match="embeddings"):
         ensemble(torch.ones(3))

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from fewact.backbones import Description, StagedNetwork
 from fewact.data import Video, VideoList
-from fewact.data.motions import motions
 from fewact.evaluation import ArrayFeatures
+from fewact.synthetic import motions
 from fewact.training import Recipe, TrainingData
-from fewact.training.reading import parse
+from fewact.training.recipe_files import parse
 
 FRAMES, WIDTH = 4, 6
 

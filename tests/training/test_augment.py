@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fewact.episodes import Draws
+from fewact.random import RandomStream
 from fewact.training.augment import apply, draw_crop, flips
 from fewact.training.recipe import Augment
 
@@ -85,7 +85,7 @@ def test_videos_are_augmented_each_by_itself() -> None:
 
 def test_what_is_drawn_stays_inside_the_picture_and_depends_on_the_video_alone() -> None:
     augment = Augment(area=(0.3, 1.0), aspect=(0.5, 2.0), brightness=0.4)
-    rows = torch.stack([draw_crop(augment, Draws("test", i), flip=True) for i in range(300)])
+    rows = torch.stack([draw_crop(augment, RandomStream("test", i), flip=True) for i in range(300)])
     left, top, width, height, mirrored, brightness, contrast, _ = rows.unbind(1)
     assert rows[:, :2].min() >= 0
     assert (left + width).max() <= 1.0001
@@ -94,5 +94,5 @@ def test_what_is_drawn_stays_inside_the_picture_and_depends_on_the_video_alone()
     assert 0.4 < float(mirrored.mean()) < 0.6
     assert float(brightness.min()) < 0.7 < 1.3 < float(brightness.max())
     assert contrast.eq(1).all()
-    assert torch.equal(rows[7], draw_crop(augment, Draws("test", 7), flip=True))
-    assert not draw_crop(augment, Draws("test", 7), flip=False)[4]
+    assert torch.equal(rows[7], draw_crop(augment, RandomStream("test", 7), flip=True))
+    assert not draw_crop(augment, RandomStream("test", 7), flip=False)[4]

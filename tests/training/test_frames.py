@@ -7,14 +7,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fewact import backbones
+from fewact import backbones, checkpoint
 from fewact.data import Video, VideoList
 from fewact.episodes import load as load_episodes
 from fewact.errors import RecipeError, TrainingError
-from fewact.evaluation import ClipFeatures, evaluate
+from fewact.evaluation import VideoFeatures, evaluate
 from fewact.evaluation.trained import flags_of
-from fewact.methods import checkpoint, matching
 from fewact.methods.a2m2 import A2M2 as A2M2Method
+from fewact.methods.common import matching
 from fewact.training import TrainingData, loop, train
 from fewact.training.norms import freeze_norms
 from fewact.training.optimising import freeze
@@ -68,7 +68,7 @@ def test_network_and_method_learn_and_are_kept(
         chosen, data.val, other
     )
     episodes = load_episodes(tmp_path / "run" / "validation-episodes.json")
-    source = ClipFeatures(data.val, backbone)
+    source = VideoFeatures(data.val, backbone)
     assert evaluate(chosen.method(), source, data.val, episodes).accuracy == accuracies[-1]
 
 

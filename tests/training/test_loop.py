@@ -12,10 +12,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from fewact import methods
+from fewact import checkpoint, methods
 from fewact.errors import RecipeError, TrainingError
 from fewact.evaluation import evaluate
-from fewact.methods import checkpoint
 from fewact.methods.a2m2 import A2M2 as A2M2Method
 from fewact.methods.base import Method, TrainingBatch
 from fewact.training import TrainingData, loop, train
@@ -216,8 +215,8 @@ def test_the_checkpoint_scores_as_validation_has_scored_it(tmp_path: Path) -> No
     assert evaluate(method, data.val_source, data.val, episodes).accuracy == trained.best.accuracy
     facts = checkpoint.read(tmp_path / "run").facts
     assert (facts.temperature == 1) is (trained.best.stage == 1)
-    assert facts.learnt_from.sha256 == data.train.digest
-    assert sorted(facts.learnt_from.videos) == sorted(data.train.classes)
+    assert facts.trained_on.sha256 == data.train.digest
+    assert sorted(facts.trained_on.videos) == sorted(data.train.classes)
 
 
 def test_a_method_without_weights_cannot_learn(tmp_path: Path) -> None:

@@ -8,9 +8,8 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks.clips import read_index
-from fewact import backbones
+from fewact import backbones, checkpoint
 from fewact.data import VideoList
-from fewact.methods import checkpoint
 from fewact.methods.fusion import Fusion
 from fewact.training import TrainingData, read, train
 
@@ -73,7 +72,7 @@ def test_the_network_itself(data: TrainingData, tmp_path: Path) -> None:
     train(read("a2m2-clips-lite0", {**SHORT, **changes}), data, tmp_path / "run", device="cpu")
     usual = backbones.create(device="cpu").network.state_dict()
     state = load_file(tmp_path / "run" / "state.safetensors")
-    learnt = {name: state[f"learner/backbone.{name}"] for name in usual}
-    changed = {name for name in usual if not torch.equal(learnt[name], usual[name])}
+    fitted = {name: state[f"learner/backbone.{name}"] for name in usual}
+    changed = {name for name in usual if not torch.equal(fitted[name], usual[name])}
     assert changed
     assert not any("running" in name for name in changed)

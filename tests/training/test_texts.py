@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from fewact import backbones
+from fewact import backbones, checkpoint
 from fewact.errors import OptionError, TrainingError
-from fewact.methods import checkpoint
 from fewact.text import ClassTexts, TextFacts, class_texts, embed_classes, known_texts
 from fewact.training import Recipe, TrainingData, read, train
 from fewact.training.texts import with_texts

@@ -155,10 +155,10 @@ def test_missing_bytes_are_those_cut_off(clip: Any, ending: str) -> None:
     assert missing_bytes(clip.write(f"padded.{ending}", whole.read_bytes() + bytes(99))) == 0
     for share in (0.1, 0.5, 0.99):
         path = clip.cut(whole, f"sized_cut.{ending}", share)
-        lacking = 0 if ending in ("flv", "gif") else whole.stat().st_size - path.stat().st_size
+        missing = 0 if ending in ("flv", "gif") else whole.stat().st_size - path.stat().st_size
         # Of an MP4 that ends at the border of a box only what follows would tell.
         assert missing_bytes(path) in (
-            {lacking} if ending not in ("mp4", "mov") else range(1, lacking + 1)
+            {missing} if ending not in ("mp4", "mov") else range(1, missing + 1)
         )
 
 

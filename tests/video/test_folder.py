@@ -94,7 +94,7 @@ def test_nothing_but_damage(tmp_path: Path) -> None:
 
 def test_folders_without_pictures(tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "1.txt").write_text("1")
-    with pytest.raises(VideoError, match=r"no numbered pictures; accepted: a video file, or"):
+    with pytest.raises(VideoError, match=r"no numbered pictures; expected: a video file, or"):
         read_frames(tmp_path, Segments(8))
 
     def refuse(path: Path) -> None:

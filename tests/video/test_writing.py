@@ -133,7 +133,7 @@ def test_options_that_mean_nothing(tmp_path: Path, frames: np.ndarray) -> None:
     for codec in ("h265x", "aac"):
         with pytest.raises(OptionError, match="codec"):
             write_video(tmp_path / "a.mp4", frames, 10, codec)
-    with pytest.raises(OptionError, match=r"accepted: \.mp4"):
+    with pytest.raises(OptionError, match=r"expected: \.mp4"):
         write_video(tmp_path / "a.txt", frames, 10)
     with pytest.raises(VideoError, match="cannot be written"):
         write_video(tmp_path / "gone" / "a.mp4", frames, 10)

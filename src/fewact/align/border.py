@@ -32,7 +32,7 @@ def _refuse_first(cost: Tensor) -> None:
         "a cost is not finite",
         index=tuple(index),
         got=f"{cost[(*index, row, column)].item()} in row {row}, column {column}",
-        accepted="finite numbers",
+        expected="finite numbers",
     )
 
 
@@ -43,7 +43,7 @@ def check_smoothing(value: float, name: str) -> None:
             "no such smoothing",
             where=name,
             got=repr(value),
-            accepted="0 for the hard minimum, or a number from 1e-9",
+            expected="0 for the hard minimum, or a number from 1e-9",
         )
 
 
@@ -51,7 +51,7 @@ def check_reduction(reduction: str) -> None:
     """Refuse a reduction other than ``sum`` and ``mean``."""
     if reduction not in ("sum", "mean"):
         raise OptionError(
-            "no such reduction", where="reduction", got=repr(reduction), accepted="sum or mean"
+            "no such reduction", where="reduction", got=repr(reduction), expected="sum or mean"
         )
 
 

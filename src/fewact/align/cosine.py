@@ -37,7 +37,7 @@ def cosine_cost(x: Tensor, y: Tensor, eps: float = 0.01) -> Tensor:
     """
     _check(x, y)
     if not eps >= 0:
-        raise OptionError("no such ε", where="eps", got=repr(eps), accepted="0 or more")
+        raise OptionError("no such ε", where="eps", got=repr(eps), expected="0 or more")
     with torch.autocast(x.device.type, enabled=False):
         dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
         x, y = x.to(dtype), y.to(dtype)
@@ -86,7 +86,7 @@ def _misfit(x: Tensor, y: Tensor) -> ShapeError:
     return ShapeError(
         "x and y don't fit together",
         got=f"{tuple(x.shape)} and {tuple(y.shape)}",
-        accepted="(… m d) and (… m' d) with leading axes that fit",
+        expected="(… m d) and (… m' d) with leading axes that fit",
     )
 
 

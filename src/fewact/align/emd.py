@@ -73,7 +73,7 @@ def emd(
     problems = fit(tensors)
     if not plan and problems.cost.requires_grad and torch.is_grad_enabled():
         raise AlignmentError(
-            "the gradient of the cost is the plan", got="plan=False", accepted="plan=True"
+            "the gradient of the cost is the plan", got="plan=False", expected="plan=True"
         )
     found = solve(problems, threads=_threads(threads), plan=plan)
     refuse(found.status, problems)
@@ -114,7 +114,7 @@ def emd_argmin(cost: Array, a: Array, b: Array, *, threads: int | None = None) -
             "there is no class axis",
             where="emd_argmin",
             got=f"cost {tuple(cost.shape)}",
-            accepted="cost (… n m m') with n of 1 or more",
+            expected="cost (… n m m') with n of 1 or more",
         )
     index, status = nearest(problems, threads=_threads(threads))
     refuse(status, problems)
@@ -157,5 +157,5 @@ def _threads(given: int | None) -> int:
     if given is None:
         return torch.get_num_threads()
     if given < 1:
-        raise OptionError("threads is not positive", where="emd", got=str(given), accepted="≥ 1")
+        raise OptionError("threads is not positive", where="emd", got=str(given), expected="≥ 1")
     return given

@@ -57,13 +57,13 @@ def sinkhorn(
 
 def _check_options(eps: float, iterations: int) -> None:
     if not 1e-9 <= eps < float("inf"):
-        raise OptionError("no such ε", where="eps", got=repr(eps), accepted="a number from 1e-9")
+        raise OptionError("no such ε", where="eps", got=repr(eps), expected="a number from 1e-9")
     if iterations < 1:
         raise OptionError(
             "no such number of iterations",
             where="iterations",
             got=repr(iterations),
-            accepted="a whole number from 1",
+            expected="a whole number from 1",
         )
 
 
@@ -80,7 +80,7 @@ def _log_weights(cost: Tensor, a: Tensor | None, b: Tensor | None) -> tuple[Tens
                 "weights don't fit the costs",
                 where=name,
                 got=f"{tuple(side.shape)}",
-                accepted=f"({', '.join(map(str, (*leading, size)))}), or fewer leading axes",
+                expected=f"({', '.join(map(str, (*leading, size)))}), or fewer leading axes",
             ) from None
     _check_weights(*sides)
     # A weight of zero has no logarithm; the least number that has one carries no flow either.
@@ -99,5 +99,5 @@ def _check_weights(a: Tensor, b: Tensor) -> None:
             "these weights cannot be transported onto each other",
             index=index,
             got=f"totals {totals[0][index].item()} and {totals[1][index].item()}",
-            accepted="finite weights of 0 or more with the same total above 0",
+            expected="finite weights of 0 or more with the same total above 0",
         )

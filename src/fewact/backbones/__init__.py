@@ -9,13 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fewact.backbones.card import Card, Tap, TapName
+from fewact.backbones.card import Card, Level
 from fewact.backbones.catalogue import DESCRIPTIONS, Description
 from fewact.registry import Registry
 
 if TYPE_CHECKING:
     from fewact.backbones.backbone import Backbone
-    from fewact.backbones.given import Given
     from fewact.backbones.network import Network, StagedNetwork
     from fewact.backbones.text_encoder import TextEncoder
     from fewact.backbones.text_networks import TextNetwork
@@ -24,11 +23,9 @@ __all__ = [
     "Backbone",
     "Card",
     "Description",
-    "Given",
+    "Level",
     "Network",
     "StagedNetwork",
-    "Tap",
-    "TapName",
     "TextEncoder",
     "create",
     "create_text",
@@ -42,7 +39,6 @@ __all__ = [
 AUTO = "efficientnet-lite0"
 HOMES = {
     "Backbone": "backbone",
-    "Given": "given",
     "Network": "network",
     "StagedNetwork": "network",
     "TextEncoder": "text_encoder",
@@ -123,11 +119,11 @@ def create_text(
         WeightsError: Weights or tokenizer are missing, cannot be read, or are of another network.
         OptionError: A device that is not accepted.
     """
-    from fewact.backbones.precision import settle_device
+    from fewact.backbones.precision import resolve_device
     from fewact.backbones.text_encoder import build
 
     kind = _texts.get(name)
-    return build(kind, name, weights=weights, device=settle_device(device))
+    return build(kind, name, weights=weights, device=resolve_device(device))
 
 
 def text_of(name: str) -> str | None:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from fewact.backbones.card import Card, TapName
+from fewact.backbones.card import Card, Level
 from fewact.backbones.network import Network, randomise
-from fewact.backbones.precision import Precision, settle_device, settle_precision
+from fewact.backbones.precision import Precision, resolve_device, resolve_precision
 from fewact.backbones.weights import Weights, digest, load, read, tensors_of
 from fewact.backbones.workers import side_by_side
 from fewact.errors import OptionError, ShapeError
@@ -95,7 +95,7 @@ class Backbone:
         )
         return (images - mean) / std
 
-    def features(self, frames: Tensor, names: Collection[TapName]) -> dict[TapName, Tensor]:
+    def features(self, frames: Tensor, names: Collection[Level]) -> dict[Level, Tensor]:
         """Taps of prepared frames; the network runs no deeper than the deepest of them.
 
         Args:
@@ -114,32 +114,32 @@ class Backbone:
         check_shape(frames, f"n 3 {height} {width}", "frames")
         if frames.dtype != torch.uint8:
             raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
-        self.check_taps(names)
+        self.check_levels(names)
         deep = [name for name in names if name != "pixels"]
-        taps: dict[TapName, Tensor] = {}
+        levels: dict[Level, Tensor] = {}
         if "pixels" in names:
-            taps["pixels"] = frames.to(self.device).contiguous()
+            levels["pixels"] = frames.to(self.device).contiguous()
         if deep:
             self._check_number(len(frames))
             runs = self._run(frames, deep)
             # Joined outside of inference mode, so that methods can be trained on the result.
-            taps |= {name: torch.cat([run[name] for run in runs]) for name in deep}
-        return taps
+            levels |= {name: torch.cat([run[name] for run in runs]) for name in deep}
+        return levels
 
-    def check_taps(self, names: Collection[TapName]) -> None:
+    def check_levels(self, names: Collection[Level]) -> None:
         """Refuse taps that this backbone does not have.
 
         Raises:
             OptionError: It has no tap of one of these names.
         """
-        known: tuple[TapName, ...] = ("vectors", "maps", "middle", "pixels")
+        known: tuple[Level, ...] = ("vectors", "maps", "middle", "pixels")
         for name in names:
             if name not in known or not self.card.has(name):
                 raise OptionError(
                     "there is no such tap",
                     where=self.card.name,
                     got=repr(name),
-                    accepted=", ".join(tap for tap in known if self.card.has(tap)),
+                    expected=", ".join(level for level in known if self.card.has(level)),
                 )
 
     def _check_number(self, frames: int) -> None:
@@ -150,11 +150,11 @@ class Backbone:
                 f"{self.card.name} sees {together} frames together",
                 where="frames",
                 got=str(frames),
-                accepted=f"multiples of {together}",
-                mend=f"Ask for a multiple of {slots} slots.",
+                expected=f"multiples of {together}",
+                hint=f"Ask for a multiple of {slots} slots.",
             )
 
-    def _run(self, frames: Tensor, names: Collection[TapName]) -> list[dict[TapName, Tensor]]:
+    def _run(self, frames: Tensor, names: Collection[Level]) -> list[dict[Level, Tensor]]:
         """Taps of a few frames at a time."""
         cpu = self.device.type == "cpu"
         at_once = FRAMES_AT_ONCE_CPU if cpu else FRAMES_AT_ONCE_GPU
@@ -163,10 +163,10 @@ class Backbone:
 
         # Both are settings of the thread that works.
         @torch.inference_mode()
-        def run(few: Tensor) -> dict[TapName, Tensor]:
+        def run(few: Tensor) -> dict[Level, Tensor]:
             with _arithmetic(self.card.precision, self.device):
-                taps = self.network(self.normalise(few), names)
-            return {name: tap.float().contiguous() for name, tap in taps.items()}
+                levels = self.network(self.normalise(few), names)
+            return {name: level.float().contiguous() for name, level in levels.items()}
 
         return side_by_side(run, pieces) if cpu else [run(few) for few in pieces]
 
@@ -186,8 +186,8 @@ def build(
         OptionError: An option, device or precision that is not accepted.
     """
     chosen: Any = make_options(kind.Options, options, of=kind.usual.name)
-    where = settle_device(device)
-    computed = settle_precision(precision, where)
+    where = resolve_device(device)
+    computed = resolve_precision(precision, where)
     named = str(weights) in ("default", "random")
     found = Weights({}, str(weights)) if named else read(weights)
     with torch.random.fork_rng(devices=[]):  # Layers draw weights; few of them stay.

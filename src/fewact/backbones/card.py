@@ -1,4 +1,4 @@
-"""What a backbone is (its card) and what can be asked of it (its taps)."""
+"""Facts of a backbone: its card, and the feature levels that it offers."""
 
 import hashlib
 import json
@@ -6,40 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-TapName = Literal["vectors", "maps", "middle", "pixels", "camera", "bolder"]
-Stabilise = Literal["off", "auto", "on"]
+Level = Literal["vectors", "maps", "middle", "pixels"]
+"""Feature levels: pooled vectors, the last stage's maps, the maps at stride 16, resized frames."""
+
 Interpolation = Literal["bilinear", "bicubic"]
-
-
-@dataclass(frozen=True, order=True)
-class Tap:
-    """A place where features are taken, and from how many frames.
-
-    Args:
-        name: ``vectors`` (t d), one pooled vector a frame; ``maps`` (t c h w), the last stage;
-            ``middle`` (t c h w), the last block at stride 16; ``pixels`` (t 3 h w), the resized
-            frames themselves, uint8. Of ``video.stabilise``: ``camera`` (t 1), the evidence that
-            the camera moved, for all frames of a clip the same; ``bolder`` (t 2 3), where the
-            places of a boldly stabilised frame are in that of ``auto``, as affine maps of places
-            from -1 to 1. The last three need no network.
-        frames: Output slots t; the card says how many input frames a slot takes.
-        stabilise: Whether the camera's motion is first taken out of the frames; ``auto`` where it
-            moved, see ``video.stabilise``.
-    """
-
-    name: TapName
-    frames: int = 8
-    stabilise: Stabilise = "off"
-
-    @property
-    def follows_camera(self) -> bool:
-        """Whether the camera's motion is estimated for it."""
-        return self.stabilise != "off" or self.of_camera
-
-    @property
-    def of_camera(self) -> bool:
-        """Whether it says something of the camera's motion rather than of what is seen."""
-        return self.name in ("camera", "bolder")
 
 
 @dataclass(frozen=True)
@@ -83,19 +53,17 @@ class Card:
     variant: str = ""
 
     @property
-    def shapes(self) -> Mapping[TapName, tuple[int, ...] | None]:
-        """The shape of each tap's features of one frame; None where the backbone has none."""
+    def shapes(self) -> Mapping[str, tuple[int, ...] | None]:
+        """Shape of one frame's features at each level; None for a level that is missing."""
         return {
             "vectors": (self.vectors,),
             "maps": self.maps,
             "middle": self.middle,
             "pixels": (3, *self.input_size),
-            "camera": (1,),
-            "bolder": (2, 3),
         }
 
-    def has(self, name: TapName) -> bool:
-        """Whether the backbone offers a tap of this name."""
+    def has(self, name: Level) -> bool:
+        """Whether the backbone offers a level."""
         return self.shapes[name] is not None
 
     @property

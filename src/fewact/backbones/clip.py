@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from fewact.backbones import openai
-from fewact.backbones.card import TapName
+from fewact.backbones.card import Level
 from fewact.backbones.catalogue import CLIP_VIT, CLIP_VIT_B16, CLIP_VIT_B32
 from fewact.backbones.hf import LibraryNetwork, Plan, as_map, check_model_type, configure, describe
 from fewact.backbones.weights import Weights
@@ -66,17 +66,17 @@ class ClipViT(LibraryNetwork):
         self.visual_projection = nn.Linear(width, outputs, bias=False)
 
     def forward(
-        self, images: Tensor, names: Collection[TapName] = ("vectors", "maps")
-    ) -> dict[TapName, Tensor]:
+        self, images: Tensor, names: Collection[Level] = ("vectors", "maps")
+    ) -> dict[Level, Tensor]:
         """The taps asked for of images (n 3 H W): ``vectors`` (n d), ``maps`` (n c h w)."""
         seen = self.vision_model(pixel_values=images)
-        taps: dict[TapName, Tensor] = {}
+        levels: dict[Level, Tensor] = {}
         if "maps" in names:
             tokens = seen.last_hidden_state[:, 1:]  # (n h·w c)
-            taps["maps"] = as_map(self.vision_model.post_layernorm(tokens))
+            levels["maps"] = as_map(self.vision_model.post_layernorm(tokens))
         if "vectors" in names:
-            taps["vectors"] = self.visual_projection(seen.pooler_output)
-        return taps
+            levels["vectors"] = self.visual_projection(seen.pooler_output)
+        return levels
 
     @classmethod
     def settle(cls, options: Any, weights: Weights) -> Plan:
@@ -109,8 +109,8 @@ class ClipViT(LibraryNetwork):
                     f"these are not weights of {cls.usual.name}",
                     where=weights.source,
                     got=f"{key} = {getattr(config, key)}",
-                    accepted=f"{key} = {wanted}",
-                    mend='"clip-vit" takes those of any size.',
+                    expected=f"{key} = {wanted}",
+                    hint='"clip-vit" takes those of any size.',
                 )
 
     @classmethod

@@ -72,7 +72,7 @@ def of_transformers(name: str) -> Any:
         raise WeightsError(
             "this network is built by the package transformers",
             got=str(error),
-            mend=INSTALL,
+            hint=INSTALL,
         ) from None
 
 
@@ -112,19 +112,19 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(before)
 
 
-def check_model_type(weights: Weights, accepted: Collection[str]) -> str:
+def check_model_type(weights: Weights, expected: Collection[str]) -> str:
     """What config.json says that the weights are of; "" where it does not say.
 
     Raises:
         WeightsError: They are of another kind of network.
     """
     found = str(weights.config.get("model_type", ""))
-    if found and found not in accepted:
+    if found and found not in expected:
         raise WeightsError(
             "the configuration is of another network",
             where=weights.source,
             got=f"model_type = {found!r}",
-            accepted=", ".join(map(repr, accepted)),
+            expected=", ".join(map(repr, expected)),
         )
     return found
 
@@ -162,7 +162,7 @@ def _with_pictures(usual: Description, weights: Weights) -> Description:
             "the pictures' interpolation is not accepted",
             where=f"{weights.source}, preprocessor_config.json",
             got=f"resample = {resample}",
-            accepted=", ".join(f"{number} ({name})" for number, name in filters.items()),
+            expected=", ".join(f"{number} ({name})" for number, name in filters.items()),
         )
     mean, std = (
         _three(given.get(key, usually), f"{weights.source}, preprocessor_config.json, {key}")

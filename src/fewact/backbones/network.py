@@ -8,7 +8,7 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from fewact.backbones.card import TapName
+from fewact.backbones.card import Level
 from fewact.backbones.catalogue import Description
 from fewact.backbones.weights import Weights
 from fewact.errors import WeightsError
@@ -40,8 +40,8 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, images: Tensor, names: Collection[TapName] = ("vectors", "maps")
-    ) -> dict[TapName, Tensor]:
+        self, images: Tensor, names: Collection[Level] = ("vectors", "maps")
+    ) -> dict[Level, Tensor]:
         """The taps asked for, computed no deeper than the deepest of them.
 
         Args:
@@ -86,7 +86,7 @@ class Network(nn.Module, ABC):
             "no weights come with this backbone",
             where=self.usual.name,
             got="weights='default'",
-            accepted=f"{self.usual.needs}, hf-hub:owner/name, local-dir:folder, 'random'",
+            expected=f"{self.usual.needs}, hf-hub:owner/name, local-dir:folder, 'random'",
         )
 
 
@@ -109,20 +109,20 @@ class StagedNetwork(Network):
         return maps.mean((2, 3), dtype=torch.promote_types(maps.dtype, torch.float32))
 
     def forward(
-        self, images: Tensor, names: Collection[TapName] = ("vectors", "maps", "middle")
-    ) -> dict[TapName, Tensor]:
+        self, images: Tensor, names: Collection[Level] = ("vectors", "maps", "middle")
+    ) -> dict[Level, Tensor]:
         """The taps asked for, computed no deeper than the deepest of them."""
-        taps: dict[TapName, Tensor] = {}
+        levels: dict[Level, Tensor] = {}
         middle = self.early(images)
         if "middle" in names:
-            taps["middle"] = middle
+            levels["middle"] = middle
         if "maps" in names or "vectors" in names:
             maps = self.late(middle)
             if "maps" in names:
-                taps["maps"] = maps
+                levels["maps"] = maps
             if "vectors" in names:
-                taps["vectors"] = self.pool(maps)
-        return taps
+                levels["vectors"] = self.pool(maps)
+        return levels
 
 
 def randomise(network: nn.Module, seed: int) -> None:

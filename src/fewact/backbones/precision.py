@@ -13,7 +13,7 @@ Precision = Literal["float32", "bfloat16"]
 AUTO: Precision = "bfloat16"
 
 
-def settle_device(device: str) -> torch.device:
+def resolve_device(device: str) -> torch.device:
     """The device of this name; "auto" is a CUDA GPU if there is one, otherwise the CPU.
 
     Raises:
@@ -29,12 +29,12 @@ def settle_device(device: str) -> torch.device:
             "there is no such device",
             where="device",
             got=f"{device!r}: {str(error).splitlines()[0]}",
-            accepted='"auto", "cpu", "cuda", "cuda:0", …',
+            expected='"auto", "cpu", "cuda", "cuda:0", …',
         ) from None
     return chosen
 
 
-def settle_precision(precision: str, device: torch.device) -> Precision:
+def resolve_precision(precision: str, device: torch.device) -> Precision:
     """The precision of this name; "auto" depends on the device.
 
     Raises:
@@ -47,7 +47,7 @@ def settle_precision(precision: str, device: torch.device) -> Precision:
             "there is no such precision",
             where="precision",
             got=repr(precision),
-            accepted='"auto", "float32", "bfloat16"',
+            expected='"auto", "float32", "bfloat16"',
         )
     return "bfloat16" if precision == "bfloat16" else "float32"
 

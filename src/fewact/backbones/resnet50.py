@@ -110,7 +110,7 @@ class ResNet50(StagedNetwork):
                         "the configuration is of another network",
                         where=weights.source,
                         got=f"{key} = {got!r}",
-                        accepted=f"{key} = {wanted!r}",
+                        expected=f"{key} = {wanted!r}",
                     )
         return options
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from fewact.backbones.card import TapName
+from fewact.backbones.card import Level
 from fewact.backbones.catalogue import SIGLIP
 from fewact.backbones.hf import LibraryNetwork, Plan, as_map, check_model_type, configure, describe
 from fewact.backbones.weights import Weights
@@ -31,16 +31,16 @@ class Siglip(LibraryNetwork):
         self.vision_model = self.make()
 
     def forward(
-        self, images: Tensor, names: Collection[TapName] = ("vectors", "maps")
-    ) -> dict[TapName, Tensor]:
+        self, images: Tensor, names: Collection[Level] = ("vectors", "maps")
+    ) -> dict[Level, Tensor]:
         """The taps asked for of images (n 3 H W): ``vectors`` (n d), ``maps`` (n d h w)."""
         seen = self.vision_model(pixel_values=images)
-        taps: dict[TapName, Tensor] = {}
+        levels: dict[Level, Tensor] = {}
         if "maps" in names:
-            taps["maps"] = as_map(seen.last_hidden_state)
+            levels["maps"] = as_map(seen.last_hidden_state)
         if "vectors" in names:
-            taps["vectors"] = seen.pooler_output
-        return taps
+            levels["vectors"] = seen.pooler_output
+        return levels
 
     @classmethod
     def settle(cls, options: Any, weights: Weights) -> Plan:

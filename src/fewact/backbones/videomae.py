@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from fewact.backbones.card import TapName
+from fewact.backbones.card import Level
 from fewact.backbones.catalogue import VIDEOMAE
 from fewact.backbones.hf import LibraryNetwork, Plan, as_map, check_model_type, configure, describe
 from fewact.backbones.weights import Weights
@@ -43,19 +43,19 @@ class VideoMAE(LibraryNetwork):
         self.fc_norm = nn.LayerNorm(self.config.hidden_size) if options.norm else nn.Identity()
 
     def forward(
-        self, images: Tensor, names: Collection[TapName] = ("vectors", "maps")
-    ) -> dict[TapName, Tensor]:
+        self, images: Tensor, names: Collection[Level] = ("vectors", "maps")
+    ) -> dict[Level, Tensor]:
         """The taps asked for of frames (n·16 3 H W): ``vectors`` (n·8 d), ``maps`` (n·8 d h w)."""
         clips = images.unflatten(0, (-1, self.frames_together))  # (n 16 3 H W)
         tokens = self.videomae(pixel_values=clips).last_hidden_state  # (n 8·h·w d)
         slots = self.frames_together // self.describe().frames_per_slot
         tokens = tokens.unflatten(1, (slots, -1)).flatten(0, 1)  # (n·8 h·w d)
-        taps: dict[TapName, Tensor] = {}
+        levels: dict[Level, Tensor] = {}
         if "maps" in names:
-            taps["maps"] = as_map(tokens)
+            levels["maps"] = as_map(tokens)
         if "vectors" in names:
-            taps["vectors"] = self.fc_norm(tokens.mean(1))
-        return taps
+            levels["vectors"] = self.fc_norm(tokens.mean(1))
+        return levels
 
     @property
     def frames_together(self) -> int:

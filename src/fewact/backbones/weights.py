@@ -20,7 +20,7 @@ from fewact.errors import WeightsError
 if TYPE_CHECKING:
     from fewact.backbones.network import Network
 
-ACCEPTED = "default, random, hf-hub:owner/name, local-dir:folder, or a .safetensors file"
+EXPECTED = "default, random, hf-hub:owner/name, local-dir:folder, or a .safetensors file"
 PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar")
 CONVERT = (
     "A pickle can run code when it is read. Convert a file that you trust once: "
@@ -68,7 +68,7 @@ def read(weights: str | Path) -> Weights:
     path = Path(text).expanduser()
     if path.is_dir():
         raise WeightsError(
-            "this is a folder", where=text, accepted=ACCEPTED, mend=f'Say "local-dir:{text}".'
+            "this is a folder", where=text, expected=EXPECTED, hint=f'Say "local-dir:{text}".'
         )
     return _read_file(path, text)
 
@@ -98,11 +98,11 @@ def load(network: "Network", weights: Weights) -> None:
     if len(given) < len(weights.tensors):
         raise WeightsError("the same tensor is there under two names", where=weights.source)
     kept = {name: tensor for name, tensor in given.items() if not name.startswith(network.head)}
-    put(kept, network, of=network.usual.name, source=weights.source, accepted=network.usual.needs)
+    put(kept, network, of=network.usual.name, source=weights.source, expected=network.usual.needs)
 
 
 def put(
-    tensors: Mapping[str, Tensor], module: torch.nn.Module, *, of: str, source: str, accepted: str
+    tensors: Mapping[str, Tensor], module: torch.nn.Module, *, of: str, source: str, expected: str
 ) -> None:
     """Put tensors into a module, all of them or none.
 
@@ -111,7 +111,7 @@ def put(
         module: Takes them.
         of: What it is called in messages.
         source: Where they came from, for messages.
-        accepted: What can be read, for messages.
+        expected: What can be read, for messages.
 
     Raises:
         WeightsError: A tensor is missing, not known, of another shape or type, or not finite.
@@ -126,7 +126,7 @@ def put(
             f"these are not weights of {of}",
             where=source,
             got=f"of its {len(own)} tensors " + ", ".join(found),
-            accepted=accepted,
+            expected=expected,
         )
     for fault, names in _faults(given, own):
         if names:
@@ -177,13 +177,13 @@ def _read_file(path: Path, source: str) -> Weights:
     from safetensors import SafetensorError, safe_open
 
     if path.suffix.lower() in PICKLES:
-        raise WeightsError("pickle files are not read", where=source, mend=CONVERT)
+        raise WeightsError("pickle files are not read", where=source, hint=CONVERT)
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return Weights(tensors, source, file.metadata() or {})
     except FileNotFoundError:
-        raise WeightsError("there is no such file", where=source, accepted=ACCEPTED) from None
+        raise WeightsError("there is no such file", where=source, expected=EXPECTED) from None
     except (SafetensorError, OSError) as error:
         raise WeightsError(
             "this is not a readable safetensors file", where=source, got=str(error)
@@ -202,14 +202,14 @@ def _read_folder(folder: Path, source: str) -> Weights:
             "there is no .safetensors file in this folder",
             where=source,
             got=_first(pickles) or "none",
-            mend=CONVERT if pickles else "",
+            hint=CONVERT if pickles else "",
         )
     if len(found) > 1 and not usual:
         raise WeightsError(
             "there are several .safetensors files in this folder",
             where=source,
             got=_first(path.name for path in found),
-            mend="Name one of them, or call it model.safetensors.",
+            hint="Name one of them, or call it model.safetensors.",
         )
     weights = _read_file((usual or found)[0], source)
     config, pictures = (_read_config(folder / name) for name in CONFIGS)
@@ -236,7 +236,7 @@ def _download(repository: str, others: Iterable[str]) -> Path:
         raise WeightsError(
             "weights from the hub need the package huggingface_hub",
             where=f"hf-hub:{repository}",
-            mend="Run: pip install 'fewact[hf]'",
+            hint="Run: pip install 'fewact[hf]'",
         ) from None
     name, _, revision = repository.partition("@")
     try:
@@ -249,6 +249,6 @@ def _download(repository: str, others: Iterable[str]) -> Path:
             "the hub has no such weights, or cannot be reached",
             where=f"hf-hub:{repository}",
             got=str(error).strip().splitlines()[0],
-            accepted="hf-hub:owner/name[@revision] of a repository with model.safetensors",
+            expected="hf-hub:owner/name[@revision] of a repository with model.safetensors",
         ) from error
     return Path(file).parent

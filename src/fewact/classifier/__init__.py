@@ -1,8 +1,8 @@
 """Teach actions from a few clips of each, and recognise them: the practitioner's room."""
 
 from fewact.classifier.calibration import Calibration
+from fewact.classifier.examples import Example
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.prediction import Prediction, Skipped
-from fewact.classifier.taught import TaughtClip
 
-__all__ = ["Calibration", "FewShotClassifier", "Prediction", "Skipped", "TaughtClip"]
+__all__ = ["Calibration", "Example", "FewShotClassifier", "Prediction", "Skipped"]

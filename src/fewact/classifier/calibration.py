@@ -9,8 +9,8 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from fewact.classifier.examples import Nodes
 from fewact.classifier.named import NODE, Named, mix
-from fewact.classifier.taught import Nodes
 from fewact.methods.base import Method
 
 MOST = 40

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 
 from fewact import __version__
 from fewact.classifier.calibration import Calibration
-from fewact.classifier.taught import TaughtClip
+from fewact.classifier.examples import Example
 from fewact.errors import ModelError
 from fewact.text import TextFacts
 
@@ -19,7 +19,7 @@ VERSION: Final = 3
 STATE = "state.safetensors"
 PICTURE = re.compile(r"picture-\d{4,}\.jpg", re.ASCII)
 
-HOW_TO_MEND = "Restore the folder from where it was copied, or teach again."
+HINT = "Restore the folder from where it was copied, or teach again."
 
 
 def _from_1(content: dict[str, Any]) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def _from_1(content: dict[str, Any]) -> dict[str, Any]:
         raise ModelError(
             "its clips were taught to an earlier form of fusion, which looked at other frames",
             got=f"version 1, written by fewact {content.get('fewact')}",
-            mend="Teach again from the clips.",
+            hint="Teach again from the clips.",
         )
     return {**content, "version": 2}
 
@@ -114,7 +114,7 @@ class Config(_Part):
     method: SavedMethod
     calibration: Calibration
     names: SavedNames | None = None
-    clips: tuple[TaughtClip, ...]
+    clips: tuple[Example, ...]
     files: dict[str, str] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -144,10 +144,10 @@ def from_text(text: str, where: str) -> Config:
     """
     content = parse(text)
     if content is None:
-        raise ModelError("this is no saved classifier", where=where, mend=HOW_TO_MEND)
+        raise ModelError("this is no saved classifier", where=where, hint=HINT)
     if content.pop("sha256", None) != _digest(content):
         raise ModelError(
-            "the file was damaged or edited after it was saved", where=where, mend=HOW_TO_MEND
+            "the file was damaged or edited after it was saved", where=where, hint=HINT
         )
     try:
         return Config.model_validate(_up_to_date(content, where))
@@ -158,7 +158,7 @@ def from_text(text: str, where: str) -> Config:
             "its content is not that of a saved classifier",
             where=where,
             got=f"{place}: {first['msg']}" if place else first["msg"],
-            mend=HOW_TO_MEND,
+            hint=HINT,
         ) from None
 
 
@@ -183,8 +183,8 @@ def _up_to_date(content: dict[str, Any], where: str) -> dict[str, Any]:
             "the model is of a newer version" if newer else "the model's version is not known",
             where=where,
             got=f"{version}, written by fewact {content.get('fewact')}",
-            accepted=f"up to {VERSION}, by fewact {__version__}",
-            mend="Update fewact." if newer else HOW_TO_MEND,
+            expected=f"up to {VERSION}, by fewact {__version__}",
+            hint="Update fewact." if newer else HINT,
         )
     return content
 

@@ -5,21 +5,24 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from fewact.backbones import Backbone, Given, Tap
-from fewact.classifier.learnt import stage
-from fewact.classifier.named import NODE, TAP
-from fewact.classifier.taught import Nodes
+from fewact.backbones import Backbone
+from fewact.classifier.examples import Nodes
+from fewact.classifier.fitted import stage
+from fewact.classifier.named import NODE, REQUEST
 from fewact.data import AnyClip, Clip, FeatureClip
 from fewact.errors import DataError, VideoError
+from fewact.features.extract import extract
+from fewact.features.precomputed import Precomputed
+from fewact.features.request import Request
+from fewact.features.timing import Timing
 from fewact.methods.base import Method
-from fewact.store import Timing, extract
 
-Found = Iterator[tuple[AnyClip, Mapping[Tap, Tensor] | VideoError]]
+Found = Iterator[tuple[AnyClip, Mapping[Request, Tensor] | VideoError]]
 
 
 def encode(
     clips: Sequence[AnyClip],
-    backbone: Backbone | Given,
+    backbone: Backbone | Precomputed,
     method: Method,
     timing: Timing | None = None,
     *,
@@ -33,11 +36,13 @@ def encode(
         DataError: Features where there are to be videos, videos where there are to be features, or
             features of other sizes. It is raised before the first clip is looked at.
     """
-    taps = tuple(dict.fromkeys((*method.taps(backbone.card), *([TAP] if named else []))))
-    if isinstance(backbone, Given):
-        found = _handed_on(_features(clips, backbone), backbone, taps)
+    requests = tuple(
+        dict.fromkeys((*method.requests(backbone.card), *([REQUEST] if named else [])))
+    )
+    if isinstance(backbone, Precomputed):
+        found = _handed_on(_features(clips, backbone), backbone, requests)
     else:
-        found = _extracted(_videos(clips), backbone, taps, timing)
+        found = _extracted(_videos(clips), backbone, requests, timing)
     return _encode(found, method, timing, named=named)
 
 
@@ -49,10 +54,10 @@ def _encode(
             yield clip, features
             continue
         with stage(timing, "moments"), torch.inference_mode():
-            one = {tap: value[None] for tap, value in features.items()}
+            one = {request: value[None] for request, value in features.items()}
             nodes = {name: value.float() for name, value in method.encode(one).items()}
             if named:
-                nodes[NODE] = one[TAP].float().mean(-2)  # (1 d)
+                nodes[NODE] = one[REQUEST].float().mean(-2)  # (1 d)
         yield clip, nodes
 
 
@@ -63,22 +68,22 @@ def _videos(clips: Sequence[AnyClip]) -> list[Clip]:
         raise DataError(
             "features are given to a classifier of videos",
             where=first.name,
-            accepted="video files, as those that it was taught with",
-            mend="Teach another one from features.",
+            expected="video files, as those that it was taught with",
+            hint="Teach another one from features.",
         )
     return videos
 
 
-def _features(clips: Sequence[AnyClip], given: Given) -> list[FeatureClip]:
+def _features(clips: Sequence[AnyClip], given: Precomputed) -> list[FeatureClip]:
     found: list[FeatureClip] = []
     for clip in clips:
         if isinstance(clip, Clip):
             raise DataError(
                 "a file is given to a classifier of features",
                 where=str(clip.path),
-                accepted=f"features (clips, {given.frames}, {given.card.vectors}) in an .npz file, "
+                expected=f"features (clips, {given.frames}, {given.card.vectors}) in an .npz file, "
                 "as fewact.data.read_features reads them",
-                mend="Teach another one from videos.",
+                hint="Teach another one from videos.",
             )
         given.check(clip)
         found.append(clip)
@@ -86,16 +91,18 @@ def _features(clips: Sequence[AnyClip], given: Given) -> list[FeatureClip]:
 
 
 def _extracted(
-    clips: Sequence[Clip], backbone: Backbone, taps: Sequence[Tap], timing: Timing | None
+    clips: Sequence[Clip], backbone: Backbone, requests: Sequence[Request], timing: Timing | None
 ) -> Found:
-    for one in extract(clips, backbone, taps, timing=timing):
+    for one in extract(clips, backbone, requests, timing=timing):
         yield one.clip, one.features or one.error or VideoError(one.clip.path, "no features")
 
 
-def _handed_on(clips: Sequence[FeatureClip], given: Given, taps: Sequence[Tap]) -> Found:
+def _handed_on(
+    clips: Sequence[FeatureClip], given: Precomputed, requests: Sequence[Request]
+) -> Found:
     for clip in clips:
         try:
-            features = given.features(clip, taps)
+            features = given.features(clip, requests)
         except VideoError as error:
             yield clip, error
         else:

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact import backbones, methods
-from fewact.backbones import Backbone, Given
+from fewact.backbones import Backbone
 from fewact.classifier import model_folder
 from fewact.classifier.encoding import encode
-from fewact.classifier.learnt import Learnt, classify, learn
+from fewact.classifier.examples import Examples, join
+from fewact.classifier.fitted import Fitted, classify, fit_examples
 from fewact.classifier.named import Named, TextMode, encoder_of, named_classes
 from fewact.classifier.prediction import Prediction, Skipped
 from fewact.classifier.sources import (
@@ -22,14 +23,14 @@ from fewact.classifier.sources import (
     labelled,
     of_class,
 )
-from fewact.classifier.taught import Taught, join
 from fewact.classifier.teaching import Progress, teach
 from fewact.data import AnyClip, FeatureClip
 from fewact.errors import DataError, ModelError, OptionError, VideoError, did_you_mean
+from fewact.features.precomputed import Precomputed
+from fewact.features.timing import Timing
 from fewact.methods.base import Method
-from fewact.store import Timing
 
-Made = tuple[Backbone | Given, Method]
+Made = tuple[Backbone | Precomputed, Method]
 """What makes nodes of clips: both on one device."""
 
 
@@ -74,7 +75,7 @@ class FewShotClassifier:
         self.precision = precision
         self.text = text
         self._made: Made | None = None
-        self._learnt: Learnt | None = None
+        self._learnt: Fitted | None = None
 
     def fit(
         self,
@@ -110,13 +111,13 @@ class FewShotClassifier:
             raise DataError(
                 "there are fewer than two classes",
                 got=", ".join(map(str, classes)) or "none",
-                accepted="at least two, each with a clip",
+                expected="at least two, each with a clip",
             )
         made = self._make(found[0])
         encoder = encoder_of(made[0], self.text)
-        taught, skipped = teach(found, names, *made, progress, timing, named=encoder is not None)
-        known = None if encoder is None else named_classes(encoder, taught.classes, self.text)
-        self._adopt(made, taught, skipped, known)
+        examples, skipped = teach(found, names, *made, progress, timing, named=encoder is not None)
+        known = None if encoder is None else named_classes(encoder, examples.classes, self.text)
+        self._adopt(made, examples, skipped, known)
         return self
 
     def add_class(self, name: str, clips: Source) -> Self:
@@ -136,7 +137,7 @@ class FewShotClassifier:
         name = check_label(name)
         if name in self._known().classes:
             raise DataError(
-                "there is already a class of this name", got=repr(name), mend="Use add_clips."
+                "there is already a class of this name", got=repr(name), hint="Use add_clips."
             )
         return self._add(name, clips)
 
@@ -168,12 +169,12 @@ class FewShotClassifier:
             DataError: There is no such class, or only one would be left.
         """
         name = self._existing(name)
-        learnt = self._known()
-        if len(learnt.classes) == 2:
-            raise DataError("only one class would be left", got=repr(name), accepted="at least two")
-        clips = learnt.taught.clips
+        fitted = self._known()
+        if len(fitted.classes) == 2:
+            raise DataError("only one class would be left", got=repr(name), expected="at least two")
+        clips = fitted.examples.clips
         kept = [i for i, clip in enumerate(clips) if clip.label != name]
-        self._adopt(self._ready(), learnt.taught.select(kept), self.skipped_, learnt.named)
+        self._adopt(self._ready(), fitted.examples.select(kept), self.skipped_, fitted.named)
         return self
 
     # A str is also an iterable of str; it is taken as one path.
@@ -222,14 +223,14 @@ class FewShotClassifier:
         Raises:
             DataError: As by ``predict``, before the first prediction.
         """
-        learnt = self._known()
+        fitted = self._known()
         backbone, method = self._ready()
-        named = learnt.named is not None
+        named = fitted.named is not None
         encoded = encode([as_clip(clip) for clip in clips], backbone, method, timing, named=named)
         return (
             Skipped(clip, nodes)
             if isinstance(nodes, VideoError)
-            else classify(method, learnt, clip, nodes, timing)
+            else classify(method, fitted, clip, nodes, timing)
             for clip, nodes in encoded
         )
 
@@ -295,7 +296,7 @@ class FewShotClassifier:
         where = str(weights) if weights is not None else saved.weights
         made = backbone or model_folder.make_backbone(saved, where, device, str(folder))
         model_folder.check_backbone(saved, made, str(folder))
-        given = isinstance(made, Given)
+        given = isinstance(made, Precomputed)
         classifier = cls(
             "auto" if given else backbone or saved.name,
             model.method,
@@ -305,16 +306,18 @@ class FewShotClassifier:
             text="off" if model.named is None else model.named.mode,
         )
         method = model.method.to(made.device).eval()
-        learnt = learn(method, model.taught, made.device, model.config.calibration, model.named)
+        fitted = fit_examples(
+            method, model.examples, made.device, model.config.calibration, model.named
+        )
         classifier._made = made, method
-        classifier._publish(learnt, [])
+        classifier._publish(fitted, [])
         return classifier
 
     def _make(self, clip: AnyClip) -> Made:
         """What clips like this one need; what was made before, if that is for such."""
         if isinstance(clip, FeatureClip):
             return self._make_given(*clip.vectors.shape)
-        if self._made is not None and not isinstance(self._made[0], Given):
+        if self._made is not None and not isinstance(self._made[0], Precomputed):
             return self._made
         method, backbone = self._make_method(None), self.backbone
         if isinstance(backbone, str):
@@ -323,21 +326,21 @@ class FewShotClassifier:
             )
         return backbone, method.to(backbone.device).eval()
 
-    def _make_given(self, frames: int, width: int) -> tuple[Given, Method]:
+    def _make_given(self, frames: int, width: int) -> tuple[Precomputed, Method]:
         named = self.backbone if isinstance(self.backbone, str) else self.backbone.card.name
         if (named, self.weights, self.precision) != ("auto", "default", "auto"):
             raise OptionError(
                 "features that were made elsewhere need no backbone",
                 where="backbone, weights, precision",
                 got=f"{named}, {self.weights}, {self.precision}",
-                accepted="auto, default, auto",
+                expected="auto, default, auto",
             )
-        given = Given(frames, width, self.device)
+        given = Precomputed(frames, width, self.device)
         method = self._make_method(given)
-        given.check_taps(method.taps(given.card))
+        given.check_requests(method.requests(given.card))
         return given, method.to(given.device).eval()
 
-    def _make_method(self, given: Given | None) -> Method:
+    def _make_method(self, given: Precomputed | None) -> Method:
         """The method; one that is named suits the features where they are given."""
         method = self.method
         if isinstance(method, str):
@@ -353,15 +356,15 @@ class FewShotClassifier:
             )
         return method
 
-    def _known(self) -> Learnt:
+    def _known(self) -> Fitted:
         if self._learnt is None:
-            raise ModelError("nothing is taught yet", mend="Call fit, or load a saved model.")
+            raise ModelError("nothing is taught yet", hint="Call fit, or load a saved model.")
         return self._learnt
 
     def _ready(self) -> Made:
         """What was made for what is known."""
         if self._made is None:
-            raise ModelError("nothing is taught yet", mend="Call fit, or load a saved model.")
+            raise ModelError("nothing is taught yet", hint="Call fit, or load a saved model.")
         return self._made
 
     def _existing(self, name: str) -> str:
@@ -370,31 +373,33 @@ class FewShotClassifier:
             raise DataError(
                 "there is no class of this name",
                 got=repr(name),
-                accepted=", ".join(classes),
-                mend=did_you_mean(name, classes),
+                expected=", ".join(classes),
+                hint=did_you_mean(name, classes),
             )
         return name
 
     def _add(self, label: str, clips: Source) -> Self:
-        learnt, made = self._known(), self._ready()
-        named = learnt.named is not None
+        fitted, made = self._known(), self._ready()
+        named = fitted.named is not None
         more, skipped = teach(*of_class(clips, label), *made, named=named)
-        if again := learnt.taught.repeated(more):
+        if again := fitted.examples.repeated(more):
             raise DataError("this clip is taught already", where=f'class "{label}"', got=again[0])
-        self._adopt(made, join([learnt.taught, more]), [*self.skipped_, *skipped], learnt.named)
+        self._adopt(made, join([fitted.examples, more]), [*self.skipped_, *skipped], fitted.named)
         return self
 
-    def _adopt(self, made: Made, taught: Taught, skipped: list[Skipped], old: Named | None) -> None:
+    def _adopt(
+        self, made: Made, examples: Examples, skipped: list[Skipped], old: Named | None
+    ) -> None:
         backbone, method = made
-        named = None if old is None else old.changed(taught.classes, backbone)
-        learnt = learn(method, taught, backbone.device, named=named)
+        named = None if old is None else old.changed(examples.classes, backbone)
+        fitted = fit_examples(method, examples, backbone.device, named=named)
         self._made = made
-        self._publish(learnt, skipped)
+        self._publish(fitted, skipped)
 
-    def _publish(self, learnt: Learnt, skipped: list[Skipped]) -> None:
+    def _publish(self, fitted: Fitted, skipped: list[Skipped]) -> None:
         """Take over what was learnt; nothing here can fail half-way."""
-        self._learnt = learnt
-        self.classes_ = learnt.classes
-        self.clips_ = learnt.taught.clips
-        self.calibration_ = learnt.calibration
+        self._learnt = fitted
+        self.classes_ = fitted.classes
+        self.clips_ = fitted.examples.clips
+        self.calibration_ = fitted.calibration
         self.skipped_ = skipped

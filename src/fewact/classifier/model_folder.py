@@ -13,10 +13,10 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from fewact import backbones, methods
-from fewact.backbones import Backbone, Given
-from fewact.backbones.given import GIVEN
+from fewact.backbones import Backbone
+from fewact.checkpoint import registered
 from fewact.classifier.config import (
-    HOW_TO_MEND,
+    HINT,
     PICTURE,
     STATE,
     Config,
@@ -27,15 +27,15 @@ from fewact.classifier.config import (
     parse,
     to_text,
 )
-from fewact.classifier.learnt import Learnt
+from fewact.classifier.examples import Examples
+from fewact.classifier.fitted import Fitted
 from fewact.classifier.named import NODE, Named
 from fewact.classifier.pictures import picture
 from fewact.classifier.readme import readme
-from fewact.classifier.replace_folder import aside, replace_folder
-from fewact.classifier.taught import Taught
 from fewact.errors import ModelError, UserError
+from fewact.features.precomputed import PRECOMPUTED, Precomputed
+from fewact.io.folders import aside, replace_folder
 from fewact.methods.base import Method
-from fewact.methods.checkpoint import registered
 
 CONFIG, README = "config.json", "README.md"
 NODES, METHOD, NAMES = "nodes.", "method.", "names"
@@ -48,21 +48,21 @@ class SavedModel:
 
     Args:
         config: Of the model.
-        taught: The clips with their nodes.
+        examples: The clips with their nodes.
         method: With its options and parameters, on the CPU.
         named: The names of the classes, where they may count.
     """
 
     config: Config
-    taught: Taught
+    examples: Examples
     method: Method
     named: Named | None
 
 
 def save(
     folder: Path,
-    learnt: Learnt,
-    backbone: Backbone | Given,
+    fitted: Fitted,
+    backbone: Backbone | Precomputed,
     weights: str | Path,
     method: Method,
     *,
@@ -71,13 +71,13 @@ def save(
     """Save; see ``FewShotClassifier.save``."""
     folder = folder.resolve()
     check_target(folder)
-    if pictures and isinstance(backbone, Given):
-        raise ModelError("of features there are no pictures", mend="Save without pictures.")
-    taught = learnt.taught
-    files = {STATE: save_tensors(_tensors(taught, method, learnt.named))}
+    if pictures and isinstance(backbone, Precomputed):
+        raise ModelError("of features there are no pictures", hint="Save without pictures.")
+    examples = fitted.examples
+    files = {STATE: save_tensors(_tensors(examples, method, fitted.named))}
     if pictures:
         files |= {
-            f"picture-{i:04}.jpg": _picture(taught, i) for i in range(1, len(taught.clips) + 1)
+            f"picture-{i:04}.jpg": _picture(examples, i) for i in range(1, len(examples.clips) + 1)
         }
     config = Config(
         backbone=SavedBackbone(
@@ -87,9 +87,9 @@ def save(
             card=_facts(backbone),
         ),
         method=_saved_method(method),
-        calibration=learnt.calibration,
-        names=_saved_names(learnt.named),
-        clips=taught.clips,
+        calibration=fitted.calibration,
+        names=_saved_names(fitted.named),
+        clips=examples.clips,
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
     # A model that cannot be loaded must not take the place of one that can.
@@ -120,7 +120,7 @@ def check_target(folder: Path) -> bool:
     if not folder.exists():
         return False
     if not folder.is_dir():
-        raise ModelError("this is a file", where=str(folder), accepted="a folder")
+        raise ModelError("this is a file", where=str(folder), expected="a folder")
     ours = (folder / CONFIG).is_file() and parse(
         (folder / CONFIG).read_text(encoding="utf-8", errors="replace")
     )
@@ -128,7 +128,7 @@ def check_target(folder: Path) -> bool:
         raise ModelError(
             "the folder holds something else than a saved classifier",
             where=str(folder),
-            accepted="a folder that is new or empty, or a model to replace",
+            expected="a folder that is new or empty, or a model to replace",
         )
     return bool(ours)
 
@@ -146,7 +146,7 @@ def load(folder: Path) -> SavedModel:
         raise ModelError(
             "there is no such folder" if not place.exists() else "this is no saved classifier",
             where=str(folder),
-            accepted="a folder that save, or fewact teach, has written",
+            expected="a folder that save, or fewact teach, has written",
         )
     text = _read(place / CONFIG).decode("utf-8", errors="replace")
     config = from_text(text, str(folder / CONFIG))
@@ -156,7 +156,7 @@ def load(folder: Path) -> SavedModel:
             raise ModelError(
                 "the file was damaged or edited after it was saved",
                 where=str(folder / name),
-                mend=HOW_TO_MEND,
+                hint=HINT,
             )
     try:
         # Copied, so that they lie in memory as those that were taught: sums then round alike.
@@ -172,17 +172,21 @@ def load(folder: Path) -> SavedModel:
         )
     pictures = [files.get(f"picture-{i:04}.jpg") for i in range(1, len(config.clips) + 1)]
     method = _method(config.method, _of(tensors, METHOD), str(folder))
-    taught = Taught(config.clips, nodes, tuple(pictures))
-    return SavedModel(config, taught, method, _named(config, taught, tensors, str(folder / STATE)))
+    examples = Examples(config.clips, nodes, tuple(pictures))
+    return SavedModel(
+        config, examples, method, _named(config, examples, tensors, str(folder / STATE))
+    )
 
 
-def make_backbone(saved: SavedBackbone, weights: str, device: str, where: str) -> Backbone | Given:
+def make_backbone(
+    saved: SavedBackbone, weights: str, device: str, where: str
+) -> Backbone | Precomputed:
     """The backbone of a saved model, or what hands its features on.
 
     Raises:
         ModelError: Its weights are not where they were, or features were taught and there are none.
     """
-    if saved.name == GIVEN:
+    if saved.name == PRECOMPUTED:
         return _make_given(saved, weights, device, where)
     try:
         return backbones.create(
@@ -192,11 +196,11 @@ def make_backbone(saved: SavedBackbone, weights: str, device: str, where: str) -
         raise ModelError(
             f"its backbone {saved.name} cannot be made: {error}",
             where=where,
-            mend="Say where the weights are now: weights=…, or hand in the backbone: backbone=….",
+            hint="Say where the weights are now: weights=…, or hand in the backbone: backbone=….",
         ) from error
 
 
-def _make_given(saved: SavedBackbone, weights: str, device: str, where: str) -> Given:
+def _make_given(saved: SavedBackbone, weights: str, device: str, where: str) -> Precomputed:
     if weights != saved.weights:
         raise ModelError(
             "the model was taught from features, which need no weights", where=where, got=weights
@@ -207,12 +211,12 @@ def _make_given(saved: SavedBackbone, weights: str, device: str, where: str) -> 
             "it does not say how many vectors of which length were taught",
             where=where,
             got=f"{frames} of length {width}",
-            mend=HOW_TO_MEND,
+            hint=HINT,
         )
-    return Given(frames, width, device)
+    return Precomputed(frames, width, device)
 
 
-def check_backbone(saved: SavedBackbone, backbone: Backbone | Given, where: str) -> None:
+def check_backbone(saved: SavedBackbone, backbone: Backbone | Precomputed, where: str) -> None:
     """Refuse a backbone other than the one that the model was taught with.
 
     Raises:
@@ -225,16 +229,16 @@ def check_backbone(saved: SavedBackbone, backbone: Backbone | Given, where: str)
             f"the model was taught with another backbone: it differs in {', '.join(differ)}",
             where=where,
             got="; ".join(f"{name} {facts.get(name)}" for name in differ),
-            accepted="; ".join(f"{name} {saved.card[name]}" for name in differ),
-            mend="Load it with the weights that it was taught with: weights=…, or teach again.",
+            expected="; ".join(f"{name} {saved.card[name]}" for name in differ),
+            hint="Load it with the weights that it was taught with: weights=…, or teach again.",
         )
 
 
-def _facts(backbone: Backbone | Given) -> dict[str, JsonValue]:
+def _facts(backbone: Backbone | Precomputed) -> dict[str, JsonValue]:
     """What features depend on, as JSON has it: lists for tuples."""
     card = asdict(backbone.card)
     facts = {k: v for k, v in card.items() if k not in NO_PART_OF_THE_FEATURES}
-    if isinstance(backbone, Given):
+    if isinstance(backbone, Precomputed):
         facts["frames"] = backbone.frames
     content: dict[str, JsonValue] = json.loads(json.dumps(facts))
     return content
@@ -269,8 +273,8 @@ def _method(saved: SavedMethod, parameters: Mapping[str, Tensor], where: str) ->
     return method
 
 
-def _tensors(taught: Taught, method: Method, named: Named | None) -> dict[str, Tensor]:
-    nodes = {NODES + name: value for name, value in taught.nodes.items()}
+def _tensors(examples: Examples, method: Method, named: Named | None) -> dict[str, Tensor]:
+    nodes = {NODES + name: value for name, value in examples.nodes.items()}
     own = {METHOD + name: value.cpu() for name, value in method.state_dict().items()}
     names = {} if named is None else {NAMES: named.text}
     return {name: value.contiguous() for name, value in (nodes | own | names).items()}
@@ -281,14 +285,14 @@ def _saved_names(named: Named | None) -> SavedNames | None:
 
 
 def _named(
-    config: Config, taught: Taught, tensors: Mapping[str, Tensor], where: str
+    config: Config, examples: Examples, tensors: Mapping[str, Tensor], where: str
 ) -> Named | None:
     if config.names is None:
         return None
-    text, mean = tensors.get(NAMES), taught.nodes.get(NODE)
-    if text is None or mean is None or text.shape != (len(taught.classes), mean.shape[-1]):
+    text, mean = tensors.get(NAMES), examples.nodes.get(NODE)
+    if text is None or mean is None or text.shape != (len(examples.classes), mean.shape[-1]):
         raise ModelError("its class names are not those of config.json", where=where)
-    return Named(taught.classes, text, config.names.facts, config.names.mode)
+    return Named(examples.classes, text, config.names.facts, config.names.mode)
 
 
 def _of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -299,13 +303,13 @@ def _of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     }
 
 
-def _picture(taught: Taught, number: int) -> bytes:
-    origin = taught.origins[number - 1]
+def _picture(examples: Examples, number: int) -> bytes:
+    origin = examples.origins[number - 1]
     if origin is None:
         raise ModelError(
             "a model that was loaded without pictures has none to save",
-            got=taught.clips[number - 1].title,
-            mend="Save without pictures, or teach again from the clips.",
+            got=examples.clips[number - 1].title,
+            hint="Save without pictures, or teach again from the clips.",
         )
     return origin if isinstance(origin, bytes) else picture(origin)
 
@@ -326,5 +330,5 @@ def _read(path: Path) -> bytes:
         raise ModelError(
             f"a file of the model cannot be read: {error.strerror}",
             where=str(path),
-            mend=HOW_TO_MEND,
+            hint=HINT,
         ) from None

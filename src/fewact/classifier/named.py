@@ -7,16 +7,18 @@ from typing import Final, Literal, get_args
 import torch
 from torch import Tensor
 
-from fewact.backbones import Backbone, Given, Tap
+from fewact.backbones import Backbone
 from fewact.backbones.pinned import cache_folder
 from fewact.errors import ModelError, OptionError, WeightsError
+from fewact.features.precomputed import Precomputed
+from fewact.features.request import FeatureRequest, View
 from fewact.methods.zero_shot import combined, text_logits
 from fewact.text import Encoder, TextFacts, embed_classes, words
 
 TextMode = Literal["auto", "off", "on"]
 """Whether class names count: where held-out taught clips say that it helps, never, always."""
 
-TAP: Final = Tap("vectors", 8)
+REQUEST: Final = FeatureRequest("vectors", View(8))
 NODE: Final = "with_names"
 """Among a clip's nodes its mean frame (d), which is compared with the names."""
 
@@ -44,7 +46,7 @@ class Named:
         """Of clips' mean frames (q d): (q n)."""
         return text_logits(mean, self.text.to(mean), SCALE)
 
-    def changed(self, classes: tuple[str, ...], backbone: Backbone | Given) -> "Named":
+    def changed(self, classes: tuple[str, ...], backbone: Backbone | Precomputed) -> "Named":
         """The same of other classes; those that are new are embedded.
 
         Raises:
@@ -60,7 +62,7 @@ class Named:
                 raise ModelError(
                     "the other names were embedded by another text encoder",
                     got=f"{more.facts.encoder}, {more.facts.sha256[:8]}",
-                    accepted=f"{self.facts.encoder}, {self.facts.sha256[:8]}",
+                    expected=f"{self.facts.encoder}, {self.facts.sha256[:8]}",
                 )
             rows |= dict(zip(new, more.text, strict=True))
         return replace(self, classes=classes, text=torch.stack([rows[name] for name in classes]))
@@ -74,7 +76,7 @@ def mix(named: Tensor, visual: Tensor, share: float) -> Tensor:
     return combined(named.double(), visual.double(), share)
 
 
-def encoder_of(backbone: Backbone | Given, mode: TextMode) -> Encoder | None:
+def encoder_of(backbone: Backbone | Precomputed, mode: TextMode) -> Encoder | None:
     """What embeds the names; None where they don't count.
 
     Raises:
@@ -84,18 +86,18 @@ def encoder_of(backbone: Backbone | Given, mode: TextMode) -> Encoder | None:
     """
     if mode not in get_args(TextMode):
         raise OptionError(
-            "is not accepted", where="text", got=repr(mode), accepted=", ".join(get_args(TextMode))
+            "is not accepted", where="text", got=repr(mode), expected=", ".join(get_args(TextMode))
         )
     if mode == "off":
         return None
-    if isinstance(backbone, Given) or backbone.network.text is None:
+    if isinstance(backbone, Precomputed) or backbone.network.text is None:
         if mode == "on":
             raise OptionError(
                 "there is no text encoder that was trained with these features",
                 where="text",
                 got="on",
-                accepted="auto, off",
-                mend="Choose a backbone with text, such as clip-vit-b16: `fewact backbones`.",
+                expected="auto, off",
+                hint="Choose a backbone with text, such as clip-vit-b16: `fewact backbones`.",
             )
         return None
     if mode == "auto" and backbone.card.weights == "random":

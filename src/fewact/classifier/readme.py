@@ -3,8 +3,8 @@
 from collections import Counter
 
 from fewact.backbones import Card
-from fewact.backbones.given import GIVEN
 from fewact.classifier.config import Config
+from fewact.features.precomputed import PRECOMPUTED
 
 BEGIN = "<!-- fewact: each save writes anew what stands between this mark and the closing one -->"
 END = "<!-- fewact: end -->"
@@ -40,7 +40,7 @@ def _facts(config: Config, card: Card) -> str:
     shots = Counter(clip.label for clip in config.clips)
     rows = "\n".join(f"| {_plain(label)} | {count} |" for label, count in shots.items())
     options = ", ".join(f"{name} {value}" for name, value in config.method.options.items())
-    given = config.backbone.name == GIVEN
+    given = config.backbone.name == PRECOMPUTED
     about = "its name" if given else "the name of its file"
     if any(clip.start or clip.end for clip in config.clips):
         about += ", where it begins and ends"
@@ -84,7 +84,7 @@ Whoever owns the clips says what may be done with this folder.{weights}
 
 def _origin(config: Config) -> str:
     saved = config.backbone
-    if saved.name == GIVEN:
+    if saved.name == PRECOMPUTED:
         frames, width = saved.card.get("frames"), saved.card.get("vectors")
         return (
             f"Taught from features that were made elsewhere, {frames} vectors of length {width} a "

@@ -67,7 +67,7 @@ def labelled(source: Source, labels: Sequence[str] | None) -> tuple[list[AnyClip
             "each clip has one label",
             where="labels",
             got=str(len(labels)),
-            accepted=str(len(clips)),
+            expected=str(len(clips)),
         )
     if labels is not None:
         clips = [replace(clip, label=label) for clip, label in zip(clips, labels, strict=True)]
@@ -105,7 +105,7 @@ def check_label(label: str) -> str:
     """
     name = unicodedata.normalize("NFC", label)
     if not name.strip() or not name.isprintable():
-        raise DataError("not a name for a class", got=repr(label), accepted="printable text")
+        raise DataError("not a name for a class", got=repr(label), expected="printable text")
     if is_background(name):
         raise DataError(f'"{BACKGROUND}" is kept for clips that show no class', got=repr(label))
     return name
@@ -121,7 +121,7 @@ def _named(
             raise DataError(
                 "a clip without a label cannot be taught",
                 where=called(clip),
-                mend="Pass labels, or a folder that holds a folder of clips for each class.",
+                hint="Pass labels, or a folder that holds a folder of clips for each class.",
             )
         place = os.path.realpath(clip.path) if isinstance(clip, Clip) else clip.name
         key = place, clip.start, clip.end

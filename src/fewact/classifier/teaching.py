@@ -3,15 +3,16 @@
 import warnings
 from collections.abc import Callable, Sequence
 
-from fewact.backbones import Backbone, Given
+from fewact.backbones import Backbone
 from fewact.classifier.encoding import encode
+from fewact.classifier.examples import Example, Examples, join
 from fewact.classifier.prediction import Skipped
-from fewact.classifier.taught import Taught, TaughtClip, join
 from fewact.data import AnyClip, Clip
 from fewact.data.files import some
 from fewact.errors import DataError, VideoError
+from fewact.features.precomputed import Precomputed
+from fewact.features.timing import Timing
 from fewact.methods.base import Method
-from fewact.store import Timing
 
 Progress = Callable[[int, int], None]
 
@@ -19,13 +20,13 @@ Progress = Callable[[int, int], None]
 def teach(
     clips: Sequence[AnyClip],
     names: Sequence[str],
-    backbone: Backbone | Given,
+    backbone: Backbone | Precomputed,
     method: Method,
     progress: Progress | None = None,
     timing: Timing | None = None,
     *,
     named: bool = False,
-) -> tuple[Taught, list[Skipped]]:
+) -> tuple[Examples, list[Skipped]]:
     """What the method keeps of labelled clips, and the clips that cannot be read.
 
     One clip at a time is in memory; only its nodes stay.
@@ -42,17 +43,17 @@ def teach(
     Raises:
         DataError: No clip of a class can be read, or clips are not of the backbone's kind.
     """
-    parts: list[Taught] = []
+    parts: list[Examples] = []
     skipped: list[Skipped] = []
     for done, (clip, nodes) in enumerate(encode(clips, backbone, method, timing, named=named)):
         if isinstance(nodes, VideoError):
             warnings.warn(f"skipped: {nodes}", category=UserWarning, stacklevel=3)
             skipped.append(Skipped(clip, nodes))
         else:
-            remembered = TaughtClip(names[done], clip.label or "", clip.start, clip.end, clip.group)
+            remembered = Example(names[done], clip.label or "", clip.start, clip.end, clip.group)
             kept = {name: value.cpu() for name, value in nodes.items()}
             shown = clip if isinstance(clip, Clip) else None
-            parts.append(Taught((remembered,), kept, (shown,)))
+            parts.append(Examples((remembered,), kept, (shown,)))
         if progress is not None:
             progress(done + 1, len(clips))
     readable = {part.clips[0].label for part in parts}

@@ -180,7 +180,7 @@ def _check_target(target: Path) -> None:
         raise DataError(
             "there is something else already",
             where=str(target),
-            mend="Write to another file with -o FILE.",
+            hint="Write to another file with -o FILE.",
         ) from None
 
 

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,14 +26,16 @@ from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say
 from fewact.cli.teach import parse_options
 from fewact.errors import DataError, OptionError, StoreError
+from fewact.features.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fewact.backbones import Card, Tap, TapName
-    from fewact.backbones.card import Stabilise
+    from fewact.backbones import Card
+    from fewact.features.request import Request
+    from fewact.features.store import Outcome
+    from fewact.features.store.embedding import Job
     from fewact.methods.base import Method
-    from fewact.store.embedding import Job, Told
 
 MEASURED = 8
 """Videos after which it is said how long the others will take."""
@@ -52,12 +54,12 @@ def embed(
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="An option of the one method; can be repeated."),
     ] = None,
-    tap: Annotated[
+    features: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME[:FRAMES]",
-            help="Store vectors, maps, middle, pixels or camera of this many frames (8); can be"
-            " repeated.",
+            metavar="LEVEL[:FRAMES[:STABILISE]]",
+            help="Features to store, such as vectors, maps:16, middle:16:auto or camera:16;"
+            " can be repeated.",
         ),
     ] = None,
     nodes: Annotated[
@@ -100,16 +102,16 @@ def embed(
         usual=Split.ALL,
     )
     if dataset is not None:
-        raise DataError("these are features already", where=data, accepted="videos")
+        raise DataError("these are features already", where=data, expected="videos")
     from fewact import backbones
-    from fewact.store import Store, embed
-    from fewact.store.embedding import Job
+    from fewact.features.store import Store, embed
+    from fewact.features.store.embedding import Job
 
     made = backbones.create(backbone, weights=weights, device=device, precision=precision)
-    chosen = _methods(method, option, named=not tap)
+    chosen = _methods(method, option, named=not features)
     if nodes and not chosen:
-        raise OptionError("are those of a method", where="--nodes", accepted="with --method NAME")
-    job = Job(Store.create(output), videos, made.card, _taps(tap, chosen, made.card))
+        raise OptionError("are those of a method", where="--nodes", expected="with --method NAME")
+    job = Job(Store.create(output), videos, made.card, _requests(features, chosen, made.card))
     blocks = [block for block in range(len(job)) if block % part[1] == part[0]]
     _announce(job, blocks)
     with progress("Embedding", quiet=quiet) as bar:
@@ -117,7 +119,7 @@ def embed(
         if ray is None:
             embed(job, made, blocks, report)
         else:
-            from fewact.store.on_ray import BackboneOptions, embed_on_ray
+            from fewact.features.store.on_ray import BackboneOptions, embed_on_ray
 
             options = BackboneOptions(backbone, _anywhere(weights), device, made.card.precision)
             embed_on_ray(job, options, blocks, report, address=ray)
@@ -134,7 +136,7 @@ class _Report:
         self.total, self.new, self.found, self.skipped = total, 0, 0, 0
         self._bar, self._timed, self._begin = bar, timed, 0.0
 
-    def __call__(self, told: "Told") -> None:
+    def __call__(self, told: "Outcome") -> None:
         if told.error is not None:
             self.skipped += 1
             say(f"Skipped: {told.video.id}: {told.error}")
@@ -165,7 +167,7 @@ def _part(shard: str | None) -> tuple[int, int]:
     number, count = (int(one) for one in found.groups()) if found else (0, 0)
     if not 1 <= number <= count:
         raise OptionError(
-            "is no part", where="--shard", got=shard, accepted="I/N with I from 1 to N, as 3/64"
+            "is no part", where="--shard", got=shard, expected="I/N with I from 1 to N, as 3/64"
         )
     return number - 1, count
 
@@ -180,34 +182,19 @@ def _methods(
     given = parse_options(option or ())
     if given and len(asked) != 1:
         raise OptionError(
-            "belongs to one method", where="--option", got=f"{len(asked)} methods", accepted="one"
+            "belongs to one method", where="--option", got=f"{len(asked)} methods", expected="one"
         )
     return [methods.create(name, **given) for name in asked]
 
 
-def _taps(
+def _requests(
     texts: Sequence[str] | None, methods: Sequence["Method"], card: "Card"
-) -> tuple["Tap", ...]:
-    asked = [_tap(text) for text in texts or ()]
-    asked += [one for method in methods for one in method.taps(card)]
-    return tuple(dict.fromkeys(asked))
+) -> tuple["Request", ...]:
+    from fewact.features.request import parse_request
 
-
-def _tap(text: str) -> "Tap":
-    from fewact.backbones import Tap
-    from fewact.backbones.card import Stabilise
-
-    name, *rest = text.split(":")
-    frames, steady = (*rest, *("8", "off")[len(rest) :])[:2]
-    known = frames.isdecimal() and int(frames) and steady in get_args(Stabilise)
-    if len(rest) > 2 or not known:
-        raise OptionError(
-            "is no tap",
-            where="--tap",
-            got=text,
-            accepted="NAME:FRAMES, as maps:8, or NAME:FRAMES:STABILISE, as middle:16:auto",
-        )
-    return Tap(cast("TapName", name), int(frames), cast("Stabilise", steady))
+    requests = [parse_request(text, card) for text in texts or ()]
+    requests += [one for method in methods for one in method.requests(card)]
+    return tuple(dict.fromkeys(requests))
 
 
 def _anywhere(weights: str) -> str:
@@ -219,13 +206,11 @@ def _anywhere(weights: str) -> str:
 
 def _announce(job: "Job", blocks: Sequence[int]) -> None:
     """Say what there is to do, and refuse what the disk cannot hold."""
-    from fewact.store.features import tap_text
-
     size = job.bytes_to_write(blocks)
     folder = job.store.folder
     say(
         f"{sum(len(job.block(block)) for block in blocks)} videos of {job.videos.name}, "
-        f"{', '.join(map(tap_text, job.sets))} of {job.card.name} in {job.card.precision}: "
+        f"{', '.join(map(str, job.sets))} of {job.card.name} in {job.card.precision}: "
         f"{_size(size)} to write"
     )
     for one in job.sets.values():
@@ -234,13 +219,13 @@ def _announce(job: "Job", blocks: Sequence[int]) -> None:
     room = shutil.disk_usage(folder).free
     if size > room:
         raise StoreError(
-            "the disk has too little room", where=str(folder), got=_size(room), accepted=_size(size)
+            "the disk has too little room", where=str(folder), got=_size(room), expected=_size(size)
         )
 
 
 def _store_nodes(job: "Job", methods: Sequence["Method"], *, quiet: bool) -> None:
-    from fewact.evaluation.stored import StoredFeatures
     from fewact.evaluation.stored_nodes import store_nodes
+    from fewact.features.stored import StoredFeatures
 
     source = StoredFeatures(job.store, job.videos, job.card)
     for method in methods:
@@ -249,15 +234,13 @@ def _store_nodes(job: "Job", methods: Sequence["Method"], *, quiet: bool) -> Non
 
 
 def _summarise(job: "Job", report: _Report, data: str) -> None:
-    from fewact.store.features import tap_text
-
     for one in job.sets.values():
         one.refresh()  # Others may have done a part.
     print_table(
         ("features", "videos", "size"),
         [
-            (tap_text(tap), str(len(one)), _size(len(one) * one.bytes_a_video))
-            for tap, one in job.sets.items()
+            (str(request), str(len(one)), _size(len(one) * one.bytes_a_video))
+            for request, one in job.sets.items()
         ],
     )
     print(f"\nEmbedded: {report.new}, found: {report.found}, skipped: {report.skipped}")

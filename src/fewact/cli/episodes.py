@@ -89,7 +89,7 @@ def episodes(
         raise EpisodeError(
             "the file is there already",
             where=str(output),
-            mend="Replace it with --overwrite, or save elsewhere.",
+            hint="Replace it with --overwrite, or save elsewhere.",
         )
     videos, _ = open_list(
         data,
@@ -133,7 +133,7 @@ def open_list(
         usual: The split where none is asked for.
     """
     from fewact.data import FeatureDataset, FolderDataset, TableDataset, load
-    from fewact.data.motions import named
+    from fewact.synthetic import named
 
     path = Path(data).expanduser()
     features = None

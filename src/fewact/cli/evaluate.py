@@ -39,10 +39,10 @@ from fewact.errors import OptionError
 
 if TYPE_CHECKING:
     from fewact.backbones import Backbone as BackboneMade
+    from fewact.checkpoint import Checkpoint
     from fewact.data import VideoList
-    from fewact.evaluation import Encodings, Progress, Result, Source
+    from fewact.evaluation import Encodings, FeatureSource, Progress, Result
     from fewact.methods.base import Method
-    from fewact.methods.checkpoint import Checkpoint
 
 NO_PART_OF_THE_QUESTION = ("output", "format", "quiet", "overwrite", "threads", "method", "sweep")
 
@@ -57,7 +57,7 @@ class Format(StrEnum):
     LATEX = "latex"
 
 
-class Filmed(StrEnum):
+class CameraOn(StrEnum):
     """Which videos a simulated camera films."""
 
     ALL = "all"
@@ -134,8 +134,8 @@ def evaluate(
         ),
     ] = None,
     camera_on: Annotated[
-        Filmed, typer.Option("--camera-on", help="Whether it films all videos or only queries.")
-    ] = Filmed.ALL,
+        CameraOn, typer.Option("--camera-on", help="Whether it films all videos or only queries.")
+    ] = CameraOn.ALL,
     threads: Annotated[int | None, typer.Option(min=1, help="That score; all by default.")] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -159,8 +159,8 @@ def evaluate(
             where="--episodes",
             got="also --ways, --shots, --queries, --count or --seed",
         )
-    if camera_on is Filmed.QUERY and camera is None:
-        raise OptionError("nothing films them", where="--camera-on", mend="Give --camera, too.")
+    if camera_on is CameraOn.QUERY and camera is None:
+        raise OptionError("nothing films them", where="--camera-on", hint="Give --camera, too.")
     from fewact.episodes import draw, load
     from fewact.evaluation import evaluate
     from fewact.evaluation.trained import flags_of
@@ -182,10 +182,10 @@ def evaluate(
         keep=len(variants) > 1,
         store=store,
     )
-    query_source: Source | None = None
+    query_source: FeatureSource | None = None
     if camera is not None:
         moving, moving_source = _filmed(videos, source, camera)
-        if camera_on is Filmed.ALL:
+        if camera_on is CameraOn.ALL:
             videos, source = moving, moving_source
         else:
             query_source = moving_source
@@ -247,10 +247,10 @@ def _open(
     keep: bool,
     store: Path | None,
     **which: Any,
-) -> tuple["VideoList", "Source"]:
+) -> tuple["VideoList", "FeatureSource"]:
     """The videos, and where their features come from."""
     from fewact import backbones
-    from fewact.evaluation import ArrayFeatures, ClipFeatures
+    from fewact.evaluation import ArrayFeatures, VideoFeatures
 
     videos, dataset = open_list(data, **which)
     if dataset is not None:
@@ -265,45 +265,47 @@ def _open(
         )
 
     if store is not None:
-        from fewact.evaluation.stored import StoredFeatures, choose_card
-        from fewact.store import Store
+        from fewact.features.store import Store
+        from fewact.features.stored import StoredFeatures, choose_card
 
         there = Store(store)
         # Only the tensors of named weights can tell whether these are the stored ones.
         digest = None if weights == "default" else make_backbone().card.digest
         card = choose_card(there, name, precision=precision, digest=digest)
         return videos, StoredFeatures(there, videos, card, data=data)
-    return videos, ClipFeatures(videos, make_backbone(), keep=keep)
+    return videos, VideoFeatures(videos, make_backbone(), keep=keep)
 
 
-def _filmed(videos: "VideoList", source: "Source", camera: str) -> tuple["VideoList", "Source"]:
+def _filmed(
+    videos: "VideoList", source: "FeatureSource", camera: str
+) -> tuple["VideoList", "FeatureSource"]:
     """The same videos as a camera films them, and their features."""
-    from fewact.data.filmed import filmed
-    from fewact.evaluation import ClipFeatures
+    from fewact.data.simulated_camera import with_simulated_camera
+    from fewact.evaluation import VideoFeatures
 
-    if not isinstance(source, ClipFeatures):
+    if not isinstance(source, VideoFeatures):
         raise OptionError("films videos, not features", where="--camera", got=camera)
-    moving = filmed(videos, camera)
+    moving = with_simulated_camera(videos, camera)
     return moving, source.of(moving)
 
 
 def _there(
-    videos: "VideoList", source: "Source", made: Sequence["Method"]
-) -> tuple["VideoList", "Source"]:
+    videos: "VideoList", source: "FeatureSource", made: Sequence["Method"]
+) -> tuple["VideoList", "FeatureSource"]:
     """The videos of which all that the methods need is stored, where there is a store."""
-    from fewact.evaluation.stored import StoredFeatures
+    from fewact.features.stored import StoredFeatures
 
     if not isinstance(source, StoredFeatures):
         return videos, source
-    taps = dict.fromkeys(tap for method in made for tap in method.taps(source.card))
-    left = source.without(source.lacking(list(taps)))
+    requests = dict.fromkeys(request for method in made for request in method.requests(source.card))
+    left = source.without(source.missing(list(requests)))
     return left.videos, left
 
 
-def _encodings(source: "Source") -> "Encodings":
+def _encodings(source: "FeatureSource") -> "Encodings":
     from fewact.evaluation import Encodings
-    from fewact.evaluation.stored import StoredFeatures
     from fewact.evaluation.stored_nodes import StoredEncodings
+    from fewact.features.stored import StoredFeatures
 
     return StoredEncodings(source) if isinstance(source, StoredFeatures) else Encodings(source)
 
@@ -323,7 +325,7 @@ def _without_stage(show: Callable[[int, int], None]) -> "Progress":
 def _make(
     method: str,
     trained: "Checkpoint | None",
-    source: "Source",
+    source: "FeatureSource",
     asked: Sequence[dict[str, Any]],
     *,
     text_width: int | None = None,
@@ -353,14 +355,14 @@ def _grid(sweep: str) -> Iterator[dict[str, Any]]:
                 "is given twice" if key in values else "not a list of values",
                 where="--sweep",
                 got=text,
-                accepted="KEY=A,B KEY=A,B ...",
+                expected="KEY=A,B KEY=A,B ...",
             )
         values[key] = [
             next(iter(parse_options([f"{key}={one}"]).values()))
             for one in re.split(r",(?![^\[]*\])", listed)
         ]
     if not values:
-        raise OptionError("there is nothing to sweep", where="--sweep", accepted="KEY=A,B ...")
+        raise OptionError("there is nothing to sweep", where="--sweep", expected="KEY=A,B ...")
     for chosen in itertools.product(*values.values()):
         yield dict(zip(values, chosen, strict=True))
 

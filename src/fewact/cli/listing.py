@@ -71,9 +71,9 @@ def _methods() -> list[dict[str, Any]]:
         schema = TypeAdapter(kind.Options).json_schema()
         described = _described(inspect.getdoc(kind.Options) or "")
         options = {}
-        for option, accepted in schema.get("properties", {}).items():
-            accepted.pop("title", None)
-            options[option] = {**accepted, "description": described.get(option, "")}
+        for option, expected in schema.get("properties", {}).items():
+            expected.pop("title", None)
+            options[option] = {**expected, "description": described.get(option, "")}
         made = methods.create(name)
         found.append(
             {

@@ -20,7 +20,7 @@ from fewact.errors import OptionError
 if TYPE_CHECKING:
     from fewact.classifier import Prediction
     from fewact.data import AnyClip
-    from fewact.store import Timing
+    from fewact.features.timing import Timing
 
 
 class Format(StrEnum):
@@ -64,7 +64,7 @@ def predict(
     from fewact.classifier import Skipped
     from fewact.classifier.prediction import called
     from fewact.data import FeatureClip
-    from fewact.store import Timing
+    from fewact.features.timing import Timing
 
     clips = _read(videos, dataset)
     names = [called(clip) for clip in clips]

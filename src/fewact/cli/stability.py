@@ -23,11 +23,11 @@ def stability(
 ) -> None:
     """Show the accuracy over the first 10, 20, 50 … episodes."""
     from fewact import evaluation
-    from fewact.data.writing import write_text
+    from fewact.io.atomic import write_text
     from fewact.report import TableFormat, render, stability_chart, stability_table
 
     if output is not None and output.exists():
-        raise ResultError("the file is there already", where=str(output), mend="Name another one.")
+        raise ResultError("the file is there already", where=str(output), hint="Name another one.")
     found = {str(path): evaluation.stability(evaluation.load(path)) for path in results}
     if output is not None:
         write_text(output, stability_chart(found))

@@ -39,7 +39,7 @@ def render(
 
     What was interrupted goes on when the command is given again; no file is written over.
     """
-    from fewact.data.motions import named, write_folder
+    from fewact.synthetic import named, write_folder
 
     made = named(benchmark, videos=videos, size=size, seed=seed)
     with progress("Rendering", quiet=quiet) as show:
@@ -50,7 +50,7 @@ def render(
 
 def presets() -> list[str]:
     """Names of the synthetic benchmark's presets, as on the command line."""
-    from fewact.data.motions import PRESETS
+    from fewact.synthetic import PRESETS
 
     return [f"motions:{preset}" for preset in PRESETS]
 
@@ -62,7 +62,7 @@ def is_synthetic(name: str) -> bool:
 
 def synthetic_facts(name: str) -> dict[str, Any]:
     """Facts of the synthetic benchmark that a name stands for."""
-    from fewact.data.motions import PRESETS, named
+    from fewact.synthetic import PRESETS, named
 
     made = named(name)
     splits = {of: made.videos.of(of) for of in ("train", "val", "test")}

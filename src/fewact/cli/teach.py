@@ -82,7 +82,7 @@ def teach(
         raise ModelError(
             "there is a model already",
             where=str(output),
-            mend="Replace it with --overwrite, or save elsewhere.",
+            hint="Replace it with --overwrite, or save elsewhere.",
         )
     features = data.is_features(clips)
     if features and pictures:
@@ -93,7 +93,7 @@ def teach(
         raise DataError(
             "this is one video" if clips.exists() else "there is no such folder or table",
             where=str(clips),
-            accepted="a folder that holds a folder of clips for each class, a CSV table, "
+            expected="a folder that holds a folder of clips for each class, a CSV table, "
             "or an .npz file of features",
         )
     source: Path | Sequence[data.AnyClip] = clips
@@ -120,10 +120,10 @@ def teach(
 def _fitting(method: str, clip: "FeatureClip") -> dict[str, int]:
     """Options of a named method that suit the features, where it has them."""
     from fewact import methods
-    from fewact.backbones.given import given_card
+    from fewact.features.precomputed import precomputed_card
 
     frames, width = clip.vectors.shape
-    return methods.fitting(method, given_card("", width), frames=frames)
+    return methods.fitting(method, precomputed_card("", width), frames=frames)
 
 
 def parse_options(given: Sequence[str]) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def parse_options(given: Sequence[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         key = key.strip().replace("-", "_")
         if not equals or not key:
-            raise OptionError("not an option", where="--option", got=text, accepted="KEY=VALUE")
+            raise OptionError("not an option", where="--option", got=text, expected="KEY=VALUE")
         if key in options:
             raise OptionError(f'"{key}" is given twice', where="--option", got=text)
         options[key] = _value(value.strip())

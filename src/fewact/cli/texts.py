@@ -10,9 +10,9 @@ from fewact.errors import OptionError
 
 if TYPE_CHECKING:
     from fewact.backbones.card import Card
+    from fewact.checkpoint import Checkpoint
     from fewact.data import VideoList
     from fewact.methods.base import Method
-    from fewact.methods.checkpoint import Checkpoint
     from fewact.text import ClassTexts
 
 TextEncoder = Annotated[
@@ -87,11 +87,11 @@ def texts_for(
     from fewact.text import templates
 
     needs = None if trained is None else trained.facts.text
-    learnt = None if needs is None else TextModel.learnt(needs)
-    usual = templates(reading[0].prompts) if learnt is None else learnt.prompts
+    fitted = None if needs is None else TextModel.fitted(needs)
+    usual = templates(reading[0].prompts) if fitted is None else fitted.prompts
     prompts = usual if asked.prompts is None else read_prompts(asked.prompts)
-    if learnt is not None and asked.encoder is None:
-        model = TextModel(learnt.encoder, asked.weights or learnt.weights, prompts)
+    if fitted is not None and asked.encoder is None:
+        model = TextModel(fitted.encoder, asked.weights or fitted.weights, prompts)
     else:
         model = text_model(asked.encoder, asked.weights, prompts, card.name, backbone_weights)
     return model.texts(videos, device=device)

@@ -26,7 +26,7 @@ from fewact.errors import OptionError
 
 if TYPE_CHECKING:
     from fewact.data import VideoList
-    from fewact.evaluation import Source
+    from fewact.features.sources import FeatureSource
     from fewact.training import Recipe, TrainingData
 
 ONES_OWN = "CLIPS"
@@ -93,17 +93,17 @@ def train(
         "availability": availability,
         "allow_missing": allow_missing,
     }
-    learnt = _open(named, chosen, store, which)
+    fitted = _open(named, chosen, store, which)
     first = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
     with progress("Training", quiet=quiet or not first) as show:
         trained = training.train(
-            chosen, learnt, output, device=device, workers=workers, progress=show
+            chosen, fitted, output, device=device, workers=workers, progress=show
         )
     if not first:
         return
     best = trained.best
     print(
-        f"Chosen: {best.accuracy:.1f} % on {learnt.val.name}, validation, "
+        f"Chosen: {best.accuracy:.1f} % on {fitted.val.name}, validation, "
         f"stage {best.stage + 1}, step {best.step}"
     )
     print(f"Saved to {output}. Next: fewact evaluate {output} --data {named}")
@@ -129,7 +129,7 @@ def _open(data: str, recipe: "Recipe", store: Path | None, which: dict[str, Any]
     from fewact.evaluation import ArrayFeatures
     from fewact.training import TrainingData
 
-    def of(split: Split) -> tuple["VideoList", "Source | None"]:
+    def of(split: Split) -> tuple["VideoList", "FeatureSource | None"]:
         videos, features = open_list(data, split=split, **which)
         if features is not None:
             return videos, ArrayFeatures(features.of(videos), features.videos.name)
@@ -139,9 +139,9 @@ def _open(data: str, recipe: "Recipe", store: Path | None, which: dict[str, Any]
     return TrainingData(train, val, train_source, val_source)
 
 
-def _stored(store: Path, videos: "VideoList", recipe: "Recipe", data: str) -> "Source":
-    from fewact.evaluation.stored import StoredFeatures, choose_card
-    from fewact.store import Store
+def _stored(store: Path, videos: "VideoList", recipe: "Recipe", data: str) -> "FeatureSource":
+    from fewact.features.store import Store
+    from fewact.features.stored import StoredFeatures, choose_card
 
     there = Store(store)
     card = choose_card(there, recipe.backbone.name)

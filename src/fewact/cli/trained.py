@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from fewact.checkpoint import Checkpoint
     from fewact.methods.base import Method
-    from fewact.methods.checkpoint import Checkpoint
 
 METHOD = "See `fewact methods`; or a folder that `fewact train` has written."
 
@@ -17,7 +17,7 @@ def find(method: str) -> "Checkpoint | None":
     Raises:
         WeightsError: There is a folder or file of this name that holds none.
     """
-    from fewact.methods import checkpoint
+    from fewact import checkpoint
 
     return checkpoint.read(method) if checkpoint.is_checkpoint(method) else None
 

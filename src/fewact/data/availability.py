@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from fewact.data.benchmarks import SPLITS
 from fewact.data.videos import Split, Video
-from fewact.data.writing import write_text
 from fewact.errors import DataError, VideoError
+from fewact.io.atomic import write_text
 
 Progress = Callable[[int, int], None]
 
@@ -114,7 +114,7 @@ class Availability(BaseModel):
             raise DataError(
                 f"no availability file: {first['msg']}",
                 where=", ".join((str(path), *map(str, first["loc"]))),
-                accepted="what `fewact data check -o FILE` writes",
+                expected="what `fewact data check -o FILE` writes",
             ) from None
 
 

@@ -164,14 +164,14 @@ def benchmark(name: str) -> Benchmark:
         raise UnknownNameError(
             "several lists are called so, with different videos",
             got=repr(name),
-            accepted=", ".join(found),
-            mend="Name the one that is meant.",
+            expected=", ".join(found),
+            hint="Name the one that is meant.",
         )
     raise UnknownNameError(
         "there is no benchmark of this name",
         got=repr(name),
-        accepted=", ".join(NAMES),
-        mend=did_you_mean(name, NAMES) or _near(name),
+        expected=", ".join(NAMES),
+        hint=did_you_mean(name, NAMES) or _near(name),
     )
 
 

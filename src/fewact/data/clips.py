@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from numpy.typing import NDArray
 
 from fewact.data.files import PICTURE_SUFFIXES, natural_key
-from fewact.data.footage import Transform
+from fewact.data.video_source import Transform
 from fewact.errors import OptionError, VideoError
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from fewact.shapes import check_shape
 CLIP = ("clip",)
 NEEDED = (*CLIP, "class")
 COLUMNS = (*NEEDED, "group", "split", "dataset")
-ACCEPTED = "tab-separated columns clip and class, and if wanted group, split and dataset"
+EXPECTED = "tab-separated columns clip and class, and if wanted group, split and dataset"
 
 
 @dataclass(frozen=True)
@@ -105,16 +105,16 @@ def labelled_features(file: str | Path, *, dataset: str | None = None) -> list[F
     table = path.with_suffix(".tsv")
     stored, rows = _read(path, NEEDED, CLIP)
     clips = _clips(stored, rows, _chosen(table, rows, dataset))
-    taught = [clip for clip in clips if clip.label and not is_background(clip.label)]
-    if not taught:
-        raise DataError("no row has a class", where=str(table), accepted=ACCEPTED)
-    if rest := len(clips) - len(taught):
+    examples = [clip for clip in clips if clip.label and not is_background(clip.label)]
+    if not examples:
+        raise DataError("no row has a class", where=str(table), expected=EXPECTED)
+    if rest := len(clips) - len(examples):
         warnings.warn(
             f"{table}: {rest} clips that show no class are not taught",
             category=UserWarning,
             stacklevel=3,
         )
-    return taught
+    return examples
 
 
 class FeatureDataset:
@@ -188,7 +188,7 @@ class FeatureDataset:
 
 
 def _features(path: Path) -> NDArray[np.floating]:
-    accepted = "an .npz file with an array `features` (clips, t, d) of floating-point numbers"
+    expected = "an .npz file with an array `features` (clips, t, d) of floating-point numbers"
     try:
         # Of a damaged file np.load would leave the handle open.
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
@@ -196,26 +196,26 @@ def _features(path: Path) -> NDArray[np.floating]:
     except OSError as error:
         reason = error.strerror or "it is no .npz file"
         raise DataError(
-            f"the file cannot be read: {reason}", where=str(path), accepted=accepted
+            f"the file cannot be read: {reason}", where=str(path), expected=expected
         ) from error
     # What np.load raises of damaged files, of pickled ones, and of a bare array.
     except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(
             "the file is damaged, is no .npz file, or would run code of its own when it is read",
             where=str(path),
-            accepted=accepted,
+            expected=expected,
         ) from error
     if stored is None:
         raise DataError(
-            "there is no array `features`", where=str(path), got=some(names), accepted=accepted
+            "there is no array `features`", where=str(path), got=some(names), expected=expected
         )
     if stored.ndim != 3 or not stored.size or stored.dtype.kind != "f":
         raise DataError(
             "features of another form",
             where=str(path),
             got=f"{stored.dtype} {stored.shape}",
-            accepted="(clips, t, d) floating-point, none empty",
-            mend="One vector a clip is t = 1: features[:, None]." if stored.ndim == 2 else "",
+            expected="(clips, t, d) floating-point, none empty",
+            hint="One vector a clip is t = 1: features[:, None]." if stored.ndim == 2 else "",
         )
     return np.asarray(stored)
 
@@ -252,7 +252,7 @@ def _rows(table: Path, needed: Sequence[str], filled: Sequence[str]) -> list[dic
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise DataError(
-            f"the labels cannot be read: {reason}", where=str(table), accepted=ACCEPTED
+            f"the labels cannot be read: {reason}", where=str(table), expected=EXPECTED
         ) from error
     lines = csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
     header, *cells = [[cell.strip() for cell in line] for line in lines if any(line)] or [[]]
@@ -262,8 +262,8 @@ def _rows(table: Path, needed: Sequence[str], filled: Sequence[str]) -> list[dic
                 f'there is no column "{name}"',
                 where=str(table),
                 got=", ".join(header),
-                accepted=ACCEPTED,
-                mend=did_you_mean(name, header),
+                expected=EXPECTED,
+                hint=did_you_mean(name, header),
             )
     rows = []
     seen: dict[str, int] = {}
@@ -296,7 +296,7 @@ def _chosen(table: Path, rows: list[dict[str, str]], dataset: str | None) -> lis
             "several data sets are in this file" if dataset is None else "no such data set",
             where=str(table),
             got="none chosen" if dataset is None else repr(dataset),
-            accepted=", ".join(filter(None, there)) or "a column dataset",
-            mend=did_you_mean(dataset, there) if dataset else "Choose one: dataset=NAME.",
+            expected=", ".join(filter(None, there)) or "a column dataset",
+            hint=did_you_mean(dataset, there) if dataset else "Choose one: dataset=NAME.",
         )
     return [i for i, row in enumerate(rows) if row["dataset"] == dataset]

@@ -37,8 +37,8 @@ def list_clips(folder: str | Path) -> list[Clip]:
             "the clips are not sorted into class folders",
             where=str(root),
             got=found,
-            accepted="at least two folders, each with clips of one class",
-            mend=LAYOUT,
+            expected="at least two folders, each with clips of one class",
+            hint=LAYOUT,
         )
     clips = [clip for entry in folders for clip in _clips(entry)]
     if len(folders) == 1:
@@ -46,8 +46,8 @@ def list_clips(folder: str | Path) -> list[Clip]:
             "there is only one class",
             where=str(root),
             got=folders[0].name,
-            accepted="at least two folders, each with clips of one class",
-            mend=LAYOUT,
+            expected="at least two folders, each with clips of one class",
+            hint=LAYOUT,
         )
     if astray:
         names = some(entry.name for entry in astray)
@@ -81,10 +81,10 @@ def list_background(folder: str | Path) -> list[Clip]:
 def _entries(root: Path) -> list[Path]:
     if not root.exists():
         raise DataError(
-            "there is no such folder", where=str(root), accepted="a folder of class folders"
+            "there is no such folder", where=str(root), expected="a folder of class folders"
         )
     if not root.is_dir():
-        raise DataError("this is a file", where=str(root), accepted="a folder", mend=LAYOUT)
+        raise DataError("this is a file", where=str(root), expected="a folder", hint=LAYOUT)
     return entries(root)
 
 
@@ -107,19 +107,19 @@ def _clips(folder: Path) -> list[Clip]:
     if clips:
         return clips
     if any(is_picture(entry) for entry in inside):
-        got, mend = "loose pictures", "Give the pictures of each clip a folder of their own."
+        got, hint = "loose pictures", "Give the pictures of each clip a folder of their own."
     elif any(entry.is_dir() for entry in inside):
         names = some(entry.name for entry in inside if entry.is_dir())
-        got, mend = f"only folders: {names}", f"If these are the classes, give {folder} instead."
+        got, hint = f"only folders: {names}", f"If these are the classes, give {folder} instead."
     elif inside:
         names = some(entry.name for entry in inside)
-        got, mend = f"no video: {names}", "Known by their extension are .mp4, .mov, .avi and such."
+        got, hint = f"no video: {names}", "Known by their extension are .mp4, .mov, .avi and such."
     else:
-        got, mend = "an empty folder", "Add a clip, or remove the folder."
+        got, hint = "an empty folder", "Add a clip, or remove the folder."
     raise DataError(
         f'the class "{label}" has no clips',
         where=str(folder),
         got=got,
-        accepted="video files or folders of numbered pictures",
-        mend=mend,
+        expected="video files or folders of numbered pictures",
+        hint=hint,
     )

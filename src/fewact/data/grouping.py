@@ -33,7 +33,7 @@ def choose_groups(videos: Sequence[Video], wanted: Wanted, *, where: str) -> Gro
             "no way to keep groups apart",
             where="groups",
             got=repr(wanted),
-            accepted="auto, none, within-class, shared",
+            expected="auto, none, within-class, shared",
         )
     without = [video.id for video in videos if video.group is None]
     if wanted == "none" or (wanted == "auto" and len(without) == len(videos)):
@@ -43,8 +43,8 @@ def choose_groups(videos: Sequence[Video], wanted: Wanted, *, where: str) -> Gro
             "this clip has no group",
             where=f"{where}, {without[0]}",
             got=f"{len(without)} of {len(videos)} clips without one",
-            accepted="a column group with a name in each row",
-            mend='Say groups="none" where clips need not be kept apart.',
+            expected="a column group with a name in each row",
+            hint='Say groups="none" where clips need not be kept apart.',
         )
     if wanted != "auto":
         return wanted
@@ -65,7 +65,7 @@ def read_split(text: str, *, where: str) -> Split | None:
     for split in SPLITS:
         if text.casefold() == split:
             return split
-    raise DataError("no such split", where=where, got=text, accepted=", ".join(SPLITS))
+    raise DataError("no such split", where=where, got=text, expected=", ".join(SPLITS))
 
 
 def check_splits(videos: Sequence[Video], *, where: str) -> None:
@@ -79,5 +79,5 @@ def check_splits(videos: Sequence[Video], *, where: str) -> None:
         raise DataError(
             "this clip has no split, others have",
             where=f"{where}, {without[0]}",
-            accepted="train, val or test in each row, or in none",
+            expected="train, val or test in each row, or in none",
         )

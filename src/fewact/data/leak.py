@@ -81,7 +81,7 @@ def refuse_leaks(
         raise DataError(
             "what was trained on is in the test",
             got="; ".join(map(str, found)),
-            mend="Train on another list. --allow-leak (allow_leak=True) goes on, and every result "
+            hint="Train on another list. --allow-leak (allow_leak=True) goes on, and every result "
             "says so.",
         )
     return tuple(f"leak: {leak}" for leak in found)

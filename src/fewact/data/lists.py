@@ -61,9 +61,9 @@ def find_list(bench: Benchmark, splits: str | Path | None = None) -> VideoList |
         f"holds no list of {bench.id}",
         where=str(place),
         got="no such file or folder" if not place.exists() else "",
-        accepted=f"{bench.id}.csv, {bench.id}.csv.gz, or trainlist03.txt, vallist03.txt, "
+        expected=f"{bench.id}.csv, {bench.id}.csv.gz, or trainlist03.txt, vallist03.txt, "
         "testlist03.txt and the like",
-        mend=f"The list is published at {bench.published}.",
+        hint=f"The list is published at {bench.published}.",
     )
 
 
@@ -133,7 +133,7 @@ def _from_table(place: Path, bench: Benchmark) -> dict[Split, list[Video]]:
     absent = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
     if absent:
         raise DataError(
-            f'there is no column "{absent[0]}"', where=str(table), accepted=", ".join(COLUMNS)
+            f'there is no column "{absent[0]}"', where=str(table), expected=", ".join(COLUMNS)
         )
     rows: dict[str, Rows] = {}
     for row in reader:
@@ -142,7 +142,7 @@ def _from_table(place: Path, bench: Benchmark) -> dict[Split, list[Video]]:
                 "a row without its split, class or video",
                 where=f"{table}, line {reader.line_num}",
                 got=", ".join(str(row[column]) for column in COLUMNS),
-                accepted=f"a split of {', '.join(SPLITS)}, a class and a video",
+                expected=f"a split of {', '.join(SPLITS)}, a class and a video",
             )
         rows.setdefault(row["split"], []).append((row["class"], row["video"]))
     return {split: _videos(table, bench, split, rows[split]) for split in SPLITS if split in rows}
@@ -171,7 +171,7 @@ def _from_text(files: list[Path], bench: Benchmark, split: Split) -> list[Video]
                     "not a line of a list",
                     where=f"{file}, entry {number}",
                     got=pairs[number - 1][0],
-                    accepted="class/video",
+                    expected="class/video",
                 )
         read.append(_videos(file, bench, split, [(label, path) for label, _, path in pairs]))
     known = [videos for videos in read if canonical(bench, videos)]
@@ -180,7 +180,7 @@ def _from_text(files: list[Path], bench: Benchmark, split: Split) -> list[Video]
             f"several files may be the {split} list of {bench.id}, and none is the canonical one",
             where=str(files[0].parent),
             got=some(file.name for file in files),
-            mend="Keep the one that is meant in a folder of its own.",
+            hint="Keep the one that is meant in a folder of its own.",
         )
     return (known or read)[0]
 
@@ -208,7 +208,7 @@ def _videos(file: Path, bench: Benchmark, split: Split, rows: Rows) -> list[Vide
         f"classes that {bench.id} does not have" if unknown else "the list is empty",
         where=str(file),
         got=some(unknown),
-        accepted=f"{some(bench.counts[split], 3)}; or {split}0, {split}1, …",
+        expected=f"{some(bench.counts[split], 3)}; or {split}0, {split}1, …",
     )
 
 

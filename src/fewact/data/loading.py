@@ -59,7 +59,7 @@ def load(
         raise DataError(
             f"was written of another list, or of another state of {root}",
             where=str(availability),
-            mend=f"Write it anew with `fewact data check {bench.id}`.",
+            hint=f"Write it anew with `fewact data check {bench.id}`.",
         )
     gap = found.gap(split)
     if gap and not allow_missing:
@@ -68,7 +68,7 @@ def load(
             f"videos of {bench.id} are missing: {gap}",
             where=str(root),
             got=some(f"{c.there} of {c.listed} of {c.label}" for c in short),
-            mend=f"`fewact data check {bench.id}` lists them; --allow-missing (allow_missing=True) "
+            hint=f"`fewact data check {bench.id}` lists them; --allow-missing (allow_missing=True) "
             "goes on without them, and every result says so.",
         )
     there = replace(videos, videos=_there(videos, broken), availability=found.digest)
@@ -112,8 +112,8 @@ def check(
 def _no_list(bench: Benchmark) -> NoReturn:
     raise DataError(
         f"the list of {bench.id} is not at hand",
-        accepted=f"a folder that holds it: --splits (splits=), or {FOLDER_VARIABLE}",
-        mend=f"It is published at {bench.published}.",
+        expected=f"a folder that holds it: --splits (splits=), or {FOLDER_VARIABLE}",
+        hint=f"It is published at {bench.published}.",
     )
 
 
@@ -133,7 +133,7 @@ def _look(
 
 
 def _placed(video: Video, path: Path | None) -> Video:
-    return replace(video, footage=Clip(path, video.label, group=video.group)) if path else video
+    return replace(video, source=Clip(path, video.label, group=video.group)) if path else video
 
 
 def _there(videos: VideoList, broken: dict[str, str]) -> tuple[Video, ...]:

@@ -37,7 +37,7 @@ def expand_paths(arguments: Iterable[str | Path]) -> list[Path]:
         raise DataError(
             "no clips are found",
             where=some(barren),
-            accepted="video files, folders that hold some, and patterns",
+            expected="video files, folders that hold some, and patterns",
         )
     return list(found.values())
 

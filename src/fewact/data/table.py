@@ -12,7 +12,7 @@ from fewact.errors import DataError, did_you_mean
 
 NEEDED = ("path", "label")
 COLUMNS = (*NEEDED, "start", "end", "group")
-ACCEPTED = "a header with path and label, and if wanted start, end and group"
+EXPECTED = "a header with path and label, and if wanted start, end and group"
 TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 
 
@@ -52,24 +52,24 @@ def read_rows(
     for line, row in _rows(table, _text(table), columns):
         where = f"{table}, line {line}"
         clip = _clip(table.parent, where, row)
-        stretch = Clip(clip.path, start=clip.start, end=clip.end)
-        if stretch in lines:
+        segment = Clip(clip.path, start=clip.start, end=clip.end)
+        if segment in lines:
             raise DataError(
-                f"the same clip as in line {lines[stretch]}",
+                f"the same clip as in line {lines[segment]}",
                 where=where,
                 got=row["path"],
-                accepted="each stretch of a file once",
+                expected="each stretch of a file once",
             )
-        lines[stretch] = line
+        lines[segment] = line
         rows.append((clip, row))
     if not rows:
-        raise DataError("the table lists no clips", where=str(table), accepted=ACCEPTED)
+        raise DataError("the table lists no clips", where=str(table), expected=EXPECTED)
     if not any(clip.path.exists() for clip, _ in rows):
         raise DataError(
             "none of the table's clips are there",
             where=str(table),
             got=f"the first is {rows[0][0].path}",
-            mend="Relative paths start at the table's folder.",
+            hint="Relative paths start at the table's folder.",
         )
     return [(clip, row) for clip, row in rows if not is_background(clip.label or "")]
 
@@ -79,7 +79,7 @@ def _text(table: Path) -> str:
         content = table.read_bytes()
     except OSError as error:
         raise DataError(
-            f"the table cannot be read: {error.strerror}", where=str(table), accepted=ACCEPTED
+            f"the table cannot be read: {error.strerror}", where=str(table), expected=EXPECTED
         ) from error
     try:
         if b"\0" in content:
@@ -89,7 +89,7 @@ def _text(table: Path) -> str:
         raise DataError(
             "the table is not text in UTF-8",
             where=str(table),
-            mend='Spreadsheets write it as "CSV UTF-8".',
+            hint='Spreadsheets write it as "CSV UTF-8".',
         ) from None
 
 
@@ -118,13 +118,13 @@ def _rows(table: Path, text: str, known: Sequence[str]) -> Iterator[tuple[int, d
                 "more cells than columns",
                 where=where,
                 got=str(len(cells)),
-                accepted=str(len(columns)),
-                mend="Put a cell that holds a separator into double quotes.",
+                expected=str(len(columns)),
+                hint="Put a cell that holds a separator into double quotes.",
             )
         row = dict(zip(columns, cells, strict=False))
         yield line, {column: row.get(column, "") for column in known}
     if columns is None:
-        raise DataError("the table is empty", where=str(table), accepted=ACCEPTED)
+        raise DataError("the table is empty", where=str(table), expected=EXPECTED)
 
 
 def _delimiter(text: str, columns: Sequence[str]) -> str:
@@ -150,8 +150,8 @@ def _header(where: str, cells: list[str], known: Sequence[str]) -> list[str]:
                 f'there is no column "{needed}"',
                 where=where,
                 got=", ".join(cells),
-                accepted=ACCEPTED,
-                mend=f'Is it the one called "{near}"?' if near else "",
+                expected=EXPECTED,
+                hint=f'Is it the one called "{near}"?' if near else "",
             )
     absent = [column for column in known if column not in columns]
     for column in columns:
@@ -163,8 +163,8 @@ def _header(where: str, cells: list[str], known: Sequence[str]) -> list[str]:
                 raise DataError(
                     f'is the column "{column}" meant to be "{name}"',
                     where=where,
-                    accepted=ACCEPTED,
-                    mend="Rename it.",
+                    expected=EXPECTED,
+                    hint="Rename it.",
                 )
     return columns
 
@@ -198,5 +198,5 @@ def _seconds(where: str, text: str) -> float | None:
         if (colons < 1 or seconds < 60) and (colons < 2 or minutes < 60):
             return 3600 * hours + 60 * minutes + seconds
     raise DataError(
-        "not a time", where=where, got=text, accepted="seconds, mm:ss or hh:mm:ss, such as 1:02.5"
+        "not a time", where=where, got=text, expected="seconds, mm:ss or hh:mm:ss, such as 1:02.5"
     )

@@ -88,7 +88,7 @@ def walk(root: Path) -> Iterator[Found]:
         raise DataError(
             "this is a file" if root.exists() else "there is no such folder",
             where=str(root),
-            accepted="the folder that the videos are in",
+            expected="the folder that the videos are in",
         )
     waiting, linked = [str(root)], {os.path.realpath(root)}
     while waiting:

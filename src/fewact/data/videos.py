@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 from fewact.data.clips import Clip
-from fewact.data.footage import Footage
+from fewact.data.video_source import VideoSource
 from fewact.errors import DataError, did_you_mean
 
 Split = Literal["train", "val", "test"]
@@ -29,19 +29,19 @@ class Video:
         label: Its class.
         split: ``train``, ``val`` or ``test``; None where there are no splits.
         group: Its recording or person; None where that is not known.
-        footage: Its frames; None where it is missing, or where there are only features.
+        source: Its frames; None where it is missing, or where there are only features.
     """
 
     id: str
     label: str
     split: Split | None = None
     group: str | None = None
-    footage: Footage | None = None
+    source: VideoSource | None = None
 
     @property
     def clip(self) -> Clip | None:
         """Where it lies, if it lies in a file."""
-        return self.footage if isinstance(self.footage, Clip) else None
+        return self.source if isinstance(self.source, Clip) else None
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ class VideoList:
                 "has no videos of this split",
                 where=self.name,
                 got=split,
-                accepted=", ".join(there) or "a list with splits",
-                mend=did_you_mean(split, there),
+                expected=", ".join(there) or "a list with splits",
+                hint=did_you_mean(split, there),
             )
         return replace(self, videos=chosen)
 

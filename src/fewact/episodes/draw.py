@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from fewact.data.videos import VideoList
-from fewact.episodes.draws import Draws
 from fewact.episodes.episode_set import EpisodeSet
 from fewact.episodes.protocol import Protocol
 from fewact.errors import EpisodeError
+from fewact.random import RandomStream
 
 ByGroup = dict[str, list[int]]
 """Positions of a class's videos by group, both in the order of the list."""
@@ -56,13 +56,15 @@ def drawer(videos: VideoList, protocol: Protocol) -> Callable[[int], Episode]:
             "has too few classes",
             where=videos.name,
             got=f"{len(classes)} classes for {protocol.ways} ways",
-            accepted=f"at most {len(classes)} ways",
+            expected=f"at most {len(classes)} ways",
         )
     one = {"none": _ungrouped, "within-class": _within_class, "shared": _shared}[protocol.groups]
     # Checked of all classes, so that no seed finds episodes where another is refused.
     for label, groups in classes.items():
         _check_class(label, groups, protocol, videos.name)
-    return lambda at: one(classes, protocol, Draws("episodes", protocol.seed, at), videos.name)
+    return lambda at: one(
+        classes, protocol, RandomStream("episodes", protocol.seed, at), videos.name
+    )
 
 
 def _classes(videos: VideoList, protocol: Protocol) -> dict[str, ByGroup]:
@@ -75,8 +77,8 @@ def _classes(videos: VideoList, protocol: Protocol) -> dict[str, ByGroup]:
             raise EpisodeError(
                 "this video has no group",
                 where=f"{videos.name}, {video.id}",
-                accepted=f'a group of every video, for groups "{protocol.groups}"',
-                mend='Draw with groups "none" where groups are not known.',
+                expected=f'a group of every video, for groups "{protocol.groups}"',
+                hint='Draw with groups "none" where groups are not known.',
             )
         else:
             group = video.group
@@ -100,13 +102,13 @@ def _check_class(label: str, groups: ByGroup, protocol: Protocol, name: str) -> 
             f'class "{label}" has too few {"videos" if protocol.groups == "none" else "groups"}',
             where=name,
             got=got,
-            accepted=f"at least {wanted} for {shots} shots and {queries} queries",
-            mend="Ask for fewer shots or queries, or leave this class out.",
+            expected=f"at least {wanted} for {shots} shots and {queries} queries",
+            hint="Ask for fewer shots or queries, or leave this class out.",
         )
 
 
 def _ungrouped(
-    classes: Mapping[str, ByGroup], protocol: Protocol, draws: Draws, name: str
+    classes: Mapping[str, ByGroup], protocol: Protocol, draws: RandomStream, name: str
 ) -> Episode:
     support, query = [], []
     for label in draws.choose(list(classes), protocol.ways):
@@ -117,7 +119,7 @@ def _ungrouped(
 
 
 def _within_class(
-    classes: Mapping[str, ByGroup], protocol: Protocol, draws: Draws, name: str
+    classes: Mapping[str, ByGroup], protocol: Protocol, draws: RandomStream, name: str
 ) -> Episode:
     support, query = [], []
     for label in draws.choose(list(classes), protocol.ways):
@@ -128,7 +130,9 @@ def _within_class(
     return support, query
 
 
-def _shared(classes: Mapping[str, ByGroup], protocol: Protocol, draws: Draws, name: str) -> Episode:
+def _shared(
+    classes: Mapping[str, ByGroup], protocol: Protocol, draws: RandomStream, name: str
+) -> Episode:
     labels = draws.choose(list(classes), protocol.ways)
     first, *others = (classes[label] for label in labels)
     common = [group for group in first if all(group in groups for groups in others)]
@@ -138,8 +142,8 @@ def _shared(classes: Mapping[str, ByGroup], protocol: Protocol, draws: Draws, na
             f'class "{fewest}" shares too few groups with others of an episode',
             where=name,
             got=f"{len(common)} groups in all of {', '.join(labels)}",
-            accepted=f"at least {protocol.shots} for {protocol.shots} shots",
-            mend="Ask for fewer shots or ways, or leave this class out.",
+            expected=f"at least {protocol.shots} for {protocol.shots} shots",
+            hint="Ask for fewer shots or ways, or leave this class out.",
         )
     taken = draws.choose(common, protocol.shots)
     support, query = [], []
@@ -149,7 +153,7 @@ def _shared(classes: Mapping[str, ByGroup], protocol: Protocol, draws: Draws, na
     return support, query
 
 
-def _one(videos: Sequence[int], draws: Draws) -> int:
+def _one(videos: Sequence[int], draws: RandomStream) -> int:
     return videos[draws.below(len(videos))]
 
 

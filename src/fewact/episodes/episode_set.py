@@ -61,6 +61,6 @@ class EpisodeSet:
                 f'the episodes were drawn from another list, "{self.list_name}"',
                 where=videos.name,
                 got=f"a list with SHA-256 {videos.digest[:12]}…",
-                accepted=f"{self.list_digest[:12]}…",
-                mend="Draw episodes from this list, or name the list they were drawn from.",
+                expected=f"{self.list_digest[:12]}…",
+                hint="Draw episodes from this list, or name the list they were drawn from.",
             )

@@ -12,12 +12,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fewact.data.writing import write_text
 from fewact.episodes.episode_set import EpisodeSet
 from fewact.episodes.protocol import Protocol
 from fewact.errors import EpisodeError
+from fewact.io.atomic import write_text
 
-HOW_TO_MEND = "Draw the episodes again, with the same protocol, or restore the file."
+HINT = "Draw the episodes again, with the same protocol, or restore the file."
 
 Rows = list[list[Annotated[int, Field(ge=0, lt=2**31)]]]
 
@@ -75,7 +75,7 @@ def load(path: str | Path) -> EpisodeSet:
     except OSError as error:
         raise EpisodeError("cannot be read", where=where, got=str(error.strerror)) from None
     except (ValueError, RecursionError):
-        raise EpisodeError("this is no file of episodes", where=where, mend=HOW_TO_MEND) from None
+        raise EpisodeError("this is no file of episodes", where=where, hint=HINT) from None
     try:
         found = _File.model_validate(content)
         episodes = EpisodeSet(
@@ -87,11 +87,9 @@ def load(path: str | Path) -> EpisodeSet:
         )
     except (ValidationError, TypeError, ValueError) as error:
         got = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise EpisodeError(
-            "this is no file of episodes", where=where, got=got, mend=HOW_TO_MEND
-        ) from None
+        raise EpisodeError("this is no file of episodes", where=where, got=got, hint=HINT) from None
     if not _whole(episodes) or episodes.digest != found.sha256:
-        raise EpisodeError("the file was edited or damaged", where=where, mend=HOW_TO_MEND)
+        raise EpisodeError("the file was edited or damaged", where=where, hint=HINT)
     return episodes
 
 

@@ -5,20 +5,20 @@ from fewact.evaluation.evaluate import Progress, evaluate
 from fewact.evaluation.leaderboard import Row, leaderboard
 from fewact.evaluation.nodes import Encodings, NodeBank, encode
 from fewact.evaluation.result import Result, load, save, to_text
-from fewact.evaluation.sources import ArrayFeatures, ClipFeatures, Source
 from fewact.evaluation.stability import Point, stability
+from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
 
 __all__ = [
     "ArrayFeatures",
-    "ClipFeatures",
     "Comparison",
     "Encodings",
+    "FeatureSource",
     "NodeBank",
     "Point",
     "Progress",
     "Result",
     "Row",
-    "Source",
+    "VideoFeatures",
     "compare",
     "encode",
     "evaluate",

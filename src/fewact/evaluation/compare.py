@@ -158,8 +158,8 @@ def _check_same_episodes(results: Sequence[Result], names: Sequence[str]) -> Non
                 f"its episodes are not those of {names[0]}",
                 where=name,
                 got=f"{asked.videos.name}, {_spelt(asked.episodes.protocol)}",
-                accepted=f"{first.videos.name}, {_spelt(first.episodes.protocol)}",
-                mend="Only results on the same episodes of the same videos can be compared.",
+                expected=f"{first.videos.name}, {_spelt(first.episodes.protocol)}",
+                hint="Only results on the same episodes of the same videos can be compared.",
             )
 
 

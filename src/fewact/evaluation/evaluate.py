@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor, from_numpy
 
 from fewact.data.videos import VideoList
-from fewact.data.writing import write_text
 from fewact.episodes import EpisodeSet
 from fewact.errors import OptionError, ResultError, ShapeError
 from fewact.evaluation.facts import asked, method_facts, warnings
@@ -21,8 +20,9 @@ from fewact.evaluation.nodes import Encodings, NodeBank, evaluating
 from fewact.evaluation.progress_file import ProgressFile
 from fewact.evaluation.result import Asked, ClassFacts, Result, load, save
 from fewact.evaluation.scoring import Batches, Hits, Scorer, plan, score
-from fewact.evaluation.sources import Source
 from fewact.evaluation.workers import workers
+from fewact.features.sources import FeatureSource
+from fewact.io.atomic import write_text
 from fewact.methods.base import Method
 from fewact.text import ClassTexts, known_texts
 
@@ -32,11 +32,11 @@ Progress = Callable[[str, int, int], None]
 
 def evaluate(
     method: Method,
-    source: Source | Encodings | NodeBank,
+    source: FeatureSource | Encodings | NodeBank,
     videos: VideoList,
     episodes: EpisodeSet,
     *,
-    query_source: Source | Encodings | NodeBank | None = None,
+    query_source: FeatureSource | Encodings | NodeBank | None = None,
     output: str | Path | None = None,
     overwrite: bool = False,
     text: ClassTexts | Tensor | None = None,
@@ -129,7 +129,7 @@ def evaluate(
     return result
 
 
-def _encodings(source: Source | Encodings | NodeBank) -> Encodings | NodeBank:
+def _encodings(source: FeatureSource | Encodings | NodeBank) -> Encodings | NodeBank:
     return source if isinstance(source, NodeBank | Encodings) else Encodings(source)
 
 
@@ -205,7 +205,7 @@ def _that_is_there(target: Path, question: Asked) -> Result:
             "there is another result already",
             where=str(target),
             got=f"{result.asked.method.label} on {result.asked.videos.name}",
-            mend="Name another output, or overwrite this one.",
+            hint="Name another output, or overwrite this one.",
         )
     return result
 
@@ -213,14 +213,14 @@ def _that_is_there(target: Path, question: Asked) -> Result:
 def _check_text(method: Method, videos: VideoList, text: ClassTexts | None) -> None:
     if text is None and method.uses_text:
         raise OptionError(
-            "the method uses text", where="text", got="none", accepted="(classes, d) embeddings"
+            "the method uses text", where="text", got="none", expected="(classes, d) embeddings"
         )
     if text is not None and len(text.embeddings) != len(videos.classes):
         raise ShapeError(
             "not one embedding for each class",
             where="text",
             got=f"{tuple(text.embeddings.shape)}",
-            accepted=f"({len(videos.classes)}, d)",
+            expected=f"({len(videos.classes)}, d)",
         )
 
 

@@ -22,7 +22,7 @@ from fewact.evaluation.result import (
     MethodFacts,
     NamedTexts,
 )
-from fewact.evaluation.sources import Source
+from fewact.features.sources import FeatureSource
 from fewact.methods.base import Method
 from fewact.text import ClassTexts
 
@@ -123,7 +123,7 @@ def encoding_facts(method: Method) -> MethodFacts:
     return facts.model_copy(update={"options": options, "changed": changed, "transductive": False})
 
 
-def feature_facts(source: Source) -> FeatureFacts:
+def feature_facts(source: FeatureSource) -> FeatureFacts:
     """What a result says of features."""
     return FeatureFacts(
         name=source.name,

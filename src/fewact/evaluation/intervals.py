@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.episodes import Draws
+from fewact.random import RandomStream
 
 RESAMPLES = 1000
 
@@ -55,7 +55,7 @@ def class_intervals(
     """
     if number <= classes.shape[1]:
         return None
-    draws = Draws("bootstrap over classes")
+    draws = RandomStream("bootstrap over classes")
     means: list[NDArray[np.float64]] = []
     while len(means) < RESAMPLES:
         drawn = np.zeros((AT_ONCE, number), dtype=np.float64)

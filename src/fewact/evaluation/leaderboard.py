@@ -160,7 +160,7 @@ def _own(result: Result, source: str, ids: tuple[str, ...]) -> Row:
             "a result of another benchmark",
             where=source,
             got=asked.videos.name,
-            accepted=", ".join(ids),
+            expected=", ".join(ids),
         )
     return Row(
         method=asked.method.label,

@@ -14,8 +14,8 @@ from fewact.data.videos import VideoList
 from fewact.errors import DataError
 from fewact.evaluation.facts import encoding_facts, feature_facts
 from fewact.evaluation.result import FeatureFacts, MethodFacts
-from fewact.evaluation.sources import Source
 from fewact.evaluation.workers import workers
+from fewact.features.sources import FeatureSource
 from fewact.methods.base import Features, Method
 
 AHEAD = 32
@@ -59,7 +59,7 @@ class NodeBank:
         """
         for holds, what in self._faults(method, videos, needed):
             if holds:
-                raise DataError(f"the nodes are {what}", where=videos.name, mend="Encode anew.")
+                raise DataError(f"the nodes are {what}", where=videos.name, hint="Encode anew.")
         return self
 
     def fits(self, method: Method, videos: VideoList, needed: NDArray[np.int32]) -> bool:
@@ -105,7 +105,7 @@ class Encodings:
         source: Of the features.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: FeatureSource) -> None:
         self.features = feature_facts(source)
         self._source = source
         self._last: NodeBank | None = None
@@ -144,7 +144,7 @@ class Encodings:
 
 def encode(
     method: Method,
-    source: Source,
+    source: FeatureSource,
     videos: VideoList,
     positions: NDArray[np.int32] | None = None,
     *,
@@ -177,12 +177,12 @@ def encode(
 def _fill(
     bank: NodeBank,
     method: Method,
-    source: Source,
+    source: FeatureSource,
     pool: Executor,
     progress: Callable[[int, int], None],
 ) -> None:
     numbers: list[int] = bank.positions.tolist()
-    taps = method.taps(source.card)
+    requests = method.requests(source.card)
     waiting: deque[Future[dict[str, Tensor]]] = deque()
     done = 0
 
@@ -192,7 +192,7 @@ def _fill(
         done += 1
         progress(done, len(numbers))
 
-    for features in source.features(numbers, taps):
+    for features in source.features(numbers, requests):
         waiting.append(pool.submit(_encode, method, features))
         if len(waiting) == AHEAD:
             keep()

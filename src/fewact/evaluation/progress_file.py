@@ -49,7 +49,7 @@ class ProgressFile:
             raise ResultError(
                 "another evaluation was begun for this output",
                 where=str(self.path),
-                mend="Name another output, or remove the file if nobody goes on with it.",
+                hint="Name another output, or remove the file if nobody goes on with it.",
             )
         # What stands behind the last line's end is half a line, or nothing.
         return dict(filter(None, map(self._parse, lines[1:-1])))

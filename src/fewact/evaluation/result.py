@@ -16,13 +16,13 @@ from pydantic import (
 )
 
 from fewact import __version__
-from fewact.data.writing import write_text
 from fewact.episodes import Protocol
 from fewact.errors import ResultError
+from fewact.io.atomic import write_text
 from fewact.text import TextFacts
 
 FORMAT: Final = "fewact result"
-HOW_TO_MEND = "Evaluate again, or restore the file."
+HINT = "Evaluate again, or restore the file."
 
 
 class _Part(BaseModel):
@@ -215,13 +215,13 @@ def load(path: str | Path) -> Result:
     except OSError as error:
         raise ResultError("cannot be read", where=where, got=str(error.strerror)) from None
     except (ValueError, RecursionError):
-        raise ResultError("this is no result", where=where, mend=HOW_TO_MEND) from None
+        raise ResultError("this is no result", where=where, hint=HINT) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ResultError(
-            "this is no result", where=where, accepted="a file that `fewact evaluate` has written"
+            "this is no result", where=where, expected="a file that `fewact evaluate` has written"
         )
     if content.pop("sha256", None) != _digest(content):
-        raise ResultError("the file was edited or damaged", where=where, mend=HOW_TO_MEND)
+        raise ResultError("the file was edited or damaged", where=where, hint=HINT)
     try:
         return Result.model_validate(content)
     except ValidationError as error:
@@ -230,7 +230,7 @@ def load(path: str | Path) -> Result:
             "its content is not that of a result",
             where=where,
             got=f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": "),
-            mend=f"It may be of another version than {__version__}. {HOW_TO_MEND}",
+            hint=f"It may be of another version than {__version__}. {HINT}",
         ) from None
 
 

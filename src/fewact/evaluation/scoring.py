@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fewact.episodes import Draws, EpisodeSet
+from fewact.episodes import EpisodeSet
 from fewact.errors import ResultError
 from fewact.evaluation.nodes import NodeBank
 from fewact.methods.base import Method
+from fewact.random import RandomStream
 
 Hits = NDArray[np.bool_]
 """Whether each query of each episode of a batch was right: (b ways·queries)."""
@@ -117,7 +118,7 @@ class Scorer:
     def _order(self, index: int) -> list[int]:
         protocol = self._episodes.protocol
         number = protocol.ways * protocol.queries
-        return Draws("order of queries", protocol.seed, index).choose(range(number), number)
+        return RandomStream("order of queries", protocol.seed, index).choose(range(number), number)
 
     def _gather(self, side: str, rows: NDArray[np.int64]) -> dict[str, Tensor]:
         """Nodes (b s …) of these rows (b s), in memory that the thread uses again."""

@@ -13,13 +13,13 @@ from fewact import __version__
 from fewact.data.videos import VideoList
 from fewact.evaluation.facts import encoding_facts
 from fewact.evaluation.nodes import Encodings, NodeBank, encode
-from fewact.evaluation.stored import StoredFeatures
+from fewact.features.store.embedding import BLOCK
+from fewact.features.store.entries import Facts, digest
+from fewact.features.store.feature_sets import feature_facts
+from fewact.features.store.shard import Shape
+from fewact.features.stored import StoredFeatures
+from fewact.io.locks import Claims
 from fewact.methods.base import Method
-from fewact.store.claims import Claims
-from fewact.store.embedding import BLOCK
-from fewact.store.entries import Facts, digest
-from fewact.store.features import feature_facts
-from fewact.store.shard import Shape
 
 KIND: Final = "nodes"
 
@@ -62,11 +62,13 @@ class StoredEncodings(Encodings):
 def node_facts(method: Method, source: StoredFeatures) -> Facts:
     """All that decides the nodes of a video."""
     facts = encoding_facts(method)
-    taps = method.taps(source.card)
+    requests = method.requests(source.card)
     return {
         "kind": KIND,
         "method": {"name": facts.name, "options": facts.options, "weights": facts.weights_sha256},
-        "features": [dict(feature_facts(source.card, tap, source.sampler)) for tap in taps],
+        "features": [
+            dict(feature_facts(source.card, request, source.sampler)) for request in requests
+        ],
         "fewact": __version__,
     }
 
@@ -94,8 +96,8 @@ def store_nodes(
     Raises:
         OSError: The store cannot be written.
     """
-    lacking = set(source.lacking(method.taps(source.card)))
-    first_of = {key: i for i, key in reversed(list(enumerate(source.keys))) if i not in lacking}
+    missing = set(source.missing(method.requests(source.card)))
+    first_of = {key: i for i, key in reversed(list(enumerate(source.keys))) if i not in missing}
     there = np.array(sorted(first_of.values()), dtype=np.int32)
     blocks = [there[first : first + BLOCK] for first in range(0, len(there), BLOCK)]
     writer = _NodeWriter(method, source, threads)

@@ -6,11 +6,11 @@ from typing import Final, Self
 
 from fewact import backbones
 from fewact.backbones.pinned import cache_folder
+from fewact.checkpoint import NeedsText
 from fewact.data.benchmarks import benchmark, variants
 from fewact.data.videos import VideoList
 from fewact.errors import OptionError
-from fewact.methods.checkpoint import NeedsText
-from fewact.text import GIVEN, ClassTexts, embed_classes, templates, words
+from fewact.text import PRECOMPUTED, ClassTexts, embed_classes, templates, words
 
 BACKBONE: Final = "backbone"
 """Stands for the text encoder that is in the backbone's weights."""
@@ -33,10 +33,10 @@ class TextModel:
     prompts: tuple[str, ...]
 
     @classmethod
-    def learnt(cls, needs: NeedsText) -> Self | None:
+    def fitted(cls, needs: NeedsText) -> Self | None:
         """That with which a method has learnt; None where embeddings were handed in."""
         facts = needs.facts
-        known = facts.encoder != GIVEN
+        known = facts.encoder != PRECOMPUTED
         return cls(facts.encoder, needs.weights or "default", facts.templates) if known else None
 
     def texts(self, videos: VideoList, *, device: str = "auto") -> ClassTexts:
@@ -77,8 +77,8 @@ def text_model(
         raise OptionError(
             "these features come without a text encoder, and the method reads class names",
             where=backbone,
-            accepted=", ".join(backbones.text_names()),
-            mend="Name one: --text-encoder minilm.",
+            expected=", ".join(backbones.text_names()),
+            hint="Name one: --text-encoder minilm.",
         )
     return TextModel(name, weights or backbone_weights, prompts)
 

@@ -1,14 +1,14 @@
 """Trained methods under test: what they have learnt from must not be in it."""
 
 from fewact.backbones.card import Card
+from fewact.checkpoint import Checkpoint, TrainedOn
 from fewact.data.leak import refuse_leaks
 from fewact.data.videos import Video, VideoList
 from fewact.errors import OptionError
-from fewact.methods.checkpoint import Checkpoint, LearntFrom
-from fewact.text import GIVEN, TextFacts
+from fewact.text import PRECOMPUTED, TextFacts
 
 
-def learnt_from(facts: LearntFrom) -> VideoList:
+def trained_on(facts: TrainedOn) -> VideoList:
     """The training videos as a list, without footage or groups."""
     videos = [Video(id, label, "train") for label, ids in facts.videos.items() for id in ids]
     return VideoList(facts.name, tuple(videos))
@@ -38,9 +38,9 @@ def flags_of(
     facts = checkpoint.facts
     chosen = facts.chosen_by
     said = [
-        f"learnt from {facts.learnt_from.name}",
+        f"learnt from {facts.trained_on.name}",
         f"checkpoint chosen by {chosen.accuracy:.1f} % on validation classes of {chosen.list}",
-        *refuse_leaks(learnt_from(facts.learnt_from), videos, allow_leak=allow_leak),
+        *refuse_leaks(trained_on(facts.trained_on), videos, allow_leak=allow_leak),
     ]
     if chosen.list == videos.name and set(chosen.classes) & set(videos.classes):
         said.append("checkpoint chosen on these classes")
@@ -52,16 +52,16 @@ def flags_of(
     return tuple(said)
 
 
-def _other_texts(checkpoint: Checkpoint, learnt: TextFacts, now: TextFacts) -> list[str]:
+def _other_texts(checkpoint: Checkpoint, fitted: TextFacts, now: TextFacts) -> list[str]:
     """What there is to say of prompts other than those it learnt with."""
-    if GIVEN in (learnt.encoder, now.encoder):
+    if PRECOMPUTED in (fitted.encoder, now.encoder):
         return []  # Of embeddings that were handed in nothing can be told.
-    if learnt.sha256 != now.sha256:
+    if fitted.sha256 != now.sha256:
         raise OptionError(
             "the method learnt with another text encoder, or other weights of it",
             where=str(checkpoint.path),
             got=f"{now.encoder}, {now.sha256[:8]}",
-            accepted=f"{learnt.encoder}, {learnt.sha256[:8]}",
+            expected=f"{fitted.encoder}, {fitted.sha256[:8]}",
         )
-    same = (learnt.templates, learnt.how) == (now.templates, now.how)
+    same = (fitted.templates, fitted.how) == (now.templates, now.how)
     return [] if same else ["prompts other than it learnt with"]

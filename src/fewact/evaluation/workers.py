@@ -24,7 +24,7 @@ def workers(threads: int | None) -> Iterator[ThreadPoolExecutor]:
     """
     before = torch.get_num_threads()
     if threads is not None and threads < 1:
-        raise OptionError("is not accepted", where="threads", got=str(threads), accepted="1 up")
+        raise OptionError("is not accepted", where="threads", got=str(threads), expected="1 up")
     pool = ThreadPoolExecutor(
         threads or before,
         thread_name_prefix="fewact-evaluate",

@@ -96,6 +96,6 @@ def load(path: "str | Path") -> "Method":
     Raises:
         WeightsError: There is none, or it cannot be read.
     """
-    from fewact.methods.checkpoint import read
+    from fewact.checkpoint import read
 
     return read(path).method()

@@ -17,15 +17,16 @@ from torch.nn import functional
 
 from fewact import align
 from fewact.align.result import Alignment
-from fewact.backbones.card import Card, Stabilise, Tap, TapName
+from fewact.backbones.card import Card, Level
 from fewact.errors import OptionError
+from fewact.features.request import FeatureRequest, Request, Stabilise, View
 from fewact.methods.base import Features, Method, Nodes, one_hot_mean
-from fewact.methods.inputs import class_text
-from fewact.methods.kernel import compactness
-from fewact.methods.matching import Matching, Weights, problems, similarity
-from fewact.methods.reduction import ChannelReduction, Reduction
+from fewact.methods.common.inputs import class_text
+from fewact.methods.common.kernel import compactness
+from fewact.methods.common.matching import Matching, Weights, problems, similarity
+from fewact.methods.common.reduction import ChannelReduction, Reduction
+from fewact.methods.common.temporal_attention import TemporalAttention
 from fewact.methods.steady import without_line
-from fewact.methods.temporal_attention import TemporalAttention
 from fewact.methods.zero_shot import combined, text_logits
 from fewact.moments import cross_frame, multi_scale_moments, third_order, window_times
 from fewact.moments.third_order import LARGEST
@@ -137,7 +138,7 @@ class A2M2(Method):
                 "compares nodes in order, which a union of shots or a grid does not have",
                 where='option "alignment"',
                 got=options.alignment,
-                accepted='shots "mean" or "average", grid 1',
+                expected='shots "mean" or "average", grid 1',
             )
         _check_order(options)
         self.uses_text = options.text_share > 0
@@ -146,9 +147,9 @@ class A2M2(Method):
         self.temperature = 0.0136 * options.tau  # of the defaults, on the development clips
         self.tau = nn.Parameter(torch.tensor(options.tau), requires_grad=options.learn_tau)
 
-    def taps(self, card: Card) -> tuple[Tap, ...]:
+    def requests(self, card: Card) -> tuple[Request, ...]:
         """One tap, see option ``tap``; vectors beside it where class names are used."""
-        wanted: tuple[TapName, ...] = ("middle", "maps", "vectors")
+        wanted: tuple[Level, ...] = ("middle", "maps", "vectors")
         if self.options.reduction == "learned":
             wanted = ("maps", "vectors")
         if self.options.tap != "auto":
@@ -157,12 +158,12 @@ class A2M2(Method):
         names = dict.fromkeys((found, "vectors") if self.uses_text else (found,))
         return tuple(self._tap(name) for name in names)
 
-    def _tap(self, name: TapName) -> Tap:
-        return Tap(name, self.options.frames, self.options.stabilise)
+    def _tap(self, name: Level) -> Request:
+        return FeatureRequest(name, View(self.options.frames, self.options.stabilise))
 
     def _maps(self, features: Features) -> Tensor:
         """The features that were asked for, as maps (… t c h w)."""
-        names: tuple[TapName, ...] = ("middle", "maps", "vectors")
+        names: tuple[Level, ...] = ("middle", "maps", "vectors")
         for name in names:
             found = features.get(self._tap(name))
             if found is not None and self.options.tap in ("auto", name):
@@ -171,7 +172,7 @@ class A2M2(Method):
             "there are no features of this tap",
             where='option "tap"',
             got=f"{self.options.tap}, {self.options.frames} frames",
-            accepted=", ".join(f"{tap.name}, {tap.frames} frames" for tap in features),
+            expected=", ".join(map(str, features)),
         )
 
     def fit_reduction(self, features: Features, places: int = 200_000) -> None:
@@ -229,7 +230,7 @@ class A2M2(Method):
         if not self.uses_text:
             return state
         mean = nodes["mean"]
-        named = class_text(text, n, mean.shape[-1], mend="Take the backbone's own text encoder.")
+        named = class_text(text, n, mean.shape[-1], hint="Take the backbone's own text encoder.")
         return replace(state, text=named.to(mean))
 
     def _visual(self, nodes: Nodes, labels: Tensor, n: int) -> A2M2State:
@@ -334,13 +335,13 @@ def _check_order(options: A2M2Options) -> None:
         ),
         ("descriptor", options.descriptor == "third" and options.grid > 1, "grid 1"),
     )
-    for name, holds, accepted in wrong:
+    for name, holds, expected in wrong:
         if holds:
             raise OptionError(
                 "does not go with the other options",
                 where=f'option "{name}"',
                 got=str(getattr(options, name)),
-                accepted=accepted,
+                expected=expected,
             )
 
 

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from fewact.backbones.card import Card, Tap
+from fewact.backbones.card import Card
+from fewact.features.request import Request
 
-Features = Mapping[Tap, Tensor]
+Features = Mapping[Request, Tensor]
 """Features of videos by tap, each (… t d) or (… t c h w), all with the same leading axes."""
 
 Nodes = Mapping[str, Tensor]
@@ -68,7 +69,7 @@ class Method(nn.Module, ABC):
         self.options = options
 
     @abstractmethod
-    def taps(self, card: Card) -> tuple[Tap, ...]:
+    def requests(self, card: Card) -> tuple[Request, ...]:
         """What the method asks of this backbone."""
 
     @abstractmethod
@@ -138,7 +139,7 @@ class Method(nn.Module, ABC):
 
 def join(first: Features, second: Features) -> Features:
     """The videos of both, behind each other: (b s …), (b q …) → (b s+q …)."""
-    return {tap: torch.cat([value, second[tap]], 1) for tap, value in first.items()}
+    return {request: torch.cat([value, second[request]], 1) for request, value in first.items()}
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

@@ -13,10 +13,11 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from fewact import align
-from fewact.backbones.card import Card, Tap
+from fewact.backbones.card import Card
+from fewact.features.request import FeatureRequest, Request, View
 from fewact.methods.base import Features, Method, Nodes, TrainingBatch, cross_entropy, one_hot_mean
-from fewact.methods.inputs import ClassText, frame_vectors, of_videos, seeded
-from fewact.methods.transformer import Transformer
+from fewact.methods.common.inputs import ClassText, frame_vectors, of_videos, seeded
+from fewact.methods.common.transformer import Transformer
 from fewact.methods.zero_shot import combined, text_logits
 
 
@@ -88,9 +89,9 @@ class ClipFsar(Method):
             self.transformer = Transformer(width, heads=options.heads, hidden=options.hidden)
         self.contrast_scale = nn.Parameter(torch.tensor(options.contrast_scale))
 
-    def taps(self, card: Card) -> tuple[Tap, ...]:
+    def requests(self, card: Card) -> tuple[Request, ...]:
         """One vector a frame."""
-        return (Tap("vectors", self.options.frames),)
+        return (FeatureRequest("vectors", View(self.options.frames)),)
 
     def encode(self, features: Features) -> Nodes:
         """The frames (… t d), and as the transformer modulates them without text (… t d)."""

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fewact import align
-from fewact.backbones.card import Card, Tap
+from fewact.backbones.card import Card
+from fewact.features.request import FeatureRequest, Request, View
 from fewact.methods.base import Features, Method, Nodes, TrainingBatch, cross_entropy
 from fewact.methods.clip_spm_parts import HSMR, PADM, SPM, Motion, Prompt, Refined
-from fewact.methods.inputs import ClassText, frame_vectors, of_videos, seeded
-from fewact.methods.transformer import AT_ONCE
+from fewact.methods.common.inputs import ClassText, frame_vectors, of_videos, seeded
+from fewact.methods.common.transformer import AT_ONCE
 
 Preset = Literal["hmdb51", "ucf101", "kinetics100", "ssv2-small", "ssv2-full"]
 Protocol = Literal["inductive", "joint", "support_anchors", "support_anchors_alone"]
@@ -190,9 +191,9 @@ class ClipSpm(Method):
             self.spm.prompter = nn.Sequential()
         self.mu = nn.Parameter(torch.tensor(options.mu), requires_grad=options.learn_mu)
 
-    def taps(self, card: Card) -> tuple[Tap, ...]:
+    def requests(self, card: Card) -> tuple[Request, ...]:
         """One vector a frame."""
-        return (Tap("vectors", self.options.frames),)
+        return (FeatureRequest("vectors", View(self.options.frames)),)
 
     def encode(self, features: Features) -> Nodes:
         """Gated frames (… t d), and what a prompt sees of the video: (… 1) or (… d).

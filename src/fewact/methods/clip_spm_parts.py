@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewact.methods.mixtures import Mixtures
-from fewact.methods.transformer import Transformer
+from fewact.methods.common.mixtures import Mixtures
+from fewact.methods.common.transformer import Transformer
 
 Motion = Literal["linear", "nonlinear", "ordered"]
 Prompt = Literal["scalar", "vector"]

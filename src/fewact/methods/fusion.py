@@ -18,11 +18,12 @@ from torch.linalg import vector_norm
 from torch.nn import functional
 
 from fewact import align
-from fewact.backbones.card import Card, Stabilise, Tap
+from fewact.backbones.card import Card
 from fewact.errors import OptionError
+from fewact.features.request import CameraMotionRequest, FeatureRequest, Request, Stabilise, View
 from fewact.methods.base import Features, Nodes, TrainingBatch, cross_entropy
-from fewact.methods.kernel import KernelMethod, KernelState, leave_one_out
-from fewact.methods.reduction import ChannelReduction
+from fewact.methods.common.kernel import KernelMethod, KernelState, leave_one_out
+from fewact.methods.common.reduction import ChannelReduction
 from fewact.methods.steady import centred, searched, seen_through, windows, without_line
 from fewact.moments import multi_scale_moments
 
@@ -121,13 +122,13 @@ class Fusion(KernelMethod):
         self.mixing = ChannelReduction(options.mixing, channels or 0, channels)
         self.reduction = ChannelReduction("auto", width=0)
 
-    def taps(self, card: Card) -> tuple[Tap, ...]:
+    def requests(self, card: Card) -> tuple[Request, ...]:
         """Vectors, and the middle stage of them and of more frames; vectors alone without one.
 
         Raises:
             OptionError: Clips are to be mirrored, and there are no maps.
         """
-        vectors = Tap("vectors", self.options.frames)
+        vectors = FeatureRequest("vectors", View(self.options.frames))
         if not card.has("middle"):
             if self.options.mirrored:
                 raise OptionError(
@@ -137,35 +138,32 @@ class Fusion(KernelMethod):
                 )
             return (vectors,)
         whole = (self._plain,) if self.options.whole_weight > 0 else ()
-        bolder = (self._bolder,) if self._twice else ()
-        camera = (self._camera,) if self.options.cameras == "taught" else ()
-        return tuple(dict.fromkeys((vectors, *whole, self._steady, *bolder, *camera)))
+        camera = (self._camera,) if self._twice or self.options.cameras == "taught" else ()
+        return tuple(dict.fromkeys((vectors, *whole, self._steady, *camera)))
 
     @property
-    def _plain(self) -> Tap:
-        return Tap("middle", self.options.frames)
+    def _plain(self) -> Request:
+        return FeatureRequest("middle", View(self.options.frames))
 
     @property
-    def _camera(self) -> Tap:
-        return Tap("camera", self.options.motion_frames)
+    def _camera(self) -> Request:
+        return CameraMotionRequest(View(self.options.motion_frames, "auto"))
 
     @property
     def _trend(self) -> Trend:
         return "mean" if self.options.cameras == "still" else self.options.trend
 
     @property
-    def _steady(self) -> Tap:
+    def _steady(self) -> FeatureRequest:
         options = self.options
         still = options.cameras == "still"
-        return Tap("middle", options.motion_frames, "off" if still else options.stabilise)
-
-    @property
-    def _bolder(self) -> Tap:
-        return Tap("bolder", self.options.motion_frames)
+        return FeatureRequest(
+            "middle", View(options.motion_frames, "off" if still else options.stabilise)
+        )
 
     @property
     def _twice(self) -> bool:
-        return self.options.twice and self._steady.stabilise == "auto"
+        return self.options.twice and self._steady.view.stabilise == "auto"
 
     def encode(self, features: Features) -> Nodes:
         """Unit vectors whose products are the four cosines.
@@ -180,7 +178,7 @@ class Fusion(KernelMethod):
             ``moved`` (… 1), the evidence that the camera did.
         """
         options = self.options
-        vectors = features[Tap("vectors", options.frames)]
+        vectors = features[FeatureRequest("vectors", View(options.frames))]
         rooted = vectors.sign() * vectors.abs().sqrt()
         frames = functional.normalize(rooted, dim=-1)
         nodes = {"appearance": functional.normalize(frames.flatten(-2), dim=-1)}
@@ -190,12 +188,13 @@ class Fusion(KernelMethod):
         looks = self._of_maps(mixed)
         nodes |= looks
         if self._twice:
-            other = seen_through(mixed, features[self._bolder])
+            affine = features[self._camera][..., 1:].unflatten(-1, (2, 3))  # (… t 2 3)
+            other = seen_through(mixed, affine)
             again = looks if other is mixed else self._of_maps(other)
             nodes |= {f"{name}2": value for name, value in again.items()}
         trends = {"": self._trend}
         if options.cameras == "taught":
-            nodes["moved"] = features[self._camera][..., 0, :]
+            nodes["moved"] = features[self._camera][..., 0, :1]
             nodes[f"motion{STILL}"] = self._motion(mixed, "mean")
             trends |= {STILL: "mean"}
         if options.whole_weight > 0:

@@ -10,9 +10,10 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from fewact import align
-from fewact.backbones.card import Card, Stabilise, Tap
+from fewact.backbones.card import Card
+from fewact.features.request import FeatureRequest, Request, Stabilise, View
 from fewact.methods.base import Features, Method, Nodes
-from fewact.methods.prototypes import Compared, compared_with
+from fewact.methods.common.prototypes import Compared, compared_with
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -44,13 +45,13 @@ class OTAM(Method):
     options: OTAMOptions
     scoring = frozenset({"lam", "eps", "both", "shots"})
 
-    def taps(self, card: Card) -> tuple[Tap, ...]:
+    def requests(self, card: Card) -> tuple[Request, ...]:
         """One vector a frame."""
         return (self._tap,)
 
     @property
-    def _tap(self) -> Tap:
-        return Tap("vectors", self.options.frames, self.options.stabilise)
+    def _tap(self) -> Request:
+        return FeatureRequest("vectors", View(self.options.frames, self.options.stabilise))
 
     def encode(self, features: Features) -> Nodes:
         """The frames' vectors (… t d)."""

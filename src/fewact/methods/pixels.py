@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewact import align
-from fewact.backbones.card import Card, Stabilise, Tap
+from fewact.backbones.card import Card
+from fewact.features.request import FeatureRequest, Request, Stabilise, View
 from fewact.methods.base import Features, Nodes
-from fewact.methods.kernel import KernelMethod
+from fewact.methods.common.kernel import KernelMethod
 
 LUMA = (0.299, 0.587, 0.114)
 
@@ -44,13 +45,13 @@ class Pixels(KernelMethod):
     scoring = frozenset({"compactness"})
     temperature = 0.1  # where motion tells the classes apart, on the development clips
 
-    def taps(self, card: Card) -> tuple[Tap, ...]:
+    def requests(self, card: Card) -> tuple[Request, ...]:
         """Pixels only."""
         return (self._tap,)
 
     @property
-    def _tap(self) -> Tap:
-        return Tap("pixels", self.options.frames, self.options.stabilise)
+    def _tap(self) -> Request:
+        return FeatureRequest("pixels", View(self.options.frames, self.options.stabilise))
 
     def encode(self, features: Features) -> Nodes:
         """Frames (… t grid²) of length 1."""

@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.linalg import vector_norm
 from torch.nn import functional
 
-from fewact.backbones.card import Card, Stabilise, Tap
+from fewact.backbones.card import Card
+from fewact.features.request import FeatureRequest, Request, Stabilise, View
 from fewact.methods.base import Features, Method, Nodes
-from fewact.methods.prototypes import Compared, compared_with
+from fewact.methods.common.prototypes import Compared, compared_with
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -57,13 +58,13 @@ class ProtoNet(Method):
         # Of cosines it was measured on the development clips; distances have the features' scale.
         self.temperature = options.scale * (0.022 if options.distance == "cosine" else 1.0)
 
-    def taps(self, card: Card) -> tuple[Tap, ...]:
+    def requests(self, card: Card) -> tuple[Request, ...]:
         """One vector a frame."""
         return (self._tap,)
 
     @property
-    def _tap(self) -> Tap:
-        return Tap("vectors", self.options.frames, self.options.stabilise)
+    def _tap(self) -> Request:
+        return FeatureRequest("vectors", View(self.options.frames, self.options.stabilise))
 
     def encode(self, features: Features) -> Nodes:
         """Frames (… t d), pooled and joined ones as one frame (… 1 d)."""

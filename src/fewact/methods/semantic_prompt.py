@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from torch.linalg import vector_norm
 
 from fewact import align
-from fewact.backbones.card import Card, Tap
+from fewact.backbones.card import Card
+from fewact.features.request import FeatureRequest, Request, View
 from fewact.methods.base import Features, Method, Nodes, one_hot_mean
-from fewact.methods.inputs import class_text, frame_vectors, of_videos, seeded
-from fewact.methods.transformer import Transformer
+from fewact.methods.common.inputs import class_text, frame_vectors, of_videos, seeded
+from fewact.methods.common.transformer import Transformer
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -102,9 +103,9 @@ class SemanticPrompt(Method):
             self.token = nn.Linear(self.text_width, width, bias=False)
             self.transformer = Transformer(width, heads=options.heads, hidden=options.hidden)
 
-    def taps(self, card: Card) -> tuple[Tap, ...]:
+    def requests(self, card: Card) -> tuple[Request, ...]:
         """One vector a frame."""
-        return (Tap("vectors", self.options.frames),)
+        return (FeatureRequest("vectors", View(self.options.frames)),)
 
     def encode(self, features: Features) -> Nodes:
         """The frames (… t d), and as a query is scored: (… t d), with ``cosine`` (… 1 d)."""

@@ -10,9 +10,10 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from fewact.backbones.card import Card, Tap
+from fewact.backbones.card import Card
+from fewact.features.request import FeatureRequest, Request, View
 from fewact.methods.base import Features, Method, Nodes
-from fewact.methods.inputs import ClassText, frame_vectors, seeded
+from fewact.methods.common.inputs import ClassText, frame_vectors, seeded
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -55,9 +56,9 @@ class ZeroShot(Method):
         with seeded(options.seed):
             self.text = ClassText(options.vector_width, options.text_width)
 
-    def taps(self, card: Card) -> tuple[Tap, ...]:
+    def requests(self, card: Card) -> tuple[Request, ...]:
         """One vector a frame."""
-        return (Tap("vectors", self.options.frames),)
+        return (FeatureRequest("vectors", View(self.options.frames)),)
 
     def encode(self, features: Features) -> Nodes:
         """The mean frame (… d)."""

@@ -70,7 +70,7 @@ def multi_scale_moments(
             "too small for a spatial grid",
             where="maps",
             got=f"h {size['h']}, w {size['w']}",
-            accepted="h and w of 2 or more",
+            expected="h and w of 2 or more",
         )
     with torch.autocast(maps.device.type, enabled=False):
         maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
@@ -100,7 +100,7 @@ def _check_options(descriptor: str, steps: int) -> None:
             "no such descriptor",
             where="descriptor",
             got=repr(descriptor),
-            accepted=", ".join(get_args(Descriptor)),
+            expected=", ".join(get_args(Descriptor)),
         )
 
 

@@ -48,7 +48,7 @@ def check_steps(steps: int) -> None:
             "no such number of Newton–Schulz steps",
             where="steps",
             got=repr(steps),
-            accepted="a whole number from 1",
+            expected="a whole number from 1",
         )
 
 

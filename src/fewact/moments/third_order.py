@@ -38,7 +38,7 @@ def third_order(maps: Tensor, lengths: Sequence[int] = (1, 2, 4), sketch: int = 
     """
     size = check_shape(maps, "… t d h w", "maps")
     if not 1 <= sketch <= LARGEST:
-        raise OptionError("no such sketch", where="sketch", got=repr(sketch), accepted="1 … 8192")
+        raise OptionError("no such sketch", where="sketch", got=repr(sketch), expected="1 … 8192")
     with torch.autocast(maps.device.type, enabled=False):
         maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
         samples = maps.flatten(-2).mT  # (… t M d)

@@ -39,7 +39,7 @@ def from_upper_triangle(vector: Tensor) -> Tensor:
             "no matrix has an upper triangle of this length",
             where="vector",
             got=str(length),
-            accepted="d(d+1)/2: 1, 3, 6, 10, …",
+            expected="d(d+1)/2: 1, 3, 6, 10, …",
         )
     row, column = torch.triu_indices(d, d, device=vector.device)
     place = vector.new_zeros(d, d, dtype=torch.long)

@@ -27,13 +27,13 @@ def windows(t: int, lengths: Sequence[int] = (1, 2, 4)) -> tuple[tuple[int, int]
     ((0, 1), (1, 2), (2, 3), (0, 2), (2, 3))
     """
     if t < 1:
-        raise OptionError("a video has frames", where="t", got=str(t), accepted="1 or more")
+        raise OptionError("a video has frames", where="t", got=str(t), expected="1 or more")
     if not lengths or any(length < 1 for length in lengths):
         raise OptionError(
             "these are no window lengths",
             where="lengths",
             got=repr(lengths),
-            accepted="one or more whole numbers from 1, in frames",
+            expected="one or more whole numbers from 1, in frames",
         )
     return tuple(
         (start, min(start + length, t)) for length in lengths for start in range(0, t, length)
@@ -73,7 +73,7 @@ def check_grid(grid: int) -> None:
     """Refuse a spatial grid other than none (1) and 2×2 (2)."""
     if grid not in (1, 2):
         raise OptionError(
-            "no such spatial grid", where="grid", got=repr(grid), accepted="1 (none) or 2 (2×2)"
+            "no such spatial grid", where="grid", got=repr(grid), expected="1 (none) or 2 (2×2)"
         )
 
 

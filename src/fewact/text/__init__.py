@@ -1,12 +1,12 @@
 """Class names turned into prompts, and prompts into embeddings by an encoder that is handed in."""
 
-from fewact.text.classes import GIVEN, ClassTexts, TextFacts, embed_classes, known_texts
+from fewact.text.classes import PRECOMPUTED, ClassTexts, TextFacts, embed_classes, known_texts
 from fewact.text.embeddings import Encoder, Ensemble, class_texts, embed, ensemble
 from fewact.text.names import words
 from fewact.text.templates import TEMPLATES, fill, templates
 
 __all__ = [
-    "GIVEN",
+    "PRECOMPUTED",
     "TEMPLATES",
     "ClassTexts",
     "Encoder",

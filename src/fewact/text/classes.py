@@ -13,7 +13,7 @@ from fewact.shapes import check_shape
 from fewact.text.embeddings import Encoder, Ensemble, class_texts
 from fewact.text.templates import templates
 
-GIVEN: Final = "given"
+PRECOMPUTED: Final = "given"
 """The encoder of embeddings that were handed in, of which nothing is known."""
 
 
@@ -91,4 +91,4 @@ def known_texts(text: ClassTexts | Tensor) -> ClassTexts:
     check_shape(text, "n d", "text")
     content = text.detach().cpu().float().contiguous().numpy().tobytes()
     sha256 = hashlib.sha256(f"{tuple(text.shape)}\n".encode() + content).hexdigest()
-    return ClassTexts(text, (), TextFacts(encoder=GIVEN, sha256=sha256))
+    return ClassTexts(text, (), TextFacts(encoder=PRECOMPUTED, sha256=sha256))

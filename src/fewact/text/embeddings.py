@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fewact.data.writing import write_bytes
 from fewact.errors import OptionError, ShapeError
+from fewact.io.atomic import write_bytes
 from fewact.shapes import check_shape
 from fewact.text.templates import fill, templates
 
@@ -95,7 +95,7 @@ def ensemble(embeddings: Tensor, how: Ensemble = "mean") -> Tensor:
     if how == "unit-mean":
         return F.normalize(F.normalize(embeddings, dim=-1).mean(-2), dim=-1)
     raise OptionError(
-        "there is no such ensemble", where="ensemble", got=repr(how), accepted="mean, unit-mean"
+        "there is no such ensemble", where="ensemble", got=repr(how), expected="mean, unit-mean"
     )
 
 

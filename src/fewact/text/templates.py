@@ -53,8 +53,8 @@ def templates(chosen: str | Sequence[str]) -> tuple[str, ...]:
             raise UnknownNameError(
                 "there are no templates of this name",
                 got=repr(chosen),
-                accepted=f"{', '.join(TEMPLATES)}, or a template with {SLOT}",
-                mend=did_you_mean(chosen, TEMPLATES),
+                expected=f"{', '.join(TEMPLATES)}, or a template with {SLOT}",
+                hint=did_you_mean(chosen, TEMPLATES),
             )
         return TEMPLATES[chosen]
     found = (chosen,) if isinstance(chosen, str) else tuple(chosen)
@@ -64,7 +64,7 @@ def templates(chosen: str | Sequence[str]) -> tuple[str, ...]:
             "a template has one place for the class's name",
             where="templates",
             got=", ".join(wrong) or "none",
-            accepted=f"texts with one {SLOT}",
+            expected=f"texts with one {SLOT}",
         )
     return found
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from fewact.errors import TrainingError
 from fewact.training.data import TrainingData
-from fewact.training.reading import names, read, text_of
 from fewact.training.recipe import Recipe
+from fewact.training.recipe_files import names, read, text_of
 
 if TYPE_CHECKING:
     from fewact.training.loop import Trained, train
@@ -26,6 +26,6 @@ def __getattr__(name: str) -> Any:
                 raise
             raise TrainingError(
                 "training needs the package lightning-fabric",
-                mend="Run: pip install 'fewact[train]'",
+                hint="Run: pip install 'fewact[train]'",
             ) from None
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

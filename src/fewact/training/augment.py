@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewact.data.benchmarks import benchmark, variants
-from fewact.episodes import Draws
+from fewact.random import RandomStream
 from fewact.training.recipe import Augment
 
 LUMA = (0.299, 0.587, 0.114)
@@ -31,7 +31,7 @@ def flips(rule: str, list_name: str) -> bool:
     return known and benchmark(list_name).family.startswith(SIDES_MEAN_NOTHING)
 
 
-def draw_crop(augment: Augment, draws: Draws, *, flip: bool) -> Tensor:
+def draw_crop(augment: Augment, draws: RandomStream, *, flip: bool) -> Tensor:
     """How one video is augmented.
 
     Args:
@@ -100,5 +100,5 @@ def _colour(frames: Tensor, brightness: Tensor, contrast: Tensor, saturation: Te
     return (own + shaped(saturation) * (contrasted - own)).clamp(0, 255)
 
 
-def _between(draws: Draws, low: float, high: float) -> float:
+def _between(draws: RandomStream, low: float, high: float) -> float:
     return low + (high - low) * draws.below(2**53) / 2**53

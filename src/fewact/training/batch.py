@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from fewact.backbones.card import Tap
+from fewact.features.request import Request
 from fewact.training.drawing import Drawn
 
 
@@ -27,7 +27,7 @@ class Batch:
     drawn: Drawn
     labels: Tensor
     frames: dict[int, Tensor]
-    features: dict[Tap, Tensor]
+    features: dict[Request, Tensor]
     crops: Tensor | None = None
     unreadable: tuple[str, ...] = ()
     warned: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from typing import Any
 
 from fewact import __version__
 from fewact.data.videos import VideoList
-from fewact.data.writing import write_text
+from fewact.io.atomic import write_text
 from fewact.text import known_texts
 from fewact.training.augment import flips
 from fewact.training.data import TrainingData

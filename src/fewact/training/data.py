@@ -7,8 +7,8 @@ from torch import Tensor
 from fewact.data.leak import leaks
 from fewact.data.videos import Split, VideoList
 from fewact.errors import TrainingError
-from fewact.evaluation.sources import Source
-from fewact.text import GIVEN, ClassTexts, known_texts
+from fewact.features.sources import FeatureSource
+from fewact.text import PRECOMPUTED, ClassTexts, known_texts
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class TrainingData:
 
     train: VideoList
     val: VideoList
-    train_source: Source | None = None
-    val_source: Source | None = None
+    train_source: FeatureSource | None = None
+    val_source: FeatureSource | None = None
     train_text: ClassTexts | Tensor | None = None
     val_text: ClassTexts | Tensor | None = None
     text_weights: str = ""
@@ -53,7 +53,7 @@ class TrainingData:
                 "training and validation share classes or videos",
                 where=f"{self.train.name}, {self.val.name}",
                 got="; ".join(f"{one.videos} videos, {one.classes} classes" for one in found),
-                mend="Give each class to one split alone.",
+                hint="Give each class to one split alone.",
             )
         if (self.train_source is None) != (self.val_source is None):
             raise TrainingError("stored features are of one list only", where=self.train.name)
@@ -74,9 +74,9 @@ class TrainingData:
                     "not one embedding for each class",
                     where=videos.name,
                     got=str(tuple(text.embeddings.shape)),
-                    accepted=f"({len(videos.classes)}, d)",
+                    expected=f"({len(videos.classes)}, d)",
                 )
-        if GIVEN not in (train.facts.encoder, val.facts.encoder) and train.facts != val.facts:
+        if PRECOMPUTED not in (train.facts.encoder, val.facts.encoder) and train.facts != val.facts:
             raise TrainingError(
                 "the class names of the two lists are not embedded alike",
                 where=self.train.name,
@@ -91,5 +91,5 @@ def _check_split(videos: VideoList, split: Split) -> None:
             f"a training takes no other videos than those whose split is {split} here",
             where=videos.name,
             got=f"{others[0].id} of split {others[0].split}" if others else "no videos",
-            mend=f'Hand in videos.of("{split}").',
+            hint=f'Hand in videos.of("{split}").',
         )

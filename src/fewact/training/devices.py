@@ -11,7 +11,7 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
 
-from fewact.backbones.precision import settle_device
+from fewact.backbones.precision import resolve_device
 from fewact.errors import OptionError
 
 LONGEST_WAIT = timedelta(hours=12)
@@ -28,9 +28,9 @@ def make_fabric(device: str = "auto") -> Fabric:
     Raises:
         OptionError: There is no such device.
     """
-    chosen = settle_device(device)
+    chosen = resolve_device(device)
     if chosen.type not in ("cpu", "cuda"):
-        raise OptionError("cannot train there", where="device", got=device, accepted="cpu, cuda")
+        raise OptionError("cannot train there", where="device", got=device, expected="cpu, cuda")
     local, nodes = _started()
     if local * nodes == 1:
         where = 1 if chosen.type == "cpu" else [chosen.index or 0]

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from fewact.data.videos import Groups, VideoList
-from fewact.episodes import Draws, Protocol, drawer
+from fewact.episodes import Protocol, drawer
 from fewact.episodes.protocol import LARGEST_SEED
+from fewact.random import RandomStream
 from fewact.training.recipe import ClassifyStage, EpisodesStage
 
 
@@ -70,7 +71,7 @@ def _episodes(
         ways=stage.ways,
         shots=stage.shots,
         queries=stage.queries,
-        seed=Draws("training episodes", seed, number).below(LARGEST_SEED),
+        seed=RandomStream("training episodes", seed, number).below(LARGEST_SEED),
         groups=groups,
     )
     episode = drawer(videos, protocol)
@@ -92,7 +93,7 @@ def _classes(videos: VideoList, size: int, seed: int, number: int) -> Drawing:
     each, rest = divmod(size, len(classes))
 
     def draw(batch: int) -> Drawn:
-        draws = Draws("training classes", seed, number, batch)
+        draws = RandomStream("training classes", seed, number, batch)
         more = set(draws.choose(range(len(classes)), rest))
         positions: list[int] = []
         for place, own in enumerate(classes):

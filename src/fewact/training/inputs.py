@@ -10,11 +10,12 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from fewact.backbones.card import Card, Tap
+from fewact.backbones.card import Card
 from fewact.data.videos import VideoList
-from fewact.episodes import Draws
 from fewact.errors import VideoError
-from fewact.evaluation.sources import Source
+from fewact.features.request import Request
+from fewact.features.sources import FeatureSource
+from fewact.random import RandomStream
 from fewact.training.augment import draw_crop
 from fewact.training.batch import Batch
 from fewact.training.drawing import Drawn
@@ -76,7 +77,9 @@ class FrameBatches(Dataset[Batch]):
         unreadable: list[str] = []
         with collect_warnings() as warned:
             for slot, position in enumerate(drawn.positions):
-                draws = Draws("training video", reading.seed, reading.stage, drawn.number, slot)
+                draws = RandomStream(
+                    "training video", reading.seed, reading.stage, drawn.number, slot
+                )
                 try:
                     rows.append(self._read(position, draws))
                 except VideoError as error:
@@ -96,13 +99,13 @@ class FrameBatches(Dataset[Batch]):
             warned=tuple(warned),
         )
 
-    def _read(self, position: int, draws: Draws) -> list[NDArray[np.uint8]]:
+    def _read(self, position: int, draws: RandomStream) -> list[NDArray[np.uint8]]:
         """Frames (t H W 3) of one video for each number of frames."""
         video = self._videos.videos[position]
-        if video.footage is None:
+        if video.source is None:
             raise VideoError("", "there is no file")
         samplers = [Segments(count, seed=draws.below(2**63)) for count in self._reading.counts]
-        return video.footage.read(samplers, transform=self._shrink)
+        return video.source.read(samplers, transform=self._shrink)
 
     def _shrink(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         image = torch.from_numpy(np.require(picture, requirements=["C", "W"]))
@@ -122,17 +125,22 @@ class FeatureBatches(Dataset[Batch]):
     Args:
         videos: To learn from.
         source: Of their features.
-        taps: Which features.
+        requests: Which features.
     """
 
-    def __init__(self, videos: VideoList, source: Source, taps: Sequence[Tap]) -> None:
-        self._videos, self._source, self._taps = videos, source, taps
+    def __init__(
+        self, videos: VideoList, source: FeatureSource, requests: Sequence[Request]
+    ) -> None:
+        self._videos, self._source, self._requests = videos, source, requests
         self._number = {label: i for i, label in enumerate(videos.classes)}
 
     def __getitem__(self, drawn: Drawn) -> Batch:
         """A batch, on the CPU."""
-        rows = list(self._source.features(drawn.positions, self._taps))
-        features = {tap: torch.stack([row[tap] for row in rows]).float() for tap in self._taps}
+        rows = list(self._source.features(drawn.positions, self._requests))
+        features = {
+            request: torch.stack([row[request] for row in rows]).float()
+            for request in self._requests
+        }
         return Batch(drawn, labels(drawn, self._videos, self._number), {}, features)
 
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from fewact.backbones import Backbone, Card, Tap
+from fewact.backbones import Backbone, Card
+from fewact.features.request import FeatureRequest, Request
 from fewact.methods.base import Features, Method, Nodes, TrainingBatch, cross_entropy
 from fewact.training.augment import apply
 from fewact.training.batch import Batch
@@ -38,7 +39,8 @@ class Learner(nn.Module):
     ) -> None:
         super().__init__()
         self.method = method
-        self.taps = method.taps(card)
+        self.requests = method.requests(card)
+        self._levels = [one for one in self.requests if isinstance(one, FeatureRequest)]
         self.card = card
         self._transform = backbone
         self.backbone = None if backbone is None else backbone.network
@@ -51,7 +53,7 @@ class Learner(nn.Module):
     @property
     def counts(self) -> tuple[int, ...]:
         """Numbers of input frames that are read of each video."""
-        return tuple(dict.fromkeys(_frames(tap, self.card) for tap in self.taps))
+        return tuple(dict.fromkeys(_frames(request, self.card) for request in self.requests))
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Losses by name, each the mean over the batch."""
@@ -59,7 +61,7 @@ class Learner(nn.Module):
         with torch.autocast(device.type, self.dtype, enabled=self.dtype != torch.float32):
             features = self._features(batch)  # (v …)
             if not drawn.ways:
-                nodes = self.method.encode({tap: x[None] for tap, x in features.items()})
+                nodes = self.method.encode({request: x[None] for request, x in features.items()})
                 with torch.autocast(device.type, enabled=False):
                     return {"base_class": cross_entropy(self._classify(nodes), batch.labels[None])}
             return self.method.losses(self._episodes(batch, features))
@@ -71,34 +73,34 @@ class Learner(nn.Module):
         backbone = self._transform
         if backbone is None or self.backbone is None:
             raise RuntimeError("frames without a backbone")
-        found: dict[Tap, Tensor] = {}
+        found: dict[Request, Tensor] = {}
         for count, frames in batch.frames.items():
-            taps = [tap for tap in self.taps if _frames(tap, self.card) == count]
-            names = [tap.name for tap in taps if tap.name != "pixels"]
+            requests = [one for one in self._levels if _frames(one, self.card) == count]
+            names = [request.level for request in requests if request.level != "pixels"]
             pictures = frames
             if batch.crops is not None:
                 pictures = apply(frames, batch.crops, self.card.input_size)
             v = len(pictures)
             deep = self.backbone(backbone.normalise(pictures.flatten(0, 1)), names) if names else {}
-            for tap in taps:
-                if tap.name == "pixels":
-                    found[tap] = pictures
+            for request in requests:
+                if request.level == "pixels":
+                    found[request] = pictures
                 else:
-                    found[tap] = deep[tap.name].float().unflatten(0, (v, tap.frames))
+                    found[request] = deep[request.level].float().unflatten(0, (v, request.frames))
         return found
 
     def _episodes(self, batch: Batch, features: Features) -> TrainingBatch:
         drawn = batch.drawn
         n, s, q = drawn.ways, drawn.ways * drawn.shots, drawn.ways * drawn.queries
-        by_episode = {tap: x.unflatten(0, (-1, s + q)) for tap, x in features.items()}
+        by_episode = {request: x.unflatten(0, (-1, s + q)) for request, x in features.items()}
         base = batch.labels.unflatten(0, (-1, s + q))  # (b s+q)
         classes, b = base[:, : s : drawn.shots], len(base)  # (b n)
         own = torch.arange(n, device=base.device)
         text: Tensor | None = self.text
         return TrainingBatch(
-            support={tap: x[:, :s] for tap, x in by_episode.items()},
+            support={request: x[:, :s] for request, x in by_episode.items()},
             support_labels=own.repeat_interleave(drawn.shots).expand(b, s),
-            query={tap: x[:, s:] for tap, x in by_episode.items()},
+            query={request: x[:, s:] for request, x in by_episode.items()},
             query_labels=own.repeat_interleave(drawn.queries).expand(b, q),
             n=n,
             text=None if text is None else text[classes],
@@ -120,7 +122,10 @@ def pooled(nodes: Nodes) -> Tensor:
 
 def node_width(method: Method, card: Card) -> int:
     """D of ``pooled``, told by zeros in the shape of the card's features."""
-    features = {tap: torch.zeros(1, 1, *tap_shape(tap, card)) for tap in method.taps(card)}
+    features = {
+        request: torch.zeros(1, 1, *request_shape(request, card))
+        for request in method.requests(card)
+    }
     training = method.training
     with torch.no_grad():
         width = pooled(method.eval().encode(features)).shape[-1]
@@ -128,11 +133,13 @@ def node_width(method: Method, card: Card) -> int:
     return width
 
 
-def tap_shape(tap: Tap, card: Card) -> Sequence[int]:
+def request_shape(request: Request, card: Card) -> Sequence[int]:
     """Shape (t …) of one video's features."""
-    frames = _frames(tap, card) if tap.name == "pixels" else tap.frames
-    return frames, *(card.shapes[tap.name] or ())
+    shape = request.shape(card)
+    if isinstance(request, FeatureRequest) and request.level == "pixels":
+        return _frames(request, card), *shape[1:]
+    return shape
 
 
-def _frames(tap: Tap, card: Card) -> int:
-    return tap.frames * card.frames_per_slot
+def _frames(request: Request, card: Card) -> int:
+    return request.frames * card.frames_per_slot

@@ -12,9 +12,10 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from fewact.data.videos import Groups, VideoList
-from fewact.episodes import Draws, EpisodeSet, Protocol
+from fewact.episodes import EpisodeSet, Protocol
 from fewact.errors import TrainingError
-from fewact.evaluation import Source
+from fewact.evaluation import FeatureSource
+from fewact.random import RandomStream
 from fewact.training import state as states
 from fewact.training.augment import flips
 from fewact.training.batch import Batch
@@ -202,7 +203,7 @@ def _train_stage(run: _Run, number: int, position: Position, state: State | None
 
 
 def _look(
-    run: _Run, position: Position, average: Average | None, source: Source | None
+    run: _Run, position: Position, average: Average | None, source: FeatureSource | None
 ) -> Position:
     """Score the validation episodes, and keep the checkpoint where it is the best so far."""
     best = position.best
@@ -218,7 +219,7 @@ def _look(
     return position.model_copy(update={"best": run.fabric.broadcast(best)})
 
 
-def _inputs(run: _Run, number: int) -> tuple[FrameBatches | FeatureBatches, Source | None]:
+def _inputs(run: _Run, number: int) -> tuple[FrameBatches | FeatureBatches, FeatureSource | None]:
     """Where the batches of a stage come from, and the features that it is validated on.
 
     The latter are None where they are the network's as it is at each look.
@@ -235,13 +236,13 @@ def _inputs(run: _Run, number: int) -> tuple[FrameBatches | FeatureBatches, Sour
         )
         return FrameBatches(data.train, reading), None
     train, val = data.train_source, data.val_source
-    learnt = any(before.inputs == "frames" for before in recipe.stages[:number])
-    if learnt or train is None or val is None:
+    fitted = any(before.inputs == "frames" for before in recipe.stages[:number])
+    if fitted or train is None or val is None:
         # The network stays as it is in this stage.
         copied = snapshot(learner, None)
         train = own_features(copied, data.train, keep=True)
         val = own_features(copied, data.val, keep=True)
-    return FeatureBatches(data.train, train, learner.taps), val
+    return FeatureBatches(data.train, train, learner.requests), val
 
 
 def weighed(losses: dict[str, Tensor], stage: Stage) -> dict[str, Tensor]:
@@ -295,7 +296,7 @@ def _stop(
         reason,
         where=f"{run.recipe.name}, stage {number + 1}, step {step + 1}",
         got=f"losses {', '.join(f'{loss:g}' for loss in losses.tolist())}",
-        mend=f"The videos of the step and the state before it are in {saved}.",
+        hint=f"The videos of the step and the state before it are in {saved}.",
     )
 
 
@@ -311,7 +312,7 @@ def _check_read(batch: Batch) -> None:
         raise TrainingError(
             "videos cannot be read",
             got="; ".join(batch.unreadable),
-            mend="Mend them or leave them out of the list: `fewact data check --deep` finds all.",
+            hint="Mend them or leave them out of the list: `fewact data check --deep` finds all.",
         )
 
 
@@ -340,7 +341,7 @@ def _protocol(recipe: Recipe, data: TrainingData) -> Protocol:
 
 
 def _seed(*key: int) -> int:
-    return Draws("training step", *key).below(2**63)
+    return RandomStream("training step", *key).below(2**63)
 
 
 def _tell(run: _Run, position: Position) -> None:

@@ -126,9 +126,9 @@ class Average:
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
         """After a step."""
-        learnt = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+        fitted = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
         for name, value in module.state_dict().items():
-            if name in learnt:
+            if name in fitted:
                 self.tensors[name].lerp_(value, 1 - self._decay)
             else:
                 self.tensors[name].copy_(value)
@@ -140,6 +140,6 @@ def _check_patterns(patterns: Iterable[str], named: dict[str, nn.Parameter]) -> 
             raise RecipeError(
                 "the pattern matches no parameter",
                 got=pattern,
-                accepted="names of parameters, with * for any part",
-                mend=did_you_mean(pattern, named),
+                expected="names of parameters, with * for any part",
+                hint=did_you_mean(pattern, named),
             )

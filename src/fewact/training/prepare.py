@@ -4,7 +4,6 @@ import torch
 
 from fewact import backbones, methods
 from fewact.errors import TrainingError
-from fewact.store.features import tap_text
 from fewact.text import known_texts
 from fewact.training.data import TrainingData
 from fewact.training.learner import Learner
@@ -42,7 +41,7 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
             "the stored features are of another network than the recipe's",
             where=source.name,
             got=source.card.name,
-            accepted=f"features of {card.name}, {card.precision}, with the recipe's weights",
+            expected=f"features of {card.name}, {card.precision}, with the recipe's weights",
         )
     torch.manual_seed(recipe.seed)
     text = None if data.train_text is None else known_texts(data.train_text).embeddings
@@ -54,13 +53,13 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
             "the method uses text, and there are no embeddings of the class names",
             where=recipe.method.name,
         )
-    steady = [tap for tap in method.taps(card) if tap.follows_camera]
+    steady = [request for request in method.requests(card) if request.uses_camera_motion]
     if from_frames and steady:
         raise TrainingError(
             "the camera's motion is not estimated in frames that a training chooses and crops",
             where=recipe.method.name,
-            got=", ".join(tap_text(tap) for tap in steady),
-            mend="Train on stored features, or choose options that leave the frames as they are.",
+            got=", ".join(str(request) for request in steady),
+            hint="Train on stored features, or choose options that leave the frames as they are.",
         )
     classes = len(data.train.classes)
     return Learner(method, backbone, card, classes, recipe.precision, text).to(device)

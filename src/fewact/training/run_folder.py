@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from fewact.checkpoint import BACKBONE_FILE as NETWORK
+from fewact.checkpoint import BEST, FILE
 from fewact.data.videos import VideoList
-from fewact.data.writing import write_bytes, write_text
 from fewact.episodes import EpisodeSet, Protocol, draw, load, save
 from fewact.errors import TrainingError
-from fewact.methods.checkpoint import BACKBONE_FILE as NETWORK
-from fewact.methods.checkpoint import BEST, FILE
+from fewact.io.atomic import write_bytes, write_text
 from fewact.text import known_texts
 from fewact.training.data import TrainingData
 from fewact.training.recipe import Recipe
@@ -45,7 +45,7 @@ class RunFolder:
                 raise TrainingError(
                     "this is not the folder of a run",
                     where=str(path),
-                    accepted="a folder that is new or empty, or that of the same run",
+                    expected="a folder that is new or empty, or that of the same run",
                 )
             write_text(path / LISTS, json.dumps(lists, indent=2, ensure_ascii=False) + "\n")
             write_text(path / RECIPE, recipe.model_dump_json(indent=2) + "\n")
@@ -59,7 +59,7 @@ class RunFolder:
         return TrainingError(
             f"the folder holds a run {what}",
             where=str(self.path),
-            mend="Train into another folder.",
+            hint="Train into another folder.",
         )
 
     @property

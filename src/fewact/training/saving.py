@@ -7,15 +7,15 @@ from dataclasses import replace
 from safetensors.torch import save as save_tensors
 
 from fewact.backbones.weights import tensors_of
-from fewact.methods.checkpoint import (
+from fewact.checkpoint import (
     BACKBONE_FILE,
     BEST,
     FILE,
     ChosenBy,
     Facts,
-    LearntFrom,
     NeedsBackbone,
     NeedsText,
+    TrainedOn,
     registered,
     to_bytes,
 )
@@ -77,7 +77,7 @@ def save_best(
         recipe=recipe.name,
         backbone=needs,
         text=_texts(data) if learner.method.uses_text else None,
-        learnt_from=LearntFrom(
+        trained_on=TrainedOn(
             name=data.train.name,
             sha256=data.train.digest,
             videos={label: tuple(ids) for label, ids in videos.items()},

@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from fewact.data.writing import write_bytes
 from fewact.errors import TrainingError
+from fewact.io.atomic import write_bytes
 from fewact.training.optimising import Average
 
 FORMAT: Final = "fewact training state"
@@ -94,7 +94,7 @@ class State:
                 "the state is of another training",
                 where=self.where,
                 got=" ".join(str(error).split())[:300],
-                mend="Train into another folder.",
+                hint="Train into another folder.",
             ) from None
 
     def _of(self, prefix: str) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from fewact.backbones import Backbone, Card
 from fewact.backbones.weights import digest, tensors_of
 from fewact.data.videos import VideoList
 from fewact.episodes import EpisodeSet
-from fewact.evaluation import ClipFeatures, Result, Source, evaluate
+from fewact.evaluation import FeatureSource, Result, VideoFeatures, evaluate
 from fewact.training.data import TrainingData
 from fewact.training.learner import Learner
 from fewact.training.optimising import Average
@@ -21,7 +21,7 @@ def snapshot(learner: Learner, average: Average | None) -> Learner:
     return copied.requires_grad_(False).eval()
 
 
-def own_features(learner: Learner, videos: VideoList, *, keep: bool = False) -> Source:
+def own_features(learner: Learner, videos: VideoList, *, keep: bool = False) -> FeatureSource:
     """Features of videos by the network as it is now.
 
     Args:
@@ -31,7 +31,7 @@ def own_features(learner: Learner, videos: VideoList, *, keep: bool = False) -> 
     """
     if learner.backbone is None:
         raise RuntimeError("there is no network")
-    return ClipFeatures(videos, Backbone(learner.backbone, card_now(learner)), keep=keep)
+    return VideoFeatures(videos, Backbone(learner.backbone, card_now(learner)), keep=keep)
 
 
 def card_now(learner: Learner) -> Card:
@@ -42,7 +42,7 @@ def card_now(learner: Learner) -> Card:
 
 
 def look(
-    learner: Learner, data: TrainingData, episodes: EpisodeSet, source: Source | None
+    learner: Learner, data: TrainingData, episodes: EpisodeSet, source: FeatureSource | None
 ) -> Result:
     """Score the validation episodes.
 

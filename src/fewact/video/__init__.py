@@ -4,7 +4,7 @@
 ``write_video`` makes one.
 """
 
-from fewact.video.losses import VideoWarning, collect_warnings
+from fewact.video.damage import VideoWarning, collect_warnings
 from fewact.video.reading import VideoInfo, probe, read_frame_sets, read_frames
 from fewact.video.samplers import (
     BlockCentres,

@@ -8,12 +8,12 @@ from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from fewact.video.losses import warn_of_video
+from fewact.video.damage import warn_of_video
 from fewact.video.timeline import Array, Picture
 
 
 class Canvas:
-    """Draws frames of one video: converts colours, turns upright, and keeps one size.
+    """RandomStream frames of one video: converts colours, turns upright, and keeps one size.
 
     Args:
         name: The video, for warnings.

@@ -13,8 +13,8 @@ import numpy as np
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 
+from fewact.video.damage import Losses
 from fewact.video.index import FrameIndex, land
-from fewact.video.losses import Losses
 from fewact.video.opening import Opened, Threads, VideoPacket, open_video, packets
 from fewact.video.timeline import Ints
 

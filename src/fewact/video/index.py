@@ -135,7 +135,7 @@ def _from_packets(path: Path, opened: Opened) -> FrameIndex:
     """Index all frames by reading every packet."""
     kept = _read(opened, packets(opened))
     if not kept.pts:
-        raise VideoError(path, "the file holds no frame", mend="Record or copy it again.")
+        raise VideoError(path, "the file holds no frame", hint="Record or copy it again.")
     return _index(opened, kept, cut=_cut(path, opened, kept))
 
 

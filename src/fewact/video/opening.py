@@ -24,7 +24,7 @@ CONTAINERS = (
 
 PICTURES = "jpeg_pipe,png_pipe,bmp_pipe,webp_pipe"
 
-ACCEPTED = "a video file, or a folder of numbered jpg, png, bmp or webp pictures"
+EXPECTED = "a video file, or a folder of numbered jpg, png, bmp or webp pictures"
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"
 
@@ -62,7 +62,7 @@ def open_video(path: Path, *, threads: Threads = 1, formats: str = CONTAINERS) -
             "is no number of threads",
             where="threads",
             got=repr(threads),
-            accepted='"auto", or a whole number from 1 up',
+            expected='"auto", or a whole number from 1 up',
         )
     check_readable(path)
     # Without "file:" a name like "a:b.mp4" is taken for a protocol.
@@ -105,17 +105,17 @@ def check_readable(path: Path) -> None:
         found = path.stat()
     except FileNotFoundError:
         raise VideoError(
-            path, "there is no such file", accepted=ACCEPTED, mend=_sibling(path)
+            path, "there is no such file", expected=EXPECTED, hint=_sibling(path)
         ) from None
     except OSError as error:
         raise _not_opened(path, error) from error
     if stat.S_ISDIR(found.st_mode):
         return
     if not stat.S_ISREG(found.st_mode):
-        raise VideoError(path, "is not a regular file", accepted=ACCEPTED)
+        raise VideoError(path, "is not a regular file", expected=EXPECTED)
     if not found.st_size:
         raise VideoError(
-            path, "the file is empty", accepted=ACCEPTED, mend="Copy or record it again."
+            path, "the file is empty", expected=EXPECTED, hint="Copy or record it again."
         )
 
 
@@ -128,30 +128,30 @@ def _choose(path: Path, streams: list[VideoStream]) -> VideoStream:
             "the file has no video stream, only a cover picture"
             if streams
             else "the file has no video stream",
-            accepted=ACCEPTED,
+            expected=EXPECTED,
         )
     readable = [stream for stream in moving if stream.codec_context is not None]
     if not readable:
         raise VideoError(
             path,
             "there is no decoder for its video",
-            mend="Convert it to H.264, for example with FFmpeg.",
+            hint="Convert it to H.264, for example with FFmpeg.",
         )
     return max(readable, key=lambda stream: stream.width * stream.height)
 
 
 def _not_opened(path: Path, error: Exception) -> VideoError:
     if isinstance(error, PermissionError):
-        return VideoError(path, "may not be read", mend="Change its permissions.")
+        return VideoError(path, "may not be read", hint="Change its permissions.")
     if isinstance(error, ValueError | av.error.ArgumentError):
         return VideoError(
             path,
             "is not a video, or is cut off before its index",
-            accepted=ACCEPTED,
-            mend="Copy, record or convert it again.",
+            expected=EXPECTED,
+            hint="Copy, record or convert it again.",
         )
     reason = getattr(error, "strerror", None) or str(error)
-    return VideoError(path, f"cannot be opened: {reason.lower()}", accepted=ACCEPTED)
+    return VideoError(path, f"cannot be opened: {reason.lower()}", expected=EXPECTED)
 
 
 def _sibling(path: Path) -> str:

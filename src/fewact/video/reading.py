@@ -8,11 +8,11 @@ import numpy as np
 
 from fewact.errors import OptionError, ShapeError, VideoError
 from fewact.video.canvas import Canvas
+from fewact.video.damage import Losses
 from fewact.video.index import index_file
-from fewact.video.losses import Losses
 from fewact.video.opening import Threads
+from fewact.video.segment import VideoSegment, check_times, cut_out
 from fewact.video.source import Source, open_source
-from fewact.video.stretch import Stretch, check_times, cut_out
 from fewact.video.timeline import Array, Ints, Picture, Sampler, Timeline
 
 Transform = Callable[[Picture], Array]
@@ -154,15 +154,15 @@ def _read(
 ) -> list[Array]:
     check_times(Path(path), start, end)
     source = open_source(path, folder_fps, start, end)
-    stretch = _stretch(source, start, end)
-    chosen = [_choose(sampler, stretch.timeline) for sampler in samplers]
+    segment = _stretch(source, start, end)
+    chosen = [_choose(sampler, segment.timeline) for sampler in samplers]
     if not chosen:
         return []
     wanted = np.unique(np.concatenate(chosen))  # (u,)
     losses = Losses(cut=source.index.cut, broken=source.index.broken)
     canvas = Canvas(str(path), *source.index.size)
     held: Array | None = None  # (u …)
-    for position, frame in source.decode(wanted + stretch.first, threads, losses):
+    for position, frame in source.decode(wanted + segment.first, threads, losses):
         picture: Array = canvas.draw(frame)
         if transform is not None:
             picture = np.asarray(transform(picture))
@@ -173,9 +173,9 @@ def _read(
                 "frames of one video differ in shape",
                 where="what transform returned",
                 got=str(picture.shape),
-                accepted=f"{held.shape[1:]}, as before",
+                expected=f"{held.shape[1:]}, as before",
             )
-        held[np.searchsorted(wanted, position - stretch.first)] = picture
+        held[np.searchsorted(wanted, position - segment.first)] = picture
     if held is None:
         raise _undecodable(source)
     losses.warn(source.path, stacklevel=3)
@@ -192,12 +192,12 @@ def _choose(sampler: Sampler, timeline: Timeline) -> Ints:
             "the sampler chose frames that do not exist",
             where=repr(sampler),
             got=f"{indices.dtype} {indices.shape}: {indices.ravel()[:8].tolist()}",
-            accepted=f"(t,) whole numbers from 0 to {timeline.n - 1}, at least one",
+            expected=f"(t,) whole numbers from 0 to {timeline.n - 1}, at least one",
         )
     return indices.astype(np.int64)
 
 
-def _stretch(source: Source, start: float | None, end: float | None) -> Stretch:
+def _stretch(source: Source, start: float | None, end: float | None) -> VideoSegment:
     found = cut_out(source.index, start, end)
     if found is not None:
         return found
@@ -208,11 +208,11 @@ def _stretch(source: Source, start: float | None, end: float | None) -> Stretch:
     raise VideoError(
         source.path,
         f"no frame is shown from {start or 0.0} s to {upto}",
-        accepted=f"a stretch within the {seconds:.3f} s that it lasts",
+        expected=f"a stretch within the {seconds:.3f} s that it lasts",
     )
 
 
 def _undecodable(source: Source) -> VideoError:
     return VideoError(
-        source.path, "no frame can be decoded", mend="Copy, record or convert it again."
+        source.path, "no frame can be decoded", hint="Copy, record or convert it again."
     )

@@ -19,7 +19,7 @@ class Segments:
 
     Args:
         count: Number of segments.
-        seed: Draws the moment inside each segment; None takes its centre.
+        seed: RandomStream the moment inside each segment; None takes its centre.
 
     At a constant rate the frame at the centre of segment k is ⌊(k + ½) n / count⌋; at a variable
     one it is what a viewer sees at that moment.
@@ -114,7 +114,7 @@ class PerrettTrain:
 
     Args:
         count: Number of frames.
-        seed: Draws the first and the last frame.
+        seed: RandomStream the first and the last frame.
     """
 
     count: int
@@ -200,7 +200,7 @@ def perrett_train(n_frames: int, count: int, seed: int) -> Ints:
     Args:
         n_frames: Frames of the video.
         count: Frames wanted.
-        seed: Draws the start and the end.
+        seed: RandomStream the start and the end.
 
     Returns:
         (count,) int64, sorted.
@@ -249,7 +249,7 @@ def window(
         count: Frames wanted.
         fps: Frames a second of the video.
         rate: Sampling rate.
-        seed: Draws the start; None centres the window.
+        seed: RandomStream the start; None centres the window.
 
     Returns:
         (count,) int64, sorted.
@@ -276,7 +276,7 @@ def _check(sampler: object, least: int = 1, **options: int | None) -> None:
                 "is not accepted",
                 where=f'{type(sampler).__name__}, option "{name}"',
                 got=repr(value),
-                accepted=f"a whole number from {least} up",
+                expected=f"a whole number from {least} up",
             )
 
 

@@ -12,10 +12,10 @@ from av.error import FFmpegError
 from av.video.frame import VideoFrame
 
 from fewact.errors import OptionError, VideoError
+from fewact.video.damage import Losses
 from fewact.video.decoding import Placed, decode
 from fewact.video.index import FrameIndex, index_file
-from fewact.video.losses import Losses
-from fewact.video.opening import ACCEPTED, PICTURES, Threads, check_readable, open_video, packets
+from fewact.video.opening import EXPECTED, PICTURES, Threads, check_readable, open_video, packets
 from fewact.video.timeline import Ints
 
 _PICTURE = re.compile(r"[^.].*\.(jpe?g|png|bmp|webp)", re.IGNORECASE)
@@ -74,7 +74,7 @@ class PictureFolder:
     def __init__(self, path: Path, fps: float) -> None:
         if not (math.isfinite(fps) and fps > 0):
             raise OptionError(
-                "is no rate", where="folder_fps", got=repr(fps), accepted="pictures a second, > 0"
+                "is no rate", where="folder_fps", got=repr(fps), expected="pictures a second, > 0"
             )
         self.path = path
         self._files = _numbered(path)
@@ -111,7 +111,7 @@ def _numbered(path: Path) -> list[Path]:
         raise VideoError(path, f"the folder cannot be listed: {reason}") from error
     pictures = [name for name in names if _PICTURE.fullmatch(name) and _numbers(name)[1:]]
     if not pictures:
-        raise VideoError(path, "the folder holds no numbered pictures", accepted=ACCEPTED)
+        raise VideoError(path, "the folder holds no numbered pictures", expected=EXPECTED)
     return [path / name for name in sorted(pictures, key=lambda name: (_numbers(name), name))]
 
 

@@ -40,7 +40,7 @@ class Timeline:
             raise OptionError(
                 "the times of frames do not increase up to the end",
                 got=f"{times.shape} times, end {self.end}",
-                accepted="(n,) increasing times of at least one frame, and an end after the last",
+                expected="(n,) increasing times of at least one frame, and an end after the last",
             )
         object.__setattr__(self, "times", times)
 

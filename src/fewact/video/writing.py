@@ -70,7 +70,7 @@ def write_video(
     encoder = _encoder(codec)
     rate = _rate(fps)
     if path.exists() and not overwrite:
-        raise VideoError(path, "the file exists", mend="Choose another name, or overwrite it.")
+        raise VideoError(path, "the file exists", hint="Choose another name, or overwrite it.")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         _encode(temporary, container, encoder, rate, frames)
@@ -90,7 +90,7 @@ def _encode(
     pictures = iter(frames)
     first = next(pictures, None)
     if first is None:
-        raise ShapeError("there is no frame to write", where="frames", accepted="(t h w 3), t ≥ 1")
+        raise ShapeError("there is no frame to write", where="frames", expected="(t h w 3), t ≥ 1")
     height, width = _check(first, np.shape(first)).shape[:2]
     with av.open(f"file:{path}", "w", format=container) as output:
         if av.codec.Codec(encoder, "w").canonical_name not in output.supported_codecs:
@@ -111,7 +111,7 @@ def _container(path: Path) -> str:
             "no container of this ending",
             where=str(path),
             got=repr(path.suffix),
-            accepted=", ".join(_FORMATS),
+            expected=", ".join(_FORMATS),
         )
     return _FORMATS[path.suffix.lower()]
 
@@ -130,7 +130,7 @@ def _rate(fps: float) -> Fraction:
     rate = Fraction(fps).limit_denominator(1001) if math.isfinite(fps) else Fraction(0)
     if rate <= 0:
         raise OptionError(
-            "is no rate", where="fps", got=repr(fps), accepted="frames a second, from 0.001 up"
+            "is no rate", where="fps", got=repr(fps), expected="frames a second, from 0.001 up"
         )
     return rate
 
@@ -143,7 +143,7 @@ def _check(picture: Picture, shape: tuple[int, ...]) -> Picture:
             "a frame does not fit",
             where="frames",
             got=f"{picture.shape} {picture.dtype}",
-            accepted="(h w 3) uint8, all of the first one's size",
+            expected="(h w 3) uint8, all of the first one's size",
         )
     return picture
 

@@ -36,9 +36,9 @@ def outcomes(clips: Path, backbone: Backbone) -> list[Outcome]:
 def test_each_method_says_what_it_says_alone(
     outcomes: list[Outcome], clips: Path, backbone: Backbone
 ) -> None:
-    taught, new = split(clips)
+    examples, new = split(clips)
     for name, outcome in zip(METHODS, outcomes, strict=True):
-        alone = FewShotClassifier(backbone, name).fit(taught).predict(new)
+        alone = FewShotClassifier(backbone, name).fit(examples).predict(new)
         assert outcome.name == name
         for got, expected in zip(outcome.predictions, alone, strict=True):
             assert got.clip == expected.clip
@@ -52,19 +52,19 @@ def test_counts(outcomes: list[Outcome]) -> None:
         labels = [(one.clip.label, one.label) for one in outcome.predictions]
         assert outcome.right == sum(truth == said for truth, said in labels)
         assert outcome.accuracy == pytest.approx(100 * outcome.right / 3)
-        for truth, row in zip(outcome.learnt.classes, outcome.confusion, strict=True):
-            for said, count in zip(outcome.learnt.classes, row, strict=True):
+        for truth, row in zip(outcome.fitted.classes, outcome.confusion, strict=True):
+            for said, count in zip(outcome.fitted.classes, row, strict=True):
                 assert count == labels.count((truth, said))
 
 
 def test_match_is_of_a_clip_that_was_recognised(
     clips: Path, outcomes: list[Outcome], backbone: Backbone
 ) -> None:
-    taught, _ = split(clips)
-    (seen,), _ = compare(taught, taught[1:], ("a2m2",), backbone, lambda *_: None)
+    examples, _ = split(clips)
+    (seen,), _ = compare(examples, examples[1:], ("a2m2",), backbone, lambda *_: None)
     found = match(seen)
     assert found is not None
-    assert found.query.path == found.taught.path
+    assert found.query.path == found.examples.path
     assert found.frames == 8
     assert found.windows[:2] == ((0, 1), (1, 2))
     assert found.windows[-2:] == ((0, 4), (4, 8))
@@ -77,12 +77,12 @@ def test_match_is_of_a_clip_that_was_recognised(
 
 
 def test_clips_that_cannot_be_read(clips: Path, broken: Path, backbone: Backbone) -> None:
-    taught, new = split(clips)
+    examples, new = split(clips)
     bad = Clip(broken / "text.mp4", new[0].label)
-    (outcome,), skipped = compare(taught, [bad, *new], ("protonet",), backbone, lambda *_: None)
+    (outcome,), skipped = compare(examples, [bad, *new], ("protonet",), backbone, lambda *_: None)
     assert [one.clip for one in skipped] == [bad]
     assert len(outcome.predictions) == 3
     with pytest.raises(DataError, match="no new clip"):
-        compare(taught, [bad], ("protonet",), backbone, lambda *_: None)
+        compare(examples, [bad], ("protonet",), backbone, lambda *_: None)
     with pytest.raises(DataError, match="no taught clip of a class"):
-        compare([bad, *taught[1:]], new, ("protonet",), backbone, lambda *_: None)
+        compare([bad, *examples[1:]], new, ("protonet",), backbone, lambda *_: None)

@@ -54,7 +54,7 @@ def test_an_interrupted_write_leaves_the_old_file(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("fewact.data.writing.os.replace", fail)
+    monkeypatch.setattr("fewact.io.atomic.os.replace", fail)
     with pytest.raises(OSError, match="No space"):
         folder.write("result.svg", "two")
     assert (tmp_path / "demo" / "result.svg").read_text() == "one"

@@ -24,7 +24,7 @@ def as_tensors(cost: Any, a: Any, b: Any) -> tuple[Problems, bool]:
             "cost and weights are not of one kind",
             where="emd",
             got=", ".join(type(part).__name__ for part in given),
-            accepted="three torch tensors or three NumPy arrays",
+            expected="three torch tensors or three NumPy arrays",
         )
     if not all(part.dtype in (np.float32, np.float64) for part in given):
         raise _wrong_dtype(*given)
@@ -56,7 +56,7 @@ def fit(problems: Problems) -> Problems:
             "a side is empty",
             index=(0,) * (cost.ndim - 2),
             got=f"{n} rows and {m} columns",
-            accepted="at least one node on each side",
+            expected="at least one node on each side",
         )
     if cost.dtype not in TOTALS_TOLERANCE or not cost.dtype == a.dtype == b.dtype:
         raise _wrong_dtype(*problems)
@@ -84,8 +84,8 @@ def refuse(status: Tensor, problems: Problems) -> None:
     status = status.reshape(problems.cost.shape[:-2])
     index = tuple(status.nonzero()[0].tolist())
     first = Problems(*(part[index].detach().cpu() for part in problems))
-    what, got, accepted = _reason(Status(int(status[index])), first)
-    raise AlignmentError(what, index=index, got=got, accepted=accepted)
+    what, got, expected = _reason(Status(int(status[index])), first)
+    raise AlignmentError(what, index=index, got=got, expected=expected)
 
 
 def _reason(status: Status, problem: Problems) -> tuple[str, str, str]:
@@ -126,7 +126,7 @@ def _misfit(problems: Problems) -> ShapeError:
         "cost and weights do not fit",
         where="emd",
         got=f"cost {cost}, a {a}, b {b}",
-        accepted="cost (… m m'), a (… m), b (… m'), with leading axes that broadcast",
+        expected="cost (… m m'), a (… m), b (… m'), with leading axes that broadcast",
     )
 
 
@@ -135,5 +135,5 @@ def _wrong_dtype(*given: Any) -> ShapeError:
         "dtypes do not fit",
         where="emd",
         got=", ".join(str(part.dtype) for part in given),
-        accepted="all float32 or all float64",
+        expected="all float32 or all float64",
     )

@@ -46,7 +46,7 @@ def engine() -> EngineInfo:
         return EngineInfo(names[-1], why)
     if wanted not in names:
         raise OptionError(
-            "there is no such solver here", where=VARIABLE, got=wanted, accepted=", ".join(names)
+            "there is no such solver here", where=VARIABLE, got=wanted, expected=", ".join(names)
         )
     return EngineInfo(wanted, f"{VARIABLE} names it")
 

@@ -53,20 +53,20 @@ def demo(
     folder = DemoFolder(output)
     for name in (f"{MODEL}/config.json", PICTURE):
         folder.check(name)
-    taught, new = _render(folder, quiet=quiet) if listed is None else listed
+    examples, new = _render(folder, quiet=quiet) if listed is None else listed
 
     from fewact import backbones
     from fewact.classifier import model_folder
 
     backbone = backbones.create()
     with progress("Looking at clips", quiet=quiet) as show:
-        outcomes, skipped = compare(taught, new, METHODS, backbone, show)
+        outcomes, skipped = compare(examples, new, METHODS, backbone, show)
     for one in skipped:
         say(f"Skipped: {one.error}")
     matched = match(outcomes[-1])
     note = "" if listed else RENDERED
     best = outcomes[0]
-    model_folder.save(output / MODEL, best.learnt, backbone, "default", best.method, pictures=False)
+    model_folder.save(output / MODEL, best.fitted, backbone, "default", best.method, pictures=False)
     folder.record(f"{MODEL}/config.json")
     folder.write(PICTURE, _picture(outcomes, matched, note))
     _print(outcomes, matched, note)
@@ -98,27 +98,29 @@ def _hold_out(folder: Path) -> "tuple[list[Clip], list[Clip]]":
     from fewact.data import limit_per_class, list_clips
 
     clips = list_clips(folder)
-    taught: list[Clip] = []
+    examples: list[Clip] = []
     for label, count in Counter(clip.label for clip in clips).items():
         of_class = [clip for clip in clips if clip.label == label]
-        taught += limit_per_class(of_class, max(1, min(TAUGHT, count - 1)))
+        examples += limit_per_class(of_class, max(1, min(TAUGHT, count - 1)))
         if count == 1:
             say(f'The class "{label}" has one clip: it is taught, and none is left to predict.')
-    new = limit_per_class([clip for clip in clips if clip not in taught], NEW)
+    new = limit_per_class([clip for clip in clips if clip not in examples], NEW)
     if not new:
         raise DataError(
             "each class has one clip, none is left to predict",
             where=str(folder),
-            accepted="two or more clips of a class",
+            expected="two or more clips of a class",
         )
-    return taught, new
+    return examples, new
 
 
 def _print(outcomes: Sequence[Outcome], matched: Match | None, note: str) -> None:
     first = outcomes[0]
-    classes = first.learnt.classes
-    taught = len(first.learnt.taught.clips)
-    print(f"{taught} clips of {len(classes)} classes taught, {len(first.predictions)} predicted.\n")
+    classes = first.fitted.classes
+    examples = len(first.fitted.examples.clips)
+    print(
+        f"{examples} clips of {len(classes)} classes taught, {len(first.predictions)} predicted.\n"
+    )
     print_table(
         ("method", "right", "accuracy"),
         [
@@ -140,7 +142,9 @@ def _print(outcomes: Sequence[Outcome], matched: Match | None, note: str) -> Non
             ],
         )
     if matched is not None:
-        print(f"\nHow a2m2 matched {_name(matched.query)} with the taught {_name(matched.taught)}")
+        print(
+            f"\nHow a2m2 matched {_name(matched.query)} with the taught {_name(matched.examples)}"
+        )
         _print_match(matched)
 
 
@@ -163,7 +167,7 @@ def _picture(outcomes: Sequence[Outcome], matched: Match | None, note: str) -> s
     from fewact.cli.demo.picture import Grid, draw
 
     first = outcomes[0]
-    classes = first.learnt.classes
+    classes = first.fitted.classes
     grids = [
         Grid(
             f"{one.name}: {one.accuracy:.0f} % ({one.right} of {len(one.predictions)})",
@@ -177,10 +181,10 @@ def _picture(outcomes: Sequence[Outcome], matched: Match | None, note: str) -> s
         shown = (
             matched,
             query,
-            _strip(matched.taught, matched.frames, "The taught clip most like it: "),
+            _strip(matched.examples, matched.frames, "The taught clip most like it: "),
         )
     return draw(
-        f"{len(classes)} actions from {len(first.learnt.taught.clips)} taught clips",
+        f"{len(classes)} actions from {len(first.fitted.examples.clips)} taught clips",
         f"Two methods on the same features, nothing trained. {len(first.predictions)} new clips; "
         f"chance is {100 / len(classes):.3g} %.",
         note,

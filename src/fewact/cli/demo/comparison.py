@@ -9,8 +9,8 @@ from fewact.errors import DataError
 if TYPE_CHECKING:
     from fewact.backbones import Backbone
     from fewact.classifier import Prediction, Skipped
-    from fewact.classifier.learnt import Learnt
-    from fewact.classifier.taught import Nodes
+    from fewact.classifier.examples import Nodes
+    from fewact.classifier.fitted import Fitted
     from fewact.data import Clip
     from fewact.methods.base import Method
 
@@ -22,14 +22,14 @@ class Outcome:
     Args:
         name: Of the method.
         method: With its options.
-        learnt: Of the taught clips.
+        fitted: Of the taught clips.
         nodes: What it keeps of each clip that was predicted, (1 …).
         predictions: Of those; ``clip.label`` is the truth.
     """
 
     name: str
     method: "Method"
-    learnt: "Learnt"
+    fitted: "Fitted"
     nodes: "tuple[Nodes, ...]"
     predictions: "tuple[Prediction, ...]"
 
@@ -46,7 +46,7 @@ class Outcome:
     @property
     def confusion(self) -> list[list[int]]:
         """Counts (n n): a row for each true class, a column for each predicted one."""
-        place = {name: i for i, name in enumerate(self.learnt.classes)}
+        place = {name: i for i, name in enumerate(self.fitted.classes)}
         counts = [[0] * len(place) for _ in place]
         for one in self.predictions:
             counts[place[one.clip.label or ""]][place[one.label]] += 1
@@ -59,21 +59,21 @@ class Match:
 
     Args:
         query: The clip that was predicted.
-        taught: The taught clip that it is most like.
+        examples: The taught clip that it is most like.
         frames: Of each clip.
         windows: (first frame, last frame + 1) of each of the m moments.
         plan: (m m): how much of each moment of the query went to which of the taught clip.
     """
 
     query: "Clip"
-    taught: "Clip"
+    examples: "Clip"
     frames: int
     windows: tuple[tuple[int, int], ...]
     plan: list[list[float]]
 
 
 def compare(
-    taught: "Sequence[Clip]",
+    examples: "Sequence[Clip]",
     new: "Sequence[Clip]",
     names: Sequence[str],
     backbone: "Backbone",
@@ -82,7 +82,7 @@ def compare(
     """Teach clips and predict others with several methods; features are extracted once.
 
     Args:
-        taught: Labelled clips.
+        examples: Labelled clips.
         new: Labelled clips of the same classes.
         names: Of the methods.
         backbone: For the features.
@@ -98,22 +98,24 @@ def compare(
 
     from fewact import methods
     from fewact.classifier import Skipped
-    from fewact.store import extract
+    from fewact.features.extract import extract
 
     made = [methods.create(name).to(backbone.device).eval() for name in names]
-    taps = list(dict.fromkeys(tap for method in made for tap in method.taps(backbone.card)))
-    clips = [*taught, *new]
+    requests = list(
+        dict.fromkeys(request for method in made for request in method.requests(backbone.card))
+    )
+    clips = [*examples, *new]
     encoded: dict[Clip, list[Nodes]] = {}
     skipped: list[Skipped] = []
-    for done, extracted in enumerate(extract(clips, backbone, taps), start=1):
+    for done, extracted in enumerate(extract(clips, backbone, requests), start=1):
         if extracted.error is not None:
             skipped.append(Skipped(extracted.clip, extracted.error))
         elif extracted.features is not None:
-            features = {tap: value[None] for tap, value in extracted.features.items()}
+            features = {request: value[None] for request, value in extracted.features.items()}
             with torch.inference_mode():
                 encoded[extracted.clip] = [dict(method.encode(features)) for method in made]
         progress(done, len(clips))
-    lost = {clip.label for clip in taught} - {clip.label for clip in taught if clip in encoded}
+    lost = {clip.label for clip in examples} - {clip.label for clip in examples if clip in encoded}
     if lost or not any(clip in encoded for clip in new):
         raise DataError(
             "no taught clip of a class can be read" if lost else "no new clip can be read",
@@ -123,7 +125,7 @@ def compare(
         _outcome(
             f"{name} ({methods.AUTO})" if name == "auto" else name,
             method,
-            {clip: encoded[clip][i] for clip in taught if clip in encoded},
+            {clip: encoded[clip][i] for clip in examples if clip in encoded},
             {clip: encoded[clip][i] for clip in new if clip in encoded},
         )
         for i, (name, method) in enumerate(zip(names, made, strict=True))
@@ -132,24 +134,24 @@ def compare(
 
 
 def _outcome(
-    name: str, method: "Method", taught: "dict[Clip, Nodes]", new: "dict[Clip, Nodes]"
+    name: str, method: "Method", examples: "dict[Clip, Nodes]", new: "dict[Clip, Nodes]"
 ) -> Outcome:
-    from fewact.classifier import TaughtClip
-    from fewact.classifier.learnt import classify, learn
-    from fewact.classifier.taught import Taught, join
+    from fewact.classifier import Example
+    from fewact.classifier.examples import Examples, join
+    from fewact.classifier.fitted import classify, fit_examples
 
-    device = next(iter(next(iter(taught.values())).values())).device
+    device = next(iter(next(iter(examples.values())).values())).device
     parts = [
-        Taught(
-            (TaughtClip(f"{clip.label}/{clip.path.name}", clip.label or ""),),
+        Examples(
+            (Example(f"{clip.label}/{clip.path.name}", clip.label or ""),),
             {key: value.float().cpu() for key, value in nodes.items()},
             (clip,),
         )
-        for clip, nodes in taught.items()
+        for clip, nodes in examples.items()
     ]
-    learnt = learn(method, join(parts), device)
-    predictions = [classify(method, learnt, clip, nodes) for clip, nodes in new.items()]
-    return Outcome(name, method, learnt, tuple(new.values()), tuple(predictions))
+    fitted = fit_examples(method, join(parts), device)
+    predictions = [classify(method, fitted, clip, nodes) for clip, nodes in new.items()]
+    return Outcome(name, method, fitted, tuple(new.values()), tuple(predictions))
 
 
 def match(outcome: Outcome) -> Match | None:
@@ -165,19 +167,19 @@ def match(outcome: Outcome) -> Match | None:
     from fewact.methods.a2m2 import A2M2
     from fewact.moments import windows
 
-    method, taught = outcome.method, outcome.learnt.taught
+    method, examples = outcome.method, outcome.fitted.examples
     if not isinstance(method, A2M2):
         return None
     for nodes, prediction in zip(outcome.nodes, outcome.predictions, strict=True):
-        titles = [clip.title for clip in taught.clips]
+        titles = [clip.title for clip in examples.clips]
         nearest = titles.index(prediction.nearest)
-        label = taught.clips[nearest].label
-        shown, origin = prediction.clip, taught.origins[nearest]
+        label = examples.clips[nearest].label
+        shown, origin = prediction.clip, examples.origins[nearest]
         if not isinstance(shown, Clip) or not isinstance(origin, Clip):
             continue
         if prediction.label == shown.label == label:
             query = nodes["nodes"][0]  # (m D)
-            solved = method.match(query, taught.nodes["nodes"][nearest].to(query.device))
+            solved = method.match(query, examples.nodes["nodes"][nearest].to(query.device))
             if solved.plan is None:
                 return None
             options = method.options

@@ -4,8 +4,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from fewact.data.writing import write_text
 from fewact.errors import DataError
+from fewact.io.atomic import write_text
 
 RECORD = "demo.json"
 FORMAT = "fewact demo"
@@ -41,7 +41,7 @@ class DemoFolder:
         path = self.root / name
         if path.exists() and (not path.is_file() or self._written.get(name) != _sha256(path)):
             raise DataError(
-                "this is not the demo's, or was changed since", where=str(path), mend=ELSEWHERE
+                "this is not the demo's, or was changed since", where=str(path), hint=ELSEWHERE
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
@@ -70,7 +70,7 @@ def _read_record(root: Path) -> dict[str, str]:
     if not root.exists():
         return {}
     if not root.is_dir():
-        raise DataError("this is a file", where=str(root), accepted="a folder", mend=ELSEWHERE)
+        raise DataError("this is a file", where=str(root), expected="a folder", hint=ELSEWHERE)
     try:
         content = json.loads((root / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -78,7 +78,7 @@ def _read_record(root: Path) -> dict[str, str]:
     if isinstance(content, dict) and content.get("format") == FORMAT:
         return dict(content.get("files", {}))
     if any(root.iterdir()):
-        raise DataError("the folder holds something else", where=str(root), mend=ELSEWHERE)
+        raise DataError("the folder holds something else", where=str(root), hint=ELSEWHERE)
     return {}
 
 

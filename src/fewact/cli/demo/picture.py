@@ -128,7 +128,7 @@ def _grid(left: float, top: float, side: float, grid: Grid, names: Sequence[str]
                 yield _text(x + cell / 2, middle, str(count), size, ink, anchor="middle")
 
 
-def _match(top: float, match: Match, query: Strip, taught: Strip) -> tuple[list[str], float]:
+def _match(top: float, match: Match, query: Strip, examples: Strip) -> tuple[list[str], float]:
     """The two clips' frames, their moments, and ribbons as wide as what went between them."""
     parts = [
         _text(MARGIN, top, "Which moments were matched", size=17, weight=600),
@@ -144,7 +144,7 @@ def _match(top: float, match: Match, query: Strip, taught: Strip) -> tuple[list[
     above, frames_high = _frames(top + 66, query, match.frames)
     first = top + 66 + frames_high + 24
     second = first + 230
-    below, _ = _frames(second + 66, taught, match.frames)
+    below, _ = _frames(second + 66, examples, match.frames)
     parts += [*above, *_moments(first, match), *_ribbons(first + BOX, second, match)]
     parts += [*_moments(second, match), *below]
     return parts, second + 66 + frames_high

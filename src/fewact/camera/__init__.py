@@ -1,0 +1,1 @@
+"""Camera motion: estimated, removed, and simulated."""

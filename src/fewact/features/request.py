@@ -1,0 +1,192 @@
+"""Feature requests: what a method needs of each video, and the shape, key and text of it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from pydantic import TypeAdapter
+
+from fewact.backbones.card import Card, Level
+from fewact.errors import OptionError
+
+Stabilise = Literal["off", "auto", "on"]
+"""Whether camera motion is removed: never, where the camera moved, or always."""
+
+PIPELINE = 1
+"""Version of reading, sampling and resizing frames: raised when a feature changes by more than
+rounding."""
+
+CAMERA_PIPELINE = 4
+"""Version of camera motion estimation and stabilisation, raised likewise."""
+
+
+@dataclass(frozen=True, order=True)
+class View:
+    """Frames of a video that features are computed from.
+
+    Args:
+        frames: Number of frame slots t; the card says how many input frames a slot has.
+        stabilise: Whether camera motion is removed from the frames first, see
+            ``fewact.camera.stabilise``.
+    """
+
+    frames: int = 8
+    stabilise: Stabilise = "off"
+
+    def __str__(self) -> str:
+        return str(self.frames) + ("" if self.stabilise == "off" else f":{self.stabilise}")
+
+
+@dataclass(frozen=True, order=True)
+class FeatureRequest:
+    """Features of one level of a backbone.
+
+    Args:
+        level: ``vectors`` (t d), one pooled vector a frame; ``maps`` (t c h w), the last stage;
+            ``middle`` (t c h w), the last block at stride 16; ``pixels`` (t 3 h w), the resized
+            frames themselves, uint8, without a network.
+        view: Frames they are computed from.
+
+    >>> str(FeatureRequest("middle", View(16, "auto")))
+    'middle:16:auto'
+    """
+
+    level: Level
+    view: View = View()
+
+    def __str__(self) -> str:
+        return f"{self.level}:{self.view}"
+
+    @property
+    def frames(self) -> int:
+        """Number of frame slots t."""
+        return self.view.frames
+
+    @property
+    def uses_camera_motion(self) -> bool:
+        """Whether camera motion is estimated to compute the features."""
+        return self.view.stabilise != "off"
+
+    def shape(self, card: Card) -> tuple[int, ...]:
+        """Shape of one video's features: (t d), (t c h w) or (t 3 h w).
+
+        Raises:
+            OptionError: The backbone has no such level.
+        """
+        size = card.shapes.get(self.level)
+        if size is None:
+            raise no_such_level(self.level, card)
+        return (self.frames, *size)
+
+    @property
+    def dtype(self) -> str:
+        """Data type in which a store keeps the features."""
+        return "uint8" if self.level == "pixels" else "float16"
+
+
+@dataclass(frozen=True, order=True)
+class CameraMotionRequest:
+    """Camera motion of a video: (t 7), needs no network.
+
+    Column 0 is the log-odds that the camera moved, the same in all frames. Columns 1 to 6 are an
+    affine map (2 3), row by row: from positions in the frame stabilised by the permissive estimate
+    to positions in the frame of ``view``, both from −1 to 1.
+
+    Args:
+        view: Frames that the motion is estimated in.
+
+    >>> str(CameraMotionRequest(View(16, "auto")))
+    'camera:16:auto'
+    """
+
+    view: View = View(stabilise="auto")
+
+    def __str__(self) -> str:
+        return f"camera:{self.view}"
+
+    @property
+    def frames(self) -> int:
+        """Number of frame slots t."""
+        return self.view.frames
+
+    @property
+    def uses_camera_motion(self) -> bool:
+        """True: camera motion is the feature."""
+        return True
+
+    def shape(self, card: Card) -> tuple[int, ...]:
+        """Shape of one video's camera motion: (t 7)."""
+        return (self.frames, 7)
+
+    @property
+    def dtype(self) -> str:
+        """Data type in which a store keeps it."""
+        return "float16"
+
+
+Request = FeatureRequest | CameraMotionRequest
+"""What a method may request of a video."""
+
+
+def request_facts(request: Request) -> dict[str, Any]:
+    """Return what identifies a request in a store's key."""
+    camera = request.uses_camera_motion
+    return {
+        "request": type(request).__name__,
+        **asdict(request),
+        "pipeline": [PIPELINE, CAMERA_PIPELINE] if camera else PIPELINE,
+    }
+
+
+def request_from_facts(facts: dict[str, Any]) -> Request:
+    """Return the request that ``request_facts`` was made from.
+
+    Raises:
+        KeyError: There is no such type of request.
+        ValidationError: The facts are not those of a request.
+    """
+    kinds: dict[str, type[Request]] = {
+        "FeatureRequest": FeatureRequest,
+        "CameraMotionRequest": CameraMotionRequest,
+    }
+    fields = {k: v for k, v in facts.items() if k not in ("request", "pipeline")}
+    return TypeAdapter(kinds[facts["request"]]).validate_python(fields)
+
+
+def parse_request(text: str, card: Card) -> Request:
+    """Return the request that a text such as ``middle:16:auto`` or ``camera:16`` stands for.
+
+    Args:
+        text: Level, number of frames (default: 8) and stabilisation (default: off), separated by
+            colons.
+        card: Card of the backbone.
+
+    Raises:
+        OptionError: The text is not of this form, or the backbone has no such level.
+    """
+    level, *rest = text.split(":")
+    frames, *modes = rest or ["8"]
+    known = get_args(Stabilise)
+    if len(modes) > 1 or not frames.isdecimal() or int(frames) < 1 or set(modes) - set(known):
+        raise OptionError(
+            "is no feature request",
+            got=repr(text),
+            expected=f"LEVEL, LEVEL:FRAMES or LEVEL:FRAMES:STABILISE with {', '.join(known)}",
+        )
+    given: dict[str, Any] = {"frames": int(frames)}
+    if modes:
+        given["stabilise"] = modes[0]
+    if level == "camera":
+        return CameraMotionRequest(TypeAdapter(View).validate_python({"stabilise": "auto"} | given))
+    if card.shapes.get(level) is None:
+        raise no_such_level(level, card)
+    return TypeAdapter(FeatureRequest).validate_python({"level": level, "view": given})
+
+
+def no_such_level(level: str, card: Card) -> OptionError:
+    """Return the error for a level that a backbone does not have."""
+    return OptionError(
+        "the backbone has no such level",
+        where=card.name,
+        got=repr(level),
+        expected=", ".join(name for name, size in card.shapes.items() if size is not None),
+    )

@@ -1,0 +1,225 @@
+"""The synthetic benchmark as a folder of video files, for tools that read files."""
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fewact.data.clips import Clip
+from fewact.data.videos import Split, Video, VideoList
+from fewact.errors import DataError, VideoError
+from fewact.io.atomic import write_text
+from fewact.synthetic.benchmark import FPS, MotionsBenchmark, motions
+from fewact.video import probe, write_video
+
+INDEX, TABLE = "motions.json", "motions.csv"
+ELSEWHERE = "Name another folder, or move this one away."
+
+
+class Entry(BaseModel):
+    """What the index says of a video; the truth is as in ``Truth``, with a value for each frame."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str
+    label: str
+    split: Split
+    parts: tuple[str, ...]
+    part: tuple[int, ...]
+    phase: tuple[float, ...]
+    pause: tuple[bool, ...]
+
+
+class Index(BaseModel):
+    """What was written into a folder, or is about to be."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["motions-1"] = "motions-1"
+    preset: str
+    seed: int
+    count: int
+    size: int
+    frames: tuple[int, int]
+    videos: dict[str, Entry]
+
+    @property
+    def benchmark(self) -> MotionsBenchmark:
+        """The benchmark that it was written from."""
+        return motions(
+            self.preset, seed=self.seed, videos=self.count, size=self.size, frames=self.frames
+        )
+
+
+def write_folder(
+    benchmark: MotionsBenchmark,
+    folder: str | Path,
+    *,
+    split: Split | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> VideoList:
+    """Write videos as mp4 files into ``split/class/`` below a folder.
+
+    The index ``motions.json`` holds class, split and truth of each video. It is written first and
+    says which files are the benchmark's own; those that are there are kept, so that what was
+    interrupted goes on, and another split or more videos can be added. At the end ``motions.csv``
+    lists all that is there as a table of clips.
+
+    Args:
+        benchmark: What is written.
+        folder: New, empty, or written from the same benchmark.
+        split: Only this one.
+        progress: Called with the videos that are there and how many there will be.
+
+    Returns:
+        The videos, each with its file.
+
+    Raises:
+        DataError: The folder holds something else, or a video was changed.
+    """
+    root = Path(folder)
+    chosen = benchmark.videos if split is None else benchmark.videos.of(split)
+    entries = {video.id: _entry(benchmark, video) for video in chosen.videos}
+    index = _merge(root, _read_own(root, benchmark), benchmark, entries)
+    write_text(root / INDEX, _as_text(index))
+    for done, (id, entry) in enumerate(entries.items(), start=1):
+        path = root / entry.path
+        if path.exists():
+            _check(path, entry, benchmark.size)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_video(path, benchmark.render(id), FPS)
+        if progress is not None:
+            progress(done, len(entries))
+    there = _there(root, index)
+    _write_table(root, there)
+    return replace(chosen, videos=tuple(video for video in there if video.id in entries))
+
+
+def read_folder(folder: str | Path) -> tuple[MotionsBenchmark, VideoList]:
+    """Read what ``write_folder`` wrote.
+
+    Returns:
+        The benchmark, which knows the truth of each video, and the videos that are there, each
+        with its file.
+
+    Raises:
+        DataError: The folder has no index that can be read.
+    """
+    root = Path(folder)
+    index = _read(root)
+    if index is None:
+        raise DataError(
+            "the folder has no such index",
+            where=str(root / INDEX),
+            hint="Write one with `fewact data render`.",
+        )
+    benchmark = index.benchmark
+    return benchmark, VideoList(benchmark.name, _there(root, index))
+
+
+def _entry(benchmark: MotionsBenchmark, video: Video) -> Entry:
+    truth = benchmark.truth(video.id)
+    return Entry(
+        path=f"{video.split}/{video.label}/{video.id.rpartition('/')[2]}.mp4",
+        label=video.label,
+        split=video.split,
+        parts=truth.parts,
+        part=tuple(truth.part.tolist()),
+        phase=tuple(round(phase, 4) for phase in truth.phase.tolist()),
+        pause=tuple(truth.pause.tolist()),
+    )
+
+
+def _read(root: Path) -> Index | None:
+    try:
+        return Index.model_validate_json((root / INDEX).read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise DataError(
+            "is no index of this version", where=str(root / INDEX), hint=ELSEWHERE
+        ) from error
+
+
+def _read_own(root: Path, benchmark: MotionsBenchmark) -> Index | None:
+    """The index of an earlier run, where the folder has one or is empty."""
+    if not root.exists():
+        return None
+    if not root.is_dir():
+        raise DataError("this is a file", where=str(root), expected="a folder", hint=ELSEWHERE)
+    found = _read(root)
+    if found is None and any(root.iterdir()):
+        raise DataError("the folder holds something else", where=str(root), hint=ELSEWHERE)
+    if found is not None and found.benchmark.name != benchmark.name:
+        raise DataError(
+            "the folder holds another benchmark",
+            where=str(root),
+            got=found.benchmark.name,
+            expected=benchmark.name,
+            hint=ELSEWHERE,
+        )
+    return found
+
+
+def _merge(
+    root: Path, found: Index | None, benchmark: MotionsBenchmark, entries: dict[str, Entry]
+) -> Index:
+    """Add videos to an index, if nobody else's files lie where they go."""
+    known = found.videos if found else {}
+    for id, entry in entries.items():
+        if id not in known and (root / entry.path).exists():
+            raise DataError(
+                "this is not the benchmark's", where=str(root / entry.path), hint=ELSEWHERE
+            )
+    return Index(
+        preset=benchmark.preset,
+        seed=benchmark.seed,
+        count=max(benchmark.count, found.count if found else 0),
+        size=benchmark.size,
+        frames=benchmark.frames,
+        videos=dict(sorted((known | entries).items())),
+    )
+
+
+def _as_text(index: Index) -> str:
+    """JSON with a line for each video."""
+    head = index.model_dump_json(exclude={"videos"})[:-1]
+    lines = ",\n".join(f'"{id}": {entry.model_dump_json()}' for id, entry in index.videos.items())
+    return f'{head}, "videos": {{\n{lines}\n}}}}\n'
+
+
+def _check(path: Path, entry: Entry, size: int) -> None:
+    """See that a file is what the index says."""
+    side = size + size % 2  # video files have even sides
+    try:
+        facts = probe(path)
+        same = (facts.frames, facts.width, facts.height) == (len(entry.part), side, side)
+    except VideoError:
+        same = False
+    if not same:
+        raise DataError("the video was changed", where=str(path), hint="Move it away, and go on.")
+
+
+def _there(root: Path, index: Index) -> tuple[Video, ...]:
+    return tuple(
+        Video(id, entry.label, entry.split, source=Clip(root / entry.path, entry.label))
+        for id, entry in index.videos.items()
+        if (root / entry.path).exists()
+    )
+
+
+def _write_table(root: Path, videos: tuple[Video, ...]) -> None:
+    """List the videos for whoever reads tables of clips."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("path", "label", "split", "id"))
+    for video in videos:
+        if video.clip is not None:
+            path = video.clip.path.relative_to(root).as_posix()
+            rows.writerow((path, video.label, video.split, video.id))
+    write_text(root / TABLE, text.getvalue())

@@ -1,0 +1,131 @@
+"""Two objects near each other, of which the class moves one, both or none."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from fewact.random import NamedDraws
+from fewact.synthetic.classes import Motion, Step
+from fewact.synthetic.movement import (
+    GAP,
+    GROWTH,
+    SLIDE,
+    Track,
+    caught,
+    frozen,
+    offsets,
+    share,
+)
+
+RADIUS = (0.065, 0.105)
+"""Of an object at the moment it is drawn for, in picture sides."""
+
+MARGIN = 0.08
+"""What is left free between the way of an object's middle and the edge, in picture sides."""
+
+_MEETINGS: tuple[Motion, Motion] = ("knocks the other", "is knocked")
+
+
+@dataclass
+class Thing:
+    """An object in each frame.
+
+    Args:
+        name: For the draw of its looks.
+        x: (t,) its middle, in picture sides from the left.
+        y: (t,) the same from the top.
+        radius: (t,) its size, in picture sides.
+        angle: (t,) how far it is turned clockwise, in turns.
+        alpha: (t,) how much of it is seen, 0 … 1.
+        acts: Whether the class moves it.
+    """
+
+    name: str
+    x: Track
+    y: Track
+    radius: Track
+    angle: Track
+    alpha: Track
+    acts: bool
+
+
+def draw_pair(
+    draws: NamedDraws,
+    name: str,
+    steps: tuple[Step, ...],
+    progress: Track,
+    anchor: int,
+    at: tuple[float, float],
+) -> tuple[Thing, Thing]:
+    """Draw two objects and what they do.
+
+    Args:
+        draws: For this video.
+        name: Of the pair.
+        steps: What they do.
+        progress: (t,) of the video.
+        anchor: The frame that their states are drawn for.
+        at: About where they are in that frame, in picture sides across and down.
+    """
+    draws = draws.of(name)
+    meeting = next((part for part, step in enumerate(steps) if step.motion in _MEETINGS), None)
+    pair = [
+        _draw_thing(draws, f"{name} {index}", bool(index), steps, progress, anchor)
+        for index in (0, 1)
+    ]
+    if meeting is None:
+        near = anchor
+        far = draws.uniform("gap", *GAP) * abs(1 - 2 * caught(draws, "met"))
+        ways = np.zeros_like(progress), far + np.zeros_like(progress)
+    else:
+        done = share(progress, meeting)
+        near = int(np.argmax(done > 0))  # within the part; sizes do not change there
+        done = done if steps[meeting].motion == "knocks the other" else 1 - done
+        ways = (
+            -draws.uniform("before", *GAP) * np.maximum(1 - 2 * done, 0),
+            draws.uniform("after", *GAP) * np.maximum(2 * done - 1, 0),
+        )
+    angle = math.tau * draws.uniform("direction")
+    ways = ways[0], ways[1] + pair[0].radius[near] + pair[1].radius[near]
+    for axis, middle, ratio in (("x", at[0], math.cos(angle)), ("y", at[1], math.sin(angle))):
+        tracks = [getattr(thing, axis) for thing in pair]
+        if not any(track.any() for track in tracks):
+            middle += frozen(draws, axis, SLIDE)
+        for track, way in zip(tracks, ways, strict=True):
+            track += ratio * way - track[near]
+        middle -= (tracks[0][anchor] + tracks[1][anchor]) / 2
+        for track in tracks:
+            track += middle
+        _keep_inside(*tracks)
+    return pair[0], pair[1]
+
+
+def _draw_thing(
+    draws: NamedDraws, name: str, other: bool, steps: tuple[Step, ...], progress: Track, anchor: int
+) -> Thing:
+    """An object that starts at 0."""
+    own = draws.of(name)
+    motions = [(part, step.motion) for part, step in enumerate(steps) if step.other is other]
+    made = offsets(own, motions, progress)
+    size = made.size - made.size[anchor] if made.size.any() else frozen(own, "size", GROWTH)
+    return Thing(
+        name=name,
+        x=made.x,
+        y=made.y,
+        radius=np.exp2(own.uniform("size", *map(math.log2, RADIUS)) + size + 0 * progress),
+        angle=own.uniform("angle") + made.angle,
+        alpha=made.alpha * own.choice("solid", (1.0, 1.0, 0.85, 0.7)),
+        acts=bool(motions),
+    )
+
+
+def _keep_inside(*tracks: Track) -> None:
+    """Shift ways by as little as keeps them off the picture's edges."""
+    low, high = float(np.min(tracks)), float(np.max(tracks))
+    if high - low > 1 - 2 * MARGIN:
+        shift = 0.5 - (low + high) / 2
+    else:
+        shift = max(MARGIN - low, 0.0) - max(high - 1 + MARGIN, 0.0)
+    for track in tracks:
+        track += shift

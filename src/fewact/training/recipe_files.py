@@ -1,0 +1,137 @@
+"""Recipes as files: those that the package ships, and one's own."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from fewact.errors import RecipeError, UnknownNameError, did_you_mean
+from fewact.training.recipe import Recipe
+
+SHIPPED = "recipes"
+
+
+def names() -> tuple[str, ...]:
+    """Names of the recipes that come with the package."""
+    return tuple(sorted(file.name.removesuffix(".toml") for file in _shipped()))
+
+
+def text_of(name: str) -> str:
+    """The text of a recipe that comes with the package, with its comments.
+
+    Raises:
+        UnknownNameError: There is none of this name.
+    """
+    for file in _shipped():
+        if file.name == f"{name}.toml":
+            return file.read_text(encoding="utf-8")
+    raise UnknownNameError(
+        "there is no recipe of this name",
+        got=repr(name),
+        expected=f"a .toml file, or one of: {', '.join(names())}",
+        hint=did_you_mean(name, names()),
+    )
+
+
+def read(recipe: str | Path, changes: Mapping[str, Any] | None = None) -> Recipe:
+    """Read a recipe.
+
+    A recipe may say ``extends = "NAME"`` and only what it has otherwise than that one: tables are
+    merged, lists and values replaced; another method or backbone has options of its own alone.
+
+    Args:
+        recipe: A name of ``names()``, a .toml file, or the recipe.json of a run.
+        changes: Values by dotted name, ``stages.1.lr`` for one of the second stage.
+
+    Raises:
+        UnknownNameError: There is no recipe of this name.
+        RecipeError: It is no recipe; the message says which value is wrong.
+    """
+    content = _load(str(recipe), ())
+    for key, value in (changes or {}).items():
+        _change(content, key, value)
+    return parse(content, str(recipe))
+
+
+def parse(content: Mapping[str, Any], where: str) -> Recipe:
+    """A recipe from what its file holds.
+
+    Raises:
+        RecipeError: It is none.
+    """
+    try:
+        return Recipe.model_validate_json(json.dumps(content, default=str), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"] if part not in ("classify", "episodes"))
+        raise RecipeError(
+            first["msg"][:1].lower() + first["msg"][1:],
+            where=f"{where}, {place}" if place else where,
+            got=repr(first["input"]) if not isinstance(first["input"], dict) else "",
+        ) from None
+
+
+def _load(recipe: str, above: tuple[str, ...]) -> dict[str, Any]:
+    """What a file holds, on top of what it extends."""
+    if recipe in above:
+        raise RecipeError("recipes extend each other in a circle", where=" → ".join(above))
+    path = Path(recipe).expanduser()
+    try:
+        if path.suffix == ".json":
+            return _table(json.loads(path.read_text(encoding="utf-8")), recipe)
+        own = path.suffix == ".toml"
+        content = tomllib.loads(path.read_text(encoding="utf-8") if own else text_of(recipe))
+    except OSError as error:
+        raise RecipeError("cannot be read", where=recipe, got=str(error.strerror)) from None
+    except ValueError as error:
+        if isinstance(error, UnknownNameError):
+            raise
+        raise RecipeError("this is no recipe", where=recipe, got=str(error)) from None
+    base = content.pop("extends", None)
+    if base is None:
+        return content
+    if own and str(base).endswith(".toml"):
+        base = path.parent / str(base)
+    return _merge(_load(str(base), (*above, recipe)), content)
+
+
+def _table(content: Any, where: str) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise RecipeError("this is no recipe", where=where)
+    return content
+
+
+def _merge(base: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in own.items():
+        old = merged.get(key)
+        if isinstance(value, dict) and isinstance(old, dict):
+            same = value.get("name", old.get("name")) == old.get("name")
+            value = _merge(old, value) if same else value
+        merged[key] = value
+    return merged
+
+
+def _change(content: dict[str, Any], key: str, value: Any) -> None:
+    """Set one value by its dotted name."""
+    at: Any = content
+    *path, last = key.split(".")
+    try:
+        for part in path:
+            at = at[int(part)] if isinstance(at, list) else at.setdefault(part, {})
+        if isinstance(at, list):
+            at[int(last)] = value
+        else:
+            at[last] = value
+    except (ValueError, IndexError, TypeError, AttributeError):
+        raise RecipeError("there is no such place in the recipe", got=key) from None
+
+
+def _shipped() -> list[Traversable]:
+    folder = files("fewact") / SHIPPED
+    return [file for file in folder.iterdir() if file.name.endswith(".toml")]

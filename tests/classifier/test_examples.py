@@ -1,0 +1,86 @@
+import random
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fewact.classifier.examples import Example, Examples, join
+
+
+def one(name: str, label: str, value: float = 0.0, start: float | None = None) -> Examples:
+    return Examples((Example(name, label, start),), {"x": torch.full((1, 2), value)}, (None,))
+
+
+PARTS = [
+    one("b 2.mp4", "wave"),
+    one("B 10.mp4", "wave"),
+    one("a.mp4", "wave", 1.0),
+    one("a.mp4", "wave", 2.0),
+    one("a.mp4", "wave", 2.0, start=3.0),
+    one("copy/a.mp4", "wave", 1.0),
+    one("z.mp4", "clap"),
+]
+
+
+@given(st.permutations(PARTS), st.integers(1, len(PARTS) - 1))
+def test_one_order_whatever_the_history(parts: list[Examples], split: int) -> None:
+    at_once, expected = join(parts), join(PARTS)
+    in_two = join([join(parts[:split]), join(parts[split:])])
+    for got in (at_once, in_two):
+        assert got.clips == expected.clips
+        assert torch.equal(got.nodes["x"], expected.nodes["x"])
+    assert [clip.name for clip in expected.clips[:1]] == ["z.mp4"]
+    assert [clip.name for clip in expected.clips[-2:]] == ["b 2.mp4", "B 10.mp4"]
+
+
+@given(st.permutations(range(4)))
+def test_the_folder_of_a_clip_changes_no_order(order: list[int]) -> None:
+    values = [0.5, 0.1, 0.7, 0.3]
+    plain = join(one(f"{i}.mp4", "a", v) for i, v in enumerate(values))
+    folders = ["", "x/", "a/b/", "Z/"]
+    moved = join(one(f"{folders[order[i]]}{i}.mp4", "a", v) for i, v in enumerate(values))
+    assert torch.equal(plain.nodes["x"], moved.nodes["x"])
+
+
+def test_rows_stay_with_their_clips() -> None:
+    names = [f"{i}.mp4" for i in range(12)]
+    parts = [one(name, "ab"[i % 2], float(i)) for i, name in enumerate(names)]
+    random.Random(3).shuffle(parts)
+    examples = join(parts)
+    assert [f"{int(row[0])}.mp4" for row in examples.nodes["x"]] == [c.name for c in examples.clips]
+    assert examples.classes == ("a", "b")
+    assert examples.labels.tolist() == [0] * 6 + [1] * 6
+    some = examples.select([7, 2])
+    assert [int(row[0]) for row in some.nodes["x"]] == [int(c.name[:-4]) for c in some.clips]
+
+
+def test_classes_in_natural_order() -> None:
+    assert join(one("x", label) for label in ("b10", "B9", "a")).classes == ("a", "B9", "b10")
+
+
+def test_repeated_needs_class_name_and_content() -> None:
+    examples = join(PARTS)
+    assert examples.repeated(one("elsewhere/a.mp4", "wave", 1.0)) == ["elsewhere/a.mp4"]
+    assert examples.repeated(one("a.mp4", "wave", 9.0)) == []
+    assert examples.repeated(one("a.mp4", "clap", 1.0)) == []
+    assert examples.repeated(one("c.mp4", "wave", 1.0)) == []
+    assert examples.repeated(one("a.mp4", "wave", 1.0, start=1.0)) == []
+
+
+@pytest.mark.parametrize(
+    ("clip", "title"),
+    [
+        (Example("a/b.mp4", "x"), "a/b.mp4"),
+        (Example("b.mp4", "x", start=1.5, end=3), "b.mp4 [1.5 s … 3 s]"),
+        (Example("b.mp4", "x", end=3), "b.mp4 [0 s … 3 s]"),
+    ],
+)
+def test_titles(clip: Example, title: str) -> None:
+    assert clip.title == title
+
+
+def test_what_only_an_older_version_kept_is_left_out_where_clips_are_joined() -> None:
+    older = Examples((Example("a.mp4", "a"),), {"x": torch.ones(1, 2), "y": torch.ones(1)}, (None,))
+    for parts in ([older, one("b.mp4", "b")], [one("b.mp4", "b"), older]):
+        assert set(join(parts).nodes) == {"x"}

@@ -1,0 +1,216 @@
+"""``fewact teach`` and ``fewact predict`` with a file of features in the place of videos."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fewact import FewShotClassifier
+from fewact.data import read_features
+from fewact.features.timing import STAGES
+
+Run = Callable[..., Any]
+
+T, D = 4, 6
+CLASSES = ("clap", "jump", "wave")
+COURSES = np.random.default_rng(0).standard_normal((len(CLASSES), T, D))
+NEW = ("x/1.mp4", "x//2, twice", "ein Gruß")
+
+
+def write(file: Path, table: str | None, **changes: Any) -> Path:
+    """A file of features, each about the course of one class after the other."""
+    count = changes.pop("count", len(CLASSES))
+    noise = 0.3 * np.random.default_rng(count).standard_normal((count, T, D))
+    features = COURSES[np.arange(count) % len(CLASSES)] + noise
+    for place, value in changes.items():
+        features[int(place.removeprefix("at"))] = value
+    np.savez(file, features=features.astype(np.float32))
+    if table is not None:
+        file.with_suffix(".tsv").write_text(table, encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def examples(tmp_path: Path) -> Path:
+    """Nine labelled clips, three of each class, of two data sets."""
+    table = "clip\tclass\tgroup\tdataset\n"
+    for i in range(9):
+        table += f"t{i}\t{CLASSES[i % 3]}\ts{i // 3}\t{'one' if i < 6 else 'two'}\n"
+    return write(tmp_path / "taught.npz", table, count=9)
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Path:
+    return write(tmp_path / "new.npz", "clip\n" + "".join(f"{name}\n" for name in NEW))
+
+
+@pytest.fixture
+def given(run: Run, examples: Path, tmp_path: Path) -> Path:
+    """A model of six clips."""
+    assert run("teach", examples, "--dataset", "one", "-o", tmp_path / "model").code == 0
+    return tmp_path / "model"
+
+
+def refused(ended: Any, *told: str) -> None:
+    """The user's fault: one message, no traceback, nothing on stdout."""
+    assert ended.code == 2
+    assert ended.err.startswith("Error: ")
+    assert not ended.out
+    for text in told:
+        assert text in ended.err
+
+
+def test_summary(run: Run, examples: Path, tmp_path: Path) -> None:
+    ended = run("teach", examples, "--dataset", "one", "-o", tmp_path / "model")
+    assert (ended.code, ended.err) == (0, "")
+    assert [line.split() for line in ended.out.splitlines()[:4]] == [
+        ["class", "clips"],
+        *([name, "2"] for name in CLASSES),
+    ]
+    assert "of 6 taught clips" in ended.out
+    assert ended.out.splitlines()[-1].endswith("model FEATURES.npz")
+    classifier = FewShotClassifier.load(tmp_path / "model")
+    assert [clip.name for clip in classifier.clips_] == ["t0", "t3", "t1", "t4", "t2", "t5"]
+    assert classifier.method.options.frames == T
+
+
+def test_options_and_limit(run: Run, examples: Path, tmp_path: Path) -> None:
+    quick = ("--dataset", "one", "--method", "protonet", "--option", "order=joined")
+    ended = run("teach", examples, "-o", tmp_path / "m", "--max-per-class", 1, *quick)
+    assert ended.code == 0
+    classifier = FewShotClassifier.load(tmp_path / "m")
+    assert len(classifier.clips_) == 3
+    assert (classifier.method.options.order, classifier.method.options.frames) == ("joined", T)
+
+
+def test_every_format_answers_for_each_row(run: Run, given: Path, new: Path) -> None:
+    wanted = FewShotClassifier.load(given).predict(read_features(new))
+    assert [one.label for one in wanted] == list(CLASSES)
+    ended = run("predict", given, new, "--format", "json", "--timing")
+    assert ended.code == 0
+    document = json.loads(ended.out)
+    assert [one["path"] for one in document["predictions"]] == list(NEW)
+    for one, right in zip(document["predictions"], wanted, strict=True):
+        assert one["probabilities"] == right.probabilities
+        assert (one["label"], one["nearest"]) == (right.label, right.nearest)
+    assert list(document["timing"]) == list(STAGES)
+    assert "backbone's time" not in ended.err
+    lines = run("predict", given, new, "--format", "jsonl").out.splitlines()
+    assert [json.loads(line) for line in lines] == document["predictions"]
+    table = list(csv.DictReader(io.StringIO(run("predict", given, new, "--format", "csv").out)))
+    assert [(row["path"], row["label"]) for row in table] == list(zip(NEW, CLASSES, strict=True))
+    shown = run("predict", given, new).out.splitlines()
+    assert [line.split("  ")[0] for line in shown[1:]] == list(NEW)
+
+
+def test_rows_without_a_table_are_numbered(run: Run, given: Path, tmp_path: Path) -> None:
+    bare = write(tmp_path / "bare.npz", None)
+    lines = run("predict", given, bare, "--format", "jsonl").out.splitlines()
+    assert [json.loads(line)["path"] for line in lines] == ["0", "1", "2"]
+    assert [json.loads(line)["label"] for line in lines] == list(CLASSES)
+
+
+def test_one_data_set_or_all_rows(run: Run, given: Path, examples: Path) -> None:
+    two = run("predict", given, examples, "--dataset", "two", "--format", "jsonl").out
+    assert [json.loads(line)["path"] for line in two.splitlines()] == ["t6", "t7", "t8"]
+    every = run("predict", given, examples, "--format", "jsonl").out
+    assert len(every.splitlines()) == 9
+    refused(run("predict", given, examples, "--dataset", "tow"), 'Did you mean "two"?')
+
+
+def test_a_bad_row_loses_no_other(run: Run, given: Path, tmp_path: Path) -> None:
+    table = "clip\tclass\na\tclap\nx//b\tjump\nc\twave\nd\tclap\ne\tnone\nf\t\n"
+    file = write(tmp_path / "bad.npz", table, count=6, at1=np.nan, at3=np.inf)
+    ended = run("predict", given, file, "--format", "json")
+    assert ended.code == 3
+    document = json.loads(ended.out)
+    assert [one["path"] for one in document["predictions"]] == ["a", "c", "e", "f"]
+    assert [one["path"] for one in document["skipped"]] == ["x//b", "d"]
+    assert all("not finite" in one["reason"] for one in document["skipped"])
+    assert ended.err.splitlines()[-1] == "Skipped 2 of 6 rows."
+    table = table.replace("b\tjump", "b\twave").replace("d\tclap", "d\twave")
+    file = write(tmp_path / "bad.npz", table, count=6, at1=np.nan)
+    ended = run("teach", file, "-o", tmp_path / "m")
+    assert ended.code == 3
+    assert "2 clips that show no class are not taught" in ended.err
+    assert "skipped: x//b: there are numbers that are not finite" in ended.err
+    assert "Skipped: 1 clips" in ended.out
+    assert {c.name for c in FewShotClassifier.load(tmp_path / "m").clips_} == {"a", "c", "d"}
+
+
+def test_neither_model_takes_the_other_s_clips(
+    run: Run, given: Path, model: Path, clips: Path, new: Path, tmp_path: Path
+) -> None:
+    expected = f"features (clips, {T}, {D})"
+    refused(run("predict", given, clips), "a file is given to a classifier of features", expected)
+    refused(run("predict", model, new), "x/1.mp4: features are given to a classifier of videos")
+    refused(run("predict", given, new, clips), "one file of features is read at a time")
+    refused(run("predict", model, clips, "--dataset", "one"), "--dataset")
+    for shape, got in (((3, T, D + 1), "length 7"), ((3, T + 1, D), "5 vectors")):
+        np.savez(tmp_path / "other.npz", features=np.ones(shape, dtype=np.float32))
+        ended = run("predict", given, tmp_path / "other.npz")
+        refused(ended, "0: features of another", got, f"expected: {T} vectors of length {D}")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ((), "Choose one"),
+        (("--dataset", "tow"), 'Did you mean "two"?'),
+        (("--dataset", "two", "--pictures"), "--pictures"),
+        (("--dataset", "two", "--method", "pixels"), f"expected: vectors of {T} frames"),
+        (("--dataset", "two", "--option", "frames=8"), f"option frames={T}"),
+        (("--dataset", "two", "--method", "fusoin"), 'Did you mean "fusion"?'),
+        (("--dataset", "two", "--backbone", "resnet50"), "need no backbone"),
+        (("--dataset", "two", "--weights", "random"), "need no backbone"),
+    ],
+)
+def test_wrong_choices(
+    run: Run, examples: Path, tmp_path: Path, options: tuple[str, ...], told: str
+) -> None:
+    refused(run("teach", examples, "-o", tmp_path / "m", *options), told)
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        (None, "the labels cannot be read"),
+        ("clip\na\nb\nc\n", 'no column "class"'),
+        ("name\tclass\na\tclap\nb\tjump\nc\twave\n", 'no column "clip"'),
+        ("clip\tclass\na\tclap\nb\tjump\n", "2 rows for 3 clips"),
+        ("clip\tclass\na\tclap\na\tjump\nc\twave\n", "same clip as in row 2"),
+        ("clip\tclass\na\t\nb\t\nc\t\n", "no row has a class"),
+        ("clip\tclass\na\tclap\nb\tclap\nc\tclap\n", "fewer than two classes"),
+        ("", 'no column "clip"'),
+    ],
+)
+def test_tables_that_cannot_be_taught(
+    run: Run, tmp_path: Path, table: str | None, told: str
+) -> None:
+    file = write(tmp_path / "mine.npz", table)
+    refused(run("teach", file, "-o", tmp_path / "m"), told)
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    ("features", "told"),
+    [
+        (np.ones((3, T, D), dtype=np.int32), "int32"),
+        (np.ones((3, D)), "features[:, None]"),
+        (np.ones((0, T, D)), "none empty"),
+    ],
+)
+def test_features_that_cannot_be_used(
+    run: Run, given: Path, tmp_path: Path, features: np.ndarray, told: str
+) -> None:
+    np.savez(tmp_path / "mine.npz", features=features)
+    refused(run("teach", tmp_path / "mine.npz", "-o", tmp_path / "m"), told, "mine.npz")
+    refused(run("predict", given, tmp_path / "mine.npz"), told, "mine.npz")
+    refused(run("teach", tmp_path / "gone.npz", "-o", tmp_path / "m"), "gone.npz")
+    refused(run("predict", given, tmp_path / "gone.npz"), "gone.npz", "No such file")

@@ -1,0 +1,274 @@
+"""Embedding: what extraction gives, once, whatever was stopped, skipped, renamed or shared."""
+
+import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fewact.backbones import Backbone
+from fewact.data.clips import Clip
+from fewact.data.videos import Video, VideoList
+from fewact.errors import StoreError
+from fewact.features.extract import extract
+from fewact.features.request import FeatureRequest, View
+from fewact.features.store import Job, Outcome, Store, embed
+from fewact.features.store.feature_sets import NAME, cards, feature_facts, widen
+from fewact.features.store.known_videos import stamp
+from fewact.synthetic import motions
+from fewact.video import BlockCentres
+
+REQUESTS = (
+    FeatureRequest("vectors", View(4)),
+    FeatureRequest("middle", View(8)),
+    FeatureRequest("pixels", View(4)),
+)
+
+
+def listed(clips: list[Clip], name: str = "mine") -> VideoList:
+    return VideoList(name, tuple(Video(f"v{i}", "x", source=c) for i, c in enumerate(clips)))
+
+
+def job(folder: Path, videos: VideoList, backbone: Backbone, requests: Any = REQUESTS) -> Job:
+    return Job(Store.create(folder), videos, backbone.card, requests, block=2)
+
+
+def run(job: Job, backbone: Backbone, blocks: Any = None) -> list[Outcome]:
+    told: list[Outcome] = []
+    embed(job, backbone, range(len(job)) if blocks is None else blocks, told.append)
+    return told
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_a_store_holds_what_extraction_gives(clips, tiny, tmp_path):
+    whole = job(tmp_path / "s", listed(clips), tiny)
+    assert len(whole) == 3
+    assert whole.bytes_to_write(range(3)) == 5 * (4 * 6 * 2 + 8 * 4 * 2 * 3 * 2 + 4 * 3 * 32 * 48)
+    told = run(whole, tiny)
+    assert [one.video.id for one in told] == [f"v{i}" for i in range(5)]
+    assert all(one.new and one.error is None for one in told)
+    store = Store(tmp_path / "s")
+    for clip, found in zip(clips, extract(clips, tiny, REQUESTS), strict=True):
+        for request in REQUESTS:
+            one = store.find(feature_facts(tiny.card, request))
+            stored = widen(one.read(clip.fingerprint())[NAME])
+            right = found.features[request]
+            assert stored.dtype == right.dtype
+            assert torch.equal(stored, right if request.level == "pixels" else right.half().float())
+    assert {request for _, request, _ in cards(store)} == set(REQUESTS)
+    assert {card.digest for card, _, _ in cards(store)} == {tiny.card.digest}
+
+
+def test_nothing_is_done_twice(clips, tiny, tmp_path, monkeypatch):
+    run(job(tmp_path / "s", listed(clips), tiny), tiny)
+    before = tree(tmp_path / "s")
+    monkeypatch.setattr(Clip, "read", None)
+    monkeypatch.setattr(Clip, "fingerprint", None)
+    again = job(tmp_path / "s", listed(clips), tiny)
+    assert again.bytes_to_write(range(3)) == 0
+    assert [(one.new, one.error) for one in run(again, tiny)] == [(False, None)] * 5
+    assert tree(tmp_path / "s") == before
+
+
+def test_only_the_taps_that_are_lacking_are_computed(clips, tiny, tmp_path):
+    run(job(tmp_path / "s", listed(clips), tiny, [FeatureRequest("vectors", View(4))]), tiny)
+    tiny.network.seen = {"early": 0, "late": 0}
+    run(
+        job(
+            tmp_path / "s",
+            listed(clips),
+            tiny,
+            [FeatureRequest("vectors", View(4)), FeatureRequest("middle", View(8))],
+        ),
+        tiny,
+    )
+    assert tiny.network.seen == {"early": 5 * 8, "late": 0}
+
+
+def test_another_sampler_or_transform_is_another_set(clips, tiny, tmp_path):
+    first = job(tmp_path / "s", listed(clips), tiny, REQUESTS[:1])
+    run(first, tiny)
+    (request,) = first.sets
+    other = dataclasses.replace(tiny.card, input_size=(16, 16))
+    for facts in (
+        feature_facts(tiny.card, request, BlockCentres),
+        feature_facts(other, request),
+        feature_facts(tiny.card, dataclasses.replace(request, frames=5)),
+    ):
+        assert Store(tmp_path / "s").find(facts) is None
+    elsewhere = dataclasses.replace(tiny.card, weights="elsewhere", licence="unknown")
+    assert len(Store(tmp_path / "s").find(feature_facts(elsewhere, request))) == 5
+
+
+def test_a_bad_video_is_skipped_and_told(clips, tiny, tmp_path, broken):
+    missing = Clip(tmp_path / "missing.mp4")
+    videos = listed([clips[0], broken, missing, clips[1]])
+    videos = dataclasses.replace(videos, videos=(*videos.videos, Video("no file", "x")))
+    told = run(job(tmp_path / "s", videos, tiny), tiny)
+    errors = {one.video.id: one.error for one in told}
+    assert [id for id, error in errors.items() if error is None] == ["v0", "v3"]
+    assert "No such file" in errors["v2"]
+    assert errors["no file"] == "there is no file"
+    known = Store(tmp_path / "s").known.read("mine")
+    assert {v.id: known.error(v) for v in videos.videos} == errors
+    shutil.copy(clips[2].path, broken.path)
+    mended = {one.video.id: one for one in run(job(tmp_path / "s", videos, tiny), tiny)}
+    assert mended["v1"].new
+    assert mended["v1"].error is None
+
+
+@pytest.mark.parametrize(
+    ("value", "why"), [(7e4, "too large for float16, up to 7e"), (np.nan, "no finite numbers")]
+)
+def test_features_that_do_not_fit_are_an_error_of_that_video(
+    clips, tiny, tmp_path, monkeypatch, value, why
+):
+    real, calls = tiny.features, []
+
+    def features(frames, names):
+        found = real(frames, names)
+        calls.append(names)
+        if len(calls) == 2:
+            found["vectors"][0, 0] = value
+        return found
+
+    monkeypatch.setattr(tiny, "features", features)
+    told = run(job(tmp_path / "s", listed(clips), tiny, REQUESTS[:1]), tiny)
+    assert [one.error is None for one in told] == [True, False, True, True, True]
+    assert why in told[1].error
+    (one,) = Store(tmp_path / "s").sets()
+    assert len(one) == 4
+
+
+def test_the_same_bytes_are_embedded_once(clips, tiny, tmp_path):
+    copy = tmp_path / "copy.mp4"
+    shutil.copy(clips[0].path, copy)
+    tiny.network.seen = {"early": 0, "late": 0}
+    told = run(job(tmp_path / "s", listed([clips[0], Clip(copy)]), tiny, REQUESTS[:1]), tiny)
+    assert [(one.video.id, one.new) for one in told] == [("v0", True), ("v1", True)]
+    assert tiny.network.seen["early"] == 4
+    moved = tmp_path / "moved.mp4"
+    os.rename(copy, moved)
+    (other,) = run(job(tmp_path / "s", listed([Clip(moved)], "other"), tiny, REQUESTS[:1]), tiny)
+    assert not other.new
+    assert other.error is None
+
+
+def test_rendered_videos_go_by_their_id(tiny, tmp_path):
+    videos = motions(videos=1, size=16).videos
+    few = dataclasses.replace(videos, videos=videos.videos[:3])
+    assert all(one.new for one in run(job(tmp_path / "s", few, tiny, REQUESTS[:1]), tiny))
+    assert not any(one.new for one in run(job(tmp_path / "s", few, tiny, REQUESTS[:1]), tiny))
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("after", range(1, 6))
+def test_what_is_stopped_goes_on_to_the_same_bytes(clips, tiny, tmp_path, after):
+    run(job(tmp_path / "whole", listed(clips), tiny), tiny)
+    told = []
+
+    def tell(one):
+        told.append(one)
+        if len(told) == after:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        embed(job(tmp_path / "s", listed(clips), tiny), tiny, range(3), tell)
+    again = run(job(tmp_path / "s", listed(clips), tiny), tiny)
+    assert sum(not one.new for one in again) >= (after - 1) // 2 * 2
+    whole, resumed = (tree(tmp_path / name) for name in ("whole", "s"))
+    assert resumed == whole
+
+
+def test_parts_in_any_order_make_the_same_store(clips, tiny, tmp_path):
+    run(job(tmp_path / "whole", listed(clips), tiny), tiny)
+    for part in (2, 0, 0, 1):
+        run(job(tmp_path / "s", listed(clips), tiny), tiny, [part])
+    assert tree(tmp_path / "s") == tree(tmp_path / "whole")
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from fewact.io.locks import Claims
+claims = Claims(Path(sys.argv[1]))
+print(next(claims.free([0])), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills a process")
+def test_the_block_of_a_process_that_is_killed_is_taken_up(clips, tiny, tmp_path):
+    whole = job(tmp_path / "s", listed(clips), tiny)
+    claims = whole.store.folder / "claims" / whole.digest[:24]
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, claims], stdout=subprocess.PIPE)
+    told = []
+
+    def tell(one):
+        told.append(one.video.id)
+        if len(told) == 3:  # all but those of the other process
+            holder.kill()
+
+    try:
+        assert holder.stdout.readline() == b"0\n"
+        embed(whole, tiny, range(3), tell)
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+    assert told == ["v2", "v3", "v4", "v0", "v1"]
+
+
+def test_a_disk_without_locks_is_written_all_the_same(clips, tiny, tmp_path, monkeypatch):
+    def none(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("fewact.io.locks._lock", none)
+    monkeypatch.setattr("fewact.io.locks._unlock", none)
+    assert len(run(job(tmp_path / "s", listed(clips), tiny), tiny)) == 5
+
+
+def test_what_was_noted_of_a_file_is_its_stamp_now(clips, tiny, tmp_path):
+    run(job(tmp_path / "s", listed(clips), tiny), tiny)
+    known = Store(tmp_path / "s").known.read("mine")
+    video = Video("v0", "x", source=clips[0])
+    assert known.fingerprint(video, stamp(clips[0])) == clips[0].fingerprint()
+
+
+def test_wrong_jobs_are_refused(clips, tiny, tmp_path):
+    with pytest.raises(StoreError, match="no features"):
+        job(tmp_path / "s", listed(clips), tiny, [])
+    made = job(tmp_path / "s", listed(clips), tiny)
+    tiny.card = dataclasses.replace(tiny.card, precision="bfloat16")
+    with pytest.raises(StoreError, match="another backbone"):
+        embed(made, tiny, [0], print)
+
+
+@pytest.mark.assets
+def test_real_clips_through_the_default_backbone(assets, tmp_path):
+    from fewact import backbones
+
+    paths = sorted((assets / "clips" / "utd5_rgb").glob("*/*.mp4"))[::60]
+    backbone = backbones.create(device="cpu", precision="float32")
+    clips = [Clip(path) for path in paths]
+    made = job(tmp_path / "s", listed(clips), backbone, [FeatureRequest("vectors", View(8))])
+    run(made, backbone)
+    (one,) = Store(tmp_path / "s").sets()
+    for found in extract(clips, backbone, [FeatureRequest("vectors", View(8))]):
+        stored = widen(one.read(found.clip.fingerprint())[NAME])
+        assert torch.equal(
+            stored, found.features[FeatureRequest("vectors", View(8))].half().float()
+        )

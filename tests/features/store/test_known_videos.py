@@ -1,0 +1,93 @@
+"""What is remembered of a list: by file where there is one, by id where there is none."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fewact.data.clips import Clip
+from fewact.data.videos import Video
+from fewact.features.store.known_videos import KnownVideo, KnownVideos, stamp
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Clip:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"video")
+    return Clip(path)
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> KnownVideos:
+    return KnownVideos(tmp_path / "lists")
+
+
+def test_a_file_is_known_until_it_changes(clip: Clip, known: KnownVideos) -> None:
+    video = Video("a", "x", source=clip)
+    assert known.read("mine").fingerprint(video, stamp(clip)) is None
+    known.write("mine", {"a": KnownVideo(fingerprint="f", stamp=stamp(clip))})
+    mine = known.read("mine")
+    assert mine.fingerprint(video, stamp(clip)) == "f"
+    assert known.read("another").fingerprint(video, stamp(clip)) is None
+    then = clip.path.stat().st_mtime_ns
+    os.utime(clip.path, ns=(then, then + 1))
+    assert mine.fingerprint(video, stamp(clip)) is None
+    os.utime(clip.path, ns=(then, then))
+    assert mine.fingerprint(video, stamp(clip)) == "f"
+    clip.path.write_bytes(b"longer video")
+    os.utime(clip.path, ns=(then, then))
+    assert mine.fingerprint(video, stamp(clip)) is None
+
+
+def test_a_stamp_tells_stretches_and_places_apart(clip: Clip, tmp_path: Path) -> None:
+    moved = tmp_path / "b.mp4"
+    os.link(clip.path, moved)
+    found = {stamp(clip), stamp(replace(clip, start=1.0)), stamp(Clip(moved))}
+    assert len(found) == 3
+    assert None not in found
+    assert stamp(Clip(tmp_path / "missing.mp4")) is None
+    assert stamp(None) is None
+
+
+def test_the_stamp_of_a_folder_of_pictures(tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    (folder / "1.png").write_bytes(b"one")
+    first = stamp(Clip(folder))
+    (folder / "2.png").write_bytes(b"two")
+    assert first is not None
+    assert stamp(Clip(folder)) not in (None, first)
+
+
+def test_without_files_the_id_decides(known: KnownVideos) -> None:
+    video = Video("a", "x")
+    known.write("mine", {"a": KnownVideo(fingerprint="f", stamp="s")})
+    known.write(
+        "mine", {"a": KnownVideo(fingerprint="f", stamp="t"), "b": KnownVideo(error="broken")}
+    )
+    mine = known.read("mine")
+    assert mine.fingerprint(video, None) == "f"
+    assert mine.fingerprint(Video("a", "x", source=Clip(Path("gone.mp4"))), None) == "f"
+    assert mine.fingerprint(Video("b", "x"), None) is None
+    assert mine.error(Video("b", "x")) == "broken"
+    assert mine.error(video) is None
+    known.write("mine", {"a": KnownVideo(fingerprint="g"), "c": KnownVideo(fingerprint="h")})
+    assert known.read("mine").fingerprint(video, None) is None, "two videos were called so"
+
+
+def test_a_page_that_is_damaged_tells_nothing(known: KnownVideos, tmp_path: Path) -> None:
+    known.write("mine", {"a": KnownVideo(fingerprint="f")})
+    (page,) = tmp_path.glob("lists/*/*.json")
+    page.write_text(page.read_text()[:-5])
+    assert known.read("mine").fingerprint(Video("a", "x"), None) is None
+    known.write("mine", {"a": KnownVideo(fingerprint="f")})
+    assert known.read("mine").fingerprint(Video("a", "x"), None) == "f"
+
+
+def test_names_that_are_no_unicode(known: KnownVideos) -> None:
+    odd = os.fsdecode(b"clip\xff")
+    known.write(odd, {odd: KnownVideo(fingerprint="f")})
+    assert known.read(odd).fingerprint(Video(odd, "x"), None) == "f"
+    known.write("../up", {"a": KnownVideo(fingerprint="g")})
+    assert known.read("../up").fingerprint(Video("a", "x"), None) == "g"

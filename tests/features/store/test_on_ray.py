@@ -1,0 +1,86 @@
+"""The same work on a Ray cluster, one of whose machines is lost on the way."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fewact import backbones
+from fewact.data.videos import VideoList
+from fewact.features.request import FeatureRequest, View
+from fewact.features.store import Job, Outcome, Store, embed
+from fewact.features.store.on_ray import BackboneOptions, embed_on_ray
+from fewact.synthetic import motions
+
+pytest.importorskip("ray", reason="Ray is not installed: pip install 'fewact[ray]'")
+
+BLOCKS, EACH = 16, 2
+OPTIONS = BackboneOptions("efficientnet-lite0", "random", "cpu", "float32")
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """Two machines of one core each, and a head that does no work."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    try:
+        yield made
+    finally:
+        ray.shutdown()
+        made.shutdown()
+
+
+def some_videos() -> VideoList:
+    whole = motions(videos=1, size=64).videos
+    return dataclasses.replace(whole, videos=whole.videos[: BLOCKS * EACH])
+
+
+def sets(folder: Path) -> dict[str, bytes]:
+    """All files but the claims."""
+    files = (path for name in ("sets", "lists") for path in (folder / name).rglob("*.*"))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def one_at_work(nodes: list[Any]) -> Any:
+    """A machine that an actor is on."""
+    from ray._private import state
+
+    actors = state.actors().values()
+    busy = {a["Address"]["NodeID"] for a in actors if a["State"] == "ALIVE"}
+    return next(node for node in nodes if node.node_id in busy)
+
+
+def test_a_machine_is_lost_and_no_video(cluster: Any, tmp_path: Path) -> None:
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    backbone = backbones.create("efficientnet-lite0", weights="random", precision="float32")
+
+    def job(name: str) -> Job:
+        store = Store.create(tmp_path / name)
+        return Job(
+            store, some_videos(), backbone.card, [FeatureRequest("vectors", View(8))], block=EACH
+        )
+
+    told: list[Outcome] = []
+    lost_machines: list[int] = []
+
+    def tell(one: Outcome) -> None:
+        told.append(one)
+        if len(told) == 4 * EACH:
+            cluster.remove_node(one_at_work(nodes), allow_graceful=False)
+            lost_machines.append(len(told))
+
+    lost = job("lost")
+    embed_on_ray(lost, OPTIONS, range(len(lost)), tell, address=cluster.address)
+    assert lost_machines
+    assert sorted(one.video.id for one in told) == [v.id for v in some_videos().videos]
+    assert not any(one.error for one in told)
+    alone = job("alone")
+    embed(alone, backbone, range(len(alone)), lambda _: None)
+    assert sets(tmp_path / "lost") == sets(tmp_path / "alone")
+    assert len(list(lost.store.folder.glob("sets/*/*.safetensors"))) == BLOCKS

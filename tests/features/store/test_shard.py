@@ -1,0 +1,203 @@
+"""Shards and sets: whole or absent, checked, the same bytes for the same videos."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from fewact.errors import StoreError
+from fewact.features.store import Store
+from fewact.features.store.shard import Shape, Shard, shards, write_shard
+
+LAYOUT = {"a": Shape("float16", (2, 3)), "b": Shape("int64", ())}
+FACTS = {"kind": "made up", "sizes": [2, 3], "rate": 0.5}
+
+
+def entry(number: int) -> dict[str, Any]:
+    rng = np.random.default_rng(number)
+    return {
+        "a": rng.standard_normal((2, 3)).astype(np.float16),
+        "b": np.array(number, dtype=np.int64),
+    }
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(
+        one[name].dtype == other[name].dtype and np.array_equal(one[name], other[name])
+        for name in one
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.create(tmp_path / "store")
+
+
+def test_what_is_written_is_read_by_anyone(store: Store) -> None:
+    made = store.make(FACTS, LAYOUT)
+    assert len(made) == 0
+    made.write({f"v{i}": entry(i) for i in range(5)})
+    made.write({f"v{i}": entry(i) for i in range(5, 7)})
+    for one in (made, Store(store.folder).find(FACTS)):
+        assert one is not None
+        assert set(one) == {f"v{i}" for i in range(7)}
+        for i in range(7):
+            assert same(one.read(f"v{i}"), entry(i))
+        assert "v7" not in one
+        assert one.bytes_a_video == 12 + 8
+    assert store.find({**FACTS, "rate": 0.25}) is None
+    assert [one.digest for one in store.sets()] == [made.digest]
+
+
+def test_facts_in_another_order_are_the_same_set(store: Store) -> None:
+    store.make(FACTS, LAYOUT).write({"v": entry(0)})
+    again = store.find(dict(reversed(FACTS.items())))
+    assert again is not None
+    assert "v" in again
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_any_arrays_come_back_bit_by_bit(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    kinds = [np.float16, np.float32, np.float64, np.uint8, np.int32, np.int64, np.bool_]
+    dtype = np.dtype(data.draw(st.sampled_from(kinds)))
+    sizes = data.draw(hnp.array_shapes(min_dims=0, max_dims=4, max_side=4))
+    arrays = data.draw(st.lists(hnp.arrays(dtype, sizes), min_size=1, max_size=4))
+    folder = tmp_path_factory.mktemp("shard")
+    path = write_shard(folder, "set", {str(i): {"x": one} for i, one in enumerate(arrays)})
+    shard = Shard(path, "set", {"x": Shape(dtype.name, sizes)})
+    for row, array in enumerate(arrays):
+        assert shard.read(row)["x"].tobytes() == array.tobytes()
+        assert shard.read(row)["x"].dtype == dtype
+
+
+def test_the_same_videos_are_the_same_file(tmp_path: Path) -> None:
+    entries = {f"v{i}": entry(i) for i in range(3)}
+    one, other = (write_shard(tmp_path / name, "set", entries) for name in ("one", "other"))
+    assert one.name == other.name
+    assert one.read_bytes() == other.read_bytes()
+    less = write_shard(tmp_path / "one", "set", {"v0": entry(0)})
+    assert write_shard(tmp_path / "one", "another set", {"v0": entry(0)}).name != less.name
+    assert len(list(shards(tmp_path / "one"))) == 3
+
+
+def test_a_write_that_fails_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = store.make(FACTS, LAYOUT)
+
+    def full(arrays: Any, path: Path, **_: Any) -> None:
+        Path(path).write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("fewact.features.store.shard.save_file", full)
+    with pytest.raises(OSError, match="No space"):
+        made.write({"v": entry(0)})
+    assert [path.name for path in made.folder.iterdir()] == ["set.json"]
+    assert "v" not in made
+
+
+def damage(path: Path, how: str) -> None:
+    content = bytearray(path.read_bytes())
+    if how == "cut":
+        content = content[:-1]
+    elif how == "empty":
+        content = bytearray()
+    elif how == "header":
+        content[20] ^= 0xFF
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", ["cut", "empty", "header"])
+def test_a_damaged_shard_is_named_and_counts_as_absent(store: Store, how: str) -> None:
+    made = store.make(FACTS, LAYOUT)
+    made.write({"v0": entry(0), "v1": entry(1)})
+    (path,) = shards(made.folder)
+    made.write({"v2": entry(2)})
+    damage(path, how)
+    again = store.find(FACTS)
+    assert again is not None
+    assert set(again) == {"v2"}
+    assert list(again.damaged) == [path]
+    assert str(path) in again.damaged[path]
+    assert path.exists()
+    again.write({"v0": entry(0), "v1": entry(1)})
+    assert not again.damaged
+    assert set(store.find(FACTS) or ()) == {"v0", "v1", "v2"}
+
+
+def test_a_number_that_has_changed_is_noticed_when_it_is_read(store: Store) -> None:
+    made = store.make(FACTS, LAYOUT)
+    made.write({"v0": entry(0), "v1": entry(1)})
+    (path,) = shards(made.folder)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1  # of b of v1, the last array's last row
+    path.write_bytes(content)
+    again = store.find(FACTS)
+    assert again is not None
+    assert same(again.read("v0"), entry(0))
+    with pytest.raises(StoreError, match="have changed"):
+        again.read("v1")
+
+
+def test_a_shard_of_another_set_is_not_taken(store: Store) -> None:
+    made = store.make(FACTS, LAYOUT)
+    other = store.make({**FACTS, "rate": 1.0}, LAYOUT)
+    other.write({"v": entry(0)})
+    shutil.copy(next(shards(other.folder)), made.folder)
+    made.refresh()
+    assert "v" not in made
+    assert len(made.damaged) == 1
+
+
+def test_what_others_write_is_seen_after_a_refresh(store: Store) -> None:
+    made, other = store.make(FACTS, LAYOUT), store.make(FACTS, LAYOUT)
+    other.write({"v": entry(0)})
+    assert "v" not in made
+    made.refresh()
+    assert same(made.read("v"), entry(0))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"a": np.zeros((2, 3), np.float16)},
+        {"a": np.zeros((2, 4), np.float16), "b": np.array(0)},
+        {"a": np.zeros((2, 3), np.float32), "b": np.array(0)},
+    ],
+)
+def test_another_layout_is_refused(store: Store, wrong: dict[str, Any]) -> None:
+    made = store.make(FACTS, LAYOUT)
+    with pytest.raises(StoreError, match="does not fit"):
+        made.write({"v": entry(0), "w": wrong})
+    assert len(made) == 0
+    with pytest.raises(StoreError, match="holds something else"):
+        store.make(FACTS, {"a": Shape("float16", (2, 3))})
+
+
+def test_a_folder_of_something_else_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(StoreError, match="holds something else"):
+        Store.create(tmp_path)
+    with pytest.raises(StoreError, match=r"is no store.*store\.json"):
+        Store(tmp_path)
+    with pytest.raises(StoreError, match="is a file"):
+        Store.create(tmp_path / "notes.txt")
+    (tmp_path / "store.json").write_text('{"format": "fewact store", "version": 2}')
+    with pytest.raises(StoreError, match="this version"):
+        Store(tmp_path)
+
+
+def test_a_set_that_does_not_say_what_it_is_of(store: Store) -> None:
+    made = store.make(FACTS, LAYOUT)
+    made.write({"v": entry(0)})
+    (made.folder / "set.json").write_text("{")
+    with pytest.raises(StoreError, match=r"set\.json"):
+        store.find(FACTS)
+    (made.folder / "set.json").unlink()
+    assert "v" in store.make(FACTS, LAYOUT)

@@ -1,0 +1,415 @@
+"""Extraction: in order, each clip decoded once, each set of frames run once."""
+
+import dataclasses
+import gc
+import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from av import VideoFrame
+
+from fewact import backbones
+from fewact.data.clips import Clip
+from fewact.data.simulated_camera import SimulatedCameraVideo
+from fewact.errors import OptionError, VideoError
+from fewact.features.extract import _Reader, extract
+from fewact.features.request import CameraMotionRequest, FeatureRequest, View
+from fewact.features.timing import Timing
+from fewact.video import BlockCentres, Segments, VideoWarning, read_frames, write_video
+
+FUSION = (
+    FeatureRequest("vectors", View(8)),
+    FeatureRequest("middle", View(8)),
+    FeatureRequest("middle", View(16)),
+)
+
+
+def slow_features(clip, backbone, request, sampler=Segments):
+    """Features of one tap: decode, shrink, run."""
+    frames = read_frames(clip.path, sampler(request.frames), start=clip.start, end=clip.end)
+    return backbone.features(backbone.prepare(frames), (request.level,))[request.level]
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+@pytest.mark.parametrize("prefetch", [1, 2, 9])
+def test_features_are_those_of_each_clip_alone_in_order(clips, tiny, prefetch, at_once):
+    requests = (*FUSION, FeatureRequest("maps", View(3)), FeatureRequest("pixels", View(8)))
+    found = list(extract(clips, tiny, requests, prefetch=prefetch, at_once=at_once))
+    assert [one.clip for one in found] == clips
+    for one in found:
+        assert one.error is None
+        assert tuple(one.features) == requests
+        for request in requests:
+            torch.testing.assert_close(
+                one.features[request], slow_features(one.clip, tiny, request), rtol=1e-6, atol=1e-6
+            )
+    assert len({one.features[FeatureRequest("vectors")].sum().item() for one in found}) == len(
+        clips
+    )
+
+
+def test_frames_run_once_and_no_deeper_than_they_must(clips, tiny):
+    list(extract(clips[:2], tiny, FUSION))
+    assert tiny.network.seen == {"early": 2 * 24, "late": 2 * 8}
+
+
+def test_pixels_need_no_network(clips, tiny):
+    (one,) = extract(clips[:1], tiny, [FeatureRequest("pixels", View(8))])
+    assert tiny.network.seen == {"early": 0, "late": 0}
+    assert one.features[FeatureRequest("pixels", View(8))].dtype == torch.uint8
+    assert one.features[FeatureRequest("pixels", View(8))].shape == (8, 3, 32, 48)
+
+
+def test_a_clip_is_decoded_once_and_only_small_frames_are_held(clips, tiny, monkeypatch):
+    calls = []
+
+    def read(clip, samplers, **options):
+        sets = real(clip, samplers, **options)
+        calls.append((clip, len(samplers), {frames.shape[1:] for frames in sets}))
+        return sets
+
+    real = Clip.read
+    monkeypatch.setattr(Clip, "read", read)
+    list(extract(clips, tiny, FUSION))
+    assert calls == [(clip, 2, {(32, 48, 3)}) for clip in clips]
+
+
+def test_no_decoded_frame_outlives_its_clip(clips, tiny):
+    gc.collect()
+    gc.disable()  # Frames in a cycle would wait for it, and those of large videos fill the memory.
+    try:
+        list(extract(clips, tiny, FUSION))
+        left = [one for one in gc.get_objects() if type(one) is VideoFrame]
+    finally:
+        gc.enable()
+    assert not left
+
+
+def test_a_stretch_is_cut_out_and_the_sampler_can_be_chosen(clips, tiny):
+    segment = dataclasses.replace(clips[0], start=0.25, end=0.75)
+    request = FeatureRequest("pixels", View(4))
+    (cut,) = extract([segment], tiny, [request], sampler=BlockCentres)
+    (whole,) = extract(clips[:1], tiny, [request], sampler=BlockCentres)
+    assert torch.equal(cut.features[request], slow_features(segment, tiny, request, BlockCentres))
+    assert not torch.equal(cut.features[request], whole.features[request])
+
+
+def test_a_slot_takes_as_many_frames_as_the_card_says(clips, tiny):
+    tiny.card = dataclasses.replace(tiny.card, frames_per_slot=2)
+    asked = []
+
+    def sampler(count):
+        asked.append(count)
+        return Segments(count)
+
+    list(extract(clips[:1], tiny, [FeatureRequest("pixels", View(8))], sampler=sampler))
+    assert asked == [16]
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_clip_that_cannot_be_read_loses_no_other(clips, tiny, broken, at_once):
+    missing = Clip(broken.path.with_name("missing.mp4"))
+    found = list(extract([clips[0], broken, missing, clips[1]], tiny, FUSION, at_once=at_once))
+    assert [one.features is None for one in found] == [False, True, True, False]
+    assert isinstance(found[1].error, VideoError)
+    assert "broken.mp4" in str(found[1].error)
+    assert "missing.mp4" in str(found[2].error)
+    again = list(extract(clips[:2], tiny, FUSION))
+    for one, other in ((found[0], again[0]), (found[3], again[1])):
+        for request in FUSION:
+            assert torch.equal(one.features[request], other.features[request])
+
+
+class Wrong(Exception):
+    pass
+
+
+def test_errors_of_other_kinds_are_raised(clips, tiny):
+    def sampler(count):
+        def fails(timeline):
+            raise Wrong
+
+        return fails
+
+    with pytest.raises(Wrong):
+        list(extract(clips, tiny, FUSION, sampler=sampler))
+    assert not decoding()
+
+
+def decoding():
+    return [t for t in threading.enumerate() if t.name.startswith("fewact-decode")]
+
+
+class Slow:
+    """A sampler that lets clips through one by one, and counts them."""
+
+    def __init__(self):
+        self.permits = threading.Semaphore(0)
+        self.begun = threading.Semaphore(0)
+        self.count = 0
+
+    def __call__(self, count):
+        def wait(timeline):
+            self.count += 1
+            self.begun.release()
+            assert self.permits.acquire(timeout=60)
+            return Segments(count)(timeline)
+
+        return wait
+
+
+def test_the_next_clip_is_decoded_while_this_one_is_used(clips, tiny):
+    slow = Slow()
+    found = extract(clips, tiny, [FeatureRequest("vectors", View(8))], sampler=slow, prefetch=1)
+    slow.permits.release()
+    assert next(found).clip == clips[0]
+    assert slow.begun.acquire(timeout=60)
+    assert slow.begun.acquire(timeout=60), "the second clip is begun without being asked for"
+    assert slow.count == 2, "and the third is not"
+    slow.permits.release(9)
+    assert [one.clip for one in found] == clips[1:]
+    assert not decoding()
+
+
+@pytest.mark.parametrize("prefetch", [1, 3])
+def test_no_more_clips_are_ahead_than_agreed(clips, tiny, monkeypatch, prefetch):
+    submitted = []
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, *call):
+            submitted.append(call)
+            return super().submit(*call)
+
+    monkeypatch.setattr(sys.modules["fewact.features.extract"], "ThreadPoolExecutor", Pool)
+    for done, _ in enumerate(
+        extract(clips, tiny, [FeatureRequest("pixels", View(8))], prefetch=prefetch), start=1
+    ):
+        reads = [work for work, _ in submitted if getattr(work, "__func__", None) is _Reader.read]
+        assert len(reads) == min(done + prefetch, len(clips))
+
+
+def test_a_consumer_that_stops_ends_the_decoding(clips, tiny, monkeypatch):
+    slow, shrunk = Slow(), []
+    found = extract(clips, tiny, [FeatureRequest("pixels", View(8))], sampler=slow, prefetch=3)
+    slow.permits.release()
+    next(found)
+    assert slow.begun.acquire(timeout=60)
+    assert slow.begun.acquire(timeout=60)
+    real, stop, stopped = tiny.prepare, _Reader.stop, threading.Event()
+    monkeypatch.setattr(tiny, "prepare", lambda picture: shrunk.append(picture) or real(picture))
+    monkeypatch.setattr(_Reader, "stop", lambda reader: (stop(reader), stopped.set()))
+    stopping = threading.Thread(target=found.close)
+    stopping.start()
+    assert stopped.wait(timeout=60)
+    slow.permits.release(9)
+    stopping.join()
+    assert not shrunk, "the clip at hand is given up at its next frame"
+    assert slow.count == 2, "the next is not begun"
+    assert not decoding()
+
+
+def test_nothing_is_decoded_before_it_is_asked_for(clips, tiny):
+    slow = Slow()
+    found = extract(clips, tiny, [FeatureRequest("vectors", View(8))], sampler=slow)
+    assert slow.count == 0
+    found.close()
+    assert slow.count == 0
+
+
+def test_times_of_decoding_and_of_the_network_are_told(clips, tiny):
+    timing = Timing()
+    list(extract(clips, tiny, FUSION, timing=timing))
+    assert timing.seconds["decode"] > 0
+    assert timing.seconds["backbone"] > 0
+    assert timing.seconds["moments"] == timing.seconds["alignment"] == 0
+
+
+@pytest.fixture
+def cut(clips, tmp_path):
+    """A clip that lost its end."""
+    frames = np.random.default_rng(0).integers(0, 256, (30, 64, 64, 3), np.uint8)
+    write_video(tmp_path / "whole.avi", frames, 10)
+    content = (tmp_path / "whole.avi").read_bytes()
+    (tmp_path / "cut.avi").write_bytes(content[: int(0.6 * len(content))])
+    return Clip(tmp_path / "cut.avi")
+
+
+def test_warnings_come_with_their_clip_in_the_thread_that_asked(clips, tiny, cut):
+    found = extract([clips[0], cut, clips[1]], tiny, [FeatureRequest("vectors", View(8))])
+    with warnings.catch_warnings(record=True) as none:
+        warnings.simplefilter("always")
+        next(found)
+    assert none == []
+    with pytest.warns(VideoWarning, match=r"cut\.avi") as caught:
+        assert next(found).features is not None
+    assert caught[0].filename == __file__
+    next(found)
+
+
+def test_warnings_can_be_made_errors(clips, tiny, cut):
+    with pytest.raises(VideoWarning, match=r"cut\.avi"):
+        list(extract([cut, clips[0]], tiny, [FeatureRequest("vectors", View(8))]))
+    assert not decoding()
+
+
+@pytest.mark.parametrize(
+    ("requests", "prefetch", "message"),
+    [
+        ((), 2, "no tap"),
+        (FUSION, 0, "prefetch"),
+        ((FeatureRequest("text", View(8)),), 2, "no such tap"),
+    ],
+    ids=["no tap", "prefetch", "unknown tap"],
+)
+def test_bad_input_is_refused_at_once(clips, tiny, requests, prefetch, message):
+    with pytest.raises(OptionError, match=message):
+        extract(clips, tiny, requests, prefetch=prefetch)
+
+
+def test_a_tap_that_the_card_lacks_is_refused_at_once(clips, tiny):
+    tiny.card = dataclasses.replace(tiny.card, middle=None)
+    with pytest.raises(OptionError, match="vectors, maps, pixels"):
+        extract(clips, tiny, FUSION)
+
+
+@pytest.mark.assets
+def test_real_clips_through_the_default_backbone(assets):
+    paths = sorted((assets / "clips" / "utd5_rgb").glob("*/*.mp4"))[::80]
+    backbone = backbones.create(device="cpu", precision="float32")
+    for one in extract([Clip(path) for path in paths], backbone, FUSION):
+        assert [tuple(value.shape) for value in one.features.values()] == [
+            (8, 1280),
+            (8, 112, 14, 14),
+            (16, 112, 14, 14),
+        ]
+        for request, value in one.features.items():
+            expected = slow_features(one.clip, backbone, request)
+            assert (value - expected).norm() <= 1e-5 * expected.norm()
+
+
+def test_frames_are_stabilised_for_the_taps_that_ask_for_it(tmp_path, tiny):
+    from fewact.camera.similarity import Similarity
+    from fewact.camera.stabilise import stabilise
+    from tests.camera.scenery import frames_of
+
+    shift = torch.linspace(-8, 8, 12).to(torch.complex128)
+    frames = frames_of(Similarity(torch.ones_like(shift), shift), (64, 96))
+    write_video(tmp_path / "pan.mp4", frames.permute(0, 2, 3, 1).numpy(), 12)
+    plain, steady = FeatureRequest("pixels", View(6)), FeatureRequest("pixels", View(6, "auto"))
+    timing = Timing()
+    (one,) = extract([Clip(tmp_path / "pan.mp4")], tiny, [plain, steady], timing=timing)
+    expected = stabilise(one.features[plain], "auto", aspect=96 / 64)
+    assert not torch.equal(one.features[plain], one.features[steady])
+    assert torch.equal(one.features[steady], expected)
+    assert timing.seconds["stabilise"] > 0
+
+
+def test_a_set_that_stabilising_left_alone_runs_once(clips, tiny):
+    requests = [FeatureRequest("vectors", View(4)), FeatureRequest("middle", View(4, "on"))]
+    still = [dataclasses.replace(clips[0], end=0.01)]
+    (one,) = extract(still, tiny, requests)
+    assert tuple(one.features) == tuple(requests)
+    assert tiny.network.seen == {"early": 4, "late": 4}
+
+
+def test_the_evidence_of_the_camera_needs_no_network(tmp_path, tiny, monkeypatch):
+    from fewact.camera import stabilise
+    from fewact.camera.similarity import Similarity
+    from tests.camera.scenery import frames_of
+
+    shift = torch.linspace(-8, 8, 12).to(torch.complex128)
+    both = {"pan": frames_of(Similarity(torch.ones_like(shift), shift), (64, 96))}
+    both["still"] = frames_of(Similarity.identity(12, torch.complex128), (64, 96))
+    both["still"][3:7, :, 20:40, 30:50] = 255 - both["still"][3:7, :, 20:40, 30:50]
+    for name, frames in both.items():
+        write_video(tmp_path / f"{name}.mp4", frames.permute(0, 2, 3, 1).numpy(), 12)
+    camera, pixels = CameraMotionRequest(View(6, "auto")), FeatureRequest("pixels", View(6))
+    calls = []
+
+    def counted(frames, **given):
+        calls.append(frames)
+        return camera_motion(frames, **given)
+
+    camera_motion = stabilise.camera_motion
+    monkeypatch.setattr(sys.modules["fewact.features.extract"], "camera_motion", counted)
+    monkeypatch.setattr(stabilise, "camera_motion", counted)
+    clips = [Clip(tmp_path / f"{name}.mp4") for name in both]
+    asked = [camera, pixels, FeatureRequest("pixels", View(6, "auto"))]
+    pan, still = (one.features for one in extract(clips, tiny, asked))
+    assert len(calls) == len(clips)
+    assert tiny.network.seen == {"early": 0, "late": 0}
+    for found in (pan, still):
+        expected = camera_motion(found[pixels], aspect=96 / 64).evidence
+        torch.testing.assert_close(found[camera][:, :1], torch.full((6, 1), expected))
+    assert pan[camera][:, 0].min() > 0 > still[camera][:, 0].max()
+    (alone,) = extract(clips[:1], tiny, [camera])
+    assert torch.equal(alone.features[camera], pan[camera])
+
+
+def test_maps_are_told_where_a_bolder_look_sees_them(tmp_path, tiny):
+    from fewact.camera.similarity import view
+    from fewact.camera.stabilise import camera_motion
+    from fewact.methods.steady import seen_through
+    from tests.camera.scenery import seen_by
+    from tests.camera.test_stabilise import squat, wander
+
+    ways = wander(16, 0, shift=5, zoom=0.02, roll=0.02)
+    frames = seen_by(ways, (160, 160), lambda at, k: squat(at, 0, k / 4))
+    write_video(tmp_path / "arm.mp4", frames.permute(0, 2, 3, 1).numpy(), 16)
+    bolder, steady, plain = (
+        CameraMotionRequest(View(8, "auto")),
+        FeatureRequest("pixels", View(8, "auto")),
+        FeatureRequest("pixels", View(8)),
+    )
+    (one,) = extract([Clip(tmp_path / "arm.mp4")], tiny, [bolder, steady, plain])
+    motion = camera_motion(one.features[plain], aspect=1.0)
+    assert motion.moved
+    assert not motion.bolder.stays.all()
+    size = one.features[plain].shape[-2:]
+    expected, shown = view(one.features[plain].double(), motion.bold, size)
+    found = seen_through(
+        one.features[steady].double(), one.features[bolder][:, 1:].unflatten(1, (2, 3))
+    )
+    off = (found - expected).abs().mean(1)[shown]
+    assert off.mean() < 3  # of 255
+    assert (one.features[steady] - expected).abs().mean(1)[shown].mean() > 2 * off.mean()
+
+
+@pytest.mark.assets
+@pytest.mark.slow
+def test_moved_maps_of_real_clips_are_nearer_to_those_of_boldly_stabilised_frames(assets):
+    from fewact.camera.similarity import view
+    from fewact.camera.simulated import CAMERAS
+    from fewact.camera.stabilise import camera_motion
+    from fewact.methods.steady import seen_through
+
+    paths = sorted((assets / "clips" / "utd27_depth").glob("a0[1-4]*/*.mp4"))[::6]
+    backbone = backbones.create(device="cpu", precision="float32")
+    plain, steady, bolder = (
+        FeatureRequest("pixels", View(16)),
+        FeatureRequest("middle", View(16, "auto")),
+        CameraMotionRequest(View(16, "auto")),
+    )
+    films = [
+        SimulatedCameraVideo(Clip(path), CAMERAS["hand"], seed) for seed, path in enumerate(paths)
+    ]
+    aspect = 128 / 96  # of what the camera sees of them
+    apart = []
+    for one in extract(films, backbone, [plain, steady, bolder]):
+        motion = camera_motion(one.features[plain], aspect=aspect)
+        if motion.bolder.stays.all():
+            continue
+        seen, shown = view(one.features[plain].float(), motion.bold, (224, 224), pixel=aspect)
+        mean = (seen * shown[:, None]).sum(0) / shown.sum(0)
+        filled = torch.where(shown[:, None], seen, mean).round().byte()
+        bold = backbone.features(filled, ["middle"])["middle"]
+        careful = one.features[steady]
+        moved = seen_through(careful, one.features[bolder][:, 1:].unflatten(1, (2, 3)))
+        apart.append([float((maps - bold).norm() / bold.norm()) for maps in (careful, moved)])
+    assert len(apart) > 3
+    unmoved, moved = np.mean(apart, 0)
+    assert moved < 0.85 * unmoved

@@ -1,0 +1,79 @@
+"""What hands on features that were made elsewhere."""
+
+import numpy as np
+import pytest
+import torch
+
+from fewact import methods
+from fewact.data import FeatureClip
+from fewact.errors import DataError, OptionError, VideoError
+from fewact.features.precomputed import Precomputed
+from fewact.features.request import FeatureRequest, View
+
+VECTORS = np.random.default_rng(0).standard_normal((4, 6))
+
+
+def test_its_card_has_vectors_alone() -> None:
+    given = Precomputed(4, 6, "cpu")
+    assert (given.frames, given.card.vectors) == (4, 6)
+    assert not given.card.has("maps")
+    assert not given.card.has("middle")
+    assert (
+        given.card.digest
+        == Precomputed(4, 6, "cpu").card.digest
+        != Precomputed(4, 7, "cpu").card.digest
+    )
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("layout", [np.ascontiguousarray, np.asfortranarray, np.flip])
+def test_hands_on_what_is_there(kind: type, layout: type) -> None:
+    vectors = layout(VECTORS.astype(kind))
+    vectors.flags.writeable = False
+    request = FeatureRequest("vectors", View(4))
+    features = Precomputed(4, 6, "cpu").features(FeatureClip("a", vectors), [request])
+    assert list(features) == [request]
+    assert features[request].dtype == torch.float32
+    np.testing.assert_array_equal(features[request].numpy(), vectors.astype(np.float32))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+def test_numbers_that_are_not_finite(value: float) -> None:
+    vectors = VECTORS.copy()
+    vectors[1, 2] = value
+    with pytest.raises(VideoError, match=r"wave/1: .*not finite"):
+        Precomputed(4, 6, "cpu").features(
+            FeatureClip("wave/1", vectors), [FeatureRequest("vectors", View(4))]
+        )
+
+
+@pytest.mark.parametrize("shape", [(3, 6), (4, 5), (6, 4)])
+def test_features_of_another_size(shape: tuple[int, int]) -> None:
+    with pytest.raises(DataError, match=r"a: .*got \d vectors.*expected: 4 vectors of length 6"):
+        Precomputed(4, 6, "cpu").check(FeatureClip("a", np.ones(shape)))
+    Precomputed(4, 6, "cpu").check(FeatureClip("a", VECTORS))
+
+
+@pytest.mark.parametrize(("frames", "width"), [(0, 6), (4, -1)])
+def test_no_vectors(frames: int, width: int) -> None:
+    with pytest.raises(OptionError, match="1 up"):
+        Precomputed(frames, width)
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_methods_that_take_vectors_are_made_to_fit(name: str) -> None:
+    given = Precomputed(5, 16, "cpu")
+    method = methods.create(name, **methods.fitting(name, given.card, frames=5))
+    if name == "pixels":
+        with pytest.raises(OptionError, match=r"pixels of 5 frames.*vectors of 5 frames"):
+            given.check_requests(method.requests(given.card))
+        return
+    given.check_requests(method.requests(given.card))
+    assert method.options.frames == 5
+    with pytest.raises(OptionError, match=r"vectors of 5 frames.*frames=6"):
+        Precomputed(6, 16, "cpu").check_requests(method.requests(given.card))
+
+
+def test_there_is_no_camera_to_steady() -> None:
+    with pytest.raises(OptionError, match=r"got vectors of 5 frames, stabilise=auto.*=off"):
+        Precomputed(5, 16, "cpu").check_requests([FeatureRequest("vectors", View(5, "auto"))])

@@ -1,0 +1,103 @@
+"""Features of real clips: extracted once, kept when asked, refused when missing."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from fewact import backbones, methods
+from fewact.backbones import Backbone
+from fewact.data import Clip, Video, VideoList
+from fewact.episodes import Protocol, draw
+from fewact.errors import DataError
+from fewact.evaluation import VideoFeatures, evaluate
+from fewact.features import sources
+from fewact.features.extract import extract
+from fewact.features.request import FeatureRequest, View
+
+CLASSES = ("Basketball", "Biking", "PlayingGuitar")
+EACH = 4
+
+
+@pytest.fixture(scope="module")
+def videos(assets: Path) -> VideoList:
+    """A few clips of three classes, each of another group."""
+    with (assets / "clips" / "index.tsv").open(encoding="utf-8", newline="") as file:
+        rows = [r for r in csv.DictReader(file, delimiter="\t") if r["dataset"] == "ucf7"]
+    labels = list(dict.fromkeys(row["class"] for row in rows))[-len(CLASSES) :]
+    found = []
+    for label in labels:
+        groups: dict[str, dict[str, str]] = {}
+        for row in rows:
+            if row["class"] == label:
+                groups.setdefault(row["group"], row)
+        for row in list(groups.values())[:EACH]:
+            clip = Clip(assets / row["path"], label)
+            found.append(Video(row["path"], label, None, row["group"], clip))
+    return VideoList("ucf7", tuple(found), "within-class")
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Backbone:
+    return backbones.create("efficientnet-lite0", precision="float32")
+
+
+def test_real_clips_are_told_apart(videos: VideoList, backbone: Backbone) -> None:
+    """From files on, with the weights that come with the package."""
+    drawn = draw(videos, Protocol(ways=3, queries=2, count=100, groups="within-class"))
+    source = VideoFeatures(videos, backbone, keep=True)
+    result = evaluate(methods.create("protonet", frames=2), source, videos, drawn)
+    assert result.accuracy > 70
+    assert result.asked.features.backbone_sha256 == backbone.card.digest
+    assert result.asked.features.trained_on == ("ImageNet-1k",)
+    again = evaluate(methods.create("protonet", frames=2, order="joined"), source, videos, drawn)
+    assert again.accuracy > 70
+
+
+def test_what_was_extracted_is_kept(
+    videos: VideoList, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = [FeatureRequest("vectors", View(2))]
+    source = VideoFeatures(videos, backbone, keep=True)
+    first = list(source.features([0, 2], requests))
+    read: list[int] = []
+
+    def counting(clips, *rest):
+        read.append(len(clips))
+        return extract(clips, *rest)
+
+    monkeypatch.setattr(sources, "extract", counting)
+    second = list(source.features([0, 1, 2], requests))
+    assert read == [1]
+    assert torch.equal(first[0][requests[0]], second[0][requests[0]])
+    assert torch.equal(first[1][requests[0]], second[2][requests[0]])
+    assert not torch.equal(second[0][requests[0]], second[1][requests[0]])
+
+
+def test_missing_and_unreadable_videos_are_named(
+    videos: VideoList, backbone: Backbone, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.mp4").write_text("no video\n" * 50)
+    broken = replace(videos.videos[1], source=Clip(tmp_path / "broken.mp4"))
+    absent = replace(videos.videos[0], source=None)
+    damaged = replace(videos, videos=(videos.videos[0], broken, *videos.videos[2:]))
+    with pytest.raises(DataError, match=f"cannot be read.*{broken.id}"):
+        list(
+            VideoFeatures(damaged, backbone).features([0, 1], [FeatureRequest("vectors", View(2))])
+        )
+    incomplete = replace(videos, videos=(absent, *videos.videos[1:]))
+    with pytest.raises(DataError, match=f"there are no files of.*{absent.id}"):
+        list(
+            VideoFeatures(incomplete, backbone).features(
+                [1, 0], [FeatureRequest("vectors", View(2))]
+            )
+        )
+
+
+def test_another_list_is_refused(videos: VideoList, backbone: Backbone) -> None:
+    fewer = replace(videos, videos=videos.videos[1:])
+    drawn = draw(fewer, Protocol(ways=2, count=1))
+    with pytest.raises(DataError, match="features of another list"):
+        evaluate(methods.create("protonet"), VideoFeatures(videos, backbone), fewer, drawn)

@@ -1,0 +1,222 @@
+"""Stored features and nodes give the result that the features themselves give, byte for byte."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fewact import methods
+from fewact.backbones import Card
+from fewact.data import Clip, Video, VideoList
+from fewact.episodes import EpisodeSet, Protocol, draw
+from fewact.errors import DataError, OptionError, StoreError
+from fewact.evaluation import ArrayFeatures, Encodings, evaluate, to_text
+from fewact.evaluation.stored_nodes import StoredEncodings, node_facts, store_nodes
+from fewact.features.request import FeatureRequest, View
+from fewact.features.store import EntrySet, Job, Store
+from fewact.features.store.known_videos import KnownVideo
+from fewact.features.store.shard import shards
+from fewact.features.stored import StoredFeatures, choose_card
+from tests.episodes.made_up import videos_of
+
+REQUEST = FeatureRequest("vectors", View(4))
+
+
+def card(**changes: Any) -> Card:
+    made = ArrayFeatures(np.ones((1, 4, 6), np.float32), "made up").card
+    return dataclasses.replace(made, **changes)
+
+
+def fill(store: Store, videos: VideoList, card: Card, values: np.ndarray) -> None:
+    """Store vectors as ``fewact embed`` would, for videos that lie in no file here."""
+    job = Job(store, videos, card, [REQUEST])
+    keys = [f"key of {video.id}" for video in videos.videos]
+    store.known.write(
+        videos.name,
+        {v.id: KnownVideo(fingerprint=k) for v, k in zip(videos.videos, keys, strict=True)},
+    )
+    rows = {k: {"features": row} for k, row in zip(keys, values, strict=True)}
+    job.sets[REQUEST].write(rows)
+
+
+@pytest.fixture
+def videos() -> VideoList:
+    return videos_of(classes=8, each=6)
+
+
+@pytest.fixture
+def episodes(videos: VideoList) -> EpisodeSet:
+    return draw(videos, Protocol(ways=4, shots=2, queries=2, count=50))
+
+
+@pytest.fixture
+def values(videos: VideoList) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    number = {label: i for i, label in enumerate(videos.classes)}
+    centres = rng.standard_normal((len(number), 4, 6))
+    noise = rng.standard_normal((len(videos.videos), 4, 6))
+    mine = centres[[number[video.label] for video in videos.videos]]
+    return (mine + 1.5 * noise).astype(np.float16)
+
+
+@pytest.fixture
+def store(tmp_path: Path, videos: VideoList, values: np.ndarray) -> Store:
+    store = Store.create(tmp_path / "store")
+    fill(store, videos, card(), values)
+    return store
+
+
+def test_a_result_is_that_of_the_features_themselves(store, videos, values, episodes) -> None:
+    source = StoredFeatures(store, videos, choose_card(store))
+    method = methods.create("protonet", frames=4)
+    result = evaluate(method, source, videos, episodes)
+    right = evaluate(method, ArrayFeatures(values, "made up"), videos, episodes)
+    assert result.per_episode == right.per_episode
+    assert 30 < result.accuracy < 95
+    assert result.asked.features.backbone_sha256 == card().digest
+    assert result.asked.features.trained_on == card().trained_on
+
+
+def test_the_digest_is_of_the_videos_and_of_what_made_the_features(store, videos) -> None:
+    one = StoredFeatures(store, videos, card())
+    assert one.digest == StoredFeatures(Store(store.folder), videos, card()).digest
+    fewer = dataclasses.replace(videos, videos=videos.videos[:-1])
+    assert one.digest != StoredFeatures(store, fewer, card()).digest
+    assert one.digest != StoredFeatures(store, videos, card(precision="bfloat16")).digest
+
+
+def test_videos_that_are_not_there(store, videos, episodes) -> None:
+    more = videos_of(classes=8, each=7)
+    source = StoredFeatures(store, more, card(), data="DATA.csv")
+    method = methods.create("protonet", frames=4)
+    with pytest.raises(DataError, match="8 of 56 videos") as raised:
+        list(source.features(range(56), [REQUEST]))
+    assert "fewact embed DATA.csv --backbone" in str(raised.value)
+    assert f"--tap vectors:4 -o {store.folder}" in str(raised.value)
+    missing = source.missing([REQUEST])
+    assert missing == list(range(48, 56))
+    left = source.without(missing)
+    assert left.videos.flags == ("videos not in the store: 8 of 56",)
+    assert len(left.videos.videos) == 48
+    drawn = draw(left.videos, episodes.protocol)
+    result = evaluate(method, left, left.videos, drawn)
+    assert "videos not in the store: 8 of 56" in result.flags
+    with pytest.raises(DataError, match="another list"):
+        evaluate(method, left, more, draw(more, episodes.protocol))
+    assert source.missing([FeatureRequest("vectors", View(8))]) == list(range(56))
+    with pytest.raises(DataError, match="none of the videos"):
+        source.without(range(56))
+    assert left.without([]) is left
+
+
+def test_a_file_in_another_place_is_read_once_to_know_it(
+    store, tmp_path, monkeypatch, values
+) -> None:
+    paths = [tmp_path / f"{i}.mp4" for i in range(4)]
+    for i, path in enumerate(paths):
+        path.write_bytes(bytes([i]))
+    clips = [Clip(path) for path in paths]
+    videos = VideoList("clips", tuple(Video(c.path.name, "x", source=c) for c in clips))
+    rows = {c.fingerprint(): {"features": row} for c, row in zip(clips, values, strict=False)}
+    Job(store, videos, card(), [REQUEST]).sets[REQUEST].write(rows)
+    first = StoredFeatures(store, videos, card())
+    assert list(first.keys) == list(rows)
+    assert not first.missing([REQUEST])
+    monkeypatch.setattr(Clip, "fingerprint", None)
+    assert StoredFeatures(Store(store.folder), videos, card()).keys == first.keys
+
+
+def test_a_damaged_shard_is_named(store, videos) -> None:
+    (one,) = store.sets()
+    (path,) = shards(one.folder)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DataError, match=f"48 of 48 .*damaged: {path}"):
+        list(StoredFeatures(store, videos, card()).features(range(48), [REQUEST]))
+
+
+def test_the_store_says_whose_features_it_holds(store, videos, values, tmp_path) -> None:
+    assert choose_card(store).digest == card().digest
+    with pytest.raises(StoreError, match="no features of this backbone"):
+        choose_card(store, "resnet50")
+    with pytest.raises(StoreError, match="nothing was embedded"):
+        choose_card(Store.create(tmp_path / "empty"))
+    fill(store, videos, card(precision="bfloat16"), values)
+    fill(store, videos, card(name="other"), values)
+    assert choose_card(store, "other").name == "other"
+    assert choose_card(store, precision="bfloat16").precision == "bfloat16"
+    assert choose_card(store, digest=card().digest).digest == card().digest
+    with pytest.raises(StoreError, match="several backbones") as raised:
+        choose_card(store, "made up")
+    assert "made up float32" in str(raised.value)
+    assert "made up bfloat16" in str(raised.value)
+    assert "other float32" in str(raised.value)
+
+
+def made() -> Any:
+    return methods.create("a2m2", tap="vectors", frames=4, lengths=[1, 2])
+
+
+def test_nodes_from_the_store_change_no_byte(store, videos, episodes, monkeypatch) -> None:
+    source = StoredFeatures(store, videos, card())
+    right = evaluate(made(), Encodings(source), videos, episodes)
+    assert to_text(evaluate(made(), StoredEncodings(source), videos, episodes)) == to_text(right)
+    told: list[tuple[int, int]] = []
+    assert store_nodes(made(), source, progress=lambda *one: told.append(one)) == 48
+    assert told[-1] == (48, 48)
+    files = {path for path in store.folder.rglob("*") if path.is_file()}
+    method = made()
+    monkeypatch.setattr(method, "encode", None)
+    assert to_text(evaluate(method, StoredEncodings(source), videos, episodes)) == to_text(right)
+    assert store_nodes(method, source) == 48
+    assert {path for path in store.folder.rglob("*") if path.is_file()} == files
+
+
+def test_stored_nodes_are_read_once_for_methods_that_only_score_otherwise(
+    store, videos, episodes, monkeypatch
+) -> None:
+    source = StoredFeatures(store, videos, card())
+    store_nodes(made(), source)
+    read: list[str] = []
+    real = EntrySet.read
+    monkeypatch.setattr(EntrySet, "read", lambda one, key: read.append(key) or real(one, key))
+    encodings = StoredEncodings(source)
+    for alignment in ("emd", "diagonal", "cosine"):
+        method = methods.create(
+            "a2m2", tap="vectors", frames=4, lengths=[1, 2], alignment=alignment
+        )
+        evaluate(method, encodings, videos, episodes)
+    assert len(read) == len(episodes.needed)
+
+
+def test_nodes_that_are_lacking_are_encoded(store, videos, episodes) -> None:
+    few = dataclasses.replace(videos, videos=videos.videos[:5])
+    store_nodes(made(), StoredFeatures(store, few, card()))
+    source = StoredFeatures(store, videos, card())
+    right = evaluate(made(), Encodings(source), videos, episodes)
+    assert to_text(evaluate(made(), StoredEncodings(source), videos, episodes)) == to_text(right)
+    store_nodes(made(), source)
+    nodes = store.find(node_facts(made(), source))
+    assert nodes is not None
+    assert len(nodes) == 48
+
+
+def test_nodes_of_another_encoding_are_others(store, videos) -> None:
+    source = StoredFeatures(store, videos, card())
+    store_nodes(made(), source)
+    others = (
+        methods.create("a2m2", tap="vectors", frames=4, lengths=[1]),
+        methods.create("protonet", frames=4),
+    )
+    for method in others:
+        assert store.find(node_facts(method, source)) is None
+    same = methods.create("a2m2", tap="vectors", frames=4, lengths=[1, 2], alignment="otam")
+    assert store.find(node_facts(same, source)) is not None
+    assert choose_card(store).digest == card().digest, "sets of nodes are no features"
+
+
+def test_a_tap_that_the_backbone_lacks(store, videos) -> None:
+    source = StoredFeatures(store, videos, card(maps=None))
+    with pytest.raises(OptionError, match=r"no such tap.*vectors, pixels"):
+        list(source.features([0], [FeatureRequest("maps", View(4))]))

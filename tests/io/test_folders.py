@@ -1,0 +1,150 @@
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fewact.io import folders as module
+from fewact.io.folders import aside, replace_folder, settle
+
+OWN = ("config", "state")
+
+
+def owns(name: str) -> bool:
+    return name in OWN
+
+
+def fill(content: str) -> Callable[[Path], None]:
+    def run(folder: Path) -> None:
+        for name in OWN:
+            (folder / name).write_text(content)
+
+    return run
+
+
+def content(folder: Path) -> str:
+    """What a whole model says; fails on one that is half old and half new."""
+    place = folder if folder.exists() else aside(folder)
+    config, state = ((place / name).read_text() for name in OWN)
+    assert config == state
+    return config
+
+
+class PowerCut(BaseException):
+    pass
+
+
+@contextmanager
+def failing(at: int, error: type[BaseException], *, for_good: bool) -> Iterator[None]:
+    """Let the at-th change of the disk fail, and with ``for_good`` all later ones."""
+    calls = 0
+
+    def broken(real: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **options: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == at or (for_good and calls > at):
+                raise error("No space left on device")
+            return real(*args, **options)
+
+        return run
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module.os, "rename", broken(os.rename))
+        patch.setattr(module.os, "fsync", broken(os.fsync))
+        patch.setattr(module.shutil, "rmtree", broken(shutil.rmtree))
+        patch.setattr(Path, "write_text", broken(Path.write_text))
+        patch.setattr(Path, "mkdir", broken(Path.mkdir))
+        yield
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    folder = tmp_path / "models" / "mine"
+    replace_folder(folder, fill("old"), owns)
+    (folder / "notes.txt").write_text("mine")
+    (folder / "more").mkdir()
+    (folder / "more" / "x").write_text("mine too")
+    return folder
+
+
+def test_new_and_replaced(old: Path) -> None:
+    assert content(old) == "old"
+    replace_folder(old, fill("new"), owns)
+    assert content(old) == "new"
+    assert (old / "notes.txt").read_text() == "mine"
+    assert (old / "more" / "x").read_text() == "mine too"
+    assert [entry.name for entry in old.parent.iterdir()] == ["mine"]
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    replace_folder(tmp_path / "mine", fill("new"), owns)
+    assert content(tmp_path / "mine") == "new"
+
+
+def test_files_that_the_new_one_lacks_go(old: Path) -> None:
+    replace_folder(old, lambda folder: (folder / "config").write_text("new"), owns)
+    assert sorted(entry.name for entry in old.iterdir()) == ["config", "more", "notes.txt"]
+
+
+def test_a_full_disk_leaves_one_of_both_whole(old: Path) -> None:
+    for at in itertools.count(1):
+        with failing(at, OSError, for_good=False):
+            try:
+                replace_folder(old, fill(f"new {at}"), owns)
+            except OSError:
+                pass
+            else:
+                break
+        assert content(old) in ("old", f"new {at}")
+        assert old.exists()
+        if content(old) == "old":
+            assert [entry.name for entry in old.parent.iterdir()] == ["mine"]
+        replace_folder(old, fill("old"), owns)
+        assert (old / "notes.txt").read_text() == "mine"
+        assert (old / "more" / "x").read_text() == "mine too"
+    assert at > 8
+
+
+def test_a_power_cut_at_any_step_leaves_one_of_both_whole(old: Path) -> None:
+    for at in itertools.count(1):
+        with failing(at, PowerCut, for_good=True):
+            try:
+                replace_folder(old, fill(f"new {at}"), owns)
+            except PowerCut:
+                pass
+            else:
+                break
+        assert content(old) in ("old", f"new {at}")
+        replace_folder(old, fill("old"), owns)
+        assert content(old) == "old"
+        assert not aside(old).exists()
+        assert (old / "notes.txt").read_text() == "mine"
+        assert (old / "more" / "x").read_text() == "mine too"
+    assert at > 8
+
+
+def test_settle_undoes_and_finishes(old: Path) -> None:
+    os.rename(old, aside(old))
+    settle(old, owns)
+    assert content(old) == "old"
+    assert not aside(old).exists()
+    os.rename(old, aside(old))
+    fill("new")(old.parent)
+    old.mkdir()
+    fill("new")(old)
+    settle(old, owns)
+    assert content(old) == "new"
+    assert (old / "notes.txt").read_text() == "mine"
+    assert not aside(old).exists()
+
+
+def test_permissions_are_those_of_any_new_folder(tmp_path: Path) -> None:
+    (tmp_path / "usual").mkdir()
+    replace_folder(tmp_path / "mine", fill("new"), owns)
+    assert (tmp_path / "mine").stat().st_mode == (tmp_path / "usual").stat().st_mode

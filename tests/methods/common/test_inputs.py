@@ -1,0 +1,71 @@
+"""Vectors and texts of a known width."""
+
+import pytest
+import torch
+
+from fewact import methods
+from fewact.errors import ShapeError, UnknownNameError
+from fewact.features.request import FeatureRequest, View
+from fewact.methods.common.inputs import of_videos, seeded
+from tests.methods.made_up import make_card
+
+READ_TEXT = [name for name in methods.names() if methods.REGISTRY.get(name).uses_text]
+
+
+def test_options_that_fit_a_card() -> None:
+    card = make_card()
+    assert methods.fitting("protonet", card, 5) == {}
+    assert methods.fitting("auto", card) == {}
+    assert methods.fitting("clip_spm", card) == {"vector_width": card.vectors}
+    assert methods.fitting("clip_spm", card, card.vectors) == {"vector_width": card.vectors}
+    assert methods.fitting("zero_shot", card, 5) == {"vector_width": card.vectors, "text_width": 5}
+    with pytest.raises(UnknownNameError):
+        methods.fitting("clip_smp", card)
+
+
+@pytest.mark.parametrize("name", READ_TEXT)
+def test_vectors_of_another_length_are_refused(name: str) -> None:
+    method = methods.create(name, vector_width=12)
+    with pytest.raises(ShapeError, match=r"another length \(got 7\).*vector_width=7"):
+        method.encode({FeatureRequest("vectors", View(8)): torch.zeros(1, 2, 8, 7)})
+
+
+@pytest.mark.parametrize("name", READ_TEXT)
+def test_vectors_that_are_stored_in_half_precision_are_read(name: str) -> None:
+    method = methods.create(name, vector_width=12).eval()
+    vectors = torch.rand(1, 2, 8, 12).half()
+    got, expected = (
+        method.encode({FeatureRequest("vectors", View(8)): x}) for x in (vectors, vectors.float())
+    )
+    assert all(torch.equal(got[key], value) for key, value in expected.items())
+
+
+@pytest.mark.parametrize("name", READ_TEXT)
+def test_text_of_another_length_is_projected_where_that_is_said(name: str) -> None:
+    method = methods.create(name, vector_width=12, text_width=5).eval()
+    request, labels = FeatureRequest("vectors", View(8)), torch.tensor([[0, 1, 1]])
+    support, query = (method.encode({request: torch.rand(1, m, 8, 12)}) for m in (3, 2))
+    for text in (torch.rand(1, 2, 5), torch.rand(1, 2, 5, dtype=torch.float64)):
+        assert method.score(method.support(support, labels, 2, text=text), query).shape == (1, 2, 2)
+    with pytest.raises(ShapeError, match="text_width=12"):
+        method.support(support, labels, 2, text=torch.rand(1, 2, 12))
+
+
+def test_texts_of_videos() -> None:
+    text = torch.rand(2, 3, 4)
+    labels = torch.tensor([[2, 0, 0, 1], [1, 1, 0, 2]])
+    expected = torch.stack([text[b][labels[b]] for b in range(2)])
+    assert torch.equal(of_videos(text, labels), expected)
+
+
+def test_a_seed_gives_the_same_and_leaves_the_generator() -> None:
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    with seeded(3):
+        first = torch.rand(2)
+    assert torch.equal(before, torch.get_rng_state())
+    torch.rand(1)
+    with seeded(3):
+        assert torch.equal(torch.rand(2), first)
+    with seeded(4):
+        assert not torch.equal(torch.rand(2), first)
