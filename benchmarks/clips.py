@@ -24,9 +24,9 @@ from fewact.data import Clip, Video, VideoList
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import ArrayFeatures, Result, VideoFeatures, evaluate
 from fewact.features.extract import extract
-from fewact.features.request import FeatureRequest, Request, View
+from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.a2m2 import A2M2
-from fewact.methods.base import Features, Method, Nodes
+from fewact.methods.base import Method, Nodes
 from fewact.methods.common.kernel import KernelMethod, KernelState, PairSimilarity
 from fewact.methods.fusion import Fusion, standing, stood_still
 

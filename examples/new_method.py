@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from fewact import FewShotClassifier, methods
 from fewact.backbones import Card
-from fewact.features.request import FeatureRequest, Request, View
-from fewact.methods.base import Features, Method, Nodes, one_hot_mean
+from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.methods.base import Method, Nodes, one_hot_mean
 
 
 @dataclass(frozen=True)

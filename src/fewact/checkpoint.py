@@ -231,3 +231,15 @@ def read(path: str | Path) -> Checkpoint:
             "this is no trained method", where=str(file), got=first, expected=EXPECTED
         ) from None
     return Checkpoint(file, facts, tensors)
+
+
+def load(path: str | Path) -> Method:
+    """Return a trained method with its options and weights, in evaluation mode.
+
+    Args:
+        path: Folder that a training has written, or the file of a checkpoint.
+
+    Raises:
+        WeightsError: There is no checkpoint, or it cannot be read.
+    """
+    return read(path).method()

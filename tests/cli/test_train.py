@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from fewact import FewShotClassifier, methods
+from fewact import FewShotClassifier
 from fewact.training import names, text_of
 
 Run = Callable[..., Any]
@@ -140,8 +140,8 @@ def test_a_run_is_taught_with(run: Run, place: Path, trained: Path, tmp_path: Pa
     ended = run(*call, "--max-per-class", 2)
     assert ended.code == 0, ended.err
     model = FewShotClassifier.load(tmp_path / "model")
-    weights = methods.load(trained).state_dict()
-    assert model.method.options == methods.load(trained).options
+    weights = checkpoint.load(trained).state_dict()
+    assert model.method.options == checkpoint.load(trained).options
     kept = model.method.state_dict()
     assert all(torch.equal(kept[name], value) for name, value in weights.items())
     predicted = run("predict", tmp_path / "model", place / "mine.npz", "--format", "json")

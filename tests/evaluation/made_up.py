@@ -12,8 +12,8 @@ from fewact.backbones import Card
 from fewact.data import VideoList
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import ArrayFeatures
-from fewact.features.request import FeatureRequest, Request, View
-from fewact.methods.base import Features, Method, Nodes
+from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.methods.base import Method, Nodes
 from tests.episodes.made_up import videos_of
 
 

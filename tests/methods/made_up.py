@@ -3,8 +3,8 @@
 import torch
 
 from fewact.backbones import Card
-from fewact.features.request import CameraMotionRequest, Request
-from fewact.methods.base import Features, Method
+from fewact.features.request import CameraMotionRequest, Features, Request
+from fewact.methods.base import Method
 
 
 def make_card(*, maps: bool = True) -> Card:

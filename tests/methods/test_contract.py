@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from fewact import methods
 from fewact.backbones import Card
 from fewact.errors import OptionError, ShapeError, UnknownNameError
+from fewact.features.request import FeatureRequest
 from fewact.methods.base import Method, Nodes, TrainingBatch
 from tests.methods.made_up import make_card, make_features, make_text
 

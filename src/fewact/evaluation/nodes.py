@@ -15,8 +15,9 @@ from fewact.errors import DataError
 from fewact.evaluation.facts import encoding_facts, feature_facts
 from fewact.evaluation.result import FeatureFacts, MethodFacts
 from fewact.evaluation.workers import workers
+from fewact.features.request import Features
 from fewact.features.sources import FeatureSource
-from fewact.methods.base import Features, Method
+from fewact.methods.base import Method
 
 AHEAD = 32
 """Videos whose features wait to be encoded, at most."""

@@ -1,12 +1,16 @@
 """Feature requests: what a method needs of each video, and the shape, key and text of it."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import TypeAdapter
 
 from fewact.backbones.card import Card, Level
 from fewact.errors import OptionError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Stabilise = Literal["off", "auto", "on"]
 """Whether camera motion is removed: never, where the camera moved, or always."""
@@ -125,6 +129,9 @@ class CameraMotionRequest:
 
 Request = FeatureRequest | CameraMotionRequest
 """What a method may request of a video."""
+
+Features = Mapping[Request, "Tensor"]
+"""Features of videos by request: (… t d), (… t c h w) …, all with the same leading axes."""
 
 
 def request_facts(request: Request) -> dict[str, Any]:

@@ -16,8 +16,7 @@ from fewact.data.videos import VideoList
 from fewact.errors import DataError, ShapeError
 from fewact.features.extract import extract
 from fewact.features.precomputed import check_vectors, precomputed_card
-from fewact.features.request import Request
-from fewact.methods.base import Features
+from fewact.features.request import Features, Request
 from fewact.shapes import check_shape
 
 

@@ -10,7 +10,7 @@ from fewact.backbones.card import Card
 from fewact.data.files import some
 from fewact.data.videos import VideoList
 from fewact.errors import DataError, StoreError, VideoError, did_you_mean
-from fewact.features.request import CAMERA_PIPELINE, PIPELINE, Request
+from fewact.features.request import CAMERA_PIPELINE, PIPELINE, Features, Request
 from fewact.features.sources import check_same_list
 from fewact.features.store import EntrySet, Store
 from fewact.features.store.feature_sets import (
@@ -21,7 +21,6 @@ from fewact.features.store.feature_sets import (
     widen,
 )
 from fewact.features.store.known_videos import KnownVideo, stamp
-from fewact.methods.base import Features
 from fewact.video import Segments
 
 

@@ -85,17 +85,3 @@ def create(name: str = "auto", **options: Any) -> "Method":
     name = AUTO if name == "auto" else name
     method = REGISTRY.get(name)
     return method(make_options(method.Options, options, of=f'method "{name}"'))
-
-
-def load(path: "str | Path") -> "Method":
-    """A trained method, with its options and weights, in evaluation mode.
-
-    Args:
-        path: A folder that a training has written, or the file of a checkpoint.
-
-    Raises:
-        WeightsError: There is none, or it cannot be read.
-    """
-    from fewact.checkpoint import read
-
-    return read(path).method()

@@ -19,8 +19,8 @@ from fewact import align
 from fewact.align.result import Alignment
 from fewact.backbones.card import Card, Level
 from fewact.errors import OptionError
-from fewact.features.request import FeatureRequest, Request, Stabilise, View
-from fewact.methods.base import Features, Method, Nodes, one_hot_mean
+from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
+from fewact.methods.base import Method, Nodes, one_hot_mean
 from fewact.methods.common.inputs import class_text
 from fewact.methods.common.kernel import compactness
 from fewact.methods.common.matching import Matching, Weights, problems, similarity

@@ -9,10 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fewact.backbones.card import Card
-from fewact.features.request import Request
-
-Features = Mapping[Request, Tensor]
-"""Features of videos by tap, each (… t d) or (… t c h w), all with the same leading axes."""
+from fewact.features.request import Features, Request
 
 Nodes = Mapping[str, Tensor]
 """What a method keeps of videos: named tensors, all with the same leading axes."""

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from fewact import align
 from fewact.backbones.card import Card
-from fewact.features.request import FeatureRequest, Request, View
-from fewact.methods.base import Features, Method, Nodes, TrainingBatch, cross_entropy, one_hot_mean
+from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy, one_hot_mean
 from fewact.methods.common.inputs import ClassText, frame_vectors, of_videos, seeded
 from fewact.methods.common.transformer import Transformer
 from fewact.methods.zero_shot import combined, text_logits

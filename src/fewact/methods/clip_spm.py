@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from fewact import align
 from fewact.backbones.card import Card
-from fewact.features.request import FeatureRequest, Request, View
-from fewact.methods.base import Features, Method, Nodes, TrainingBatch, cross_entropy
+from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy
 from fewact.methods.clip_spm_parts import HSMR, PADM, SPM, Motion, Prompt, Refined
 from fewact.methods.common.inputs import ClassText, frame_vectors, of_videos, seeded
 from fewact.methods.common.transformer import AT_ONCE

@@ -20,8 +20,15 @@ from torch.nn import functional
 from fewact import align
 from fewact.backbones.card import Card
 from fewact.errors import OptionError
-from fewact.features.request import CameraMotionRequest, FeatureRequest, Request, Stabilise, View
-from fewact.methods.base import Features, Nodes, TrainingBatch, cross_entropy
+from fewact.features.request import (
+    CameraMotionRequest,
+    FeatureRequest,
+    Features,
+    Request,
+    Stabilise,
+    View,
+)
+from fewact.methods.base import Nodes, TrainingBatch, cross_entropy
 from fewact.methods.common.kernel import KernelMethod, KernelState, leave_one_out
 from fewact.methods.common.reduction import ChannelReduction
 from fewact.methods.steady import centred, searched, seen_through, windows, without_line

@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from fewact import align
 from fewact.backbones.card import Card
-from fewact.features.request import FeatureRequest, Request, Stabilise, View
-from fewact.methods.base import Features, Nodes
+from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
+from fewact.methods.base import Nodes
 from fewact.methods.common.kernel import KernelMethod
 
 LUMA = (0.299, 0.587, 0.114)

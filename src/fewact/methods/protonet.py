@@ -13,8 +13,8 @@ from torch.linalg import vector_norm
 from torch.nn import functional
 
 from fewact.backbones.card import Card
-from fewact.features.request import FeatureRequest, Request, Stabilise, View
-from fewact.methods.base import Features, Method, Nodes
+from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
+from fewact.methods.base import Method, Nodes
 from fewact.methods.common.prototypes import Compared, compared_with
 
 

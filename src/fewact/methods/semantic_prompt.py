@@ -16,8 +16,8 @@ from torch.linalg import vector_norm
 
 from fewact import align
 from fewact.backbones.card import Card
-from fewact.features.request import FeatureRequest, Request, View
-from fewact.methods.base import Features, Method, Nodes, one_hot_mean
+from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.methods.base import Method, Nodes, one_hot_mean
 from fewact.methods.common.inputs import class_text, frame_vectors, of_videos, seeded
 from fewact.methods.common.transformer import Transformer
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewact.backbones.card import Card
-from fewact.features.request import FeatureRequest, Request, View
-from fewact.methods.base import Features, Method, Nodes
+from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.methods.base import Method, Nodes
 from fewact.methods.common.inputs import ClassText, frame_vectors, seeded
 
 

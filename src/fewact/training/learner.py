@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from fewact.backbones import Backbone, Card
-from fewact.features.request import FeatureRequest, Request
-from fewact.methods.base import Features, Method, Nodes, TrainingBatch, cross_entropy
+from fewact.features.request import FeatureRequest, Features, Request
+from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy
 from fewact.training.augment import apply
 from fewact.training.batch import Batch
 

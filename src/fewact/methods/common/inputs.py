@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from fewact.errors import OptionError, ShapeError
-from fewact.features.request import FeatureRequest, View
-from fewact.methods.base import Features, promoted
+from fewact.features.request import FeatureRequest, Features, View
+from fewact.methods.base import promoted
 from fewact.shapes import check_shape
 
 
