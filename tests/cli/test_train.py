@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from fewact import FewShotClassifier
+from fewact import FewShotClassifier, checkpoint
 from fewact.training import names, text_of
 
 Run = Callable[..., Any]

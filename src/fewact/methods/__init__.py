@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 from fewact.registry import Registry, make_options
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from fewact.backbones.card import Card
     from fewact.methods.base import Method
 
