@@ -1,7 +1,7 @@
-"""Every error that fewact raises on purpose.
+"""Errors that fewact raises on purpose.
 
-``UserError`` is bad input: its message says what is wrong, where, what was got, what is accepted
-and how to mend it. Anything else that escapes is a fault of fewact's own.
+``UserError`` reports bad input: its message says what is wrong, where, what was got, what was
+expected and how to fix it. Any other exception that escapes is a bug in fewact.
 """
 
 import difflib
@@ -17,11 +17,11 @@ class UserError(FewactError, ValueError):
     """Bad input.
 
     Args:
-        what: What is wrong, as a clause without a full stop.
-        where: The file, option or argument it was found in.
-        got: What was found there.
-        expected: What would have been right.
-        hint: What to do about it.
+        what: Fault, as a clause without a full stop.
+        where: File, option or argument with the fault.
+        got: Value that was found there.
+        expected: Values that would have been valid.
+        hint: How to fix it, as a sentence.
     """
 
     def __init__(
@@ -40,10 +40,10 @@ class VideoError(UserError):
     """A video that cannot be read.
 
     Args:
-        path: The file or folder.
-        reason: Why it cannot be read.
-        expected: What would have been.
-        hint: What to do about it.
+        path: File or folder.
+        reason: Reason why it cannot be read.
+        expected: Files that can be read.
+        hint: How to fix it, as a sentence.
     """
 
     def __init__(
@@ -57,10 +57,10 @@ class AlignmentError(UserError):
     """An alignment problem that cannot be solved.
 
     Args:
-        what: What is wrong with it.
-        index: Where in the batch the first bad problem stands, one number for each leading axis.
-        got: What was found.
-        expected: What would have been right.
+        what: Fault, as a clause without a full stop.
+        index: Position of the first bad problem in the batch, one number for each leading axis.
+        got: Value that was found.
+        expected: Values that would have been valid.
     """
 
     def __init__(
@@ -76,11 +76,11 @@ class ShapeError(UserError):
 
 
 class OptionError(UserError):
-    """An option that does not exist or has a value that is not accepted."""
+    """An option that does not exist or has an invalid value."""
 
 
 class UnknownNameError(UserError):
-    """A method, backbone or aligner of a name that is not registered."""
+    """A name under which no method, backbone or aligner is registered."""
 
 
 class DataError(UserError):
@@ -88,11 +88,11 @@ class DataError(UserError):
 
 
 class WeightsError(UserError):
-    """Weights that are missing, renamed, of another shape, or not the file they should be."""
+    """Weights that are missing, renamed, of another shape, or from another file than expected."""
 
 
 class EpisodeError(UserError):
-    """Episodes that cannot be drawn, read, or used with this list of videos."""
+    """Episodes that cannot be drawn or read, or that belong to another list of videos."""
 
 
 class ResultError(UserError):
@@ -100,7 +100,7 @@ class ResultError(UserError):
 
 
 class StoreError(UserError):
-    """A store that cannot be read or written, or lacks what is asked of it."""
+    """A store that cannot be read or written, or does not hold the requested features."""
 
 
 class ModelError(UserError):
@@ -108,22 +108,22 @@ class ModelError(UserError):
 
 
 class RecipeError(UserError):
-    """A recipe that cannot be read, or asks for what there is not."""
+    """A recipe that cannot be read or contains an invalid value."""
 
 
 class TrainingError(UserError):
-    """A training that cannot begin, go on, or be resumed."""
+    """A training that cannot start, continue or resume."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Say which known name was probably meant.
+    """Suggest the known name that was probably meant.
 
     Args:
-        name: What was given.
-        known: The names that exist.
+        name: Name that is unknown.
+        known: Names that exist.
 
     Returns:
-        "Did you mean …?", or an empty text where nothing is near.
+        "Did you mean …?", or an empty string if no known name is similar.
 
     >>> did_you_mean("a2m3", ["a2m2", "protonet"])
     'Did you mean "a2m2"?'

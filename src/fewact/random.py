@@ -18,13 +18,13 @@ WORD = 2**64
 
 
 class RandomStream:
-    """A stream of uniform draws that depends on its key alone.
+    """Stream of uniform draws that depends on its key alone.
 
-    The words are SHA-256 over the key and a counter, cut in four; no library's generator is asked,
-    whose stream might change with its version.
+    Each 64-bit word is a quarter of a SHA-256 over the key and a counter. No library's generator is
+    used, because its stream may change between versions.
 
     Args:
-        key: What the stream is for: a purpose, a seed, an index.
+        key: Purpose of the stream, seed, index …; each part is used as its text.
 
     >>> RandomStream("example", 0).choose(range(100), 5)
     [90, 74, 20, 81, 68]
@@ -34,10 +34,10 @@ class RandomStream:
         self._words = _words(" ".join(("fewact", *map(str, key))))
 
     def below(self, bound: int) -> int:
-        """A uniform integer in 0 … bound−1.
+        """Return a uniform integer in 0 … bound−1.
 
         Args:
-            bound: In 1 … 2⁶⁴.
+            bound: Upper bound, 1 … 2⁶⁴.
         """
         # Words beyond the last whole multiple of the bound would favour small numbers.
         limit = WORD - WORD % bound
@@ -46,23 +46,23 @@ class RandomStream:
         return word % bound
 
     def choose(self, items: Sequence[T], count: int) -> list[T]:
-        """Some of the items in random order, none twice (Fisher–Yates, cut short).
+        """Return some of the items in random order, without replacement (partial Fisher–Yates).
 
         Args:
-            items: To choose from.
-            count: At most as many as there are.
+            items: Items to choose from.
+            count: Number of items to choose, at most their total.
         """
-        moved: dict[int, int] = {}  # a sparse copy of the positions: only those that were swapped
+        swapped: dict[int, int] = {}  # sparse permutation: only the positions that were swapped
         chosen = []
-        for place in range(count):
-            other = place + self.below(len(items) - place)
-            chosen.append(items[moved.get(other, other)])
-            moved[other] = moved.get(place, place)
+        for position in range(count):
+            other = position + self.below(len(items) - position)
+            chosen.append(items[swapped.get(other, other)])
+            swapped[other] = swapped.get(position, position)
         return chosen
 
 
 def _words(key: str) -> Iterator[int]:
-    """64-bit words, little-endian."""
+    """Yield 64-bit words, little-endian."""
     start = hashlib.sha256(f"{key} ".encode())
     counter = 0
     while True:
@@ -85,27 +85,27 @@ class NamedDraws:
         self._key = "/".join(map(str, key))
 
     def of(self, name: object) -> "NamedDraws":
-        """Other draws, for one part of what is drawn."""
+        """Return independent draws for one part of what is drawn."""
         return NamedDraws(self._key, name)
 
     def uniform(self, name: object, low: float = 0.0, high: float = 1.0) -> float:
-        """A number from ``low`` up to, but without, ``high``."""
+        """Return a number in [low, high)."""
         return low + (high - low) * ((self._integer(name, 8) >> 11) / 2**53)
 
     def below(self, name: object, count: int) -> int:
-        """A whole number from 0 to ``count`` − 1."""
+        """Return an integer in 0 … count − 1."""
         return self._integer(name, 8) % count
 
     def choice(self, name: object, among: Sequence[T]) -> T:
-        """One of several."""
+        """Return one of the items."""
         return among[self.below(name, len(among))]
 
-    def chance(self, name: object, share: float) -> bool:
-        """True in this share of cases."""
-        return self.uniform(name) < share
+    def chance(self, name: object, probability: float) -> bool:
+        """Return True with this probability."""
+        return self.uniform(name) < probability
 
     def octets(self, name: object, count: int) -> NDArray[np.uint8]:
-        """Random bytes (count,). Philox's raw stream is fixed by its definition, numpy's is not."""
+        """Return random bytes (count,): Philox's raw stream is fixed by its definition."""
         raw = np.random.Philox(key=self._integer(name, 16)).random_raw((count + 7) // 8)
         return np.asarray(raw).astype("<u8").view(np.uint8)[:count]
 

@@ -1,7 +1,7 @@
-"""Names for things that are made from options: methods, backbones, aligners.
+"""Registries of methods, backbones and aligners, and their options.
 
-An entry is a class or function, or "module:attribute", which is imported when it is first asked
-for: listing names costs nothing.
+An entry is a class or function, or a string "module:attribute" that is imported on first use:
+listing names imports nothing.
 """
 
 import importlib
@@ -15,30 +15,30 @@ O = TypeVar("O")  # noqa: E741
 
 
 class Registry(Generic[T]):
-    """Things of one kind by name.
+    """Entries by name.
 
     Args:
-        kind: What an entry is, for error messages: "method".
-        entries: For each name "module:attribute", or the thing itself.
+        noun: Word for an entry in error messages, such as "method".
+        entries: Entry of each name, or "module:attribute" of it.
     """
 
-    def __init__(self, kind: str, entries: Mapping[str, str | T]) -> None:
-        self.kind = kind
+    def __init__(self, noun: str, entries: Mapping[str, str | T]) -> None:
+        self.noun = noun
         self._entries: dict[str, str | T] = dict(entries)
 
     def names(self) -> tuple[str, ...]:
-        """All registered names, in the order of registration."""
+        """Return all registered names, in the order of registration."""
         return tuple(self._entries)
 
     def get(self, name: str) -> T:
-        """The entry of a name, imported if need be.
+        """Return the entry of a name, imported on first use.
 
         Raises:
-            UnknownNameError: No such name; the message lists those that exist.
+            UnknownNameError: The name is not registered; the message lists those that are.
         """
         if name not in self._entries:
             raise UnknownNameError(
-                f"there is no {self.kind} of this name",
+                f"unknown {self.noun}",
                 got=repr(name),
                 expected=", ".join(self._entries),
                 hint=did_you_mean(str(name), self._entries),
@@ -51,13 +51,13 @@ class Registry(Generic[T]):
         return entry
 
     def register(self, name: str) -> Callable[[T], T]:
-        """A decorator that adds a class or function under a name of your own.
+        """Return a decorator that registers a class or function under a name.
 
         Raises:
-            UnknownNameError: The name is taken.
+            UnknownNameError: The name is already registered.
         """
         if name in self._entries:
-            raise UnknownNameError(f"there is already a {self.kind} of this name", got=repr(name))
+            raise UnknownNameError(f"this {self.noun} is already registered", got=repr(name))
 
         def add(entry: T) -> T:
             self._entries[name] = entry
@@ -66,18 +66,18 @@ class Registry(Generic[T]):
         return add
 
 
-def check_options(given: Iterable[str], known: Collection[str], *, of: str) -> None:
+def check_options(names: Iterable[str], known: Collection[str], *, of: str) -> None:
     """Refuse options that do not exist.
 
     Args:
-        given: Their names.
-        known: The names that exist.
-        of: Whose options they are, for the error message.
+        names: Option names to check.
+        known: Option names that exist.
+        of: Owner of the options, for the error message.
 
     Raises:
-        OptionError: An unknown name; the message lists those that exist.
+        OptionError: A name is unknown; the message lists those that exist.
     """
-    for name in given:
+    for name in names:
         if name not in known:
             raise OptionError(
                 f'{of} has no option "{name}"',
@@ -86,28 +86,28 @@ def check_options(given: Iterable[str], known: Collection[str], *, of: str) -> N
             )
 
 
-def make_options(kind: type[O], given: Mapping[str, Any], *, of: str) -> O:
-    """Make a frozen dataclass of options from keyword arguments.
+def make_options(options: type[O], values: Mapping[str, Any], *, of: str) -> O:
+    """Build an options dataclass from keyword arguments.
 
     Args:
-        kind: A pydantic dataclass.
-        given: Option names and values.
-        of: Whose options they are, for error messages.
+        options: Pydantic dataclass of the options.
+        values: Option names and values.
+        of: Owner of the options, for error messages.
 
     Raises:
-        OptionError: An unknown name or a value that is not accepted.
+        OptionError: A name is unknown or a value is invalid.
     """
     from pydantic import ValidationError
 
-    known = tuple(getattr(kind, "__dataclass_fields__", {}))
-    check_options(given, known, of=of)
+    known = tuple(getattr(options, "__dataclass_fields__", {}))
+    check_options(values, known, of=of)
     try:
-        return kind(**given)
+        return options(**values)
     except ValidationError as error:
         first = error.errors()[0]
         option = str(first["loc"][0]) if first["loc"] else "options"
         raise OptionError(
             first["msg"][:1].lower() + first["msg"][1:],
             where=f'{of}, option "{option}"',
-            got=repr(given.get(option, first.get("input"))),
+            got=repr(values.get(option, first.get("input"))),
         ) from None

@@ -1,4 +1,4 @@
-"""One-line checks of tensor shapes, for the public border only."""
+"""One-line checks of tensor shapes, for public functions only."""
 
 from typing import Any, Protocol
 
@@ -14,13 +14,13 @@ class HasShape(Protocol):
 
 
 def check_shape(tensor: HasShape, pattern: str, name: str) -> dict[str, int]:
-    """Check a shape against named axes and return their sizes.
+    """Check a shape against named axes and return the axes' sizes.
 
     Args:
-        tensor: What is checked.
-        pattern: Axis names, space-separated: "… t c h w". "…" or "..." in front stands for any
-            number of leading axes; a number stands for itself; a name met twice must agree.
-        name: What the tensor is called in the error message.
+        tensor: Tensor or array to check.
+        pattern: Axis names separated by spaces, such as "… t c h w". A leading "…" or "..." matches
+            any number of axes; a number matches itself; a repeated name must have one size.
+        name: Name of the tensor in the error message.
 
     Returns:
         The size of each named axis.
@@ -40,8 +40,8 @@ def check_shape(tensor: HasShape, pattern: str, name: str) -> dict[str, int]:
     sizes: dict[str, int] = {}
     fits = len(tail) == len(named) and (leading or len(shape) == len(named))
     for axis, size in zip(named, tail, strict=False):
-        wanted = int(axis) if axis.isdigit() else sizes.setdefault(axis, size)
-        fits = fits and size == wanted and size > 0
+        expected = int(axis) if axis.isdigit() else sizes.setdefault(axis, size)
+        fits = fits and size == expected and size > 0
     if not fits:
         raise ShapeError(
             "shape does not fit", where=name, got=f"{shape}", expected=f"({pattern}), none empty"

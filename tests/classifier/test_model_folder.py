@@ -216,7 +216,7 @@ def test_a_full_disk(
 
 
 def test_a_save_cut_short_between_its_renames(model: Path, quick: FewShotClassifier) -> None:
-    os.rename(model, replace_folder.aside(model))
+    os.rename(model, replace_folder.backup_of(model))
     assert FewShotClassifier.load(model).classes_ == quick.classes_
     quick.remove_class("down").save(model)
     assert FewShotClassifier.load(model).classes_ == ("left", "right")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fewact.io import folders as module
-from fewact.io.folders import aside, replace_folder, settle
+from fewact.io.folders import backup_of, recover, replace_folder
 
 OWN = ("config", "state")
 
@@ -28,7 +28,7 @@ def fill(content: str) -> Callable[[Path], None]:
 
 def content(folder: Path) -> str:
     """What a whole model says; fails on one that is half old and half new."""
-    place = folder if folder.exists() else aside(folder)
+    place = folder if folder.exists() else backup_of(folder)
     config, state = ((place / name).read_text() for name in OWN)
     assert config == state
     return config
@@ -123,25 +123,25 @@ def test_a_power_cut_at_any_step_leaves_one_of_both_whole(old: Path) -> None:
         assert content(old) in ("old", f"new {at}")
         replace_folder(old, fill("old"), owns)
         assert content(old) == "old"
-        assert not aside(old).exists()
+        assert not backup_of(old).exists()
         assert (old / "notes.txt").read_text() == "mine"
         assert (old / "more" / "x").read_text() == "mine too"
     assert at > 8
 
 
 def test_settle_undoes_and_finishes(old: Path) -> None:
-    os.rename(old, aside(old))
-    settle(old, owns)
+    os.rename(old, backup_of(old))
+    recover(old, owns)
     assert content(old) == "old"
-    assert not aside(old).exists()
-    os.rename(old, aside(old))
+    assert not backup_of(old).exists()
+    os.rename(old, backup_of(old))
     fill("new")(old.parent)
     old.mkdir()
     fill("new")(old)
-    settle(old, owns)
+    recover(old, owns)
     assert content(old) == "new"
     assert (old / "notes.txt").read_text() == "mine"
-    assert not aside(old).exists()
+    assert not backup_of(old).exists()
 
 
 def test_permissions_are_those_of_any_new_folder(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from fewact.classifier.pictures import picture
 from fewact.classifier.readme import readme
 from fewact.errors import ModelError, UserError
 from fewact.features.precomputed import PRECOMPUTED, Precomputed
-from fewact.io.folders import aside, replace_folder
+from fewact.io.folders import backup_of, replace_folder
 from fewact.methods.base import Method
 
 CONFIG, README = "config.json", "README.md"
@@ -140,8 +140,8 @@ def load(folder: Path) -> SavedModel:
         ModelError: It is missing, damaged, edited or of a newer version.
     """
     place = folder.resolve()
-    if not place.exists() and aside(place).is_dir():
-        place = aside(place)  # saving was cut short between its two renames
+    if not place.exists() and backup_of(place).is_dir():
+        place = backup_of(place)  # saving was cut short between its two renames
     if not (place / CONFIG).is_file():
         raise ModelError(
             "there is no such folder" if not place.exists() else "this is no saved classifier",

@@ -105,9 +105,9 @@ def store_nodes(
     claims = Claims(source.store.folder / "claims" / hashlib.sha256(name.encode()).hexdigest()[:24])
     done = 0
     try:
-        for block in chain(claims.free(range(len(blocks))), claims.rest()):
+        for block in chain(claims.free(range(len(blocks))), claims.postponed()):
             writer.write(blocks[block])
-            claims.give_up(block)
+            claims.release(block)
             done += len(blocks[block])
             if progress is not None:
                 progress(done, len(there))

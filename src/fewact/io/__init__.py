@@ -1,1 +1,1 @@
-"""Files and folders: written as a whole, locked between processes."""
+"""Files and folders: written atomically, locked between processes."""

@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all."""
+"""Atomic files: written completely or not at all."""
 
 import os
 from collections.abc import Iterator
@@ -9,13 +9,16 @@ from secrets import token_hex
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A name beside the target: what is written there is synced and takes the target's place.
+    """Yield a temporary path whose file replaces the target when the block ends.
 
-    Nobody else writes under that name, be it a process of the same number on another machine that
-    shares the disk. If the body fails, what was there stays.
+    The file is synced and renamed. The temporary name is unique, also among machines that share the
+    disk. If the block fails, the target is unchanged.
+
+    Args:
+        path: Target file; its parent folders are created.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}.new")
@@ -29,19 +32,19 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a text file as a whole or not at all, in UTF-8.
+    """Write a text file atomically, in UTF-8, and return its path.
 
     Raises:
-        OSError: It cannot be written; what was there stays.
+        OSError: The file cannot be written; the old one is unchanged.
     """
     return write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
-    """Write a file beside the target, sync it and rename it into its place.
+    """Write a file atomically and return its path.
 
     Raises:
-        OSError: It cannot be written; what was there stays.
+        OSError: The file cannot be written; the old one is unchanged.
     """
     with replacing(path) as new:
         new.write_bytes(content)

@@ -1,8 +1,8 @@
-"""Write a folder as a whole or not at all.
+"""Atomic folders: replaced completely or not at all.
 
-The new folder is filled beside the old one, synced to disk and renamed into its place. No call
-swaps two folders everywhere, so the old one steps aside for a moment under a name of its own; who
-finds it there after a crash knows that it still is the one that counts.
+The new folder is filled beside the old one, synced to disk and renamed. No system call swaps two
+folders on every platform, so the old folder is first renamed to a backup. If a backup is found
+without the folder after a crash, the backup is the valid one.
 """
 
 import os
@@ -12,26 +12,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def aside(folder: Path) -> Path:
-    """Where a folder's predecessor is while it is replaced."""
+def backup_of(folder: Path) -> Path:
+    """Return the path of the old folder while the folder is being replaced."""
     return folder.with_name(f".{folder.name}.previous")
 
 
 def replace_folder(folder: Path, fill: Callable[[Path], None], owns: Callable[[str], bool]) -> None:
-    """Put a new folder in the place of an old one, or where there is none.
+    """Create a folder or replace it.
 
-    A crash or a full disk at any moment leaves the old folder whole, here or at ``aside(folder)``.
+    After a crash or a full disk the old folder is complete, in its place or at
+    ``backup_of(folder)``.
 
     Args:
-        folder: To be replaced; an absolute path. Its parents are made.
-        fill: Writes what the new folder holds.
-        owns: Whether an entry of this name is replaced; all others move into the new folder.
+        folder: Absolute path of the folder; its parents are created.
+        fill: Function that writes the content into a new, empty folder.
+        owns: Function that tells by name whether an entry is replaced; other entries are kept.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The folder cannot be written.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    settle(folder, owns)
+    recover(folder, owns)
     new = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.new")
     new.mkdir()
     try:
@@ -39,31 +40,31 @@ def replace_folder(folder: Path, fill: Callable[[Path], None], owns: Callable[[s
         for path in (*new.iterdir(), new):
             _sync(path)
         if folder.exists():
-            os.rename(folder, aside(folder))
+            os.rename(folder, backup_of(folder))
         try:
             os.rename(new, folder)
         except BaseException:
-            if aside(folder).exists():
-                os.rename(aside(folder), folder)
+            if backup_of(folder).exists():
+                os.rename(backup_of(folder), folder)
             raise
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
     _sync(folder.parent)
-    settle(folder, owns)
+    recover(folder, owns)
 
 
-def settle(folder: Path, owns: Callable[[str], bool]) -> None:
-    """Finish, or undo, a replacement that was cut short.
+def recover(folder: Path, owns: Callable[[str], bool]) -> None:
+    """Finish or undo a replacement that was interrupted.
 
     Args:
-        folder: That was being replaced.
-        owns: Whether an entry of this name is the predecessor's own; others move over.
+        folder: Folder that was being replaced.
+        owns: Function that tells by name whether an entry is replaced; other entries are kept.
 
     Raises:
-        OSError: Files cannot be moved.
+        OSError: Files cannot be renamed.
     """
-    previous = aside(folder)
+    previous = backup_of(folder)
     if not previous.is_dir():
         return
     if not folder.exists():
@@ -76,7 +77,7 @@ def settle(folder: Path, owns: Callable[[str], bool]) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Have a file or folder on disk, where the system knows how to for its kind."""
+    """Sync a file or folder to disk; Windows cannot sync folders."""
     if path.is_dir() and os.name == "nt":
         return
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)

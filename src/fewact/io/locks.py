@@ -1,7 +1,7 @@
-"""Which blocks of a list are being worked on, told between processes by locks of the system.
+"""Locks between processes: each block of a list is processed by one process at a time.
 
-A process that is killed gives its claims up by that alone. Claims only save work: whatever two
-processes make of one video is the same.
+The system releases the locks of a process that is killed. Locks only save work: two processes that
+compute the features of one video get the same result.
 """
 
 import os
@@ -12,75 +12,75 @@ from contextlib import suppress
 from pathlib import Path
 
 PAUSE = 0.5
-"""Seconds between two tries."""
+"""Seconds between two attempts."""
 
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(file: int, place: int) -> None:
-        os.lseek(file, place, os.SEEK_SET)
+    def _lock(file: int, offset: int) -> None:
+        os.lseek(file, offset, os.SEEK_SET)
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
 
-    def _unlock(file: int, place: int) -> None:
-        os.lseek(file, place, os.SEEK_SET)
+    def _unlock(file: int, offset: int) -> None:
+        os.lseek(file, offset, os.SEEK_SET)
         msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
 else:
     import fcntl
 
-    def _lock(file: int, place: int) -> None:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+    def _lock(file: int, offset: int) -> None:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
 
-    def _unlock(file: int, place: int) -> None:
-        fcntl.lockf(file, fcntl.LOCK_UN, 1, place)
+    def _unlock(file: int, offset: int) -> None:
+        fcntl.lockf(file, fcntl.LOCK_UN, 1, offset)
 
 
 class Claims:
-    """Claims of one process: a byte of a file that stays empty for each block.
+    """Blocks that this process holds: one locked byte of an empty file for each block.
 
     Args:
-        path: The file; processes that share it must mean the same blocks.
+        path: Lock file; processes that share it must number the blocks alike.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: The file cannot be created.
     """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        self._put_off: list[int] = []
+        self._postponed: list[int] = []
 
     def free(self, blocks: Iterable[int]) -> Iterator[int]:
-        """Those blocks that nobody else works on, each claimed as it comes."""
+        """Yield the blocks that no other process holds, each locked before it is yielded."""
         for block in blocks:
-            if self._take(block):
+            if self._acquire(block):
                 yield block
             else:
-                self._put_off.append(block)
+                self._postponed.append(block)
 
-    def rest(self) -> Iterator[int]:
-        """The other blocks, each as soon as it is free: who had it may have been killed.
+    def postponed(self) -> Iterator[int]:
+        """Yield the blocks that ``free`` skipped, each as soon as its lock is released.
 
-        Nothing else may be claimed meanwhile, lest two processes wait for each other.
+        The caller must hold no other block meanwhile: two processes could wait for each other.
         """
-        for block in self._put_off:
-            while not self._take(block):
+        for block in self._postponed:
+            while not self._acquire(block):
                 time.sleep(PAUSE)
             yield block
 
-    def give_up(self, block: int) -> None:
-        """Let others have a block."""
+    def release(self, block: int) -> None:
+        """Release a block."""
         with suppress(OSError):
             _unlock(self._file, block)
 
     def close(self) -> None:
-        """Give all up."""
+        """Release all blocks."""
         os.close(self._file)
 
-    def _take(self, block: int) -> bool:
+    def _acquire(self, block: int) -> bool:
         try:
             _lock(self._file, block)
         except (BlockingIOError, PermissionError):
             return False
         except OSError:
-            return True  # A disk without locks: what others do is not known.
+            return True  # The disk has no locks: process the block all the same.
         return True

@@ -158,7 +158,7 @@ def embed(job: Job, backbone: Backbone, blocks: Iterable[int], tell: Tell) -> No
     run = _Run(job, backbone, requests, claims, tell)
     try:
         run.over(claims.free(numbers))
-        for block in claims.rest():
+        for block in claims.postponed():
             run.over([block])
     finally:
         claims.close()
@@ -283,4 +283,4 @@ class _Run:
         for request, entries in page.entries.items():
             self._job.sets[request].write(entries)
         self._job.store.known.write(self._job.videos.name, page.known)
-        self._claims.give_up(page.block)
+        self._claims.release(page.block)
