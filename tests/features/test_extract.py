@@ -261,7 +261,7 @@ def test_warnings_can_be_made_errors(clips, tiny, cut):
     [
         ((), 2, "no tap"),
         (FUSION, 0, "prefetch"),
-        ((FeatureRequest("text", View(8)),), 2, "no such tap"),
+        ((FeatureRequest("text", View(8)),), 2, "no such level"),
     ],
     ids=["no tap", "prefetch", "unknown tap"],
 )

@@ -218,5 +218,5 @@ def test_nodes_of_another_encoding_are_others(store, videos) -> None:
 
 def test_a_tap_that_the_backbone_lacks(store, videos) -> None:
     source = StoredFeatures(store, videos, card(maps=None))
-    with pytest.raises(OptionError, match=r"no such tap.*vectors, pixels"):
+    with pytest.raises(OptionError, match=r"no such level.*vectors, pixels"):
         list(source.features([0], [FeatureRequest("maps", View(4))]))

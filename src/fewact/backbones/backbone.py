@@ -132,15 +132,8 @@ class Backbone:
         Raises:
             OptionError: It has no tap of one of these names.
         """
-        known: tuple[Level, ...] = ("vectors", "maps", "middle", "pixels")
         for name in names:
-            if name not in known or not self.card.has(name):
-                raise OptionError(
-                    "there is no such tap",
-                    where=self.card.name,
-                    got=repr(name),
-                    expected=", ".join(level for level in known if self.card.has(level)),
-                )
+            self.card.shape_of(name)
 
     def _check_number(self, frames: int) -> None:
         together = self.network.frames_together

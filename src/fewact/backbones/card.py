@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from fewact.errors import OptionError
+
 Level = Literal["vectors", "maps", "middle", "pixels"]
 """Feature levels: pooled vectors, the last stage's maps, the maps at stride 16, resized frames."""
 
@@ -62,9 +64,25 @@ class Card:
             "pixels": (3, *self.input_size),
         }
 
-    def has(self, name: Level) -> bool:
-        """Whether the backbone offers a level."""
-        return self.shapes[name] is not None
+    def has(self, level: Level) -> bool:
+        """Return whether the backbone offers a level."""
+        return self.shapes[level] is not None
+
+    def shape_of(self, level: str) -> tuple[int, ...]:
+        """Return the shape of one frame's features at a level.
+
+        Raises:
+            OptionError: The backbone has no such level.
+        """
+        shape = self.shapes.get(level)
+        if shape is None:
+            raise OptionError(
+                "the backbone has no such level",
+                where=self.name,
+                got=repr(level),
+                expected=", ".join(name for name, size in self.shapes.items() if size is not None),
+            )
+        return shape
 
     @property
     def digest(self) -> str:

@@ -76,10 +76,7 @@ class FeatureRequest:
         Raises:
             OptionError: The backbone has no such level.
         """
-        size = card.shapes.get(self.level)
-        if size is None:
-            raise no_such_level(self.level, card)
-        return (self.frames, *size)
+        return (self.frames, *card.shape_of(self.level))
 
     @property
     def dtype(self) -> str:
@@ -184,16 +181,5 @@ def parse_request(text: str, card: Card) -> Request:
         given["stabilise"] = modes[0]
     if level == "camera":
         return CameraMotionRequest(TypeAdapter(View).validate_python({"stabilise": "auto"} | given))
-    if card.shapes.get(level) is None:
-        raise no_such_level(level, card)
+    card.shape_of(level)
     return TypeAdapter(FeatureRequest).validate_python({"level": level, "view": given})
-
-
-def no_such_level(level: str, card: Card) -> OptionError:
-    """Return the error for a level that a backbone does not have."""
-    return OptionError(
-        "the backbone has no such level",
-        where=card.name,
-        got=repr(level),
-        expected=", ".join(name for name, size in card.shapes.items() if size is not None),
-    )

@@ -135,8 +135,13 @@ class StoredFeatures:
         )
 
     def set_of(self, request: Request) -> EntrySet | None:
-        """The set of a tap's features, if there is one."""
+        """Return the set of the requested features, or None where the store has none.
+
+        Raises:
+            OptionError: The backbone has no such level.
+        """
         if request not in self._sets:
+            request.shape(self.card)
             facts = feature_facts(self.card, request, self.sampler)
             self._sets[request] = self.store.find(facts)
         return self._sets[request]

@@ -103,7 +103,7 @@ def test_another_sampler_or_transform_is_another_set(clips, tiny, tmp_path):
     for facts in (
         feature_facts(tiny.card, request, BlockCentres),
         feature_facts(other, request),
-        feature_facts(tiny.card, dataclasses.replace(request, frames=5)),
+        feature_facts(tiny.card, dataclasses.replace(request, view=View(5))),
     ):
         assert Store(tmp_path / "s").find(facts) is None
     elsewhere = dataclasses.replace(tiny.card, weights="elsewhere", licence="unknown")
