@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NATIVE := $(wildcard CMakeLists.txt src/fewact/align/_emd/cpp/*)
 
-.PHONY: demo test lint types imports check
+.PHONY: demo test lint types imports check docs wheel
 
 demo: $(STAMP)
 	$(BIN)/fewact demo
@@ -22,6 +22,14 @@ types: $(STAMP)
 
 imports: $(STAMP)
 	$(BIN)/lint-imports
+
+# The site, in build/site. Strict: a broken link, a missing page or a request to another host fails.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+# The wheel with its compiled solver, and the package without a compiler, each in a new environment.
+wheel:
+	PYTHON=$(PYTHON) .ci/wheels
 
 check: test lint types imports
 

@@ -1,4 +1,4 @@
-"""Alignment against moments: every aligner on the same M² nodes. Writes docs/aligners.md.
+"""Alignment against moments: every aligner on the same M² nodes.
 
     python -m benchmarks.aligners ASSETS --mobilenet FILE --store FOLDER [--episodes 10000]
 
@@ -49,7 +49,7 @@ COLUMNS = {
     "OTAM": ("a2m2", {**NODES, "alignment": "otam"}),
     "diagonal": ("a2m2", {**NODES, "alignment": "diagonal"}),
     "cosine of means": ("a2m2", {**NODES, "alignment": "cosine"}),
-    "Euclid of means": ("a2m2", {**NODES, "alignment": "euclidean"}),
+    "Euclidean distance of means": ("a2m2", {**NODES, "alignment": "euclidean"}),
     "EMD, cross-reference, time (default)": ("a2m2", {}),
     "`fusion`": ("fusion", {}),
     "`protonet`": ("protonet", {"unit_frames": True}),
@@ -204,20 +204,21 @@ def page(
     videos: int,
     pairs: int,
 ) -> str:
-    """docs/aligners.md."""
+    """Return the page as Markdown."""
     protocol = rows[0].results[0].asked.episodes.protocol
     lines = [
-        "# Alignment against moments",
+        "# Aligners on moments",
         "",
-        "Every aligner on the same M² nodes (stride-16 maps, W124, clip mean removed, no training):"
-        f" {protocol.ways}-way, {protocol.queries} query a class, {episodes} episodes, the same for"
-        f" all columns; support and query share no group. `motions`: {videos} videos of each of 24"
-        f" test classes. Written by `python -m benchmarks.aligners ASSETS --mobilenet FILE --store"
-        " FOLDER`.",
+        "    python -m benchmarks.aligners ASSETS --mobilenet FILE --store FOLDER",
         "",
-        f"↑ and ↓: surely better and worse than “{REFERENCE}” (exact sign-flip test over episodes,"
-        f" p < {CERTAIN} after Holm's correction over all pairs of the row). ± is half the 95 %"
-        " interval over episodes; it is about these classes.",
+        "Every aligner on the same M² nodes: stride-16 maps, windows of 1, 2 and 4 frames, clip"
+        f" mean subtracted, no training. {protocol.ways}-way, {protocol.queries} query per class,"
+        f" {episodes} episodes, the same for all columns; support and query share no group."
+        f" `motions`: {videos} videos of each of 24 test classes.",
+        "",
+        f"↑ and ↓: significantly better and worse than “{REFERENCE}” (exact sign-flip test over"
+        f" episodes, p < {CERTAIN} after Holm's correction over all pairs of the row). ± is half of"
+        " the 95 % interval over episodes; it is valid for these classes.",
         "",
     ]
     for shots in SHOTS:
@@ -233,7 +234,8 @@ def page(
     lines += [
         f"## Against “{REFERENCE}”",
         "",
-        "In how many rows a column is surely better or worse, and the mean difference.",
+        "Number of rows in which a column is significantly better or worse, and the mean"
+        " difference.",
         "",
         "| | better | worse | neither | points |",
         "|---|---|---|---|---|",
@@ -248,14 +250,14 @@ def page(
         "",
         "## The true correspondence",
         "",
-        f"On `motions` it is known which frames of two videos of a class show the same. Of {pairs}"
-        " pairs, 8 frames each, one node a frame: the share of the plan's mass that lies on such"
+        f"On `motions` the frames that correspond in two videos of a class are known. {pairs}"
+        " pairs, 8 frames each, one node per frame: fraction of the plan's mass on corresponding"
         " frames, in per cent.",
         "",
         "| | " + " | ".join(found) + " |",
         "|---" * (len(found) + 1) + "|",
     ]
-    labels = [*(aligner.label for aligner in COMPARED), "the same everywhere (chance)"]
+    labels = [*(aligner.label for aligner in COMPARED), "uniform plan (chance)"]
     for place, label in enumerate(labels):
         lines.append(
             f"| {label} | "

@@ -1,4 +1,4 @@
-"""Accuracy under simulated cameras: the tables of docs/handheld.md.
+"""Accuracy under simulated cameras: the tables of docs/results/hand-held-cameras.md.
 
     python -m benchmarks.handheld ASSETS [--backbone mobilenet-v2 --weights FILE]
         [--cameras fixed hand] [--sets utd5_rgb] [--share 0.5 --queries 3] [--episodes 1000]

@@ -1,6 +1,7 @@
 """What steady frames and the search cost, and a picture of what they do.
 
-    python -m benchmarks.handheld_cost [--assets ASSETS] [--picture docs/handheld.svg]
+    python -m benchmarks.handheld_cost [--assets ASSETS]
+        [--picture docs/guides/hand-held-cameras.svg]
 
 Processor time of one clip, of which 25 are taught, on one core; and, of a rendered video filmed by
 the ``hand`` camera, how far the estimate is from the camera's true way.

@@ -1,6 +1,6 @@
 """How fast the synthetic benchmark is rendered, and a picture of it.
 
-    python -m benchmarks.motions [--picture docs/motions.svg]
+    python -m benchmarks.motions [--picture docs/guides/synthetic-benchmark.svg]
 
 One core; frames of 112² a second of processor time, of one video of each test class.
 """

@@ -1,6 +1,6 @@
-"""What the aligners recover of known correspondences: writes docs/alignment.md and its pictures.
+"""Measure what the aligners recover of known correspondences; write the page and its figures.
 
-python -m benchmarks.correspondence [--pairs 300] [--tasks 1000] [--seed 1] [--docs docs]
+python -m benchmarks.correspondence [--pairs 300] [--tasks 1000] [--seed 1] [--docs docs/results]
 """
 
 import argparse
@@ -27,7 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--pairs", type=int, default=300, help="of each distortion")
     options.add_argument("--tasks", type=int, default=1000, help="of each kind")
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--docs", type=Path, default=Path(__file__).parents[2] / "docs")
+    options.add_argument(
+        "--docs", type=Path, default=Path(__file__).parents[2] / "docs" / "results"
+    )
     given = options.parse_args(arguments)
     if min(given.pairs, given.tasks) < 2:
         options.error("an interval takes two pairs and two tasks")

@@ -76,14 +76,15 @@ def _on_order(shares: Shares, change: Tensor) -> Iterator[Claim]:
     )
     best, worst = _extremes(ORDERED, BLIND, lambda label: shares(label, "permuted"))
     yield Claim(
-        "Where nodes are permuted, every blind aligner recovers more than every ordered one.",
-        f"{worst[0]} {worst[1]:.1f}, the least of the blind; {best[0]} {best[1]:.1f}, the most of "
-        "the ordered",
+        "If nodes are permuted, every aligner that ignores order recovers more than every one that "
+        "uses it.",
+        f"{worst[0]} {worst[1]:.1f}, the least without order; {best[0]} {best[1]:.1f}, the most "
+        "with order",
         worst[1] > best[1],
     )
     swapped = {label: _per_cent(shares(label, "swapped parts")) for label in ("EMD", "DTW")}
     yield Claim(
-        "Two swapped parts cost EMD nothing and DTW most of what it had.",
+        "Two swapped parts cost EMD nothing and DTW most of its mass.",
         f"EMD {_per_cent(shares('EMD', 'same')):.1f} → {swapped['EMD']:.1f}, "
         f"DTW {_per_cent(shares('DTW', 'same')):.1f} → {swapped['DTW']:.1f}",
         _per_cent(shares("EMD", "same")) - swapped["EMD"] < 1
@@ -95,14 +96,14 @@ def _on_material(shares: Shares, recovered: Recovered) -> Iterator[Claim]:
     ceiling = dict(zip(PLACES, recovered.ceiling, strict=True))
     short = torch.stack([ceiling[name] - shares("EMD", name, 0) for name in PLACES])
     yield Claim(
-        "Without noise, EMD recovers all that equal weights allow, in every pair.",
+        "Without noise, EMD reaches the maximum with equal weights in every pair.",
         f"{(short > 1e-9).sum()} of {short.numel():,} pairs fall short, by at most "
         f"{100 * short.max().item():.1f} points",
         short.max().item() < 1e-9,
     )
     apart = max(abs(mean_of(shares("EMD", n) - shares("Hungarian", n)).mean) for n in PLACES)
     yield Claim(
-        "EMD with equal weights and Hungarian are the same.",
+        "EMD with equal weights and Hungarian are equal.",
         f"their means differ by at most {apart:.2f} points",
         apart < 0.1,
     )
@@ -111,8 +112,8 @@ def _on_material(shares: Shares, recovered: Recovered) -> Iterator[Claim]:
         for name in ("stretched", "repeated part")
     }
     yield Claim(
-        "Where one node has several counterparts, Bi-MHM goes beyond that limit: a node may be "
-        "the nearest of many.",
+        "If one node has several counterparts, Bi-MHM exceeds that maximum: one node may be the "
+        "nearest of many.",
         "; ".join(f"{name} {_signed(one)} points without noise" for name, one in over.items()),
         all(one.low > 0 for one in over.values()),
     )
@@ -121,20 +122,20 @@ def _on_material(shares: Shares, recovered: Recovered) -> Iterator[Claim]:
         for name in ("shifted", "dropped part")
     }
     yield Claim(
-        "Cross-reference weights take mass off material that the other video lacks.",
+        "Cross-reference weights reduce the mass on material that the other video does not show.",
         "; ".join(f"{name} {_signed(one)} points" for name, one in gain.items()),
         all(one.low > 0 for one in gain.values()),
     )
     price = mean_of(shares("cross-reference EMD", "same") - shares("EMD", "same"))
     yield Claim(
-        "Where all nodes have a counterpart, cross-reference weights cost nothing.",
+        "If all nodes have a counterpart, cross-reference weights cost nothing.",
         f"same: {_signed(price)} points",
         price.high >= 0,
     )
     most = {label: _per_cent(shares(label, "shifted")) for label in ORDERED}
     yield Claim(
-        "Of the ordered aligners, OTAM with λ 0.1 recovers most where the start is shifted: its "
-        "ends are free.",
+        "Among the aligners that use order, OTAM with λ 0.1 recovers most if the start is "
+        "shifted: its ends are free.",
         ", ".join(f"{label} {share:.1f}" for label, share in most.items()),
         max(most, key=lambda label: most[label]) == "OTAM λ 0.1",
     )
@@ -143,7 +144,7 @@ def _on_material(shares: Shares, recovered: Recovered) -> Iterator[Claim]:
 def _on_noise(shares: Shares) -> Iterator[Claim]:
     strong = RATIOS.index(8.0)
     yield Claim(
-        "Where order is the truth, DTW and the diagonal stand noise that drowns EMD.",
+        "If the order is right, DTW and the diagonal tolerate noise under which EMD fails.",
         f"same, noise 8: EMD {_per_cent(shares('EMD', 'same', strong)):.1f}, "
         f"DTW {_per_cent(shares('DTW', 'same', strong)):.1f}, "
         f"diagonal {_per_cent(shares('diagonal', 'same', strong)):.1f}",
@@ -151,14 +152,14 @@ def _on_noise(shares: Shares) -> Iterator[Claim]:
     )
     alone = {name: _per_cent(shares("DTW", name, -1)) for name in ("same", "permuted")}
     yield Claim(
-        "That is a prior, not sight: under noise alone DTW still says the diagonal, true or not.",
+        "This is a prior: on noise alone DTW still returns the diagonal, right or wrong.",
         f"noise alone: same {alone['same']:.1f}, permuted {alone['permuted']:.1f}",
         alone["same"] > 95 and alone["permuted"] < 10,
     )
     clean, seen = (_per_cent(shares("DTW", "shifted", at)) for at in (0, MIDDLE))
     yield Claim(
-        "DTW loses shifts to noise: a path that leaves the diagonal has more cells to pay for, and "
-        "noise makes all cells dear.",
+        "DTW loses shifts under noise: a path that leaves the diagonal has more cells, and noise "
+        "makes every cell expensive.",
         f"shifted: {clean:.1f} without noise, {seen:.1f} at the middle noise",
         seen < clean / 2,
     )
@@ -169,16 +170,15 @@ def _on_blur(shares: Shares, found: Shares) -> Iterator[Claim]:
         mean_of(shares("OTAM λ 0.1", name) - shares("OTAM λ 0.5", name)).low for name in PLACES
     )
     yield Claim(
-        "λ 0.5 of OTAM is too soft for cosine costs to point anywhere: λ 0.1 puts more on the "
-        "truth under every distortion.",
-        f"the least of the differences is above {worse:.1f} points",
+        "OTAM with λ 0.5 is too soft for cosine costs: λ 0.1 recovers more under every distortion.",
+        f"the smallest difference is above {worse:.1f} points",
         worse > 0,
     )
     soft = {label: _per_cent(shares(label, "same")) for label in ("EMD", "Sinkhorn")}
     sharp = {label: _per_cent(shares(label, "same", 0)) for label in soft}
     yield Claim(
-        "Sinkhorn with ε 0.05 blurs what EMD still sees: noise shrinks the differences between "
-        "costs, ε stays.",
+        "Sinkhorn with ε 0.05 blurs what EMD still recovers: noise reduces the differences "
+        "between costs, and ε stays the same.",
         f"same: EMD {soft['EMD']:.1f}, Sinkhorn {soft['Sinkhorn']:.1f}; without noise "
         f"{sharp['EMD']:.1f}, {sharp['Sinkhorn']:.1f}",
         soft["Sinkhorn"] < soft["EMD"] - 10,
@@ -188,8 +188,8 @@ def _on_blur(shares: Shares, found: Shares) -> Iterator[Claim]:
         for name in ("shifted", "stretched", "repeated part", "dropped part")
     }
     yield Claim(
-        "Yet the peaks of the blurred plan are right more often than EMD's choice, where material "
-        "is new or repeated.",
+        "The peaks of the blurred plan are right more often than EMD's choice if material is new "
+        "or repeated.",
         "found: " + "; ".join(f"{name} {_signed(one)} points" for name, one in gain.items()),
         all(one.low > 0 for one in gain.values()),
     )
@@ -202,20 +202,20 @@ def _on_tasks(accuracy: Mapping[str, Sequence[Estimate]]) -> Iterator[Claim]:
     for task in ("order", "order, shifted videos"):
         blind, bound = of(task, BLIND), of(task, ORDERED)
         yield Claim(
-            f"Task “{task}”: every blind aligner is at chance, every ordered one is not.",
-            f"blind {_range(blind)}, ordered {_range(bound)}",
+            f"Task “{task}”: aligners that ignore order are at chance, the others are not.",
+            f"without order {_range(blind)}, with order {_range(bound)}",
             max(abs(share - 50) for share in blind) < CHANCE < min(bound) - 50,
         )
     task = "content, permuted videos"
     blind, bound = of(task, BLIND), of(task, ORDERED)
     yield Claim(
-        f"Task “{task}”: every blind aligner beats every ordered one.",
-        f"blind {_range(blind)}, ordered {_range(bound)}",
+        f"Task “{task}”: every aligner that ignores order is better than every one that uses it.",
+        f"without order {_range(blind)}, with order {_range(bound)}",
         min(blind) > max(bound),
     )
     furthest = max(ORDERED, key=lambda label: of(task, [label])[0])
     yield Claim(
-        f"Task “{task}”: every ordered aligner is at chance.",
+        f"Task “{task}”: every aligner that uses order is at chance.",
         f"{_range(bound)}, the most by {furthest}",
         max(abs(share - 50) for share in bound) < CHANCE,
     )

@@ -1,4 +1,4 @@
-"""The page: what was asked, how, and what came out. Every figure is written by this file."""
+"""The page: question, data and results. Every figure is written by this file."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -20,91 +20,97 @@ from benchmarks.correspondence.pairs import ALIKE, COMMON, DISTORTIONS, LENGTH, 
 from fewact.report import Table, TableFormat, render
 
 PAGE = """\
-# What the aligners recover
+# Aligners and known correspondences
 
-*Made by `python -m benchmarks.correspondence` in the repository's root: seed {seed}, {seconds} s of
-one core. All figures, tables and pictures are the script's; run it again after a change to an
-aligner.*
+    python -m benchmarks.correspondence
 
-## What is asked
+Seed {seed}, {seconds} s of one core. All figures, tables and verdicts are written by the script;
+run it again after a change to an aligner.
 
-An aligner says how near two videos are, and by its plan which node of one went to which node of the
-other. On real videos nobody knows which node *should* have gone where. Here it is known: how much
-of the truth does each plan hold, under which distortion, up to which noise? And as some aligners
-look at the order of the nodes and some do not: when is that a virtue, and when a vice?
+## Question
 
-## How it is made
+An aligner returns how near two videos are, and a plan: which node of one was matched with which
+node of the other. On real videos the right correspondence is not known. Here it is known. How
+much of it does each plan recover, under which distortion, and up to which noise? Some aligners
+use the order of the nodes and some ignore it: when does that help, and when does it hurt?
 
-- A scene is a sequence of descriptors of {length} numbers in the order of time. {common} % of their
-  energy stays the same through the scene (what the video shows all along), the rest changes, with a
-  correlation of {alike} between neighbours. The mean of what changes is zero over the scene.
-- The first video shows {m} nodes of it. The second shows {m} nodes of the same scene under a
-  distortion, and then noise. Two nodes correspond where they show the same moment; one node may
-  have several counterparts, or none. New material is what the scene goes on with.
-- Noise is Gaussian. Its strength is its length over that of the signal: 0 is none, 1 (0 dB) as long
-  as the descriptor, {middle} the *middle noise* of tables that show one noise, ∞ noise alone.
+## Data
+
+- A scene is a sequence of descriptors of {length} numbers in the order of time. {common} % of
+  their energy is constant through the scene (what the video shows all along). The rest changes,
+  with a correlation of {alike} between neighbours, and has mean zero over the scene.
+- The first video shows {m} nodes of the scene. The second shows {m} nodes of the same scene under
+  a distortion, and then noise. Two nodes correspond if they show the same moment. A node may have
+  several counterparts, or none. New material is the continuation of the scene.
+- Noise is Gaussian. Its strength is its length divided by the length of the signal: 0 is none, 1
+  (0 dB) is as long as the descriptor, {middle} is the *middle noise* of tables that show one
+  noise, ∞ is noise alone.
 - All aligners get the same costs 1 − cos. {pairs} pairs for each distortion, the same under every
   noise; ± is half of the 95 % interval over pairs.
 
 {distortions}
 {aligners}
-A plan is divided by its total. **Mass** is the share of it that lies on true correspondences. The
-most that a plan with equal weights can reach (material without a counterpart must go somewhere) and
-what a plan that is the same everywhere gets stand in the last rows. **Found** asks less: of the
-second video's nodes that have a counterpart, how many have the plan's largest entry there?
+A plan is divided by its total. **Mass** is the fraction of it that is on true correspondences.
+The last two rows show the maximum that a plan with equal weights can reach (material without a
+counterpart must be matched with something) and the mass of a uniform plan. **Found** is weaker:
+for how many of the second video's nodes that have a counterpart is the plan's largest entry at a
+counterpart?
 
-## Against noise
+## Mass against noise
 
-![Share of mass on the truth against noise, by distortion and aligner](alignment-noise.svg)
+![Mass on true correspondences against noise, by distortion and aligner](alignment-noise.svg)
 
 {masses}
 {founds}
 {against}
-## The plans themselves
+## The plans
 
-One pair a distortion at the middle noise, not chosen: the first of each. The darkest shade is all
-that one node has, so a plan that spreads its mass is pale.
+The first pair of each distortion at the middle noise. The darkest shade is the full mass of one
+node, so a plan that spreads its mass is pale.
 
-![Plans of all aligners for one pair a distortion, with the truth outlined](alignment-plans.svg)
+![Plans of all aligners for one pair per distortion, truth outlined](alignment-plans.svg)
 
-## Order: virtue and vice
+## When order matters
 
-Two classes, one example of each, one query; the aligner's value decides. All three videos are under
-noise of {task_ratio}. {tasks} tasks of each kind, accuracy in per cent with Wilson's 95 % interval.
+Two classes, one example of each, one query; the aligner's value decides. All three videos have
+noise of {task_ratio}. {tasks} tasks of each type; accuracy in per cent with Wilson's 95 %
+interval.
 
 - *order*: both classes show the same nodes, one of them backwards (opening and closing a door).
-- *order, shifted videos*: the same, but each video starts somewhere else in a longer scene.
-- *content*: classes look alike but change in their own way; videos show it in order.
-- *content, permuted videos*: the same, but each video shows its nodes in an order of its own.
+- *order, shifted videos*: the same, but each video starts elsewhere in a longer scene.
+- *content*: the classes have the same appearance but change differently; videos show the changes
+  in order.
+- *content, permuted videos*: the same, but each video shows its nodes in a random order.
 
 {accuracies}
-## What holds, and what does not
+## Statements
 
-The statements are the script's; so are the figures and the verdicts, at the middle noise where none
+Statements, figures and verdicts are written by the script, at the middle noise unless another one
 is named.
 
 {claims}
-What to take from it, as long as these verdicts stand:
+Conclusions, as long as these verdicts hold:
 
-- Where classes differ in what is seen, whenever it is seen, an aligner that is blind to order is
-  right, and one bound to order loses much of what it has, or all. Where they differ in order alone,
-  the blind ones cannot know anything, however clean the features.
-- DTW and the diagonal owe their calm under noise to what they assume. They are right where videos
-  are cut alike, and sure of the wrong thing where they are not. OTAM with a small λ gives up some
-  of that calm, and copes with starts that differ.
-- Sinkhorn's ε and OTAM's λ are measured against differences between costs, and noise makes those
-  small: what is mild on clean features blurs everything on poor ones. A blurred plan may still peak
-  in the right places, so read its peaks and not its shades.
-- Cross-reference weights change how much a node counts. They are no way to find out which nodes
-  have a counterpart, at least not in this made-up material.
+- If classes differ in content, whenever it is visible, an aligner that ignores order is right,
+  and one that uses it loses much of its accuracy, or all. If classes differ in order only, an
+  aligner that ignores order stays at chance, however clean the features are.
+- DTW and the diagonal are robust to noise because of what they assume. They are right if the
+  videos are cut alike, and confidently wrong otherwise. OTAM with a small λ gives up some
+  robustness, and tolerates different starts.
+- Sinkhorn's ε and OTAM's λ act relative to differences between costs, and noise reduces these: a
+  value that is mild on clean features blurs everything on noisy ones. A blurred plan may still
+  have its peaks at the right nodes.
+- Cross-reference weights change how much a node counts. They do not reveal which nodes have a
+  counterpart, at least not in this synthetic material.
 
-## What this does not say
+## Limits
 
-- Which aligner is best on real videos: real classes differ in content and in order, and nodes come
-  from a network. The noise here is the same for every number of every node, real noise is not.
-- Anything about nodes of several scales. The {m} nodes here stand in one order; those of A²M²-Net
-  are of three scales, and only those of one scale have an order.
-- Anything about other smoothings. ε, λ and γ are those of the table above, fixed beforehand.
+- The page does not say which aligner is best on real videos. Real classes differ in content and
+  in order, and their nodes come from a network. The noise here is the same for every number of
+  every node; real noise is not.
+- The {m} nodes here have one order. The nodes of A²M²-Net have three scales, and only nodes of
+  one scale have an order.
+- ε, λ and γ are those of the table above, fixed beforehand. Other values were not tried.
 """
 
 
@@ -127,7 +133,7 @@ def page(
         seed: Of everything.
         seconds: How long it took.
     """
-    limits = {"most with equal weights": recovered.ceiling, "same everywhere": recovered.chance}
+    limits = {"maximum with equal weights": recovered.ceiling, "uniform plan": recovered.chance}
     return PAGE.format(
         seed=seed,
         seconds=f"{seconds:.0f}",
@@ -164,7 +170,7 @@ def _aligners() -> str:
     rows = []
     for one in COMPARED:
         options = "".join(f", {key}={value}" for key, value in one.options.items())
-        weights = {"uniform": "equal", "cross": "each node's likeness to the other video's mean"}
+        weights = {"uniform": "equal", "cross": "similarity of each node to the other video's mean"}
         rows.append(
             (
                 one.label,
@@ -173,7 +179,7 @@ def _aligners() -> str:
                 "yes" if one.ordered else "no",
             )
         )
-    return _markdown(("aligner", "`fewact.align`", "weights", "looks at order"), rows)
+    return _markdown(("aligner", "`fewact.align`", "weights", "uses order"), rows)
 
 
 def _by_distortion(title: str, shares: Tensor, limits: Mapping[str, Tensor]) -> str:

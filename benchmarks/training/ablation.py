@@ -2,7 +2,7 @@
 
     python -m benchmarks.training.ablation --work FOLDER [--preset misaligned] [--videos 40]
         [--seeds 3] [--episodes 10000] [--only "sqrt;mean"] [--set stages.0.steps=100] [--through]
-        [--page docs/ablation.md] [--network]
+        [--page docs/results/ablation.md] [--network]
 
 For each kind of moments and each seed one reduction is trained on stored maps by the recipe
 ``a2m2-motions-lite0``, its checkpoint chosen on validation classes. On this one checkpoint all
@@ -285,7 +285,7 @@ def verdict(work: Work, better: Pair, worse: Pair, seeds: int) -> str:
         said = "holds"
     else:
         lost = all(pair.difference < -pair.ci95 for pair in pairs)
-        said = "**the contrary holds**" if lost else "**is not seen**"
+        said = "**the opposite holds**" if lost else "**not confirmed**"
     return f"{mean:+.2f} | {listed(pairs)} | {said}"
 
 
@@ -308,42 +308,42 @@ def page(
     recipe: Recipe,
     command: str,
 ) -> str:
-    """docs/ablation.md, or docs/ablation-network.md; all figures come from the results."""
+    """Return the page as Markdown; all figures come from the results."""
     asked = work.scored(*USUAL, "test", 1)[0].asked
     protocol, (stage,) = asked.episodes.protocol, recipe.stages
     train, val = (work.videos[split] for split in ("train", "val"))
     width = recipe.method.options["width"]
     learns = (
-        f"8 frames of {halved.SIDE} × {halved.SIDE} go through the default network (stride 16) and"
-        f" one matrix of {width} channels; both learn together, but for the first blocks and the"
-        " batch norms' statistics, by episodes"
+        f"8 frames of {halved.SIDE} × {halved.SIDE} pass the default network (stride 16) and one"
+        f" matrix of {width} channels. Both are trained together, except for the first blocks and"
+        " the batch norms' statistics, by episodes"
         if work.network
-        else "Stored maps of the default network (stride 16, 8 frames) go through one matrix of"
-        f" {width} channels, which learns by episodes"
+        else "Stored maps of the default network (stride 16, 8 frames) pass one matrix of"
+        f" {width} channels, which is trained by episodes"
     )
     ends = (
-        " Single scales are made on the checkpoint of all three. On validation classes learning"
-        f" takes the paper's pair ({', '.join(USUAL)}) from {on_validation(work, USUAL[0], seeds)}."
-        " A matrix alone, on stored maps of the whole size: `docs/ablation.md`."
+        " Single scales use the checkpoint of all three. On validation classes, training takes"
+        f" the paper's pair ({', '.join(USUAL)}) from {on_validation(work, USUAL[0], seeds)}."
+        " [The same with stored maps](ablation.md)."
         if work.network
-        else " For the network that learns, too: `docs/ablation-network.md`."
+        else " [The same with the network trained, too](ablation-network.md)."
     )
     lines = [
-        "# Moments and alignments, trained" + ", with the network" * work.network,
+        "# Ablation of A²M²-Net, " + ("network trained" if work.network else "stored maps"),
         "",
-        f"A²M²-Net's ablation on `motions`, preset `{work.preset}`, whose classes differ in the"
-        f" order of motions. {learns}"
+        f"Data: `motions`, preset `{work.preset}`, whose classes differ in the order of motions."
+        f" {learns}"
         f" ({stage.steps} steps of {_count(stage.accumulate, 'episode')}) on"
         f" {len(train.videos)} videos of"
         f" {len(train.classes)} classes; {len(val.videos)} videos of {len(val.classes)} classes"
-        f" choose the checkpoint; tested on {asked.videos.videos} videos of {asked.videos.classes}"
-        f" classes. {protocol.count} episodes, {protocol.ways}-way, {protocol.shots} shot,"
-        f" {protocol.queries} query a class; chance {100 / protocol.ways:.0f} %; {seeds} seeds, of"
-        " which the mean, the lowest and the highest are shown.",
+        f" choose the checkpoint. Test: {asked.videos.videos} videos of {asked.videos.classes}"
+        f" classes, {protocol.count} episodes, {protocol.ways}-way, {protocol.shots} shot,"
+        f" {protocol.queries} query per class; chance {100 / protocol.ways:.0f} %. The cells show"
+        f" the mean, the lowest and the highest of {seeds} seeds.",
         "",
-        "For each kind of moments one checkpoint is trained with the transport and cross-reference"
-        " weights; all alignments are compared on it. Nothing but `time` sees the order of windows;"
-        f" the diagonal and OTAM keep it, too.{ends}",
+        "For each type of moments, one checkpoint is trained with the transport and cross-reference"
+        " weights. All alignments are compared on it. Only `time`, the diagonal and OTAM use the"
+        f" order of windows.{ends}",
         "",
         f"    {command}",
         "",
@@ -356,12 +356,12 @@ def page(
     if through:
         lines += [
             "",
-            f"The best pairs{' of the paper' * work.network} by validation and those that the"
-            " paper's is compared with,"
-            " trained through with the alignment that scores them. Beside, what each seed gains on"
-            f" the same alignment above, and on the paper's pair above ({', '.join(USUAL)}):",
+            f"The best pairs{' of the paper' * work.network} by validation, and those that the"
+            " paper compares with, each trained with the alignment that scores it. The last columns"
+            " show the gain of each seed over the same pair in the table above, and over the"
+            f" paper's pair there ({', '.join(USUAL)}).",
             "",
-            "| moments, alignment | accuracy | on the same above | on the paper's pair above |",
+            "| moments, alignment | accuracy | gain over the same pair | over the paper's pair |",
             "|---|---|---|---|",
         ]
         for (name, how), results in through.items():
@@ -373,10 +373,10 @@ def page(
             lines.append(f"| {name}, {how} | {mean_of(results)} | {each} |")
     lines += [
         "",
-        "## What holds here",
+        "## Claims",
         "",
         "Differences in points, paired on the same episodes; ± is their 95 % interval over"
-        " episodes. A claim holds where each seed's interval lies above zero.",
+        " episodes. A claim holds if the interval of each seed is above zero.",
         "",
         "| claim | mean | each seed | |",
         "|---|---|---|---|",
@@ -409,7 +409,7 @@ def main() -> None:
     options.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     options.add_argument("--through", action="store_true")
     options.add_argument("--network", action="store_true", help="the network learns, too")
-    options.add_argument("--page", type=Path, help="write what was found, as docs/ablation.md")
+    options.add_argument("--page", type=Path, help="File for the page")
     given = options.parse_args()
     changes = {n: json.loads(v) for n, _, v in (text.partition("=") for text in given.set)}
     names = given.only.split(";")

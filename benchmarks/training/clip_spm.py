@@ -1,7 +1,7 @@
 """What the parts of CLIP-SPM are worth on stored features, and what seeing all queries is worth.
 
     python -m benchmarks.training.clip_spm ASSETS --work FOLDER [--only motions] [--videos 40]
-        [--seeds 3] [--episodes 10000] [--set stages.0.steps=100] [--page docs/clip_spm.md]
+        [--seeds 3] [--episodes 10000] [--set stages.0.steps=100] [--page docs/results/clip_spm.md]
 
 4 × 4 places of the default network's middle maps, 8 frames a video, less the clip's mean, on 128
 fixed orthonormal directions, since the motion module's convolutions cost the square of that; class
@@ -56,19 +56,19 @@ TRAINED: dict[str, dict[str, Any]] = {
     "without PADM": {"without": "padm"},
     "trained jointly": {"protocol": "joint"},
     "non-linear motion": {"motion": "nonlinear"},
-    "motion that sees order": {"motion": "ordered"},
-    "prompts see the vector": {"prompt": "vector"},
+    "ordered motion": {"motion": "ordered"},
+    "vector prompts": {"prompt": "vector"},
 }
 """Options that a head is trained with."""
 
 ASKED: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in TRAINED if name != "trained jointly"},
-    "all queries seen": (WHOLE, {"protocol": "joint"}),
-    "all queries seen, in training too": ("trained jointly", {}),
+    "joint queries": (WHOLE, {"protocol": "joint"}),
+    "joint queries, in training too": ("trained jointly", {}),
 }
 """Rows: whose head, and the options that it is asked with."""
 
-OURS = ("non-linear motion", "motion that sees order", "prompts see the vector")
+OURS = ("non-linear motion", "ordered motion", "vector prompts")
 """Of one seed alone."""
 
 UNTRAINED = {"OTAM, not trained": "otam", "ProtoNet, not trained": "protonet"}
@@ -194,7 +194,7 @@ def page(work: Work, command: str) -> str:
         ("motions", f"Rendered videos, preset `{PRESET}`: classes differ in the order of motions."),
         (
             "clips",
-            "`utd27_depth`, 15 / 5 / 7 classes in another order for each seed, persons apart.",
+            "`utd27_depth`, 15 / 5 / 7 classes in another order for each seed, people kept apart.",
         ),
     ):
         seeds = list(work.results(data))
@@ -203,32 +203,34 @@ def page(work: Work, command: str) -> str:
         asked = seeds[0][WHOLE].asked
         protocol, text = asked.episodes.protocol, asked.text
         encoder = (
-            "" if text is None else f" Names by `{text.encoder}`, {len(text.templates)} prompts."
+            ""
+            if text is None
+            else f" Class names by `{text.encoder}`, {len(text.templates)} prompts."
         )
         parts.append(
             f"## {data}\n\n{about} Test: {asked.videos.videos} videos of {asked.videos.classes} "
             f"classes; {protocol.count} episodes of {protocol.ways} ways, {protocol.shots} shot, "
-            f"{protocol.queries} query a class; {len(seeds)} seeds.{encoder} "
+            f"{protocol.queries} query per class; {len(seeds)} seeds.{encoder} "
             f"Chance {100 / protocol.ways:.0f} %.\n\n{table(seeds)}\n"
         )
-    return f"""# The parts of CLIP-SPM
+    return f"""# Parts of CLIP-SPM
 
-What its three modules are worth, and what it is worth to see all queries of an episode, on stored
-features of the default network, which was trained on ImageNet alone: {GRID} × {GRID} places of its
-middle maps less the clip's mean, on {WIDTH} fixed directions, with a head that a CPU can learn.
-CLIP's own features have not been run: these figures say nothing of the published ones. Differences
-are paired on the same episodes, ± is their 95 % interval over episodes; training was begun anew for
-each seed.
+    {command}
+
+What are the three modules of [CLIP-SPM](../methods/clip_spm.md) worth, and what does it change if
+all queries of an episode see each other? Features: {GRID} × {GRID} cells of the default network's
+middle maps (trained on ImageNet only), minus the clip's mean, projected on {WIDTH} fixed
+directions, with a head that a CPU can train. CLIP's own features have not been run: these figures
+say nothing about the published ones. Differences are paired on the same episodes; ± is their 95 %
+interval over episodes. Each seed is trained from scratch.
 
 - *without HSMR*: no motion loss in training. *without SPM*: no video is fused with a text.
   *without PADM*: nothing is refined around anchors.
-- *all queries seen*: the same head, asked as published, all queries of an episode together, which
+- *joint queries*: the same head, scoring all queries of an episode together as published, which
   is transductive.
-- *non-linear motion*, *motion that sees order*, *prompts see the vector*: options of ours, with one
-  seed. As published nothing is between HSMR's two convolutions, its difference is the same
-  backwards, and a made-up text sees one number of its video.
-
-    {command}
+- *non-linear motion*, *ordered motion*, *vector prompts*: our options, with one seed. As
+  published, HSMR's two convolutions have no non-linearity between them, its difference is the
+  same backwards, and a generated prompt depends on one number of its video.
 
 {chr(10).join(parts)}"""
 

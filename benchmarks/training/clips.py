@@ -1,7 +1,7 @@
 """Meta-training on real clips: a reduction and head on stored maps, against no training.
 
     python -m benchmarks.training.clips ASSETS --work FOLDER [--splits 3] [--episodes 2000]
-        [--recipes a2m2-clips-lite0] [--set stages.0.steps=100] [--page docs/learning.md]
+        [--recipes a2m2-clips-lite0] [--set stages.0.steps=100] [--page docs/results/learning.md]
 
 The 27 classes of ``utd27_depth`` are put in a random order, once for each split: 15 to learn from,
 5 that choose the checkpoint, 7 to test on, persons apart in every episode. Compared in pairs on the
@@ -37,9 +37,9 @@ SHOTS = (1, 5)
 RECIPES = {
     "a2m2-clips-lite0": "two layers",
     "a2m2-clips-linear-lite0": "one matrix",
-    "fusion-clips-lite0": "learnt",
+    "fusion-clips-lite0": "all terms",
 }
-"""And what of each learns."""
+"""What is trained in each."""
 
 Found = dict[int, dict[str, Result]]
 """Results by shots and arm."""
@@ -186,25 +186,29 @@ def main() -> None:
 
 
 def page(tables: str, said: Sequence[str], splits: int, episodes: int) -> str:
-    """docs/learning.md."""
+    """Return the page as Markdown."""
     chosen = "\n".join(f"- {one}" for one in said)
-    return f"""# What learning gives on a few real clips
+    return f"""# Training on a few real clips
 
-`utd27_depth`, 27 actions of eight people: {SIZES[0]} classes to learn from, {SIZES[1]} that choose
-the checkpoint, {SIZES[2]} to test on, in {splits} random orders of the classes; persons apart in
-each of {episodes} episodes of 5 ways and 5 queries a class. Stored maps of the default network;
-what learns is `a2m2`'s reduction, of two layers as the paper has it, or of one matrix that begins
-as no reduction; `fusion, two layers` and `fusion, one matrix` have it in their moments. `fusion,
-learnt` learnt itself: one matrix of the maps' channels, through all of its terms. All of these see
-the steady frames once (`twice=False`) and take cameras to move (`cameras="moving"`). Differences
-are paired; ± is their 95 % interval over episodes, and the last column the one over other classes
-of the kind.
+    python -m benchmarks.training.clips ASSETS --work FOLDER --page docs/results/learning.md
 
-    python -m benchmarks.training.clips ASSETS --work FOLDER --page docs/learning.md
+`utd27_depth`, 27 actions of eight people: {SIZES[0]} classes for training, {SIZES[1]} for the
+choice of the checkpoint, {SIZES[2]} for the test, in {splits} random orders of the classes.
+People are kept apart in each of {episodes} episodes of 5 ways and 5 queries per class. Stored
+maps of the default network.
+
+- `a2m2, two layers`: its reduction is trained, with two layers as in the paper;
+- `a2m2, one matrix`: its reduction is one matrix that starts as the identity;
+- `fusion, two layers` and `fusion, one matrix`: `fusion` with these reductions in its moments;
+- `fusion, all terms`: one matrix of the maps' channels, trained through all terms of `fusion`.
+
+All of these use the conservative camera estimate only (`twice=False`) and assume moving cameras
+(`cameras="moving"`). Differences are paired; ± is their 95 % interval over episodes, and the last
+column is the interval over other classes.
 
 {tables}
 
-Chosen by the validation classes:
+Checkpoints chosen by the validation classes:
 
 {chosen}
 """

@@ -36,7 +36,7 @@ from benchmarks.correspondence.pairs import (
 from benchmarks.correspondence.tasks import TASKS, make_task
 from fewact import align
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "results"
 seeds = st.integers(0, 10_000)
 
 

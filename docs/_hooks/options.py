@@ -1,0 +1,99 @@
+"""Tables of options: a page's line ``<!-- options: METHOD -->`` becomes the table of that method.
+
+The table is made from the method's ``Options`` and their docstrings, so that it cannot go stale.
+"""
+
+import inspect
+import re
+from dataclasses import MISSING, fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+MARK = re.compile(r"^<!-- options: (\w+) -->$", re.MULTILINE)
+SECTION = re.compile(r"^(?:Args|Attributes):\n", re.MULTILINE)
+ENTRY = re.compile(r"^ {4}(\w+)(?: \([^)]*\))?:", re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Replace the marks of a page."""
+    return MARK.sub(lambda found: options_table(found[1]), markdown)
+
+
+def options_table(method: str) -> str:
+    """Return a method's options as a Markdown table.
+
+    Args:
+        method: Name of a registered method.
+    """
+    from fewact import methods
+
+    rows = "\n".join(
+        f"| {' | '.join(row)} |" for row in _rows(methods.REGISTRY.get(method).Options)
+    )
+    return f"| option | default | values | meaning |\n|---|---|---|---|\n{rows}"
+
+
+def _rows(options: type, prefix: str = "") -> list[tuple[str, str, str, str]]:
+    described = _described(options)
+    hints = get_type_hints(options, include_extras=True)
+    rows = []
+    for field in fields(options):
+        hint = hints[field.name]
+        if is_dataclass(hint) and isinstance(hint, type):  # a group of options
+            rows += _rows(hint, f"{prefix}{field.name}.")
+            continue
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        rows.append(
+            (
+                f"`{prefix}{field.name}`",
+                "required" if default is MISSING else f"`{_text(default)}`",
+                _values(hint),
+                described.get(field.name, ""),
+            )
+        )
+    return rows
+
+
+def _described(options: type) -> dict[str, str]:
+    """What the docstring says of each option."""
+    parts = SECTION.split(inspect.getdoc(options) or "", maxsplit=1)
+    if len(parts) < 2:
+        return {}
+    pieces = ENTRY.split(re.split(r"\n\s*\n(?! )", parts[1], maxsplit=1)[0])[1:]
+    pairs = zip(pieces[::2], pieces[1::2], strict=True)
+    return {
+        name: " ".join(text.split()).replace("``", "`").replace("|", "\\|") for name, text in pairs
+    }
+
+
+def _values(hint: Any) -> str:
+    """What an option takes, in words."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        inner, *bounds = get_args(hint)
+        limits = [
+            f"{sign} {getattr(bound, name)}"
+            for constraint in bounds
+            for bound in (constraint, *getattr(constraint, "metadata", ()))
+            for name, sign in (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤"))
+            if getattr(bound, name, None) is not None
+        ]
+        return ", ".join([_values(inner), *dict.fromkeys(limits)])
+    if origin is Literal:
+        return ", ".join(f"`{_text(value)}`" for value in get_args(hint))
+    if origin in (Union, UnionType):
+        return " or ".join("none" if one is NoneType else _values(one) for one in get_args(hint))
+    if origin is tuple:
+        return f"list of {_values(get_args(hint)[0])}"
+    return {int: "integer", float: "number", bool: "`true`, `false`", str: "text"}.get(
+        hint, getattr(hint, "__name__", str(hint))
+    )
+
+
+def _text(value: object) -> str:
+    """A value as the command line takes it."""
+    if isinstance(value, tuple | list):
+        return ",".join(map(_text, value))
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
