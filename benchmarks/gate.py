@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from benchmarks.bodies import moved
 from benchmarks.clips import class_number, read_index
-from fewact.camera.simulated import CAMERAS, film, seed_of
-from fewact.camera.stabilise import camera_motion
+from fewact.camera.motion import estimate_camera_motion
+from fewact.camera.simulated import CAMERAS, record, seed_of
 from fewact.video import Segments
 
 EVERY, FRAMES, SIDE = 5, 16, 224
@@ -41,14 +41,14 @@ def main() -> None:
         frames = video.source.read([Segments(FRAMES)])[0]
         for body in BODIES:
             for camera in SHOWN:
-                seen = film(moved(frames, body), moments, CAMERAS[camera], seed_of(0, video.id))
+                seen = record(moved(frames, body), moments, CAMERAS[camera], seed_of(0, video.id))
                 images = functional.interpolate(
                     torch.from_numpy(seen).permute(0, 3, 1, 2),
                     [SIDE, SIDE],
                     mode="bilinear",
                     antialias=True,
                 )
-                found = camera_motion(images, aspect=seen.shape[2] / seen.shape[1])
+                found = estimate_camera_motion(images, aspect=seen.shape[2] / seen.shape[1])
                 stabilised.setdefault((body, camera), []).append(found.moved)
     print(f"| {len(people)} clips | " + " | ".join(SHOWN) + " |\n" + "|---" * 5 + "|")
     for body in BODIES:

@@ -23,7 +23,7 @@ from torch import Tensor
 from benchmarks.clips import read_index
 from benchmarks.handheld import OFF, encode
 from fewact import backbones, methods
-from fewact.camera.simulated import CAMERAS, film
+from fewact.camera.simulated import CAMERAS, record
 from fewact.camera.stabilise import stabilise
 from fewact.classifier.pictures import jpeg
 from fewact.data import VideoList
@@ -97,7 +97,7 @@ def draw() -> Iterator[str]:
     every = benchmark.render(video.id)
     places = np.linspace(0, len(every) - 1, 16).round().astype(int)
     still, hand = (
-        film(every[places], places / len(every), CAMERAS[name], 3) for name in ("fixed", "hand")
+        record(every[places], places / len(every), CAMERAS[name], 3) for name in ("fixed", "hand")
     )
     steady: Tensor = stabilise(torch.from_numpy(hand).permute(0, 3, 1, 2).contiguous())
     after = steady.permute(0, 2, 3, 1).numpy()

@@ -22,9 +22,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.clips import class_number, read_index
-from fewact.camera.similarity import Similarity, points
-from fewact.camera.simulated import CAMERAS, film, path, seed_of, window_size
-from fewact.camera.stabilise import camera_motion
+from fewact.camera.motion import estimate_camera_motion
+from fewact.camera.similarity import Similarity, pixel_positions
+from fewact.camera.simulated import CAMERAS, camera_path, crop_size, record, seed_of
 from fewact.video import Segments
 
 CLIPS, FRAMES, SIDE, MIDDLE = 10, 16, 224, 8
@@ -148,7 +148,7 @@ def clips(assets: Path) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uin
 
 
 def errors(found: Similarity, truth: Similarity, width: int) -> Tensor:
-    at = points(15, 15, width / SIDE, torch.float64) * (SIDE / 15)
+    at = pixel_positions(15, 15, width / SIDE, torch.float64) * (SIDE / 15)
     off = found(at) - truth(at)
     return ((off.real * SIDE / width) ** 2 + off.imag**2).sqrt().mean((-2, -1))  # (t)
 
@@ -179,18 +179,18 @@ def main() -> None:
             for camera in cameras:
                 height, width = frames.shape[1:3]
                 seed = seed_of(0, name)
-                way = path(CAMERAS[camera], seed, moments, height, width)
-                high, wide = window_size(CAMERAS[camera], height, width)
+                way = camera_path(CAMERAS[camera], seed, moments, height, width)
+                high, wide = crop_size(CAMERAS[camera], height, width)
                 turn = torch.from_numpy(way.size * np.exp(1j * way.roll))
                 ways = Similarity(turn, torch.from_numpy(way.x + 1j * way.y)).scaled(SIDE / high)
                 truth = ways.inverse().after(ways[torch.full((FRAMES,), MIDDLE)])
-                seen = torch.from_numpy(film(frames, moments, CAMERAS[camera], seed))
+                seen = torch.from_numpy(record(frames, moments, CAMERAS[camera], seed))
                 broad = round(SIDE * wide / high)
                 images = functional.interpolate(
                     seen.permute(0, 3, 1, 2), [SIDE, broad], mode="bilinear", antialias=True
                 )
                 begin = time.process_time()
-                ours = camera_motion(images).frames
+                ours = estimate_camera_motion(images).conservative
                 spent.setdefault("ours", []).append(time.process_time() - begin)
                 off.setdefault(("ours", kind, camera), []).append(errors(ours, truth, broad))
                 for title, (estimate, side) in ESTIMATORS.items():

@@ -75,10 +75,10 @@ def _words(key: str) -> Iterator[int]:
 
 
 class NamedDraws:
-    """NamedDraws by name.
+    """Draws by name.
 
     Args:
-        key: What they depend on; each part is used as its text.
+        key: Values that the draws depend on; each part is used as its text.
     """
 
     def __init__(self, *key: object) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from fewact.camera.similarity import Similarity, points
+from fewact.camera.similarity import Similarity, pixel_positions
 
 
 def scene(at: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -41,7 +41,7 @@ def seen_by(
         picture: Gives colours (h w 3) at complex points (h w), in this frame.
         pixel: Width of a pixel over its height.
     """
-    at = ways(points(*size, pixel, torch.float64)).numpy()  # (t h w)
+    at = ways(pixel_positions(*size, pixel, torch.float64)).numpy()  # (t h w)
     colours = np.stack([picture(one, frame) for frame, one in enumerate(at)])
     shown = colours.round().clip(0, 255).astype(np.uint8)
     return torch.from_numpy(shown).permute(0, 3, 1, 2).contiguous()
@@ -60,12 +60,12 @@ def wander(t: int, seed: int, *, shift: float, zoom: float, roll: float) -> Simi
 
 def between(ways: Similarity) -> Similarity:
     """From the middle frame's points to each one's."""
-    middle = len(ways.turn) // 2
-    one = torch.full((len(ways.turn),), middle)
+    middle = len(ways.linear) // 2
+    one = torch.full((len(ways.linear),), middle)
     return ways.inverse().after(ways[one])
 
 
 def apart(first: Similarity, second: Similarity, size: tuple[int, int], pixel: float = 1.0):
     """Mean distance of where two similarities take a picture's pixels: (t), heights of a pixel."""
-    at = points(*size, pixel, torch.float64)
+    at = pixel_positions(*size, pixel, torch.float64)
     return (first(at) - second(at)).abs().mean((-2, -1))

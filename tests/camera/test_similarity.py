@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fewact.camera.similarity import Similarity, points, sample, view
+from fewact.camera.similarity import Similarity, pixel_positions, sample, warp
 from tests.camera.scenery import wander
 
 
 def matrices(ways: Similarity) -> np.ndarray:
     """The same as real 3 × 3 matrices: (t 3 3)."""
-    turn, shift = ways.turn.numpy(), ways.shift.numpy()
+    turn, shift = ways.linear.numpy(), ways.shift.numpy()
     zero, one = np.zeros(len(turn)), np.ones(len(turn))
     rows = [
         [turn.real, -turn.imag, shift.real],
@@ -31,7 +31,7 @@ def test_composing_and_inverting_are_those_of_matrices() -> None:
 
 def test_scaling_is_for_pictures_of_other_size() -> None:
     ways = wander(3, 0, shift=7, zoom=0.2, roll=0.4)
-    at = points(5, 6, 1.5, torch.float64)
+    at = pixel_positions(5, 6, 1.5, torch.float64)
     torch.testing.assert_close(ways.scaled(2)(2 * at), 2 * ways(at))
 
 
@@ -40,7 +40,7 @@ def test_as_an_affine_map_it_shows_the_same(pixel: float) -> None:
     ways = wander(3, 0, shift=2, zoom=0.2, roll=0.4)
     pictures = torch.rand(3, 2, 6, 9, dtype=torch.float64)
     grid = functional.affine_grid(ways.affine(6, 9 * pixel), [3, 1, 6, 9], align_corners=False)
-    expected, _ = view(pictures, ways, (6, 9), pixel=pixel)
+    expected, _ = warp(pictures, ways, (6, 9), pixel=pixel)
     found = functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
     torch.testing.assert_close(found, expected)
 
@@ -74,7 +74,7 @@ def test_sampling_is_bilinear_and_says_what_is_outside(pixel: float) -> None:
 
 def test_the_identity_shows_the_picture_itself() -> None:
     pictures = torch.rand(2, 3, 17, 12)
-    same, seen = view(pictures, Similarity.identity(2), (17, 12), pixel=0.7)
+    same, seen = warp(pictures, Similarity.identity(2), (17, 12), pixel=0.7)
     torch.testing.assert_close(same, pictures, atol=1e-5, rtol=0)
     assert seen.all()
 
@@ -82,7 +82,7 @@ def test_the_identity_shows_the_picture_itself() -> None:
 def test_parallax_displaces_the_bottom_more_and_the_top_less() -> None:
     column = torch.arange(40.0).expand(1, 1, 40, 40)  # says where it is across
     way = Similarity(torch.ones(1, dtype=torch.complex64), torch.full((1,), 4 + 0j))
-    flat, _ = view(column, way, (20, 20))
-    deep, _ = view(column, way, (20, 20), parallax=0.5)
+    flat, _ = warp(column, way, (20, 20))
+    deep, _ = warp(column, way, (20, 20), parallax=0.5)
     more = (deep - flat)[0, 0]
     torch.testing.assert_close(more[[0, -1], 5], torch.tensor([-1.9, 1.9]), atol=1e-4, rtol=0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fewact.camera.simulated import CAMERAS, film
+from fewact.camera.simulated import CAMERAS, record
 from fewact.data import Clip, Video, VideoList
 from fewact.data.simulated_camera import SimulatedCameraVideo, with_simulated_camera
 from fewact.errors import OptionError
@@ -20,7 +20,7 @@ def clip(tmp_path):
 def test_frames_are_filmed_at_the_moments_when_they_are_shown(clip):
     found = SimulatedCameraVideo(clip, CAMERAS["hand"], 3).read([Segments(4), EveryNth(1)])
     plain = read_frames(clip.path, EveryNth(1))
-    expected = film(plain, np.arange(12) / 12, CAMERAS["hand"], 3)
+    expected = record(plain, np.arange(12) / 12, CAMERAS["hand"], 3)
     assert np.array_equal(found[1], expected)
     assert np.array_equal(found[0], expected[[1, 4, 7, 10]])
 
@@ -58,5 +58,5 @@ def test_each_video_of_a_list_has_a_way_of_its_own(clip):
 
 
 def test_unknown_cameras_are_refused():
-    with pytest.raises(OptionError, match="no such camera"):
+    with pytest.raises(OptionError, match="unknown camera"):
         with_simulated_camera(VideoList("none", ()), "drone")

@@ -332,18 +332,18 @@ def test_the_evidence_of_the_camera_needs_no_network(tmp_path, tiny, monkeypatch
 
     def counted(frames, **given):
         calls.append(frames)
-        return camera_motion(frames, **given)
+        return estimate_camera_motion(frames, **given)
 
-    camera_motion = stabilise.camera_motion
-    monkeypatch.setattr(sys.modules["fewact.features.extract"], "camera_motion", counted)
-    monkeypatch.setattr(stabilise, "camera_motion", counted)
+    estimate_camera_motion = stabilise.estimate_camera_motion
+    monkeypatch.setattr(sys.modules["fewact.features.extract"], "estimate_camera_motion", counted)
+    monkeypatch.setattr(stabilise, "estimate_camera_motion", counted)
     clips = [Clip(tmp_path / f"{name}.mp4") for name in both]
     asked = [camera, pixels, FeatureRequest("pixels", View(6, "auto"))]
     pan, still = (one.features for one in extract(clips, tiny, asked))
     assert len(calls) == len(clips)
     assert tiny.network.seen == {"early": 0, "late": 0}
     for found in (pan, still):
-        expected = camera_motion(found[pixels], aspect=96 / 64).evidence
+        expected = estimate_camera_motion(found[pixels], aspect=96 / 64).log_odds
         torch.testing.assert_close(found[camera][:, :1], torch.full((6, 1), expected))
     assert pan[camera][:, 0].min() > 0 > still[camera][:, 0].max()
     (alone,) = extract(clips[:1], tiny, [camera])
@@ -351,8 +351,8 @@ def test_the_evidence_of_the_camera_needs_no_network(tmp_path, tiny, monkeypatch
 
 
 def test_maps_are_told_where_a_bolder_look_sees_them(tmp_path, tiny):
-    from fewact.camera.similarity import view
-    from fewact.camera.stabilise import camera_motion
+    from fewact.camera.motion import estimate_camera_motion
+    from fewact.camera.similarity import warp
     from fewact.methods.steady import seen_through
     from tests.camera.scenery import seen_by
     from tests.camera.test_stabilise import squat, wander
@@ -366,11 +366,11 @@ def test_maps_are_told_where_a_bolder_look_sees_them(tmp_path, tiny):
         FeatureRequest("pixels", View(8)),
     )
     (one,) = extract([Clip(tmp_path / "arm.mp4")], tiny, [bolder, steady, plain])
-    motion = camera_motion(one.features[plain], aspect=1.0)
+    motion = estimate_camera_motion(one.features[plain], aspect=1.0)
     assert motion.moved
-    assert not motion.bolder.stays.all()
+    assert not motion.permissive_to_stabilised.is_identity.all()
     size = one.features[plain].shape[-2:]
-    expected, shown = view(one.features[plain].double(), motion.bold, size)
+    expected, shown = warp(one.features[plain].double(), motion.permissive, size)
     found = seen_through(
         one.features[steady].double(), one.features[bolder][:, 1:].unflatten(1, (2, 3))
     )
@@ -382,9 +382,9 @@ def test_maps_are_told_where_a_bolder_look_sees_them(tmp_path, tiny):
 @pytest.mark.assets
 @pytest.mark.slow
 def test_moved_maps_of_real_clips_are_nearer_to_those_of_boldly_stabilised_frames(assets):
-    from fewact.camera.similarity import view
+    from fewact.camera.motion import estimate_camera_motion
+    from fewact.camera.similarity import warp
     from fewact.camera.simulated import CAMERAS
-    from fewact.camera.stabilise import camera_motion
     from fewact.methods.steady import seen_through
 
     paths = sorted((assets / "clips" / "utd27_depth").glob("a0[1-4]*/*.mp4"))[::6]
@@ -400,10 +400,10 @@ def test_moved_maps_of_real_clips_are_nearer_to_those_of_boldly_stabilised_frame
     aspect = 128 / 96  # of what the camera sees of them
     apart = []
     for one in extract(films, backbone, [plain, steady, bolder]):
-        motion = camera_motion(one.features[plain], aspect=aspect)
-        if motion.bolder.stays.all():
+        motion = estimate_camera_motion(one.features[plain], aspect=aspect)
+        if motion.permissive_to_stabilised.is_identity.all():
             continue
-        seen, shown = view(one.features[plain].float(), motion.bold, (224, 224), pixel=aspect)
+        seen, shown = warp(one.features[plain].float(), motion.permissive, (224, 224), pixel=aspect)
         mean = (seen * shown[:, None]).sum(0) / shown.sum(0)
         filled = torch.where(shown[:, None], seen, mean).round().byte()
         bold = backbone.features(filled, ["middle"])["middle"]

@@ -1,9 +1,9 @@
-"""Registering pictures to others by a shift, zoom and rotation.
+"""Image registration by a similarity transform (shift, zoom and rotation).
 
 Inverse compositional Gauss–Newton (Baker and Matthews, "Lucas-Kanade 20 Years On", IJCV 2004) on
-all pixels or the most telling one of each small block, with Geman–McClure weights, so that what
-moves by itself does not pull, and with brightness and contrast solved for beside the four numbers
-of a similarity.
+all pixels or on one keypoint of each small block. Geman–McClure weights suppress objects that move
+by themselves; brightness and contrast are fitted together with the four parameters of the
+similarity.
 """
 
 from dataclasses import dataclass
@@ -12,173 +12,175 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fewact.camera.similarity import Similarity, points, sample
+from fewact.camera.similarity import Similarity, pixel_positions, sample
 
 MOST_BLOCKS = 28
-"""Rows and columns of blocks, at most; blocks are at least 2 × 2 pixels."""
+"""Largest number of block rows and columns; blocks have at least 2 × 2 pixels."""
 
 FLAT = 0.02
-"""A slope below this, in standard deviations of the picture a pixel, tells nothing."""
+"""Smallest gradient of a keypoint, in standard deviations of the image per pixel."""
 
 SMALLEST_SPREAD = 0.02
-WIDEST_ZOOM, WIDEST_ROLL, WIDEST_SHIFT = 1.6, 0.35, 0.45
-"""Beyond this no camera is believed: zoom either way, radians, heights of the picture."""
+MAX_ZOOM, MAX_ROLL, MAX_SHIFT = 1.6, 0.35, 0.45
+"""Largest plausible camera motion: zoom in or out, roll in radians, shift in image heights."""
 
 
 @dataclass(frozen=True, eq=False)
-class Marks:
-    """Places of pictures, as many of each.
+class Keypoints:
+    """Keypoints of images, the same number m in each of the p images.
 
     Args:
-        at: (p m) complex, where they are.
-        value: (p m) of the picture there.
-        slopes: (p m 6), how the value changes with zoom, rotation, the two shifts, contrast and
+        at: Positions (p m), complex.
+        value: Image values (p m).
+        jacobian: Derivatives of the value (p m 6) by zoom, rotation, the two shifts, contrast and
             brightness.
-        steep: (p m) length of the gradient.
-        telling: (p m) bool, which of them count.
+        gradient: Lengths of the gradient (p m).
+        valid: Whether each is used (p m), bool.
     """
 
     at: Tensor
     value: Tensor
-    slopes: Tensor
-    steep: Tensor
-    telling: Tensor
+    jacobian: Tensor
+    gradient: Tensor
+    valid: Tensor
 
-    def of(self, which: Tensor) -> "Marks":
-        """Those of some of the pictures."""
-        chosen = (self.at, self.value, self.slopes, self.steep, self.telling)
-        return Marks(*(values[which] for values in chosen))
-
-
-def pixels(pictures: Tensor, pixel: float) -> Marks:
-    """All pixels; those of an even background count too, since they say where nothing is.
-
-    Args:
-        pictures: (p h w) floating.
-        pixel: Width of a pixel over its height.
-    """
-    height, width = pictures.shape[1:]
-    at = points(height, width, pixel, pictures.dtype).expand(pictures.shape)
-    values = (values.flatten(1) for values in (at, pictures, *_gradient(pictures, pixel)))
-    return _marks(*values, flat=-1, height=height)
+    def of(self, which: Tensor) -> "Keypoints":
+        """Return the keypoints of some of the images."""
+        chosen = (self.at, self.value, self.jacobian, self.gradient, self.valid)
+        return Keypoints(*(values[which] for values in chosen))
 
 
-def marks(pictures: Tensor, pixel: float) -> Marks:
-    """The steepest pixel of each block of 2 × 2, without the outermost; those on slopes count.
+def all_pixels(images: Tensor, pixel: float) -> Keypoints:
+    """Return all pixels as keypoints, also those of a flat background.
 
     Args:
-        pictures: (p h w) floating.
+        images: Grey images (p h w), floating.
         pixel: Width of a pixel over its height.
     """
-    height, width = pictures.shape[1:]
-    across, down = _gradient(pictures, pixel)
-    steep = (across**2 + down**2).sqrt()
-    steep[:, [0, -1]] = -1
-    steep[:, :, [0, -1]] = -1
+    height, width = images.shape[1:]
+    at = pixel_positions(height, width, pixel, images.dtype).expand(images.shape)
+    values = (values.flatten(1) for values in (at, images, *_gradient(images, pixel)))
+    return _keypoints(*values, flat=-1, height=height)
+
+
+def detect_keypoints(images: Tensor, pixel: float) -> Keypoints:
+    """Return the pixel with the largest gradient of each block, border pixels excluded.
+
+    Args:
+        images: Grey images (p h w), floating.
+        pixel: Width of a pixel over its height.
+    """
+    height, width = images.shape[1:]
+    across, down = _gradient(images, pixel)
+    gradient = (across**2 + down**2).sqrt()
+    gradient[:, [0, -1]] = -1
+    gradient[:, :, [0, -1]] = -1
     blocks = (min(MOST_BLOCKS, max(1, height // 2)), min(MOST_BLOCKS, max(1, width // 2)))
-    where = functional.adaptive_max_pool2d(steep[:, None], blocks, return_indices=True)[1]
+    where = functional.adaptive_max_pool2d(gradient[:, None], blocks, return_indices=True)[1]
     where = where.flatten(1)  # (p m)
-    at = points(height, width, pixel, pictures.dtype).flatten()[where]
-    values = (values.flatten(1).gather(1, where) for values in (pictures, across, down))
-    return _marks(at, *values, flat=FLAT, height=height)
+    at = pixel_positions(height, width, pixel, images.dtype).flatten()[where]
+    values = (values.flatten(1).gather(1, where) for values in (images, across, down))
+    return _keypoints(at, *values, flat=FLAT, height=height)
 
 
-def _gradient(pictures: Tensor, pixel: float) -> tuple[Tensor, Tensor]:
-    """How pictures change across and down: (p h w) each."""
-    padded = functional.pad(pictures[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
+def _gradient(images: Tensor, pixel: float) -> tuple[Tensor, Tensor]:
+    """Return the horizontal and vertical derivatives (p h w)."""
+    padded = functional.pad(images[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
     across = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / (2 * pixel)
     return across, (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2
 
 
-def _marks(
+def _keypoints(
     at: Tensor, value: Tensor, across: Tensor, down: Tensor, *, flat: float, height: int
-) -> Marks:
-    """Marks at places, from value and gradient there (p m) each; those steeper than flat count."""
-    reach = height / 2  # keeps the six columns of one size
+) -> Keypoints:
+    """Build keypoints from positions, values and derivatives (p m); flat ones are not valid."""
+    reach = height / 2  # gives the six columns similar magnitudes
     zoom = (across * at.real + down * at.imag) / reach
     roll = (down * at.real - across * at.imag) / reach
-    slopes = torch.stack([zoom, roll, across, down, value, torch.ones_like(value)], -1)
-    steep = (across**2 + down**2).sqrt()
-    return Marks(at, value, slopes, steep, steep > flat)
+    jacobian = torch.stack([zoom, roll, across, down, value, torch.ones_like(value)], -1)
+    gradient = (across**2 + down**2).sqrt()
+    return Keypoints(at, value, jacobian, gradient, gradient > flat)
 
 
 def register(
-    still: Marks, moving: Tensor, start: Similarity, pixel: float, steps: int
+    reference: Keypoints, images: Tensor, initial: Similarity, pixel: float, steps: int
 ) -> Similarity:
-    """What takes points of the still pictures to those of the moving ones.
+    """Estimate the similarities (p) from positions in reference images to positions in images.
 
     Args:
-        still: Of p pictures.
-        moving: (p h w), of the same size.
-        start: (p), a first guess.
+        reference: Keypoints of p reference images.
+        images: Images (p h w) of the same size.
+        initial: Initial estimates (p).
         pixel: Width of a pixel over its height.
-        steps: Of Gauss–Newton.
+        steps: Number of Gauss–Newton steps.
     """
-    reach = moving.shape[-2] / 2
-    found = start
-    light = torch.zeros_like(still.slopes[:, :2, 0])  # (p 2) contrast and brightness
+    reach = images.shape[-2] / 2
+    found = initial
+    light = torch.zeros_like(reference.jacobian[:, :2, 0])  # (p 2) contrast and brightness
     for step in range(steps):
-        apart, counted = _differences(still, moving, found, pixel)
-        rest = apart - (still.slopes[..., 4:] @ light[..., None])[..., 0]
-        # Wide at first, so that what is far off is not taken for an outlier.
-        weight = _weights(rest, counted, 4.0 if step < 2 else 2.5)
-        solved = _least_squares(still.slopes, apart, weight)  # (p 6)
+        apart, valid = _differences(reference, images, found, pixel)
+        rest = apart - (reference.jacobian[..., 4:] @ light[..., None])[..., 0]
+        # Wide at first, so that distant inliers are not rejected.
+        weight = _weights(rest, valid, 4.0 if step < 2 else 2.5)
+        solved = _least_squares(reference.jacobian, apart, weight)  # (p 6)
         light = solved[:, 4:]
-        turn = 1 + torch.complex(solved[:, 0], solved[:, 1]) / reach
-        found = found.after(Similarity(turn, torch.complex(solved[:, 2], solved[:, 3])).inverse())
-        found = found.where(believable(found, 2 * reach), start)
+        linear = 1 + torch.complex(solved[:, 0], solved[:, 1]) / reach
+        found = found.after(Similarity(linear, torch.complex(solved[:, 2], solved[:, 3])).inverse())
+        found = found.where(plausible(found, 2 * reach), initial)
     return found
 
 
-def believable(found: Similarity, height: float) -> Tensor:
-    """Whether a camera could have done this: (p) bool."""
-    zoom, roll = found.turn.abs(), found.turn.angle().abs()
-    inside = (zoom < WIDEST_ZOOM) & (zoom > 1 / WIDEST_ZOOM) & (roll < WIDEST_ROLL)
-    return inside & (found.shift.abs() < WIDEST_SHIFT * height) & zoom.isfinite()
+def plausible(found: Similarity, height: float) -> Tensor:
+    """Return whether each transform is within the limits of camera motion: (p) bool."""
+    zoom, roll = found.linear.abs(), found.linear.angle().abs()
+    inside = (zoom < MAX_ZOOM) & (zoom > 1 / MAX_ZOOM) & (roll < MAX_ROLL)
+    return inside & (found.shift.abs() < MAX_SHIFT * height) & zoom.isfinite()
 
 
-def unexplained(still: Marks, moving: Tensor, found: Similarity, pixel: float) -> Tensor:
-    """How far each mark is from where it should be: (p m), heights of a pixel along its slope.
+def residuals(reference: Keypoints, images: Tensor, found: Similarity, pixel: float) -> Tensor:
+    """Return the residual of each keypoint (p m), in pixel heights along its gradient.
 
-    Contrast and brightness are fitted first. NaN where a mark tells nothing or is not seen.
+    Contrast and brightness are fitted first. NaN for keypoints that are invalid or outside.
     """
-    apart, counted = _differences(still, moving, found, pixel)
-    light = still.slopes[..., 4:]  # (p m 2)
+    apart, valid = _differences(reference, images, found, pixel)
+    light = reference.jacobian[..., 4:]  # (p m 2)
     rest = apart
     for _ in range(3):
-        solved = _least_squares(light, apart, _weights(rest, counted, 2.5))
+        solved = _least_squares(light, apart, _weights(rest, valid, 2.5))
         rest = apart - (light @ solved[..., None])[..., 0]
-    off = rest.abs() / still.steep.clamp_min(FLAT)
-    return off.where(counted, torch.nan)
+    off = rest.abs() / reference.gradient.clamp_min(FLAT)
+    return off.where(valid, torch.nan)
 
 
-def difference(still: Marks, moving: Tensor, found: Similarity, pixel: float) -> Tensor:
-    """Mean difference of the values where the marks are seen: (p); infinite where none is."""
-    apart, counted = _differences(still, moving, found, pixel)
-    return apart.abs().where(counted, torch.nan).nanmean(1).nan_to_num(torch.inf)
+def mean_difference(
+    reference: Keypoints, images: Tensor, found: Similarity, pixel: float
+) -> Tensor:
+    """Return the mean absolute difference at the keypoints (p); infinite if none is inside."""
+    apart, valid = _differences(reference, images, found, pixel)
+    return apart.abs().where(valid, torch.nan).nanmean(1).nan_to_num(torch.inf)
 
 
 def _differences(
-    still: Marks, moving: Tensor, found: Similarity, pixel: float
+    reference: Keypoints, images: Tensor, found: Similarity, pixel: float
 ) -> tuple[Tensor, Tensor]:
-    """What is seen at the marks less what should be (p m), and which marks count (p m)."""
-    at = found(still.at[:, None])  # (p 1 m)
-    values, seen = sample(moving[:, None], at, pixel)
-    return values[:, 0, 0] - still.value, still.telling & seen[:, 0]
+    """Return image value minus reference value, and which keypoints are valid: (p m) each."""
+    at = found(reference.at[:, None])  # (p 1 m)
+    values, inside = sample(images[:, None], at, pixel)
+    return values[:, 0, 0] - reference.value, reference.valid & inside[:, 0]
 
 
-def _weights(rest: Tensor, counted: Tensor, width: float) -> Tensor:
-    """Geman–McClure weights (p m) of what is left, this many robust deviations wide."""
-    middle = rest.abs().where(counted, torch.nan).nanmedian(-1, keepdim=True).values
+def _weights(rest: Tensor, valid: Tensor, width: float) -> Tensor:
+    """Return Geman–McClure weights (p m); the width is in robust standard deviations."""
+    middle = rest.abs().where(valid, torch.nan).nanmedian(-1, keepdim=True).values
     spread = (1.4826 * middle).nan_to_num(1.0).clamp_min(SMALLEST_SPREAD)  # (p 1)
-    return counted / (1 + (rest / (width * spread)) ** 2) ** 2
+    return valid / (1 + (rest / (width * spread)) ** 2) ** 2
 
 
-def _least_squares(columns: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
-    """(p m k), (p m), (p m) → (p k); zero where nothing has weight."""
+def _least_squares(columns: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Solve (p m k), (p m), (p m) → (p k); zero where all weights are zero."""
     weighted = columns * weight[..., None]
     normal = weighted.mT @ columns  # (p k k)
     ridge = 1e-6 * normal.diagonal(dim1=-2, dim2=-1).mean(-1) + 1e-12  # (p)
     normal = normal + ridge[:, None, None] * torch.eye(columns.shape[-1], dtype=columns.dtype)
-    solved: Tensor = torch.linalg.solve(normal, weighted.mT @ wanted[..., None])[..., 0]
+    solved: Tensor = torch.linalg.solve(normal, weighted.mT @ target[..., None])[..., 0]
     return solved

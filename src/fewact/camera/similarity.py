@@ -1,8 +1,7 @@
-"""Pictures seen through a shift, zoom and rotation.
+"""Similarity transforms (shift, zoom and rotation) and images warped by them.
 
-The plane's points are complex numbers, x to the right and y down from the picture's middle, in
-heights of a pixel: a similarity is then z → turn·z + shift, and two of them compose by a product
-and a sum.
+Positions are complex numbers, x to the right and y down from the image centre, in pixel heights: a
+similarity is then z → linear·z + shift, and two of them compose by a product and a sum.
 """
 
 from dataclasses import dataclass
@@ -14,124 +13,125 @@ from torch.nn import functional
 
 @dataclass(frozen=True, eq=False)
 class Similarity:
-    """Shift, zoom and rotation: a point z goes to turn·z + shift.
+    """Similarity transforms: a position z maps to linear·z + shift.
 
     Args:
-        turn: (…) complex, zoom · exp(i · angle).
-        shift: (…) complex, in heights of a pixel.
+        linear: Linear parts (…), complex: zoom · exp(i · angle).
+        shift: Shifts (…), complex, in pixel heights.
     """
 
-    turn: Tensor
+    linear: Tensor
     shift: Tensor
 
     @staticmethod
     def identity(count: int, dtype: torch.dtype = torch.complex64) -> "Similarity":
-        """What changes nothing, this many times."""
+        """Return identities (count)."""
         return Similarity(torch.ones(count, dtype=dtype), torch.zeros(count, dtype=dtype))
 
     @property
-    def stays(self) -> Tensor:
-        """Which of them change nothing: (…) bool."""
-        return (self.turn == 1) & (self.shift == 0)
+    def is_identity(self) -> Tensor:
+        """Whether each is the identity: (…) bool."""
+        return (self.linear == 1) & (self.shift == 0)
 
-    def __call__(self, points: Tensor) -> Tensor:
-        """Where points (… h w) go."""
-        return self.turn[..., None, None] * points + self.shift[..., None, None]
+    def __call__(self, positions: Tensor) -> Tensor:
+        """Transform positions (… h w)."""
+        return self.linear[..., None, None] * positions + self.shift[..., None, None]
 
     def __getitem__(self, which: slice | Tensor) -> "Similarity":
-        return Similarity(self.turn[which], self.shift[which])
+        return Similarity(self.linear[which], self.shift[which])
 
     def after(self, first: "Similarity") -> "Similarity":
-        """First the other, then this."""
-        return Similarity(self.turn * first.turn, self.turn * first.shift + self.shift)
+        """Return the composition: the other is applied first, then this one."""
+        return Similarity(self.linear * first.linear, self.linear * first.shift + self.shift)
 
     def inverse(self) -> "Similarity":
-        """What brings every point back."""
-        return Similarity(1 / self.turn, -self.shift / self.turn)
+        """Return the inverse."""
+        return Similarity(1 / self.linear, -self.shift / self.linear)
 
     def scaled(self, factor: float) -> "Similarity":
-        """The same for pictures of other size: ``factor`` times as many pixels high."""
-        return Similarity(self.turn, self.shift * factor)
+        """Return the transform for images with ``factor`` times as many rows."""
+        return Similarity(self.linear, self.shift * factor)
 
     def affine(self, height: float, width: float) -> Tensor:
-        """The same over places from -1 to 1, as torch's ``affine_grid`` takes it: (… 2 3) real.
+        """Return affine maps (… 2 3), real, of positions from −1 to 1 as torch's ``affine_grid``.
 
         Args:
-            height: Of the picture, in heights of a pixel.
-            width: Likewise.
+            height: Image height, in pixel heights.
+            width: Image width, in pixel heights.
         """
-        a, b = self.turn.real, self.turn.imag
+        a, b = self.linear.real, self.linear.imag
         x, y = self.shift.real * (2 / width), self.shift.imag * (2 / height)
         rows = (a, -b * (height / width), x), (b * (width / height), a, y)
         return torch.stack([torch.stack(row, -1) for row in rows], -2)
 
     def where(self, chosen: Tensor, other: "Similarity") -> "Similarity":
-        """This where ``chosen`` (…) is true, else the other."""
+        """Return this where ``chosen`` (…) is true, else the other."""
         return Similarity(
-            torch.where(chosen, self.turn, other.turn), torch.where(chosen, self.shift, other.shift)
+            torch.where(chosen, self.linear, other.linear),
+            torch.where(chosen, self.shift, other.shift),
         )
 
 
-def points(height: int, width: int, pixel: float, dtype: torch.dtype) -> Tensor:
-    """The middles of a picture's pixels: complex (h w).
+def pixel_positions(height: int, width: int, pixel: float, dtype: torch.dtype) -> Tensor:
+    """Return the positions of pixel centres: complex (h w).
 
     Args:
-        height: In pixels.
-        width: Likewise.
+        height: Number of rows.
+        width: Number of columns.
         pixel: Width of a pixel over its height.
-        dtype: Real type of their parts.
+        dtype: Data type of the real and imaginary parts.
     """
     y = torch.arange(height, dtype=dtype) - (height - 1) / 2
     x = (torch.arange(width, dtype=dtype) - (width - 1) / 2) * pixel
     return torch.complex(x.expand(height, width), y[:, None].expand(height, width))
 
 
-def sample(pictures: Tensor, at: Tensor, pixel: float = 1.0) -> tuple[Tensor, Tensor]:
-    """Pictures at points between their pixels, bilinear.
+def sample(images: Tensor, at: Tensor, pixel: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Sample images bilinearly.
 
     Args:
-        pictures: (t c h w) floating.
-        at: (t h' w') complex.
+        images: Images (t c h w), floating.
+        at: Positions (t h' w'), complex.
         pixel: Width of a pixel over its height.
 
     Returns:
-        (t c h' w'), and (t h' w') bool, whether the point is between the middles of pixels; a
-        point that isn't gets the nearest one's value.
+        Values (t c h' w'), and whether each position is inside, between pixel centres (t h' w')
+        bool. A position outside gets the value of the nearest pixel.
     """
-    height, width = pictures.shape[-2:]
+    height, width = images.shape[-2:]
     x = at.real * (2 / (pixel * width))
     y = at.imag * (2 / height)
-    # A hair is allowed for rounding: the picture's own pixels are seen.
-    seen = (x.abs() <= 1 - (1 - 1e-3) / width) & (y.abs() <= 1 - (1 - 1e-3) / height)
-    grid = torch.stack([x, y], -1).to(pictures.dtype)
-    sampled = functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
-    return sampled, seen
+    # The tolerance for rounding keeps the image's own pixels inside.
+    inside = (x.abs() <= 1 - (1 - 1e-3) / width) & (y.abs() <= 1 - (1 - 1e-3) / height)
+    grid = torch.stack([x, y], -1).to(images.dtype)
+    sampled = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    return sampled, inside
 
 
-def view(
-    pictures: Tensor,
-    looked: Similarity,
+def warp(
+    images: Tensor,
+    transform: Similarity,
     size: tuple[int, int],
     *,
     pixel: float = 1.0,
     parallax: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
-    """Each picture as it is seen through a similarity of its own.
+    """Warp each image by a similarity transform of its own.
 
     Args:
-        pictures: (t c h w) floating.
-        looked: (t), takes points of what is seen to points of the pictures.
-        size: Height and width of what is seen, in pixels.
+        images: Images (t c h w), floating.
+        transform: Similarities (t), from positions in the result to positions in the images.
+        size: Height and width of the result, in pixels.
         pixel: Width of a pixel over its height.
-        parallax: The shift grows by this part from the middle to the bottom, and shrinks as much
-            to the top.
+        parallax: Fraction by which the shift grows from the middle to the bottom row; it shrinks
+            as much towards the top row.
 
     Returns:
-        (t c h' w'), and (t h' w') bool, whether a place lies inside the picture.
+        Warped images (t c h' w'), and whether each pixel lies inside the image (t h' w') bool.
     """
     height, width = size
-    own = points(height, width, pixel, looked.turn.real.dtype)  # (h' w')
-    at = looked(own)  # (t h' w')
+    positions = pixel_positions(height, width, pixel, transform.linear.real.dtype)  # (h' w')
+    at = transform(positions)  # (t h' w')
     if parallax:
-        at = at + looked.shift[:, None, None] * (parallax * own.imag * 2 / height)
-    return sample(pictures, at, pixel)
+        at = at + transform.shift[:, None, None] * (parallax * positions.imag * 2 / height)
+    return sample(images, at, pixel)

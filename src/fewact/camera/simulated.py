@@ -1,8 +1,8 @@
-"""A simulated camera: a window that moves inside the pictures of a real video.
+"""Simulated cameras: a crop that moves inside the frames of a real video.
 
-The window never leaves the picture, so that no border is mirrored, repeated or filled. Where it is
-depends on the moment as a part of the whole video, and on a seed: whichever frames a sampler
-chooses, they were filmed on the same way.
+The crop never leaves the frame, so that no border is mirrored, repeated or filled. Its position
+depends on the time as a fraction of the video and on a seed: all frames of a video, whichever a
+sampler chooses, are on the same camera path.
 """
 
 import hashlib
@@ -17,93 +17,98 @@ from fewact.errors import OptionError, ShapeError, did_you_mean
 from fewact.shapes import check_shape
 from fewact.video.timeline import Floats
 
-CHECKED_MOMENTS = 129
+CHECKED_TIMES = 129
 WAVES = 6
-PICTURES_OF_A_BLUR = 5
+EXPOSURES = 5
 
 
 @dataclass(frozen=True)
-class Camera:
-    """How far a camera moves; each video draws its own way from its seed.
+class SimulatedCamera:
+    """Range of camera motion; each video draws its own path from its seed.
 
-    Distances are parts of the window's width and height.
+    Distances are fractions of the crop's width and height.
 
     Args:
-        window: Width and height of the window, as parts of the picture's, at zoom 1.
-        offset: It stands up to this far beside the middle.
-        scale: It is larger or smaller by up to this part.
-        shake: It trembles, at most by this distance, in up to 6 smooth waves a video.
-        roll: Likewise, in degrees.
-        pan: From the first frame to the last it travels by up to this far, across and down.
-        drift: Meanwhile it grows or shrinks by up to this part.
-        eased: Whether it travels at an even speed, or starts and stops gently.
-        parallax: What is seen at the bottom is displaced by this part more than in the middle, and
-            at the top less, as by a floor that comes nearer.
-        shutter: Part of the video during which a frame is exposed.
+        crop: Width and height of the crop at zoom 1, as fractions of the frame's.
+        offset: Largest distance of the crop's mean position from the frame centre.
+        scale: Largest relative change of the crop's size, constant over the video.
+        shake: Amplitude of camera shake, a sum of 6 smooth waves per video.
+        roll: Amplitude of rotation, in degrees, of the same form.
+        pan: Largest distance travelled from the first frame to the last, horizontally and
+            vertically.
+        drift: Largest relative change of the crop's size from the first frame to the last.
+        pan_speed: Speed of the pan: ``even``, or ``eased``, which starts and stops gently.
+        parallax: Relative increase of the shift at the bottom of the frame, and decrease at the
+            top, as for a floor that comes nearer.
+        shutter: Exposure time of a frame, as a fraction of the video.
 
     Raises:
-        OptionError: A value that is negative or too large.
+        OptionError: A value is negative or too large.
     """
 
-    window: float = 0.75
+    crop: float = 0.75
     offset: float = 0.0
     scale: float = 0.0
     shake: float = 0.0
     roll: float = 0.0
     pan: float = 0.0
     drift: float = 0.0
-    eased: Literal["even", "eased"] = "even"
+    pan_speed: Literal["even", "eased"] = "even"
     parallax: float = 0.0
     shutter: float = 0.0
 
     def __post_init__(self) -> None:
-        most = {"roll": 45.0, "window": 1.0, "pan": 10.0, "offset": 10.0, "shake": 10.0}
+        limits = {"roll": 45.0, "crop": 1.0, "pan": 10.0, "offset": 10.0, "shake": 10.0}
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name == "eased":
-                fits, expected = value in ("even", "eased"), "even, eased"
+            if field.name == "pan_speed":
+                valid, expected = value in ("even", "eased"), "even, eased"
             else:
-                limit = most.get(field.name, 0.9)
-                least = 0.05 if field.name == "window" else 0.0
-                fits, expected = least <= value <= limit, f"{least:g} to {limit:g}"
-            if not fits:
+                largest = limits.get(field.name, 0.9)
+                smallest = 0.05 if field.name == "crop" else 0.0
+                valid, expected = smallest <= value <= largest, f"{smallest:g} to {largest:g}"
+            if not valid:
                 raise OptionError(
-                    "no such camera", where=field.name, got=repr(value), expected=expected
+                    "value out of range", where=field.name, got=repr(value), expected=expected
                 )
 
 
-CAMERAS: Mapping[str, Camera] = {
-    "fixed": Camera(),
-    "framing": Camera(offset=0.15, scale=0.2),
-    "shake": Camera(shake=0.03, roll=2.0),
-    "pan": Camera(pan=0.15, drift=0.15),
-    "hand": Camera(offset=0.1, scale=0.1, shake=0.03, roll=2.0, pan=0.15, eased="eased"),
-    "rough": Camera(
+CAMERAS: Mapping[str, SimulatedCamera] = {
+    "fixed": SimulatedCamera(),
+    "framing": SimulatedCamera(offset=0.15, scale=0.2),
+    "shake": SimulatedCamera(shake=0.03, roll=2.0),
+    "pan": SimulatedCamera(pan=0.15, drift=0.15),
+    "hand": SimulatedCamera(
+        offset=0.1, scale=0.1, shake=0.03, roll=2.0, pan=0.15, pan_speed="eased"
+    ),
+    "rough": SimulatedCamera(
         offset=0.1,
         scale=0.1,
         shake=0.05,
         roll=4.0,
         pan=0.15,
         drift=0.1,
-        eased="eased",
+        pan_speed="eased",
         parallax=0.2,
         shutter=0.02,
     ),
-    "sweep": Camera(offset=0.1, shake=0.03, roll=2.0, pan=0.5, drift=0.3, eased="eased"),
+    "sweep": SimulatedCamera(
+        offset=0.1, shake=0.03, roll=2.0, pan=0.5, drift=0.3, pan_speed="eased"
+    ),
 }
-"""``fixed`` crops the middle; ``hand`` is a phone in a hand; ``rough`` adds parallax and blur to a
-stronger one; ``sweep`` pans and zooms as far as the picture allows."""
+"""``fixed`` crops the centre; ``hand`` is a hand-held phone; ``rough`` shakes more and adds
+parallax and motion blur; ``sweep`` pans and zooms as far as the frame allows."""
 
 
-def camera(name: str) -> Camera:
-    """The camera of this name.
+def simulated_camera(name: str) -> SimulatedCamera:
+    """Return the simulated camera of this name.
 
     Raises:
-        OptionError: There is none.
+        OptionError: The name is unknown.
     """
     if name not in CAMERAS:
         raise OptionError(
-            "there is no such camera",
+            "unknown camera",
             got=repr(name),
             expected=", ".join(CAMERAS),
             hint=did_you_mean(name, CAMERAS),
@@ -112,14 +117,14 @@ def camera(name: str) -> Camera:
 
 
 @dataclass(frozen=True, eq=False)
-class Path:
-    """Where a camera's window is at some moments.
+class CameraPath:
+    """Crop of a camera at several times.
 
     Args:
-        x: (t,) how far its centre is right of the picture's, in pixels.
-        y: (t,) likewise, down.
-        size: (t,) its width and height over those at zoom 1.
-        roll: (t,) how far it is turned, in radians, clockwise as seen.
+        x: Distances (t,) of the crop's centre to the right of the frame's, in pixels.
+        y: Distances (t,) below the frame's centre, in pixels.
+        size: Width and height (t,) relative to those at zoom 1.
+        roll: Rotations (t,), in radians, clockwise.
     """
 
     x: Floats
@@ -128,118 +133,133 @@ class Path:
     roll: Floats
 
 
-def window_size(taken: Camera, height: int, width: int) -> tuple[int, int]:
-    """Height and width of what a camera makes of pictures of this size, in pixels."""
-    return max(1, round(taken.window * height)), max(1, round(taken.window * width))
-
-
-def path(taken: Camera, seed: int, moments: Floats, height: int, width: int) -> Path:
-    """The way of a camera.
-
-    A way that would lead out of the picture is shrunk and moved as a whole until it does not.
+def crop_size(camera: SimulatedCamera, height: int, width: int) -> tuple[int, int]:
+    """Return the height and width of a camera's frames, in pixels.
 
     Args:
-        taken: The camera.
-        seed: Another one draws another way.
-        moments: (t,) in 0 … 1, parts of the whole video.
-        height: Of the pictures, in pixels.
-        width: Likewise.
+        camera: Simulated camera.
+        height: Height of the video's frames, in pixels.
+        width: Width of the video's frames, in pixels.
     """
-    moments = np.asarray(moments, np.float64)
-    # The whole way is looked at whatever moments are asked for: it must not depend on them.
-    every = np.concatenate([np.linspace(0, 1, CHECKED_MOMENTS), moments])  # (n,)
+    return max(1, round(camera.crop * height)), max(1, round(camera.crop * width))
+
+
+def camera_path(
+    camera: SimulatedCamera, seed: int, times: Floats, height: int, width: int
+) -> CameraPath:
+    """Draw the path of a camera.
+
+    A path that would leave the frame is shrunk and moved as a whole until it fits.
+
+    Args:
+        camera: Simulated camera.
+        seed: Seed of the path.
+        times: Times (t,) as fractions of the video, 0 … 1.
+        height: Height of the frames, in pixels.
+        width: Width of the frames, in pixels.
+    """
+    times = np.asarray(times, np.float64)
+    # The whole path is checked, so that it does not depend on the requested times.
+    every = np.concatenate([np.linspace(0, 1, CHECKED_TIMES), times])  # (n,)
     rng = np.random.default_rng(seed)
-    away = rng.uniform(-1, 1, 2) * taken.offset  # (x, y)
-    larger = 1 + rng.uniform(-1, 1) * taken.scale
-    goal = rng.uniform(-1, 1, 2) * taken.pan  # (x, y)
-    grows = rng.uniform(-1, 1) * taken.drift
-    share = every if taken.eased == "even" else every**2 * (3 - 2 * every)
-    travelled = share - 0.5  # −½ … ½
-    trembles = [_waves(rng, every) for _ in range(3)]  # (n,) each
-    roll = np.deg2rad(taken.roll) * trembles[2]
-    sides = np.array(window_size(taken, height, width)[::-1], np.float64)  # width, height
-    size = larger * (1 + grows * travelled)
-    # The rectangle around the turned window, at size 1: (2 n)
-    around = np.abs(np.cos(roll)) * sides[:, None] + np.abs(np.sin(roll)) * sides[::-1, None]
-    whole = np.array([width, height], np.float64)[:, None]
-    # Half a pixel stays free, for the middles of its outermost pixels to have neighbours.
-    size = np.minimum(size, ((whole - 1) / around).min(0).clip(0.01))
-    room = np.maximum(whole - 1 - around * size, 0) / 2 / (1 + taken.parallax)  # (2 n)
-    moved = [
-        _fit(away[i] * sides[i], (goal[i] * travelled + taken.shake * trembles[i]) * sides[i], r)
-        for i, r in enumerate(room)
+    offset = rng.uniform(-1, 1, 2) * camera.offset  # (x, y)
+    scale = 1 + rng.uniform(-1, 1) * camera.scale
+    pan = rng.uniform(-1, 1, 2) * camera.pan  # (x, y)
+    drift = rng.uniform(-1, 1) * camera.drift
+    progress = every if camera.pan_speed == "even" else every**2 * (3 - 2 * every)
+    travelled = progress - 0.5  # −½ … ½
+    shakes = [_waves(rng, every) for _ in range(3)]  # (n,) each
+    roll = np.deg2rad(camera.roll) * shakes[2]
+    sides = np.array(crop_size(camera, height, width)[::-1], np.float64)  # width, height
+    size = scale * (1 + drift * travelled)
+    # Bounding box of the rotated crop at size 1: (2 n)
+    box = np.abs(np.cos(roll)) * sides[:, None] + np.abs(np.sin(roll)) * sides[::-1, None]
+    frame = np.array([width, height], np.float64)[:, None]
+    # Half a pixel is kept free, so that the centres of the outermost pixels have neighbours.
+    size = np.minimum(size, ((frame - 1) / box).min(0).clip(0.01))
+    margin = np.maximum(frame - 1 - box * size, 0) / 2 / (1 + camera.parallax)  # (2 n)
+    positions = [
+        _fit(offset[i] * sides[i], (pan[i] * travelled + camera.shake * shakes[i]) * sides[i], m)
+        for i, m in enumerate(margin)
     ]
-    asked = slice(CHECKED_MOMENTS, None)
-    return Path(moved[0][asked], moved[1][asked], size[asked], roll[asked])
+    requested = slice(CHECKED_TIMES, None)
+    return CameraPath(
+        positions[0][requested], positions[1][requested], size[requested], roll[requested]
+    )
 
 
-def _waves(rng: np.random.Generator, moments: Floats) -> Floats:
-    """A smooth random function of time that reaches −1 or 1: (n,) → (n,)."""
+def _waves(rng: np.random.Generator, times: Floats) -> Floats:
+    """Draw a smooth random function of time that reaches −1 or 1: (n,) → (n,)."""
     cycles = np.arange(1, WAVES + 1)
     strength = rng.uniform(0.5, 1, WAVES) / np.sqrt(cycles)
     phase = rng.uniform(0, 2 * np.pi, WAVES)
-    waves = (np.sin(2 * np.pi * moments[:, None] * cycles + phase) * strength).sum(1)
-    found: Floats = waves / np.abs(waves[:CHECKED_MOMENTS]).max()
-    return found
+    waves = (np.sin(2 * np.pi * times[:, None] * cycles + phase) * strength).sum(1)
+    normalised: Floats = waves / np.abs(waves[:CHECKED_TIMES]).max()
+    return normalised
 
 
-def _fit(stands: float, moves: Floats, room: Floats) -> Floats:
-    """Where it is (n,), never more than its room (n,) from the middle."""
-    checked, around = moves[:CHECKED_MOMENTS], room[:CHECKED_MOMENTS]
-    apart = np.abs(checked[:, None] - checked)
-    both = around[:, None] + around
+def _fit(offset: float, path: Floats, margin: Floats) -> Floats:
+    """Return positions (n,), at most the margin (n,) away from the frame centre."""
+    checked, limit = path[:CHECKED_TIMES], margin[:CHECKED_TIMES]
+    distance = np.abs(checked[:, None] - checked)
+    both = limit[:, None] + limit
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(apart > both, both / apart, 1.0).min()
-    least, most = (-around - share * checked).max(), (around - share * checked).min()
+        factor = np.where(distance > both, both / distance, 1.0).min()
+    least, most = (-limit - factor * checked).max(), (limit - factor * checked).min()
     middle = (least + most) / 2
-    stands = middle if least > most else float(np.clip(stands, least, most))
-    # Between the moments that were checked it may be a hair further.
-    found: Floats = np.clip(stands + share * moves, -room, room)
-    return found
+    offset = middle if least > most else float(np.clip(offset, least, most))
+    # Between the checked times the path may exceed the margin slightly.
+    positions: Floats = np.clip(offset + factor * path, -margin, margin)
+    return positions
 
 
 def seed_of(seed: int, name: str) -> int:
-    """A video's own seed, from a common one and its name."""
+    """Return a video's own seed from a common seed and the video's name."""
     return int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:8])
 
 
-def film(frames: NDArray[np.uint8], moments: Floats, taken: Camera, seed: int) -> NDArray[np.uint8]:
-    """What a camera sees of a video.
+def record(
+    frames: NDArray[np.uint8], times: Floats, camera: SimulatedCamera, seed: int
+) -> NDArray[np.uint8]:
+    """Record a video with a simulated camera.
 
     Args:
-        frames: (t h w 3) RGB.
-        moments: (t,) when they are shown, as parts of the whole video, 0 … 1.
-        taken: The camera.
-        seed: RandomStream its way.
+        frames: Frames (t h w 3), uint8, RGB.
+        times: Times (t,) of the frames as fractions of the video, 0 … 1.
+        camera: Simulated camera.
+        seed: Seed of the camera's path.
 
     Returns:
-        (t h' w' 3), as large as the window at zoom 1.
+        Frames (t h' w' 3), uint8, of the size of the crop at zoom 1.
 
     Raises:
-        ShapeError: Another shape or type, or not one moment for each frame.
-        OptionError: A moment outside of 0 … 1.
+        ShapeError: The frames have another shape or type, or there is not one time for each.
+        OptionError: A time is outside 0 … 1.
     """
     from torch import from_numpy
 
-    from fewact.camera.similarity import Similarity, view
+    from fewact.camera.similarity import Similarity, warp
 
     if frames.dtype != np.uint8:
         raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
     t, height, width = check_shape(frames, "t h w 3", "frames").values()
-    moments = np.asarray(moments, np.float64)
-    if moments.shape != (t,):
-        raise ShapeError("not one for each frame", where="moments", got=str(moments.shape))
-    if not ((moments >= 0) & (moments <= 1)).all():
-        raise OptionError("not within the video", where="moments", expected="0 to 1")
-    exposures = np.linspace(-0.5, 0.5, PICTURES_OF_A_BLUR) if taken.shutter else np.zeros(1)
+    times = np.asarray(times, np.float64)
+    if times.shape != (t,):
+        raise ShapeError("not one time for each frame", where="times", got=str(times.shape))
+    if not ((times >= 0) & (times <= 1)).all():
+        raise OptionError("outside the video", where="times", expected="0 to 1")
+    exposures = np.linspace(-0.5, 0.5, EXPOSURES) if camera.shutter else np.zeros(1)
     images = from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float()  # (t 3 h w)
-    seen = []
-    for exposure in exposures * taken.shutter:
-        way = path(taken, seed, np.clip(moments + exposure, 0, 1), height, width)
-        turn = from_numpy(way.size * np.exp(1j * way.roll))
-        shift = from_numpy(way.x + 1j * way.y)
-        looked = Similarity(turn, shift)
-        size = window_size(taken, height, width)
-        seen.append(view(images, looked, size, parallax=taken.parallax)[0])
-    mean = sum(seen[1:], start=seen[0]) / len(seen)
-    return mean.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
+    size = crop_size(camera, height, width)
+    exposed = []
+    for exposure in exposures * camera.shutter:
+        path = camera_path(camera, seed, np.clip(times + exposure, 0, 1), height, width)
+        linear = from_numpy(path.size * np.exp(1j * path.roll))
+        shift = from_numpy(path.x + 1j * path.y)
+        transform = Similarity(linear, shift)
+        exposed.append(warp(images, transform, size, parallax=camera.parallax)[0])
+    mean = sum(exposed[1:], start=exposed[0]) / len(exposed)
+    recorded: NDArray[np.uint8] = (
+        mean.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
+    )
+    return recorded

@@ -1,4 +1,4 @@
-"""Footage filmed anew by a simulated camera."""
+"""Videos recorded with a simulated camera."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -12,59 +12,59 @@ from fewact.data.video_source import Transform, VideoSource, transformed
 from fewact.data.videos import VideoList
 
 if TYPE_CHECKING:
-    from fewact.camera.simulated import Camera
+    from fewact.camera.simulated import SimulatedCamera
     from fewact.video import Sampler, Timeline
 
 
 @dataclass(frozen=True)
 class SimulatedCameraVideo:
-    """What a simulated camera sees of a video.
+    """Video recorded with a simulated camera.
 
     Args:
-        source: The video, read at its own size.
-        camera: How it moves.
-        seed: RandomStream its way.
+        source: Original video, read at its own size.
+        camera: Simulated camera.
+        seed: Seed of the camera's path.
     """
 
     source: VideoSource
-    camera: "Camera"
+    camera: "SimulatedCamera"
     seed: int = 0
 
     def read(
         self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
     ) -> list[NDArray[Any]]:
-        """Read what several samplers choose, as ``Footage`` says."""
-        from fewact.camera.simulated import film
+        """Read the frames that several samplers choose, see ``VideoSource.read``."""
+        from fewact.camera.simulated import record
 
-        noted = [_Noted(sampler) for sampler in samplers]
-        sets = self.source.read(noted)
-        with_simulated_camera = [
-            film(frames, note.moments, self.camera, self.seed)
-            for frames, note in zip(sets, noted, strict=True)
+        timed = [_TimedSampler(sampler) for sampler in samplers]
+        sets = self.source.read(timed)
+        recorded = [
+            record(frames, sampler.times, self.camera, self.seed)
+            for frames, sampler in zip(sets, timed, strict=True)
         ]
-        return [transformed(frames, transform) for frames in with_simulated_camera]
+        return [transformed(frames, transform) for frames in recorded]
 
     def fingerprint(self) -> str:
-        """SHA-256 of the video's, the camera and the seed."""
+        """Return the SHA-256 of the video's fingerprint, the camera and the seed."""
         facts = f"{self.source.fingerprint()} {self.camera!r} {self.seed}"
         return hashlib.sha256(facts.encode()).hexdigest()
 
 
-class _Noted:
-    """A sampler that remembers when the frames that it chose are shown."""
+class _TimedSampler:
+    """Sampler that keeps the times of the frames that it chose."""
 
     def __init__(self, sampler: Callable[["Timeline"], NDArray[np.int64]]) -> None:
         self._sampler = sampler
-        self.moments = np.zeros(0)
+        self.times = np.zeros(0)
 
     def __call__(self, timeline: "Timeline") -> NDArray[np.int64]:
         chosen = self._sampler(timeline)
-        self.moments = timeline.times[chosen] / timeline.end  # (t,)
+        self.times = timeline.times[chosen] / timeline.end  # (t,)
         return chosen
 
 
 def simulated_cameras(videos: VideoList) -> str:
-    """By which cameras and on which ways videos are filmed; empty where none is."""
+    """Return a text of the simulated cameras and seeds of a list; empty if there are none."""
     return "".join(
         f" {video.id} {video.source.camera!r} {video.source.seed}"
         for video in videos.videos
@@ -73,25 +73,25 @@ def simulated_cameras(videos: VideoList) -> str:
 
 
 def with_simulated_camera(videos: VideoList, name: str, seed: int = 0) -> VideoList:
-    """The same videos, each filmed by a camera of this kind on a way of its own.
+    """Return the same videos, each recorded with a simulated camera on a path of its own.
 
     Args:
-        videos: The list; its digest, and so its episodes, stay as they are.
-        name: Of the camera, see ``video.camera.CAMERAS``.
-        seed: Another one draws other ways.
+        videos: List of videos; its digest, and so its episodes, stay the same.
+        name: Name of the camera, see ``fewact.camera.simulated.CAMERAS``.
+        seed: Seed of the paths.
 
     Raises:
-        OptionError: There is no such camera.
+        OptionError: The camera is unknown.
     """
-    from fewact.camera.simulated import camera, seed_of
+    from fewact.camera.simulated import seed_of, simulated_camera
 
-    taken = camera(name)
-    moving = tuple(
+    camera = simulated_camera(name)
+    recorded = tuple(
         video
         if video.source is None
         else replace(
-            video, source=SimulatedCameraVideo(video.source, taken, seed_of(seed, video.id))
+            video, source=SimulatedCameraVideo(video.source, camera, seed_of(seed, video.id))
         )
         for video in videos.videos
     )
-    return replace(videos, videos=moving, flags=(*videos.flags, f"camera: {name}"))
+    return replace(videos, videos=recorded, flags=(*videos.flags, f"camera: {name}"))

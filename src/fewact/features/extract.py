@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewact.backbones import Backbone, Level
-from fewact.camera.stabilise import Motion, camera_motion, stabilised
+from fewact.camera.motion import CameraMotion, estimate_camera_motion
+from fewact.camera.stabilise import stabilise_modes
 from fewact.data.video_source import VideoSource
 from fewact.errors import OptionError, VideoError
 from fewact.features.request import CameraMotionRequest, FeatureRequest, Request, Stabilise
@@ -176,12 +177,14 @@ class _Decoded:
     error: VideoError | None = None
 
 
-def _told(motion: Motion, request: CameraMotionRequest, frames: Tensor, aspect: float) -> Tensor:
+def _told(
+    motion: CameraMotion, request: CameraMotionRequest, frames: Tensor, aspect: float
+) -> Tensor:
     """Camera motion (t 7) in some frames (t 3 H W)."""
     height = frames.shape[-2]
-    maps = motion.bolder.affine(height, height * aspect)
+    maps = motion.permissive_to_stabilised.affine(height, height * aspect)
     maps = maps[:: len(maps) // request.frames]  # of each slot's first frame
-    log_odds = maps.new_full((len(maps), 1), motion.evidence)
+    log_odds = maps.new_full((len(maps), 1), motion.log_odds)
     return torch.cat([log_odds, maps.flatten(1)], 1)
 
 
@@ -238,11 +241,11 @@ class _Reader:
             steady: dict[_Kind, Tensor] = {}
             for inputs, frames in sets.items():
                 cameras = [request for request in self._cameras if self._inputs(request) == inputs]
-                motion = camera_motion(frames, aspect=aspect) if cameras else None
+                motion = estimate_camera_motion(frames, aspect=aspect) if cameras else None
                 if motion is not None:
                     told |= {request: _told(motion, request, frames, aspect) for request in cameras}
                 modes = [kind.stabilise for kind in self._kinds if kind.inputs == inputs]
-                found = stabilised(frames, modes, aspect=aspect, motion=motion)
+                found = stabilise_modes(frames, modes, aspect=aspect, motion=motion)
                 steady |= {_Kind(inputs, mode): seen for mode, seen in found.items()}
         return _Decoded(steady, told, warned)
 

@@ -1,0 +1,294 @@
+"""Camera motion of a clip: one similarity transform for each frame, and the log-odds of motion."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fewact.camera.registration import (
+    Keypoints,
+    all_pixels,
+    detect_keypoints,
+    mean_difference,
+    register,
+    residuals,
+)
+from fewact.camera.similarity import Similarity
+from fewact.errors import OptionError, ShapeError
+from fewact.shapes import check_shape
+
+SIDES = (112, 56, 28, 14)
+"""Rows and columns of the grey images of the pyramid."""
+
+STEPS = 6
+"""Gauss–Newton steps for keypoints on each pyramid level."""
+
+INLIER_DISTANCE = 1 / 224
+"""Largest residual of an inlier keypoint, in frame heights."""
+
+TEXTURED = 0.45
+"""Fraction of the middle frame's blocks with a keypoint above which there is a textured background:
+0.57 to 1 in rooms and in front of pictures, 0.11 to 0.31 on black, on development clips."""
+
+MIN_INLIERS, MIN_INLIERS_TEXTURELESS = 0.4, 0.75
+"""Inlier ratio below which a frame's motion is rejected: after a cut, for example. Without a
+textured background a person who squats explains many keypoints too, so that more are required."""
+
+PERMISSIVE_INLIERS, PERMISSIVE_ZOOM, PERMISSIVE_FRAMES = 0.25, 5.0, 0.75
+"""Without a textured background the permissive estimate accepts keypoints where, in this fraction
+of the frames, the inlier ratio exceeds PERMISSIVE_INLIERS + PERMISSIVE_ZOOM · |log zoom|: handheld
+cameras hardly zoom, and a person who squats looks like a zoom. Chosen on development clips."""
+
+PIXEL_STEPS = 10
+"""Gauss–Newton steps for all pixels on each pyramid level."""
+
+PIXEL_GAIN = 0.95
+"""Registration by all pixels is accepted where it reduces a frame's difference to this factor."""
+
+MOTION_GAIN = 1.05
+"""A frame moved where its inliers exceed those of a static camera by this factor."""
+
+MOVED_RATIO, STATIC_RATE = 1.35, 4.5
+"""The camera moved where motion alone explains more than MOVED_RATIO · exp(STATIC_RATE ·
+static_fraction) times as many keypoints as a static camera alone. Fitted on development clips, some
+of which show people who squat, sit down and jog."""
+
+PRIOR = 0.01
+"""Added to both inlier fractions, which may be zero."""
+
+STATIC_DISTANCE = 1 / 448
+"""A keypoint that moves less than this between neighbouring frames is static, in frame heights."""
+
+
+@dataclass(frozen=True, eq=False)
+class CameraMotion:
+    """Camera motion of a clip.
+
+    Args:
+        conservative: Similarities (t), from positions in the middle frame to positions in each
+            frame; the identity where no motion was accepted.
+        permissive: The same with a lower threshold where the background is textureless: it finds
+            the camera motion behind moving arms, and follows some moving bodies. Elsewhere equal to
+            ``conservative``.
+        motion_only: Fraction of the keypoints that only the estimated motion explains.
+        static_only: Fraction of the keypoints that only a static camera explains.
+        static_fraction: Fraction of the keypoints that stay in place in each of the most static
+            fifth of the frame pairs.
+    """
+
+    conservative: Similarity
+    permissive: Similarity
+    motion_only: float
+    static_only: float
+    static_fraction: float
+
+    @property
+    def log_odds(self) -> float:
+        """Log-odds that the camera moved; negative for a static camera."""
+        ratio = (self.motion_only + PRIOR) / (self.static_only + PRIOR)
+        return math.log(ratio / MOVED_RATIO) - STATIC_RATE * self.static_fraction
+
+    @property
+    def moved(self) -> bool:
+        """Whether the camera moved."""
+        return self.log_odds > 0
+
+    @property
+    def permissive_to_stabilised(self) -> Similarity:
+        """Map (t) from frames stabilised by ``permissive`` to frames stabilised by ``auto``."""
+        identity = Similarity.identity(
+            len(self.conservative.linear), self.conservative.linear.dtype
+        )
+        if not self.moved:
+            return identity
+        equal = (self.permissive.linear == self.conservative.linear) & (
+            self.permissive.shift == self.conservative.shift
+        )
+        return identity.where(equal, self.conservative.inverse().after(self.permissive))
+
+
+def estimate_camera_motion(frames: Tensor, *, aspect: float | None = None) -> CameraMotion:
+    """Estimate the camera motion of a clip.
+
+    Neighbouring frames are registered by keypoints on small images, all at once. The chained
+    transforms are the initial estimate for the registration of each frame to the middle one on
+    larger images; a static camera is a second initial estimate. On a textureless background, body
+    motion and camera motion are indistinguishable by keypoints: frames with too few inliers are
+    registered by all pixels, starting from a static camera, which rarely follows a body.
+
+    Args:
+        frames: Clip (t 3 h w), uint8, RGB.
+        aspect: Width over height of the frames before they were resized without keeping the aspect
+            ratio, such as 4/3; None if the ratio is unchanged.
+
+    Raises:
+        ShapeError: The frames have another shape or type.
+        OptionError: The aspect ratio is out of range.
+    """
+    check_clip(frames, aspect)
+    t, height = len(frames), frames.shape[-2]
+    identity = Similarity.identity(t)
+    if t == 1:
+        return CameraMotion(identity, identity, 0.0, 0.0, 1.0)
+    levels = [_Level(grey, pixel_aspect(grey, frames, aspect)) for grey in _pyramid(frames)]
+    fine = levels[0]
+    reference = fine.reference()
+    found = _register_keypoints(levels)
+    of_motion, of_static = (
+        _inliers(reference, fine, one, INLIER_DISTANCE) for one in (found, identity)
+    )  # (t m) each
+    inliers, valid = of_motion.sum(1), reference.valid.sum(1)  # (t) each
+    better = inliers > MOTION_GAIN * of_static.sum(1)
+    better[t // 2] = False
+    accepted = better & (inliers > MIN_INLIERS * valid)
+    keypoints = (valid.sum() - valid[t // 2]).clamp_min(1)
+    only = ((of_motion & ~of_static)[accepted], (of_static & ~of_motion)[accepted])
+    motion_only, static_only = (float(which.sum() / keypoints) for which in only)
+    factor = height / fine.rows
+    conservative = permissive = found.where(accepted, identity).scaled(factor)
+    if valid[0] < TEXTURED * reference.valid.shape[1]:
+        certain = better & (inliers > MIN_INLIERS_TEXTURELESS * valid)
+        conservative = permissive = found.where(certain, _register_pixels(levels)).scaled(factor)
+        zoom = found.linear.abs().log().abs()
+        plausible = inliers > (PERMISSIVE_INLIERS + PERMISSIVE_ZOOM * zoom) * valid
+        if plausible.sum() - 1 > PERMISSIVE_FRAMES * (t - 1):  # the middle frame is always one
+            accepted = better & (inliers > PERMISSIVE_INLIERS * valid)
+            permissive = found.where(accepted, identity).scaled(factor)
+    static = _static_fraction(fine, frames)
+    return CameraMotion(conservative, permissive, motion_only, static_only, static)
+
+
+def pixel_aspect(images: Tensor, frames: Tensor, aspect: float | None) -> float:
+    """Return the width of a pixel of images (… h w) over its height.
+
+    Args:
+        images: Resized frames.
+        frames: Frames (t 3 h w) that they were resized from.
+        aspect: Width over height of the frames as displayed; None if their pixels are square.
+    """
+    displayed = frames.shape[-1] / frames.shape[-2] if aspect is None else aspect
+    return displayed * images.shape[-2] / images.shape[-1]
+
+
+def check_clip(frames: Tensor, aspect: float | None) -> None:
+    """Refuse frames or an aspect ratio that cannot be registered.
+
+    Raises:
+        ShapeError: The frames are not (t 3 h w) uint8.
+        OptionError: The aspect ratio is out of range.
+    """
+    check_shape(frames, "t 3 h w", "frames")
+    if frames.dtype != torch.uint8:
+        raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
+    if aspect is not None and not 0.05 < aspect < 20:
+        raise OptionError(
+            "aspect ratio out of range", where="aspect", got=repr(aspect), expected="0.05 to 20"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Level:
+    """Pyramid level: grey images (t h w) and the width of their pixels over its height."""
+
+    images: Tensor
+    pixel: float
+
+    @property
+    def rows(self) -> int:
+        return self.images.shape[1]
+
+    def reference(
+        self, points: Callable[[Tensor, float], Keypoints] = detect_keypoints
+    ) -> Keypoints:
+        """Return the keypoints of the middle image, repeated for each of the t images."""
+        t = len(self.images)
+        return points(self.images[[t // 2]], self.pixel).of(torch.zeros(t, dtype=torch.int64))
+
+
+def _register_keypoints(levels: Sequence[_Level]) -> Similarity:
+    """Register each frame to the middle one by keypoints, in pixels of the finest level."""
+    fine, *coarse = levels
+    t = len(fine.images)
+    identity = Similarity.identity(t)
+    found = _chain(coarse[-1], coarse[-2], t // 2).scaled(fine.rows / coarse[-2].rows)
+    for level in (*coarse[-2::-1], fine):
+        reference, factor = level.reference(), level.rows / fine.rows
+        initial = [found, identity] if level is coarse[-2] else [found]
+        reached = [
+            register(reference, level.images, one.scaled(factor), level.pixel, STEPS)
+            for one in initial
+        ]
+        inliers = [
+            _inliers(reference, level, one, INLIER_DISTANCE).sum(1)
+            for one in (reached[0], reached[-1])
+        ]
+        found = reached[0].where(inliers[0] >= inliers[1], reached[-1]).scaled(1 / factor)
+    return found
+
+
+def _register_pixels(levels: Sequence[_Level]) -> Similarity:
+    """Register by all pixels where that reduces the difference, in pixels of the finest level."""
+    rows, t = levels[0].rows, len(levels[0].images)
+    found = identity = Similarity.identity(t)
+    for level in levels[2:0:-1]:
+        reference, factor = level.reference(all_pixels), level.rows / rows
+        reached = register(reference, level.images, found.scaled(factor), level.pixel, PIXEL_STEPS)
+        found = reached.scaled(1 / factor)
+    registered, static = (
+        mean_difference(reference, level.images, one, level.pixel) for one in (reached, identity)
+    )  # (t) each, of the larger of the two levels
+    better = registered < PIXEL_GAIN * static
+    better[t // 2] = False
+    return found.where(better, identity)
+
+
+def _inliers(reference: Keypoints, level: _Level, found: Similarity, distance: float) -> Tensor:
+    """Return which keypoints are inliers: (t m) bool."""
+    off = residuals(reference, level.images, found, level.pixel)
+    return off < distance * level.rows  # false for NaN
+
+
+def _static_fraction(fine: _Level, frames: Tensor) -> float:
+    """Return the fraction of static keypoints in each of the most static fifth of frame pairs."""
+    # A repeated frame carries no information.
+    changed = (frames[1:] != frames[:-1]).flatten(1).any(1).nonzero()[:, 0]
+    if not len(changed):
+        return 1.0
+    before, after = fine.images[changed], fine.images[changed + 1]
+    reference = detect_keypoints(before, fine.pixel)
+    identity = Similarity.identity(len(changed))
+    static = _inliers(reference, _Level(after, fine.pixel), identity, STATIC_DISTANCE).sum(1)
+    fractions = static / reference.valid.sum(1).clamp_min(1)
+    return float(fractions.sort(descending=True).values[max(1, len(changed) // 5) - 1])
+
+
+def _chain(coarse: _Level, finer: _Level, middle: int) -> Similarity:
+    """Chain the registrations of neighbouring frames, in pixels of the finer level: (t)."""
+    t = len(coarse.images)
+    near = torch.tensor([*range(middle, 0, -1), *range(middle, t - 1)])
+    far = torch.tensor([*range(middle - 1, -1, -1), *range(middle + 1, t)])
+    step = Similarity.identity(t - 1)
+    for level in (coarse, finer):
+        step = step.scaled(level.rows / coarse.rows if level is finer else 1.0)
+        reference = detect_keypoints(level.images, level.pixel).of(near)
+        step = register(reference, level.images[far], step, level.pixel, STEPS)
+    found = [Similarity.identity(1)] * t
+    for i, (a, b) in enumerate(zip(near.tolist(), far.tolist(), strict=True)):
+        found[b] = step[i : i + 1].after(found[a])
+    return Similarity(torch.cat([f.linear for f in found]), torch.cat([f.shift for f in found]))
+
+
+def _pyramid(frames: Tensor) -> list[Tensor]:
+    """Return grey images (t h w), fine to coarse, each of mean 0 and standard deviation 1."""
+    luma = torch.tensor((0.299, 0.587, 0.114))
+    grey = torch.einsum("c,tchw->thw", luma, frames.float())
+    found = []
+    for side in SIDES:
+        size = (min(side, grey.shape[1]), min(side, grey.shape[2]))
+        grey = functional.adaptive_avg_pool2d(grey[:, None], size)[:, 0]
+        deviation = grey.std((1, 2), keepdim=True).clamp_min(1.0)
+        found.append((grey - grey.mean((1, 2), keepdim=True)) / deviation)
+    return found
