@@ -25,7 +25,7 @@ from benchmarks.handheld import OFF, encode
 from fewact import backbones, methods
 from fewact.camera.simulated import CAMERAS, record
 from fewact.camera.stabilise import stabilise
-from fewact.classifier.pictures import jpeg
+from fewact.classifier.thumbnails import jpeg
 from fewact.data import VideoList
 from fewact.data.simulated_camera import with_simulated_camera
 from fewact.methods.base import Nodes

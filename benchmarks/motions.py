@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fewact.classifier.pictures import jpeg
+from fewact.classifier.thumbnails import jpeg
 from fewact.synthetic import PRESETS, MotionsBenchmark, Truth, motions
 
 FRAMES, SIDE, GAP, TOP = 10, 72, 4, 46

@@ -67,7 +67,7 @@ def test_what_is_no_model(text: str) -> None:
         ({"clips": [{"name": "a", "label": "b"}]}, "fewer than two classes"),
         ({"clips": [{"name": "a"}]}, "clips.0.label"),
         ({"files": {"../x": "0", STATE: "0"}}, "files that no model has: ../x"),
-        ({"files": {"picture-0001.jpg": "0"}}, "no hash of state"),
+        ({"files": {"thumbnail-0001.jpg": "0"}}, "no hash of state"),
     ],
 )
 def test_content_that_no_version_has(changes: dict[str, Any], says: str) -> None:

@@ -96,7 +96,7 @@ def test_what_a_folder_holds(model: Path, quick: FewShotClassifier, actions: Pat
     for private in (actions.parent, model.parent, Path.home(), Path.cwd()):
         assert str(private).encode() not in everything
     card = (model / "README.md").read_text()
-    for said in ("| left | 3 |", "pixels", "efficientnet-lite0", "Apache-2.0", "no pictures"):
+    for said in ("| left | 3 |", "pixels", "efficientnet-lite0", "Apache-2.0", "no thumbnails"):
         assert said in card
     assert f"{quick.calibration_.accuracy:.1f} %" in card
     assert "left/clip 0.mp4" in (model / "config.json").read_text()
@@ -285,28 +285,28 @@ def test_methods_of_one_s_own_need_a_name(
     assert not (tmp_path / "model").exists()
 
 
-def test_pictures_only_when_asked(
+def test_thumbnails_are_stored_only_on_request(
     quick: FewShotClassifier, backbone: Backbone, actions: Path, tmp_path: Path
 ) -> None:
     quick.fit([clip for clip in list_clips(actions) if clip.path.stem != "clip 2"])
-    model = quick.save(tmp_path / "model", pictures=True)
-    names = [f"picture-{i:04}.jpg" for i in range(1, 7)]
+    model = quick.save(tmp_path / "model", thumbnails=True)
+    names = [f"thumbnail-{i:04}.jpg" for i in range(1, 7)]
     assert sorted(path.name for path in model.glob("*.jpg")) == names
-    assert "one small picture of each" in (model / "README.md").read_text()
-    with av.open(str(model / names[0])) as picture:
-        frame = next(picture.decode(video=0))
+    assert "one thumbnail of each" in (model / "README.md").read_text()
+    with av.open(str(model / names[0])) as image:
+        frame = next(image.decode(video=0))
     assert (frame.width, frame.height) == (64, 48)
     loaded = FewShotClassifier.load(model, backbone=backbone)
     loaded.add_clips("down", actions / "down" / "clip 2.mp4")
-    again = loaded.save(tmp_path / "again", pictures=True)
+    again = loaded.save(tmp_path / "again", thumbnails=True)
     assert len(list(again.glob("*.jpg"))) == 7
     assert (again / names[0]).read_bytes() == (model / names[0]).read_bytes()
     loaded.save(again)
     assert not list(again.glob("*.jpg"))
-    with pytest.raises(ModelError, match=r"loaded without pictures.*got down/clip 0\.mp4"):
-        FewShotClassifier.load(again, backbone=backbone).save(again, pictures=True)
+    with pytest.raises(ModelError, match=r"loaded model has no thumbnails.*got down/clip 0\.mp4"):
+        FewShotClassifier.load(again, backbone=backbone).save(again, thumbnails=True)
     (model / names[3]).write_bytes(b"other")
-    with pytest.raises(ModelError, match=r"picture-0004\.jpg.*damaged or edited"):
+    with pytest.raises(ModelError, match=r"thumbnail-0004\.jpg.*damaged or edited"):
         FewShotClassifier.load(model)
 
 

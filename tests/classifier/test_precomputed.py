@@ -132,7 +132,7 @@ def test_saved_and_loaded_to_the_last_bit(examples: FewShotClassifier, tmp_path:
         f"{T} vectors of length {D} a clip; it takes no videos",
         "read_features",
         "its group",
-        "no pictures",
+        "no thumbnails",
     ):
         assert said in card
     for unsaid in ("Backbone", "clip.mp4", "licence is"):
@@ -202,9 +202,9 @@ def test_one_classifier_learns_from_either(actions: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"method": "pixels"}, r"pixels of 5 frames.*vectors of 5 frames"),
-        ({"method": methods.create("fusion")}, r"vectors of 8 frames.*option frames=5"),
-        ({"method": methods.create("a2m2", frames=T, tap="middle")}, r"middle of 5 frames"),
+        ({"method": "pixels"}, r"pixels:5.*vectors:5"),
+        ({"method": methods.create("fusion")}, r"vectors:8.*option frames=5"),
+        ({"method": methods.create("a2m2", frames=T, tap="middle")}, r"middle:5"),
         ({"method": "clip_fsar"}, "class names"),
         ({"backbone": "resnet50"}, "need no backbone.*resnet50"),
         ({"precision": "bfloat16"}, "need no backbone.*bfloat16"),
@@ -257,8 +257,8 @@ def test_models_that_do_not_fit(examples: FewShotClassifier, tmp_path: Path) -> 
     folder = examples.save(tmp_path / "model")
     with pytest.raises(ModelError, match=r"model: .*need no weights.*random"):
         FewShotClassifier.load(folder, weights="random")
-    with pytest.raises(ModelError, match="there are no pictures"):
-        examples.save(folder, pictures=True)
+    with pytest.raises(ModelError, match="features have no thumbnails"):
+        examples.save(folder, thumbnails=True)
     with pytest.raises(ModelError, match=r"another backbone.*name.*frames"):
         FewShotClassifier.load(folder, backbone=backbones.create(weights="random"))
 

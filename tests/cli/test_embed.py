@@ -41,7 +41,7 @@ def test_embed_then_evaluate(run: Run, table: Path, tmp_path: Path) -> None:
     assert f"vectors:2 of efficientnet-lite0 in float32: {size / 1000:.3g} kB to write" in (
         embedded.err
     )
-    assert "Embedded: 6, found: 0, skipped: 0" in embedded.out
+    assert "Embedded: 6, already stored: 0, skipped: 0" in embedded.out
     call = ("evaluate", "protonet", "--data", table, *FRAMES, *FEW)
     stored = run(*call, "--store", store)
     assert stored.code == 0
@@ -58,12 +58,12 @@ def test_embed_then_evaluate(run: Run, table: Path, tmp_path: Path) -> None:
 
 
 def test_the_same_call_goes_on(run: Run, table: Path, tmp_path: Path) -> None:
-    call = ("embed", table, "-o", tmp_path / "store", "--tap", "vectors:2", *PLAIN)
+    call = ("embed", table, "-o", tmp_path / "store", "--features", "vectors:2", *PLAIN)
     assert run(*call).code == 0
     before = tree(tmp_path / "store")
     again = run(*call)
     assert "0 bytes to write" in again.err
-    assert "Embedded: 0, found: 6, skipped: 0" in again.out
+    assert "Embedded: 0, already stored: 6, skipped: 0" in again.out
     assert tree(tmp_path / "store") == before
 
 
@@ -71,11 +71,19 @@ def test_bad_videos_are_listed_and_skipped(
     run: Run, table: Path, broken: Path, tmp_path: Path
 ) -> None:
     shutil.copy(broken / "text.mp4", tmp_path / "clips" / "growing" / "bad.mp4")
-    call = ("embed", tmp_path / "clips", "-o", tmp_path / "store", "--tap", "vectors:2", *PLAIN)
+    call = (
+        "embed",
+        tmp_path / "clips",
+        "-o",
+        tmp_path / "store",
+        "--features",
+        "vectors:2",
+        *PLAIN,
+    )
     ended = run(*call)
     assert ended.code == 3
     assert "Skipped: growing/bad.mp4: " in ended.err
-    assert "Embedded: 6, found: 0, skipped: 1" in ended.out
+    assert "Embedded: 6, already stored: 0, skipped: 1" in ended.out
     call = ("evaluate", "protonet", "--data", tmp_path / "clips", "--store", tmp_path / "store")
     refused = run(*call, *FRAMES, *FEW)
     assert refused.code == 2
@@ -91,7 +99,7 @@ def test_parts_make_the_whole(
     run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(Job.__init__.__kwdefaults__, "block", 1)
-    call = ("embed", table, "--tap", "vectors:2", *PLAIN)
+    call = ("embed", table, "--features", "vectors:2", *PLAIN)
     run(*call, "-o", tmp_path / "whole")
     for part in ("3/3", "1/3", "1/3", "2/3"):
         ended = run(*call, "-o", tmp_path / "store", "--shard", part)
@@ -121,10 +129,10 @@ def test_a_disk_that_is_too_small(
 ) -> None:
     full = SimpleNamespace(free=30_719)
     monkeypatch.setattr("fewact.cli.embed.shutil.disk_usage", lambda _: full)
-    call = ("embed", table, "-o", tmp_path / "store", "--tap", "vectors:2", *PLAIN)
+    call = ("embed", table, "-o", tmp_path / "store", "--features", "vectors:2", *PLAIN)
     refused = run(*call)
     assert refused.code == 2
-    assert "too little room (got 30.7 kB); expected: 30.7 kB" in refused.err
+    assert "not enough free space (got 30.7 kB); expected: 30.7 kB" in refused.err
     full.free += 1
     monkeypatch.setattr("fewact.features.store.embedding._Run.over", lambda *_: None)
     assert run(*call).code == 0
@@ -134,7 +142,7 @@ def test_an_interruption_leaves_everything_whole(
     run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(Job.__init__.__kwdefaults__, "block", 2)
-    call = ("embed", table, "--tap", "vectors:2", *PLAIN)
+    call = ("embed", table, "--features", "vectors:2", *PLAIN)
     run(*call, "-o", tmp_path / "whole")
     told: list[Any] = []
 
@@ -150,7 +158,7 @@ def test_an_interruption_leaves_everything_whole(
     whole = tree(tmp_path / "whole")
     assert done.items() <= whole.items()
     assert len(done) < len(whole)
-    assert "Embedded: 4, found: 2" in run(*call, "-o", tmp_path / "store").out
+    assert "Embedded: 4, already stored: 2" in run(*call, "-o", tmp_path / "store").out
     assert tree(tmp_path / "store") == whole
 
 
@@ -160,10 +168,10 @@ def test_an_interruption_leaves_everything_whole(
         (("--shard", "0/4"), "I from 1 to N"),
         (("--shard", "5/4"), "5/4"),
         (("--shard", "a"), "3/64"),
-        (("--tap", "maps:0"), "NAME:FRAMES"),
-        (("--tap", "depth"), "vectors, maps, middle, pixels"),
-        (("--tap", "maps", "--nodes"), "--method"),
-        (("--tap", "maps", "--option", "frames=2"), "one method"),
+        (("--features", "maps:0"), "LEVEL:FRAMES"),
+        (("--features", "depth"), "vectors, maps, middle, pixels"),
+        (("--features", "maps", "--nodes"), "--method"),
+        (("--features", "maps", "--option", "frames=2"), "one method"),
         (("--method", "protonett"), "protonet"),
     ],
 )
@@ -188,6 +196,8 @@ def test_a_folder_of_something_else_is_no_store(run: Run, table: Path, tmp_path:
 def test_ray_is_asked_for_where_it_is_missing(run: Run, table: Path, tmp_path: Path) -> None:
     if importlib.util.find_spec("ray"):
         pytest.skip("Ray is installed")
-    ended = run("embed", table, "-o", tmp_path / "store", "--tap", "vectors:2", "--ray", "local")
+    ended = run(
+        "embed", table, "-o", tmp_path / "store", "--features", "vectors:2", "--ray", "local"
+    )
     assert ended.code == 2
     assert "fewact[ray]" in ended.err

@@ -232,7 +232,7 @@ def test_leaderboard(run: Run) -> None:
         (["--data", "hmdb52"], "no benchmark of this name"),
         (["--features", "F", "--ways", "6"], "too few classes"),
         (["--features", "F", "--shots", "6"], "too few groups"),
-        (["--features", "F", "--option", "frames=3"], "vectors of 3 frames"),
+        (["--features", "F", "--option", "frames=3"], "vectors:3"),
         (["--features", "F", "--option", "distance=far"], "distance"),
         (["--features", "F", "--sweep", "order"], "not a list of values"),
         (["--features", "F", "--sweep", ""], "nothing to sweep"),

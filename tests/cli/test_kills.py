@@ -50,7 +50,7 @@ def test_killed_while_it_embeds_and_while_it_scores(
     run: Run, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(Job.__init__.__kwdefaults__, "block", 1)
-    embed = ("embed", clips, "--tap", "vectors:2", "--precision", "float32", "-o")
+    embed = ("embed", clips, "--features", "vectors:2", "--precision", "float32", "-o")
     assert run(*embed, tmp_path / "whole").code == 0
     store = tmp_path / "store"
 

@@ -72,7 +72,7 @@ def test_summary(run: Run, examples: Path, tmp_path: Path) -> None:
         ["class", "clips"],
         *([name, "2"] for name in CLASSES),
     ]
-    assert "of 6 taught clips" in ended.out
+    assert "of 6 training clips" in ended.out
     assert ended.out.splitlines()[-1].endswith("model FEATURES.npz")
     classifier = FewShotClassifier.load(tmp_path / "model")
     assert [clip.name for clip in classifier.clips_] == ["t0", "t3", "t1", "t4", "t2", "t5"]
@@ -149,7 +149,7 @@ def test_neither_model_takes_the_other_s_clips(
     expected = f"features (clips, {T}, {D})"
     refused(run("predict", given, clips), "a file is given to a classifier of features", expected)
     refused(run("predict", model, new), "x/1.mp4: features are given to a classifier of videos")
-    refused(run("predict", given, new, clips), "one file of features is read at a time")
+    refused(run("predict", given, new, clips), "only one file of features at a time")
     refused(run("predict", model, clips, "--dataset", "one"), "--dataset")
     for shape, got in (((3, T, D + 1), "length 7"), ((3, T + 1, D), "5 vectors")):
         np.savez(tmp_path / "other.npz", features=np.ones(shape, dtype=np.float32))
@@ -162,8 +162,8 @@ def test_neither_model_takes_the_other_s_clips(
     [
         ((), "Choose one"),
         (("--dataset", "tow"), 'Did you mean "two"?'),
-        (("--dataset", "two", "--pictures"), "--pictures"),
-        (("--dataset", "two", "--method", "pixels"), f"expected: vectors of {T} frames"),
+        (("--dataset", "two", "--thumbnails"), "--thumbnails"),
+        (("--dataset", "two", "--method", "pixels"), f"expected: vectors:{T}"),
         (("--dataset", "two", "--option", "frames=8"), f"option frames={T}"),
         (("--dataset", "two", "--method", "fusoin"), 'Did you mean "fusion"?'),
         (("--dataset", "two", "--backbone", "resnet50"), "need no backbone"),

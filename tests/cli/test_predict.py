@@ -126,7 +126,7 @@ def test_timing(run: Run, model: Path, clips: Path) -> None:
     timing = json.loads(ended.out)["timing"]
     assert list(timing)[:5] == ["decode", "stabilise", "backbone", "moments", "alignment"]
     after = timing["moments"] + timing["alignment"]
-    assert timing["after_backbone_share"] == pytest.approx(after / timing["backbone"])
+    assert timing["after_backbone_fraction"] == pytest.approx(after / timing["backbone"])
     assert all(value > 0 for value in timing.values())
     assert f"backbone {timing['backbone']:.1f} ms" in ended.err
     assert "timing" not in run("predict", model, clips, "--timing").out

@@ -94,7 +94,7 @@ def test_our_fault_shows_a_traceback(
     assert ended.code == 1
     assert "Traceback" in ended.err
     assert "the moon is made of cheese" in ended.err
-    assert "fault of fewact" in ended.err
+    assert "bug in fewact" in ended.err
 
 
 def test_the_users_fault_is_one_message(

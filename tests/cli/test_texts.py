@@ -63,7 +63,7 @@ def test_of_a_store_no_network_is_made(
     run: Run, clips: Path, clip_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of = ("--backbone", "clip-vit", "--precision", "float32")
-    call = ("embed", clips, "-o", tmp_path / "store", "--tap", "vectors:2", *of)
+    call = ("embed", clips, "-o", tmp_path / "store", "--features", "vectors:2", *of)
     assert run(*call, "--weights", clip_folder).code == 0
     call = ("evaluate", "zero_shot", "--data", clips, *of, *FRAMES, *FEW)
     right = json.loads(run(*call, "--weights", clip_folder).out)

@@ -9,8 +9,8 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from fewact.classifier.class_names import NODE, Named, mix
 from fewact.classifier.examples import Nodes
-from fewact.classifier.named import NODE, Named, mix
 from fewact.methods.base import Method
 
 MOST = 40
@@ -44,7 +44,7 @@ class Calibration:
         source: ``held-out clips``, or ``method`` where too few could be held out.
         held_out: Taught clips that were held out, each scored by others than its group.
         accuracy: Of the held-out clips, in per cent; None where there are none.
-        text_share: Of the class names, where probabilities are in proportion to
+        text_weight: Of the class names, where probabilities are in proportion to
             p_named^share · p_visual^(1−share).
     """
 
@@ -52,7 +52,7 @@ class Calibration:
     source: Literal["held-out clips", "method"]
     held_out: Annotated[int, Field(ge=0)]
     accuracy: Annotated[float, Field(ge=0, le=100)] | None
-    text_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    text_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 def calibrate(

@@ -17,7 +17,7 @@ from fewact.text import TextFacts
 FORMAT: Final = "fewact classifier"
 VERSION: Final = 3
 STATE = "state.safetensors"
-PICTURE = re.compile(r"picture-\d{4,}\.jpg", re.ASCII)
+THUMBNAIL = re.compile(r"thumbnail-\d{4,}\.jpg", re.ASCII)
 
 HINT = "Restore the folder from where it was copied, or teach again."
 
@@ -121,11 +121,11 @@ class Config(_Part):
     def _consistent(self) -> Self:
         if len({clip.label for clip in self.clips}) < 2:
             raise ValueError("fewer than two classes")
-        if self.calibration.text_share and self.names is None:
+        if self.calibration.text_weight and self.names is None:
             raise ValueError("a share of class names and none of them")
         if STATE not in self.files:
             raise ValueError(f"no hash of {STATE}")
-        if strange := [n for n in self.files if n != STATE and not PICTURE.fullmatch(n)]:
+        if strange := [n for n in self.files if n != STATE and not THUMBNAIL.fullmatch(n)]:
             raise ValueError(f"files that no model has: {', '.join(strange)}")
         return self
 

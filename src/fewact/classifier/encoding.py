@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from fewact.backbones import Backbone
+from fewact.classifier.class_names import NODE, REQUEST
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import stage
-from fewact.classifier.named import NODE, REQUEST
 from fewact.data import AnyClip, Clip, FeatureClip
 from fewact.errors import DataError, VideoError
 from fewact.features.extract import extract

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.classifier import model_folder
+from fewact.classifier.class_names import Named, TextMode, encoder_of, named_classes
 from fewact.classifier.encoding import encode
 from fewact.classifier.examples import Examples, join
 from fewact.classifier.fitted import Fitted, classify, fit_examples
-from fewact.classifier.named import Named, TextMode, encoder_of, named_classes
 from fewact.classifier.prediction import Prediction, Skipped
 from fewact.classifier.sources import (
     ClipLike,
@@ -246,7 +246,7 @@ class FewShotClassifier:
         rows = [list(prediction.probabilities.values()) for prediction in self.predict(list(clips))]
         return np.array(rows, dtype=np.float64).reshape(-1, len(self._known().classes))
 
-    def save(self, folder: str | Path, *, pictures: bool = False) -> Path:
+    def save(self, folder: str | Path, *, thumbnails: bool = False) -> Path:
         """Save what was learnt as a folder that ``load`` reads.
 
         It holds the names and the features of the clips, not the clips. A model that is there is
@@ -254,7 +254,7 @@ class FewShotClassifier:
 
         Args:
             folder: Where; its parents are made.
-            pictures: Keep a small picture of each clip too.
+            thumbnails: Whether to store a small image of each training clip too.
 
         Returns:
             The folder.
@@ -267,7 +267,12 @@ class FewShotClassifier:
         backbone, method = self._ready()
         weights = self.weights if isinstance(self.backbone, str) else backbone.card.weights
         return model_folder.save(
-            Path(folder).expanduser(), self._known(), backbone, weights, method, pictures=pictures
+            Path(folder).expanduser(),
+            self._known(),
+            backbone,
+            weights,
+            method,
+            thumbnails=thumbnails,
         )
 
     @classmethod

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from fewact.classifier.calibration import Calibration, calibrate
+from fewact.classifier.class_names import NODE, Named, mix
 from fewact.classifier.examples import Examples, Nodes
-from fewact.classifier.named import NODE, Named, mix
 from fewact.classifier.prediction import Prediction
 from fewact.data import AnyClip
 from fewact.features.timing import Stage, Timing
@@ -72,9 +72,9 @@ def classify(
     with stage(timing, "alignment"):
         scored, pairs = method.score_and_pairs(fitted.by_class, query)
         evidence = _row(scored) / fitted.calibration.temperature  # (n)
-        if fitted.named is not None and fitted.calibration.text_share:
+        if fitted.named is not None and fitted.calibration.text_weight:
             named = _row(fitted.named.logits(query[NODE]))
-            evidence = mix(named, evidence, fitted.calibration.text_share)
+            evidence = mix(named, evidence, fitted.calibration.text_weight)
         likeness = _row(method.score(fitted.by_clip, query) if pairs is None else pairs)  # (s)
     probabilities = evidence.softmax(-1).tolist()
     best = int(evidence.argmax())

@@ -15,10 +15,11 @@ from torch import Tensor
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.checkpoint import registered
+from fewact.classifier.class_names import NODE, Named
 from fewact.classifier.config import (
     HINT,
-    PICTURE,
     STATE,
+    THUMBNAIL,
     Config,
     SavedBackbone,
     SavedMethod,
@@ -29,9 +30,8 @@ from fewact.classifier.config import (
 )
 from fewact.classifier.examples import Examples
 from fewact.classifier.fitted import Fitted
-from fewact.classifier.named import NODE, Named
-from fewact.classifier.pictures import picture
 from fewact.classifier.readme import readme
+from fewact.classifier.thumbnails import thumbnail
 from fewact.errors import ModelError, UserError
 from fewact.features.precomputed import PRECOMPUTED, Precomputed
 from fewact.io.folders import backup_of, replace_folder
@@ -66,18 +66,19 @@ def save(
     weights: str | Path,
     method: Method,
     *,
-    pictures: bool,
+    thumbnails: bool,
 ) -> Path:
     """Save; see ``FewShotClassifier.save``."""
     folder = folder.resolve()
     check_target(folder)
-    if pictures and isinstance(backbone, Precomputed):
-        raise ModelError("of features there are no pictures", hint="Save without pictures.")
+    if thumbnails and isinstance(backbone, Precomputed):
+        raise ModelError("features have no thumbnails", hint="Save without thumbnails.")
     examples = fitted.examples
     files = {STATE: save_tensors(_tensors(examples, method, fitted.named))}
-    if pictures:
+    if thumbnails:
         files |= {
-            f"picture-{i:04}.jpg": _picture(examples, i) for i in range(1, len(examples.clips) + 1)
+            f"thumbnail-{i:04}.jpg": _thumbnail(examples, i)
+            for i in range(1, len(examples.clips) + 1)
         }
     config = Config(
         backbone=SavedBackbone(
@@ -170,9 +171,9 @@ def load(folder: Path) -> SavedModel:
         raise ModelError(
             "its rows are not those of the clips in config.json", where=str(folder / STATE)
         )
-    pictures = [files.get(f"picture-{i:04}.jpg") for i in range(1, len(config.clips) + 1)]
+    thumbnails = [files.get(f"thumbnail-{i:04}.jpg") for i in range(1, len(config.clips) + 1)]
     method = _method(config.method, _of(tensors, METHOD), str(folder))
-    examples = Examples(config.clips, nodes, tuple(pictures))
+    examples = Examples(config.clips, nodes, tuple(thumbnails))
     return SavedModel(
         config, examples, method, _named(config, examples, tensors, str(folder / STATE))
     )
@@ -303,19 +304,19 @@ def _of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     }
 
 
-def _picture(examples: Examples, number: int) -> bytes:
+def _thumbnail(examples: Examples, number: int) -> bytes:
     origin = examples.origins[number - 1]
     if origin is None:
         raise ModelError(
-            "a model that was loaded without pictures has none to save",
+            "the loaded model has no thumbnails to save",
             got=examples.clips[number - 1].title,
-            hint="Save without pictures, or teach again from the clips.",
+            hint="Save without thumbnails, or teach again from the clips.",
         )
-    return origin if isinstance(origin, bytes) else picture(origin)
+    return origin if isinstance(origin, bytes) else thumbnail(origin)
 
 
 def _owns(name: str) -> bool:
-    return name in (CONFIG, STATE, README) or PICTURE.fullmatch(name) is not None
+    return name in (CONFIG, STATE, README) or THUMBNAIL.fullmatch(name) is not None
 
 
 def _old_readme(folder: Path) -> str | None:

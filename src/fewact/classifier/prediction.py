@@ -33,7 +33,7 @@ class Prediction:
     @property
     def name(self) -> str:
         """What the clip is called: its path, or its name among features."""
-        return called(self.clip)
+        return display_name(self.clip)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Skipped:
     @property
     def name(self) -> str:
         """What the clip is called: its path, or its name among features."""
-        return called(self.clip)
+        return display_name(self.clip)
 
     @property
     def reason(self) -> str:
@@ -64,6 +64,6 @@ class Skipped:
         return self.error.reason
 
 
-def called(clip: AnyClip) -> str:
+def display_name(clip: AnyClip) -> str:
     """A clip's path, or its name among features."""
     return str(clip.path) if isinstance(clip, Clip) else clip.name

@@ -46,7 +46,7 @@ def _facts(config: Config, card: Card) -> str:
         about += ", where it begins and ends"
     if any(clip.group for clip in config.clips):
         about += ", its group"
-    pictures = "one small picture of each" if len(config.files) > 1 else "no pictures"
+    pictures = "one thumbnail of each" if len(config.files) > 1 else "no thumbnails"
     maker = "the method makes of the given ones"
     weights, use = "", USE_OF_FEATURES
     if not given:
@@ -104,7 +104,7 @@ def _probabilities(config: Config) -> str:
     origin = "the method's own" if calibration.source == "method" else "fitted on held-out clips"
     names = ""
     if config.names is not None:
-        share = calibration.text_share
+        share = calibration.text_weight
         names = (
             f"; the actions' names count {share:g} of the evidence, by {config.names.facts.encoder}"
         )

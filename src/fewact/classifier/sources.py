@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fewact.classifier.prediction import called
+from fewact.classifier.prediction import display_name
 from fewact.data import (
     BACKGROUND,
     AnyClip,
@@ -120,13 +120,13 @@ def _named(
         if clip.label is None:
             raise DataError(
                 "a clip without a label cannot be taught",
-                where=called(clip),
+                where=display_name(clip),
                 hint="Pass labels, or a folder that holds a folder of clips for each class.",
             )
         place = os.path.realpath(clip.path) if isinstance(clip, Clip) else clip.name
         key = place, clip.start, clip.end
         if key in seen:
-            raise DataError("the same clip is given twice", where=called(clip))
+            raise DataError("the same clip is given twice", where=display_name(clip))
         seen.add(key)
         checked.append(replace(clip, label=check_label(clip.label)))
     files = [Path(os.path.abspath(clip.path)) for clip in checked if isinstance(clip, Clip)]

@@ -1,5 +1,5 @@
-"""The command line: commands, tables and exit codes; the other rooms do the work."""
+"""The command line: commands, tables and exit codes; the other subpackages do the work."""
 
-from fewact.cli.run import main
+from fewact.cli.app import main
 
 __all__ = ["main"]

@@ -1,5 +1,15 @@
-"""The command ``fewact`` and its commands."""
+"""The command ``fewact``: registers all commands and runs one of them.
 
+This module imports the commands; no command imports this module.
+"""
+
+import io
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -21,18 +31,19 @@ from fewact.cli import (
     teach,
     train,
 )
-from fewact.cli.run import guarded
+from fewact.cli.options import Command
+from fewact.cli.run import FAULT, drop_output, guarded, say
 
 
 class Commands(TyperGroup):
-    """The group of commands, each of which ends with one of the exit codes of ``run``."""
+    """The group of commands; each command ends with one of the exit codes of ``run``."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Read the arguments, and print help or version where that is asked."""
+        """Read the arguments; print help or version if requested."""
         return guarded(lambda: super(Commands, self).make_context(*args, **kwargs))
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was named."""
+        """Run the requested command."""
         return guarded(lambda: super(Commands, self).invoke(ctx))
 
 
@@ -45,8 +56,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         print(f"fewact {__version__}")
         raise typer.Exit
 
@@ -56,29 +67,81 @@ def fewact(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and end."
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
 ) -> None:
-    """Learn actions from a few video clips of each, and recognise them.
+    """Recognise actions in video from a few example clips per action.
 
-    Start with `fewact demo`, then `fewact teach CLIPS -o MODEL` with a folder of clips for each
-    action, then `fewact predict MODEL VIDEO`.
+    Start with `fewact demo`. Then run `fewact teach CLIPS -o MODEL`, where CLIPS is a folder with
+    one subfolder of clips per action, and `fewact predict MODEL VIDEO`.
     """
 
 
-app.command()(teach.teach)
-app.command()(predict.predict)
-app.command()(demo.demo)
-app.command()(listing.methods)
-app.command()(listing.backbones)
+for command in (
+    teach.teach,
+    predict.predict,
+    demo.demo,
+    listing.methods,
+    listing.backbones,
+):
+    app.command(cls=Command)(command)
 app.add_typer(data.app, name="data")
-app.command()(embed.embed)
-app.command()(episodes.episodes)
-app.command()(evaluate.evaluate)
-app.command()(train.train)
-app.command()(train.recipes)
-app.command()(compare.compare)
-app.command()(stability.stability)
-app.command()(leaderboard.leaderboard)
-app.command()(doctor.doctor)
+for command in (
+    embed.embed,
+    episodes.episodes,
+    evaluate.evaluate,
+    train.train,
+    train.recipes,
+    compare.compare,
+    stability.stability,
+    leaderboard.leaderboard,
+    doctor.doctor,
+):
+    app.command(cls=Command)(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: Arguments without the program's name; None for the arguments of the process.
+
+    Returns:
+        Exit code: 0 success, 1 bug in fewact, 2 error of the user, 3 some inputs were skipped,
+        130 interrupted.
+    """
+    # Set before torch is loaded: waiting threads must not occupy the cores that they share.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A file name may have bytes or characters that the terminal's encoding cannot show.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        with _warnings_in_one_line():
+            app(arguments, prog_name="fewact")
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0
+    except Exception:
+        traceback.print_exc()
+        say("This is a bug in fewact. Please report it with the lines above and `fewact doctor`.")
+        code = FAULT
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        drop_output()
+    return code
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        say("Warning: " + " ".join(str(message).split()))
+
+    with warnings.catch_warnings():
+        if not sys.warnoptions:
+            warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = show
+        yield

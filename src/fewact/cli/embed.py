@@ -1,146 +1,176 @@
-"""``fewact embed``: features of a list's videos, stored once for all evaluations."""
+"""``fewact embed``: computes the features of labelled videos once and stores them on disk."""
 
 import re
 import shlex
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from fewact.cli.episodes import (
-    DATA,
-    AllowMissing,
-    Groups,
-    Root,
-    Split,
-    Splits,
-    WhatIsThere,
-    open_list,
+from fewact.cli.episodes import DATA, Groups, Split, open_list
+from fewact.cli.options import (
+    BackboneOptions,
+    BenchmarkOptions,
+    ChosenBackbone,
+    MethodOption,
+    OptionGroup,
+    Quiet,
+    parse_options,
+    with_option_groups,
 )
-from fewact.cli.options import Backbone, Device, Precision, Quiet, Weights
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say
-from fewact.cli.teach import parse_options
 from fewact.errors import DataError, OptionError, StoreError
-from fewact.features.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fewact.backbones import Card
+    from fewact.data import VideoList
     from fewact.features.request import Request
     from fewact.features.store import Outcome
     from fewact.features.store.embedding import Job
     from fewact.methods.base import Method
 
 MEASURED = 8
-"""Videos after which it is said how long the others will take."""
+"""Number of videos after which the remaining time is estimated."""
 
 
-def embed(
-    data: Annotated[str, typer.Argument(help=DATA)],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The store, a folder; made where there is none.")
-    ],
+@dataclass(frozen=True, kw_only=True)
+class FeatureOptions(OptionGroup):
+    """Options that choose what is stored."""
+
+    heading: ClassVar[str] = "Features"
+
     method: Annotated[
         list[str] | None,
-        typer.Option(help="Store what this method needs; can be repeated. auto by default."),
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="An option of the one method; can be repeated."),
-    ] = None,
+        typer.Option(
+            metavar="NAME",
+            help="Method whose features are stored; can be repeated (default: auto).",
+        ),
+    ] = None
+    option: MethodOption = None
     features: Annotated[
         list[str] | None,
         typer.Option(
             metavar="LEVEL[:FRAMES[:STABILISE]]",
-            help="Features to store, such as vectors, maps:16, middle:16:auto or camera:16;"
-            " can be repeated.",
+            help="Features to store, such as vectors, maps:16, middle:16:auto or camera:16; can be "
+            "repeated.",
         ),
-    ] = None,
+    ] = None
     nodes: Annotated[
-        bool, typer.Option("--nodes", help="Store the methods' encoded nodes, too.")
-    ] = False,
+        bool, typer.Option("--nodes", help="Store the encoded nodes of the methods too.")
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkOptions(OptionGroup):
+    """Options that divide the work between machines."""
+
+    heading: ClassVar[str] = "Several machines"
+
     shard: Annotated[
         str | None,
-        typer.Option(metavar="I/N", help="Only part I of N, from 1/N to N/N, for job arrays."),
-    ] = None,
+        typer.Option(
+            metavar="I/N", help="Part I of N to compute, from 1/N to N/N; for job arrays."
+        ),
+    ] = None
     ray: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Work on a Ray cluster; local starts one here."),
+        typer.Option(
+            metavar="ADDRESS", help="Ray cluster that computes; local starts one on this machine."
+        ),
+    ] = None
+
+
+@with_option_groups
+def embed(
+    data: Annotated[str, typer.Argument(help=DATA)],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Folder of the feature store; created if it does not exist.",
+        ),
+    ],
+    features: FeatureOptions,
+    benchmark: BenchmarkOptions,
+    backbone: BackboneOptions,
+    work: WorkOptions,
+    split: Annotated[
+        Split | None, typer.Option(help="Split whose classes are embedded (default: all).")
     ] = None,
-    split: Annotated[Split | None, typer.Option(help="Only these classes; all by default.")] = None,
-    root: Root = None,
-    splits: Splits = None,
-    availability: WhatIsThere = None,
-    allow_missing: AllowMissing = False,
-    backbone: Backbone = "auto",
-    weights: Weights = "default",
-    device: Device = "auto",
-    precision: Precision = "auto",
     quiet: Quiet = False,
 ) -> None:
-    """Store features of labelled videos on disk.
+    """Compute features of labelled videos and store them on disk.
 
-    The same call goes on where it was stopped, and several at once share the work. A video that
-    cannot be read is listed and skipped; the command then ends with 3.
+    An interrupted command continues where it stopped when it is run again. Several commands on the
+    same store share the work. Videos that cannot be read are listed and skipped; the exit code is
+    then 3.
     """
-    part = _part(shard)
-    videos, dataset = open_list(
-        data,
-        groups=Groups.NONE,  # Whoever shares a recording has no part in features.
-        split=split,
-        dataset=None,
-        root=root,
-        splits=splits,
-        availability=availability,
-        allow_missing=allow_missing,
-        usual=Split.ALL,
-    )
-    if dataset is not None:
-        raise DataError("these are features already", where=data, expected="videos")
-    from fewact import backbones
+    part, parts = _part(work.shard)
+    videos = _open(data, split, benchmark)
     from fewact.features.store import Store, embed
     from fewact.features.store.embedding import Job
 
-    made = backbones.create(backbone, weights=weights, device=device, precision=precision)
-    chosen = _methods(method, option, named=not features)
-    if nodes and not chosen:
-        raise OptionError("are those of a method", where="--nodes", expected="with --method NAME")
-    job = Job(Store.create(output), videos, made.card, _requests(features, chosen, made.card))
-    blocks = [block for block in range(len(job)) if block % part[1] == part[0]]
+    choice = backbone.chosen()
+    network = choice.create()
+    methods = _methods(features)
+    if features.nodes and not methods:
+        raise OptionError("needs a method", where="--nodes", expected="--method NAME too")
+    requests = _requests(features.features, methods, network.card)
+    job = Job(Store.create(output), videos, network.card, requests)
+    blocks = [block for block in range(len(job)) if block % parts == part]
     _announce(job, blocks)
     with progress("Embedding", quiet=quiet) as bar:
-        report = _Report(sum(len(job.block(block)) for block in blocks), bar, timed=ray is None)
-        if ray is None:
-            embed(job, made, blocks, report)
+        total = sum(len(job.block(block)) for block in blocks)
+        report = _Report(total, bar, timed=work.ray is None)
+        if work.ray is None:
+            embed(job, network, blocks, report)
         else:
-            from fewact.features.store.on_ray import BackboneOptions, embed_on_ray
-
-            options = BackboneOptions(backbone, _anywhere(weights), device, made.card.precision)
-            embed_on_ray(job, options, blocks, report, address=ray)
-    if nodes:
-        _store_nodes(job, chosen, quiet=quiet)
+            _embed_on_ray(job, choice, blocks, report, address=work.ray)
+    if features.nodes:
+        _store_nodes(job, methods, quiet=quiet)
     _summarise(job, report, data)
     exit_skipped(report.skipped)
 
 
+def _open(data: str, split: Split | None, benchmark: BenchmarkOptions) -> "VideoList":
+    videos, dataset = open_list(
+        data,
+        groups=Groups.NONE,  # groups matter for episodes, not for features
+        split=split,
+        dataset=None,
+        root=benchmark.root,
+        splits=benchmark.splits,
+        availability=benchmark.availability,
+        allow_missing=benchmark.allow_missing,
+        usual=Split.ALL,
+    )
+    if dataset is not None:
+        raise DataError("this is already a file of features", where=data, expected="videos")
+    return videos
+
+
 class _Report:
-    """Counts what became of the videos, lists what was skipped, says how long the rest takes."""
+    """Counts finished videos, lists skipped videos, estimates the remaining time."""
 
     def __init__(self, total: int, bar: "Callable[[int, int], None]", *, timed: bool) -> None:
         self.total, self.new, self.found, self.skipped = total, 0, 0, 0
         self._bar, self._timed, self._begin = bar, timed, 0.0
 
-    def __call__(self, told: "Outcome") -> None:
-        if told.error is not None:
+    def __call__(self, outcome: "Outcome") -> None:
+        if outcome.error is not None:
             self.skipped += 1
-            say(f"Skipped: {told.video.id}: {told.error}")
-        elif told.new:
+            say(f"Skipped: {outcome.video.id}: {outcome.error}")
+        elif outcome.new:
             self.new += 1
             if self._timed:
                 self._estimate()
@@ -150,41 +180,42 @@ class _Report:
         self._bar(done, self.total)
 
     def _estimate(self) -> None:
-        """From the first videos, without the very first one, which warms the network up."""
+        """Say the remaining time, estimated without the first video, which warms up the network."""
         left = self.total - self.new - self.found - self.skipped
         if self.new == 1:
             self._begin = time.perf_counter()
         elif self.new == MEASURED and left:
             each = (time.perf_counter() - self._begin) / (MEASURED - 1)
-            say(f"{1 / each:.1f} videos a second: about {_duration(left * each)} for {left} more")
+            say(f"{1 / each:.1f} videos per second: about {_duration(left * each)} for {left} more")
 
 
 def _part(shard: str | None) -> tuple[int, int]:
-    """Which remainder of the blocks' numbers, by which divisor."""
+    """Return (i, n) for the text I/N: a job computes the blocks whose number modulo n is i."""
     if shard is None:
         return 0, 1
     found = re.fullmatch(r"(\d+)/(\d+)", shard.strip())
     number, count = (int(one) for one in found.groups()) if found else (0, 0)
     if not 1 <= number <= count:
         raise OptionError(
-            "is no part", where="--shard", got=shard, expected="I/N with I from 1 to N, as 3/64"
+            "not a part",
+            where="--shard",
+            got=shard,
+            expected="I/N with I from 1 to N, such as 3/64",
         )
     return number - 1, count
 
 
-def _methods(
-    names: Sequence[str] | None, option: Sequence[str] | None, *, named: bool
-) -> list["Method"]:
-    """The methods that were asked for; the usual one where nothing else was."""
+def _methods(features: FeatureOptions) -> list["Method"]:
+    """Return the requested methods; the default method if no features are requested either."""
     from fewact import methods
 
-    asked = list(names or (["auto"] if named else []))
-    given = parse_options(option or ())
-    if given and len(asked) != 1:
+    names = features.method or ([] if features.features else ["auto"])
+    options = parse_options(features.option or ())
+    if options and len(names) != 1:
         raise OptionError(
-            "belongs to one method", where="--option", got=f"{len(asked)} methods", expected="one"
+            "needs exactly one method", where="--option", got=f"{len(names)} methods", expected="1"
         )
-    return [methods.create(name, **given) for name in asked]
+    return [methods.create(name, **options) for name in names]
 
 
 def _requests(
@@ -197,15 +228,26 @@ def _requests(
     return tuple(dict.fromkeys(requests))
 
 
-def _anywhere(weights: str) -> str:
-    """Weights as another machine finds them."""
+def _embed_on_ray(
+    job: "Job", backbone: ChosenBackbone, blocks: Sequence[int], report: _Report, *, address: str
+) -> None:
+    from fewact.features.store.on_ray import BackboneOptions, embed_on_ray
+
+    options = BackboneOptions(
+        backbone.name, _absolute(backbone.weights), backbone.device, job.card.precision
+    )
+    embed_on_ray(job, options, blocks, report, address=address)
+
+
+def _absolute(weights: str) -> str:
+    """Return weights with an absolute path, so that other processes find them."""
     scheme, colon, folder = weights.partition("local-dir:")
     path = Path(folder if colon else scheme)
     return f"{colon}{path.resolve()}" if path.exists() else weights
 
 
 def _announce(job: "Job", blocks: Sequence[int]) -> None:
-    """Say what there is to do, and refuse what the disk cannot hold."""
+    """Say how much work there is; refuse features that do not fit on the disk."""
     size = job.bytes_to_write(blocks)
     folder = job.store.folder
     say(
@@ -214,12 +256,12 @@ def _announce(job: "Job", blocks: Sequence[int]) -> None:
         f"{_size(size)} to write"
     )
     for one in job.sets.values():
-        for why in one.damaged.values():
-            say(f"Warning: {why}")
-    room = shutil.disk_usage(folder).free
-    if size > room:
+        for reason in one.damaged.values():
+            say(f"Warning: {reason}")
+    free = shutil.disk_usage(folder).free
+    if size > free:
         raise StoreError(
-            "the disk has too little room", where=str(folder), got=_size(room), expected=_size(size)
+            "not enough free space", where=str(folder), got=_size(free), expected=_size(size)
         )
 
 
@@ -235,7 +277,7 @@ def _store_nodes(job: "Job", methods: Sequence["Method"], *, quiet: bool) -> Non
 
 def _summarise(job: "Job", report: _Report, data: str) -> None:
     for one in job.sets.values():
-        one.refresh()  # Others may have done a part.
+        one.refresh()  # other processes may have added videos
     print_table(
         ("features", "videos", "size"),
         [
@@ -243,9 +285,9 @@ def _summarise(job: "Job", report: _Report, data: str) -> None:
             for request, one in job.sets.items()
         ],
     )
-    print(f"\nEmbedded: {report.new}, found: {report.found}, skipped: {report.skipped}")
-    place = shlex.join(["--data", data, "--store", str(job.store.folder)])
-    print(f"Next: fewact evaluate METHOD {place}")
+    print(f"\nEmbedded: {report.new}, already stored: {report.found}, skipped: {report.skipped}")
+    options = shlex.join(["--data", data, "--store", str(job.store.folder)])
+    print(f"Next: fewact evaluate METHOD {options}")
 
 
 def _size(number: float) -> str:

@@ -29,10 +29,9 @@ from fewact.cli.episodes import (
     make_protocol,
     open_list,
 )
-from fewact.cli.options import Backbone, Device, Precision, Quiet, Weights
+from fewact.cli.options import Backbone, Device, Precision, Quiet, Weights, parse_options
 from fewact.cli.progress import progress
 from fewact.cli.run import say
-from fewact.cli.teach import parse_options
 from fewact.cli.texts import Prompts, TextEncoder, TextOptions, TextWeights, texts_for
 from fewact.cli.trained import METHOD, backbone_of, find, make
 from fewact.errors import OptionError

@@ -1,8 +1,40 @@
-"""Options that several commands share."""
+"""Options of the command line, in groups that several commands share.
 
-from typing import Annotated
+A command takes its options in groups instead of thirty parameters. A group is a frozen dataclass;
+each field has the annotation that Typer would want on the parameter:
+
+    @dataclass(frozen=True, kw_only=True)
+    class BackboneOptions(OptionGroup):
+        heading: ClassVar[str] = "Backbone"
+        device: Annotated[str, typer.Option(help="Device to run on.")] = "auto"
+
+    @with_option_groups
+    def embed(data: Annotated[str, typer.Argument()], backbone: BackboneOptions) -> None: ...
+
+On the command line the fields are ordinary options of ``fewact embed``; its help page lists them
+below the heading of the group. ``fewact.cli.app`` registers each command with ``cls=Command``.
+"""
+
+import functools
+import inspect
+import json
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_type_hints
 
 import typer
+from typer.core import TyperCommand
+from typer.models import ParameterInfo
+
+from fewact.errors import OptionError
+
+if TYPE_CHECKING:
+    from fewact.backbones import Backbone as BackboneNetwork
+    from fewact.checkpoint import Checkpoint
+
+T = TypeVar("T")
 
 Backbone = Annotated[str, typer.Option(help="Network for the features; see `fewact backbones`.")]
 Weights = Annotated[
@@ -11,6 +43,274 @@ Weights = Annotated[
         help="Of the backbone: default, a .safetensors file, local-dir:FOLDER, hf-hub:OWNER/NAME."
     ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Device = Annotated[
+    str, typer.Option(metavar="NAME", help="Device to run on: auto, cpu, cuda or mps.")
+]
 Precision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bar.")]
+Dataset = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Data set to read from a features file that holds several."),
+]
+MethodOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY=VALUE", help="Option of the method; can be repeated."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Hide the progress bar.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionGroup:
+    """Options that belong together; a subclass has one field for each.
+
+    Args:
+        heading: Heading of the group on a help page; a class attribute.
+    """
+
+    heading: ClassVar[str]
+
+
+def with_option_groups(command: Callable[..., T]) -> Callable[..., T]:
+    """Give Typer a signature in which each group is replaced by its fields.
+
+    Args:
+        command: Function whose parameters are Typer's own or of a subclass of ``OptionGroup``.
+
+    Returns:
+        The command with the flat signature. A call builds the groups from the flat values.
+
+    Raises:
+        TypeError: Two options of the command have the same name.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    groups = {
+        name: hint
+        for name, hint in hints.items()
+        if isinstance(hint, type) and issubclass(hint, OptionGroup)
+    }
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if name in groups:
+            parameters += _parameters(groups[name])
+        else:
+            kind = inspect.Parameter.KEYWORD_ONLY
+            parameters.append(parameter.replace(annotation=hints[name], kind=kind))
+    names = [parameter.name for parameter in parameters]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise TypeError(f"{command.__name__} has two options named {', '.join(sorted(twice))}")
+
+    @functools.wraps(command)
+    def call(**values: Any) -> T:
+        made = {
+            name: group(**{one.name: values.pop(one.name) for one in fields(group)})
+            for name, group in groups.items()
+        }
+        return command(**values, **made)
+
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {one.name: one.annotation for one in parameters}
+    return call
+
+
+def _parameters(group: type[OptionGroup]) -> list[inspect.Parameter]:
+    """A keyword parameter for each field of a group, with the group's heading."""
+    hints = get_type_hints(group, include_extras=True)
+    found = []
+    for one in fields(group):
+        hint = hints[one.name]
+        infos = [info for info in hint.__metadata__ if isinstance(info, ParameterInfo)]
+        if len(infos) != 1:
+            raise TypeError(f"{group.__name__}.{one.name} needs one typer.Option or typer.Argument")
+        info = copy(infos[0])
+        info.rich_help_panel = group.heading
+        found.append(
+            inspect.Parameter(
+                one.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if one.default is MISSING else one.default,
+                annotation=Annotated[hint.__origin__, info],
+            )
+        )
+    return found
+
+
+class Command(TyperCommand):
+    """A command whose help page lists the options of each group below a heading."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words of the usage line, arguments in capitals."""
+        names = [
+            _argument_name(one) if one.required else f"[{_argument_name(one)}]"
+            for one in self.get_params(ctx)
+            if one.param_type_name == "argument"
+        ]
+        return ["[OPTIONS]", *names]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments, then options without a group, then the groups."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for one in self.get_params(ctx):
+            record = one.get_help_record(ctx)
+            if record is None:
+                continue
+            if one.param_type_name == "argument":
+                help = record[1].removesuffix("[required]").rstrip()
+                sections["Arguments"].append((_argument_name(one), help))
+            else:
+                heading = getattr(one, "rich_help_panel", None) or "Options"
+                sections.setdefault(heading, []).append(record)
+        for heading, records in sections.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
+
+
+def _argument_name(argument: Any) -> str:
+    return str(argument.metavar or argument.name.upper())
+
+
+@dataclass(frozen=True)
+class ChosenBackbone:
+    """The backbone that a command runs.
+
+    Args:
+        name: Registry name.
+        weights: Weights, as ``fewact.backbones.create`` reads them.
+        precision: Precision of the network.
+        device: Device to run on.
+        options: Further options of the network.
+    """
+
+    name: str
+    weights: str
+    precision: str
+    device: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def create(self) -> "BackboneNetwork":
+        """Build the network and load its weights."""
+        from fewact import backbones
+
+        return backbones.create(
+            self.name,
+            weights=self.weights,
+            device=self.device,
+            precision=self.precision,
+            **self.options,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneOptions(OptionGroup):
+    """Options that choose the network for the features; None means that nothing was requested."""
+
+    heading: ClassVar[str] = "Backbone"
+
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Network that computes the features (default: auto); see `fewact backbones`.",
+        ),
+    ] = None
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WEIGHTS",
+            help="Weights of the backbone: default, a .safetensors file, local-dir:FOLDER or "
+            "hf-hub:OWNER/NAME (default: default).",
+        ),
+    ] = None
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Precision of the backbone: auto, float32 or bfloat16 (default: auto).",
+        ),
+    ] = None
+    device: Device = "auto"
+
+    def chosen(self, trained: "Checkpoint | None" = None) -> ChosenBackbone:
+        """Return the requested backbone, completed by the one of a trained method.
+
+        Args:
+            trained: Checkpoint of the method; None for a method without one. Its backbone is the
+                default, unless another backbone is requested.
+        """
+        name, weights, precision = "auto", "default", "auto"
+        options: dict[str, Any] = {}
+        if trained is not None:
+            needs = trained.facts.backbone
+            # A method trained on precomputed features has a backbone without weights.
+            if needs.weights and self.backbone in (None, needs.name):
+                name, weights, precision = needs.name, trained.backbone_weights, needs.precision
+                options = needs.options
+        return ChosenBackbone(
+            self.backbone or name,
+            self.weights or weights,
+            self.precision or precision,
+            self.device,
+            options,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkOptions(OptionGroup):
+    """Options that say where the videos of a benchmark are."""
+
+    heading: ClassVar[str] = "Benchmark"
+
+    root: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Folder with the benchmark's videos.")
+    ] = None
+    splits: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder with the benchmark's published lists (default: the folder that "
+            "FEWACT_SPLITS names).",
+        ),
+    ] = None
+    availability: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="File written by `fewact data check`; videos it reports as unreadable are left "
+            "out.",
+        ),
+    ] = None
+    allow_missing: Annotated[
+        bool,
+        typer.Option(
+            "--allow-missing", help="Continue although videos are missing; every result says so."
+        ),
+    ] = False
+
+
+def parse_options(texts: Sequence[str]) -> dict[str, Any]:
+    """Read KEY=VALUE texts. A value is read as JSON, as a list without brackets, or as text.
+
+    Raises:
+        OptionError: A text has no "=", or a key appears twice.
+
+    >>> parse_options(["frames=8", "lengths=1,2", "preset=paper"])
+    {'frames': 8, 'lengths': [1, 2], 'preset': 'paper'}
+    """
+    options: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals or not key:
+            raise OptionError("not an option", where="--option", got=text, expected="KEY=VALUE")
+        if key in options:
+            raise OptionError(f'"{key}" appears twice', where="--option", got=text)
+        options[key] = _value(value.strip())
+    return options
+
+
+def _value(text: str) -> Any:
+    for candidate in (text, f"[{text}]" if "," in text else text):
+        try:
+            return json.loads(candidate)
+        except ValueError:
+            continue
+    return text

@@ -1,17 +1,17 @@
-"""``fewact predict``: which class each video, or each row of features, shows."""
+"""``fewact predict``: the class of each video, or of each row of features."""
 
 import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from fewact.cli.episodes import Dataset
-from fewact.cli.options import Device, Quiet
+from fewact.cli.options import Dataset, Device, OptionGroup, Quiet, with_option_groups
 from fewact.cli.output import Columns, print_json
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """How predictions are written; all but ``json`` come one by one."""
+    """Output formats; all but ``json`` are written prediction by prediction."""
 
     TABLE = "table"
     JSON = "json"
@@ -32,46 +32,65 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions(OptionGroup):
+    """Options that choose what is written about each clip."""
+
+    heading: ClassVar[str] = "Output"
+
+    format: Annotated[
+        Format, typer.Option("--format", help="Format of the predictions on stdout.")
+    ] = Format.TABLE
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="K",
+            help="Number of most probable classes to write (default: 1; in JSON: all).",
+        ),
+    ] = None
+    timing: Annotated[
+        bool, typer.Option("--timing", help="Write the time of each processing stage to stderr.")
+    ] = False
+
+
+@with_option_groups
 def predict(
-    model: Annotated[Path, typer.Argument(help="A folder that `fewact teach` has saved.")],
+    model: Annotated[Path, typer.Argument(help="Folder of a model saved by `fewact teach`.")],
     videos: Annotated[
         list[str],
         typer.Argument(
             metavar="VIDEO...",
-            help="Files, folders, or patterns such as 'day*/*.mp4'; or one .npz file of features.",
+            help="Video files, folders, or patterns such as 'day*/*.mp4'; or one .npz file of "
+            "features.",
         ),
     ],
-    format: Annotated[Format, typer.Option("--format", help="For people, or for programs.")] = (
-        Format.TABLE
-    ),
+    output: OutputOptions,
     dataset: Dataset = None,
-    top: Annotated[int | None, typer.Option(min=1, help="Show the K best classes.")] = None,
-    timing: Annotated[
-        bool, typer.Option("--timing", help="Tell on stderr where the time went.")
-    ] = False,
     device: Device = "auto",
     weights: Annotated[
-        str | None, typer.Option(help="Where the backbone's weights are, if they were moved.")
+        str | None,
+        typer.Option(metavar="WEIGHTS", help="New location of the backbone's weights."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Tell which class each video, or row of features, shows.
+    """Predict the class of each video.
 
-    Results go to stdout, all else to stderr. What cannot be read is listed and skipped; the exit
-    code is then 3.
+    Predictions are written to stdout, everything else to stderr. Files that cannot be read are
+    listed and skipped; the exit code is then 3.
     """
     from fewact import FewShotClassifier
     from fewact.classifier import Skipped
-    from fewact.classifier.prediction import called
+    from fewact.classifier.prediction import display_name
     from fewact.data import FeatureClip
     from fewact.features.timing import Timing
 
     clips = _read(videos, dataset)
-    names = [called(clip) for clip in clips]
+    names = [display_name(clip) for clip in clips]
     classifier = FewShotClassifier.load(model, device=device, weights=weights)
     clock = Timing()
     results = classifier.predict_each(clips, timing=clock)
-    write = _writer(format, names, classifier.classes_, top)
+    write = _writer(output, names, classifier.classes_)
     predictions: list[Prediction] = []
     skipped: list[Skipped] = []
     with progress("Predicting", quiet=quiet) as show:
@@ -84,13 +103,13 @@ def predict(
                 predictions.append(result)
             show(done, len(clips))
     milliseconds = _milliseconds(clock, len(predictions))
-    if format is Format.JSON:
+    if output.format is Format.JSON:
         document: dict[str, Any] = {
-            "predictions": [_facts(prediction, top) for prediction in predictions],
+            "predictions": [_facts(prediction, output.top) for prediction in predictions],
             "skipped": [{"path": one.name, "reason": one.reason} for one in skipped],
         }
-        print_json({**document, "timing": milliseconds} if timing else document)
-    if timing:
+        print_json({**document, "timing": milliseconds} if output.timing else document)
+    if output.timing:
         _print_timing(milliseconds)
     if skipped:
         what = "rows" if isinstance(clips[0], FeatureClip) else "videos"
@@ -98,24 +117,23 @@ def predict(
     exit_skipped(len(skipped))
 
 
-def _read(given: Sequence[str], dataset: str | None) -> Sequence["AnyClip"]:
-    """What is to be looked at."""
+def _read(arguments: Sequence[str], dataset: str | None) -> Sequence["AnyClip"]:
+    """Return the clips, or the rows of features, that the arguments name."""
     from fewact.data import Clip, expand_paths, is_features, read_features
 
-    files = [name for name in given if is_features(name)]
-    if files and len(given) > 1:
-        raise OptionError("one file of features is read at a time", got=", ".join(given))
+    files = [name for name in arguments if is_features(name)]
+    if files and len(arguments) > 1:
+        raise OptionError("only one file of features at a time", got=", ".join(arguments))
     if files:
         return read_features(files[0], dataset=dataset)
     if dataset is not None:
-        raise OptionError("is for a file of features", where="--dataset", got=dataset)
-    return [Clip(path) for path in expand_paths(given)]
+        raise OptionError("needs a file of features", where="--dataset", got=dataset)
+    return [Clip(path) for path in expand_paths(arguments)]
 
 
 def _ranked(prediction: "Prediction", top: int | None) -> list[tuple[str, float]]:
-    """Classes with their probabilities, the most probable first."""
-    found = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
-    return found[:top]
+    """Return classes with their probabilities, the most probable first."""
+    return sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])[:top]
 
 
 def _facts(prediction: "Prediction", top: int | None) -> dict[str, Any]:
@@ -129,22 +147,24 @@ def _facts(prediction: "Prediction", top: int | None) -> dict[str, Any]:
 
 
 def _writer(
-    format: Format, paths: Sequence[str], classes: Sequence[str], top: int | None
+    output: OutputOptions, paths: Sequence[str], classes: Sequence[str]
 ) -> Callable[["Prediction"], None]:
-    """What writes a prediction as soon as it is there; a header is written at once."""
-    if format is Format.TABLE:
-        return _table_writer(paths, classes, top or 1)
-    if format is Format.CSV:
-        return _csv_writer(min(top or 1, len(classes)))
-    if format is Format.JSONL:
-        return lambda one: print(json.dumps(_facts(one, top), ensure_ascii=False), flush=True)
+    """Return a function that writes one prediction; a header is written immediately."""
+    if output.format is Format.TABLE:
+        return _table_writer(paths, classes, output.top or 1)
+    if output.format is Format.CSV:
+        return _csv_writer(min(output.top or 1, len(classes)))
+    if output.format is Format.JSONL:
+        return lambda one: print(
+            json.dumps(_facts(one, output.top), ensure_ascii=False), flush=True
+        )
     return lambda one: None
 
 
 def _table_writer(
     paths: Sequence[str], classes: Sequence[str], top: int
 ) -> Callable[["Prediction"], None]:
-    more = [f"#{place}" for place in range(2, min(top, len(classes)) + 1)]
+    more = [f"#{rank}" for rank in range(2, min(top, len(classes)) + 1)]
     others = [[f"{name} 0.00" for name in classes] for _ in more]
     columns = Columns(
         ("path", "label", "probability", *more, "nearest"), paths, classes, [], *others
@@ -164,7 +184,7 @@ def _csv_writer(top: int) -> Callable[["Prediction"], None]:
         csv.writer(text, lineterminator="\n").writerow(cells)
         print(text.getvalue(), end="", flush=True)
 
-    more = [f"{name}_{place}" for place in range(2, top + 1) for name in ("label", "probability")]
+    more = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "probability")]
     line(("path", "label", "probability", "nearest", *more))
 
     def write(one: "Prediction") -> None:
@@ -175,18 +195,18 @@ def _csv_writer(top: int) -> Callable[["Prediction"], None]:
 
 
 def _milliseconds(timing: "Timing", clips: int) -> dict[str, float]:
-    """Time of each stage a clip; where a backbone ran, what comes after relative to it."""
+    """Return the time per clip of each stage, and the time after the backbone relative to it."""
     seconds = timing.seconds
     after = seconds["moments"] + seconds["alignment"]
     spent = {str(stage): 1000 * value / max(clips, 1) for stage, value in seconds.items()}
     if seconds["backbone"] == 0:
         return spent
-    return {**spent, "after_backbone_share": after / seconds["backbone"]}
+    return {**spent, "after_backbone_fraction": after / seconds["backbone"]}
 
 
 def _print_timing(milliseconds: Mapping[str, float]) -> None:
     stages = dict(milliseconds)
-    share = stages.pop("after_backbone_share", None)
-    say("Time of a clip: " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in stages.items()))
-    if share is not None:
-        say(f"All after the backbone takes {share:.0%} of the backbone's time.")
+    fraction = stages.pop("after_backbone_fraction", None)
+    say("Time per clip: " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in stages.items()))
+    if fraction is not None:
+        say(f"The stages after the backbone take {fraction:.0%} of the backbone's time.")

@@ -1,4 +1,4 @@
-"""A progress bar on stderr, with rate and time left."""
+"""A progress bar on stderr, with rate and remaining time."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -7,14 +7,14 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """Show how far some work has come.
+    """Show a progress bar.
 
     Args:
-        what: What is being done, for the left of the bar.
-        quiet: Show nothing; so it is where stderr is no terminal.
+        what: Label on the left of the bar.
+        quiet: Whether to show nothing. Nothing is shown either if stderr is not a terminal.
 
     Yields:
-        A function to call with the steps done and those to do, after each step.
+        Function to call after each step, with the number of finished steps and of all steps.
     """
     if quiet or not sys.stderr.isatty():
         yield lambda done, total: None
@@ -43,7 +43,7 @@ def progress(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int],
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-        # Results that go to the same terminal are written above the bar; a pipe is left alone.
+        # Results on the same terminal are written above the bar; a pipe is not redirected.
         redirect_stdout=sys.stdout.isatty(),
     ) as bar:
         task = bar.add_task(what, total=None)

@@ -1,181 +1,201 @@
-"""``fewact teach``: from clips, or features of theirs, to a saved model."""
+"""``fewact teach``: from training clips, or their features, to a saved model."""
 
-import json
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from fewact.cli.episodes import Dataset
-from fewact.cli.options import Backbone, Device, Precision, Quiet, Weights
+from fewact.cli.options import (
+    BackboneOptions,
+    Dataset,
+    MethodOption,
+    OptionGroup,
+    Quiet,
+    parse_options,
+    with_option_groups,
+)
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped
-from fewact.cli.trained import METHOD, backbone_of, find, make
+from fewact.cli.trained import METHOD, find, make
 from fewact.errors import DataError, ModelError, OptionError
 
 if TYPE_CHECKING:
     from fewact import FewShotClassifier
-    from fewact.data import FeatureClip
+    from fewact.data import AnyClip
 
 
-class NamesCount(StrEnum):
-    """Whether class names count."""
+class TextMode(StrEnum):
+    """Whether class names are used as text prompts."""
 
     AUTO = "auto"
     OFF = "off"
     ON = "on"
 
 
+@dataclass(frozen=True, kw_only=True)
+class MethodOptions(OptionGroup):
+    """Options that choose the few-shot method."""
+
+    heading: ClassVar[str] = "Method"
+
+    method: Annotated[str, typer.Option(metavar="NAME", help=METHOD)] = "auto"
+    option: MethodOption = None
+    text: Annotated[
+        TextMode,
+        typer.Option(
+            metavar="MODE",
+            help="Use of class names as text prompts: off, on, or auto (on if they improve the "
+            "prediction of held-out clips). Needs a backbone trained on image-text pairs.",
+        ),
+    ] = TextMode.AUTO
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExampleOptions(OptionGroup):
+    """Options that choose the training clips."""
+
+    heading: ClassVar[str] = "Training clips"
+
+    max_per_class: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Maximum number of training clips per class (default: all)."
+        ),
+    ] = None
+    dataset: Dataset = None
+
+
+@with_option_groups
 def teach(
-    context: typer.Context,
     clips: Annotated[
         Path,
         typer.Argument(
-            help="A folder that holds a folder of clips for each class, "
-            "a CSV file with the columns path,label[,start,end], "
-            "or an .npz file of features with a .tsv file of labels beside it."
+            help="Training clips: a folder with one subfolder per class, a CSV table with the "
+            "columns path,label[,start,end], or an .npz file of features with a .tsv file of "
+            "labels beside it."
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to save the model in.")],
-    max_per_class: Annotated[
-        int | None, typer.Option(min=1, help="Teach at most so many clips of a class.")
-    ] = None,
-    dataset: Dataset = None,
-    method: Annotated[str, typer.Option(help=METHOD)] = "auto",
-    option: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="An option of the method; can be repeated."),
-    ] = None,
-    backbone: Backbone = "auto",
-    weights: Weights = "default",
-    device: Device = "auto",
-    precision: Precision = "auto",
-    text: Annotated[
-        NamesCount,
-        typer.Option(
-            help="Whether class names count, with a backbone that was trained with texts: where "
-            "held-out clips say that it helps, never, or always."
-        ),
-    ] = NamesCount.AUTO,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the model.")
+    ],
+    examples: ExampleOptions,
+    method: MethodOptions,
+    backbone: BackboneOptions,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the model that is there.")
+        bool, typer.Option("--overwrite", help="Replace a model that is already in the folder.")
     ] = False,
-    pictures: Annotated[
-        bool, typer.Option("--pictures", help="Keep a small picture of each clip in the model.")
+    thumbnails: Annotated[
+        bool,
+        typer.Option("--thumbnails", help="Store a small image of each clip in the model."),
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Teach classes from a few clips of each, or their features."""
-    options = parse_options(option or ())
+    """Teach a classifier from a few clips of each class.
+
+    Clips that cannot be read are listed and skipped; the exit code is then 3.
+    """
+    options = parse_options(method.option or ())
     from fewact import FewShotClassifier, data
-    from fewact.classifier.model_folder import check_target
 
-    trained = find(method)
+    trained = find(method.method)
 
-    # What would be refused in the end is refused before the work.
-    if check_target(output) and not overwrite:
-        raise ModelError(
-            "there is a model already",
-            where=str(output),
-            hint="Replace it with --overwrite, or save elsewhere.",
-        )
+    _check_output(output, overwrite=overwrite)
     features = data.is_features(clips)
-    if features and pictures:
-        raise OptionError("of features there are none", where="--pictures")
-    if dataset is not None and not features:
-        raise OptionError("is for a file of features", where="--dataset", got=dataset)
+    if features and thumbnails:
+        raise OptionError("features have no thumbnails", where="--thumbnails")
+    if examples.dataset is not None and not features:
+        raise OptionError("needs a file of features", where="--dataset", got=examples.dataset)
     if not clips.exists() or (clips.is_file() and data.is_clip(clips)):
         raise DataError(
-            "this is one video" if clips.exists() else "there is no such folder or table",
+            "this is one video" if clips.exists() else "no such folder or table",
             where=str(clips),
-            expected="a folder that holds a folder of clips for each class, a CSV table, "
+            expected="a folder with one subfolder of clips per class, a CSV table, "
             "or an .npz file of features",
         )
-    source: Path | Sequence[data.AnyClip] = clips
-    if features:
-        rows = data.labelled_features(clips, dataset=dataset)
-        source = rows if max_per_class is None else data.limit_per_class(rows, max_per_class)
-        fitting = _fitting(method, rows[0]) if trained is None else {}
-        options = {**fitting, **options}
-    elif max_per_class is not None:
-        listed = data.read_table(clips) if clips.is_file() else data.list_clips(clips)
-        source = data.limit_per_class(listed, max_per_class)
-    backbone, weights, precision, _ = backbone_of(context, trained)
-    made = make(method, trained, options)
+    source = _source(clips, examples, features=features)
+    if trained is None and not isinstance(source, Path):
+        options = {**_fitting(method.method, source[0]), **options}
+    chosen = backbone.chosen(trained)
     classifier = FewShotClassifier(
-        backbone, made, device, weights=weights, precision=precision, text=text.value
+        chosen.name,
+        make(method.method, trained, options),
+        chosen.device,
+        weights=chosen.weights,
+        precision=chosen.precision,
+        text=method.text.value,
     )
     with progress("Teaching", quiet=quiet) as show:
         classifier.fit(source, progress=show)
-    classifier.save(output, pictures=pictures)
-    print_summary(classifier, output, "FEATURES.npz" if features else "VIDEO")
+    classifier.save(output, thumbnails=thumbnails)
+    _print_summary(classifier, output, "FEATURES.npz" if features else "VIDEO")
     exit_skipped(len(classifier.skipped_))
 
 
-def _fitting(method: str, clip: "FeatureClip") -> dict[str, int]:
-    """Options of a named method that suit the features, where it has them."""
+def _check_output(output: Path, *, overwrite: bool) -> None:
+    """Refuse an existing model before any clip is read."""
+    from fewact.classifier.model_folder import check_target
+
+    if check_target(output) and not overwrite:
+        raise ModelError(
+            "the folder already has a model",
+            where=str(output),
+            hint="Replace it with --overwrite, or choose another folder.",
+        )
+
+
+def _source(clips: Path, examples: ExampleOptions, *, features: bool) -> "Path | Sequence[AnyClip]":
+    """Return what ``fit`` reads: a place, or a list of clips if their number is limited."""
+    from fewact import data
+
+    most = examples.max_per_class
+    listed: Sequence[AnyClip]
+    if features:
+        listed = data.labelled_features(clips, dataset=examples.dataset)
+    elif most is None:
+        return clips
+    else:
+        listed = data.read_table(clips) if clips.is_file() else data.list_clips(clips)
+    return listed if most is None else data.limit_per_class(listed, most)
+
+
+def _fitting(method: str, clip: "AnyClip") -> dict[str, int]:
+    """Return options of a registered method that fit the size of precomputed features."""
     from fewact import methods
+    from fewact.data import FeatureClip
     from fewact.features.precomputed import precomputed_card
 
+    if not isinstance(clip, FeatureClip):
+        return {}
     frames, width = clip.vectors.shape
     return methods.fitting(method, precomputed_card("", width), frames=frames)
 
 
-def parse_options(given: Sequence[str]) -> dict[str, Any]:
-    """Read KEY=VALUE texts: values as JSON has them, lists also without brackets, else as text.
-
-    Raises:
-        OptionError: One has no "=", or a key comes twice.
-
-    >>> parse_options(["frames=8", "lengths=1,2", "tap=middle"])
-    {'frames': 8, 'lengths': [1, 2], 'tap': 'middle'}
-    """
-    options: dict[str, Any] = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        key = key.strip().replace("-", "_")
-        if not equals or not key:
-            raise OptionError("not an option", where="--option", got=text, expected="KEY=VALUE")
-        if key in options:
-            raise OptionError(f'"{key}" is given twice', where="--option", got=text)
-        options[key] = _value(value.strip())
-    return options
-
-
-def _value(text: str) -> Any:
-    for candidate in (text, f"[{text}]" if "," in text else text):
-        try:
-            return json.loads(candidate)
-        except ValueError:
-            continue
-    return text
-
-
-def print_summary(classifier: "FewShotClassifier", output: Path, new: str = "VIDEO") -> None:
-    """Say what was taught, how good it is by what can be told so far, and what comes next."""
+def _print_summary(classifier: "FewShotClassifier", output: Path, new: str) -> None:
+    """Print the number of clips per class, the held-out accuracy and the next command."""
     clips = Counter(clip.label for clip in classifier.clips_)
     print_table(("class", "clips"), [(label, str(count)) for label, count in clips.items()])
     print()
     calibration = classifier.calibration_
     if calibration.accuracy is not None:
         print(
-            f"Held-out accuracy: {calibration.accuracy:.0f} % of {calibration.held_out} taught "
-            f"clips, each predicted from the others (chance {100 / len(clips):.0f} %)"
+            f"Held-out accuracy: {calibration.accuracy:.0f} % of {calibration.held_out} training "
+            f"clips predicted correctly (chance: {100 / len(clips):.0f} %)"
         )
     else:
-        print("Held-out accuracy: not known; it takes two clips of a class")
+        print("Held-out accuracy: unknown (needs two clips per class)")
     if calibration.source == "method":
-        print("Probabilities: on the method's own scale; too few clips to fit them")
+        print("Probabilities: not calibrated (too few clips)")
     else:
-        print(f"Probabilities: fitted on {calibration.held_out} held-out clips")
-    if calibration.text_share:
-        print(f"Class names: {100 * calibration.text_share:.0f} % of the evidence")
+        print(f"Probabilities: calibrated on {calibration.held_out} held-out clips")
+    if calibration.text_weight:
+        print(f"Class names: {100 * calibration.text_weight:.0f} % of the score")
     if classifier.skipped_:
-        print(f"Skipped: {len(classifier.skipped_)} clips that cannot be read, listed above")
-    place = shlex.quote(str(output))
-    print(f"Saved to {output}. Next: fewact predict {place} {new}")
+        print(f"Skipped: {len(classifier.skipped_)} clips that cannot be read (listed above)")
+    folder = shlex.quote(str(output))
+    print(f"Saved to {output}. Next: fewact predict {folder} {new}")

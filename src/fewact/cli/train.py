@@ -17,10 +17,9 @@ from fewact.cli.episodes import (
     WhatIsThere,
     open_list,
 )
-from fewact.cli.options import Device, Quiet
+from fewact.cli.options import Device, Quiet, parse_options
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress
-from fewact.cli.teach import parse_options
 from fewact.cli.texts import Prompts, TextEncoder, TextOptions, TextWeights
 from fewact.errors import OptionError
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from fewact.checkpoint import Checkpoint
     from fewact.methods.base import Method
 
-METHOD = "See `fewact methods`; or a folder that `fewact train` has written."
+METHOD = "Method: a name of `fewact methods`, or a folder written by `fewact train`."
 
 
 def find(method: str) -> "Checkpoint | None":

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fewact.classifier.pictures import jpeg
+from fewact.classifier.thumbnails import jpeg
 from fewact.cli.demo.comparison import Match
 from fewact.cli.demo.picture import Grid, Strip, draw
 from fewact.data import Clip

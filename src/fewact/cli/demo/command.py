@@ -66,7 +66,9 @@ def demo(
     matched = match(outcomes[-1])
     note = "" if listed else RENDERED
     best = outcomes[0]
-    model_folder.save(output / MODEL, best.fitted, backbone, "default", best.method, pictures=False)
+    model_folder.save(
+        output / MODEL, best.fitted, backbone, "default", best.method, thumbnails=False
+    )
     folder.record(f"{MODEL}/config.json")
     folder.write(PICTURE, _picture(outcomes, matched, note))
     _print(outcomes, matched, note)
@@ -195,7 +197,7 @@ def _picture(outcomes: Sequence[Outcome], matched: Match | None, note: str) -> s
 
 
 def _strip(clip: "Clip", count: int, what: str) -> "Strip":
-    from fewact.classifier.pictures import jpeg, shrink
+    from fewact.classifier.thumbnails import jpeg, shrink
     from fewact.cli.demo.picture import Strip
     from fewact.video import Segments, read_frames
 

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from fewact import FewShotClassifier, backbones, methods
 from fewact.backbones import Backbone
-from fewact.classifier import named
+from fewact.classifier import class_names
 from fewact.classifier.calibration import FEWEST, SHARES, WORTH, calibrate
+from fewact.classifier.class_names import NODE, Named
 from fewact.classifier.config import _digest
-from fewact.classifier.named import NODE, Named
 from fewact.data import list_clips
 from fewact.errors import ModelError, OptionError, WeightsError
 from fewact.features.request import FeatureRequest, View
@@ -62,7 +62,7 @@ def test_only_names_that_tell_something_count(seed: int) -> None:
         kind: calibrate(METHOD, nodes, labels, 4, [None] * 20, names_of(texts(kind, centres, seed)))
         for kind in ("telling", "misleading", "idle")
     }
-    assert found["telling"].text_share > 0
+    assert found["telling"].text_weight > 0
     assert found["telling"].accuracy is not None
     assert without.accuracy is not None
     assert found["telling"].accuracy > without.accuracy + 5
@@ -79,7 +79,7 @@ def test_names_that_say_the_same_of_all_classes_do_not_count() -> None:
 def test_clips_that_are_all_right_need_no_names() -> None:
     nodes, labels, centres = taught_clips(0.05)
     found = calibrate(METHOD, nodes, labels, 4, [None] * 20, names_of(texts("telling", centres)))
-    assert (found.text_share, found.accuracy) == (0.0, 100.0)
+    assert (found.text_weight, found.accuracy) == (0.0, 100.0)
 
 
 def slow_likelihoods(
@@ -117,9 +117,9 @@ def test_the_share_against_one_clip_after_the_other(noise: float) -> None:
     got = calibrate(METHOD, nodes, labels, 4, [None] * 20, names_of(text))
     likelihood, alone = slow_likelihoods(nodes, labels, text, got.temperature)
     best = max(SHARES, key=lambda share: likelihood[share])
-    assert got.text_share == (best if likelihood[best] > alone + WORTH else 0.0)
+    assert got.text_weight == (best if likelihood[best] > alone + WORTH else 0.0)
     needed = calibrate(METHOD, nodes, labels, 4, [None] * 20, names_of(text, "on"))
-    assert needed.text_share == best
+    assert needed.text_weight == best
     assert got.temperature == needed.temperature
 
 
@@ -131,7 +131,7 @@ def test_too_few_clips_say_nothing(each: int) -> None:
     auto = calibrate(METHOD, nodes, labels, 2, [None] * len(labels), names_of(text))
     assert auto == calibrate(METHOD, nodes, labels, 2, [None] * len(labels))
     needed = calibrate(METHOD, nodes, labels, 2, [None] * len(labels), names_of(text, "on"))
-    assert needed.text_share == 0.9
+    assert needed.text_weight == 0.9
     assert needed.source == "method"
 
 
@@ -185,7 +185,7 @@ def test_names_that_help_are_used_and_misleading_ones_change_nothing(
     without = FewShotClassifier(clip, "protonet", text="off").fit(actions)
     tell(right)
     helped = FewShotClassifier(clip, "protonet").fit(actions)
-    assert helped.calibration_.text_share > 0
+    assert helped.calibration_.text_weight > 0
     assert helped.calibration_.accuracy > without.calibration_.accuracy  # type: ignore[operator]
     labels = list(right)
     tell(dict(zip(labels, [right[label] for label in (*labels[1:], labels[0])], strict=True)))
@@ -199,7 +199,7 @@ def test_probabilities_are_those_of_the_product(
     clip: Backbone, actions: Path, queries: dict[str, Path], mode: Any
 ) -> None:
     classifier = FewShotClassifier(clip, "protonet", text=mode).fit(actions)
-    share = classifier.calibration_.text_share
+    share = classifier.calibration_.text_weight
     assert share > 0 or mode == "auto"
     plain = FewShotClassifier(clip, "protonet", text="off").fit(actions)
     encoder = clip.text
@@ -318,8 +318,8 @@ def test_another_text_encoder_for_a_new_class(
 
 
 def test_a_class_is_embedded_the_same_in_any_company(clip: Backbone) -> None:
-    both = named.named_classes(clip.text, ("wave", "ApplyLipstick"), "on")
-    alone = named.named_classes(clip.text, ("ApplyLipstick",), "on")
+    both = class_names.named_classes(clip.text, ("wave", "ApplyLipstick"), "on")
+    alone = class_names.named_classes(clip.text, ("ApplyLipstick",), "on")
     assert torch.equal(both.text[1:], alone.text)
     assert torch.equal(alone.text, clip.text.encode(["a photo of Apply Lipstick"]))
     assert math.isclose(float(both.logits(both.text).diagonal().min()), 100, rel_tol=1e-4)

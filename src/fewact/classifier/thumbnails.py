@@ -1,4 +1,4 @@
-"""Small pictures of taught clips."""
+"""Small images of training clips."""
 
 from fractions import Fraction
 
@@ -13,11 +13,11 @@ from fewact.video import Segments, read_frames
 
 LONGER_SIDE = 160
 QUALITY = "4"
-"""Of mjpeg: 2 is best, 31 worst."""
+"""Quality of mjpeg: 2 is best, 31 worst."""
 
 
-def picture(clip: Clip) -> bytes:
-    """The middle frame of a clip as a small JPEG.
+def thumbnail(clip: Clip) -> bytes:
+    """Return the middle frame of a clip as a small JPEG file.
 
     Raises:
         VideoError: The clip cannot be read.
@@ -27,7 +27,7 @@ def picture(clip: Clip) -> bytes:
 
 
 def shrink(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A frame (h w 3) whose longer side is at most 160 pixels."""
+    """Return a frame (h w 3) resized so that its longer side has at most 160 pixels."""
     height, width = frame.shape[:2]
     scale = min(1.0, LONGER_SIDE / max(height, width))
     size = [max(1, round(height * scale)), max(1, round(width * scale))]
@@ -37,7 +37,7 @@ def shrink(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def jpeg(frame: NDArray[np.uint8]) -> bytes:
-    """A frame (h w 3) as a JPEG file."""
+    """Encode a frame (h w 3) as a JPEG file."""
     encoder = av.VideoCodecContext.create("mjpeg", "w")
     encoder.height, encoder.width = frame.shape[:2]
     encoder.pix_fmt = "yuvj420p"

@@ -1,0 +1,179 @@
+"""Option groups: what Typer sees of a command, what the command gets, how its help page looks."""
+
+import inspect
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Annotated, Any, ClassVar
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from fewact.cli.options import (
+    BackboneOptions,
+    Command,
+    OptionGroup,
+    parse_options,
+    with_option_groups,
+)
+from fewact.errors import OptionError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size(OptionGroup):
+    heading: ClassVar[str] = "Size"
+
+    width: Annotated[int, typer.Option(min=1, metavar="N", help="Width in pixels.")]
+    height: Annotated[int, typer.Option(metavar="N", help="Height in pixels.")] = 7
+    tag: Annotated[list[str] | None, typer.Option(help="Tag; can be repeated.")] = None
+
+
+@with_option_groups
+def paint(
+    context: typer.Context,
+    path: Annotated[str, typer.Argument(help="File to paint.")],
+    size: Size,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Hide the bar.")] = False,
+) -> None:
+    """Paint a file."""
+    from_line = [
+        name
+        for name in context.params
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    ]
+    print(path, size, quiet, sorted(from_line))
+
+
+@pytest.fixture
+def run() -> Any:
+    app = typer.Typer(rich_markup_mode=None, add_completion=False)
+    app.command(cls=Command)(paint)
+    return lambda *arguments: CliRunner().invoke(app, arguments)
+
+
+def test_typer_sees_the_fields_of_a_group() -> None:
+    parameters = inspect.signature(paint).parameters
+    assert list(parameters) == ["context", "path", "width", "height", "tag", "quiet"]
+    assert parameters["width"].default is inspect.Parameter.empty
+    assert parameters["height"].default == 7
+    assert paint.__name__ == "paint"
+    assert paint.__doc__ == "Paint a file."
+
+
+def test_the_command_gets_the_group(run: Any) -> None:
+    ended = run("a.png", "--width", "3", "--tag", "x", "--tag", "y")
+    assert ended.exit_code == 0, ended.output
+    group = Size(width=3, tag=["x", "y"])
+    assert ended.stdout == f"a.png {group} False {['path', 'tag', 'width']}\n"
+
+
+def test_values_of_a_group_are_checked(run: Any) -> None:
+    assert "--width" in run("a.png").output
+    assert run("a.png").exit_code == 2
+    assert run("a.png", "--width", "0").exit_code == 2
+
+
+def test_a_help_page_lists_a_group_below_its_heading(run: Any) -> None:
+    lines = run("--help").stdout.splitlines()
+    assert lines[0] == "Usage: paint [OPTIONS] PATH"
+    places = [lines.index(f"{name}:") for name in ("Arguments", "Options", "Size")]
+    assert places == sorted(places)
+    assert any(line.startswith("  PATH  File to paint.") for line in lines)
+    of_group = " ".join(lines[places[2] :])
+    assert all(f"--{name}" in of_group for name in ("width", "height", "tag"))
+    assert "--quiet" not in of_group
+
+
+def test_two_options_of_one_name_are_refused() -> None:
+    def command(size: Size, height: Annotated[int, typer.Option()] = 1) -> None: ...
+
+    with pytest.raises(TypeError, match="two options named height"):
+        with_option_groups(command)
+
+
+def test_a_field_without_an_option_is_refused() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Wrong(OptionGroup):
+        heading: ClassVar[str] = "Wrong"
+
+        width: Annotated[int, "no option"] = 1
+
+    def command(wrong: Any) -> None: ...
+
+    command.__annotations__["wrong"] = Wrong
+    with pytest.raises(TypeError, match=r"Wrong\.width needs one"):
+        with_option_groups(command)
+
+
+def test_a_backbone_without_any_option_is_the_default() -> None:
+    chosen = BackboneOptions().chosen()
+    assert (chosen.name, chosen.weights, chosen.precision, chosen.device, chosen.options) == (
+        *("auto", "default", "auto", "auto"),
+        {},
+    )
+
+
+def trained(**changes: Any) -> Any:
+    """A checkpoint, as far as it says which backbone its method was trained with."""
+    needs = {"name": "resnet50", "weights": "w", "precision": "bfloat16", "options": {"size": 64}}
+    facts = SimpleNamespace(backbone=SimpleNamespace(**{**needs, **changes}))
+    return SimpleNamespace(facts=facts, backbone_weights="local-dir:there")
+
+
+def test_the_backbone_of_a_trained_method_is_the_default() -> None:
+    chosen = BackboneOptions(device="cpu").chosen(trained())
+    assert (chosen.name, chosen.weights, chosen.precision) == (
+        *("resnet50", "local-dir:there"),
+        "bfloat16",
+    )
+    assert chosen.device == "cpu"
+    assert chosen.options == {"size": 64}
+
+
+def test_requested_weights_replace_those_of_a_trained_method() -> None:
+    chosen = BackboneOptions(weights="mine.safetensors", precision="float32").chosen(trained())
+    assert (chosen.name, chosen.weights, chosen.precision) == (
+        *("resnet50", "mine.safetensors"),
+        "float32",
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "checkpoint"),
+    [(BackboneOptions(backbone="clip-vit"), trained()), (BackboneOptions(), trained(weights=""))],
+)
+def test_a_backbone_that_differs_takes_nothing_of_the_trained_one(
+    options: BackboneOptions, checkpoint: Any
+) -> None:
+    chosen = options.chosen(checkpoint)
+    assert (chosen.weights, chosen.precision, chosen.options) == ("default", "auto", {})
+
+
+def test_options_are_read_as_json_or_text() -> None:
+    given = [
+        "a=1",
+        "b=0.5",
+        "c=true",
+        "d=null",
+        "e=1,2",
+        "f=[3]",
+        "g=none",
+        "h=x=y",
+        "i-j=",
+        "k=x,y",
+    ]
+    assert parse_options(given) == {
+        "a": 1,
+        "b": 0.5,
+        "c": True,
+        "d": None,
+        "e": [1, 2],
+        "f": [3],
+        "g": "none",
+        "h": "x=y",
+        "i_j": "",
+        "k": "x,y",
+    }
+    for wrong in (["a"], ["=1"], ["a=1", "a=2"]):
+        with pytest.raises(OptionError):
+            parse_options(wrong)
