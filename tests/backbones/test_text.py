@@ -90,11 +90,17 @@ def test_the_installed_sentence_encoder_is_that_of_its_package():
     assert near[0, 1] > 0.6 > 0.3 > near[0, 2]
 
 
-def test_a_vector_does_not_depend_on_company(folder, monkeypatch):
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_vector_depends_neither_on_company_nor_on_threads(folder, monkeypatch, threads):
     encoder = create(folder)
     alone = torch.cat([encoder.encode([prompt]) for prompt in PROMPTS])
-    torch.testing.assert_close(encoder.encode(PROMPTS), alone, rtol=0, atol=1e-5)
-    monkeypatch.setattr(text_encoder, "AT_ONCE", 2)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    together, turned = encoder.encode(PROMPTS), encoder.encode(PROMPTS[::-1])
+    torch.set_num_threads(before)
+    assert torch.equal(together, alone)
+    assert torch.equal(turned, alone.flip(0))
+    monkeypatch.setattr(text_encoder, "AT_ONCE_CPU", 2)
     torch.testing.assert_close(encoder.encode(PROMPTS), alone, rtol=0, atol=1e-5)
 
 
