@@ -217,6 +217,7 @@ def test_an_aligner_of_your_own(monkeypatch):
         align.register("otam")
 
 
+@pytest.mark.slow
 def test_attributes_are_functions_whatever_is_imported_first():
     # Modules and functions share names; a module that was imported must not hide its function.
     check = (

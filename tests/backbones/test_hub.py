@@ -140,6 +140,7 @@ def ask(endpoint: str, home: Path, *weights: str, offline: bool = False) -> dict
     return said
 
 
+@pytest.mark.slow
 def test_weights_come_from_the_hub_and_what_fails_is_told(
     hub, asked, tmp_path, random_backbone, tiny_folder
 ):

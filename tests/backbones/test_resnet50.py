@@ -57,6 +57,7 @@ def layers(network: ResNet50, images: torch.Tensor) -> list[torch.Tensor]:
     return seen
 
 
+@pytest.mark.slow
 def test_each_layer_agrees_with_transformers_in_both_layouts(theirs, images, tmp_path):
     root, reference = theirs
     with torch.no_grad():

@@ -225,6 +225,7 @@ def test_the_pictures_show_the_figures() -> None:
     assert shapes == [("mass", "M7 3h1v1h-1z"), ("truth", "M5 2h1v1h-1z")] * panels
 
 
+@pytest.mark.slow
 def test_the_same_seed_writes_the_same_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

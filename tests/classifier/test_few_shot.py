@@ -32,6 +32,7 @@ def test_recognises_motion(
         assert sum(got.probabilities.values()) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_alone_and_in_company(
     examples: FewShotClassifier, predicted: list[Prediction], queries: dict[str, Path]
 ) -> None:
@@ -297,6 +298,7 @@ def test_methods_that_compare_with_text_are_refused(actions: Path) -> None:
         FewShotClassifier(method=method).fit(actions)
 
 
+@pytest.mark.slow
 @pytest.mark.assets
 def test_real_clips_of_other_people(assets: Path) -> None:
     """Only the motion tells these classes apart; chance is a third."""

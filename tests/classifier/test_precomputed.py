@@ -270,6 +270,7 @@ def test_config_that_does_not_say_its_sizes(examples: FewShotClassifier, tmp_pat
         FewShotClassifier.load(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.assets
 def test_real_features_of_other_people(assets: Path, tmp_path: Path) -> None:
     """Five people teach 27 actions, three others are asked."""

@@ -95,6 +95,7 @@ def test_bad_videos_are_listed_and_skipped(
     assert "videos not in the store: 1 of 7" in json.loads(allowed.out)["flags"]
 
 
+@pytest.mark.slow
 def test_parts_make_the_whole(
     run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +139,7 @@ def test_a_disk_that_is_too_small(
     assert run(*call).code == 0
 
 
+@pytest.mark.slow
 def test_an_interruption_leaves_everything_whole(
     run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

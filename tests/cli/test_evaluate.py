@@ -145,6 +145,7 @@ def test_a_sweep_encodes_once_what_is_only_scored_otherwise(
     assert counts == sorted(counts, reverse=True)
 
 
+@pytest.mark.slow
 def test_the_synthetic_benchmark(run: Run, tmp_path: Path) -> None:
     call = ("evaluate", "protonet", "--data", "motions:misaligned", "--option", "frames=2")
     ended = run(*call, "--ways", 2, "--count", 3, "--split", "val", "--format", "json")
@@ -179,6 +180,7 @@ def test_other_episodes_are_not_compared(run: Run, features: Path, tmp_path: Pat
     assert "its episodes are not those of" in ended.err
 
 
+@pytest.mark.slow
 def test_clips_of_a_folder(run: Run, clips: Path) -> None:
     call = ("evaluate", "protonet", "--data", clips, "--option", "frames=2", "--ways", 3)
     ended = run(*call, "--count", 20, "--precision", "float32", "--format", "json")
@@ -193,6 +195,7 @@ def test_clips_of_a_folder(run: Run, clips: Path) -> None:
     assert document["per_episode"] == list(right.per_episode)
 
 
+@pytest.mark.slow
 def test_clips_under_a_simulated_camera(run: Run, clips: Path) -> None:
     call = ("evaluate", "protonet", "--data", clips, "--option", "frames=2", "--ways", 3)
     plain, moving = (

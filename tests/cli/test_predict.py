@@ -193,6 +193,7 @@ def test_models_that_cannot_be_used(run: Run, model: Path, clips: Path, tmp_path
     assert "damaged" in told(damaged)
 
 
+@pytest.mark.slow
 @pytest.mark.assets
 def test_real_clips_and_formats(run: Run, assets: Path, tmp_path: Path) -> None:
     source = assets / "clips" / "utd5_rgb"

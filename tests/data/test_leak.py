@@ -99,6 +99,7 @@ def test_files_of_the_users(tmp_path: Path) -> None:
     assert leaks(*parts) == []
 
 
+@pytest.mark.slow
 @pytest.mark.assets
 def test_facts_are_what_the_real_lists_say(assets: Path) -> None:
     folder = assets.parent / "splits"

@@ -221,6 +221,7 @@ def stopping(after: int) -> Callable[[str, int, int], None]:
     return tell
 
 
+@pytest.mark.slow
 def test_resumes_to_the_same_bytes_wherever_it_was_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ MEAN: dict[str, object] = {"unit_frames": True}
 IN_ORDER: dict[str, object] = {**MEAN, "order": "joined"}
 
 
+@pytest.mark.slow
 @pytest.mark.assets
 @pytest.mark.parametrize(
     ("file", "dataset", "groups", "expected"),

@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from fewact.video import write_video
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "new_method.py"
 
 
+@pytest.mark.slow
 def test_a_method_of_ones_own_teaches_and_predicts(tmp_path: Path) -> None:
     noise = np.random.default_rng(0)
     for label, colour in [("red", (220, 30, 30)), ("blue", (30, 30, 220))]:

@@ -276,6 +276,7 @@ def test_a_tap_that_the_card_lacks_is_refused_at_once(clips, tiny):
         extract(clips, tiny, FUSION)
 
 
+@pytest.mark.slow
 @pytest.mark.assets
 def test_real_clips_through_the_default_backbone(assets):
     paths = sorted((assets / "clips" / "utd5_rgb").glob("*/*.mp4"))[::80]

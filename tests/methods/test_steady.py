@@ -152,6 +152,7 @@ def test_the_search_is_symmetric() -> None:
     )
 
 
+@pytest.mark.slow
 def test_gradients_pass_through_the_shift_that_was_chosen() -> None:
     first, second = videos(1, 0)[:1].requires_grad_(), videos(2, 1)[:1].requires_grad_()
     assert torch.autograd.gradcheck(lambda x, y: searched(x, y, 2, 0.5), (first, second))

@@ -16,6 +16,7 @@ SOURCES = HERE.parents[1] / "src/fewact/align/_emd/cpp"
 COMPILER = os.environ.get("CXX", "c++")
 
 
+@pytest.mark.slow
 def test_random_problems_are_proved_optimal() -> None:
     try:
         native.library()

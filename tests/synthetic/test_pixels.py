@@ -150,6 +150,7 @@ def test_the_camera_sees_background_and_objects_move_together() -> None:
     assert picture[..., 0].sum() == pytest.approx(16 * 255 * zoom**2, rel=0.05)
 
 
+@pytest.mark.slow
 def test_pictures_change_where_the_truth_says_that_something_moves() -> None:
     benchmark = motions("misaligned", videos=1, frames=48)
     ratios = []

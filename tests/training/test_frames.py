@@ -72,6 +72,7 @@ def test_network_and_method_learn_and_are_kept(
     assert evaluate(chosen.method(), source, data.val, episodes).accuracy == accuracies[-1]
 
 
+@pytest.mark.slow
 def test_workers_and_kills_change_no_byte(tmp_path: Path) -> None:
     augment = {"read_size": 40, "area": [0.5, 1.0], "aspect": [0.75, 1.3], "brightness": 0.3}
     stage = EPISODES | FROM_FRAMES | {"steps": 3}

@@ -52,6 +52,7 @@ def killed_at(step: int) -> Any:
     return progress
 
 
+@pytest.mark.slow
 def test_it_learns_to_tell_unseen_classes(tmp_path: Path) -> None:
     options = {**A2M2["options"], "descriptor": "mean", "width": 8, "weights": "uniform"}
     recipe = recipe_of(
@@ -70,6 +71,7 @@ def test_it_learns_to_tell_unseen_classes(tmp_path: Path) -> None:
     assert sum(looks[-4:]) / 4 > looks[0] + 10, looks
 
 
+@pytest.mark.slow
 def test_resumes_after_kills_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

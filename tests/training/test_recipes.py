@@ -20,6 +20,17 @@ from tests.text.made_up import Letters
 from tests.training.made_up import CLASSIFY, EPISODES, data_of, motions_data, recipe_of
 
 IDENTITY = ("name", "summary", "data", "extends")
+# One of each method, on features and on clips.
+RUN_ALWAYS = {
+    "a2m2-motions-resnet50",
+    "a2m2-clips-linear-lite0",
+    "clip_fsar-ucf101-clip-vit-b16",
+    "clip_spm-ucf101-clip-vit-b16",
+    "clip_spm-clips-lite0",
+    "fusion-clips-lite0",
+    "otam-motions-resnet50",
+    "protonet-motions-resnet50",
+}
 
 
 def test_there_are_recipes_for_five_benchmarks_and_motions() -> None:
@@ -98,7 +109,10 @@ def shortened(recipe: Recipe) -> Recipe:
 
 
 @pytest.mark.usefixtures("tiny")
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize(
+    "name",
+    [n if n in RUN_ALWAYS else pytest.param(n, marks=pytest.mark.slow) for n in names()],
+)
 def test_shipped_recipes_run_from_end_to_end(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

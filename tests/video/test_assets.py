@@ -34,6 +34,13 @@ SOUND: dict[str, tuple[int, float, int, int, int, str]] = {
     "video2.avi": (120, 25, 320, 240, 0, "mpeg4"),
     "video2.webm": (120, 25, 320, 240, 0, "vp8"),
 }
+LONG = {
+    "av1_video.mkv",
+    "big_buck_bunny_432_433.webm",
+    "flipping_a_pancake.mkv",
+    "kinetics_tai_chi.mp4",
+    "video2.webm",
+}
 REFUSED = {
     "audio_only.m4a": "no video stream",
     "not_a_video.mp4": "is not a video",
@@ -61,7 +68,10 @@ def decode_naively(path: Path) -> list[np.ndarray]:
     return frames
 
 
-@pytest.mark.parametrize("name", SOUND)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in SOUND],
+)
 def test_sound_files(assets: Path, name: str) -> None:
     path = assets / "clips" / "formats" / name
     frames, fps, width, height, rotation, codec = SOUND[name]
@@ -113,6 +123,7 @@ def test_every_file_is_spoken_of(assets: Path) -> None:
     assert names == {*SOUND, *REFUSED, *DAMAGED}
 
 
+@pytest.mark.slow
 def test_real_clips(assets: Path) -> None:
     with (assets / "clips" / "index.tsv").open() as file:
         rows = list(csv.DictReader(file, delimiter="\t"))

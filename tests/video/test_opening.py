@@ -132,6 +132,7 @@ def test_an_interrupted_transform_closes_the_file(clip: Any) -> None:
         assert len(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.slow
 def test_importing_the_room_loads_no_torch() -> None:
     code = "import sys, fewact.video; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -25,6 +25,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "NEW", 1)
 
 
+@pytest.mark.slow
 def test_rendered_clips(
     run: Run, short: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -52,6 +53,7 @@ def test_rendered_clips(
     assert (demo / "result.svg").read_text() == "mine now"
 
 
+@pytest.mark.slow
 def test_own_clips(run: Run, clips: Path, broken: Path, tmp_path: Path) -> None:
     own = tmp_path / "own"
     shutil.copytree(clips / "growing", own / "growing")

@@ -33,6 +33,7 @@ def outcomes(clips: Path, backbone: Backbone) -> list[Outcome]:
     return found
 
 
+@pytest.mark.slow
 def test_each_method_says_what_it_says_alone(
     outcomes: list[Outcome], clips: Path, backbone: Backbone
 ) -> None:
@@ -76,6 +77,7 @@ def test_match_is_of_a_clip_that_was_recognised(
     assert match(outcomes[0]) is None
 
 
+@pytest.mark.slow
 def test_clips_that_cannot_be_read(clips: Path, broken: Path, backbone: Backbone) -> None:
     examples, new = split(clips)
     bad = Clip(broken / "text.mp4", new[0].label)

@@ -210,6 +210,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="kills a process")
 def test_the_block_of_a_process_that_is_killed_is_taken_up(clips, tiny, tmp_path):
     whole = job(tmp_path / "s", listed(clips), tiny)
@@ -257,6 +258,7 @@ def test_wrong_jobs_are_refused(clips, tiny, tmp_path):
         embed(made, tiny, [0], print)
 
 
+@pytest.mark.slow
 @pytest.mark.assets
 def test_real_clips_through_the_default_backbone(assets, tmp_path):
     from fewact import backbones
