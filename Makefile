@@ -1,17 +1,24 @@
-# make demo: the main job on rendered clips.   make test: the tests.   Both set everything up themselves.
+# make demo: the main job on rendered clips.   make test: the tests that are fast; make test-all: every one.
+# All set everything up themselves.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NATIVE := $(wildcard CMakeLists.txt src/fewact/align/_emd/cpp/*)
 
-.PHONY: demo test lint types imports check docs wheel
+# Files of tests in two processes. With a thread each in the fast ones, no thread waits for another's core.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+.PHONY: demo test test-all lint types imports check docs wheel
 
 demo: $(STAMP)
 	$(BIN)/fewact demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(PYTEST) -m "not slow"
+
+test-all: $(STAMP)
+	$(PYTEST)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -31,7 +38,7 @@ docs: $(STAMP)
 wheel:
 	PYTHON=$(PYTHON) .ci/wheels
 
-check: test lint types imports
+check: test-all lint types imports
 
 # pip's own settings (an index, a mirror, a proxy) stay in force; the constraints are what was tested.
 $(STAMP): pyproject.toml constraints.txt $(NATIVE)
