@@ -207,6 +207,7 @@ def test_methods_can_be_trained_on_features(frames, random_backbone):
     assert layer.weight.grad.abs().sum() > 0
 
 
+@pytest.mark.slow
 def test_the_network_itself_can_be_trained(backbone, frames):
     images = backbone.normalise(fitting(backbone, frames, 1))
     if backbone.card.name in MEAN_POOLED:
@@ -221,6 +222,7 @@ def test_the_network_itself_can_be_trained(backbone, frames):
     assert images.grad.abs().sum() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenet-v2", "clip-rn50"])
 def test_random_weights_are_the_same_each_time(name):
     made = []

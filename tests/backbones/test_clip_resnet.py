@@ -103,6 +103,7 @@ def slow_pool(t, maps):
     return torch.stack(vectors)
 
 
+@pytest.mark.slow
 def test_each_tap_is_that_of_the_slow_network(tensors, seen, frames):
     made, levels = seen
     wide = {name: tensor.double() for name, tensor in tensors.items()}
@@ -132,6 +133,7 @@ def test_the_pool_is_that_of_torch(tensors, seen):
     torch.testing.assert_close(levels["vectors"].double(), wanted[0], rtol=0, atol=1e-5 * size)
 
 
+@pytest.mark.slow
 def test_openais_names_are_read_with_the_text_half_left_unread(tensors, tmp_path):
     names = set(tensors)
     assert {"visual.conv3.weight", "visual.layer1.0.downsample.1.running_mean"} <= names
@@ -156,6 +158,7 @@ def test_openais_names_are_read_with_the_text_half_left_unread(tensors, tmp_path
             assert torch.equal(tensor, tensors[name].half().float()), name
 
 
+@pytest.mark.slow
 def test_texts_come_from_the_same_file(tensors, tmp_path):
     pytest.importorskip("transformers", reason="the extra hf is not installed")
     from tests.backbones.test_clip import in_openais_layout

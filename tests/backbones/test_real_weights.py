@@ -45,6 +45,7 @@ def squash_with_ffmpeg(path: Path) -> torch.Tensor:
     return torch.from_numpy(np.stack([frame.to_ndarray() for frame in resized])).permute(0, 3, 1, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.assets
 def test_mobilenet_agrees_with_features_made_elsewhere(mobilenet, stored):
     for path, expected in stored:
@@ -67,6 +68,7 @@ def test_the_header_of_the_file_is_on_the_card(mobilenet):
     assert mobilenet.card.mean == mobilenet.card.std == (128 / 255,) * 3
 
 
+@pytest.mark.slow
 @pytest.mark.assets
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_real_clip_gives_the_same_vectors_alone_and_in_company(stored, precision):

@@ -210,6 +210,7 @@ def test_without_a_background_a_body_that_squats_is_not_followed(seed: int) -> N
     assert found < none + 0.6  # following it costs up to 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_boldly_the_camera_is_found_behind_an_arm_and_no_body_that_squats_followed(
     seed: int,

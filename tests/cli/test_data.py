@@ -33,6 +33,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_list(run: Run) -> None:
     everything = json.loads(run("data", "list", "--format", "json").out)
     listed = everything[: len(data.benchmark_names())]

@@ -109,6 +109,7 @@ def test_parts_make_the_whole(
     assert tree(tmp_path / "store") == tree(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_nodes_are_stored_and_used(
     run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

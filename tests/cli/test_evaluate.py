@@ -125,6 +125,7 @@ def test_a_sweep_is_of_validation_classes(run: Run, features: Path, tmp_path: Pa
     assert set(first) >= {"difference", "ci95", "p", "p_holm"}
 
 
+@pytest.mark.slow
 def test_a_sweep_encodes_once_what_is_only_scored_otherwise(
     run: Run, features: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

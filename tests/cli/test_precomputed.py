@@ -143,6 +143,7 @@ def test_a_bad_row_loses_no_other(run: Run, given: Path, tmp_path: Path) -> None
     assert {c.name for c in FewShotClassifier.load(tmp_path / "m").clips_} == {"a", "c", "d"}
 
 
+@pytest.mark.slow
 def test_neither_model_takes_the_other_s_clips(
     run: Run, given: Path, model: Path, clips: Path, new: Path, tmp_path: Path
 ) -> None:

@@ -193,6 +193,7 @@ def test_a_run_is_evaluated_with_the_texts_it_learnt_with(
     assert "local-dir:nowhere: there is no such folder" in moved.err
 
 
+@pytest.mark.slow
 def test_another_text_encoder_than_it_learnt_with(
     run: Run, split_features: Path, clip_folder: str, tmp_path: Path
 ) -> None:

@@ -58,6 +58,7 @@ def test_classes_that_differ_widen_the_interval() -> None:
     assert high > 65
 
 
+@pytest.mark.slow
 def test_is_a_slow_bootstraps() -> None:
     rng = random.Random(0)
     effect = [rng.uniform(0, 100) for _ in range(10)]
@@ -76,6 +77,7 @@ def test_is_a_slow_bootstraps() -> None:
     assert class_interval(accuracies, classes, 10) == pytest.approx(tuple(expected), abs=2.5)
 
 
+@pytest.mark.slow
 def test_covers_the_mean_of_classes_that_were_not_seen() -> None:
     """Over many draws of 24 classes, where the interval over episodes nearly never does."""
     rng = np.random.default_rng(1)

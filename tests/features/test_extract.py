@@ -78,6 +78,7 @@ def test_a_clip_is_decoded_once_and_only_small_frames_are_held(clips, tiny, monk
     assert calls == [(clip, 2, {(32, 48, 3)}) for clip in clips]
 
 
+@pytest.mark.slow
 def test_no_decoded_frame_outlives_its_clip(clips, tiny):
     gc.collect()
     gc.disable()  # Frames in a cycle would wait for it, and those of large videos fill the memory.

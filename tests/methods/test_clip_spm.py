@@ -126,6 +126,7 @@ def test_protocols_agree_on_a_query_alone() -> None:
     assert not torch.allclose(found["joint"], found["support_anchors"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_gradients_of_scores(protocol: str) -> None:
     method = small(protocol=protocol, frames=3, vector_width=4, hidden=3, head_width=2)

@@ -76,7 +76,13 @@ CLASSES_MEET = ("clip_spm",)
 
 
 @pytest.fixture(
-    params=[(name, options) for name in methods.names() for options in ({}, *MORE.get(name, ()))],
+    params=[
+        pytest.param(
+            (name, options), marks=pytest.mark.slow if options in MORE.get(name, ())[1:] else ()
+        )
+        for name in methods.names()
+        for options in ({}, *MORE.get(name, ()))
+    ],
     ids=lambda param: "-".join((param[0], *map(str, param[1].values()))),
 )
 def method(request: pytest.FixtureRequest, card: Card) -> Method:

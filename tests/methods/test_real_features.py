@@ -30,6 +30,7 @@ def logits(
         return torch.cat([method.score(state, one) for one in (each if alone else [query])], 1)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.assets
 @pytest.mark.parametrize("name", READ_TEXT)
 def test_the_evaluator_agrees_with_queries_alone_in_float64(

@@ -28,6 +28,7 @@ def test_random_problems_are_proved_optimal() -> None:
     assert all(f"{name} float64" in done.stdout for name in native.instruction_sets())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     sys.platform != "linux" or not (shutil.which(COMPILER) and shutil.which("nm")),
     reason="needs Linux, a compiler and nm",

@@ -165,6 +165,7 @@ def test_pictures_change_where_the_truth_says_that_something_moves() -> None:
     assert np.median(ratios) > 1.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("motion", "way"), [("slides left", -1), ("slides right", 1)])
 def test_the_way_of_a_slide_is_seen_in_time(motion: str, way: int) -> None:
     benchmark = motions(videos=6)

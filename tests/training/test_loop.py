@@ -105,6 +105,7 @@ def test_a_run_that_has_ended_is_not_run_again(tmp_path: Path) -> None:
     assert files_of(tmp_path / "run") == before
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_run(tmp_path: Path) -> None:
     for seed in (0, 1):
         train(recipe_of(EPISODES, seed=seed), data_of(), tmp_path / str(seed), device="cpu")

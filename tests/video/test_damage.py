@@ -75,6 +75,7 @@ def test_a_stretch_before_the_cut_is_read_and_one_after_it_is_not(
         read_frames(path, EveryNth(1), start=5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LONG)
 @pytest.mark.parametrize("seed", range(4))
 def test_flipped_bytes_give_frames_or_one_clean_error(clip: Any, name: str, seed: int) -> None:
@@ -169,6 +170,7 @@ def test_boxes_of_more_than_four_gigabytes_have_long_sizes(clip: Any) -> None:
     assert missing_bytes(clip.write("long_box.mp4", head + media[:-10])) == 10
 
 
+@pytest.mark.slow
 def test_unknown_sizes_promise_nothing(clip: Any) -> None:
     live = clip("live_sized.webm", codec="libvpx", muxer={"live": "1"})
     assert missing_bytes(clip.cut(live, "live_cut.webm", 0.5)) == 0

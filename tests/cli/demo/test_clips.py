@@ -64,6 +64,7 @@ def test_what_turns_or_bounces_stays_about_its_place(action: str) -> None:
         assert np.ptp(rows) < 0.98 * HEIGHT, index
 
 
+@pytest.mark.slow
 def test_looks_do_not_tell_the_class() -> None:
     """Clips of one class differ in their mean colour as much as clips of different classes."""
     looks = np.array(
