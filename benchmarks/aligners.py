@@ -23,9 +23,9 @@ from benchmarks.correspondence.compared import COMPARED, pose
 from benchmarks.correspondence.measure import Estimate, mean_of, true_mass
 from fewact import backbones, methods
 from fewact.backbones import Backbone
+from fewact.encoding import method_facts
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import Comparison, Result, compare, load, save
-from fewact.evaluation.facts import method_facts
 from fewact.features.extract import extract
 from fewact.features.request import Request
 from fewact.features.store import Job, Outcome, Store, embed

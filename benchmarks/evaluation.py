@@ -18,10 +18,9 @@ import torch
 
 from fewact import methods
 from fewact.data import Video, VideoList
+from fewact.encoding import FeatureFacts, encoding_facts
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import NodeBank, evaluate
-from fewact.evaluation.facts import encoding_facts
-from fewact.evaluation.result import FeatureFacts
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Method
 

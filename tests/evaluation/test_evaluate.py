@@ -18,7 +18,15 @@ from fewact import methods
 from fewact.data import Video, VideoList, benchmark
 from fewact.episodes import Protocol, draw
 from fewact.errors import DataError, EpisodeError, OptionError, ResultError, ShapeError
-from fewact.evaluation import ArrayFeatures, Encodings, encode, evaluate, load, scoring, to_text
+from fewact.evaluation import (
+    ArrayFeatures,
+    Encodings,
+    encode_list,
+    evaluate,
+    load,
+    scoring,
+    to_text,
+)
 from fewact.evaluation.facts import seen
 from tests.evaluation.made_up import (
     ByPlace,
@@ -363,9 +371,9 @@ def test_bad_input(tmp_path: Path) -> None:
     source, videos, episodes = problem()
     with pytest.raises(EpisodeError, match="another list"):
         evaluate(Nearest(), source, replace(videos, videos=videos.videos[1:]), episodes)
-    with pytest.raises(OptionError, match=r"vectors of 8 frames.*vectors of 2 frames"):
+    with pytest.raises(OptionError, match=r"vectors:8.*vectors:2"):
         evaluate(methods.create("protonet"), source, videos, episodes)
-    with pytest.raises(OptionError, match="pixels of 8 frames"):
+    with pytest.raises(OptionError, match="pixels:8"):
         evaluate(methods.create("pixels"), source, videos, episodes)
     with pytest.raises(OptionError, match="threads"):
         evaluate(Nearest(), source, videos, episodes, threads=0)
@@ -428,7 +436,7 @@ def test_nodes_serve_several_sets_of_episodes() -> None:
     source, videos, episodes = problem()
     other = draw(videos, Protocol(ways=3, shots=1, queries=1, count=20, seed=5))
     method = Nearest()
-    nodes = encode(method, source, videos)
+    nodes = encode_list(method, source, videos)
     for drawn in (episodes, other):
         from_nodes = evaluate(method, nodes, videos, drawn)
         assert from_nodes == evaluate(Nearest(), source, videos, drawn)
@@ -437,7 +445,7 @@ def test_nodes_serve_several_sets_of_episodes() -> None:
 
 def test_nodes_serve_methods_that_only_score_otherwise() -> None:
     source, videos, episodes = problem()
-    nodes = encode(methods.create("protonet", frames=2), source, videos)
+    nodes = encode_list(methods.create("protonet", frames=2), source, videos)
     other = methods.create("protonet", frames=2, distance="euclidean")
     assert evaluate(other, nodes, videos, episodes) == evaluate(other, source, videos, episodes)
 
@@ -458,13 +466,13 @@ def test_encodings_are_shared_by_methods_that_only_score_otherwise() -> None:
 
 def test_nodes_of_something_else_are_refused() -> None:
     source, videos, episodes = problem()
-    nodes = encode(methods.create("protonet", frames=2), source, videos)
+    nodes = encode_list(methods.create("protonet", frames=2), source, videos)
     with pytest.raises(DataError, match="the nodes are of another method, protonet frames=2"):
         evaluate(methods.create("protonet", frames=2, unit_frames=True), nodes, videos, episodes)
-    few = encode(Nearest(), source, videos, episodes.needed[:-1])
+    few = encode_list(Nearest(), source, videos, episodes.needed[:-1])
     with pytest.raises(DataError, match="not of all videos"):
         evaluate(Nearest(), few, videos, episodes)
     fewer = replace(videos, videos=videos.videos[:-1])
     drawn = draw(fewer, episodes.protocol)
     with pytest.raises(DataError, match="of another list"):
-        evaluate(Nearest(), encode(Nearest(), source, videos), fewer, drawn)
+        evaluate(Nearest(), encode_list(Nearest(), source, videos), fewer, drawn)

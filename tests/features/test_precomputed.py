@@ -1,4 +1,4 @@
-"""What hands on features that were made elsewhere."""
+"""Precomputed features: their size and their values."""
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from fewact.data import FeatureClip
 from fewact.errors import DataError, OptionError, VideoError
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import FeatureRequest, View
+from fewact.features.sources import ArrayFeatures
 
 VECTORS = np.random.default_rng(0).standard_normal((4, 6))
 
@@ -31,7 +32,8 @@ def test_hands_on_what_is_there(kind: type, layout: type) -> None:
     vectors = layout(VECTORS.astype(kind))
     vectors.flags.writeable = False
     request = FeatureRequest("vectors", View(4))
-    features = Precomputed(4, 6, "cpu").features(FeatureClip("a", vectors), [request])
+    (features,) = ArrayFeatures(vectors[None]).features([0], [request])
+    assert not isinstance(features, VideoError)
     assert list(features) == [request]
     assert features[request].dtype == torch.float32
     np.testing.assert_array_equal(features[request].numpy(), vectors.astype(np.float32))
@@ -41,10 +43,11 @@ def test_hands_on_what_is_there(kind: type, layout: type) -> None:
 def test_numbers_that_are_not_finite(value: float) -> None:
     vectors = VECTORS.copy()
     vectors[1, 2] = value
+    both = ArrayFeatures(np.stack([VECTORS, vectors]), ids=["wave/0", "wave/1"], skip_invalid=True)
+    fine, error = both.features([0, 1], [FeatureRequest("vectors", View(4))])
+    assert not isinstance(fine, VideoError)
     with pytest.raises(VideoError, match=r"wave/1: .*not finite"):
-        Precomputed(4, 6, "cpu").features(
-            FeatureClip("wave/1", vectors), [FeatureRequest("vectors", View(4))]
-        )
+        raise error
 
 
 @pytest.mark.parametrize("shape", [(3, 6), (4, 5), (6, 4)])

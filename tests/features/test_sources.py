@@ -4,14 +4,16 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.data import Clip, Video, VideoList
+from fewact.encoding import encode_list
 from fewact.episodes import Protocol, draw
-from fewact.errors import DataError
+from fewact.errors import DataError, VideoError
 from fewact.evaluation import VideoFeatures, evaluate
 from fewact.features import sources
 from fewact.features.extract import extract
@@ -64,9 +66,9 @@ def test_what_was_extracted_is_kept(
     first = list(source.features([0, 2], requests))
     read: list[int] = []
 
-    def counting(clips, *rest):
+    def counting(clips, *rest, **options):
         read.append(len(clips))
-        return extract(clips, *rest)
+        return extract(clips, *rest, **options)
 
     monkeypatch.setattr(sources, "extract", counting)
     second = list(source.features([0, 1, 2], requests))
@@ -83,17 +85,18 @@ def test_missing_and_unreadable_videos_are_named(
     broken = replace(videos.videos[1], source=Clip(tmp_path / "broken.mp4"))
     absent = replace(videos.videos[0], source=None)
     damaged = replace(videos, videos=(videos.videos[0], broken, *videos.videos[2:]))
-    with pytest.raises(DataError, match=f"cannot be read.*{broken.id}"):
-        list(
-            VideoFeatures(damaged, backbone).features([0, 1], [FeatureRequest("vectors", View(2))])
+    requests = [FeatureRequest("vectors", View(2))]
+    fine, unreadable = VideoFeatures(damaged, backbone).features([0, 1], requests)
+    assert not isinstance(fine, VideoError)
+    assert isinstance(unreadable, VideoError)
+    method = methods.create("protonet", frames=2)
+    with pytest.raises(DataError, match=f"cannot be read: 1 of 2 .*{broken.id}"):
+        encode_list(
+            method, VideoFeatures(damaged, backbone), damaged, np.array([0, 1], dtype=np.int32)
         )
     incomplete = replace(videos, videos=(absent, *videos.videos[1:]))
     with pytest.raises(DataError, match=f"there are no files of.*{absent.id}"):
-        list(
-            VideoFeatures(incomplete, backbone).features(
-                [1, 0], [FeatureRequest("vectors", View(2))]
-            )
-        )
+        list(VideoFeatures(incomplete, backbone).features([1, 0], requests))
 
 
 def test_another_list_is_refused(videos: VideoList, backbone: Backbone) -> None:

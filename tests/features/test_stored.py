@@ -10,10 +10,10 @@ import pytest
 from fewact import methods
 from fewact.backbones import Card
 from fewact.data import Clip, Video, VideoList
+from fewact.encoding.stored import StoredEncodings, node_facts, store_nodes
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.errors import DataError, OptionError, StoreError
 from fewact.evaluation import ArrayFeatures, Encodings, evaluate, to_text
-from fewact.evaluation.stored_nodes import StoredEncodings, node_facts, store_nodes
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import EntrySet, Job, Store
 from fewact.features.store.known_videos import KnownVideo

@@ -1,23 +1,22 @@
-"""From clips, or features of theirs, to what the method keeps of each."""
+"""Encode clips, or precomputed features of clips, into what the method keeps of each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
+from torch import Tensor, device
 
-from fewact.backbones import Backbone
+from fewact.backbones import Backbone, Card
 from fewact.classifier.class_names import NODE, REQUEST
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import stage
-from fewact.data import AnyClip, Clip, FeatureClip
+from fewact.data import AnyClip, Clip, FeatureClip, Video, VideoList
+from fewact.encoding import encode as encode_features
 from fewact.errors import DataError, VideoError
-from fewact.features.extract import extract
 from fewact.features.precomputed import Precomputed
-from fewact.features.request import Request
+from fewact.features.request import Features, Request
+from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
 from fewact.features.timing import Timing
 from fewact.methods.base import Method
-
-Found = Iterator[tuple[AnyClip, Mapping[Request, Tensor] | VideoError]]
 
 
 def encode(
@@ -28,37 +27,65 @@ def encode(
     *,
     named: bool = False,
 ) -> Iterator[tuple[AnyClip, Nodes | VideoError]]:
-    """Nodes of each clip (1 …) float32, or why it cannot be read; one clip at a time, in order.
+    """Return the nodes of each clip (1 …) float32, or the error of a clip that cannot be read.
 
-    With ``named``, what is compared with class names is among them.
+    One clip is in memory at a time; clips keep their order.
+
+    Args:
+        clips: Clips, or precomputed features of clips.
+        backbone: Backbone, or the size of precomputed features.
+        method: Method in evaluation mode that encodes the clips.
+        timing: Adds up the time of each stage.
+        named: Keep also the mean vector of a clip, which is compared with class names.
 
     Raises:
-        DataError: Features where there are to be videos, videos where there are to be features, or
-            features of other sizes. It is raised before the first clip is looked at.
+        DataError: Features where videos are expected, videos where features are expected, or
+            features of another size. It is raised before the first clip is read.
     """
-    requests = tuple(
-        dict.fromkeys((*method.requests(backbone.card), *([REQUEST] if named else [])))
-    )
-    if isinstance(backbone, Precomputed):
-        found = _handed_on(_features(clips, backbone), backbone, requests)
-    else:
-        found = _extracted(_videos(clips), backbone, requests, timing)
-    return _encode(found, method, timing, named=named)
+    source = _source(clips, backbone, timing)
+    if source is None:
+        return iter(())
+    encoder = _ClipEncoder(method, backbone.device, timing, named=named)
+    return zip(clips, encode_features(encoder, source, range(len(clips))), strict=True)
 
 
-def _encode(
-    found: Found, method: Method, timing: Timing | None, *, named: bool
-) -> Iterator[tuple[AnyClip, Nodes | VideoError]]:
-    for clip, features in found:
-        if isinstance(features, VideoError):
-            yield clip, features
-            continue
-        with stage(timing, "moments"), torch.inference_mode():
-            one = {request: value[None] for request, value in features.items()}
-            nodes = {name: value.float() for name, value in method.encode(one).items()}
-            if named:
+class _ClipEncoder:
+    """Encodes one clip on the method's device, with the vector for class names if requested."""
+
+    def __init__(
+        self, method: Method, where: device, timing: Timing | None, *, named: bool
+    ) -> None:
+        self._method, self._device, self._timing, self._named = method, where, timing, named
+
+    def requests(self, card: Card) -> tuple[Request, ...]:
+        """Return the requests of the method, and of the comparison with class names."""
+        more = (REQUEST,) if self._named else ()
+        return tuple(dict.fromkeys((*self._method.requests(card), *more)))
+
+    def encode(self, features: Features) -> dict[str, Tensor]:
+        """Return the nodes of one clip: (t …) → (1 …)."""
+        with stage(self._timing, "moments"):
+            one = {request: value[None].to(self._device) for request, value in features.items()}
+            nodes = {name: value.float() for name, value in self._method.encode(one).items()}
+            if self._named:
                 nodes[NODE] = one[REQUEST].float().mean(-2)  # (1 d)
-        yield clip, nodes
+        return nodes
+
+
+def _source(
+    clips: Sequence[AnyClip], backbone: Backbone | Precomputed, timing: Timing | None
+) -> FeatureSource | None:
+    """Return the source of the clips' features; None where there are no clips."""
+    if isinstance(backbone, Precomputed):
+        checked = _features(clips, backbone)
+        if not checked:
+            return None
+        with np.errstate(over="ignore"):  # The source reports what overflows.
+            vectors = np.stack([clip.vectors.astype(np.float32) for clip in checked])  # (v t d)
+        names = [clip.name for clip in checked]
+        return ArrayFeatures(vectors, ids=names, skip_invalid=True)
+    videos = (Video(str(i), "", source=clip) for i, clip in enumerate(_videos(clips)))
+    return VideoFeatures(VideoList("clips", tuple(videos)), backbone, timing=timing)
 
 
 def _videos(clips: Sequence[AnyClip]) -> list[Clip]:
@@ -74,36 +101,17 @@ def _videos(clips: Sequence[AnyClip]) -> list[Clip]:
     return videos
 
 
-def _features(clips: Sequence[AnyClip], given: Precomputed) -> list[FeatureClip]:
+def _features(clips: Sequence[AnyClip], size: Precomputed) -> list[FeatureClip]:
     found: list[FeatureClip] = []
     for clip in clips:
         if isinstance(clip, Clip):
             raise DataError(
                 "a file is given to a classifier of features",
                 where=str(clip.path),
-                expected=f"features (clips, {given.frames}, {given.card.vectors}) in an .npz file, "
+                expected=f"features (clips, {size.frames}, {size.card.vectors}) in an .npz file, "
                 "as fewact.data.read_features reads them",
                 hint="Teach another one from videos.",
             )
-        given.check(clip)
+        size.check(clip)
         found.append(clip)
     return found
-
-
-def _extracted(
-    clips: Sequence[Clip], backbone: Backbone, requests: Sequence[Request], timing: Timing | None
-) -> Found:
-    for one in extract(clips, backbone, requests, timing=timing):
-        yield one.clip, one.features or one.error or VideoError(one.clip.path, "no features")
-
-
-def _handed_on(
-    clips: Sequence[FeatureClip], given: Precomputed, requests: Sequence[Request]
-) -> Found:
-    for clip in clips:
-        try:
-            features = given.features(clip, requests)
-        except VideoError as error:
-            yield clip, error
-        else:
-            yield clip, features

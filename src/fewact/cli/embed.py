@@ -266,7 +266,7 @@ def _announce(job: "Job", blocks: Sequence[int]) -> None:
 
 
 def _store_nodes(job: "Job", methods: Sequence["Method"], *, quiet: bool) -> None:
-    from fewact.evaluation.stored_nodes import store_nodes
+    from fewact.encoding.stored import store_nodes
     from fewact.features.stored import StoredFeatures
 
     source = StoredFeatures(job.store, job.videos, job.card)

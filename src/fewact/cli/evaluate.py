@@ -302,8 +302,8 @@ def _there(
 
 
 def _encodings(source: "FeatureSource") -> "Encodings":
+    from fewact.encoding.stored import StoredEncodings
     from fewact.evaluation import Encodings
-    from fewact.evaluation.stored_nodes import StoredEncodings
     from fewact.features.stored import StoredFeatures
 
     return StoredEncodings(source) if isinstance(source, StoredFeatures) else Encodings(source)
@@ -311,7 +311,7 @@ def _encodings(source: "FeatureSource") -> "Encodings":
 
 def _by_encoding(made: Sequence["Method"]) -> list[int]:
     """Places of the methods, those of one encoding together."""
-    from fewact.evaluation.facts import encoding_facts
+    from fewact.encoding import encoding_facts
 
     encodings = [encoding_facts(method) for method in made]
     return sorted(range(len(made)), key=lambda place: encodings.index(encodings[place]))

@@ -1,9 +1,9 @@
 """From a method, features and episodes to accuracies, intervals and paired comparisons."""
 
+from fewact.encoding import Encodings, NodeBank, encode_list
 from fewact.evaluation.compare import Comparison, compare
 from fewact.evaluation.evaluate import Progress, evaluate
 from fewact.evaluation.leaderboard import Row, leaderboard
-from fewact.evaluation.nodes import Encodings, NodeBank, encode
 from fewact.evaluation.result import Result, load, save, to_text
 from fewact.evaluation.stability import Point, stability
 from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
@@ -20,7 +20,7 @@ __all__ = [
     "Row",
     "VideoFeatures",
     "compare",
-    "encode",
+    "encode_list",
     "evaluate",
     "leaderboard",
     "load",

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor, from_numpy
 
 from fewact.data.videos import VideoList
+from fewact.encoding import Encodings, NodeBank, evaluating, method_facts
+from fewact.encoding.workers import workers
 from fewact.episodes import EpisodeSet
 from fewact.errors import OptionError, ResultError, ShapeError
-from fewact.evaluation.facts import asked, method_facts, warnings
+from fewact.evaluation.facts import asked, warnings
 from fewact.evaluation.intervals import WHY_CLASSES, WHY_NONE, class_intervals, half_width
-from fewact.evaluation.nodes import Encodings, NodeBank, evaluating
 from fewact.evaluation.progress_file import ProgressFile
 from fewact.evaluation.result import Asked, ClassFacts, Result, load, save
 from fewact.evaluation.scoring import Batches, Hits, Scorer, plan, score
-from fewact.evaluation.workers import workers
 from fewact.features.sources import FeatureSource
 from fewact.io.atomic import write_text
 from fewact.methods.base import Method
@@ -54,7 +54,7 @@ def evaluate(
     Args:
         method: What is evaluated.
         source: Of the features of the videos. Or ``Encodings`` of them, for several methods; or
-            nodes as ``encode`` gives them, for several sets of episodes.
+            nodes as ``encode_list`` gives them, for several sets of episodes.
         videos: The list that the episodes were drawn from.
         episodes: What is scored.
         query_source: Of the queries, where these are seen otherwise than the support, such as

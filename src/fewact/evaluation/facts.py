@@ -3,27 +3,16 @@
 import platform
 import re
 from collections import Counter
-from typing import Any
 
 import numpy as np
 import torch
-from pydantic import JsonValue, TypeAdapter
 
-from fewact import __version__, methods
-from fewact.backbones.weights import digest
+from fewact import __version__
 from fewact.data.benchmarks import benchmark, variants
 from fewact.data.videos import VideoList
+from fewact.encoding import FeatureFacts, MethodFacts
 from fewact.episodes import EpisodeSet
-from fewact.evaluation.result import (
-    Asked,
-    EpisodeFacts,
-    FeatureFacts,
-    ListFacts,
-    MethodFacts,
-    NamedTexts,
-)
-from fewact.features.sources import FeatureSource
-from fewact.methods.base import Method
+from fewact.evaluation.result import Asked, EpisodeFacts, ListFacts, NamedTexts
 from fewact.text import ClassTexts
 
 ALSO_CALLED = {"somethingsomething": "ssv"}
@@ -99,40 +88,3 @@ def _missing(videos: VideoList) -> dict[str, int]:
     listed = {label: number for split in splits for label, number in counts[split].items()}
     short = {label: number - there[label] for label, number in listed.items()}
     return {label: number for label, number in short.items() if number > 0}
-
-
-def method_facts(method: Method) -> MethodFacts:
-    """What a result says of a method."""
-    weights = method.state_dict()
-    options, usual = _options(method.options), _options(type(method.options)())
-    return MethodFacts(
-        name=methods.name_of(method) or type(method).__name__,
-        options=options,
-        changed=tuple(name for name, value in options.items() if value != usual[name]),
-        weights_sha256=digest(weights) if weights else "",
-        transductive=method.transductive,
-        uses_text=method.uses_text,
-    )
-
-
-def encoding_facts(method: Method) -> MethodFacts:
-    """What of a method decides the nodes: methods that agree in it can share them."""
-    facts = method_facts(method)
-    options = {name: value for name, value in facts.options.items() if name not in method.scoring}
-    changed = tuple(name for name in facts.changed if name in options)
-    return facts.model_copy(update={"options": options, "changed": changed, "transductive": False})
-
-
-def feature_facts(source: FeatureSource) -> FeatureFacts:
-    """What a result says of features."""
-    return FeatureFacts(
-        name=source.name,
-        sha256=source.digest,
-        backbone_sha256=source.card.digest,
-        trained_on=source.card.trained_on,
-    )
-
-
-def _options(options: Any) -> dict[str, JsonValue]:
-    found: dict[str, JsonValue] = TypeAdapter(type(options)).dump_python(options, mode="json")
-    return found

@@ -9,13 +9,13 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    JsonValue,
     NonNegativeInt,
     ValidationError,
     model_validator,
 )
 
 from fewact import __version__
+from fewact.encoding import FeatureFacts, MethodFacts
 from fewact.episodes import Protocol
 from fewact.errors import ResultError
 from fewact.io.atomic import write_text
@@ -27,33 +27,6 @@ HINT = "Evaluate again, or restore the file."
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class MethodFacts(_Part):
-    """The method as it was evaluated.
-
-    Args:
-        name: Registry name.
-        options: All of them.
-        changed: Names of those that are not the usual ones.
-        weights_sha256: Of its trained weights; empty where it has none.
-        transductive: Whether queries saw each other.
-        uses_text: Whether it saw the names of the classes.
-    """
-
-    name: str
-    options: dict[str, JsonValue]
-    changed: tuple[str, ...]
-    weights_sha256: str
-    transductive: bool
-    uses_text: bool
-
-    @property
-    def label(self) -> str:
-        """The name and the options that are not the usual ones, for tables."""
-        return " ".join(
-            (self.name, *(f"{name}={_short(self.options.get(name))}" for name in self.changed))
-        )
 
 
 class EpisodeFacts(_Part):
@@ -84,22 +57,6 @@ class ListFacts(_Part):
     videos: int
     missing: dict[str, int]
     availability: str = ""
-
-
-class FeatureFacts(_Part):
-    """The features that were scored.
-
-    Args:
-        name: For people.
-        sha256: Of them, or of all that decides them.
-        backbone_sha256: Of the backbone's card.
-        trained_on: Data sets that the backbone's weights have seen.
-    """
-
-    name: str
-    sha256: str
-    backbone_sha256: str
-    trained_on: tuple[str, ...]
 
 
 class NamedTexts(TextFacts):
@@ -236,7 +193,3 @@ def load(path: str | Path) -> Result:
 
 def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _short(value: JsonValue) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

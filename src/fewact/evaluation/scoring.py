@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fewact.encoding import NodeBank
 from fewact.episodes import EpisodeSet
 from fewact.errors import ResultError
-from fewact.evaluation.nodes import NodeBank
 from fewact.methods.base import Method
 from fewact.random import RandomStream
 

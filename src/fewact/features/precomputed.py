@@ -1,33 +1,29 @@
-"""What stands in a backbone's place where features are made elsewhere: it hands them on."""
+"""Precomputed features: vectors that were computed elsewhere, without a backbone of fewact."""
 
 from collections.abc import Iterable
-
-import numpy as np
-import torch
-from torch import Tensor
 
 from fewact.backbones.card import Card
 from fewact.backbones.precision import resolve_device
 from fewact.data.features import FeatureClip
-from fewact.errors import DataError, OptionError, VideoError
+from fewact.errors import DataError, OptionError
 from fewact.features.request import FeatureRequest, Request, View
 
-PRECOMPUTED = "given"
-"""The name on the card, which no registered backbone has."""
+PRECOMPUTED = "precomputed"
+"""Name on the card of precomputed features; no backbone has this name."""
 
 
 class Precomputed:
-    """Hands on vectors that were made elsewhere: of any network, of skeletons, sound or flow.
+    """Size of precomputed features, in the place of a backbone.
 
     Args:
-        frames: Vectors of a clip t.
+        frames: Number t of vectors of a clip.
         width: Length d of a vector.
-        device: As for ``fewact.backbones.create``.
+        device: Device of the method that reads them, as in ``fewact.backbones.create``.
 
     Raises:
-        OptionError: A number that is not positive, or no such device.
+        OptionError: A number is not positive, or there is no such device.
 
-    >>> Given(8, 75).card.vectors
+    >>> Precomputed(8, 75).card.vectors
     75
     """
 
@@ -40,7 +36,7 @@ class Precomputed:
         self.card = precomputed_card(PRECOMPUTED, width)
 
     def check(self, clip: FeatureClip) -> None:
-        """Refuse features of other sizes.
+        """Refuse features of another size.
 
         Raises:
             DataError: The clip's vectors are not (t d).
@@ -52,40 +48,28 @@ class Precomputed:
                 where=clip.name,
                 got=f"{frames} vectors of length {width}",
                 expected=f"{self.frames} vectors of length {self.card.vectors}",
-                hint="Make them as those were made that are taught.",
+                hint="Compute them in the same way as those of the training clips.",
             )
 
     def check_requests(self, requests: Iterable[Request]) -> None:
-        """Refuse what a method asks for and features of frames do not have.
+        """Refuse requests other than vectors of this number of frames.
 
         Raises:
-            OptionError: It asks for maps or pixels, or for another number of frames.
+            OptionError: Another level or number of frames is requested.
         """
         check_vectors(requests, self.frames, "features")
-
-    def features(self, clip: FeatureClip, requests: Iterable[Request]) -> dict[Request, Tensor]:
-        """A clip's vectors (t d), float32, on the device, for each tap.
-
-        Raises:
-            VideoError: There are numbers that are not finite in float32.
-        """
-        with np.errstate(over="ignore"):  # what overflows is found below
-            vectors = torch.from_numpy(clip.vectors.astype(np.float32))  # (t d)
-        if not vectors.isfinite().all():
-            raise VideoError(clip.name, "there are numbers that are not finite")
-        return dict.fromkeys(requests, vectors.to(self.device))
 
 
 def precomputed_card(
     name: str, width: int, *, sha256: str = "", trained_on: tuple[str, ...] = ()
 ) -> Card:
-    """The card of features that were made elsewhere: there are vectors alone.
+    """Return the card of precomputed features, whose only level is ``vectors``.
 
     Args:
-        name: Of what stands in the backbone's place.
+        name: Name of the features' source.
         width: Length d of a vector.
-        sha256: Of the features, where these are all that there are.
-        trained_on: Data sets that the network behind them has seen.
+        sha256: SHA-256 of the features, where the source has a fixed set of them.
+        trained_on: Data sets that the network behind the features was trained on.
     """
     return Card(
         name=name,
@@ -104,20 +88,20 @@ def precomputed_card(
 
 
 def check_vectors(requests: Iterable[Request], frames: int, where: str) -> None:
-    """Refuse all taps but vectors of so many frames.
+    """Refuse requests other than vectors of a number of frames.
 
     Args:
-        requests: What a method asks for.
-        frames: Vectors of a clip t.
-        where: What holds the vectors.
+        requests: Requests of a method.
+        frames: Number t of vectors of a clip.
+        where: Name of the features' source, for the error.
 
     Raises:
-        OptionError: There is another tap.
+        OptionError: Another level or number of frames is requested.
     """
     for request in requests:
         if request != FeatureRequest("vectors", View(frames)):
             raise OptionError(
-                "does not hold what the method asks for",
+                "does not hold the features that the method requests",
                 where=where,
                 got=f"{request}",
                 expected=f"vectors:{frames}",

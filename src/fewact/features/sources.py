@@ -1,7 +1,12 @@
-"""Where the features of a list's videos come from."""
+"""Feature sources: features of videos by position, from videos, from arrays or from a store.
+
+``VideoFeatures`` runs a backbone on videos, ``ArrayFeatures`` reads arrays, and
+``fewact.features.stored.StoredFeatures`` reads a store.
+"""
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,57 +16,77 @@ from torch import Tensor
 
 from fewact.backbones.backbone import Backbone
 from fewact.backbones.card import Card
+from fewact.data.files import some
 from fewact.data.simulated_camera import simulated_cameras
 from fewact.data.videos import VideoList
-from fewact.errors import DataError, ShapeError
+from fewact.errors import DataError, ShapeError, VideoError
 from fewact.features.extract import extract
 from fewact.features.precomputed import check_vectors, precomputed_card
 from fewact.features.request import Features, Request
+from fewact.features.timing import Timing
 from fewact.shapes import check_shape
 
 
 class FeatureSource(Protocol):
-    """Gives the features of videos by their positions in a list."""
+    """Features of a list's videos by their positions."""
 
     @property
     def name(self) -> str:
-        """For people: a file, a backbone."""
+        """Name of the source for people: a file, a backbone."""
 
     @property
     def card(self) -> Card:
-        """What taps there are, and what the weights have seen."""
+        """Card of the backbone: feature levels, and the data its weights were trained on."""
 
     @property
     def digest(self) -> str:
         """SHA-256 of the features, or of all that decides them."""
 
     def check_list(self, videos: VideoList) -> None:
-        """Raise a ``DataError`` where these are features of other videos."""
+        """Raise a ``DataError`` if these are features of another list."""
 
-    def features(self, positions: Sequence[int], requests: Sequence[Request]) -> Iterator[Features]:
-        """Features of these videos, one at a time, each (t d) or (t c h w)."""
+    def features(
+        self, positions: Sequence[int], requests: Sequence[Request]
+    ) -> Iterator[Features | VideoError]:
+        """Return features of videos, one video after the other.
+
+        Args:
+            positions: Positions of the videos in the list.
+            requests: Requested features.
+
+        Returns:
+            Features of each video on the CPU, each with the shape of its request; for a video that
+            cannot be read the error.
+
+        Raises:
+            OptionError: The source does not have the requested features.
+            DataError: Videos are known to be missing.
+        """
 
 
 def check_same_list(videos: VideoList, featured: VideoList) -> None:
-    """See that a list is the one that features are of.
+    """Refuse a list other than the one that features belong to.
 
     Raises:
-        DataError: It is another.
+        DataError: It is another list.
     """
     if videos.digest != featured.digest:
         raise DataError("these are features of another list", where=videos.name, got=featured.name)
 
 
 class ArrayFeatures:
-    """Vectors in an array: of any network, of skeletons, sound or flow.
+    """Precomputed vectors in an array: of any network, of skeletons, sound or flow.
 
     Args:
-        vectors: (videos, t, d) floating, in the order of the list.
-        name: For people.
-        trained_on: Data sets that the network behind them has seen.
+        vectors: (v t d) floating-point vectors, in the order of the list.
+        name: Name of the source for people.
+        trained_on: Data sets that the network behind the vectors was trained on.
+        ids: Names of the videos for errors (default: the name of the source and a number).
+        skip_invalid: Report vectors that are not finite as videos that cannot be read, instead of
+            refusing the array.
 
     Raises:
-        ShapeError: Another shape or type.
+        ShapeError: The array has another shape or type.
         DataError: There are numbers that are not finite.
     """
 
@@ -71,29 +96,31 @@ class ArrayFeatures:
         name: str = "features",
         *,
         trained_on: tuple[str, ...] = (),
+        ids: Sequence[str] = (),
+        skip_invalid: bool = False,
     ) -> None:
         sizes = check_shape(vectors, "v t d", name)
         if not np.issubdtype(vectors.dtype, np.floating):
             raise ShapeError("not floating", where=name, got=str(vectors.dtype))
         finite = np.isfinite(vectors).all((1, 2))
-        if not finite.all():
+        if not skip_invalid and not finite.all():
             raise DataError(
                 "there are numbers that are not finite",
                 where=f"{name}, video {int(np.argmin(finite))}",
             )
         self.name = name
         self.frames = sizes["t"]
-        self._vectors = vectors
+        self._vectors, self._ids = vectors, ids
         sha = hashlib.sha256(f"{vectors.shape} {vectors.dtype.name}\n".encode())
         sha.update(vectors.astype(vectors.dtype.newbyteorder("<"), order="C", copy=False).data)
         self.digest = sha.hexdigest()
         self.card = precomputed_card(name, sizes["d"], sha256=self.digest, trained_on=trained_on)
 
     def check_list(self, videos: VideoList) -> None:
-        """See that there is one row for each video.
+        """Check that there is one row for each video.
 
         Raises:
-            DataError: There are more or fewer.
+            DataError: There are more or fewer rows.
         """
         if len(self._vectors) != len(videos.videos):
             raise DataError(
@@ -103,84 +130,105 @@ class ArrayFeatures:
                 expected=f"{len(videos.videos)}, one for each video of {videos.name}, in its order",
             )
 
-    def features(self, positions: Sequence[int], requests: Sequence[Request]) -> Iterator[Features]:
-        """Vectors (t d), float32.
+    def features(
+        self, positions: Sequence[int], requests: Sequence[Request]
+    ) -> Iterator[Features | VideoError]:
+        """Return vectors (t d) float32 of videos, one video after the other.
 
         Raises:
-            OptionError: A method asks for another tap or number of frames.
+            OptionError: Another level or number of frames is requested.
         """
         check_vectors(requests, self.frames, self.name)
         for position in positions:
-            vectors = torch.from_numpy(self._vectors[position].astype(np.float32))
-            yield dict.fromkeys(requests, vectors)
+            with np.errstate(over="ignore"):  # float64 that overflows is found below.
+                vectors = torch.from_numpy(self._vectors[position].astype(np.float32))
+            if vectors.isfinite().all():
+                yield dict.fromkeys(requests, vectors)
+            else:
+                name = self._ids[position] if self._ids else f"{self.name}, video {position}"
+                yield VideoError(name, "there are numbers that are not finite")
 
 
 class VideoFeatures:
-    """Features that are extracted from the videos' files when they are asked for.
+    """Features of videos that a backbone computes when they are requested.
+
+    One video is decoded while another one is in the network.
 
     Args:
-        videos: Those that are needed must have footage.
-        backbone: For the features.
-        keep: Keep in memory what was extracted, for methods that ask for the same again.
+        videos: List of videos; requested videos need a video source.
+        backbone: Backbone that computes the features.
+        keep: Keep computed features in memory, for later requests.
+        timing: Adds up the time of decoding, stabilising and of the backbone.
     """
 
-    def __init__(self, videos: VideoList, backbone: Backbone, *, keep: bool = False) -> None:
+    def __init__(
+        self,
+        videos: VideoList,
+        backbone: Backbone,
+        *,
+        keep: bool = False,
+        timing: Timing | None = None,
+    ) -> None:
         self.card = backbone.card
         self.name = f"{backbone.card.name}, {backbone.card.precision}"
-        facts = f"{videos.digest} {self.card.digest}{simulated_cameras(videos)}"
-        self.digest = hashlib.sha256(facts.encode()).hexdigest()
         self._videos, self._backbone, self._keep = videos, backbone, keep
+        self._timing = timing
         self._kept: dict[tuple[int, Request], Tensor] = {}
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the list, the backbone's card and the simulated cameras."""
+        facts = f"{self._videos.digest} {self.card.digest}{simulated_cameras(self._videos)}"
+        return hashlib.sha256(facts.encode()).hexdigest()
+
     def of(self, videos: VideoList) -> "VideoFeatures":
-        """Features of other videos by the same backbone."""
-        return VideoFeatures(videos, self._backbone, keep=self._keep)
+        """Return features of other videos by the same backbone."""
+        return VideoFeatures(videos, self._backbone, keep=self._keep, timing=self._timing)
 
     def check_list(self, videos: VideoList) -> None:
-        """See that these are the videos whose files are read.
+        """Check that a list is the one whose videos are read.
 
         Raises:
-            DataError: They are others.
+            DataError: It is another list.
         """
         check_same_list(videos, self._videos)
 
-    def features(self, positions: Sequence[int], requests: Sequence[Request]) -> Iterator[Features]:
-        """Features of these videos, decoding one while another is in the network.
+    def features(
+        self, positions: Sequence[int], requests: Sequence[Request]
+    ) -> Iterator[Features | VideoError]:
+        """Return features of videos, one video after the other.
 
         Raises:
-            DataError: Videos are missing or cannot be read; all are named, after the others.
+            OptionError: The backbone does not have a requested level.
+            DataError: There are no files of some videos.
         """
         videos = [self._videos.videos[position] for position in positions]
         if missing := [video.id for video in videos if video.source is None]:
-            raise self._refusal("there are no files of", missing)
+            raise DataError(
+                f"there are no files of {len(missing)} videos that are needed",
+                where=self._videos.name,
+                got=some(missing),
+                hint="Add their files or remove them from the list, then draw episodes again.",
+            )
         known = [
             all((position, request) in self._kept for request in requests) for position in positions
         ]
-        new = [video for video, kept in zip(videos, known, strict=True) if not kept]
+        new = [video.source for video, kept in zip(videos, known, strict=True) if not kept]
         extracted = extract(
-            [video.source for video in new if video.source], self._backbone, requests
+            [source for source in new if source is not None],
+            self._backbone,
+            requests,
+            timing=self._timing,
         )
-        unreadable: list[str] = []
-        for position, video, kept in zip(positions, videos, known, strict=True):
+        for position, kept in zip(positions, known, strict=True):
             if kept:
                 yield {request: self._kept[position, request] for request in requests}
                 continue
-            found = next(extracted).features
-            if found is None:
-                unreadable.append(video.id)
-            else:
-                found = {request: value.cpu() for request, value in found.items()}
-                if self._keep:
-                    self._kept |= {(position, request): value for request, value in found.items()}
-                yield found
-        if unreadable:
-            raise self._refusal("cannot be read:", unreadable)
-
-    def _refusal(self, what: str, ids: Sequence[str]) -> DataError:
-        shown = ", ".join(ids[:10]) + (", …" if len(ids) > 10 else "")
-        return DataError(
-            f"{what} {len(ids)} videos that the episodes need",
-            where=self._videos.name,
-            got=shown,
-            hint="Mend or leave out these videos, and draw the episodes again.",
-        )
+            one = next(extracted)
+            if one.features is None:
+                yield one.error or VideoError(str(position), "there are no features")
+                continue
+            found = {request: value.cpu() for request, value in one.features.items()}
+            if self._keep:
+                self._kept |= {(position, request): value for request, value in found.items()}
+            yield found

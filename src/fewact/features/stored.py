@@ -83,7 +83,9 @@ class StoredFeatures:
         """
         check_same_list(videos, self.videos)
 
-    def features(self, positions: Sequence[int], requests: Sequence[Request]) -> Iterator[Features]:
+    def features(
+        self, positions: Sequence[int], requests: Sequence[Request]
+    ) -> Iterator[Features | VideoError]:
         """Features of these videos, float32.
 
         Raises:

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from fewact.backbones.card import Card
 from fewact.data.videos import VideoList
 from fewact.errors import VideoError
-from fewact.features.request import Request
+from fewact.features.request import Features, Request
 from fewact.features.sources import FeatureSource
 from fewact.random import RandomStream
 from fewact.training.augment import draw_crop
@@ -135,13 +135,28 @@ class FeatureBatches(Dataset[Batch]):
         self._number = {label: i for i, label in enumerate(videos.classes)}
 
     def __getitem__(self, drawn: Drawn) -> Batch:
-        """A batch, on the CPU."""
-        rows = list(self._source.features(drawn.positions, self._requests))
-        features = {
-            request: torch.stack([row[request] for row in rows]).float()
-            for request in self._requests
-        }
-        return Batch(drawn, labels(drawn, self._videos, self._number), {}, features)
+        """Return a batch on the CPU; videos that cannot be read are named in it."""
+        rows: list[Features] = []
+        unreadable: list[str] = []
+        found = self._source.features(drawn.positions, self._requests)
+        for position, one in zip(drawn.positions, found, strict=True):
+            if isinstance(one, VideoError):
+                unreadable.append(f"{self._videos.videos[position].id}: {one}")
+            else:
+                rows.append(one)
+        features: dict[Request, Tensor] = {}
+        if not unreadable:
+            features = {
+                request: torch.stack([row[request] for row in rows]).float()
+                for request in self._requests
+            }
+        return Batch(
+            drawn,
+            labels(drawn, self._videos, self._number),
+            frames={},
+            features=features,
+            unreadable=tuple(unreadable),
+        )
 
 
 def labels(drawn: Drawn, videos: VideoList, number: dict[str, int]) -> Tensor:

@@ -5,8 +5,8 @@ import threading
 import pytest
 import torch
 
+from fewact.encoding.workers import workers
 from fewact.errors import OptionError
-from fewact.evaluation.workers import workers
 
 
 def test_each_thread_computes_alone_and_all_is_as_before() -> None:

@@ -1,7 +1,6 @@
-"""Nodes from a store, and nodes into it."""
+"""Read nodes from a store, and write nodes into it."""
 
 import hashlib
-from collections.abc import Callable
 from itertools import chain
 from typing import Final
 
@@ -11,8 +10,8 @@ from numpy.typing import NDArray
 
 from fewact import __version__
 from fewact.data.videos import VideoList
-from fewact.evaluation.facts import encoding_facts
-from fewact.evaluation.nodes import Encodings, NodeBank, encode
+from fewact.encoding.bank import Encodings, NodeBank, Progress, encode_list
+from fewact.encoding.facts import encoding_facts
 from fewact.features.store.embedding import BLOCK
 from fewact.features.store.entries import Facts, digest
 from fewact.features.store.feature_sets import feature_facts
@@ -25,12 +24,12 @@ KIND: Final = "nodes"
 
 
 class StoredEncodings(Encodings):
-    """Encodings that take the nodes from the store where all that are needed are there.
+    """Encodings that read nodes from the store where it has all that are needed.
 
-    They are the same wherever they come from.
+    Stored nodes are equal to computed ones.
 
     Args:
-        source: The store's features, which are encoded where nodes are lacking.
+        source: Stored features, which are encoded where nodes are missing.
     """
 
     def __init__(self, source: StoredFeatures) -> None:
@@ -43,7 +42,7 @@ class StoredEncodings(Encodings):
         videos: VideoList,
         needed: NDArray[np.int32],
         threads: int | None,
-        progress: Callable[[int, int], None] | None,
+        progress: Progress | None,
     ) -> NodeBank:
         self._stored.check_list(videos)
         found = self._stored.store.find(node_facts(method, self._stored))
@@ -60,7 +59,7 @@ class StoredEncodings(Encodings):
 
 
 def node_facts(method: Method, source: StoredFeatures) -> Facts:
-    """All that decides the nodes of a video."""
+    """Return all that decides the nodes of a video."""
     facts = encoding_facts(method)
     requests = method.requests(source.card)
     return {
@@ -78,20 +77,20 @@ def store_nodes(
     source: StoredFeatures,
     *,
     threads: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> int:
-    """Encode the videos whose features are stored, and store their nodes as they are.
+    """Encode the videos whose features are stored, and store their nodes.
 
-    Several processes share the work, block by block; what is there is not encoded again.
+    Several processes share the work, block by block; stored nodes are not encoded again.
 
     Args:
-        method: Does the encoding.
-        source: Of the features.
-        threads: That encode; torch's number by default.
-        progress: Told how many videos are done, and of how many.
+        method: Method that computes the nodes.
+        source: Stored features.
+        threads: Number of threads that encode (default: torch's number of threads).
+        progress: Called with the number of videos that are done and the number of all.
 
     Returns:
-        How many videos' nodes are in the store.
+        Number of videos whose nodes are in the store.
 
     Raises:
         OSError: The store cannot be written.
@@ -117,7 +116,7 @@ def store_nodes(
 
 
 class _NodeWriter:
-    """Encodes some videos at a time, and writes those nodes that are not there."""
+    """Encodes some videos at a time, and writes the nodes that are missing."""
 
     def __init__(self, method: Method, source: StoredFeatures, threads: int | None) -> None:
         self.facts = node_facts(method, source)
@@ -132,9 +131,9 @@ class _NodeWriter:
         new = np.array([i for i, k in keys.items() if there is None or k not in there], np.int32)
         if not len(new):
             return
-        bank = encode(self._method, source, source.videos, new, threads=self._threads)
+        bank = encode_list(self._method, source, source.videos, new, threads=self._threads)
         arrays = {name: value.numpy() for name, value in bank.tensors.items()}
-        if there is None:  # Only now the shapes are known.
+        if there is None:  # The nodes of the first videos show the shapes.
             layout = {name: Shape(one.dtype.name, one.shape[1:]) for name, one in arrays.items()}
             there = self._set = source.store.make(self.facts, layout)
         there.write(

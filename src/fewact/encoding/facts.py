@@ -1,0 +1,98 @@
+"""Facts that identify nodes: those of the method that encoded and of the features it read."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter
+
+from fewact import methods
+from fewact.backbones.weights import digest
+from fewact.features.sources import FeatureSource
+from fewact.methods.base import Method
+
+
+class MethodFacts(BaseModel):
+    """Facts of a method with its options and weights.
+
+    Args:
+        name: Registry name.
+        options: All options.
+        changed: Names of the options that differ from the default.
+        weights_sha256: SHA-256 of the trained weights; empty for a method without weights.
+        transductive: Whether a query's logits depend on the other queries.
+        uses_text: Whether the method reads the names of the classes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    options: dict[str, JsonValue]
+    changed: tuple[str, ...]
+    weights_sha256: str
+    transductive: bool
+    uses_text: bool
+
+    @property
+    def label(self) -> str:
+        """Name and changed options, for tables."""
+        return " ".join(
+            (self.name, *(f"{name}={_short(self.options.get(name))}" for name in self.changed))
+        )
+
+
+class FeatureFacts(BaseModel):
+    """Facts of features.
+
+    Args:
+        name: Name of their source, for people.
+        sha256: SHA-256 of the features, or of all that decides them.
+        backbone_sha256: SHA-256 of the backbone's card.
+        trained_on: Data sets that the backbone's weights were trained on.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    sha256: str
+    backbone_sha256: str
+    trained_on: tuple[str, ...]
+
+
+def method_facts(method: Method) -> MethodFacts:
+    """Return the facts of a method."""
+    weights = method.state_dict()
+    options, defaults = _options(method.options), _options(type(method.options)())
+    return MethodFacts(
+        name=methods.name_of(method) or type(method).__name__,
+        options=options,
+        changed=tuple(name for name, value in options.items() if value != defaults[name]),
+        weights_sha256=digest(weights) if weights else "",
+        transductive=method.transductive,
+        uses_text=method.uses_text,
+    )
+
+
+def encoding_facts(method: Method) -> MethodFacts:
+    """Return the facts that decide a method's nodes: methods that agree in them share nodes."""
+    facts = method_facts(method)
+    options = {name: value for name, value in facts.options.items() if name not in method.scoring}
+    changed = tuple(name for name in facts.changed if name in options)
+    return facts.model_copy(update={"options": options, "changed": changed, "transductive": False})
+
+
+def feature_facts(source: FeatureSource) -> FeatureFacts:
+    """Return the facts of a source's features."""
+    return FeatureFacts(
+        name=source.name,
+        sha256=source.digest,
+        backbone_sha256=source.card.digest,
+        trained_on=source.card.trained_on,
+    )
+
+
+def _options(options: Any) -> dict[str, JsonValue]:
+    found: dict[str, JsonValue] = TypeAdapter(type(options)).dump_python(options, mode="json")
+    return found
+
+
+def _short(value: JsonValue) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

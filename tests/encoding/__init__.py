@@ -1,0 +1,1 @@
+"""Tests of encoding: each video once, whatever its features come from."""
