@@ -43,12 +43,12 @@ COMPARED = (
     Compared("EMD", "emd", False, weights="uniform"),
     Compared("cross-reference EMD", "emd", False, weights="cross"),
     Compared("Hungarian", "hungarian", False),
-    Compared("Sinkhorn", "sinkhorn", False, {"eps": 0.05}),
+    Compared("Sinkhorn", "sinkhorn", False, {"regularisation": 0.05}),
     Compared("Bi-MHM", "bi_mhm", False),
-    Compared("OTAM λ 0.5", "otam", True, {"lam": 0.5}),
-    Compared("OTAM λ 0.1", "otam", True, {"lam": 0.1}),
+    Compared("OTAM λ 0.5", "otam", True, {"smoothing": 0.5}),
+    Compared("OTAM λ 0.1", "otam", True, {"smoothing": 0.1}),
     Compared("DTW", "dtw", True),
-    Compared("soft-DTW", "soft_dtw", True, {"gamma": 0.1}),
+    Compared("soft-DTW", "soft_dtw", True, {"smoothing": 0.1}),
     Compared("diagonal", "diagonal", True),
 )
 

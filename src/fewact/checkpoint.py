@@ -1,6 +1,6 @@
-"""A trained method as a file: options and weights, and how it came about.
+"""Checkpoints: one file with a trained method's options, weights and training record.
 
-Everything is in one safetensors file, whose header holds the facts as JSON; no pickle.
+The file is a safetensors file without pickle; its header has the metadata as JSON.
 """
 
 import json
@@ -30,12 +30,12 @@ class _Part(BaseModel):
 
 
 class TrainedOn(_Part):
-    """The list of training videos, to tell what may not be tested on.
+    """List of training videos, which must not be used for testing.
 
     Args:
-        name: Of the list.
-        sha256: Of the list.
-        videos: Ids of its videos by class.
+        name: Name of the list.
+        sha256: Hash of the list.
+        videos: Ids of the videos by class.
     """
 
     name: str
@@ -43,17 +43,17 @@ class TrainedOn(_Part):
     videos: dict[str, tuple[str, ...]]
 
 
-class ChosenBy(_Part):
-    """How the checkpoint was chosen among all of its run.
+class Selection(_Part):
+    """How the checkpoint was selected among all checkpoints of its run.
 
     Args:
         list: Name of the list of validation videos.
-        sha256: Of that list.
-        classes: Of that list.
+        sha256: Hash of that list.
+        classes: Classes of that list.
         episodes: SHA-256 of the validation episodes.
-        accuracy: On them, in per cent.
-        stage: In which it was met, counted from 1.
-        step: Of that stage.
+        accuracy: Accuracy on these episodes, in per cent.
+        stage: Training stage, counted from 1.
+        step: Step of that stage.
     """
 
     list: str
@@ -65,15 +65,15 @@ class ChosenBy(_Part):
     step: int
 
 
-class NeedsBackbone(_Part):
-    """The network whose features it learnt from.
+class BackboneRecord(_Part):
+    """Backbone whose features the method was trained on.
 
     Args:
-        name: Of a registered backbone; of stored features what they call themselves.
-        options: Its options.
-        weights: Where its weights were; ``backbone.safetensors`` for those that lie beside.
-        precision: That it computes in.
-        sha256: Of its card.
+        name: Name of a registered backbone, or of stored features.
+        options: Options of the backbone.
+        weights: Source of its weights; ``backbone.safetensors`` for a file in the same folder.
+        precision: Precision of its computation.
+        sha256: Hash of its card.
     """
 
     name: str
@@ -83,34 +83,34 @@ class NeedsBackbone(_Part):
     sha256: str
 
 
-class NeedsText(_Part):
-    """What class names were to it.
+class TextRecord(_Part):
+    """Class embeddings that the method was trained with.
 
     Args:
-        facts: Of the embeddings of the training classes.
-        weights: Where those of the text encoder were, as ``backbones.create_text`` takes them;
-            empty where that is not known.
+        facts: Description of the embeddings of the training classes.
+        weights: Source of the text encoder's weights, as for ``backbones.create_text``; empty if
+            unknown.
     """
 
     facts: TextFacts
     weights: str
 
 
-class Facts(_Part):
-    """What stands in the header.
+class Header(_Part):
+    """Metadata in the header of the file.
 
     Args:
-        format: Tells that the file is one of this kind.
-        version: Of this layout.
-        fewact: Version that wrote it.
-        name: Of the registered method.
-        options: All of them.
+        format: Identifies the type of file.
+        version: Version of the layout.
+        fewact: Version of the package that wrote the file.
+        name: Name of the registered method.
+        options: All options of the method.
         temperature: Probabilities are softmax(logits / temperature).
         recipe: Name of the recipe.
-        backbone: Whose features it takes.
-        text: What it takes class names as; None where it reads none.
-        trained_on: Which videos.
-        chosen_by: How.
+        backbone: Backbone whose features the method takes.
+        text: Class embeddings that the method takes; None for a method without text.
+        trained_on: Training videos.
+        selection: How the checkpoint was selected.
     """
 
     format: Literal["fewact method"] = FORMAT
@@ -120,77 +120,77 @@ class Facts(_Part):
     options: dict[str, JsonValue]
     temperature: float
     recipe: str
-    backbone: NeedsBackbone
-    text: NeedsText | None = None
+    backbone: BackboneRecord
+    text: TextRecord | None = None
     trained_on: TrainedOn
-    chosen_by: ChosenBy
+    selection: Selection
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file that was read.
+    """Content of a checkpoint file.
 
     Args:
-        path: Of the file.
-        facts: From its header.
-        tensors: Of the method.
+        path: Path of the file.
+        header: Metadata.
+        tensors: Weights of the method.
     """
 
     path: Path
-    facts: Facts
+    header: Header
     tensors: dict[str, Tensor]
 
     @property
     def backbone_weights(self) -> str:
-        """The weights of its backbone as ``backbones.create`` takes them."""
-        named = self.facts.backbone.weights
-        return str(self.path.with_name(named)) if named == BACKBONE_FILE else named
+        """Source of the backbone's weights, as for ``backbones.create``."""
+        weights = self.header.backbone.weights
+        return str(self.path.with_name(weights)) if weights == BACKBONE_FILE else weights
 
     def method(self, **changes: Any) -> Method:
-        """The method with its options and weights, in evaluation mode.
+        """Return the method with its options and weights, in evaluation mode.
 
         Args:
-            **changes: Options instead of its own, such as another alignment of the same nodes.
+            **changes: Options to change, such as another alignment of the same nodes.
 
         Raises:
-            WeightsError: The weights are not those of the method with these options.
-            OptionError: There is no such option, or a value that is not accepted.
+            WeightsError: The weights don't fit the method with these options.
+            OptionError: An option or its value is invalid.
         """
-        made = methods.create(self.facts.name, **{**self.facts.options, **changes})
+        made = methods.create(self.header.name, **{**self.header.options, **changes})
         try:
             made.load_state_dict(self.tensors)
         except RuntimeError as error:
             raise WeightsError(
-                f"its weights are not those of {self.facts.name} with these options",
+                f"the weights don't fit {self.header.name} with these options",
                 where=str(self.path),
                 got=" ".join(str(error).split()),
             ) from error
-        made.temperature = self.facts.temperature
+        made.temperature = self.header.temperature
         return made.eval()
 
 
-def to_bytes(method: Method, facts: Facts) -> bytes:
-    """The file's content."""
+def to_bytes(method: Method, header: Header) -> bytes:
+    """Return the content of a checkpoint file."""
     tensors = {name: value.cpu().contiguous() for name, value in method.state_dict().items()}
-    return save_tensors(tensors, {HEADER: facts.model_dump_json()})
+    return save_tensors(tensors, {HEADER: header.model_dump_json()})
 
 
 def registered(
     method: Method, refusal: type[UserError] = WeightsError
 ) -> tuple[str, dict[str, JsonValue]]:
-    """Registry name and options of a method.
+    """Return the registry name and options of a method.
 
     Args:
-        method: The method.
-        refusal: What is raised where it is not registered.
+        method: Method to look up.
+        refusal: Type of the error for a method that is not registered.
 
     Raises:
-        UserError: It is not registered, so no file could say how to make it again.
+        UserError: The method is not registered, so a file could not be loaded again.
     """
     name = methods.name_of(method)
     if name is None:
         raise refusal(
-            "a method that is not registered cannot be loaded again",
+            "cannot save a method that is not registered",
             got=type(method).__name__,
             expected=", ".join(methods.names()),
             hint="Register its class under a name: fewact.methods.register.",
@@ -200,7 +200,7 @@ def registered(
 
 
 def is_checkpoint(text: str) -> bool:
-    """Whether a text names a file or folder rather than a registered method."""
+    """Return whether a text is a file or folder rather than the name of a method."""
     return text not in ("auto", *methods.names()) and Path(text).expanduser().exists()
 
 
@@ -208,29 +208,29 @@ def read(path: str | Path) -> Checkpoint:
     """Read a checkpoint.
 
     Args:
-        path: A run's folder, for the checkpoint that validation chose; the folder that it is in;
-            or the file.
+        path: Folder of a training run, for the checkpoint selected by validation; folder of a
+            checkpoint; or checkpoint file.
 
     Raises:
-        WeightsError: There is none, or it cannot be read.
+        WeightsError: There is no checkpoint, or it cannot be read.
     """
-    given = Path(path).expanduser()
-    places = (given, given / FILE, given / BEST / FILE)
-    file = next((one for one in places if one.is_file()), None)
+    path = Path(path).expanduser()
+    candidates = (path, path / FILE, path / BEST / FILE)
+    file = next((one for one in candidates if one.is_file()), None)
     if file is None:
-        raise WeightsError("there is no trained method", where=str(path), expected=EXPECTED)
+        raise WeightsError("no trained method found", where=str(path), expected=EXPECTED)
     try:
         with safe_open(file, framework="pt") as opened:
-            header = (opened.metadata() or {}).get(HEADER, "")
-            # Copied: the file may be replaced while its memory is mapped.
+            metadata = (opened.metadata() or {}).get(HEADER, "")
+            # A copy: the file may be replaced while its memory is mapped.
             tensors = {name: opened.get_tensor(name).clone() for name in opened.keys()}  # noqa: SIM118
-        facts = Facts.model_validate(json.loads(header))
+        header = Header.model_validate(json.loads(metadata))
     except (OSError, SafetensorError, ValueError) as error:
         first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise WeightsError(
-            "this is no trained method", where=str(file), got=first, expected=EXPECTED
+            "not a checkpoint of a trained method", where=str(file), got=first, expected=EXPECTED
         ) from None
-    return Checkpoint(file, facts, tensors)
+    return Checkpoint(file, header, tensors)
 
 
 def load(path: str | Path) -> Method:

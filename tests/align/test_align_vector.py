@@ -41,22 +41,24 @@ def test_otam_vector(case, compare, dtype):
     lam = 0.0 if isinstance(lam, str) else lam  # "to 0 (hard minimum)"
     if "cost" in inputs:
         cost = inputs["cost"].requires_grad_()
-        one_way = align.otam(cost, lam, both=False)
+        one_way = align.otam(cost, lam, bidirectional=False)
         (gradient,) = torch.autograd.grad(one_way.value, cost)
         torch.testing.assert_close(one_way.plan, gradient, atol=0, rtol=0)
         got = {
             "one_way": one_way.value,
-            "one_way_transposed": align.otam(cost.mT, lam, both=False).value,
+            "one_way_transposed": align.otam(cost.mT, lam, bidirectional=False).value,
             "both": align.otam(cost, lam).value,
             "accumulator": align.accumulator(cost, lam),
             "grad_one_way_wrt_cost": gradient,
         }
     else:
         eps = case["params"]["eps"]
-        both, shots, means = _episode_scores(inputs, eps, align.otam, lam=lam)
+        both, shots, means = _episode_scores(inputs, eps, align.otam, smoothing=lam)
         query, support = inputs["query"], inputs["support"]
         got = {
-            "distance_one_way": _distances(query, support, eps, align.otam, lam=lam, both=False),
+            "distance_one_way": _distances(
+                query, support, eps, align.otam, smoothing=lam, bidirectional=False
+            ),
             "distance_both": both,
             "logits_average_over_shots": shots,
             "logits_to_class_mean_frames": means,

@@ -19,12 +19,12 @@ from tests.align.made_up import costs, shuffled
 )
 def test_is_its_definition(size, reduction, both, seed):
     cost = costs(3, *size, seed=seed)
-    got = bi_mhm(cost, reduction=reduction, both=both).value
+    got = bi_mhm(cost, reduction=reduction, bidirectional=both).value
     expected = [reference.bi_mhm(one.numpy(), reduction, both) for one in cost]
     np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
-def test_is_blind_to_order_and_repetition():
+def test_order_and_repetition_have_no_effect():
     cost = costs(4, 5, 7)
     for reduction in ("sum", "mean"):
         value = bi_mhm(cost, reduction=reduction).value
@@ -39,8 +39,8 @@ def test_of_a_video_with_itself():
     assert bi_mhm(cosine_cost(x, x, eps=0)).value.abs() < 1e-12
 
 
-def test_gives_a_tie_to_one():
-    plan = bi_mhm(torch.zeros(3, 4), both=False).plan
+def test_tie_goes_to_one_part():
+    plan = bi_mhm(torch.zeros(3, 4), bidirectional=False).plan
     assert torch.equal(plan.sum(-1), torch.ones(3))
     assert torch.equal(plan, plan.round())
     one_way = bi_mhm(torch.zeros(3, 4)).plan

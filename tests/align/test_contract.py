@@ -62,7 +62,7 @@ def test_memory_layout_does_not_matter(name):
 
 
 @every_aligner
-def test_input_is_left_alone(name):
+def test_input_is_not_changed(name):
     cost = 2 * costs(3, 4, 4)
     before = cost.clone()
     _aligner(name)(cost)
@@ -111,7 +111,7 @@ def test_gradient_without_plan(name):
 
 
 @every_aligner
-def test_no_graph_where_no_gradient_is_wanted(name):
+def test_no_graph_without_grad_mode(name):
     cost = 2 * costs(2, 4, 4).requires_grad_()
     with torch.no_grad():
         assert not _aligner(name)(cost).value.requires_grad
@@ -158,10 +158,10 @@ def test_refuses_shapes(name, shape):
 
 @pytest.mark.parametrize("name", ["otam", "dtw", "soft_dtw"])
 @pytest.mark.parametrize("size", [(3, 3), (2, 4)])
-def test_pieces_of_a_batch_make_the_whole(name, size, monkeypatch):
+def test_chunks_of_a_batch_give_the_values_of_the_whole_batch(name, size, monkeypatch):
     cost = 2 * costs(7, *size)
     whole = align.create(name)(cost)
-    monkeypatch.setattr(optimum, "CELLS_AT_ONCE", 2 * size[0] * size[1])
+    monkeypatch.setattr(optimum, "CELLS_PER_CHUNK", 2 * size[0] * size[1])
     pieces = align.create(name)(cost)
     torch.testing.assert_close(pieces.value, whole.value)
     torch.testing.assert_close(pieces.plan, whole.plan)
@@ -191,21 +191,21 @@ def test_names():
 
 def test_create_binds_options():
     cost = 2 * costs(4, 4)
-    got = align.create("otam", lam=0.05, both=False)(cost).value
-    assert torch.equal(got, align.otam(cost, 0.05, both=False).value)
+    got = align.create("otam", smoothing=0.05, bidirectional=False)(cost).value
+    assert torch.equal(got, align.otam(cost, 0.05, bidirectional=False).value)
 
 
-def test_create_refuses_what_does_not_exist():
+def test_create_refuses_unknown_names_and_options():
     with pytest.raises(UnknownNameError, match='Did you mean "hungarian"'):
         align.create("hungarain")
-    with pytest.raises(OptionError, match=r'no option "lamb".*Did you mean "lam"'):
-        align.create("otam", lamb=1)
+    with pytest.raises(OptionError, match=r'no option "smooth".*Did you mean "smoothing"'):
+        align.create("otam", smooth=1)
     with pytest.raises(OptionError, match='no option "cost"'):
         align.create("otam", cost=1)
 
 
-def test_an_aligner_of_your_own(monkeypatch):
-    registry = importlib.import_module("fewact.align.catalogue")._ALIGNERS
+def test_custom_aligner(monkeypatch):
+    registry = importlib.import_module("fewact.align.registry")._ALIGNERS
     monkeypatch.setattr(registry, "_entries", dict(registry._entries))
 
     @align.register("corner")
@@ -217,16 +217,68 @@ def test_an_aligner_of_your_own(monkeypatch):
         align.register("otam")
 
 
-@pytest.mark.slow
-def test_attributes_are_functions_whatever_is_imported_first():
-    # Modules and functions share names; a module that was imported must not hide its function.
-    check = (
-        "all(getattr(fewact.align, n) is fewact.align.catalogue._ALIGNERS.get(n) for n in names)"
+def test_card_of_a_custom_aligner(monkeypatch):
+    registry = importlib.import_module("fewact.align.registry")._ALIGNERS
+    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+    card = align.AlignerCard(weights=True, terms=lambda rows, columns: rows + columns)
+
+    @align.register("weighted", card)
+    def weighted(cost, a, b, *, plan=True):
+        value = (a[..., :, None] * cost * b[..., None, :]).sum((-2, -1))
+        return align.Alignment(value, cost if plan else None)
+
+    assert align.card("weighted") is card
+    found = align.align("weighted", torch.ones(2, 3), torch.ones(2), torch.ones(3), plan=False)
+    assert (found.value, found.plan) == (6 / 5, None)
+
+
+@every_aligner
+def test_mean_cost_of_equal_costs_is_that_cost(name):
+    if name in ("otam", "soft_dtw"):
+        pytest.skip("soft minimum: the value depends on the number of paths")
+    cost = torch.full((2, 4, 4), 0.3, dtype=torch.float64)
+    weights = (cost.new_ones(4), cost.new_ones(4)) if align.card(name).weights else ()
+    found = align.align(name, cost, *weights)
+    torch.testing.assert_close(found.value, cost[:, 0, 0])
+    assert found.plan.shape == cost.shape
+
+
+@every_aligner
+def test_aligning_by_name_is_the_function_scaled(name):
+    cost = (2 * costs(3, 5, 5)).requires_grad_()
+    card = align.card(name)
+    weights = (cost.new_ones(5), cost.new_ones(5)) if card.weights else ()
+    expected = align.create(name, **card.options)(cost, *weights)
+    found = align.align(name, cost, *weights, plan=False)
+    assert found.plan is None
+    torch.testing.assert_close(found.value, expected.value / card.terms(5, 5))
+    (gradient,) = torch.autograd.grad(found.value.sum(), cost)
+    (expected_gradient,) = torch.autograd.grad(expected.value.sum(), cost)
+    torch.testing.assert_close(gradient, expected_gradient / card.terms(5, 5))
+
+
+@every_aligner
+def test_cards_say_what_an_aligner_expects(name):
+    card = align.card(name)
+    cost, other = 2 * costs(4, 4), torch.tensor([2, 0, 3, 1])
+    weights = (cost.new_ones(4), cost.new_ones(4)) if card.weights else ()
+    moved = align.align(name, cost[other], *weights).value
+    assert torch.isclose(moved, align.align(name, cost, *weights).value) != (
+        card.ordered or card.paired
     )
+    if card.paired:
+        with pytest.raises(ShapeError):
+            align.align(name, costs(3, 4))
+
+
+def test_attributes_are_functions_in_any_order_of_imports():
+    # Modules and functions share names; a module that was imported must not hide its function.
+    entry = "fewact.align.registry._ALIGNERS.get(n).aligner"
+    check = f"all(getattr(fewact.align, n) is {entry} for n in names)"
     code = "; ".join(
         [
             *(f"import fewact.align.{name}" for name in NAMES),
-            "import fewact.align.catalogue",
+            "import fewact.align.registry",
             f"names = {NAMES!r}",
             f"assert {check}",
         ]
@@ -235,6 +287,6 @@ def test_attributes_are_functions_whatever_is_imported_first():
 
 
 def test_bound_aligners_can_be_pickled():
-    bound = align.create("otam", lam=0.2)
+    bound = align.create("otam", smoothing=0.2)
     assert isinstance(bound, functools.partial)
     assert bound.func is align.otam

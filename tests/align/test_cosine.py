@@ -111,7 +111,7 @@ def test_narrow_types_and_autocast_compute_in_float32(dtype):
     assert torch.equal(narrow, cosine_cost(x.to(dtype).float(), y))
 
 
-def test_refuses_what_does_not_fit():
+def test_refuses_shapes():
     with pytest.raises(ShapeError, match="don't fit"):
         cosine_cost(torch.ones(2, 3), torch.ones(2, 4))
     with pytest.raises(ShapeError, match="don't fit"):

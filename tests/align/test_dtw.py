@@ -73,7 +73,7 @@ def test_float32_neither_overflows_nor_underflows(gamma):
     torch.testing.assert_close(aligned.value.detach().double(), expected, atol=0, rtol=1e-5)
 
 
-def test_soft_path_is_a_share():
+def test_soft_path_is_a_probability():
     plan = soft_dtw(costs(5, 6, 6), 0.3).plan
     ends = plan[:, [0, -1], [0, -1]]
     torch.testing.assert_close(ends, torch.ones_like(ends))
@@ -83,5 +83,5 @@ def test_soft_path_is_a_share():
 
 
 def test_refuses_smoothing():
-    with pytest.raises(OptionError, match="gamma"):
+    with pytest.raises(OptionError, match="smoothing"):
         soft_dtw(torch.zeros(2, 2), -1)

@@ -131,7 +131,7 @@ def test_optimal_with_ties_and_empty_nodes(
 
 
 @pytest.mark.usefixtures("solver")
-def test_the_order_of_nodes_leaves_the_value() -> None:
+def test_order_of_nodes_has_no_effect() -> None:
     cost, a, b = problems(5)
     rows, columns = torch.randperm(6), torch.randperm(9)
     moved = emd(cost[:, rows][:, :, columns], a[:, rows], b[:, columns])
@@ -315,7 +315,7 @@ def test_refuses_an_empty_side() -> None:
         ((2, 6, 9), (3, 6), (9,)),
     ],
 )
-def test_refuses_shapes_that_do_not_fit(shapes: Any) -> None:
+def test_refuses_shapes(shapes: Any) -> None:
     cost, a, b = (torch.ones(shape) for shape in shapes)
     with pytest.raises(ShapeError, match="cost"):
         emd(cost, a, b)
@@ -338,7 +338,7 @@ def test_refuses_other_types() -> None:
 @pytest.mark.usefixtures("solver")
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("shape", [(3, 3), (14, 14), (14, 30)])
-def test_argmin_is_that_of_the_values(shape: tuple[int, int], dtype: torch.dtype) -> None:
+def test_argmin_equals_argmin_of_values(shape: tuple[int, int], dtype: torch.dtype) -> None:
     cost, a, b = problems(40, 5, n=shape[0], m=shape[1], dtype=dtype)
     cost = cost - 0.05 * torch.rand(40, 5, 1, 1, dtype=dtype)
     total = a.double().sum(-1, keepdim=True)

@@ -55,18 +55,18 @@ def test_the_fastest_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "fastest" in why
 
 
-def test_one_can_be_named(solver: str) -> None:
+def test_solver_by_name(solver: str) -> None:
     assert engine().name == solver
     assert VARIABLE in engine().why
 
 
-def test_one_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuses_a_missing_solver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "avx9000")
     with pytest.raises(OptionError, match="torch"):
         emd(*problems(1, 2, 2))
 
 
-def test_without_the_library_torch_serves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_torch_is_used_without_the_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(package, "__path__", [str(tmp_path)])
     monkeypatch.delenv(VARIABLE, raising=False)
     given = problems(3, 4, 5)
@@ -78,7 +78,7 @@ def test_without_the_library_torch_serves(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the file stays open")
-def test_a_library_that_cannot_be_loaded_is_told(
+def test_reports_a_library_that_cannot_be_loaded(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "fewact_emd.so").write_bytes(b"not a library")
@@ -88,7 +88,7 @@ def test_a_library_that_cannot_be_loaded_is_told(
     assert "fewact_emd.so" in engine().why
 
 
-def test_a_library_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outdated_library_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     built()
     native.library.cache_clear()
     monkeypatch.setattr(native, "VERSION", native.VERSION + 1)
@@ -122,7 +122,7 @@ def test_large_problems(n: int, m: int) -> None:
         torch.testing.assert_close(found.value[0], dual, rtol=1e-12, atol=0)
 
 
-def test_a_device_without_float64_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_device_without_float64(monkeypatch: pytest.MonkeyPatch) -> None:
     cost, a, b = (part.float() for part in problems(6, 5, 7))
     expected = emd(cost, a, b)
     nearest = emd_argmin(cost.view(2, 3, 5, 7), a.view(2, 3, 5), b.view(2, 3, 7))
@@ -135,7 +135,7 @@ def test_a_device_without_float64_is_served(monkeypatch: pytest.MonkeyPatch) -> 
     assert torch.equal(emd_argmin(cost.view(2, 3, 5, 7), a.view(2, 3, 5), b.view(2, 3, 7)), nearest)
 
 
-def test_the_pivot_limit_is_told(solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pivot_limit_is_reported(solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cost, a, b = problems(6, 20, 20)
     # The first is optimal at the start: it has one row. The rest need many pivots.
     one = problems(1, 1, 20)
@@ -149,7 +149,7 @@ def test_the_pivot_limit_is_told(solver: str, monkeypatch: pytest.MonkeyPatch) -
         emd_argmin(cost[None], a[None], b[None])
 
 
-def test_the_pivot_limit_is_far(solver: str) -> None:
+def test_pivot_limit_is_far_away(solver: str) -> None:
     # All costs equal but for whole numbers, all weights one: nearly every pivot is degenerate.
     draw = np.random.default_rng(0)
     cost = draw.integers(0, 2, (4, 40, 40)).astype(float)
@@ -171,7 +171,7 @@ def test_status_numbers_are_the_library_s(solver: str) -> None:
         assert torch.equal(found.status, expected)
 
 
-def test_callers_in_many_threads_do_not_meet() -> None:
+def test_concurrent_callers() -> None:
     batches = [problems(40, 14, 14, seed) for seed in range(12)]
     expected = [emd(*batch).value for batch in batches]
     with ThreadPoolExecutor(4) as pool:

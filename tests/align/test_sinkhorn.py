@@ -13,23 +13,23 @@ from tests.align.made_up import costs, weights
 @pytest.mark.parametrize("iterations", [1, 7])
 def test_is_the_plain_iteration(size, iterations):
     cost, a, b = costs(*size), weights(size[0]), weights(size[1], seed=1)
-    got = sinkhorn(cost, a, b, eps=0.3, iterations=iterations)
+    got = sinkhorn(cost, a, b, regularisation=0.3, iterations=iterations)
     value, flow = reference.sinkhorn(cost.numpy(), a.numpy(), b.numpy(), 0.3, iterations)
     np.testing.assert_allclose(got.value, value, atol=1e-12)
     np.testing.assert_allclose(got.plan, flow, atol=1e-12)
 
 
-def test_between_its_limits():
+def test_limits_of_the_regularisation():
     cost, a, b = costs(4, 5, 6), 3 * weights(4, 5), 3 * weights(4, 6, seed=1)
     exact = emd(cost, a, b).value
-    near = sinkhorn(cost, a, b, eps=0.005, iterations=3000)
+    near = sinkhorn(cost, a, b, regularisation=0.005, iterations=3000)
     torch.testing.assert_close(near.value, exact, atol=1e-3, rtol=0)
     assert (sinkhorn(cost, a, b, iterations=500).value >= exact - 1e-9).all()
     independent = a[..., :, None] * b[..., None, :] / 3
-    torch.testing.assert_close(sinkhorn(cost, a, b, eps=1e6).plan, independent)
+    torch.testing.assert_close(sinkhorn(cost, a, b, regularisation=1e6).plan, independent)
 
 
-def test_meets_its_weights():
+def test_plan_has_the_given_weights():
     cost, a, b = costs(3, 5, 6), weights(5), weights(3, 6, seed=1)
     plan = sinkhorn(cost, a, b, iterations=1000).plan
     torch.testing.assert_close(plan.sum(-1), a.expand(3, 5))
@@ -65,14 +65,14 @@ def test_gradient_of_weights():
 
     def value(a, b):
         a, b = a / a.sum(-1, keepdim=True), b / b.sum(-1, keepdim=True)
-        return sinkhorn(cost, a, b, eps=0.2, iterations=20).value
+        return sinkhorn(cost, a, b, regularisation=0.2, iterations=20).value
 
     assert gradcheck(value, raw)
 
 
 def test_float32_neither_overflows_nor_underflows():
     cost = (50 * costs(4, 8, 8)).float().requires_grad_()
-    aligned = sinkhorn(cost, eps=0.01)
+    aligned = sinkhorn(cost, regularisation=0.01)
     aligned.value.sum().backward()
     assert aligned.plan.isfinite().all()
     assert cost.grad.isfinite().all()
@@ -98,7 +98,7 @@ def test_refuses_shapes_and_options():
         sinkhorn(torch.zeros(2, 3), torch.ones(3), torch.ones(3))
     with pytest.raises(ShapeError, match="b: weights"):
         sinkhorn(torch.zeros(2, 3), torch.ones(2), torch.ones(4, 3))
-    with pytest.raises(OptionError, match="eps"):
-        sinkhorn(torch.zeros(2, 3), eps=0)
+    with pytest.raises(OptionError, match="regularisation"):
+        sinkhorn(torch.zeros(2, 3), regularisation=0)
     with pytest.raises(OptionError, match="iterations"):
         sinkhorn(torch.zeros(2, 3), iterations=0)

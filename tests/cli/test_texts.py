@@ -108,7 +108,7 @@ def test_features_with_another_encoder(run: Run, features: Path, tmp_path: Path)
         (["clip_spm", "--text-encoder", "backbone"], "Name one: --text-encoder minilm"),
         (["clip_spm", "--text-encoder", "minilmm"], 'Did you mean "minilm"'),
         (["clip_spm", "--text-encoder", "clip"], "no weights come with this text encoder"),
-        (["clip_spm", "--text-encoder", "minilm", "--prompts", "x"], "no templates of this name"),
+        (["clip_spm", "--text-encoder", "minilm", "--prompts", "x"], "unknown templates"),
         (["protonet", "--text-encoder", "minilm"], "reads no class names (got minilm)"),
         (["protonet", "--prompts", "name"], "--prompts: the method reads no class names"),
         (["protonet", "--text-weights", "w"], "--text-weights: the method reads no class names"),

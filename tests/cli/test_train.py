@@ -125,7 +125,7 @@ def test_what_is_missing_is_said(run: Run, place: Path, tmp_path: Path) -> None:
     assert "Did you mean" in ended.err
     ended = run("evaluate", tmp_path, "--features", place / "mine.npz")
     assert ended.code == 2
-    assert "there is no trained method" in ended.err
+    assert "no trained method found" in ended.err
 
 
 def test_recipes_are_listed_and_printed(run: Run) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fewact import backbones
-from fewact.checkpoint import NeedsText
+from fewact.checkpoint import TextRecord
 from fewact.data import Video, VideoList, benchmark
 from fewact.errors import OptionError, ResultError, UnknownNameError
 from fewact.evaluation import evaluate
@@ -140,12 +140,12 @@ def checkpoint(text: TextFacts) -> Any:
     """As far as ``flags_of`` looks."""
     videos = {"class a": ("a/1",)}
     facts = SimpleNamespace(
-        text=NeedsText(facts=text, weights="default"),
+        text=TextRecord(facts=text, weights="default"),
         trained_on=SimpleNamespace(name="mine", videos=videos),
-        chosen_by=SimpleNamespace(accuracy=50.0, list="mine", classes=()),
+        selection=SimpleNamespace(accuracy=50.0, list="mine", classes=()),
         backbone=SimpleNamespace(weights="", sha256="", name=""),
     )
-    return SimpleNamespace(facts=facts, path=Path("run/method.safetensors"))
+    return SimpleNamespace(header=facts, path=Path("run/method.safetensors"))
 
 
 def test_another_text_encoder_is_refused_and_other_prompts_are_named() -> None:
@@ -167,7 +167,7 @@ def test_of_embeddings_that_were_handed_in_nothing_is_said() -> None:
     usual = flags_of(checkpoint(LEARNT), videos, card, LEARNT)
     assert flags_of(checkpoint(LEARNT), videos, card, given) == usual
     assert flags_of(checkpoint(given), videos, card, LEARNT) == usual
-    assert TextModel.fitted(NeedsText(facts=given, weights="")) is None
-    assert TextModel.fitted(NeedsText(facts=LEARNT, weights="w")) == TextModel(
+    assert TextModel.fitted(TextRecord(facts=given, weights="")) is None
+    assert TextModel.fitted(TextRecord(facts=LEARNT, weights="w")) == TextModel(
         "minilm", "w", ("{}",)
     )

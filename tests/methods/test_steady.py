@@ -127,7 +127,7 @@ def slowly(first: torch.Tensor, second: torch.Tensor, reach: int) -> float:
         if agreement > best:
             best = agreement
             cost = 1 - first[mine] @ second[yours].T
-            value = align.otam(cost, lam=0.01).value.item() / (2 * len(cost))
+            value = align.otam(cost, smoothing=0.01).value.item() / (2 * len(cost))
     return -value
 
 

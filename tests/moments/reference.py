@@ -40,10 +40,10 @@ def node_samples(maps, lengths, grid=1):
         yield np.moveaxis(maps[list(span)][:, :, row, column], 1, -1).reshape(-1, d)
 
 
-def moments(maps, lengths=(1, 2, 4), steps=3, descriptor="sqrt", grid=1, centre_clip=False):
+def moments(maps, lengths=(1, 2, 4), steps=3, descriptor="sqrt", grid=1, subtract_clip_mean=False):
     """Nodes (m D) of one video's maps (t d h w)."""
     maps = np.asarray(maps, dtype=np.float64)
-    if centre_clip:
+    if subtract_clip_mean:
         maps = maps - maps.mean(0)
     rows = np.triu_indices(maps.shape[1])
     nodes = []

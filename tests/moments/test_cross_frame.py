@@ -43,13 +43,13 @@ def test_sum_over_samples(t: int, lengths: tuple[int, ...], root: bool) -> None:
     np.testing.assert_allclose(found.numpy(), expected, atol=2e-6)
 
 
-def test_time_backwards_changes_the_sign() -> None:
+def test_reversed_time_changes_the_sign() -> None:
     maps = torch.randn(8, 5, 3, 3, dtype=torch.float64)
     forward, backward = cross_frame(maps, (2,)), cross_frame(maps.flip(0), (2,))
     torch.testing.assert_close(backward[:3], -forward[:3].flip(0))
 
 
-def test_the_order_of_frames_is_seen() -> None:
+def test_depends_on_the_order_of_frames() -> None:
     maps = torch.randn(8, 5, 3, 3)
     swapped = maps[[0, 2, 1, 3, 4, 5, 6, 7]]
     assert not torch.allclose(cross_frame(maps, (1,)), cross_frame(swapped, (1,)), atol=1e-3)
@@ -61,7 +61,7 @@ def test_scale() -> None:
     torch.testing.assert_close(cross_frame(maps + 100), cross_frame(maps))
 
 
-def test_nothing_moves() -> None:
+def test_no_motion() -> None:
     still = torch.rand(1, 5, 1, 1).expand(8, 5, 3, 3).clone().requires_grad_()
     found = cross_frame(still + 0.0)
     assert found.eq(0).all()

@@ -32,16 +32,16 @@ def _covariances(maps, **options):
     steps=st.integers(1, 4),
     descriptor=st.sampled_from(["sqrt", "covariance", "mean"]),
     grid=st.sampled_from([1, 2]),
-    centre_clip=st.booleans(),
+    subtract_clip_mean=st.booleans(),
     seed=st.integers(0, 1000),
 )
 def test_is_the_block_written_window_by_window(
-    shape, leading, lengths, steps, descriptor, grid, centre_clip, seed
+    shape, leading, lengths, steps, descriptor, grid, subtract_clip_mean, seed
 ):
     if min(shape[2:]) < grid:
         grid = 1
     maps = _maps(*leading, *shape, seed=seed) - 0.3
-    options = {"descriptor": descriptor, "grid": grid, "centre_clip": centre_clip}
+    options = {"descriptor": descriptor, "grid": grid, "subtract_clip_mean": subtract_clip_mean}
     got = multi_scale_moments(maps, lengths, steps, **options)
     videos = maps.reshape(-1, *shape).numpy()
     expected = np.stack([moments(video, lengths, steps, **options) for video in videos])
@@ -60,7 +60,7 @@ def test_law_of_total_covariance():
         torch.testing.assert_close(window, total)
 
 
-def test_places_and_order_inside_a_window_don_t_matter():
+def test_cells_and_order_inside_a_window_have_no_effect():
     maps = _maps(4, 5, 3, 3)
     shuffled = maps.flatten(-2)[..., torch.randperm(9, generator=torch.Generator().manual_seed(1))]
     nodes = multi_scale_moments(maps)
@@ -88,19 +88,21 @@ def test_grid_adds_quarters_after_the_windows():
     torch.testing.assert_close(nodes[14:], expected.flatten(0, 1))
 
 
-def test_centred_clip_sees_motion_only():
+def test_subtracted_clip_mean_leaves_motion_only():
     maps = _maps(8, 4, 3, 3)
     background = _maps(4, 3, 3, seed=1)
-    nodes = multi_scale_moments(maps, centre_clip=True)
-    torch.testing.assert_close(multi_scale_moments(maps + background, centre_clip=True), nodes)
+    nodes = multi_scale_moments(maps, subtract_clip_mean=True)
+    torch.testing.assert_close(
+        multi_scale_moments(maps + background, subtract_clip_mean=True), nodes
+    )
     still = background.expand(8, 4, 3, 3)
-    assert not multi_scale_moments(still, centre_clip=True).any()
+    assert not multi_scale_moments(still, subtract_clip_mean=True).any()
     assert multi_scale_moments(still).any()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
 @pytest.mark.parametrize("t", [5, 7, 8])
-@pytest.mark.parametrize("options", [{}, {"centre_clip": True}, {"grid": 2}])
+@pytest.mark.parametrize("options", [{}, {"subtract_clip_mean": True}, {"grid": 2}])
 def test_windows_without_variation_are_exactly_zero(dtype, t, options):
     maps = 30 * _maps(1, 6, 1, 1, dtype=dtype).expand(t, 6, 3, 3).clone()
     assert not multi_scale_moments(maps, **options).any()
@@ -118,7 +120,7 @@ def test_small_variation_on_a_large_offset_is_kept():
     assert (got - expected).abs().max() <= 2e-4 * expected.abs().max()
 
 
-def test_vectors_are_maps_of_one_place():
+def test_vectors_are_maps_with_one_cell():
     vectors = _maps(8, 5) - 0.4
     nodes = multi_scale_moments(vectors[..., None, None])
     outer = vectors[:, :, None] * vectors[:, None]  # of rank one: the root is outer / length
@@ -138,7 +140,7 @@ def test_single_frame():
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"steps": 1}, {"grid": 2}, {"centre_clip": True}, {"descriptor": "covariance"}],
+    [{}, {"steps": 1}, {"grid": 2}, {"subtract_clip_mean": True}, {"descriptor": "covariance"}],
 )
 def test_gradient(options):
     maps = _maps(5, 3, 2, 2).requires_grad_()
@@ -151,7 +153,7 @@ def test_gradient_of_vectors():
 
 
 @pytest.mark.parametrize("t", [7, 8])
-def test_gradient_of_a_still_video_is_zero(t):
+def test_gradient_of_a_static_video_is_zero(t):
     maps = (20 * _maps(1, 5, 1, 1, dtype=torch.float32)).expand(t, 5, 4, 4).clone().requires_grad_()
     multi_scale_moments(maps).square().sum().backward()
     assert torch.equal(maps.grad, torch.zeros_like(maps))
@@ -177,10 +179,10 @@ def test_float32_is_near_float64():
     assert (got - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
-def test_input_is_left_alone():
+def test_input_is_not_changed():
     maps = _maps(8, 4, 3, 3)
     before = maps.clone()
-    multi_scale_moments(maps, centre_clip=True)
+    multi_scale_moments(maps, subtract_clip_mean=True)
     assert torch.equal(maps, before)
 
 

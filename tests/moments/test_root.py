@@ -32,7 +32,7 @@ def test_many_steps_reach_the_true_root():
     assert (newton_schulz_sqrt(p, 3) - root).abs().max() > 1e-3
 
 
-def test_root_of_a_multiple_is_the_roots_multiple():
+def test_scale():
     p = _covariances(3, 5)
     torch.testing.assert_close(newton_schulz_sqrt(9e4 * p), 3e2 * newton_schulz_sqrt(p))
 
@@ -75,7 +75,7 @@ def test_narrow_types_and_autocast_compute_in_float32(dtype):
     assert torch.equal(double, newton_schulz_sqrt(p))
 
 
-def test_input_is_left_alone():
+def test_input_is_not_changed():
     p = _covariances(2, 4)
     before = p.clone()
     newton_schulz_sqrt(p)

@@ -58,7 +58,7 @@ def test_the_same_in_every_process_and_batch() -> None:
     assert _signs(2, 4)[0].tolist() == [[-1, 1, 1, -1], [1, 1, 1, 1]]
 
 
-def test_nothing_varies() -> None:
+def test_no_variation() -> None:
     still = torch.rand(1, 5, 1, 1).expand(8, 5, 3, 3).clone().requires_grad_()
     found = third_order(still + 0.0, sketch=16)
     assert found.eq(0).all()

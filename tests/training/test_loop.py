@@ -185,7 +185,7 @@ def test_validation_alone_chooses(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (trained.best.accuracy, trained.best.step) == (70.0, 4)  # the first of equals
     chosen = checkpoint.read(tmp_path / "run")
     assert torch.equal(chosen.tensors["reduction.network.0.weight"], weights[2])
-    assert chosen.facts.chosen_by.step == 4
+    assert chosen.header.selection.step == 4
 
 
 def test_where_training_never_helps_the_method_stays_as_it_began(
@@ -216,7 +216,7 @@ def test_the_checkpoint_scores_as_validation_has_scored_it(tmp_path: Path) -> No
     episodes = load(tmp_path / "run" / "validation-episodes.json")
     method = checkpoint.read(tmp_path / "run").method()
     assert evaluate(method, data.val_source, data.val, episodes).accuracy == trained.best.accuracy
-    facts = checkpoint.read(tmp_path / "run").facts
+    facts = checkpoint.read(tmp_path / "run").header
     assert (facts.temperature == 1) is (trained.best.stage == 1)
     assert facts.trained_on.sha256 == data.train.digest
     assert sorted(facts.trained_on.videos) == sorted(data.train.classes)

@@ -43,13 +43,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 def test_a_checkpoint_remembers_its_texts(asked: list[Any], tmp_path: Path) -> None:
     train(recipe(), data_of(), tmp_path / "run", device="cpu")
     found = checkpoint.read(tmp_path / "run")
-    text = found.facts.text
+    text = found.header.text
     assert text is not None
     assert text.weights == "default"
     assert text.facts == TextFacts(
         encoder="letters", sha256="minilm default", templates=("a photo of {}",)
     )
-    assert found.facts.options["text_width"] == Letters.width
+    assert found.header.options["text_width"] == Letters.width
     assert set(asked) == {("minilm", "default")}
     names = json.loads((tmp_path / "run" / "lists.json").read_text())["text"]["names"]
     assert names == [f"class {i}" for i in range(6)]
@@ -113,7 +113,7 @@ def test_embeddings_that_are_handed_in_are_taken(asked: list[Any], tmp_path: Pat
     text = [torch.randn(len(videos.classes), 7) for videos in (data.train, data.val)]
     given = replace(data, train_text=text[0], val_text=text[1])
     train(recipe(), given, tmp_path / "run", device="cpu")
-    facts = checkpoint.read(tmp_path / "run").facts
+    facts = checkpoint.read(tmp_path / "run").header
     assert facts.text is not None
     assert (facts.text.facts, facts.text.weights) == (known_texts(text[0]).facts, "")
     assert facts.options["text_width"] == 7

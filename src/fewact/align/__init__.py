@@ -1,26 +1,29 @@
-"""Aligners: costs between two sets of parts turned into a score, and how the parts were matched.
+"""Aligners: the cost of matching two sets of parts, and how the parts were matched.
 
-Each is a function ``aligner(cost, …) → Alignment(value, plan)`` over costs (… m m').
+Each is a function ``aligner(cost, …) -> Alignment(value, plan)`` of costs (… m m').
 """
 
 from fewact.align.bi_mhm import bi_mhm
-from fewact.align.catalogue import Aligner, create, names, register
 from fewact.align.cosine import cosine_cost, pairwise_cosine_cost
 from fewact.align.diagonal import diagonal
 from fewact.align.dtw import dtw
 from fewact.align.emd import EmdAlignment, emd, emd_argmin
 from fewact.align.hungarian import hungarian
 from fewact.align.otam import accumulator, otam
+from fewact.align.registry import Aligner, AlignerCard, align, card, create, names, register
 from fewact.align.result import Alignment
 from fewact.align.sinkhorn import sinkhorn
 from fewact.align.soft_dtw import soft_dtw
 
 __all__ = [
     "Aligner",
+    "AlignerCard",
     "Alignment",
     "EmdAlignment",
     "accumulator",
+    "align",
     "bi_mhm",
+    "card",
     "cosine_cost",
     "create",
     "diagonal",

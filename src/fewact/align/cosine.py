@@ -1,4 +1,4 @@
-"""Costs of matching two vectors: one minus their cosine."""
+"""Cost of matching two vectors: one minus their cosine."""
 
 import torch
 from torch import Tensor
@@ -7,23 +7,23 @@ from fewact.errors import OptionError, ShapeError
 from fewact.shapes import check_shape
 
 ZERO_LENGTH = 1e-12
-"""A vector of at most this length has no direction."""
+"""Vectors up to this length have no direction."""
 
 
 def cosine_cost(x: Tensor, y: Tensor, eps: float = 0.01) -> Tensor:
-    """Cost 1 − x·y / (‖x‖‖y‖ + ε) of each vector of x with each of y.
+    """Compute the cost 1 − x·y / (‖x‖‖y‖ + ε) of each vector of x with each of y.
 
     A zero vector has cost 1 with everything. With ε = 0 a vector of length up to 1e-12 counts as
     zero and gets no gradient.
 
-    Leading axes that are broadcast are copied by the product: to compare each of q videos with each
-    of s, call ``pairwise_cosine_cost``.
+    The product copies leading axes that are broadcast: use ``pairwise_cosine_cost`` to compare each
+    of q videos with each of s.
 
     Args:
         x: (… m d). Types narrower than float32, and any type inside autocast, are computed in
             float32; float64 stays float64.
         y: (… m' d), leading axes broadcastable with those of x.
-        eps: ε ≥ 0, added to the product of the lengths; published code has 0.01 or 0.
+        eps: ε ≥ 0, added to the product of the norms; published code has 0.01 or 0.
 
     Returns:
         (… m m').
@@ -37,7 +37,7 @@ def cosine_cost(x: Tensor, y: Tensor, eps: float = 0.01) -> Tensor:
     """
     _check(x, y)
     if not eps >= 0:
-        raise OptionError("no such ε", where="eps", got=repr(eps), expected="0 or more")
+        raise OptionError("invalid ε", where="eps", got=repr(eps), expected="0 or more")
     with torch.autocast(x.device.type, enabled=False):
         dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
         x, y = x.to(dtype), y.to(dtype)
@@ -48,7 +48,7 @@ def cosine_cost(x: Tensor, y: Tensor, eps: float = 0.01) -> Tensor:
 
 
 def pairwise_cosine_cost(x: Tensor, y: Tensor, eps: float = 0.01) -> Tensor:
-    """``cosine_cost`` of each of q videos with each of s, by one product for each episode.
+    """Compute ``cosine_cost`` of each of q videos with each of s, in one product per episode.
 
     Args:
         x: (b q m d).

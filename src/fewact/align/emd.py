@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from fewact.align._emd.border import as_tensors, fit, refuse
+from fewact.align._emd.checks import as_tensors, fit, refuse
 from fewact.align._emd.engine import EngineInfo, engine, nearest, solve
 from fewact.align._emd.problem import Problems
 from fewact.align.result import Alignment
@@ -31,8 +31,7 @@ class EmdAlignment(Alignment):
         value: (…) Σ_ij c_ij F_ij.
         plan: (… m m') an optimal flow F, with at most m + m' − 1 cells that are not zero.
         u: (… m) duals of the rows.
-        v: (… m') duals of the columns. Duals shifted to u + t, v − t are as good; which t comes
-            out is not specified.
+        v: (… m') duals of the columns. Duals u + t, v − t are as good for any t; t is unspecified.
     """
 
     u: Tensor
@@ -45,23 +44,23 @@ def emd(
     """Solve the transport problem exactly, batched over all leading axes (after DeepEMD).
 
     Differentiable once: the gradients of the value are the plan for ``cost``, u for ``a`` and v for
-    ``b``; subgradients where the optimum is not unique. The shift that u and v leave open cancels
-    where totals are fixed: make ``a = m * w / w.sum()`` of raw weights in torch.
+    ``b``; subgradients where the optimum is not unique. The constant shift between u and v
+    cancels where totals are fixed: compute ``a = m * w / w.sum()`` from raw weights in torch.
 
     Args:
         cost: (… m m') float32 or float64, finite: a torch tensor or a NumPy array.
         a: (… m) weights of the rows, ≥ 0. Leading axes broadcast.
-        b: (… m') weights of the columns, ≥ 0, of the same total: what differs by at most 1e-9 of
-            it (float32: 1e-5) is scaled away.
-        threads: Threads to spread the problems over; ``torch.get_num_threads()`` by default.
-        plan: Whether the flow is wanted; without it there is no gradient for ``cost``.
+        b: (… m') weights of the columns, ≥ 0, of the same total, within a relative difference
+            of 1e-9 (float32: 1e-5), which is removed by scaling.
+        threads: Number of threads (default: ``torch.get_num_threads()``).
+        plan: Whether to return the flow; without it there is no gradient for ``cost``.
 
     Returns:
         Tensors for tensors, arrays for arrays, computed in float64 whatever the dtype. A node of
-        weight zero carries no flow; its dual is the largest that is feasible.
+        weight zero carries no flow; its dual is the largest feasible one.
 
     Raises:
-        AlignmentError: A problem cannot be solved; ``index`` says which is the first.
+        AlignmentError: A problem cannot be solved; ``index`` is the first such problem.
         ShapeError: Shapes, dtypes or devices do not fit.
         OptionError: ``threads`` is not positive.
 
@@ -87,10 +86,10 @@ def emd(
 
 
 def emd_argmin(cost: Array, a: Array, b: Array, *, threads: int | None = None) -> Array:
-    """Find the class of the smallest ``emd`` without solving those that cannot win.
+    """Find the class of the smallest ``emd`` without solving classes that cannot win.
 
     Feasible duals bound a value from below: classes are solved in the order of their bounds until
-    the next bound is above the best value. The answer is that of ``emd(cost, a, b).value`` in
+    the next bound is above the best value. The result is the argmin of ``emd(cost, a, b).value`` in
     float64.
 
     Args:
@@ -100,10 +99,10 @@ def emd_argmin(cost: Array, a: Array, b: Array, *, threads: int | None = None) -
         threads: As for ``emd``.
 
     Returns:
-        (…) int64 index of the nearest class, the first of several equally near.
+        (…) int64 index of the nearest class; of several equally near ones, the first.
 
     Raises:
-        AlignmentError: A problem cannot be solved; ``index`` says which is the first.
+        AlignmentError: A problem cannot be solved; ``index`` is the first such problem.
         ShapeError: Shapes, dtypes or devices do not fit.
         OptionError: ``threads`` is not positive.
     """
@@ -122,7 +121,7 @@ def emd_argmin(cost: Array, a: Array, b: Array, *, threads: int | None = None) -
 
 
 class _Value(torch.autograd.Function):
-    """The values of solved problems; their gradients are the plan and the duals."""
+    """Values of solved problems; the gradients are the plan and the duals."""
 
     @staticmethod
     def forward(
@@ -142,20 +141,22 @@ class _Value(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         plan, u, v = ctx.saved_tensors
-        cost_wanted, a_wanted, b_wanted = ctx.needs_input_grad[:3]
+        cost_needed, a_needed, b_needed = ctx.needs_input_grad[:3]
         per_node = grad.unsqueeze(-1)
         return (
-            per_node.unsqueeze(-1) * plan if cost_wanted else None,
-            per_node * u if a_wanted else None,
-            per_node * v if b_wanted else None,
+            per_node.unsqueeze(-1) * plan if cost_needed else None,
+            per_node * u if a_needed else None,
+            per_node * v if b_needed else None,
             *[None] * 4,
         )
 
 
-def _threads(given: int | None) -> int:
-    """The number of threads asked for, or torch's."""
-    if given is None:
+def _threads(requested: int | None) -> int:
+    """Return the requested number of threads, or torch's."""
+    if requested is None:
         return torch.get_num_threads()
-    if given < 1:
-        raise OptionError("threads is not positive", where="emd", got=str(given), expected="≥ 1")
-    return given
+    if requested < 1:
+        raise OptionError(
+            "threads is not positive", where="emd", got=str(requested), expected="≥ 1"
+        )
+    return requested

@@ -8,10 +8,10 @@ added on each side. With smin(a…) = −λ log Σ exp(−a/λ) and costs C (t u
     γ(i, j) = C(i, j) + smin(γ(i−1, j−1), γ(i, j−1))                  columns 2 … u
     γ(i, j) = C(i, j) + smin(γ(i−1, j−1), γ(i−1, j), γ(i, j−1))       column 1, and u+1 with C = 0
 
-The value is γ(t−1, u+1). Vertical moves exist in columns 1 and u+1 alone, so that a column between
-them follows from the one before it all at once; and column u+1, that costs nothing, is a sum over
-column u. The code keeps −γ/λ, so that smin is a log-sum-exp; the batch is the last axis, so that
-memory is walked in order.
+The value is γ(t−1, u+1). Only columns 1 and u+1 have vertical moves, so each column between them is
+computed from the previous one in one vector operation; column u+1 costs nothing and is a sum over
+column u. The code stores −γ/λ, so that smin is a log-sum-exp. The batch is the last axis, so that
+memory is read in order.
 """
 
 import math
@@ -19,56 +19,61 @@ import math
 import torch
 from torch import Tensor
 
-from fewact.align.border import check_smoothing, finite_costs
+from fewact.align.checks import check_smoothing, finite_costs
 from fewact.align.optimum import solve_optimum
 from fewact.align.result import Alignment
 
 
-def otam(cost: Tensor, lam: float = 0.5, *, both: bool = True, plan: bool = True) -> Alignment:
-    """Cost of the best ordered alignment of two videos' frames (OTAM).
+def otam(
+    cost: Tensor, smoothing: float = 0.5, *, bidirectional: bool = True, plan: bool = True
+) -> Alignment:
+    """Compute the soft cost of the best ordered alignment of two videos' frames (OTAM).
 
     Args:
         cost: (… t u), rows are frames of the query.
-        lam: λ ≥ 0 of the soft minimum; 0 is the hard minimum.
-        both: Add the value of the transposed costs, which makes it symmetric. Without it, one way.
-        plan: Whether the soft path is wanted.
+        smoothing: λ ≥ 0 of the soft minimum; 0 is the hard minimum.
+        bidirectional: Whether to add the value of the transposed costs, which makes the cost
+            symmetric.
+        plan: Whether to return the soft path.
 
     Returns:
         ``value`` (…), which is negative where many paths are cheap; ``plan`` (… t u), ∂value/∂cost:
-        how much of the path runs through each cell, summed over both ways.
+        the probability that the path runs through each cell, summed over both directions.
 
     Raises:
-        ShapeError: The costs lack two axes, or one is empty.
+        ShapeError: The costs have fewer than two axes, or one is empty.
         AlignmentError: A cost is NaN or infinite.
-        OptionError: λ is negative.
+        OptionError: The smoothing is negative.
 
-    >>> otam(torch.tensor([[1.0, 2.0]]), both=False).value
+    >>> otam(torch.tensor([[1.0, 2.0]]), bidirectional=False).value
     tensor(3.)
     """
-    check_smoothing(lam, "lam")
+    check_smoothing(smoothing)
     return solve_optimum(
-        finite_costs(cost), lambda costs, wanted: _solve(costs, lam, both, wanted), plan=plan
+        finite_costs(cost),
+        lambda costs, with_path: _solve(costs, smoothing, bidirectional, with_path),
+        plan=plan,
     )
 
 
 @torch.no_grad()
-def accumulator(cost: Tensor, lam: float = 0.5) -> Tensor:
-    """The table γ of one way, with its two free columns: (… t u) → (… t u+2).
+def accumulator(cost: Tensor, smoothing: float = 0.5) -> Tensor:
+    """Return the table γ of one direction, with its two free columns: (… t u) → (… t u+2).
 
     Args:
         cost: (… t u).
-        lam: λ ≥ 0.
+        smoothing: λ ≥ 0.
 
     Raises:
-        ShapeError: The costs lack two axes, or one is empty.
+        ShapeError: The costs have fewer than two axes, or one is empty.
         AlignmentError: A cost is NaN or infinite.
-        OptionError: λ is negative.
+        OptionError: The smoothing is negative.
     """
-    check_smoothing(lam, "lam")
+    check_smoothing(smoothing)
     cost = finite_costs(cost)
-    scale = -1 / lam if lam else -1.0
-    best = torch.logaddexp if lam else torch.maximum
-    table = _table(_columns(cost.reshape(-1, *cost.shape[-2:]), scale), lam > 0)
+    scale = -1 / smoothing if smoothing else -1.0
+    best = torch.logaddexp if smoothing else torch.maximum
+    table = _table(_columns(cost.reshape(-1, *cost.shape[-2:]), scale), smoothing > 0)
     before = table[-1]
     last = [before[0]]
     for i in range(1, len(before)):
@@ -78,27 +83,29 @@ def accumulator(cost: Tensor, lam: float = 0.5) -> Tensor:
     return table.permute(2, 1, 0).reshape(*cost.shape[:-1], -1)
 
 
-def _solve(cost: Tensor, lam: float, both: bool, wanted: bool) -> tuple[Tensor, Tensor | None]:
-    """Values (batch) and, if wanted, paths (batch t u) of costs (batch t u)."""
-    scale = -1 / lam if lam else -1.0
-    ways = [cost, cost.mT] if both else [cost]
-    groups = [_columns(way, scale) for way in ways]  # (u t batch)
+def _solve(
+    cost: Tensor, smoothing: float, bidirectional: bool, with_path: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Values (batch) and, with ``with_path``, paths (batch t u) of costs (batch t u)."""
+    scale = -1 / smoothing if smoothing else -1.0
+    directions = [cost, cost.mT] if bidirectional else [cost]
+    groups = [_columns(direction, scale) for direction in directions]  # (u t batch)
     batch, together = len(cost), 1
     if cost.shape[1] == cost.shape[2]:
-        groups, together = [torch.cat(groups, -1)], len(ways)
+        groups, together = [torch.cat(groups, -1)], len(directions)
     totals: list[Tensor] = []
     paths: list[Tensor] = []
     for scores in groups:
-        total, path = _finish(_table(scores, lam > 0), lam > 0, wanted)
+        total, path = _finish(_table(scores, smoothing > 0), smoothing > 0, with_path)
         totals += total.view(together, batch).unbind()
         if path is not None:
             paths += path.view(*scores.shape[:2], together, batch).unbind(2)
     value = torch.stack(totals).sum(0) / scale
     if not paths:
         return value, None
-    # The way back stored the transposed costs column by column: its axes stand as they should.
-    way, *back = paths
-    return value, way.permute(2, 1, 0) + sum(other.permute(2, 0, 1) for other in back)
+    # The second direction stored the transposed costs column by column: its axes are in order.
+    forward, *backward = paths
+    return value, forward.permute(2, 1, 0) + sum(other.permute(2, 0, 1) for other in backward)
 
 
 def _columns(cost: Tensor, scale: float) -> Tensor:
@@ -124,10 +131,10 @@ def _table(scores: Tensor, soft: bool) -> Tensor:
     return table
 
 
-def _finish(table: Tensor, soft: bool, wanted: bool) -> tuple[Tensor, Tensor | None]:
-    """Total (batch) over the ends of a path and, if wanted, the paths (u t batch).
+def _finish(table: Tensor, soft: bool, with_path: bool) -> tuple[Tensor, Tensor | None]:
+    """Total (batch) over the ends of a path and, with ``with_path``, the paths (u t batch).
 
-    Through the last free column, each row but the last is left in two ways.
+    In the last free column, two paths leave each row but the last.
     """
     u, t, _ = table.shape
     if soft:
@@ -136,7 +143,7 @@ def _finish(table: Tensor, soft: bool, wanted: bool) -> tuple[Tensor, Tensor | N
         total = ends.logsumexp(0)
     else:
         total, row = table[-1].max(0)
-    if not wanted:
+    if not with_path:
         return total, None
     path = torch.empty_like(table)
     if soft:

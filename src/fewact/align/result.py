@@ -1,4 +1,4 @@
-"""What every aligner returns."""
+"""Result of an aligner."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ class Alignment:
 
     Args:
         value: (…) cost of the match: smaller is nearer.
-        plan: (… m m') how much of each part went to which: a flow, a soft path, an assignment.
-            None where ``plan=False`` was asked.
+        plan: (… m m') how the parts were matched: a flow, a soft path, an assignment. None with
+            ``plan=False``.
     """
 
     value: Tensor

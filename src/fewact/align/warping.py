@@ -1,9 +1,9 @@
 """Dynamic time warping, hard and soft, over a whole batch.
 
 γ(i, j) = C(i, j) + smin(γ(i−1, j−1), γ(i−1, j), γ(i, j−1)), from corner to corner. Cells of one
-anti-diagonal i + j don't depend on each other. A diagonal is stored as m + 1 rows, row i + 1 for
-cell (i, ·); row 0 and cells outside the matrix hold −∞. The code keeps −γ/λ, so that smin is a
-log-sum-exp; the batch is the last axis, so that memory is walked in order.
+anti-diagonal i + j are independent of each other. A diagonal is stored as m + 1 rows, row i + 1 for
+cell (i, ·); row 0 and cells outside the matrix hold −∞. The code stores −γ/λ, so that smin is a
+log-sum-exp. The batch is the last axis, so that memory is read in order.
 """
 
 import torch
@@ -14,40 +14,42 @@ from fewact.align.result import Alignment
 
 
 def warp(cost: Tensor, smoothing: float, plan: bool) -> Alignment:
-    """Cost of the best warping path, and how much of it runs through each cell.
+    """Compute the cost of the best warping path, and how much of it runs through each cell.
 
     Args:
         cost: (… m m'), finite, float32 or float64.
         smoothing: λ of the soft minimum; 0 is the hard minimum.
-        plan: Whether the path is wanted.
+        plan: Whether to return the path.
 
     Returns:
         ``value`` (…); ``plan`` (… m m'), ∂value/∂cost.
     """
-    return solve_optimum(cost, lambda costs, wanted: _solve(costs, smoothing, wanted), plan=plan)
+    return solve_optimum(
+        cost, lambda costs, with_path: _solve(costs, smoothing, with_path), plan=plan
+    )
 
 
-def _solve(cost: Tensor, smoothing: float, wanted: bool) -> tuple[Tensor, Tensor | None]:
-    """Values (batch) and, if wanted, paths (batch m m') of costs (batch m m')."""
+def _solve(cost: Tensor, smoothing: float, with_path: bool) -> tuple[Tensor, Tensor | None]:
+    """Values (batch) and, with ``with_path``, paths (batch m m') of costs (batch m m')."""
     soft, scale = smoothing > 0, -1 / smoothing if smoothing else -1.0
     best = torch.logaddexp if soft else torch.maximum
     batch, m, others = cost.shape
     table = cost.new_full((m + others + 1, m + 1, batch), -torch.inf)
     torch.mul(cost.permute(1, 2, 0), scale, out=_cells(table, m, others))
-    table[0, 0] = 0  # where every path begins
-    moves = torch.empty_like(table[2:, 1:])  # what of −γ/λ came from the cells before
+    table[0, 0] = 0  # start of every path
+    moves = torch.empty_like(table[2:, 1:])  # part of −γ/λ from the previous cells
     for k in range(2, len(table)):
         either = best(table[k - 1, 1:], table[k - 1, :-1])
         table[k, 1:] += best(either, table[k - 2, :-1], out=moves[k - 2])
     value = table[-1, -1] / scale
-    if not wanted:
+    if not with_path:
         return value, None
     path = _path(table, moves, soft)
     return value, _cells(path, m, others).permute(2, 0, 1)
 
 
 def _cells(table: Tensor, m: int, others: int) -> Tensor:
-    """The matrix (m m' batch) inside a table of diagonals (m+m'+1 m+1 batch), as a view."""
+    """Return the matrix (m m' batch) inside a table of diagonals (m+m'+1 m+1 batch), as a view."""
     diagonal, row, batch = table.stride()
     inner = table[2:, 1:]
     return inner.as_strided(
@@ -61,16 +63,16 @@ def _path(table: Tensor, moves: Tensor, soft: bool) -> Tensor:
     if soft:
         outside = moves == -torch.inf
         moves = moves.masked_fill(outside, 0)
-        shares = [(cells - moves).exp() for cells in (beside, above, across)]
+        fractions = [(cells - moves).exp() for cells in (beside, above, across)]
     else:
         is_across = across >= torch.maximum(beside, above)
         is_beside = ~is_across & (beside >= above)
-        shares = [which.to(table) for which in (is_beside, ~is_across & ~is_beside, is_across)]
+        fractions = [which.to(table) for which in (is_beside, ~is_across & ~is_beside, is_across)]
     path = torch.zeros_like(table)
     path[-1, -1] = 1
     for k in range(len(table) - 1, 1, -1):
         here = path[k, 1:]
-        path[k - 1, 1:].addcmul_(here, shares[0][k - 2])
-        path[k - 1, :-1].addcmul_(here, shares[1][k - 2])
-        path[k - 2, :-1].addcmul_(here, shares[2][k - 2])
+        path[k - 1, 1:].addcmul_(here, fractions[0][k - 2])
+        path[k - 1, :-1].addcmul_(here, fractions[1][k - 2])
+        path[k - 2, :-1].addcmul_(here, fractions[2][k - 2])
     return path

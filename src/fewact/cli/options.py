@@ -239,7 +239,7 @@ class BackboneOptions(OptionGroup):
         name, weights, precision = "auto", "default", "auto"
         options: dict[str, Any] = {}
         if trained is not None:
-            needs = trained.facts.backbone
+            needs = trained.header.backbone
             # A method trained on precomputed features has a backbone without weights.
             if needs.weights and self.backbone in (None, needs.name):
                 name, weights, precision = needs.name, trained.backbone_weights, needs.precision

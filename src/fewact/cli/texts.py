@@ -86,7 +86,7 @@ def texts_for(
     from fewact.evaluation.texts import TextModel, read_prompts, text_model
     from fewact.text import templates
 
-    needs = None if trained is None else trained.facts.text
+    needs = None if trained is None else trained.header.text
     fitted = None if needs is None else TextModel.fitted(needs)
     usual = templates(reading[0].prompts) if fitted is None else fitted.prompts
     prompts = usual if asked.prompts is None else read_prompts(asked.prompts)

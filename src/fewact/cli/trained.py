@@ -42,7 +42,7 @@ def backbone_of(
     usual = {"backbone": "auto", "weights": "default", "precision": "auto"}
     options: dict[str, Any] = {}
     if trained is not None:
-        needs = trained.facts.backbone
+        needs = trained.header.backbone
         # Of features that were handed in there is no network to make.
         if needs.weights and given.get("backbone", needs.name) == needs.name:
             usual = {

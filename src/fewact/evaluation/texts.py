@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from fewact import backbones
 from fewact.backbones.pinned import cache_folder
-from fewact.checkpoint import NeedsText
+from fewact.checkpoint import TextRecord
 from fewact.data.benchmarks import benchmark, variants
 from fewact.data.videos import VideoList
 from fewact.errors import OptionError
@@ -33,7 +33,7 @@ class TextModel:
     prompts: tuple[str, ...]
 
     @classmethod
-    def fitted(cls, needs: NeedsText) -> Self | None:
+    def fitted(cls, needs: TextRecord) -> Self | None:
         """That with which a method has learnt; None where embeddings were handed in."""
         facts = needs.facts
         known = facts.encoder != PRECOMPUTED

@@ -35,8 +35,8 @@ def flags_of(
         DataError: They are, and that is not allowed.
         OptionError: Class names are embedded by another text encoder than it learnt with.
     """
-    facts = checkpoint.facts
-    chosen = facts.chosen_by
+    facts = checkpoint.header
+    chosen = facts.selection
     said = [
         f"learnt from {facts.trained_on.name}",
         f"checkpoint chosen by {chosen.accuracy:.1f} % on validation classes of {chosen.list}",

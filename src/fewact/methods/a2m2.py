@@ -210,7 +210,7 @@ class A2M2(Method):
             steps=options.steps,
             descriptor=options.descriptor,
             grid=options.grid,
-            centre_clip=options.centre_clip,
+            subtract_clip_mean=options.centre_clip,
         )
         if options.cross_frame == 0:
             return nodes

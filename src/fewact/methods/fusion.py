@@ -250,7 +250,7 @@ class Fusion(KernelMethod):
         moments = multi_scale_moments(
             _rest(self.reduction(maps), self._trend, dim=-4),
             lengths=self.options.lengths,
-            centre_clip=True,
+            subtract_clip_mean=True,
         )  # (… m D)
         joined: Tensor = functional.normalize(moments, dim=-1).flatten(-2)  # (… m·D)
         return joined / math.sqrt(moments.shape[-2])
@@ -344,7 +344,7 @@ class Fusion(KernelMethod):
         if first.ndim == 5:
             return searched(first, second, reach, smoothing)
         cost = align.pairwise_cosine_cost(first, second, eps=0)
-        value = align.otam(cost, lam=smoothing, plan=False).value  # (b q s)
+        value = align.otam(cost, smoothing=smoothing, plan=False).value  # (b q s)
         return -value / sum(cost.shape[-2:])
 
 

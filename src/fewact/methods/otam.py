@@ -70,6 +70,7 @@ class OTAM(Method):
         """Logits (b q n), and with ``average`` the similarities (b q s) that they average."""
         options = self.options
         cost = align.pairwise_cosine_cost(nodes["frames"], state.frames, eps=options.eps)
-        pairs = -align.otam(cost, options.lam, both=options.both, plan=False).value  # (b q p)
+        found = align.otam(cost, options.lam, bidirectional=options.both, plan=False)
+        pairs = -found.value  # (b q p)
         logits = state.average(pairs)
         return logits, pairs if options.shots == "average" else None

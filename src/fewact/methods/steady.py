@@ -172,7 +172,7 @@ def searched(first: Tensor, second: Tensor, reach: int, smoothing: float) -> Ten
             costs.append(1 - first[at, i, mine] @ second[at, j, yours].mT)  # (p t u)
             places.append((at * q + i) * s + j)
     order = torch.cat(places).argsort()
-    value = align.otam(torch.cat(costs)[order], lam=smoothing, plan=False).value  # (b·q·s)
+    value = align.otam(torch.cat(costs)[order], smoothing=smoothing, plan=False).value  # (b·q·s)
     return -value.view(b, q, s) / (2 * t)
 
 

@@ -1,4 +1,4 @@
-"""Second-order moments: maps of a video turned into descriptors over windows of several lengths."""
+"""Second-order moments: descriptors of a video's maps over windows of several lengths."""
 
 from fewact.moments.cross_frame import cross_frame
 from fewact.moments.multi_scale import Descriptor, multi_scale_moments

@@ -1,4 +1,4 @@
-"""Cross-frame covariance: how neighbouring windows follow on each other."""
+"""Cross-frame covariance: how features change from one window to the next."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,25 +11,26 @@ from fewact.shapes import check_shape
 
 
 def cross_frame(maps: Tensor, lengths: Sequence[int] = (1, 2, 4), *, root: bool = True) -> Tensor:
-    """What changes sign in the covariance of neighbouring windows when time runs backwards.
+    """Compute the antisymmetric part of the covariance of neighbouring windows.
 
-    With C the covariance of a window's samples with those of the next one of its length, frame by
-    frame and place by place, R = ½ (C − Cᵀ) and S = R / (tr P · tr P')^¼, where P and P' are the
-    two windows' own covariances (ours, docs/second_order.md). The last window of a length has the S
-    of the pair that it ends; a window that is alone has zeros, as have pairs without variation.
+    It changes sign when time is reversed. With C the covariance of a window's samples with the
+    samples of the next window of its length, at the same cells of corresponding frames,
+    R = ½ (C − Cᵀ) and S = R / (tr P · tr P')^¼, where P and P' are the covariances of the two
+    windows (ours). The last window of a length has the S of the pair that it ends; the only window
+    of a length has zeros, and so have pairs without variation.
 
     Args:
         maps: (… t d h w). Types narrower than float32, and any type inside autocast, are computed
             in float32; float64 stays float64.
-        lengths: Of the windows, in frames, as for ``multi_scale_moments``.
-        root: S, in the unit of a square root of a covariance; otherwise R.
+        lengths: Window lengths in frames, as for ``multi_scale_moments``.
+        root: Whether to return S, in the unit of the square root of a covariance, instead of R.
 
     Returns:
-        (… m d(d−1)/2), the strict upper triangle row by row, for the windows in their order.
+        (… m d(d−1)/2), the strict upper triangle row by row, in the order of the windows.
 
     Raises:
-        ShapeError: The maps don't have these axes.
-        OptionError: A window length that does not exist.
+        ShapeError: The maps have other axes.
+        OptionError: A window length is invalid.
 
     >>> cross_frame(torch.rand(8, 5, 3, 2)).shape
     torch.Size([14, 10])
@@ -47,32 +48,31 @@ def cross_frame(maps: Tensor, lengths: Sequence[int] = (1, 2, 4), *, root: bool 
                 _pair(samples, start, following, min(stop - start, end - following), root)
                 for (start, stop), (following, end) in pairwise(spans)
             ]
-            alone = maps.new_zeros(*maps.shape[:-4], d, d)
-            nodes += [*pairs, pairs[-1]] if pairs else [alone]
+            nodes += [*pairs, pairs[-1]] if pairs else [maps.new_zeros(*maps.shape[:-4], d, d)]
         return torch.stack(nodes, -3).flatten(-2).index_select(-1, row * d + column)
 
 
 def _pair(samples: Tensor, first: int, second: int, count: int, root: bool) -> Tensor:
-    """R or S (… d d) of the frames from ``first`` on and those from ``second`` on."""
-    a, tr_a = _centred(samples[..., first : first + count, :])
-    b, tr_b = _centred(samples[..., second : second + count, :])
+    """Return R or S (… d d) of ``count`` frames from ``first`` and from ``second`` on."""
+    a, variance_a = _centred(samples[..., first : first + count, :])
+    b, variance_b = _centred(samples[..., second : second + count, :])
     c = a @ b.mT / a.shape[-1]
     r = (c - c.mT) / 2
-    scale = (tr_a * tr_b)[..., None, None]
-    still = scale == 0
-    # The unused branch of a `where` still gets a gradient: it must be finite, hence the 1.
-    divisor = scale.masked_fill(still, 1) ** 0.25 if root else 1.0
-    return (r / divisor).masked_fill(still, 0)
+    scale = (variance_a * variance_b)[..., None, None]
+    constant = scale == 0
+    # The unused branch of a `where` gets a gradient too: it must be finite, hence the 1.
+    divisor = scale.masked_fill(constant, 1) ** 0.25 if root else 1.0
+    return (r / divisor).masked_fill(constant, 0)
 
 
 def _centred(samples: Tensor) -> tuple[Tensor, Tensor]:
-    """Samples (… d n M) less their mean (… d n·M), and the trace of their covariance (…).
+    """Subtract the mean from samples (… d n M); return them (… d n·M) and their variance (…).
 
-    A trace below the rounding of the samples is 0.
+    A variance below the rounding error of the samples is set to 0.
     """
     flat = samples.flatten(-2)
-    moving = flat - flat.mean(-1, keepdim=True)
-    trace = moving.square().sum(-2).mean(-1)
+    centred = flat - flat.mean(-1, keepdim=True)
+    variance = centred.square().sum(-2).mean(-1)
     energy = flat.detach().square().sum(-2).mean(-1)
-    still = trace <= (8 * torch.finfo(flat.dtype).eps) ** 2 * energy
-    return moving, trace.masked_fill(still, 0)
+    constant = variance <= (8 * torch.finfo(flat.dtype).eps) ** 2 * energy
+    return centred, variance.masked_fill(constant, 0)

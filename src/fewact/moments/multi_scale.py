@@ -13,7 +13,7 @@ from fewact.moments.windows import check_grid, node_weights
 from fewact.shapes import check_shape
 
 Descriptor = Literal["sqrt", "covariance", "mean"]
-"""What is kept of a window: root of its covariance, the covariance, or the first-order mean."""
+"""Descriptor of a window: square root of its covariance, covariance, or first-order mean."""
 
 
 def multi_scale_moments(
@@ -23,31 +23,32 @@ def multi_scale_moments(
     *,
     descriptor: Descriptor = "sqrt",
     grid: int = 1,
-    centre_clip: bool = False,
+    subtract_clip_mean: bool = False,
 ) -> Tensor:
-    """Second-order descriptors over windows of several lengths (A²M²-Net, M² block).
+    """Compute second-order descriptors over windows of several lengths (A²M²-Net, M² block).
 
-    A window's samples are all places of all its frames. Its covariance P (divided by the number
-    of samples) is put through ``newton_schulz_sqrt``, and the upper triangle is the descriptor.
-    Covariances of frames are computed once and serve all windows, by the law of total covariance:
-    P of a window = mean of its frames' P + covariance of its frames' means.
+    A window's samples are all cells of all its frames. The descriptor is the upper triangle of the
+    square root (``newton_schulz_sqrt``) of their covariance P, divided by the number of samples.
+    Covariances of frames are computed once and reused for all windows, by the law of total
+    covariance: P of a window = mean of its frames' P + covariance of its frames' means.
 
-    A window without variation, up to the rounding of its samples, has the descriptor zero.
+    A window without variation, up to the rounding error of its samples, has the descriptor zero.
 
-    Vectors (… t d) of a backbone without maps are maps of one place (… t d 1 1): a window's samples
-    are its frames, and a window of one frame, that can have no covariance, carries the outer
+    Vectors (… t d) of a backbone without maps are maps with one cell (… t d 1 1). The samples of a
+    window are then its frames, and a window of one frame, which has no covariance, has the outer
     product z zᵀ instead.
 
     Args:
         maps: (… t d h w). Types narrower than float32, and any type inside autocast, are computed
             in float32; float64 stays float64.
-        lengths: Of the windows, in frames. Windows don't overlap; where a length does not divide
-            t, the last window is shorter.
+        lengths: Window lengths in frames. Windows don't overlap; where a length does not divide t,
+            the last window is shorter.
         steps: Newton–Schulz steps.
-        descriptor: ``sqrt``; or, to see what the root is worth, ``covariance`` (its upper
-            triangle) or ``mean`` (the samples' mean, D = d).
-        grid: 2 adds, for each window, the four quarters of the maps as further nodes.
-        centre_clip: Take the clip's mean map away first, place by place: motion is what is left.
+        descriptor: ``sqrt``; ``covariance``, the upper triangle of P; ``mean``, the mean of the
+            samples, D = d.
+        grid: 1, or 2 to add the four quarters of the maps as nodes of each window.
+        subtract_clip_mean: Whether to subtract the clip's mean map from each frame first, which
+            removes what does not move.
 
     Returns:
         (… m D), D = d(d+1)/2. Nodes: the windows of the first length in order of time, then those
@@ -56,8 +57,8 @@ def multi_scale_moments(
         to the bottom or right).
 
     Raises:
-        ShapeError: The maps don't have these axes, or ``grid=2`` and h or w is 1.
-        OptionError: A window length, number of steps, descriptor or grid that does not exist.
+        ShapeError: The maps have other axes, or ``grid=2`` and h or w is 1.
+        OptionError: A window length, the number of steps, the descriptor or the grid is invalid.
 
     >>> multi_scale_moments(torch.rand(8, 5, 3, 2)).shape
     torch.Size([14, 15])
@@ -67,15 +68,15 @@ def multi_scale_moments(
     check_grid(grid)
     if grid > min(size["h"], size["w"]):
         raise ShapeError(
-            "too small for a spatial grid",
+            "the maps are too small for a spatial grid",
             where="maps",
             got=f"h {size['h']}, w {size['w']}",
             expected="h and w of 2 or more",
         )
     with torch.autocast(maps.device.type, enabled=False):
         maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
-        moving = maps - maps.mean(-4, keepdim=True) if centre_clip else maps
-        cells = _cells(moving, grid)  # g of (… t d M)
+        changes = maps - maps.mean(-4, keepdim=True) if subtract_clip_mean else maps
+        cells = _cells(changes, grid)  # g of (… t d M)
         samples = [cell.shape[-1] for cell in cells]
         weights = node_weights(size["t"], lengths, samples).to(maps)  # (m t·g)
         means = [cell.mean(-1, keepdim=True) for cell in cells]
@@ -85,10 +86,10 @@ def multi_scale_moments(
         centred = [cell - mean for cell, mean in zip(cells, means, strict=True)]
         within = _by_cell([z @ z.mT / z.shape[-1] for z in centred], 3)  # (… t·g d d)
         shared = weights @ within.flatten(-2)  # (… m d·d)
-        centre = weights @ mean
+        window_mean = weights @ mean
         if size["h"] == size["w"] == 1:
-            centre = centre.masked_fill((weights == 1).any(1, keepdim=True), 0)
-        covariance = _plus_between(shared, weights, mean, centre)
+            window_mean = window_mean.masked_fill((weights == 1).any(1, keepdim=True), 0)
+        covariance = _add_between(shared, weights, mean, window_mean)
         energy = _by_cell([_energy(cell) for cell in _cells(maps, grid)], 1)
         return _describe(covariance, energy @ weights.mT, descriptor, steps)
 
@@ -97,7 +98,7 @@ def _check_options(descriptor: str, steps: int) -> None:
     check_steps(steps)
     if descriptor not in get_args(Descriptor):
         raise OptionError(
-            "no such descriptor",
+            "unknown descriptor",
             where="descriptor",
             got=repr(descriptor),
             expected=", ".join(get_args(Descriptor)),
@@ -105,7 +106,7 @@ def _check_options(descriptor: str, steps: int) -> None:
 
 
 def _cells(maps: Tensor, grid: int) -> list[Tensor]:
-    """Samples of each place of the grid: (… t d h w) → g of (… t d M)."""
+    """Split maps into the g parts of the grid: (… t d h w) → g of (… t d M)."""
     if grid == 1:
         return [maps.flatten(-2)]
     return [cell.flatten(-2) for row in _split(maps, -2) for cell in _split(row, -1)]
@@ -116,47 +117,47 @@ def _split(maps: Tensor, dim: int) -> Sequence[Tensor]:
 
 
 def _by_cell(values: list[Tensor], axes: int) -> Tensor:
-    """Put values of the g places beside each other, frame by frame: g of (… t ·) → (… t·g ·).
+    """Interleave the values of the g parts, frame by frame: g of (… t ·) → (… t·g ·).
 
     Args:
-        values: One tensor for each place.
+        values: One tensor for each part of the grid.
         axes: Number of axes from t on.
     """
     return values[0] if len(values) == 1 else torch.stack(values, -axes).flatten(-axes - 1, -axes)
 
 
 def _energy(cell: Tensor) -> Tensor:
-    """Mean squared length of the samples: (… t d M) → (… t)."""
+    """Compute the mean squared norm of the samples: (… t d M) → (… t)."""
     length: Tensor = torch.linalg.vector_norm(cell.detach(), dim=(-2, -1))
     return length.square() / cell.shape[-1]
 
 
-def _plus_between(within: Tensor, weights: Tensor, mean: Tensor, centre: Tensor) -> Tensor:
-    """Add the covariance of the cells' means (… cells d) about a centre for each node (… m d).
+def _add_between(within: Tensor, weights: Tensor, mean: Tensor, window_mean: Tensor) -> Tensor:
+    """Add the covariance of the parts' means about the mean of each window.
 
     Args:
-        within: (… m d·d) covariance inside the cells.
-        weights: (m cells) shares of the cells in the nodes.
-        mean: (… cells d).
-        centre: (… m d).
+        within: (… m d·d) covariance within the parts.
+        weights: (m t·g) weights of the parts of frames in the nodes.
+        mean: (… t·g d) means of the parts.
+        window_mean: (… m d).
 
     Returns:
         (… m d d).
     """
-    m, d = centre.shape[-2:]
-    spread = mean[..., None, :, :] - centre[..., None, :]  # (… m cells d)
-    spread = (spread * weights.sqrt()[:, :, None]).flatten(0, -3)
-    covariance = torch.baddbmm(within.reshape(-1, d, d), spread.mT, spread)
-    return covariance.view(*centre.shape[:-2], m, d, d)
+    m, d = window_mean.shape[-2:]
+    between = mean[..., None, :, :] - window_mean[..., None, :]  # (… m t·g d)
+    between = (between * weights.sqrt()[:, :, None]).flatten(0, -3)
+    covariance = torch.baddbmm(within.reshape(-1, d, d), between.mT, between)
+    return covariance.view(*window_mean.shape[:-2], m, d, d)
 
 
 def _describe(covariance: Tensor, energy: Tensor, descriptor: Descriptor, steps: int) -> Tensor:
-    """Covariances (… m d d) as vectors (… m D); zero where nothing varies.
+    """Turn covariances (… m d d) into descriptors (… m D), zero for a window without variation.
 
-    Variation below the rounding of samples of this energy, their mean squared length (… m) before
-    anything was subtracted, is none.
+    Variation counts as none below the rounding error of the samples, which depends on their energy:
+    their mean squared norm (… m) before any subtraction.
     """
     trace = covariance.detach().diagonal(dim1=-2, dim2=-1).sum(-1)
-    still = trace <= (8 * torch.finfo(covariance.dtype).eps) ** 2 * energy
+    constant = trace <= (8 * torch.finfo(covariance.dtype).eps) ** 2 * energy
     root = newton_schulz_sqrt(covariance, steps) if descriptor == "sqrt" else covariance
-    return upper_triangle(root).masked_fill(still[..., None], 0)
+    return upper_triangle(root).masked_fill(constant[..., None], 0)

@@ -7,22 +7,22 @@ from fewact.errors import OptionError
 from fewact.shapes import check_shape
 
 NO_VARIATION = 1e-12
-"""A trace up to here is that of a window without any variation; its root is zero."""
+"""Largest trace that counts as no variation; the root is then zero."""
 
 
 def newton_schulz_sqrt(p: Tensor, steps: int = 3) -> Tensor:
-    """Square root of symmetric positive semi-definite matrices, cut off after a few steps.
+    """Approximate the square root of symmetric positive semi-definite matrices in a few steps.
 
     With A = P / tr P, the recurrence Z = ½(3I − A), Y = A Z; T = ½(3I − Z Y), Y ← Y T, Z ← T Z;
-    last Y ← ½ Y (3I − Z Y) gives S = √(tr P) · Y (iSQRT-COV; A²M²-Net, M² block). Three steps are
-    not the true root, and are what the method uses; the result tends to the true root as ``steps``
-    grows. A matrix of trace at most 1e-12 has the root zero, and no gradient.
+    finally Y ← ½ Y (3I − Z Y) and S = √(tr P) · Y (iSQRT-COV; A²M²-Net, M² block). The method uses
+    three steps, which do not reach the true root; the result converges to it as ``steps`` grows. A
+    matrix of trace at most 1e-12 has the root zero, and no gradient.
 
     Args:
         p: (… d d) symmetric, positive semi-definite. Types narrower than float32, and any type
             inside autocast, are computed in float32; float64 stays float64.
-        steps: Newton–Schulz steps, at least 1. Beyond some 20 the rounding of a matrix without
-            full rank is what grows.
+        steps: Newton–Schulz steps, at least 1. Beyond about 20, rounding errors grow for a matrix
+            without full rank.
 
     Returns:
         (… d d) float32 or float64.
@@ -45,26 +45,26 @@ def check_steps(steps: int) -> None:
     """Refuse a number of Newton–Schulz steps below 1."""
     if not isinstance(steps, int) or steps < 1:
         raise OptionError(
-            "no such number of Newton–Schulz steps",
+            "invalid number of Newton–Schulz steps",
             where="steps",
             got=repr(steps),
-            expected="a whole number from 1",
+            expected="an integer from 1",
         )
 
 
 def _root(p: Tensor, steps: int) -> Tensor:
-    """The recurrence on (batch d d), rewritten for fewer products.
+    """Run the recurrence on (batch d d), rewritten for fewer products.
 
-    All of its matrices are polynomials of A and commute, so Z need not be carried: with B = Z Y
-    one step is T = ½(3I − B), Y ← Y T, B ← B T². The last two steps are one polynomial of B,
+    All matrices are polynomials of A and commute, so Z is not needed: with B = Z Y one step is
+    T = ½(3I − B), Y ← Y T, B ← B T². The last two steps are one polynomial of B,
     T T' = (36 I − 39 B + 27 B² + B²(B² − 9B)) / 16. Three steps take 5 products instead of 6.
     """
     trace = p.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None]
-    still = trace <= NO_VARIATION
-    # The unused branch of a `where` still gets a gradient: it must be finite, hence the 1.
-    trace = trace.masked_fill(still, 1)
+    constant = trace <= NO_VARIATION
+    # The unused branch of a `where` gets a gradient too: it must be finite, hence the 1.
+    trace = trace.masked_fill(constant, 1)
     a = p / trace
-    scale = trace.sqrt().masked_fill(still, 0)
+    scale = trace.sqrt().masked_fill(constant, 0)
     y = torch.baddbmm(a, a, a, beta=1.5, alpha=-0.5)
     if steps == 1:
         return y * scale

@@ -10,7 +10,7 @@ from fewact.shapes import check_shape
 
 
 def upper_triangle(matrix: Tensor) -> Tensor:
-    """The entries on and above the diagonal, row by row: (… d d) → (… d(d+1)/2).
+    """Return the entries on and above the diagonal, row by row: (… d d) → (… d(d+1)/2).
 
     Off-diagonal entries are not weighted by √2.
 
@@ -23,7 +23,7 @@ def upper_triangle(matrix: Tensor) -> Tensor:
 
 
 def from_upper_triangle(vector: Tensor) -> Tensor:
-    """The symmetric matrices with these upper triangles: (… d(d+1)/2) → (… d d).
+    """Return the symmetric matrices with these upper triangles: (… d(d+1)/2) → (… d d).
 
     Raises:
         ShapeError: No matrix has an upper triangle of this length.
@@ -42,6 +42,6 @@ def from_upper_triangle(vector: Tensor) -> Tensor:
             expected="d(d+1)/2: 1, 3, 6, 10, …",
         )
     row, column = torch.triu_indices(d, d, device=vector.device)
-    place = vector.new_zeros(d, d, dtype=torch.long)
-    place[row, column] = place[column, row] = torch.arange(length, device=vector.device)
-    return vector.index_select(-1, place.flatten()).view(*vector.shape[:-1], d, d)
+    index = vector.new_zeros(d, d, dtype=torch.long)
+    index[row, column] = index[column, row] = torch.arange(length, device=vector.device)
+    return vector.index_select(-1, index.flatten()).view(*vector.shape[:-1], d, d)

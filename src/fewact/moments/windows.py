@@ -9,13 +9,13 @@ from fewact.errors import OptionError
 
 
 def windows(t: int, lengths: Sequence[int] = (1, 2, 4)) -> tuple[tuple[int, int], ...]:
-    """Windows that tile t frames, once for each length, in the order of the lengths.
+    """Return windows that tile t frames, once for each length, in the order of the lengths.
 
     Where a length does not divide t, the last window of that length is shorter.
 
     Args:
         t: Number of frames.
-        lengths: Of the windows, in frames.
+        lengths: Window lengths in frames.
 
     Returns:
         (start, stop) of each window, stop excluded.
@@ -27,13 +27,13 @@ def windows(t: int, lengths: Sequence[int] = (1, 2, 4)) -> tuple[tuple[int, int]
     ((0, 1), (1, 2), (2, 3), (0, 2), (2, 3))
     """
     if t < 1:
-        raise OptionError("a video has frames", where="t", got=str(t), expected="1 or more")
+        raise OptionError("invalid number of frames", where="t", got=str(t), expected="1 or more")
     if not lengths or any(length < 1 for length in lengths):
         raise OptionError(
-            "these are no window lengths",
+            "invalid window lengths",
             where="lengths",
             got=repr(lengths),
-            expected="one or more whole numbers from 1, in frames",
+            expected="one or more integers from 1, in frames",
         )
     return tuple(
         (start, min(start + length, t)) for length in lengths for start in range(0, t, length)
@@ -48,17 +48,17 @@ def window_times(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    """When each node of ``multi_scale_moments`` takes place.
+    """Return the time of each node of ``multi_scale_moments``.
 
     Args:
         t: Number of frames.
-        lengths: Of the windows, in frames.
-        grid: 1, or 2 with the nodes of the spatial grid; they have their window's time.
-        dtype: Of the result.
-        device: Of the result.
+        lengths: Window lengths in frames.
+        grid: 1, or 2 with the nodes of the spatial grid, which have the time of their window.
+        dtype: Data type of the result.
+        device: Device of the result.
 
     Returns:
-        (m,) centres of the nodes' windows divided by t: from 0, the beginning, to 1, the end.
+        (m,) centres of the nodes' windows divided by t: 0 is the start, 1 the end.
 
     >>> window_times(4, (2, 4))
     tensor([0.2500, 0.7500, 0.5000])
@@ -73,23 +73,23 @@ def check_grid(grid: int) -> None:
     """Refuse a spatial grid other than none (1) and 2×2 (2)."""
     if grid not in (1, 2):
         raise OptionError(
-            "no such spatial grid", where="grid", got=repr(grid), expected="1 (none) or 2 (2×2)"
+            "invalid spatial grid", where="grid", got=repr(grid), expected="1 (none) or 2 (2×2)"
         )
 
 
 def node_weights(t: int, lengths: Sequence[int], samples: Sequence[int]) -> Tensor:
-    """Which cells make up each node, as shares of its samples.
+    """Return the weight of each part of a frame in each node, as a fraction of the node's samples.
 
-    A cell is a place of the spatial grid in one frame; without a grid it is the frame.
+    A part is one cell of the spatial grid; without a grid it is the full frame.
 
     Args:
         t: Number of frames.
-        lengths: Of the windows, in frames.
-        samples: How many each of the g places of the grid has in a frame; g is 1 without a grid.
+        lengths: Window lengths in frames.
+        samples: Number of samples of each of the g parts of a frame; g is 1 without a grid.
 
     Returns:
-        (m t·g) float64, rows summing to 1: the windows over whole frames first; then, where g > 1,
-        for each window its places. Cells go frame by frame.
+        (m t·g) float64, rows summing to 1: the windows over full frames first; then, where g > 1,
+        the parts of each window. Columns are ordered frame by frame.
     """
     spans = windows(t, lengths)
     inside = torch.zeros(len(spans), t, dtype=torch.float64)
@@ -97,7 +97,7 @@ def node_weights(t: int, lengths: Sequence[int], samples: Sequence[int]) -> Tens
         row[start:stop] = 1
     nodes = [(inside[:, :, None] * torch.tensor(samples)).flatten(1)]  # (windows t·g)
     if len(samples) > 1:
-        places = torch.eye(len(samples), dtype=torch.float64)
-        nodes.append((inside[:, None, :, None] * places[:, None]).flatten(2).flatten(0, 1))
+        parts = torch.eye(len(samples), dtype=torch.float64)
+        nodes.append((inside[:, None, :, None] * parts[:, None]).flatten(2).flatten(0, 1))
     weights = torch.cat(nodes)
     return weights / weights.sum(1, keepdim=True)

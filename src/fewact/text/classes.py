@@ -1,4 +1,4 @@
-"""Embeddings of classes, and what has to be known of them."""
+"""Embeddings of classes, and a description of how they were computed."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,18 +13,19 @@ from fewact.shapes import check_shape
 from fewact.text.embeddings import Encoder, Ensemble, class_texts
 from fewact.text.templates import templates
 
-PRECOMPUTED: Final = "given"
-"""The encoder of embeddings that were handed in, of which nothing is known."""
+PRECOMPUTED: Final = "precomputed"
+"""Encoder name of embeddings from outside, whose encoder is unknown."""
 
 
 class TextFacts(BaseModel):
-    """What decides the embedding of a class besides its name.
+    """Description of class embeddings: everything but the names that determines them.
 
     Args:
-        encoder: Name of the text encoder; ``given`` for embeddings that were handed in.
-        sha256: Of all that changes its vectors; of the embeddings where they were handed in.
-        templates: Of the prompts.
-        how: A class's prompts became one embedding, as in ``ensemble``.
+        encoder: Name of the text encoder; ``precomputed`` for embeddings from outside.
+        sha256: Hash of everything that changes the encoder's vectors; for precomputed embeddings,
+            hash of the embeddings.
+        templates: Prompt templates.
+        how: Rule that combines the prompts of a class, see ``ensemble``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,8 +42,8 @@ class ClassTexts:
 
     Args:
         embeddings: (n d) float32.
-        names: Of the classes in words, as they stand in the prompts; none where that is not known.
-        facts: What decides the embeddings besides the names.
+        names: Names of the classes in words, as in the prompts; empty if unknown.
+        facts: Description of the embeddings.
     """
 
     embeddings: Tensor
@@ -58,18 +59,18 @@ def embed_classes(
     how: Ensemble = "mean",
     folder: str | Path | None = None,
 ) -> ClassTexts:
-    """Embeddings as ``class_texts`` makes them, with what is to be known of them.
+    """Compute embeddings with ``class_texts``, and describe them.
 
     Args:
-        encoder: Makes them.
-        names: Of n classes, in words.
-        chosen: Templates, by name or one's own.
-        how: As in ``ensemble``.
-        folder: As in ``embed``; where it cannot be written, nothing is kept.
+        encoder: Text encoder.
+        names: Names of n classes, in words.
+        chosen: Name of templates, or custom templates.
+        how: Rule that combines the prompts of a class, see ``ensemble``.
+        folder: Cache folder, see ``embed``; without write access nothing is cached.
 
     Raises:
         UnknownNameError: There are no templates of this name.
-        OptionError: There is no class or no template, or one without a place for the name.
+        OptionError: There is no class or no template, or a template has no placeholder.
     """
     forms = templates(chosen)
     try:
@@ -81,10 +82,10 @@ def embed_classes(
 
 
 def known_texts(text: ClassTexts | Tensor) -> ClassTexts:
-    """Embeddings (n d) that may have been handed in without a word on them.
+    """Return embeddings (n d) with a description, which plain tensors don't have.
 
     Raises:
-        ShapeError: Another shape.
+        ShapeError: The embeddings have another shape.
     """
     if isinstance(text, ClassTexts):
         return text

@@ -1,4 +1,4 @@
-"""Embeddings of prompts and of classes, kept in files that name what they were made from."""
+"""Embeddings of prompts and classes, cached in files under a hash of their inputs."""
 
 import hashlib
 import json
@@ -23,44 +23,44 @@ Ensemble = Literal["mean", "unit-mean"]
 
 
 class Encoder(Protocol):
-    """What turns prompts into vectors, such as ``fewact.backbones.create_text()``."""
+    """Text encoder, such as ``fewact.backbones.create_text()``."""
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Name for display."""
 
     @property
     def digest(self) -> str:
-        """A hash over all that changes its vectors."""
+        """Hash of everything that changes the vectors."""
 
     @property
     def width(self) -> int:
         """Length d of a vector."""
 
     def encode(self, prompts: Sequence[str]) -> Tensor:
-        """Vectors (n d) of n prompts, float32, on the CPU."""
+        """Return vectors (n d) of n prompts, float32, on the CPU."""
 
 
 def embed(encoder: Encoder, prompts: Sequence[str], *, folder: str | Path | None = None) -> Tensor:
-    """Embeddings of prompts; each different one is encoded once.
+    """Compute embeddings of prompts; each distinct prompt is encoded once.
 
     Args:
-        encoder: Makes them.
+        encoder: Text encoder.
         prompts: n texts.
-        folder: Keeps them: a file whose name is a hash of the encoder and the prompts is read
-            where it is there and whole, otherwise written.
+        folder: Cache folder. The file name is a hash of the encoder and the prompts; a missing or
+            damaged file is written again.
 
     Returns:
         (n d) float32, on the CPU.
 
     Raises:
         OptionError: There is no prompt.
-        ShapeError: The encoder gives vectors of another shape than it says.
+        ShapeError: The encoder returns vectors of another shape than it declares.
         OSError: The file cannot be written.
     """
     unique = sorted(set(prompts))
     if not unique:
-        raise OptionError("there is no prompt to encode", where="prompts")
+        raise OptionError("no prompts", where="prompts")
     path = None if folder is None else Path(folder) / f"{_key(encoder, unique)}.safetensors"
     found = None if path is None else _read(path, (len(unique), encoder.width))
     if found is None:
@@ -70,24 +70,24 @@ def embed(encoder: Encoder, prompts: Sequence[str], *, folder: str | Path | None
             raise ShapeError("not finite", where="the encoder's vectors")
         if path is not None:
             _write(path, found, encoder, unique)
-    place = {prompt: row for row, prompt in enumerate(unique)}
-    return found[[place[prompt] for prompt in prompts]]
+    rows = {prompt: row for row, prompt in enumerate(unique)}
+    return found[[rows[prompt] for prompt in prompts]]
 
 
 def ensemble(embeddings: Tensor, how: Ensemble = "mean") -> Tensor:
-    """One embedding of several prompts.
+    """Combine the embeddings of several prompts into one.
 
     Args:
-        embeddings: (… p d), of p prompts.
-        how: ``mean`` of them as they are (CLIP-SPM, CLIP-FSAR); ``unit-mean``, the mean of them
-            at length 1, itself at length 1 (CLIP's own zero-shot classifier).
+        embeddings: (… p d), embeddings of p prompts.
+        how: ``mean``, the plain mean (CLIP-SPM, CLIP-FSAR); ``unit-mean``, the normalised mean of
+            the normalised embeddings (CLIP's zero-shot classifier).
 
     Returns:
         (… d).
 
     Raises:
-        OptionError: Another ``how``.
-        ShapeError: Another shape.
+        OptionError: ``how`` is unknown.
+        ShapeError: The embeddings have another shape.
     """
     check_shape(embeddings, "… p d", "embeddings")
     if how == "mean":
@@ -95,7 +95,7 @@ def ensemble(embeddings: Tensor, how: Ensemble = "mean") -> Tensor:
     if how == "unit-mean":
         return F.normalize(F.normalize(embeddings, dim=-1).mean(-2), dim=-1)
     raise OptionError(
-        "there is no such ensemble", where="ensemble", got=repr(how), expected="mean, unit-mean"
+        "unknown ensemble", where="ensemble", got=repr(how), expected="mean, unit-mean"
     )
 
 
@@ -107,21 +107,21 @@ def class_texts(
     how: Ensemble = "mean",
     folder: str | Path | None = None,
 ) -> Tensor:
-    """Embeddings of classes, each over all templates.
+    """Compute the embeddings of classes, each over all templates.
 
     Args:
-        encoder: Makes them.
-        names: Of n classes, in words.
-        chosen: Templates, by name or one's own.
-        how: As in ``ensemble``.
-        folder: As in ``embed``.
+        encoder: Text encoder.
+        names: Names of n classes, in words.
+        chosen: Name of templates, or custom templates.
+        how: Rule that combines the prompts of a class, see ``ensemble``.
+        folder: Cache folder, see ``embed``.
 
     Returns:
         (n d) float32, on the CPU.
 
     Raises:
         UnknownNameError: There are no templates of this name.
-        OptionError: There is no class or no template, or one without a place for the name.
+        OptionError: There is no class or no template, or a template has no placeholder.
     """
     forms = templates(chosen)
     prompts = [fill(form, name) for name in names for form in forms]
@@ -147,12 +147,12 @@ def _write(path: Path, vectors: Tensor, encoder: Encoder, prompts: Sequence[str]
         "prompts": list(prompts),
         "sha256": _sha256(vectors),
     }
-    # Entries of a header are written in any order: one entry makes the same file each time.
+    # The order of header entries is undefined: with one entry, the file is the same each time.
     write_bytes(path, save({TENSOR: vectors.contiguous()}, {HEADER: json.dumps(header)}))
 
 
 def _read(path: Path, shape: tuple[int, int]) -> Tensor | None:
-    """What the file holds; None where it is absent or damaged."""
+    """Return the content of the file; None if it is missing or damaged."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -161,5 +161,5 @@ def _read(path: Path, shape: tuple[int, int]) -> Tensor | None:
             sha256 = json.loads(file.metadata()[HEADER])["sha256"]
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):
         return None
-    whole = vectors.shape == shape and vectors.dtype == torch.float32
-    return vectors if whole and _sha256(vectors) == sha256 else None
+    complete = vectors.shape == shape and vectors.dtype == torch.float32
+    return vectors if complete and _sha256(vectors) == sha256 else None

@@ -1,23 +1,22 @@
-"""Names of classes as data sets write them, in words."""
+"""Class names of datasets as words."""
 
 import re
 
-# Between a small letter and a capital one, and before the last capital of several: "USBStick".
+# Between a lower-case letter and a capital, and before the last of several capitals: "USBStick".
 SEAM = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 BRACKETS = re.compile(r"\[(.*?)\]")
 
 
 def words(name: str, *, something: str | None = None) -> str:
-    """The name of a class in words.
+    """Return the name of a class as words.
 
-    UCF-101 joins words by capitals, HMDB-51 and Kinetics by underscores; Something-Something
-    puts what differs from video to video in brackets. Capitals stay: the text encoders here do not
-    tell them from small letters.
+    UCF-101 joins words by capitals, HMDB-51 and Kinetics by underscores; Something-Something has
+    placeholders in brackets. Capitals are kept: the text encoders are case-insensitive.
 
     Args:
-        name: As the data set or the user's folder has it.
-        something: What to write for "[something]"; other brackets are left out then. None leaves
-            all as they are, as CLIP-FSAR does.
+        name: Class name in the dataset or folder.
+        something: Replacement for "[something]"; the brackets of other placeholders are removed.
+            None keeps all brackets, as CLIP-FSAR does.
 
     >>> words("ApplyEyeMakeup"), words("brush_hair")
     ('Apply Eye Makeup', 'brush hair')

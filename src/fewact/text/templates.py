@@ -1,4 +1,4 @@
-"""Prompt templates: sentences with a place for the name of a class."""
+"""Prompt templates: sentences with a placeholder for the class name."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -31,19 +31,19 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
     }
 )
-"""By name: the name alone, the one of CLIP-FSAR (and A²M²-Net), the sixteen of CLIP-SPM."""
+"""Templates by name: the bare class name, CLIP-FSAR's (and A²M²-Net's), the 16 of CLIP-SPM."""
 
 
 def templates(chosen: str | Sequence[str]) -> tuple[str, ...]:
-    """Templates by name, or one's own.
+    """Return templates by name, or check custom ones.
 
     Args:
-        chosen: A name of ``TEMPLATES``; a template, which has "{}" where the class's name goes;
-            or several.
+        chosen: Name in ``TEMPLATES``; or one or several templates with the placeholder "{}" for the
+            class name.
 
     Raises:
         UnknownNameError: There are no templates of this name.
-        OptionError: There is no template, or one does not have exactly one place for the name.
+        OptionError: There is no template, or a template does not have exactly one placeholder.
 
     >>> templates("clip-fsar"), templates("someone doing {}")
     (('a photo of {}',), ('someone doing {}',))
@@ -51,7 +51,7 @@ def templates(chosen: str | Sequence[str]) -> tuple[str, ...]:
     if isinstance(chosen, str) and SLOT not in chosen:
         if chosen not in TEMPLATES:
             raise UnknownNameError(
-                "there are no templates of this name",
+                "unknown templates",
                 got=repr(chosen),
                 expected=f"{', '.join(TEMPLATES)}, or a template with {SLOT}",
                 hint=did_you_mean(chosen, TEMPLATES),
@@ -61,7 +61,7 @@ def templates(chosen: str | Sequence[str]) -> tuple[str, ...]:
     wrong = [repr(one) for one in found if one.count(SLOT) != 1]
     if wrong or not found:
         raise OptionError(
-            "a template has one place for the class's name",
+            "a template must have one placeholder for the class name",
             where="templates",
             got=", ".join(wrong) or "none",
             expected=f"texts with one {SLOT}",
@@ -70,7 +70,7 @@ def templates(chosen: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def fill(template: str, name: str) -> str:
-    """A template with a name in its place.
+    """Fill a class name into a template.
 
     >>> fill("a photo of {}", "brush hair")
     'a photo of brush hair'

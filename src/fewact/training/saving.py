@@ -11,10 +11,10 @@ from fewact.checkpoint import (
     BACKBONE_FILE,
     BEST,
     FILE,
-    ChosenBy,
-    Facts,
-    NeedsBackbone,
-    NeedsText,
+    BackboneRecord,
+    Header,
+    Selection,
+    TextRecord,
     TrainedOn,
     registered,
     to_bytes,
@@ -57,7 +57,7 @@ def save_best(
         content = save_tensors(tensors_of(learner.backbone), header)
         folder.put(f"{BEST}/{BACKBONE_FILE}", ordered(content))
     own = learner.backbone is None
-    needs = NeedsBackbone(
+    needs = BackboneRecord(
         name=card.name if own else part.name,
         options={} if own else part.options,
         weights=BACKBONE_FILE if learnt else card.weights if own else part.weights,
@@ -70,7 +70,7 @@ def save_best(
     name, options = registered(learner.method)
     # Cross-entropy of the scores has fitted their scale.
     fitted = begun and isinstance(recipe.stages[best.stage], EpisodesStage)
-    facts = Facts(
+    facts = Header(
         name=name,
         options=options,
         temperature=1.0 if fitted else learner.method.temperature,
@@ -82,7 +82,7 @@ def save_best(
             sha256=data.train.digest,
             videos={label: tuple(ids) for label, ids in videos.items()},
         ),
-        chosen_by=ChosenBy(
+        selection=Selection(
             list=data.val.name,
             sha256=data.val.digest,
             classes=data.val.classes,
@@ -95,10 +95,10 @@ def save_best(
     folder.put(f"{BEST}/{FILE}", to_bytes(learner.method, facts))
 
 
-def _texts(data: TrainingData) -> NeedsText | None:
+def _texts(data: TrainingData) -> TextRecord | None:
     if data.train_text is None:
         return None
-    return NeedsText(facts=known_texts(data.train_text).facts, weights=data.text_weights)
+    return TextRecord(facts=known_texts(data.train_text).facts, weights=data.text_weights)
 
 
 def ordered(content: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Which solver serves which tensors."""
+"""Choice of the solver for each device."""
 
 import os
 from functools import cache
@@ -11,18 +11,18 @@ from fewact.align._emd.problem import Problems, Solution
 from fewact.errors import OptionError
 
 VARIABLE = "FEWACT_EMD_ISA"
-"""Names the solver to use on the CPU, instead of the fastest."""
+"""Environment variable: name of the solver for the CPU, instead of the fastest one."""
 
 FLOAT64 = ("cpu", "cuda")
-"""Devices that are known to have float64; from others problems are moved to the CPU and back."""
+"""Devices with float64; problems on other devices are moved to the CPU and back."""
 
 
 class EngineInfo(NamedTuple):
-    """The solver that serves tensors on the CPU.
+    """Solver for tensors on the CPU.
 
     Args:
         name: "avx512", "avx2", "baseline", "neon" or "torch".
-        why: Why this one.
+        why: Reason for the choice.
     """
 
     name: str
@@ -31,28 +31,28 @@ class EngineInfo(NamedTuple):
 
 @cache
 def engine() -> EngineInfo:
-    """The solver that serves tensors on the CPU, and why it is this one.
+    """Return the solver for tensors on the CPU, and the reason for the choice.
 
     Raises:
-        OptionError: FEWACT_EMD_ISA names none that runs here.
+        OptionError: FEWACT_EMD_ISA names a solver that does not run here.
     """
     try:
         names = ["torch", *native.instruction_sets()]
         why = "the fastest that this machine can run"
     except OSError as error:
         names, why = ["torch"], str(error)
-    wanted = os.environ.get(VARIABLE)
-    if not wanted:
+    requested = os.environ.get(VARIABLE)
+    if not requested:
         return EngineInfo(names[-1], why)
-    if wanted not in names:
+    if requested not in names:
         raise OptionError(
-            "there is no such solver here", where=VARIABLE, got=wanted, expected=", ".join(names)
+            "unknown solver", where=VARIABLE, got=requested, expected=", ".join(names)
         )
-    return EngineInfo(wanted, f"{VARIABLE} names it")
+    return EngineInfo(requested, f"{VARIABLE} names it")
 
 
 def solve(problems: Problems, *, threads: int, plan: bool) -> Solution:
-    """Solve problems with the solver that serves their device."""
+    """Solve problems with the solver for their device."""
     device = problems.cost.device
     if device.type in FLOAT64:
         return _solve_there(problems, threads, plan)
@@ -67,7 +67,7 @@ def solve(problems: Problems, *, threads: int, plan: bool) -> Solution:
 
 
 def nearest(problems: Problems, *, threads: int) -> tuple[Tensor, Tensor]:
-    """The nearest class (…) of problems (… k), and the status (… k) of each problem."""
+    """Return the nearest class (…) of problems (… k), and the status (… k) of each problem."""
     device = problems.cost.device
     if device.type in FLOAT64:
         return _nearest_there(problems, threads)
@@ -76,7 +76,7 @@ def nearest(problems: Problems, *, threads: int) -> tuple[Tensor, Tensor]:
 
 
 def _solve_there(problems: Problems, threads: int, plan: bool) -> Solution:
-    """``solve`` on a device that has float64."""
+    """Run ``solve`` on a device with float64."""
     isa = _instruction_set(problems)
     if isa is None:
         return simplex.solve(problems, plan=plan)
@@ -84,7 +84,7 @@ def _solve_there(problems: Problems, threads: int, plan: bool) -> Solution:
 
 
 def _nearest_there(problems: Problems, threads: int) -> tuple[Tensor, Tensor]:
-    """``nearest`` on a device that has float64."""
+    """Run ``nearest`` on a device with float64."""
     isa = _instruction_set(problems)
     if isa is None:
         return screening.nearest(problems, simplex.solve)
@@ -92,7 +92,7 @@ def _nearest_there(problems: Problems, threads: int) -> tuple[Tensor, Tensor]:
 
 
 def _instruction_set(problems: Problems) -> int | None:
-    """That of the compiled solver, or None where torch's serves."""
+    """Return the instruction set of the compiled solver, or None for the torch solver."""
     if problems.cost.device.type != "cpu" or engine().name == "torch":
         return None
     return native.instruction_sets()[engine().name]

@@ -1,4 +1,4 @@
-"""The compiled solver: its library, found and called."""
+"""Interface to the compiled solver."""
 
 import ctypes
 import os
@@ -12,20 +12,20 @@ import fewact.align._emd as package
 from fewact.align._emd.problem import Problems, Solution, pivot_limit
 
 VERSION = 1
-"""Of the library's interface: an editable install may have a library of older sources."""
+"""Version of the library's interface; an editable install may have an outdated library."""
 
 SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
-"""What the library's functions for a dtype end in."""
+"""Suffix of the library's functions for each dtype."""
 
 
 @cache
 def library() -> ctypes.CDLL:
-    """The library of the compiled solvers.
+    """Load the library of the compiled solvers.
 
     Raises:
-        OSError: It is not built, is of other sources, or this system cannot load it.
+        OSError: The library is not built, is outdated, or cannot be loaded on this system.
     """
-    # An editable install keeps the sources in one folder and what was built in another.
+    # An editable install has the sources and the built library in different folders.
     files = (file for folder in package.__path__ for file in Path(folder).glob("fewact_emd.*"))
     file = next(files, None)
     if file is None:
@@ -37,18 +37,18 @@ def library() -> ctypes.CDLL:
     size, pointer = ctypes.c_int64, ctypes.c_void_p
     problems = [ctypes.c_int, ctypes.c_int, *[size] * 3, *[pointer] * 3, size]
     for suffix in SUFFIX.values():
-        for name, wanted in (("solve", [pointer] * 5), ("nearest", [size, *[pointer] * 3])):
+        for name, outputs in (("solve", [pointer] * 5), ("nearest", [size, *[pointer] * 3])):
             function = getattr(loaded, f"fewact_emd_{name}_{suffix}")
-            function.restype, function.argtypes = None, [*problems, *wanted]
+            function.restype, function.argtypes = None, [*problems, *outputs]
     return loaded
 
 
 @cache
 def instruction_sets() -> dict[str, int]:
-    """The solvers that are built and that this machine can run, by name, the fastest last.
+    """Return the solvers that run on this machine, by name; the fastest is last.
 
     Raises:
-        OSError: The library is not there.
+        OSError: The library is missing.
     """
     found: dict[str, int] = {}
     isa = 0
@@ -63,13 +63,13 @@ def solve(problems: Problems, *, isa: int, threads: int, plan: bool) -> Solution
     """Solve problems on the CPU.
 
     Args:
-        problems: On the CPU.
-        isa: Of ``instruction_sets()``.
-        threads: To spread the problems over.
-        plan: Whether the flows are wanted.
+        problems: Problems on the CPU.
+        isa: Value of ``instruction_sets()``.
+        threads: Number of threads.
+        plan: Whether to return the flows.
 
     Returns:
-        The solution; where ``status`` is not ``SOLVED``, the rest of a problem means nothing.
+        Solution; where ``status`` is not ``SOLVED``, the other entries are undefined.
     """
     problems = Problems(*(part.contiguous() for part in problems))
     leading = problems.cost.shape[:-2]
@@ -83,16 +83,16 @@ def solve(problems: Problems, *, isa: int, threads: int, plan: bool) -> Solution
 
 
 def nearest(problems: Problems, *, isa: int, threads: int) -> tuple[Tensor, Tensor]:
-    """The class of the least transport cost of each group.
+    """Find the class of the smallest transport cost in each group.
 
     Args:
-        problems: (… k) on the CPU: groups of k classes.
-        isa: Of ``instruction_sets()``.
-        threads: To spread the groups over.
+        problems: Groups (… k) of k classes, on the CPU.
+        isa: Value of ``instruction_sets()``.
+        threads: Number of threads.
 
     Returns:
-        (…) int64 index of the nearest class; and (… k) of ``Status``: a group with a problem that
-        could not be solved has no nearest class.
+        (…) int64 index of the nearest class, undefined in a group with a problem that could not be
+        solved; and ``Status`` (… k).
     """
     problems = Problems(*(part.contiguous() for part in problems))
     *leading, classes = problems.cost.shape[:-2]
@@ -104,10 +104,10 @@ def nearest(problems: Problems, *, isa: int, threads: int) -> tuple[Tensor, Tens
     return index, status
 
 
-def _call(name: str, problems: Problems, isa: int, threads: int, *wanted: int | None) -> None:
-    """Call a function of the library, which leaves the GIL to other threads."""
+def _call(name: str, problems: Problems, isa: int, threads: int, *outputs: int | None) -> None:
+    """Call a function of the library; the GIL is released meanwhile."""
     cost, a, b = problems
     n, m = cost.shape[-2:]
     function = getattr(library(), f"fewact_emd_{name}_{SUFFIX[cost.dtype]}")
-    given = (cost.data_ptr(), a.data_ptr(), b.data_ptr(), pivot_limit(n, m))
-    function(isa, threads, cost.shape[:-2].numel(), n, m, *given, *wanted)
+    inputs = (cost.data_ptr(), a.data_ptr(), b.data_ptr(), pivot_limit(n, m))
+    function(isa, threads, cost.shape[:-2].numel(), n, m, *inputs, *outputs)

@@ -1,4 +1,4 @@
-"""What the solvers take and give, and when a problem is refused."""
+"""Input and output of the solvers, and checks of the input."""
 
 from enum import IntEnum
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Status(IntEnum):
-    """What became of one problem; the compiled engine uses the same numbers."""
+    """Outcome for one problem; the compiled solver uses the same numbers."""
 
     SOLVED = 0
     NOT_FINITE = 1
@@ -46,10 +46,10 @@ class Solution(NamedTuple):
 
     Args:
         value: (…) float64 optimal costs.
-        plan: (… n m) flows in the cost's dtype, or None where they were not asked for.
+        plan: (… n m) flows in the cost's dtype, or None if not requested.
         u: (… n) duals of the rows, in the cost's dtype.
         v: (… m) duals of the columns, in the cost's dtype.
-        status: (…) int32 on the CPU, of ``Status``.
+        status: (…) int32 on the CPU, values of ``Status``.
     """
 
     value: Tensor
@@ -60,21 +60,21 @@ class Solution(NamedTuple):
 
 
 TOTALS_TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
-"""By how much, relative to the larger, the two totals may differ."""
+"""Largest allowed difference of the two totals, relative to the larger one."""
 
 
 def check(problems: Problems) -> Tensor:
-    """The ``Status`` (…) int32 of each problem before it is solved."""
+    """Return the ``Status`` (…) int32 of each problem before it is solved."""
     cost, a, b = problems
     tolerance = TOTALS_TOLERANCE[cost.dtype]
     total_a, total_b = a.double().sum(-1), b.double().sum(-1)  # (…)
-    # The sum is NaN or infinite where a part of it is, and where the costs are too large for the
-    # solvers to add up.
+    # The sum is NaN or infinite where a part of it is, or where the costs are so large that the
+    # solvers would overflow.
     cells = cost.shape[-2] * cost.shape[-1]
     finite = (8 * cells * cost.double().abs().amax((-2, -1)) + total_a + total_b).isfinite()  # (…)
     unequal = (total_a - total_b).abs() > tolerance * torch.maximum(total_a, total_b)
     status = torch.zeros_like(total_a, dtype=torch.int32)
-    # The last that holds is the one reported.
+    # The last condition that holds is reported.
     status[unequal] = Status.TOTALS_DIFFER
     status[(total_a <= 0) | (total_b <= 0)] = Status.ZERO_TOTAL
     status[(a < 0).any(-1) | (b < 0).any(-1)] = Status.NEGATIVE_WEIGHT
@@ -83,5 +83,5 @@ def check(problems: Problems) -> Tensor:
 
 
 def pivot_limit(n: int, m: int) -> int:
-    """Pivots after which a problem is given up, far more than any has been seen to need."""
+    """Return the limit on pivots, far above the number that any known problem needs."""
     return 20_000 + 200 * (n + m)

@@ -1,4 +1,4 @@
-"""The nearest of several classes in plain torch, without solving those that cannot be it."""
+"""Find the nearest of several classes in plain torch, without solving classes that cannot win."""
 
 from collections.abc import Callable
 
@@ -8,19 +8,19 @@ from torch import Tensor
 from fewact.align._emd.problem import Problems, Solution, check
 
 MARGIN = 1e-9
-"""How far above the best value, relative to max|cost| and the mass, a bound must be to count."""
+"""Safety margin of a bound over the best value, relative to max|cost| and the mass."""
 
 
 def nearest(problems: Problems, solve: Callable[[Problems], Solution]) -> tuple[Tensor, Tensor]:
-    """The class of the least transport cost of each group.
+    """Find the class of the smallest transport cost in each group.
 
     Args:
-        problems: (… k) of them: groups of k classes.
-        solve: Solves problems.
+        problems: Groups (… k) of k classes.
+        solve: Solver of problems.
 
     Returns:
-        (…) int64 index of the nearest class; and (… k) of ``Status``: a group with a problem that
-        could not be solved has no nearest class.
+        (…) int64 index of the nearest class, undefined in a group with a problem that could not be
+        solved; and ``Status`` (… k).
     """
     leading, classes = problems.cost.shape[:-3], problems.cost.shape[-3]
     problems = problems.reshape(-1, classes)  # (G k)
@@ -33,24 +33,24 @@ def nearest(problems: Problems, solve: Callable[[Problems], Solution]) -> tuple[
     bound = bound - margin[:, None]
     order = bound.argsort(1)
     value = torch.full_like(bound, torch.inf)
-    group = torch.arange(len(cost), device=cost.device)  # those still open
-    for place in range(cost.shape[1]):
-        chosen = order[group, place]
+    group = torch.arange(len(cost), device=cost.device)  # groups that are still open
+    for rank in range(cost.shape[1]):
+        chosen = order[group, rank]
         can_win = bound[group, chosen] <= value[group].amin(1)
         group, chosen = group[can_win], chosen[can_win]
         if not len(group):
             break
-        these = Problems(*(part[group, chosen] for part in problems))
-        found = solve(these)
+        candidates = Problems(*(part[group, chosen] for part in problems))
+        found = solve(candidates)
         status[group.cpu(), chosen.cpu()] = found.status
         value[group, chosen] = found.value
     return value.argmin(1).view(leading), status
 
 
 def lower_bound(problems: Problems) -> Tensor:
-    """What two pairs of feasible duals prove of each value: (…) float64.
+    """Compute a lower bound (…) float64 of each value, from two pairs of feasible duals.
 
-    Each pair gives one side the minima of the cost and the other the minima of what is left.
+    A pair has the minima of the cost on one side and the minima of the rest on the other.
     """
     cost, a, b = (part.double() for part in problems)
     columns, rows = cost.amin(-2), cost.amin(-1)  # (… m), (… n)

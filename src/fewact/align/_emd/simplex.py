@@ -1,12 +1,12 @@
-"""The transport problem solved in plain torch: a batched primal simplex, on any device.
+"""Solver of the transport problem in plain torch: a batched primal simplex, on any device.
 
 A basis of the transportation problem is a spanning tree of its n + m nodes, with R = n + m − 1
-cells. The matrix of the basis (the equations of all rows and of all columns but the last) has an
-inverse made of −1, 0 and 1 only: it is kept, and a pivot is an exact rank-one update of it.
+cells. The basis matrix (the equations of all rows and of all columns but the last) has an inverse
+with entries −1, 0 and 1 only. The inverse is stored, and a pivot is an exact rank-one update of it.
 
-The masses are cut into whole units, so that ties between flows are exact, and carry a second,
-infinitely smaller mass which breaks those ties (Orden's perturbation): no flow of the pair is ever
-zero, every pivot gains, and the simplex cannot cycle.
+The masses are rounded to integer units, so that ties between flows are exact. A second,
+infinitesimal mass breaks these ties (Orden's perturbation): no flow is ever zero in both, every
+pivot decreases the cost, and the simplex cannot cycle.
 """
 
 from collections.abc import Callable
@@ -18,13 +18,13 @@ from torch import Tensor
 from fewact.align._emd.problem import Problems, Solution, Status, check, pivot_limit
 
 UNITS = 2.0**50
-"""Units that a problem's mass is cut into: sums of whole numbers below 2⁵³ are exact."""
+"""Number of integer units of a problem's mass: sums of integers below 2⁵³ are exact."""
 
 OPTIMAL = 4e-15
-"""A reduced cost above minus this, relative to max|cost|, is rounding."""
+"""Tolerance of a negative reduced cost, relative to max|cost|."""
 
 CHUNK = 2**24
-"""Numbers held by a chunk of problems: 64 MiB for the inverses."""
+"""Size of the inverses of a chunk of problems, in numbers: 64 MiB."""
 
 
 @torch.no_grad()
@@ -32,11 +32,11 @@ def solve(problems: Problems, *, plan: bool = True) -> Solution:
     """Solve problems exactly.
 
     Args:
-        problems: On a device that has float64.
-        plan: Whether the flows are wanted.
+        problems: Problems on a device with float64.
+        plan: Whether to return the flows.
 
     Returns:
-        The solution; where ``status`` is not ``SOLVED``, the rest of a problem means nothing.
+        Solution; where ``status`` is not ``SOLVED``, the other entries are undefined.
     """
     leading = problems.cost.shape[:-2]
     problems = problems.reshape(-1)
@@ -69,16 +69,16 @@ def solve(problems: Problems, *, plan: bool = True) -> Solution:
 
 @dataclass(frozen=True)
 class _Bases:
-    """The bases of B problems, and what a pivot needs to know of them.
+    """Bases of B problems, with the quantities that a pivot updates.
 
     Args:
-        index: (B) which problem this is.
+        index: (B) index of the problem.
         cost: (B n m).
         a: (B n) weights of the rows.
         b: (B m) weights of the columns, of the same total.
         cells: (B R) cell i·m + j of each basic variable.
-        flow: (B R 2) units that flow through each cell, and the ties' second mass.
-        inverse: (B R R) float32 inverse of the basis matrix: by cell and equation.
+        flow: (B R 2) units that flow through each cell, and the infinitesimal mass.
+        inverse: (B R R) float32 inverse of the basis matrix, by cell and equation.
         u: (B n) duals of the rows.
         v: (B m) duals of the columns; the last is 0.
     """
@@ -94,27 +94,27 @@ class _Bases:
     v: Tensor
 
     def take(self, which: Tensor) -> "_Bases":
-        """The problems of a mask (B)."""
+        """Return the problems of a mask (B)."""
         return _Bases(*(getattr(self, field.name)[which] for field in fields(self)))
 
     def price(self) -> tuple[Tensor, Tensor]:
-        """The smallest reduced cost (B) of each problem and its cell (B)."""
+        """Return the smallest reduced cost (B) of each problem and its cell (B)."""
         reduced = self.cost - self.u[:, :, None] - self.v[:, None]  # (B n m)
         smallest, cell = reduced.flatten(1).min(1)
         return smallest, cell
 
     def pivot(self, entering: Tensor, reduced: Tensor) -> None:
-        """Bring a cell (B) of a reduced cost (B) into each basis, in place."""
+        """Let a cell (B) with a reduced cost (B) enter each basis, in place."""
         n, m = self.cost.shape[1:]
         at = torch.arange(len(entering), device=entering.device)
         i, j = entering // m, entering % m
-        # What one unit through the entering cell takes from each basic flow: −1, 0 or 1.
+        # Decrease of each basic flow per unit through the entering cell: −1, 0 or 1.
         taken = self.inverse[at, :, i] + torch.where(
             (j < m - 1)[:, None], self.inverse[at, :, (n + j).clamp_max(n + m - 2)], 0
         )  # (B R)
-        # Ratio test: the flow that is first used up, ties by the second mass.
-        room = torch.where(taken > 0, self.flow[:, :, 0], torch.inf)
-        first = room == room.amin(1, keepdim=True)
+        # Ratio test: the flow that reaches zero first; the second mass breaks ties.
+        available = torch.where(taken > 0, self.flow[:, :, 0], torch.inf)
+        first = available == available.amin(1, keepdim=True)
         leaving = torch.where(first, self.flow[:, :, 1], torch.inf).argmin(1)  # (B)
         step = self.flow[at, leaving]  # (B 2)
         row = self.inverse[at, leaving]  # (B R)
@@ -128,20 +128,20 @@ class _Bases:
         self.cells[at, leaving] = entering
 
     def flows(self) -> Tensor:
-        """The flows (B n m) of the uncut weights."""
+        """Return the flows (B n m) of the original, unrounded weights."""
         sides = torch.cat([self.a, self.b[:, :-1]], 1)  # (B R)
         basic = (self.inverse.double() @ sides[:, :, None])[:, :, 0].clamp_min(0)  # (B R)
         flows = torch.zeros_like(self.cost).flatten(1).scatter_(1, self.cells, basic)
-        # What rounding leaves in an empty row or column is taken away.
+        # Rounding may leave a flow in an empty row or column.
         full = (self.a > 0)[:, :, None] & (self.b > 0)[:, None]
         return flows.view_as(self.cost) * full
 
 
 def _optimise(bases: _Bases, keep: Callable[[_Bases], None]) -> Tensor:
-    """Pivot until all problems are optimal, and hand each to ``keep``.
+    """Pivot until all problems are optimal, and pass each to ``keep``.
 
     Returns:
-        Which problems came to the pivot limit.
+        Indices of the problems that reached the pivot limit.
     """
     n, m = bases.cost.shape[1:]
     for _ in range(pivot_limit(n, m)):
@@ -152,23 +152,23 @@ def _optimise(bases: _Bases, keep: Callable[[_Bases], None]) -> Tensor:
         if 2 * int(optimal.sum()) >= len(optimal):
             keep(bases.take(optimal))
             bases, reduced, entering = bases.take(~optimal), reduced[~optimal], entering[~optimal]
-        # Until they are half of all, optimal problems pivot on, which leaves them optimal: the cell
-        # that enters has a reduced cost of zero.
+        # Optimal problems continue to pivot until they are half of all; they stay optimal, because
+        # the entering cell has a reduced cost of zero.
         bases.pivot(entering, reduced)
     return bases.index
 
 
 def _units(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights (B n), (B m) as pairs of whole units and of the second mass: (B n 2), (B m 2)."""
+    """Return weights (B n), (B m) as integer units and second masses: (B n 2), (B m 2)."""
     n, m = a.shape[1], b.shape[1]
     total = a.sum(1, keepdim=True)
     units_a, units_b = (a / total * UNITS).round(), (b / total * UNITS).round()
-    # Both sides must hold the same number of units: the largest column takes what rounding left.
+    # Both sides must have the same number of units: the largest column takes the difference.
     largest = units_b.argmax(1, keepdim=True)
     short = units_a.sum(1, keepdim=True) - units_b.sum(1, keepdim=True)
     units_b.scatter_add_(1, largest, short)
-    # Second masses of m for a row and 1 for a column but the last: no set of rows then weighs the
-    # same as a set of columns, so no cell of any spanning tree can have a flow of (0, 0).
+    # Second masses are m for a row and 1 for a column but the last: no set of rows then has the
+    # mass of a set of columns, so no cell of any spanning tree can have a flow of (0, 0).
     second_a = torch.full_like(units_a, m)
     second_b = torch.ones_like(units_b)
     second_b[:, -1] = n * m - (m - 1)
@@ -176,10 +176,10 @@ def _units(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _start(index: Tensor, cost: Tensor, a: Tensor, b: Tensor) -> _Bases:
-    """A greedy first basis: the cheapest cell of the doubly centred cost first.
+    """Build a greedy first basis: the cheapest cell of the doubly centred cost first.
 
-    A cell takes as much as its row and column still have; the one of the two that is used up is
-    struck out and hangs, with all that hangs at it, under the other.
+    A cell takes the smaller remaining weight of its row and column. The one of the two that is used
+    up is struck out and becomes, with its subtree, a child of the other.
     """
     count, n, m = cost.shape
     b = b * (a.sum(1, keepdim=True) / b.sum(1, keepdim=True))
@@ -188,7 +188,7 @@ def _start(index: Tensor, cost: Tensor, a: Tensor, b: Tensor) -> _Bases:
     left_a, left_b = _units(a, b)
     sign = torch.ones(n + m, device=cost.device)
     sign[n:] = -1
-    # Which nodes hang at each node: what flows to its parent is the sum of their weights.
+    # Subtree of each node: the flow to its parent is the sum of the subtree's weights.
     below = torch.eye(n + m, device=cost.device).repeat(count, 1, 1)  # (B n+m n+m)
     rows_left = torch.full((count,), n, device=cost.device)
     columns_left = torch.full((count,), m, device=cost.device)
@@ -210,12 +210,12 @@ def _start(index: Tensor, cost: Tensor, a: Tensor, b: Tensor) -> _Bases:
 
         struck = torch.where(strike_column, n + j, i)
         parent = torch.where(strike_column, i, n + j)
-        hanging = below[at, struck]  # (B n+m)
-        below[at, parent] += hanging
+        subtree = below[at, struck]  # (B n+m)
+        below[at, parent] += subtree
         cells.append(cell)
         flow.append(step)
-        balance = hanging * sign * sign[struck][:, None]  # (B n+m): weights that must flow up
-        # The last column has no equation of its own: it is minus all others.
+        balance = subtree * sign * sign[struck][:, None]  # (B n+m): weights that flow up
+        # The last column has no equation: it is minus the sum of all others.
         inverse.append(balance[:, :-1] + balance[:, -1:] * sign[:-1])
     inverse_basis = torch.stack(inverse, 1)  # (B R R)
     basis = torch.stack(cells, 1)  # (B R)

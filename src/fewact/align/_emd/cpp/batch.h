@@ -1,5 +1,5 @@
-// What the solver of each instruction set is given. Plain data and declarations only: code in a
-// shared header would be compiled for AVX-512 too, and the linker might keep that copy for all.
+// Input and output of the solver of each instruction set. Plain data and declarations only: code in
+// a shared header would be compiled for AVX-512 too, and the linker might use that copy for all.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ struct Problems {
   int64_t pivot_limit;  // for each problem
 };
 
-// What is wanted of every problem; plan may be null.
+// Results for each problem; plan may be null.
 template <class Real>
 struct Solutions {
   double* value;
@@ -31,21 +31,21 @@ struct Solutions {
   int32_t* status;
 };
 
-// What is wanted of every group of so many classes.
+// Results for each group of classes.
 struct Nearest {
   int64_t classes;
-  int64_t* index;  // of each group
+  int64_t* index;  // for each group
   double* scratch;  // for each problem
-  int32_t* status;  // of each problem
+  int32_t* status;  // for each problem
 };
 
-// Hands out places [first, last) of a batch to whichever thread asks, until there are no more.
+// Distributes ranges [first, last) of a batch over the threads that request them.
 class Queue {
  public:
   virtual bool take(int64_t& first, int64_t& last) = 0;
 };
 
-// The solvers of each instruction set that is built; each runs in every thread.
+// Solvers of all instruction sets of this build; a solver runs in every thread.
 #define FEWACT_DECLARE(isa)                                              \
   namespace isa {                                                        \
   void solve(const Problems<float>&, const Solutions<float>&, Queue&);   \

@@ -1,4 +1,4 @@
-// A lower bound of a problem's value, for a fraction of what solving it takes.
+// A lower bound of a problem's value, much cheaper than its solution.
 #pragma once
 
 #include "vec.h"
@@ -13,11 +13,11 @@ static double weighted_sum(const Arrays& w, const double* rows, const double* co
   return total;
 }
 
-// Any feasible duals bound the value from below. Two pairs are tried: the minima of the cost for
-// one side, and the minima of what these leave for the other.
+// Any feasible duals bound the value from below. Two pairs are computed: the minima of the cost
+// for one side, and the minima of the rest for the other.
 static double lower_bound(const Arrays& w) {
   const int width = w.columns / LANES;
-  // By node, in the memory that the start and the tree do not need yet.
+  // By node, in memory that the start and the tree do not use yet.
   double* const least_cost = w.left;
   double* const least_left = w.potential;
   Vec* const column_cost = vecs(least_cost + w.rows);

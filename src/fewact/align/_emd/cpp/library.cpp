@@ -1,4 +1,4 @@
-// The C interface: which instruction sets there are, and batches spread over threads.
+// The C interface: the available instruction sets, and batches distributed over threads.
 #include <atomic>
 #include <exception>
 #include <thread>
@@ -50,11 +50,11 @@ class SharedQueue : public Queue {
   std::atomic<int64_t> next{0};
 };
 
-// Does work for the places [0, count) of a batch, in the calling thread and in others beside it;
-// cells says how much work it is in all.
+// Runs work for the range [0, count) of a batch, in the calling thread and in others; cells is the
+// total number of costs.
 template <class Work>
 void in_threads(int threads, int64_t count, int64_t cells, const Work& work) {
-  // A thread is started for no less than about half a millisecond of work.
+  // A thread is started for at least about half a millisecond of work.
   const int64_t worth = 1 + cells / 32768;
   if (worth < threads) threads = static_cast<int>(worth);
   const int64_t share = count / (4 * threads);
@@ -62,7 +62,7 @@ void in_threads(int threads, int64_t count, int64_t cells, const Work& work) {
   std::vector<std::thread> others;
   try {
     for (int k = 1; k < threads; ++k) others.emplace_back([&] { work(queue); });
-  } catch (const std::exception&) {  // the system gives no more: those that started do the work
+  } catch (const std::exception&) {  // no more threads available: the started ones do the work
   }
   work(queue);
   for (std::thread& other : others) other.join();
@@ -96,17 +96,17 @@ void find_nearest([[maybe_unused]] int isa, int threads, const Problems<Real>& p
 
 }  // namespace
 
-// Counted up with what the functions below take; native.py has the same number.
+// Incremented with the signatures of the functions below; native.py has the same number.
 EXPORT int fewact_emd_version() { return 1; }
 
-// The name of an instruction set; "" where it is built but this machine lacks it; null beyond the
-// last. The higher the better.
+// The name of an instruction set; "" if this machine does not support it; null beyond the last.
+// Higher numbers are faster.
 EXPORT const char* fewact_emd_isa(int isa) {
   if (isa < 0 || isa >= ISAS) return nullptr;
   return runs(isa) ? NAMES[isa] : "";
 }
 
-// The functions for one type of number; what they are given is told in batch.h.
+// The functions for one type of number; batch.h describes their input.
 #define FEWACT_EXPORT(suffix, Real)                                                                \
   EXPORT void fewact_emd_solve_##suffix(int isa, int threads, int64_t count, int64_t n, int64_t m, \
                                         const Real* cost, const Real* a, const Real* b,            \

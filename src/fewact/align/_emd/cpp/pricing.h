@@ -1,4 +1,4 @@
-// Pricing: which cell, brought into the tree, lowers the cost most for each unit.
+// Pricing: selects the entering cell, which lowers the cost most per unit.
 #pragma once
 
 #include "vec.h"
@@ -14,15 +14,15 @@ struct Candidate {
 class Pricing {
  public:
   explicit Pricing(const Arrays& w) : w(w) {
-    // Up to SMALL cells it pays to look at all of them; beyond, the best of the next block will do.
+    // Up to SMALL cells, all are compared; beyond, the best cell of the next block is taken.
     const int64_t cells = static_cast<int64_t>(w.n) * w.columns;
     const int block = BLOCK / w.columns / GROUP * GROUP;
     rows_at_once = cells <= SMALL ? w.rows : block < GROUP ? GROUP : block;
-    // Reduced costs this near to zero are rounding.
+    // Reduced costs this close to zero are rounding errors.
     threshold = -4e-15 * w.max_cost;
   }
 
-  // Whether some cell has a reduced cost below zero, and a good one of these.
+  // Whether a cell has a reduced cost below zero, and a good one of these cells.
   bool find(Candidate& found) {
     for (int seen = 0; seen < w.rows;) {
       const int last = next + rows_at_once < w.rows ? next + rows_at_once : w.rows;
@@ -37,13 +37,13 @@ class Pricing {
  private:
   static constexpr int SMALL = 512, BLOCK = 1024, GROUP = 4;
 
-  // The least reduced cost c_ij − u_i − v_j of rows [first, last), which are whole groups.
+  // The smallest reduced cost c_ij − u_i − v_j of rows [first, last), a multiple of GROUP rows.
   void best_of_rows(int first, int last, Candidate& found) const {
     // Four rows side by side, so that four chains of comparisons run at once. Potentials hold −v.
     const int width = w.columns / LANES;
     const Vec* const minus_v = vecs(w.potential + w.rows);
     Vec best[GROUP];
-    Ints where[GROUP];  // counts vectors in the order in which they are seen
+    Ints where[GROUP];  // counts vectors in the order of the loop
     for (int r = 0; r < GROUP; ++r) best[r] = splat(INF), where[r] = Ints{};
     Ints now{};
     for (int i = first; i < last; i += GROUP) {

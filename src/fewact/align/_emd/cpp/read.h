@@ -1,4 +1,4 @@
-// One problem into float64, checked.
+// Converts one problem to float64 and checks it.
 #pragma once
 
 #include "batch.h"
@@ -9,11 +9,11 @@ namespace ISA {
 
 static bool finite(double x) { return x - x == 0; }
 
-// By how much, relative to the larger, the totals may differ: TOTALS_TOLERANCE of problem.py.
+// Largest difference of the totals, relative to the larger one: TOTALS_TOLERANCE of problem.py.
 static double tolerance(const float*) { return 1e-5; }
 static double tolerance(const double*) { return 1e-9; }
 
-// Weights, zeros after them; returns their total.
+// Reads weights, padded with zeros; returns their total.
 template <class Real>
 static double read_weights(const Real* from, int count, int rounded, double* to) {
   double total = 0;
@@ -31,8 +31,8 @@ static bool any_negative(const double* x, int count) {
   return any;
 }
 
-// The cost in rows of whole vectors, with its row and column sums and max |cost|; returns whether
-// all of it is finite and far enough from infinity to be added up along the tree.
+// Reads the cost in rows padded to full vectors, with row and column sums and max |cost|; returns
+// whether all costs are finite and small enough to be summed along the tree.
 template <class Real>
 static bool read_cost(const Real* from, Arrays& w) {
   const int width = w.columns / LANES;
@@ -53,7 +53,7 @@ static bool read_cost(const Real* from, Arrays& w) {
       largest = greater(greater(x, -x), largest);
     }
     w.row_sum[i] = sum(row_sum);
-    all_finite &= finite(w.row_sum[i]);  // a sum with NaN or infinity in it never is
+    all_finite &= finite(w.row_sum[i]);  // false if a term is NaN or infinite
     for (int j = w.m; j < w.columns; ++j) row[j] = INF;
   }
   for (int i = w.n; i < w.rows; ++i)
@@ -62,7 +62,7 @@ static bool read_cost(const Real* from, Arrays& w) {
   return all_finite && finite(8 * w.max_cost * w.n * w.m);
 }
 
-// Returns SOLVED where the problem has an answer.
+// Returns SOLVED if the problem is valid.
 template <class Real>
 static Status read(const Problems<Real>& from, int64_t index, Arrays& w) {
   double* const columns = w.weight + w.rows;

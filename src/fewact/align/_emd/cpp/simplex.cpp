@@ -2,7 +2,7 @@
 //
 //   read     the problem into float64, checked                                 (read.h)
 //   Start    a greedy, strongly feasible tree on the doubly centred cost       (start.h)
-//   Pricing  a cell of negative reduced cost, or the proof that there is none  (pricing.h)
+//   Pricing  a cell of negative reduced cost, or proof of optimality           (pricing.h)
 //   Tree     its pivot into the tree                                           (tree.h)
 //   write    value, flow and duals
 #include "batch.h"
@@ -16,8 +16,8 @@
 
 namespace ISA {
 
-// Nodes of zero weight take no part: their cells would have a flow of zero, which a column's must
-// not have in a strongly feasible tree.
+// Nodes of zero weight are left out: their cells would have a flow of zero, which a strongly
+// feasible tree does not allow for columns.
 static void switch_off_empty(Arrays& w) {
   for (int i = 0; i < w.n; ++i)
     if (w.weight[i] == 0)
@@ -35,14 +35,14 @@ static Status optimise(Arrays& w, int64_t pivot_limit) {
   Candidate cell;
   for (int64_t pivots = 0; pricing.find(cell); ++pivots) {
     if (pivots == pivot_limit) return PIVOT_LIMIT;
-    // Through rounding, a cell of the tree itself may come out a hair below zero: the pivot then
-    // changes nothing but sets the potentials below it right.
+    // Through rounding, a cell of the tree itself may be slightly below zero: the pivot then only
+    // corrects the potentials below it.
     tree.pivot(cell.row, w.rows + cell.column, cell.reduced_cost);
   }
   return SOLVED;
 }
 
-// The value; and the flow in plan, unless that is null.
+// Returns the value, and writes the flow to plan unless it is null.
 template <class Real>
 static double write_flow(const Arrays& w, Real* plan) {
   if (plan != nullptr)
@@ -107,12 +107,12 @@ static void solve_all(const Problems<Real>& problems, const Solutions<Real>& to,
   }
 }
 
-// The class of the least value among problems [first, first + classes). Classes are solved in the
-// order of their bounds, until the next bound is above the best value.
+// The class of the smallest value among problems [first, first + classes). Classes are solved in
+// the order of their bounds, until the next bound is above the best value.
 template <class Real>
 static int64_t nearest_of_group(const Problems<Real>& problems, int64_t first, const Nearest& to,
                                 Arrays& w) {
-  // Bounds come out of sums: only what is above the best value by more than rounding is out.
+  // Bounds have rounding errors: a class is excluded only if its bound is clearly above.
   constexpr double MARGIN = 1e-9;
   double* const bound = to.scratch + first;  // infinite for classes that are solved
   int32_t* const status = to.status + first;

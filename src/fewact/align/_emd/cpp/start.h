@@ -11,10 +11,10 @@ class Start {
  public:
   Start(const Arrays& w, Tree& tree) : w(w), tree(tree) {}
 
-  // A cell ships all that its row and column still have. The one of the two which that empties is
-  // struck out, and hangs with all that hangs at it under the other: the row where it has less, the
-  // column where it has no more. So no column's cell has a flow of zero, which makes the tree
-  // strongly feasible.
+  // A cell ships the smaller remaining weight of its row and column. The one that becomes empty is
+  // struck out and becomes, with its subtree, a child of the other: the row if it has less weight,
+  // otherwise the column. So no column's cell has a flow of zero, which makes the tree strongly
+  // feasible.
   void build() {
     tree.clear();
     std::memcpy(w.left, w.weight, sizeof(double) * w.nodes);
@@ -44,7 +44,7 @@ class Start {
   }
 
  private:
-  // Open the rows or columns that have weight; returns how many these are.
+  // Opens the rows or columns with positive weight; returns their number.
   static int open(uint64_t* bits, const double* weight, int count) {
     int opened = 0;
     for (int k = 0; k < count; k += 64) bits[k / 64] = 0;
@@ -57,8 +57,8 @@ class Start {
   }
   static void close(uint64_t* bits, int k) { bits[k / 64] &= ~(uint64_t{1} << k % 64); }
 
-  // key = cost − mean of the row − mean of the column. It halves the pivots: what every cell of a
-  // row costs says nothing about which of them will carry its flow.
+  // key = cost − mean of the row − mean of the column. It halves the pivots: the mean cost of a row
+  // does not determine which of its cells carries flow.
   void centre() {
     const int width = w.columns / LANES;
     Vec* const column_mean = vecs(w.column_sum);
@@ -71,17 +71,17 @@ class Start {
     }
   }
 
-  // The cheapest cell of a row in the columns that are open.
+  // The cheapest cell of a row in the open columns.
   void find_cheapest_cell(int i) {
     const Least cell = find_least(w.key_row(i), w.open_columns, w.columns);
     w.cheapest[i] = cell.at;
     cheapest_in(cell.at)[i / 64] |= uint64_t{1} << i % 64;
-    // Written as a whole vector: to read one just after a part of it was written would stall.
+    // Written as a full vector: reading one right after a partial write would stall.
     Vec& keys = vecs(w.cheapest_key)[i / LANES];
     keys = by_bits(uint64_t{1} << i % LANES, splat(cell.value), keys);
   }
 
-  // Close a column, and search the rows again whose cheapest cell was in it.
+  // Closes a column, and searches those rows again whose cheapest cell was in it.
   void close_column(int j) {
     close(w.open_columns, j);
     for (int i = 0; i < w.rows; i += 64) {
@@ -90,7 +90,7 @@ class Start {
     }
   }
 
-  // Bits of the rows whose cheapest cell is, or once was, in a column.
+  // Bits of the rows whose cheapest cell is or was in a column.
   uint64_t* cheapest_in(int j) const { return w.cheapest_in + static_cast<size_t>(j) * w.words; }
 
   void hang(int x, int parent, double flow, int when) {
@@ -98,7 +98,7 @@ class Start {
     w.order[when] = x;
   }
 
-  // From the root, which was never struck, downward: cells of the tree have a reduced cost of zero.
+  // From the root downward; cells of the tree have a reduced cost of zero.
   void set_potentials(int struck) {
     for (int k = struck - 1; k >= 0; --k) {
       const int x = w.order[k], parent = w.parent[x];

@@ -1,12 +1,12 @@
-// The basis: a spanning tree of the rows and columns, whose edges are the cells that carry flow.
+// The basis: a spanning tree of rows and columns; its edges are the cells that carry flow.
 //
-// Every node but the root has a parent on the other side; the cell between them is the node's. The
-// tree is kept strongly feasible (Cunningham 1976): every node can send a little more flow towards
-// the root, that is, no column's own cell has a flow of zero. Rows' cells may.
+// Every node but the root has a parent on the other side; the cell between them is the node's.
+// The tree is kept strongly feasible (Cunningham 1976): every node can send more flow towards the
+// root, so no column's cell has a flow of zero. A row's cell may have a flow of zero.
 //
-// Each node keeps the set of all nodes below it, itself included, as bits. So the cycle that a new
-// cell closes is found by two walks upward, and the subtree that a pivot moves needs no traversal:
-// cutting it out, hanging it in and shifting its potentials are operations on words and vectors.
+// Each node stores its subtree, itself included, as bits. So two walks upward find the cycle that a
+// new cell closes, and a pivot needs no traversal of the subtree that it moves: cutting, attaching
+// and shifting its potentials are operations on words and vectors.
 #pragma once
 
 #include <cstring>
@@ -20,7 +20,7 @@ class Tree {
  public:
   explicit Tree(const Arrays& w) : w(w) {}
 
-  // All nodes stand alone.
+  // Starts with isolated nodes.
   void clear() {
     std::memset(w.below, 0, sizeof(uint64_t) * w.nodes * w.words);
     for (int x = 0; x < w.nodes; ++x) {
@@ -31,14 +31,14 @@ class Tree {
     }
   }
 
-  // Hang a node, with all below it, under another.
+  // Attaches a node, with its subtree, to a parent.
   void hang(int x, int parent, double flow) {
     w.parent[x] = parent;
     w.flow[x] = flow;
     add(below(parent), below(x));
   }
 
-  // Bring the cell of row i and column node j into the tree.
+  // Lets the cell of row i and column node j enter the tree.
   void pivot(int i, int j, double reduced_cost) {
     // The cycle: from the apex down to i, over the new cell to j, and up to the apex.
     int* const from_i = w.from_row;
@@ -47,8 +47,8 @@ class Tree {
     for (; !is_below(j, apex); apex = w.parent[apex]) from_i[length_i++] = apex;
     for (int x = j; x != apex; x = w.parent[x]) from_j[length_j++] = x;
 
-    // The cell that leaves is the last of the emptied ones along the cycle; this choice keeps the
-    // tree strongly feasible, so that no sequence of pivots comes back to the same tree.
+    // The leaving cell is the last empty one along the cycle; this choice keeps the tree strongly
+    // feasible, so that no sequence of pivots returns to the same tree.
     double delta = INF;
     int leaves = 0;
     bool on_j = false;
@@ -86,7 +86,7 @@ class Tree {
     for (int q = 0; q < w.words; ++q) from[q] &= ~set[q];
   }
 
-  // Cut the subtree of path[cut] off and hang it, turned over, by path[0] under a new parent.
+  // Cuts off the subtree of path[cut], and attaches it by path[0] to a new parent.
   //
   // path leads from one end of the new cell up to the apex, other_path from its other end, which is
   // the new parent. The new cell carries flow, and the subtree's potentials rise by shift.
@@ -108,14 +108,14 @@ class Tree {
     shift_potentials(shift);
   }
 
-  // Raise the potentials of the moved nodes.
+  // Raises the potentials of the moved nodes.
   void shift_potentials(double shift) {
     const Vec by = splat(shift);
     for (int x = 0; x < w.nodes; x += LANES)
       vecs(w.potential)[x / LANES] += by_bits(w.moved[x / 64] >> x % 64, by, Vec{});
   }
 
-  const Arrays w;  // a copy, whose pointers the compiler knows to stay as they are
+  const Arrays w;  // a copy, so that the compiler knows the pointers to be constant
 };
 
 }  // namespace ISA

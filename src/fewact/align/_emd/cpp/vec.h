@@ -1,5 +1,5 @@
-// Vectors of doubles as wide as the instruction set has them, by the vector extensions that GCC and
-// Clang share; other compilers get vectors of one. What differs between sets is in this file.
+// Vectors of doubles with the width of the instruction set, by vector extensions of GCC and Clang;
+// other compilers get vectors of one. All differences between instruction sets are in this file.
 #pragma once
 
 #include <cstdint>
@@ -55,7 +55,7 @@ static inline double sum(Vec x) {
   return total;
 }
 
-// The least lane: halves against halves. Compilers make shuffles of these lists.
+// The smallest lane, by comparing halves. Compilers turn these lists into shuffles.
 static inline double least(Vec x) {
 #if !defined(FEWACT_VECTORS)
   return x;
@@ -102,7 +102,7 @@ static inline uint64_t equal_bits(Vec x, double wanted) {
 #endif
 }
 
-// The place of the lowest bit that is set.
+// Index of the lowest set bit.
 static inline int lowest(uint64_t bits) {
 #if defined(__GNUC__)
   return __builtin_ctzll(bits);
@@ -113,7 +113,7 @@ static inline int lowest(uint64_t bits) {
 #endif
 }
 
-// The first count numbers at an address, zeros after them.
+// The first count numbers at an address, padded with zeros.
 template <class Real>
 static inline Vec load_some(const Real* from, int count) {
   double x[LANES] = {};
@@ -137,14 +137,14 @@ struct Least {
   int at;
 };
 
-// The least of count numbers whose bits are set, which is at least one; count is a multiple of 8.
+// The smallest of count numbers whose bits are set, at least one; count is a multiple of 8.
 static inline Least find_least(const double* x, const uint64_t* bits, int count) {
   Vec all = splat(INF);
   for (int k = 0; k < count; k += LANES)
     all = lesser(by_bits(bits[k / 64] >> k % 64, vecs(x)[k / LANES], splat(INF)), all);
   const double value = least(all);
   for (int first = 0;; first += 64) {
-    // 64 at a time without a branch: where the least stands cannot be foreseen.
+    // 64 at a time without a branch: the position of the minimum is unpredictable.
     uint64_t equal = 0;
     for (int k = first; k < count && k < first + 64; k += LANES)
       equal |= equal_bits(vecs(x)[k / LANES], value) << k % 64;

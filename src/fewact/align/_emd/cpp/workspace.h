@@ -1,4 +1,4 @@
-// The memory that one thread needs to solve problems of one size.
+// Memory of one thread for problems of one size.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,7 @@
 
 namespace ISA {
 
-// Whole vectors of any instruction set, and whole groups of rows for pricing.
+// Full vectors of any instruction set, and full groups of rows for pricing.
 static inline int round_up(int64_t count) { return static_cast<int>((count + 7) / 8 * 8); }
 
 // Nodes are numbered rows first, then columns, both counts rounded up.
@@ -20,27 +20,27 @@ struct Arrays {
         nodes(rows + columns),
         words((nodes + 63) / 64) {}
 
-  int n, m;  // as given
+  int n, m;  // as in the problem
   int rows, columns;  // rounded up
   int nodes;
-  int words;  // of a set of nodes, as bits
+  int words;  // length of a set of nodes, as bits
 
   // The problem in float64; see read.h.
   double* cost;  // (rows columns), infinite where there is no cell
   double max_cost;  // max |cost|
-  double total;  // of the weights of a side
+  double total;  // total weight of a side
   double* row_sum;  // of the cost
   double* column_sum;
   double* weight;  // (nodes)
 
   // The start; see start.h.
-  double* left;  // (nodes) weight not shipped yet
+  double* left;  // (nodes) remaining weight
   double* key;  // (rows columns)
   double* cheapest_key;  // of each row
   int* cheapest;  // and its column
   uint64_t* cheapest_in;  // (columns words) rows by that column
-  uint64_t *open_rows, *open_columns;  // bits of those not struck out yet
-  int* order;  // in which nodes were struck out
+  uint64_t *open_rows, *open_columns;  // bits of those that are not struck out
+  int* order;  // nodes in the order of striking out
 
   // The tree; see tree.h.
   int* parent;
@@ -79,7 +79,7 @@ class Workspace {
     used += (count * sizeof(T) + LINE - 1) / LINE * LINE;
   }
 
-  // Lay the arrays out one after another: once to count, once for good.
+  // Lays out the arrays one after another: the first pass counts, the second assigns.
   void carve() {
     Arrays& w = arrays;
     const size_t rows = w.rows, columns = w.columns, nodes = w.nodes, words = w.words;

@@ -1,4 +1,4 @@
-"""What is checked before a transport problem is solved, and said when it cannot be."""
+"""Checks of transport problems before they are solved, and the errors that result."""
 
 from typing import Any
 
@@ -11,35 +11,35 @@ from fewact.errors import AlignmentError, ShapeError
 
 
 def as_tensors(cost: Any, a: Any, b: Any) -> tuple[Problems, bool]:
-    """Tensors of what was given, and whether that was arrays.
+    """Return the input as tensors, and whether it was arrays.
 
     Raises:
-        ShapeError: It was neither all tensors nor all arrays, or arrays of another dtype.
+        ShapeError: The input mixes tensors and arrays, or the arrays have another dtype.
     """
-    given = (cost, a, b)
-    if all(isinstance(part, Tensor) for part in given):
-        return Problems(*given), False
-    if not all(isinstance(part, np.ndarray) for part in given):
+    inputs = (cost, a, b)
+    if all(isinstance(part, Tensor) for part in inputs):
+        return Problems(*inputs), False
+    if not all(isinstance(part, np.ndarray) for part in inputs):
         raise ShapeError(
-            "cost and weights are not of one kind",
+            "cost and weights have different types",
             where="emd",
-            got=", ".join(type(part).__name__ for part in given),
+            got=", ".join(type(part).__name__ for part in inputs),
             expected="three torch tensors or three NumPy arrays",
         )
-    if not all(part.dtype in (np.float32, np.float64) for part in given):
-        raise _wrong_dtype(*given)
-    # torch takes no array that is strided backwards and warns of one that is not writeable.
-    arrays = [np.ascontiguousarray(part) for part in given]
+    if not all(part.dtype in (np.float32, np.float64) for part in inputs):
+        raise _wrong_dtype(*inputs)
+    # torch refuses arrays with negative strides and warns about read-only ones.
+    arrays = [np.ascontiguousarray(part) for part in inputs]
     tensors = (torch.from_numpy(x if x.flags.writeable else x.copy()) for x in arrays)
     return Problems(*tensors), True
 
 
 def fit(problems: Problems) -> Problems:
-    """The problems with the same leading axes and dtype for costs and weights.
+    """Return the problems with the same leading axes and dtype for costs and weights.
 
     Raises:
         AlignmentError: A side is empty.
-        ShapeError: They do not fit.
+        ShapeError: Shapes, dtypes or devices do not match.
     """
     cost, a, b = problems
     if cost.ndim < 2 or cost.shape[-2:] != a.shape[-1:] + b.shape[-1:]:
@@ -62,7 +62,7 @@ def fit(problems: Problems) -> Problems:
         raise _wrong_dtype(*problems)
     if not cost.device == a.device == b.device:
         raise ShapeError(
-            "cost and weights are not on one device",
+            "cost and weights are on different devices",
             where="emd",
             got=f"{cost.device}, {a.device}, {b.device}",
         )
@@ -70,14 +70,14 @@ def fit(problems: Problems) -> Problems:
 
 
 def refuse(status: Tensor, problems: Problems) -> None:
-    """Refuse a batch that holds a problem which could not be solved.
+    """Raise an error if a problem of the batch could not be solved.
 
     Args:
-        status: As many of ``Status`` as there are problems, in their order.
-        problems: With any leading axes.
+        status: One ``Status`` for each problem, in order.
+        problems: Problems with any leading axes.
 
     Raises:
-        AlignmentError: The first problem whose status is not ``SOLVED``.
+        AlignmentError: A status is not ``SOLVED``; the error describes the first such problem.
     """
     if not status.any():
         return
@@ -89,7 +89,7 @@ def refuse(status: Tensor, problems: Problems) -> None:
 
 
 def _reason(status: Status, problem: Problems) -> tuple[str, str, str]:
-    """What is wrong with a problem, what was got and what is accepted."""
+    """Return the parts of the error message: what, got, expected."""
     totals = " and ".join(f"{side.double().sum():.12g}" for side in (problem.a, problem.b))
     shape = f"a cost of shape {tuple(problem.cost.shape)}"
     match status:
@@ -123,17 +123,17 @@ def _reason(status: Status, problem: Problems) -> tuple[str, str, str]:
 def _misfit(problems: Problems) -> ShapeError:
     cost, a, b = (tuple(part.shape) for part in problems)
     return ShapeError(
-        "cost and weights do not fit",
+        "the shapes of cost and weights do not match",
         where="emd",
         got=f"cost {cost}, a {a}, b {b}",
         expected="cost (… m m'), a (… m), b (… m'), with leading axes that broadcast",
     )
 
 
-def _wrong_dtype(*given: Any) -> ShapeError:
+def _wrong_dtype(*inputs: Any) -> ShapeError:
     return ShapeError(
-        "dtypes do not fit",
+        "the dtypes of cost and weights do not match",
         where="emd",
-        got=", ".join(str(part.dtype) for part in given),
+        got=", ".join(str(part.dtype) for part in inputs),
         expected="all float32 or all float64",
     )

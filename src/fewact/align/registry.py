@@ -1,0 +1,159 @@
+"""Registry of aligners: functions by name, and what each of them expects."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from fewact.align.bi_mhm import bi_mhm
+from fewact.align.checks import needs_gradient
+from fewact.align.diagonal import diagonal
+from fewact.align.dtw import dtw
+from fewact.align.emd import emd
+from fewact.align.hungarian import hungarian
+from fewact.align.otam import otam
+from fewact.align.result import Alignment
+from fewact.align.sinkhorn import sinkhorn
+from fewact.align.soft_dtw import soft_dtw
+from fewact.registry import Registry, check_options
+
+Aligner = Callable[..., Alignment]
+"""Function of costs (… m m'), and of weights where its card says so; smaller values are nearer."""
+
+
+@dataclass(frozen=True)
+class AlignerCard:
+    """What a caller must know to exchange one aligner for another.
+
+    Args:
+        weights: Whether the aligner takes weights ``a`` (… m) and ``b`` (… m') after the costs.
+        ordered: Whether rows and columns must be in temporal order.
+        paired: Whether row i is compared with column i, so that m = m' is required.
+        terms: Number of costs that the value adds up for (m, m'), with weights of total m:
+            ``value / terms`` is the mean cost of a matched pair.
+        options: Options of the aligner for which ``terms`` holds, where they are not the defaults.
+    """
+
+    weights: bool = False
+    ordered: bool = False
+    paired: bool = False
+    terms: Callable[[int, int], float] = lambda rows, columns: 1
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class _Entry(NamedTuple):
+    aligner: Aligner
+    card: AlignerCard
+
+
+def _rows(rows: int, columns: int) -> float:
+    return rows
+
+
+_ALIGNERS: Registry[_Entry] = Registry(
+    "aligner",
+    {
+        "bi_mhm": _Entry(
+            bi_mhm, AlignerCard(terms=lambda rows, columns: 2, options={"reduction": "mean"})
+        ),
+        "diagonal": _Entry(diagonal, AlignerCard(paired=True)),
+        "dtw": _Entry(dtw, AlignerCard(ordered=True, terms=_rows)),
+        "emd": _Entry(emd, AlignerCard(weights=True, terms=_rows)),
+        "hungarian": _Entry(hungarian, AlignerCard()),
+        "otam": _Entry(otam, AlignerCard(ordered=True, terms=lambda rows, columns: 2 * rows)),
+        "sinkhorn": _Entry(sinkhorn, AlignerCard(weights=True, terms=_rows)),
+        "soft_dtw": _Entry(soft_dtw, AlignerCard(ordered=True, terms=_rows)),
+    },
+)
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all aligners."""
+    return _ALIGNERS.names()
+
+
+def card(name: str) -> AlignerCard:
+    """Return what the aligner of a name expects.
+
+    Raises:
+        UnknownNameError: There is no such aligner.
+
+    >>> card("otam").ordered, card("emd").weights
+    (True, True)
+    """
+    return _ALIGNERS.get(name).card
+
+
+def register(name: str, card: AlignerCard | None = None) -> Callable[[Aligner], Aligner]:
+    """Return a decorator that adds a custom aligner under a name.
+
+    Args:
+        name: New name.
+        card: What the aligner expects; by default it takes costs alone, in any order, and its
+            value is a mean cost.
+
+    Raises:
+        UnknownNameError: The name is taken.
+    """
+    add = _ALIGNERS.register(name)
+
+    def decorate(aligner: Aligner) -> Aligner:
+        add(_Entry(aligner, card or AlignerCard()))
+        return aligner
+
+    return decorate
+
+
+def create(name: str, **options: Any) -> Aligner:
+    """Return the aligner of a name, with options bound.
+
+    Args:
+        name: One of ``names()``.
+        options: Arguments of that function other than the costs.
+
+    Raises:
+        UnknownNameError: There is no such aligner.
+        OptionError: It has no such option.
+
+    >>> import torch
+    >>> create("otam", smoothing=0.1, bidirectional=False)(torch.ones(1, 3)).value
+    tensor(3.)
+    """
+    aligner = _ALIGNERS.get(name).aligner
+    known = list(inspect.signature(aligner).parameters)[1:]
+    check_options(options, known, of=f'aligner "{name}"')
+    return functools.partial(aligner, **options)
+
+
+def align(
+    name: str, cost: Tensor, a: Tensor | None = None, b: Tensor | None = None, *, plan: bool = True
+) -> Alignment:
+    """Align by name; the value is the mean cost of a matched pair.
+
+    Args:
+        name: One of ``names()``.
+        cost: (… m m').
+        a: (… m) weights of total m; only for aligners whose card says ``weights``.
+        b: (… m') weights of total m.
+        plan: Whether to return the plan.
+
+    Returns:
+        ``value`` (…), 0 where each matched pair costs nothing (less than 0 for a soft minimum over
+        several cheap paths); ``plan`` (… m m') of the aligner itself.
+
+    Raises:
+        UnknownNameError: There is no such aligner.
+
+    >>> import torch
+    >>> align("dtw", torch.ones(3, 3)).value
+    tensor(1.)
+    """
+    aligner, card = _ALIGNERS.get(name)
+    weights = (a, b) if card.weights else ()
+    found = aligner(cost, *weights, plan=plan or needs_gradient(cost), **card.options)
+    terms = card.terms(*cost.shape[-2:])
+    return Alignment(found.value / terms, found.plan if plan else None)
