@@ -91,7 +91,7 @@ def test_a_run_is_a_method(run: Run, place: Path, trained: Path) -> None:
     )
     wrong = run(*call, "--option", "width=5")
     assert wrong.code == 2
-    assert "weights are not those" in wrong.err
+    assert "the weights don't fit" in wrong.err
 
 
 def test_what_was_learnt_from_is_not_tested_on(run: Run, place: Path, trained: Path) -> None:
