@@ -13,6 +13,7 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -134,7 +135,7 @@ class Pairs:
     moved: Tensor | None
 
 
-class LookedUp(KernelMethod):
+class LookedUp(KernelMethod[Any]):
     """A method that averages similarities of pairs of clips, all of which are looked up.
 
     A few hundred clips make fewer pairs than thousands of episodes ask for.
@@ -150,15 +151,13 @@ class LookedUp(KernelMethod):
     def encode(self, features: Features) -> Nodes:
         return {"at": features[FeatureRequest("vectors", View(1))][..., 0, 0]}
 
-    def support(
-        self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
-    ) -> KernelState:
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> KernelState:
         if self.pairs.moved is not None:
             moved = self.pairs.moved[nodes["at"].long()]  # (b s 1)
             moving, still = (_entries(table, nodes, nodes) for table in self.pairs.quick)
             share = stood_still(moved, moving, still, labels, n, self.options.still_share)
             nodes = standing({**nodes, "moved": moved}, share)
-        return super().support(nodes, labels, n, text)
+        return super().support(nodes, labels, n)
 
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:
         moving, *still = (_entries(table, first, second) for table in self.pairs.exact)

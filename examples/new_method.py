@@ -39,7 +39,7 @@ class BestFrameState:
 
 
 @methods.register("best-frame")
-class BestFrame(Method):
+class BestFrame(Method[BestFrameOptions, BestFrameState]):
     """A class scores the mean over its videos of the best cosine between any two frames."""
 
     Options = BestFrameOptions
@@ -54,9 +54,7 @@ class BestFrame(Method):
         frames = features[FeatureRequest("vectors", View(self.options.frames))]
         return {"frames": functional.normalize(frames, dim=-1)}
 
-    def support(
-        self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
-    ) -> BestFrameState:
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> BestFrameState:
         """The support as it is."""
         return BestFrameState(nodes["frames"], one_hot_mean(labels, n, nodes["frames"].dtype))
 

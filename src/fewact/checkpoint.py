@@ -166,6 +166,7 @@ class Checkpoint:
                 got=" ".join(str(error).split()),
             ) from error
         made.temperature = self.header.temperature
+        made.trained = True
         return made.eval()
 
 

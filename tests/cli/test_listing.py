@@ -22,7 +22,8 @@ def test_every_option_of_every_method(run: Run) -> None:
         made = methods.create(name)
         fields = dataclasses.fields(made.options)
         assert set(one["options"]) == {field.name for field in fields}
-        assert (one["transductive"], one["uses_text"]) == (made.transductive, made.uses_text)
+        for flag in ("transductive", "uses_text", "trained"):
+            assert one[flag] == getattr(made, flag)
         assert one["summary"]
         for field in fields:
             option = one["options"][field.name]

@@ -28,6 +28,7 @@ from fewact.evaluation import (
     to_text,
 )
 from fewact.evaluation.facts import seen
+from fewact.methods.base import TextMethod
 from tests.evaluation.made_up import (
     ByPlace,
     Constant,
@@ -338,9 +339,7 @@ def test_killed_by_the_system_and_resumed(tmp_path: Path) -> None:
     assert output.read_bytes() == whole.read_bytes()
 
 
-class Text(Nearest):
-    uses_text = True
-
+class Text(Nearest, TextMethod):
     def score(self, state, nodes):
         assert state.text.shape == (len(nodes["nodes"]), state.n, 3)
         return state.text[:, None, :, 0] * 0 + super().score(state, nodes)
@@ -365,6 +364,16 @@ def test_text_reaches_the_classes_of_each_episode() -> None:
         evaluate(Text(), source, videos, episodes)
     with pytest.raises(ShapeError, match="not one embedding for each class"):
         evaluate(Text(), source, videos, episodes, text=text[:7])
+
+
+def test_random_weights_are_flagged() -> None:
+    source, videos, episodes = problem()
+    method = Nearest()
+    assert not evaluate(method, source, videos, episodes).flags
+    method.trained = False
+    result = evaluate(method, source, videos, episodes)
+    assert result.flags == ("not trained: random weights",)
+    assert not result.asked.method.trained
 
 
 def test_bad_input(tmp_path: Path) -> None:

@@ -13,7 +13,15 @@ from fewact import methods
 from fewact.backbones import Card
 from fewact.errors import OptionError, ShapeError, UnknownNameError
 from fewact.features.request import FeatureRequest
-from fewact.methods.base import Method, Nodes, TrainingBatch
+from fewact.methods.base import (
+    Method,
+    Nodes,
+    PairScores,
+    TextMethod,
+    TrainingBatch,
+    score_and_pairs,
+    support_state,
+)
 from tests.methods.made_up import make_card, make_features, make_text
 
 OTHERWISE: dict[str, tuple[object, ...]] = {
@@ -103,7 +111,7 @@ def scores(
         like = next(iter(support.values()))
         text = make_text(make_card(), len(labels), n).to(like)
     with torch.no_grad():
-        return method.score(method.support(support, labels, n, text=text), query)
+        return method.score(support_state(method, support, labels, n, text), query)
 
 
 def take(nodes: Nodes, which: object) -> Nodes:
@@ -202,12 +210,52 @@ def test_pairs_are_what_each_video_scores_as_a_class(
     support = {name: value for name, value in support.items() if name != "moved"}  # as above
     with torch.no_grad():
         text = make_text(card, 2, 3) if method.uses_text else None
-        state = method.support(support, labels, 3, text=text)
-        logits, pairs = method.score_and_pairs(state, query)
+        state = support_state(method, support, labels, 3, text)
+        logits, pairs = score_and_pairs(method, state, query)
     torch.testing.assert_close(logits, scores(method, support, labels, query, 3))
     if pairs is not None:
         each = torch.arange(6).expand(2, -1)
         torch.testing.assert_close(pairs, scores(method, support, each, query, 6))
+
+
+def test_text_reaches_text_methods_only(method: Method, card: Card, episode: Episode) -> None:
+    assert isinstance(method, TextMethod) or not method.uses_text
+    if method.uses_text:
+        return
+    support, labels, query = episode(method, card)
+    text = torch.full((2, 3, card.vectors), torch.nan)
+    got = scores(method, support, labels, query, 3, text)
+    assert torch.equal(got, scores(method, support, labels, query, 3))
+
+
+def test_methods_without_pair_similarities_return_none(
+    method: Method, card: Card, episode: Episode
+) -> None:
+    support, labels, query = episode(method, card)
+    text = make_text(card, 2, 3) if method.uses_text else None
+    with torch.no_grad():
+        _, pairs = score_and_pairs(method, support_state(method, support, labels, 3, text), query)
+    assert pairs is None or isinstance(method, PairScores)
+
+
+NEED_TRAINING = {
+    "a2m2": {"reduction": "learned", "in_channels": 10},
+    "clip_fsar": {},
+    "clip_spm": {},
+    "semantic_prompt": {},
+    "zero_shot": {"text_width": 7},
+}
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_a_method_with_random_initial_weights_is_not_trained(name: str) -> None:
+    options = NEED_TRAINING.get(name, {})
+    assert methods.create(name, **options).trained == (name not in NEED_TRAINING)
+    assert methods.create(name).trained or not options
+    if name not in NEED_TRAINING:
+        # Learnable parts that start from fixed values need no training.
+        first, second = (methods.create(name).state_dict() for _ in range(2))
+        assert all(torch.equal(value, second[key]) for key, value in first.items())
 
 
 def test_deterministic(method: Method, card: Card, episode: Episode) -> None:
@@ -291,7 +339,7 @@ def test_what_uses_text_says_so_where_there_is_none(
     method: Method, card: Card, episode: Episode
 ) -> None:
     support, labels, query = episode(method, card)
-    if method.uses_text:
+    if isinstance(method, TextMethod) and method.uses_text:
         with pytest.raises(OptionError, match="names of the classes"):
             method.support(support, labels, 3)
         for text in (torch.zeros(2, 3, card.vectors + 1), torch.zeros(2, 4, card.vectors)):

@@ -74,10 +74,17 @@ class SavedBackbone(_Part):
 
 
 class SavedMethod(_Part):
-    """The method and its options."""
+    """The method and its options.
+
+    Args:
+        name: Registry name.
+        options: All options.
+        trained: False where learnable parts have random initial weights.
+    """
 
     name: str
     options: dict[str, JsonValue]
+    trained: bool = True
 
 
 class SavedNames(_Part):

@@ -13,7 +13,7 @@ from fewact.classifier.examples import Examples, Nodes
 from fewact.classifier.prediction import Prediction
 from fewact.data import AnyClip
 from fewact.features.timing import Stage, Timing
-from fewact.methods.base import Method
+from fewact.methods.base import Method, score_and_pairs
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def classify(
     """Score one clip, alone, against the classes and against each taught clip."""
     query = {name: value[None] for name, value in nodes.items()}  # (1 1 …)
     with stage(timing, "alignment"):
-        scored, pairs = method.score_and_pairs(fitted.by_class, query)
+        scored, pairs = score_and_pairs(method, fitted.by_class, query)
         evidence = _row(scored) / fitted.calibration.temperature  # (n)
         if fitted.named is not None and fitted.calibration.text_weight:
             named = _row(fitted.named.logits(query[NODE]))

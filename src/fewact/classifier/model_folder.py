@@ -259,13 +259,14 @@ def _portable(weights: str) -> str:
 
 def _saved_method(method: Method) -> SavedMethod:
     name, options = registered(method, ModelError)
-    return SavedMethod(name=name, options=options)
+    return SavedMethod(name=name, options=options, trained=method.trained)
 
 
 def _method(saved: SavedMethod, parameters: Mapping[str, Tensor], where: str) -> Method:
     try:
         method = methods.create(saved.name, **saved.options)
         method.load_state_dict(dict(parameters))
+        method.trained = saved.trained
     except (UserError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(

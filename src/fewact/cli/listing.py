@@ -26,6 +26,8 @@ def methods(format: Format = ListFormat.TABLE) -> None:
         for flag in ("transductive", "uses_text"):
             if method[flag]:
                 print(f"  {flag.replace('_', ' ')}")
+        if not method["trained"]:
+            print("  needs training")
         for name, option in method["options"].items():
             print(f"  --option {name}={_as_text(option['default'])}")
             print(f"      {option['description']}{_choices(option)}")
@@ -82,6 +84,7 @@ def _methods() -> list[dict[str, Any]]:
                 "summary": (inspect.getdoc(inspect.getmodule(kind)) or "").partition("\n")[0],
                 "transductive": made.transductive,
                 "uses_text": made.uses_text,
+                "trained": made.trained,
                 "options": options,
             }
         )

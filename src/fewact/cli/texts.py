@@ -79,7 +79,9 @@ def texts_for(
         backbone_weights: Where those of the backbone are.
         device: Of the text encoder.
     """
-    reading = [method for method in methods if method.uses_text]
+    from fewact.methods.base import TextMethod
+
+    reading = [one for one in methods if isinstance(one, TextMethod) and one.uses_text]
     if not reading:
         asked.refuse("the method reads no class names")
         return None

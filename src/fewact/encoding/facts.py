@@ -20,6 +20,7 @@ class MethodFacts(BaseModel):
         weights_sha256: SHA-256 of the trained weights; empty for a method without weights.
         transductive: Whether a query's logits depend on the other queries.
         uses_text: Whether the method reads the names of the classes.
+        trained: False where learnable parts have random initial weights.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,6 +31,7 @@ class MethodFacts(BaseModel):
     weights_sha256: str
     transductive: bool
     uses_text: bool
+    trained: bool
 
     @property
     def label(self) -> str:
@@ -68,6 +70,7 @@ def method_facts(method: Method) -> MethodFacts:
         weights_sha256=digest(weights) if weights else "",
         transductive=method.transductive,
         uses_text=method.uses_text,
+        trained=method.trained,
     )
 
 

@@ -59,6 +59,7 @@ def warnings(asked: Asked, videos: VideoList) -> tuple[str, ...]:
     said = (
         (asked.method.transductive, "transductive"),
         (asked.method.uses_text, "uses text"),
+        (not asked.method.trained, "not trained: random weights"),
         *(
             (seen(data, videos.name), f"backbone trained on {data}")
             for data in asked.features.trained_on

@@ -13,7 +13,7 @@ from torch import Tensor
 from fewact.encoding import NodeBank
 from fewact.episodes import EpisodeSet
 from fewact.errors import ResultError
-from fewact.methods.base import Method
+from fewact.methods.base import Method, support_state
 from fewact.random import RandomStream
 
 Hits = NDArray[np.bool_]
@@ -99,11 +99,12 @@ class Scorer:
         orders = np.array([self._order(int(index)) for index in indices])  # (b q)
         labels = torch.arange(protocol.ways).repeat_interleave(protocol.shots)
         with torch.inference_mode():
-            state = self._method.support(
+            state = support_state(
+                self._method,
                 self._gather("support", self._support[indices]),
                 labels.expand(len(indices), -1),
                 protocol.ways,
-                text=None if self._text is None else self._text(indices),
+                None if self._text is None else self._text(indices),
             )
             query = np.take_along_axis(self._query[indices], orders, 1)
             logits = self._method.score(state, self._gather("query", query))  # (b q n)

@@ -20,7 +20,7 @@ from fewact.align.result import Alignment
 from fewact.backbones.card import Card, Level
 from fewact.errors import OptionError
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
-from fewact.methods.base import Method, Nodes, one_hot_mean
+from fewact.methods.base import Nodes, TextMethod, one_hot_mean
 from fewact.methods.common.inputs import class_text
 from fewact.methods.common.kernel import compactness
 from fewact.methods.common.matching import Matching, Weights, problems, similarity
@@ -119,11 +119,11 @@ class A2M2State:
     text: Tensor | None = None
 
 
-class A2M2(Method):
+class A2M2(TextMethod[A2M2Options, A2M2State]):
     """Adaptively aligned multi-scale second-order moments."""
 
     Options = A2M2Options
-    options: A2M2Options
+    uses_text = False  # but with option text_share
     scoring = frozenset(
         {"weights", "time_weight", "shots", "compactness", "alignment", "text_scale"}
     )
@@ -142,6 +142,7 @@ class A2M2(Method):
             )
         _check_order(options)
         self.uses_text = options.text_share > 0
+        self.trained = options.reduction != "learned"
         self.reduction = ChannelReduction(options.reduction, options.width, options.in_channels)
         self.attention = TemporalAttention(options.width) if options.attention else None
         self.temperature = 0.0136 * options.tau  # of the defaults, on the development clips

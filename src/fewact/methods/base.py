@@ -1,36 +1,37 @@
-"""The contract that every few-shot method fulfils."""
+"""The contract of few-shot methods."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import TypeVar
 
 from fewact.backbones.card import Card
 from fewact.features.request import Features, Request
 
 Nodes = Mapping[str, Tensor]
-"""What a method keeps of videos: named tensors, all with the same leading axes."""
+"""Encoded videos: named tensors, all with the same leading axes."""
 
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """Episodes as a trainer hands them to ``losses``.
+    """Training episodes, as ``losses`` takes them.
 
     Args:
         support: Features of the support videos (b s …).
         support_labels: (b s) int64, 0 … n−1.
         query: Features of the query videos (b q …).
         query_labels: (b q) int64, 0 … n−1.
-        n: Classes of an episode.
-        text: Embeddings of the support classes' names (b n d), for methods that use text. A query's
-            own is ``text`` at its label: known here alone, never to ``score``.
+        n: Number of classes of an episode.
+        text: Embeddings of the support classes' names (b n d), for methods that use text. The text
+            of a query's class is ``text`` at its label: ``losses`` may read it, ``score`` never.
         base_text: Embeddings of the names of all training classes (N d).
-        base_classes: (b n) int64, which of the training classes each of an episode's is.
-        classify: Logits (b v N) of the training classes from the nodes of videos (b v …): a head
-            that is trained along, where one is.
+        base_classes: (b n) int64, index of each class of an episode among the training classes.
+        classify: Function from nodes of videos (b v …) to logits (b v N) of the training classes,
+            where a classification head is trained with the method.
     """
 
     support: Features
@@ -44,67 +45,66 @@ class TrainingBatch:
     classify: Callable[[Nodes], Tensor] | None = None
 
 
-class Method(nn.Module, ABC):
-    """A few-shot method: encodes each video alone, learns an episode's classes, scores queries.
+OptionsT = TypeVar("OptionsT", default=Any)
+StateT = TypeVar("StateT", default=Any)
+PairStateT = TypeVar("PairStateT", contravariant=True)
 
-    Nothing is kept on the module between calls: what ``support`` learned is in the state that it
-    returns.
+
+class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
+    """A few-shot method: encodes each video alone, summarises the support, scores queries.
+
+    ``Method[Options, State]`` names the dataclass of the options and the dataclass that ``support``
+    returns. Nothing is kept on the module between calls: what depends on an episode is in its
+    state.
     """
 
     Options: ClassVar[type]
+    options: OptionsT
     scoring: ClassVar[frozenset[str]] = frozenset()
-    """Options that change nothing of what ``encode`` gives, only how it is scored."""
+    """Names of the options that change the scores but not what ``encode`` returns."""
     uses_text: bool = False
-    prompts: ClassVar[str] = "clip-fsar"
-    """Its paper's templates for class names, by their name in ``text.TEMPLATES``."""
+    """Whether the names of the classes are used; see ``TextMethod``."""
     transductive: bool = False
+    """Whether the logits of a query depend on the other queries of its episode."""
+    trained: bool = True
+    """False while learnable parts have random initial weights: scores mean nothing until then."""
     temperature: float = 1.0
-    """Probabilities are softmax(logits / temperature) until taught clips say better."""
+    """Probabilities are softmax(logits / temperature) unless a calibration on clips replaces it."""
 
-    def __init__(self, options: Any) -> None:
+    def __init__(self, options: OptionsT) -> None:
         super().__init__()
         self.options = options
 
     @abstractmethod
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """What the method asks of this backbone."""
+        """Return the features that the method needs of a backbone."""
 
     @abstractmethod
     def encode(self, features: Features) -> Nodes:
-        """What is kept of each video, from that video alone: (… t …) → (… …)."""
+        """Return the nodes of each video, computed from that video alone: (… t …) → (… …)."""
 
     @abstractmethod
-    def support(self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None) -> Any:
-        """What the method needs to know of the classes of each episode.
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> StateT:
+        """Return what ``score`` needs to know of the classes of each episode.
 
         Args:
-            nodes: Of the support videos, (b s …), in any order.
-            labels: (b s) int64 in 0 … n−1; shots may be uneven.
+            nodes: Nodes of the support videos (b s …), in any order.
+            labels: (b s) int64 in 0 … n−1; classes may have different numbers of shots.
             n: Number of classes.
-            text: (b n d) embeddings of the class names, for methods that use text.
 
         Returns:
-            A small dataclass of tensors with b in front.
+            A small dataclass of tensors that begin with b.
         """
 
     @abstractmethod
-    def score(self, state: Any, nodes: Nodes) -> Tensor:
-        """Logits (b q n) of the query videos' nodes (b q …): bigger is nearer."""
-
-    def score_and_pairs(self, state: Any, nodes: Nodes) -> tuple[Tensor, Tensor | None]:
-        """Logits (b q n) as ``score`` gives them, and what they average where they do.
-
-        Returns:
-            The logits, and the similarity (b q s) with each support video: what ``score`` says
-            where each is a class of its own. None where scores are no averages of that.
-        """
-        return self.score(state, nodes), None
+    def score(self, state: StateT, nodes: Nodes) -> Tensor:
+        """Return logits (b q n) of the query videos' nodes (b q …): bigger is nearer."""
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """What is minimised in training, by name; their sum, weighted by the recipe, is the loss.
+        """Return the training losses by name; the recipe weighs and adds them.
 
-        All videos are encoded together: batch norm sees one batch, not one of the support and
-        another of the queries. What compares videos is computed in float32, inside autocast too.
+        Support and query videos are encoded together, so that batch norm sees a single batch.
+        Videos are compared in float32, inside autocast too.
         """
         nodes = self.encode(join(batch.support, batch.query))  # (b s+q …)
         labels = torch.cat([batch.support_labels, batch.query_labels], 1)  # (b s+q)
@@ -122,40 +122,102 @@ class Method(nn.Module, ABC):
     def losses_of_nodes(
         self, support: Nodes, query: Nodes, batch: TrainingBatch
     ) -> dict[str, Tensor]:
-        """The losses of an encoded batch, each a mean: the cross-entropy of the scores.
+        """Return the losses of an encoded batch, each a mean; default: cross-entropy of the scores.
 
         Args:
-            support: Nodes (b s …), at least float32.
-            query: Nodes (b q …).
-            batch: That they are of.
+            support: Nodes of the support videos (b s …), at least float32.
+            query: Nodes of the query videos (b q …).
+            batch: Batch that the nodes were encoded from.
         """
-        state = self.support(support, batch.support_labels, batch.n, text=batch.text)
+        state = support_state(self, support, batch.support_labels, batch.n, batch.text)
         logits = self.score(state, query)  # (b q n)
         return {"cross_entropy": cross_entropy(logits, batch.query_labels)}
 
 
+class TextMethod(Method[OptionsT, StateT]):
+    """A few-shot method that uses the names of the classes.
+
+    ``uses_text`` may be False for some options; such an instance needs no text.
+    """
+
+    uses_text: bool = True
+    prompts: ClassVar[str] = "clip-fsar"
+    """Name in ``text.TEMPLATES`` of the paper's templates for class names."""
+
+    @abstractmethod
+    def support(self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None) -> StateT:
+        """Return what ``score`` needs to know of the classes of each episode.
+
+        Args:
+            nodes: Nodes of the support videos (b s …), in any order.
+            labels: (b s) int64 in 0 … n−1; classes may have different numbers of shots.
+            n: Number of classes.
+            text: Embeddings (b n d) of the class names.
+
+        Returns:
+            A small dataclass of tensors that begin with b.
+
+        Raises:
+            OptionError: The method uses text, and there is none.
+            ShapeError: The embeddings have another length, or their number is not n.
+        """
+
+
+@runtime_checkable
+class PairScores(Protocol[PairStateT]):
+    """A method whose class scores are built from similarities of pairs of videos."""
+
+    def score_and_pairs(self, state: PairStateT, nodes: Nodes) -> tuple[Tensor, Tensor | None]:
+        """Return the logits and the pair similarities that they average.
+
+        Returns:
+            Logits (b q n) as ``score`` returns them, and similarities (b q s) of each query with
+            each support video; None instead where the options average no pairs.
+        """
+
+
+def support_state(
+    method: Method[OptionsT, StateT], nodes: Nodes, labels: Tensor, n: int, text: Tensor | None
+) -> StateT:
+    """Return the state of a support; the text reaches methods that use text only."""
+    if isinstance(method, TextMethod) and method.uses_text:
+        state: StateT = method.support(nodes, labels, n, text)
+        return state
+    return method.support(nodes, labels, n)
+
+
+def score_and_pairs(
+    method: Method[OptionsT, StateT], state: StateT, nodes: Nodes
+) -> tuple[Tensor, Tensor | None]:
+    """Return logits (b q n), and pair similarities (b q s) of methods that have them."""
+    if isinstance(method, PairScores):
+        logits, pairs = method.score_and_pairs(state, nodes)
+        return logits, pairs
+    return method.score(state, nodes), None
+
+
 def join(first: Features, second: Features) -> Features:
-    """The videos of both, behind each other: (b s …), (b q …) → (b s+q …)."""
+    """Return the videos of both, one set after the other: (b s …), (b q …) → (b s+q …)."""
     return {request: torch.cat([value, second[request]], 1) for request, value in first.items()}
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean over all videos: (b v N), (b v) → ()."""
+    """Return the mean cross-entropy over all videos: (b v N), (b v) → ()."""
     return nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
 
 
 def promoted(value: Tensor) -> torch.dtype:
-    """Its type, at least float32."""
+    """Return the data type of a tensor, promoted to float32 at least."""
     return torch.promote_types(value.dtype, torch.float32)
 
 
 def one_hot_mean(labels: Tensor, n: int, dtype: torch.dtype) -> Tensor:
-    """Weights (b n s) that average the videos of each class, whatever its number of shots.
+    """Return weights (b n s) that average the videos of each class, for any numbers of shots.
 
     Args:
         labels: (b s) int64 in 0 … n−1, each class at least once.
         n: Number of classes.
-        dtype: Of the result.
+        dtype: Data type of the weights.
     """
     hot = nn.functional.one_hot(labels, n).to(dtype).transpose(-1, -2)  # (b n s)
     return hot / hot.sum(-1, keepdim=True)

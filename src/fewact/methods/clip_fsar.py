@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy, one_hot_mean
+from fewact.methods.base import Nodes, TextMethod, TrainingBatch, cross_entropy, one_hot_mean
 from fewact.methods.common.inputs import ClassText, frame_vectors, of_videos, seeded
 from fewact.methods.common.transformer import Transformer
 from fewact.methods.zero_shot import combined, text_logits
@@ -71,15 +71,14 @@ class ClipFsarState:
     text: Tensor
 
 
-class ClipFsar(Method):
+class ClipFsar(TextMethod[ClipFsarOptions, ClipFsarState]):
     """Text-modulated prototypes, compared with modulated queries in the order of their frames."""
 
     Options = ClipFsarOptions
-    options: ClipFsarOptions
+    trained = False
     scoring = frozenset(
         {"mode", "merge", "share", "scale", "contrast", "contrast_scale", "smoothing", "eps"}
     )
-    uses_text = True
 
     def __init__(self, options: ClipFsarOptions) -> None:
         super().__init__(options)

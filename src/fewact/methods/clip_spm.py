@@ -17,7 +17,7 @@ from torch.nn import functional
 from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy
+from fewact.methods.base import Nodes, TextMethod, TrainingBatch, cross_entropy
 from fewact.methods.clip_spm_parts import HSMR, PADM, SPM, Motion, Prompt, Refined
 from fewact.methods.common.inputs import ClassText, frame_vectors, of_videos, seeded
 from fewact.methods.common.transformer import AT_ONCE
@@ -152,16 +152,15 @@ class ClipSpmState:
     prompt: Tensor | None
 
 
-class ClipSpm(Method):
+class ClipSpm(TextMethod[ClipSpmOptions, ClipSpmState]):
     """Prompt-guided semantic prototype modulation."""
 
     Options = ClipSpmOptions
-    options: ClipSpmOptions
+    trained = False
     scoring = frozenset(
         {"protocol", "losses", "consistency", "text", "alpha", "mu", "learn_mu", "mean_text"}
         | {"smoothing", "eps"}
     )
-    uses_text = True
     prompts = "clip-spm"
 
     def __init__(self, options: ClipSpmOptions) -> None:

@@ -115,11 +115,10 @@ class FusionOptions:
     compactness: NonNegativeFloat = 0.5
 
 
-class Fusion(KernelMethod):
+class Fusion(KernelMethod[FusionOptions]):
     """Kernel K = appearance + w·motion + v·moments; a class scores its mean K less compactness."""
 
     Options = FusionOptions
-    options: FusionOptions
     scoring = frozenset({"motion_weight", "still_share", "mirrored", "smoothing", "compactness"})
     temperature = 0.03  # between the best of one shot and of five, on the development clips
 
@@ -263,9 +262,7 @@ class Fusion(KernelMethod):
         logits = self.score(state, query) / self.temperature  # (b q n)
         return {"cross_entropy": cross_entropy(logits, batch.query_labels)}
 
-    def support(
-        self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
-    ) -> KernelState:
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> KernelState:
         """The support, and what it says of its cameras: ``still`` (b s 1), the share of it."""
         if "moved" in nodes:
             with torch.no_grad():
@@ -273,7 +270,7 @@ class Fusion(KernelMethod):
                 most = self.options.still_share
                 share = stood_still(nodes["moved"], moving, still, labels, n, most)  # (b)
             nodes = standing(nodes, share)
-        return super().support(nodes, labels, n, text)
+        return super().support(nodes, labels, n)
 
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:
         """The kernel K between two sets of videos: (b q …), (b s …) → (b q s), symmetric.

@@ -38,11 +38,10 @@ class OTAMOptions:
     shots: Literal["average", "prototype"] = "average"
 
 
-class OTAM(Method):
+class OTAM(Method[OTAMOptions, Compared]):
     """Ordered temporal alignment; without training, or on features that were trained for it."""
 
     Options = OTAMOptions
-    options: OTAMOptions
     scoring = frozenset({"lam", "eps", "both", "shots"})
 
     def requests(self, card: Card) -> tuple[Request, ...]:
@@ -57,7 +56,7 @@ class OTAM(Method):
         """The frames' vectors (… t d)."""
         return {"frames": features[self._tap]}
 
-    def support(self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None) -> Compared:
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> Compared:
         """The support's own frames with their classes, or prototypes (b n t d)."""
         prototypes = self.options.shots == "prototype"
         return compared_with(nodes["frames"], labels, n, prototypes=prototypes)

@@ -37,11 +37,10 @@ class PixelsOptions:
     compactness: NonNegativeFloat = 0.5
 
 
-class Pixels(KernelMethod):
+class Pixels(KernelMethod[PixelsOptions]):
     """Dynamic time warping between grey frames from which the clip's mean was taken away."""
 
     Options = PixelsOptions
-    options: PixelsOptions
     scoring = frozenset({"compactness"})
     temperature = 0.1  # where motion tells the classes apart, on the development clips
 

@@ -46,11 +46,10 @@ class ProtoNetOptions:
     scale: PositiveFloat = 1.0
 
 
-class ProtoNet(Method):
+class ProtoNet(Method[ProtoNetOptions, Compared]):
     """Nearest prototype, without training."""
 
     Options = ProtoNetOptions
-    options: ProtoNetOptions
     scoring = frozenset({"distance", "shots", "eps", "scale"})
 
     def __init__(self, options: ProtoNetOptions) -> None:
@@ -77,7 +76,7 @@ class ProtoNet(Method):
             frames = frames.flatten(-2).unsqueeze(-2)
         return {"frames": frames}
 
-    def support(self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None) -> Compared:
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> Compared:
         """The support's own frames with their classes, or prototypes (b n t d)."""
         prototypes = self.options.shots == "prototype"
         return compared_with(nodes["frames"], labels, n, prototypes=prototypes)

@@ -17,7 +17,7 @@ from torch.linalg import vector_norm
 from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.methods.base import Method, Nodes, one_hot_mean
+from fewact.methods.base import Nodes, TextMethod, one_hot_mean
 from fewact.methods.common.inputs import class_text, frame_vectors, of_videos, seeded
 from fewact.methods.common.transformer import Transformer
 
@@ -86,13 +86,12 @@ class ChannelPrompt(nn.Module):
         return shift
 
 
-class SemanticPrompt(Method):
+class SemanticPrompt(TextMethod[SemanticPromptOptions, SemanticPromptState]):
     """The support's frames are shifted by their class's text and attend to it; queries are not."""
 
     Options = SemanticPromptOptions
-    options: SemanticPromptOptions
+    trained = False
     scoring = frozenset({"pool", "text_norm", "temperature", "eps", "smoothing"})
-    uses_text = True
 
     def __init__(self, options: SemanticPromptOptions) -> None:
         super().__init__(options)

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.methods.base import Method, Nodes
+from fewact.methods.base import Nodes, TextMethod
 from fewact.methods.common.inputs import ClassText, frame_vectors, seeded
 
 
@@ -43,16 +43,15 @@ class ZeroShotState:
     text: Tensor
 
 
-class ZeroShot(Method):
+class ZeroShot(TextMethod[ZeroShotOptions, ZeroShotState]):
     """Logits are the scaled cosine between the mean frame and the class text."""
 
     Options = ZeroShotOptions
-    options: ZeroShotOptions
     scoring = frozenset({"scale", "text_width", "seed"})
-    uses_text = True
 
     def __init__(self, options: ZeroShotOptions) -> None:
         super().__init__(options)
+        self.trained = options.text_width is None
         with seeded(options.seed):
             self.text = ClassText(options.vector_width, options.text_width)
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from fewact import methods
 from fewact.evaluation.texts import TextModel, read_prompts, text_model
+from fewact.methods.base import TextMethod
 from fewact.text import templates
 from fewact.training.data import TrainingData
 from fewact.training.recipe import Recipe
@@ -18,7 +19,7 @@ def with_texts(recipe: Recipe, data: TrainingData, *, device: str) -> TrainingDa
         UserError: The text encoder cannot be made, or there are no such templates.
     """
     method = methods.create(recipe.method.name, **recipe.method.options)
-    if not method.uses_text or data.train_text is not None:
+    if not (isinstance(method, TextMethod) and method.uses_text) or data.train_text is not None:
         return data
     model = _model(recipe, method.prompts)
     return replace(

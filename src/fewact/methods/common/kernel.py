@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from torch import Tensor
 from torch.nn import functional
@@ -102,7 +103,18 @@ class KernelState:
     compactness: Tensor
 
 
-class KernelMethod(Method):
+class KernelOptions(Protocol):
+    """Options that every kernel method has."""
+
+    @property
+    def compactness(self) -> float:
+        """How much of a class's mean similarity with itself is subtracted."""
+
+
+KernelOptionsT = TypeVar("KernelOptionsT", bound=KernelOptions)
+
+
+class KernelMethod(Method[KernelOptionsT, KernelState]):
     """A class scores its mean similarity with a query, less a share of its compactness.
 
     The share is the option ``compactness``; one half ranks by the distance to the class's mean.
@@ -112,9 +124,7 @@ class KernelMethod(Method):
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:
         """Similarity of two sets of videos, symmetric: (b q …), (b s …) → (b q s)."""
 
-    def support(
-        self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
-    ) -> KernelState:
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> KernelState:
         """The support as it is, and how alike the videos of each class are."""
         return KernelState(nodes, labels, compactness(self.similarity, nodes, labels, n))
 
@@ -126,5 +136,4 @@ class KernelMethod(Method):
         """Logits (b q n), and the similarities (b q s) that they average."""
         pairs = self.similarity(nodes, state.nodes)
         mean = mean_over_shots(pairs, state.labels, state.compactness.shape[-1])
-        share: float = self.options.compactness
-        return mean - share * state.compactness[:, None], pairs
+        return mean - self.options.compactness * state.compactness[:, None], pairs
