@@ -1,0 +1,585 @@
+"""All that the golden logits know of the package's interface.
+
+No other file of this folder imports ``fewact``. When something is renamed, this file is adapted:
+the right-hand sides of ``CASES``, ``BASELINE_NAMES``, and the functions below them. The labels of
+the cases, the tap texts of ``tap_texts`` and all keys stay as they are.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from fewact import FewShotClassifier, backbones, methods
+from fewact.backbones import Card as Card
+from fewact.backbones import Tap
+from fewact.backbones.precision import settle_precision
+from fewact.data import Clip, Video, VideoList
+from fewact.episodes import Protocol, draw
+from fewact.evaluation import ArrayFeatures, evaluate
+from fewact.methods.base import TrainingBatch
+from fewact.store import extract
+from fewact.training import TrainingData, train
+from fewact.training.reading import parse
+from fewact.training.run_folder import read_metrics
+
+Weights = Literal["first", "filled", "pca"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One method with one set of options.
+
+    Args:
+        method: Registry name.
+        options: Options of the method. A value "channels of …" becomes the number of channels of
+            that tap.
+        weights: ``first`` keeps the weights of the constructor; ``filled`` replaces all of them by
+            fixed numbers; ``pca`` fits the reduction to the support's features.
+        text_width: Length of the text embeddings; None is the length of the vectors.
+        maps: Whether the made-up backbone has maps.
+        real: Whether the case is computed on real clips too.
+    """
+
+    method: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    weights: Weights = "first"
+    text_width: int | None = None
+    maps: bool = True
+    real: bool = True
+
+
+LEARNED = {"reduction": "learned", "width": 8, "in_channels": "channels of maps"}
+LINEAR = {"reduction": "linear", "width": 8, "in_channels": "channels of middle"}
+TEXT = 24
+
+CASES: dict[str, Case] = {
+    # fusion
+    "fusion default": Case("fusion"),
+    "fusion cameras=still": Case("fusion", {"cameras": "still"}),
+    "fusion cameras=moving": Case("fusion", {"cameras": "moving"}),
+    "fusion cameras=moving twice=False": Case("fusion", {"cameras": "moving", "twice": False}),
+    "fusion twice=False": Case("fusion", {"twice": False}),
+    "fusion mirrored": Case("fusion", {"mirrored": True}),
+    "fusion centre=False": Case("fusion", {"centre": False}),
+    "fusion trend=mean": Case("fusion", {"trend": "mean"}),
+    "fusion whole_weight=0": Case("fusion", {"whole_weight": 0.0}),
+    "fusion moment_weight=0": Case("fusion", {"moment_weight": 0.0}),
+    "fusion velocity=0": Case("fusion", {"velocity": 0.0}),
+    "fusion still_share=0.9": Case("fusion", {"still_share": 0.9}),
+    "fusion stabilise=off": Case("fusion", {"stabilise": "off"}),
+    "fusion stabilise=on": Case("fusion", {"stabilise": "on"}, real=False),
+    "fusion grid=2 lengths=4,16 smoothing=0.5 compactness=0": Case(
+        "fusion", {"grid": 2, "lengths": (4, 16), "smoothing": 0.5, "compactness": 0.0}
+    ),
+    "fusion shift_search=1": Case("fusion", {"shift_search": 1}, real=False),
+    "fusion shift_search=2 mirrored centre=False": Case(
+        "fusion", {"shift_search": 2, "mirrored": True, "centre": False}, real=False
+    ),
+    "fusion frames=4 motion_frames=8": Case(
+        "fusion", {"frames": 4, "motion_frames": 8}, real=False
+    ),
+    "fusion mixing=linear first weights": Case(
+        "fusion", {"mixing": "linear", "in_channels": "channels of middle"}, real=False
+    ),
+    "fusion mixing=linear filled weights": Case(
+        "fusion", {"mixing": "linear", "in_channels": "channels of middle"}, "filled"
+    ),
+    "fusion of vectors alone": Case("fusion", maps=False, real=False),
+    "fusion of vectors alone cameras=still": Case(
+        "fusion", {"cameras": "still"}, maps=False, real=False
+    ),
+    # a2m2
+    "a2m2 default": Case("a2m2"),
+    "a2m2 alignment=hungarian": Case("a2m2", {"alignment": "hungarian"}),
+    "a2m2 alignment=sinkhorn": Case("a2m2", {"alignment": "sinkhorn"}),
+    "a2m2 alignment=otam": Case("a2m2", {"alignment": "otam"}),
+    "a2m2 alignment=bi_mhm": Case("a2m2", {"alignment": "bi_mhm"}),
+    "a2m2 alignment=diagonal": Case("a2m2", {"alignment": "diagonal"}),
+    "a2m2 alignment=cosine": Case("a2m2", {"alignment": "cosine"}),
+    "a2m2 alignment=euclidean": Case("a2m2", {"alignment": "euclidean"}),
+    "a2m2 alignment=otam shots=mean": Case("a2m2", {"alignment": "otam", "shots": "mean"}),
+    "a2m2 alignment=sinkhorn shots=union": Case(
+        "a2m2", {"alignment": "sinkhorn", "shots": "union"}, real=False
+    ),
+    "a2m2 weights=self": Case("a2m2", {"weights": "self"}),
+    "a2m2 weights=uniform": Case("a2m2", {"weights": "uniform"}),
+    "a2m2 time_weight=0": Case("a2m2", {"time_weight": 0.0}),
+    "a2m2 normalise=layernorm": Case("a2m2", {"normalise": "layernorm"}),
+    "a2m2 normalise=centre": Case("a2m2", {"normalise": "centre"}),
+    "a2m2 shots=mean": Case("a2m2", {"shots": "mean"}),
+    "a2m2 shots=union": Case("a2m2", {"shots": "union"}),
+    "a2m2 compactness=0 tau=5": Case("a2m2", {"compactness": 0.0, "tau": 5.0}),
+    "a2m2 descriptor=covariance": Case("a2m2", {"descriptor": "covariance"}),
+    "a2m2 descriptor=mean centre_clip=False": Case(
+        "a2m2", {"descriptor": "mean", "centre_clip": False}
+    ),
+    "a2m2 descriptor=third": Case("a2m2", {"descriptor": "third", "sketch": 256}),
+    "a2m2 grid=2 reduction=orthogonal": Case(
+        "a2m2", {"grid": 2, "reduction": "orthogonal", "width": 8}
+    ),
+    "a2m2 grid=2 shots=union reduction=orthogonal": Case(
+        "a2m2", {"grid": 2, "shots": "union", "reduction": "orthogonal", "width": 8}, real=False
+    ),
+    "a2m2 cross_frame=0.5": Case("a2m2", {"cross_frame": 0.5}),
+    "a2m2 cross_frame=0.5 descriptor=covariance": Case(
+        "a2m2", {"cross_frame": 0.5, "descriptor": "covariance"}, real=False
+    ),
+    "a2m2 level": Case("a2m2", {"level": True}),
+    "a2m2 centre_clip=False": Case("a2m2", {"centre_clip": False}),
+    "a2m2 lengths=1,8 steps=5": Case("a2m2", {"lengths": (1, 8), "steps": 5}),
+    "a2m2 frames=4": Case("a2m2", {"frames": 4}, real=False),
+    "a2m2 stabilise=auto": Case("a2m2", {"stabilise": "auto"}, real=False),
+    "a2m2 tap=maps": Case("a2m2", {"tap": "maps"}),
+    "a2m2 tap=vectors reduction=orthogonal": Case(
+        "a2m2", {"tap": "vectors", "reduction": "orthogonal", "width": 8}
+    ),
+    "a2m2 reduction=none": Case("a2m2", {"reduction": "none"}, real=False),
+    "a2m2 reduction=orthogonal": Case("a2m2", {"reduction": "orthogonal", "width": 8}),
+    "a2m2 reduction=pca as published": Case(
+        "a2m2",
+        {
+            "tap": "maps",
+            "reduction": "pca",
+            "width": 8,
+            "centre_clip": False,
+            "time_weight": 0.0,
+            "shots": "mean",
+        },
+        "pca",
+    ),
+    "a2m2 reduction=linear first weights": Case("a2m2", LINEAR),
+    "a2m2 reduction=linear filled weights": Case("a2m2", LINEAR, "filled", real=False),
+    "a2m2 reduction=learned first weights": Case("a2m2", LEARNED),
+    "a2m2 reduction=learned filled weights": Case("a2m2", LEARNED, "filled"),
+    "a2m2 reduction=learned attention filled weights": Case(
+        "a2m2", LEARNED | {"attention": True}, "filled"
+    ),
+    "a2m2 text_share=0.9": Case("a2m2", {"text_share": 0.9}),
+    "a2m2 text_share=0.5 shots=mean text_scale=10": Case(
+        "a2m2", {"text_share": 0.5, "shots": "mean", "text_scale": 10.0}
+    ),
+    "a2m2 of vectors alone": Case("a2m2", maps=False, real=False),
+    # otam
+    "otam default": Case("otam"),
+    "otam lam=0.5": Case("otam", {"lam": 0.5}),
+    "otam lam=0": Case("otam", {"lam": 0.0}),
+    "otam shots=prototype": Case("otam", {"shots": "prototype"}),
+    "otam both=False eps=0": Case("otam", {"both": False, "eps": 0.0}),
+    "otam stabilise=auto": Case("otam", {"stabilise": "auto"}),
+    "otam frames=4": Case("otam", {"frames": 4}, real=False),
+    # protonet
+    "protonet default": Case("protonet"),
+    "protonet order=joined unit_frames": Case("protonet", {"order": "joined", "unit_frames": True}),
+    "protonet order=diagonal": Case("protonet", {"order": "diagonal"}),
+    "protonet order=all_pairs": Case("protonet", {"order": "all_pairs"}),
+    "protonet order=diagonal shots=average": Case(
+        "protonet", {"order": "diagonal", "shots": "average"}
+    ),
+    "protonet distance=euclidean": Case("protonet", {"distance": "euclidean"}),
+    "protonet distance=squared_euclidean order=joined": Case(
+        "protonet", {"distance": "squared_euclidean", "order": "joined"}
+    ),
+    "protonet shots=average eps=0 scale=2": Case(
+        "protonet", {"shots": "average", "eps": 0.0, "scale": 2.0}
+    ),
+    "protonet stabilise=auto": Case("protonet", {"stabilise": "auto"}),
+    # pixels
+    "pixels default": Case("pixels"),
+    "pixels grid=4": Case("pixels", {"grid": 4}),
+    "pixels compactness=0": Case("pixels", {"compactness": 0.0}),
+    "pixels stabilise=auto frames=4": Case(
+        "pixels", {"stabilise": "auto", "frames": 4}, real=False
+    ),
+    # clip_spm
+    "clip_spm default": Case("clip_spm"),
+    "clip_spm preset=hmdb51": Case("clip_spm", {"preset": "hmdb51"}, real=False),
+    "clip_spm preset=ucf101": Case("clip_spm", {"preset": "ucf101"}, real=False),
+    "clip_spm preset=kinetics100": Case("clip_spm", {"preset": "kinetics100"}),
+    "clip_spm preset=ssv2-small": Case("clip_spm", {"preset": "ssv2-small"}, real=False),
+    "clip_spm preset=ssv2-full": Case("clip_spm", {"preset": "ssv2-full"}, real=False),
+    "clip_spm protocol=joint": Case("clip_spm", {"protocol": "joint"}),
+    "clip_spm protocol=support_anchors": Case("clip_spm", {"protocol": "support_anchors"}),
+    "clip_spm protocol=support_anchors_alone": Case(
+        "clip_spm", {"protocol": "support_anchors_alone"}, real=False
+    ),
+    "clip_spm losses=paper motion=ordered prompt=vector": Case(
+        "clip_spm", {"losses": "paper", "motion": "ordered", "prompt": "vector"}
+    ),
+    "clip_spm losses=paper motion=nonlinear mean_text=all mu=0.3": Case(
+        "clip_spm",
+        {"losses": "paper", "motion": "nonlinear", "mean_text": "all", "mu": 0.3},
+        real=False,
+    ),
+    "clip_spm without=hsmr": Case("clip_spm", {"without": "hsmr"}, real=False),
+    "clip_spm without=spm": Case("clip_spm", {"without": "spm"}, real=False),
+    "clip_spm without=padm protocol=joint": Case(
+        "clip_spm", {"without": "padm", "protocol": "joint"}, real=False
+    ),
+    "clip_spm alpha=0.7 smoothing=0.1 heads=2 head_width=4 hidden=32": Case(
+        "clip_spm",
+        {"alpha": 0.7, "smoothing": 0.1, "heads": 2, "head_width": 4, "hidden": 32},
+        real=False,
+    ),
+    "clip_spm text of another length": Case("clip_spm", text_width=TEXT, real=False),
+    "clip_spm seed=5": Case("clip_spm", {"seed": 5}, real=False),
+    "clip_spm losses=paper filled weights": Case("clip_spm", {"losses": "paper"}, "filled"),
+    # clip_fsar
+    "clip_fsar default": Case("clip_fsar"),
+    "clip_fsar mode=combined": Case("clip_fsar", {"mode": "combined"}),
+    "clip_fsar mode=text": Case("clip_fsar", {"mode": "text"}),
+    "clip_fsar merge=before": Case("clip_fsar", {"merge": "before"}),
+    "clip_fsar mode=combined share=0.5 scale=None": Case(
+        "clip_fsar", {"mode": "combined", "share": 0.5, "scale": None, "contrast_scale": 3.0}
+    ),
+    "clip_fsar smoothing=0.1 eps=0 heads=2 hidden=32": Case(
+        "clip_fsar", {"smoothing": 0.1, "eps": 0.0, "heads": 2, "hidden": 32}
+    ),
+    "clip_fsar text of another length": Case("clip_fsar", text_width=TEXT),
+    "clip_fsar filled weights": Case("clip_fsar", {}, "filled"),
+    # semantic_prompt
+    "semantic_prompt default": Case("semantic_prompt"),
+    "semantic_prompt scoring=otam": Case("semantic_prompt", {"scoring": "otam"}),
+    "semantic_prompt scoring=bi_mhm text_norm=as_given": Case(
+        "semantic_prompt", {"scoring": "bi_mhm", "text_norm": "as_given"}
+    ),
+    "semantic_prompt pool=frames temperature=0.7": Case(
+        "semantic_prompt", {"pool": "frames", "temperature": 0.7}
+    ),
+    "semantic_prompt text of another length": Case("semantic_prompt", text_width=TEXT),
+    "semantic_prompt filled weights": Case("semantic_prompt", {}, "filled"),
+    # zero_shot
+    "zero_shot default": Case("zero_shot"),
+    "zero_shot scale=10": Case("zero_shot", {"scale": 10.0}),
+    "zero_shot text of another length": Case("zero_shot", text_width=TEXT),
+    "zero_shot text of another length filled weights": Case(
+        "zero_shot", {}, "filled", text_width=TEXT
+    ),
+    "zero_shot frames=4": Case("zero_shot", {"frames": 4}, real=False),
+}
+"""What is computed, by the label that begins its keys."""
+
+BASELINE_NAMES: dict[str, str] = {}
+"""Names of weights as they were when the golden file was written, by today's names where these are
+others. Filled weights are drawn by these names."""
+
+BACKBONES: dict[str, tuple[str, str]] = {
+    "efficientnet-lite0": ("efficientnet-lite0", "default"),
+    "mobilenet-v2": (
+        "mobilenet-v2",
+        "weights/mobilenet_v2_1.0_imagenet_fp16.safetensors",
+    ),
+}
+"""Name and weights of each backbone; weights that are no "default" lie in the assets."""
+
+Features = dict[str, Tensor]
+"""Features of videos by the text of their tap, such as "middle:16:auto"."""
+
+
+def method_names() -> tuple[str, ...]:
+    """Names of all registered methods."""
+    return methods.names()
+
+
+def made_up_card(shapes: Mapping[str, tuple[int, ...]], *, maps: bool) -> Card:
+    """The card of a backbone whose features have these shapes.
+
+    Args:
+        shapes: By the tap's name.
+        maps: Whether there are maps and a middle stage.
+    """
+    (vectors,) = shapes["vectors"]
+    channels, *size = (shapes["maps"], shapes["middle"]) if maps else (None, None)
+    last, middle = (channels, size[0]) if maps else (None, None)
+    return Card(
+        name="made-up",
+        input_size=(shapes["pixels"][1], shapes["pixels"][2]),
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        vectors=vectors,
+        maps=last,  # type: ignore[arg-type]
+        middle=middle,  # type: ignore[arg-type]
+        parameters=0,
+        licence="none",
+        weights="none",
+        weights_sha256="",
+        trained_on=(),
+    )
+
+
+def tap_text(tap: Tap) -> str:
+    return f"{tap.name}:{tap.frames}:{tap.stabilise}"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A method that was made for the features of a card.
+
+    Args:
+        method: In evaluation mode.
+        card: Of the backbone.
+    """
+
+    method: Any
+    card: Card
+
+    @property
+    def module(self) -> nn.Module:
+        """Where the weights are."""
+        module: nn.Module = self.method
+        return module
+
+    @property
+    def uses_text(self) -> bool:
+        """Whether it reads text embeddings."""
+        return bool(self.method.uses_text)
+
+    @property
+    def taps(self) -> list[str]:
+        """The features that it asks for."""
+        return [tap_text(tap) for tap in self.method.taps(self.card)]
+
+    def fit(self, features: Features) -> None:
+        """Fit its principal directions."""
+        self.method.fit_reduction(self._by_tap(features))
+
+    def encode(self, features: Features) -> dict[str, Tensor]:
+        """What it keeps of videos."""
+        return dict(self.method.encode(self._by_tap(features)))
+
+    def score(
+        self,
+        support: dict[str, Tensor],
+        labels: Tensor,
+        n: int,
+        query: dict[str, Tensor],
+        text: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Logits (b q n), and similarities (b q s) with the support videos where there are any."""
+        state = self.method.support(support, labels, n, text=text)
+        logits, pairs = self.method.score_and_pairs(state, query)
+        if not torch.equal(logits, self.method.score(state, query)):
+            raise ValueError("score and score_and_pairs differ")
+        return logits, pairs
+
+    def losses(
+        self,
+        support: Features,
+        labels: Tensor,
+        query: Features,
+        query_labels: Tensor,
+        n: int,
+        text: Tensor | None,
+    ) -> dict[str, Tensor]:
+        """What training minimises, by name."""
+        batch = TrainingBatch(
+            self._by_tap(support), labels, self._by_tap(query), query_labels, n, text
+        )
+        return dict(self.method.losses(batch))
+
+    def _by_tap(self, features: Features) -> dict[Tap, Tensor]:
+        return {tap: features[tap_text(tap)] for tap in self.method.taps(self.card)}
+
+
+def make(case: Case, card: Card) -> Made:
+    """The method of a case, for a backbone."""
+    channels = {
+        "channels of maps": (card.maps or (0,))[0],
+        "channels of middle": (card.middle or (0,))[0],
+    }
+    given = {
+        name: channels[value] if isinstance(value, str) and value in channels else value
+        for name, value in case.options.items()
+    }
+    fitting = methods.fitting(case.method, card, case.text_width)
+    return Made(methods.create(case.method, **{**fitting, **given}).eval(), card)
+
+
+def make_backbone(name: str, assets: Path, precision: str = "float32") -> Any:
+    """A backbone with real weights, on the CPU."""
+    kind, weights = BACKBONES[name]
+    where = weights if weights == "default" else str(assets / weights)
+    return backbones.create(kind, weights=where, device="cpu", precision=precision)
+
+
+def features_of_clips(
+    backbone: Any, clips: Sequence[tuple[Path, str]], taps: Sequence[str]
+) -> Iterator[Features]:
+    """The features of each clip, which is a file and its class."""
+    asked = []
+    for text in taps:
+        name, frames, stabilise = text.split(":")
+        asked.append(Tap(name, int(frames), stabilise))  # type: ignore[arg-type]
+    for found in extract([Clip(*clip) for clip in clips], backbone, asked):
+        if found.features is None:
+            raise ValueError(f"{found.clip.path} cannot be read")
+        yield {tap_text(tap): value for tap, value in found.features.items()}
+
+
+def usual_precision() -> str:
+    """What backbones compute in on this CPU where nothing else is asked for."""
+    return settle_precision("auto", torch.device("cpu"))
+
+
+def taught(
+    teach: Sequence[tuple[Path, str]],
+    test: Sequence[tuple[Path, str]],
+    *,
+    method: str = "auto",
+    precision: str = "float32",
+) -> tuple[NDArray[np.float64], float]:
+    """Probabilities of clips by a classifier that was taught others, and its temperature."""
+    classifier = FewShotClassifier(method=method, device="cpu", precision=precision)
+    classifier.fit([Clip(*clip) for clip in teach])
+    found = classifier.predict_proba([path for path, _ in test])
+    return found, float(classifier.calibration_.temperature)
+
+
+def _list(split: str | None, labels: Sequence[str]) -> VideoList:
+    """A list with a video for each label, of one split."""
+    videos = (Video(f"{label}/{i}", label, split) for i, label in enumerate(labels))  # type: ignore[arg-type]
+    return VideoList("made up", tuple(videos))
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What an evaluation has found.
+
+    Args:
+        accuracy: In per cent.
+        interval: Half of its 95 % interval.
+        per_episode: Accuracy of each episode, in per cent.
+        per_class: Accuracy of each class, in per cent.
+    """
+
+    accuracy: float
+    interval: float
+    per_episode: tuple[float, ...]
+    per_class: tuple[float, ...]
+
+
+def drawn(
+    labels: Sequence[str], ways: int, shots: int, queries: int, count: int
+) -> tuple[VideoList, Any, NDArray[np.int64]]:
+    """A list of videos, its episodes, and their videos (count, ways·(shots + queries))."""
+    videos = _list(None, labels)
+    episodes = draw(videos, Protocol(ways, shots, queries, count))
+    both = np.concatenate([episodes.support, episodes.query], 1).astype(np.int64)
+    return videos, episodes, both
+
+
+def evaluated(
+    label: str,
+    vectors: NDArray[np.float32],
+    videos: VideoList,
+    episodes: Any,
+    text: Callable[[int], Tensor],
+) -> Evaluated:
+    """Evaluate a case on vectors (v t d).
+
+    Args:
+        label: Of the case.
+        vectors: Of all videos.
+        videos: Their list.
+        episodes: Drawn from it.
+        text: Gives embeddings of so many classes.
+    """
+    source = ArrayFeatures(vectors, "made up")
+    made = make(CASES[label], source.card)
+    texts = text(len(videos.classes)) if made.uses_text else None
+    result = evaluate(made.method, source, videos, episodes, text=texts)
+    per_class = tuple(facts.accuracy for facts in result.per_class.values())
+    return Evaluated(result.accuracy, result.ci95, result.per_episode, per_class)
+
+
+RECIPE: dict[str, Any] = {
+    "name": "golden",
+    "summary": "A short run.",
+    "data": "made up",
+    "method": {
+        "name": "a2m2",
+        "options": {
+            "tap": "vectors",
+            "lengths": [2, 4],
+            "reduction": "learned",
+            "attention": True,
+            "width": 4,
+        },
+    },
+    "backbone": {"name": "efficientnet-lite0", "weights": "random"},
+    "stages": [
+        {"kind": "classify", "inputs": "stored", "steps": 3, "batch": 8, "lr": 0.01},
+        {
+            "kind": "episodes",
+            "inputs": "stored",
+            "steps": 5,
+            "ways": 3,
+            "shots": 1,
+            "queries": 2,
+            "lr": 0.01,
+            "ema": 0.8,
+            "accumulate": 2,
+            "loss_weights": {"base_class": 0.5},
+        },
+    ],
+    "validation": {"every": 2, "ways": 3, "queries": 2, "count": 20},
+    "keep_every": 2,
+}
+"""A run on stored vectors; the sizes of the vectors are put in."""
+
+Table = tuple[Sequence[str], NDArray[np.float32]]
+"""Labels of videos, and their vectors (v t d)."""
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What a run has left.
+
+    Args:
+        series: The metrics of each step, by the stage and their name.
+        accuracies: The looks at the validation episodes, in per cent.
+        chosen: The method that validation has chosen.
+        last: The method as it was after the last step.
+    """
+
+    series: dict[str, list[float]]
+    accuracies: list[float]
+    chosen: Made
+    last: Made
+
+
+def trained(learn: Table, validate: Table) -> TrainedRun:
+    """Train by ``RECIPE`` on vectors of training and validation classes."""
+    parts = []
+    for split, (labels, vectors) in (("train", learn), ("val", validate)):
+        parts.append((_list(split, labels), ArrayFeatures(vectors, "made up")))
+    (train_list, train_source), (val_list, val_source) = parts
+    _, t, d = learn[1].shape
+    options = RECIPE["method"]["options"] | {"frames": t, "in_channels": d}
+    content = RECIPE | {"method": {"name": RECIPE["method"]["name"], "options": options}}
+    data = TrainingData(train_list, val_list, train_source, val_source)
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        train(parse(content, "golden"), data, run, device="cpu")
+        lines = read_metrics(run)
+        chosen, last = methods.load(run), methods.load(run)
+        state = load_file(run / "state.safetensors")
+    own = "learner/method."
+    last.load_state_dict(
+        {name.removeprefix(own): v for name, v in state.items() if name.startswith(own)}
+    )
+    series: dict[str, list[float]] = {}
+    for line in lines:
+        for name in ("base_class", "cross_entropy", "gradient"):
+            if name in line:
+                series.setdefault(f"stage {line['stage']} {name}", []).append(float(line[name]))
+    looks = [float(line["accuracy"]) for line in lines if "accuracy" in line]
+    card = val_source.card
+    return TrainedRun(series, looks, Made(chosen, card), Made(last.eval(), card))
