@@ -2,7 +2,7 @@
 
 No other file of this folder imports ``fewact``. When something is renamed, this file is adapted:
 the right-hand sides of ``CASES``, ``BASELINE_NAMES``, and the functions below them. The labels of
-the cases, the tap texts of ``tap_texts`` and all keys stay as they are.
+the cases, the texts of ``tap_texts`` and all keys stay as they are.
 """
 
 import tempfile
@@ -17,17 +17,17 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from fewact import FewShotClassifier, backbones, methods
+from fewact import FewShotClassifier, backbones, checkpoint, methods
 from fewact.backbones import Card as Card
-from fewact.backbones import Tap
-from fewact.backbones.precision import settle_precision
+from fewact.backbones.precision import resolve_precision
 from fewact.data import Clip, Video, VideoList
 from fewact.episodes import Protocol, draw
 from fewact.evaluation import ArrayFeatures, evaluate
+from fewact.features.extract import extract
+from fewact.features.request import CameraMotionRequest, FeatureRequest, Request, View
 from fewact.methods.base import TrainingBatch
-from fewact.store import extract
 from fewact.training import TrainingData, train
-from fewact.training.reading import parse
+from fewact.training.recipe_files import parse
 from fewact.training.run_folder import read_metrics
 
 Weights = Literal["first", "filled", "pca"]
@@ -314,8 +314,34 @@ def made_up_card(shapes: Mapping[str, tuple[int, ...]], *, maps: bool) -> Card:
     )
 
 
-def tap_text(tap: Tap) -> str:
-    return f"{tap.name}:{tap.frames}:{tap.stabilise}"
+def tap_texts(request: Request) -> tuple[str, ...]:
+    """Names of the golden features that a request stands for; camera motion is two of them."""
+    if isinstance(request, CameraMotionRequest):
+        return f"camera:{request.frames}:off", f"bolder:{request.frames}:off"
+    return (f"{request.level}:{request.frames}:{request.view.stabilise}",)
+
+
+def request_of(text: str) -> Request:
+    """The request that a golden feature is part of."""
+    level, frames, stabilise = text.split(":")
+    if level in ("camera", "bolder"):
+        return CameraMotionRequest(View(int(frames), "auto"))
+    return FeatureRequest(level, View(int(frames), stabilise))  # type: ignore[arg-type]
+
+
+def by_text(request: Request, value: Tensor) -> Features:
+    """The golden features of one request."""
+    texts = tap_texts(request)
+    if isinstance(request, CameraMotionRequest):
+        parts = value[..., :1], value[..., 1:].unflatten(-1, (2, 3))
+        return dict(zip(texts, parts, strict=True))
+    return {texts[0]: value}
+
+
+def by_request(request: Request, features: Features) -> Tensor:
+    """One request's features from the golden ones."""
+    first, *rest = (features[text] for text in tap_texts(request))
+    return torch.cat([first, rest[0].flatten(-2)], -1) if rest else first
 
 
 @dataclass(frozen=True)
@@ -344,7 +370,7 @@ class Made:
     @property
     def taps(self) -> list[str]:
         """The features that it asks for."""
-        return [tap_text(tap) for tap in self.method.taps(self.card)]
+        return [text for one in self.method.requests(self.card) for text in tap_texts(one)]
 
     def fit(self, features: Features) -> None:
         """Fit its principal directions."""
@@ -384,8 +410,8 @@ class Made:
         )
         return dict(self.method.losses(batch))
 
-    def _by_tap(self, features: Features) -> dict[Tap, Tensor]:
-        return {tap: features[tap_text(tap)] for tap in self.method.taps(self.card)}
+    def _by_tap(self, features: Features) -> dict[Request, Tensor]:
+        return {one: by_request(one, features) for one in self.method.requests(self.card)}
 
 
 def make(case: Case, card: Card) -> Made:
@@ -413,19 +439,17 @@ def features_of_clips(
     backbone: Any, clips: Sequence[tuple[Path, str]], taps: Sequence[str]
 ) -> Iterator[Features]:
     """The features of each clip, which is a file and its class."""
-    asked = []
-    for text in taps:
-        name, frames, stabilise = text.split(":")
-        asked.append(Tap(name, int(frames), stabilise))  # type: ignore[arg-type]
-    for found in extract([Clip(*clip) for clip in clips], backbone, asked):
+    requests = list(dict.fromkeys(request_of(text) for text in taps))
+    for found in extract([Clip(*clip) for clip in clips], backbone, requests):
         if found.features is None:
             raise ValueError(f"{found.clip.path} cannot be read")
-        yield {tap_text(tap): value for tap, value in found.features.items()}
+        split = (by_text(one, value) for one, value in found.features.items())
+        yield {text: value for part in split for text, value in part.items()}
 
 
 def usual_precision() -> str:
     """What backbones compute in on this CPU where nothing else is asked for."""
-    return settle_precision("auto", torch.device("cpu"))
+    return resolve_precision("auto", torch.device("cpu"))
 
 
 def taught(
@@ -569,7 +593,7 @@ def trained(learn: Table, validate: Table) -> TrainedRun:
         run = Path(folder) / "run"
         train(parse(content, "golden"), data, run, device="cpu")
         lines = read_metrics(run)
-        chosen, last = methods.load(run), methods.load(run)
+        chosen, last = checkpoint.load(run), checkpoint.load(run)
         state = load_file(run / "state.safetensors")
     own = "learner/method."
     last.load_state_dict(
