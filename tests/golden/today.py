@@ -25,7 +25,7 @@ from fewact.episodes import Protocol, draw
 from fewact.evaluation import ArrayFeatures, evaluate
 from fewact.features.extract import extract
 from fewact.features.request import CameraMotionRequest, FeatureRequest, Request, View
-from fewact.methods.base import TrainingBatch
+from fewact.methods.base import TrainingBatch, score_and_pairs, support_state
 from fewact.training import TrainingData, train
 from fewact.training.recipe_files import parse
 from fewact.training.run_folder import read_metrics
@@ -389,8 +389,8 @@ class Made:
         text: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
         """Logits (b q n), and similarities (b q s) with the support videos where there are any."""
-        state = self.method.support(support, labels, n, text=text)
-        logits, pairs = self.method.score_and_pairs(state, query)
+        state = support_state(self.method, support, labels, n, text)
+        logits, pairs = score_and_pairs(self.method, state, query)
         if not torch.equal(logits, self.method.score(state, query)):
             raise ValueError("score and score_and_pairs differ")
         return logits, pairs
