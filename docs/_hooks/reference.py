@@ -10,6 +10,9 @@ SOURCE = Path(__file__).parents[2] / "src" / "fewact"
 SKIPPED = {"cli", "pytest_plugin", "recipes"}
 """``cli`` has commands instead of functions, ``recipes`` holds data."""
 
+ALSO = {"methods": ("base",)}
+"""Modules with a section of their own, though the subpackage exports other names."""
+
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Add the reference at the end of the navigation."""
@@ -26,7 +29,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     index = f"# Reference\n\n{_INTRODUCTION}\n\n| module | purpose |\n|---|---|\n{rows}"
     files.append(File.generated(config, "reference/index.md", content=index))
     for name in names:
-        page = f"# fewact.{name}\n\n::: fewact.{name}\n"
+        page = f"# fewact.{name}\n\n::: fewact.{name}\n" + "".join(
+            f"\n## fewact.{name}.{part}\n\n::: fewact.{name}.{part}\n    options:\n"
+            "      heading_level: 3\n"
+            for part in _parts(name)
+        )
         files.append(File.generated(config, f"reference/{name}.md", content=page))
     return files
 
@@ -43,9 +50,25 @@ def _names() -> list[str]:
     return [name for name in packages + modules if not name.startswith("_") and name not in SKIPPED]
 
 
+def _parts(name: str) -> tuple[str, ...]:
+    """The modules of a subpackage that exports no names itself."""
+    if not (SOURCE / name).is_dir():
+        return ()
+    if name in ALSO or "__all__" in _text(name):
+        return ALSO.get(name, ())
+    modules = {path.stem for path in (SOURCE / name).glob("*.py")}
+    packages = {path.parent.name for path in (SOURCE / name).glob("*/__init__.py")}
+    return tuple(sorted(part for part in modules | packages if not part.startswith("_")))
+
+
+def _text(name: str) -> str:
+    """The source of a module, or of a subpackage's ``__init__``."""
+    package = SOURCE / name / "__init__.py"
+    path = package if package.exists() else SOURCE / f"{name}.py"
+    return path.read_text(encoding="utf-8")
+
+
 def _summary(name: str) -> str:
     """The first line of the module's docstring."""
-    path = SOURCE / name / "__init__.py"
-    path = path if path.exists() else SOURCE / f"{name}.py"
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    text = ast.get_docstring(ast.parse(_text(name))) or ""
     return text.partition("\n\n")[0].replace("\n", " ").replace("|", "\\|")

@@ -1,0 +1,169 @@
+"""Examples of the documentation: Python blocks run on rendered clips, commands and options exist.
+
+A block after a line ``<!-- not run: REASON -->`` is not executed; its imports are checked.
+"""
+
+import ast
+import importlib
+import importlib.util
+import os
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer.main
+
+from fewact import methods
+from fewact.cli.app import app
+from fewact.training import read as read_recipe
+from fewact.video import write_video
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    path
+    for folder in ("docs", "docs/guides", "docs/methods", "docs/results", "docs/decisions")
+    for path in sorted((ROOT / folder).glob("*.md"))
+] + [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
+BLOCK = re.compile(
+    r"^(?P<skip><!-- not run: .+ -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$",
+    re.MULTILINE | re.DOTALL,
+)
+COLOURS = {"wave": (220, 30, 30), "clap": (30, 30, 220), "jump": (30, 200, 60)}
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def blocks(page: Path, language: str) -> Iterator[tuple[str, bool]]:
+    """The code blocks of a page in a language, and whether each is to be run."""
+    for found in BLOCK.finditer(page.read_text(encoding="utf-8")):
+        if found["language"] == language:
+            lines = found["text"].splitlines()
+            text = "\n".join(line.removeprefix(found["indent"]) for line in lines)
+            yield text, found["skip"] is None
+
+
+def with_python(run: bool) -> list[Path]:
+    return [page for page in PAGES if any(is_run is run for _, is_run in blocks(page, "python"))]
+
+
+def marked(pages: Sequence[Path]) -> list[Any]:
+    """Only one of the pages that read clips is tested in the fast tier."""
+    encodes = [any("clips/" in text for text, _ in blocks(page, "python")) for page in pages]
+    return [
+        pytest.param(page, marks=[pytest.mark.slow] if slow and page.stem != "quickstart" else [])
+        for page, slow in zip(pages, encodes, strict=True)
+    ]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the examples name."""
+    folder = tmp_path_factory.mktemp("examples")
+    names = {"wave": ("a.mp4", "b.mov"), "clap": ("c.avi", "e.mp4")}
+    files = [(f"clips/{label}/{name}", label) for label in names for name in names[label]]
+    loose = [("new.mp4", "wave"), ("jump1.mp4", "jump"), ("x.mp4", "clap"), ("y.mp4", "wave")]
+    noise = np.random.default_rng(0)
+    for name, label in files + loose:
+        frames = np.tile(np.array(COLOURS[label], np.uint8), (36, 48, 64, 1))
+        frames = frames - noise.integers(0, 30, frames.shape, dtype=np.uint8)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_video(folder / name, frames, fps=12)
+    return folder
+
+
+@pytest.mark.parametrize("page", marked(with_python(True)), ids=name_of)
+def test_the_python_examples_of_a_page_run(
+    page: Path, clips: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(clips)
+    names: dict[str, Any] = {"__name__": "example"}
+    for text, run in blocks(page, "python"):
+        if run:
+            exec(compile(text, name_of(page), "exec"), names)
+
+
+@pytest.mark.parametrize("page", with_python(False), ids=name_of)
+def test_the_imports_of_examples_that_are_not_run_exist(page: Path) -> None:
+    for text, _ in blocks(page, "python"):
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                module = importlib.import_module(node.module)
+                for one in node.names:
+                    assert hasattr(module, one.name), f"{node.module}.{one.name}"
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """Every ``fewact`` command of a page, in a block of commands or in the text, in words."""
+    text = page.read_text(encoding="utf-8")
+    lines = [line for block, _ in blocks(page, "sh") for line in block.splitlines()]
+    lines += re.findall(r"(?<!`)`(fewact [^`]+)`(?!`)", BLOCK.sub("", text))
+    for line in lines:
+        line = line.partition(" #")[0].strip()
+        if line.startswith("fewact "):
+            yield shlex.split(line.replace("…", ""))[1:]
+        elif " fewact " in line:  # torchrun
+            yield shlex.split(line.partition(" fewact ")[2])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_commands_and_their_options_exist(page: Path) -> None:
+    for words in commands(page):
+        command: Any = typer.main.get_command(app)
+        while words and hasattr(command, "commands") and not words[0].startswith("-"):
+            if words[0].isupper():  # "fewact COMMAND --help"
+                break
+            assert words[0] in command.commands, f"fewact {words[0]}"
+            command, words = command.commands[words[0]], words[1:]
+        if hasattr(command, "commands"):
+            continue
+        known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
+        for word in words:
+            if word.startswith("-"):
+                assert word.partition("=")[0] in known | {"--help"}, f"{words}: {word}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_options_of_methods_exist(page: Path) -> None:
+    """In commands that name their method; elsewhere one method must have the option."""
+    every = {name: fields(methods.REGISTRY.get(name).Options) for name in methods.names()}
+    known = {name: {field.name for field in found} for name, found in every.items()}
+    text = page.read_text(encoding="utf-8")
+    for option in re.findall(r"--option ([a-z]\w*)=", text):
+        assert any(option in names for names in known.values()), option
+    for words in commands(page):
+        if words[:1] == ["evaluate"] and len(words) > 1 and words[1] in known:
+            for word, value in pairwise(words):
+                if word == "--option":
+                    assert value.partition("=")[0] in known[words[1]], value
+                if word == "--sweep":
+                    for part in value.split():
+                        assert part.partition("=")[0] in known[words[1]], part
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_benchmarks_recipes_and_files_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for module in re.findall(r"python -m (benchmarks[\w.]*)", text):
+        assert importlib.util.find_spec(module), module
+    for file in re.findall(r"((?:benchmarks|examples|tests|src)/[\w/]+\.\w+)", text):
+        if "NAME" not in file:
+            assert (ROOT / file).exists(), file
+    for words in commands(page):
+        if words[:1] == ["train"] and len(words) > 1 and words[1][0].islower():
+            read_recipe(words[1])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_relative_links_lead_to_files(page: Path) -> None:
+    """The site's own check does not see the pages beside it."""
+    for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", BLOCK.sub("", page.read_text("utf-8"))):
+        if not link.startswith(("http:", "https:")) and "reference/" not in link:
+            assert Path(os.path.normpath(page.parent / link)).exists(), link
