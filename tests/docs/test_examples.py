@@ -29,7 +29,7 @@ PAGES = [
     path
     for folder in ("docs", "docs/guides", "docs/methods", "docs/results", "docs/decisions")
     for path in sorted((ROOT / folder).glob("*.md"))
-] + [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
+] + [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
 BLOCK = re.compile(
     r"^(?P<skip><!-- not run: .+ -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
