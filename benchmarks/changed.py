@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fewact.data.video_source import Transform, VideoSource, transformed
-from fewact.video import Sampler
+from fewact.video import FrameSets, Sampler
 
 
 @dataclass(frozen=True)
@@ -25,12 +24,12 @@ class Changed:
     change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
     name: str
 
-    def read(
-        self, samplers: Sequence[Sampler], *, transform: Transform | None = None
-    ) -> list[NDArray[Any]]:
-        """As ``Footage`` says."""
-        sets = (self.change(frames) for frames in self.source.read(samplers))
-        return [transformed(frames, transform) for frames in sets]
+    def read(self, samplers: Sequence[Sampler], *, transform: Transform | None = None) -> FrameSets:
+        """Read the changed frames, see ``VideoSource.read``."""
+        sets = self.source.read(samplers)
+        changed = [self.change(frames) for frames in sets]
+        size = changed[0].shape[1:3] if changed else sets.size
+        return FrameSets((transformed(frames, transform) for frames in changed), size)
 
     def fingerprint(self) -> str:
         """Of the footage, and the change's name."""

@@ -16,9 +16,10 @@ from fewact import backbones
 from fewact.data.clips import Clip
 from fewact.data.simulated_camera import SimulatedCameraVideo
 from fewact.errors import OptionError, VideoError
-from fewact.features.extract import _Reader, extract
+from fewact.features.extract import extract
 from fewact.features.request import CameraMotionRequest, FeatureRequest, View
 from fewact.features.timing import Timing
+from fewact.features.views import ClipReader
 from fewact.video import BlockCentres, Segments, VideoWarning, read_frames, write_video
 
 FUSION = (
@@ -189,7 +190,9 @@ def test_no_more_clips_are_ahead_than_agreed(clips, tiny, monkeypatch, prefetch)
     for done, _ in enumerate(
         extract(clips, tiny, [FeatureRequest("pixels", View(8))], prefetch=prefetch), start=1
     ):
-        reads = [work for work, _ in submitted if getattr(work, "__func__", None) is _Reader.read]
+        reads = [
+            work for work, _ in submitted if getattr(work, "__func__", None) is ClipReader.read
+        ]
         assert len(reads) == min(done + prefetch, len(clips))
 
 
@@ -200,9 +203,9 @@ def test_a_consumer_that_stops_ends_the_decoding(clips, tiny, monkeypatch):
     next(found)
     assert slow.begun.acquire(timeout=60)
     assert slow.begun.acquire(timeout=60)
-    real, stop, stopped = tiny.prepare, _Reader.stop, threading.Event()
+    real, stop, stopped = tiny.prepare, ClipReader.stop, threading.Event()
     monkeypatch.setattr(tiny, "prepare", lambda picture: shrunk.append(picture) or real(picture))
-    monkeypatch.setattr(_Reader, "stop", lambda reader: (stop(reader), stopped.set()))
+    monkeypatch.setattr(ClipReader, "stop", lambda reader: (stop(reader), stopped.set()))
     stopping = threading.Thread(target=found.close)
     stopping.start()
     assert stopped.wait(timeout=60)
@@ -260,11 +263,11 @@ def test_warnings_can_be_made_errors(clips, tiny, cut):
 @pytest.mark.parametrize(
     ("requests", "prefetch", "message"),
     [
-        ((), 2, "no tap"),
+        ((), 2, "no features are requested"),
         (FUSION, 0, "prefetch"),
         ((FeatureRequest("text", View(8)),), 2, "no such level"),
     ],
-    ids=["no tap", "prefetch", "unknown tap"],
+    ids=["no request", "prefetch", "unknown level"],
 )
 def test_bad_input_is_refused_at_once(clips, tiny, requests, prefetch, message):
     with pytest.raises(OptionError, match=message):
@@ -337,7 +340,7 @@ def test_the_evidence_of_the_camera_needs_no_network(tmp_path, tiny, monkeypatch
         return estimate_camera_motion(frames, **given)
 
     estimate_camera_motion = stabilise.estimate_camera_motion
-    monkeypatch.setattr(sys.modules["fewact.features.extract"], "estimate_camera_motion", counted)
+    monkeypatch.setattr(sys.modules["fewact.features.views"], "estimate_camera_motion", counted)
     monkeypatch.setattr(stabilise, "estimate_camera_motion", counted)
     clips = [Clip(tmp_path / f"{name}.mp4") for name in both]
     asked = [camera, pixels, FeatureRequest("pixels", View(6, "auto"))]

@@ -4,9 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, TypeVar
 
 from fewact.data.files import PICTURE_SUFFIXES, natural_key
 from fewact.data.video_source import Transform
@@ -14,7 +12,7 @@ from fewact.errors import OptionError, VideoError
 
 if TYPE_CHECKING:
     from fewact.data.features import FeatureClip
-    from fewact.video import Sampler
+    from fewact.video import FrameSets, Sampler
 
 C = TypeVar("C", bound="Clip | FeatureClip")
 
@@ -42,7 +40,7 @@ class Clip:
 
     def read(
         self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
-    ) -> list[NDArray[Any]]:
+    ) -> "FrameSets":
         """Read what several samplers choose of the stretch, as ``Footage`` says."""
         from fewact.video import read_frame_sets
 

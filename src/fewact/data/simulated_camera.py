@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from fewact.data.videos import VideoList
 
 if TYPE_CHECKING:
     from fewact.camera.simulated import SimulatedCamera
-    from fewact.video import Sampler, Timeline
+    from fewact.video import FrameSets, Sampler, Timeline
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,10 @@ class SimulatedCameraVideo:
 
     def read(
         self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
-    ) -> list[NDArray[Any]]:
+    ) -> "FrameSets":
         """Read the frames that several samplers choose, see ``VideoSource.read``."""
         from fewact.camera.simulated import record
+        from fewact.video import FrameSets
 
         timed = [_TimedSampler(sampler) for sampler in samplers]
         sets = self.source.read(timed)
@@ -42,7 +43,8 @@ class SimulatedCameraVideo:
             record(frames, sampler.times, self.camera, self.seed)
             for frames, sampler in zip(sets, timed, strict=True)
         ]
-        return [transformed(frames, transform) for frames in recorded]
+        size = recorded[0].shape[1:3] if recorded else sets.size
+        return FrameSets((transformed(frames, transform) for frames in recorded), size)
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the video's fingerprint, the camera and the seed."""

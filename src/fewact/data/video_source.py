@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from fewact.video import Sampler
+    from fewact.video import FrameSets, Sampler
 
 Transform = Callable[[NDArray[np.uint8]], NDArray[Any]]
 """Applied to each frame (h w 3) as soon as it is there, so that only what it returns is held."""
@@ -23,7 +23,7 @@ class VideoSource(Protocol):
 
     def read(
         self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
-    ) -> list[NDArray[Any]]:
+    ) -> "FrameSets":
         """Read what several samplers choose, each frame once.
 
         Args:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, get_args
 
 from pydantic import TypeAdapter
 
@@ -38,6 +38,16 @@ class View:
 
     def __str__(self) -> str:
         return str(self.frames) + ("" if self.stabilise == "off" else f":{self.stabilise}")
+
+
+class ClipViews(Protocol):
+    """Views of one clip, see ``fewact.features.views``."""
+
+    def frames(self, view: View) -> "Tensor":
+        """Return the frames (n 3 H W) uint8 of a view, n counting input frames."""
+
+    def camera_motion(self, view: View) -> "Tensor":
+        """Return the camera motion (t 7) in the frames of a view."""
 
 
 @dataclass(frozen=True, order=True)
@@ -78,6 +88,10 @@ class FeatureRequest:
         """
         return (self.frames, *card.shape_of(self.level))
 
+    def prepare(self, clip: ClipViews) -> "Tensor":
+        """Return the frames (n 3 H W) uint8 whose level is requested."""
+        return clip.frames(self.view)
+
     @property
     def dtype(self) -> str:
         """Data type in which a store keeps the features."""
@@ -100,6 +114,8 @@ class CameraMotionRequest:
     """
 
     view: View = View(stabilise="auto")
+    level: ClassVar[None] = None
+    """No level of a backbone: the network does not run."""
 
     def __str__(self) -> str:
         return f"camera:{self.view}"
@@ -117,6 +133,10 @@ class CameraMotionRequest:
     def shape(self, card: Card) -> tuple[int, ...]:
         """Shape of one video's camera motion: (t 7)."""
         return (self.frames, 7)
+
+    def prepare(self, clip: ClipViews) -> "Tensor":
+        """Return the camera motion (t 7) itself."""
+        return clip.camera_motion(self.view)
 
     @property
     def dtype(self) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -99,7 +100,7 @@ class FrameBatches(Dataset[Batch]):
             warned=tuple(warned),
         )
 
-    def _read(self, position: int, draws: RandomStream) -> list[NDArray[np.uint8]]:
+    def _read(self, position: int, draws: RandomStream) -> list[NDArray[Any]]:
         """Frames (t H W 3) of one video for each number of frames."""
         video = self._videos.videos[position]
         if video.source is None:

@@ -5,6 +5,7 @@
 """
 
 from fewact.video.damage import VideoWarning, collect_warnings
+from fewact.video.frame_sets import FrameSets
 from fewact.video.reading import VideoInfo, probe, read_frame_sets, read_frames
 from fewact.video.samplers import (
     BlockCentres,
@@ -26,6 +27,7 @@ __all__ = [
     "BlockCentres",
     "Dense",
     "EveryNth",
+    "FrameSets",
     "PerrettTest",
     "PerrettTrain",
     "Sampler",

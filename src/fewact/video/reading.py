@@ -9,6 +9,7 @@ import numpy as np
 from fewact.errors import OptionError, ShapeError, VideoError
 from fewact.video.canvas import Canvas
 from fewact.video.damage import Losses
+from fewact.video.frame_sets import FrameSets
 from fewact.video.index import index_file
 from fewact.video.opening import Threads
 from fewact.video.segment import VideoSegment, check_times, cut_out
@@ -125,7 +126,7 @@ def read_frame_sets(
     transform: Transform | None = None,
     threads: Threads = "auto",
     folder_fps: float = FOLDER_FPS,
-) -> list[Array]:
+) -> FrameSets:
     """Read what several samplers choose, decoding each frame once.
 
     Args:
@@ -138,7 +139,7 @@ def read_frame_sets(
         folder_fps: Pictures a second of a folder.
 
     Returns:
-        For each sampler what ``read_frames`` returns.
+        For each sampler what ``read_frames`` returns, with the size of the video's frames.
     """
     return _read(path, samplers, start, end, transform, threads, folder_fps)
 
@@ -151,19 +152,21 @@ def _read(
     transform: Transform | None,
     threads: Threads,
     folder_fps: float,
-) -> list[Array]:
+) -> FrameSets:
     check_times(Path(path), start, end)
     source = open_source(path, folder_fps, start, end)
     segment = _stretch(source, start, end)
     chosen = [_choose(sampler, segment.timeline) for sampler in samplers]
+    width, height = source.index.size
     if not chosen:
-        return []
+        return FrameSets([], (height, width))
     wanted = np.unique(np.concatenate(chosen))  # (u,)
     losses = Losses(cut=source.index.cut, broken=source.index.broken)
     canvas = Canvas(str(path), *source.index.size)
     held: Array | None = None  # (u …)
     for position, frame in source.decode(wanted + segment.first, threads, losses):
         picture: Array = canvas.draw(frame)
+        height, width = picture.shape[:2]
         if transform is not None:
             picture = np.asarray(transform(picture))
         if held is None:
@@ -180,8 +183,10 @@ def _read(
         raise _undecodable(source)
     losses.warn(source.path, stacklevel=3)
     if len(chosen) == 1 and np.array_equal(chosen[0], wanted):
-        return [held]
-    return [held[np.searchsorted(wanted, indices)] for indices in chosen]
+        return FrameSets([held], (height, width))
+    return FrameSets(
+        (held[np.searchsorted(wanted, indices)] for indices in chosen), (height, width)
+    )
 
 
 def _choose(sampler: Sampler, timeline: Timeline) -> Ints:

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from numpy.typing import NDArray
-
 from fewact.backbones import Backbone, Card
 from fewact.data.video_source import Transform, VideoSource
 from fewact.data.videos import Video, VideoList
@@ -27,7 +25,7 @@ from fewact.features.store.known_videos import KnownList, KnownVideo, stamp
 from fewact.features.store.shard import Entry
 from fewact.features.store.store import Store
 from fewact.io.locks import Claims
-from fewact.video import Segments
+from fewact.video import FrameSets, Segments
 
 AT_ONCE = 2
 """Videos in the network at the same time."""
@@ -193,9 +191,7 @@ class _Wanted:
     key: str
     page: _Page
 
-    def read(
-        self, samplers: Sequence[Any], *, transform: Transform | None = None
-    ) -> list[NDArray[Any]]:
+    def read(self, samplers: Sequence[Any], *, transform: Transform | None = None) -> FrameSets:
         return self.source.read(samplers, transform=transform)
 
     def fingerprint(self) -> str:

@@ -1,0 +1,136 @@
+"""Views of a clip: decoded, resized and stabilised frames, and the camera's motion in them."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fewact.backbones import Backbone
+from fewact.camera.motion import CameraMotion, estimate_camera_motion
+from fewact.camera.stabilise import stabilise_modes
+from fewact.data.video_source import VideoSource
+from fewact.errors import VideoError
+from fewact.features.request import Request, View
+from fewact.features.timing import Timing
+from fewact.video import Sampler, collect_warnings
+
+
+class Views:
+    """Views of one clip; each is computed when a request first needs it.
+
+    Args:
+        decoded: Resized frames (n 3 H W) uint8, by their number n.
+        aspect: Width over height of the frames before they were resized.
+        frames_per_slot: Number of input frames of a slot, see the backbone's card.
+    """
+
+    def __init__(
+        self, decoded: Mapping[int, Tensor], aspect: float, frames_per_slot: int = 1
+    ) -> None:
+        self._decoded, self._aspect, self._frames_per_slot = decoded, aspect, frames_per_slot
+        self._motion: dict[int, CameraMotion] = {}
+        self._stabilised: dict[int, Tensor] = {}
+
+    def frames(self, view: View) -> Tensor:
+        """Return the frames (n 3 H W) uint8 of a view; views with equal frames share a tensor."""
+        n = view.frames * self._frames_per_slot
+        if view.stabilise == "off" or (view.stabilise == "auto" and not self._motion_of(n).moved):
+            return self._decoded[n]
+        if n not in self._stabilised:
+            mode, motion = view.stabilise, self._motion_of(n)
+            modes = stabilise_modes(self._decoded[n], (mode,), aspect=self._aspect, motion=motion)
+            self._stabilised[n] = modes[mode]
+        return self._stabilised[n]
+
+    def camera_motion(self, view: View) -> Tensor:
+        """Return the camera motion (t 7) in the frames of a view."""
+        n = view.frames * self._frames_per_slot
+        motion, height = self._motion_of(n), self._decoded[n].shape[-2]
+        affine = motion.permissive_to_stabilised.affine(height, height * self._aspect)  # (n 2 3)
+        affine = affine[:: self._frames_per_slot]  # (t 2 3), of each slot's first frame
+        log_odds = affine.new_full((len(affine), 1), motion.log_odds)
+        return torch.cat([log_odds, affine.flatten(1)], 1)
+
+    def _motion_of(self, n: int) -> CameraMotion:
+        if n not in self._motion:
+            self._motion[n] = estimate_camera_motion(self._decoded[n], aspect=self._aspect)
+        return self._motion[n]
+
+
+@dataclass(frozen=True)
+class PreparedClip:
+    """What is prepared of a clip before the network runs.
+
+    Args:
+        inputs: For each request its frames (n 3 H W) uint8 or, where it needs no network, its
+            value. Empty where the clip cannot be read.
+        warnings: Warnings of the decoder.
+        error: Why the clip cannot be read.
+    """
+
+    inputs: Mapping[Request, Tensor]
+    warnings: Sequence[str] = field(default_factory=list)
+    error: VideoError | None = None
+
+
+class _Stopped(Exception):
+    """The prepared clip is not needed any more."""
+
+
+class ClipReader:
+    """Decodes clips and prepares the views that are requested, until it is stopped.
+
+    Args:
+        backbone: Backbone whose input size the frames are resized to.
+        requests: Requests whose views are prepared.
+        sampler: Makes the sampler that chooses a number of frames.
+        timing: Adds up the stages ``decode`` and ``stabilise``.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        requests: Sequence[Request],
+        sampler: Callable[[int], Sampler],
+        timing: Timing,
+    ) -> None:
+        self._backbone, self._requests, self._timing = backbone, requests, timing
+        slot = backbone.card.frames_per_slot
+        numbers = dict.fromkeys(request.frames * slot for request in requests)
+        self._samplers = {number: sampler(number) for number in numbers}
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Begin no other clip, and give up the current one at its next frame."""
+        self._stopped.set()
+
+    def read(self, clip: VideoSource) -> PreparedClip:
+        """Decode a clip once for all requests; only resized frames are held."""
+        self._check_stopped()
+        with self._timing.stage("decode"), collect_warnings() as texts:
+            try:
+                sets = clip.read(list(self._samplers.values()), transform=self._resize)
+            except VideoError as error:
+                return PreparedClip({}, texts, error)
+        decoded = {
+            number: torch.from_numpy(frames).permute(0, 3, 1, 2)  # (n 3 H W)
+            for number, frames in zip(self._samplers, sets, strict=True)
+        }
+        views = Views(decoded, sets.aspect, self._backbone.card.frames_per_slot)
+        with self._timing.stage("stabilise"):
+            inputs = {request: request.prepare(views) for request in self._requests}
+        return PreparedClip(inputs, texts)
+
+    def _resize(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return a frame (h w 3) at the backbone's input size (H W 3)."""
+        self._check_stopped()
+        resized: NDArray[np.uint8] = self._backbone.prepare(frame).permute(1, 2, 0).numpy()
+        return resized
+
+    def _check_stopped(self) -> None:
+        if self._stopped.is_set():
+            raise _Stopped
