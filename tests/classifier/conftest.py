@@ -1,4 +1,4 @@
-"""Small rendered clips whose motion tells them apart, and classifiers taught with them."""
+"""Small rendered clips of three motions, and classifiers taught with them."""
 
 import zlib
 from pathlib import Path
@@ -15,7 +15,7 @@ STEPS = {"left": (-1, 0), "right": (1, 0), "down": (0, 1)}
 
 
 def render(path: Path, motion: str, seed: int) -> Path:
-    """A bright block that moves over a plain ground; place, size and colours are the seed's."""
+    """Write a clip of a bright block that moves; the seed decides position, size and colours."""
     rng = np.random.default_rng([seed, zlib.crc32(motion.encode())])
     ground, block = rng.integers(0, 90, 3), rng.integers(150, 256, 3)
     size, phase = rng.integers(10, 16), rng.uniform(0.9, 1.1)
@@ -32,7 +32,7 @@ def render(path: Path, motion: str, seed: int) -> Path:
 
 @pytest.fixture(scope="session")
 def actions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three classes of three clips each."""
+    """Folder of three classes with three clips each."""
     root = tmp_path_factory.mktemp("actions")
     for motion in STEPS:
         for seed in range(3):
@@ -49,23 +49,23 @@ def queries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def backbone() -> Backbone:
-    """The default one with its real weights."""
+    """The default backbone with its real weights."""
     return backbones.create()
 
 
 @pytest.fixture(scope="session")
 def examples(actions: Path, backbone: Backbone) -> FewShotClassifier:
-    """The default method, taught; not to be changed."""
+    """A classifier with the default method; tests must not change it."""
     return FewShotClassifier(backbone).fit(actions)
 
 
 @pytest.fixture(scope="session")
 def predicted(examples: FewShotClassifier, queries: dict[str, Path]) -> list[Prediction]:
-    """What the default method says of the queries."""
+    """Predictions of the default method for the queries."""
     return examples.predict(queries.values())
 
 
 @pytest.fixture
 def quick(backbone: Backbone) -> FewShotClassifier:
-    """A classifier that runs no network."""
+    """A classifier that needs no network."""
     return FewShotClassifier(backbone, "pixels")

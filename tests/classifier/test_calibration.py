@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from fewact import methods
 from fewact.classifier import calibration as module
 from fewact.classifier.calibration import (
-    FEWEST,
-    MOST,
-    WIDTH,
+    MAX_HELD_OUT,
+    MIN_HELD_OUT,
+    PRIOR_STD,
     _folds,
     calibrate,
     fit_temperature,
@@ -21,7 +21,7 @@ METHOD = methods.create("protonet", distance="squared_euclidean")
 
 
 def clips(shots: list[int], noise: float, seed: int = 0) -> tuple[dict, torch.Tensor, int]:
-    """Nodes (s 1 5) of clips around one centre a class."""
+    """Nodes (s 1 5) of clips around one centre per class."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.repeat_interleave(torch.arange(len(shots)), torch.tensor(shots))
     centres = torch.randn(len(shots), 5, generator=generator)
@@ -30,7 +30,7 @@ def clips(shots: list[int], noise: float, seed: int = 0) -> tuple[dict, torch.Te
 
 
 def slow_logits(nodes: dict, labels: torch.Tensor, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Minus squared distances to class means, without the j-th clip of each class that has two."""
+    """Negative squared distances to class means without the j-th clip of each larger class."""
     points = nodes["frames"][:, 0].double().numpy()
     members = [[i for i, label in enumerate(labels.tolist()) if label == c] for c in range(n)]
     truth, rows = [], []
@@ -50,14 +50,16 @@ def slow_temperature(logits: np.ndarray, truth: np.ndarray, own: float) -> float
     def loss(step: float) -> float:
         scaled = logits / (own * math.exp(step))
         total = sum(np.logaddexp.reduce(row - row[t]) for row, t in zip(scaled, truth, strict=True))
-        return float(total) + step**2 / (2 * WIDTH**2)
+        return float(total) + step**2 / (2 * PRIOR_STD**2)
 
     return own * math.exp(min(np.linspace(-4.1, 4.1, 4001), key=loss))
 
 
 @pytest.mark.parametrize("shots", [[2, 2, 2], [5, 1, 3], [4, 4]])
 @pytest.mark.parametrize("noise", [0.2, 1.0, 3.0])
-def test_against_leaving_out_one_by_one(shots: list[int], noise: float) -> None:
+def test_temperature_and_accuracy_match_a_slow_leave_one_out(
+    shots: list[int], noise: float
+) -> None:
     nodes, labels, n = clips(shots, noise)
     logits, truth = slow_logits(nodes, labels, n)
     got = calibrate(METHOD, nodes, labels, n, [None] * len(labels))
@@ -68,16 +70,16 @@ def test_against_leaving_out_one_by_one(shots: list[int], noise: float) -> None:
     assert got.temperature == pytest.approx(expected, rel=0.011)
 
 
-def test_too_few_clips_keep_the_method_s_temperature() -> None:
+def test_too_few_clips_keep_the_temperature_of_the_method() -> None:
     for shots, held in (([1, 1, 1], 0), ([2, 2], 4), ([1, 3, 1], 3)):
         nodes, labels, n = clips(shots, 1.0)
         got = calibrate(METHOD, nodes, labels, n, [None] * len(labels))
-        assert held < FEWEST
+        assert held < MIN_HELD_OUT
         assert (got.temperature, got.source, got.held_out) == (METHOD.temperature, "method", held)
         assert (got.accuracy is None) == (held == 0)
 
 
-def test_a_handful_that_is_right_gives_no_certainty() -> None:
+def test_a_few_correct_clips_do_not_give_certainty() -> None:
     logits = torch.eye(2, dtype=torch.float64)[[0, 1, 0, 1, 0, 1]] * 3.0
     truth = torch.tensor([0, 1, 0, 1, 0, 1])
     few = fit_temperature(logits, truth, 1.0)
@@ -98,8 +100,8 @@ def test_temperature_scales_with_the_logits(seed: int, factor: float) -> None:
     assert fit_temperature(factor * logits, truth, factor * 0.7) == pytest.approx(factor * once)
 
 
-def test_never_scored_by_its_own_group() -> None:
-    """Twins of a group would recognise each other; all others are in the wrong place."""
+def test_a_clip_is_never_scored_by_its_own_group() -> None:
+    """Clips of a group are duplicates; all other clips are nearer to the wrong class."""
     points = torch.tensor([0.0, 0.0, 10.0, 10.0, 9.0, 9.0, 1.0, 1.0])
     labels = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
     nodes = {"frames": points[:, None, None]}
@@ -116,7 +118,7 @@ def test_a_class_of_one_group_cannot_be_held_out() -> None:
     assert _folds([0, 0, 1, 1], 2, ["a", "a", "b", "c"]) == [[2], [3]]
 
 
-def test_a_group_shared_by_classes_leaves_all_of_them() -> None:
+def test_a_group_of_several_classes_is_held_out_of_all_of_them() -> None:
     assert _folds([0, 0, 1, 1], 2, ["a", "b", "a", "b"]) == [[0, 2], [1, 3]]
     assert _folds([0, 0, 1, 1], 2, ["a", "b", "b", "a"]) == [[0, 3], [1, 2]]
     assert _folds([0, 1, 1], 2, ["a", "a", "b"]) == [[2]]
@@ -126,7 +128,9 @@ def test_a_group_shared_by_classes_leaves_all_of_them() -> None:
     st.lists(st.tuples(st.integers(0, 4), st.sampled_from([None, *"abcde"])), max_size=60),
     st.booleans(),
 )
-def test_folds(clips: list[tuple[int, str | None]], grouped: bool) -> None:
+def test_folds_keep_every_class_and_separate_groups(
+    clips: list[tuple[int, str | None]], grouped: bool
+) -> None:
     labels = [*range(5), *(label for label, _ in clips)]
     groups = [None] * 5 + [group if grouped else None for _, group in clips]
     folds = _folds(labels, 5, groups)
@@ -138,14 +142,14 @@ def test_folds(clips: list[tuple[int, str | None]], grouped: bool) -> None:
         assert not {groups[i] for i in rest} & {groups[i] for i in fold} - {None}
     if not grouped:
         shots = [labels.count(c) for c in range(5)]
-        wanted = sum(k for k in shots if k > 1)
-        assert len(held) == wanted or MOST <= len(held) < MOST + 5
+        expected = sum(k for k in shots if k > 1)
+        assert len(held) == expected or MAX_HELD_OUT <= len(held) < MAX_HELD_OUT + 5
         counts = [sum(labels[i] == c for i in held) for c in range(5)]
         most = max(counts)
         assert all(count in (most, k * (k > 1)) for count, k in zip(counts, shots, strict=True))
 
 
-def test_batches_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_batch_size_does_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     nodes, labels, n = clips([5, 3, 1, 4], 1.0)
     groups = ["a", "b", "c", None, "d", "a", "b", None, None, "c", "c", None, "e"]
     at_once = calibrate(METHOD, nodes, labels, n, groups)

@@ -1,4 +1,4 @@
-"""Class names beside the clips count where held-out clips say that they help, or on demand."""
+"""Class names are used if they improve held-out predictions, or on request."""
 
 import hashlib
 import json
@@ -16,8 +16,8 @@ from torch import Tensor
 from fewact import FewShotClassifier, backbones, methods
 from fewact.backbones import Backbone
 from fewact.classifier import class_names
-from fewact.classifier.calibration import FEWEST, SHARES, WORTH, calibrate
-from fewact.classifier.class_names import NODE, Named
+from fewact.classifier.calibration import MIN_GAIN, MIN_HELD_OUT, TEXT_WEIGHTS, calibrate
+from fewact.classifier.class_names import NODE, ClassNames
 from fewact.classifier.config import _digest
 from fewact.data import list_clips
 from fewact.errors import ModelError, OptionError, WeightsError
@@ -32,7 +32,7 @@ FACTS = TextFacts(encoder="made up", sha256="0" * 64, templates=("a photo of {}"
 def taught_clips(
     noise: float, *, classes: int = 4, each: int = 5, seed: int = 0
 ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-    """Nodes (s …) around a centre a class, their labels (s), and the centres (n d)."""
+    """Nodes (s …) around one centre per class, their labels (s), and the centres (n d)."""
     generator = torch.Generator().manual_seed(seed)
     centres = torch.randn(classes, 32, generator=generator)
     labels = torch.arange(classes).repeat_interleave(each)
@@ -42,55 +42,57 @@ def taught_clips(
     return {**nodes, NODE: frames.mean(1)}, labels, centres
 
 
-def names_of(text: Tensor, mode: Any = "auto") -> Named:
-    return Named(tuple(f"class {i}" for i in range(len(text))), text, FACTS, mode)
+def names_of(text: Tensor, mode: Any = "auto") -> ClassNames:
+    return ClassNames(tuple(f"class {i}" for i in range(len(text))), text, FACTS, mode)
 
 
 def texts(kind: str, centres: Tensor, seed: int = 0) -> Tensor:
-    """As texts lie beside pictures: near each other, and only a little like their class."""
+    """Embeddings like those of texts: similar to each other, slightly similar to their class."""
     generator = torch.Generator().manual_seed(100 + seed)
     noise = torch.randn(centres.shape, generator=generator)
-    own = {"telling": centres, "misleading": centres.roll(1, 0), "idle": noise}[kind]
+    own = {"informative": centres, "misleading": centres.roll(1, 0), "random": noise}[kind]
     return noise.mean(0) + 0.3 * own
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_only_names_that_tell_something_count(seed: int) -> None:
+def test_only_informative_names_are_used(seed: int) -> None:
     nodes, labels, centres = taught_clips(2.5, seed=seed)
     without = calibrate(METHOD, nodes, labels, 4, [None] * 20)
     found = {
         kind: calibrate(METHOD, nodes, labels, 4, [None] * 20, names_of(texts(kind, centres, seed)))
-        for kind in ("telling", "misleading", "idle")
+        for kind in ("informative", "misleading", "random")
     }
-    assert found["telling"].text_weight > 0
-    assert found["telling"].accuracy is not None
+    assert found["informative"].text_weight > 0
+    assert found["informative"].accuracy is not None
     assert without.accuracy is not None
-    assert found["telling"].accuracy > without.accuracy + 5
-    assert found["misleading"] == found["idle"] == without
+    assert found["informative"].accuracy > without.accuracy + 5
+    assert found["misleading"] == found["random"] == without
 
 
-def test_names_that_say_the_same_of_all_classes_do_not_count() -> None:
+def test_equal_embeddings_of_all_classes_are_not_used() -> None:
     nodes, labels, centres = taught_clips(2.5)
     alike = centres.mean(0).expand(4, -1)
     without = calibrate(METHOD, nodes, labels, 4, [None] * 20)
     assert calibrate(METHOD, nodes, labels, 4, [None] * 20, names_of(alike)) == without
 
 
-def test_clips_that_are_all_right_need_no_names() -> None:
+def test_names_are_not_used_if_all_clips_are_correct() -> None:
     nodes, labels, centres = taught_clips(0.05)
-    found = calibrate(METHOD, nodes, labels, 4, [None] * 20, names_of(texts("telling", centres)))
+    found = calibrate(
+        METHOD, nodes, labels, 4, [None] * 20, names_of(texts("informative", centres))
+    )
     assert (found.text_weight, found.accuracy) == (0.0, 100.0)
 
 
 def slow_likelihoods(
     nodes: dict[str, Tensor], labels: Tensor, text: Tensor, temperature: float
 ) -> tuple[dict[float, float], float]:
-    """Of each share, and the best of the clips alone, clip by clip with NumPy."""
+    """Log-likelihood of each text weight, and the best one without names, clip by clip."""
     mean = nodes[NODE].double().numpy()
     unit = [row / np.linalg.norm(row) for row in text.double().numpy()]
     each = int((labels == 0).sum())
-    with_names: dict[float, float] = dict.fromkeys(SHARES, 0.0)
-    alone: dict[float, float] = dict.fromkeys((0.0, *SHARES), 0.0)
+    with_names: dict[float, float] = dict.fromkeys(TEXT_WEIGHTS, 0.0)
+    alone: dict[float, float] = dict.fromkeys((0.0, *TEXT_WEIGHTS), 0.0)
     for i, own in enumerate(labels.tolist()):
         out = [c * each + i % each for c in range(len(text))]  # one of each class is left out
         kept = [j for j in range(len(labels)) if j not in out]
@@ -111,23 +113,23 @@ def slow_likelihoods(
 
 
 @pytest.mark.parametrize("noise", [0.5, 1.5, 2.5, 4.0])
-def test_the_share_against_one_clip_after_the_other(noise: float) -> None:
+def test_the_text_weight_matches_a_slow_search(noise: float) -> None:
     nodes, labels, centres = taught_clips(noise)
-    text = texts("telling", centres)
+    text = texts("informative", centres)
     got = calibrate(METHOD, nodes, labels, 4, [None] * 20, names_of(text))
     likelihood, alone = slow_likelihoods(nodes, labels, text, got.temperature)
-    best = max(SHARES, key=lambda share: likelihood[share])
-    assert got.text_weight == (best if likelihood[best] > alone + WORTH else 0.0)
+    best = max(TEXT_WEIGHTS, key=lambda share: likelihood[share])
+    assert got.text_weight == (best if likelihood[best] > alone + MIN_GAIN else 0.0)
     needed = calibrate(METHOD, nodes, labels, 4, [None] * 20, names_of(text, "on"))
     assert needed.text_weight == best
     assert got.temperature == needed.temperature
 
 
 @pytest.mark.parametrize("each", [1, 2])
-def test_too_few_clips_say_nothing(each: int) -> None:
+def test_too_few_clips_do_not_decide(each: int) -> None:
     nodes, labels, centres = taught_clips(2.0, classes=2, each=each)
-    assert 2 * each < FEWEST
-    text = texts("telling", centres)
+    assert 2 * each < MIN_HELD_OUT
+    text = texts("informative", centres)
     auto = calibrate(METHOD, nodes, labels, 2, [None] * len(labels), names_of(text))
     assert auto == calibrate(METHOD, nodes, labels, 2, [None] * len(labels))
     needed = calibrate(METHOD, nodes, labels, 2, [None] * len(labels), names_of(text, "on"))
@@ -146,10 +148,10 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
     )
 
 
-class Told:
-    """A text encoder that knows what the clips look like."""
+class FixedText:
+    """A text encoder with fixed embeddings."""
 
-    name = "told"
+    name = "fixed"
 
     def __init__(self, rows: dict[str, Tensor]) -> None:
         self.rows = rows
@@ -162,26 +164,26 @@ class Told:
 
 @pytest.fixture
 def tell(clip: Backbone, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Tensor]], None]:
-    """Put an encoder that is made up in the place of the backbone's own."""
-    return lambda rows: monkeypatch.setitem(clip.__dict__, "text", Told(rows))
+    """Replace the text encoder of the backbone by one with fixed embeddings."""
+    return lambda rows: monkeypatch.setitem(clip.__dict__, "text", FixedText(rows))
 
 
-def telling_rows(clip: Backbone, actions: Path) -> dict[str, Tensor]:
-    """For each class a direction in which its clips lie, and no others."""
-    examples = FewShotClassifier(clip, "protonet", text="on").fit(actions)._learnt.examples  # type: ignore[union-attr]
+def informative_rows(clip: Backbone, actions: Path) -> dict[str, Tensor]:
+    """A direction for each class that is similar to its clips and to no others."""
+    examples = FewShotClassifier(clip, "protonet", text="on").fit(actions)._fitted.examples  # type: ignore[union-attr]
     seen = examples.nodes[NODE].double()  # (s d)
     hot = torch.nn.functional.one_hot(examples.labels).double()  # (s n)
     rows = torch.linalg.pinv(seen) @ (hot - 1 / 3)  # (d n)
     return dict(zip(examples.classes, rows.T.float(), strict=True))
 
 
-def test_names_that_help_are_used_and_misleading_ones_change_nothing(
+def test_helpful_names_are_used_and_misleading_names_change_nothing(
     clip: Backbone,
     actions: Path,
     queries: dict[str, Path],
     tell: Callable[[dict[str, Tensor]], None],
 ) -> None:
-    right = telling_rows(clip, actions)
+    right = informative_rows(clip, actions)
     without = FewShotClassifier(clip, "protonet", text="off").fit(actions)
     tell(right)
     helped = FewShotClassifier(clip, "protonet").fit(actions)
@@ -195,7 +197,7 @@ def test_names_that_help_are_used_and_misleading_ones_change_nothing(
 
 
 @pytest.mark.parametrize("mode", ["on", "auto"])
-def test_probabilities_are_those_of_the_product(
+def test_probabilities_are_the_weighted_product(
     clip: Backbone, actions: Path, queries: dict[str, Path], mode: Any
 ) -> None:
     classifier = FewShotClassifier(clip, "protonet", text=mode).fit(actions)
@@ -220,7 +222,7 @@ def frames_of(path: Path) -> np.ndarray:
     return read_frames(path, Segments(8))
 
 
-def test_there_and_back_to_the_last_bit(
+def test_a_loaded_model_with_names_predicts_the_same_to_the_last_bit(
     clip: Backbone,
     actions: Path,
     queries: dict[str, Path],
@@ -229,9 +231,9 @@ def test_there_and_back_to_the_last_bit(
 ) -> None:
     classifier = FewShotClassifier(clip, "protonet", text="on").fit(actions)
     folder = classifier.save(tmp_path / "model")
-    assert "names count" in (folder / "README.md").read_text()
+    assert "class names have weight" in (folder / "README.md").read_text()
     with monkeypatch.context() as patch:
-        patch.setattr(backbones, "create_text", None)  # Nothing is embedded anew.
+        patch.setattr(backbones, "create_text", None)  # Nothing is embedded again.
         loaded = FewShotClassifier.load(folder)
         assert loaded.text == "on"
         assert loaded.predict(queries.values()) == classifier.predict(queries.values())
@@ -246,12 +248,13 @@ def test_there_and_back_to_the_last_bit(
     assert loaded.predict(queries.values()) == classifier.predict(queries.values())
 
 
-def test_a_model_without_names_stays_without(
+def test_a_model_without_names_stays_without_names(
     clip: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
 ) -> None:
     classifier = FewShotClassifier(clip, "protonet", text="off").fit(actions)
     assert (
-        json.loads((classifier.save(tmp_path / "m") / "config.json").read_text())["names"] is None
+        json.loads((classifier.save(tmp_path / "m") / "config.json").read_text())["class_names"]
+        is None
     )
     loaded = FewShotClassifier.load(tmp_path / "m")
     assert loaded.text == "off"
@@ -259,22 +262,24 @@ def test_a_model_without_names_stays_without(
     assert loaded.predict(queries.values()) == classifier.predict(queries.values())
 
 
-def test_a_backbone_without_text_is_as_before(
+def test_a_backbone_without_text_ignores_names(
     backbone: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
 ) -> None:
     saved = []
     for mode in ("auto", "off"):
         classifier = FewShotClassifier(backbone, "pixels", text=mode).fit(actions)  # type: ignore[arg-type]
         saved.append((classifier.save(tmp_path / mode) / "config.json").read_bytes())
-        assert NODE not in classifier._learnt.examples.nodes  # type: ignore[union-attr]
+        assert NODE not in classifier._fitted.examples.nodes  # type: ignore[union-attr]
     assert saved[0] == saved[1]
-    with pytest.raises(OptionError, match="no text encoder that was trained with these features"):
+    with pytest.raises(OptionError, match="the backbone has no text encoder"):
         FewShotClassifier(backbone, "pixels", text="on").fit(actions)
     with pytest.raises(OptionError, match="expected: auto, off, on"):
         FewShotClassifier(backbone, "pixels", text="yes").fit(actions)  # type: ignore[arg-type]
 
 
-def test_a_text_encoder_that_cannot_be_read(clip: Backbone, actions: Path, tmp_path: Path) -> None:
+def test_a_text_encoder_that_cannot_be_read_is_an_error_on_request(
+    clip: Backbone, actions: Path, tmp_path: Path
+) -> None:
     folder = shutil.copytree(clip.card.weights.removeprefix("local-dir:"), tmp_path / "clip")
     (folder / "vocab.json").unlink()
     weights = f"local-dir:{folder}"
@@ -283,21 +288,23 @@ def test_a_text_encoder_that_cannot_be_read(clip: Backbone, actions: Path, tmp_p
         made = FewShotClassifier("clip-vit", "protonet", weights=weights, text=mode)
         return made.fit(actions)
 
-    with pytest.warns(UserWarning, match="class names do not count: .*no tokenizer"):
-        assert teach("auto")._learnt.named is None  # type: ignore[union-attr]
+    with pytest.warns(UserWarning, match="class names are not used: .*no tokenizer"):
+        assert teach("auto")._fitted.class_names is None  # type: ignore[union-attr]
     with pytest.raises(WeightsError, match="no tokenizer"):
         teach("on")
-    assert teach("off")._learnt.named is None  # type: ignore[union-attr]
+    assert teach("off")._fitted.class_names is None  # type: ignore[union-attr]
 
 
-def test_models_whose_names_do_not_fit(clip: Backbone, actions: Path, tmp_path: Path) -> None:
+def test_inconsistent_class_names_are_refused(
+    clip: Backbone, actions: Path, tmp_path: Path
+) -> None:
     folder = FewShotClassifier(clip, "protonet", text="on").fit(actions).save(tmp_path / "model")
     path = folder / "config.json"
     content = json.loads(path.read_text())
     content.pop("sha256")
     for change, said in (
-        ({"names": None}, "a share of class names and none of them"),
-        ({"names": {**content["names"], "mode": "off"}}, "names.mode"),
+        ({"class_names": None}, "a weight of class names without class names"),
+        ({"class_names": {**content["class_names"], "mode": "off"}}, "class_names.mode"),
     ):
         edited = {**content, **change}
         path.write_text(json.dumps({**edited, "sha256": _digest(edited)}))
@@ -305,7 +312,7 @@ def test_models_whose_names_do_not_fit(clip: Backbone, actions: Path, tmp_path: 
             FewShotClassifier.load(folder)
 
 
-def test_another_text_encoder_for_a_new_class(
+def test_a_new_class_needs_the_same_text_encoder(
     clip: Backbone, actions: Path, queries: dict[str, Path], tell: Callable[..., None]
 ) -> None:
     classifier = FewShotClassifier(clip, "protonet", text="on")
@@ -317,9 +324,9 @@ def test_another_text_encoder_for_a_new_class(
     assert classifier.predict(queries.values()) == before
 
 
-def test_a_class_is_embedded_the_same_in_any_company(clip: Backbone) -> None:
-    both = class_names.named_classes(clip.text, ("wave", "ApplyLipstick"), "on")
-    alone = class_names.named_classes(clip.text, ("ApplyLipstick",), "on")
+def test_the_embedding_of_a_name_does_not_depend_on_other_names(clip: Backbone) -> None:
+    both = class_names.embed_class_names(clip.text, ("wave", "ApplyLipstick"), "on")
+    alone = class_names.embed_class_names(clip.text, ("ApplyLipstick",), "on")
     assert torch.equal(both.text[1:], alone.text)
     assert torch.equal(alone.text, clip.text.encode(["a photo of Apply Lipstick"]))
     assert math.isclose(float(both.logits(both.text).diagonal().min()), 100, rel_tol=1e-4)

@@ -24,7 +24,9 @@ PARTS = [
 
 
 @given(st.permutations(PARTS), st.integers(1, len(PARTS) - 1))
-def test_one_order_whatever_the_history(parts: list[Examples], split: int) -> None:
+def test_the_order_does_not_depend_on_how_clips_were_joined(
+    parts: list[Examples], split: int
+) -> None:
     at_once, expected = join(parts), join(PARTS)
     in_two = join([join(parts[:split]), join(parts[split:])])
     for got in (at_once, in_two):
@@ -35,7 +37,7 @@ def test_one_order_whatever_the_history(parts: list[Examples], split: int) -> No
 
 
 @given(st.permutations(range(4)))
-def test_the_folder_of_a_clip_changes_no_order(order: list[int]) -> None:
+def test_the_order_does_not_depend_on_folders(order: list[int]) -> None:
     values = [0.5, 0.1, 0.7, 0.3]
     plain = join(one(f"{i}.mp4", "a", v) for i, v in enumerate(values))
     folders = ["", "x/", "a/b/", "Z/"]
@@ -43,7 +45,7 @@ def test_the_folder_of_a_clip_changes_no_order(order: list[int]) -> None:
     assert torch.equal(plain.nodes["x"], moved.nodes["x"])
 
 
-def test_rows_stay_with_their_clips() -> None:
+def test_nodes_stay_with_their_clips() -> None:
     names = [f"{i}.mp4" for i in range(12)]
     parts = [one(name, "ab"[i % 2], float(i)) for i, name in enumerate(names)]
     random.Random(3).shuffle(parts)
@@ -55,11 +57,11 @@ def test_rows_stay_with_their_clips() -> None:
     assert [int(row[0]) for row in some.nodes["x"]] == [int(c.name[:-4]) for c in some.clips]
 
 
-def test_classes_in_natural_order() -> None:
+def test_classes_are_in_natural_order() -> None:
     assert join(one("x", label) for label in ("b10", "B9", "a")).classes == ("a", "B9", "b10")
 
 
-def test_repeated_needs_class_name_and_content() -> None:
+def test_a_repeated_clip_has_the_same_class_name_and_content() -> None:
     examples = join(PARTS)
     assert examples.repeated(one("elsewhere/a.mp4", "wave", 1.0)) == ["elsewhere/a.mp4"]
     assert examples.repeated(one("a.mp4", "wave", 9.0)) == []
@@ -76,11 +78,5 @@ def test_repeated_needs_class_name_and_content() -> None:
         (Example("b.mp4", "x", end=3), "b.mp4 [0 s … 3 s]"),
     ],
 )
-def test_titles(clip: Example, title: str) -> None:
+def test_titles_show_the_time_span(clip: Example, title: str) -> None:
     assert clip.title == title
-
-
-def test_what_only_an_older_version_kept_is_left_out_where_clips_are_joined() -> None:
-    older = Examples((Example("a.mp4", "a"),), {"x": torch.ones(1, 2), "y": torch.ones(1)}, (None,))
-    for parts in ([older, one("b.mp4", "b")], [one("b.mp4", "b"), older]):
-        assert set(join(parts).nodes) == {"x"}

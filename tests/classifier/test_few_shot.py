@@ -18,7 +18,7 @@ def probabilities(classifier: FewShotClassifier, queries: dict[str, Path]) -> np
     return classifier.predict_proba(queries.values())
 
 
-def test_recognises_motion(
+def test_motions_are_recognised(
     examples: FewShotClassifier, predicted: list[Prediction], queries: dict[str, Path]
 ) -> None:
     assert examples.classes_ == ("down", "left", "right")
@@ -33,7 +33,7 @@ def test_recognises_motion(
 
 
 @pytest.mark.slow
-def test_alone_and_in_company(
+def test_a_prediction_does_not_depend_on_other_clips(
     examples: FewShotClassifier, predicted: list[Prediction], queries: dict[str, Path]
 ) -> None:
     paths = list(queries.values())
@@ -43,19 +43,21 @@ def test_alone_and_in_company(
     assert rows.tolist() == [list(got.probabilities.values()) for got in predicted[::-1]]
 
 
-def test_no_clips(examples: FewShotClassifier) -> None:
+def test_no_clips_give_no_predictions(examples: FewShotClassifier) -> None:
     assert examples.predict([]) == []
     assert examples.predict_proba([]).shape == (0, 3)
 
 
-def test_a_taught_clip_is_nearest_to_itself(examples: FewShotClassifier, actions: Path) -> None:
+def test_a_training_clip_is_nearest_to_itself(examples: FewShotClassifier, actions: Path) -> None:
     for clip in list_clips(actions)[::5]:
         got = examples.predict(clip.path)
         assert got.nearest == clip.path.relative_to(actions).as_posix()
         assert got.label == clip.label
 
 
-def test_habits_of_an_estimator(quick: FewShotClassifier, actions: Path) -> None:
+def test_the_classifier_follows_the_estimator_interface(
+    quick: FewShotClassifier, actions: Path
+) -> None:
     assert quick.fit(actions) is quick
     assert quick.method == "pixels"
     other = FewShotClassifier("auto", "a2m2", "cpu", weights="there", precision="float32")
@@ -64,14 +66,14 @@ def test_habits_of_an_estimator(quick: FewShotClassifier, actions: Path) -> None
     assert not hasattr(other, "classes_")
 
 
-def test_nothing_is_loaded_before_it_is_needed(actions: Path) -> None:
+def test_weights_are_loaded_by_fit(actions: Path) -> None:
     classifier = FewShotClassifier(weights="missing.safetensors")
     with pytest.raises(WeightsError):
         classifier.fit(actions)
 
 
 @pytest.mark.parametrize("source", ["folder", "table", "paths", "clips"])
-def test_all_sources_teach_the_same(
+def test_all_sources_give_the_same_classifier(
     quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path, source: str
 ) -> None:
     expected = probabilities(quick.fit(actions), queries)
@@ -89,7 +91,7 @@ def test_all_sources_teach_the_same(
     assert [clip.name for clip in quick.clips_][:2] == ["down/clip 0.mp4", "down/clip 1.mp4"]
 
 
-def test_relabelling_changes_labels_only(
+def test_other_class_names_only_change_the_labels(
     quick: FewShotClassifier, actions: Path, queries: dict[str, Path]
 ) -> None:
     expected = probabilities(quick.fit(actions), queries)  # down, left, right
@@ -101,7 +103,7 @@ def test_relabelling_changes_labels_only(
 
 
 @pytest.mark.parametrize("shots", [(1, 1, 1), (1, 3, 2), (2, 2, 2)])
-def test_any_number_of_shots(
+def test_classes_may_have_different_numbers_of_clips(
     quick: FewShotClassifier, actions: Path, queries: dict[str, Path], shots: tuple[int, ...]
 ) -> None:
     kept = dict(zip(("left", "right", "down"), shots, strict=True))
@@ -113,7 +115,7 @@ def test_any_number_of_shots(
     }
 
 
-def test_copies_are_clips_too(
+def test_copies_of_a_clip_are_accepted(
     quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
 ) -> None:
     shutil.copytree(actions, tmp_path / "a")
@@ -126,7 +128,7 @@ def test_copies_are_clips_too(
     assert all(quick.predict(path).label == motion for motion, path in queries.items())
 
 
-def test_names_in_any_script(
+def test_names_may_be_in_any_script(
     quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
 ) -> None:
     new = {"left": "nach links ←", "right": "往右 跳", "down": "À l'est, 100 %"}
@@ -140,7 +142,7 @@ def test_names_in_any_script(
         assert loaded.predict(odd).label == new[motion]
 
 
-def test_adding_and_removing_is_fitting_from_scratch(
+def test_adding_and_removing_equals_fitting_from_scratch(
     quick: FewShotClassifier,
     backbone: Backbone,
     actions: Path,
@@ -153,7 +155,7 @@ def test_adding_and_removing_is_fitting_from_scratch(
     shutil.rmtree(few / "down")
     (few / "left" / "clip 1.mp4").unlink()
     steps.fit(few)
-    shutil.rmtree(few)  # what is taught is not read again
+    shutil.rmtree(few)  # training clips are not read again
     assert steps.add_class("down", actions / "down") is steps
     assert steps.add_clips("left", [actions / "left" / "clip 1.mp4"]) is steps
     assert np.array_equal(probabilities(steps, queries), probabilities(quick, queries))
@@ -165,22 +167,22 @@ def test_adding_and_removing_is_fitting_from_scratch(
     assert steps.classes_ == ("left", "right")
 
 
-def test_failing_calls_change_nothing(
+def test_failed_calls_change_nothing(
     quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
 ) -> None:
     quick.fit(actions)
-    before = (quick._learnt, quick.classes_, quick.clips_, quick.calibration_, quick.skipped_)
+    before = (quick._fitted, quick.classes_, quick.clips_, quick.calibration_, quick.skipped_)
     bad = tmp_path / "bad.mp4"
     bad.write_text("no video")
     left = actions / "left" / "clip 0.mp4"
     new = queries["left"]
     calls = [
-        (lambda: quick.add_class("left", new), "already a class of this name"),
-        (lambda: quick.add_class("None", new), "show no class"),
+        (lambda: quick.add_class("left", new), "exists already"),
+        (lambda: quick.add_class("None", new), "reserved for background"),
         (lambda: quick.add_class("up", tmp_path / "missing"), "no clips are found"),
         (lambda: quick.add_clips("lfet", new), r'Did you mean "left"\?'),
         (lambda: quick.add_clips("left", left), "taught already"),
-        (lambda: quick.add_clips("left", [new, new]), "given twice"),
+        (lambda: quick.add_clips("left", [new, new]), "appears twice"),
         (lambda: quick.remove_class("up"), "expected: down, left, right"),
         (lambda: quick.fit([new, left], ["a", "a"]), "fewer than two classes"),
         (lambda: quick.fit([]), "fewer than two classes"),
@@ -195,12 +197,12 @@ def test_failing_calls_change_nothing(
         ):
             call()
     quick.remove_class("down")
-    before_last = quick._learnt
+    before_last = quick._fitted
     with pytest.raises(DataError, match="only one class would be left"):
         quick.remove_class("left")
-    assert quick._learnt is before_last
+    assert quick._fitted is before_last
     quick._publish(before[0], before[4])
-    assert (quick._learnt, quick.classes_, quick.clips_, quick.calibration_) == before[:4]
+    assert (quick._fitted, quick.classes_, quick.clips_, quick.calibration_) == before[:4]
 
 
 def test_bad_clips_are_skipped(
@@ -221,7 +223,7 @@ def test_bad_clips_are_skipped(
         quick.fit([*clips, Clip(tmp_path / "gone.mp4", "up")])
 
 
-def test_predicting_bad_clips(
+def test_bad_clips_are_reported_by_predict_each(
     quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
 ) -> None:
     quick.fit(actions)
@@ -238,7 +240,7 @@ def test_predicting_bad_clips(
     assert got[1] == quick.predict(queries["left"])
 
 
-def test_stretches_of_one_file(quick: FewShotClassifier, actions: Path, tmp_path: Path) -> None:
+def test_segments_of_one_file(quick: FewShotClassifier, actions: Path, tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     path = actions / "left" / "clip 0.mp4"
     table.write_text(
@@ -255,13 +257,15 @@ def test_stretches_of_one_file(quick: FewShotClassifier, actions: Path, tmp_path
     assert quick.predict(Clip(path, start=0.5)).nearest == "left/clip 0.mp4 [0.5 s …]"
 
 
-def test_progress_and_timing(backbone: Backbone, actions: Path, queries: dict[str, Path]) -> None:
-    seen: list[tuple[int, int]] = []
+def test_progress_and_timing_are_reported(
+    backbone: Backbone, actions: Path, queries: dict[str, Path]
+) -> None:
+    calls: list[tuple[int, int]] = []
     timing = Timing()
     clips = [clip for clip in list_clips(actions) if clip.path.stem == "clip 0"]
     classifier = FewShotClassifier(backbone, "protonet")
-    classifier.fit(clips, progress=lambda done, of: seen.append((done, of)), timing=timing)
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    classifier.fit(clips, progress=lambda done, of: calls.append((done, of)), timing=timing)
+    assert calls == [(1, 3), (2, 3), (3, 3)]
     assert timing.seconds["backbone"] > 0
     assert timing.seconds["alignment"] == 0
     timing = Timing()
@@ -273,21 +277,21 @@ def test_the_temperature_divides_the_logits(
     quick: FewShotClassifier, actions: Path, queries: dict[str, Path]
 ) -> None:
     once = np.log(probabilities(quick.fit(actions), queries))
-    assert quick._learnt is not None
+    assert quick._fitted is not None
     warmer = replace(quick.calibration_, temperature=2 * quick.calibration_.temperature)
-    quick._publish(replace(quick._learnt, calibration=warmer), [])
+    quick._publish(replace(quick._fitted, calibration=warmer), [])
     half = np.log(probabilities(quick, queries))
     np.testing.assert_allclose(half[:, :1] - half, (once[:, :1] - once) / 2, atol=1e-9)
 
 
-def test_before_it_is_taught(tmp_path: Path) -> None:
+def test_calls_before_fit_are_refused(tmp_path: Path) -> None:
     for call in (
         lambda c: c.predict("x.mp4"),
         lambda c: c.add_class("a", "x.mp4"),
         lambda c: c.remove_class("a"),
         lambda c: c.save(tmp_path / "m"),
     ):
-        with pytest.raises(ModelError, match="nothing is taught yet"):
+        with pytest.raises(ModelError, match="no classes are taught yet"):
             call(FewShotClassifier(method="pixels"))
 
 
@@ -300,13 +304,13 @@ def test_methods_that_compare_with_text_are_refused(actions: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.assets
-def test_real_clips_of_other_people(assets: Path) -> None:
-    """Only the motion tells these classes apart; chance is a third."""
-    wanted = ("a01_swipe_left", "a03_wave", "a05_throw")
+def test_real_clips_of_unknown_people(assets: Path) -> None:
+    """Classes that differ in motion only; chance is a third."""
+    labels = ("a01_swipe_left", "a03_wave", "a05_throw")
     clips = [
         clip
         for clip in list_clips(assets / "clips" / "utd5_rgb")
-        if clip.label in wanted and "_t1_" in clip.path.name
+        if clip.label in labels and "_t1_" in clip.path.name
     ]
     people = [next(p for p in c.path.stem.split("_") if p[0] == "s") for c in clips]
     teach = [c for c, person in zip(clips, people, strict=True) if person in ("s1", "s2", "s3")]

@@ -21,12 +21,12 @@ from fewact.methods.base import Method
 
 @pytest.fixture
 def model(quick: FewShotClassifier, actions: Path, tmp_path: Path) -> Path:
-    """A saved model of three classes."""
+    """A saved model with three classes."""
     return quick.fit(actions).save(tmp_path / "model")
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change config.json and give it the right hash."""
+    """Change config.json and update its hash."""
     path = folder / "config.json"
     content = json.loads(path.read_text())
     content.pop("sha256")
@@ -34,7 +34,7 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     path.write_text(json.dumps({**content, "sha256": _digest(content)}))
 
 
-def test_predicts_the_same_to_the_last_bit(
+def test_a_loaded_model_predicts_the_same_to_the_last_bit(
     examples: FewShotClassifier,
     predicted: list[Prediction],
     queries: dict[str, Path],
@@ -50,7 +50,7 @@ def test_predicts_the_same_to_the_last_bit(
 @pytest.mark.parametrize(
     "name", [name for name in methods.names() if not methods.REGISTRY.get(name).uses_text]
 )
-def test_every_method(
+def test_every_method_can_be_saved_and_loaded(
     name: str, backbone: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
 ) -> None:
     clips = [c for c in list_clips(actions) if c.path.stem == "clip 0" and c.label != "down"]
@@ -59,7 +59,7 @@ def test_every_method(
     assert loaded.predict(queries["left"]) == classifier.predict(queries["left"])
 
 
-def test_options_come_back(
+def test_method_options_are_restored(
     backbone: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
 ) -> None:
     method = methods.create("pixels", grid=5)
@@ -69,7 +69,7 @@ def test_options_come_back(
     assert loaded.predict(queries["down"]) == classifier.predict(queries["down"])
 
 
-def test_teaching_goes_on_without_the_clips(
+def test_a_loaded_model_can_be_extended_without_its_clips(
     quick: FewShotClassifier,
     backbone: Backbone,
     actions: Path,
@@ -86,7 +86,9 @@ def test_teaching_goes_on_without_the_clips(
     assert loaded.calibration_ == quick.calibration_
 
 
-def test_what_a_folder_holds(model: Path, quick: FewShotClassifier, actions: Path) -> None:
+def test_a_model_folder_has_three_files_without_private_paths(
+    model: Path, quick: FewShotClassifier, actions: Path
+) -> None:
     assert {entry.name for entry in model.iterdir()} == {
         "config.json",
         "state.safetensors",
@@ -96,13 +98,13 @@ def test_what_a_folder_holds(model: Path, quick: FewShotClassifier, actions: Pat
     for private in (actions.parent, model.parent, Path.home(), Path.cwd()):
         assert str(private).encode() not in everything
     card = (model / "README.md").read_text()
-    for said in ("| left | 3 |", "pixels", "efficientnet-lite0", "Apache-2.0", "no thumbnails"):
-        assert said in card
+    for text in ("| left | 3 |", "pixels", "efficientnet-lite0", "Apache-2.0", "no thumbnail"):
+        assert text in card
     assert f"{quick.calibration_.accuracy:.1f} %" in card
     assert "left/clip 0.mp4" in (model / "config.json").read_text()
 
 
-def test_saving_replaces_a_model_and_keeps_what_is_the_user_s(
+def test_saving_replaces_a_model_and_keeps_files_of_the_user(
     model: Path, quick: FewShotClassifier
 ) -> None:
     (model / "notes.txt").write_text("mine")
@@ -116,12 +118,12 @@ def test_saving_replaces_a_model_and_keeps_what_is_the_user_s(
     assert card.startswith("# Mine\n<!-- fewact")
     assert card.endswith("<!-- fewact: end -->\nThanks.\n")
     assert "down" not in card
-    (model / "README.md").write_text("all my own")
+    (model / "README.md").write_text("all mine")
     quick.save(model)
-    assert (model / "README.md").read_text() == "all my own"
+    assert (model / "README.md").read_text() == "all mine"
 
 
-def test_what_is_no_model_is_not_replaced(
+def test_other_folders_are_not_replaced(
     quick: FewShotClassifier, actions: Path, tmp_path: Path
 ) -> None:
     quick.fit(actions)
@@ -132,7 +134,7 @@ def test_what_is_no_model_is_not_replaced(
         folder = tmp_path / f"{name} {content}"
         folder.mkdir()
         (folder / name).write_text(content)
-        with pytest.raises(ModelError, match="something else than a saved classifier"):
+        with pytest.raises(ModelError, match="other files, but no saved classifier"):
             quick.save(folder)
         assert (folder / name).read_text() == content
     with pytest.raises(ModelError, match="this is a file"):
@@ -141,7 +143,7 @@ def test_what_is_no_model_is_not_replaced(
 
 @pytest.mark.parametrize("name", ["config.json", "state.safetensors"])
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "gone"])
-def test_damage_is_found(model: Path, name: str, damage: str) -> None:
+def test_damage_is_detected(model: Path, name: str, damage: str) -> None:
     path = model / name
     content = bytearray(path.read_bytes())
     if damage == "flip":
@@ -155,11 +157,11 @@ def test_damage_is_found(model: Path, name: str, damage: str) -> None:
     says = str(caught.value)
     assert str(model) in says
     assert any(
-        part in says for part in ("damaged or edited", "no saved classifier", "No such file")
+        part in says for part in ("damaged or edited", "not a saved classifier", "No such file")
     )
 
 
-def test_another_model_s_state_is_found(
+def test_the_state_of_another_model_is_detected(
     model: Path, quick: FewShotClassifier, tmp_path: Path
 ) -> None:
     other = quick.remove_class("down").save(tmp_path / "other")
@@ -168,18 +170,18 @@ def test_another_model_s_state_is_found(
         FewShotClassifier.load(model)
 
 
-def test_contents_that_do_not_fit(model: Path) -> None:
-    edit(model, lambda content: content["clips"].pop())
-    with pytest.raises(ModelError, match="rows are not those of the clips"):
+def test_missing_examples_are_detected(model: Path) -> None:
+    edit(model, lambda content: content["examples"].pop())
+    with pytest.raises(ModelError, match="rows are not those of the examples"):
         FewShotClassifier.load(model)
 
 
-def test_methods_that_are_gone_or_changed(model: Path) -> None:
+def test_unknown_methods_and_options_are_refused(model: Path) -> None:
     edit(model, lambda content: content["method"].update(options={"gird": 7}))
-    with pytest.raises(ModelError, match=r'method pixels cannot be made again.*mean "grid"'):
+    with pytest.raises(ModelError, match=r'method pixels cannot be built.*mean "grid"'):
         FewShotClassifier.load(model)
     edit(model, lambda content: content["method"].update(name="pixel"))
-    with pytest.raises(ModelError, match=r'method pixel cannot be made again.*mean "pixels"'):
+    with pytest.raises(ModelError, match=r'method pixel cannot be built.*mean "pixels"'):
         FewShotClassifier.load(model)
 
 
@@ -189,16 +191,16 @@ def test_newer_models_are_refused(model: Path) -> None:
         FewShotClassifier.load(model)
 
 
-def test_places_without_a_model(tmp_path: Path) -> None:
+def test_folders_without_a_model_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ModelError, match="no such folder"):
         FewShotClassifier.load(tmp_path / "missing")
     for place in (tmp_path, tmp_path / "file"):
-        with pytest.raises(ModelError, match="no saved classifier"):
+        with pytest.raises(ModelError, match="not a saved classifier"):
             FewShotClassifier.load(place)
 
 
-def test_a_full_disk(
+def test_a_full_disk_keeps_the_old_model(
     model: Path, quick: FewShotClassifier, queries: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = FewShotClassifier.load(model).predict(queries["left"])
@@ -215,7 +217,9 @@ def test_a_full_disk(
     assert [entry.name for entry in model.parent.iterdir()] == ["model"]
 
 
-def test_a_save_cut_short_between_its_renames(model: Path, quick: FewShotClassifier) -> None:
+def test_a_save_interrupted_between_its_renames_is_repaired(
+    model: Path, quick: FewShotClassifier
+) -> None:
     os.rename(model, replace_folder.backup_of(model))
     assert FewShotClassifier.load(model).classes_ == quick.classes_
     quick.remove_class("down").save(model)
@@ -231,11 +235,13 @@ def test_another_backbone_is_refused(model: Path, backbone: Backbone) -> None:
     with pytest.raises(ModelError, match="differs in precision"):
         FewShotClassifier.load(model, backbone=backbones.create(precision=other))
     edit(model, lambda content: content["backbone"].update(name="efficientnet"))
-    with pytest.raises(ModelError, match=r"backbone efficientnet cannot be made.*weights=…"):
+    with pytest.raises(ModelError, match=r"backbone efficientnet cannot be built.*weights=…"):
         FewShotClassifier.load(model)
 
 
-def test_random_weights_come_back(actions: Path, queries: dict[str, Path], tmp_path: Path) -> None:
+def test_random_weights_are_restored(
+    actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
     classifier = FewShotClassifier(method="pixels", weights="random").fit(actions)
     loaded = FewShotClassifier.load(classifier.save(tmp_path / "model"))
     assert loaded.weights == "random"
@@ -243,7 +249,7 @@ def test_random_weights_come_back(actions: Path, queries: dict[str, Path], tmp_p
 
 
 @pytest.mark.assets
-def test_weights_of_a_file(
+def test_weights_may_be_a_file_and_may_move(
     assets: Path,
     actions: Path,
     queries: dict[str, Path],
@@ -262,25 +268,25 @@ def test_weights_of_a_file(
     expected = classifier.predict(queries["left"])
     assert FewShotClassifier.load(model).predict(queries["left"]) == expected
     moved = weights.rename(tmp_path / "moved.safetensors")
-    with pytest.raises(ModelError, match=r"backbone mobilenet-v2 cannot be made.*weights=…"):
+    with pytest.raises(ModelError, match=r"backbone mobilenet-v2 cannot be built.*weights=…"):
         FewShotClassifier.load(model)
     loaded = FewShotClassifier.load(model, weights=moved)
     assert loaded.predict(queries["left"]) == expected
 
 
-class Own(Method):
-    """A method that is registered nowhere."""
+class Custom(Method):
+    """A method that is not registered."""
 
     inner = methods.create("pixels")
     Options = type(inner.options)
     requests, encode, support, score = inner.requests, inner.encode, inner.support, inner.score
 
 
-def test_methods_of_one_s_own_need_a_name(
+def test_custom_methods_must_be_registered(
     backbone: Backbone, actions: Path, tmp_path: Path
 ) -> None:
-    classifier = FewShotClassifier(backbone, Own(Own.inner.options)).fit(actions)
-    with pytest.raises(ModelError, match=r"not registered.*got Own.*methods\.register"):
+    classifier = FewShotClassifier(backbone, Custom(Custom.inner.options)).fit(actions)
+    with pytest.raises(ModelError, match=r"not registered.*got Custom.*methods\.register"):
         classifier.save(tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
@@ -292,7 +298,7 @@ def test_thumbnails_are_stored_only_on_request(
     model = quick.save(tmp_path / "model", thumbnails=True)
     names = [f"thumbnail-{i:04}.jpg" for i in range(1, 7)]
     assert sorted(path.name for path in model.glob("*.jpg")) == names
-    assert "one thumbnail of each" in (model / "README.md").read_text()
+    assert "a thumbnail" in (model / "README.md").read_text()
     with av.open(str(model / names[0])) as image:
         frame = next(image.decode(video=0))
     assert (frame.width, frame.height) == (64, 48)
@@ -323,6 +329,6 @@ def test_thumbnails_are_stored_only_on_request(
         ("{root}elsewhere/w.safetensors", "{root}elsewhere/w.safetensors"),
     ],
 )
-def test_where_weights_are(given: str, stored: str) -> None:
+def test_the_location_of_weights_is_portable(given: str, stored: str) -> None:
     places = {"home": Path.home(), "root": Path.home().anchor}
     assert model_folder._portable(given.format(**places)) == stored.format(**places)

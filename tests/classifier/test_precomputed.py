@@ -1,4 +1,4 @@
-"""Classifiers that learn from features that were made elsewhere."""
+"""Classifiers that are taught from precomputed features."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,7 @@ BY_VECTORS = [
 
 
 def features(per_class: int, seed: int, noise: float = 0.4) -> list[FeatureClip]:
-    """Clips that lie about a course of their class, each of a person of its own."""
+    """Noisy copies of one sequence per class, each of a different person."""
     courses = np.random.default_rng(0).standard_normal((len(CLASSES), T, D))
     rng = np.random.default_rng([1, seed])
     return [
@@ -41,11 +41,11 @@ def features(per_class: int, seed: int, noise: float = 0.4) -> list[FeatureClip]
     ]
 
 
-TAUGHT, NEW = features(3, seed=1), features(2, seed=2)
+TRAINING, NEW = features(3, seed=1), features(2, seed=2)
 
 
 def write(folder: Path, clips: list[FeatureClip], *columns: str) -> Path:
-    """The clips as a file; with no column of classes, as one whose classes are not known."""
+    """Write clips as a file of features with these columns."""
     np.savez(folder / "mine.npz", features=np.stack([clip.vectors for clip in clips]))
     cells = {"clip": "name", "class": "label", "group": "group"}
     lines = [columns, *([getattr(clip, cells[c]) for c in columns] for clip in clips)]
@@ -55,26 +55,26 @@ def write(folder: Path, clips: list[FeatureClip], *columns: str) -> Path:
 
 @pytest.fixture
 def examples() -> FewShotClassifier:
-    return FewShotClassifier(device="cpu").fit(TAUGHT)
+    return FewShotClassifier(device="cpu").fit(TRAINING)
 
 
-def test_recognises_what_it_was_taught(examples: FewShotClassifier) -> None:
+def test_new_clips_are_recognised(examples: FewShotClassifier) -> None:
     predictions = examples.predict(NEW)
     assert [one.label for one in predictions] == [clip.label for clip in NEW]
     assert [one.name for one in predictions] == [clip.name for clip in NEW]
-    assert {one.nearest for one in predictions} <= {clip.name for clip in TAUGHT}
+    assert {one.nearest for one in predictions} <= {clip.name for clip in TRAINING}
     assert examples.classes_ == CLASSES
     assert {(c.name, c.label, c.group) for c in examples.clips_} == {
-        (c.name, c.label, c.group) for c in TAUGHT
+        (c.name, c.label, c.group) for c in TRAINING
     }
-    assert examples.calibration_.held_out == len(TAUGHT)
+    assert examples.calibration_.held_out == len(TRAINING)
     assert examples.predict(NEW[0]) == predictions[0]
     assert examples.predict_proba(NEW).shape == (len(NEW), len(CLASSES))
 
 
 @pytest.mark.parametrize("name", BY_VECTORS)
-def test_scores_are_the_method_s_own(name: str) -> None:
-    classifier = FewShotClassifier(method=name, device="cpu").fit(TAUGHT)
+def test_probabilities_follow_the_scores_of_the_method(name: str) -> None:
+    classifier = FewShotClassifier(method=name, device="cpu").fit(TRAINING)
     assert classifier.calibration_.source == "held-out clips"
     method = methods.create(name, frames=T).eval()
 
@@ -83,19 +83,21 @@ def test_scores_are_the_method_s_own(name: str) -> None:
         return dict(method.encode({FeatureRequest("vectors", View(T)): vectors[None]}))  # (1 v …)
 
     with torch.inference_mode():
-        labels = torch.tensor([[CLASSES.index(clip.label or "") for clip in TAUGHT]])
-        state = method.support(nodes(TAUGHT), labels, len(CLASSES))
+        labels = torch.tensor([[CLASSES.index(clip.label or "") for clip in TRAINING]])
+        state = method.support(nodes(TRAINING), labels, len(CLASSES))
         logits = method.score(state, nodes(NEW))[0].double()  # (q n)
     expected = (logits / classifier.calibration_.temperature).softmax(-1)
     np.testing.assert_allclose(classifier.predict_proba(NEW), expected, atol=2e-4)
 
 
-def test_every_source_teaches_the_same(examples: FewShotClassifier, tmp_path: Path) -> None:
-    file = write(tmp_path, TAUGHT, "clip", "class", "group")
+def test_every_source_gives_the_same_classifier(
+    examples: FewShotClassifier, tmp_path: Path
+) -> None:
+    file = write(tmp_path, TRAINING, "clip", "class", "group")
     expected = examples.predict(NEW)
-    bare = [FeatureClip(clip.name, clip.vectors, group=clip.group) for clip in TAUGHT]
-    labels = [clip.label or "" for clip in TAUGHT]
-    for source in (file, str(file), FeatureDataset(file), TAUGHT[::-1]):
+    bare = [FeatureClip(clip.name, clip.vectors, group=clip.group) for clip in TRAINING]
+    labels = [clip.label or "" for clip in TRAINING]
+    for source in (file, str(file), FeatureDataset(file), TRAINING[::-1]):
         assert FewShotClassifier(device="cpu").fit(source).predict(NEW) == expected
     assert FewShotClassifier(device="cpu").fit(bare, labels).predict(NEW) == expected
     new = write(tmp_path, NEW, "clip")
@@ -104,9 +106,9 @@ def test_every_source_teaches_the_same(examples: FewShotClassifier, tmp_path: Pa
     ]
 
 
-def test_one_class_after_the_other(examples: FewShotClassifier, tmp_path: Path) -> None:
+def test_classes_can_be_added_one_by_one(examples: FewShotClassifier, tmp_path: Path) -> None:
     def of(label: str) -> list[FeatureClip]:
-        return [clip for clip in TAUGHT if clip.label == label]
+        return [clip for clip in TRAINING if clip.label == label]
 
     grown = FewShotClassifier(device="cpu").fit(of("wave") + of("clap"))
     grown.add_class("jump", write(tmp_path, of("jump")[1:], "clip", "group"))
@@ -121,31 +123,35 @@ def test_one_class_after_the_other(examples: FewShotClassifier, tmp_path: Path) 
     assert grown.predict(NEW) == FewShotClassifier().fit(of("clap") + of("wave")).predict(NEW)
 
 
-def test_saved_and_loaded_to_the_last_bit(examples: FewShotClassifier, tmp_path: Path) -> None:
+def test_a_loaded_model_predicts_the_same_to_the_last_bit(
+    examples: FewShotClassifier, tmp_path: Path
+) -> None:
     folder = examples.save(tmp_path / "model")
     loaded = FewShotClassifier.load(folder, device="cpu")
     assert loaded.predict(NEW) == examples.predict(NEW)
     assert loaded.clips_ == examples.clips_
     assert loaded.calibration_ == examples.calibration_
     card = (folder / "README.md").read_text()
-    for said in (
-        f"{T} vectors of length {D} a clip; it takes no videos",
+    for message in (
+        f"{T} vectors of length {D} per clip; videos cannot be predicted",
         "read_features",
-        "its group",
-        "no thumbnails",
+        "the group",
+        "no thumbnail",
     ):
-        assert said in card
-    for unsaid in ("Backbone", "clip.mp4", "licence is"):
-        assert unsaid not in card
+        assert message in card
+    for absent in ("Backbone", "clip.mp4", "licence is"):
+        assert absent not in card
     more = features(1, seed=3)[:1]
     assert loaded.add_clips("clap", more).clips_ == examples.add_clips("clap", more).clips_
     assert loaded.predict(NEW) == examples.predict(NEW)
     again = FewShotClassifier.load(loaded.save(tmp_path / "again"), device="cpu")
     assert again.predict(NEW) == examples.predict(NEW)
-    assert loaded.fit(TAUGHT[3:]).predict(NEW[0]).label == NEW[0].label
+    assert loaded.fit(TRAINING[3:]).predict(NEW[0]).label == NEW[0].label
 
 
-def test_refuses_videos_and_other_sizes(examples: FewShotClassifier, tmp_path: Path) -> None:
+def test_videos_and_features_of_other_sizes_are_refused(
+    examples: FewShotClassifier, tmp_path: Path
+) -> None:
     loaded = FewShotClassifier.load(examples.save(tmp_path / "model"), device="cpu")
     before = loaded.clips_
     bad: list[tuple[str | Clip | FeatureClip, str]] = [
@@ -154,13 +160,13 @@ def test_refuses_videos_and_other_sizes(examples: FewShotClassifier, tmp_path: P
         (FeatureClip("f", np.ones((T, D + 1))), "f: .*5 vectors of length 13.*5 vectors of .* 12"),
         (FeatureClip("f", np.ones((T + 1, D))), "f: .*6 vectors of length 12.*5 vectors of .* 12"),
     ]
-    for clip, said in bad:
-        with pytest.raises(DataError, match=said):
+    for clip, message in bad:
+        with pytest.raises(DataError, match=message):
             loaded.predict(clip)
-        with pytest.raises(DataError, match=said):
+        with pytest.raises(DataError, match=message):
             loaded.predict_each([NEW[0], clip])
-    for clip, said in bad[1:]:
-        with pytest.raises(DataError, match=said):
+    for clip, message in bad[1:]:
+        with pytest.raises(DataError, match=message):
             loaded.add_clips("wave", clip)
     assert loaded.clips_ == before
 
@@ -169,38 +175,38 @@ def test_a_classifier_of_videos_refuses_features(
     backbone: backbones.Backbone, actions: Path, tmp_path: Path
 ) -> None:
     videos = FewShotClassifier(backbone, "pixels").fit(actions)
-    said = r"s20/clap: features are given to a classifier of videos"
-    with pytest.raises(DataError, match=said):
+    message = r"s20/clap: features are given to a classifier of videos"
+    with pytest.raises(DataError, match=message):
         videos.predict(NEW)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         videos.add_class("clap", NEW[:1])
     assert videos.classes_ == ("down", "left", "right")
     with pytest.raises(DataError, match="features are given to a classifier of videos"):
-        FewShotClassifier(backbone, "pixels").fit([*videos_of(actions), *TAUGHT])
+        FewShotClassifier(backbone, "pixels").fit([*videos_of(actions), *TRAINING])
     with pytest.raises(DataError, match="classifier of features"):
-        FewShotClassifier().fit([*TAUGHT, *videos_of(actions)])
+        FewShotClassifier().fit([*TRAINING, *videos_of(actions)])
 
 
 def videos_of(actions: Path) -> list[Clip]:
     return [Clip(path, path.parent.name) for path in sorted(actions.rglob("*.mp4"))]
 
 
-def test_one_classifier_learns_from_either(actions: Path) -> None:
-    classifier = FewShotClassifier(method="protonet", device="cpu").fit(TAUGHT)
+def test_one_classifier_can_be_fitted_to_features_then_to_videos(actions: Path) -> None:
+    classifier = FewShotClassifier(method="protonet", device="cpu").fit(TRAINING)
     with pytest.raises(DataError, match="fewer than two classes"):
-        classifier.fit(TAUGHT[:1])
+        classifier.fit(TRAINING[:1])
     with pytest.raises(DataError, match="classifier of features"):
-        classifier.fit([*TAUGHT, *videos_of(actions)])
+        classifier.fit([*TRAINING, *videos_of(actions)])
     expected = classifier.predict(NEW)
     classifier.fit([clip for clip in videos_of(actions) if clip.path.stem == "clip 0"])
     assert classifier.classes_ == ("down", "left", "right")
     with pytest.raises(DataError, match="classifier of videos"):
         classifier.predict(NEW)
-    assert classifier.fit(TAUGHT).predict(NEW) == expected
+    assert classifier.fit(TRAINING).predict(NEW) == expected
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"method": "pixels"}, r"pixels:5.*vectors:5"),
         ({"method": methods.create("fusion")}, r"vectors:8.*option frames=5"),
@@ -210,13 +216,15 @@ def test_one_classifier_learns_from_either(actions: Path) -> None:
         ({"precision": "bfloat16"}, "need no backbone.*bfloat16"),
     ],
 )
-def test_what_features_cannot_be_taught_with(given: dict[str, object], said: str) -> None:
-    with pytest.raises(OptionError, match=said):
-        FewShotClassifier(**given).fit(TAUGHT)  # type: ignore[arg-type]
+def test_methods_and_backbones_that_need_more_than_features_are_refused(
+    given: dict[str, object], message: str
+) -> None:
+    with pytest.raises(OptionError, match=message):
+        FewShotClassifier(**given).fit(TRAINING)  # type: ignore[arg-type]
 
 
 def test_clips_that_are_not_finite_are_skipped(examples: FewShotClassifier) -> None:
-    vectors = TAUGHT[0].vectors.copy()
+    vectors = TRAINING[0].vectors.copy()
     vectors[0, 0] = np.nan
     broken = FeatureClip("s9/clap", vectors, "clap")
     found = list(examples.predict_each([NEW[0], broken, NEW[1]]))
@@ -227,7 +235,7 @@ def test_clips_that_are_not_finite_are_skipped(examples: FewShotClassifier) -> N
     with pytest.raises(VideoError, match="s9/clap"):
         examples.predict(broken)
     with pytest.warns(UserWarning, match="skipped: s9/clap.*not finite"):
-        again = FewShotClassifier(device="cpu").fit([broken, *TAUGHT])
+        again = FewShotClassifier(device="cpu").fit([broken, *TRAINING])
     assert [one.name for one in again.skipped_] == ["s9/clap"]
     assert again.clips_ == examples.clips_
     assert again.predict(NEW) == examples.predict(NEW)
@@ -235,25 +243,27 @@ def test_clips_that_are_not_finite_are_skipped(examples: FewShotClassifier) -> N
         pytest.warns(UserWarning, match="skipped"),
         pytest.raises(DataError, match=r'no clip of the class "lie" can be read.*s9/clap'),
     ):
-        FewShotClassifier().fit([FeatureClip("s9/clap", vectors, "lie"), *TAUGHT])
+        FewShotClassifier().fit([FeatureClip("s9/clap", vectors, "lie"), *TRAINING])
 
 
-def test_lists_that_cannot_be_taught(examples: FewShotClassifier) -> None:
-    bare = FeatureClip("a", TAUGHT[0].vectors)
-    for clips, said in (
-        ([*TAUGHT, replace(TAUGHT[0])], "s10/clap: the same clip is given twice"),
-        ([bare, *TAUGHT], "a: a clip without a label"),
-        ([*TAUGHT, FeatureClip("a", np.ones((T, D + 1)), "clap")], "a: .*length 13"),
+def test_invalid_lists_are_refused(examples: FewShotClassifier) -> None:
+    bare = FeatureClip("a", TRAINING[0].vectors)
+    for clips, message in (
+        ([*TRAINING, replace(TRAINING[0])], "s10/clap: the clip appears twice"),
+        ([bare, *TRAINING], "a: a training clip needs a label"),
+        ([*TRAINING, FeatureClip("a", np.ones((T, D + 1)), "clap")], "a: .*length 13"),
         ([], "fewer than two classes"),
     ):
-        with pytest.raises(DataError, match=said):
+        with pytest.raises(DataError, match=message):
             FewShotClassifier().fit(clips)
     with pytest.raises(ShapeError, match="not floating"):
         FeatureClip("a", np.ones((T, D), dtype=np.uint8))
     assert examples.predict([]) == []
 
 
-def test_models_that_do_not_fit(examples: FewShotClassifier, tmp_path: Path) -> None:
+def test_other_backbones_weights_and_thumbnails_are_refused(
+    examples: FewShotClassifier, tmp_path: Path
+) -> None:
     folder = examples.save(tmp_path / "model")
     with pytest.raises(ModelError, match=r"model: .*need no weights.*random"):
         FewShotClassifier.load(folder, weights="random")
@@ -263,17 +273,19 @@ def test_models_that_do_not_fit(examples: FewShotClassifier, tmp_path: Path) -> 
         FewShotClassifier.load(folder, backbone=backbones.create(weights="random"))
 
 
-def test_config_that_does_not_say_its_sizes(examples: FewShotClassifier, tmp_path: Path) -> None:
+def test_a_config_without_the_size_of_features_is_refused(
+    examples: FewShotClassifier, tmp_path: Path
+) -> None:
     folder = examples.save(tmp_path / "model")
     edit(folder, lambda content: content["backbone"]["card"].update(frames="5"))
-    with pytest.raises(ModelError, match="how many vectors of which length"):
+    with pytest.raises(ModelError, match="number and length of the feature vectors are missing"):
         FewShotClassifier.load(folder)
 
 
 @pytest.mark.slow
 @pytest.mark.assets
-def test_real_features_of_other_people(assets: Path, tmp_path: Path) -> None:
-    """Five people teach 27 actions, three others are asked."""
+def test_real_features_of_unknown_people(assets: Path, tmp_path: Path) -> None:
+    """27 actions, taught from five people and predicted for three others."""
     clips = list(FeatureDataset(assets / "features" / "mobilenet_v2_t8.npz", dataset="utd27_depth"))
     first = {"s1", "s2", "s3", "s4", "s5"}
     examples = [clip for clip in clips if clip.group in first]
@@ -288,7 +300,7 @@ def test_real_features_of_other_people(assets: Path, tmp_path: Path) -> None:
 
 @pytest.mark.assets
 @pytest.mark.parametrize("name", ["fusion", "protonet"])
-def test_as_accurate_as_an_evaluation_says(assets: Path, name: str) -> None:
+def test_accuracy_equals_that_of_an_evaluation(assets: Path, name: str) -> None:
     data = FeatureDataset(assets / "features" / "mobilenet_v2_t8.npz", dataset="utd27_depth")
     episodes = draw(data.videos, Protocol(shots=2, queries=3, count=3, groups="shared"))
     source = ArrayFeatures(data.features)
@@ -298,7 +310,7 @@ def test_as_accurate_as_an_evaluation_says(assets: Path, name: str) -> None:
         classifier = FewShotClassifier(method=name, device="cpu")
         classifier.fit([clips[place] for place in episodes.support[i]])
         new = [clips[place] for place in episodes.query[i]]
-        said = [one.label for one in classifier.predict(new)]
-        right = [label == clip.label for label, clip in zip(said, new, strict=True)]
+        message = [one.label for one in classifier.predict(new)]
+        right = [label == clip.label for label, clip in zip(message, new, strict=True)]
         assert 100 * np.mean(right) == pytest.approx(accuracy)
     assert result.accuracy > 20  # chance

@@ -22,7 +22,7 @@ def pairs(found: tuple[list[Clip], list[str]]) -> list[tuple[str, str | None]]:
 EXPECTED = [("clap/c.mp4", "clap"), ("wave/a.mp4", "wave"), ("wave/b.mp4", "wave")]
 
 
-def test_folder_table_paths_and_clips_say_the_same(folder: Path) -> None:
+def test_folder_table_paths_and_clips_give_the_same_list(folder: Path) -> None:
     names = [name for name, _ in EXPECTED]
     labels = [label for _, label in EXPECTED]
     (folder / "t.csv").write_text("path,label\n" + "".join(f"{n},{c}\n" for n, c in EXPECTED))
@@ -45,7 +45,7 @@ def test_relative_paths(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert pairs(labelled(".", None)) == EXPECTED
 
 
-def test_names_do_not_tell_where_home_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_do_not_reveal_the_home_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(folder / "wave"))
     monkeypatch.setenv("USERPROFILE", str(folder / "wave"))
     got = labelled([folder / "wave/a.mp4", folder / "clap/c.mp4"], ["x", "y"])[1]
@@ -59,10 +59,10 @@ def test_a_table_of_clips_elsewhere(folder: Path) -> None:
     assert labelled(table, None)[1] == ["wave/a.mp4", "clap/c.mp4"]
 
 
-def test_background_is_named_and_left(folder: Path) -> None:
+def test_background_clips_are_left_out_with_a_warning(folder: Path) -> None:
     (folder / "None").mkdir()
     (folder / "None" / "n.mp4").touch()
-    with pytest.warns(UserWarning, match="1 clips that show no class"):
+    with pytest.warns(UserWarning, match="1 background clips are not used"):
         assert pairs(labelled(folder, None)) == EXPECTED
 
 
@@ -71,30 +71,30 @@ def test_clips_of_one_class(folder: Path) -> None:
         assert pairs(of_class(source, "x")) == [("x/a.mp4", "x"), ("x/b.mp4", "x")]
     segment = Clip(folder / "wave/a.mp4", "other", 1.0, 2.0, "anna")
     assert of_class(segment, "x")[0] == [Clip(segment.path, "x", 1.0, 2.0, "anna")]
-    with pytest.raises(DataError, match="no clips to teach"):
+    with pytest.raises(DataError, match="no training clips"):
         of_class([], "x")
     with pytest.raises(DataError, match="no clips are found"):
         of_class(folder / "missing.mp4", "x")
 
 
-def test_what_cannot_be_taught(folder: Path) -> None:
+def test_invalid_sources_are_refused(folder: Path) -> None:
     clip = folder / "wave/a.mp4"
-    with pytest.raises(DataError, match="says its labels itself"):
+    with pytest.raises(DataError, match="has its own labels"):
         labelled(folder, ["x"])
     with pytest.raises(DataError, match=r"labels: .*got 1.*expected: 2"):
         labelled([clip, folder / "clap/c.mp4"], ["x"])
-    with pytest.raises(DataError, match="without a label"):
+    with pytest.raises(DataError, match="needs a label"):
         labelled([clip], None)
-    with pytest.raises(DataError, match="given twice"):
+    with pytest.raises(DataError, match="appears twice"):
         labelled([clip, folder / "clap/../wave/a.mp4"], ["x", "y"])
     with pytest.raises(DataError, match="no such folder"):
         labelled(folder / "missing", None)
 
 
-def test_labels() -> None:
+def test_labels_are_normalised_and_checked() -> None:
     assert check_label("ho\u0308he 跳跃") == "höhe 跳跃"
     for label in ("", "  ", "a\nb"):
-        with pytest.raises(DataError, match="not a name"):
+        with pytest.raises(DataError, match="not a class name"):
             check_label(label)
-    with pytest.raises(DataError, match="show no class"):
+    with pytest.raises(DataError, match="reserved for background"):
         check_label("None")

@@ -179,7 +179,7 @@ def test_models_that_cannot_be_used(run: Run, model: Path, clips: Path, tmp_path
         return str(ended.err)
 
     assert "no such folder" in told(tmp_path / "nowhere")
-    assert "no saved classifier" in told(clips)
+    assert "not a saved classifier" in told(clips)
     assert "newer version" in told(edited(model, tmp_path / "newer", version=99))
     changed = tmp_path / "changed"
     shutil.copytree(model, changed)

@@ -1,4 +1,4 @@
-"""Teach actions from a few clips of each, and recognise them: the practitioner's room."""
+"""A classifier that is taught from a few clips of each class."""
 
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.examples import Example

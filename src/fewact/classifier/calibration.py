@@ -1,4 +1,4 @@
-"""Honest probabilities: a temperature that the taught clips themselves ask for."""
+"""Calibrated probabilities: fit a temperature on training clips that are held out."""
 
 import math
 from collections.abc import Sequence
@@ -9,43 +9,43 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from fewact.classifier.class_names import NODE, Named, mix
+from fewact.classifier.class_names import NODE, ClassNames, combine
 from fewact.classifier.examples import Nodes
 from fewact.methods.base import Method
 
-MOST = 40
-"""No more are held out once there are so many: they would cost more than they tell."""
+MAX_HELD_OUT = 40
+"""Number of held-out clips at which no more are added: they would cost more than they improve."""
 
-FEWEST = 5
-"""With fewer clips held out, the method's own temperature stands."""
+MIN_HELD_OUT = 5
+"""Smallest number of held-out clips for a fit; below it the method's temperature is kept."""
 
-WIDTH = math.log(1.5)
-"""Standard deviation of the prior on the temperature's logarithm.
+PRIOR_STD = math.log(1.5)
+"""Standard deviation of the prior on the logarithm of the temperature.
 
 The best temperatures of one method on three data sets of real clips, with two to five classes and
-shots, lay within a factor of 1.5 of their middle.
+shots, were within a factor of 1.5 of their median.
 """
 
-SHARES = (0.25, 0.5, 0.75, 0.9)
-"""Of the class names in the evidence, to choose from; 0.9 is the published one."""
+TEXT_WEIGHTS = (0.25, 0.5, 0.75, 0.9)
+"""Candidate weights of the class names; 0.9 is the published weight."""
 
-WORTH = 1.0
-"""What names must add to the log-likelihood of held-out clips: Akaike's price of a parameter."""
+MIN_GAIN = 1.0
+"""Gain in log-likelihood of held-out clips that class names need: Akaike's cost of a parameter."""
 
 FLOATS_AT_ONCE = 2**24
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Calibration:
-    """Where the probabilities come from: p_visual = softmax(logits / temperature).
+    """How logits become probabilities: p_visual = softmax(logits / temperature).
 
     Args:
-        temperature: What the method's logits are divided by.
-        source: ``held-out clips``, or ``method`` where too few could be held out.
-        held_out: Taught clips that were held out, each scored by others than its group.
-        accuracy: Of the held-out clips, in per cent; None where there are none.
-        text_weight: Of the class names, where probabilities are in proportion to
-            p_named^share · p_visual^(1−share).
+        temperature: Temperature that divides the method's logits.
+        source: Origin of the temperature: ``held-out clips``, or ``method`` if too few clips could
+            be held out.
+        held_out: Number of training clips that were held out.
+        accuracy: Accuracy on the held-out clips, in per cent; None if there are none.
+        text_weight: Weight w of the class names: p ∝ p_text^w · p_visual^(1−w).
     """
 
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -61,93 +61,101 @@ def calibrate(
     labels: Tensor,
     n: int,
     groups: Sequence[str | None],
-    named: Named | None = None,
+    class_names: ClassNames | None = None,
 ) -> Calibration:
-    """Fit the temperature on taught clips that are held out, one of each class at a time.
+    """Fit the temperature on held-out training clips, one clip of each class at a time.
 
-    The temperature T minimises −Σ log softmax(logits / T)[own class] + (log T − log T₀)² / 2σ²,
-    where T₀ is the method's own. A few clips that are all right then pull T down a little; only
-    many can pull it far, where without the prior a handful would make every later probability 1.
+    The temperature T minimises −Σ log softmax(logits / T)[true class] + (log T − log T₀)² / 2σ²,
+    where T₀ is the temperature of the method. The prior limits the effect of a few clips that are
+    all predicted correctly: without it, all later probabilities would be 1.
 
-    One clip of *each* class is held out because a method may favour classes with more clips: with
-    one clip held out of a single class, its own class would be the only smaller one.
+    One clip of *each* class is held out because a method may favour classes with more clips. If
+    only one class lost a clip, it would be at a disadvantage.
 
-    The share of class names is that of the greatest likelihood of the held-out clips. Where names
-    need not count it is 0 unless they add ``WORTH`` to what the clips alone reach at any share, for
-    to trust an overconfident method less is no merit of the names.
+    The weight of the class names maximises the likelihood of the held-out clips. In mode ``auto``
+    it is 0 unless the names add ``MIN_GAIN`` to the best log-likelihood of the clips alone at any
+    weight: scaling down an overconfident method is not a merit of the names.
 
     Args:
-        method: Scores the clips.
-        nodes: Of the taught clips (s …).
-        labels: (s) int64 in 0 … n−1.
+        method: Method that scores the clips.
+        nodes: Nodes of the training clips (s …).
+        labels: Classes (s) of the clips, int64 in 0 … n−1.
         n: Number of classes.
-        groups: Of each clip; None stands for a group of its own. No clip is scored by a support
-            that has clips of its group.
-        named: The names of the classes, if they may count.
+        groups: Group of each clip; a clip with None is a group by itself. A clip is never scored
+            by a support set that has clips of its group.
+        class_names: Embedded class names; None if they are not used.
     """
     folds = _folds(labels.tolist(), n, groups)
     own, held = method.temperature, sum(map(len, folds))
-    always = named is not None and named.mode == "on"
+    always = class_names is not None and class_names.mode == "on"
     if not held:
-        return Calibration(own, "method", 0, None, SHARES[-1] if always else 0.0)
+        return Calibration(own, "method", 0, None, TEXT_WEIGHTS[-1] if always else 0.0)
     logits, order = _score(method, nodes, labels, n, folds)
     truth = labels[order].cpu()
-    few = held < FEWEST
+    few = held < MIN_HELD_OUT
     temperature = own if few else fit_temperature(logits, truth, own)
-    visual, share = logits / temperature, 0.0
-    if named is not None:
-        seen = named.logits(nodes[NODE][order]).cpu()  # (h n)
+    visual, weight = logits / temperature, 0.0
+    if class_names is not None:
+        text = class_names.logits(nodes[NODE][order]).cpu()  # (h n)
         if few:
-            share = SHARES[-1] if always else 0.0
+            weight = TEXT_WEIGHTS[-1] if always else 0.0
         else:
-            share = _share(seen, visual, truth, needed=always)
-        visual = mix(seen, visual, share)
+            weight = _text_weight(text, visual, truth, always=always)
+        visual = combine(text, visual, weight)
     accuracy = 100 * (visual.argmax(-1) == truth).double().mean().item()
-    return Calibration(temperature, "method" if few else "held-out clips", held, accuracy, share)
+    return Calibration(temperature, "method" if few else "held-out clips", held, accuracy, weight)
 
 
-def _share(named: Tensor, visual: Tensor, truth: Tensor, *, needed: bool) -> float:
-    """How much names count, by logits (h n) of held-out clips; ``needed`` is more than nothing."""
+def _text_weight(text: Tensor, visual: Tensor, truth: Tensor, *, always: bool) -> float:
+    """Return the weight of the class names, given logits (h n) of the held-out clips.
+
+    Args:
+        text: Logits of the class names.
+        visual: Logits of the method.
+        truth: True classes (h).
+        always: Whether the weight must be above 0.
+    """
 
     def likelihood(logits: Tensor) -> float:
         return logits.log_softmax(-1).gather(1, truth[:, None]).sum().item()
 
-    found = {share: likelihood(mix(named, visual, share)) for share in SHARES}
-    best = max(SHARES, key=lambda share: found[share])
-    alone = max(likelihood((1 - share) * visual) for share in (0.0, *SHARES))
-    return best if needed or found[best] > alone + WORTH else 0.0
+    found = {weight: likelihood(combine(text, visual, weight)) for weight in TEXT_WEIGHTS}
+    best = max(TEXT_WEIGHTS, key=lambda weight: found[weight])
+    alone = max(likelihood((1 - weight) * visual) for weight in (0.0, *TEXT_WEIGHTS))
+    return best if always or found[best] > alone + MIN_GAIN else 0.0
 
 
 def fit_temperature(logits: Tensor, truth: Tensor, own: float) -> float:
-    """The temperature of ``calibrate``'s equation, to 1 %.
+    """Return the temperature that minimises the equation of ``calibrate``, to 1 %.
 
-    The sum need not have a single minimum, so the whole range is looked at.
+    The sum can have several minima, so the full range is searched on a grid.
 
     Args:
-        logits: (h n) float64 of the held-out clips.
-        truth: (h) their classes.
-        own: The method's temperature T₀.
+        logits: Logits (h n) of the held-out clips, float64.
+        truth: True classes (h).
+        own: Temperature T₀ of the method.
 
     Returns:
-        A temperature between own / 64 and own · 64.
+        Temperature between own / 64 and own · 64.
     """
     steps = torch.linspace(-1, 1, 833, dtype=torch.float64) * math.log(64)  # (g)
     scaled = logits / (own * steps.exp())[:, None, None]  # (g h n)
     right = scaled.gather(-1, truth.expand(len(steps), -1)[..., None])[..., 0]  # (g h)
-    loss = (scaled.logsumexp(-1) - right).sum(-1) + steps**2 / (2 * WIDTH**2)  # (g)
+    loss = (scaled.logsumexp(-1) - right).sum(-1) + steps**2 / (2 * PRIOR_STD**2)  # (g)
     return own * math.exp(steps[loss.argmin()].item())
 
 
 def _folds(labels: Sequence[int], n: int, groups: Sequence[str | None]) -> list[list[int]]:
-    """Clips to hold out together: a group of each class, as long as every class keeps a clip.
+    """Return lists of clips to hold out together: one group of each class per fold.
 
-    A group with clips of several classes is held out of all of them at once.
+    Each class keeps at least one clip. A group with clips of several classes is held out of all of
+    these classes in the same fold.
     """
     group = [i if name is None else name for i, name in enumerate(groups)]
     of_class = [[g for g, label in zip(group, labels, strict=True) if label == c] for c in range(n)]
     folds: list[list[int]] = []
     used: set[int | str] = set()
-    while sum(map(len, folds)) < MOST:
+    while sum(map(len, folds)) < MAX_HELD_OUT:
         out: set[int | str] = set()
         for own in of_class:
             if out.intersection(own):
@@ -167,7 +175,7 @@ def _folds(labels: Sequence[int], n: int, groups: Sequence[str | None]) -> list[
 def _score(
     method: Method, nodes: Nodes, labels: Tensor, n: int, folds: list[list[int]]
 ) -> tuple[Tensor, Tensor]:
-    """Logits (h n) float64 of the clips held out, and which they are (h), by the folds' sizes."""
+    """Return logits (h n) float64 of the held-out clips and their positions (h), by fold size."""
     floats = sum(value[0].numel() for value in nodes.values())
     logits, order = [], []
     for size in sorted({len(fold) for fold in folds}):

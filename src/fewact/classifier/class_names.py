@@ -1,4 +1,4 @@
-"""Class names beside the clips: embedded by the text encoder that was trained with the backbone."""
+"""Class names as text prompts, embedded by the text encoder of the backbone."""
 
 import warnings
 from dataclasses import dataclass, replace
@@ -16,24 +16,26 @@ from fewact.methods.zero_shot import combined, text_logits
 from fewact.text import Encoder, TextFacts, embed_classes, words
 
 TextMode = Literal["auto", "off", "on"]
-"""Whether class names count: where held-out taught clips say that it helps, never, always."""
+"""Whether class names are used: if they improve held-out accuracy, never, or always."""
 
 REQUEST: Final = FeatureRequest("vectors", View(8))
-NODE: Final = "with_names"
-"""Among a clip's nodes its mean frame (d), which is compared with the names."""
+"""Features that are compared with the class names."""
+
+NODE: Final = "image_embedding"
+"""Name of the node that is compared with the class names: the mean vector (d) of a clip."""
 
 SCALE = 100.0
-"""Of the cosines, as CLIP has learnt it."""
+"""Scale of the cosine similarities, as CLIP learned it."""
 
 
 @dataclass(frozen=True)
-class Named:
-    """The names of the taught classes.
+class ClassNames:
+    """Class names and their text embeddings.
 
     Args:
-        classes: Their names.
-        text: Embeddings of these (n d).
-        facts: What decides the embeddings besides the names.
+        classes: Class names, n of them.
+        text: Text embeddings (n d).
+        facts: Text encoder and prompts of the embeddings.
         mode: ``auto`` or ``on``.
     """
 
@@ -43,24 +45,24 @@ class Named:
     mode: TextMode
 
     def logits(self, mean: Tensor) -> Tensor:
-        """Of clips' mean frames (q d): (q n)."""
+        """Return logits (q n) of clips with these mean vectors (q d)."""
         return text_logits(mean, self.text.to(mean), SCALE)
 
-    def changed(self, classes: tuple[str, ...], backbone: Backbone | Precomputed) -> "Named":
-        """The same of other classes; those that are new are embedded.
+    def changed(self, classes: tuple[str, ...], backbone: Backbone | Precomputed) -> "ClassNames":
+        """Return the embeddings for other classes; only new names are embedded.
 
         Raises:
             OptionError: The backbone has no text encoder.
-            WeightsError: It cannot be read.
-            ModelError: It is another one than the other names were embedded with.
+            WeightsError: The weights of the text encoder cannot be read.
+            ModelError: The existing names were embedded by another text encoder.
         """
         rows = dict(zip(self.classes, self.text, strict=True))
         new = tuple(name for name in classes if name not in rows)
-        if new and (encoder := encoder_of(backbone, "on")) is not None:
-            more = named_classes(encoder, new, self.mode)
+        if new and (encoder := text_encoder(backbone, "on")) is not None:
+            more = embed_class_names(encoder, new, self.mode)
             if more.facts != self.facts:
                 raise ModelError(
-                    "the other names were embedded by another text encoder",
+                    "the existing class names were embedded by another text encoder",
                     got=f"{more.facts.encoder}, {more.facts.sha256[:8]}",
                     expected=f"{self.facts.encoder}, {self.facts.sha256[:8]}",
                 )
@@ -68,32 +70,36 @@ class Named:
         return replace(self, classes=classes, text=torch.stack([rows[name] for name in classes]))
 
 
-def mix(named: Tensor, visual: Tensor, share: float) -> Tensor:
-    """log(p_named^share · p_visual^(1−share)) of logits (… n), float64.
+def combine(text: Tensor, visual: Tensor, weight: float) -> Tensor:
+    """Return log(p_text^weight · p_visual^(1−weight)), float64, up to a constant.
 
-    After CLIP-FSAR and A²M²-Net. The visual ones are on the scale of a softmax.
+    After CLIP-FSAR and A²M²-Net.
+
+    Args:
+        text: Logits (… n) of the class names.
+        visual: Logits (… n) of the method, divided by the temperature.
+        weight: Weight of the class names.
     """
-    return combined(named.double(), visual.double(), share)
+    return combined(text.double(), visual.double(), weight)
 
 
-def encoder_of(backbone: Backbone | Precomputed, mode: TextMode) -> Encoder | None:
-    """What embeds the names; None where they don't count.
+def text_encoder(backbone: Backbone | Precomputed, mode: TextMode) -> Encoder | None:
+    """Return the text encoder of the backbone; None if class names are not used.
 
     Raises:
-        OptionError: There is no such mode; or they are to count, and the backbone was not trained
-            with texts.
-        WeightsError: They are to count, and its text encoder cannot be read.
+        OptionError: The mode is unknown; or it is ``on`` and the backbone has no text encoder.
+        WeightsError: The mode is ``on`` and the weights of the text encoder cannot be read.
     """
     if mode not in get_args(TextMode):
         raise OptionError(
-            "is not accepted", where="text", got=repr(mode), expected=", ".join(get_args(TextMode))
+            "unknown mode", where="text", got=repr(mode), expected=", ".join(get_args(TextMode))
         )
     if mode == "off":
         return None
     if isinstance(backbone, Precomputed) or backbone.network.text is None:
         if mode == "on":
             raise OptionError(
-                "there is no text encoder that was trained with these features",
+                "the backbone has no text encoder",
                 where="text",
                 got="on",
                 expected="auto, off",
@@ -107,16 +113,17 @@ def encoder_of(backbone: Backbone | Precomputed, mode: TextMode) -> Encoder | No
     except WeightsError as error:
         if mode == "on":
             raise
-        warnings.warn(f"class names do not count: {error}", category=UserWarning, stacklevel=2)
+        warnings.warn(f"class names are not used: {error}", category=UserWarning, stacklevel=2)
         return None
 
 
-def named_classes(encoder: Encoder, classes: tuple[str, ...], mode: TextMode) -> Named:
-    """The names of classes, embedded in words.
+def embed_class_names(encoder: Encoder, classes: tuple[str, ...], mode: TextMode) -> ClassNames:
+    """Embed class names, each split into words.
 
-    Each is embedded alone, so that it is the same to the last bit whatever else is taught.
+    Each name is embedded separately: its embedding does not depend on the other classes, to the
+    last bit.
     """
     cache = cache_folder()
     folder = None if cache is None else cache / "texts"
     each = [embed_classes(encoder, [words(name)], folder=folder) for name in classes]
-    return Named(classes, torch.cat([one.embeddings for one in each]), each[0].facts, mode)
+    return ClassNames(classes, torch.cat([one.embeddings for one in each]), each[0].facts, mode)

@@ -1,9 +1,9 @@
-"""config.json of a saved model: what it says, its hash, and its older versions."""
+"""config.json of a saved model: its fields, its hash and its version."""
 
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
@@ -15,42 +15,11 @@ from fewact.errors import ModelError
 from fewact.text import TextFacts
 
 FORMAT: Final = "fewact classifier"
-VERSION: Final = 3
+VERSION: Final = 4
 STATE = "state.safetensors"
 THUMBNAIL = re.compile(r"thumbnail-\d{4,}\.jpg", re.ASCII)
 
-HINT = "Restore the folder from where it was copied, or teach again."
-
-
-def _from_1(content: dict[str, Any]) -> dict[str, Any]:
-    """``fusion`` had other nodes, from other frames; nothing else has changed."""
-    method = content.get("method")
-    if isinstance(method, dict) and method.get("name") == "fusion":
-        raise ModelError(
-            "its clips were taught to an earlier form of fusion, which looked at other frames",
-            got=f"version 1, written by fewact {content.get('fewact')}",
-            hint="Teach again from the clips.",
-        )
-    return {**content, "version": 2}
-
-
-def _from_2(content: dict[str, Any]) -> dict[str, Any]:
-    """``fusion`` did not ask the cameras of its clips: it goes on as of cameras that moved."""
-    method = content.get("method")
-    if isinstance(method, dict) and method.get("name") == "fusion":
-        options = dict(method.get("options", {}))
-        shift = options.pop("still_shift", 0.0)
-        if options.get("cameras") == "still":
-            shift = min(shift, options["motion_weight"])
-            options["trend"] = "mean"
-            options["motion_weight"] -= shift
-            options["whole_weight"] += shift
-        content = {**content, "method": {**method, "options": {**options, "cameras": "moving"}}}
-    return {**content, "version": 3}
-
-
-MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2}
-"""For each older version, what makes of its content that of the next one."""
+HINT = "Copy the folder again, or teach again."
 
 
 class _Part(BaseModel):
@@ -58,13 +27,14 @@ class _Part(BaseModel):
 
 
 class SavedBackbone(_Part):
-    """The backbone that made the features.
+    """Backbone that computed the features.
 
     Args:
-        name: Registry name; ``given`` where features were taught.
-        weights: Where its weights were; below the home folder with ``~``.
-        precision: What it computed in.
-        card: Its card, as far as features depend on it; and how many ``frames`` given ones have.
+        name: Registry name; ``precomputed`` if the examples are precomputed features.
+        weights: Location of its weights; ``~`` stands for the home folder.
+        precision: Precision of the network.
+        card: Fields of its card that the features depend on; for precomputed features also their
+            number of ``frames``.
     """
 
     name: str
@@ -74,12 +44,12 @@ class SavedBackbone(_Part):
 
 
 class SavedMethod(_Part):
-    """The method and its options.
+    """Few-shot method with its options.
 
     Args:
         name: Registry name.
         options: All options.
-        trained: False where learnable parts have random initial weights.
+        trained: False if learnable parts have random initial weights.
     """
 
     name: str
@@ -87,12 +57,12 @@ class SavedMethod(_Part):
     trained: bool = True
 
 
-class SavedNames(_Part):
-    """That class names may count: the embeddings are in the state, in natural order.
+class SavedClassNames(_Part):
+    """Use of class names as text prompts; their embeddings are in the state, in natural order.
 
     Args:
         mode: ``auto`` or ``on``.
-        facts: What decides the embeddings besides the names.
+        facts: Text encoder and prompts of the embeddings.
     """
 
     mode: Literal["auto", "on"]
@@ -100,36 +70,36 @@ class SavedNames(_Part):
 
 
 class Config(_Part):
-    """All of config.json but its own hash.
+    """Content of config.json without its hash.
 
     Args:
-        format: Tells that the folder holds a model of this kind.
-        version: Of this layout.
-        fewact: Version of the package that wrote it.
-        backbone: For the features.
-        method: For the scores.
-        calibration: For the probabilities.
-        names: Of the classes; None where they don't count.
-        clips: What is remembered of each taught clip, in the order of the nodes' rows.
-        files: SHA-256 of each other file that loading reads.
+        format: Format of the folder.
+        version: Version of the format.
+        fewact: Version of the package that wrote the file.
+        backbone: Backbone that computes the features.
+        method: Method that computes the scores.
+        calibration: Conversion of scores into probabilities.
+        class_names: Use of class names; None if they are not used.
+        examples: Training clips, in the order of the rows of their nodes.
+        files: SHA-256 of each other file of the model.
     """
 
     format: Literal["fewact classifier"] = FORMAT
-    version: Literal[3] = VERSION
+    version: Literal[4] = VERSION
     fewact: str = __version__
     backbone: SavedBackbone
     method: SavedMethod
     calibration: Calibration
-    names: SavedNames | None = None
-    clips: tuple[Example, ...]
+    class_names: SavedClassNames | None = None
+    examples: tuple[Example, ...]
     files: dict[str, str] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if len({clip.label for clip in self.clips}) < 2:
+        if len({example.label for example in self.examples}) < 2:
             raise ValueError("fewer than two classes")
-        if self.calibration.text_weight and self.names is None:
-            raise ValueError("a share of class names and none of them")
+        if self.calibration.text_weight and self.class_names is None:
+            raise ValueError("a weight of class names without class names")
         if STATE not in self.files:
             raise ValueError(f"no hash of {STATE}")
         if strange := [n for n in self.files if n != STATE and not THUMBNAIL.fullmatch(n)]:
@@ -138,39 +108,40 @@ class Config(_Part):
 
 
 def to_text(config: Config) -> str:
-    """The file's text, with its hash."""
+    """Return the text of the file, with its hash."""
     content = config.model_dump(mode="json")
     return json.dumps({**content, "sha256": _digest(content)}, indent=2, ensure_ascii=False) + "\n"
 
 
 def from_text(text: str, where: str) -> Config:
-    """Check and read the file's text; older versions are brought up to date.
+    """Read and check the text of the file.
 
     Raises:
-        ModelError: It is damaged, was edited, or is of a version that is not known.
+        ModelError: The file is damaged, was edited, or has another version.
     """
     content = parse(text)
     if content is None:
-        raise ModelError("this is no saved classifier", where=where, hint=HINT)
+        raise ModelError("not a saved classifier", where=where, hint=HINT)
     if content.pop("sha256", None) != _digest(content):
         raise ModelError(
             "the file was damaged or edited after it was saved", where=where, hint=HINT
         )
+    _check_version(content, where)
     try:
-        return Config.model_validate(_up_to_date(content, where))
+        return Config.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
+        field = ".".join(map(str, first["loc"]))
         raise ModelError(
-            "its content is not that of a saved classifier",
+            "the content is not that of a saved classifier",
             where=where,
-            got=f"{place}: {first['msg']}" if place else first["msg"],
+            got=f"{field}: {first['msg']}" if field else first["msg"],
             hint=HINT,
         ) from None
 
 
 def parse(text: str) -> dict[str, Any] | None:
-    """The file's content, unchecked; None where it is nothing of this kind."""
+    """Return the unchecked content of the file; None if its format is another one."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
@@ -179,21 +150,18 @@ def parse(text: str) -> dict[str, Any] | None:
     return content if ours else None
 
 
-def _up_to_date(content: dict[str, Any], where: str) -> dict[str, Any]:
+def _check_version(content: Mapping[str, Any], where: str) -> None:
     version = content.get("version")
-    while isinstance(version, int) and version in MIGRATIONS:
-        content = MIGRATIONS[version](content)
-        version = content["version"]
-    if version != VERSION:
-        newer = isinstance(version, int) and version > VERSION
-        raise ModelError(
-            "the model is of a newer version" if newer else "the model's version is not known",
-            where=where,
-            got=f"{version}, written by fewact {content.get('fewact')}",
-            expected=f"up to {VERSION}, by fewact {__version__}",
-            hint="Update fewact." if newer else HINT,
-        )
-    return content
+    if type(version) is int and version == VERSION:
+        return
+    newer = isinstance(version, int) and version > VERSION
+    raise ModelError(
+        "the model has a newer version" if newer else "the model has an unsupported version",
+        where=where,
+        got=f"{version}, written by fewact {content.get('fewact')}",
+        expected=f"{VERSION}, as fewact {__version__} writes it",
+        hint="Update fewact." if newer else "Teach again from the clips.",
+    )
 
 
 def _digest(content: Mapping[str, Any]) -> str:

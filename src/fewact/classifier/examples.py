@@ -1,4 +1,4 @@
-"""What is kept of the taught clips: names and nodes, in an order without a history."""
+"""Training clips as a model stores them: names, classes and nodes, in a fixed order."""
 
 import hashlib
 import math
@@ -20,15 +20,15 @@ Nodes = dict[str, Tensor]
 
 @checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Example:
-    """What is remembered of a clip besides its nodes.
+    """A training clip without its nodes.
 
     Args:
-        name: Its path below what was given to ``fit``, with forward slashes; of features, the name
-            that they were given with.
-        label: Its class.
-        start: Where it begins in the file, in seconds; None for the file's beginning.
-        end: Where it ends, in seconds; None for the file's end.
-        group: Its group, as given.
+        name: Path relative to the folder given to ``fit``, with forward slashes; for features,
+            their name.
+        label: Class of the clip.
+        start: Start in the file, in seconds; None for the start of the file.
+        end: End in the file, in seconds; None for the end of the file.
+        group: Group of the clip, such as the person or the recording; None if unknown.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -39,9 +39,9 @@ class Example:
 
     @property
     def title(self) -> str:
-        """The name, with the stretch where it is not the whole file.
+        """Name of the clip, with its time span if it is a segment of the file.
 
-        >>> TaughtClip("game.mp4", "goal", start=12.5).title
+        >>> Example("game.mp4", "goal", start=12.5).title
         'game.mp4 [12.5 s …]'
         """
         if self.start is None and self.end is None:
@@ -52,13 +52,13 @@ class Example:
 
 @dataclass(frozen=True)
 class Examples:
-    """The taught clips, sorted by class, then by file name.
+    """All training clips, sorted by class, then by file name.
 
     Args:
-        clips: What is remembered of each, s of them.
-        nodes: What the method keeps of them, (s …) float32 on the CPU.
-        origins: What a picture of each can be made from: its file, or the picture that a loaded
-            model has of it; None where there is none.
+        clips: The s clips.
+        nodes: Nodes of the clips by name, (s …) float32 on the CPU.
+        origins: Source of each clip's thumbnail: the clip, or the thumbnail of a loaded model;
+            None if there is neither.
     """
 
     clips: tuple[Example, ...]
@@ -67,17 +67,17 @@ class Examples:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes, in natural order."""
+        """Class names, in natural order."""
         return tuple(sorted({clip.label for clip in self.clips}, key=natural_key))
 
     @property
     def labels(self) -> Tensor:
-        """(s) int64 places in ``classes``."""
-        place = {name: i for i, name in enumerate(self.classes)}
-        return torch.tensor([place[clip.label] for clip in self.clips])
+        """Positions (s) in ``classes``, int64."""
+        position = {name: i for i, name in enumerate(self.classes)}
+        return torch.tensor([position[clip.label] for clip in self.clips])
 
     def select(self, keep: Sequence[int]) -> "Examples":
-        """Some of the clips, in the order given."""
+        """Return the clips at these positions, in this order."""
         return Examples(
             tuple(self.clips[i] for i in keep),
             {name: value[list(keep)] for name, value in self.nodes.items()},
@@ -85,42 +85,38 @@ class Examples:
         )
 
     def digest(self, i: int) -> str:
-        """SHA-256 of a clip's nodes."""
+        """Return the SHA-256 of the nodes of clip ``i``."""
         content = hashlib.sha256()
         for name in sorted(self.nodes):
             content.update(self.nodes[name][i].contiguous().numpy().tobytes())
         return content.hexdigest()
 
     def repeated(self, more: "Examples") -> list[str]:
-        """Titles of further clips that are here already: same class, file name and features."""
-        called = {_key(clip) for clip in more.clips}
+        """Return titles of new clips that exist already: same class, file name and nodes."""
+        names = {_key(clip) for clip in more.clips}
         known = {
-            (_key(clip), self.digest(i))
-            for i, clip in enumerate(self.clips)
-            if _key(clip) in called
+            (_key(clip), self.digest(i)) for i, clip in enumerate(self.clips) if _key(clip) in names
         }
         return [c.title for i, c in enumerate(more.clips) if (_key(c), more.digest(i)) in known]
 
 
 def join(parts: Iterable[Examples]) -> Examples:
-    """All clips of several parts in the one order that these clips have.
+    """Join parts into one, with the clips in an order that does not depend on the parts.
 
-    Sums over a class's clips then add up in the same order, and predictions are the same to the
-    last bit, whether clips were taught at once or one after the other, and from whichever folder.
+    Sums over the clips of a class are then computed in the same order. Predictions are equal to the
+    last bit, whether clips are taught together or one by one, and from any folder.
     """
     found = list(parts)
-    # An older version may have kept something beside these.
-    names = [name for name in found[0].nodes if all(name in part.nodes for part in found)]
     together = Examples(
         tuple(clip for part in found for clip in part.clips),
-        {name: torch.cat([part.nodes[name] for part in found]) for name in names},
+        {name: torch.cat([part.nodes[name] for part in found]) for name in found[0].nodes},
         tuple(origin for part in found for origin in part.origins),
     )
     keys = [_key(clip) for clip in together.clips]
     count = Counter(keys)
 
     def order(i: int) -> tuple[Any, ...]:
-        # Only clips that are called alike need to be told apart by what they show.
+        # Only clips with the same name need their content to be distinguished.
         content = together.digest(i) if count[keys[i]] > 1 else ""
         return (keys[i], content, together.clips[i].name)
 

@@ -1,4 +1,4 @@
-"""From taught clips to what queries are scored against, and from scores to a prediction."""
+"""Fit a method to the training clips, and predict the class of one query clip."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fewact.classifier.calibration import Calibration, calibrate
-from fewact.classifier.class_names import NODE, Named, mix
+from fewact.classifier.class_names import NODE, ClassNames, combine
 from fewact.classifier.examples import Examples, Nodes
 from fewact.classifier.prediction import Prediction
 from fewact.data import AnyClip
@@ -18,21 +18,21 @@ from fewact.methods.base import Method, score_and_pairs
 
 @dataclass(frozen=True)
 class Fitted:
-    """All that a prediction needs; replaced as a whole, so that a failing call changes nothing.
+    """Everything that a prediction needs. It is replaced as a whole: a failed call changes nothing.
 
     Args:
-        examples: The clips.
-        classes: Their classes, in natural order.
-        calibration: From logits to probabilities.
-        named: The names of the classes, where they may count.
-        by_class: The method's state of the classes.
-        by_clip: Its state where each taught clip is a class of its own.
+        examples: Training clips.
+        classes: Class names, in natural order.
+        calibration: Conversion of logits into probabilities.
+        class_names: Embedded class names; None if they are not used.
+        by_class: State of the method for the classes.
+        by_clip: State of the method in which each training clip is a class by itself.
     """
 
     examples: Examples
     classes: tuple[str, ...]
     calibration: Calibration
-    named: Named | None
+    class_names: ClassNames | None
     by_class: Any
     by_clip: Any
 
@@ -43,21 +43,21 @@ def fit_examples(
     examples: Examples,
     device: torch.device,
     calibration: Calibration | None = None,
-    named: Named | None = None,
+    class_names: ClassNames | None = None,
 ) -> Fitted:
-    """What the method makes of the taught clips; calibrated on them unless that is given."""
+    """Compute the method's state of the training clips; fit the calibration unless it is given."""
     labels, classes = examples.labels.to(device), examples.classes
     nodes = {name: value.to(device) for name, value in examples.nodes.items()}
     if calibration is None:
         groups = [clip.group for clip in examples.clips]
-        calibration = calibrate(method, nodes, labels, len(classes), groups, named)
+        calibration = calibrate(method, nodes, labels, len(classes), groups, class_names)
     one = {name: value[None] for name, value in nodes.items()}  # (1 s …)
     every = torch.arange(len(labels), device=device)[None]
     return Fitted(
         examples,
         classes,
         calibration,
-        named,
+        class_names,
         method.support(one, labels[None], len(classes)),
         method.support(one, every, len(labels)),
     )
@@ -67,23 +67,23 @@ def fit_examples(
 def classify(
     method: Method, fitted: Fitted, clip: AnyClip, nodes: Nodes, timing: Timing | None = None
 ) -> Prediction:
-    """Score one clip, alone, against the classes and against each taught clip."""
+    """Predict the class of one clip, and find the most similar training clip."""
     query = {name: value[None] for name, value in nodes.items()}  # (1 1 …)
     with stage(timing, "alignment"):
         scored, pairs = score_and_pairs(method, fitted.by_class, query)
-        evidence = _row(scored) / fitted.calibration.temperature  # (n)
-        if fitted.named is not None and fitted.calibration.text_weight:
-            named = _row(fitted.named.logits(query[NODE]))
-            evidence = mix(named, evidence, fitted.calibration.text_weight)
-        likeness = _row(method.score(fitted.by_clip, query) if pairs is None else pairs)  # (s)
-    probabilities = evidence.softmax(-1).tolist()
-    best = int(evidence.argmax())
+        logits = _row(scored) / fitted.calibration.temperature  # (n)
+        if fitted.class_names is not None and fitted.calibration.text_weight:
+            text = _row(fitted.class_names.logits(query[NODE]))
+            logits = combine(text, logits, fitted.calibration.text_weight)
+        similarity = _row(method.score(fitted.by_clip, query) if pairs is None else pairs)  # (s)
+    probabilities = logits.softmax(-1).tolist()
+    best = int(logits.argmax())
     return Prediction(
         clip,
         fitted.classes[best],
         probabilities[best],
         dict(zip(fitted.classes, probabilities, strict=True)),
-        fitted.examples.clips[int(likeness.argmax())].title,
+        fitted.examples.clips[int(similarity.argmax())].title,
     )
 
 
@@ -92,5 +92,5 @@ def _row(logits: Tensor) -> Tensor:
 
 
 def stage(timing: Timing | None, name: Stage) -> AbstractContextManager[None]:
-    """Times a stage where that is wanted."""
+    """Measure the time of a stage, if a timing is given."""
     return nullcontext() if timing is None else timing.stage(name)

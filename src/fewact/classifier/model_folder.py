@@ -1,4 +1,4 @@
-"""A taught classifier as a folder: config.json, state.safetensors, README.md, pictures."""
+"""A classifier as a folder: config.json, state.safetensors, README.md and thumbnails."""
 
 import hashlib
 import json
@@ -15,15 +15,15 @@ from torch import Tensor
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.checkpoint import registered
-from fewact.classifier.class_names import NODE, Named
+from fewact.classifier.class_names import NODE, ClassNames
 from fewact.classifier.config import (
     HINT,
     STATE,
     THUMBNAIL,
     Config,
     SavedBackbone,
+    SavedClassNames,
     SavedMethod,
-    SavedNames,
     from_text,
     parse,
     to_text,
@@ -38,25 +38,25 @@ from fewact.io.folders import backup_of, replace_folder
 from fewact.methods.base import Method
 
 CONFIG, README = "config.json", "README.md"
-NODES, METHOD, NAMES = "nodes.", "method.", "names"
-NO_PART_OF_THE_FEATURES = ("weights", "licence", "trained_on")
+NODES, METHOD, CLASS_NAMES = "nodes.", "method.", "class_names"
+NOT_IN_FEATURES = ("weights", "licence", "trained_on")
 
 
 @dataclass(frozen=True)
 class SavedModel:
-    """What a folder holds.
+    """Content of a model folder.
 
     Args:
-        config: Of the model.
-        examples: The clips with their nodes.
-        method: With its options and parameters, on the CPU.
-        named: The names of the classes, where they may count.
+        config: Content of config.json.
+        examples: Training clips with their nodes.
+        method: Method with its options and parameters, on the CPU.
+        class_names: Embedded class names; None if they are not used.
     """
 
     config: Config
     examples: Examples
     method: Method
-    named: Named | None
+    class_names: ClassNames | None
 
 
 def save(
@@ -68,13 +68,13 @@ def save(
     *,
     thumbnails: bool,
 ) -> Path:
-    """Save; see ``FewShotClassifier.save``."""
+    """Save a classifier, see ``FewShotClassifier.save``."""
     folder = folder.resolve()
     check_target(folder)
     if thumbnails and isinstance(backbone, Precomputed):
         raise ModelError("features have no thumbnails", hint="Save without thumbnails.")
     examples = fitted.examples
-    files = {STATE: save_tensors(_tensors(examples, method, fitted.named))}
+    files = {STATE: save_tensors(_tensors(examples, method, fitted.class_names))}
     if thumbnails:
         files |= {
             f"thumbnail-{i:04}.jpg": _thumbnail(examples, i)
@@ -89,11 +89,11 @@ def save(
         ),
         method=_saved_method(method),
         calibration=fitted.calibration,
-        names=_saved_names(fitted.named),
-        clips=examples.clips,
+        class_names=_saved_class_names(fitted.class_names),
+        examples=examples.clips,
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
-    # A model that cannot be loaded must not take the place of one that can.
+    # A model that cannot be loaded must not replace a model that can.
     _method(config.method, _of(load_tensors(files[STATE]), METHOD), str(folder))
     card = readme(config, backbone.card, _old_readme(folder))
 
@@ -113,10 +113,10 @@ def save(
 
 
 def check_target(folder: Path) -> bool:
-    """Whether a model is there that saving would replace.
+    """Return whether the folder has a model that saving would replace.
 
     Raises:
-        ModelError: Something else is there.
+        ModelError: The folder has other files, or is a file.
     """
     if not folder.exists():
         return False
@@ -127,9 +127,9 @@ def check_target(folder: Path) -> bool:
     )
     if any(folder.iterdir()) and not ours:
         raise ModelError(
-            "the folder holds something else than a saved classifier",
+            "the folder has other files, but no saved classifier",
             where=str(folder),
-            expected="a folder that is new or empty, or a model to replace",
+            expected="a new or empty folder, or a model to replace",
         )
     return bool(ours)
 
@@ -138,16 +138,16 @@ def load(folder: Path) -> SavedModel:
     """Read and check a saved model.
 
     Raises:
-        ModelError: It is missing, damaged, edited or of a newer version.
+        ModelError: The model is missing, damaged, edited, or of another version.
     """
     place = folder.resolve()
     if not place.exists() and backup_of(place).is_dir():
-        place = backup_of(place)  # saving was cut short between its two renames
+        place = backup_of(place)  # saving was interrupted between its two renames
     if not (place / CONFIG).is_file():
         raise ModelError(
-            "there is no such folder" if not place.exists() else "this is no saved classifier",
+            "no such folder" if not place.exists() else "not a saved classifier",
             where=str(folder),
-            expected="a folder that save, or fewact teach, has written",
+            expected="a folder written by FewShotClassifier.save or `fewact teach`",
         )
     text = _read(place / CONFIG).decode("utf-8", errors="replace")
     config = from_text(text, str(folder / CONFIG))
@@ -160,58 +160,61 @@ def load(folder: Path) -> SavedModel:
                 hint=HINT,
             )
     try:
-        # Copied, so that they lie in memory as those that were taught: sums then round alike.
+        # Copied: tensors with the same memory layout as before saving give sums of equal rounding.
         tensors = {name: value.clone() for name, value in load_tensors(files[STATE]).items()}
     except SafetensorError as error:
         raise ModelError(
-            "this is no safetensors file", where=str(folder / STATE), got=str(error)
+            "not a safetensors file", where=str(folder / STATE), got=str(error)
         ) from None
     nodes = _of(tensors, NODES)
-    if not nodes or any(value.shape[:1] != (len(config.clips),) for value in nodes.values()):
+    if not nodes or any(value.shape[:1] != (len(config.examples),) for value in nodes.values()):
         raise ModelError(
-            "its rows are not those of the clips in config.json", where=str(folder / STATE)
+            "the rows are not those of the examples in config.json", where=str(folder / STATE)
         )
-    thumbnails = [files.get(f"thumbnail-{i:04}.jpg") for i in range(1, len(config.clips) + 1)]
+    thumbnails = [files.get(f"thumbnail-{i:04}.jpg") for i in range(1, len(config.examples) + 1)]
     method = _method(config.method, _of(tensors, METHOD), str(folder))
-    examples = Examples(config.clips, nodes, tuple(thumbnails))
+    examples = Examples(config.examples, nodes, tuple(thumbnails))
     return SavedModel(
-        config, examples, method, _named(config, examples, tensors, str(folder / STATE))
+        config, examples, method, _class_names(config, examples, tensors, str(folder / STATE))
     )
 
 
 def make_backbone(
     saved: SavedBackbone, weights: str, device: str, where: str
 ) -> Backbone | Precomputed:
-    """The backbone of a saved model, or what hands its features on.
+    """Build the backbone of a saved model, or the size of its precomputed features.
 
     Raises:
-        ModelError: Its weights are not where they were, or features were taught and there are none.
+        ModelError: The weights of the backbone have moved; or weights are given although the model
+            was taught from precomputed features.
     """
     if saved.name == PRECOMPUTED:
-        return _make_given(saved, weights, device, where)
+        return _make_precomputed(saved, weights, device, where)
     try:
         return backbones.create(
             saved.name, weights=weights, device=device, precision=saved.precision
         )
     except UserError as error:
         raise ModelError(
-            f"its backbone {saved.name} cannot be made: {error}",
+            f"the backbone {saved.name} cannot be built: {error}",
             where=where,
-            hint="Say where the weights are now: weights=…, or hand in the backbone: backbone=….",
+            hint="Pass the new location of the weights: weights=…, or the backbone: backbone=….",
         ) from error
 
 
-def _make_given(saved: SavedBackbone, weights: str, device: str, where: str) -> Precomputed:
+def _make_precomputed(saved: SavedBackbone, weights: str, device: str, where: str) -> Precomputed:
     if weights != saved.weights:
         raise ModelError(
-            "the model was taught from features, which need no weights", where=where, got=weights
+            "the model was taught from precomputed features, which need no weights",
+            where=where,
+            got=weights,
         )
     frames, width = saved.card.get("frames"), saved.card.get("vectors")
     if not isinstance(frames, int) or not isinstance(width, int) or min(frames, width) < 1:
         raise ModelError(
-            "it does not say how many vectors of which length were taught",
+            "the number and length of the feature vectors are missing",
             where=where,
-            got=f"{frames} of length {width}",
+            got=f"{frames} vectors of length {width}",
             hint=HINT,
         )
     return Precomputed(frames, width, device)
@@ -221,7 +224,7 @@ def check_backbone(saved: SavedBackbone, backbone: Backbone | Precomputed, where
     """Refuse a backbone other than the one that the model was taught with.
 
     Raises:
-        ModelError: Facts differ; the message says which.
+        ModelError: The cards differ; the message names the fields.
     """
     facts = _facts(backbone)
     differ = [name for name, value in saved.card.items() if facts.get(name) != value]
@@ -231,14 +234,14 @@ def check_backbone(saved: SavedBackbone, backbone: Backbone | Precomputed, where
             where=where,
             got="; ".join(f"{name} {facts.get(name)}" for name in differ),
             expected="; ".join(f"{name} {saved.card[name]}" for name in differ),
-            hint="Load it with the weights that it was taught with: weights=…, or teach again.",
+            hint="Load the model with its original weights: weights=…, or teach again.",
         )
 
 
 def _facts(backbone: Backbone | Precomputed) -> dict[str, JsonValue]:
-    """What features depend on, as JSON has it: lists for tuples."""
+    """Return the fields of the card that the features depend on, with lists for tuples."""
     card = asdict(backbone.card)
-    facts = {k: v for k, v in card.items() if k not in NO_PART_OF_THE_FEATURES}
+    facts = {k: v for k, v in card.items() if k not in NOT_IN_FEATURES}
     if isinstance(backbone, Precomputed):
         facts["frames"] = backbone.frames
     content: dict[str, JsonValue] = json.loads(json.dumps(facts))
@@ -246,15 +249,15 @@ def _facts(backbone: Backbone | Precomputed) -> dict[str, JsonValue]:
 
 
 def _portable(weights: str) -> str:
-    """Where weights are, for one who starts elsewhere; without the name of the home folder."""
-    kind, local, place = weights.rpartition("local-dir:")
+    """Return the location of weights as an absolute path, with ``~`` for the home folder."""
+    scheme, local, place = weights.rpartition("local-dir:")
     if not local and not place.endswith(".safetensors"):
         remembered = weights == "random" or weights.startswith("hf-hub:")
         return weights if remembered else "default"
     path = Path(place).expanduser().absolute()
     home = Path.home()
     short = f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
-    return kind + local + short
+    return scheme + local + short
 
 
 def _saved_method(method: Method) -> SavedMethod:
@@ -270,31 +273,36 @@ def _method(saved: SavedMethod, parameters: Mapping[str, Tensor], where: str) ->
     except (UserError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(
-            f"its method {saved.name} cannot be made again: {reason}", where=where
+            f"the method {saved.name} cannot be built: {reason}", where=where
         ) from error
     return method
 
 
-def _tensors(examples: Examples, method: Method, named: Named | None) -> dict[str, Tensor]:
+def _tensors(
+    examples: Examples, method: Method, class_names: ClassNames | None
+) -> dict[str, Tensor]:
     nodes = {NODES + name: value for name, value in examples.nodes.items()}
     own = {METHOD + name: value.cpu() for name, value in method.state_dict().items()}
-    names = {} if named is None else {NAMES: named.text}
-    return {name: value.contiguous() for name, value in (nodes | own | names).items()}
+    text = {} if class_names is None else {CLASS_NAMES: class_names.text}
+    return {name: value.contiguous() for name, value in (nodes | own | text).items()}
 
 
-def _saved_names(named: Named | None) -> SavedNames | None:
-    return None if named is None else SavedNames(mode=named.mode, facts=named.facts)
-
-
-def _named(
-    config: Config, examples: Examples, tensors: Mapping[str, Tensor], where: str
-) -> Named | None:
-    if config.names is None:
+def _saved_class_names(class_names: ClassNames | None) -> SavedClassNames | None:
+    if class_names is None:
         return None
-    text, mean = tensors.get(NAMES), examples.nodes.get(NODE)
+    return SavedClassNames(mode=class_names.mode, facts=class_names.facts)
+
+
+def _class_names(
+    config: Config, examples: Examples, tensors: Mapping[str, Tensor], where: str
+) -> ClassNames | None:
+    saved = config.class_names
+    if saved is None:
+        return None
+    text, mean = tensors.get(CLASS_NAMES), examples.nodes.get(NODE)
     if text is None or mean is None or text.shape != (len(examples.classes), mean.shape[-1]):
-        raise ModelError("its class names are not those of config.json", where=where)
-    return Named(examples.classes, text, config.names.facts, config.names.mode)
+        raise ModelError("the class names are not those of config.json", where=where)
+    return ClassNames(examples.classes, text, saved.facts, saved.mode)
 
 
 def _of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""What a prediction says."""
+"""Results of a prediction: a class with its probability, or the reason why a clip was skipped."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,11 @@ class Prediction:
     """The class of a clip.
 
     Args:
-        clip: What was looked at.
-        label: The most probable class.
-        probability: Its probability, 0 … 1.
-        probabilities: Of every class, in the order of ``classes_``; their sum is 1.
-        nearest: The taught clip that is most alike, whatever its class; see ``clips_``.
+        clip: Clip that was predicted.
+        label: Most probable class.
+        probability: Probability of this class, 0 … 1.
+        probabilities: Probability of each class, in the order of ``classes_``; their sum is 1.
+        nearest: Title of the most similar training clip of any class, see ``clips_``.
     """
 
     clip: AnyClip
@@ -27,12 +27,12 @@ class Prediction:
 
     @property
     def path(self) -> Path:
-        """The clip's file; of features, the clip's name as a path."""
+        """File of the clip; for features, their name as a path."""
         return self.clip.path
 
     @property
     def name(self) -> str:
-        """What the clip is called: its path, or its name among features."""
+        """Path of the clip; for features, their name."""
         return display_name(self.clip)
 
 
@@ -41,8 +41,8 @@ class Skipped:
     """A clip that could not be read.
 
     Args:
-        clip: What should have been looked at.
-        error: Why it could not be read.
+        clip: Clip that was skipped.
+        error: Error that reading it raised.
     """
 
     clip: AnyClip
@@ -50,20 +50,20 @@ class Skipped:
 
     @property
     def path(self) -> Path:
-        """The clip's file; of features, the clip's name as a path."""
+        """File of the clip; for features, their name as a path."""
         return self.clip.path
 
     @property
     def name(self) -> str:
-        """What the clip is called: its path, or its name among features."""
+        """Path of the clip; for features, their name."""
         return display_name(self.clip)
 
     @property
     def reason(self) -> str:
-        """Why it could not be read, in a few words."""
+        """Reason why the clip could not be read, in a few words."""
         return self.error.reason
 
 
 def display_name(clip: AnyClip) -> str:
-    """A clip's path, or its name among features."""
+    """Return the path of a clip, or the name of features."""
     return str(clip.path) if isinstance(clip, Clip) else clip.name

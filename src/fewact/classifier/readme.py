@@ -1,4 +1,4 @@
-"""The card of a saved model: README.md."""
+"""The model card of a saved classifier: README.md."""
 
 from collections import Counter
 
@@ -6,13 +6,13 @@ from fewact.backbones import Card
 from fewact.classifier.config import Config
 from fewact.features.precomputed import PRECOMPUTED
 
-BEGIN = "<!-- fewact: each save writes anew what stands between this mark and the closing one -->"
+BEGIN = "<!-- fewact: saving replaces everything between this line and the closing mark -->"
 END = "<!-- fewact: end -->"
 USE = """\
     print(classifier.predict("clip.mp4").label)
 
 or `fewact predict "this folder" clip.mp4`."""
-USE_OF_FEATURES = """\
+USE_FEATURES = """\
     for one in classifier.predict(fewact.data.read_features("features.npz")):
         print(one.name, one.label)
 
@@ -20,13 +20,12 @@ or `fewact predict "this folder" features.npz`."""
 
 
 def readme(config: Config, card: Card, before: str | None = None) -> str:
-    """The card's text.
+    """Return the text of the model card.
 
     Args:
-        config: Of the model.
-        card: Of its backbone.
-        before: The text that is there; what stands outside the marks is kept, and all of it where
-            the marks are gone.
+        config: Content of the model's config.json.
+        card: Card of the backbone.
+        before: Existing text. Text outside the marks is kept; without marks all of it is kept.
     """
     text = f"{BEGIN}\n{_facts(config, card)}\n{END}\n"
     if before is None:
@@ -37,25 +36,23 @@ def readme(config: Config, card: Card, before: str | None = None) -> str:
 
 
 def _facts(config: Config, card: Card) -> str:
-    shots = Counter(clip.label for clip in config.clips)
+    shots = Counter(clip.label for clip in config.examples)
     rows = "\n".join(f"| {_plain(label)} | {count} |" for label, count in shots.items())
     options = ", ".join(f"{name} {value}" for name, value in config.method.options.items())
-    given = config.backbone.name == PRECOMPUTED
-    about = "its name" if given else "the name of its file"
-    if any(clip.start or clip.end for clip in config.clips):
-        about += ", where it begins and ends"
-    if any(clip.group for clip in config.clips):
-        about += ", its group"
-    pictures = "one thumbnail of each" if len(config.files) > 1 else "no thumbnails"
-    maker = "the method makes of the given ones"
-    weights, use = "", USE_OF_FEATURES
-    if not given:
-        maker = "a network and the method make of some of its frames"
-        weights = f" The backbone's weights are not in it;\ntheir licence is {card.licence}."
-        use = USE
+    precomputed = config.backbone.name == PRECOMPUTED
+    stored = ["the name" if precomputed else "the file name"]
+    if any(clip.start or clip.end for clip in config.examples):
+        stored.append("start and end")
+    if any(clip.group for clip in config.examples):
+        stored.append("the group")
+    stored.append("a thumbnail" if len(config.files) > 1 else "no thumbnail")
+    weights = ""
+    if not precomputed:
+        weights = f"\nThe folder has no weights of the backbone; their licence is {card.licence}."
     return f"""# Few-shot action classifier
 
-Tells {len(shots)} actions apart, taught with {len(config.clips)} clips by fewact {config.fewact}.
+Recognises {len(shots)} actions.
+Taught from {len(config.examples)} training clips with fewact {config.fewact}.
 
 | action | clips |
 |---|---|
@@ -65,21 +62,21 @@ Tells {len(shots)} actions apart, taught with {len(config.clips)} clips by fewac
 - {_origin(config)}
 - {_probabilities(config)}
 
-## What this folder holds of the clips
+## Data of the training clips
 
-Of each clip, {about}; {pictures}; and features, numbers that {maker}.
-Features are no pictures, but they tell how much one clip is like another.
+This folder stores for each training clip: {", ".join(stored)}; and its features as the method
+encodes them. Features are not images, but they show how similar two clips are.
 
 ## Licence
 
-Whoever owns the clips says what may be done with this folder.{weights}
+The owner of the training clips decides how this folder may be used.{weights}
 
 ## Use
 
     import fewact
 
     classifier = fewact.FewShotClassifier.load("this folder")
-{use}"""
+{USE_FEATURES if precomputed else USE}"""
 
 
 def _origin(config: Config) -> str:
@@ -87,30 +84,30 @@ def _origin(config: Config) -> str:
     if saved.name == PRECOMPUTED:
         frames, width = saved.card.get("frames"), saved.card.get("vectors")
         return (
-            f"Taught from features that were made elsewhere, {frames} vectors of length {width} a "
-            "clip; it takes no videos"
+            f"Input: precomputed features, {frames} vectors of length {width} per clip; "
+            "videos cannot be predicted"
         )
     return f"Backbone: {saved.name}, {saved.precision}, weights {_plain(saved.weights)}"
 
 
 def _probabilities(config: Config) -> str:
     calibration = config.calibration
-    right = ""
+    accuracy = ""
     if calibration.accuracy is not None:
-        right = (
-            f"; of {calibration.held_out} taught clips that were held out, one of each action at a "
-            f"time, {calibration.accuracy:.1f} % were recognised"
+        accuracy = (
+            f"; held-out accuracy {calibration.accuracy:.1f} % on {calibration.held_out} training "
+            "clips, one clip of each action held out at a time"
         )
-    origin = "the method's own" if calibration.source == "method" else "fitted on held-out clips"
+    fitted = "not calibrated" if calibration.source == "method" else "fitted on held-out clips"
     names = ""
-    if config.names is not None:
-        share = calibration.text_weight
+    if config.class_names is not None:
         names = (
-            f"; the actions' names count {share:g} of the evidence, by {config.names.facts.encoder}"
+            f"; class names have weight {calibration.text_weight:g}, "
+            f"embedded by {config.class_names.facts.encoder}"
         )
-    return f"Probabilities: temperature {calibration.temperature:.4g}, {origin}{right}{names}"
+    return f"Probabilities: temperature {calibration.temperature:.4g}, {fitted}{accuracy}{names}"
 
 
 def _plain(text: str) -> str:
-    """A name that Markdown shows as it is."""
+    """Escape a name, so that Markdown shows it unchanged."""
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|~!" else c for c in text)

@@ -1,4 +1,4 @@
-"""What a user may give as clips, turned into one list."""
+"""Read every source of clips that a user can pass into one list."""
 
 import os
 import unicodedata
@@ -29,26 +29,26 @@ Source = ClipLike | Iterable[ClipLike]
 
 
 def as_clip(clip: ClipLike) -> AnyClip:
-    """A path as a whole-file clip; a clip as it is."""
+    """Return a path as a clip of the whole file, a clip unchanged."""
     return clip if isinstance(clip, AnyClip) else Clip(Path(clip))
 
 
 def labelled(source: Source, labels: Sequence[str] | None) -> tuple[list[AnyClip], list[str]]:
-    """Clips to teach, and what each is called.
+    """Return training clips and their names.
 
     Args:
-        source: A folder of class folders, a table, a file of features, or clips.
-        labels: One for each clip of a list; None where the source says them.
+        source: Folder of class folders, table, file of features, or list of clips.
+        labels: Class of each clip of a list; None if the source has the classes.
 
     Returns:
-        The clips, and the name of each below what was given.
+        Clips, and the name of each relative to the source.
 
     Raises:
-        DataError: The source cannot be used, or labels are missing, too many or not accepted.
+        DataError: The source cannot be read, or a label is missing, superfluous or invalid.
     """
     if isinstance(source, str | Path):
         if labels is not None:
-            raise DataError("a folder, table or file says its labels itself", where="labels")
+            raise DataError("a folder, table or file has its own labels", where="labels")
         place = Path(source).expanduser()
         if is_features(place):
             return _named(labelled_features(place), None)
@@ -56,7 +56,7 @@ def labelled(source: Source, labels: Sequence[str] | None) -> tuple[list[AnyClip
             return _named(read_table(place), place.parent)
         if background := list_background(place):
             warnings.warn(
-                f"{place}: {len(background)} clips that show no class are not taught",
+                f"{place}: {len(background)} background clips are not used for training",
                 category=UserWarning,
                 stacklevel=4,
             )
@@ -64,7 +64,7 @@ def labelled(source: Source, labels: Sequence[str] | None) -> tuple[list[AnyClip
     clips = [source] if isinstance(source, AnyClip) else [as_clip(clip) for clip in source]
     if labels is not None and len(labels) != len(clips):
         raise DataError(
-            "each clip has one label",
+            "each clip needs one label",
             where="labels",
             got=str(len(labels)),
             expected=str(len(clips)),
@@ -75,15 +75,15 @@ def labelled(source: Source, labels: Sequence[str] | None) -> tuple[list[AnyClip
 
 
 def of_class(source: Source, label: str) -> tuple[list[AnyClip], list[str]]:
-    """Clips of one class, and what each is called: as if they lay in a folder of its name.
+    """Return clips of one class and their names, as if they were in a folder of its name.
 
     Args:
-        source: A clip, a path, a folder or a pattern, or several of them. A file of features stands
-            for all its rows.
-        label: Their class.
+        source: Clip, path, folder or pattern, or several of them. A file of features stands for
+            all its rows.
+        label: Class of the clips.
 
     Raises:
-        DataError: Nothing is found.
+        DataError: No clips are found.
     """
     several = [source] if isinstance(source, ClipLike) else list(source)
     clips: list[AnyClip] = []
@@ -93,41 +93,41 @@ def of_class(source: Source, label: str) -> tuple[list[AnyClip], list[str]]:
         else:
             clips += read_features(one) if is_features(one) else map(Clip, expand_paths([one]))
     if not clips:
-        raise DataError("there are no clips to teach", where=f'class "{label}"')
+        raise DataError("no training clips", where=f'class "{label}"')
     return _named([replace(clip, label=label) for clip in clips], None, below=f"{label}/")
 
 
 def check_label(label: str) -> str:
-    """A class's name, with its accents composed.
+    """Return the name of a class in Unicode normal form C.
 
     Raises:
-        DataError: It is empty, has a line break, or is the name kept for clips of no class.
+        DataError: The name is empty, has a line break, or is reserved for background clips.
     """
     name = unicodedata.normalize("NFC", label)
     if not name.strip() or not name.isprintable():
-        raise DataError("not a name for a class", got=repr(label), expected="printable text")
+        raise DataError("not a class name", got=repr(label), expected="printable text")
     if is_background(name):
-        raise DataError(f'"{BACKGROUND}" is kept for clips that show no class', got=repr(label))
+        raise DataError(f'"{BACKGROUND}" is reserved for background clips', got=repr(label))
     return name
 
 
 def _named(
     clips: Sequence[AnyClip], root: Path | None, below: str = ""
 ) -> tuple[list[AnyClip], list[str]]:
-    seen: set[tuple[str, float | None, float | None]] = set()
+    known: set[tuple[str, float | None, float | None]] = set()
     checked: list[AnyClip] = []
     for clip in clips:
         if clip.label is None:
             raise DataError(
-                "a clip without a label cannot be taught",
+                "a training clip needs a label",
                 where=display_name(clip),
-                hint="Pass labels, or a folder that holds a folder of clips for each class.",
+                hint="Pass labels, or a folder with one subfolder of clips per class.",
             )
-        place = os.path.realpath(clip.path) if isinstance(clip, Clip) else clip.name
-        key = place, clip.start, clip.end
-        if key in seen:
-            raise DataError("the same clip is given twice", where=display_name(clip))
-        seen.add(key)
+        file = os.path.realpath(clip.path) if isinstance(clip, Clip) else clip.name
+        key = file, clip.start, clip.end
+        if key in known:
+            raise DataError("the clip appears twice", where=display_name(clip))
+        known.add(key)
         checked.append(replace(clip, label=check_label(clip.label)))
     files = [Path(os.path.abspath(clip.path)) for clip in checked if isinstance(clip, Clip)]
     names = (below + name for name in _names(files, root))
@@ -135,9 +135,9 @@ def _named(
 
 
 def _names(paths: list[Path], root: Path | None) -> list[str]:
-    """Each path below what was given, or below the folder that all share.
+    """Return each path relative to the source, or relative to the common folder of all.
 
-    A model is passed on: it must not tell where in its owner's files the clips lay.
+    Models are shared, so a name must not reveal the folders of their owner.
     """
     above = None if root is None else Path(os.path.abspath(root))
     if above is None or not all(path.is_relative_to(above) for path in paths):

@@ -1,4 +1,4 @@
-"""From clips on disk to what is kept of them."""
+"""Encode training clips into examples."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -27,21 +27,21 @@ def teach(
     *,
     named: bool = False,
 ) -> tuple[Examples, list[Skipped]]:
-    """What the method keeps of labelled clips, and the clips that cannot be read.
+    """Encode labelled clips; return the examples, and the clips that cannot be read.
 
-    One clip at a time is in memory; only its nodes stay.
+    One clip at a time is in memory; only its nodes are kept.
 
     Args:
-        clips: With their labels.
-        names: What each is called.
-        backbone: For the features.
-        method: Encodes them.
-        progress: Called with the number of clips done and of all, after each.
-        timing: Adds up where the time goes.
-        named: Keep what is compared with class names, too.
+        clips: Clips with their labels.
+        names: Name of each clip.
+        backbone: Backbone that computes the features.
+        method: Method that encodes the features.
+        progress: Called after each clip with the number of finished clips and of all clips.
+        timing: Adds up the time of each stage.
+        named: Keep also the vector that is compared with class names.
 
     Raises:
-        DataError: No clip of a class can be read, or clips are not of the backbone's kind.
+        DataError: No clip of a class can be read, or clips do not fit the backbone.
     """
     parts: list[Examples] = []
     skipped: list[Skipped] = []
@@ -50,10 +50,10 @@ def teach(
             warnings.warn(f"skipped: {nodes}", category=UserWarning, stacklevel=3)
             skipped.append(Skipped(clip, nodes))
         else:
-            remembered = Example(names[done], clip.label or "", clip.start, clip.end, clip.group)
+            example = Example(names[done], clip.label or "", clip.start, clip.end, clip.group)
             kept = {name: value.cpu() for name, value in nodes.items()}
-            shown = clip if isinstance(clip, Clip) else None
-            parts.append(Examples((remembered,), kept, (shown,)))
+            origin = clip if isinstance(clip, Clip) else None
+            parts.append(Examples((example,), kept, (origin,)))
         if progress is not None:
             progress(done + 1, len(clips))
     readable = {part.clips[0].label for part in parts}

@@ -1,0 +1,94 @@
+"""Build the backbone and the method of a classifier."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fewact import backbones, methods
+from fewact.backbones import Backbone
+from fewact.data import AnyClip, FeatureClip
+from fewact.errors import OptionError
+from fewact.features.precomputed import Precomputed
+from fewact.methods.base import Method
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Backbone and method that turn clips into nodes; both are on one device.
+
+    Args:
+        backbone: Network for videos, or the size of precomputed features.
+        method: Method in evaluation mode.
+    """
+
+    backbone: Backbone | Precomputed
+    method: Method
+
+    @property
+    def precomputed(self) -> bool:
+        """Whether the pipeline reads precomputed features instead of videos."""
+        return isinstance(self.backbone, Precomputed)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Backbone and method that a user chose, by name or as objects.
+
+    Args:
+        backbone: Backbone, or its registry name.
+        method: Method, or its registry name.
+        device: Device to run on.
+        weights: Weights of a backbone that is given by name.
+        precision: Precision of a backbone that is given by name.
+    """
+
+    backbone: str | Backbone
+    method: str | Method
+    device: str
+    weights: str | Path
+    precision: str
+
+    def build(self, clip: AnyClip) -> Pipeline:
+        """Build a pipeline for clips like this one.
+
+        Raises:
+            OptionError: The method compares with class names, or needs more than the precomputed
+                features; or a backbone is chosen for precomputed features.
+        """
+        if isinstance(clip, FeatureClip):
+            return self._for_features(*clip.vectors.shape)
+        method, backbone = self._build_method(None), self.backbone
+        if isinstance(backbone, str):
+            backbone = backbones.create(
+                backbone, weights=self.weights, device=self.device, precision=self.precision
+            )
+        return Pipeline(backbone, method.to(backbone.device).eval())
+
+    def _for_features(self, frames: int, width: int) -> Pipeline:
+        name = self.backbone if isinstance(self.backbone, str) else self.backbone.card.name
+        if (name, self.weights, self.precision) != ("auto", "default", "auto"):
+            raise OptionError(
+                "precomputed features need no backbone",
+                where="backbone, weights, precision",
+                got=f"{name}, {self.weights}, {self.precision}",
+                expected="auto, default, auto",
+            )
+        size = Precomputed(frames, width, self.device)
+        method = self._build_method(size)
+        size.check_requests(method.requests(size.card))
+        return Pipeline(size, method.to(size.device).eval())
+
+    def _build_method(self, size: Precomputed | None) -> Method:
+        """Build the method; a method given by name gets options that fit the features."""
+        method = self.method
+        if isinstance(method, str):
+            fitting = {}
+            if size is not None:
+                fitting = methods.fitting(method, size.card, frames=size.frames)
+            method = methods.create(method, **fitting)
+        if method.uses_text:
+            raise OptionError(
+                "the method compares clips with class names as text; it cannot be taught",
+                where="method",
+                got=type(method).__name__,
+            )
+        return method
