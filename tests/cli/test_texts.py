@@ -229,7 +229,7 @@ def test_names_of_taught_classes(
         assert ended.code == 0, ended.err
         assert ("Class names: " in ended.out) == (mode == "on")
         config = json.loads((tmp_path / f"{mode}" / "config.json").read_text())
-        found[mode] = None if config["names"] is None else config["names"]["mode"]
+        found[mode] = None if config["class_names"] is None else config["class_names"]["mode"]
         assert run("predict", tmp_path / f"{mode}", clips / "growing" / "1.mp4").code == 0
     assert found == {"on": "on", "off": None, None: "auto"}
     for wrong in (call, ("teach", features)):
