@@ -9,14 +9,14 @@ from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-MARK = re.compile(r"^<!-- options: (\w+) -->$", re.MULTILINE)
+PLACEHOLDER = re.compile(r"^<!-- options: (\w+) -->$", re.MULTILINE)
 SECTION = re.compile(r"^(?:Args|Attributes):\n", re.MULTILINE)
 ENTRY = re.compile(r"^ {4}(\w+)(?: \([^)]*\))?:", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Replace the marks of a page."""
-    return MARK.sub(lambda found: options_table(found[1]), markdown)
+    """Replace the placeholders of a page."""
+    return PLACEHOLDER.sub(lambda found: options_table(found[1]), markdown)
 
 
 def options_table(method: str) -> str:

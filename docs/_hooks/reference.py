@@ -51,14 +51,25 @@ def _names() -> list[str]:
 
 
 def _parts(name: str) -> tuple[str, ...]:
-    """The modules of a subpackage that exports no names itself."""
-    if not (SOURCE / name).is_dir():
-        return ()
-    if name in ALSO or "__all__" in _text(name):
-        return ALSO.get(name, ())
+    """Modules of a subpackage that have a section of their own.
+
+    All of them if the subpackage exports no names itself. Else those that have the name of the
+    function that they export: the subpackage's page shows a module in its place, which is empty.
+    """
     modules = {path.stem for path in (SOURCE / name).glob("*.py")}
     packages = {path.parent.name for path in (SOURCE / name).glob("*/__init__.py")}
-    return tuple(sorted(part for part in modules | packages if not part.startswith("_")))
+    public = {part for part in modules | packages if not part.startswith("_")}
+    if not public or name in ALSO:
+        return ALSO.get(name, ())
+    return tuple(sorted(public & _exported(name) or (public if not _exported(name) else ())))
+
+
+def _exported(name: str) -> set[str]:
+    """The names in ``__all__``."""
+    for node in ast.parse(_text(name)).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    return set()
 
 
 def _text(name: str) -> str:
