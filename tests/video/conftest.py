@@ -1,4 +1,4 @@
-"""Clips whose frames show their own number, in many containers and states of damage."""
+"""Clips whose frames show their number, in many containers, intact and damaged."""
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction
@@ -22,27 +22,27 @@ QUICK = {
 
 
 def draw_number(number: int, width: int = 96, height: int = 64) -> np.ndarray:
-    """A picture with its number as a row of bits, and the opposite bits below as a check."""
-    picture = np.full((height, width, 3), 96, np.uint8)
+    """Return an image of a number: a row of bits, and the inverted bits below as a check."""
+    image = np.full((height, width, 3), 96, np.uint8)
     wide, high = width // BITS, height // 4
     for bit in range(BITS):
         across = slice(bit * wide, (bit + 1) * wide)
-        picture[:high, across] = 235 if number >> bit & 1 else 20
-        picture[high : 2 * high, across] = 20 if number >> bit & 1 else 235
+        image[:high, across] = 235 if number >> bit & 1 else 20
+        image[high : 2 * high, across] = 20 if number >> bit & 1 else 235
     where = number * 5 % width
-    picture[2 * high :, where : where + 12] = (200, 60, 40)
-    return picture
+    image[2 * high :, where : where + 12] = (200, 60, 40)
+    return image
 
 
-def read_number(picture: np.ndarray) -> int:
-    """The number that a picture shows; −1 where it is not legible."""
-    height, width, _ = picture.shape
+def read_number(image: np.ndarray) -> int:
+    """Return the number that an image shows; −1 if it is not legible."""
+    height, width, _ = image.shape
     wide, high = width // BITS, height // 4
     number = 0
     for bit in range(BITS):
         across = slice(bit * wide + wide // 4, (bit + 1) * wide - wide // 4)
-        upper = picture[high // 4 : high - high // 4, across].mean()
-        lower = picture[high + high // 4 : 2 * high - high // 4, across].mean()
+        upper = image[high // 4 : high - high // 4, across].mean()
+        lower = image[high + high // 4 : 2 * high - high // 4, across].mean()
         if abs(upper - lower) < 60:
             return -1
         number |= int(upper > lower) << bit
@@ -74,7 +74,7 @@ class ClipMaker:
         b_frames: int | None = None,
         options: dict[str, str] | None = None,
     ) -> Path:
-        """Encode pictures of some numbers; ``times`` in steps of ``unit`` for a variable rate."""
+        """Encode images of numbers; ``times`` in steps of ``unit`` give a variable rate."""
         path = self.folder / name
         if path.exists():
             return path
@@ -98,10 +98,10 @@ class ClipMaker:
             output.mux(stream.encode(None))
         return path
 
-    def cut(self, source: Path, name: str, share: float) -> Path:
-        """The first bytes of a file."""
+    def cut(self, source: Path, name: str, fraction: float) -> Path:
+        """Write the first bytes of a file."""
         data = source.read_bytes()
-        return self.write(name, data[: int(len(data) * share)])
+        return self.write(name, data[: int(len(data) * fraction)])
 
     def write(self, name: str, data: bytes) -> Path:
         path = self.folder / name
@@ -109,14 +109,14 @@ class ClipMaker:
         return path
 
     def copy_stream(self, source: Path, name: str, start: float, edit: bool = True) -> Path:
-        """Cut without encoding: starts at the key frame before, an edit list hides the rest."""
+        """Cut without encoding, from the key frame before; an edit list hides earlier frames."""
         path = self.folder / name
-        with av.open(str(source)) as given, av.open(str(path), "w") as output:
-            stream = given.streams.video[0]
+        with av.open(str(source)) as original, av.open(str(path), "w") as output:
+            stream = original.streams.video[0]
             copied = output.add_stream_from_template(stream)
             shift = int(start / stream.time_base)
-            given.seek(shift, stream=stream)
-            for packet in given.demux(stream):
+            original.seek(shift, stream=stream)
+            for packet in original.demux(stream):
                 if packet.dts is None:
                     continue
                 packet.pts -= shift
@@ -138,5 +138,5 @@ def draw() -> Callable[..., np.ndarray]:
 
 @pytest.fixture(scope="session")
 def numbers() -> Callable[[Iterable[np.ndarray]], list[int]]:
-    """The numbers that pictures show."""
-    return lambda pictures: [read_number(picture) for picture in pictures]
+    """Return the numbers that images show."""
+    return lambda images: [read_number(image) for image in images]

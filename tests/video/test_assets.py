@@ -1,4 +1,4 @@
-"""Real files: cameras, data sets, browsers, and what the internet does to them."""
+"""Real files from cameras, data sets, browsers and the internet."""
 
 import csv
 import warnings
@@ -13,8 +13,8 @@ from av.error import FFmpegError
 from fewact.errors import VideoError
 from fewact.video import Dense, EveryNth, Segments, VideoWarning, probe, read_frames
 
-# Name: frames, frames a second, width and height as shown, degrees, codec.
-SOUND: dict[str, tuple[int, float, int, int, int, str]] = {
+# Name: frames, frames per second, width and height as shown, degrees, codec.
+INTACT: dict[str, tuple[int, float, int, int, int, str]] = {
     "av1_video.mkv": (125, 25, 640, 360, 0, "av1"),
     "big_buck_bunny_432_433.webm": (24, 24, 1280, 720, 0, "vp8"),
     "dark_Turn_1_1.mp4": (36, 30, 320, 240, 0, "h264"),
@@ -55,7 +55,7 @@ pytestmark = pytest.mark.assets
 
 
 def decode_naively(path: Path) -> list[np.ndarray]:
-    """Every frame in the decoder's order: no seeking, no skipping, no time stamps."""
+    """Return all frames in the decoder's order: no seeking, no skipping, no time stamps."""
     frames = []
     with av.open(str(path)) as opened:
         opened.streams.video[0].thread_type = "NONE"
@@ -70,11 +70,11 @@ def decode_naively(path: Path) -> list[np.ndarray]:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in SOUND],
+    [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in INTACT],
 )
-def test_sound_files(assets: Path, name: str) -> None:
+def test_intact_files(assets: Path, name: str) -> None:
     path = assets / "clips" / "formats" / name
-    frames, fps, width, height, rotation, codec = SOUND[name]
+    frames, fps, width, height, rotation, codec = INTACT[name]
     info = probe(path)
     assert (info.frames, info.width, info.height) == (frames, width, height)
     assert (info.rotation, info.codec) == (rotation, codec)
@@ -84,14 +84,14 @@ def test_sound_files(assets: Path, name: str) -> None:
     assert len(naive) == frames
     step = 1 + frames * width * height // 5_000_000
     np.testing.assert_array_equal(read_frames(path, EveryNth(step)), naive[::step])
-    # Alone, fewer frames are decoded on the way to the wanted ones.
+    # A single window decodes fewer of the frames before it.
     start = max((frames - 3) // 2, 0)
     dense = [naive[min(start + k, frames - 1)] for k in range(3)]
     np.testing.assert_array_equal(read_frames(path, Dense(3)), dense)
-    if name == "newtonscradle.gif":  # its pictures last 2 to 5 hundredths each
+    if name == "newtonscradle.gif":  # its frames last 2 to 5 hundredths each
         return
-    wanted = [naive[(2 * k + 1) * frames // 16] for k in range(8)]
-    np.testing.assert_array_equal(read_frames(path, Segments(8)), wanted)
+    expected = [naive[(2 * k + 1) * frames // 16] for k in range(8)]
+    np.testing.assert_array_equal(read_frames(path, Segments(8)), expected)
     begin = int(frames * 0.7)
     got = read_frames(path, EveryNth(1, limit=2), start=begin / fps, end=(begin + 2) / fps)
     np.testing.assert_array_equal(got, naive[begin : begin + 2])
@@ -111,16 +111,16 @@ def test_damaged_files(assets: Path, name: str) -> None:
     path = assets / "clips" / "formats" / name
     naive = decode_naively(path)
     with pytest.warns(VideoWarning, match=rf"{name}.*1 frame is replaced"):
-        # What a decoder makes of damage depends on its threads.
+        # Pixels of damaged frames depend on the number of threads.
         frames = read_frames(path, EveryNth(1), threads=1)
     assert len(frames) == DAMAGED[name] == len(naive) + 1
-    for k, picture in enumerate(naive):
-        assert np.array_equal(picture, frames[k]) or np.array_equal(picture, frames[k + 1])
+    for k, image in enumerate(naive):
+        assert np.array_equal(image, frames[k]) or np.array_equal(image, frames[k + 1])
 
 
-def test_every_file_is_spoken_of(assets: Path) -> None:
+def test_every_file_is_listed(assets: Path) -> None:
     names = {path.name for path in (assets / "clips" / "formats").iterdir()}
-    assert names == {*SOUND, *REFUSED, *DAMAGED}
+    assert names == {*INTACT, *REFUSED, *DAMAGED}
 
 
 @pytest.mark.slow
@@ -138,5 +138,5 @@ def test_real_clips(assets: Path) -> None:
         assert info.fps == pytest.approx(float(row["fps"]), rel=1e-3)
         assert (info.width, info.height) == (int(row["width"]), int(row["height"]))
         naive = decode_naively(path)
-        wanted = [naive[(2 * k + 1) * len(naive) // 16] for k in range(8)]
-        np.testing.assert_array_equal(frames, wanted)
+        expected = [naive[(2 * k + 1) * len(naive) // 16] for k in range(8)]
+        np.testing.assert_array_equal(frames, expected)

@@ -31,7 +31,7 @@ LONG: dict[str, dict[str, Any]] = {
 
 
 def read_all(path: Path) -> tuple[np.ndarray, str]:
-    """All frames, and what was warned of."""
+    """Return all frames and the text of the warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         frames = read_frames(path, EveryNth(1))
@@ -39,19 +39,19 @@ def read_all(path: Path) -> tuple[np.ndarray, str]:
 
 
 @pytest.mark.parametrize("name", LONG)
-@pytest.mark.parametrize("share", [0.3, 0.53, 0.9])
-def test_what_is_left_of_a_cut_file_is_read(
-    clip: Any, numbers: Numbers, name: str, share: float
+@pytest.mark.parametrize("fraction", [0.3, 0.53, 0.9])
+def test_the_rest_of_a_truncated_file_is_read(
+    clip: Any, numbers: Numbers, name: str, fraction: float
 ) -> None:
-    whole = clip(name, range(200), **LONG[name])
-    path = clip.cut(whole, f"cut_{share}_{name}", share)
-    frames, said = read_all(path)
+    intact = clip(name, range(200), **LONG[name])
+    path = clip.cut(intact, f"cut_{fraction}_{name}", fraction)
+    frames, text = read_all(path)
     shown = numbers(frames)
     assert shown == sorted(shown)
-    assert len(set(shown)) > 200 * share - 40
-    lost = re.search(r"cut short, (\d+) frames are lost", said)
-    damaged = 1 if "1 frame is damaged" in said else 0
-    assert str(path) in said
+    assert len(set(shown)) > 200 * fraction - 40
+    lost = re.search(r"cut short, (\d+) frames are lost", text)
+    damaged = 1 if "1 frame is damaged" in text else 0
+    assert str(path) in text
     assert lost is not None
     assert len(shown) + int(lost[1]) + damaged == 200
     with pytest.warns(VideoWarning, match="cut short"):
@@ -64,14 +64,14 @@ def test_a_file_without_its_index_is_refused(clip: Any) -> None:
         read_frames(path, Segments(8))
 
 
-def test_a_stretch_before_the_cut_is_read_and_one_after_it_is_not(
+def test_a_segment_before_the_cut_is_read_and_one_after_it_is_refused(
     clip: Any, numbers: Numbers
 ) -> None:
-    whole = clip("long.mp4", range(200), muxer=FASTSTART)
-    path = clip.cut(whole, "cut_stretch.mp4", 0.53)
+    intact = clip("long.mp4", range(200), muxer=FASTSTART)
+    path = clip.cut(intact, "cut_segment.mp4", 0.53)
     with pytest.warns(VideoWarning, match="cut short"):
         assert numbers(read_frames(path, EveryNth(1), start=1, end=1.5)) == list(range(30, 45))
-    with pytest.raises(VideoError, match=r"no frame is shown from 5 s.* 2\.667 s that it lasts"):
+    with pytest.raises(VideoError, match=r"no frame is shown from 5 s.*duration of 2\.667 s"):
         read_frames(path, EveryNth(1), start=5)
 
 
@@ -81,21 +81,21 @@ def test_a_stretch_before_the_cut_is_read_and_one_after_it_is_not(
 def test_flipped_bytes_give_frames_or_one_clean_error(clip: Any, name: str, seed: int) -> None:
     data = bytearray(clip(name, range(200), **LONG[name]).read_bytes())
     random = np.random.default_rng(seed)
-    for place in random.integers(6000, len(data) - 6000, 30):
-        data[place] ^= int(random.integers(1, 255))
+    for position in random.integers(6000, len(data) - 6000, 30):
+        data[position] ^= int(random.integers(1, 255))
     path = clip.write(f"flipped_{seed}_{name}", bytes(data))
     try:
-        frames, said = read_all(path)
+        frames, text = read_all(path)
     except VideoError:
         return
     assert frames.shape[1:] == (64, 96, 3)
-    if name == "long.mp4":  # its table of frames is elsewhere: each has its place
+    if name == "long.mp4":  # its table of frames is intact
         assert len(frames) == 200
-        assert "damaged" in said
+        assert "damaged" in text
 
 
 def test_warnings_point_to_the_callers_line_or_are_collected(clip: Any) -> None:
-    path = clip.cut(clip("long.avi", range(200), **LONG["long.avi"]), "cut_told.avi", 0.5)
+    path = clip.cut(clip("long.avi", range(200), **LONG["long.avi"]), "cut_warned.avi", 0.5)
     for read in (probe, lambda p: read_frames(p, Dense(2))):
         with pytest.warns(VideoWarning) as caught:
             read(path)
@@ -104,7 +104,7 @@ def test_warnings_point_to_the_callers_line_or_are_collected(clip: Any) -> None:
             read(path)
         assert texts == [str(caught[0].message)]
     with collect_warnings() as texts, ThreadPoolExecutor(1) as pool:
-        # Another thread's reading is its own affair.
+        # Warnings of another thread are not collected.
         with pytest.warns(VideoWarning):
             pool.submit(probe, path).result()
         assert texts == []
@@ -113,31 +113,31 @@ def test_warnings_point_to_the_callers_line_or_are_collected(clip: Any) -> None:
 def test_frames_that_do_not_decode_are_replaced_by_the_nearest(clip: Any, numbers: Numbers) -> None:
     import av
 
-    whole = clip("mjpeg_200.avi", range(200), codec="mjpeg", pixels="yuvj420p")
-    data = bytearray(whole.read_bytes())
-    with av.open(str(whole)) as given:
-        packets = [p for p in given.demux(given.streams.video[0]) if p.size]
+    intact = clip("mjpeg_200.avi", range(200), codec="mjpeg", pixels="yuvj420p")
+    data = bytearray(intact.read_bytes())
+    with av.open(str(intact)) as video:
+        packets = [p for p in video.demux(video.streams.video[0]) if p.size]
     # Each packet of motion JPEG is a frame; without its headers it does not decode.
     for k in [50, 51, 52, 199]:
         begin = data.find(bytes(packets[k]))
         data[begin : begin + packets[k].size] = bytes(packets[k].size)
     path = clip.write("holes.avi", bytes(data))
-    frames, said = read_all(path)
-    wanted = list(range(200))
-    wanted[50], wanted[51], wanted[52], wanted[199] = 49, 49, 53, 198
-    assert numbers(frames) == wanted
-    assert "4 frames are damaged; 4 frames are replaced by the nearest" in said
+    frames, text = read_all(path)
+    expected = list(range(200))
+    expected[50], expected[51], expected[52], expected[199] = 49, 49, 53, 198
+    assert numbers(frames) == expected
+    assert "4 frames are damaged; 4 frames are replaced by the nearest" in text
     with pytest.warns(VideoWarning, match="1 frame is damaged; 1 frame is replaced"):
         assert numbers(read_frames(path, lambda t: np.array([52, 52, 60]))) == [53, 53, 60]
 
 
-def test_nothing_decodes(clip: Any) -> None:
+def test_a_file_without_a_decodable_frame_is_refused(clip: Any) -> None:
     import av
 
-    whole = clip("h264_zeros.mkv", range(20), gop=100)
-    data = bytearray(whole.read_bytes())
-    with av.open(str(whole)) as given:
-        for packet in given.demux(given.streams.video[0]):
+    intact = clip("h264_zeros.mkv", range(20), gop=100)
+    data = bytearray(intact.read_bytes())
+    with av.open(str(intact)) as video:
+        for packet in video.demux(video.streams.video[0]):
             begin = data.find(bytes(packet)) if packet.size else -1
             if begin >= 0:
                 data[begin : begin + packet.size] = bytes([255]) * packet.size
@@ -147,19 +147,19 @@ def test_nothing_decodes(clip: Any) -> None:
             read(path)
 
 
-@pytest.mark.parametrize("ending", ["mp4", "mov", "mkv", "webm", "avi", "flv", "gif"])
-def test_missing_bytes_are_those_cut_off(clip: Any, ending: str) -> None:
-    codec = {"webm": "libvpx-vp9", "gif": "gif", "avi": "mpeg4"}.get(ending, "libx264")
-    pixels = "rgb8" if ending == "gif" else "yuv420p"
-    whole = clip(f"sized.{ending}", codec=codec, pixels=pixels)
-    assert missing_bytes(whole) == 0
-    assert missing_bytes(clip.write(f"padded.{ending}", whole.read_bytes() + bytes(99))) == 0
-    for share in (0.1, 0.5, 0.99):
-        path = clip.cut(whole, f"sized_cut.{ending}", share)
-        missing = 0 if ending in ("flv", "gif") else whole.stat().st_size - path.stat().st_size
-        # Of an MP4 that ends at the border of a box only what follows would tell.
+@pytest.mark.parametrize("extension", ["mp4", "mov", "mkv", "webm", "avi", "flv", "gif"])
+def test_missing_bytes_are_the_bytes_cut_off(clip: Any, extension: str) -> None:
+    codec = {"webm": "libvpx-vp9", "gif": "gif", "avi": "mpeg4"}.get(extension, "libx264")
+    pixels = "rgb8" if extension == "gif" else "yuv420p"
+    intact = clip(f"sized.{extension}", codec=codec, pixels=pixels)
+    assert missing_bytes(intact) == 0
+    assert missing_bytes(clip.write(f"padded.{extension}", intact.read_bytes() + bytes(99))) == 0
+    for fraction in (0.1, 0.5, 0.99):
+        path = clip.cut(intact, f"sized_cut.{extension}", fraction)
+        missing = 0 if extension in ("flv", "gif") else intact.stat().st_size - path.stat().st_size
+        # An MP4 cut at the end of a box looks complete up to there.
         assert missing_bytes(path) in (
-            {missing} if ending not in ("mp4", "mov") else range(1, missing + 1)
+            {missing} if extension not in ("mp4", "mov") else range(1, missing + 1)
         )
 
 
@@ -171,7 +171,7 @@ def test_boxes_of_more_than_four_gigabytes_have_long_sizes(clip: Any) -> None:
 
 
 @pytest.mark.slow
-def test_unknown_sizes_promise_nothing(clip: Any) -> None:
+def test_containers_without_a_size_have_no_missing_bytes(clip: Any) -> None:
     live = clip("live_sized.webm", codec="libvpx", muxer={"live": "1"})
     assert missing_bytes(clip.cut(live, "live_cut.webm", 0.5)) == 0
     assert missing_bytes(clip.write("short.mkv", bytes.fromhex("1a45dfa3"))) == 0

@@ -15,13 +15,13 @@ from fewact.video import EveryNth, Segments, probe, read_frames
 
 
 def sound(path: Path, cover: bytes | None = None) -> Path:
-    """A second of sound, with a cover picture if one is given."""
+    """Write a second of sound, with or without a cover image."""
     with av.open(str(path), "w") as output:
         stream = output.add_stream("aac", rate=8000)
-        picture = output.add_stream("mjpeg", rate=1) if cover else None
-        if picture is not None:
-            picture.width, picture.height, picture.pix_fmt = 96, 64, "yuvj420p"
-            picture.disposition = av.stream.Disposition.attached_pic
+        image = output.add_stream("mjpeg", rate=1) if cover else None
+        if image is not None:
+            image.width, image.height, image.pix_fmt = 96, 64, "yuvj420p"
+            image.disposition = av.stream.Disposition.attached_pic
         for k in range(8):
             frame = av.AudioFrame.from_ndarray(
                 np.zeros((1, 1000), np.float32), format="fltp", layout="mono"
@@ -29,16 +29,16 @@ def sound(path: Path, cover: bytes | None = None) -> Path:
             frame.sample_rate, frame.pts = 8000, 1000 * k
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
-        if picture is not None:
+        if image is not None:
             packet = av.Packet(cover)
-            packet.stream, packet.pts, packet.dts = picture, 0, 0
+            packet.stream, packet.pts, packet.dts = image, 0, 0
             output.mux(packet)
     return path
 
 
 @pytest.fixture
 def bad(tmp_path: Path, clip: Any) -> dict[str, Path]:
-    """Files that are no video, by what is wrong with them."""
+    """Return files that are not videos, by the expected error message."""
     (tmp_path / "text.mp4").write_text("This is no video.\n" * 100)
     (tmp_path / "notes.txt").write_text("This is no video.\n" * 100)
     (tmp_path / "zero.webm").touch()
@@ -54,22 +54,22 @@ def bad(tmp_path: Path, clip: Any) -> dict[str, Path]:
         "is not a video, or": tmp_path / "notes.txt",
         "the file is empty": tmp_path / "zero.webm",
         "is not a video.*Copy, record": tmp_path / "noise.avi",
-        "no numbered pictures": tmp_path / "folder",
+        "no numbered images": tmp_path / "folder",
         "is not a regular file": tmp_path / "pipe.mp4",
         'no such file.*Did you mean "video.mp4"': tmp_path / "vido.mp4",
         "no video stream": sound(tmp_path / "sound.m4a"),
         "cannot be opened|is not a video": tmp_path / "list.m3u8",
-        "cannot be opened|is not a video.*accepted": tmp_path / "list.txt",
+        "cannot be opened|is not a video.*expected": tmp_path / "list.txt",
         "cannot be opened: not a directory": tmp_path / "text.mp4" / "inner.mp4",
     }
 
 
 @pytest.mark.filterwarnings("error")
-def test_what_is_no_video_gives_one_clean_error(bad: dict[str, Path], capfd: Any) -> None:
+def test_files_that_are_not_videos_give_one_clean_error(bad: dict[str, Path], capfd: Any) -> None:
     before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
-    for says, path in bad.items():
+    for message, path in bad.items():
         for read in (probe, lambda p: read_frames(str(p), Segments(8))):
-            with pytest.raises(VideoError, match=says) as caught:
+            with pytest.raises(VideoError, match=message) as caught:
                 read(path)
             assert caught.value.path == path
             assert str(path) in str(caught.value)
@@ -78,7 +78,7 @@ def test_what_is_no_video_gives_one_clean_error(bad: dict[str, Path], capfd: Any
     assert capfd.readouterr() == ("", "")
 
 
-def test_covers_are_no_video(clip: Any, tmp_path: Path, draw: Callable[..., np.ndarray]) -> None:
+def test_covers_are_not_videos(clip: Any, tmp_path: Path, draw: Callable[..., np.ndarray]) -> None:
     encoder = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt = 96, 64, "yuvj420p"
     encoder.time_base = 1
@@ -87,11 +87,13 @@ def test_covers_are_no_video(clip: Any, tmp_path: Path, draw: Callable[..., np.n
     path = sound(tmp_path / "song.mp4", cover)
     with av.open(str(path)) as opened:
         assert len(opened.streams.video) == 1
-    with pytest.raises(VideoError, match="only a cover picture"):
+    with pytest.raises(VideoError, match="only a cover image"):
         read_frames(path, Segments(8))
 
 
-def test_no_permission(clip: Any, tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_file_without_read_permission_is_refused(
+    clip: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
     path = tmp_path / "secret.mp4"
     path.write_bytes(clip("h264.mp4").read_bytes())
     path.chmod(0)
@@ -105,7 +107,7 @@ def test_no_permission(clip: Any, tmp_path: Path, monkeypatch: Any) -> None:
         read_frames(path, Segments(8))
 
 
-def test_sound_videos_leak_nothing_and_print_nothing(clip: Any, capfd: Any) -> None:
+def test_reading_leaks_no_files_and_prints_nothing(clip: Any, capfd: Any) -> None:
     paths = [clip("h264.mp4"), clip.cut(clip("h264.mp4"), "opening_cut.mp4", 0.6)]
     before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
     with warnings.catch_warnings():
@@ -122,7 +124,7 @@ def test_sound_videos_leak_nothing_and_print_nothing(clip: Any, capfd: Any) -> N
 
 
 def test_an_interrupted_transform_closes_the_file(clip: Any) -> None:
-    def stop(picture: np.ndarray) -> np.ndarray:
+    def stop(image: np.ndarray) -> np.ndarray:
         raise KeyboardInterrupt
 
     before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
@@ -133,6 +135,6 @@ def test_an_interrupted_transform_closes_the_file(clip: Any) -> None:
 
 
 @pytest.mark.slow
-def test_importing_the_room_loads_no_torch() -> None:
+def test_importing_the_subpackage_loads_no_torch() -> None:
     code = "import sys, fewact.video; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

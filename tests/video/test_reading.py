@@ -29,7 +29,7 @@ from fewact.video import (
 
 VARIABLE = np.concatenate([[0], np.cumsum(np.random.default_rng(0).integers(12, 90, 59))]).tolist()
 
-# Name, and how it differs from 60 frames of H.264 with B-frames at 30 a second.
+# Name, and the differences from 60 frames of H.264 with B-frames at 30 fps.
 CLIPS: dict[str, dict[str, Any]] = {
     "h264.mp4": {},
     "h264_long_gop.mp4": {"gop": 250},
@@ -73,10 +73,10 @@ Numbers = Callable[[Any], list[int]]
 
 
 @pytest.mark.parametrize("name", CLIPS)
-def test_every_frame_is_the_right_one(clip: Any, numbers: Numbers, name: str) -> None:
+def test_every_frame_is_read_at_its_position(clip: Any, numbers: Numbers, name: str) -> None:
     path = clip(name, **CLIPS[name])
     assert numbers(read_frames(path, EveryNth(1))) == list(range(60))
-    # Alone, each needs another key frame, and others are skipped on the way to it.
+    # A single frame needs its key frame; frames in between are skipped.
     for number in (0, 1, 9, 10, 11, 37, 41, 58, 59):
         assert numbers(read_frames(path, lambda t, k=number: np.array([k]))) == [number]
 
@@ -86,7 +86,7 @@ def test_every_sampler_gets_the_frames_it_chose(clip: Any, numbers: Numbers, nam
     path = clip(name, **CLIPS[name])
     chosen: list[list[int]] = []
 
-    def noting(sampler: Any) -> Callable[[Timeline], np.ndarray]:
+    def record(sampler: Any) -> Callable[[Timeline], np.ndarray]:
         def choose(timeline: Timeline) -> np.ndarray:
             indices = sampler(timeline)
             chosen.append(indices.tolist())
@@ -98,14 +98,14 @@ def test_every_sampler_gets_the_frames_it_chose(clip: Any, numbers: Numbers, nam
         Segments(8), Segments(8, seed=3), Segments(100), Dense(16), Dense(16, 2, seed=1),
         EveryNth(7), PerrettTest(8), PerrettTrain(8, seed=5), BlockCentres(8), Window(8, rate=5),
     ]  # fmt: skip
-    sets = read_frame_sets(path, [noting(sampler) for sampler in samplers])
+    sets = read_frame_sets(path, [record(sampler) for sampler in samplers])
     assert [numbers(frames) for frames in sets] == chosen
     for sampler, together in zip(samplers[:4], sets, strict=False):
         np.testing.assert_array_equal(read_frames(path, sampler), together)
 
 
 @pytest.mark.parametrize("name", CONSTANT)
-def test_constant_rates_are_told_exactly(clip: Any, name: str) -> None:
+def test_constant_rates_are_exact(clip: Any, name: str) -> None:
     path = clip(name, **CLIPS[name])
     fps = CLIPS[name].get("fps", 30)
     info = probe(path)
@@ -131,46 +131,48 @@ def test_variable_rates_are_read_by_time(clip: Any, numbers: Numbers, name: str)
 @pytest.mark.parametrize(
     "name", [*CONSTANT[:8], "hevc.mp4", "vp9.webm", "mpeg2.mpg", "mpeg4_b.avi"]
 )
-def test_stretches(clip: Any, numbers: Numbers, name: str) -> None:
+def test_segments_of_a_video(clip: Any, numbers: Numbers, name: str) -> None:
     path = clip(name, **CLIPS[name])
-    whole = EveryNth(1)
-    assert numbers(read_frames(path, whole, start=0.5, end=1.5)) == list(range(15, 45))
-    assert numbers(read_frames(path, whole, start=1.9)) == [57, 58, 59]
-    assert numbers(read_frames(path, whole, end=0.1)) == [0, 1, 2]
-    assert numbers(read_frames(path, whole, start=1.9, end=99)) == [57, 58, 59]
-    # Times that a table rounded to milliseconds take no sliver of a neighbour.
-    assert numbers(read_frames(path, whole, start=0.033, end=0.067)) == [1]
-    assert numbers(read_frames(path, whole, start=0.034, end=0.066)) == [1]
-    # A frame that is still shown at the start belongs to the stretch.
-    assert numbers(read_frames(path, whole, start=0.51, end=0.52)) == [15]
+    every = EveryNth(1)
+    assert numbers(read_frames(path, every, start=0.5, end=1.5)) == list(range(15, 45))
+    assert numbers(read_frames(path, every, start=1.9)) == [57, 58, 59]
+    assert numbers(read_frames(path, every, end=0.1)) == [0, 1, 2]
+    assert numbers(read_frames(path, every, start=1.9, end=99)) == [57, 58, 59]
+    # Times rounded to milliseconds include no part of a neighbouring frame.
+    assert numbers(read_frames(path, every, start=0.033, end=0.067)) == [1]
+    assert numbers(read_frames(path, every, start=0.034, end=0.066)) == [1]
+    # A frame that is still shown at the start belongs to the segment.
+    assert numbers(read_frames(path, every, start=0.51, end=0.52)) == [15]
     assert numbers(read_frames(path, Segments(4), start=1.0, end=2.0)) == [33, 41, 48, 56]
 
 
-def test_the_timeline_of_a_stretch_begins_at_zero(clip: Any) -> None:
+def test_the_timeline_of_a_segment_begins_at_zero(clip: Any) -> None:
     path = clip("h264.mp4")
-    seen: list[Timeline] = []
-    read_frames(path, lambda t: seen.append(t) or np.zeros(1, np.int64), start=0.51, end=1.5)
-    timeline = seen[0]
+    timelines: list[Timeline] = []
+    read_frames(path, lambda t: timelines.append(t) or np.zeros(1, np.int64), start=0.51, end=1.5)
+    timeline = timelines[0]
     assert (timeline.n, timeline.times[0]) == (30, 0.0)
     assert timeline.end == pytest.approx(0.99)
     assert timeline.times[1] == pytest.approx(16 / 30 - 0.51)
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "says"),
+    ("start", "end", "message"),
     [
-        (2.0, None, "2.000 s that it lasts"),
-        (5.0, 6.0, "from 5.0 s to 6.0 s.*2.000 s that it lasts"),
-        (1.0, 1.0, "ends after it begins"),
-        (1.5, 1.0, "ends after it begins"),
+        (2.0, None, "duration of 2.000 s"),
+        (5.0, 6.0, "from 5.0 s to 6.0 s.*duration of 2.000 s"),
+        (1.0, 1.0, "must be after its start"),
+        (1.5, 1.0, "must be after its start"),
         (-1.0, 1.0, "from 0 s up"),
         (float("nan"), None, "finite"),
         (0.0, float("inf"), "finite"),
         (1.0001, 1.0002, "no frame is shown"),
     ],
 )
-def test_stretches_without_a_frame(clip: Any, start: Any, end: Any, says: str) -> None:
-    with pytest.raises(VideoError, match=says):
+def test_segments_without_a_frame_are_refused(
+    clip: Any, start: Any, end: Any, message: str
+) -> None:
+    with pytest.raises(VideoError, match=message):
         read_frames(clip("h264.mp4"), Segments(8), start=start, end=end)
 
 
@@ -184,13 +186,13 @@ def test_edit_lists_hide_frames(clip: Any, numbers: Numbers) -> None:
     assert numbers(read_frames(path, EveryNth(1))) == list(range(20, 60))
 
 
-def test_vp8_frames_that_are_never_shown_are_no_frames(clip: Any, numbers: Numbers) -> None:
+def test_vp8_frames_that_are_never_shown_do_not_count(clip: Any, numbers: Numbers) -> None:
     import av
 
     source, path = clip("vp8.webm", **CLIPS["vp8.webm"]), clip.folder / "hidden.webm"
-    with av.open(str(source)) as given, av.open(str(path), "w") as output:
-        stream = output.add_stream_from_template(given.streams.video[0])
-        for packet in given.demux(given.streams.video[0]):
+    with av.open(str(source)) as original, av.open(str(path), "w") as output:
+        stream = output.add_stream_from_template(original.streams.video[0])
+        for packet in original.demux(original.streams.video[0]):
             if packet.dts is None:
                 continue
             data = bytearray(bytes(packet))
@@ -206,18 +208,18 @@ def test_vp8_frames_that_are_never_shown_are_no_frames(clip: Any, numbers: Numbe
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
-@pytest.mark.parametrize("mirrored", [False, True])
-@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+@pytest.mark.parametrize("flipped", [False, True])
+@pytest.mark.parametrize("extension", ["mp4", "mkv"])
 def test_rotation_flags(
-    clip: Any, numbers: Numbers, degrees: int, mirrored: bool, ending: str
+    clip: Any, numbers: Numbers, degrees: int, flipped: bool, extension: str
 ) -> None:
-    # The flag turns against the clock, and mirrors what was turned.
-    turn = {"degrees": degrees, "hflip": mirrored}
-    path = clip(f"turned_{degrees}_{mirrored}.{ending}", range(20), turn=turn)
+    # The flag rotates counterclockwise, and then flips.
+    turn = {"degrees": degrees, "hflip": flipped}
+    path = clip(f"turned_{degrees}_{flipped}.{extension}", range(20), turn=turn)
     plain = read_frames(clip("h264.mp4"), EveryNth(1, limit=20))
     frames = read_frames(path, EveryNth(1))
-    unmirrored = frames[:, :, ::-1] if mirrored else frames
-    stored = np.rot90(unmirrored, -degrees // 90, axes=(1, 2))
+    unflipped = frames[:, :, ::-1] if flipped else frames
+    stored = np.rot90(unflipped, -degrees // 90, axes=(1, 2))
     np.testing.assert_allclose(stored.astype(int), plain, atol=40)
     assert numbers(stored) == list(range(20))
     info = probe(path)
@@ -241,8 +243,8 @@ def test_a_new_size_in_mid_stream_is_scaled_to_the_first(clip: Any, numbers: Num
     path = clip.folder / "grows.webm"
     with av.open(str(path), "w") as output, av.open(str(first)) as a, av.open(str(later)) as b:
         stream = output.add_stream_from_template(a.streams.video[0])
-        for given, shift in ((a, 0), (b, 2000)):
-            for packet in given.demux(given.streams.video[0]):
+        for original, shift in ((a, 0), (b, 2000)):
+            for packet in original.demux(original.streams.video[0]):
                 if packet.dts is not None:
                     packet.pts += shift
                     packet.dts += shift
@@ -254,7 +256,7 @@ def test_a_new_size_in_mid_stream_is_scaled_to_the_first(clip: Any, numbers: Num
     assert numbers(read_frames(path, Dense(3), start=2.5)) == [81, 82, 83]
 
 
-def test_one_frame(clip: Any, numbers: Numbers) -> None:
+def test_a_video_of_one_frame(clip: Any, numbers: Numbers) -> None:
     path = clip("single.mp4", [7])
     assert probe(path).frames == 1
     for sampler in (Segments(8), Dense(8), PerrettTest(8), BlockCentres(8), Window(8)):
@@ -262,16 +264,16 @@ def test_one_frame(clip: Any, numbers: Numbers) -> None:
 
 
 def test_order_and_repeats_follow_the_sampler(clip: Any, numbers: Numbers) -> None:
-    wanted = [40, 3, 3, 59, 0, 40]
-    frames = read_frames(clip("h264.mp4"), lambda timeline: np.array(wanted))
-    assert numbers(frames) == wanted
+    expected = [40, 3, 3, 59, 0, 40]
+    frames = read_frames(clip("h264.mp4"), lambda timeline: np.array(expected))
+    assert numbers(frames) == expected
 
 
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(indices=st.lists(st.integers(0, 59), min_size=1, max_size=20), data=st.data())
-def test_any_choice_from_any_container(
+def test_any_frames_of_any_container_are_read(
     clip: Any, numbers: Numbers, indices: list[int], data: st.DataObject
 ) -> None:
     name = data.draw(st.sampled_from(["h264.mp4", "h264_open_gop.mp4", "h264.avi", "vp9.webm"]))
@@ -280,31 +282,31 @@ def test_any_choice_from_any_container(
 
 
 def test_sets_decode_each_frame_once_and_do_not_share(clip: Any, monkeypatch: Any) -> None:
-    drawn: list[int] = []
+    decoded: list[int] = []
     original = decoding.decode
 
     def counting(*arguments: Any) -> Any:
         for position, frame in original(*arguments):
-            drawn.append(position)
+            decoded.append(position)
             yield position, frame
 
     monkeypatch.setattr("fewact.video.source.decode", counting)
     path = clip("h264.mp4")
     one, _, three = read_frame_sets(path, [Segments(8), Dense(16), Segments(8)])
-    assert len(drawn) == len(set(drawn)) < 24
+    assert len(decoded) == len(set(decoded)) < 24
     np.testing.assert_array_equal(one, three)
     one[:] = 0
     assert three.any()
     assert read_frame_sets(path, []) == []
 
 
-def test_transform_sees_each_wanted_frame_once_and_nothing_else_is_held(clip: Any) -> None:
+def test_the_transform_gets_each_chosen_frame_once(clip: Any) -> None:
     path = clip("h264.mp4")
     shapes: list[tuple[int, ...]] = []
 
-    def shrink(picture: np.ndarray) -> np.ndarray:
-        shapes.append(picture.shape)
-        return picture.reshape(8, 8, 8, 12, 3).mean((1, 3), dtype=np.float32)
+    def shrink(image: np.ndarray) -> np.ndarray:
+        shapes.append(image.shape)
+        return image.reshape(8, 8, 8, 12, 3).mean((1, 3), dtype=np.float32)
 
     small = read_frames(path, Segments(100), transform=shrink)
     assert shapes == [(64, 96, 3)] * 60
@@ -313,13 +315,13 @@ def test_transform_sees_each_wanted_frame_once_and_nothing_else_is_held(clip: An
     np.testing.assert_allclose(small[50], shrink(plain[50]))
     sizes = iter(range(1, 100))
     with pytest.raises(ShapeError, match="transform"):
-        read_frames(path, Segments(8), transform=lambda picture: picture[: next(sizes)])
+        read_frames(path, Segments(8), transform=lambda image: image[: next(sizes)])
 
 
-def test_only_what_the_transform_returns_is_held(clip: Any) -> None:
+def test_only_results_of_the_transform_are_kept_in_memory(clip: Any) -> None:
     path = clip("wide.mp4", range(100), size=(320, 240))
     tracemalloc.start()
-    small = read_frames(path, EveryNth(1), transform=lambda picture: picture[:2, :2])
+    small = read_frames(path, EveryNth(1), transform=lambda image: image[:2, :2])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert small.shape == (100, 2, 2, 3)
@@ -336,7 +338,7 @@ def test_impossible_choices_are_refused(clip: Any, indices: Any) -> None:
         read_frames(clip("h264.mp4"), lambda timeline: np.array(indices))
 
 
-def test_threads_change_no_pixel(clip: Any) -> None:
+def test_the_number_of_threads_changes_no_pixel(clip: Any) -> None:
     path = clip("h264.mp4")
     one = read_frames(path, Segments(8), threads=1)
     for threads in (2, 4, "auto"):
@@ -356,7 +358,7 @@ def test_many_threads_read_at_once(clip: Any) -> None:
     assert threading.active_count() < 50
 
 
-def test_paths_may_be_texts_with_odd_characters(
+def test_paths_may_be_strings_with_special_characters(
     clip: Any, numbers: Numbers, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)

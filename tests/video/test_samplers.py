@@ -39,7 +39,7 @@ def timelines(draw: st.DrawFn) -> Timeline:
     return Timeline(bounds[:-1], end=float(bounds[-1]))
 
 
-def of_one_count(count: int, seed: int | None) -> list[Any]:
+def samplers_of(count: int, seed: int | None) -> list[Any]:
     return [
         Segments(count, seed),
         Dense(count, 1 + count % 3, seed),
@@ -60,10 +60,10 @@ def test_frame_sampling_vector(case: dict[str, Any], compare: Callable[..., None
 
 @settings(deadline=None)
 @given(timelines(), counts, seeds)
-def test_every_rule_gives_as_many_sorted_frames_as_wanted(
+def test_every_sampler_returns_the_requested_number_of_sorted_frames(
     timeline: Timeline, count: int, seed: int | None
 ) -> None:
-    for sampler in of_one_count(count, seed):
+    for sampler in samplers_of(count, seed):
         indices = sampler(timeline)
         assert indices.dtype == np.int64
         assert indices.shape == (count,), sampler
@@ -74,9 +74,9 @@ def test_every_rule_gives_as_many_sorted_frames_as_wanted(
 
 @settings(deadline=None)
 @given(timelines(), counts, st.integers(0, 100))
-def test_the_seed_alone_decides(timeline: Timeline, count: int, seed: int) -> None:
+def test_the_same_seed_gives_the_same_frames(timeline: Timeline, count: int, seed: int) -> None:
     np.random.seed(count)
-    for sampler in of_one_count(count, seed):
+    for sampler in samplers_of(count, seed):
         np.testing.assert_array_equal(sampler(timeline), sampler(timeline))
 
 
@@ -84,13 +84,13 @@ def test_the_seed_alone_decides(timeline: Timeline, count: int, seed: int) -> No
 @given(st.integers(1, 5000), counts, st.sampled_from([Fraction(30000, 1001), 25, 8, 59.94, 240]))
 def test_segments_are_exact_at_constant_rates(n: int, count: int, fps: Any) -> None:
     times = np.array([float(k / Fraction(fps)) for k in range(n + 1)])
-    wanted = [(2 * k + 1) * n // (2 * count) for k in range(count)]
-    assert Segments(count)(Timeline(times[:-1], float(times[-1]))).tolist() == wanted
+    expected = [(2 * k + 1) * n // (2 * count) for k in range(count)]
+    assert Segments(count)(Timeline(times[:-1], float(times[-1]))).tolist() == expected
 
 
 @settings(deadline=None)
 @given(timelines(), counts, st.integers(0, 100))
-def test_segments_take_what_is_shown_in_each(timeline: Timeline, count: int, seed: int) -> None:
+def test_segments_choose_a_frame_shown_in_each(timeline: Timeline, count: int, seed: int) -> None:
     ends = np.append(timeline.times[1:], timeline.end)
     for k, index in enumerate(Segments(count, seed)(timeline)):
         begin, end = k * timeline.end / count, (k + 1) * timeline.end / count
@@ -98,7 +98,7 @@ def test_segments_take_what_is_shown_in_each(timeline: Timeline, count: int, see
         assert ends[index] >= begin - 1e-6
 
 
-def test_segments_honour_a_variable_rate() -> None:
+def test_segments_respect_a_variable_rate() -> None:
     # The first frame is shown for nine of ten seconds.
     timeline = Timeline(np.array([0.0, 9.0, 9.25, 9.5, 9.75]), end=10.0)
     assert Segments(5)(timeline).tolist() == [0, 0, 0, 0, 1]
@@ -136,39 +136,39 @@ def test_perrett_training_rule(n: int, count: int, seed: int) -> None:
         assert got.tolist() == [int(x) for x in np.linspace(start, end, count)]
     else:
         assert 0 <= got[0] <= pad
-        # The last index is the end, unless a single frame is wanted.
+        # The last index is the end, unless a single frame is requested.
         assert n - 1 - pad <= got[-1] <= n - 1 or count == 1
         step = np.diff(got)
         assert step.size == 0 or step.max() - step.min() <= 1
 
 
-def test_perrett_training_draws_every_start_and_end() -> None:
+def test_perrett_training_chooses_every_start_and_end() -> None:
     drawn = np.array([perrett_train(100, 8, seed) for seed in range(300)])
     assert set(drawn[:, 0]) == set(range(6))
     assert set(drawn[:, -1]) == set(range(94, 100))
 
 
-def test_block_centres_are_the_middles_of_whole_blocks() -> None:
+def test_block_centres_are_the_middle_frames_of_blocks() -> None:
     assert block_centres(300, 8).tolist() == [37 * k + 18 for k in range(8)]
     assert block_centres(3, 8).tolist() == [0, 0, 0, 1, 1, 2, 2, 2]
 
 
-def test_window_by_the_published_arithmetic() -> None:
-    # 8 · 35 frames at 12 a second are 233 at 10 a second: centred in 300 − 233⅓ + 1 frames.
+def test_window_follows_the_published_formula() -> None:
+    # 8 · 35 frames at 12 fps are 233⅓ frames at 10 fps: one of 300 − 233⅓ + 1 starts.
     length = 8 * 35 * 10 / 12
     start = (300 - length + 1) / 2
-    wanted = [int(start + (length - 35) * k / 7) for k in range(8)]
-    assert window(300, 8, 10.0).tolist() == wanted
-    # At 30 a second the window is longer than the video, and shrinks to 8 · 37 frames.
-    wanted = [int(2.5 + (296 - 35) * k / 7) for k in range(8)]
-    assert window(300, 8, 30.0).tolist() == wanted
+    expected = [int(start + (length - 35) * k / 7) for k in range(8)]
+    assert window(300, 8, 10.0).tolist() == expected
+    # At 30 fps the window is longer than the video, and shrinks to 8 · 37 frames.
+    expected = [int(2.5 + (296 - 35) * k / 7) for k in range(8)]
+    assert window(300, 8, 30.0).tolist() == expected
     assert window(20, 8, 30.0).tolist() == block_centres(20, 8).tolist()
     starts = {int(window(300, 8, 10.0, seed=seed)[0]) for seed in range(600)}
     assert starts == set(range(68))
 
 
 @pytest.mark.parametrize(
-    ("make", "option"),
+    ("create", "option"),
     [
         (lambda: Segments(0), "count"),
         (lambda: Segments(2.5), "count"),
@@ -182,6 +182,6 @@ def test_window_by_the_published_arithmetic() -> None:
         (lambda: BlockCentres(-1), "count"),
     ],
 )
-def test_options_that_mean_nothing_are_refused(make: Callable[[], Any], option: str) -> None:
+def test_invalid_options_are_refused(create: Callable[[], Any], option: str) -> None:
     with pytest.raises(OptionError, match=f'option "{option}"'):
-        make()
+        create()

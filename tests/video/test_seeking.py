@@ -1,4 +1,4 @@
-"""Large files are read where they are needed; small ones stand in for them here."""
+"""Large files are read only in part. The tests treat small files as large ones."""
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -37,33 +37,33 @@ LONG: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def large(monkeypatch: Any) -> None:
-    """Every file counts as large."""
+    """Treat every file as large."""
     monkeypatch.setattr(index_module, "_LARGE", 0)
 
 
 @pytest.fixture
 def read_packets(monkeypatch: Any) -> list[int]:
-    """Sizes of the packets that are read."""
+    """Record the sizes of the packets that are read."""
     sizes: list[int] = []
     original = index_module.packets
 
-    def noting(opened: Any) -> Iterator[Any]:
-        for packet in original(opened):
+    def record(video: Any) -> Iterator[Any]:
+        for packet in original(video):
             sizes.append(packet.size)
             yield packet
 
-    monkeypatch.setattr(index_module, "packets", noting)
-    monkeypatch.setattr(decoding_module, "packets", noting)
+    monkeypatch.setattr(index_module, "packets", record)
+    monkeypatch.setattr(decoding_module, "packets", record)
     return sizes
 
 
 @pytest.mark.parametrize("name", LONG)
-def test_large_files_give_what_small_ones_give(
+def test_large_and_small_files_give_the_same_frames(
     clip: Any, monkeypatch: Any, numbers: Numbers, name: str
 ) -> None:
     path = clip(name, range(600), **LONG[name])
 
-    def everything() -> list[Any]:
+    def read_everything() -> list[Any]:
         return [
             probe(path),
             numbers(read_frames(path, Segments(8))),
@@ -74,15 +74,15 @@ def test_large_files_give_what_small_ones_give(
             numbers(read_frames(path, Segments(5, seed=2), start=3.3333, end=15.01)),
         ]
 
-    small = everything()
+    small = read_everything()
     assert small[0].frames == 600
     monkeypatch.setattr(index_module, "_LARGE", 0)
-    assert everything() == small
+    assert read_everything() == small
 
 
 @pytest.mark.usefixtures("large")
 @pytest.mark.parametrize("name", ["long600.mp4", "long600.mkv", "long600.webm", "long600.flv"])
-def test_a_stretch_reads_little_else(
+def test_a_segment_needs_few_other_packets(
     clip: Any, numbers: Numbers, read_packets: list[int], name: str
 ) -> None:
     path = clip(name, range(600), **LONG[name])
@@ -102,7 +102,7 @@ def test_an_mp4_is_indexed_by_its_own_table(
 
 
 @pytest.mark.usefixtures("large")
-def test_tables_that_are_not_sure_are_not_trusted(
+def test_inconclusive_tables_are_not_used(
     clip: Any, numbers: Numbers, read_packets: list[int]
 ) -> None:
     path = clip("long600_variable.mp4", range(600), **LONG["long600_variable.mp4"])
@@ -115,16 +115,16 @@ def test_tables_that_are_not_sure_are_not_trusted(
 
 @pytest.mark.usefixtures("large")
 @pytest.mark.parametrize("odd", [range(5, 12), range(590, 599)], ids=["first", "last"])
-def test_tables_tell_only_when_frames_are_decoded(
+def test_tables_of_files_with_jitter_are_not_used(
     clip: Any, numbers: Numbers, read_packets: list[int], odd: range
 ) -> None:
     path = clip.folder / f"jitter{odd.start}.mp4"
-    with av.open(str(clip("plain600.mp4", range(600), b_frames=0))) as given:
-        stream = given.streams.video[0]
+    with av.open(str(clip("plain600.mp4", range(600), b_frames=0))) as original:
+        stream = original.streams.video[0]
         step = int(1 / (30 * stream.time_base))
         with av.open(str(path), "w") as output:
             copied = output.add_stream_from_template(stream)
-            for packet in given.demux(stream):
+            for packet in original.demux(stream):
                 if packet.dts is not None:
                     late = step // 3 if packet.dts // step in odd else 0
                     packet.pts, packet.stream = packet.dts + late, copied
@@ -136,8 +136,8 @@ def test_tables_tell_only_when_frames_are_decoded(
 
 @pytest.mark.usefixtures("large")
 def test_large_files_that_are_cut_short(clip: Any, numbers: Numbers) -> None:
-    whole = clip("long600_fast.mp4", range(600), muxer={"movflags": "faststart"})
-    path = clip.cut(whole, "cut600.mp4", 0.5)
+    intact = clip("long600_fast.mp4", range(600), muxer={"movflags": "faststart"})
+    path = clip.cut(intact, "cut600.mp4", 0.5)
     with pytest.warns(VideoWarning, match="cut short"):
         frames = probe(path).frames
     assert frames < 400
@@ -148,20 +148,18 @@ def test_large_files_that_are_cut_short(clip: Any, numbers: Numbers) -> None:
         read_frames(path, Dense(3), start=19)
 
 
-def test_a_stretch_of_a_single_gop(clip: Any, numbers: Numbers, large: None) -> None:
+def test_a_segment_of_a_single_gop(clip: Any, numbers: Numbers, large: None) -> None:
     path = clip("one_gop.mkv", range(200), gop=500)
     assert numbers(read_frames(path, EveryNth(1), start=5, end=5.2)) == list(range(150, 156))
 
 
-def test_seeks_that_lead_astray_are_made_up_for(
-    clip: Any, numbers: Numbers, monkeypatch: Any
-) -> None:
-    monkeypatch.setattr(decoding_module, "land", lambda opened, pts: None)
+def test_failed_seeks_fall_back_to_one_pass(clip: Any, numbers: Numbers, monkeypatch: Any) -> None:
+    monkeypatch.setattr(decoding_module, "seek", lambda video, pts: None)
     path = clip("long600.mp4", range(600))
     assert numbers(read_frames(path, EveryNth(111))) == [0, 111, 222, 333, 444, 555]
 
 
-def test_decoding_jumps_over_what_is_not_wanted(
+def test_decoding_jumps_over_frames_that_are_not_requested(
     clip: Any, numbers: Numbers, read_packets: list[int]
 ) -> None:
     path: Path = clip("long600.mp4", range(600))
@@ -172,18 +170,18 @@ def test_decoding_jumps_over_what_is_not_wanted(
     assert len(read_packets) - 2 * scanned < 3 * 30
 
 
-def test_frames_that_no_other_needs_are_not_decoded(
+def test_frames_that_no_other_frame_needs_are_not_decoded(
     clip: Any, numbers: Numbers, monkeypatch: Any
 ) -> None:
     decoded: list[int] = []
-    original = decoding_module._place
+    original = decoding_module._find_positions
 
-    def noting(index: Any, frames: Any) -> Iterator[Any]:
-        for placed in original(index, frames):
-            decoded.append(placed[0])
-            yield placed
+    def record(index: Any, frames: Any) -> Iterator[Any]:
+        for indexed in original(index, frames):
+            decoded.append(indexed[0])
+            yield indexed
 
-    monkeypatch.setattr(decoding_module, "_place", noting)
+    monkeypatch.setattr(decoding_module, "_find_positions", record)
     motion_jpeg = clip("lone.avi", codec="mjpeg", pixels="yuvj420p")
     assert numbers(read_frames(motion_jpeg, EveryNth(15))) == [0, 15, 30, 45]
     assert decoded == [0, 15, 30, 45]

@@ -5,17 +5,17 @@ from hypothesis import strategies as st
 
 from fewact.errors import OptionError
 from fewact.video import Timeline
-from fewact.video.timeline import straighten
+from fewact.video.timeline import undo_rounding
 
 
 @settings(deadline=None)
 @given(st.lists(st.floats(0.01, 5), min_size=1, max_size=30), st.floats(0, 0.999))
-def test_at_finds_the_frame_that_is_shown(steps: list[float], share: float) -> None:
+def test_at_returns_the_frame_that_is_shown(steps: list[float], fraction: float) -> None:
     bounds = np.concatenate([[0.0], np.cumsum(steps)])
     timeline = Timeline(bounds[:-1], end=float(bounds[-1]))
     for k in range(timeline.n):
         # Away from the boundary by more than the slack.
-        moment = bounds[k] + share * 0.99 * (bounds[k + 1] - bounds[k])
+        moment = bounds[k] + fraction * 0.99 * (bounds[k + 1] - bounds[k])
         assert timeline.at(moment) == k
     assert timeline.at([-1.0, bounds[-1] + 1]).tolist() == [0, timeline.n - 1]
 
@@ -40,23 +40,25 @@ def test_times_that_do_not_increase_are_refused(times: list[float], end: float) 
     st.floats(0, 1e-3),
     st.booleans(),
 )
-def test_milliseconds_are_straightened(fps: float, n: int, shift: float, claimed: bool) -> None:
+def test_rounding_to_milliseconds_is_undone(
+    fps: float, n: int, shift: float, claimed: bool
+) -> None:
     ideal = np.arange(n + 1) / fps
     stored = np.round(ideal + shift, 3)
-    stored[-1] = stored[-2] + np.floor(1000 / fps) / 1000  # a duration is cut to whole steps
-    even = straighten(stored, 1e-3, fps if claimed else None)
+    stored[-1] = stored[-2] + np.floor(1000 / fps) / 1000  # a duration is rounded down
+    even = undo_rounding(stored, 1e-3, fps if claimed else None)
     if n > 1 or claimed:
         steps = np.diff(even)
         np.testing.assert_allclose(steps, steps.mean(), rtol=1e-9)
     np.testing.assert_allclose(even - even[0], ideal, atol=2.5e-3)
 
 
-def test_other_rates_are_left_alone() -> None:
+def test_variable_rates_are_unchanged() -> None:
     variable = np.array([0.0, 0.033, 0.080, 0.120, 0.180])
-    np.testing.assert_array_equal(straighten(variable, 1e-3, 30.0), variable)
-    # A still that is shown long is no rounding of a constant rate.
+    np.testing.assert_array_equal(undo_rounding(variable, 1e-3, 30.0), variable)
+    # An image that is shown for a long time is not a constant rate up to rounding.
     slides = np.array([0.0, 1.0, 11.0])
-    np.testing.assert_array_equal(straighten(slides, 1e-3, None), slides)
-    # One dropped frame in a clock that counts frames.
+    np.testing.assert_array_equal(undo_rounding(slides, 1e-3, None), slides)
+    # One dropped frame if the times count frames.
     dropped = np.array([0, 1, 3, 4, 5]) / 25
-    np.testing.assert_array_equal(straighten(dropped, 1 / 25, 25.0), dropped)
+    np.testing.assert_array_equal(undo_rounding(dropped, 1 / 25, 25.0), dropped)

@@ -34,7 +34,7 @@ def frames(draw: Draw) -> np.ndarray:
         ("a.gif", "gif"),
     ],
 )
-def test_what_is_written_is_read(
+def test_written_frames_are_read_back(
     tmp_path: Path, frames: np.ndarray, numbers: Numbers, name: str, codec: str
 ) -> None:
     path = write_video(tmp_path / name, frames, 10, codec)
@@ -47,7 +47,7 @@ def test_what_is_written_is_read(
 
 
 @pytest.mark.parametrize("fps", [1, 12.5, 24000 / 1001, 29.97, 60, 240])
-def test_rates(tmp_path: Path, frames: np.ndarray, fps: float) -> None:
+def test_frame_rates(tmp_path: Path, frames: np.ndarray, fps: float) -> None:
     info = probe(write_video(str(tmp_path / "a.mp4"), frames, fps))
     assert info.fps == pytest.approx(fps, rel=1e-4)
     assert info.frames == 20
@@ -55,18 +55,18 @@ def test_rates(tmp_path: Path, frames: np.ndarray, fps: float) -> None:
 
 @pytest.mark.parametrize("size", [(97, 64), (96, 65), (1, 1), (33, 101)])
 def test_odd_sizes_are_made_even(tmp_path: Path, size: tuple[int, int]) -> None:
-    pictures = np.full((3, *size, 3), 77, np.uint8)
-    read = read_frames(write_video(tmp_path / "a.mp4", pictures, 5), EveryNth(1))
+    images = np.full((3, *size, 3), 77, np.uint8)
+    read = read_frames(write_video(tmp_path / "a.mp4", images, 5), EveryNth(1))
     assert read.shape == (3, size[0] + size[0] % 2, size[1] + size[1] % 2, 3)
     np.testing.assert_allclose(read, 77, atol=4)
 
 
-def test_frames_may_come_one_by_one(tmp_path: Path, draw: Draw, numbers: Numbers) -> None:
+def test_frames_may_be_an_iterator(tmp_path: Path, draw: Draw, numbers: Numbers) -> None:
     path = write_video(tmp_path / "a.mp4", (draw(k) for k in range(30)), 30)
     assert numbers(read_frames(path, EveryNth(1))) == list(range(30))
 
 
-def test_nothing_is_overwritten_unasked(
+def test_files_are_overwritten_only_on_request(
     tmp_path: Path, frames: np.ndarray, numbers: Numbers
 ) -> None:
     path = tmp_path / "a.mp4"
@@ -78,21 +78,21 @@ def test_nothing_is_overwritten_unasked(
     assert numbers(read_frames(path, EveryNth(10))) == [0, 10]
 
 
-def test_a_broken_off_write_leaves_nothing(tmp_path: Path, draw: Draw) -> None:
+def test_an_interrupted_write_leaves_no_file(tmp_path: Path, draw: Draw) -> None:
     path = tmp_path / "a.mp4"
     path.write_text("mine")
 
-    def breaks_off() -> Iterator[np.ndarray]:
+    def interrupted() -> Iterator[np.ndarray]:
         yield draw(0)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_video(path, breaks_off(), 10, overwrite=True)
+        write_video(path, interrupted(), 10, overwrite=True)
     assert path.read_text() == "mine"
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
 
 
-def test_another_encoder_where_libx264_is_missing(
+def test_mpeg4_replaces_a_missing_libx264(
     tmp_path: Path, frames: np.ndarray, numbers: Numbers, monkeypatch: Any
 ) -> None:
     original = av.codec.Codec
@@ -120,13 +120,13 @@ def test_another_encoder_where_libx264_is_missing(
     ],
     ids=["grey", "alpha", "float", "flat", "none", "sizes"],
 )
-def test_frames_that_are_no_pictures(tmp_path: Path, wrong: Any) -> None:
+def test_invalid_frames_are_refused(tmp_path: Path, wrong: Any) -> None:
     with pytest.raises(ShapeError, match="frames"):
         write_video(tmp_path / "a.mp4", wrong, 10)
     assert not list(tmp_path.iterdir())
 
 
-def test_options_that_mean_nothing(tmp_path: Path, frames: np.ndarray) -> None:
+def test_invalid_options_are_refused(tmp_path: Path, frames: np.ndarray) -> None:
     for fps in (0, -1, float("nan"), float("inf"), 1e-9):
         with pytest.raises(OptionError, match="fps"):
             write_video(tmp_path / "a.mp4", frames, fps)
@@ -137,6 +137,6 @@ def test_options_that_mean_nothing(tmp_path: Path, frames: np.ndarray) -> None:
         write_video(tmp_path / "a.txt", frames, 10)
     with pytest.raises(VideoError, match="cannot be written"):
         write_video(tmp_path / "gone" / "a.mp4", frames, 10)
-    with pytest.raises(OptionError, match="webm files do not hold it"):
+    with pytest.raises(OptionError, match="webm files cannot contain this codec"):
         write_video(tmp_path / "a.webm", frames, 10)
     assert not list(tmp_path.iterdir())

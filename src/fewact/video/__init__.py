@@ -1,7 +1,7 @@
-"""Frames of video files and of folders of numbered pictures.
+"""Frames of video files and of folders of numbered images.
 
-``read_frames`` decodes what a sampler chooses, ``probe`` tells the facts of a video, and
-``write_video`` makes one.
+``read_frames`` decodes the frames that a sampler chooses, ``probe`` returns the properties of a
+video, and ``write_video`` writes one.
 """
 
 from fewact.video.damage import VideoWarning, collect_warnings

@@ -1,4 +1,4 @@
-"""What damage cost, and telling the user of it."""
+"""Report of damaged and missing frames, and warnings about them."""
 
 import warnings
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ _collected: ContextVar[list[str] | None] = ContextVar("_collected", default=None
 
 
 class VideoWarning(UserWarning):
-    """A video was read, but not all of it, or not as its maker meant."""
+    """A video was read only in part, or not as its metadata requests."""
 
 
 @contextmanager
 def collect_warnings() -> Iterator[list[str]]:
     """Collect the texts of this thread's video warnings instead of issuing them.
 
-    A thread that decodes ahead leaves it to another to warn in time; Python's own
-    ``catch_warnings`` would change the warnings of the whole process.
+    A thread that decodes ahead passes the texts to the thread that issues the warnings. Python's
+    ``catch_warnings`` would change the warnings of the entire process.
     """
     texts: list[str] = []
     token = _collected.set(texts)
@@ -30,11 +30,11 @@ def collect_warnings() -> Iterator[list[str]]:
 
 
 def warn_of_video(text: str, stacklevel: int) -> None:
-    """Issue a ``VideoWarning``, or hand its text to ``collect_warnings`` where that is in force.
+    """Issue a ``VideoWarning``, or append its text to the list of ``collect_warnings``.
 
     Args:
-        text: What the user is told.
-        stacklevel: Frames between the caller of this and the user's code.
+        text: Text of the warning.
+        stacklevel: Number of stack frames between the caller of this function and the user's code.
     """
     texts = _collected.get()
     if texts is None:
@@ -44,36 +44,37 @@ def warn_of_video(text: str, stacklevel: int) -> None:
 
 
 @dataclass
-class Losses:
-    """Frames that a file should have shown and did not.
+class Damage:
+    """Numbers of frames of a file that are missing or damaged.
 
     Args:
-        cut: Cut off the end; −1 where their number is not known.
-        broken: Stored, but did not decode, or not properly.
-        replaced: Wanted, and shown by the nearest frame that decodes.
+        missing: Frames missing at the end of a truncated file; −1 if their number is not known.
+        corrupt: Frames that are stored but do not decode, or only with errors.
+        replaced: Requested frames that are replaced by the nearest frame that decodes.
     """
 
-    cut: int = 0
-    broken: int = 0
+    missing: int = 0
+    corrupt: int = 0
     replaced: int = 0
 
     def warn(self, path: Path, stacklevel: int = 2) -> None:
-        """Warn if there are any, naming the file and how many.
+        """Warn if frames are missing or damaged.
 
         Args:
-            path: The file or folder.
-            stacklevel: Frames between the caller of this and the user's code.
+            path: File or folder that the warning names.
+            stacklevel: Number of stack frames between the caller of this method and the user's
+                code.
         """
-        said = []
-        if self.cut:
-            lost = f", {_count(self.cut)} lost at its end" if self.cut > 0 else ""
-            said.append(f"the file is cut short{lost}")
-        if self.broken:
-            said.append(f"{_count(self.broken)} damaged")
+        parts = []
+        if self.missing:
+            lost = f", {_count(self.missing)} lost at its end" if self.missing > 0 else ""
+            parts.append(f"the file is cut short{lost}")
+        if self.corrupt:
+            parts.append(f"{_count(self.corrupt)} damaged")
         if self.replaced:
-            said.append(f"{_count(self.replaced)} replaced by the nearest that decodes")
-        if said:
-            warn_of_video(f"{path}: {'; '.join(said)}", stacklevel + 1)
+            parts.append(f"{_count(self.replaced)} replaced by the nearest that decodes")
+        if parts:
+            warn_of_video(f"{path}: {'; '.join(parts)}", stacklevel + 1)
 
 
 def _count(frames: int) -> str:

@@ -1,8 +1,8 @@
-"""Decoding the wanted frames of a file, and little else.
+"""Decoding of requested frames only.
 
-A frame decodes only with all before it back to a key frame. So decoding starts at the key frame
-before a wanted one, goes on through those wanted soon after, and jumps to a later key frame where
-the next is far. Frames on the way that no other refers to are not decoded.
+A frame decodes only after all frames since the last key frame. So decoding starts at the key frame
+before a requested frame, continues while the next one is near, and jumps to a later key frame if it
+is far. Frames in between that no other frame refers to are not decoded.
 """
 
 import contextlib
@@ -13,131 +13,134 @@ import numpy as np
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 
-from fewact.video.damage import Losses
-from fewact.video.index import FrameIndex, land
-from fewact.video.opening import Opened, Threads, VideoPacket, open_video, packets
+from fewact.video.damage import Damage
+from fewact.video.index import FrameIndex, seek
+from fewact.video.opening import OpenVideo, Threads, VideoPacket, open_video, packets
 from fewact.video.timeline import Ints
 
-Placed = tuple[int, VideoFrame]
-"""A decoded frame and its position in the index."""
+IndexedFrame = tuple[int, VideoFrame]
+"""Position of a frame in the index, and the decoded frame."""
 
-# Seeking empties the decoder: a key frame that is nearer is reached sooner by going on.
-_WORTH_A_JUMP = 16
-# Decoders that can be told, packet by packet, to leave out frames that no other refers to.
+# Seeking empties the decoder: a nearer key frame is reached sooner without it.
+_SHORTEST_JUMP = 16
+# Decoders that can skip single packets whose frames no other frame refers to.
 _CAN_SKIP = ("h264", "hevc")
 
 
 def decode(
-    path: Path, index: FrameIndex, wanted: Ints, threads: Threads, losses: Losses
-) -> Iterator[Placed]:
-    """Decode wanted frames; one that does not decode is replaced by the nearest that does.
+    path: Path, index: FrameIndex, positions: Ints, threads: Threads, damage: Damage
+) -> Iterator[IndexedFrame]:
+    """Decode the requested frames; the nearest frame replaces one that does not decode.
 
     Args:
-        path: The file.
-        index: Of the file.
-        wanted: (u,) positions in the index, sorted, no repeats.
-        threads: Decoder threads.
-        losses: Takes note of what does not decode.
+        path: Video file.
+        index: Index of the file.
+        positions: Positions (u,) of the requested frames in the index, sorted, no repeats.
+        threads: Number of decoder threads.
+        damage: Report to which frames that do not decode are added.
 
     Yields:
-        Each wanted position with its frame, except where nothing decodes at all.
+        Each requested position and its frame; nothing if no frame of the file decodes.
     """
-    missing = set(wanted.tolist())
-    for position, frame in _exact(path, index, wanted, threads, losses):
+    missing = set(positions.tolist())
+    for position, frame in _decode_exact(path, index, positions, threads, damage):
         missing.discard(position)
-        losses.broken += frame.is_corrupt
+        damage.corrupt += frame.is_corrupt
         yield position, frame
     if missing:
-        losses.replaced += len(missing)
-        yield from _nearest(path, index, np.array(sorted(missing)), threads)
+        damage.replaced += len(missing)
+        yield from _decode_nearest(path, index, np.array(sorted(missing)), threads)
 
 
-def _exact(
+def _decode_exact(
     path: Path,
     index: FrameIndex,
-    wanted: Ints,
+    positions: Ints,
     threads: Threads,
-    losses: Losses,
+    damage: Damage,
     *,
     jumps: bool = True,
-) -> Iterator[Placed]:
-    """The wanted frames that decode; without jumps in one pass from the file's beginning."""
-    needed = None if index.counted else set(index.pts[wanted].tolist())
-    at_start = not jumps or (index.whole and index.key_before(int(wanted[0])) < _WORTH_A_JUMP)
+) -> Iterator[IndexedFrame]:
+    """Yield the requested frames that decode; without jumps in one pass from the first frame."""
+    needed = None if index.counted else set(index.pts[positions].tolist())
+    first_key = index.keyframe_before(int(positions[0]))
+    at_start = not jumps or (index.complete and first_key < _SHORTEST_JUMP)
     begun = done = 0
-    with open_video(path, threads=threads) as opened:
-        while done < len(wanted):
+    with open_video(path, threads=threads) as video:
+        while done < len(positions):
             if at_start:
-                run, at_start = packets(opened), False
+                run, at_start = packets(video), False
             else:
-                begun = index.key_before(int(wanted[done]))
-                landed = land(opened, int(index.pts[begun]))
-                if landed is None:
+                begun = index.keyframe_before(int(positions[done]))
+                found = seek(video, int(index.pts[begun]))
+                if found is None:
                     break
-                run = landed
-            for position, frame in _place(index, _frames(opened, run, losses, needed)):
-                done += int(np.searchsorted(wanted[done:], position))  # those do not decode
-                if done < len(wanted) and wanted[done] == position:
+                run = found
+            for position, frame in _find_positions(index, _decode(video, run, damage, needed)):
+                done += int(np.searchsorted(positions[done:], position))  # those do not decode
+                if done < len(positions) and positions[done] == position:
                     yield position, frame
                     done += 1
-                if done == len(wanted):
+                if done == len(positions):
                     return
-                key = index.key_before(int(wanted[done]))
-                # Never to the same key frame twice, should the container seek to an earlier one.
-                if jumps and key > max(begun, position + _WORTH_A_JUMP):
+                key = index.keyframe_before(int(positions[done]))
+                # Never to the same key frame twice, in case the container seeks to an earlier one.
+                if jumps and key > max(begun, position + _SHORTEST_JUMP):
                     break
             else:
                 return
-    yield from _exact(path, index, wanted[done:], threads, losses, jumps=False)
+    yield from _decode_exact(path, index, positions[done:], threads, damage, jumps=False)
 
 
-def _nearest(path: Path, index: FrameIndex, wanted: Ints, threads: Threads) -> Iterator[Placed]:
-    """For each wanted position the nearest frame that decodes; none where nothing does."""
-    # Every frame in turn, from a key frame earlier than would do: that one may be damaged.
-    begin = index.key_before(index.key_before(int(wanted[0])) - 1)
+def _decode_nearest(
+    path: Path, index: FrameIndex, positions: Ints, threads: Threads
+) -> Iterator[IndexedFrame]:
+    """Yield for each position the nearest frame that decodes; nothing if none decodes."""
+    # Decode all frames, from one key frame earlier than necessary: the nearest may be damaged.
+    begin = index.keyframe_before(index.keyframe_before(int(positions[0])) - 1)
     for start in (begin, 0) if begin else (0,):
-        before: Placed | None = None
+        before: IndexedFrame | None = None
         done = 0
-        with open_video(path, threads=threads) as opened:
-            run = land(opened, int(index.pts[start])) if start or not index.whole else None
-            frames = _frames(opened, run or packets(opened), Losses())
-            for after in _place(index, frames):
-                while done < len(wanted) and wanted[done] <= after[0]:
-                    target = int(wanted[done])
+        with open_video(path, threads=threads) as video:
+            run = seek(video, int(index.pts[start])) if start or not index.complete else None
+            frames = _decode(video, run or packets(video), Damage())
+            for after in _find_positions(index, frames):
+                while done < len(positions) and positions[done] <= after[0]:
+                    target = int(positions[done])
                     near = before if before and target - before[0] <= after[0] - target else after
                     yield target, near[1]
                     done += 1
-                if done == len(wanted):
+                if done == len(positions):
                     return
                 before = after
         if before:
-            yield from ((int(target), before[1]) for target in wanted[done:])
+            yield from ((int(target), before[1]) for target in positions[done:])
             return
 
 
-def _frames(
-    opened: Opened,
+def _decode(
+    video: OpenVideo,
     run: Iterator[VideoPacket],
-    losses: Losses,
+    damage: Damage,
     needed: set[int] | None = None,
 ) -> Iterator[VideoFrame | None]:
-    """Decode packets in the order their frames are shown; None for one that does not decode.
+    """Decode packets and yield frames in display order; None for a packet that does not decode.
 
     Args:
-        opened: The file.
-        run: Its packets from a key frame on.
-        losses: Counts packets that do not decode.
-        needed: Time stamps of frames that must be decoded even if no other refers to them; None
-            decodes all.
+        video: Open file.
+        run: Packets of the file from a key frame on.
+        damage: Report to which packets that do not decode are added.
+        needed: Time stamps of frames that must be decoded even if no other frame refers to them;
+            None decodes all.
     """
-    context = opened.stream.codec_context
-    can_skip, alone = context.name in _CAN_SKIP, context.codec.intra_only
+    context = video.stream.codec_context
+    can_skip, intra_only = context.name in _CAN_SKIP, context.codec.intra_only
     skips = None
     for packet in run:
         if packet.is_corrupt:
             continue
         spare = needed is not None and packet.pts is not None and packet.pts not in needed
-        if spare and alone:
+        if spare and intra_only:
             continue
         if can_skip and spare != skips:
             skips = spare
@@ -145,7 +148,7 @@ def _frames(
         try:
             frames = packet.decode()
         except FFmpegError:
-            losses.broken += 1
+            damage.corrupt += 1
             yield None
             continue
         yield from frames
@@ -153,18 +156,20 @@ def _frames(
         yield from context.decode(None)
 
 
-def _place(index: FrameIndex, frames: Iterator[VideoFrame | None]) -> Iterator[Placed]:
-    """Find each frame's position in the index; frames that are not in it are dropped."""
-    last, again = None, 0
+def _find_positions(
+    index: FrameIndex, frames: Iterator[VideoFrame | None]
+) -> Iterator[IndexedFrame]:
+    """Yield each frame with its position in the index; frames outside the index are dropped."""
+    last, repeats = None, 0
     for count, frame in enumerate(frames):
         if frame is None:
             continue
         if index.counted:
             position = count
         else:
-            # A damaged clock repeats time stamps; frames of the same one follow each other.
-            again = again + 1 if frame.pts == last else 0
+            # Damaged time stamps repeat; frames with the same one follow each other.
+            repeats = repeats + 1 if frame.pts == last else 0
             last = frame.pts
-            position = index.find(frame.pts) + again
+            position = index.find(frame.pts) + repeats
         if 0 <= position < len(index.pts):
             yield position, frame

@@ -1,4 +1,4 @@
-"""Opening a video file: its picture stream, its packets, and what to say when there are none."""
+"""Opening of video files: video stream, packets, and errors for files that are no videos."""
 
 import itertools
 import stat
@@ -16,15 +16,15 @@ from av.video.stream import VideoStream
 
 from fewact.errors import OptionError, VideoError, did_you_mean
 
-CONTAINERS = (
+VIDEO_FORMATS = (
     "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,gif,apng,mxf,nut,dv,wtv,rm,"
     "h264,hevc,m4v,ivf,obu,mjpeg,yuv4mpegpipe"
 )
-"""Demuxers that open one file. A playlist could make FFmpeg read other files of the machine."""
+"""Demuxers that open a single file. A playlist could make FFmpeg read other files."""
 
-PICTURES = "jpeg_pipe,png_pipe,bmp_pipe,webp_pipe"
+IMAGE_FORMATS = "jpeg_pipe,png_pipe,bmp_pipe,webp_pipe"
 
-EXPECTED = "a video file, or a folder of numbered jpg, png, bmp or webp pictures"
+EXPECTED = "a video file, or a folder of numbered jpg, png, bmp or webp images"
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"
 
@@ -32,37 +32,40 @@ Threads = Literal["auto"] | int
 
 _NOT_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
-# Frame threads delay the first frame by one frame a thread; below this many pixels that costs more
-# than a second core gains.
-_PIXELS_WORTH_THREADS = 800 * 600
+# Frame threads delay the first frame by one frame per thread; below this number of pixels that
+# costs more time than a second core saves.
+_MIN_PIXELS_FOR_THREADS = 800 * 600
 
 
-class Opened(NamedTuple):
-    """An open file and its picture stream."""
+class OpenVideo(NamedTuple):
+    """Open file and its video stream."""
 
     container: InputContainer
     stream: VideoStream
 
 
 @contextmanager
-def open_video(path: Path, *, threads: Threads = 1, formats: str = CONTAINERS) -> Iterator[Opened]:
-    """Open a file, choose its picture stream, and close it in the end.
+def open_video(
+    path: Path, *, threads: Threads = 1, formats: str = VIDEO_FORMATS
+) -> Iterator[OpenVideo]:
+    """Open a file, choose its video stream, and close the file when the block ends.
 
     Args:
-        path: The file.
-        threads: Decoder threads; "auto" takes one for small pictures, one a core for large ones.
-        formats: FFmpeg's names of the containers that are let in.
+        path: Video file.
+        threads: Number of decoder threads; "auto" takes one for small frames and one per core for
+            large frames.
+        formats: FFmpeg's names of the allowed file formats, separated by commas.
 
     Raises:
-        VideoError: The file is missing, unreadable, not a video or has no picture stream.
-        OptionError: ``threads`` is no number of threads.
+        VideoError: The file is missing, unreadable, not a video or has no video stream.
+        OptionError: ``threads`` is not a number of threads.
     """
     if threads != "auto" and not (isinstance(threads, int) and threads >= 1):
         raise OptionError(
-            "is no number of threads",
+            "invalid number of threads",
             where="threads",
             got=repr(threads),
-            expected='"auto", or a whole number from 1 up',
+            expected='"auto", or an integer from 1 up',
         )
     check_readable(path)
     # Without "file:" a name like "a:b.mp4" is taken for a protocol.
@@ -70,23 +73,23 @@ def open_video(path: Path, *, threads: Threads = 1, formats: str = CONTAINERS) -
     try:
         container = av.open(f"file:{path}", options=options, metadata_errors="ignore")
     except (FFmpegError, OSError) as error:
-        raise _not_opened(path, error) from error
+        raise _open_error(path, error) from error
     with container:
-        stream = _choose(path, list(container.streams.video))
+        stream = _choose_stream(path, list(container.streams.video))
         context = stream.codec_context
-        large = context.width * context.height >= _PIXELS_WORTH_THREADS
+        large = context.width * context.height >= _MIN_PIXELS_FOR_THREADS
         context.thread_type = "AUTO" if (large if threads == "auto" else threads > 1) else "NONE"
         context.thread_count = 0 if threads == "auto" else threads
-        yield Opened(container, stream)
+        yield OpenVideo(container, stream)
 
 
-def packets(opened: Opened) -> Iterator[VideoPacket]:
-    """The picture stream's packets in decoding order, going on after errors of reading."""
+def packets(video: OpenVideo) -> Iterator[VideoPacket]:
+    """Yield the packets of the video stream in decoding order; read errors are skipped."""
     progress = True
     while progress:
         progress = False
         try:
-            for packet in opened.container.demux(opened.stream):
+            for packet in video.container.demux(video.stream):
                 if packet.size:
                     progress = True
                     yield packet
@@ -96,19 +99,19 @@ def packets(opened: Opened) -> Iterator[VideoPacket]:
 
 
 def check_readable(path: Path) -> None:
-    """Refuse what is neither a file with content nor a folder.
+    """Check that a path is a folder or a file with content.
 
     Raises:
-        VideoError: It is missing, may not be read, is empty, or is no regular file.
+        VideoError: The path is missing, unreadable, empty or not a regular file.
     """
     try:
         found = path.stat()
     except FileNotFoundError:
         raise VideoError(
-            path, "there is no such file", expected=EXPECTED, hint=_sibling(path)
+            path, "there is no such file", expected=EXPECTED, hint=_suggest_sibling(path)
         ) from None
     except OSError as error:
-        raise _not_opened(path, error) from error
+        raise _open_error(path, error) from error
     if stat.S_ISDIR(found.st_mode):
         return
     if not stat.S_ISREG(found.st_mode):
@@ -119,13 +122,13 @@ def check_readable(path: Path) -> None:
         )
 
 
-def _choose(path: Path, streams: list[VideoStream]) -> VideoStream:
-    """The picture stream with the largest frames; covers and thumbnails are none."""
+def _choose_stream(path: Path, streams: list[VideoStream]) -> VideoStream:
+    """Return the video stream with the largest frames; covers and thumbnails do not count."""
     moving = [stream for stream in streams if not stream.disposition & _NOT_VIDEO]
     if not moving:
         raise VideoError(
             path,
-            "the file has no video stream, only a cover picture"
+            "the file has no video stream, only a cover image"
             if streams
             else "the file has no video stream",
             expected=EXPECTED,
@@ -140,7 +143,7 @@ def _choose(path: Path, streams: list[VideoStream]) -> VideoStream:
     return max(readable, key=lambda stream: stream.width * stream.height)
 
 
-def _not_opened(path: Path, error: Exception) -> VideoError:
+def _open_error(path: Path, error: Exception) -> VideoError:
     if isinstance(error, PermissionError):
         return VideoError(path, "may not be read", hint="Change its permissions.")
     if isinstance(error, ValueError | av.error.ArgumentError):
@@ -154,7 +157,7 @@ def _not_opened(path: Path, error: Exception) -> VideoError:
     return VideoError(path, f"cannot be opened: {reason.lower()}", expected=EXPECTED)
 
 
-def _sibling(path: Path) -> str:
+def _suggest_sibling(path: Path) -> str:
     try:
         names = [entry.name for entry in itertools.islice(path.parent.iterdir(), 10_000)]
     except OSError:

@@ -1,8 +1,8 @@
-"""Which frames of a video are taken.
+"""Samplers: rules that choose frames of a video.
 
-A sampler is a frozen dataclass that is called with a ``Timeline`` and returns int64 indices. With
-a seed it draws at random, from that seed alone: the same seed and timeline give the same frames.
-A video of fewer frames than wanted has some of them taken twice.
+A sampler is a frozen dataclass. Called with a ``Timeline`` it returns int64 indices. A sampler with
+a seed chooses at random: the same seed and timeline give the same frames. If a video has fewer
+frames than requested, some are repeated.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from fewact.video.timeline import Ints, Timeline
 
 @dataclass(frozen=True)
 class Segments:
-    """One frame from each of equal segments of time.
+    """One frame from each of several segments of equal duration.
 
     Args:
         count: Number of segments.
-        seed: RandomStream the moment inside each segment; None takes its centre.
+        seed: Seed of the random time inside each segment; None takes the middle of the segment.
 
-    At a constant rate the frame at the centre of segment k is ⌊(k + ½) n / count⌋; at a variable
-    one it is what a viewer sees at that moment.
+    At a constant frame rate the frame in the middle of segment k is ⌊(k + ½) n / count⌋. At a
+    variable rate it is the frame that is shown at that time.
 
     >>> Segments(4)(Timeline(np.arange(10) / 25, end=10 / 25)).tolist()
     [1, 3, 6, 8]
@@ -36,21 +36,21 @@ class Segments:
         _check_seed(self, self.seed)
 
     def __call__(self, timeline: Timeline) -> Ints:
-        """Indices (count,), sorted."""
+        """Return the indices (count,), sorted."""
         inside = 0.5 if self.seed is None else np.random.default_rng(self.seed).random(self.count)
         return timeline.at((np.arange(self.count) + inside) * timeline.end / self.count)
 
 
 @dataclass(frozen=True)
 class Dense:
-    """Neighbouring frames: a window of ``count`` frames, ``stride`` apart.
+    """Temporal window of ``count`` frames at a fixed stride.
 
     Args:
         count: Number of frames.
-        stride: Frames from one to the next.
-        seed: Draws where the window starts; None centres it.
+        stride: Distance between two chosen frames, in frames.
+        seed: Seed of the window's random start; None takes the middle of the video.
 
-    A window that is longer than the video starts with it and repeats its last frame.
+    A window longer than the video starts at the first frame and repeats the last one.
     """
 
     count: int
@@ -62,19 +62,19 @@ class Dense:
         _check_seed(self, self.seed)
 
     def __call__(self, timeline: Timeline) -> Ints:
-        """Indices (count,), sorted."""
-        room = max(timeline.n - 1 - (self.count - 1) * self.stride, 0)
-        start = room // 2 if self.seed is None else _draw(self.seed, 0, room)
+        """Return the indices (count,), sorted."""
+        last = max(timeline.n - 1 - (self.count - 1) * self.stride, 0)
+        start = last // 2 if self.seed is None else _draw(self.seed, 0, last)
         return np.minimum(start + self.stride * np.arange(self.count), timeline.n - 1)
 
 
 @dataclass(frozen=True)
 class EveryNth:
-    """Every n-th frame from the first on.
+    """Every n-th frame, starting with the first.
 
     Args:
-        step: Frames from one to the next.
-        limit: The most frames to take; None takes all.
+        step: Distance between two chosen frames, in frames.
+        limit: Maximum number of frames; None takes all.
     """
 
     step: int
@@ -86,13 +86,13 @@ class EveryNth:
             _check(self, limit=self.limit)
 
     def __call__(self, timeline: Timeline) -> Ints:
-        """Indices (≤ limit,), sorted, no repeats."""
+        """Return the indices (≤ limit,), sorted, no repeats."""
         return np.arange(0, timeline.n, self.step)[: self.limit]
 
 
 @dataclass(frozen=True)
 class PerrettTest:
-    """The rule at test time of the code published with TRX, which STRM, TA²N and CLIP-SPM share.
+    """Sampling of TRX's published code at test time, also used by STRM, TA²N and CLIP-SPM.
 
     Args:
         count: Number of frames.
@@ -104,17 +104,17 @@ class PerrettTest:
         _check(self, count=self.count)
 
     def __call__(self, timeline: Timeline) -> Ints:
-        """Indices (count,), sorted."""
+        """Return the indices (count,), sorted."""
         return perrett_test(timeline.n, self.count)
 
 
 @dataclass(frozen=True)
 class PerrettTrain:
-    """The rule at training time of the code published with TRX.
+    """Sampling of TRX's published code at training time.
 
     Args:
         count: Number of frames.
-        seed: RandomStream the first and the last frame.
+        seed: Seed of the random first and last frame.
     """
 
     count: int
@@ -125,15 +125,15 @@ class PerrettTrain:
         _check(self, 0, seed=self.seed)
 
     def __call__(self, timeline: Timeline) -> Ints:
-        """Indices (count,), sorted."""
+        """Return the indices (count,), sorted."""
         return perrett_train(timeline.n, self.count, self.seed)
 
 
 @dataclass(frozen=True)
 class BlockCentres:
-    """The centres of equal blocks of frames: HyRSM's, MoLo's and CLIP-FSAR's rule at rate 50.
+    """Middle frames of equal blocks: the sampling of HyRSM, MoLo and CLIP-FSAR at rate 50.
 
-    Their code draws a frame of each block at random, at test time too; here it is the centre.
+    Their code chooses a random frame of each block, also at test time; this is the middle frame.
 
     Args:
         count: Number of blocks.
@@ -145,18 +145,19 @@ class BlockCentres:
         _check(self, count=self.count)
 
     def __call__(self, timeline: Timeline) -> Ints:
-        """Indices (count,), sorted."""
+        """Return the indices (count,), sorted."""
         return block_centres(timeline.n, self.count)
 
 
 @dataclass(frozen=True)
 class Window:
-    """A window of ``count · rate`` frames at 12 frames a second: HyRSM's, MoLo's, CLIP-FSAR's rule.
+    """Temporal window of ``count · rate`` frames at 12 fps, as in HyRSM, MoLo and CLIP-FSAR.
 
     Args:
         count: Number of frames.
         rate: Sampling rate, 35 for Kinetics.
-        seed: Draws where the window starts, as in training; None centres it, as at test time.
+        seed: Seed of the window's random start, as in training; None takes the middle of the video,
+            as at test time.
     """
 
     count: int
@@ -168,22 +169,22 @@ class Window:
         _check_seed(self, self.seed)
 
     def __call__(self, timeline: Timeline) -> Ints:
-        """Indices (count,), sorted."""
+        """Return the indices (count,), sorted."""
         return window(timeline.n, self.count, timeline.fps, rate=self.rate, seed=self.seed)
 
 
 def perrett_test(n_frames: int, count: int) -> Ints:
-    """Frames that the published code of TRX takes when testing.
+    """Return the frames that TRX's published code chooses at test time.
 
-    It leaves out the first and the last frame, unless too few remain, and truncates evenly spaced
-    positions.
+    The first and the last frame are left out, unless too few remain. Evenly spaced positions are
+    rounded down.
 
     Args:
-        n_frames: Frames of the video.
-        count: Frames wanted.
+        n_frames: Number of frames of the video.
+        count: Number of requested frames.
 
     Returns:
-        (count,) int64, sorted.
+        Indices (count,), int64, sorted.
 
     >>> perrett_test(20, 8).tolist()
     [1, 3, 5, 8, 10, 13, 15, 18]
@@ -192,18 +193,18 @@ def perrett_test(n_frames: int, count: int) -> Ints:
 
 
 def perrett_train(n_frames: int, count: int, seed: int) -> Ints:
-    """Frames that the published code of TRX takes when training.
+    """Return the frames that TRX's published code chooses at training time.
 
-    As ``perrett_test``, from a start and to an end drawn among the first and last six frames, or
-    fewer where the video has few to spare.
+    As ``perrett_test``, but start and end are chosen at random among the first and last six frames,
+    or fewer if the video is short.
 
     Args:
-        n_frames: Frames of the video.
-        count: Frames wanted.
-        seed: RandomStream the start and the end.
+        n_frames: Number of frames of the video.
+        count: Number of requested frames.
+        seed: Seed of the random start and end.
 
     Returns:
-        (count,) int64, sorted.
+        Indices (count,), int64, sorted.
     """
     pad = max(min(5, (n_frames - count) // 2), 0)
     start, back = np.random.default_rng(seed).integers(0, pad, 2, endpoint=True)
@@ -217,14 +218,14 @@ def _perrett(n_frames: int, count: int, start: int, end: int) -> Ints:
 
 
 def block_centres(n_frames: int, count: int) -> Ints:
-    """The middle frame of each of ``count`` blocks of ⌊n/count⌋ frames.
+    """Return the middle frame of each of ``count`` blocks of ⌊n/count⌋ frames.
 
     Args:
-        n_frames: Frames of the video; what does not fill a block is left out at the end.
-        count: Blocks; where there are more than frames, the blocks share the frames evenly.
+        n_frames: Number of frames of the video; the remainder at its end is left out.
+        count: Number of blocks; if the video has fewer frames, neighbouring blocks share frames.
 
     Returns:
-        (count,) int64, sorted.
+        Indices (count,), int64, sorted.
 
     >>> block_centres(27, 4).tolist()
     [3, 9, 15, 21]
@@ -238,29 +239,29 @@ def block_centres(n_frames: int, count: int) -> Ints:
 def window(
     n_frames: int, count: int, fps: float, *, rate: int = 35, seed: int | None = None
 ) -> Ints:
-    """Frames of a window that spans ``count · rate`` frames of a video at 12 frames a second.
+    """Return frames of a temporal window that spans ``count · rate`` frames at 12 fps.
 
-    A window longer than the video shrinks to whole blocks of ⌊n/count⌋ frames. The last frame
-    taken is ``rate`` frames, at the video's own rate, before the window's end, as published. Where
-    that would be before its start, the rule has no meaning, and block centres are taken.
+    A window longer than the video shrinks to ``count`` blocks of ⌊n/count⌋ frames. As in the
+    published code, the last chosen frame is ``rate`` frames of the video before the window's end.
+    If this is before the window's start, ``block_centres`` is used.
 
     Args:
-        n_frames: Frames of the video.
-        count: Frames wanted.
-        fps: Frames a second of the video.
+        n_frames: Number of frames of the video.
+        count: Number of requested frames.
+        fps: Frames per second of the video.
         rate: Sampling rate.
-        seed: RandomStream the start; None centres the window.
+        seed: Seed of the random start; None takes the middle of the video.
 
     Returns:
-        (count,) int64, sorted.
+        Indices (count,), int64, sorted.
     """
     length = count * rate * fps / 12
     if length > n_frames:
         length = n_frames // count * count
     if length < rate:
         return block_centres(n_frames, count)
-    room = n_frames - length + 1
-    start = room / 2 if seed is None else np.random.default_rng(seed).uniform(0, room)
+    starts = n_frames - length + 1
+    start = starts / 2 if seed is None else np.random.default_rng(seed).uniform(0, starts)
     positions = np.linspace(start, start + length - rate, count)
     return np.clip(positions, 0, n_frames - 1).astype(np.int64)
 
@@ -273,10 +274,10 @@ def _check(sampler: object, least: int = 1, **options: int | None) -> None:
     for name, value in options.items():
         if not isinstance(value, int | np.integer) or value < least:
             raise OptionError(
-                "is not accepted",
+                "invalid value",
                 where=f'{type(sampler).__name__}, option "{name}"',
                 got=repr(value),
-                expected=f"a whole number from {least} up",
+                expected=f"an integer from {least} up",
             )
 
 

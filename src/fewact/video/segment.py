@@ -1,4 +1,4 @@
-"""A stretch of a video: which frames are shown in it, and when."""
+"""Segment of a video: the frames shown between two times."""
 
 import math
 from dataclasses import dataclass
@@ -8,35 +8,36 @@ import numpy as np
 
 from fewact.errors import VideoError
 from fewact.video.index import FrameIndex
-from fewact.video.timeline import Floats, Timeline, straighten
+from fewact.video.timeline import Floats, Timeline, undo_rounding
 
-# Tables round times to milliseconds; a frame shown for less than that error is a neighbour's.
+# Tables round times to milliseconds. A frame that is shown for less than this rounding error
+# belongs to the neighbouring segment.
 _ROUNDING = 5e-4
 
 
 @dataclass(frozen=True, eq=False)
 class VideoSegment:
-    """A run of frames of an index.
+    """Consecutive frames of an index.
 
     Args:
-        first: Position in the index of the first one.
-        timeline: When each is shown, in seconds from the stretch's beginning.
+        first: Position of the first frame in the index.
+        timeline: Times of the frames, in seconds from the start of the segment.
     """
 
     first: int
     timeline: Timeline
 
 
-def cut_out(index: FrameIndex, start: float | None, end: float | None) -> VideoSegment | None:
-    """The frames that are shown at any time from ``start`` to ``end``.
+def find_segment(index: FrameIndex, start: float | None, end: float | None) -> VideoSegment | None:
+    """Return the frames that are shown at any time from ``start`` to ``end``.
 
     Args:
-        index: Of a file.
-        start: Seconds from the file's first frame; None for its beginning.
-        end: Seconds; None for its end, and clipped to it.
+        index: Index of the file.
+        start: Start in seconds after the file's first frame; None for the start of the file.
+        end: End in seconds, clipped to the end of the file; None for the end of the file.
 
     Returns:
-        The stretch, or None where no frame is shown in it.
+        Segment, or None if no frame is shown in it.
     """
     bounds = _bounds(index)
     low = -math.inf if start is None else start + _ROUNDING
@@ -45,8 +46,8 @@ def cut_out(index: FrameIndex, start: float | None, end: float | None) -> VideoS
     if not shown.size:
         return None
     first, stop = int(shown[0]), int(shown[-1]) + 1
-    bounds = straighten(bounds[first : stop + 1], float(index.unit), index.rate)
-    # The ends move only by more than the rounding error, so that a constant rate stays so.
+    bounds = undo_rounding(bounds[first : stop + 1], float(index.time_base), index.rate)
+    # The ends move only by more than the rounding error, so that a constant rate stays constant.
     if start is not None and start - bounds[0] > _ROUNDING:
         bounds[0] = start
     if end is not None and bounds[-1] - end > _ROUNDING:
@@ -56,31 +57,31 @@ def cut_out(index: FrameIndex, start: float | None, end: float | None) -> VideoS
 
 
 def check_times(path: Path, start: float | None, end: float | None) -> None:
-    """Refuse times that mean no stretch of any file.
+    """Raise an error if no file can have a segment with these times.
 
     Raises:
-        VideoError: A time is negative or no number, or the end is not after the start.
+        VideoError: A time is negative or not finite, or the end is not after the start.
     """
-    given = f"start={start}, end={end}"
+    got = f"start={start}, end={end}"
     for time in (start, end):
         if time is not None and not (math.isfinite(time) and time >= 0):
             raise VideoError(
-                path, f"a stretch begins and ends at finite times from 0 s up (got {given})"
+                path, f"start and end of a segment must be finite times from 0 s up (got {got})"
             )
     if end is not None and end <= (start or 0.0):
-        raise VideoError(path, f"a stretch ends after it begins (got {given})")
+        raise VideoError(path, f"the end of a segment must be after its start (got {got})")
 
 
 def _bounds(index: FrameIndex) -> Floats:
-    """(n+1,) when each frame appears, and when the last disappears, in seconds from the first."""
-    ticks = np.append(index.pts, index.pts[-1] + index.last) - index.origin
-    bounds = ticks * float(index.unit)
-    # Damaged clocks show several frames at once: these share the time until the next one, and at
-    # the end each lasts as long as the last.
+    """Return the start of each frame and the end of the last (n+1,), in seconds after the first."""
+    steps = np.append(index.pts, index.pts[-1] + index.last_duration) - index.first_pts
+    bounds = steps * float(index.time_base)
+    # Damaged files show several frames at one time: these share the time until the next frame, and
+    # at the end of the file each lasts as long as the last one.
     _, begin, repeats = np.unique(index.pts, return_index=True, return_counts=True)
     for at, count in zip(begin[repeats > 1], repeats[repeats > 1], strict=True):
         stop = at + count
         if stop == len(index.pts):
-            bounds[stop] = bounds[at] + count * index.last * float(index.unit)
+            bounds[stop] = bounds[at] + count * index.last_duration * float(index.time_base)
         bounds[at : stop + 1] = np.linspace(bounds[at], bounds[stop], count + 1)
     return bounds

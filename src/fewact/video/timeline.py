@@ -1,4 +1,4 @@
-"""When the frames of a video are shown, and which of them is shown at a given time."""
+"""Times at which the frames of a video are shown."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,21 +11,22 @@ from fewact.errors import OptionError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Picture = NDArray[np.uint8]
+RGBImage = NDArray[np.uint8]
 """One frame (h w 3), RGB."""
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """When the frames of a video, or of a stretch of one, are shown.
+    """Times at which the frames of a video, or of a segment of it, are shown.
 
     Args:
-        times: (n,) float64, when each frame appears, in seconds from 0, increasing.
-        end: When the last frame disappears, in seconds.
+        times: Start of each frame (n,), float64, in seconds from 0, increasing.
+        end: End of the last frame, in seconds.
 
     Raises:
-        OptionError: No frame, times that do not increase, or an end before the last frame.
+        OptionError: There is no frame, the times do not increase, or the end is not after the last
+            frame's start.
 
     >>> Timeline(np.array([0.0, 1.0, 1.5]), end=2.0).at([0.9, 1.0, 1.9]).tolist()
     [0, 1, 2]
@@ -51,50 +52,50 @@ class Timeline:
 
     @property
     def fps(self) -> float:
-        """Frames a second, on average."""
+        """Average number of frames per second."""
         return self.n / self.end
 
     def at(self, seconds: ArrayLike) -> Ints:
-        """Index of the frame that is shown at each of some times, the nearest where none is.
+        """Return the indices of the frames shown at the times, of the nearest outside the video.
 
         Args:
-            seconds: (…) times in seconds.
+            seconds: Times (…) in seconds.
 
         Returns:
-            (…) int64 in 0 … n−1.
+            Indices (…), int64, in 0 … n−1.
         """
-        # A millionth of a frame: a time that falls on a boundary but for rounding belongs to the
-        # frame that begins there.
+        # A millionth of a frame: a time that is on a boundary up to rounding belongs to the frame
+        # that starts there.
         slack = 1e-6 * self.end / self.n
         shown = np.searchsorted(self.times, np.asarray(seconds, np.float64) + slack, side="right")
         return np.clip(shown - 1, 0, self.n - 1).astype(np.int64)
 
 
 Sampler = Callable[[Timeline], Ints]
-"""Chooses frames: their int64 indices, in any order, repeats allowed."""
+"""Function that chooses frames: int64 indices in any order, repeats allowed."""
 
 
-def straighten(bounds: Floats, tick: float, rate: float | None) -> Floats:
-    """Undo the rounding of a container's clock where the rate is constant.
+def undo_rounding(bounds: Floats, step: float, rate: float | None) -> Floats:
+    """Return evenly spaced times if the video has a constant rate up to rounding.
 
-    Matroska, WebM and FLV write times in whole milliseconds, QuickTime in 1/600 s: at a constant
-    rate the times then jitter by a tick, and frames chosen by time would by chance be neighbours
-    of the right ones.
+    Matroska, WebM and FLV round times to milliseconds, QuickTime to 1/600 s. At a constant rate the
+    times then jitter by one step, and a sampler by time could choose a neighbour of the right
+    frame.
 
     Args:
-        bounds: (n+1,) when each frame appears, and when the last disappears, in seconds.
-        tick: The clock's unit in seconds.
-        rate: Frames a second that the container claims, if it does.
+        bounds: Start of each frame and end of the last (n+1,), in seconds.
+        step: Resolution of the times, in seconds.
+        rate: Frames per second according to the container, if it says so.
 
     Returns:
-        (n+1,) evenly spaced where all of ``bounds`` are within rounding of that, else ``bounds``.
+        Evenly spaced times (n+1,) if all differ from ``bounds`` by rounding only, else ``bounds``.
     """
-    steps = np.arange(len(bounds))
+    count = np.arange(len(bounds))
     measured = (bounds[-2] - bounds[0]) / (len(bounds) - 2) if len(bounds) > 2 else 0.0
-    for step in (1 / rate if rate else 0.0, measured):
-        even: Floats = bounds[0] + step * steps
-        # The first bound and each other are rounded by half a tick, the last frame's duration by
-        # another. A clock of few ticks a frame cannot tell rounding from a dropped frame.
-        if step >= 4 * tick and np.abs(bounds - even).max() <= 1.5 * tick + 1e-9:
+    for duration in (1 / rate if rate else 0.0, measured):
+        even: Floats = bounds[0] + duration * count
+        # The first bound and each other are rounded by half a step, the last frame's duration by
+        # another half. With few steps per frame, rounding and a dropped frame look the same.
+        if duration >= 4 * step and np.abs(bounds - even).max() <= 1.5 * step + 1e-9:
             return even
     return bounds

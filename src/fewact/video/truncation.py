@@ -1,81 +1,82 @@
-"""Whether a file was cut short, read off its containers' own sizes."""
+"""Detection of truncated files by the sizes in their containers."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 _EBML, _SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
-_MOST_BOXES = 100_000
+_MAX_BOXES = 100_000
 
 
 def missing_bytes(path: Path) -> int:
-    """How many bytes a file lacks of what its container promises.
+    """Return the number of bytes that a truncated file is missing.
 
-    A frame count or a duration in a header says little: edit lists, dropped frames and longer
-    sound make either differ from the frames of a sound file. Sizes do not.
+    Frame counts and durations in headers are unreliable: edit lists, dropped frames and longer
+    sound change them in intact files too. Sizes are reliable.
 
     Args:
-        path: A file of the MP4, Matroska or RIFF families.
+        path: File of the MP4, Matroska or RIFF families.
 
     Returns:
-        Bytes missing at the end; 0 where none are, and for containers that promise no size.
+        Number of bytes missing at the end; 0 if none, or if the container stores no size.
     """
     with path.open("rb") as file:
         head = file.read(12)
         file.seek(0)
-        promised = _family(head)(file)
-    return max(promised - path.stat().st_size, 0)
+        size = _size_reader(head)(file)
+    return max(size - path.stat().st_size, 0)
 
 
-def _family(head: bytes) -> Callable[[BinaryIO], int]:
+def _size_reader(head: bytes) -> Callable[[BinaryIO], int]:
+    """Return the function that reads the size which the container announces."""
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
-        return _iso
+        return _iso_size
     if head[:4] == _EBML:
-        return _matroska
+        return _matroska_size
     if head[:4] == b"RIFF":
-        return _riff
+        return _riff_size
     return lambda file: 0
 
 
-def _iso(file: BinaryIO) -> int:
-    """MP4 and QuickTime: boxes of a size and a four-letter type, one after the other."""
-    place = 0
-    for _ in range(_MOST_BOXES):
-        file.seek(place)
+def _iso_size(file: BinaryIO) -> int:
+    """Return the size of MP4 and QuickTime: boxes, each with a size and a four-letter type."""
+    offset = 0
+    for _ in range(_MAX_BOXES):
+        file.seek(offset)
         head = file.read(16)
         size = int.from_bytes(head[:4])
         if size == 1:  # the real size follows the type
             size = int.from_bytes(head[8:16])
         if len(head) < 8 or size < 8 or not head[4:8].isalnum():
             break
-        place += size
-    return place
+        offset += size
+    return offset
 
 
-def _matroska(file: BinaryIO) -> int:
-    """Matroska and WebM: a short header, then one segment that holds everything."""
+def _matroska_size(file: BinaryIO) -> int:
+    """Return the size of Matroska and WebM: a short header, then one segment with all data."""
     for element in (_EBML, _SEGMENT):
         if file.read(4) != element:
             return 0
         first = int.from_bytes(file.read(1))
         if not first:
             return 0
-        width = 9 - first.bit_length()  # leading zeros tell the length of the number
+        width = 9 - first.bit_length()  # leading zero bits encode the length of the number
         rest = file.read(width - 1)
         size = int.from_bytes(bytes([first & (0xFF >> width)]) + rest)
-        if size == (1 << 7 * width) - 1:  # all ones: written live, size not known
+        if size == (1 << 7 * width) - 1:  # all ones: a live recording, size not known
             return 0
         if element is _EBML:
             file.seek(size, 1)
     return file.tell() + size
 
 
-def _riff(file: BinaryIO) -> int:
-    """AVI: chunks of at most a gigabyte, one after the other."""
-    place = 0
+def _riff_size(file: BinaryIO) -> int:
+    """Return the size of AVI: consecutive chunks of at most a gigabyte."""
+    offset = 0
     while True:
-        file.seek(place)
+        file.seek(offset)
         head = file.read(8)
         if len(head) < 8 or head[:4] != b"RIFF":
-            return place
-        place += 8 + int.from_bytes(head[4:8], "little")
+            return offset
+        offset += 8 + int.from_bytes(head[4:8], "little")

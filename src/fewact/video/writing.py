@@ -1,4 +1,4 @@
-"""Writing frames as a video file."""
+"""Writing of video files."""
 
 import math
 import os
@@ -15,7 +15,7 @@ from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
 from fewact.errors import OptionError, ShapeError, VideoError
-from fewact.video.timeline import Picture
+from fewact.video.timeline import RGBImage
 
 _FORMATS = {
     ".mp4": "mp4",
@@ -26,7 +26,7 @@ _FORMATS = {
     ".avi": "avi",
     ".gif": "gif",
 }
-# Constant quality that keeps small drawings legible, and speed rather than the last byte.
+# Constant quality at which small drawings stay legible; fast encoding instead of small files.
 _OPTIONS = {
     "libx264": {"crf": "18", "preset": "veryfast"},
     "libx265": {"crf": "20", "preset": "veryfast", "x265-params": "log-level=none"},
@@ -40,37 +40,39 @@ _PIXELS = {"mjpeg": "yuvj420p", "gif": "rgb8", "ffv1": "bgr0", "png": "rgb24"}
 
 def write_video(
     path: str | Path,
-    frames: Iterable[Picture],
+    frames: Iterable[RGBImage],
     fps: float,
     codec: str = "libx264",
     *,
     overwrite: bool = False,
 ) -> Path:
-    """Write frames as a video of constant rate.
+    """Write frames as a video with a constant frame rate.
 
     Args:
-        path: The file; its ending chooses the container.
-        frames: (t h w 3) uint8 RGB, or any iterable of (h w 3), which need not be held at once.
-            An odd width or height is made even by repeating the last column or row, which video
-            players ask for.
-        fps: Frames a second.
-        codec: FFmpeg's name of an encoder. Where libx264 is missing, mpeg4 is taken.
-        overwrite: Replace a file of this name.
+        path: Video file; its extension chooses the container.
+        frames: Frames (t h w 3), uint8, RGB, or an iterable of frames (h w 3), which are encoded
+            one by one. The last column or row is repeated if the width or height is odd, because
+            video players need even sizes.
+        fps: Frames per second.
+        codec: FFmpeg's name of the encoder. If libx264 is missing, mpeg4 is used.
+        overwrite: Replace an existing file.
 
     Returns:
-        The path.
+        Path of the file.
 
     Raises:
         VideoError: The file exists or cannot be written.
-        ShapeError: Frames that are no RGB pictures of one size, or none.
-        OptionError: The rate, the codec or the container is not accepted.
+        ShapeError: There are no frames, or they are not RGB images of one size.
+        OptionError: The frame rate, codec or container is invalid.
     """
     path = Path(path)
     container = _container(path)
     encoder = _encoder(codec)
     rate = _rate(fps)
     if path.exists() and not overwrite:
-        raise VideoError(path, "the file exists", hint="Choose another name, or overwrite it.")
+        raise VideoError(
+            path, "the file exists", hint="Choose another name, or pass overwrite=True."
+        )
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         _encode(temporary, container, encoder, rate, frames)
@@ -85,22 +87,24 @@ def write_video(
 
 
 def _encode(
-    path: Path, container: str, encoder: str, rate: Fraction, frames: Iterable[Picture]
+    path: Path, container: str, encoder: str, rate: Fraction, frames: Iterable[RGBImage]
 ) -> None:
-    pictures = iter(frames)
-    first = next(pictures, None)
+    images = iter(frames)
+    first = next(images, None)
     if first is None:
-        raise ShapeError("there is no frame to write", where="frames", expected="(t h w 3), t ≥ 1")
+        raise ShapeError("no frames to write", where="frames", expected="(t h w 3), t ≥ 1")
     height, width = _check(first, np.shape(first)).shape[:2]
     with av.open(f"file:{path}", "w", format=container) as output:
         if av.codec.Codec(encoder, "w").canonical_name not in output.supported_codecs:
-            raise OptionError(f"{container} files do not hold it", where="codec", got=repr(encoder))
+            raise OptionError(
+                f"{container} files cannot contain this codec", where="codec", got=repr(encoder)
+            )
         stream = output.add_stream(encoder, rate=rate, options=_OPTIONS.get(encoder, {}))
         context = cast(VideoCodecContext, stream.codec_context)
         context.width, context.height = width + width % 2, height + height % 2
         context.pix_fmt = _PIXELS.get(encoder, "yuv420p")
-        for picture in chain([first], pictures):
-            even = _even(_check(picture, np.shape(first)))
+        for image in chain([first], images):
+            even = _pad_to_even(_check(image, np.shape(first)))
             output.mux(context.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
         output.mux(context.encode(None))
 
@@ -108,7 +112,7 @@ def _encode(
 def _container(path: Path) -> str:
     if path.suffix.lower() not in _FORMATS:
         raise OptionError(
-            "no container of this ending",
+            "unknown file extension",
             where=str(path),
             got=repr(path.suffix),
             expected=", ".join(_FORMATS),
@@ -123,37 +127,40 @@ def _encoder(codec: str) -> str:
                 return name
         except ValueError:
             continue
-    raise OptionError("there is no video encoder of this name", where="codec", got=repr(codec))
+    raise OptionError("unknown video encoder", where="codec", got=repr(codec))
 
 
 def _rate(fps: float) -> Fraction:
     rate = Fraction(fps).limit_denominator(1001) if math.isfinite(fps) else Fraction(0)
     if rate <= 0:
         raise OptionError(
-            "is no rate", where="fps", got=repr(fps), expected="frames a second, from 0.001 up"
+            "invalid frame rate",
+            where="fps",
+            got=repr(fps),
+            expected="frames per second, from 0.001 up",
         )
     return rate
 
 
-def _check(picture: Picture, shape: tuple[int, ...]) -> Picture:
-    picture = np.asarray(picture)
-    wrong = picture.ndim != 3 or picture.shape[2] != 3 or not picture.size
-    if wrong or picture.dtype != np.uint8 or picture.shape != shape:
+def _check(image: RGBImage, shape: tuple[int, ...]) -> RGBImage:
+    image = np.asarray(image)
+    wrong = image.ndim != 3 or image.shape[2] != 3 or not image.size
+    if wrong or image.dtype != np.uint8 or image.shape != shape:
         raise ShapeError(
-            "a frame does not fit",
+            "invalid frame",
             where="frames",
-            got=f"{picture.shape} {picture.dtype}",
-            expected="(h w 3) uint8, all of the first one's size",
+            got=f"{image.shape} {image.dtype}",
+            expected="(h w 3) uint8, all of the same size",
         )
-    return picture
+    return image
 
 
-def _even(picture: Picture) -> Picture:
-    """Repeat the last row and column of odd sizes; contiguous."""
-    height, width, _ = picture.shape
+def _pad_to_even(image: RGBImage) -> RGBImage:
+    """Repeat the last row or column if the height or width is odd."""
+    height, width, _ = image.shape
     if height % 2 or width % 2:
-        return np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    return np.ascontiguousarray(picture)
+        return np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return np.ascontiguousarray(image)
 
 
 def _sync(path: Path) -> None:

@@ -11,15 +11,15 @@ from fewact.video import Dense, EveryNth, Segments, VideoWarning, probe, read_fr
 
 Numbers = Callable[[Any], list[int]]
 Draw = Callable[..., np.ndarray]
-KINDS = {"jpg": ("mjpeg", "yuvj444p"), "png": ("png", "rgb24"), "bmp": ("bmp", "bgr24")}
+CODECS = {"jpg": ("mjpeg", "yuvj444p"), "png": ("png", "rgb24"), "bmp": ("bmp", "bgr24")}
 
 
-def save(path: Path, picture: np.ndarray, kind: str | None = None) -> None:
-    codec, pixels = KINDS[kind or path.suffix[1:].lower().replace("jpeg", "jpg")]
+def save(path: Path, image: np.ndarray, extension: str | None = None) -> None:
+    codec, pixels = CODECS[extension or path.suffix[1:].lower().replace("jpeg", "jpg")]
     encoder = av.CodecContext.create(codec, "w")
-    encoder.height, encoder.width, _ = picture.shape
+    encoder.height, encoder.width, _ = image.shape
     encoder.pix_fmt, encoder.time_base = pixels, 1
-    frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pixels)
+    frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pixels)
     data = [bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)]]
     path.write_bytes(b"".join(data))
 
@@ -31,24 +31,24 @@ def folder(tmp_path: Path, draw: Draw) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("ending", ["jpg", "JPG", "jpeg", "png", "PNG", "bmp"])
-def test_pictures_are_in_the_order_of_their_numbers(
-    tmp_path: Path, draw: Draw, numbers: Numbers, ending: str
+@pytest.mark.parametrize("extension", ["jpg", "JPG", "jpeg", "png", "PNG", "bmp"])
+def test_images_are_in_the_order_of_their_numbers(
+    tmp_path: Path, draw: Draw, numbers: Numbers, extension: str
 ) -> None:
     for k in range(12):
-        save(tmp_path / f"frame{k + 1}.{ending}", draw(k))
+        save(tmp_path / f"frame{k + 1}.{extension}", draw(k))
     assert numbers(read_frames(tmp_path, EveryNth(1))) == list(range(12))
     assert numbers(read_frames(str(tmp_path), Segments(4))) == [1, 4, 7, 10]
 
 
-def test_rate_and_stretches(folder: Path, numbers: Numbers) -> None:
+def test_rate_and_segments(folder: Path, numbers: Numbers) -> None:
     info = probe(folder)
     assert (info.frames, info.fps, info.duration) == (12, 25.0, pytest.approx(0.48))
     assert (info.width, info.height, info.rotation, info.codec) == (96, 64, 0, "jpg")
     assert probe(folder, folder_fps=6).duration == pytest.approx(2.0)
     frames = read_frames(folder, EveryNth(1), start=0.5, end=1.0, folder_fps=6)
     assert numbers(frames) == [3, 4, 5]
-    with pytest.raises(VideoError, match=r"0\.480 s that it lasts"):
+    with pytest.raises(VideoError, match=r"duration of 0\.480 s"):
         read_frames(folder, EveryNth(1), start=1.0)
     for fps in (0, -1.0, float("nan")):
         with pytest.raises(OptionError, match="folder_fps"):
@@ -72,9 +72,9 @@ def test_other_sizes_are_scaled_to_the_first(folder: Path, draw: Draw, numbers: 
     assert numbers(read_frames(folder, EveryNth(1))) == list(range(12))
 
 
-def test_damaged_pictures_are_skipped(folder: Path, draw: Draw, numbers: Numbers) -> None:
+def test_damaged_images_are_replaced(folder: Path, draw: Draw, numbers: Numbers) -> None:
     (folder / "frame1.jpg").write_bytes(b"")
-    (folder / "frame6.jpg").write_bytes(b"no picture")
+    (folder / "frame6.jpg").write_bytes(b"no image")
     (folder / "frame7.jpg").unlink()
     (folder / "frame7.jpg").symlink_to("gone.jpg")
     with pytest.warns(VideoWarning, match="3 frames are replaced by the nearest") as caught:
@@ -86,15 +86,15 @@ def test_damaged_pictures_are_skipped(folder: Path, draw: Draw, numbers: Numbers
     assert numbers(read_frames(folder, lambda t: np.array([8, 3]))) == [8, 3]
 
 
-def test_nothing_but_damage(tmp_path: Path) -> None:
-    (tmp_path / "1.png").write_bytes(b"no picture")
+def test_a_folder_of_damaged_images_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(b"no image")
     with pytest.raises(VideoError, match="no frame can be decoded"):
         probe(tmp_path)
 
 
-def test_folders_without_pictures(tmp_path: Path, monkeypatch: Any) -> None:
+def test_folders_without_images_are_refused(tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "1.txt").write_text("1")
-    with pytest.raises(VideoError, match=r"no numbered pictures; expected: a video file, or"):
+    with pytest.raises(VideoError, match=r"no numbered images; expected: a video file, or"):
         read_frames(tmp_path, Segments(8))
 
     def refuse(path: Path) -> None:

@@ -1,0 +1,83 @@
+"""Conversion of decoded frames to upright RGB images of one size."""
+
+import math
+from typing import cast
+
+import numpy as np
+from av.sidedata.sidedata import SideData, SideDataContainer
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+
+from fewact.video.damage import warn_of_video
+from fewact.video.timeline import Array, RGBImage
+
+
+class FrameConverter:
+    """Converts the frames of one video to RGB, rotates them upright and scales them to one size.
+
+    Args:
+        name: Name of the video in warnings.
+        width: Width of the first frame as stored, in pixels; 0 if it is not known, then the first
+            converted frame decides.
+        height: Height of the first frame, likewise.
+    """
+
+    def __init__(self, name: str, width: int = 0, height: int = 0) -> None:
+        self.rotation = 0
+        self._name = name
+        self._stored_size = (width, height)
+        self._shown_size: tuple[int, int] | None = None
+        self._reformatter = VideoReformatter()
+
+    def convert(self, frame: VideoFrame) -> RGBImage:
+        """Return a frame as an upright image.
+
+        Args:
+            frame: Frame in any pixel format; transparency is dropped.
+
+        Returns:
+            Image (h w 3), uint8, RGB, of the size of the first converted frame. Non-square pixels
+            stay as they are stored.
+        """
+        matrix = self._matrix(frame)
+        swaps_axes = matrix[0, 0] == 0
+        if self._shown_size is None:
+            stored = self._stored_size
+            width, height = stored if all(stored) else (frame.width, frame.height)
+            self._shown_size = (height, width) if swaps_axes else (width, height)
+            side = round(np.linalg.det(matrix))  # −1 if the image is also flipped
+            self.rotation = _degrees(matrix[0] * (side, 1)) % 360
+        width, height = self._shown_size[::-1] if swaps_axes else self._shown_size
+        rgb = self._reformatter.reformat(frame, width, height, "rgb24")
+        return np.ascontiguousarray(_rotate(rgb.to_ndarray(), matrix), np.uint8)
+
+    def _matrix(self, frame: VideoFrame) -> Array:
+        """Return the directions of the stored x and y axes on the screen: (2 2) of −1, 0, 1."""
+        # frame.side_data would refer back to the frame and keep it until cycles are collected:
+        # large videos would fill the memory.
+        stored = cast(SideData | None, SideDataContainer(frame).get("DISPLAYMATRIX"))  # type: ignore[call-arg]
+        if stored is None:
+            return np.eye(2, dtype=np.int64)
+        matrix = np.frombuffer(bytes(stored), np.int32).reshape(3, 3)[:2, :2] / 65536
+        sign = np.where(np.abs(matrix) > 0.01 * np.abs(matrix).max(), np.sign(matrix), 0)
+        if np.array_equal(sign @ sign.T, np.eye(2)):
+            return sign.astype(np.int64)
+        if matrix.any() and self._shown_size is None:
+            warn_of_video(
+                f"{self._name}: the file requests a rotation by {_degrees(matrix[0])} degrees, "
+                "which is no multiple of 90; the video is read without rotation",
+                stacklevel=2,
+            )
+        return np.eye(2, dtype=np.int64)
+
+
+def _degrees(x_axis: Array) -> int:
+    """Return the clockwise angle of the x axis; y points down."""
+    return round(math.degrees(math.atan2(x_axis[1], x_axis[0])))
+
+
+def _rotate(image: Array, matrix: Array) -> Array:
+    if matrix[0, 0] == 0:
+        image = image.transpose(1, 0, 2)
+    down, right = matrix[:, 1].sum(), matrix[:, 0].sum()
+    return image[:: int(down), :: int(right)]
