@@ -10,7 +10,7 @@ are the other classes, the other groups, and a set that chose nothing.
 
 import argparse
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Method, Nodes
-from fewact.methods.common.kernel import KernelMethod, KernelState, PairSimilarity
+from fewact.methods.common.kernel import KernelMethod, KernelState
 from fewact.methods.fusion import Fusion, standing, stood_still
 
 WAYS, QUERIES = 5, 5
@@ -171,7 +171,7 @@ def _entries(table: Tensor, first: Nodes, second: Nodes) -> Tensor:
     return table[first["at"].long()[:, :, None], second["at"].long()[:, None, :]]
 
 
-def compared(way: PairSimilarity, first: Nodes, second: Nodes) -> Tensor:
+def compared(way: Callable[[Nodes, Nodes], Tensor], first: Nodes, second: Nodes) -> Tensor:
     """Of all videos (1 v …) with all (1 w …), which are taught: (r v w), as ``Pairs`` has them."""
     count = next(iter(first.values())).shape[1]
     found = []

@@ -47,7 +47,7 @@ RECIPE = "a2m2-motions-lite0"
 NETWORK = Path(__file__).with_name("halved.toml")
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
-PLAIN = {"time_weight": 0.0, "compactness": 0.0, "shots": "mean"}
+PLAIN = {"time_weight": 0.0, "intra_class_weight": 0.0, "shots": "mean"}
 """The paper's form: no term that sees time, so that order is what the moments and aligners see."""
 
 MOMENTS: dict[str, dict[str, Any]] = {

@@ -82,7 +82,7 @@ def main() -> None:
         centre_clip=False,
         time_weight=0.0,
         shots="mean",
-        compactness=0.0,
+        intra_class_weight=0.0,
     ).to(device)
     if not isinstance(method, A2M2):
         raise SystemExit("a2m2 is another method")

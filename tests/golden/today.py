@@ -77,7 +77,7 @@ CASES: dict[str, Case] = {
     "fusion stabilise=off": Case("fusion", {"stabilise": "off"}),
     "fusion stabilise=on": Case("fusion", {"stabilise": "on"}, real=False),
     "fusion grid=2 lengths=4,16 smoothing=0.5 compactness=0": Case(
-        "fusion", {"grid": 2, "lengths": (4, 16), "smoothing": 0.5, "compactness": 0.0}
+        "fusion", {"grid": 2, "lengths": (4, 16), "smoothing": 0.5, "intra_class_weight": 0.0}
     ),
     "fusion shift_search=1": Case("fusion", {"shift_search": 1}, real=False),
     "fusion shift_search=2 mirrored centre=False": Case(
@@ -116,7 +116,7 @@ CASES: dict[str, Case] = {
     "a2m2 normalise=centre": Case("a2m2", {"normalise": "centre"}),
     "a2m2 shots=mean": Case("a2m2", {"shots": "mean"}),
     "a2m2 shots=union": Case("a2m2", {"shots": "union"}),
-    "a2m2 compactness=0 tau=5": Case("a2m2", {"compactness": 0.0, "tau": 5.0}),
+    "a2m2 compactness=0 tau=5": Case("a2m2", {"intra_class_weight": 0.0, "tau": 5.0}),
     "a2m2 descriptor=covariance": Case("a2m2", {"descriptor": "covariance"}),
     "a2m2 descriptor=mean centre_clip=False": Case(
         "a2m2", {"descriptor": "mean", "centre_clip": False}
@@ -194,7 +194,7 @@ CASES: dict[str, Case] = {
     # pixels
     "pixels default": Case("pixels"),
     "pixels grid=4": Case("pixels", {"grid": 4}),
-    "pixels compactness=0": Case("pixels", {"compactness": 0.0}),
+    "pixels compactness=0": Case("pixels", {"intra_class_weight": 0.0}),
     "pixels stabilise=auto frames=4": Case(
         "pixels", {"stabilise": "auto", "frames": 4}, real=False
     ),

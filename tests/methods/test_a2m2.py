@@ -19,7 +19,7 @@ AS_WRITTEN = {
     "tap": "maps",
     "reduction": "none",
     "centre_clip": False,
-    "compactness": 0.0,
+    "intra_class_weight": 0.0,
     "time_weight": 0.0,
 }
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])
@@ -160,9 +160,9 @@ def test_union_takes_uneven_shots_without_padding_them_in() -> None:
     torch.testing.assert_close(uneven[..., 1], score(method, support[:, 3:], query, [0])[..., 0])
 
 
-def test_compactness_is_half_the_mean_score_inside_a_class() -> None:
+def test_intra_class_weight_subtracts_half_the_mean_score_inside_a_class() -> None:
     support, query = videos(1, 3), videos(1, 2, seed=1)
-    method = create(**{**AS_WRITTEN, "compactness": 0.5}).double()
+    method = create(**{**AS_WRITTEN, "intra_class_weight": 0.5}).double()
     plain = create(**AS_WRITTEN).double()
     pair = score(plain, support[:, :1], support[:, 1:2], [0])
     expected = score(plain, support, query, [0, 0, 1]) - 0.5 * pair

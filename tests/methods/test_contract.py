@@ -27,7 +27,7 @@ from tests.methods.made_up import make_card, make_features, make_text
 OTHERWISE: dict[str, tuple[object, ...]] = {
     "alignment": ("otam",),
     "both": (False,),
-    "compactness": (0.25,),
+    "intra_class_weight": (0.25,),
     "distance": ("euclidean",),
     "eps": (0.5,),
     "lam": (0.3,),

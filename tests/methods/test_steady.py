@@ -8,26 +8,8 @@ import torch
 
 from fewact import align, methods
 from fewact.features.request import FeatureRequest, View
-from fewact.methods.steady import centred, searched, seen_through, windows, without_line
+from fewact.methods.steady import centred, searched, seen_through, windows
 from tests.methods.made_up import make_card, make_features
-
-
-@pytest.mark.parametrize("dim", [0, 1, -2])
-def test_a_line_is_taken_away_and_all_else_stays(dim: int) -> None:
-    values = torch.rand(5, 7, 4, dtype=torch.float64)
-    rest = without_line(values, dim)
-    time = torch.arange(values.shape[dim], dtype=torch.float64)
-    moved, left = (v.movedim(dim, -1) for v in (values, rest))
-    for index in itertools.product(*map(range, moved.shape[:-1])):
-        columns = torch.stack([time - time.mean(), torch.ones_like(time)], 1)
-        slope = torch.linalg.lstsq(columns, moved[index][:, None]).solution[0]
-        expected = moved[index] - slope * (time - time.mean())
-        torch.testing.assert_close(left[index], expected)
-
-
-def test_one_frame_has_no_line() -> None:
-    values = torch.rand(1, 3)
-    assert torch.equal(without_line(values, 0), values)
 
 
 def test_maps_are_seen_through_their_own_maps_and_filled_with_those_that_show_a_place() -> None:

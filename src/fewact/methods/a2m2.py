@@ -21,12 +21,12 @@ from fewact.backbones.card import Card, Level
 from fewact.errors import OptionError
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
 from fewact.methods.base import Nodes, TextMethod, one_hot_mean
+from fewact.methods.common.detrend import linear_detrend
 from fewact.methods.common.inputs import class_text
-from fewact.methods.common.kernel import compactness
+from fewact.methods.common.kernel import intra_class_similarity
 from fewact.methods.common.matching import Matching, Weights, problems, similarity
 from fewact.methods.common.reduction import ChannelReduction, Reduction
 from fewact.methods.common.temporal_attention import TemporalAttention
-from fewact.methods.steady import without_line
 from fewact.methods.zero_shot import combined, text_logits
 from fewact.moments import cross_frame, multi_scale_moments, third_order, window_times
 from fewact.moments.third_order import LARGEST
@@ -62,7 +62,8 @@ class A2M2Options:
         time_weight: β of the cost 1 − cos + β·|t_i − t_j|, with t in [0, 1].
         shots: ``mean`` averages a class's videos node by node; ``average`` averages their scores;
             ``union`` transports onto all their nodes at once.
-        compactness: With ``average``: how much of the mean score inside the class is subtracted.
+        intra_class_weight: With ``average``: weight of the mean score between the videos of a
+            class, which is subtracted from the score of the class.
         tau: Scale of the score.
         learn_tau: Whether training changes it.
         alignment: How two videos' nodes are compared.
@@ -90,7 +91,7 @@ class A2M2Options:
     weights: Weights = "cross"
     time_weight: NonNegativeFloat = 0.5
     shots: Literal["mean", "average", "union"] = "average"
-    compactness: NonNegativeFloat = 0.5
+    intra_class_weight: NonNegativeFloat = 0.5
     tau: PositiveFloat = 12.5
     learn_tau: bool = False
     alignment: Matching = "emd"
@@ -106,7 +107,7 @@ class A2M2State:
         nodes: (b p m' D): prototypes, support videos, or unions of a class's nodes.
         present: (b p m'), 1 for a node and 0 for padding of classes with fewer shots.
         classes: (b n p), how comparisons average to classes.
-        compactness: (b n), subtracted from the logits.
+        intra_class_similarity: (b n), weighted; subtracted from the logits.
         centre: (b 1 1 D), taken away from the nodes of queries too; None where it isn't.
         text: (b n d), of the classes; None where they are not used.
     """
@@ -114,7 +115,7 @@ class A2M2State:
     nodes: Tensor
     present: Tensor
     classes: Tensor
-    compactness: Tensor
+    intra_class_similarity: Tensor
     centre: Tensor | None
     text: Tensor | None = None
 
@@ -125,7 +126,7 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
     Options = A2M2Options
     uses_text = False  # but with option text_share
     scoring = frozenset(
-        {"weights", "time_weight", "shots", "compactness", "alignment", "text_scale"}
+        {"weights", "time_weight", "shots", "intra_class_weight", "alignment", "text_scale"}
     )
 
     def __init__(self, options: A2M2Options) -> None:
@@ -201,7 +202,7 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         """(… t d h w) → (… m D)."""
         options = self.options
         if options.level:
-            maps = without_line(maps, dim=-4)
+            maps = linear_detrend(maps, dim=-4)
         moving = maps - maps.mean(-4, keepdim=True) if options.centre_clip else maps
         if options.descriptor == "third":
             return third_order(moving, options.lengths, options.sketch)
@@ -244,9 +245,9 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
             videos = videos - centre
         inside = videos.new_zeros(b, n)
         if self.options.shots == "average":
-            if self.options.compactness > 0:
-                inside = self.options.compactness * compactness(
-                    self.similarity, {"nodes": videos}, labels, n
+            if self.options.intra_class_weight > 0:
+                inside = self.options.intra_class_weight * intra_class_similarity(
+                    lambda some, _: self.similarity(some, some), {"nodes": videos}, labels, n
                 )
             return A2M2State(videos, videos.new_ones(b, s, m), mean, inside, centre)
         one_each = torch.eye(n, dtype=videos.dtype, device=videos.device).expand(b, n, n)
@@ -266,7 +267,10 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         if state.centre is not None:
             query = query - state.centre
         scores = self._scores(query, state.nodes, state.present)  # (b q p)
-        logits = torch.einsum("bqp,bnp->bqn", scores, state.classes) - state.compactness[:, None]
+        logits = (
+            torch.einsum("bqp,bnp->bqn", scores, state.classes)
+            - state.intra_class_similarity[:, None]
+        )
         if state.text is not None:
             named = text_logits(nodes["mean"], state.text, self.options.text_scale)
             return combined(named, logits, self.options.text_share), None

@@ -29,9 +29,10 @@ from fewact.features.request import (
     View,
 )
 from fewact.methods.base import Nodes, TrainingBatch, cross_entropy
+from fewact.methods.common.detrend import linear_detrend
 from fewact.methods.common.kernel import KernelMethod, KernelState, leave_one_out
 from fewact.methods.common.reduction import ChannelReduction
-from fewact.methods.steady import centred, searched, seen_through, windows, without_line
+from fewact.methods.steady import centred, searched, seen_through, windows
 from fewact.moments import multi_scale_moments
 
 STILL = "_still"
@@ -90,7 +91,7 @@ class FusionOptions:
         moment_weight: Of the moments' term.
         smoothing: λ of the ordered alignment.
         lengths: Window lengths of the moments, in motion frames.
-        compactness: How much of a class's mean similarity with itself is subtracted.
+        intra_class_weight: How much of a class's mean similarity with itself is subtracted.
     """
 
     frames: PositiveInt = 8
@@ -112,14 +113,16 @@ class FusionOptions:
     moment_weight: NonNegativeFloat = 0.75
     smoothing: NonNegativeFloat = 0.01
     lengths: tuple[PositiveInt, ...] = (2, 4, 8)
-    compactness: NonNegativeFloat = 0.5
+    intra_class_weight: NonNegativeFloat = 0.5
 
 
 class Fusion(KernelMethod[FusionOptions]):
-    """Kernel K = appearance + w·motion + v·moments; a class scores its mean K less compactness."""
+    """Kernel K = appearance + w·motion + v·moments; classes score their mean K."""
 
     Options = FusionOptions
-    scoring = frozenset({"motion_weight", "still_share", "mirrored", "smoothing", "compactness"})
+    scoring = frozenset(
+        {"motion_weight", "still_share", "mirrored", "smoothing", "intra_class_weight"}
+    )
     temperature = 0.03  # between the best of one shot and of five, on the development clips
 
     def __init__(self, options: FusionOptions) -> None:
@@ -383,7 +386,7 @@ def stood_still(
 
 
 def _rest(values: Tensor, trend: Trend, dim: int) -> Tensor:
-    return without_line(values, dim) if trend == "line" else values
+    return linear_detrend(values, dim) if trend == "line" else values
 
 
 def _in_place(first: Tensor, second: Tensor) -> Tensor:

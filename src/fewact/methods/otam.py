@@ -13,7 +13,7 @@ from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
 from fewact.methods.base import Method, Nodes
-from fewact.methods.common.prototypes import Compared, compared_with
+from fewact.methods.common.prototypes import ShotAggregation, SupportFrames, support_frames
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -38,7 +38,7 @@ class OTAMOptions:
     shots: Literal["average", "prototype"] = "average"
 
 
-class OTAM(Method[OTAMOptions, Compared]):
+class OTAM(Method[OTAMOptions, SupportFrames]):
     """Ordered temporal alignment; without training, or on features that were trained for it."""
 
     Options = OTAMOptions
@@ -56,16 +56,16 @@ class OTAM(Method[OTAMOptions, Compared]):
         """The frames' vectors (… t d)."""
         return {"frames": features[self._tap]}
 
-    def support(self, nodes: Nodes, labels: Tensor, n: int) -> Compared:
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> SupportFrames:
         """The support's own frames with their classes, or prototypes (b n t d)."""
-        prototypes = self.options.shots == "prototype"
-        return compared_with(nodes["frames"], labels, n, prototypes=prototypes)
+        aggregation: ShotAggregation = "mean" if self.options.shots == "average" else "prototype"
+        return support_frames(nodes["frames"], labels, n, aggregation)
 
-    def score(self, state: Compared, nodes: Nodes) -> Tensor:
+    def score(self, state: SupportFrames, nodes: Nodes) -> Tensor:
         """Logits (b q n): minus the distance."""
         return self.score_and_pairs(state, nodes)[0]
 
-    def score_and_pairs(self, state: Compared, nodes: Nodes) -> tuple[Tensor, Tensor | None]:
+    def score_and_pairs(self, state: SupportFrames, nodes: Nodes) -> tuple[Tensor, Tensor | None]:
         """Logits (b q n), and with ``average`` the similarities (b q s) that they average."""
         options = self.options
         cost = align.pairwise_cosine_cost(nodes["frames"], state.frames, eps=options.eps)

@@ -1,6 +1,6 @@
-"""The control: coarse grey pictures, no network at all.
+"""Coarse grey frames compared by dynamic time warping, without a network.
 
-What a claim about temporal matching on fixed-camera videos has to beat.
+A control: a claim about temporal matching on videos from fixed cameras has to beat it.
 """
 
 from typing import Annotated
@@ -18,6 +18,7 @@ from fewact.methods.base import Nodes
 from fewact.methods.common.kernel import KernelMethod
 
 LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue (ITU-R BT.601)."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -25,45 +26,48 @@ class PixelsOptions:
     """Options of ``pixels``.
 
     Args:
-        frames: Frames of a video.
-        stabilise: Take the camera's motion out of the frames first; ``auto`` where it moved.
-        grid: A frame is averaged to grid × grid grey pixels.
-        compactness: How much of a class's mean similarity with itself is subtracted.
+        frames: Number of frames of a video.
+        stabilise: Remove camera motion from the frames first: ``off``, ``on``, or ``auto``, which
+            does it where the camera moved.
+        grid: Rows and columns of grey pixels to which a frame is averaged.
+        intra_class_weight: Weight of the intra-class similarity that is subtracted from the score
+            of a class.
     """
 
     frames: Annotated[int, Field(ge=2)] = 8
     stabilise: Stabilise = "off"
     grid: PositiveInt = 7
-    compactness: NonNegativeFloat = 0.5
+    intra_class_weight: NonNegativeFloat = 0.5
 
 
 class Pixels(KernelMethod[PixelsOptions]):
-    """Dynamic time warping between grey frames from which the clip's mean was taken away."""
+    """Dynamic time warping between grey frames from which the mean over the clip is removed."""
 
     Options = PixelsOptions
-    scoring = frozenset({"compactness"})
-    temperature = 0.1  # where motion tells the classes apart, on the development clips
+    scoring = frozenset({"intra_class_weight"})
+    temperature = 0.1
+    """Fitted on the development clips whose classes differ in motion."""
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """Pixels only."""
-        return (self._tap,)
+        """Return the request for pixels."""
+        return (self._request,)
 
     @property
-    def _tap(self) -> Request:
+    def _request(self) -> Request:
         return FeatureRequest("pixels", View(self.options.frames, self.options.stabilise))
 
     def encode(self, features: Features) -> Nodes:
-        """Frames (… t grid²) of length 1."""
-        pixels = features[self._tap].float() / 255  # (… t 3 h w)
+        """Return ``frames``: unit vectors (… t grid²)."""
+        pixels = features[self._request].float() / 255  # (… t 3 h w)
         luma = pixels.new_tensor(LUMA)
         grey = torch.einsum("c,...chw->...hw", luma, pixels)
         small = functional.adaptive_avg_pool2d(grey.flatten(0, -3), self.options.grid)
         small = small.flatten(1).unflatten(0, grey.shape[:-2])  # (… t grid²)
-        moving = functional.normalize(small, dim=-1)
-        moving = functional.normalize(moving - moving.mean(-2, keepdim=True), dim=-1)
-        return {"frames": moving}
+        frames = functional.normalize(small, dim=-1)
+        frames = functional.normalize(frames - frames.mean(-2, keepdim=True), dim=-1)
+        return {"frames": frames}
 
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:
-        """Minus the warping cost a frame: (b q …), (b s …) → (b q s)."""
+        """Return minus the warping cost per frame: (b q …), (b s …) → (b q s)."""
         cost = align.pairwise_cosine_cost(first["frames"], second["frames"], eps=0)
         return -align.dtw(cost, plan=False).value / cost.shape[-1]

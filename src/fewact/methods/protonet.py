@@ -15,7 +15,7 @@ from torch.nn import functional
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
 from fewact.methods.base import Method, Nodes
-from fewact.methods.common.prototypes import Compared, compared_with
+from fewact.methods.common.prototypes import ShotAggregation, SupportFrames, support_frames
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -46,7 +46,7 @@ class ProtoNetOptions:
     scale: PositiveFloat = 1.0
 
 
-class ProtoNet(Method[ProtoNetOptions, Compared]):
+class ProtoNet(Method[ProtoNetOptions, SupportFrames]):
     """Nearest prototype, without training."""
 
     Options = ProtoNetOptions
@@ -76,12 +76,12 @@ class ProtoNet(Method[ProtoNetOptions, Compared]):
             frames = frames.flatten(-2).unsqueeze(-2)
         return {"frames": frames}
 
-    def support(self, nodes: Nodes, labels: Tensor, n: int) -> Compared:
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> SupportFrames:
         """The support's own frames with their classes, or prototypes (b n t d)."""
-        prototypes = self.options.shots == "prototype"
-        return compared_with(nodes["frames"], labels, n, prototypes=prototypes)
+        aggregation: ShotAggregation = "mean" if self.options.shots == "average" else "prototype"
+        return support_frames(nodes["frames"], labels, n, aggregation)
 
-    def score(self, state: Compared, nodes: Nodes) -> Tensor:
+    def score(self, state: SupportFrames, nodes: Nodes) -> Tensor:
         """Logits (b q n): cosine, or minus a distance."""
         pairs = self._pairs(nodes["frames"], state.frames)  # (b q p)
         return self.options.scale * state.average(pairs)

@@ -21,28 +21,6 @@ SPREADS = 4.0
 development clips, as are the power of the changes and the smallest window, half the map."""
 
 
-def without_line(values: Tensor, dim: int) -> Tensor:
-    """Take the straight line through time away, and leave the mean.
-
-    Args:
-        values: Floating, with the frames of one video along ``dim``.
-        dim: The axis of time.
-
-    Returns:
-        The same shape.
-
-    >>> without_line(torch.tensor([[1.0, 2.0, 3.0]]), dim=1)
-    tensor([[2., 2., 2.]])
-    """
-    t = values.shape[dim]
-    if t < 2:
-        return values
-    line = torch.linspace(-1, 1, t, dtype=values.dtype, device=values.device)
-    line = (line / line.norm()).reshape(-1, *[1] * (values.ndim - 1 - dim % values.ndim))
-    rest: Tensor = values - line * (values * line).sum(dim, keepdim=True)
-    return rest
-
-
 def seen_through(maps: Tensor, looked: Tensor) -> Tensor:
     """Maps of a video's frames, each seen through an affine map of its own.
 

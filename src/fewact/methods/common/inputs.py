@@ -1,4 +1,4 @@
-"""What methods with weights of their own are fed: vectors and class texts of a known width."""
+"""Inputs of methods with learnable weights: vectors and class texts of a known length."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +13,12 @@ from fewact.shapes import check_shape
 
 
 def frame_vectors(features: Features, frames: int, width: int) -> Tensor:
-    """The vectors (… t d) that a method was made for, at least float32.
+    """Return the vectors (… t d) of videos, promoted to float32 at least.
 
     Args:
-        features: Of videos.
-        frames: t.
-        width: d.
+        features: Features of videos.
+        frames: Number of frames t.
+        width: Length d that the method was created for.
 
     Raises:
         ShapeError: The vectors have another length.
@@ -27,7 +27,7 @@ def frame_vectors(features: Features, frames: int, width: int) -> Tensor:
     if vectors.shape[-1] != width:
         raise ShapeError(
             "the method was made for vectors of another length",
-            where='tap "vectors"',
+            where="vectors",
             got=str(vectors.shape[-1]),
             expected=str(width),
             hint=f"Make the method with option vector_width={vectors.shape[-1]}.",
@@ -36,12 +36,12 @@ def frame_vectors(features: Features, frames: int, width: int) -> Tensor:
 
 
 class ClassText(nn.Module):
-    """Embeddings of class names, as wide as the vectors.
+    """Embeddings of class names, projected to the length of the vectors.
 
     Args:
         vector_width: Length d of the vectors.
-        text_width: Length of the embeddings where a learned projection is to take them to d; None
-            where they are from the space of the vectors already.
+        text_width: Length of the embeddings, for a learned projection to d; None for embeddings
+            that are in the space of the vectors already.
     """
 
     def __init__(self, vector_width: int, text_width: int | None) -> None:
@@ -52,28 +52,28 @@ class ClassText(nn.Module):
         )
 
     def forward(self, text: Tensor | None, n: int, like: Tensor) -> Tensor:
-        """Texts (… n d') → (… n d), of the type and on the device of ``like``.
+        """Return texts (… n d') as (… n d), with the data type and device of ``like``.
 
         Raises:
             OptionError: There is no text.
-            ShapeError: The embeddings have another length, or are not one for each class.
+            ShapeError: The embeddings have another length, or their number is not n.
         """
         projected: Tensor = self.projection(class_text(text, n, self.width).to(like))
         return projected
 
 
 def class_text(text: Tensor | None, n: int, width: int, *, hint: str = "") -> Tensor:
-    """The embeddings (… n d) of class names that a method needs.
+    """Return the embeddings (… n d) of class names after checking them.
 
     Args:
-        text: Handed in.
+        text: Embeddings, or None.
         n: Number of classes.
-        width: d.
-        hint: What to do about another length; else to set the method's option ``text_width``.
+        width: Length d.
+        hint: Hint for embeddings of another length; default: to set the option ``text_width``.
 
     Raises:
-        OptionError: There are none.
-        ShapeError: They have another length, or are not one for each class.
+        OptionError: There are no embeddings.
+        ShapeError: They have another length, or their number is not n.
     """
     if text is None:
         raise OptionError(
@@ -94,13 +94,13 @@ def class_text(text: Tensor | None, n: int, width: int, *, hint: str = "") -> Te
 
 
 def of_videos(text: Tensor, labels: Tensor) -> Tensor:
-    """The text of each video's class: (b n d), (b s) → (b s d)."""
+    """Return the text of each video's class: (b n d), (b s) → (b s d)."""
     return text.gather(1, labels[..., None].expand(-1, -1, text.shape[-1]))
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """First weights that depend on a seed alone, and leave the global generator as it was."""
+    """Seed torch's global generator inside the block, and restore it afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

@@ -10,14 +10,15 @@ from torch.nn import functional
 
 from fewact.methods.base import Method, Nodes, one_hot_mean
 
-PairSimilarity = Callable[[Nodes, Nodes], Tensor]
-"""(b q …), (b s …) → (b q s): similarity of each query with each support video."""
+ClassSimilarity = Callable[[Nodes, Tensor], Tensor]
+"""Videos (r k …) of r classes and the episode (r) of each class → (r k k): pair similarities."""
 
 VIDEOS_AT_ONCE = 64
+"""Maximum number of videos whose intra-class similarities are computed in one call."""
 
 
 def mean_over_shots(similarity: Tensor, labels: Tensor, n: int) -> Tensor:
-    """Mean similarity with the videos of each class.
+    """Return the mean similarity with the videos of each class.
 
     Args:
         similarity: (b q s).
@@ -30,18 +31,20 @@ def mean_over_shots(similarity: Tensor, labels: Tensor, n: int) -> Tensor:
     return similarity @ one_hot_mean(labels, n, similarity.dtype).transpose(-1, -2)
 
 
-def compactness(similarity: PairSimilarity, nodes: Nodes, labels: Tensor, n: int) -> Tensor:
-    """How alike the videos of each class are: mean similarity over its pairs in both orders.
+def intra_class_similarity(
+    similarity: ClassSimilarity, nodes: Nodes, labels: Tensor, n: int
+) -> Tensor:
+    """Return the mean similarity between the videos of each class.
 
-    Half of it, taken from a class's mean similarity with a query, leaves what ranks classes by the
-    squared distance from the query to the class's mean in the kernel's feature space. A video's
-    similarity with itself stands for no pair of videos: it would make classes of few shots look
-    loose. In its place stands the mean over all pairs of the episode, so a class of one shot gets
-    just that; with even shots this changes no ranking.
+    The mean is over all ordered pairs of a class's videos. Subtracting half of it from the mean
+    similarity with a query ranks classes by the squared distance between the query and the class
+    mean in the kernel's feature space. The similarity of a video with itself is replaced by the
+    mean over all intra-class pairs of the episode: it would favour classes with many shots. A class
+    of one shot gets that mean. With equal numbers of shots this changes no ranking.
 
     Args:
-        similarity: Symmetric similarity of two sets of videos; computed inside classes only.
-        nodes: Of the support videos (b s …).
+        similarity: Symmetric similarity; computed inside classes only.
+        nodes: Nodes of the support videos (b s …).
         labels: (b s).
         n: Number of classes.
 
@@ -53,23 +56,24 @@ def compactness(similarity: PairSimilarity, nodes: Nodes, labels: Tensor, n: int
     for k in shots.unique().tolist():
         if k < 2:
             continue
-        for some in (shots == k).nonzero().split(max(1, VIDEOS_AT_ONCE // k)):
-            at, own = some.unbind(1)  # (r) episodes and classes
-            members = (labels[at] == own[:, None]).nonzero()[:, 1].unflatten(0, (-1, k))  # (r k)
-            videos = {name: value[at[:, None], members] for name, value in nodes.items()}
-            pairs = similarity(videos, videos)  # (r k k)
+        for part in (shots == k).nonzero().split(max(1, VIDEOS_AT_ONCE // k)):
+            episodes, classes = part.unbind(1)  # (r)
+            members = (labels[episodes] == classes[:, None]).nonzero()[:, 1].unflatten(0, (-1, k))
+            videos = {name: value[episodes[:, None], members] for name, value in nodes.items()}
+            pairs = similarity(videos, episodes)  # (r k k)
             others = pairs.sum((1, 2)) - pairs.diagonal(dim1=1, dim2=2).sum(1)
-            total = total.to(others.dtype).index_put((at, own), others)
+            total = total.to(others.dtype).index_put((episodes, classes), others)
     number = (shots * (shots - 1)).sum(-1, keepdim=True)
-    typical = total.sum(-1, keepdim=True) / number.clamp_min(1)
-    return (total + shots * typical) / shots**2
+    mean = total.sum(-1, keepdim=True) / number.clamp_min(1)
+    return (total + shots * mean) / shots**2
 
 
 def leave_one_out(similarity: Tensor, labels: Tensor, n: int, temperature: float) -> Tensor:
-    """Log-likelihood of the videos of each episode, every one of them told by the others.
+    """Return the log-likelihood of each episode's labels under leave-one-out classification.
 
-    A video's logits are its mean similarities with the other videos of each class, over the
-    temperature. A video that is alone in its class counts nothing.
+    Each video is classified by the other videos: its logits are its mean similarities with the
+    other videos of each class, divided by the temperature. A video that is alone in its class does
+    not contribute.
 
     Args:
         similarity: (b s s).
@@ -84,56 +88,70 @@ def leave_one_out(similarity: Tensor, labels: Tensor, n: int, temperature: float
     others = own.sum(1, keepdim=True) - own
     itself = similarity.diagonal(dim1=1, dim2=2)[..., None] * own
     logits = (similarity @ own - itself) / others.clamp_min(1) / temperature
-    told: Tensor = (logits.log_softmax(-1) * own * (others > 0)).sum((1, 2))
-    return told
+    likelihood: Tensor = (logits.log_softmax(-1) * own * (others > 0)).sum((1, 2))
+    return likelihood
 
 
 @dataclass(frozen=True)
 class KernelState:
-    """What queries are compared with.
+    """Support of a method that averages pair similarities.
 
     Args:
-        nodes: Of the support (b s …).
-        labels: Their classes (b s).
-        compactness: Of each class (b n).
+        nodes: Nodes of the support videos (b s …).
+        labels: Classes of the support videos (b s).
+        intra_class_similarity: (b n), see ``intra_class_similarity``.
     """
 
     nodes: Nodes
     labels: Tensor
-    compactness: Tensor
+    intra_class_similarity: Tensor
+
+    def logits(self, pairs: Tensor, intra_class_weight: float) -> Tensor:
+        """Return the class scores: mean similarity minus the weighted intra-class similarity.
+
+        Args:
+            pairs: Similarities (b q s) of the queries with the support videos.
+            intra_class_weight: Weight of the intra-class similarity; 0.5 ranks by the distance to
+                the class mean.
+
+        Returns:
+            (b q n).
+        """
+        inside = self.intra_class_similarity
+        mean = mean_over_shots(pairs, self.labels, inside.shape[-1])
+        return mean - intra_class_weight * inside[:, None]
 
 
 class KernelOptions(Protocol):
-    """Options that every kernel method has."""
+    """Options of every kernel method."""
 
     @property
-    def compactness(self) -> float:
-        """How much of a class's mean similarity with itself is subtracted."""
+    def intra_class_weight(self) -> float:
+        """Weight of the intra-class similarity that is subtracted from a class's score."""
 
 
 KernelOptionsT = TypeVar("KernelOptionsT", bound=KernelOptions)
 
 
 class KernelMethod(Method[KernelOptionsT, KernelState]):
-    """A class scores its mean similarity with a query, less a share of its compactness.
-
-    The share is the option ``compactness``; one half ranks by the distance to the class's mean.
-    """
+    """A method whose class score is the mean pair similarity minus the intra-class similarity."""
 
     @abstractmethod
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:
-        """Similarity of two sets of videos, symmetric: (b q …), (b s …) → (b q s)."""
+        """Return the symmetric similarity of two sets of videos: (b q …), (b s …) → (b q s)."""
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> KernelState:
-        """The support as it is, and how alike the videos of each class are."""
-        return KernelState(nodes, labels, compactness(self.similarity, nodes, labels, n))
+        """Return the support with the intra-class similarity of each class."""
+        inside = intra_class_similarity(
+            lambda videos, _: self.similarity(videos, videos), nodes, labels, n
+        )
+        return KernelState(nodes, labels, inside)
 
     def score(self, state: KernelState, nodes: Nodes) -> Tensor:
-        """Logits (b q n)."""
+        """Return logits (b q n)."""
         return self.score_and_pairs(state, nodes)[0]
 
     def score_and_pairs(self, state: KernelState, nodes: Nodes) -> tuple[Tensor, Tensor]:
-        """Logits (b q n), and the similarities (b q s) that they average."""
+        """Return logits (b q n) and the similarities (b q s) that they average."""
         pairs = self.similarity(nodes, state.nodes)
-        mean = mean_over_shots(pairs, state.labels, state.compactness.shape[-1])
-        return mean - self.options.compactness * state.compactness[:, None], pairs
+        return state.logits(pairs, self.options.intra_class_weight), pairs
