@@ -23,7 +23,7 @@ TRAIN, VAL = split_list("train", range(6)), split_list("val", range(6, 9))
     ],
 )
 def test_only_train_and_val_are_taken(train: VideoList, val: VideoList) -> None:
-    with pytest.raises(TrainingError, match="no other videos"):
+    with pytest.raises(TrainingError, match="must belong to the split"):
         TrainingData(train, val)
 
 

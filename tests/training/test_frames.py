@@ -41,13 +41,13 @@ def first_weights() -> dict[str, torch.Tensor]:
 def test_network_and_method_learn_and_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usual, accuracies = loop.look, []
+    original, accuracies = loop.validate, []
 
-    def look(*given: Any) -> Any:
-        accuracies.append(usual(*given).accuracy)  # the later, the better
-        return usual(*given).model_copy(update={"accuracy": float(len(accuracies))})
+    def validate(*given: Any) -> Any:
+        accuracies.append(original(*given).accuracy)  # the later, the better
+        return original(*given).model_copy(update={"accuracy": float(len(accuracies))})
 
-    monkeypatch.setattr(loop, "look", look)
+    monkeypatch.setattr(loop, "validate", validate)
     data = motions_data()
     recipe = recipe_of(EPISODES | FROM_FRAMES, **FRAMES_RECIPE)
     train(recipe, data, tmp_path / "run", device="cpu")
@@ -97,11 +97,11 @@ def test_frames_first_and_then_what_the_network_has_become(tmp_path: Path) -> No
 
 def test_bfloat16_in_the_network_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, set[torch.dtype]] = {"network": set(), "nodes": set(), "cost": set()}
-    usual, emd = A2M2Method.support, matching.align.emd
+    original, emd = A2M2Method.support, matching.align.emd
 
     def support(self: Any, nodes: Any, *rest: Any, **more: Any) -> Any:
         seen["nodes"].add(nodes["nodes"].dtype)
-        return usual(self, nodes, *rest, **more)
+        return original(self, nodes, *rest, **more)
 
     def solve(cost: torch.Tensor, *rest: Any, **more: Any) -> Any:
         seen["cost"].add(cost.dtype)

@@ -75,10 +75,10 @@ def test_it_learns_to_tell_unseen_classes(tmp_path: Path) -> None:
 def test_resumes_after_kills_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usual = A2M2Method.encode
+    original = A2M2Method.encode
 
     def encode(self: Any, features: Any) -> Any:
-        nodes = usual(self, features)["nodes"]
+        nodes = original(self, features)["nodes"]
         return {"nodes": torch.nn.functional.dropout(nodes, 0.3, self.training)}
 
     monkeypatch.setattr(A2M2Method, "encode", encode)
@@ -123,7 +123,7 @@ def test_the_callers_random_numbers_stay_as_they_were(tmp_path: Path) -> None:
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(TrainingError, match="not the folder of a run"):
+    with pytest.raises(TrainingError, match="not the folder of a training run"):
         train(recipe_of(EPISODES), data_of(), tmp_path, device="cpu")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
@@ -143,10 +143,10 @@ def test_a_bad_loss_stops_the_run_and_names_the_episode(
     tmp_path: Path, bad: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = itertools.count(1)
-    usual = Method.losses
+    original = Method.losses
 
     def losses(self: Any, batch: TrainingBatch) -> dict[str, Tensor]:
-        found = usual(self, batch)
+        found = original(self, batch)
         return {name: loss + (bad if next(calls) == 6 else 0) for name, loss in found.items()}
 
     monkeypatch.setattr(Method, "losses", losses)
@@ -174,13 +174,13 @@ def test_a_bad_loss_stops_the_run_and_names_the_episode(
 
 def test_validation_alone_chooses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     accuracies = iter([40.0, 50.0, 70.0, 60.0, 70.0])
-    usual, weights = loop.look, []
+    original, weights = loop.validate, []
 
-    def look(learner: Any, *rest: Any) -> Any:
+    def validate(learner: Any, *rest: Any) -> Any:
         weights.append(learner.method.reduction.network[0].weight.clone())
-        return usual(learner, *rest).model_copy(update={"accuracy": next(accuracies)})
+        return original(learner, *rest).model_copy(update={"accuracy": next(accuracies)})
 
-    monkeypatch.setattr(loop, "look", look)
+    monkeypatch.setattr(loop, "validate", validate)
     trained = train(recipe_of(EPISODES | {"steps": 8}), data_of(), tmp_path / "run", device="cpu")
     assert (trained.best.accuracy, trained.best.step) == (70.0, 4)  # the first of equals
     chosen = checkpoint.read(tmp_path / "run")
@@ -192,12 +192,12 @@ def test_where_training_never_helps_the_method_stays_as_it_began(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accuracies = iter([60.0, 50.0, 40.0, 30.0])
-    usual = loop.look
+    original = loop.validate
 
-    def look(*given: Any) -> Any:
-        return usual(*given).model_copy(update={"accuracy": next(accuracies)})
+    def validate(*given: Any) -> Any:
+        return original(*given).model_copy(update={"accuracy": next(accuracies)})
 
-    monkeypatch.setattr(loop, "look", look)
+    monkeypatch.setattr(loop, "validate", validate)
     options = {**A2M2["options"], "reduction": "linear", "width": 6}
     recipe = recipe_of(EPISODES, method={"name": "a2m2", "options": options})
     trained = train(recipe, data_of(), tmp_path / "run", device="cpu")
@@ -224,7 +224,7 @@ def test_the_checkpoint_scores_as_validation_has_scored_it(tmp_path: Path) -> No
 
 def test_a_method_without_weights_cannot_learn(tmp_path: Path) -> None:
     recipe = recipe_of(EPISODES, method={"name": "protonet", "options": {"frames": 4}})
-    with pytest.raises(RecipeError, match="nothing is left that learns"):
+    with pytest.raises(RecipeError, match="no parameter is left to train"):
         train(recipe, data_of(), tmp_path / "run", device="cpu")
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from fewact.training.optimising import Average, make_optimiser, rate_share, set_rates
+from fewact.training.optimising import Average, make_optimiser, rate_factor, set_rates
 from fewact.training.recipe import ClassifyStage
 
 
@@ -18,7 +18,7 @@ def stage_of(**changes: Any) -> ClassifyStage:
 
 def test_schedules() -> None:
     def shares(**changes: Any) -> list[float]:
-        return [rate_share(stage_of(**changes), step) for step in range(10)]
+        return [rate_factor(stage_of(**changes), step) for step in range(10)]
 
     assert shares() == [1.0] * 10
     assert shares(warmup=4)[:5] == [0.25, 0.5, 0.75, 1.0, 1.0]

@@ -158,7 +158,7 @@ def test_a_recipe_of_ones_own_extends_another(tmp_path: Path) -> None:
     assert recipe.stages == usual.stages
     assert read(other).method.options == {}
     mine.write_text(mine.read_text().replace("a2m2-ucf101-resnet50", "other.toml"))
-    with pytest.raises(RecipeError, match="in a circle"):
+    with pytest.raises(RecipeError, match="circular extends"):
         read(other)
 
 
@@ -171,7 +171,7 @@ def test_changes_by_dotted_name_and_a_saved_copy(tmp_path: Path) -> None:
     saved = tmp_path / "recipe.json"
     saved.write_text(recipe.model_dump_json())
     assert read(saved) == recipe
-    with pytest.raises(RecipeError, match=r"no such place.*stages\.7\.lr"):
+    with pytest.raises(RecipeError, match=r"no such value.*stages\.7\.lr"):
         read("a2m2-hmdb51-resnet50", {"stages.7.lr": 1})
 
 
@@ -199,7 +199,7 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="cannot be read"):
         read(tmp_path / "no.toml")
     (tmp_path / "bad.toml").write_text("name = ")
-    with pytest.raises(RecipeError, match="this is no recipe"):
+    with pytest.raises(RecipeError, match="not a recipe"):
         read(tmp_path / "bad.toml")
 
 

@@ -126,8 +126,11 @@ def test_texts_that_do_not_fit_are_refused() -> None:
     good = [embed_classes(Letters(), one) for one in names]
     TrainingData(data.train, data.val, train_text=good[0], val_text=good[1])
     for texts, told in (
-        ((good[0], None), "of one list only"),
-        ((good[1], good[0]), r"not one embedding for each class \(got \(5, 5\)\)"),
+        ((good[0], None), "only one of the two lists"),
+        (
+            (good[1], good[0]),
+            r"number of embeddings differs from the number of classes \(got \(5, 5\)\)",
+        ),
         ((good[0], embed_classes(Letters("other"), names[1])), "not embedded alike"),
         ((good[0], embed_classes(Letters(), names[1], "name")), "not embedded alike"),
     ):

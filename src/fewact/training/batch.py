@@ -1,4 +1,4 @@
-"""What a device gets for one forward pass."""
+"""Batches: the inputs of one forward pass."""
 
 from dataclasses import dataclass, replace
 
@@ -11,17 +11,16 @@ from fewact.training.drawing import Drawn
 
 @dataclass(frozen=True)
 class Batch:
-    """Videos with their frames, or with their features.
+    """Videos with their frames or with their features.
 
     Args:
-        drawn: Which videos these are.
-        labels: (v) int64, which of the training classes each is of.
-        frames: By number of input frames (v t 3 H W), uint8, as they were read; empty where
-            there are features.
-        features: By tap (v t …); empty where there are frames.
-        crops: (v 8) float32 for each video how it is augmented, see ``draw_crop``; None without.
-        unreadable: What is wrong with videos that cannot be read.
-        warned: What there is to warn of.
+        drawn: Positions of the videos in the list.
+        labels: Training classes (v) of the videos, int64.
+        frames: Frames (v t 3 H W), uint8, by number of input frames; empty if there are features.
+        features: Features (v t …) by request; empty if there are frames.
+        crops: Augmentation parameters (v 8), float32, see ``draw_crop``; None for no augmentation.
+        unreadable: Errors of videos that cannot be read.
+        warned: Warnings of the decoder.
     """
 
     drawn: Drawn
@@ -33,7 +32,7 @@ class Batch:
     warned: tuple[str, ...] = ()
 
     def to(self, device: torch.device) -> "Batch":
-        """The same on a device."""
+        """Copy the batch to a device."""
         return replace(
             self,
             labels=self.labels.to(device, non_blocking=True),
@@ -43,7 +42,7 @@ class Batch:
         )
 
     def pin_memory(self) -> "Batch":
-        """The same in memory that a GPU can read by itself."""
+        """Copy the batch to pinned memory."""
         return replace(
             self,
             labels=self.labels.pin_memory(),

@@ -1,4 +1,4 @@
-"""A run's README: what was learnt, from what, how it was chosen, and its curves."""
+"""README of a run: method, training data, selection of the checkpoint, and curves."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,30 +15,30 @@ from fewact.training.state import Position
 
 WIDTH, HEIGHT, MARGIN = 640, 240, 40
 POINTS = 200
-"""Points of a curve, at most; of more, neighbours are averaged."""
+"""Largest number of points of a curve; neighbours are averaged if there are more."""
 
 Curve = Sequence[tuple[float, float]]
 
 
 def write_card(folder: RunFolder, recipe: Recipe, data: TrainingData, position: Position) -> None:
-    """Write README.md and its picture of the run so far."""
-    losses, looks = _curves(recipe, folder.metrics())
-    write_text(folder.path / CURVE, _picture(losses, looks))
-    write_text(folder.path / README, _text(recipe, data, position, looks))
+    """Write README.md and its figure of the run so far."""
+    losses, validations = _curves(recipe, folder.metrics())
+    write_text(folder.path / CURVE, _figure(losses, validations))
+    write_text(folder.path / README, _text(recipe, data, position, validations))
 
 
-def _text(recipe: Recipe, data: TrainingData, position: Position, looks: Curve) -> str:
+def _text(recipe: Recipe, data: TrainingData, position: Position, validations: Curve) -> str:
     best = position.best
     chosen = (
         f"{best.accuracy:.2f} % on the validation episodes, stage {best.stage + 1} after step "
-        f"{best.step}; the best of {len(looks)} looks. The test classes chose nothing."
+        f"{best.step}; the best of {len(validations)} validations. Test classes were not used."
         if best
         else "nothing yet"
     )
-    looked, source = recipe.validation, data.train_source
-    episodes = f"{looked.count} episodes, {looked.ways} ways, {looked.shots} shots"
+    validation, source = recipe.validation, data.train_source
+    episodes = f"{validation.count} episodes, {validation.ways} ways, {validation.shots} shots"
     part = recipe.backbone
-    network = f"`{part.name}`, begun with weights {part.weights}"
+    network = f"`{part.name}`, initial weights {part.weights}"
     features = network if source is None else f"stored features, {source.name}"
     stages = "\n".join(
         f"{number}. {stage.kind}, from {stage.inputs}: {stage.steps} steps of "
@@ -65,11 +65,11 @@ def _text(recipe: Recipe, data: TrainingData, position: Position, looks: Curve) 
 |---|---|
 | method | `{recipe.method.name}` |
 | backbone | {features} |
-{named}| learnt from | {_size(data.train)} |
+{named}| trained on | {_size(data.train)} |
 | chosen by | {_size(data.val)}; {episodes} |
 | chosen | {chosen} |
 | precision, seed | {recipe.precision}, {recipe.seed} |
-| mirrored | {flipped} |
+| horizontal flip | {flipped} |
 | fewact | {__version__} |
 
 {stages}
@@ -91,27 +91,27 @@ def _size(videos: VideoList) -> str:
 
 
 def _curves(recipe: Recipe, metrics: Sequence[dict[str, Any]]) -> tuple[Curve, Curve]:
-    """Loss and accuracy over the steps of all stages."""
-    begins = [0]
+    """Return loss and accuracy over the steps of all stages."""
+    starts = [0]
     for stage in recipe.stages:
-        begins.append(begins[-1] + stage.steps)
-    losses, looks = [], []
+        starts.append(starts[-1] + stage.steps)
+    losses, validations = [], []
     for line in metrics:
-        step = float(begins[line["stage"]] + line["step"])
+        step = float(starts[line["stage"]] + line["step"])
         if "accuracy" in line:
-            looks.append((step, float(line["accuracy"])))
+            validations.append((step, float(line["accuracy"])))
         else:
             parts = ("stage", "step", "gradient", "rate")
             losses.append((step, sum(v for name, v in line.items() if name not in parts)))
-    return losses, looks
+    return losses, validations
 
 
-def _picture(losses: Curve, looks: Curve) -> str:
-    """Both curves over the same steps, each on its own scale."""
-    last = max((step for step, _ in (*losses, *looks)), default=0.0) or 1.0
+def _figure(losses: Curve, validations: Curve) -> str:
+    """Return an SVG of both curves over the same steps, each on its own scale."""
+    last = max((step for step, _ in (*losses, *validations)), default=0.0) or 1.0
     drawn = [
         _line(_thinned(losses), last, "#9aa5b1", "loss", MARGIN + 14),
-        _line(_thinned(looks), last, "#0b6bcb", "validation accuracy", MARGIN),
+        _line(_thinned(validations), last, "#0b6bcb", "validation accuracy", MARGIN),
     ]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '

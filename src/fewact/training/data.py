@@ -1,4 +1,4 @@
-"""What may be learnt from, and what may choose: training and validation classes, no others."""
+"""Training data: training and validation classes, and no others."""
 
 from dataclasses import dataclass
 
@@ -13,27 +13,26 @@ from fewact.text import PRECOMPUTED, ClassTexts, known_texts
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The two lists of a training, each of one split, and where their features come from.
+    """Training and validation lists, and the sources of their features.
 
-    There is no place for test classes, and lists that hold some are refused.
+    Lists with test classes are refused.
 
     Args:
-        train: Videos whose split is ``train``.
-        val: Videos whose split is ``val``; no class or video of ``train``.
-        train_source: Stored features of ``train``, for stages whose inputs are ``stored``; without
-            them features are extracted from the videos, once.
-        val_source: The same of ``val``.
+        train: Videos of the split ``train``.
+        val: Videos of the split ``val``; no class or video of ``train``.
+        train_source: Stored features of ``train``, for stages with ``stored`` inputs; None to
+            extract them from the videos, once.
+        val_source: Stored features of ``val``.
         train_text: Embeddings (classes d) of the names of ``train.classes``, for methods that use
-            text; without them they are made as the recipe says.
-        val_text: The same of ``val``.
-        text_weights: Where the weights of their encoder are, for those who evaluate; empty where
-            that is not known.
+            text; None to compute them by the recipe's text encoder.
+        val_text: Embeddings of the names of ``val.classes``.
+        text_weights: Weights of the text encoder, noted for evaluation; empty if unknown.
 
     Raises:
-        TrainingError: A video is of another split, a class or video is in both lists, or only one
-            of the two has stored features, or texts; or the texts are not one for each class, or of
-            two encoders.
-        DataError: Features are of another list.
+        TrainingError: A video belongs to another split, a class or video is in both lists, only one
+            list has stored features or texts, the number of texts differs from that of the classes,
+            or the texts come from two encoders.
+        DataError: The features belong to another list.
     """
 
     train: VideoList
@@ -56,7 +55,9 @@ class TrainingData:
                 hint="Give each class to one split alone.",
             )
         if (self.train_source is None) != (self.val_source is None):
-            raise TrainingError("stored features are of one list only", where=self.train.name)
+            raise TrainingError(
+                "only one of the two lists has stored features", where=self.train.name
+            )
         for source, videos in ((self.train_source, self.train), (self.val_source, self.val)):
             if source is not None:
                 source.check_list(videos)
@@ -66,19 +67,21 @@ class TrainingData:
         if self.train_text is None and self.val_text is None:
             return
         if self.train_text is None or self.val_text is None:
-            raise TrainingError("class names are embedded of one list only", where=self.train.name)
+            raise TrainingError(
+                "only one of the two lists has text embeddings", where=self.train.name
+            )
         train, val = known_texts(self.train_text), known_texts(self.val_text)
         for text, videos in ((train, self.train), (val, self.val)):
             if len(text.embeddings) != len(videos.classes):
                 raise TrainingError(
-                    "not one embedding for each class",
+                    "number of embeddings differs from the number of classes",
                     where=videos.name,
                     got=str(tuple(text.embeddings.shape)),
                     expected=f"({len(videos.classes)}, d)",
                 )
         if PRECOMPUTED not in (train.facts.encoder, val.facts.encoder) and train.facts != val.facts:
             raise TrainingError(
-                "the class names of the two lists are not embedded alike",
+                "the two lists have embeddings of different text encoders",
                 where=self.train.name,
                 got=f"{train.facts.encoder}, {val.facts.encoder}",
             )
@@ -88,8 +91,8 @@ def _check_split(videos: VideoList, split: Split) -> None:
     others = [video for video in videos.videos if video.split != split]
     if others or not videos.videos:
         raise TrainingError(
-            f"a training takes no other videos than those whose split is {split} here",
+            f"all videos must belong to the split {split}",
             where=videos.name,
             got=f"{others[0].id} of split {others[0].split}" if others else "no videos",
-            hint=f'Hand in videos.of("{split}").',
+            hint=f'Pass videos.of("{split}").',
         )

@@ -1,4 +1,4 @@
-"""The devices of a run: this machine's, or what torchrun or Slurm has started."""
+"""Devices of a run: those of this machine, or the processes started by torchrun or Slurm."""
 
 import os
 from collections.abc import Iterator
@@ -14,23 +14,25 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from fewact.backbones.precision import resolve_device
 from fewact.errors import OptionError
 
-LONGEST_WAIT = timedelta(hours=12)
-"""For the process that validates, while the others wait."""
+TIMEOUT = timedelta(hours=12)
+"""Longest time that other processes wait for the one that validates."""
 
 
 def make_fabric(device: str = "auto") -> Fabric:
-    """Fabric on one device of this machine; one a process where several have been started.
+    """Return a Fabric on one device, or on one device per process if several were started.
 
     Args:
-        device: ``auto``, ``cpu``, ``cuda`` or one GPU, ``cuda:1``. Started by ``torchrun`` or by
-            ``srun`` with several tasks, each process takes the GPU of its local rank.
+        device: Device: ``auto``, ``cpu``, ``cuda`` or one GPU such as ``cuda:1``. If ``torchrun``
+            or ``srun`` started several processes, each uses the GPU of its local rank.
 
     Raises:
-        OptionError: There is no such device.
+        OptionError: The device does not exist or cannot train.
     """
     chosen = resolve_device(device)
     if chosen.type not in ("cpu", "cuda"):
-        raise OptionError("cannot train there", where="device", got=device, expected="cpu, cuda")
+        raise OptionError(
+            "cannot train on this device", where="device", got=device, expected="cpu, cuda"
+        )
     local, nodes = _started()
     if local * nodes == 1:
         where = 1 if chosen.type == "cpu" else [chosen.index or 0]
@@ -38,7 +40,7 @@ def make_fabric(device: str = "auto") -> Fabric:
     backend = "gloo" if chosen.type == "cpu" else "nccl"
     strategy = DDPStrategy(
         process_group_backend=backend,
-        timeout=LONGEST_WAIT,
+        timeout=TIMEOUT,
         broadcast_buffers=False,
         find_unused_parameters=True,
     )
@@ -46,7 +48,7 @@ def make_fabric(device: str = "auto") -> Fabric:
 
 
 def _started() -> tuple[int, int]:
-    """Processes on each node, and nodes."""
+    """Return the number of processes per node and the number of nodes."""
     if TorchElasticEnvironment.detect():
         local = int(os.environ["LOCAL_WORLD_SIZE"])
         return local, int(os.environ["WORLD_SIZE"]) // local
@@ -58,7 +60,7 @@ def _started() -> tuple[int, int]:
 
 @contextmanager
 def reproducible(device: torch.device) -> Iterator[None]:
-    """Let a GPU give the same twice, where its libraries can; random draws stay inside."""
+    """Use deterministic GPU algorithms if there are any, and restore the global random state."""
     gpus = [device] if device.type == "cuda" else []
     before = torch.are_deterministic_algorithms_enabled()
     only_warns = torch.is_deterministic_algorithms_warn_only_enabled()

@@ -1,4 +1,4 @@
-"""Which videos a batch holds: it depends on the seed, the stage and the batch's number alone."""
+"""Draw the videos of a batch by the seed, the stage and the batch number alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from fewact.training.recipe import ClassifyStage, EpisodesStage
 
 @dataclass(frozen=True)
 class Drawn:
-    """The videos of a batch.
+    """Videos of a batch.
 
     Args:
-        number: Of the batch in its stage.
-        positions: (v) in the list of training videos; of episodes each one's support, class by
-            class, and then its queries, class by class.
-        shots: Support videos of a class; 0 where these are no episodes.
-        queries: Query videos of a class.
-        ways: Classes of an episode.
+        number: Number of the batch in its stage.
+        positions: Positions (v) in the list of training videos. For each episode: the support,
+            class by class, then the queries, class by class.
+        shots: Number of support videos per class; 0 without episodes.
+        queries: Number of query videos per class; 0 without episodes.
+        ways: Number of classes of an episode; 0 without episodes.
     """
 
     number: int
@@ -32,7 +32,7 @@ class Drawn:
 
 
 Drawing = Callable[[int], Drawn]
-"""From a batch's number to what it holds."""
+"""Function from a batch number to the batch's videos."""
 
 
 def drawing(
@@ -43,17 +43,17 @@ def drawing(
     number: int,
     groups: Groups,
 ) -> Drawing:
-    """What draws the batches of a stage.
+    """Return the function that draws the batches of a stage.
 
     Args:
-        videos: To learn from.
-        stage: Whose batches.
-        seed: Of the recipe.
-        number: Of the stage in the recipe.
-        groups: How recordings or persons are kept apart in episodes.
+        videos: Training videos.
+        stage: Stage of the recipe.
+        seed: Seed of the recipe.
+        number: Number of the stage in the recipe.
+        groups: Rule that keeps recordings or persons apart in episodes.
 
     Raises:
-        EpisodeError: Such episodes cannot be drawn from this list.
+        EpisodeError: The list has too few videos for these episodes.
     """
     match stage:
         case ClassifyStage():
@@ -85,7 +85,7 @@ def _episodes(
 
 
 def _classes(videos: VideoList, size: int, seed: int, number: int) -> Drawing:
-    """As many classes as fit, each as often as the others or once more."""
+    """Draw as many classes as possible, each as often as the others or once more."""
     members: dict[str, list[int]] = {label: [] for label in videos.classes}
     for position, video in enumerate(videos.videos):
         members[video.label].append(position)
@@ -96,12 +96,12 @@ def _classes(videos: VideoList, size: int, seed: int, number: int) -> Drawing:
         draws = RandomStream("training classes", seed, number, batch)
         more = set(draws.choose(range(len(classes)), rest))
         positions: list[int] = []
-        for place, own in enumerate(classes):
-            wanted = each + (place in more)
-            while wanted:
-                taken = draws.choose(own, min(wanted, len(own)))
-                positions += taken
-                wanted -= len(taken)
+        for index, members_of_class in enumerate(classes):
+            needed = each + (index in more)
+            while needed:
+                chosen = draws.choose(members_of_class, min(needed, len(members_of_class)))
+                positions += chosen
+                needed -= len(chosen)
         return Drawn(batch, tuple(positions))
 
     return draw

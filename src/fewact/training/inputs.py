@@ -1,4 +1,4 @@
-"""From what was drawn to a batch of videos: decoded in worker processes, or read from a store."""
+"""Batches of drawn videos: decoded in worker processes, or read from stored features."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ from fewact.video import Segments, collect_warnings
 
 @dataclass(frozen=True)
 class Reading:
-    """How videos become frames.
+    """Parameters of reading frames.
 
     Args:
-        card: Of the backbone.
-        counts: Numbers of frames that are read of each video.
-        augment: Of the recipe.
-        flip: Whether videos are mirrored.
-        seed: Of the recipe.
+        card: Card of the backbone.
+        counts: Numbers of frames to read of each video.
+        augment: Augmentation of the recipe.
+        flip: Whether videos are flipped.
+        seed: Seed of the recipe.
         stage: Number of the stage.
     """
 
@@ -45,25 +45,25 @@ class Reading:
     stage: int
 
     @property
-    def changes(self) -> bool:
-        """Whether frames are augmented at all."""
+    def augments(self) -> bool:
+        """Whether frames are augmented."""
         return self.flip or self.augment.model_copy(
             update={"flip": "auto", "read_size": None}
         ) != Augment(flip="auto")
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width that frames are squashed to when they are read."""
+        """Height and width to which frames are resized without keeping the aspect ratio."""
         read = self.augment.read_size
-        return self.card.input_size if read is None or not self.changes else (read, read)
+        return self.card.input_size if read is None or not self.augments else (read, read)
 
 
 class FrameBatches(Dataset[Batch]):
-    """Batches of frames, one of each segment at a random moment.
+    """Batches of frames, one frame at a random time of each segment.
 
     Args:
-        videos: To learn from; each has footage.
-        reading: How they become frames.
+        videos: Training videos whose files are present.
+        reading: Parameters of reading frames.
     """
 
     def __init__(self, videos: VideoList, reading: Reading) -> None:
@@ -71,7 +71,7 @@ class FrameBatches(Dataset[Batch]):
         self._number = {label: i for i, label in enumerate(videos.classes)}
 
     def __getitem__(self, drawn: Drawn) -> Batch:
-        """A batch, on the CPU; what cannot be read is named in it."""
+        """Return a batch on the CPU; it names videos that cannot be read."""
         reading = self._reading
         rows: list[list[NDArray[np.uint8]]] = []
         crops: list[Tensor] = []
@@ -95,21 +95,21 @@ class FrameBatches(Dataset[Batch]):
             labels(drawn, self._videos, self._number),
             frames={t: value.movedim(-1, -3).contiguous() for t, value in frames.items()},
             features={},
-            crops=torch.stack(crops) if reading.changes else None,
+            crops=torch.stack(crops) if reading.augments else None,
             unreadable=tuple(unreadable),
             warned=tuple(warned),
         )
 
     def _read(self, position: int, draws: RandomStream) -> list[NDArray[Any]]:
-        """Frames (t H W 3) of one video for each number of frames."""
+        """Read frames (t H W 3) of one video for each number of frames."""
         video = self._videos.videos[position]
         if video.source is None:
             raise VideoError("", "there is no file")
         samplers = [Segments(count, seed=draws.below(2**63)) for count in self._reading.counts]
         return video.source.read(samplers, transform=self._shrink)
 
-    def _shrink(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        image = torch.from_numpy(np.require(picture, requirements=["C", "W"]))
+    def _shrink(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        image = torch.from_numpy(np.require(frame, requirements=["C", "W"]))
         small = functional.interpolate(
             image.permute(2, 0, 1)[None],
             self._reading.size,
@@ -124,9 +124,9 @@ class FeatureBatches(Dataset[Batch]):
     """Batches of stored features.
 
     Args:
-        videos: To learn from.
-        source: Of their features.
-        requests: Which features.
+        videos: Training videos.
+        source: Source of their features.
+        requests: Features to read.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class FeatureBatches(Dataset[Batch]):
 
 
 def labels(drawn: Drawn, videos: VideoList, number: dict[str, int]) -> Tensor:
-    """Which of the training classes each video of a batch is of: (v) int64."""
+    """Return the training classes (v) of a batch's videos, int64."""
     return torch.tensor([number[videos.videos[position].label] for position in drawn.positions])
 
 
@@ -172,13 +172,14 @@ def load(
     workers: int,
     device: torch.device,
 ) -> Iterator[Batch]:
-    """Batches in order, on a device, some prepared ahead in worker processes.
+    """Yield batches in order on a device; worker processes prepare some ahead.
 
     Args:
-        batches: Makes them.
-        drawn: Which videos they hold.
-        workers: Processes that decode; 0 for none but this one. Features are read in this one.
-        device: Where they are wanted.
+        batches: Data set of batches.
+        drawn: Videos of each batch.
+        workers: Number of processes that decode; 0 to decode in this process. Features are always
+            read in this process.
+        device: Device of the batches.
     """
     workers = workers if isinstance(batches, FrameBatches) else 0
     loader: DataLoader[Batch] = DataLoader(
@@ -186,14 +187,14 @@ def load(
         batch_size=None,
         sampler=drawn,
         num_workers=workers,
-        # A process that is forked off others' threads may wait for their locks for ever.
+        # A process forked from a process with threads may deadlock on their locks.
         multiprocessing_context="spawn" if workers else None,
         pin_memory=device.type == "cuda",
-        collate_fn=_as_it_is,  # type: ignore[arg-type]  # without batch_size it gets one item
+        collate_fn=_unchanged,  # type: ignore[arg-type]  # without batch_size it gets one item
     )
     for batch in loader:
         yield batch.to(device)
 
 
-def _as_it_is(batch: Batch) -> Batch:
+def _unchanged(batch: Batch) -> Batch:
     return batch

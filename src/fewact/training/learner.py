@@ -1,4 +1,4 @@
-"""All that learns as one module: the network, the method, and a head for the training classes."""
+"""The trained module: network, method, and a linear head for the training classes."""
 
 from collections.abc import Sequence
 
@@ -13,16 +13,17 @@ from fewact.training.batch import Batch
 
 
 class Learner(nn.Module):
-    """The losses of a batch.
+    """Module that computes the losses of a batch.
 
-    Its parameters are called ``backbone.…``, ``method.…`` and ``head.…``; patterns of recipes match
+    Its parameters are named ``backbone.…``, ``method.…`` and ``head.…``; patterns of recipes match
     these names.
 
     Args:
-        method: That learns.
-        backbone: Whose network gives its features, with the card.
-        classes: Number of training classes, for the head.
-        precision: Of the networks, ``float32`` or ``bfloat16``.
+        method: Method to train.
+        backbone: Backbone that computes the features from frames; None for stored features.
+        card: Card of the backbone.
+        classes: Number of training classes.
+        precision: Precision of the networks, ``float32`` or ``bfloat16``.
         text: Embeddings (classes d) of the training classes, for methods that use text.
     """
 
@@ -48,15 +49,15 @@ class Learner(nn.Module):
         self.dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
         self.register_buffer("text", text, persistent=False)
         self.fixed = frozenset(n for n, p in self.named_parameters() if not p.requires_grad)
-        """Parameters that the method itself keeps from learning, such as a temperature."""
+        """Parameters that the method keeps fixed, such as a temperature."""
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """Numbers of input frames that are read of each video."""
+        """Numbers of input frames to read of each video."""
         return tuple(dict.fromkeys(_frames(request, self.card) for request in self.requests))
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Losses by name, each the mean over the batch."""
+        """Return losses by name, each the mean over the batch."""
         drawn, device = batch.drawn, batch.labels.device
         with torch.autocast(device.type, self.dtype, enabled=self.dtype != torch.float32):
             features = self._features(batch)  # (v …)
@@ -67,7 +68,7 @@ class Learner(nn.Module):
             return self.method.losses(self._episodes(batch, features))
 
     def _features(self, batch: Batch) -> Features:
-        """Features (v t …) by tap: those that the batch brings, or the network's."""
+        """Return features (v t …): those of the batch, or those of the network on its frames."""
         if not batch.frames:
             return batch.features
         backbone = self._transform
@@ -77,14 +78,14 @@ class Learner(nn.Module):
         for count, frames in batch.frames.items():
             requests = [one for one in self._levels if _frames(one, self.card) == count]
             names = [request.level for request in requests if request.level != "pixels"]
-            pictures = frames
+            images = frames
             if batch.crops is not None:
-                pictures = apply(frames, batch.crops, self.card.input_size)
-            v = len(pictures)
-            deep = self.backbone(backbone.normalise(pictures.flatten(0, 1)), names) if names else {}
+                images = apply(frames, batch.crops, self.card.input_size)
+            v = len(images)
+            deep = self.backbone(backbone.normalise(images.flatten(0, 1)), names) if names else {}
             for request in requests:
                 if request.level == "pixels":
-                    found[request] = pictures
+                    found[request] = images
                 else:
                     found[request] = deep[request.level].float().unflatten(0, (v, request.frames))
         return found
@@ -115,13 +116,13 @@ class Learner(nn.Module):
 
 
 def pooled(nodes: Nodes) -> Tensor:
-    """The mean of each video's nodes: (b v …) by name → (b v D), names behind each other."""
+    """Average each video's nodes: (b v …) by name → (b v D), names concatenated."""
     each = [x.reshape(*x.shape[:2], -1, x.shape[-1] if x.ndim > 2 else 1) for x in nodes.values()]
     return torch.cat([x.float().mean(2) for x in each], -1)
 
 
 def node_width(method: Method, card: Card) -> int:
-    """D of ``pooled``, told by zeros in the shape of the card's features."""
+    """Return D of ``pooled``, computed from zeros in the shape of the card's features."""
     features = {
         request: torch.zeros(1, 1, *request_shape(request, card))
         for request in method.requests(card)
@@ -134,7 +135,7 @@ def node_width(method: Method, card: Card) -> int:
 
 
 def request_shape(request: Request, card: Card) -> Sequence[int]:
-    """Shape (t …) of one video's features."""
+    """Return the shape (t …) of one video's features."""
     shape = request.shape(card)
     if isinstance(request, FeatureRequest) and request.level == "pixels":
         return _frames(request, card), *shape[1:]

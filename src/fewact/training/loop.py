@@ -33,22 +33,22 @@ from fewact.training.run_folder import RunFolder
 from fewact.training.saving import save_best, save_stopped
 from fewact.training.state import Best, Position, State
 from fewact.training.texts import with_texts
-from fewact.training.validation import look, own_features, snapshot
+from fewact.training.validation import network_features, snapshot, validate
 from fewact.video import VideoWarning
 
 STOPPED = "stopped/state.safetensors"
 
 Progress = Callable[[int, int], None]
-"""Told how many steps are done, and of how many."""
+"""Called with the number of finished steps and their total."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A run that has ended.
+    """Finished training run.
 
     Args:
-        folder: Of the run; the chosen checkpoint is in its folder ``best``.
-        best: The look at the validation episodes that chose it.
+        folder: Folder of the run; the chosen checkpoint is in its subfolder ``best``.
+        best: Validation that chose the checkpoint.
     """
 
     folder: Path
@@ -64,55 +64,54 @@ def train(
     workers: int = 0,
     progress: Progress | None = None,
 ) -> Trained:
-    """Train by a recipe.
+    """Train a method by a recipe.
 
-    Every draw depends on the recipe's seed and the number of the step alone: a run that was
-    killed goes on from its last state when the same call is made again, and on the same device
-    and number of processes ends with the same bytes. Started by ``torchrun`` or ``srun`` it runs on
-    all their processes.
+    Every draw depends on the recipe's seed and the step number alone. An interrupted run continues
+    from its last state when the same call is repeated; on the same device and number of processes
+    it ends with the same bytes. Under ``torchrun`` or ``srun`` it uses all their processes.
 
     Args:
-        recipe: What is done.
+        recipe: Recipe of the run.
         data: Training and validation classes.
-        folder: Of the run, new or that of the same run.
-        device: As in ``make_fabric``.
-        workers: Processes that decode videos, for each device; nothing depends on it.
-        progress: Told how far it has come.
+        folder: Folder of the run: new, empty, or of the same run.
+        device: Device, as in ``make_fabric``.
+        workers: Number of processes that decode videos, per device; results do not depend on it.
+        progress: Function called after each step.
 
     Raises:
-        TrainingError: The folder holds something else; a video cannot be read; or a loss is no
-            number or too large: then the step's videos and the state before it have been saved.
-        RecipeError: A pattern of the recipe matches nothing, or nothing learns.
-        UserError: Names, options, weights or episodes that are not accepted.
+        TrainingError: The folder holds something else, a video cannot be read, or a loss is NaN or
+            too large; in the last case the step's videos and the state before it are saved.
+        RecipeError: A pattern of the recipe matches no parameter, or no parameter is trained.
+        UserError: A name, an option, weights or episodes are invalid.
     """
     fabric = make_fabric(device)
     fabric.launch()
     with reproducible(fabric.device):
         data = with_texts(recipe, data, device=str(fabric.device))
         learner = make_learner(recipe, data, fabric.device)
-        _try_stages(recipe, data, learner)
+        _check_stages(recipe, data, learner)
         with fabric.rank_zero_first():
-            place = RunFolder(Path(folder), recipe, data)
-            episodes = place.episodes(data.val, _protocol(recipe, data))
-        run = _Run(fabric, place, recipe, data, learner, episodes, workers, progress)
-        state = states.read(place.state)
+            run_folder = RunFolder(Path(folder), recipe, data)
+            episodes = run_folder.episodes(data.val, _protocol(recipe, data))
+        run = _Run(fabric, run_folder, recipe, data, learner, episodes, workers, progress)
+        state = states.read(run_folder.state)
         position = Position() if state is None else state.position
         if state is not None:
             state.restore(learner)
         fabric.barrier()
         if fabric.is_global_zero:
-            place.resume(None if state is None else position)
+            run_folder.resume(None if state is None else position)
         for number in range(position.stage, len(recipe.stages)):
             position = _train_stage(run, number, position, state)
             state = None
-        place.close()
+        run_folder.close()
     if position.best is None:
         raise RuntimeError("a run that has never been validated")
-    return Trained(place.path, position.best)
+    return Trained(run_folder.path, position.best)
 
 
-def _try_stages(recipe: Recipe, data: TrainingData, learner: Learner) -> None:
-    """Refuse what a later stage would refuse before anything is computed or written."""
+def _check_stages(recipe: Recipe, data: TrainingData, learner: Learner) -> None:
+    """Find errors of all stages before anything is computed or written."""
     for number, stage in enumerate(recipe.stages):
         freeze(learner, stage)
         make_optimiser(learner, stage)
@@ -121,7 +120,7 @@ def _try_stages(recipe: Recipe, data: TrainingData, learner: Learner) -> None:
 
 @dataclass(frozen=True)
 class _Run:
-    """What stays the same through all stages."""
+    """Objects that all stages share."""
 
     fabric: Fabric
     folder: RunFolder
@@ -134,7 +133,7 @@ class _Run:
 
 
 def _train_stage(run: _Run, number: int, position: Position, state: State | None) -> Position:
-    """Train a stage from where it stands to its end."""
+    """Train a stage from its current step to its end."""
     fabric, learner, recipe, stage = run.fabric, run.learner, run.recipe, run.recipe.stages[number]
     freeze(learner, stage)
     optimiser = make_optimiser(learner, stage)
@@ -150,21 +149,21 @@ def _train_stage(run: _Run, number: int, position: Position, state: State | None
     drawn = (draw(batch) for step in steps for batch in _batches_of(stage, step, fabric))
     batches = load(inputs, drawn, workers=run.workers, device=fabric.device)
     if position == Position():
-        # What training must beat; where it never does, the method stays as it began.
-        position = _look(run, position, average, val_source)
+        # If training never improves on the initial weights, these are the checkpoint.
+        position = _validate(run, position, average, val_source)
 
     for step in steps:
-        share = set_rates(optimiser, stage, step)
+        factor = set_rates(optimiser, stage, step)
         statistics.begin()
         found: list[dict[str, Tensor]] = []
         for part in range(stage.accumulate):
             batch = next(batches)
             _check_read(batch)
-            # What a method draws itself, dropout, depends on the batch alone, too.
+            # Dropout and other draws of a method depend on the batch alone too.
             torch.manual_seed(_seed(recipe.seed, number, batch.drawn.number))
             more = part + 1 < stage.accumulate
             with statistics.batch(), fabric.no_backward_sync(model, enabled=more):
-                losses = weighed(model(batch), stage)
+                losses = weighted(model(batch), stage)
                 fabric.backward(torch.stack(list(losses.values())).sum() / stage.accumulate)
             found.append({name: loss.detach() for name, loss in losses.items()})
         each = _gather(fabric, found)  # by name (world · accumulate)
@@ -183,13 +182,13 @@ def _train_stage(run: _Run, number: int, position: Position, state: State | None
         position = Position(stage=number, step=step + 1, best=position.best)
         if fabric.is_global_zero:
             means = {name: float(values.mean()) for name, values in each.items()}
-            run.folder.log(number, step + 1, {**means, "gradient": float(norm), "rate": share})
+            run.folder.log(number, step + 1, {**means, "gradient": float(norm), "rate": factor})
         last = step + 1 == stage.steps
         if last or (step + 1) % recipe.validation.every == 0:
-            position = _look(run, position, average, val_source)
+            position = _validate(run, position, average, val_source)
         if fabric.is_global_zero and not last and (step + 1) % recipe.keep_every == 0:
             states.write(run.folder.state, position, learner, optimiser, average)
-        _tell(run, position)
+        _report_progress(run, position)
 
     if average is not None:
         learner.load_state_dict(average.tensors)
@@ -202,14 +201,14 @@ def _train_stage(run: _Run, number: int, position: Position, state: State | None
     return position
 
 
-def _look(
+def _validate(
     run: _Run, position: Position, average: Average | None, source: FeatureSource | None
 ) -> Position:
-    """Score the validation episodes, and keep the checkpoint where it is the best so far."""
+    """Score the validation episodes, and save the checkpoint if it is the best so far."""
     best = position.best
     if run.fabric.is_global_zero:
         copied = snapshot(run.learner, average)
-        result = look(copied, run.data, run.episodes, source)
+        result = validate(copied, run.data, run.episodes, source)
         values = {"accuracy": result.accuracy, "ci95": result.ci95}
         run.folder.log(position.stage, position.step, values)
         if best is None or result.accuracy > best.accuracy:
@@ -220,9 +219,9 @@ def _look(
 
 
 def _inputs(run: _Run, number: int) -> tuple[FrameBatches | FeatureBatches, FeatureSource | None]:
-    """Where the batches of a stage come from, and the features that it is validated on.
+    """Return the batches of a stage and the features that it is validated on.
 
-    The latter are None where they are the network's as it is at each look.
+    The latter are None if the current network computes them at each validation.
     """
     recipe, data, learner, stage = run.recipe, run.data, run.learner, run.recipe.stages[number]
     if stage.inputs == "frames":
@@ -236,17 +235,17 @@ def _inputs(run: _Run, number: int) -> tuple[FrameBatches | FeatureBatches, Feat
         )
         return FrameBatches(data.train, reading), None
     train, val = data.train_source, data.val_source
-    fitted = any(before.inputs == "frames" for before in recipe.stages[:number])
-    if fitted or train is None or val is None:
-        # The network stays as it is in this stage.
+    network_trained = any(before.inputs == "frames" for before in recipe.stages[:number])
+    if network_trained or train is None or val is None:
+        # The network is frozen in this stage.
         copied = snapshot(learner, None)
-        train = own_features(copied, data.train, keep=True)
-        val = own_features(copied, data.val, keep=True)
+        train = network_features(copied, data.train, keep=True)
+        val = network_features(copied, data.val, keep=True)
     return FeatureBatches(data.train, train, learner.requests), val
 
 
-def weighed(losses: dict[str, Tensor], stage: Stage) -> dict[str, Tensor]:
-    """Losses times what the recipe says of them."""
+def weighted(losses: dict[str, Tensor], stage: Stage) -> dict[str, Tensor]:
+    """Multiply losses by the recipe's weights."""
     if not isinstance(stage, EpisodesStage):
         return losses
     queries = stage.ways * stage.queries if stage.query_loss == "sum" else 1
@@ -254,16 +253,16 @@ def weighed(losses: dict[str, Tensor], stage: Stage) -> dict[str, Tensor]:
 
 
 def _batches_of(stage: Stage, step: int, fabric: Fabric) -> Iterator[int]:
-    """Numbers of a step's batches on this device.
+    """Yield the numbers of a step's batches on this device.
 
-    A step has the same batches on one device that accumulates as on several that don't.
+    A step has the same batches on one device that accumulates as on several that do not.
     """
     for part in range(stage.accumulate):
         yield (step * stage.accumulate + part) * fabric.world_size + fabric.global_rank
 
 
 def _gather(fabric: Fabric, found: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The losses of all batches of a step on all devices: by name (accumulate · world)."""
+    """Gather the losses of a step's batches from all devices: by name (accumulate · world)."""
     own = torch.stack([torch.stack(list(losses.values())) for losses in found])  # (a names)
     every = fabric.all_gather(own)
     if not isinstance(every, Tensor):
@@ -273,18 +272,18 @@ def _gather(fabric: Fabric, found: list[dict[str, Tensor]]) -> dict[str, Tensor]
 
 
 def _fault(losses: Tensor, norm: Tensor, largest: float) -> str:
-    """What is wrong with a step; empty where nothing is."""
+    """Return the fault of a step; empty if there is none."""
     if not losses.isfinite().all():
-        return "the loss is no number"
+        return "the loss is not finite"
     if losses.max() > largest:
         return f"the loss is above {largest:g}"
-    return "" if norm.isfinite() else "the gradient is no number"
+    return "" if norm.isfinite() else "the gradient is not finite"
 
 
 def _stop(
     run: _Run, number: int, step: int, losses: Tensor, reason: str, draw: Drawing
 ) -> NoReturn:
-    """Save which videos the step had, and end the run; the state before it has been saved."""
+    """Save the step's videos and end the run; the state before the step is saved already."""
     first = step * len(losses)
     drawn = [draw(first + i) for i in range(len(losses))]
     saved = str(run.folder.path / STOPPED)
@@ -301,10 +300,10 @@ def _stop(
 
 
 def _check_read(batch: Batch) -> None:
-    """Pass on what there is to say of a batch's videos.
+    """Issue the warnings of a batch.
 
     Raises:
-        TrainingError: Some cannot be read.
+        TrainingError: Videos of the batch cannot be read.
     """
     for text in batch.warned:
         warnings.warn(text, VideoWarning, stacklevel=3)
@@ -312,12 +311,12 @@ def _check_read(batch: Batch) -> None:
         raise TrainingError(
             "videos cannot be read",
             got="; ".join(batch.unreadable),
-            hint="Mend them or leave them out of the list: `fewact data check --deep` finds all.",
+            hint="Repair or remove them: `fewact data check --deep` finds all of them.",
         )
 
 
 def _drawing(recipe: Recipe, data: TrainingData, number: int) -> Drawing:
-    """What draws the batches of a stage."""
+    """Return the function that draws the batches of a stage."""
     groups = _groups(recipe, data.train)
     stage = recipe.stages[number]
     return drawing(data.train, stage, seed=recipe.seed, number=number, groups=groups)
@@ -328,14 +327,14 @@ def _groups(recipe: Recipe, videos: VideoList) -> Groups:
 
 
 def _protocol(recipe: Recipe, data: TrainingData) -> Protocol:
-    """Of the validation episodes."""
-    looks = recipe.validation
+    """Return the protocol of the validation episodes."""
+    validation = recipe.validation
     return Protocol(
-        ways=looks.ways,
-        shots=looks.shots,
-        queries=looks.queries,
-        count=looks.count,
-        seed=looks.seed,
+        ways=validation.ways,
+        shots=validation.shots,
+        queries=validation.queries,
+        count=validation.count,
+        seed=validation.seed,
         groups=_groups(recipe, data.val),
     )
 
@@ -344,7 +343,7 @@ def _seed(*key: int) -> int:
     return RandomStream("training step", *key).below(2**63)
 
 
-def _tell(run: _Run, position: Position) -> None:
+def _report_progress(run: _Run, position: Position) -> None:
     if run.progress is not None:
         lengths = [stage.steps for stage in run.recipe.stages]
         run.progress(sum(lengths[: position.stage]) + position.step, sum(lengths))

@@ -1,4 +1,4 @@
-"""Batch norm in training: frozen where the recipe says so, and blind to how a step is split up."""
+"""Batch norm in training: frozen by the recipe, and independent of how a step is split."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class _Frozen(_BatchNorm):
-    """Stays in evaluation mode, whoever calls ``train()`` on it or on what holds it."""
+    """Batch norm that stays in evaluation mode when ``train()`` is called."""
 
     def train(self, mode: bool = True) -> "_Frozen":
         super().train(False)
@@ -18,15 +18,15 @@ class _Frozen(_BatchNorm):
 
 
 class FrozenBatchNorm1d(_Frozen, nn.BatchNorm1d):
-    """Normalises by the statistics that it has."""
+    """Batch norm with fixed statistics."""
 
 
 class FrozenBatchNorm2d(_Frozen, nn.BatchNorm2d):
-    """Normalises by the statistics that it has."""
+    """Batch norm with fixed statistics."""
 
 
 class FrozenBatchNorm3d(_Frozen, nn.BatchNorm3d):
-    """Normalises by the statistics that it has."""
+    """Batch norm with fixed statistics."""
 
 
 FROZEN: dict[type[nn.Module], type[nn.Module]] = {
@@ -34,14 +34,14 @@ FROZEN: dict[type[nn.Module], type[nn.Module]] = {
     nn.BatchNorm2d: FrozenBatchNorm2d,
     nn.BatchNorm3d: FrozenBatchNorm3d,
 }
-LEARNING = {frozen: kind for kind, frozen in FROZEN.items()}
+TRAINABLE = {frozen: norm for norm, frozen in FROZEN.items()}
 
 
 def freeze_norms(module: nn.Module) -> None:
-    """Let all batch norms inside keep their statistics, whatever mode they are put in."""
+    """Fix the statistics of all batch norms of a module."""
     for one in module.modules():
         if type(one) in FROZEN:
-            # Another class over the same tensors: the optimiser and the file know them by these.
+            # Only the class changes: the optimiser and the saved state refer to the tensors.
             one.__class__ = FROZEN[type(one)]
             one.train(False)
 
@@ -49,20 +49,20 @@ def freeze_norms(module: nn.Module) -> None:
 def thaw_norms(module: nn.Module) -> None:
     """Undo ``freeze_norms``."""
     for one in module.modules():
-        if type(one) in LEARNING:
-            one.__class__ = LEARNING[type(one)]
+        if type(one) in TRAINABLE:
+            one.__class__ = TRAINABLE[type(one)]
             one.train(module.training)
 
 
 class StepStatistics:
-    """Running statistics that move once a step, by the mean over all its batches.
+    """Running statistics that are updated once per step, by the mean over its batches.
 
-    Otherwise they would depend on whether a step's batches came after one another on one device or
-    at once on several, of which each would have seen its own alone.
+    The result is the same whether a step's batches are computed one after the other on one device
+    or at once on several.
 
     Args:
-        module: In training mode.
-        fabric: Knows the devices.
+        module: Module in training mode.
+        fabric: Fabric of the run.
     """
 
     def __init__(self, module: nn.Module, fabric: Fabric) -> None:
@@ -78,28 +78,28 @@ class StepStatistics:
         self._sums: list[Tensor] = []
 
     def begin(self) -> None:
-        """Before a step's first batch."""
+        """Start a step."""
         self._before = [value.clone() for value in self._kept]
         self._sums = [torch.zeros_like(value) for value in self._kept]
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Around a batch's forward pass."""
+        """Enclose the forward pass of a batch."""
         self.undo()
         yield
         for total, value in zip(self._sums, self._kept, strict=True):
             total.add_(value)
 
     def undo(self) -> None:
-        """Put back what was there before the step."""
+        """Restore the statistics from before the step."""
         for value, before in zip(self._kept, self._before, strict=True):
             value.copy_(before)
 
     def end(self, batches: int) -> None:
-        """After a step's last batch.
+        """Finish a step.
 
         Args:
-            batches: How many there were on this device.
+            batches: Number of batches on this device.
         """
         for value, total in zip(self._kept, self._sums, strict=True):
             mean = total / batches

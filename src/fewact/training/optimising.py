@@ -1,4 +1,4 @@
-"""Which parameters learn, how fast, and the average of their weights."""
+"""Trained parameters, learning rates, and the moving average of weights."""
 
 import math
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ from fewact.training.recipe import EpisodesStage, Stage
 
 
 def freeze(learner: Learner, stage: Stage) -> None:
-    """Set what learns in a stage: parameters by name, and the statistics of batch norms.
+    """Freeze parameters and batch norms as a stage requires, and unfreeze the others.
 
     Args:
-        learner: What learns.
-        stage: Whose rules.
+        learner: Module to train.
+        stage: Stage of the recipe.
 
     Raises:
-        RecipeError: A pattern matches no parameter, or nothing is left that learns.
+        RecipeError: A pattern matches no parameter, or no parameter is left to train.
     """
     patterns = list(stage.freeze)
     end_to_end = stage.inputs == "frames"
@@ -37,7 +37,7 @@ def freeze(learner: Learner, stage: Stage) -> None:
         parameter.requires_grad_(not frozen)
     if not any(parameter.requires_grad for parameter in named.values()):
         raise RecipeError(
-            "nothing is left that learns",
+            "no parameter is left to train",
             where="freeze",
             got=", ".join(patterns) or "a method without weights",
         )
@@ -49,7 +49,7 @@ def freeze(learner: Learner, stage: Stage) -> None:
 
 
 def make_optimiser(learner: nn.Module, stage: Stage) -> torch.optim.Optimizer:
-    """The optimiser of a stage, over what learns in it.
+    """Return the optimiser of a stage, over its trained parameters.
 
     Raises:
         RecipeError: A group matches no parameter.
@@ -61,20 +61,20 @@ def make_optimiser(learner: nn.Module, stage: Stage) -> torch.optim.Optimizer:
             matching = (i for i, one in enumerate(stage.groups) if fnmatchcase(name, one.match))
             parts.setdefault(next(matching, -1), []).append(parameter)
     groups: list[dict[str, Any]] = []
-    for place, parameters in sorted(parts.items()):
+    for index, parameters in sorted(parts.items()):
         rates = {"lr": stage.lr, "weight_decay": stage.weight_decay}
-        if place >= 0:
-            group = stage.groups[place]
+        if index >= 0:
+            group = stage.groups[index]
             decay = stage.weight_decay if group.weight_decay is None else group.weight_decay
             rates = {"lr": group.lr, "weight_decay": decay}
         groups.append({"params": parameters, **rates})
     if stage.optimiser == "sgd":
         optimiser: torch.optim.Optimizer = torch.optim.SGD(groups, momentum=stage.momentum)
     else:
-        kind = torch.optim.AdamW if stage.optimiser == "adamw" else torch.optim.Adam
-        optimiser = kind(groups, betas=stage.betas)
-    for made in optimiser.param_groups:
-        made["full_lr"] = made["lr"]
+        adam = torch.optim.AdamW if stage.optimiser == "adamw" else torch.optim.Adam
+        optimiser = adam(groups, betas=stage.betas)
+    for group_state in optimiser.param_groups:
+        group_state["full_lr"] = group_state["lr"]
     return optimiser
 
 
@@ -82,22 +82,22 @@ def set_rates(optimiser: torch.optim.Optimizer, stage: Stage, step: int) -> floa
     """Set the learning rates of a step; they depend on its number alone.
 
     Returns:
-        The share of the full rates.
+        Factor of the full learning rates.
     """
-    share = rate_share(stage, step)
+    factor = rate_factor(stage, step)
     for group in optimiser.param_groups:
-        group["lr"] = share * group["full_lr"]
-    return share
+        group["lr"] = factor * group["full_lr"]
+    return factor
 
 
-def rate_share(stage: Stage, step: int) -> float:
-    """The share of the full learning rates at a step, counted from 0.
+def rate_factor(stage: Stage, step: int) -> float:
+    """Return the factor of the full learning rates at a step, counted from 0.
 
     >>> from fewact.training.recipe import ClassifyStage
     >>> stage = ClassifyStage(
     ...     kind="classify", inputs="stored", lr=1, steps=12, warmup=2, schedule="linear"
     ... )
-    >>> [rate_share(stage, step) for step in (0, 1, 2, 7, 11)]
+    >>> [rate_factor(stage, step) for step in (0, 1, 2, 7, 11)]
     [0.5, 1.0, 1.0, 0.5, 0.1]
     """
     if step < stage.warmup:
@@ -112,11 +112,11 @@ def rate_share(stage: Stage, step: int) -> float:
 
 
 class Average:
-    """An average of weights over the steps, w̄ ← d·w̄ + (1 − d)·w; statistics are taken as they are.
+    """Exponential moving average of weights: w̄ ← d·w̄ + (1 − d)·w; buffers are copied.
 
     Args:
-        module: Whose.
-        decay: d.
+        module: Module whose weights are averaged.
+        decay: Decay d.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
@@ -125,10 +125,10 @@ class Average:
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
-        """After a step."""
-        fitted = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+        """Update the average after a step."""
+        trained = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
         for name, value in module.state_dict().items():
-            if name in fitted:
+            if name in trained:
                 self.tensors[name].lerp_(value, 1 - self._decay)
             else:
                 self.tensors[name].copy_(value)

@@ -1,4 +1,4 @@
-"""From a recipe to what learns."""
+"""Build the learner of a recipe."""
 
 import torch
 
@@ -11,14 +11,20 @@ from fewact.training.recipe import Recipe
 
 
 def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Learner:
-    """The network, if it is needed, the method and the head, with their first weights.
+    """Build the network, if it is needed, the method and the head, with initial weights.
 
-    These depend on the seed of the recipe alone.
+    The initial weights depend on the seed of the recipe alone.
+
+    Args:
+        recipe: Recipe of the run.
+        data: Training data.
+        device: Device of the learner.
 
     Raises:
-        UserError: A name, an option or weights that are not accepted.
-        TrainingError: Stored features are of another network than the recipe's, there are no
-            embeddings for a method that uses text, or one that follows the camera takes frames.
+        UserError: A name, an option or weights are invalid.
+        TrainingError: The stored features come from another network than the recipe's, a method
+            that uses text has no embeddings, or a method that uses camera motion is trained from
+            frames.
     """
     source = data.train_source
     from_frames = any(stage.inputs == "frames" for stage in recipe.stages)
@@ -38,7 +44,7 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
     card = source.card if backbone is None and source is not None else _card(backbone)
     if backbone is not None and source is not None and source.card.digest != card.digest:
         raise TrainingError(
-            "the stored features are of another network than the recipe's",
+            "the stored features come from another network than the recipe's",
             where=source.name,
             got=source.card.name,
             expected=f"features of {card.name}, {card.precision}, with the recipe's weights",
@@ -50,16 +56,16 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
     method = methods.create(recipe.method.name, **{**fitting, **recipe.method.options})
     if method.uses_text and text is None:
         raise TrainingError(
-            "the method uses text, and there are no embeddings of the class names",
+            "the method uses text, and there are no text embeddings of the class names",
             where=recipe.method.name,
         )
-    steady = [request for request in method.requests(card) if request.uses_camera_motion]
-    if from_frames and steady:
+    camera = [request for request in method.requests(card) if request.uses_camera_motion]
+    if from_frames and camera:
         raise TrainingError(
-            "the camera's motion is not estimated in frames that a training chooses and crops",
+            "camera motion is not estimated in augmented training frames",
             where=recipe.method.name,
-            got=", ".join(str(request) for request in steady),
-            hint="Train on stored features, or choose options that leave the frames as they are.",
+            got=", ".join(str(request) for request in camera),
+            hint="Train on stored features, or set stabilise=off and cameras=moving or similar.",
         )
     classes = len(data.train.classes)
     return Learner(method, backbone, card, classes, recipe.precision, text).to(device)
@@ -67,5 +73,5 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
 
 def _card(backbone: backbones.Backbone | None) -> backbones.Card:
     if backbone is None:
-        raise RuntimeError("there are neither features nor a network")
+        raise RuntimeError("neither features nor a network")
     return backbone.card

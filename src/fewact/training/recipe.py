@@ -1,4 +1,4 @@
-"""What a training is made of: one model for the files, the command line and the card."""
+"""Training recipes: one model for recipe files, the command line and the run's README."""
 
 from typing import Annotated, Literal
 
@@ -16,7 +16,7 @@ from pydantic import (
 from fewact.data.videos import Groups
 from fewact.episodes.protocol import LARGEST_SEED
 
-Share = Annotated[float, Field(gt=0, le=1)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Ways = Annotated[int, Field(ge=2)]
@@ -27,11 +27,11 @@ class _Part(BaseModel):
 
 
 class MethodPart(_Part):
-    """The method that learns.
+    """Method to train.
 
     Args:
-        name: Of a registered method.
-        options: Its options.
+        name: Registry name of the method.
+        options: Options of the method.
     """
 
     name: str
@@ -39,12 +39,12 @@ class MethodPart(_Part):
 
 
 class BackbonePart(_Part):
-    """The network that gives the features.
+    """Backbone that computes the features.
 
     Args:
-        name: Of a registered backbone.
-        weights: That it begins with, as in ``backbones.create``.
-        options: Its options.
+        name: Registry name of the backbone.
+        weights: Initial weights, as in ``backbones.create``.
+        options: Options of the backbone.
     """
 
     name: str
@@ -53,14 +53,14 @@ class BackbonePart(_Part):
 
 
 class TextPart(_Part):
-    """What class names are embedded with, for a method that reads them.
+    """Text encoder for class names, for methods that use text.
 
     Args:
-        encoder: ``backbone``, the one in the backbone's weights, or a name of
-            ``backbones.text_names()``.
-        weights: Of the text encoder, as in ``backbones.create_text``; None for the backbone's, or
-            those that come with it.
-        prompts: Templates by name, or one's own; None for the method's.
+        encoder: Name of the text encoder: ``backbone`` for the one in the backbone's weights, or
+            one of ``backbones.text_names()``.
+        weights: Weights of the text encoder, as in ``backbones.create_text``; None for those of the
+            backbone or the encoder's default.
+        prompts: Prompt templates by name, or custom templates; None for the method's own.
     """
 
     encoder: str = "backbone"
@@ -69,36 +69,36 @@ class TextPart(_Part):
 
 
 class Augment(_Part):
-    """How frames are changed in training, on the device, each video as a whole.
+    """Augmentation of training videos on the device, the same for all frames of a video.
 
     Args:
-        read_size: Side in pixels that frames are squashed to when they are read; None for the
-            network's own size.
-        area: Least and most share of the picture's area that a random crop keeps.
-        aspect: Least and most width of the crop over its height, as shares of the picture's.
-        flip: Mirror half of the videos. ``auto`` does so on benchmarks whose classes know no left
-            and right (Kinetics, UCF-101, HMDB-51), and nowhere else.
-        brightness: Factors of 1 ± this.
-        contrast: The same, about the video's mean grey.
-        saturation: The same, about each place's grey.
+        read_size: Side in pixels to which frames are resized when they are read, without keeping
+            the aspect ratio; None for the network's input size.
+        area: Range of the random crop's area, as a fraction of the frame's.
+        aspect: Range of the crop's aspect ratio, relative to the frame's.
+        flip: Horizontal flip of half of the videos. ``auto`` flips on benchmarks whose classes do
+            not distinguish left and right (Kinetics, UCF-101, HMDB-51) only.
+        brightness: Range of the brightness factor, 1 ± this value.
+        contrast: Range of the contrast factor about the video's mean grey, 1 ± this value.
+        saturation: Range of the saturation factor about each pixel's grey, 1 ± this value.
     """
 
     read_size: PositiveInt | None = None
-    area: tuple[Share, Share] = (1.0, 1.0)
+    area: tuple[Fraction, Fraction] = (1.0, 1.0)
     aspect: tuple[PositiveFloat, PositiveFloat] = (1.0, 1.0)
     flip: Literal["auto", "never", "always"] = "auto"
-    brightness: Share | Literal[0] = 0
-    contrast: Share | Literal[0] = 0
-    saturation: Share | Literal[0] = 0
+    brightness: Fraction | Literal[0] = 0
+    contrast: Fraction | Literal[0] = 0
+    saturation: Fraction | Literal[0] = 0
 
 
 class Group(_Part):
-    """Parameters with a learning rate of their own.
+    """Parameter group with its own learning rate.
 
     Args:
-        match: Pattern of their names, such as ``backbone.*`` or ``*.bias``.
+        match: Pattern of parameter names, such as ``backbone.*`` or ``*.bias``.
         lr: Learning rate.
-        weight_decay: None for the stage's.
+        weight_decay: Weight decay; None for the stage's.
     """
 
     match: str
@@ -107,31 +107,31 @@ class Group(_Part):
 
 
 class Stage(_Part):
-    """What the two kinds of stages have in common.
+    """Options that both stage types have.
 
     Args:
-        inputs: ``frames``: videos are decoded and augmented, and the network learns unless it is
-            frozen. ``stored``: features are read from a store, or extracted once, and only the
-            method learns.
-        steps: Of the optimiser.
-        batch: Videos (``classify``) or episodes (``episodes``) that a device sees at once.
-        accumulate: Batches of a device whose mean gradient makes a step.
-        optimiser: ``momentum`` is of ``sgd`` alone.
-        lr: Learning rate of what no group matches.
-        weight_decay: The same.
-        momentum: Of ``sgd``.
-        betas: Of ``adam`` and ``adamw``.
-        groups: Parameters with rates of their own; of several that match the first counts.
-        schedule: Of all rates after the warm-up: ``constant``; ``cosine`` or ``linear`` to zero at
-            the last step; ``steps``, times ``factor`` at each milestone.
-        warmup: Steps in which rates rise from zero.
-        milestones: Steps at which ``steps`` lowers the rates.
-        factor: By which.
-        clip_norm: Longest gradient; None for no limit.
-        freeze: Patterns of the names of parameters that don't learn.
-        freeze_bn: Batch norms whose statistics stay as they are.
-        ema: Decay of an average of the weights over the steps, which then is what is validated,
-            kept, and handed to the next stage; None for none.
+        inputs: Source of the inputs. ``frames``: videos are decoded and augmented, and the network
+            is trained unless it is frozen. ``stored``: features are read from a store, or extracted
+            once, and only the method is trained.
+        steps: Number of optimiser steps.
+        batch: Number of videos (``classify``) or episodes (``episodes``) per device and batch.
+        accumulate: Number of batches per device whose mean gradient makes one step.
+        optimiser: Optimiser.
+        lr: Learning rate of parameters that match no group.
+        weight_decay: Weight decay of parameters that match no group.
+        momentum: Momentum of ``sgd``.
+        betas: Betas of ``adam`` and ``adamw``.
+        groups: Parameter groups with their own rates; the first that matches applies.
+        schedule: Schedule of all learning rates after the warm-up: ``constant``; ``cosine`` or
+            ``linear`` to zero at the last step; ``steps``, times ``factor`` at each milestone.
+        warmup: Number of steps in which the rates rise from zero.
+        milestones: Steps at which the schedule ``steps`` lowers the rates.
+        factor: Factor by which the schedule ``steps`` lowers the rates.
+        clip_norm: Largest norm of the gradient; None for no limit.
+        freeze: Patterns of the names of parameters that are not trained.
+        freeze_bn: Batch norms with fixed statistics.
+        ema: Decay of the exponential moving average of the weights. The average is validated,
+            saved, and passed to the next stage. None for no average.
     """
 
     inputs: Literal["frames", "stored"]
@@ -147,7 +147,7 @@ class Stage(_Part):
     schedule: Literal["constant", "cosine", "linear", "steps"] = "constant"
     warmup: NonNegativeInt = 0
     milestones: tuple[PositiveInt, ...] = ()
-    factor: Share = 0.1
+    factor: Fraction = 0.1
     clip_norm: PositiveFloat | None = None
     freeze: tuple[str, ...] = ()
     freeze_bn: Literal["none", "backbone", "all"] = "none"
@@ -155,9 +155,9 @@ class Stage(_Part):
 
 
 class ClassifyStage(Stage):
-    """Classification of the training classes by a linear head on the mean of a video's nodes.
+    """Classification of all training classes by a linear head on the mean of a video's nodes.
 
-    The videos of a batch are of as many classes as there are, drawn class by class.
+    A batch has videos of as many classes as possible, drawn class by class.
     """
 
     kind: Literal["classify"]
@@ -167,13 +167,13 @@ class EpisodesStage(Stage):
     """Episodes of the training classes.
 
     Args:
-        ways: Classes of an episode.
-        shots: Support videos of a class.
-        queries: Query videos of a class.
-        query_loss: Whether an episode's loss is the ``mean`` over its queries or their ``sum``:
-            published code has both, and its learning rates go with it.
-        loss_weights: By name of the loss; 1 where there is none. ``base_class``, the classification
-            of the episode's videos among all training classes, is 0 where it isn't named.
+        ways: Number of classes of an episode.
+        shots: Number of support videos per class.
+        queries: Number of query videos per class.
+        query_loss: Aggregation of an episode's loss over its queries. Published code uses either,
+            with learning rates to match.
+        loss_weights: Weights of the losses by name (default: 1). ``base_class``, the classification
+            of the episode's videos among all training classes, has default weight 0.
     """
 
     kind: Literal["episodes"]
@@ -185,15 +185,15 @@ class EpisodesStage(Stage):
 
 
 class Validation(_Part):
-    """The fixed episodes of validation classes that alone choose the checkpoint.
+    """Fixed episodes of validation classes; they alone choose the checkpoint.
 
     Args:
-        every: Steps between two looks; a stage's last step is looked at, too, and the beginning.
-        ways: Classes of an episode.
-        shots: Support videos of a class.
-        queries: Query videos of a class.
-        count: Episodes.
-        seed: Of the draw.
+        every: Steps between two validations, in addition to the start and each stage's last step.
+        ways: Number of classes of an episode.
+        shots: Number of support videos per class.
+        queries: Number of query videos per class.
+        count: Number of episodes.
+        seed: Seed of the episodes.
     """
 
     every: PositiveInt
@@ -205,23 +205,23 @@ class Validation(_Part):
 
 
 class Recipe(_Part):
-    """A training from its first step to its last.
+    """Recipe of a training run.
 
     Args:
-        name: Of the recipe.
-        summary: For people, one line.
-        data: The benchmark that it was written for.
-        method: What learns.
-        backbone: What gives the features.
-        text: What class names become, where the method reads them.
-        stages: In their order; each goes on from where the one before ended.
-        validation: What chooses the checkpoint.
-        augment: Of frames.
-        seed: All draws depend on it and on the step alone.
-        groups: How recordings or persons are kept apart in episodes; ``auto`` by the list's own.
-        precision: Of the networks. Moments, transport and losses are float32 in any case.
-        keep_every: Steps between two saved states, from which a killed run goes on.
-        largest_loss: A loss above, or one that is no number, stops the run.
+        name: Name of the recipe.
+        summary: One-line description.
+        data: Benchmark that the recipe was written for.
+        method: Method to train.
+        backbone: Backbone that computes the features.
+        text: Text encoder for class names, for methods that use text.
+        stages: Stages in order; each continues from the end of the previous one.
+        validation: Validation that chooses the checkpoint.
+        augment: Augmentation of frames.
+        seed: Seed; all draws depend on the seed and the step alone.
+        groups: Rule that keeps recordings or persons apart in episodes; ``auto`` for the list's.
+        precision: Precision of the networks. Moments, transport and losses are always float32.
+        keep_every: Steps between two saved states, from which an interrupted run continues.
+        largest_loss: Largest loss; a larger one, or NaN, stops the run.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Recipes as files: those that the package ships, and one's own."""
+"""Recipe files: those of the package, and custom ones."""
 
 import json
 import tomllib
@@ -17,21 +17,21 @@ SHIPPED = "recipes"
 
 
 def names() -> tuple[str, ...]:
-    """Names of the recipes that come with the package."""
+    """Return the names of the package's recipes."""
     return tuple(sorted(file.name.removesuffix(".toml") for file in _shipped()))
 
 
 def text_of(name: str) -> str:
-    """The text of a recipe that comes with the package, with its comments.
+    """Return the text of one of the package's recipes, with its comments.
 
     Raises:
-        UnknownNameError: There is none of this name.
+        UnknownNameError: The name is unknown.
     """
     for file in _shipped():
         if file.name == f"{name}.toml":
             return file.read_text(encoding="utf-8")
     raise UnknownNameError(
-        "there is no recipe of this name",
+        "unknown recipe",
         got=repr(name),
         expected=f"a .toml file, or one of: {', '.join(names())}",
         hint=did_you_mean(name, names()),
@@ -41,16 +41,16 @@ def text_of(name: str) -> str:
 def read(recipe: str | Path, changes: Mapping[str, Any] | None = None) -> Recipe:
     """Read a recipe.
 
-    A recipe may say ``extends = "NAME"`` and only what it has otherwise than that one: tables are
-    merged, lists and values replaced; another method or backbone has options of its own alone.
+    A recipe with ``extends = "NAME"`` contains only its differences from that recipe: tables are
+    merged, lists and values are replaced; options of another method or backbone are not inherited.
 
     Args:
-        recipe: A name of ``names()``, a .toml file, or the recipe.json of a run.
-        changes: Values by dotted name, ``stages.1.lr`` for one of the second stage.
+        recipe: Recipe: a name of ``names()``, a .toml file, or the recipe.json of a run.
+        changes: Changed values by dotted name, such as ``stages.1.lr`` for the second stage.
 
     Raises:
-        UnknownNameError: There is no recipe of this name.
-        RecipeError: It is no recipe; the message says which value is wrong.
+        UnknownNameError: The name is unknown.
+        RecipeError: The file is not a valid recipe; the message names the invalid value.
     """
     content = _load(str(recipe), ())
     for key, value in (changes or {}).items():
@@ -59,10 +59,14 @@ def read(recipe: str | Path, changes: Mapping[str, Any] | None = None) -> Recipe
 
 
 def parse(content: Mapping[str, Any], where: str) -> Recipe:
-    """A recipe from what its file holds.
+    """Return a recipe from the content of its file.
+
+    Args:
+        content: Parsed content of the file.
+        where: Name of the recipe, for error messages.
 
     Raises:
-        RecipeError: It is none.
+        RecipeError: The content is not a valid recipe.
     """
     try:
         return Recipe.model_validate_json(json.dumps(content, default=str), strict=True)
@@ -77,9 +81,9 @@ def parse(content: Mapping[str, Any], where: str) -> Recipe:
 
 
 def _load(recipe: str, above: tuple[str, ...]) -> dict[str, Any]:
-    """What a file holds, on top of what it extends."""
+    """Return the content of a file merged into that of the recipe that it extends."""
     if recipe in above:
-        raise RecipeError("recipes extend each other in a circle", where=" → ".join(above))
+        raise RecipeError("circular extends", where=" → ".join(above))
     path = Path(recipe).expanduser()
     try:
         if path.suffix == ".json":
@@ -91,7 +95,7 @@ def _load(recipe: str, above: tuple[str, ...]) -> dict[str, Any]:
     except ValueError as error:
         if isinstance(error, UnknownNameError):
             raise
-        raise RecipeError("this is no recipe", where=recipe, got=str(error)) from None
+        raise RecipeError("not a recipe", where=recipe, got=str(error)) from None
     base = content.pop("extends", None)
     if base is None:
         return content
@@ -102,7 +106,7 @@ def _load(recipe: str, above: tuple[str, ...]) -> dict[str, Any]:
 
 def _table(content: Any, where: str) -> dict[str, Any]:
     if not isinstance(content, dict):
-        raise RecipeError("this is no recipe", where=where)
+        raise RecipeError("not a recipe", where=where)
     return content
 
 
@@ -129,7 +133,7 @@ def _change(content: dict[str, Any], key: str, value: Any) -> None:
         else:
             at[last] = value
     except (ValueError, IndexError, TypeError, AttributeError):
-        raise RecipeError("there is no such place in the recipe", got=key) from None
+        raise RecipeError("the recipe has no such value", got=key) from None
 
 
 def _shipped() -> list[Traversable]:

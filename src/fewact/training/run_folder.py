@@ -1,4 +1,4 @@
-"""The folder of a run: recipe, metrics, state, the chosen checkpoint, what stopped it."""
+"""Folder of a run: recipe, metrics, state, chosen checkpoint, and the cause of a stop."""
 
 import importlib
 import json
@@ -25,15 +25,15 @@ CURVE, BOARD = "curve.svg", "tensorboard"
 
 
 class RunFolder:
-    """Where a run writes; nothing else is touched.
+    """Folder that a run writes to.
 
     Args:
-        path: The folder, new or that of the same run.
-        recipe: Of the run.
-        data: That it learns from.
+        path: Folder: new, empty, or of the same run.
+        recipe: Recipe of the run.
+        data: Training data of the run.
 
     Raises:
-        TrainingError: The folder holds something else, or a run of another recipe or other lists.
+        TrainingError: The folder holds something else, or a run with another recipe or other lists.
     """
 
     def __init__(self, path: Path, recipe: Recipe, data: TrainingData) -> None:
@@ -43,17 +43,17 @@ class RunFolder:
         if not (path / RECIPE).exists():
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
                 raise TrainingError(
-                    "this is not the folder of a run",
+                    "not the folder of a training run",
                     where=str(path),
-                    expected="a folder that is new or empty, or that of the same run",
+                    expected="a new or empty folder, or the folder of the same run",
                 )
             write_text(path / LISTS, json.dumps(lists, indent=2, ensure_ascii=False) + "\n")
             write_text(path / RECIPE, recipe.model_dump_json(indent=2) + "\n")
             return
         if _read_recipe(path / RECIPE) != recipe:
-            raise self._other("of another recipe")
+            raise self._other("with another recipe")
         if json.loads((path / LISTS).read_text(encoding="utf-8")) != lists:
-            raise self._other("of other videos or class names")
+            raise self._other("with other videos or class names")
 
     def _other(self, what: str) -> TrainingError:
         return TrainingError(
@@ -64,14 +64,14 @@ class RunFolder:
 
     @property
     def state(self) -> Path:
-        """The file of the state."""
+        """Path of the state."""
         return self.path / STATE
 
     def episodes(self, videos: VideoList, protocol: Protocol) -> EpisodeSet:
-        """The validation episodes: drawn once and saved.
+        """Return the validation episodes: drawn once and saved.
 
         Raises:
-            EpisodeError: They cannot be drawn from this list, or are of another one.
+            EpisodeError: They cannot be drawn from this list, or belong to another one.
         """
         file = self.path / EPISODES
         if not file.exists():
@@ -81,19 +81,19 @@ class RunFolder:
         return found
 
     def metrics(self) -> list[dict[str, Any]]:
-        """All lines that were written whole."""
+        """Return all complete lines of metrics."""
         return read_metrics(self.path)
 
     def resume(self, position: Position | None) -> None:
-        """Take away what a run that goes on from here will do again, and what a kill left half.
+        """Remove metrics after a position and incomplete files of an interrupted run.
 
         Args:
-            position: Where it goes on; None where it begins anew.
+            position: Position from which the run continues; None from the start.
         """
         for name in (STATE, METRICS, README, CURVE, *(f"{BEST}/{one}" for one in (FILE, NETWORK))):
-            whole = self.path / name
-            for half in whole.parent.glob(f".{whole.name}.*.new"):
-                half.unlink(missing_ok=True)
+            target = self.path / name
+            for incomplete in target.parent.glob(f".{target.name}.*.new"):
+                incomplete.unlink(missing_ok=True)
         kept = [
             line
             for line in self.metrics()
@@ -102,7 +102,7 @@ class RunFolder:
         write_text(self.path / METRICS, "".join(f"{json.dumps(line)}\n" for line in kept))
 
     def log(self, stage: int, step: int, values: Mapping[str, float]) -> None:
-        """Add a line of metrics, and tell TensorBoard where it is installed."""
+        """Append a line of metrics, also to TensorBoard if it is installed."""
         line = json.dumps({"stage": stage, "step": step, **values})
         with (self.path / METRICS).open("a", encoding="utf-8") as file:
             file.write(f"{line}\n")
@@ -114,31 +114,31 @@ class RunFolder:
     def _tensorboard(self) -> Any:
         if self._board is None:
             try:
-                kind = importlib.import_module("torch.utils.tensorboard").SummaryWriter
+                writer = importlib.import_module("torch.utils.tensorboard").SummaryWriter
             except ImportError:
                 self._board = False
             else:
-                self._board = kind(str(self.path / BOARD))
+                self._board = writer(str(self.path / BOARD))
         return self._board or None
 
     def close(self) -> None:
-        """Let go of TensorBoard's file."""
+        """Close TensorBoard's file."""
         if self._board:
             self._board.close()
 
     def put(self, name: str, content: bytes) -> None:
-        """Write a file below the folder, as a whole or not at all."""
+        """Write a file in the folder atomically."""
         write_bytes(self.path / name, content)
 
     def put_json(self, name: str, content: Any) -> Path:
-        """Write a JSON file below the folder."""
+        """Write a JSON file in the folder atomically and return its path."""
         return write_text(
             self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         )
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The metrics of a run, line by line; one that was cut short by a kill is left out."""
+    """Return the metrics of a run, line by line; an incomplete last line is left out."""
     found: list[dict[str, Any]] = []
     file = folder / METRICS
     for text in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
@@ -157,7 +157,7 @@ def _read_recipe(path: Path) -> Recipe | None:
 
 
 def _texts(data: TrainingData) -> dict[str, Any]:
-    """What class names have become, where they were read."""
+    """Return the facts of the text embeddings; empty without text."""
     if data.train_text is None:
         return {}
     texts = known_texts(data.train_text)

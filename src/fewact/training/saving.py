@@ -1,4 +1,4 @@
-"""What a run leaves behind: the checkpoint that validation chose, and what stopped it."""
+"""Files that a run writes: the chosen checkpoint, and the videos of a failed step."""
 
 import json
 from collections.abc import Sequence
@@ -37,30 +37,32 @@ def save_best(
     best: Best,
     episodes: str,
 ) -> None:
-    """Write the method, and its network where that has learnt.
+    """Write the checkpoint: the method, and the network if it was trained.
 
     Args:
-        folder: Of the run.
-        learner: That a ``snapshot`` gave.
-        recipe: Of the run.
-        data: Of the run.
-        best: Why it is kept.
+        folder: Folder of the run.
+        learner: Copy made by ``snapshot``.
+        recipe: Recipe of the run.
+        data: Training data of the run.
+        best: Validation that chose the checkpoint.
         episodes: SHA-256 of the validation episodes.
     """
-    begun = best.stage > 0 or best.step > 0
-    learnt = begun and any(one.inputs == "frames" for one in recipe.stages[: best.stage + 1])
+    started = best.stage > 0 or best.step > 0
+    network_trained = started and any(
+        one.inputs == "frames" for one in recipe.stages[: best.stage + 1]
+    )
     card, part = card_now(learner), recipe.backbone
-    if learnt and learner.backbone is not None:
-        # The card that this file will have, by which features of it are known.
+    if network_trained and learner.backbone is not None:
+        # Features are stored under the card that this file will have.
         card = replace(card, trained_on=tuple(dict.fromkeys((*card.trained_on, data.train.name))))
         header = {"trained_on": ", ".join(card.trained_on), "licence": card.licence}
         content = save_tensors(tensors_of(learner.backbone), header)
         folder.put(f"{BEST}/{BACKBONE_FILE}", ordered(content))
-    own = learner.backbone is None
+    stored = learner.backbone is None
     needs = BackboneRecord(
-        name=card.name if own else part.name,
-        options={} if own else part.options,
-        weights=BACKBONE_FILE if learnt else card.weights if own else part.weights,
+        name=card.name if stored else part.name,
+        options={} if stored else part.options,
+        weights=BACKBONE_FILE if network_trained else card.weights if stored else part.weights,
         precision=card.precision,
         sha256=card.digest,
     )
@@ -68,12 +70,12 @@ def save_best(
     for video in data.train.videos:
         videos[video.label].append(video.id)
     name, options = registered(learner.method)
-    # Cross-entropy of the scores has fitted their scale.
-    fitted = begun and isinstance(recipe.stages[best.stage], EpisodesStage)
+    # Cross-entropy has fitted the scale of the scores.
+    calibrated = started and isinstance(recipe.stages[best.stage], EpisodesStage)
     facts = Header(
         name=name,
         options=options,
-        temperature=1.0 if fitted else learner.method.temperature,
+        temperature=1.0 if calibrated else learner.method.temperature,
         recipe=recipe.name,
         backbone=needs,
         text=_texts(data) if learner.method.uses_text else None,
@@ -102,7 +104,7 @@ def _texts(data: TrainingData) -> TextRecord | None:
 
 
 def ordered(content: bytes) -> bytes:
-    """A safetensors file whose header's facts stand in order; the library shuffles several."""
+    """Sort the metadata in a safetensors file's header: the library's order varies."""
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
     facts = dict(sorted(header.pop("__metadata__").items()))
@@ -121,10 +123,10 @@ def save_stopped(
     step: int,
     reason: str,
 ) -> str:
-    """Write which videos the step had, batch by batch.
+    """Write the videos of a failed step, batch by batch.
 
     Returns:
-        The file.
+        Path of the file.
     """
     batches = []
     for one, loss in zip(drawn, losses, strict=True):

@@ -1,4 +1,4 @@
-"""The state of a run between two steps, as one file: what it takes to go on as if never stopped."""
+"""State of a run between two steps, as one file from which an interrupted run continues."""
 
 import json
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ LEARNER, AVERAGE, OPTIMISER = "learner/", "average/", "optimiser/"
 
 
 class Best(BaseModel):
-    """The best look at the validation episodes so far.
+    """Best validation so far.
 
     Args:
-        accuracy: In per cent.
-        stage: Counted from 0.
-        step: Steps of the stage that were done.
+        accuracy: Accuracy in per cent.
+        stage: Stage, counted from 0.
+        step: Number of finished steps of the stage.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,14 +36,14 @@ class Best(BaseModel):
 
 
 class Position(BaseModel):
-    """How far a run has come.
+    """Position of a run.
 
     Args:
-        format: Tells that the file is one of this kind.
-        version: Of this layout.
-        stage: That it is in, counted from 0; as many as there are where it has ended.
-        step: Steps of this stage that are done.
-        best: So far.
+        format: Name of the file format.
+        version: Version of the file format.
+        stage: Current stage, counted from 0; the number of stages if the run is finished.
+        step: Number of finished steps of the stage.
+        best: Best validation so far.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,12 +57,12 @@ class Position(BaseModel):
 
 @dataclass(frozen=True)
 class State:
-    """A state that was read.
+    """State read from a file.
 
     Args:
-        position: How far the run had come.
-        tensors: Of the learner, the average and the optimiser.
-        where: The file.
+        position: Position of the run.
+        tensors: Tensors of the learner, the average and the optimiser.
+        where: Path of the file.
     """
 
     position: Position
@@ -75,10 +75,15 @@ class State:
         optimiser: torch.optim.Optimizer | None = None,
         average: Average | None = None,
     ) -> None:
-        """Put the tensors where they were.
+        """Load the tensors.
+
+        Args:
+            learner: Learner of the run.
+            optimiser: Optimiser of the stage; None to leave it out.
+            average: Moving average of the stage; None to leave it out.
 
         Raises:
-            TrainingError: They are of another learner.
+            TrainingError: The state belongs to another training.
         """
         try:
             learner.load_state_dict(self._of(LEARNER))
@@ -91,7 +96,7 @@ class State:
                 _restore_optimiser(optimiser, self._of(OPTIMISER))
         except (RuntimeError, KeyError, ValueError) as error:
             raise TrainingError(
-                "the state is of another training",
+                "the state belongs to another training",
                 where=self.where,
                 got=" ".join(str(error).split())[:300],
                 hint="Train into another folder.",
@@ -112,7 +117,7 @@ def write(
     optimiser: torch.optim.Optimizer | None = None,
     average: Average | None = None,
 ) -> None:
-    """Write a state, as a whole or not at all."""
+    """Write a state atomically."""
     tensors = {LEARNER + name: value for name, value in learner.state_dict().items()}
     if average is not None:
         tensors |= {AVERAGE + name: value for name, value in average.tensors.items()}
@@ -121,16 +126,16 @@ def write(
             for key, value in kept.items():
                 if value is not None:
                     tensors[f"{OPTIMISER}{number}/{key}"] = torch.as_tensor(value)
-    # Cloned, because the file format refuses tensors that share memory.
+    # The file format refuses tensors that share memory.
     owned = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     write_bytes(path, save(owned, {"state": position.model_dump_json()}))
 
 
 def read(path: Path) -> State | None:
-    """Read a state; None where there is none.
+    """Read a state; None if the file does not exist.
 
     Raises:
-        TrainingError: It is damaged.
+        TrainingError: The file is damaged.
     """
     if not path.exists():
         return None
@@ -141,7 +146,9 @@ def read(path: Path) -> State | None:
         position = Position.model_validate(json.loads(header))
     except (OSError, SafetensorError, ValueError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise TrainingError("this is no state of a training", where=str(path), got=reason) from None
+        raise TrainingError(
+            "not the state of a training run", where=str(path), got=reason
+        ) from None
     return State(position, tensors, str(path))
 
 

@@ -1,4 +1,4 @@
-"""Class names of training and validation classes as text, by the recipe."""
+"""Text embeddings of training and validation class names, by the recipe."""
 
 from dataclasses import replace
 
@@ -11,12 +11,15 @@ from fewact.training.recipe import Recipe
 
 
 def with_texts(recipe: Recipe, data: TrainingData, *, device: str) -> TrainingData:
-    """The data with embeddings of the class names, where the method reads them.
+    """Add embeddings of the class names if the method uses text; existing ones are kept.
 
-    Embeddings that the data have stay.
+    Args:
+        recipe: Recipe of the run.
+        data: Training data.
+        device: Device of the text encoder.
 
     Raises:
-        UserError: The text encoder cannot be made, or there are no such templates.
+        UserError: The text encoder cannot be built, or the templates are unknown.
     """
     method = methods.create(recipe.method.name, **recipe.method.options)
     if not (isinstance(method, TextMethod) and method.uses_text) or data.train_text is not None:
@@ -30,8 +33,8 @@ def with_texts(recipe: Recipe, data: TrainingData, *, device: str) -> TrainingDa
     )
 
 
-def _model(recipe: Recipe, usual: str) -> TextModel:
+def _model(recipe: Recipe, default: str) -> TextModel:
     part, network = recipe.text, recipe.backbone
-    chosen = part.prompts or usual
+    chosen = part.prompts or default
     prompts = read_prompts(chosen) if isinstance(chosen, str) else templates(chosen)
     return text_model(part.encoder, part.weights, prompts, network.name, network.weights)

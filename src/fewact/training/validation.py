@@ -1,4 +1,4 @@
-"""What chooses the checkpoint: accuracy on fixed episodes of the validation classes."""
+"""Validation: accuracy on fixed episodes of the validation classes chooses the checkpoint."""
 
 import copy
 from dataclasses import replace
@@ -14,20 +14,20 @@ from fewact.training.optimising import Average
 
 
 def snapshot(learner: Learner, average: Average | None) -> Learner:
-    """A copy with the averaged weights, if there are any, in evaluation mode."""
+    """Return a copy in evaluation mode, with the averaged weights if there is an average."""
     copied = copy.deepcopy(learner)
     if average is not None:
         copied.load_state_dict(average.tensors)
     return copied.requires_grad_(False).eval()
 
 
-def own_features(learner: Learner, videos: VideoList, *, keep: bool = False) -> FeatureSource:
-    """Features of videos by the network as it is now.
+def network_features(learner: Learner, videos: VideoList, *, keep: bool = False) -> FeatureSource:
+    """Return features of videos by the current network.
 
     Args:
-        learner: That a ``snapshot`` gave.
-        videos: With footage.
-        keep: Whether they are asked for again.
+        learner: Copy made by ``snapshot``.
+        videos: Videos whose files are present.
+        keep: Keep the features in memory for further requests.
     """
     if learner.backbone is None:
         raise RuntimeError("there is no network")
@@ -35,22 +35,22 @@ def own_features(learner: Learner, videos: VideoList, *, keep: bool = False) -> 
 
 
 def card_now(learner: Learner) -> Card:
-    """The backbone's card with the digest of the weights that it has now."""
+    """Return the backbone's card with the digest of the current weights."""
     if learner.backbone is None:
         return learner.card
     return replace(learner.card, weights_sha256=digest(tensors_of(learner.backbone)))
 
 
-def look(
+def validate(
     learner: Learner, data: TrainingData, episodes: EpisodeSet, source: FeatureSource | None
 ) -> Result:
     """Score the validation episodes.
 
     Args:
-        learner: That a ``snapshot`` gave; its method is moved to the CPU.
-        data: Whose validation list.
-        episodes: Of that list.
-        source: Of its features; None for those of the learner's own network.
+        learner: Copy made by ``snapshot``; its method is moved to the CPU.
+        data: Training data with the validation list.
+        episodes: Validation episodes.
+        source: Features of the validation list; None for those of the learner's own network.
     """
-    features = own_features(learner, data.val) if source is None else source
+    features = network_features(learner, data.val) if source is None else source
     return evaluate(learner.method.cpu(), features, data.val, episodes, text=data.val_text)
