@@ -43,5 +43,5 @@ def test_features_are_of_these_lists_and_of_both() -> None:
     assert TrainingData(TRAIN, VAL, features_of(TRAIN), features_of(VAL))
     with pytest.raises(DataError):
         TrainingData(TRAIN, VAL, features_of(VAL), features_of(VAL))
-    with pytest.raises(TrainingError, match="one list only"):
+    with pytest.raises(TrainingError, match="only one of the two lists"):
         TrainingData(TRAIN, VAL, features_of(TRAIN))

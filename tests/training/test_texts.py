@@ -131,8 +131,8 @@ def test_texts_that_do_not_fit_are_refused() -> None:
             (good[1], good[0]),
             r"number of embeddings differs from the number of classes \(got \(5, 5\)\)",
         ),
-        ((good[0], embed_classes(Letters("other"), names[1])), "not embedded alike"),
-        ((good[0], embed_classes(Letters(), names[1], "name")), "not embedded alike"),
+        ((good[0], embed_classes(Letters("other"), names[1])), "different text encoders"),
+        ((good[0], embed_classes(Letters(), names[1], "name")), "different text encoders"),
     ):
         with pytest.raises(TrainingError, match=told):
             TrainingData(data.train, data.val, train_text=texts[0], val_text=texts[1])
