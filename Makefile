@@ -32,7 +32,7 @@ imports: $(STAMP)
 
 # The site, in build/site. Strict: a broken link, a missing page or a request to another host fails.
 docs: $(STAMP)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # The wheel with its compiled solver, and the package without a compiler, each in a new environment.
 wheel:
