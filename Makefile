@@ -31,6 +31,7 @@ imports: $(STAMP)
 	$(BIN)/lint-imports
 
 # The site, in build/site. Strict: a broken link, a missing page or a request to another host fails.
+# Without --quiet, which turns --strict off.
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
