@@ -31,7 +31,7 @@ INLIER_DISTANCE = 1 / 224
 
 TEXTURED = 0.45
 """Fraction of the middle frame's blocks with a keypoint above which there is a textured background:
-0.57 to 1 in rooms and in front of pictures, 0.11 to 0.31 on black, on development clips."""
+0.57 to 1 for indoor scenes, 0.11 to 0.31 for a black background, on development clips."""
 
 MIN_INLIERS, MIN_INLIERS_TEXTURELESS = 0.4, 0.75
 """Inlier ratio below which a frame's motion is rejected: after a cut, for example. Without a
@@ -46,7 +46,7 @@ PIXEL_STEPS = 10
 """Gauss–Newton steps for all pixels on each pyramid level."""
 
 PIXEL_GAIN = 0.95
-"""Registration by all pixels is accepted where it reduces a frame's difference to this factor."""
+"""Registration by all pixels is used where it reduces a frame's difference to this factor."""
 
 MOTION_GAIN = 1.05
 """A frame moved where its inliers exceed those of a static camera by this factor."""
@@ -69,7 +69,7 @@ class CameraMotion:
 
     Args:
         conservative: Similarities (t), from positions in the middle frame to positions in each
-            frame; the identity where no motion was accepted.
+            frame; the identity where no motion was found.
         permissive: The same with a lower threshold where the background is textureless: it finds
             the camera motion behind moving arms, and follows some moving bodies. Elsewhere equal to
             ``conservative``.
@@ -143,20 +143,20 @@ def estimate_camera_motion(frames: Tensor, *, aspect: float | None = None) -> Ca
     inliers, valid = of_motion.sum(1), reference.valid.sum(1)  # (t) each
     better = inliers > MOTION_GAIN * of_static.sum(1)
     better[t // 2] = False
-    accepted = better & (inliers > MIN_INLIERS * valid)
+    moved = better & (inliers > MIN_INLIERS * valid)
     keypoints = (valid.sum() - valid[t // 2]).clamp_min(1)
-    only = ((of_motion & ~of_static)[accepted], (of_static & ~of_motion)[accepted])
+    only = ((of_motion & ~of_static)[moved], (of_static & ~of_motion)[moved])
     motion_only, static_only = (float(which.sum() / keypoints) for which in only)
     factor = height / fine.rows
-    conservative = permissive = found.where(accepted, identity).scaled(factor)
+    conservative = permissive = found.where(moved, identity).scaled(factor)
     if valid[0] < TEXTURED * reference.valid.shape[1]:
         certain = better & (inliers > MIN_INLIERS_TEXTURELESS * valid)
         conservative = permissive = found.where(certain, _register_pixels(levels)).scaled(factor)
         zoom = found.linear.abs().log().abs()
         plausible = inliers > (PERMISSIVE_INLIERS + PERMISSIVE_ZOOM * zoom) * valid
         if plausible.sum() - 1 > PERMISSIVE_FRAMES * (t - 1):  # the middle frame is always one
-            accepted = better & (inliers > PERMISSIVE_INLIERS * valid)
-            permissive = found.where(accepted, identity).scaled(factor)
+            moved = better & (inliers > PERMISSIVE_INLIERS * valid)
+            permissive = found.where(moved, identity).scaled(factor)
     static = _static_fraction(fine, frames)
     return CameraMotion(conservative, permissive, motion_only, static_only, static)
 

@@ -1,6 +1,6 @@
 """Similarity transforms (shift, zoom and rotation) and images warped by them.
 
-Positions are complex numbers, x to the right and y down from the image centre, in pixel heights: a
+Positions are complex numbers, x to the right and y down from the image center, in pixel heights: a
 similarity is then z → linear·z + shift, and two of them compose by a product and a sum.
 """
 
@@ -73,7 +73,7 @@ class Similarity:
 
 
 def pixel_positions(height: int, width: int, pixel: float, dtype: torch.dtype) -> Tensor:
-    """Return the positions of pixel centres: complex (h w).
+    """Return the positions of pixel centers: complex (h w).
 
     Args:
         height: Number of rows.
@@ -95,7 +95,7 @@ def sample(images: Tensor, at: Tensor, pixel: float = 1.0) -> tuple[Tensor, Tens
         pixel: Width of a pixel over its height.
 
     Returns:
-        Values (t c h' w'), and whether each position is inside, between pixel centres (t h' w')
+        Values (t c h' w'), and whether each position is inside, between pixel centers (t h' w')
         bool. A position outside gets the value of the nearest pixel.
     """
     height, width = images.shape[-2:]

@@ -1,6 +1,6 @@
 """Simulated cameras: a crop that moves inside the frames of a real video.
 
-The crop never leaves the frame, so that no border is mirrored, repeated or filled. Its position
+The crop never leaves the frame, so that no border has to be padded. Its position
 depends on the time as a fraction of the video and on a seed: all frames of a video, whichever a
 sampler chooses, are on the same camera path.
 """
@@ -30,7 +30,7 @@ class SimulatedCamera:
 
     Args:
         crop: Width and height of the crop at zoom 1, as fractions of the frame's.
-        offset: Largest distance of the crop's mean position from the frame centre.
+        offset: Largest distance of the crop's mean position from the frame center.
         scale: Largest relative change of the crop's size, constant over the video.
         shake: Amplitude of camera shake, a sum of 6 smooth waves per video.
         roll: Amplitude of rotation, in degrees, of the same form.
@@ -96,7 +96,7 @@ CAMERAS: Mapping[str, SimulatedCamera] = {
         offset=0.1, shake=0.03, roll=2.0, pan=0.5, drift=0.3, pan_speed="eased"
     ),
 }
-"""``fixed`` crops the centre; ``hand`` is a hand-held phone; ``rough`` shakes more and adds
+"""``fixed`` crops the center; ``hand`` is a hand-held phone; ``rough`` shakes more and adds
 parallax and motion blur; ``sweep`` pans and zooms as far as the frame allows."""
 
 
@@ -121,8 +121,8 @@ class CameraPath:
     """Crop of a camera at several times.
 
     Args:
-        x: Distances (t,) of the crop's centre to the right of the frame's, in pixels.
-        y: Distances (t,) below the frame's centre, in pixels.
+        x: Distances (t,) of the crop's center to the right of the frame's, in pixels.
+        y: Distances (t,) below the frame's center, in pixels.
         size: Width and height (t,) relative to those at zoom 1.
         roll: Rotations (t,), in radians, clockwise.
     """
@@ -175,7 +175,7 @@ def camera_path(
     # Bounding box of the rotated crop at size 1: (2 n)
     box = np.abs(np.cos(roll)) * sides[:, None] + np.abs(np.sin(roll)) * sides[::-1, None]
     frame = np.array([width, height], np.float64)[:, None]
-    # Half a pixel is kept free, so that the centres of the outermost pixels have neighbours.
+    # Half a pixel is kept free, so that the centers of the outermost pixels have neighbours.
     size = np.minimum(size, ((frame - 1) / box).min(0).clip(0.01))
     margin = np.maximum(frame - 1 - box * size, 0) / 2 / (1 + camera.parallax)  # (2 n)
     positions = [
@@ -199,7 +199,7 @@ def _waves(rng: np.random.Generator, times: Floats) -> Floats:
 
 
 def _fit(offset: float, path: Floats, margin: Floats) -> Floats:
-    """Return positions (n,), at most the margin (n,) away from the frame centre."""
+    """Return positions (n,), at most the margin (n,) away from the frame center."""
     checked, limit = path[:CHECKED_TIMES], margin[:CHECKED_TIMES]
     distance = np.abs(checked[:, None] - checked)
     both = limit[:, None] + limit

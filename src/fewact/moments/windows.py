@@ -58,15 +58,15 @@ def window_times(
         device: Device of the result.
 
     Returns:
-        (m,) centres of the nodes' windows divided by t: 0 is the start, 1 the end.
+        (m,) centers of the nodes' windows divided by t: 0 is the start, 1 the end.
 
     >>> window_times(4, (2, 4))
     tensor([0.2500, 0.7500, 0.5000])
     """
     check_grid(grid)
-    centres = [(start + stop) / (2 * t) for start, stop in windows(t, lengths)]
-    parts = [centre for centre in centres for _ in range(grid * grid)] if grid > 1 else []
-    return torch.tensor(centres + parts, dtype=dtype, device=device)
+    centers = [(start + stop) / (2 * t) for start, stop in windows(t, lengths)]
+    parts = [center for center in centers for _ in range(grid * grid)] if grid > 1 else []
+    return torch.tensor(centers + parts, dtype=dtype, device=device)
 
 
 def check_grid(grid: int) -> None:
