@@ -84,6 +84,7 @@ def test_the_python_examples_of_a_page_run(
     page: Path, clips: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(clips)
+    monkeypatch.setattr(methods.REGISTRY, "_entries", dict(methods.REGISTRY._entries))
     names: dict[str, Any] = {"__name__": "example"}
     for text, run in blocks(page, "python"):
         if run:
@@ -159,6 +160,12 @@ def test_benchmarks_recipes_and_files_exist(page: Path) -> None:
     for words in commands(page):
         if words[:1] == ["train"] and len(words) > 1 and words[1][0].islower():
             read_recipe(words[1])
+
+
+def test_the_guide_for_contributors_names_every_subpackage() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for path in (ROOT / "src" / "fewact").glob("*/__init__.py"):
+        assert f"| `{path.parent.name}/`" in text, path.parent.name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
