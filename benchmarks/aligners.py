@@ -205,7 +205,7 @@ def page(
     pairs: int,
 ) -> str:
     """Return the page as Markdown."""
-    protocol = rows[0].results[0].asked.episodes.protocol
+    protocol = rows[0].results[0].setup.episodes.protocol
     lines = [
         "# Aligners on moments",
         "",

@@ -19,7 +19,7 @@ from torch.nn import functional
 from fewact import methods
 from fewact.data import Video, VideoList
 from fewact.episodes import EpisodeSet, Protocol, draw
-from fewact.evaluation import ArrayFeatures, evaluate
+from fewact.evaluation import ArrayFeatures, evaluate_method
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.clip_spm import ClipSpm
 from fewact.methods.common.transformer import Transformer
@@ -171,7 +171,7 @@ def main() -> None:
         expected, seconds = plain(method, frames, text, episodes, classes, given.plain)
         got = batched(method, frames, text, episodes, classes, given.plain)
     begin = clocks()
-    evaluate(method, ArrayFeatures(vectors), videos, episodes, text=text)
+    evaluate_method(method, ArrayFeatures(vectors), videos, episodes, text=text)
     spent = (clocks() - begin) / given.episodes
     print(f"{given.protocol}, 5-way {given.shots}-shot, 5 queries, d {WIDTH}, {threads} threads")
     print(f"{given.episodes} episodes: {spent[0] * given.episodes:.1f} s")

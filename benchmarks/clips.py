@@ -23,7 +23,7 @@ from fewact import backbones, methods
 from fewact.backbones import Card
 from fewact.data import Clip, Video, VideoList
 from fewact.episodes import EpisodeSet, Protocol, draw
-from fewact.evaluation import ArrayFeatures, Result, VideoFeatures, evaluate
+from fewact.evaluation import ArrayFeatures, Result, VideoFeatures, evaluate_method
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.a2m2 import A2M2
@@ -217,13 +217,13 @@ def measure(
         isinstance(method, A2M2) and method.options.shots == "average"
     )
     if not averages:
-        return [evaluate(method, source, videos, episodes) for episodes in drawn]
+        return [evaluate_method(method, source, videos, episodes) for episodes in drawn]
     quick, numbers = look_up(method, source, videos)
     few = draw(videos, replace(drawn[-1].protocol, count=CHECKED))
-    slowly = evaluate(method, source, videos, few)
-    if slowly.accuracy != evaluate(quick, numbers, videos, few).accuracy:
+    slowly = evaluate_method(method, source, videos, few)
+    if slowly.accuracy != evaluate_method(quick, numbers, videos, few).accuracy:
         raise SystemExit("what is looked up is not what the method says")
-    return [evaluate(quick, numbers, videos, episodes) for episodes in drawn]
+    return [evaluate_method(quick, numbers, videos, episodes) for episodes in drawn]
 
 
 def main() -> None:

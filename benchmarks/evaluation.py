@@ -20,7 +20,7 @@ from fewact import methods
 from fewact.data import Video, VideoList
 from fewact.encoding import FeatureFacts, encoding_facts
 from fewact.episodes import EpisodeSet, Protocol, draw
-from fewact.evaluation import NodeBank, evaluate
+from fewact.evaluation import NodeBank, evaluate_method
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Method
 
@@ -92,7 +92,7 @@ def main() -> None:
         method = methods.create(kind, **options).eval()
         bank = made_up(method, videos)
         begin, busy = time.perf_counter(), time.process_time()
-        evaluate(method, bank, videos, episodes)
+        evaluate_method(method, bank, videos, episodes)
         spent, busy = time.perf_counter() - begin, time.process_time() - busy
         threads = torch.get_num_threads()
         print(f"{name}: {spent:.1f} s on {threads} threads, {busy:.1f} s of processor", flush=True)

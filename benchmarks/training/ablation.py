@@ -33,9 +33,10 @@ from fewact.evaluation import (
     FeatureSource,
     NodeBank,
     Result,
+    RunOptions,
     VideoFeatures,
     encode,
-    evaluate,
+    evaluate_method,
     load,
 )
 from fewact.features.request import FeatureRequest, View
@@ -188,7 +189,9 @@ class Work:
         if output.exists():
             return load(output)
         method = checkpoint.read(run).method(**PLAIN | dict(changes))
-        return evaluate(method, bank, self.videos[split], self.episodes[split], output=output)
+        return evaluate_method(
+            method, bank, self.videos[split], self.episodes[split], run=RunOptions(output=output)
+        )
 
     def scored(self, name: str, how: str, split: str, seeds: int) -> list[Result]:
         """The results of each seed, which are there."""
@@ -309,7 +312,7 @@ def page(
     command: str,
 ) -> str:
     """Return the page as Markdown; all figures come from the results."""
-    asked = work.scored(*USUAL, "test", 1)[0].asked
+    asked = work.scored(*USUAL, "test", 1)[0].setup
     protocol, (stage,) = asked.episodes.protocol, recipe.stages
     train, val = (work.videos[split] for split in ("train", "val"))
     width = recipe.method.options["width"]

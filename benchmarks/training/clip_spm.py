@@ -36,7 +36,7 @@ from fewact import checkpoint, methods
 from fewact.data import VideoList
 from fewact.data.videos import Groups
 from fewact.episodes import Protocol, draw
-from fewact.evaluation import ArrayFeatures, Result, evaluate, load
+from fewact.evaluation import ArrayFeatures, Result, RunOptions, evaluate_method, load
 from fewact.evaluation.texts import TextModel
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.common.reduction import orthogonal_projection
@@ -156,7 +156,9 @@ class Work:
                 model = None if run.header.text is None else TextModel.fitted(run.header.text)
                 text = None if model is None else model.texts(lists.test, device="cpu")
             begin = time.process_time()
-            result = evaluate(method, source, lists.test, episodes, text=text, output=output)
+            result = evaluate_method(
+                method, source, lists.test, episodes, text=text, run=RunOptions(output=output)
+            )
             seconds = time.process_time() - begin
             print(
                 f"  {row}: {result.accuracy:.2f} ± {result.ci95:.2f}, {seconds:.0f} s", flush=True
@@ -200,7 +202,7 @@ def page(work: Work, command: str) -> str:
         seeds = list(work.results(data))
         if not seeds:
             continue
-        asked = seeds[0][WHOLE].asked
+        asked = seeds[0][WHOLE].setup
         protocol, text = asked.episodes.protocol, asked.text
         encoder = (
             ""

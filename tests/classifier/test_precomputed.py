@@ -12,7 +12,7 @@ from fewact.classifier import Skipped
 from fewact.data import Clip, FeatureClip, FeatureDataset, read_features
 from fewact.episodes import Protocol, draw
 from fewact.errors import DataError, ModelError, OptionError, ShapeError, VideoError
-from fewact.evaluation import ArrayFeatures, evaluate
+from fewact.evaluation import ArrayFeatures, RunOptions, evaluate_method
 from fewact.features.request import FeatureRequest, View
 from tests.classifier.test_model_folder import edit
 
@@ -304,7 +304,9 @@ def test_accuracy_equals_that_of_an_evaluation(assets: Path, name: str) -> None:
     data = FeatureDataset(assets / "features" / "mobilenet_v2_t8.npz", dataset="utd27_depth")
     episodes = draw(data.videos, Protocol(shots=2, queries=3, count=3, groups="shared"))
     source = ArrayFeatures(data.features)
-    result = evaluate(methods.create(name, frames=8), source, data.videos, episodes, threads=1)
+    result = evaluate_method(
+        methods.create(name, frames=8), source, data.videos, episodes, run=RunOptions(threads=1)
+    )
     clips = list(data)
     for i, accuracy in enumerate(result.per_episode):
         classifier = FewShotClassifier(method=name, device="cpu")

@@ -53,7 +53,7 @@ def test_embed_then_evaluate(run: Run, table: Path, tmp_path: Path) -> None:
         clip.unlink()
     moved = shutil.move(store, tmp_path / "elsewhere")
     offline = run(*call, "--store", moved)
-    assert json.loads(offline.out)["asked"] == document["asked"]
+    assert json.loads(offline.out)["setup"] == document["setup"]
     assert json.loads(offline.out)["per_episode"] == document["per_episode"]
 
 

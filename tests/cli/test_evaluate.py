@@ -13,7 +13,7 @@ import pytest
 from fewact import backbones, methods
 from fewact.data import FeatureDataset, FolderDataset
 from fewact.episodes import Protocol, draw, load
-from fewact.evaluation import ArrayFeatures, VideoFeatures, evaluate
+from fewact.evaluation import ArrayFeatures, VideoFeatures, evaluate_method
 from fewact.methods.protonet import ProtoNet
 
 Run = Callable[..., Any]
@@ -41,7 +41,7 @@ def expected(features: Path, split: str = "test", **options: Any) -> Any:
     videos = data.videos.of(split)
     drawn = draw(videos, Protocol(4, 2, 3, 40, 0, "shared"))
     method = methods.create("protonet", frames=4, **options)
-    return evaluate(method, ArrayFeatures(data.of(videos), "mine"), videos, drawn)
+    return evaluate_method(method, ArrayFeatures(data.of(videos), "mine"), videos, drawn)
 
 
 def test_json_has_accuracy_and_interval(run: Run, features: Path, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_json_has_accuracy_and_interval(run: Run, features: Path, tmp_path: Path
     assert document["ci95"] == right.ci95
     assert document["per_episode"] == list(right.per_episode)
     assert document["final"] is True
-    assert document["asked"]["episodes"]["protocol"]["groups"] == "shared"
+    assert document["setup"]["episodes"]["protocol"]["groups"] == "shared"
     assert document["command"].startswith(f"fewact evaluate protonet --features {features} --ways")
     assert "r.json" not in document["command"]
     assert output.read_text() == ended.out
@@ -70,8 +70,8 @@ def test_the_groups_that_are_asked_for(run: Run, features: Path) -> None:
     for groups in ("none", "within-class", "shared"):
         call = ("evaluate", "protonet", "--features", features, *SMALL, "--groups", groups)
         found[groups] = json.loads(run(*call, "--format", "json").out)
-        assert found[groups]["asked"]["episodes"]["protocol"]["groups"] == groups
-    assert len({one["asked"]["episodes"]["sha256"] for one in found.values()}) == 3
+        assert found[groups]["setup"]["episodes"]["protocol"]["groups"] == groups
+    assert len({one["setup"]["episodes"]["sha256"] for one in found.values()}) == 3
 
 
 def test_table_and_csv(run: Run, features: Path) -> None:
@@ -80,7 +80,7 @@ def test_table_and_csv(run: Run, features: Path) -> None:
     right = expected(features)
     assert f"{right.accuracy:.1f} ± {right.ci95:.2f}" in table.out
     assert "final: on test classes" in table.out
-    assert "Episodes are many, but of few classes" in table.err
+    assert "interval over episodes" in table.err
     (row,) = csv.DictReader(io.StringIO(run(*call, "--format", "csv").out))
     assert row["accuracy"] == f"{right.accuracy:.1f} ± {right.ci95:.2f}"
 
@@ -108,10 +108,10 @@ def test_a_sweep_is_of_validation_classes(run: Run, features: Path, tmp_path: Pa
     ended = run(*call, *sweep, "--option", "scale=2", "-o", tmp_path)
     documents = json.loads(ended.out)
     assert [
-        (d["asked"]["method"]["options"]["order"], d["asked"]["method"]["options"]["distance"])
+        (d["setup"]["method"]["options"]["order"], d["setup"]["method"]["options"]["distance"])
         for d in documents
     ] == [(o, d) for o in ("pooled", "joined") for d in ("cosine", "euclidean")]
-    assert {d["asked"]["videos"]["split"] for d in documents} == {"val"}
+    assert {d["setup"]["videos"]["split"] for d in documents} == {"val"}
     assert not any(d["final"] for d in documents)
     assert documents[2]["accuracy"] == expected(features, "val", order="joined").accuracy
     assert "--option order=joined --option distance=cosine" in documents[2]["command"]
@@ -152,8 +152,8 @@ def test_the_synthetic_benchmark(run: Run, tmp_path: Path) -> None:
     ended = run(*call, "--ways", 2, "--count", 3, "--split", "val", "--format", "json")
     assert ended.code == 0, ended.err
     document = json.loads(ended.out)
-    assert document["asked"]["videos"]["name"] == "motions-1-misaligned"
-    assert document["asked"]["videos"]["classes"] == 12
+    assert document["setup"]["videos"]["name"] == "motions-1-misaligned"
+    assert document["setup"]["videos"]["classes"] == 12
     ended = run("episodes", "motions:nothing", "-o", tmp_path / "e.json")
     assert ended.code == 2
     assert "moving-camera" in ended.err
@@ -178,7 +178,7 @@ def test_other_episodes_are_not_compared(run: Run, features: Path, tmp_path: Pat
         run(*call, "--seed", seed, "-o", tmp_path / f"{seed}.json")
     ended = run("compare", tmp_path / "0.json", tmp_path / "1.json")
     assert ended.code == 2
-    assert "its episodes are not those of" in ended.err
+    assert "the episodes differ from those of" in ended.err
 
 
 @pytest.mark.slow
@@ -187,12 +187,12 @@ def test_clips_of_a_folder(run: Run, clips: Path) -> None:
     ended = run(*call, "--count", 20, "--precision", "float32", "--format", "json")
     assert ended.code == 0, ended.err
     document = json.loads(ended.out)
-    assert document["asked"]["features"]["trained_on"] == ["ImageNet-1k"]
-    assert document["asked"]["videos"]["videos"] == 6
+    assert document["setup"]["features"]["trained_on"] == ["ImageNet-1k"]
+    assert document["setup"]["videos"]["videos"] == 6
     videos = FolderDataset(clips).videos
     drawn = draw(videos, Protocol(ways=3, count=20))
     source = VideoFeatures(videos, backbones.create(precision="float32"))
-    right = evaluate(methods.create("protonet", frames=2), source, videos, drawn)
+    right = evaluate_method(methods.create("protonet", frames=2), source, videos, drawn)
     assert document["per_episode"] == list(right.per_episode)
 
 
@@ -205,15 +205,15 @@ def test_clips_under_a_simulated_camera(run: Run, clips: Path) -> None:
     )
     assert "camera: hand" in moving["flags"]
     assert "--camera hand" in moving["command"]
-    assert plain["asked"]["features"]["sha256"] != moving["asked"]["features"]["sha256"]
-    assert plain["asked"]["episodes"] == moving["asked"]["episodes"]
+    assert plain["setup"]["features"]["sha256"] != moving["setup"]["features"]["sha256"]
+    assert plain["setup"]["episodes"] == moving["setup"]["episodes"]
     queries = json.loads(
         run(*call, "--count", 5, "--format", "json", "--camera", "hand", "--camera-on", "query").out
     )
     assert "camera of the queries: hand" in queries["flags"]
-    assert queries["asked"]["features"] == plain["asked"]["features"]
-    assert queries["asked"]["query_features"] == moving["asked"]["features"]
-    assert queries["asked"]["episodes"] == plain["asked"]["episodes"]
+    assert queries["setup"]["features"] == plain["setup"]["features"]
+    assert queries["setup"]["query_features"] == moving["setup"]["features"]
+    assert queries["setup"]["episodes"] == plain["setup"]["episodes"]
 
 
 def test_leaderboard(run: Run) -> None:

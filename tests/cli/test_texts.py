@@ -11,7 +11,7 @@ import pytest
 from fewact import backbones, methods
 from fewact.data import FolderDataset
 from fewact.episodes import Protocol, draw
-from fewact.evaluation import VideoFeatures, evaluate
+from fewact.evaluation import VideoFeatures, evaluate_method
 from fewact.text import embed_classes
 from tests.backbones import tiny
 
@@ -51,12 +51,12 @@ def test_the_backbones_own_texts(run: Run, clips: Path, clip_folder: str) -> Non
     method = methods.create("zero_shot", frames=2, vector_width=24)
     text = embed_classes(network.text, videos.classes)
     drawn = draw(videos, Protocol(3, 1, 1, 5, 0))
-    right = evaluate(method, VideoFeatures(videos, network), videos, drawn, text=text)
+    right = evaluate_method(method, VideoFeatures(videos, network), videos, drawn, text=text)
     assert document["per_episode"] == list(right.per_episode)
     assert document["flags"][0] == "uses text"
-    assert right.asked.text is not None
-    assert document["asked"]["text"] == right.asked.text.model_dump(mode="json")
-    assert document["asked"]["text"]["names"] == ["growing", "moving left", "turning"]
+    assert right.setup.text is not None
+    assert document["setup"]["text"] == right.setup.text.model_dump(mode="json")
+    assert document["setup"]["text"]["names"] == ["growing", "moving left", "turning"]
 
 
 def test_of_a_store_no_network_is_made(
@@ -71,7 +71,7 @@ def test_of_a_store_no_network_is_made(
     stored = run(*call, "--store", tmp_path / "store", "--text-weights", clip_folder)
     assert stored.code == 0, stored.err
     document = json.loads(stored.out)
-    assert document["asked"]["text"] == right["asked"]["text"]
+    assert document["setup"]["text"] == right["setup"]["text"]
     assert document["accuracy"] == right["accuracy"]
     assert f"--text-weights {clip_folder}" in document["command"]
 
@@ -88,7 +88,7 @@ def test_features_with_another_encoder(run: Run, features: Path, tmp_path: Path)
         more = () if prompt is None else ("--prompts", prompt)
         ended = run(*call, *more, *small, "clip_spm")
         assert ended.code == 0, ended.err
-        found[prompt] = json.loads(ended.out)["asked"]
+        found[prompt] = json.loads(ended.out)["setup"]
     assert found[None]["method"]["options"]["text_width"] == 384
     assert found[None]["method"]["options"]["frames"] == 4
     assert found[None]["text"]["names"] == ["arm curl", "kick", "Wave Hello"]
@@ -96,7 +96,7 @@ def test_features_with_another_encoder(run: Run, features: Path, tmp_path: Path)
     assert found["name"]["text"]["templates"] == ["{}"]
     assert found[prompts]["text"]["templates"] == ["{}", "someone doing {}"]
     swept = ("--option", "head_width=4", "--sweep", "without=spm,nothing hidden=8")
-    without, whole = (one["asked"] for one in json.loads(run(*call, *swept, "clip_spm").out))
+    without, whole = (one["setup"] for one in json.loads(run(*call, *swept, "clip_spm").out))
     assert without["text"] is None
     assert whole == found[None]
 
@@ -179,15 +179,15 @@ def test_a_run_is_evaluated_with_the_texts_it_learnt_with(
 
     evaluate = ("evaluate", tmp_path / "run", "--features", data, *FEW)
     document = json.loads(run(*evaluate).out)
-    assert document["asked"]["text"]["encoder"] == "clip"
-    assert document["asked"]["text"]["templates"] == ["doing {}"]
-    assert document["asked"]["text"]["names"] == ["class 6", "class 7", "class 8"]
+    assert document["setup"]["text"]["encoder"] == "clip"
+    assert document["setup"]["text"]["templates"] == ["doing {}"]
+    assert document["setup"]["text"]["names"] == ["class 6", "class 7", "class 8"]
     same = json.loads(run(*evaluate, *asked).out)
-    assert same["asked"] == document["asked"]
+    assert same["setup"] == document["setup"]
     assert same["flags"] == document["flags"]
     other = json.loads(run(*evaluate, "--prompts", "name").out)
-    assert "prompts other than it learnt with" in other["flags"]
-    assert "prompts other than it learnt with" not in document["flags"]
+    assert "prompts differ from training" in other["flags"]
+    assert "prompts differ from training" not in document["flags"]
     moved = run(*evaluate, "--text-weights", "local-dir:nowhere")
     assert moved.code == 2
     assert "local-dir:nowhere: there is no such folder" in moved.err
@@ -203,7 +203,7 @@ def test_another_text_encoder_than_it_learnt_with(
     assert run(*call, "--text-encoder", "clip", "--text-weights", clip_folder).code == 0
     ended = run("evaluate", tmp_path / "run", "--features", data, *FEW, "--text-encoder", "minilm")
     assert ended.code == 2
-    assert "the method learnt with another text encoder" in ended.err
+    assert "the method was trained with another text encoder" in ended.err
 
 
 def test_training_without_names_takes_no_text_options(

@@ -80,14 +80,15 @@ def test_a_run_is_a_method(run: Run, place: Path, trained: Path) -> None:
     call = ("evaluate", trained, "--features", place / "mine.npz", *SMALL)
     document = json.loads(run(*call).out)
     assert document["final"] is True
-    assert document["asked"]["method"]["name"] == "a2m2"
-    assert document["asked"]["method"]["weights_sha256"]
-    assert document["flags"][0] == "learnt from mine"
-    assert "validation classes of mine" in document["flags"][1]
+    assert document["setup"]["method"]["name"] == "a2m2"
+    assert document["setup"]["method"]["weights_sha256"]
+    assert document["flags"][0] == "trained on mine"
+    assert "validation accuracy" in document["flags"][1]
+    assert "on mine" in document["flags"][1]
     other = json.loads(run(*call, "--option", "alignment=otam").out)
-    assert other["asked"]["method"]["options"]["alignment"] == "otam"
+    assert other["setup"]["method"]["options"]["alignment"] == "otam"
     assert (
-        other["asked"]["method"]["weights_sha256"] == document["asked"]["method"]["weights_sha256"]
+        other["setup"]["method"]["weights_sha256"] == document["setup"]["method"]["weights_sha256"]
     )
     wrong = run(*call, "--option", "width=5")
     assert wrong.code == 2
@@ -102,7 +103,7 @@ def test_what_was_learnt_from_is_not_tested_on(run: Run, place: Path, trained: P
     document = json.loads(run(*call, "train", "--allow-leak").out)
     assert any(flag.startswith("leak: mine shares 20 videos") for flag in document["flags"])
     document = json.loads(run(*call, "val").out)
-    assert "checkpoint chosen on these classes" in document["flags"]
+    assert "checkpoint selected on these classes" in document["flags"]
 
 
 def test_changes_and_going_on(run: Run, place: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fewact import methods
 from fewact.errors import ResultError
-from fewact.evaluation import compare, evaluate
+from fewact.evaluation import compare, evaluate_method
 from fewact.evaluation.compare import SMALLEST_P, holm, sign_flip_p
 from fewact.evaluation.intervals import class_intervals
 from tests.evaluation.made_up import Constant, Nearest, problem
@@ -61,9 +61,9 @@ def test_holm_by_hand() -> None:
 
 def test_results_of_one_set_of_episodes() -> None:
     given_ = problem(noise=0.5)
-    good = evaluate(Nearest(), *given_)
-    bad = evaluate(Constant(), *given_)
-    middle = evaluate(methods.create("protonet", frames=2), *given_)
+    good = evaluate_method(Nearest(), *given_)
+    bad = evaluate_method(Constant(), *given_)
+    middle = evaluate_method(methods.create("protonet", frames=2), *given_)
     found = compare([good, bad, middle])
     assert [(one.first, one.second) for one in found] == [(0, 1), (0, 2), (1, 2)]
     first = found[0]
@@ -81,7 +81,7 @@ def test_results_of_one_set_of_episodes() -> None:
 def test_an_interval_for_other_classes_is_a_bootstrap_of_the_differences() -> None:
     source, videos, episodes = problem(noise=0.5)
     good, middle = (
-        evaluate(method, source, videos, episodes)
+        evaluate_method(method, source, videos, episodes)
         for method in (Nearest(), methods.create("protonet", frames=2))
     )
     each = np.array(good.per_episode) - np.array(middle.per_episode)
@@ -92,17 +92,17 @@ def test_an_interval_for_other_classes_is_a_bootstrap_of_the_differences() -> No
     expected = class_intervals(each[None], classes, len(videos.classes))
     assert [compare([good, middle])[0].class_interval] == expected
     source, videos, episodes = problem(ways=8)
-    all_classes = [evaluate(Nearest(), source, videos, episodes)] * 2
+    all_classes = [evaluate_method(Nearest(), source, videos, episodes)] * 2
     assert compare(all_classes)[0].class_interval is None
 
 
 @pytest.mark.parametrize("other", [{"seed": 1}, {"shots": 1}, {"count": 59}])
 def test_other_episodes_are_refused(other: dict[str, int], tmp_path: Path) -> None:
-    first, second = (evaluate(Nearest(), *problem(**sizes)) for sizes in ({}, other))
-    with pytest.raises(ResultError, match=r"b\.json: its episodes are not those of a\.json"):
+    first, second = (evaluate_method(Nearest(), *problem(**sizes)) for sizes in ({}, other))
+    with pytest.raises(ResultError, match=r"b\.json: the episodes differ from those of a\.json"):
         compare([first, second], ["a.json", "b.json"])
 
 
 def test_one_is_no_comparison() -> None:
-    with pytest.raises(ResultError, match="it takes two"):
-        compare([evaluate(Nearest(), *problem())])
+    with pytest.raises(ResultError, match="needs two results"):
+        compare([evaluate_method(Nearest(), *problem())])

@@ -21,13 +21,14 @@ from fewact.errors import DataError, EpisodeError, OptionError, ResultError, Sha
 from fewact.evaluation import (
     ArrayFeatures,
     Encodings,
+    RunOptions,
     encode_list,
-    evaluate,
+    evaluate_method,
     load,
     scoring,
     to_text,
 )
-from fewact.evaluation.facts import seen
+from fewact.evaluation.facts import contains_benchmark
 from fewact.methods.base import TextMethod
 from tests.evaluation.made_up import (
     ByPlace,
@@ -40,7 +41,7 @@ from tests.evaluation.made_up import (
 
 
 def test_one_who_knows_gets_100() -> None:
-    result = evaluate(Nearest(), *problem(noise=0.0))
+    result = evaluate_method(Nearest(), *problem(noise=0.0))
     assert (result.accuracy, result.ci95) == (100.0, 0.0)
     assert result.class_interval == (100.0, 100.0)
     assert set(result.per_episode) == {100.0}
@@ -48,38 +49,38 @@ def test_one_who_knows_gets_100() -> None:
 
 def test_queries_can_be_seen_otherwise_than_the_support() -> None:
     source, videos, episodes = problem(noise=0.0)
-    right = evaluate(Nearest(), source, videos, episodes, query_source=source)
+    right = evaluate_method(Nearest(), source, videos, episodes, query_source=source)
     assert right.accuracy == 100.0
-    assert right.asked.query_features == right.asked.features
+    assert right.setup.query_features == right.setup.features
     requests = Nearest().requests(source.card)
     shape = next(iter(next(source.features([0], requests)).values())).shape
     noise = np.random.default_rng(0).standard_normal((len(videos.videos), *shape))
     others = ArrayFeatures(noise.astype("f4"))
-    blind = evaluate(Nearest(), source, videos, episodes, query_source=others)
+    blind = evaluate_method(Nearest(), source, videos, episodes, query_source=others)
     assert blind.accuracy < 80
-    assert blind.asked.query_features is not None
-    assert blind.asked.query_features.sha256 == others.digest
-    assert blind.asked.features == right.asked.features
-    assert evaluate(Nearest(), others, videos, episodes).asked.query_features is None
+    assert blind.setup.query_features is not None
+    assert blind.setup.query_features.sha256 == others.digest
+    assert blind.setup.features == right.setup.features
+    assert evaluate_method(Nearest(), others, videos, episodes).setup.query_features is None
 
 
 def test_one_who_knows_nothing_gets_chance() -> None:
-    assert evaluate(Constant(), *problem(ways=4)).accuracy == 25.0
+    assert evaluate_method(Constant(), *problem(ways=4)).accuracy == 25.0
     _, videos, episodes = problem(count=400)
     noise = np.random.default_rng(0).standard_normal((len(videos.videos), 2, 5)).astype("f4")
-    result = evaluate(Nearest(), ArrayFeatures(noise), videos, episodes)
+    result = evaluate_method(Nearest(), ArrayFeatures(noise), videos, episodes)
     assert result.accuracy == pytest.approx(25, abs=3)
 
 
 def test_the_place_of_a_query_tells_nothing() -> None:
-    result = evaluate(ByPlace(), *problem(count=400, ways=5, queries=1))
+    result = evaluate_method(ByPlace(), *problem(count=400, ways=5, queries=1))
     assert result.accuracy == pytest.approx(20, abs=5)
 
 
 @pytest.mark.parametrize("sizes", [{}, {"ways": 2, "shots": 1, "queries": 1}, {"queries": 5}])
 def test_is_what_a_plain_loop_finds(sizes: dict[str, int]) -> None:
     source, videos, episodes = problem(**sizes)
-    result = evaluate(Nearest(), source, videos, episodes)
+    result = evaluate_method(Nearest(), source, videos, episodes)
     rows = np.array(slow_accuracies(source, videos, episodes))
     each = 100 * rows.mean(1)
     assert result.per_episode == pytest.approx(each)
@@ -99,31 +100,34 @@ def test_is_what_a_plain_loop_finds(sizes: dict[str, int]) -> None:
 
 
 def test_encodes_each_needed_video_once_and_pads_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "MOST", 16)
+    monkeypatch.setattr(scoring, "MAX_EPISODES", 16)
     method = Nearest().train()
     source, videos, episodes = problem(count=35)
-    evaluate(method, source, videos, episodes)
+    evaluate_method(method, source, videos, episodes)
     assert method.encoded == len(episodes.needed)
     assert method.batches == [16, 16, 16]
     assert method.training
 
 
 def test_memory_bounds_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "MEMORY", 20 * (2 * 8 * 4) * 3)  # nodes of three episodes
+    monkeypatch.setattr(scoring, "MAX_BYTES", 20 * (2 * 8 * 4) * 3)  # nodes of three episodes
     method = Nearest()
-    small = evaluate(method, *problem())
+    small = evaluate_method(method, *problem())
     assert set(method.batches) == {3}
     monkeypatch.undo()
-    assert small == evaluate(Nearest(), *problem())
+    assert small == evaluate_method(Nearest(), *problem())
 
 
 @pytest.mark.parametrize("name", ["protonet", "a2m2", "fusion"])
 def test_threads_change_no_byte(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "MOST", 8)
+    monkeypatch.setattr(scoring, "MAX_EPISODES", 8)
     source, videos, episodes = problem(count=40)
     before = torch.get_num_threads()
     method = methods.create(name, frames=2, **({"lengths": (1, 2)} if name == "a2m2" else {}))
-    texts = {to_text(evaluate(method, source, videos, episodes, threads=t)) for t in (1, 2, 5)}
+    texts = {
+        to_text(evaluate_method(method, source, videos, episodes, run=RunOptions(threads=t)))
+        for t in (1, 2, 5)
+    }
     assert len(texts) == 1
     assert torch.get_num_threads() == before
 
@@ -139,13 +143,13 @@ def test_logits_of_threads_are_the_same_bits(monkeypatch: pytest.MonkeyPatch) ->
             seen_logits.setdefault(key, set()).add(logits.numpy().tobytes())
             return logits
 
-    monkeypatch.setattr(scoring, "MOST", 8)
+    monkeypatch.setattr(scoring, "MAX_EPISODES", 8)
     rng = np.random.default_rng(0)
     _, videos, episodes = problem(count=40)
     wide = ArrayFeatures(rng.standard_normal((len(videos.videos), 2, 700)).astype("f4"))
     method = Spying(methods.create("protonet", frames=2, order="joined").options)
     for threads in (1, 2, 4):
-        evaluate(method, wide, videos, episodes, threads=threads)
+        evaluate_method(method, wide, videos, episodes, run=RunOptions(threads=threads))
     assert len(seen_logits) == 5
     assert all(len(bits) == 1 for bits in seen_logits.values())
 
@@ -156,16 +160,16 @@ def test_what_a_result_says(tmp_path: Path) -> None:
     videos = replace(videos, videos=tuple(replace(v, split="test") for v in videos.videos))
     episodes = draw(videos, episodes.protocol)
     method = methods.create("protonet", frames=2, distance="euclidean")
-    result = evaluate(
+    result = evaluate_method(
         method,
         ArrayFeatures(source._vectors, "mine", trained_on=("Made Up-400", "ImageNet-1k")),
         videos,
         episodes,
         flags=("leak: trained on these",),
         command="fewact evaluate …",
-        output=tmp_path / "r.json",
+        run=RunOptions(output=tmp_path / "r.json"),
     )
-    asked = result.asked
+    asked = result.setup
     assert asked.method.name == "protonet"
     assert asked.method.label == "protonet frames=2 distance=euclidean"
     assert asked.method.options["eps"] == 0.01
@@ -190,15 +194,18 @@ def test_what_a_result_says(tmp_path: Path) -> None:
 
 def test_other_features_weights_and_lists_have_other_hashes() -> None:
     source, videos, episodes = problem(count=2)
-    first = evaluate(Nearest(), source, videos, episodes).asked
+    first = evaluate_method(Nearest(), source, videos, episodes).setup
     assert (
-        evaluate(Nearest(), telling(videos, 0.1), videos, episodes).asked.features != first.features
+        evaluate_method(Nearest(), telling(videos, 0.1), videos, episodes).setup.features
+        != first.features
     )
     with_weights = methods.create("a2m2", frames=2, lengths=(1, 2))
     hashes = []
     for tau in (1.0, 2.0):
         with_weights.tau.data.fill_(tau)
-        hashes.append(evaluate(with_weights, source, videos, episodes).asked.method.weights_sha256)
+        hashes.append(
+            evaluate_method(with_weights, source, videos, episodes).setup.method.weights_sha256
+        )
     assert len(set(hashes)) == 2
 
 
@@ -215,7 +222,7 @@ def test_other_features_weights_and_lists_have_other_hashes() -> None:
     ],
 )
 def test_weights_that_have_seen_the_benchmark(data: str, name: str, expected: bool) -> None:
-    assert seen(data, name) is expected
+    assert contains_benchmark(data, name) is expected
 
 
 class Stop(Exception):
@@ -235,40 +242,52 @@ def test_resumes_to_the_same_bytes_wherever_it_was_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped at random, and the end of the file torn off as a crash may do."""
-    monkeypatch.setattr(scoring, "MOST", 4)
+    monkeypatch.setattr(scoring, "MAX_EPISODES", 4)
     given = problem(count=50)
     whole = tmp_path / "whole.json"
-    evaluate(Nearest(), *given, output=whole)
+    evaluate_method(Nearest(), *given, run=RunOptions(output=whole))
     rng = random.Random(0)
     for trial in range(12):
         output, method = tmp_path / f"{trial}.json", Nearest()
         for _ in range(3):
             with pytest.raises(Stop):
-                evaluate(method, *given, output=output, progress=stopping(rng.randrange(4, 50)))
+                evaluate_method(
+                    method,
+                    *given,
+                    run=RunOptions(output=output, progress=stopping(rng.randrange(4, 50))),
+                )
             assert not output.exists()
             progress = output.with_name(output.name + ".progress")
             content = progress.read_bytes()
             progress.write_bytes(content[: rng.randrange(len(content) + 1)])
-        evaluate(method, *given, output=output, threads=rng.randrange(1, 4))
+        evaluate_method(method, *given, run=RunOptions(output=output, threads=rng.randrange(1, 4)))
         assert output.read_bytes() == whole.read_bytes()
         assert not progress.exists()
 
 
 def test_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "MOST", 4)
+    monkeypatch.setattr(scoring, "MAX_EPISODES", 4)
     given = problem(count=40)
     with pytest.raises(Stop):
-        evaluate(Nearest(), *given, output=tmp_path / "r.json", progress=stopping(24), threads=1)
+        evaluate_method(
+            Nearest(),
+            *given,
+            run=RunOptions(output=tmp_path / "r.json", progress=stopping(24), threads=1),
+        )
     method = Nearest()
-    evaluate(method, *given, output=tmp_path / "r.json")
+    evaluate_method(method, *given, run=RunOptions(output=tmp_path / "r.json"))
     assert 0 < len(method.batches) <= 4
 
 
 def test_a_damaged_line_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "MOST", 4)
+    monkeypatch.setattr(scoring, "MAX_EPISODES", 4)
     given = problem(count=40)
     with pytest.raises(Stop):
-        evaluate(Nearest(), *given, output=tmp_path / "r.json", progress=stopping(36), threads=1)
+        evaluate_method(
+            Nearest(),
+            *given,
+            run=RunOptions(output=tmp_path / "r.json", progress=stopping(36), threads=1),
+        )
     progress = tmp_path / "r.json.progress"
     head, *lines = progress.read_text().splitlines(keepends=True)
     turned = str.maketrans("0123456789abcdef", "f0123456789abcde")
@@ -276,55 +295,59 @@ def test_a_damaged_line_is_not_believed(tmp_path: Path, monkeypatch: pytest.Monk
         number, bits, check = line.split()
         lines[i] = f"{number} {bits.translate(turned)} {check}\n"
     progress.write_text(head + "".join(lines))
-    evaluate(Nearest(), *given, output=tmp_path / "r.json")
-    evaluate(Nearest(), *given, output=tmp_path / "whole.json")
+    evaluate_method(Nearest(), *given, run=RunOptions(output=tmp_path / "r.json"))
+    evaluate_method(Nearest(), *given, run=RunOptions(output=tmp_path / "whole.json"))
     assert (tmp_path / "r.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
 
 
 def test_the_progress_of_another_evaluation_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scoring, "MOST", 4)
+    monkeypatch.setattr(scoring, "MAX_EPISODES", 4)
     with pytest.raises(Stop):
-        evaluate(Nearest(), *problem(), output=tmp_path / "r.json", progress=stopping(8))
+        evaluate_method(
+            Nearest(), *problem(), run=RunOptions(output=tmp_path / "r.json", progress=stopping(8))
+        )
     before = (tmp_path / "r.json.progress").read_bytes()
-    with pytest.raises(ResultError, match="another evaluation was begun"):
-        evaluate(Nearest(), *problem(seed=1), output=tmp_path / "r.json")
+    with pytest.raises(ResultError, match="progress of another evaluation"):
+        evaluate_method(Nearest(), *problem(seed=1), run=RunOptions(output=tmp_path / "r.json"))
     assert (tmp_path / "r.json.progress").read_bytes() == before
 
 
 def test_a_result_that_is_there(tmp_path: Path) -> None:
     output = tmp_path / "r.json"
-    first = evaluate(Nearest(), *problem(), output=output)
+    first = evaluate_method(Nearest(), *problem(), run=RunOptions(output=output))
     method = Nearest()
-    assert evaluate(method, *problem(), output=output) == first
+    assert evaluate_method(method, *problem(), run=RunOptions(output=output)) == first
     assert method.encoded == 0
-    with pytest.raises(ResultError, match="there is another result already"):
-        evaluate(Nearest(), *problem(seed=1), output=output)
+    with pytest.raises(ResultError, match="the file holds another result"):
+        evaluate_method(Nearest(), *problem(seed=1), run=RunOptions(output=output))
     assert load(output) == first
-    second = evaluate(Nearest(), *problem(seed=1), output=output, overwrite=True)
+    second = evaluate_method(
+        Nearest(), *problem(seed=1), run=RunOptions(output=output, overwrite=True)
+    )
     assert load(output) == second != first
 
 
 SCRIPT = """
 import sys, time
-from fewact.evaluation import evaluate, scoring
+from fewact.evaluation import RunOptions, evaluate_method, scoring
 from tests.evaluation.made_up import Nearest, problem
 class Slow(Nearest):
     def score(self, state, nodes):
         time.sleep(0.01)
         return super().score(state, nodes)
 Slow.__name__ = "Nearest"
-scoring.MOST = 4
+scoring.MAX_EPISODES = 4
 print("ready", flush=True)
-evaluate(Slow(), *problem(count=200), output=sys.argv[1], threads=2)
+evaluate_method(Slow(), *problem(count=200), run=RunOptions(output=sys.argv[1], threads=2))
 """
 
 
 @pytest.mark.slow
 def test_killed_by_the_system_and_resumed(tmp_path: Path) -> None:
     whole, output = tmp_path / "whole.json", tmp_path / "r.json"
-    evaluate(Nearest(), *problem(count=200), output=whole)
+    evaluate_method(Nearest(), *problem(count=200), run=RunOptions(output=whole))
     rng = random.Random(1)
     for _ in range(3):
         process = subprocess.Popen(
@@ -357,37 +380,37 @@ def test_text_reaches_the_classes_of_each_episode() -> None:
 
     exact = telling(videos)
     text = torch.arange(8.0)[:, None].expand(8, 3)
-    result = evaluate(Oracle(), exact, videos, episodes, text=text)
+    result = evaluate_method(Oracle(), exact, videos, episodes, text=text)
     assert result.accuracy == 100
     assert "uses text" in result.flags
     with pytest.raises(OptionError, match="uses text"):
-        evaluate(Text(), source, videos, episodes)
+        evaluate_method(Text(), source, videos, episodes)
     with pytest.raises(ShapeError, match="not one embedding for each class"):
-        evaluate(Text(), source, videos, episodes, text=text[:7])
+        evaluate_method(Text(), source, videos, episodes, text=text[:7])
 
 
 def test_random_weights_are_flagged() -> None:
     source, videos, episodes = problem()
     method = Nearest()
-    assert not evaluate(method, source, videos, episodes).flags
+    assert not evaluate_method(method, source, videos, episodes).flags
     method.trained = False
-    result = evaluate(method, source, videos, episodes)
+    result = evaluate_method(method, source, videos, episodes)
     assert result.flags == ("not trained: random weights",)
-    assert not result.asked.method.trained
+    assert not result.setup.method.trained
 
 
 def test_bad_input(tmp_path: Path) -> None:
     source, videos, episodes = problem()
     with pytest.raises(EpisodeError, match="another list"):
-        evaluate(Nearest(), source, replace(videos, videos=videos.videos[1:]), episodes)
+        evaluate_method(Nearest(), source, replace(videos, videos=videos.videos[1:]), episodes)
     with pytest.raises(OptionError, match=r"vectors:8.*vectors:2"):
-        evaluate(methods.create("protonet"), source, videos, episodes)
+        evaluate_method(methods.create("protonet"), source, videos, episodes)
     with pytest.raises(OptionError, match="pixels:8"):
-        evaluate(methods.create("pixels"), source, videos, episodes)
+        evaluate_method(methods.create("pixels"), source, videos, episodes)
     with pytest.raises(OptionError, match="threads"):
-        evaluate(Nearest(), source, videos, episodes, threads=0)
+        evaluate_method(Nearest(), source, videos, episodes, run=RunOptions(threads=0))
     with pytest.raises(DataError, match=r"40 rows\); expected: 80"):
-        evaluate(Nearest(), ArrayFeatures(source._vectors[:40]), videos, episodes)
+        evaluate_method(Nearest(), ArrayFeatures(source._vectors[:40]), videos, episodes)
 
 
 def test_logits_that_are_no_numbers() -> None:
@@ -397,8 +420,8 @@ def test_logits_that_are_no_numbers() -> None:
             logits[7, 0, 0] = torch.nan
             return logits
 
-    with pytest.raises(ResultError, match="episode 7: the method's logits are no numbers"):
-        evaluate(Broken(), *problem())
+    with pytest.raises(ResultError, match="episode 7: a logit of the method is not a number"):
+        evaluate_method(Broken(), *problem())
 
 
 @pytest.mark.parametrize(
@@ -418,7 +441,7 @@ def test_arrays_that_are_no_features(array: np.ndarray, message: str) -> None:
 def test_the_protocol_decides_the_padding_alone() -> None:
     """More episodes do not change those that were there."""
     few, many = (
-        evaluate(Nearest(), *problem(count=count, seed=3)).per_episode for count in (10, 33)
+        evaluate_method(Nearest(), *problem(count=count, seed=3)).per_episode for count in (10, 33)
     )
     assert many[:10] == few
     assert Protocol().count == 10_000
@@ -436,9 +459,9 @@ def test_what_is_missing_of_a_published_list() -> None:
         availability="0123",
     )
     drawn = draw(videos, Protocol(count=3))
-    result = evaluate(Constant(), telling(videos), videos, drawn)
-    assert result.asked.videos.missing == {"kick": 1}
-    assert result.asked.videos.availability == "0123"
+    result = evaluate_method(Constant(), telling(videos), videos, drawn)
+    assert result.setup.videos.missing == {"kick": 1}
+    assert result.setup.videos.availability == "0123"
 
 
 def test_nodes_serve_several_sets_of_episodes() -> None:
@@ -447,8 +470,8 @@ def test_nodes_serve_several_sets_of_episodes() -> None:
     method = Nearest()
     nodes = encode_list(method, source, videos)
     for drawn in (episodes, other):
-        from_nodes = evaluate(method, nodes, videos, drawn)
-        assert from_nodes == evaluate(Nearest(), source, videos, drawn)
+        from_nodes = evaluate_method(method, nodes, videos, drawn)
+        assert from_nodes == evaluate_method(Nearest(), source, videos, drawn)
     assert method.encoded == len(videos.videos)
 
 
@@ -456,20 +479,24 @@ def test_nodes_serve_methods_that_only_score_otherwise() -> None:
     source, videos, episodes = problem()
     nodes = encode_list(methods.create("protonet", frames=2), source, videos)
     other = methods.create("protonet", frames=2, distance="euclidean")
-    assert evaluate(other, nodes, videos, episodes) == evaluate(other, source, videos, episodes)
+    assert evaluate_method(other, nodes, videos, episodes) == evaluate_method(
+        other, source, videos, episodes
+    )
 
 
 def test_encodings_are_shared_by_methods_that_only_score_otherwise() -> None:
     source, videos, episodes = problem()
     encodings = Encodings(source)
     first, second = Nearest(), Nearest()
-    expected = evaluate(Nearest(), source, videos, episodes)
-    assert evaluate(first, encodings, videos, episodes) == expected
-    assert evaluate(second, encodings, videos, episodes) == expected
+    expected = evaluate_method(Nearest(), source, videos, episodes)
+    assert evaluate_method(first, encodings, videos, episodes) == expected
+    assert evaluate_method(second, encodings, videos, episodes) == expected
     assert (first.encoded, second.encoded) == (len(episodes.needed), 0)
     other = methods.create("protonet", frames=2)
-    assert evaluate(other, encodings, videos, episodes) == evaluate(other, source, videos, episodes)
-    evaluate(second, encodings, videos, episodes)
+    assert evaluate_method(other, encodings, videos, episodes) == evaluate_method(
+        other, source, videos, episodes
+    )
+    evaluate_method(second, encodings, videos, episodes)
     assert second.encoded == len(episodes.needed)  # only the last encoding is kept
 
 
@@ -477,11 +504,13 @@ def test_nodes_of_something_else_are_refused() -> None:
     source, videos, episodes = problem()
     nodes = encode_list(methods.create("protonet", frames=2), source, videos)
     with pytest.raises(DataError, match="the nodes are of another method, protonet frames=2"):
-        evaluate(methods.create("protonet", frames=2, unit_frames=True), nodes, videos, episodes)
+        evaluate_method(
+            methods.create("protonet", frames=2, unit_frames=True), nodes, videos, episodes
+        )
     few = encode_list(Nearest(), source, videos, episodes.needed[:-1])
     with pytest.raises(DataError, match="not of all videos"):
-        evaluate(Nearest(), few, videos, episodes)
+        evaluate_method(Nearest(), few, videos, episodes)
     fewer = replace(videos, videos=videos.videos[:-1])
     drawn = draw(fewer, episodes.protocol)
     with pytest.raises(DataError, match="of another list"):
-        evaluate(Nearest(), encode_list(Nearest(), source, videos), fewer, drawn)
+        evaluate_method(Nearest(), encode_list(Nearest(), source, videos), fewer, drawn)

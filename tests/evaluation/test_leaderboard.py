@@ -9,7 +9,7 @@ import pytest
 from fewact.data import benchmark_names
 from fewact.episodes import Protocol, draw
 from fewact.errors import ResultError, UnknownNameError
-from fewact.evaluation import Result, evaluate
+from fewact.evaluation import Result, evaluate_method
 from fewact.evaluation.leaderboard import leaderboard
 from tests.episodes.made_up import videos_of
 from tests.evaluation.made_up import Nearest, telling
@@ -26,9 +26,11 @@ def own(
     videos = replace(
         videos, videos=tuple(replace(v, split=split) for v in videos.videos), flags=flags
     )
-    result = evaluate(Nearest(), telling(videos, 0.9), videos, draw(videos, Protocol(count=20)))
-    there = result.asked.videos.model_copy(update={"missing": missing or {}})
-    return result.model_copy(update={"asked": result.asked.model_copy(update={"videos": there})})
+    result = evaluate_method(
+        Nearest(), telling(videos, 0.9), videos, draw(videos, Protocol(count=20))
+    )
+    there = result.setup.videos.model_copy(update={"missing": missing or {}})
+    return result.model_copy(update={"setup": result.setup.model_copy(update={"videos": there})})
 
 
 def test_every_published_row_is_in_a_table_and_has_a_source() -> None:
@@ -49,11 +51,11 @@ def test_every_published_row_is_in_a_table_and_has_a_source() -> None:
 @pytest.mark.parametrize(
     ("name", "method", "backbone", "reason"),
     [
-        ("hmdb51", "TRX", "ResNet-50, ImageNet", "own setting"),
+        ("hmdb51", "TRX", "ResNet-50, ImageNet", "another setting"),
         ("ucf101_arn", "TSL", "R(2+1)D-34", "other classes"),
-        ("kinetics100_cmn_clip-spm", "CLIP-FSAR", "", "not stated"),
+        ("kinetics100_cmn_clip-spm", "CLIP-FSAR", "", "unknown list"),
         ("ssv2-full_otam", "CLIP zero-shot (text match)", "", "zero-shot"),
-        ("hmdb51", "Otter", "", "own setting"),
+        ("hmdb51", "Otter", "", "setting of its authors"),
     ],
 )
 def test_rows_of_other_settings_stand_apart(
@@ -65,27 +67,27 @@ def test_rows_of_other_settings_stand_apart(
         if row.method == method and row.backbone.startswith(backbone)
     ]
     assert rows
-    assert any(reason in row.apart for row in rows)
+    assert any(reason in row.not_comparable for row in rows)
 
 
 def test_another_list_of_videos_stands_apart() -> None:
     alibaba = leaderboard("kinetics100_alibaba")
-    assert {row.list for row in alibaba if not row.apart} == {"kinetics100_alibaba"}
-    both = {row.list for row in leaderboard("ssv2-full_otam") if not row.apart}
+    assert {row.list for row in alibaba if not row.not_comparable} == {"kinetics100_alibaba"}
+    both = {row.list for row in leaderboard("ssv2-full_otam") if not row.not_comparable}
     assert {"ssv2-full_otam", "ssv2-full_trx"} <= both  # their test videos are the same
 
 
 def test_flags() -> None:
     rows = leaderboard("hmdb51_arn")
     spm = next(row for row in rows if row.method == "CLIP-SPM")
-    assert spm.flags == ("uses text", "its code chooses the checkpoint on test classes")
-    assert any("not first-hand" in row.flags for row in rows)
+    assert spm.flags == ("uses text", "its code selects the checkpoint on test classes")
+    assert any("second-hand" in row.flags for row in rows)
     assert any("transductive" in row.flags for row in leaderboard("SSv2-Full"))
 
 
 def test_is_in_order_and_shots_choose() -> None:
     rows = leaderboard("UCF-101")
-    keys = [(bool(row.apart), row.ways, row.shots, -row.accuracy) for row in rows]
+    keys = [(bool(row.not_comparable), row.ways, row.shots, -row.accuracy) for row in rows]
     assert keys == sorted(keys)
     assert {row.shots for row in leaderboard("UCF-101", shots=5)} == {5}
 
@@ -94,7 +96,7 @@ def test_ones_own_stands_among_them() -> None:
     result = own("hmdb51_arn")
     rows = leaderboard("HMDB-51", [result], ["mine.json"])
     (mine,) = (row for row in rows if row.own)
-    assert mine.apart == ""
+    assert mine.not_comparable == ""
     assert (mine.accuracy, mine.ci95) == (result.accuracy, result.ci95)
     assert mine.source == "mine.json"
     assert len(rows) == len(leaderboard("HMDB-51")) + 1
@@ -106,25 +108,25 @@ def test_ones_own_stands_among_them() -> None:
         ("val", (), "not on the test classes"),
         (None, (), "not on the test classes"),
         ("test", ("modified list (test)",), "on a modified list"),
-        ("test", ("leak: a shares 3 videos",), "trained on what is tested"),
-        ("test", ("videos missing: test 3 of 9",), "with videos missing"),
+        ("test", ("leak: a shares 3 videos",), "trained on test data"),
+        ("test", ("videos missing: test 3 of 9",), "with missing videos"),
     ],
 )
 def test_ones_own_of_another_setting(split: str, flags: tuple[str, ...], reason: str) -> None:
     complete = own("hmdb51_arn", split, flags)
     (mine,) = (row for row in leaderboard("hmdb51", [complete], ["r"]) if row.own)
-    assert mine.apart == reason
+    assert mine.not_comparable == reason
     assert mine.flags == flags
 
 
 def test_ones_own_on_an_incomplete_set() -> None:
     incomplete = own("hmdb51_arn", "val", missing={"jump": 1})
     (mine,) = (row for row in leaderboard("hmdb51", [incomplete], ["r"]) if row.own)
-    assert mine.apart == "not on the test classes; with videos missing"
+    assert mine.not_comparable == "not on the test classes; with missing videos"
 
 
 def test_a_result_of_another_benchmark_is_refused() -> None:
-    with pytest.raises(ResultError, match=r"r\.json: a result of another benchmark"):
+    with pytest.raises(ResultError, match=r"r\.json: result of another benchmark"):
         leaderboard("hmdb51", [own("ucf101_arn")], ["r.json"])
     with pytest.raises(UnknownNameError):
         leaderboard("hmdb52")

@@ -7,7 +7,7 @@ import pytest
 from fewact import methods
 from fewact.data import FeatureDataset, Groups
 from fewact.episodes import Protocol, draw
-from fewact.evaluation import ArrayFeatures, evaluate
+from fewact.evaluation import ArrayFeatures, evaluate_method
 
 MEAN: dict[str, object] = {"unit_frames": True}
 IN_ORDER: dict[str, object] = {**MEAN, "order": "joined"}
@@ -32,7 +32,9 @@ def test_prototypes(
     for shots, figures in ((1, expected[:2]), (5, expected[2:])):
         drawn = draw(data.videos, Protocol(5, shots, 5, 1000, 0, groups))
         for options, figure in zip((MEAN, IN_ORDER), figures, strict=True):
-            result = evaluate(methods.create("protonet", **options), source, data.videos, drawn)
+            result = evaluate_method(
+                methods.create("protonet", **options), source, data.videos, drawn
+            )
             # Both are means over 1,000 episodes: their difference spreads √2 as far.
             assert abs(result.accuracy - figure) < 1.5 * 2**0.5 * result.ci95
             assert result.ci95 < 1
@@ -45,7 +47,7 @@ def test_persons_that_are_not_kept_apart_pull_below_chance(assets: Path) -> None
     source = ArrayFeatures(data.features)
     method = methods.create("protonet", **IN_ORDER)
     found = {
-        groups: evaluate(
+        groups: evaluate_method(
             method, source, data.videos, draw(data.videos, Protocol(5, 5, 5, 300, 0, groups))
         ).accuracy
         for groups in ("within-class", "shared")

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from fewact.errors import ResultError
-from fewact.evaluation import Result, evaluate, load, save, to_text
+from fewact.evaluation import Result, evaluate_method, load, save, to_text
 from tests.evaluation.made_up import Nearest, problem
 
 
 @pytest.fixture(scope="module")
 def result() -> Result:
-    return evaluate(Nearest(), *problem())
+    return evaluate_method(Nearest(), *problem())
 
 
 def test_comes_back_the_same(result: Result, tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_comes_back_the_same(result: Result, tmp_path: Path) -> None:
         lambda c: c.update(accuracy=99.9),
         lambda c: c["per_episode"].__setitem__(0, 100.0),
         lambda c: c["flags"].append("none"),
-        lambda c: c["asked"]["method"]["options"].update(more=1),
+        lambda c: c["setup"]["method"]["options"].update(more=1),
         lambda c: c.update(final=True),
         lambda c: c.pop("sha256"),
         lambda c: c.update(more=1),
@@ -54,16 +54,16 @@ def test_an_edited_result_is_refused(
 def test_what_is_no_result(tmp_path: Path, text: str) -> None:
     path = tmp_path / "r.json"
     path.write_text(text)
-    with pytest.raises(ResultError, match="this is no result"):
+    with pytest.raises(ResultError, match="not a result file"):
         load(path)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ResultError, match="cannot be read"):
+    with pytest.raises(ResultError, match="cannot read the file"):
         load(tmp_path / "r.json")
 
 
 def test_as_many_accuracies_as_episodes(result: Result) -> None:
     content = result.model_dump()
-    with pytest.raises(ValueError, match="not as many accuracies as episodes"):
+    with pytest.raises(ValueError, match="the number of accuracies is not"):
         Result.model_validate({**content, "per_episode": content["per_episode"][1:]})

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fewact.evaluation import evaluate, stability
+from fewact.evaluation import evaluate_method, stability
 from tests.evaluation.made_up import Nearest, problem
 
 
@@ -12,7 +12,7 @@ from tests.evaluation.made_up import Nearest, problem
     [(4, [4]), (10, [10]), (60, [10, 20, 50, 60]), (130, [10, 20, 50, 100, 130])],
 )
 def test_points_are_means_of_the_first_episodes(count: int, expected: list[int]) -> None:
-    result = evaluate(Nearest(), *problem(count=count))
+    result = evaluate_method(Nearest(), *problem(count=count))
     points = stability(result)
     assert [point.episodes for point in points] == expected
     for point in points:
@@ -23,5 +23,5 @@ def test_points_are_means_of_the_first_episodes(count: int, expected: list[int])
 
 
 def test_the_first_of_many_are_a_drawing_of_few() -> None:
-    many, few = (evaluate(Nearest(), *problem(count=count)) for count in (60, 20))
+    many, few = (evaluate_method(Nearest(), *problem(count=count)) for count in (60, 20))
     assert stability(many)[1].accuracy == few.accuracy

@@ -11,9 +11,9 @@ from fewact import backbones
 from fewact.checkpoint import TextRecord
 from fewact.data import Video, VideoList, benchmark
 from fewact.errors import OptionError, ResultError, UnknownNameError
-from fewact.evaluation import evaluate
+from fewact.evaluation import RunOptions, evaluate_method
 from fewact.evaluation.texts import TextModel, class_names, read_prompts, text_model
-from fewact.evaluation.trained import flags_of
+from fewact.evaluation.trained import training_flags
 from fewact.features.precomputed import precomputed_card
 from fewact.text import TEMPLATES, TextFacts, class_texts, embed_classes, known_texts
 from tests.evaluation.made_up import Nearest, problem
@@ -115,29 +115,38 @@ def test_other_texts_are_another_question(tmp_path: Path) -> None:
             return super(Text, self).score(state, nodes)
 
     output = tmp_path / "r.json"
-    result = evaluate(Reads(), source, videos, episodes, text=texts[""], output=output)
-    assert result.asked.text is not None
-    assert result.asked.text.names == videos.classes
-    assert result.asked.text.encoder == "letters"
-    assert evaluate(Reads(), source, videos, episodes, text=texts[""], output=output) == result
+    result = evaluate_method(
+        Reads(), source, videos, episodes, text=texts[""], run=RunOptions(output=output)
+    )
+    assert result.setup.text is not None
+    assert result.setup.text.names == videos.classes
+    assert result.setup.text.encoder == "letters"
+    assert (
+        evaluate_method(
+            Reads(), source, videos, episodes, text=texts[""], run=RunOptions(output=output)
+        )
+        == result
+    )
     for what in ("digest", "prompts", "names", "handed in"):
         with pytest.raises(ResultError, match="another result"):
-            evaluate(Reads(), source, videos, episodes, text=texts[what], output=output)
+            evaluate_method(
+                Reads(), source, videos, episodes, text=texts[what], run=RunOptions(output=output)
+            )
 
 
 def test_texts_that_are_not_read_are_no_part_of_the_question() -> None:
     source, videos, episodes = problem()
     text = torch.zeros(len(videos.classes), 3)
-    with_text = evaluate(Nearest(), source, videos, episodes, text=text)
-    assert with_text == evaluate(Nearest(), source, videos, episodes)
-    assert with_text.asked.text is None
+    with_text = evaluate_method(Nearest(), source, videos, episodes, text=text)
+    assert with_text == evaluate_method(Nearest(), source, videos, episodes)
+    assert with_text.setup.text is None
 
 
 LEARNT = TextFacts(encoder="minilm", sha256="a" * 64, templates=("{}",))
 
 
 def checkpoint(text: TextFacts) -> Any:
-    """As far as ``flags_of`` looks."""
+    """As far as ``training_flags`` looks."""
     videos = {"class a": ("a/1",)}
     facts = SimpleNamespace(
         text=TextRecord(facts=text, weights="default"),
@@ -150,23 +159,23 @@ def checkpoint(text: TextFacts) -> Any:
 
 def test_another_text_encoder_is_refused_and_other_prompts_are_named() -> None:
     videos, card = listed("theirs", "wave"), precomputed_card("x", 8)
-    usual = flags_of(checkpoint(LEARNT), videos, card, LEARNT)
+    usual = training_flags(checkpoint(LEARNT), videos, card, LEARNT)
     assert not any("prompts" in flag for flag in usual)
-    assert flags_of(checkpoint(LEARNT), videos, card) == usual
+    assert training_flags(checkpoint(LEARNT), videos, card) == usual
     for other in ({"templates": ("a {}",)}, {"how": "unit-mean"}):
-        found = flags_of(checkpoint(LEARNT), videos, card, LEARNT.model_copy(update=other))
-        assert found == (*usual, "prompts other than it learnt with")
+        found = training_flags(checkpoint(LEARNT), videos, card, LEARNT.model_copy(update=other))
+        assert found == (*usual, "prompts differ from training")
     now = TextFacts(encoder="clip", sha256="b" * 64, templates=("{}",))
     with pytest.raises(OptionError, match=r"another text encoder.*got clip, bbbbbbbb"):
-        flags_of(checkpoint(LEARNT), videos, card, now)
+        training_flags(checkpoint(LEARNT), videos, card, now)
 
 
 def test_of_embeddings_that_were_handed_in_nothing_is_said() -> None:
     videos, card = listed("theirs", "wave"), precomputed_card("x", 8)
     given = known_texts(torch.zeros(1, 3)).facts
-    usual = flags_of(checkpoint(LEARNT), videos, card, LEARNT)
-    assert flags_of(checkpoint(LEARNT), videos, card, given) == usual
-    assert flags_of(checkpoint(given), videos, card, LEARNT) == usual
+    usual = training_flags(checkpoint(LEARNT), videos, card, LEARNT)
+    assert training_flags(checkpoint(LEARNT), videos, card, given) == usual
+    assert training_flags(checkpoint(given), videos, card, LEARNT) == usual
     assert TextModel.fitted(TextRecord(facts=given, weights="")) is None
     assert TextModel.fitted(TextRecord(facts=LEARNT, weights="w")) == TextModel(
         "minilm", "w", ("{}",)

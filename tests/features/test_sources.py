@@ -14,7 +14,7 @@ from fewact.data import Clip, Video, VideoList
 from fewact.encoding import encode_list
 from fewact.episodes import Protocol, draw
 from fewact.errors import DataError, VideoError
-from fewact.evaluation import VideoFeatures, evaluate
+from fewact.evaluation import VideoFeatures, evaluate_method
 from fewact.features import sources
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, View
@@ -50,11 +50,13 @@ def test_real_clips_are_told_apart(videos: VideoList, backbone: Backbone) -> Non
     """From files on, with the weights that come with the package."""
     drawn = draw(videos, Protocol(ways=3, queries=2, count=100, groups="within-class"))
     source = VideoFeatures(videos, backbone, keep=True)
-    result = evaluate(methods.create("protonet", frames=2), source, videos, drawn)
+    result = evaluate_method(methods.create("protonet", frames=2), source, videos, drawn)
     assert result.accuracy > 70
-    assert result.asked.features.backbone_sha256 == backbone.card.digest
-    assert result.asked.features.trained_on == ("ImageNet-1k",)
-    again = evaluate(methods.create("protonet", frames=2, order="joined"), source, videos, drawn)
+    assert result.setup.features.backbone_sha256 == backbone.card.digest
+    assert result.setup.features.trained_on == ("ImageNet-1k",)
+    again = evaluate_method(
+        methods.create("protonet", frames=2, order="joined"), source, videos, drawn
+    )
     assert again.accuracy > 70
 
 
@@ -103,4 +105,4 @@ def test_another_list_is_refused(videos: VideoList, backbone: Backbone) -> None:
     fewer = replace(videos, videos=videos.videos[1:])
     drawn = draw(fewer, Protocol(ways=2, count=1))
     with pytest.raises(DataError, match="features of another list"):
-        evaluate(methods.create("protonet"), VideoFeatures(videos, backbone), fewer, drawn)
+        evaluate_method(methods.create("protonet"), VideoFeatures(videos, backbone), fewer, drawn)

@@ -13,7 +13,7 @@ from fewact.data import Clip, Video, VideoList
 from fewact.encoding.stored import StoredEncodings, node_facts, store_nodes
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.errors import DataError, OptionError, StoreError
-from fewact.evaluation import ArrayFeatures, Encodings, evaluate, to_text
+from fewact.evaluation import ArrayFeatures, Encodings, evaluate_method, to_text
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import EntrySet, Job, Store
 from fewact.features.store.known_videos import KnownVideo
@@ -71,12 +71,12 @@ def store(tmp_path: Path, videos: VideoList, values: np.ndarray) -> Store:
 def test_a_result_is_that_of_the_features_themselves(store, videos, values, episodes) -> None:
     source = StoredFeatures(store, videos, choose_card(store))
     method = methods.create("protonet", frames=4)
-    result = evaluate(method, source, videos, episodes)
-    right = evaluate(method, ArrayFeatures(values, "made up"), videos, episodes)
+    result = evaluate_method(method, source, videos, episodes)
+    right = evaluate_method(method, ArrayFeatures(values, "made up"), videos, episodes)
     assert result.per_episode == right.per_episode
     assert 30 < result.accuracy < 95
-    assert result.asked.features.backbone_sha256 == card().digest
-    assert result.asked.features.trained_on == card().trained_on
+    assert result.setup.features.backbone_sha256 == card().digest
+    assert result.setup.features.trained_on == card().trained_on
 
 
 def test_the_digest_is_of_the_videos_and_of_what_made_the_features(store, videos) -> None:
@@ -101,10 +101,10 @@ def test_videos_that_are_not_there(store, videos, episodes) -> None:
     assert left.videos.flags == ("videos not in the store: 8 of 56",)
     assert len(left.videos.videos) == 48
     drawn = draw(left.videos, episodes.protocol)
-    result = evaluate(method, left, left.videos, drawn)
+    result = evaluate_method(method, left, left.videos, drawn)
     assert "videos not in the store: 8 of 56" in result.flags
     with pytest.raises(DataError, match="another list"):
-        evaluate(method, left, more, draw(more, episodes.protocol))
+        evaluate_method(method, left, more, draw(more, episodes.protocol))
     assert source.missing([FeatureRequest("vectors", View(8))]) == list(range(56))
     with pytest.raises(DataError, match="none of the videos"):
         source.without(range(56))
@@ -160,15 +160,19 @@ def made() -> Any:
 
 def test_nodes_from_the_store_change_no_byte(store, videos, episodes, monkeypatch) -> None:
     source = StoredFeatures(store, videos, card())
-    right = evaluate(made(), Encodings(source), videos, episodes)
-    assert to_text(evaluate(made(), StoredEncodings(source), videos, episodes)) == to_text(right)
+    right = evaluate_method(made(), Encodings(source), videos, episodes)
+    assert to_text(evaluate_method(made(), StoredEncodings(source), videos, episodes)) == to_text(
+        right
+    )
     told: list[tuple[int, int]] = []
     assert store_nodes(made(), source, progress=lambda *one: told.append(one)) == 48
     assert told[-1] == (48, 48)
     files = {path for path in store.folder.rglob("*") if path.is_file()}
     method = made()
     monkeypatch.setattr(method, "encode", None)
-    assert to_text(evaluate(method, StoredEncodings(source), videos, episodes)) == to_text(right)
+    assert to_text(evaluate_method(method, StoredEncodings(source), videos, episodes)) == to_text(
+        right
+    )
     assert store_nodes(method, source) == 48
     assert {path for path in store.folder.rglob("*") if path.is_file()} == files
 
@@ -186,7 +190,7 @@ def test_stored_nodes_are_read_once_for_methods_that_only_score_otherwise(
         method = methods.create(
             "a2m2", tap="vectors", frames=4, lengths=[1, 2], alignment=alignment
         )
-        evaluate(method, encodings, videos, episodes)
+        evaluate_method(method, encodings, videos, episodes)
     assert len(read) == len(episodes.needed)
 
 
@@ -194,8 +198,10 @@ def test_nodes_that_are_lacking_are_encoded(store, videos, episodes) -> None:
     few = dataclasses.replace(videos, videos=videos.videos[:5])
     store_nodes(made(), StoredFeatures(store, few, card()))
     source = StoredFeatures(store, videos, card())
-    right = evaluate(made(), Encodings(source), videos, episodes)
-    assert to_text(evaluate(made(), StoredEncodings(source), videos, episodes)) == to_text(right)
+    right = evaluate_method(made(), Encodings(source), videos, episodes)
+    assert to_text(evaluate_method(made(), StoredEncodings(source), videos, episodes)) == to_text(
+        right
+    )
     store_nodes(made(), source)
     nodes = store.find(node_facts(made(), source))
     assert nodes is not None

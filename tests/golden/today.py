@@ -22,7 +22,7 @@ from fewact.backbones import Card as Card
 from fewact.backbones.precision import resolve_precision
 from fewact.data import Clip, Video, VideoList
 from fewact.episodes import Protocol, draw
-from fewact.evaluation import ArrayFeatures, evaluate
+from fewact.evaluation import ArrayFeatures, evaluate_method
 from fewact.features.extract import extract
 from fewact.features.request import CameraMotionRequest, FeatureRequest, Request, View
 from fewact.methods.base import TrainingBatch, score_and_pairs, support_state
@@ -518,7 +518,7 @@ def evaluated(
     source = ArrayFeatures(vectors, "made up")
     made = make(CASES[label], source.card)
     texts = text(len(videos.classes)) if made.uses_text else None
-    result = evaluate(made.method, source, videos, episodes, text=texts)
+    result = evaluate_method(made.method, source, videos, episodes, text=texts)
     per_class = tuple(facts.accuracy for facts in result.per_class.values())
     return Evaluated(result.accuracy, result.ci95, result.per_episode, per_class)
 

@@ -8,7 +8,7 @@ import torch
 from fewact import methods
 from fewact.data import FeatureDataset
 from fewact.episodes import Protocol, draw
-from fewact.evaluation import ArrayFeatures, evaluate, scoring
+from fewact.evaluation import ArrayFeatures, evaluate_method, scoring
 from fewact.methods.base import Method
 
 READ_TEXT = [name for name in methods.names() if methods.REGISTRY.get(name).uses_text]
@@ -43,7 +43,7 @@ def test_the_evaluator_agrees_with_queries_alone_in_float64(
     episodes = draw(videos, Protocol(ways=4, shots=2, queries=2, count=4))
     text = torch.randn(len(videos.classes), 6, generator=torch.Generator().manual_seed(0))
     method = methods.create(name, **methods.fitting(name, source.card, text_width=6)).eval()
-    result = evaluate(method, source, videos, episodes, text=text)
+    result = evaluate_method(method, source, videos, episodes, text=text)
     assert "uses text" in result.flags
     assert "transductive" not in result.flags
     label_of = torch.tensor([videos.classes.index(video.label) for video in videos.videos])

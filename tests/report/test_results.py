@@ -2,13 +2,13 @@
 
 import pytest
 
-from fewact.evaluation import Row, compare, evaluate
+from fewact.evaluation import Row, compare, evaluate_method
 from fewact.report import comparison_table, leaderboard_tables, result_table
 from tests.evaluation.made_up import Constant, Nearest, problem
 
 
 def test_result_table_says_all_that_must_be_said() -> None:
-    result = evaluate(Nearest(), *problem(), flags=("modified list",))
+    result = evaluate_method(Nearest(), *problem(), flags=("modified list",))
     final = result.model_copy(update={"final": True, "flags": ()})
     first, second = result_table([result, final]).rows
     assert first[:3] == (
@@ -22,13 +22,13 @@ def test_result_table_says_all_that_must_be_said() -> None:
 
 
 def test_an_interval_that_is_not_there() -> None:
-    (row,) = result_table([evaluate(Nearest(), *problem(ways=8))]).rows
+    (row,) = result_table([evaluate_method(Nearest(), *problem(ways=8))]).rows
     assert row[2] == "–"
 
 
 def test_comparison_table() -> None:
     given = problem(noise=0.2)
-    results = [evaluate(kind(), *given) for kind in (Nearest, Constant)]
+    results = [evaluate_method(kind(), *given) for kind in (Nearest, Constant)]
     (one,) = compare(results)
     (row,) = comparison_table([one], ["a.json", "b.json"]).rows
     assert row[:3] == ("a.json", "b.json", f"+{one.difference:.2f} ± {one.ci95:.2f}")
@@ -45,7 +45,19 @@ def test_leaderboard_tables(apart: str) -> None:
     rows = [
         ROW,
         Row("a2m2", "", "RN50", 5, 1, 50.0, 0.4, "ssv2-full_trx", ("uses text",), "r.json", True),
-        Row("CLIP", "2025", "RN50", 5, 1, 9.0, None, "ssv2-full_trx", ("x",), "y", apart=apart),
+        Row(
+            "CLIP",
+            "2025",
+            "RN50",
+            5,
+            1,
+            9.0,
+            None,
+            "ssv2-full_trx",
+            ("x",),
+            "y",
+            not_comparable=apart,
+        ),
     ]
     tables = leaderboard_tables(rows)
     assert len(tables) == (2 if apart else 1)

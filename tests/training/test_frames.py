@@ -11,8 +11,8 @@ from fewact import backbones, checkpoint
 from fewact.data import Video, VideoList
 from fewact.episodes import load as load_episodes
 from fewact.errors import RecipeError, TrainingError
-from fewact.evaluation import VideoFeatures, evaluate
-from fewact.evaluation.trained import flags_of
+from fewact.evaluation import VideoFeatures, evaluate_method
+from fewact.evaluation.trained import training_flags
 from fewact.methods.a2m2 import A2M2 as A2M2Method
 from fewact.methods.common import matching
 from fewact.training import TrainingData, loop, train
@@ -60,16 +60,16 @@ def test_network_and_method_learn_and_are_kept(
         "tiny", weights=chosen.backbone_weights, device="cpu", precision="float32"
     )
     assert data.train.name in backbone.card.trained_on
-    flags = flags_of(chosen, data.val, backbone.card)
-    assert "checkpoint chosen on these classes" in flags
-    assert not any("another network" in flag for flag in flags)
+    flags = training_flags(chosen, data.val, backbone.card)
+    assert "checkpoint selected on these classes" in flags
+    assert not any("another backbone" in flag for flag in flags)
     other = backbones.create("tiny", weights="random", device="cpu", precision="float32").card
-    assert "features of another network than it learnt from, tiny" in flags_of(
+    assert "features of another backbone than in training (tiny)" in training_flags(
         chosen, data.val, other
     )
     episodes = load_episodes(tmp_path / "run" / "validation-episodes.json")
     source = VideoFeatures(data.val, backbone)
-    assert evaluate(chosen.method(), source, data.val, episodes).accuracy == accuracies[-1]
+    assert evaluate_method(chosen.method(), source, data.val, episodes).accuracy == accuracies[-1]
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fewact import checkpoint, methods
 from fewact.errors import RecipeError, TrainingError
-from fewact.evaluation import evaluate
+from fewact.evaluation import evaluate_method
 from fewact.methods.a2m2 import A2M2 as A2M2Method
 from fewact.methods.base import Method, TrainingBatch
 from fewact.training import TrainingData, loop, train
@@ -215,7 +215,10 @@ def test_the_checkpoint_scores_as_validation_has_scored_it(tmp_path: Path) -> No
     assert data.val_source is not None
     episodes = load(tmp_path / "run" / "validation-episodes.json")
     method = checkpoint.read(tmp_path / "run").method()
-    assert evaluate(method, data.val_source, data.val, episodes).accuracy == trained.best.accuracy
+    assert (
+        evaluate_method(method, data.val_source, data.val, episodes).accuracy
+        == trained.best.accuracy
+    )
     facts = checkpoint.read(tmp_path / "run").header
     assert (facts.temperature == 1) is (trained.best.stage == 1)
     assert facts.trained_on.sha256 == data.train.digest

@@ -161,8 +161,8 @@ def evaluate(
     if camera_on is CameraOn.QUERY and camera is None:
         raise OptionError("nothing films them", where="--camera-on", hint="Give --camera, too.")
     from fewact.episodes import draw, load
-    from fewact.evaluation import evaluate
-    from fewact.evaluation.trained import flags_of
+    from fewact.evaluation import RunOptions, evaluate_method
+    from fewact.evaluation.trained import training_flags
 
     trained = find(method)
     network = backbone_of(context, trained)
@@ -206,7 +206,7 @@ def evaluate(
     flags: tuple[str, ...] = ()
     if trained is not None:
         facts = None if texts is None else texts.facts
-        flags = flags_of(trained, videos, source.card, facts, allow_leak=allow_leak)
+        flags = training_flags(trained, videos, source.card, facts, allow_leak=allow_leak)
     if query_source is not None:
         flags += (f"camera of the queries: {camera}",)
     drawn = (
@@ -221,19 +221,21 @@ def evaluate(
         variant = variants[place]
         say_what = " ".join(f"{k}={v}" for k, v in variant.items()) or method
         with progress(say_what, quiet=quiet) as show:
-            results[place] = evaluate(
+            results[place] = evaluate_method(
                 made[place],
                 encodings,
                 videos,
                 drawn,
                 query_source=query_encodings,
-                output=_file(output, variant) if sweep is not None else output,
-                overwrite=overwrite,
                 text=texts,
                 flags=flags,
                 command=_command(context, variant),
-                threads=threads,
-                progress=_without_stage(show),
+                run=RunOptions(
+                    output=_file(output, variant) if sweep is not None else output,
+                    overwrite=overwrite,
+                    threads=threads,
+                    progress=_without_stage(show),
+                ),
             )
     _write([results[place] for place in range(len(made))], format, single=sweep is None)
 
@@ -396,6 +398,6 @@ def _write(results: Sequence["Result"], format: Format, *, single: bool) -> None
         print(texts[0] if single else "[\n" + ",\n".join(texts) + "\n]")
         return
     print(render(result_table(results), TableFormat(format.value)), end="")
-    for why in dict.fromkeys(result.class_interval_why for result in results):
+    for why in dict.fromkeys(result.class_interval_note for result in results):
         if format is Format.TABLE:
             say(why)

@@ -1,10 +1,10 @@
-"""From a method, features and episodes to accuracies, intervals and paired comparisons."""
+"""Evaluation: accuracies of methods over episodes, confidence intervals, paired comparisons."""
 
 from fewact.encoding import Encodings, NodeBank, encode_list
 from fewact.evaluation.compare import Comparison, compare
-from fewact.evaluation.evaluate import Progress, evaluate
+from fewact.evaluation.evaluate_method import Progress, RunOptions, evaluate_method
 from fewact.evaluation.leaderboard import Row, leaderboard
-from fewact.evaluation.result import Result, load, save, to_text
+from fewact.evaluation.result import EvaluationSetup, Result, load, save, to_text
 from fewact.evaluation.stability import Point, stability
 from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
 
@@ -12,16 +12,18 @@ __all__ = [
     "ArrayFeatures",
     "Comparison",
     "Encodings",
+    "EvaluationSetup",
     "FeatureSource",
     "NodeBank",
     "Point",
     "Progress",
     "Result",
     "Row",
+    "RunOptions",
     "VideoFeatures",
     "compare",
     "encode_list",
-    "evaluate",
+    "evaluate_method",
     "leaderboard",
     "load",
     "save",

@@ -13,24 +13,24 @@ from fewact.evaluation.intervals import class_intervals, half_width
 from fewact.evaluation.result import Result
 
 SMALLEST_P = 1e-12
-"""Smaller probabilities drown in the rounding of the sum they are read from."""
+"""Smallest p-value that is reported; smaller ones are below the rounding error of their sum."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How two results on the same episodes differ, in points of per cent.
+    """Paired difference of two results on the same episodes, in percentage points.
 
     Args:
-        first: Position of the one among those given.
-        second: Of the other.
+        first: Position of the first result.
+        second: Position of the second result.
         difference: Mean of first − second over the episodes.
-        ci95: Half the 95 % interval of that mean.
-        wins: Episodes in which the first is better.
-        losses: In which the second is.
-        p: Of the exact two-sided sign-flip test over episodes.
-        p_holm: The same, corrected for the number of comparisons.
-        class_interval: The 95 % interval of the difference by a bootstrap over classes: what other
-            classes of the kind might give. None where all episodes have all classes.
+        ci95: Half-width of the 95 % interval of the mean.
+        wins: Number of episodes in which the first is better.
+        losses: Number of episodes in which the second is better.
+        p: p-value of the exact two-sided sign-flip test over episodes.
+        p_holm: p-value corrected for the number of comparisons (Holm).
+        class_interval: 95 % interval of the difference from a bootstrap over classes, the range to
+            expect on other classes; None if every episode has all classes.
     """
 
     first: int
@@ -47,30 +47,29 @@ class Comparison:
 def compare(results: Sequence[Result], names: Sequence[str] | None = None) -> list[Comparison]:
     """Compare all pairs of results, episode by episode.
 
-    The test asks how often the difference would be so large if in each episode it were chance which
-    of the two came out better. It is about these classes; ``class_interval`` is about others, too.
+    The null hypothesis of the test is that in each episode either result is better with equal
+    probability. The test is about these classes; ``class_interval`` covers other classes as well.
 
     Args:
-        results: Two or more, on the same episodes of the same list.
-        names: For messages, such as their files.
+        results: Two or more results on the same episodes of the same list.
+        names: Names of the results for error messages, such as their files.
 
     Raises:
-        ResultError: There are fewer than two, or their episodes differ.
+        ResultError: There are fewer than two results, or their episodes differ.
     """
-    called = names or [f"result {i + 1}" for i in range(len(results))]
     if len(results) < 2:
-        raise ResultError("it takes two results to compare", got=str(len(results)))
-    _check_same_episodes(results, called)
+        raise ResultError("a comparison needs two results", got=str(len(results)))
+    _check_same_episodes(results, names or [f"result {i + 1}" for i in range(len(results))])
     accuracies = np.array([result.per_episode for result in results])  # (r N)
-    protocol = results[0].asked.episodes.protocol
+    protocol = results[0].setup.episodes.protocol
     queries = protocol.ways * protocol.queries
-    right = np.rint(accuracies * queries / 100).astype(np.int64)
+    correct = np.rint(accuracies * queries / 100).astype(np.int64)
     pairs = list(combinations(range(len(results)), 2))
-    p = [sign_flip_p(right[i] - right[j]) for i, j in pairs]
+    p = [sign_flip_p(correct[i] - correct[j]) for i, j in pairs]
     differences = np.stack([accuracies[i] - accuracies[j] for i, j in pairs])  # (pairs N)
     classes = np.array(results[0].episode_classes)  # (N n)
     intervals: Sequence[tuple[float, float] | None]
-    intervals = class_intervals(differences, classes, results[0].asked.videos.classes) or (
+    intervals = class_intervals(differences, classes, results[0].setup.videos.classes) or (
         [None] * len(pairs)
     )
     return [
@@ -79,26 +78,27 @@ def compare(results: Sequence[Result], names: Sequence[str] | None = None) -> li
             second=j,
             difference=float(row.mean()),
             ci95=half_width(row),
-            wins=int((right[i] > right[j]).sum()),
-            losses=int((right[i] < right[j]).sum()),
-            p=one,
+            wins=int((correct[i] > correct[j]).sum()),
+            losses=int((correct[i] < correct[j]).sum()),
+            p=p_value,
             p_holm=corrected,
             class_interval=interval,
         )
-        for (i, j), row, one, corrected, interval in zip(
+        for (i, j), row, p_value, corrected, interval in zip(
             pairs, differences, p, holm(p), intervals, strict=True
         )
     ]
 
 
 def sign_flip_p(differences: NDArray[np.int64]) -> float:
-    """The exact two-sided sign-flip (permutation) test of paired differences.
+    """Return the p-value of the exact two-sided sign-flip (permutation) test.
 
-    Under the null hypothesis each difference d_i has either sign with probability ½. The number of
-    episodes of each size |d| follows a binomial law, and the sum that of their convolution.
+    Under the null hypothesis each difference d_i has either sign with probability ½. For each size
+    |d| the number of positive signs has a binomial distribution; the distribution of the sum is the
+    convolution over all sizes.
 
     Args:
-        differences: (N) whole numbers.
+        differences: (N) paired differences, whole numbers.
 
     Returns:
         P(|Σ ±d_i| ≥ |Σ d_i|), at least ``SMALLEST_P``.
@@ -107,19 +107,20 @@ def sign_flip_p(differences: NDArray[np.int64]) -> float:
     0.25
     """
     sizes, counts = np.unique(np.abs(differences[differences != 0]), return_counts=True)
-    law = np.ones(1)  # of the sum of the positive ones, that is (Σ ±d + Σ |d|) / 2
+    # Distribution of the sum of the positive differences, (Σ ±d + Σ |d|) / 2.
+    distribution = np.ones(1)
     for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
         spread = np.zeros(size * count + 1)
         spread[::size] = _binomial(count)
-        law = _convolve(law, spread)
+        distribution = _convolve(distribution, spread)
     total = int(np.abs(differences).sum())
-    sums = 2 * np.arange(len(law)) - total
-    p = law[np.abs(sums) >= abs(int(differences.sum()))].sum()
+    sums = 2 * np.arange(len(distribution)) - total
+    p = distribution[np.abs(sums) >= abs(int(differences.sum()))].sum()
     return float(min(1.0, max(p, SMALLEST_P)))
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Probabilities corrected for their number (Holm 1979), in the same order.
+    """Return p-values corrected for their number (Holm 1979), in the same order.
 
     >>> holm([0.01, 0.5, 0.04])
     [0.03, 0.5, 0.08]
@@ -133,7 +134,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def _binomial(count: int) -> NDArray[np.float64]:
-    """The law of heads among so many fair coins: (count + 1)."""
+    """Return the probabilities of 0 … count heads in as many fair coin tosses: (count + 1)."""
     logs = [
         lgamma(count + 1) - lgamma(k + 1) - lgamma(count - k + 1) - count * log(2)
         for k in range(count + 1)
@@ -150,18 +151,18 @@ def _convolve(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArra
 
 
 def _check_same_episodes(results: Sequence[Result], names: Sequence[str]) -> None:
-    first = results[0].asked
+    first = results[0].setup
     for result, name in zip(results, names, strict=True):
-        asked = result.asked
-        if asked.episodes.sha256 != first.episodes.sha256:
+        setup = result.setup
+        if setup.episodes.sha256 != first.episodes.sha256:
             raise ResultError(
-                f"its episodes are not those of {names[0]}",
+                f"the episodes differ from those of {names[0]}",
                 where=name,
-                got=f"{asked.videos.name}, {_spelt(asked.episodes.protocol)}",
-                expected=f"{first.videos.name}, {_spelt(first.episodes.protocol)}",
+                got=f"{setup.videos.name}, {_text(setup.episodes.protocol)}",
+                expected=f"{first.videos.name}, {_text(first.episodes.protocol)}",
                 hint="Only results on the same episodes of the same videos can be compared.",
             )
 
 
-def _spelt(protocol: object) -> str:
+def _text(protocol: object) -> str:
     return str(protocol).removeprefix("Protocol")

@@ -1,4 +1,4 @@
-"""What stands in a result beside its figures: the method, the list, the features, the warnings."""
+"""Facts that a result records beside its accuracy."""
 
 import platform
 import re
@@ -12,26 +12,31 @@ from fewact.data.benchmarks import benchmark, variants
 from fewact.data.videos import VideoList
 from fewact.encoding import FeatureFacts, MethodFacts
 from fewact.episodes import EpisodeSet
-from fewact.evaluation.result import Asked, EpisodeFacts, ListFacts, NamedTexts
+from fewact.evaluation.result import (
+    ClassTextFacts,
+    EpisodeFacts,
+    EvaluationSetup,
+    VideoListFacts,
+)
 from fewact.text import ClassTexts
 
-ALSO_CALLED = {"somethingsomething": "ssv"}
+ALIASES = {"somethingsomething": "ssv"}
 
 
-def asked(
+def evaluation_setup(
     method: MethodFacts,
     features: FeatureFacts,
     videos: VideoList,
     episodes: EpisodeSet,
     text: ClassTexts | None = None,
     query_features: FeatureFacts | None = None,
-) -> Asked:
-    """What an evaluation is of; ``text`` counts where the method reads it."""
+) -> EvaluationSetup:
+    """Return everything that decides a result; text is left out if the method does not use it."""
     splits = {video.split for video in videos.videos}
-    return Asked(
+    return EvaluationSetup(
         method=method,
         episodes=EpisodeFacts(protocol=episodes.protocol, sha256=episodes.digest),
-        videos=ListFacts(
+        videos=VideoListFacts(
             name=videos.name,
             sha256=videos.digest,
             split=splits.pop() if len(splits) == 1 else None,
@@ -42,7 +47,7 @@ def asked(
         ),
         features=features,
         query_features=query_features,
-        text=NamedTexts(**text.facts.model_dump(), names=text.names)
+        text=ClassTextFacts(**text.facts.model_dump(), names=text.names)
         if text is not None and method.uses_text
         else None,
         versions={
@@ -54,38 +59,40 @@ def asked(
     )
 
 
-def warnings(asked: Asked, videos: VideoList) -> tuple[str, ...]:
-    """What every table must say beside the accuracy."""
-    said = (
-        (asked.method.transductive, "transductive"),
-        (asked.method.uses_text, "uses text"),
-        (not asked.method.trained, "not trained: random weights"),
+def warnings(setup: EvaluationSetup, videos: VideoList) -> tuple[str, ...]:
+    """Return the remarks that every table must show beside the accuracy."""
+    remarks = (
+        (setup.method.transductive, "transductive"),
+        (setup.method.uses_text, "uses text"),
+        (not setup.method.trained, "not trained: random weights"),
         *(
-            (seen(data, videos.name), f"backbone trained on {data}")
-            for data in asked.features.trained_on
+            (contains_benchmark(data, videos.name), f"backbone trained on {data}")
+            for data in setup.features.trained_on
         ),
     )
-    return (*(text for holds, text in said if holds), *videos.flags)
+    return (*(text for applies, text in remarks if applies), *videos.flags)
 
 
-def seen(data: str, name: str) -> bool:
-    """Whether weights that have seen a data set have seen videos of a benchmark.
+def contains_benchmark(data: str, name: str) -> bool:
+    """Return whether a data set for training contains videos of a benchmark.
 
-    >>> seen("Kinetics-400", "kinetics100_alibaba"), seen("ImageNet-1k", "ucf101_arn")
-    (True, False)
+    >>> contains_benchmark("Kinetics-400", "kinetics100_alibaba")
+    True
+    >>> contains_benchmark("ImageNet-1k", "ucf101_arn")
+    False
     """
     family = re.sub(r"[\W\d_]", "", data.casefold())
-    family = next((short for long, short in ALSO_CALLED.items() if long in family), family)
+    family = next((short for long, short in ALIASES.items() if long in family), family)
     return bool(family) and re.sub(r"[\W\d_]", "", name.casefold()).startswith(family)
 
 
 def _missing(videos: VideoList) -> dict[str, int]:
-    """For each class how many videos of a published list are not there; of splits that are."""
+    """Return the number of missing videos by class, for the splits of a published list."""
     if variants(videos.name) != (videos.name,):
         return {}
     counts = benchmark(videos.name).counts
-    there = Counter(video.label for video in videos.videos)
+    present = Counter(video.label for video in videos.videos)
     splits = dict.fromkeys(video.split for video in videos.videos if video.split)
     listed = {label: number for split in splits for label, number in counts[split].items()}
-    short = {label: number - there[label] for label, number in listed.items()}
-    return {label: number for label, number in short.items() if number > 0}
+    missing = {label: number - present[label] for label, number in listed.items()}
+    return {label: number for label, number in missing.items() if number > 0}

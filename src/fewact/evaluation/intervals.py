@@ -1,4 +1,4 @@
-"""How sure an accuracy is: over episodes, and over classes."""
+"""Confidence intervals of an accuracy: over episodes and over classes."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,27 +7,29 @@ from fewact.random import RandomStream
 
 RESAMPLES = 1000
 
-AT_ONCE = 50
-"""Resamples whose weights are in memory at the same time."""
+BLOCK = 50
+"""Number of resamples whose weights are in memory at the same time."""
 
-WHY_CLASSES = (
-    "Episodes are many, but of few classes: ci95 only says how well these classes are measured. "
-    "class_interval resamples the classes and says what other classes of the kind might give."
+NOTE = (
+    "ci95 is an interval over episodes: how precisely the accuracy on these classes is known. "
+    "class_interval is a bootstrap over classes: the range to expect on other classes of the same "
+    "type."
 )
-WHY_NONE = (
-    "There is no class_interval: it takes more classes than an episode has. ci95 only says how "
-    "well these classes are measured, not what others of the kind might give."
+NOTE_WITHOUT = (
+    "ci95 is an interval over episodes: how precisely the accuracy on these classes is known. It "
+    "does not cover other classes. There is no class_interval, because every episode has all "
+    "classes."
 )
 
 
 def half_width(accuracies: NDArray[np.float64]) -> float:
-    """Half the 95 % interval of a mean over episodes, 1.96·s/√N.
+    """Return the half-width of the 95 % interval of a mean over episodes, 1.96·s/√N.
 
     Args:
-        accuracies: (N) of episodes.
+        accuracies: (N) accuracies of the episodes.
 
     Returns:
-        In their unit; 0 for a single one.
+        Half-width in the unit of the accuracies; 0 for a single episode.
 
     >>> half_width(np.array([0.0, 100.0]))
     98.0
@@ -40,37 +42,38 @@ def half_width(accuracies: NDArray[np.float64]) -> float:
 def class_intervals(
     values: NDArray[np.float64], classes: NDArray[np.int64], number: int
 ) -> list[tuple[float, float]] | None:
-    """The 95 % percentile intervals of a bootstrap over classes, the same resamples for all rows.
+    """Return 95 % percentile intervals of a bootstrap over classes.
 
-    A resample draws as many classes as there are, with replacement. An episode counts in it as
-    often as its classes were drawn, multiplied: as for a U-statistic over classes.
+    A resample draws as many classes as there are, with replacement; all rows share the resamples.
+    The weight of an episode in a resample is the product of the numbers of times that its classes
+    were drawn, as for a U-statistic over classes.
 
     Args:
-        values: (r N) of episodes: accuracies, or differences of two.
-        classes: (N n) which n different classes each has, in 0 … number−1.
-        number: Classes in all.
+        values: (r N) values of the episodes: accuracies, or differences of two accuracies.
+        classes: (N n) classes of each episode, different numbers in 0 … number−1.
+        number: Number of all classes.
 
     Returns:
-        Lower and upper end of each row, or None where all episodes have all classes.
+        Lower and upper end for each row; None if every episode has all classes.
     """
     if number <= classes.shape[1]:
         return None
-    draws = RandomStream("bootstrap over classes")
+    stream = RandomStream("bootstrap over classes")
     means: list[NDArray[np.float64]] = []
     while len(means) < RESAMPLES:
-        drawn = np.zeros((AT_ONCE, number), dtype=np.float64)
+        drawn = np.zeros((BLOCK, number), dtype=np.float64)
         for row in drawn:
             for _ in range(number):
-                row[draws.below(number)] += 1
-        weights = np.ones((AT_ONCE, len(classes)))
+                row[stream.below(number)] += 1
+        weights = np.ones((BLOCK, len(classes)))
         for column in classes.T:
             weights *= drawn[:, column]
         total = weights.sum(1)
-        there = total > 0  # A resample of fewer classes than an episode has says nothing.
-        # Not as a matrix product, whose sums depend on the number of threads.
-        sums = np.stack([(weights[there] * row).sum(1) for row in values], 1)  # (there r)
-        means += list(sums / total[there, None])
-        if not there.any():
+        usable = total > 0  # A resample with fewer classes than an episode has no weight.
+        # A matrix product is avoided: its sums depend on the number of threads.
+        sums = np.stack([(weights[usable] * row).sum(1) for row in values], 1)  # (usable r)
+        means += list(sums / total[usable, None])
+        if not usable.any():
             return None
     low, high = np.percentile(means[:RESAMPLES], (2.5, 97.5), axis=0)  # (r) each
     return list(zip(low.tolist(), high.tolist(), strict=True))

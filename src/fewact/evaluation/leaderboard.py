@@ -1,8 +1,8 @@
-"""Published figures, and a result of one's own among them.
+"""Leaderboard: published accuracies together with your results.
 
-``published.csv`` holds figures as their sources print them, second-hand ones marked as such. What
-was found under another setting is kept apart, with the reason: no two of its rows need have the
-same videos, episodes or features.
+``published.csv`` has accuracies as their sources print them; second-hand ones are marked. Rows with
+another experimental setting are listed separately, each with the reason, because their videos,
+episodes or features may differ.
 """
 
 import csv
@@ -15,7 +15,7 @@ from fewact.errors import ResultError
 from fewact.evaluation.result import Result
 
 ANOTHER_SETTING = {
-    "own setting": "under the re-implementing authors' own setting",
+    "own setting": "re-implemented in another setting",
     "NOT ARN": "on other classes",
     "MetaUCF-101": "on other classes",
     "SS-100": "on a list of another name",
@@ -23,34 +23,34 @@ ANOTHER_SETTING = {
     "zero-shot": "zero-shot",
     "Something-Something-100": "on a list of another name",
 }
-"""What in a row's list or note says that its setting is another."""
+"""Texts in the list or note of a row that reveal another setting, and the reason to show."""
 
-NOT_FIRST_HAND = ("second-hand", "aggregator", "as compared by", "as listed in")
-"""What in a row's note says that its source is not the authors."""
+SECOND_HAND = ("second-hand", "aggregator", "as compared by", "as listed in")
+"""Texts in the note of a row whose source are not the authors of the method."""
 
-CHOSEN_ON_TEST = ("CLIP-SPM", "CLIP-MEI", "TEAM", "TS-FSAR")
-"""Methods whose released code keeps the checkpoint that is best on the test classes."""
+SELECTED_ON_TEST = ("CLIP-SPM", "CLIP-MEI", "TEAM", "TS-FSAR")
+"""Methods whose released code selects the checkpoint by its accuracy on the test classes."""
 
-STRANGE_LIST = "on a list that is not stated"
+UNKNOWN_LIST = "on an unknown list"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A figure, published or one's own.
+    """An accuracy, published or yours.
 
     Args:
-        method: Its name.
-        year: Of publication; empty for one's own.
-        backbone: And what it was trained on.
-        ways: Classes of an episode.
-        shots: Of each class.
-        accuracy: In per cent.
-        ci95: Half the 95 % interval; None where none is printed.
-        list: Of the videos, as the source states it.
-        flags: What must be known to read the figure.
-        source: Where it is printed, or the result's file.
-        own: Whether it is one's own.
-        apart: Why it cannot be compared with the others; empty where it can.
+        method: Name of the method.
+        year: Year of publication; empty for your result.
+        backbone: Backbone and the data it was trained on.
+        ways: Number of classes of an episode.
+        shots: Number of support videos of a class.
+        accuracy: Accuracy in per cent.
+        ci95: Half-width of the 95 % interval; None if the source prints none.
+        list: List of videos, as the source states it.
+        flags: Remarks needed to interpret the accuracy.
+        source: Publication, or file of your result.
+        own: Whether it is your result.
+        not_comparable: Reason why it cannot be compared with the other rows; empty if it can.
     """
 
     method: str
@@ -64,7 +64,7 @@ class Row:
     flags: tuple[str, ...]
     source: str
     own: bool = False
-    apart: str = ""
+    not_comparable: str = ""
 
 
 def leaderboard(
@@ -74,16 +74,16 @@ def leaderboard(
     *,
     shots: int | None = None,
 ) -> list[Row]:
-    """All rows of a benchmark, by ways and shots, the best first; those kept apart come last.
+    """Return all rows of a benchmark by ways, shots and accuracy; incomparable rows come last.
 
     Args:
-        name: Of a benchmark, in any spelling; it may stand for several lists.
-        results: One's own.
-        sources: Their files.
-        shots: Only rows of so many.
+        name: Name of a benchmark in any spelling; it may cover several lists.
+        results: Your results.
+        sources: Files of your results.
+        shots: Number of shots of the returned rows (default: any).
 
     Raises:
-        UnknownNameError: There is no such benchmark.
+        UnknownNameError: The benchmark is unknown.
         ResultError: A result is of another benchmark.
     """
     ids = variants(name) or (benchmark(name).id,)
@@ -92,7 +92,11 @@ def leaderboard(
         own = _own(result, source, ids)
         if shots in (None, own.shots):
             rows.append(own)
-    return sorted(rows, key=lambda row: (bool(row.apart), row.ways, row.shots, -row.accuracy))
+    return sorted(rows, key=_order)
+
+
+def _order(row: Row) -> tuple[bool, int, int, float]:
+    return bool(row.not_comparable), row.ways, row.shots, -row.accuracy
 
 
 def _published(ids: tuple[str, ...]) -> list[Row]:
@@ -108,9 +112,9 @@ def _row(line: dict[str, str], ids: tuple[str, ...]) -> Row:
     flags = [
         ("text" in line["modality"], "uses text"),
         ("transductive" in line["note"].split("; "), "transductive"),
-        (line["method"] in CHOSEN_ON_TEST, "its code chooses the checkpoint on test classes"),
+        (line["method"] in SELECTED_ON_TEST, "its code selects the checkpoint on test classes"),
         ("val lists equal" in line["note"], "its val list is its test list on most benchmarks"),
-        (any(mark in _said(line) for mark in NOT_FIRST_HAND), "not first-hand"),
+        (any(text in _notes(line) for text in SECOND_HAND), "second-hand"),
     ]
     return Row(
         method=line["method"],
@@ -121,76 +125,76 @@ def _row(line: dict[str, str], ids: tuple[str, ...]) -> Row:
         accuracy=float(line["accuracy"]),
         ci95=float(line["ci95"]) if line["ci95"] else None,
         list=line["variant_of_split"],
-        flags=tuple(text for holds, text in flags if holds),
+        flags=tuple(text for applies, text in flags if applies),
         source="; ".join(filter(None, (line["source"], line["note"]))),
-        apart=_apart(line, ids),
+        not_comparable=_not_comparable(line, ids),
     )
 
 
-def _said(line: dict[str, str]) -> str:
+def _notes(line: dict[str, str]) -> str:
     return f"{line['variant_of_split']}; {line['venue']}; {line['note']}"
 
 
-def _apart(line: dict[str, str], ids: tuple[str, ...]) -> str:
-    """Why a published row cannot be compared with results on these lists."""
-    for mark, why in ANOTHER_SETTING.items():
-        if mark in _said(line):
-            return why
+def _not_comparable(line: dict[str, str], ids: tuple[str, ...]) -> str:
+    """Return why a published row cannot be compared with results on these lists."""
+    for text, reason in ANOTHER_SETTING.items():
+        if text in _notes(line):
+            return reason
     if line["method"] == "Otter":
-        return "under its authors' own setting, in which other methods come out far higher"
+        return "in the setting of its authors, where other methods are far better"
     stated = variants(line["variant_of_split"].split(" (TSL")[0])
     if stated and not _same_test_videos(stated, ids):
         return "on another list of videos"
     if not stated and not _same_test_videos(variants(line["dataset"]), ids):
-        return STRANGE_LIST
+        return UNKNOWN_LIST
     return ""
 
 
 def _same_test_videos(lists: tuple[str, ...], ids: tuple[str, ...]) -> bool:
-    """Whether all these lists have the test videos of one of those that were asked for."""
-    asked = {benchmark(one).sha256["test"] for one in ids}
-    return {benchmark(one).sha256["test"] for one in lists} <= asked
+    """Return whether the test videos of each list are those of a requested list."""
+    requested = {benchmark(one).sha256["test"] for one in ids}
+    return {benchmark(one).sha256["test"] for one in lists} <= requested
 
 
 def _own(result: Result, source: str, ids: tuple[str, ...]) -> Row:
-    asked = result.asked
-    protocol = asked.episodes.protocol
-    if not set(variants(asked.videos.name)) & set(ids):
+    setup = result.setup
+    protocol = setup.episodes.protocol
+    if not set(variants(setup.videos.name)) & set(ids):
         raise ResultError(
-            "a result of another benchmark",
+            "result of another benchmark",
             where=source,
-            got=asked.videos.name,
+            got=setup.videos.name,
             expected=", ".join(ids),
         )
     return Row(
-        method=asked.method.label,
+        method=setup.method.label,
         year="",
-        backbone=", ".join((asked.features.name, *asked.features.trained_on)),
+        backbone=", ".join((setup.features.name, *setup.features.trained_on)),
         ways=protocol.ways,
         shots=protocol.shots,
         accuracy=result.accuracy,
         ci95=result.ci95,
-        list=asked.videos.name,
+        list=setup.videos.name,
         flags=result.flags,
         source=source,
         own=True,
-        apart=_own_apart(result),
+        not_comparable=_own_not_comparable(result),
     )
 
 
-def _own_apart(result: Result) -> str:
-    """Why a result of one's own cannot be compared with published ones."""
-    asked = result.asked
-    protocol = asked.episodes.protocol
+def _own_not_comparable(result: Result) -> str:
+    """Return why your result cannot be compared with published ones."""
+    setup = result.setup
+    protocol = setup.episodes.protocol
     reasons = (
-        (asked.videos.split != "test", "not on the test classes"),
-        (bool(asked.videos.missing) or _said_of_list(result, "missing"), "with videos missing"),
-        (_said_of_list(result, "modified list"), "on a modified list"),
-        (_said_of_list(result, "leak"), "trained on what is tested"),
-        (protocol.groups != "none", "with groups kept apart"),
+        (setup.videos.split != "test", "not on the test classes"),
+        (bool(setup.videos.missing) or _flagged(result, "missing"), "with missing videos"),
+        (_flagged(result, "modified list"), "on a modified list"),
+        (_flagged(result, "leak"), "trained on test data"),
+        (protocol.groups != "none", "with separated groups"),
     )
-    return "; ".join(text for holds, text in reasons if holds)
+    return "; ".join(text for applies, text in reasons if applies)
 
 
-def _said_of_list(result: Result, word: str) -> bool:
+def _flagged(result: Result, word: str) -> bool:
     return any(word in flag for flag in result.flags)

@@ -1,4 +1,4 @@
-"""What an evaluation found, and all it takes to trust it."""
+"""Results of evaluations and their files."""
 
 import hashlib
 import json
@@ -22,6 +22,7 @@ from fewact.io.atomic import write_text
 from fewact.text import TextFacts
 
 FORMAT: Final = "fewact result"
+VERSION: Final = 1
 HINT = "Evaluate again, or restore the file."
 
 
@@ -30,24 +31,28 @@ class _Part(BaseModel):
 
 
 class EpisodeFacts(_Part):
-    """The episodes that were scored."""
+    """Facts of the episodes.
+
+    Args:
+        protocol: Number of ways, shots, queries and episodes, seed and groups.
+        sha256: SHA-256 of the episodes.
+    """
 
     protocol: Protocol
     sha256: str
 
 
-class ListFacts(_Part):
-    """The list that the episodes were drawn from.
+class VideoListFacts(_Part):
+    """Facts of the list of videos that the episodes were drawn from.
 
     Args:
-        name: Of the data set and its variant.
-        sha256: Of the list.
-        split: Of its videos; None where there are no splits, or several.
-        classes: How many.
-        videos: How many.
-        missing: For each class how many of the listed videos were not there.
-        availability: SHA-256 of what of a published list was there; empty where nothing was looked
-            for.
+        name: Name of the data set and its variant.
+        sha256: SHA-256 of the list.
+        split: Split of the videos; None for several splits or a list without splits.
+        classes: Number of classes.
+        videos: Number of videos.
+        missing: Number of missing videos of a published list, by class.
+        availability: SHA-256 of the availability file; empty for none.
     """
 
     name: str
@@ -59,91 +64,97 @@ class ListFacts(_Part):
     availability: str = ""
 
 
-class NamedTexts(TextFacts):
-    """What the method read of the classes: the facts of the embeddings, and the classes' names.
+class ClassTextFacts(TextFacts):
+    """Facts of the class embeddings that the method read.
 
     Args:
-        names: In the order of the list, as they stood in the prompts; none where embeddings were
-            handed in.
+        names: Class names in the prompts, in the order of the list; empty for precomputed
+            embeddings.
     """
 
     names: tuple[str, ...]
 
 
-class ClassFacts(_Part):
-    """Accuracy over the queries of a class, in per cent, and how many these are."""
+class ClassAccuracy(_Part):
+    """Accuracy over the queries of one class.
+
+    Args:
+        accuracy: Accuracy in per cent.
+        queries: Number of queries.
+    """
 
     accuracy: float
     queries: int
 
 
-class Asked(_Part):
-    """What an evaluation is of: two results that agree in it answer the same question.
+class EvaluationSetup(_Part):
+    """Everything that decides a result; equal setups give equal results.
 
     Args:
-        method: What was evaluated.
-        episodes: On which episodes.
-        videos: Of which list.
-        features: From which features.
-        query_features: From which the queries, where these are others.
-        text: What it read of class names; None where it reads none.
-        versions: Of what computed it.
+        method: Evaluated method.
+        episodes: Episodes.
+        videos: List of videos that the episodes were drawn from.
+        features: Features of the videos.
+        query_features: Features of the query videos; None if all videos have the same features.
+        text: Class embeddings; None for a method without text.
+        versions: Versions of the software.
     """
 
     method: MethodFacts
     episodes: EpisodeFacts
-    videos: ListFacts
+    videos: VideoListFacts
     features: FeatureFacts
     query_features: FeatureFacts | None = None
-    text: NamedTexts | None = None
+    text: ClassTextFacts | None = None
     versions: dict[str, str]
 
 
 class Result(_Part):
-    """What an evaluation found; accuracies in per cent.
+    """Result of an evaluation. Accuracies are in per cent.
 
     Args:
-        format: Tells that the file is one of this kind.
-        version: Of this layout.
-        accuracy: Mean over the episodes.
-        ci95: Half the 95 % interval over episodes, 1.96·s/√N.
-        class_interval: The 95 % interval of a bootstrap over classes; None where there is none.
-        class_interval_why: Why two intervals.
-        final: On test classes: nothing may be chosen by it any more.
-        flags: What every table must say beside the accuracy.
-        asked: What was evaluated, and on what.
-        per_class: By class name.
-        command: That made it.
-        per_episode: Accuracy of each.
-        episode_classes: Which classes each has, by their place in the list.
+        format: Type of the file.
+        version: Version of the file format.
+        accuracy: Mean accuracy over the episodes.
+        ci95: Half-width of the 95 % interval over episodes, 1.96·s/√N.
+        class_interval: 95 % interval of a bootstrap over classes; None if every episode has all
+            classes.
+        class_interval_note: Explanation of the two intervals.
+        final: Whether the videos are test videos, so that no choice may depend on the result.
+        flags: Remarks that every table must show beside the accuracy.
+        setup: Everything that decides the result.
+        per_class: Accuracy by class.
+        command: Command that computes the result; empty if there is none.
+        per_episode: Accuracy of each episode.
+        episode_classes: Classes of each episode, as positions in the list of classes.
     """
 
     format: Literal["fewact result"] = FORMAT
-    version: Literal[1] = 1
+    version: Literal[1] = VERSION
     accuracy: float
     ci95: float
     class_interval: tuple[float, float] | None
-    class_interval_why: str
+    class_interval_note: str
     final: bool
     flags: tuple[str, ...]
-    asked: Asked
-    per_class: dict[str, ClassFacts]
+    setup: EvaluationSetup
+    per_class: dict[str, ClassAccuracy]
     command: str
     per_episode: tuple[float, ...] = Field(min_length=1)
     episode_classes: tuple[tuple[NonNegativeInt, ...], ...]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        protocol = self.asked.episodes.protocol
+        protocol = self.setup.episodes.protocol
         if not len(self.per_episode) == len(self.episode_classes) == protocol.count:
-            raise ValueError("not as many accuracies as episodes")
+            raise ValueError("the number of accuracies is not the number of episodes")
         if any(len(set(classes)) != protocol.ways for classes in self.episode_classes):
-            raise ValueError("not as many classes in an episode as it has ways")
+            raise ValueError("the number of classes of an episode is not the number of ways")
         return self
 
 
 def to_text(result: Result) -> str:
-    """The file's text, with its own SHA-256; what it says of each episode on one line each."""
+    """Return the content of a result file, with its SHA-256; episode data is on one line each."""
     content = result.model_dump(mode="json")
     content["sha256"] = _digest(content)
     rows = {key: json.dumps(content.pop(key)) for key in ("per_episode", "episode_classes")}
@@ -152,30 +163,38 @@ def to_text(result: Result) -> str:
 
 
 def save(result: Result, path: str | Path) -> Path:
-    """Write a result, as a whole or not at all; a file that is there is replaced.
+    """Write a result file; an existing file is replaced atomically.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     return write_text(Path(path), to_text(result))
 
 
 def load(path: str | Path) -> Result:
-    """Read a result and check it against its own hash.
+    """Read a result file and check its SHA-256.
 
     Raises:
-        ResultError: The file is missing, is nothing of this kind, or was edited.
+        ResultError: The file is missing, is not a result, has another version, or was edited.
     """
     where = str(path)
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise ResultError("cannot be read", where=where, got=str(error.strerror)) from None
+        raise ResultError("cannot read the file", where=where, got=str(error.strerror)) from None
     except (ValueError, RecursionError):
-        raise ResultError("this is no result", where=where, hint=HINT) from None
+        raise ResultError("not a result file", where=where, hint=HINT) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ResultError(
-            "this is no result", where=where, expected="a file that `fewact evaluate` has written"
+            "not a result file", where=where, expected="a file written by `fewact evaluate`"
+        )
+    if content.get("version") != VERSION:
+        raise ResultError(
+            "result of another version",
+            where=where,
+            got=f"version {content.get('version')}",
+            expected=f"version {VERSION}, which fewact {__version__} writes",
+            hint="Evaluate again.",
         )
     if content.pop("sha256", None) != _digest(content):
         raise ResultError("the file was edited or damaged", where=where, hint=HINT)
@@ -184,10 +203,10 @@ def load(path: str | Path) -> Result:
     except ValidationError as error:
         first = error.errors()[0]
         raise ResultError(
-            "its content is not that of a result",
+            "invalid content of a result file",
             where=where,
             got=f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": "),
-            hint=f"It may be of another version than {__version__}. {HINT}",
+            hint=HINT,
         ) from None
 
 

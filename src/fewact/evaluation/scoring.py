@@ -1,4 +1,4 @@
-"""Score episodes in batches that are always the same."""
+"""Score episodes in batches that depend on the episodes and the size of the nodes alone."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, as_completed
@@ -17,22 +17,22 @@ from fewact.methods.base import Method, support_state
 from fewact.random import RandomStream
 
 Hits = NDArray[np.bool_]
-"""Whether each query of each episode of a batch was right: (b ways·queries)."""
+"""Whether each query of each episode of a batch is classified correctly: (b ways·queries)."""
 
-MEMORY = 32 * 2**20
-"""Bytes of nodes that are gathered for one batch, about."""
+MAX_BYTES = 32 * 2**20
+"""Approximate limit for the memory of the nodes of one batch."""
 
-MOST = 256
-"""Episodes of a batch, at most."""
+MAX_EPISODES = 256
+"""Largest number of episodes in a batch."""
 
 
 @dataclass(frozen=True)
 class Batches:
-    """How episodes are cut into batches: by the episodes and the nodes' size alone.
+    """Division of episodes into batches.
 
     Args:
-        count: Episodes in all.
-        size: Episodes of each batch; the last one is padded with its last episode.
+        count: Number of all episodes.
+        size: Number of episodes in a batch; the last batch repeats its last episode as padding.
     """
 
     count: int
@@ -42,35 +42,36 @@ class Batches:
         return -(-self.count // self.size)
 
     def indices(self, batch: int) -> NDArray[np.int64]:
-        """Episodes of a batch (b), padded."""
+        """Return the episodes of a batch (b), with padding."""
         first = batch * self.size
         return np.minimum(np.arange(first, first + self.size), self.count - 1)
 
-    def real(self, batch: int) -> int:
-        """How many of a batch's episodes are no padding."""
+    def episodes_in(self, batch: int) -> int:
+        """Return the number of episodes of a batch, without padding."""
         return min(self.size, self.count - batch * self.size)
 
 
 def plan(episodes: EpisodeSet, bank: NodeBank) -> Batches:
-    """Cut episodes into batches of bounded memory."""
+    """Return a division into batches of limited memory."""
     videos = episodes.support.shape[1] + episodes.query.shape[1]
-    fitting = MEMORY // max(1, videos * bank.bytes_a_video)
-    return Batches(len(episodes.support), int(np.clip(fitting, 1, MOST)))
+    size = MAX_BYTES // max(1, videos * bank.bytes_a_video)
+    return Batches(len(episodes.support), int(np.clip(size, 1, MAX_EPISODES)))
 
 
 class Scorer:
-    """Scores batches, from any thread.
+    """Scores batches; can be called from several threads.
 
-    Queries reach the method in an order drawn for each episode: who guesses by the place of a query
-    gains nothing.
+    The queries of each episode are shuffled before the method reads them, so that their order
+    contains no information about their classes.
 
     Args:
-        method: In evaluation mode.
-        episodes: To be scored.
-        support: The nodes of all support videos.
-        query: Those of all queries.
-        batches: How the episodes are cut.
-        text: (b n d) by episode, embeddings of the class names; None for methods without.
+        method: Method in evaluation mode.
+        episodes: Episodes to score.
+        support: Nodes of the support videos.
+        query: Nodes of the query videos.
+        batches: Division of the episodes into batches.
+        text: Function from episodes (b) to the embeddings (b n d) of their class names; None for a
+            method without text.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Scorer:
         self._buffers = local()
 
     def __call__(self, batch: int) -> Hits:
-        """Whether each query was right, without the padding.
+        """Return whether each query of a batch is classified correctly, without padding.
 
         Raises:
             ResultError: A logit is not a number.
@@ -110,11 +111,11 @@ class Scorer:
             logits = self._method.score(state, self._gather("query", query))  # (b q n)
             if torch.isnan(logits).any():
                 first = int(indices[logits.isnan().flatten(1).any(1).nonzero()[0]])
-                raise ResultError("the method's logits are no numbers", where=f"episode {first}")
-            answers = logits.argmax(-1).numpy()  # (b q)
+                raise ResultError("a logit of the method is not a number", where=f"episode {first}")
+            predicted = logits.argmax(-1).numpy()  # (b q)
         hits = np.empty(orders.shape, dtype=np.bool_)
-        np.put_along_axis(hits, orders, answers == orders // protocol.queries, 1)
-        return hits[: self._batches.real(batch)]
+        np.put_along_axis(hits, orders, predicted == orders // protocol.queries, 1)
+        return hits[: self._batches.episodes_in(batch)]
 
     def _order(self, index: int) -> list[int]:
         protocol = self._episodes.protocol
@@ -122,7 +123,7 @@ class Scorer:
         return RandomStream("order of queries", protocol.seed, index).choose(range(number), number)
 
     def _gather(self, side: str, rows: NDArray[np.int64]) -> dict[str, Tensor]:
-        """Nodes (b s …) of these rows (b s), in memory that the thread uses again."""
+        """Return the nodes (b s …) of these rows (b s), in buffers that each thread reuses."""
         buffers: dict[tuple[str, str], Tensor] = self._buffers.__dict__.setdefault("nodes", {})
         flat = torch.from_numpy(rows.ravel())
         gathered = {}
@@ -138,12 +139,12 @@ class Scorer:
 def score(
     scorer: Callable[[int], Hits], batches: Iterable[int], pool: Executor
 ) -> Iterator[tuple[int, Hits]]:
-    """Score batches; each comes with its number as soon as it is done.
+    """Score batches; yield the number and the result of each batch when it is finished.
 
     Args:
-        scorer: Scores one.
-        batches: Which.
-        pool: Scores several at a time.
+        scorer: Function that scores one batch.
+        batches: Numbers of the batches.
+        pool: Threads that score.
     """
     running = {pool.submit(scorer, batch): batch for batch in batches}
     for future in as_completed(running):

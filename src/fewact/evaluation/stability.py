@@ -1,4 +1,4 @@
-"""How many episodes it takes until an accuracy holds still."""
+"""Accuracy as a function of the number of episodes."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ STEPS = (1, 2, 5)
 
 @dataclass(frozen=True)
 class Point:
-    """The accuracy over the first episodes, in per cent.
+    """Accuracy over the first episodes, in per cent.
 
     Args:
-        episodes: How many.
-        accuracy: Their mean.
-        ci95: Half its 95 % interval.
+        episodes: Number of episodes.
+        accuracy: Mean accuracy.
+        ci95: Half-width of its 95 % interval.
     """
 
     episodes: int
@@ -27,10 +27,10 @@ class Point:
 
 
 def stability(result: Result) -> list[Point]:
-    """The accuracy over the first 10, 20, 50, 100 … episodes, and over all.
+    """Return the accuracy over the first 10, 20, 50, 100 … episodes and over all episodes.
 
-    Each episode's draw depends on the seed and its index alone, so that the first hundred are a
-    drawing of a hundred in their own right.
+    Each episode depends on the seed and its index alone. The first hundred are therefore the same
+    as in a draw of only one hundred episodes.
     """
     accuracies = np.array(result.per_episode)  # (N)
     total = len(accuracies)

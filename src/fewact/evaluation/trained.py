@@ -1,4 +1,4 @@
-"""Trained methods under test: what they have learnt from must not be in it."""
+"""Remarks on results of trained methods; refuses tests on training data."""
 
 from fewact.backbones.card import Card
 from fewact.checkpoint import Checkpoint, TrainedOn
@@ -9,12 +9,12 @@ from fewact.text import PRECOMPUTED, TextFacts
 
 
 def trained_on(facts: TrainedOn) -> VideoList:
-    """The training videos as a list, without footage or groups."""
+    """Return the training videos as a list, without video sources and groups."""
     videos = [Video(id, label, "train") for label, ids in facts.videos.items() for id in ids]
     return VideoList(facts.name, tuple(videos))
 
 
-def flags_of(
+def training_flags(
     checkpoint: Checkpoint,
     videos: VideoList,
     card: Card,
@@ -22,46 +22,47 @@ def flags_of(
     *,
     allow_leak: bool = False,
 ) -> tuple[str, ...]:
-    """What a result of a trained method must say; refuses to test on what it learnt from.
+    """Return the remarks on a result of a trained method.
 
     Args:
-        checkpoint: Of the method.
-        videos: To test on.
-        card: Of the features under test.
-        text: Of the embeddings of class names under test.
-        allow_leak: Go on where training videos or classes are in the test.
+        checkpoint: Checkpoint of the method.
+        videos: Test videos.
+        card: Card of the backbone of the test features.
+        text: Facts of the class embeddings; None for none.
+        allow_leak: Allow training videos or classes in the test.
 
     Raises:
-        DataError: They are, and that is not allowed.
-        OptionError: Class names are embedded by another text encoder than it learnt with.
+        DataError: Training videos or classes are in the test.
+        OptionError: The method was trained with another text encoder.
     """
     facts = checkpoint.header
-    chosen = facts.selection
-    said = [
-        f"learnt from {facts.trained_on.name}",
-        f"checkpoint chosen by {chosen.accuracy:.1f} % on validation classes of {chosen.list}",
+    selection = facts.selection
+    remarks = [
+        f"trained on {facts.trained_on.name}",
+        f"checkpoint selected by validation accuracy ({selection.accuracy:.1f} % on "
+        f"{selection.list})",
         *refuse_leaks(trained_on(facts.trained_on), videos, allow_leak=allow_leak),
     ]
-    if chosen.list == videos.name and set(chosen.classes) & set(videos.classes):
-        said.append("checkpoint chosen on these classes")
-    # Features that were handed in have the digest of their own rows: nothing can be told.
+    if selection.list == videos.name and set(selection.classes) & set(videos.classes):
+        remarks.append("checkpoint selected on these classes")
+    # Precomputed features have the digest of their own rows, which says nothing about the network.
     if facts.backbone.weights and facts.backbone.sha256 != card.digest:
-        said.append(f"features of another network than it learnt from, {facts.backbone.name}")
+        remarks.append(f"features of another backbone than in training ({facts.backbone.name})")
     if facts.text is not None and text is not None:
-        said += _other_texts(checkpoint, facts.text.facts, text)
-    return tuple(said)
+        remarks += _text_flags(checkpoint, facts.text.facts, text)
+    return tuple(remarks)
 
 
-def _other_texts(checkpoint: Checkpoint, fitted: TextFacts, now: TextFacts) -> list[str]:
-    """What there is to say of prompts other than those it learnt with."""
-    if PRECOMPUTED in (fitted.encoder, now.encoder):
-        return []  # Of embeddings that were handed in nothing can be told.
-    if fitted.sha256 != now.sha256:
+def _text_flags(checkpoint: Checkpoint, training: TextFacts, test: TextFacts) -> list[str]:
+    """Return a remark if the prompts differ; refuse another text encoder."""
+    if PRECOMPUTED in (training.encoder, test.encoder):
+        return []  # The encoder of precomputed embeddings is unknown.
+    if training.sha256 != test.sha256:
         raise OptionError(
-            "the method learnt with another text encoder, or other weights of it",
+            "the method was trained with another text encoder or other weights of it",
             where=str(checkpoint.path),
-            got=f"{now.encoder}, {now.sha256[:8]}",
-            expected=f"{fitted.encoder}, {fitted.sha256[:8]}",
+            got=f"{test.encoder}, {test.sha256[:8]}",
+            expected=f"{training.encoder}, {training.sha256[:8]}",
         )
-    same = (fitted.templates, fitted.how) == (now.templates, now.how)
-    return [] if same else ["prompts other than it learnt with"]
+    same = (training.templates, training.how) == (test.templates, test.how)
+    return [] if same else ["prompts differ from training"]

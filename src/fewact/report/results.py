@@ -15,12 +15,12 @@ def result_table(results: Sequence[Result]) -> Table:
         ("method", "accuracy", "other classes", "episodes", "videos", "features", "to be known"),
         tuple(
             (
-                one.asked.method.label,
+                one.setup.method.label,
                 _with_half_width(one.accuracy, one.ci95),
                 _interval(one.class_interval),
-                episodes(one.asked.episodes.protocol),
-                one.asked.videos.name,
-                one.asked.features.name,
+                episodes(one.setup.episodes.protocol),
+                one.setup.videos.name,
+                one.setup.features.name,
                 "; ".join((*one.flags, *(["final: on test classes"] if one.final else []))) or "–",
             )
             for one in results
@@ -53,8 +53,8 @@ def comparison_table(comparisons: Sequence[Comparison], names: Sequence[str]) ->
 
 def leaderboard_tables(rows: Sequence[Row]) -> list[Table]:
     """The rows that can be compared, and those of other settings, with the reason."""
-    together = tuple(row for row in rows if not row.apart)
-    apart = tuple(row for row in rows if row.apart)
+    together = tuple(row for row in rows if not row.not_comparable)
+    apart = tuple(row for row in rows if row.not_comparable)
     header = ("method", "year", "backbone", "ways", "shots", "accuracy", "list")
     tables = []
     if together:
@@ -95,7 +95,7 @@ def probability(p: float) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    said = ((row.apart,) if row.apart else ()) + row.flags
+    said = ((row.not_comparable,) if row.not_comparable else ()) + row.flags
     return (
         ("▸ " if row.own else "") + row.method,
         row.year or "own",

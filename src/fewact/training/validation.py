@@ -7,7 +7,7 @@ from fewact.backbones import Backbone, Card
 from fewact.backbones.weights import digest, tensors_of
 from fewact.data.videos import VideoList
 from fewact.episodes import EpisodeSet
-from fewact.evaluation import FeatureSource, Result, VideoFeatures, evaluate
+from fewact.evaluation import FeatureSource, Result, VideoFeatures, evaluate_method
 from fewact.training.data import TrainingData
 from fewact.training.learner import Learner
 from fewact.training.optimising import Average
@@ -53,4 +53,4 @@ def validate(
         source: Features of the validation list; None for those of the learner's own network.
     """
     features = network_features(learner, data.val) if source is None else source
-    return evaluate(learner.method.cpu(), features, data.val, episodes, text=data.val_text)
+    return evaluate_method(learner.method.cpu(), features, data.val, episodes, text=data.val_text)

@@ -1,10 +1,11 @@
-"""Evaluate a method: encode each video once, score all episodes, say how sure it is."""
+"""Evaluate a method on episodes: encode each video once, score all episodes, add intervals."""
 
 import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,10 @@ from fewact.encoding import Encodings, NodeBank, evaluating, method_facts
 from fewact.encoding.workers import workers
 from fewact.episodes import EpisodeSet
 from fewact.errors import OptionError, ResultError, ShapeError
-from fewact.evaluation.facts import asked, warnings
-from fewact.evaluation.intervals import WHY_CLASSES, WHY_NONE, class_intervals, half_width
+from fewact.evaluation.facts import evaluation_setup, warnings
+from fewact.evaluation.intervals import NOTE, NOTE_WITHOUT, class_intervals, half_width
 from fewact.evaluation.progress_file import ProgressFile
-from fewact.evaluation.result import Asked, ClassFacts, Result, load, save
+from fewact.evaluation.result import ClassAccuracy, EvaluationSetup, Result, load, save
 from fewact.evaluation.scoring import Batches, Hits, Scorer, plan, score
 from fewact.features.sources import FeatureSource
 from fewact.io.atomic import write_text
@@ -27,61 +28,73 @@ from fewact.methods.base import Method
 from fewact.text import ClassTexts, known_texts
 
 Progress = Callable[[str, int, int], None]
-"""Told what is being done ("Encoding", "Scoring"), how many steps are done, and of how many."""
+"""Called with the current stage ("Encoding", "Scoring"), the number of steps done and of all."""
 
 
-def evaluate(
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How an evaluation runs; none of these options changes the result.
+
+    Args:
+        output: File for the result; times are written to ``….times`` beside it. Meanwhile,
+            ``….progress`` keeps the finished episodes: the same call continues an interrupted run.
+        overwrite: Replace an existing result. Without it, an existing result of the same setup is
+            returned, and a result of another setup is refused.
+        threads: Number of threads (default: torch's number of threads).
+        progress: Called after each step.
+    """
+
+    output: str | Path | None = None
+    overwrite: bool = False
+    threads: int | None = None
+    progress: Progress | None = None
+
+
+def evaluate_method(
     method: Method,
     source: FeatureSource | Encodings | NodeBank,
     videos: VideoList,
     episodes: EpisodeSet,
     *,
     query_source: FeatureSource | Encodings | NodeBank | None = None,
-    output: str | Path | None = None,
-    overwrite: bool = False,
     text: ClassTexts | Tensor | None = None,
     flags: tuple[str, ...] = (),
     command: str = "",
-    threads: int | None = None,
-    progress: Progress | None = None,
+    run: RunOptions | None = None,
 ) -> Result:
-    """Score a method on episodes.
+    """Evaluate a method on episodes.
 
-    Each video that occurs is encoded once. Episodes are scored in batches that depend on neither
-    the number of threads nor where a run was stopped, each by one thread: the same features give
-    the same result, byte for byte.
+    Each video is encoded once. Episodes are scored in batches that do not depend on the number of
+    threads or on interruptions, and each batch is scored by one thread: the same features give the
+    same result, byte for byte.
 
     Args:
-        method: What is evaluated.
-        source: Of the features of the videos. Or ``Encodings`` of them, for several methods; or
-            nodes as ``encode_list`` gives them, for several sets of episodes.
-        videos: The list that the episodes were drawn from.
-        episodes: What is scored.
-        query_source: Of the queries, where these are seen otherwise than the support, such as
-            by a moving camera.
-        output: Where the result is written, with times in ``….times`` beside it. What is done
-            is kept in ``….progress`` meanwhile: the same call goes on where it was stopped.
-        overwrite: Replace a result that is there; else the same one is returned as it is, and
-            another one is refused.
+        method: Method that is evaluated.
+        source: Features of the videos. ``Encodings`` of them serve several methods; nodes from
+            ``encode_list`` serve several sets of episodes.
+        videos: List that the episodes were drawn from.
+        episodes: Episodes to score.
+        query_source: Features of the query videos, if they differ from those of the support, such
+            as with a simulated camera.
         text: Embeddings (classes, d) of the names of ``videos.classes``, for methods that use text;
-            with what is known of them, see ``text.embed_classes``, it stands in the result.
-        flags: What else every table must say of the result.
-        command: That is to be noted in the result.
-        threads: That score; torch's number by default.
-        progress: Told how far it has come.
+            see ``text.embed_classes``.
+        flags: Remarks to add to those of the result.
+        command: Command to record in the result.
+        run: Output file, threads and progress.
 
     Raises:
         EpisodeError: The episodes were drawn from another list.
-        OptionError: The method asks for features that the source does not have, or for text.
+        OptionError: The method needs text or features that the source does not have.
         DataError: Videos are missing or cannot be read.
-        ResultError: The output is another result, or the method's logits are no numbers.
+        ResultError: The output is another result, or a logit is not a number.
     """
+    run = run or RunOptions()
     episodes.check_list(videos)
     texts = None if text is None else known_texts(text)
     _check_text(method, videos, texts)
     nodes = _encodings(source)
     query_nodes = None if query_source is None else _encodings(query_source)
-    question = asked(
+    setup = evaluation_setup(
         method_facts(method),
         nodes.features,
         videos,
@@ -89,20 +102,20 @@ def evaluate(
         texts,
         query_features=None if query_nodes is None else query_nodes.features,
     )
-    target = None if output is None else Path(output)
-    if target is not None and target.exists() and not overwrite:
-        return _that_is_there(target, question)
-    tell = progress or (lambda what, done, total: None)
+    target = None if run.output is None else Path(run.output)
+    if target is not None and target.exists() and not run.overwrite:
+        return _existing_result(target, setup)
+    report = run.progress or (lambda stage, done, total: None)
     labels = _labels(videos, episodes)  # (N n)
     seconds: dict[str, float] = {}
 
-    def bank(by: Encodings | NodeBank, needed: NDArray[np.int32]) -> NodeBank:
-        return by.bank(
+    def bank(encodings: Encodings | NodeBank, needed: NDArray[np.int32]) -> NodeBank:
+        return encodings.bank(
             method,
             videos,
             needed,
-            threads=threads,
-            progress=lambda done, total: tell("Encoding", done, total),
+            threads=run.threads,
+            progress=lambda done, total: report("Encoding", done, total),
         )
 
     with _clock(seconds, "encode"):
@@ -113,12 +126,12 @@ def evaluate(
             query = bank(query_nodes, np.unique(episodes.query))
     batches = plan(episodes, support)
     queries = episodes.query.shape[1]
-    file = None if target is None else ProgressFile(target, question, batches, queries)
-    each_text = None if texts is None else _by_episode(texts.embeddings, labels)
-    scorer = Scorer(method, episodes, support, query, batches, each_text)
-    with _clock(seconds, "score"), evaluating(method), workers(threads) as pool:
-        hits = _score(scorer, batches, pool, file, tell)
-    result = _summary(hits, labels, question, videos, flags, command)
+    file = None if target is None else ProgressFile(target, setup, batches, queries)
+    class_texts = None if texts is None else _by_episode(texts.embeddings, labels)
+    scorer = Scorer(method, episodes, support, query, batches, class_texts)
+    with _clock(seconds, "score"), evaluating(method), workers(run.threads) as pool:
+        hits = _score(scorer, batches, pool, file, report)
+    result = _result(hits, labels, setup, videos, flags, command)
     if target is not None:
         save(result, target)
         write_text(
@@ -138,9 +151,9 @@ def _score(
     batches: Batches,
     pool: Executor,
     file: ProgressFile | None,
-    tell: Progress,
+    report: Progress,
 ) -> Hits:
-    """Whether each query of each episode was right: (N ways·queries)."""
+    """Return whether each query of each episode is correct: (N ways·queries)."""
     done = {} if file is None else file.read()
     todo = [batch for batch in range(len(batches)) if batch not in done]
     with nullcontext(None) if file is None else file.writing(done) as keep:
@@ -148,14 +161,14 @@ def _score(
             done[batch] = hits
             if keep is not None:
                 keep(batch, hits)
-            tell("Scoring", sum(map(len, done.values())), batches.count)
+            report("Scoring", sum(map(len, done.values())), batches.count)
     return np.concatenate([done[batch] for batch in range(len(batches))])
 
 
-def _summary(
+def _result(
     hits: Hits,
     labels: NDArray[np.int64],
-    question: Asked,
+    setup: EvaluationSetup,
     videos: VideoList,
     flags: tuple[str, ...],
     command: str,
@@ -166,10 +179,10 @@ def _summary(
         accuracy=float(accuracies.mean()),
         ci95=half_width(accuracies),
         class_interval=None if intervals is None else intervals[0],
-        class_interval_why=WHY_NONE if intervals is None else WHY_CLASSES,
-        final=question.videos.split == "test",
-        flags=(*warnings(question, videos), *flags),
-        asked=question,
+        class_interval_note=NOTE_WITHOUT if intervals is None else NOTE,
+        final=setup.videos.split == "test",
+        flags=(*warnings(setup, videos), *flags),
+        setup=setup,
         per_class=_per_class(hits, labels, videos.classes),
         command=command,
         per_episode=tuple(accuracies.tolist()),
@@ -179,33 +192,33 @@ def _summary(
 
 def _per_class(
     hits: Hits, labels: NDArray[np.int64], classes: tuple[str, ...]
-) -> dict[str, ClassFacts]:
-    """Of the classes that came up."""
-    each = hits.reshape(*labels.shape, -1).sum(-1)  # (N n)
-    right = np.bincount(labels.ravel(), each.ravel(), len(classes))
+) -> dict[str, ClassAccuracy]:
+    """Return the accuracy of each class that occurs in the episodes."""
+    correct = hits.reshape(*labels.shape, -1).sum(-1)  # (N n)
+    sums = np.bincount(labels.ravel(), correct.ravel(), len(classes))
     queries = np.bincount(labels.ravel(), minlength=len(classes)) * (hits.size // labels.size)
     return {
-        label: ClassFacts(accuracy=float(100 * right[i] / queries[i]), queries=int(queries[i]))
+        label: ClassAccuracy(accuracy=float(100 * sums[i] / queries[i]), queries=int(queries[i]))
         for i, label in enumerate(classes)
         if queries[i]
     }
 
 
 def _labels(videos: VideoList, episodes: EpisodeSet) -> NDArray[np.int64]:
-    """Which classes of the list each episode has: (N n)."""
+    """Return the classes of each episode as positions in the list of classes: (N n)."""
     number = {label: i for i, label in enumerate(videos.classes)}
     label_of = np.array([number[video.label] for video in videos.videos])
     return label_of[episodes.support[:, :: episodes.protocol.shots]]
 
 
-def _that_is_there(target: Path, question: Asked) -> Result:
+def _existing_result(target: Path, setup: EvaluationSetup) -> Result:
     result = load(target)
-    if result.asked != question:
+    if result.setup != setup:
         raise ResultError(
-            "there is another result already",
+            "the file holds another result",
             where=str(target),
-            got=f"{result.asked.method.label} on {result.asked.videos.name}",
-            hint="Name another output, or overwrite this one.",
+            got=f"{result.setup.method.label} on {result.setup.videos.name}",
+            hint="Choose another output, or overwrite this file.",
         )
     return result
 
@@ -225,7 +238,7 @@ def _check_text(method: Method, videos: VideoList, text: ClassTexts | None) -> N
 
 
 def _by_episode(text: Tensor, labels: NDArray[np.int64]) -> Callable[[NDArray[np.int64]], Tensor]:
-    """Embeddings (b n d) of the classes of these episodes (b)."""
+    """Return a function from episodes (b) to the embeddings (b n d) of their classes."""
     return lambda indices: text[from_numpy(labels[indices])]
 
 
