@@ -39,7 +39,7 @@ def _there(at: Tensor) -> Tensor:
 
 
 BODIES: Mapping[str, Way | None] = {
-    "as filmed": None,
+    "original": None,
     "squat": _there_and_back,
     "sit down": _there,
     "rise": lambda at: 1 - _there(at),

@@ -38,8 +38,8 @@ CHECKED = 10
 
 COLUMNS = {
     "mean of frames": ("protonet", {"unit_frames": True}),
-    "in order": ("protonet", {"unit_frames": True, "order": "joined"}),
-    "A²M² as written, PCA to 64": (
+    "frames in order": ("protonet", {"unit_frames": True, "order": "joined"}),
+    "A²M² as published, PCA to 64": (
         "a2m2",
         {
             "tap": "maps",
@@ -50,7 +50,7 @@ COLUMNS = {
             "shots": "mean",
         },
     ),
-    "A²M², stride 16, clip mean removed": ("a2m2", {"time_weight": 0.0}),
+    "A²M², stride 16, clip mean subtracted": ("a2m2", {"time_weight": 0.0}),
     "A²M², the same with time (default)": ("a2m2", {}),
     "grey pixels, no network": ("pixels", {}),
     "fusion": ("fusion", {}),

@@ -22,7 +22,7 @@ from fewact.camera.simulated import CAMERAS, record, seed_of
 from fewact.video import Segments
 
 EVERY, FRAMES, SIDE = 5, 16, 224
-BODIES = ("as filmed", "squat", "sit down", "jog")
+BODIES = ("original", "squat", "sit down", "jog")
 SHOWN = ("fixed", "shake", "pan", "hand")
 
 

@@ -42,10 +42,10 @@ OFF = {
 }
 SETS = ("utd27_depth", "utd5_rgb", "ucf7", "motions", "bodies")
 COLUMNS: Mapping[str, Mapping[str, object]] = {
-    "fusion without the steps": OFF,
-    "line removed": OFF | {"trend": "line"},
+    "without camera steps": OFF,
+    "linear detrend": OFF | {"trend": "line"},
     "shift search": OFF | {"shift_search": 2},
-    "window": OFF | {"centre": True},
+    "motion-centred crop": OFF | {"centre": True},
     "stabilised": OFF | {"stabilise": "auto"},
     "**all steps (default)**": {},
 }
@@ -180,12 +180,12 @@ def main() -> None:
     ]
     if "bodies" in given.sets and given.choosing:
         people = parts(index, choosing=True)[0].videos
-        chosen.append(Part("made-up bodies on black", acting(people)))
+        chosen.append(Part("simulated full-body motion, textureless background", acting(people)))
     if "motions" in given.sets and not given.choosing:
         rendered = motions("misaligned", videos=10).videos.of("test")
         chosen.append(Part("`motions` misaligned, test classes", rendered))
     for part in chosen:
-        heads = [*named, "the default, queries only"]
+        heads = [*named, "all steps, queries only"]
         print(f"\n| {part.name}, {len(part.videos.videos)} clips | " + " | ".join(heads) + " |")
         print("|---" * (len(heads) + 1) + "|")
         found = rows(

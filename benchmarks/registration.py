@@ -175,7 +175,7 @@ def main() -> None:
     spent: dict[str, list[float]] = {}
     moments = (np.arange(FRAMES) + 0.5) / FRAMES
     for name, black, before in clips(given.assets):
-        for kind, frames in (("on black", black), ("before a picture", before)):
+        for kind, frames in (("textureless background", black), ("textured background", before)):
             for camera in cameras:
                 height, width = frames.shape[1:3]
                 seed = seed_of(0, name)
@@ -205,7 +205,7 @@ def main() -> None:
                     spent.setdefault(title, []).append(time.process_time() - begin)
                     found = as_similarity(matrices, side, size[0])
                     off.setdefault((title, kind, camera), []).append(errors(found, truth, broad))
-    for kind in ("before a picture", "on black"):
+    for kind in ("textured background", "textureless background"):
         print(f"\n| {kind} | " + " | ".join(cameras) + " | ms a clip |")
         print("|---" * (len(cameras) + 2) + "|")
         for title in (*ESTIMATORS, "ours"):
