@@ -213,14 +213,14 @@ def rename_all(tensors):
     ("name", "changes", "message"),
     [
         ("clip-vit", {"tensors": drop("visual_projection.weight")}, r"1 missing \(visual_proj"),
-        ("clip-vit", {"tensors": rename_all}, r"not weights of clip-vit.*missing.*not known"),
+        ("clip-vit", {"tensors": rename_all}, r"not weights of clip-vit.*missing.*unknown"),
         ("siglip", {"tensors": drop("vision_model.head.probe")}, r"missing \(vision_model\.head"),
         ("clip-vit", {"config": lambda c: {**c, "model_type": "siglip"}}, "of another network"),
         ("siglip", {"config": lambda c: {**c, "model_type": "siglip2"}}, "expected: 'siglip'"),
         (
             "clip-vit",
             {"config": lambda c: {**c, "vision_config": {"hidden_size": "wide"}}},
-            "configuration is not accepted.*hidden_size",
+            "configuration is invalid.*hidden_size",
         ),
         (
             "clip-vit",

@@ -171,12 +171,12 @@ def test_texts_come_from_the_same_file(tensors, tmp_path):
         tmp_path / "RN50.safetensors",
     )
     made = create(tmp_path / "RN50.safetensors")
-    with pytest.raises(WeightsError, match="no tokenizer beside the weights"):
+    with pytest.raises(WeightsError, match="no tokenizer in the folder of the weights"):
         _ = made.text
     tiny.save_letters(tmp_path)
     assert made.text.encode(["a cat", "a dog"]).shape == (2, 24)
 
 
 def test_a_vision_transformer_is_refused(tmp_path, tiny_folder):
-    with pytest.raises(WeightsError, match=r"not weights of clip-rn50.*missing.*not known"):
+    with pytest.raises(WeightsError, match=r"not weights of clip-rn50.*missing.*unknown"):
         create(f"local-dir:{tiny_folder('clip-vit')}")

@@ -169,7 +169,7 @@ def test_weights_come_from_the_hub_and_what_fails_is_told(
     said = ask(endpoint, tmp_path / "home", "hf-hub:owner/net", *wrong, pinned, mute)
     assert said["hf-hub:owner/net"] == expected
     assert said[pinned] == texts
-    assert "there is no tokenizer beside the weights (got vocab.json)" in said[mute]
+    assert "there is no tokenizer in the folder of the weights (got vocab.json)" in said[mute]
     assert any(f"/owner/clip/resolve/{COMMIT}/merges.txt" in line for line in asked)
     assert not any("/owner/clip/" in line and "pytorch_model" in line for line in asked)
     for weights in wrong:

@@ -34,11 +34,11 @@ def test_a_network_of_ones_own_is_a_backbone_like_any_other(monkeypatch):
     from fewact.backbones import Description, StagedNetwork
     from fewact.registry import Registry
 
-    monkeypatch.setattr(backbones, "_registry", Registry("backbone", {}))
+    monkeypatch.setattr(backbones, "_NETWORKS", Registry("backbone", {}))
 
     @backbones.register("tiny")
     class Tiny(StagedNetwork):
-        usual = Description(
+        defaults = Description(
             name="tiny",
             summary="for this test",
             needs="nothing",
@@ -68,7 +68,7 @@ def test_a_network_of_ones_own_is_a_backbone_like_any_other(monkeypatch):
     levels = made.features(torch.zeros(2, 3, 32, 48, dtype=torch.uint8), ("maps", "middle"))
     assert levels["maps"].shape == (2, *made.card.maps)
     assert levels["middle"].shape == (2, *made.card.middle)
-    assert backbones.describe("tiny") is Tiny.usual
+    assert backbones.describe("tiny") is Tiny.defaults
     with pytest.raises(UnknownNameError, match="already"):
         backbones.register("tiny")
     with pytest.raises(OptionError, match="no option"):

@@ -145,7 +145,9 @@ def test_all_that_changes_embeddings_changes_the_digest(folder, tmp_path):
 def test_a_folder_without_a_tokenizer_is_refused(folder, missing):
     for name in missing:
         (folder / name).unlink()
-    with pytest.raises(WeightsError, match=r"no tokenizer beside.*vocab\.json with merges\.txt"):
+    with pytest.raises(
+        WeightsError, match=r"no tokenizer in the folder.*vocab\.json with merges\.txt"
+    ):
         create(folder)
     made = backbones.create("clip-vit", weights=f"local-dir:{folder}", device="cpu")
     with pytest.raises(WeightsError, match="Copy the tokenizer's files"):

@@ -98,7 +98,7 @@ def test_the_header_decides_on_padding_unless_told(save, frames, header, option,
     ("changes", "message"),
     [
         ({KEY: None}, rf"of its 260 tensors 1 missing \({KEY}\)"),
-        ({"extra": torch.zeros(1)}, r"1 not known \(extra\)"),
+        ({"extra": torch.zeros(1)}, r"1 unknown \(extra\)"),
         ({KEY: torch.zeros(3)}, rf"of another shape .*1 of 260: {KEY} \(3,\) for \(144, 1, 3, 3\)"),
         ({KEY: torch.zeros(144, 1, 3, 3, dtype=torch.int8)}, rf"not floating-point .*{KEY}"),
         ({KEY: torch.full((144, 1, 3, 3), torch.nan)}, rf"not finite .*{KEY}"),
@@ -121,7 +121,7 @@ def test_renamed_tensors_are_refused_with_the_first_few_and_their_number(tensors
         create(tmp_path / "a.safetensors")
     message = str(caught.value)
     assert "260 missing (features.0.0.weight, features.0.1.bias, " in message
-    assert "260 not known (module.features.0.0.weight, " in message
+    assert "260 unknown (module.features.0.0.weight, " in message
     assert str(tmp_path / "a.safetensors") in message
     assert len(message) < 700
 
@@ -220,12 +220,12 @@ def test_networks_without_weights_of_their_own_say_what_to_pass(name):
 
 
 def test_a_failed_load_leaves_the_network_as_it_was(save, random_backbone, tensors):
-    from fewact.backbones.weights import load, read
+    from fewact.backbones.weights import read
 
     made = create(save())
     before = digest(tensors_of(made.network))
     changes = {name: tensor + 1 for name, tensor in tensors.items() if "bias" in name}
     wrong = save({**changes, KEY: torch.full((144, 1, 3, 3), torch.nan)}, file="b.safetensors")
     with pytest.raises(WeightsError):
-        load(made.network, read(wrong))
+        made.network.load(read(wrong))
     assert digest(tensors_of(made.network)) == before

@@ -17,7 +17,7 @@ from fewact.video import write_video
 class Tiny(StagedNetwork):
     """Two convolutions; ``deep`` counts the frames that reached the second."""
 
-    usual = Description(
+    defaults = Description(
         name="tiny",
         summary="for these tests",
         needs="nothing",

@@ -86,7 +86,7 @@ def recipe_of(*stages: dict[str, Any], **changes: Any) -> Recipe:
 class Tiny(StagedNetwork):
     """Two convolutions, each with a batch norm, on pictures of 32×32."""
 
-    usual = Description(
+    defaults = Description(
         name="tiny",
         summary="for tests",
         needs="nothing",

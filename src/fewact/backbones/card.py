@@ -21,20 +21,20 @@ class Card:
     Args:
         name: Registry name.
         input_size: Height and width that frames are resized to, in pixels.
-        mean: Subtracted from each channel of frames scaled to [0, 1].
-        std: Divided by after that.
+        mean: Mean that is subtracted from each channel of frames scaled to [0, 1].
+        std: Standard deviation that each channel is divided by after that.
         vectors: Length d of a frame's vector.
         maps: Shape (c, h, w) of the last stage; None where there are only vectors.
         middle: Shape (c, h, w) of the last block at stride 16; None where there is none.
         parameters: Number of weights.
-        licence: Of the weights.
-        weights: Where they came from.
-        weights_sha256: Of the tensors' bytes in order of their names; empty for random weights.
-        trained_on: Data sets the weights have seen.
-        precision: What the network computes in, ``float32`` or ``bfloat16``; part of the key.
-        frames_per_slot: Input frames to one output slot.
-        interpolation: How frames are resized.
-        variant: What else changes features and cannot be seen in the weights.
+        licence: Licence of the weights.
+        weights: Text that names the weights, as in ``fewact.backbones.create``.
+        weights_sha256: SHA-256 of the tensors; empty for random weights.
+        trained_on: Data sets that the weights were trained on.
+        precision: Precision of the network's arithmetic, ``float32`` or ``bfloat16``.
+        frames_per_slot: Number of input frames of one output slot.
+        interpolation: Interpolation by which frames are resized.
+        variant: Other facts that change features and do not show in the weights.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Card:
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...] | None]:
-        """Shape of one frame's features at each level; None for a level that is missing."""
+        """Shapes of one frame's features by level; None for a missing level."""
         return {
             "vectors": (self.vectors,),
             "maps": self.maps,
@@ -86,6 +86,6 @@ class Card:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over all that changes features; where the weights file lies does not count."""
+        """SHA-256 of all facts that change features; the location of the weights does not count."""
         facts = {k: v for k, v in asdict(self).items() if k not in ("weights", "licence")}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Facts of the built-in backbones, known without building one and without torch."""
+"""Facts of the built-in backbones, without building one and without torch."""
 
 from dataclasses import dataclass, replace
 
@@ -13,24 +13,24 @@ HALF = (0.5, 0.5, 0.5)
 
 @dataclass(frozen=True)
 class Description:
-    """What is known of a backbone before its weights are read.
+    """Facts of a backbone before its weights are read.
 
     Args:
         name: Registry name.
-        summary: One line on what it is and what it is good for.
-        needs: What to pass as ``weights``.
+        summary: One line on the network and its use.
+        needs: Weights that it can read.
         input_size: Height and width that frames are resized to, in pixels.
-        mean: Subtracted from each channel of frames scaled to [0, 1].
-        std: Divided by after that.
+        mean: Mean that is subtracted from each channel of frames scaled to [0, 1].
+        std: Standard deviation that each channel is divided by after that.
         vectors: Length d of a frame's vector.
         maps: Shape (c, h, w) of the last stage; None where there are only vectors.
         middle: Shape (c, h, w) of the last block at stride 16; None where there is none.
-        parameters: Number of weights, without a classifier's.
-        licence: Of the usual weights.
-        trained_on: Data sets that the usual weights have seen.
-        frames_per_slot: Input frames to one output slot.
-        interpolation: How frames are resized.
-        variant: What else changes features and cannot be seen in the weights.
+        parameters: Number of weights, without the classification layer.
+        licence: Licence of the default weights.
+        trained_on: Data sets that the default weights were trained on.
+        frames_per_slot: Number of input frames of one output slot.
+        interpolation: Interpolation by which frames are resized.
+        variant: Other facts that change features and do not show in the weights.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Description:
 
 EFFICIENTNET_LITE0 = Description(
     name="efficientnet-lite0",
-    summary="small and quick on a CPU; its weights come with fewact",
+    summary="small and fast on a CPU; its weights come with fewact",
     needs="nothing",
     input_size=(224, 224),
     mean=IMAGENET_MEAN,
@@ -107,14 +107,14 @@ CLIP_RN50 = Description(
     middle=(1024, 14, 14),
     parameters=38_316_896,
     licence="MIT",
-    trained_on=("OpenAI's 400 M pictures with text",),
+    trained_on=("OpenAI's 400 M images with text",),
     interpolation="bicubic",
 )
 
 CLIP_VIT_B32 = replace(
     CLIP_RN50,
     name="clip-vit-b32",
-    summary="CLIP ViT-B/32, the quickest of them; with text",
+    summary="CLIP ViT-B/32, the fastest CLIP transformer; with text",
     needs="a folder or a .safetensors file with transformers' or OpenAI's names (clip)",
     vectors=512,
     maps=(768, 7, 7),
@@ -140,7 +140,7 @@ CLIP_VIT = replace(
     parameters=303_966_208,
     variant="quick_gelu, 16 heads, epsilon 1e-05",
     licence="as the file states",
-    trained_on=("pictures of the web with text",),
+    trained_on=("images of the web with text",),
 )
 
 SIGLIP = Description(
@@ -161,7 +161,7 @@ SIGLIP = Description(
 
 VIDEOMAE = Description(
     name="videomae",
-    summary="VideoMAE, such as base: sees 16 frames together, gives 8 slots",
+    summary="VideoMAE, such as base: reads 16 frames together, returns 8 slots",
     needs="a folder in transformers' layout (videomae)",
     input_size=(224, 224),
     mean=IMAGENET_MEAN,

@@ -12,32 +12,32 @@ from fewact.backbones.hf import LibraryNetwork, Plan, as_map, check_model_type, 
 from fewact.backbones.weights import Weights
 from fewact.errors import WeightsError
 
-# For each model_type how the names of its classes begin.
+# Beginning of the class names of transformers, by model_type.
 FAMILIES = {"clip": "CLIP", "clip_vision_model": "CLIP", "metaclip_2": "MetaClip2"}
 
 
 def half(family: str, name: str, weights: Weights) -> Any:
-    """The configuration of one half, "vision" or "text", with the width of the space they share.
+    """Return the configuration of one half, "vision" or "text", with their common width.
 
     Raises:
-        WeightsError: An entry of config.json is not accepted, or transformers is not installed.
+        WeightsError: An entry of config.json is invalid, or transformers is not installed.
     """
     if weights.config["model_type"] == "clip_vision_model":
         return configure("CLIPVisionConfig", weights.config, where=weights.source)
-    whole = configure(f"{family}Config", weights.config, where=weights.source)
-    config = getattr(whole, f"{name}_config")
-    config.projection_dim = whole.projection_dim  # A half's own is often left at another.
+    both = configure(f"{family}Config", weights.config, where=weights.source)
+    config = getattr(both, f"{name}_config")
+    config.projection_dim = both.projection_dim  # The value of one half is often wrong.
     return config
 
 
 class ClipViT(LibraryNetwork):
-    """A vision transformer of CLIP, of any size.
+    """Vision transformer of CLIP, of any size.
 
-    ``vectors`` are the projected class token, in the space of the texts; ``maps`` the patches'
-    tokens after the last layer norm, which keeps their few huge channels in bounds.
+    ``vectors`` are the projected class token, in the space of the text embeddings; ``maps`` are the
+    tokens of the patches after the last layer norm, which bounds their few huge channels.
     """
 
-    usual = CLIP_VIT
+    defaults = CLIP_VIT
     text = "clip"
     head: ClassVar = (
         "text_model.",
@@ -66,63 +66,63 @@ class ClipViT(LibraryNetwork):
         self.visual_projection = nn.Linear(width, outputs, bias=False)
 
     def forward(
-        self, images: Tensor, names: Collection[Level] = ("vectors", "maps")
+        self, images: Tensor, levels: Collection[Level] = ("vectors", "maps")
     ) -> dict[Level, Tensor]:
-        """The taps asked for of images (n 3 H W): ``vectors`` (n d), ``maps`` (n c h w)."""
-        seen = self.vision_model(pixel_values=images)
-        levels: dict[Level, Tensor] = {}
-        if "maps" in names:
-            tokens = seen.last_hidden_state[:, 1:]  # (n h·w c)
-            levels["maps"] = as_map(self.vision_model.post_layernorm(tokens))
-        if "vectors" in names:
-            levels["vectors"] = self.visual_projection(seen.pooler_output)
-        return levels
+        """Return levels of images (n 3 H W): ``vectors`` (n d), ``maps`` (n c h w)."""
+        output = self.vision_model(pixel_values=images)
+        found: dict[Level, Tensor] = {}
+        if "maps" in levels:
+            tokens = output.last_hidden_state[:, 1:]  # (n h·w c)
+            found["maps"] = as_map(self.vision_model.post_layernorm(tokens))
+        if "vectors" in levels:
+            found["vectors"] = self.visual_projection(output.pooler_output)
+        return found
 
     @classmethod
-    def settle(cls, options: Any, weights: Weights) -> Plan:
-        """The network that config.json or else the tensors' shapes describe.
+    def resolve(cls, options: Any, weights: Weights) -> Plan:
+        """Return the network that config.json or the tensors' shapes describe.
 
         Raises:
-            WeightsError: They are of another network, or transformers is not installed.
+            WeightsError: The weights are of another network, or transformers is not installed.
         """
         found = check_model_type(weights, FAMILIES)
         family = FAMILIES.get(found, "CLIP")
         config = half(family, "vision", weights) if found else cls._without_config(weights)
         if not cls.any_shape:
             cls._check_shape(config, weights)
-        usual = describe(cls.usual, config, weights, vectors=config.projection_dim)
-        return Plan(f"{family}VisionModel", config, usual)
+        description = describe(cls.defaults, config, weights, vectors=config.projection_dim)
+        return Plan(f"{family}VisionModel", config, description)
 
     @classmethod
     def _without_config(cls, weights: Weights) -> Any:
         try:
             facts = openai.vision_facts(weights)
         except KeyError:
-            facts = dict(cls.shape)  # What is missing is told when they are loaded.
+            facts = dict(cls.shape)  # Loading the weights reports what is missing.
         return configure("CLIPVisionConfig", facts, where=weights.source)
 
     @classmethod
     def _check_shape(cls, config: Any, weights: Weights) -> None:
-        for key, wanted in cls.shape.items():
-            if getattr(config, key) != wanted:
+        for key, expected in cls.shape.items():
+            if getattr(config, key) != expected:
                 raise WeightsError(
-                    f"these are not weights of {cls.usual.name}",
+                    f"these are not weights of {cls.defaults.name}",
                     where=weights.source,
                     got=f"{key} = {getattr(config, key)}",
-                    expected=f"{key} = {wanted}",
-                    hint='"clip-vit" takes those of any size.',
+                    expected=f"{key} = {expected}",
+                    hint='"clip-vit" reads weights of any size.',
                 )
 
     @classmethod
     def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors of either layout under transformers' names."""
+        """Return tensors of either layout under transformers' names."""
         return openai.rename(tensors)
 
 
 class ClipViTB32(ClipViT):
     """CLIP ViT-B/32."""
 
-    usual = CLIP_VIT_B32
+    defaults = CLIP_VIT_B32
     any_shape = False
     shape: ClassVar[Mapping[str, int]] = {
         "hidden_size": 768,
@@ -138,5 +138,5 @@ class ClipViTB32(ClipViT):
 class ClipViTB16(ClipViTB32):
     """CLIP ViT-B/16."""
 
-    usual = CLIP_VIT_B16
+    defaults = CLIP_VIT_B16
     shape: ClassVar[Mapping[str, int]] = {**ClipViTB32.shape, "patch_size": 16}

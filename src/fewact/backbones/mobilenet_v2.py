@@ -11,7 +11,7 @@ from fewact.backbones.layers import SameConv2d
 from fewact.backbones.network import StagedNetwork
 from fewact.backbones.weights import Weights
 
-# Expansion, channels, blocks, first block's stride.
+# Expansion, channels, number of blocks, stride of the first block.
 STAGES = (
     (1, 16, 1, 1),
     (6, 24, 2, 2),
@@ -22,7 +22,7 @@ STAGES = (
     (6, 320, 1, 1),
 )
 BLOCKS_TO_STRIDE_16 = 1 + sum(stage[2] for stage in STAGES[:5])
-# x/128 − 1 of a level x in 0 … 255, written as (x/255 − mean) / std.
+# x/128 − 1 of a pixel value x in 0 … 255, written as (x/255 − mean) / std.
 TENSORFLOW_MEAN = TENSORFLOW_STD = (128 / 255, 128 / 255, 128 / 255)
 
 Style = Literal["auto", "torchvision", "tensorflow"]
@@ -33,11 +33,11 @@ class MobileNetV2Options:
     """Options of MobileNet v2.
 
     Args:
-        style: Whose training the weights come from, which decides padding and normalisation:
-            ``torchvision`` pads evenly and takes ImageNet's mean and deviation; ``tensorflow``
-            pads the bottom and the right at stride 2 and scales levels to x/128 − 1. ``auto``
-            is ``tensorflow`` where the entry "padding" in the file's header begins with that
-            word, otherwise ``torchvision``.
+        style: Library that trained the weights, which decides padding and normalisation:
+            ``torchvision`` pads evenly and uses ImageNet's mean and standard deviation;
+            ``tensorflow`` pads the bottom and the right at stride 2 and scales pixels to
+            x/128 − 1. ``auto`` is ``tensorflow`` if the entry "padding" in the file's header begins
+            with that word, otherwise ``torchvision``.
     """
 
     style: Style = "auto"
@@ -55,7 +55,7 @@ def _conv(
 
 
 class _Block(nn.Module):
-    """Widen, filter each channel in space, narrow; added to the input where shapes allow."""
+    """Inverted residual block; the input is added where shapes allow."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, expand: int, style: Style) -> None:
         super().__init__()
@@ -75,9 +75,9 @@ class _Block(nn.Module):
 
 
 class MobileNetV2(StagedNetwork):
-    """MobileNet v2 1.0, under torchvision's names."""
+    """MobileNet v2 1.0 with torchvision's tensor names."""
 
-    usual = MOBILENET_V2
+    defaults = MOBILENET_V2
     Options = MobileNetV2Options
     head: ClassVar = ("classifier.",)
 
@@ -94,24 +94,24 @@ class MobileNetV2(StagedNetwork):
         self.features = nn.Sequential(*layers)
 
     def early(self, images: Tensor) -> Tensor:
-        """(n 3 224 224) to (n 96 14 14)."""
+        """Compute (n 96 14 14) of images (n 3 224 224)."""
         middle: Tensor = self.features[:BLOCKS_TO_STRIDE_16](images)
         return middle
 
     def late(self, middle: Tensor) -> Tensor:
-        """(n 96 14 14) to (n 1280 7 7)."""
+        """Compute (n 1280 7 7) from (n 96 14 14)."""
         maps: Tensor = self.features[BLOCKS_TO_STRIDE_16:](middle)
         return maps
 
     def describe(self) -> Description:
-        """Facts of the network; its normalisation follows its style."""
+        """Return the facts of the network; the style decides its normalisation."""
         if self.options.style == "tensorflow":
-            return replace(self.usual, mean=TENSORFLOW_MEAN, std=TENSORFLOW_STD)
-        return self.usual
+            return replace(self.defaults, mean=TENSORFLOW_MEAN, std=TENSORFLOW_STD)
+        return self.defaults
 
     @classmethod
-    def settle(cls, options: Any, weights: Weights) -> MobileNetV2Options:
-        """The style that the file's header names, where the options leave it open."""
+    def resolve(cls, options: Any, weights: Weights) -> MobileNetV2Options:
+        """Return the options; the style ``auto`` is read from the file's header."""
         if options.style != "auto":
             return MobileNetV2Options(options.style)
         padding = weights.metadata.get("padding", "")

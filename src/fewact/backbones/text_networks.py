@@ -1,4 +1,4 @@
-"""The networks of text encoders, each with the pooling that it was trained with."""
+"""Networks of text encoders, each with the pooling of its training."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from fewact.backbones.weights import Weights
 
 
 class TextNetwork(nn.Module, ABC):
-    """The network of a text encoder: tokens to a vector a prompt.
+    """Network of a text encoder: tokens to one vector for each prompt.
 
     Args:
-        weights: Describe it; ``rename`` says which of them are put into it.
+        weights: Weights whose configuration describes the network.
     """
 
     config: Any
@@ -31,16 +31,16 @@ class TextNetwork(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, tokens: Tensor, real: Tensor) -> Tensor:
-        """Vectors (n d) of tokens (n m); ``real`` (n m) is 1 for those that are no padding."""
+        """Return vectors (n d) of tokens (n m); ``real`` (n m) is 0 for padding, 1 elsewhere."""
 
     @abstractmethod
     def read_tokenizer(self, folder: Path) -> Tokenizer:
-        """The tokenizer of a folder, checked against the network."""
+        """Read the tokenizer of a folder and check that it fits the network."""
 
     @classmethod
     @abstractmethod
     def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Those tensors of any layout that the network reads, under its own names."""
+        """Return the tensors that the network needs, of any layout, under its own names."""
 
 
 class ClipText(TextNetwork):
@@ -55,34 +55,34 @@ class ClipText(TextNetwork):
         with quiet():
             self.text_model = of_transformers(f"{family}TextModel")(self.config)
         self.text_projection = nn.Linear(self.config.hidden_size, self.width, bias=False)
-        # CLIP's needs no file that names its class, which OpenAI's layout does not have.
-        self.tokenizer_kind = "CLIPTokenizer" if family == "CLIP" else "AutoTokenizer"
+        # CLIP's class is named here, since OpenAI's layout has no file that names it.
+        self.tokenizer_class = "CLIPTokenizer" if family == "CLIP" else "AutoTokenizer"
 
     @staticmethod
     def _without_config(weights: Weights) -> Any:
         try:
             facts = openai.text_facts(weights)
         except KeyError:
-            facts = {}  # What is missing is told when they are loaded.
+            facts = {}  # Loading the weights reports what is missing.
         return configure("CLIPTextConfig", facts, where=weights.source)
 
     def forward(self, tokens: Tensor, real: Tensor) -> Tensor:
-        """The projected state of each prompt's end (n d), which sees nothing after it."""
+        """Return the projected state of each prompt's last token (n d)."""
         vectors: Tensor = self.text_projection(self.text_model(input_ids=tokens).pooler_output)
         return vectors
 
     def read_tokenizer(self, folder: Path) -> Tokenizer:
-        """CLIP's byte pairs, whose vocabulary and tokens of a sentence are known."""
+        """Read CLIP's byte-pair tokenizer; its vocabulary is checked."""
         return read_tokenizer(
             folder,
-            kind=self.tokenizer_kind,
+            tokenizer_class=self.tokenizer_class,
             vocabulary=self.config.vocab_size,
             longest=self.config.max_position_embeddings,
         )
 
     @classmethod
     def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The text half's tensors, of either layout, under transformers' names."""
+        """Return the text half's tensors, of either layout, under transformers' names."""
         return _beginning(openai.rename(tensors), "text_model.", "text_projection.")
 
 
@@ -99,15 +99,15 @@ class SiglipText(TextNetwork):
             self.text_model = of_transformers("SiglipTextModel")(self.config)
 
     def forward(self, tokens: Tensor, real: Tensor) -> Tensor:
-        """The state of the last place (n d), padding or not: so it was trained."""
+        """Return the state of the last position (n d), padding or not, as in training."""
         vectors: Tensor = self.text_model(input_ids=tokens).pooler_output
         return vectors
 
     def read_tokenizer(self, folder: Path) -> Tokenizer:
-        """Always padded to the full length: so it was trained."""
+        """Read the tokenizer; prompts are padded to the full length, as in training."""
         return read_tokenizer(
             folder,
-            kind="AutoTokenizer",
+            tokenizer_class="AutoTokenizer",
             vocabulary=self.config.vocab_size,
             longest=self.config.max_position_embeddings,
             padding="max_length",
@@ -115,12 +115,12 @@ class SiglipText(TextNetwork):
 
     @classmethod
     def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The text half's tensors."""
+        """Return the text half's tensors."""
         return _beginning(tensors, "text_model.")
 
 
 class SentenceText(TextNetwork):
-    """A small BERT trained on pairs of sentences: the mean of its tokens' states, of length 1."""
+    """Small BERT trained on pairs of sentences; a vector is the unit mean of the tokens' states."""
 
     LONGEST: ClassVar[int] = 256
 
@@ -133,26 +133,29 @@ class SentenceText(TextNetwork):
             self.bert = of_transformers("BertModel")(self.config, add_pooling_layer=False)
 
     def forward(self, tokens: Tensor, real: Tensor) -> Tensor:
-        """The unit mean of the states of what is no padding (n d)."""
+        """Return the unit mean (n d) of the states of all tokens but padding."""
         states = self.bert(input_ids=tokens, attention_mask=real).last_hidden_state  # (n m d)
         kept = real[..., None].to(states.dtype)  # (n m 1)
         return F.normalize((states * kept).sum(1) / kept.sum(1), dim=-1)
 
     def read_tokenizer(self, folder: Path) -> Tokenizer:
-        """BERT's word pieces."""
+        """Read BERT's word-piece tokenizer."""
         return read_tokenizer(
-            folder, kind="AutoTokenizer", vocabulary=self.config.vocab_size, longest=self.LONGEST
+            folder,
+            tokenizer_class="AutoTokenizer",
+            vocabulary=self.config.vocab_size,
+            longest=self.LONGEST,
         )
 
     @classmethod
     def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """All but the pooling layer, which is not used."""
+        """Return all tensors but those of the pooling layer, which is not used."""
         kept = _beginning(tensors, "embeddings.", "encoder.")
         return {f"bert.{name}": tensor for name, tensor in kept.items()}
 
 
 def _beginning(tensors: Mapping[str, Tensor], *starts: str) -> dict[str, Tensor]:
-    """Tensors whose names begin so; the places' numbers, of earlier transformers, are left out."""
+    """Return tensors whose names begin so, without position ids of earlier transformers."""
     return {
         name: tensor
         for name, tensor in tensors.items()

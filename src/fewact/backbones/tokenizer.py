@@ -1,7 +1,7 @@
-"""Prompts to tokens, by the tokenizer that lies beside a text encoder's weights.
+"""Tokenizers of text encoders, read from the folder of the weights.
 
-A tokenizer without its vocabulary is made without an error and takes every word for the same one,
-so that all texts get one embedding: what is read here is checked.
+transformers builds a tokenizer without a vocabulary without an error: it maps every word to the
+same token, so that all texts get equal embeddings. Tokenizers are therefore checked here.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from torch import Tensor
 from fewact.backbones.hf import INSTALL, of_transformers, quiet
 from fewact.errors import OptionError, WeightsError
 
-# Each is enough alone.
+# Each row is a complete tokenizer.
 FILES = (
     ("tokenizer.json",),
     ("vocab.json", "merges.txt"),
@@ -25,7 +25,7 @@ FILES = (
     ("sentencepiece.bpe.model",),
 )
 SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-WANTED = (*(name for needed in FILES for name in needed), *SETTINGS)
+DOWNLOADS = (*(name for needed in FILES for name in needed), *SETTINGS)
 
 CLIP_VOCABULARY = 49408
 CLIP_SENTENCE = "a photo of a cat"
@@ -35,13 +35,13 @@ OTHER_SENTENCE = "two dogs were running"
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Prompts to tokens.
+    """Tokenizer of a text encoder.
 
     Args:
-        made: Of transformers.
-        longest: Tokens that the network takes.
-        padding: To the longest prompt, or always to ``longest``.
-        digest: SHA-256 over its files.
+        made: Tokenizer of transformers.
+        longest: Largest number of tokens that the network reads.
+        padding: Padding to the longest prompt, or always to ``longest``.
+        digest: SHA-256 of its files.
     """
 
     made: Any
@@ -50,7 +50,7 @@ class Tokenizer:
     digest: str
 
     def tokens(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """The tokens of prompts (n m) int64, and 1 for those that are no padding (n m).
+        """Return the tokens of prompts (n m) int64, and a mask (n m) that is 0 for padding.
 
         Raises:
             OptionError: A prompt is too long.
@@ -77,36 +77,35 @@ class Tokenizer:
 def read_tokenizer(
     folder: Path,
     *,
-    kind: str,
+    tokenizer_class: str,
     vocabulary: int,
     longest: int,
     padding: Literal["longest", "max_length"] = "longest",
 ) -> Tokenizer:
-    """Read the tokenizer of a folder and check that it knows words.
+    """Read the tokenizer of a folder and check its vocabulary.
 
     Args:
-        folder: Where its files lie.
-        kind: Its class in transformers.
-        vocabulary: How many tokens the network knows.
-        longest: How many tokens it takes at once.
-        padding: What shorter prompts are padded to.
+        folder: Folder of its files.
+        tokenizer_class: Name of its class in transformers.
+        vocabulary: Number of tokens in the network's vocabulary.
+        longest: Largest number of tokens that the network reads.
+        padding: Padding of shorter prompts.
 
     Raises:
-        WeightsError: Its files are not there, it cannot be made of them, or it is another
-            network's.
+        WeightsError: Files are missing or cannot be read, or the tokenizer is of another network.
     """
-    there = sorted(name for name in WANTED if (folder / name).is_file())
-    if not any(set(needed) <= set(there) for needed in FILES):
+    present = sorted(name for name in DOWNLOADS if (folder / name).is_file())
+    if not any(set(needed) <= set(present) for needed in FILES):
         raise WeightsError(
-            "there is no tokenizer beside the weights",
+            "there is no tokenizer in the folder of the weights",
             where=str(folder),
-            got=", ".join(there) or "none of its files",
+            got=", ".join(present) or "none of its files",
             expected=" or ".join(" with ".join(needed) for needed in FILES),
             hint="Copy the tokenizer's files of the same model into the folder.",
         )
     try:
         with quiet():
-            made = of_transformers(kind).from_pretrained(
+            made = of_transformers(tokenizer_class).from_pretrained(
                 str(folder), local_files_only=True, trust_remote_code=False
             )
     except ImportError as error:
@@ -116,13 +115,13 @@ def read_tokenizer(
             got=" ".join(str(error).split())[:120],
             hint=f"{INSTALL}; SigLIP 1 needs sentencepiece and protobuf too.",
         ) from None
-    except Exception as error:  # What is not Python there raises nothing narrower.
+    except Exception as error:  # The compiled tokenizers raise no narrower exception.
         raise WeightsError(
             "this tokenizer cannot be read", where=str(folder), got=str(error)[:200]
         ) from None
     _check(made, vocabulary, str(folder))
     sha = hashlib.sha256()
-    for name in there:
+    for name in present:
         sha.update(name.encode() + hashlib.sha256((folder / name).read_bytes()).digest())
     return Tokenizer(made, longest, padding, sha.hexdigest())
 

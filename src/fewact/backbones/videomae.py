@@ -18,23 +18,23 @@ SSV2_CLASSES = 174
 
 @dataclass(frozen=True)
 class VideoPlan(Plan):
-    """VideoMAE before it is made.
+    """VideoMAE before it is built.
 
     Args:
-        norm: Whether the weights have the layer norm that a classifier puts on the mean.
+        norm: Whether the weights have the layer norm of a classifier.
     """
 
     norm: bool = True
 
 
 class VideoMAE(LibraryNetwork):
-    """VideoMAE's encoder, of any size: it sees 16 frames together and gives a slot for each two.
+    """Encoder of VideoMAE, of any size: it reads 16 frames together, two frames a slot.
 
-    ``maps`` are a slot's tokens after the last layer, ``vectors`` their mean, through the layer
-    norm of the classifier where the weights have one.
+    ``maps`` are the tokens of a slot after the last layer; ``vectors`` are their mean, normalised
+    by the classifier's layer norm where the weights have one.
     """
 
-    usual = VIDEOMAE
+    defaults = VIDEOMAE
     head: ClassVar = ("classifier.", "encoder_to_decoder.", "decoder.", "mask_token")
 
     def __init__(self, options: VideoPlan) -> None:
@@ -43,58 +43,58 @@ class VideoMAE(LibraryNetwork):
         self.fc_norm = nn.LayerNorm(self.config.hidden_size) if options.norm else nn.Identity()
 
     def forward(
-        self, images: Tensor, names: Collection[Level] = ("vectors", "maps")
+        self, images: Tensor, levels: Collection[Level] = ("vectors", "maps")
     ) -> dict[Level, Tensor]:
-        """The taps asked for of frames (n·16 3 H W): ``vectors`` (n·8 d), ``maps`` (n·8 d h w)."""
+        """Return levels of frames (n·16 3 H W): ``vectors`` (n·8 d), ``maps`` (n·8 d h w)."""
         clips = images.unflatten(0, (-1, self.frames_together))  # (n 16 3 H W)
         tokens = self.videomae(pixel_values=clips).last_hidden_state  # (n 8·h·w d)
         slots = self.frames_together // self.describe().frames_per_slot
         tokens = tokens.unflatten(1, (slots, -1)).flatten(0, 1)  # (n·8 h·w d)
-        levels: dict[Level, Tensor] = {}
-        if "maps" in names:
-            levels["maps"] = as_map(tokens)
-        if "vectors" in names:
-            levels["vectors"] = self.fc_norm(tokens.mean(1))
-        return levels
+        found: dict[Level, Tensor] = {}
+        if "maps" in levels:
+            found["maps"] = as_map(tokens)
+        if "vectors" in levels:
+            found["vectors"] = self.fc_norm(tokens.mean(1))
+        return found
 
     @property
     def frames_together(self) -> int:
-        """Frames of a clip, 16 as published."""
+        """Number of frames of a clip, 16 as published."""
         frames: int = self.config.num_frames
         return frames
 
     @classmethod
-    def settle(cls, options: Any, weights: Weights) -> VideoPlan:
-        """The network that config.json describes; VideoMAE base where there is none.
+    def resolve(cls, options: Any, weights: Weights) -> VideoPlan:
+        """Return the network that config.json describes (default: VideoMAE base).
 
         Raises:
-            WeightsError: It is of another network, or transformers is not installed.
+            WeightsError: The configuration is of another network, or transformers is not installed.
         """
         check_model_type(weights, ("videomae",))
-        # Whether a last norm is the encoder's or the classifier's, the tensors know best.
+        # The tensors show whether the last norm belongs to the encoder or to the classifier.
         tensors = cls.rename(weights.tensors)
         pooled = "videomae.layernorm.weight" not in tensors
         facts = {**weights.config, "use_mean_pooling": pooled}
         config = configure("VideoMAEConfig", facts, where=weights.source)
-        usual = describe(
-            cls.usual,
+        description = describe(
+            cls.defaults,
             config,
             weights,
             vectors=config.hidden_size,
             frames_per_slot=config.tubelet_size,
-            trained_on=_trained_on(weights) or cls.usual.trained_on,
+            trained_on=_trained_on(weights) or cls.defaults.trained_on,
         )
         norm = not tensors or "fc_norm.weight" in tensors
-        return VideoPlan("VideoMAEModel", config, usual, norm)
+        return VideoPlan("VideoMAEModel", config, description, norm)
 
     @classmethod
     def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors of the encoder alone or with a head, of this and of earlier transformers."""
+        """Return the encoder's tensors, of this and of earlier versions of transformers."""
         return {_name(name): tensor for name, tensor in tensors.items()}
 
 
 def _name(name: str) -> str:
-    """A tensor's name in a model with a head, as transformers 5 has it.
+    """Return a tensor's name in a model with a head, as in transformers 5.
 
     >>> _name("encoder.layer.0.attention.attention.q_bias")
     'videomae.encoder.layer.0.attention.attention.query.bias'
@@ -106,7 +106,7 @@ def _name(name: str) -> str:
 
 
 def _trained_on(weights: Weights) -> tuple[str, ...]:
-    """Something-Something where a head of its classes or the weights' name says so."""
+    """Return Something-Something if the head's classes or the weights' name show it."""
     labels = weights.config.get("id2label") or {}
     named = f"{weights.source} {weights.config.get('_name_or_path', '')}".casefold()
     return (SSV2,) if len(labels) == SSV2_CLASSES or "ssv2" in named else ()

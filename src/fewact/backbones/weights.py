@@ -1,6 +1,6 @@
-"""Weights of a network: where they are read from, and how they are checked.
+"""Weights of a network: how they are read and checked.
 
-Nothing is unpickled here, and a network is never left with weights other than those asked for.
+No pickle is read here, and a network either gets the requested weights or an error is raised.
 """
 
 import hashlib
@@ -10,15 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from fewact.errors import WeightsError
-
-if TYPE_CHECKING:
-    from fewact.backbones.network import Network
 
 EXPECTED = "default, random, hf-hub:owner/name, local-dir:folder, or a .safetensors file"
 PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar")
@@ -26,7 +23,7 @@ CONVERT = (
     "A pickle can run code when it is read. Convert a file that you trust once: "
     "safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'weights.safetensors')"
 )
-# Batch norm counts its training steps; no feature depends on it.
+# Batch norm counts its training steps; features do not depend on the number.
 COUNTER = "num_batches_tracked"
 CONFIGS = ("config.json", "preprocessor_config.json")
 
@@ -35,32 +32,32 @@ Fault = tuple[str, list[str]]
 
 @dataclass(frozen=True)
 class Weights:
-    """Tensors as they were read, and what came with them.
+    """Tensors of a weights file, and the configurations in its folder.
 
     Args:
-        tensors: By name, in the layout of their file.
-        source: Where they came from, for the card and for messages.
-        metadata: The header of their file.
-        config: The folder's config.json; empty where there is none.
-        pictures: The folder's preprocessor_config.json; empty where there is none.
+        tensors: Tensors by name, in the layout of their file.
+        source: Text that names the weights, for the card and for messages.
+        metadata: Header of the file.
+        config: Content of config.json; empty if there is none.
+        preprocessor: Content of preprocessor_config.json; empty if there is none.
     """
 
     tensors: Mapping[str, Tensor]
     source: str
     metadata: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
-    pictures: Mapping[str, Any] = field(default_factory=dict)
+    preprocessor: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read(weights: str | Path) -> Weights:
-    """Read weights from where the user says.
+    """Read weights from a file, a folder or the hub.
 
     Args:
         weights: ``hf-hub:owner/name``, ``hf-hub:owner/name@revision``, ``local-dir:folder`` or a
             .safetensors file.
 
     Raises:
-        WeightsError: Nothing readable is there.
+        WeightsError: There are no weights, or they cannot be read.
     """
     text = str(weights)
     if text.startswith(("hf-hub:", "local-dir:")):
@@ -73,95 +70,82 @@ def read(weights: str | Path) -> Weights:
     return _read_file(path, text)
 
 
-def folder_of(weights: str | Path, wanted: Iterable[str] = ()) -> Path:
-    """The folder of weights that can be read, where the files that belong to them lie too.
+def folder_of(weights: str | Path, others: Iterable[str] = ()) -> Path:
+    """Return the folder that contains weights and the files that belong to them.
 
     Args:
-        weights: As ``read`` takes them.
-        wanted: Files to fetch beside them where they are on the hub, those that it has.
+        weights: As for ``read``.
+        others: Names of other files to download from the hub, if the hub has them.
     """
     text = str(weights)
     if text.startswith("hf-hub:"):
-        return _download(text.removeprefix("hf-hub:"), (*CONFIGS, *wanted))
+        return _download(text.removeprefix("hf-hub:"), (*CONFIGS, *others))
     if text.startswith("local-dir:"):
         return Path(text.removeprefix("local-dir:")).expanduser()
     return Path(text).expanduser().parent
 
 
-def load(network: "Network", weights: Weights) -> None:
-    """Put weights into a network, all of them or none.
-
-    Raises:
-        WeightsError: A tensor is missing, not known, of another shape or type, or not finite.
-    """
-    given = network.rename(weights.tensors)
-    if len(given) < len(weights.tensors):
-        raise WeightsError("the same tensor is there under two names", where=weights.source)
-    kept = {name: tensor for name, tensor in given.items() if not name.startswith(network.head)}
-    put(kept, network, of=network.usual.name, source=weights.source, expected=network.usual.needs)
-
-
 def put(
     tensors: Mapping[str, Tensor], module: torch.nn.Module, *, of: str, source: str, expected: str
 ) -> None:
-    """Put tensors into a module, all of them or none.
+    """Load tensors into a module, all of them or none.
 
     Args:
-        tensors: By the module's own names.
-        module: Takes them.
-        of: What it is called in messages.
-        source: Where they came from, for messages.
-        expected: What can be read, for messages.
+        tensors: Tensors by the names of the module.
+        module: Module that gets the tensors.
+        of: Name of the module in messages.
+        source: Text that names the weights in messages.
+        expected: Weights that can be read, for messages.
 
     Raises:
-        WeightsError: A tensor is missing, not known, of another shape or type, or not finite.
+        WeightsError: A tensor is missing, unknown, of another shape or type, or not finite.
     """
-    given = {name: tensor for name, tensor in tensors.items() if not name.endswith(COUNTER)}
+    new = {name: tensor for name, tensor in tensors.items() if not name.endswith(COUNTER)}
     own = tensors_of(module)
-    missing, unexpected = own.keys() - given.keys(), given.keys() - own.keys()
+    missing, unexpected = own.keys() - new.keys(), new.keys() - own.keys()
     if missing or unexpected:
         found = [f"{len(missing)} missing ({_first(missing)})"] if missing else []
-        found += [f"{len(unexpected)} not known ({_first(unexpected)})"] if unexpected else []
+        found += [f"{len(unexpected)} unknown ({_first(unexpected)})"] if unexpected else []
         raise WeightsError(
             f"these are not weights of {of}",
             where=source,
             got=f"of its {len(own)} tensors " + ", ".join(found),
             expected=expected,
         )
-    for fault, names in _faults(given, own):
+    for fault, names in _faults(new, own):
         if names:
             raise WeightsError(
                 f"tensors are {fault}",
                 where=source,
                 got=f"{len(names)} of {len(own)}: {_first(names)}",
             )
-    module.load_state_dict(given, strict=False)
+    module.load_state_dict(new, strict=False)
 
 
-def _faults(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Iterator[Fault]:
-    """What may be wrong with tensors of the right names, and those it is wrong with."""
+def _faults(new: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Iterator[Fault]:
+    """Return each possible fault of tensors, and the names of the tensors that have it."""
     shapes = {
         name: f"{name} {tuple(tensor.shape)} for {tuple(own[name].shape)}"
-        for name, tensor in given.items()
+        for name, tensor in new.items()
         if tensor.shape != own[name].shape
     }
     yield "of another shape", list(shapes.values())
-    yield "not floating-point", [n for n, t in given.items() if not t.is_floating_point()]
+    yield "not floating-point", [n for n, t in new.items() if not t.is_floating_point()]
     # As the network will hold them: a large float64 is infinite there.
-    single = {name: tensor.float() for name, tensor in given.items()}
+    single = {name: tensor.float() for name, tensor in new.items()}
     yield "not finite", [n for n, t in single.items() if not t.isfinite().all()]
     variances = {n: t for n, t in single.items() if n.endswith("running_var")}
     yield "negative variances", [n for n, t in variances.items() if t.min() < 0]
 
 
 def tensors_of(network: torch.nn.Module) -> dict[str, Tensor]:
-    """All tensors of a network that features depend on, by name, contiguous as files want them."""
+    """Return all tensors of a network that features depend on, by name, contiguous for files."""
     state = network.state_dict().items()
     return {name: tensor.contiguous() for name, tensor in state if not name.endswith(COUNTER)}
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over the tensors' bytes as float32, in order of their names."""
+    """Return the SHA-256 of the tensors' bytes as float32, in the order of their names."""
     sha = hashlib.sha256()
     for _, tensor in sorted(tensors.items()):
         sha.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
@@ -191,11 +175,11 @@ def _read_file(path: Path, source: str) -> Weights:
 
 
 def _read_folder(folder: Path, source: str) -> Weights:
-    """The folder's model.safetensors, or its only .safetensors file."""
+    """Read model.safetensors of a folder, or its only .safetensors file."""
     if not folder.is_dir():
         raise WeightsError("there is no such folder", where=source)
     found = sorted(folder.glob("*.safetensors"))
-    usual = [path for path in found if path.name == "model.safetensors"]
+    preferred = [path for path in found if path.name == "model.safetensors"]
     if not found:
         pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
         raise WeightsError(
@@ -204,16 +188,16 @@ def _read_folder(folder: Path, source: str) -> Weights:
             got=_first(pickles) or "none",
             hint=CONVERT if pickles else "",
         )
-    if len(found) > 1 and not usual:
+    if len(found) > 1 and not preferred:
         raise WeightsError(
             "there are several .safetensors files in this folder",
             where=source,
             got=_first(path.name for path in found),
-            hint="Name one of them, or call it model.safetensors.",
+            hint="Name one of them, or rename it to model.safetensors.",
         )
-    weights = _read_file((usual or found)[0], source)
-    config, pictures = (_read_config(folder / name) for name in CONFIGS)
-    return replace(weights, config=config, pictures=pictures)
+    weights = _read_file((preferred or found)[0], source)
+    config, preprocessor = (_read_config(folder / name) for name in CONFIGS)
+    return replace(weights, config=config, preprocessor=preprocessor)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -229,7 +213,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _download(repository: str, others: Iterable[str]) -> Path:
-    """A folder with model.safetensors of a repository of the hub, and those of others it has."""
+    """Download model.safetensors and other files of a repository; return their folder."""
     try:
         hub = importlib.import_module("huggingface_hub")
     except ImportError:

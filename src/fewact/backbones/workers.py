@@ -1,9 +1,9 @@
-"""Pieces of work side by side on a CPU's cores, each in a thread that keeps to one core.
+"""Parallel work on a CPU's cores, in threads that use one core each.
 
-A network of sixty small layers that is split over threads layer by layer waits for all of them
-after each. With another program on the same cores that wait costs more than the work (measured:
-ten times as long on two busy cores). Threads that each take a whole piece never wait for another,
-and what they compute does not depend on how many they are.
+A network of sixty small layers that is split over threads layer by layer waits for all threads
+after each layer. With another program on the same cores the wait costs more than the work
+(measured: ten times as long on two busy cores). Here each thread computes a complete piece, never
+waits for another thread, and the result does not depend on the number of threads.
 """
 
 import os
@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 
 def side_by_side(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> list[Result]:
-    """``work`` on every piece, results in order; as many at once as torch may use threads."""
+    """Run ``work`` on every piece, in as many threads as torch uses; results keep their order."""
     count = torch.get_num_threads()
     if count == 1:
         return [work(piece) for piece in pieces]
@@ -32,7 +32,7 @@ def _workers(count: int) -> ThreadPoolExecutor:
     all_there = Barrier(count + 1)
 
     def start() -> None:
-        torch.get_num_threads()  # At its first need a thread takes the last number set anywhere.
+        torch.get_num_threads()  # On first use a thread takes the last number set in any thread.
         torch.set_num_threads(1)
         all_there.wait()
 
@@ -40,9 +40,9 @@ def _workers(count: int) -> ThreadPoolExecutor:
     for _ in range(count):
         pool.submit(int)
     all_there.wait()
-    torch.set_num_threads(count)  # The last number set is what later threads of others begin with.
+    torch.set_num_threads(count)  # Later threads begin with the last number set.
     return pool
 
 
-if hasattr(os, "register_at_fork"):  # A forked child has none of its parent's threads.
+if hasattr(os, "register_at_fork"):  # A forked child does not have its parent's threads.
     os.register_at_fork(after_in_child=_workers.cache_clear)

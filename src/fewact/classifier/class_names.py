@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from fewact.backbones import Backbone
-from fewact.backbones.pinned import cache_folder
 from fewact.errors import ModelError, OptionError, WeightsError
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import FeatureRequest, View
+from fewact.io.cache import cache_folder
 from fewact.methods.zero_shot import combined, text_logits
 from fewact.text import Encoder, TextFacts, embed_classes, words
 

@@ -143,7 +143,7 @@ def _weights() -> dict[str, Any]:
 
 
 def _cache() -> dict[str, Any]:
-    from fewact.backbones.pinned import cache_folder
+    from fewact.io.cache import cache_folder
 
     folder = cache_folder()
     if folder is None:

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Final, Self
 
 from fewact import backbones
-from fewact.backbones.pinned import cache_folder
 from fewact.checkpoint import TextRecord
 from fewact.data.benchmarks import benchmark, variants
 from fewact.data.videos import VideoList
 from fewact.errors import OptionError
+from fewact.io.cache import cache_folder
 from fewact.text import PRECOMPUTED, ClassTexts, embed_classes, templates, words
 
 BACKBONE: Final = "backbone"

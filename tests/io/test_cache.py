@@ -1,0 +1,33 @@
+"""The cache folder: the platform's own, or the one that the environment names."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from fewact.io.cache import cache_folder
+
+
+@pytest.mark.parametrize(
+    ("platform", "expected"),
+    [
+        ("linux", ".cache/fewact"),
+        ("darwin", "Library/Caches/fewact"),
+        ("win32", "AppData/Local/fewact"),
+    ],
+)
+def test_the_platform_decides_the_cache_folder(monkeypatch, tmp_path, platform, expected):
+    for name in ("FEWACT_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", staticmethod(lambda: tmp_path))
+    monkeypatch.setattr(sys, "platform", platform)
+    assert cache_folder() == tmp_path / expected
+
+
+def test_environment_variables_move_the_cache(monkeypatch, tmp_path):
+    monkeypatch.delenv("FEWACT_CACHE", raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_folder() == tmp_path / "xdg" / "fewact"
+    monkeypatch.setenv("FEWACT_CACHE", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"
