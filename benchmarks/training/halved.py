@@ -11,8 +11,8 @@ SIDE = 112
 class Halved(EfficientNetLite0):
     """EfficientNet-Lite0 with half the height and width of pictures and maps."""
 
-    usual = replace(
-        EfficientNetLite0.usual,
+    defaults = replace(
+        EfficientNetLite0.defaults,
         name="efficientnet-lite0-112",
         input_size=(SIDE, SIDE),
         maps=(1280, 4, 4),
@@ -22,5 +22,5 @@ class Halved(EfficientNetLite0):
 
 def register() -> None:
     """Let recipes name the network."""
-    if Halved.usual.name not in backbones.names():
-        backbones.register(Halved.usual.name)(Halved)
+    if Halved.defaults.name not in backbones.names():
+        backbones.register(Halved.defaults.name)(Halved)
