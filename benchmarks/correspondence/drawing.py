@@ -12,7 +12,7 @@ from benchmarks.correspondence.compared import COMPARED
 from benchmarks.correspondence.measure import RATIOS, Recovered, mean_of, true_mass
 from benchmarks.correspondence.pairs import DISTORTIONS, M
 
-FAMILIES = {"blind to order": False, "bound to order": True}
+FAMILIES = {"ignores order": False, "uses order": True}
 
 STYLE = """
 text{font:11px system-ui,"DejaVu Sans",sans-serif;fill:#222}
@@ -55,11 +55,11 @@ def noise_picture(recovered: Recovered) -> str:
     """Share of mass on true correspondences against noise: a panel a distortion and family."""
     left, top, row = 50, 40, HEIGHT + 76
     width, height = left + len(DISTORTIONS) * (PANEL + GAP), top + 2 * row
-    parts = [_text(left, 18, "Share of the plan's mass on true correspondences, in per cent")]
+    parts = [_text(left, 18, "Fraction of the plan's mass on true correspondences, in per cent")]
     parts.append(f'<path class="limit" d="M{width - 416} 14h26"/>')
-    parts.append(_text(width - 384, 18, "most that equal weights allow", "quiet"))
+    parts.append(_text(width - 384, 18, "maximum with equal weights", "quiet"))
     parts.append(f'<path class="chance" d="M{width - 196} 14h26"/>')
-    parts.append(_text(width - 164, 18, "the same mass everywhere", "quiet"))
+    parts.append(_text(width - 164, 18, "uniform plan", "quiet"))
     for number, (family, ordered) in enumerate(FAMILIES.items()):
         shown = [index for index, one in enumerate(COMPARED) if one.ordered == ordered]
         y = top + number * row
@@ -139,7 +139,9 @@ def plans_picture(plans: Sequence[Tensor], truths: Sequence[Tensor]) -> str:
         _text(
             8, 18, "Down: nodes of the first video. Across: nodes of the second. Outlined: truth."
         ),
-        _text(width - 10, 18, "Below each: share of its mass on the truth.", "quiet end"),
+        _text(
+            width - 10, 18, "Below each: fraction of its mass on true correspondences.", "quiet end"
+        ),
     ]
     for place, compared in enumerate(COMPARED):
         x = left + place * (side + 10) + side / 2
