@@ -1,4 +1,4 @@
-"""Small rendered clips, a model taught with them, and the command line run in this process."""
+"""Small rendered clips, a model taught with them, and commands run in this process."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,10 +10,17 @@ import numpy as np
 import pytest
 
 from fewact.cli import main
-from fewact.cli.demo.clips import render
+from fewact.synthetic import motions
 from fewact.video import write_video
 
-CLASSES = ("growing", "moving left", "turning")
+MOTIONS = {
+    "growing": "slides left, then grows",
+    "moving left": "slides left, then rises",
+    "turning": "hops, then turns clockwise",
+}
+"""Classes of the clips, and the class of the synthetic benchmark that is rendered for each."""
+
+CLASSES = tuple(MOTIONS)
 SHOTS = 2
 
 
@@ -26,7 +33,7 @@ class Ran:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
-    """Run a command as the shell would, with what it wrote and its exit code."""
+    """Run a command as the shell would; return its output and exit code."""
 
     def run(*arguments: object) -> Ran:
         capsys.readouterr()
@@ -37,8 +44,10 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
 
 
 def write_clip(path: Path, action: str, index: int) -> Path:
+    benchmark = motions(videos=index + 1, frames=48, size=96)
+    video = [one for one in benchmark.videos.videos if one.label == MOTIONS[action]][index]
     path.parent.mkdir(parents=True, exist_ok=True)
-    return write_video(path, render(action, index)[::6], 4)
+    return write_video(path, benchmark.render(video.id, range(0, 48, 6)), 4)
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +62,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def model(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that is quick to teach and to use."""
+    """A model that is fast to teach and to use."""
     folder = tmp_path_factory.mktemp("models") / "model"
     options = ["--method", "protonet", "--option", "frames=2", "--precision", "float32"]
     assert main(["teach", str(clips), "-o", str(folder), *options]) == 0
@@ -62,7 +71,7 @@ def model(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def broken(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files that are no readable videos, one of each kind, with the endings of videos."""
+    """Files with names of videos that cannot be read, one for each reason."""
     folder = tmp_path_factory.mktemp("broken")
     (folder / "text.mp4").write_text("not a video\n" * 50)
     (folder / "empty.mp4").touch()

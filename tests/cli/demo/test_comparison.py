@@ -1,4 +1,4 @@
-"""Several methods on the same features: the same as each method on its own."""
+"""Several methods on the same features give the same results as each method alone."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def outcomes(clips: Path, backbone: Backbone) -> list[Outcome]:
 
 
 @pytest.mark.slow
-def test_each_method_says_what_it_says_alone(
+def test_each_method_predicts_the_same_as_alone(
     outcomes: list[Outcome], clips: Path, backbone: Backbone
 ) -> None:
     examples, new = split(clips)
@@ -48,43 +48,45 @@ def test_each_method_says_what_it_says_alone(
             assert Path(got.nearest).name == Path(expected.nearest).name
 
 
-def test_counts(outcomes: list[Outcome]) -> None:
+def test_counts_match_the_predictions(outcomes: list[Outcome]) -> None:
     for outcome in outcomes:
         labels = [(one.clip.label, one.label) for one in outcome.predictions]
-        assert outcome.right == sum(truth == said for truth, said in labels)
-        assert outcome.accuracy == pytest.approx(100 * outcome.right / 3)
-        for truth, row in zip(outcome.fitted.classes, outcome.confusion, strict=True):
-            for said, count in zip(outcome.fitted.classes, row, strict=True):
-                assert count == labels.count((truth, said))
+        assert outcome.correct == sum(true == predicted for true, predicted in labels)
+        assert outcome.accuracy == pytest.approx(100 * outcome.correct / 3)
+        for true, row in zip(outcome.fitted.classes, outcome.confusion, strict=True):
+            for predicted, count in zip(outcome.fitted.classes, row, strict=True):
+                assert count == labels.count((true, predicted))
 
 
-def test_match_is_of_a_clip_that_was_recognised(
+def test_the_match_is_of_a_correctly_predicted_clip(
     clips: Path, outcomes: list[Outcome], backbone: Backbone
 ) -> None:
     examples, _ = split(clips)
-    (seen,), _ = compare(examples, examples[1:], ("a2m2",), backbone, lambda *_: None)
-    found = match(seen)
+    (outcome,), _ = compare(examples, examples[1:], ("a2m2",), backbone, lambda *_: None)
+    found = match(outcome)
     assert found is not None
-    assert found.query.path == found.examples.path
+    assert found.query.path == found.example.path
     assert found.frames == 8
     assert found.windows[:2] == ((0, 1), (1, 2))
     assert found.windows[-2:] == ((0, 4), (4, 8))
     plan = torch.tensor(found.plan)
     assert plan.shape == (14, 14)
     assert float(plan.sum()) == pytest.approx(14, abs=1e-3)
-    # A clip goes onto itself: nothing has to move.
+    # The same clip: each window is matched to itself.
     assert float(plan.diagonal().sum()) == pytest.approx(14, abs=1e-3)
     assert match(outcomes[0]) is None
 
 
 @pytest.mark.slow
-def test_clips_that_cannot_be_read(clips: Path, broken: Path, backbone: Backbone) -> None:
+def test_unreadable_clips_are_skipped_or_refused(
+    clips: Path, broken: Path, backbone: Backbone
+) -> None:
     examples, new = split(clips)
     bad = Clip(broken / "text.mp4", new[0].label)
     (outcome,), skipped = compare(examples, [bad, *new], ("protonet",), backbone, lambda *_: None)
     assert [one.clip for one in skipped] == [bad]
     assert len(outcome.predictions) == 3
-    with pytest.raises(DataError, match="no new clip"):
+    with pytest.raises(DataError, match="no clip to predict"):
         compare(examples, [bad], ("protonet",), backbone, lambda *_: None)
-    with pytest.raises(DataError, match="no taught clip of a class"):
+    with pytest.raises(DataError, match="no training clip of a class"):
         compare([bad, *examples[1:]], new, ("protonet",), backbone, lambda *_: None)

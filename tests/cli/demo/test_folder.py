@@ -1,4 +1,4 @@
-"""The demo's folder: writes its own files again, and touches nothing else."""
+"""The demo's folder: its own files are replaced, other files are kept."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from fewact.cli.demo.folder import RECORD, DemoFolder
 from fewact.errors import DataError
 
 
-def test_its_own_files_are_written_again(tmp_path: Path) -> None:
+def test_files_of_the_demo_are_replaced(tmp_path: Path) -> None:
     root = tmp_path / "a" / "demo"
     DemoFolder(root).write("deep/result.svg", "one")
     DemoFolder(root).write("deep/result.svg", "two")
@@ -16,7 +16,7 @@ def test_its_own_files_are_written_again(tmp_path: Path) -> None:
     assert sorted(path.name for path in root.iterdir()) == ["deep", RECORD]
 
 
-def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
+def test_an_empty_folder_is_accepted(tmp_path: Path) -> None:
     DemoFolder(tmp_path).write("result.svg", "one")
     assert (tmp_path / "result.svg").read_text() == "one"
 
@@ -28,19 +28,19 @@ def test_a_file_that_was_changed_is_kept(tmp_path: Path) -> None:
     (root / "mine.txt").write_text("mine")
     again = DemoFolder(root)
     for name in ("result.svg", "mine.txt"):
-        with pytest.raises(DataError, match="was changed since"):
+        with pytest.raises(DataError, match="was changed later"):
             again.write(name, "two")
     assert (root / "result.svg").read_text() == "my notes"
     assert (root / "mine.txt").read_text() == "mine"
 
 
-def test_folders_of_something_else_are_refused(tmp_path: Path) -> None:
+def test_folders_with_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     for target in (tmp_path, tmp_path / "thesis.txt"):
         with pytest.raises(DataError):
             DemoFolder(target)
     (tmp_path / RECORD).write_text('{"format": "something else"}')
-    with pytest.raises(DataError, match="something else"):
+    with pytest.raises(DataError, match="other files"):
         DemoFolder(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [RECORD, "thesis.txt"]
 

@@ -1,4 +1,4 @@
-"""``fewact demo``: the whole road in under a minute, on rendered clips or on one's own."""
+"""``fewact demo``: teach, predict and compare methods on rendered clips or on clips of the user."""
 
 from fewact.cli.demo.command import demo
 

@@ -1,4 +1,4 @@
-"""Several methods on the same features: teach some clips, predict others, match moments."""
+"""Compare methods on the same features: teach some clips, predict others, match windows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one method made of the clips.
+    """Result of one method.
 
     Args:
-        name: Of the method.
-        method: With its options.
-        fitted: Of the taught clips.
-        nodes: What it keeps of each clip that was predicted, (1 …).
-        predictions: Of those; ``clip.label`` is the truth.
+        name: Name of the method.
+        method: Method with its options.
+        fitted: Method fitted to the training clips.
+        nodes: Nodes (1 …) of each predicted clip.
+        predictions: Prediction of each clip; ``clip.label`` is its true class.
     """
 
     name: str
@@ -34,39 +34,39 @@ class Outcome:
     predictions: "tuple[Prediction, ...]"
 
     @property
-    def right(self) -> int:
-        """How many predictions are right."""
+    def correct(self) -> int:
+        """Number of correct predictions."""
         return sum(one.label == one.clip.label for one in self.predictions)
 
     @property
     def accuracy(self) -> float:
-        """Share of the predictions that are right, in per cent."""
-        return 100 * self.right / len(self.predictions)
+        """Fraction of correct predictions, in per cent."""
+        return 100 * self.correct / len(self.predictions)
 
     @property
     def confusion(self) -> list[list[int]]:
-        """Counts (n n): a row for each true class, a column for each predicted one."""
-        place = {name: i for i, name in enumerate(self.fitted.classes)}
-        counts = [[0] * len(place) for _ in place]
+        """Counts (n n), a row for each true class, a column for each predicted class."""
+        position = {name: i for i, name in enumerate(self.fitted.classes)}
+        counts = [[0] * len(position) for _ in position]
         for one in self.predictions:
-            counts[place[one.clip.label or ""]][place[one.label]] += 1
+            counts[position[one.clip.label or ""]][position[one.label]] += 1
         return counts
 
 
 @dataclass(frozen=True)
 class Match:
-    """How the moments of a clip were matched with those of a taught one.
+    """Match between the windows of a query clip and of a training clip.
 
     Args:
-        query: The clip that was predicted.
-        examples: The taught clip that it is most like.
-        frames: Of each clip.
-        windows: (first frame, last frame + 1) of each of the m moments.
-        plan: (m m): how much of each moment of the query went to which of the taught clip.
+        query: Predicted clip.
+        example: Most similar training clip.
+        frames: Number of frames of each clip.
+        windows: First frame and last frame + 1 of each of the m windows.
+        plan: Flow (m m) from each window of the query to each window of the training clip.
     """
 
     query: "Clip"
-    examples: "Clip"
+    example: "Clip"
     frames: int
     windows: tuple[tuple[int, int], ...]
     plan: list[list[float]]
@@ -79,20 +79,20 @@ def compare(
     backbone: "Backbone",
     progress: Callable[[int, int], None],
 ) -> "tuple[list[Outcome], list[Skipped]]":
-    """Teach clips and predict others with several methods; features are extracted once.
+    """Teach and predict with several methods; features are extracted once.
 
     Args:
-        examples: Labelled clips.
-        new: Labelled clips of the same classes.
-        names: Of the methods.
-        backbone: For the features.
-        progress: Called with the number of clips done and of all, after each.
+        examples: Labelled training clips.
+        new: Labelled clips of the same classes to predict.
+        names: Names of the methods.
+        backbone: Backbone that computes the features.
+        progress: Called after each clip with the number of finished clips and of all clips.
 
     Returns:
-        What each method made of them, and the clips that cannot be read.
+        Result of each method, and the clips that cannot be read.
 
     Raises:
-        DataError: No taught clip of a class, or no new one at all, can be read.
+        DataError: No training clip of a class, or no clip to predict, can be read.
     """
     import torch
 
@@ -118,7 +118,7 @@ def compare(
     lost = {clip.label for clip in examples} - {clip.label for clip in examples if clip in encoded}
     if lost or not any(clip in encoded for clip in new):
         raise DataError(
-            "no taught clip of a class can be read" if lost else "no new clip can be read",
+            "no training clip of a class can be read" if lost else "no clip to predict can be read",
             got=", ".join(sorted(map(str, lost))) or str(skipped[-1].error),
         )
     outcomes = [
@@ -155,13 +155,13 @@ def _outcome(
 
 
 def match(outcome: Outcome) -> Match | None:
-    """How one clip that was recognised was matched with the taught clip that is most alike.
+    """Return the match of the first correctly predicted clip with its most similar training clip.
 
     Args:
-        outcome: Of ``a2m2``.
+        outcome: Result of ``a2m2``.
 
     Returns:
-        None where no clip was recognised, or where the method matches no windows.
+        Match; None if no prediction is correct, or if the method matches no windows.
     """
     from fewact.data import Clip
     from fewact.methods.a2m2 import A2M2
@@ -170,19 +170,18 @@ def match(outcome: Outcome) -> Match | None:
     method, examples = outcome.method, outcome.fitted.examples
     if not isinstance(method, A2M2):
         return None
+    titles = [clip.title for clip in examples.clips]
     for nodes, prediction in zip(outcome.nodes, outcome.predictions, strict=True):
-        titles = [clip.title for clip in examples.clips]
         nearest = titles.index(prediction.nearest)
-        label = examples.clips[nearest].label
-        shown, origin = prediction.clip, examples.origins[nearest]
-        if not isinstance(shown, Clip) or not isinstance(origin, Clip):
+        query, origin = prediction.clip, examples.origins[nearest]
+        if not isinstance(query, Clip) or not isinstance(origin, Clip):
             continue
-        if prediction.label == shown.label == label:
-            query = nodes["nodes"][0]  # (m D)
-            solved = method.match(query, examples.nodes["nodes"][nearest].to(query.device))
+        if prediction.label == query.label == examples.clips[nearest].label:
+            node = nodes["nodes"][0]  # (m D)
+            solved = method.match(node, examples.nodes["nodes"][nearest].to(node.device))
             if solved.plan is None:
                 return None
             options = method.options
             spans = windows(options.frames, options.lengths)
-            return Match(shown, origin, options.frames, spans, solved.plan.tolist())
+            return Match(query, origin, options.frames, spans, solved.plan.tolist())
     return None

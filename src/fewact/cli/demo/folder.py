@@ -1,4 +1,4 @@
-"""The demo's folder: it writes over nothing that it has not written itself."""
+"""The demo's output folder: only files that a demo wrote are replaced."""
 
 import hashlib
 import json
@@ -9,17 +9,17 @@ from fewact.io.atomic import write_text
 
 RECORD = "demo.json"
 FORMAT = "fewact demo"
-ELSEWHERE = "Name another folder with -o, or move this one away."
+ELSEWHERE = "Choose another folder with -o, or move this one away."
 
 
 class DemoFolder:
-    """A folder with a record of what the demo has written into it.
+    """A folder with a record of the files that the demo wrote.
 
     Args:
-        root: New, empty, or that of an earlier demo.
+        root: Folder that is new, empty, or of an earlier demo.
 
     Raises:
-        DataError: It holds something else.
+        DataError: The folder has other files.
     """
 
     def __init__(self, root: Path) -> None:
@@ -29,34 +29,35 @@ class DemoFolder:
         self._save()
 
     def check(self, name: str) -> Path:
-        """The path of a file that may be written.
+        """Return the path of a file that may be written.
 
         Args:
-            name: Below the folder, with forward slashes.
+            name: Path relative to the folder, with forward slashes.
 
         Raises:
-            DataError: A file of this name is there that the demo did not write, or that was changed
-                since.
+            DataError: The file exists, and the demo did not write it or it was changed later.
         """
         path = self.root / name
         if path.exists() and (not path.is_file() or self._written.get(name) != _sha256(path)):
             raise DataError(
-                "this is not the demo's, or was changed since", where=str(path), hint=ELSEWHERE
+                "the file is not from the demo, or was changed later",
+                where=str(path),
+                hint=ELSEWHERE,
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def write(self, name: str, text: str) -> None:
-        """Write a text file and put it on record.
+        """Write a text file and add it to the record.
 
         Raises:
-            DataError: As ``check``.
+            DataError: As for ``check``.
         """
         write_text(self.check(name), text)
         self.record(name)
 
     def record(self, name: str) -> None:
-        """Put a file on record that was written."""
+        """Add a written file to the record."""
         self._written[name] = _sha256(self.root / name)
         self._save()
 
@@ -66,7 +67,7 @@ class DemoFolder:
 
 
 def _read_record(root: Path) -> dict[str, str]:
-    """What an earlier demo has written, with its SHA-256."""
+    """Return the SHA-256 of each file that an earlier demo wrote."""
     if not root.exists():
         return {}
     if not root.is_dir():
@@ -78,7 +79,7 @@ def _read_record(root: Path) -> dict[str, str]:
     if isinstance(content, dict) and content.get("format") == FORMAT:
         return dict(content.get("files", {}))
     if any(root.iterdir()):
-        raise DataError("the folder holds something else", where=str(root), hint=ELSEWHERE)
+        raise DataError("the folder has other files", where=str(root), hint=ELSEWHERE)
     return {}
 
 

@@ -1,4 +1,4 @@
-"""The picture: well-formed, self-contained, with the numbers that it was given."""
+"""The figure: well-formed, self-contained, with the numbers that were passed."""
 
 import base64
 import itertools
@@ -11,7 +11,7 @@ import pytest
 
 from fewact.classifier.thumbnails import jpeg
 from fewact.cli.demo.comparison import Match
-from fewact.cli.demo.picture import Grid, Strip, draw
+from fewact.cli.demo.figure import Caption, Grid, Strip, draw
 from fewact.data import Clip
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -21,19 +21,20 @@ PLAN = [[1.0, 0.0, 0.0], [0.0, 0.25, 0.75], [0.0, 0.75, 0.25]]
 
 
 def drawn(plan: list[list[float]] = PLAN) -> ET.Element:
-    picture = np.full((30, 40, 3), 128, dtype=np.uint8)
-    strip = Strip("a clip", [jpeg(picture)] * 2, (30, 40))
+    frame = np.full((30, 40, 3), 128, dtype=np.uint8)
+    strip = Strip("a clip", [jpeg(frame)] * 2, (30, 40))
     clip = Clip(Path("a.mp4"), CLASSES[0])
     match = Match(clip, clip, 2, WINDOWS, plan)
     grids = [Grid("first: 50 %", [[3, 0], [17, 5]]), Grid("second", [[3, 0], [0, 22]])]
-    return ET.fromstring(draw("Heading", "facts", "note", CLASSES, grids, (match, strip, strip)))
+    caption = Caption("Heading", "facts", "note")
+    return ET.fromstring(draw(caption, CLASSES, grids, (match, strip, strip)))
 
 
 def texts(root: ET.Element) -> list[str]:
     return [text.text or "" for text in root.iter(f"{SVG}text")]
 
 
-def test_names_and_counts_are_there() -> None:
+def test_names_and_counts_are_shown() -> None:
     shown = texts(drawn())
     assert any("wave <hello>" in text for text in shown)
     assert any("clap & bow" in text for text in shown)
@@ -42,7 +43,7 @@ def test_names_and_counts_are_there() -> None:
     assert "0" not in shown
 
 
-def test_nothing_is_outside_of_it() -> None:
+def test_everything_is_inside_the_figure() -> None:
     root = drawn()
     width, height = float(root.get("width", 0)), float(root.get("height", 0))
     for rect in root.iter(f"{SVG}rect"):
@@ -64,7 +65,7 @@ def test_frames_are_embedded() -> None:
 
 
 def ribbons(root: ET.Element) -> list[tuple[float, float, float, float]]:
-    """Left and right end of each ribbon where it begins, and where it arrives."""
+    """Left and right end of each ribbon at its top, then at its bottom."""
     found = []
     for path in root.iter(f"{SVG}path"):
         numbers = [float(n) for n in re.findall(r"-?\d+\.\d", path.get("d", ""))]
@@ -72,7 +73,7 @@ def ribbons(root: ET.Element) -> list[tuple[float, float, float, float]]:
     return found
 
 
-def test_ribbons_are_as_wide_as_the_flow_and_lie_side_by_side() -> None:
+def test_ribbons_are_as_wide_as_the_flow_and_do_not_overlap() -> None:
     drawn_ribbons = ribbons(drawn())
     flows = [flow for row in PLAN for flow in row if flow]
     assert len(drawn_ribbons) == len(flows)
@@ -86,7 +87,7 @@ def test_ribbons_are_as_wide_as_the_flow_and_lie_side_by_side() -> None:
             assert right <= left + 0.11
 
 
-def test_next_to_no_flow_is_not_drawn() -> None:
+def test_a_very_small_flow_is_not_drawn() -> None:
     assert len(ribbons(drawn([[1.0, 0.0, 0.0], [0.0, 0.999, 0.001], [0.0, 0.001, 0.999]]))) == 3
 
 
@@ -94,7 +95,9 @@ def test_next_to_no_flow_is_not_drawn() -> None:
 def test_any_number_of_classes_without_a_match(n: int) -> None:
     counts = [[int(i == j) for j in range(n)] for i in range(n)]
     names = [f"class {'with a long name ' * i}" for i in range(n)]
-    root = ET.fromstring(draw("", "", "", names, [Grid("", counts), Grid("", counts)], None))
+    root = ET.fromstring(
+        draw(Caption("", "", ""), names, [Grid("", counts), Grid("", counts)], None)
+    )
     width = float(root.get("width", 0))
     for rect in root.iter(f"{SVG}rect"):
         assert float(rect.get("width", 0)) > 0
