@@ -116,8 +116,8 @@ def test_a_backbone_without_any_option_is_the_default() -> None:
 def trained(**changes: Any) -> Any:
     """A checkpoint, as far as it says which backbone its method was trained with."""
     needs = {"name": "resnet50", "weights": "w", "precision": "bfloat16", "options": {"size": 64}}
-    facts = SimpleNamespace(backbone=SimpleNamespace(**{**needs, **changes}))
-    return SimpleNamespace(facts=facts, backbone_weights="local-dir:there")
+    header = SimpleNamespace(backbone=SimpleNamespace(**{**needs, **changes}))
+    return SimpleNamespace(header=header, backbone_weights="local-dir:there")
 
 
 def test_the_backbone_of_a_trained_method_is_the_default() -> None:
