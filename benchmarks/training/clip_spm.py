@@ -34,7 +34,7 @@ from benchmarks.training.paired import differences, listed
 from benchmarks.training.stored import stored
 from fewact import checkpoint, methods
 from fewact.data import VideoList
-from fewact.data.videos import Groups
+from fewact.data.videos import GroupScope
 from fewact.episodes import Protocol, draw
 from fewact.evaluation import ArrayFeatures, Result, RunOptions, evaluate_method, load
 from fewact.evaluation.texts import TextModel
@@ -83,7 +83,7 @@ class Lists:
     train: VideoList
     val: VideoList
     test: VideoList
-    groups: Groups
+    groups: GroupScope
 
 
 def places_of(maps: Tensor) -> Tensor:

@@ -10,9 +10,9 @@ import pytest
 
 from fewact import data
 from fewact import synthetic as motions
-from fewact.data import Availability, loading
+from fewact.data import Availability, benchmark_videos
 from fewact.video import write_video
-from tests.data.small import SSV2, SSV2_NAMES, make, write_table
+from tests.data.small import SSV2, SSV2_NAMES, make_benchmark, write_table
 
 Run = Callable[..., Any]
 
@@ -20,9 +20,9 @@ Run = Callable[..., Any]
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to work in, with a made-up benchmark, its list and its real small videos."""
-    bench = make(SSV2, "ssv2", SSV2_NAMES)
+    bench = make_benchmark(SSV2, "ssv2", SSV2_NAMES)
     monkeypatch.setattr(data, "benchmark", lambda name: bench)
-    monkeypatch.setattr(loading, "benchmark", lambda name: bench)
+    monkeypatch.setattr(benchmark_videos, "benchmark", lambda name: bench)
     monkeypatch.delenv("FEWACT_SPLITS", raising=False)
     monkeypatch.chdir(tmp_path)
     write_table(tmp_path / "list.csv", SSV2)
@@ -54,7 +54,7 @@ def test_list(run: Run) -> None:
 def test_show(run: Run) -> None:
     facts = data.benchmark("ucf101")
     shown = run("data", "show", "UCF-101").out
-    for text in (facts.title, facts.published, *facts.traps, *facts.sha256.values(), "109-166"):
+    for text in (facts.title, facts.published, *facts.caveats, *facts.sha256.values(), "109-166"):
         assert text in shown
     assert "HandstandPushups" not in shown.partition("Beware")[0]
     classes = run("data", "show", "UCF-101", "--classes").out
@@ -114,7 +114,7 @@ def test_check_of_an_incomplete_set(run: Run, here: Path) -> None:
     assert found.digest == document["sha256"]
     assert found.gap() == "train 1 of 4, test 1 of 3"
     row = next(c for c in found.classes if c.label == "test1")
-    assert (row.listed, row.there, row.missing, row.unreadable) == (2, 1, 0, 1)
+    assert (row.listed, row.available, row.missing, row.unreadable) == (2, 1, 0, 1)
     assert run(*call, "--deep").out.count("unreadable") == 1
     draw = ("episodes", "any", "--root", "root", "--splits", "list.csv", "-o", "e.json")
     assert "too few" in run(*draw).err  # though all files of the test are there
@@ -154,5 +154,5 @@ def test_check_of_real_clips(run: Run, assets: Path, tmp_path: Path) -> None:
     ran = run("data", "check", "ucf101", assets / "clips" / "ucf7", "-o", file, "--format", "json")
     assert ran.code == 3
     document = json.loads(ran.out)
-    assert sum(c["there"] for c in document["classes"]) == 350
+    assert sum(c["available"] for c in document["classes"]) == 350
     assert document["unreadable"] == {}

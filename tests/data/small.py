@@ -1,11 +1,11 @@
-"""Benchmarks of a few videos, made up, and their files."""
+"""Invented benchmarks of a few videos, and their files."""
 
 import csv
 import hashlib
 from pathlib import Path
 
 from fewact.data.benchmarks import SPLITS, ActionClass, Benchmark, Family
-from fewact.data.videos import Groups, Split
+from fewact.data.videos import GroupScope, Split
 
 Lines = list[tuple[Split, str, str]]
 """Split, class and video."""
@@ -48,16 +48,16 @@ HMDB: Lines = [
 ]
 
 
-def make(
+def make_benchmark(
     lines: Lines,
     family: Family,
     names: dict[str, str] | None = None,
     *,
     id: str = "small_made-up",
-    decide: bool = False,
-    groups: Groups = "none",
+    includes_all_videos: bool = False,
+    groups: GroupScope = "none",
 ) -> Benchmark:
-    """A benchmark with this list; its hashes are made here, apart from fewact's."""
+    """Return a benchmark with this list; its hashes are computed independently of fewact."""
     names = names or {}
     sha256, classes = {}, {}
     for split in SPLITS:
@@ -76,10 +76,10 @@ def make(
         family=family,
         published="nowhere",
         licence="none",
-        classes_decide=decide,
+        includes_all_videos=includes_all_videos,
         groups=groups,
         folders=("published_here",),
-        traps=("small",),
+        caveats=("small",),
         sha256=sha256,
         classes=classes,
     )
@@ -92,7 +92,7 @@ def write_table(path: Path, lines: Lines) -> Path:
 
 
 def write_texts(folder: Path, lines: Lines, form: str, name: str) -> Path:
-    """Published text files: ``form`` makes a line, ``name`` a file's name."""
+    """Write published text files: ``form`` is a line, ``name`` a file name."""
     folder.mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
         labels = list(dict.fromkeys(label for of, label, _ in lines if of == split))
@@ -106,11 +106,11 @@ def write_texts(folder: Path, lines: Lines, form: str, name: str) -> Path:
 
 
 def write_videos(root: Path, lines: Lines, form: str) -> Path:
-    """Empty files, or for a name that ends with "/" folders with two pictures."""
+    """Write empty files, or folders of two images for names that end with "/"."""
     for split, label, video in lines:
-        place = form.format(split=split, label=label, video=video)
-        path = root / place
-        if place.endswith("/"):
+        name = form.format(split=split, label=label, video=video)
+        path = root / name
+        if name.endswith("/"):
             path.mkdir(parents=True)
             for number in (1, 2):
                 (path / f"img_{number:05}.jpg").touch()

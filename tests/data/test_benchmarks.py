@@ -1,4 +1,4 @@
-"""The facts of the benchmarks, and the names they go by."""
+"""Facts about the benchmarks, and spellings of their names."""
 
 import csv
 import gzip
@@ -16,7 +16,7 @@ from fewact.errors import UnknownNameError
 
 
 @pytest.mark.parametrize("name", benchmark_names())
-def test_facts_are_sound(name: str) -> None:
+def test_facts_are_consistent(name: str) -> None:
     one = benchmark(name)
     assert one.id == name
     keys = [c.key for split in SPLITS for c in one.classes[split]]
@@ -28,8 +28,8 @@ def test_facts_are_sound(name: str) -> None:
         one.family == "ssv2"
     )
     assert all(one.prompts.values())
-    assert one.traps
-    assert {one.class_of(c.name) for split in SPLITS for c in one.classes[split]} == set(keys)
+    assert one.caveats
+    assert {one.find_class(c.name) for split in SPLITS for c in one.classes[split]} == set(keys)
     with pytest.raises(ValueError, match="frozen"):
         one.id = "other"
 
@@ -47,7 +47,7 @@ def test_facts_are_sound(name: str) -> None:
         ("ssv2-full_trx", (64, 12, 24), (67013, 1926, 2857)),
     ],
 )
-def test_sizes_are_the_published_ones(
+def test_sizes_are_as_published(
     name: str, classes: tuple[int, ...], videos: tuple[int, ...]
 ) -> None:
     counts = benchmark(name).counts
@@ -67,7 +67,7 @@ def test_sizes_are_the_published_ones(
         ("kinetics100_cmn (TRX list)", "kinetics100_cmn_clip-spm"),
     ],
 )
-def test_other_spellings(spelling: str, name: str) -> None:
+def test_other_spellings_are_known(spelling: str, name: str) -> None:
     assert benchmark(spelling).id == name
 
 
@@ -83,7 +83,7 @@ def test_other_spellings(spelling: str, name: str) -> None:
         ("not stated", ()),
     ],
 )
-def test_spellings_that_say_too_little(spelling: str, ids: tuple[str, ...]) -> None:
+def test_ambiguous_spellings_are_refused(spelling: str, ids: tuple[str, ...]) -> None:
     assert variants(spelling) == ids
     with pytest.raises(UnknownNameError) as caught:
         benchmark(spelling)
@@ -94,18 +94,18 @@ def test_spellings_that_say_too_little(spelling: str, ids: tuple[str, ...]) -> N
     ("wrong", "meant"),
     [("ucf101_anr", "ucf101_arn"), ("hmbd51", "hmdb51_arn"), ("ssv2 smal", "ssv2-small_cmn")],
 )
-def test_misspelt(wrong: str, meant: str) -> None:
+def test_misspelt_names_get_a_suggestion(wrong: str, meant: str) -> None:
     with pytest.raises(UnknownNameError, match=f"Did you mean.*{meant}"):
         benchmark(wrong)
 
 
 @pytest.mark.assets
 @pytest.mark.parametrize("name", benchmark_names())
-def test_facts_are_those_of_the_real_lists(assets: Path, name: str) -> None:
-    """Counts and hashes from the published lists, read here apart from fewact's own reader."""
+def test_facts_match_the_real_lists(assets: Path, name: str) -> None:
+    """Compute counts and hashes from the published lists without fewact's reader."""
     file = assets.parent / "splits" / f"{name}.csv.gz"
     if not file.exists():
-        pytest.skip(f"{file} is not there")
+        pytest.skip(f"{file} is missing")
     text = gzip.decompress(file.read_bytes()).decode()
     rows = [tuple(row.values()) for row in csv.DictReader(io.StringIO(text))]
     one = benchmark(name)
@@ -122,10 +122,10 @@ def test_facts_are_those_of_the_real_lists(assets: Path, name: str) -> None:
 
 
 @pytest.mark.assets
-def test_classes_are_the_published_ones(assets: Path) -> None:
+def test_classes_are_as_published(assets: Path) -> None:
     file = assets.parent / "splits" / "classes.csv"
     if not file.exists():
-        pytest.skip(f"{file} is not there")
+        pytest.skip(f"{file} is missing")
     rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
     for name in benchmark_names():
         one = benchmark(name)
@@ -141,10 +141,10 @@ def test_classes_are_the_published_ones(assets: Path) -> None:
 
 @pytest.mark.assets
 def test_spellings_of_the_leaderboard(assets: Path) -> None:
-    """Each row that is of one of our lists can be joined with it."""
+    """Check that each row of the leaderboard names one of our lists."""
     file = assets.parent / "leaderboard.csv"
     if not file.exists():
-        pytest.skip(f"{file} is not there")
+        pytest.skip(f"{file} is missing")
     for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines()):
         assert variants(row["dataset"]), row["dataset"]
         known = variants(row["variant_of_split"])

@@ -19,7 +19,7 @@ def test_limit_keeps_k_of_each_class_in_order(k: int, seed: int) -> None:
     assert kept == [clip for clip in CLIPS if clip in kept]
 
 
-def test_limit_depends_on_the_seed_and_on_neither_order_nor_folder() -> None:
+def test_limit_depends_on_the_seed_but_not_on_order_or_folder() -> None:
     shuffled = random.Random(1).sample(CLIPS, len(CLIPS))
     moved = [Clip(Path("/elsewhere") / clip.path, clip.label) for clip in CLIPS]
     kept = limit_per_class(CLIPS, 3)
@@ -28,18 +28,18 @@ def test_limit_depends_on_the_seed_and_on_neither_order_nor_folder() -> None:
     assert len({tuple(limit_per_class(CLIPS, 3, seed)) for seed in range(8)}) > 1
 
 
-def test_another_clip_displaces_at_most_one() -> None:
+def test_an_added_clip_displaces_at_most_one() -> None:
     kept = set(limit_per_class(CLIPS, 3))
     for i in range(20):
         more = set(limit_per_class([*CLIPS, Clip(Path(f"a/new{i}.mp4"), "a")], 3))
         assert len(kept - more) <= 1
 
 
-def test_limit_refuses_none() -> None:
+def test_a_limit_of_zero_is_refused() -> None:
     with pytest.raises(OptionError, match="at least one clip"):
         limit_per_class(CLIPS, 0)
 
 
-def test_background_in_any_case() -> None:
+def test_the_background_label_may_have_any_case() -> None:
     assert all(map(is_background, ("none", "None", " NONE ")))
     assert not any(map(is_background, ("nothing", "no", "")))

@@ -1,4 +1,4 @@
-"""Leaks: videos and classes that a list to learn from shares with a list to test on."""
+"""Data leaks: test videos and classes that are also in the training data."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from fewact.data import (
     VideoList,
     benchmark,
     benchmark_names,
-    leaks,
-    load,
+    find_leaks,
+    load_benchmark,
     refuse_leaks,
 )
 from fewact.errors import DataError, UnknownNameError
@@ -34,9 +34,9 @@ FULL = "ssv2-full_otam"
         ("ssv2-small_cmn", "ssv2-full_trx", 0, 9),
     ],
 )
-def test_published_ones(train: str, test: str, videos: int, classes: int) -> None:
-    (leak,) = leaks(train, test)
-    assert (leak.videos, leak.classes, leak.by) == (videos, classes, "facts")
+def test_leaks_between_published_lists(train: str, test: str, videos: int, classes: int) -> None:
+    (leak,) = find_leaks(train, test)
+    assert (leak.videos, leak.classes, leak.source) == (videos, classes, "facts")
     with pytest.raises(DataError, match=f"{videos} videos and {classes} classes"):
         refuse_leaks(train, test)
     (flag,) = refuse_leaks(train, test, allow_leak=True)
@@ -45,14 +45,14 @@ def test_published_ones(train: str, test: str, videos: int, classes: int) -> Non
 
 
 @pytest.mark.parametrize("name", benchmark_names())
-def test_none_within_a_benchmark(name: str) -> None:
-    assert leaks(name, name) == []
+def test_no_leak_within_a_benchmark(name: str) -> None:
+    assert find_leaks(name, name) == []
     assert refuse_leaks(name, name) == ()
 
 
-def test_names_that_say_too_little() -> None:
+def test_ambiguous_names_are_refused() -> None:
     with pytest.raises(UnknownNameError, match="several lists"):
-        leaks("ssv2-full", "ssv2-small")
+        find_leaks("ssv2-full", "ssv2-small")
 
 
 def test_lists_are_compared_by_video_and_class() -> None:
@@ -62,33 +62,33 @@ def test_lists_are_compared_by_video_and_class() -> None:
     other = next(c for c in small.classes["test"] if c.name not in names)
     train = listing(FULL, ("1", names[shared.name]), ("2", names[shared.name]))
     test = listing(SMALL, ("2", shared.key), ("3", shared.key), ("4", other.key))
-    (leak,) = leaks(train, test)
-    assert (leak.videos, leak.classes, leak.by) == (1, 1, "lists")
-    assert leaks(train, listing(SMALL, ("4", other.key))) == []
-    assert leaks(train, SMALL)[0].by == "facts"  # one list is not enough
+    (leak,) = find_leaks(train, test)
+    assert (leak.videos, leak.classes, leak.source) == (1, 1, "lists")
+    assert find_leaks(train, listing(SMALL, ("4", other.key))) == []
+    assert find_leaks(train, SMALL)[0].source == "facts"  # both must be lists to be compared
 
 
-def test_youtube_ids_join_the_lists_of_kinetics() -> None:
+def test_lists_of_kinetics_are_compared_by_youtube_id() -> None:
     train = listing("kinetics100_alibaba", ("-VtLx-mcPds", "air_drumming"))
     test = listing("kinetics100_cmn_ta2n-9984", ("-VtLx-mcPds", "unboxing"))
-    (leak,) = leaks(train, test)
+    (leak,) = find_leaks(train, test)
     assert (leak.videos, leak.classes) == (1, 0)
 
 
-def test_equal_ids_of_other_data_sets_are_other_videos() -> None:
-    assert leaks(listing(SMALL, ("1", "train24")), listing("mine", ("1", "train24"))) == []
-    assert leaks(listing("yours", ("1", "wave")), listing("mine", ("1", "wave"))) == []
+def test_equal_ids_of_different_data_sets_are_different_videos() -> None:
+    assert find_leaks(listing(SMALL, ("1", "train24")), listing("mine", ("1", "train24"))) == []
+    assert find_leaks(listing("yours", ("1", "wave")), listing("mine", ("1", "wave"))) == []
 
 
-def test_files_of_the_users(tmp_path: Path) -> None:
-    def filed(name: str, *paths: str) -> VideoList:
+def test_custom_lists_are_compared_by_file(tmp_path: Path) -> None:
+    def list_of(name: str, *paths: str) -> VideoList:
         return VideoList(
             name, tuple(Video(path, path[0], source=Clip(tmp_path / path)) for path in paths)
         )
 
-    (leak,) = leaks(filed("a", "x.mp4", "y.mp4"), filed("b", "sub/../y.mp4", "z.mp4"))
+    (leak,) = find_leaks(list_of("a", "x.mp4", "y.mp4"), list_of("b", "sub/../y.mp4", "z.mp4"))
     assert (leak.videos, leak.classes) == (1, 0)
-    (leak,) = leaks(filed("a", "x.mp4"), filed("a", "x2.mp4"))
+    (leak,) = find_leaks(list_of("a", "x.mp4"), list_of("a", "x2.mp4"))
     assert (leak.videos, leak.classes) == (0, 1)
     parts = [
         VideoList(
@@ -96,23 +96,23 @@ def test_files_of_the_users(tmp_path: Path) -> None:
         )
         for start, label in ((0.0, "x"), (5.0, "y"))
     ]
-    assert leaks(*parts) == []
+    assert find_leaks(*parts) == []
 
 
 @pytest.mark.slow
 @pytest.mark.assets
-def test_facts_are_what_the_real_lists_say(assets: Path) -> None:
+def test_facts_match_the_real_lists(assets: Path) -> None:
     folder = assets.parent / "splits"
     if not folder.is_dir():
-        pytest.skip(f"{folder} is not there")
+        pytest.skip(f"{folder} is missing")
     for family in ("ssv2", "kinetics"):
         names = [name for name in benchmark_names() if name.startswith(family)]
-        lists = {name: load(name, None, splits=folder) for name in names}
+        lists = {name: load_benchmark(name, None, splits=folder) for name in names}
         for ours in names:
             train = lists[ours].of("train")
             for theirs in names:
-                told = leaks(train, lists[theirs].of("test"))
-                facts = leaks(ours, theirs)
-                assert [(x.videos, x.classes) for x in told] == [
+                found = find_leaks(train, lists[theirs].of("test"))
+                facts = find_leaks(ours, theirs)
+                assert [(x.videos, x.classes) for x in found] == [
                     (x.videos, x.classes) for x in facts
                 ]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fewact.data import expand_paths, natural_key
-from fewact.data.paths import _below
+from fewact.data.paths import _clips_below
 from fewact.errors import DataError
 
 FILES = ["2.mp4", "10.mp4", "1.txt", "a/x.mov", "a/b/y.avi", "a/frames/1.jpg", "a/.hidden/z.mp4"]
@@ -23,9 +23,9 @@ def names(*arguments: str) -> list[str]:
 
 
 def test_files_folders_and_patterns(folder: Path) -> None:
-    everything = ["2.mp4", "10.mp4", "a/b/y.avi", "a/frames", "a/x.mov"]
-    assert names(".") == everything
-    assert names("a") == everything[2:]
+    all_clips = ["2.mp4", "10.mp4", "a/b/y.avi", "a/frames", "a/x.mov"]
+    assert names(".") == all_clips
+    assert names("a") == all_clips[2:]
     assert names("*.mp4") == ["2.mp4", "10.mp4"]
     assert names("**/*.avi") == ["a/b/y.avi"]
     assert names("a/frames") == ["a/frames"]
@@ -33,25 +33,25 @@ def test_files_folders_and_patterns(folder: Path) -> None:
     assert expand_paths([folder / "2.mp4"]) == [folder / "2.mp4"]
 
 
-def test_a_named_file_counts_whatever_it_is_called(folder: Path) -> None:
+def test_a_named_file_counts_whatever_its_extension(folder: Path) -> None:
     (folder / "odd [1].xyz").touch()
     assert names("1.txt", "odd [1].xyz") == ["1.txt", "odd [1].xyz"]
 
 
-def test_each_clip_once_where_it_is_first_met(folder: Path) -> None:
+def test_each_clip_is_listed_once(folder: Path) -> None:
     assert names("10.mp4", "./10.mp4", str(folder / "10.mp4"), "*.mp4") == ["10.mp4", "2.mp4"]
 
 
-def test_a_link_in_a_circle_ends(folder: Path) -> None:
+def test_circular_links_end(folder: Path) -> None:
     (folder / "a" / "again").symlink_to(folder)
     assert "a/again/2.mp4" not in names(".")
-    assert len(list(_below(Path("a"), set()))) == len(names("a")) == 5
+    assert len(list(_clips_below(Path("a"), set()))) == len(names("a")) == 5
 
 
 @pytest.mark.parametrize("argument", ["missing.mp4", "*.webm", "empty"])
-def test_nothing_found(folder: Path, argument: str) -> None:
+def test_arguments_without_clips_are_refused(folder: Path, argument: str) -> None:
     (folder / "empty").mkdir()
-    with pytest.raises(DataError, match="no clips are found") as caught:
+    with pytest.raises(DataError, match="no clips found") as caught:
         expand_paths(["2.mp4", argument])
     assert str(caught.value).startswith(argument)
     with pytest.raises(DataError):

@@ -23,9 +23,11 @@ def write(tmp_path: Path):
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
-@pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_every_way_to_write_it(write, separator: str, ending: str, mark: str) -> None:
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("byte_order_mark", ["", "\ufeff"])
+def test_every_variant_of_a_table(
+    write, separator: str, newline: str, byte_order_mark: str
+) -> None:
     rows = [
         ["path", "Label", "note", "start", "end", "group"],
         ["a.mp4", "wave", "x", "1.5", "00:03", "anna"],
@@ -33,7 +35,7 @@ def test_every_way_to_write_it(write, separator: str, ending: str, mark: str) ->
         ["a.mp4", "clap", "", "1:02", "01:01:02.5", ""],
         ['"c, d.mp4"', '"höhe; weite"', "", "", "7", "bo"],
     ]
-    table = write(mark + ending.join(separator.join(row) for row in rows))
+    table = write(byte_order_mark + newline.join(separator.join(row) for row in rows))
     folder = table.parent
     assert read_table(table) == [
         Clip(folder / "a.mp4", "wave", 1.5, 3.0, "anna"),
@@ -42,7 +44,7 @@ def test_every_way_to_write_it(write, separator: str, ending: str, mark: str) ->
     ]
 
 
-def test_only_path_and_label_in_any_order(write) -> None:
+def test_path_and_label_in_any_order(write) -> None:
     table = write("LABEL, Path\nwave, a.mp4\nclap, b.mp4\n")
     assert [(c.label, c.path.name, c.start) for c in read_table(table)] == [
         ("wave", "a.mp4", None),
@@ -63,27 +65,27 @@ def test_paths(write, tmp_path: Path) -> None:
     assert paths == [tmp_path / "a.mp4", tmp_path / "sub" / "e.mp4", tmp_path / "missing.mp4"]
 
 
-def test_rows_labelled_none_show_no_class(write) -> None:
+def test_rows_labelled_none_are_skipped(write) -> None:
     table = write("path,label\na.mp4,wave\nb.mp4,None\n")
     assert [clip.label for clip in read_table(table)] == ["wave"]
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "parts"),
     [
         ("", ["empty", "header with path and label"]),
         ("\n\n", ["empty"]),
         ("path,label\n", ["lists no clips"]),
         ("a.mp4,wave\n", ["line 1", 'no column "path"', "got a.mp4, wave"]),
-        ("paths,label\na.mp4,x\n", ['no column "path"', 'called "paths"']),
-        ("path,lable\na.mp4,x\n", ['no column "label"', 'called "lable"']),
-        ("path,label,strat\na.mp4,x,1\n", ['"strat" meant to be "start"']),
-        ("path,label,start_time\na.mp4,x,1\n", ['"start_time" meant to be "start"']),
-        ("path,label,label\na.mp4,x,y\n", ['two columns are called "label"']),
+        ("paths,label\na.mp4,x\n", ['no column "path"', 'Did you mean "paths"']),
+        ("path,lable\na.mp4,x\n", ['no column "label"', 'Did you mean "lable"']),
+        ("path,label,strat\na.mp4,x,1\n", ['column "strat"', 'Did you mean "start"']),
+        ("path,label,start_time\na.mp4,x,1\n", ['column "start_time"', 'Did you mean "start"']),
+        ("path,label,label\na.mp4,x,y\n", ['two columns have the name "label"']),
         ("path,label\na.mp4,x\n\nb.mp4\n", ["line 4", 'column "label"', "empty"]),
         ("path,label\na.mp4,x\n,y\n", ["line 3", 'column "path"', "empty"]),
         ("path,label\nc, d.mp4,x\n", ["line 2", "more cells than columns", "double quotes"]),
-        ('path,label\n"a.mp4,x\n', ["line 2", "not a row"]),
+        ('path,label\n"a.mp4,x\n', ["line 2", "invalid row"]),
         ('path,label\n"a\n.mp4",x\nb.mp4,\n', ["line 4", 'column "label"']),
         ("path,label,start\na.mp4,x,soon\n", ["line 2", 'column "start"', "got soon", "hh:mm:ss"]),
         ("path,label,start\na.mp4,x,-1\n", ['column "start"', "got -1"]),
@@ -93,19 +95,19 @@ def test_rows_labelled_none_show_no_class(write) -> None:
         ("path,label,end\na.mp4,x,0\n", ["ends before it starts"]),
         ("path,label\na.mp4,x\na.mp4,x\n", ["line 3", "same clip as in line 2"]),
         ("path,label\na.mp4,x\na.mp4,y\n", ["line 3", "same clip as in line 2"]),
-        ("path,label\nq.mp4,x\n", ["none of the table's clips are there", "table's folder"]),
+        ("path,label\nq.mp4,x\n", ["none of the table's clips exist", "table's folder"]),
         (b"path,label\n\xff.mp4,x\n", ["not text in UTF-8"]),
         ("path,label\na.mp4,x\n".encode("utf-16"), ["not text in UTF-8"]),
     ],
 )
-def test_tables_that_cannot_be_used(write, text: str | bytes, says: list[str]) -> None:
+def test_invalid_tables_are_refused(write, text: str | bytes, parts: list[str]) -> None:
     table = write(text)
     with pytest.raises(DataError) as caught:
         read_table(table)
-    assert all(part in str(caught.value) for part in ["clips.csv", *says])
+    assert all(part in str(caught.value) for part in ["clips.csv", *parts])
 
 
-def test_missing_table_and_folder(tmp_path: Path) -> None:
+def test_a_missing_table_or_a_folder_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.csv", tmp_path):
         with pytest.raises(DataError, match="cannot be read"):
             read_table(path)

@@ -1,4 +1,4 @@
-"""Footage: files and rendered videos give frames by samplers, and say what decides them."""
+"""Video sources: frames and fingerprints of files and of rendered videos."""
 
 import shutil
 
@@ -20,7 +20,7 @@ def clip(tmp_path):
     return Clip(tmp_path / "a.mp4", start=0.25, end=0.75)
 
 
-def test_a_clip_reads_what_the_samplers_choose_of_its_stretch(clip):
+def test_a_clip_reads_the_chosen_frames_of_its_segment(clip):
     found = clip.read(SAMPLERS)
     expected = read_frame_sets(clip.path, SAMPLERS, start=0.25, end=0.75)
     assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))
@@ -29,7 +29,7 @@ def test_a_clip_reads_what_the_samplers_choose_of_its_stretch(clip):
     assert np.array_equal(small[0], expected[0][:, :2, :3])
 
 
-def test_a_fingerprint_is_of_bytes_and_stretch_not_of_the_place(clip, tmp_path):
+def test_the_fingerprint_depends_on_content_and_times_but_not_on_the_path(clip, tmp_path):
     copy = Clip(shutil.copy(clip.path, tmp_path / "b.mp4"), "label", 0.25, 0.75, "group")
     assert copy.fingerprint() == clip.fingerprint()
     assert Clip(clip.path, end=0.75).fingerprint() != clip.fingerprint()
@@ -37,10 +37,10 @@ def test_a_fingerprint_is_of_bytes_and_stretch_not_of_the_place(clip, tmp_path):
     assert copy.fingerprint() != clip.fingerprint()
 
 
-def test_the_fingerprint_of_a_folder_is_of_its_pictures_in_their_order(tmp_path):
-    def folder(name, *pictures):
+def test_the_fingerprint_of_a_folder_depends_on_the_order_of_its_images(tmp_path):
+    def folder(name, *images):
         (tmp_path / name).mkdir()
-        for file, content in pictures:
+        for file, content in images:
             (tmp_path / name / file).write_bytes(content)
         return Clip(tmp_path / name).fingerprint()
 
@@ -58,11 +58,11 @@ def test_a_missing_file_has_no_fingerprint(tmp_path):
 def test_a_synthetic_video_is_rendered_when_it_is_read():
     benchmark = motions(videos=2, size=32)
     first, second = benchmark.videos.videos[:2]
-    whole = benchmark.render(first.id)
+    all_frames = benchmark.render(first.id)
     sets = first.source.read([Segments(4), EveryNth(1)])
-    assert np.array_equal(sets[1], whole)
-    centres = [int((k + 0.5) * len(whole) / 4) for k in range(4)]
-    assert np.array_equal(sets[0], whole[centres])
+    assert np.array_equal(sets[1], all_frames)
+    middles = [int((k + 0.5) * len(all_frames) / 4) for k in range(4)]
+    assert np.array_equal(sets[0], all_frames[middles])
     assert first.source.read([Segments(4)], transform=lambda f: f.mean())[0].shape == (4,)
     assert first.source.fingerprint() == motions(size=32).videos.videos[0].source.fingerprint()
     assert first.source.fingerprint() != second.source.fingerprint()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fewact import methods
-from fewact.data import FeatureDataset, Groups
+from fewact.data import FeatureDataset, GroupScope
 from fewact.episodes import Protocol, draw
 from fewact.evaluation import ArrayFeatures, evaluate_method
 
@@ -25,7 +25,7 @@ IN_ORDER: dict[str, object] = {**MEAN, "order": "joined"}
     ],
 )
 def test_prototypes(
-    assets: Path, file: str, dataset: str | None, groups: Groups, expected: tuple[float, ...]
+    assets: Path, file: str, dataset: str | None, groups: GroupScope, expected: tuple[float, ...]
 ) -> None:
     data = FeatureDataset(assets / "features" / f"{file}.npz", groups=groups, dataset=dataset)
     source = ArrayFeatures(data.features, file)

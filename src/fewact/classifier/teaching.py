@@ -8,7 +8,7 @@ from fewact.classifier.encoding import encode
 from fewact.classifier.examples import Example, Examples, join
 from fewact.classifier.prediction import Skipped
 from fewact.data import AnyClip, Clip
-from fewact.data.files import some
+from fewact.data.files import first_few
 from fewact.errors import DataError, VideoError
 from fewact.features.precomputed import Precomputed
 from fewact.features.timing import Timing
@@ -61,6 +61,6 @@ def teach(
         if label not in readable:
             reasons = [f"{one.name}: {one.reason}" for one in skipped if one.clip.label == label]
             raise DataError(
-                f'no clip of the class "{label}" can be read', got=some(reasons, most=3)
+                f'no clip of the class "{label}" can be read', got=first_few(reasons, most=3)
             )
     return join(parts), skipped

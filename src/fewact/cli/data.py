@@ -21,7 +21,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 Name = Annotated[str, typer.Argument(help="A benchmark; see `fewact data list`.")]
 SHOWN = 20
 LISTS = {True: "not needed", False: "needed", None: "rendered"}
-"""Whether a list is needed, by whether the classes decide the videos; None of what is rendered."""
+"""Text of the column "list" by ``Benchmark.includes_all_videos``; None for rendered videos."""
 
 
 @app.callback()
@@ -46,7 +46,7 @@ def list_benchmarks(format: Format = ListFormat.TABLE) -> None:
                 one["name"],
                 "/".join(map(str, one["classes"].values())),
                 "/".join(map(str, one["videos"].values())),
-                LISTS[one.get("classes_decide")],
+                LISTS[one.get("includes_all_videos")],
                 one["title"],
             )
             for one in everything
@@ -84,12 +84,14 @@ def show(
             for split, counts in one.counts.items()
         ],
     )
-    print(f"\nList: {'all videos of the classes' if one.classes_decide else 'needed; --splits'}")
+    print(
+        f"\nList: {'all videos of the classes' if one.includes_all_videos else 'needed; --splits'}"
+    )
     print(f"Published at: {one.published} ({one.licence})")
     print(f"Groups of near duplicates: {one.groups}")
     print("Beware:")
-    for trap in one.traps:
-        print(f"  {trap}")
+    for caveat in one.caveats:
+        print(f"  {caveat}")
     if classes:
         print()
         header = ("split", "class", "videos", "name", "prompt")
@@ -129,7 +131,7 @@ def check(
     target = output or Path(f"{bench.id}.availability.json")
     _check_target(target)
     with progress("Decoding", quiet=quiet) as bar:
-        found = data.check(bench.id, root, splits=splits, deep=deep, progress=bar)
+        found = data.check_benchmark(bench.id, root, splits=splits, deep=deep, progress=bar)
     for id, reason in found.unreadable.items():
         say(f"Unreadable: {id}: {reason}")
     found.write(target)
@@ -144,10 +146,10 @@ def check(
 def _print(bench: "Benchmark", found: "Availability", target: Path, *, deep: bool) -> None:
     names = {c.key: c.name for split in bench.classes.values() for c in split}
     print_table(
-        ("split", "listed", "there", "missing", "unreadable", "class"),
+        ("split", "listed", "available", "missing", "unreadable", "class"),
         [
             (
-                *(c.split, str(c.listed), str(c.there), str(c.missing), str(c.unreadable)),
+                *(c.split, str(c.listed), str(c.available), str(c.missing), str(c.unreadable)),
                 c.label
                 if names.get(c.label, c.label) == c.label
                 else f"{c.label}  {names[c.label]}",

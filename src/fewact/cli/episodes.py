@@ -11,7 +11,7 @@ from fewact.cli.synthetic import is_synthetic
 from fewact.errors import EpisodeError, OptionError
 
 if TYPE_CHECKING:
-    from fewact import data as room
+    from fewact import data as labelled
     from fewact.data import FeatureDataset, VideoList
     from fewact.episodes import Protocol
 
@@ -132,7 +132,7 @@ def open_list(
         allow_missing: Whether a benchmark may be incomplete.
         usual: The split where none is asked for.
     """
-    from fewact.data import FeatureDataset, FolderDataset, TableDataset, load
+    from fewact.data import FeatureDataset, FolderDataset, TableDataset, load_benchmark
     from fewact.synthetic import named
 
     path = Path(data).expanduser()
@@ -150,7 +150,7 @@ def open_list(
         videos = named(data).videos
     else:
         only = _only(split or usual)
-        videos = load(
+        videos = load_benchmark(
             data,
             root,
             splits=splits,
@@ -177,13 +177,13 @@ def make_protocol(
     from fewact.episodes import Protocol
 
     given = {"ways": ways, "shots": shots, "queries": queries, "count": count, "seed": seed}
-    kept = videos.groups if groups is Groups.AUTO else cast("room.Groups", groups.value)
+    kept = videos.groups if groups is Groups.AUTO else cast("labelled.GroupScope", groups.value)
     return Protocol(**{k: v for k, v in given.items() if v is not None}, groups=kept)
 
 
-def _wanted(groups: Groups) -> "room.Groups | Literal['auto']":
+def _wanted(groups: Groups) -> "labelled.GroupScope | Literal['auto']":
     return groups.value
 
 
-def _only(split: Split) -> "room.Split | None":
-    return None if split is Split.ALL else cast("room.Split", split.value)
+def _only(split: Split) -> "labelled.Split | None":
+    return None if split is Split.ALL else cast("labelled.Split", split.value)

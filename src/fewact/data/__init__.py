@@ -1,28 +1,33 @@
-"""Labelled videos: clips of the user's, their own features, published benchmarks."""
+"""Labelled videos: your own clips or features, and published benchmarks."""
 
 from fewact.data.availability import Availability, ClassCount
+from fewact.data.benchmark_videos import check_benchmark, load_benchmark
 from fewact.data.benchmarks import ActionClass, Benchmark, benchmark, benchmark_names, variants
-from fewact.data.clips import BACKGROUND, Clip, is_background, limit_per_class
-from fewact.data.datasets import FolderDataset, TableDataset
-from fewact.data.features import (
+from fewact.data.class_folders import list_background, list_clips
+from fewact.data.clips import (
+    BACKGROUND,
     AnyClip,
+    Clip,
     FeatureClip,
+    is_background,
+    limit_per_class,
+)
+from fewact.data.datasets import FolderDataset, TableDataset
+from fewact.data.feature_files import (
     FeatureDataset,
     is_features,
     labelled_features,
     read_features,
 )
-from fewact.data.files import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_clip, natural_key
-from fewact.data.folder import list_background, list_clips
-from fewact.data.leak import Leak, leaks, refuse_leaks
-from fewact.data.loading import check, load
+from fewact.data.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_clip, natural_key
+from fewact.data.leak import Leak, find_leaks, refuse_leaks
 from fewact.data.paths import expand_paths
 from fewact.data.table import read_table
-from fewact.data.videos import Groups, Split, Video, VideoList
+from fewact.data.videos import GroupScope, Split, Video, VideoList
 
 __all__ = [
     "BACKGROUND",
-    "PICTURE_SUFFIXES",
+    "IMAGE_SUFFIXES",
     "VIDEO_SUFFIXES",
     "ActionClass",
     "AnyClip",
@@ -33,7 +38,7 @@ __all__ = [
     "FeatureClip",
     "FeatureDataset",
     "FolderDataset",
-    "Groups",
+    "GroupScope",
     "Leak",
     "Split",
     "TableDataset",
@@ -41,17 +46,17 @@ __all__ = [
     "VideoList",
     "benchmark",
     "benchmark_names",
-    "check",
+    "check_benchmark",
     "expand_paths",
+    "find_leaks",
     "is_background",
     "is_clip",
     "is_features",
     "labelled_features",
-    "leaks",
     "limit_per_class",
     "list_background",
     "list_clips",
-    "load",
+    "load_benchmark",
     "natural_key",
     "read_features",
     "read_table",

@@ -1,4 +1,4 @@
-"""What is there of a benchmark, as a file."""
+"""Availability of a benchmark's videos, as a file."""
 
 import hashlib
 import json
@@ -19,14 +19,14 @@ Progress = Callable[[int, int], None]
 
 
 class ClassCount(BaseModel):
-    """How much of a class is there.
+    """Numbers of available and missing videos of a class.
 
     Args:
-        split: That the class is in.
-        label: The class.
-        listed: Videos in the list.
-        there: Those that are found and not known to be unreadable.
-        unreadable: Those that are found and cannot be read.
+        split: Split of the class.
+        label: Name of the class.
+        listed: Number of videos in the list.
+        available: Number of videos that are found and not known to be unreadable.
+        unreadable: Number of videos that are found and cannot be read.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,26 +34,26 @@ class ClassCount(BaseModel):
     split: Split
     label: str
     listed: NonNegativeInt
-    there: NonNegativeInt
+    available: NonNegativeInt
     unreadable: NonNegativeInt = 0
 
     @property
     def missing(self) -> int:
-        """Those that are not found."""
-        return self.listed - self.there - self.unreadable
+        """Number of videos that are not found."""
+        return self.listed - self.available - self.unreadable
 
 
 class Availability(BaseModel):
-    """What is there of a benchmark, what is missing, and what cannot be read.
+    """Available, missing and unreadable videos of a benchmark.
 
     Args:
-        benchmark: Its name.
-        videos: Hash of the list of the videos that are there.
-        deep: Whether each video was decoded.
-        flags: Of the list: "modified list (train)".
+        benchmark: Name of the benchmark.
+        videos: Hash of the list of available videos.
+        deep: True if each video was decoded.
+        flags: Flags of the list, such as "modified list (train)".
         classes: Counts of each class.
-        missing: Ids of the videos that are not found, as far as a list names them.
-        unreadable: Ids of the videos that cannot be read, each with the reason.
+        missing: Ids of the videos that are not found, if a list names them.
+        unreadable: Id of each video that cannot be read, with the reason.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,39 +69,42 @@ class Availability(BaseModel):
 
     @property
     def digest(self) -> str:
-        """SHA-256 over what is there and what is not; why, and who looked, does not count."""
+        """SHA-256 of the available, missing and unreadable videos; reasons do not count."""
         facts = self.model_dump(mode="json", exclude={"deep", "flags", "unreadable"})
         facts["unreadable"] = sorted(self.unreadable)
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def gap(self, split: Split | None = None) -> str:
-        """How many videos are not there: "train 13 of 6387, test 3 of 2397"; empty where none.
+        """Return how many videos are not available, such as "train 13 of 6387, test 3 of 2397".
 
         Args:
-            split: Of this one only; None for all.
+            split: Split that counts; None for all.
+
+        Returns:
+            Number of each incomplete split; empty if all videos are available.
         """
         parts = []
-        for of in SPLITS if split is None else (split,):
-            rows = [c for c in self.classes if c.split == of]
-            listed, there = sum(c.listed for c in rows), sum(c.there for c in rows)
-            if there < listed:
-                parts.append(f"{of} {listed - there} of {listed}")
+        for one in SPLITS if split is None else (split,):
+            rows = [c for c in self.classes if c.split == one]
+            listed, available = sum(c.listed for c in rows), sum(c.available for c in rows)
+            if available < listed:
+                parts.append(f"{one} {listed - available} of {listed}")
         return ", ".join(parts)
 
     def write(self, path: str | Path) -> Path:
-        """Write it as JSON, as a whole or not at all.
+        """Write a JSON file atomically.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: The file cannot be written.
         """
         return write_text(Path(path).expanduser(), self.model_dump_json(indent=2) + "\n")
 
     @classmethod
     def read(cls, path: str | Path) -> "Availability":
-        """Read what ``write`` wrote.
+        """Read a file that ``write`` wrote.
 
         Raises:
-            DataError: It cannot be read, or is no availability file.
+            DataError: The file cannot be read, or is not an availability file.
         """
         try:
             return cls.model_validate_json(Path(path).expanduser().read_bytes())
@@ -112,46 +115,46 @@ class Availability(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             raise DataError(
-                f"no availability file: {first['msg']}",
+                f"not an availability file: {first['msg']}",
                 where=", ".join((str(path), *map(str, first["loc"]))),
-                expected="what `fewact data check -o FILE` writes",
+                expected="a file that `fewact data check -o FILE` wrote",
             ) from None
 
 
-def unreadable(videos: Iterable[Video], progress: Progress | None = None) -> dict[str, str]:
-    """Decode all frames of each video, several at once.
+def find_unreadable(videos: Iterable[Video], progress: Progress | None = None) -> dict[str, str]:
+    """Decode all frames of each video, several videos at once.
 
     Args:
-        videos: Those without a clip are passed over.
-        progress: Called with the videos decoded and how many there are, after each.
+        videos: Videos; those without a clip are skipped.
+        progress: Function called after each video with the number of decoded videos and of all.
 
     Returns:
-        For each video that cannot be read, by id, why.
+        Id of each video that cannot be read, with the reason.
     """
-    chosen = [video for video in videos if video.clip is not None]
+    clips = [video for video in videos if video.clip is not None]
     broken: dict[str, str] = {}
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        jobs = {pool.submit(_fault, video): video.id for video in chosen}
+        jobs = {pool.submit(_read_error, video): video.id for video in clips}
         for done, job in enumerate(as_completed(jobs), 1):
             reason = job.result()
             if reason:
                 broken[jobs[job]] = reason
             if progress is not None:
-                progress(done, len(chosen))
+                progress(done, len(clips))
     finally:
         pool.shutdown(cancel_futures=True)
-    return {video.id: broken[video.id] for video in chosen if video.id in broken}
+    return {video.id: broken[video.id] for video in clips if video.id in broken}
 
 
-def _fault(video: Video) -> str:
-    """Why a video cannot be read; empty where it can."""
+def _read_error(video: Video) -> str:
+    """Return the reason why a video cannot be read; empty if it can."""
     from fewact.video import EveryNth, read_frames
 
     if video.clip is None:
         return ""
     try:
-        # Every frame is decoded, and one pixel of it is held.
+        # Every frame is decoded; one pixel of it is kept.
         read_frames(video.clip.path, EveryNth(1), transform=lambda f: f[:1, :1], threads=1)
     except VideoError as error:
         return error.reason

@@ -1,4 +1,4 @@
-"""The facts of the published benchmarks: classes, counts, hashes, where the lists are, traps."""
+"""Facts about published benchmarks: classes, numbers of videos, hashes of the lists, caveats."""
 
 import re
 import tomllib
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fewact.data.videos import Groups, Split
+from fewact.data.videos import GroupScope, Split
 from fewact.errors import UnknownNameError, did_you_mean
 
 Family = Literal["hmdb51", "ucf101", "kinetics", "ssv2"]
@@ -30,13 +30,13 @@ HASH = Annotated[str, Field(pattern="[0-9a-f]{64}")]
 
 
 class ActionClass(NamedTuple):
-    """A class of a benchmark.
+    """Class of a benchmark.
 
     Args:
-        key: Its name in the published list: a folder's name, or "train8".
-        videos: How many videos the list has of it.
-        name: What it is called, "Pouring something into something".
-        published_prompt: Its name in CLIP-FSAR's prompts; empty where none is published (val).
+        key: Name in the published list: a folder name, or "train8".
+        videos: Number of videos in the list.
+        name: Full name, such as "Pouring something into something".
+        published_prompt: Name in CLIP-FSAR's prompts; empty if none is published (val).
     """
 
     key: str
@@ -46,7 +46,7 @@ class ActionClass(NamedTuple):
 
     @property
     def prompt(self) -> str:
-        """What to fill into "a photo of {}": as published, else the name in words.
+        """Name for the prompt "a photo of {}": as published, else the full name in words.
 
         >>> ActionClass("ApplyLipstick", 114, "ApplyLipstick", "").prompt
         'Apply Lipstick'
@@ -56,20 +56,21 @@ class ActionClass(NamedTuple):
 
 
 class Benchmark(BaseModel):
-    """A published list of videos in train, val and test classes.
+    """Published list of videos with train, val and test classes.
 
     Args:
-        id: Of the data set and the variant of its list.
-        title: For people.
-        family: Videos of one family are the same where their keys are.
-        published: Where the authors publish the list.
-        licence: Of the list.
-        classes_decide: Whether the list is all videos of the classes: then no list is needed.
-        groups: How near duplicates are kept apart.
-        folders: What folders with this list are called where it is published.
-        traps: What goes wrong with it.
-        sha256: For each split that of its lines, as ``lists.digest`` makes it.
-        classes: For each split its classes, in the order of their published numbers.
+        id: Name of the data set and the variant of its list.
+        title: Readable title.
+        family: Data set; videos of one family with equal keys are the same video.
+        published: Publication of the list: repository, commit and path.
+        licence: Licence of the list.
+        includes_all_videos: True if the list contains all videos of its classes; then no list file
+            is needed.
+        groups: Scope of the groups of near duplicates.
+        folders: Names of the folders in which the list is published.
+        caveats: Known problems of the list.
+        sha256: Hash of each split's list, see ``benchmark_lists.digest``.
+        classes: Classes of each split, in the order of their published numbers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,123 +80,123 @@ class Benchmark(BaseModel):
     family: Family
     published: str
     licence: str
-    classes_decide: bool
-    groups: Groups
+    includes_all_videos: bool
+    groups: GroupScope
     folders: tuple[str, ...]
-    traps: tuple[str, ...]
+    caveats: tuple[str, ...]
     sha256: Mapping[Split, HASH]
     classes: Mapping[Split, tuple[ActionClass, ...]]
 
     @cached_property
     def counts(self) -> dict[Split, dict[str, int]]:
-        """For each split how many videos the list has of each class."""
+        """Number of videos of each class, by split."""
         return {split: {c.key: c.videos for c in self.classes[split]} for split in SPLITS}
 
     @cached_property
     def split_of(self) -> dict[str, Split]:
-        """The split of each class."""
+        """Split of each class."""
         return {key: split for split in SPLITS for key in self.counts[split]}
 
     @cached_property
     def prompts(self) -> dict[str, str]:
-        """For each class what to fill into "a photo of {}"."""
+        """Name of each class for the prompt "a photo of {}"."""
         return {c.key: c.prompt for split in SPLITS for c in self.classes[split]}
 
-    def class_of(self, written: str) -> str | None:
-        """The class that a key or a name stands for, however it is spelled; None where unknown.
+    def find_class(self, name: str) -> str | None:
+        """Return the key of a class by its key or name in any spelling; None if it is unknown.
 
-        >>> benchmark("ssv2-small").class_of("Squeezing Something")
+        >>> benchmark("ssv2-small").find_class("Squeezing Something")
         'test22'
         """
-        return self._classes.get(fold(written))
+        return self._classes.get(normalise(name))
 
     @cached_property
     def _classes(self) -> dict[str, str]:
-        keys = {fold(key): key for key in self.split_of}
-        return {fold(c.name): c.key for split in SPLITS for c in self.classes[split]} | keys
+        keys = {normalise(key): key for key in self.split_of}
+        return {normalise(c.name): c.key for split in SPLITS for c in self.classes[split]} | keys
 
-    def id_of(self, name: str) -> str:
-        """The id of a video that is called so, without extension: of Kinetics YouTube's id.
+    def video_id(self, name: str) -> str:
+        """Return the id of a video by its file name without extension; for Kinetics YouTube's id.
 
-        >>> benchmark("kinetics100_alibaba").id_of("-VtLx-mcPds_000012_000022")
+        >>> benchmark("kinetics100_alibaba").video_id("-VtLx-mcPds_000012_000022")
         '-VtLx-mcPds'
         """
         match = YOUTUBE.fullmatch(name) if self.family == "kinetics" else None
         return match[1] if match else name
 
-    def key(self, id: str) -> str:
-        """What two spellings of one id share: only on YouTube upper and lower case differ.
+    def match_key(self, id: str) -> str:
+        """Return a key that is equal for all spellings of an id; YouTube ids are case-sensitive.
 
-        >>> benchmark("ucf101_arn").key("v_HandStandPushups_g01_c01")
+        >>> benchmark("ucf101_arn").match_key("v_HandStandPushups_g01_c01")
         'v_handstandpushups_g01_c01'
         """
         return id if self.family == "kinetics" else id.casefold()
 
 
 def benchmark_names() -> tuple[str, ...]:
-    """The names of all benchmarks, a name for each published list."""
+    """Return the names of all benchmarks, one for each published list."""
     return NAMES
 
 
 def variants(spelling: str) -> tuple[str, ...]:
-    """The benchmarks that a spelling may stand for, in papers and tables; none where unknown.
+    """Return the benchmarks that a name in a paper or table can mean; empty if it is unknown.
 
     >>> variants("UCF-101")
     ('ucf101_arn',)
     >>> variants("SSv2-Full")
     ('ssv2-full_otam', 'ssv2-full_trx')
     """
-    return _spellings().get(fold(spelling), ())
+    return _spellings().get(normalise(spelling), ())
 
 
 def benchmark(name: str) -> Benchmark:
-    """The facts of a benchmark.
+    """Return the facts about a benchmark.
 
     Args:
-        name: One of ``benchmark_names()``, or another spelling that stands for one of them alone.
+        name: Name from ``benchmark_names()``, or another spelling that can mean only one of them.
 
     Raises:
-        UnknownNameError: No benchmark is called so, or several lists are.
+        UnknownNameError: No benchmark has this name, or several have.
     """
     found = variants(name)
     if len(found) == 1:
         return _read(found[0])
     if found:
         raise UnknownNameError(
-            "several lists are called so, with different videos",
+            "several lists with different videos have this name",
             got=repr(name),
             expected=", ".join(found),
-            hint="Name the one that is meant.",
+            hint="Use the name of one of them.",
         )
     raise UnknownNameError(
-        "there is no benchmark of this name",
+        "unknown benchmark",
         got=repr(name),
         expected=", ".join(NAMES),
-        hint=did_you_mean(name, NAMES) or _near(name),
+        hint=did_you_mean(name, NAMES) or _suggest(name),
     )
 
 
 def read_facts(file: str) -> dict[str, Any]:
-    """A file of the facts that the package holds."""
+    """Read a file of facts from the package."""
     text = files("fewact.data").joinpath("facts", file).read_text(encoding="utf-8")
     return tomllib.loads(text)
 
 
-def _near(name: str) -> str:
-    """Say which benchmark a misspelt spelling stands for."""
-    near = re.search(r'"(.*)"', did_you_mean(fold(name), _spellings()))
+def _suggest(name: str) -> str:
+    """Suggest the benchmark that a misspelt name means."""
+    near = re.search(r'"(.*)"', did_you_mean(normalise(name), _spellings()))
     return f"Did you mean {' or '.join(_spellings()[near[1]])}?" if near else ""
 
 
-def fold(spelling: str) -> str:
-    """A name without what spellings differ in: case, spaces and punctuation."""
+def normalise(spelling: str) -> str:
+    """Return a name in lower case without spaces and punctuation."""
     return re.sub(r"[\W_]", "", spelling.casefold())
 
 
 @cache
 def _spellings() -> dict[str, tuple[str, ...]]:
-    others = {fold(text): tuple(ids) for text, ids in read_facts("spellings.toml").items()}
-    return others | {fold(name): (name,) for name in NAMES}
+    others = {normalise(text): tuple(ids) for text, ids in read_facts("spellings.toml").items()}
+    return others | {normalise(name): (name,) for name in NAMES}
 
 
 @cache

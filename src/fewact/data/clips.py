@@ -1,35 +1,36 @@
-"""A clip: a labelled stretch of a video file."""
+"""Clips: labelled segments of video files, or features of a clip that were computed elsewhere."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from fewact.data.files import PICTURE_SUFFIXES, natural_key
+import numpy as np
+from numpy.typing import NDArray
+
+from fewact.data.files import IMAGE_SUFFIXES, natural_key
 from fewact.data.video_source import Transform
-from fewact.errors import OptionError, VideoError
+from fewact.errors import OptionError, ShapeError, VideoError
+from fewact.shapes import check_shape
 
 if TYPE_CHECKING:
-    from fewact.data.features import FeatureClip
     from fewact.video import FrameSets, Sampler
 
-C = TypeVar("C", bound="Clip | FeatureClip")
-
 BACKGROUND = "none"
-"""Label, in any case, of clips that show no class."""
+"""Label, in any case, of clips that belong to no class."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A stretch of a video file.
+    """Segment of a video file.
 
     Args:
-        path: The file, or a folder of numbered pictures.
-        label: Its class; None where it is not known.
-        start: Where the stretch begins, in seconds; None for the file's beginning.
-        end: Where it ends, in seconds; None for the file's end.
-        group: Clips of one group (a person, a recording) are kept apart when testing.
+        path: Video file, or folder of numbered images.
+        label: Class of the clip; None if it is not known.
+        start: Start of the segment, in seconds; None for the start of the file.
+        end: End of the segment, in seconds; None for the end of the file.
+        group: Group of the clip (a person, a recording); groups are kept apart when testing.
     """
 
     path: Path
@@ -41,7 +42,7 @@ class Clip:
     def read(
         self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
     ) -> "FrameSets":
-        """Read what several samplers choose of the stretch, as ``Footage`` says."""
+        """Read the frames that several samplers choose, see ``VideoSource.read``."""
         from fewact.video import read_frame_sets
 
         return read_frame_sets(
@@ -49,7 +50,7 @@ class Clip:
         )
 
     def fingerprint(self) -> str:
-        """SHA-256 of the file's bytes, or of all its pictures', and of the stretch.
+        """Return the SHA-256 of the file's bytes, or of all images of a folder, and of the times.
 
         Raises:
             VideoError: The file cannot be read.
@@ -67,12 +68,50 @@ class Clip:
         if not self.path.is_dir():
             yield self.path
             return
-        pictures = (p for p in self.path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
-        yield from sorted(pictures, key=lambda picture: natural_key(picture.name))
+        images = (p for p in self.path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        yield from sorted(images, key=lambda image: natural_key(image.name))
+
+
+@dataclass(frozen=True)
+class FeatureClip:
+    """Features of a clip that were computed elsewhere; there is no video.
+
+    Args:
+        name: Name of the clip in the column ``clip``; without a table, the number of its row.
+        vectors: Feature vectors (t d), floating-point; ignored when clips are compared.
+        label: Class of the clip; None if it is not known.
+        group: Group of the clip (a person, a recording); groups are kept apart when testing.
+
+    Raises:
+        ShapeError: The vectors have another shape or type.
+    """
+
+    name: str
+    vectors: NDArray[np.floating[Any]] = field(compare=False, repr=False)
+    label: str | None = None
+    group: str | None = None
+
+    start: ClassVar[None] = None
+    end: ClassVar[None] = None
+
+    def __post_init__(self) -> None:
+        check_shape(self.vectors, "t d", self.name)
+        if not np.issubdtype(self.vectors.dtype, np.floating):
+            raise ShapeError("not floating-point", where=self.name, got=str(self.vectors.dtype))
+
+    @property
+    def path(self) -> Path:
+        """Name of the clip as a path; the file need not exist."""
+        return Path(self.name)
+
+
+AnyClip = Clip | FeatureClip
+
+C = TypeVar("C", bound=AnyClip)
 
 
 def is_background(label: str) -> bool:
-    """Whether a label is the one kept for clips that show no class.
+    """Return whether a label marks clips that belong to no class.
 
     >>> is_background("None"), is_background("nonet")
     (True, False)
@@ -81,25 +120,25 @@ def is_background(label: str) -> bool:
 
 
 def limit_per_class(clips: Sequence[C], k: int, seed: int = 0) -> list[C]:
-    """At most k clips of each class, in their given order.
+    """Return at most k clips of each class, in the order of the list.
 
-    Which ones depends on the seed and on each clip's own label, file name and stretch: a clip that
-    is added to the list displaces at most one other, and a folder that is moved gives the same.
+    The choice depends on the seed and on the label, file name and times of each clip. So a clip
+    added to the list displaces at most one other clip, and moving the folder changes nothing.
 
     Args:
         clips: Labelled clips.
-        k: Clips kept of a class, at least 1.
-        seed: Another one chooses other clips.
+        k: Number of clips of each class, at least 1.
+        seed: Seed of the random choice.
 
     Raises:
         OptionError: k is less than 1.
     """
     if k < 1:
-        raise OptionError("at least one clip of each class is kept", where="limit", got=str(k))
+        raise OptionError("at least one clip of each class is needed", where="limit", got=str(k))
     ranked: dict[str | None, list[tuple[bytes, int]]] = {}
     for position, clip in enumerate(clips):
         facts = repr((seed, clip.label, clip.path.name, clip.start, clip.end))
-        draw = hashlib.sha256(facts.encode(errors="surrogateescape")).digest()
-        ranked.setdefault(clip.label, []).append((draw, position))
-    kept = {position for draws in ranked.values() for _, position in sorted(draws)[:k]}
+        rank = hashlib.sha256(facts.encode(errors="surrogateescape")).digest()
+        ranked.setdefault(clip.label, []).append((rank, position))
+    kept = {position for ranks in ranked.values() for _, position in sorted(ranks)[:k]}
     return [clip for position, clip in enumerate(clips) if position in kept]

@@ -1,28 +1,33 @@
-"""A user's own clips as a list that episodes are drawn from."""
+"""Lists of your own clips, from a folder or a table."""
 
 from pathlib import Path
 
 from fewact.data.benchmarks import SPLITS
+from fewact.data.class_folders import list_clips
 from fewact.data.files import entries, is_clip
-from fewact.data.folder import list_clips
-from fewact.data.grouping import Wanted, check_splits, choose_groups, read_split
+from fewact.data.groups_and_splits import (
+    GroupScopeOption,
+    check_splits,
+    read_split,
+    resolve_groups,
+)
 from fewact.data.table import COLUMNS, read_rows
 from fewact.data.videos import Split, Video, VideoList
 
 
 class FolderDataset:
-    """A folder of class folders, or one that holds such folders called train, val and test.
+    """Folder of class folders, or folder with such folders called train, val and test.
 
-    Ids are paths below the folder. Groups are not known.
+    Ids are paths relative to the folder. There are no groups.
 
     Args:
-        root: The folder.
+        root: Folder.
 
     Attributes:
-        videos: The clips as a list.
+        videos: List of the clips.
 
     Raises:
-        DataError: As in ``list_clips``.
+        DataError: As for ``list_clips``.
     """
 
     videos: VideoList
@@ -31,8 +36,8 @@ class FolderDataset:
         folder = Path(root).expanduser()
         below = [entry for entry in entries(folder) if entry.is_dir()] if folder.is_dir() else []
         parts = {entry.name.casefold(): entry for entry in below}
-        # Classes may be called so, too: then their folders hold clips, not folders.
-        if not parts or set(parts) - set(SPLITS) or not all(map(_holds_classes, below)):
+        # Classes may have these names too: then their folders contain clips, not folders.
+        if not parts or set(parts) - set(SPLITS) or not all(map(_has_class_folders, below)):
             videos = _list(folder, folder, None)
         else:
             videos = [
@@ -45,25 +50,25 @@ class FolderDataset:
 
 
 class TableDataset:
-    """A table with the columns path, label, and if wanted split, group, start and end.
+    """Table with the columns path and label; optional: split, group, start and end.
 
-    Ids are the paths as they stand in the table, with the stretch where there is one.
+    Ids are the paths as written in the table, with the start and end of a segment.
 
     Args:
-        table: The table, as in ``read_table``.
-        groups: How groups are kept apart, as in ``choose_groups``.
+        table: Table, see ``read_table``.
+        groups: Scope of the group names, or ``auto``, see ``resolve_groups``.
 
     Attributes:
-        videos: The clips as a list.
+        videos: List of the clips.
 
     Raises:
-        DataError: As in ``read_table``; a split of another name; some clips without a split or
-            group where others have one.
+        DataError: As for ``read_table``; a split is unknown; only some clips have a split or a
+            group.
     """
 
     videos: VideoList
 
-    def __init__(self, table: str | Path, *, groups: Wanted = "auto") -> None:
+    def __init__(self, table: str | Path, *, groups: GroupScopeOption = "auto") -> None:
         file = Path(table).expanduser()
         videos = []
         for clip, row in read_rows(file, (*COLUMNS, "split")):
@@ -73,8 +78,8 @@ class TableDataset:
             split = read_split(row["split"], where=f"{file}, {id}")
             videos.append(Video(id, clip.label or "", split, clip.group, clip))
         check_splits(videos, where=str(file))
-        mode = choose_groups(videos, groups, where=str(file))
-        self.videos = VideoList(file.stem, tuple(videos), mode)
+        scope = resolve_groups(videos, groups, where=str(file))
+        self.videos = VideoList(file.stem, tuple(videos), scope)
 
 
 def _list(root: Path, folder: Path, split: Split | None) -> list[Video]:
@@ -84,6 +89,6 @@ def _list(root: Path, folder: Path, split: Split | None) -> list[Video]:
     ]
 
 
-def _holds_classes(folder: Path) -> bool:
-    """Whether a folder holds folders of clips rather than clips."""
+def _has_class_folders(folder: Path) -> bool:
+    """Return whether a folder contains folders of clips, not clips."""
     return any(entry.is_dir() and not is_clip(entry) for entry in entries(folder))

@@ -1,4 +1,4 @@
-"""What on disk counts as a clip, and the order in which names are listed."""
+"""Rules for files: names that count as clips, and the order in which files are listed."""
 
 import re
 import unicodedata
@@ -15,25 +15,25 @@ VIDEO_SUFFIXES = frozenset(
     )
     for suffix in family.split()
 )
-PICTURE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".webp"))
+IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".webp"))
 
 
 def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
-    """Sort key that puts "clip 2" before "clip 10", the same on every machine.
+    """Return a sort key that puts "clip 2" before "clip 10", the same on every machine.
 
-    Upper and lower case, and the two ways in which Unicode writes an accent, differ only where
-    nothing else does.
+    Upper and lower case, and the two Unicode forms of an accent, matter only if the names are equal
+    otherwise.
 
     >>> sorted(["b", "A10", "a9"], key=natural_key)
     ['a9', 'A10', 'b']
     """
     folded = unicodedata.normalize("NFC", name).casefold()
-    parts = re.split(r"([0-9]+)", folded)  # text at even places, digits at odd ones
+    parts = re.split(r"([0-9]+)", folded)  # text at even positions, digits at odd ones
     return tuple(int(part) if i % 2 else part for i, part in enumerate(parts)), name
 
 
 def entries(folder: Path) -> list[Path]:
-    """What a folder holds, in natural order, without hidden entries and archives' metadata.
+    """Return the entries of a folder in natural order, except hidden ones and archive metadata.
 
     Raises:
         DataError: The folder cannot be read.
@@ -48,25 +48,25 @@ def entries(folder: Path) -> list[Path]:
     return sorted(visible, key=lambda entry: natural_key(entry.name))
 
 
-def is_picture(path: Path) -> bool:
-    """Whether a file may be one frame of a folder of numbered pictures."""
-    return path.suffix.lower() in PICTURE_SUFFIXES and any(c.isdigit() for c in path.stem)
+def is_numbered_image(path: Path) -> bool:
+    """Return whether a file name is that of an image with a number."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and any(c.isdigit() for c in path.stem)
 
 
 def is_clip(path: Path) -> bool:
-    """Whether a path is a video by its extension, or a folder that holds numbered pictures.
+    """Return whether a path has a video's extension or is a folder of numbered images.
 
-    A link to a video that is gone counts: reading it says what is wrong with it.
+    A broken link to a video counts: the error comes when it is read.
     """
     if path.is_dir():
-        return any(is_picture(entry) for entry in entries(path))
+        return any(is_numbered_image(entry) for entry in entries(path))
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
-def some(names: Iterable[str], most: int = 5) -> str:
-    """The first few of many names, and how many more there are.
+def first_few(names: Iterable[str], most: int = 5) -> str:
+    """Return the first names of a list, and the number of the others.
 
-    >>> some(["a", "b", "c"], most=2)
+    >>> first_few(["a", "b", "c"], most=2)
     'a, b and 1 more'
     """
     listed = list(names)

@@ -1,30 +1,31 @@
-"""Training data that gives the test away: videos or classes that two lists share."""
+"""Data leaks: test videos or test classes that are also in the training data."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from fewact.data.benchmarks import Benchmark, benchmark, fold, read_facts, variants
+from fewact.data.benchmarks import Benchmark, benchmark, normalise, read_facts, variants
 from fewact.data.videos import Video, VideoList
 from fewact.errors import DataError
 
 
 @dataclass(frozen=True)
 class Leak:
-    """What was learnt from is in the test.
+    """Overlap between the training data and the test data.
 
     Args:
-        train: The list to learn from.
-        test: The list to test on.
-        videos: Test videos that are in both.
-        classes: Test classes that are in both.
-        by: Told from the lists at hand, or from the facts that the package holds.
+        train: Name of the training list.
+        test: Name of the test list.
+        videos: Number of test videos that are in both.
+        classes: Number of test classes that are in both.
+        source: ``lists`` if the lists themselves were compared, ``facts`` if the numbers are known
+            from fewact's facts about published lists.
     """
 
     train: str
     test: str
     videos: int
     classes: int
-    by: Literal["lists", "facts"]
+    source: Literal["lists", "facts"]
 
     def __str__(self) -> str:
         return (
@@ -33,25 +34,25 @@ class Leak:
         )
 
 
-def leaks(train: VideoList | str, test: VideoList | str) -> list[Leak]:
-    """What a list to learn from shares with a list to test on.
+def find_leaks(train: VideoList | str, test: VideoList | str) -> list[Leak]:
+    """Return the overlap between a training list and a test list.
 
-    Two lists of one data set are compared video by video, those of a benchmark by the published
-    ids, others by their files. Where only a name is given, its train or test split is meant, and
-    the facts that the package holds decide.
+    Two lists are compared video by video: lists of benchmarks by the published ids, other lists by
+    their files. A name means the train or test split of a benchmark; the overlap is then taken from
+    fewact's facts about published lists.
 
     Args:
-        train: The list as a whole is what is learnt from: pass ``videos.of("train")``.
-        test: The list as a whole is what is tested on: pass ``videos.of("test")``.
+        train: Training list, such as ``videos.of("train")``, or name of a benchmark.
+        test: Test list, such as ``videos.of("test")``, or name of a benchmark.
 
     Returns:
-        None, or one leak.
+        Empty list, or one leak.
 
     Raises:
-        UnknownNameError: A name stands for no benchmark, or for several.
+        UnknownNameError: A name means no benchmark, or several.
     """
     if isinstance(train, str) or isinstance(test, str):
-        return _by_facts(_name(train), _name(test))
+        return _known_leaks(_name(train), _name(test))
     known = _bench(train), _bench(test)
     ours, theirs = (_videos(*pair) for pair in zip((train, test), known, strict=True))
     classes, tested = (_classes(*pair) for pair in zip((train, test), known, strict=True))
@@ -62,27 +63,27 @@ def leaks(train: VideoList | str, test: VideoList | str) -> list[Leak]:
 def refuse_leaks(
     train: VideoList | str, test: VideoList | str, *, allow_leak: bool = False
 ) -> tuple[str, ...]:
-    """Refuse to test on what was learnt from.
+    """Raise an error if test videos or classes are also in the training data.
 
     Args:
-        train: As in ``leaks``.
-        test: As in ``leaks``.
-        allow_leak: Go on.
+        train: As for ``find_leaks``.
+        test: As for ``find_leaks``.
+        allow_leak: Return flags instead of raising an error.
 
     Returns:
-        What every result must then say, for ``VideoList.with_flags``.
+        Flags that every result must show, for ``VideoList.with_flags``.
 
     Raises:
-        DataError: There is a leak, and it is not allowed.
-        UnknownNameError: A name stands for no benchmark, or for several.
+        DataError: There is a leak, and ``allow_leak`` is False.
+        UnknownNameError: A name means no benchmark, or several.
     """
-    found = leaks(train, test)
+    found = find_leaks(train, test)
     if found and not allow_leak:
         raise DataError(
-            "what was trained on is in the test",
+            "the training data contains test data",
             got="; ".join(map(str, found)),
-            hint="Train on another list. --allow-leak (allow_leak=True) goes on, and every result "
-            "says so.",
+            hint="Train on another list. With --allow-leak (allow_leak=True) the test runs anyway, "
+            "and every result shows the leak.",
         )
     return tuple(f"leak: {leak}" for leak in found)
 
@@ -98,7 +99,7 @@ def _bench(videos: VideoList) -> Benchmark | None:
     return benchmark(videos.name) if variants(videos.name) == (videos.name,) else None
 
 
-def _by_facts(train: str, test: str) -> list[Leak]:
+def _known_leaks(train: str, test: str) -> list[Leak]:
     return [
         Leak(train, test, videos, classes, "facts")
         for ours, theirs, videos, classes in read_facts("shared.toml")["shared"]
@@ -107,9 +108,9 @@ def _by_facts(train: str, test: str) -> list[Leak]:
 
 
 def _videos(videos: VideoList, bench: Benchmark | None) -> set[tuple[object, ...]]:
-    """What tells a video from all others."""
+    """Return keys that identify the videos."""
     if bench is not None:
-        return {(bench.family, bench.key(video.id)) for video in videos.videos}
+        return {(bench.family, bench.match_key(video.id)) for video in videos.videos}
     return {_file(video) or (videos.name, video.id) for video in videos.videos}
 
 
@@ -119,8 +120,8 @@ def _file(video: Video) -> tuple[object, ...] | None:
 
 
 def _classes(videos: VideoList, bench: Benchmark | None) -> set[tuple[str, str]]:
-    """What tells a class from all others; a user's classes are their list's own."""
+    """Return keys that identify the classes; custom classes belong to their list only."""
     if bench is None:
         return {(videos.name, label) for label in videos.classes}
     names = {c.key: c.name for split in bench.classes.values() for c in split}
-    return {(bench.family, fold(names.get(label, label))) for label in videos.classes}
+    return {(bench.family, normalise(names.get(label, label))) for label in videos.classes}

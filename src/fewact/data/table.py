@@ -1,4 +1,4 @@
-"""A table of clips: a text file with a header and one clip a row."""
+"""Tables of clips: text files with a header and one clip per row."""
 
 import csv
 import io
@@ -10,25 +10,26 @@ from pathlib import Path
 from fewact.data.clips import Clip, is_background
 from fewact.errors import DataError, did_you_mean
 
-NEEDED = ("path", "label")
-COLUMNS = (*NEEDED, "start", "end", "group")
-EXPECTED = "a header with path and label, and if wanted start, end and group"
+REQUIRED = ("path", "label")
+COLUMNS = (*REQUIRED, "start", "end", "group")
+EXPECTED = "a header with path and label; optional: start, end and group"
 TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 
 
 def read_table(path: str | Path) -> list[Clip]:
-    """The clips of a table: columns path and label, and if wanted start, end and group.
+    """Return the clips of a table with the columns path and label.
 
-    Cells are separated by commas, semicolons or tabs, the text is UTF-8. Relative paths start at
-    the table's folder. Times are in seconds, ``mm:ss`` or ``hh:mm:ss``; an empty one is the file's
-    beginning or end. Other columns are passed over, and so are rows labelled ``none``: they show no
-    class. That a file is missing is found out when it is read, unless all are.
+    Optional columns are start, end and group; others are ignored. Cells are separated by commas,
+    semicolons or tabs; the text is UTF-8. Relative paths start at the table's folder. Times are in
+    seconds, ``mm:ss`` or ``hh:mm:ss``; an empty time means the start or end of the file. Rows with
+    the label ``none`` belong to no class and are skipped. A missing file raises an error when it is
+    read, or here if all files are missing.
 
     Args:
-        path: The table.
+        path: Table.
 
     Raises:
-        DataError: No such file, no clips in it, or a row that cannot be used; the message gives
+        DataError: The table does not exist or has no clips, or a row is invalid; the message says
             its line and column.
     """
     return [clip for clip, _ in read_rows(path)]
@@ -37,14 +38,14 @@ def read_table(path: str | Path) -> list[Clip]:
 def read_rows(
     path: str | Path, columns: Sequence[str] = COLUMNS
 ) -> list[tuple[Clip, dict[str, str]]]:
-    """The clips of a table as ``read_table`` gives them, each with the cells of its row.
+    """Return the clips of a table, see ``read_table``, each with the cells of its row.
 
     Args:
-        path: The table.
-        columns: Those that are read.
+        path: Table.
+        columns: Columns to read.
 
     Raises:
-        DataError: As in ``read_table``.
+        DataError: As for ``read_table``.
     """
     table = Path(path).expanduser()
     rows: list[tuple[Clip, dict[str, str]]] = []
@@ -58,7 +59,7 @@ def read_rows(
                 f"the same clip as in line {lines[segment]}",
                 where=where,
                 got=row["path"],
-                expected="each stretch of a file once",
+                expected="each segment of a file once",
             )
         lines[segment] = line
         rows.append((clip, row))
@@ -66,9 +67,9 @@ def read_rows(
         raise DataError("the table lists no clips", where=str(table), expected=EXPECTED)
     if not any(clip.path.exists() for clip, _ in rows):
         raise DataError(
-            "none of the table's clips are there",
+            "none of the table's clips exist",
             where=str(table),
-            got=f"the first is {rows[0][0].path}",
+            got=f"first clip: {rows[0][0].path}",
             hint="Relative paths start at the table's folder.",
         )
     return [(clip, row) for clip, row in rows if not is_background(clip.label or "")]
@@ -89,12 +90,12 @@ def _text(table: Path) -> str:
         raise DataError(
             "the table is not text in UTF-8",
             where=str(table),
-            hint='Spreadsheets write it as "CSV UTF-8".',
+            hint='In a spreadsheet, save it as "CSV UTF-8".',
         ) from None
 
 
 def _rows(table: Path, text: str, known: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Each row below the header: the line that it begins in, and its cells by column, stripped."""
+    """Yield for each row its first line number and its stripped cells by column."""
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=_delimiter(text, known), strict=True
     )
@@ -107,7 +108,7 @@ def _rows(table: Path, text: str, known: Sequence[str]) -> Iterator[tuple[int, d
         except StopIteration:
             break
         except csv.Error as error:
-            raise DataError(f"not a row of a table: {error}", where=where) from None
+            raise DataError(f"invalid row: {error}", where=where) from None
         if not any(cells):
             continue
         if columns is None:
@@ -119,7 +120,7 @@ def _rows(table: Path, text: str, known: Sequence[str]) -> Iterator[tuple[int, d
                 where=where,
                 got=str(len(cells)),
                 expected=str(len(columns)),
-                hint="Put a cell that holds a separator into double quotes.",
+                hint="Put a cell that contains a separator into double quotes.",
             )
         row = dict(zip(columns, cells, strict=False))
         yield line, {column: row.get(column, "") for column in known}
@@ -128,9 +129,9 @@ def _rows(table: Path, text: str, known: Sequence[str]) -> Iterator[tuple[int, d
 
 
 def _delimiter(text: str, columns: Sequence[str]) -> str:
-    """The separator that finds most of the known columns in the first line that is not empty.
+    """Return the separator that gives most known columns in the first non-empty line.
 
-    Guessing it from the rows would take a comma inside a file's name for one.
+    A guess from the rows could mistake a comma inside a file name for a separator.
     """
     header = next((line for line in text.splitlines() if line.strip()), "")
 
@@ -143,36 +144,36 @@ def _delimiter(text: str, columns: Sequence[str]) -> str:
 
 def _header(where: str, cells: list[str], known: Sequence[str]) -> list[str]:
     columns = [cell.casefold() for cell in cells]
-    for needed in NEEDED:
-        if needed not in columns:
-            near = next((c for c in columns if c not in known and did_you_mean(needed, [c])), "")
+    for required in REQUIRED:
+        if required not in columns:
+            near = next((c for c in columns if c not in known and did_you_mean(required, [c])), "")
             raise DataError(
-                f'there is no column "{needed}"',
+                f'there is no column "{required}"',
                 where=where,
                 got=", ".join(cells),
                 expected=EXPECTED,
-                hint=f'Is it the one called "{near}"?' if near else "",
+                hint=f'Did you mean "{near}"?' if near else "",
             )
     absent = [column for column in known if column not in columns]
     for column in columns:
         if column in known and columns.count(column) > 1:
-            raise DataError(f'two columns are called "{column}"', where=where)
-        # A misspelt column would be passed over, and whole files taught instead of stretches.
+            raise DataError(f'two columns have the name "{column}"', where=where)
+        # A misspelt column would be ignored, and full files used instead of segments.
         for name in absent:
             if column.startswith(name) or did_you_mean(column, [name]):
                 raise DataError(
-                    f'is the column "{column}" meant to be "{name}"',
+                    f'unknown column "{column}"',
                     where=where,
                     expected=EXPECTED,
-                    hint="Rename it.",
+                    hint=f'Did you mean "{name}"? Rename the column.',
                 )
     return columns
 
 
 def _clip(folder: Path, where: str, row: dict[str, str]) -> Clip:
-    for needed in NEEDED:
-        if not row[needed]:
-            raise DataError("the cell is empty", where=f'{where}, column "{needed}"')
+    for required in REQUIRED:
+        if not row[required]:
+            raise DataError("the cell is empty", where=f'{where}, column "{required}"')
     start, end = (_seconds(f'{where}, column "{c}"', row[c]) for c in ("start", "end"))
     if end is not None and end <= (start or 0.0):
         raise DataError(
@@ -188,7 +189,7 @@ def _clip(folder: Path, where: str, row: dict[str, str]) -> Clip:
 
 
 def _seconds(where: str, text: str) -> float | None:
-    """Seconds of "12.5", "1:12.5" or "1:01:12.5"; spreadsheets may write a decimal comma."""
+    """Return the seconds of "12.5", "1:12.5" or "1:01:12.5"; a decimal comma is allowed."""
     if not text:
         return None
     match = TIME.fullmatch(text.replace(",", "."))

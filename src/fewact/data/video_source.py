@@ -1,4 +1,4 @@
-"""Footage: the frames of one video, wherever they come from."""
+"""Video source: the frames of one video, from a file or rendered when they are read."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,36 +10,36 @@ if TYPE_CHECKING:
     from fewact.video import FrameSets, Sampler
 
 Transform = Callable[[NDArray[np.uint8]], NDArray[Any]]
-"""Applied to each frame (h w 3) as soon as it is there, so that only what it returns is held."""
+"""Function applied to each frame (h w 3) when it is read; only its result is kept in memory."""
 
 
 def transformed(frames: NDArray[np.uint8], transform: Transform | None) -> NDArray[Any]:
-    """Frames (t h w 3) that are there already, as ``Footage.read`` hands them out."""
+    """Return frames (t h w 3) as ``VideoSource.read`` returns them."""
     return frames if transform is None else np.stack([transform(frame) for frame in frames])
 
 
 class VideoSource(Protocol):
-    """What frames can be read from: a clip in a file, a video that is rendered when it is read."""
+    """Source of frames: a clip in a file, or a video that is rendered when it is read."""
 
     def read(
         self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
     ) -> "FrameSets":
-        """Read what several samplers choose, each frame once.
+        """Read the frames that several samplers choose; each frame is read once.
 
         Args:
-            samplers: Each chooses a set of frames by the video's timeline.
-            transform: Applied to each frame.
+            samplers: Functions that each choose a set of frames by the video's timeline.
+            transform: Function applied to each frame.
 
         Returns:
-            For each sampler (t h w 3) uint8 RGB, or (t …) of what ``transform`` returned.
+            For each sampler frames (t h w 3), uint8, RGB, or (t …) from ``transform``.
 
         Raises:
-            VideoError: It cannot be read.
+            VideoError: The video cannot be read.
         """
 
     def fingerprint(self) -> str:
-        """SHA-256 of all that decides the frames: of a file its bytes, wherever it lies.
+        """Return a SHA-256 that determines the frames; of a file only its content counts.
 
         Raises:
-            VideoError: It cannot be read.
+            VideoError: The video cannot be read.
         """

@@ -1,4 +1,4 @@
-"""The labelled list that episodes are drawn from, wherever it came from."""
+"""Labelled videos, and the lists of them that episodes are drawn from."""
 
 import hashlib
 from collections.abc import Iterable
@@ -12,24 +12,25 @@ from fewact.errors import DataError, did_you_mean
 
 Split = Literal["train", "val", "test"]
 
-Groups = Literal["none", "within-class", "shared"]
-"""How videos of one recording or person are kept apart.
+GroupScope = Literal["none", "within-class", "shared"]
+"""Scope of group names. Support and query of an episode never share a group.
 
-``within-class``: the same group name in two classes means nothing (UCF's g01). ``shared``: a group
-is the same person in all classes, and is drawn once for the whole episode.
+``none``: groups are ignored. ``within-class``: a name identifies a group within its class only
+(UCF's g01). ``shared``: a name identifies the same person or recording in all classes, and is drawn
+once for the entire episode.
 """
 
 
 @dataclass(frozen=True)
 class Video:
-    """A benchmark's item.
+    """Video of a benchmark or of a list.
 
     Args:
-        id: Its name in the list, unique there.
-        label: Its class.
-        split: ``train``, ``val`` or ``test``; None where there are no splits.
-        group: Its recording or person; None where that is not known.
-        source: Its frames; None where it is missing, or where there are only features.
+        id: Name in the list, unique there.
+        label: Class of the video.
+        split: ``train``, ``val`` or ``test``; None if the list has no splits.
+        group: Recording or person; None if it is not known.
+        source: Source of the frames; None if the video is missing or has only features.
     """
 
     id: str
@@ -40,7 +41,7 @@ class Video:
 
     @property
     def clip(self) -> Clip | None:
-        """Where it lies, if it lies in a file."""
+        """Clip of the video if its source is a file."""
         return self.source if isinstance(self.source, Clip) else None
 
 
@@ -49,49 +50,48 @@ class VideoList:
     """Labelled videos in a fixed order.
 
     Args:
-        name: Of the data set and its variant.
-        videos: In a fixed order; ids are unique.
-        groups: How groups are kept apart.
-        flags: What every result on it must say: "modified list", "3 of 2400 videos missing".
-        availability: SHA-256 of what of a published list is there; empty where nothing was looked
-            for.
+        name: Name of the data set and its variant.
+        videos: Videos in a fixed order, with unique ids.
+        groups: Scope of the group names.
+        flags: Remarks that every result must show: "modified list", "3 of 2400 videos missing".
+        availability: SHA-256 of the availability of a published list; empty if it was not checked.
     """
 
     name: str
     videos: tuple[Video, ...]
-    groups: Groups = "none"
+    groups: GroupScope = "none"
     flags: tuple[str, ...] = ()
     availability: str = ""
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over id, class, split and group of every video, in order."""
+        """SHA-256 of id, class, split and group of every video, in order."""
         lines = (f"{v.id}\t{v.label}\t{v.split or ''}\t{v.group or ''}\n" for v in self.videos)
         return hashlib.sha256("".join((f"groups={self.groups}\n", *lines)).encode()).hexdigest()
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """Class names in the order in which they first appear."""
+        """Class names in the order of their first videos."""
         return tuple(dict.fromkeys(video.label for video in self.videos))
 
     def of(self, split: Split) -> "VideoList":
-        """The videos of one split, in the same order.
+        """Return the videos of one split, in the same order.
 
         Raises:
             DataError: The list has no videos of this split.
         """
         chosen = tuple(video for video in self.videos if video.split == split)
         if not chosen:
-            there = sorted({video.split for video in self.videos if video.split})
+            known = sorted({video.split for video in self.videos if video.split})
             raise DataError(
                 "has no videos of this split",
                 where=self.name,
                 got=split,
-                expected=", ".join(there) or "a list with splits",
-                hint=did_you_mean(split, there),
+                expected=", ".join(known) or "a list with splits",
+                hint=did_you_mean(split, known),
             )
         return replace(self, videos=chosen)
 
     def with_flags(self, flags: Iterable[str]) -> "VideoList":
-        """The same list with more to say in every result."""
+        """Return the same list with additional flags."""
         return replace(self, flags=(*self.flags, *flags))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fewact.data.files import some
+from fewact.data.files import first_few
 from fewact.data.videos import VideoList
 from fewact.encoding.encode import encode, evaluating
 from fewact.encoding.facts import FeatureFacts, MethodFacts, encoding_facts, feature_facts
@@ -183,7 +183,7 @@ def encode_list(
         raise DataError(
             f"cannot be read: {len(unreadable)} of {len(numbers)} videos that are needed",
             where=videos.name,
-            got=some(unreadable),
+            got=first_few(unreadable),
             hint="Repair these videos or remove them from the list, then draw episodes again.",
         )
     return bank

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, PositiveInt
 from pydantic.dataclasses import dataclass
 
-from fewact.data.videos import Groups
+from fewact.data.videos import GroupScope
 
 LARGEST_SEED = 2**63 - 1
 
@@ -31,4 +31,4 @@ class Protocol:
     queries: PositiveInt = 1
     count: PositiveInt = 10_000
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
-    groups: Groups = "none"
+    groups: GroupScope = "none"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from fewact.backbones.card import Card
 from fewact.backbones.precision import resolve_device
-from fewact.data.features import FeatureClip
+from fewact.data.clips import FeatureClip
 from fewact.errors import DataError, OptionError
 from fewact.features.request import FeatureRequest, Request, View
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fewact.backbones.backbone import Backbone
 from fewact.backbones.card import Card
-from fewact.data.files import some
+from fewact.data.files import first_few
 from fewact.data.simulated_camera import simulated_cameras
 from fewact.data.videos import VideoList
 from fewact.errors import DataError, ShapeError, VideoError
@@ -207,7 +207,7 @@ class VideoFeatures:
             raise DataError(
                 f"there are no files of {len(missing)} videos that are needed",
                 where=self._videos.name,
-                got=some(missing),
+                got=first_few(missing),
                 hint="Add their files or remove them from the list, then draw episodes again.",
             )
         known = [

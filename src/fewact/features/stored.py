@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from fewact.backbones.card import Card
-from fewact.data.files import some
+from fewact.data.files import first_few
 from fewact.data.videos import VideoList
 from fewact.errors import DataError, StoreError, VideoError, did_you_mean
 from fewact.features.request import CAMERA_PIPELINE, PIPELINE, Features, Request
@@ -157,11 +157,11 @@ class StoredFeatures:
             for request in requests
             for path in getattr(self.set_of(request), "damaged", ())
         }
-        broken = f"; damaged: {some(map(str, damaged))}" if damaged else ""
+        broken = f"; damaged: {first_few(map(str, damaged))}" if damaged else ""
         return DataError(
             f"{len(missing)} of {needed} videos that the episodes need are not in the store",
             where=str(self.store.folder),
-            got=some(self._named(i) for i in missing) + broken,
+            got=first_few(self._named(i) for i in missing) + broken,
             hint=f"`fewact embed {self._data} --backbone {self.card.name} --precision "
             f"{self.card.precision} {asked} -o {self.store.folder}` adds them; --allow-missing "
             "goes on without them, and every result says so.",

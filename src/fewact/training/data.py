@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from fewact.data.leak import leaks
+from fewact.data.leak import find_leaks
 from fewact.data.videos import Split, VideoList
 from fewact.errors import TrainingError
 from fewact.features.sources import FeatureSource
@@ -46,7 +46,7 @@ class TrainingData:
     def __post_init__(self) -> None:
         _check_split(self.train, "train")
         _check_split(self.val, "val")
-        found = leaks(self.train, self.val)
+        found = find_leaks(self.train, self.val)
         if found:
             raise TrainingError(
                 "training and validation share classes or videos",

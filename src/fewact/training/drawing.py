@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
-from fewact.data.videos import Groups, VideoList
+from fewact.data.videos import GroupScope, VideoList
 from fewact.episodes import Protocol, drawer
 from fewact.episodes.protocol import LARGEST_SEED
 from fewact.random import RandomStream
@@ -41,7 +41,7 @@ def drawing(
     *,
     seed: int,
     number: int,
-    groups: Groups,
+    groups: GroupScope,
 ) -> Drawing:
     """Return the function that draws the batches of a stage.
 
@@ -65,7 +65,7 @@ def drawing(
 
 
 def _episodes(
-    videos: VideoList, stage: EpisodesStage, seed: int, number: int, groups: Groups
+    videos: VideoList, stage: EpisodesStage, seed: int, number: int, groups: GroupScope
 ) -> Drawing:
     protocol = Protocol(
         ways=stage.ways,

@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from fewact.data.videos import Groups, VideoList
+from fewact.data.videos import GroupScope, VideoList
 from fewact.episodes import EpisodeSet, Protocol
 from fewact.errors import TrainingError
 from fewact.evaluation import FeatureSource
@@ -322,7 +322,7 @@ def _drawing(recipe: Recipe, data: TrainingData, number: int) -> Drawing:
     return drawing(data.train, stage, seed=recipe.seed, number=number, groups=groups)
 
 
-def _groups(recipe: Recipe, videos: VideoList) -> Groups:
+def _groups(recipe: Recipe, videos: VideoList) -> GroupScope:
     return videos.groups if recipe.groups == "auto" else recipe.groups
 
 

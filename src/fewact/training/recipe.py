@@ -13,7 +13,7 @@ from pydantic import (
     PositiveInt,
 )
 
-from fewact.data.videos import Groups
+from fewact.data.videos import GroupScope
 from fewact.episodes.protocol import LARGEST_SEED
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
@@ -236,7 +236,7 @@ class Recipe(_Part):
     text: TextPart = TextPart()
     augment: Augment = Augment()
     seed: Seed = 0
-    groups: Groups | Literal["auto"] = "auto"
+    groups: GroupScope | Literal["auto"] = "auto"
     precision: Literal["float32", "bfloat16"] = "float32"
     keep_every: PositiveInt = 500
     largest_loss: PositiveFloat = 1000.0

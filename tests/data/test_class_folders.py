@@ -7,7 +7,7 @@ from fewact.data import list_background, list_clips
 from fewact.errors import DataError
 
 
-def lay_out(root: Path, *files: str) -> Path:
+def create(root: Path, *files: str) -> Path:
     for file in files:
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         (root / file).touch()
@@ -19,7 +19,7 @@ def relative(root: Path, clips: list) -> list[tuple[str, str | None]]:
 
 
 def test_classes_and_clips_in_natural_order(tmp_path: Path) -> None:
-    lay_out(tmp_path, "b/x.MP4", "a10/x.mov", "a9/clip 10.mp4", "a9/Clip 2.webm", "a9/clip 1.avi")
+    create(tmp_path, "b/x.MP4", "a10/x.mov", "a9/clip 10.mp4", "a9/Clip 2.webm", "a9/clip 1.avi")
     assert relative(tmp_path, list_clips(tmp_path)) == [
         ("a9/clip 1.avi", "a9"),
         ("a9/Clip 2.webm", "a9"),
@@ -29,76 +29,76 @@ def test_classes_and_clips_in_natural_order(tmp_path: Path) -> None:
     ]
 
 
-def test_folders_of_numbered_pictures_are_clips(tmp_path: Path) -> None:
-    lay_out(tmp_path, "a/one/001.jpg", "a/one/002.jpg", "a/notes/readme.txt", "b/x.mp4", "b/1.jpg")
+def test_folders_of_numbered_images_are_clips(tmp_path: Path) -> None:
+    create(tmp_path, "a/one/001.jpg", "a/one/002.jpg", "a/notes/readme.txt", "b/x.mp4", "b/1.jpg")
     assert relative(tmp_path, list_clips(tmp_path)) == [("a/one", "a"), ("b/x.mp4", "b")]
 
 
-def test_hidden_and_other_files_are_passed_over(tmp_path: Path) -> None:
-    lay_out(tmp_path, "a/x.mp4", "b/y.mp4", ".git/z.mp4", "a/.x.mp4", "a/._x.mp4", "a/x.txt")
-    lay_out(tmp_path, "__MACOSX/x.mp4", "@eaDir/x.mp4", "labels.csv")
+def test_hidden_and_other_files_are_ignored(tmp_path: Path) -> None:
+    create(tmp_path, "a/x.mp4", "b/y.mp4", ".git/z.mp4", "a/.x.mp4", "a/._x.mp4", "a/x.txt")
+    create(tmp_path, "__MACOSX/x.mp4", "@eaDir/x.mp4", "labels.csv")
     assert relative(tmp_path, list_clips(tmp_path)) == [("a/x.mp4", "a"), ("b/y.mp4", "b")]
 
 
-def test_background_is_no_class(tmp_path: Path) -> None:
-    lay_out(tmp_path, "a/x.mp4", "b/y.mp4", "None/2.mp4", "None/1.mp4", "None/x.txt")
+def test_background_is_not_a_class(tmp_path: Path) -> None:
+    create(tmp_path, "a/x.mp4", "b/y.mp4", "None/2.mp4", "None/1.mp4", "None/x.txt")
     assert {clip.label for clip in list_clips(tmp_path)} == {"a", "b"}
     assert relative(tmp_path, list_background(tmp_path)) == [
         ("None/1.mp4", None),
         ("None/2.mp4", None),
     ]
-    assert list_background(lay_out(tmp_path / "other", "a/x.mp4")) == []
+    assert list_background(create(tmp_path / "other", "a/x.mp4")) == []
 
 
-def test_videos_beside_the_classes_are_named(tmp_path: Path) -> None:
-    lay_out(tmp_path, "a/x.mp4", "b/y.mp4", "stray 1.mp4", "stray 2.mov", "notes.txt")
+def test_videos_outside_the_class_folders_are_ignored_with_a_warning(tmp_path: Path) -> None:
+    create(tmp_path, "a/x.mp4", "b/y.mp4", "stray 1.mp4", "stray 2.mov", "notes.txt")
     with pytest.warns(UserWarning, match=r"stray 1\.mp4, stray 2\.mov$"):
         clips = list_clips(tmp_path)
     assert len(clips) == 2
 
 
-def test_labels_are_composed_unicode(tmp_path: Path) -> None:
-    lay_out(tmp_path, unicodedata.normalize("NFD", "höhe") + "/x.mp4", "跳 跃/y.mp4")
+def test_labels_are_normalised_unicode(tmp_path: Path) -> None:
+    create(tmp_path, unicodedata.normalize("NFD", "höhe") + "/x.mp4", "跳 跃/y.mp4")
     assert [clip.label for clip in list_clips(tmp_path)] == ["höhe", "跳 跃"]
     assert all(clip.path.exists() for clip in list_clips(tmp_path))
 
 
 def test_a_broken_link_is_listed(tmp_path: Path) -> None:
-    lay_out(tmp_path, "a/x.mp4", "b/y.mp4")
+    create(tmp_path, "a/x.mp4", "b/y.mp4")
     (tmp_path / "a" / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
     assert ("a/gone.mp4", "a") in relative(tmp_path, list_clips(tmp_path))
 
 
 @pytest.mark.parametrize(
-    ("files", "says"),
+    ("files", "parts"),
     [
-        ([], ["no class folder", "Lay the clips out like this", "wave/"]),
-        (["x.mp4", "y.mp4"], ["2 clips and no folder", "Lay the clips out like this"]),
+        ([], ["no class folder", "Arrange the clips like this", "wave/"]),
+        (["x.mp4", "y.mp4"], ["2 clips and no folder", "Arrange the clips like this"]),
         (["None/x.mp4"], ["no class folder"]),
         (["a/x.mp4"], ["only one class", "got a"]),
         (["a/x.mp4", "b/x.txt"], ['class "b" has no clips', "no video: x.txt"]),
-        (["a/x.mp4", "b/c/x.mp4"], ['class "b" has no clips', "only folders: c", "give "]),
-        (["a/x.mp4", "b/1.jpg", "b/2.jpg"], ["loose pictures", "folder of their own"]),
+        (["a/x.mp4", "b/c/x.mp4"], ['class "b" has no clips', "only folders: c", "use "]),
+        (["a/x.mp4", "b/1.jpg", "b/2.jpg"], ["single images", "separate folder"]),
     ],
 )
-def test_folders_that_cannot_be_used(tmp_path: Path, files: list[str], says: list[str]) -> None:
-    lay_out(tmp_path, *files)
+def test_invalid_folders_are_refused(tmp_path: Path, files: list[str], parts: list[str]) -> None:
+    create(tmp_path, *files)
     with pytest.raises(DataError) as caught:
         list_clips(tmp_path)
-    assert all(part in str(caught.value) for part in [str(tmp_path), *says])
+    assert all(part in str(caught.value) for part in [str(tmp_path), *parts])
 
 
-def test_an_empty_class_folder(tmp_path: Path) -> None:
-    (lay_out(tmp_path, "a/x.mp4") / "b").mkdir()
+def test_an_empty_class_folder_is_refused(tmp_path: Path) -> None:
+    (create(tmp_path, "a/x.mp4") / "b").mkdir()
     with pytest.raises(DataError, match="an empty folder"):
         list_clips(tmp_path)
 
 
-def test_missing_folder_and_file(tmp_path: Path) -> None:
+def test_a_missing_folder_or_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         list_clips(tmp_path / "missing")
     with pytest.raises(DataError, match="this is a file"):
-        list_clips(lay_out(tmp_path, "x.mp4") / "x.mp4")
+        list_clips(create(tmp_path, "x.mp4") / "x.mp4")
     with pytest.raises(DataError, match="no such folder"):
         list_background(tmp_path / "missing")
 

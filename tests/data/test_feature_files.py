@@ -1,4 +1,4 @@
-"""Anyone's own features with their labels."""
+"""Precomputed features with labels."""
 
 import shutil
 from collections.abc import Callable
@@ -37,9 +37,9 @@ def write(tmp_path: Path) -> Write:
     return write
 
 
-@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
-def test_read(write: Write, kind: type) -> None:
-    data = FeatureDataset(write(FEATURES.astype(kind)))
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_read(write: Write, dtype: type) -> None:
+    data = FeatureDataset(write(FEATURES.astype(dtype)))
     assert data.features.dtype == np.float32
     np.testing.assert_array_equal(data.features, FEATURES.astype(np.float32))
     assert (data.videos.name, data.videos.groups) == ("mine", "shared")
@@ -48,7 +48,7 @@ def test_read(write: Write, kind: type) -> None:
     ]
 
 
-def test_columns_in_any_order_and_more_of_them(write: Write) -> None:
+def test_columns_in_any_order_and_additional_ones(write: Write) -> None:
     rows = [(split, label, "?", id) for (id, label, *_), split in zip(ROWS, "TtT", strict=True)]
     rows = [("test" if split == "T" else "train", *rest) for split, *rest in rows]
     videos = FeatureDataset(write(header="split\tclass\tmore\tclip", rows=rows)).videos
@@ -60,12 +60,12 @@ def test_columns_in_any_order_and_more_of_them(write: Write) -> None:
     ]
 
 
-def test_features_of_a_part(write: Write) -> None:
+def test_features_of_a_split(write: Write) -> None:
     rows = [(*row[:2], split) for row, split in zip(ROWS, ("test", "train", "test"), strict=True)]
     data = FeatureDataset(write(header="clip\tclass\tsplit", rows=rows))
     test = data.of(data.videos.of("test"))
     np.testing.assert_array_equal(test, FEATURES[[0, 2]].astype(np.float32))
-    with pytest.raises(DataError, match=r"no features of these.*z"):
+    with pytest.raises(DataError, match=r"no features of these videos.*z"):
         data.of(FeatureDataset(write(rows=[("z", *ROWS[0][1:]), *ROWS[1:]])).videos)
 
 
@@ -74,7 +74,7 @@ def test_data_sets(write: Write) -> None:
     file = write(rows=rows)
     with pytest.raises(DataError, match=r"several data sets.*rgb, depth.*Choose one"):
         FeatureDataset(file)
-    with pytest.raises(DataError, match=r"no such data set.*Did you mean .depth"):
+    with pytest.raises(DataError, match=r"unknown data set.*Did you mean .depth"):
         FeatureDataset(file, dataset="deep")
     chosen = FeatureDataset(file, dataset="depth")
     assert chosen.videos.name == "mine:depth"
@@ -92,24 +92,24 @@ def test_groups(write: Write) -> None:
             FeatureDataset(bare, groups=groups)
 
 
-def bad(**changes: float) -> np.ndarray:
+def features_with(value: float) -> np.ndarray:
     features = FEATURES.astype(np.float64)
-    features[1, 2, 3] = changes["value"]
+    features[1, 2, 3] = value
     return features
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("changes", "message"),
     [
         ({"features": FEATURES[:2]}, "3 rows for 2 clips"),
         ({"features": FEATURES[:, 0]}, r"\(3, 5\).*features\[:, None\]"),
         ({"features": FEATURES[:, :0]}, "none empty"),
         ({"features": np.ones((3, 4, 5), dtype=np.int64)}, "int64"),
-        ({"features": np.array([[[None]]] * 3)}, "code of its own"),
+        ({"features": np.array([[[None]]] * 3)}, "pickled data"),
         ({"features": None, "x": FEATURES}, "no array `features`.*x"),
-        ({"features": bad(value=np.nan)}, "not finite numbers.*b"),
-        ({"features": bad(value=np.inf)}, "not finite numbers.*b"),
-        ({"features": bad(value=1e300)}, "not finite numbers.*b"),
+        ({"features": features_with(np.nan)}, "not finite numbers.*b"),
+        ({"features": features_with(np.inf)}, "not finite numbers.*b"),
+        ({"features": features_with(1e300)}, "not finite numbers.*b"),
         ({"header": "clips\tclass\tgroup\tdataset"}, 'no column "clip".*Did you mean "clips"'),
         ({"header": "clip\tlabel\tgroup\tdataset"}, 'no column "class"'),
         ({"rows": [("a", "", "s1", "x"), *ROWS[1:]]}, "row 2"),
@@ -117,18 +117,20 @@ def bad(**changes: float) -> np.ndarray:
         ({"rows": [ROWS[0], *ROWS[:2]]}, "row 3.*same clip as in row 2"),
     ],
 )
-def test_what_cannot_be_used(write: Write, given: dict[str, object], said: str) -> None:
-    with pytest.raises(DataError, match=said):
-        FeatureDataset(write(**given))
+def test_invalid_data_sets_are_refused(
+    write: Write, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        FeatureDataset(write(**changes))
 
 
-def test_files_that_cannot_be_read(write: Write, tmp_path: Path) -> None:
+def test_unreadable_files_are_refused(write: Write, tmp_path: Path) -> None:
     file = write()
     (tmp_path / "mine.tsv").unlink()
     with pytest.raises(DataError, match=r"mine\.tsv: the labels cannot be read"):
         FeatureDataset(file)
     (tmp_path / "mine.tsv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="not text"):
+    with pytest.raises(DataError, match="not UTF-8 text"):
         FeatureDataset(file)
     file.write_bytes(file.read_bytes()[:-40])
     with pytest.raises(DataError, match=r"mine\.npz"):
@@ -160,14 +162,14 @@ def test_real_features(assets: Path, tmp_path: Path) -> None:
         FeatureDataset(tmp_path / "mobilenet_v2_t8.npz")
 
 
-def test_a_data_set_is_its_clips(write: Write) -> None:
+def test_a_data_set_is_iterable(write: Write) -> None:
     data = FeatureDataset(write())
     clips = list(data)
     assert [(c.name, c.label, c.group) for c in clips] == [row[:3] for row in ROWS]
     np.testing.assert_array_equal(np.stack([c.vectors for c in clips]), data.features)
 
 
-def test_a_clip_of_features() -> None:
+def test_feature_clip() -> None:
     clip = FeatureClip("s1//wave 1", FEATURES[0])
     assert clip == FeatureClip("s1//wave 1", FEATURES[1])
     assert clip != FeatureClip("s1/wave 1", FEATURES[0])
@@ -179,7 +181,7 @@ def test_a_clip_of_features() -> None:
         FeatureClip("wave", np.ones((4, 5), dtype=np.int64))
 
 
-def test_features_without_classes(write: Write, tmp_path: Path) -> None:
+def test_features_need_no_classes(write: Write, tmp_path: Path) -> None:
     clips = read_features(write(header="group\tclip", rows=[(g, c) for c, _, g, _ in ROWS]))
     assert [(c.name, c.label, c.group) for c in clips] == [(c, None, g) for c, _, g, _ in ROWS]
     np.testing.assert_array_equal(np.stack([c.vectors for c in clips]), FEATURES)
@@ -197,18 +199,18 @@ def test_rows_of_all_data_sets_or_one(write: Write) -> None:
     assert [c.name for c in labelled_features(file, dataset="x")] == ["a", "c"]
     with pytest.raises(DataError, match="Choose one"):
         labelled_features(file)
-    with pytest.raises(DataError, match="no such data set"):
+    with pytest.raises(DataError, match="unknown data set"):
         read_features(file, dataset="z")
 
 
-def test_a_clip_that_is_not_finite_loses_no_other(write: Write) -> None:
-    clips = read_features(write(bad(value=np.nan)))
+def test_clips_that_are_not_finite_are_read(write: Write) -> None:
+    clips = read_features(write(features_with(np.nan)))
     assert [np.isfinite(c.vectors).all() for c in clips] == [True, False, True]
 
 
-def test_rows_that_show_no_class_are_set_aside(write: Write) -> None:
+def test_rows_of_no_class_are_ignored(write: Write) -> None:
     file = write(rows=[ROWS[0], ("b", "None", "s2", "x"), ("c", "", "s1", "x")])
-    with pytest.warns(UserWarning, match=r"mine\.tsv: 2 clips that show no class"):
+    with pytest.warns(UserWarning, match=r"mine\.tsv: ignored, of no class: 2 clips"):
         clips = labelled_features(file)
     assert [(c.name, c.label) for c in clips] == [("a", "wave")]
     assert [c.label for c in read_features(file)] == ["wave", "None", None]
@@ -217,23 +219,25 @@ def test_rows_that_show_no_class_are_set_aside(write: Write) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("changes", "message"),
     [
         ({"header": "name\tclass\tgroup\tdataset"}, 'no column "clip"'),
-        ({"rows": [("", *ROWS[0][1:]), *ROWS[1:]]}, "row 2.*without its clip"),
+        ({"rows": [("", *ROWS[0][1:]), *ROWS[1:]]}, "row 2.*without clip"),
         ({"rows": [ROWS[0], *ROWS[:2]]}, "row 3.*same clip as in row 2"),
         ({"rows": ROWS[:2]}, "2 rows for 3 clips"),
         ({"features": np.ones((3, 4, 5), dtype=np.int64)}, "int64"),
         ({"features": FEATURES[:0], "rows": []}, "none empty"),
     ],
 )
-def test_features_that_cannot_be_read(write: Write, given: dict[str, object], said: str) -> None:
+def test_invalid_features_are_refused(
+    write: Write, changes: dict[str, object], message: str
+) -> None:
     for read in (read_features, labelled_features):
-        with pytest.raises(DataError, match=said):
-            read(write(**given))
+        with pytest.raises(DataError, match=message):
+            read(write(**changes))
 
 
-def test_features_are_limited_by_class_as_clips_are() -> None:
+def test_limit_per_class_of_features() -> None:
     clips = [FeatureClip(f"{i}", FEATURES[0], "ab"[i % 2]) for i in range(10)]
     kept = limit_per_class(clips, 2)
     assert [c.label for c in kept].count("a") == [c.label for c in kept].count("b") == 2

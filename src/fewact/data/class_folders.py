@@ -1,38 +1,37 @@
-"""A folder of class folders."""
+"""Clips in class folders."""
 
 import unicodedata
 import warnings
 from pathlib import Path
 
 from fewact.data.clips import Clip, is_background
-from fewact.data.files import entries, is_clip, is_picture, some
+from fewact.data.files import entries, first_few, is_clip, is_numbered_image
 from fewact.errors import DataError
 
-LAYOUT = """Lay the clips out like this:
+LAYOUT = """Arrange the clips like this:
     actions/
         wave/   first.mp4  second.mp4
         clap/   third.mp4  fourth.mp4"""
 
 
 def list_clips(folder: str | Path) -> list[Clip]:
-    """The clips of a folder that holds one folder for each class.
+    """Return the clips of a folder that contains one folder for each class.
 
-    A clip is a file with a video's extension or a folder of numbered pictures; other files and
-    hidden ones are passed over. Classes and clips come in natural order ("clip 2" before
-    "clip 10"), the same on every machine. A class folder called ``none`` is no class:
-    ``list_background`` gives its clips. Videos that lie beside the class folders belong to no class
-    either: a warning names them.
+    A clip is a file with a video's extension or a folder of numbered images; hidden and other files
+    are ignored. Classes and clips are in natural order ("clip 2" before "clip 10"), the same on
+    every machine. The folder ``none`` is not a class: ``list_background`` returns its clips. A
+    warning names videos outside the class folders, which are ignored.
 
     Args:
-        folder: Holds the class folders.
+        folder: Folder of the class folders.
 
     Raises:
-        DataError: No such folder, fewer than two classes, or a class without clips.
+        DataError: The folder does not exist, has fewer than two classes, or a class has no clips.
     """
     root = Path(folder).expanduser()
-    folders, astray = _classes(root)
+    folders, outside = _classes(root)
     if not folders:
-        found = f"{len(astray)} clips and no folder" if astray else "no class folder"
+        found = f"{len(outside)} clips and no folder" if outside else "no class folder"
         raise DataError(
             "the clips are not sorted into class folders",
             where=str(root),
@@ -49,8 +48,8 @@ def list_clips(folder: str | Path) -> list[Clip]:
             expected="at least two folders, each with clips of one class",
             hint=LAYOUT,
         )
-    if astray:
-        names = some(entry.name for entry in astray)
+    if outside:
+        names = first_few(entry.name for entry in outside)
         warnings.warn(
             f"{root}: ignored, in no class folder: {names}", category=UserWarning, stacklevel=2
         )
@@ -58,16 +57,16 @@ def list_clips(folder: str | Path) -> list[Clip]:
 
 
 def list_background(folder: str | Path) -> list[Clip]:
-    """The clips that show no class: those of the folder ``none`` beside the class folders.
+    """Return the clips of no class, from the folder ``none`` beside the class folders.
 
     Args:
-        folder: Holds the class folders.
+        folder: Folder of the class folders.
 
     Returns:
-        Clips without a label; none where there is no such folder.
+        Clips without a label; empty if there is no folder ``none``.
 
     Raises:
-        DataError: No such folder.
+        DataError: The folder does not exist.
     """
     return [
         Clip(clip)
@@ -89,37 +88,37 @@ def _entries(root: Path) -> list[Path]:
 
 
 def _classes(root: Path) -> tuple[list[Path], list[Path]]:
-    """The class folders, and the clips that lie beside them."""
-    folders, astray = [], []
+    """Return the class folders, and the clips outside of them."""
+    folders, outside = [], []
     for entry in _entries(root):
         if entry.is_dir() and not is_background(entry.name):
             folders.append(entry)
         elif not entry.is_dir() and is_clip(entry):
-            astray.append(entry)
-    return folders, astray
+            outside.append(entry)
+    return folders, outside
 
 
 def _clips(folder: Path) -> list[Clip]:
-    """The clips of one class folder."""
+    """Return the clips of one class folder."""
     inside = entries(folder)
     label = unicodedata.normalize("NFC", folder.name)
     clips = [Clip(entry, label) for entry in inside if is_clip(entry)]
     if clips:
         return clips
-    if any(is_picture(entry) for entry in inside):
-        got, hint = "loose pictures", "Give the pictures of each clip a folder of their own."
+    if any(is_numbered_image(entry) for entry in inside):
+        got, hint = "single images", "Put the images of each clip into a separate folder."
     elif any(entry.is_dir() for entry in inside):
-        names = some(entry.name for entry in inside if entry.is_dir())
-        got, hint = f"only folders: {names}", f"If these are the classes, give {folder} instead."
+        names = first_few(entry.name for entry in inside if entry.is_dir())
+        got, hint = f"only folders: {names}", f"If these are the classes, use {folder} instead."
     elif inside:
-        names = some(entry.name for entry in inside)
-        got, hint = f"no video: {names}", "Known by their extension are .mp4, .mov, .avi and such."
+        names = first_few(entry.name for entry in inside)
+        got, hint = f"no video: {names}", "Videos have extensions such as .mp4, .mov or .avi."
     else:
         got, hint = "an empty folder", "Add a clip, or remove the folder."
     raise DataError(
         f'the class "{label}" has no clips',
         where=str(folder),
         got=got,
-        expected="video files or folders of numbered pictures",
+        expected="video files or folders of numbered images",
         hint=hint,
     )

@@ -1,4 +1,4 @@
-"""Published lists in all their forms give one and the same list."""
+"""All forms of a published list give the same list."""
 
 import gzip
 import random
@@ -7,11 +7,19 @@ from pathlib import Path
 import pytest
 
 from fewact.data import benchmark, benchmark_names
-from fewact.data.lists import find_list
+from fewact.data.benchmark_lists import find_list
 from fewact.errors import DataError
-from tests.data.small import KINETICS, SSV2, SSV2_NAMES, UCF, make, write_table, write_texts
+from tests.data.small import (
+    KINETICS,
+    SSV2,
+    SSV2_NAMES,
+    UCF,
+    make_benchmark,
+    write_table,
+    write_texts,
+)
 
-BENCH = make(SSV2, "ssv2", SSV2_NAMES)
+BENCH = make_benchmark(SSV2, "ssv2", SSV2_NAMES)
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +38,7 @@ def _no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         ("{label}/{video}", "{split}list03.txt.old"),
     ],
 )
-def test_text_forms(tmp_path: Path, form: str, name: str) -> None:
+def test_forms_of_text_files(tmp_path: Path, form: str, name: str) -> None:
     table = find_list(BENCH, write_table(tmp_path / "list.csv", SSV2))
     texts = find_list(BENCH, write_texts(tmp_path / "texts", SSV2, form, name))
     assert table is not None
@@ -39,17 +47,17 @@ def test_text_forms(tmp_path: Path, form: str, name: str) -> None:
     assert sorted((v.split, v.label, v.id) for v in texts.videos) == sorted(SSV2)
 
 
-def test_classes_under_their_names(tmp_path: Path) -> None:
+def test_classes_by_name(tmp_path: Path) -> None:
     named = [(split, SSV2_NAMES[label].upper(), video) for split, label, video in SSV2]
     folder = write_texts(tmp_path, named, "{label}/{video}", "{split}.list")
     assert find_list(BENCH, folder) == find_list(BENCH, write_table(tmp_path / "list.csv", SSV2))
 
 
-def test_numbers_that_are_keys_too(tmp_path: Path) -> None:
-    """Key train1 is the class of number 0: only the hash tells which of the two is meant."""
+def test_numbers_that_are_also_keys(tmp_path: Path) -> None:
+    """Key train1 is the class of number 0: only the hash decides which of the two it is."""
     lines = [("train", "train1", "a"), ("train", "train2", "b"), ("train", "train0", "c")]
     lines += [("val", "val0", "d"), ("test", "test0", "e")]
-    bench = make(lines, "ssv2")
+    bench = make_benchmark(lines, "ssv2")
     forms = {"keys": "{label}/{video}", "numbers": "{split}{number}/{video}"}
     for name, form in forms.items():
         folder = write_texts(tmp_path / name, lines, form, "{split}list.txt")
@@ -71,7 +79,7 @@ def test_order_of_lines_does_not_matter(tmp_path: Path) -> None:
 
 
 def test_time_stamps_do_not_matter(tmp_path: Path) -> None:
-    bench = make(KINETICS, "kinetics")
+    bench = make_benchmark(KINETICS, "kinetics")
     plain = find_list(bench, write_table(tmp_path / "a.csv", KINETICS))
     stamped = [(s, c, f"val_256/{c}/{v}_000012_000022.mkv") for s, c, v in KINETICS]
     assert find_list(bench, write_table(tmp_path / "b.csv", stamped)) == plain
@@ -80,8 +88,8 @@ def test_time_stamps_do_not_matter(tmp_path: Path) -> None:
     assert len(plain.videos) == len(KINETICS)  # ids that differ in case only are two videos
 
 
-def test_groups_from_names(tmp_path: Path) -> None:
-    bench = make(UCF, "ucf101", groups="within-class")
+def test_groups_from_file_names(tmp_path: Path) -> None:
+    bench = make_benchmark(UCF, "ucf101", groups="within-class")
     listed = find_list(bench, write_table(tmp_path / "a.csv", UCF))
     assert listed is not None
     assert listed.groups == "within-class"
@@ -100,7 +108,7 @@ def test_groups_from_names(tmp_path: Path) -> None:
         (lambda rows: [*rows[2:], ("test", "train7", "31")], "modified list (train, test)"),
     ],
 )
-def test_other_lists_are_named_modified(tmp_path: Path, change: object, flag: str) -> None:
+def test_changed_lists_get_a_flag(tmp_path: Path, change: object, flag: str) -> None:
     listed = find_list(BENCH, write_table(tmp_path / "list.csv", change(SSV2)))
     assert listed is not None
     assert listed.flags == (flag,)
@@ -116,7 +124,7 @@ def test_a_list_of_one_split(tmp_path: Path) -> None:
     assert listed.flags == ()
 
 
-def test_of_several_files_the_canonical_one(tmp_path: Path) -> None:
+def test_the_canonical_list_of_several_files_is_used(tmp_path: Path) -> None:
     other = [(s, c, f"9{v}") for s, c, v in SSV2]
     write_texts(tmp_path, other, "{label}/{video}", "{split}list03.txt")
     with pytest.raises(DataError, match="holds no list"):
@@ -129,64 +137,67 @@ def test_of_several_files_the_canonical_one(tmp_path: Path) -> None:
     assert both is not None
     assert both.flags == ()
     write_texts(tmp_path, SSV2[1:], "{label}/{video}", "{split}list03.txt.old")
-    with pytest.raises(DataError, match="several files may be the train list"):
+    with pytest.raises(DataError, match="several files can be the train list"):
         find_list(BENCH, tmp_path)
 
 
-def test_where_a_list_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_lists_are_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_list(BENCH) is None
     monkeypatch.setenv("FEWACT_SPLITS", str(tmp_path))
-    assert find_list(BENCH) is None  # of the variable's folder nothing was promised
+    assert find_list(BENCH) is None  # a folder of the variable need not have the list
     with pytest.raises(DataError, match="nowhere"):  # the message says where it is published
         find_list(BENCH, tmp_path)
     with pytest.raises(DataError, match="no such file or folder"):
         find_list(BENCH, tmp_path / "absent")
     write_texts(tmp_path / "published_here", SSV2, "{label}/{video}", "{split}list03.txt")
     assert find_list(BENCH) == find_list(BENCH, tmp_path) is not None
-    write_texts(tmp_path, UCF, "{label}/{video}", "{split}list03.txt")  # of another benchmark
+    write_texts(tmp_path, UCF, "{label}/{video}", "{split}list03.txt")  # list of another benchmark
     assert find_list(BENCH) == find_list(BENCH, tmp_path / "published_here")
     packed = tmp_path / f"{BENCH.id}.csv.gz"
     packed.write_bytes(gzip.compress(write_table(tmp_path / "list.csv", SSV2[1:]).read_bytes()))
     table = find_list(BENCH)
     assert table is not None
-    assert table.flags  # the table goes before the text files
+    assert table.flags  # a table takes precedence over text files
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("split,class\ntrain,train7\n", 'no column "video"'),
         ("split,class,video\ntrain,train7\n", "line 2"),
         ("split,class,video\ntraining,train7,1\n", "training, train7, 1"),
-        ("split,class,video\ntrain,flying,1\n", "classes that small_made-up does not have.*flying"),
-        ("split,class,video\ntrain,train7,1\ntrain,train8,1\n", "twice in the list.*1"),
-        ("split,class,video\nval,val9,1\ntest,val9,1\n", "twice in the list"),
-        ("split,class,video\ntrain,train7,a\ntrain,train7,A\n", "twice in the list"),
+        (
+            "split,class,video\ntrain,flying,1\n",
+            "does not have these classes.*flying",
+        ),
+        ("split,class,video\ntrain,train7,1\ntrain,train8,1\n", "same video twice.*1"),
+        ("split,class,video\nval,val9,1\ntest,val9,1\n", "same video twice"),
+        ("split,class,video\ntrain,train7,a\ntrain,train7,A\n", "same video twice"),
     ],
 )
-def test_tables_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None:
+def test_invalid_tables_are_refused(tmp_path: Path, text: str, message: str) -> None:
     table = tmp_path / "list.csv"
     table.write_text(text)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         find_list(BENCH, table)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
-        ("train7/1\n7\n", "entry 2.*not a line of a list"),
-        ("train7/\n", "not a line of a list"),
+        ("train7/1\n7\n", "entry 2.*invalid line"),
+        ("train7/\n", "invalid line"),
         ("flying/1\n", "flying.*train7"),
         ("", "the list is empty"),
     ],
 )
-def test_texts_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None:
+def test_invalid_text_files_are_refused(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "trainlist.txt").write_text(text)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         find_list(BENCH, tmp_path)
 
 
-def test_damaged_files(tmp_path: Path) -> None:
+def test_damaged_files_are_refused(tmp_path: Path) -> None:
     file = tmp_path / f"{BENCH.id}.csv.gz"
     file.write_bytes(gzip.compress(b"split,class,video\n" * 99)[:-9])
     with pytest.raises(DataError, match="cannot be read"):
@@ -198,10 +209,10 @@ def test_damaged_files(tmp_path: Path) -> None:
 
 @pytest.mark.assets
 @pytest.mark.parametrize("name", benchmark_names())
-def test_real_lists_are_the_canonical_ones(assets: Path, name: str) -> None:
+def test_real_lists_are_canonical(assets: Path, name: str) -> None:
     folder = assets.parent / "splits"
     if not folder.is_dir():
-        pytest.skip(f"{folder} is not there")
+        pytest.skip(f"{folder} is missing")
     bench = benchmark(name)
     listed = find_list(bench, folder)
     assert listed is not None

@@ -1,0 +1,228 @@
+"""Published lists of a benchmark's videos, as tables or text files."""
+
+import csv
+import gzip
+import hashlib
+import io
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from fewact.data.benchmarks import SPLITS, Benchmark
+from fewact.data.files import VIDEO_SUFFIXES, first_few
+from fewact.data.videos import Split, Video, VideoList
+from fewact.errors import DataError
+
+FOLDER_VARIABLE = "FEWACT_SPLITS"
+COLUMNS = ("split", "class", "video")
+TEXT_LIST = re.compile(r"(train|val|test)(?:list\d*|_few_shot)?\.(?:txt|list)(?:\.old)?")
+GROUP = re.compile(r".*_(g\d+)_c\d+", re.IGNORECASE | re.DOTALL)
+
+Rows = list[tuple[str, str]]
+"""Class and path of each video of a split, as written in the file."""
+
+
+def find_list(bench: Benchmark, splits: str | Path | None = None) -> VideoList | None:
+    """Read the list of a benchmark.
+
+    Two forms are read: tables with the columns split, class, video (``NAME.csv``, ``NAME.csv.gz``),
+    and the published text files (``trainlist03.txt``, ``train_few_shot.txt``, ``train.list``, …)
+    with one line ``class/video`` for each video. Classes are names or numbers. The videos are
+    always in the same order: by split, class and name.
+
+    Args:
+        bench: Benchmark.
+        splits: Table, or folder that contains lists, directly or in a folder with the list's
+            published name; None for the path in ``FEWACT_SPLITS``.
+
+    Returns:
+        List without clips, with a flag if it is not the canonical list; None if ``splits`` is None
+        and the path in ``FEWACT_SPLITS`` contains no list.
+
+    Raises:
+        DataError: ``splits`` contains no list of the benchmark, or an invalid one.
+    """
+    location = splits or os.environ.get(FOLDER_VARIABLE)
+    if not location:
+        return None
+    path = Path(location).expanduser()
+    for read in (_read_table, _read_texts):
+        for folder in [path] if path.is_file() else _folders(path, bench):
+            found = read(folder, bench)
+            if found:
+                listed = build_list(bench, (video for split in found.values() for video in split))
+                changed = (split for split in found if not is_canonical(bench, found[split]))
+                return listed.with_flags(modified_flags(changed))
+    if splits is None:
+        return None
+    raise DataError(
+        f"holds no list of {bench.id}",
+        where=str(path),
+        got="no such file or folder" if not path.exists() else "",
+        expected=f"{bench.id}.csv, {bench.id}.csv.gz, or trainlist03.txt, vallist03.txt, "
+        "testlist03.txt or similar",
+        hint=f"The list is published at {bench.published}.",
+    )
+
+
+def build_list(bench: Benchmark, videos: Iterable[Video]) -> VideoList:
+    """Order the videos of a list by split, class and name.
+
+    Raises:
+        DataError: The list contains a video twice.
+    """
+    ordered = sorted(videos, key=lambda v: (SPLITS.index(v.split or "test"), v.label, v.id))
+    keys = Counter(bench.match_key(video.id) for video in ordered)
+    twice = {video.id for video in ordered if keys[bench.match_key(video.id)] > 1}
+    if twice:
+        raise DataError(
+            "the list contains the same video twice", where=bench.id, got=first_few(sorted(twice))
+        )
+    return VideoList(bench.id, tuple(ordered), bench.groups)
+
+
+def modified_flags(splits: Iterable[Split]) -> tuple[str, ...]:
+    """Return the flag of a list with these modified splits; empty if there are none."""
+    names = ", ".join(splits)
+    return (f"modified list ({names})",) if names else ()
+
+
+def is_canonical(bench: Benchmark, videos: Iterable[Video]) -> bool:
+    """Return whether the videos of a split are those of the benchmark's published list."""
+    videos = list(videos)
+    split = videos[0].split if videos else None
+    return split is not None and digest(bench, videos) == bench.sha256[split]
+
+
+def digest(bench: Benchmark, videos: Iterable[Video]) -> str:
+    """Return the SHA-256 of the sorted lines ``split/class/key`` of the videos, in UTF-8."""
+    lines = sorted(f"{v.split}/{v.label}/{bench.match_key(v.id)}\n" for v in videos)
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def build_video(bench: Benchmark, split: Split, label: str, path: str) -> Video:
+    """Return a video of a list by its published path; folders and extension are ignored."""
+    id = bench.video_id(video_stem(path.rpartition("/")[2]))
+    match = GROUP.fullmatch(id) if bench.groups == "within-class" else None
+    return Video(id, label, split, match[1].lower() if match else None)
+
+
+def video_stem(name: str) -> str:
+    """Return a file name without a video's extension; other dots stay.
+
+    >>> video_stem("a.b.AVI"), video_stem("a.b")
+    ('a.b', 'a.b')
+    """
+    before, dot, after = name.rpartition(".")
+    return before if before and dot + after.lower() in VIDEO_SUFFIXES else name
+
+
+def _folders(path: Path, bench: Benchmark) -> list[Path]:
+    """Return the folders that can contain the list; those with the list's name come first."""
+    return [path / name for name in (bench.id, *bench.folders, ".")]
+
+
+def _read_table(path: Path, bench: Benchmark) -> dict[Split, list[Video]]:
+    files = [path] if path.is_file() else [path / f"{bench.id}.csv{z}" for z in (".gz", "")]
+    table = next((file for file in files if file.is_file()), None)
+    if table is None:
+        return {}
+    reader = csv.DictReader(io.StringIO(_text(table), newline=""))
+    absent = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+    if absent:
+        raise DataError(
+            f'there is no column "{absent[0]}"', where=str(table), expected=", ".join(COLUMNS)
+        )
+    rows: dict[str, Rows] = {}
+    for row in reader:
+        if not all(row[column] for column in COLUMNS) or row["split"] not in SPLITS:
+            raise DataError(
+                "a row without its split, class or video",
+                where=f"{table}, line {reader.line_num}",
+                got=", ".join(str(row[column]) for column in COLUMNS),
+                expected=f"a split of {', '.join(SPLITS)}, a class and a video",
+            )
+        rows.setdefault(row["split"], []).append((row["class"], row["video"]))
+    return {split: _videos(table, bench, split, rows[split]) for split in SPLITS if split in rows}
+
+
+def _read_texts(folder: Path, bench: Benchmark) -> dict[Split, list[Video]]:
+    found: dict[Split, list[Path]] = {}
+    if folder.is_dir():
+        for file in sorted(folder.iterdir()):
+            match = TEXT_LIST.fullmatch(file.name.lower())
+            if match:
+                split = next(split for split in SPLITS if split == match[1])
+                found.setdefault(split, []).append(file)
+    return {
+        split: _read_text_files(found[split], bench, split) for split in SPLITS if split in found
+    }
+
+
+def _read_text_files(files: list[Path], bench: Benchmark, split: Split) -> list[Video]:
+    """Return the videos of one split; of several files the canonical list."""
+    read: list[list[Video]] = []
+    for file in files:
+        lines = [line.strip() for line in _text(file).splitlines()]
+        pairs = [line.partition("/") for line in lines if line]
+        for number, (_, slash, path) in enumerate(pairs, 1):
+            if not slash or not path.strip("/"):
+                raise DataError(
+                    "invalid line",
+                    where=f"{file}, entry {number}",
+                    got=pairs[number - 1][0],
+                    expected="class/video",
+                )
+        read.append(_videos(file, bench, split, [(label, path) for label, _, path in pairs]))
+    published = [videos for videos in read if is_canonical(bench, videos)]
+    if not published and len(read) > 1:
+        raise DataError(
+            f"several files can be the {split} list of {bench.id}, and none is the canonical list",
+            where=str(files[0].parent),
+            got=first_few(file.name for file in files),
+            hint="Put the right file into a separate folder.",
+        )
+    return (published or read)[0]
+
+
+def _videos(file: Path, bench: Benchmark, split: Split, rows: Rows) -> list[Video]:
+    """Return the videos of one split with the benchmark's class keys.
+
+    Lists contain names of classes, or their numbers within the split or over all splits. The
+    reading that knows all classes is right; if several do, the one that gives the canonical list.
+    """
+    candidates = []
+    unknown: list[str] = []
+    for find in (bench.find_class, _by_number(bench, split)):
+        labels = {written: find(written) for written in dict.fromkeys(row[0] for row in rows)}
+        unknown = unknown or [written for written, label in labels.items() if not label]
+        known = {written: label for written, label in labels.items() if label}
+        if rows and len(known) == len(labels):
+            videos = [build_video(bench, split, known[written], path) for written, path in rows]
+            if is_canonical(bench, videos):
+                return videos
+            candidates.append(videos)
+    if candidates:
+        return candidates[0]
+    raise DataError(
+        f"{bench.id} does not have these classes" if unknown else "the list is empty",
+        where=str(file),
+        got=first_few(unknown),
+        expected=f"{first_few(bench.counts[split], 3)}; or {split}0, {split}1, …",
+    )
+
+
+def _by_number(bench: Benchmark, split: Split) -> Callable[[str], str | None]:
+    known = {f"{split}{i}": c.key for i, c in enumerate(bench.classes[split])}
+    return known.get
+
+
+def _text(file: Path) -> str:
+    try:
+        content = file.read_bytes()
+        content = gzip.decompress(content) if file.suffix == ".gz" else content
+        return content.decode("utf-8-sig")
+    except (OSError, EOFError, UnicodeError) as error:
+        raise DataError(f"the list cannot be read: {error}", where=str(file)) from error

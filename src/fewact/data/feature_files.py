@@ -1,0 +1,271 @@
+"""Feature files: precomputed features with labels (skeletons, audio, flow, another network)."""
+
+import csv
+import warnings
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewact.data.clips import FeatureClip, is_background
+from fewact.data.files import first_few
+from fewact.data.groups_and_splits import (
+    GroupScopeOption,
+    check_splits,
+    read_split,
+    resolve_groups,
+)
+from fewact.data.videos import Video, VideoList
+from fewact.errors import DataError, did_you_mean
+
+CLIP = ("clip",)
+REQUIRED = (*CLIP, "class")
+COLUMNS = (*REQUIRED, "group", "split", "dataset")
+EXPECTED = "tab-separated columns clip and class; optional: group, split and dataset"
+
+
+def is_features(path: str | Path) -> bool:
+    """Return whether a path has the extension of a feature file."""
+    return Path(path).suffix.lower() == ".npz"
+
+
+def read_features(file: str | Path, *, dataset: str | None = None) -> list[FeatureClip]:
+    """Return the clips of a feature file; they need no class.
+
+    Features that are not finite are allowed, so that one bad clip does not stop the others.
+
+    Args:
+        file: Feature file (.npz), see ``FeatureDataset``. The .tsv file beside it needs only the
+            column ``clip``; without it, clips are named by their numbers, from 0.
+        dataset: Data set in the column ``dataset``; None for all rows.
+
+    Raises:
+        DataError: A file is missing or invalid, a clip occurs twice, the numbers of rows differ, or
+            the data set does not exist.
+    """
+    path = Path(file).expanduser()
+    table = path.with_suffix(".tsv")
+    if dataset is None and not table.exists():
+        return [FeatureClip(str(i), vectors) for i, vectors in enumerate(_read_array(path))]
+    stored, rows = _read(path, CLIP, CLIP)
+    chosen = range(len(rows)) if dataset is None else _chosen(table, rows, dataset)
+    return _clips(stored, rows, chosen)
+
+
+def labelled_features(file: str | Path, *, dataset: str | None = None) -> list[FeatureClip]:
+    """Return the clips of a feature file that belong to a class.
+
+    Args:
+        file: As for ``read_features``, with the column ``class``. Rows with the label ``none`` or
+            no label are ignored with a warning.
+        dataset: Data set in the column ``dataset``; required if there are several.
+
+    Raises:
+        DataError: As for ``read_features``; no row has a class; there are several data sets, and
+            none is chosen.
+    """
+    path = Path(file).expanduser()
+    table = path.with_suffix(".tsv")
+    stored, rows = _read(path, REQUIRED, CLIP)
+    clips = _clips(stored, rows, _chosen(table, rows, dataset))
+    examples = [clip for clip in clips if clip.label and not is_background(clip.label)]
+    if not examples:
+        raise DataError("no row has a class", where=str(table), expected=EXPECTED)
+    if rest := len(clips) - len(examples):
+        warnings.warn(
+            f"{table}: ignored, of no class: {rest} clips",
+            category=UserWarning,
+            stacklevel=3,
+        )
+    return examples
+
+
+class FeatureDataset:
+    """Features in an .npz file with labels in a .tsv file of the same name beside it.
+
+    The .npz file contains an array ``features`` (clips t d), floating-point. The .tsv file has a
+    header and one row per clip, in the same order. Pickled data is refused.
+
+    Args:
+        file: Feature file (.npz).
+        groups: Scope of the group names, or ``auto``, see ``resolve_groups``.
+        dataset: Data set in the column ``dataset``; required if there are several.
+
+    Attributes:
+        videos: List of the clips.
+        features: Features (clips t d), float32, in the order of the list.
+
+    Raises:
+        DataError: A file is missing or invalid; a column is missing; the numbers of rows differ; a
+            feature is not finite; there are several data sets, and none is chosen.
+    """
+
+    videos: VideoList
+    features: NDArray[np.float32]
+
+    def __init__(
+        self, file: str | Path, *, groups: GroupScopeOption = "auto", dataset: str | None = None
+    ) -> None:
+        path = Path(file).expanduser()
+        table = path.with_suffix(".tsv")
+        stored, rows = _read(path, REQUIRED, REQUIRED)
+        chosen = _chosen(table, rows, dataset)
+        videos = [
+            Video(
+                row["clip"],
+                row["class"],
+                read_split(row["split"], where=f"{table}, {row['clip']}"),
+                row["group"] or None,
+            )
+            for row in (rows[i] for i in chosen)
+        ]
+        check_splits(videos, where=str(table))
+        scope = resolve_groups(videos, groups, where=str(table))
+        name = f"{path.stem}:{dataset}" if dataset else path.stem
+        self.videos = VideoList(name, tuple(videos), scope)
+        with np.errstate(over="ignore"):  # overflow is reported below, with its clip
+            self.features = np.asarray(stored[chosen], dtype=np.float32)  # (clips t d)
+        bad = np.flatnonzero(~np.isfinite(self.features).all(axis=(1, 2)))
+        if len(bad):
+            raise DataError(
+                "features that are not finite numbers",
+                where=str(path),
+                got=first_few((videos[i].id for i in bad), 3),
+            )
+        self._row = {video.id: row for row, video in enumerate(videos)}
+
+    def __iter__(self) -> Iterator[FeatureClip]:
+        for video, vectors in zip(self.videos.videos, self.features, strict=True):
+            yield FeatureClip(video.id, vectors, video.label, video.group)
+
+    def of(self, videos: VideoList) -> NDArray[np.float32]:
+        """Return the features (videos t d) of a list of these clips, in the order of the list.
+
+        Raises:
+            DataError: The list has a video that is not in this data set.
+        """
+        unknown = [video.id for video in videos.videos if video.id not in self._row]
+        if unknown:
+            raise DataError(
+                "has no features of these videos", where=self.videos.name, got=first_few(unknown)
+            )
+        return self.features[[self._row[video.id] for video in videos.videos]]
+
+
+def _read_array(path: Path) -> NDArray[np.floating]:
+    expected = "an .npz file with an array `features` (clips, t, d) of floating-point numbers"
+    try:
+        # np.load itself would leave the handle of a damaged file open.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            names, stored = file.files, file.get("features")
+    except OSError as error:
+        reason = error.strerror or "it is not an .npz file"
+        raise DataError(
+            f"the file cannot be read: {reason}", where=str(path), expected=expected
+        ) from error
+    # Errors of np.load for damaged files, for pickled data, and for an .npy file.
+    except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            "the file is damaged, not an .npz file, or contains pickled data, which could run code",
+            where=str(path),
+            expected=expected,
+        ) from error
+    if stored is None:
+        raise DataError(
+            "there is no array `features`", where=str(path), got=first_few(names), expected=expected
+        )
+    if stored.ndim != 3 or not stored.size or stored.dtype.kind != "f":
+        raise DataError(
+            "invalid array of features",
+            where=str(path),
+            got=f"{stored.dtype} {stored.shape}",
+            expected="(clips, t, d) floating-point, none empty",
+            hint="For one vector per clip use t = 1: features[:, None]."
+            if stored.ndim == 2
+            else "",
+        )
+    return np.asarray(stored)
+
+
+def _read(
+    path: Path, required: Sequence[str], filled: Sequence[str]
+) -> tuple[NDArray[np.floating], list[dict[str, str]]]:
+    """Return the features (clips t d) and their rows; columns as for ``_rows``."""
+    table = path.with_suffix(".tsv")
+    stored = _read_array(path)
+    rows = _rows(table, required, filled)
+    if len(rows) != len(stored):
+        raise DataError(
+            "the numbers of rows and clips differ",
+            where=str(table),
+            got=f"{len(rows)} rows for {len(stored)} clips in {path.name}",
+        )
+    return stored, rows
+
+
+def _clips(
+    stored: NDArray[np.floating], rows: Sequence[Mapping[str, str]], chosen: Iterable[int]
+) -> list[FeatureClip]:
+    return [
+        FeatureClip(row["clip"], stored[i], row["class"] or None, row["group"] or None)
+        for i, row in ((i, rows[i]) for i in chosen)
+    ]
+
+
+def _rows(table: Path, required: Sequence[str], filled: Sequence[str]) -> list[dict[str, str]]:
+    """Return the rows of a table with the required columns; filled columns have no empty cell."""
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise DataError(
+            f"the labels cannot be read: {reason}", where=str(table), expected=EXPECTED
+        ) from error
+    lines = csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
+    header, *cells = [[cell.strip() for cell in line] for line in lines if any(line)] or [[]]
+    for name in required:
+        if name not in header:
+            raise DataError(
+                f'there is no column "{name}"',
+                where=str(table),
+                got=", ".join(header),
+                expected=EXPECTED,
+                hint=did_you_mean(name, header),
+            )
+    rows = []
+    numbers: dict[str, int] = {}
+    for number, line in enumerate(cells, 2):
+        row = dict.fromkeys(COLUMNS, "") | dict(zip(header, line, strict=False))
+        if not all(row[name] for name in filled) or len(line) > len(header):
+            raise DataError(
+                f"a row without {' or '.join(filled)}, or with more cells than columns",
+                where=f"{table}, row {number}",
+                got=" | ".join(line),
+            )
+        if row["clip"] in numbers:
+            raise DataError(
+                f"the same clip as in row {numbers[row['clip']]}",
+                where=f"{table}, row {number}",
+                got=row["clip"],
+            )
+        numbers[row["clip"]] = number
+        rows.append(row)
+    return rows
+
+
+def _chosen(table: Path, rows: list[dict[str, str]], dataset: str | None) -> list[int]:
+    """Return the positions of the rows of a data set."""
+    known = list(dict.fromkeys(row["dataset"] for row in rows))
+    if dataset is None and len(known) == 1:
+        return list(range(len(rows)))
+    if dataset is None or dataset not in known:
+        raise DataError(
+            "this file contains several data sets" if dataset is None else "unknown data set",
+            where=str(table),
+            got="none chosen" if dataset is None else repr(dataset),
+            expected=", ".join(filter(None, known)) or "a column dataset",
+            hint=did_you_mean(dataset, known) if dataset else "Choose one: dataset=NAME.",
+        )
+    return [i for i, row in enumerate(rows) if row["dataset"] == dataset]
