@@ -179,7 +179,7 @@ def test_failed_calls_change_nothing(
     calls = [
         (lambda: quick.add_class("left", new), "exists already"),
         (lambda: quick.add_class("None", new), "reserved for background"),
-        (lambda: quick.add_class("up", tmp_path / "missing"), "no clips are found"),
+        (lambda: quick.add_class("up", tmp_path / "missing"), "no clips found"),
         (lambda: quick.add_clips("lfet", new), r'Did you mean "left"\?'),
         (lambda: quick.add_clips("left", left), "taught already"),
         (lambda: quick.add_clips("left", [new, new]), "appears twice"),

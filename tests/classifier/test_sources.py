@@ -73,7 +73,7 @@ def test_clips_of_one_class(folder: Path) -> None:
     assert of_class(segment, "x")[0] == [Clip(segment.path, "x", 1.0, 2.0, "anna")]
     with pytest.raises(DataError, match="no training clips"):
         of_class([], "x")
-    with pytest.raises(DataError, match="no clips are found"):
+    with pytest.raises(DataError, match="no clips found"):
         of_class(folder / "missing.mp4", "x")
 
 

@@ -137,7 +137,7 @@ def test_a_bad_row_loses_no_other(run: Run, given: Path, tmp_path: Path) -> None
     file = write(tmp_path / "bad.npz", table, count=6, at1=np.nan)
     ended = run("teach", file, "-o", tmp_path / "m")
     assert ended.code == 3
-    assert "2 clips that show no class are not taught" in ended.err
+    assert "2 clips without a class are ignored" in ended.err
     assert "skipped: x//b: there are numbers that are not finite" in ended.err
     assert "Skipped: 1 clips" in ended.out
     assert {c.name for c in FewShotClassifier.load(tmp_path / "m").clips_} == {"a", "c", "d"}

@@ -143,7 +143,7 @@ def test_arguments_that_stand_for_nothing(
     (tmp_path / "folder" / "notes.txt").touch()
     ended = run("predict", model, *videos)
     assert ended.code == 2
-    assert "no clips are found" in ended.err
+    assert "no clips found" in ended.err
     for video in videos:
         assert video in ended.err
     assert not ended.out

@@ -131,7 +131,7 @@ def test_class_without_a_readable_clip(run: Run, clips: Path, broken: Path, tmp_
         ("file,label\n1.mp4,wave\n", 'no column "path"'),
         ("path,label\n1.mp4,wave\n2.mp4,\n", 'line 3, column "label"'),
         ("path,label,start\n1.mp4,wave,soon\n", 'line 2, column "start"'),
-        ("path,label\n1.mp4,wave\n2.mp4,clap\n", "none of the table's clips are there"),
+        ("path,label\n1.mp4,wave\n2.mp4,clap\n", "none of the table's clips exist"),
     ],
 )
 def test_tables_that_cannot_be_taught(run: Run, tmp_path: Path, text: str, told: str) -> None:

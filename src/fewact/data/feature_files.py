@@ -75,7 +75,7 @@ def labelled_features(file: str | Path, *, dataset: str | None = None) -> list[F
         raise DataError("no row has a class", where=str(table), expected=EXPECTED)
     if rest := len(clips) - len(examples):
         warnings.warn(
-            f"{table}: ignored, of no class: {rest} clips",
+            f"{table}: {rest} clips without a class are ignored",
             category=UserWarning,
             stacklevel=3,
         )
