@@ -47,7 +47,7 @@ def fitting(backbone: Backbone, frames: torch.Tensor, count: int = 2) -> torch.T
     return torch.nn.functional.interpolate(frames, backbone.card.input_size, mode="bilinear")
 
 
-def test_taps_have_the_shapes_of_the_card(backbone, frames):
+def test_levels_have_the_shapes_of_the_card(backbone, frames):
     card = backbone.card
     frames = fitting(backbone, frames)
     slots = len(frames) // card.frames_per_slot
@@ -87,7 +87,7 @@ def test_the_middle_alone_does_not_run_the_last_stage(name, frames, monkeypatch,
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", [*MEAN_POOLED, "clip-vit", "siglip", "videomae"])
-def test_features_do_not_depend_on_company(name, precision, frames, random_backbone):
+def test_features_do_not_depend_on_other_frames(name, precision, frames, random_backbone):
     options = {"last_stride": 2} if name == "resnet50" else {}
     backbone = random_backbone(name, precision=precision, **options)
     levels = ("vectors", "maps" if backbone.card.middle is None else "middle")
@@ -114,7 +114,7 @@ def test_bfloat16_is_what_the_card_says_and_near_float32(name, frames, random_ba
     assert 1e-4 < far(got, expected) < 0.2
 
 
-def test_a_frame_is_prepared_alone_as_in_company(backbone, pictures):
+def test_a_frame_is_prepared_independently_of_others(backbone, pictures):
     together = backbone.prepare(pictures)
     assert together.shape == (2, 2, 3, *backbone.card.input_size)
     for i in range(2):
@@ -134,7 +134,7 @@ def test_prepared_frames_are_within_a_level_of_exact_resizing(pictures, random_b
         assert (prepare(picture).double() - exact).abs().max() <= 1.01
 
 
-def test_frames_of_the_right_size_stay_as_they_are(frames, random_backbone):
+def test_frames_of_the_input_size_are_unchanged(frames, random_backbone):
     picture = frames[0].permute(1, 2, 0).numpy()
     assert torch.equal(random_backbone("efficientnet-lite0").prepare(picture), frames[0])
 
@@ -158,7 +158,7 @@ def test_turned_and_read_only_frames_are_prepared(pictures, random_backbone):
     ],
     ids=lambda array: f"{array.dtype} {array.shape}",
 )
-def test_what_is_no_frame_is_refused(wrong, random_backbone):
+def test_other_arrays_than_frames_are_refused(wrong, random_backbone):
     with pytest.raises(ShapeError, match="frames"):
         random_backbone("efficientnet-lite0").prepare(wrong)
 
@@ -178,7 +178,7 @@ def test_frames_that_were_not_prepared_are_refused(wrong, random_backbone):
         random_backbone("efficientnet-lite0").features(wrong, ("vectors",))
 
 
-def test_a_tap_that_is_not_there_is_refused(frames, random_backbone):
+def test_a_missing_level_is_refused(frames, random_backbone):
     with pytest.raises(OptionError, match="vectors, maps, middle, pixels"):
         random_backbone("efficientnet-lite0").features(frames, ("vector",))
     with pytest.raises(OptionError, match="expected: vectors, maps, pixels"):
@@ -192,7 +192,7 @@ def test_frames_that_do_not_fill_a_clip_are_refused(frames, random_backbone):
     assert len(backbone.features(fitting(backbone, frames)[:20], ("pixels",))["pixels"]) == 20
 
 
-def test_normalisation_is_that_of_the_card(backbone, frames):
+def test_normalisation_follows_the_card(backbone, frames):
     frames = fitting(backbone, frames)
     levels = frames[:1].permute(0, 2, 3, 1).numpy().astype(float)
     expected = (levels / 255 - np.array(backbone.card.mean)) / np.array(backbone.card.std)

@@ -50,7 +50,7 @@ def test_a_moved_file_keeps_its_digest():
     assert moved.digest == CARD.digest
 
 
-def test_a_card_says_which_taps_there_are():
+def test_a_card_lists_the_levels():
     plain = dataclasses.replace(CARD, maps=None, middle=None)
     assert [CARD.has(name) for name in ("vectors", "maps", "middle", "pixels")] == [True] * 4
     assert [plain.has(name) for name in ("vectors", "maps", "middle", "pixels")] == [
@@ -61,7 +61,7 @@ def test_a_card_says_which_taps_there_are():
     ]
 
 
-def test_taps_are_equal_by_value_and_can_be_sorted():
+def test_requests_are_equal_by_value_and_can_be_sorted():
     assert {
         FeatureRequest("middle", View(8)),
         FeatureRequest("middle"),
@@ -80,7 +80,7 @@ def test_taps_are_equal_by_value_and_can_be_sorted():
 
 
 @pytest.mark.parametrize("name", backbones.names())
-def test_a_description_agrees_with_what_is_built(name):
+def test_a_description_agrees_with_the_built_network(name):
     pytest.importorskip("transformers", reason="the extra hf is not installed")
     kind, untold = backbones._NETWORKS.get(name), Weights({}, "random")
     with torch.device("meta"):  # Shapes without weights.

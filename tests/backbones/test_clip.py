@@ -150,7 +150,7 @@ def test_openais_names_give_the_same_network_and_texts(tmp_path, tiny_folder, pi
     assert torch.equal(*(made.text.encode(["a cat"]) for made in (ours, theirs)))
 
 
-def test_a_configuration_of_something_else_is_left_unread(tmp_path, tiny_folder):
+def test_an_unrelated_configuration_is_ignored(tmp_path, tiny_folder):
     tensors = load_file(tiny_folder("clip-vit") / "model.safetensors")
     save_file(in_openais_layout(tensors), tmp_path / "open_clip.safetensors")
     (tmp_path / "config.json").write_text('{"model_cfg": {"embed_dim": 24}}')
@@ -188,7 +188,7 @@ def test_the_header_may_name_another_activation(tmp_path, tiny_folder, pictures)
     assert made[0].card.digest != made[1].card.digest
 
 
-def test_positions_of_earlier_transformers_are_left_unread(change, tiny_folder):
+def test_positions_of_earlier_transformers_are_ignored(change, tiny_folder):
     def add(tensors):
         return tensors | {
             "vision_model.embeddings.position_ids": torch.arange(17)[None],
@@ -240,13 +240,13 @@ def rename_all(tensors):
         ("clip-vit-b32", {}, r'= 128\); expected: hidden_size = 768.*"clip-vit"'),
     ],
 )
-def test_what_is_not_that_network_is_refused(change, name, changes, message):
+def test_weights_of_other_networks_are_refused(change, name, changes, message):
     weights = change("siglip" if name == "siglip" else "clip-vit", **changes)
     with pytest.raises(WeightsError, match=message):
         create(weights, name)
 
 
-def test_the_folder_says_how_pictures_are_prepared(change):
+def test_the_folder_decides_how_images_are_prepared(change):
     settings = {"image_mean": [0.1, 0.2, 0.3], "image_std": [1, 1, 2], "resample": 2}
     card = create(change(files={"preprocessor_config.json": settings})).card
     assert (card.mean, card.std) == ((0.1, 0.2, 0.3), (1.0, 1.0, 2.0))

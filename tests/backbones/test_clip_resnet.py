@@ -104,7 +104,7 @@ def slow_pool(t, maps):
 
 
 @pytest.mark.slow
-def test_each_tap_is_that_of_the_slow_network(tensors, seen, frames):
+def test_each_level_equals_the_slow_reference(tensors, seen, frames):
     made, levels = seen
     wide = {name: tensor.double() for name, tensor in tensors.items()}
     for got, wanted in zip(
@@ -114,7 +114,7 @@ def test_each_tap_is_that_of_the_slow_network(tensors, seen, frames):
         torch.testing.assert_close(got.double(), wanted, rtol=0, atol=1e-5 * size)
 
 
-def test_the_pool_is_that_of_torch(tensors, seen):
+def test_attention_pooling_equals_that_of_torch(tensors, seen):
     _, levels = seen
     wide = {name: tensor.double() for name, tensor in tensors.items()}
     tokens = levels["maps"].double().flatten(2).permute(2, 0, 1)  # (49 n c)
@@ -134,7 +134,7 @@ def test_the_pool_is_that_of_torch(tensors, seen):
 
 
 @pytest.mark.slow
-def test_openais_names_are_read_with_the_text_half_left_unread(tensors, tmp_path):
+def test_openais_names_are_read_without_the_text_half(tensors, tmp_path):
     names = set(tensors)
     assert {"visual.conv3.weight", "visual.layer1.0.downsample.1.running_mean"} <= names
     assert {"visual.attnpool.c_proj.bias", "visual.attnpool.positional_embedding"} <= names

@@ -49,7 +49,7 @@ def reference(weights: dict[str, torch.Tensor], image: torch.Tensor) -> dict[str
 
 
 @pytest.mark.parametrize("weights", ["random", "default"])
-def test_all_taps_agree_with_a_second_writing(weights):
+def test_all_levels_agree_with_a_second_implementation(weights):
     network = backbones.create(weights=weights, device="cpu", precision="float32").network
     image = torch.randn(1, 3, 70, 65, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():

@@ -141,7 +141,7 @@ def ask(endpoint: str, home: Path, *weights: str, offline: bool = False) -> dict
 
 
 @pytest.mark.slow
-def test_weights_come_from_the_hub_and_what_fails_is_told(
+def test_weights_come_from_the_hub_and_failures_are_reported(
     hub, asked, tmp_path, random_backbone, tiny_folder
 ):
     pytest.importorskip("huggingface_hub")

@@ -70,7 +70,7 @@ def swap_tensors(path):
 
 
 @pytest.mark.parametrize("harm", [damage_bit, cut_short, rename_tensor, swap_tensors])
-def test_a_damaged_copy_is_made_anew(folder, harm, no_package):
+def test_a_damaged_copy_is_written_again(folder, harm, no_package):
     create()
     good = (folder / COPY).read_bytes()
     harm(folder / COPY)
@@ -83,7 +83,7 @@ def test_a_damaged_copy_is_made_anew(folder, harm, no_package):
         create()
 
 
-def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_only_costs_time(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("FEWACT_CACHE", str(tmp_path / "file" / "below"))
     assert create().card.weights_sha256 == pinned.TENSORS_SHA256

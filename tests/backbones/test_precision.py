@@ -8,7 +8,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("native", [True, False])
-def test_auto_asks_the_cpu(monkeypatch, native):
+def test_auto_depends_on_the_cpu(monkeypatch, native):
     monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: native)
     assert resolve_precision("auto", CPU) == (precision.AUTO if native else "float32")
     assert resolve_precision("auto", torch.device("cuda")) == "float32"

@@ -43,7 +43,7 @@ def test_features_and_texts_are_those_of_transformers(backbone):
     torch.testing.assert_close(named, read, rtol=0, atol=1e-5 * float(read.abs().max()))
 
 
-def test_names_alone_tell_most_actions_of_real_clips(backbone, assets):
+def test_class_names_alone_classify_most_real_clips(backbone, assets):
     classes = sorted(path for path in (assets / "clips" / "ucf7").iterdir() if path.is_dir())
     texts = class_texts(backbone.text, [words(path.name) for path in classes], how="unit-mean")
     right = []

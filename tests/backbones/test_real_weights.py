@@ -47,7 +47,7 @@ def squash_with_ffmpeg(path: Path) -> torch.Tensor:
 
 @pytest.mark.slow
 @pytest.mark.assets
-def test_mobilenet_agrees_with_features_made_elsewhere(mobilenet, stored):
+def test_mobilenet_agrees_with_independent_features(mobilenet, stored):
     for path, expected in stored:
         got = mobilenet.features(squash_with_ffmpeg(path), ("vectors",))["vectors"]
         assert F.cosine_similarity(got, torch.tensor(expected).float()).min() > 0.9999, path
@@ -71,7 +71,7 @@ def test_the_header_of_the_file_is_on_the_card(mobilenet):
 @pytest.mark.slow
 @pytest.mark.assets
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_real_clip_gives_the_same_vectors_alone_and_in_company(stored, precision):
+def test_vectors_of_a_real_clip_do_not_depend_on_other_clips(stored, precision):
     backbone = backbones.create(device="cpu", precision=precision)
     frames = torch.cat(
         [

@@ -27,7 +27,7 @@ def test_an_unknown_name_is_refused_with_a_suggestion(ask):
         ask("resnet-50")
 
 
-def test_a_network_of_ones_own_is_a_backbone_like_any_other(monkeypatch):
+def test_a_custom_network_is_a_backbone(monkeypatch):
     import torch
     from torch import nn
 
@@ -75,7 +75,7 @@ def test_a_network_of_ones_own_is_a_backbone_like_any_other(monkeypatch):
         backbones.create("tiny", weights="random", depth=3)
 
 
-def test_backbone_and_network_can_be_imported_from_the_room():
+def test_backbone_and_network_can_be_imported_from_the_subpackage():
     from fewact.backbones import Backbone, Network, StagedNetwork
 
     assert Backbone.__name__ == "Backbone"
@@ -95,7 +95,7 @@ def test_backbone_and_network_can_be_imported_from_the_room():
     ],
     ids=str,
 )
-def test_options_that_are_not_accepted_are_named(option, message):
+def test_invalid_options_are_named(option, message):
     with pytest.raises(OptionError, match=message):
         backbones.create("resnet50", weights="random", **option)
 

@@ -85,7 +85,7 @@ def test_each_layer_agrees_with_transformers_in_both_layouts(theirs, images, tmp
     assert again.card.digest != made.card.digest
 
 
-def test_the_names_of_transformers_are_told_apart_from_others(theirs):
+def test_the_names_of_transformers_are_recognised(theirs):
     root, _ = theirs
     tensors = load_file(root / "classifier" / "model.safetensors")
     renamed = ResNet50.rename(tensors)

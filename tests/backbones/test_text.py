@@ -91,7 +91,7 @@ def test_the_installed_sentence_encoder_is_that_of_its_package():
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_a_vector_depends_neither_on_company_nor_on_threads(folder, monkeypatch, threads):
+def test_a_vector_depends_neither_on_other_prompts_nor_on_threads(folder, monkeypatch, threads):
     encoder = create(folder)
     alone = torch.cat([encoder.encode([prompt]) for prompt in PROMPTS])
     before = torch.get_num_threads()
@@ -192,7 +192,7 @@ def test_with_clips_vocabulary_the_known_sentence_must_be_read_as_clip_does(larg
         create(large)
 
 
-def test_what_transformers_would_load_in_silence_is_refused(folder):
+def test_incomplete_tokenizers_are_refused(folder):
     tensors = load_file(folder / "model.safetensors")
     renamed = {name.replace("text_model.", "text."): tensor for name, tensor in tensors.items()}
     save_file(renamed, folder / "model.safetensors")
@@ -206,7 +206,7 @@ def test_a_tokenizer_that_is_no_json_is_refused(folder):
         create(folder)
 
 
-def test_prompts_that_are_too_long_or_none_are_refused(folder):
+def test_too_long_or_missing_prompts_are_refused(folder):
     encoder = create(folder)
     with pytest.raises(OptionError, match=r"'x{40}': .*too long.*got 52 tokens.*at most 24"):
         encoder.encode(["a", "x" * 50])
@@ -224,7 +224,7 @@ def test_backbones_say_whether_they_have_texts(random_backbone, folder):
     assert made.text.digest == create(folder).digest
 
 
-def test_names_and_weights_that_are_not_there_are_told(monkeypatch, tmp_path):
+def test_missing_names_and_weights_are_reported(monkeypatch, tmp_path):
     with pytest.raises(UnknownNameError, match=r"minilm, clip, siglip.*Did you mean"):
         backbones.create_text("minilm-l6")
     with pytest.raises(WeightsError, match="clip: no weights come with this text encoder"):

@@ -34,7 +34,7 @@ def states(encoder, made, frames):
     return encoder(pixel_values=clips).last_hidden_state.unflatten(1, (8, 16))
 
 
-def test_with_a_classifier_features_are_those_before_it(tiny_folder, frames):
+def test_features_are_taken_before_the_classifier(tiny_folder, frames):
     model = tiny.videomae()
     made = create(tiny_folder("videomae"))
     assert (made.card.frames_per_slot, made.network.frames_together) == (2, 16)
@@ -86,7 +86,7 @@ def test_biases_under_the_names_of_earlier_transformers_are_read(tmp_path, tiny_
     assert create(tmp_path).card.weights_sha256 == new.card.weights_sha256
 
 
-def test_an_order_of_frames_and_a_clip_are_seen_together(tiny_folder, frames):
+def test_features_depend_on_the_order_of_frames_in_a_clip(tiny_folder, frames):
     made = create(tiny_folder("videomae"))
     plain = made.features(frames, ("vectors",))["vectors"]
     changed = frames.clone()
@@ -103,9 +103,7 @@ def test_an_order_of_frames_and_a_clip_are_seen_together(tiny_folder, frames):
         (174, "Something-Something V2", "ssv2-small_cmn"),
     ],
 )
-def test_the_card_says_what_the_weights_have_seen(
-    tmp_path, tiny_folder, labels, trained_on, flagged
-):
+def test_the_card_names_the_training_data(tmp_path, tiny_folder, labels, trained_on, flagged):
     config = json.loads((tiny_folder("videomae") / "config.json").read_text())
     config["id2label"] = {str(number): f"class {number}" for number in range(labels)}
     tensors = load_file(tiny_folder("videomae") / "model.safetensors")

@@ -67,7 +67,7 @@ def test_half_precision_files_are_read_as_float32(save, tensors):
     assert torch.equal(made.network.state_dict()[KEY], tensors[KEY].half().float())
 
 
-def test_the_header_says_more_than_is_known_of_usual_weights(save):
+def test_the_header_replaces_facts_of_the_default_weights(save):
     card = create(save(metadata={"licence": "MIT", "trained_on": "Kinetics-400, HMDB51"})).card
     assert (card.licence, card.trained_on) == ("MIT", ("Kinetics-400", "HMDB51"))
     card = create(save(file="plain.safetensors")).card
@@ -84,7 +84,7 @@ def test_the_header_says_more_than_is_known_of_usual_weights(save):
         (None, "tensorflow", True),
     ],
 )
-def test_the_header_decides_on_padding_unless_told(save, frames, header, option, tensorflow):
+def test_the_header_or_an_option_decides_the_padding(save, frames, header, option, tensorflow):
     made = create(save(metadata=header), style=option)
     assert (made.card.mean[0] == 128 / 255) == tensorflow
     ones = torch.ones(1, 3, 4, 4)
@@ -141,7 +141,7 @@ def test_weights_of_another_network_are_refused(save):
     ],
     ids=["empty", "text", "noise", "pickle"],
 )
-def test_what_is_no_safetensors_file_is_refused(tmp_path, content, message):
+def test_other_files_than_safetensors_are_refused(tmp_path, content, message):
     path = tmp_path / "net.safetensors"
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=message):
@@ -156,7 +156,9 @@ def test_a_file_cut_short_is_refused(save):
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".bin", ".PTH", ".ckpt"])
-def test_pickles_are_never_read_and_the_way_to_convert_is_told(tmp_path, suffix, monkeypatch):
+def test_pickles_are_never_read_and_the_error_says_how_to_convert_them(
+    tmp_path, suffix, monkeypatch
+):
     def refuse(*args, **kwargs):
         raise AssertionError("a pickle was read")
 
@@ -168,7 +170,7 @@ def test_pickles_are_never_read_and_the_way_to_convert_is_told(tmp_path, suffix,
 
 
 @pytest.mark.parametrize("weights", ["imagenet", "no/such/file.safetensors", "hf_hub:a/b"])
-def test_what_is_not_there_is_refused_with_what_is_accepted(weights):
+def test_missing_weights_are_refused_with_the_expected_forms(weights):
     with pytest.raises(WeightsError, match=r"no such file; expected: default, random, hf-hub"):
         create(weights)
 
@@ -212,7 +214,7 @@ def test_a_configuration_that_is_no_json_is_refused(save):
 
 
 @pytest.mark.parametrize("name", ["mobilenet-v2", "resnet50"])
-def test_networks_without_weights_of_their_own_say_what_to_pass(name):
+def test_networks_without_default_weights_say_what_to_pass(name):
     with pytest.raises(
         WeightsError, match=rf"{name}: no weights come with.*\.safetensors.*'random'"
     ):

@@ -21,7 +21,7 @@ def test_results_come_in_the_order_of_the_pieces(threads: int) -> None:
     assert side_by_side(lambda piece: piece**2, range(20)) == [n**2 for n in range(20)]
 
 
-def test_each_thread_keeps_to_one_core_and_others_keep_theirs(threads: int) -> None:
+def test_each_thread_uses_one_core_and_others_are_unchanged(threads: int) -> None:
     inside = side_by_side(lambda _: torch.get_num_threads(), range(6))
     assert set(inside) == {1}
     assert torch.get_num_threads() == threads

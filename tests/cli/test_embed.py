@@ -136,7 +136,7 @@ def test_a_disk_that_is_too_small(
     assert refused.code == 2
     assert "not enough free space (got 30.7 kB); expected: 30.7 kB" in refused.err
     full.free += 1
-    monkeypatch.setattr("fewact.features.store.embedding._Run.over", lambda *_: None)
+    monkeypatch.setattr("fewact.features.store.embedding._Run.embed", lambda *_: None)
     assert run(*call).code == 0
 
 
@@ -190,7 +190,7 @@ def test_wrong_options_are_the_users_fault(
 def test_a_folder_of_something_else_is_no_store(run: Run, table: Path, tmp_path: Path) -> None:
     ended = run("embed", table, "-o", tmp_path)
     assert ended.code == 2
-    assert "holds something else" in ended.err
+    assert "contains other files" in ended.err
     ended = run("evaluate", "protonet", "--data", table, "--store", tmp_path)
     assert ended.code == 2
     assert "is no store" in ended.err

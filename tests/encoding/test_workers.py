@@ -9,7 +9,7 @@ from fewact.encoding.workers import workers
 from fewact.errors import OptionError
 
 
-def test_each_thread_computes_alone_and_all_is_as_before() -> None:
+def test_each_thread_uses_one_core_and_the_setting_is_restored() -> None:
     before = torch.get_num_threads()
     meet = threading.Barrier(3, timeout=30)
 
@@ -24,7 +24,7 @@ def test_each_thread_computes_alone_and_all_is_as_before() -> None:
     assert torch.get_num_threads() == before
 
 
-def test_an_error_leaves_the_number_of_threads_as_it_was() -> None:
+def test_an_error_restores_the_number_of_threads() -> None:
     before = torch.get_num_threads()
     with pytest.raises(ZeroDivisionError), workers(2) as pool:
         pool.submit(lambda: 1 / 0).result()

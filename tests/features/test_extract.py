@@ -91,7 +91,7 @@ def test_no_decoded_frame_outlives_its_clip(clips, tiny):
     assert not left
 
 
-def test_a_stretch_is_cut_out_and_the_sampler_can_be_chosen(clips, tiny):
+def test_a_segment_is_cut_out_and_the_sampler_can_be_chosen(clips, tiny):
     segment = dataclasses.replace(clips[0], start=0.25, end=0.75)
     request = FeatureRequest("pixels", View(4))
     (cut,) = extract([segment], tiny, [request], sampler=BlockCentres)
@@ -130,7 +130,7 @@ class Wrong(Exception):
     pass
 
 
-def test_errors_of_other_kinds_are_raised(clips, tiny):
+def test_other_errors_are_raised(clips, tiny):
     def sampler(count):
         def fails(timeline):
             raise Wrong
@@ -216,7 +216,7 @@ def test_a_consumer_that_stops_ends_the_decoding(clips, tiny, monkeypatch):
     assert not decoding()
 
 
-def test_nothing_is_decoded_before_it_is_asked_for(clips, tiny):
+def test_nothing_is_decoded_before_it_is_requested(clips, tiny):
     slow = Slow()
     found = extract(clips, tiny, [FeatureRequest("vectors", View(8))], sampler=slow)
     assert slow.count == 0
@@ -224,7 +224,7 @@ def test_nothing_is_decoded_before_it_is_asked_for(clips, tiny):
     assert slow.count == 0
 
 
-def test_times_of_decoding_and_of_the_network_are_told(clips, tiny):
+def test_times_of_decoding_and_of_the_network_are_measured(clips, tiny):
     timing = Timing()
     list(extract(clips, tiny, FUSION, timing=timing))
     assert timing.seconds["decode"] > 0
@@ -242,7 +242,7 @@ def cut(clips, tmp_path):
     return Clip(tmp_path / "cut.avi")
 
 
-def test_warnings_come_with_their_clip_in_the_thread_that_asked(clips, tiny, cut):
+def test_warnings_come_with_their_clip_in_the_calling_thread(clips, tiny, cut):
     found = extract([clips[0], cut, clips[1]], tiny, [FeatureRequest("vectors", View(8))])
     with warnings.catch_warnings(record=True) as none:
         warnings.simplefilter("always")
@@ -274,7 +274,7 @@ def test_bad_input_is_refused_at_once(clips, tiny, requests, prefetch, message):
         extract(clips, tiny, requests, prefetch=prefetch)
 
 
-def test_a_tap_that_the_card_lacks_is_refused_at_once(clips, tiny):
+def test_a_level_that_is_missing_on_the_card_is_refused_at_once(clips, tiny):
     tiny.card = dataclasses.replace(tiny.card, middle=None)
     with pytest.raises(OptionError, match="vectors, maps, pixels"):
         extract(clips, tiny, FUSION)
@@ -296,7 +296,7 @@ def test_real_clips_through_the_default_backbone(assets):
             assert (value - expected).norm() <= 1e-5 * expected.norm()
 
 
-def test_frames_are_stabilised_for_the_taps_that_ask_for_it(tmp_path, tiny):
+def test_frames_are_stabilised_for_requests_with_stabilisation(tmp_path, tiny):
     from fewact.camera.similarity import Similarity
     from fewact.camera.stabilise import stabilise
     from tests.camera.scenery import frames_of
@@ -313,7 +313,7 @@ def test_frames_are_stabilised_for_the_taps_that_ask_for_it(tmp_path, tiny):
     assert timing.seconds["stabilise"] > 0
 
 
-def test_a_set_that_stabilising_left_alone_runs_once(clips, tiny):
+def test_frames_that_stabilisation_does_not_change_run_once(clips, tiny):
     requests = [FeatureRequest("vectors", View(4)), FeatureRequest("middle", View(4, "on"))]
     still = [dataclasses.replace(clips[0], end=0.01)]
     (one,) = extract(still, tiny, requests)
@@ -321,7 +321,7 @@ def test_a_set_that_stabilising_left_alone_runs_once(clips, tiny):
     assert tiny.network.seen == {"early": 4, "late": 4}
 
 
-def test_the_evidence_of_the_camera_needs_no_network(tmp_path, tiny, monkeypatch):
+def test_camera_log_odds_need_no_network(tmp_path, tiny, monkeypatch):
     from fewact.camera import stabilise
     from fewact.camera.similarity import Similarity
     from tests.camera.scenery import frames_of
@@ -355,7 +355,7 @@ def test_the_evidence_of_the_camera_needs_no_network(tmp_path, tiny, monkeypatch
     assert torch.equal(alone.features[camera], pan[camera])
 
 
-def test_maps_are_told_where_a_bolder_look_sees_them(tmp_path, tiny):
+def test_camera_motion_maps_to_frames_stabilised_by_the_permissive_estimate(tmp_path, tiny):
     from fewact.camera.motion import estimate_camera_motion
     from fewact.camera.similarity import warp
     from fewact.methods.steady import seen_through
@@ -386,7 +386,7 @@ def test_maps_are_told_where_a_bolder_look_sees_them(tmp_path, tiny):
 
 @pytest.mark.assets
 @pytest.mark.slow
-def test_moved_maps_of_real_clips_are_nearer_to_those_of_boldly_stabilised_frames(assets):
+def test_warped_maps_of_real_clips_are_nearer_to_maps_of_permissively_stabilised_frames(assets):
     from fewact.camera.motion import estimate_camera_motion
     from fewact.camera.similarity import warp
     from fewact.camera.simulated import CAMERAS

@@ -28,7 +28,7 @@ def test_its_card_has_vectors_alone() -> None:
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("layout", [np.ascontiguousarray, np.asfortranarray, np.flip])
-def test_hands_on_what_is_there(kind: type, layout: type) -> None:
+def test_vectors_are_returned_as_float32(kind: type, layout: type) -> None:
     vectors = layout(VECTORS.astype(kind))
     vectors.flags.writeable = False
     request = FeatureRequest("vectors", View(4))
@@ -58,13 +58,13 @@ def test_features_of_another_size(shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(("frames", "width"), [(0, 6), (4, -1)])
-def test_no_vectors(frames: int, width: int) -> None:
-    with pytest.raises(OptionError, match="1 up"):
+def test_sizes_must_be_positive(frames: int, width: int) -> None:
+    with pytest.raises(OptionError, match="at least 1"):
         Precomputed(frames, width)
 
 
 @pytest.mark.parametrize("name", methods.names())
-def test_methods_that_take_vectors_are_made_to_fit(name: str) -> None:
+def test_methods_fit_the_size_of_precomputed_features(name: str) -> None:
     given = Precomputed(5, 16, "cpu")
     method = methods.create(name, **methods.fitting(name, given.card, frames=5))
     if name == "pixels":
@@ -77,6 +77,6 @@ def test_methods_that_take_vectors_are_made_to_fit(name: str) -> None:
         Precomputed(6, 16, "cpu").check_requests(method.requests(given.card))
 
 
-def test_there_is_no_camera_to_steady() -> None:
+def test_stabilised_vectors_are_refused() -> None:
     with pytest.raises(OptionError, match=r"got vectors:5:auto.*=off"):
         Precomputed(5, 16, "cpu").check_requests([FeatureRequest("vectors", View(5, "auto"))])

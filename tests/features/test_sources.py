@@ -46,7 +46,7 @@ def backbone() -> Backbone:
     return backbones.create("efficientnet-lite0", precision="float32")
 
 
-def test_real_clips_are_told_apart(videos: VideoList, backbone: Backbone) -> None:
+def test_real_clips_are_classified(videos: VideoList, backbone: Backbone) -> None:
     """From files on, with the weights that come with the package."""
     drawn = draw(videos, Protocol(ways=3, queries=2, count=100, groups="within-class"))
     source = VideoFeatures(videos, backbone, keep=True)
@@ -60,7 +60,7 @@ def test_real_clips_are_told_apart(videos: VideoList, backbone: Backbone) -> Non
     assert again.accuracy > 70
 
 
-def test_what_was_extracted_is_kept(
+def test_extracted_features_are_kept(
     videos: VideoList, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requests = [FeatureRequest("vectors", View(2))]

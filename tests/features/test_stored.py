@@ -68,7 +68,7 @@ def store(tmp_path: Path, videos: VideoList, values: np.ndarray) -> Store:
     return store
 
 
-def test_a_result_is_that_of_the_features_themselves(store, videos, values, episodes) -> None:
+def test_results_from_the_store_equal_results_from_arrays(store, videos, values, episodes) -> None:
     source = StoredFeatures(store, videos, choose_card(store))
     method = methods.create("protonet", frames=4)
     result = evaluate_method(method, source, videos, episodes)
@@ -87,14 +87,14 @@ def test_the_digest_is_of_the_videos_and_of_what_made_the_features(store, videos
     assert one.digest != StoredFeatures(store, videos, card(precision="bfloat16")).digest
 
 
-def test_videos_that_are_not_there(store, videos, episodes) -> None:
+def test_missing_videos_are_named(store, videos, episodes) -> None:
     more = videos_of(classes=8, each=7)
     source = StoredFeatures(store, more, card(), data="DATA.csv")
     method = methods.create("protonet", frames=4)
     with pytest.raises(DataError, match="8 of 56 videos") as raised:
         list(source.features(range(56), [REQUEST]))
     assert "fewact embed DATA.csv --backbone" in str(raised.value)
-    assert f"--tap vectors:4 -o {store.folder}" in str(raised.value)
+    assert f"--features vectors:4 -o {store.folder}" in str(raised.value)
     missing = source.missing([REQUEST])
     assert missing == list(range(48, 56))
     left = source.without(missing)
@@ -111,9 +111,7 @@ def test_videos_that_are_not_there(store, videos, episodes) -> None:
     assert left.without([]) is left
 
 
-def test_a_file_in_another_place_is_read_once_to_know_it(
-    store, tmp_path, monkeypatch, values
-) -> None:
+def test_a_moved_file_is_read_once(store, tmp_path, monkeypatch, values) -> None:
     paths = [tmp_path / f"{i}.mp4" for i in range(4)]
     for i, path in enumerate(paths):
         path.write_bytes(bytes([i]))
@@ -136,11 +134,11 @@ def test_a_damaged_shard_is_named(store, videos) -> None:
         list(StoredFeatures(store, videos, card()).features(range(48), [REQUEST]))
 
 
-def test_the_store_says_whose_features_it_holds(store, videos, values, tmp_path) -> None:
+def test_the_backbone_of_the_store_is_found(store, videos, values, tmp_path) -> None:
     assert choose_card(store).digest == card().digest
     with pytest.raises(StoreError, match="no features of this backbone"):
         choose_card(store, "resnet50")
-    with pytest.raises(StoreError, match="nothing was embedded"):
+    with pytest.raises(StoreError, match="the store is empty"):
         choose_card(Store.create(tmp_path / "empty"))
     fill(store, videos, card(precision="bfloat16"), values)
     fill(store, videos, card(name="other"), values)
@@ -158,7 +156,7 @@ def made() -> Any:
     return methods.create("a2m2", tap="vectors", frames=4, lengths=[1, 2])
 
 
-def test_nodes_from_the_store_change_no_byte(store, videos, episodes, monkeypatch) -> None:
+def test_stored_nodes_change_no_result(store, videos, episodes, monkeypatch) -> None:
     source = StoredFeatures(store, videos, card())
     right = evaluate_method(made(), Encodings(source), videos, episodes)
     assert to_text(evaluate_method(made(), StoredEncodings(source), videos, episodes)) == to_text(
@@ -194,7 +192,7 @@ def test_stored_nodes_are_read_once_for_methods_that_only_score_otherwise(
     assert len(read) == len(episodes.needed)
 
 
-def test_nodes_that_are_lacking_are_encoded(store, videos, episodes) -> None:
+def test_missing_nodes_are_encoded(store, videos, episodes) -> None:
     few = dataclasses.replace(videos, videos=videos.videos[:5])
     store_nodes(made(), StoredFeatures(store, few, card()))
     source = StoredFeatures(store, videos, card())
@@ -208,7 +206,7 @@ def test_nodes_that_are_lacking_are_encoded(store, videos, episodes) -> None:
     assert len(nodes) == 48
 
 
-def test_nodes_of_another_encoding_are_others(store, videos) -> None:
+def test_another_encoding_has_another_set_of_nodes(store, videos) -> None:
     source = StoredFeatures(store, videos, card())
     store_nodes(made(), source)
     others = (
@@ -222,7 +220,7 @@ def test_nodes_of_another_encoding_are_others(store, videos) -> None:
     assert choose_card(store).digest == card().digest, "sets of nodes are no features"
 
 
-def test_a_tap_that_the_backbone_lacks(store, videos) -> None:
+def test_a_level_that_the_backbone_does_not_have(store, videos) -> None:
     source = StoredFeatures(store, videos, card(maps=None))
     with pytest.raises(OptionError, match=r"no such level.*vectors, pixels"):
         list(source.features([0], [FeatureRequest("maps", View(4))]))

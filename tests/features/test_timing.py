@@ -30,7 +30,7 @@ def test_seconds_add_up_by_stage(clock):
     assert timing.seconds == expected
 
 
-def test_a_stage_that_fails_counts(clock):
+def test_a_stage_that_raises_counts(clock):
     timing = Timing()
     with pytest.raises(KeyError), timing.stage("backbone"):
         raise KeyError

@@ -20,7 +20,7 @@ from fewact.features.stored import StoredFeatures
 from fewact.io.locks import Claims
 from fewact.methods.base import Method
 
-KIND: Final = "nodes"
+SET_TYPE: Final = "nodes"
 
 
 class StoredEncodings(Encodings):
@@ -63,7 +63,7 @@ def node_facts(method: Method, source: StoredFeatures) -> Facts:
     facts = encoding_facts(method)
     requests = method.requests(source.card)
     return {
-        "kind": KIND,
+        "kind": SET_TYPE,
         "method": {"name": facts.name, "options": facts.options, "weights": facts.weights_sha256},
         "features": [
             dict(feature_facts(source.card, request, source.sampler)) for request in requests

@@ -130,9 +130,9 @@ def _features(backbone: Backbone, inputs: Mapping[Request, Tensor]) -> dict[Requ
         if request.level is not None:
             levels[id(one)].append(request.level)
     found = {
-        key: backbone.features(frames[key], dict.fromkeys(wanted))
-        for key, wanted in levels.items()
-        if wanted
+        key: backbone.features(frames[key], dict.fromkeys(requested))
+        for key, requested in levels.items()
+        if requested
     }
     return {
         request: one.to(backbone.device) if request.level is None else found[id(one)][request.level]

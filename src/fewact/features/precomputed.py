@@ -30,7 +30,9 @@ class Precomputed:
     def __init__(self, frames: int, width: int, device: str = "auto") -> None:
         for name, value in (("frames", frames), ("width", width)):
             if value < 1:
-                raise OptionError("is not accepted", where=name, got=repr(value), expected="1 up")
+                raise OptionError(
+                    "the number is not positive", where=name, got=repr(value), expected="at least 1"
+                )
         self.frames = frames
         self.device = resolve_device(device)
         self.card = precomputed_card(PRECOMPUTED, width)

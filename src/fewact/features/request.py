@@ -16,11 +16,11 @@ Stabilise = Literal["off", "auto", "on"]
 """Whether camera motion is removed: never, where the camera moved, or always."""
 
 PIPELINE = 1
-"""Version of reading, sampling and resizing frames: raised when a feature changes by more than
-rounding."""
+"""Version of reading, sampling and resizing frames; it increases when features change by more
+than rounding."""
 
 CAMERA_PIPELINE = 4
-"""Version of camera motion estimation and stabilisation, raised likewise."""
+"""Version of camera motion estimation and stabilisation; it increases likewise."""
 
 
 @dataclass(frozen=True, order=True)
@@ -168,16 +168,16 @@ def request_from_facts(facts: dict[str, Any]) -> Request:
         KeyError: There is no such type of request.
         ValidationError: The facts are not those of a request.
     """
-    kinds: dict[str, type[Request]] = {
+    types: dict[str, type[Request]] = {
         "FeatureRequest": FeatureRequest,
         "CameraMotionRequest": CameraMotionRequest,
     }
     fields = {k: v for k, v in facts.items() if k not in ("request", "pipeline")}
-    return TypeAdapter(kinds[facts["request"]]).validate_python(fields)
+    return TypeAdapter(types[facts["request"]]).validate_python(fields)
 
 
 def parse_request(text: str, card: Card) -> Request:
-    """Return the request that a text such as ``middle:16:auto`` or ``camera:16`` stands for.
+    """Parse a request such as ``middle:16:auto`` or ``camera:16``.
 
     Args:
         text: Level, number of frames (default: 8) and stabilisation (default: off), separated by
@@ -192,14 +192,16 @@ def parse_request(text: str, card: Card) -> Request:
     known = get_args(Stabilise)
     if len(modes) > 1 or not frames.isdecimal() or int(frames) < 1 or set(modes) - set(known):
         raise OptionError(
-            "is no feature request",
+            "this is no feature request",
             got=repr(text),
             expected=f"LEVEL, LEVEL:FRAMES or LEVEL:FRAMES:STABILISE with {', '.join(known)}",
         )
-    given: dict[str, Any] = {"frames": int(frames)}
+    fields: dict[str, Any] = {"frames": int(frames)}
     if modes:
-        given["stabilise"] = modes[0]
+        fields["stabilise"] = modes[0]
     if level == "camera":
-        return CameraMotionRequest(TypeAdapter(View).validate_python({"stabilise": "auto"} | given))
+        return CameraMotionRequest(
+            TypeAdapter(View).validate_python({"stabilise": "auto"} | fields)
+        )
     card.shape_of(level)
-    return TypeAdapter(FeatureRequest).validate_python({"level": level, "view": given})
+    return TypeAdapter(FeatureRequest).validate_python({"level": level, "view": fields})

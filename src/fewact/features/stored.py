@@ -1,4 +1,4 @@
-"""Features and nodes from a store, for the evaluation of a list's videos."""
+"""Features of a list's videos from a store."""
 
 import hashlib
 import json
@@ -27,17 +27,18 @@ from fewact.video import Segments
 class StoredFeatures:
     """Features that `fewact embed` has stored.
 
-    The videos themselves need not be there: without its file a video goes by its id.
+    The videos are not needed: the id of a video without a file identifies it.
 
     Args:
-        store: That holds them.
-        videos: The list.
-        card: Of the backbone, as ``choose_card`` finds it.
-        sampler: That chose the frames.
-        data: What a command calls the list, for error messages.
+        store: Store of the features.
+        videos: List of the videos.
+        card: Card of the backbone, as returned by ``choose_card``.
+        sampler: Makes the sampler that chose the frames.
+        data: Name of the list on the command line, for error messages.
 
     Attributes:
-        videos: The list.
+        videos: List of the videos.
+        keys: Fingerprint of each video; None if it is not known.
     """
 
     def __init__(
@@ -53,40 +54,40 @@ class StoredFeatures:
         self.name = f"{card.name}, {card.precision}, stored"
         self._data = data
         self._sets: dict[Request, EntrySet | None] = {}
-        self._seen = store.known.read(videos.name)
+        self._known = store.known.read(videos.name)
         self.keys = self._fingerprints()
         facts = [card.digest, repr(sampler(1)), PIPELINE, CAMERA_PIPELINE, "float16", self.keys]
         self.digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def _fingerprints(self) -> tuple[str | None, ...]:
-        """Of all videos; what takes reading whole files is noted for the next time."""
+        """Return the fingerprints of all videos; those of newly read files are remembered."""
         found: list[str | None] = []
         read: dict[str, KnownVideo] = {}
         for video in self.videos.videos:
             at = stamp(video.source)
-            key = self._seen.fingerprint(video, at)
+            key = self._known.fingerprint(video, at)
             if key is None and video.source is not None:
                 with suppress(VideoError):
                     key = video.source.fingerprint()
                     read[video.id] = KnownVideo(fingerprint=key, stamp=at)
             found.append(key)
         if read:
-            with suppress(OSError):  # The store may be another's, to be read only.
+            with suppress(OSError):  # The store may be read-only.
                 self.store.known.write(self.videos.name, read)
         return tuple(found)
 
     def check_list(self, videos: VideoList) -> None:
-        """See that these are the videos whose features are read.
+        """Check that a list is the one whose features are read.
 
         Raises:
-            DataError: They are others.
+            DataError: It is another list.
         """
         check_same_list(videos, self.videos)
 
     def features(
         self, positions: Sequence[int], requests: Sequence[Request]
     ) -> Iterator[Features | VideoError]:
-        """Features of these videos, float32.
+        """Return features of videos, one video after the other; float32, but ``pixels`` uint8.
 
         Raises:
             DataError: Videos are not in the store.
@@ -106,24 +107,24 @@ class StoredFeatures:
     def missing(
         self, requests: Sequence[Request], positions: Sequence[int] | None = None
     ) -> list[int]:
-        """Positions of videos of which not all of these features are stored.
+        """Return the positions of videos without some of the requested features.
 
         Args:
-            requests: Which features.
-            positions: Of these videos only; None for all.
+            requests: Requested features.
+            positions: Positions of the videos to check; None for all.
         """
         sets = [self.set_of(request) for request in requests]
         among = range(len(self.keys)) if positions is None else positions
         return [i for i in among if not all(s is not None and self.keys[i] in s for s in sets)]
 
     def without(self, missing: Sequence[int]) -> "StoredFeatures":
-        """The same without some videos, which the list then says.
+        """Return the features without some videos; a flag of the list says how many.
 
         Args:
-            missing: Their positions.
+            missing: Positions of the videos to leave out.
 
         Raises:
-            DataError: None are left.
+            DataError: No video is left.
         """
         if not missing:
             return self
@@ -151,7 +152,7 @@ class StoredFeatures:
     def _refusal(
         self, missing: Sequence[int], needed: int, requests: Sequence[Request]
     ) -> DataError:
-        asked = " ".join(f"--tap {request}" for request in requests)
+        features = " ".join(f"--features {request}" for request in requests)
         damaged = {
             path: None
             for request in requests
@@ -163,35 +164,35 @@ class StoredFeatures:
             where=str(self.store.folder),
             got=first_few(self._named(i) for i in missing) + broken,
             hint=f"`fewact embed {self._data} --backbone {self.card.name} --precision "
-            f"{self.card.precision} {asked} -o {self.store.folder}` adds them; --allow-missing "
-            "goes on without them, and every result says so.",
+            f"{self.card.precision} {features} -o {self.store.folder}` adds them; --allow-missing "
+            "leaves them out, and every result says so.",
         )
 
     def _named(self, position: int) -> str:
-        """A video that is not there, and why, if that is known."""
+        """Return the id of a missing video, and why it is missing if that is known."""
         video = self.videos.videos[position]
-        error = self._seen.error(video)
+        error = self._known.error(video)
         return f"{video.id} ({error})" if error else video.id
 
 
 def choose_card(
     store: Store, name: str = "auto", *, precision: str = "auto", digest: str | None = None
 ) -> Card:
-    """The backbone whose features are in a store; no network is made for it.
+    """Return the card of the backbone whose features a store contains.
 
     Args:
-        store: The store.
-        name: Of the backbone; ``auto`` for the only one.
-        precision: Of its arithmetic; ``auto`` for the only one.
-        digest: Of its card, where its weights were named.
+        store: Store of features.
+        name: Name of the backbone; ``auto`` if there is only one.
+        precision: Precision of its arithmetic; ``auto`` if there is only one.
+        digest: Digest of its card, if its weights are named.
 
     Raises:
-        StoreError: There is none of these, or several.
+        StoreError: The store has no such backbone, or several.
     """
-    there = {card.digest: card for card, _, _ in cards(store)}
+    known = {card.digest: card for card, _, _ in cards(store)}
     found = [
         card
-        for card in there.values()
+        for card in known.values()
         if name in ("auto", card.name)
         and precision in ("auto", card.precision)
         and digest in (None, card.digest)
@@ -200,14 +201,16 @@ def choose_card(
         return found[0]
     listed = ", ".join(
         f"{card.name} {card.precision} (weights {card.weights_sha256[:8] or 'random'})"
-        for card in there.values()
+        for card in known.values()
     )
     raise StoreError(
-        "holds features of several backbones" if found else "holds no features of this backbone",
+        "contains features of several backbones"
+        if found
+        else "contains no features of this backbone",
         where=str(store.folder),
         got=f"{name}, {precision}",
-        expected=listed or "none: nothing was embedded",
+        expected=listed or "none: the store is empty",
         hint="Choose with --backbone, --precision or --weights."
         if found
-        else did_you_mean(name, (card.name for card in there.values())),
+        else did_you_mean(name, (card.name for card in known.values())),
     )

@@ -1,4 +1,4 @@
-"""Where the time goes, by stage of the road from a file to a score."""
+"""Time of each stage from a file to a score."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ class Timing:
     """Adds up wall-clock seconds by stage, from any thread.
 
     Stages that run at the same time in two threads both count, so that the sum may exceed the
-    time that has passed. Resizing frames counts as ``decode``.
+    elapsed time. Resizing frames belongs to ``decode``.
 
     >>> timing = Timing()
     >>> with timing.stage("moments"):
@@ -31,13 +31,13 @@ class Timing:
 
     @property
     def seconds(self) -> dict[Stage, float]:
-        """Seconds of each stage so far."""
+        """Seconds of each stage."""
         with self._lock:
             return dict(self._seconds)
 
     @contextmanager
     def stage(self, name: Stage) -> Iterator[None]:
-        """Add what passes inside of ``with`` to a stage, even if it fails.
+        """Add the time inside of ``with`` to a stage, even after an error.
 
         Raises:
             OptionError: There is no such stage.

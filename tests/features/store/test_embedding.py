@@ -80,7 +80,7 @@ def test_nothing_is_done_twice(clips, tiny, tmp_path, monkeypatch):
     assert tree(tmp_path / "s") == before
 
 
-def test_only_the_taps_that_are_lacking_are_computed(clips, tiny, tmp_path):
+def test_only_missing_features_are_computed(clips, tiny, tmp_path):
     run(job(tmp_path / "s", listed(clips), tiny, [FeatureRequest("vectors", View(4))]), tiny)
     tiny.network.seen = {"early": 0, "late": 0}
     run(
@@ -110,7 +110,7 @@ def test_another_sampler_or_transform_is_another_set(clips, tiny, tmp_path):
     assert len(Store(tmp_path / "s").find(feature_facts(elsewhere, request))) == 5
 
 
-def test_a_bad_video_is_skipped_and_told(clips, tiny, tmp_path, broken):
+def test_a_bad_video_is_skipped_and_reported(clips, tiny, tmp_path, broken):
     missing = Clip(tmp_path / "missing.mp4")
     videos = listed([clips[0], broken, missing, clips[1]])
     videos = dataclasses.replace(videos, videos=(*videos.videos, Video("no file", "x")))
@@ -128,9 +128,9 @@ def test_a_bad_video_is_skipped_and_told(clips, tiny, tmp_path, broken):
 
 
 @pytest.mark.parametrize(
-    ("value", "why"), [(7e4, "too large for float16, up to 7e"), (np.nan, "no finite numbers")]
+    ("value", "why"), [(7e4, "too large for float16, up to 7e"), (np.nan, "not finite")]
 )
-def test_features_that_do_not_fit_are_an_error_of_that_video(
+def test_features_that_cannot_be_stored_are_an_error_of_that_video(
     clips, tiny, tmp_path, monkeypatch, value, why
 ):
     real, calls = tiny.features, []
@@ -164,7 +164,7 @@ def test_the_same_bytes_are_embedded_once(clips, tiny, tmp_path):
     assert other.error is None
 
 
-def test_rendered_videos_go_by_their_id(tiny, tmp_path):
+def test_rendered_videos_are_identified_by_their_id(tiny, tmp_path):
     videos = motions(videos=1, size=16).videos
     few = dataclasses.replace(videos, videos=videos.videos[:3])
     assert all(one.new for one in run(job(tmp_path / "s", few, tiny, REQUESTS[:1]), tiny))
@@ -176,7 +176,7 @@ class Stopped(Exception):
 
 
 @pytest.mark.parametrize("after", range(1, 6))
-def test_what_is_stopped_goes_on_to_the_same_bytes(clips, tiny, tmp_path, after):
+def test_a_stopped_job_continues_to_the_same_bytes(clips, tiny, tmp_path, after):
     run(job(tmp_path / "whole", listed(clips), tiny), tiny)
     told = []
 
@@ -212,7 +212,7 @@ time.sleep(600)
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="kills a process")
-def test_the_block_of_a_process_that_is_killed_is_taken_up(clips, tiny, tmp_path):
+def test_the_block_of_a_killed_process_is_computed_by_another(clips, tiny, tmp_path):
     whole = job(tmp_path / "s", listed(clips), tiny)
     claims = whole.store.folder / "claims" / whole.digest[:24]
     holder = subprocess.Popen([sys.executable, "-c", HOLD, claims], stdout=subprocess.PIPE)
@@ -233,7 +233,7 @@ def test_the_block_of_a_process_that_is_killed_is_taken_up(clips, tiny, tmp_path
     assert told == ["v2", "v3", "v4", "v0", "v1"]
 
 
-def test_a_disk_without_locks_is_written_all_the_same(clips, tiny, tmp_path, monkeypatch):
+def test_a_disk_without_locks_can_be_written(clips, tiny, tmp_path, monkeypatch):
     def none(*_):
         raise OSError(95, "Operation not supported")
 
@@ -242,7 +242,7 @@ def test_a_disk_without_locks_is_written_all_the_same(clips, tiny, tmp_path, mon
     assert len(run(job(tmp_path / "s", listed(clips), tiny), tiny)) == 5
 
 
-def test_what_was_noted_of_a_file_is_its_stamp_now(clips, tiny, tmp_path):
+def test_the_stamp_of_a_known_file_is_updated(clips, tiny, tmp_path):
     run(job(tmp_path / "s", listed(clips), tiny), tiny)
     known = Store(tmp_path / "s").known.read("mine")
     video = Video("v0", "x", source=clips[0])
@@ -254,7 +254,7 @@ def test_wrong_jobs_are_refused(clips, tiny, tmp_path):
         job(tmp_path / "s", listed(clips), tiny, [])
     made = job(tmp_path / "s", listed(clips), tiny)
     tiny.card = dataclasses.replace(tiny.card, precision="bfloat16")
-    with pytest.raises(StoreError, match="another backbone"):
+    with pytest.raises(StoreError, match="backbone differs"):
         embed(made, tiny, [0], print)
 
 

@@ -40,7 +40,7 @@ def test_a_file_is_known_until_it_changes(clip: Clip, known: KnownVideos) -> Non
     assert mine.fingerprint(video, stamp(clip)) is None
 
 
-def test_a_stamp_tells_stretches_and_places_apart(clip: Clip, tmp_path: Path) -> None:
+def test_a_stamp_depends_on_segment_and_path(clip: Clip, tmp_path: Path) -> None:
     moved = tmp_path / "b.mp4"
     os.link(clip.path, moved)
     found = {stamp(clip), stamp(replace(clip, start=1.0)), stamp(Clip(moved))}
@@ -50,7 +50,7 @@ def test_a_stamp_tells_stretches_and_places_apart(clip: Clip, tmp_path: Path) ->
     assert stamp(None) is None
 
 
-def test_the_stamp_of_a_folder_of_pictures(tmp_path: Path) -> None:
+def test_the_stamp_of_a_folder_of_images(tmp_path: Path) -> None:
     folder = tmp_path / "frames"
     folder.mkdir()
     (folder / "1.png").write_bytes(b"one")
@@ -76,7 +76,7 @@ def test_without_files_the_id_decides(known: KnownVideos) -> None:
     assert known.read("mine").fingerprint(video, None) is None, "two videos were called so"
 
 
-def test_a_page_that_is_damaged_tells_nothing(known: KnownVideos, tmp_path: Path) -> None:
+def test_a_damaged_file_of_known_videos_is_ignored(known: KnownVideos, tmp_path: Path) -> None:
     known.write("mine", {"a": KnownVideo(fingerprint="f")})
     (page,) = tmp_path.glob("lists/*/*.json")
     page.write_text(page.read_text()[:-5])
@@ -85,7 +85,7 @@ def test_a_page_that_is_damaged_tells_nothing(known: KnownVideos, tmp_path: Path
     assert known.read("mine").fingerprint(Video("a", "x"), None) == "f"
 
 
-def test_names_that_are_no_unicode(known: KnownVideos) -> None:
+def test_names_that_are_not_unicode(known: KnownVideos) -> None:
     odd = os.fsdecode(b"clip\xff")
     known.write(odd, {odd: KnownVideo(fingerprint="f")})
     assert known.read(odd).fingerprint(Video(odd, "x"), None) == "f"

@@ -38,7 +38,7 @@ def store(tmp_path: Path) -> Store:
     return Store.create(tmp_path / "store")
 
 
-def test_what_is_written_is_read_by_anyone(store: Store) -> None:
+def test_a_written_store_can_be_read(store: Store) -> None:
     made = store.make(FACTS, LAYOUT)
     assert len(made) == 0
     made.write({f"v{i}": entry(i) for i in range(5)})
@@ -114,7 +114,7 @@ def damage(path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["cut", "empty", "header"])
-def test_a_damaged_shard_is_named_and_counts_as_absent(store: Store, how: str) -> None:
+def test_a_damaged_shard_is_named_and_counts_as_missing(store: Store, how: str) -> None:
     made = store.make(FACTS, LAYOUT)
     made.write({"v0": entry(0), "v1": entry(1)})
     (path,) = shards(made.folder)
@@ -145,7 +145,7 @@ def test_a_number_that_has_changed_is_noticed_when_it_is_read(store: Store) -> N
         again.read("v1")
 
 
-def test_a_shard_of_another_set_is_not_taken(store: Store) -> None:
+def test_a_shard_of_another_set_is_ignored(store: Store) -> None:
     made = store.make(FACTS, LAYOUT)
     other = store.make({**FACTS, "rate": 1.0}, LAYOUT)
     other.write({"v": entry(0)})
@@ -155,7 +155,7 @@ def test_a_shard_of_another_set_is_not_taken(store: Store) -> None:
     assert len(made.damaged) == 1
 
 
-def test_what_others_write_is_seen_after_a_refresh(store: Store) -> None:
+def test_a_refresh_finds_shards_of_other_processes(store: Store) -> None:
     made, other = store.make(FACTS, LAYOUT), store.make(FACTS, LAYOUT)
     other.write({"v": entry(0)})
     assert "v" not in made
@@ -173,27 +173,27 @@ def test_what_others_write_is_seen_after_a_refresh(store: Store) -> None:
 )
 def test_another_layout_is_refused(store: Store, wrong: dict[str, Any]) -> None:
     made = store.make(FACTS, LAYOUT)
-    with pytest.raises(StoreError, match="does not fit"):
+    with pytest.raises(StoreError, match="layout differs"):
         made.write({"v": entry(0), "w": wrong})
     assert len(made) == 0
-    with pytest.raises(StoreError, match="holds something else"):
+    with pytest.raises(StoreError, match="contains another set"):
         store.make(FACTS, {"a": Shape("float16", (2, 3))})
 
 
-def test_a_folder_of_something_else_is_no_store(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(StoreError, match="holds something else"):
+    with pytest.raises(StoreError, match="contains other files"):
         Store.create(tmp_path)
     with pytest.raises(StoreError, match=r"is no store.*store\.json"):
         Store(tmp_path)
     with pytest.raises(StoreError, match="is a file"):
         Store.create(tmp_path / "notes.txt")
     (tmp_path / "store.json").write_text('{"format": "fewact store", "version": 2}')
-    with pytest.raises(StoreError, match="this version"):
+    with pytest.raises(StoreError, match="another version"):
         Store(tmp_path)
 
 
-def test_a_set_that_does_not_say_what_it_is_of(store: Store) -> None:
+def test_a_set_without_readable_facts_is_refused(store: Store) -> None:
     made = store.make(FACTS, LAYOUT)
     made.write({"v": entry(0)})
     (made.folder / "set.json").write_text("{")

@@ -1,4 +1,4 @@
-"""Features of a list's videos kept on disk, by the videos' fingerprints."""
+"""Features of videos on disk, by the videos' fingerprints."""
 
 from fewact.features.store.embedding import Job, Outcome, embed
 from fewact.features.store.entries import EntrySet

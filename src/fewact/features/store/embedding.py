@@ -1,4 +1,4 @@
-"""Fill a store with features of a list's videos: block by block, by any number of processes."""
+"""Compute features of a list's videos into a store: block by block, by any number of processes."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,20 +31,20 @@ AT_ONCE = 2
 """Videos in the network at the same time."""
 
 BLOCK = 32
-"""Videos that are claimed and written together: what is lost, at most, by a process that is killed.
+"""Videos of a block, which is locked and written as one: a killed process loses at most one block.
 
-Shards need be no larger: the 90 of 2,857 videos are opened in 9 ms, six larger ones in 2.
+Larger shards save little: 90 shards of 2,857 videos are opened in 9 ms, six larger ones in 2 ms.
 """
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a video.
+    """Outcome of one video.
 
     Args:
         video: The video.
-        new: Whether it was embedded just now, rather than found.
-        error: Why it was skipped; None where it is in the store.
+        new: Whether its features were computed now; False if the store had them already.
+        error: Why the video was skipped; None if the store has its features.
     """
 
     video: Video
@@ -52,22 +52,23 @@ class Outcome:
     error: str | None = None
 
 
-Tell = Callable[[Outcome], None]
+Report = Callable[[Outcome], None]
+"""Called with the outcome of each video."""
 
 
 class Job:
-    """A list's videos, and the sets of a store that they are to be in.
+    """Videos of a list, and the sets of a store that must contain their features.
 
     Args:
-        store: The store.
-        videos: The list.
-        card: Of the backbone.
-        requests: Which features, at least one.
-        sampler: Chooses the frames.
-        block: Videos that are claimed and written together.
+        store: Store for the features.
+        videos: List of the videos.
+        card: Card of the backbone.
+        requests: Requested features, at least one.
+        sampler: Makes the sampler that chooses a number of frames.
+        block: Number of videos of a block.
 
     Raises:
-        StoreError: No tap is asked for, or a set does not fit.
+        StoreError: Nothing is requested, or a set has another layout.
         OSError: The store cannot be written.
     """
 
@@ -82,7 +83,7 @@ class Job:
         block: int = BLOCK,
     ) -> None:
         if not requests:
-            raise StoreError("no features are asked for", where="taps")
+            raise StoreError("no features are requested", where="requests")
         self.store, self.videos, self.card, self.sampler = store, videos, card, sampler
         self.block_size = block
         self.sets: dict[Request, EntrySet] = {
@@ -97,99 +98,99 @@ class Job:
         ]
 
     def __len__(self) -> int:
-        """Number of blocks."""
+        """Return the number of blocks."""
         return len(self._blocks)
 
     def block(self, number: int) -> tuple[Video, ...]:
-        """The videos of a block."""
+        """Return the videos of a block."""
         return self._blocks[number]
 
     def missing(self, blocks: Iterable[int]) -> dict[Request, int]:
-        """For each tap how many videos of these blocks are not known to be stored."""
+        """Return for each request how many videos of these blocks are not known to be stored."""
         videos = [video for block in blocks for video in self._blocks[block]]
         known = [self.known.fingerprint(video, stamp(video.source)) for video in videos]
         return {request: sum(key not in one for key in known) for request, one in self.sets.items()}
 
     def bytes_to_write(self, blocks: Iterable[int]) -> int:
-        """Of the features of the videos of these blocks that are not known to be stored."""
+        """Return the size of the features of these blocks that are not known to be stored."""
         return sum(
             self.sets[request].bytes_a_video * n for request, n in self.missing(blocks).items()
         )
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of what decides the blocks and what is made of them."""
+        """SHA-256 of all that decides the blocks and their features."""
         sets = sorted(one.digest for one in self.sets.values())
         facts = "\n".join((self.videos.digest, str(self.block_size), *sets))
         return hashlib.sha256(facts.encode()).hexdigest()
 
 
-def embed(job: Job, backbone: Backbone, blocks: Iterable[int], tell: Tell) -> None:
-    """Embed the videos of some blocks that are not in the store.
+def embed(job: Job, backbone: Backbone, blocks: Iterable[int], report: Report) -> None:
+    """Compute the features of some blocks that are missing in the store.
 
-    A block that another process works on is left to it, and looked at again in the end: if that
-    process was killed, this one does its work.
+    Blocks that another process holds are postponed to the end: if that process was killed, this
+    one computes them.
 
     Args:
-        job: What is to be done.
-        backbone: That of the job's card.
-        blocks: Which; others, or the same, may be done by others.
-        tell: Called with what became of each video.
+        job: Videos and sets.
+        backbone: Backbone of the job's card.
+        blocks: Numbers of the blocks; other processes may compute the same blocks.
+        report: Called with the outcome of each video.
 
     Raises:
-        StoreError: The backbone is not that of the job.
+        StoreError: The backbone has another card than the job.
         OSError: The store cannot be written.
     """
     if backbone.card.digest != job.card.digest:
         raise StoreError(
-            "this is another backbone than that of the job",
+            "the backbone differs from that of the job",
             where=backbone.card.name,
             got=backbone.card.digest[:12],
             expected=job.card.digest[:12],
         )
     numbers = list(blocks)
-    # Frames are decoded and run for all of these at once.
+    # Frames are decoded once for all of these.
     requests = [request for request, missing in job.missing(numbers).items() if missing] or list(
         job.sets
     )
     claims = Claims(job.store.folder / "claims" / job.digest[:24])
-    run = _Run(job, backbone, requests, claims, tell)
+    run = _Run(job, backbone, requests, claims, report)
     try:
-        run.over(claims.free(numbers))
+        run.embed(claims.free(numbers))
         for block in claims.postponed():
-            run.over([block])
+            run.embed([block])
     finally:
         claims.close()
 
 
 @dataclass
-class _Page:
-    """A block that is being done.
+class _Block:
+    """A block in progress.
 
     Args:
-        block: Its number.
-        asked: By fingerprint the videos that are to be embedded.
-        waiting: How many of these fingerprints are not there yet.
-        whole: Whether all videos of the block were looked at.
-        seen: What is known of its videos, by id.
-        entries: What was made of them.
+        number: Number of the block.
+        missing: Videos without features in the store, by fingerprint.
+        pending: Number of fingerprints whose features are still computed.
+        complete: Whether all videos of the block were checked.
+        known: Known facts of its videos, by id.
+        entries: Computed features.
     """
 
-    block: int
-    asked: dict[str, list[Video]] = field(default_factory=dict)
-    waiting: int = 0
-    whole: bool = False
+    number: int
+    missing: dict[str, list[Video]] = field(default_factory=dict)
+    pending: int = 0
+    complete: bool = False
     known: dict[str, KnownVideo] = field(default_factory=dict)
     entries: dict[Request, dict[str, Entry]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class _Wanted:
-    """Footage that is to be embedded."""
+class _Task:
+    """Video source whose features are computed, with its fingerprint and its block."""
 
     source: VideoSource
     key: str
-    page: _Page
+    block: _Block
 
     def read(self, samplers: Sequence[Any], *, transform: Transform | None = None) -> FrameSets:
         return self.source.read(samplers, transform=transform)
@@ -199,84 +200,89 @@ class _Wanted:
 
 
 class _Run:
-    """One stream of videos through the network, over block after block."""
+    """Streams the videos of one block after the other through the network."""
 
     def __init__(
-        self, job: Job, backbone: Backbone, requests: Sequence[Request], claims: Claims, tell: Tell
+        self,
+        job: Job,
+        backbone: Backbone,
+        requests: Sequence[Request],
+        claims: Claims,
+        report: Report,
     ) -> None:
         self._job, self._backbone, self._requests = job, backbone, requests
-        self._claims, self._tell = claims, tell
+        self._claims, self._report = claims, report
 
-    def over(self, blocks: Iterable[int]) -> None:
-        """Embed what is missing of these blocks, each claimed before it comes."""
-        wanted, sampler = self._wanted(blocks), self._job.sampler
-        for found in extract(
-            wanted, self._backbone, self._requests, sampler=sampler, at_once=AT_ONCE
+    def embed(self, blocks: Iterable[int]) -> None:
+        """Compute what is missing of these blocks, each locked before it is yielded."""
+        tasks, sampler = self._tasks(blocks), self._job.sampler
+        for extracted in extract(
+            tasks, self._backbone, self._requests, sampler=sampler, at_once=AT_ONCE
         ):
-            self._keep(found)
+            self._store(extracted)
 
-    def _wanted(self, blocks: Iterable[int]) -> Iterator[_Wanted]:
-        for block in blocks:
+    def _tasks(self, blocks: Iterable[int]) -> Iterator[_Task]:
+        for number in blocks:
             for one in self._job.sets.values():
                 one.refresh()
-            page = _Page(block)
-            for video in self._job.block(block):
-                wanted = self._look(video, page)
-                if wanted is not None:
-                    page.waiting += 1
-                    yield wanted
-            page.whole = True
-            self._finish_if_done(page)
+            block = _Block(number)
+            for video in self._job.block(number):
+                task = self._task(video, block)
+                if task is not None:
+                    block.pending += 1
+                    yield task
+            block.complete = True
+            self._write_if_done(block)
 
-    def _look(self, video: Video, page: _Page) -> _Wanted | None:
-        """What must be done for a video, if anything."""
+    def _task(self, video: Video, block: _Block) -> _Task | None:
+        """Return the task for a video; None if there is nothing to compute."""
         at = stamp(video.source)
         key = self._job.known.fingerprint(video, at)
         try:
             if key is None and video.source is not None:
                 key = video.source.fingerprint()
         except VideoError as error:
-            self._skip(video, page, KnownVideo(stamp=at, error=error.reason))
+            self._skip(video, block, KnownVideo(stamp=at, error=error.reason))
             return None
-        page.known[video.id] = KnownVideo(fingerprint=key, stamp=at)
+        block.known[video.id] = KnownVideo(fingerprint=key, stamp=at)
         if key is not None and all(key in one for one in self._job.sets.values()):
-            self._tell(Outcome(video))
+            self._report(Outcome(video))
         elif key is None or video.source is None:
-            self._skip(video, page, KnownVideo(fingerprint=key, error="there is no file"))
-        elif key in page.asked:  # the same bytes under another id
-            page.asked[key].append(video)
+            self._skip(video, block, KnownVideo(fingerprint=key, error="there is no file"))
+        elif key in block.missing:  # the same file under another id
+            block.missing[key].append(video)
         else:
-            page.asked[key] = [video]
-            return _Wanted(video.source, key, page)
+            block.missing[key] = [video]
+            return _Task(video.source, key, block)
         return None
 
-    def _keep(self, found: Extracted[_Wanted]) -> None:
-        """Take in what the network made of a video."""
-        key, page = found.clip.key, found.clip.page
-        page.waiting -= 1
-        error = None if found.error is None else found.error.reason
+    def _store(self, extracted: Extracted[_Task]) -> None:
+        """Store the features of a video; blocks are written when they are complete."""
+        key, block = extracted.clip.key, extracted.clip.block
+        block.pending -= 1
+        error = None if extracted.error is None else extracted.error.reason
         try:
-            for request, value in (found.features or {}).items():
+            for request, value in (extracted.features or {}).items():
                 entry = {NAME: narrow(value)}
                 if key not in self._job.sets[request]:
-                    page.entries.setdefault(request, {})[key] = entry
+                    block.entries.setdefault(request, {})[key] = entry
         except Unfit as unfit:
             error = str(unfit)
-        for video in page.asked[key]:
+        for video in block.missing[key]:
             if error is None:
-                self._tell(Outcome(video, new=True))
+                self._report(Outcome(video, new=True))
             else:
-                self._skip(video, page, page.known[video.id].model_copy(update={"error": error}))
-        self._finish_if_done(page)
+                self._skip(video, block, block.known[video.id].model_copy(update={"error": error}))
+        self._write_if_done(block)
 
-    def _skip(self, video: Video, page: _Page, known: KnownVideo) -> None:
-        page.known[video.id] = known
-        self._tell(Outcome(video, error=known.error))
+    def _skip(self, video: Video, block: _Block, known: KnownVideo) -> None:
+        block.known[video.id] = known
+        self._report(Outcome(video, error=known.error))
 
-    def _finish_if_done(self, page: _Page) -> None:
-        if page.waiting or not page.whole:
+    def _write_if_done(self, block: _Block) -> None:
+        if block.pending or not block.complete:
             return
-        for request, entries in page.entries.items():
+        for request, entries in block.entries.items():
             self._job.sets[request].write(entries)
-        self._job.store.known.write(self._job.videos.name, page.known)
-        self._claims.release(page.block)
+        self._job.store.known.write(self._job.videos.name, block.known)
+        self._claims.release(block.number)

@@ -1,4 +1,4 @@
-"""A set of a store: what was made of videos in one way, by the videos' fingerprints."""
+"""Set of a store: arrays of videos that were computed alike, by the videos' fingerprints."""
 
 import hashlib
 import json
@@ -16,11 +16,11 @@ from fewact.io.atomic import write_text
 FILE: Final = "set.json"
 
 Facts = Mapping[str, JsonValue]
-"""All that decides what is made of a video, as JSON."""
+"""All facts that decide the arrays of a video, as JSON."""
 
 
 def digest(facts: Facts) -> str:
-    """SHA-256 of facts, whatever their order."""
+    """Return the SHA-256 of facts; their order does not count."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -34,18 +34,18 @@ class _Document(BaseModel):
 
 
 class EntrySet:
-    """What was made of videos in one way.
+    """Arrays of videos that were computed alike.
 
-    Other processes may add to it meanwhile; ``refresh`` looks for what they did.
+    Other processes may add videos at the same time; ``refresh`` finds them.
 
     Args:
-        folder: Its folder in the store.
+        folder: Folder of the set in the store.
 
     Attributes:
-        facts: All that decides what is made of a video.
-        digest: SHA-256 of them.
+        facts: All facts that decide the arrays of a video.
+        digest: SHA-256 of the facts.
         layout: Names, types and shapes of a video's arrays.
-        damaged: Shards that cannot be read, and why; what they held counts as absent.
+        damaged: Shards that cannot be read, and why; their videos count as missing.
 
     Raises:
         StoreError: The folder is no set.
@@ -64,10 +64,10 @@ class EntrySet:
 
     @classmethod
     def create(cls, folder: Path, facts: Facts, layout: Layout) -> "EntrySet":
-        """Make a set, or take the one that is there.
+        """Create a set, or open the existing one.
 
         Raises:
-            StoreError: One of other facts or of another layout is there.
+            StoreError: The existing set has other facts or another layout.
         """
         if not (folder / FILE).exists():
             document = _Document(facts=json.loads(json.dumps(facts)), layout=dict(layout))
@@ -75,7 +75,7 @@ class EntrySet:
         made = cls(folder)
         if made.digest != digest(facts) or made.layout != dict(layout):
             raise StoreError(
-                "holds something else under this name",
+                "contains another set under this name",
                 where=str(folder / FILE),
                 got=f"{made.layout}",
                 expected=f"{dict(layout)}",
@@ -83,17 +83,17 @@ class EntrySet:
         return made
 
     def refresh(self) -> None:
-        """Take in the shards that were added since."""
+        """Find shards that were added since."""
         for path in shards(self.folder):
             if path.name in self._known:
                 continue
             self._known.add(path.name)
             try:
-                self._take(Shard(path, self.digest, self.layout))
+                self._add(Shard(path, self.digest, self.layout))
             except StoreError as error:
                 self.damaged[path] = str(error)
 
-    def _take(self, shard: Shard) -> None:
+    def _add(self, shard: Shard) -> None:
         for row, video in enumerate(shard.videos):
             self._index.setdefault(video, (shard, row))
 
@@ -108,14 +108,14 @@ class EntrySet:
 
     @property
     def bytes_a_video(self) -> int:
-        """Of its arrays."""
+        """Size of a video's arrays in bytes."""
         return sum(shape.nbytes for shape in self.layout.values())
 
     def read(self, fingerprint: str) -> dict[str, NDArray[Any]]:
-        """The arrays of one video.
+        """Return the arrays of one video.
 
         Raises:
-            KeyError: It is not there.
+            KeyError: The set does not contain it.
             StoreError: Its shard is damaged.
         """
         shard, row = self._index[fingerprint]
@@ -127,17 +127,17 @@ class EntrySet:
         A damaged shard of the same videos is replaced.
 
         Args:
-            entries: By fingerprint.
+            entries: Arrays by fingerprint.
 
         Raises:
-            StoreError: An entry is of another layout.
-            OSError: They cannot be written.
+            StoreError: An entry has another layout.
+            OSError: The shard cannot be written.
         """
         for fingerprint, entry in entries.items():
             found = {name: Shape(one.dtype.name, one.shape) for name, one in entry.items()}
             if found != self.layout:
                 raise StoreError(
-                    "does not fit into the set",
+                    "the layout differs from that of the set",
                     where=f"video {fingerprint[:12]}",
                     got=f"{found}",
                     expected=f"{dict(self.layout)}",
@@ -147,7 +147,7 @@ class EntrySet:
         path = write_shard(self.folder, self.digest, entries)
         self._known.add(path.name)
         self.damaged.pop(path, None)
-        self._take(Shard(path, self.digest, self.layout))
+        self._add(Shard(path, self.digest, self.layout))
 
 
 def _read(path: Path) -> _Document:
@@ -157,8 +157,8 @@ def _read(path: Path) -> _Document:
         raise StoreError(f"cannot be read: {error.strerror}", where=str(path)) from None
     except ValidationError as error:
         raise StoreError(
-            "does not say what the set is of",
+            "the facts of the set cannot be read",
             where=str(path),
             got=error.errors()[0]["msg"],
-            hint="Move the file elsewhere; `fewact embed` writes it anew and takes the set up.",
+            hint="Move the file elsewhere; `fewact embed` writes it again and keeps the set.",
         ) from None

@@ -1,4 +1,4 @@
-"""Features of a backbone as sets of a store: what decides them, their shapes, their numbers."""
+"""Features of a backbone as sets of a store: their facts, layout and number format."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -17,34 +17,35 @@ from fewact.features.store.shard import Layout, Shape
 from fewact.features.store.store import Store
 from fewact.video import Sampler, Segments
 
-KIND: Final = "features"
+SET_TYPE: Final = "features"
 NAME: Final = "features"
+"""Name of the array of a video's features."""
 
-NO_PART_OF_THE_KEY = ("licence", "weights")
+NOT_IN_KEY = ("licence", "weights")
 
 SamplerOf = Callable[[int], Sampler]
-"""Makes the sampler that chooses this many frames."""
+"""Makes the sampler that chooses a number of frames."""
 
 
 class Unfit(Exception):
-    """Features that cannot be stored, and why."""
+    """The features cannot be stored; the message says why."""
 
 
 def feature_facts(card: Card, request: Request, sampler: SamplerOf = Segments) -> Facts:
-    """All that decides a backbone's features of a video.
+    """Return all facts that decide a backbone's features of a video.
 
     Args:
-        card: Of the backbone.
-        request: Which features.
-        sampler: That chooses the frames.
+        card: Card of the backbone.
+        request: Requested features.
+        sampler: Makes the sampler that chooses the frames.
     """
     facts: dict[str, JsonValue] = json.loads(
         json.dumps(
             {
-                "kind": KIND,
+                "kind": SET_TYPE,
                 "request": request_facts(request),
                 "sampler": repr(sampler(request.frames * card.frames_per_slot)),
-                "card": {k: v for k, v in asdict(card).items() if k not in NO_PART_OF_THE_KEY},
+                "card": {k: v for k, v in asdict(card).items() if k not in NOT_IN_KEY},
                 "dtype": request.dtype,
             }
         )
@@ -62,22 +63,16 @@ def feature_layout(card: Card, request: Request) -> Layout:
 
 
 def cards(store: Store) -> Iterator[tuple[Card, Request, EntrySet]]:
-    """The sets of features of a store, with the card and tap of each.
+    """Return the feature sets of a store, each with its card and request.
 
-    The card says nothing of where the weights lay and of their licence, which decide nothing.
+    The cards lack the location and the licence of the weights, which do not change features.
     """
     for one in store.sets():
-        if one.facts.get("kind") == KIND:
+        if one.facts.get("kind") == SET_TYPE:
             try:
-                yield (
-                    card_of(one.facts),
-                    request_from_facts(
-                        TypeAdapter(dict[str, Any]).validate_python(one.facts["request"])
-                    ),
-                    one,
-                )
+                yield card_of(one.facts), _request_of(one.facts), one
             except (ValidationError, KeyError, TypeError):
-                continue  # of a later version of fewact
+                continue  # written by another version of fewact
 
 
 def _request_of(facts: Facts) -> Request:
@@ -86,16 +81,16 @@ def _request_of(facts: Facts) -> Request:
 
 
 def card_of(facts: Facts) -> Card:
-    """The card that stands in the facts of features."""
+    """Return the card in the facts of features."""
     stored = TypeAdapter(dict[str, Any]).validate_python(facts["card"])
     return TypeAdapter(Card).validate_python({**stored, "licence": "", "weights": "stored"})
 
 
 def narrow(features: Tensor) -> NDArray[Any]:
-    """Features as they are stored: float16, or uint8 as they are.
+    """Convert features to the stored type: float16; uint8 is unchanged.
 
     Raises:
-        Unfit: They are not finite, or beyond what float16 holds.
+        Unfit: The features are not finite, or too large for float16.
     """
     if features.dtype == torch.uint8:
         return features.cpu().numpy()
@@ -104,11 +99,11 @@ def narrow(features: Tensor) -> NDArray[Any]:
         if torch.isfinite(features).all():
             most = float(features.abs().max())
             raise Unfit(f"its features are too large for float16, up to {most:.3g}")
-        raise Unfit("its features are no finite numbers")
+        raise Unfit("its features are not finite")
     return small.cpu().numpy()
 
 
 def widen(array: NDArray[Any]) -> Tensor:
-    """Stored features as a backbone gives them: float32, or uint8 as they are."""
+    """Convert stored features to those of a backbone: float32; uint8 is unchanged."""
     tensor = torch.from_numpy(array)
     return tensor if tensor.dtype == torch.uint8 else tensor.float()

@@ -1,8 +1,8 @@
-"""Which videos of a list were seen: their fingerprints by their ids.
+"""Known videos of a list: their fingerprints by id.
 
-A video goes by its bytes. Reading all bytes of a benchmark to know them takes minutes: a file that
-has not changed since is not read again. And where a store is taken to another machine, the ids of a
-list say which of its videos are meant, without the videos.
+A store identifies a video by its bytes. Reading all bytes of a benchmark takes minutes, so a file
+that did not change is not read again. On another machine without the videos, the ids of a list
+identify them.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ from fewact.io.atomic import write_text
 
 
 class KnownVideo(BaseModel):
-    """What is known of a video of a list.
+    """Known facts of a video.
 
     Args:
-        fingerprint: Of its footage; None where not even its bytes can be read.
-        stamp: Of its files, see ``stamp``; None for footage that lies in no file.
-        error: Why nothing could be made of it.
+        fingerprint: Fingerprint of its video source; None if its bytes cannot be read.
+        stamp: Stamp of its files, see ``stamp``; None for a video source without files.
+        error: Why its features could not be computed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,61 +36,60 @@ class KnownVideo(BaseModel):
 
 
 class _Page(BaseModel):
-    """Videos of a list, by id."""
+    """Known videos of a list, by id."""
 
     model_config = ConfigDict(extra="forbid")
 
-    format: Literal["fewact seen videos"] = "fewact seen videos"
+    format: Literal["fewact known videos"] = "fewact known videos"
     version: Literal[1] = 1
     list: str
     videos: dict[str, KnownVideo]
 
 
 class KnownList:
-    """What is known of the videos of one list.
+    """Known videos of one list.
 
     Args:
-        seen: By id; several where files of one id have been seen.
+        known: Known facts by id; several if different files had the same id.
     """
 
     def __init__(self, known: Mapping[str, tuple[KnownVideo, ...]]) -> None:
-        self._seen = known
+        self._known = known
 
     def fingerprint(self, video: Video, at: str | None) -> str | None:
-        """A video's fingerprint if no file need be read for it, else None.
+        """Return a video's fingerprint if it is known without reading a file, otherwise None.
 
         Args:
-            video: The video. Where there is no file its id decides, unless several were seen under
-                it.
-            at: The ``stamp`` of its footage.
+            video: The video. If there is no file, its id decides, unless several videos had it.
+            at: Stamp of its video source.
         """
         if video.source is not None and not isinstance(video.source, Clip):
             return video.source.fingerprint()
-        found = self._seen.get(_legible(video.id), ())
+        found = self._known.get(_legible(video.id), ())
         if at is not None:
             return next((one.fingerprint for one in found if one.stamp == at), None)
         known = {one.fingerprint for one in found if one.fingerprint}
         return known.pop() if len(known) == 1 else None
 
     def error(self, video: Video) -> str | None:
-        """Why nothing could be made of a video, when that was tried."""
+        """Return why the features of a video could not be computed; None if that is not known."""
         return next(
-            (one.error for one in self._seen.get(_legible(video.id), ()) if one.error), None
+            (one.error for one in self._known.get(_legible(video.id), ()) if one.error), None
         )
 
 
 class KnownVideos:
-    """The lists of a store.
+    """Known videos of all lists of a store.
 
     Args:
-        folder: Where they are kept, a folder for each.
+        folder: Folder with a subfolder for each list.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def read(self, name: str) -> KnownList:
-        """What is known of the videos of a list; pages that cannot be read tell nothing."""
+        """Return the known videos of a list; files that cannot be read are ignored."""
         found: dict[str, tuple[KnownVideo, ...]] = {}
         for path in sorted(self._of(name).glob("*.json")):
             try:
@@ -102,10 +101,10 @@ class KnownVideos:
         return KnownList(found)
 
     def write(self, name: str, known: Mapping[str, KnownVideo]) -> None:
-        """Note videos of a list; a note of the same videos is replaced.
+        """Write known videos of a list; a file of the same videos is replaced.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: The file cannot be written.
         """
         page = _Page(list=_legible(name), videos={_legible(id): one for id, one in known.items()})
         ids = "\n".join(page.videos)
@@ -120,15 +119,15 @@ class KnownVideos:
 
 
 def _legible(text: str) -> str:
-    """A name of a file that is no Unicode, with its odd bytes as escapes."""
+    """Return a text with bytes that are not Unicode as escapes."""
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def stamp(source: VideoSource | None) -> str | None:
-    """SHA-256 of where a clip's files lie, their sizes and when they were changed.
+    """Return the SHA-256 of the paths, sizes and modification times of a clip's files.
 
     Returns:
-        None for footage in no file, or in files that cannot be looked at.
+        The stamp; None for a video source without files, or if the files cannot be read.
     """
     if not isinstance(source, Clip):
         return None
@@ -139,5 +138,5 @@ def stamp(source: VideoSource | None) -> str | None:
         where = str(path.resolve())
     except OSError:
         return None
-    told = repr((where, source.start, source.end, facts))
-    return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()
+    content = repr((where, source.start, source.end, facts))
+    return hashlib.sha256(content.encode(errors="surrogateescape")).hexdigest()

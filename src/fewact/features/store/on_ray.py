@@ -1,6 +1,6 @@
-"""The same work on a Ray cluster: its blocks mapped over actors by Ray Data.
+"""Compute features on a Ray cluster: Ray Data maps blocks over actors.
 
-An actor that dies is replaced, and its block given to another; what it had stored is found there.
+If an actor dies, another one computes its block; features that were stored already are kept.
 """
 
 import json
@@ -14,7 +14,7 @@ from fewact import backbones
 from fewact.data.videos import VideoList
 from fewact.errors import OptionError
 from fewact.features.request import Request
-from fewact.features.store.embedding import Job, Outcome, Tell, embed
+from fewact.features.store.embedding import Job, Outcome, Report, embed
 from fewact.features.store.feature_sets import SamplerOf
 from fewact.features.store.store import Store
 
@@ -23,11 +23,11 @@ LOCAL = "local"
 
 @dataclass(frozen=True)
 class BackboneOptions:
-    """What ``backbones.create`` is given, on every machine.
+    """Options of ``backbones.create`` on every machine.
 
     Args:
-        name: Of the backbone.
-        weights: As in ``backbones.create``; a file or folder is one that all machines see.
+        name: Name of the backbone.
+        weights: As in ``backbones.create``; all machines must be able to read a file or folder.
         device: As in ``backbones.create``.
         precision: ``float32`` or ``bfloat16``, so that all machines compute the same features.
     """
@@ -40,7 +40,7 @@ class BackboneOptions:
 
 @dataclass(frozen=True)
 class _Task:
-    """What an actor is sent."""
+    """What an actor needs for its work."""
 
     store: str
     videos: VideoList
@@ -51,44 +51,44 @@ class _Task:
 
 
 class _Worker:
-    """An actor: makes the backbone once, and embeds one block after the other."""
+    """Actor: creates the backbone once, and computes one block after the other."""
 
-    def __init__(self, given: _Task) -> None:
-        self._backbone = backbones.create(**asdict(given.backbone))
+    def __init__(self, task: _Task) -> None:
+        self._backbone = backbones.create(**asdict(task.backbone))
         self._job = Job(
-            Store(given.store),
-            given.videos,
+            Store(task.store),
+            task.videos,
             self._backbone.card,
-            given.requests,
-            given.sampler,
-            block=given.block,
+            task.requests,
+            task.sampler,
+            block=task.block,
         )
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        told: list[tuple[str, bool, str | None]] = []
+        outcomes: list[tuple[str, bool, str | None]] = []
         embed(
             self._job,
             self._backbone,
             [int(row["block"])],
-            lambda one: told.append((one.video.id, one.new, one.error)),
+            lambda one: outcomes.append((one.video.id, one.new, one.error)),
         )
-        return {"told": json.dumps(told)}
+        return {"outcomes": json.dumps(outcomes)}
 
 
 def embed_on_ray(
-    job: Job, backbone: BackboneOptions, blocks: Sequence[int], tell: Tell, *, address: str
+    job: Job, backbone: BackboneOptions, blocks: Sequence[int], report: Report, *, address: str
 ) -> None:
-    """Embed blocks on a Ray cluster, an actor for each of its GPUs, or of its CPUs without any.
+    """Compute blocks on a Ray cluster, with one actor for each GPU, or each CPU without GPUs.
 
-    The store and the videos must lie where all its machines see them by the same path.
+    All machines must reach the store and the videos by the same paths.
 
     Args:
-        job: What is to be done.
-        backbone: How each actor makes the job's backbone.
-        blocks: Which.
-        tell: Called with what became of each video.
-        address: Of the cluster: ``host:port``, ``ray://…``, ``auto``; or ``local`` for one that is
-            started on this machine.
+        job: Videos and sets.
+        backbone: Options of the job's backbone.
+        blocks: Numbers of the blocks.
+        report: Called with the outcome of each video.
+        address: Address of the cluster: ``host:port``, ``ray://…``, ``auto``; or ``local`` to start
+            a cluster on this machine.
 
     Raises:
         OptionError: Ray is not installed, or there is no cluster at this address.
@@ -118,14 +118,14 @@ def embed_on_ray(
             num_gpus=1 if gpus else 0,
         )
         for row in rows.iter_rows():
-            for id, new, error in json.loads(row["told"]):
-                tell(Outcome(by_id[id], new, error))
+            for id, new, error in json.loads(row["outcomes"]):
+                report(Outcome(by_id[id], new, error))
     finally:
         ray.shutdown()
 
 
 def _started(address: str) -> Any:
-    """Ray, joined to a cluster."""
+    """Return Ray, connected to a cluster."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
         import ray
@@ -144,7 +144,7 @@ def _started(address: str) -> Any:
             ray.init(address=address, logging_level="ERROR", log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise OptionError(
-            "there is no Ray cluster that can be joined",
+            "cannot connect to a Ray cluster",
             where="--ray",
             got=f"{address}: {str(error).splitlines()[0]}",
             expected=f"host:port, ray://…, auto, {LOCAL}",

@@ -1,8 +1,7 @@
-"""A file of a store: the tensors of some videos, there as a whole or not at all.
+"""Shard: a file of a store with the arrays of some videos, written completely or not at all.
 
-The format is safetensors: for each named tensor one array with a row for each video, and in the
-header which videos these are. Reading runs no code, and a row is read by itself from memory that
-is mapped.
+The format is safetensors: each array has a row for each video, and the header lists the videos.
+Reading runs no code, and reads single rows from mapped memory.
 """
 
 import hashlib
@@ -23,11 +22,11 @@ from fewact.io.atomic import replacing
 
 SUFFIX = ".safetensors"
 
-# One key: safetensors writes several in any order, and the same videos shall be the same bytes.
+# A single key, since safetensors writes several keys in any order: equal videos give equal bytes.
 KEY = "fewact"
 
 Entry = Mapping[str, NDArray[Any]]
-"""What is stored of a video: arrays by name."""
+"""Stored arrays of a video, by name."""
 
 DTYPES = {
     "F16": "float16",
@@ -42,11 +41,11 @@ DTYPES = {
 
 @dataclass(frozen=True)
 class Shape:
-    """Of one array of every video.
+    """Type and shape of one array of every video.
 
     Args:
-        dtype: As NumPy names it.
-        sizes: Without the axis of the videos.
+        dtype: NumPy's name of the data type.
+        sizes: Shape without the axis of the videos.
     """
 
     dtype: str
@@ -63,11 +62,11 @@ Layout = Mapping[str, Shape]
 
 
 class _Header(BaseModel):
-    """What a shard says of itself.
+    """Header of a shard.
 
     Args:
-        set: Digest of the set that it is of.
-        videos: Fingerprints of the videos, a row each.
+        set: Digest of the set that the shard belongs to.
+        videos: Fingerprints of the videos, one for each row.
         checks: CRC-32 of each video's arrays, in the order of their names.
     """
 
@@ -79,15 +78,15 @@ class _Header(BaseModel):
 
 
 class Shard:
-    """A shard that is read.
+    """Reads a shard.
 
     Args:
-        path: The file.
-        of: Digest of the set that it must be of.
-        layout: That its arrays must have.
+        path: File of the shard.
+        of: Digest of the set that the shard must belong to.
+        layout: Layout that its arrays must have.
 
     Raises:
-        StoreError: It is damaged, or something else.
+        StoreError: The shard is damaged, or the file is no shard of this set.
     """
 
     def __init__(self, path: Path, of: str, layout: Layout) -> None:
@@ -104,20 +103,20 @@ class Shard:
             raise self._damaged(str(error).splitlines()[0]) from None
         self._slices = slices
         rows = len(self.videos)
-        wanted = {name: (one.dtype, (rows, *one.sizes)) for name, one in layout.items()}
-        if self._header.set != of or found != wanted or len(self._header.checks) != rows:
+        expected = {name: (one.dtype, (rows, *one.sizes)) for name, one in layout.items()}
+        if self._header.set != of or found != expected or len(self._header.checks) != rows:
             raise self._damaged(f"holds {found} of set {self._header.set[:12]}")
 
     @property
     def videos(self) -> Sequence[str]:
-        """Fingerprints, a row each."""
+        """Fingerprints, one for each row."""
         return self._header.videos
 
     def read(self, row: int) -> dict[str, NDArray[Any]]:
-        """The arrays of one video.
+        """Return the arrays of one video.
 
         Raises:
-            StoreError: They are not what was written.
+            StoreError: The arrays differ from those that were written.
         """
         entry = {name: one[row : row + 1][0] for name, one in self._slices.items()}
         if check(entry) != self._header.checks[row]:
@@ -126,23 +125,23 @@ class Shard:
 
     def _damaged(self, why: str) -> StoreError:
         return StoreError(
-            "is damaged, or no part of this store",
+            "is damaged, or not a shard of this store",
             where=str(self.path),
             got=why,
-            hint="Move it elsewhere, and `fewact embed` makes it anew.",
+            hint="Move the file elsewhere; `fewact embed` writes it again.",
         )
 
 
 def write_shard(folder: Path, of: str, entries: Mapping[str, Entry]) -> Path:
-    """Write a shard under a name that its set and its videos decide: two of a name are the same.
+    """Write a shard; its set and its videos decide the name, so that equal names are equal files.
 
     Args:
-        folder: Where to.
+        folder: Folder of the set.
         of: Digest of the set.
-        entries: By fingerprint; all of the same names, types and shapes.
+        entries: Arrays by fingerprint, all with the same names, types and shapes.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The shard cannot be written.
     """
     videos = list(entries)
     header = _Header(set=of, videos=videos, checks=[check(entries[one]) for one in videos])
@@ -155,12 +154,12 @@ def write_shard(folder: Path, of: str, entries: Mapping[str, Entry]) -> Path:
 
 
 def shards(folder: Path) -> Iterator[Path]:
-    """The shards of a folder, in the order of their names."""
+    """Return the shards of a folder, in the order of their names."""
     yield from sorted(path for path in folder.glob(f"*{SUFFIX}") if not path.name.startswith("."))
 
 
 def check(entry: Entry) -> int:
-    """CRC-32 of a video's arrays, in the order of their names."""
+    """Return the CRC-32 of a video's arrays, in the order of their names."""
     found = 0
     for name in sorted(entry):
         found = zlib.crc32(np.ascontiguousarray(entry[name]).data, found)

@@ -1,4 +1,4 @@
-"""A folder of features: sets of what was made of videos, and which videos were seen."""
+"""Store: a folder with sets of features, and the known videos of each list."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from fewact.features.store.shard import Layout
 from fewact.io.atomic import write_text
 
 MARK: Final = "store.json"
-EXPECTED = "a folder that `fewact embed` has made"
+EXPECTED = "a folder that `fewact embed` has written"
 
 
 class _Mark(BaseModel):
@@ -26,12 +26,12 @@ class _Mark(BaseModel):
 class Store:
     """Features on disk, read and written by many processes at once.
 
-    A set holds what was made of videos in one way, and is named by the SHA-256 of all that decides
-    it: features of another transform or of other weights are another set. In a set a video goes by
-    its fingerprint, wherever it lies and whatever it is called.
+    A set contains features of videos that were computed alike. Its name is the SHA-256 of all facts
+    that decide the features: another transform or other weights give another set. A set identifies
+    a video by its fingerprint, so that its path and name do not matter.
 
     Args:
-        folder: Where it lies.
+        folder: Folder of the store.
 
     Raises:
         StoreError: The folder is no store.
@@ -48,7 +48,7 @@ class Store:
             ) from None
         except ValidationError as error:
             raise StoreError(
-                "is no store that this version can read",
+                "is a store of another version",
                 where=str(mark),
                 got=error.errors()[0]["msg"],
                 expected=EXPECTED,
@@ -57,21 +57,21 @@ class Store:
 
     @classmethod
     def create(cls, folder: str | Path) -> "Store":
-        """Make a store, or take the one that is there.
+        """Create a store, or open the existing one.
 
         Raises:
-            StoreError: The folder holds something else.
-            OSError: It cannot be written.
+            StoreError: The folder contains other files.
+            OSError: The folder cannot be written.
         """
         path = Path(folder).expanduser()
         if path.exists() and not path.is_dir():
             raise StoreError("this is a file", where=str(path), expected="a folder")
-        strange = path.exists() and any(one.name[0] != "." for one in path.iterdir())
-        # Looked for after the rest: where another process makes the store now, it comes first.
+        other = path.exists() and any(one.name[0] != "." for one in path.iterdir())
+        # Checked last: another process that creates the store now writes this file first.
         if not (path / MARK).exists():
-            if strange:
+            if other:
                 raise StoreError(
-                    "holds something else",
+                    "contains other files",
                     where=str(path),
                     expected="a new or empty folder, or a store",
                 )
@@ -79,29 +79,29 @@ class Store:
         return cls(path)
 
     def sets(self) -> Iterator[EntrySet]:
-        """All sets.
+        """Return all sets.
 
         Raises:
-            StoreError: One does not say what it is of.
+            StoreError: The facts of a set cannot be read.
         """
         for file in sorted(self.folder.glob(f"sets/*/{FILE}")):
             yield EntrySet(file.parent)
 
     def find(self, facts: Facts) -> EntrySet | None:
-        """The set of these facts, if there is one."""
+        """Return the set with these facts, or None."""
         folder = self._folder(facts)
         return EntrySet(folder) if (folder / FILE).exists() else None
 
     def make(self, facts: Facts, layout: Layout) -> EntrySet:
-        """The set of these facts, made where there is none.
+        """Return the set with these facts; it is created if there is none.
 
         Args:
-            facts: All that decides what is made of a video.
+            facts: All facts that decide the arrays of a video.
             layout: Names, types and shapes of a video's arrays.
 
         Raises:
-            StoreError: There is one of another layout.
-            OSError: It cannot be written.
+            StoreError: The existing set has another layout.
+            OSError: The set cannot be written.
         """
         return EntrySet.create(self._folder(facts), facts, layout)
 
