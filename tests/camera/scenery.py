@@ -1,4 +1,4 @@
-"""A scene that is known at every point, seen through similarities that are known."""
+"""A synthetic scene, viewed through known similarities."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from fewact.camera.similarity import Similarity, pixel_positions
 
 
 def scene(at: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Colours (… 3) in 0 … 255 at complex points, in heights of a pixel: smooth waves."""
+    """Return the colours (… 3), 0 … 255, of smooth waves at complex positions in pixel heights."""
     rng = np.random.default_rng(seed)
     found = np.zeros((*at.shape, 3))
     for _ in range(30):
@@ -21,34 +21,37 @@ def scene(at: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def frames_of(
-    ways: Similarity, size: tuple[int, int], pixel: float = 1.0, seed: int = 0
+    motion: Similarity, size: tuple[int, int], pixel: float = 1.0, seed: int = 0
 ) -> torch.Tensor:
-    """What is seen of the scene through each similarity: (t 3 h w) uint8."""
-    return seen_by(ways, size, lambda at, _: scene(at, seed), pixel)
+    """Render the scene as viewed through each similarity: (t 3 h w) uint8."""
+    return render(motion, size, lambda at, _: scene(at, seed), pixel)
 
 
-def seen_by(
-    ways: Similarity,
+def render(
+    motion: Similarity,
     size: tuple[int, int],
-    picture: Callable[[np.ndarray, int], np.ndarray],
+    colours_at: Callable[[np.ndarray, int], np.ndarray],
     pixel: float = 1.0,
 ) -> torch.Tensor:
-    """What is seen through each similarity (t 3 h w) uint8 of a picture that may change.
+    """Render an image that may change over time as viewed through each similarity.
 
     Args:
-        ways: (t).
+        motion: Similarities (t).
         size: Rows and columns of a frame.
-        picture: Gives colours (h w 3) at complex points (h w), in this frame.
+        colours_at: Function of complex positions (h w) and frame number: colours (h w 3).
         pixel: Width of a pixel over its height.
+
+    Returns:
+        Frames (t 3 h w), uint8.
     """
-    at = ways(pixel_positions(*size, pixel, torch.float64)).numpy()  # (t h w)
-    colours = np.stack([picture(one, frame) for frame, one in enumerate(at)])
+    at = motion(pixel_positions(*size, pixel, torch.float64)).numpy()  # (t h w)
+    colours = np.stack([colours_at(one, frame) for frame, one in enumerate(at)])
     shown = colours.round().clip(0, 255).astype(np.uint8)
     return torch.from_numpy(shown).permute(0, 3, 1, 2).contiguous()
 
 
-def wander(t: int, seed: int, *, shift: float, zoom: float, roll: float) -> Similarity:
-    """A smooth way: shifts up to so many pixels, zoom up to this part, roll in radians."""
+def random_motion(t: int, seed: int, *, shift: float, zoom: float, roll: float) -> Similarity:
+    """Return a smooth random motion; maxima of shift in pixels, relative zoom, roll in radians."""
     rng = np.random.default_rng(seed)
     time = np.linspace(0, 1, t)
     waves = np.stack(
@@ -58,14 +61,14 @@ def wander(t: int, seed: int, *, shift: float, zoom: float, roll: float) -> Simi
     return Similarity(torch.from_numpy(turn), torch.from_numpy(shift * (waves[2] + 1j * waves[3])))
 
 
-def between(ways: Similarity) -> Similarity:
-    """From the middle frame's points to each one's."""
-    middle = len(ways.linear) // 2
-    one = torch.full((len(ways.linear),), middle)
-    return ways.inverse().after(ways[one])
+def from_middle(motion: Similarity) -> Similarity:
+    """Return the similarities from positions in the middle frame to those in each frame."""
+    middle = len(motion.linear) // 2
+    one = torch.full((len(motion.linear),), middle)
+    return motion.inverse().after(motion[one])
 
 
-def apart(first: Similarity, second: Similarity, size: tuple[int, int], pixel: float = 1.0):
-    """Mean distance of where two similarities take a picture's pixels: (t), heights of a pixel."""
+def mean_distance(first: Similarity, second: Similarity, size: tuple[int, int], pixel: float = 1.0):
+    """Return the mean distance (t) between the results of two similarities, in pixel heights."""
     at = pixel_positions(*size, pixel, torch.float64)
     return (first(at) - second(at)).abs().mean((-2, -1))

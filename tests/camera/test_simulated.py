@@ -26,9 +26,9 @@ def corners(camera: SimulatedCamera, seed: int, height: int, width: int) -> np.n
     path = camera_path(camera, seed, np.linspace(0, 1, 50), height, width)
     high, wide = crop_size(camera, height, width)
     ends = np.array([x + 1j * y for x in (-1, 1) for y in (-1, 1)])
-    own = ends.real * (wide - 1) / 2 + 1j * ends.imag * (high - 1) / 2
+    corner = ends.real * (wide - 1) / 2 + 1j * ends.imag * (high - 1) / 2
     shift = (path.x + 1j * path.y)[:, None] * (1 + camera.parallax * ends.imag)
-    return (path.size * np.exp(1j * path.roll))[:, None] * own + shift
+    return (path.size * np.exp(1j * path.roll))[:, None] * corner + shift
 
 
 @given(
@@ -52,8 +52,8 @@ def test_the_crop_stays_inside_without_a_margin() -> None:
 
 def test_the_fixed_camera_crops_the_middle() -> None:
     frames = np.random.default_rng(0).integers(0, 256, (3, 40, 80, 3), dtype=np.uint8)
-    seen = record(frames, TIMES[:3], CAMERAS["fixed"], 5)
-    assert np.array_equal(seen, frames[:, 5:35, 10:70])
+    recorded = record(frames, TIMES[:3], CAMERAS["fixed"], 5)
+    assert np.array_equal(recorded, frames[:, 5:35, 10:70])
 
 
 def test_a_frame_does_not_depend_on_the_other_requested_frames() -> None:
@@ -64,7 +64,7 @@ def test_a_frame_does_not_depend_on_the_other_requested_frames() -> None:
         assert np.array_equal(some, every[[12, 4]])
 
 
-def test_seeds_draw_different_paths() -> None:
+def test_seeds_give_different_paths() -> None:
     first, second, again = (
         camera_path(CAMERAS["hand"], seed, TIMES, 100, 100) for seed in (0, 1, 0)
     )
@@ -73,38 +73,38 @@ def test_seeds_draw_different_paths() -> None:
     assert len({seed_of(seed, name) for seed in (0, 1) for name in ("a", "b", "0 a")}) == 6
 
 
-def many(name: str, seeds: int = 60) -> list:
+def many_paths(name: str, seeds: int = 60) -> list:
     return [
         camera_path(CAMERAS[name], seed, np.linspace(0, 1, 41), 400, 400) for seed in range(seeds)
     ]
 
 
 def test_framing_is_constant_and_changes_position_and_size() -> None:
-    ways = many("framing")
-    assert all(np.ptp(path.x) == np.ptp(path.size) == 0 for path in ways)
-    reach = np.array([[path.x[0], path.y[0]] for path in ways]) / 300
+    paths = many_paths("framing")
+    assert all(np.ptp(path.x) == np.ptp(path.size) == 0 for path in paths)
+    reach = np.array([[path.x[0], path.y[0]] for path in paths]) / 300
     assert 0.12 < np.abs(reach).max() <= 0.15
-    sizes = [path.size[0] for path in ways]
+    sizes = [path.size[0] for path in paths]
     assert 0.8 <= min(sizes) < 0.85
     assert 1.15 < max(sizes) <= 1.2
 
 
-def test_shake_oscillates_around_the_centre() -> None:
-    ways = many("shake")
-    for path in ways:
+def test_shake_oscillates_around_the_frame_centre() -> None:
+    paths = many_paths("shake")
+    for path in paths:
         assert 0.02 * 300 < np.abs(path.x).max() <= 0.031 * 300
         assert np.abs(path.roll).max() <= np.deg2rad(2.1)
-    turns = [int((np.diff(np.sign(np.diff(path.x))) != 0).sum()) for path in ways]
+    turns = [int((np.diff(np.sign(np.diff(path.x))) != 0).sum()) for path in paths]
     assert min(turns) >= 2
 
 
 def test_pan_has_even_speed_and_zooms() -> None:
-    for path in many("pan"):
+    for path in many_paths("pan"):
         steps = np.diff(path.x)
         np.testing.assert_allclose(steps, steps[0], atol=1e-9)
         assert path.size[0] + path.size[-1] == pytest.approx(2)
-    travelled = [abs(path.x[-1] - path.x[0]) / 300 for path in many("pan")]
-    grown = [abs(path.size[-1] - path.size[0]) for path in many("pan")]
+    travelled = [abs(path.x[-1] - path.x[0]) / 300 for path in many_paths("pan")]
+    grown = [abs(path.size[-1] - path.size[0]) for path in many_paths("pan")]
     assert 0.13 < max(travelled) <= 0.15
     assert 0.13 < max(grown) <= 0.15
 
@@ -122,13 +122,13 @@ def test_the_image_moves_against_the_camera() -> None:
     bright[:, 28:32, 28:32] = 255
     camera, times = SimulatedCamera(pan=0.15), np.array([0.0, 1.0])
     path = camera_path(camera, 0, times, 60, 60)
-    seen = record(bright, times, camera, 0)[..., 0].astype(float)  # (2 45 45)
-    across = (seen.sum(1) * np.arange(45)).sum(1) / seen.sum((1, 2)) - 22
+    recorded = record(bright, times, camera, 0)[..., 0].astype(float)  # (2 45 45)
+    across = (recorded.sum(1) * np.arange(45)).sum(1) / recorded.sum((1, 2)) - 22
     np.testing.assert_allclose(across, -path.x, atol=0.6)
     assert np.sign(across[0]) == -np.sign(across[1])
 
 
-def test_a_shutter_blurs_what_moves() -> None:
+def test_a_shutter_blurs_moving_parts() -> None:
     stripes = np.zeros((1, 80, 80, 3), np.uint8)
     stripes[:, :, ::2] = 255
     sharp = SimulatedCamera(pan=0.3)
@@ -151,7 +151,7 @@ def test_unknown_names_get_a_hint() -> None:
         simulated_camera("shaky")
 
 
-def test_bad_frames_and_times() -> None:
+def test_invalid_frames_and_times_are_refused() -> None:
     frames = np.zeros((2, 8, 8, 3), np.uint8)
     with pytest.raises(ShapeError, match="uint8"):
         record(frames.astype(np.float32), TIMES[:2], SimulatedCamera(), 0)

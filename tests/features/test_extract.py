@@ -359,11 +359,11 @@ def test_camera_motion_maps_to_frames_stabilised_by_the_permissive_estimate(tmp_
     from fewact.camera.motion import estimate_camera_motion
     from fewact.camera.similarity import warp
     from fewact.methods.steady import seen_through
-    from tests.camera.scenery import seen_by
-    from tests.camera.test_stabilise import squat, wander
+    from tests.camera.scenery import random_motion, render
+    from tests.camera.test_stabilise import squat
 
-    ways = wander(16, 0, shift=5, zoom=0.02, roll=0.02)
-    frames = seen_by(ways, (160, 160), lambda at, k: squat(at, 0, k / 4))
+    ways = random_motion(16, 0, shift=5, zoom=0.02, roll=0.02)
+    frames = render(ways, (160, 160), lambda at, k: squat(at, 0, k / 4))
     write_video(tmp_path / "arm.mp4", frames.permute(0, 2, 3, 1).numpy(), 16)
     bolder, steady, plain = (
         CameraMotionRequest(View(8, "auto")),

@@ -1,4 +1,4 @@
-"""The cache folder: the platform's own, or the one that the environment names."""
+"""The cache folder: the platform's default, or the one in an environment variable."""
 
 import sys
 from pathlib import Path
@@ -16,7 +16,9 @@ from fewact.io.cache import cache_folder
         ("win32", "AppData/Local/fewact"),
     ],
 )
-def test_the_platform_decides_the_cache_folder(monkeypatch, tmp_path, platform, expected):
+def test_the_default_cache_folder_depends_on_the_platform(
+    monkeypatch, tmp_path, platform, expected
+):
     for name in ("FEWACT_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", staticmethod(lambda: tmp_path))
@@ -24,7 +26,7 @@ def test_the_platform_decides_the_cache_folder(monkeypatch, tmp_path, platform, 
     assert cache_folder() == tmp_path / expected
 
 
-def test_environment_variables_move_the_cache(monkeypatch, tmp_path):
+def test_environment_variables_override_the_cache_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("FEWACT_CACHE", raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))

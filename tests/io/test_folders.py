@@ -27,9 +27,9 @@ def fill(content: str) -> Callable[[Path], None]:
 
 
 def content(folder: Path) -> str:
-    """What a whole model says; fails on one that is half old and half new."""
-    place = folder if folder.exists() else backup_of(folder)
-    config, state = ((place / name).read_text() for name in OWN)
+    """Return the content of a complete folder; fail on one that is half old and half new."""
+    path = folder if folder.exists() else backup_of(folder)
+    config, state = ((path / name).read_text() for name in OWN)
     assert config == state
     return config
 
@@ -39,15 +39,15 @@ class PowerCut(BaseException):
 
 
 @contextmanager
-def failing(at: int, error: type[BaseException], *, for_good: bool) -> Iterator[None]:
-    """Let the at-th change of the disk fail, and with ``for_good`` all later ones."""
+def failing(at: int, error: type[BaseException], *, permanently: bool) -> Iterator[None]:
+    """Let the at-th disk operation fail; with ``permanently`` all later ones too."""
     calls = 0
 
     def broken(real: Callable[..., Any]) -> Callable[..., Any]:
         def run(*args: Any, **options: Any) -> Any:
             nonlocal calls
             calls += 1
-            if calls == at or (for_good and calls > at):
+            if calls == at or (permanently and calls > at):
                 raise error("No space left on device")
             return real(*args, **options)
 
@@ -72,7 +72,7 @@ def old(tmp_path: Path) -> Path:
     return folder
 
 
-def test_new_and_replaced(old: Path) -> None:
+def test_folders_are_created_and_replaced(old: Path) -> None:
     assert content(old) == "old"
     replace_folder(old, fill("new"), owns)
     assert content(old) == "new"
@@ -87,14 +87,14 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     assert content(tmp_path / "mine") == "new"
 
 
-def test_files_that_the_new_one_lacks_go(old: Path) -> None:
+def test_old_files_missing_from_the_new_folder_are_deleted(old: Path) -> None:
     replace_folder(old, lambda folder: (folder / "config").write_text("new"), owns)
     assert sorted(entry.name for entry in old.iterdir()) == ["config", "more", "notes.txt"]
 
 
-def test_a_full_disk_leaves_one_of_both_whole(old: Path) -> None:
+def test_a_full_disk_leaves_a_complete_folder(old: Path) -> None:
     for at in itertools.count(1):
-        with failing(at, OSError, for_good=False):
+        with failing(at, OSError, permanently=False):
             try:
                 replace_folder(old, fill(f"new {at}"), owns)
             except OSError:
@@ -111,9 +111,9 @@ def test_a_full_disk_leaves_one_of_both_whole(old: Path) -> None:
     assert at > 8
 
 
-def test_a_power_cut_at_any_step_leaves_one_of_both_whole(old: Path) -> None:
+def test_a_power_cut_at_any_step_leaves_a_complete_folder(old: Path) -> None:
     for at in itertools.count(1):
-        with failing(at, PowerCut, for_good=True):
+        with failing(at, PowerCut, permanently=True):
             try:
                 replace_folder(old, fill(f"new {at}"), owns)
             except PowerCut:
@@ -129,7 +129,7 @@ def test_a_power_cut_at_any_step_leaves_one_of_both_whole(old: Path) -> None:
     assert at > 8
 
 
-def test_settle_undoes_and_finishes(old: Path) -> None:
+def test_recover_undoes_or_finishes_a_replacement(old: Path) -> None:
     os.rename(old, backup_of(old))
     recover(old, owns)
     assert content(old) == "old"
@@ -144,7 +144,7 @@ def test_settle_undoes_and_finishes(old: Path) -> None:
     assert not backup_of(old).exists()
 
 
-def test_permissions_are_those_of_any_new_folder(tmp_path: Path) -> None:
-    (tmp_path / "usual").mkdir()
+def test_permissions_are_the_defaults_of_a_new_folder(tmp_path: Path) -> None:
+    (tmp_path / "default").mkdir()
     replace_folder(tmp_path / "mine", fill("new"), owns)
-    assert (tmp_path / "mine").stat().st_mode == (tmp_path / "usual").stat().st_mode
+    assert (tmp_path / "mine").stat().st_mode == (tmp_path / "default").stat().st_mode

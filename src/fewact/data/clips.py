@@ -111,7 +111,7 @@ C = TypeVar("C", bound=AnyClip)
 
 
 def is_background(label: str) -> bool:
-    """Return whether a label marks clips that belong to no class.
+    """Return whether a label is the one for clips that belong to no class.
 
     >>> is_background("None"), is_background("nonet")
     (True, False)

@@ -49,7 +49,7 @@ def entries(folder: Path) -> list[Path]:
 
 
 def is_numbered_image(path: Path) -> bool:
-    """Return whether a file name is that of an image with a number."""
+    """Return whether a path has an image extension and a number in its name."""
     return path.suffix.lower() in IMAGE_SUFFIXES and any(c.isdigit() for c in path.stem)
 
 

@@ -26,7 +26,7 @@ def replace_folder(folder: Path, fill: Callable[[Path], None], owns: Callable[[s
     Args:
         folder: Absolute path of the folder; its parents are created.
         fill: Function that writes the content into a new, empty folder.
-        owns: Function that tells by name whether an entry is replaced; other entries are kept.
+        owns: Function that returns for an entry name whether it is replaced; others are kept.
 
     Raises:
         OSError: The folder cannot be written.
@@ -59,7 +59,7 @@ def recover(folder: Path, owns: Callable[[str], bool]) -> None:
 
     Args:
         folder: Folder that was being replaced.
-        owns: Function that tells by name whether an entry is replaced; other entries are kept.
+        owns: Function that returns for an entry name whether it is replaced; others are kept.
 
     Raises:
         OSError: Files cannot be renamed.

@@ -123,7 +123,7 @@ def _read(
         facts.all += 1
         if packet.is_corrupt:
             facts.corrupt += 1
-        # VP8 stores reference frames that are never shown; a bit of the first byte marks them.
+        # VP8 stores reference frames that are never shown; a bit of the first byte shows which.
         elif not packet.is_discard and (not vp8 or memoryview(packet)[0] & 0x10):
             facts.pts.append(packet.pts)
             facts.durations.append(packet.duration or 0)

@@ -95,7 +95,7 @@ def undo_rounding(bounds: Floats, step: float, rate: float | None) -> Floats:
     for duration in (1 / rate if rate else 0.0, measured):
         even: Floats = bounds[0] + duration * count
         # The first bound and each other are rounded by half a step, the last frame's duration by
-        # another half. With few steps per frame, rounding and a dropped frame look the same.
+        # another half. With few steps per frame, a dropped frame could pass for rounding.
         if duration >= 4 * step and np.abs(bounds - even).max() <= 1.5 * step + 1e-9:
             return even
     return bounds
