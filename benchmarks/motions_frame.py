@@ -64,9 +64,9 @@ def told(benchmark: MotionsBenchmark) -> tuple[Tensor, Tensor, Tensor]:
                 4 * t.y[at] - 2,
                 np.log2(t.radius[at]) + 3.5,
                 t.alpha[at],
-                t is scene.guest,
+                t is scene.hidden,
             )
-            for t in (scene.guest, *scene.things)
+            for t in (scene.hidden, *scene.objects)
             if t.alpha[at] > 0
         ]
         rows = [rows[place] for place in draw.permutation(len(rows))]

@@ -106,7 +106,7 @@ def test_a_folder_of_someone_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="something else"):
         write_folder(SMALL, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
-    with pytest.raises(DataError, match="a file"):
+    with pytest.raises(DataError, match="not a folder"):
         write_folder(SMALL, tmp_path / "thesis.txt")
 
 
@@ -117,7 +117,7 @@ def test_files_that_are_not_its_own_are_not_written_over(tmp_path: Path) -> None
     foreign = first.clip.path.with_name(first.clip.path.name.replace("-000", "-001"))
     foreign.write_text("mine")
     before = contents(tmp_path)
-    with pytest.raises(DataError, match="not the benchmark's"):
+    with pytest.raises(DataError, match="not a file of the benchmark"):
         write_folder(more, tmp_path, split="val")
     assert contents(tmp_path) == before
 
@@ -142,5 +142,5 @@ def test_an_index_that_cannot_be_read_is_told_and_kept(tmp_path: Path, text: str
 
 
 def test_a_folder_without_an_index_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such index"):
+    with pytest.raises(DataError, match="has no index"):
         read_folder(tmp_path / "nowhere")

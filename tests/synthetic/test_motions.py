@@ -11,10 +11,10 @@ from fewact.errors import DataError, OptionError, ShapeError, UnknownNameError
 from fewact.random import NamedDraws
 from fewact.synthetic import PRESETS, MotionsBenchmark, correspondence, motions, named
 from fewact.synthetic.classes import BACKWARDS, MotionClass, classes
-from fewact.synthetic.pair import Thing, draw_pair
+from fewact.synthetic.pair import SceneObject, draw_pair
 from fewact.synthetic.presets import preset
 from fewact.synthetic.scene import draw_scene
-from fewact.synthetic.truth import LEAST, Truth, draw_truth
+from fewact.synthetic.truth import MIN_FRAMES, Truth, draw_truth
 
 KINDS = classes()
 
@@ -25,7 +25,7 @@ def truth_of(kind: MotionClass, seed: int = 0, name: str = "plain", frames: int 
     )
 
 
-def pair_of(kind: MotionClass, truth: Truth, seed: int = 0) -> tuple[Thing, Thing]:
+def pair_of(kind: MotionClass, truth: Truth, seed: int = 0) -> tuple[SceneObject, SceneObject]:
     anchor = NamedDraws(seed, "anchor").below("", len(truth.part))
     draws = NamedDraws(seed, kind.label)
     return draw_pair(draws, "own", kind.steps, truth.progress, anchor, (0.5, 0.5))
@@ -98,7 +98,7 @@ def test_truth_goes_forwards_through_all_parts(name: str) -> None:
         assert ", then ".join((", ".join(truth.parts[:-1]), truth.parts[-1])) == video.label
         for part in range(len(truth.parts)):
             moving = (truth.part == part) & ~truth.pause
-            assert moving.sum() >= LEAST
+            assert moving.sum() >= MIN_FRAMES
             assert (np.diff(truth.phase[moving]) > 0).all()
         assert np.isin(truth.phase[truth.pause], (0.0, 1.0)).all()
 
@@ -109,7 +109,7 @@ def test_the_shortest_video_has_room_for_all_parts() -> None:
         truth = benchmark.truth(video.id)
         moving = truth.part[~truth.pause]
         assert len(truth.part) == 12
-        assert np.bincount(moving).min() >= LEAST
+        assert np.bincount(moving).min() >= MIN_FRAMES
         assert set(moving) == set(range(len(truth.parts)))
 
 
@@ -152,11 +152,11 @@ def test_alignment_is_of_one_class_only() -> None:
     videos = benchmark.videos.videos
     first, second = (benchmark.truth(videos[i].id).part for i in (0, 1))
     assert benchmark.alignment(videos[0].id, videos[1].id).shape == (len(first), len(second))
-    with pytest.raises(DataError, match="one class"):
+    with pytest.raises(DataError, match="different classes"):
         benchmark.alignment(videos[0].id, videos[2].id)
 
 
-def changed(thing: Thing, truth: Truth, part: int) -> dict[str, float]:
+def changed(thing: SceneObject, truth: Truth, part: int) -> dict[str, float]:
     """What of an object is other at the end of a part than at its beginning."""
     frames = np.flatnonzero((truth.part == part) & ~truth.pause)[[0, -1]]
     tracks = {"x": thing.x, "y": thing.y, "radius": thing.radius}
@@ -197,7 +197,7 @@ def test_nothing_moves_in_a_pause(kind: MotionClass) -> None:
     truth = truth_of(kind, name="misaligned")
     scene = draw_scene(NamedDraws("pause", kind.label), kind.steps, truth, preset("misaligned"))
     still = np.flatnonzero(truth.pause[1:] & truth.pause[:-1] & (np.diff(truth.progress) == 0))
-    for thing in (scene.guest, *scene.things):
+    for thing in (scene.hidden, *scene.objects):
         for track in (thing.x, thing.y, thing.radius, thing.angle, thing.alpha):
             np.testing.assert_allclose(np.diff(track)[still], 0, atol=1e-12)
 
@@ -233,23 +233,23 @@ def test_what_hides_is_behind_the_occluder_at_one_end_and_beside_it_at_the_other
         truth = truth_of(kind, seed, frames=400)
         scene = draw_scene(NamedDraws(seed), kind.steps, truth, preset("plain"))
         shown = np.flatnonzero((truth.part == part) & ~truth.pause)
-        away = np.abs(scene.guest.x - scene.occluder.x)[shown]
-        radius, wall = scene.guest.radius[shown], scene.occluder
+        away = np.abs(scene.hidden.x - scene.occluder.x)[shown]
+        radius, wall = scene.hidden.radius[shown], scene.occluder
         assert away[end] + radius[end] < wall.width + 0.01
         assert away[-1 - end] - radius[-1 - end] > wall.width - 0.01
-        assert (np.abs(scene.guest.y - wall.y)[shown] + radius < wall.height + 0.01).all()
+        assert (np.abs(scene.hidden.y - wall.y)[shown] + radius < wall.height + 0.01).all()
 
 
 def test_distractors_move_in_their_own_time() -> None:
     kind = KINDS[0]
     truth = truth_of(kind, name="distractors")
     scene = draw_scene(NamedDraws("d"), kind.steps, truth, preset("distractors"))
-    strays = [thing for thing in scene.things if thing.name.startswith("stray")]
+    strays = [thing for thing in scene.objects if thing.name.startswith("stray")]
     assert 1 <= len(strays) <= 2
     for stray in strays:
         assert any(np.ptp(t) > 0.01 for t in (stray.x, stray.y, stray.radius, stray.angle))
     plain = draw_scene(NamedDraws("d"), kind.steps, truth, preset("plain"))
-    assert not [thing for thing in plain.things if thing.name.startswith("stray")]
+    assert not [thing for thing in plain.objects if thing.name.startswith("stray")]
 
 
 def test_names_of_the_command_line() -> None:
@@ -278,7 +278,7 @@ def test_numbers_that_are_not_accepted(wrong: dict[str, int]) -> None:
 
 def test_a_video_or_frame_that_is_not_there() -> None:
     benchmark: MotionsBenchmark = motions(videos=1)
-    with pytest.raises(DataError, match="no video of this id"):
+    with pytest.raises(DataError, match="unknown video"):
         benchmark.truth("motions-1-plain/000-001")
     with pytest.raises(DataError, match="no such frame"):
         benchmark.render("motions-1-plain/000-000", [0, 48])

@@ -15,8 +15,8 @@ from torch.nn import functional
 from fewact import backbones
 from fewact.random import NamedDraws
 from fewact.synthetic import MotionsBenchmark, motions
-from fewact.synthetic.looks import OUTLINES, PATTERNS, Look
-from fewact.synthetic.raster import Camera, paint_background, paint_thing, paint_wall
+from fewact.synthetic.appearance import OUTLINES, PATTERNS, Appearance
+from fewact.synthetic.raster import Camera, paint_background, paint_object, paint_occluder
 
 CHANCE = 8
 PICKED = (0, 4, 8, 12, 13, 16, 20, 21)
@@ -112,10 +112,10 @@ def test_an_object_is_painted_as_many_small_samples_would_have_it(
     outline: str, pattern: str
 ) -> None:
     """Painted eight times as large and averaged, it looks the same."""
-    look = Look(outline, pattern, ((250.0, 10.0, 10.0), (10.0, 10.0, 250.0)))
+    look = Appearance(outline, pattern, ((250.0, 10.0, 10.0), (10.0, 10.0, 250.0)))
     small, large = (np.zeros((48 * k, 48 * k, 3), dtype=np.float32) for k in (1, 8))
-    paint_thing(small, look, (23.25, 22.5), 11.0, 0.13, 0.75)
-    paint_thing(large, look, (8 * 23.25, 8 * 22.5), 88.0, 0.13, 0.75)
+    paint_object(small, look, (23.25, 22.5), 11.0, 0.13, 0.75)
+    paint_object(large, look, (8 * 23.25, 8 * 22.5), 88.0, 0.13, 0.75)
     averaged = large.reshape(48, 8, 48, 8, 3).mean((1, 3))
     # A corner within a pixel is rounded off; edges are not.
     assert np.abs(small - averaged).max() < 60
@@ -123,15 +123,15 @@ def test_an_object_is_painted_as_many_small_samples_would_have_it(
 
 
 def test_objects_and_occluders_beyond_the_edge_are_cut_off() -> None:
-    look = Look("disc", "half", ((255.0, 0.0, 0.0), (255.0, 0.0, 0.0)))
+    look = Appearance("disc", "half", ((255.0, 0.0, 0.0), (255.0, 0.0, 0.0)))
     wide = np.zeros((96, 96, 3), dtype=np.float32)
-    paint_thing(wide, look, (32.0 + 60.0, 32.0 + 3.0), 9.0, 0.0, 1.0)
-    paint_wall(wide, ((9.0, 9.0, 9.0), (99.0, 9.0, 9.0)), (32.0, 64.0), (8.0, 10.0))
+    paint_object(wide, look, (32.0 + 60.0, 32.0 + 3.0), 9.0, 0.0, 1.0)
+    paint_occluder(wide, ((9.0, 9.0, 9.0), (99.0, 9.0, 9.0)), (32.0, 64.0), (8.0, 10.0))
     narrow = np.zeros((64, 64, 3), dtype=np.float32)
-    paint_thing(narrow, look, (60.0, 3.0), 9.0, 0.0, 1.0)
-    paint_wall(narrow, ((9.0, 9.0, 9.0), (99.0, 9.0, 9.0)), (0.0, 32.0), (8.0, 10.0))
+    paint_object(narrow, look, (60.0, 3.0), 9.0, 0.0, 1.0)
+    paint_occluder(narrow, ((9.0, 9.0, 9.0), (99.0, 9.0, 9.0)), (0.0, 32.0), (8.0, 10.0))
     np.testing.assert_array_equal(narrow, wide[32:, 32:][:64, :64])
-    paint_thing(narrow, look, (-400.0, 900.0), 9.0, 0.0, 1.0)
+    paint_object(narrow, look, (-400.0, 900.0), 9.0, 0.0, 1.0)
     np.testing.assert_array_equal(narrow, wide[32:, 32:][:64, :64])
 
 

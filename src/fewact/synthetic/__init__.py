@@ -1,7 +1,7 @@
 """The synthetic benchmark: rendered videos whose classes are orders of elementary motions.
 
-``motions`` makes it. Of each video it knows which frame shows which part, and so how two videos of
-a class are rightly aligned.
+``motions`` builds it. The ground truth says which frame of a video shows which part, and so gives
+the correct alignment of two videos of a class.
 """
 
 from fewact.synthetic.benchmark import VERSION, MotionsBenchmark, motions, named

@@ -1,4 +1,4 @@
-"""The synthetic benchmark: labelled videos that are rendered when they are asked for."""
+"""The synthetic benchmark: labelled videos that are rendered on request."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,33 +12,33 @@ from fewact.errors import DataError, OptionError, UnknownNameError, did_you_mean
 from fewact.random import NamedDraws
 from fewact.synthetic import presets
 from fewact.synthetic.classes import MotionClass, classes
-from fewact.synthetic.rendered import Rendered
+from fewact.synthetic.rendered import RenderedVideo
 from fewact.synthetic.scene import Scene, draw_scene
 from fewact.synthetic.truth import Truth, correspondence, draw_truth
 from fewact.synthetic.view import draw_view
 
 VERSION = "motions-1"
-"""Videos of a version never change by a pixel; what changes one is another version."""
+"""Version of the benchmark; the pixels of a version never change."""
 
 VIDEOS, SIZE = 40, 112
 LEAST_FRAMES, LEAST_SIZE = 12, 16
 
 FPS = 24
-"""Frames a second of a video that is written."""
+"""Frames per second of the video files."""
 
 
 @dataclass(frozen=True)
 class MotionsBenchmark:
-    """Videos of 100 classes that only the order of motions tells apart.
+    """Videos of 100 classes that only the order of motions distinguishes.
 
-    ``motions`` makes one, and checks what it is made of.
+    ``motions`` builds one and checks its parameters.
 
     Args:
-        preset: What is made harder.
-        seed: Another one gives other videos of the same classes.
-        count: Videos of a class.
+        preset: Name of the preset.
+        seed: Seed of the videos; the classes are the same for all seeds.
+        count: Number of videos per class.
         size: Side of a frame, in pixels.
-        frames: Least and most frames of a video.
+        frames: Smallest and largest number of frames of a video.
     """
 
     preset: str
@@ -49,128 +49,128 @@ class MotionsBenchmark:
 
     @property
     def name(self) -> str:
-        """Version, preset and whatever is not as usual: what names the same has the same pixels."""
-        usual = presets.preset(self.preset).frames
+        """Version, preset and parameters other than the defaults; equal names mean equal pixels."""
+        default = presets.preset(self.preset).frames
         parts = [VERSION, self.preset]
         parts += [f"seed{self.seed}"] if self.seed else []
         parts += [f"size{self.size}"] if self.size != SIZE else []
-        parts += [f"frames{self.frames[0]}to{self.frames[1]}"] if self.frames != usual else []
+        parts += [f"frames{self.frames[0]}to{self.frames[1]}"] if self.frames != default else []
         return "-".join(parts)
 
     @cached_property
     def videos(self) -> VideoList:
-        """All videos: ``count`` of each of 64 classes to train, 12 to validate, 24 to test."""
+        """All videos: ``count`` of each of 64 training, 12 validation and 24 test classes."""
         found = self._found.items()
         return VideoList(
             self.name,
             tuple(
-                Video(id, kind.label, kind.split, source=self._footage(id))
-                for id, (kind, _) in found
+                Video(id, motion.label, motion.split, source=self._source(id))
+                for id, (motion, _) in found
             ),
         )
 
     def truth(self, video_id: str) -> Truth:
-        """Which frame of a video shows which part, and how much of it is done.
+        """Return the ground truth of a video: the part that each frame shows, and its phase.
 
         Raises:
-            DataError: There is no video of this id.
+            DataError: The video id is unknown.
         """
         return self._truth(*self._find(video_id))
 
     def alignment(self, first: str, second: str) -> NDArray[np.bool_]:
-        """Which frames of two videos of a class show the same.
+        """Return which frames of two videos of a class correspond.
 
         Args:
-            first: Id of a video.
-            second: Id of another.
+            first: Id of one video.
+            second: Id of the other video.
 
         Returns:
-            (t t'), see ``correspondence``.
+            Correspondence (t t'), bool, see ``correspondence``.
 
         Raises:
-            DataError: There is no such video, or they are of two classes.
+            DataError: A video id is unknown, or the videos belong to different classes.
         """
-        kinds = [self._find(video)[0].label for video in (first, second)]
-        if kinds[0] != kinds[1]:
+        labels = [self._find(video)[0].label for video in (first, second)]
+        if labels[0] != labels[1]:
             raise DataError(
-                "only videos of one class have a right alignment",
+                "videos of different classes have no correct alignment",
                 where=self.name,
-                got=f'"{kinds[0]}" and "{kinds[1]}"',
+                got=f'"{labels[0]}" and "{labels[1]}"',
             )
         return correspondence(self.truth(first).progress, self.truth(second).progress)
 
     def scene(self, video_id: str) -> Scene:
-        """Where every object of a video is in each frame, in picture sides.
+        """Return the state of every object of a video in each frame; lengths are in frame sides.
 
         Raises:
-            DataError: There is no video of this id.
+            DataError: The video id is unknown.
         """
-        kind, index = self._find(video_id)
-        draws = self._draws(kind, index).of("scene")
-        truth = self._truth(kind, index)
-        return draw_scene(draws, kind.steps, truth, presets.preset(self.preset))
+        motion, index = self._find(video_id)
+        draws = self._draws(motion, index).of("scene")
+        truth = self._truth(motion, index)
+        return draw_scene(draws, motion.steps, truth, presets.preset(self.preset))
 
     def render(self, video_id: str, frames: Sequence[int] | None = None) -> NDArray[np.uint8]:
         """Render a video.
 
         Args:
-            video_id: Which.
-            frames: Positions of the frames wanted, in any order; None for all.
+            video_id: Id of the video.
+            frames: Positions of the frames, in any order; None for all.
 
         Returns:
-            (t size size 3), RGB.
+            Frames (t size size 3), uint8, RGB.
 
         Raises:
-            DataError: There is no video of this id, or no frame at a position.
+            DataError: The video id is unknown, or a position is out of range.
         """
-        kind, index = self._find(video_id)
-        count = len(self._truth(kind, index).part)
-        wanted = range(count) if frames is None else frames
-        for frame in wanted:
+        motion, index = self._find(video_id)
+        count = len(self._truth(motion, index).part)
+        requested = range(count) if frames is None else frames
+        for frame in requested:
             if not 0 <= frame < count:
                 raise DataError(
-                    "has no such frame", where=video_id, got=str(frame), expected=f"0 … {count - 1}"
+                    "no such frame", where=video_id, got=str(frame), expected=f"0 … {count - 1}"
                 )
         view = draw_view(
-            self._draws(kind, index),
-            common=self._draws(kind, "looks"),
+            self._draws(motion, index),
+            common=self._draws(motion, "looks"),
             scene=self.scene(video_id),
             preset=presets.preset(self.preset),
             frames=count,
             size=self.size,
         )
-        made = np.empty((len(wanted), self.size, self.size, 3), dtype=np.uint8)
-        for place, picture in enumerate(view.paint(wanted)):
-            made[place] = picture
-        return made
+        rendered = np.empty((len(requested), self.size, self.size, 3), dtype=np.uint8)
+        for row, image in enumerate(view.paint(requested)):
+            rendered[row] = image
+        return rendered
 
     @cached_property
     def _found(self) -> dict[str, tuple[MotionClass, int]]:
         return {
-            f"{self.name}/{place:03d}-{index:03d}": (kind, index)
-            for place, kind in enumerate(classes())
+            f"{self.name}/{number:03d}-{index:03d}": (motion, index)
+            for number, motion in enumerate(classes())
             for index in range(self.count)
         }
 
     def _find(self, video_id: str) -> tuple[MotionClass, int]:
         if video_id not in self._found:
             raise DataError(
-                "there is no video of this id",
+                "unknown video",
                 where=self.name,
                 got=repr(video_id),
                 hint=did_you_mean(str(video_id), self._found),
             )
         return self._found[video_id]
 
-    def _draws(self, kind: MotionClass, name: object) -> NamedDraws:
-        # Without the preset: a video of one is that of another made harder.
-        return NamedDraws(VERSION, self.seed, kind.label, name)
+    def _draws(self, motion: MotionClass, name: object) -> NamedDraws:
+        # The preset is not part of the key: presets make the same videos harder.
+        return NamedDraws(VERSION, self.seed, motion.label, name)
 
-    def _footage(self, video_id: str) -> Rendered:
-        kind, index = self._found[video_id]
-        return Rendered(
+    def _source(self, video_id: str) -> RenderedVideo:
+        motion, index = self._found[video_id]
+        return RenderedVideo(
             video_id,
-            frames=self._length(self._draws(kind, index).of("time")),
+            frames=self._length(self._draws(motion, index).of("time")),
             fps=FPS,
             render=partial(self.render, video_id),
         )
@@ -179,9 +179,9 @@ class MotionsBenchmark:
         fewest, most = self.frames
         return fewest + draws.below("frames", most - fewest + 1)
 
-    def _truth(self, kind: MotionClass, index: int) -> Truth:
-        draws = self._draws(kind, index).of("time")
-        parts = tuple(map(str, kind.steps))
+    def _truth(self, motion: MotionClass, index: int) -> Truth:
+        draws = self._draws(motion, index).of("time")
+        parts = tuple(map(str, motion.steps))
         return draw_truth(draws, parts, self._length(draws), presets.preset(self.preset))
 
 
@@ -193,20 +193,20 @@ def motions(
     size: int = SIZE,
     frames: int | tuple[int, int] | None = None,
 ) -> MotionsBenchmark:
-    """Make the synthetic benchmark; nothing is rendered yet.
+    """Build the synthetic benchmark; nothing is rendered yet.
 
     Args:
-        preset: ``plain``, ``misaligned``, ``moving-camera``, ``distractors``,
+        preset: Preset: ``plain``, ``misaligned``, ``moving-camera``, ``distractors``,
             ``appearance-biased`` or ``long``.
-        seed: Another one gives other videos of the same classes.
-        videos: How many of each class; the first ones do not depend on it.
+        seed: Seed of the videos; the classes are the same for all seeds.
+        videos: Number of videos per class; the first ones do not depend on it.
         size: Side of a frame, in pixels.
-        frames: How many a video has, or the least and the most; None as usual for the preset:
-            24 to 48, and 64 to 512 where it is long.
+        frames: Number of frames of a video, or its range; None for the preset's default: 24 to 48,
+            and 64 to 512 for ``long``.
 
     Raises:
-        UnknownNameError: There is no preset of this name.
-        OptionError: A number that is not accepted.
+        UnknownNameError: The preset is unknown.
+        OptionError: A number is out of range.
 
     >>> benchmark = motions(videos=1)
     >>> first = benchmark.videos.videos[0]
@@ -215,8 +215,8 @@ def motions(
     >>> benchmark.render(first.id, [0, 1]).shape
     (2, 112, 112, 3)
     """
-    usual = presets.preset(preset).frames
-    fewest, most = (frames, frames) if isinstance(frames, int) else frames or usual
+    default = presets.preset(preset).frames
+    fewest, most = (frames, frames) if isinstance(frames, int) else frames or default
     for name, got, least in (
         ("seed", seed, 0),
         ("videos", videos, 1),
@@ -226,23 +226,23 @@ def motions(
     ):
         if not isinstance(got, int) or got < least:
             raise OptionError(
-                "is not accepted", where=name, got=repr(got), expected=f"a whole number, ≥ {least}"
+                "out of range", where=name, got=repr(got), expected=f"an integer ≥ {least}"
             )
     return MotionsBenchmark(preset, seed, videos, size, (fewest, most))
 
 
 def named(text: str, *, seed: int = 0, videos: int = VIDEOS, size: int = SIZE) -> MotionsBenchmark:
-    """The benchmark that ``motions`` or ``motions:PRESET`` names, as on the command line.
+    """Return the benchmark of a name such as ``motions`` or ``motions:PRESET``.
 
     Args:
-        text: The name.
-        seed: As in ``motions``.
-        videos: As in ``motions``.
-        size: As in ``motions``.
+        text: Name of the benchmark.
+        seed: Seed, as for ``motions``.
+        videos: Number of videos per class, as for ``motions``.
+        size: Side of a frame, as for ``motions``.
 
     Raises:
-        UnknownNameError: There is no benchmark or preset of this name.
-        OptionError: A number that is not accepted.
+        UnknownNameError: The benchmark or preset is unknown.
+        OptionError: A number is out of range.
 
     >>> named("motions:long").name
     'motions-1-long'
@@ -250,7 +250,7 @@ def named(text: str, *, seed: int = 0, videos: int = VIDEOS, size: int = SIZE) -
     name, colon, preset = text.partition(":")
     if name != "motions" or (colon and not preset):
         raise UnknownNameError(
-            "this is no synthetic benchmark",
+            "unknown synthetic benchmark",
             got=repr(text),
             expected="motions, " + ", ".join(f"motions:{preset}" for preset in presets.PRESETS),
         )

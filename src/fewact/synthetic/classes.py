@@ -1,8 +1,8 @@
-"""The classes: ordered sequences of elementary motions of one object or of two.
+"""Classes of the synthetic benchmark: sequences of elementary motions of one or two objects.
 
-The hundred classes come in 25 families. A family is closed under two changes that leave single
-frames as they are: the same parts in the other order, and the video played backwards. So the other
-order of each class is a class of the same split.
+The 100 classes form 25 families. A family is closed under two changes that keep single frames the
+same: the reversed order of parts, and the video played backwards. So the reversed order of each
+class is a class of the same split.
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ BACKWARDS: dict[Motion, Motion] = {
     "sways": "sways",
     "hops": "hops",
 }
-"""What a motion looks like when it is played backwards."""
+"""Each motion's reverse: what a video of it shows when played backwards."""
 BACKWARDS |= {after: before for before, after in BACKWARDS.items()}
 
 
@@ -50,8 +50,8 @@ class Step:
     """One part of a class.
 
     Args:
-        motion: What is done.
-        other: By another object than the one that does the first part.
+        motion: Elementary motion.
+        other: Whether the second object moves, instead of the one that moves in the first part.
     """
 
     motion: Motion
@@ -63,11 +63,11 @@ class Step:
 
 @dataclass(frozen=True)
 class MotionClass:
-    """A class.
+    """Class of the benchmark.
 
     Args:
-        steps: Its two or three parts, in order; the first is done by the first object.
-        split: The split it belongs to.
+        steps: Two or three parts, in order; the first object moves in the first part.
+        split: Split of the class.
     """
 
     steps: tuple[Step, ...]
@@ -75,24 +75,24 @@ class MotionClass:
 
     @property
     def label(self) -> str:
-        """The class in words: "slides left, then grows"."""
+        """Class name in words, such as "slides left, then grows"."""
         *first, last = map(str, self.steps)
         return f"{', '.join(first)}, then {last}"
 
     @property
     def swapped(self) -> "MotionClass":
-        """The same parts in the other order."""
+        """Class with the same parts in reversed order."""
         return MotionClass(_in_order(self.steps[::-1]), self.split)
 
     @property
     def backwards(self) -> "MotionClass":
-        """What is seen when a video of this class is played backwards."""
+        """Class of this class's videos played backwards."""
         undone = tuple(Step(BACKWARDS[step.motion], step.other) for step in self.steps[::-1])
         return MotionClass(_in_order(undone), self.split)
 
 
 def _in_order(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """Name the objects anew where the first part is now done by the other one."""
+    """Swap the objects if the second one moves in the first part."""
     if not steps[0].other:
         return steps
     return tuple(Step(step.motion, not step.other) for step in steps)
@@ -135,12 +135,12 @@ _FAMILIES: dict[Split, tuple[tuple[Motion | Step, ...], ...]] = {
         ("slides left", _other("hides"), "rises"),
     ),
 }
-"""One class of each family; changing this table changes the benchmark's version."""
+"""One class of each family; a change of this table is a new version of the benchmark."""
 
 
 @cache
 def classes() -> tuple[MotionClass, ...]:
-    """All classes: 64 to train, 12 to validate, 24 to test; their order never changes.
+    """Return all classes: 64 training, 12 validation and 24 test classes, in fixed order.
 
     >>> classes()[0].label, len(classes())
     ('slides left, then rises', 100)

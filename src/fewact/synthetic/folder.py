@@ -1,4 +1,4 @@
-"""The synthetic benchmark as a folder of video files, for tools that read files."""
+"""Write and read the synthetic benchmark as a folder of video files."""
 
 import csv
 import io
@@ -17,11 +17,11 @@ from fewact.synthetic.benchmark import FPS, MotionsBenchmark, motions
 from fewact.video import probe, write_video
 
 INDEX, TABLE = "motions.json", "motions.csv"
-ELSEWHERE = "Name another folder, or move this one away."
+HINT = "Choose another folder, or move this one away."
 
 
 class Entry(BaseModel):
-    """What the index says of a video; the truth is as in ``Truth``, with a value for each frame."""
+    """Index entry of a video, with the ground truth of each frame as in ``Truth``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,7 +35,7 @@ class Entry(BaseModel):
 
 
 class Index(BaseModel):
-    """What was written into a folder, or is about to be."""
+    """Index of a folder: the benchmark and its videos, written or about to be written."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,7 +49,7 @@ class Index(BaseModel):
 
     @property
     def benchmark(self) -> MotionsBenchmark:
-        """The benchmark that it was written from."""
+        """Benchmark of the folder."""
         return motions(
             self.preset, seed=self.seed, videos=self.count, size=self.size, frames=self.frames
         )
@@ -64,19 +64,19 @@ def write_folder(
 ) -> VideoList:
     """Write videos as mp4 files into ``split/class/`` below a folder.
 
-    The index ``motions.json`` holds class, split and truth of each video. It is written first and
-    says which files are the benchmark's own; those that are there are kept, so that what was
-    interrupted goes on, and another split or more videos can be added. At the end ``motions.csv``
-    lists all that is there as a table of clips.
+    The index ``motions.json`` holds class, split and ground truth of each video. It is written
+    first and lists the benchmark's files. Existing files are kept, so that an interrupted call can
+    be repeated, and another split or more videos can be added. Finally ``motions.csv`` lists all
+    files as a table of clips.
 
     Args:
-        benchmark: What is written.
-        folder: New, empty, or written from the same benchmark.
-        split: Only this one.
-        progress: Called with the videos that are there and how many there will be.
+        benchmark: Benchmark to write.
+        folder: Folder: new, empty, or written from the same benchmark.
+        split: Split to write; None for all.
+        progress: Function called with the number of finished videos and their total.
 
     Returns:
-        The videos, each with its file.
+        Videos with their files.
 
     Raises:
         DataError: The folder holds something else, or a video was changed.
@@ -101,20 +101,22 @@ def write_folder(
 
 
 def read_folder(folder: str | Path) -> tuple[MotionsBenchmark, VideoList]:
-    """Read what ``write_folder`` wrote.
+    """Read a folder written by ``write_folder``.
+
+    Args:
+        folder: Folder of the benchmark.
 
     Returns:
-        The benchmark, which knows the truth of each video, and the videos that are there, each
-        with its file.
+        Benchmark, with the ground truth of each video, and the videos with their files.
 
     Raises:
-        DataError: The folder has no index that can be read.
+        DataError: The folder has no valid index.
     """
     root = Path(folder)
     index = _read(root)
     if index is None:
         raise DataError(
-            "the folder has no such index",
+            "the folder has no index",
             where=str(root / INDEX),
             hint="Write one with `fewact data render`.",
         )
@@ -142,26 +144,26 @@ def _read(root: Path) -> Index | None:
         return None
     except (OSError, ValidationError) as error:
         raise DataError(
-            "is no index of this version", where=str(root / INDEX), hint=ELSEWHERE
+            "not an index of this version", where=str(root / INDEX), hint=HINT
         ) from error
 
 
 def _read_own(root: Path, benchmark: MotionsBenchmark) -> Index | None:
-    """The index of an earlier run, where the folder has one or is empty."""
+    """Return the index of an earlier call; None if the folder is new or empty."""
     if not root.exists():
         return None
     if not root.is_dir():
-        raise DataError("this is a file", where=str(root), expected="a folder", hint=ELSEWHERE)
+        raise DataError("not a folder", where=str(root), expected="a folder", hint=HINT)
     found = _read(root)
     if found is None and any(root.iterdir()):
-        raise DataError("the folder holds something else", where=str(root), hint=ELSEWHERE)
+        raise DataError("the folder holds something else", where=str(root), hint=HINT)
     if found is not None and found.benchmark.name != benchmark.name:
         raise DataError(
             "the folder holds another benchmark",
             where=str(root),
             got=found.benchmark.name,
             expected=benchmark.name,
-            hint=ELSEWHERE,
+            hint=HINT,
         )
     return found
 
@@ -169,13 +171,11 @@ def _read_own(root: Path, benchmark: MotionsBenchmark) -> Index | None:
 def _merge(
     root: Path, found: Index | None, benchmark: MotionsBenchmark, entries: dict[str, Entry]
 ) -> Index:
-    """Add videos to an index, if nobody else's files lie where they go."""
+    """Add videos to an index, unless foreign files are in their place."""
     known = found.videos if found else {}
     for id, entry in entries.items():
         if id not in known and (root / entry.path).exists():
-            raise DataError(
-                "this is not the benchmark's", where=str(root / entry.path), hint=ELSEWHERE
-            )
+            raise DataError("not a file of the benchmark", where=str(root / entry.path), hint=HINT)
     return Index(
         preset=benchmark.preset,
         seed=benchmark.seed,
@@ -187,14 +187,14 @@ def _merge(
 
 
 def _as_text(index: Index) -> str:
-    """JSON with a line for each video."""
+    """Return JSON with one line for each video."""
     head = index.model_dump_json(exclude={"videos"})[:-1]
     lines = ",\n".join(f'"{id}": {entry.model_dump_json()}' for id, entry in index.videos.items())
     return f'{head}, "videos": {{\n{lines}\n}}}}\n'
 
 
 def _check(path: Path, entry: Entry, size: int) -> None:
-    """See that a file is what the index says."""
+    """Refuse a file that differs from its index entry."""
     side = size + size % 2  # video files have even sides
     try:
         facts = probe(path)
@@ -202,7 +202,9 @@ def _check(path: Path, entry: Entry, size: int) -> None:
     except VideoError:
         same = False
     if not same:
-        raise DataError("the video was changed", where=str(path), hint="Move it away, and go on.")
+        raise DataError(
+            "the video was changed", where=str(path), hint="Move it away and repeat the command."
+        )
 
 
 def _there(root: Path, index: Index) -> tuple[Video, ...]:
@@ -214,7 +216,7 @@ def _there(root: Path, index: Index) -> tuple[Video, ...]:
 
 
 def _write_table(root: Path, videos: tuple[Video, ...]) -> None:
-    """List the videos for whoever reads tables of clips."""
+    """Write the videos as a table of clips."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("path", "label", "split", "id"))

@@ -1,4 +1,4 @@
-"""How an object moves away from where it was, motion by motion."""
+"""Elementary motions: changes of an object's state over time."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,31 +10,31 @@ from fewact.random import NamedDraws
 from fewact.synthetic.classes import Motion
 
 Track = NDArray[np.float64]
-"""A value in each frame, (t,)."""
+"""Value in each frame (t,)."""
 
 SLIDE = (0.18, 0.28)
-"""How far an object slides, rises or falls, in picture sides."""
+"""Range of the distance that an object slides, rises or falls, in frame sides."""
 
 GROWTH = (0.6, 0.9)
-"""Doublings of its size."""
+"""Range of the change of size, in powers of two."""
 
 TURN = (0.35, 0.7)
-"""Turns."""
+"""Range of the rotation, in turns."""
 
 GAP = (0.12, 0.22)
-"""How far apart objects are before and after one knocks the other, in picture sides."""
+"""Range of the distance between objects before and after a knock, in frame sides."""
 
 
 @dataclass
 class Offsets:
-    """What an object's motions add to its state, in each frame.
+    """Changes of an object's state in each frame.
 
     Args:
-        x: (t,) to the right, in picture sides.
-        y: (t,) downwards.
-        size: (t,) doublings of the radius.
-        angle: (t,) turns, clockwise.
-        alpha: (t,) factor of what is seen.
+        x: Offset to the right (t,), in frame sides.
+        y: Offset downwards (t,), in frame sides.
+        size: Change of the radius (t,), in powers of two.
+        angle: Clockwise rotation (t,), in turns.
+        alpha: Factor of the opacity (t,).
     """
 
     x: Track
@@ -44,37 +44,39 @@ class Offsets:
     alpha: Track
 
 
-def offsets(draws: NamedDraws, motions: Iterable[tuple[int, Motion]], progress: Track) -> Offsets:
-    """What motions add to an object's state.
+def motion_offsets(
+    draws: NamedDraws, motions: Iterable[tuple[int, Motion]], progress: Track
+) -> Offsets:
+    """Return the changes of an object's state by its motions.
 
     Args:
-        draws: For this object.
-        motions: What it does, each with the part in which it does it.
-        progress: (t,) of the video.
+        draws: Draws of the object.
+        motions: Part and motion of each step of the object.
+        progress: Progress (t,) of the video.
     """
     x, y, size, angle = np.zeros((4, len(progress)))
     made = Offsets(x, y, size, angle, alpha=np.ones(len(progress)))
     for part, motion in motions:
         if motion in _MOVES:
-            _MOVES[motion](made, share(progress, part), draws.of(f"part {part}"))
+            _MOVES[motion](made, fraction_done(progress, part), draws.of(f"part {part}"))
     return made
 
 
-def share(progress: Track, part: int) -> Track:
-    """(t,) how much of a part is done."""
+def fraction_done(progress: Track, part: int) -> Track:
+    """Return the fraction of a part that is done (t,)."""
     return np.clip(progress - part, 0.0, 1.0)
 
 
-def caught(draws: NamedDraws, name: str) -> float:
-    """How much of a motion is done at a moment of a video that is drawn at random."""
+def random_phase(draws: NamedDraws, name: str) -> float:
+    """Return the phase of a motion at a random time of a video."""
     at_rest = draws.choice(f"{name} rests", (None, None, None, 0.0, 0.0, 1.0, 1.0))
     return draws.uniform(name) if at_rest is None else at_rest
 
 
-def frozen(draws: NamedDraws, name: str, amount: tuple[float, float]) -> float:
-    """How far from one moment to another of a motion that the class does not have."""
+def frozen_offset(draws: NamedDraws, name: str, amount: tuple[float, float]) -> float:
+    """Return the offset between two random times of a motion that the class does not have."""
     far = draws.uniform(f"{name} amount", *amount)
-    return far * (caught(draws, f"{name} here") - caught(draws, f"{name} there"))
+    return far * (random_phase(draws, f"{name} here") - random_phase(draws, f"{name} there"))
 
 
 def _slide(made: Offsets, u: Track, draws: NamedDraws, across: int, down: int) -> None:
@@ -83,16 +85,16 @@ def _slide(made: Offsets, u: Track, draws: NamedDraws, across: int, down: int) -
     made.y += down * far * u
 
 
-def _turn(made: Offsets, u: Track, draws: NamedDraws, way: int) -> None:
-    made.angle += way * draws.uniform("far", *TURN) * u
+def _turn(made: Offsets, u: Track, draws: NamedDraws, sign: int) -> None:
+    made.angle += sign * draws.uniform("far", *TURN) * u
 
 
-def _resize(made: Offsets, u: Track, draws: NamedDraws, way: int) -> None:
-    made.size += way * draws.uniform("far", *GROWTH) * u
+def _resize(made: Offsets, u: Track, draws: NamedDraws, sign: int) -> None:
+    made.size += sign * draws.uniform("far", *GROWTH) * u
 
 
 def _sway(made: Offsets, u: Track, draws: NamedDraws) -> None:
-    """To one side and the other, in arcs: no sine, whose last bit differs between machines."""
+    """Move from side to side in arcs; a sine's last bit would differ between machines."""
     arcs = 2 * draws.choice("times", (2, 3)) * u
     side = 1 - 2 * (np.floor(arcs) % 2)
     first = draws.choice("side", (-1, 1))
@@ -104,13 +106,13 @@ def _hop(made: Offsets, u: Track, draws: NamedDraws) -> None:
 
 
 def _arc(u: Track) -> Track:
-    """From 0 up to 1 and back in each unit."""
+    """Return an arc from 0 to 1 and back in each unit interval."""
     rest = u - np.floor(u)
     return 4 * rest * (1 - rest)
 
 
-def _fade(made: Offsets, u: Track, draws: NamedDraws, way: int) -> None:
-    made.alpha *= u if way > 0 else 1 - u
+def _fade(made: Offsets, u: Track, draws: NamedDraws, sign: int) -> None:
+    made.alpha *= u if sign > 0 else 1 - u
 
 
 _MOVES: dict[Motion, Callable[[Offsets, Track, NamedDraws], None]] = {
@@ -127,7 +129,7 @@ _MOVES: dict[Motion, Callable[[Offsets, Track, NamedDraws], None]] = {
     "appears": lambda made, u, draws: _fade(made, u, draws, 1),
     "vanishes": lambda made, u, draws: _fade(made, u, draws, -1),
 }
-"""Motions of one object alone; those that need another one or an occluder are laid out with it."""
+"""Motions of a single object; those with a second object or an occluder are drawn elsewhere."""
 
 ALONE: tuple[Motion, ...] = tuple(name for name in _MOVES if name not in ("appears", "vanishes"))
-"""What an object can do alone, and be seen all the time."""
+"""Motions of a single object that stays visible."""

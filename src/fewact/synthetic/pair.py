@@ -1,4 +1,4 @@
-"""Two objects near each other, of which the class moves one, both or none."""
+"""Pairs of objects; the class moves one of them, both or none."""
 
 import math
 from dataclasses import dataclass
@@ -12,33 +12,33 @@ from fewact.synthetic.movement import (
     GROWTH,
     SLIDE,
     Track,
-    caught,
-    frozen,
-    offsets,
-    share,
+    fraction_done,
+    frozen_offset,
+    motion_offsets,
+    random_phase,
 )
 
 RADIUS = (0.065, 0.105)
-"""Of an object at the moment it is drawn for, in picture sides."""
+"""Range of an object's radius in the anchor frame, in frame sides."""
 
 MARGIN = 0.08
-"""What is left free between the way of an object's middle and the edge, in picture sides."""
+"""Smallest distance between the path of an object's center and the frame's edge, in frame sides."""
 
 _MEETINGS: tuple[Motion, Motion] = ("knocks the other", "is knocked")
 
 
 @dataclass
-class Thing:
-    """An object in each frame.
+class SceneObject:
+    """State of an object in each frame.
 
     Args:
-        name: For the draw of its looks.
-        x: (t,) its middle, in picture sides from the left.
-        y: (t,) the same from the top.
-        radius: (t,) its size, in picture sides.
-        angle: (t,) how far it is turned clockwise, in turns.
-        alpha: (t,) how much of it is seen, 0 … 1.
-        acts: Whether the class moves it.
+        name: Name of the object, the key of its appearance.
+        x: Center (t,), in frame sides from the left.
+        y: Center (t,), in frame sides from the top.
+        radius: Radius (t,), in frame sides.
+        angle: Clockwise rotation (t,), in turns.
+        alpha: Opacity (t,), 0 … 1.
+        acts: Whether the class moves the object.
     """
 
     name: str
@@ -57,16 +57,16 @@ def draw_pair(
     progress: Track,
     anchor: int,
     at: tuple[float, float],
-) -> tuple[Thing, Thing]:
-    """Draw two objects and what they do.
+) -> tuple[SceneObject, SceneObject]:
+    """Draw two objects and their motions.
 
     Args:
-        draws: For this video.
-        name: Of the pair.
-        steps: What they do.
-        progress: (t,) of the video.
-        anchor: The frame that their states are drawn for.
-        at: About where they are in that frame, in picture sides across and down.
+        draws: Draws of the video.
+        name: Name of the pair.
+        steps: Steps of the class.
+        progress: Progress (t,) of the video.
+        anchor: Frame in which the drawn states apply.
+        at: Approximate position in that frame, in frame sides from the left and the top.
     """
     draws = draws.of(name)
     meeting = next((part for part, step in enumerate(steps) if step.motion in _MEETINGS), None)
@@ -76,10 +76,10 @@ def draw_pair(
     ]
     if meeting is None:
         near = anchor
-        far = draws.uniform("gap", *GAP) * abs(1 - 2 * caught(draws, "met"))
+        far = draws.uniform("gap", *GAP) * abs(1 - 2 * random_phase(draws, "met"))
         ways = np.zeros_like(progress), far + np.zeros_like(progress)
     else:
-        done = share(progress, meeting)
+        done = fraction_done(progress, meeting)
         near = int(np.argmax(done > 0))  # within the part; sizes do not change there
         done = done if steps[meeting].motion == "knocks the other" else 1 - done
         ways = (
@@ -91,7 +91,7 @@ def draw_pair(
     for axis, middle, ratio in (("x", at[0], math.cos(angle)), ("y", at[1], math.sin(angle))):
         tracks = [getattr(thing, axis) for thing in pair]
         if not any(track.any() for track in tracks):
-            middle += frozen(draws, axis, SLIDE)
+            middle += frozen_offset(draws, axis, SLIDE)
         for track, way in zip(tracks, ways, strict=True):
             track += ratio * way - track[near]
         middle -= (tracks[0][anchor] + tracks[1][anchor]) / 2
@@ -103,13 +103,13 @@ def draw_pair(
 
 def _draw_thing(
     draws: NamedDraws, name: str, other: bool, steps: tuple[Step, ...], progress: Track, anchor: int
-) -> Thing:
-    """An object that starts at 0."""
+) -> SceneObject:
+    """Draw an object that starts at position 0."""
     own = draws.of(name)
     motions = [(part, step.motion) for part, step in enumerate(steps) if step.other is other]
-    made = offsets(own, motions, progress)
-    size = made.size - made.size[anchor] if made.size.any() else frozen(own, "size", GROWTH)
-    return Thing(
+    made = motion_offsets(own, motions, progress)
+    size = made.size - made.size[anchor] if made.size.any() else frozen_offset(own, "size", GROWTH)
+    return SceneObject(
         name=name,
         x=made.x,
         y=made.y,
@@ -121,7 +121,7 @@ def _draw_thing(
 
 
 def _keep_inside(*tracks: Track) -> None:
-    """Shift ways by as little as keeps them off the picture's edges."""
+    """Shift paths by the smallest distance that keeps them off the frame's edges."""
     low, high = float(np.min(tracks)), float(np.max(tracks))
     if high - low > 1 - 2 * MARGIN:
         shift = 0.5 - (low + high) / 2

@@ -1,4 +1,4 @@
-"""The presets: what is made harder in each."""
+"""Presets of the synthetic benchmark, each with one difficulty."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,19 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Preset:
-    """How videos are drawn, apart from their class.
+    """Distribution of videos, apart from their class.
 
     Args:
-        summary: What is hard about it.
-        frames: Least and most frames of a video.
-        part: Lengths of a part, as shares of each other; drawn evenly on a log scale.
-        edge: Pauses before the first and after the last part, in the same unit.
-        gap: Pauses between parts, in the same unit.
-        shake: Camera shake, in picture sides.
-        pan: How far the camera moves across the video, in picture sides.
-        zoom: Doublings or halvings of its scale across the video.
-        distractors: Fewest and most objects beside the class's own that move at random.
-        bias: Share of videos whose looks are their class's.
+        summary: Difficulty, in words.
+        frames: Range of the number of frames.
+        part: Range of the relative lengths of parts, drawn uniformly on a log scale.
+        edge: Range of the pauses before the first and after the last part, in the same unit.
+        gap: Range of the pauses between parts, in the same unit.
+        shake: Range of camera shake, in frame sides.
+        pan: Range of the camera's path over the video, in frame sides.
+        zoom: Range of the zoom over the video, in powers of two.
+        distractors: Range of the number of further objects that move at random.
+        bias: Fraction of videos with the appearance of their class.
     """
 
     summary: str
@@ -37,7 +37,7 @@ class Preset:
 
 
 PRESETS = {
-    "plain": Preset("parts of about the same length, small pauses, a nearly still camera"),
+    "plain": Preset("parts of about the same length, small pauses, an almost static camera"),
     "misaligned": Preset(
         "starts, lengths and pauses vary strongly",
         part=(0.35, 2.2),
@@ -48,20 +48,20 @@ PRESETS = {
         "the camera pans, zooms and shakes", shake=(0.0, 0.02), pan=(0.04, 0.14), zoom=(-0.2, 0.2)
     ),
     "distractors": Preset("one or two more objects move at random", distractors=(1, 2)),
-    "appearance-biased": Preset("looks and background mostly tell the class", bias=0.8),
+    "appearance-biased": Preset("appearance and background mostly identify the class", bias=0.8),
     "long": Preset("long videos with long pauses", frames=(64, 512), edge=(0.0, 0.8), gap=(0, 0.5)),
 }
 
 
 def preset(name: str) -> Preset:
-    """A preset by name.
+    """Return a preset by name.
 
     Raises:
-        UnknownNameError: There is none of this name.
+        UnknownNameError: The name is unknown.
     """
     if name not in PRESETS:
         raise UnknownNameError(
-            "there is no preset of this name",
+            "unknown preset",
             where="motions",
             got=repr(name),
             expected=", ".join(PRESETS),

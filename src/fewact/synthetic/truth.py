@@ -1,4 +1,4 @@
-"""What is shown when: which frame belongs to which part, and how far that part has come."""
+"""Ground truth over time: the part that each frame shows, and the phase of that part."""
 
 from dataclasses import dataclass
 from itertools import accumulate
@@ -10,23 +10,22 @@ from fewact.errors import ShapeError
 from fewact.random import NamedDraws
 from fewact.synthetic.presets import Preset
 
-LEAST = 3
-"""Frames of the shortest part."""
+MIN_FRAMES = 3
+"""Number of frames of the shortest part."""
 
 TIE = 1e-9
-"""Progress that differs by less is the same."""
+"""Tolerance for equal progress."""
 
 
 @dataclass(frozen=True)
 class Truth:
-    """Which frame of a video shows what.
+    """Ground truth of a video.
 
     Args:
-        parts: What happens in each part, in words.
-        part: (t,) the part a frame belongs to; that of the part before where it is a pause, and
-            0 before the first.
-        phase: (t,) how much of that part's motion is done, 0 … 1.
-        pause: (t,) whether nothing of the class moves.
+        parts: Names of the parts.
+        part: Part of each frame (t,); in a pause the previous part, before the first part 0.
+        phase: Fraction of the part's motion done in each frame (t,), 0 … 1.
+        pause: Whether the frame is in a pause (t,).
     """
 
     parts: tuple[str, ...]
@@ -36,59 +35,59 @@ class Truth:
 
     @property
     def progress(self) -> NDArray[np.float64]:
-        """(t,) parts done, with the share of the one that is under way: 0 … number of parts."""
+        """Progress (t,): finished parts plus the phase of the current one, 0 … number of parts."""
         return self.part + self.phase
 
 
 def correspondence(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which moments of two videos of a class show the same.
+    """Return which frames of two videos of a class correspond.
 
     Args:
-        first: (t,) progress of moments of one.
-        second: (t',) the same of the other.
+        first: Progress (t,) of one video.
+        second: Progress (t',) of the other video.
 
     Returns:
-        (t t'): true where one of the two is nearest to the other in progress. In each row and each
-        column one at least is true; several are in pauses, and where one video is slower.
+        Correspondence (t t'), bool: true if one of the two frames is nearest to the other in
+        progress. Each row and each column has at least one; pauses and slower videos have several.
 
     Raises:
-        ShapeError: Progress that is not of one axis, or of no moments.
+        ShapeError: A progress is empty or has more than one axis.
 
     >>> correspondence(np.array([0.0, 1.0]), np.array([0.0, 0.1, 0.9])).tolist()
     [[True, True, False], [False, False, True]]
     """
     first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    for name, given in (("first", first), ("second", second)):
-        if given.ndim != 1 or not given.size:
-            raise ShapeError("is no progress", where=name, got=str(given.shape), expected="(t,)")
+    for name, progress in (("first", first), ("second", second)):
+        if progress.ndim != 1 or not progress.size:
+            raise ShapeError("not a progress", where=name, got=str(progress.shape), expected="(t,)")
     apart = np.abs(first[:, None] - second[None])  # (t t')
     by_row, by_column = apart.min(axis=1, keepdims=True), apart.min(axis=0, keepdims=True)
     return np.asarray((apart <= by_row + TIE) | (apart <= by_column + TIE))
 
 
 def draw_truth(draws: NamedDraws, parts: tuple[str, ...], frames: int, preset: Preset) -> Truth:
-    """Lay out parts and pauses in time.
+    """Draw the timing of parts and pauses.
 
     Args:
-        draws: For this video.
-        parts: What happens in each part, in words.
-        frames: How many there are.
-        preset: How lengths and pauses vary.
+        draws: Draws of the video.
+        parts: Names of the parts.
+        frames: Number of frames.
+        preset: Preset with the ranges of lengths and pauses.
     """
     count = len(parts)
-    wanted = [draws.uniform("lead", *preset.edge)]
+    lengths_drawn = [draws.uniform("lead", *preset.edge)]
     low, high = preset.part
     for index in range(count):
-        wanted.append(low * (high / low) ** draws.uniform(f"length {index}"))
-        still = preset.edge if index == count - 1 else preset.gap
-        wanted.append(draws.uniform(f"pause {index}", *still))
-    # Every part keeps its least length; what is left is shared out by the drawn lengths.
-    spare, total = frames - LEAST * count, sum(wanted)
-    ends = [int(spare * end / total + 0.5) for end in accumulate(wanted)]
+        lengths_drawn.append(low * (high / low) ** draws.uniform(f"length {index}"))
+        pause_range = preset.edge if index == count - 1 else preset.gap
+        lengths_drawn.append(draws.uniform(f"pause {index}", *pause_range))
+    # Every part has at least its minimum length; the rest is divided by the drawn lengths.
+    spare, total = frames - MIN_FRAMES * count, sum(lengths_drawn)
+    ends = [int(spare * end / total + 0.5) for end in accumulate(lengths_drawn)]
     lengths = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
     part, phase, pause = [0] * lengths[0], [0.0] * lengths[0], [True] * lengths[0]
     for index in range(count):
-        moving, rest = lengths[2 * index + 1] + LEAST, lengths[2 * index + 2]
+        moving, rest = lengths[2 * index + 1] + MIN_FRAMES, lengths[2 * index + 2]
         haste = draws.uniform(f"haste {index}", -0.4, 0.4)
         done = [(frame + 0.5) / moving for frame in range(moving)]
         phase += [u + haste * u * (1 - u) for u in done] + [1.0] * rest
