@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 import typer.main
 
+import fewact
 from fewact import methods
 from fewact.cli.app import app
 from fewact.training import read as read_recipe
@@ -92,13 +94,16 @@ def test_the_python_examples_of_a_page_run(
 
 
 @pytest.mark.parametrize("page", with_python(False), ids=name_of)
-def test_the_imports_of_examples_that_are_not_run_exist(page: Path) -> None:
+def test_the_names_of_examples_that_are_not_run_exist(page: Path) -> None:
     for text, _ in blocks(page, "python"):
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.ImportFrom) and node.module:
                 module = importlib.import_module(node.module)
                 for one in node.names:
                     assert hasattr(module, one.name), f"{node.module}.{one.name}"
+            chain = ast.unparse(node).split(".") if isinstance(node, ast.Attribute) else []
+            if chain[:1] == ["fewact"] and all(name.isidentifier() for name in chain):
+                attrgetter(".".join(chain[1:]))(fewact)
 
 
 def commands(page: Path) -> Iterator[list[str]]:
