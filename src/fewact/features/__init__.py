@@ -1,5 +1,25 @@
-"""Features of videos: what is requested, how it is extracted, where it comes from.
+"""Features of videos: what is requested, how it is computed, where it comes from.
 
-``request`` names features, ``extract`` computes them from videos, ``sources`` reads them from
-videos, arrays or a store. Importing this module loads no torch.
+``request`` names features, ``views`` decodes and stabilises frames, ``extract`` runs the backbone,
+and ``sources`` gives features of videos, arrays or a store. Importing this module loads no torch.
 """
+
+from fewact.features.request import (
+    CameraMotionRequest,
+    FeatureRequest,
+    Features,
+    Request,
+    Stabilise,
+    View,
+    parse_request,
+)
+
+__all__ = [
+    "CameraMotionRequest",
+    "FeatureRequest",
+    "Features",
+    "Request",
+    "Stabilise",
+    "View",
+    "parse_request",
+]

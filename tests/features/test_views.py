@@ -1,0 +1,75 @@
+"""Views of a clip: stabilised where requested, computed once, equal frames shared."""
+
+import sys
+
+import pytest
+import torch
+
+from fewact.camera.motion import estimate_camera_motion
+from fewact.camera.similarity import Similarity
+from fewact.camera.stabilise import stabilise
+from fewact.data.clips import Clip
+from fewact.features.request import CameraMotionRequest, FeatureRequest, View
+from fewact.features.views import Views
+from fewact.video import EveryNth, FrameSets, Segments
+from tests.camera.scenery import frames_of
+
+ASPECT = 1.5
+
+
+@pytest.fixture(scope="module")
+def pan() -> torch.Tensor:
+    shift = torch.linspace(-8, 8, 8).to(torch.complex128)
+    return frames_of(Similarity(torch.ones_like(shift), shift), (64, 96))  # (8 3 64 96)
+
+
+@pytest.fixture(scope="module")
+def static() -> torch.Tensor:
+    return frames_of(Similarity.identity(8, torch.complex128), (64, 96))
+
+
+@pytest.mark.parametrize("mode", ["off", "auto", "on"])
+def test_views_equal_stabilised_frames(pan, static, mode):
+    for frames in (pan, static):
+        found = Views({8: frames}, ASPECT).frames(View(8, mode))
+        assert torch.equal(found, stabilise(frames, mode, aspect=ASPECT))
+
+
+def test_equal_frames_share_a_tensor(pan, static):
+    moving, still = Views({8: pan}, ASPECT), Views({8: static}, ASPECT)
+    assert moving.frames(View(8, "auto")) is moving.frames(View(8, "on"))
+    assert moving.frames(View(8, "auto")) is not moving.frames(View(8))
+    assert still.frames(View(8, "auto")) is still.frames(View(8)) is static
+
+
+def test_camera_motion_is_estimated_once_and_only_if_needed(pan, monkeypatch):
+    calls = []
+
+    def counted(frames, **options):
+        calls.append(len(frames))
+        return estimate_camera_motion(frames, **options)
+
+    monkeypatch.setattr(sys.modules["fewact.features.views"], "estimate_camera_motion", counted)
+    views = Views({8: pan, 4: pan[::2]}, ASPECT)
+    FeatureRequest("maps", View(8)).prepare(views)
+    assert calls == []
+    FeatureRequest("maps", View(8, "auto")).prepare(views)
+    CameraMotionRequest(View(8, "auto")).prepare(views)
+    assert calls == [8]
+    CameraMotionRequest(View(4, "auto")).prepare(views)
+    assert calls == [8, 4]
+
+
+def test_camera_motion_has_a_row_for_each_slot(pan):
+    slots = Views({8: pan}, ASPECT, frames_per_slot=2).camera_motion(View(4, "auto"))
+    frames = Views({8: pan}, ASPECT).camera_motion(View(8, "auto"))
+    assert slots.shape == CameraMotionRequest(View(4)).shape(None) == (4, 7)
+    assert torch.equal(slots, frames[::2])
+
+
+def test_reading_reports_the_size_before_frames_are_transformed(clips):
+    for clip in (clips[0], Clip(clips[0].path, start=0.25)):
+        sets = clip.read([Segments(2), EveryNth(3)], transform=lambda frame: frame[:1, :1])
+        assert isinstance(sets, FrameSets)
+        assert [frames.shape[1:] for frames in sets] == [(1, 1, 3)] * 2
+        assert (sets.size, sets.aspect) == ((48, 64), 64 / 48)
