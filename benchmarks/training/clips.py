@@ -202,9 +202,8 @@ maps of the default network.
 - `fusion, two layers` and `fusion, one matrix`: `fusion` with these reductions in its moments;
 - `fusion, all terms`: one matrix of the maps' channels, trained through all terms of `fusion`.
 
-All of these use the conservative camera estimate only (`twice=False`) and assume moving cameras
-(`cameras="moving"`). Differences are paired; ± is their 95 % interval over episodes, and the last
-column is the interval over other classes.
+All of these use the conservative camera estimate only and assume moving cameras. Differences are
+paired; ± is their 95 % interval over episodes. The last column is the interval over other classes.
 
 {tables}
 
