@@ -83,6 +83,8 @@ def _values(hint: Any) -> str:
         return ", ".join(f"`{_text(value)}`" for value in get_args(hint))
     if origin in (Union, UnionType):
         return " or ".join("none" if one is NoneType else _values(one) for one in get_args(hint))
+    if isinstance(hint, type) and issubclass(hint, tuple) and hasattr(hint, "_fields"):
+        return f"list of numbers: {', '.join(hint._fields)}"
     if origin is tuple:
         return f"list of {_values(get_args(hint)[0])}"
     return {int: "integer", float: "number", bool: "`true`, `false`", str: "text"}.get(
