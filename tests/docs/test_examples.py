@@ -138,7 +138,8 @@ def test_commands_and_their_options_exist(page: Path) -> None:
 def option_names(method: str) -> set[str]:
     """The options of a method, those of groups with the group's name."""
     spec = importlib.util.spec_from_file_location("options", ROOT / "docs/_hooks/options.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     hook = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(hook)
     return set(re.findall(r"^\| `([\w.]+)`", hook.options_table(method), re.MULTILINE))
