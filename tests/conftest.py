@@ -22,8 +22,13 @@ settings.load_profile("tests")
 OUR_VECTORS = Path(__file__).parent / "vectors"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("fewact")
+    group.addoption("--vectors", metavar="DIR", help="folder of numeric test vectors")
+
+
 def vectors_folder(config: pytest.Config) -> Path:
-    """The folder that ``--vectors`` names, an option of ``fewact.pytest_plugin``, or ours."""
+    """The folder that ``--vectors`` names, or that of the project."""
     return Path(config.getoption("vectors") or OUR_VECTORS)
 
 
