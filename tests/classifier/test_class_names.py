@@ -17,7 +17,7 @@ from fewact import FewShotClassifier, backbones, methods
 from fewact.backbones import Backbone
 from fewact.classifier import class_names
 from fewact.classifier.calibration import MIN_GAIN, MIN_HELD_OUT, TEXT_WEIGHTS, calibrate
-from fewact.classifier.class_names import NODE, ClassNames
+from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.config import _digest
 from fewact.data import list_clips
 from fewact.errors import ModelError, OptionError, WeightsError
@@ -39,7 +39,7 @@ def taught_clips(
     clips = centres[labels] + noise * torch.randn(len(labels), 32, generator=generator)
     frames = clips[:, None] + 0.1 * torch.randn(len(labels), 8, 32, generator=generator)
     nodes = dict(METHOD.encode({FeatureRequest("vectors", View(8)): frames}))
-    return {**nodes, NODE: frames.mean(1)}, labels, centres
+    return {**nodes, IMAGE_EMBEDDING: frames.mean(1)}, labels, centres
 
 
 def names_of(text: Tensor, mode: Any = "auto") -> ClassNames:
@@ -88,7 +88,7 @@ def slow_likelihoods(
     nodes: dict[str, Tensor], labels: Tensor, text: Tensor, temperature: float
 ) -> tuple[dict[float, float], float]:
     """Log-likelihood of each text weight, and the best one without names, clip by clip."""
-    mean = nodes[NODE].double().numpy()
+    mean = nodes[IMAGE_EMBEDDING].double().numpy()
     unit = [row / np.linalg.norm(row) for row in text.double().numpy()]
     each = int((labels == 0).sum())
     with_names: dict[float, float] = dict.fromkeys(TEXT_WEIGHTS, 0.0)
@@ -171,7 +171,7 @@ def tell(clip: Backbone, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str,
 def informative_rows(clip: Backbone, actions: Path) -> dict[str, Tensor]:
     """A direction for each class that is similar to its clips and to no others."""
     examples = FewShotClassifier(clip, "protonet", text="on").fit(actions)._fitted.examples  # type: ignore[union-attr]
-    seen = examples.nodes[NODE].double()  # (s d)
+    seen = examples.nodes[IMAGE_EMBEDDING].double()  # (s d)
     hot = torch.nn.functional.one_hot(examples.labels).double()  # (s n)
     rows = torch.linalg.pinv(seen) @ (hot - 1 / 3)  # (d n)
     return dict(zip(examples.classes, rows.T.float(), strict=True))
@@ -269,7 +269,7 @@ def test_a_backbone_without_text_ignores_names(
     for mode in ("auto", "off"):
         classifier = FewShotClassifier(backbone, "pixels", text=mode).fit(actions)  # type: ignore[arg-type]
         saved.append((classifier.save(tmp_path / mode) / "config.json").read_bytes())
-        assert NODE not in classifier._fitted.examples.nodes  # type: ignore[union-attr]
+        assert IMAGE_EMBEDDING not in classifier._fitted.examples.nodes  # type: ignore[union-attr]
     assert saved[0] == saved[1]
     with pytest.raises(OptionError, match="the backbone has no text encoder"):
         FewShotClassifier(backbone, "pixels", text="on").fit(actions)

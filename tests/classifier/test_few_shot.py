@@ -181,7 +181,7 @@ def test_failed_calls_change_nothing(
         (lambda: quick.add_class("None", new), "reserved for background"),
         (lambda: quick.add_class("up", tmp_path / "missing"), "no clips found"),
         (lambda: quick.add_clips("lfet", new), r'Did you mean "left"\?'),
-        (lambda: quick.add_clips("left", left), "taught already"),
+        (lambda: quick.add_clips("left", left), "training clip already"),
         (lambda: quick.add_clips("left", [new, new]), "appears twice"),
         (lambda: quick.remove_class("up"), "expected: down, left, right"),
         (lambda: quick.fit([new, left], ["a", "a"]), "fewer than two classes"),
@@ -291,7 +291,7 @@ def test_calls_before_fit_are_refused(tmp_path: Path) -> None:
         lambda c: c.remove_class("a"),
         lambda c: c.save(tmp_path / "m"),
     ):
-        with pytest.raises(ModelError, match="no classes are taught yet"):
+        with pytest.raises(ModelError, match="the classifier has no classes yet"):
             call(FewShotClassifier(method="pixels"))
 
 

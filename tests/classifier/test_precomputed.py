@@ -116,7 +116,7 @@ def test_classes_can_be_added_one_by_one(examples: FewShotClassifier, tmp_path: 
     assert grown.clips_ == examples.clips_
     assert grown.predict(NEW) == examples.predict(NEW)
     assert grown.calibration_ == examples.calibration_
-    with pytest.raises(DataError, match=r"taught already.*s11/jump"):
+    with pytest.raises(DataError, match=r"training clip already.*s11/jump"):
         grown.add_clips("jump", of("jump")[1])
     grown.remove_class("jump")
     assert grown.classes_ == ("clap", "wave")
@@ -155,7 +155,10 @@ def test_videos_and_features_of_other_sizes_are_refused(
     loaded = FewShotClassifier.load(examples.save(tmp_path / "model"), device="cpu")
     before = loaded.clips_
     bad: list[tuple[str | Clip | FeatureClip, str]] = [
-        ("wave.mp4", r"wave\.mp4: a file is given to a classifier of features.*\(clips, 5, 12\)"),
+        (
+            "wave.mp4",
+            r"wave\.mp4: a video was passed to a classifier of features.*\(clips, 5, 12\)",
+        ),
         (Clip(Path("a/b.mp4")), r"a/b\.mp4.*classifier of features"),
         (FeatureClip("f", np.ones((T, D + 1))), "f: .*5 vectors of length 13.*5 vectors of .* 12"),
         (FeatureClip("f", np.ones((T + 1, D))), "f: .*6 vectors of length 12.*5 vectors of .* 12"),
@@ -175,13 +178,13 @@ def test_a_classifier_of_videos_refuses_features(
     backbone: backbones.Backbone, actions: Path, tmp_path: Path
 ) -> None:
     videos = FewShotClassifier(backbone, "pixels").fit(actions)
-    message = r"s20/clap: features are given to a classifier of videos"
+    message = r"s20/clap: features were passed to a classifier of videos"
     with pytest.raises(DataError, match=message):
         videos.predict(NEW)
     with pytest.raises(DataError, match=message):
         videos.add_class("clap", NEW[:1])
     assert videos.classes_ == ("down", "left", "right")
-    with pytest.raises(DataError, match="features are given to a classifier of videos"):
+    with pytest.raises(DataError, match="features were passed to a classifier of videos"):
         FewShotClassifier(backbone, "pixels").fit([*videos_of(actions), *TRAINING])
     with pytest.raises(DataError, match="classifier of features"):
         FewShotClassifier().fit([*TRAINING, *videos_of(actions)])

@@ -148,8 +148,10 @@ def test_neither_model_takes_the_other_s_clips(
     run: Run, given: Path, model: Path, clips: Path, new: Path, tmp_path: Path
 ) -> None:
     expected = f"features (clips, {T}, {D})"
-    refused(run("predict", given, clips), "a file is given to a classifier of features", expected)
-    refused(run("predict", model, new), "x/1.mp4: features are given to a classifier of videos")
+    refused(
+        run("predict", given, clips), "a video was passed to a classifier of features", expected
+    )
+    refused(run("predict", model, new), "x/1.mp4: features were passed to a classifier of videos")
     refused(run("predict", given, new, clips), "only one file of features at a time")
     refused(run("predict", model, clips, "--dataset", "one"), "--dataset")
     for shape, got in (((3, T, D + 1), "length 7"), ((3, T + 1, D), "5 vectors")):

@@ -1,4 +1,4 @@
-"""A classifier that is taught from a few clips of each class."""
+"""A classifier that learns classes from a few clips of each."""
 
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.examples import Example

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from fewact.classifier.class_names import NODE, ClassNames, combine
+from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
 from fewact.classifier.examples import Nodes
 from fewact.methods.base import Method
 
@@ -96,7 +96,7 @@ def calibrate(
     temperature = own if few else fit_temperature(logits, truth, own)
     visual, weight = logits / temperature, 0.0
     if class_names is not None:
-        text = class_names.logits(nodes[NODE][order]).cpu()  # (h n)
+        text = class_names.logits(nodes[IMAGE_EMBEDDING][order]).cpu()  # (h n)
         if few:
             weight = TEXT_WEIGHTS[-1] if always else 0.0
         else:

@@ -18,10 +18,10 @@ from fewact.text import Encoder, TextFacts, embed_classes, words
 TextMode = Literal["auto", "off", "on"]
 """Whether class names are used: if they improve held-out accuracy, never, or always."""
 
-REQUEST: Final = FeatureRequest("vectors", View(8))
-"""Features that are compared with the class names."""
+IMAGE_REQUEST: Final = FeatureRequest("vectors", View(8))
+"""Features whose mean vector is compared with the class names."""
 
-NODE: Final = "image_embedding"
+IMAGE_EMBEDDING: Final = "image_embedding"
 """Name of the node that is compared with the class names: the mean vector (d) of a clip."""
 
 SCALE = 100.0

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from torch import Tensor, device
+from torch import Tensor
 
-from fewact.backbones import Backbone, Card
-from fewact.classifier.class_names import NODE, REQUEST
+from fewact.backbones import Card
+from fewact.classifier.class_names import IMAGE_EMBEDDING, IMAGE_REQUEST
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import stage
+from fewact.classifier.pipeline import Pipeline
 from fewact.data import AnyClip, Clip, FeatureClip, Video, VideoList
 from fewact.encoding import encode as encode_features
 from fewact.errors import DataError, VideoError
@@ -16,16 +17,14 @@ from fewact.features.precomputed import Precomputed
 from fewact.features.request import Features, Request
 from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
 from fewact.features.timing import Timing
-from fewact.methods.base import Method
 
 
 def encode(
     clips: Sequence[AnyClip],
-    backbone: Backbone | Precomputed,
-    method: Method,
+    pipeline: Pipeline,
     timing: Timing | None = None,
     *,
-    named: bool = False,
+    image_embedding: bool = False,
 ) -> Iterator[tuple[AnyClip, Nodes | VideoError]]:
     """Return the nodes of each clip (1 …) float32, or the error of a clip that cannot be read.
 
@@ -33,33 +32,31 @@ def encode(
 
     Args:
         clips: Clips, or precomputed features of clips.
-        backbone: Backbone, or the size of precomputed features.
-        method: Method in evaluation mode that encodes the clips.
+        pipeline: Backbone and method that encode the clips.
         timing: Adds up the time of each stage.
-        named: Keep also the mean vector of a clip, which is compared with class names.
+        image_embedding: Whether to keep the mean vector of a clip for class names too.
 
     Raises:
         DataError: Features where videos are expected, videos where features are expected, or
             features of another size. It is raised before the first clip is read.
     """
-    source = _source(clips, backbone, timing)
+    source = _source(clips, pipeline, timing)
     if source is None:
         return iter(())
-    encoder = _ClipEncoder(method, backbone.device, timing, named=named)
+    encoder = _ClipEncoder(pipeline, timing, image_embedding=image_embedding)
     return zip(clips, encode_features(encoder, source, range(len(clips))), strict=True)
 
 
 class _ClipEncoder:
-    """Encodes one clip on the method's device, with the vector for class names if requested."""
+    """Encodes one clip with the method, and computes its image embedding if requested."""
 
-    def __init__(
-        self, method: Method, where: device, timing: Timing | None, *, named: bool
-    ) -> None:
-        self._method, self._device, self._timing, self._named = method, where, timing, named
+    def __init__(self, pipeline: Pipeline, timing: Timing | None, *, image_embedding: bool) -> None:
+        self._method, self._device = pipeline.method, pipeline.backbone.device
+        self._timing, self._image_embedding = timing, image_embedding
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """Return the requests of the method, and of the comparison with class names."""
-        more = (REQUEST,) if self._named else ()
+        """Return the requests of the method, and that of the image embedding."""
+        more = (IMAGE_REQUEST,) if self._image_embedding else ()
         return tuple(dict.fromkeys((*self._method.requests(card), *more)))
 
     def encode(self, features: Features) -> dict[str, Tensor]:
@@ -67,15 +64,16 @@ class _ClipEncoder:
         with stage(self._timing, "moments"):
             one = {request: value[None].to(self._device) for request, value in features.items()}
             nodes = {name: value.float() for name, value in self._method.encode(one).items()}
-            if self._named:
-                nodes[NODE] = one[REQUEST].float().mean(-2)  # (1 d)
+            if self._image_embedding:
+                nodes[IMAGE_EMBEDDING] = one[IMAGE_REQUEST].float().mean(-2)  # (1 d)
         return nodes
 
 
 def _source(
-    clips: Sequence[AnyClip], backbone: Backbone | Precomputed, timing: Timing | None
+    clips: Sequence[AnyClip], pipeline: Pipeline, timing: Timing | None
 ) -> FeatureSource | None:
-    """Return the source of the clips' features; None where there are no clips."""
+    """Return the source of the clips' features; None if there are no clips."""
+    backbone = pipeline.backbone
     if isinstance(backbone, Precomputed):
         checked = _features(clips, backbone)
         if not checked:
@@ -93,10 +91,10 @@ def _videos(clips: Sequence[AnyClip]) -> list[Clip]:
     if len(videos) < len(clips):
         first = next(clip for clip in clips if isinstance(clip, FeatureClip))
         raise DataError(
-            "features are given to a classifier of videos",
+            "features were passed to a classifier of videos",
             where=first.name,
-            expected="video files, as those that it was taught with",
-            hint="Teach another one from features.",
+            expected="video files",
+            hint="For features, teach a classifier from features.",
         )
     return videos
 
@@ -106,11 +104,11 @@ def _features(clips: Sequence[AnyClip], size: Precomputed) -> list[FeatureClip]:
     for clip in clips:
         if isinstance(clip, Clip):
             raise DataError(
-                "a file is given to a classifier of features",
+                "a video was passed to a classifier of features",
                 where=str(clip.path),
                 expected=f"features (clips, {size.frames}, {size.card.vectors}) in an .npz file, "
-                "as fewact.data.read_features reads them",
-                hint="Teach another one from videos.",
+                "see fewact.data.read_features",
+                hint="For videos, teach a classifier from videos.",
             )
         size.check(clip)
         found.append(clip)

@@ -104,7 +104,7 @@ def join(parts: Iterable[Examples]) -> Examples:
     """Join parts into one, with the clips in an order that does not depend on the parts.
 
     Sums over the clips of a class are then computed in the same order. Predictions are equal to the
-    last bit, whether clips are taught together or one by one, and from any folder.
+    last bit, whether clips are learned together or one by one, and from any folder.
     """
     found = list(parts)
     together = Examples(

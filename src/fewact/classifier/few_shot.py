@@ -1,4 +1,4 @@
-"""The classifier that is taught from a few clips of each class."""
+"""The classifier that learns classes from a few clips of each."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -112,10 +112,9 @@ class FewShotClassifier:
                 expected="at least two, each with a clip",
             )
         pipeline = self._build(found[0])
-        backbone, method = pipeline.backbone, pipeline.method
-        encoder = text_encoder(backbone, self.text)
+        encoder = text_encoder(pipeline.backbone, self.text)
         examples, skipped = teach(
-            found, names, backbone, method, progress, timing, named=encoder is not None
+            found, names, pipeline, progress, timing, image_embedding=encoder is not None
         )
         class_names = None
         if encoder is not None:
@@ -226,10 +225,9 @@ class FewShotClassifier:
         fitted, pipeline = self._require_fitted(), self._require_pipeline()
         encoded = encode(
             [as_clip(clip) for clip in clips],
-            pipeline.backbone,
-            pipeline.method,
+            pipeline,
             timing,
-            named=fitted.class_names is not None,
+            image_embedding=fitted.class_names is not None,
         )
         return (
             Skipped(clip, nodes)
@@ -299,7 +297,7 @@ class FewShotClassifier:
 
         Raises:
             ModelError: The folder has no model; the model is damaged or has another version; or
-                the backbone is not the one that it was taught with.
+                the backbone is another one than in training.
         """
         model = model_folder.load(Path(folder).expanduser())
         saved = model.config.backbone
@@ -333,12 +331,16 @@ class FewShotClassifier:
 
     def _require_fitted(self) -> Fitted:
         if self._fitted is None:
-            raise ModelError("no classes are taught yet", hint="Call fit, or load a saved model.")
+            raise ModelError(
+                "the classifier has no classes yet", hint="Call fit, or load a saved model."
+            )
         return self._fitted
 
     def _require_pipeline(self) -> Pipeline:
         if self._pipeline is None:
-            raise ModelError("no classes are taught yet", hint="Call fit, or load a saved model.")
+            raise ModelError(
+                "the classifier has no classes yet", hint="Call fit, or load a saved model."
+            )
         return self._pipeline
 
     def _existing(self, name: str) -> str:
@@ -354,12 +356,13 @@ class FewShotClassifier:
 
     def _add(self, label: str, clips: Source) -> Self:
         fitted, pipeline = self._require_fitted(), self._require_pipeline()
-        named = fitted.class_names is not None
         more, skipped = teach(
-            *of_class(clips, label), pipeline.backbone, pipeline.method, named=named
+            *of_class(clips, label), pipeline, image_embedding=fitted.class_names is not None
         )
         if again := fitted.examples.repeated(more):
-            raise DataError("the clip is taught already", where=f'class "{label}"', got=again[0])
+            raise DataError(
+                "the clip is a training clip already", where=f'class "{label}"', got=again[0]
+            )
         examples = join([fitted.examples, more])
         self._refit(pipeline, examples, [*self.skipped_, *skipped], fitted.class_names)
         return self

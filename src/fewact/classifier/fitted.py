@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fewact.classifier.calibration import Calibration, calibrate
-from fewact.classifier.class_names import NODE, ClassNames, combine
+from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
 from fewact.classifier.examples import Examples, Nodes
 from fewact.classifier.prediction import Prediction
 from fewact.data import AnyClip
@@ -73,7 +73,7 @@ def classify(
         scored, pairs = score_and_pairs(method, fitted.by_class, query)
         logits = _row(scored) / fitted.calibration.temperature  # (n)
         if fitted.class_names is not None and fitted.calibration.text_weight:
-            text = _row(fitted.class_names.logits(query[NODE]))
+            text = _row(fitted.class_names.logits(query[IMAGE_EMBEDDING]))
             logits = combine(text, logits, fitted.calibration.text_weight)
         similarity = _row(method.score(fitted.by_clip, query) if pairs is None else pairs)  # (s)
     probabilities = logits.softmax(-1).tolist()

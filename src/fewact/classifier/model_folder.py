@@ -15,7 +15,7 @@ from torch import Tensor
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.checkpoint import registered
-from fewact.classifier.class_names import NODE, ClassNames
+from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.config import (
     HINT,
     STATE,
@@ -140,18 +140,18 @@ def load(folder: Path) -> SavedModel:
     Raises:
         ModelError: The model is missing, damaged, edited, or of another version.
     """
-    place = folder.resolve()
-    if not place.exists() and backup_of(place).is_dir():
-        place = backup_of(place)  # saving was interrupted between its two renames
-    if not (place / CONFIG).is_file():
+    path = folder.resolve()
+    if not path.exists() and backup_of(path).is_dir():
+        path = backup_of(path)  # saving was interrupted between its two renames
+    if not (path / CONFIG).is_file():
         raise ModelError(
-            "no such folder" if not place.exists() else "not a saved classifier",
+            "no such folder" if not path.exists() else "not a saved classifier",
             where=str(folder),
             expected="a folder written by FewShotClassifier.save or `fewact teach`",
         )
-    text = _read(place / CONFIG).decode("utf-8", errors="replace")
+    text = _read(path / CONFIG).decode("utf-8", errors="replace")
     config = from_text(text, str(folder / CONFIG))
-    files = {name: _read(place / name) for name in config.files}
+    files = {name: _read(path / name) for name in config.files}
     for name, content in files.items():
         if hashlib.sha256(content).hexdigest() != config.files[name]:
             raise ModelError(
@@ -186,7 +186,7 @@ def make_backbone(
 
     Raises:
         ModelError: The weights of the backbone have moved; or weights are given although the model
-            was taught from precomputed features.
+            uses precomputed features.
     """
     if saved.name == PRECOMPUTED:
         return _make_precomputed(saved, weights, device, where)
@@ -205,7 +205,7 @@ def make_backbone(
 def _make_precomputed(saved: SavedBackbone, weights: str, device: str, where: str) -> Precomputed:
     if weights != saved.weights:
         raise ModelError(
-            "the model was taught from precomputed features, which need no weights",
+            "the model uses precomputed features, which need no weights",
             where=where,
             got=weights,
         )
@@ -221,7 +221,7 @@ def _make_precomputed(saved: SavedBackbone, weights: str, device: str, where: st
 
 
 def check_backbone(saved: SavedBackbone, backbone: Backbone | Precomputed, where: str) -> None:
-    """Refuse a backbone other than the one that the model was taught with.
+    """Refuse a backbone other than the one of the model.
 
     Raises:
         ModelError: The cards differ; the message names the fields.
@@ -230,7 +230,7 @@ def check_backbone(saved: SavedBackbone, backbone: Backbone | Precomputed, where
     differ = [name for name, value in saved.card.items() if facts.get(name) != value]
     if differ:
         raise ModelError(
-            f"the model was taught with another backbone: it differs in {', '.join(differ)}",
+            f"the model needs another backbone: it differs in {', '.join(differ)}",
             where=where,
             got="; ".join(f"{name} {facts.get(name)}" for name in differ),
             expected="; ".join(f"{name} {saved.card[name]}" for name in differ),
@@ -250,11 +250,11 @@ def _facts(backbone: Backbone | Precomputed) -> dict[str, JsonValue]:
 
 def _portable(weights: str) -> str:
     """Return the location of weights as an absolute path, with ``~`` for the home folder."""
-    scheme, local, place = weights.rpartition("local-dir:")
-    if not local and not place.endswith(".safetensors"):
+    scheme, local, location = weights.rpartition("local-dir:")
+    if not local and not location.endswith(".safetensors"):
         remembered = weights == "random" or weights.startswith("hf-hub:")
         return weights if remembered else "default"
-    path = Path(place).expanduser().absolute()
+    path = Path(location).expanduser().absolute()
     home = Path.home()
     short = f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
     return scheme + local + short
@@ -299,7 +299,7 @@ def _class_names(
     saved = config.class_names
     if saved is None:
         return None
-    text, mean = tensors.get(CLASS_NAMES), examples.nodes.get(NODE)
+    text, mean = tensors.get(CLASS_NAMES), examples.nodes.get(IMAGE_EMBEDDING)
     if text is None or mean is None or text.shape != (len(examples.classes), mean.shape[-1]):
         raise ModelError("the class names are not those of config.json", where=where)
     return ClassNames(examples.classes, text, saved.facts, saved.mode)

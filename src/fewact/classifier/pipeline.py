@@ -87,7 +87,7 @@ class Choice:
             method = methods.create(method, **fitting)
         if method.uses_text:
             raise OptionError(
-                "the method compares clips with class names as text; it cannot be taught",
+                "the method compares clips with class names as text, not with training clips",
                 where="method",
                 got=type(method).__name__,
             )

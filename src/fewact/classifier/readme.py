@@ -52,7 +52,7 @@ def _facts(config: Config, card: Card) -> str:
     return f"""# Few-shot action classifier
 
 Recognises {len(shots)} actions.
-Taught from {len(config.examples)} training clips with fewact {config.fewact}.
+Training clips: {len(config.examples)}. Saved with fewact {config.fewact}.
 
 | action | clips |
 |---|---|

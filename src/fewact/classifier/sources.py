@@ -49,18 +49,18 @@ def labelled(source: Source, labels: Sequence[str] | None) -> tuple[list[AnyClip
     if isinstance(source, str | Path):
         if labels is not None:
             raise DataError("a folder, table or file has its own labels", where="labels")
-        place = Path(source).expanduser()
-        if is_features(place):
-            return _named(labelled_features(place), None)
-        if place.is_file():
-            return _named(read_table(place), place.parent)
-        if background := list_background(place):
+        path = Path(source).expanduser()
+        if is_features(path):
+            return _named(labelled_features(path), None)
+        if path.is_file():
+            return _named(read_table(path), path.parent)
+        if background := list_background(path):
             warnings.warn(
-                f"{place}: {len(background)} background clips are not used for training",
+                f"{path}: {len(background)} background clips are not used for training",
                 category=UserWarning,
                 stacklevel=4,
             )
-        return _named(list_clips(place), place)
+        return _named(list_clips(path), path)
     clips = [source] if isinstance(source, AnyClip) else [as_clip(clip) for clip in source]
     if labels is not None and len(labels) != len(clips):
         raise DataError(

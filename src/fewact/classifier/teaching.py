@@ -3,16 +3,14 @@
 import warnings
 from collections.abc import Callable, Sequence
 
-from fewact.backbones import Backbone
 from fewact.classifier.encoding import encode
 from fewact.classifier.examples import Example, Examples, join
+from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import Skipped
 from fewact.data import AnyClip, Clip
 from fewact.data.files import first_few
 from fewact.errors import DataError, VideoError
-from fewact.features.precomputed import Precomputed
 from fewact.features.timing import Timing
-from fewact.methods.base import Method
 
 Progress = Callable[[int, int], None]
 
@@ -20,12 +18,11 @@ Progress = Callable[[int, int], None]
 def teach(
     clips: Sequence[AnyClip],
     names: Sequence[str],
-    backbone: Backbone | Precomputed,
-    method: Method,
+    pipeline: Pipeline,
     progress: Progress | None = None,
     timing: Timing | None = None,
     *,
-    named: bool = False,
+    image_embedding: bool = False,
 ) -> tuple[Examples, list[Skipped]]:
     """Encode labelled clips; return the examples, and the clips that cannot be read.
 
@@ -34,18 +31,18 @@ def teach(
     Args:
         clips: Clips with their labels.
         names: Name of each clip.
-        backbone: Backbone that computes the features.
-        method: Method that encodes the features.
+        pipeline: Backbone and method that encode the clips.
         progress: Called after each clip with the number of finished clips and of all clips.
         timing: Adds up the time of each stage.
-        named: Keep also the vector that is compared with class names.
+        image_embedding: Whether to keep the mean vector of a clip for class names too.
 
     Raises:
         DataError: No clip of a class can be read, or clips do not fit the backbone.
     """
     parts: list[Examples] = []
     skipped: list[Skipped] = []
-    for done, (clip, nodes) in enumerate(encode(clips, backbone, method, timing, named=named)):
+    encoded = encode(clips, pipeline, timing, image_embedding=image_embedding)
+    for done, (clip, nodes) in enumerate(encoded):
         if isinstance(nodes, VideoError):
             warnings.warn(f"skipped: {nodes}", category=UserWarning, stacklevel=3)
             skipped.append(Skipped(clip, nodes))

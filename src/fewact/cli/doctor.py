@@ -1,4 +1,4 @@
-"""``fewact doctor``: what this machine offers, what is missing, what would help."""
+"""``fewact doctor``: what is installed on this machine, and what to install for more."""
 
 import os
 import platform
@@ -19,10 +19,10 @@ ENCODERS = ("libx264", "mpeg4")
 
 def doctor(
     format: Annotated[
-        ListFormat, typer.Option("--format", help="For people, or for programs.")
+        ListFormat, typer.Option("--format", help="Format of the report.")
     ] = ListFormat.TABLE,
 ) -> None:
-    """Tell what this machine offers, and what to install for more."""
+    """Report what is installed, and give advice."""
     found = examine()
     if format is ListFormat.JSON:
         print_json(found)
@@ -35,7 +35,7 @@ def doctor(
 
 
 def examine() -> dict[str, Any]:
-    """What ``doctor`` tells, by topic."""
+    """Return the facts of the report, by topic."""
     from fewact.align.emd import engine
 
     solver = engine()
@@ -63,7 +63,7 @@ def _versions() -> dict[str, str | None]:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = None
-    return {**found, "torch": torch.__version__}  # Says which build it is, too.
+    return {**found, "torch": torch.__version__}  # with the build
 
 
 def _video() -> dict[str, Any]:
@@ -104,18 +104,18 @@ def _machine() -> dict[str, Any]:
 
 
 def _cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # not on every system
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _memory() -> float | None:
-    """Memory of the machine or of the container, in GiB, where the system tells."""
+    """Return the memory of the machine or container in GiB; None if unknown."""
     try:
         size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
-    with suppress(OSError, ValueError):  # "max" where the container has no limit
+    with suppress(OSError, ValueError):  # "max" if the container has no limit
         size = min(size, int(Path("/sys/fs/cgroup/memory.max").read_text()))
     return _gib(size)
 
@@ -157,50 +157,50 @@ def _cache() -> dict[str, Any]:
 
 
 def _advice(found: dict[str, Any]) -> list[str]:
-    """What would make it better, the most important first."""
+    """Return advice, most important first."""
     video, machine = found["video"], found["machine"]
-    lacking = [name for name, there in video["decoders"].items() if not there]
+    missing = [name for name, supported in video["decoders"].items() if not supported]
     advice = [
         (
             not found["default_weights"]["found"],
-            "The default weights are missing or changed: see above; nothing can be taught by "
-            "default without them.",
+            "The default weights are missing or changed, see above. `fewact teach` needs them, "
+            "unless other weights are passed.",
         ),
         (
-            bool(lacking),
-            f"Videos of these codecs cannot be read: {', '.join(lacking)}. "
+            bool(missing),
+            f"Videos of these codecs cannot be read: {', '.join(missing)}. "
             "pip install --force-reinstall av",
         ),
         (
             found["transport"]["engine"] == "torch",
-            "The transport problem is solved in torch. Install a C++ compiler and reinstall fewact "
-            "for the faster compiled solver.",
+            "The transport problem is solved in torch. For the faster compiled solver, install a "
+            "C++ compiler and reinstall fewact.",
         ),
         (
             not machine["gpus"] and not machine["cpu_bfloat16"],
-            "This CPU lacks bfloat16 and there is no CUDA GPU: with either, features come two to "
-            "three times as fast.",
+            "This machine has no CUDA GPU, and its CPU has no bfloat16. With either of them, "
+            "features are computed two to three times as fast.",
         ),
         (
             machine["threads"] < machine["cores"],
-            "torch uses fewer threads than there are cores: unset OMP_NUM_THREADS.",
+            "torch uses fewer threads than cores: unset OMP_NUM_THREADS.",
         ),
         (
             not found["cache"]["writable"],
-            "The cache folder cannot be written: set FEWACT_CACHE to one that can.",
+            "The cache folder is not writable: set FEWACT_CACHE to a writable folder.",
         ),
         (
             found["versions"]["transformers"] is None,
-            'For weights from the Hugging Face hub: pip install "fewact[hf]".',
+            'For weights from the Hugging Face hub, run: pip install "fewact[hf]"',
         ),
         (
             sys.stdout.encoding.lower().replace("-", "") != "utf8",
-            "The output is not UTF-8, some names will look odd: set PYTHONUTF8=1.",
+            "The output is not UTF-8, so some names are shown incorrectly: set PYTHONUTF8=1.",
         ),
         (
             True,
-            "For more accuracy on actions told apart by what they look like, use a stronger "
-            "backbone: see `fewact backbones`, and pass its weights with --weights.",
+            "For higher accuracy on actions that differ in appearance, use a stronger backbone: "
+            "see `fewact backbones`, and pass its weights with --weights.",
         ),
     ]
     return [text for holds, text in advice if holds]
@@ -209,9 +209,9 @@ def _advice(found: dict[str, Any]) -> list[str]:
 def _as_text(fact: Any) -> str:
     if isinstance(fact, dict):
         if all(isinstance(value, bool) for value in fact.values()):
-            missing = [name for name, there in fact.items() if not there]
-            there = ", ".join(name for name, there in fact.items() if there)
-            return there + (f"; missing: {', '.join(missing)}" if missing else "")
+            missing = [name for name, supported in fact.items() if not supported]
+            present = ", ".join(name for name, supported in fact.items() if supported)
+            return present + (f"; missing: {', '.join(missing)}" if missing else "")
         return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in fact.items())
     if isinstance(fact, list):
         return "; ".join(map(_as_text, fact)) or "none"

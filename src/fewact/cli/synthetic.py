@@ -1,4 +1,4 @@
-"""The synthetic benchmark on the command line: its facts, and ``fewact data render``."""
+"""The synthetic benchmark on the command line: its presets, and ``fewact data render``."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +12,7 @@ from fewact.cli.progress import progress
 
 
 class SplitName(StrEnum):
-    """The splits of a benchmark."""
+    """Splits of a benchmark."""
 
     TRAIN = "train"
     VAL = "val"
@@ -21,47 +21,62 @@ class SplitName(StrEnum):
 
 def render(
     benchmark: Annotated[
-        str, typer.Argument(help="motions, or motions:PRESET such as motions:misaligned.")
+        str,
+        typer.Argument(
+            help="Synthetic benchmark: motions, or motions:PRESET such as motions:misaligned."
+        ),
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", help="Folder to write into: new, empty, or an earlier one."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Folder for the videos: new, empty, or of an earlier run.",
+        ),
     ],
-    videos: Annotated[int, typer.Option(min=1, help="Videos of each class.")] = 40,
-    size: Annotated[int, typer.Option(min=16, help="Side of a frame, in pixels.")] = 112,
-    seed: Annotated[int, typer.Option(min=0, help="Another one gives other videos.")] = 0,
+    videos: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Number of videos per class.")
+    ] = 40,
+    size: Annotated[
+        int, typer.Option(min=16, metavar="N", help="Side of a frame, in pixels.")
+    ] = 112,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Seed; each seed gives other videos.")
+    ] = 0,
     split: Annotated[
-        SplitName | None, typer.Option(help="Only this one of the 64/12/24 classes.")
+        SplitName | None,
+        typer.Option(help="Split to render (default: all; 64, 12 and 24 classes)."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Render the synthetic benchmark as mp4 files, with the truth of each video.
+    """Render the synthetic benchmark as mp4 files, with the ground truth of each video.
 
-    What was interrupted goes on when the command is given again; no file is written over.
+    An interrupted command continues when it is run again; no file is overwritten.
     """
     from fewact.synthetic import named, write_folder
 
     made = named(benchmark, videos=videos, size=size, seed=seed)
     with progress("Rendering", quiet=quiet) as show:
         written = write_folder(made, output, split=split.value if split else None, progress=show)
-    print(f"{len(written.videos)} videos of {len(written.classes)} classes are in {output}")
-    print(f"Which frame shows what is in {output / 'motions.json'}")
+    print(f"Saved {len(written.videos)} videos of {len(written.classes)} classes to {output}")
+    print(f"Ground truth of each frame: {output / 'motions.json'}")
 
 
 def presets() -> list[str]:
-    """Names of the synthetic benchmark's presets, as on the command line."""
+    """Return the names of the presets, as on the command line."""
     from fewact.synthetic import PRESETS
 
     return [f"motions:{preset}" for preset in PRESETS]
 
 
 def is_synthetic(name: str) -> bool:
-    """Whether a name is of the synthetic benchmark, be the preset right or not."""
+    """Return whether a name is of the synthetic benchmark; the preset may be unknown."""
     return name.partition(":")[0] == "motions"
 
 
 def synthetic_facts(name: str) -> dict[str, Any]:
-    """Facts of the synthetic benchmark that a name stands for."""
+    """Return facts of the synthetic benchmark of this name."""
     from fewact.synthetic import PRESETS, named
 
     made = named(name)
@@ -77,7 +92,7 @@ def synthetic_facts(name: str) -> dict[str, Any]:
 
 
 def show_synthetic(name: str, *, classes: bool, format: ListFormat) -> None:
-    """Show a preset: splits, version, on demand all classes."""
+    """Print a preset: splits, version, and all classes if requested."""
     one = synthetic_facts(name)
     if format is ListFormat.JSON:
         print_json(one)
@@ -87,8 +102,8 @@ def show_synthetic(name: str, *, classes: bool, format: ListFormat) -> None:
         ("split", "classes", "videos"),
         [(of, str(number), str(one["videos"][of])) for of, number in one["classes"].items()],
     )
-    print(f"\nVersion: {one['version']}, whose pixels never change")
-    print("Rendered when it is read; `fewact data render` writes it as files.")
+    print(f"\nVersion: {one['version']}; the pixels of a version never change")
+    print("Videos are rendered when they are read; `fewact data render` writes files.")
     print(f"Presets: {', '.join(presets())}")
     if classes:
         print()

@@ -150,7 +150,7 @@ def _check_output(output: Path, *, overwrite: bool) -> None:
 
 
 def _source(clips: Path, examples: ExampleOptions, *, features: bool) -> "Path | Sequence[AnyClip]":
-    """Return what ``fit`` reads: a place, or a list of clips if their number is limited."""
+    """Return the path, or a list of clips if their number is limited."""
     from fewact import data
 
     most = examples.max_per_class

@@ -32,7 +32,7 @@ def test_the_demo_on_rendered_clips(
     ended = run("demo")
     assert ended.code == 0
     assert not ended.err
-    assert "Taught 2 clips of 2 classes, predicted 2." in ended.out
+    assert "2 training clips of 2 classes, 2 new clips." in ended.out
     for text in ("auto (fusion)", "a2m2", "chance", "50 %", "are rendered", "fewact demo --clips"):
         assert text in ended.out
     demo = tmp_path / "demo"
@@ -64,7 +64,7 @@ def test_the_demo_on_clips_of_the_user(run: Run, clips: Path, broken: Path, tmp_
     assert ended.err == (
         'The class "single" has only one clip: it is used for training, not predicted.\n'
     )
-    assert "Taught 3 clips of 3 classes, predicted 2." in ended.out
+    assert "3 training clips of 3 classes, 2 new clips." in ended.out
     assert "are rendered" not in ended.out
     assert not (tmp_path / "out" / "training").exists()
     assert ET.parse(tmp_path / "out" / "result.svg")

@@ -99,7 +99,9 @@ def _print(outcomes: Sequence[Outcome], matched: Match | None, note: str) -> Non
     first = outcomes[0]
     classes = first.fitted.classes
     count = len(first.fitted.examples.clips)
-    print(f"Taught {count} clips of {len(classes)} classes, predicted {len(first.predictions)}.\n")
+    print(
+        f"{count} training clips of {len(classes)} classes, {len(first.predictions)} new clips.\n"
+    )
     print_table(
         ("method", "correct", "accuracy"),
         [
