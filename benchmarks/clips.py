@@ -12,6 +12,7 @@ import argparse
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,10 @@ from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Method, Nodes
-from fewact.methods.common.kernel import KernelMethod, KernelState
-from fewact.methods.fusion import Fusion, standing, stood_still
+from fewact.methods.common.kernel import intra_class_similarity
+from fewact.methods.fusion import Fusion, FusionState
+from fewact.methods.fusion.camera_weight import CameraWeight
+from fewact.methods.fusion.weighted_terms import LOG_ODDS
 
 WAYS, QUERIES = 5, 5
 PLACES_A_CLIP = 128
@@ -122,23 +125,25 @@ def places(
 
 @dataclass(frozen=True)
 class Pairs:
-    """Similarities of videos if cameras moved and, where clips speak for theirs, if they did not.
+    """Similarities of all pairs of clips.
 
     Args:
-        exact: (r v v), of which the kernel is the sum by shares.
-        quick: (r v v), by which the shares are found.
-        moved: (v 1) evidence that the camera of each moved, where clips speak for theirs.
+        exact: (r v v): one table, or one for moving and one for static cameras.
+        quick: (r v v) likewise, from which the static probability is estimated.
+        camera: Estimator of the static probability; None where it is 0.
+        log_odds: (v 1) that the camera of each clip moved, for the estimator.
     """
 
     exact: Tensor
     quick: Tensor
-    moved: Tensor | None
+    camera: CameraWeight | None = None
+    log_odds: Tensor | None = None
 
 
-class LookedUp(KernelMethod[Any]):
-    """A method that averages similarities of pairs of clips, all of which are looked up.
+class LookedUp(Method[Any, FusionState]):
+    """A method that averages pair similarities, with the similarities taken from a table.
 
-    A few hundred clips make fewer pairs than thousands of episodes ask for.
+    Thousands of episodes use the same pairs of a few hundred clips.
     """
 
     def __init__(self, method: Fusion | A2M2, pairs: Pairs) -> None:
@@ -151,46 +156,68 @@ class LookedUp(KernelMethod[Any]):
     def encode(self, features: Features) -> Nodes:
         return {"at": features[FeatureRequest("vectors", View(1))][..., 0, 0]}
 
-    def support(self, nodes: Nodes, labels: Tensor, n: int) -> KernelState:
-        if self.pairs.moved is not None:
-            moved = self.pairs.moved[nodes["at"].long()]  # (b s 1)
-            moving, still = (_entries(table, nodes, nodes) for table in self.pairs.quick)
-            share = stood_still(moved, moving, still, labels, n, self.options.still_share)
-            nodes = standing({**nodes, "moved": moved}, share)
-        return super().support(nodes, labels, n)
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> FusionState:
+        static = self._static_probability(nodes, labels, n)
+        inside = intra_class_similarity(
+            lambda videos, episodes: self.similarity(videos, videos, static[episodes]),
+            nodes,
+            labels,
+            n,
+        )
+        return FusionState(nodes, labels, inside, static)
 
-    def similarity(self, first: Nodes, second: Nodes) -> Tensor:
-        moving, *still = (_entries(table, first, second) for table in self.pairs.exact)
-        if not still:
+    def _static_probability(self, nodes: Nodes, labels: Tensor, n: int) -> Tensor:
+        camera, log_odds = self.pairs.camera, self.pairs.log_odds
+        if camera is None or log_odds is None:
+            return self.pairs.exact.new_zeros(len(labels))
+        moving, static = (_entries(table, nodes, nodes) for table in self.pairs.quick)
+        return camera.static_probability(log_odds[nodes["at"].long()], moving, static, labels, n)
+
+    def score(self, state: FusionState, nodes: Nodes) -> Tensor:
+        pairs = self.similarity(nodes, state.nodes, state.static_probability)
+        return state.logits(pairs, self.options.intra_class_weight)
+
+    def similarity(self, first: Nodes, second: Nodes, static_probability: Tensor) -> Tensor:
+        moving, *static = (_entries(table, first, second) for table in self.pairs.exact)
+        if not static:
             return moving
-        share = second["still"][:, :1]  # (b 1 1)
-        return (1 - share) * moving + share * still[0]
+        weight = static_probability[:, None, None]
+        return (1 - weight) * moving + weight * static[0]
 
 
 def _entries(table: Tensor, first: Nodes, second: Nodes) -> Tensor:
     return table[first["at"].long()[:, :, None], second["at"].long()[:, None, :]]
 
 
-def compared(way: Callable[[Nodes, Nodes], Tensor], first: Nodes, second: Nodes) -> Tensor:
-    """Of all videos (1 v …) with all (1 w …), which are taught: (r v w), as ``Pairs`` has them."""
+def compared(method: Fusion | A2M2, first: Nodes, second: Nodes, *, quick: bool = False) -> Tensor:
+    """Similarities of all videos (1 v …) with all support videos (1 w …).
+
+    Returns:
+        (r v w): one table, or one for moving and one for static cameras; see ``Pairs``.
+    """
+    ways: list[Callable[[Nodes, Nodes], Tensor]] = [method.similarity]
+    if isinstance(method, Fusion):
+        both = (0.0, 1.0) if method.map_terms.camera is not None else (0.0,)
+        ways = [partial(method.similarity, static_probability=p, quick=quick) for p in both]
     count = next(iter(first.values())).shape[1]
-    found = []
     with torch.inference_mode():
-        for examples in (second, standing(second, 1)) if "moved" in second else (second,):
-            rows = (
-                way({name: value[:, some] for name, value in first.items()}, examples)[0]
+        found = [
+            [
+                similarity({name: value[:, some] for name, value in first.items()}, second)[0]
                 for some in torch.arange(count).split(CLIPS_AT_ONCE)
-            )
-            found.append(torch.cat(list(rows)))
-    return torch.stack(found)
+            ]
+            for similarity in ways
+        ]
+    return torch.stack([torch.cat(rows) for rows in found])
 
 
 def inside(method: Fusion | A2M2, nodes: Nodes) -> Pairs:
-    """Of videos (1 v …) among themselves."""
-    exact = compared(method.similarity, nodes, nodes)
-    if not isinstance(method, Fusion) or "moved" not in nodes:
-        return Pairs(exact, exact, None)
-    return Pairs(exact, compared(method.rough, nodes, nodes), nodes["moved"][0])
+    """Similarities of videos (1 v …) with each other."""
+    exact = compared(method, nodes, nodes)
+    if not isinstance(method, Fusion) or method.map_terms.camera is None:
+        return Pairs(exact, exact)
+    quick = compared(method, nodes, nodes, quick=True)
+    return Pairs(exact, quick, method.map_terms.camera, nodes[LOG_ODDS][0])
 
 
 def look_up(

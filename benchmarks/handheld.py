@@ -2,18 +2,18 @@
 
     python -m benchmarks.handheld ASSETS [--backbone mobilenet-v2 --weights FILE]
         [--cameras fixed hand] [--sets utd5_rgb] [--share 0.5 --queries 3] [--episodes 1000]
-        [--seed 0] [--default] [--began]
+        [--seed 0] [--default]
 
-ASSETS, protocol and halves are those of ``benchmarks/clips.py``: nothing here chooses anything.
-Every clip is filmed by a camera on a way of its own, support and query alike; in the last column
-the queries only, and the support by the fixed camera. The set ``motions`` is ten rendered videos of
-each test class of the preset ``misaligned``; the set ``bodies``, for choosing alone, is people on
-black who are made to move as a whole (``bodies.py``).
+ASSETS, protocol and halves are those of ``benchmarks/clips.py``: no option is chosen here. Each
+clip is recorded by a simulated camera with its own path, support and query alike; in the last
+column the support is recorded by the fixed camera. The set ``motions`` has ten rendered videos of
+each test class of the preset ``misaligned``. The set ``bodies``, for ``--choosing`` only, has
+simulated full-body motion on a textureless background (``bodies.py``).
 """
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -21,41 +21,59 @@ from torch import Tensor
 
 from benchmarks.bodies import acting
 from benchmarks.clips import WAYS, LookedUp, Pairs, Part, compared, inside, parts, read_index
-from fewact import backbones, methods
+from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.camera.simulated import CAMERAS
 from fewact.data import VideoList
 from fewact.data.simulated_camera import with_simulated_camera
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.features.extract import extract
-from fewact.features.request import Request
+from fewact.features.request import Request, Stabilise
 from fewact.methods.base import Nodes
-from fewact.methods.fusion import Fusion
+from fewact.methods.fusion import Fusion, FusionOptions, TermWeights
+from fewact.methods.fusion.terms import Detrend, Moments, Motion
 from fewact.synthetic import motions
 
-OFF = {
-    "stabilise": "off",
-    "trend": "mean",
-    "centre": False,
-    "whole_weight": 0,
-    "cameras": "moving",
-}
 SETS = ("utd27_depth", "utd5_rgb", "ucf7", "motions", "bodies")
-COLUMNS: Mapping[str, Mapping[str, object]] = {
-    "without camera steps": OFF,
-    "linear detrend": OFF | {"trend": "line"},
-    "shift search": OFF | {"shift_search": 2},
-    "motion-centred crop": OFF | {"centre": True},
-    "stabilised": OFF | {"stabilise": "auto"},
-    "**all steps (default)**": {},
-}
-BEGAN = OFF | {"velocity": 0, "motion_weight": 1, "moment_weight": 0.5}
-AS_IT_BEGAN: Mapping[str, Mapping[str, object]] = {
-    "fusion as it began": BEGAN,
-    "line removed": BEGAN | {"trend": "line"},
-    "stabilised": BEGAN | {"stabilise": "auto"},
-    "stabilised, shift search": BEGAN | {"stabilise": "auto", "shift_search": 2},
-    "**all steps (default)**": {},
+
+
+@dataclass(frozen=True)
+class Column:
+    """Fusion with some of its steps against camera motion.
+
+    Args:
+        stabilise: See ``FusionOptions``.
+        detrend: What is removed over time from motion and moments.
+        crop: Whether motion is compared in a motion-centred crop.
+        full_frame_motion: Weight of the term.
+    """
+
+    stabilise: Stabilise = "off"
+    detrend: Detrend = "constant"
+    crop: bool = False
+    full_frame_motion: float = 0.0
+
+    def method(self) -> Fusion:
+        """Return fusion that assumes moving cameras, with these steps alone."""
+        weights = TermWeights(full_frame_motion=self.full_frame_motion)
+        method = Fusion(FusionOptions(stabilise=self.stabilise, cameras="moving", weights=weights))
+        terms = method.map_terms.with_fields(Motion, detrend=self.detrend)
+        terms = terms.with_fields(Moments, detrend=self.detrend)
+        method.map_terms = terms if self.crop else terms.with_fields(Motion, crop=False)
+        return method.eval()
+
+
+def default() -> Fusion:
+    """Return fusion with all steps."""
+    return Fusion(FusionOptions()).eval()
+
+
+COLUMNS: Mapping[str, Callable[[], Fusion]] = {
+    "without camera steps": Column().method,
+    "linear detrend": Column(detrend="linear").method,
+    "motion-centred crop": Column(crop=True).method,
+    "stabilised": Column(stabilise="auto").method,
+    "**all steps (default)**": default,
 }
 
 
@@ -82,13 +100,13 @@ def encode(columns: Sequence[Fusion], backbone: Backbone, videos: VideoList) -> 
 def accuracy(
     method: Fusion, across: Tensor, examples: Pairs, episodes: EpisodeSet
 ) -> tuple[float, float]:
-    """Accuracy and the half-width of its interval, in per cent.
+    """Return accuracy and the half-width of its interval, in per cent.
 
     Args:
-        method: Whose similarities they are.
-        across: (r v v) of queries with support videos.
-        examples: Of the support videos.
-        episodes: Drawn from the same videos.
+        method: Method that the similarities are of.
+        across: Similarities (r v v) of queries with support videos.
+        examples: Similarities of the support videos.
+        episodes: Episodes of the same videos.
     """
     own = examples.exact
     count = own.shape[-1]
@@ -111,29 +129,27 @@ def rows(
     cameras: Sequence[str],
     queries: int,
     count: int,
-    named: Mapping[str, Mapping[str, object]],
+    named: Mapping[str, Callable[[], Fusion]],
     seed: int,
 ) -> Iterator[tuple[str, list[str], float]]:
     """For each camera its cells and the widest interval; the last named column is the default."""
-    columns = [methods.create("fusion", **options).eval() for options in named.values()]
-    fusions = [method for method in columns if isinstance(method, Fusion)]
+    fusions = [make() for make in named.values()]
     drawn = [
         draw(part.videos, Protocol(WAYS, shots, queries, count, groups=part.videos.groups))
         for shots in (1, 5)
     ]
-    still: tuple[Nodes, Pairs] | None = None
+    fixed: tuple[Nodes, Pairs] | None = None
     for name in cameras:
         nodes = encode(fusions, backbone, with_simulated_camera(part.videos, name, seed))
         found = []
         each = [inside(method, own) for method, own in zip(fusions, nodes, strict=True)]
         for method, same in zip(fusions, each, strict=True):
             found.append([accuracy(method, same.exact, same, one) for one in drawn])
-        default = fusions[-1]
         if name == "fixed":
-            still = nodes[-1], each[-1]
-        if still is not None:
-            across = compared(default.similarity, nodes[-1], still[0])
-            found.append([accuracy(default, across, still[1], one) for one in drawn])
+            fixed = nodes[-1], each[-1]
+        if fixed is not None:
+            across = compared(fusions[-1], nodes[-1], fixed[0])
+            found.append([accuracy(fusions[-1], across, fixed[1], one) for one in drawn])
         cells = [" / ".join(f"{value:.1f}" for value, _ in cell) for cell in found]
         yield name, cells, max(width for cell in found for _, width in cell)
 
@@ -164,11 +180,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the cameras' ways")
     parser.add_argument("--choosing", action="store_true", help="the development halves instead")
     parser.add_argument("--default", action="store_true", help="the columns of the default alone")
-    parser.add_argument("--began", action="store_true", help="columns of fusion as it began")
     given = parser.parse_args()
 
-    columns = AS_IT_BEGAN if given.began else COLUMNS
-    named = dict(list(columns.items())[-1:]) if given.default else columns
+    named = dict(list(COLUMNS.items())[-1:]) if given.default else COLUMNS
     backbone = backbones.create(given.backbone, weights=given.weights, precision=given.precision)
     print(f"{backbone.card.name}, {backbone.card.precision}, {given.episodes} episodes")
     widest = 0.0

@@ -1,4 +1,4 @@
-"""What steady frames and the search cost, and a picture of what they do.
+"""Cost of the steps against camera motion, and a figure of what stabilisation does.
 
     python -m benchmarks.handheld_cost [--assets ASSETS]
         [--picture docs/guides/hand-held-cameras.svg]
@@ -10,7 +10,7 @@ the ``hand`` camera, how far the estimate is from the camera's true way.
 import argparse
 import base64
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.clips import read_index
-from benchmarks.handheld import OFF, encode
-from fewact import backbones, methods
+from benchmarks.handheld import Column, default, encode
+from fewact import backbones
 from fewact.camera.simulated import CAMERAS, record
 from fewact.camera.stabilise import stabilise
 from fewact.classifier.thumbnails import jpeg
@@ -32,7 +32,10 @@ from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
 from fewact.synthetic import motions
 
-WAYS: Mapping[str, Mapping[str, object]] = {"without the steps": OFF, "all steps": {}}
+VARIANTS: Mapping[str, Callable[[], Fusion]] = {
+    "without the steps": Column().method,
+    "all steps": default,
+}
 TAUGHT, TRIED, REPEATED = 25, 10, 3
 SETS = ("utd5_rgb", "utd27_depth")
 SHOWN, SIDE, GAP, TOP, INK = 7, 112, 4, 22, "#1f2933"
@@ -45,8 +48,7 @@ def cost(videos: VideoList) -> list[tuple[float, float]]:
     machine can only make it longer.
     """
     backbone = backbones.create()
-    ways = [methods.create("fusion", **options).eval() for options in WAYS.values()]
-    fusions = [method for method in ways if isinstance(method, Fusion)]
+    fusions = [make() for make in VARIANTS.values()]
     few = [replace(videos, videos=(one,)) for one in videos.videos[:: len(videos.videos) // TRIED]]
     found = []
     taken = np.full((REPEATED, len(few), len(fusions)), np.inf)
@@ -127,7 +129,7 @@ def main() -> None:
         print(f"| processor time of a clip, ms | {heads} |" + "\n" + "|---" * 5 + "|")
         index = read_index(given.assets)
         found = [cost(with_simulated_camera(index[which], camera)) for which, camera in cases]
-        for name, cells in zip(WAYS, zip(*found, strict=True), strict=True):
+        for name, cells in zip(VARIANTS, zip(*found, strict=True), strict=True):
             shown = " | ".join(f"{nodes:.0f} + {pairs:.0f}" for nodes, pairs in cells)
             print(f"| {name} | {shown} |")
         times = " | ".join(f"{sum(steps) / sum(plain):.2f}" for plain, steps in found)

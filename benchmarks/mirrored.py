@@ -2,10 +2,9 @@
 
     python -m benchmarks.mirrored ASSETS [--sets utd27_depth] [--share 0.5 --queries 3]
 
-ASSETS, protocol and halves are those of ``benchmarks/handheld.py``. The clips that are asked about
-are seen as they are and mirrored; the taught ones as they are. Prints how ``fusion`` does with and
-without its option ``mirrored``, and, last, with that where the network has seen the mirror images
-of the taught clips, too, which is what the option spares.
+ASSETS, protocol and halves are those of ``benchmarks/handheld.py``. Query clips are unflipped and
+flipped, support clips unflipped. Prints the accuracy of ``fusion`` with and without its option
+``horizontal_flip``, and, last, without it where the network also encodes the flipped support clips.
 """
 
 import argparse
@@ -62,9 +61,10 @@ def main() -> None:
     parser.add_argument("--choosing", action="store_true", help="the development halves instead")
     given = parser.parse_args()
     backbone = backbones.create()
-    # Of cameras that moved: what clips say of theirs mixes similarities, and no larger of two.
+    # With cameras="support" the greater of two sums is no sum of the two tables.
     plain, option = (
-        methods.create("fusion", mirrored=on, cameras="moving").eval() for on in (False, True)
+        methods.create("fusion", horizontal_flip=on, cameras="moving").eval()
+        for on in (False, True)
     )
     if not isinstance(plain, Fusion) or not isinstance(option, Fusion):
         raise SystemExit("this measures fusion")
@@ -96,11 +96,11 @@ def columns(
     own = {method: inside(method, clips) for method in (plain, option)}
     for method, examples in own.items():
         yield method, examples.exact, examples
-    asked = {method: compared(method.similarity, turned, clips) for method in own}
+    asked = {method: compared(method, turned, clips) for method in own}
     for method, examples in own.items():
         yield method, asked[method], examples
-    across = asked[plain].maximum(compared(plain.similarity, turned, turned))
-    exact = own[plain].exact.maximum(compared(plain.similarity, clips, turned))
+    across = asked[plain].maximum(compared(plain, turned, turned))
+    exact = own[plain].exact.maximum(compared(plain, clips, turned))
     yield plain, across, replace(own[plain], exact=exact)
 
 

@@ -30,6 +30,7 @@ from fewact.features.request import Request
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Method
 from fewact.methods.fusion import Fusion
+from fewact.methods.fusion.terms import Moments
 from fewact.training import TrainingData, read, train
 
 SIZES = (15, 5, 7)
@@ -76,7 +77,7 @@ def split_by_class(videos: VideoList, number: int) -> Split:
 
 def untrained() -> dict[str, Method]:
     """What is trained, and what that should beat; ``fusion`` has the options of its recipe."""
-    fusion = methods.create("fusion", twice=False, cameras="moving")
+    fusion = methods.create("fusion", cameras="moving")
     return {"a2m2": methods.create("a2m2"), "fusion": fusion}
 
 
@@ -86,7 +87,7 @@ def arms(runs: Mapping[str, Path]) -> dict[str, Method]:
     for recipe, run in runs.items():
         trained, mixed = checkpoint.read(run).method(), untrained()["fusion"]
         if isinstance(trained, A2M2) and isinstance(mixed, Fusion):
-            mixed.reduction = trained.reduction
+            mixed.map_terms = mixed.map_terms.with_fields(Moments, reduction=trained.reduction)
             found[f"a2m2, {RECIPES[recipe]}"] = trained
             found[f"fusion, {RECIPES[recipe]}"] = mixed
         else:
@@ -202,8 +203,8 @@ maps of the default network.
 - `fusion, two layers` and `fusion, one matrix`: `fusion` with these reductions in its moments;
 - `fusion, all terms`: one matrix of the maps' channels, trained through all terms of `fusion`.
 
-All of these use the conservative camera estimate only and assume moving cameras. Differences are
-paired; ± is their 95 % interval over episodes. The last column is the interval over other classes.
+All of these assume moving cameras. Differences are paired; ± is their 95 % interval over episodes.
+The last column is the interval over other classes.
 
 {tables}
 

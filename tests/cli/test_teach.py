@@ -147,7 +147,7 @@ def test_tables_that_cannot_be_taught(run: Run, tmp_path: Path, text: str, told:
         (("--backbone", "resnet5"), 'Did you mean "resnet50"?'),
         (("--backbone", "resnet50"), "resnet50"),
         (("--weights", "nowhere.safetensors"), "nowhere.safetensors"),
-        (("--option", "motion_wieght=2"), 'Did you mean "motion_weight"?'),
+        (("--option", "horizontal_filp=2"), 'Did you mean "horizontal_flip"?'),
         (("--option", "frames=zero"), "frames"),
         (("--option", "frames"), "KEY=VALUE"),
         (("--device", "toaster"), "toaster"),

@@ -358,7 +358,7 @@ def test_camera_log_odds_need_no_network(tmp_path, tiny, monkeypatch):
 def test_camera_motion_maps_to_frames_stabilised_by_the_permissive_estimate(tmp_path, tiny):
     from fewact.camera.motion import estimate_camera_motion
     from fewact.camera.similarity import warp
-    from fewact.methods.steady import seen_through
+    from fewact.methods.fusion.permissive import warp_maps
     from tests.camera.scenery import random_motion, render
     from tests.camera.test_stabilise import squat
 
@@ -376,7 +376,7 @@ def test_camera_motion_maps_to_frames_stabilised_by_the_permissive_estimate(tmp_
     assert not motion.permissive_to_stabilised.is_identity.all()
     size = one.features[plain].shape[-2:]
     expected, shown = warp(one.features[plain].double(), motion.permissive, size)
-    found = seen_through(
+    found = warp_maps(
         one.features[steady].double(), one.features[bolder][:, 1:].unflatten(1, (2, 3))
     )
     off = (found - expected).abs().mean(1)[shown]
@@ -390,7 +390,7 @@ def test_warped_maps_of_real_clips_are_nearer_to_maps_of_permissively_stabilised
     from fewact.camera.motion import estimate_camera_motion
     from fewact.camera.similarity import warp
     from fewact.camera.simulated import CAMERAS
-    from fewact.methods.steady import seen_through
+    from fewact.methods.fusion.permissive import warp_maps
 
     paths = sorted((assets / "clips" / "utd27_depth").glob("a0[1-4]*/*.mp4"))[::6]
     backbone = backbones.create(device="cpu", precision="float32")
@@ -413,7 +413,7 @@ def test_warped_maps_of_real_clips_are_nearer_to_maps_of_permissively_stabilised
         filled = torch.where(shown[:, None], seen, mean).round().byte()
         bold = backbone.features(filled, ["middle"])["middle"]
         careful = one.features[steady]
-        moved = seen_through(careful, one.features[bolder][:, 1:].unflatten(1, (2, 3)))
+        moved = warp_maps(careful, one.features[bolder][:, 1:].unflatten(1, (2, 3)))
         apart.append([float((maps - bold).norm() / bold.norm()) for maps in (careful, moved)])
     assert len(apart) > 3
     unmoved, moved = np.mean(apart, 0)

@@ -22,6 +22,7 @@ from fewact.methods.base import (
     score_and_pairs,
     support_state,
 )
+from fewact.methods.fusion.weighted_terms import LOG_ODDS
 from tests.methods.made_up import make_card, make_features, make_text
 
 OTHERWISE: dict[str, tuple[object, ...]] = {
@@ -39,9 +40,8 @@ OTHERWISE: dict[str, tuple[object, ...]] = {
     "losses": ("paper", "released"),
     "mean_text": ("all",),
     "merge": ("after", "before"),
-    "mirrored": (True,),
+    "horizontal_flip": (True,),
     "mode": ("text", "visual"),
-    "motion_weight": (0.3,),
     "mu": (0.3,),
     "pool": ("frames",),
     "protocol": ("joint", "inductive"),
@@ -55,9 +55,8 @@ OTHERWISE: dict[str, tuple[object, ...]] = {
     "scale": (2.0,),
     "shots": ("average", "mean", "prototype"),
     "smoothing": (0.4,),
-    "still_share": (0.3,),
     "time_weight": (0.1,),
-    "weights": ("uniform",),
+    "weights": ("uniform", {"motion": 0.3}),
 }
 """Values of scoring options to try."""
 
@@ -112,6 +111,11 @@ def scores(
         text = make_text(make_card(), len(labels), n).to(like)
     with torch.no_grad():
         return method.score(support_state(method, support, labels, n, text), query)
+
+
+def with_moving_cameras(nodes: Nodes) -> Nodes:
+    """Nodes of videos whose cameras certainly moved."""
+    return {n: torch.full_like(v, 1e6) if n == LOG_ODDS else v for n, v in nodes.items()}
 
 
 def take(nodes: Nodes, which: object) -> Nodes:
@@ -177,7 +181,7 @@ def test_scoring_options_leave_the_encoding_alone(method: Method, card: Card) ->
     features = make_features(method, card, 2)
     expected = method.encode(features)
     for name in method.scoring:
-        if name == "mirrored" and not card.has("middle"):
+        if name == "horizontal_flip" and not card.has("middle"):
             continue  # refused
         other = otherwise(method, name)
         assert other.requests(card) == method.requests(card)
@@ -193,8 +197,8 @@ def test_uneven_shots(method: Method, card: Card, episode: Episode) -> None:
     assert logits.isfinite().all()
     if any(type(method) is methods.REGISTRY.get(name) for name in CLASSES_MEET):
         return
-    # What the taught clips say of their cameras together counts for all classes.
-    support = {name: value for name, value in support.items() if name != "moved"}
+    # The cameras of all support clips together decide about all classes.
+    support = with_moving_cameras(support)
     logits = scores(method, take(support, some), labels[:, some], query, 3)
     text = make_text(card, 2, 3)[:, 1:] if method.uses_text else None
     few = take(support, torch.tensor([1, 2]))
@@ -207,7 +211,7 @@ def test_pairs_are_what_each_video_scores_as_a_class(
     method: Method, card: Card, episode: Episode
 ) -> None:
     support, labels, query = episode(method, card)
-    support = {name: value for name, value in support.items() if name != "moved"}  # as above
+    support = with_moving_cameras(support)
     with torch.no_grad():
         text = make_text(card, 2, 3) if method.uses_text else None
         state = support_state(method, support, labels, 3, text)

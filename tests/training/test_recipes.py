@@ -79,7 +79,7 @@ def shortened(recipe: Recipe) -> Recipe:
     if recipe.method.name == "a2m2":
         options |= {"width": 4, "in_channels": 6 if options["tap"] == "maps" else 4}
     if recipe.method.name == "fusion":
-        options |= {"in_channels": 4, "motion_frames": 4}
+        options |= {"channel_mixing": 4, "motion_frames": 4}
     if recipe.method.name.startswith("clip"):
         options |= {"heads": 2, "hidden": 8} | {k: 4 for k in ("head_width",) if k in options}
     stages = [

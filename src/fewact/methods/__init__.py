@@ -1,4 +1,4 @@
-"""Few-shot methods: from features of support and query videos to logits. One file per method."""
+"""Few-shot methods: from features of support and query videos to logits. One file per paper."""
 
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -30,32 +30,33 @@ register = REGISTRY.register
 
 
 def names() -> tuple[str, ...]:
-    """Names that ``create`` accepts, besides ``auto``."""
+    """Return the registered names; ``create`` also accepts ``auto``."""
     return REGISTRY.names()
 
 
 def name_of(method: "Method") -> str | None:
-    """The name under which a method's class is registered; None where it is not."""
+    """Return the name under which a method's class is registered; None if it is not."""
     return next((name for name in names() if REGISTRY.get(name) is type(method)), None)
 
 
 def fitting(
     name: str, card: "Card", text_width: int | None = None, *, frames: int | None = None
 ) -> dict[str, int]:
-    """Options, for ``create``, of a method that must suit what it is fed.
+    """Return the options that a method must be created with to fit its features.
 
     Args:
         name: One of ``names()``, or ``auto``.
-        card: Of the backbone.
+        card: Card of the backbone.
         text_width: Length of the text embeddings, for methods that use text.
-        frames: Vectors of a clip, where there are so many and no others.
+        frames: Number of vectors of each clip, if only this number is available.
 
     Returns:
-        Those that this method has: ``vector_width``; ``frames``; and ``text_width`` where texts are
-        of another length than vectors, so that the method learns to project them.
+        Those of these options that the method has: ``vector_width``; ``frames``; and
+        ``text_width`` if texts and vectors differ in length, so that the method is trained to
+        project the texts.
 
     Raises:
-        UnknownNameError: No method of this name.
+        UnknownNameError: There is no method of this name.
     """
     found = {"vector_width": card.vectors}
     if frames is not None:
@@ -67,15 +68,15 @@ def fitting(
 
 
 def create(name: str = "auto", **options: Any) -> "Method":
-    """Make a method.
+    """Create a method.
 
     Args:
         name: One of ``names()``; ``auto`` is ``fusion``, which needs no training.
         **options: Fields of the method's ``Options``.
 
     Raises:
-        UnknownNameError: No method of this name.
-        OptionError: No such option, or a value that is not accepted.
+        UnknownNameError: There is no method of this name.
+        OptionError: There is no such option, or its value is invalid.
 
     >>> create("protonet", distance="euclidean").options.distance
     'euclidean'

@@ -1,0 +1,242 @@
+"""Fusion: the training-free default, a sum of similarities of appearance and motion; ours."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import replace
+from typing import Annotated, Literal, NamedTuple
+
+import torch
+from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveInt
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from fewact.backbones.card import Card
+from fewact.errors import OptionError
+from fewact.features.request import (
+    CameraMotionRequest,
+    FeatureRequest,
+    Features,
+    Request,
+    Stabilise,
+    View,
+)
+from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy
+from fewact.methods.common.kernel import KernelState, intra_class_similarity
+from fewact.methods.fusion.camera_weight import CameraWeight
+from fewact.methods.fusion.channel_mixing import ChannelMixing
+from fewact.methods.fusion.terms import Appearance, Detrend, Moments, Motion
+from fewact.methods.fusion.weighted_terms import LOG_ODDS, Camera, WeightedTerm, WeightedTerms
+
+
+class TermWeights(NamedTuple):
+    """Weights of the terms."""
+
+    appearance: NonNegativeFloat = 1.0
+    motion: NonNegativeFloat = 2.0
+    full_frame_motion: NonNegativeFloat = 0.5
+    moments: NonNegativeFloat = 0.75
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class FusionOptions:
+    """Options of ``fusion``.
+
+    Args:
+        frames: Number of frames for appearance and for full-frame motion.
+        motion_frames: Number of frames for motion and moments.
+        stabilise: Remove camera motion from the frames of motion and moments: ``off``, ``on``, or
+            ``auto``, which does it where the camera moved. Needs a backbone with maps.
+        cameras: Assumption about the cameras. ``moving``: a linear trend over time is removed.
+            ``static``: nothing is stabilised and only the mean is removed, which distinguishes
+            sitting down from standing up better. ``support``: the support clips decide how much
+            either counts.
+        horizontal_flip: A clip counts as much as its horizontal flip, for actions of either hand.
+            Classes that differ in left and right only become one. Needs a backbone with maps.
+        weights: Weights of appearance, motion, full-frame motion and moments.
+        channel_mixing: Number of channels of the maps, to train a matrix that mixes them; initially
+            the identity. Default: no mixing.
+        intra_class_weight: Weight of the intra-class similarity that is subtracted from the score
+            of a class.
+    """
+
+    frames: PositiveInt = 8
+    motion_frames: Annotated[int, Field(ge=2)] = 16
+    stabilise: Stabilise = "auto"
+    cameras: Literal["support", "moving", "static"] = "support"
+    horizontal_flip: bool = False
+    weights: TermWeights = TermWeights()
+    channel_mixing: PositiveInt | None = None
+    intra_class_weight: NonNegativeFloat = 0.5
+
+
+@plain_dataclass(frozen=True)
+class FusionState(KernelState):
+    """Support of fusion.
+
+    Args:
+        static_probability: Probability (b) that the cameras are static.
+    """
+
+    static_probability: Tensor
+
+
+class Fusion(Method[FusionOptions, FusionState]):
+    """Class score: mean similarity to the support minus the intra-class similarity."""
+
+    Options = FusionOptions
+    scoring = frozenset({"weights", "horizontal_flip", "intra_class_weight"})
+    temperature = 0.03
+    """Between the best for one shot and for five shots, on the development clips."""
+
+    def __init__(self, options: FusionOptions) -> None:
+        super().__init__(options)
+        channels = options.channel_mixing
+        self.mixing = None if channels is None else ChannelMixing(channels)
+        self.map_terms = map_terms(options)
+        self.vector_terms = vector_terms(options)
+
+    def requests(self, card: Card) -> tuple[Request, ...]:
+        """Return the requests of all terms; of a backbone without maps, for vectors only.
+
+        Raises:
+            OptionError: Clips must be flipped, and there are no maps.
+        """
+        if card.has("middle"):
+            return self.map_terms.requests
+        if self.options.horizontal_flip:
+            raise OptionError(
+                "needs a backbone with maps: vectors have no left and right",
+                where="horizontal_flip",
+                got=card.name,
+            )
+        return self.vector_terms.requests
+
+    def encode(self, features: Features) -> Nodes:
+        """Return the node of each term, and the log-odds that the camera moved."""
+        levels = {one.level for one in features if isinstance(one, FeatureRequest)}
+        terms = self.map_terms if "middle" in levels else self.vector_terms
+        return terms.encode(features, self.mixing)
+
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> FusionState:
+        """Return the support with the static probability of its cameras."""
+        static = self._static_probability(nodes, labels, n)
+        inside = intra_class_similarity(
+            lambda videos, episodes: self.similarity(videos, videos, static[episodes]),
+            nodes,
+            labels,
+            n,
+        )
+        return FusionState(nodes, labels, inside, static)
+
+    def score(self, state: FusionState, nodes: Nodes) -> Tensor:
+        """Return logits (b q n)."""
+        return self.score_and_pairs(state, nodes)[0]
+
+    def score_and_pairs(self, state: FusionState, nodes: Nodes) -> tuple[Tensor, Tensor]:
+        """Return logits (b q n) and the similarities (b q s) that they average."""
+        pairs = self.similarity(nodes, state.nodes, state.static_probability)
+        return state.logits(pairs, self.options.intra_class_weight), pairs
+
+    def similarity(
+        self,
+        first: Nodes,
+        second: Nodes,
+        static_probability: Tensor | float = 0.0,
+        *,
+        quick: bool = False,
+    ) -> Tensor:
+        """Return the similarity of two sets of videos: (b q …), (b s …) → (b q s); symmetric.
+
+        The similarity of a video with itself is the greatest. A video without motion has motion and
+        moments of similarity 0 with all others.
+
+        Args:
+            first: Nodes of a set of videos.
+            second: Nodes of another set.
+            static_probability: Probability (b) that the cameras are static, or one for all.
+            quick: Compare frames at the same time instead of aligning them.
+        """
+        return self._terms_of(second).similarity(
+            first,
+            second,
+            static_probability,
+            quick=quick,
+            horizontal_flip=self.options.horizontal_flip,
+        )
+
+    def losses_of_nodes(
+        self, support: Nodes, query: Nodes, batch: TrainingBatch
+    ) -> dict[str, Tensor]:
+        """Return the cross-entropy of the probabilities, softmax(scores / temperature)."""
+        state = self.support(support, batch.support_labels, batch.n)
+        logits = self.score(state, query) / self.temperature  # (b q n)
+        return {"cross_entropy": cross_entropy(logits, batch.query_labels)}
+
+    def _terms_of(self, nodes: Nodes) -> WeightedTerms:
+        """Return the terms that nodes were encoded by."""
+        return self.vector_terms if self.vector_terms.names <= nodes.keys() else self.map_terms
+
+    def _static_probability(self, nodes: Nodes, labels: Tensor, n: int) -> Tensor:
+        """Return the probability (b) that the cameras of each support are static."""
+        camera = self._terms_of(nodes).camera
+        if camera is None:
+            return next(iter(nodes.values())).new_zeros(len(labels))
+        with torch.no_grad():
+            moving, static = (self.similarity(nodes, nodes, p, quick=True) for p in (0.0, 1.0))
+            return camera.static_probability(nodes[LOG_ODDS], moving, static, labels, n)
+
+
+def map_terms(options: FusionOptions) -> WeightedTerms:
+    """Return the terms for a backbone with maps."""
+    stabilise: Stabilise = "off" if options.cameras == "static" else options.stabilise
+    detrend: Detrend = "constant" if options.cameras == "static" else "linear"
+    moving: Camera = "moving" if options.cameras == "support" else "any"
+    weights = options.weights
+    vectors = FeatureRequest("vectors", View(options.frames))
+    full_frame = FeatureRequest("middle", View(options.frames))
+    stabilised = FeatureRequest("middle", View(options.motion_frames, stabilise))
+    camera = CameraMotionRequest(View(options.motion_frames, "auto"))
+
+    appearance = WeightedTerm("appearance", Appearance(vectors), weights.appearance)
+    moments = WeightedTerm("moments", Moments(stabilised, detrend), weights.moments)
+    cropped, full = Motion(stabilised, detrend, crop=True), Motion(full_frame, detrend)
+    motion = WeightedTerm("motion", cropped, weights.motion, moving)
+    full_motion = WeightedTerm("full_frame_motion", full, weights.full_frame_motion, moving)
+    both = with_permissive_view((moments, motion), camera if stabilise == "auto" else None)
+    if options.cameras != "support":
+        return WeightedTerms((appearance, *both, full_motion))
+    cropped, full = (replace(one, detrend="constant") for one in (cropped, full))
+    static_motion = WeightedTerm("static_motion", cropped, weights.motion, "static")
+    static_full_motion = WeightedTerm(
+        "static_full_frame_motion", full, weights.full_frame_motion, "static"
+    )
+    return WeightedTerms(
+        (appearance, *both, static_motion, full_motion, static_full_motion), CameraWeight(camera)
+    )
+
+
+def with_permissive_view(
+    terms: Sequence[WeightedTerm], camera: CameraMotionRequest | None
+) -> list[WeightedTerm]:
+    """Return terms and, with half of the weight each, the same on the permissive view.
+
+    Args:
+        terms: Terms of stabilised maps.
+        camera: Request for the camera motion; None adds nothing.
+    """
+    if camera is None:
+        return list(terms)
+    halves = [replace(one, weight=one.weight / 2) for one in terms]
+    return halves + [one.on_permissive_view(camera) for one in halves]
+
+
+def vector_terms(options: FusionOptions) -> WeightedTerms:
+    """Return the terms for a backbone without maps."""
+    detrend: Detrend = "constant" if options.cameras == "static" else "linear"
+    vectors = FeatureRequest("vectors", View(options.frames))
+    return WeightedTerms(
+        (
+            WeightedTerm("appearance", Appearance(vectors), options.weights.appearance),
+            WeightedTerm("vector_motion", Motion(vectors, detrend), options.weights.motion),
+        )
+    )

@@ -1,0 +1,191 @@
+"""Similarities that fusion adds up: appearance, motion and second-order moments.
+
+A term encodes each video alone and compares two sets of videos. All of them need no training.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+from torch.linalg import vector_norm
+from torch.nn import functional
+
+from fewact import align
+from fewact.features.request import FeatureRequest
+from fewact.methods.common.detrend import linear_detrend
+from fewact.methods.common.reduction import ChannelReduction
+from fewact.methods.fusion.crop import motion_centred_crop
+from fewact.methods.fusion.permissive import PermissiveView
+from fewact.moments import multi_scale_moments
+
+TermView = FeatureRequest | PermissiveView
+"""Features that a term reads."""
+
+TermInputs = Mapping[TermView, Tensor]
+"""Features of videos by view: vectors (… t d) or maps (… t c h w)."""
+
+Detrend = Literal["constant", "linear"]
+"""What is removed over time: the mean, or the least-squares line."""
+
+CROP_SAMPLES_PER_CELL = 3
+"""Rows and columns of the motion-centred crop that are averaged to a cell of the grid."""
+
+STATIC_NORM = 1e-4
+"""Changes below this fraction of a frame's norm are rounding errors and count as none."""
+
+
+class Term(Protocol):
+    """One similarity of the sum."""
+
+    @property
+    def view(self) -> TermView:
+        """Features that the term reads."""
+
+    def encode(self, features: TermInputs) -> Tensor:
+        """Return what is kept of each video."""
+
+    def similarity(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the symmetric similarity of two sets of videos: (b q …), (b s …) → (b q s)."""
+
+    def quick_similarity(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return an approximation of ``similarity`` that aligns no frames."""
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """Cosine of the frames' vectors, joined in the order of time.
+
+    Args:
+        view: Vectors of the frames.
+    """
+
+    view: FeatureRequest
+
+    def encode(self, features: TermInputs) -> Tensor:
+        """Return unit vectors (… t·d)."""
+        return functional.normalize(unit_frames(features[self.view]).flatten(-2), dim=-1)
+
+    def similarity(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the cosines: (b q t·d), (b s t·d) → (b q s)."""
+        return first @ second.mT
+
+    def quick_similarity(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the same."""
+        return self.similarity(first, second)
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Ordered alignment of what changes in the frames.
+
+    A frame is represented by its deviation from the trend of the clip and by the change between its
+    neighbours, each of length 1.
+
+    Args:
+        view: Maps, averaged to a grid of cells; or vectors.
+        detrend: What is removed from each cell over time. ``linear`` also removes most of a slow
+            pan that stabilisation has left.
+        crop: Crop the maps around the motion.
+        grid: Rows and columns of cells.
+        velocity: Weight of the change between neighbours, next to 1 for the deviation.
+        smoothing: λ of the soft minimum of the alignment; from 0 to 0.05 it hardly matters.
+    """
+
+    view: TermView
+    detrend: Detrend = "linear"
+    crop: bool = False
+    grid: int = 4
+    velocity: float = 1.0
+    smoothing: float = 0.01
+
+    def encode(self, features: TermInputs) -> Tensor:
+        """Return vectors of the frames (… t d) of length 1, or 0 where nothing moves."""
+        values = features[self.view]
+        frames = unit_frames(values) if self.view.level == "vectors" else self._cells(values)
+        detrended = _detrended(frames, self.detrend, dim=-2)
+        deviation = _unit(detrended - detrended.mean(-2, keepdim=True), frames)
+        if self.velocity == 0:
+            return deviation
+        padded = torch.cat([detrended[..., :1, :], detrended, detrended[..., -1:, :]], -2)
+        change = _unit(padded[..., 2:, :] - padded[..., :-2, :], frames)
+        return functional.normalize(torch.cat([deviation, self.velocity * change], -1), dim=-1)
+
+    def _cells(self, maps: Tensor) -> Tensor:
+        """Return the cells of each frame as a unit vector: (… t c h w) → (… t c·grid²)."""
+        if self.crop:
+            detrended = _detrended(maps, self.detrend, dim=-4)
+            changes = detrended - detrended.mean(-4, keepdim=True)
+            maps = motion_centred_crop(maps, changes, CROP_SAMPLES_PER_CELL * self.grid)
+        pooled = functional.adaptive_avg_pool2d(maps.flatten(0, -4), self.grid)
+        cells = functional.normalize(pooled.flatten(1), dim=-1)
+        return cells.reshape(*maps.shape[:-3], cells.shape[-1])
+
+    def similarity(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return minus the cost of the alignment per frame: (b q t d), (b s t d) → (b q s)."""
+        cost = align.pairwise_cosine_cost(first, second, eps=0)
+        value = align.otam(cost, self.smoothing, plan=False).value  # (b q s)
+        return -value / sum(cost.shape[-2:])
+
+    def quick_similarity(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return half the mean cosine of frames at the same time."""
+        products: Tensor = first.flatten(-2) @ second.flatten(-2).mT
+        return products / (2 * first.shape[-2])
+
+    def horizontal_flip(self, encoded: Tensor) -> Tensor:
+        """Return what ``encode`` would return for flipped maps: (… t d) → (… t d)."""
+        flipped: Tensor = encoded.unflatten(-1, (-1, self.grid, self.grid)).flip(-1).flatten(-3)
+        return flipped
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean cosine of the second-order moments M² of A²M²-Net, in the order of time.
+
+    Args:
+        view: Maps.
+        detrend: What is removed from each position over time; the mean is removed in any case.
+        lengths: Lengths of the temporal windows in frames.
+        reduction: Reduction of the channels; default: a fixed projection above 128 channels.
+    """
+
+    view: TermView
+    detrend: Detrend = "linear"
+    lengths: tuple[int, ...] = (2, 4, 8)
+    reduction: ChannelReduction = field(default_factory=lambda: ChannelReduction("auto", width=0))
+
+    def encode(self, features: TermInputs) -> Tensor:
+        """Return the descriptors of all windows (… m·D), each of length 1/√m."""
+        maps: Tensor = self.reduction(features[self.view])
+        moments = multi_scale_moments(
+            _detrended(maps, self.detrend, dim=-4), lengths=self.lengths, subtract_clip_mean=True
+        )  # (… m D)
+        joined: Tensor = functional.normalize(moments, dim=-1).flatten(-2)
+        return joined / math.sqrt(moments.shape[-2])
+
+    def similarity(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the mean cosines: (b q m·D), (b s m·D) → (b q s)."""
+        return first @ second.mT
+
+    def quick_similarity(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the same."""
+        return self.similarity(first, second)
+
+
+def unit_frames(vectors: Tensor) -> Tensor:
+    """Return the signed square roots of the frames' vectors, normalised: (… t d) → (… t d)."""
+    return functional.normalize(vectors.sign() * vectors.abs().sqrt(), dim=-1)
+
+
+def _detrended(values: Tensor, detrend: Detrend, dim: int) -> Tensor:
+    """Remove a linear trend if requested; the mean stays in both cases."""
+    return linear_detrend(values, dim) if detrend == "linear" else values
+
+
+def _unit(changes: Tensor, frames: Tensor) -> Tensor:
+    """Normalise changes (… t d); zero where they are rounding errors of the frames."""
+    length = vector_norm(changes, dim=-1, keepdim=True)
+    static = length <= STATIC_NORM * vector_norm(frames, dim=-1, keepdim=True)
+    return torch.where(static, 0.0, changes / length.clamp_min(1e-12))

@@ -1,0 +1,185 @@
+"""The weighted sum of terms, some of which depend on whether the camera is static."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from torch import Tensor
+
+from fewact.features.request import CameraMotionRequest, FeatureRequest, Features, Request
+from fewact.methods.base import Nodes
+from fewact.methods.fusion.camera_weight import CameraWeight
+from fewact.methods.fusion.channel_mixing import ChannelMixing
+from fewact.methods.fusion.permissive import PermissiveView
+from fewact.methods.fusion.terms import Motion, Term, TermInputs, TermView
+
+Camera = Literal["any", "moving", "static"]
+"""Cameras for which a term counts."""
+
+LOG_ODDS = "camera_log_odds"
+"""Name of the node that ``CameraWeight`` reads."""
+
+
+@dataclass(frozen=True)
+class WeightedTerm:
+    """A term of the sum.
+
+    Args:
+        name: Name of the term's node.
+        term: The term.
+        weight: Its weight; 0 skips it.
+        camera: Cameras for which it counts: the weight is multiplied by the probability of these.
+    """
+
+    name: str
+    term: Term
+    weight: float
+    camera: Camera = "any"
+
+    def on_permissive_view(self, camera: CameraMotionRequest) -> "WeightedTerm":
+        """Return the same term of maps that are warped by the permissive estimate."""
+        view = self.term.view
+        if not isinstance(view, FeatureRequest):
+            raise TypeError("the term has a permissive view already")
+        term = _with(self.term, view=PermissiveView(view, camera))
+        return replace(self, name=f"permissive_{self.name}", term=term)
+
+    def factor(self, static_probability: Tensor | float) -> Tensor | float:
+        """Return the weight for a probability (b 1 1), or one for all, of a static camera."""
+        if self.camera == "any" or self.weight == 0:
+            return self.weight
+        static = self.camera == "static"
+        return self.weight * (static_probability if static else 1 - static_probability)
+
+
+@dataclass(frozen=True)
+class WeightedTerms:
+    """A similarity of videos: the sum of weighted terms.
+
+    Args:
+        terms: The terms.
+        camera: Estimator of the static probability; None if no term depends on the camera.
+    """
+
+    terms: tuple[WeightedTerm, ...]
+    camera: CameraWeight | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of the nodes."""
+        return frozenset(one.name for one in self.terms)
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """Features that the terms need."""
+        found: dict[Request, None] = {}
+        for view in (one.term.view for one in self.terms):
+            if isinstance(view, PermissiveView):
+                found |= {view.maps: None, view.camera: None}
+            else:
+                found[view] = None
+        if self.camera is not None:
+            found[self.camera.request] = None
+        return tuple(found)
+
+    def encode(self, features: Features, channel_mixing: ChannelMixing | None = None) -> Nodes:
+        """Return the nodes of each video, and the log-odds that its camera moved.
+
+        Args:
+            features: Features of videos.
+            channel_mixing: Applied to all maps first.
+        """
+        inputs = self._inputs(features, channel_mixing)
+        # Where the permissive estimate equals the conservative one, so do the encoded videos.
+        encoded: dict[tuple[Term, int], Tensor] = {}
+        nodes: dict[str, Tensor] = {}
+        anywhere = self.terms[0].term.view
+        for one in self.terms:
+            key = (_with(one.term, view=anywhere), id(inputs[one.term.view]))
+            if key not in encoded:
+                encoded[key] = one.term.encode(inputs)
+            nodes[one.name] = encoded[key]
+        if self.camera is not None:
+            nodes[LOG_ODDS] = self.camera.encode(features)
+        return nodes
+
+    def _inputs(self, features: Features, channel_mixing: ChannelMixing | None) -> TermInputs:
+        """Return the features of each view, with mixed channels."""
+        found: dict[TermView, Tensor] = {}
+        for view in dict.fromkeys(one.term.view for one in self.terms):
+            request = view.maps if isinstance(view, PermissiveView) else view
+            if request not in found:
+                values = features[request]
+                if channel_mixing is not None and request.level != "vectors":
+                    values = channel_mixing(values)
+                found[request] = values
+            if isinstance(view, PermissiveView):
+                found[view] = view.warp(found[request], features)
+        return found
+
+    def similarity(
+        self,
+        first: Nodes,
+        second: Nodes,
+        static_probability: Tensor | float = 0.0,
+        *,
+        quick: bool = False,
+        horizontal_flip: bool = False,
+    ) -> Tensor:
+        """Return the sum: (b q …), (b s …) → (b q s); symmetric.
+
+        Args:
+            first: Nodes of a set of videos.
+            second: Nodes of another set.
+            static_probability: Probability (b) that the cameras are static, or one for all.
+            quick: Use the terms' quick similarities.
+            horizontal_flip: Compare motion with the flipped second videos too; the greater counts.
+                Appearance and moments hardly distinguish left and right.
+        """
+        if isinstance(static_probability, Tensor):
+            static_probability = static_probability[:, None, None]
+        motion = [one for one in self.terms if isinstance(one.term, Motion)]
+        others = [one for one in self.terms if not isinstance(one.term, Motion)]
+        rest, moving = (
+            _sum(some, first, second, static_probability, quick=quick) for some in (others, motion)
+        )
+        if horizontal_flip:
+            flipped = {
+                one.name: one.term.horizontal_flip(second[one.name])
+                for one in motion
+                if isinstance(one.term, Motion)
+            }
+            moving = moving.maximum(_sum(motion, first, flipped, static_probability, quick=quick))
+        return rest + moving
+
+    def with_fields(self, terms: type[Term], **fields: Any) -> "WeightedTerms":
+        """Return a copy in which all terms of a type have other values of their fields."""
+        changed = (
+            replace(one, term=_with(one.term, **fields)) if isinstance(one.term, terms) else one
+            for one in self.terms
+        )
+        return replace(self, terms=tuple(changed))
+
+
+def _with(term: Term, **fields: Any) -> Term:
+    """Return a copy of a term with other values of its fields."""
+    copy: Term = replace(term, **fields)  # type: ignore[type-var]
+    return copy
+
+
+def _sum(
+    terms: Iterable[WeightedTerm],
+    first: Nodes,
+    second: Nodes,
+    static_probability: Tensor | float,
+    *,
+    quick: bool,
+) -> Tensor:
+    """Add up terms: (b q …), (b s …) → (b q s), or () if all are skipped."""
+    total = next(iter(first.values())).new_zeros(())
+    for one in terms:
+        factor = one.factor(static_probability)
+        if isinstance(factor, Tensor) or factor > 0:
+            compare = one.term.quick_similarity if quick else one.term.similarity
+            total = total + factor * compare(first[one.name], second[one.name])
+    return total

@@ -1,0 +1,46 @@
+"""Features and methods for the tests of fusion."""
+
+from typing import Any
+
+import torch
+
+from fewact import methods
+from fewact.features.request import CameraMotionRequest, FeatureRequest, Request, View
+from fewact.methods.fusion import Fusion
+from fewact.methods.fusion.terms import Motion
+from tests.methods.made_up import make_card, make_features
+
+VECTORS, FULL_FRAME = FeatureRequest("vectors", View(8)), FeatureRequest("middle", View(8))
+STABILISED = FeatureRequest("middle", View(16, "auto"))
+CAMERA = CameraMotionRequest(View(16, "auto"))
+IDENTITY = torch.eye(2, 3, dtype=torch.float64).flatten()
+MOVING = {"cameras": "moving"}
+
+
+def create(**options: Any) -> Fusion:
+    method = methods.create("fusion", **options)
+    assert isinstance(method, Fusion)
+    return method.double().eval()
+
+
+def changed(method: Fusion, **fields: Any) -> Fusion:
+    """Change fields of the method's motion terms."""
+    method.map_terms = method.map_terms.with_fields(Motion, **fields)
+    return method
+
+
+def features(*leading: int, seed: int = 0, maps: bool = True) -> dict[Request, torch.Tensor]:
+    found = make_features(create(), make_card(maps=maps), *leading, seed=seed)
+    return {request: values.double() for request, values in found.items()}
+
+
+def is_maps(request: Request) -> bool:
+    return isinstance(request, FeatureRequest) and request.level == "middle"
+
+
+def without_motion_of_camera(
+    found: dict[Request, torch.Tensor],
+) -> dict[Request, torch.Tensor]:
+    """The same features where the permissive estimate is the conservative one."""
+    camera = found[CAMERA]
+    return {**found, CAMERA: torch.cat([camera[..., :1], IDENTITY.expand_as(camera[..., 1:])], -1)}

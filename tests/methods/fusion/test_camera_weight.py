@@ -1,0 +1,112 @@
+"""How static the camera of a support is estimated to be."""
+
+import pytest
+import torch
+
+from fewact.features.request import Request
+from fewact.methods.fusion import Fusion
+from fewact.methods.fusion.camera_weight import CameraWeight
+from tests.methods.fusion.made_up import (
+    CAMERA,
+    IDENTITY,
+    MOVING,
+    changed,
+    create,
+    features,
+    is_maps,
+)
+
+
+def static_probability(
+    method: Fusion, found: dict[Request, torch.Tensor], labels: torch.Tensor
+) -> list[float]:
+    state = method.support(method.encode(found), labels, int(labels.max()) + 1)
+    each: list[float] = state.static_probability.tolist()
+    return each
+
+
+def test_log_odds_and_likelihoods_add_up_in_the_logit() -> None:
+    labels = torch.tensor([[0, 0, 1, 1]])
+    alike = torch.tensor([[2.0, 1, 0, 0], [1, 2, 0, 0], [0, 0, 2, 1], [0, 0, 1, 2]])[None]
+    alone, weight = torch.zeros(1, 4, 4), CameraWeight(CAMERA)
+    log_odds = torch.tensor([0.1, 0.2, -0.4, 0.5])[None, :, None]
+    log2 = torch.tensor(2.0).log()
+    # With logits 1 and 0 over the temperature, each of four clips; or log ½ without distinction.
+    likelihood = 4 * (torch.tensor([1.0, 0.0]) / 0.2).log_softmax(0)[0]
+    for static, moving, sign in ((alike, alone, 1), (alone, alike, -1)):
+        got = weight.static_probability(log_odds, moving, static, labels, 2)
+        expected = torch.sigmoid(-4 * torch.tensor(0.1 + 0.6) + sign * (likelihood + 4 * log2))
+        torch.testing.assert_close(got, expected[None])
+
+
+def test_the_cameras_alone_reach_the_maximum() -> None:
+    labels, nothing = torch.arange(3)[None], torch.zeros(1, 3, 3)
+    for maximum in (0.4, 0.9):
+        weight = CameraWeight(CAMERA, max_by_cameras=maximum)
+        got = weight.static_probability(torch.full((1, 3, 1), -9.0), nothing, nothing, labels, 3)
+        torch.testing.assert_close(got, torch.tensor([maximum]))
+
+
+@pytest.mark.parametrize(("log_odds", "expected"), [(-3, 0.4), (-0.25, 0.198), (3, 0)])
+def test_with_one_clip_of_each_class_the_cameras_decide(log_odds: float, expected: float) -> None:
+    method, found = create(), features(1, 3)
+    each = torch.tensor([-1.0, 0.5, 0.5]).double()[:, None, None]
+    found[CAMERA] = log_odds + each + 0 * found[CAMERA]
+    labels = torch.arange(3)[None]
+    assert static_probability(method, found, labels) == pytest.approx([expected], abs=1e-3)
+    nodes = method.encode(found)
+    state = method.support(nodes, labels, 3)
+
+    def pairs(fusion: Fusion) -> torch.Tensor:
+        encoded = fusion.encode(found)
+        return fusion.similarity(encoded, encoded)
+
+    moving = pairs(create(**MOVING))
+    moments = moving - pairs(create(weights={"moments": 0}, **MOVING))
+    # Without detrending, of the conservatively stabilised frames alone.
+    constant = create(weights={"moments": 0}, **MOVING)
+    conservative = {
+        **found,
+        CAMERA: torch.cat([found[CAMERA][..., :1], IDENTITY.expand(1, 3, 16, 6)], -1),
+    }
+    encoded = changed(constant, detrend="constant").encode(conservative)
+    static = constant.similarity(encoded, encoded) + moments
+    p = state.static_probability[0]
+    torch.testing.assert_close(method.score(state, nodes), (1 - p) * moving + p * static)
+
+
+SHOTS = 3
+
+
+def simulated(*, camera_moves: bool) -> dict[Request, torch.Tensor]:
+    """Two classes under a moving camera differ in a wave, under a static one in a line."""
+    found = features(1, 2 * SHOTS, seed=3)
+    time = torch.linspace(-1, 1, 16, dtype=torch.float64)
+    cells = torch.rand(1, 1, 1, 6, 8, 8, generator=torch.Generator().manual_seed(5)).double()
+    label = torch.tensor([0.0] * SHOTS + [1] * SHOTS, dtype=torch.float64)
+    drawn = torch.rand(len(label), generator=torch.Generator().manual_seed(6)).double() - 0.5
+    slope, wave = (3 * drawn, 0.4 * (label - 0.5)) if camera_moves else (label - 0.5, 0 * label)
+
+    def moving(static: torch.Tensor) -> torch.Tensor:
+        at = time[:: 16 // static.shape[2]]
+        path = slope[:, None] * at + wave[:, None] * (torch.pi * at).cos()  # (v t)
+        return 0.1 * static + 4 + cells * path[None, :, :, None, None, None]
+
+    maps = {request: moving(v) if is_maps(request) else v for request, v in found.items()}
+    unmoved = torch.cat([torch.full((1,), -1.0, dtype=torch.float64), IDENTITY])
+    return {**maps, CAMERA: unmoved.expand_as(maps[CAMERA])}
+
+
+def test_labels_that_the_clips_predict_outweigh_the_cameras() -> None:
+    both = [simulated(camera_moves=True), simulated(camera_moves=False)]
+    found = {request: torch.cat([one[request] for one in both]) for request in both[0]}
+    labels = torch.tensor([[0] * SHOTS + [1] * SHOTS] * 2)
+    moving, static = static_probability(create(), found, labels)
+    assert moving < 0.2
+    assert static > 0.7
+
+
+def test_without_the_estimate_the_camera_counts_as_moving() -> None:
+    labels = torch.arange(3)[None]
+    assert static_probability(create(**MOVING), features(1, 3), labels) == [0]
+    assert static_probability(create(), features(1, 3, maps=False), labels) == [0]

@@ -1,0 +1,352 @@
+"""The training-free default as a whole."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from fewact import methods
+from fewact.errors import OptionError, ShapeError
+from fewact.features.request import FeatureRequest, Request, View
+from fewact.methods.base import TrainingBatch
+from fewact.methods.fusion import Fusion, FusionOptions, TermWeights
+from fewact.methods.fusion.permissive import warp_maps
+from fewact.methods.fusion.terms import Moments
+from tests.methods.fusion.made_up import (
+    CAMERA,
+    FULL_FRAME,
+    MOVING,
+    STABILISED,
+    VECTORS,
+    changed,
+    create,
+    features,
+    is_maps,
+    without_motion_of_camera,
+)
+from tests.methods.made_up import make_card
+
+ONE_ESTIMATE = {"stabilise": "on"}
+"""Options without a permissive view."""
+
+MOTION_NODES = (
+    "motion",
+    "permissive_motion",
+    "static_motion",
+    "full_frame_motion",
+    "static_full_frame_motion",
+)
+
+
+def test_there_are_at_most_eight_options() -> None:
+    assert len(FusionOptions.__dataclass_fields__) <= 8
+
+
+def test_weights_can_be_given_by_name_or_in_order() -> None:
+    assert create(weights={"moments": 0}).options.weights == TermWeights(moments=0)
+    assert create(weights=[1, 2, 3, 4]).options.weights == TermWeights(1, 2, 3, 4)
+    with pytest.raises(OptionError, match="weights"):
+        methods.create("fusion", weights={"motion": -1})
+    with pytest.raises(OptionError, match="weights"):
+        methods.create("fusion", weights={"velocity": 1})
+
+
+@pytest.mark.parametrize("maps", [True, False])
+def test_similarity_is_symmetric_and_greatest_for_the_same_clip(maps: bool) -> None:
+    method = create()
+    nodes = method.encode(features(1, 6, maps=maps))
+    for quick in (False, True):
+        pairs = method.similarity(nodes, nodes, quick=quick)[0]
+        torch.testing.assert_close(pairs, pairs.T)
+        assert pairs.argmax(1).tolist() == list(range(6))
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
+def test_similarity_is_the_weighted_sum_of_the_terms(probability: float) -> None:
+    weights = TermWeights(0.9, 1.7, 0.4, 0.6)
+    method = create(weights=weights)
+    first, second = (method.encode(features(2, count, seed=count)) for count in (3, 4))
+    parts = {
+        one.name: one.term.similarity(first[one.name], second[one.name])
+        for one in method.map_terms.terms
+    }
+    moving, static = 1 - probability, probability
+    expected = (
+        0.9 * parts["appearance"]
+        + 0.6 * (parts["moments"] + parts["permissive_moments"]) / 2
+        + moving * 1.7 * (parts["motion"] + parts["permissive_motion"]) / 2
+        + static * 1.7 * parts["static_motion"]
+        + moving * 0.4 * parts["full_frame_motion"]
+        + static * 0.4 * parts["static_full_frame_motion"]
+    )
+    torch.testing.assert_close(method.similarity(first, second, probability), expected)
+    each = torch.full((2,), probability, dtype=torch.float64)
+    torch.testing.assert_close(method.similarity(first, second, each), expected)
+
+
+def test_one_shot_ranks_as_the_similarity_does() -> None:
+    method = create()
+    support, query = method.encode(features(1, 5)), method.encode(features(1, 7, seed=1))
+    state = method.support(support, torch.arange(5)[None], 5)
+    logits = method.score(state, query)
+    pairs = method.similarity(query, state.nodes, state.static_probability)
+    torch.testing.assert_close(logits, pairs)
+    assert torch.equal(logits.argsort(), pairs.argsort())
+
+
+def test_even_shots_rank_by_the_distance_to_the_class_mean() -> None:
+    method = create()
+    support, query = method.encode(features(1, 4)), method.encode(features(1, 5, seed=1))
+    state = method.support(support, torch.tensor([[0, 1, 1, 0]]), 2)
+    logits = method.score(state, query)[0]
+    across, inside = (
+        method.similarity(x, state.nodes, state.static_probability)[0] for x in (query, support)
+    )
+    inside.fill_diagonal_(2)
+    expected = torch.stack(
+        [across[:, own].mean(1) - 0.5 * inside[own][:, own].mean() for own in ([0, 3], [1, 2])], 1
+    )
+    torch.testing.assert_close(logits[:, 0] - logits[:, 1], expected[:, 0] - expected[:, 1])
+
+
+def test_uneven_shots_favour_neither_many_nor_few() -> None:
+    method = create()
+    support, query = method.encode(features(1, 4)), method.encode(features(1, 2, seed=1))
+    state = method.support(support, torch.tensor([[0, 1, 0, 0]]), 2)
+    logits = method.score(state, query)[0]
+    across, inside = (
+        method.similarity(x, state.nodes, state.static_probability)[0] for x in (query, support)
+    )
+    pairs = (inside[0, 2] + inside[0, 3] + inside[2, 3]) / 3
+    torch.testing.assert_close(logits[:, 0], across[:, [0, 2, 3]].mean(1) - 0.5 * pairs)
+    torch.testing.assert_close(logits[:, 1], across[:, 1] - 0.5 * pairs)
+
+
+def test_intra_class_similarity_uses_the_static_probability_of_its_episode() -> None:
+    method, found = create(), features(2, 4)
+    found[CAMERA][0, ..., 0], found[CAMERA][1, ..., 0] = -9.0, 9.0
+    labels = torch.tensor([[0, 0, 1, 1], [0, 1, 0, 1]])
+    nodes = method.encode(found)
+    state = method.support(nodes, labels, 2)
+    assert state.static_probability[0] > state.static_probability[1] + 0.1
+    for episode in range(2):
+        alone = {name: value[episode : episode + 1] for name, value in nodes.items()}
+        expected = method.support(alone, labels[episode : episode + 1], 2)
+        torch.testing.assert_close(
+            state.intra_class_similarity[episode], expected.intra_class_similarity[0]
+        )
+
+
+def test_a_static_video_has_no_motion_and_stays_finite() -> None:
+    method = create()
+    found = features(1, 3)
+    static = {request: values[:, :, :1].expand_as(values) for request, values in found.items()}
+    nodes = method.encode(static)
+    assert all((nodes[name] == 0).all() for name in (*MOTION_NODES, "moments"))
+    moving = method.encode(found)
+    assert method.similarity(nodes, moving).isfinite().all()
+    logits = method.score(method.support(nodes, torch.arange(3)[None], 3), nodes)
+    assert logits.isfinite().all()
+    assert logits[0].argmax(1).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("crop", [True, False])
+def test_a_static_video_has_no_motion_in_float32_despite_rounding(crop: bool) -> None:
+    found = {request: values.float() + 1000 for request, values in features(1, 2).items()}
+    static = {request: values[:, :, :1].expand_as(values) for request, values in found.items()}
+    method = create().float()
+    if not crop:
+        changed(method, crop=False)
+    nodes = method.encode(static)
+    assert all((nodes[name] == 0).all() for name in (*MOTION_NODES, "moments"))
+
+
+def test_a_copy_of_a_support_clip_does_not_change_a_clear_decision() -> None:
+    method = create()
+    found = features(1, 2)
+    support = method.encode(found)
+    query = method.encode({request: values + 0.01 for request, values in found.items()})
+    alone = method.score(method.support(support, torch.tensor([[0, 1]]), 2), query)
+    twice = {name: value[:, [0, 0, 1]] for name, value in support.items()}
+    copied = method.score(method.support(twice, torch.tensor([[0, 0, 1]]), 2), query)
+    assert alone.argmax(-1).tolist() == copied.argmax(-1).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("axis", [2, -1])
+def test_time_and_position_matter(axis: int) -> None:
+    method = create()
+    x, y = features(1, 1), features(1, 1, seed=1)
+    flipped = {request: v.flip(axis) if v.ndim > 4 or axis == 2 else v for request, v in y.items()}
+    plain = method.similarity(method.encode(x), method.encode(y))
+    other = method.similarity(method.encode(x), method.encode(flipped))
+    assert (plain - other).abs().item() > 1e-4
+
+
+def test_frames_of_motion_and_moments_are_stabilised_and_those_of_appearance_are_not() -> None:
+    card = make_card()
+
+    def requests(**options: Any) -> set[Request]:
+        return set(create(**options).requests(card))
+
+    assert requests() == {VECTORS, FULL_FRAME, STABILISED, CAMERA}
+    assert requests(**MOVING) == {VECTORS, FULL_FRAME, STABILISED, CAMERA}
+    on = FeatureRequest("middle", View(16, "on"))
+    assert requests(**MOVING, **ONE_ESTIMATE) == {VECTORS, FULL_FRAME, on}
+    assert requests(**ONE_ESTIMATE) == {VECTORS, FULL_FRAME, on, CAMERA}
+    off = FeatureRequest("middle", View(16))
+    assert requests(cameras="static") == {VECTORS, FULL_FRAME, off}
+    assert requests(stabilise="off", **MOVING) == {VECTORS, FULL_FRAME, off}
+
+
+def test_conservative_and_permissive_view_have_half_of_the_weight_each() -> None:
+    x, y = features(1, 2), features(1, 3, seed=1)
+    method = create(**MOVING)
+
+    def warped(found: dict[Request, torch.Tensor]) -> dict[Request, torch.Tensor]:
+        affine = found[CAMERA][..., 1:].unflatten(-1, (2, 3))
+        return without_motion_of_camera({**found, STABILISED: warp_maps(found[STABILISED], affine)})
+
+    def pairs(first: dict[Request, torch.Tensor], second: dict[Request, torch.Tensor]) -> Any:
+        return method.similarity(method.encode(first), method.encode(second))
+
+    conservative = pairs(*(without_motion_of_camera(found) for found in (x, y)))
+    permissive = pairs(*(warped(found) for found in (x, y)))
+    torch.testing.assert_close(pairs(x, y), (conservative + permissive) / 2)
+    assert not torch.allclose(conservative, permissive)
+    nodes = method.encode(without_motion_of_camera(x))
+    assert nodes["permissive_motion"] is nodes["motion"]
+    assert nodes["permissive_moments"] is nodes["moments"]
+
+
+def test_a_linear_trend_changes_the_moments_of_static_cameras_alone() -> None:
+    found = features(1, 2)
+    for cameras in ("support", "moving", "static"):
+        method = create(cameras=cameras)
+        (request,) = {
+            one for one in method.requests(make_card()) if one.frames == 16 and is_maps(one)
+        }
+        maps = {**found, request: found[STABILISED]}
+        slope = (
+            torch.rand(1, 2, 1, 6, 8, 8, dtype=torch.float64)
+            * torch.linspace(-1, 1, 16)[:, None, None, None].double()
+        )
+        tilted = {**maps, request: maps[request] + slope}
+        first, second = method.encode(maps)["moments"], method.encode(tilted)["moments"]
+        assert torch.allclose(first, second) == (cameras != "static")
+
+
+def test_full_frame_motion_is_of_frames_that_are_neither_stabilised_nor_cropped() -> None:
+    x, y = features(1, 2), features(1, 3, seed=1)
+
+    def pairs(weight: float) -> torch.Tensor:
+        method = create(weights={"full_frame_motion": weight})
+        return method.similarity(method.encode(x), method.encode(y))
+
+    alone = changed(
+        create(weights=[1, 1, 0, 0], stabilise="on", motion_frames=8, **MOVING), crop=False
+    )
+    on = FeatureRequest("middle", View(8, "on"))
+    first, second = (alone.encode({**found, on: found[FULL_FRAME]}) for found in (x, y))
+    appearance = first["appearance"] @ second["appearance"].mT
+    full = alone.similarity(first, second) - appearance
+    torch.testing.assert_close(pairs(0.7) - pairs(0), 0.7 * full)
+
+
+def test_a_person_at_another_position_is_recognised() -> None:
+    found = features(1, 6)
+    maps = torch.zeros(1, 6, 16, 6, 8, 8, dtype=torch.float64)
+    maps[..., 2:6, 2:6] = found[STABILISED][..., 2:6, 2:6]
+    here, there = (
+        without_motion_of_camera({**found, STABILISED: maps.roll(by, (-2, -1))})
+        for by in ((-1, 1), (1, 0))
+    )
+    weights = {"full_frame_motion": 0, "moments": 0}
+    method = create(weights=weights)
+    pairs = method.similarity(method.encode(here), method.encode(there))[0]
+    assert pairs.argmax(1).tolist() == list(range(6))
+    torch.testing.assert_close(pairs.diagonal(), pairs.max().expand(6), atol=0.02, rtol=0)
+    whole = changed(create(weights=weights), crop=False)
+    apart = whole.similarity(whole.encode(here), whole.encode(there))[0].diagonal()
+    assert (apart < pairs.diagonal() - 0.5).all()
+
+
+def test_a_horizontal_flip_is_the_same_with_the_option() -> None:
+    found = features(1, 4)
+    flipped_affine = torch.tensor([1, 1, -1, -1, -1, 1, 1])  # of log-odds and affine map
+    turned = {request: v.flip(-1) if is_maps(request) else v for request, v in found.items()}
+    turned[CAMERA] = found[CAMERA] * flipped_affine
+    method, plain = create(horizontal_flip=True), create()
+    clips, images = method.encode(found), method.encode(turned)
+    both = method.similarity(clips, images)
+    torch.testing.assert_close(both, method.similarity(clips, clips))
+    torch.testing.assert_close(both, method.similarity(images, clips))
+    unflipped, flipped = (plain.similarity(clips, nodes) for nodes in (clips, images))
+    torch.testing.assert_close(both, unflipped.maximum(flipped))
+    assert (flipped.diagonal(dim1=1, dim2=2) < both.diagonal(dim1=1, dim2=2) - 0.1).all()
+    torch.testing.assert_close(both, both.mT)
+
+
+def test_vectors_cannot_be_flipped() -> None:
+    with pytest.raises(OptionError, match="maps"):
+        create(horizontal_flip=True).requests(make_card(maps=False))
+
+
+def mixing(**options: Any) -> Fusion:
+    return create(channel_mixing=6, **options)
+
+
+def test_channel_mixing_starts_as_the_identity_and_reaches_all_terms_of_the_maps() -> None:
+    found, method = features(1, 2), mixing()
+    plain, nodes = create().encode(found), method.encode(found)
+    torch.testing.assert_close(nodes, plain)
+    assert method.mixing is not None
+    with torch.no_grad():
+        method.mixing.matrix[0, 1] = 2.0
+    mixed = method.encode(found)
+    differ = {name for name in plain if not torch.allclose(mixed[name], plain[name])}
+    assert differ == {*MOTION_NODES, "moments", "permissive_moments"}
+
+
+def test_channel_mixing_is_trained_at_the_temperature_of_the_probabilities() -> None:
+    found, method = features(2, 6), mixing()
+    classes = torch.tensor([[0, 1, 2]] * 2)
+    batch = TrainingBatch(
+        support={request: values[:, :3] for request, values in found.items()},
+        support_labels=classes,
+        query={request: values[:, 3:] for request, values in found.items()},
+        query_labels=classes,
+        n=3,
+    )
+    loss = method.losses(batch)["cross_entropy"]
+    nodes = method.encode(found)
+    state = method.support({name: value[:, :3] for name, value in nodes.items()}, classes, 3)
+    query = {name: value[:, 3:] for name, value in nodes.items()}
+    scores = method.similarity(query, state.nodes, state.static_probability)
+    likelihood = (scores / method.temperature).log_softmax(-1).diagonal(dim1=1, dim2=2)
+    torch.testing.assert_close(loss, -likelihood.mean())
+    loss.backward()
+    assert method.mixing is not None
+    gradient = method.mixing.matrix.grad
+    assert gradient is not None
+    assert gradient.isfinite().all()
+    assert gradient.abs().max() > 0
+
+
+def test_channel_mixing_of_another_number_of_channels_is_refused() -> None:
+    with pytest.raises(ShapeError, match=r"channel_mixing.*6 channels.*expected: 7"):
+        create(channel_mixing=7).encode(features(1, 1))
+
+
+def test_fields_of_terms_can_be_changed() -> None:
+    terms = create().map_terms
+    other = terms.with_fields(Moments, lengths=(4,))
+    assert {one.term.lengths for one in other.terms if isinstance(one.term, Moments)} == {(4,)}
+    assert [one.name for one in other.terms] == [one.name for one in terms.terms]
+
+
+def test_of_a_backbone_without_maps_vectors_have_appearance_and_motion() -> None:
+    method = create()
+    assert method.requests(make_card(maps=False)) == (VECTORS,)
+    nodes = method.encode(features(1, 2, maps=False))
+    assert set(nodes) == {"appearance", "vector_motion"}
+    assert nodes["vector_motion"].shape == (1, 2, 8, 24)

@@ -1,0 +1,98 @@
+"""Fusion on real clips, under simulated cameras and flipped."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.bodies import actor
+from benchmarks.clips import read_index
+from benchmarks.handheld import encode
+from benchmarks.mirrored import images
+from fewact import backbones, methods
+from fewact.data import Video, VideoList
+from fewact.data.simulated_camera import with_simulated_camera
+from fewact.methods.fusion import Fusion, FusionState
+
+SHOTS, QUERIES = 3, 1
+BODIES = ("sit down", "rise", "squat", "lean", "step")
+
+
+@pytest.fixture(scope="module")
+def people(assets: Path) -> tuple[Video, ...]:
+    """Videos of an arm swing, by a fixed camera, on a textureless background."""
+    every = read_index(assets)["utd27_depth"]
+    return tuple(video for video in every.videos if video.label == every.classes[0])
+
+
+def classified(videos: Sequence[Video], camera: str) -> tuple[FusionState, list[int], list[int]]:
+    """State of fusion for the first videos of each class; predictions and labels of the next."""
+    videos = with_simulated_camera(VideoList("people", tuple(videos)), camera).videos
+    labels = sorted({video.label for video in videos})
+    of = [[v for v in videos if v.label == label][: SHOTS + QUERIES] for label in labels]
+    ordered = [v for one in of for v in one[:SHOTS]] + [v for one in of for v in one[SHOTS:]]
+    method = methods.create("fusion").eval()
+    assert isinstance(method, Fusion)
+    (nodes,) = encode([method], backbones.create(), VideoList("people", tuple(ordered)))
+    count = len(labels)
+    number = torch.arange(count).repeat_interleave(SHOTS)[None]
+    first = {name: value[:, : number.shape[1]] for name, value in nodes.items()}
+    state = method.support(first, number, count)
+    scored = method.score(state, {n: value[:, number.shape[1] :] for n, value in nodes.items()})
+    truth = torch.arange(count).repeat_interleave(QUERIES)
+    return state, scored[0].argmax(-1).tolist(), truth.tolist()
+
+
+@pytest.mark.assets
+@pytest.mark.slow
+def test_full_body_motion_is_recognised_as_static_camera(
+    people: tuple[Video, ...],
+) -> None:
+    acting = [
+        Video(
+            f"{body} {video.id}",
+            body,
+            source=actor(video.source, body) if video.source else None,
+        )
+        for body in BODIES
+        for video in people[: SHOTS + QUERIES]
+    ]
+    state, predicted, truth = classified(acting, "fixed")
+    assert state.static_probability.item() > 0.6
+    assert predicted == truth
+
+
+@pytest.mark.assets
+@pytest.mark.slow
+def test_a_panning_camera_is_recognised_as_moving(people: tuple[Video, ...], assets: Path) -> None:
+    every = read_index(assets)["utd27_depth"]
+    others = [video for video in every.videos if video.label == every.classes[3]]
+    state, predicted, truth = classified([*people, *others], "pan")
+    assert state.static_probability.item() < 0.1
+    assert predicted == truth
+
+
+@pytest.mark.assets
+@pytest.mark.slow
+def test_flipped_people_are_recognised(assets: Path) -> None:
+    every = read_index(assets)["utd27_depth"]
+    classes = [every.classes[number] for number in (1, 4, 8, 11)]
+    of = [[v for v in every.videos if v.label == label][:8:2] for label in classes]
+    support, queries = ([v for one in of for v in one[part]] for part in (slice(3), slice(3, None)))
+    labels = torch.arange(len(classes)).repeat_interleave(SHOTS)[None]
+    predicted = {}
+    for flip in (False, True):
+        method = methods.create("fusion", horizontal_flip=flip).eval()
+        assert isinstance(method, Fusion)
+        clips, others = (
+            encode([method], backbones.create(), videos)[0]
+            for videos in (
+                VideoList("people", tuple(support)),
+                images(VideoList("people", tuple(queries))),
+            )
+        )
+        state = method.support(clips, labels, len(classes))
+        predicted[flip] = method.score(state, others)[0].argmax(-1).tolist()
+    assert predicted[True] == list(range(len(classes)))
+    assert predicted[False] != predicted[True]

@@ -1,0 +1,132 @@
+"""Terms of fusion against their equations."""
+
+import pytest
+import torch
+
+from fewact.features.request import FeatureRequest, View
+from fewact.methods.fusion.terms import Appearance, Moments, Motion
+from fewact.moments import multi_scale_moments
+
+VECTORS, MAPS = FeatureRequest("vectors", View(8)), FeatureRequest("middle", View(16))
+TERMS = [
+    Appearance(VECTORS),
+    Motion(MAPS),
+    Motion(MAPS, "constant", crop=True),
+    Motion(VECTORS),
+    Moments(MAPS),
+]
+
+
+def features(count: int, seed: int = 0) -> dict[FeatureRequest, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        VECTORS: torch.rand(1, count, 8, 12, generator=generator, dtype=torch.float64),
+        MAPS: torch.rand(1, count, 16, 6, 8, 8, generator=generator, dtype=torch.float64),
+    }
+
+
+def hard_free_ends(cost: torch.Tensor) -> float:
+    """OTAM's recurrence with a hard minimum, entry by entry."""
+    t, u = cost.shape
+    padded = torch.cat([torch.zeros(t, 1), cost, torch.zeros(t, 1)], 1).tolist()
+    table = [[0.0] * (u + 2) for _ in range(t)]
+    for i in range(t):
+        for j in range(1, u + 2):
+            if i == 0:
+                table[i][j] = table[i][j - 1] + padded[i][j]
+                continue
+            steps = [table[i - 1][j - 1], table[i][j - 1]]
+            if j in (1, u + 1):
+                steps.append(table[i - 1][j])
+            table[i][j] = padded[i][j] + min(steps)
+    return table[-1][-1]
+
+
+def pooled(maps: torch.Tensor) -> torch.Tensor:
+    """Unit vectors of 4×4 cells of maps (t c 8 8)."""
+    cells = maps.unflatten(2, (4, 2)).unflatten(4, (4, 2)).mean((3, 5)).flatten(1)
+    return cells / cells.norm(dim=1, keepdim=True)
+
+
+def test_appearance_is_the_cosine_of_joined_square_roots() -> None:
+    term, (x, y) = Appearance(VECTORS), (features(1, seed) for seed in (0, 1))
+
+    def joined(found: dict[FeatureRequest, torch.Tensor]) -> torch.Tensor:
+        rooted = found[VECTORS][0, 0].sqrt()
+        return (rooted / rooted.norm(dim=1, keepdim=True)).flatten()
+
+    got = term.similarity(term.encode(x), term.encode(y)).squeeze()
+    torch.testing.assert_close(got, torch.cosine_similarity(joined(x), joined(y), dim=0))
+
+
+def test_moments_are_the_mean_cosine_of_the_windows() -> None:
+    term, (x, y) = Moments(MAPS, "constant"), (features(1, seed) for seed in (0, 1))
+    first, second = (
+        multi_scale_moments(found[MAPS][0, 0] - found[MAPS][0, 0].mean(0), lengths=(2, 4, 8))
+        for found in (x, y)
+    )
+    expected = torch.cosine_similarity(first, second, dim=-1).mean()
+    got = term.similarity(term.encode(x), term.encode(y)).squeeze()
+    torch.testing.assert_close(got, expected)
+
+
+def test_motion_is_the_ordered_alignment_of_deviations_from_the_mean() -> None:
+    term = Motion(MAPS, "constant", velocity=0)
+    x, y = (features(1, seed) for seed in (0, 1))
+    first, second = (pooled(found[MAPS][0, 0]) for found in (x, y))
+    cost = 1 - torch.cosine_similarity(
+        (first - first.mean(0))[:, None], (second - second.mean(0))[None], dim=-1
+    )
+    hard = -(hard_free_ends(cost) + hard_free_ends(cost.T)) / 32
+    motion = term.similarity(term.encode(x), term.encode(y)).squeeze()
+    # The soft minimum is below the hard one by at most λ·ln(number of paths).
+    assert 0 <= motion.item() - hard <= 2 * 0.01 * 20 / 32
+
+
+def test_velocity_is_joined_to_the_deviation() -> None:
+    found = features(1)
+    deviation, both = (
+        Motion(MAPS, "constant", velocity=velocity).encode(found)[0, 0] for velocity in (0, 2)
+    )
+    torch.testing.assert_close(both.norm(dim=1), torch.ones(16, dtype=torch.float64))
+    torch.testing.assert_close(both[:, :96], deviation / 5**0.5)
+    unit = pooled(found[MAPS][0, 0])
+    change = unit[[1, 5, 15]] - unit[[0, 3, 14]]  # of the first frame, the fifth and the last
+    change = 2 * change / change.norm(dim=1, keepdim=True) / 5**0.5
+    torch.testing.assert_close(both[[0, 4, 15], 96:], change)
+
+
+def test_quick_similarity_of_motion_is_half_the_mean_cosine_at_the_same_time() -> None:
+    term = Motion(MAPS)
+    first, second = (term.encode(features(2, seed)) for seed in (0, 1))
+    expected = torch.einsum("bqtd,bstd->bqs", first, second) / 32
+    torch.testing.assert_close(term.quick_similarity(first, second), expected)
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_terms_are_symmetric_and_greatest_for_the_same_video(
+    term: Appearance | Motion | Moments,
+) -> None:
+    encoded = term.encode(features(5))
+    for similarity in (term.similarity, term.quick_similarity):
+        pairs = similarity(encoded, encoded)[0]
+        torch.testing.assert_close(pairs, pairs.T)
+        assert pairs.argmax(1).tolist() == list(range(5))
+
+
+@pytest.mark.parametrize("crop", [True, False])
+def test_flipped_motion_is_the_motion_of_flipped_maps(crop: bool) -> None:
+    term, found = Motion(MAPS, crop=crop), features(2)
+    expected = term.encode({MAPS: found[MAPS].flip(-1)})
+    torch.testing.assert_close(term.horizontal_flip(term.encode(found)), expected)
+
+
+@pytest.mark.parametrize("term", [Motion(MAPS), Motion(MAPS, crop=True), Moments(MAPS)])
+def test_linear_detrending_ignores_a_linear_trend_of_the_maps(term: Motion | Moments) -> None:
+    found = features(2)
+    trend = torch.linspace(-1, 1, 16).double()[:, None, None, None]
+    tilted = {MAPS: found[MAPS] + torch.rand(1, 2, 1, 6, 8, 8, dtype=torch.float64) * trend}
+    if isinstance(term, Moments):  # Motion normalises the cells of a frame first.
+        torch.testing.assert_close(term.encode(found), term.encode(tilted))
+    constant = type(term)(term.view, "constant")
+    assert not torch.allclose(constant.encode(found), constant.encode(tilted))
