@@ -56,7 +56,7 @@ def test_show(run: Run) -> None:
     shown = run("data", "show", "UCF-101").out
     for text in (facts.title, facts.published, *facts.caveats, *facts.sha256.values(), "109-166"):
         assert text in shown
-    assert "HandstandPushups" not in shown.partition("Beware")[0]
+    assert "HandstandPushups" not in shown.partition("Caveats")[0]
     classes = run("data", "show", "UCF-101", "--classes").out
     assert all(key in classes for key in facts.split_of)
     document = json.loads(run("data", "show", "UCF-101", "--format", "json").out)
@@ -87,7 +87,7 @@ def test_names_that_are_wrong(run: Run) -> None:
 def test_check_of_a_complete_set(run: Run, here: Path) -> None:
     ran = run("data", "check", "any", "root", "--splits", "list.csv")
     assert ran.code == 0
-    assert "All videos are there." in ran.out
+    assert "All videos are available." in ran.out
     assert "train7  Pushing something" in ran.out
     file = here / "small_made-up.availability.json"
     assert Availability.read(file).digest[:12] in ran.out
@@ -102,7 +102,7 @@ def test_check_of_an_incomplete_set(run: Run, here: Path) -> None:
     ran = run(*call)
     assert ran.code == 3
     assert "Missing: 31" in ran.out
-    assert "Not there: train 1 of 4\n" in ran.out
+    assert "Not available: train 1 of 4\n" in ran.out
     ran = run(*call, "--deep", "--format", "json")
     assert ran.code == 3
     document = json.loads(ran.out)
@@ -134,7 +134,7 @@ def test_check_overwrites_nothing_else(run: Run, here: Path) -> None:
     before = (here / "list.csv").read_bytes()
     ran = run("data", "check", "any", "root", "--splits", "list.csv", "-o", "list.csv")
     assert ran.code == 2
-    assert "something else" in ran.err
+    assert "not an availability file" in ran.err
     assert (here / "list.csv").read_bytes() == before
 
 

@@ -46,7 +46,7 @@ def expected(features: Path, split: str = "test", **options: Any) -> Any:
 
 def test_json_has_accuracy_and_interval(run: Run, features: Path, tmp_path: Path) -> None:
     output = tmp_path / "r.json"
-    call = ("evaluate", "protonet", "--features", features, *SMALL, "--format", "json")
+    call = ("evaluate", "protonet", "--data", features, *SMALL, "--format", "json")
     ended = run(*call, "-o", output)
     assert ended.code == 0
     document = json.loads(ended.out)
@@ -56,7 +56,7 @@ def test_json_has_accuracy_and_interval(run: Run, features: Path, tmp_path: Path
     assert document["per_episode"] == list(right.per_episode)
     assert document["final"] is True
     assert document["setup"]["episodes"]["protocol"]["groups"] == "shared"
-    assert document["command"].startswith(f"fewact evaluate protonet --features {features} --ways")
+    assert document["command"].startswith(f"fewact evaluate protonet --data {features} --ways")
     assert "r.json" not in document["command"]
     assert output.read_text() == ended.out
     before = output.read_bytes()
@@ -68,14 +68,14 @@ def test_json_has_accuracy_and_interval(run: Run, features: Path, tmp_path: Path
 def test_the_groups_that_are_asked_for(run: Run, features: Path) -> None:
     found = {}
     for groups in ("none", "within-class", "shared"):
-        call = ("evaluate", "protonet", "--features", features, *SMALL, "--groups", groups)
+        call = ("evaluate", "protonet", "--data", features, *SMALL, "--groups", groups)
         found[groups] = json.loads(run(*call, "--format", "json").out)
         assert found[groups]["setup"]["episodes"]["protocol"]["groups"] == groups
     assert len({one["setup"]["episodes"]["sha256"] for one in found.values()}) == 3
 
 
 def test_table_and_csv(run: Run, features: Path) -> None:
-    call = ("evaluate", "protonet", "--features", features, *SMALL)
+    call = ("evaluate", "protonet", "--data", features, *SMALL)
     table = run(*call)
     right = expected(features)
     assert f"{right.accuracy:.1f} ± {right.ci95:.2f}" in table.out
@@ -90,7 +90,7 @@ def test_saved_episodes(run: Run, features: Path, tmp_path: Path) -> None:
     drawn = run("episodes", features, *SMALL, "-o", saved)
     assert drawn.code == 0
     assert load(saved).digest in drawn.out
-    call = ("evaluate", "protonet", "--features", features, "--format", "json")
+    call = ("evaluate", "protonet", "--data", features, "--format", "json")
     ended = run(*call, "--episodes", saved)
     assert json.loads(ended.out)["accuracy"] == expected(features).accuracy
     assert run(*call, "--episodes", saved, "--ways", 3).code == 2
@@ -103,7 +103,7 @@ def test_saved_episodes(run: Run, features: Path, tmp_path: Path) -> None:
 
 
 def test_a_sweep_is_of_validation_classes(run: Run, features: Path, tmp_path: Path) -> None:
-    call = ("evaluate", "protonet", "--features", features, *SMALL, "--format", "json")
+    call = ("evaluate", "protonet", "--data", features, *SMALL, "--format", "json")
     sweep = ("--sweep", "order=pooled,joined distance=cosine,euclidean")
     ended = run(*call, *sweep, "--option", "scale=2", "-o", tmp_path)
     documents = json.loads(ended.out)
@@ -138,7 +138,7 @@ def test_a_sweep_encodes_once_what_is_only_scored_otherwise(
 
     monkeypatch.setattr(ProtoNet, "encode", encode)
     sweep = ("--sweep", "distance=cosine,euclidean order=pooled,joined")
-    ended = run("evaluate", "protonet", "--features", features, *SMALL, *sweep, "--format", "csv")
+    ended = run("evaluate", "protonet", "--data", features, *SMALL, *sweep, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(ended.out)))
     orders = ["joined" if "order=joined" in row["method"] else "pooled" for row in rows]
     assert orders == ["pooled", "joined", "pooled", "joined"]
@@ -161,7 +161,7 @@ def test_the_synthetic_benchmark(run: Run, tmp_path: Path) -> None:
 
 def test_stability(run: Run, features: Path, tmp_path: Path) -> None:
     file, picture = tmp_path / "r.json", tmp_path / "r.svg"
-    run("evaluate", "protonet", "--features", features, *SMALL, "-o", file)
+    run("evaluate", "protonet", "--data", features, *SMALL, "-o", file)
     ended = run("stability", file, "-o", picture, "--format", "json")
     assert ended.code == 0
     points = json.loads(ended.out)[str(file)]
@@ -169,11 +169,11 @@ def test_stability(run: Run, features: Path, tmp_path: Path) -> None:
     assert points[-1]["accuracy"] == expected(features).accuracy
     assert picture.read_text().startswith("<svg")
     ended = run("stability", file, "-o", picture)
-    assert (ended.code, "there already" in ended.err) == (2, True)
+    assert (ended.code, "exists already" in ended.err) == (2, True)
 
 
 def test_other_episodes_are_not_compared(run: Run, features: Path, tmp_path: Path) -> None:
-    call = ("evaluate", "protonet", "--features", features, *SMALL)
+    call = ("evaluate", "protonet", "--data", features, *SMALL)
     for seed in (0, 1):
         run(*call, "--seed", seed, "-o", tmp_path / f"{seed}.json")
     ended = run("compare", tmp_path / "0.json", tmp_path / "1.json")
@@ -210,7 +210,7 @@ def test_clips_under_a_simulated_camera(run: Run, clips: Path) -> None:
     queries = json.loads(
         run(*call, "--count", 5, "--format", "json", "--camera", "hand", "--camera-on", "query").out
     )
-    assert "camera of the queries: hand" in queries["flags"]
+    assert "simulated camera of the queries: hand" in queries["flags"]
     assert queries["setup"]["features"] == plain["setup"]["features"]
     assert queries["setup"]["query_features"] == moving["setup"]["features"]
     assert queries["setup"]["episodes"] == plain["setup"]["episodes"]
@@ -230,25 +230,25 @@ def test_leaderboard(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "one of the two is needed"),
-        (["--features", "x.npz", "--data", "y"], "one of the two is needed"),
-        (["--features", "missing.npz"], "missing.npz"),
+        ([], "Missing option '--data'"),
+        (["--data", "F", "--features", "y"], "No such option: --features"),
+        (["--data", "missing.npz"], "missing.npz"),
         (["--data", "hmdb52"], "unknown benchmark"),
-        (["--features", "F", "--ways", "6"], "too few classes"),
-        (["--features", "F", "--shots", "6"], "too few groups"),
-        (["--features", "F", "--option", "frames=3"], "vectors:3"),
-        (["--features", "F", "--option", "distance=far"], "distance"),
-        (["--features", "F", "--sweep", "order"], "not a list of values"),
-        (["--features", "F", "--sweep", ""], "nothing to sweep"),
-        (["--features", "F", "--sweep", "order=pooled order=joined"], "given twice"),
-        (["--features", "F", "--sweep", "eps=1,2", "--option", "eps=1"], "given and swept"),
-        (["--features", "F", "--split", "train"], "no videos of this split"),
-        (["--features", "F", "--dataset", "other"], "unknown data set"),
-        (["--data", "D", "--dataset", "other"], "only a features file"),
+        (["--data", "F", "--ways", "6"], "too few classes"),
+        (["--data", "F", "--shots", "6"], "too few groups"),
+        (["--data", "F", "--option", "frames=3"], "vectors:3"),
+        (["--data", "F", "--option", "distance=far"], "distance"),
+        (["--data", "F", "--sweep", "order"], "not a list of values"),
+        (["--data", "F", "--sweep", ""], "no values to sweep"),
+        (["--data", "F", "--sweep", "order=pooled order=joined"], "appears twice"),
+        (["--data", "F", "--sweep", "eps=1,2", "--option", "eps=1"], "has a value and is swept"),
+        (["--data", "F", "--split", "train"], "no videos of this split"),
+        (["--data", "F", "--dataset", "other"], "unknown data set"),
+        (["--data", "D", "--dataset", "other"], "needs a file of features"),
         (["--data", "D", "--camera", "hend"], 'Did you mean "hand"'),
-        (["--features", "F", "--camera", "hand"], "films videos, not features"),
-        (["--features", "F", "--camera", "hand", "--camera-on", "query"], "films videos, not"),
-        (["--data", "D", "--camera-on", "query"], "nothing films them"),
+        (["--data", "F", "--camera", "hand"], "needs videos, not features"),
+        (["--data", "F", "--camera", "hand", "--camera-on", "query"], "needs videos, not"),
+        (["--data", "D", "--camera-on", "query"], "needs --camera"),
     ],
 )
 def test_refusals(run: Run, features: Path, clips: Path, arguments: list[str], told: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fewact import backbones, methods
-from fewact.cli.listing import _described
+from fewact.cli.listing import _descriptions
 
 Run = Callable[..., Any]
 
@@ -76,4 +76,4 @@ def test_backbones(run: Run) -> None:
     ],
 )
 def test_descriptions_come_from_the_docstring(docstring: str, said: dict[str, str]) -> None:
-    assert _described(docstring) == said
+    assert _descriptions(docstring) == said

@@ -106,7 +106,7 @@ def test_a_field_without_an_option_is_refused() -> None:
 
 
 def test_a_backbone_without_any_option_is_the_default() -> None:
-    chosen = BackboneOptions().chosen()
+    chosen = BackboneOptions().resolve()
     assert (chosen.name, chosen.weights, chosen.precision, chosen.device, chosen.options) == (
         *("auto", "default", "auto", "auto"),
         {},
@@ -121,7 +121,7 @@ def trained(**changes: Any) -> Any:
 
 
 def test_the_backbone_of_a_trained_method_is_the_default() -> None:
-    chosen = BackboneOptions(device="cpu").chosen(trained())
+    chosen = BackboneOptions(device="cpu").resolve(trained())
     assert (chosen.name, chosen.weights, chosen.precision) == (
         *("resnet50", "local-dir:there"),
         "bfloat16",
@@ -131,7 +131,7 @@ def test_the_backbone_of_a_trained_method_is_the_default() -> None:
 
 
 def test_requested_weights_replace_those_of_a_trained_method() -> None:
-    chosen = BackboneOptions(weights="mine.safetensors", precision="float32").chosen(trained())
+    chosen = BackboneOptions(weights="mine.safetensors", precision="float32").resolve(trained())
     assert (chosen.name, chosen.weights, chosen.precision) == (
         *("resnet50", "mine.safetensors"),
         "float32",
@@ -145,7 +145,7 @@ def test_requested_weights_replace_those_of_a_trained_method() -> None:
 def test_a_backbone_that_differs_takes_nothing_of_the_trained_one(
     options: BackboneOptions, checkpoint: Any
 ) -> None:
-    chosen = options.chosen(checkpoint)
+    chosen = options.resolve(checkpoint)
     assert (chosen.weights, chosen.precision, chosen.options) == ("default", "auto", {})
 
 

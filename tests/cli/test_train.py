@@ -69,7 +69,7 @@ def trained(run: Run, place: Path) -> Path:
     call = ("train", place / "mine.toml", "-o", folder, "--data", place / "mine.npz")
     ended = run(*call, "--device", "cpu")
     assert ended.code == 0, ended.err
-    assert ended.out.startswith("Chosen: ")
+    assert ended.out.startswith("Selected checkpoint: ")
     return folder
 
 
@@ -77,7 +77,7 @@ SMALL = ("--ways", 3, "--count", 30, "--format", "json")
 
 
 def test_a_run_is_a_method(run: Run, place: Path, trained: Path) -> None:
-    call = ("evaluate", trained, "--features", place / "mine.npz", *SMALL)
+    call = ("evaluate", trained, "--data", place / "mine.npz", *SMALL)
     document = json.loads(run(*call).out)
     assert document["final"] is True
     assert document["setup"]["method"]["name"] == "a2m2"
@@ -96,7 +96,7 @@ def test_a_run_is_a_method(run: Run, place: Path, trained: Path) -> None:
 
 
 def test_what_was_learnt_from_is_not_tested_on(run: Run, place: Path, trained: Path) -> None:
-    call = ("evaluate", trained, "--features", place / "mine.npz", *SMALL, "--split")
+    call = ("evaluate", trained, "--data", place / "mine.npz", *SMALL, "--split")
     refused = run(*call, "train")
     assert refused.code == 2
     assert "the training data contains test data" in refused.err
@@ -120,11 +120,11 @@ def test_changes_and_going_on(run: Run, place: Path, tmp_path: Path) -> None:
 def test_what_is_missing_is_said(run: Run, place: Path, tmp_path: Path) -> None:
     ended = run("train", place / "mine.toml", "-o", tmp_path / "run")
     assert ended.code == 2
-    assert "for clips of one's own" in ended.err
+    assert "the recipe is for your clips" in ended.err
     ended = run("train", "a2m2-ssv2-ful-resnet50", "-o", tmp_path / "run")
     assert ended.code == 2
     assert "Did you mean" in ended.err
-    ended = run("evaluate", tmp_path, "--features", place / "mine.npz")
+    ended = run("evaluate", tmp_path, "--data", place / "mine.npz")
     assert ended.code == 2
     assert "no trained method found" in ended.err
 

@@ -50,7 +50,7 @@ def test_prompts_by_name_by_template_and_from_a_file(tmp_path: Path) -> None:
         (str(tmp_path / "no.txt"), OptionError),
         ("clip-fsra", UnknownNameError),
     ):
-        with pytest.raises(error, match=r"one place|cannot be read|Did you mean"):
+        with pytest.raises(error, match=r"one place|cannot read the file|Did you mean"):
             read_prompts(wrong)
 
 
@@ -72,7 +72,7 @@ def test_which_encoder(asked: tuple[str | None, str | None], found: tuple[str, s
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "poses"])
 def test_features_without_texts_need_an_encoder(name: str) -> None:
     for asked in (None, "backbone"):
-        with pytest.raises(OptionError, match=f"{name}: these features come without a text enc"):
+        with pytest.raises(OptionError, match=f"{name}: the backbone has no text enc"):
             text_model(asked, None, ("{}",), name, "default")
 
 
@@ -176,7 +176,7 @@ def test_of_embeddings_that_were_handed_in_nothing_is_said() -> None:
     usual = training_flags(checkpoint(LEARNT), videos, card, LEARNT)
     assert training_flags(checkpoint(LEARNT), videos, card, given) == usual
     assert training_flags(checkpoint(given), videos, card, LEARNT) == usual
-    assert TextModel.fitted(TextRecord(facts=given, weights="")) is None
-    assert TextModel.fitted(TextRecord(facts=LEARNT, weights="w")) == TextModel(
+    assert TextModel.of_training(TextRecord(facts=given, weights="")) is None
+    assert TextModel.of_training(TextRecord(facts=LEARNT, weights="w")) == TextModel(
         "minilm", "w", ("{}",)
     )

@@ -1,4 +1,4 @@
-"""``fewact compare``: whether results on the same episodes differ."""
+"""``fewact compare``: paired differences of results on the same episodes."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,28 +6,28 @@ from typing import Annotated
 
 import typer
 
-from fewact.cli.evaluate import Format, OutputFormat
-from fewact.cli.output import print_json
+from fewact.cli.output import OutputFormat, ResultFormat, print_json, print_result_tables
 
 
 def compare(
     results: Annotated[
-        list[Path], typer.Argument(metavar="RESULT...", help="Files of `fewact evaluate`.")
+        list[Path],
+        typer.Argument(metavar="RESULT...", help="Result files written by `fewact evaluate`."),
     ],
-    format: OutputFormat = Format.TABLE,
+    format: OutputFormat = ResultFormat.TABLE,
 ) -> None:
-    """Compare results on the same episodes, pair by pair.
+    """Compare each pair of results on the same episodes.
 
-    Results on other episodes are refused. Shown are the mean difference with its 95 % interval, and
-    how often chance alone would make it so large, by the exact sign-flip test over episodes; also
-    corrected for the number of pairs (Holm).
+    The table has the mean difference with its 95 % interval, and the p-value of the exact sign-flip
+    test over episodes, also corrected for the number of pairs (Holm). Results on different episodes
+    are refused.
     """
     from fewact import evaluation
-    from fewact.report import TableFormat, comparison_table, render
+    from fewact.report import comparison_table
 
     names = [str(path) for path in results]
     found = evaluation.compare([evaluation.load(path) for path in results], names)
-    if format is Format.JSON:
+    if format is ResultFormat.JSON:
         print_json(
             [
                 {**asdict(one), "first": names[one.first], "second": names[one.second]}
@@ -35,4 +35,4 @@ def compare(
             ]
         )
         return
-    print(render(comparison_table(found, names), TableFormat(format.value)), end="")
+    print_result_tables([comparison_table(found, names)], format)

@@ -1,13 +1,12 @@
-"""``fewact data``: the published benchmarks, and what of them is there."""
+"""``fewact data``: published benchmarks, and which of their videos are available."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewact.cli.listing import Format
-from fewact.cli.options import Quiet
-from fewact.cli.output import ListFormat, print_json, print_table
+from fewact.cli.options import Command, Quiet
+from fewact.cli.output import ListFormat, ListOutputFormat, print_json, print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say
 from fewact.cli.synthetic import is_synthetic, presets, render, show_synthetic, synthetic_facts
@@ -18,20 +17,22 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-Name = Annotated[str, typer.Argument(help="A benchmark; see `fewact data list`.")]
+Name = Annotated[str, typer.Argument(help="Name of a benchmark; see `fewact data list`.")]
 SHOWN = 20
+"""Largest number of missing videos that are printed."""
+
 LISTS = {True: "not needed", False: "needed", None: "rendered"}
 """Text of the column "list" by ``Benchmark.includes_all_videos``; None for rendered videos."""
 
 
 @app.callback()
 def data() -> None:
-    """Published benchmarks, and what of them is there."""
+    """List, check and render benchmarks."""
 
 
-@app.command("list")
-def list_benchmarks(format: Format = ListFormat.TABLE) -> None:
-    """List the benchmarks, a name for each published list of videos."""
+@app.command("list", cls=Command)
+def list_benchmarks(format: ListOutputFormat = ListFormat.TABLE) -> None:
+    """List the benchmarks; each published list of videos has a name."""
     from fewact.data import benchmark, benchmark_names
 
     everything = [_facts(benchmark(name)) for name in benchmark_names()]
@@ -40,7 +41,7 @@ def list_benchmarks(format: Format = ListFormat.TABLE) -> None:
         print_json(everything)
         return
     print_table(
-        ("name", "classes", "videos", "list", "what it is"),
+        ("name", "classes", "videos", "list", "description"),
         [
             (
                 one["name"],
@@ -54,13 +55,13 @@ def list_benchmarks(format: Format = ListFormat.TABLE) -> None:
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     name: Name,
-    classes: Annotated[bool, typer.Option("--classes", help="List all classes, too.")] = False,
-    format: Format = ListFormat.TABLE,
+    classes: Annotated[bool, typer.Option("--classes", help="List all classes too.")] = False,
+    format: ListOutputFormat = ListFormat.TABLE,
 ) -> None:
-    """Show a benchmark: splits, hashes, who publishes it, its traps."""
+    """Show a benchmark: splits, hashes, publisher, licence, caveats."""
     from fewact.data import benchmark
 
     if is_synthetic(name):
@@ -72,7 +73,7 @@ def show(
         return
     print(f"{one.id}: {one.title}\n")
     print_table(
-        ("split", "classes", "videos", "a class", "SHA-256 of the list"),
+        ("split", "classes", "videos", "videos per class", "SHA-256 of the list"),
         [
             (
                 split,
@@ -89,7 +90,7 @@ def show(
     )
     print(f"Published at: {one.published} ({one.licence})")
     print(f"Groups of near duplicates: {one.groups}")
-    print("Beware:")
+    print("Caveats:")
     for caveat in one.caveats:
         print(f"  {caveat}")
     if classes:
@@ -98,32 +99,38 @@ def show(
         print_table(header, [tuple(str(row[cell]) for cell in header) for row in _classes(one)])
 
 
-@app.command()
+@app.command(cls=Command)
 def check(
     name: Name,
-    root: Annotated[Path, typer.Argument(help="The folder that its videos are in.")],
+    root: Annotated[Path, typer.Argument(help="Folder with the videos.")],
     splits: Annotated[
         Path | None,
-        typer.Option(help="A list, or a folder with lists; else what FEWACT_SPLITS names."),
+        typer.Option(
+            metavar="PATH",
+            help="List of videos, or folder with lists (default: the folder that FEWACT_SPLITS "
+            "names).",
+        ),
     ] = None,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Decode all frames of each video; takes long.")
+        bool, typer.Option("--deep", help="Decode all frames of each video (slow).")
     ] = False,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
-            help="Where the availability file goes; NAME.availability.json by default.",
+            metavar="FILE",
+            help="Availability file to write (default: NAME.availability.json).",
         ),
     ] = None,
-    format: Format = ListFormat.TABLE,
+    format: ListOutputFormat = ListFormat.TABLE,
     quiet: Quiet = False,
 ) -> None:
-    """Check what of a benchmark is there, and note it in a file.
+    """Check which videos of a benchmark are available.
 
-    Videos are found in any layout: folders of classes, one flat folder, folders of frames.
-    Ends with 0 where all are there, with 3 where some are missing or cannot be read.
+    The result is written to an availability file. Videos are found in any layout:
+    folders of classes, one flat folder, folders of frames. The exit code is 0 if all videos are
+    available, and 3 if some are missing or cannot be read.
     """
     from fewact import data
 
@@ -164,14 +171,14 @@ def _print(bench: "Benchmark", found: "Availability", target: Path, *, deep: boo
         print(f"Missing: {id}")
     if len(found.missing) > SHOWN:
         print(f"and {len(found.missing) - SHOWN} more, listed in {target}")
-    print(f"Not there: {found.gap()}" if found.gap() else "All videos are there.")
+    print(f"Not available: {found.gap()}" if found.gap() else "All videos are available.")
     if not deep:
-        print("Whether they can be read was not tried; --deep does.")
+        print("No video was decoded; --deep checks that all can be read.")
     print(f"Availability {found.digest[:12]} written to {target}")
 
 
 def _check_target(target: Path) -> None:
-    """Only what an earlier check wrote is replaced."""
+    """Refuse to replace a file other than an availability file."""
     from fewact.data import Availability
 
     if not target.exists():
@@ -180,7 +187,7 @@ def _check_target(target: Path) -> None:
         Availability.read(target)
     except DataError:
         raise DataError(
-            "there is something else already",
+            "the file exists and is not an availability file",
             where=str(target),
             hint="Write to another file with -o FILE.",
         ) from None
@@ -203,4 +210,4 @@ def _classes(one: "Benchmark") -> list[dict[str, Any]]:
     ]
 
 
-app.command()(render)
+app.command(cls=Command)(render)

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from fewact.cli.episodes import DATA, Groups, Split, open_list
+from fewact.cli.episodes import DATA, Split
 from fewact.cli.options import (
     BackboneOptions,
     BenchmarkOptions,
-    ChosenBackbone,
     MethodOption,
     OptionGroup,
     Quiet,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from fewact.backbones import Card
     from fewact.data import VideoList
+    from fewact.evaluation import ResolvedBackbone
     from fewact.features.request import Request
     from fewact.features.store import Outcome
     from fewact.features.store.embedding import Job
@@ -120,7 +120,7 @@ def embed(
     from fewact.features.store import Store, embed
     from fewact.features.store.embedding import Job
 
-    choice = backbone.chosen()
+    choice = backbone.resolve()
     network = choice.create()
     methods = _methods(features)
     if features.nodes and not methods:
@@ -143,17 +143,18 @@ def embed(
 
 
 def _open(data: str, split: Split | None, benchmark: BenchmarkOptions) -> "VideoList":
-    videos, dataset = open_list(
-        data,
-        groups=Groups.NONE,  # groups matter for episodes, not for features
-        split=split,
-        dataset=None,
+    from fewact.evaluation import DataConfig, open_videos
+
+    config = DataConfig(
+        source=data,
+        split=None if split is None else split.value,
+        groups="none",  # Groups matter for episodes, not for features.
         root=benchmark.root,
         splits=benchmark.splits,
         availability=benchmark.availability,
         allow_missing=benchmark.allow_missing,
-        usual=Split.ALL,
     )
+    videos, dataset = open_videos(config, "all")
     if dataset is not None:
         raise DataError("this is already a file of features", where=data, expected="videos")
     return videos
@@ -229,7 +230,12 @@ def _requests(
 
 
 def _embed_on_ray(
-    job: "Job", backbone: ChosenBackbone, blocks: Sequence[int], report: _Report, *, address: str
+    job: "Job",
+    backbone: "ResolvedBackbone",
+    blocks: Sequence[int],
+    report: _Report,
+    *,
+    address: str,
 ) -> None:
     from fewact.features.store.on_ray import BackboneOptions, embed_on_ray
 

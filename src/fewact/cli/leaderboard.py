@@ -1,4 +1,4 @@
-"""``fewact leaderboard``: published figures, and one's own among them."""
+"""``fewact leaderboard``: published accuracies together with your results."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,35 +6,42 @@ from typing import Annotated
 
 import typer
 
-from fewact.cli.evaluate import Format, OutputFormat
-from fewact.cli.output import print_json
+from fewact.cli.output import OutputFormat, ResultFormat, print_json, print_result_tables
 
 
 def leaderboard(
-    data: Annotated[str, typer.Argument(help="A benchmark, in any spelling.")],
+    benchmark: Annotated[
+        str, typer.Argument(help="Name of a benchmark, in any spelling; see `fewact data list`.")
+    ],
     results: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[RESULT...]", help="Files of `fewact evaluate`, test classes."),
+        typer.Argument(
+            metavar="RESULT...",
+            help="Result files written by `fewact evaluate` on the test classes.",
+        ),
     ] = None,
-    shots: Annotated[int | None, typer.Option(min=1, help="Only rows of so many shots.")] = None,
-    format: OutputFormat = Format.TABLE,
+    shots: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Number of shots of the listed rows (default: any)."),
+    ] = None,
+    format: OutputFormat = ResultFormat.TABLE,
 ) -> None:
-    """Show published figures, and your own among them.
+    """List published accuracies together with your results.
 
-    Every row has its source. Rows of other settings stand apart, each with the reason.
+    Every row has its source. Rows with another experimental setting are in a separate table, each
+    with the reason.
     """
     from fewact import evaluation
-    from fewact.report import TableFormat, leaderboard_tables, render
+    from fewact.report import leaderboard_tables
 
     paths = results or []
     rows = evaluation.leaderboard(
-        data,
+        benchmark,
         [evaluation.load(path) for path in paths],
         [str(path) for path in paths],
         shots=shots,
     )
-    if format is Format.JSON:
+    if format is ResultFormat.JSON:
         print_json([asdict(row) for row in rows])
         return
-    tables = [render(table, TableFormat(format.value)) for table in leaderboard_tables(rows)]
-    print("\n".join(tables), end="")
+    print_result_tables(leaderboard_tables(rows), format)

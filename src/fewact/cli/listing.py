@@ -1,27 +1,26 @@
-"""``fewact methods`` and ``fewact backbones``: what there is to choose from."""
+"""``fewact methods`` and ``fewact backbones``: lists of methods and backbones."""
 
 import inspect
 import re
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+from fewact.cli.output import ListFormat, ListOutputFormat, print_json, print_table
 
-from fewact.cli.output import ListFormat, print_json, print_table
-
-FACTS = ("name", "vectors", "maps", "middle")
-
-Format = Annotated[ListFormat, typer.Option("--format", help="For people, or for programs.")]
+LEVELS = ("vectors", "maps", "middle")
 
 
-def methods(format: Format = ListFormat.TABLE) -> None:
-    """List the few-shot methods and the options of each."""
+def methods(format: ListOutputFormat = ListFormat.TABLE) -> None:
+    """List the few-shot methods with their options.
+
+    Each option is shown with its default, its meaning and its allowed values.
+    """
     found = _methods()
     if format is ListFormat.JSON:
         print_json(found)
         return
-    for position, method in enumerate(found):
-        print("\n" * bool(position) + method["name"] + " (auto)" * method["auto"])
+    for i, method in enumerate(found):
+        print("\n" * bool(i) + method["name"] + " (auto)" * method["auto"])
         print(f"  {method['summary']}")
         for flag in ("transductive", "uses_text"):
             if method[flag]:
@@ -33,8 +32,12 @@ def methods(format: Format = ListFormat.TABLE) -> None:
             print(f"      {option['description']}{_choices(option)}")
 
 
-def backbones(format: Format = ListFormat.TABLE) -> None:
-    """List the networks that turn frames into features."""
+def backbones(format: ListOutputFormat = ListFormat.TABLE) -> None:
+    """List the networks that compute features of frames.
+
+    The table has the shapes of their features at each level, the number of parameters, the licence
+    and the weights to pass as --weights.
+    """
     from fewact import backbones
 
     found = [
@@ -45,12 +48,13 @@ def backbones(format: Format = ListFormat.TABLE) -> None:
         print_json(found)
         return
     print_table(
-        (*FACTS, "parameters", "licence", "weights to pass", "what it is"),
+        ("name", *LEVELS, "parameters", "licence", "weights to pass", "description"),
         [
             (
+                one["name"],
                 *(
                     "×".join(map(str, value)) if isinstance(value, tuple) else str(value or "–")
-                    for value in map(one.get, FACTS)
+                    for value in map(one.get, LEVELS)
                 ),
                 f"{one['parameters'] / 1e6:.1f} M",
                 one["licence"],
@@ -69,19 +73,19 @@ def _methods() -> list[dict[str, Any]]:
 
     found = []
     for name in methods.names():
-        kind = methods.REGISTRY.get(name)
-        schema = TypeAdapter(kind.Options).json_schema()
-        described = _described(inspect.getdoc(kind.Options) or "")
+        method = methods.REGISTRY.get(name)
+        schema = TypeAdapter(method.Options).json_schema()
+        descriptions = _descriptions(inspect.getdoc(method.Options) or "")
         options = {}
-        for option, expected in schema.get("properties", {}).items():
-            expected.pop("title", None)
-            options[option] = {**expected, "description": described.get(option, "")}
+        for option, facts in schema.get("properties", {}).items():
+            facts.pop("title", None)
+            options[option] = {**facts, "description": descriptions.get(option, "")}
         made = methods.create(name)
         found.append(
             {
                 "name": name,
                 "auto": name == methods.AUTO,
-                "summary": (inspect.getdoc(inspect.getmodule(kind)) or "").partition("\n")[0],
+                "summary": (inspect.getdoc(inspect.getmodule(method)) or "").partition("\n")[0],
                 "transductive": made.transductive,
                 "uses_text": made.uses_text,
                 "trained": made.trained,
@@ -91,8 +95,8 @@ def _methods() -> list[dict[str, Any]]:
     return found
 
 
-def _described(docstring: str) -> dict[str, str]:
-    """What a docstring's ``Args`` section says of each name."""
+def _descriptions(docstring: str) -> dict[str, str]:
+    """Return the description of each argument in the ``Args`` section of a docstring."""
     section = re.split(r"\n\s*\n", docstring.partition("Args:\n")[2], maxsplit=1)[0]
     entries = re.split(r"^ {4}(?=\w+:)", section, flags=re.MULTILINE)[1:]
     pairs = (entry.split(":", 1) for entry in entries)

@@ -20,7 +20,7 @@ import inspect
 import json
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_type_hints
 
@@ -31,22 +31,16 @@ from typer.models import ParameterInfo
 from fewact.errors import OptionError
 
 if TYPE_CHECKING:
-    from fewact.backbones import Backbone as BackboneNetwork
     from fewact.checkpoint import Checkpoint
+    from fewact.evaluation import BackboneConfig, ResolvedBackbone
 
 T = TypeVar("T")
 
-Backbone = Annotated[str, typer.Option(help="Network for the features; see `fewact backbones`.")]
-Weights = Annotated[
-    str,
-    typer.Option(
-        help="Of the backbone: default, a .safetensors file, local-dir:FOLDER, hf-hub:OWNER/NAME."
-    ),
-]
+METHOD = "Method: a name of `fewact methods`, or a folder written by `fewact train`."
+
 Device = Annotated[
     str, typer.Option(metavar="NAME", help="Device to run on: auto, cpu, cuda or mps.")
 ]
-Precision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
 Dataset = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Data set to read from a features file that holds several."),
@@ -168,37 +162,6 @@ def _argument_name(argument: Any) -> str:
     return str(argument.metavar or argument.name.upper())
 
 
-@dataclass(frozen=True)
-class ChosenBackbone:
-    """The backbone that a command runs.
-
-    Args:
-        name: Registry name.
-        weights: Weights, as ``fewact.backbones.create`` reads them.
-        precision: Precision of the network.
-        device: Device to run on.
-        options: Further options of the network.
-    """
-
-    name: str
-    weights: str
-    precision: str
-    device: str
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def create(self) -> "BackboneNetwork":
-        """Build the network and load its weights."""
-        from fewact import backbones
-
-        return backbones.create(
-            self.name,
-            weights=self.weights,
-            device=self.device,
-            precision=self.precision,
-            **self.options,
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
 class BackboneOptions(OptionGroup):
     """Options that choose the network for the features; None means that nothing was requested."""
@@ -229,28 +192,17 @@ class BackboneOptions(OptionGroup):
     ] = None
     device: Device = "auto"
 
-    def chosen(self, trained: "Checkpoint | None" = None) -> ChosenBackbone:
-        """Return the requested backbone, completed by the one of a trained method.
+    def config(self) -> "BackboneConfig":
+        """Return the configuration of the requested backbone."""
+        from fewact.evaluation import BackboneConfig
 
-        Args:
-            trained: Checkpoint of the method; None for a method without one. Its backbone is the
-                default, unless another backbone is requested.
-        """
-        name, weights, precision = "auto", "default", "auto"
-        options: dict[str, Any] = {}
-        if trained is not None:
-            needs = trained.header.backbone
-            # A method trained on precomputed features has a backbone without weights.
-            if needs.weights and self.backbone in (None, needs.name):
-                name, weights, precision = needs.name, trained.backbone_weights, needs.precision
-                options = needs.options
-        return ChosenBackbone(
-            self.backbone or name,
-            self.weights or weights,
-            self.precision or precision,
-            self.device,
-            options,
+        return BackboneConfig(
+            name=self.backbone, weights=self.weights, precision=self.precision, device=self.device
         )
+
+    def resolve(self, trained: "Checkpoint | None" = None) -> "ResolvedBackbone":
+        """Return the requested backbone; see ``BackboneConfig.resolve``."""
+        return self.config().resolve(trained)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,20 @@
 """A progress bar on stderr, with rate and remaining time."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
+
+
+class Show(Protocol):
+    """Shows a step of the progress."""
+
+    def __call__(self, done: int, total: int, label: str | None = None, /) -> None:
+        """Show the number of finished steps and of all steps, with another label if requested."""
 
 
 @contextmanager
-def progress(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+def progress(what: str, *, quiet: bool = False) -> Iterator[Show]:
     """Show a progress bar.
 
     Args:
@@ -14,10 +22,10 @@ def progress(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int],
         quiet: Whether to show nothing. Nothing is shown either if stderr is not a terminal.
 
     Yields:
-        Function to call after each step, with the number of finished steps and of all steps.
+        Function to call after each step.
     """
     if quiet or not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield lambda done, total, label=None: None
         return
     from rich.console import Console
     from rich.progress import (
@@ -47,4 +55,6 @@ def progress(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int],
         redirect_stdout=sys.stdout.isatty(),
     ) as bar:
         task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield lambda done, total, label=None: bar.update(
+            task, completed=done, total=total, description=label or what
+        )

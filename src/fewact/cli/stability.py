@@ -1,4 +1,4 @@
-"""``fewact stability``: how many episodes it takes until an accuracy holds still."""
+"""``fewact stability``: accuracy as a function of the number of episodes."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,33 +6,36 @@ from typing import Annotated
 
 import typer
 
-from fewact.cli.evaluate import Format, OutputFormat
-from fewact.cli.output import print_json
+from fewact.cli.output import OutputFormat, ResultFormat, print_json, print_result_tables
 from fewact.cli.run import say
 from fewact.errors import ResultError
 
 
 def stability(
     results: Annotated[
-        list[Path], typer.Argument(metavar="RESULT...", help="Files of `fewact evaluate`.")
+        list[Path],
+        typer.Argument(metavar="RESULT...", help="Result files written by `fewact evaluate`."),
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="SVG file for a picture.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="SVG file for a chart.")
     ] = None,
-    format: OutputFormat = Format.TABLE,
+    format: OutputFormat = ResultFormat.TABLE,
 ) -> None:
-    """Show the accuracy over the first 10, 20, 50 … episodes."""
+    """Show the accuracy as a function of the number of episodes.
+
+    The table has the accuracy over the first 10, 20, 50 ... episodes, with 95 % intervals.
+    """
     from fewact import evaluation
     from fewact.io.atomic import write_text
-    from fewact.report import TableFormat, render, stability_chart, stability_table
+    from fewact.report import stability_chart, stability_table
 
     if output is not None and output.exists():
-        raise ResultError("the file is there already", where=str(output), hint="Name another one.")
+        raise ResultError("the file exists already", where=str(output), hint="Choose another file.")
     found = {str(path): evaluation.stability(evaluation.load(path)) for path in results}
     if output is not None:
         write_text(output, stability_chart(found))
-        say(f"Drawn in {output}")
-    if format is Format.JSON:
+        say(f"Chart written to {output}")
+    if format is ResultFormat.JSON:
         print_json({name: [asdict(point) for point in points] for name, points in found.items()})
         return
-    print(render(stability_table(found), TableFormat(format.value)), end="")
+    print_result_tables([stability_table(found)], format)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from fewact.cli.options import (
+    METHOD,
     BackboneOptions,
     Dataset,
     MethodOption,
@@ -22,7 +23,6 @@ from fewact.cli.options import (
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped
-from fewact.cli.trained import METHOD, find, make
 from fewact.errors import DataError, ModelError, OptionError
 
 if TYPE_CHECKING:
@@ -102,8 +102,9 @@ def teach(
     """
     options = parse_options(method.option or ())
     from fewact import FewShotClassifier, data
+    from fewact.evaluation.trained import create_method, find_checkpoint
 
-    trained = find(method.method)
+    trained = find_checkpoint(method.method)
 
     _check_output(output, overwrite=overwrite)
     features = data.is_features(clips)
@@ -121,10 +122,10 @@ def teach(
     source = _source(clips, examples, features=features)
     if trained is None and not isinstance(source, Path):
         options = {**_fitting(method.method, source[0]), **options}
-    chosen = backbone.chosen(trained)
+    chosen = backbone.resolve(trained)
     classifier = FewShotClassifier(
         chosen.name,
-        make(method.method, trained, options),
+        create_method(method.method, trained, options),
         chosen.device,
         weights=chosen.weights,
         precision=chosen.precision,

@@ -1,147 +1,186 @@
-"""``fewact train`` and ``fewact recipes``: learning from base classes."""
+"""``fewact train`` and ``fewact recipes``: training on base classes."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from fewact.cli.episodes import (
-    DATA,
-    AllowMissing,
+from fewact.cli.episodes import DATA
+from fewact.cli.options import (
+    BenchmarkOptions,
     Dataset,
-    Groups,
-    Root,
-    Split,
-    Splits,
-    WhatIsThere,
-    open_list,
+    Device,
+    OptionGroup,
+    Quiet,
+    parse_options,
+    with_option_groups,
 )
-from fewact.cli.options import Device, Quiet, parse_options
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress
-from fewact.cli.texts import Prompts, TextEncoder, TextOptions, TextWeights
+from fewact.cli.texts import TextOptions
 from fewact.errors import OptionError
 
 if TYPE_CHECKING:
-    from fewact.data import VideoList
-    from fewact.features.sources import FeatureSource
+    from fewact.evaluation import DataConfig
     from fewact.training import Recipe, TrainingData
 
-ONES_OWN = "CLIPS"
-"""The data of a recipe that is for no benchmark."""
+CUSTOM_DATA = "CLIPS"
+"""Data of a recipe that is not for a benchmark."""
 
 
-def train(
-    recipe: Annotated[str, typer.Argument(help="See `fewact recipes`; or a .toml file.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder of the run, new or one to go on with.")
-    ],
-    data: Annotated[
-        str | None, typer.Option(help=f"The recipe's benchmark by default. {DATA}")
-    ] = None,
-    store: Annotated[
-        Path | None,
-        typer.Option(help="Features that `fewact embed` has stored, for stages that take such."),
-    ] = None,
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions(OptionGroup):
+    """Options that change the recipe or the run."""
+
+    heading: ClassVar[str] = "Training"
+
     set: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Change the recipe: stages.1.lr=1e-4, seed=1."),
-    ] = None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Value of the recipe to change, such as stages.1.lr=1e-4; can be repeated.",
+        ),
+    ] = None
     weights: Annotated[
-        str | None, typer.Option(help="That the backbone begins with, instead of the recipe's.")
-    ] = None,
-    text_encoder: TextEncoder = None,
-    text_weights: TextWeights = None,
-    prompts: Prompts = None,
-    dataset: Dataset = None,
-    root: Root = None,
-    splits: Splits = None,
-    availability: WhatIsThere = None,
-    allow_missing: AllowMissing = False,
-    device: Device = "auto",
-    workers: Annotated[int, typer.Option(min=0, help="Processes that decode videos.")] = 0,
+        str | None,
+        typer.Option(
+            metavar="WEIGHTS",
+            help="Initial weights of the backbone (default: those of the recipe).",
+        ),
+    ] = None
+    device: Device = "auto"
+    workers: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Number of processes that decode videos.")
+    ] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingDataOptions(OptionGroup):
+    """Options that choose the training data."""
+
+    heading: ClassVar[str] = "Data"
+
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help=f"{DATA.removesuffix('.')} (default: the benchmark of the recipe).",
+        ),
+    ] = None
+    dataset: Dataset = None
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Feature store written by `fewact embed`, for stages that train on features.",
+        ),
+    ] = None
+
+
+@with_option_groups
+def train(
+    recipe: Annotated[
+        str, typer.Argument(help="Recipe: a name of `fewact recipes`, or a .toml file.")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="Folder for the run; may hold a stopped run."
+        ),
+    ],
+    training: TrainingOptions,
+    videos: TrainingDataOptions,
+    benchmark: BenchmarkOptions,
+    text: TextOptions,
     quiet: Quiet = False,
 ) -> None:
-    """Train a method by a recipe, on training classes alone.
+    """Train a method on the training classes of a benchmark.
 
-    Validation classes choose the checkpoint. The same call goes on where it was stopped. For
-    several GPUs or nodes: torchrun --nproc-per-node 4 --no-python fewact train ..., or srun.
+    A recipe describes the training. The validation classes select the checkpoint. An interrupted
+    command continues where it stopped when it is run again. To use several GPUs or nodes, start it
+    with torchrun --nproc-per-node 4 --no-python fewact train ..., or with srun.
     """
-    changes = parse_options(set or ())
-    if weights is not None:
-        changes["backbone.weights"] = weights
-    asked = TextOptions(text_encoder, text_weights, prompts)
-    from fewact import methods, training
+    changes = parse_options(training.set or ())
+    if training.weights is not None:
+        changes["backbone.weights"] = training.weights
+    from fewact import methods
+    from fewact import training as subpackage
+    from fewact.evaluation import DataConfig
     from fewact.evaluation.texts import read_prompts
 
-    changes |= {f"text.{name}": value for name, value in asked.given.items()}
-    if prompts is not None:
-        changes["text.prompts"] = read_prompts(prompts)
-    chosen = training.read(recipe, changes)
+    changes |= {f"text.{name}": value for name, value in text.requested.items()}
+    if text.prompts is not None:
+        changes["text.prompts"] = read_prompts(text.prompts)
+    chosen = subpackage.read(recipe, changes)
     if not methods.create(chosen.method.name, **chosen.method.options).uses_text:
-        asked.refuse("the method reads no class names")
-    named = data or chosen.data
-    if named == ONES_OWN:
-        raise OptionError("the recipe is for clips of one's own", where="--data", got="none")
-    which = {
-        "groups": Groups.AUTO,
-        "dataset": dataset,
-        "root": root,
-        "splits": splits,
-        "availability": availability,
-        "allow_missing": allow_missing,
-    }
-    fitted = _open(named, chosen, store, which)
+        text.refuse()
+    data = videos.data or chosen.data
+    if data == CUSTOM_DATA:
+        raise OptionError("the recipe is for your clips", where="--data", got="none")
+    config = DataConfig(
+        source=data,
+        dataset=videos.dataset,
+        root=benchmark.root,
+        splits=benchmark.splits,
+        availability=benchmark.availability,
+        allow_missing=benchmark.allow_missing,
+        store=videos.store,
+    )
+    opened = _open(config, chosen)
     first = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
     with progress("Training", quiet=quiet or not first) as show:
-        trained = training.train(
-            chosen, fitted, output, device=device, workers=workers, progress=show
+        trained = subpackage.train(
+            chosen,
+            opened,
+            output,
+            device=training.device,
+            workers=training.workers,
+            progress=lambda done, total: show(done, total),
         )
     if not first:
         return
     best = trained.best
     print(
-        f"Chosen: {best.accuracy:.1f} % on {fitted.val.name}, validation, "
-        f"stage {best.stage + 1}, step {best.step}"
+        f"Selected checkpoint: stage {best.stage + 1}, step {best.step}, "
+        f"{best.accuracy:.1f} % on the validation classes of {opened.val.name}"
     )
-    print(f"Saved to {output}. Next: fewact evaluate {output} --data {named}")
+    print(f"Saved to {output}. Next: fewact evaluate {output} --data {data}")
 
 
 def recipes(
-    name: Annotated[str | None, typer.Argument(help="Print this one, with its comments.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name of a recipe to print.")] = None,
 ) -> None:
-    """List the recipes that come with fewact."""
+    """List the recipes that come with fewact, or print one."""
     from fewact import training
 
     if name is not None:
         print(training.text_of(name), end="")
         return
     print_table(
-        ("recipe", "what it trains"),
+        ("recipe", "description"),
         [(one, training.read(one).summary) for one in training.names()],
     )
 
 
-def _open(data: str, recipe: "Recipe", store: Path | None, which: dict[str, Any]) -> "TrainingData":
-    """The two lists, and their features where they are stored."""
-    from fewact.evaluation import ArrayFeatures
-    from fewact.training import TrainingData
-
-    def of(split: Split) -> tuple["VideoList", "FeatureSource | None"]:
-        videos, features = open_list(data, split=split, **which)
-        if features is not None:
-            return videos, ArrayFeatures(features.of(videos), features.videos.name)
-        return videos, None if store is None else _stored(store, videos, recipe, data)
-
-    (train, train_source), (val, val_source) = of(Split.TRAIN), of(Split.VAL)
-    return TrainingData(train, val, train_source, val_source)
-
-
-def _stored(store: Path, videos: "VideoList", recipe: "Recipe", data: str) -> "FeatureSource":
+def _open(config: "DataConfig", recipe: "Recipe") -> "TrainingData":
+    """Return the training and validation videos, with their features if these exist already."""
+    from fewact.data import VideoList
+    from fewact.evaluation import ArrayFeatures, FeatureSource, open_videos
     from fewact.features.store import Store
     from fewact.features.stored import StoredFeatures, choose_card
+    from fewact.training import TrainingData
 
-    there = Store(store)
-    card = choose_card(there, recipe.backbone.name)
-    return StoredFeatures(there, videos, card, data=data)
+    def opened(split: str) -> tuple[VideoList, FeatureSource | None]:
+        videos, features = open_videos(config.model_copy(update={"split": split}))
+        if features is not None:
+            return videos, ArrayFeatures(features.of(videos), features.videos.name)
+        if config.store is None:
+            return videos, None
+        store = Store(config.store)
+        card = choose_card(store, recipe.backbone.name)
+        return videos, StoredFeatures(store, videos, card, data=config.source)
+
+    (train, train_source), (val, val_source) = opened("train"), opened("val")
+    return TrainingData(train, val, train_source, val_source)

@@ -2,6 +2,17 @@
 
 from fewact.encoding import Encodings, NodeBank, encode_list
 from fewact.evaluation.compare import Comparison, compare
+from fewact.evaluation.config import (
+    BackboneConfig,
+    CameraConfig,
+    DataConfig,
+    EpisodeConfig,
+    EvaluationConfig,
+    ResolvedBackbone,
+    TextConfig,
+)
+from fewact.evaluation.data import open_features, open_videos
+from fewact.evaluation.evaluate import evaluate, sweep
 from fewact.evaluation.evaluate_method import Progress, RunOptions, evaluate_method
 from fewact.evaluation.leaderboard import Row, leaderboard
 from fewact.evaluation.result import EvaluationSetup, Result, load, save, to_text
@@ -10,23 +21,34 @@ from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
 
 __all__ = [
     "ArrayFeatures",
+    "BackboneConfig",
+    "CameraConfig",
     "Comparison",
+    "DataConfig",
     "Encodings",
+    "EpisodeConfig",
+    "EvaluationConfig",
     "EvaluationSetup",
     "FeatureSource",
     "NodeBank",
     "Point",
     "Progress",
+    "ResolvedBackbone",
     "Result",
     "Row",
     "RunOptions",
+    "TextConfig",
     "VideoFeatures",
     "compare",
     "encode_list",
+    "evaluate",
     "evaluate_method",
     "leaderboard",
     "load",
+    "open_features",
+    "open_videos",
     "save",
     "stability",
+    "sweep",
     "to_text",
 ]

@@ -1,31 +1,36 @@
-"""What class names become: which text encoder, which prompts, which words."""
+"""Embeddings of class names: text encoder, prompts and names of the classes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 from fewact import backbones
-from fewact.checkpoint import TextRecord
+from fewact.backbones.card import Card
+from fewact.checkpoint import Checkpoint, TextRecord
 from fewact.data.benchmarks import benchmark, variants
 from fewact.data.videos import VideoList
 from fewact.errors import OptionError
+from fewact.evaluation.command import flag_of
+from fewact.evaluation.config import ResolvedBackbone, TextConfig
 from fewact.io.cache import cache_folder
+from fewact.methods.base import Method, TextMethod
 from fewact.text import PRECOMPUTED, ClassTexts, embed_classes, templates, words
 
 BACKBONE: Final = "backbone"
-"""Stands for the text encoder that is in the backbone's weights."""
+"""Name of the text encoder in the backbone's weights."""
 
 FOLDER = "texts"
 
 
 @dataclass(frozen=True)
 class TextModel:
-    """A text encoder and the prompts that it is given.
+    """Text encoder and prompts.
 
     Args:
-        encoder: One of ``backbones.text_names()``.
-        weights: As ``backbones.create_text`` takes them.
-        prompts: Templates.
+        encoder: Name of the encoder, see ``backbones.text_names()``.
+        weights: Weights, as ``backbones.create_text`` reads them.
+        prompts: Templates with a placeholder for the class name.
     """
 
     encoder: str
@@ -33,22 +38,64 @@ class TextModel:
     prompts: tuple[str, ...]
 
     @classmethod
-    def fitted(cls, needs: TextRecord) -> Self | None:
-        """That with which a method has learnt; None where embeddings were handed in."""
+    def of_training(cls, needs: TextRecord) -> Self | None:
+        """Return the model that a method was trained with; None for precomputed embeddings."""
         facts = needs.facts
         known = facts.encoder != PRECOMPUTED
         return cls(facts.encoder, needs.weights or "default", facts.templates) if known else None
 
     def texts(self, videos: VideoList, *, device: str = "auto") -> ClassTexts:
-        """Embeddings of the names of ``videos.classes``, kept in the cache folder.
+        """Return embeddings of the names of ``videos.classes``, kept in the cache folder.
 
         Raises:
-            UserError: The encoder cannot be made, or a prompt is too long for it.
+            UserError: The encoder cannot be created, or a prompt is too long for it.
         """
         encoder = backbones.create_text(self.encoder, weights=self.weights, device=device)
         cache = cache_folder()
         folder = None if cache is None else cache / FOLDER
         return embed_classes(encoder, class_names(videos), self.prompts, folder=folder)
+
+
+def class_texts(
+    config: TextConfig,
+    methods: Sequence[Method],
+    trained: Checkpoint | None,
+    videos: VideoList,
+    card: Card,
+    backbone: ResolvedBackbone,
+) -> ClassTexts | None:
+    """Return embeddings of the names of ``videos.classes``; None if no method uses them.
+
+    Args:
+        config: Text encoder and prompts.
+        methods: Methods of one class.
+        trained: Checkpoint of the methods; its text encoder is the default.
+        videos: List of the videos.
+        card: Card of the backbone of the features.
+        backbone: Backbone of the configuration, for its weights and device.
+
+    Raises:
+        OptionError: Text options are set although no method uses class names, or the backbone has
+            no text encoder.
+    """
+    using_text = [one for one in methods if isinstance(one, TextMethod) and one.uses_text]
+    if not using_text:
+        for name, value in config.model_dump(exclude_none=True).items():
+            raise OptionError(
+                "the method does not use class names", where=flag_of("text", name), got=value
+            )
+        return None
+    record = None if trained is None else trained.header.text
+    training = None if record is None else TextModel.of_training(record)
+    if config.prompts is not None:
+        prompts = read_prompts(config.prompts)
+    else:
+        prompts = templates(using_text[0].prompts) if training is None else training.prompts
+    if training is not None and config.encoder is None:
+        model = TextModel(training.encoder, config.weights or training.weights, prompts)
+    else:
+        model = text_model(config.encoder, config.weights, prompts, card.name, backbone.weights)
+    return model.texts(videos, device=backbone.device)
 
 
 def text_model(
@@ -58,14 +105,15 @@ def text_model(
     backbone: str,
     backbone_weights: str,
 ) -> TextModel:
-    """A text encoder by what was asked for.
+    """Return the requested text encoder with its prompts.
 
     Args:
-        encoder: A name of ``backbones.text_names()``, or ``backbone``, which is the usual one.
-        weights: Of the text encoder; those of the backbone, or those that come with it, by default.
-        prompts: Templates.
-        backbone: Its name, as its card has it.
-        backbone_weights: Where its weights are.
+        encoder: Name of the encoder, or ``backbone`` for the one in the backbone's weights
+            (default: ``backbone``).
+        weights: Weights of the encoder (default: those of the backbone, or the encoder's own).
+        prompts: Templates with a placeholder for the class name.
+        backbone: Name of the backbone.
+        backbone_weights: Weights of the backbone.
 
     Raises:
         OptionError: The backbone has no text encoder.
@@ -75,35 +123,38 @@ def text_model(
     name = backbones.text_of(backbone)
     if name is None:
         raise OptionError(
-            "these features come without a text encoder, and the method reads class names",
+            "the backbone has no text encoder, and the method uses class names",
             where=backbone,
             expected=", ".join(backbones.text_names()),
-            hint="Name one: --text-encoder minilm.",
+            hint="Choose a text encoder: --text-encoder minilm.",
         )
     return TextModel(name, weights or backbone_weights, prompts)
 
 
 def read_prompts(prompts: str) -> tuple[str, ...]:
-    """Templates by their name, as one's own, or from a file with one on each line.
+    """Return templates: a named set, one custom template, or the lines of a .txt file.
 
     Raises:
-        UnknownNameError: There are no templates of this name, nor such a file.
-        OptionError: One does not have exactly one place for the class's name.
+        UnknownNameError: The set is unknown.
+        OptionError: The file cannot be read, or a template does not have exactly one placeholder.
     """
     path = Path(prompts).expanduser()
     if path.suffix == ".txt":
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except OSError as error:
-            raise OptionError("cannot be read", where=prompts, got=str(error.strerror)) from None
+            raise OptionError(
+                "cannot read the file", where=prompts, got=str(error.strerror)
+            ) from None
         return templates([line.strip() for line in lines if line.strip()])
     return templates(prompts)
 
 
 def class_names(videos: VideoList) -> tuple[str, ...]:
-    """What the classes of a list are called in prompts, in their order.
+    """Return the names of a list's classes for prompts, in the order of the classes.
 
-    Of a published benchmark as its prompts were published, else the classes' names in words.
+    The classes of a published benchmark have their published names, other classes their names split
+    into words.
     """
     published = benchmark(videos.name).prompts if variants(videos.name) == (videos.name,) else {}
     return tuple(published.get(label) or words(label) for label in videos.classes)

@@ -1,0 +1,90 @@
+"""Command that computes a result, recorded in its file."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+from fewact.evaluation.config import Config, EvaluationConfig
+
+FLAGS: dict[str, dict[str, str]] = {
+    "data": {"source": "data"},
+    "episodes": {"file": "episodes"},
+    "backbone": {"name": "backbone"},
+    "text": {"encoder": "text-encoder", "weights": "text-weights"},
+    "camera": {"name": "camera", "on": "camera-on"},
+}
+"""Names of command line options that differ from the names of the fields."""
+
+
+def command_of(config: EvaluationConfig) -> str:
+    """Return the command line for a configuration; empty if the command line has no such option.
+
+    Options that do not change the result (output, threads) and defaults are left out.
+
+    >>> from fewact.evaluation.config import DataConfig
+    >>> data = DataConfig(source="clips", groups="none")
+    >>> command_of(EvaluationConfig(method="a2m2", data=data, options={"lengths": [1, 2]}))
+    'fewact evaluate a2m2 --data clips --groups none --option lengths=1,2'
+    """
+    if config.backbone.options:
+        return ""
+    words = ["fewact", "evaluate", config.method]
+    words += _flags("data", config.data, ("source",))
+    words += _flags("episodes", config.episodes, ("file",))
+    words += _flags("episodes", config.episodes, ("ways", "shots", "queries", "count", "seed"))
+    words += _flags("data", config.data, ("groups", "split", "dataset"))
+    for name, value in config.options.items():
+        words += ["--option", f"{name}={option_text(value)}"]
+    names = ("store", "root", "splits", "availability", "allow_missing")
+    words += _flags("data", config.data, names)
+    words += ["--allow-leak"] if config.allow_leak else []
+    words += _flags("backbone", config.backbone, ("name", "weights", "device", "precision"))
+    words += _flags("text", config.text, ("encoder", "weights", "prompts"))
+    if config.camera is not None:
+        words += _flags("camera", config.camera, ("name", "on"))
+    return shlex.join(words)
+
+
+def flag_of(group: str, name: str) -> str:
+    """Return the command line option for a field of a part of the configuration.
+
+    >>> flag_of("text", "encoder"), flag_of("data", "allow_missing")
+    ('--text-encoder', '--allow-missing')
+    """
+    return f"--{FLAGS[group].get(name, name.replace('_', '-'))}"
+
+
+def option_text(value: Any) -> str:
+    """Return the text of an option's value, which the command line reads as the same value.
+
+    >>> option_text([1, 2]), option_text("paper"), option_text("2"), option_text(True)
+    ('1,2', 'paper', '"2"', 'true')
+    """
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False) if _is_json(value) else value
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text[1:-1] if isinstance(value, list | tuple) and len(value) > 1 else text
+
+
+def _is_json(text: str) -> bool:
+    for candidate in (text, f"[{text}]" if "," in text else text):
+        try:
+            json.loads(candidate)
+        except ValueError:
+            continue
+        return True
+    return False
+
+
+def _flags(group: str, config: Config, names: tuple[str, ...]) -> list[str]:
+    return [word for name in names for word in _flag(group, config, name)]
+
+
+def _flag(group: str, config: Config, name: str) -> Iterator[str]:
+    value = getattr(config, name)
+    if value == type(config).model_fields[name].default:
+        return
+    yield flag_of(group, name)
+    if value is not True:
+        yield str(value)

@@ -1,0 +1,202 @@
+"""Configuration of an evaluation."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PositiveInt
+
+from fewact import backbones
+from fewact.data.videos import GroupScope
+from fewact.episodes.protocol import LARGEST_SEED, Protocol
+
+if TYPE_CHECKING:
+    from fewact.backbones import Backbone
+    from fewact.checkpoint import Checkpoint
+
+
+class Config(BaseModel):
+    """Base of all parts of a configuration."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(Config):
+    """Labelled videos or precomputed features.
+
+    Args:
+        source: Name of a benchmark, ``motions`` or ``motions:PRESET``, folder with one subfolder of
+            clips per class, CSV table with the columns path,label[,split][,group], or .npz file of
+            features.
+        split: Split whose classes are used. The default is ``test``, and ``val`` in a sweep, if the
+            data have splits.
+        groups: Separation of support and query by recording or person, see ``Protocol``; ``auto``
+            is the separation that the data define.
+        dataset: Data set to read from a features file that holds several.
+        root: Folder with the videos of a benchmark.
+        splits: Folder with the published lists (default: the folder that ``FEWACT_SPLITS`` names).
+        availability: File written by ``fewact data check``; videos it reports as unreadable are
+            left out.
+        allow_missing: Continue although videos are missing; the result says so.
+        store: Folder with features stored by ``fewact embed``; no video is read.
+    """
+
+    source: str
+    split: Literal["train", "val", "test", "all"] | None = None
+    groups: GroupScope | Literal["auto"] = "auto"
+    dataset: str | None = None
+    root: Path | None = None
+    splits: Path | None = None
+    availability: Path | None = None
+    allow_missing: bool = False
+    store: Path | None = None
+
+
+class EpisodeConfig(Config):
+    """Episodes to draw, or a file of episodes.
+
+    Args:
+        ways: Number of classes of an episode.
+        shots: Number of support videos of a class.
+        queries: Number of query videos of a class.
+        count: Number of episodes.
+        seed: Seed of the draw.
+        file: File written by ``fewact episodes``; it excludes the other options.
+    """
+
+    ways: Annotated[int, Field(ge=2)] = Protocol.ways
+    shots: PositiveInt = Protocol.shots
+    queries: PositiveInt = Protocol.queries
+    count: PositiveInt = Protocol.count
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = Protocol.seed
+    file: Path | None = None
+
+    def protocol(self, groups: GroupScope) -> Protocol:
+        """Return the protocol of the episodes to draw."""
+        return Protocol(self.ways, self.shots, self.queries, self.count, self.seed, groups)
+
+
+class BackboneConfig(Config):
+    """Backbone that computes the features. None means the backbone of a trained method.
+
+    Args:
+        name: Name of a backbone (default: that of a trained method, otherwise ``auto``).
+        weights: Weights, as ``fewact.backbones.create`` reads them (default: those of a trained
+            method, otherwise ``default``).
+        precision: ``float32``, ``bfloat16`` or ``auto`` (default: that of a trained method,
+            otherwise ``auto``).
+        device: Device to run on.
+        options: Further options of the backbone.
+    """
+
+    name: str | None = None
+    weights: str | None = None
+    precision: str | None = None
+    device: str = "auto"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    def resolve(self, trained: "Checkpoint | None") -> "ResolvedBackbone":
+        """Return the backbone with all defaults filled in.
+
+        Args:
+            trained: Checkpoint of a trained method, whose backbone is the default unless another
+                name is requested; None for a method without checkpoint.
+        """
+        name, weights, precision = "auto", "default", "auto"
+        options: dict[str, Any] = {}
+        if trained is not None:
+            needs = trained.header.backbone
+            # A method that was trained on precomputed features has a backbone without weights.
+            if needs.weights and self.name in (None, needs.name):
+                name, weights, precision = needs.name, trained.backbone_weights, needs.precision
+                options = dict(needs.options)
+        return ResolvedBackbone(
+            name=self.name or name,
+            weights=self.weights or weights,
+            precision=self.precision or precision,
+            device=self.device,
+            options=options | self.options,
+        )
+
+
+class ResolvedBackbone(Config):
+    """Backbone of an evaluation, see ``BackboneConfig``."""
+
+    name: str
+    weights: str
+    precision: str
+    device: str
+    options: dict[str, Any]
+
+    def create(self) -> "Backbone":
+        """Build the network and load its weights."""
+        return backbones.create(
+            self.name,
+            weights=self.weights,
+            device=self.device,
+            precision=self.precision,
+            **self.options,
+        )
+
+
+class TextConfig(Config):
+    """Text encoder and prompts, for methods that use class names.
+
+    Args:
+        encoder: Name of a text encoder; ``backbone`` is the one in the backbone's weights
+            (default: that of a trained method, otherwise ``backbone``).
+        weights: Weights of the text encoder (default: those of a trained method or of the
+            backbone).
+        prompts: Name of a set of templates, one template with {}, or .txt file with one template on
+            each line (default: those of the method).
+    """
+
+    encoder: str | None = None
+    weights: str | None = None
+    prompts: str | None = None
+
+
+class CameraConfig(Config):
+    """Simulated camera that records the videos.
+
+    Args:
+        name: Name of the camera, see ``fewact.camera.simulated.CAMERAS``.
+        on: Videos to record: all videos, or only the queries.
+    """
+
+    name: str
+    on: Literal["all", "query"] = "all"
+
+
+class EvaluationConfig(Config):
+    """Configuration of an evaluation.
+
+    Args:
+        method: Name of a method, or folder of a trained method.
+        options: Options of the method; they replace those of a trained method.
+        data: Videos or features.
+        episodes: Episodes to draw, or a file of episodes.
+        backbone: Backbone that computes the features.
+        text: Text encoder and prompts, for methods that use class names.
+        camera: Simulated camera; None for the videos as they are.
+        allow_leak: Allow training videos or classes of a trained method in the test; the result
+            says so.
+        threads: Number of threads (default: torch's number of threads).
+        output: File for the result, see ``RunOptions``; folder for the results of a sweep.
+        overwrite: Replace existing results.
+    """
+
+    method: str
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    data: DataConfig
+    episodes: EpisodeConfig = EpisodeConfig()
+    backbone: BackboneConfig = BackboneConfig()
+    text: TextConfig = TextConfig()
+    camera: CameraConfig | None = None
+    allow_leak: bool = False
+    threads: PositiveInt | None = None
+    output: Path | None = None
+    overwrite: bool = False
+
+    def with_options(self, options: dict[str, JsonValue]) -> Self:
+        """Return the same configuration with further options of the method."""
+        return self.model_copy(update={"options": {**self.options, **options}})

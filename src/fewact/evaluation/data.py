@@ -1,0 +1,106 @@
+"""Open the videos and features that a configuration names."""
+
+from pathlib import Path
+from typing import Literal
+
+from fewact import synthetic
+from fewact.data import FeatureDataset, FolderDataset, TableDataset, load_benchmark
+from fewact.data.simulated_camera import with_simulated_camera
+from fewact.data.videos import Split, VideoList
+from fewact.errors import OptionError
+from fewact.evaluation.config import CameraConfig, DataConfig, ResolvedBackbone
+from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
+from fewact.features.store import Store
+from fewact.features.stored import StoredFeatures, choose_card
+
+DefaultSplit = Literal["train", "val", "test", "all"]
+
+
+def open_videos(
+    config: DataConfig, default_split: DefaultSplit = "test"
+) -> tuple[VideoList, FeatureDataset | None]:
+    """Return the videos that a configuration names.
+
+    Args:
+        config: Source of the videos and split.
+        default_split: Split that is used if the configuration names none and the data have splits.
+
+    Returns:
+        List of the videos, and their features if the source is a features file.
+
+    Raises:
+        UserError: The source is unknown or incomplete, or has no such split.
+    """
+    path = Path(config.source).expanduser()
+    split: Split | None = _split(config.split or default_split)
+    features = None
+    if path.suffix == ".npz":
+        features = FeatureDataset(path, groups=config.groups, dataset=config.dataset)
+        videos = features.videos
+    elif config.dataset is not None:
+        raise OptionError("needs a file of features", where="--dataset", got=config.dataset)
+    elif path.is_dir():
+        videos = FolderDataset(path).videos
+    elif path.is_file():
+        videos = TableDataset(path, groups=config.groups).videos
+    elif config.source.partition(":")[0] == "motions":
+        videos = synthetic.named(config.source).videos
+    else:
+        videos = load_benchmark(
+            config.source,
+            config.root,
+            splits=config.splits,
+            split=split,
+            allow_missing=config.allow_missing,
+            availability=config.availability,
+        )
+    if config.split is None and all(video.split is None for video in videos.videos):
+        return videos, features
+    return (videos if split is None else videos.of(split)), features
+
+
+def open_features(
+    config: DataConfig,
+    backbone: ResolvedBackbone,
+    default_split: DefaultSplit = "test",
+    *,
+    keep: bool = False,
+) -> tuple[VideoList, FeatureSource]:
+    """Return the videos that a configuration names and the source of their features.
+
+    Args:
+        config: Source of the videos, and feature store.
+        backbone: Backbone that computes, or has computed, the features.
+        default_split: See ``open_videos``.
+        keep: Keep computed features in memory.
+    """
+    videos, dataset = open_videos(config, default_split)
+    if dataset is not None:
+        if config.store is not None:
+            raise OptionError("needs videos", where="--store", got=f"features, {config.source}")
+        return videos, ArrayFeatures(dataset.of(videos), dataset.videos.name)
+    if config.store is None:
+        return videos, VideoFeatures(videos, backbone.create(), keep=keep)
+    store = Store(config.store)
+    # Only the tensors of weights that are named can show whether they are the stored ones.
+    digest = None if backbone.weights == "default" else backbone.create().card.digest
+    card = choose_card(store, backbone.name, precision=backbone.precision, digest=digest)
+    return videos, StoredFeatures(store, videos, card, data=config.source)
+
+
+def record_with(
+    camera: CameraConfig, videos: VideoList, source: FeatureSource
+) -> tuple[VideoList, FeatureSource]:
+    """Return videos recorded with a simulated camera and the source of their features.
+
+    Raises:
+        OptionError: The camera is unknown, or there are features instead of videos.
+    """
+    if not isinstance(source, VideoFeatures):
+        raise OptionError("needs videos, not features", where="--camera", got=camera.name)
+    recorded = with_simulated_camera(videos, camera.name)
+    return recorded, source.of(recorded)
+
+
+def _split(name: DefaultSplit) -> Split | None:
+    return None if name == "all" else name

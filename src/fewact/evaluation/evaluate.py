@@ -1,0 +1,234 @@
+"""Evaluate a method, or a sweep over its options, as a configuration describes it."""
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from fewact import methods
+from fewact.checkpoint import Checkpoint
+from fewact.data.videos import VideoList
+from fewact.encoding import Encodings, encoding_facts
+from fewact.encoding.stored import StoredEncodings
+from fewact.episodes import EpisodeSet, draw, load
+from fewact.errors import OptionError
+from fewact.evaluation.command import command_of, option_text
+from fewact.evaluation.config import EvaluationConfig
+from fewact.evaluation.data import open_features, record_with
+from fewact.evaluation.evaluate_method import Progress, RunOptions, evaluate_method
+from fewact.evaluation.result import Result
+from fewact.evaluation.texts import class_texts
+from fewact.evaluation.trained import create_method, find_checkpoint, training_flags
+from fewact.features.sources import ArrayFeatures, FeatureSource
+from fewact.features.stored import StoredFeatures
+from fewact.methods.base import Method
+from fewact.text import ClassTexts
+
+Options = dict[str, Any]
+
+
+def evaluate(config: EvaluationConfig, *, progress: Progress | None = None) -> Result:
+    """Evaluate a method on episodes of labelled videos or features.
+
+    The same call continues an interrupted evaluation if the configuration has an output.
+
+    Args:
+        config: Method, data, episodes and everything else that decides the result.
+        progress: Called after each step.
+
+    Raises:
+        UserError: The configuration is invalid, or data are missing.
+
+    >>> from fewact.evaluation import DataConfig, EpisodeConfig, EvaluationConfig, evaluate
+    >>> data = DataConfig(source="mine.npz")
+    >>> config = EvaluationConfig(method="protonet", data=data, episodes=EpisodeConfig(shots=5))
+    >>> evaluate(config).accuracy  # doctest: +SKIP
+    83.4
+    """
+    opened = _open(config, [config.options], "test")
+    return opened.evaluate(0, config, progress)
+
+
+def sweep(
+    config: EvaluationConfig,
+    grid: Mapping[str, Sequence[Any]],
+    *,
+    progress: Progress | None = None,
+) -> list[Result]:
+    """Evaluate each combination of some options, on validation classes if the data have splits.
+
+    Methods that differ only in their scores are encoded once.
+
+    Args:
+        config: Configuration of all evaluations; its output is a folder.
+        grid: Values of each option.
+        progress: Called after each step; the stage begins with the options.
+
+    Returns:
+        Results of the combinations; the last option varies first.
+
+    Raises:
+        UserError: The configuration is invalid, or data are missing.
+    """
+    if not grid or not all(grid.values()):
+        raise OptionError("no values to sweep", where="--sweep", expected="values of options")
+    if both := sorted(set(config.options) & set(grid)):
+        raise OptionError("has a value and is swept", where="--sweep", got=both[0])
+    variants = [
+        dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())
+    ]
+    opened = _open(config, [{**config.options, **variant} for variant in variants], "val")
+    results: dict[int, Result] = {}
+    for i in opened.order():
+        label = " ".join(f"{name}={option_text(value)}" for name, value in variants[i].items())
+        output = None if config.output is None else _file(config.output, label)
+        variant = config.with_options(variants[i]).model_copy(update={"output": output})
+        results[i] = opened.evaluate(i, variant, _labelled(progress, label))
+    return [results[i] for i in range(len(variants))]
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """Everything that the evaluations of a configuration share.
+
+    Args:
+        methods: Methods to evaluate.
+        encodings: Encoded videos.
+        query_encodings: Encoded query videos, if they differ from the support videos.
+        videos: List of the videos.
+        episodes: Episodes.
+        texts: Class embeddings; None for methods without text.
+        flags: Remarks for all results.
+        split: Split of the videos that the configuration does not name; None for none.
+    """
+
+    methods: Sequence[Method]
+    encodings: Encodings
+    query_encodings: Encodings | None
+    videos: VideoList
+    episodes: EpisodeSet
+    texts: ClassTexts | None
+    flags: tuple[str, ...]
+    split: Literal["val"] | None
+
+    def order(self) -> list[int]:
+        """Return the positions of the methods, methods with the same encoding together."""
+        facts = [encoding_facts(method) for method in self.methods]
+        return sorted(range(len(facts)), key=lambda i: facts.index(facts[i]))
+
+    def evaluate(self, index: int, config: EvaluationConfig, progress: Progress | None) -> Result:
+        """Evaluate one method."""
+        if self.split is not None:
+            data = config.data.model_copy(update={"split": self.split})
+            config = config.model_copy(update={"data": data})
+        return evaluate_method(
+            self.methods[index],
+            self.encodings,
+            self.videos,
+            self.episodes,
+            query_source=self.query_encodings,
+            text=self.texts,
+            flags=self.flags,
+            command=command_of(config),
+            run=RunOptions(
+                output=config.output,
+                overwrite=config.overwrite,
+                threads=config.threads,
+                progress=progress,
+            ),
+        )
+
+
+def _open(
+    config: EvaluationConfig, options: Sequence[Options], default_split: Literal["val", "test"]
+) -> _Opened:
+    """Open data, features and episodes, and create the methods."""
+    if config.episodes.file is not None and (more := config.episodes.model_fields_set - {"file"}):
+        raise OptionError(
+            "a file of episodes fixes their number and size",
+            where="--episodes",
+            got=f"also {', '.join(sorted(more))}",
+        )
+    trained = find_checkpoint(config.method)
+    backbone = config.backbone.resolve(trained)
+    videos, source = open_features(config.data, backbone, default_split, keep=len(options) > 1)
+    flags: tuple[str, ...] = ()
+    query_source: FeatureSource | None = None
+    if config.camera is not None and config.camera.on == "query":
+        query_source = record_with(config.camera, videos, source)[1]
+        flags += (f"simulated camera of the queries: {config.camera.name}",)
+    elif config.camera is not None:
+        videos, source = record_with(config.camera, videos, source)
+    made = _create(config.method, trained, source, options)
+    if config.data.allow_missing and isinstance(source, StoredFeatures):
+        source = _stored_only(source, made)
+        videos = source.videos
+    texts = class_texts(config.text, made, trained, videos, source.card, backbone)
+    if texts is not None:
+        made = _create(config.method, trained, source, options, texts.embeddings.shape[-1])
+    if trained is not None:
+        facts = None if texts is None else texts.facts
+        remarks = training_flags(trained, videos, source.card, facts, allow_leak=config.allow_leak)
+        flags = (*remarks, *flags)
+    return _Opened(
+        made,
+        _encodings(source),
+        None if query_source is None else _encodings(query_source),
+        videos,
+        _episodes(config, videos),
+        texts,
+        flags,
+        _unnamed_split(config, videos, default_split),
+    )
+
+
+def _create(
+    name: str,
+    trained: Checkpoint | None,
+    source: FeatureSource,
+    options: Sequence[Options],
+    text_width: int | None = None,
+) -> list[Method]:
+    """Create the methods; sizes of a method that is not trained follow features and texts."""
+    sizes: dict[str, int] = {}
+    if trained is None:
+        frames = source.frames if isinstance(source, ArrayFeatures) else None
+        sizes = methods.fitting(name, source.card, text_width, frames=frames)
+    return [create_method(name, trained, {**sizes, **one}) for one in options]
+
+
+def _stored_only(source: StoredFeatures, made: Sequence[Method]) -> StoredFeatures:
+    """Return the source without the videos whose features are not all stored."""
+    requests = dict.fromkeys(request for method in made for request in method.requests(source.card))
+    return source.without(source.missing(list(requests)))
+
+
+def _encodings(source: FeatureSource) -> Encodings:
+    return StoredEncodings(source) if isinstance(source, StoredFeatures) else Encodings(source)
+
+
+def _episodes(config: EvaluationConfig, videos: VideoList) -> EpisodeSet:
+    if config.episodes.file is not None:
+        return load(config.episodes.file)
+    groups = videos.groups if config.data.groups == "auto" else config.data.groups
+    return draw(videos, config.episodes.protocol(groups))
+
+
+def _unnamed_split(
+    config: EvaluationConfig, videos: VideoList, default_split: str
+) -> Literal["val"] | None:
+    """Return ``val`` if a sweep chose it, so that the command of a single result names it."""
+    chosen = config.data.split is None and default_split == "val"
+    return "val" if chosen and any(video.split for video in videos.videos) else None
+
+
+def _labelled(progress: Progress | None, label: str) -> Progress | None:
+    if progress is None:
+        return None
+    return lambda stage, done, total: progress(f"{label}, {stage.lower()}", done, total)
+
+
+def _file(folder: Path, label: str) -> Path:
+    return folder / f"{re.sub(r'[^A-Za-z0-9_=.,-]+', '_', label)}.json"

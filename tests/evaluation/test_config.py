@@ -1,0 +1,222 @@
+"""Evaluation by a configuration: the same results as on objects, and the recorded command."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from fewact import methods
+from fewact.cli.options import parse_options
+from fewact.data import FeatureDataset
+from fewact.episodes import Protocol, draw, save
+from fewact.errors import DataError, EpisodeError, OptionError
+from fewact.evaluation import (
+    ArrayFeatures,
+    BackboneConfig,
+    CameraConfig,
+    DataConfig,
+    EpisodeConfig,
+    EvaluationConfig,
+    Result,
+    TextConfig,
+    evaluate,
+    evaluate_method,
+    load,
+    sweep,
+)
+from fewact.evaluation.command import command_of, option_text
+
+SMALL = EpisodeConfig(ways=3, shots=2, queries=2, count=20)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Features of 8 classes with 3 groups, half of them for validation."""
+    file = tmp_path_factory.mktemp("features") / "mine.npz"
+    rng = np.random.default_rng(0)
+    rows = [(c, g, i) for c in range(8) for g in range(3) for i in range(2)]
+    centres = rng.standard_normal((8, 2, 6))
+    noisy = np.stack([centres[c] + 2 * rng.standard_normal((2, 6)) for c, _, _ in rows])
+    np.savez(file, features=noisy.astype(np.float32))
+    lines = [f"{c}-{g}-{i}\tclass {c}\t{g}\t{'val' if c < 4 else 'test'}" for c, g, i in rows]
+    file.with_suffix(".tsv").write_text("clip\tclass\tgroup\tsplit\n" + "\n".join(lines) + "\n")
+    return file
+
+
+def config(file: Path, **changes: Any) -> EvaluationConfig:
+    data = DataConfig(source=str(file), groups="none")
+    return EvaluationConfig(**{"method": "protonet", "data": data, "episodes": SMALL} | changes)
+
+
+def on_objects(file: Path, split: str = "test", groups: str = "none", **options: Any) -> Result:
+    dataset = FeatureDataset(file, groups=groups)
+    videos = dataset.videos.of(split)
+    episodes = draw(videos, Protocol(3, 2, 2, 20, 0, groups))
+    method = methods.create("protonet", frames=2, **options)
+    return evaluate_method(method, ArrayFeatures(dataset.of(videos), "mine"), videos, episodes)
+
+
+def test_the_same_result_as_on_objects(file: Path) -> None:
+    result = evaluate(config(file))
+    assert result.model_copy(update={"command": ""}) == on_objects(file)
+    joined = evaluate(config(file, options={"order": "joined"}))
+    assert joined.per_episode == on_objects(file, order="joined").per_episode
+
+
+def test_groups_and_split_of_the_data(file: Path) -> None:
+    shared = EpisodeConfig(ways=3, shots=2, queries=2, count=20)
+    data = DataConfig(source=str(file), split="val")
+    result = evaluate(config(file, data=data, episodes=shared))
+    assert result.per_episode == on_objects(file, "val", "shared").per_episode
+    assert (result.setup.videos.split, result.final) == ("val", False)
+    both = evaluate(config(file, data=data.model_copy(update={"split": "all"})))
+    assert (both.setup.videos.split, both.setup.videos.classes) == (None, 8)
+    with pytest.raises(DataError, match="no videos of this split"):
+        evaluate(config(file, data=data.model_copy(update={"split": "train"})))
+
+
+def test_output_and_progress(file: Path, tmp_path: Path) -> None:
+    steps = []
+    output = tmp_path / "r.json"
+    call = config(file, output=output, threads=1)
+    result = evaluate(call, progress=lambda *step: steps.append(step))
+    assert load(output) == result
+    assert {stage for stage, _, _ in steps} == {"Encoding", "Scoring"}
+    assert steps[-1] == ("Scoring", 20, 20)
+    assert evaluate(call) == result
+
+
+def test_a_file_of_episodes(file: Path, tmp_path: Path) -> None:
+    videos = FeatureDataset(file, groups="none").videos.of("test")
+    saved = save(draw(videos, Protocol(3, 2, 2, 20, 5)), tmp_path / "e.json")
+    result = evaluate(config(file, episodes=EpisodeConfig(file=saved)))
+    assert result.setup.episodes.protocol.seed == 5
+    with pytest.raises(OptionError, match=r"fixes their number and size \(got also seed, ways\)"):
+        evaluate(config(file, episodes=EpisodeConfig(file=saved, ways=3, seed=1)))
+    other = DataConfig(source=str(file), groups="none", split="val")
+    with pytest.raises(EpisodeError, match="another list"):
+        evaluate(config(file, data=other, episodes=EpisodeConfig(file=saved)))
+
+
+def test_a_sweep_over_validation_classes(file: Path, tmp_path: Path) -> None:
+    grid = {"order": ["pooled", "joined"], "distance": ["cosine", "euclidean"]}
+    stages = []
+    results = sweep(
+        config(file, options={"scale": 2.0}, output=tmp_path),
+        grid,
+        progress=lambda stage, done, total: stages.append(stage),
+    )
+    found = [result.setup.method.options for result in results]
+    assert [(one["order"], one["distance"]) for one in found] == [
+        (order, distance) for order in grid["order"] for distance in grid["distance"]
+    ]
+    assert {one["scale"] for one in found} == {2.0}
+    assert {result.setup.videos.split for result in results} == {"val"}
+    expected = on_objects(file, "val", order="joined", distance="euclidean", scale=2.0)
+    assert results[3].per_episode == expected.per_episode
+    assert "order=joined distance=cosine, scoring" in stages
+    assert {path.stem for path in tmp_path.glob("*.json")} == {
+        f"order={order}_distance={distance}"
+        for order in grid["order"]
+        for distance in grid["distance"]
+    }
+
+
+@pytest.mark.parametrize("grid", [{}, {"order": []}])
+def test_an_empty_sweep_is_refused(file: Path, grid: dict[str, list[Any]]) -> None:
+    with pytest.raises(OptionError, match="no values to sweep"):
+        sweep(config(file), grid)
+
+
+def test_an_option_cannot_have_a_value_and_be_swept(file: Path) -> None:
+    with pytest.raises(OptionError, match=r"has a value and is swept \(got order\)"):
+        sweep(config(file, options={"order": "joined"}), {"order": ["pooled"]})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"more": 1},
+        {"threads": 0},
+        {"data": {"source": "x", "split": "all", "folder": "y"}},
+        {"data": {"source": "x", "groups": "persons"}},
+        {"episodes": {"ways": 1}},
+        {"camera": {"name": "hand", "on": "support"}},
+    ],
+)
+def test_invalid_configurations(file: Path, changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        config(file, **changes)
+
+
+def test_features_cannot_be_recorded_or_stored(file: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="--camera: needs videos, not features"):
+        evaluate(config(file, camera=CameraConfig(name="hand")))
+    stored = DataConfig(source=str(file), store=tmp_path)
+    with pytest.raises(OptionError, match="--store: needs videos"):
+        evaluate(config(file, data=stored))
+    with pytest.raises(OptionError, match="--text-encoder: the method does not use class names"):
+        evaluate(config(file, text=TextConfig(encoder="minilm")))
+
+
+def test_a_command_names_what_differs_from_the_defaults() -> None:
+    full = EvaluationConfig(
+        method="runs/a b",
+        options={"lengths": [1, 2], "alignment": "otam", "attention": True},
+        data=DataConfig(
+            source="hmdb51",
+            split="val",
+            groups="none",
+            root=Path("videos"),
+            allow_missing=True,
+            store=Path("store"),
+        ),
+        episodes=EpisodeConfig(shots=5, count=100),
+        backbone=BackboneConfig(name="clip-vit", weights="local-dir:w", device="cpu"),
+        text=TextConfig(encoder="clip", prompts="a {}"),
+        camera=CameraConfig(name="hand", on="query"),
+        allow_leak=True,
+        threads=3,
+        output=Path("r.json"),
+        overwrite=True,
+    )
+    assert command_of(full) == (
+        "fewact evaluate 'runs/a b' --data hmdb51 --shots 5 --count 100 --groups none --split val "
+        "--option lengths=1,2 --option alignment=otam --option attention=true --store store "
+        "--root videos --allow-missing --allow-leak --backbone clip-vit --weights local-dir:w "
+        "--device cpu --text-encoder clip --prompts 'a {}' --camera hand --camera-on query"
+    )
+    small = EvaluationConfig(method="otam", data=DataConfig(source="x"))
+    assert command_of(small) == "fewact evaluate otam --data x"
+    unusual = small.model_copy(update={"backbone": BackboneConfig(options={"size": 64})})
+    assert command_of(unusual) == ""
+
+
+def test_the_command_of_a_swept_result_gives_the_same_result(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fewact.cli import main
+
+    swept = sweep(config(file), {"order": ["joined"], "scale": [0.5]})[0]
+    words = shlex.split(swept.command)[1:]
+    assert main([*words, "--format", "json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["setup"] == json.loads(swept.model_dump_json())["setup"]
+    assert again["per_episode"] == list(swept.per_episode)
+    assert again["command"] == swept.command
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+
+
+@given(scalars | st.lists(scalars, max_size=3))
+def test_the_text_of_an_option_is_read_as_the_same_value(value: Any) -> None:
+    if isinstance(value, str):
+        value = value.strip()
+    assert parse_options([f"x={option_text(value)}"]) == {"x": value}
