@@ -153,7 +153,7 @@ class Work:
                 name, options = ASKED[row]
                 run = checkpoint.read(self.trained(data, seed, lists, name))
                 method = run.method(**options)
-                model = None if run.header.text is None else TextModel.fitted(run.header.text)
+                model = None if run.header.text is None else TextModel.of_training(run.header.text)
                 text = None if model is None else model.texts(lists.test, device="cpu")
             begin = time.process_time()
             result = evaluate_method(
