@@ -12,6 +12,7 @@ from fewact.backbones import Backbone, Description, StagedNetwork
 from fewact.backbones.backbone import build
 from fewact.data.clips import Clip
 from fewact.video import write_video
+from tests.features.store_of_vectors import episodes, store, values, videos  # noqa: F401
 
 
 class Tiny(StagedNetwork):

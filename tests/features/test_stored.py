@@ -1,71 +1,20 @@
-"""Stored features and nodes give the result that the features themselves give, byte for byte."""
+"""Stored features give the result that the same features in an array give."""
 
 import dataclasses
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 from fewact import methods
-from fewact.backbones import Card
 from fewact.data import Clip, Video, VideoList
-from fewact.encoding.stored import StoredEncodings, node_facts, store_nodes
-from fewact.episodes import EpisodeSet, Protocol, draw
+from fewact.episodes import draw
 from fewact.errors import DataError, OptionError, StoreError
-from fewact.evaluation import ArrayFeatures, Encodings, evaluate_method, to_text
+from fewact.evaluation import ArrayFeatures, evaluate_method
 from fewact.features.request import FeatureRequest, View
-from fewact.features.store import EntrySet, Job, Store
-from fewact.features.store.known_videos import KnownVideo
+from fewact.features.store import Job, Store
 from fewact.features.store.shard import shards
 from fewact.features.stored import StoredFeatures, choose_card
 from tests.episodes.made_up import videos_of
-
-REQUEST = FeatureRequest("vectors", View(4))
-
-
-def card(**changes: Any) -> Card:
-    made = ArrayFeatures(np.ones((1, 4, 6), np.float32), "made up").card
-    return dataclasses.replace(made, **changes)
-
-
-def fill(store: Store, videos: VideoList, card: Card, values: np.ndarray) -> None:
-    """Store vectors as ``fewact embed`` would, for videos that lie in no file here."""
-    job = Job(store, videos, card, [REQUEST])
-    keys = [f"key of {video.id}" for video in videos.videos]
-    store.known.write(
-        videos.name,
-        {v.id: KnownVideo(fingerprint=k) for v, k in zip(videos.videos, keys, strict=True)},
-    )
-    rows = {k: {"features": row} for k, row in zip(keys, values, strict=True)}
-    job.sets[REQUEST].write(rows)
-
-
-@pytest.fixture
-def videos() -> VideoList:
-    return videos_of(classes=8, each=6)
-
-
-@pytest.fixture
-def episodes(videos: VideoList) -> EpisodeSet:
-    return draw(videos, Protocol(ways=4, shots=2, queries=2, count=50))
-
-
-@pytest.fixture
-def values(videos: VideoList) -> np.ndarray:
-    rng = np.random.default_rng(0)
-    number = {label: i for i, label in enumerate(videos.classes)}
-    centres = rng.standard_normal((len(number), 4, 6))
-    noise = rng.standard_normal((len(videos.videos), 4, 6))
-    mine = centres[[number[video.label] for video in videos.videos]]
-    return (mine + 1.5 * noise).astype(np.float16)
-
-
-@pytest.fixture
-def store(tmp_path: Path, videos: VideoList, values: np.ndarray) -> Store:
-    store = Store.create(tmp_path / "store")
-    fill(store, videos, card(), values)
-    return store
+from tests.features.store_of_vectors import REQUEST, card, fill
 
 
 def test_results_from_the_store_equal_results_from_arrays(store, videos, values, episodes) -> None:
@@ -150,74 +99,6 @@ def test_the_backbone_of_the_store_is_found(store, videos, values, tmp_path) -> 
     assert "made up float32" in str(raised.value)
     assert "made up bfloat16" in str(raised.value)
     assert "other float32" in str(raised.value)
-
-
-def made() -> Any:
-    return methods.create("a2m2", tap="vectors", frames=4, lengths=[1, 2])
-
-
-def test_stored_nodes_change_no_result(store, videos, episodes, monkeypatch) -> None:
-    source = StoredFeatures(store, videos, card())
-    right = evaluate_method(made(), Encodings(source), videos, episodes)
-    assert to_text(evaluate_method(made(), StoredEncodings(source), videos, episodes)) == to_text(
-        right
-    )
-    told: list[tuple[int, int]] = []
-    assert store_nodes(made(), source, progress=lambda *one: told.append(one)) == 48
-    assert told[-1] == (48, 48)
-    files = {path for path in store.folder.rglob("*") if path.is_file()}
-    method = made()
-    monkeypatch.setattr(method, "encode", None)
-    assert to_text(evaluate_method(method, StoredEncodings(source), videos, episodes)) == to_text(
-        right
-    )
-    assert store_nodes(method, source) == 48
-    assert {path for path in store.folder.rglob("*") if path.is_file()} == files
-
-
-def test_stored_nodes_are_read_once_for_methods_that_only_score_otherwise(
-    store, videos, episodes, monkeypatch
-) -> None:
-    source = StoredFeatures(store, videos, card())
-    store_nodes(made(), source)
-    read: list[str] = []
-    real = EntrySet.read
-    monkeypatch.setattr(EntrySet, "read", lambda one, key: read.append(key) or real(one, key))
-    encodings = StoredEncodings(source)
-    for alignment in ("emd", "diagonal", "cosine"):
-        method = methods.create(
-            "a2m2", tap="vectors", frames=4, lengths=[1, 2], alignment=alignment
-        )
-        evaluate_method(method, encodings, videos, episodes)
-    assert len(read) == len(episodes.needed)
-
-
-def test_missing_nodes_are_encoded(store, videos, episodes) -> None:
-    few = dataclasses.replace(videos, videos=videos.videos[:5])
-    store_nodes(made(), StoredFeatures(store, few, card()))
-    source = StoredFeatures(store, videos, card())
-    right = evaluate_method(made(), Encodings(source), videos, episodes)
-    assert to_text(evaluate_method(made(), StoredEncodings(source), videos, episodes)) == to_text(
-        right
-    )
-    store_nodes(made(), source)
-    nodes = store.find(node_facts(made(), source))
-    assert nodes is not None
-    assert len(nodes) == 48
-
-
-def test_another_encoding_has_another_set_of_nodes(store, videos) -> None:
-    source = StoredFeatures(store, videos, card())
-    store_nodes(made(), source)
-    others = (
-        methods.create("a2m2", tap="vectors", frames=4, lengths=[1]),
-        methods.create("protonet", frames=4),
-    )
-    for method in others:
-        assert store.find(node_facts(method, source)) is None
-    same = methods.create("a2m2", tap="vectors", frames=4, lengths=[1, 2], alignment="otam")
-    assert store.find(node_facts(same, source)) is not None
-    assert choose_card(store).digest == card().digest, "sets of nodes are no features"
 
 
 def test_a_level_that_the_backbone_does_not_have(store, videos) -> None:

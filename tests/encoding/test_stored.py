@@ -1,0 +1,80 @@
+"""Stored nodes give the result that computed ones give, byte for byte."""
+
+import dataclasses
+from typing import Any
+
+from fewact import methods
+from fewact.encoding import Encodings
+from fewact.encoding.stored import StoredEncodings, node_facts, store_nodes
+from fewact.evaluation import evaluate_method, to_text
+from fewact.features.store import EntrySet
+from fewact.features.stored import StoredFeatures, choose_card
+from tests.features.store_of_vectors import card
+
+
+def made() -> Any:
+    return methods.create("a2m2", tap="vectors", frames=4, lengths=[1, 2])
+
+
+def test_stored_nodes_change_no_result(store, videos, episodes, monkeypatch) -> None:
+    source = StoredFeatures(store, videos, card())
+    right = evaluate_method(made(), Encodings(source), videos, episodes)
+    assert to_text(evaluate_method(made(), StoredEncodings(source), videos, episodes)) == to_text(
+        right
+    )
+    told: list[tuple[int, int]] = []
+    assert store_nodes(made(), source, progress=lambda *one: told.append(one)) == 48
+    assert told[-1] == (48, 48)
+    files = {path for path in store.folder.rglob("*") if path.is_file()}
+    method = made()
+    monkeypatch.setattr(method, "encode", None)
+    assert to_text(evaluate_method(method, StoredEncodings(source), videos, episodes)) == to_text(
+        right
+    )
+    assert store_nodes(method, source) == 48
+    assert {path for path in store.folder.rglob("*") if path.is_file()} == files
+
+
+def test_stored_nodes_are_read_once_for_methods_that_only_score_otherwise(
+    store, videos, episodes, monkeypatch
+) -> None:
+    source = StoredFeatures(store, videos, card())
+    store_nodes(made(), source)
+    read: list[str] = []
+    real = EntrySet.read
+    monkeypatch.setattr(EntrySet, "read", lambda one, key: read.append(key) or real(one, key))
+    encodings = StoredEncodings(source)
+    for alignment in ("emd", "diagonal", "cosine"):
+        method = methods.create(
+            "a2m2", tap="vectors", frames=4, lengths=[1, 2], alignment=alignment
+        )
+        evaluate_method(method, encodings, videos, episodes)
+    assert len(read) == len(episodes.needed)
+
+
+def test_missing_nodes_are_encoded(store, videos, episodes) -> None:
+    few = dataclasses.replace(videos, videos=videos.videos[:5])
+    store_nodes(made(), StoredFeatures(store, few, card()))
+    source = StoredFeatures(store, videos, card())
+    right = evaluate_method(made(), Encodings(source), videos, episodes)
+    assert to_text(evaluate_method(made(), StoredEncodings(source), videos, episodes)) == to_text(
+        right
+    )
+    store_nodes(made(), source)
+    nodes = store.find(node_facts(made(), source))
+    assert nodes is not None
+    assert len(nodes) == 48
+
+
+def test_another_encoding_has_another_set_of_nodes(store, videos) -> None:
+    source = StoredFeatures(store, videos, card())
+    store_nodes(made(), source)
+    others = (
+        methods.create("a2m2", tap="vectors", frames=4, lengths=[1]),
+        methods.create("protonet", frames=4),
+    )
+    for method in others:
+        assert store.find(node_facts(method, source)) is None
+    same = methods.create("a2m2", tap="vectors", frames=4, lengths=[1, 2], alignment="otam")
+    assert store.find(node_facts(same, source)) is not None
+    assert choose_card(store).digest == card().digest, "sets of nodes are no features"
