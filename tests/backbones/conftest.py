@@ -61,7 +61,7 @@ def random_backbone(tiny_folder: Callable[[str], Path]) -> Callable[..., Backbon
 
 @pytest.fixture(scope="session")
 def frames() -> torch.Tensor:
-    """Five smooth pictures (5 3 224 224), uint8."""
+    """Five smooth images (5 3 224 224), uint8."""
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(5, 3, 12, 12, generator=generator)
     smooth = torch.nn.functional.interpolate(coarse, size=224, mode="bilinear")
@@ -69,6 +69,6 @@ def frames() -> torch.Tensor:
 
 
 @pytest.fixture(scope="session")
-def pictures() -> np.ndarray:
+def images() -> np.ndarray:
     """Four frames (2 2 150 201 3) with fine detail, uint8."""
     return np.random.default_rng(0).integers(0, 256, (2, 2, 150, 201, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""What every backbone promises, over the whole registry, on random weights."""
+"""Properties of every backbone, over the whole registry, on random weights."""
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_levels_have_the_shapes_of_the_card(backbone, frames):
     for name in deep:
         assert levels[name].dtype == torch.float32
         assert levels[name].is_contiguous()
-        assert levels[name].std() > 1e-3, f"{name} tells nothing"
+        assert levels[name].std() > 1e-3, f"{name} is constant"
 
 
 @pytest.mark.parametrize("name", MEAN_POOLED)
@@ -114,38 +114,38 @@ def test_bfloat16_is_what_the_card_says_and_near_float32(name, frames, random_ba
     assert 1e-4 < far(got, expected) < 0.2
 
 
-def test_a_frame_is_prepared_independently_of_others(backbone, pictures):
-    together = backbone.prepare(pictures)
+def test_a_frame_is_prepared_independently_of_others(backbone, images):
+    together = backbone.prepare(images)
     assert together.shape == (2, 2, 3, *backbone.card.input_size)
     for i in range(2):
         for j in range(2):
-            assert torch.equal(backbone.prepare(pictures[i, j]), together[i, j])
+            assert torch.equal(backbone.prepare(images[i, j]), together[i, j])
 
 
-def test_prepared_frames_are_within_a_level_of_exact_resizing(pictures, random_backbone):
+def test_prepared_frames_are_within_a_level_of_exact_resizing(images, random_backbone):
     prepare = random_backbone("efficientnet-lite0").prepare
-    for picture in (pictures[0, 0], np.tile(pictures[0, 1], (3, 3, 1))):
+    for image in (images[0, 0], np.tile(images[0, 1], (3, 3, 1))):
         exact = torch.nn.functional.interpolate(
-            torch.tensor(picture).permute(2, 0, 1)[None].double(),
+            torch.tensor(image).permute(2, 0, 1)[None].double(),
             (224, 224),
             mode="bilinear",
             antialias=True,
         )[0]
-        assert (prepare(picture).double() - exact).abs().max() <= 1.01
+        assert (prepare(image).double() - exact).abs().max() <= 1.01
 
 
 def test_frames_of_the_input_size_are_unchanged(frames, random_backbone):
-    picture = frames[0].permute(1, 2, 0).numpy()
-    assert torch.equal(random_backbone("efficientnet-lite0").prepare(picture), frames[0])
+    image = frames[0].permute(1, 2, 0).numpy()
+    assert torch.equal(random_backbone("efficientnet-lite0").prepare(image), frames[0])
 
 
-def test_turned_and_read_only_frames_are_prepared(pictures, random_backbone):
+def test_turned_and_read_only_frames_are_prepared(images, random_backbone):
     prepare = random_backbone("efficientnet-lite0").prepare
-    turned = np.rot90(pictures[0, 0])
-    locked = pictures[0, 0].copy()
+    turned = np.rot90(images[0, 0])
+    locked = images[0, 0].copy()
     locked.setflags(write=False)
     assert torch.equal(prepare(turned), prepare(turned.copy()))
-    assert torch.equal(prepare(locked), prepare(pictures[0, 0]))
+    assert torch.equal(prepare(locked), prepare(images[0, 0]))
 
 
 @pytest.mark.parametrize(

@@ -82,10 +82,10 @@ def test_requests_are_equal_by_value_and_can_be_sorted():
 @pytest.mark.parametrize("name", backbones.names())
 def test_a_description_agrees_with_the_built_network(name):
     pytest.importorskip("transformers", reason="the extra hf is not installed")
-    kind, untold = backbones._NETWORKS.get(name), Weights({}, "random")
+    kind, no_weights = backbones._NETWORKS.get(name), Weights({}, "random")
     with torch.device("meta"):  # Shapes without weights.
-        network = kind(kind.resolve(kind.Options(), untold))
-    card, described = make_card(network, untold, "float32"), backbones.describe(name)
+        network = kind(kind.resolve(kind.Options(), no_weights))
+    card, described = make_card(network, no_weights, "float32"), backbones.describe(name)
     shared = {field.name for field in dataclasses.fields(card)} & {
         field.name for field in dataclasses.fields(described)
     }

@@ -20,7 +20,7 @@ def create(weights, name="clip-vit"):
 
 
 @pytest.fixture
-def pictures():
+def images():
     generator = torch.Generator().manual_seed(1)
     return torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8, generator=generator)
 
@@ -44,19 +44,19 @@ def change(tmp_path, tiny_folder):
     return run
 
 
-def expected(model, made, pictures):
-    """What transformers' own model makes of the same pictures."""
+def expected(model, made, images):
+    """Return the features of transformers' own model."""
     with torch.no_grad():
-        return model.get_image_features(pixel_values=made.normalise(pictures))
+        return model.get_image_features(pixel_values=made.normalise(images))
 
 
 @pytest.mark.parametrize("make", [tiny.clip, tiny.metaclip], ids=["clip", "metaclip-2"])
-def test_features_are_those_of_transformers(make, tmp_path, pictures):
+def test_features_are_those_of_transformers(make, tmp_path, images):
     model = make()
     model.save_pretrained(tmp_path)
     made = create(f"local-dir:{tmp_path}")
-    theirs = expected(model, made, pictures)
-    levels = made.features(pictures, ("vectors", "maps"))
+    theirs = expected(model, made, images)
+    levels = made.features(images, ("vectors", "maps"))
     torch.testing.assert_close(levels["vectors"], theirs.pooler_output, rtol=0, atol=1e-5)
     with torch.no_grad():
         tokens = model.vision_model.post_layernorm(theirs.last_hidden_state)
@@ -67,17 +67,17 @@ def test_features_are_those_of_transformers(make, tmp_path, pictures):
     assert made.card.interpolation == "bicubic"
 
 
-def test_features_of_siglip_are_those_of_transformers(tiny_folder, pictures):
+def test_features_of_siglip_are_those_of_transformers(tiny_folder, images):
     made = create(f"local-dir:{tiny_folder('siglip')}", "siglip")
-    theirs = expected(tiny.siglip(), made, pictures)
-    levels = made.features(pictures, ("vectors", "maps"))
+    theirs = expected(tiny.siglip(), made, images)
+    levels = made.features(images, ("vectors", "maps"))
     torch.testing.assert_close(levels["vectors"], theirs.pooler_output, rtol=0, atol=1e-5)
     tokens = theirs.last_hidden_state
     torch.testing.assert_close(levels["maps"][:, :, 1, 2], tokens[:, 6], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["clip-vit", "siglip"])
-def test_the_vision_half_alone_is_read_too(name, tmp_path, tiny_folder, pictures):
+def test_the_vision_half_alone_is_read_too(name, tmp_path, tiny_folder, images):
     import transformers
 
     kind = {"clip-vit": "CLIPVisionModelWithProjection", "siglip": "SiglipVisionModel"}[name]
@@ -88,9 +88,7 @@ def test_the_vision_half_alone_is_read_too(name, tmp_path, tiny_folder, pictures
     half.save_pretrained(tmp_path)
     alone = create(f"local-dir:{tmp_path}", name)
     assert alone.card.weights_sha256 == whole.card.weights_sha256
-    assert torch.equal(
-        *(made.features(pictures, ("vectors",))["vectors"] for made in (alone, whole))
-    )
+    assert torch.equal(*(made.features(images, ("vectors",))["vectors"] for made in (alone, whole)))
     with pytest.raises(WeightsError, match=r"model_type = .*vision_model"):
         _ = alone.text
 
@@ -136,7 +134,7 @@ def in_openais_layout(tensors):
     return found
 
 
-def test_openais_names_give_the_same_network_and_texts(tmp_path, tiny_folder, pictures):
+def test_openais_names_give_the_same_network_and_texts(tmp_path, tiny_folder, images):
     tensors = load_file(tiny_folder("clip-vit") / "model.safetensors")
     file = tmp_path / "ViT.safetensors"
     save_file(in_openais_layout(tensors), file)
@@ -145,7 +143,7 @@ def test_openais_names_give_the_same_network_and_texts(tmp_path, tiny_folder, pi
     assert ours.card.weights_sha256 == theirs.card.weights_sha256
     assert ours.card.digest == theirs.card.digest
     assert ours.text.digest == theirs.text.digest
-    vectors = [made.features(pictures, ("vectors",))["vectors"] for made in (ours, theirs)]
+    vectors = [made.features(images, ("vectors",))["vectors"] for made in (ours, theirs)]
     assert torch.equal(*vectors)
     assert torch.equal(*(made.text.encode(["a cat"]) for made in (ours, theirs)))
 
@@ -154,8 +152,10 @@ def test_an_unrelated_configuration_is_ignored(tmp_path, tiny_folder):
     tensors = load_file(tiny_folder("clip-vit") / "model.safetensors")
     save_file(in_openais_layout(tensors), tmp_path / "open_clip.safetensors")
     (tmp_path / "config.json").write_text('{"model_cfg": {"embed_dim": 24}}')
-    made, usual = (create(f"local-dir:{folder}") for folder in (tmp_path, tiny_folder("clip-vit")))
-    assert made.card.digest == usual.card.digest
+    made, reference = (
+        create(f"local-dir:{folder}") for folder in (tmp_path, tiny_folder("clip-vit"))
+    )
+    assert made.card.digest == reference.card.digest
 
 
 def test_every_name_of_openais_layout_has_one_of_transformers(tiny_folder):
@@ -175,14 +175,14 @@ def test_both_layouts_in_one_file_are_refused(tmp_path, tiny_folder):
         create(tmp_path / "both.safetensors")
 
 
-def test_the_header_may_name_another_activation(tmp_path, tiny_folder, pictures):
+def test_the_header_may_name_another_activation(tmp_path, tiny_folder, images):
     tensors = in_openais_layout(load_file(tiny_folder("clip-vit") / "model.safetensors"))
     made = []
     for number, header in enumerate((None, {"hidden_act": "gelu"})):
         save_file(tensors, tmp_path / f"{number}.safetensors", header)
         made.append(create(tmp_path / f"{number}.safetensors"))
     assert "quick_gelu" in made[0].card.variant
-    first, second = (one.features(pictures, ("vectors",))["vectors"] for one in made)
+    first, second = (one.features(images, ("vectors",))["vectors"] for one in made)
     assert not torch.equal(first, second)
     assert made[0].card.weights_sha256 == made[1].card.weights_sha256
     assert made[0].card.digest != made[1].card.digest
@@ -255,14 +255,14 @@ def test_the_folder_decides_how_images_are_prepared(change):
 
 def test_bicubic_frames_are_within_a_level_of_exact_resizing(tiny_folder):
     made = create(f"local-dir:{tiny_folder('clip-vit')}")
-    picture = torch.randint(0, 256, (150, 201, 3), dtype=torch.uint8).numpy()
+    image = torch.randint(0, 256, (150, 201, 3), dtype=torch.uint8).numpy()
     exact = torch.nn.functional.interpolate(
-        torch.tensor(picture).permute(2, 0, 1)[None].double(),
+        torch.tensor(image).permute(2, 0, 1)[None].double(),
         (32, 32),
         mode="bicubic",
         antialias=True,
     )[0].clamp(0, 255)
-    assert (made.prepare(picture).double() - exact).abs().max() <= 1.01
+    assert (made.prepare(image).double() - exact).abs().max() <= 1.01
 
 
 def test_without_transformers_the_extra_is_named(monkeypatch, tiny_folder):
@@ -286,8 +286,8 @@ def test_at_full_size_features_are_those_of_transformers(name, tmp_path):
     )
     model.save_pretrained(tmp_path)
     made = create(f"local-dir:{tmp_path}", name)
-    pictures = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
-    theirs = expected(model, made, pictures)
-    levels = made.features(pictures, ("vectors", "maps"))
+    images = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
+    theirs = expected(model, made, images)
+    levels = made.features(images, ("vectors", "maps"))
     torch.testing.assert_close(levels["vectors"], theirs.pooler_output, rtol=0, atol=1e-5)
     assert levels["maps"].shape == (2, *backbones.describe(name).maps)

@@ -31,7 +31,7 @@ def tensors(random_backbone):
 
 @pytest.fixture(scope="module")
 def seen(tensors, frames, tmp_path_factory):
-    """A backbone with these tensors, read from their file, and its taps of a picture."""
+    """A backbone with these tensors, read from their file, and its levels of an image."""
     file = tmp_path_factory.mktemp("RN50") / "RN50.safetensors"
     save_file(tensors, file)
     made = create(file)
@@ -107,11 +107,11 @@ def slow_pool(t, maps):
 def test_each_level_equals_the_slow_reference(tensors, seen, frames):
     made, levels = seen
     wide = {name: tensor.double() for name, tensor in tensors.items()}
-    for got, wanted in zip(
+    for got, expected in zip(
         levels.values(), slow(wide, made.normalise(frames[:1]).double()), strict=True
     ):
-        size = float(wanted.abs().max())
-        torch.testing.assert_close(got.double(), wanted, rtol=0, atol=1e-5 * size)
+        size = float(expected.abs().max())
+        torch.testing.assert_close(got.double(), expected, rtol=0, atol=1e-5 * size)
 
 
 def test_attention_pooling_equals_that_of_torch(tensors, seen):
@@ -122,15 +122,15 @@ def test_attention_pooling_equals_that_of_torch(tensors, seen):
     tokens = torch.cat([tokens.mean(0, keepdim=True), tokens]) + place
     p = {x: wide[f"visual.attnpool.{x}_proj.weight"] for x in "qkvc"}
     b = {x: wide[f"visual.attnpool.{x}_proj.bias"] for x in "qkvc"}
-    wanted, _ = torch.nn.functional.multi_head_attention_forward(
+    expected, _ = torch.nn.functional.multi_head_attention_forward(
         tokens[:1], tokens, tokens, 2048, HEADS, None,
         torch.cat([b["q"], b["k"], b["v"]]), None, None, False, 0.0, p["c"], b["c"],
         use_separate_proj_weight=True,
         q_proj_weight=p["q"], k_proj_weight=p["k"], v_proj_weight=p["v"],
     )  # fmt: skip
     # Rounding is of the largest numbers that are added, whatever is left of them.
-    size = wanted.abs().max().item()
-    torch.testing.assert_close(levels["vectors"].double(), wanted[0], rtol=0, atol=1e-5 * size)
+    size = expected.abs().max().item()
+    torch.testing.assert_close(levels["vectors"].double(), expected[0], rtol=0, atol=1e-5 * size)
 
 
 @pytest.mark.slow

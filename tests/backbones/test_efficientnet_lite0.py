@@ -13,7 +13,7 @@ STRIDES = {0: 1, 1: 2, 3: 2, 5: 2, 8: 1, 11: 2, 15: 1}
 
 
 def reference(weights: dict[str, torch.Tensor], image: torch.Tensor) -> dict[str, torch.Tensor]:
-    """All taps of an image (1 3 h w), read off the tensors' names and shapes."""
+    """Return all levels of an image (1 3 h w), from the tensors' names and shapes."""
 
     def conv(x, name, stride=1):
         weight = weights[f"{name}.weight"]

@@ -102,17 +102,17 @@ def etag(path: Path) -> str:
 
 
 @pytest.fixture
-def asked() -> list[str]:
+def requested() -> list[str]:
     """The requests that the hub had."""
     return []
 
 
 @pytest.fixture
-def hub(tmp_path: Path, asked: list[str]) -> Iterator[tuple[Path, str]]:
+def hub(tmp_path: Path, requested: list[str]) -> Iterator[tuple[Path, str]]:
     """The folder of a hub's repositories and its address."""
     handler = type("Handler", (Hub,), {"root": tmp_path / "hub"})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.asked = asked  # type: ignore[attr-defined]
+    server.asked = requested  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield tmp_path / "hub", f"http://127.0.0.1:{server.server_address[1]}"
@@ -142,7 +142,7 @@ def ask(endpoint: str, home: Path, *weights: str, offline: bool = False) -> dict
 
 @pytest.mark.slow
 def test_weights_come_from_the_hub_and_failures_are_reported(
-    hub, asked, tmp_path, random_backbone, tiny_folder
+    hub, requested, tmp_path, random_backbone, tiny_folder
 ):
     pytest.importorskip("huggingface_hub")
     root, endpoint = hub
@@ -170,8 +170,8 @@ def test_weights_come_from_the_hub_and_failures_are_reported(
     assert said["hf-hub:owner/net"] == expected
     assert said[pinned] == texts
     assert "there is no tokenizer in the folder of the weights (got vocab.json)" in said[mute]
-    assert any(f"/owner/clip/resolve/{COMMIT}/merges.txt" in line for line in asked)
-    assert not any("/owner/clip/" in line and "pytorch_model" in line for line in asked)
+    assert any(f"/owner/clip/resolve/{COMMIT}/merges.txt" in line for line in requested)
+    assert not any("/owner/clip/" in line and "pytorch_model" in line for line in requested)
     for weights in wrong:
         assert said[weights].startswith(f"refused: {weights}: the hub has no such weights")
         assert "a repository with model.safetensors" in said[weights]

@@ -14,9 +14,9 @@ def test_auto_depends_on_the_cpu(monkeypatch, native):
     assert resolve_precision("auto", torch.device("cuda")) == "float32"
 
 
-@pytest.mark.parametrize("asked", ["float32", "bfloat16"])
-def test_a_named_precision_is_kept(asked):
-    assert resolve_precision(asked, CPU) == asked
+@pytest.mark.parametrize("requested", ["float32", "bfloat16"])
+def test_a_named_precision_is_kept(requested):
+    assert resolve_precision(requested, CPU) == requested
 
 
 def test_a_torch_without_its_private_probes_means_float32(monkeypatch):

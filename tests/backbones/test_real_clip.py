@@ -31,12 +31,12 @@ def backbone() -> Backbone:
 def test_features_and_texts_are_those_of_transformers(backbone):
     transformers = pytest.importorskip("transformers")
     model = transformers.AutoModel.from_pretrained(folder_of(WEIGHTS)).eval()
-    pictures = torch.randint(0, 256, (2, 3, *backbone.card.input_size), dtype=torch.uint8)
-    got = backbone.features(pictures, ("vectors",))["vectors"]
+    images = torch.randint(0, 256, (2, 3, *backbone.card.input_size), dtype=torch.uint8)
+    got = backbone.features(images, ("vectors",))["vectors"]
     prompts = ["a photo of surfing", "a photo of someone who applies eye makeup"]
     tokens, _ = backbone.text.tokenizer.tokens(prompts)
     with torch.no_grad():
-        seen = model.get_image_features(pixel_values=backbone.normalise(pictures)).pooler_output
+        seen = model.get_image_features(pixel_values=backbone.normalise(images)).pooler_output
         read = model.get_text_features(input_ids=tokens).pooler_output
     torch.testing.assert_close(got, seen, rtol=0, atol=1e-5 * float(seen.abs().max()))
     named = backbone.text.encode(prompts)

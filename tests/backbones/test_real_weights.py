@@ -1,4 +1,4 @@
-"""Real weights on real clips: what these backbones see is what others have seen."""
+"""Real weights on real clips: features equal those of independent implementations."""
 
 import csv
 from pathlib import Path

@@ -66,8 +66,8 @@ def test_each_layer_agrees_with_transformers_in_both_layouts(theirs, images, tmp
     for name in ("model", "classifier"):
         made = create(f"local-dir:{root / name}", last_stride=2)
         sha256.add(made.card.weights_sha256)
-        for got, wanted in zip(layers(made.network, images), expected.hidden_states, strict=True):
-            torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
+        for got, right in zip(layers(made.network, images), expected.hidden_states, strict=True):
+            torch.testing.assert_close(got, right, rtol=1e-4, atol=1e-4)
     pooled = expected.pooler_output.flatten(1)
     with torch.no_grad():
         vectors = made.network(images, ("vectors",))["vectors"]
@@ -79,8 +79,8 @@ def test_each_layer_agrees_with_transformers_in_both_layouts(theirs, images, tmp
     sha256.add(again.card.weights_sha256)
     assert len(sha256) == 1, "the layout of the file changes no weight"
     coarse, fine = (layers(b.network, images) for b in (made, again))
-    for got, wanted in zip(fine[:4], coarse[:4], strict=True):
-        assert torch.equal(got, wanted)
+    for got, right in zip(fine[:4], coarse[:4], strict=True):
+        assert torch.equal(got, right)
     assert [tuple(x[4].shape) for x in (coarse, fine)] == [(1, 2048, 3, 3), (1, 2048, 6, 5)]
     assert again.card.digest != made.card.digest
 

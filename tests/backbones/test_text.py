@@ -40,13 +40,13 @@ def sentences(tmp_path_factory):
 
 def test_texts_of_clip_are_those_of_transformers(folder):
     tokenizer = transformers.CLIPTokenizer.from_pretrained(folder)
-    asked = tokenizer(PROMPTS, padding=True, return_tensors="pt")
+    requested = tokenizer(PROMPTS, padding=True, return_tensors="pt")
     with torch.no_grad():
-        wanted = tiny.clip().get_text_features(**asked).pooler_output
+        reference = tiny.clip().get_text_features(**requested).pooler_output
     encoder = create(folder)
     got = encoder.encode(PROMPTS)
     assert (encoder.width, encoder.name, got.dtype) == (24, "clip", torch.float32)
-    torch.testing.assert_close(got, wanted, rtol=0, atol=1e-5)
+    torch.testing.assert_close(got, reference, rtol=0, atol=1e-5)
 
 
 def test_texts_of_metaclip_are_those_of_transformers(tmp_path):
@@ -55,18 +55,18 @@ def test_texts_of_metaclip_are_those_of_transformers(tmp_path):
     tiny.save_words(tmp_path)
     tokens = torch.tensor([[tiny.WORDS.index(word) for word in ("a", "cat", "</s>")]])
     with torch.no_grad():
-        wanted = model.get_text_features(input_ids=tokens).pooler_output
-    torch.testing.assert_close(create(tmp_path).encode(["a cat"]), wanted, rtol=0, atol=1e-5)
+        reference = model.get_text_features(input_ids=tokens).pooler_output
+    torch.testing.assert_close(create(tmp_path).encode(["a cat"]), reference, rtol=0, atol=1e-5)
 
 
 def test_texts_of_siglip_are_those_of_transformers(tiny_folder):
     folder = tiny_folder("siglip")
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    asked = tokenizer(PROMPTS, padding="max_length", max_length=24, return_tensors="pt")
+    requested = tokenizer(PROMPTS, padding="max_length", max_length=24, return_tensors="pt")
     with torch.no_grad():
-        wanted = tiny.siglip().get_text_features(input_ids=asked["input_ids"]).pooler_output
+        reference = tiny.siglip().get_text_features(input_ids=requested["input_ids"]).pooler_output
     got = create(folder, "siglip").encode(PROMPTS)
-    torch.testing.assert_close(got, wanted, rtol=0, atol=1e-5)
+    torch.testing.assert_close(got, reference, rtol=0, atol=1e-5)
 
 
 def test_a_sentence_is_the_unit_mean_of_its_tokens(sentences):

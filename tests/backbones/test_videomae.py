@@ -39,14 +39,14 @@ def test_features_are_taken_before_the_classifier(tiny_folder, frames):
     made = create(tiny_folder("videomae"))
     assert (made.card.frames_per_slot, made.network.frames_together) == (2, 16)
     levels = made.features(frames, ("vectors", "maps"))
-    wanted = states(model.videomae, made, frames)
+    reference = states(model.videomae, made, frames)
     with torch.no_grad():
-        pooled = model.fc_norm(wanted.mean(2)).flatten(0, 1)
+        pooled = model.fc_norm(reference.mean(2)).flatten(0, 1)
         whole = model(pixel_values=made.normalise(frames).view(-1, 16, 3, 32, 32)).logits
     torch.testing.assert_close(levels["vectors"], pooled, rtol=0, atol=1e-5)
     for slot, row, column in ((0, 0, 0), (3, 1, 2), (15, 3, 3)):
         got = levels["maps"][slot, :, row, column]
-        place = wanted[slot // 8, slot % 8, 4 * row + column]
+        place = reference[slot // 8, slot % 8, 4 * row + column]
         torch.testing.assert_close(got, place, rtol=0, atol=1e-5)
     with torch.no_grad():  # From the maps alone the library's own answer follows.
         mean = levels["maps"].unflatten(0, (2, 8)).mean((1, 3, 4))
@@ -68,9 +68,9 @@ def test_an_encoder_without_a_classifier_is_read(tmp_path, frames, kind, pooled)
     model = tiny.stirred(getattr(transformers, kind), config)
     model.save_pretrained(tmp_path)
     made = create(tmp_path)
-    wanted = states(getattr(model, "videomae", model), made, frames).mean(2).flatten(0, 1)
+    reference = states(getattr(model, "videomae", model), made, frames).mean(2).flatten(0, 1)
     got = made.features(frames, ("vectors",))["vectors"]
-    torch.testing.assert_close(got, wanted, rtol=0, atol=1e-5)
+    torch.testing.assert_close(got, reference, rtol=0, atol=1e-5)
 
 
 def test_biases_under_the_names_of_earlier_transformers_are_read(tmp_path, tiny_folder):
@@ -129,7 +129,7 @@ def test_at_full_size_features_are_those_of_transformers(tmp_path):
     frames = torch.randint(0, 256, (16, 3, 224, 224), dtype=torch.uint8)
     levels = made.features(frames, ("vectors", "maps"))
     with torch.no_grad():
-        wanted = model.videomae(pixel_values=made.normalise(frames)[None]).last_hidden_state
-        vectors = model.fc_norm(wanted[0].unflatten(0, (8, 196)).mean(1))
+        reference = model.videomae(pixel_values=made.normalise(frames)[None]).last_hidden_state
+        vectors = model.fc_norm(reference[0].unflatten(0, (8, 196)).mean(1))
     torch.testing.assert_close(levels["vectors"], vectors, rtol=0, atol=1e-5)
     assert levels["maps"].shape == (8, *backbones.describe("videomae").maps)

@@ -90,7 +90,7 @@ def test_the_header_or_an_option_decides_the_padding(save, frames, header, optio
     ones = torch.ones(1, 3, 4, 4)
     first = made.network.features[0][0]
     torch.nn.init.ones_(first.weight)
-    # Of 2×2 places TensorFlow's first window lies wholly inside the picture.
+    # Of 2×2 cells TensorFlow's first window is inside the image.
     assert (first(ones)[0, 0, 0, 0] == 27) == tensorflow
 
 

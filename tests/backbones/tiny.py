@@ -79,7 +79,7 @@ def stirred(kind: Any, config: Any) -> Any:
 
 
 def save(name: str, folder: Path) -> None:
-    """Save a tiny model as transformers does, with a tokenizer and what prepares its pictures."""
+    """Save a tiny model as transformers does, with a tokenizer and a preprocessor."""
     MODELS[name]().save_pretrained(folder)
     if name == "clip-vit":
         save_letters(folder)

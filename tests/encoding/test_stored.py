@@ -22,9 +22,9 @@ def test_stored_nodes_change_no_result(store, videos, episodes, monkeypatch) -> 
     assert to_text(evaluate_method(made(), StoredEncodings(source), videos, episodes)) == to_text(
         right
     )
-    told: list[tuple[int, int]] = []
-    assert store_nodes(made(), source, progress=lambda *one: told.append(one)) == 48
-    assert told[-1] == (48, 48)
+    done: list[tuple[int, int]] = []
+    assert store_nodes(made(), source, progress=lambda *one: done.append(one)) == 48
+    assert done[-1] == (48, 48)
     files = {path for path in store.folder.rglob("*") if path.is_file()}
     method = made()
     monkeypatch.setattr(method, "encode", None)

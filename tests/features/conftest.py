@@ -37,15 +37,15 @@ class Tiny(StagedNetwork):
         super().__init__(options)
         self.first = nn.Conv2d(3, 4, 3, stride=16, padding=1, bias=False)
         self.second = nn.Conv2d(4, 6, 1, stride=2, bias=False)
-        self.seen = {"early": 0, "late": 0}
+        self.counts = {"early": 0, "late": 0}
 
     def early(self, images: Tensor) -> Tensor:
-        self.seen["early"] += len(images)
+        self.counts["early"] += len(images)
         middle: Tensor = self.first(images)
         return middle
 
     def late(self, middle: Tensor) -> Tensor:
-        self.seen["late"] += len(middle)
+        self.counts["late"] += len(middle)
         maps: Tensor = self.second(middle)
         return maps
 

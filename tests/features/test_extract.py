@@ -30,7 +30,7 @@ FUSION = (
 
 
 def slow_features(clip, backbone, request, sampler=Segments):
-    """Features of one tap: decode, shrink, run."""
+    """Return features of one level: decode, resize, run."""
     frames = read_frames(clip.path, sampler(request.frames), start=clip.start, end=clip.end)
     return backbone.features(backbone.prepare(frames), (request.level,))[request.level]
 
@@ -55,12 +55,12 @@ def test_features_are_those_of_each_clip_alone_in_order(clips, tiny, prefetch, a
 
 def test_frames_run_once_and_no_deeper_than_they_must(clips, tiny):
     list(extract(clips[:2], tiny, FUSION))
-    assert tiny.network.seen == {"early": 2 * 24, "late": 2 * 8}
+    assert tiny.network.counts == {"early": 2 * 24, "late": 2 * 8}
 
 
 def test_pixels_need_no_network(clips, tiny):
     (one,) = extract(clips[:1], tiny, [FeatureRequest("pixels", View(8))])
-    assert tiny.network.seen == {"early": 0, "late": 0}
+    assert tiny.network.counts == {"early": 0, "late": 0}
     assert one.features[FeatureRequest("pixels", View(8))].dtype == torch.uint8
     assert one.features[FeatureRequest("pixels", View(8))].shape == (8, 3, 32, 48)
 
@@ -102,14 +102,14 @@ def test_a_segment_is_cut_out_and_the_sampler_can_be_chosen(clips, tiny):
 
 def test_a_slot_takes_as_many_frames_as_the_card_says(clips, tiny):
     tiny.card = dataclasses.replace(tiny.card, frames_per_slot=2)
-    asked = []
+    chosen = []
 
     def sampler(count):
-        asked.append(count)
+        chosen.append(count)
         return Segments(count)
 
     list(extract(clips[:1], tiny, [FeatureRequest("pixels", View(8))], sampler=sampler))
-    assert asked == [16]
+    assert chosen == [16]
 
 
 @pytest.mark.parametrize("at_once", [1, 2])
@@ -170,7 +170,7 @@ def test_the_next_clip_is_decoded_while_this_one_is_used(clips, tiny):
     slow.permits.release()
     assert next(found).clip == clips[0]
     assert slow.begun.acquire(timeout=60)
-    assert slow.begun.acquire(timeout=60), "the second clip is begun without being asked for"
+    assert slow.begun.acquire(timeout=60), "the second clip is begun before it is requested"
     assert slow.count == 2, "and the third is not"
     slow.permits.release(9)
     assert [one.clip for one in found] == clips[1:]
@@ -204,7 +204,7 @@ def test_a_consumer_that_stops_ends_the_decoding(clips, tiny, monkeypatch):
     assert slow.begun.acquire(timeout=60)
     assert slow.begun.acquire(timeout=60)
     real, stop, stopped = tiny.prepare, ClipReader.stop, threading.Event()
-    monkeypatch.setattr(tiny, "prepare", lambda picture: shrunk.append(picture) or real(picture))
+    monkeypatch.setattr(tiny, "prepare", lambda image: shrunk.append(image) or real(image))
     monkeypatch.setattr(ClipReader, "stop", lambda reader: (stop(reader), stopped.set()))
     stopping = threading.Thread(target=found.close)
     stopping.start()
@@ -304,12 +304,12 @@ def test_frames_are_stabilised_for_requests_with_stabilisation(tmp_path, tiny):
     shift = torch.linspace(-8, 8, 12).to(torch.complex128)
     frames = frames_of(Similarity(torch.ones_like(shift), shift), (64, 96))
     write_video(tmp_path / "pan.mp4", frames.permute(0, 2, 3, 1).numpy(), 12)
-    plain, steady = FeatureRequest("pixels", View(6)), FeatureRequest("pixels", View(6, "auto"))
+    plain, stabilised = FeatureRequest("pixels", View(6)), FeatureRequest("pixels", View(6, "auto"))
     timing = Timing()
-    (one,) = extract([Clip(tmp_path / "pan.mp4")], tiny, [plain, steady], timing=timing)
+    (one,) = extract([Clip(tmp_path / "pan.mp4")], tiny, [plain, stabilised], timing=timing)
     expected = stabilise(one.features[plain], "auto", aspect=96 / 64)
-    assert not torch.equal(one.features[plain], one.features[steady])
-    assert torch.equal(one.features[steady], expected)
+    assert not torch.equal(one.features[plain], one.features[stabilised])
+    assert torch.equal(one.features[stabilised], expected)
     assert timing.seconds["stabilise"] > 0
 
 
@@ -318,7 +318,7 @@ def test_frames_that_stabilisation_does_not_change_run_once(clips, tiny):
     still = [dataclasses.replace(clips[0], end=0.01)]
     (one,) = extract(still, tiny, requests)
     assert tuple(one.features) == tuple(requests)
-    assert tiny.network.seen == {"early": 4, "late": 4}
+    assert tiny.network.counts == {"early": 4, "late": 4}
 
 
 def test_camera_log_odds_need_no_network(tmp_path, tiny, monkeypatch):
@@ -343,10 +343,10 @@ def test_camera_log_odds_need_no_network(tmp_path, tiny, monkeypatch):
     monkeypatch.setattr(sys.modules["fewact.features.views"], "estimate_camera_motion", counted)
     monkeypatch.setattr(stabilise, "estimate_camera_motion", counted)
     clips = [Clip(tmp_path / f"{name}.mp4") for name in both]
-    asked = [camera, pixels, FeatureRequest("pixels", View(6, "auto"))]
-    pan, still = (one.features for one in extract(clips, tiny, asked))
+    chosen = [camera, pixels, FeatureRequest("pixels", View(6, "auto"))]
+    pan, still = (one.features for one in extract(clips, tiny, chosen))
     assert len(calls) == len(clips)
-    assert tiny.network.seen == {"early": 0, "late": 0}
+    assert tiny.network.counts == {"early": 0, "late": 0}
     for found in (pan, still):
         expected = estimate_camera_motion(found[pixels], aspect=96 / 64).log_odds
         torch.testing.assert_close(found[camera][:, :1], torch.full((6, 1), expected))
@@ -365,23 +365,23 @@ def test_camera_motion_maps_to_frames_stabilised_by_the_permissive_estimate(tmp_
     ways = random_motion(16, 0, shift=5, zoom=0.02, roll=0.02)
     frames = render(ways, (160, 160), lambda at, k: squat(at, 0, k / 4))
     write_video(tmp_path / "arm.mp4", frames.permute(0, 2, 3, 1).numpy(), 16)
-    bolder, steady, plain = (
+    motion_request, stabilised, plain = (
         CameraMotionRequest(View(8, "auto")),
         FeatureRequest("pixels", View(8, "auto")),
         FeatureRequest("pixels", View(8)),
     )
-    (one,) = extract([Clip(tmp_path / "arm.mp4")], tiny, [bolder, steady, plain])
+    (one,) = extract([Clip(tmp_path / "arm.mp4")], tiny, [motion_request, stabilised, plain])
     motion = estimate_camera_motion(one.features[plain], aspect=1.0)
     assert motion.moved
     assert not motion.permissive_to_stabilised.is_identity.all()
     size = one.features[plain].shape[-2:]
     expected, shown = warp(one.features[plain].double(), motion.permissive, size)
     found = warp_maps(
-        one.features[steady].double(), one.features[bolder][:, 1:].unflatten(1, (2, 3))
+        one.features[stabilised].double(), one.features[motion_request][:, 1:].unflatten(1, (2, 3))
     )
     off = (found - expected).abs().mean(1)[shown]
     assert off.mean() < 3  # of 255
-    assert (one.features[steady] - expected).abs().mean(1)[shown].mean() > 2 * off.mean()
+    assert (one.features[stabilised] - expected).abs().mean(1)[shown].mean() > 2 * off.mean()
 
 
 @pytest.mark.assets
@@ -394,7 +394,7 @@ def test_warped_maps_of_real_clips_are_nearer_to_maps_of_permissively_stabilised
 
     paths = sorted((assets / "clips" / "utd27_depth").glob("a0[1-4]*/*.mp4"))[::6]
     backbone = backbones.create(device="cpu", precision="float32")
-    plain, steady, bolder = (
+    plain, stabilised, motion_request = (
         FeatureRequest("pixels", View(16)),
         FeatureRequest("middle", View(16, "auto")),
         CameraMotionRequest(View(16, "auto")),
@@ -404,17 +404,22 @@ def test_warped_maps_of_real_clips_are_nearer_to_maps_of_permissively_stabilised
     ]
     aspect = 128 / 96  # of what the camera sees of them
     apart = []
-    for one in extract(films, backbone, [plain, steady, bolder]):
+    for one in extract(films, backbone, [plain, stabilised, motion_request]):
         motion = estimate_camera_motion(one.features[plain], aspect=aspect)
         if motion.permissive_to_stabilised.is_identity.all():
             continue
         seen, shown = warp(one.features[plain].float(), motion.permissive, (224, 224), pixel=aspect)
         mean = (seen * shown[:, None]).sum(0) / shown.sum(0)
         filled = torch.where(shown[:, None], seen, mean).round().byte()
-        bold = backbone.features(filled, ["middle"])["middle"]
-        careful = one.features[steady]
-        moved = warp_maps(careful, one.features[bolder][:, 1:].unflatten(1, (2, 3)))
-        apart.append([float((maps - bold).norm() / bold.norm()) for maps in (careful, moved)])
+        permissive = backbone.features(filled, ["middle"])["middle"]
+        conservative = one.features[stabilised]
+        moved = warp_maps(conservative, one.features[motion_request][:, 1:].unflatten(1, (2, 3)))
+        apart.append(
+            [
+                float((maps - permissive).norm() / permissive.norm())
+                for maps in (conservative, moved)
+            ]
+        )
     assert len(apart) > 3
     unmoved, moved = np.mean(apart, 0)
     assert moved < 0.85 * unmoved

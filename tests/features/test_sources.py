@@ -1,4 +1,4 @@
-"""Features of real clips: extracted once, kept when asked, refused when missing."""
+"""Features of real clips: extracted once, kept when requested, refused when missing."""
 
 import csv
 from dataclasses import replace

@@ -40,9 +40,9 @@ def job(folder: Path, videos: VideoList, backbone: Backbone, requests: Any = REQ
 
 
 def run(job: Job, backbone: Backbone, blocks: Any = None) -> list[Outcome]:
-    told: list[Outcome] = []
-    embed(job, backbone, range(len(job)) if blocks is None else blocks, told.append)
-    return told
+    outcomes: list[Outcome] = []
+    embed(job, backbone, range(len(job)) if blocks is None else blocks, outcomes.append)
+    return outcomes
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -54,9 +54,9 @@ def test_a_store_holds_what_extraction_gives(clips, tiny, tmp_path):
     whole = job(tmp_path / "s", listed(clips), tiny)
     assert len(whole) == 3
     assert whole.bytes_to_write(range(3)) == 5 * (4 * 6 * 2 + 8 * 4 * 2 * 3 * 2 + 4 * 3 * 32 * 48)
-    told = run(whole, tiny)
-    assert [one.video.id for one in told] == [f"v{i}" for i in range(5)]
-    assert all(one.new and one.error is None for one in told)
+    outcomes = run(whole, tiny)
+    assert [one.video.id for one in outcomes] == [f"v{i}" for i in range(5)]
+    assert all(one.new and one.error is None for one in outcomes)
     store = Store(tmp_path / "s")
     for clip, found in zip(clips, extract(clips, tiny, REQUESTS), strict=True):
         for request in REQUESTS:
@@ -82,7 +82,7 @@ def test_nothing_is_done_twice(clips, tiny, tmp_path, monkeypatch):
 
 def test_only_missing_features_are_computed(clips, tiny, tmp_path):
     run(job(tmp_path / "s", listed(clips), tiny, [FeatureRequest("vectors", View(4))]), tiny)
-    tiny.network.seen = {"early": 0, "late": 0}
+    tiny.network.counts = {"early": 0, "late": 0}
     run(
         job(
             tmp_path / "s",
@@ -92,7 +92,7 @@ def test_only_missing_features_are_computed(clips, tiny, tmp_path):
         ),
         tiny,
     )
-    assert tiny.network.seen == {"early": 5 * 8, "late": 0}
+    assert tiny.network.counts == {"early": 5 * 8, "late": 0}
 
 
 def test_another_sampler_or_transform_is_another_set(clips, tiny, tmp_path):
@@ -114,8 +114,8 @@ def test_a_bad_video_is_skipped_and_reported(clips, tiny, tmp_path, broken):
     missing = Clip(tmp_path / "missing.mp4")
     videos = listed([clips[0], broken, missing, clips[1]])
     videos = dataclasses.replace(videos, videos=(*videos.videos, Video("no file", "x")))
-    told = run(job(tmp_path / "s", videos, tiny), tiny)
-    errors = {one.video.id: one.error for one in told}
+    outcomes = run(job(tmp_path / "s", videos, tiny), tiny)
+    errors = {one.video.id: one.error for one in outcomes}
     assert [id for id, error in errors.items() if error is None] == ["v0", "v3"]
     assert "No such file" in errors["v2"]
     assert errors["no file"] == "there is no file"
@@ -143,9 +143,9 @@ def test_features_that_cannot_be_stored_are_an_error_of_that_video(
         return found
 
     monkeypatch.setattr(tiny, "features", features)
-    told = run(job(tmp_path / "s", listed(clips), tiny, REQUESTS[:1]), tiny)
-    assert [one.error is None for one in told] == [True, False, True, True, True]
-    assert why in told[1].error
+    outcomes = run(job(tmp_path / "s", listed(clips), tiny, REQUESTS[:1]), tiny)
+    assert [one.error is None for one in outcomes] == [True, False, True, True, True]
+    assert why in outcomes[1].error
     (one,) = Store(tmp_path / "s").sets()
     assert len(one) == 4
 
@@ -153,10 +153,10 @@ def test_features_that_cannot_be_stored_are_an_error_of_that_video(
 def test_the_same_bytes_are_embedded_once(clips, tiny, tmp_path):
     copy = tmp_path / "copy.mp4"
     shutil.copy(clips[0].path, copy)
-    tiny.network.seen = {"early": 0, "late": 0}
-    told = run(job(tmp_path / "s", listed([clips[0], Clip(copy)]), tiny, REQUESTS[:1]), tiny)
-    assert [(one.video.id, one.new) for one in told] == [("v0", True), ("v1", True)]
-    assert tiny.network.seen["early"] == 4
+    tiny.network.counts = {"early": 0, "late": 0}
+    outcomes = run(job(tmp_path / "s", listed([clips[0], Clip(copy)]), tiny, REQUESTS[:1]), tiny)
+    assert [(one.video.id, one.new) for one in outcomes] == [("v0", True), ("v1", True)]
+    assert tiny.network.counts["early"] == 4
     moved = tmp_path / "moved.mp4"
     os.rename(copy, moved)
     (other,) = run(job(tmp_path / "s", listed([Clip(moved)], "other"), tiny, REQUESTS[:1]), tiny)
@@ -178,15 +178,15 @@ class Stopped(Exception):
 @pytest.mark.parametrize("after", range(1, 6))
 def test_a_stopped_job_continues_to_the_same_bytes(clips, tiny, tmp_path, after):
     run(job(tmp_path / "whole", listed(clips), tiny), tiny)
-    told = []
+    outcomes = []
 
-    def tell(one):
-        told.append(one)
-        if len(told) == after:
+    def report(one):
+        outcomes.append(one)
+        if len(outcomes) == after:
             raise Stopped
 
     with pytest.raises(Stopped):
-        embed(job(tmp_path / "s", listed(clips), tiny), tiny, range(3), tell)
+        embed(job(tmp_path / "s", listed(clips), tiny), tiny, range(3), report)
     again = run(job(tmp_path / "s", listed(clips), tiny), tiny)
     assert sum(not one.new for one in again) >= (after - 1) // 2 * 2
     whole, resumed = (tree(tmp_path / name) for name in ("whole", "s"))
@@ -216,21 +216,21 @@ def test_the_block_of_a_killed_process_is_computed_by_another(clips, tiny, tmp_p
     whole = job(tmp_path / "s", listed(clips), tiny)
     claims = whole.store.folder / "claims" / whole.digest[:24]
     holder = subprocess.Popen([sys.executable, "-c", HOLD, claims], stdout=subprocess.PIPE)
-    told = []
+    outcomes = []
 
-    def tell(one):
-        told.append(one.video.id)
-        if len(told) == 3:  # all but those of the other process
+    def report(one):
+        outcomes.append(one.video.id)
+        if len(outcomes) == 3:  # all but those of the other process
             holder.kill()
 
     try:
         assert holder.stdout.readline() == b"0\n"
-        embed(whole, tiny, range(3), tell)
+        embed(whole, tiny, range(3), report)
     finally:
         holder.kill()
         holder.wait()
         holder.stdout.close()
-    assert told == ["v2", "v3", "v4", "v0", "v1"]
+    assert outcomes == ["v2", "v3", "v4", "v0", "v1"]
 
 
 def test_a_disk_without_locks_can_be_written(clips, tiny, tmp_path, monkeypatch):

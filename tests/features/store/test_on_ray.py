@@ -66,20 +66,20 @@ def test_a_machine_is_lost_and_no_video(cluster: Any, tmp_path: Path) -> None:
             store, some_videos(), backbone.card, [FeatureRequest("vectors", View(8))], block=EACH
         )
 
-    told: list[Outcome] = []
+    outcomes: list[Outcome] = []
     lost_machines: list[int] = []
 
-    def tell(one: Outcome) -> None:
-        told.append(one)
-        if len(told) == 4 * EACH:
+    def report(one: Outcome) -> None:
+        outcomes.append(one)
+        if len(outcomes) == 4 * EACH:
             cluster.remove_node(one_at_work(nodes), allow_graceful=False)
-            lost_machines.append(len(told))
+            lost_machines.append(len(outcomes))
 
     lost = job("lost")
-    embed_on_ray(lost, OPTIONS, range(len(lost)), tell, address=cluster.address)
+    embed_on_ray(lost, OPTIONS, range(len(lost)), report, address=cluster.address)
     assert lost_machines
-    assert sorted(one.video.id for one in told) == [v.id for v in some_videos().videos]
-    assert not any(one.error for one in told)
+    assert sorted(one.video.id for one in outcomes) == [v.id for v in some_videos().videos]
+    assert not any(one.error for one in outcomes)
     alone = job("alone")
     embed(alone, backbone, range(len(alone)), lambda _: None)
     assert sets(tmp_path / "lost") == sets(tmp_path / "alone")

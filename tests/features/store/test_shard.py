@@ -1,4 +1,4 @@
-"""Shards and sets: whole or absent, checked, the same bytes for the same videos."""
+"""Shards and sets: complete or missing, checked, equal bytes for equal videos."""
 
 import shutil
 from pathlib import Path
