@@ -135,23 +135,28 @@ def test_commands_and_their_options_exist(page: Path) -> None:
                 assert word.partition("=")[0] in known | {"--help"}, f"{words}: {word}"
 
 
-def option_names(method: str) -> set[str]:
-    """The options of a method, those of groups with the group's name."""
+def option_values(method: str) -> dict[str, list[str]]:
+    """The options of a method, each with the values that it is limited to, if any."""
     spec = importlib.util.spec_from_file_location("options", ROOT / "docs/_hooks/options.py")
     assert spec is not None
     assert spec.loader is not None
     hook = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(hook)
-    return set(re.findall(r"^\| `([\w.]+)`", hook.options_table(method), re.MULTILINE))
+    rows = re.findall(
+        r"^\| `([\w.]+)` \|[^|]*\|([^|]*)\|", hook.options_table(method), re.MULTILINE
+    )
+    return {name: re.findall(r"`([^`]*)`", values) for name, values in rows}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_options_of_methods_exist(page: Path) -> None:
     """In commands that name their method; elsewhere one method must have the option."""
-    known = {name: option_names(name) for name in methods.names()}
+    known = {name: option_values(name) for name in methods.names()}
     text = page.read_text(encoding="utf-8")
-    for option in re.findall(r"--option ([a-z][\w.]*)=", text):
-        assert any(option in names for names in known.values()), option
+    for option, value in re.findall(r"--option ([a-z][\w.]*)=(\w+)", text):
+        having = [names[option] for names in known.values() if option in names]
+        assert having, option
+        assert any(value in values or not values for values in having), f"{option}={value}"
     for words in commands(page):
         if words[:1] == ["evaluate"] and len(words) > 1 and words[1] in known:
             for word, value in pairwise(words):
@@ -175,10 +180,13 @@ def test_benchmarks_recipes_and_files_exist(page: Path) -> None:
             read_recipe(words[1])
 
 
-def test_the_guide_for_contributors_names_every_subpackage() -> None:
+def test_the_guide_for_contributors_names_every_subpackage_and_module() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     for path in (ROOT / "src" / "fewact").glob("*/__init__.py"):
         assert f"| `{path.parent.name}/`" in text, path.parent.name
+    for path in (ROOT / "src" / "fewact").glob("[!_]*.py"):
+        if not path.read_text(encoding="utf-8").startswith('"""Empty'):
+            assert f"`{path.name}`" in text, path.name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

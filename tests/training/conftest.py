@@ -13,6 +13,6 @@ from tests.training.made_up import Tiny
 def tiny() -> Iterator[None]:
     """While a test runs, ``tiny`` is a backbone like any other."""
     with pytest.MonkeyPatch.context() as patch:
-        entries = {**backbones._registry._entries, "tiny": Tiny}
-        patch.setattr(backbones, "_registry", Registry("backbone", entries))
+        entries = {**backbones._NETWORKS._entries, "tiny": Tiny}
+        patch.setattr(backbones, "_NETWORKS", Registry("backbone", entries))
         yield
