@@ -1,4 +1,4 @@
-"""``fewact doctor``: facts of this machine, advice that follows from them, exit code 0."""
+"""``fewact doctor``: facts of this machine, advice, exit code 0."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,9 @@ from fewact.errors import WeightsError
 Run = Callable[..., Any]
 
 
-def test_facts(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_has_the_facts_of_this_machine(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FEWACT_CACHE", str(tmp_path / "cache"))
     ended = run("doctor", "--format", "json")
     assert ended.code == 0
@@ -35,7 +37,7 @@ def test_facts(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert found["cache"] == {"folder": str(tmp_path / "cache"), "writable": True}
 
 
-def test_words(run: Run) -> None:
+def test_the_report_is_plain_text(run: Run) -> None:
     ended = run("doctor")
     assert ended.code == 0
     lines = ended.out.splitlines()
@@ -54,7 +56,7 @@ def test_words(run: Run) -> None:
     assert "True" not in ended.out
 
 
-def test_trouble_is_told_and_not_raised(
+def test_problems_become_advice_not_errors(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()

@@ -1,4 +1,4 @@
-"""``fewact embed`` and ``evaluate --store`` as they are called."""
+"""``fewact embed``, and ``fewact evaluate --store`` on its stores."""
 
 import importlib.util
 import json
@@ -25,7 +25,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def table(clips: Path, tmp_path: Path) -> Path:
-    """The clips as a table, which can still be read where they are gone."""
+    """The clips as a table; it can be read although its clips are deleted."""
     moved = shutil.copytree(clips, tmp_path / "clips")
     rows = [f"{p},{p.parent.name}" for p in sorted(moved.glob("*/*.mp4"))]
     path = tmp_path / "table.csv"
@@ -33,7 +33,9 @@ def table(clips: Path, tmp_path: Path) -> Path:
     return path
 
 
-def test_embed_then_evaluate(run: Run, table: Path, tmp_path: Path) -> None:
+def test_stored_features_give_the_same_results_as_videos(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
     store = tmp_path / "store"
     embedded = run("embed", table, "-o", store, "--method", "protonet", *FRAMES, *PLAIN)
     assert embedded.code == 0
@@ -57,7 +59,7 @@ def test_embed_then_evaluate(run: Run, table: Path, tmp_path: Path) -> None:
     assert json.loads(offline.out)["per_episode"] == document["per_episode"]
 
 
-def test_the_same_call_goes_on(run: Run, table: Path, tmp_path: Path) -> None:
+def test_the_same_command_finds_what_is_stored(run: Run, table: Path, tmp_path: Path) -> None:
     call = ("embed", table, "-o", tmp_path / "store", "--features", "vectors:2", *PLAIN)
     assert run(*call).code == 0
     before = tree(tmp_path / "store")
@@ -96,17 +98,17 @@ def test_bad_videos_are_listed_and_skipped(
 
 
 @pytest.mark.slow
-def test_parts_make_the_whole(
+def test_all_parts_together_equal_one_run(
     run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(Job.__init__.__kwdefaults__, "block", 1)
     call = ("embed", table, "--features", "vectors:2", *PLAIN)
-    run(*call, "-o", tmp_path / "whole")
+    run(*call, "-o", tmp_path / "complete")
     for part in ("3/3", "1/3", "1/3", "2/3"):
         ended = run(*call, "-o", tmp_path / "store", "--shard", part)
         assert ended.code == 0
         assert "2 videos of table" in ended.err
-    assert tree(tmp_path / "store") == tree(tmp_path / "whole")
+    assert tree(tmp_path / "store") == tree(tmp_path / "complete")
 
 
 @pytest.mark.slow
@@ -126,7 +128,7 @@ def test_nodes_are_stored_and_used(
     assert sorted(str(one.facts["kind"]) for one in Store(store).sets()) == ["features", "nodes"]
 
 
-def test_a_disk_that_is_too_small(
+def test_a_disk_without_enough_space_is_refused(
     run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = SimpleNamespace(free=30_719)
@@ -141,32 +143,32 @@ def test_a_disk_that_is_too_small(
 
 
 @pytest.mark.slow
-def test_an_interruption_leaves_everything_whole(
+def test_an_interrupted_run_leaves_valid_files_and_continues(
     run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(Job.__init__.__kwdefaults__, "block", 2)
     call = ("embed", table, "--features", "vectors:2", *PLAIN)
-    run(*call, "-o", tmp_path / "whole")
-    told: list[Any] = []
+    run(*call, "-o", tmp_path / "complete")
+    outcomes: list[Any] = []
 
     def interrupt(report: Any, one: Any) -> None:
-        told.append(one)
-        if len(told) == 4:
+        outcomes.append(one)
+        if len(outcomes) == 4:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr("fewact.cli.embed._Report.__call__", interrupt)
         assert run(*call, "-o", tmp_path / "store").code == 130
     done = tree(tmp_path / "store")
-    whole = tree(tmp_path / "whole")
-    assert done.items() <= whole.items()
-    assert len(done) < len(whole)
+    complete = tree(tmp_path / "complete")
+    assert done.items() <= complete.items()
+    assert len(done) < len(complete)
     assert "Embedded: 4, already stored: 2" in run(*call, "-o", tmp_path / "store").out
-    assert tree(tmp_path / "store") == whole
+    assert tree(tmp_path / "store") == complete
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (("--shard", "0/4"), "I from 1 to N"),
         (("--shard", "5/4"), "5/4"),
@@ -178,16 +180,16 @@ def test_an_interruption_leaves_everything_whole(
         (("--method", "protonett"), "protonet"),
     ],
 )
-def test_wrong_options_are_the_users_fault(
-    run: Run, table: Path, tmp_path: Path, options: tuple[str, ...], told: str
+def test_wrong_options_are_errors_of_the_user(
+    run: Run, table: Path, tmp_path: Path, options: tuple[str, ...], message: str
 ) -> None:
     ended = run("embed", table, "-o", tmp_path / "store", *options)
     assert ended.code == 2
-    assert told in ended.err
+    assert message in ended.err
     assert not (tmp_path / "store" / "sets").exists()
 
 
-def test_a_folder_of_something_else_is_no_store(run: Run, table: Path, tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_refused(run: Run, table: Path, tmp_path: Path) -> None:
     ended = run("embed", table, "-o", tmp_path)
     assert ended.code == 2
     assert "contains other files" in ended.err
@@ -196,7 +198,7 @@ def test_a_folder_of_something_else_is_no_store(run: Run, table: Path, tmp_path:
     assert "is no store" in ended.err
 
 
-def test_ray_is_asked_for_where_it_is_missing(run: Run, table: Path, tmp_path: Path) -> None:
+def test_a_missing_ray_is_named(run: Run, table: Path, tmp_path: Path) -> None:
     if importlib.util.find_spec("ray"):
         pytest.skip("Ray is installed")
     ended = run(

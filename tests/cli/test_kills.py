@@ -1,4 +1,4 @@
-"""Embedding and evaluating are killed on the way, and go on to the same bytes."""
+"""Embedding and evaluation are killed, continue, and give the same bytes."""
 
 import subprocess
 import sys
@@ -31,27 +31,27 @@ QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 def kill_when(enough: Callable[[], bool], *arguments: object) -> None:
-    """Run a command, and kill it as soon as there is enough."""
+    """Run a command, and kill it as soon as ``enough`` is true."""
     process = subprocess.Popen([sys.executable, "-c", MAIN, *map(str, arguments)], **QUIET)
     while not enough():
-        assert process.poll() is None, "it came to its end"
+        assert process.poll() is None, "the process has ended"
         time.sleep(0.002)
     process.kill()
     process.wait()
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """All files but those that a killed process left half written."""
+    """Content of all files, without temporary files of a killed process."""
     files = (f for f in folder.rglob("*") if f.is_file() and not f.name.startswith("."))
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def test_killed_while_it_embeds_and_while_it_scores(
+def test_killed_commands_continue_to_the_same_bytes(
     run: Run, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(Job.__init__.__kwdefaults__, "block", 1)
     embed = ("embed", clips, "--features", "vectors:2", "--precision", "float32", "-o")
-    assert run(*embed, tmp_path / "whole").code == 0
+    assert run(*embed, tmp_path / "complete").code == 0
     store = tmp_path / "store"
 
     def shards() -> int:
@@ -62,7 +62,7 @@ def test_killed_while_it_embeds_and_while_it_scores(
         kill_when(lambda wanted=wanted: shards() >= wanted, *embed, store)
         assert shards() < len(CLASSES) * SHOTS
     assert run(*embed, store).code == 0
-    assert tree(store) == tree(tmp_path / "whole")
+    assert tree(store) == tree(tmp_path / "complete")
 
     evaluate = ("evaluate", "protonet", "--data", clips, "--store", store, "--ways", 3)
     evaluate += ("--option", "frames=2", "--count", 50_000, "-o")

@@ -1,4 +1,4 @@
-"""``fewact teach`` and ``fewact predict`` with a file of features in the place of videos."""
+"""``fewact teach`` and ``fewact predict`` with a file of features instead of videos."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ NEW = ("x/1.mp4", "x//2, twice", "ein Gruß")
 
 
 def write(file: Path, table: str | None, **changes: Any) -> Path:
-    """A file of features, each about the course of one class after the other."""
+    """Write a file of features: noisy copies of one sequence per class, class after class."""
     count = changes.pop("count", len(CLASSES))
     noise = 0.3 * np.random.default_rng(count).standard_normal((count, T, D))
     features = COURSES[np.arange(count) % len(CLASSES)] + noise
@@ -36,12 +36,12 @@ def write(file: Path, table: str | None, **changes: Any) -> Path:
 
 
 @pytest.fixture
-def examples(tmp_path: Path) -> Path:
+def training(tmp_path: Path) -> Path:
     """Nine labelled clips, three of each class, of two data sets."""
     table = "clip\tclass\tgroup\tdataset\n"
     for i in range(9):
         table += f"t{i}\t{CLASSES[i % 3]}\ts{i // 3}\t{'one' if i < 6 else 'two'}\n"
-    return write(tmp_path / "taught.npz", table, count=9)
+    return write(tmp_path / "training.npz", table, count=9)
 
 
 @pytest.fixture
@@ -50,23 +50,23 @@ def new(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def given(run: Run, examples: Path, tmp_path: Path) -> Path:
-    """A model of six clips."""
-    assert run("teach", examples, "--dataset", "one", "-o", tmp_path / "model").code == 0
+def model_of_features(run: Run, training: Path, tmp_path: Path) -> Path:
+    """A model taught from six rows."""
+    assert run("teach", training, "--dataset", "one", "-o", tmp_path / "model").code == 0
     return tmp_path / "model"
 
 
-def refused(ended: Any, *told: str) -> None:
-    """The user's fault: one message, no traceback, nothing on stdout."""
+def refused(ended: Any, *messages: str) -> None:
+    """Check for an error of the user: one message, no traceback, nothing on stdout."""
     assert ended.code == 2
     assert ended.err.startswith("Error: ")
     assert not ended.out
-    for text in told:
+    for text in messages:
         assert text in ended.err
 
 
-def test_summary(run: Run, examples: Path, tmp_path: Path) -> None:
-    ended = run("teach", examples, "--dataset", "one", "-o", tmp_path / "model")
+def test_teach_prints_a_summary(run: Run, training: Path, tmp_path: Path) -> None:
+    ended = run("teach", training, "--dataset", "one", "-o", tmp_path / "model")
     assert (ended.code, ended.err) == (0, "")
     assert [line.split() for line in ended.out.splitlines()[:4]] == [
         ["class", "clips"],
@@ -79,19 +79,21 @@ def test_summary(run: Run, examples: Path, tmp_path: Path) -> None:
     assert classifier.method.options.frames == T
 
 
-def test_options_and_limit(run: Run, examples: Path, tmp_path: Path) -> None:
+def test_options_and_limit_are_used(run: Run, training: Path, tmp_path: Path) -> None:
     quick = ("--dataset", "one", "--method", "protonet", "--option", "order=joined")
-    ended = run("teach", examples, "-o", tmp_path / "m", "--max-per-class", 1, *quick)
+    ended = run("teach", training, "-o", tmp_path / "m", "--max-per-class", 1, *quick)
     assert ended.code == 0
     classifier = FewShotClassifier.load(tmp_path / "m")
     assert len(classifier.clips_) == 3
     assert (classifier.method.options.order, classifier.method.options.frames) == ("joined", T)
 
 
-def test_every_format_answers_for_each_row(run: Run, given: Path, new: Path) -> None:
-    wanted = FewShotClassifier.load(given).predict(read_features(new))
+def test_every_format_has_a_prediction_for_each_row(
+    run: Run, model_of_features: Path, new: Path
+) -> None:
+    wanted = FewShotClassifier.load(model_of_features).predict(read_features(new))
     assert [one.label for one in wanted] == list(CLASSES)
-    ended = run("predict", given, new, "--format", "json", "--timing")
+    ended = run("predict", model_of_features, new, "--format", "json", "--timing")
     assert ended.code == 0
     document = json.loads(ended.out)
     assert [one["path"] for one in document["predictions"]] == list(NEW)
@@ -100,33 +102,41 @@ def test_every_format_answers_for_each_row(run: Run, given: Path, new: Path) -> 
         assert (one["label"], one["nearest"]) == (right.label, right.nearest)
     assert list(document["timing"]) == list(STAGES)
     assert "backbone's time" not in ended.err
-    lines = run("predict", given, new, "--format", "jsonl").out.splitlines()
+    lines = run("predict", model_of_features, new, "--format", "jsonl").out.splitlines()
     assert [json.loads(line) for line in lines] == document["predictions"]
-    table = list(csv.DictReader(io.StringIO(run("predict", given, new, "--format", "csv").out)))
+    table = list(
+        csv.DictReader(io.StringIO(run("predict", model_of_features, new, "--format", "csv").out))
+    )
     assert [(row["path"], row["label"]) for row in table] == list(zip(NEW, CLASSES, strict=True))
-    shown = run("predict", given, new).out.splitlines()
+    shown = run("predict", model_of_features, new).out.splitlines()
     assert [line.split("  ")[0] for line in shown[1:]] == list(NEW)
 
 
-def test_rows_without_a_table_are_numbered(run: Run, given: Path, tmp_path: Path) -> None:
+def test_rows_without_a_table_are_numbered(
+    run: Run, model_of_features: Path, tmp_path: Path
+) -> None:
     bare = write(tmp_path / "bare.npz", None)
-    lines = run("predict", given, bare, "--format", "jsonl").out.splitlines()
+    lines = run("predict", model_of_features, bare, "--format", "jsonl").out.splitlines()
     assert [json.loads(line)["path"] for line in lines] == ["0", "1", "2"]
     assert [json.loads(line)["label"] for line in lines] == list(CLASSES)
 
 
-def test_one_data_set_or_all_rows(run: Run, given: Path, examples: Path) -> None:
-    two = run("predict", given, examples, "--dataset", "two", "--format", "jsonl").out
+def test_predict_reads_one_data_set_or_all_rows(
+    run: Run, model_of_features: Path, training: Path
+) -> None:
+    two = run("predict", model_of_features, training, "--dataset", "two", "--format", "jsonl").out
     assert [json.loads(line)["path"] for line in two.splitlines()] == ["t6", "t7", "t8"]
-    every = run("predict", given, examples, "--format", "jsonl").out
+    every = run("predict", model_of_features, training, "--format", "jsonl").out
     assert len(every.splitlines()) == 9
-    refused(run("predict", given, examples, "--dataset", "tow"), 'Did you mean "two"?')
+    refused(run("predict", model_of_features, training, "--dataset", "tow"), 'Did you mean "two"?')
 
 
-def test_a_bad_row_loses_no_other(run: Run, given: Path, tmp_path: Path) -> None:
+def test_a_bad_row_does_not_stop_the_others(
+    run: Run, model_of_features: Path, tmp_path: Path
+) -> None:
     table = "clip\tclass\na\tclap\nx//b\tjump\nc\twave\nd\tclap\ne\tnone\nf\t\n"
     file = write(tmp_path / "bad.npz", table, count=6, at1=np.nan, at3=np.inf)
-    ended = run("predict", given, file, "--format", "json")
+    ended = run("predict", model_of_features, file, "--format", "json")
     assert ended.code == 3
     document = json.loads(ended.out)
     assert [one["path"] for one in document["predictions"]] == ["a", "c", "e", "f"]
@@ -144,24 +154,26 @@ def test_a_bad_row_loses_no_other(run: Run, given: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_neither_model_takes_the_other_s_clips(
-    run: Run, given: Path, model: Path, clips: Path, new: Path, tmp_path: Path
+def test_videos_and_features_cannot_be_mixed(
+    run: Run, model_of_features: Path, model: Path, clips: Path, new: Path, tmp_path: Path
 ) -> None:
     expected = f"features (clips, {T}, {D})"
     refused(
-        run("predict", given, clips), "a video was passed to a classifier of features", expected
+        run("predict", model_of_features, clips),
+        "a video was passed to a classifier of features",
+        expected,
     )
     refused(run("predict", model, new), "x/1.mp4: features were passed to a classifier of videos")
-    refused(run("predict", given, new, clips), "only one file of features at a time")
+    refused(run("predict", model_of_features, new, clips), "only one file of features at a time")
     refused(run("predict", model, clips, "--dataset", "one"), "--dataset")
     for shape, got in (((3, T, D + 1), "length 7"), ((3, T + 1, D), "5 vectors")):
         np.savez(tmp_path / "other.npz", features=np.ones(shape, dtype=np.float32))
-        ended = run("predict", given, tmp_path / "other.npz")
+        ended = run("predict", model_of_features, tmp_path / "other.npz")
         refused(ended, "0: features of another", got, f"expected: {T} vectors of length {D}")
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "messages"),
     [
         ((), "Choose one"),
         (("--dataset", "tow"), 'Did you mean "two"?'),
@@ -173,15 +185,15 @@ def test_neither_model_takes_the_other_s_clips(
         (("--dataset", "two", "--weights", "random"), "need no backbone"),
     ],
 )
-def test_wrong_choices(
-    run: Run, examples: Path, tmp_path: Path, options: tuple[str, ...], told: str
+def test_wrong_options_are_refused(
+    run: Run, training: Path, tmp_path: Path, options: tuple[str, ...], messages: str
 ) -> None:
-    refused(run("teach", examples, "-o", tmp_path / "m", *options), told)
+    refused(run("teach", training, "-o", tmp_path / "m", *options), messages)
     assert not (tmp_path / "m").exists()
 
 
 @pytest.mark.parametrize(
-    ("table", "told"),
+    ("table", "messages"),
     [
         (None, "the labels cannot be read"),
         ("clip\na\nb\nc\n", 'no column "class"'),
@@ -193,27 +205,27 @@ def test_wrong_choices(
         ("", 'no column "clip"'),
     ],
 )
-def test_tables_that_cannot_be_taught(
-    run: Run, tmp_path: Path, table: str | None, told: str
+def test_invalid_tables_are_refused(
+    run: Run, tmp_path: Path, table: str | None, messages: str
 ) -> None:
     file = write(tmp_path / "mine.npz", table)
-    refused(run("teach", file, "-o", tmp_path / "m"), told)
+    refused(run("teach", file, "-o", tmp_path / "m"), messages)
     assert not (tmp_path / "m").exists()
 
 
 @pytest.mark.parametrize(
-    ("features", "told"),
+    ("features", "messages"),
     [
         (np.ones((3, T, D), dtype=np.int32), "int32"),
         (np.ones((3, D)), "features[:, None]"),
         (np.ones((0, T, D)), "none empty"),
     ],
 )
-def test_features_that_cannot_be_used(
-    run: Run, given: Path, tmp_path: Path, features: np.ndarray, told: str
+def test_invalid_features_are_refused(
+    run: Run, model_of_features: Path, tmp_path: Path, features: np.ndarray, messages: str
 ) -> None:
     np.savez(tmp_path / "mine.npz", features=features)
-    refused(run("teach", tmp_path / "mine.npz", "-o", tmp_path / "m"), told, "mine.npz")
-    refused(run("predict", given, tmp_path / "mine.npz"), told, "mine.npz")
+    refused(run("teach", tmp_path / "mine.npz", "-o", tmp_path / "m"), messages, "mine.npz")
+    refused(run("predict", model_of_features, tmp_path / "mine.npz"), messages, "mine.npz")
     refused(run("teach", tmp_path / "gone.npz", "-o", tmp_path / "m"), "gone.npz")
-    refused(run("predict", given, tmp_path / "gone.npz"), "gone.npz", "No such file")
+    refused(run("predict", model_of_features, tmp_path / "gone.npz"), "gone.npz", "No such file")

@@ -1,4 +1,4 @@
-"""``fewact predict``: formats that parse back, skipped videos, timing, refusals."""
+"""``fewact predict``: output formats, skipped videos, timing, refused arguments."""
 
 import csv
 import hashlib
@@ -18,7 +18,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def expected(model: Path, clips: Path) -> dict[str, Any]:
-    """What the classifier itself says of every clip."""
+    """Prediction of the classifier for every clip."""
     paths = sorted(clips.rglob("*.mp4"))
     predictions = FewShotClassifier.load(model).predict(paths)
     return {str(path): one for path, one in zip(paths, predictions, strict=True)}
@@ -30,7 +30,9 @@ def check(facts: dict[str, Any], expected: Any) -> None:
     assert float(facts["probability"]) == expected.probability
 
 
-def test_json(run: Run, model: Path, clips: Path, expected: dict[str, Any]) -> None:
+def test_json_has_all_predictions(
+    run: Run, model: Path, clips: Path, expected: dict[str, Any]
+) -> None:
     ended = run("predict", model, clips, "--format", "json")
     assert ended.code == 0
     assert not ended.err
@@ -44,7 +46,9 @@ def test_json(run: Run, model: Path, clips: Path, expected: dict[str, Any]) -> N
         assert ranked == sorted(ranked, reverse=True)
 
 
-def test_jsonl_and_top(run: Run, model: Path, clips: Path, expected: dict[str, Any]) -> None:
+def test_jsonl_has_a_line_per_clip_and_the_top_classes(
+    run: Run, model: Path, clips: Path, expected: dict[str, Any]
+) -> None:
     ended = run("predict", model, clips, "--format", "jsonl", "--top", "2")
     rows = [json.loads(line) for line in ended.out.splitlines()]
     assert [row["path"] for row in rows] == list(expected)
@@ -54,7 +58,9 @@ def test_jsonl_and_top(run: Run, model: Path, clips: Path, expected: dict[str, A
         assert list(row["probabilities"].values()) == best
 
 
-def test_csv(run: Run, model: Path, clips: Path, expected: dict[str, Any]) -> None:
+def test_csv_has_a_row_per_clip(
+    run: Run, model: Path, clips: Path, expected: dict[str, Any]
+) -> None:
     ended = run("predict", model, clips, "--format", "csv", "--top", "9")
     rows = list(csv.DictReader(io.StringIO(ended.out)))
     assert [row["path"] for row in rows] == list(expected)
@@ -65,7 +71,9 @@ def test_csv(run: Run, model: Path, clips: Path, expected: dict[str, Any]) -> No
     assert "label_4" not in rows[0]
 
 
-def test_table(run: Run, model: Path, clips: Path, expected: dict[str, Any]) -> None:
+def test_the_table_has_a_row_per_clip(
+    run: Run, model: Path, clips: Path, expected: dict[str, Any]
+) -> None:
     ended = run("predict", model, clips)
     header, *rows = ended.out.splitlines()
     assert "\x1b" not in ended.out
@@ -82,7 +90,9 @@ def test_table(run: Run, model: Path, clips: Path, expected: dict[str, Any]) -> 
     assert "#2" in top[0]
 
 
-def test_names_of_all_kinds(run: Run, model: Path, clips: Path, tmp_path: Path) -> None:
+def test_unusual_file_names_are_written_correctly(
+    run: Run, model: Path, clips: Path, tmp_path: Path
+) -> None:
     source = next(clips.rglob("*.mp4"))
     names = [
         "ein Gruß.mp4",
@@ -103,7 +113,7 @@ def test_names_of_all_kinds(run: Run, model: Path, clips: Path, tmp_path: Path) 
     assert "two\\nlines.mp4" in rows[-1]
 
 
-def test_a_bad_file_loses_no_other(
+def test_a_bad_file_does_not_stop_the_others(
     run: Run, model: Path, clips: Path, broken: Path, expected: dict[str, Any]
 ) -> None:
     ended = run("predict", model, broken, clips, "--format", "json")
@@ -116,12 +126,12 @@ def test_a_bad_file_loses_no_other(
     for path, line in zip(bad, sorted(lines), strict=True):
         assert path in line
     assert ended.err.splitlines()[-1] == "Skipped 4 of 10 videos."
-    told = {one["path"].rpartition("/")[2]: one["reason"] for one in document["skipped"]}
-    assert "no video" in told["sound.mp4"] or "video stream" in told["sound.mp4"]
-    assert "empty" in told["empty.mp4"]
+    reason = {one["path"].rpartition("/")[2]: one["reason"] for one in document["skipped"]}
+    assert "no video" in reason["sound.mp4"] or "video stream" in reason["sound.mp4"]
+    assert "empty" in reason["empty.mp4"]
 
 
-def test_timing(run: Run, model: Path, clips: Path) -> None:
+def test_timing_is_written_on_request(run: Run, model: Path, clips: Path) -> None:
     ended = run("predict", model, clips, "--format", "json", "--timing")
     timing = json.loads(ended.out)["timing"]
     assert list(timing)[:5] == ["decode", "stabilise", "backbone", "moments", "alignment"]
@@ -135,7 +145,7 @@ def test_timing(run: Run, model: Path, clips: Path) -> None:
 @pytest.mark.parametrize(
     "videos", [("nowhere.mp4",), ("*.mp4",), ("folder",), ("clip.mp4", "day*/*.avi")]
 )
-def test_arguments_that_stand_for_nothing(
+def test_arguments_without_clips_are_refused(
     run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, videos: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -149,7 +159,7 @@ def test_arguments_that_stand_for_nothing(
     assert not ended.out
 
 
-def test_a_pattern_and_a_folder_of_pictures(
+def test_a_pattern_selects_clips(
     run: Run, model: Path, clips: Path, expected: dict[str, Any], tmp_path: Path
 ) -> None:
     ended = run("predict", model, clips / "*" / "1.mp4", "--format", "jsonl")
@@ -158,7 +168,7 @@ def test_a_pattern_and_a_folder_of_pictures(
 
 
 def edited(model: Path, folder: Path, **changes: Any) -> Path:
-    """A copy of the model whose config.json says something else, and has the right hash."""
+    """Copy the model with other fields in config.json, and with the correct hash."""
     shutil.copytree(model, folder)
     content = json.loads((folder / "config.json").read_text())
     del content["sha256"]
@@ -169,8 +179,8 @@ def edited(model: Path, folder: Path, **changes: Any) -> Path:
     return folder
 
 
-def test_models_that_cannot_be_used(run: Run, model: Path, clips: Path, tmp_path: Path) -> None:
-    def told(folder: Path) -> str:
+def test_invalid_models_are_refused(run: Run, model: Path, clips: Path, tmp_path: Path) -> None:
+    def reason(folder: Path) -> str:
         ended = run("predict", folder, clips)
         assert ended.code == 2
         assert ended.err.startswith("Error: ")
@@ -178,19 +188,19 @@ def test_models_that_cannot_be_used(run: Run, model: Path, clips: Path, tmp_path
         assert not ended.out
         return str(ended.err)
 
-    assert "no such folder" in told(tmp_path / "nowhere")
-    assert "not a saved classifier" in told(clips)
-    assert "newer version" in told(edited(model, tmp_path / "newer", version=99))
+    assert "no such folder" in reason(tmp_path / "nowhere")
+    assert "not a saved classifier" in reason(clips)
+    assert "newer version" in reason(edited(model, tmp_path / "newer", version=99))
     changed = tmp_path / "changed"
     shutil.copytree(model, changed)
     config = changed / "config.json"
     config.write_text(config.read_text().replace("turning", "burning"))
-    assert "edited" in told(changed)
+    assert "edited" in reason(changed)
     damaged = tmp_path / "damaged"
     shutil.copytree(model, damaged)
     state = damaged / "state.safetensors"
     state.write_bytes(state.read_bytes()[:-1] + b"!")
-    assert "damaged" in told(damaged)
+    assert "damaged" in reason(damaged)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The progress bar: on a terminal, and nowhere else."""
+"""The progress bar is shown on a terminal only."""
 
 import os
 import re
@@ -19,7 +19,7 @@ CODE = (
 
 
 def on_a_terminal(**environment: str) -> tuple[str, str]:
-    """What a process writes to a pipe at stdout and to a terminal at stderr."""
+    """Return what a process writes to stdout, a pipe, and to stderr, a terminal."""
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
     variables = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
@@ -45,7 +45,7 @@ def on_a_terminal(**environment: str) -> tuple[str, str]:
     return done.stdout, shown.decode()
 
 
-def test_a_terminal_shows_the_bar_and_the_pipe_gets_the_results() -> None:
+def test_the_bar_is_on_the_terminal_and_results_are_in_the_pipe() -> None:
     results, shown = on_a_terminal()
     assert results == "result 1\nresult 2\nresult 3\n"
     assert "Teaching" in shown
@@ -59,13 +59,13 @@ def test_no_color_is_honoured() -> None:
     assert not re.search(r"\x1b\[[\d;]*3\d", shown)
 
 
-def test_nothing_where_stderr_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_bar_if_stderr_is_not_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with progress("Teaching") as show:
         show(1, 1)
     assert capsys.readouterr() == ("", "")
 
 
-def test_nothing_when_quiet(
+def test_no_bar_with_quiet(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)

@@ -1,4 +1,4 @@
-"""How commands end: exit codes, messages, pipes, interruption; and what starting costs."""
+"""How commands end: exit codes, messages, pipes, interruption; and what is imported at start."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def started(*arguments: object, **options: object) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, text=True, **options)  # type: ignore[call-overload]
 
 
-def test_starting_loads_nothing_heavy() -> None:
+def test_help_imports_no_heavy_package() -> None:
     code = (
         "import sys, fewact.cli\n"
         "code = fewact.cli.main(['--help'])\n"
@@ -36,7 +36,7 @@ def test_starting_loads_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
-def test_version_and_the_installed_command() -> None:
+def test_the_installed_command_prints_its_version() -> None:
     command = Path(sys.executable).with_name("fewact")
     if not command.exists():
         pytest.skip("the package is not installed as a command")
@@ -54,7 +54,7 @@ def test_help_names_every_command(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["tech"], "tech"),
         (["teach"], "CLIPS"),
@@ -63,16 +63,16 @@ def test_help_names_every_command(run: Run) -> None:
         (["doctor", "--verbose"], "--verbose"),
     ],
 )
-def test_wrong_usage_is_the_users_fault(run: Run, arguments: list[str], told: str) -> None:
+def test_wrong_usage_ends_with_exit_code_2(run: Run, arguments: list[str], message: str) -> None:
     ended = run(*arguments)
     assert ended.code == 2
-    assert told.lower() in ended.err.lower()
+    assert message.lower() in ended.err.lower()
     assert not ended.out
     assert "Traceback" not in ended.err
 
 
 def replace_predict_each(monkeypatch: pytest.MonkeyPatch, *results: object) -> None:
-    """Have predictions raise what is an exception, and warn of what is a warning."""
+    """Make predictions raise exceptions, issue warnings and yield everything else."""
 
     def predict_each(self: object, paths: object, timing: object = None) -> object:
         for result in results:
@@ -86,7 +86,7 @@ def replace_predict_each(monkeypatch: pytest.MonkeyPatch, *results: object) -> N
     monkeypatch.setattr(fewact.classifier.FewShotClassifier, "predict_each", predict_each)
 
 
-def test_our_fault_shows_a_traceback(
+def test_a_bug_shows_a_traceback(
     run: Run, model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace_predict_each(monkeypatch, RuntimeError("the moon is made of cheese"))
@@ -97,7 +97,7 @@ def test_our_fault_shows_a_traceback(
     assert "bug in fewact" in ended.err
 
 
-def test_the_users_fault_is_one_message(
+def test_an_error_of_the_user_is_one_message(
     run: Run, model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace_predict_each(monkeypatch, DataError("too blue", where="sky", got="blue"))
@@ -106,7 +106,7 @@ def test_the_users_fault_is_one_message(
     assert ended.err == "Error: sky: too blue (got blue)\n"
 
 
-def test_a_full_disk_is_no_fault_of_ours(
+def test_a_full_disk_is_not_a_bug(
     run: Run, model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace_predict_each(monkeypatch, OSError(28, "No space left on device", "result.svg"))
@@ -115,7 +115,7 @@ def test_a_full_disk_is_no_fault_of_ours(
     assert ended.err == "Error: result.svg: No space left on device\n"
 
 
-def test_warnings_are_one_line_each(
+def test_each_warning_is_one_line(
     run: Run, model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost = VideoWarning("a.mp4: 3 frames\n are lost")
@@ -125,7 +125,7 @@ def test_warnings_are_one_line_each(
     assert ended.err == "Warning: a.mp4: 3 frames are lost\nWarning: b.mp4: 1 frame is lost\n"
 
 
-def test_interruption_is_quiet(
+def test_an_interruption_prints_nothing(
     run: Run, model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace_predict_each(monkeypatch, KeyboardInterrupt())
@@ -136,9 +136,11 @@ def test_interruption_is_quiet(
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_a_real_interruption_keeps_what_was_done(model: Path, clips: Path, tmp_path: Path) -> None:
+def test_an_interruption_keeps_finished_predictions(
+    model: Path, clips: Path, tmp_path: Path
+) -> None:
     clip = next(clips.rglob("*.mp4"))
-    folder = tmp_path / ("long" * 50)  # More is told than a pipe holds: it cannot end before it.
+    folder = tmp_path / ("long" * 50)  # more output than a pipe holds: the process cannot end first
     folder.mkdir()
     for i in range(500):
         (folder / f"{i}.mp4").write_bytes(clip.read_bytes())
@@ -146,21 +148,21 @@ def test_a_real_interruption_keeps_what_was_done(model: Path, clips: Path, tmp_p
         *("predict", model, folder, "--format", "jsonl"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        # Where the tests run in the background, interruptions are ignored, and by children, too.
+        # Processes in the background, and their children, ignore interruptions.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     first = process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, message = process.communicate(timeout=60)
     assert first.startswith('{"path":')
     assert process.returncode == 130
-    assert not told
+    assert not message
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
-def test_a_reader_that_goes_is_no_fault(model: Path, clips: Path) -> None:
+def test_a_reader_that_closes_the_pipe_is_not_an_error(model: Path, clips: Path) -> None:
     process = started(
         *("predict", model, clips, "--format", "jsonl"),
         stdout=subprocess.PIPE,
@@ -169,16 +171,16 @@ def test_a_reader_that_goes_is_no_fault(model: Path, clips: Path) -> None:
     assert process.stdout is not None
     process.stdout.close()
     assert process.stderr is not None
-    told = process.stderr.read()
+    message = process.stderr.read()
     process.stderr.close()
     assert process.wait(timeout=60) == 0
-    assert not told
+    assert not message
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
 @pytest.mark.parametrize("argument", ["--version", "--help"])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_closed_pipe_is_quiet(argument: str, unbuffered: str) -> None:
+def test_a_closed_pipe_prints_nothing(argument: str, unbuffered: str) -> None:
     code = (
         "import os, sys\n"
         "read, write = os.pipe()\n"

@@ -11,7 +11,7 @@ from fewact.synthetic import read_folder
 Run = Callable[..., Any]
 
 
-def test_a_split_is_rendered_and_a_second_time_is_fine(tmp_path: Path, run: Run) -> None:
+def test_a_split_is_rendered_and_can_be_rendered_again(tmp_path: Path, run: Run) -> None:
     folder = tmp_path / "motions"
     command = ("data", "render", "motions:misaligned", "-o", folder, "--videos", 1)
     command = (*command, "--size", 32, "--split", "val", "--seed", 5)
@@ -27,14 +27,14 @@ def test_a_split_is_rendered_and_a_second_time_is_fine(tmp_path: Path, run: Run)
 @pytest.mark.parametrize(
     ("name", "message"), [("motion", "motions:plain"), ("motions:lnog", 'Did you mean "long"?')]
 )
-def test_a_name_that_does_not_exist(tmp_path: Path, run: Run, name: str, message: str) -> None:
+def test_an_unknown_name_is_refused(tmp_path: Path, run: Run, name: str, message: str) -> None:
     ran = run("data", "render", name, "-o", tmp_path / "new")
     assert ran.code == 2
     assert message in ran.err
     assert not (tmp_path / "new").exists()
 
 
-def test_a_folder_that_holds_something_else(tmp_path: Path, run: Run) -> None:
+def test_a_folder_with_other_files_is_refused(tmp_path: Path, run: Run) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     ran = run("data", "render", "motions", "-o", tmp_path)
     assert ran.code == 2
