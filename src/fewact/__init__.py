@@ -1,10 +1,10 @@
 """Few-shot action recognition in video.
 
-``FewShotClassifier`` teaches and predicts; the rooms ``video``, ``camera``, ``backbones``,
-``features``, ``moments``,
-``align`` and ``methods`` are the parts it is made of; ``data``, ``episodes`` and ``evaluation``
-measure methods on labelled videos, ``training`` trains them. Importing this package loads no torch:
-a room is imported when it is first named.
+``FewShotClassifier`` learns actions from a few clips and recognises them in new ones. The
+subpackages ``video``, ``camera``, ``backbones``, ``features``, ``moments``, ``align`` and
+``methods`` are its parts; ``data``, ``synthetic``, ``episodes`` and ``evaluation`` measure methods
+on labelled videos, and ``training`` trains them. Importing this package loads no torch: a
+subpackage is imported on first use.
 """
 
 import importlib
