@@ -93,7 +93,7 @@ def test_methods_that_read_no_names_make_no_encoder(asked: list[Any]) -> None:
 
 
 def test_features_without_texts_ask_for_an_encoder(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="tiny: these features come without a text encoder"):
+    with pytest.raises(OptionError, match="tiny: the backbone has no text encoder"):
         train(recipe({"encoder": "backbone"}), data_of(), tmp_path / "run", device="cpu")
     assert not (tmp_path / "run").exists()
 
