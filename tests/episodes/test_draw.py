@@ -157,7 +157,7 @@ def test_too_few_classes() -> None:
 
 
 def test_a_video_without_a_group_is_named() -> None:
-    with pytest.raises(EpisodeError, match="made up, 0/0: this video has no group"):
+    with pytest.raises(EpisodeError, match="made up, 0/0: the video has no group"):
         draw(videos_of(), Protocol(groups="shared"))
 
 

@@ -72,15 +72,15 @@ def test_an_edited_file_is_refused(
 def test_what_is_no_file_of_episodes(tmp_path: Path, text: str) -> None:
     path = tmp_path / "e.json"
     path.write_text(text)
-    with pytest.raises(EpisodeError, match="this is no file of episodes"):
+    with pytest.raises(EpisodeError, match="not a file of episodes"):
         load(path)
 
 
 def test_bytes_that_are_no_text_and_a_missing_file(tmp_path: Path) -> None:
     (tmp_path / "e.json").write_bytes(b"\xff\xfe\x80")
-    with pytest.raises(EpisodeError, match="this is no file of episodes"):
+    with pytest.raises(EpisodeError, match="not a file of episodes"):
         load(tmp_path / "e.json")
-    with pytest.raises(EpisodeError, match="cannot be read"):
+    with pytest.raises(EpisodeError, match="cannot read the file"):
         load(tmp_path / "missing.json")
 
 

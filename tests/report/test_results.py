@@ -18,7 +18,7 @@ def test_result_table_says_all_that_must_be_said() -> None:
     )
     assert first[3] == "4-way 2-shot, 3 queries, 60 episodes"
     assert first[-1] == "modified list"
-    assert second[-1] == "final: on test classes"
+    assert second[-1] == "on test classes"
 
 
 def test_an_interval_that_is_not_there() -> None:

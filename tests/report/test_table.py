@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from fewact.report import Table, TableFormat, render
 
 TABLE = Table(
-    ("method", "accuracy", "to be known"),
+    ("method", "accuracy", "remarks"),
     (
         ("a2m2 τ=12.5", "50.4 ± 0.83", "–"),
         ("方法|x_1", "9.0 ± 0.10", "100 % of {a} & $b$ #1 ~ ^ \\"),

@@ -149,14 +149,14 @@ def evaluate(
     Accuracies are in per cent.
     """
     grid = None if options.sweep is None else _grid(options.sweep)
-    given = parse_options(options.option or ())
+    method_options = parse_options(options.option or ())
     if camera.camera_on is CameraOn.QUERY and camera.camera is None:
         raise OptionError("needs --camera", where="--camera-on", got=camera.camera_on.value)
     from fewact import evaluation
 
     config = evaluation.EvaluationConfig(
         method=method,
-        options=given,
+        options=method_options,
         data=data_config(data, videos, benchmark, store=videos.store),
         episodes=evaluation.EpisodeConfig(
             **episodes.requested,

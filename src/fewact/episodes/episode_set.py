@@ -19,15 +19,15 @@ Positions = NDArray[np.int32]
 class EpisodeSet:
     """Episodes as positions in a list of videos.
 
-    Videos stand class by class: video i of the support belongs to the episode's class
-    i // shots, video i of the query to i // queries.
+    Videos are in the order of the episode's classes: support video i belongs to class i // shots,
+    query video i to class i // queries.
 
     Args:
-        protocol: What the episodes are made of.
-        list_name: Of the list they were drawn from.
-        list_digest: Its SHA-256.
-        support: (count, ways·shots) int32.
-        query: (count, ways·queries) int32.
+        protocol: Size and number of the episodes, seed and groups.
+        list_name: Name of the list that they were drawn from.
+        list_digest: SHA-256 of that list.
+        support: (count, ways·shots) int32 positions of the support videos.
+        query: (count, ways·queries) int32 positions of the query videos.
     """
 
     protocol: Protocol
@@ -38,7 +38,7 @@ class EpisodeSet:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the protocol, the list's digest and all positions, little-endian int32."""
+        """SHA-256 of the protocol, the list's digest and all positions as little-endian int32."""
         facts = {**asdict(self.protocol), "list": self.list_digest}
         sha = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
         for positions in (self.support, self.query):
@@ -47,14 +47,14 @@ class EpisodeSet:
 
     @cached_property
     def needed(self) -> Positions:
-        """Positions of all videos that occur, ascending."""
+        """Positions of all videos of the episodes, ascending."""
         return np.union1d(self.support, self.query).astype(np.int32)
 
     def check_list(self, videos: VideoList) -> None:
-        """See that these episodes were drawn from this list.
+        """Check that the episodes were drawn from this list.
 
         Raises:
-            EpisodeError: They were drawn from another one.
+            EpisodeError: They were drawn from another list.
         """
         if videos.digest != self.list_digest:
             raise EpisodeError(
@@ -62,5 +62,5 @@ class EpisodeSet:
                 where=videos.name,
                 got=f"a list with SHA-256 {videos.digest[:12]}…",
                 expected=f"{self.list_digest[:12]}…",
-                hint="Draw episodes from this list, or name the list they were drawn from.",
+                hint="Draw episodes from this list, or use the list they were drawn from.",
             )

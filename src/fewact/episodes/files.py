@@ -1,7 +1,7 @@
-"""Episode sets as files.
+"""Files of episodes.
 
-JSON, one episode a line: any language reads it, a person can look at an episode, and 10,000
-episodes of five ways take a megabyte.
+The format is JSON with one episode on each line, readable in any language. 10,000 episodes of five
+ways take one megabyte.
 """
 
 import json
@@ -36,17 +36,17 @@ class _File(BaseModel):
 
 
 def save(episodes: EpisodeSet, path: str | Path) -> Path:
-    """Write episodes, as a whole or not at all.
+    """Write a file of episodes.
 
     Args:
-        episodes: To be written.
-        path: The file; one that is there is replaced.
+        episodes: Episodes to write.
+        path: File; an existing file is replaced atomically.
 
     Returns:
-        The path.
+        Path of the file.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     head = {
         "format": "fewact episodes",
@@ -64,18 +64,18 @@ def save(episodes: EpisodeSet, path: str | Path) -> Path:
 
 
 def load(path: str | Path) -> EpisodeSet:
-    """Read episodes and check them against their own hash.
+    """Read a file of episodes and check its SHA-256.
 
     Raises:
-        EpisodeError: The file is missing, is nothing of this kind, or was edited.
+        EpisodeError: The file is missing, is not a file of episodes, or was edited.
     """
     where = str(path)
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise EpisodeError("cannot be read", where=where, got=str(error.strerror)) from None
+        raise EpisodeError("cannot read the file", where=where, got=str(error.strerror)) from None
     except (ValueError, RecursionError):
-        raise EpisodeError("this is no file of episodes", where=where, hint=HINT) from None
+        raise EpisodeError("not a file of episodes", where=where, hint=HINT) from None
     try:
         found = _File.model_validate(content)
         episodes = EpisodeSet(
@@ -87,14 +87,14 @@ def load(path: str | Path) -> EpisodeSet:
         )
     except (ValidationError, TypeError, ValueError) as error:
         got = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise EpisodeError("this is no file of episodes", where=where, got=got, hint=HINT) from None
-    if not _whole(episodes) or episodes.digest != found.sha256:
+        raise EpisodeError("not a file of episodes", where=where, got=got, hint=HINT) from None
+    if not _consistent(episodes) or episodes.digest != found.sha256:
         raise EpisodeError("the file was edited or damaged", where=where, hint=HINT)
     return episodes
 
 
-def _whole(episodes: EpisodeSet) -> bool:
-    """Whether the numbers of the protocol are those of the positions."""
+def _consistent(episodes: EpisodeSet) -> bool:
+    """Return whether the shapes of the positions follow from the protocol."""
     protocol = episodes.protocol
     return all(
         positions.shape == (protocol.count, protocol.ways * each)

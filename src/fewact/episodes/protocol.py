@@ -1,4 +1,4 @@
-"""What an episode is made of."""
+"""Size and number of episodes."""
 
 from typing import Annotated
 
@@ -12,18 +12,18 @@ LARGEST_SEED = 2**63 - 1
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Protocol:
-    """What an episode is made of, and how many there are; the field's usual numbers by default.
+    """Size and number of episodes. The defaults are the most common ones in papers.
 
     Args:
-        ways: Classes of an episode.
-        shots: Support videos of a class.
-        queries: Query videos of a class.
+        ways: Number of classes of an episode.
+        shots: Number of support videos of each class.
+        queries: Number of query videos of each class.
         count: Number of episodes.
-        seed: Another one draws other episodes.
-        groups: How support and query are kept apart by recording or person. ``within-class``: the
-            shots of a class come from as many of its groups, its queries from its other groups.
-            ``shared``: the same for all classes at once, so that a person who is in the support of
-            one class is in the query of none.
+        seed: Seed of the draw.
+        groups: Separation of support and query by recording or person. ``within-class``: each shot
+            of a class is from another of its groups, and the queries are from the remaining groups.
+            ``shared``: the same groups for all classes, so that a person in the support of one
+            class is in the query of none. ``none``: no separation.
     """
 
     ways: Annotated[int, Field(ge=2)] = 5

@@ -103,7 +103,7 @@ def sign_flip_p(differences: NDArray[np.int64]) -> float:
     Returns:
         P(|Σ ±d_i| ≥ |Σ d_i|), at least ``SMALLEST_P``.
 
-    >>> sign_flip_p(np.array([1, 1, 1]))
+    >>> round(sign_flip_p(np.array([1, 1, 1])), 6)
     0.25
     """
     sizes, counts = np.unique(np.abs(differences[differences != 0]), return_counts=True)

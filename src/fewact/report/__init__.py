@@ -1,4 +1,4 @@
-"""Results, comparisons and leaderboards as text, CSV, Markdown, LaTeX and pictures."""
+"""Results, comparisons and leaderboards as text, CSV, Markdown, LaTeX and charts."""
 
 from fewact.report.chart import Line, line_chart
 from fewact.report.results import comparison_table, leaderboard_tables, result_table

@@ -10,9 +10,9 @@ from fewact.report.table import Table
 
 
 def result_table(results: Sequence[Result]) -> Table:
-    """A row for each result, with all that must be said beside its accuracy."""
+    """Return a table of results; the last column has the remarks needed to read the accuracy."""
     return Table(
-        ("method", "accuracy", "other classes", "episodes", "videos", "features", "to be known"),
+        ("method", "accuracy", "class interval", "episodes", "videos", "features", "remarks"),
         tuple(
             (
                 one.setup.method.label,
@@ -21,7 +21,7 @@ def result_table(results: Sequence[Result]) -> Table:
                 episodes(one.setup.episodes.protocol),
                 one.setup.videos.name,
                 one.setup.features.name,
-                "; ".join((*one.flags, *(["final: on test classes"] if one.final else []))) or "–",
+                "; ".join((*one.flags, *(["on test classes"] if one.final else []))) or "–",
             )
             for one in results
         ),
@@ -29,11 +29,11 @@ def result_table(results: Sequence[Result]) -> Table:
 
 
 def comparison_table(comparisons: Sequence[Comparison], names: Sequence[str]) -> Table:
-    """A row for each pair: difference of the first to the second, in points of per cent."""
+    """Return a table of paired differences, first − second, in percentage points."""
     return Table(
         (
-            *("first", "second", "first − second", "other classes"),
-            *("better in", "worse in", "p", "p (Holm)"),
+            *("first", "second", "difference", "class interval"),
+            *("wins", "losses", "p", "p (Holm)"),
         ),
         tuple(
             (
@@ -52,28 +52,29 @@ def comparison_table(comparisons: Sequence[Comparison], names: Sequence[str]) ->
 
 
 def leaderboard_tables(rows: Sequence[Row]) -> list[Table]:
-    """The rows that can be compared, and those of other settings, with the reason."""
-    together = tuple(row for row in rows if not row.not_comparable)
-    apart = tuple(row for row in rows if row.not_comparable)
-    header = ("method", "year", "backbone", "ways", "shots", "accuracy", "list")
+    """Return a table of comparable rows, and one of rows with other settings with the reason."""
+    comparable = tuple(row for row in rows if not row.not_comparable)
+    others = tuple(row for row in rows if row.not_comparable)
+    header = (
+        *("method", "year", "backbone", "ways", "shots", "accuracy", "list"),
+        *("remarks", "source"),
+    )
     tables = []
-    if together:
-        tables.append(
-            Table((*header, "to be known", "source"), tuple(_cells(row) for row in together))
-        )
-    if apart:
+    if comparable:
+        tables.append(Table(header, tuple(_cells(row) for row in comparable)))
+    if others:
         tables.append(
             Table(
-                (*header, "to be known", "source"),
-                tuple(_cells(row) for row in apart),
-                "Other settings: not to be compared with the above, nor with each other",
+                header,
+                tuple(_cells(row) for row in others),
+                "Other settings: comparable neither with the table above nor with each other",
             )
         )
     return tables
 
 
 def episodes(protocol: Protocol) -> str:
-    """What the episodes are, in a few words.
+    """Return a short description of the episodes.
 
     >>> episodes(Protocol(count=2000, groups="shared"))
     '5-way 1-shot, 1 query, 2000 episodes, groups shared'
@@ -86,7 +87,7 @@ def episodes(protocol: Protocol) -> str:
 
 
 def probability(p: float) -> str:
-    """A probability in two digits.
+    """Return the text of a p-value with two digits.
 
     >>> probability(0.0312), probability(1e-12)
     ('0.031', '< 1e-11')
@@ -95,22 +96,22 @@ def probability(p: float) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    said = ((row.not_comparable,) if row.not_comparable else ()) + row.flags
+    remarks = ((row.not_comparable,) if row.not_comparable else ()) + row.flags
     return (
         ("▸ " if row.own else "") + row.method,
-        row.year or "own",
+        row.year or "yours",
         row.backbone,
         str(row.ways),
         str(row.shots),
         f"{row.accuracy:.1f}" if row.ci95 is None else _with_half_width(row.accuracy, row.ci95),
         row.list,
-        "; ".join(said) or "–",
+        "; ".join(remarks) or "–",
         row.source,
     )
 
 
-def _with_half_width(value: float, half: float, format: str = ".1f") -> str:
-    return f"{value:{format}} ± {half:.2f}"
+def _with_half_width(value: float, half_width: float, format: str = ".1f") -> str:
+    return f"{value:{format}} ± {half_width:.2f}"
 
 
 def _interval(interval: tuple[float, float] | None, format: str = ".1f") -> str:

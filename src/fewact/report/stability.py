@@ -1,4 +1,4 @@
-"""Accuracy against the number of episodes, as a table and as a picture."""
+"""Accuracy as a function of the number of episodes, as a table and as a chart."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,20 +7,20 @@ from fewact.report.chart import Line, line_chart
 from fewact.report.table import Table
 
 
-def stability_table(found: Mapping[str, Sequence[Point]]) -> Table:
-    """A row for each number of episodes of each result."""
+def stability_table(curves: Mapping[str, Sequence[Point]]) -> Table:
+    """Return a table with a row for each number of episodes of each result."""
     return Table(
-        ("result", "first episodes", "accuracy"),
+        ("result", "episodes", "accuracy"),
         tuple(
             (name, str(point.episodes), f"{point.accuracy:.2f} ± {point.ci95:.2f}")
-            for name, points in found.items()
+            for name, points in curves.items()
             for point in points
         ),
     )
 
 
-def stability_chart(found: Mapping[str, Sequence[Point]]) -> str:
-    """The same as an SVG, with the 95 % intervals as bands."""
+def stability_chart(curves: Mapping[str, Sequence[Point]]) -> str:
+    """Return a chart as SVG, with 95 % intervals as bands."""
     lines = [
         Line(
             name,
@@ -28,7 +28,7 @@ def stability_chart(found: Mapping[str, Sequence[Point]]) -> str:
             [point.accuracy for point in points],
             [point.ci95 for point in points],
         )
-        for name, points in found.items()
+        for name, points in curves.items()
     ]
     return line_chart(
         "Accuracy over the first episodes", lines, x="episodes", y="accuracy, %", scale="log"

@@ -27,11 +27,11 @@ LATEX = str.maketrans(
         ">": r"$>$",
     }
 )
-"""What LaTeX would take for its own, and signs that old fonts lack."""
+"""Replacements for LaTeX's special characters and for characters missing in old fonts."""
 
 
 class TableFormat(StrEnum):
-    """How a table is written."""
+    """Format of a table."""
 
     TABLE = "table"
     CSV = "csv"
@@ -41,12 +41,12 @@ class TableFormat(StrEnum):
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under a header.
+    """Table of text.
 
     Args:
         header: Names of the columns.
-        rows: As many cells each.
-        title: What the rows are of; empty where it goes without saying.
+        rows: Cells of each row, one for each column.
+        title: Title; empty for none.
     """
 
     header: tuple[str, ...]
@@ -55,7 +55,7 @@ class Table:
 
 
 def render(table: Table, format: TableFormat) -> str:
-    """A table's text, lines ended by newlines.
+    """Return the text of a table, with a line break at the end of each line.
 
     >>> print(render(Table(("method", "1 shot"), (("a", "50.0"),)), TableFormat.MARKDOWN), end="")
     | method | 1 shot |
@@ -115,5 +115,5 @@ def _latex(table: Table) -> str:
 
 
 def _printable(text: str) -> str:
-    """Line breaks and what would steer a terminal, as escapes: a cell is one line."""
+    """Return a cell's text on one line, with line breaks and control characters escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
