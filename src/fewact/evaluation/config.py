@@ -25,8 +25,8 @@ class DataConfig(Config):
 
     Args:
         source: Name of a benchmark, ``motions`` or ``motions:PRESET``, folder with one subfolder of
-            clips per class, CSV table with the columns path,label[,split][,group], or .npz file of
-            features.
+            clips per class, CSV table with the columns ``path,label[,split][,group]``, or .npz file
+            of features.
         split: Split whose classes are used. The default is ``test``, and ``val`` in a sweep, if the
             data have splits.
         groups: Separation of support and query by recording or person, see ``Protocol``; ``auto``
