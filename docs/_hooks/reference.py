@@ -7,7 +7,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 SOURCE = Path(__file__).parents[2] / "src" / "fewact"
-SKIPPED = {"cli", "pytest_plugin", "recipes"}
+SKIPPED = {"cli", "recipes"}
 """``cli`` has commands instead of functions, ``recipes`` holds data."""
 
 ALSO = {"methods": ("base",)}

@@ -1,1 +1,0 @@
-"""Empty: environments installed before the entry point was removed still import this module."""
