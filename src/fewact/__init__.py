@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     from fewact.classifier import FewShotClassifier
 
-__version__ = "0.1.0"
+from fewact.version import __version__
 
 __all__ = [
     "FewShotClassifier",

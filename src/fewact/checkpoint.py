@@ -13,10 +13,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from fewact import __version__, methods
+from fewact import methods
 from fewact.errors import UserError, WeightsError
 from fewact.methods.base import Method
 from fewact.text import TextFacts
+from fewact.version import __version__
 
 FORMAT: Final = "fewact method"
 HEADER = "fewact"

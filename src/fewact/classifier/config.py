@@ -8,11 +8,11 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-from fewact import __version__
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.examples import Example
 from fewact.errors import ModelError
 from fewact.text import TextFacts
+from fewact.version import __version__
 
 FORMAT: Final = "fewact classifier"
 VERSION: Final = 4

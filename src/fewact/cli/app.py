@@ -15,7 +15,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fewact import __version__
 from fewact.cli import (
     compare,
     data,
@@ -33,6 +32,7 @@ from fewact.cli import (
 )
 from fewact.cli.options import Command
 from fewact.cli.run import FAULT, drop_output, guarded, say
+from fewact.version import __version__
 
 
 class Commands(TyperGroup):

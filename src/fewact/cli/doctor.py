@@ -55,7 +55,7 @@ def _versions() -> dict[str, str | None]:
 
     import torch
 
-    from fewact import __version__
+    from fewact.version import __version__
 
     found: dict[str, str | None] = {"fewact": __version__, "python": platform.python_version()}
     for name in PACKAGES:

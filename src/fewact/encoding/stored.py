@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fewact import __version__
 from fewact.data.videos import VideoList
 from fewact.encoding.bank import Encodings, NodeBank, Progress, encode_list
 from fewact.encoding.facts import encoding_facts
@@ -19,6 +18,7 @@ from fewact.features.store.shard import Shape
 from fewact.features.stored import StoredFeatures
 from fewact.io.locks import Claims
 from fewact.methods.base import Method
+from fewact.version import __version__
 
 SET_TYPE: Final = "nodes"
 

@@ -7,7 +7,6 @@ from collections import Counter
 import numpy as np
 import torch
 
-from fewact import __version__
 from fewact.data.benchmarks import benchmark, variants
 from fewact.data.videos import VideoList
 from fewact.encoding import FeatureFacts, MethodFacts
@@ -19,6 +18,7 @@ from fewact.evaluation.result import (
     VideoListFacts,
 )
 from fewact.text import ClassTexts
+from fewact.version import __version__
 
 ALIASES = {"somethingsomething": "ssv"}
 

@@ -14,12 +14,12 @@ from pydantic import (
     model_validator,
 )
 
-from fewact import __version__
 from fewact.encoding import FeatureFacts, MethodFacts
 from fewact.episodes import Protocol
 from fewact.errors import ResultError
 from fewact.io.atomic import write_text
 from fewact.text import TextFacts
+from fewact.version import __version__
 
 FORMAT: Final = "fewact result"
 VERSION: Final = 1

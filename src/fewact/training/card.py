@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fewact import __version__
 from fewact.data.videos import VideoList
 from fewact.io.atomic import write_text
 from fewact.text import known_texts
@@ -12,6 +11,7 @@ from fewact.training.data import TrainingData
 from fewact.training.recipe import EpisodesStage, Recipe
 from fewact.training.run_folder import CURVE, README, RECIPE, RunFolder
 from fewact.training.state import Position
+from fewact.version import __version__
 
 WIDTH, HEIGHT, MARGIN = 640, 240, 40
 POINTS = 200
