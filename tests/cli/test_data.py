@@ -1,4 +1,4 @@
-"""``fewact data``: what benchmarks there are, and what of them is there."""
+"""``fewact data``: list, show and check benchmarks."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, with a made-up benchmark, its list and its real small videos."""
+    """Working folder with an artificial benchmark, its list and small videos."""
     bench = make_benchmark(SSV2, "ssv2", SSV2_NAMES)
     monkeypatch.setattr(data, "benchmark", lambda name: bench)
     monkeypatch.setattr(benchmark_videos, "benchmark", lambda name: bench)
@@ -75,7 +75,7 @@ def test_show_of_the_synthetic_benchmark(run: Run) -> None:
     assert run("data", "show", "motions:lang").code == 2
 
 
-def test_names_that_are_wrong(run: Run) -> None:
+def test_unknown_names(run: Run) -> None:
     ran = run("data", "show", "ucf101_anr")
     assert ran.code == 2
     assert 'Did you mean "ucf101_arn"' in ran.err

@@ -1,4 +1,4 @@
-"""``fewact episodes``, ``evaluate``, ``compare`` and ``leaderboard`` as they are called."""
+"""``fewact episodes``, ``evaluate``, ``compare``, ``stability`` and ``leaderboard``."""
 
 import csv
 import io
@@ -65,7 +65,7 @@ def test_json_has_accuracy_and_interval(run: Run, features: Path, tmp_path: Path
     assert output.read_bytes() == before
 
 
-def test_the_groups_that_are_asked_for(run: Run, features: Path) -> None:
+def test_the_requested_groups(run: Run, features: Path) -> None:
     found = {}
     for groups in ("none", "within-class", "shared"):
         call = ("evaluate", "protonet", "--data", features, *SMALL, "--groups", groups)
@@ -102,7 +102,7 @@ def test_saved_episodes(run: Run, features: Path, tmp_path: Path) -> None:
     assert load(saved).protocol.seed == 1
 
 
-def test_a_sweep_is_of_validation_classes(run: Run, features: Path, tmp_path: Path) -> None:
+def test_a_sweep_uses_validation_classes(run: Run, features: Path, tmp_path: Path) -> None:
     call = ("evaluate", "protonet", "--data", features, *SMALL, "--format", "json")
     sweep = ("--sweep", "order=pooled,joined distance=cosine,euclidean")
     ended = run(*call, *sweep, "--option", "scale=2", "-o", tmp_path)
@@ -126,15 +126,15 @@ def test_a_sweep_is_of_validation_classes(run: Run, features: Path, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_a_sweep_encodes_once_what_is_only_scored_otherwise(
+def test_a_sweep_encodes_once_for_methods_that_differ_only_in_scores(
     run: Run, features: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = []
     real = ProtoNet.encode
 
-    def encode(method: ProtoNet, given: Any) -> Any:
+    def encode(method: ProtoNet, features: Any) -> Any:
         counts.append(method.options.order)
-        return real(method, given)
+        return real(method, features)
 
     monkeypatch.setattr(ProtoNet, "encode", encode)
     sweep = ("--sweep", "distance=cosine,euclidean order=pooled,joined")
@@ -228,7 +228,7 @@ def test_leaderboard(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ([], "Missing option '--data'"),
         (["--data", "F", "--features", "y"], "No such option: --features"),
@@ -251,10 +251,12 @@ def test_leaderboard(run: Run) -> None:
         (["--data", "D", "--camera-on", "query"], "needs --camera"),
     ],
 )
-def test_refusals(run: Run, features: Path, clips: Path, arguments: list[str], told: str) -> None:
+def test_refusals(
+    run: Run, features: Path, clips: Path, arguments: list[str], message: str
+) -> None:
     named = {"F": str(features), "D": str(clips)}
     ended = run("evaluate", "protonet", *(named.get(one, one) for one in arguments))
     assert ended.code == 2
-    assert told in ended.err
+    assert message in ended.err
     assert not ended.out
     assert "Traceback" not in ended.err

@@ -1,4 +1,4 @@
-"""``fewact methods`` and ``fewact backbones``: everything registered, options from their home."""
+"""``fewact methods`` and ``fewact backbones``: all names, and options with descriptions."""
 
 import dataclasses
 import json
@@ -33,17 +33,17 @@ def test_every_option_of_every_method(run: Run) -> None:
             assert f"--option {field.name}=" in shown
 
 
-def test_every_default_that_is_shown_can_be_typed(run: Run) -> None:
+def test_every_default_can_be_passed_as_an_option(run: Run) -> None:
     from fewact.cli.teach import parse_options
 
-    name, given = "", {}
+    name, options = "", {}
     for line in run("methods").out.splitlines():
         if line and not line.startswith(" "):
             name = line.split()[0]
         if line.startswith("  --option "):
-            given.setdefault(name, []).append(line.removeprefix("  --option "))
+            options.setdefault(name, []).append(line.removeprefix("  --option "))
     for name in methods.names():
-        made = methods.create(name, **parse_options(given.get(name, [])))
+        made = methods.create(name, **parse_options(options.get(name, [])))
         assert made.options == methods.create(name).options
 
 

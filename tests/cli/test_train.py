@@ -1,4 +1,4 @@
-"""``fewact train`` and ``recipes``, and trained methods where a method is named."""
+"""``fewact train`` and ``recipes``, and commands with a trained method."""
 
 import json
 from collections.abc import Callable
@@ -49,7 +49,7 @@ count = 20
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recipe, and features of 4 classes to train, 4 to validate, 4 to test."""
+    """A recipe, and features with 4 training, 4 validation and 4 test classes."""
     folder = tmp_path_factory.mktemp("train")
     rng = np.random.default_rng(0)
     rows = [(c, i) for c in range(12) for i in range(5)]

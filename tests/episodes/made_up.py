@@ -1,4 +1,4 @@
-"""Lists of videos that are made up, and the episodes of an independent implementation."""
+"""Artificial lists of videos, and an independent implementation of the draw."""
 
 import hashlib
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from fewact.data import Video, VideoList
 def videos_of(
     classes: int = 7, each: int = 12, groups: int | None = None, name: str = "made up"
 ) -> VideoList:
-    """Classes of equally many videos, interleaved, in groups that take turns."""
+    """Return a list with interleaved classes of equal size, in alternating groups."""
     return VideoList(
         name,
         tuple(
@@ -37,7 +37,7 @@ def below(stream: Iterator[int], bound: int) -> int:
 
 
 def shuffled(stream: Iterator[int], items: list, count: int) -> list:
-    """The textbook's shuffle on a copy of the list."""
+    """Return a selection by the Fisher–Yates shuffle of a copy of the list."""
     items = list(items)
     for place in range(count):
         other = place + below(stream, len(items) - place)

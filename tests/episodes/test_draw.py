@@ -1,4 +1,4 @@
-"""Drawing episodes: an independent implementation, known answers, groups, refusals."""
+"""Draw of episodes: an independent implementation, known answers, groups, bad input."""
 
 from dataclasses import replace
 
@@ -36,7 +36,7 @@ def test_known_answers(kind: str, digest: str) -> None:
     queries=st.integers(1, 3),
     seed=st.integers(0, 2**63 - 1),
 )
-def test_is_what_an_independent_implementation_draws(
+def test_equals_an_independent_implementation(
     kind: str, ways: int, shots: int, queries: int, seed: int
 ) -> None:
     videos = videos_of(groups=4)
@@ -65,7 +65,7 @@ def facts(videos: VideoList, positions: np.ndarray, ways: int, field: str) -> np
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_labels_lie_in_order_and_nothing_comes_twice(kind: str) -> None:
+def test_videos_are_in_order_of_classes_and_unique(kind: str) -> None:
     videos = videos_of(groups=6)
     drawn = draw(videos, Protocol(ways=4, shots=3, queries=2, count=30, groups=kind))
     assert drawn.support.dtype == drawn.query.dtype == np.int32
@@ -79,7 +79,7 @@ def test_labels_lie_in_order_and_nothing_comes_twice(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["within-class", "shared"])
-def test_groups_are_kept_apart(kind: str) -> None:
+def test_groups_are_separated(kind: str) -> None:
     videos = videos_of(groups=6)
     drawn = draw(videos, Protocol(ways=4, shots=3, queries=2, count=50, groups=kind))
     support, query = (facts(videos, p, 4, "group") for p in (drawn.support, drawn.query))
@@ -94,7 +94,7 @@ def test_groups_are_kept_apart(kind: str) -> None:
         assert any(set(one[0]) != set(one[1]) for one in support)
 
 
-def test_shared_groups_are_those_that_all_classes_of_the_episode_have() -> None:
+def test_shared_groups_occur_in_all_classes_of_the_episode() -> None:
     rows = [("a", "123"), ("b", "234"), ("c", "345")]
     videos = VideoList(
         "partial",
@@ -111,7 +111,7 @@ def test_shared_groups_are_those_that_all_classes_of_the_episode_have() -> None:
         draw(videos, Protocol(ways=3, shots=2, count=1, groups="shared"))
 
 
-def test_all_classes_and_all_videos_come_up() -> None:
+def test_all_classes_and_videos_are_drawn() -> None:
     videos = videos_of(classes=6, each=3)
     drawn = draw(videos, Protocol(ways=2, count=400))
     counts = np.bincount(np.concatenate([drawn.support.ravel(), drawn.query.ravel()]))
@@ -121,7 +121,7 @@ def test_all_classes_and_all_videos_come_up() -> None:
 
 
 def short(kind: str) -> VideoList:
-    """A class of which there is just too little for two shots and two queries."""
+    """A class with one video too few for two shots and two queries."""
     whole = videos_of(classes=3, each=8, groups=4)
     own = [video for video in whole.videos if video.label == "class 1"]
     keep = own[:3] if kind == "none" else [v for v in own if v.group in ("g0", "g1")]
@@ -138,12 +138,12 @@ def short(kind: str) -> VideoList:
         ("shared", r"got 2 groups of 2, 2 videos\); expected: at least 3 groups"),
     ],
 )
-def test_a_class_of_too_few_is_named(kind: str, numbers: str) -> None:
+def test_a_class_with_too_few_videos_is_named(kind: str, numbers: str) -> None:
     with pytest.raises(EpisodeError, match=f'class "class 1" has too few .*{numbers}'):
         draw(short(kind), Protocol(ways=2, shots=2, queries=2, count=1, groups=kind))
 
 
-def test_too_few_queries_outside_of_the_shots_groups() -> None:
+def test_too_few_queries_outside_the_groups_of_the_shots() -> None:
     videos = videos_of(classes=3, each=8, groups=4)
     draw(videos, Protocol(ways=3, shots=2, queries=4, count=5, groups="shared"))
     for kind in ("shared", "within-class"):
@@ -165,7 +165,7 @@ def test_a_video_without_a_group_is_named() -> None:
     "wrong",
     [{"ways": 1}, {"shots": 0}, {"queries": 0}, {"count": 0}, {"seed": -1}, {"groups": "person"}],
 )
-def test_a_protocol_of_nonsense_is_refused(wrong: dict) -> None:
+def test_an_invalid_protocol_is_refused(wrong: dict) -> None:
     with pytest.raises(ValidationError):
         Protocol(**wrong)
 

@@ -1,4 +1,4 @@
-"""Files of episodes: read back whole, edits refused, nothing half written."""
+"""Files of episodes: round trip, edited files, failed writes."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def episodes() -> EpisodeSet:
     return draw(videos_of(), Protocol(ways=3, shots=2, queries=2, count=6, seed=9))
 
 
-def test_comes_back_the_same(episodes: EpisodeSet, tmp_path: Path) -> None:
+def test_save_and_load(episodes: EpisodeSet, tmp_path: Path) -> None:
     path = save(episodes, tmp_path / "new" / "e.json")
     back = load(path)
     assert (back.protocol, back.list_name, back.list_digest, back.digest) == (
@@ -69,14 +69,14 @@ def test_an_edited_file_is_refused(
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{}", "not json", "\x00", "[" * 100_000])
-def test_what_is_no_file_of_episodes(tmp_path: Path, text: str) -> None:
+def test_files_without_episodes(tmp_path: Path, text: str) -> None:
     path = tmp_path / "e.json"
     path.write_text(text)
     with pytest.raises(EpisodeError, match="not a file of episodes"):
         load(path)
 
 
-def test_bytes_that_are_no_text_and_a_missing_file(tmp_path: Path) -> None:
+def test_a_binary_file_and_a_missing_file(tmp_path: Path) -> None:
     (tmp_path / "e.json").write_bytes(b"\xff\xfe\x80")
     with pytest.raises(EpisodeError, match="not a file of episodes"):
         load(tmp_path / "e.json")
@@ -84,7 +84,7 @@ def test_bytes_that_are_no_text_and_a_missing_file(tmp_path: Path) -> None:
         load(tmp_path / "missing.json")
 
 
-def test_a_write_that_fails_leaves_what_was_there(
+def test_a_failed_write_keeps_the_old_file(
     episodes: EpisodeSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "e.json"

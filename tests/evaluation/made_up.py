@@ -1,4 +1,4 @@
-"""Methods whose accuracy is known, and features for them."""
+"""Methods with known accuracy, and features for them."""
 
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -23,7 +23,7 @@ class Options:
 
 
 class Nearest(Method):
-    """Nearest support video by the features themselves; counts how often it encodes."""
+    """Method that scores by distances of the features; counts its calls."""
 
     Options = Options
 
@@ -51,14 +51,14 @@ class Nearest(Method):
 
 
 class Constant(Nearest):
-    """The same logits whatever it sees."""
+    """Method whose logits are all equal."""
 
     def score(self, state: Any, nodes: Nodes) -> Tensor:
         return nodes["nodes"].new_zeros(*nodes["nodes"].shape[:2], state.n)
 
 
-class ByPlace(Nearest):
-    """Answers by the place of a query in its row, as if queries came class by class."""
+class ByPosition(Nearest):
+    """Method that predicts from the position of a query, as if queries were sorted by class."""
 
     def score(self, state: Any, nodes: Nodes) -> Tensor:
         b, q = nodes["nodes"].shape[:2]
@@ -66,8 +66,8 @@ class ByPlace(Nearest):
         return torch.nn.functional.one_hot(answers, state.n).float().expand(b, q, state.n)
 
 
-def telling(videos: VideoList, noise: float = 0.0, seed: int = 0) -> ArrayFeatures:
-    """Features (v 2 classes) that tell the class, but for noise."""
+def class_features(videos: VideoList, noise: float = 0.0, seed: int = 0) -> ArrayFeatures:
+    """Return features (v 2 classes) that are one-hot in the class, plus noise."""
     number = {label: i for i, label in enumerate(videos.classes)}
     hot = np.eye(len(number))[[number[video.label] for video in videos.videos]]
     rng = np.random.default_rng(seed)
@@ -76,18 +76,18 @@ def telling(videos: VideoList, noise: float = 0.0, seed: int = 0) -> ArrayFeatur
 
 
 def problem(noise: float = 0.9, **protocol: Any) -> tuple[ArrayFeatures, VideoList, EpisodeSet]:
-    """Features, their list, and episodes."""
+    """Return features, their list, and episodes."""
     videos = videos_of(classes=8, each=10)
     episodes = draw(
         videos, Protocol(**{"ways": 4, "shots": 2, "queries": 3, "count": 60} | protocol)
     )
-    return telling(videos, noise), videos, episodes
+    return class_features(videos, noise), videos, episodes
 
 
 def slow_accuracies(
     source: ArrayFeatures, videos: VideoList, episodes: EpisodeSet
 ) -> list[list[bool]]:
-    """Episode by episode and query by query, in float64."""
+    """Return the hits of each episode and query, computed one by one in float64."""
     vectors = source._vectors.astype(float)
     rows = []
     for support, query in zip(episodes.support, episodes.query, strict=True):

@@ -1,4 +1,4 @@
-"""Comparison: the exact test by enumeration, Holm's rule, what is refused."""
+"""Comparison: the exact test against enumeration, Holm's correction, bad input."""
 
 import itertools
 from pathlib import Path
@@ -25,7 +25,7 @@ def test_sign_flip_by_enumeration(values: list[int]) -> None:
     assert sign_flip_p(-d) == pytest.approx(expected)
 
 
-def test_sign_flip_of_many_is_the_normal_law() -> None:
+def test_sign_flip_of_many_differences_approaches_the_normal_distribution() -> None:
     d = np.concatenate([np.full(700, 1), np.full(620, -1), np.full(300, 3), np.full(310, -3)])
     z = abs(d.sum() - 1) / np.sqrt((d**2).sum())  # corrected by half a step of 2
     from math import erfc, sqrt
@@ -33,13 +33,13 @@ def test_sign_flip_of_many_is_the_normal_law() -> None:
     assert sign_flip_p(d) == pytest.approx(erfc(z / sqrt(2)), rel=0.02)
 
 
-def test_sign_flip_at_its_ends() -> None:
+def test_sign_flip_extremes() -> None:
     assert sign_flip_p(np.zeros(10, dtype=int)) == 1
     assert sign_flip_p(np.full(10_000, 25)) == SMALLEST_P
     assert sign_flip_p(np.array([1] * 20)) == pytest.approx(2 / 2**20)
 
 
-def test_false_alarms_come_as_often_as_they_say() -> None:
+def test_false_positive_rate_matches_the_level() -> None:
     rng = np.random.default_rng(0)
     p = [sign_flip_p(rng.binomial(25, 0.6, 200) - rng.binomial(25, 0.6, 200)) for _ in range(400)]
     assert 0.02 < np.mean(np.array(p) < 0.05) < 0.085
@@ -59,7 +59,7 @@ def test_holm_by_hand() -> None:
     assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
 
 
-def test_results_of_one_set_of_episodes() -> None:
+def test_results_on_the_same_episodes() -> None:
     given_ = problem(noise=0.5)
     good = evaluate_method(Nearest(), *given_)
     bad = evaluate_method(Constant(), *given_)
@@ -78,7 +78,7 @@ def test_results_of_one_set_of_episodes() -> None:
     assert same.class_interval == (0, 0)
 
 
-def test_an_interval_for_other_classes_is_a_bootstrap_of_the_differences() -> None:
+def test_class_interval_is_a_bootstrap_of_the_differences() -> None:
     source, videos, episodes = problem(noise=0.5)
     good, middle = (
         evaluate_method(method, source, videos, episodes)
@@ -103,6 +103,6 @@ def test_other_episodes_are_refused(other: dict[str, int], tmp_path: Path) -> No
         compare([first, second], ["a.json", "b.json"])
 
 
-def test_one_is_no_comparison() -> None:
+def test_a_comparison_needs_two_results() -> None:
     with pytest.raises(ResultError, match="needs two results"):
         compare([evaluate_method(Nearest(), *problem())])

@@ -1,4 +1,4 @@
-"""Intervals: known answers, a slow bootstrap, what they cover."""
+"""Intervals: known answers, a slow bootstrap, coverage."""
 
 import itertools
 import math
@@ -15,7 +15,7 @@ def class_interval(accuracies, classes, number):
     return None if found is None else found[0]
 
 
-def test_rows_are_resampled_alike_and_each_as_if_alone() -> None:
+def test_rows_share_the_resamples() -> None:
     rng = np.random.default_rng(3)
     rows = rng.random((3, 50))
     classes = np.array([rng.choice(9, 4, replace=False) for _ in range(50)])
@@ -33,7 +33,7 @@ def test_half_width_by_hand() -> None:
     assert half_width(np.full(9, 60.0)) == 0
 
 
-def test_half_width_covers_the_mean_19_times_of_20() -> None:
+def test_half_width_covers_the_mean_in_95_per_cent_of_draws() -> None:
     rng = np.random.default_rng(0)
     inside = 0
     for _ in range(1000):
@@ -43,7 +43,7 @@ def test_half_width_covers_the_mean_19_times_of_20() -> None:
 
 
 def all_episodes(number: int, ways: int, effect: list[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Every set of classes once; an episode's accuracy is the mean of its classes' effects."""
+    """Return an episode for each set of classes, with the mean of their effects as accuracy."""
     classes = np.array(list(itertools.combinations(range(number), ways)))
     return np.array(effect)[classes].mean(1), classes
 
@@ -59,7 +59,7 @@ def test_classes_that_differ_widen_the_interval() -> None:
 
 
 @pytest.mark.slow
-def test_is_a_slow_bootstraps() -> None:
+def test_equals_a_slow_bootstrap() -> None:
     rng = random.Random(0)
     effect = [rng.uniform(0, 100) for _ in range(10)]
     accuracies, classes = all_episodes(10, 3, effect)
@@ -78,8 +78,8 @@ def test_is_a_slow_bootstraps() -> None:
 
 
 @pytest.mark.slow
-def test_covers_the_mean_of_classes_that_were_not_seen() -> None:
-    """Over many draws of 24 classes, where the interval over episodes nearly never does."""
+def test_covers_the_mean_over_other_classes() -> None:
+    """Over many draws of 24 classes, the interval over episodes hardly ever covers the mean."""
     rng = np.random.default_rng(1)
     by_classes = by_episodes = 0
     for _ in range(30):
@@ -93,12 +93,12 @@ def test_covers_the_mean_of_classes_that_were_not_seen() -> None:
     assert by_episodes <= 15
 
 
-def test_none_where_every_episode_has_all_classes() -> None:
+def test_no_interval_if_every_episode_has_all_classes() -> None:
     accuracies = np.array([20.0, 80.0])
     assert class_interval(accuracies, np.array([[0, 1, 2], [2, 1, 0]]), 3) is None
     assert class_interval(accuracies, np.array([[0, 1, 2], [2, 1, 0]]), 4) is not None
 
 
-def test_is_the_same_every_time() -> None:
+def test_is_deterministic() -> None:
     accuracies, classes = all_episodes(8, 2, list(range(8)))
     assert class_interval(accuracies, classes, 8) == class_interval(accuracies, classes, 8)

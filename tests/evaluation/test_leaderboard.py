@@ -1,4 +1,4 @@
-"""Published figures: all of them, apart where the setting is another, one's own among them."""
+"""Leaderboard: all published rows, rows of other settings, own results."""
 
 import csv
 from dataclasses import replace
@@ -12,7 +12,7 @@ from fewact.errors import ResultError, UnknownNameError
 from fewact.evaluation import Result, evaluate_method
 from fewact.evaluation.leaderboard import leaderboard
 from tests.episodes.made_up import videos_of
-from tests.evaluation.made_up import Nearest, telling
+from tests.evaluation.made_up import Nearest, class_features
 
 
 def own(
@@ -21,13 +21,13 @@ def own(
     flags: tuple[str, ...] = (),
     missing: dict[str, int] | None = None,
 ) -> Result:
-    """A result as if of a published list, and as if all of it but ``missing`` had been there."""
+    """Return a result as if on a published list, from which only ``missing`` were missing."""
     videos = videos_of(name=name)
     videos = replace(
         videos, videos=tuple(replace(v, split=split) for v in videos.videos), flags=flags
     )
     result = evaluate_method(
-        Nearest(), telling(videos, 0.9), videos, draw(videos, Protocol(count=20))
+        Nearest(), class_features(videos, 0.9), videos, draw(videos, Protocol(count=20))
     )
     there = result.setup.videos.model_copy(update={"missing": missing or {}})
     return result.model_copy(update={"setup": result.setup.model_copy(update={"videos": there})})
@@ -58,7 +58,7 @@ def test_every_published_row_is_in_a_table_and_has_a_source() -> None:
         ("hmdb51", "Otter", "", "setting of its authors"),
     ],
 )
-def test_rows_of_other_settings_stand_apart(
+def test_rows_of_other_settings_are_not_comparable(
     name: str, method: str, backbone: str, reason: str
 ) -> None:
     rows = [
@@ -70,7 +70,7 @@ def test_rows_of_other_settings_stand_apart(
     assert any(reason in row.not_comparable for row in rows)
 
 
-def test_another_list_of_videos_stands_apart() -> None:
+def test_rows_on_another_list_of_videos_are_not_comparable() -> None:
     alibaba = leaderboard("kinetics100_alibaba")
     assert {row.list for row in alibaba if not row.not_comparable} == {"kinetics100_alibaba"}
     both = {row.list for row in leaderboard("ssv2-full_otam") if not row.not_comparable}
@@ -85,14 +85,14 @@ def test_flags() -> None:
     assert any("transductive" in row.flags for row in leaderboard("SSv2-Full"))
 
 
-def test_is_in_order_and_shots_choose() -> None:
+def test_order_of_the_rows_and_selection_of_shots() -> None:
     rows = leaderboard("UCF-101")
     keys = [(bool(row.not_comparable), row.ways, row.shots, -row.accuracy) for row in rows]
     assert keys == sorted(keys)
     assert {row.shots for row in leaderboard("UCF-101", shots=5)} == {5}
 
 
-def test_ones_own_stands_among_them() -> None:
+def test_own_result_is_among_the_published_rows() -> None:
     result = own("hmdb51_arn")
     rows = leaderboard("HMDB-51", [result], ["mine.json"])
     (mine,) = (row for row in rows if row.own)
@@ -112,14 +112,14 @@ def test_ones_own_stands_among_them() -> None:
         ("test", ("videos missing: test 3 of 9",), "with missing videos"),
     ],
 )
-def test_ones_own_of_another_setting(split: str, flags: tuple[str, ...], reason: str) -> None:
+def test_own_result_of_another_setting(split: str, flags: tuple[str, ...], reason: str) -> None:
     complete = own("hmdb51_arn", split, flags)
     (mine,) = (row for row in leaderboard("hmdb51", [complete], ["r"]) if row.own)
     assert mine.not_comparable == reason
     assert mine.flags == flags
 
 
-def test_ones_own_on_an_incomplete_set() -> None:
+def test_own_result_on_an_incomplete_list() -> None:
     incomplete = own("hmdb51_arn", "val", missing={"jump": 1})
     (mine,) = (row for row in leaderboard("hmdb51", [incomplete], ["r"]) if row.own)
     assert mine.not_comparable == "not on the test classes; with missing videos"

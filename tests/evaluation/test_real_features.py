@@ -1,4 +1,4 @@
-"""Accuracies that are known of real features."""
+"""Known accuracies on real features."""
 
 from pathlib import Path
 

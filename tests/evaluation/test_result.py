@@ -1,4 +1,4 @@
-"""Result files: read back whole, edits refused."""
+"""Result files: round trip, edited files."""
 
 import json
 import re
@@ -18,7 +18,7 @@ def result() -> Result:
     return evaluate_method(Nearest(), *problem())
 
 
-def test_comes_back_the_same(result: Result, tmp_path: Path) -> None:
+def test_save_and_load(result: Result, tmp_path: Path) -> None:
     path = save(result, tmp_path / "new" / "r.json")
     assert load(path) == result
     assert path.read_text() == to_text(result)
@@ -51,7 +51,7 @@ def test_an_edited_result_is_refused(
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "no", '{"format": "fewact"}', "[" * 9999])
-def test_what_is_no_result(tmp_path: Path, text: str) -> None:
+def test_files_that_are_not_results(tmp_path: Path, text: str) -> None:
     path = tmp_path / "r.json"
     path.write_text(text)
     with pytest.raises(ResultError, match="not a result file"):
@@ -63,7 +63,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
         load(tmp_path / "r.json")
 
 
-def test_as_many_accuracies_as_episodes(result: Result) -> None:
+def test_the_numbers_of_accuracies_and_episodes_must_agree(result: Result) -> None:
     content = result.model_dump()
     with pytest.raises(ValueError, match="the number of accuracies is not"):
         Result.model_validate({**content, "per_episode": content["per_episode"][1:]})

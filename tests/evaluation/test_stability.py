@@ -1,4 +1,4 @@
-"""Stability: the accuracy over the first episodes."""
+"""Accuracy as a function of the number of episodes."""
 
 import numpy as np
 import pytest
@@ -22,6 +22,6 @@ def test_points_are_means_of_the_first_episodes(count: int, expected: list[int])
     assert (points[-1].accuracy, points[-1].ci95) == (result.accuracy, result.ci95)
 
 
-def test_the_first_of_many_are_a_drawing_of_few() -> None:
+def test_the_first_episodes_equal_a_shorter_draw() -> None:
     many, few = (evaluate_method(Nearest(), *problem(count=count)) for count in (60, 20))
     assert stability(many)[1].accuracy == few.accuracy

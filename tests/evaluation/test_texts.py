@@ -1,4 +1,4 @@
-"""Which words, which prompts and which text encoder a list's classes are embedded with."""
+"""Embeddings of class names: names, prompts and text encoder."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ from fewact.evaluation.trained import training_flags
 from fewact.features.precomputed import precomputed_card
 from fewact.text import TEMPLATES, TextFacts, class_texts, embed_classes, known_texts
 from tests.evaluation.made_up import Nearest, problem
-from tests.evaluation.test_evaluate import Text
+from tests.evaluation.test_evaluate_method import Text
 from tests.text.made_up import Letters
 
 
@@ -25,7 +25,7 @@ def listed(name: str, *labels: str) -> VideoList:
     return VideoList(name, tuple(Video(f"{label}/1", label, "test") for label in labels))
 
 
-def test_a_benchmarks_classes_are_called_as_published() -> None:
+def test_classes_of_a_benchmark_have_their_published_names() -> None:
     facts = benchmark("ssv2-small_cmn")
     labels = tuple(facts.counts["test"])[:3]
     names = class_names(listed("ssv2-small_cmn", *labels[::-1]))
@@ -33,7 +33,7 @@ def test_a_benchmarks_classes_are_called_as_published() -> None:
     assert not any(name in labels for name in names)
 
 
-def test_other_classes_are_called_by_their_names_in_words() -> None:
+def test_names_of_other_classes_are_split_into_words() -> None:
     videos = listed("mine", "brush_hair", "ApplyLipstick", "slides left, then rises")
     assert class_names(videos) == ("brush hair", "Apply Lipstick", "slides left, then rises")
 
@@ -55,7 +55,7 @@ def test_prompts_by_name_by_template_and_from_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "found"),
+    ("requested", "found"),
     [
         ((None, None), ("clip", "local-dir:net")),
         (("backbone", None), ("clip", "local-dir:net")),
@@ -64,16 +64,18 @@ def test_prompts_by_name_by_template_and_from_a_file(tmp_path: Path) -> None:
         (("siglip", "local-dir:here"), ("siglip", "local-dir:here")),
     ],
 )
-def test_which_encoder(asked: tuple[str | None, str | None], found: tuple[str, str]) -> None:
-    got = text_model(*asked, ("{}",), "clip-vit-b16", "local-dir:net")
+def test_choice_of_the_encoder(
+    requested: tuple[str | None, str | None], found: tuple[str, str]
+) -> None:
+    got = text_model(*requested, ("{}",), "clip-vit-b16", "local-dir:net")
     assert got == TextModel(*found, ("{}",))
 
 
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "poses"])
-def test_features_without_texts_need_an_encoder(name: str) -> None:
-    for asked in (None, "backbone"):
+def test_a_backbone_without_text_encoder_needs_one(name: str) -> None:
+    for requested in (None, "backbone"):
         with pytest.raises(OptionError, match=f"{name}: the backbone has no text enc"):
-            text_model(asked, None, ("{}",), name, "default")
+            text_model(requested, None, ("{}",), name, "default")
 
 
 def test_embeddings_are_kept_between_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +98,7 @@ def test_embeddings_are_kept_between_calls(tmp_path: Path, monkeypatch: pytest.M
     assert len(list((tmp_path / "texts").iterdir())) == 1
 
 
-def test_other_texts_are_another_question(tmp_path: Path) -> None:
+def test_other_texts_make_another_setup(tmp_path: Path) -> None:
     source, videos, episodes = problem()
     letters = {"digest": Letters("other"), "prompts": Letters(), "names": Letters(), "": Letters()}
     texts = {
@@ -107,7 +109,7 @@ def test_other_texts_are_another_question(tmp_path: Path) -> None:
         )
         for what, encoder in letters.items()
     }
-    texts["handed in"] = known_texts(texts[""].embeddings)
+    texts["precomputed"] = known_texts(texts[""].embeddings)
 
     class Reads(Text):
         def score(self, state: Any, nodes: Any) -> torch.Tensor:
@@ -127,14 +129,14 @@ def test_other_texts_are_another_question(tmp_path: Path) -> None:
         )
         == result
     )
-    for what in ("digest", "prompts", "names", "handed in"):
+    for what in ("digest", "prompts", "names", "precomputed"):
         with pytest.raises(ResultError, match="another result"):
             evaluate_method(
                 Reads(), source, videos, episodes, text=texts[what], run=RunOptions(output=output)
             )
 
 
-def test_texts_that_are_not_read_are_no_part_of_the_question() -> None:
+def test_unused_texts_are_not_in_the_setup() -> None:
     source, videos, episodes = problem()
     text = torch.zeros(len(videos.classes), 3)
     with_text = evaluate_method(Nearest(), source, videos, episodes, text=text)
@@ -142,11 +144,11 @@ def test_texts_that_are_not_read_are_no_part_of_the_question() -> None:
     assert with_text.setup.text is None
 
 
-LEARNT = TextFacts(encoder="minilm", sha256="a" * 64, templates=("{}",))
+TRAINING = TextFacts(encoder="minilm", sha256="a" * 64, templates=("{}",))
 
 
 def checkpoint(text: TextFacts) -> Any:
-    """As far as ``training_flags`` looks."""
+    """Return the part of a checkpoint that ``training_flags`` reads."""
     videos = {"class a": ("a/1",)}
     facts = SimpleNamespace(
         text=TextRecord(facts=text, weights="default"),
@@ -157,26 +159,28 @@ def checkpoint(text: TextFacts) -> Any:
     return SimpleNamespace(header=facts, path=Path("run/method.safetensors"))
 
 
-def test_another_text_encoder_is_refused_and_other_prompts_are_named() -> None:
+def test_another_text_encoder_is_refused_and_other_prompts_are_flagged() -> None:
     videos, card = listed("theirs", "wave"), precomputed_card("x", 8)
-    usual = training_flags(checkpoint(LEARNT), videos, card, LEARNT)
-    assert not any("prompts" in flag for flag in usual)
-    assert training_flags(checkpoint(LEARNT), videos, card) == usual
+    flags = training_flags(checkpoint(TRAINING), videos, card, TRAINING)
+    assert not any("prompts" in flag for flag in flags)
+    assert training_flags(checkpoint(TRAINING), videos, card) == flags
     for other in ({"templates": ("a {}",)}, {"how": "unit-mean"}):
-        found = training_flags(checkpoint(LEARNT), videos, card, LEARNT.model_copy(update=other))
-        assert found == (*usual, "prompts differ from training")
+        found = training_flags(
+            checkpoint(TRAINING), videos, card, TRAINING.model_copy(update=other)
+        )
+        assert found == (*flags, "prompts differ from training")
     now = TextFacts(encoder="clip", sha256="b" * 64, templates=("{}",))
     with pytest.raises(OptionError, match=r"another text encoder.*got clip, bbbbbbbb"):
-        training_flags(checkpoint(LEARNT), videos, card, now)
+        training_flags(checkpoint(TRAINING), videos, card, now)
 
 
-def test_of_embeddings_that_were_handed_in_nothing_is_said() -> None:
+def test_precomputed_embeddings_are_not_compared() -> None:
     videos, card = listed("theirs", "wave"), precomputed_card("x", 8)
-    given = known_texts(torch.zeros(1, 3)).facts
-    usual = training_flags(checkpoint(LEARNT), videos, card, LEARNT)
-    assert training_flags(checkpoint(LEARNT), videos, card, given) == usual
-    assert training_flags(checkpoint(given), videos, card, LEARNT) == usual
-    assert TextModel.of_training(TextRecord(facts=given, weights="")) is None
-    assert TextModel.of_training(TextRecord(facts=LEARNT, weights="w")) == TextModel(
+    precomputed = known_texts(torch.zeros(1, 3)).facts
+    flags = training_flags(checkpoint(TRAINING), videos, card, TRAINING)
+    assert training_flags(checkpoint(TRAINING), videos, card, precomputed) == flags
+    assert training_flags(checkpoint(precomputed), videos, card, TRAINING) == flags
+    assert TextModel.of_training(TextRecord(facts=precomputed, weights="")) is None
+    assert TextModel.of_training(TextRecord(facts=TRAINING, weights="w")) == TextModel(
         "minilm", "w", ("{}",)
     )

@@ -1,4 +1,4 @@
-"""What stands in the tables of results, comparisons and leaderboards."""
+"""Tables of results, comparisons and leaderboards."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from fewact.report import comparison_table, leaderboard_tables, result_table
 from tests.evaluation.made_up import Constant, Nearest, problem
 
 
-def test_result_table_says_all_that_must_be_said() -> None:
+def test_result_table_shows_all_remarks() -> None:
     result = evaluate_method(Nearest(), *problem(), flags=("modified list",))
     final = result.model_copy(update={"final": True, "flags": ()})
     first, second = result_table([result, final]).rows
@@ -21,14 +21,14 @@ def test_result_table_says_all_that_must_be_said() -> None:
     assert second[-1] == "on test classes"
 
 
-def test_an_interval_that_is_not_there() -> None:
+def test_a_missing_interval() -> None:
     (row,) = result_table([evaluate_method(Nearest(), *problem(ways=8))]).rows
     assert row[2] == "–"
 
 
 def test_comparison_table() -> None:
-    given = problem(noise=0.2)
-    results = [evaluate_method(kind(), *given) for kind in (Nearest, Constant)]
+    arguments = problem(noise=0.2)
+    results = [evaluate_method(kind(), *arguments) for kind in (Nearest, Constant)]
     (one,) = compare(results)
     (row,) = comparison_table([one], ["a.json", "b.json"]).rows
     assert row[:3] == ("a.json", "b.json", f"+{one.difference:.2f} ± {one.ci95:.2f}")

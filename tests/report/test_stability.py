@@ -1,4 +1,4 @@
-"""Accuracy against the number of episodes, and charts."""
+"""Accuracy as a function of the number of episodes: table and chart."""
 
 import xml.etree.ElementTree as ET
 
@@ -31,7 +31,7 @@ def points(element: ET.Element) -> list[tuple[float, float]]:
 
 
 @pytest.mark.parametrize(("scale", "middle"), [("linear", 9 / 99), ("log", 0.5)])
-def test_points_lie_where_their_numbers_say(scale: str, middle: float) -> None:
+def test_positions_of_points(scale: str, middle: float) -> None:
     chart = line_chart("", [Line("", [1, 10, 100], [0, 5, 10])], x="", y="", scale=scale)
     line = ET.fromstring(chart).find(f"{SVG}polyline")
     assert line is not None
@@ -41,7 +41,7 @@ def test_points_lie_where_their_numbers_say(scale: str, middle: float) -> None:
     assert y2 < y0  # more is higher up
 
 
-def test_a_band_is_as_wide_as_it_says_and_inside_the_picture() -> None:
+def test_width_and_position_of_a_band() -> None:
     root = ET.fromstring(line_chart("", [Line("", [0, 1], [50, 60], [5, 0])], x="", y=""))
     band, line = root.find(f"{SVG}polygon"), root.find(f"{SVG}polyline")
     assert band is not None

@@ -47,7 +47,7 @@ def test_markdown_has_the_cells(rows: list[tuple[str, str]]) -> None:
         assert unescaped == f"| {row[0]} | {row[1]} |"
 
 
-def test_latex_escapes_what_is_its_own() -> None:
+def test_latex_escapes_special_characters() -> None:
     text = render(TABLE, TableFormat.LATEX)
     assert text.startswith("\\begin{tabular}{lll}\n")
     assert text.endswith("\\end{tabular}\n")

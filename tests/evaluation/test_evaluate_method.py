@@ -1,4 +1,4 @@
-"""Evaluation: known answers, a slow reference, what a result says, resuming, bad input."""
+"""Evaluation: known answers, a slow reference, content of a result, resuming, bad input."""
 
 import json
 import random
@@ -31,23 +31,23 @@ from fewact.evaluation import (
 from fewact.evaluation.facts import contains_benchmark
 from fewact.methods.base import TextMethod
 from tests.evaluation.made_up import (
-    ByPlace,
+    ByPosition,
     Constant,
     Nearest,
+    class_features,
     problem,
     slow_accuracies,
-    telling,
 )
 
 
-def test_one_who_knows_gets_100() -> None:
+def test_perfect_features_give_100_per_cent() -> None:
     result = evaluate_method(Nearest(), *problem(noise=0.0))
     assert (result.accuracy, result.ci95) == (100.0, 0.0)
     assert result.class_interval == (100.0, 100.0)
     assert set(result.per_episode) == {100.0}
 
 
-def test_queries_can_be_seen_otherwise_than_the_support() -> None:
+def test_queries_can_have_other_features_than_the_support() -> None:
     source, videos, episodes = problem(noise=0.0)
     right = evaluate_method(Nearest(), source, videos, episodes, query_source=source)
     assert right.accuracy == 100.0
@@ -64,7 +64,7 @@ def test_queries_can_be_seen_otherwise_than_the_support() -> None:
     assert evaluate_method(Nearest(), others, videos, episodes).setup.query_features is None
 
 
-def test_one_who_knows_nothing_gets_chance() -> None:
+def test_random_features_give_chance_accuracy() -> None:
     assert evaluate_method(Constant(), *problem(ways=4)).accuracy == 25.0
     _, videos, episodes = problem(count=400)
     noise = np.random.default_rng(0).standard_normal((len(videos.videos), 2, 5)).astype("f4")
@@ -72,13 +72,13 @@ def test_one_who_knows_nothing_gets_chance() -> None:
     assert result.accuracy == pytest.approx(25, abs=3)
 
 
-def test_the_place_of_a_query_tells_nothing() -> None:
-    result = evaluate_method(ByPlace(), *problem(count=400, ways=5, queries=1))
+def test_the_position_of_a_query_does_not_reveal_its_class() -> None:
+    result = evaluate_method(ByPosition(), *problem(count=400, ways=5, queries=1))
     assert result.accuracy == pytest.approx(20, abs=5)
 
 
 @pytest.mark.parametrize("sizes", [{}, {"ways": 2, "shots": 1, "queries": 1}, {"queries": 5}])
-def test_is_what_a_plain_loop_finds(sizes: dict[str, int]) -> None:
+def test_equals_a_plain_loop(sizes: dict[str, int]) -> None:
     source, videos, episodes = problem(**sizes)
     result = evaluate_method(Nearest(), source, videos, episodes)
     rows = np.array(slow_accuracies(source, videos, episodes))
@@ -109,7 +109,7 @@ def test_encodes_each_needed_video_once_and_pads_batches(monkeypatch: pytest.Mon
     assert method.training
 
 
-def test_memory_bounds_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_limits_the_size_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "MAX_BYTES", 20 * (2 * 8 * 4) * 3)  # nodes of three episodes
     method = Nearest()
     small = evaluate_method(method, *problem())
@@ -132,8 +132,8 @@ def test_threads_change_no_byte(name: str, monkeypatch: pytest.MonkeyPatch) -> N
     assert torch.get_num_threads() == before
 
 
-def test_logits_of_threads_are_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not only the answers: what they are read from."""
+def test_logits_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equality of the logits is stricter than equality of the predictions."""
     seen_logits: dict[bytes, set[bytes]] = {}
 
     class Spying(type(methods.create("protonet"))):  # type: ignore[misc]
@@ -154,7 +154,7 @@ def test_logits_of_threads_are_the_same_bits(monkeypatch: pytest.MonkeyPatch) ->
     assert all(len(bits) == 1 for bits in seen_logits.values())
 
 
-def test_what_a_result_says(tmp_path: Path) -> None:
+def test_content_of_a_result(tmp_path: Path) -> None:
     source, videos, episodes = problem(count=5)
     videos = replace(videos, flags=("modified list",))
     videos = replace(videos, videos=tuple(replace(v, split="test") for v in videos.videos))
@@ -169,15 +169,15 @@ def test_what_a_result_says(tmp_path: Path) -> None:
         command="fewact evaluate …",
         run=RunOptions(output=tmp_path / "r.json"),
     )
-    asked = result.setup
-    assert asked.method.name == "protonet"
-    assert asked.method.label == "protonet frames=2 distance=euclidean"
-    assert asked.method.options["eps"] == 0.01
-    assert asked.method.weights_sha256 == ""
-    assert asked.episodes.sha256 == episodes.digest
-    assert asked.episodes.protocol == episodes.protocol
-    assert (asked.videos.sha256, asked.videos.split) == (videos.digest, "test")
-    assert asked.videos.missing == {}
+    setup = result.setup
+    assert setup.method.name == "protonet"
+    assert setup.method.label == "protonet frames=2 distance=euclidean"
+    assert setup.method.options["eps"] == 0.01
+    assert setup.method.weights_sha256 == ""
+    assert setup.episodes.sha256 == episodes.digest
+    assert setup.episodes.protocol == episodes.protocol
+    assert (setup.videos.sha256, setup.videos.split) == (videos.digest, "test")
+    assert setup.videos.missing == {}
     assert result.final
     assert result.flags == (
         "backbone trained on Made Up-400",
@@ -185,7 +185,7 @@ def test_what_a_result_says(tmp_path: Path) -> None:
         "leak: trained on these",
     )
     assert result.command == "fewact evaluate …"
-    assert set(asked.versions) == {"fewact", "python", "torch", "numpy"}
+    assert set(setup.versions) == {"fewact", "python", "torch", "numpy"}
     assert load(tmp_path / "r.json") == result
     times = json.loads((tmp_path / "r.json.times").read_text())
     assert set(times["seconds"]) == {"encode", "score"}
@@ -196,7 +196,7 @@ def test_other_features_weights_and_lists_have_other_hashes() -> None:
     source, videos, episodes = problem(count=2)
     first = evaluate_method(Nearest(), source, videos, episodes).setup
     assert (
-        evaluate_method(Nearest(), telling(videos, 0.1), videos, episodes).setup.features
+        evaluate_method(Nearest(), class_features(videos, 0.1), videos, episodes).setup.features
         != first.features
     )
     with_weights = methods.create("a2m2", frames=2, lengths=(1, 2))
@@ -221,7 +221,7 @@ def test_other_features_weights_and_lists_have_other_hashes() -> None:
         ("101", "ucf101_arn", False),
     ],
 )
-def test_weights_that_have_seen_the_benchmark(data: str, name: str, expected: bool) -> None:
+def test_weights_trained_on_the_benchmark(data: str, name: str, expected: bool) -> None:
     assert contains_benchmark(data, name) is expected
 
 
@@ -238,14 +238,14 @@ def stopping(after: int) -> Callable[[str, int, int], None]:
 
 
 @pytest.mark.slow
-def test_resumes_to_the_same_bytes_wherever_it_was_stopped(
+def test_a_resumed_run_gives_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stopped at random, and the end of the file torn off as a crash may do."""
+    """The run is stopped at random, and the progress file is cut off as after a crash."""
     monkeypatch.setattr(scoring, "MAX_EPISODES", 4)
-    given = problem(count=50)
+    arguments = problem(count=50)
     whole = tmp_path / "whole.json"
-    evaluate_method(Nearest(), *given, run=RunOptions(output=whole))
+    evaluate_method(Nearest(), *arguments, run=RunOptions(output=whole))
     rng = random.Random(0)
     for trial in range(12):
         output, method = tmp_path / f"{trial}.json", Nearest()
@@ -253,39 +253,43 @@ def test_resumes_to_the_same_bytes_wherever_it_was_stopped(
             with pytest.raises(Stop):
                 evaluate_method(
                     method,
-                    *given,
+                    *arguments,
                     run=RunOptions(output=output, progress=stopping(rng.randrange(4, 50))),
                 )
             assert not output.exists()
             progress = output.with_name(output.name + ".progress")
             content = progress.read_bytes()
             progress.write_bytes(content[: rng.randrange(len(content) + 1)])
-        evaluate_method(method, *given, run=RunOptions(output=output, threads=rng.randrange(1, 4)))
+        evaluate_method(
+            method, *arguments, run=RunOptions(output=output, threads=rng.randrange(1, 4))
+        )
         assert output.read_bytes() == whole.read_bytes()
         assert not progress.exists()
 
 
-def test_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_run_skips_finished_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(scoring, "MAX_EPISODES", 4)
-    given = problem(count=40)
+    arguments = problem(count=40)
     with pytest.raises(Stop):
         evaluate_method(
             Nearest(),
-            *given,
+            *arguments,
             run=RunOptions(output=tmp_path / "r.json", progress=stopping(24), threads=1),
         )
     method = Nearest()
-    evaluate_method(method, *given, run=RunOptions(output=tmp_path / "r.json"))
+    evaluate_method(method, *arguments, run=RunOptions(output=tmp_path / "r.json"))
     assert 0 < len(method.batches) <= 4
 
 
-def test_a_damaged_line_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_line_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "MAX_EPISODES", 4)
-    given = problem(count=40)
+    arguments = problem(count=40)
     with pytest.raises(Stop):
         evaluate_method(
             Nearest(),
-            *given,
+            *arguments,
             run=RunOptions(output=tmp_path / "r.json", progress=stopping(36), threads=1),
         )
     progress = tmp_path / "r.json.progress"
@@ -295,8 +299,8 @@ def test_a_damaged_line_is_not_believed(tmp_path: Path, monkeypatch: pytest.Monk
         number, bits, check = line.split()
         lines[i] = f"{number} {bits.translate(turned)} {check}\n"
     progress.write_text(head + "".join(lines))
-    evaluate_method(Nearest(), *given, run=RunOptions(output=tmp_path / "r.json"))
-    evaluate_method(Nearest(), *given, run=RunOptions(output=tmp_path / "whole.json"))
+    evaluate_method(Nearest(), *arguments, run=RunOptions(output=tmp_path / "r.json"))
+    evaluate_method(Nearest(), *arguments, run=RunOptions(output=tmp_path / "whole.json"))
     assert (tmp_path / "r.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
 
 
@@ -314,7 +318,7 @@ def test_the_progress_of_another_evaluation_is_refused(
     assert (tmp_path / "r.json.progress").read_bytes() == before
 
 
-def test_a_result_that_is_there(tmp_path: Path) -> None:
+def test_an_existing_result(tmp_path: Path) -> None:
     output = tmp_path / "r.json"
     first = evaluate_method(Nearest(), *problem(), run=RunOptions(output=output))
     method = Nearest()
@@ -372,13 +376,13 @@ def test_text_reaches_the_classes_of_each_episode() -> None:
     source, videos, episodes = problem(noise=5.0)
 
     class Oracle(Text):
-        """The text of a class is its own number, which features give away."""
+        """Method that compares the text of a class, its number, with the number in the features."""
 
         def score(self, state, nodes):
             own = nodes["nodes"].argmax(-1)[..., 0]  # (b q)
             return -(state.text[:, None, :, 0] - own[..., None]).abs()
 
-    exact = telling(videos)
+    exact = class_features(videos)
     text = torch.arange(8.0)[:, None].expand(8, 3)
     result = evaluate_method(Oracle(), exact, videos, episodes, text=text)
     assert result.accuracy == 100
@@ -413,7 +417,7 @@ def test_bad_input(tmp_path: Path) -> None:
         evaluate_method(Nearest(), ArrayFeatures(source._vectors[:40]), videos, episodes)
 
 
-def test_logits_that_are_no_numbers() -> None:
+def test_logits_that_are_not_numbers() -> None:
     class Broken(Nearest):
         def score(self, state, nodes):
             logits = super().score(state, nodes)
@@ -433,13 +437,13 @@ def test_logits_that_are_no_numbers() -> None:
         (np.zeros((3, 0, 5)), "none empty"),
     ],
 )
-def test_arrays_that_are_no_features(array: np.ndarray, message: str) -> None:
+def test_arrays_that_are_not_features(array: np.ndarray, message: str) -> None:
     with pytest.raises((ShapeError, DataError), match=message):
         ArrayFeatures(array)
 
 
-def test_the_protocol_decides_the_padding_alone() -> None:
-    """More episodes do not change those that were there."""
+def test_more_episodes_do_not_change_the_first_ones() -> None:
+    """Only the last batch is padded."""
     few, many = (
         evaluate_method(Nearest(), *problem(count=count, seed=3)).per_episode for count in (10, 33)
     )
@@ -447,7 +451,7 @@ def test_the_protocol_decides_the_padding_alone() -> None:
     assert Protocol().count == 10_000
 
 
-def test_what_is_missing_of_a_published_list() -> None:
+def test_missing_videos_of_a_published_list() -> None:
     bench = benchmark("hmdb51_arn")
     videos = VideoList(
         bench.id,
@@ -459,7 +463,7 @@ def test_what_is_missing_of_a_published_list() -> None:
         availability="0123",
     )
     drawn = draw(videos, Protocol(count=3))
-    result = evaluate_method(Constant(), telling(videos), videos, drawn)
+    result = evaluate_method(Constant(), class_features(videos), videos, drawn)
     assert result.setup.videos.missing == {"kick": 1}
     assert result.setup.videos.availability == "0123"
 
@@ -475,7 +479,7 @@ def test_nodes_serve_several_sets_of_episodes() -> None:
     assert method.encoded == len(videos.videos)
 
 
-def test_nodes_serve_methods_that_only_score_otherwise() -> None:
+def test_nodes_serve_methods_that_differ_only_in_scores() -> None:
     source, videos, episodes = problem()
     nodes = encode_list(methods.create("protonet", frames=2), source, videos)
     other = methods.create("protonet", frames=2, distance="euclidean")
@@ -484,7 +488,7 @@ def test_nodes_serve_methods_that_only_score_otherwise() -> None:
     )
 
 
-def test_encodings_are_shared_by_methods_that_only_score_otherwise() -> None:
+def test_encodings_are_shared_by_methods_that_differ_only_in_scores() -> None:
     source, videos, episodes = problem()
     encodings = Encodings(source)
     first, second = Nearest(), Nearest()
@@ -500,7 +504,7 @@ def test_encodings_are_shared_by_methods_that_only_score_otherwise() -> None:
     assert second.encoded == len(episodes.needed)  # only the last encoding is kept
 
 
-def test_nodes_of_something_else_are_refused() -> None:
+def test_nodes_of_another_method_or_list_are_refused() -> None:
     source, videos, episodes = problem()
     nodes = encode_list(methods.create("protonet", frames=2), source, videos)
     with pytest.raises(DataError, match="the nodes are of another method, protonet frames=2"):
