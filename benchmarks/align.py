@@ -1,6 +1,6 @@
 """Speed of the transport solver: against others, through autograd, and within an episode.
 
-    python benchmarks/align.py [--rounds 20] [--sizes 14x14,14x70,64x64,256x256]
+    python -m benchmarks.align [--rounds 20] [--sizes 14x14,14x70,64x64,256x256]
 
 Others are POT, OpenCV and SciPy, from the extra "bench"; those that are missing are left out. One
 run, one core: in every round each solver in turn gets the same fresh problems, and the figure is

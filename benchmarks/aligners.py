@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.clips import Part, measure, parts, read_index
 from benchmarks.correspondence.compared import COMPARED, pose
 from benchmarks.correspondence.measure import Estimate, mean_of, true_mass
+from benchmarks.datasets import Part, parts, read_index
+from benchmarks.pairs import evaluate_sets
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.encoding import method_facts
@@ -81,7 +82,7 @@ def main() -> None:
     given = parser.parse_args()
     store = Store.create(given.store)
     made = {preset: motions(preset, videos=given.videos) for preset in PRESETS}
-    sets = parts(read_index(given.assets), choosing=False)
+    sets = parts(read_index(given.assets), development=False)
     sets += [Part(f"`motions` {name}", one.videos.of("test")) for name, one in made.items()]
     networks = (
         backbones.create(),
@@ -134,7 +135,7 @@ def found_or_measured(
     ]
     if all(file.exists() for file in files):
         return [load(file) for file in files]
-    results = measure(method, source, source.videos, drawn)
+    results = evaluate_sets(method, source, source.videos, drawn)
     for file, result in zip(files, results, strict=True):
         file.parent.mkdir(exist_ok=True)
         save(result, file)

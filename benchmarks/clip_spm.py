@@ -1,6 +1,6 @@
 """10,000 episodes of CLIP-SPM from stored features, against a plain loop over episodes.
 
-    python benchmarks/clip_spm.py [--videos 2400] [--episodes 10000] [--plain 20] [--protocol joint]
+    python -m benchmarks.clip_spm [--videos 2400] [--episodes 10000] [--plain 20] [--protocol joint]
 
 The plain loop does what the public code does, with the same weights: one episode at a time, and for
 ``inductive`` one query at a time, it runs the whole forward pass, with the motion module and the

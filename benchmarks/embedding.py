@@ -1,8 +1,8 @@
 """The store: how fast it is filled and opened, and what is left of it when its writers are killed.
 
-    python benchmarks/embedding.py throughput ASSETS [--backbone NAME --weights W --clips 200]
-    python benchmarks/embedding.py opening
-    python benchmarks/embedding.py kills ASSETS [--times 20 --clips 200]
+    python -m benchmarks.embedding throughput ASSETS [--backbone NAME --weights W --clips 200]
+    python -m benchmarks.embedding opening
+    python -m benchmarks.embedding kills ASSETS [--times 20 --clips 200]
 
 ASSETS holds ``clips/index.tsv`` and the clips. ``throughput`` compares `fewact embed` with the bare
 network on the same frames, decoded before, in turns in the same run. ``opening`` makes a store of

@@ -1,6 +1,6 @@
 """10,000 episodes from stored encodings, against a plain loop over episodes.
 
-    python benchmarks/evaluation.py [--videos 2400] [--episodes 10000] [--plain 20]
+    python -m benchmarks.evaluation [--videos 2400] [--episodes 10000] [--plain 20]
 
 The plain loop does what most published code does: for each episode it encodes the episode's videos
 anew, from features in memory, and solves each pair's transport problem by itself with POT's

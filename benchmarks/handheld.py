@@ -1,211 +1,162 @@
 """Accuracy under simulated cameras: the tables of docs/results/hand-held-cameras.md.
 
     python -m benchmarks.handheld ASSETS [--backbone mobilenet-v2 --weights FILE]
-        [--cameras fixed hand] [--sets utd5_rgb] [--share 0.5 --queries 3] [--episodes 1000]
-        [--seed 0] [--default]
+        [--cameras fixed hand] [--sets utd5_rgb] [--fraction 0.5 --queries 3] [--episodes 1000]
+        [--seed 0] [--only-default] [--development]
 
-ASSETS, protocol and halves are those of ``benchmarks/clips.py``: no option is chosen here. Each
-clip is recorded by a simulated camera with its own path, support and query alike; in the last
-column the support is recorded by the fixed camera. The set ``motions`` has ten rendered videos of
-each test class of the preset ``misaligned``. The set ``bodies``, for ``--choosing`` only, has
-simulated full-body motion on a textureless background (``bodies.py``).
+Support and query clips are recorded by the same type of camera, each on a path of its own. In the
+last column only the queries are, and the fixed camera records the support. The clips are those of
+``benchmarks/datasets.py``; the set ``motions`` is ten rendered videos of each test class of the
+preset ``misaligned``; the set ``full_body``, a development set, is that of
+``benchmarks/full_body.py``.
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.bodies import acting
-from benchmarks.clips import WAYS, LookedUp, Pairs, Part, compared, inside, parts, read_index
+from benchmarks.datasets import Part, fraction_of, parts, read_index
+from benchmarks.full_body import full_body
+from benchmarks.fusion_variants import Variant
+from benchmarks.pairs import Pairs, compare_all, compare_within, encode_videos, episode_accuracies
 from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.camera.simulated import CAMERAS
-from fewact.data import VideoList
 from fewact.data.simulated_camera import with_simulated_camera
-from fewact.episodes import EpisodeSet, Protocol, draw
-from fewact.features.extract import extract
-from fewact.features.request import Request, Stabilise
+from fewact.episodes import Protocol, draw
+from fewact.evaluation.intervals import half_width
 from fewact.methods.base import Nodes
-from fewact.methods.fusion import Fusion, FusionOptions, TermWeights
-from fewact.methods.fusion.terms import Detrend, Moments, Motion
+from fewact.methods.fusion import Fusion
 from fewact.synthetic import motions
 
-SETS = ("utd27_depth", "utd5_rgb", "ucf7", "motions", "bodies")
+WAYS, SHOTS = 5, (1, 5)
 
-
-@dataclass(frozen=True)
-class Column:
-    """Fusion with some of its steps against camera motion.
-
-    Args:
-        stabilise: See ``FusionOptions``.
-        detrend: What is removed over time from motion and moments.
-        crop: Whether motion is compared in a motion-centred crop.
-        full_frame_motion: Weight of the term.
-    """
-
-    stabilise: Stabilise = "off"
-    detrend: Detrend = "constant"
-    crop: bool = False
-    full_frame_motion: float = 0.0
-
-    def method(self) -> Fusion:
-        """Return fusion that assumes moving cameras, with these steps alone."""
-        weights = TermWeights(full_frame_motion=self.full_frame_motion)
-        method = Fusion(FusionOptions(stabilise=self.stabilise, cameras="moving", weights=weights))
-        terms = method.map_terms.with_fields(Motion, detrend=self.detrend)
-        terms = terms.with_fields(Moments, detrend=self.detrend)
-        method.map_terms = terms if self.crop else terms.with_fields(Motion, crop=False)
-        return method.eval()
-
-
-def default() -> Fusion:
-    """Return fusion with all steps."""
-    return Fusion(FusionOptions()).eval()
-
-
-COLUMNS: Mapping[str, Callable[[], Fusion]] = {
-    "without camera steps": Column().method,
-    "linear detrend": Column(detrend="linear").method,
-    "motion-centred crop": Column(crop=True).method,
-    "stabilised": Column(stabilise="auto").method,
-    "**all steps (default)**": default,
+SETS = ("utd27_depth", "utd5_rgb", "ucf7", "motions", "full_body")
+NO_STEPS = Variant(
+    options={"cameras": "moving", "stabilise": "off"},
+    weights={"full_frame_motion": 0.0},
+    detrend="constant",
+    motion={"crop": False},
+)
+COLUMNS: Mapping[str, Variant] = {
+    "without camera steps": NO_STEPS,
+    "linear detrend": replace(NO_STEPS, detrend="linear"),
+    "motion-centred crop": replace(NO_STEPS, motion={}),
+    "stabilised": replace(NO_STEPS, options={"cameras": "moving"}),
+    "**all steps (default)**": Variant(),
 }
 
 
-def encode(columns: Sequence[Fusion], backbone: Backbone, videos: VideoList) -> list[Nodes]:
-    """Nodes of each column of all videos, (1 v …)."""
-    requests: list[Request] = [
-        request for method in columns for request in method.requests(backbone.card)
-    ]
-    requests = list(dict.fromkeys(requests))
-    clips = [video.source for video in videos.videos if video.source]
-    each: list[list[Nodes]] = [[] for _ in columns]
-    with torch.inference_mode():
-        for found in extract(clips, backbone, requests):
-            if found.features is None:
-                raise SystemExit(str(found.error))
-            features = {request: value[None] for request, value in found.features.items()}
-            for kept, method in zip(each, columns, strict=True):
-                kept.append(method.encode(features))
-    return [
-        {name: torch.cat([one[name] for one in kept])[None] for name in kept[0]} for kept in each
-    ]
-
-
-def accuracy(
-    method: Fusion, across: Tensor, examples: Pairs, episodes: EpisodeSet
-) -> tuple[float, float]:
-    """Return accuracy and the half-width of its interval, in per cent.
+@dataclass(frozen=True)
+class Measurement:
+    """What a table measures.
 
     Args:
-        method: Method that the similarities are of.
-        across: Similarities (r v v) of queries with support videos.
-        examples: Similarities of the support videos.
-        episodes: Episodes of the same videos.
+        columns: Methods by their columns; the last is the default.
+        cameras: Names of the simulated cameras.
+        queries: Number of queries per class.
+        episodes: Number of episodes.
+        seed: Seed of the cameras' paths.
     """
-    own = examples.exact
-    count = own.shape[-1]
-    whole = torch.cat([torch.cat([own, across.mT], 2), torch.cat([across, across], 2)], 1)
-    looked_up = LookedUp(method, replace(examples, exact=whole))
-    support = torch.from_numpy(episodes.support).long().flatten(1)
-    queries = torch.from_numpy(episodes.query).long().flatten(1)
-    shots, asked = episodes.protocol.shots, episodes.protocol.queries
-    labels = torch.arange(WAYS).repeat_interleave(shots).expand(len(support), -1)
-    state = looked_up.support({"at": support}, labels, WAYS)
-    found = looked_up.score(state, {"at": queries + count}).argmax(-1)
-    truth = torch.arange(WAYS).repeat_interleave(asked)
-    right = 100 * (found == truth).double().mean(1)
-    return right.mean().item(), 1.96 * right.std().item() / len(right) ** 0.5
+
+    columns: Mapping[str, Fusion]
+    cameras: Sequence[str]
+    queries: int
+    episodes: int
+    seed: int
 
 
 def rows(
-    part: Part,
-    backbone: Backbone,
-    cameras: Sequence[str],
-    queries: int,
-    count: int,
-    named: Mapping[str, Callable[[], Fusion]],
-    seed: int,
+    part: Part, backbone: Backbone, measurement: Measurement
 ) -> Iterator[tuple[str, list[str], float]]:
-    """For each camera its cells and the widest interval; the last named column is the default."""
-    fusions = [make() for make in named.values()]
+    """Yield each camera with its cells and the half-width of its widest interval."""
+    fusions = list(measurement.columns.values())
     drawn = [
-        draw(part.videos, Protocol(WAYS, shots, queries, count, groups=part.videos.groups))
-        for shots in (1, 5)
+        draw(
+            part.videos,
+            Protocol(
+                WAYS, shots, measurement.queries, measurement.episodes, groups=part.videos.groups
+            ),
+        )
+        for shots in SHOTS
     ]
     fixed: tuple[Nodes, Pairs] | None = None
-    for name in cameras:
-        nodes = encode(fusions, backbone, with_simulated_camera(part.videos, name, seed))
-        found = []
-        each = [inside(method, own) for method, own in zip(fusions, nodes, strict=True)]
-        for method, same in zip(fusions, each, strict=True):
-            found.append([accuracy(method, same.exact, same, one) for one in drawn])
+    for name in measurement.cameras:
+        recorded = with_simulated_camera(part.videos, name, measurement.seed)
+        nodes = encode_videos(fusions, backbone, recorded)
+        each = [compare_within(method, own) for method, own in zip(fusions, nodes, strict=True)]
+        compared = [(method, own.exact, own) for method, own in zip(fusions, each, strict=True)]
         if name == "fixed":
             fixed = nodes[-1], each[-1]
         if fixed is not None:
-            across = compared(fusions[-1], nodes[-1], fixed[0])
-            found.append([accuracy(fusions[-1], across, fixed[1], one) for one in drawn])
-        cells = [" / ".join(f"{value:.1f}" for value, _ in cell) for cell in found]
-        yield name, cells, max(width for cell in found for _, width in cell)
+            default, (support, support_pairs) = fusions[-1], fixed
+            across = compare_all(default, nodes[-1], support)
+            compared.append((default, across, support_pairs))
+        found = [
+            [episode_accuracies(method, across, own, one) for one in drawn]
+            for method, across, own in compared
+        ]
+        widest = max(half_width(right) for column in found for right in column)
+        yield name, [cell(column) for column in found], widest
 
 
-def some(videos: VideoList, share: float) -> VideoList:
-    """Evenly spread videos of each class, of all groups."""
-    step = round(1 / share)
-    places: dict[str, int] = {}
-    kept = []
-    for video in videos.videos:
-        places[video.label] = places.get(video.label, -1) + 1
-        if places[video.label] % step == 0:
-            kept.append(video)
-    return replace(videos, videos=tuple(kept))
+def cell(accuracies: Sequence[NDArray[np.float64]]) -> str:
+    """Return the mean accuracies by the number of shots."""
+    return " / ".join(f"{right.mean():.1f}" for right in accuracies)
+
+
+def selected_parts(options: argparse.Namespace) -> list[Part]:
+    """Return the parts that the command line names."""
+    index = read_index(options.assets)
+    found = [
+        Part(part.name, fraction_of(part.videos, options.fraction))
+        for part in parts(index, development=options.development)
+        if part.videos.name in options.sets
+    ]
+    if "full_body" in options.sets and options.development:
+        people = parts(index, development=True)[0].videos
+        found.append(Part("simulated full-body motion, textureless background", full_body(people)))
+    if "motions" in options.sets and not options.development:
+        rendered = motions("misaligned", videos=10).videos.of("test")
+        found.append(Part("`motions` misaligned, test classes", rendered))
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("assets", type=Path)
+    parser.add_argument("assets", type=Path, help="folder of the clips")
     parser.add_argument("--backbone", default="auto")
     parser.add_argument("--weights", default="default")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--cameras", nargs="+", default=list(CAMERAS), choices=list(CAMERAS))
     parser.add_argument("--sets", nargs="+", default=SETS, choices=SETS)
-    parser.add_argument("--share", type=float, default=1.0, help="of the clips of each class")
-    parser.add_argument("--queries", type=int, default=5)
+    parser.add_argument("--fraction", type=float, default=1.0, help="fraction of each class")
+    parser.add_argument("--queries", type=int, default=5, help="number of queries per class")
     parser.add_argument("--episodes", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0, help="of the cameras' ways")
-    parser.add_argument("--choosing", action="store_true", help="the development halves instead")
-    parser.add_argument("--default", action="store_true", help="the columns of the default alone")
-    given = parser.parse_args()
+    parser.add_argument("--seed", type=int, default=0, help="seed of the cameras' paths")
+    parser.add_argument("--development", action="store_true", help="use the development clips")
+    parser.add_argument("--only-default", action="store_true", help="measure the default only")
+    options = parser.parse_args()
 
-    named = dict(list(COLUMNS.items())[-1:]) if given.default else COLUMNS
-    backbone = backbones.create(given.backbone, weights=given.weights, precision=given.precision)
-    print(f"{backbone.card.name}, {backbone.card.precision}, {given.episodes} episodes")
+    chosen = list(COLUMNS.items())[-1:] if options.only_default else list(COLUMNS.items())
+    columns = {name: variant.method() for name, variant in chosen}
+    measurement = Measurement(
+        columns, options.cameras, options.queries, options.episodes, options.seed
+    )
+    backbone = backbones.create(
+        options.backbone, weights=options.weights, precision=options.precision
+    )
+    print(f"{backbone.card.name}, {backbone.card.precision}, {options.episodes} episodes")
     widest = 0.0
-    index = read_index(given.assets)
-    chosen = [
-        Part(part.name, some(part.videos, given.share))
-        for part in parts(index, choosing=given.choosing)
-        if part.videos.name in given.sets
-    ]
-    if "bodies" in given.sets and given.choosing:
-        people = parts(index, choosing=True)[0].videos
-        chosen.append(Part("simulated full-body motion, textureless background", acting(people)))
-    if "motions" in given.sets and not given.choosing:
-        rendered = motions("misaligned", videos=10).videos.of("test")
-        chosen.append(Part("`motions` misaligned, test classes", rendered))
-    for part in chosen:
-        heads = [*named, "all steps, queries only"]
+    for part in selected_parts(options):
+        heads = [*columns, "all steps, queries only"]
         print(f"\n| {part.name}, {len(part.videos.videos)} clips | " + " | ".join(heads) + " |")
         print("|---" * (len(heads) + 1) + "|")
-        found = rows(
-            part, backbone, given.cameras, given.queries, given.episodes, named, given.seed
-        )
-        for name, cells, width in found:
+        for name, cells, width in rows(part, backbone, measurement):
             widest = max(widest, width)
             print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
     print(f"\n95 % intervals: at most ± {widest:.1f}")

@@ -1,26 +1,28 @@
-"""How fast the synthetic benchmark is rendered, and a picture of it.
+"""Rendering speed of the synthetic benchmark, and a figure of its videos.
 
-    python -m benchmarks.motions [--picture docs/guides/synthetic-benchmark.svg]
+    python -m benchmarks.motions [--figure docs/guides/synthetic-benchmark.svg]
 
-One core; frames of 112² a second of processor time, of one video of each test class.
+Prints frames of 112 × 112 per second of processor time, on one core, for one video of each test
+class.
 """
 
 import argparse
-import base64
 import time
 from collections.abc import Iterator
-from html import escape
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from fewact import svg
 from fewact.classifier.thumbnails import jpeg
 from fewact.synthetic import PRESETS, MotionsBenchmark, Truth, motions
 
-FRAMES, SIDE, GAP, TOP = 10, 72, 4, 46
-COLOURS = ("#2563a8", "#d9662b", "#2a9d6f")
-PAUSE, INK = "#c9d0d8", "#1f2933"
+FRAMES, SIDE, GAP, TITLE = 10, 72, 4, 46
+"""Number of frames of a row; their side, the gap and the height of title and bar in pixels."""
+
+PAUSE = "#c9d0d8"
+"""Colour of pauses."""
 
 ROWS = (
     ("plain", "slides left, then shrinks", 0),
@@ -32,59 +34,54 @@ ROWS = (
     ("moving-camera", "appears, then the other turns clockwise", 1),
     ("distractors", "falls, then the other slides left", 0),
 )
+"""Preset, class and number of each video of the figure."""
 
 
 def main() -> None:
-    """Print the rates; draw the picture."""
+    """Print the rates; write the figure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--picture", type=Path, help="write an SVG file")
-    given = parser.parse_args()
+    parser.add_argument("--figure", type=Path, help="SVG file that is written")
+    options = parser.parse_args()
     for name in PRESETS:
         print(f"{name:18} {rate(motions(name, videos=1)):6.0f} frames/s")
-    if given.picture:
-        given.picture.write_text("\n".join(draw()) + "\n", encoding="utf-8")
+    if options.figure:
+        options.figure.write_text(figure(), encoding="utf-8")
 
 
 def rate(benchmark: MotionsBenchmark) -> float:
-    """Frames a second of processor time."""
+    """Return the rendered frames per second of processor time."""
     begin = time.process_time()
     frames = sum(len(benchmark.render(video.id)) for video in benchmark.videos.of("test").videos)
     return frames / (time.process_time() - begin)
 
 
-def draw() -> Iterator[str]:
-    """Lines of an SVG: a filmstrip a video, with its parts below."""
-    wide, high = FRAMES * (SIDE + GAP) - GAP + 2 * GAP, len(ROWS) * (SIDE + TOP) + GAP
-    yield (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" '
-        f'font-family="system-ui, sans-serif" font-size="13" fill="{INK}">'
-    )
-    yield f'<rect width="{wide}" height="{high}" fill="#ffffff"/>'
+def figure() -> str:
+    """Return an SVG: a filmstrip for each video, with its parts below."""
+    width, height = FRAMES * (SIDE + GAP) - GAP + 2 * GAP, len(ROWS) * (SIDE + TITLE) + GAP
+    parts: list[str] = []
     for row, (preset, label, index) in enumerate(ROWS):
         benchmark = motions(preset, videos=index + 1, size=SIDE)
         videos = [video for video in benchmark.videos.videos if video.label == label]
         truth = benchmark.truth(videos[index].id)
-        top = row * (SIDE + TOP) + 18
-        yield f'<text x="{GAP}" y="{top}">{escape(preset)}: {escape(label)}</text>'
+        top = row * (SIDE + TITLE) + 18
+        parts.append(svg.text(GAP, top, f"{preset}: {label}"))
         shown = np.linspace(0, len(truth.part) - 1, FRAMES).round().astype(int).tolist()
-        for place, frame in enumerate(benchmark.render(videos[index].id, shown)):
-            data = base64.b64encode(jpeg(frame)).decode()
-            yield (
-                f'<image x="{GAP + place * (SIDE + GAP)}" y="{top + 6}" width="{SIDE}" '
-                f'height="{SIDE}" href="data:image/jpeg;base64,{data}"/>'
-            )
-        yield from bars(truth, top + 6 + SIDE + 4, wide - 2 * GAP)
-    yield "</svg>"
+        parts += [
+            svg.image(GAP + column * (SIDE + GAP), top + 6, SIDE, SIDE, jpeg(frame))
+            for column, frame in enumerate(benchmark.render(videos[index].id, shown))
+        ]
+        parts += bars(truth, top + 6 + SIDE + 4, width - 2 * GAP)
+    return svg.document(width, height, parts, title="Videos of the synthetic benchmark")
 
 
-def bars(truth: Truth, top: float, wide: float) -> Iterator[str]:
-    """Parts and pauses from the first frame to the last."""
-    kinds = np.where(truth.pause, -1, truth.part)
-    edges = [0, *(np.flatnonzero(np.diff(kinds)) + 1).tolist(), len(kinds)]
+def bars(truth: Truth, top: float, width: float) -> Iterator[str]:
+    """Yield a bar for each part and each pause, from the first frame to the last."""
+    shown = np.where(truth.pause, -1, truth.part)
+    edges = [0, *(np.flatnonzero(np.diff(shown)) + 1).tolist(), len(shown)]
     for begin, end in pairwise(edges):
-        fill = PAUSE if kinds[begin] < 0 else COLOURS[kinds[begin]]
-        x, width = GAP + wide * begin / len(kinds), wide * (end - begin) / len(kinds)
-        yield f'<rect x="{x:.1f}" y="{top}" width="{width:.1f}" height="5" fill="{fill}"/>'
+        colour = PAUSE if shown[begin] < 0 else svg.COLOURS[shown[begin]]
+        x, length = GAP + width * begin / len(shown), width * (end - begin) / len(shown)
+        yield svg.rectangle(x, top, length, 5, colour)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.correspondence.claims import claims
-from benchmarks.correspondence.drawing import noise_picture, plans_picture
+from benchmarks.correspondence.drawing import noise_figure, plans_figure
 from benchmarks.correspondence.measure import (
     MIDDLE,
     RATIOS,
@@ -44,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = page(recovered, accuracy, found, tasks=given.tasks, seed=given.seed, seconds=seconds)
     given.docs.mkdir(parents=True, exist_ok=True)
     (given.docs / "alignment.md").write_text(text)
-    (given.docs / "alignment-noise.svg").write_text(noise_picture(recovered))
-    (given.docs / "alignment-plans.svg").write_text(plans_picture(plans, truths))
+    (given.docs / "alignment-noise.svg").write_text(noise_figure(recovered))
+    (given.docs / "alignment-plans.svg").write_text(plans_figure(plans, truths))
     for one in found:
         print(f"{'holds' if one.holds else 'DOES NOT HOLD':14}{one.says}\n{'':14}{one.measured}")
     print(f"{seconds:.0f} s")

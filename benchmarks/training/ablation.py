@@ -28,14 +28,13 @@ from benchmarks.training.stored import stored
 from fewact import backbones, checkpoint
 from fewact.data import VideoList
 from fewact.data.videos import Split
+from fewact.encoding import NodeBank, encode
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import (
     FeatureSource,
-    NodeBank,
     Result,
     RunOptions,
     VideoFeatures,
-    encode,
     evaluate_method,
     load,
 )

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.clips import read_index
+from benchmarks.datasets import read_index
 from benchmarks.training.clips import split_by_class
 from benchmarks.training.paired import differences, listed
 from benchmarks.training.stored import stored

@@ -19,7 +19,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.clips import measure, read_index
+from benchmarks.datasets import read_index
+from benchmarks.pairs import evaluate_sets
 from benchmarks.training.paired import differences, listed
 from benchmarks.training.stored import stored
 from fewact import backbones, checkpoint, methods
@@ -101,7 +102,9 @@ def tested(split: Split, store: Path, runs: Mapping[str, Path], episodes: int) -
     drawn = [draw(split.test, Protocol(5, shots, 5, episodes, 0, "shared")) for shots in SHOTS]
     found: Found = {shots: {} for shots in SHOTS}
     for name, method in arms(runs).items():
-        for shots, result in zip(SHOTS, measure(method, source, split.test, drawn), strict=True):
+        for shots, result in zip(
+            SHOTS, evaluate_sets(method, source, split.test, drawn), strict=True
+        ):
             found[shots][name] = result
     return found
 

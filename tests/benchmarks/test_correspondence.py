@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmarks.correspondence import __main__ as script
 from benchmarks.correspondence.compared import COMPARED, pose
-from benchmarks.correspondence.drawing import noise_picture, plans_picture
+from benchmarks.correspondence.drawing import noise_figure, plans_figure
 from benchmarks.correspondence.measure import (
     RATIOS,
     Recovered,
@@ -197,7 +197,7 @@ def test_tasks_differ_in_what_they_say() -> None:
     assert 4 <= len(shared) <= M
 
 
-def test_the_pictures_show_the_figures() -> None:
+def test_figures_show_the_measured_values() -> None:
     shape = (len(DISTORTIONS), len(COMPARED), len(RATIOS), 2)
     mass = torch.zeros(shape).double()
     mass[0, 0] = 1.0
@@ -205,7 +205,7 @@ def test_the_pictures_show_the_figures() -> None:
     found = Recovered(mass, mass, limits, limits)
     lines = [
         one.attrib["d"]
-        for one in ElementTree.fromstring(noise_picture(found)).iter()
+        for one in ElementTree.fromstring(noise_figure(found)).iter()
         if one.attrib.get("class") == "line s0" and one.attrib["d"].count("L") == len(RATIOS) - 1
     ]
     assert len(lines) == 2 * len(DISTORTIONS)
@@ -215,7 +215,7 @@ def test_the_pictures_show_the_figures() -> None:
 
     plan, truth = torch.zeros(M, M).double(), torch.zeros(M, M, dtype=torch.bool)
     plan[3, 7], truth[2, 5] = 1.0, True
-    drawn = plans_picture([plan.expand(len(COMPARED), M, M)] * len(DISTORTIONS), [truth] * 7)
+    drawn = plans_figure([plan.expand(len(COMPARED), M, M)] * len(DISTORTIONS), [truth] * 7)
     shapes = [
         (one.attrib["class"], one.attrib["d"])
         for one in ElementTree.fromstring(drawn).iter()

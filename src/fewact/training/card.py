@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from fewact import svg
 from fewact.data.videos import VideoList
 from fewact.io.atomic import write_text
 from fewact.text import known_texts
@@ -109,34 +110,26 @@ def _curves(recipe: Recipe, metrics: Sequence[dict[str, Any]]) -> tuple[Curve, C
 def _figure(losses: Curve, validations: Curve) -> str:
     """Return an SVG of both curves over the same steps, each on its own scale."""
     last = max((step for step, _ in (*losses, *validations)), default=0.0) or 1.0
-    drawn = [
-        _line(_thinned(losses), last, "#9aa5b1", "loss", MARGIN + 14),
-        _line(_thinned(validations), last, "#0b6bcb", "validation accuracy", MARGIN),
+    parts = [
+        *_line(_thinned(losses), last, svg.GREY, "loss", MARGIN + 14),
+        *_line(_thinned(validations), last, svg.COLOURS[0], "validation accuracy", MARGIN),
+        svg.text(WIDTH - MARGIN, HEIGHT - 12, f"{last:.0f} steps", anchor="end"),
     ]
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'font-family="sans-serif" font-size="12">\n'
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>\n{"".join(drawn)}'
-        f'<text x="{WIDTH - MARGIN}" y="{HEIGHT - 12}" text-anchor="end">{last:.0f} steps</text>\n'
-        "</svg>\n"
-    )
+    return svg.document(WIDTH, HEIGHT, parts, title="Loss and validation accuracy")
 
 
-def _line(curve: Curve, last: float, colour: str, name: str, at: int) -> str:
+def _line(curve: Curve, last: float, colour: str, name: str, at: int) -> list[str]:
+    """Return a curve and its legend at a height."""
     if not curve:
-        return ""
+        return []
     low, high = min(y for _, y in curve), max(y for _, y in curve)
-    across, along = WIDTH - 2 * MARGIN, HEIGHT - 3 * MARGIN
-    points = " ".join(
-        f"{MARGIN + across * x / last:.1f},"
-        f"{HEIGHT - MARGIN - along * (y - low) / ((high - low) or 1):.1f}"
+    across, up = WIDTH - 2 * MARGIN, HEIGHT - 3 * MARGIN
+    points = [
+        (MARGIN + across * x / last, HEIGHT - MARGIN - up * (y - low) / ((high - low) or 1))
         for x, y in curve
-    )
+    ]
     legend = f"{name}: {low:.3g} to {high:.3g}, last {curve[-1][1]:.3g}"
-    return (
-        f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>\n'
-        f'<text x="{MARGIN}" y="{at - 16}" fill="{colour}">{legend}</text>\n'
-    )
+    return [svg.polyline(points, colour), svg.text(MARGIN, at - 16, legend, colour=colour)]
 
 
 def _thinned(curve: Curve) -> Curve:

@@ -1,0 +1,81 @@
+"""The labelled clips of the benchmarks: which may choose options, and which measure.
+
+The options of the methods were chosen on classes 1-13 of ``utd27_depth`` and groups 1-12 of
+``ucf7``. Tables show the other classes, the other groups, and ``utd5_rgb``, which chose nothing.
+"""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fewact.data import Clip, Video, VideoList
+
+
+@dataclass(frozen=True)
+class Part:
+    """A list of videos that episodes are drawn from.
+
+    Args:
+        name: Name in tables.
+        videos: The videos.
+    """
+
+    name: str
+    videos: VideoList
+
+
+def read_rows(assets: Path) -> list[dict[str, str]]:
+    """Return the rows of the index of clips: path, dataset, class, group and more."""
+    with (assets / "clips" / "index.tsv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def read_index(assets: Path) -> dict[str, VideoList]:
+    """Return the clips of each dataset; in the ``utd`` sets all classes have the same people."""
+    found: dict[str, list[Video]] = {}
+    for row in read_rows(assets):
+        clip = Clip(assets / row["path"], row["class"])
+        video = Video(row["path"], row["class"], group=row["group"], source=clip)
+        found.setdefault(row["dataset"], []).append(video)
+    return {
+        name: VideoList(name, tuple(videos), "within-class" if name == "ucf7" else "shared")
+        for name, videos in found.items()
+    }
+
+
+def is_development(dataset: str, video: Video) -> bool:
+    """Return whether options may be chosen on a video."""
+    if dataset == "utd27_depth":
+        return class_number(video.label) <= 13
+    return dataset == "ucf7" and int((video.group or "")[1:]) <= 12
+
+
+def class_number(label: str) -> int:
+    """Return the number in a label such as ``a02_swipe_right``."""
+    return int("".join(c for c in label.split("_")[0] if c.isdigit()))
+
+
+def parts(datasets: Mapping[str, VideoList], *, development: bool) -> list[Part]:
+    """Return the development clips, or the clips that measure."""
+    names = [("utd27_depth", "classes 1-13" if development else "classes 14-27")]
+    names += [] if development else [("utd5_rgb", "")]
+    names += [("ucf7", "groups 1-12" if development else "groups 13-25")]
+    found = []
+    for name, which in names:
+        every = datasets[name]
+        chosen = tuple(v for v in every.videos if is_development(name, v) == development)
+        found.append(Part(f"`{name}` {which}".strip(), replace(every, videos=chosen)))
+    return found
+
+
+def fraction_of(videos: VideoList, fraction: float) -> VideoList:
+    """Return a fraction of the videos of each class, spread evenly over all groups."""
+    step = round(1 / fraction)
+    count: dict[str, int] = {}
+    kept = []
+    for video in videos.videos:
+        count[video.label] = count.get(video.label, -1) + 1
+        if count[video.label] % step == 0:
+            kept.append(video)
+    return replace(videos, videos=tuple(kept))

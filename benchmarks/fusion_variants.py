@@ -1,0 +1,66 @@
+"""Variants of ``fusion`` that change fields of its terms, which are no options."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fewact import methods
+from fewact.methods.fusion import Fusion
+from fewact.methods.fusion.permissive import PermissiveView
+from fewact.methods.fusion.terms import Detrend, Moments, Motion
+from fewact.methods.fusion.weighted_terms import WeightedTerms
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A variant of ``fusion``; the default one is its default.
+
+    Args:
+        options: Options of ``fusion``.
+        weights: Weights of terms, by their names; others keep their defaults.
+        detrend: What motion and moments remove over time; None keeps what the options say.
+        motion: Fields of the motion terms.
+        permissive: Whether half of the weight of motion and moments is on the permissive view.
+        max_by_cameras: Limit of the static probability by the log-odds alone; None for the default.
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
+    detrend: Detrend | None = None
+    motion: Mapping[str, Any] = field(default_factory=dict)
+    permissive: bool = True
+    max_by_cameras: float | None = None
+
+    def method(self) -> Fusion:
+        """Return the method."""
+        method = methods.create("fusion", **{**self.options, "weights": dict(self.weights)}).eval()
+        if not isinstance(method, Fusion):
+            raise TypeError("fusion is another method")
+        method.map_terms = self._changed(method.map_terms)
+        method.vector_terms = self._changed(method.vector_terms)
+        return method
+
+    def _changed(self, terms: WeightedTerms) -> WeightedTerms:
+        """Return terms with the fields of the variant."""
+        terms = terms.with_fields(Motion, **self.motion)
+        if self.detrend is not None:
+            terms = terms.with_fields(Motion, detrend=self.detrend)
+            terms = terms.with_fields(Moments, detrend=self.detrend)
+        if not self.permissive:
+            terms = conservative_only(terms)
+        if self.max_by_cameras is not None and terms.camera is not None:
+            camera = replace(terms.camera, max_by_cameras=self.max_by_cameras)
+            terms = replace(terms, camera=camera)
+        return terms
+
+
+def conservative_only(terms: WeightedTerms) -> WeightedTerms:
+    """Return terms in which the conservative view has the weight of the permissive one, too."""
+    halved = {
+        one.name.removeprefix("permissive_")
+        for one in terms.terms
+        if isinstance(one.term.view, PermissiveView)
+    }
+    kept = (one for one in terms.terms if not isinstance(one.term.view, PermissiveView))
+    doubled = (replace(one, weight=2 * one.weight) if one.name in halved else one for one in kept)
+    return replace(terms, terms=tuple(doubled))

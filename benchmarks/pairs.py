@@ -1,0 +1,223 @@
+"""Similarities of all pairs of clips, computed once and looked up by every episode.
+
+A few hundred clips have far fewer pairs than thousands of episodes compare.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fewact.backbones import Backbone, Card
+from fewact.data import VideoList
+from fewact.episodes import EpisodeSet, draw
+from fewact.evaluation import ArrayFeatures, Result, VideoFeatures, evaluate_method
+from fewact.features.extract import extract
+from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.methods.a2m2 import A2M2
+from fewact.methods.base import Method, Nodes
+from fewact.methods.common.kernel import intra_class_similarity
+from fewact.methods.fusion import Fusion, FusionState
+from fewact.methods.fusion.camera_weight import CameraWeight
+from fewact.methods.fusion.weighted_terms import LOG_ODDS, WeightedTerms
+
+CLIPS_AT_ONCE = 8
+CHECKED_EPISODES = 10
+NUMBER = FeatureRequest("vectors", View(1))
+"""Request whose feature is the number of a clip."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Similarities of v videos with each other.
+
+    Args:
+        exact: (r v v): one table, or one for moving and one for static cameras.
+        quick: (r v v): approximations, from which the static probability is estimated.
+        camera: Estimator of the static probability; None if the probability is 0.
+        log_odds: (v 1) log-odds that the camera of each video moved, for the estimator.
+    """
+
+    exact: Tensor
+    quick: Tensor
+    camera: CameraWeight | None = None
+    log_odds: Tensor | None = None
+
+
+class LookedUp(Method[Any, FusionState]):
+    """A method that averages similarities, with all similarities looked up.
+
+    Args:
+        method: The method.
+        pairs: Its similarities.
+    """
+
+    def __init__(self, method: Fusion | A2M2, pairs: Pairs) -> None:
+        super().__init__(method.options)
+        self.pairs = pairs
+
+    def requests(self, card: Card) -> tuple[Request, ...]:
+        """Return the request for the number of a clip."""
+        return (NUMBER,)
+
+    def encode(self, features: Features) -> Nodes:
+        """Return the number of each clip."""
+        return {"number": features[NUMBER][..., 0, 0]}
+
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> FusionState:
+        """Return the support with the static probability of its cameras."""
+        static = self._static_probability(nodes, labels, n)
+        inside = intra_class_similarity(
+            lambda videos, episodes: self.similarity(videos, videos, static[episodes]),
+            nodes,
+            labels,
+            n,
+        )
+        return FusionState(nodes, labels, inside, static)
+
+    def _static_probability(self, nodes: Nodes, labels: Tensor, n: int) -> Tensor:
+        camera, log_odds = self.pairs.camera, self.pairs.log_odds
+        if camera is None or log_odds is None:
+            return self.pairs.exact.new_zeros(len(labels))
+        moving, static = (_entries(table, nodes, nodes) for table in self.pairs.quick)
+        own = log_odds[nodes["number"].long()]  # (b s 1)
+        return camera.static_probability(own, moving, static, labels, n)
+
+    def score(self, state: FusionState, nodes: Nodes) -> Tensor:
+        """Return logits (b q n)."""
+        pairs = self.similarity(nodes, state.nodes, state.static_probability)
+        return state.logits(pairs, self.options.intra_class_weight)
+
+    def similarity(self, first: Nodes, second: Nodes, static_probability: Tensor) -> Tensor:
+        """Return the similarity of two sets of clips: (b q), (b s), (b) → (b q s)."""
+        moving, *static = (_entries(table, first, second) for table in self.pairs.exact)
+        if not static:
+            return moving
+        weight = static_probability[:, None, None]
+        return (1 - weight) * moving + weight * static[0]
+
+
+def _entries(table: Tensor, first: Nodes, second: Nodes) -> Tensor:
+    return table[first["number"].long()[:, :, None], second["number"].long()[:, None, :]]
+
+
+def encode_videos(methods: Sequence[Method], backbone: Backbone, videos: VideoList) -> list[Nodes]:
+    """Return the nodes (1 v …) of all videos by each method; frames are read once."""
+    requests = [request for method in methods for request in method.requests(backbone.card)]
+    clips = [video.source for video in videos.videos if video.source]
+    each: list[list[Nodes]] = [[] for _ in methods]
+    with torch.inference_mode():
+        for found in extract(clips, backbone, list(dict.fromkeys(requests))):
+            if found.features is None:
+                raise SystemExit(str(found.error))
+            features = {request: value[None] for request, value in found.features.items()}
+            for kept, method in zip(each, methods, strict=True):
+                kept.append(method.encode(features))
+    return [_joined(kept) for kept in each]
+
+
+def _joined(each: Sequence[Nodes]) -> Nodes:
+    return {name: torch.cat([one[name] for one in each])[None] for name in each[0]}
+
+
+def compare_all(
+    method: Fusion | A2M2, first: Nodes, second: Nodes, *, quick: bool = False
+) -> Tensor:
+    """Return the similarities of videos (1 v …) with support videos (1 w …).
+
+    Returns:
+        (r v w): one table, or one for moving and one for static cameras, as in ``Pairs``.
+    """
+    similarities: list[Callable[[Nodes, Nodes], Tensor]] = [method.similarity]
+    if isinstance(method, Fusion):
+        both = (0.0,) if terms_of(method, second).camera is None else (0.0, 1.0)
+        similarities = [partial(method.similarity, static_probability=p, quick=quick) for p in both]
+    count = next(iter(first.values())).shape[1]
+    with torch.inference_mode():
+        found = [
+            [
+                similarity({name: value[:, some] for name, value in first.items()}, second)[0]
+                for some in torch.arange(count).split(CLIPS_AT_ONCE)
+            ]
+            for similarity in similarities
+        ]
+    return torch.stack([torch.cat(rows) for rows in found])
+
+
+def terms_of(method: Fusion, nodes: Nodes) -> WeightedTerms:
+    """Return the terms that nodes were encoded by."""
+    return method.map_terms if method.map_terms.names <= nodes.keys() else method.vector_terms
+
+
+def compare_within(method: Fusion | A2M2, nodes: Nodes) -> Pairs:
+    """Return the similarities of videos (1 v …) with each other."""
+    exact = compare_all(method, nodes, nodes)
+    camera = terms_of(method, nodes).camera if isinstance(method, Fusion) else None
+    if camera is None:
+        return Pairs(exact, exact)
+    return Pairs(exact, compare_all(method, nodes, nodes, quick=True), camera, nodes[LOG_ODDS][0])
+
+
+def episode_accuracies(
+    method: Fusion, across: Tensor, support: Pairs, episodes: EpisodeSet
+) -> NDArray[np.float64]:
+    """Return the accuracy of each episode, in per cent.
+
+    Args:
+        method: Method of the similarities.
+        across: (r v v) similarities of the queries with the support videos.
+        support: Similarities of the support videos.
+        episodes: Episodes of the same videos.
+    """
+    own = support.exact
+    count, ways = own.shape[-1], episodes.protocol.ways
+    joined = torch.cat([torch.cat([own, across.mT], 2), torch.cat([across, across], 2)], 1)
+    looked_up = LookedUp(method, replace(support, exact=joined))
+    numbers = torch.from_numpy(episodes.support).long().flatten(1)
+    queries = torch.from_numpy(episodes.query).long().flatten(1)
+    labels = torch.arange(ways).repeat_interleave(episodes.protocol.shots).expand(len(numbers), -1)
+    state = looked_up.support({"number": numbers}, labels, ways)
+    predicted = looked_up.score(state, {"number": queries + count}).argmax(-1)
+    truth = torch.arange(ways).repeat_interleave(episodes.protocol.queries)
+    return np.asarray(100 * (predicted == truth).double().mean(1))
+
+
+def evaluate_sets(
+    method: Method, source: VideoFeatures, videos: VideoList, drawn: Sequence[EpisodeSet]
+) -> list[Result]:
+    """Return the result on each set of episodes; similarities that are averaged are looked up.
+
+    Raises:
+        SystemExit: The method itself and the look-up differ on some episodes.
+    """
+    averages = isinstance(method, Fusion) or (
+        isinstance(method, A2M2) and method.options.shots == "average"
+    )
+    if not averages:
+        return [evaluate_method(method, source, videos, episodes) for episodes in drawn]
+    quick, numbers = _look_up(method, source, videos)
+    few = draw(videos, replace(drawn[-1].protocol, count=CHECKED_EPISODES))
+    expected = evaluate_method(method, source, videos, few)
+    if expected.accuracy != evaluate_method(quick, numbers, videos, few).accuracy:
+        raise SystemExit("the look-up predicts differently from the method")
+    return [evaluate_method(quick, numbers, videos, episodes) for episodes in drawn]
+
+
+def _look_up(
+    method: Fusion | A2M2, source: VideoFeatures, videos: VideoList
+) -> tuple[LookedUp, ArrayFeatures]:
+    """Return the method by look-up, and its features: the number of each clip."""
+    count = len(videos.videos)
+    with torch.inference_mode():
+        found = source.features(range(count), method.requests(source.card))
+        each = [
+            method.encode({request: f[None] for request, f in features.items()})
+            for features in found
+        ]
+    numbers = ArrayFeatures(np.arange(count)[:, None, None] * 1.0)
+    return LookedUp(method, compare_within(method, _joined(each))), numbers
