@@ -1,11 +1,11 @@
-"""Speed of the transport solver: against others, through autograd, and within an episode.
+"""Speed of the transport solver: against other solvers, through autograd, and in an episode.
 
     python -m benchmarks.align [--rounds 20] [--sizes 14x14,14x70,64x64,256x256]
 
-Others are POT, OpenCV and SciPy, from the extra "bench"; those that are missing are left out. One
-run, one core: in every round each solver in turn gets the same fresh problems, and the figure is
-the median over the rounds of its processor time (of its wall time where it has two threads).
-Problems are cosine costs of correlated descriptors with weights from the other side's mean.
+The other solvers are POT, OpenCV and SciPy, from the extra "bench"; a missing one is skipped. One
+run, one core: in every round each solver in turn gets the same fresh problems. A value is the
+median processor time over the rounds, or the median wall time. Problems are cosine costs of
+correlated descriptors, with weights from the mean of the other side.
 """
 
 import argparse
@@ -26,14 +26,14 @@ from fewact.align.emd import emd, emd_argmin, engine
 Solve = Callable[[Problems], object]
 
 PROBLEMS = 2000
-"""Fresh problems of a run, for each solver and size."""
+"""Number of fresh problems for each solver and size."""
 
 CELLS = {"torch form": 1.5e6, "OpenCV": 8e6, "SciPy HiGHS": 1e5}
-"""Cells in all of the problems that the slowest get, where that is fewer."""
+"""Maximum number of cost cells that the slowest solvers get in all rounds."""
 
 
 def problems(count: int, n: int, m: int, seed: int) -> Problems:
-    """Cosine costs of correlated descriptors, totals n, float64."""
+    """Return problems with cosine costs of correlated descriptors and totals n, in float64."""
     draw = torch.Generator().manual_seed(seed)
     shared = torch.randn(count, 1, 64, generator=draw)
     x = (shared + 0.8 * torch.randn(count, n, 64, generator=draw)).relu()
@@ -42,7 +42,7 @@ def problems(count: int, n: int, m: int, seed: int) -> Problems:
 
 
 def transport(x: Tensor, y: Tensor) -> Problems:
-    """The transport problems between nodes x (… n d) and y (… m d), as A²M²-Net poses them."""
+    """Return the transport problems of A²M²-Net between nodes x (… n d) and y (… m d)."""
     n = x.shape[-2]
     unit = nn.functional.normalize
     cost = 1 - unit(x, dim=-1) @ unit(y, dim=-1).mT  # (… n m)
@@ -53,12 +53,13 @@ def transport(x: Tensor, y: Tensor) -> Problems:
     return Problems(cost.double(), a, b)
 
 
-def each(given: Problems) -> Iterator[tuple[Any, Any, Any]]:
-    return zip(*(part.numpy() for part in given), strict=True)
+def each(posed: Problems) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield cost and weights of each problem."""
+    return zip(*(part.numpy() for part in posed), strict=True)
 
 
 def ours() -> dict[str, Solve]:
-    """Our solvers: each instruction set, and plain torch."""
+    """Return the solvers of fewact: each instruction set, and plain torch."""
     found: dict[str, Solve] = {}
     for name, isa in reversed(native.instruction_sets().items()):
         found[name] = lambda p, isa=isa: native.solve(p, isa=isa, threads=1, plan=True)
@@ -68,14 +69,14 @@ def ours() -> dict[str, Solve]:
 
 def pot() -> Solve:
     ot = importlib.import_module("ot")
-    return lambda given: [ot.emd2(a, b, cost) for cost, a, b in each(given)]
+    return lambda posed: [ot.emd2(a, b, cost) for cost, a, b in each(posed)]
 
 
 def opencv() -> Solve:
     cv2 = importlib.import_module("cv2")
 
-    def solve(given: Problems) -> None:
-        for cost, a, b in each(Problems(*(part.float() for part in given))):
+    def solve(posed: Problems) -> None:
+        for cost, a, b in each(Problems(*(part.float() for part in posed))):
             cv2.EMD(a[:, None], b[:, None], cv2.DIST_USER, cost=cost)
 
     return solve
@@ -85,34 +86,35 @@ def highs() -> Solve:
     optimize = importlib.import_module("scipy.optimize")
     sparse = importlib.import_module("scipy.sparse")
 
-    def solve(given: Problems) -> None:
-        n, m = given.cost.shape[1:]
+    def solve(posed: Problems) -> None:
+        n, m = posed.cost.shape[1:]
         rows = sparse.kron(sparse.eye(n), np.ones((1, m)))
         columns = sparse.kron(np.ones((1, n)), sparse.eye(m))
         equations = sparse.vstack([rows, columns]).tocsr()
-        for cost, a, b in each(given):
+        for cost, a, b in each(posed):
             optimize.linprog(cost.ravel(), A_eq=equations, b_eq=np.r_[a, b], method="highs")
 
     return solve
 
 
-PEERS = {"POT": pot, "OpenCV": opencv, "SciPy HiGHS": highs}
+OTHERS = {"POT": pot, "OpenCV": opencv, "SciPy HiGHS": highs}
 
 
-def timed(solve: Solve, given: Problems, clock: Callable[[], float]) -> float:
+def timed(solve: Solve, posed: Problems, clock: Callable[[], float]) -> float:
+    """Return the time that a solver takes by a clock."""
     start = clock()
-    solve(given)
+    solve(posed)
     return clock() - start
 
 
 def compare(n: int, m: int, rounds: int) -> dict[str, float]:
-    """Microseconds for a problem, by solver."""
+    """Return the microseconds per problem, by solver."""
     solvers = ours()
-    for name, make in PEERS.items():
+    for name, make in OTHERS.items():
         try:
             solvers[name] = make()
         except ImportError as missing:
-            print(f"{name} is left out: {missing}")
+            print(f"{name} is skipped: {missing}")
     both = max(native.instruction_sets().values(), default=0)
     wall: dict[str, Solve] = {
         "wall time": lambda p: native.solve(p, isa=both, threads=1, plan=True),
@@ -123,21 +125,21 @@ def compare(n: int, m: int, rounds: int) -> dict[str, float]:
     count = -(-PROBLEMS // rounds)
     times: dict[str, list[float]] = {name: [] for name in solvers}
     for turn in range(rounds):
-        given = problems(count, n, m, seed=turn)
+        posed = problems(count, n, m, seed=turn)
         order = list(solvers)
         for name in order[turn % len(order) :] + order[: turn % len(order)]:
             affordable = CELLS.get(name, float("inf")) / (n * m * rounds)
             some = int(max(1, min(count, affordable)))
-            part = Problems(*(x[:some] for x in given))
+            part = Problems(*(x[:some] for x in posed))
             times[name].append(timed(solvers[name], part, clocks[name]) / some)
     return {name: 1e6 * statistics.median(found) for name, found in times.items()}
 
 
 def table(sizes: list[tuple[int, int]], rounds: int) -> None:
-    """Print microseconds for a problem, and how much longer than ours."""
+    """Print the microseconds per problem, and the ratio to the default solver of fewact."""
     found = [compare(n, m, rounds) for n, m in sizes]
     best = engine().name
-    print(f"\nµs for a problem (and times {best})\n")
+    print(f"\nµs per problem (ratio to {best})\n")
     print("| solver |" + "".join(f" {n}×{m} |" for n, m in sizes))
     print("|---|" + "---|" * len(sizes))
     for name in found[0]:
@@ -146,7 +148,7 @@ def table(sizes: list[tuple[int, int]], rounds: int) -> None:
 
 
 def median_of(work: Callable[[int], object], rounds: int) -> float:
-    """Median processor time in µs."""
+    """Return the median processor time in µs."""
     times = []
     for turn in range(rounds):
         start = time.thread_time()
@@ -156,11 +158,11 @@ def median_of(work: Callable[[int], object], rounds: int) -> float:
 
 
 def autograd(rounds: int) -> None:
-    """Forward and backward of 25 problems of 14 × 14, float32."""
+    """Print the time of 25 problems of 14 × 14 in float32, forward and backward."""
     batches = []
     for turn in range(rounds):
-        given = (part.float().requires_grad_() for part in problems(25, 14, 14, seed=turn))
-        batches.append(Problems(*given))
+        posed = (part.float().requires_grad_() for part in problems(25, 14, 14, seed=turn))
+        batches.append(Problems(*posed))
 
     def both(turn: int) -> None:
         emd(*batches[turn]).value.sum().backward()
@@ -174,7 +176,7 @@ def autograd(rounds: int) -> None:
 
 
 def episode(rounds: int) -> None:
-    """Where the time of an episode goes: 25 queries, 5 classes, 14 nodes of 8,256 numbers."""
+    """Print the time of the steps of an episode: 25 queries, 5 classes, 14 nodes of 8,256."""
     draw = torch.Generator().manual_seed(0)
     episodes = []
     for _ in range(rounds):
@@ -186,7 +188,7 @@ def episode(rounds: int) -> None:
         episodes.append((query, support))
     unit = [[nn.functional.normalize(x, dim=-1) for x in nodes] for nodes in episodes]
     posed = [transport(query[:, None], support[None]) for query, support in episodes]
-    single = [Problems(*(part.float() for part in given)) for given in posed]
+    single = [Problems(*(part.float() for part in one)) for one in posed]
 
     def gemm(turn: int) -> Tensor:
         query, support = unit[turn]
@@ -221,47 +223,52 @@ def episode(rounds: int) -> None:
     times = {name: median_of(work, rounds) for name, work in steps.items()}
     total = sum(times.values())
     print("\nAn episode of 25 queries and 5 classes, D = 8,256, float32, one core\n")
-    print("| step | µs | share |\n|---|---|---|")
+    print("| step | µs | fraction |\n|---|---|---|")
     for name, spent in times.items():
         print(f"| {name} | {spent:.0f} | {spent / total:.0%} |")
     print(f"| cost, pair by pair (instead) | {median_of(pairs, rounds):.0f} | |")
     print(f"| cost, one GEMM in bfloat16 (instead) | {median_of(halved, rounds):.0f} | |")
     print(f"| nearest class only (instead) | {median_of(screened, rounds):.0f} | |")
     other = sum(
-        int((emd_argmin(gemm(turn), *given[1:]) != emd_argmin(halved(turn), *given[1:])).sum())
-        for turn, given in enumerate(single)
+        int((emd_argmin(gemm(turn), *one[1:]) != emd_argmin(halved(turn), *one[1:])).sum())
+        for turn, one in enumerate(single)
     )
     print(f"\nCosts in bfloat16 change {other} of {25 * rounds} decisions.")
 
 
 def screening(count: int) -> None:
-    """Whether ``emd_argmin`` says what solving every class says: one query of each episode."""
+    """Print how often ``emd_argmin`` differs from solving every class; one query per episode."""
     different = 0
     for start in range(0, count, 10_000):
         some = min(10_000, count - start)
-        given = [x.unflatten(0, (some, 5)) for x in problems(5 * some, 14, 14, seed=start)]
-        different += int((emd_argmin(*given) != emd(*given, plan=False).value.argmin(-1)).sum())
-    print(f"\nScreening decides otherwise in {different} of {count} episodes.")
+        posed = [x.unflatten(0, (some, 5)) for x in problems(5 * some, 14, 14, seed=start)]
+        different += int((emd_argmin(*posed) != emd(*posed, plan=False).value.argmin(-1)).sum())
+    print(f"\nScreening changes {different} of {count} decisions.")
 
 
 def size(text: str) -> tuple[int, int]:
+    """Return rows and columns of a size such as 14x70."""
     n, _, m = text.partition("x")
     return int(n), int(m)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--sizes", default="14x14,14x70,64x64,256x256")
-    parser.add_argument("--screened", type=int, default=100_000)
-    given = parser.parse_args()
+    parser.add_argument("--rounds", type=int, default=20, help="number of rounds")
+    parser.add_argument(
+        "--sizes", default="14x14,14x70,64x64,256x256", help="sizes of the problems"
+    )
+    parser.add_argument(
+        "--screened", type=int, default=100_000, help="number of episodes for the screening"
+    )
+    options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"solver: {engine().name} ({engine().why})")
-    if given.sizes:
-        table([size(text) for text in given.sizes.split(",")], given.rounds)
-    autograd(10 * given.rounds)
-    episode(given.rounds)
-    screening(given.screened)
+    if options.sizes:
+        table([size(text) for text in options.sizes.split(",")], options.rounds)
+    autograd(10 * options.rounds)
+    episode(options.rounds)
+    screening(options.screened)
 
 
 if __name__ == "__main__":

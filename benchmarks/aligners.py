@@ -1,10 +1,11 @@
-"""Alignment against moments: every aligner on the same M² nodes.
+"""Accuracy of every aligner on the same M² nodes: docs/results/aligners.md.
 
     python -m benchmarks.aligners ASSETS --mobilenet FILE --store FOLDER [--episodes 10000]
 
-On real clips (ASSETS holds ``clips/index.tsv``) and on the test classes of the synthetic benchmark,
-with two networks that were trained on ImageNet; 5 ways, 1 query a class, 1 and 5 shots. All columns
-are scored on the same episodes and compared in pairs with the transport of A²M²-Net.
+Videos are real clips (``benchmarks/datasets.py``) and the test classes of the synthetic benchmark;
+features are those of two networks trained on ImageNet. 5 ways, 1 query per class, 1 and 5 shots.
+All columns are evaluated on the same episodes and compared in pairs with the transport of
+A²M²-Net.
 """
 
 import argparse
@@ -61,7 +62,15 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Row:
-    """What one network makes of one set of videos: results by column, and pairs with the first."""
+    """Results of one network on one set of videos.
+
+    Args:
+        network: Name of the network.
+        videos: Name of the set.
+        shots: Number of shots.
+        results: Results by column.
+        against: Comparisons of the first column with each other one.
+    """
 
     network: str
     videos: str
@@ -73,46 +82,51 @@ class Row:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("assets", type=Path)
-    parser.add_argument("--mobilenet", type=Path, required=True, help="its ImageNet weights")
+    parser.add_argument("--mobilenet", type=Path, required=True, help="file of ImageNet weights")
     parser.add_argument("--episodes", type=int, default=10_000)
-    parser.add_argument("--videos", type=int, default=10, help="of each synthetic class")
-    parser.add_argument("--pairs", type=int, default=300, help="whose correspondence is known")
-    parser.add_argument("--store", type=Path, required=True, help="where features are kept")
-    parser.add_argument("--docs", type=Path, default=Path(__file__).parents[1] / "docs")
-    given = parser.parse_args()
-    store = Store.create(given.store)
-    made = {preset: motions(preset, videos=given.videos) for preset in PRESETS}
-    sets = parts(read_index(given.assets), development=False)
+    parser.add_argument("--videos", type=int, default=10, help="videos per synthetic class")
+    parser.add_argument("--pairs", type=int, default=300, help="pairs with known correspondence")
+    parser.add_argument("--store", type=Path, required=True, help="folder of the features")
+    parser.add_argument(
+        "--docs",
+        type=Path,
+        default=Path(__file__).parents[1] / "docs",
+        help="folder of the documentation",
+    )
+    options = parser.parse_args()
+    store = Store.create(options.store)
+    made = {preset: motions(preset, videos=options.videos) for preset in PRESETS}
+    sets = parts(read_index(options.assets), development=False)
     sets += [Part(f"`motions` {name}", one.videos.of("test")) for name, one in made.items()]
     networks = (
         backbones.create(),
-        backbones.create("mobilenet-v2", weights=given.mobilenet),
+        backbones.create("mobilenet-v2", weights=options.mobilenet),
     )
     rows: list[Row] = []
     for network in networks:
         for part in sets:
-            rows += measured(network, part, given.episodes, store)
+            rows += measured(network, part, options.episodes, store)
             print(f"{network.card.name}, {part.name}", flush=True)
     found = {
-        name: list(recovered(networks[0], benchmark, given.pairs))
+        name: list(recovered(networks[0], benchmark, options.pairs))
         for name, benchmark in made.items()
     }
-    text = page(rows, found, given.episodes, given.videos, given.pairs)
-    (given.docs / "aligners.md").write_text(text)
+    text = page(rows, found, options.episodes, options.videos, options.pairs)
+    (options.docs / "aligners.md").write_text(text)
 
 
-def read(told: Outcome) -> None:
-    """Every video must be readable."""
-    if told.error is not None:
-        raise SystemExit(f"{told.video.id}: {told.error}")
+def stop_at_error(outcome: Outcome) -> None:
+    """Raise SystemExit if a video could not be read."""
+    if outcome.error is not None:
+        raise SystemExit(f"{outcome.video.id}: {outcome.error}")
 
 
 def measured(network: Backbone, part: Part, episodes: int, store: Store) -> Iterator[Row]:
-    """All columns on one set of videos, on the same episodes."""
+    """Yield the results of all columns on one set of videos, on the same episodes."""
     made = [column(name) for name in COLUMNS]
     requests = [request for method in made for request in method.requests(network.card)]
     job = Job(store, part.videos, network.card, requests)
-    embed(job, network, range(len(job)), read)
+    embed(job, network, range(len(job)), stop_at_error)
     source = StoredFeatures(store, part.videos, network.card)
     drawn = [
         draw(part.videos, Protocol(shots=shots, count=episodes, groups=part.videos.groups))
@@ -127,12 +141,11 @@ def measured(network: Backbone, part: Part, episodes: int, store: Store) -> Iter
 def found_or_measured(
     method: Method, source: StoredFeatures, drawn: Sequence[EpisodeSet]
 ) -> list[Result]:
-    """Results on each set of episodes; kept in the store's folder, so that a run can go on."""
+    """Return the result on each set of episodes; stored, so that a run can be continued."""
     facts = [method_facts(method).model_dump_json(), source.digest, *(e.digest for e in drawn)]
     key = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:24]
-    files = [
-        source.store.folder / "aligners" / f"{key}-{place}.json" for place in range(len(drawn))
-    ]
+    folder = source.store.folder / "aligners"
+    files = [folder / f"{key}-{number}.json" for number in range(len(drawn))]
     if all(file.exists() for file in files):
         return [load(file) for file in files]
     results = evaluate_sets(method, source, source.videos, drawn)
@@ -143,16 +156,16 @@ def found_or_measured(
 
 
 def column(name: str) -> Method:
-    """The method of a column."""
+    """Return the method of a column."""
     kind, options = COLUMNS[name]
     return methods.create(kind, **options).eval()
 
 
 def recovered(network: Backbone, benchmark: MotionsBenchmark, count: int) -> Iterator[Estimate]:
-    """How much of each aligner's plan lies on frames that truly show the same.
+    """Yield the fraction of each aligner's plan that is on corresponding frames.
 
-    Pairs of videos of one class, 8 frames each, one node a frame; after the aligners the same of a
-    plan that is the same everywhere.
+    Pairs of videos of one class, 8 frames each, one node per frame. The last value is that of a
+    uniform plan.
     """
     method = methods.create("a2m2", lengths=(1,), time_weight=0.0).eval()
     (request,) = method.requests(network.card)
@@ -178,7 +191,7 @@ def recovered(network: Backbone, benchmark: MotionsBenchmark, count: int) -> Ite
 
 
 def some_pairs(benchmark: MotionsBenchmark, count: int) -> list[tuple[str, str]]:
-    """Pairs of neighbours in the list, of one class each, spread over the test classes."""
+    """Return pairs of videos of one class, spread over the test classes."""
     by_class: dict[str, list[str]] = {}
     for video in benchmark.videos.of("test").videos:
         by_class.setdefault(video.label, []).append(video.id)
@@ -189,13 +202,13 @@ def some_pairs(benchmark: MotionsBenchmark, count: int) -> list[tuple[str, str]]
 def known(
     benchmark: MotionsBenchmark, first: str, second: str, request: Request
 ) -> NDArray[np.bool_]:
-    """(t t') which of the frames that are sampled show the same."""
-    whole = benchmark.alignment(first, second)
+    """Return which of the sampled frames correspond: (t t')."""
+    every = benchmark.alignment(first, second)
     chosen = [
         Segments(request.frames)(Timeline(np.arange(n, dtype=np.float64), end=float(n)))
-        for n in whole.shape
+        for n in every.shape
     ]
-    return whole[chosen[0]][:, chosen[1]]
+    return every[chosen[0]][:, chosen[1]]
 
 
 def page(
@@ -241,8 +254,8 @@ def page(
         "| | better | worse | neither | points |",
         "|---|---|---|---|---|",
     ]
-    for place, name in enumerate(list(COLUMNS)[1:]):
-        pairs_of = [row.against[place] for row in rows]
+    for number, name in enumerate(list(COLUMNS)[1:]):
+        pairs_of = [row.against[number] for row in rows]
         marks = [mark(one).strip() for one in pairs_of]
         points = -sum(one.difference for one in pairs_of) / len(rows)
         counts = " | ".join(str(marks.count(sign)) for sign in ("↑", "↓", ""))
@@ -259,11 +272,11 @@ def page(
         "|---" * (len(found) + 1) + "|",
     ]
     labels = [*(aligner.label for aligner in COMPARED), "uniform plan (chance)"]
-    for place, label in enumerate(labels):
+    for number, label in enumerate(labels):
         lines.append(
             f"| {label} | "
             + " | ".join(
-                f"{each[place].mean:.1f} ± {(each[place].high - each[place].low) / 2:.1f}"
+                f"{each[number].mean:.1f} ± {(each[number].high - each[number].low) / 2:.1f}"
                 for each in found.values()
             )
             + " |"
@@ -272,7 +285,7 @@ def page(
 
 
 def cells(row: Row) -> list[str]:
-    """Accuracy ± half width of each column, and how it stands to the first."""
+    """Return accuracy ± half-width of each column, and a mark for its difference to the first."""
     marks = [""] + [mark(one) for one in row.against]
     best = max(result.accuracy for result in row.results)
     return [
@@ -283,7 +296,7 @@ def cells(row: Row) -> list[str]:
 
 
 def mark(against: Comparison) -> str:
-    """``against`` is the first column's result less another's."""
+    """Return the mark of a column, from the first column's difference to it."""
     if against.p_holm >= CERTAIN:
         return ""
     return " ↓" if against.difference > 0 else " ↑"

@@ -1,11 +1,11 @@
-"""10,000 episodes of CLIP-SPM from stored features, against a plain loop over episodes.
+"""Time of 10,000 episodes of CLIP-SPM, against a plain loop over episodes.
 
     python -m benchmarks.clip_spm [--videos 2400] [--episodes 10000] [--plain 20] [--protocol joint]
 
-The plain loop does what the public code does, with the same weights: one episode at a time, and for
-``inductive`` one query at a time, it runs the whole forward pass, with the motion module and the
-fusions whose results only training uses, and OTAM cell by cell. Features are made up: 8 frames of
-512, of the length that CLIP's have.
+The plain loop does what the public code does, with the same weights. It runs the full forward pass
+for one episode at a time, and for ``inductive`` for one query at a time, with the motion module and
+the fusions that only training uses, and OTAM cell by cell. Features are random: 8 frames of 512
+numbers, with the norm of CLIP's vectors.
 """
 
 import argparse
@@ -27,8 +27,8 @@ from fewact.methods.common.transformer import Transformer
 FRAMES, WIDTH, CLASSES = 8, 512, 24
 
 
-def made_up(videos: int) -> tuple[np.ndarray, Tensor]:
-    """Frames (videos t d), each near its class and its video, and texts (classes d)."""
+def random_features(videos: int) -> tuple[np.ndarray, Tensor]:
+    """Return frames (videos t d), near their class and video, and texts (classes d)."""
     generator = torch.Generator().manual_seed(0)
 
     def some(*shape: int) -> Tensor:
@@ -40,7 +40,7 @@ def made_up(videos: int) -> tuple[np.ndarray, Tensor]:
 
 
 def block(transformer: Transformer, x: Tensor) -> Tensor:
-    """The transformer on (r m d), step by step."""
+    """Return the output of the transformer on (r m d), computed step by step."""
     query, key, value = (
         part.unflatten(-1, (transformer.heads, -1)).transpose(1, 2)
         for part in transformer.project(transformer.norm(x)).chunk(3, -1)
@@ -51,15 +51,15 @@ def block(transformer: Transformer, x: Tensor) -> Tensor:
 
 
 def fuse(method: ClipSpm, frames: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
-    """SF on (r t d) and (r 1 d)."""
+    """Return frames and token of the fusion of (r t d) and (r 1 d)."""
     spm = method.spm
     fused = spm.alpha * spm.text_gate(guide) * guide + spm.frame_gate(frames) * frames
     mixed = block(spm.transformer, torch.cat([guide, fused], 1))
     return mixed[:, 1:], mixed[:, :1]
 
 
-def one_way(cost: Tensor, lam: float) -> Tensor:
-    """OTAM of costs (… t u), cell by cell."""
+def otam(cost: Tensor, smoothing: float) -> Tensor:
+    """Return OTAM of costs (… t u) in one direction, cell by cell."""
     padded = functional.pad(cost, (1, 1))
     table = torch.zeros_like(padded)
     for j in range(1, padded.shape[-1]):
@@ -69,24 +69,24 @@ def one_way(cost: Tensor, lam: float) -> Tensor:
             steps = [table[..., i - 1, j - 1], table[..., i, j - 1]]
             if j in (1, padded.shape[-1] - 1):
                 steps.append(table[..., i - 1, j])
-            soft = sum(torch.exp(-step / lam) for step in steps)
-            table[..., i, j] = padded[..., i, j] - lam * torch.log(soft)
+            soft = sum(torch.exp(-step / smoothing) for step in steps)
+            table[..., i, j] = padded[..., i, j] - smoothing * torch.log(soft)
     return table[..., -1, -1]
 
 
 def distance(method: ClipSpm, query: Tensor, support: Tensor) -> Tensor:
-    """(q t d), (n t d) → (q n)."""
+    """Return the distances of videos: (q t d), (n t d) → (q n)."""
     products = torch.einsum("qtd,nud->qntu", query, support)
     lengths = torch.einsum("qt,nu->qntu", query.norm(dim=-1), support.norm(dim=-1))
     cost = 1 - products / (lengths + method.options.eps)
-    lam = method.options.smoothing
-    return one_way(cost, lam) + one_way(cost.transpose(-1, -2), lam)
+    smoothing = method.options.smoothing
+    return otam(cost, smoothing) + otam(cost.transpose(-1, -2), smoothing)
 
 
 def forward(
     method: ClipSpm, support: Tensor, query: Tensor, labels: Tensor, text: Tensor
 ) -> Tensor:
-    """Logits (q n) of one episode: (s t d), (q t d), (s), (n d)."""
+    """Return the logits (q n) of one episode: (s t d), (q t d), (s), (n d)."""
     n, named = len(text), text[labels]  # (s d)
     for frames in (support, query):
         refined, token = fuse(method, frames, method.hsmr.motion(frames)[:, None])
@@ -94,42 +94,41 @@ def forward(
     spm, mean_text = method.spm, named.mean(0)
 
     def prompts(frames: Tensor) -> Tensor:
-        given = mean_text * frames.mean((1, 2))[:, None]
-        return spm.prompter(given)[:, None]
+        return spm.prompter(mean_text * frames.mean((1, 2))[:, None])[:, None]
 
     fused = fuse(method, support, named[:, None])[0]
-    asked = fuse(method, query, prompts(query))[0]
+    prompted = fuse(method, query, prompts(query))[0]
     fuse(method, support, prompts(support))
     fuse(method, query, mean_text.expand(len(query), 1, -1))  # the public code has its true text
     prototypes = torch.stack([fused[labels == c].mean(0) for c in range(n)])
-    first = distance(method, asked, prototypes)
-    anchors = torch.stack([torch.cat([fused[labels == c], asked]).mean(0) for c in range(n)])
+    first = distance(method, prompted, prototypes)
+    anchors = torch.stack([torch.cat([fused[labels == c], prompted]).mean(0) for c in range(n)])
     centre = anchors.mean(0, keepdim=True)
 
     def across(*videos: Tensor) -> Tensor:
         return block(method.padm.transformer, torch.cat(videos).transpose(0, 1)).transpose(0, 1)
 
     anchors, fused = across(anchors, fused).split([n, len(fused)])
-    centre, asked = across(centre, asked).split([1, len(asked)])
+    centre, prompted = across(centre, prompted).split([1, len(prompted)])
     prototypes = torch.stack([fused[labels == c].mean(0) for c in range(n)])
-    second, third = distance(method, asked, prototypes), distance(method, centre, anchors)
+    second, third = distance(method, prompted, prototypes), distance(method, centre, anchors)
     return -(first / 2 + second + third)
 
 
 def clocks() -> np.ndarray:
-    """Seconds by the clock, and of processor."""
+    """Return the wall time and the processor time in seconds."""
     return np.array([time.perf_counter(), time.process_time()])
 
 
 def plain(
     method: ClipSpm, frames: Tensor, text: Tensor, episodes: EpisodeSet, classes: Tensor, count: int
 ) -> tuple[Tensor, np.ndarray]:
-    """Logits (count q n) of the plain loop, and its seconds an episode."""
+    """Return the logits (count q n) of the plain loop, and its seconds per episode."""
     labels = torch.arange(episodes.protocol.ways).repeat_interleave(episodes.protocol.shots)
     found, begin = [], clocks()
-    for rows, asked in zip(episodes.support[:count], episodes.query[:count], strict=True):
+    for rows, queries in zip(episodes.support[:count], episodes.query[:count], strict=True):
         own = text[classes[torch.from_numpy(rows[:: episodes.protocol.shots])]]
-        support, query = frames[torch.from_numpy(rows)], frames[torch.from_numpy(asked)]
+        support, query = frames[torch.from_numpy(rows)], frames[torch.from_numpy(queries)]
         together = query.split(1) if method.options.protocol == "inductive" else (query,)
         found.append(torch.cat([forward(method, support, q, labels, own) for q in together]))
     return torch.stack(found), (clocks() - begin) / count
@@ -138,12 +137,12 @@ def plain(
 def batched(
     method: ClipSpm, frames: Tensor, text: Tensor, episodes: EpisodeSet, classes: Tensor, count: int
 ) -> Tensor:
-    """The same logits by the method itself."""
+    """Return the same logits by the method itself."""
     shots = episodes.protocol.shots
     labels = torch.arange(episodes.protocol.ways).repeat_interleave(shots).expand(count, -1)
     request = FeatureRequest("vectors", View(FRAMES))
-    rows, asked = (torch.from_numpy(x[:count]) for x in (episodes.support, episodes.query))
-    support, query = (method.encode({request: frames[x]}) for x in (rows, asked))
+    rows, queries = (torch.from_numpy(x[:count]) for x in (episodes.support, episodes.query))
+    support, query = (method.encode({request: frames[x]}) for x in (rows, queries))
     own = text[classes[rows[:, ::shots]]]
     return method.score(method.support(support, labels, episodes.protocol.ways, own), query)
 
@@ -155,29 +154,32 @@ def main() -> None:
     parser.add_argument("--plain", type=int, default=20, help="episodes of the plain loop")
     parser.add_argument("--shots", type=int, default=1)
     parser.add_argument("--protocol", default="inductive", choices=("inductive", "joint"))
-    given = parser.parse_args()
+    options = parser.parse_args()
     videos = VideoList(
-        "made up", tuple(Video(str(i), f"class {i % CLASSES:02}") for i in range(given.videos))
+        "random", tuple(Video(str(i), f"class {i % CLASSES:02}") for i in range(options.videos))
     )
-    episodes = draw(videos, Protocol(count=given.episodes, shots=given.shots))
-    vectors, text = made_up(given.videos)
-    frames, classes = torch.from_numpy(vectors), torch.arange(given.videos) % CLASSES
-    method = methods.create("clip_spm", protocol=given.protocol)
-    assert isinstance(method, ClipSpm)
+    episodes = draw(videos, Protocol(count=options.episodes, shots=options.shots))
+    vectors, text = random_features(options.videos)
+    frames, classes = torch.from_numpy(vectors), torch.arange(options.videos) % CLASSES
+    method = methods.create("clip_spm", protocol=options.protocol)
+    if not isinstance(method, ClipSpm):
+        raise TypeError("clip_spm is another method")
     threads = torch.get_num_threads()
     with torch.inference_mode():
         method.eval()
         plain(method, frames, text, episodes, classes, 1)
-        expected, seconds = plain(method, frames, text, episodes, classes, given.plain)
-        got = batched(method, frames, text, episodes, classes, given.plain)
+        expected, seconds = plain(method, frames, text, episodes, classes, options.plain)
+        got = batched(method, frames, text, episodes, classes, options.plain)
     begin = clocks()
     evaluate_method(method, ArrayFeatures(vectors), videos, episodes, text=text)
-    spent = (clocks() - begin) / given.episodes
-    print(f"{given.protocol}, 5-way {given.shots}-shot, 5 queries, d {WIDTH}, {threads} threads")
-    print(f"{given.episodes} episodes: {spent[0] * given.episodes:.1f} s")
-    for what, ours, theirs in zip(("by the clock", "of processor"), spent, seconds, strict=True):
+    spent = (clocks() - begin) / options.episodes
+    print(
+        f"{options.protocol}, 5-way {options.shots}-shot, 5 queries, d {WIDTH}, {threads} threads"
+    )
+    print(f"{options.episodes} episodes: {spent[0] * options.episodes:.1f} s")
+    for what, ours, theirs in zip(("wall time", "processor time"), spent, seconds, strict=True):
         print(
-            f"an episode {what}: {1e3 * ours:.1f} ms, by the plain loop {1e3 * theirs:.1f} ms,"
+            f"{what} per episode: {1e3 * ours:.1f} ms, plain loop {1e3 * theirs:.1f} ms,"
             f" {theirs / ours:.1f} times as long"
         )
     print(f"largest difference of a logit: {(got - expected).abs().max():.1e}")

@@ -19,6 +19,7 @@ from fewact.episodes import EpisodeSet, draw
 from fewact.evaluation import ArrayFeatures, Result, VideoFeatures, evaluate_method
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.features.stored import StoredFeatures
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Method, Nodes
 from fewact.methods.common.kernel import intra_class_similarity
@@ -188,7 +189,10 @@ def episode_accuracies(
 
 
 def evaluate_sets(
-    method: Method, source: VideoFeatures, videos: VideoList, drawn: Sequence[EpisodeSet]
+    method: Method,
+    source: VideoFeatures | StoredFeatures,
+    videos: VideoList,
+    drawn: Sequence[EpisodeSet],
 ) -> list[Result]:
     """Return the result on each set of episodes; similarities that are averaged are looked up.
 
@@ -209,7 +213,7 @@ def evaluate_sets(
 
 
 def _look_up(
-    method: Fusion | A2M2, source: VideoFeatures, videos: VideoList
+    method: Fusion | A2M2, source: VideoFeatures | StoredFeatures, videos: VideoList
 ) -> tuple[LookedUp, ArrayFeatures]:
     """Return the method by look-up, and its features: the number of each clip."""
     count = len(videos.videos)

@@ -21,7 +21,7 @@ from skimage.registration import phase_cross_correlation
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.clips import class_number, read_index
+from benchmarks.datasets import is_development, read_index
 from fewact.camera.motion import estimate_camera_motion
 from fewact.camera.similarity import Similarity, pixel_positions
 from fewact.camera.simulated import CAMERAS, camera_path, crop_size, record, seed_of
@@ -130,7 +130,7 @@ def clips(assets: Path) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uin
     """Name, frames on black, and the same before a picture: (t h w 3) each."""
     index = read_index(assets)
     first = next(v for v in index["ucf7"].videos if v.label == "PlayingPiano" and v.group == "g01")
-    people = [v for v in index["utd27_depth"].videos if class_number(v.label) <= 13]
+    people = [v for v in index["utd27_depth"].videos if is_development("utd27_depth", v)]
     if first.source is None:
         raise SystemExit("the picture's clip is not there")
     room = first.source.read([Segments(1)])[0][0]
