@@ -28,7 +28,7 @@ from benchmarks.training.stored import stored
 from fewact import backbones, checkpoint
 from fewact.data import VideoList
 from fewact.data.videos import Split
-from fewact.encoding import NodeBank, encode
+from fewact.encoding import NodeBank, encode_list
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import (
     FeatureSource,
@@ -206,7 +206,7 @@ class Work:
             network = backbones.create(best.header.backbone.name, weights=best.backbone_weights)
             source = VideoFeatures(videos, network)
         method = best.method(**PLAIN | dict(changes))
-        return encode(method, source, videos, self.episodes[split].needed)
+        return encode_list(method, source, videos, self.episodes[split].needed)
 
 
 def result_file(run: Path, split: str, changes: Mapping[str, Any]) -> Path:
