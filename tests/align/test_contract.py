@@ -271,6 +271,7 @@ def test_cards_say_what_an_aligner_expects(name):
             align.align(name, costs(3, 4))
 
 
+@pytest.mark.slow
 def test_attributes_are_functions_in_any_order_of_imports():
     # Modules and functions share names; a module that was imported must not hide its function.
     entry = "fewact.align.registry._ALIGNERS.get(n).aligner"

@@ -56,10 +56,10 @@ def with_python(run: bool) -> list[Path]:
 
 
 def marked(pages: Sequence[Path]) -> list[Any]:
-    """Only one of the pages that read clips is tested in the fast tier."""
+    """Pages that read clips are tested in the slow tier."""
     encodes = [any("clips/" in text for text, _ in blocks(page, "python")) for page in pages]
     return [
-        pytest.param(page, marks=[pytest.mark.slow] if slow and page.stem != "quickstart" else [])
+        pytest.param(page, marks=[pytest.mark.slow] if slow else [])
         for page, slow in zip(pages, encodes, strict=True)
     ]
 

@@ -14,6 +14,14 @@ from tests.golden.write import STORED, Values
 
 PARTS = write.fast_parts()
 
+MARKED = [
+    pytest.param(
+        part, marks=[] if part.endswith(" default") or part == "training" else pytest.mark.slow
+    )
+    for part in PARTS
+]
+"""The defaults of all methods and the training run are fast; all other cases are slow."""
+
 
 @pytest.fixture(scope="module")
 def golden() -> Values:
@@ -38,7 +46,7 @@ def agree(found: Values, golden: Values) -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", MARKED)
 def test_made_up(part: str, golden: Values) -> None:
     found = PARTS[part]()
     begins = f"{part} | "
