@@ -1,18 +1,17 @@
-"""The store: how fast it is filled and opened, and what is left of it when its writers are killed.
+"""The feature store: speed of writing and opening, and its content after killed writers.
 
     python -m benchmarks.embedding throughput ASSETS [--backbone NAME --weights W --clips 200]
     python -m benchmarks.embedding opening
     python -m benchmarks.embedding kills ASSETS [--times 20 --clips 200]
 
-ASSETS holds ``clips/index.tsv`` and the clips. ``throughput`` compares `fewact embed` with the bare
-network on the same frames, decoded before, in turns in the same run. ``opening`` makes a store of
-2,857 videos x 8 x 2048 numbers and opens and reads it, in shards of several sizes. ``kills`` ends
-`fewact embed` and `fewact evaluate` by SIGKILL at random moments, goes on each time, and compares
-the files with those of undisturbed runs.
+ASSETS contains ``clips/index.tsv`` and the clips. ``throughput`` compares `fewact embed` with the
+network alone on the same frames, decoded before, in turns. ``opening`` writes a store of 2,857
+videos × 8 × 2048 numbers in shards of several sizes, and opens and reads it. ``kills`` stops
+`fewact embed` and `fewact evaluate` by SIGKILL at random times, continues each time, and compares
+the files with those of uninterrupted runs.
 """
 
 import argparse
-import csv
 import hashlib
 import random
 import resource
@@ -25,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.datasets import read_rows
 from fewact import backbones
 from fewact.data import Clip, Video, VideoList
 from fewact.features.extract import extract
@@ -40,17 +40,17 @@ RUN = [sys.executable, "-c", "import sys; from fewact.cli import main; sys.exit(
 
 
 def some_clips(assets: Path, count: int) -> list[tuple[Path, str, str]]:
-    """Path, class and group of clips of all data sets."""
-    with (assets / "clips" / "index.tsv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
+    """Return path, class and group of some clips of all datasets."""
+    rows = read_rows(assets)
     step = len(rows) / count
     chosen = [rows[int(i * step)] for i in range(count)]
     return [(assets / row["path"], row["class"], row["group"]) for row in chosen]
 
 
 def throughput(arguments: argparse.Namespace) -> None:
+    """Print the speed of the network alone and of `fewact embed`."""
     backbone = backbones.create(arguments.backbone, weights=arguments.weights)
-    request = FeatureRequest(arguments.request)
+    request = FeatureRequest(arguments.level)
     clips = [Clip(path) for path, _, _ in some_clips(arguments.assets, arguments.clips)]
     frames = [
         found.features[FeatureRequest("pixels")]
@@ -58,7 +58,7 @@ def throughput(arguments: argparse.Namespace) -> None:
         if found.features is not None
     ]
     backbone.features(frames[0], (request.level,))
-    wall = {"bare": 0.0, "embed": 0.0}
+    wall = {"network": 0.0, "embed": 0.0}
     cpu = dict(wall)
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(arguments.turns):
@@ -66,14 +66,14 @@ def throughput(arguments: argparse.Namespace) -> None:
             videos = VideoList(
                 f"turn {turn}", tuple(Video(str(i), "x", source=clips[i]) for i in mine)
             )
-            for name in ("bare", "embed") if turn % 2 else ("embed", "bare"):
+            for name in ("network", "embed") if turn % 2 else ("embed", "network"):
                 begin, busy = time.perf_counter(), time.process_time()
-                if name == "bare":
+                if name == "network":
                     for i in mine:
                         backbone.features(frames[i], (request.level,))
                 else:
                     job = Job(Store.create(folder), videos, backbone.card, [request])
-                    embed(job, backbone, range(len(job)), lambda told: None)
+                    embed(job, backbone, range(len(job)), lambda outcome: None)
                 wall[name] += time.perf_counter() - begin
                 cpu[name] += time.process_time() - busy
     print(
@@ -81,13 +81,16 @@ def throughput(arguments: argparse.Namespace) -> None:
         f"{torch.get_num_threads()} threads"
     )
     for name, seconds in wall.items():
-        print(f"  {name:6}{len(clips) / seconds:8.1f} clips/s, {cpu[name]:6.1f} s of cores' time")
-    for what, seconds in (("", wall), (" by cores' time", cpu)):
-        share = 100 * seconds["bare"] / seconds["embed"]
-        print(f"  embed at {share:.1f} % of the bare network{what}")
+        print(
+            f"  {name:8}{len(clips) / seconds:8.1f} clips/s, {cpu[name]:6.1f} s of processor time"
+        )
+    for what, seconds in (("", wall), (" by processor time", cpu)):
+        percentage = 100 * seconds["network"] / seconds["embed"]
+        print(f"  embed has {percentage:.1f} % of the speed of the network alone{what}")
 
 
 def opening(arguments: argparse.Namespace) -> None:
+    """Print the time to open a store and to read from it, by the size of the shards."""
     rows = np.random.default_rng(0).random((512, FRAMES, WIDTH)).astype(np.float16)
     keys = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(VIDEOS)]
     for size in (32, 64, 512):
@@ -109,37 +112,38 @@ def opening(arguments: argparse.Namespace) -> None:
             each = (time.perf_counter() - begin) / READS
             print(
                 f"shards of {size:3}: opened in {1e3 * np.median(times):5.1f} ms "
-                f"(slowest {1e3 * max(times):5.1f}), a random read {1e6 * each:5.1f} µs"
+                f"(maximum {1e3 * max(times):5.1f}), a random read {1e6 * each:5.1f} µs"
             )
 
 
 def kills(arguments: argparse.Namespace) -> None:
+    """Kill writers of stores and results, and compare what they leave."""
     draw = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         table = folder / "clips.csv"
         lines = [",".join(map(str, row)) for row in some_clips(arguments.assets, arguments.clips)]
         table.write_text("path,label,group\n" + "\n".join(lines) + "\n")
-        embed_to = [*RUN, "embed", str(table), "--tap", "vectors:2", "--quiet", "-o"]
+        embed_to = [*RUN, "embed", str(table), "--features", "vectors:2", "--quiet", "-o"]
         print(f"embed of {arguments.clips} clips:")
-        disturb(embed_to, folder / "store", arguments.times, draw)
+        interrupt(embed_to, folder / "store", arguments.times, draw)
         evaluate = [*RUN, "evaluate", "protonet", "--data", str(table), "--groups", "none"]
         evaluate += ["--store", str(folder / "store-0"), "--option", "frames=2"]
         evaluate += ["--count", str(arguments.episodes), "--quiet", "--format", "json", "-o"]
         print(f"evaluate of {arguments.episodes} episodes:")
-        disturb(evaluate, folder / "result", arguments.times, draw)
+        interrupt(evaluate, folder / "result", arguments.times, draw)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     print(f"peak memory of a process {peak:.2f} GiB")
 
 
-def disturb(command: list[str], target: Path, times: int, draw: random.Random) -> None:
-    """Kill a command again and again, and compare what is there in the end.
+def interrupt(command: list[str], target: Path, times: int, draw: random.Random) -> None:
+    """Kill a command repeatedly, and compare its files with those of an uninterrupted run.
 
-    It goes on where it was killed; where it comes to its end it begins anew for another target.
+    The command continues where it was killed. If it finishes, it starts again with another target.
     """
-    whole = target.with_name(f"{target.name}-0")
+    reference = target.with_name(f"{target.name}-0")
     begin = time.perf_counter()
-    subprocess.run([*command, str(whole)], check=True, **QUIET)
+    subprocess.run([*command, str(reference)], check=True, **QUIET)
     seconds = time.perf_counter() - begin
     killed, ends = 0, 0
     while killed < times or ends == 0:
@@ -154,16 +158,16 @@ def disturb(command: list[str], target: Path, times: int, draw: random.Random) -
             killed += 1
             continue
         ends += 1
-        if code or content(mine) != content(whole):
-            sys.exit(f"after {killed} kills it ends with {code} and other files in {mine}")
+        if code or content(mine) != content(reference):
+            sys.exit(f"after {killed} kills: exit code {code}, different files in {mine}")
     print(
-        f"  {seconds:.1f} s undisturbed; killed {killed} times on the way to {ends} ends, ", end=""
+        f"  {seconds:.1f} s uninterrupted; killed {killed} times, finished {ends} times,"
+        " always with the same bytes"
     )
-    print("each time the same bytes as undisturbed")
 
 
 def content(path: Path) -> dict[str, bytes]:
-    """A file's bytes, or a store's; what is half written is no part of it."""
+    """Return the bytes of a file or of each file of a store, without unfinished files."""
     files = path.rglob("*") if path.is_dir() else [path]
     return {
         str(file.relative_to(path)): file.read_bytes()
@@ -184,7 +188,7 @@ def main() -> None:
         if work is throughput:
             part.add_argument("--backbone", default="auto")
             part.add_argument("--weights", default="default")
-            part.add_argument("--tap", default="vectors")
+            part.add_argument("--level", default="vectors")
             part.add_argument("--turns", type=int, default=10)
         if work is kills:
             part.add_argument("--times", type=int, default=20)

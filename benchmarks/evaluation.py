@@ -1,11 +1,11 @@
-"""10,000 episodes from stored encodings, against a plain loop over episodes.
+"""Time of 10,000 episodes from stored nodes, against a plain loop over episodes.
 
     python -m benchmarks.evaluation [--videos 2400] [--episodes 10000] [--plain 20]
 
-The plain loop does what most published code does: for each episode it encodes the episode's videos
-anew, from features in memory, and solves each pair's transport problem by itself with POT's
-``ot.emd2``; without POT it is left out. Features are made up; sizes are those of A²M² with 128
-channels, 8 frames and windows of 1, 2 and 4 frames.
+The plain loop does what most published code does: for each episode it encodes the videos again from
+features in memory, and solves the transport problem of each pair with ``ot.emd2`` of POT. Without
+POT it is skipped. Features are random; sizes are those of A²M² with 128 channels, 8 frames and
+windows of 1, 2 and 4 frames.
 """
 
 import argparse
@@ -35,8 +35,8 @@ COLUMNS = {
 }
 
 
-def made_up(method: Method, videos: VideoList) -> NodeBank:
-    """Nodes of the shapes of the method's own encoding, one video's and noise."""
+def random_nodes(method: Method, videos: VideoList) -> NodeBank:
+    """Return random nodes in the shapes and the scale of the method's nodes of one video."""
     generator = torch.Generator().manual_seed(0)
     maps = torch.rand(FRAMES, CHANNELS, SIDE, SIDE, generator=generator)
     vectors = torch.rand(FRAMES, 2048, generator=generator)
@@ -47,7 +47,7 @@ def made_up(method: Method, videos: VideoList) -> NodeBank:
                 FeatureRequest("vectors", View(FRAMES)): vectors,
             }
         )
-    features = FeatureFacts(name="made up", sha256="", backbone_sha256="", trained_on=())
+    features = FeatureFacts(name="random", sha256="", backbone_sha256="", trained_on=())
     positions = np.arange(len(videos.videos), dtype=np.int32)
     bank = NodeBank(positions, encoding_facts(method), features, videos.digest)
     bank.tensors = {
@@ -58,7 +58,7 @@ def made_up(method: Method, videos: VideoList) -> NodeBank:
 
 
 def plain_seconds(method: Method, episodes: EpisodeSet, count: int) -> float | None:
-    """Seconds an episode of the plain loop; None without POT."""
+    """Return the seconds per episode of the plain loop, or None without POT."""
     try:
         ot = importlib.import_module("ot")
     except ImportError:
@@ -82,27 +82,30 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=2400)
     parser.add_argument("--episodes", type=int, default=10_000)
     parser.add_argument("--plain", type=int, default=20, help="episodes of the plain loop")
-    given = parser.parse_args()
+    options = parser.parse_args()
     videos = VideoList(
-        "made up", tuple(Video(str(i), f"class {i % 24}") for i in range(given.videos))
+        "random", tuple(Video(str(i), f"class {i % 24}") for i in range(options.videos))
     )
-    episodes = draw(videos, Protocol(count=given.episodes))
-    print(f"{given.episodes} episodes, 5-way 1-shot, {given.videos} videos")
-    for name, (kind, options) in COLUMNS.items():
-        method = methods.create(kind, **options).eval()
-        bank = made_up(method, videos)
+    episodes = draw(videos, Protocol(count=options.episodes))
+    print(f"{options.episodes} episodes, 5-way 1-shot, {options.videos} videos")
+    for name, (kind, method_options) in COLUMNS.items():
+        method = methods.create(kind, **method_options).eval()
+        bank = random_nodes(method, videos)
         begin, busy = time.perf_counter(), time.process_time()
         evaluate_method(method, bank, videos, episodes)
         spent, busy = time.perf_counter() - begin, time.process_time() - busy
         threads = torch.get_num_threads()
-        print(f"{name}: {spent:.1f} s on {threads} threads, {busy:.1f} s of processor", flush=True)
+        print(
+            f"{name}: {spent:.1f} s on {threads} threads, {busy:.1f} s of processor time",
+            flush=True,
+        )
         del bank
         if name == "A²M², EMD":
             with torch.inference_mode():
-                plain = plain_seconds(method, episodes, given.plain)
+                plain = plain_seconds(method, episodes, options.plain)
             if plain is not None:
-                times = plain / (spent / given.episodes)
-                print(f"  the plain loop takes {times:.0f} times as long an episode")
+                times = plain / (spent / options.episodes)
+                print(f"  the plain loop takes {times:.0f} times as long per episode")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"peak memory: {peak:.1f} GiB")
 

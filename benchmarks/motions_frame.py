@@ -1,10 +1,10 @@
-"""What a single frame of the synthetic benchmark could tell at most.
+"""Upper bound of the accuracy from a single frame of the synthetic benchmark.
 
     python -m benchmarks.motions_frame [--videos 1200]
 
-A network is told the true place, size and visibility of every object and of the occluder in one
-random frame of each video: more than any picture shows. It learns on 70 % of the videos of eight
-test classes, at least one of each family, and is asked about the others.
+The input of a network is the true position, size and visibility of every object and of the occluder
+in one random frame of each video, which is more than an image shows. It is trained on 70 % of the
+videos of eight test classes, at least one of each family, and tested on the others.
 """
 
 import argparse
@@ -16,24 +16,24 @@ from torch.nn import functional
 
 from fewact.synthetic import MotionsBenchmark, motions
 
-PICKED = (0, 4, 8, 12, 13, 16, 20, 21)
-MOST, FACTS, ROUNDS = 6, 5, 24
-"""Objects of a plain video, facts of each, and rounds of training."""
+CLASSES = (0, 4, 8, 12, 13, 16, 20, 21)
+OBJECTS, NUMBERS, ROUNDS = 6, 5, 24
+"""Maximum number of objects of a plain video, numbers of each, and rounds of training."""
 
 
 def main() -> None:
     """Print accuracies after every fourth round."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--videos", type=int, default=1200, help="of each class")
+    parser.add_argument("--videos", type=int, default=1200, help="number of videos per class")
     benchmark = motions(videos=parser.parse_args().videos, seed=11)
     torch.manual_seed(0)
-    objects, occluders, labels = told(benchmark)
+    objects, occluders, labels = ground_truth(benchmark)
     order = torch.randperm(len(labels))
-    examples, asked = order.split([int(0.7 * len(order)), len(order) - int(0.7 * len(order))])
+    train, test = order.split([int(0.7 * len(order)), len(order) - int(0.7 * len(order))])
     network = Network()
     optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.05)
     for step in range(1, ROUNDS + 1):
-        for batch in examples[torch.randperm(len(examples))].split(256):
+        for batch in train[torch.randperm(len(train))].split(256):
             loss = functional.cross_entropy(
                 network(objects[batch], occluders[batch]), labels[batch]
             )
@@ -42,19 +42,19 @@ def main() -> None:
             optimiser.step()
         if step % 4 == 0:
             with torch.no_grad():
-                said = network(objects[asked], occluders[asked]).argmax(1)
-            right = (said == labels[asked]).double().mean().item()
-            print(f"round {step:2}: {len(PICKED) * right:.2f} × chance on {len(asked)} videos")
+                predicted = network(objects[test], occluders[test]).argmax(1)
+            right = (predicted == labels[test]).double().mean().item()
+            print(f"round {step:2}: {len(CLASSES) * right:.2f} × chance on {len(test)} videos")
 
 
-def told(benchmark: MotionsBenchmark) -> tuple[Tensor, Tensor, Tensor]:
-    """One frame of each video: objects in no order (v 6 5), the occluder (v 4), the class (v)."""
+def ground_truth(benchmark: MotionsBenchmark) -> tuple[Tensor, Tensor, Tensor]:
+    """Return one frame of each video: objects (v 6 5) shuffled, occluder (v 4), class (v)."""
     draw = np.random.default_rng(0)
     test = benchmark.videos.of("test")
-    kinds = [test.classes[place] for place in PICKED]
+    chosen = [test.classes[number] for number in CLASSES]
     objects, occluders, labels = [], [], []
     for video in test.videos:
-        if video.label not in kinds:
+        if video.label not in chosen:
             continue
         scene, frames = benchmark.scene(video.id), len(benchmark.truth(video.id).part)
         at, wall = int(draw.integers(frames)), scene.occluder
@@ -69,10 +69,10 @@ def told(benchmark: MotionsBenchmark) -> tuple[Tensor, Tensor, Tensor]:
             for t in (scene.hidden, *scene.objects)
             if t.alpha[at] > 0
         ]
-        rows = [rows[place] for place in draw.permutation(len(rows))]
-        objects.append(rows + [(0.0,) * FACTS] * (MOST - len(rows)))
+        rows = [rows[number] for number in draw.permutation(len(rows))]
+        objects.append(rows + [(0.0,) * NUMBERS] * (OBJECTS - len(rows)))
         occluders.append((4 * wall.x - 2, 4 * wall.y - 2, 10 * wall.width, 10 * wall.height))
-        labels.append(kinds.index(video.label))
+        labels.append(chosen.index(video.label))
     return (
         torch.tensor(objects, dtype=torch.float32),
         torch.tensor(occluders, dtype=torch.float32),
@@ -81,17 +81,19 @@ def told(benchmark: MotionsBenchmark) -> tuple[Tensor, Tensor, Tensor]:
 
 
 class Network(nn.Module):
-    """Objects, and pairs of objects, in no order."""
+    """A network on objects and pairs of objects; their order does not matter."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.one = nn.Sequential(nn.Linear(FACTS + 4, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU())
+        self.one = nn.Sequential(
+            nn.Linear(NUMBERS + 4, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU()
+        )
         self.two = nn.Sequential(nn.Linear(128, 64), nn.ReLU())
-        self.last = nn.Sequential(nn.Linear(132, 64), nn.ReLU(), nn.Linear(64, len(PICKED)))
+        self.last = nn.Sequential(nn.Linear(132, 64), nn.ReLU(), nn.Linear(64, len(CLASSES)))
 
     def forward(self, objects: Tensor, occluders: Tensor) -> Tensor:
-        """Logits (v n) of objects (v 6 5) and occluders (v 4)."""
-        beside = occluders[:, None].expand(-1, MOST, -1)
+        """Return logits (v n) for objects (v 6 5) and occluders (v 4)."""
+        beside = occluders[:, None].expand(-1, OBJECTS, -1)
         one = self.one(torch.cat([objects, beside], -1))  # (v 6 64)
         first, second = one[:, :, None], one[:, None]
         two = self.two(torch.cat([first + second, (first - second).abs()], -1))  # (v 6 6 64)

@@ -1,16 +1,17 @@
-"""Error and time of camera motion, beside OpenCV's and scikit-image's estimators.
+"""Error and time of the estimated camera motion, compared with OpenCV and scikit-image.
 
     pip install opencv-python-headless scikit-image
     python -m benchmarks.registration ASSETS
 
-People of ``utd27_depth``, classes 1-13, cut out and put before a picture of ``ucf7``, group 1, or
-left on black; filmed by simulated cameras whose way is known. Mean error over the picture and the
-16 frames, in pixels of 224; processor time of a clip.
+People of ``utd27_depth``, classes 1-13, on a textureless background or pasted in front of a frame
+of ``ucf7``, group 1; recorded by simulated cameras with known paths. Mean error over the frame and
+16 frames, in pixels of 224; processor time per clip.
 """
 
 import argparse
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -22,30 +23,34 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.datasets import is_development, read_index
+from benchmarks.fusion_steps.clips import in_front
 from fewact.camera.motion import estimate_camera_motion
 from fewact.camera.similarity import Similarity, pixel_positions
 from fewact.camera.simulated import CAMERAS, camera_path, crop_size, record, seed_of
 from fewact.video import Segments
 
 CLIPS, FRAMES, SIDE, MIDDLE = 10, 16, 224, 8
+SHOWN = ("fixed", "shake", "pan", "hand")
+OURS = "ours"
 Matrices = list[NDArray[np.float64]]
-"""Of each frame (2 3), from pixels of the middle frame to its own."""
+"""Affine map (2 3) of each frame, from pixels of the middle frame to its own."""
 
 Estimator = Callable[[Sequence[NDArray[np.uint8]]], Matrices]
 
 
 def shifted(x: float, y: float) -> NDArray[np.float64]:
+    """Return the affine map of a translation."""
     return np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
 
 
 def outwards() -> Iterator[tuple[int, int]]:
-    """Each frame with its neighbour towards the middle, nearest first."""
+    """Yield each frame with its neighbour towards the middle, nearest first."""
     yield from ((i, i + 1) for i in range(MIDDLE - 1, -1, -1))
     yield from ((i, i - 1) for i in range(MIDDLE + 1, FRAMES))
 
 
 def ecc(grey: Sequence[NDArray[np.uint8]]) -> Matrices:
-    """``findTransformECC``, affine, each frame from where its neighbour was found."""
+    """Estimate by ``findTransformECC``, affine, starting from the result of the neighbour."""
     found = [shifted(0, 0) for _ in grey]
     for i, near in outwards():
         start = found[near].astype(np.float32)
@@ -60,10 +65,10 @@ def ecc(grey: Sequence[NDArray[np.uint8]]) -> Matrices:
 
 
 def orb(grey: Sequence[NDArray[np.uint8]]) -> Matrices:
-    """ORB matches and ``estimateAffinePartial2D``."""
+    """Estimate from ORB matches by ``estimateAffinePartial2D``."""
     detector, matcher = cv2.ORB_create(500, fastThreshold=7), cv2.BFMatcher(cv2.NORM_HAMMING, True)
-    seen = [detector.detectAndCompute(one, None) for one in grey]
-    return [_partial(*_matched(matcher, seen[MIDDLE], other)) for other in seen]
+    keypoints = [detector.detectAndCompute(one, None) for one in grey]
+    return [_partial(*_matched(matcher, keypoints[MIDDLE], other)) for other in keypoints]
 
 
 def _matched(
@@ -86,34 +91,34 @@ def _partial(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray
 
 
 def tracks(grey: Sequence[NDArray[np.uint8]]) -> Matrices:
-    """Corners tracked by Lucas–Kanade from the middle outwards, ``estimateAffinePartial2D``."""
+    """Estimate from corners tracked by Lucas–Kanade, by ``estimateAffinePartial2D``."""
     found = [shifted(0, 0) for _ in grey]
     corners = cv2.goodFeaturesToTrack(grey[MIDDLE], 200, 0.01, 7)
     if corners is None:
         return found
-    places = {MIDDLE: (corners, np.ones(len(corners), bool))}
+    points = {MIDDLE: (corners, np.ones(len(corners), bool))}
     for i, near in outwards():
-        at, kept = places[near]
+        at, kept = points[near]
         moved, status, _ = cv2.calcOpticalFlowPyrLK(
             grey[near], grey[i], at, None, winSize=(15, 15), maxLevel=3
         )
         kept = kept & (status[:, 0] == 1)
-        places[i] = moved, kept
+        points[i] = moved, kept
         found[i] = _partial(corners[kept, 0], moved[kept, 0])
     return found
 
 
 def phase(grey: Sequence[NDArray[np.uint8]]) -> Matrices:
-    """``phaseCorrelate``: shifts alone."""
+    """Estimate a translation by ``phaseCorrelate``."""
     window = cv2.createHanningWindow(grey[0].shape[::-1], cv2.CV_32F)
-    still = grey[MIDDLE].astype(np.float32)
-    return [shifted(*cv2.phaseCorrelate(still, one.astype(np.float32), window)[0]) for one in grey]
+    middle = grey[MIDDLE].astype(np.float32)
+    return [shifted(*cv2.phaseCorrelate(middle, one.astype(np.float32), window)[0]) for one in grey]
 
 
 def skimage_phase(grey: Sequence[NDArray[np.uint8]]) -> Matrices:
-    """scikit-image's ``phase_cross_correlation``: shifts alone."""
-    still = grey[MIDDLE].astype(float)
-    both = [phase_cross_correlation(still, one.astype(float), upsample_factor=20) for one in grey]
+    """Estimate a translation by ``phase_cross_correlation`` of scikit-image."""
+    middle = grey[MIDDLE].astype(float)
+    both = [phase_cross_correlation(middle, one.astype(float), upsample_factor=20) for one in grey]
     return [shifted(-x, -y) for (y, x), *_ in both]
 
 
@@ -127,34 +132,29 @@ ESTIMATORS: dict[str, tuple[Estimator, int]] = {
 
 
 def clips(assets: Path) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Name, frames on black, and the same before a picture: (t h w 3) each."""
+    """Yield name, frames on a textureless and on a textured background: (t h w 3) each."""
     index = read_index(assets)
     first = next(v for v in index["ucf7"].videos if v.label == "PlayingPiano" and v.group == "g01")
     people = [v for v in index["utd27_depth"].videos if is_development("utd27_depth", v)]
     if first.source is None:
-        raise SystemExit("the picture's clip is not there")
-    room = first.source.read([Segments(1)])[0][0]
+        raise SystemExit("the clip of the background is missing")
+    background = torch.from_numpy(first.source.read([Segments(1)])[0][0]).permute(2, 0, 1)[None]
     for video in people[:: len(people) // CLIPS][:CLIPS]:
         if video.source is None:
             continue
         black = video.source.read([Segments(FRAMES)])[0]
-        image = torch.from_numpy(room).permute(2, 0, 1)[None]
-        size = list(black.shape[1:3])
-        small = functional.interpolate(image, size, mode="bilinear", antialias=True)
-        behind = small[0].permute(1, 2, 0).numpy().astype(float)
-        shown = np.clip((black.max(-1, keepdims=True) - 12.0) / 20, 0, 1)
-        before = (shown * black + (1 - shown) * behind).round().astype(np.uint8)
-        yield video.id, black, before
+        yield video.id, black, in_front(black, background)
 
 
 def errors(found: Similarity, truth: Similarity, width: int) -> Tensor:
+    """Return the mean error of each frame (t) in pixels of 224."""
     at = pixel_positions(15, 15, width / SIDE, torch.float64) * (SIDE / 15)
     off = found(at) - truth(at)
     return ((off.real * SIDE / width) ** 2 + off.imag**2).sqrt().mean((-2, -1))  # (t)
 
 
 def as_similarity(found: Matrices, height: int, width: int) -> Similarity:
-    """The nearest similarities about the picture's middle, for 224 rows."""
+    """Return the nearest similarities about the centre of the frame, for 224 rows."""
     matrices = torch.from_numpy(np.stack(found))
     turn = torch.complex(
         (matrices[:, 0, 0] + matrices[:, 1, 1]) / 2, (matrices[:, 1, 0] - matrices[:, 0, 1]) / 2
@@ -164,57 +164,74 @@ def as_similarity(found: Matrices, height: int, width: int) -> Similarity:
     return Similarity(turn, shift).scaled(SIDE / height)
 
 
+@dataclass
+class Measured:
+    """Errors (t) by estimator, background and camera, and seconds by estimator."""
+
+    errors: dict[tuple[str, str, str], list[Tensor]] = field(default_factory=dict)
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, key: tuple[str, str, str], errors: Tensor, seconds: float) -> None:
+        """Add a clip."""
+        self.errors.setdefault(key, []).append(errors)
+        self.seconds.setdefault(key[0], []).append(seconds)
+
+
+def measure(frames: NDArray[np.uint8], name: str, background: str, measured: Measured) -> None:
+    """Measure all estimators on a clip (t h w 3) under all cameras."""
+    times = (np.arange(FRAMES) + 0.5) / FRAMES
+    height, width = frames.shape[1:3]
+    seed = seed_of(0, name)
+    for camera in SHOWN:
+        path = camera_path(CAMERAS[camera], seed, times, height, width)
+        crop_height, crop_width = crop_size(CAMERAS[camera], height, width)
+        turn = torch.from_numpy(path.size * np.exp(1j * path.roll))
+        shift = torch.from_numpy(path.x + 1j * path.y)
+        placed = Similarity(turn, shift).scaled(SIDE / crop_height)
+        truth = placed.inverse().after(placed[torch.full((FRAMES,), MIDDLE)])
+        recorded = torch.from_numpy(record(frames, times, CAMERAS[camera], seed))
+        columns = round(SIDE * crop_width / crop_height)
+        images = functional.interpolate(
+            recorded.permute(0, 3, 1, 2), [SIDE, columns], mode="bilinear", antialias=True
+        )
+        begin = time.process_time()
+        found = estimate_camera_motion(images).conservative
+        seconds = time.process_time() - begin
+        measured.add((OURS, background, camera), errors(found, truth, columns), seconds)
+        colours = images.permute(0, 2, 3, 1).contiguous().numpy()
+        for title, (estimate, side) in ESTIMATORS.items():
+            begin = time.process_time()
+            size = (round(columns * side / SIDE), side)
+            grey = [
+                cv2.resize(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY), size, None, 0, 0, cv2.INTER_AREA)
+                for one in colours
+            ]
+            matrices = estimate(grey)
+            seconds = time.process_time() - begin
+            found = as_similarity(matrices, side, size[0])
+            measured.add((title, background, camera), errors(found, truth, columns), seconds)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("assets", type=Path)
-    given = parser.parse_args()
+    parser.add_argument("assets", type=Path, help="folder of the clips")
+    options = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    cameras = ("fixed", "shake", "pan", "hand")
-    off: dict[tuple[str, str, str], list[Tensor]] = {}
-    spent: dict[str, list[float]] = {}
-    moments = (np.arange(FRAMES) + 0.5) / FRAMES
-    for name, black, before in clips(given.assets):
-        for kind, frames in (("textureless background", black), ("textured background", before)):
-            for camera in cameras:
-                height, width = frames.shape[1:3]
-                seed = seed_of(0, name)
-                way = camera_path(CAMERAS[camera], seed, moments, height, width)
-                high, wide = crop_size(CAMERAS[camera], height, width)
-                turn = torch.from_numpy(way.size * np.exp(1j * way.roll))
-                ways = Similarity(turn, torch.from_numpy(way.x + 1j * way.y)).scaled(SIDE / high)
-                truth = ways.inverse().after(ways[torch.full((FRAMES,), MIDDLE)])
-                seen = torch.from_numpy(record(frames, moments, CAMERAS[camera], seed))
-                broad = round(SIDE * wide / high)
-                images = functional.interpolate(
-                    seen.permute(0, 3, 1, 2), [SIDE, broad], mode="bilinear", antialias=True
-                )
-                begin = time.process_time()
-                ours = estimate_camera_motion(images).conservative
-                spent.setdefault("ours", []).append(time.process_time() - begin)
-                off.setdefault(("ours", kind, camera), []).append(errors(ours, truth, broad))
-                for title, (estimate, side) in ESTIMATORS.items():
-                    begin = time.process_time()
-                    size = (round(broad * side / SIDE), side)
-                    colours = images.permute(0, 2, 3, 1).contiguous().numpy()
-                    grey = [
-                        cv2.resize(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY), size, None, 0, 0, 3)
-                        for one in colours
-                    ]
-                    matrices = estimate(grey)
-                    spent.setdefault(title, []).append(time.process_time() - begin)
-                    found = as_similarity(matrices, side, size[0])
-                    off.setdefault((title, kind, camera), []).append(errors(found, truth, broad))
-    for kind in ("textured background", "textureless background"):
-        print(f"\n| {kind} | " + " | ".join(cameras) + " | ms a clip |")
-        print("|---" * (len(cameras) + 2) + "|")
-        for title in (*ESTIMATORS, "ours"):
+    measured = Measured()
+    for name, textureless, textured in clips(options.assets):
+        measure(textureless, name, "textureless background", measured)
+        measure(textured, name, "textured background", measured)
+    for background in ("textured background", "textureless background"):
+        print(f"\n| {background} | " + " | ".join(SHOWN) + " | ms a clip |")
+        print("|---" * (len(SHOWN) + 2) + "|")
+        for title in (*ESTIMATORS, OURS):
             cells = [
-                f"{torch.cat(off[title, kind, camera]).mean().item():.2f}" for camera in cameras
+                f"{torch.cat(measured.errors[title, background, camera]).mean().item():.2f}"
+                for camera in SHOWN
             ]
-            print(
-                f"| {title} | " + " | ".join(cells) + f" | {1000 * np.median(spent[title]):.0f} |"
-            )
+            milliseconds = 1000 * np.median(measured.seconds[title])
+            print(f"| {title} | " + " | ".join(cells) + f" | {milliseconds:.0f} |")
 
 
 if __name__ == "__main__":

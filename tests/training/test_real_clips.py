@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from benchmarks.clips import read_index
+from benchmarks.datasets import read_index
 from fewact import backbones, checkpoint
 from fewact.data import VideoList
 from fewact.methods.fusion import Fusion

@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.bodies import actor
-from benchmarks.clips import read_index
-from benchmarks.handheld import encode
-from benchmarks.mirrored import images
+from benchmarks.datasets import read_index
+from benchmarks.full_body import edited
+from benchmarks.horizontal_flip import flipped
+from benchmarks.pairs import encode_videos
 from fewact import backbones, methods
 from fewact.data import Video, VideoList
 from fewact.data.simulated_camera import with_simulated_camera
 from fewact.methods.fusion import Fusion, FusionState
 
 SHOTS, QUERIES = 3, 1
-BODIES = ("sit down", "rise", "squat", "lean", "step")
+MOTIONS = ("sit down", "rise", "squat", "lean", "step")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def classified(videos: Sequence[Video], camera: str) -> tuple[FusionState, list[
     ordered = [v for one in of for v in one[:SHOTS]] + [v for one in of for v in one[SHOTS:]]
     method = methods.create("fusion").eval()
     assert isinstance(method, Fusion)
-    (nodes,) = encode([method], backbones.create(), VideoList("people", tuple(ordered)))
+    (nodes,) = encode_videos([method], backbones.create(), VideoList("people", tuple(ordered)))
     count = len(labels)
     number = torch.arange(count).repeat_interleave(SHOTS)[None]
     first = {name: value[:, : number.shape[1]] for name, value in nodes.items()}
@@ -53,9 +53,9 @@ def test_full_body_motion_is_recognised_as_static_camera(
         Video(
             f"{body} {video.id}",
             body,
-            source=actor(video.source, body) if video.source else None,
+            source=edited(video.source, body) if video.source else None,
         )
-        for body in BODIES
+        for body in MOTIONS
         for video in people[: SHOTS + QUERIES]
     ]
     state, predicted, truth = classified(acting, "fixed")
@@ -86,10 +86,10 @@ def test_flipped_people_are_recognised(assets: Path) -> None:
         method = methods.create("fusion", horizontal_flip=flip).eval()
         assert isinstance(method, Fusion)
         clips, others = (
-            encode([method], backbones.create(), videos)[0]
+            encode_videos([method], backbones.create(), videos)[0]
             for videos in (
                 VideoList("people", tuple(support)),
-                images(VideoList("people", tuple(queries))),
+                flipped(VideoList("people", tuple(queries))),
             )
         )
         state = method.support(clips, labels, len(classes))
