@@ -40,18 +40,18 @@ SHOTS = (1, 5)
 PRESETS = ("plain", "misaligned", "moving-camera")
 CERTAIN = 0.05
 
-NODES = {"time_weight": 0.0}
+NODES = {"alignment.time_weight": 0.0}
 REFERENCE = "EMD, cross-reference"
 COLUMNS = {
     REFERENCE: ("a2m2", NODES),
-    "EMD, uniform": ("a2m2", {**NODES, "weights": "uniform"}),
-    "Hungarian": ("a2m2", {**NODES, "alignment": "hungarian"}),
-    "Sinkhorn": ("a2m2", {**NODES, "alignment": "sinkhorn", "weights": "uniform"}),
-    "Bi-MHM": ("a2m2", {**NODES, "alignment": "bi_mhm"}),
-    "OTAM": ("a2m2", {**NODES, "alignment": "otam"}),
-    "diagonal": ("a2m2", {**NODES, "alignment": "diagonal"}),
-    "cosine of means": ("a2m2", {**NODES, "alignment": "cosine"}),
-    "Euclidean distance of means": ("a2m2", {**NODES, "alignment": "euclidean"}),
+    "EMD, uniform": ("a2m2", {**NODES, "alignment.weights": "uniform"}),
+    "Hungarian": ("a2m2", {**NODES, "alignment.name": "hungarian"}),
+    "Sinkhorn": ("a2m2", {**NODES, "alignment.name": "sinkhorn", "alignment.weights": "uniform"}),
+    "Bi-MHM": ("a2m2", {**NODES, "alignment.name": "bi_mhm"}),
+    "OTAM": ("a2m2", {**NODES, "alignment.name": "otam"}),
+    "diagonal": ("a2m2", {**NODES, "alignment.name": "diagonal"}),
+    "cosine of means": ("a2m2", {**NODES, "alignment.name": "cosine"}),
+    "Euclidean distance of means": ("a2m2", {**NODES, "alignment.name": "euclidean"}),
     "EMD, cross-reference, time (default)": ("a2m2", {}),
     "`fusion`": ("fusion", {}),
     "`protonet`": ("protonet", {"unit_frames": True}),
@@ -167,7 +167,7 @@ def recovered(network: Backbone, benchmark: MotionsBenchmark, count: int) -> Ite
     Pairs of videos of one class, 8 frames each, one node per frame. The last value is that of a
     uniform plan.
     """
-    method = methods.create("a2m2", lengths=(1,), time_weight=0.0).eval()
+    method = methods.create("a2m2", **{"moments.lengths": (1,)}, **NODES).eval()
     (request,) = method.requests(network.card)
     pairs = some_pairs(benchmark, count)
     ids = list(dict.fromkeys(id for pair in pairs for id in pair))

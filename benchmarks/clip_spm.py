@@ -53,7 +53,7 @@ def block(transformer: Transformer, x: Tensor) -> Tensor:
 def fuse(method: ClipSpm, frames: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
     """Return frames and token of the fusion of (r t d) and (r 1 d)."""
     spm = method.spm
-    fused = spm.alpha * spm.text_gate(guide) * guide + spm.frame_gate(frames) * frames
+    fused = spm.guide_weight * spm.text_gate(guide) * guide + spm.frame_gate(frames) * frames
     mixed = block(spm.transformer, torch.cat([guide, fused], 1))
     return mixed[:, 1:], mixed[:, :1]
 

@@ -29,19 +29,19 @@ CELLS_PER_CLIP = 128
 
 COLUMNS = {
     "mean of frames": ("protonet", {"unit_frames": True}),
-    "frames in order": ("protonet", {"unit_frames": True, "order": "joined"}),
+    "frames in order": ("protonet", {"unit_frames": True, "frame_matching": "concatenated"}),
     "A²M² as published, PCA to 64": (
         "a2m2",
         {
-            "tap": "maps",
-            "reduction": "pca",
-            "width": 64,
-            "centre_clip": False,
-            "time_weight": 0.0,
-            "shots": "mean",
+            "moments.level": "maps",
+            "moments.reduction": "pca",
+            "moments.width": 64,
+            "moments.subtract_clip_mean": False,
+            "alignment.time_weight": 0.0,
+            "shot_aggregation": "prototype",
         },
     ),
-    "A²M², stride 16, clip mean subtracted": ("a2m2", {"time_weight": 0.0}),
+    "A²M², stride 16, clip mean subtracted": ("a2m2", {"alignment.time_weight": 0.0}),
     "A²M², the same with time (default)": ("a2m2", {}),
     "grey pixels, no network": ("pixels", {}),
     "fusion": ("fusion", {}),
@@ -86,7 +86,7 @@ def main() -> None:
         if name in (options.only or COLUMNS)
     }
     for method in columns.values():
-        if isinstance(method, A2M2) and method.options.reduction == "pca":
+        if isinstance(method, A2M2) and method.options.moments.reduction == "pca":
             (request,) = method.requests(backbone.card)
             cells = torch.cat(list(development_cells(backbone, datasets, request)))  # (m c)
             method.fit_reduction({request: cells[..., None, None]})

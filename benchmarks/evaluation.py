@@ -27,11 +27,14 @@ from fewact.methods.base import Method
 CHANNELS, FRAMES, SIDE = 128, 8, 7
 
 COLUMNS = {
-    "A²M², EMD": ("a2m2", {"tap": "maps", "reduction": "none"}),
-    "A²M², OTAM": ("a2m2", {"tap": "maps", "reduction": "none", "alignment": "otam"}),
+    "A²M², EMD": ("a2m2", {"moments.level": "maps", "moments.reduction": "none"}),
+    "A²M², OTAM": (
+        "a2m2",
+        {"moments.level": "maps", "moments.reduction": "none", "alignment.name": "otam"},
+    ),
     "OTAM on frames": ("otam", {}),
     "ProtoNet": ("protonet", {}),
-    "frames in order": ("protonet", {"order": "diagonal"}),
+    "frames in order": ("protonet", {"frame_matching": "diagonal"}),
 }
 
 

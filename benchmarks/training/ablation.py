@@ -47,30 +47,34 @@ RECIPE = "a2m2-motions-lite0"
 NETWORK = Path(__file__).with_name("halved.toml")
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
-PLAIN = {"time_weight": 0.0, "intra_class_weight": 0.0, "shots": "mean"}
+PLAIN = {"alignment.time_weight": 0.0, "intra_class_weight": 0.0, "shot_aggregation": "prototype"}
 """The paper's form: no term that sees time, so that order is what the moments and aligners see."""
 
 MOMENTS: dict[str, dict[str, Any]] = {
-    "mean": {"descriptor": "mean", "centre_clip": False},
-    "covariance": {"descriptor": "covariance"},
+    "mean": {"moments.descriptor": "mean", "moments.subtract_clip_mean": False},
+    "covariance": {"moments.descriptor": "covariance"},
     "sqrt": {},
-    "sqrt, lengths 1": {"lengths": [1]},
-    "sqrt, lengths 2": {"lengths": [2]},
-    "sqrt, lengths 4": {"lengths": [4]},
-    "sqrt, attention": {"attention": True},
-    "sqrt, cross-frame": {"cross_frame": 1.0},
-    "third": {"descriptor": "third", "sketch": 512},
+    "sqrt, lengths 1": {"moments.lengths": [1]},
+    "sqrt, lengths 2": {"moments.lengths": [2]},
+    "sqrt, lengths 4": {"moments.lengths": [4]},
+    "sqrt, attention": {"moments.attention": True},
+    "sqrt, cross-frame": {"moments.cross_frame": 1.0},
+    "third": {"moments.descriptor": "third", "moments.sketch": 512},
 }
 
 ALIGNMENTS: dict[str, dict[str, Any]] = {
-    "cosine": {"alignment": "cosine"},
-    "diagonal": {"alignment": "diagonal"},
-    "hungarian": {"alignment": "hungarian"},
-    "emd, uniform": {"alignment": "emd", "weights": "uniform"},
-    "emd, cross": {"alignment": "emd", "weights": "cross"},
-    "emd, cross, time": {"alignment": "emd", "weights": "cross", "time_weight": 0.5},
-    "otam": {"alignment": "otam"},
-    "bi_mhm": {"alignment": "bi_mhm"},
+    "cosine": {"alignment.name": "cosine"},
+    "diagonal": {"alignment.name": "diagonal"},
+    "hungarian": {"alignment.name": "hungarian"},
+    "emd, uniform": {"alignment.name": "emd", "alignment.weights": "uniform"},
+    "emd, cross": {"alignment.name": "emd", "alignment.weights": "cross"},
+    "emd, cross, time": {
+        "alignment.name": "emd",
+        "alignment.weights": "cross",
+        "alignment.time_weight": 0.5,
+    },
+    "otam": {"alignment.name": "otam"},
+    "bi_mhm": {"alignment.name": "bi_mhm"},
 }
 
 
@@ -314,7 +318,7 @@ def page(
     asked = work.scored(*USUAL, "test", 1)[0].setup
     protocol, (stage,) = asked.episodes.protocol, recipe.stages
     train, val = (work.videos[split] for split in ("train", "val"))
-    width = recipe.method.options["width"]
+    width = recipe.method.options["moments"]["width"]
     learns = (
         f"8 frames of {halved.SIDE} × {halved.SIDE} pass the default network (stride 16) and one"
         f" matrix of {width} channels. Both are trained together, except for the first blocks and"

@@ -46,11 +46,11 @@ def data() -> TrainingData:
 def run(folder: Path, steps: int) -> None:
     """A recipe with everything that has a state: momentum, averages, batch norms, two stages."""
     options = {
-        "tap": "vectors",
-        "reduction": "learned",
-        "in_channels": WIDTH,
-        "width": 16,
-        "attention": True,
+        "moments.level": "vectors",
+        "moments.reduction": "learned",
+        "moments.in_channels": WIDTH,
+        "moments.width": 16,
+        "moments.attention": True,
     }
     stage = {"inputs": "stored", "steps": steps, "lr": 0.001, "ema": 0.99, "warmup": 10}
     recipe = parse(

@@ -75,14 +75,8 @@ def main() -> None:
     torch.manual_seed(0)
     method = methods.create(
         "a2m2",
-        tap="maps",
-        reduction="learned",
-        in_channels=2048,
-        width=128,
-        centre_clip=False,
-        time_weight=0.0,
-        shots="mean",
-        intra_class_weight=0.0,
+        preset="paper",
+        moments={"in_channels": 2048},
     ).to(device)
     if not isinstance(method, A2M2):
         raise SystemExit("a2m2 is another method")

@@ -5,6 +5,7 @@ The table is made from the method's ``Options`` and their docstrings, so that it
 
 import inspect
 import re
+from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -37,21 +38,32 @@ def _rows(options: type, prefix: str = "") -> list[tuple[str, str, str, str]]:
     described = _described(options)
     hints = get_type_hints(options, include_extras=True)
     rows = []
-    for field in fields(options):
-        hint = hints[field.name]
-        if is_dataclass(hint) and isinstance(hint, type):  # a group of options
-            rows += _rows(hint, f"{prefix}{field.name}.")
+    for name, default in _defaults(options):
+        hint = hints[name]
+        if hasattr(hint, "model_fields"):  # a group of options
+            rows += _rows(hint, f"{prefix}{name}.")
             continue
-        default = field.default if field.default_factory is MISSING else field.default_factory()
         rows.append(
             (
-                f"`{prefix}{field.name}`",
+                f"`{prefix}{name}`",
                 "required" if default is MISSING else f"`{_text(default)}`",
                 _values(hint),
-                described.get(field.name, ""),
+                described.get(name, ""),
             )
         )
     return rows
+
+
+def _defaults(options: Any) -> Iterator[tuple[str, Any]]:
+    """Yield name and default of each option of a dataclass, or of a group, which is a model."""
+    if not is_dataclass(options):
+        yield from ((name, field.default) for name, field in options.model_fields.items())
+        return
+    for field in fields(options):
+        yield (
+            field.name,
+            field.default if field.default_factory is MISSING else field.default_factory(),
+        )
 
 
 def _described(options: type) -> dict[str, str]:

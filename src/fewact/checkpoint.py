@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch import Tensor
 from fewact import methods
 from fewact.errors import UserError, WeightsError
 from fewact.methods.base import Method
+from fewact.registry import flatten_options
 from fewact.text import TextFacts
 from fewact.version import __version__
 
@@ -197,8 +198,7 @@ def registered(
             expected=", ".join(methods.names()),
             hint="Register its class under a name: fewact.methods.register.",
         )
-    options: Any = method.options
-    return name, TypeAdapter(type(options)).dump_python(options, mode="json")
+    return name, flatten_options(method.options)
 
 
 def is_checkpoint(text: str) -> bool:

@@ -6,9 +6,10 @@ listing names imports nothing.
 
 import importlib
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Generic, TypeVar, cast
+from dataclasses import fields, is_dataclass
+from typing import Any, Generic, TypeVar, cast, get_type_hints
 
-from fewact.errors import OptionError, UnknownNameError, did_you_mean
+from fewact.errors import OptionError, UnknownNameError, UserError, did_you_mean
 
 T = TypeVar("T")
 O = TypeVar("O")  # noqa: E741
@@ -79,19 +80,60 @@ def check_options(names: Iterable[str], known: Collection[str], *, of: str) -> N
     """
     for name in names:
         if name not in known:
+            dotted = next((one for one in known if one.endswith(f".{name}")), name)
             raise OptionError(
                 f'{of} has no option "{name}"',
                 expected=", ".join(known) or "no options",
-                hint=did_you_mean(name, known),
+                hint=did_you_mean(dotted, known),
             )
+
+
+def option_groups(options: type) -> dict[str, type]:
+    """Return the groups among the options: fields that are pydantic models themselves.
+
+    An option of a group has a dotted name, such as ``moments.lengths``.
+    """
+    if not is_dataclass(options):
+        return {}
+    hints = get_type_hints(options)
+    types = {field.name: hints[field.name] for field in fields(options)}
+    return {name: type_ for name, type_ in types.items() if hasattr(type_, "model_fields")}
+
+
+def option_names(options: type) -> tuple[str, ...]:
+    """Return the names of all options; those of groups are dotted."""
+    groups: dict[str, Any] = option_groups(options)
+    names: list[str] = []
+    for field in fields(options):
+        group = groups.get(field.name)
+        names += [field.name] if group is None else _dotted(field.name, group.model_fields)
+    return tuple(names)
+
+
+def flatten_options(options: Any) -> dict[str, Any]:
+    """Return options as JSON values by name; those of groups have dotted names."""
+    from pydantic import TypeAdapter
+
+    values: dict[str, Any] = TypeAdapter(type(options)).dump_python(options, mode="json")
+    groups = option_groups(type(options))
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if name in groups:
+            flat |= dict(zip(_dotted(name, value), value.values(), strict=True))
+        else:
+            flat[name] = value
+    return flat
 
 
 def make_options(options: type[O], values: Mapping[str, Any], *, of: str) -> O:
     """Build an options dataclass from keyword arguments.
 
+    Options of a group are given by their dotted names, or together as a mapping or an object of the
+    group: ``{"moments.steps": 5}``, ``{"moments": {"steps": 5}}``.
+
     Args:
         options: Pydantic dataclass of the options.
-        values: Option names and values.
+        values: Option names and values; of two values of an option, the last is used.
         of: Owner of the options, for error messages.
 
     Raises:
@@ -99,15 +141,54 @@ def make_options(options: type[O], values: Mapping[str, Any], *, of: str) -> O:
     """
     from pydantic import ValidationError
 
-    known = tuple(getattr(options, "__dataclass_fields__", {}))
-    check_options(values, known, of=of)
+    names, groups = option_names(cast(type, options)), option_groups(cast(type, options))
+    flat = _flatten(values, groups, of)
+    check_options(flat, names, of=of)
+    nested: dict[str, Any] = {}
+    for name, value in flat.items():
+        group, _, option = name.rpartition(".")
+        if group:
+            nested.setdefault(group, {})[option] = value
+        else:
+            nested[name] = value
     try:
-        return options(**values)
+        return options(**nested)
     except ValidationError as error:
         first = error.errors()[0]
-        option = str(first["loc"][0]) if first["loc"] else "options"
+        cause = first.get("ctx", {}).get("error")
+        if isinstance(cause, UserError):  # raised by the options themselves
+            where = f"{of}, {cause.where}" if cause.where else of
+            raise type(cause)(
+                cause.what, where=where, got=cause.got, expected=cause.expected, hint=cause.hint
+            ) from None
+        place = ".".join(map(str, first["loc"])) + "."
+        option = next((name for name in names if place.startswith(f"{name}.")), "options")
         raise OptionError(
             first["msg"][:1].lower() + first["msg"][1:],
             where=f'{of}, option "{option}"',
-            got=repr(values.get(option, first.get("input"))),
+            got=repr(flat.get(option, first.get("input"))),
         ) from None
+
+
+def _flatten(values: Mapping[str, Any], groups: Mapping[str, Any], of: str) -> dict[str, Any]:
+    """Return values by dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in groups:
+            flat[name] = value
+            continue
+        if isinstance(value, groups[name]):
+            value = value.model_dump(exclude_unset=True)
+        if not isinstance(value, Mapping):
+            raise OptionError(
+                "is a group of options",
+                where=f'{of}, option "{name}"',
+                got=repr(value),
+                expected=", ".join(_dotted(name, groups[name].model_fields)),
+            )
+        flat |= dict(zip(_dotted(name, value), value.values(), strict=True))
+    return flat
+
+
+def _dotted(group: str, names: Iterable[str]) -> list[str]:
+    return [f"{group}.{name}" for name in names]

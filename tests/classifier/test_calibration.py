@@ -107,7 +107,7 @@ def test_a_clip_is_never_scored_by_its_own_group() -> None:
     nodes = {"frames": points[:, None, None]}
     groups = ["a", "a", "b", "b", "a", "a", "b", "b"]
     assert calibrate(METHOD, nodes, labels, 2, groups).accuracy == 0
-    nearest = methods.create("protonet", distance="squared_euclidean", shots="average")
+    nearest = methods.create("protonet", distance="squared_euclidean", shot_aggregation="mean")
     apart = calibrate(nearest, nodes, labels, 2, groups)
     together = calibrate(nearest, nodes, labels, 2, [None] * 8)
     assert (apart.held_out, together.held_out) == (8, 8)

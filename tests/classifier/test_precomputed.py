@@ -213,7 +213,7 @@ def test_one_classifier_can_be_fitted_to_features_then_to_videos(actions: Path) 
     [
         ({"method": "pixels"}, r"pixels:5.*vectors:5"),
         ({"method": methods.create("fusion")}, r"vectors:8.*option frames=5"),
-        ({"method": methods.create("a2m2", frames=T, tap="middle")}, r"middle:5"),
+        ({"method": methods.create("a2m2", frames=T, moments={"level": "middle"})}, r"middle:5"),
         ({"method": "clip_fsar"}, "class names"),
         ({"backbone": "resnet50"}, "need no backbone.*resnet50"),
         ({"precision": "bfloat16"}, "need no backbone.*bfloat16"),

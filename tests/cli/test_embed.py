@@ -116,7 +116,7 @@ def test_nodes_are_stored_and_used(
     run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = tmp_path / "store"
-    options = ("--option", "frames=2", "--option", "lengths=1,2")
+    options = ("--option", "frames=2", "--option", "moments.lengths=1,2")
     call = ("embed", table, "-o", store, "--method", "a2m2", *options, *PLAIN)
     assert run(*call).code == 0
     evaluate = ("evaluate", "a2m2", "--data", table, "--store", store, *options, *FEW)

@@ -104,17 +104,25 @@ def test_saved_episodes(run: Run, features: Path, tmp_path: Path) -> None:
 
 def test_a_sweep_uses_validation_classes(run: Run, features: Path, tmp_path: Path) -> None:
     call = ("evaluate", "protonet", "--data", features, *SMALL, "--format", "json")
-    sweep = ("--sweep", "order=pooled,joined distance=cosine,euclidean")
-    ended = run(*call, *sweep, "--option", "scale=2", "-o", tmp_path)
+    sweep = ("--sweep", "frame_matching=pooled,concatenated distance=cosine,euclidean")
+    ended = run(*call, *sweep, "--option", "temperature=0.5", "-o", tmp_path)
     documents = json.loads(ended.out)
     assert [
-        (d["setup"]["method"]["options"]["order"], d["setup"]["method"]["options"]["distance"])
+        (
+            d["setup"]["method"]["options"]["frame_matching"],
+            d["setup"]["method"]["options"]["distance"],
+        )
         for d in documents
-    ] == [(o, d) for o in ("pooled", "joined") for d in ("cosine", "euclidean")]
+    ] == [(o, d) for o in ("pooled", "concatenated") for d in ("cosine", "euclidean")]
     assert {d["setup"]["videos"]["split"] for d in documents} == {"val"}
     assert not any(d["final"] for d in documents)
-    assert documents[2]["accuracy"] == expected(features, "val", order="joined").accuracy
-    assert "--option order=joined --option distance=cosine" in documents[2]["command"]
+    assert (
+        documents[2]["accuracy"]
+        == expected(features, "val", frame_matching="concatenated").accuracy
+    )
+    assert (
+        "--option frame_matching=concatenated --option distance=cosine" in documents[2]["command"]
+    )
     files = sorted(tmp_path.glob("*.json"))
     assert len(files) == 4
     compared = run("compare", *files)
@@ -133,15 +141,18 @@ def test_a_sweep_encodes_once_for_methods_that_differ_only_in_scores(
     real = ProtoNet.encode
 
     def encode(method: ProtoNet, features: Any) -> Any:
-        counts.append(method.options.order)
+        counts.append(method.options.frame_matching)
         return real(method, features)
 
     monkeypatch.setattr(ProtoNet, "encode", encode)
-    sweep = ("--sweep", "distance=cosine,euclidean order=pooled,joined")
+    sweep = ("--sweep", "distance=cosine,euclidean frame_matching=pooled,concatenated")
     ended = run("evaluate", "protonet", "--data", features, *SMALL, *sweep, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(ended.out)))
-    orders = ["joined" if "order=joined" in row["method"] else "pooled" for row in rows]
-    assert orders == ["pooled", "joined", "pooled", "joined"]
+    orders = [
+        "concatenated" if "frame_matching=concatenated" in row["method"] else "pooled"
+        for row in rows
+    ]
+    assert orders == ["pooled", "concatenated", "pooled", "concatenated"]
     assert len(counts) == 2 * len(set(counts)) * 60 / 2
     assert counts == sorted(counts, reverse=True)
 
@@ -238,9 +249,12 @@ def test_leaderboard(run: Run) -> None:
         (["--data", "F", "--shots", "6"], "too few groups"),
         (["--data", "F", "--option", "frames=3"], "vectors:3"),
         (["--data", "F", "--option", "distance=far"], "distance"),
-        (["--data", "F", "--sweep", "order"], "not a list of values"),
+        (["--data", "F", "--sweep", "frame_matching"], "not a list of values"),
         (["--data", "F", "--sweep", ""], "no values to sweep"),
-        (["--data", "F", "--sweep", "order=pooled order=joined"], "appears twice"),
+        (
+            ["--data", "F", "--sweep", "frame_matching=pooled frame_matching=concatenated"],
+            "appears twice",
+        ),
         (["--data", "F", "--sweep", "eps=1,2", "--option", "eps=1"], "has a value and is swept"),
         (["--data", "F", "--split", "train"], "no videos of this split"),
         (["--data", "F", "--dataset", "other"], "unknown data set"),

@@ -80,12 +80,15 @@ def test_teach_prints_a_summary(run: Run, training: Path, tmp_path: Path) -> Non
 
 
 def test_options_and_limit_are_used(run: Run, training: Path, tmp_path: Path) -> None:
-    quick = ("--dataset", "one", "--method", "protonet", "--option", "order=joined")
+    quick = ("--dataset", "one", "--method", "protonet", "--option", "frame_matching=concatenated")
     ended = run("teach", training, "-o", tmp_path / "m", "--max-per-class", 1, *quick)
     assert ended.code == 0
     classifier = FewShotClassifier.load(tmp_path / "m")
     assert len(classifier.clips_) == 3
-    assert (classifier.method.options.order, classifier.method.options.frames) == ("joined", T)
+    assert (classifier.method.options.frame_matching, classifier.method.options.frames) == (
+        "concatenated",
+        T,
+    )
 
 
 def test_every_format_has_a_prediction_for_each_row(

@@ -39,7 +39,14 @@ def test_a_table_of_segments_with_limit_and_options(run: Run, clips: Path, tmp_p
     rows = [f"{path},{path.parent.name},0.5,1.5" for path in sorted(clips.rglob("*.mp4"))]
     table = tmp_path / "clips.csv"
     table.write_text("\n".join(["path,label,start,end", *rows]) + "\n")
-    options = ("--option", "frames=2", "--option", "order=joined", "--precision", "float32")
+    options = (
+        "--option",
+        "frames=2",
+        "--option",
+        "frame_matching=concatenated",
+        "--precision",
+        "float32",
+    )
     ended = run(
         *("teach", table, "-o", tmp_path / "model", "--method", "protonet", *options),
         *("--max-per-class", "1", "--thumbnails"),
@@ -49,7 +56,7 @@ def test_a_table_of_segments_with_limit_and_options(run: Run, clips: Path, tmp_p
     assert "not calibrated" in ended.out
     classifier = FewShotClassifier.load(tmp_path / "model")
     assert [clip.start for clip in classifier.clips_] == [0.5, 0.5, 0.5]
-    assert classifier.method.options.order == "joined"
+    assert classifier.method.options.frame_matching == "concatenated"
     assert classifier.precision == "float32"
     assert len(list((tmp_path / "model").glob("*.jpg"))) == 3
 

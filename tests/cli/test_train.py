@@ -23,12 +23,12 @@ keep_every = 2
 [method]
 name = "a2m2"
 [method.options]
-tap = "vectors"
 frames = 4
-lengths = [2, 4]
-reduction = "learned"
-in_channels = 16
-width = 6
+moments.level = "vectors"
+moments.lengths = [2, 4]
+moments.reduction = "learned"
+moments.in_channels = 16
+moments.width = 6
 
 [backbone]
 name = "efficientnet-lite0"
@@ -85,12 +85,12 @@ def test_a_run_is_a_method(run: Run, place: Path, trained: Path) -> None:
     assert document["flags"][0] == "trained on mine"
     assert "validation accuracy" in document["flags"][1]
     assert "on mine" in document["flags"][1]
-    other = json.loads(run(*call, "--option", "alignment=otam").out)
-    assert other["setup"]["method"]["options"]["alignment"] == "otam"
+    other = json.loads(run(*call, "--option", "alignment.name=otam").out)
+    assert other["setup"]["method"]["options"]["alignment.name"] == "otam"
     assert (
         other["setup"]["method"]["weights_sha256"] == document["setup"]["method"]["weights_sha256"]
     )
-    wrong = run(*call, "--option", "width=5")
+    wrong = run(*call, "--option", "moments.width=5")
     assert wrong.code == 2
     assert "the weights don't fit" in wrong.err
 

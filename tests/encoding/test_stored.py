@@ -11,9 +11,11 @@ from fewact.features.store import EntrySet
 from fewact.features.stored import StoredFeatures, choose_card
 from tests.features.store_of_vectors import card
 
+MOMENTS = {"level": "vectors", "lengths": [1, 2]}
+
 
 def made() -> Any:
-    return methods.create("a2m2", tap="vectors", frames=4, lengths=[1, 2])
+    return methods.create("a2m2", frames=4, moments=MOMENTS)
 
 
 def test_stored_nodes_change_no_result(store, videos, episodes, monkeypatch) -> None:
@@ -45,9 +47,7 @@ def test_stored_nodes_are_read_once_for_methods_that_only_score_otherwise(
     monkeypatch.setattr(EntrySet, "read", lambda one, key: read.append(key) or real(one, key))
     encodings = StoredEncodings(source)
     for alignment in ("emd", "diagonal", "cosine"):
-        method = methods.create(
-            "a2m2", tap="vectors", frames=4, lengths=[1, 2], alignment=alignment
-        )
+        method = methods.create("a2m2", frames=4, moments=MOMENTS, alignment={"name": alignment})
         evaluate_method(method, encodings, videos, episodes)
     assert len(read) == len(episodes.needed)
 
@@ -70,11 +70,11 @@ def test_another_encoding_has_another_set_of_nodes(store, videos) -> None:
     source = StoredFeatures(store, videos, card())
     store_nodes(made(), source)
     others = (
-        methods.create("a2m2", tap="vectors", frames=4, lengths=[1]),
+        methods.create("a2m2", frames=4, moments={**MOMENTS, "lengths": [1]}),
         methods.create("protonet", frames=4),
     )
     for method in others:
         assert store.find(node_facts(method, source)) is None
-    same = methods.create("a2m2", tap="vectors", frames=4, lengths=[1, 2], alignment="otam")
+    same = methods.create("a2m2", frames=4, moments=MOMENTS, alignment={"name": "otam"})
     assert store.find(node_facts(same, source)) is not None
     assert choose_card(store).digest == card().digest, "sets of nodes are no features"

@@ -65,8 +65,8 @@ def on_objects(file: Path, split: str = "test", groups: str = "none", **options:
 def test_the_same_result_as_on_objects(file: Path) -> None:
     result = evaluate(config(file))
     assert result.model_copy(update={"command": ""}) == on_objects(file)
-    joined = evaluate(config(file, options={"order": "joined"}))
-    assert joined.per_episode == on_objects(file, order="joined").per_episode
+    joined = evaluate(config(file, options={"frame_matching": "concatenated"}))
+    assert joined.per_episode == on_objects(file, frame_matching="concatenated").per_episode
 
 
 def test_groups_and_split_of_the_data(file: Path) -> None:
@@ -105,38 +105,42 @@ def test_a_file_of_episodes(file: Path, tmp_path: Path) -> None:
 
 
 def test_a_sweep_over_validation_classes(file: Path, tmp_path: Path) -> None:
-    grid = {"order": ["pooled", "joined"], "distance": ["cosine", "euclidean"]}
+    grid = {"frame_matching": ["pooled", "concatenated"], "distance": ["cosine", "euclidean"]}
     stages = []
     results = sweep(
-        config(file, options={"scale": 2.0}, output=tmp_path),
+        config(file, options={"temperature": 0.5}, output=tmp_path),
         grid,
         progress=lambda stage, done, total: stages.append(stage),
     )
     found = [result.setup.method.options for result in results]
-    assert [(one["order"], one["distance"]) for one in found] == [
-        (order, distance) for order in grid["order"] for distance in grid["distance"]
+    assert [(one["frame_matching"], one["distance"]) for one in found] == [
+        (order, distance) for order in grid["frame_matching"] for distance in grid["distance"]
     ]
-    assert {one["scale"] for one in found} == {2.0}
+    assert {one["temperature"] for one in found} == {0.5}
     assert {result.setup.videos.split for result in results} == {"val"}
-    expected = on_objects(file, "val", order="joined", distance="euclidean", scale=2.0)
+    expected = on_objects(
+        file, "val", frame_matching="concatenated", distance="euclidean", temperature=0.5
+    )
     assert results[3].per_episode == expected.per_episode
-    assert "order=joined distance=cosine, scoring" in stages
+    assert "frame_matching=concatenated distance=cosine, scoring" in stages
     assert {path.stem for path in tmp_path.glob("*.json")} == {
-        f"order={order}_distance={distance}"
-        for order in grid["order"]
+        f"frame_matching={order}_distance={distance}"
+        for order in grid["frame_matching"]
         for distance in grid["distance"]
     }
 
 
-@pytest.mark.parametrize("grid", [{}, {"order": []}])
+@pytest.mark.parametrize("grid", [{}, {"frame_matching": []}])
 def test_an_empty_sweep_is_refused(file: Path, grid: dict[str, list[Any]]) -> None:
     with pytest.raises(OptionError, match="no values to sweep"):
         sweep(config(file), grid)
 
 
 def test_an_option_cannot_have_a_value_and_be_swept(file: Path) -> None:
-    with pytest.raises(OptionError, match=r"has a value and is swept \(got order\)"):
-        sweep(config(file, options={"order": "joined"}), {"order": ["pooled"]})
+    with pytest.raises(OptionError, match=r"has a value and is swept \(got frame_matching\)"):
+        sweep(
+            config(file, options={"frame_matching": "concatenated"}), {"frame_matching": ["pooled"]}
+        )
 
 
 @pytest.mark.parametrize(
@@ -203,7 +207,7 @@ def test_the_command_of_a_swept_result_gives_the_same_result(
 ) -> None:
     from fewact.cli import main
 
-    swept = sweep(config(file), {"order": ["joined"], "scale": [0.5]})[0]
+    swept = sweep(config(file), {"frame_matching": ["concatenated"], "temperature": [2.0]})[0]
     words = shlex.split(swept.command)[1:]
     assert main([*words, "--format", "json"]) == 0
     again = json.loads(capsys.readouterr().out)

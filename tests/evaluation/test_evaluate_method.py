@@ -123,7 +123,9 @@ def test_threads_change_no_byte(name: str, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(scoring, "MAX_EPISODES", 8)
     source, videos, episodes = problem(count=40)
     before = torch.get_num_threads()
-    method = methods.create(name, frames=2, **({"lengths": (1, 2)} if name == "a2m2" else {}))
+    method = methods.create(
+        name, frames=2, **({"moments.lengths": (1, 2)} if name == "a2m2" else {})
+    )
     texts = {
         to_text(evaluate_method(method, source, videos, episodes, run=RunOptions(threads=t)))
         for t in (1, 2, 5)
@@ -147,7 +149,7 @@ def test_logits_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.Monke
     rng = np.random.default_rng(0)
     _, videos, episodes = problem(count=40)
     wide = ArrayFeatures(rng.standard_normal((len(videos.videos), 2, 700)).astype("f4"))
-    method = Spying(methods.create("protonet", frames=2, order="joined").options)
+    method = Spying(methods.create("protonet", frames=2, frame_matching="concatenated").options)
     for threads in (1, 2, 4):
         evaluate_method(method, wide, videos, episodes, run=RunOptions(threads=threads))
     assert len(seen_logits) == 5
@@ -199,10 +201,12 @@ def test_other_features_weights_and_lists_have_other_hashes() -> None:
         evaluate_method(Nearest(), class_features(videos, 0.1), videos, episodes).setup.features
         != first.features
     )
-    with_weights = methods.create("a2m2", frames=2, lengths=(1, 2))
+    with_weights = methods.create(
+        "a2m2", frames=2, learn_temperature=True, moments={"lengths": (1, 2)}
+    )
     hashes = []
-    for tau in (1.0, 2.0):
-        with_weights.tau.data.fill_(tau)
+    for weight in (1.0, 2.0):
+        with_weights.log_temperature.data.fill_(weight)
         hashes.append(
             evaluate_method(with_weights, source, videos, episodes).setup.method.weights_sha256
         )

@@ -10,7 +10,7 @@ from fewact.episodes import Protocol, draw
 from fewact.evaluation import ArrayFeatures, evaluate_method
 
 MEAN: dict[str, object] = {"unit_frames": True}
-IN_ORDER: dict[str, object] = {**MEAN, "order": "joined"}
+IN_ORDER: dict[str, object] = {**MEAN, "frame_matching": "concatenated"}
 
 
 @pytest.mark.slow

@@ -55,7 +55,7 @@ def test_real_clips_are_classified(videos: VideoList, backbone: Backbone) -> Non
     assert result.setup.features.backbone_sha256 == backbone.card.digest
     assert result.setup.features.trained_on == ("ImageNet-1k",)
     again = evaluate_method(
-        methods.create("protonet", frames=2, order="joined"), source, videos, drawn
+        methods.create("protonet", frames=2, frame_matching="concatenated"), source, videos, drawn
     )
     assert again.accuracy > 70
 

@@ -87,8 +87,18 @@ def conservative_only(method: Fusion) -> None:
     method.map_terms = replace(method.map_terms, terms=tuple(terms))
 
 
-LEARNED = {"reduction": "learned", "width": 8, "in_channels": "channels of maps"}
-LINEAR = {"reduction": "linear", "width": 8, "in_channels": "channels of middle"}
+LEARNED = {
+    "moments.reduction": "learned",
+    "moments.width": 8,
+    "moments.in_channels": "channels of maps",
+}
+LINEAR = {
+    "moments.reduction": "linear",
+    "moments.width": 8,
+    "moments.in_channels": "channels of middle",
+}
+FILLED_TEMPERATURE = {"temperature": 0.07189777583534909}
+"""The temperature for which filled weights of the baseline had the scale: it was a weight there."""
 TEXT = 24
 
 CASES: dict[str, Case] = {
@@ -132,97 +142,112 @@ CASES: dict[str, Case] = {
     ),
     # a2m2
     "a2m2 default": Case("a2m2"),
-    "a2m2 alignment=hungarian": Case("a2m2", {"alignment": "hungarian"}),
-    "a2m2 alignment=sinkhorn": Case("a2m2", {"alignment": "sinkhorn"}),
-    "a2m2 alignment=otam": Case("a2m2", {"alignment": "otam"}),
-    "a2m2 alignment=bi_mhm": Case("a2m2", {"alignment": "bi_mhm"}),
-    "a2m2 alignment=diagonal": Case("a2m2", {"alignment": "diagonal"}),
-    "a2m2 alignment=cosine": Case("a2m2", {"alignment": "cosine"}),
-    "a2m2 alignment=euclidean": Case("a2m2", {"alignment": "euclidean"}),
-    "a2m2 alignment=otam shots=mean": Case("a2m2", {"alignment": "otam", "shots": "mean"}),
+    "a2m2 alignment=hungarian": Case("a2m2", {"alignment.name": "hungarian"}),
+    "a2m2 alignment=sinkhorn": Case("a2m2", {"alignment.name": "sinkhorn"}),
+    "a2m2 alignment=otam": Case("a2m2", {"alignment.name": "otam"}),
+    "a2m2 alignment=bi_mhm": Case("a2m2", {"alignment.name": "bi_mhm"}),
+    "a2m2 alignment=diagonal": Case("a2m2", {"alignment.name": "diagonal"}),
+    "a2m2 alignment=cosine": Case("a2m2", {"alignment.name": "cosine"}),
+    "a2m2 alignment=euclidean": Case("a2m2", {"alignment.name": "euclidean"}),
+    "a2m2 alignment=otam shots=mean": Case(
+        "a2m2", {"alignment.name": "otam", "shot_aggregation": "prototype"}
+    ),
     "a2m2 alignment=sinkhorn shots=union": Case(
-        "a2m2", {"alignment": "sinkhorn", "shots": "union"}, real=False
+        "a2m2", {"alignment.name": "sinkhorn", "shot_aggregation": "union"}, real=False
     ),
-    "a2m2 weights=self": Case("a2m2", {"weights": "self"}),
-    "a2m2 weights=uniform": Case("a2m2", {"weights": "uniform"}),
-    "a2m2 time_weight=0": Case("a2m2", {"time_weight": 0.0}),
-    "a2m2 normalise=layernorm": Case("a2m2", {"normalise": "layernorm"}),
-    "a2m2 normalise=centre": Case("a2m2", {"normalise": "centre"}),
-    "a2m2 shots=mean": Case("a2m2", {"shots": "mean"}),
-    "a2m2 shots=union": Case("a2m2", {"shots": "union"}),
-    "a2m2 compactness=0 tau=5": Case("a2m2", {"intra_class_weight": 0.0, "tau": 5.0}),
-    "a2m2 descriptor=covariance": Case("a2m2", {"descriptor": "covariance"}),
+    "a2m2 weights=self": Case("a2m2", {"alignment.weights": "self"}),
+    "a2m2 weights=uniform": Case("a2m2", {"alignment.weights": "uniform"}),
+    "a2m2 time_weight=0": Case("a2m2", {"alignment.time_weight": 0.0}),
+    "a2m2 normalise=layernorm": Case("a2m2", {"moments.normalise": "layernorm"}),
+    "a2m2 normalise=centre": Case("a2m2", {"moments.normalise": "support_mean"}),
+    "a2m2 shots=mean": Case("a2m2", {"shot_aggregation": "prototype"}),
+    "a2m2 shots=union": Case("a2m2", {"shot_aggregation": "union"}),
+    "a2m2 compactness=0 tau=5": Case("a2m2", {"intra_class_weight": 0.0, "temperature": 0.2}),
+    "a2m2 descriptor=covariance": Case("a2m2", {"moments.descriptor": "covariance"}),
     "a2m2 descriptor=mean centre_clip=False": Case(
-        "a2m2", {"descriptor": "mean", "centre_clip": False}
+        "a2m2", {"moments.descriptor": "mean", "moments.subtract_clip_mean": False}
     ),
-    "a2m2 descriptor=third": Case("a2m2", {"descriptor": "third", "sketch": 256}),
+    "a2m2 descriptor=third": Case("a2m2", {"moments.descriptor": "third", "moments.sketch": 256}),
     "a2m2 grid=2 reduction=orthogonal": Case(
-        "a2m2", {"grid": 2, "reduction": "orthogonal", "width": 8}
+        "a2m2", {"moments.grid": 2, "moments.reduction": "orthogonal", "moments.width": 8}
     ),
     "a2m2 grid=2 shots=union reduction=orthogonal": Case(
-        "a2m2", {"grid": 2, "shots": "union", "reduction": "orthogonal", "width": 8}, real=False
+        "a2m2",
+        {
+            "moments.grid": 2,
+            "shot_aggregation": "union",
+            "moments.reduction": "orthogonal",
+            "moments.width": 8,
+        },
+        real=False,
     ),
-    "a2m2 cross_frame=0.5": Case("a2m2", {"cross_frame": 0.5}),
+    "a2m2 cross_frame=0.5": Case("a2m2", {"moments.cross_frame": 0.5}),
     "a2m2 cross_frame=0.5 descriptor=covariance": Case(
-        "a2m2", {"cross_frame": 0.5, "descriptor": "covariance"}, real=False
+        "a2m2", {"moments.cross_frame": 0.5, "moments.descriptor": "covariance"}, real=False
     ),
-    "a2m2 level": Case("a2m2", {"level": True}),
-    "a2m2 centre_clip=False": Case("a2m2", {"centre_clip": False}),
-    "a2m2 lengths=1,8 steps=5": Case("a2m2", {"lengths": (1, 8), "steps": 5}),
+    "a2m2 level": Case("a2m2", {"moments.linear_detrend": True}),
+    "a2m2 centre_clip=False": Case("a2m2", {"moments.subtract_clip_mean": False}),
+    "a2m2 lengths=1,8 steps=5": Case("a2m2", {"moments.lengths": (1, 8), "moments.steps": 5}),
     "a2m2 frames=4": Case("a2m2", {"frames": 4}, real=False),
     "a2m2 stabilise=auto": Case("a2m2", {"stabilise": "auto"}, real=False),
-    "a2m2 tap=maps": Case("a2m2", {"tap": "maps"}),
+    "a2m2 tap=maps": Case("a2m2", {"moments.level": "maps"}),
     "a2m2 tap=vectors reduction=orthogonal": Case(
-        "a2m2", {"tap": "vectors", "reduction": "orthogonal", "width": 8}
+        "a2m2", {"moments.level": "vectors", "moments.reduction": "orthogonal", "moments.width": 8}
     ),
-    "a2m2 reduction=none": Case("a2m2", {"reduction": "none"}, real=False),
-    "a2m2 reduction=orthogonal": Case("a2m2", {"reduction": "orthogonal", "width": 8}),
+    "a2m2 reduction=none": Case("a2m2", {"moments.reduction": "none"}, real=False),
+    "a2m2 reduction=orthogonal": Case(
+        "a2m2", {"moments.reduction": "orthogonal", "moments.width": 8}
+    ),
     "a2m2 reduction=pca as published": Case(
         "a2m2",
         {
-            "tap": "maps",
-            "reduction": "pca",
-            "width": 8,
-            "centre_clip": False,
-            "time_weight": 0.0,
-            "shots": "mean",
+            "moments.level": "maps",
+            "moments.reduction": "pca",
+            "moments.width": 8,
+            "moments.subtract_clip_mean": False,
+            "alignment.time_weight": 0.0,
+            "shot_aggregation": "prototype",
         },
         "pca",
     ),
     "a2m2 reduction=linear first weights": Case("a2m2", LINEAR),
-    "a2m2 reduction=linear filled weights": Case("a2m2", LINEAR, "filled", real=False),
-    "a2m2 reduction=learned first weights": Case("a2m2", LEARNED),
-    "a2m2 reduction=learned filled weights": Case("a2m2", LEARNED, "filled"),
-    "a2m2 reduction=learned attention filled weights": Case(
-        "a2m2", LEARNED | {"attention": True}, "filled"
+    "a2m2 reduction=linear filled weights": Case(
+        "a2m2", LINEAR | FILLED_TEMPERATURE, "filled", real=False
     ),
-    "a2m2 text_share=0.9": Case("a2m2", {"text_share": 0.9}),
+    "a2m2 reduction=learned first weights": Case("a2m2", LEARNED),
+    "a2m2 reduction=learned filled weights": Case("a2m2", LEARNED | FILLED_TEMPERATURE, "filled"),
+    "a2m2 reduction=learned attention filled weights": Case(
+        "a2m2", LEARNED | FILLED_TEMPERATURE | {"moments.attention": True}, "filled"
+    ),
+    "a2m2 text_share=0.9": Case("a2m2", {"text_weight": 0.9}),
     "a2m2 text_share=0.5 shots=mean text_scale=10": Case(
-        "a2m2", {"text_share": 0.5, "shots": "mean", "text_scale": 10.0}
+        "a2m2", {"text_weight": 0.5, "shot_aggregation": "prototype", "text_temperature": 0.1}
     ),
     "a2m2 of vectors alone": Case("a2m2", maps=False, real=False),
     # otam
     "otam default": Case("otam"),
-    "otam lam=0.5": Case("otam", {"lam": 0.5}),
-    "otam lam=0": Case("otam", {"lam": 0.0}),
-    "otam shots=prototype": Case("otam", {"shots": "prototype"}),
-    "otam both=False eps=0": Case("otam", {"both": False, "eps": 0.0}),
+    "otam lam=0.5": Case("otam", {"smoothing": 0.5}),
+    "otam lam=0": Case("otam", {"smoothing": 0.0}),
+    "otam shots=prototype": Case("otam", {"shot_aggregation": "prototype"}),
+    "otam both=False eps=0": Case("otam", {"bidirectional": False, "eps": 0.0}),
     "otam stabilise=auto": Case("otam", {"stabilise": "auto"}),
     "otam frames=4": Case("otam", {"frames": 4}, real=False),
     # protonet
     "protonet default": Case("protonet"),
-    "protonet order=joined unit_frames": Case("protonet", {"order": "joined", "unit_frames": True}),
-    "protonet order=diagonal": Case("protonet", {"order": "diagonal"}),
-    "protonet order=all_pairs": Case("protonet", {"order": "all_pairs"}),
+    "protonet order=joined unit_frames": Case(
+        "protonet", {"frame_matching": "concatenated", "unit_frames": True}
+    ),
+    "protonet order=diagonal": Case("protonet", {"frame_matching": "diagonal"}),
+    "protonet order=all_pairs": Case("protonet", {"frame_matching": "all_pairs"}),
     "protonet order=diagonal shots=average": Case(
-        "protonet", {"order": "diagonal", "shots": "average"}
+        "protonet", {"frame_matching": "diagonal", "shot_aggregation": "mean"}
     ),
     "protonet distance=euclidean": Case("protonet", {"distance": "euclidean"}),
     "protonet distance=squared_euclidean order=joined": Case(
-        "protonet", {"distance": "squared_euclidean", "order": "joined"}
+        "protonet", {"distance": "squared_euclidean", "frame_matching": "concatenated"}
     ),
     "protonet shots=average eps=0 scale=2": Case(
-        "protonet", {"shots": "average", "eps": 0.0, "scale": 2.0}
+        "protonet", {"shot_aggregation": "mean", "eps": 0.0, "temperature": 0.5}
     ),
     "protonet stabilise=auto": Case("protonet", {"stabilise": "auto"}),
     # pixels
@@ -242,14 +267,14 @@ CASES: dict[str, Case] = {
     "clip_spm protocol=joint": Case("clip_spm", {"protocol": "joint"}),
     "clip_spm protocol=support_anchors": Case("clip_spm", {"protocol": "support_anchors"}),
     "clip_spm protocol=support_anchors_alone": Case(
-        "clip_spm", {"protocol": "support_anchors_alone"}, real=False
+        "clip_spm", {"protocol": "support_anchors_inductive"}, real=False
     ),
     "clip_spm losses=paper motion=ordered prompt=vector": Case(
         "clip_spm", {"losses": "paper", "motion": "ordered", "prompt": "vector"}
     ),
     "clip_spm losses=paper motion=nonlinear mean_text=all mu=0.3": Case(
         "clip_spm",
-        {"losses": "paper", "motion": "nonlinear", "mean_text": "all", "mu": 0.3},
+        {"losses": "paper", "motion": "nonlinear", "mean_text": "all", "motion_weight": 0.3},
         real=False,
     ),
     "clip_spm without=hsmr": Case("clip_spm", {"without": "hsmr"}, real=False),
@@ -259,7 +284,7 @@ CASES: dict[str, Case] = {
     ),
     "clip_spm alpha=0.7 smoothing=0.1 heads=2 head_width=4 hidden=32": Case(
         "clip_spm",
-        {"alpha": 0.7, "smoothing": 0.1, "heads": 2, "head_width": 4, "hidden": 32},
+        {"guide_weight": 0.7, "smoothing": 0.1, "heads": 2, "head_width": 4, "hidden": 32},
         real=False,
     ),
     "clip_spm text of another length": Case("clip_spm", text_width=TEXT, real=False),
@@ -271,7 +296,13 @@ CASES: dict[str, Case] = {
     "clip_fsar mode=text": Case("clip_fsar", {"mode": "text"}),
     "clip_fsar merge=before": Case("clip_fsar", {"merge": "before"}),
     "clip_fsar mode=combined share=0.5 scale=None": Case(
-        "clip_fsar", {"mode": "combined", "share": 0.5, "scale": None, "contrast_scale": 3.0}
+        "clip_fsar",
+        {
+            "mode": "combined",
+            "text_weight": 0.5,
+            "text_temperature": None,
+            "contrast_temperature": 1 / 3,
+        },
     ),
     "clip_fsar smoothing=0.1 eps=0 heads=2 hidden=32": Case(
         "clip_fsar", {"smoothing": 0.1, "eps": 0.0, "heads": 2, "hidden": 32}
@@ -280,9 +311,9 @@ CASES: dict[str, Case] = {
     "clip_fsar filled weights": Case("clip_fsar", {}, "filled"),
     # semantic_prompt
     "semantic_prompt default": Case("semantic_prompt"),
-    "semantic_prompt scoring=otam": Case("semantic_prompt", {"scoring": "otam"}),
+    "semantic_prompt scoring=otam": Case("semantic_prompt", {"alignment": "otam"}),
     "semantic_prompt scoring=bi_mhm text_norm=as_given": Case(
-        "semantic_prompt", {"scoring": "bi_mhm", "text_norm": "as_given"}
+        "semantic_prompt", {"alignment": "bi_mhm", "text_norm": "unscaled"}
     ),
     "semantic_prompt pool=frames temperature=0.7": Case(
         "semantic_prompt", {"pool": "frames", "temperature": 0.7}
@@ -291,7 +322,7 @@ CASES: dict[str, Case] = {
     "semantic_prompt filled weights": Case("semantic_prompt", {}, "filled"),
     # zero_shot
     "zero_shot default": Case("zero_shot"),
-    "zero_shot scale=10": Case("zero_shot", {"scale": 10.0}),
+    "zero_shot scale=10": Case("zero_shot", {"temperature": 0.1}),
     "zero_shot text of another length": Case("zero_shot", text_width=TEXT),
     "zero_shot text of another length filled weights": Case(
         "zero_shot", {}, "filled", text_width=TEXT
@@ -300,7 +331,7 @@ CASES: dict[str, Case] = {
 }
 """What is computed, by the label that begins its keys."""
 
-BASELINE_NAMES: dict[str, str] = {}
+BASELINE_NAMES: dict[str, str] = {"motion_weight": "mu"}
 """Names of weights as they were when the golden file was written, by today's names where these are
 others. Filled weights are drawn by these names."""
 
@@ -567,11 +598,11 @@ RECIPE: dict[str, Any] = {
     "method": {
         "name": "a2m2",
         "options": {
-            "tap": "vectors",
-            "lengths": [2, 4],
-            "reduction": "learned",
-            "attention": True,
-            "width": 4,
+            "moments.level": "vectors",
+            "moments.lengths": [2, 4],
+            "moments.reduction": "learned",
+            "moments.attention": True,
+            "moments.width": 4,
         },
     },
     "backbone": {"name": "efficientnet-lite0", "weights": "random"},
@@ -623,7 +654,7 @@ def trained(learn: Table, validate: Table) -> TrainedRun:
         parts.append((_list(split, labels), ArrayFeatures(vectors, "made up")))
     (train_list, train_source), (val_list, val_source) = parts
     _, t, d = learn[1].shape
-    options = RECIPE["method"]["options"] | {"frames": t, "in_channels": d}
+    options = RECIPE["method"]["options"] | {"frames": t, "moments.in_channels": d}
     content = RECIPE | {"method": {"name": RECIPE["method"]["name"], "options": options}}
     data = TrainingData(train_list, val_list, train_source, val_source)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,8 @@
 """A²M²-Net against vectors, against slow references, and against what its note promises."""
 
+import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,18 +11,19 @@ import torch
 from torch.nn import functional
 
 from fewact import align, methods
-from fewact.errors import OptionError, ShapeError
+from fewact.errors import OptionError, ShapeError, UnknownNameError
 from fewact.features.request import FeatureRequest, Request, View
-from fewact.methods.a2m2 import A2M2
+from fewact.methods.a2m2 import A2M2, A2M2Options, MomentOptions
 from fewact.methods.common.matching import problems
+from fewact.registry import flatten_options, make_options
 from tests.methods.made_up import make_card
 
 AS_WRITTEN = {
-    "tap": "maps",
-    "reduction": "none",
-    "centre_clip": False,
+    "moments.level": "maps",
+    "moments.reduction": "none",
+    "moments.subtract_clip_mean": False,
     "intra_class_weight": 0.0,
-    "time_weight": 0.0,
+    "alignment.time_weight": 0.0,
 }
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])
 
@@ -47,15 +50,15 @@ def test_a2m2_vector(
     support_maps = torch.tensor(file["support_maps"], dtype=dtype).flatten(0, 1)
     query_maps = torch.tensor(file["query_maps"], dtype=dtype)
     labels = torch.arange(n).repeat_interleave(k)[None]
-    for rule in ("mean", "average", "union"):
-        method = create(shots=rule, frames=t, **AS_WRITTEN).to(dtype)
+    for rule, name in (("prototype", "mean"), ("mean", "average"), ("union", "union")):
+        method = create(shot_aggregation=rule, frames=t, **AS_WRITTEN).to(dtype)
         support = {"nodes": method.encode({tap: support_maps})["nodes"][None]}
         query = {"nodes": method.encode({tap: query_maps})["nodes"][None]}
         assert_near(support["nodes"][0].unflatten(0, (n, k)), file["support_nodes"], dtype)
         assert_near(query["nodes"][0], file["query_nodes"], dtype)
         logits = method.score(method.support(support, labels, n), query)[0]
-        assert_near(logits, file[f"logits_{rule}"], dtype)
-        if rule == "mean":
+        assert_near(logits, file[f"logits_{name}"], dtype)
+        if rule == "prototype":
             first = method.support(support, labels, n).nodes[0, 0]  # class 0
             posed = problems(
                 query["nodes"][:, :1],
@@ -66,7 +69,8 @@ def test_a2m2_vector(
             assert_near(posed.cost[0, 0, 0], file["cost"], dtype)
             assert_near(posed.a[0, 0, 0], file["a"], dtype)
             assert_near(posed.b[0, 0, 0], file["b"], dtype)
-            assert_near(method.match(query["nodes"][0, 0], first).value, file["emd_value"], dtype)
+            value = len(first) * method.match(query["nodes"][0, 0], first).value
+            assert_near(value, file["emd_value"], dtype)
 
 
 def videos(*leading: int, channels: int = 5, seed: int = 0) -> torch.Tensor:
@@ -86,9 +90,10 @@ def score(
 
 
 @pytest.mark.parametrize("alignment", ["emd", "hungarian", "diagonal", "cosine", "bi_mhm"])
-def test_identical_videos_score_tau(alignment: str) -> None:
+def test_identical_videos_score_one_over_the_temperature(alignment: str) -> None:
     maps = videos(1, 2)
-    method = create(alignment=alignment, shots="mean", tau=7.0, **AS_WRITTEN).double()
+    options = {"alignment.name": alignment, "shot_aggregation": "prototype", "temperature": 1 / 7}
+    method = create(**options, **AS_WRITTEN).double()
     torch.testing.assert_close(
         score(method, maps, maps, [0, 1])[0].diagonal(), torch.full((2,), 7.0, dtype=torch.float64)
     )
@@ -97,23 +102,24 @@ def test_identical_videos_score_tau(alignment: str) -> None:
 def test_order_of_nodes_is_irrelevant_to_transport_alone() -> None:
     query, support = torch.rand(2, 14, 15, generator=torch.Generator().manual_seed(0)).double()
     order = torch.randperm(14, generator=torch.Generator().manual_seed(1))
-    for alignment, blind in [
+    for alignment, invariant in [
         ("emd", True),
         ("hungarian", True),
         ("otam", False),
         ("diagonal", False),
     ]:
-        method = create(alignment=alignment, shots="mean", **AS_WRITTEN).double()
+        options = {"alignment.name": alignment, "shot_aggregation": "prototype"}
+        method = create(**options, **AS_WRITTEN).double()
         state = method.support({"nodes": support[None, None]}, torch.tensor([[0]]), 1)
         plain = method.score(state, {"nodes": query[None, None]})
         mixed = method.score(state, {"nodes": query[order][None, None]})
-        assert torch.allclose(plain, mixed, atol=1e-9) == blind, alignment
+        assert torch.allclose(plain, mixed, atol=1e-9) == invariant, alignment
 
 
 def test_uniform_weights_equal_the_best_assignment() -> None:
     support, query = videos(1, 3), videos(1, 4, seed=1)
-    emd = create(weights="uniform", **AS_WRITTEN).double()
-    hungarian = create(alignment="hungarian", **AS_WRITTEN).double()
+    emd = create(**{"alignment.weights": "uniform"}, **AS_WRITTEN).double()
+    hungarian = create(**{"alignment.name": "hungarian"}, **AS_WRITTEN).double()
     torch.testing.assert_close(
         score(emd, support, query, [0, 1, 2]), score(hungarian, support, query, [0, 1, 2])
     )
@@ -129,13 +135,13 @@ def test_weights_and_plan_of_one_match() -> None:
     torch.testing.assert_close(found.plan.sum(), torch.tensor(14.0, dtype=torch.float64))
     assert int((found.plan > 1e-12).sum()) <= 27
     cost = 1 - functional.cosine_similarity(x[:, None], y[None], dim=-1)
-    torch.testing.assert_close(found.value, (found.plan * cost).sum())
+    torch.testing.assert_close(14 * found.value, (found.plan * cost).sum())
 
 
-def test_time_weight_makes_distant_windows_dear() -> None:
+def test_time_weight_increases_the_cost_of_distant_windows() -> None:
     support, query = videos(1, 2), videos(1, 3, seed=1)
     expected = []
-    method = create(**{**AS_WRITTEN, "time_weight": 0.7}).double()
+    method = create(**{**AS_WRITTEN, "alignment.time_weight": 0.7}).double()
     centres = [(i + 0.5) / 8 for i in range(8)] + [(i + 1) / 8 for i in (0, 2, 4, 6)] + [0.25, 0.75]
     times = torch.tensor(centres, dtype=torch.float64)
     for x in nodes_of(method, query)["nodes"][0]:
@@ -150,9 +156,9 @@ def test_time_weight_makes_distant_windows_dear() -> None:
     )
 
 
-def test_union_takes_uneven_shots_without_padding_them_in() -> None:
+def test_union_of_uneven_shots() -> None:
     support, query = videos(1, 4), videos(1, 2, seed=1)
-    method = create(shots="union", **AS_WRITTEN).double()
+    method = create(shot_aggregation="union", **AS_WRITTEN).double()
     uneven = score(method, support, query, [0, 0, 0, 1])
     torch.testing.assert_close(
         uneven[..., 0], score(method, support[:, :3], query, [0, 0, 0])[..., 0]
@@ -160,7 +166,7 @@ def test_union_takes_uneven_shots_without_padding_them_in() -> None:
     torch.testing.assert_close(uneven[..., 1], score(method, support[:, 3:], query, [0])[..., 0])
 
 
-def test_intra_class_weight_subtracts_half_the_mean_score_inside_a_class() -> None:
+def test_intra_class_weight_subtracts_the_mean_score_inside_a_class() -> None:
     support, query = videos(1, 3), videos(1, 2, seed=1)
     method = create(**{**AS_WRITTEN, "intra_class_weight": 0.5}).double()
     plain = create(**AS_WRITTEN).double()
@@ -169,9 +175,9 @@ def test_intra_class_weight_subtracts_half_the_mean_score_inside_a_class() -> No
     torch.testing.assert_close(score(method, support, query, [0, 0, 1]), expected)
 
 
-def test_centre_uses_the_support_alone() -> None:
+def test_support_mean_uses_the_support_alone() -> None:
     support, query = videos(1, 2), videos(1, 3, seed=1)
-    method = create(normalise="centre", **AS_WRITTEN).double()
+    method = create(**{"moments.normalise": "support_mean"}, **AS_WRITTEN).double()
     together = score(method, support, query, [0, 1])
     alone = score(method, support, query[:, 1:2], [0, 1])
     torch.testing.assert_close(alone, together[:, 1:2])
@@ -181,9 +187,10 @@ def test_centre_uses_the_support_alone() -> None:
 
 
 @pytest.mark.parametrize("weights", ["cross", "self", "uniform"])
-@pytest.mark.parametrize("shots", ["mean", "average", "union"])
+@pytest.mark.parametrize("shots", ["prototype", "mean", "union"])
 def test_gradients_are_those_of_finite_differences(weights: str, shots: str) -> None:
-    method = create(weights=weights, shots=shots, **AS_WRITTEN).double()
+    options = {"alignment.weights": weights, "shot_aggregation": shots}
+    method = create(**options, **AS_WRITTEN).double()
     query = nodes_of(method, videos(1, 1, seed=5))["nodes"]
     # Away from ReLU's corner and from uniform weights, where the duals are unique.
     support = nodes_of(method, videos(1, 4))["nodes"]
@@ -198,26 +205,32 @@ def test_gradients_are_those_of_finite_differences(weights: str, shots: str) -> 
     assert torch.autograd.gradcheck(logits, (x, y), eps=1e-6, atol=1e-4, fast_mode=True)
 
 
-def test_tau_learns_only_where_asked() -> None:
-    assert not create().tau.requires_grad
-    method = create(learn_tau=True, **AS_WRITTEN).double()
-    score(method, videos(1, 2), videos(1, 2, seed=1), [0, 1]).sum().backward()
-    assert method.tau.grad is not None
-    assert method.tau.grad.abs() > 0
+def test_temperature_is_trained_only_on_request() -> None:
+    assert not list(create().parameters())
+    method = create(learn_temperature=True, temperature=0.2, **AS_WRITTEN).double()
+    logits = score(method, videos(1, 2), videos(1, 2, seed=1), [0, 1])
+    fixed = create(temperature=0.2, **AS_WRITTEN).double()
+    torch.testing.assert_close(logits, score(fixed, videos(1, 2), videos(1, 2, seed=1), [0, 1]))
+    logits.sum().backward()
+    assert method.log_temperature is not None
+    assert method.log_temperature.grad is not None
+    assert method.log_temperature.grad.abs() > 0
 
 
-@pytest.mark.parametrize("alignment", ["sinkhorn", "otam", "bi_mhm", "euclidean", "diagonal"])
+@pytest.mark.parametrize("alignment", [*align.names(), "cosine", "euclidean"])
 def test_every_alignment_ranks_a_copy_first(alignment: str) -> None:
     maps = videos(1, 4)
     noise = 0.02 * torch.rand(maps.shape, generator=torch.Generator().manual_seed(1))
-    method = create(alignment=alignment, shots="average", **AS_WRITTEN).double()
+    method = create(**{"alignment.name": alignment}, **AS_WRITTEN).double()
     logits = score(method, maps, maps + noise, [0, 1, 2, 3])
     assert logits.argmax(-1).tolist() == [[0, 1, 2, 3]]
 
 
-def test_bi_mhm_of_a_union_ignores_padding() -> None:
+@pytest.mark.parametrize("alignment", ["bi_mhm", "hungarian", "sinkhorn", "emd", "cosine"])
+def test_union_ignores_padding(alignment: str) -> None:
     support, query = videos(1, 3), videos(1, 2, seed=1)
-    method = create(alignment="bi_mhm", shots="union", **AS_WRITTEN).double()
+    options = {"alignment.name": alignment, "shot_aggregation": "union"}
+    method = create(**options, **AS_WRITTEN).double()
     uneven = score(method, support, query, [0, 0, 1])
     torch.testing.assert_close(uneven[..., 1], score(method, support[:, 2:], query, [0])[..., 0])
 
@@ -225,9 +238,11 @@ def test_bi_mhm_of_a_union_ignores_padding() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"alignment": "otam", "grid": 2},
-        {"alignment": "otam", "shots": "union"},
-        {"alignment": "diagonal", "shots": "union"},
+        {"alignment.name": "otam", "moments.grid": 2},
+        {"alignment.name": "dtw", "moments.grid": 2},
+        {"alignment.name": "otam", "shot_aggregation": "union"},
+        {"alignment.name": "soft_dtw", "shot_aggregation": "union"},
+        {"alignment.name": "diagonal", "shot_aggregation": "union"},
     ],
 )
 def test_ordered_alignments_refuse_unordered_nodes(options: dict[str, Any]) -> None:
@@ -237,13 +252,14 @@ def test_ordered_alignments_refuse_unordered_nodes(options: dict[str, Any]) -> N
 
 def test_a_learned_reduction_must_know_its_input() -> None:
     with pytest.raises(OptionError, match="in_channels"):
-        create(reduction="learned")
-    method = create(reduction="learned", in_channels=5, width=4, tap="maps").double()
+        create(**{"moments.reduction": "learned"})
+    options = {"reduction": "learned", "in_channels": 5, "width": 4, "level": "maps"}
+    method = create(moments=options).double()
     assert nodes_of(method, videos(2))["nodes"].shape == (2, 14, 10)
 
 
-def test_pca_must_be_fitted_and_keeps_what_varies() -> None:
-    method = create(reduction="pca", width=2, tap="maps").double()
+def test_pca_must_be_fitted_and_keeps_the_variance() -> None:
+    method = create(moments={"reduction": "pca", "width": 2, "level": "maps"}).double()
     with pytest.raises(OptionError, match="not fitted"):
         nodes_of(method, videos(1))
     plane = torch.randn(3, 8, 2, 3, 2, generator=torch.Generator().manual_seed(0)).double()
@@ -263,20 +279,20 @@ def test_pca_must_be_fitted_and_keeps_what_varies() -> None:
 
 def test_many_channels_are_projected_on_orthonormal_directions() -> None:
     maps = torch.rand(1, 8, 200, 2, 2, generator=torch.Generator().manual_seed(0))
-    method = create(tap="maps")
+    method = create(moments={"level": "maps"})
     reduced = method.reduction(maps)
     assert reduced.shape == (1, 8, 128, 2, 2)
-    assert torch.equal(reduced, create(tap="maps").reduction(maps))
+    assert torch.equal(reduced, create(moments={"level": "maps"}).reduction(maps))
     assert (reduced.norm() < maps.norm()).item()
 
 
-def test_missing_features_say_what_was_asked() -> None:
-    with pytest.raises(OptionError, match="no features of this tap"):
-        create(tap="middle").encode({FeatureRequest("maps", View(8)): videos(1)})
+def test_missing_features_are_an_error() -> None:
+    with pytest.raises(OptionError, match="no features of this level"):
+        create(moments={"level": "middle"}).encode({FeatureRequest("maps", View(8)): videos(1)})
 
 
-@pytest.mark.parametrize("share", [0.9, 0.3])
-def test_class_names_join_as_a_product_of_powers(share: float) -> None:
+@pytest.mark.parametrize("weight", [0.9, 0.3])
+def test_text_and_visual_probabilities_are_combined(weight: float) -> None:
     generator = torch.Generator().manual_seed(3)
     requests = FeatureRequest("maps", View(8)), FeatureRequest("vectors", View(8))
 
@@ -287,7 +303,7 @@ def test_class_names_join_as_a_product_of_powers(share: float) -> None:
 
     support, query, labels = features(3), features(4), torch.tensor([[0, 1, 1]])
     text = torch.randn(1, 2, 7, generator=generator, dtype=torch.float64)
-    method = create(text_share=share, **AS_WRITTEN).double()
+    method = create(text_weight=weight, **AS_WRITTEN).double()
     assert method.uses_text
     assert method.requests(make_card()) == requests
     state = method.support(method.encode(support), labels, 2, text=text)
@@ -298,5 +314,129 @@ def test_class_names_join_as_a_product_of_powers(share: float) -> None:
     seen = alone.score(alone.support(alone.encode(support), labels, 2), alone.encode(query))
     mean = query[requests[1]][0].mean(1)
     named = 100 * functional.cosine_similarity(mean[:, None], text, dim=-1)
-    expected = named.softmax(-1) ** share * seen[0].softmax(-1) ** (1 - share)
+    expected = named.softmax(-1) ** weight * seen[0].softmax(-1) ** (1 - weight)
     torch.testing.assert_close(logits[0].exp(), expected)
+
+
+def test_preset_of_the_paper() -> None:
+    method = create(preset="paper", **{"moments.in_channels": 5})
+    options = method.options
+    assert (options.moments.level, options.moments.reduction) == ("maps", "learned")
+    assert not options.moments.subtract_clip_mean
+    assert options.alignment.time_weight == options.intra_class_weight == 0
+    assert options.shot_aggregation == "prototype"
+    assert (options.moments.descriptor, options.moments.steps) == ("sqrt", 3)
+    assert not method.trained
+
+
+def test_options_that_were_set_take_precedence_over_the_preset() -> None:
+    changes = {"moments.subtract_clip_mean": True, "shot_aggregation": "mean"}
+    by_name = make_options(A2M2Options, {"preset": "paper", **changes}, of="a2m2")
+    by_object = A2M2Options(
+        preset="paper", moments=MomentOptions(subtract_clip_mean=True), shot_aggregation="mean"
+    )
+    assert by_name == by_object
+    assert by_name.moments.subtract_clip_mean
+    assert by_name.moments.level == "maps"
+    assert by_name.alignment.time_weight == 0
+    assert replace(by_name, frames=4).moments == by_name.moments
+    assert make_options(A2M2Options, flatten_options(by_name), of="a2m2") == by_name
+
+
+WITHOUT_EFFECT = [
+    *[
+        ({"alignment.name": name, "alignment.weights": "uniform"}, "alignment.weights")
+        for name in ("cosine", "euclidean", "diagonal", "otam", "bi_mhm", "hungarian", "dtw")
+    ],
+    *[
+        ({"alignment.name": name, "alignment.time_weight": 0.3}, "alignment.time_weight")
+        for name in ("cosine", "euclidean", "diagonal")
+    ],
+    ({"moments.sketch": 64}, "moments.sketch"),
+    ({"moments.descriptor": "covariance", "moments.steps": 5}, "moments.steps"),
+    ({"moments.width": 64}, "moments.width"),
+    ({"moments.reduction": "none", "moments.width": 64}, "moments.width"),
+    ({"moments.in_channels": 64}, "moments.in_channels"),
+    ({"moments.reduction": "orthogonal", "moments.in_channels": 64}, "moments.in_channels"),
+    ({"moments.attention": True}, "moments.attention"),
+    (
+        {"alignment.name": "euclidean", "moments.normalise": "support_mean"},
+        "moments.normalise",
+    ),
+    ({"shot_aggregation": "prototype", "intra_class_weight": 0.3}, "intra_class_weight"),
+    ({"shot_aggregation": "union", "intra_class_weight": 0.3}, "intra_class_weight"),
+    ({"text_temperature": 0.1}, "text_temperature"),
+    (
+        {"preset": "paper", "moments.in_channels": 5, "intra_class_weight": 0.5},
+        "intra_class_weight",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("options", "refused"), WITHOUT_EFFECT, ids=lambda value: str(value) if value else ""
+)
+def test_refuses_options_without_effect(options: dict[str, Any], refused: str) -> None:
+    with pytest.raises(OptionError, match=rf'option "{refused}": has no effect with .*expected: '):
+        create(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"alignment.name": "cosine", "alignment.weights": "cross", "alignment.time_weight": 0.5},
+        {"alignment.name": "cosine", "alignment.time_weight": 0.0},
+        {"shot_aggregation": "union", "intra_class_weight": 0.0},
+        {"moments.attention": False, "moments.sketch": 2048},
+    ],
+)
+def test_accepts_defaults_and_zero_weights_without_effect(options: dict[str, Any]) -> None:
+    assert create(**options)
+
+
+def test_custom_aligner_compares_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = importlib.import_module("fewact.align.registry")._ALIGNERS
+    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+
+    @align.register("nearest")
+    def nearest(cost: torch.Tensor, *, plan: bool = True) -> align.Alignment:
+        return align.Alignment(cost.amin(-1).mean(-1), torch.ones_like(cost) if plan else None)
+
+    method = create(**{"alignment.name": "nearest"}, **AS_WRITTEN).double()
+    x, y = nodes_of(method, videos(2))["nodes"]
+    cost = 1 - functional.cosine_similarity(x[:, None], y[None], dim=-1)
+    expected = 12.5 * (1 - cost.amin(1).mean())
+    got = method.similarity({"nodes": x[None, None]}, {"nodes": y[None, None]})
+    torch.testing.assert_close(got[0, 0, 0], expected)
+
+
+@pytest.mark.parametrize("alignment", align.names())
+def test_match_is_the_configured_alignment(alignment: str) -> None:
+    method = create(**{"alignment.name": alignment}, **AS_WRITTEN).double()
+    x, y = nodes_of(method, videos(2))["nodes"]
+    found = method.match(x, y)
+    score = method.similarity({"nodes": x[None, None]}, {"nodes": y[None, None]})
+    torch.testing.assert_close(12.5 * (1 - found.value), score[0, 0, 0])
+    assert found.plan is not None
+    assert found.plan.shape == (14, 14)
+    torch.testing.assert_close(found.plan.sum(), torch.tensor(14.0, dtype=torch.float64))
+    if align.card(alignment).ordered:  # scales are aligned separately
+        assert not found.plan[:8, 8:].any()
+
+
+@pytest.mark.parametrize("alignment", ["cosine", "euclidean"])
+def test_mean_nodes_have_no_match(alignment: str) -> None:
+    method = create(**{"alignment.name": alignment}, **AS_WRITTEN).double()
+    with pytest.raises(OptionError, match="matches no pairs"):
+        method.match(*nodes_of(method, videos(2))["nodes"])
+
+
+def test_unknown_aligner_and_group_are_explained() -> None:
+    with pytest.raises(UnknownNameError, match=r'alignment.name.*Did you mean "emd"'):
+        create(**{"alignment.name": "emdd"})
+    with pytest.raises(OptionError, match=r"group of options.*alignment.name, alignment.weights"):
+        create(alignment="otam")
+    with pytest.raises(OptionError, match=r'no option "weights".*Did you mean "alignment.weights"'):
+        create(weights="uniform")
+    with pytest.raises(OptionError, match=r'option "moments.lengths".*got \(0,\)'):
+        create(**{"moments.lengths": (0,)})

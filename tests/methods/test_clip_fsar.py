@@ -44,9 +44,9 @@ def test_clip_fsar_vector(
             vector_width=d,
             mode=mode,
             merge="before" if params["merge_before"] else "after",
-            share=params["beta"],
-            scale=None,
-            contrast_scale=params["scale"],
+            **({"text_weight": params["beta"]} if mode == "combined" else {}),
+            text_temperature=0.01 if mode == "visual" else None,
+            contrast_temperature=1 / params["scale"],
             smoothing=params["lambda"],
             eps=params["eps"],
             heads=params["heads"],
@@ -92,7 +92,7 @@ def test_clip_fsar_vector(
         base_classes=classes[None],
     )
     found = method.losses(batch)
-    gamma = method.options.contrast
+    gamma = method.options.contrast_weight
     got["loss_fewshot_mean"] = found["cross_entropy"]
     got["loss_classes_mean"] = found["contrast"] / gamma
     got[f"loss_total_gamma_{gamma}"] = sum(found.values())
@@ -151,15 +151,15 @@ def test_an_idle_transformer_leaves_otam_on_the_frames() -> None:
     )
 
 
-def test_the_share_goes_from_sight_to_text() -> None:
+def test_text_weight_goes_from_visual_to_text() -> None:
     support, query, text = drawn(1, 4, T, D), drawn(1, 6, T, D, seed=1), drawn(1, 4, D, seed=2)
     labels = [0, 1, 2, 3]
 
     def ranks(**options: Any) -> torch.Tensor:
         return score(create(**options, **SMALL), support, query, labels, text).argsort(-1)
 
-    assert torch.equal(ranks(mode="combined", share=0.0), ranks(mode="visual"))
-    assert torch.equal(ranks(mode="combined", share=1.0), ranks(mode="text"))
+    assert torch.equal(ranks(mode="combined", text_weight=0.0), ranks(mode="visual"))
+    assert torch.equal(ranks(mode="combined", text_weight=1.0), ranks(mode="text"))
     assert not torch.equal(ranks(mode="visual"), ranks(mode="text"))
     combined = score(create(mode="combined", **SMALL), support, query, labels, text).exp()
     assert ((combined > 0) & (combined < 1)).all()

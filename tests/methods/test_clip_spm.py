@@ -11,9 +11,10 @@ from fewact import align, methods
 from fewact.features.request import FeatureRequest, View
 from fewact.methods import clip_spm
 from fewact.methods.base import TrainingBatch
-from fewact.methods.clip_spm import PRESETS, ClipSpm
+from fewact.methods.clip_spm import ClipSpm
+from fewact.methods.clip_spm_options import PRESETS
 
-PROTOCOLS = ("inductive", "joint", "support_anchors", "support_anchors_alone")
+PROTOCOLS = ("inductive", "joint", "support_anchors", "support_anchors_inductive")
 T, D = 8, 16
 REQUEST = FeatureRequest("vectors", View(T))
 SMALL = {"vector_width": D, "heads": 2, "head_width": 5, "hidden": 12}
@@ -100,7 +101,7 @@ def test_how_many_episodes_at_once_changes_nothing(monkeypatch: pytest.MonkeyPat
     for protocol in PROTOCOLS:
         method = small(protocol=protocol)
         expected = score(method, *episode)
-        monkeypatch.setattr(clip_spm, "AT_ONCE", 1)
+        monkeypatch.setattr(clip_spm, "TOKENS_PER_CHUNK", 1)
         torch.testing.assert_close(score(method, *episode), expected)
         monkeypatch.undo()
 
@@ -122,7 +123,7 @@ def test_protocols_agree_on_a_query_alone() -> None:
         for protocol in PROTOCOLS
     }
     torch.testing.assert_close(found["inductive"], found["joint"])
-    torch.testing.assert_close(found["support_anchors"], found["support_anchors_alone"])
+    torch.testing.assert_close(found["support_anchors"], found["support_anchors_inductive"])
     assert not torch.allclose(found["joint"], found["support_anchors"])
 
 
@@ -146,10 +147,10 @@ def test_the_global_anchor_says_the_same_of_all_queries() -> None:
     nodes, asked = (method.encode({REQUEST: x}) for x in (support, query))
     state = method.support(nodes, torch.tensor([labels]), 3, text=text)
     assert state.prompt is not None
-    fused = method.spm.fuse(asked["gated"], method.spm.prompts(state.prompt, asked["seen"]))
+    fused = method.spm.fuse(asked["gated"], method.spm.prompts(state.prompt, asked["summary"]))
     assert method.padm is not None
     found = method._refine(method.padm, state.frames, state.member, fused)
-    assert method._distance(found.centre, found.anchors).shape == (1, 1, 3)
+    assert method._distance(found.global_anchor, found.anchors).shape == (1, 1, 3)
 
 
 def test_balanced_queries_make_the_same_prompt_of_all_texts() -> None:
@@ -201,7 +202,7 @@ def untouched(support: torch.Tensor, query: torch.Tensor, labels: list[int]) -> 
 
 def test_idle_parts_leave_otam_on_gated_frames() -> None:
     support, query, labels, text = an_episode()
-    method = small(alpha=0.0)
+    method = small(guide_weight=0.0)
     idle(method.spm.transformer)
     idle(method.padm.transformer)
     gate = method.spm.frame_gate
@@ -258,7 +259,7 @@ def test_a_prompt_sees_one_number_or_the_mean_frame() -> None:
     other += (frames.mean((2, 3)) - other.mean((2, 3)))[..., None, None]
     for prompt, blind in ("scalar", True), ("vector", False):
         spm = small(prompt=prompt).spm
-        made = [spm.prompts(drawn(1, D, seed=4), spm.seen(x)) for x in (frames, other)]
+        made = [spm.prompts(drawn(1, D, seed=4), spm.summary(x)) for x in (frames, other)]
         assert torch.allclose(*made) == blind
 
 
@@ -291,21 +292,21 @@ def test_released_losses_are_two_and_mu_weighs_motion() -> None:
     batch = a_batch(method, 2)
     found = method.losses(batch)
     assert set(found) == {"cross_entropy", "motion"}
-    assert not method.mu.requires_grad
-    half = small(mu=0.5)
+    assert not method.motion_weight.requires_grad
+    half = small(motion_weight=0.5)
     torch.testing.assert_close(half.losses(batch)["motion"], found["motion"] / 2)
-    fitted = small(learn_mu=True)
+    fitted = small(learn_motion_weight=True)
     fitted.losses(batch)["motion"].backward()
-    assert fitted.mu.grad is not None
-    assert fitted.mu.grad > 0
+    assert fitted.motion_weight.grad is not None
+    assert fitted.motion_weight.grad > 0
 
 
 def test_presets_fill_what_is_not_given() -> None:
-    assert create(preset="ssv2-full").options.figures == PRESETS["ssv2-full"]
-    given = create(preset="ucf101", alpha=0.5, text=0.1, **SMALL)
-    expected = replace(PRESETS["ucf101"], alpha=0.5, text=0.1)
-    assert given.options.figures == expected
-    assert given.spm.alpha == 0.5
+    assert create(preset="ssv2-full").options.tuned == PRESETS["ssv2-full"]
+    given = create(preset="ucf101", guide_weight=0.5, text_loss_weight=0.1, losses="paper", **SMALL)
+    expected = replace(PRESETS["ucf101"], guide_weight=0.5, text_loss_weight=0.1)
+    assert given.options.tuned == expected
+    assert given.spm.guide_weight == 0.5
     assert given.spm.text_gate.first.out_features == 2 * D
     assert small(preset="ssv2-full").spm.text_gate.first.out_features == 12
 
@@ -333,7 +334,7 @@ def test_what_each_part_is_needed_for() -> None:
     torch.testing.assert_close(less["spm"].score(state, asked), untouched(support, query, labels))
     nodes, asked = (whole.encode({REQUEST: x}) for x in (support, query))
     state = whole.support(nodes, torch.tensor([labels]), 3, text=episode[3])
-    fused = whole.spm.fuse(asked["gated"], whole.spm.prompts(state.prompt, asked["seen"]))
+    fused = whole.spm.fuse(asked["gated"], whole.spm.prompts(state.prompt, asked["summary"]))
     mean = torch.stack([state.frames[0, torch.tensor(labels) == c].mean(0) for c in range(3)])
     first = align.otam(align.pairwise_cosine_cost(fused, mean[None])).value
     torch.testing.assert_close(score(less["padm"], *episode), -first / 2)

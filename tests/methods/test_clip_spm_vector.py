@@ -11,7 +11,7 @@ import torch
 from fewact import methods
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import TrainingBatch
-from fewact.methods.clip_spm import REGULAR, ClipSpm
+from fewact.methods.clip_spm import REGULARISATION, ClipSpm
 from fewact.methods.common.inputs import of_videos
 from tests.conftest import read_cases, vectors_folder
 from tests.methods.weights import load, tensors, transformer, under
@@ -32,10 +32,10 @@ def of_case(case: dict[str, Any], dtype: torch.dtype, **options: Any) -> ClipSpm
     method = create(
         frames=len(case["inputs"]["query"][0]),
         vector_width=d,
-        alpha=params["alpha"],
+        guide_weight=params["alpha"],
         slope=params["slope"],
-        text=params["w_t"],
-        consistency=params["w_c"],
+        text_loss_weight=params["w_t"],
+        consistency_weight=params["w_c"],
         text_gate=(len(given["gate_t_w1"]) + 0.5) / d,
         frame_gate=(len(given["gate_v_w1"]) + 0.5) / d,
         smoothing=params["lam"],
@@ -62,7 +62,7 @@ def of_case(case: dict[str, Any], dtype: torch.dtype, **options: Any) -> ClipSpm
         state[f"{ours}.bias"] = given[f"{stem}_b{number}"]
     state |= under("spm.transformer", transformer(case["weights"]["Tr_f"]))
     state |= under("padm.transformer", transformer(case["weights"]["Tr_p"]))
-    load(method, state, but=("mu",))
+    load(method, state, but=("motion_weight",))
     return method.to(dtype)
 
 
@@ -121,18 +121,18 @@ def stages(method: ClipSpm, batch: TrainingBatch) -> dict[str, torch.Tensor]:
         every = torch.cat([batch.support_labels, batch.query_labels], 1)
         state = replace(state, prompt=of_videos(batch.text, every).mean(1))
     got = {"tbar": state.prompt, "S1": state.frames, "logits": method.score(state, asked)}
-    got["that_s"], got["that_q"] = (spm.prompts(state.prompt, x["seen"]) for x in (nodes, asked))
+    got["that_s"], got["that_q"] = (spm.prompts(state.prompt, x["summary"]) for x in (nodes, asked))
     got["V1"] = spm.fuse(asked["gated"], got["that_q"])
     mean = state.member / state.member.sum(-1, keepdim=True)
     got["d1"] = method._distance(got["V1"], torch.einsum("bns,bstd->bntd", mean, state.frames))
     pull = got["V1"] if method.options.protocol == "joint" else None
     got["A"] = padm.anchors(state.frames, state.member, pull)
     got["g"] = got["A"].mean(1, keepdim=True)
-    found = padm.together(state.frames, state.member, got["V1"], got["A"], meet=True)
-    got |= {"A2": found.anchors, "S2": found.support, "g2": found.centre, "V2": found.query}
+    found = padm.together(state.frames, state.member, got["V1"], got["A"], attend=True)
+    got |= {"A2": found.anchors, "S2": found.support, "g2": found.global_anchor, "V2": found.query}
     got["g"], got["g2"] = got["g"][:, 0], got["g2"][:, 0]
     got["d2"] = method._distance(found.query, found.prototypes)
-    got["d3"] = method._distance(found.centre, found.anchors)
+    got["d3"] = method._distance(found.global_anchor, found.anchors)
     for side, features, gated in (("s", batch.support, nodes), ("q", batch.query, asked)):
         got[f"m_{side}"] = method.hsmr.motion(next(iter(features.values())))
         fused = spm.fuse_both(gated["gated"], got[f"m_{side}"])
@@ -147,9 +147,9 @@ def losses(method: ClipSpm, batch: TrainingBatch) -> dict[str, torch.Tensor]:
     found = {name: q * loss for name, loss in method.losses(batch).items()}
     plain = {
         "loss_ce_sum": found["cross_entropy"],
-        "L_mo": found["motion"] / REGULAR,
-        "L_text": found["text"] / REGULAR,
-        "L_cons": found["consistency"] / REGULAR,
+        "L_mo": found["motion"] / REGULARISATION,
+        "L_text": found["text"] / REGULARISATION,
+        "L_cons": found["consistency"] / REGULARISATION,
     }
     released = (found["cross_entropy"] + found["motion"]) / 16
     return plain | {"loss_released": released, "loss_paper_form": sum(found.values()) / 16}

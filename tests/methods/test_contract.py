@@ -1,13 +1,11 @@
 """What every method promises, over the whole registry."""
 
-import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from pydantic import ValidationError
 
 from fewact import methods
 from fewact.backbones import Card
@@ -23,58 +21,57 @@ from fewact.methods.base import (
     support_state,
 )
 from fewact.methods.fusion.weighted_terms import LOG_ODDS
+from fewact.registry import flatten_options, make_options, option_groups, option_names
 from tests.methods.made_up import make_card, make_features, make_text
 
 OTHERWISE: dict[str, tuple[object, ...]] = {
-    "alignment": ("otam",),
-    "both": (False,),
+    "alignment.name": ("otam",),
+    "alignment.time_weight": (0.1,),
+    "alignment.weights": ("uniform",),
+    "bidirectional": (False,),
     "intra_class_weight": (0.25,),
     "distance": ("euclidean",),
     "eps": (0.5,),
-    "lam": (0.3,),
-    "consistency": (0.1,),
-    "alpha": (0.7,),
-    "contrast": (2.0,),
-    "contrast_scale": (3.0,),
-    "learn_mu": (True,),
+    "consistency_weight": (0.1,),
+    "guide_weight": (0.7,),
+    "contrast_weight": (2.0,),
+    "contrast_temperature": (3.0,),
+    "learn_motion_weight": (True,),
     "losses": ("paper", "released"),
     "mean_text": ("all",),
     "merge": ("after", "before"),
     "horizontal_flip": (True,),
     "mode": ("text", "visual"),
-    "mu": (0.3,),
+    "motion_weight": (0.3,),
     "pool": ("frames",),
     "protocol": ("joint", "inductive"),
-    "seed": (5,),
-    "share": (0.3,),
     "temperature": (0.7,),
-    "text": (0.2,),
-    "text_scale": (2.0,),
-    "text_norm": ("as_given", "frames"),
+    "text_loss_weight": (0.2,),
+    "text_norm": ("unscaled", "frames"),
+    "text_temperature": (0.5,),
+    "text_weight": (0.3,),
     "text_width": (7,),
-    "scale": (2.0,),
-    "shots": ("average", "mean", "prototype"),
+    "shot_aggregation": ("mean", "prototype"),
     "smoothing": (0.4,),
-    "time_weight": (0.1,),
-    "weights": ("uniform", {"motion": 0.3}),
+    "weights": ({"motion": 0.3},),
 }
 """Values of scoring options to try."""
 
 Episode = Callable[..., tuple[Nodes, torch.Tensor, Nodes]]
 
 MORE: dict[str, list[dict[str, Any]]] = {
-    "a2m2": [{"text_share": 0.9}, {"text_share": 0.5, "shots": "mean"}],
+    "a2m2": [{"text_weight": 0.9}, {"text_weight": 0.5, "shot_aggregation": "prototype"}],
     "clip_spm": [
         {"protocol": "joint"},
         {"protocol": "support_anchors"},
-        {"protocol": "support_anchors_alone"},
+        {"protocol": "support_anchors_inductive"},
         {"losses": "paper", "motion": "ordered", "prompt": "vector"},
         {"without": "hsmr"},
         {"without": "spm"},
         {"without": "padm", "protocol": "joint"},
     ],
     "clip_fsar": [{"mode": "combined", "merge": "before"}, {"mode": "text"}],
-    "semantic_prompt": [{"scoring": "otam"}, {"scoring": "bi_mhm", "text_norm": "as_given"}],
+    "semantic_prompt": [{"alignment": "otam"}, {"alignment": "bi_mhm", "text_norm": "unscaled"}],
 }
 """Options beside the defaults of which the same is promised."""
 
@@ -167,13 +164,20 @@ def test_renaming_classes_permutes_columns(method: Method, card: Card, episode: 
     torch.testing.assert_close(got[..., new], expected)
 
 
-def otherwise(method: Method, name: str) -> Method:
-    """The same method with another value of an option, the first that it accepts."""
+def otherwise(method: Method, name: str) -> Method | None:
+    """The same method with another valid value of an option; None if it has no effect."""
+    refused = False
     for value in OTHERWISE[name]:
-        with contextlib.suppress(ValidationError):
-            options = dataclasses.replace(method.options, **{name: value})
-            if options != method.options:
-                return type(method)(options).eval()
+        values = {**flatten_options(method.options), name: value}
+        try:
+            options = make_options(type(method.options), values, of="method")
+        except OptionError as error:
+            refused = refused or error.what.startswith("has no effect")
+            continue
+        if options != method.options:
+            return type(method)(options).eval()
+    if refused:
+        return None
     raise LookupError(f"OTHERWISE has no other value for {name}")
 
 
@@ -184,6 +188,8 @@ def test_scoring_options_leave_the_encoding_alone(method: Method, card: Card) ->
         if name == "horizontal_flip" and not card.has("middle"):
             continue  # refused
         other = otherwise(method, name)
+        if other is None:
+            continue
         assert other.requests(card) == method.requests(card)
         got = other.encode(features)
         assert got.keys() == expected.keys()
@@ -243,7 +249,7 @@ def test_methods_without_pair_similarities_return_none(
 
 
 NEED_TRAINING = {
-    "a2m2": {"reduction": "learned", "in_channels": 10},
+    "a2m2": {"moments.reduction": "learned", "moments.in_channels": 10},
     "clip_fsar": {},
     "clip_spm": {},
     "semantic_prompt": {},
@@ -364,10 +370,10 @@ def test_nothing_is_kept_on_the_module(method: Method, card: Card, episode: Epis
 
 def test_options_are_a_frozen_dataclass_with_documented_fields(method: Method) -> None:
     fields = dataclasses.fields(method.options)
-    for field in fields:
-        assert f"        {field.name}: " in (type(method.options).__doc__ or "") or (
-            f"    {field.name}: " in (type(method.options).__doc__ or "")
-        )
+    documented = {"": type(method.options), **option_groups(type(method.options))}
+    for name in option_names(type(method.options)):
+        group, _, option = name.rpartition(".")
+        assert f"    {option}: " in (documented[group].__doc__ or "")
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(method.options, fields[0].name, None)
 
@@ -383,8 +389,8 @@ def test_unknown_option_says_which_was_meant() -> None:
 
 
 def test_bad_value_names_the_option() -> None:
-    with pytest.raises(OptionError, match=r'method "a2m2", option "alignment".*got .emdd'):
-        methods.create("a2m2", alignment="emdd")
+    with pytest.raises(OptionError, match=r'method "protonet", option "distance".*got .cosin'):
+        methods.create("protonet", distance="cosin")
 
 
 def test_a_method_of_ones_own_can_be_registered(card: Card) -> None:

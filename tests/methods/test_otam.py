@@ -21,7 +21,7 @@ def test_episode_vector(case, compare, dtype):
 
     def scored(**options):
         method = methods.create(
-            "otam", frames=frames, lam=params["lambda"], eps=params["eps"], **options
+            "otam", frames=frames, smoothing=params["lambda"], eps=params["eps"], **options
         )
         query_nodes, support_nodes = (
             method.encode({FeatureRequest("vectors", View(frames)): videos})
@@ -34,9 +34,9 @@ def test_episode_vector(case, compare, dtype):
     logits, both = scored()
     got = {
         "distance_both": both,
-        "distance_one_way": scored(both=False)[1],
+        "distance_one_way": scored(bidirectional=False)[1],
         "logits_average_over_shots": logits,
-        "logits_to_class_mean_frames": scored(shots="prototype")[0],
+        "logits_to_class_mean_frames": scored(shot_aggregation="prototype")[0],
     }
     compare(case, got, float32=dtype == torch.float32)
 

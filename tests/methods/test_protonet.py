@@ -12,11 +12,11 @@ from fewact.features.request import FeatureRequest, View
 RULES = {
     "cos_to_prototype": {},
     "cos_to_prototype_noeps": {"eps": 0.0},
-    "mean_of_cos_over_shots": {"shots": "average"},
+    "mean_of_cos_over_shots": {"shot_aggregation": "mean"},
     "neg_sq_euclid": {"distance": "squared_euclidean"},
     "neg_euclid": {"distance": "euclidean"},
-    "logits_mean_average_over_shots": {"order": "diagonal", "shots": "average"},
-    "logits_mean_to_class_mean_frames": {"order": "diagonal"},
+    "logits_mean_average_over_shots": {"frame_matching": "diagonal", "shot_aggregation": "mean"},
+    "logits_mean_to_class_mean_frames": {"frame_matching": "diagonal"},
 }
 
 
@@ -44,7 +44,7 @@ def test_protonet_vector(
     # Distances of single videos are minus the logits where each support is a class of its own.
     each = {**case, "inputs": {**case["inputs"]}}
     each["inputs"]["labels"] = list(range(len(case["inputs"]["labels"])))
-    got["distance_mean"] = -logits(each, dtype, order="diagonal", **eps)
+    got["distance_mean"] = -logits(each, dtype, frame_matching="diagonal", **eps)
     got["distance_sum"] = got["distance_mean"] * len(case["inputs"]["support"][0])
     compare(case, got, float32=dtype == torch.float32)
 
@@ -60,18 +60,20 @@ def score(support: torch.Tensor, query: torch.Tensor, labels: list[int], **optio
     return method.score(state, nodes[1])
 
 
-@pytest.mark.parametrize("order", ["pooled", "joined", "diagonal", "all_pairs"])
+@pytest.mark.parametrize("order", ["pooled", "concatenated", "diagonal", "all_pairs"])
 def test_only_orders_that_look_at_time_change_with_time(order: str) -> None:
     support, query = frames(seed=0), frames(seed=1)
-    forward = score(support, query, [0, 1, 2, 3], order=order)
-    backward = score(support, query.flip(2), [0, 1, 2, 3], order=order)
+    forward = score(support, query, [0, 1, 2, 3], frame_matching=order)
+    backward = score(support, query.flip(2), [0, 1, 2, 3], frame_matching=order)
     assert torch.allclose(forward, backward, atol=1e-6) == (order in ("pooled", "all_pairs"))
 
 
 def test_joined_frames_of_length_one_average_the_frames_cosines() -> None:
     support, query = frames(seed=0), frames(seed=1)
-    joined = score(support, query, [0, 1, 2, 3], order="joined", unit_frames=True, eps=0)
-    diagonal = score(support, query, [0, 1, 2, 3], order="diagonal", eps=0)
+    joined = score(
+        support, query, [0, 1, 2, 3], frame_matching="concatenated", unit_frames=True, eps=0
+    )
+    diagonal = score(support, query, [0, 1, 2, 3], frame_matching="diagonal", eps=0)
     torch.testing.assert_close(joined - 1, diagonal)
 
 
@@ -80,14 +82,15 @@ def test_all_pairs_sums_over_the_support_and_averages_over_the_query() -> None:
     cosine = torch.nn.functional.cosine_similarity(
         query[0, 0][:, None], support[0, 0][None], dim=-1
     )
-    got = score(torch.cat([support, support], 1), query, [0, 1], order="all_pairs", eps=0)
+    got = score(torch.cat([support, support], 1), query, [0, 1], frame_matching="all_pairs", eps=0)
     torch.testing.assert_close(got[0, 0, 0], cosine.sum(1).mean(0))
 
 
 def test_one_shot_prototype_is_the_shot() -> None:
     support, query = frames(seed=0), frames(seed=1)
     torch.testing.assert_close(
-        score(support, query, [0, 1, 2, 3]), score(support, query, [0, 1, 2, 3], shots="average")
+        score(support, query, [0, 1, 2, 3]),
+        score(support, query, [0, 1, 2, 3], shot_aggregation="mean"),
     )
 
 

@@ -43,7 +43,7 @@ def test_semantic_prompt_vector(
         temperature=case["params"]["temperature"],
         heads=case["params"]["heads"],
         hidden=len(case["weights"]["Tr"]["W1"]),
-        text_norm="as_given",
+        text_norm="unscaled",
     )
     state = {
         "channel.project.weight": given["Wc"],
@@ -133,19 +133,19 @@ def test_prototypes_are_means_over_the_shots_of_pooled_tokens(pool: str) -> None
     torch.testing.assert_close(score(method, support, query, [0, 0, 1], text)[0], expected)
 
 
-@pytest.mark.parametrize("scoring", ["otam", "bi_mhm"])
-def test_aligned_frames_leave_the_prompt_out(scoring: str) -> None:
+@pytest.mark.parametrize("alignment", ["otam", "bi_mhm"])
+def test_aligned_frames_leave_the_prompt_out(alignment: str) -> None:
     support, query, text = drawn(1, 2, T, D), drawn(1, 3, T, D, seed=1), drawn(1, 2, 5, seed=2)
-    method = create(scoring=scoring, **SMALL).double()
+    method = create(alignment=alignment, **SMALL).double()
     prompted = method.prompted(support, text)[..., :T, :]
     cost = align.pairwise_cosine_cost(method.transformer(query), prompted, eps=0)
-    expected = -align.create(scoring)(cost).value
+    expected = -align.create(alignment)(cost).value
     torch.testing.assert_close(score(method, support, query, [0, 1], text), expected)
 
 
 def test_a_text_is_scaled_to_the_frames() -> None:
     support, query, text = drawn(1, 2, T, D), drawn(1, 3, T, D, seed=1), drawn(1, 2, 5, seed=2)
-    scaled, given = create(**SMALL), create(text_norm="as_given", **SMALL)
+    scaled, given = create(**SMALL), create(text_norm="unscaled", **SMALL)
     plain = score(scaled, support, query, [0, 1], text)
     torch.testing.assert_close(score(scaled, support, query, [0, 1], 7 * text), plain)
     length = support.norm(dim=-1).mean(-1, keepdim=True)

@@ -33,6 +33,6 @@ def test_a2m2_can_remove_a_linear_trend(detrend: bool) -> None:
         request: maps + slope * torch.linspace(-1, 1, 8)[:, None, None, None]
         for request, maps in found.items()
     }
-    method = methods.create("a2m2", level=detrend).double()
+    method = methods.create("a2m2", moments={"linear_detrend": detrend}).double()
     same = torch.allclose(method.encode(found)["nodes"], method.encode(tilted)["nodes"])
     assert same == detrend

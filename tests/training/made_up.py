@@ -59,12 +59,12 @@ EPISODES = {
 A2M2 = {
     "name": "a2m2",
     "options": {
-        "tap": "vectors",
+        "moments.level": "vectors",
         "frames": FRAMES,
-        "lengths": [2, 4],
-        "reduction": "learned",
-        "in_channels": WIDTH,
-        "width": 4,
+        "moments.lengths": [2, 4],
+        "moments.reduction": "learned",
+        "moments.in_channels": WIDTH,
+        "moments.width": 4,
     },
 }
 
@@ -133,7 +133,7 @@ def motions_data(name: str = "motions-small", classes: int = 4, each: int = 3) -
 FRAMES_RECIPE: dict[str, Any] = {
     "method": {
         "name": "a2m2",
-        "options": {**A2M2["options"], "tap": "maps", "lengths": [1, 4]},
+        "options": {**A2M2["options"], "moments.level": "maps", "moments.lengths": [1, 4]},
     },
     "precision": "float32",
 }

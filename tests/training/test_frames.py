@@ -97,18 +97,18 @@ def test_frames_first_and_then_what_the_network_has_become(tmp_path: Path) -> No
 
 def test_bfloat16_in_the_network_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, set[torch.dtype]] = {"network": set(), "nodes": set(), "cost": set()}
-    original, emd = A2M2Method.support, matching.align.emd
+    original, align = A2M2Method.support, matching.align.align
 
     def support(self: Any, nodes: Any, *rest: Any, **more: Any) -> Any:
         seen["nodes"].add(nodes["nodes"].dtype)
         return original(self, nodes, *rest, **more)
 
-    def solve(cost: torch.Tensor, *rest: Any, **more: Any) -> Any:
+    def solve(name: str, cost: torch.Tensor, *rest: Any, **more: Any) -> Any:
         seen["cost"].add(cost.dtype)
-        return emd(cost, *rest, **more)
+        return align(name, cost, *rest, **more)
 
     monkeypatch.setattr(A2M2Method, "support", support)
-    monkeypatch.setattr(matching.align, "emd", solve)
+    monkeypatch.setattr(matching.align, "align", solve)
     recipe = recipe_of(EPISODES | FROM_FRAMES, **(FRAMES_RECIPE | {"precision": "bfloat16"}))
     learner = make_learner(recipe, motions_data(), torch.device("cpu"))
     assert learner.backbone is not None
@@ -169,8 +169,8 @@ def test_what_is_frozen_by_name() -> None:
         return {name for name, p in learner.named_parameters() if p.requires_grad}
 
     every = {name for name, _ in learner.named_parameters()}
-    assert every - learning() == {"method.tau", "head.weight", "head.bias"}
-    assert every - learning(loss_weights={"base_class": 0.1}) == {"method.tau"}
+    assert every - learning() == {"head.weight", "head.bias"}
+    assert every - learning(loss_weights={"base_class": 0.1}) == set()
     without = learning(freeze=["backbone.first.*", "*.norm.*"])
     assert not any(name.startswith(("backbone.first", "backbone.norm.")) for name in without)
     assert "backbone.norm2.weight" in without

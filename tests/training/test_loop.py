@@ -54,7 +54,8 @@ def killed_at(step: int) -> Any:
 
 @pytest.mark.slow
 def test_it_learns_to_tell_unseen_classes(tmp_path: Path) -> None:
-    options = {**A2M2["options"], "descriptor": "mean", "width": 8, "weights": "uniform"}
+    options = {**A2M2["options"], "moments.descriptor": "mean", "moments.width": 8}
+    options |= {"alignment.weights": "uniform"}
     recipe = recipe_of(
         EPISODES | {"steps": 60, "batch": 4, "queries": 4},
         method={"name": "a2m2", "options": options},
@@ -198,7 +199,7 @@ def test_where_training_never_helps_the_method_stays_as_it_began(
         return original(*given).model_copy(update={"accuracy": next(accuracies)})
 
     monkeypatch.setattr(loop, "validate", validate)
-    options = {**A2M2["options"], "reduction": "linear", "width": 6}
+    options = {**A2M2["options"], "moments.reduction": "linear", "moments.width": 6}
     recipe = recipe_of(EPISODES, method={"name": "a2m2", "options": options})
     trained = train(recipe, data_of(), tmp_path / "run", device="cpu")
     assert (trained.best.accuracy, trained.best.step) == (60.0, 0)

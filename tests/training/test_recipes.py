@@ -77,7 +77,8 @@ def shortened(recipe: Recipe) -> Recipe:
     """The same at the size of the tiny network, for a few steps."""
     options: dict[str, JsonValue] = {**recipe.method.options, "frames": 4}
     if recipe.method.name == "a2m2":
-        options |= {"width": 4, "in_channels": 6 if options["tap"] == "maps" else 4}
+        channels = 6 if options["moments"]["level"] == "maps" else 4
+        options |= {"moments.width": 4, "moments.in_channels": channels}
     if recipe.method.name == "fusion":
         options |= {"channel_mixing": 4, "motion_frames": 4}
     if recipe.method.name.startswith("clip"):
@@ -148,13 +149,16 @@ def test_a_recipe_of_ones_own_extends_another(tmp_path: Path) -> None:
     mine = tmp_path / "mine.toml"
     mine.write_text(
         'extends = "a2m2-ucf101-resnet50"\nname = "mine"\nseed = 5\n'
-        "[method.options]\nwidth = 64\n[validation]\nevery = 10\n"
+        "[method.options]\nmoments.width = 64\n[validation]\nevery = 10\n"
     )
     other = tmp_path / "other.toml"
     other.write_text('extends = "mine.toml"\nname = "other"\n[method]\nname = "otam"\n')
     usual, recipe = read("a2m2-ucf101-resnet50"), read(mine)
     assert (recipe.name, recipe.seed, recipe.validation.every) == ("mine", 5, 10)
-    assert recipe.method.options == {**usual.method.options, "width": 64}
+    assert recipe.method.options == {
+        **usual.method.options,
+        "moments": {**usual.method.options["moments"], "width": 64},
+    }
     assert recipe.stages == usual.stages
     assert read(other).method.options == {}
     mine.write_text(mine.read_text().replace("a2m2-ucf101-resnet50", "other.toml"))
@@ -163,11 +167,11 @@ def test_a_recipe_of_ones_own_extends_another(tmp_path: Path) -> None:
 
 
 def test_changes_by_dotted_name_and_a_saved_copy(tmp_path: Path) -> None:
-    changes = {"stages.1.lr": 0.5, "method.options.alignment": "otam", "seed": 3}
+    changes = {"stages.1.lr": 0.5, "method.options.alignment.name": "otam", "seed": 3}
     recipe = read("a2m2-hmdb51-resnet50", changes)
     assert recipe.stages[1].lr == 0.5
     assert recipe.stages[0] == read("a2m2-hmdb51-resnet50").stages[0]
-    assert (recipe.method.options["alignment"], recipe.seed) == ("otam", 3)
+    assert (recipe.method.options["alignment"]["name"], recipe.seed) == ("otam", 3)
     saved = tmp_path / "recipe.json"
     saved.write_text(recipe.model_dump_json())
     assert read(saved) == recipe

@@ -12,7 +12,7 @@ from fewact.errors import ModelError, OptionError, WeightsError
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import FeatureRequest, View
 from fewact.io.cache import cache_folder
-from fewact.methods.zero_shot import combined, text_logits
+from fewact.methods.common.text_logits import combined_logits, text_logits
 from fewact.text import Encoder, TextFacts, embed_classes, words
 
 TextMode = Literal["auto", "off", "on"]
@@ -24,8 +24,8 @@ IMAGE_REQUEST: Final = FeatureRequest("vectors", View(8))
 IMAGE_EMBEDDING: Final = "image_embedding"
 """Name of the node that is compared with the class names: the mean vector (d) of a clip."""
 
-SCALE = 100.0
-"""Scale of the cosine similarities, as CLIP learned it."""
+TEMPERATURE = 0.01
+"""Temperature of the cosine similarities, as CLIP learned it."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ClassNames:
 
     def logits(self, mean: Tensor) -> Tensor:
         """Return logits (q n) of clips with these mean vectors (q d)."""
-        return text_logits(mean, self.text.to(mean), SCALE)
+        return text_logits(mean, self.text.to(mean), TEMPERATURE)
 
     def changed(self, classes: tuple[str, ...], backbone: Backbone | Precomputed) -> "ClassNames":
         """Return the embeddings for other classes; only new names are embedded.
@@ -80,7 +80,7 @@ def combine(text: Tensor, visual: Tensor, weight: float) -> Tensor:
         visual: Logits (… n) of the method, divided by the temperature.
         weight: Weight of the class names.
     """
-    return combined(text.double(), visual.double(), weight)
+    return combined_logits(text.double(), visual.double(), weight)
 
 
 def text_encoder(backbone: Backbone | Precomputed, mode: TextMode) -> Encoder | None:

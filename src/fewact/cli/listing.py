@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fewact.cli.output import ListFormat, ListOutputFormat, print_json, print_table
+from fewact.registry import option_groups
 
 LEVELS = ("vectors", "maps", "middle")
 
@@ -67,19 +68,11 @@ def backbones(format: ListOutputFormat = ListFormat.TABLE) -> None:
 
 
 def _methods() -> list[dict[str, Any]]:
-    from pydantic import TypeAdapter
-
     from fewact import methods
 
     found = []
     for name in methods.names():
         method = methods.REGISTRY.get(name)
-        schema = TypeAdapter(method.Options).json_schema()
-        descriptions = _descriptions(inspect.getdoc(method.Options) or "")
-        options = {}
-        for option, facts in schema.get("properties", {}).items():
-            facts.pop("title", None)
-            options[option] = {**facts, "description": descriptions.get(option, "")}
         made = methods.create(name)
         found.append(
             {
@@ -89,10 +82,27 @@ def _methods() -> list[dict[str, Any]]:
                 "transductive": made.transductive,
                 "uses_text": made.uses_text,
                 "trained": made.trained,
-                "options": options,
+                "options": _options(method.Options),
             }
         )
     return found
+
+
+def _options(options_type: type, prefix: str = "") -> dict[str, dict[str, Any]]:
+    """Return JSON schema and description of each option; options of a group have dotted names."""
+    from pydantic import TypeAdapter
+
+    schema = TypeAdapter(options_type).json_schema()
+    descriptions = _descriptions(inspect.getdoc(options_type) or "")
+    groups = option_groups(options_type)
+    options: dict[str, dict[str, Any]] = {}
+    for name, expected in schema.get("properties", {}).items():
+        if name in groups:
+            options |= _options(groups[name], f"{prefix}{name}.")
+            continue
+        expected.pop("title", None)
+        options[prefix + name] = {**expected, "description": descriptions.get(name, "")}
+    return options
 
 
 def _descriptions(docstring: str) -> dict[str, str]:

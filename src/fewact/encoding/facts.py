@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from fewact import methods
 from fewact.backbones.weights import digest
 from fewact.features.sources import FeatureSource
 from fewact.methods.base import Method
+from fewact.registry import flatten_options
 
 
 class MethodFacts(BaseModel):
@@ -62,7 +63,7 @@ class FeatureFacts(BaseModel):
 def method_facts(method: Method) -> MethodFacts:
     """Return the facts of a method."""
     weights = method.state_dict()
-    options, defaults = _options(method.options), _options(type(method.options)())
+    options, defaults = flatten_options(method.options), _defaults(method.options)
     return MethodFacts(
         name=methods.name_of(method) or type(method).__name__,
         options=options,
@@ -92,9 +93,13 @@ def feature_facts(source: FeatureSource) -> FeatureFacts:
     )
 
 
-def _options(options: Any) -> dict[str, JsonValue]:
-    found: dict[str, JsonValue] = TypeAdapter(type(options)).dump_python(options, mode="json")
-    return found
+def _defaults(options: Any) -> dict[str, JsonValue]:
+    """Return the defaults of all options; those of the preset, except for the preset itself."""
+    defaults = flatten_options(type(options)())
+    preset = getattr(options, "preset", None)
+    if preset is not None:
+        defaults = {**flatten_options(type(options)(preset=preset)), "preset": defaults["preset"]}
+    return defaults
 
 
 def _short(value: JsonValue) -> str:

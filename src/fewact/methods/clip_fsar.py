@@ -1,7 +1,7 @@
-"""CLIP-FSAR: prototypes that a transformer modulates by their class's text, aligned by OTAM.
+"""CLIP-FSAR: prototypes, modulated by the class text in a transformer, aligned by OTAM.
 
 Wang et al., "CLIP-guided Prototype Modulating for Few-shot Action Recognition", IJCV 2023, arXiv
-2303.02982, in the form of its public code.
+2303.02982, as implemented by its public code.
 """
 
 from dataclasses import dataclass as plain_dataclass
@@ -16,35 +16,37 @@ from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.base import Nodes, TextMethod, TrainingBatch, cross_entropy, one_hot_mean
+from fewact.methods.common.effects import Effect, refuse_without_effect
 from fewact.methods.common.inputs import ClassText, frame_vectors, of_videos, seeded
+from fewact.methods.common.text_logits import combined_logits, text_logits
 from fewact.methods.common.transformer import Transformer
-from fewact.methods.zero_shot import combined, text_logits
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class ClipFsarOptions:
-    """Options of ``clip_fsar``; its transformer is to be trained.
+    """Options of ``clip_fsar``; its transformer must be trained.
 
     Args:
         frames: Frames of a video.
         vector_width: Length of the backbone's vectors.
-        text_width: Length of the text embeddings where a learned projection is to take them to the
+        text_width: Length of the text embeddings, if a learned projection must map them to the
             vectors' space.
-        mode: What scores: ``visual``, minus the alignment's cost, as every published run has it;
+        mode: Score: ``visual``, the negative cost of the alignment, as in every published run;
             ``text``, the class name against the mean frame; ``combined``, the logarithm of
-            p_text^share · p_visual^(1−share).
-        merge: ``after`` lets each support video see its text and averages the videos then, as in
-            the one-shot runs; ``before`` averages first, as in the five-shot runs.
-        share: β of the text in ``combined``.
-        scale: Of the cosines with the text, in ``combined`` and ``text``; 100 is that of CLIP. None
-            is the one that training learns.
-        contrast_scale: First scale of the cosines in the training loss between videos and texts.
-        contrast: Weight γ of that loss.
+            p_text^w · p_visual^(1−w).
+        merge: Order of modulation and averaging over shots: ``after`` modulates each support video
+            with its text, then averages, as in the one-shot runs; ``before`` averages first, as in
+            the five-shot runs.
+        text_weight: Weight β of the text in ``combined``.
+        text_temperature: Temperature of the cosines with the text in ``combined`` and ``text``;
+            CLIP's is 0.01. None is the trained temperature of the contrastive loss.
+        contrast_weight: Weight γ of the contrastive training loss between videos and texts.
+        contrast_temperature: Initial temperature of the cosines in that loss.
         smoothing: λ of the ordered alignment.
-        eps: Added to the product of the norms in a frame's cosine.
-        heads: Of the transformer, each of width vector_width/heads.
-        hidden: Width of the transformer's second half.
-        seed: Of the first weights.
+        eps: ε added to the product of the norms in the cosine of two frames.
+        heads: Heads of the transformer, each of width vector_width/heads.
+        hidden: Hidden width of the transformer's feed-forward layers.
+        seed: Seed of the initial weights.
     """
 
     frames: PositiveInt = 8
@@ -52,32 +54,41 @@ class ClipFsarOptions:
     text_width: PositiveInt | None = None
     mode: Literal["visual", "combined", "text"] = "visual"
     merge: Literal["after", "before"] = "after"
-    share: Annotated[float, Field(ge=0, le=1)] = 0.9
-    scale: PositiveFloat | None = 100.0
-    contrast_scale: PositiveFloat = 1.0
-    contrast: NonNegativeFloat = 1.5
+    text_weight: Annotated[float, Field(ge=0, le=1)] = 0.9
+    text_temperature: PositiveFloat | None = 0.01
+    contrast_weight: NonNegativeFloat = 1.5
+    contrast_temperature: PositiveFloat = 1.0
     smoothing: NonNegativeFloat = 0.5
     eps: NonNegativeFloat = 0.01
     heads: PositiveInt = 8
     hidden: PositiveInt = 2048
     seed: NonNegativeInt = 0
 
+    def __post_init__(self) -> None:
+        text, mode = self.mode != "visual", f"mode={self.mode}"
+        effects = (
+            Effect("text_weight", self.mode == "combined", mode, "mode combined"),
+            Effect("text_temperature", text, mode, "mode combined or text"),
+        )
+        refuse_without_effect(self, effects)
+
 
 @plain_dataclass(frozen=True)
 class ClipFsarState:
-    """Prototypes (b n t d) and class texts (b n d)."""
+    """Prototypes (b n t d) and embeddings of the class names (b n d)."""
 
     prototypes: Tensor
     text: Tensor
 
 
 class ClipFsar(TextMethod[ClipFsarOptions, ClipFsarState]):
-    """Text-modulated prototypes, compared with modulated queries in the order of their frames."""
+    """Text-modulated prototypes, aligned with modulated queries in temporal order."""
 
     Options = ClipFsarOptions
     trained = False
     scoring = frozenset(
-        {"mode", "merge", "share", "scale", "contrast", "contrast_scale", "smoothing", "eps"}
+        {"mode", "merge", "text_weight", "text_temperature", "contrast_weight"}
+        | {"contrast_temperature", "smoothing", "eps"}
     )
 
     def __init__(self, options: ClipFsarOptions) -> None:
@@ -86,25 +97,26 @@ class ClipFsar(TextMethod[ClipFsarOptions, ClipFsarState]):
         with seeded(options.seed):
             self.text = ClassText(width, options.text_width)
             self.transformer = Transformer(width, heads=options.heads, hidden=options.hidden)
-        self.contrast_scale = nn.Parameter(torch.tensor(options.contrast_scale))
+        # Trained as a factor of the cosines, as in the public code: 1 / temperature.
+        self.contrast_scale = nn.Parameter(torch.tensor(1 / options.contrast_temperature))
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """One vector a frame."""
+        """Request one vector per frame."""
         return (FeatureRequest("vectors", View(self.options.frames)),)
 
     def encode(self, features: Features) -> Nodes:
-        """The frames (… t d), and as the transformer modulates them without text (… t d)."""
+        """Return frames (… t d), and frames modulated by the transformer without text (… t d)."""
         frames = frame_vectors(features, self.options.frames, self.options.vector_width)
         return {"frames": frames, "modulated": self.transformer(frames)}
 
     def support(
         self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
     ) -> ClipFsarState:
-        """Prototypes, modulated by the text of their class.
+        """Return prototypes, modulated by the text of their class.
 
         Raises:
             OptionError: There is no text.
-            ShapeError: Its embeddings have another length, or are not one for each class.
+            ShapeError: The embeddings have another length, or don't have one row per class.
         """
         frames = nodes["frames"]  # (b s t d)
         texts = self.text(text, n, frames)  # (b n d)
@@ -116,38 +128,37 @@ class ClipFsar(TextMethod[ClipFsarOptions, ClipFsarState]):
         return ClipFsarState(torch.einsum("bns,bstd->bntd", mean, modulated), texts)
 
     def _modulated(self, frames: Tensor, text: Tensor) -> Tensor:
-        """Frames (… t d) that have seen each other and, at no position, a text (… d)."""
+        """Return frames (… t d) after attention among them and a text token (… d)."""
         tokens = torch.cat([text[..., None, :], frames], -2)  # (… 1+t d)
-        seen: Tensor = self.transformer(tokens, first=1)
-        return seen
+        modulated: Tensor = self.transformer(tokens, first=1)
+        return modulated
 
     def score(self, state: ClipFsarState, nodes: Nodes) -> Tensor:
-        """Logits (b q n), see option ``mode``."""
+        """Return logits (b q n), see option ``mode``."""
         mode = self.options.mode
         if mode == "text":
             return self._text_logits(state, nodes).log_softmax(-1)
         distance = self.distance(state, nodes)
         if mode == "visual":
             return -distance
-        return combined(
-            self._text_logits(state, nodes), -distance / self.options.frames, self.options.share
-        )
+        text, visual = self._text_logits(state, nodes), -distance / self.options.frames
+        return combined_logits(text, visual, self.options.text_weight)
 
     def distance(self, state: ClipFsarState, nodes: Nodes) -> Tensor:
-        """Cost (b q n) of aligning queries with prototypes, both ways."""
+        """Return the bidirectional cost (b q n) of aligning queries with prototypes."""
         cost = align.pairwise_cosine_cost(nodes["modulated"], state.prototypes, self.options.eps)
         return align.otam(cost, self.options.smoothing, plan=False).value
 
     def _text_logits(self, state: ClipFsarState, nodes: Nodes) -> Tensor:
-        scale = self.contrast_scale if self.options.scale is None else self.options.scale
-        return text_logits(nodes["frames"].mean(-2), state.text, scale)
+        temperature = self.options.text_temperature or 1 / self.contrast_scale
+        return text_logits(nodes["frames"].mean(-2), state.text, temperature)
 
     def losses_of_nodes(
         self, support: Nodes, query: Nodes, batch: TrainingBatch
     ) -> dict[str, Tensor]:
-        """Cross-entropy of the visual scores, and of each video with the texts.
+        """Return the cross-entropy of the visual scores, and of each video with the texts.
 
-        The texts are those of all training classes where the batch has them, else the episode's.
+        The texts are the texts of all training classes if the batch has them, else the episode's.
         """
         state = self.support(support, batch.support_labels, batch.n, text=batch.text)
         labels = torch.cat([batch.support_labels, batch.query_labels], 1)  # (b s+q)
@@ -160,9 +171,9 @@ class ClipFsar(TextMethod[ClipFsarOptions, ClipFsarState]):
         named = self.class_logits(frames.mean(-2), texts)
         return {
             "cross_entropy": cross_entropy(-self.distance(state, query), batch.query_labels),
-            "contrast": self.options.contrast * cross_entropy(named, labels),
+            "contrast": self.options.contrast_weight * cross_entropy(named, labels),
         }
 
     def class_logits(self, mean: Tensor, text: Tensor) -> Tensor:
-        """σ·cos_ε of videos' mean frames (b m d) with texts (b N d): (b m N), for training."""
+        """Return σ·cos_ε of mean frames (b m d) with texts (b N d): (b m N), for training."""
         return self.contrast_scale * (1 - align.cosine_cost(mean, text, self.options.eps))

@@ -1,9 +1,7 @@
-"""OTAM: frames aligned in order, by a soft minimum over all paths.
+"""OTAM: frames aligned in temporal order, by a soft minimum over all paths.
 
 Cao et al., Few-Shot Video Classification via Temporal Alignment, CVPR 2020, arXiv 1906.11415.
 """
-
-from typing import Literal
 
 from pydantic import ConfigDict, NonNegativeFloat, PositiveInt
 from pydantic.dataclasses import dataclass
@@ -22,54 +20,53 @@ class OTAMOptions:
 
     Args:
         frames: Frames of a video.
-        stabilise: Take the camera's motion out of the frames first; ``auto`` where it moved.
-        lam: λ of the soft minimum; later papers take 0.5.
-        eps: Added to the product of the norms in the cosine cost of two frames.
-        both: Align both ways, query to support and support to query.
-        shots: ``average`` averages the distances to a class's videos, as first published;
-            ``prototype`` averages its videos frame by frame and takes one distance, as CLIP-FSAR.
+        stabilise: Compensate camera motion; ``auto`` compensates detected camera motion.
+        smoothing: λ of the soft minimum; later papers use 0.5.
+        eps: ε added to the product of the norms in the cosine cost of two frames.
+        bidirectional: Align in both directions, query to support and support to query.
+        shot_aggregation: Aggregation over the shots of a class: ``mean`` averages the distances, as
+            first published; ``prototype`` averages the videos frame by frame, as in CLIP-FSAR.
     """
 
     frames: PositiveInt = 8
     stabilise: Stabilise = "off"
-    lam: NonNegativeFloat = 0.1
+    smoothing: NonNegativeFloat = 0.1
     eps: NonNegativeFloat = 0.01
-    both: bool = True
-    shots: Literal["average", "prototype"] = "average"
+    bidirectional: bool = True
+    shot_aggregation: ShotAggregation = "mean"
 
 
 class OTAM(Method[OTAMOptions, SupportFrames]):
-    """Ordered temporal alignment; without training, or on features that were trained for it."""
+    """Ordered temporal alignment of frame vectors; without training, or on trained features."""
 
     Options = OTAMOptions
-    scoring = frozenset({"lam", "eps", "both", "shots"})
+    scoring = frozenset({"smoothing", "eps", "bidirectional", "shot_aggregation"})
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """One vector a frame."""
-        return (self._tap,)
+        """Request one vector per frame."""
+        return (self._request,)
 
     @property
-    def _tap(self) -> Request:
+    def _request(self) -> Request:
         return FeatureRequest("vectors", View(self.options.frames, self.options.stabilise))
 
     def encode(self, features: Features) -> Nodes:
-        """The frames' vectors (… t d)."""
-        return {"frames": features[self._tap]}
+        """Return the vectors of the frames (… t d)."""
+        return {"frames": features[self._request]}
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> SupportFrames:
-        """The support's own frames with their classes, or prototypes (b n t d)."""
-        aggregation: ShotAggregation = "mean" if self.options.shots == "average" else "prototype"
-        return support_frames(nodes["frames"], labels, n, aggregation)
+        """Return the support videos with their classes, or prototypes (b n t d)."""
+        return support_frames(nodes["frames"], labels, n, self.options.shot_aggregation)
 
     def score(self, state: SupportFrames, nodes: Nodes) -> Tensor:
-        """Logits (b q n): minus the distance."""
+        """Return logits (b q n): the negative distance."""
         return self.score_and_pairs(state, nodes)[0]
 
     def score_and_pairs(self, state: SupportFrames, nodes: Nodes) -> tuple[Tensor, Tensor | None]:
-        """Logits (b q n), and with ``average`` the similarities (b q s) that they average."""
+        """Return logits (b q n), and for ``mean`` the averaged similarities (b q s)."""
         options = self.options
         cost = align.pairwise_cosine_cost(nodes["frames"], state.frames, eps=options.eps)
-        found = align.otam(cost, options.lam, bidirectional=options.both, plan=False)
+        found = align.otam(cost, options.smoothing, bidirectional=options.bidirectional, plan=False)
         pairs = -found.value  # (b q p)
         logits = state.average(pairs)
-        return logits, pairs if options.shots == "average" else None
+        return logits, pairs if options.shot_aggregation == "mean" else None

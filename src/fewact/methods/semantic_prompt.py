@@ -1,8 +1,8 @@
-"""Semantic prompt: class names condition how the support is read, carried from images to frames.
+"""Semantic prompt: class texts condition the features of the support, adapted to video frames.
 
-Chen et al., "Semantic Prompt for Few-Shot Image Recognition", CVPR 2023, arXiv 2303.14123. There
-the text joins the patches of an image inside the backbone; here frames take the place of patches,
-so that the backbone stays as it is. No version for video is published.
+Chen et al., "Semantic Prompt for Few-Shot Image Recognition", CVPR 2023, arXiv 2303.14123. In the
+paper, the text is a token among the patches of an image inside the backbone; here frames replace
+patches, so that the backbone is unchanged. No version for video is published.
 """
 
 from dataclasses import dataclass as plain_dataclass
@@ -18,37 +18,37 @@ from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.base import Nodes, TextMethod, one_hot_mean
+from fewact.methods.common.effects import Effect, refuse_without_effect
 from fewact.methods.common.inputs import class_text, frame_vectors, of_videos, seeded
 from fewact.methods.common.transformer import Transformer
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class SemanticPromptOptions:
-    """Options of ``semantic_prompt``; it is to be trained.
+    """Options of ``semantic_prompt``; it must be trained.
 
     Args:
         frames: Frames of a video.
         vector_width: Length of the backbone's vectors.
-        text_width: Length of the text embeddings; as long as the vectors where it is not given.
-        scoring: ``cosine`` of the pooled tokens; or minus the cost of aligning frames by ``otam``
-            or ``bi_mhm``, which leave the prompt's token out.
-        pool: Whether the prompt's token counts in the support's mean: ``with_prompt``, as
-            published, or ``frames`` alone.
-        text_norm: ``frames`` scales a text to the mean length of the video's frames; ``as_given``.
-        temperature: Cosines are divided by it.
-        eps: Added to the product of the norms in a cosine.
+        text_width: Length of the text embeddings; None is the length of the vectors.
+        alignment: Comparison of query and prototype: ``cosine`` of the pooled tokens; or the
+            negative cost of aligning frames by ``otam`` or ``bi_mhm``, without the prompt's token.
+        pool: Tokens in the mean of the support: ``with_prompt``, as published, or ``frames`` alone.
+        text_norm: ``frames`` scales a text to the mean norm of the video's frames; ``unscaled``.
+        temperature: Temperature of the cosines.
+        eps: ε added to the product of the norms in a cosine.
         smoothing: λ of ``otam``.
-        heads: Of the transformer, each of width vector_width/heads.
-        hidden: Width of the transformer's second half.
-        seed: Of the first weights.
+        heads: Heads of the transformer, each of width vector_width/heads.
+        hidden: Hidden width of the transformer's feed-forward layers.
+        seed: Seed of the initial weights.
     """
 
     frames: PositiveInt = 8
     vector_width: PositiveInt = 512
     text_width: PositiveInt | None = None
-    scoring: Literal["cosine", "otam", "bi_mhm"] = "cosine"
+    alignment: Literal["cosine", "otam", "bi_mhm"] = "cosine"
     pool: Literal["with_prompt", "frames"] = "with_prompt"
-    text_norm: Literal["frames", "as_given"] = "frames"
+    text_norm: Literal["frames", "unscaled"] = "frames"
     temperature: PositiveFloat = 0.2
     eps: NonNegativeFloat = 0.0
     smoothing: NonNegativeFloat = 0.5
@@ -56,20 +56,29 @@ class SemanticPromptOptions:
     hidden: PositiveInt = 2048
     seed: NonNegativeInt = 0
 
+    def __post_init__(self) -> None:
+        cosine, name = self.alignment == "cosine", f"alignment={self.alignment}"
+        effects = (
+            Effect("pool", cosine, name, "alignment cosine"),
+            Effect("temperature", cosine, name, "alignment cosine"),
+            Effect("smoothing", self.alignment == "otam", name, "alignment otam"),
+        )
+        refuse_without_effect(self, effects)
+
 
 @plain_dataclass(frozen=True)
 class SemanticPromptState:
-    """Prototypes: the mean token (b n 1 d), or frames (b n t d)."""
+    """Prototypes: mean tokens (b n 1 d), or frames (b n t d)."""
 
     prototypes: Tensor
 
 
 class ChannelPrompt(nn.Module):
-    """The shift that a text gives to all frames of a video, channel by channel.
+    """Shift of all frames of a video by its text, channel by channel.
 
     Args:
         width: Length d of the vectors.
-        text_width: Length of the texts.
+        text_width: Length of the text embeddings.
     """
 
     def __init__(self, width: int, text_width: int) -> None:
@@ -79,7 +88,7 @@ class ChannelPrompt(nn.Module):
         self.second = nn.Linear(width, width)
 
     def forward(self, frames: Tensor, text: Tensor) -> Tensor:
-        """Frames (… t d), texts (… d') → the shift (… d), which sums to 0."""
+        """Return the shift (… d), of sum 0, for frames (… t d) and texts (… d')."""
         context = torch.cat([frames.mean(-2), self.project(text)], -1)  # (… 2d)
         gates = self.second(self.first(context).sigmoid()).sigmoid()
         shift: Tensor = gates - gates.mean(-1, keepdim=True)
@@ -87,7 +96,7 @@ class ChannelPrompt(nn.Module):
 
 
 class SemanticPrompt(TextMethod[SemanticPromptOptions, SemanticPromptState]):
-    """The support's frames are shifted by their class's text and attend to it; queries are not."""
+    """Support frames are shifted by the text of their class and attend to it; queries are not."""
 
     Options = SemanticPromptOptions
     trained = False
@@ -103,55 +112,55 @@ class SemanticPrompt(TextMethod[SemanticPromptOptions, SemanticPromptState]):
             self.transformer = Transformer(width, heads=options.heads, hidden=options.hidden)
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """One vector a frame."""
+        """Request one vector per frame."""
         return (FeatureRequest("vectors", View(self.options.frames)),)
 
     def encode(self, features: Features) -> Nodes:
-        """The frames (… t d), and as a query is scored: (… t d), with ``cosine`` (… 1 d)."""
+        """Return frames (… t d), and frames as a query: (… t d), with ``cosine`` (… 1 d)."""
         frames = frame_vectors(features, self.options.frames, self.options.vector_width)
-        plain = self.transformer(frames)
-        if self.options.scoring == "cosine":
-            plain = plain.mean(-2, keepdim=True)
-        return {"frames": frames, "plain": plain}
+        query = self.transformer(frames)
+        if self.options.alignment == "cosine":
+            query = query.mean(-2, keepdim=True)
+        return {"frames": frames, "query": query}
 
     def support(
         self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
     ) -> SemanticPromptState:
-        """Prototypes of the prompted support.
+        """Return prototypes of the prompted support.
 
         Raises:
             OptionError: There is no text.
-            ShapeError: Its embeddings have another length, or are not one for each class.
+            ShapeError: The embeddings have another length, or don't have one row per class.
         """
         frames = nodes["frames"]  # (b s t d)
         texts = class_text(text, n, self.text_width).to(frames)  # (b n d')
         tokens = self.prompted(frames, of_videos(texts, labels))  # (b s t+1 d)
-        if self.options.scoring != "cosine" or self.options.pool == "frames":
+        if self.options.alignment != "cosine" or self.options.pool == "frames":
             tokens = tokens[..., :-1, :]
-        if self.options.scoring == "cosine":
+        if self.options.alignment == "cosine":
             tokens = tokens.mean(-2, keepdim=True)
         mean = one_hot_mean(labels, n, frames.dtype)  # (b n s)
         return SemanticPromptState(torch.einsum("bns,bstd->bntd", mean, tokens))
 
     def prompted(self, frames: Tensor, text: Tensor) -> Tensor:
-        """Frames (… t d) and their text (… d') → tokens (… t+1 d), the prompt's is the last."""
+        """Return tokens (… t+1 d) of frames (… t d) and text (… d'), the prompt's token last."""
         if self.options.text_norm == "frames":
-            length = vector_norm(frames, dim=-1).mean(-1, keepdim=True)  # (… 1)
-            text = text * length / vector_norm(text, dim=-1, keepdim=True).clamp_min(SHORTEST)
+            norm = vector_norm(frames, dim=-1).mean(-1, keepdim=True)  # (… 1)
+            text = text * norm / vector_norm(text, dim=-1, keepdim=True).clamp_min(SMALLEST_NORM)
         frames = frames + self.channel(frames, text)[..., None, :]
         tokens: Tensor = self.transformer(torch.cat([frames, self.token(text)[..., None, :]], -2))
         return tokens
 
     def score(self, state: SemanticPromptState, nodes: Nodes) -> Tensor:
-        """Logits (b q n)."""
+        """Return logits (b q n)."""
         options = self.options
-        cost = align.pairwise_cosine_cost(nodes["plain"], state.prototypes, options.eps)
-        if options.scoring == "cosine":
+        cost = align.pairwise_cosine_cost(nodes["query"], state.prototypes, options.eps)
+        if options.alignment == "cosine":
             return (1 - cost[..., 0, 0]) / options.temperature
-        if options.scoring == "otam":
+        if options.alignment == "otam":
             return -align.otam(cost, options.smoothing, plan=False).value
         return -align.bi_mhm(cost, plan=False).value
 
 
-SHORTEST = 1e-12
-"""A shorter text counts as this long: a text of zeros stays one."""
+SMALLEST_NORM = 1e-12
+"""Smallest norm that a text is divided by: a zero text stays zero."""

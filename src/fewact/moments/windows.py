@@ -21,7 +21,7 @@ def windows(t: int, lengths: Sequence[int] = (1, 2, 4)) -> tuple[tuple[int, int]
         (start, stop) of each window, stop excluded.
 
     Raises:
-        OptionError: ``t`` is below 1, no length is given, or one is below 1.
+        OptionError: ``t`` or a length is below 1, or there are no lengths.
 
     >>> windows(3, (1, 2))
     ((0, 1), (1, 2), (2, 3), (0, 2), (2, 3))

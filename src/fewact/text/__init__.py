@@ -1,4 +1,4 @@
-"""Class names as prompts, and embeddings of prompts by a given text encoder."""
+"""Class names as prompts, and embeddings of prompts by a text encoder."""
 
 from fewact.text.classes import PRECOMPUTED, ClassTexts, TextFacts, embed_classes, known_texts
 from fewact.text.embeddings import Encoder, Ensemble, class_texts, embed, ensemble

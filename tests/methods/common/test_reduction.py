@@ -28,8 +28,12 @@ def test_it_learns() -> None:
 
 
 def test_a2m2_begins_as_it_is_without_training() -> None:
-    usual = {"tap": "maps", "frames": 4}
-    linear = methods.create("a2m2", **usual, reduction="linear", width=6, in_channels=6)
+    usual = {"moments.level": "maps", "frames": 4}
+    linear = methods.create(
+        "a2m2",
+        **usual,
+        **{"moments.reduction": "linear", "moments.width": 6, "moments.in_channels": 6},
+    )
     features = {FeatureRequest("maps", View(4)): MAPS}
     expected = methods.create("a2m2", **usual).encode(features)["nodes"]
     torch.testing.assert_close(linear.encode(features)["nodes"], expected)
@@ -37,4 +41,4 @@ def test_a2m2_begins_as_it_is_without_training() -> None:
 
 def test_it_must_know_its_channels() -> None:
     with pytest.raises(OptionError, match="in_channels"):
-        methods.create("a2m2", reduction="linear")
+        methods.create("a2m2", moments={"reduction": "linear"})

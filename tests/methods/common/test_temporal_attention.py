@@ -65,29 +65,43 @@ def features(t: int = 4) -> dict[Request, torch.Tensor]:
     ("options", "length"),
     [
         ({}, 10),
-        ({"attention": True}, 10),
-        ({"cross_frame": 1.0}, 16),
-        ({"cross_frame": 1.0, "descriptor": "covariance"}, 16),
-        ({"descriptor": "third", "sketch": 20}, 20),
+        ({"moments.attention": True}, 10),
+        ({"moments.cross_frame": 1.0}, 16),
+        ({"moments.cross_frame": 1.0, "moments.descriptor": "covariance"}, 16),
+        ({"moments.descriptor": "third", "moments.sketch": 20}, 20),
     ],
 )
 def test_nodes_of_a2m2(options: dict, length: int) -> None:
-    learned = {"reduction": "learned", "in_channels": 6, "width": 4, "tap": "maps", "frames": 4}
+    learned = {
+        "moments.reduction": "learned",
+        "moments.in_channels": 6,
+        "moments.width": 4,
+        "moments.level": "maps",
+        "frames": 4,
+    }
     method = methods.create("a2m2", **learned, **options)
     nodes = method.encode(features())["nodes"]
     assert nodes.shape == (2, 7, length)
     nodes.square().sum().backward()
     learning = {name for name, p in method.named_parameters() if p.grad is not None}
-    assert any(name.startswith("attention.values") for name in learning) is ("attention" in options)
+    assert any(name.startswith("attention.values") for name in learning) is (
+        "moments.attention" in options
+    )
 
 
-def test_reversed_clips_are_told_apart() -> None:
-    usual = {"tap": "maps", "frames": 4, "centre_clip": False, "time_weight": 0.0, "lengths": (2,)}
+def test_cross_frame_distinguishes_reversed_clips() -> None:
+    usual = {
+        "moments.level": "maps",
+        "frames": 4,
+        "moments.subtract_clip_mean": False,
+        "alignment.time_weight": 0.0,
+        "moments.lengths": (2,),
+    }
     forward, backward = features(), {request: x.flip(1) for request, x in features().items()}
     labels = torch.tensor([[0, 1]])
     scores = {}
     for gamma in (0.0, 2.0):
-        method = methods.create("a2m2", **usual, cross_frame=gamma)
+        method = methods.create("a2m2", **usual, **{"moments.cross_frame": gamma})
         with torch.no_grad():
             own = {name: x[None] for name, x in method.encode(forward).items()}
             back = {name: x[None] for name, x in method.encode(backward).items()}
@@ -101,11 +115,11 @@ def test_reversed_clips_are_told_apart() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"attention": True},
-        {"cross_frame": 1.0, "grid": 2},
-        {"cross_frame": 1.0, "descriptor": "mean"},
-        {"descriptor": "third", "grid": 2},
-        {"sketch": 9000},
+        {"moments.attention": True},
+        {"moments.cross_frame": 1.0, "moments.grid": 2},
+        {"moments.cross_frame": 1.0, "moments.descriptor": "mean"},
+        {"moments.descriptor": "third", "moments.grid": 2},
+        {"moments.sketch": 9000},
     ],
 )
 def test_options_that_do_not_go_together(options: dict) -> None:

@@ -66,7 +66,7 @@ def test_how_many_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     made, tokens = block(4), drawn(7, 5, 4)
     expected = made(tokens)
     for at_once in (1, 12):
-        monkeypatch.setattr(module, "AT_ONCE", at_once)
+        monkeypatch.setattr(module, "TOKENS_PER_CHUNK", at_once)
         torch.testing.assert_close(made(tokens), expected)
 
 

@@ -182,6 +182,6 @@ def match(outcome: Outcome) -> Match | None:
             if solved.plan is None:
                 return None
             options = method.options
-            spans = windows(options.frames, options.lengths)
+            spans = windows(options.frames, options.moments.lengths)
             return Match(query, origin, options.frames, spans, solved.plan.tolist())
     return None

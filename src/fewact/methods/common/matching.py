@@ -1,6 +1,6 @@
-"""Similarity of two videos' nodes: weights, cost, and the alignment that compares them."""
+"""Similarity of two videos' nodes by any registered aligner: cost, node weights, alignment."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,17 +10,19 @@ from torch.linalg import vector_norm
 from torch.nn import functional
 
 from fewact import align
+from fewact.align import Alignment
+from fewact.errors import OptionError
 
-Matching = Literal[
-    "emd", "hungarian", "sinkhorn", "otam", "bi_mhm", "diagonal", "cosine", "euclidean"
-]
 Weights = Literal["cross", "self", "uniform"]
 
-FLOOR = 1e-3
-"""Added to each node's weight, so that none vanishes."""
+MEAN_NODES = ("cosine", "euclidean")
+"""Comparisons of the mean nodes, which align nothing."""
+
+WEIGHT_OFFSET = 1e-3
+"""Added to the weight of each node, so that none vanishes."""
 
 SMALLEST_NORMS = 1e-8
-"""The least denominator of a cosine: a zero node has cosine 0 with all."""
+"""Smallest denominator of a cosine: a zero node has cosine 0 with all nodes."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Problems:
 
     Args:
         cost: (b q p m m').
-        a: (b q p m) weights of the query's nodes; they sum to m.
-        b: (b q p m') weights of the support's nodes; they sum to m too.
+        a: (b q p m) weights of the query's nodes, of total m.
+        b: (b q p m') weights of the support's nodes, of total m.
     """
 
     cost: Tensor
@@ -46,14 +48,14 @@ def problems(
     weights: Weights,
     time_cost: Tensor | None = None,
 ) -> Problems:
-    """Cost and weights of the A² module, from one matrix product an episode.
+    """Compute cost and weights of the A² module, from one matrix product per episode.
 
     Args:
         query: (b q m D).
         support: (b p m' D).
         present: (b p m'), 1 for a node and 0 for padding, which gets no weight.
-        weights: ``cross``: a_i = ReLU⟨x_i, mean_j y_j⟩ + 10⁻³ and the other way round; ``self``:
-            with the mean of its own video; ``uniform``.
+        weights: ``cross``: a_i = ReLU⟨x_i, mean_j y_j⟩ + 10⁻³ and vice versa; ``self``: with the
+            mean of the node's video; ``uniform``.
         time_cost: (m m'), added to 1 − cos.
     """
     (q, m), (p, u) = query.shape[1:3], support.shape[1:3]
@@ -66,18 +68,18 @@ def problems(
     cost = 1 - products / norms.clamp_min(SMALLEST_NORMS)
     if time_cost is not None:
         cost = cost + time_cost
-    share = present / present.sum(-1, keepdim=True)  # (b p m')
+    fraction = present / present.sum(-1, keepdim=True)  # (b p m')
     if weights == "cross":
-        a = (products @ share[:, None, :, :, None]).squeeze(-1)  # ⟨x_i, mean_j y_j⟩
+        a = (products @ fraction[:, None, :, :, None]).squeeze(-1)  # ⟨x_i, mean_j y_j⟩
         b = products.mean(-2)  # ⟨y_j, mean_i x_i⟩
     elif weights == "self":
         a = (query @ query.mean(-2, keepdim=True).transpose(-1, -2)).transpose(-1, -2)
-        own = torch.einsum("bpu,bpud->bpd", share, support)
-        b = torch.einsum("bpud,bpd->bpu", support, own)[:, None]
+        mean = torch.einsum("bpu,bpud->bpd", fraction, support)
+        b = torch.einsum("bpud,bpd->bpu", support, mean)[:, None]
     else:
         a = b = products.new_ones(1)
-    a = (functional.relu(a) + FLOOR).expand(cost.shape[:-1])
-    b = ((functional.relu(b) + FLOOR) * present[:, None]).expand(*cost.shape[:-2], u)
+    a = (functional.relu(a) + WEIGHT_OFFSET).expand(cost.shape[:-1])
+    b = ((functional.relu(b) + WEIGHT_OFFSET) * present[:, None]).expand(*cost.shape[:-2], u)
     return Problems(cost, m * a / a.sum(-1, keepdim=True), m * b / b.sum(-1, keepdim=True))
 
 
@@ -85,57 +87,121 @@ def similarity(
     query: Tensor,
     support: Tensor,
     present: Tensor,
-    matching: Matching,
+    name: str,
     *,
     weights: Weights,
     scales: Sequence[int],
     time_cost: Tensor | None = None,
 ) -> Tensor:
-    """Similarity of each query with each set of support nodes; 1 for the same nodes.
+    """Return the similarity of each query with each set of support nodes; 1 for equal nodes.
 
     Args:
         query: (b q m D).
         support: (b p m' D).
-        present: (b p m').
-        matching: The alignment. ``cosine`` and ``euclidean`` compare the mean nodes; ``otam``
-            aligns the nodes of each scale in their order and averages over the scales.
-        weights: Of the nodes, for ``emd`` and ``sinkhorn``.
-        scales: Number of nodes of each scale, in order; they sum to m.
+        present: (b p m'), 1 for a node and 0 for padding at the end.
+        name: Aligner, or one of ``MEAN_NODES``. An ordered aligner is applied to each scale
+            separately, and the result is averaged over the scales.
+        weights: Rule for the node weights of an aligner with weights.
+        scales: Number of nodes of each scale, in order, of total m.
         time_cost: (m m'), added to 1 − cos.
 
     Returns:
         (b q p).
     """
-    if matching in ("cosine", "euclidean"):
-        share = present / present.sum(-1, keepdim=True)
-        first, second = query.mean(-2), torch.einsum("bpu,bpud->bpd", share, support)
-        if matching == "euclidean":
-            return 1 - (first[:, :, None] - second[:, None]).square().sum(-1)
-        norms = vector_norm(first, dim=-1)[:, :, None] * vector_norm(second, dim=-1)[:, None]
-        cosine: Tensor = first @ second.mT / norms.clamp_min(SMALLEST_NORMS)
-        return cosine
-    rule: Weights = weights if matching in ("emd", "sinkhorn") else "uniform"
+    if name in MEAN_NODES:
+        return _similarity_of_means(query, support, present, name)
+    card = align.card(name)
+    rule: Weights = weights if card.weights else "uniform"
     posed = problems(query, support, present, weights=rule, time_cost=time_cost)
-    cost, m = posed.cost, query.shape[-2]
-    if matching in ("emd", "hungarian"):
-        wanted = torch.is_grad_enabled() and cost.requires_grad
-        return 1 - align.emd(cost, posed.a, posed.b, plan=wanted).value / m
-    if matching == "sinkhorn":
-        return 1 - align.sinkhorn(cost, posed.a / m, posed.b / m, plan=False).value
-    if matching == "otam":
-        ends = torch.tensor(scales).cumsum(0).tolist()
-        blocks = [
-            cost[..., end - size : end, end - size : end]
-            for size, end in zip(scales, ends, strict=True)
-        ]
+    if card.ordered:
         values = [
-            align.otam(block, plan=False).value / (2 * size)
-            for size, block in zip(scales, blocks, strict=True)
+            align.align(name, part.cost, part.a, part.b, plan=False).value
+            for part in _scales(posed, scales)
         ]
         return 1 - torch.stack(values).mean(0)
-    if matching == "diagonal":
-        return 1 - align.diagonal(cost, reduction="mean", plan=False).value
-    # Padding must be nobody's nearest node, and counts in no mean.
-    cost = cost.masked_fill(present[:, None, :, None, :] == 0, float(cost.detach().max()) + 1)
-    there = cost.amin(-2) * present[:, None]
-    return 1 - (cost.amin(-1).mean(-1) + there.sum(-1) / present.sum(-1)[:, None]) / 2
+    if not card.weights and bool((present == 0).any()):
+        return 1 - _without_padding(name, posed.cost, present)
+    return 1 - align.align(name, posed.cost, posed.a, posed.b, plan=False).value
+
+
+def match(
+    query: Tensor,
+    support: Tensor,
+    name: str,
+    *,
+    weights: Weights,
+    scales: Sequence[int],
+    time_cost: Tensor | None = None,
+) -> Alignment:
+    """Align the nodes of two videos as ``similarity`` does, with the plan.
+
+    Args:
+        query: (m D).
+        support: (m' D).
+        name: Aligner.
+        weights: As for ``similarity``.
+        scales: As for ``similarity``.
+        time_cost: As for ``similarity``.
+
+    Returns:
+        ``value`` (): mean cost of a matched pair; ``plan`` (m m'), scaled to the sum m.
+
+    Raises:
+        OptionError: The comparison aligns nothing.
+    """
+    if name in MEAN_NODES:
+        raise OptionError(
+            "compares the mean nodes and matches no pairs",
+            where='option "alignment.name"',
+            got=name,
+            expected=", ".join(align.names()),
+        )
+    card = align.card(name)
+    present = support.new_ones(1, 1, len(support))
+    rule: Weights = weights if card.weights else "uniform"
+    posed = problems(
+        query[None, None], support[None, None], present, weights=rule, time_cost=time_cost
+    )
+    parts = list(_scales(posed, scales)) if card.ordered else [posed]
+    found = [
+        align.align(name, *(x[0, 0, 0] for x in (part.cost, part.a, part.b))) for part in parts
+    ]
+    plans = [one.plan for one in found if one.plan is not None]
+    plan = torch.block_diag(*plans) if len(plans) > 1 else plans[0]
+    value = torch.stack([one.value for one in found]).mean(0)
+    return Alignment(value, plan * (len(query) / plan.sum()))
+
+
+def _similarity_of_means(query: Tensor, support: Tensor, present: Tensor, name: str) -> Tensor:
+    """Compare the mean nodes: (b q m D), (b p m' D), (b p m') → (b q p)."""
+    fraction = present / present.sum(-1, keepdim=True)
+    first, second = query.mean(-2), torch.einsum("bpu,bpud->bpd", fraction, support)
+    if name == "euclidean":
+        return 1 - (first[:, :, None] - second[:, None]).square().sum(-1)
+    norms = vector_norm(first, dim=-1)[:, :, None] * vector_norm(second, dim=-1)[:, None]
+    cosine: Tensor = first @ second.mT / norms.clamp_min(SMALLEST_NORMS)
+    return cosine
+
+
+def _scales(posed: Problems, scales: Sequence[int]) -> Iterator[Problems]:
+    """Yield the problems of each scale alone, with weights of the scale's number of nodes."""
+    for end, size in zip(torch.tensor(scales).cumsum(0).tolist(), scales, strict=True):
+        nodes = slice(end - size, end)
+        a, b = posed.a[..., nodes], posed.b[..., nodes]
+        yield Problems(
+            posed.cost[..., nodes, nodes],
+            size * a / a.sum(-1, keepdim=True),
+            size * b / b.sum(-1, keepdim=True),
+        )
+
+
+def _without_padding(name: str, cost: Tensor, present: Tensor) -> Tensor:
+    """Align sets of the same number of nodes together, without padding: (b q p m m') → (b q p)."""
+    number = present.sum(-1).long()  # (b p)
+    value = cost.new_zeros(cost.shape[:3]).movedim(1, 2)  # (b p q)
+    by_set = cost.movedim(1, 2)  # (b p q m m')
+    for size in number.unique().tolist():
+        same = number == size
+        found = align.align(name, by_set[same][..., :size], plan=False).value
+        value = value.masked_scatter(same[..., None], found)
+    return value.movedim(2, 1)

@@ -1,14 +1,14 @@
-"""The transformer block over tokens that are mixtures of a few vectors, most of them shared.
+"""The transformer block for tokens that are mixtures of a few vectors, most of them shared.
 
-Where each of q queries is to attend by itself to the same support videos, most of the block's first
-half is the same for all of them. A layer norm is x̃/σ⊙g + β with x̃ = x − mean(x), so that queries,
-keys and values are linear in x but for σ. With tokens X = M·B the products with weights are needed
-of the vectors B alone; for a token there remain sums with the coefficients M. With L the product of
-centred, scaled vectors with a weight and G = L_q(B)·L_k(B)ᵀ, the attention's logits are
+When each of q queries attends alone to the same support videos, most of the attention is the same
+for all queries. A layer norm is x̃/σ⊙g + β with x̃ = x − mean(x), so queries, keys and values are
+linear in x except for σ. With tokens X = M·B, products with weights are computed for the vectors B
+only; a token needs sums with its coefficients M. With L the product of centred, scaled vectors with
+a weight and G = L_q(B)·L_k(B)ᵀ, the attention's logits are
 
     (M G Mᵀ)_ij / (σ_i σ_j √e) + (M L_k(B) q₀)_j / (σ_j √e),    q₀ = W_q β,
 
-up to what is the same for all j; values go through the output layer before they are summed.
+up to terms that are equal for all j; values pass the output layer before they are summed.
 """
 
 import torch
@@ -19,18 +19,18 @@ from fewact.methods.common.transformer import Transformer
 
 
 class Mixtures:
-    """What a transformer block makes of mixtures of vectors, for each query alone.
+    """A transformer block for mixtures of vectors, for each query alone.
 
     Args:
-        block: The transformer.
-        shared: Vectors (b t s d) that all queries of an episode mix.
+        block: Transformer block.
+        shared: Vectors (b t s d) in the mixtures of all queries of an episode.
         own: One vector (b q t d) of each query.
     """
 
     def __init__(self, block: Transformer, shared: Tensor, own: Tensor) -> None:
         self._block, self._shared, self._own = block, shared, own
         weights = block.project.weight.unflatten(0, (3, block.heads, -1))  # (3 h e d)
-        # What the norm's shift adds to queries and values; of keys it adds nothing that matters.
+        # Contribution of the norm's shift to queries and values; that of keys cancels out.
         first, _, last = torch.einsum("khed,d->khe", weights, block.norm.bias)
         centred_s, centred_o = (x - x.mean(-1, keepdim=True) for x in (shared, own))
         query_s, key_s, value_s = self._projected(centred_s)  # (b t s h e)
@@ -49,17 +49,17 @@ class Mixtures:
         self._scale = weights.shape[2] ** -0.5
 
     def _projected(self, centred: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Scaled, and through the weights: (… d) → queries, keys, values (… h e)."""
+        """Scale and project: (… d) → queries, keys, values (… h e)."""
         scaled = centred * self._block.norm.weight
         every: Tensor = functional.linear(scaled, self._block.project.weight)
         query, key, value = every.unflatten(-1, (3, self._block.heads, -1)).unbind(-3)
         return query, key, value
 
     def transform(self, mixing: Tensor) -> Tensor:
-        """The block's output for the tokens ``mixing @ [shared; own]`` of each query.
+        """Return the block's output for the tokens ``mixing @ [shared; own]`` of each query.
 
         Args:
-            mixing: (b m s+1), coefficients of m tokens; the last is of the query's own vector.
+            mixing: (b m s+1), coefficients of m tokens; the last one multiplies the query's vector.
 
         Returns:
             (b q t m d).
@@ -74,16 +74,18 @@ class Mixtures:
         mix = mixing[:, None, None, None]  # (b 1 1 1 m s+1)
         logits = (mix @ self._gram @ mix.mT) * row + (mix @ self._ahead).mT  # (b q t h m m)
         attention = (logits * column * self._scale).softmax(-1)
-        shares = (attention * column) @ mix  # (b q t h m s+1)
-        taken = shares[..., :-1].permute(0, 2, 1, 4, 3, 5)  # (b t q m h s)
-        seen = taken.flatten(4).flatten(2, 3) @ self._value_s.flatten(2, 3)  # (b t q·m d)
-        seen = seen.unflatten(2, (q, -1)).transpose(1, 2)
-        seen = seen + shares[..., -1].mT @ self._value_o + self._added  # (b q t m d)
-        return self._block.finish(tokens, seen)
+        mixed = (attention * column) @ mix  # (b q t h m s+1)
+        coefficients = mixed[..., :-1].permute(0, 2, 1, 4, 3, 5)  # (b t q m h s)
+        attended = coefficients.flatten(4).flatten(2, 3) @ self._value_s.flatten(
+            2, 3
+        )  # (b t q·m d)
+        attended = attended.unflatten(2, (q, -1)).transpose(1, 2)
+        attended = attended + mixed[..., -1].mT @ self._value_o + self._added  # (b q t m d)
+        return self._block.finish(tokens, attended)
 
 
 def _products(first_s: Tensor, first_o: Tensor, second_s: Tensor, second_o: Tensor) -> Tensor:
-    """All products of shared vectors (b t s h e) and own ones (b q t h e): (b q t h s+1 s+1)."""
+    """Return all products of shared (b t s h e) and own vectors (b q t h e): (b q t h s+1 s+1)."""
     rows = torch.einsum("btshe,bqthe->bqths", first_s, second_o)[..., None]
     columns = torch.einsum("bqthe,btshe->bqths", first_o, second_s)[..., None, :]
     among = torch.einsum("btshe,btuhe->bthsu", first_s, second_s)[:, None]

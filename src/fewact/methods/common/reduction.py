@@ -1,4 +1,4 @@
-"""From a backbone's channels to the few that second-order moments can afford."""
+"""Reduction of a backbone's channels to a number that second-order moments can afford."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ HIDDEN = 256
 
 
 def orthogonal_projection(channels: int, width: int) -> Tensor:
-    """A fixed random projection (width channels) with orthonormal rows, the same everywhere."""
+    """Return a fixed random projection (width channels) with orthonormal rows."""
     generator = torch.Generator().manual_seed(0)
     gaussian = torch.randn(channels, width, generator=generator, dtype=torch.float64)
     q, r = torch.linalg.qr(gaussian)
@@ -23,42 +23,42 @@ def orthogonal_projection(channels: int, width: int) -> Tensor:
 
 
 class ChannelReduction(nn.Module):
-    """Maps (… c h w) or vectors (… c) to fewer channels.
+    """Reduction of maps (… c h w) to fewer channels.
 
-    ``auto`` keeps up to 128 channels as they are and projects more of them on 128 fixed orthonormal
-    directions. ``pca`` projects on principal directions, to be fitted by ``fit`` first. ``learned``
-    is the 1×1 convolution c → 256 → width of A²M²-Net, each with batch norm and ReLU. ``linear`` is
-    one matrix that learns; it begins as the fixed projection, or as the identity where the width is
-    c, so that training begins with what needs none.
+    ``auto`` keeps up to 128 channels and projects more channels on 128 fixed orthonormal
+    directions. ``orthogonal`` projects on ``width`` such directions. ``pca`` projects on principal
+    directions, after ``fit``. ``learned`` is the 1×1 convolution c → 256 → width of A²M²-Net, each
+    with batch norm and ReLU. ``linear`` is one trained matrix; its initial value is the fixed
+    projection, or the identity for width c, so that training starts from the untrained method.
 
     Args:
-        kind: Which of them.
-        width: Channels that remain.
-        in_channels: Channels that come in; needed for ``learned``, ``linear`` and for loading a
-            fitted ``pca``.
+        method: One of these reductions.
+        width: Channels after the reduction.
+        in_channels: Channels before the reduction; required for ``learned``, ``linear`` and for
+            loading a fitted ``pca``.
     """
 
     projection: Tensor
     mean: Tensor
 
-    def __init__(self, kind: Reduction, width: int, in_channels: int | None = None) -> None:
+    def __init__(self, method: Reduction, width: int, in_channels: int | None = None) -> None:
         super().__init__()
-        self.kind, self.width, self.in_channels = kind, width, in_channels
-        if kind in ("learned", "linear") and in_channels is None:
+        self.method, self.width, self.in_channels = method, width, in_channels
+        if method in ("learned", "linear") and in_channels is None:
             raise OptionError(
-                "a learned reduction must know how many channels come in",
+                "a trained reduction needs the number of input channels",
                 where='option "in_channels"',
-                expected="the first size of the card's maps, 2048 for resnet50",
+                expected="number of channels of the backbone's level, such as 2048 for resnet50",
             )
-        if kind == "linear" and in_channels is not None:
+        if method == "linear" and in_channels is not None:
             same = width == in_channels
-            begin = torch.eye(width) if same else orthogonal_projection(in_channels, width)
-            self.matrix = nn.Parameter(begin)
-        if kind == "learned" and in_channels is not None:
+            initial = torch.eye(width) if same else orthogonal_projection(in_channels, width)
+            self.matrix = nn.Parameter(initial)
+        if method == "learned" and in_channels is not None:
             self.network = nn.Sequential(
                 *self._layer(in_channels, HIDDEN), *self._layer(HIDDEN, width)
             )
-        fitted = in_channels if kind == "pca" and in_channels is not None else 0
+        fitted = in_channels if method == "pca" and in_channels is not None else 0
         self.register_buffer("projection", torch.zeros(width if fitted else 0, fitted))
         self.register_buffer("mean", torch.zeros(fitted))
 
@@ -68,17 +68,17 @@ class ChannelReduction(nn.Module):
         return convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
 
     def fit(self, samples: Tensor) -> None:
-        """Find the principal directions.
+        """Fit the principal directions.
 
         Args:
-            samples: (m c) channels of many places of many videos.
+            samples: (m c) channels of many cells of many videos.
 
         Raises:
-            ShapeError: Fewer channels or samples than the width asks for.
+            ShapeError: There are fewer channels or samples than the width.
         """
         if samples.ndim != 2 or min(samples.shape) < self.width:
             raise ShapeError(
-                "too few to find the principal directions",
+                "too few samples or channels for the principal directions",
                 where="samples",
                 got=f"{tuple(samples.shape)}",
                 expected=f"(m c), both at least {self.width}",
@@ -92,27 +92,28 @@ class ChannelReduction(nn.Module):
         self.mean = mean.to(samples)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Reduce: (… c h w) → (… d h w).
+        """Reduce the channels: (… c h w) → (… d h w).
 
         Raises:
-            ShapeError: Not the channels that it was made for.
+            ShapeError: The number of channels is not ``in_channels``.
+            OptionError: The principal directions were not fitted.
         """
         channels = features.shape[-3]
         if self.in_channels not in (None, channels):
             raise ShapeError(
-                "not the channels that the reduction was made for",
+                "the maps have another number of channels than the reduction",
                 where='option "in_channels"',
                 got=f"maps of {channels} channels",
                 expected=f"{self.in_channels}",
             )
-        if self.kind == "none" or (self.kind == "auto" and channels <= AFFORDABLE):
+        if self.method == "none" or (self.method == "auto" and channels <= AFFORDABLE):
             return features
-        if self.kind == "learned":
+        if self.method == "learned":
             flat: Tensor = self.network(features.flatten(0, -4))
             return flat.reshape(*features.shape[:-3], *flat.shape[1:])
-        if self.kind == "linear":
+        if self.method == "linear":
             return torch.einsum("dc,...chw->...dhw", self.matrix, features)
-        if self.kind == "pca":
+        if self.method == "pca":
             if not len(self.mean):
                 raise OptionError(
                     "the principal directions were not fitted",
@@ -122,6 +123,6 @@ class ChannelReduction(nn.Module):
                 )
             features, projection = features - self.mean[:, None, None], self.projection
         else:
-            width = AFFORDABLE if self.kind == "auto" else min(self.width, channels)
+            width = AFFORDABLE if self.method == "auto" else min(self.width, channels)
             projection = orthogonal_projection(channels, width)
         return torch.einsum("dc,...chw->...dhw", projection.to(features), features)

@@ -1,4 +1,4 @@
-"""Temporal attention before the covariance: places look at themselves at other times."""
+"""Temporal attention before the covariance: each cell attends to itself at other times."""
 
 import math
 
@@ -10,13 +10,13 @@ LONGEST = 10_000.0
 
 
 class TemporalAttention(nn.Module):
-    """Add to each place what it holds at other times, chosen by the frames' means and times.
+    """Add to each cell its features at other times, weighted by the frames' means and times.
 
     A = softmax(⟨W_q (g_u + e_u), W_k (g_v + e_v)⟩ / √d'), z'_u = z_u + W_v Σ_v A_uv z_v, one head
-    (ours, docs/second_order.md; after TCPNet). W_v begins at zero: nothing changes before training.
+    (ours, after TCPNet). W_v is initialised to zero: nothing changes before training.
 
     Args:
-        width: Channels d.
+        width: Number of channels d.
     """
 
     def __init__(self, width: int) -> None:
@@ -28,18 +28,18 @@ class TemporalAttention(nn.Module):
         nn.init.zeros_(self.values.weight)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Mix times: (… t d h w) → (… t d h w)."""
+        """Apply the attention: (… t d h w) → (… t d h w)."""
         t, d = maps.shape[-4:-2]
         frames = maps.mean((-2, -1)) + time_code(t, d).to(maps)  # (… t d)
         queries, keys = self.queries(frames), self.keys(frames)
         attention = (queries @ keys.mT / math.sqrt(queries.shape[-1])).softmax(-1)  # (… t t)
-        seen = torch.einsum("...uv,...vdhw->...udhw", attention, maps)
-        mixed: Tensor = self.values(seen.movedim(-3, -1)).movedim(-1, -3)
+        attended = torch.einsum("...uv,...vdhw->...udhw", attention, maps)
+        mixed: Tensor = self.values(attended.movedim(-3, -1)).movedim(-1, -3)
         return maps + mixed
 
 
 def time_code(t: int, d: int) -> Tensor:
-    """Sines and cosines of the times 0 … t−1 at wavelengths from 2π to 2π·10⁴: (t d)."""
+    """Return sines and cosines (t d) of the times 0 … t−1 at wavelengths from 2π to 2π·10⁴."""
     pairs = torch.arange(0, d, 2) / d
     angles = torch.arange(t)[:, None] / LONGEST**pairs  # (t ⌈d/2⌉)
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(1)[:, :d]

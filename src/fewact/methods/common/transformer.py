@@ -1,19 +1,19 @@
 """The pre-norm transformer block of CLIP-FSAR, CLIP-SPM and the semantic prompt.
 
-There is no norm before the second half and none at the end, no position, and no dropout on the
-attention's weights, as in the public code of CLIP-FSAR.
+As in the public code of CLIP-FSAR, there is no norm before the feed-forward layers and none at the
+end, no positional encoding, and no dropout on the attention weights.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-AT_ONCE = 2048
-"""Tokens that are worked on at once, about: what becomes of more leaves the processor's caches."""
+TOKENS_PER_CHUNK = 2048
+"""Approximate number of tokens per chunk, so that intermediate results stay in the caches."""
 
 
 class Transformer(nn.Module):
-    """Block ``Tr``: attention among tokens, then two layers for each token alone.
+    """Block ``Tr``: attention among tokens, then two feed-forward layers for each token.
 
     With z = LN(x): x₁ = x + softmax(QKᵀ/√e)·V·Wo + bo for each head, and
     out = x₁ + W₂·gelu(W₁·x₁ + b₁) + b₂.
@@ -21,10 +21,10 @@ class Transformer(nn.Module):
     Args:
         width: Length d of a token.
         heads: Number of attention heads.
-        head_width: Length e of a head's part; d/heads, at least 1, where it is not given.
-        hidden: Width of the second half.
-        attention_dropout: Share of the attention's output that training drops.
-        hidden_dropout: Share that training drops after each layer of the second half.
+        head_width: Width e of a head (default: d/heads, at least 1).
+        hidden: Hidden width of the feed-forward layers.
+        attention_dropout: Dropout of the attention's output.
+        hidden_dropout: Dropout after each feed-forward layer.
     """
 
     def __init__(
@@ -49,30 +49,30 @@ class Transformer(nn.Module):
         self.hidden_dropout = nn.Dropout(hidden_dropout)
 
     def forward(self, tokens: Tensor, first: int = 0) -> Tensor:
-        """Tokens that have seen each other.
+        """Apply the block to tokens.
 
         Args:
             tokens: (… m d).
-            first: Those before it are seen, and don't come out.
+            first: Index of the first token to return; tokens before it are attended to only.
 
         Returns:
             (… m−first d).
         """
         sets = tokens.reshape(-1, *tokens.shape[-2:])  # (r m d)
-        some = sets.split(max(1, AT_ONCE // sets.shape[1]))
-        out = torch.cat([self._some(few, first) for few in some])
+        chunks = sets.split(max(1, TOKENS_PER_CHUNK // sets.shape[1]))
+        out = torch.cat([self._chunk(chunk, first) for chunk in chunks])
         return out.view(*tokens.shape[:-2], *out.shape[1:])
 
-    def _some(self, tokens: Tensor, first: int) -> Tensor:
-        """(r m d) → (r m−first d)."""
+    def _chunk(self, tokens: Tensor, first: int) -> Tensor:
+        """Apply the block to one chunk: (r m d) → (r m−first d)."""
         projected = self.project(self.norm(tokens)).unflatten(-1, (3, self.heads, -1))
         query, key, value = projected.permute(2, 0, 3, 1, 4)  # each (r h m e)
-        seen = functional.scaled_dot_product_attention(query[:, :, first:], key, value)
-        return self.finish(tokens[:, first:], self.out(seen.transpose(1, 2).flatten(-2)))
+        attended = functional.scaled_dot_product_attention(query[:, :, first:], key, value)
+        return self.finish(tokens[:, first:], self.out(attended.transpose(1, 2).flatten(-2)))
 
-    def finish(self, tokens: Tensor, seen: Tensor) -> Tensor:
-        """The second half: tokens (… m d) and what attention adds to them (… m d) → (… m d)."""
-        tokens = tokens + self.attention_dropout(seen)
+    def finish(self, tokens: Tensor, attended: Tensor) -> Tensor:
+        """Add the attention's output and apply the feed-forward layers: (… m d) → (… m d)."""
+        tokens = tokens + self.attention_dropout(attended)
         hidden = self.hidden_dropout(functional.gelu(self.widen(tokens)))
         finished: Tensor = tokens + self.hidden_dropout(self.narrow(hidden))
         return finished

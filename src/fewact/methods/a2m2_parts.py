@@ -1,0 +1,105 @@
+"""Parts of ``a2m2``: descriptors of maps, the support by shot aggregation, the time cost."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fewact.methods.a2m2_options import A2M2Options, MomentOptions
+from fewact.methods.base import one_hot_mean
+from fewact.methods.common.detrend import linear_detrend
+from fewact.moments import cross_frame, multi_scale_moments, third_order, window_times
+
+
+@dataclass(frozen=True)
+class A2M2State:
+    """Support of each episode.
+
+    Args:
+        nodes: (b p m' D) nodes of support videos, prototypes, or unions of a class's videos.
+        present: (b p m'), 1 for a node and 0 for padding of classes with fewer shots.
+        classes: (b n p) weights that average comparisons to classes.
+        intra_class: (b n), subtracted from the logits.
+        offset: (b 1 1 D), subtracted from the nodes of queries too; None without normalisation by
+            the support's mean.
+        text: (b n d) embeddings of the class names; None without them.
+    """
+
+    nodes: Tensor
+    present: Tensor
+    classes: Tensor
+    intra_class: Tensor
+    offset: Tensor | None
+    text: Tensor | None = None
+
+
+def describe(maps: Tensor, options: MomentOptions) -> Tensor:
+    """Return the nodes of maps with reduced channels: (… t d h w) → (… m D)."""
+    if options.linear_detrend:
+        maps = linear_detrend(maps, dim=-4)
+    changes = maps - maps.mean(-4, keepdim=True) if options.subtract_clip_mean else maps
+    if options.descriptor == "third":
+        nodes = third_order(changes, options.lengths, options.sketch)
+    else:
+        nodes = multi_scale_moments(
+            maps,
+            lengths=options.lengths,
+            steps=options.steps,
+            descriptor=options.descriptor,
+            grid=options.grid,
+            subtract_clip_mean=options.subtract_clip_mean,
+        )
+    if options.cross_frame > 0:
+        change = cross_frame(changes, options.lengths, root=options.descriptor == "sqrt")
+        nodes = torch.cat([nodes, options.cross_frame * change], -1)
+    if options.normalise == "layernorm":
+        nodes = functional.layer_norm(nodes, nodes.shape[-1:])
+    return nodes
+
+
+def aggregate(videos: Tensor, labels: Tensor, n: int, options: A2M2Options) -> A2M2State:
+    """Aggregate the nodes (b s m D) of the support videos over the shots of each class."""
+    b, s, m, _ = videos.shape
+    mean = one_hot_mean(labels, n, videos.dtype)  # (b n s)
+    offset = None
+    if options.moments.normalise == "support_mean":
+        offset = torch.einsum("bns,bsmd->bd", mean, videos)[:, None, None] / (n * m)
+        videos = videos - offset
+    zero = videos.new_zeros(b, n)
+    if options.shot_aggregation == "mean":
+        return A2M2State(videos, videos.new_ones(b, s, m), mean, zero, offset)
+    each = torch.eye(n, dtype=videos.dtype, device=videos.device).expand(b, n, n)
+    if options.shot_aggregation == "prototype":
+        prototypes = torch.einsum("bns,bsmd->bnmd", mean, videos)
+        return A2M2State(prototypes, videos.new_ones(b, n, m), each, zero, offset)
+    union, present = _union(videos, labels, n)
+    return A2M2State(union, present, each, zero, offset)
+
+
+def time_cost(query: Tensor, others: int, options: A2M2Options) -> Tensor | None:
+    """Return β·|t_i − t_j| (m m'), None for β = 0; a union of k shots has each time k times."""
+    weight, moments = options.alignment.time_weight, options.moments
+    if weight == 0:
+        return None
+    times = window_times(
+        options.frames, moments.lengths, moments.grid, dtype=query.dtype, device=query.device
+    )
+    apart = times[:, None] - times.repeat(others // len(times))[None, :]
+    return weight * apart.abs()
+
+
+def _union(videos: Tensor, labels: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Return all nodes (b n k·m D) of each class, and which of them are present (b n k·m).
+
+    k is the largest number of shots; classes with fewer are padded at the end.
+    """
+    m = videos.shape[2]
+    hot = functional.one_hot(labels, n)  # (b s n)
+    k = int(hot.sum(1).max())
+    order = (1 - hot).argsort(dim=1, stable=True)[:, :k]  # (b k n): videos of the class first
+    belongs = hot.gather(1, order).transpose(1, 2)  # (b n k)
+    batch = torch.arange(len(videos), device=videos.device)[:, None, None]
+    nodes = videos[batch, order.transpose(1, 2)]  # (b n k m D)
+    present = belongs[..., None].expand(*belongs.shape, m).to(videos.dtype)
+    return (nodes * present[..., None]).flatten(2, 3), present.flatten(2)

@@ -1,0 +1,24 @@
+"""Scores of class names, and their combination with visual scores."""
+
+from torch import Tensor
+from torch.nn import functional
+
+
+def text_logits(mean: Tensor, text: Tensor, temperature: float | Tensor) -> Tensor:
+    """Return cosines of videos with class texts, over a temperature.
+
+    Args:
+        mean: (b q d) mean frame of each video.
+        text: (b n d) embeddings of the class names.
+        temperature: Temperature of the logits.
+
+    Returns:
+        (b q n).
+    """
+    cosine = functional.normalize(mean, dim=-1) @ functional.normalize(text, dim=-1).mT
+    return cosine * (1 / temperature)
+
+
+def combined_logits(text: Tensor, visual: Tensor, text_weight: float) -> Tensor:
+    """Return log(p_text^w · p_visual^(1−w)) of the softmax of two logits (… n) (CLIP-FSAR)."""
+    return text_weight * text.log_softmax(-1) + (1 - text_weight) * visual.log_softmax(-1)
