@@ -7,7 +7,7 @@ from fewact import synthetic
 from fewact.data import FeatureDataset, FolderDataset, TableDataset, load_benchmark
 from fewact.data.simulated_camera import with_simulated_camera
 from fewact.data.videos import Split, VideoList
-from fewact.errors import OptionError
+from fewact.errors import OptionError, UnknownNameError
 from fewact.evaluation.config import CameraConfig, DataConfig, ResolvedBackbone
 from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
 from fewact.features.store import Store
@@ -46,14 +46,7 @@ def open_videos(
     elif config.source.partition(":")[0] == "motions":
         videos = synthetic.named(config.source).videos
     else:
-        videos = load_benchmark(
-            config.source,
-            config.root,
-            splits=config.splits,
-            split=split,
-            allow_missing=config.allow_missing,
-            availability=config.availability,
-        )
+        videos = _benchmark(config, split)
     if config.split is None and all(video.split is None for video in videos.videos):
         return videos, features
     return (videos if split is None else videos.of(split)), features
@@ -100,6 +93,27 @@ def record_with(
         raise OptionError("needs videos, not features", where="--camera", got=camera.name)
     recorded = with_simulated_camera(videos, camera.name)
     return recorded, source.of(recorded)
+
+
+def _benchmark(config: DataConfig, split: Split | None) -> VideoList:
+    """Return the videos of a benchmark; the source is neither a file nor a folder."""
+    try:
+        return load_benchmark(
+            config.source,
+            config.root,
+            splits=config.splits,
+            split=split,
+            allow_missing=config.allow_missing,
+            availability=config.availability,
+        )
+    except UnknownNameError as error:
+        raise UnknownNameError(
+            "no benchmark, folder or file of this name",
+            where="--data",
+            got=config.source,
+            expected=error.expected,
+            hint=error.hint,
+        ) from None
 
 
 def _split(name: DefaultSplit) -> Split | None:
