@@ -17,10 +17,10 @@ class Compared:
     """An aligner with its options.
 
     Args:
-        label: What tables and pictures call it.
-        name: What ``fewact.align`` calls it.
-        ordered: Whether it looks at the order of the nodes.
-        options: Passed to ``align.create``; what is not named has its default.
+        label: Name in tables and figures.
+        name: Name in ``fewact.align``.
+        ordered: Whether it uses the order of the nodes.
+        options: Options of ``align.create``; others keep their defaults.
         weights: Rule for the weights of the nodes, for an aligner that takes weights.
     """
 
@@ -31,12 +31,12 @@ class Compared:
     weights: Weights | None = None
 
     def __call__(self, posed: Mapping[Weights, Problems]) -> Alignment:
-        """Align what ``pose`` made: value (p), plan (p m m')."""
+        """Return value (p) and plan (p m m') of problems from ``pose``."""
         align_costs = align.create(self.name, **self.options)
         if self.weights is None:
             return align_costs(posed["uniform"].cost)
-        given = posed[self.weights]
-        return align_costs(given.cost, given.a, given.b)
+        weighted = posed[self.weights]
+        return align_costs(weighted.cost, weighted.a, weighted.b)
 
 
 COMPARED = (
@@ -54,7 +54,7 @@ COMPARED = (
 
 
 def pose(first: Tensor, second: Tensor) -> dict[Weights, Problems]:
-    """Costs and weights of pairs, as A²M²-Net poses them, by the rule for the weights.
+    """Return costs and weights of pairs, as in A²M²-Net, by the rule for the weights.
 
     Args:
         first: (p m D).
@@ -67,6 +67,6 @@ def pose(first: Tensor, second: Tensor) -> dict[Weights, Problems]:
     posed: dict[Weights, Problems] = {}
     rules: tuple[Weights, ...] = ("uniform", "cross")
     for rule in rules:
-        given = problems(first[:, None], second[:, None], present, weights=rule)  # (p 1 1 …)
-        posed[rule] = Problems(*(x.flatten(0, 2) for x in (given.cost, given.a, given.b)))
+        made = problems(first[:, None], second[:, None], present, weights=rule)  # (p 1 1 …)
+        posed[rule] = Problems(*(x.flatten(0, 2) for x in (made.cost, made.a, made.b)))
     return posed

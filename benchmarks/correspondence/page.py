@@ -1,4 +1,4 @@
-"""The page: question, data and results. Every figure is written by this file."""
+"""The page: question, data and results. All values are written by this module."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from benchmarks.correspondence.measure import (
     Recovered,
     mean_of,
 )
-from benchmarks.correspondence.pairs import ALIKE, COMMON, DISTORTIONS, LENGTH, M
+from benchmarks.correspondence.pairs import COMMON, CORRELATION, DISTORTIONS, LENGTH, M
 from fewact.report import Table, TableFormat, render
 
 PAGE = """\
@@ -123,15 +123,15 @@ def page(
     seed: int,
     seconds: float,
 ) -> str:
-    """The page as Markdown.
+    """Return the page as Markdown.
 
     Args:
-        recovered: What ``recover`` found.
-        accuracy: What ``tell_apart`` found.
+        recovered: Result of ``recover``.
+        accuracy: Result of ``task_accuracies``.
         claims: The statements.
-        tasks: Tasks of each kind.
-        seed: Of everything.
-        seconds: How long it took.
+        tasks: Number of tasks of each type.
+        seed: Seed of pairs and tasks.
+        seconds: Processor time of the measurement.
     """
     limits = {"maximum with equal weights": recovered.ceiling, "uniform plan": recovered.chance}
     return PAGE.format(
@@ -139,7 +139,7 @@ def page(
         seconds=f"{seconds:.0f}",
         length=LENGTH,
         common=f"{100 * COMMON:.0f}",
-        alike=ALIKE,
+        alike=CORRELATION,
         m=M,
         middle=ratio_name(RATIOS[MIDDLE]),
         pairs=recovered.mass.shape[-1],
@@ -182,10 +182,10 @@ def _aligners() -> str:
     return _markdown(("aligner", "`fewact.align`", "weights", "uses order"), rows)
 
 
-def _by_distortion(title: str, shares: Tensor, limits: Mapping[str, Tensor]) -> str:
-    """Means at the middle noise of shares (distortion aligner ratio p)."""
+def _by_distortion(title: str, fractions: Tensor, limits: Mapping[str, Tensor]) -> str:
+    """Return the means at the middle noise of fractions (distortion aligner ratio p)."""
     rows = [
-        (one.label, *(_with_half_width(mean_of(of[index, MIDDLE])) for of in shares))
+        (one.label, *(_with_half_width(mean_of(of[index, MIDDLE])) for of in fractions))
         for index, one in enumerate(COMPARED)
     ]
     rows += [
@@ -198,7 +198,7 @@ def _by_distortion(title: str, shares: Tensor, limits: Mapping[str, Tensor]) -> 
 def _by_noise(recovered: Recovered, distortion: str) -> str:
     of = recovered.mass[list(DISTORTIONS).index(distortion)]  # (aligner ratio p)
     rows = [
-        (one.label, *(_with_half_width(mean_of(shares)) for shares in of[index]))
+        (one.label, *(_with_half_width(mean_of(fractions)) for fractions in of[index]))
         for index, one in enumerate(COMPARED)
     ]
     header = ("aligner", *(f"noise {ratio_name(ratio)}" for ratio in RATIOS))
@@ -218,7 +218,8 @@ def _accuracies(accuracy: Mapping[str, Sequence[Estimate]]) -> str:
 
 def _claims(claims: Sequence[Claim]) -> str:
     rows = [
-        (one.says, one.measured, "holds" if one.holds else "**does not hold**") for one in claims
+        (one.statement, one.measured, "holds" if one.holds else "**does not hold**")
+        for one in claims
     ]
     return _markdown(("statement", "measured", "verdict"), rows)
 

@@ -1,9 +1,9 @@
-"""Pairs of node sequences of which it is known what corresponds to what.
+"""Pairs of node sequences with known correspondences.
 
-A *scene* is a long sequence of nodes in the order of time. The first video shows its middle, the
-second shows nodes of the same scene in another choice or order, under noise. Two nodes correspond
-where they show the same moment of the scene. New material is what the scene goes on with, so it
-looks as much like its neighbours as everything else does.
+A *scene* is a long sequence of nodes in the order of time. The first video shows its middle. The
+second video shows another selection or order of its nodes, with noise. Two nodes correspond if they
+show the same moment of the scene. New material is the continuation of the scene, so it is as
+similar to its neighbours as other nodes are.
 """
 
 import random
@@ -14,27 +14,27 @@ import torch
 from torch import Tensor
 
 M = 14
-"""Nodes of a video."""
+"""Number of nodes of a video."""
 
 LENGTH = 256
-"""Numbers of a node."""
+"""Length of a node."""
 
 COMMON = 0.5
-"""Share of a node's energy that stays the same through the scene."""
+"""Fraction of a node's energy that is constant through the scene."""
 
-ALIKE = 0.8
-"""Correlation of two neighbours in what changes; it falls geometrically with their distance."""
+CORRELATION = 0.8
+"""Correlation of the changing parts of neighbours; it falls geometrically with the distance."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of videos and the truth about them.
+    """Pairs of videos and their true correspondences.
 
     Args:
-        first: (p m D).
-        second: (p m' D), without noise.
-        noise: (p m' D), as long as a node on average.
-        truth: (p m m'), whether two nodes correspond.
+        first: (p m D) nodes of the first videos.
+        second: (p m' D) nodes of the second videos, without noise.
+        noise: (p m' D) noise with the mean length of a node.
+        truth: (p m m') whether two nodes correspond.
     """
 
     first: Tensor
@@ -42,11 +42,11 @@ class Pairs:
     noise: Tensor
     truth: Tensor
 
-    def seen(self, ratio: float) -> Tensor:
-        """The second video under noise of a ratio to the signal; infinity is noise alone.
+    def noisy(self, ratio: float) -> Tensor:
+        """Return the second videos with noise.
 
         Args:
-            ratio: Length of the noise over that of the signal.
+            ratio: Ratio of the noise's length to the signal's; infinity is noise alone.
 
         Returns:
             (p m' D).
@@ -55,36 +55,36 @@ class Pairs:
 
 
 def scenes(count: int, length: int, draw: torch.Generator) -> Tensor:
-    """Nodes of scenes, of unit energy a number: (count length D).
+    """Return the nodes of scenes, with unit energy per number: (count length D).
 
-    What changes has a mean of zero over the scene, so that nodes that are matched at random say
-    nothing about the scene but what stays the same.
+    The changing part has mean zero over the scene, so that a random matching reveals the constant
+    part only.
 
     Args:
-        count: Scenes.
-        length: Nodes of each.
-        draw: Source of all numbers.
+        count: Number of scenes.
+        length: Number of nodes of each.
+        draw: Random generator.
     """
     common = torch.randn(count, 1, LENGTH, generator=draw, dtype=torch.float64)
     return mixed(common, changes(count, length, draw))
 
 
 def mixed(common: Tensor, changing: Tensor) -> Tensor:
-    """Nodes (… m D) of what stays (… 1 D) and what changes (… m D), each of unit energy."""
-    stays: float = COMMON**0.5
-    moves: float = (1 - COMMON) ** 0.5
-    return stays * common + moves * changing
+    """Return nodes (… m D) from constant (… 1 D) and changing parts (… m D) of unit energy."""
+    constant_weight: float = COMMON**0.5
+    changing_weight: float = (1 - COMMON) ** 0.5
+    return constant_weight * common + changing_weight * changing
 
 
 def changes(count: int, length: int, draw: torch.Generator) -> Tensor:
-    """What changes in scenes, neighbours alike, with a mean of zero: (count length D)."""
+    """Return the changing parts of scenes, with mean zero: (count length D)."""
     fresh = torch.randn(length, count, LENGTH, generator=draw, dtype=torch.float64)
     steps = [fresh[0]]
     for step in fresh[1:]:
-        steps.append(ALIKE * steps[-1] + (1 - ALIKE**2) ** 0.5 * step)
+        steps.append(CORRELATION * steps[-1] + (1 - CORRELATION**2) ** 0.5 * step)
     moving = torch.stack(steps, 1)
     moving = moving - moving.mean(1, keepdim=True)
-    # Where neighbours are alike, taking the mean away takes energy too.
+    # Subtracting the mean of correlated neighbours removes energy, too.
     energy: Tensor = moving.square().mean((1, 2), keepdim=True)
     return moving / energy.sqrt()
 
@@ -100,7 +100,7 @@ def shift(draw: random.Random) -> list[int]:
     return list(range(start, start + M))
 
 
-def segment(draw: random.Random) -> list[int]:
+def stretch(draw: random.Random) -> list[int]:
     """From the first node to the last, starting slowly and ending fast, or the other way round."""
     power = draw.choice((0.5, 2.0))
     return [round((M - 1) * (j / (M - 1)) ** power) for j in range(M)]
@@ -141,25 +141,25 @@ def permute(draw: random.Random) -> list[int]:
 DISTORTIONS: dict[str, Callable[[random.Random], list[int]]] = {
     "same": identity,
     "shifted": shift,
-    "stretched": segment,
+    "stretched": stretch,
     "repeated part": repeat,
     "dropped part": drop,
     "swapped parts": swap,
     "permuted": permute,
 }
-"""What each does to the second video: the moment that each of its nodes shows.
+"""Moments that the nodes of the second video show, by distortion.
 
 The first video shows moments 0 … m − 1; other moments are new material.
 """
 
 
 def make_pairs(distortion: str, count: int, seed: int) -> Pairs:
-    """Pairs under a distortion; the first pairs of a larger count are other pairs.
+    """Return pairs under a distortion; other counts give other pairs.
 
     Args:
         distortion: One of ``DISTORTIONS``.
-        count: Pairs.
-        seed: Gives the same pairs each time.
+        count: Number of pairs.
+        seed: Seed of the pairs.
     """
     draw, choice = torch.Generator().manual_seed(seed), random.Random(f"{distortion} {seed}")
     scene = scenes(count, 2 * M, draw)

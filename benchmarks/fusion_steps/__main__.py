@@ -60,11 +60,13 @@ def cells(options: argparse.Namespace) -> Iterator[tuple[str, str, str, str, boo
         for name in options.sets:
             if not feature_file(options, name, condition).exists():
                 continue
+            fixed = feature_file(options, name, "fixed").exists()
             if condition == "flipped":
-                yield f"{name}-flipped", name, "flipped", "fixed", False
+                if fixed:
+                    yield f"{name}-flipped", name, "flipped", "fixed", False
                 continue
             yield f"{name}-{condition}", name, condition, condition, False
-            if condition == "hand":
+            if condition == "hand" and fixed:
                 yield f"{name}-hand queries", name, "hand", "fixed", False
             if condition in ("fixed", "hand"):
                 yield f"{name}-{condition}, vectors", name, condition, condition, True

@@ -1,4 +1,4 @@
-"""The default network on pictures of 112 × 112: a quarter of the cost, so that a CPU teaches it."""
+"""The default network on frames of 112 × 112: a quarter of the cost, so that a CPU can train it."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ SIDE = 112
 
 
 class Halved(EfficientNetLite0):
-    """EfficientNet-Lite0 with half the height and width of pictures and maps."""
+    """EfficientNet-Lite0 with half the height and width of frames and maps."""
 
     defaults = replace(
         EfficientNetLite0.defaults,
@@ -21,6 +21,6 @@ class Halved(EfficientNetLite0):
 
 
 def register() -> None:
-    """Let recipes name the network."""
+    """Register the network, so that recipes can name it."""
     if Halved.defaults.name not in backbones.names():
         backbones.register(Halved.defaults.name)(Halved)

@@ -1,9 +1,9 @@
-"""A run that is killed at random moments ends with the same bytes as one that is not.
+"""Check that a training run that is killed at random times ends with the same bytes.
 
     python -m benchmarks.training.kills [--kills 20] [--seed 0] [--steps 150]
 
-A small recipe is run in a process of its own, once to its end, and once with a SIGKILL after a
-random time until so many kills have hit it; then all files of the two folders are compared.
+A small recipe runs in a separate process, once without interruption and once with a SIGKILL after
+random times. Then all files of the two folders are compared.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from fewact.data import Video, VideoList
+from fewact.data.videos import Split
 from fewact.evaluation import ArrayFeatures
 from fewact.training import TrainingData, train
 from fewact.training.recipe_files import parse
@@ -26,15 +27,15 @@ FRAMES, WIDTH = 8, 32
 
 
 def data() -> TrainingData:
-    """Noise with a class in it."""
+    """Return random features around a centre for each class."""
 
-    def of(split: str, classes: range) -> tuple[VideoList, ArrayFeatures]:
+    def of(split: Split, classes: range) -> tuple[VideoList, ArrayFeatures]:
         videos = [Video(f"{c}-{i}", f"class {c}", split) for c in classes for i in range(10)]
         draw = np.random.default_rng(classes.start)
         centres = draw.standard_normal((len(classes), 1, FRAMES, WIDTH))
         values = centres + draw.standard_normal((len(classes), 10, FRAMES, WIDTH))
         rows = values.reshape(-1, FRAMES, WIDTH).astype(np.float32)
-        return VideoList("made up", tuple(videos)), ArrayFeatures(rows)
+        return VideoList("random", tuple(videos)), ArrayFeatures(rows)
 
     (train_list, train_rows), (val_list, val_rows) = (
         of("train", range(30)),
@@ -44,7 +45,7 @@ def data() -> TrainingData:
 
 
 def run(folder: Path, steps: int) -> None:
-    """A recipe with everything that has a state: momentum, averages, batch norms, two stages."""
+    """Run a recipe with every type of state: momentum, averages, batch norms, two stages."""
     options = {
         "moments.level": "vectors",
         "moments.reduction": "learned",
@@ -57,7 +58,7 @@ def run(folder: Path, steps: int) -> None:
         {
             "name": "killed",
             "summary": "A run to be killed.",
-            "data": "made up",
+            "data": "random",
             "method": {"name": "a2m2", "options": options},
             "backbone": {"name": "none"},
             "stages": [
@@ -73,7 +74,7 @@ def run(folder: Path, steps: int) -> None:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file below a folder."""
+    """Return the SHA-256 of each file below a folder."""
     return {
         str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in sorted(folder.rglob("*"))
@@ -82,23 +83,23 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--kills", type=int, default=20)
-    options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--steps", type=int, default=150)
-    options.add_argument("--run", type=Path, help=argparse.SUPPRESS)
-    given = options.parse_args()
-    if given.run is not None:
-        run(given.run, given.steps)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--kills", type=int, default=20, help="number of kills")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.run is not None:
+        run(options.run, options.steps)
         return
-    again = [sys.executable, "-m", "benchmarks.training.kills", "--steps", str(given.steps)]
-    with tempfile.TemporaryDirectory() as place:
-        whole, killed = Path(place, "whole"), Path(place, "killed")
+    again = [sys.executable, "-m", "benchmarks.training.kills", "--steps", str(options.steps)]
+    with tempfile.TemporaryDirectory() as folder:
+        reference, killed = Path(folder, "reference"), Path(folder, "killed")
         begin = time.monotonic()
-        subprocess.run([*again, "--run", str(whole)], check=True)
+        subprocess.run([*again, "--run", str(reference)], check=True)
         length = time.monotonic() - begin
-        draw, kills, ends = random.Random(given.seed), 0, 0
-        while kills < given.kills:
+        draw, kills, ends = random.Random(options.seed), 0, 0
+        while kills < options.kills:
             process = subprocess.Popen([*again, "--run", str(killed)])
             try:
                 process.wait(draw.uniform(0.3, 1.0) * min(length, 20))
@@ -107,13 +108,13 @@ def main() -> None:
                 process.wait()
                 kills += 1
                 continue
-            ends += 1  # it came to its end before the kill: begin anew
-            if digests(whole) != digests(killed):
-                raise SystemExit("another run has come out")
-            killed.rename(Path(place, f"ended{ends}"))
+            ends += 1  # it finished before the kill: start again
+            if digests(reference) != digests(killed):
+                raise SystemExit("a finished run has different files")
+            killed.rename(Path(folder, f"ended{ends}"))
         subprocess.run([*again, "--run", str(killed)], check=True)
-        same = digests(killed) == digests(whole)
-    print(f"{kills} kills, {ends} runs ended between them")
+        same = digests(killed) == digests(reference)
+    print(f"{kills} kills, {ends} runs finished between them")
     print("all files have the same bytes" if same else "FILES DIFFER")
     sys.exit(not same)
 

@@ -1,13 +1,12 @@
-"""What M² and A² cost in a training step beside the backbone: their share of its time.
+"""Time of M² and A² in a training step, as a fraction of the time of the backbone.
 
-    python -m benchmarks.training.share [--device cpu] [--precision float32] [--repeats 3]
+    python -m benchmarks.training.step_time [--device cpu] [--precision float32] [--repeats 3]
         [--frames-at-once 16] [--sample 1.0]
 
 An episode of 5 ways, 1 shot and 5 queries in all: 10 videos of 8 frames of 224², ResNet-50 with
-maps of 14×14, reduced to 128 channels. Forward and backward of the network are timed on random
-frames, a few at a time as memory allows (``--sample`` times a part of them and scales up); then
-those of the reduction alone, and of reduction, moments, transport and loss on its maps. Medians of
-the repeats.
+maps of 14×14, reduced to 128 channels. Measured are forward and backward of the network on random
+frames, a few at a time to limit memory (``--sample`` measures a fraction and scales up), of the
+reduction alone, and of reduction, moments, transport and loss on its maps. Medians of the repeats.
 """
 
 import argparse
@@ -29,7 +28,7 @@ REQUEST = FeatureRequest("maps", View(FRAMES))
 
 
 def seconds(call: Callable[[], None], device: torch.device, repeats: int) -> float:
-    """Median time of a call, after one that does not count."""
+    """Return the median time of a call, after a warm-up."""
     taken = []
     for _ in range(repeats + 1):
         if device.type == "cuda":
@@ -43,7 +42,7 @@ def seconds(call: Callable[[], None], device: torch.device, repeats: int) -> flo
 
 
 def network_step(backbone: Backbone, precision: str, at_once: int, count: int) -> None:
-    """Forward and backward of the network over some frames."""
+    """Run forward and backward of the network over some frames."""
     kind = backbone.device.type
     for first in range(0, count, at_once):
         few = min(at_once, count - first)
@@ -54,7 +53,7 @@ def network_step(backbone: Backbone, precision: str, at_once: int, count: int) -
 
 
 def make_batch(device: torch.device) -> TrainingBatch:
-    """Maps (1 5 8 2048 14 14) of support and queries that ask for gradients."""
+    """Return maps (1 5 8 2048 14 14) of support and queries that require gradients."""
     support, query = (
         torch.rand(1, WAYS, FRAMES, 2048, 14, 14, device=device, requires_grad=True)
         for _ in range(2)
@@ -64,14 +63,14 @@ def make_batch(device: torch.device) -> TrainingBatch:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--device", default="cpu")
-    options.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
-    options.add_argument("--repeats", type=int, default=3)
-    options.add_argument("--frames-at-once", type=int, default=16)
-    options.add_argument("--sample", type=float, default=1.0)
-    given = options.parse_args()
-    device = torch.device(given.device)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--frames-at-once", type=int, default=16)
+    parser.add_argument("--sample", type=float, default=1.0)
+    options = parser.parse_args()
+    device = torch.device(options.device)
     torch.manual_seed(0)
     method = methods.create(
         "a2m2",
@@ -82,35 +81,34 @@ def main() -> None:
         raise SystemExit("a2m2 is another method")
     batch = make_batch(device)
 
-    def whole() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=given.precision == "bfloat16"):
+    def full_head() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
             losses = method.losses(batch)
         torch.stack(list(losses.values())).sum().backward()
 
     def reduction() -> None:
         maps: Tensor = torch.cat([batch.support[REQUEST], batch.query[REQUEST]], 1)
-        with torch.autocast(device.type, torch.bfloat16, enabled=given.precision == "bfloat16"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
             reduced = method.reduction(maps)
         reduced.sum().backward()
 
     frames = VIDEOS * FRAMES
-    some = max(given.frames_at_once, round(given.sample * frames))
+    some = max(options.frames_at_once, round(options.sample * frames))
     backbone = backbones.create("resnet50", weights="random", device=str(device))
     backbone.network.train()
     network = seconds(
-        lambda: network_step(backbone, given.precision, given.frames_at_once, some),
+        lambda: network_step(backbone, options.precision, options.frames_at_once, some),
         device,
-        given.repeats,
+        options.repeats,
     ) * (frames / some)
-    both, alone = (seconds(call, device, given.repeats) for call in (whole, reduction))
-    print(
-        f"{device}, {given.precision}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    )
+    both, alone = (seconds(call, device, options.repeats) for call in (full_head, reduction))
+    threads = torch.get_num_threads()
+    print(f"{device}, {options.precision}, {threads} threads, torch {torch.__version__}")
     print(f"ResNet-50, {frames} frames, forward and backward: {1000 * network:.0f} ms")
     print(f"reduction 2048 → 256 → 128: {1000 * alone:.1f} ms, {100 * alone / network:.1f} %")
     rest = both - alone
     print(f"M², A² and loss: {1000 * rest:.1f} ms, {100 * rest / network:.1f} %")
-    print(f"all that is not the network: {1000 * both:.1f} ms, {100 * both / network:.1f} %")
+    print(f"reduction, M², A² and loss: {1000 * both:.1f} ms, {100 * both / network:.1f} %")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Features for the benchmarks of training: embedded once in a store, read from there."""
+"""Features for the training benchmarks: computed once and stored."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,18 +12,18 @@ from fewact.features.stored import StoredFeatures, choose_card
 
 
 def stored(videos: VideoList, folder: Path, requests: Sequence[Request]) -> StoredFeatures:
-    """Features of a list by the default network, embedded first where they are not there yet."""
+    """Return the features of a list by the default network; missing ones are computed first."""
     made = backbones.create()
     store = Store.create(folder)
     job = Job(store, videos, made.card, requests)
     if any(job.missing(range(len(job))).values()):
         done = 0
 
-        def tell(told: Outcome) -> None:
+        def report(outcome: Outcome) -> None:
             nonlocal done
             done += 1
             if done % 100 == 0:
                 print(f"  {done} of {len(videos.videos)} videos", flush=True)
 
-        embed(job, made, range(len(job)), tell)
+        embed(job, made, range(len(job)), report)
     return StoredFeatures(store, videos, choose_card(store, digest=made.card.digest))

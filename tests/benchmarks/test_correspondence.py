@@ -1,4 +1,4 @@
-"""The check of the aligners against known correspondences: its material, measures and pages."""
+"""The benchmark of aligners against known correspondences: data, measures and page."""
 
 import math
 import random
@@ -25,8 +25,8 @@ from benchmarks.correspondence.measure import (
     true_mass,
 )
 from benchmarks.correspondence.pairs import (
-    ALIKE,
     COMMON,
+    CORRELATION,
     DISTORTIONS,
     LENGTH,
     M,
@@ -87,24 +87,24 @@ def test_each_distortion_does_what_it_says(seed: int) -> None:
     assert sorted(moments("permuted", seed)) == list(range(M))
 
 
-def test_scenes_have_the_energy_and_the_likeness_that_they_state() -> None:
+def test_scenes_have_the_stated_energy_and_correlation() -> None:
     scene = scenes(200, 28, torch.Generator().manual_seed(0))
     assert scene.square().mean().item() == pytest.approx(1, abs=0.02)
     common = scene.mean(1, keepdim=True)
     assert common.square().mean().item() == pytest.approx(COMMON, abs=0.02)
     changing = scene - common
     neighbours = (changing[:, 1:] * changing[:, :-1]).sum() / changing[:, 1:].square().sum()
-    # What the mean takes away makes neighbours a little less alike than they were drawn.
-    assert ALIKE - 0.15 < neighbours.item() < ALIKE
+    # Subtracting the mean makes neighbours a little less correlated than drawn.
+    assert CORRELATION - 0.15 < neighbours.item() < CORRELATION
 
 
 def test_noise_has_the_stated_ratio_to_the_signal() -> None:
     pairs = make_pairs("same", 100, seed=1)
-    noise = pairs.seen(4.0) - pairs.second
+    noise = pairs.noisy(4.0) - pairs.second
     ratio = noise.norm() / pairs.second.norm()
     assert ratio.item() == pytest.approx(4, rel=0.03)
-    assert torch.equal(pairs.seen(0), pairs.second)
-    alone = pairs.seen(math.inf)
+    assert torch.equal(pairs.noisy(0), pairs.second)
+    alone = pairs.noisy(math.inf)
     correlation = (alone * pairs.second).mean()
     assert correlation.abs().item() < 0.01
 
