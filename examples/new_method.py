@@ -1,4 +1,4 @@
-"""A method of one's own, in one file: the nearest class by the largest frame-to-frame cosine.
+"""A custom method in one file: the nearest class by the largest frame-to-frame cosine.
 
     python examples/new_method.py CLIPS VIDEO
 

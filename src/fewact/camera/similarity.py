@@ -127,7 +127,7 @@ def warp(
             as much towards the top row.
 
     Returns:
-        Warped images (t c h' w'), and whether each pixel lies inside the image (t h' w') bool.
+        Warped images (t c h' w'), and whether each pixel is inside the image (t h' w') bool.
     """
     height, width = size
     positions = pixel_positions(height, width, pixel, transform.linear.real.dtype)  # (h' w')

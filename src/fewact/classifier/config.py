@@ -31,7 +31,7 @@ class SavedBackbone(_Part):
 
     Args:
         name: Registry name; ``precomputed`` if the examples are precomputed features.
-        weights: Location of its weights; ``~`` stands for the home folder.
+        weights: Location of its weights; ``~`` is the home folder.
         precision: Precision of the network.
         card: Fields of its card that the features depend on; for precomputed features also their
             number of ``frames``.

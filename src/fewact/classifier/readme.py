@@ -25,7 +25,7 @@ def readme(config: Config, card: Card, before: str | None = None) -> str:
     Args:
         config: Content of the model's config.json.
         card: Card of the backbone.
-        before: Existing text. Text outside the marks is kept; without marks all of it is kept.
+        before: Existing text. Text outside the markers is kept; without markers all of it is kept.
     """
     text = f"{BEGIN}\n{_facts(config, card)}\n{END}\n"
     if before is None:

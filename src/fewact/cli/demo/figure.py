@@ -117,8 +117,8 @@ def _grid(left: float, top: float, side: float, grid: Grid, names: Sequence[str]
         middle = top + (i + 0.5) * cell + 0.35 * size
         if names:
             yield svg.text(left - 8, middle, names[i], size=min(14.0, 0.8 * cell), anchor="end")
-        centre = left + (i + 0.5) * cell
-        yield svg.text(centre, top - 8, str(i + 1), size=size, colour=svg.GREY, anchor="middle")
+        center = left + (i + 0.5) * cell
+        yield svg.text(center, top - 8, str(i + 1), size=size, colour=svg.GREY, anchor="middle")
         for j, count in enumerate(row):
             x, y = left + j * cell, top + i * cell
             square = (x + 1, y + 1, cell - 2, cell - 2)

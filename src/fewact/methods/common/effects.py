@@ -8,7 +8,7 @@ from typing import Any
 from fewact.errors import OptionError
 
 NO_VALUE = object()
-"""Marks an option that no value switches off."""
+"""Flag of an option that no value switches off."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def motion_centred_crop(maps: Tensor, changes: Tensor, samples: int) -> Tensor:
 
 
 def _crop_square(changes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return x and y of the centre, from the map's centre, and the side, in cells: (…) each."""
+    """Return x and y of the center, from the map's center, and the side, in cells: (…) each."""
     height, width = changes.shape[-2:]
     length = changes.square().sum((-4, -3)).sqrt()  # (… h w)
     median = length.flatten(-2).median(-1).values[..., None, None]
