@@ -71,8 +71,8 @@ class CameraMotion:
         conservative: Similarities (t), from positions in the middle frame to positions in each
             frame; the identity where no motion was found.
         permissive: The same with a lower threshold where the background is textureless: it finds
-            the camera motion behind moving arms, and follows some full-body motion. Elsewhere equal to
-            ``conservative``.
+            the camera motion behind moving arms, and follows some full-body motion. With a textured
+            background it equals ``conservative``.
         motion_only: Fraction of the keypoints that only the estimated motion explains.
         static_only: Fraction of the keypoints that only a static camera explains.
         static_fraction: Fraction of the keypoints that stay in place in each of the most static
