@@ -1,5 +1,6 @@
-"""The example of the documents does what they say."""
+"""The examples run."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +10,12 @@ import pytest
 
 from fewact.video import write_video
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "new_method.py"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLE, SHORTEST = EXAMPLES / "new_method.py", EXAMPLES / "shortest_method.py"
 
 
 @pytest.mark.slow
-def test_a_method_of_ones_own_teaches_and_predicts(tmp_path: Path) -> None:
+def test_a_custom_method_is_fitted_and_predicts(tmp_path: Path) -> None:
     noise = np.random.default_rng(0)
     for label, colour in [("red", (220, 30, 30)), ("blue", (30, 30, 220))]:
         for name in ("a", "b", "new"):
@@ -28,5 +30,25 @@ def test_a_method_of_ones_own_teaches_and_predicts(tmp_path: Path) -> None:
         assert done.stdout.startswith(f"{label} ")
 
 
-def test_it_is_short() -> None:
+def test_the_custom_method_is_short() -> None:
     assert len(EXAMPLE.read_text().splitlines()) < 100
+
+
+@pytest.mark.slow
+def test_the_shortest_method_prints_a_table() -> None:
+    command = [sys.executable, SHORTEST, "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "nearest-mean" in done.stdout
+    assert "5-way 1-shot" in done.stdout
+
+
+def test_the_shortest_method_has_fewer_than_30_lines_of_code() -> None:
+    tree = ast.parse(SHORTEST.read_text(encoding="utf-8"))
+    statements = {node.lineno for node in ast.walk(tree) if isinstance(node, ast.stmt)}
+    docstrings = {
+        node.body[0].lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and ast.get_docstring(node) is not None
+    }
+    assert len(statements - docstrings) < 30
