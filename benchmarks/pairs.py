@@ -200,7 +200,7 @@ def evaluate_sets(
         SystemExit: The method itself and the look-up differ on some episodes.
     """
     averages = isinstance(method, Fusion) or (
-        isinstance(method, A2M2) and method.options.shots == "average"
+        isinstance(method, A2M2) and method.options.shot_aggregation == "mean"
     )
     if not averages:
         return [evaluate_method(method, source, videos, episodes) for episodes in drawn]

@@ -1,18 +1,20 @@
-"""What the parts of CLIP-SPM are worth on stored features, and what seeing all queries is worth.
+"""Ablation of CLIP-SPM on stored features, and the effect of scoring all queries jointly.
 
     python -m benchmarks.training.clip_spm ASSETS --work FOLDER [--only motions] [--videos 40]
         [--seeds 3] [--episodes 10000] [--set stages.0.steps=100] [--page docs/results/clip_spm.md]
 
-4 × 4 places of the default network's middle maps, 8 frames a video, less the clip's mean, on 128
-fixed orthonormal directions, since the motion module's convolutions cost the square of that; class
-names by a small sentence encoder through a learned projection. (The network's last vectors say
-nothing of where things are: on them the head stays at chance on ``motions``.) ``motions``: the
-preset ``misaligned``, its training, validation and test classes. ``clips``: the 27 classes of
-``utd27_depth``, 15 / 5 / 7 in a random order for each seed, persons apart. The head is trained by
-the recipes ``clip_spm-motions-lite0`` and ``clip_spm-clips-lite0``, whole and without each of its
-parts, its checkpoint chosen on validation classes; then scored on the same episodes of the test
-classes, one shot, beside OTAM and ProtoNet on the same features. What is in FOLDER is not done
-again; ``--page`` writes what is there.
+Features: 4 × 4 cells of the default network's middle maps, 8 frames per video, minus the clip's
+mean, projected on 128 fixed orthonormal directions, because the cost of the motion module's
+convolutions grows with the square of that number. The vectors of the network contain no positions:
+with them the head stays at chance on ``motions``. Class names pass a small sentence encoder and a
+learned projection.
+
+Data: ``motions``, preset ``misaligned``, with its training, validation and test classes; ``clips``,
+the 27 classes of ``utd27_depth``, 15 / 5 / 7 in a random order for each seed, people kept apart.
+The head is trained by the recipes ``clip_spm-motions-lite0`` and ``clip_spm-clips-lite0``, complete
+and without each of its parts; validation classes choose the checkpoint. All are evaluated on the
+same one-shot episodes of the test classes, next to OTAM and ProtoNet on the same features. What
+FOLDER contains is not computed again; ``--page`` writes the results.
 """
 
 import argparse
@@ -47,10 +49,10 @@ REQUESTS = (FeatureRequest("middle", View(8)),)
 GRID = 4
 WIDTH = 128
 PRESET = "misaligned"
-WHOLE = "CLIP-SPM"
+COMPLETE = "CLIP-SPM"
 
 TRAINED: dict[str, dict[str, Any]] = {
-    WHOLE: {},
+    COMPLETE: {},
     "without HSMR": {"without": "hsmr"},
     "without SPM": {"without": "spm"},
     "without PADM": {"without": "padm"},
@@ -61,23 +63,23 @@ TRAINED: dict[str, dict[str, Any]] = {
 }
 """Options that a head is trained with."""
 
-ASKED: dict[str, tuple[str, dict[str, Any]]] = {
+SCORED: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in TRAINED if name != "trained jointly"},
-    "joint queries": (WHOLE, {"protocol": "joint"}),
+    "joint queries": (COMPLETE, {"protocol": "joint"}),
     "joint queries, in training too": ("trained jointly", {}),
 }
-"""Rows: whose head, and the options that it is asked with."""
+"""Rows: head, and options for scoring."""
 
 OURS = ("non-linear motion", "ordered motion", "vector prompts")
-"""Of one seed alone."""
+"""Rows of the first seed only."""
 
 UNTRAINED = {"OTAM, not trained": "otam", "ProtoNet, not trained": "protonet"}
-ROWS = (*ASKED, *UNTRAINED)
+ROWS = (*SCORED, *UNTRAINED)
 
 
 @dataclass(frozen=True)
 class Lists:
-    """What a seed learns from and is tested on."""
+    """Training, validation and test videos of a seed."""
 
     recipe: str
     train: VideoList
@@ -86,21 +88,23 @@ class Lists:
     groups: GroupScope
 
 
-def places_of(maps: Tensor) -> Tensor:
-    """The places of frames, less their clip's mean: (t c h w) → (t c·grid²), length √WIDTH."""
-    places = functional.adaptive_avg_pool2d(maps, GRID).flatten(1)
-    return functional.normalize(places - places.mean(0), dim=-1) * WIDTH**0.5
+def cells_of(maps: Tensor) -> Tensor:
+    """Return the cells of frames minus the clip's mean: (t c h w) → (t c·grid²), norm √WIDTH."""
+    cells = functional.adaptive_avg_pool2d(maps, GRID).flatten(1)
+    return functional.normalize(cells - cells.mean(0), dim=-1) * WIDTH**0.5
 
 
 def lists_of_motions(videos: int) -> Lists:
+    """Return the lists of the synthetic benchmark."""
     every = motions(PRESET, videos=videos).videos
     parts = (every.of(split) for split in ("train", "val", "test"))
     return Lists("clip_spm-motions-lite0", *parts, "none")
 
 
 def lists_of_clips(assets: Path, seed: int) -> Lists:
+    """Return the lists of a seed, with the names of the actions as labels."""
     videos = read_index(assets)["utd27_depth"]
-    # "a02_swipe_right" is called so for the sake of its order alone.
+    # The number in "a02_swipe_right" is no part of the name.
     named = tuple(replace(v, label=v.label.partition("_")[2]) for v in videos.videos)
     split = split_by_class(replace(videos, videos=named), seed)
     return Lists("clip_spm-clips-lite0", split.train, split.val, split.test, "shared")
@@ -108,49 +112,56 @@ def lists_of_clips(assets: Path, seed: int) -> Lists:
 
 @dataclass(frozen=True)
 class Work:
-    """A folder of runs and results, and how they are made."""
+    """A folder of runs and results.
+
+    Args:
+        folder: The folder.
+        episodes: Number of test episodes.
+        changes: Changes of the recipes.
+    """
 
     folder: Path
     episodes: int
     changes: Mapping[str, Any]
 
     def source(self, videos: VideoList) -> ArrayFeatures:
-        """Projected places of a list, (videos t d)."""
+        """Return the projected cells of a list, (videos t d)."""
         found = stored(videos, self.folder / "store", REQUESTS)
         each = found.features(range(len(videos.videos)), REQUESTS)
-        places = torch.stack([places_of(one[REQUESTS[0]].float()) for one in each])  # (v t 1792)
-        projection = orthogonal_projection(places.shape[-1], WIDTH)  # (d 1792)
-        return ArrayFeatures((places @ projection.T).numpy(), f"{found.name}, {WIDTH} directions")
+        cells = torch.stack([cells_of(one[REQUESTS[0]].float()) for one in each])  # (v t 1792)
+        projection = orthogonal_projection(cells.shape[-1], WIDTH)  # (d 1792)
+        return ArrayFeatures((cells @ projection.T).numpy(), f"{found.name}, {WIDTH} directions")
 
-    def place(self, data: str, seed: int, name: str) -> Path:
+    def file(self, data: str, seed: int, name: str) -> Path:
+        """Return the path of a run or a result."""
         return self.folder / data / f"seed{seed}" / name.replace(" ", "_").replace(",", "")
 
     def trained(self, data: str, seed: int, lists: Lists, name: str) -> Path:
-        """The folder of a run; one that has ended is read, one that was stopped goes on."""
+        """Train a run, unless it is complete, and return its folder."""
         options = {f"method.options.{key}": value for key, value in TRAINED[name].items()}
         seeds = {"seed": seed, "method.options.seed": seed}
         recipe = read(lists.recipe, {**options, **self.changes, **seeds})
         sources = self.source(lists.train), self.source(lists.val)
-        place = self.place(data, seed, f"run {name}")
+        folder = self.file(data, seed, f"run {name}")
         begin = time.process_time()
-        found = train(recipe, TrainingData(lists.train, lists.val, *sources), place, device="cpu")
+        found = train(recipe, TrainingData(lists.train, lists.val, *sources), folder, device="cpu")
         seconds = time.process_time() - begin
         print(f"{data}, seed {seed}, {name}: {seconds:.0f} s, {found.best}", flush=True)
-        return place
+        return folder
 
     def scored(self, data: str, seed: int, lists: Lists) -> None:
-        """All rows of a seed; those that are there are left."""
+        """Compute the missing results of a seed."""
         source = self.source(lists.test)
         episodes = draw(lists.test, Protocol(5, 1, 1, self.episodes, seed, lists.groups))
         for row in ROWS:
-            output = self.place(data, seed, f"{row}.json")
+            output = self.file(data, seed, f"{row}.json")
             if output.exists() or (seed and row in OURS):
                 continue
             text = None
             if row in UNTRAINED:
                 method = methods.create(UNTRAINED[row], frames=8)
             else:
-                name, options = ASKED[row]
+                name, options = SCORED[row]
                 run = checkpoint.read(self.trained(data, seed, lists, name))
                 method = run.method(**options)
                 model = None if run.header.text is None else TextModel.of_training(run.header.text)
@@ -165,32 +176,32 @@ class Work:
             )
 
     def results(self, data: str) -> Iterator[dict[str, Result]]:
-        """Those of each seed that has all of them."""
+        """Yield the results of each seed that is complete."""
         for folder in sorted((self.folder / data).glob("seed*")):
-            files = {row: self.place(data, int(folder.name[4:]), f"{row}.json") for row in ROWS}
+            files = {row: self.file(data, int(folder.name[4:]), f"{row}.json") for row in ROWS}
             if all(file.exists() for row, file in files.items() if row not in OURS):
                 yield {row: load(file) for row, file in files.items() if file.exists()}
 
 
 def table(seeds: list[dict[str, Result]]) -> str:
-    """Accuracy of each row and its paired difference to the whole method, seed by seed."""
+    """Return a table of accuracies and paired differences to the complete method, by seed."""
     lines = ["| | accuracy | to CLIP-SPM, paired | each seed |", "|---|---|---|---|"]
     for row in ROWS:
         having = [one for one in seeds if row in one]
         accuracies = [one[row].accuracy for one in having]
         few = " (seed 0)" if len(having) < len(seeds) else ""
         mean = f"| {row} | {statistics.mean(accuracies):.2f}{few} "
-        if row == WHOLE:
+        if row == COMPLETE:
             lines.append(mean + "| | " + ", ".join(f"{x:.1f}" for x in accuracies) + " |")
             continue
-        pairs = differences([one[row] for one in having], [one[WHOLE] for one in having])
+        pairs = differences([one[row] for one in having], [one[COMPLETE] for one in having])
         gained = statistics.mean(pair.difference for pair in pairs)
         lines.append(mean + f"| {gained:+.2f} | {listed(pairs)} |")
     return "\n".join(lines)
 
 
 def page(work: Work, command: str) -> str:
-    """The Markdown page, all of whose figures come from the results."""
+    """Return the page as Markdown, from the stored results."""
     parts = []
     for data, about in (
         ("motions", f"Rendered videos, preset `{PRESET}`: classes differ in the order of motions."),
@@ -202,15 +213,15 @@ def page(work: Work, command: str) -> str:
         seeds = list(work.results(data))
         if not seeds:
             continue
-        asked = seeds[0][WHOLE].setup
-        protocol, text = asked.episodes.protocol, asked.text
+        setup = seeds[0][COMPLETE].setup
+        protocol, text = setup.episodes.protocol, setup.text
         encoder = (
             ""
             if text is None
             else f" Class names by `{text.encoder}`, {len(text.templates)} prompts."
         )
         parts.append(
-            f"## {data}\n\n{about} Test: {asked.videos.videos} videos of {asked.videos.classes} "
+            f"## {data}\n\n{about} Test: {setup.videos.videos} videos of {setup.videos.classes} "
             f"classes; {protocol.count} episodes of {protocol.ways} ways, {protocol.shots} shot, "
             f"{protocol.queries} query per class; {len(seeds)} seeds.{encoder} "
             f"Chance {100 / protocol.ways:.0f} %.\n\n{table(seeds)}\n"
@@ -238,33 +249,33 @@ interval over episodes. Each seed is trained from scratch.
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("assets", type=Path)
-    options.add_argument("--work", type=Path, required=True)
-    options.add_argument("--only", choices=("motions", "clips"))
-    options.add_argument("--videos", type=int, default=40, help="of a class of motions")
-    options.add_argument("--seeds", type=int, default=3)
-    options.add_argument("--episodes", type=int, default=10_000)
-    options.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
-    options.add_argument("--page", type=Path)
-    given = options.parse_args()
-    changes = {n: json.loads(v) for n, _, v in (text.partition("=") for text in given.set)}
-    work = Work(given.work, given.episodes, changes)
-    for seed in range(given.seeds):
-        if given.only != "clips":
-            work.scored("motions", seed, lists_of_motions(given.videos))
-        if given.only != "motions":
-            work.scored("clips", seed, lists_of_clips(given.assets, seed))
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("assets", type=Path)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--only", choices=("motions", "clips"))
+    parser.add_argument("--videos", type=int, default=40, help="videos per class of motions")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--episodes", type=int, default=10_000)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--page", type=Path, help="file for the page")
+    options = parser.parse_args()
+    changes = {n: json.loads(v) for n, _, v in (text.partition("=") for text in options.set)}
+    work = Work(options.work, options.episodes, changes)
+    for seed in range(options.seeds):
+        if options.only != "clips":
+            work.scored("motions", seed, lists_of_motions(options.videos))
+        if options.only != "motions":
+            work.scored("clips", seed, lists_of_clips(options.assets, seed))
     for data in ("motions", "clips"):
         if seeds := list(work.results(data)):
             print(f"{data}\n{table(seeds)}")
-    if given.page is not None:
-        more = "".join(f" --set {one}" for one in given.set)
+    if options.page is not None:
+        more = "".join(f" --set {one}" for one in options.set)
         command = (
             "python -m benchmarks.training.clip_spm ASSETS --work FOLDER"
-            f" --videos {given.videos}{more}"
+            f" --videos {options.videos}{more}"
         )
-        given.page.write_text(page(work, command), encoding="utf-8")
+        options.page.write_text(page(work, command), encoding="utf-8")
 
 
 if __name__ == "__main__":

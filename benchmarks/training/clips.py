@@ -1,13 +1,13 @@
-"""Meta-training on real clips: a reduction and head on stored maps, against no training.
+"""Meta-training on real clips: a reduction on stored maps, compared with no training.
 
     python -m benchmarks.training.clips ASSETS --work FOLDER [--splits 3] [--episodes 2000]
         [--recipes a2m2-clips-lite0] [--set stages.0.steps=100] [--page docs/results/learning.md]
 
-The 27 classes of ``utd27_depth`` are put in a random order, once for each split: 15 to learn from,
-5 that choose the checkpoint, 7 to test on, persons apart in every episode. Compared in pairs on the
-same episodes: a2m2 without training and trained by each recipe, fusion, fusion with the trained
-reductions in its moments, and fusion that learnt itself. Runs stay in FOLDER; one that is there is
-not done again.
+The 27 classes of ``utd27_depth`` are put in a random order for each split: 15 for training, 5 for
+the choice of the checkpoint, 7 for the test; people are kept apart in every episode. Compared in
+pairs on the same episodes: a2m2 without training and trained by each recipe, fusion, fusion with
+the trained reductions in its moments, and fusion that is trained itself. What FOLDER contains is
+not computed again.
 """
 
 import argparse
@@ -41,10 +41,10 @@ RECIPES = {
     "a2m2-clips-linear-lite0": "one matrix",
     "fusion-clips-lite0": "all terms",
 }
-"""What is trained in each."""
+"""Trained part, by recipe."""
 
 Found = dict[int, dict[str, Result]]
-"""Results by shots and arm."""
+"""Results by shots and method."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ class Split:
 
 
 def requests() -> list[Request]:
-    """All that the arms ask of the default network."""
+    """Return the requests of all methods to the default network."""
     card = backbones.create().card
-    asked = [method.requests(card) for method in untrained().values()]
-    return list(dict.fromkeys(request for one in asked for request in one))
+    each = [method.requests(card) for method in untrained().values()]
+    return list(dict.fromkeys(request for one in each for request in one))
 
 
 def split_by_class(videos: VideoList, number: int) -> Split:
-    """15 / 5 / 7 classes in the random order of a number."""
+    """Return 15 / 5 / 7 classes in the random order of a split's number."""
     order = sorted(videos.classes)
     random.Random(number).shuffle(order)
     lists, first = [], 0
@@ -77,13 +77,13 @@ def split_by_class(videos: VideoList, number: int) -> Split:
 
 
 def untrained() -> dict[str, Method]:
-    """What is trained, and what that should beat; ``fusion`` has the options of its recipe."""
+    """Return the methods without training; ``fusion`` has the options of its recipe."""
     fusion = methods.create("fusion", cameras="moving")
     return {"a2m2": methods.create("a2m2"), "fusion": fusion}
 
 
-def arms(runs: Mapping[str, Path]) -> dict[str, Method]:
-    """What is compared; the trained ones from the folders of runs, by recipe."""
+def compared(runs: Mapping[str, Path]) -> dict[str, Method]:
+    """Return the methods that are compared; trained ones from the folders of runs, by recipe."""
     found = untrained()
     for recipe, run in runs.items():
         trained, mixed = checkpoint.read(run).method(), untrained()["fusion"]
@@ -97,11 +97,11 @@ def arms(runs: Mapping[str, Path]) -> dict[str, Method]:
 
 
 def tested(split: Split, store: Path, runs: Mapping[str, Path], episodes: int) -> Found:
-    """Results of all arms by shots, on the test classes."""
+    """Return the results of all methods by shots, on the test classes."""
     source = stored(split.test, store, requests())
     drawn = [draw(split.test, Protocol(5, shots, 5, episodes, 0, "shared")) for shots in SHOTS]
     found: Found = {shots: {} for shots in SHOTS}
-    for name, method in arms(runs).items():
+    for name, method in compared(runs).items():
         for shots, result in zip(
             SHOTS, evaluate_sets(method, source, split.test, drawn), strict=True
         ):
@@ -110,7 +110,7 @@ def tested(split: Split, store: Path, runs: Mapping[str, Path], episodes: int) -
 
 
 def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Each trained arm and what it should beat: its untrained form, and fusion."""
+    """Return each trained method with its untrained form, and with fusion."""
     found = []
     for name in names:
         kind, _, trained = name.partition(", ")
@@ -120,7 +120,7 @@ def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def report(splits: Sequence[Found]) -> str:
-    """Two tables: each arm in each split, and the paired differences that matter."""
+    """Return two tables: each method in each split, and paired differences."""
     heads = [
         f"{shots} shot{'s' * (shots > 1)}, split {number}"
         for shots in SHOTS
@@ -151,47 +151,49 @@ def report(splits: Sequence[Found]) -> str:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("assets", type=Path)
-    options.add_argument("--work", type=Path, required=True)
-    options.add_argument("--splits", type=int, default=3)
-    options.add_argument("--episodes", type=int, default=2000)
-    options.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=list(RECIPES))
-    options.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
-    options.add_argument("--page", type=Path)
-    given = options.parse_args()
-    changes = {n: json.loads(v) for n, _, v in (text.partition("=") for text in given.set)}
-    videos = read_index(given.assets)["utd27_depth"]
-    store = given.work / "store"
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("assets", type=Path)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--splits", type=int, default=3)
+    parser.add_argument("--episodes", type=int, default=2000)
+    parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=list(RECIPES))
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--page", type=Path)
+    options = parser.parse_args()
+    changes = {n: json.loads(v) for n, _, v in (text.partition("=") for text in options.set)}
+    videos = read_index(options.assets)["utd27_depth"]
+    store = options.work / "store"
     stored(videos, store, requests())
     results: list[Found] = []
-    said: list[str] = []
-    for number in range(given.splits):
+    chosen: list[str] = []
+    for number in range(options.splits):
         split = split_by_class(videos, number)
         sources = (stored(one, store, requests()) for one in (split.train, split.val))
         data = TrainingData(split.train, split.val, *sources)
         runs = {}
-        for name in given.recipes:
+        for name in options.recipes:
             begin = time.process_time()
-            runs[name] = given.work / f"split{number}-{name}"
+            runs[name] = options.work / f"split{number}-{name}"
             best = train(read(name, changes), data, runs[name], device="cpu").best
             seconds = time.process_time() - begin
-            said.append(
+            chosen.append(
                 f"split {number}, {RECIPES[name]}: step {best.step} of stage {best.stage + 1}, "
                 f"{best.accuracy:.1f} % on validation"
             )
-            print(f"{said[-1]}; {seconds:.0f} s of processor time", flush=True)
-        results.append(tested(split, store, runs, given.episodes))
+            print(f"{chosen[-1]}; {seconds:.0f} s of processor time", flush=True)
+        results.append(tested(split, store, runs, options.episodes))
         print(report(results[-1:]), flush=True)
     tables = report(results)
     print(tables)
-    if given.page is not None:
-        given.page.write_text(page(tables, said, given.splits, given.episodes), encoding="utf-8")
+    if options.page is not None:
+        options.page.write_text(
+            page(tables, chosen, options.splits, options.episodes), encoding="utf-8"
+        )
 
 
-def page(tables: str, said: Sequence[str], splits: int, episodes: int) -> str:
+def page(tables: str, checkpoints: Sequence[str], splits: int, episodes: int) -> str:
     """Return the page as Markdown."""
-    chosen = "\n".join(f"- {one}" for one in said)
+    chosen = "\n".join(f"- {one}" for one in checkpoints)
     return f"""# Training on a few real clips
 
     python -m benchmarks.training.clips ASSETS --work FOLDER --page docs/results/learning.md
