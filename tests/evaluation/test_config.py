@@ -172,7 +172,7 @@ def test_features_cannot_be_recorded_or_stored(file: Path, tmp_path: Path) -> No
 def test_a_command_names_what_differs_from_the_defaults() -> None:
     full = EvaluationConfig(
         method="runs/a b",
-        options={"lengths": [1, 2], "alignment": "otam", "attention": True},
+        options={"moments.lengths": [1, 2], "alignment.name": "otam", "moments.attention": True},
         data=DataConfig(
             source="hmdb51",
             split="val",
@@ -192,7 +192,8 @@ def test_a_command_names_what_differs_from_the_defaults() -> None:
     )
     assert command_of(full) == (
         "fewact evaluate 'runs/a b' --data hmdb51 --shots 5 --count 100 --groups none --split val "
-        "--option lengths=1,2 --option alignment=otam --option attention=true --store store "
+        "--option moments.lengths=1,2 --option alignment.name=otam "
+        "--option moments.attention=true --store store "
         "--root videos --allow-missing --allow-leak --backbone clip-vit --weights local-dir:w "
         "--device cpu --text-encoder clip --prompts 'a {}' --camera hand --camera-on query"
     )

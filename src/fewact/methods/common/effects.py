@@ -8,7 +8,7 @@ from typing import Any
 from fewact.errors import OptionError
 
 NO_VALUE = object()
-"""Flag of an option that no value switches off."""
+"""Default of ``Effect.off``: no value switches the option off."""
 
 
 @dataclass(frozen=True)

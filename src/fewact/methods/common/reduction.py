@@ -47,7 +47,7 @@ class ChannelReduction(nn.Module):
         if method in ("learned", "linear") and in_channels is None:
             raise OptionError(
                 "a trained reduction needs the number of input channels",
-                where='option "in_channels"',
+                where='option "moments.in_channels"',
                 expected="number of channels of the backbone's level, such as 2048 for resnet50",
             )
         if method == "linear" and in_channels is not None:
@@ -102,7 +102,7 @@ class ChannelReduction(nn.Module):
         if self.in_channels not in (None, channels):
             raise ShapeError(
                 "the maps have another number of channels than the reduction",
-                where='option "in_channels"',
+                where='option "moments.in_channels"',
                 got=f"maps of {channels} channels",
                 expected=f"{self.in_channels}",
             )
@@ -117,7 +117,7 @@ class ChannelReduction(nn.Module):
             if not len(self.mean):
                 raise OptionError(
                     "the principal directions were not fitted",
-                    where='option "reduction"',
+                    where='option "moments.reduction"',
                     got="pca",
                     hint="Call fit_reduction with features of other clips first.",
                 )
