@@ -24,7 +24,7 @@ class BestFrameOptions:
     """Options of ``best-frame``.
 
     Args:
-        frames: Frames of a video.
+        frames: Number of frames of a video.
     """
 
     frames: int = 8
@@ -32,7 +32,7 @@ class BestFrameOptions:
 
 @plain_dataclass(frozen=True)
 class BestFrameState:
-    """The support's frames (b s t d) and how its videos average to classes (b n s)."""
+    """Frames of the support (b s t d), and weights of its videos in each class (b n s)."""
 
     frames: Tensor
     classes: Tensor
@@ -40,26 +40,26 @@ class BestFrameState:
 
 @methods.register("best-frame")
 class BestFrame(Method[BestFrameOptions, BestFrameState]):
-    """A class scores the mean over its videos of the best cosine between any two frames."""
+    """Score of a class: the mean over its videos of the largest cosine of two frames."""
 
     Options = BestFrameOptions
     temperature = 0.05
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """One vector a frame."""
+        """Return the request for one vector per frame."""
         return (FeatureRequest("vectors", View(self.options.frames)),)
 
     def encode(self, features: Features) -> Nodes:
-        """Frames of length 1, (… t d)."""
+        """Return frames of length 1, (… t d)."""
         frames = features[FeatureRequest("vectors", View(self.options.frames))]
         return {"frames": functional.normalize(frames, dim=-1)}
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> BestFrameState:
-        """The support as it is."""
+        """Return the frames of the support."""
         return BestFrameState(nodes["frames"], one_hot_mean(labels, n, nodes["frames"].dtype))
 
     def score(self, state: BestFrameState, nodes: Nodes) -> Tensor:
-        """Logits (b q n)."""
+        """Return logits (b q n)."""
         cosines = torch.einsum("bqtd,bsud->bqstu", nodes["frames"], state.frames)
         return torch.einsum("bqs,bns->bqn", cosines.amax((-1, -2)), state.classes)
 
