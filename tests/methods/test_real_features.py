@@ -36,7 +36,7 @@ def logits(
 def test_the_evaluator_agrees_with_queries_alone_in_float64(
     name: str, assets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scoring, "MOST", 4)  # a batch is padded to as many episodes
+    monkeypatch.setattr(scoring, "MAX_EPISODES", 4)  # a batch is padded to as many episodes
     data = FeatureDataset(assets / "features" / "mobilenet_v2_t8.npz", dataset="ucf7")
     videos, vectors = data.videos, data.of(data.videos)[..., :CHANNELS]
     source = ArrayFeatures(vectors)
