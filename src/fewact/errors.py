@@ -115,6 +115,23 @@ class TrainingError(UserError):
     """A training that cannot start, continue or resume."""
 
 
+def invalid_value(message: str) -> tuple[str, str]:
+    """Return the fault, and the values that were expected, from a message of pydantic.
+
+    >>> invalid_value("Input should be 'off' or 'on'")
+    ('invalid value', "'off' or 'on'")
+    >>> invalid_value("Extra inputs are not permitted")
+    ('unknown name', '')
+    """
+    if message == "Extra inputs are not permitted":
+        return "unknown name", ""
+    expected = message.removeprefix("Input should be ")
+    if expected != message:
+        return "invalid value", expected.split(", unable to parse")[0]
+    message = message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:], ""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Suggest the known name that was probably meant.
 

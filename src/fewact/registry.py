@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Generic, TypeVar, cast, get_type_hints
 
-from fewact.errors import OptionError, UnknownNameError, UserError, did_you_mean
+from fewact.errors import OptionError, UnknownNameError, UserError, did_you_mean, invalid_value
 
 T = TypeVar("T")
 O = TypeVar("O")  # noqa: E741
@@ -161,12 +161,14 @@ def make_options(options: type[O], values: Mapping[str, Any], *, of: str) -> O:
             raise type(cause)(
                 cause.what, where=where, got=cause.got, expected=cause.expected, hint=cause.hint
             ) from None
-        place = ".".join(map(str, first["loc"])) + "."
-        option = next((name for name in names if place.startswith(f"{name}.")), "options")
+        path = ".".join(map(str, first["loc"])) + "."
+        option = next((name for name in names if path.startswith(f"{name}.")), "options")
+        fault, expected = invalid_value(first["msg"])
         raise OptionError(
-            first["msg"][:1].lower() + first["msg"][1:],
+            fault,
             where=f'{of}, option "{option}"',
             got=repr(flat.get(option, first.get("input"))),
+            expected=expected,
         ) from None
 
 
@@ -181,7 +183,7 @@ def _flatten(values: Mapping[str, Any], groups: Mapping[str, Any], of: str) -> d
             value = value.model_dump(exclude_unset=True)
         if not isinstance(value, Mapping):
             raise OptionError(
-                "is a group of options",
+                "a group of options, not one option",
                 where=f'{of}, option "{name}"',
                 got=repr(value),
                 expected=", ".join(_dotted(name, groups[name].model_fields)),

@@ -1,4 +1,4 @@
-"""Elements of self-contained SVG files: charts, the demo's figure, pictures of benchmarks.
+"""Elements of self-contained SVG files: charts, the demo's figure, figures of benchmarks.
 
 Every function returns the text of one element; ``document`` joins elements to a file::
 
@@ -90,8 +90,8 @@ def text(
         x: Position of the anchor in pixels.
         y: Position of the baseline in pixels.
         words: Text; it is escaped.
-        size: Font size in pixels; None for that of the document.
-        colour: Colour; None for that of the style sheet.
+        size: Font size in pixels; None for the size of the document.
+        colour: Colour; None for the colour of the style sheet.
         anchor: ``start``, ``middle`` or ``end``; None for ``start``.
         weight: Font weight; None for normal.
         attributes: Further attributes, as in ``element``.

@@ -65,7 +65,7 @@ def test_other_files_are_refused(text: str) -> None:
         ({"calibration": ...}, "calibration: Field required"),
         ({"examples": [{"name": "a", "label": "b"}]}, "fewer than two classes"),
         ({"examples": [{"name": "a"}]}, "examples.0.label"),
-        ({"files": {"../x": "0", STATE: "0"}}, "files that no model has: ../x"),
+        ({"files": {"../x": "0", STATE: "0"}}, "unknown files: ../x"),
         ({"files": {"thumbnail-0001.jpg": "0"}}, "no hash of state"),
     ],
 )

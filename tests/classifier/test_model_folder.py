@@ -172,7 +172,7 @@ def test_the_state_of_another_model_is_detected(
 
 def test_missing_examples_are_detected(model: Path) -> None:
     edit(model, lambda content: content["examples"].pop())
-    with pytest.raises(ModelError, match="rows are not those of the examples"):
+    with pytest.raises(ModelError, match="rows do not match the examples"):
         FewShotClassifier.load(model)
 
 

@@ -195,7 +195,7 @@ def test_a_folder_with_other_files_is_refused(run: Run, table: Path, tmp_path: P
     assert "contains other files" in ended.err
     ended = run("evaluate", "protonet", "--data", table, "--store", tmp_path)
     assert ended.code == 2
-    assert "is no store" in ended.err
+    assert "not a feature store" in ended.err
 
 
 def test_a_missing_ray_is_named(run: Run, table: Path, tmp_path: Path) -> None:

@@ -45,6 +45,19 @@ def test_every_default_can_be_passed_as_an_option(run: Run) -> None:
         assert made.options == methods.create(name).options
 
 
+def test_one_method_is_shown(run: Run) -> None:
+    shown = run("methods", "otam").out
+    assert shown.startswith("otam\n")
+    assert shown.rstrip() in run("methods").out
+    assert run("methods", "auto").out.startswith(f"{methods.AUTO} (auto)\n")
+    assert [one["name"] for one in json.loads(run("methods", "otam", "--format", "json").out)] == [
+        "otam"
+    ]
+    ended = run("methods", "otma")
+    assert ended.code == 2
+    assert 'Did you mean "otam"?' in ended.err
+
+
 def test_choices_are_shown(run: Run) -> None:
     assert "[cross | self | uniform]" in run("methods").out
 

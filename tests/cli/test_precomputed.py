@@ -151,7 +151,7 @@ def test_a_bad_row_does_not_stop_the_others(
     ended = run("teach", file, "-o", tmp_path / "m")
     assert ended.code == 3
     assert "2 clips without a class are ignored" in ended.err
-    assert "skipped: x//b: there are numbers that are not finite" in ended.err
+    assert "skipped: x//b: features that are not finite numbers" in ended.err
     assert "Skipped: 1 clips" in ended.out
     assert {c.name for c in FewShotClassifier.load(tmp_path / "m").clips_} == {"a", "c", "d"}
 

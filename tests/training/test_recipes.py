@@ -183,7 +183,7 @@ def test_changes_by_dotted_name_and_a_saved_copy(tmp_path: Path) -> None:
     ("changes", "says"),
     [
         ({"stages.0.stesp": 3}, r"stages\.0\.stesp"),
-        ({"stages.0.steps": "many"}, r"stages\.0\.steps: .*valid integer.*'many'"),
+        ({"stages.0.steps": "many"}, r"stages\.0\.steps: invalid value .*'many'.*a valid integer"),
         ({"stages.0.lr": -1}, r"stages\.0\.lr.*greater than or equal to 0"),
         ({"stages.0.kind": "learn"}, "stages"),
         ({"stages.0.shots": 1}, r"stages\.0\.shots"),

@@ -29,7 +29,7 @@ def resolve_device(device: str) -> torch.device:
             "there is no such device",
             where="device",
             got=f"{device!r}: {str(error).splitlines()[0]}",
-            expected='"auto", "cpu", "cuda", "cuda:0", …',
+            expected='"auto", "cpu", "cuda", "cuda:0", "mps", …',
         ) from None
     return chosen
 

@@ -34,12 +34,12 @@ TEXTURED = 0.45
 0.57 to 1 for indoor scenes, 0.11 to 0.31 for a black background, on development clips."""
 
 MIN_INLIERS, MIN_INLIERS_TEXTURELESS = 0.4, 0.75
-"""Inlier ratio below which a frame's motion is rejected: after a cut, for example. Without a
-textured background a person who squats explains many keypoints too, so that more are required."""
+"""Smallest inlier ratio of an accepted motion; after a cut, for example, the ratio is lower. On a
+textureless background a person who squats has many inliers too, so that the limit is higher."""
 
 PERMISSIVE_INLIERS, PERMISSIVE_ZOOM, PERMISSIVE_FRAMES = 0.25, 5.0, 0.75
-"""Without a textured background the permissive estimate accepts keypoints where, in this fraction
-of the frames, the inlier ratio exceeds PERMISSIVE_INLIERS + PERMISSIVE_ZOOM · |log zoom|: handheld
+"""On a textureless background the permissive estimate accepts a motion if, in this fraction of the
+frames, the inlier ratio exceeds PERMISSIVE_INLIERS + PERMISSIVE_ZOOM · |log zoom|: handheld
 cameras hardly zoom, and a person who squats looks like a zoom. Chosen on development clips."""
 
 PIXEL_STEPS = 10
@@ -49,12 +49,12 @@ PIXEL_GAIN = 0.95
 """Registration by all pixels is used where it reduces a frame's difference to this factor."""
 
 MOTION_GAIN = 1.05
-"""A frame moved where its inliers exceed those of a static camera by this factor."""
+"""A frame counts as moved if it has this factor more inliers than under a static camera."""
 
 MOVED_RATIO, STATIC_RATE = 1.35, 4.5
-"""The camera moved where motion alone explains more than MOVED_RATIO · exp(STATIC_RATE ·
-static_fraction) times as many keypoints as a static camera alone. Fitted on development clips, some
-of which show people who squat, sit down and jog."""
+"""The camera moved if (motion_only + PRIOR) / (static_only + PRIOR) is larger than MOVED_RATIO ·
+exp(STATIC_RATE · static_fraction), see ``CameraMotion``. Fitted on development clips; in some of
+them, people squat, sit down and jog."""
 
 PRIOR = 0.01
 """Added to both inlier fractions, which may be zero."""
@@ -73,9 +73,9 @@ class CameraMotion:
         permissive: The same with a lower threshold where the background is textureless: it finds
             the camera motion behind moving arms, and follows some full-body motion. With a textured
             background it equals ``conservative``.
-        motion_only: Fraction of the keypoints that only the estimated motion explains.
-        static_only: Fraction of the keypoints that only a static camera explains.
-        static_fraction: Fraction of the keypoints that stay in place in each of the most static
+        motion_only: Fraction of the keypoints that are inliers of the estimated motion only.
+        static_only: Fraction of the keypoints that are inliers of a static camera only.
+        static_fraction: Fraction of the keypoints that do not move in each of the most static
             fifth of the frame pairs.
     """
 

@@ -51,7 +51,7 @@ class Keypoints:
 
 
 def all_pixels(images: Tensor, pixel: float) -> Keypoints:
-    """Return all pixels as keypoints, also those of a flat background.
+    """Return all pixels as keypoints, including flat background.
 
     Args:
         images: Grey images (p h w), floating.

@@ -116,7 +116,7 @@ def warp(
     pixel: float = 1.0,
     parallax: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
-    """Warp each image by a similarity transform of its own.
+    """Warp each image by its similarity transform.
 
     Args:
         images: Images (t c h w), floating.

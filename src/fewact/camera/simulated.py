@@ -149,7 +149,7 @@ def camera_path(
 ) -> CameraPath:
     """Draw the path of a camera.
 
-    A path that would leave the frame is shrunk and moved as a whole until it fits.
+    A path that would leave the frame is shrunk and shifted until it fits.
 
     Args:
         camera: Simulated camera.
@@ -159,7 +159,7 @@ def camera_path(
         width: Width of the frames, in pixels.
     """
     times = np.asarray(times, np.float64)
-    # The whole path is checked, so that it does not depend on the requested times.
+    # The entire path is checked, so that it does not depend on the requested times.
     every = np.concatenate([np.linspace(0, 1, CHECKED_TIMES), times])  # (n,)
     rng = np.random.default_rng(seed)
     offset = rng.uniform(-1, 1, 2) * camera.offset  # (x, y)

@@ -103,7 +103,7 @@ class Config(_Part):
         if STATE not in self.files:
             raise ValueError(f"no hash of {STATE}")
         if strange := [n for n in self.files if n != STATE and not THUMBNAIL.fullmatch(n)]:
-            raise ValueError(f"files that no model has: {', '.join(strange)}")
+            raise ValueError(f"unknown files: {', '.join(strange)}")
         return self
 
 
@@ -133,7 +133,7 @@ def from_text(text: str, where: str) -> Config:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
         raise ModelError(
-            "the content is not that of a saved classifier",
+            "the content does not describe a saved classifier",
             where=where,
             got=f"{field}: {first['msg']}" if field else first["msg"],
             hint=HINT,

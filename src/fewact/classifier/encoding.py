@@ -1,4 +1,4 @@
-"""Encode clips, or precomputed features of clips, into what the method keeps of each."""
+"""Encode clips, or precomputed features of clips, into nodes of the method."""
 
 from collections.abc import Iterator, Sequence
 
@@ -55,7 +55,7 @@ class _ClipEncoder:
         self._timing, self._image_embedding = timing, image_embedding
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """Return the requests of the method, and that of the image embedding."""
+        """Return the requests of the method and of the image embedding."""
         more = (IMAGE_REQUEST,) if self._image_embedding else ()
         return tuple(dict.fromkeys((*self._method.requests(card), *more)))
 

@@ -252,7 +252,7 @@ class FewShotClassifier:
         """Save the classifier as a folder that ``load`` reads.
 
         The folder has names and features of the training clips, not the clips. An existing model is
-        replaced as a whole or not at all; other files in the folder are kept.
+        replaced completely or not at all; other files in the folder are kept.
 
         Args:
             folder: Folder of the model; parent folders are created.

@@ -18,7 +18,7 @@ from fewact.methods.base import Method, score_and_pairs
 
 @dataclass(frozen=True)
 class Fitted:
-    """Everything that a prediction needs. It is replaced as a whole: a failed call changes nothing.
+    """Everything that a prediction needs. It is replaced completely: a failed call changes nothing.
 
     Args:
         examples: Training clips.

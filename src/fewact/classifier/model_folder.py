@@ -169,7 +169,7 @@ def load(folder: Path) -> SavedModel:
     nodes = _of(tensors, NODES)
     if not nodes or any(value.shape[:1] != (len(config.examples),) for value in nodes.values()):
         raise ModelError(
-            "the rows are not those of the examples in config.json", where=str(folder / STATE)
+            "the rows do not match the examples in config.json", where=str(folder / STATE)
         )
     thumbnails = [files.get(f"thumbnail-{i:04}.jpg") for i in range(1, len(config.examples) + 1)]
     method = _method(config.method, _of(tensors, METHOD), str(folder))
@@ -301,7 +301,7 @@ def _class_names(
         return None
     text, mean = tensors.get(CLASS_NAMES), examples.nodes.get(IMAGE_EMBEDDING)
     if text is None or mean is None or text.shape != (len(examples.classes), mean.shape[-1]):
-        raise ModelError("the class names are not those of config.json", where=where)
+        raise ModelError("the class names do not match config.json", where=where)
     return ClassNames(examples.classes, text, saved.facts, saved.mode)
 
 

@@ -6,7 +6,7 @@ from fewact.backbones import Card
 from fewact.classifier.config import Config
 from fewact.features.precomputed import PRECOMPUTED
 
-BEGIN = "<!-- fewact: saving replaces everything between this line and the closing mark -->"
+BEGIN = "<!-- fewact: saving replaces everything between this line and the end marker -->"
 END = "<!-- fewact: end -->"
 USE = """\
     print(classifier.predict("clip.mp4").label)

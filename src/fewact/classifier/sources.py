@@ -29,7 +29,7 @@ Source = ClipLike | Iterable[ClipLike]
 
 
 def as_clip(clip: ClipLike) -> AnyClip:
-    """Return a path as a clip of the whole file, a clip unchanged."""
+    """Return a path as a clip of the entire file, a clip unchanged."""
     return clip if isinstance(clip, AnyClip) else Clip(Path(clip))
 
 

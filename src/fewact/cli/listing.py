@@ -3,7 +3,9 @@
 import inspect
 import re
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from fewact.cli.output import ListFormat, ListOutputFormat, print_json, print_table
 from fewact.registry import option_groups
@@ -11,12 +13,15 @@ from fewact.registry import option_groups
 LEVELS = ("vectors", "maps", "middle")
 
 
-def methods(format: ListOutputFormat = ListFormat.TABLE) -> None:
-    """List the few-shot methods with their options.
+def methods(
+    name: Annotated[str | None, typer.Argument(help="Name of a method to show.")] = None,
+    format: ListOutputFormat = ListFormat.TABLE,
+) -> None:
+    """List the few-shot methods with their options, or show one.
 
     Each option is shown with its default, its meaning and its allowed values.
     """
-    found = _methods()
+    found = _methods(name)
     if format is ListFormat.JSON:
         print_json(found)
         return
@@ -28,8 +33,8 @@ def methods(format: ListOutputFormat = ListFormat.TABLE) -> None:
                 print(f"  {flag.replace('_', ' ')}")
         if not method["trained"]:
             print("  needs training")
-        for name, option in method["options"].items():
-            print(f"  --option {name}={_as_text(option['default'])}")
+        for key, option in method["options"].items():
+            print(f"  --option {key}={_as_text(option['default'])}")
             print(f"      {option['description']}{_choices(option)}")
 
 
@@ -67,11 +72,12 @@ def backbones(format: ListOutputFormat = ListFormat.TABLE) -> None:
     )
 
 
-def _methods() -> list[dict[str, Any]]:
+def _methods(chosen: str | None) -> list[dict[str, Any]]:
     from fewact import methods
 
     found = []
-    for name in methods.names():
+    names = (methods.AUTO if chosen == "auto" else chosen,) if chosen else methods.names()
+    for name in names:
         method = methods.REGISTRY.get(name)
         made = methods.create(name)
         found.append(

@@ -238,8 +238,12 @@ class BenchmarkOptions(OptionGroup):
     ] = False
 
 
-def parse_options(texts: Sequence[str]) -> dict[str, Any]:
+def parse_options(texts: Sequence[str], *, flag: str = "--option") -> dict[str, Any]:
     """Read KEY=VALUE texts. A value is read as JSON, as a list without brackets, or as text.
+
+    Args:
+        texts: Texts of the command line.
+        flag: Option of the command line that has them, for error messages.
 
     Raises:
         OptionError: A text has no "=", or a key appears twice.
@@ -252,9 +256,9 @@ def parse_options(texts: Sequence[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         key = key.strip().replace("-", "_")
         if not equals or not key:
-            raise OptionError("not an option", where="--option", got=text, expected="KEY=VALUE")
+            raise OptionError("invalid option", where=flag, got=text, expected="KEY=VALUE")
         if key in options:
-            raise OptionError(f'"{key}" appears twice', where="--option", got=text)
+            raise OptionError(f'"{key}" appears twice', where=flag, got=text)
         options[key] = _value(value.strip())
     return options
 

@@ -22,6 +22,9 @@ ERRORS_OF_THE_MACHINE = {
     errno.EACCES,
     errno.EPERM,
     errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
 }
 """Reasons for a failed write that only the user can fix."""
 

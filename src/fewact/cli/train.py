@@ -102,7 +102,7 @@ def train(
     command continues where it stopped when it is run again. To use several GPUs or nodes, start it
     with torchrun --nproc-per-node 4 --no-python fewact train ..., or with srun.
     """
-    changes = parse_options(training.set or ())
+    changes = parse_options(training.set or (), flag="--set")
     if training.weights is not None:
         changes["backbone.weights"] = training.weights
     from fewact import methods

@@ -75,7 +75,7 @@ def simulated_cameras(videos: VideoList) -> str:
 
 
 def with_simulated_camera(videos: VideoList, name: str, seed: int = 0) -> VideoList:
-    """Return the same videos, each recorded with a simulated camera on a path of its own.
+    """Return the same videos, each recorded with a simulated camera on another path.
 
     Args:
         videos: List of videos; its digest, and so its episodes, stay the same.

@@ -152,7 +152,7 @@ def _header(where: str, cells: list[str], known: Sequence[str]) -> list[str]:
                 where=where,
                 got=", ".join(cells),
                 expected=EXPECTED,
-                hint=f'Did you mean "{near}"?' if near else "",
+                hint=f'Rename the column "{near}".' if near else "",
             )
     absent = [column for column in known if column not in columns]
     for column in columns:

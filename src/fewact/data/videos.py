@@ -84,11 +84,13 @@ class VideoList:
         if not chosen:
             known = sorted({video.split for video in self.videos if video.split})
             raise DataError(
-                "has no videos of this split",
+                "no videos of this split",
                 where=self.name,
                 got=split,
                 expected=", ".join(known) or "a list with splits",
-                hint=did_you_mean(split, known),
+                hint=did_you_mean(split, known)
+                if known
+                else "Use a table with the column split, or the folders train, val and test.",
             )
         return replace(self, videos=chosen)
 

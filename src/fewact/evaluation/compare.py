@@ -156,7 +156,7 @@ def _check_same_episodes(results: Sequence[Result], names: Sequence[str]) -> Non
         setup = result.setup
         if setup.episodes.sha256 != first.episodes.sha256:
             raise ResultError(
-                f"the episodes differ from those of {names[0]}",
+                f"the episodes differ from the episodes of {names[0]}",
                 where=name,
                 got=f"{setup.videos.name}, {_text(setup.episodes.protocol)}",
                 expected=f"{first.videos.name}, {_text(first.episodes.protocol)}",

@@ -151,7 +151,7 @@ def _not_comparable(line: dict[str, str], ids: tuple[str, ...]) -> str:
 
 
 def _same_test_videos(lists: tuple[str, ...], ids: tuple[str, ...]) -> bool:
-    """Return whether the test videos of each list are those of a requested list."""
+    """Return whether each list has the same test videos as a requested list."""
     requested = {benchmark(one).sha256["test"] for one in ids}
     return {benchmark(one).sha256["test"] for one in lists} <= requested
 

@@ -46,11 +46,11 @@ class Precomputed:
         if clip.vectors.shape != (self.frames, self.card.vectors):
             frames, width = clip.vectors.shape
             raise DataError(
-                "features of another number or length of vectors",
+                "wrong number or length of the feature vectors",
                 where=clip.name,
                 got=f"{frames} vectors of length {width}",
                 expected=f"{self.frames} vectors of length {self.card.vectors}",
-                hint="Compute them in the same way as those of the training clips.",
+                hint="Compute them in the same way as the features of the training clips.",
             )
 
     def check_requests(self, requests: Iterable[Request]) -> None:

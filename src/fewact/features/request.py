@@ -145,7 +145,7 @@ class CameraMotionRequest:
 
 
 Request = FeatureRequest | CameraMotionRequest
-"""What a method may request of a video."""
+"""Request that a method makes of each video."""
 
 Features = Mapping[Request, "Tensor"]
 """Features of videos by request: (… t d), (… t c h w) …, all with the same leading axes."""
@@ -166,7 +166,7 @@ def request_from_facts(facts: dict[str, Any]) -> Request:
 
     Raises:
         KeyError: There is no such type of request.
-        ValidationError: The facts are not those of a request.
+        ValidationError: The facts do not describe a request.
     """
     types: dict[str, type[Request]] = {
         "FeatureRequest": FeatureRequest,
@@ -192,7 +192,7 @@ def parse_request(text: str, card: Card) -> Request:
     known = get_args(Stabilise)
     if len(modes) > 1 or not frames.isdecimal() or int(frames) < 1 or set(modes) - set(known):
         raise OptionError(
-            "this is no feature request",
+            "invalid feature request",
             got=repr(text),
             expected=f"LEVEL, LEVEL:FRAMES or LEVEL:FRAMES:STABILISE with {', '.join(known)}",
         )

@@ -105,7 +105,7 @@ class ArrayFeatures:
         finite = np.isfinite(vectors).all((1, 2))
         if not skip_invalid and not finite.all():
             raise DataError(
-                "there are numbers that are not finite",
+                "features that are not finite numbers",
                 where=f"{name}, video {int(np.argmin(finite))}",
             )
         self.name = name
@@ -146,7 +146,7 @@ class ArrayFeatures:
                 yield dict.fromkeys(requests, vectors)
             else:
                 name = self._ids[position] if self._ids else f"{self.name}, video {position}"
-                yield VideoError(name, "there are numbers that are not finite")
+                yield VideoError(name, "features that are not finite numbers")
 
 
 class VideoFeatures:

@@ -8,8 +8,8 @@ from pathlib import Path
 def cache_folder() -> Path | None:
     """Return the cache folder; None on a machine without a home folder.
 
-    It is the folder that the environment variable FEWACT_CACHE names, otherwise that of the
-    platform.
+    It is the folder that the environment variable FEWACT_CACHE names, otherwise the cache folder
+    of the platform.
     """
     if chosen := os.environ.get("FEWACT_CACHE"):
         return Path(chosen)

@@ -46,7 +46,7 @@ class Scene:
     Args:
         hidden: Object that the occluder may hide.
         occluder: Occluder; all other objects pass in front of it.
-        objects: All other objects, those of the class last.
+        objects: All other objects, the objects of the class last.
     """
 
     hidden: SceneObject
@@ -89,7 +89,7 @@ def draw_scene(draws: NamedDraws, steps: tuple[Step, ...], truth: Truth, preset:
 
 
 def _draw_stray(draws: NamedDraws, name: str, frames: int) -> SceneObject:
-    """Draw an object with two motions and a timing of its own."""
+    """Draw an object with two motions and another timing than the class."""
     own = draws.of(name)
     steps = tuple(Step(own.choice(f"motion {part}", ALONE)) for part in (0, 1))
     progress = draw_truth(own, ("", ""), frames, Preset("")).progress

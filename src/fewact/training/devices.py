@@ -1,4 +1,4 @@
-"""Devices of a run: those of this machine, or the processes started by torchrun or Slurm."""
+"""Devices of a run: devices of this machine, or processes started by torchrun or Slurm."""
 
 import os
 from collections.abc import Iterator

@@ -68,7 +68,7 @@ class Learner(nn.Module):
             return self.method.losses(self._episodes(batch, features))
 
     def _features(self, batch: Batch) -> Features:
-        """Return features (v t …): those of the batch, or those of the network on its frames."""
+        """Return features (v t …): stored ones of the batch, or computed from its frames."""
         if not batch.frames:
             return batch.features
         backbone = self._transform

@@ -1,4 +1,4 @@
-"""Recipe files: those of the package, and custom ones."""
+"""Recipe files of the package, and custom ones."""
 
 import json
 import tomllib
@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fewact.errors import RecipeError, UnknownNameError, did_you_mean
+from fewact.errors import RecipeError, UnknownNameError, did_you_mean, invalid_value
 from fewact.training.recipe import Recipe
 
 SHIPPED = "recipes"
@@ -72,16 +72,18 @@ def parse(content: Mapping[str, Any], where: str) -> Recipe:
         return Recipe.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"] if part not in ("classify", "episodes"))
+        path = ".".join(str(part) for part in first["loc"] if part not in ("classify", "episodes"))
+        fault, expected = invalid_value(first["msg"])
         raise RecipeError(
-            first["msg"][:1].lower() + first["msg"][1:],
-            where=f"{where}, {place}" if place else where,
+            fault,
+            where=f"{where}, {path}" if path else where,
             got=repr(first["input"]) if not isinstance(first["input"], dict) else "",
+            expected=expected,
         ) from None
 
 
 def _load(recipe: str, above: tuple[str, ...]) -> dict[str, Any]:
-    """Return the content of a file merged into that of the recipe that it extends."""
+    """Return the content of a file merged into the content of the recipe that it extends."""
     if recipe in above:
         raise RecipeError("circular extends", where=" → ".join(above))
     path = Path(recipe).expanduser()

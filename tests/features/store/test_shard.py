@@ -184,7 +184,7 @@ def test_a_folder_with_other_files_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(StoreError, match="contains other files"):
         Store.create(tmp_path)
-    with pytest.raises(StoreError, match=r"is no store.*store\.json"):
+    with pytest.raises(StoreError, match=r"not a feature store.*store\.json"):
         Store(tmp_path)
     with pytest.raises(StoreError, match="is a file"):
         Store.create(tmp_path / "notes.txt")

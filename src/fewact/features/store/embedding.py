@@ -143,7 +143,7 @@ def embed(job: Job, backbone: Backbone, blocks: Iterable[int], report: Report) -
     """
     if backbone.card.digest != job.card.digest:
         raise StoreError(
-            "the backbone differs from that of the job",
+            "the backbone differs from the backbone of the job",
             where=backbone.card.name,
             got=backbone.card.digest[:12],
             expected=job.card.digest[:12],

@@ -48,7 +48,7 @@ class EntrySet:
         damaged: Shards that cannot be read, and why; their videos count as missing.
 
     Raises:
-        StoreError: The folder is no set.
+        StoreError: The folder is not a set.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -137,7 +137,7 @@ class EntrySet:
             found = {name: Shape(one.dtype.name, one.shape) for name, one in entry.items()}
             if found != self.layout:
                 raise StoreError(
-                    "the layout differs from that of the set",
+                    "the layout differs from the layout of the set",
                     where=f"video {fingerprint[:12]}",
                     got=f"{found}",
                     expected=f"{dict(self.layout)}",

@@ -65,7 +65,7 @@ def feature_layout(card: Card, request: Request) -> Layout:
 def cards(store: Store) -> Iterator[tuple[Card, Request, EntrySet]]:
     """Return the feature sets of a store, each with its card and request.
 
-    The cards lack the location and the licence of the weights, which do not change features.
+    The cards have no location and no licence of the weights, which do not change features.
     """
     for one in store.sets():
         if one.facts.get("kind") == SET_TYPE:

@@ -34,7 +34,7 @@ class Store:
         folder: Folder of the store.
 
     Raises:
-        StoreError: The folder is no store.
+        StoreError: The folder is not a feature store.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -44,7 +44,10 @@ class Store:
             _Mark.model_validate_json(mark.read_bytes())
         except OSError as error:
             raise StoreError(
-                "is no store", where=str(folder), got=f"{error.strerror}: {MARK}", expected=EXPECTED
+                "not a feature store",
+                where=str(folder),
+                got=f"{error.strerror}: {MARK}",
+                expected=EXPECTED,
             ) from None
         except ValidationError as error:
             raise StoreError(

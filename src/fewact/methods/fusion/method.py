@@ -48,10 +48,10 @@ class FusionOptions:
             ``auto``, which does it where the camera moved. Needs a backbone with maps.
         cameras: Assumption about the cameras. ``moving``: a linear trend over time is removed.
             ``static``: nothing is stabilised and only the mean is removed, which distinguishes
-            sitting down from standing up better. ``support``: the support clips decide how much
-            either counts.
-        horizontal_flip: A clip counts as much as its horizontal flip, for actions of either hand.
-            Classes that differ in left and right only become one. Needs a backbone with maps.
+            sitting down from standing up better. ``support``: the support clips decide the
+            weight of both.
+        horizontal_flip: Treat a clip and its horizontal flip alike, for actions of either hand.
+            Classes that differ only in left and right become equal. Needs a backbone with maps.
         weights: Weights of appearance, motion, full-frame motion and moments.
         channel_mixing: Number of channels of the maps, to train a matrix that mixes them; initially
             the identity. Default: no mixing.
