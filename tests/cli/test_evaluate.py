@@ -189,7 +189,7 @@ def test_other_episodes_are_not_compared(run: Run, features: Path, tmp_path: Pat
         run(*call, "--seed", seed, "-o", tmp_path / f"{seed}.json")
     ended = run("compare", tmp_path / "0.json", tmp_path / "1.json")
     assert ended.code == 2
-    assert "the episodes differ from those of" in ended.err
+    assert "the episodes differ from the episodes of" in ended.err
 
 
 @pytest.mark.slow

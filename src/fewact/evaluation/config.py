@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PositiveInt, ValidationError
 
 from fewact import backbones
 from fewact.data.videos import GroupScope
 from fewact.episodes.protocol import LARGEST_SEED, Protocol
+from fewact.errors import OptionError, invalid_value
 
 if TYPE_CHECKING:
     from fewact.backbones import Backbone
@@ -18,6 +19,18 @@ class Config(BaseModel):
     """Base of all parts of a configuration."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            fault, expected = invalid_value(first["msg"])
+            name = ".".join(map(str, first["loc"]))
+            where = f"{type(self).__name__}, {name}" if name else type(self).__name__
+            raise OptionError(
+                fault, where=where, got=repr(first["input"]), expected=expected
+            ) from None
 
 
 class DataConfig(Config):
