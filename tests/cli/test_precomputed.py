@@ -172,7 +172,12 @@ def test_videos_and_features_cannot_be_mixed(
     for shape, got in (((3, T, D + 1), "length 7"), ((3, T + 1, D), "5 vectors")):
         np.savez(tmp_path / "other.npz", features=np.ones(shape, dtype=np.float32))
         ended = run("predict", model_of_features, tmp_path / "other.npz")
-        refused(ended, "0: features of another", got, f"expected: {T} vectors of length {D}")
+        refused(
+            ended,
+            "0: wrong number or length of the feature vectors",
+            got,
+            f"expected: {T} vectors of length {D}",
+        )
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,9 @@ def test_class_interval_is_a_bootstrap_of_the_differences() -> None:
 @pytest.mark.parametrize("other", [{"seed": 1}, {"shots": 1}, {"count": 59}])
 def test_other_episodes_are_refused(other: dict[str, int], tmp_path: Path) -> None:
     first, second = (evaluate_method(Nearest(), *problem(**sizes)) for sizes in ({}, other))
-    with pytest.raises(ResultError, match=r"b\.json: the episodes differ from the episodes of a\.json"):
+    with pytest.raises(
+        ResultError, match=r"b\.json: the episodes differ from the episodes of a\.json"
+    ):
         compare([first, second], ["a.json", "b.json"])
 
 
