@@ -9,7 +9,9 @@ NATIVE := $(wildcard CMakeLists.txt src/fewact/align/_emd/cpp/*)
 # Files of tests in two processes. With a thread each in the fast ones, no thread waits for another's core.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: demo test test-all lint types imports check docs wheel
+.PHONY: demo test test-all fuzz lint types imports check docs wheel
+
+MINUTES ?= 60
 
 demo: $(STAMP)
 	$(BIN)/fewact demo
@@ -19,6 +21,10 @@ test: $(STAMP)
 
 test-all: $(STAMP)
 	$(PYTEST)
+
+# Hostile files, kills and random problems with new seeds, for so many minutes in all.
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
