@@ -72,6 +72,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
     ],
     "clip_fsar": [{"mode": "combined", "merge": "before"}, {"mode": "text"}],
     "semantic_prompt": [{"alignment": "otam"}, {"alignment": "bi_mhm", "text_norm": "unscaled"}],
+    "trx": [{"cardinalities": (2,)}, {"cardinalities": (1, 4)}],
 }
 """Options beside the defaults of which the same is promised."""
 
@@ -253,6 +254,7 @@ NEED_TRAINING = {
     "clip_fsar": {},
     "clip_spm": {},
     "semantic_prompt": {},
+    "trx": {},
     "zero_shot": {"text_width": 7},
 }
 

@@ -30,7 +30,11 @@ RUN_ALWAYS = {
     "fusion-clips-lite0",
     "otam-motions-resnet50",
     "protonet-motions-resnet50",
+    "trx-motions-resnet50",
 }
+FIVE = ("ssv2-full", "ssv2-small", "kinetics100", "ucf101", "hmdb51")
+ON_RESNET50 = ("trx",)
+"""Methods with recipes for the five benchmarks and ``motions`` on ResNet-50, in episodes only."""
 
 
 def test_there_are_recipes_for_five_benchmarks_and_motions() -> None:
@@ -53,6 +57,12 @@ def test_there_are_recipes_for_five_benchmarks_and_motions() -> None:
         assert own == lite | {
             name.replace("resnet50", "clip-vit-b16") for name in found if name.endswith("resnet50")
         }
+
+
+@pytest.mark.parametrize("method", ON_RESNET50)
+def test_published_methods_have_recipes_for_the_five_benchmarks(method: str) -> None:
+    own = {name for name in names() if name.startswith(f"{method}-")}
+    assert own == {f"{method}-{key}-resnet50" for key in (*FIVE, "motions")}
 
 
 @pytest.mark.parametrize("name", names())
@@ -83,6 +93,8 @@ def shortened(recipe: Recipe) -> Recipe:
         options |= {"channel_mixing": 4, "motion_frames": 4}
     if recipe.method.name.startswith("clip"):
         options |= {"heads": 2, "hidden": 8} | {k: 4 for k in ("head_width",) if k in options}
+    if "key_width" in options:
+        options["key_width"] = 8
     stages = [
         stage.model_copy(
             update={
@@ -93,7 +105,7 @@ def shortened(recipe: Recipe) -> Recipe:
         )
         for stage in recipe.stages
     ]
-    few = {"ways": 3, "queries": 1}
+    few = {"ways": 3, "shots": 1, "queries": 1}
     stages = [s.model_copy(update=few) if isinstance(s, EpisodesStage) else s for s in stages]
     return recipe.model_copy(
         update={
@@ -103,7 +115,7 @@ def shortened(recipe: Recipe) -> Recipe:
             ),
             "stages": tuple(stages),
             "text": recipe.text.model_copy(update={"encoder": "minilm"}),
-            "validation": recipe.validation.model_copy(update={"ways": 3, "count": 4}),
+            "validation": recipe.validation.model_copy(update={"ways": 3, "shots": 1, "count": 4}),
             "augment": recipe.augment.model_copy(update={"read_size": 40}),
         }
     )

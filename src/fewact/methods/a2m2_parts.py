@@ -9,6 +9,7 @@ from torch.nn import functional
 from fewact.methods.a2m2_options import A2M2Options, MomentOptions
 from fewact.methods.base import one_hot_mean
 from fewact.methods.common.detrend import linear_detrend
+from fewact.methods.common.shots import by_class
 from fewact.moments import cross_frame, multi_scale_moments, third_order, window_times
 
 
@@ -94,12 +95,6 @@ def _union(videos: Tensor, labels: Tensor, n: int) -> tuple[Tensor, Tensor]:
 
     k is the largest number of shots; classes with fewer are padded at the end.
     """
+    nodes, present = by_class(videos, labels, n)  # (b n k m D), (b n k)
     m = videos.shape[2]
-    hot = functional.one_hot(labels, n)  # (b s n)
-    k = int(hot.sum(1).max())
-    order = (1 - hot).argsort(dim=1, stable=True)[:, :k]  # (b k n): videos of the class first
-    belongs = hot.gather(1, order).transpose(1, 2)  # (b n k)
-    batch = torch.arange(len(videos), device=videos.device)[:, None, None]
-    nodes = videos[batch, order.transpose(1, 2)]  # (b n k m D)
-    present = belongs[..., None].expand(*belongs.shape, m).to(videos.dtype)
-    return (nodes * present[..., None]).flatten(2, 3), present.flatten(2)
+    return nodes.flatten(2, 3), present.repeat_interleave(m, -1)

@@ -38,8 +38,8 @@ class TemporalAttention(nn.Module):
         return maps + mixed
 
 
-def time_code(t: int, d: int) -> Tensor:
+def time_code(t: int, d: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Return sines and cosines (t d) of the times 0 … t−1 at wavelengths from 2π to 2π·10⁴."""
-    pairs = torch.arange(0, d, 2) / d
-    angles = torch.arange(t)[:, None] / LONGEST**pairs  # (t ⌈d/2⌉)
+    pairs = torch.arange(0, d, 2, dtype=dtype) / d
+    angles = torch.arange(t, dtype=dtype)[:, None] / LONGEST**pairs  # (t ⌈d/2⌉)
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(1)[:, :d]

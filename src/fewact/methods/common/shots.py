@@ -1,0 +1,34 @@
+"""Videos of the support, sorted by class."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def by_class(videos: Tensor, labels: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Return the videos of each class, and which of them are present.
+
+    Args:
+        videos: (b s …).
+        labels: (b s) int64 in 0 … n−1.
+        n: Number of classes.
+
+    Returns:
+        Videos (b n k …) and present (b n k), of their data type, 1 for a video and 0 for padding.
+        k is the largest number of shots; classes with fewer are padded with zeros at the end.
+
+    >>> videos, present = by_class(torch.tensor([[3.0, 4.0, 5.0]]), torch.tensor([[1, 0, 1]]), 2)
+    >>> videos.tolist(), present.tolist()
+    ([[[4.0, 0.0], [3.0, 5.0]]], [[[1.0, 0.0], [1.0, 1.0]]])
+    """
+    hot = functional.one_hot(labels, n)  # (b s n)
+    k = int(hot.sum(1).max())
+    order = (1 - hot).argsort(dim=1, stable=True)[:, :k]  # (b k n): videos of the class first
+    present = hot.gather(1, order).transpose(1, 2).to(videos.dtype)  # (b n k)
+    batch = torch.arange(len(videos), device=videos.device)[:, None, None]
+    sorted_videos = videos[batch, order.transpose(1, 2)]  # (b n k …)
+    # A balanced support, the common case, has no padding to clear.
+    if labels.shape[1] == n * k:
+        return sorted_videos, present
+    padding = present.reshape(*present.shape, *[1] * (videos.ndim - 2))
+    return sorted_videos * padding, present

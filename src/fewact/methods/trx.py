@@ -1,0 +1,119 @@
+"""TRX: each tuple of a query's frames attends to all tuples of a class, which builds its prototype.
+
+Perrett et al., Temporal-Relational CrossTransformers for Few-Shot Action Recognition, CVPR 2021,
+arXiv 2101.06184.
+"""
+
+from dataclasses import dataclass as plain_dataclass
+from typing import Annotated
+
+import torch
+from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from fewact.backbones.card import Card
+from fewact.errors import OptionError
+from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.methods.base import Method, Nodes
+from fewact.methods.common.inputs import frame_vectors, seeded
+from fewact.methods.common.tuples import (
+    ClassTuples,
+    Positions,
+    TupleAttention,
+    class_tuples,
+    tuple_scores,
+)
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class TRXOptions:
+    """Options of ``trx``; it must be trained.
+
+    Args:
+        frames: Frames of a video.
+        vector_width: Length of the backbone's vectors.
+        cardinalities: Numbers of frames ω of a tuple: 2 for pairs, 3 for triples. The score is the
+            mean over them.
+        key_width: Length of the keys and values of a tuple.
+        position_scale: Factor of the sinusoidal positions that are added to the frames.
+        dropout: Dropout of the frames, after the positions are added.
+        seed: Seed of the initial weights.
+    """
+
+    frames: PositiveInt = 8
+    vector_width: PositiveInt = 2048
+    cardinalities: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (2, 3)
+    key_width: PositiveInt = 1152
+    position_scale: NonNegativeFloat = 0.1
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    seed: NonNegativeInt = 0
+
+    def __post_init__(self) -> None:
+        sizes = self.cardinalities
+        if max(sizes) > self.frames or len(set(sizes)) < len(sizes):
+            raise OptionError(
+                "no such tuples of frames",
+                where='option "cardinalities"',
+                got=",".join(map(str, sizes)),
+                expected=f"different numbers from 1 to {self.frames}, the number of frames",
+            )
+
+
+@plain_dataclass(frozen=True)
+class TRXState:
+    """Tuples of the support, for each cardinality."""
+
+    tuples: tuple[ClassTuples, ...]
+
+
+class TRX(Method[TRXOptions, TRXState]):
+    """Query-specific prototypes of tuples of frames."""
+
+    Options = TRXOptions
+    trained = False
+
+    def __init__(self, options: TRXOptions) -> None:
+        super().__init__(options)
+        positions = Positions(options.position_scale, options.dropout)
+        with seeded(options.seed):
+            self.attention = nn.ModuleDict(
+                {
+                    str(size): TupleAttention(
+                        options.vector_width, size, options.key_width, positions
+                    )
+                    for size in options.cardinalities
+                }
+            )
+
+    def requests(self, card: Card) -> tuple[Request, ...]:
+        """Request one vector per frame."""
+        return (FeatureRequest("vectors", View(self.options.frames)),)
+
+    def encode(self, features: Features) -> Nodes:
+        """Return keys and values (… m e) of the m tuples of each cardinality."""
+        frames = frame_vectors(features, self.options.frames, self.options.vector_width)
+        nodes: dict[str, Tensor] = {}
+        for size, attention in self.attention.items():
+            nodes[f"keys{size}"], nodes[f"values{size}"] = attention(frames)
+        return nodes
+
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> TRXState:
+        """Return the tuples of the support videos, by class."""
+        return TRXState(
+            tuple(
+                class_tuples(nodes[f"keys{size}"], nodes[f"values{size}"], labels, n)
+                for size in self.options.cardinalities
+            )
+        )
+
+    def score(self, state: TRXState, nodes: Nodes) -> Tensor:
+        """Return logits (b q n): the mean over the cardinalities, at most 0."""
+        return torch.stack(self.scores(state, nodes)).mean(0)
+
+    def scores(self, state: TRXState, nodes: Nodes) -> list[Tensor]:
+        """Return the scores (b q n) of each cardinality, see ``tuple_scores``."""
+        return [
+            tuple_scores(nodes[f"keys{size}"], nodes[f"values{size}"], tuples)
+            for size, tuples in zip(self.options.cardinalities, state.tuples, strict=True)
+        ]

@@ -1,0 +1,189 @@
+"""TRX against vectors, a plain reference, and what its note promises."""
+
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+
+from fewact import methods
+from fewact.errors import OptionError
+from fewact.features.request import FeatureRequest, View
+from fewact.methods.common import tuples
+from fewact.methods.trx import TRX
+from tests.methods.weights import load, tensors, under
+
+DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])
+T, D = 5, 6
+SMALL = {"frames": T, "vector_width": D, "key_width": 4}
+WEIGHTS = {
+    "Wk": "keys.weight",
+    "bk": "keys.bias",
+    "Wv": "values.weight",
+    "bv": "values.bias",
+    "ln_g": "norm.weight",
+    "ln_b": "norm.bias",
+}
+
+
+def attention(values: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """State of a ``TupleAttention``."""
+    return {WEIGHTS[name]: value for name, value in tensors(values).items()}
+
+
+def create(**options: Any) -> TRX:
+    method = methods.create("trx", **{**SMALL, **options})
+    assert isinstance(method, TRX)
+    return method.eval().double()
+
+
+def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def scores(
+    method: TRX, support: torch.Tensor, labels: torch.Tensor, query: torch.Tensor
+) -> torch.Tensor:
+    """Logits (q n) of one episode: (s t d), (s), (q t d)."""
+    request = FeatureRequest("vectors", View(method.options.frames))
+    nodes, asked = (method.encode({request: x[None]}) for x in (support, query))
+    with torch.no_grad():
+        return method.score(method.support(nodes, labels[None], int(labels.max()) + 1), asked)[0]
+
+
+@pytest.mark.vectors("trx.json")
+@DTYPES
+def test_trx_vector(case: dict[str, Any], dtype: torch.dtype, compare: Callable[..., None]) -> None:
+    support, query = (
+        torch.tensor(case["inputs"][name], dtype=dtype)[None] for name in ("support", "query")
+    )
+    labels = torch.tensor(case["inputs"]["labels"])[None]
+    sizes = case["params"]["cardinalities"]
+    weights = {size: case["weights"][f"card{size}"] for size in sizes}
+    t, d = support.shape[-2:]
+    method = create(
+        frames=t,
+        vector_width=d,
+        cardinalities=tuple(sizes),
+        key_width=len(weights[sizes[0]]["bk"]),
+        position_scale=case["params"]["pe_scale"],
+    )
+    state = {}
+    for size in sizes:
+        state |= under(f"attention.{size}", attention(weights[size]))
+    load(method, state)
+    method = method.to(dtype)
+    request = FeatureRequest("vectors", View(t))
+    nodes, asked = (method.encode({request: x}) for x in (support, query))
+    summary = method.support(nodes, labels, int(labels.max()) + 1)
+    got = {
+        "logits": method.score(summary, asked)[0],
+        "positional_table": method.attention[str(sizes[0])].positions.table(support)[:t],
+    }
+    for size, value in zip(sizes, method.scores(summary, asked), strict=True):
+        got[f"logits_card{size}"] = value[0]
+    compare(case, got, float32=dtype == torch.float32)
+
+
+def reference(
+    method: TRX, support: torch.Tensor, labels: torch.Tensor, query: torch.Tensor
+) -> torch.Tensor:
+    """The note's equations tuple by tuple, with every tuple concatenated."""
+    means = []
+    for size in method.options.cardinalities:
+        part = method.attention[str(size)]
+
+        def mapped(video: torch.Tensor, size: int = size, part: Any = part) -> list[Any]:
+            table = torch.zeros(T, D, dtype=torch.float64)
+            for p in range(T):
+                for i in range(D):
+                    angle = torch.tensor(p / 10_000 ** (2 * (i // 2) / D), dtype=torch.float64)
+                    table[p, i] = 0.1 * (angle.sin() if i % 2 == 0 else angle.cos())
+            frames = video + table
+            found = []
+            for indices in combinations(range(T), size):
+                x = torch.cat([frames[i] for i in indices])
+                key = functional.layer_norm(
+                    part.keys.weight @ x + part.keys.bias,
+                    (len(part.keys.bias),),
+                    part.norm.weight,
+                    part.norm.bias,
+                )
+                found.append((key, part.values.weight @ x + part.values.bias))
+            return found
+
+        rows = []
+        for video in query:
+            row = []
+            for c in range(int(labels.max()) + 1):
+                of_class = [one for shot in support[labels == c] for one in mapped(shot)]
+                total = 0.0
+                own = mapped(video)
+                for key, value in own:
+                    weights = torch.stack([key @ k for k, _ in of_class]) / len(key) ** 0.5
+                    weights = weights.softmax(0)
+                    prototype = sum(w * v for w, (_, v) in zip(weights, of_class, strict=True))
+                    total = total - ((value - prototype) ** 2).sum() / len(own)
+                row.append(total)
+            rows.append(torch.stack(row))
+        means.append(torch.stack(rows))
+    return torch.stack(means).mean(0)
+
+
+@pytest.mark.parametrize("sizes", [(2,), (3,), (2, 3), (1, 4)], ids=str)
+def test_all_tuples_of_a_class_are_attended_to_together(sizes: tuple[int, ...]) -> None:
+    method = create(cardinalities=sizes)
+    torch.nn.init.normal_(method.attention[str(sizes[0])].norm.weight)
+    support, query = drawn(4, T, D), drawn(2, T, D, seed=1)
+    labels = torch.tensor([1, 0, 1, 1])  # three shots, and one
+    with torch.no_grad():
+        expected = reference(method, support, labels, query)
+    torch.testing.assert_close(scores(method, support, labels, query), expected)
+
+
+def test_chunks_change_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    method, labels = create(), torch.tensor([[0, 1, 1], [1, 0, 0], [0, 0, 1]])
+    request = FeatureRequest("vectors", View(T))
+    nodes, asked = (
+        method.encode({request: drawn(3, videos, T, D, seed=videos)}) for videos in (3, 5)
+    )
+    state = method.support(nodes, labels, 2)
+    expected = method.score(state, asked)
+    for limit in (1, 2 * 10 * 2 * 20, 10**6):
+        monkeypatch.setattr(tuples, "MAX_ELEMENTS", limit)
+        torch.testing.assert_close(method.score(state, asked), expected)
+
+
+def test_repeated_shots_change_nothing_and_no_score_is_positive() -> None:
+    method, support, query = create(), drawn(3, T, D), drawn(4, T, D, seed=1)
+    labels = torch.tensor([0, 1, 2])
+    once = scores(method, support, labels, query)
+    twice = scores(method, support.repeat(2, 1, 1), labels.repeat(2), query)
+    torch.testing.assert_close(twice, once)
+    assert (once < 0).all()
+
+
+def test_order_of_frames_matters() -> None:
+    method, support, query = create(), drawn(2, T, D), drawn(3, T, D, seed=1)
+    labels = torch.tensor([0, 1])
+    forward = scores(method, support, labels, query)
+    assert (scores(method, support, labels, query.flip(1)) - forward).abs().max() > 1e-3
+
+
+def test_sharp_keys_find_the_same_tuple() -> None:
+    method, video = create(), drawn(1, T, D)
+    other = drawn(1, T, D, seed=1)
+    for part in method.attention.values():
+        part.norm.weight.data.fill_(100.0)
+    logits = scores(method, torch.cat([video, other]), torch.tensor([0, 1]), video)[0]
+    assert logits[0] > -1e-9
+    assert logits[1] < -1e-2
+
+
+@pytest.mark.parametrize("sizes", [(6,), (2, 2)], ids=str)
+def test_impossible_tuples_are_refused(sizes: tuple[int, ...]) -> None:
+    with pytest.raises(OptionError, match=r"cardinalities.*from 1 to 5"):
+        create(cardinalities=sizes)
