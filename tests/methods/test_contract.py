@@ -44,6 +44,7 @@ OTHERWISE: dict[str, tuple[object, ...]] = {
     "mode": ("text", "visual"),
     "motion_weight": (0.3,),
     "pool": ("frames",),
+    "query_class_weight": (0.3,),
     "protocol": ("joint", "inductive"),
     "temperature": (0.7,),
     "text_loss_weight": (0.2,),
@@ -72,6 +73,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
     ],
     "clip_fsar": [{"mode": "combined", "merge": "before"}, {"mode": "text"}],
     "semantic_prompt": [{"alignment": "otam"}, {"alignment": "bi_mhm", "text_norm": "unscaled"}],
+    "strm": [{"cardinality": 3, "query_class": "frozen", "query_class_weight": 0.0}],
     "trx": [{"cardinalities": (2,)}, {"cardinalities": (1, 4)}],
 }
 """Options beside the defaults of which the same is promised."""
@@ -254,6 +256,7 @@ NEED_TRAINING = {
     "clip_fsar": {},
     "clip_spm": {},
     "semantic_prompt": {},
+    "strm": {},
     "trx": {},
     "zero_shot": {"text_width": 7},
 }

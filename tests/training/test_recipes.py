@@ -33,7 +33,7 @@ RUN_ALWAYS = {
     "trx-motions-resnet50",
 }
 FIVE = ("ssv2-full", "ssv2-small", "kinetics100", "ucf101", "hmdb51")
-ON_RESNET50 = ("trx",)
+ON_RESNET50 = ("strm", "trx")
 """Methods with recipes for the five benchmarks and ``motions`` on ResNet-50, in episodes only."""
 
 

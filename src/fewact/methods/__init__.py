@@ -22,6 +22,7 @@ REGISTRY: "Registry[type[Method]]" = Registry(
         "clip_spm": "fewact.methods.clip_spm:ClipSpm",
         "clip_fsar": "fewact.methods.clip_fsar:ClipFsar",
         "semantic_prompt": "fewact.methods.semantic_prompt:SemanticPrompt",
+        "strm": "fewact.methods.strm:STRM",
         "trx": "fewact.methods.trx:TRX",
         "zero_shot": "fewact.methods.zero_shot:ZeroShot",
     },
@@ -52,14 +53,15 @@ def fitting(
         frames: Number of vectors of each clip, if only this number is available.
 
     Returns:
-        Those of these options that the method has: ``vector_width``; ``frames``; and
-        ``text_width`` if texts and vectors differ in length, so that the method is trained to
-        project the texts.
+        Those of these options that the method has: ``vector_width``; ``map_channels``, the length
+        of the vectors if the backbone has no maps; ``frames``; and ``text_width`` if texts and
+        vectors differ in length, so that the method is trained to project the texts.
 
     Raises:
         UnknownNameError: There is no method of this name.
     """
-    found = {"vector_width": card.vectors}
+    channels = card.maps[0] if card.maps else card.vectors
+    found = {"vector_width": card.vectors, "map_channels": channels}
     if frames is not None:
         found["frames"] = frames
     if text_width is not None and text_width != card.vectors:

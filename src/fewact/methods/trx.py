@@ -13,7 +13,6 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from fewact.backbones.card import Card
-from fewact.errors import OptionError
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.base import Method, Nodes
 from fewact.methods.common.inputs import frame_vectors, seeded
@@ -21,6 +20,7 @@ from fewact.methods.common.tuples import (
     ClassTuples,
     Positions,
     TupleAttention,
+    check_cardinalities,
     class_tuples,
     tuple_scores,
 )
@@ -50,14 +50,7 @@ class TRXOptions:
     seed: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
-        sizes = self.cardinalities
-        if max(sizes) > self.frames or len(set(sizes)) < len(sizes):
-            raise OptionError(
-                "no such tuples of frames",
-                where='option "cardinalities"',
-                got=",".join(map(str, sizes)),
-                expected=f"different numbers from 1 to {self.frames}, the number of frames",
-            )
+        check_cardinalities(self.cardinalities, self.frames, "cardinalities")
 
 
 @plain_dataclass(frozen=True)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from fewact.backbones.card import Card
 from fewact.errors import OptionError, ShapeError
 from fewact.features.request import FeatureRequest, Features, View
 from fewact.methods.base import promoted
@@ -33,6 +34,36 @@ def frame_vectors(features: Features, frames: int, width: int) -> Tensor:
             hint=f"Make the method with option vector_width={vectors.shape[-1]}.",
         )
     return vectors.to(promoted(vectors))
+
+
+def map_request(card: Card, frames: int) -> FeatureRequest:
+    """Return the request for maps, or for vectors of a backbone without maps."""
+    return FeatureRequest("maps" if card.has("maps") else "vectors", View(frames))
+
+
+def frame_maps(features: Features, frames: int, channels: int) -> Tensor:
+    """Return the maps (… t c h w) of videos, promoted to float32 at least.
+
+    Args:
+        features: Features of videos, as ``map_request`` requested them; vectors are 1×1 maps.
+        frames: Number of frames t.
+        channels: Number of channels c that the method was created for.
+
+    Raises:
+        ShapeError: The maps have another number of channels.
+    """
+    maps = features.get(FeatureRequest("maps", View(frames)))
+    if maps is None:
+        maps = features[FeatureRequest("vectors", View(frames))][..., None, None]
+    if maps.shape[-3] != channels:
+        raise ShapeError(
+            "the method was made for maps with another number of channels",
+            where="maps",
+            got=str(maps.shape[-3]),
+            expected=str(channels),
+            hint=f"Make the method with option map_channels={maps.shape[-3]}.",
+        )
+    return maps.to(promoted(maps))
 
 
 class ClassText(nn.Module):

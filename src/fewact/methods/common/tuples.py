@@ -5,14 +5,16 @@ W [x₁; x₂] = W₁ x₁ + W₂ x₂. So each frame is mapped once per positio
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import torch
 from torch import Tensor, nn
+from torch.linalg import vector_norm
 from torch.nn import functional
 
+from fewact.errors import OptionError
 from fewact.methods.common.shots import by_class
 from fewact.methods.common.temporal_attention import time_code
 
@@ -78,12 +80,34 @@ class ClassTuples:
     present: Tensor
 
 
-def class_tuples(keys: Tensor, values: Tensor, labels: Tensor, n: int) -> ClassTuples:
-    """Return the tuples of the support, by class, from keys and values (b s m e)."""
+def class_tuples(keys: Tensor, values: Tensor | None, labels: Tensor, n: int) -> ClassTuples:
+    """Return the tuples of the support by class.
+
+    Args:
+        keys: (b s m e) of the support videos.
+        values: (b s m e); None if they are the keys.
+        labels: (b s) int64 in 0 … n−1.
+        n: Number of classes.
+    """
     own, present = by_class(keys, labels, n)  # (b n k m e), (b n k)
-    values = by_class(values, labels, n)[0]
-    present = present.repeat_interleave(keys.shape[2], -1)
-    return ClassTuples(own.flatten(2, 3), values.flatten(2, 3), present)
+    own = own.flatten(2, 3)
+    found = own if values is None else by_class(values, labels, n)[0].flatten(2, 3)
+    return ClassTuples(own, found, present.repeat_interleave(keys.shape[2], -1))
+
+
+def check_cardinalities(sizes: Sequence[int], frames: int, option: str) -> None:
+    """Refuse numbers of frames of a tuple that a video does not have, or that are repeated.
+
+    Raises:
+        OptionError: A size is larger than the number of frames, or is there twice.
+    """
+    if max(sizes) > frames or len(set(sizes)) < len(sizes):
+        raise OptionError(
+            "no such tuples of frames",
+            where=f'option "{option}"',
+            got=",".join(map(str, sizes)),
+            expected=f"different numbers from 1 to {frames}, the number of frames",
+        )
 
 
 class TupleAttention(nn.Module):
@@ -127,44 +151,79 @@ def tuple_scores(keys: Tensor, values: Tensor, support: ClassTuples) -> Tensor:
         (b q n).
     """
     scaled = keys / math.sqrt(keys.shape[-1])
-    absent = support.present[:, None, None] == 0  # (b 1 1 n k·m)
-    padded = bool(absent.any())
+    absent = _absent(support)
 
     def score(episodes: slice, queries: slice) -> Tensor:
         own, value = scaled[episodes, queries], values[episodes, queries]  # (b q m e)
-        q, m = own.shape[1:3]
-        attention = own.flatten(1, 2) @ support.keys[episodes].flatten(1, 2).mT  # (b q·m n·k·m)
-        attention = attention.unflatten(2, support.keys.shape[1:3]).unflatten(1, (q, m))
-        if padded:
+        attention = _products(own, support.keys[episodes])  # (b n q·m k·m)
+        if absent is not None:
             attention = attention.masked_fill(absent[episodes], -torch.inf)
-        weights = attention.softmax(-1).permute(0, 3, 1, 2, 4).flatten(2, 3)  # (b n q·m k·m)
-        prototypes = (weights @ support.values[episodes]).unflatten(2, (q, m))  # (b n q m e)
-        distance: Tensor = (value[:, None] - prototypes).square().sum(-1).mean(-1)  # (b n q)
-        return -distance.mT
+        prototypes = attention.softmax(-1) @ support.values[episodes]  # (b n q·m e)
+        distance = (value.flatten(1, 2)[:, None] - prototypes).square().sum(-1)
+        return -distance.unflatten(2, own.shape[1:3]).mean(-1).mT
 
-    n, tuples, inner = support.values.shape[1:]
-    b, q, m = keys.shape[:3]
-    return in_chunks(score, b, q, m * n * max(tuples, inner))
+    return in_chunks(score, keys, support)
+
+
+def nearest_tuple_scores(values: Tensor, support: ClassTuples) -> Tensor:
+    """Return −(1/m) Σ_p min ‖V_q(p) − V_s‖, the minimum over all tuples of all shots of a class.
+
+    Args:
+        values: Values (b q m e) of the queries.
+        support: Values of the support.
+
+    Returns:
+        (b q n).
+    """
+    lengths = support.values.square().sum(-1)[:, :, None]  # (b n 1 k·m)
+    absent = _absent(support)
+
+    def score(episodes: slice, queries: slice) -> Tensor:
+        own, found = values[episodes, queries], support.values[episodes]  # (b q m e)
+        # The squared distance but for ‖V_q‖². Rounding may choose a tuple that is as near; the
+        # distance to the chosen one is exact.
+        with torch.no_grad():
+            order = lengths[episodes] - 2 * _products(own, found)  # (b n q·m k·m)
+            if absent is not None:
+                order = order.masked_fill(absent[episodes], torch.inf)
+            nearest = order.argmin(-1)  # (b n q·m)
+        chosen = torch.take_along_dim(found, nearest[..., None], 2)  # (b n q·m e)
+        distance = vector_norm(own.flatten(1, 2)[:, None] - chosen, dim=-1)
+        return -distance.unflatten(2, own.shape[1:3]).mean(-1).mT
+
+    return in_chunks(score, values, support)
+
+
+def _products(own: Tensor, support: Tensor) -> Tensor:
+    """Return all inner products: (b q m e), (b n k·m e) → (b n q·m k·m)."""
+    products = own.flatten(1, 2) @ support.flatten(1, 2).mT  # (b q·m n·k·m)
+    return products.unflatten(2, support.shape[1:3]).transpose(1, 2)
+
+
+def _absent(support: ClassTuples) -> Tensor | None:
+    """Return where tuples are padding (b n 1 k·m); None without padding."""
+    absent = support.present[:, :, None] == 0
+    return absent if bool(absent.any()) else None
 
 
 def in_chunks(
-    score: Callable[[slice, slice], Tensor], episodes: int, queries: int, elements: int
+    score: Callable[[slice, slice], Tensor], query: Tensor, support: ClassTuples
 ) -> Tensor:
     """Return scores (b q n), computed for a few episodes or queries at a time.
 
     Args:
         score: Function of slices of episodes and queries that returns their scores.
-        episodes: Number of episodes b.
-        queries: Number of queries q of each.
-        elements: Elements of the largest intermediate tensor, for one query of one episode.
+        query: Tuples (b q m e) of the queries.
+        support: Tuples of the support.
     """
-    columns = max(1, min(queries, MAX_ELEMENTS // elements))
+    (b, q, m), (n, others, inner) = query.shape[:3], support.values.shape[1:]
+    elements = m * n * max(others, inner)  # of the largest tensor, for one query of one episode
+    columns = max(1, min(q, MAX_ELEMENTS // elements))
     rows = max(1, MAX_ELEMENTS // (columns * elements))
     parts = [
         torch.cat(
-            [score(slice(i, i + rows), slice(j, j + columns)) for j in range(0, queries, columns)],
-            1,
+            [score(slice(i, i + rows), slice(j, j + columns)) for j in range(0, q, columns)], 1
         )
-        for i in range(0, episodes, rows)
+        for i in range(0, b, rows)
     ]
     return torch.cat(parts)
