@@ -3,18 +3,18 @@
 The file is a safetensors file without pickle; its header has the metadata as JSON.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
-from safetensors import SafetensorError, safe_open
+from pydantic import BaseModel, ConfigDict, JsonValue
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from fewact import methods
 from fewact.errors import UserError, WeightsError
+from fewact.io.bounded import GIB, FileType, user_path
+from fewact.io.tensors import read_tensors
 from fewact.methods.base import Method
 from fewact.registry import flatten_options
 from fewact.text import TextFacts
@@ -25,6 +25,7 @@ HEADER = "fewact"
 FILE, BACKBONE_FILE = "method.safetensors", "backbone.safetensors"
 BEST = "best"
 EXPECTED = "a folder that `fewact train` has written, or a method.safetensors of one"
+CHECKPOINT = FileType("checkpoint of a trained method", WeightsError, 16 * GIB, EXPECTED)
 
 
 class _Part(BaseModel):
@@ -203,7 +204,7 @@ def registered(
 
 def is_checkpoint(text: str) -> bool:
     """Return whether a text is a file or folder rather than the name of a method."""
-    return text not in ("auto", *methods.names()) and Path(text).expanduser().exists()
+    return text not in ("auto", *methods.names()) and user_path(text, WeightsError).exists()
 
 
 def read(path: str | Path) -> Checkpoint:
@@ -216,23 +217,16 @@ def read(path: str | Path) -> Checkpoint:
     Raises:
         WeightsError: There is no checkpoint, or it cannot be read.
     """
-    path = Path(path).expanduser()
+    path = user_path(path, WeightsError)
     candidates = (path, path / FILE, path / BEST / FILE)
     file = next((one for one in candidates if one.is_file()), None)
     if file is None:
         raise WeightsError("no trained method found", where=str(path), expected=EXPECTED)
-    try:
-        with safe_open(file, framework="pt") as opened:
-            metadata = (opened.metadata() or {}).get(HEADER, "")
-            # A copy: the file may be replaced while its memory is mapped.
-            tensors = {name: opened.get_tensor(name).clone() for name in opened.keys()}  # noqa: SIM118
-        header = Header.model_validate(json.loads(metadata))
-    except (OSError, SafetensorError, ValueError) as error:
-        first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise WeightsError(
-            "not a checkpoint of a trained method", where=str(file), got=first, expected=EXPECTED
-        ) from None
-    return Checkpoint(file, header, tensors)
+    mapped, metadata = read_tensors(CHECKPOINT, file)
+    content = CHECKPOINT.parse(metadata.get(HEADER, ""), str(file))
+    header = CHECKPOINT.validate(content, Header, str(file))
+    # A copy: the file may be replaced while its memory is mapped.
+    return Checkpoint(file, header, {name: value.clone() for name, value in mapped.items()})
 
 
 def load(path: str | Path) -> Method:

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from fewact.classifier.config import (
     SavedBackbone,
     SavedMethod,
     from_text,
-    parse,
+    is_config,
     to_text,
 )
 from fewact.classifier.examples import Example
@@ -52,8 +53,9 @@ def test_formatting_may_change_but_content_may_not() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": "other"}', "[" * 10**5])
-def test_other_files_are_refused(text: str) -> None:
-    assert parse(text) is None
+def test_other_files_are_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(text)
+    assert not is_config(tmp_path / "config.json")
     with pytest.raises(ModelError, match="x: not a saved classifier"):
         from_text(text, "x")
 

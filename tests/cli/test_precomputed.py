@@ -203,7 +203,7 @@ def test_wrong_options_are_refused(
 @pytest.mark.parametrize(
     ("table", "messages"),
     [
-        (None, "the labels cannot be read"),
+        (None, "the table of labels cannot be read"),
         ("clip\na\nb\nc\n", 'no column "class"'),
         ("name\tclass\na\tclap\nb\tjump\nc\twave\n", 'no column "clip"'),
         ("clip\tclass\na\tclap\nb\tjump\n", "2 rows for 3 clips"),

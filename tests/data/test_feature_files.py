@@ -127,10 +127,10 @@ def test_invalid_data_sets_are_refused(
 def test_unreadable_files_are_refused(write: Write, tmp_path: Path) -> None:
     file = write()
     (tmp_path / "mine.tsv").unlink()
-    with pytest.raises(DataError, match=r"mine\.tsv: the labels cannot be read"):
+    with pytest.raises(DataError, match=r"mine\.tsv: the table of labels cannot be read"):
         FeatureDataset(file)
     (tmp_path / "mine.tsv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="not UTF-8 text"):
+    with pytest.raises(DataError, match="not text in UTF-8"):
         FeatureDataset(file)
     file.write_bytes(file.read_bytes()[:-40])
     with pytest.raises(DataError, match=r"mine\.npz"):

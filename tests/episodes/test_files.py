@@ -80,7 +80,7 @@ def test_a_binary_file_and_a_missing_file(tmp_path: Path) -> None:
     (tmp_path / "e.json").write_bytes(b"\xff\xfe\x80")
     with pytest.raises(EpisodeError, match="not a file of episodes"):
         load(tmp_path / "e.json")
-    with pytest.raises(EpisodeError, match="cannot read the file"):
+    with pytest.raises(EpisodeError, match="file of episodes cannot be read"):
         load(tmp_path / "missing.json")
 
 

@@ -59,7 +59,7 @@ def test_files_that_are_not_results(tmp_path: Path, text: str) -> None:
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ResultError, match="cannot read the file"):
+    with pytest.raises(ResultError, match="result file cannot be read"):
         load(tmp_path / "r.json")
 
 

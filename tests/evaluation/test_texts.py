@@ -50,7 +50,7 @@ def test_prompts_by_name_by_template_and_from_a_file(tmp_path: Path) -> None:
         (str(tmp_path / "no.txt"), OptionError),
         ("clip-fsra", UnknownNameError),
     ):
-        with pytest.raises(error, match=r"one place|cannot read the file|Did you mean"):
+        with pytest.raises(error, match=r"one place|templates cannot be read|Did you mean"):
             read_prompts(wrong)
 
 

@@ -14,6 +14,7 @@ from safetensors.torch import save
 from fewact.backbones.weights import Weights, digest, read, tensors_of
 from fewact.errors import WeightsError
 from fewact.io.atomic import write_bytes
+from fewact.io.bounded import MIB, FileType
 from fewact.io.cache import cache_folder
 
 if TYPE_CHECKING:
@@ -60,12 +61,9 @@ def _read_package() -> Weights:
     if spec is None or spec.origin is None:
         raise WeightsError("the default weights' package is missing", where=PACKAGE, hint=hint)
     path = Path(spec.origin).parent / FILE
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise WeightsError(
-            "the default weights cannot be read", where=str(path), got=str(error), hint=hint
-        ) from None
+    content = FileType("file of the default weights", WeightsError, 256 * MIB, hint=hint).content(
+        path
+    )
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 != FILE_SHA256:
         raise WeightsError(

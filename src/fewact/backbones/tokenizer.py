@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fewact.backbones.hf import INSTALL, of_transformers, quiet
 from fewact.errors import OptionError, WeightsError
+from fewact.io.bounded import MIB, FileType
 
 # Each row is a complete tokenizer.
 FILES = (
@@ -24,6 +25,7 @@ FILES = (
     ("spiece.model",),
     ("sentencepiece.bpe.model",),
 )
+FILE = FileType("file of a tokenizer", WeightsError, 256 * MIB)
 SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 DOWNLOADS = (*(name for needed in FILES for name in needed), *SETTINGS)
 
@@ -122,7 +124,7 @@ def read_tokenizer(
     _check(made, vocabulary, str(folder))
     sha = hashlib.sha256()
     for name in present:
-        sha.update(name.encode() + hashlib.sha256((folder / name).read_bytes()).digest())
+        sha.update(name.encode() + hashlib.sha256(FILE.content(folder / name)).digest())
     return Tokenizer(made, longest, padding, sha.hexdigest())
 
 

@@ -5,7 +5,6 @@ No pickle is read here, and a network either gets the requested weights or an er
 
 import hashlib
 import importlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,8 @@ import torch
 from torch import Tensor
 
 from fewact.errors import WeightsError
+from fewact.io.bounded import GIB, MIB, FileType, user_path
+from fewact.io.tensors import read_tensors
 
 EXPECTED = "default, random, hf-hub:owner/name, local-dir:folder, or a .safetensors file"
 PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar")
@@ -25,6 +26,8 @@ CONVERT = (
 )
 # Batch norm counts its training steps; features do not depend on the number.
 COUNTER = "num_batches_tracked"
+FILE = FileType("safetensors file", WeightsError, 64 * GIB, EXPECTED)
+CONFIG = FileType("configuration of a network", WeightsError, 16 * MIB)
 CONFIGS = ("config.json", "preprocessor_config.json")
 
 Fault = tuple[str, list[str]]
@@ -62,7 +65,7 @@ def read(weights: str | Path) -> Weights:
     text = str(weights)
     if text.startswith(("hf-hub:", "local-dir:")):
         return _read_folder(folder_of(text), text)
-    path = Path(text).expanduser()
+    path = user_path(text, WeightsError)
     if path.is_dir():
         raise WeightsError(
             "this is a folder", where=text, expected=EXPECTED, hint=f'Say "local-dir:{text}".'
@@ -81,8 +84,8 @@ def folder_of(weights: str | Path, others: Iterable[str] = ()) -> Path:
     if text.startswith("hf-hub:"):
         return _download(text.removeprefix("hf-hub:"), (*CONFIGS, *others))
     if text.startswith("local-dir:"):
-        return Path(text.removeprefix("local-dir:")).expanduser()
-    return Path(text).expanduser().parent
+        return user_path(text.removeprefix("local-dir:"), WeightsError)
+    return user_path(text, WeightsError).parent
 
 
 def put(
@@ -158,20 +161,12 @@ def _first(names: Iterable[str], count: int = 3) -> str:
 
 
 def _read_file(path: Path, source: str) -> Weights:
-    from safetensors import SafetensorError, safe_open
-
     if path.suffix.lower() in PICKLES:
         raise WeightsError("pickle files are not read", where=source, hint=CONVERT)
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return Weights(tensors, source, file.metadata() or {})
-    except FileNotFoundError:
-        raise WeightsError("there is no such file", where=source, expected=EXPECTED) from None
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(
-            "this is not a readable safetensors file", where=source, got=str(error)
-        ) from None
+    if not path.exists():
+        raise WeightsError("there is no such file", where=source, expected=EXPECTED)
+    tensors, metadata = read_tensors(FILE, path)
+    return Weights(tensors, source, metadata)
 
 
 def _read_folder(folder: Path, source: str) -> Weights:
@@ -201,14 +196,7 @@ def _read_folder(folder: Path, source: str) -> Weights:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise WeightsError(
-            "this is not a readable JSON file", where=str(path), got=str(error)
-        ) from None
+    config = CONFIG.json(path) if path.exists() else {}
     return config if isinstance(config, dict) else {}
 
 

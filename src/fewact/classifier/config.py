@@ -4,13 +4,15 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.examples import Example
 from fewact.errors import ModelError
+from fewact.io.bounded import MIB, FileType
 from fewact.text import TextFacts
 from fewact.version import __version__
 
@@ -20,6 +22,7 @@ STATE = "state.safetensors"
 THUMBNAIL = re.compile(r"thumbnail-\d{4,}\.jpg", re.ASCII)
 
 HINT = "Copy the folder again, or teach again."
+CONFIG_FILE = FileType("saved classifier", ModelError, 64 * MIB, hint=HINT)
 
 
 class _Part(BaseModel):
@@ -119,35 +122,27 @@ def from_text(text: str, where: str) -> Config:
     Raises:
         ModelError: The file is damaged, was edited, or has another version.
     """
-    content = parse(text)
-    if content is None:
-        raise ModelError("not a saved classifier", where=where, hint=HINT)
+    content = CONFIG_FILE.parse(text, where)
+    if not _is_ours(content):
+        CONFIG_FILE.refuse(where, "not a saved classifier")
     if content.pop("sha256", None) != _digest(content):
         raise ModelError(
             "the file was damaged or edited after it was saved", where=where, hint=HINT
         )
     _check_version(content, where)
-    try:
-        return Config.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise ModelError(
-            "the content does not describe a saved classifier",
-            where=where,
-            got=f"{field}: {first['msg']}" if field else first["msg"],
-            hint=HINT,
-        ) from None
+    return CONFIG_FILE.validate(content, Config, where)
 
 
-def parse(text: str) -> dict[str, Any] | None:
-    """Return the unchecked content of the file; None if its format is another one."""
+def is_config(path: Path) -> bool:
+    """Return whether a file says that it is the config.json of a saved model, of any version."""
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    ours = isinstance(content, dict) and content.get("format") == FORMAT
-    return content if ours else None
+        return _is_ours(CONFIG_FILE.json(path))
+    except ModelError:
+        return False
+
+
+def _is_ours(content: Any) -> bool:
+    return isinstance(content, dict) and content.get("format") == FORMAT
 
 
 def _check_version(content: Mapping[str, Any], where: str) -> None:

@@ -28,6 +28,7 @@ from fewact.data import AnyClip, FeatureClip
 from fewact.errors import DataError, ModelError, VideoError, did_you_mean
 from fewact.features.precomputed import Precomputed
 from fewact.features.timing import Timing
+from fewact.io.bounded import user_path
 from fewact.methods.base import Method
 
 
@@ -270,7 +271,7 @@ class FewShotClassifier:
         backbone = pipeline.backbone
         weights = self.weights if isinstance(self.backbone, str) else backbone.card.weights
         return model_folder.save(
-            Path(folder).expanduser(),
+            user_path(folder, ModelError),
             self._require_fitted(),
             backbone,
             weights,
@@ -299,7 +300,7 @@ class FewShotClassifier:
             ModelError: The folder has no model; the model is damaged or has another version; or
                 the backbone is another one than in training.
         """
-        model = model_folder.load(Path(folder).expanduser())
+        model = model_folder.load(user_path(folder, ModelError))
         saved = model.config.backbone
         where = str(weights) if weights is not None else saved.weights
         built = backbone or model_folder.make_backbone(saved, where, device, str(folder))

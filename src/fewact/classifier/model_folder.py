@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
@@ -17,6 +15,7 @@ from fewact.backbones import Backbone
 from fewact.checkpoint import registered
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.config import (
+    CONFIG_FILE,
     HINT,
     STATE,
     THUMBNAIL,
@@ -25,7 +24,7 @@ from fewact.classifier.config import (
     SavedClassNames,
     SavedMethod,
     from_text,
-    parse,
+    is_config,
     to_text,
 )
 from fewact.classifier.examples import Examples
@@ -34,11 +33,16 @@ from fewact.classifier.readme import readme
 from fewact.classifier.thumbnails import thumbnail
 from fewact.errors import ModelError, UserError
 from fewact.features.precomputed import PRECOMPUTED, Precomputed
+from fewact.io.bounded import GIB, MIB, FileType, user_path
 from fewact.io.folders import backup_of, replace_folder
+from fewact.io.tensors import parse_tensors
 from fewact.methods.base import Method
 
 CONFIG, README = "config.json", "README.md"
 NODES, METHOD, CLASS_NAMES = "nodes.", "method.", "class_names"
+STATE_FILE = FileType("state of a saved classifier", ModelError, 8 * GIB, hint=HINT)
+THUMBNAIL_FILE = FileType("thumbnail", ModelError, 16 * MIB, hint=HINT)
+README_FILE = FileType("README of the model", ModelError, 16 * MIB)
 NOT_IN_FEATURES = ("weights", "licence", "trained_on")
 
 
@@ -94,7 +98,8 @@ def save(
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
     # A model that cannot be loaded must not replace a model that can.
-    _method(config.method, _of(load_tensors(files[STATE]), METHOD), str(folder))
+    tensors = parse_tensors(STATE_FILE, files[STATE], str(folder / STATE))
+    _method(config.method, _of(tensors, METHOD), str(folder))
     card = readme(config, backbone.card, _old_readme(folder))
 
     def fill(new: Path) -> None:
@@ -122,16 +127,14 @@ def check_target(folder: Path) -> bool:
         return False
     if not folder.is_dir():
         raise ModelError("this is a file", where=str(folder), expected="a folder")
-    ours = (folder / CONFIG).is_file() and parse(
-        (folder / CONFIG).read_text(encoding="utf-8", errors="replace")
-    )
+    ours = (folder / CONFIG).is_file() and is_config(folder / CONFIG)
     if any(folder.iterdir()) and not ours:
         raise ModelError(
             "the folder has other files, but no saved classifier",
             where=str(folder),
             expected="a new or empty folder, or a model to replace",
         )
-    return bool(ours)
+    return ours
 
 
 def load(folder: Path) -> SavedModel:
@@ -149,9 +152,11 @@ def load(folder: Path) -> SavedModel:
             where=str(folder),
             expected="a folder written by FewShotClassifier.save or `fewact teach`",
         )
-    text = _read(path / CONFIG).decode("utf-8", errors="replace")
-    config = from_text(text, str(folder / CONFIG))
-    files = {name: _read(path / name) for name in config.files}
+    config = from_text(CONFIG_FILE.text(path / CONFIG), str(folder / CONFIG))
+    files = {
+        name: (STATE_FILE if name == STATE else THUMBNAIL_FILE).content(path / name)
+        for name in config.files
+    }
     for name, content in files.items():
         if hashlib.sha256(content).hexdigest() != config.files[name]:
             raise ModelError(
@@ -159,13 +164,8 @@ def load(folder: Path) -> SavedModel:
                 where=str(folder / name),
                 hint=HINT,
             )
-    try:
-        # Copied: tensors with the same memory layout as before saving give sums of equal rounding.
-        tensors = {name: value.clone() for name, value in load_tensors(files[STATE]).items()}
-    except SafetensorError as error:
-        raise ModelError(
-            "not a safetensors file", where=str(folder / STATE), got=str(error)
-        ) from None
+    # Copied: tensors with the same memory layout as before saving give sums of equal rounding.
+    tensors = parse_tensors(STATE_FILE, files[STATE], str(folder / STATE))
     nodes = _of(tensors, NODES)
     if not nodes or any(value.shape[:1] != (len(config.examples),) for value in nodes.values()):
         raise ModelError(
@@ -254,7 +254,7 @@ def _portable(weights: str) -> str:
     if not local and not location.endswith(".safetensors"):
         remembered = weights == "random" or weights.startswith("hf-hub:")
         return weights if remembered else "default"
-    path = Path(location).expanduser().absolute()
+    path = user_path(location, ModelError).absolute()
     home = Path.home()
     short = f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
     return scheme + local + short
@@ -330,15 +330,4 @@ def _owns(name: str) -> bool:
 
 def _old_readme(folder: Path) -> str | None:
     path = folder / README
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(
-            f"a file of the model cannot be read: {error.strerror}",
-            where=str(path),
-            hint=HINT,
-        ) from None
+    return README_FILE.content(path).decode(errors="replace") if path.is_file() else None

@@ -23,6 +23,7 @@ from fewact.data import (
     read_table,
 )
 from fewact.errors import DataError
+from fewact.io.bounded import user_path
 
 ClipLike = str | Path | AnyClip
 Source = ClipLike | Iterable[ClipLike]
@@ -49,7 +50,7 @@ def labelled(source: Source, labels: Sequence[str] | None) -> tuple[list[AnyClip
     if isinstance(source, str | Path):
         if labels is not None:
             raise DataError("a folder, table or file has its own labels", where="labels")
-        path = Path(source).expanduser()
+        path = user_path(source, DataError)
         if is_features(path):
             return _named(labelled_features(path), None)
         if path.is_file():

@@ -8,14 +8,19 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 from fewact.data.benchmarks import SPLITS
 from fewact.data.videos import Split, Video
 from fewact.errors import DataError, VideoError
 from fewact.io.atomic import write_text
+from fewact.io.bounded import MIB, FileType, user_path
 
 Progress = Callable[[int, int], None]
+
+AVAILABILITY = FileType(
+    "availability file", DataError, 256 * MIB, "a file that `fewact data check -o FILE` wrote"
+)
 
 
 class ClassCount(BaseModel):
@@ -97,7 +102,7 @@ class Availability(BaseModel):
         Raises:
             OSError: The file cannot be written.
         """
-        return write_text(Path(path).expanduser(), self.model_dump_json(indent=2) + "\n")
+        return write_text(user_path(path, DataError), self.model_dump_json(indent=2) + "\n")
 
     @classmethod
     def read(cls, path: str | Path) -> "Availability":
@@ -106,19 +111,7 @@ class Availability(BaseModel):
         Raises:
             DataError: The file cannot be read, or is not an availability file.
         """
-        try:
-            return cls.model_validate_json(Path(path).expanduser().read_bytes())
-        except OSError as error:
-            raise DataError(
-                f"the file cannot be read: {error.strerror}", where=str(path)
-            ) from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise DataError(
-                f"not an availability file: {first['msg']}",
-                where=", ".join((str(path), *map(str, first["loc"]))),
-                expected="a file that `fewact data check -o FILE` wrote",
-            ) from None
+        return AVAILABILITY.model(user_path(path, DataError), cls)
 
 
 def find_unreadable(videos: Iterable[Video], progress: Progress | None = None) -> dict[str, str]:

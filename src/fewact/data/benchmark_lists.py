@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,9 +15,11 @@ from fewact.data.benchmarks import SPLITS, Benchmark
 from fewact.data.files import VIDEO_SUFFIXES, first_few
 from fewact.data.videos import Split, Video, VideoList
 from fewact.errors import DataError
+from fewact.io.bounded import MIB, FileType, user_path
 
 FOLDER_VARIABLE = "FEWACT_SPLITS"
 COLUMNS = ("split", "class", "video")
+LIST = FileType("list", DataError, 256 * MIB)
 TEXT_LIST = re.compile(r"(train|val|test)(?:list\d*|_few_shot)?\.(?:txt|list)(?:\.old)?")
 GROUP = re.compile(r".*_(g\d+)_c\d+", re.IGNORECASE | re.DOTALL)
 
@@ -47,7 +50,7 @@ def find_list(bench: Benchmark, splits: str | Path | None = None) -> VideoList |
     location = splits or os.environ.get(FOLDER_VARIABLE)
     if not location:
         return None
-    path = Path(location).expanduser()
+    path = user_path(location, DataError)
     for read in (_read_table, _read_texts):
         for folder in [path] if path.is_file() else _folders(path, bench):
             found = read(folder, bench)
@@ -129,18 +132,22 @@ def _read_table(path: Path, bench: Benchmark) -> dict[Split, list[Video]]:
     table = next((file for file in files if file.is_file()), None)
     if table is None:
         return {}
-    reader = csv.DictReader(io.StringIO(_text(table), newline=""))
-    absent = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+    reader = csv.DictReader(io.StringIO(_text(table), newline=""), strict=True)
+    try:
+        absent = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+        lines = [] if absent else [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        LIST.refuse(f"{table}, line {reader.line_num}", "invalid row", str(error))
     if absent:
         raise DataError(
             f'there is no column "{absent[0]}"', where=str(table), expected=", ".join(COLUMNS)
         )
     rows: dict[str, Rows] = {}
-    for row in reader:
+    for line, row in lines:
         if not all(row[column] for column in COLUMNS) or row["split"] not in SPLITS:
             raise DataError(
                 "a row without its split, class or video",
-                where=f"{table}, line {reader.line_num}",
+                where=f"{table}, line {line}",
                 got=", ".join(str(row[column]) for column in COLUMNS),
                 expected=f"a split of {', '.join(SPLITS)}, a class and a video",
             )
@@ -220,9 +227,10 @@ def _by_number(bench: Benchmark, split: Split) -> Callable[[str], str | None]:
 
 
 def _text(file: Path) -> str:
+    if file.suffix != ".gz":
+        return LIST.text(file)
     try:
-        content = file.read_bytes()
-        content = gzip.decompress(content) if file.suffix == ".gz" else content
-        return content.decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeError) as error:
-        raise DataError(f"the list cannot be read: {error}", where=str(file)) from error
+        with LIST.open(file) as packed, gzip.open(packed) as unpacked:
+            return LIST.decode(LIST.limited(unpacked.read, str(file)), str(file))
+    except (OSError, EOFError, zlib.error) as error:
+        LIST.refuse(file, "the list cannot be read", str(error))

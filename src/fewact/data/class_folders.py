@@ -7,6 +7,7 @@ from pathlib import Path
 from fewact.data.clips import Clip, is_background
 from fewact.data.files import entries, first_few, is_clip, is_numbered_image
 from fewact.errors import DataError
+from fewact.io.bounded import user_path
 
 LAYOUT = """Arrange the clips like this:
     actions/
@@ -28,7 +29,7 @@ def list_clips(folder: str | Path) -> list[Clip]:
     Raises:
         DataError: The folder does not exist, has fewer than two classes, or a class has no clips.
     """
-    root = Path(folder).expanduser()
+    root = user_path(folder, DataError)
     folders, outside = _classes(root)
     if not folders:
         found = f"{len(outside)} clips and no folder" if outside else "no class folder"
@@ -70,7 +71,7 @@ def list_background(folder: str | Path) -> list[Clip]:
     """
     return [
         Clip(clip)
-        for entry in _entries(Path(folder).expanduser())
+        for entry in _entries(user_path(folder, DataError))
         if entry.is_dir() and is_background(entry.name)
         for clip in entries(entry)
         if is_clip(clip)

@@ -13,6 +13,8 @@ from fewact.data.groups_and_splits import (
 )
 from fewact.data.table import COLUMNS, read_rows
 from fewact.data.videos import Split, Video, VideoList
+from fewact.errors import DataError
+from fewact.io.bounded import user_path
 
 
 class FolderDataset:
@@ -33,7 +35,7 @@ class FolderDataset:
     videos: VideoList
 
     def __init__(self, root: str | Path) -> None:
-        folder = Path(root).expanduser()
+        folder = user_path(root, DataError)
         below = [entry for entry in entries(folder) if entry.is_dir()] if folder.is_dir() else []
         parts = {entry.name.casefold(): entry for entry in below}
         # Classes may have these names too: then their folders contain clips, not folders.
@@ -69,7 +71,7 @@ class TableDataset:
     videos: VideoList
 
     def __init__(self, table: str | Path, *, groups: GroupScopeOption = "auto") -> None:
-        file = Path(table).expanduser()
+        file = user_path(table, DataError)
         videos = []
         for clip, row in read_rows(file, (*COLUMNS, "split")):
             id = row["path"]

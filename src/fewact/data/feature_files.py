@@ -1,8 +1,6 @@
 """Feature files: precomputed features with labels (skeletons, audio, flow, another network)."""
 
-import csv
 import warnings
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -19,11 +17,20 @@ from fewact.data.groups_and_splits import (
 )
 from fewact.data.videos import Video, VideoList
 from fewact.errors import DataError, did_you_mean
+from fewact.io.bounded import GIB, MIB, FileType, user_path
+from fewact.io.tensors import read_array
 
 CLIP = ("clip",)
 REQUIRED = (*CLIP, "class")
 COLUMNS = (*REQUIRED, "group", "split", "dataset")
 EXPECTED = "tab-separated columns clip and class; optional: group, split and dataset"
+LABELS = FileType("table of labels", DataError, 256 * MIB, EXPECTED)
+FEATURES = FileType(
+    "file of features",
+    DataError,
+    16 * GIB,
+    "an .npz file with an array `features` (clips, t, d) of floating-point numbers",
+)
 
 
 def is_features(path: str | Path) -> bool:
@@ -45,7 +52,7 @@ def read_features(file: str | Path, *, dataset: str | None = None) -> list[Featu
         DataError: A file is missing or invalid, a clip occurs twice, the numbers of rows differ, or
             the data set does not exist.
     """
-    path = Path(file).expanduser()
+    path = user_path(file, DataError)
     table = path.with_suffix(".tsv")
     if dataset is None and not table.exists():
         return [FeatureClip(str(i), vectors) for i, vectors in enumerate(_read_array(path))]
@@ -66,7 +73,7 @@ def labelled_features(file: str | Path, *, dataset: str | None = None) -> list[F
         DataError: As for ``read_features``; no row has a class; there are several data sets, and
             none is chosen.
     """
-    path = Path(file).expanduser()
+    path = user_path(file, DataError)
     table = path.with_suffix(".tsv")
     stored, rows = _read(path, REQUIRED, CLIP)
     clips = _clips(stored, rows, _chosen(table, rows, dataset))
@@ -108,7 +115,7 @@ class FeatureDataset:
     def __init__(
         self, file: str | Path, *, groups: GroupScopeOption = "auto", dataset: str | None = None
     ) -> None:
-        path = Path(file).expanduser()
+        path = user_path(file, DataError)
         table = path.with_suffix(".tsv")
         stored, rows = _read(path, REQUIRED, REQUIRED)
         chosen = _chosen(table, rows, dataset)
@@ -155,27 +162,9 @@ class FeatureDataset:
 
 
 def _read_array(path: Path) -> NDArray[np.floating]:
-    expected = "an .npz file with an array `features` (clips, t, d) of floating-point numbers"
-    try:
-        # np.load itself would leave the handle of a damaged file open.
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            names, stored = file.files, file.get("features")
-    except OSError as error:
-        reason = error.strerror or "it is not an .npz file"
-        raise DataError(
-            f"the file cannot be read: {reason}", where=str(path), expected=expected
-        ) from error
-    # Errors of np.load for damaged files, for pickled data, and for an .npy file.
-    except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(
-            "the file is damaged, not an .npz file, or contains pickled data, which could run code",
-            where=str(path),
-            expected=expected,
-        ) from error
+    stored, names = read_array(FEATURES, path, "features")
     if stored is None:
-        raise DataError(
-            "there is no array `features`", where=str(path), got=first_few(names), expected=expected
-        )
+        FEATURES.refuse(path, "there is no array `features`", first_few(names))
     if stored.ndim != 3 or not stored.size or stored.dtype.kind != "f":
         raise DataError(
             "invalid array of features",
@@ -216,15 +205,8 @@ def _clips(
 
 def _rows(table: Path, required: Sequence[str], filled: Sequence[str]) -> list[dict[str, str]]:
     """Return the rows of a table with the required columns; filled columns have no empty cell."""
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise DataError(
-            f"the labels cannot be read: {reason}", where=str(table), expected=EXPECTED
-        ) from error
-    lines = csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
-    header, *cells = [[cell.strip() for cell in line] for line in lines if any(line)] or [[]]
+    lines = [line.split("\t") for line in LABELS.text(table).splitlines() if line.strip("\t")]
+    header, *cells = [[cell.strip() for cell in line] for line in lines] or [[]]
     for name in required:
         if name not in header:
             raise DataError(

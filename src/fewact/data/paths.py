@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fewact.data.files import entries, first_few, is_clip, natural_key
 from fewact.errors import DataError
+from fewact.io.bounded import user_path
 
 
 def expand_paths(arguments: Iterable[str | Path]) -> list[Path]:
@@ -29,7 +30,7 @@ def expand_paths(arguments: Iterable[str | Path]) -> list[Path]:
     found: dict[str, Path] = {}
     unmatched: list[str] = []
     for argument in arguments:
-        clips = list(_expand(Path(argument).expanduser()))
+        clips = list(_expand(user_path(argument, DataError)))
         if not clips:
             unmatched.append(str(argument))
         for clip in clips:

@@ -9,10 +9,14 @@ from pathlib import Path
 
 from fewact.data.clips import Clip, is_background
 from fewact.errors import DataError, did_you_mean
+from fewact.io.bounded import MIB, FileType, user_path
 
 REQUIRED = ("path", "label")
 COLUMNS = (*REQUIRED, "start", "end", "group")
 EXPECTED = "a header with path and label; optional: start, end and group"
+TABLE = FileType(
+    "table", DataError, 256 * MIB, EXPECTED, 'In a spreadsheet, save it as "CSV UTF-8".'
+)
 TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 
 
@@ -47,10 +51,10 @@ def read_rows(
     Raises:
         DataError: As for ``read_table``.
     """
-    table = Path(path).expanduser()
+    table = user_path(path, DataError)
     rows: list[tuple[Clip, dict[str, str]]] = []
     lines: dict[Clip, int] = {}
-    for line, row in _rows(table, _text(table), columns):
+    for line, row in _rows(table, TABLE.text(table), columns):
         where = f"{table}, line {line}"
         clip = _clip(table.parent, where, row)
         segment = Clip(clip.path, start=clip.start, end=clip.end)
@@ -73,25 +77,6 @@ def read_rows(
             hint="Relative paths start at the table's folder.",
         )
     return [(clip, row) for clip, row in rows if not is_background(clip.label or "")]
-
-
-def _text(table: Path) -> str:
-    try:
-        content = table.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"the table cannot be read: {error.strerror}", where=str(table), expected=EXPECTED
-        ) from error
-    try:
-        if b"\0" in content:
-            raise UnicodeError
-        return content.decode("utf-8-sig")
-    except UnicodeError:
-        raise DataError(
-            "the table is not text in UTF-8",
-            where=str(table),
-            hint='In a spreadsheet, save it as "CSV UTF-8".',
-        ) from None
 
 
 def _rows(table: Path, text: str, known: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -181,7 +166,7 @@ def _clip(folder: Path, where: str, row: dict[str, str]) -> Clip:
             where=f'{where}, column "end"',
             got=f"{row['start'] or '0'} to {row['end']}",
         )
-    path = folder / Path(row["path"]).expanduser()
+    path = folder / user_path(row["path"], DataError)
     if "\\" in row["path"] and not path.exists():  # a table written on Windows
         path = folder / row["path"].replace("\\", "/")
     label = unicodedata.normalize("NFC", row["label"])

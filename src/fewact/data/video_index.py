@@ -10,6 +10,7 @@ from fewact.data.benchmarks import Benchmark, normalise
 from fewact.data.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key
 from fewact.data.videos import Video
 from fewact.errors import DataError
+from fewact.io.bounded import user_path
 
 
 class FoundVideo(NamedTuple):
@@ -38,7 +39,7 @@ class VideoIndex:
     """
 
     def __init__(self, root: str | Path, bench: Benchmark) -> None:
-        self.root = Path(root).expanduser()
+        self.root = user_path(root, DataError)
         self._bench = bench
         self._found: dict[str, list[FoundVideo]] = {}
         for found in find_videos(self.root):

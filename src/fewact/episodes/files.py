@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from fewact.episodes.episode_set import EpisodeSet
 from fewact.episodes.protocol import Protocol
 from fewact.errors import EpisodeError
 from fewact.io.atomic import write_text
+from fewact.io.bounded import MIB, FileType
 
 HINT = "Draw the episodes again, with the same protocol, or restore the file."
+EPISODES = FileType("file of episodes", EpisodeError, 64 * MIB, hint=HINT)
 
 Rows = list[list[Annotated[int, Field(ge=0, lt=2**31)]]]
 
@@ -70,14 +72,8 @@ def load(path: str | Path) -> EpisodeSet:
         EpisodeError: The file is missing, is not a file of episodes, or was edited.
     """
     where = str(path)
+    found = EPISODES.model(Path(path), _File)
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise EpisodeError("cannot read the file", where=where, got=str(error.strerror)) from None
-    except (ValueError, RecursionError):
-        raise EpisodeError("not a file of episodes", where=where, hint=HINT) from None
-    try:
-        found = _File.model_validate(content)
         episodes = EpisodeSet(
             Protocol(**found.protocol),
             found.list,
@@ -85,9 +81,8 @@ def load(path: str | Path) -> EpisodeSet:
             np.array(found.support, dtype=np.int32),
             np.array(found.query, dtype=np.int32),
         )
-    except (ValidationError, TypeError, ValueError) as error:
-        got = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise EpisodeError("not a file of episodes", where=where, got=got, hint=HINT) from None
+    except (TypeError, ValueError) as error:
+        EPISODES.refuse(where, "not a file of episodes", str(error))
     if not _consistent(episodes) or episodes.digest != found.sha256:
         raise EpisodeError("the file was edited or damaged", where=where, hint=HINT)
     return episodes

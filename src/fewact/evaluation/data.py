@@ -1,17 +1,17 @@
 """Open the videos and features that a configuration names."""
 
-from pathlib import Path
 from typing import Literal
 
 from fewact import synthetic
 from fewact.data import FeatureDataset, FolderDataset, TableDataset, load_benchmark
 from fewact.data.simulated_camera import with_simulated_camera
 from fewact.data.videos import Split, VideoList
-from fewact.errors import OptionError, UnknownNameError
+from fewact.errors import DataError, OptionError, UnknownNameError
 from fewact.evaluation.config import CameraConfig, DataConfig, ResolvedBackbone
 from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
 from fewact.features.store import Store
 from fewact.features.stored import StoredFeatures, choose_card
+from fewact.io.bounded import user_path
 
 DefaultSplit = Literal["train", "val", "test", "all"]
 
@@ -31,7 +31,7 @@ def open_videos(
     Raises:
         UserError: The source is unknown or incomplete, or has no such split.
     """
-    path = Path(config.source).expanduser()
+    path = user_path(config.source, DataError)
     split: Split | None = _split(config.split or default_split)
     features = None
     if path.suffix == ".npz":

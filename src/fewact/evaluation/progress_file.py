@@ -12,6 +12,9 @@ import numpy as np
 from fewact.errors import ResultError
 from fewact.evaluation.result import EvaluationSetup
 from fewact.evaluation.scoring import Batches, Hits
+from fewact.io.bounded import GIB, FileType
+
+PROGRESS = FileType("file of progress", ResultError, 1 * GIB)
 
 
 class ProgressFile:
@@ -41,10 +44,9 @@ class ProgressFile:
         Raises:
             ResultError: The file belongs to another evaluation.
         """
-        try:
-            lines = self.path.read_text(encoding="ascii", errors="replace").split("\n")
-        except FileNotFoundError:
+        if not self.path.exists():
             return {}
+        lines = PROGRESS.content(self.path).decode("ascii", errors="replace").split("\n")
         if len(lines) < 2:  # The first line is incomplete.
             return {}
         if lines[0] != self._head:

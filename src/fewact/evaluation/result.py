@@ -10,7 +10,6 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeInt,
-    ValidationError,
     model_validator,
 )
 
@@ -18,16 +17,18 @@ from fewact.encoding import FeatureFacts, MethodFacts
 from fewact.episodes import Protocol
 from fewact.errors import ResultError
 from fewact.io.atomic import write_text
+from fewact.io.bounded import MIB, FileType
 from fewact.text import TextFacts
 from fewact.version import __version__
 
 FORMAT: Final = "fewact result"
 VERSION: Final = 1
 HINT = "Evaluate again, or restore the file."
+RESULT = FileType("result file", ResultError, 64 * MIB, hint=HINT)
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class EpisodeFacts(_Part):
@@ -178,12 +179,7 @@ def load(path: str | Path) -> Result:
         ResultError: The file is missing, is not a result, has another version, or was edited.
     """
     where = str(path)
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ResultError("cannot read the file", where=where, got=str(error.strerror)) from None
-    except (ValueError, RecursionError):
-        raise ResultError("not a result file", where=where, hint=HINT) from None
+    content = RESULT.json(Path(path))
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ResultError(
             "not a result file", where=where, expected="a file written by `fewact evaluate`"
@@ -198,16 +194,7 @@ def load(path: str | Path) -> Result:
         )
     if content.pop("sha256", None) != _digest(content):
         raise ResultError("the file was edited or damaged", where=where, hint=HINT)
-    try:
-        return Result.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ResultError(
-            "invalid content of a result file",
-            where=where,
-            got=f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": "),
-            hint=HINT,
-        ) from None
+    return RESULT.validate(content, Result, where)
 
 
 def _digest(content: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Self
 
 from fewact import backbones
@@ -13,6 +12,7 @@ from fewact.data.videos import VideoList
 from fewact.errors import OptionError
 from fewact.evaluation.command import flag_of
 from fewact.evaluation.config import ResolvedBackbone, TextConfig
+from fewact.io.bounded import MIB, FileType, user_path
 from fewact.io.cache import cache_folder
 from fewact.methods.base import Method, TextMethod
 from fewact.text import PRECOMPUTED, ClassTexts, embed_classes, templates, words
@@ -21,6 +21,7 @@ BACKBONE: Final = "backbone"
 """Name of the text encoder in the backbone's weights."""
 
 FOLDER = "texts"
+PROMPTS = FileType("file of templates", OptionError, 1 * MIB)
 
 
 @dataclass(frozen=True)
@@ -138,14 +139,9 @@ def read_prompts(prompts: str) -> tuple[str, ...]:
         UnknownNameError: The set is unknown.
         OptionError: The file cannot be read, or a template does not have exactly one placeholder.
     """
-    path = Path(prompts).expanduser()
+    path = user_path(prompts, OptionError)
     if path.suffix == ".txt":
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise OptionError(
-                "cannot read the file", where=prompts, got=str(error.strerror)
-            ) from None
+        lines = PROMPTS.text(path).splitlines()
         return templates([line.strip() for line in lines if line.strip()])
     return templates(prompts)
 

@@ -7,17 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from fewact.data.clips import Clip
 from fewact.data.videos import Split, Video, VideoList
 from fewact.errors import DataError, VideoError
 from fewact.io.atomic import write_text
+from fewact.io.bounded import MIB, FileType
 from fewact.synthetic.benchmark import FPS, MotionsBenchmark, motions
 from fewact.video import probe, write_video
 
 INDEX, TABLE = "motions.json", "motions.csv"
 HINT = "Choose another folder, or move this one away."
+INDEX_FILE = FileType("index of this version", DataError, 64 * MIB, hint=HINT)
 
 
 class Entry(BaseModel):
@@ -138,14 +140,7 @@ def _entry(benchmark: MotionsBenchmark, video: Video) -> Entry:
 
 
 def _read(root: Path) -> Index | None:
-    try:
-        return Index.model_validate_json((root / INDEX).read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        raise DataError(
-            "not an index of this version", where=str(root / INDEX), hint=HINT
-        ) from error
+    return INDEX_FILE.model(root / INDEX, Index) if (root / INDEX).exists() else None
 
 
 def _read_own(root: Path, benchmark: MotionsBenchmark) -> Index | None:

@@ -10,14 +10,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fewact.errors import OptionError, ShapeError
+from fewact.errors import DataError, OptionError, ShapeError
 from fewact.io.atomic import write_bytes
+from fewact.io.bounded import GIB, FileType
+from fewact.io.tensors import read_tensors
 from fewact.shapes import check_shape
 from fewact.text.templates import fill, templates
 
 FORMAT = "fewact text embeddings 1"
 TENSOR = "embeddings"
 HEADER = "fewact"
+CACHED = FileType("file of text embeddings", DataError, 4 * GIB)
 
 Ensemble = Literal["mean", "unit-mean"]
 
@@ -153,13 +156,11 @@ def _write(path: Path, vectors: Tensor, encoder: Encoder, prompts: Sequence[str]
 
 def _read(path: Path, shape: tuple[int, int]) -> Tensor | None:
     """Return the content of the file; None if it is missing or damaged."""
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(path, framework="pt") as file:
-            vectors: Tensor = file.get_tensor(TENSOR)
-            sha256 = json.loads(file.metadata()[HEADER])["sha256"]
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        tensors, metadata = read_tensors(CACHED, path)
+        vectors = tensors[TENSOR]
+        sha256 = CACHED.parse(metadata[HEADER], str(path))["sha256"]
+    except (DataError, KeyError, TypeError):
         return None
     complete = vectors.shape == shape and vectors.dtype == torch.float32
     return vectors if complete and _sha256(vectors) == sha256 else None

@@ -97,6 +97,7 @@ def train(
         state = states.read(run_folder.state)
         position = Position() if state is None else state.position
         if state is not None:
+            state.check([stage.steps for stage in recipe.stages])
             state.restore(learner)
         fabric.barrier()
         if fabric.is_global_zero:

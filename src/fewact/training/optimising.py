@@ -1,7 +1,7 @@
 """Trained parameters, learning rates, and the moving average of weights."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -122,6 +122,18 @@ class Average:
     def __init__(self, module: nn.Module, decay: float) -> None:
         self._decay = decay
         self.tensors = {name: value.clone() for name, value in module.state_dict().items()}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Replace the average.
+
+        Raises:
+            ValueError: A tensor is missing, unknown or of another shape.
+        """
+        if {n: t.shape for n, t in tensors.items()} != {
+            n: t.shape for n, t in self.tensors.items()
+        }:
+            raise ValueError("the averaged weights are of another module")
+        self.tensors = {name: tensors[name].to(own) for name, own in self.tensors.items()}
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:

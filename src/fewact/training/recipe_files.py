@@ -11,9 +11,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from fewact.errors import RecipeError, UnknownNameError, did_you_mean, invalid_value
+from fewact.io.bounded import KIB, FileType, user_path
 from fewact.training.recipe import Recipe
 
 SHIPPED = "recipes"
+# A parser of TOML needs time that grows with the square of the depth of a name.
+RECIPE = FileType("recipe", RecipeError, 64 * KIB)
 
 
 def names() -> tuple[str, ...]:
@@ -86,18 +89,11 @@ def _load(recipe: str, above: tuple[str, ...]) -> dict[str, Any]:
     """Return the content of a file merged into the content of the recipe that it extends."""
     if recipe in above:
         raise RecipeError("circular extends", where=" → ".join(above))
-    path = Path(recipe).expanduser()
-    try:
-        if path.suffix == ".json":
-            return _table(json.loads(path.read_text(encoding="utf-8")), recipe)
-        own = path.suffix == ".toml"
-        content = tomllib.loads(path.read_text(encoding="utf-8") if own else text_of(recipe))
-    except OSError as error:
-        raise RecipeError("cannot be read", where=recipe, got=str(error.strerror)) from None
-    except ValueError as error:
-        if isinstance(error, UnknownNameError):
-            raise
-        raise RecipeError("not a recipe", where=recipe, got=str(error)) from None
+    path = user_path(recipe, RecipeError)
+    if path.suffix == ".json":
+        return _table(RECIPE.json(path), recipe)
+    own = path.suffix == ".toml"
+    content = RECIPE.toml(path) if own else tomllib.loads(text_of(recipe))
     base = content.pop("extends", None)
     if base is None:
         return content

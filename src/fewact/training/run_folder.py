@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from fewact.checkpoint import BACKBONE_FILE as NETWORK
 from fewact.checkpoint import BEST, FILE
@@ -14,6 +14,7 @@ from fewact.data.videos import VideoList
 from fewact.episodes import EpisodeSet, Protocol, draw, load, save
 from fewact.errors import TrainingError
 from fewact.io.atomic import write_bytes, write_text
+from fewact.io.bounded import GIB, KIB, MIB, FileType
 from fewact.text import known_texts
 from fewact.training.data import TrainingData
 from fewact.training.recipe import Recipe
@@ -22,6 +23,21 @@ from fewact.training.state import Position
 RECIPE, LISTS, STATE = "recipe.json", "lists.json", "state.safetensors"
 EPISODES, METRICS, README = "validation-episodes.json", "metrics.jsonl", "README.md"
 CURVE, BOARD = "curve.svg", "tensorboard"
+
+HINT = "Restore the file, or train into another folder."
+RECIPE_FILE = FileType("recipe of a run", TrainingError, 256 * KIB, hint=HINT)
+LISTS_FILE = FileType("list of a run's classes", TrainingError, 64 * MIB, hint=HINT)
+METRICS_FILE = FileType("file of a run's metrics", TrainingError, 1 * GIB, hint=HINT)
+
+
+class _Metrics(BaseModel):
+    """Line of metrics: its step, and a number for each name."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    __pydantic_extra__: dict[str, float] = Field(init=False)
+
+    stage: NonNegativeInt
+    step: NonNegativeInt
 
 
 class RunFolder:
@@ -50,9 +66,9 @@ class RunFolder:
             write_text(path / LISTS, json.dumps(lists, indent=2, ensure_ascii=False) + "\n")
             write_text(path / RECIPE, recipe.model_dump_json(indent=2) + "\n")
             return
-        if _read_recipe(path / RECIPE) != recipe:
+        if RECIPE_FILE.model(path / RECIPE, Recipe) != recipe:
             raise self._other("with another recipe")
-        if json.loads((path / LISTS).read_text(encoding="utf-8")) != lists:
+        if LISTS_FILE.json(path / LISTS) != lists:
             raise self._other("with other videos or class names")
 
     def _other(self, what: str) -> TrainingError:
@@ -138,22 +154,20 @@ class RunFolder:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """Return the metrics of a run, line by line; an incomplete last line is left out."""
-    found: list[dict[str, Any]] = []
+    """Return the metrics of a run, line by line; an incomplete last line is left out.
+
+    Raises:
+        TrainingError: The file cannot be read, or a line is damaged.
+    """
     file = folder / METRICS
-    for text in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
-        try:
-            found.append(json.loads(text))
-        except ValueError:
-            break
+    if not file.exists():
+        return []
+    # The text after the last line break is empty or an incomplete line.
+    lines = METRICS_FILE.text(file).split("\n")[:-1]
+    found = [METRICS_FILE.parse(line, f"{file}, line {i}") for i, line in enumerate(lines, 1)]
+    for number, line in enumerate(found, 1):
+        METRICS_FILE.validate(line, _Metrics, f"{file}, line {number}")
     return found
-
-
-def _read_recipe(path: Path) -> Recipe | None:
-    try:
-        return Recipe.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValidationError:
-        return None
 
 
 def _texts(data: TrainingData) -> dict[str, Any]:

@@ -1,22 +1,27 @@
 """State of a run between two steps, as one file from which an interrupted run continues."""
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
-from safetensors import SafetensorError, safe_open
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from fewact.errors import TrainingError
 from fewact.io.atomic import write_bytes
+from fewact.io.bounded import GIB, FileType
+from fewact.io.tensors import read_tensors
 from fewact.training.optimising import Average
 
 FORMAT: Final = "fewact training state"
+ADAM = {"step", "exp_avg", "exp_avg_sq"}
 LEARNER, AVERAGE, OPTIMISER = "learner/", "average/", "optimiser/"
+STATE = FileType(
+    "state of a training run", TrainingError, 64 * GIB, hint="Train into another folder."
+)
 
 
 class Best(BaseModel):
@@ -30,7 +35,7 @@ class Best(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    accuracy: float
+    accuracy: Annotated[float, Field(ge=0, le=100)]
     stage: NonNegativeInt
     step: NonNegativeInt
 
@@ -69,6 +74,27 @@ class State:
     tensors: dict[str, Tensor]
     where: str
 
+    def check(self, steps: Sequence[int]) -> None:
+        """Check that a run has this position.
+
+        Args:
+            steps: Number of steps of each stage of the run.
+
+        Raises:
+            TrainingError: There is no such stage or step, or the run was never validated.
+        """
+        at, best = self.position, self.position.best
+        ends = (*steps, 1)  # a finished run is at step 0 of the stage after the last
+        valid = at.stage < len(ends) and at.step < ends[at.stage] and best is not None
+        if not valid or best is None or best.stage >= len(steps) or best.step > steps[best.stage]:
+            raise TrainingError(
+                "the state belongs to another training",
+                where=self.where,
+                got=at.model_dump_json(exclude={"format", "version"}),
+                expected=f"a step of {len(steps)} stages with {', '.join(map(str, steps))} steps",
+                hint="Train into another folder.",
+            )
+
     def restore(
         self,
         learner: nn.Module,
@@ -88,13 +114,10 @@ class State:
         try:
             learner.load_state_dict(self._of(LEARNER))
             if average is not None:
-                average.tensors = {
-                    name: value.to(average.tensors[name])
-                    for name, value in self._of(AVERAGE).items()
-                }
+                average.load(self._of(AVERAGE))
             if optimiser is not None:
                 _restore_optimiser(optimiser, self._of(OPTIMISER))
-        except (RuntimeError, KeyError, ValueError) as error:
+        except (RuntimeError, IndexError, KeyError, ValueError) as error:
             raise TrainingError(
                 "the state belongs to another training",
                 where=self.where,
@@ -139,24 +162,26 @@ def read(path: Path) -> State | None:
     """
     if not path.exists():
         return None
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-            header = (file.metadata() or {}).get("state", "")
-        position = Position.model_validate(json.loads(header))
-    except (OSError, SafetensorError, ValueError) as error:
-        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise TrainingError(
-            "not the state of a training run", where=str(path), got=reason
-        ) from None
-    return State(position, tensors, str(path))
+    mapped, metadata = read_tensors(STATE, path)
+    header = STATE.parse(metadata.get("state", ""), str(path))
+    position = STATE.validate(header, Position, str(path))
+    # A copy: the file is replaced while the run goes on.
+    return State(position, {name: value.clone() for name, value in mapped.items()}, str(path))
 
 
 def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     content = optimiser.state_dict()
+    parameters = [one for group in optimiser.param_groups for one in group["params"]]
+    names = {"momentum_buffer"} if isinstance(optimiser, torch.optim.SGD) else ADAM
     kept: dict[int, dict[str, Any]] = {}
     for name, value in tensors.items():
         number, _, key = name.partition("/")
+        if value.ndim and value.shape != parameters[int(number)].shape:
+            raise ValueError(f"{name} of shape {tuple(value.shape)}")
         kept.setdefault(int(number), {})[key] = value
+    if any(set(one) != names for one in kept.values()) or not kept.keys() <= set(
+        range(len(parameters))
+    ):
+        raise ValueError("the optimiser is another one")
     content["state"] = kept
     optimiser.load_state_dict(content)

@@ -189,6 +189,8 @@ def _index_from_table(path: Path, video: OpenVideo) -> FrameIndex | None:
         return None
     first = sorted(pts for pts in head.pts if pts is not None)
     last = sorted(pts for pts in tail.pts if pts is not None)
+    if not first or not last:  # the table has entries, the file has no frames
+        return None
     pts = first[0] + step * np.arange(len(dts))
     sure = len(first) // 2  # later ones may be shown among frames that were not read
     if first[:sure] != pts[:sure].tolist() or last != pts[-len(last) :].tolist():

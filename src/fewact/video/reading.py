@@ -203,11 +203,16 @@ def _choose(sampler: Sampler, timeline: Timeline) -> Ints:
 
 
 def _segment(source: FrameSource, start: float | None, end: float | None) -> VideoSegment:
-    found = find_segment(source.index, start, end)
-    if found is not None:
-        return found
-    index = source.index if source.index.complete else index_file(source.path)
-    video = find_segment(index, None, None)
+    try:
+        found = find_segment(source.index, start, end)
+        if found is not None:
+            return found
+        index = source.index if source.index.complete else index_file(source.path)
+        video = find_segment(index, None, None)
+    except OptionError:
+        raise VideoError(
+            source.path, "the times of its frames are damaged", hint="Copy or convert it again."
+        ) from None
     seconds = video.timeline.end if video else 0.0
     upto = "its end" if end is None else f"{end} s"
     raise VideoError(

@@ -38,6 +38,9 @@ def find_segment(index: FrameIndex, start: float | None, end: float | None) -> V
 
     Returns:
         Segment, or None if no frame is shown in it.
+
+    Raises:
+        OptionError: The times of the frames are too far apart to be told from each other.
     """
     bounds = _bounds(index)
     low = -math.inf if start is None else start + _ROUNDING
@@ -74,8 +77,8 @@ def check_times(path: Path, start: float | None, end: float | None) -> None:
 
 def _bounds(index: FrameIndex) -> Floats:
     """Return the start of each frame and the end of the last (n+1,), in seconds after the first."""
-    steps = np.append(index.pts, index.pts[-1] + index.last_duration) - index.first_pts
-    bounds = steps * float(index.time_base)
+    steps = (index.pts - index.first_pts).astype(np.float64)
+    bounds = np.append(steps, steps[-1] + index.last_duration) * float(index.time_base)
     # Damaged files show several frames at one time: these share the time until the next frame, and
     # at the end of the file each lasts as long as the last one.
     _, begin, repeats = np.unique(index.pts, return_index=True, return_counts=True)

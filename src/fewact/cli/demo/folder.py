@@ -3,13 +3,25 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel
 
 from fewact.errors import DataError
 from fewact.io.atomic import write_text
+from fewact.io.bounded import MIB, FileType
 
 RECORD = "demo.json"
 FORMAT = "fewact demo"
+RECORD_FILE = FileType("record of a demo", DataError, 16 * MIB)
 ELSEWHERE = "Choose another folder with -o, or move this one away."
+
+
+class _Record(BaseModel):
+    """Files that an earlier demo wrote, with their SHA-256."""
+
+    format: Literal["fewact demo"]
+    files: dict[str, str]
 
 
 class DemoFolder:
@@ -73,15 +85,16 @@ def _read_record(root: Path) -> dict[str, str]:
     if not root.is_dir():
         raise DataError("this is a file", where=str(root), expected="a folder", hint=ELSEWHERE)
     try:
-        content = json.loads((root / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = RECORD_FILE.model(root / RECORD, _Record)
+    except DataError:
         content = None
-    if isinstance(content, dict) and content.get("format") == FORMAT:
-        return dict(content.get("files", {}))
+    if content is not None:
+        return content.files
     if any(root.iterdir()):
         raise DataError("the folder has other files", where=str(root), hint=ELSEWHERE)
     return {}
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

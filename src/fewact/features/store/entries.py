@@ -7,13 +7,20 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from fewact.errors import StoreError
 from fewact.features.store.shard import Entry, Layout, Shape, Shard, shards, write_shard
 from fewact.io.atomic import write_text
+from fewact.io.bounded import MIB, FileType
 
 FILE: Final = "set.json"
+SET = FileType(
+    "file of a set's facts",
+    StoreError,
+    16 * MIB,
+    hint="Move the file elsewhere; `fewact embed` writes it again and keeps the set.",
+)
 
 Facts = Mapping[str, JsonValue]
 """All facts that decide the arrays of a video, as JSON."""
@@ -151,14 +158,4 @@ class EntrySet:
 
 
 def _read(path: Path) -> _Document:
-    try:
-        return _Document.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise StoreError(f"cannot be read: {error.strerror}", where=str(path)) from None
-    except ValidationError as error:
-        raise StoreError(
-            "the facts of the set cannot be read",
-            where=str(path),
-            got=error.errors()[0]["msg"],
-            hint="Move the file elsewhere; `fewact embed` writes it again and keeps the set.",
-        ) from None
+    return SET.model(path, _Document)

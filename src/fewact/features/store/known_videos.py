@@ -16,7 +16,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from fewact.data.clips import Clip
 from fewact.data.video_source import VideoSource
 from fewact.data.videos import Video
+from fewact.errors import StoreError
 from fewact.io.atomic import write_text
+from fewact.io.bounded import GIB, FileType
+
+PAGE = FileType("list of known videos", StoreError, 1 * GIB)
 
 
 class KnownVideo(BaseModel):
@@ -93,8 +97,8 @@ class KnownVideos:
         found: dict[str, tuple[KnownVideo, ...]] = {}
         for path in sorted(self._of(name).glob("*.json")):
             try:
-                page = _Page.model_validate_json(path.read_bytes())
-            except (OSError, ValidationError):
+                page = _Page.model_validate_json(PAGE.content(path))
+            except (StoreError, ValidationError):
                 continue
             for id, known in page.videos.items():
                 found[id] = (*found.get(id, ()), known)
@@ -110,7 +114,7 @@ class KnownVideos:
         ids = "\n".join(page.videos)
         path = self._of(name) / f"{hashlib.sha256(ids.encode()).hexdigest()[:24]}.json"
         text = page.model_dump_json(indent=1) + "\n"
-        if not path.exists() or path.read_bytes() != text.encode():
+        if not path.exists() or PAGE.content(path) != text.encode():
             write_text(path, text)
 
     def _of(self, name: str) -> Path:

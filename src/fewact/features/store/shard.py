@@ -19,8 +19,12 @@ from safetensors.numpy import save_file
 
 from fewact.errors import StoreError
 from fewact.io.atomic import replacing
+from fewact.io.bounded import GIB, FileType
+from fewact.io.tensors import check_tensors
 
 SUFFIX = ".safetensors"
+HINT = "Move the file elsewhere; `fewact embed` writes it again."
+SHARD = FileType("shard of a store", StoreError, 64 * GIB, hint=HINT)
 
 # A single key, since safetensors writes several keys in any order: equal videos give equal bytes.
 KEY = "fewact"
@@ -91,6 +95,7 @@ class Shard:
 
     def __init__(self, path: Path, of: str, layout: Layout) -> None:
         self.path = path
+        check_tensors(SHARD, path)
         try:
             file: Any = safe_open(path, framework="numpy")
             self._header = _Header.model_validate_json((file.metadata() or {}).get(KEY, ""))
@@ -128,7 +133,7 @@ class Shard:
             "is damaged, or not a shard of this store",
             where=str(self.path),
             got=why,
-            hint="Move the file elsewhere; `fewact embed` writes it again.",
+            hint=HINT,
         )
 
 

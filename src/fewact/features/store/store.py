@@ -11,9 +11,11 @@ from fewact.features.store.entries import FILE, EntrySet, Facts, digest
 from fewact.features.store.known_videos import KnownVideos
 from fewact.features.store.shard import Layout
 from fewact.io.atomic import write_text
+from fewact.io.bounded import KIB, FileType, user_path
 
 MARK: Final = "store.json"
 EXPECTED = "a folder that `fewact embed` has written"
+MARK_FILE = FileType("feature store", StoreError, 64 * KIB, EXPECTED)
 
 
 class _Mark(BaseModel):
@@ -38,17 +40,12 @@ class Store:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder).expanduser()
+        self.folder = user_path(folder, StoreError)
         mark = self.folder / MARK
+        if not mark.exists():
+            MARK_FILE.refuse(folder, MARK_FILE.other, f"no file {MARK}")
         try:
-            _Mark.model_validate_json(mark.read_bytes())
-        except OSError as error:
-            raise StoreError(
-                "not a feature store",
-                where=str(folder),
-                got=f"{error.strerror}: {MARK}",
-                expected=EXPECTED,
-            ) from None
+            _Mark.model_validate_json(MARK_FILE.content(mark))
         except ValidationError as error:
             raise StoreError(
                 "is a store of another version",
@@ -66,7 +63,7 @@ class Store:
             StoreError: The folder contains other files.
             OSError: The folder cannot be written.
         """
-        path = Path(folder).expanduser()
+        path = user_path(folder, StoreError)
         if path.exists() and not path.is_dir():
             raise StoreError("this is a file", where=str(path), expected="a folder")
         other = path.exists() and any(one.name[0] != "." for one in path.iterdir())
