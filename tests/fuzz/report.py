@@ -12,10 +12,12 @@ class Report:
     """Outcomes of a fuzzer's cases, by name, and its defects.
 
     A defect is one line that says which seed and case gives it, what was done and what happened.
+    Notes say what else was measured.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     defects: list[str] = field(default_factory=list)
+    notes: str = ""
 
     @property
     def cases(self) -> int:
@@ -23,7 +25,8 @@ class Report:
 
     def __str__(self) -> str:
         outcomes = ", ".join(f"{name} {number}" for name, number in self.outcomes.most_common())
-        return f"{self.cases} cases: {outcomes or 'none'}; {len(self.defects)} defects"
+        parts = (f"{self.cases} cases: {outcomes or 'none'}", f"{len(self.defects)} defects")
+        return "; ".join((*parts, self.notes) if self.notes else parts)
 
 
 def cases(seconds: float | None, count: int | None) -> Iterator[int]:

@@ -2,7 +2,13 @@
 
 import pytest
 
-from tests.fuzz import transport
+from tests.fuzz import transport, videos
+
+
+def test_damaged_videos() -> None:
+    report = videos.run(seed=18, count=300)
+    assert not report.defects
+    assert min(report.outcomes[name] for name in ("read", "read with a warning", "refused")) > 20
 
 
 @pytest.mark.slow
