@@ -33,7 +33,7 @@ RUN_ALWAYS = {
     "trx-motions-resnet50",
 }
 FIVE = ("ssv2-full", "ssv2-small", "kinetics100", "ucf101", "hmdb51")
-ON_RESNET50 = ("strm", "trx")
+ON_RESNET50 = ("cpm", "strm", "trx")
 """Methods with recipes for the five benchmarks and ``motions`` on ResNet-50, in episodes only."""
 
 
@@ -91,10 +91,8 @@ def shortened(recipe: Recipe) -> Recipe:
         options |= {"moments.width": 4, "moments.in_channels": channels}
     if recipe.method.name == "fusion":
         options |= {"channel_mixing": 4, "motion_frames": 4}
-    if recipe.method.name.startswith("clip"):
-        options |= {"heads": 2, "hidden": 8} | {k: 4 for k in ("head_width",) if k in options}
-    if "key_width" in options:
-        options["key_width"] = 8
+    small = {"heads": 2, "hidden": 8, "head_width": 4, "key_width": 8}
+    options |= {name: value for name, value in small.items() if name in options}
     stages = [
         stage.model_copy(
             update={

@@ -22,6 +22,7 @@ REGISTRY: "Registry[type[Method]]" = Registry(
         "clip_spm": "fewact.methods.clip_spm:ClipSpm",
         "clip_fsar": "fewact.methods.clip_fsar:ClipFsar",
         "semantic_prompt": "fewact.methods.semantic_prompt:SemanticPrompt",
+        "cpm": "fewact.methods.cpm:CPM",
         "strm": "fewact.methods.strm:STRM",
         "trx": "fewact.methods.trx:TRX",
         "zero_shot": "fewact.methods.zero_shot:ZeroShot",

@@ -160,7 +160,8 @@ def tuple_scores(keys: Tensor, values: Tensor, support: ClassTuples) -> Tensor:
             attention = attention.masked_fill(absent[episodes], -torch.inf)
         prototypes = attention.softmax(-1) @ support.values[episodes]  # (b n q·m e)
         distance = (value.flatten(1, 2)[:, None] - prototypes).square().sum(-1)
-        return -distance.unflatten(2, own.shape[1:3]).mean(-1).mT
+        scores: Tensor = -distance.unflatten(2, own.shape[1:3]).mean(-1).mT  # (b q n)
+        return scores
 
     return in_chunks(score, keys, support)
 
@@ -189,7 +190,8 @@ def nearest_tuple_scores(values: Tensor, support: ClassTuples) -> Tensor:
             nearest = order.argmin(-1)  # (b n q·m)
         chosen = torch.take_along_dim(found, nearest[..., None], 2)  # (b n q·m e)
         distance = vector_norm(own.flatten(1, 2)[:, None] - chosen, dim=-1)
-        return -distance.unflatten(2, own.shape[1:3]).mean(-1).mT
+        scores: Tensor = -distance.unflatten(2, own.shape[1:3]).mean(-1).mT  # (b q n)
+        return scores
 
     return in_chunks(score, values, support)
 
@@ -197,7 +199,8 @@ def nearest_tuple_scores(values: Tensor, support: ClassTuples) -> Tensor:
 def _products(own: Tensor, support: Tensor) -> Tensor:
     """Return all inner products: (b q m e), (b n k·m e) → (b n q·m k·m)."""
     products = own.flatten(1, 2) @ support.flatten(1, 2).mT  # (b q·m n·k·m)
-    return products.unflatten(2, support.shape[1:3]).transpose(1, 2)
+    by_query: Tensor = products.unflatten(2, support.shape[1:3]).transpose(1, 2)
+    return by_query
 
 
 def _absent(support: ClassTuples) -> Tensor | None:
