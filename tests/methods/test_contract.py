@@ -57,6 +57,9 @@ OTHERWISE: dict[str, tuple[object, ...]] = {
     "text_width": (7,),
     "shot_aggregation": ("mean", "prototype"),
     "smoothing": (0.4,),
+    "regularisation": (0.3,),
+    "shrinkage": (0.2,),
+    "unit_length": (False, True),
     "weights": ({"motion": 0.3},),
 }
 """Values of scoring options to try."""
@@ -75,6 +78,9 @@ MORE: dict[str, list[dict[str, Any]]] = {
         {"without": "padm", "protocol": "joint"},
     ],
     "clip_fsar": [{"mode": "combined", "merge": "before"}, {"mode": "text"}],
+    "lda": [{"shrinkage": 1.0}, {"frame_order": "pooled", "unit_length": False}],
+    "ridge": [{"frame_order": "pooled", "unit_length": False}],
+    "simpleshot": [{"centre": "training"}, {"centre": "none", "frame_order": "ordered"}],
     "semantic_prompt": [{"alignment": "otam"}, {"alignment": "bi_mhm", "text_norm": "unscaled"}],
     "cpm": [{"layers": 2, "global_prototypes": 1, "focused_prototypes": 3}],
     "strm": [{"cardinality": 3, "query_class": "frozen", "query_class_weight": 0.0}],
@@ -82,7 +88,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
 }
 """Options beside the defaults of which the same is promised."""
 
-CLASSES_MEET = ("clip_spm",)
+CLASSES_MEET = ("clip_spm", "simpleshot", "ridge", "lda")
 """Methods in which what is taught of one class changes how another one is seen."""
 
 
@@ -263,6 +269,7 @@ NEED_TRAINING = {
     "cpm": {},
     "strm": {},
     "trx": {},
+    "simpleshot": {"centre": "training"},
     "zero_shot": {"text_width": 7},
 }
 

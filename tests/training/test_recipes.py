@@ -28,9 +28,12 @@ RUN_ALWAYS = {
     "clip_spm-ucf101-clip-vit-b16",
     "clip_spm-clips-lite0",
     "fusion-clips-lite0",
+    "lda-motions-resnet50",
     "otam-motions-resnet50",
     "protonet-motions-resnet50",
     "trx-motions-resnet50",
+    "ridge-motions-resnet50",
+    "simpleshot-motions-resnet50",
 }
 FIVE = ("ssv2-full", "ssv2-small", "kinetics100", "ucf101", "hmdb51")
 ON_RESNET50 = ("cpm", "strm", "trx")
@@ -47,7 +50,7 @@ def test_there_are_recipes_for_five_benchmarks_and_motions() -> None:
         "clips-lite0",
         "clips-linear-lite0",
     }
-    for baseline in ("otam", "protonet"):
+    for baseline in ("otam", "protonet", "simpleshot", "ridge", "lda"):
         own = {name.split("-", 1)[1] for name in names() if name.startswith(baseline)}
         assert own == {name for name in found if name.endswith("resnet50")}
     assert [name for name in names() if name.startswith("fusion")] == ["fusion-clips-lite0"]

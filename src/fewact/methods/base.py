@@ -30,8 +30,8 @@ class TrainingBatch:
             of a query's class is ``text`` at its label: ``losses`` may read it, ``score`` never.
         base_text: Embeddings of the names of all training classes (N d).
         base_classes: (b n) int64, index of each class of an episode among the training classes.
-        classify: Function from nodes of videos (b v …) to logits (b v N) of the training classes,
-            where a classification head is trained with the method.
+        classify: Function from nodes of videos (b v …) to logits (b v m N) of the training classes,
+            where a classification head is trained with the method, on its ``class_vectors``.
     """
 
     support: Features
@@ -79,9 +79,28 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Return the features that the method needs of a backbone."""
 
+    def training_requests(self, card: Card) -> tuple[Request, ...]:
+        """Return the features that ``losses`` needs; default: ``requests``."""
+        return self.requests(card)
+
     @abstractmethod
     def encode(self, features: Features) -> Nodes:
         """Return the nodes of each video, computed from that video alone: (… t …) → (… …)."""
+
+    def class_vectors(self, nodes: Nodes) -> Tensor:
+        """Return the vectors that a linear head classifies among all training classes.
+
+        Args:
+            nodes: Nodes of videos (b v …).
+
+        Returns:
+            (b v m D), classified one by one; default: the mean node of each name, concatenated, so
+            that m = 1.
+        """
+        each = [
+            x.reshape(*x.shape[:2], -1, x.shape[-1] if x.ndim > 2 else 1) for x in nodes.values()
+        ]
+        return torch.cat([x.float().mean(2, keepdim=True) for x in each], -1)
 
     @abstractmethod
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> StateT:
@@ -116,7 +135,7 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
             losses = self.losses_of_nodes(support, query, batch)
             if batch.classify is not None and batch.base_classes is not None:
                 base = batch.base_classes.gather(1, labels)  # (b s+q)
-                losses["base_class"] = cross_entropy(batch.classify(nodes), base)
+                losses["base_class"] = class_cross_entropy(batch.classify(nodes), base)
         return losses
 
     def losses_of_nodes(
@@ -204,6 +223,12 @@ def join(first: Features, second: Features) -> Features:
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the mean cross-entropy over all videos: (b v N), (b v) → ()."""
     return nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
+
+
+def class_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean cross-entropy over all vectors of all videos: (b v m N), (b v) → ()."""
+    each = labels[..., None].expand(logits.shape[:-1])  # (b v m)
+    return nn.functional.cross_entropy(logits.flatten(0, 2), each.flatten())
 
 
 def promoted(value: Tensor) -> torch.dtype:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from fewact.backbones import Backbone, Card
 from fewact.features.request import FeatureRequest, Features, Request
-from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy
+from fewact.methods.base import Method, Nodes, TrainingBatch, class_cross_entropy
 from fewact.training.augment import apply
 from fewact.training.batch import Batch
 
@@ -40,12 +40,12 @@ class Learner(nn.Module):
     ) -> None:
         super().__init__()
         self.method = method
-        self.requests = method.requests(card)
+        self.requests = method.training_requests(card)
         self._levels = [one for one in self.requests if isinstance(one, FeatureRequest)]
         self.card = card
         self._transform = backbone
         self.backbone = None if backbone is None else backbone.network
-        self.head = nn.Linear(node_width(method, card), classes)
+        self.head = nn.Linear(head_width(method, card), classes)
         self.dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
         self.register_buffer("text", text, persistent=False)
         self.fixed = frozenset(n for n, p in self.named_parameters() if not p.requires_grad)
@@ -64,7 +64,8 @@ class Learner(nn.Module):
             if not drawn.ways:
                 nodes = self.method.encode({request: x[None] for request, x in features.items()})
                 with torch.autocast(device.type, enabled=False):
-                    return {"base_class": cross_entropy(self._classify(nodes), batch.labels[None])}
+                    labels = batch.labels[None]
+                    return {"base_class": class_cross_entropy(self._classify(nodes), labels)}
             return self.method.losses(self._episodes(batch, features))
 
     def _features(self, batch: Batch) -> Features:
@@ -111,25 +112,19 @@ class Learner(nn.Module):
         )
 
     def _classify(self, nodes: Nodes) -> Tensor:
-        logits: Tensor = self.head(pooled(nodes))
+        logits: Tensor = self.head(self.method.class_vectors(nodes))  # (b v m N)
         return logits
 
 
-def pooled(nodes: Nodes) -> Tensor:
-    """Average each video's nodes: (b v …) by name → (b v D), names concatenated."""
-    each = [x.reshape(*x.shape[:2], -1, x.shape[-1] if x.ndim > 2 else 1) for x in nodes.values()]
-    return torch.cat([x.float().mean(2) for x in each], -1)
-
-
-def node_width(method: Method, card: Card) -> int:
-    """Return D of ``pooled``, computed from zeros in the shape of the card's features."""
+def head_width(method: Method, card: Card) -> int:
+    """Return D of ``class_vectors``, computed from zeros in the shape of the card's features."""
     features = {
         request: torch.zeros(1, 1, *request_shape(request, card))
         for request in method.requests(card)
     }
     training = method.training
     with torch.no_grad():
-        width = pooled(method.eval().encode(features)).shape[-1]
+        width = method.class_vectors(method.eval().encode(features)).shape[-1]
     method.train(training)
     return width
 
