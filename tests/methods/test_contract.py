@@ -47,6 +47,7 @@ OTHERWISE: dict[str, tuple[object, ...]] = {
     "focused_weight": (0.3,),
     "diversity_weight": (0.3,),
     "focus_weight": (0.3,),
+    "perturbation": (0.1,),
     "query_class_weight": (0.3,),
     "protocol": ("joint", "inductive"),
     "temperature": (0.7,),
@@ -84,6 +85,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "semantic_prompt": [{"alignment": "otam"}, {"alignment": "bi_mhm", "text_norm": "unscaled"}],
     "cpm": [{"layers": 2, "global_prototypes": 1, "focused_prototypes": 3}],
     "strm": [{"cardinality": 3, "query_class": "frozen", "query_class_weight": 0.0}],
+    "ta2n": [{"shot_aggregation": "attention"}, {"stages": "first"}, {"stages": "none"}],
     "trx": [{"cardinalities": (2,)}, {"cardinalities": (1, 4)}],
 }
 """Options beside the defaults of which the same is promised."""
@@ -268,6 +270,7 @@ NEED_TRAINING = {
     "semantic_prompt": {},
     "cpm": {},
     "strm": {},
+    "ta2n": {},
     "trx": {},
     "simpleshot": {"centre": "training"},
     "zero_shot": {"text_width": 7},

@@ -26,6 +26,7 @@ REGISTRY: "Registry[type[Method]]" = Registry(
         "clip_fsar": "fewact.methods.clip_fsar:ClipFsar",
         "semantic_prompt": "fewact.methods.semantic_prompt:SemanticPrompt",
         "cpm": "fewact.methods.cpm:CPM",
+        "ta2n": "fewact.methods.ta2n:TA2N",
         "strm": "fewact.methods.strm:STRM",
         "trx": "fewact.methods.trx:TRX",
         "zero_shot": "fewact.methods.zero_shot:ZeroShot",

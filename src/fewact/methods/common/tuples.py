@@ -5,7 +5,7 @@ W [x₁; x₂] = W₁ x₁ + W₂ x₂. So each frame is mapped once per positio
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -15,11 +15,9 @@ from torch.linalg import vector_norm
 from torch.nn import functional
 
 from fewact.errors import OptionError
+from fewact.methods.common.chunks import in_chunks
 from fewact.methods.common.shots import by_class
 from fewact.methods.common.temporal_attention import time_code
-
-MAX_ELEMENTS = 2**22
-"""Approximate number of elements of the largest intermediate tensor of a chunk."""
 
 
 def tuples_of(t: int, size: int) -> Tensor:
@@ -163,7 +161,7 @@ def tuple_scores(keys: Tensor, values: Tensor, support: ClassTuples) -> Tensor:
         scores: Tensor = -distance.unflatten(2, own.shape[1:3]).mean(-1).mT  # (b q n)
         return scores
 
-    return in_chunks(score, keys, support)
+    return in_chunks(score, len(keys), keys.shape[1], _elements(keys, support))
 
 
 def nearest_tuple_scores(values: Tensor, support: ClassTuples) -> Tensor:
@@ -193,7 +191,7 @@ def nearest_tuple_scores(values: Tensor, support: ClassTuples) -> Tensor:
         scores: Tensor = -distance.unflatten(2, own.shape[1:3]).mean(-1).mT  # (b q n)
         return scores
 
-    return in_chunks(score, values, support)
+    return in_chunks(score, len(values), values.shape[1], _elements(values, support))
 
 
 def _products(own: Tensor, support: Tensor) -> Tensor:
@@ -209,24 +207,7 @@ def _absent(support: ClassTuples) -> Tensor | None:
     return absent if bool(absent.any()) else None
 
 
-def in_chunks(
-    score: Callable[[slice, slice], Tensor], query: Tensor, support: ClassTuples
-) -> Tensor:
-    """Return scores (b q n), computed for a few episodes or queries at a time.
-
-    Args:
-        score: Function of slices of episodes and queries that returns their scores.
-        query: Tuples (b q m e) of the queries.
-        support: Tuples of the support.
-    """
-    (b, q, m), (n, others, inner) = query.shape[:3], support.values.shape[1:]
-    elements = m * n * max(others, inner)  # of the largest tensor, for one query of one episode
-    columns = max(1, min(q, MAX_ELEMENTS // elements))
-    rows = max(1, MAX_ELEMENTS // (columns * elements))
-    parts = [
-        torch.cat(
-            [score(slice(i, i + rows), slice(j, j + columns)) for j in range(0, q, columns)], 1
-        )
-        for i in range(0, b, rows)
-    ]
-    return torch.cat(parts)
+def _elements(queries: Tensor, support: ClassTuples) -> int:
+    """Return the elements of the largest intermediate tensor, for one query of one episode."""
+    n, others, inner = support.values.shape[1:]
+    return queries.shape[2] * n * max(others, inner)
