@@ -31,10 +31,10 @@ def make_text(card: Card, b: int, n: int, seed: int = 0) -> torch.Tensor:
 
 
 def make_features(method: Method, card: Card, *leading: int, seed: int = 0) -> Features:
-    """Random features (… t …), non-negative as a ReLU leaves them."""
+    """Random features (… t …) for scoring and training, non-negative as a ReLU leaves them."""
     generator = torch.Generator().manual_seed(seed)
     found: dict[Request, torch.Tensor] = {}
-    for request in method.requests(card):
+    for request in dict.fromkeys((*method.requests(card), *method.training_requests(card))):
         values = torch.rand(*leading, *request.shape(card), generator=generator)
         if isinstance(request, CameraMotionRequest):
             affine = torch.eye(2, 3).flatten() + 0.2 * (values[..., 1:] - 0.5)

@@ -42,7 +42,7 @@ OTHERWISE: dict[str, tuple[object, ...]] = {
     "merge": ("after", "before"),
     "horizontal_flip": (True,),
     "mode": ("text", "visual"),
-    "motion_weight": (0.3,),
+    "motion_weight": (0.3, 0.4),
     "pool": ("frames",),
     "focused_weight": (0.3,),
     "diversity_weight": (0.3,),
@@ -58,6 +58,7 @@ OTHERWISE: dict[str, tuple[object, ...]] = {
     "text_width": (7,),
     "shot_aggregation": ("mean", "prototype"),
     "smoothing": (0.4,),
+    "reduction": ("mean", "sum"),
     "regularisation": (0.3,),
     "shrinkage": (0.2,),
     "unit_length": (False, True),
@@ -79,6 +80,8 @@ MORE: dict[str, list[dict[str, Any]]] = {
         {"without": "padm", "protocol": "joint"},
     ],
     "clip_fsar": [{"mode": "combined", "merge": "before"}, {"mode": "text"}],
+    "hyrsm": [{"shot_aggregation": "mean"}, {"relations": "none", "reduction": "mean"}],
+    "molo": [{"reconstruct": False}],
     "lda": [{"shrinkage": 1.0}, {"frame_order": "pooled", "unit_length": False}],
     "ridge": [{"frame_order": "pooled", "unit_length": False}],
     "simpleshot": [{"centre": "training"}, {"centre": "none", "frame_order": "ordered"}],
@@ -90,7 +93,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
 }
 """Options beside the defaults of which the same is promised."""
 
-CLASSES_MEET = ("clip_spm", "simpleshot", "ridge", "lda")
+CLASSES_MEET = ("clip_spm", "hyrsm", "simpleshot", "ridge", "lda")
 """Methods in which what is taught of one class changes how another one is seen."""
 
 
@@ -267,6 +270,8 @@ NEED_TRAINING = {
     "a2m2": {"moments.reduction": "learned", "moments.in_channels": 10},
     "clip_fsar": {},
     "clip_spm": {},
+    "hyrsm": {},
+    "molo": {},
     "semantic_prompt": {},
     "cpm": {},
     "strm": {},

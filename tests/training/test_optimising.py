@@ -24,6 +24,8 @@ def test_schedules() -> None:
     assert shares(warmup=4)[:5] == [0.25, 0.5, 0.75, 1.0, 1.0]
     cosine = shares(schedule="cosine", warmup=2)
     assert cosine[2:] == pytest.approx([(1 + math.cos(math.pi * i / 8)) / 2 for i in range(8)])
+    own = shares(schedule="steps", milestones=(3, 6), factors=(0.5, 0.01))
+    assert own == [1.0] * 3 + [0.5] * 3 + [0.01] * 4
     steps = shares(schedule="steps", milestones=(3, 6), factor=0.5)
     assert steps == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25]
     assert shares(schedule="linear")[5] == 0.5

@@ -28,7 +28,9 @@ RUN_ALWAYS = {
     "clip_spm-ucf101-clip-vit-b16",
     "clip_spm-clips-lite0",
     "fusion-clips-lite0",
+    "hyrsm-motions-resnet50",
     "lda-motions-resnet50",
+    "molo-motions-resnet50",
     "otam-motions-resnet50",
     "protonet-motions-resnet50",
     "trx-motions-resnet50",
@@ -37,6 +39,7 @@ RUN_ALWAYS = {
 }
 FIVE = ("ssv2-full", "ssv2-small", "kinetics100", "ucf101", "hmdb51")
 ON_RESNET50 = ("cpm", "strm", "ta2n", "trx")
+ON_RESNET50 = ("cpm", "hyrsm", "molo", "strm", "trx")
 """Methods with recipes for the five benchmarks and ``motions`` on ResNet-50, in episodes only."""
 
 

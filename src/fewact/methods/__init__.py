@@ -21,6 +21,8 @@ REGISTRY: "Registry[type[Method]]" = Registry(
         "simpleshot": "fewact.methods.simpleshot:SimpleShot",
         "ridge": "fewact.methods.ridge:Ridge",
         "lda": "fewact.methods.lda:Lda",
+        "hyrsm": "fewact.methods.hyrsm:HyRSM",
+        "molo": "fewact.methods.molo:MoLo",
         "pixels": "fewact.methods.pixels:Pixels",
         "clip_spm": "fewact.methods.clip_spm:ClipSpm",
         "clip_fsar": "fewact.methods.clip_fsar:ClipFsar",

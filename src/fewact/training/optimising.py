@@ -107,8 +107,12 @@ def rate_factor(stage: Stage, step: int) -> float:
         return (1 + math.cos(math.pi * done)) / 2
     if stage.schedule == "linear":
         return round(1 - done, 12)
+    if stage.schedule != "steps":
+        return 1.0
     passed = sum(step >= milestone for milestone in stage.milestones)
-    return float(stage.factor**passed) if stage.schedule == "steps" else 1.0
+    if stage.factors:
+        return (1.0, *stage.factors)[min(passed, len(stage.factors))]
+    return float(stage.factor**passed)
 
 
 class Average:

@@ -127,6 +127,7 @@ class Stage(_Part):
         warmup: Number of steps in which the rates rise from zero.
         milestones: Steps at which the schedule ``steps`` lowers the rates.
         factor: Factor by which the schedule ``steps`` lowers the rates.
+        factors: Factors of the full rates after each milestone, instead of powers of ``factor``.
         clip_norm: Largest norm of the gradient; None for no limit.
         freeze: Patterns of the names of parameters that are not trained.
         freeze_bn: Batch norms with fixed statistics.
@@ -148,6 +149,7 @@ class Stage(_Part):
     warmup: NonNegativeInt = 0
     milestones: tuple[PositiveInt, ...] = ()
     factor: Fraction = 0.1
+    factors: tuple[Fraction, ...] = ()
     clip_norm: PositiveFloat | None = None
     freeze: tuple[str, ...] = ()
     freeze_bn: Literal["none", "backbone", "all"] = "none"

@@ -1,0 +1,190 @@
+"""MoLo: frames that match a global token of the other video, and a second branch of motion.
+
+Wang et al., "MoLo: Motion-augmented Long-short Contrastive Learning for Few-shot Action
+Recognition", CVPR 2023, arXiv 2304.00946, as implemented by its public code.
+"""
+
+from dataclasses import dataclass as plain_dataclass
+from typing import Annotated, NamedTuple
+
+import torch
+from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+from torch.nn import functional
+
+from fewact import align
+from fewact.backbones.card import Card
+from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy, join, one_hot_mean
+from fewact.methods.common.inputs import frame_maps, map_request, seeded
+from fewact.methods.common.scaled_positions import ScaledPositions
+from fewact.methods.common.transformer import Transformer
+from fewact.methods.molo_parts import Motion, Tokens, decoder
+
+BRANCHES = ("appearance", "motion")
+PIXEL_STD = (0.229, 0.224, 0.225)
+"""Standard deviation of ImageNet's colours, 0 to 1, by which pixel differences are divided."""
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class MoLoOptions:
+    """Options of ``molo``; it must be trained.
+
+    Args:
+        frames: Frames of a video.
+        map_channels: Channels of the backbone's maps, or length of its vectors if it has no maps.
+        reduction: Factor by which the channels are reduced in the branch of motion.
+        motion_weight: Weight of the distance of the motion branch.
+        reconstruct: In training, reconstruct the differences of the frames' pixels from motion;
+            needs frames or stored pixels.
+        eps: ε added to the product of the norms in the cosine cost of two frames.
+        heads: Heads of both transformers, each of width map_channels/heads.
+        hidden: Hidden width of the transformers' feed-forward layers.
+        feature_divisor: A, the vectors are multiplied by √(map_channels/A) first.
+        position_weight: B, factor of the positions that are added to the vectors.
+        seed: Seed of the initial weights.
+    """
+
+    frames: Annotated[int, Field(ge=2)] = 8
+    map_channels: PositiveInt = 2048
+    reduction: PositiveInt = 8
+    motion_weight: NonNegativeFloat = 0.3
+    reconstruct: bool = True
+    eps: NonNegativeFloat = 0.01
+    heads: PositiveInt = 8
+    hidden: PositiveInt = 2048
+    feature_divisor: PositiveFloat = 10.0
+    position_weight: NonNegativeFloat = 1.0
+    seed: NonNegativeInt = 0
+
+
+@plain_dataclass(frozen=True)
+class MoLoState:
+    """Class means of the tokens of both branches (b n 1+t d) and (b n t d), global token first."""
+
+    appearance: Tensor
+    motion: Tensor
+
+
+class Scores(NamedTuple):
+    """Scores (b q n) of a branch: distance, and costs of frames with the other's global token."""
+
+    distance: Tensor
+    support_to_query: Tensor
+    query_to_support: Tensor
+
+
+def matching_scores(query: Tensor, prototypes: Tensor, eps: float) -> Scores:
+    """Compare tokens (b q m d) with class means (b n m d), the global token first in both."""
+    cost = align.pairwise_cosine_cost(query, prototypes, eps)  # (b q n m m)
+    return Scores(
+        align.bi_mhm(cost[..., 1:, 1:], plan=False).value,
+        cost[..., 0, 1:].sum(-1),
+        cost[..., 1:, 0].sum(-1),
+    )
+
+
+class MoLo(Method[MoLoOptions, MoLoState]):
+    """Set matching of frames and of motion, trained with global tokens."""
+
+    Options = MoLoOptions
+    trained = False
+    scoring = frozenset({"motion_weight", "eps"})
+
+    def __init__(self, options: MoLoOptions) -> None:
+        super().__init__(options)
+        width = max(1, options.map_channels // options.reduction)
+        with seeded(options.seed):
+            self.appearance, self.motion = (_tokens(options) for _ in BRANCHES)
+            self.differences = Motion(options.map_channels, width)
+            self.decoder = decoder(width) if options.reconstruct else None
+
+    def requests(self, card: Card) -> tuple[Request, ...]:
+        """Request maps, or vectors of a backbone without maps."""
+        return (map_request(card, self.options.frames),)
+
+    def training_requests(self, card: Card) -> tuple[Request, ...]:
+        """Request pixels too, if they are reconstructed."""
+        return (*self.requests(card), *((self._pixels,) if self.options.reconstruct else ()))
+
+    @property
+    def _pixels(self) -> Request:
+        return FeatureRequest("pixels", View(self.options.frames))
+
+    def encode(self, features: Features) -> Nodes:
+        """Return the tokens of both branches: (… 1+t d) and (… t d), global token first."""
+        maps = frame_maps(features, self.options.frames, self.options.map_channels)
+        videos = maps.reshape(-1, *maps.shape[-4:])  # (v t c h w)
+        motion = self.differences.vectors(self.differences(videos))
+        found = (self.appearance(videos.mean((-2, -1))), self.motion(motion))
+        pairs = zip(BRANCHES, found, strict=True)
+        return {name: tokens.view(*maps.shape[:-4], *tokens.shape[1:]) for name, tokens in pairs}
+
+    def class_vectors(self, nodes: Nodes) -> Tensor:
+        """Return the sum of both branches' mean tokens (b v 1 d)."""
+        means = [nodes[name].mean(-2, keepdim=True) for name in BRANCHES]
+        return means[0] + means[1]
+
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> MoLoState:
+        """Return the class means of all tokens."""
+        mean = one_hot_mean(labels, n, nodes["appearance"].dtype)  # (b n s)
+        return MoLoState(*(torch.einsum("bns,bsmd->bnmd", mean, nodes[name]) for name in BRANCHES))
+
+    def scores(self, state: MoLoState, nodes: Nodes) -> tuple[Scores, Scores]:
+        """Return the scores of the branches of appearance and of motion."""
+        eps = self.options.eps
+        return (
+            matching_scores(nodes["appearance"], state.appearance, eps),
+            matching_scores(nodes["motion"], state.motion, eps),
+        )
+
+    def score(self, state: MoLoState, nodes: Nodes) -> Tensor:
+        """Return logits (b q n): the negative distances of both branches."""
+        appearance, motion = self.scores(state, nodes)
+        return -(appearance.distance + self.options.motion_weight * motion.distance)
+
+    def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        """Return the losses of the tokens, and of the reconstructed pixels."""
+        losses = super().losses(batch)
+        if self.decoder is not None:
+            losses["reconstruction"] = self.reconstruction(join(batch.support, batch.query))
+        return losses
+
+    def losses_of_nodes(
+        self, support: Nodes, query: Nodes, batch: TrainingBatch
+    ) -> dict[str, Tensor]:
+        """Return the cross-entropy of the logits, and of the frames' costs with global tokens."""
+        state = self.support(support, batch.support_labels, batch.n)
+        contrast = torch.zeros(())
+        appearance, motion = self.scores(state, query)
+        for branch, found in ((self.appearance, appearance), (self.motion, motion)):
+            for cost in (found.support_to_query, found.query_to_support):
+                logits = -branch.contrast_scale * cost
+                contrast = contrast.to(logits) + cross_entropy(logits, batch.query_labels)
+        distance = appearance.distance + self.options.motion_weight * motion.distance
+        return {
+            "cross_entropy": cross_entropy(-distance, batch.query_labels),
+            "contrast": contrast,
+        }
+
+    def reconstruction(self, features: Features) -> Tensor:
+        """Return the mean squared error of the differences of subsequent frames' pixels."""
+        if self.decoder is None:
+            raise RuntimeError("made without a decoder")
+        maps = frame_maps(features, self.options.frames, self.options.map_channels)
+        found = self.decoder(self.differences(maps.flatten(0, -5)).flatten(0, 1)).float()
+        pixels = features[self._pixels].flatten(0, -5).float() / 255  # (v t 3 H W)
+        steps = pixels.diff(dim=1) / pixels.new_tensor(PIXEL_STD)[:, None, None]
+        target = functional.interpolate(
+            steps.flatten(0, 1), found.shape[-2:], mode="bilinear", antialias=True
+        )
+        return functional.mse_loss(found, target)
+
+
+def _tokens(options: MoLoOptions) -> Tokens:
+    return Tokens(
+        options.map_channels,
+        ScaledPositions(options.feature_divisor, options.position_weight, dropout=0.1),
+        Transformer(options.map_channels, heads=options.heads, hidden=options.hidden),
+    )
