@@ -12,6 +12,7 @@ import torch
 
 import fewact
 from fewact.align._emd import native
+from fewact.align._products import native as products
 
 
 def check(holds: bool, message: str) -> None:
@@ -28,6 +29,15 @@ def compiled_solvers() -> list[str]:
         return []
 
 
+def compiled_products() -> bool:
+    """Return whether the compiled products of nodes are installed."""
+    try:
+        products.library()
+    except OSError:
+        return False
+    return True
+
+
 def main(form: str) -> None:
     """Check the package that this interpreter imports."""
     source = Path(__file__).parents[1] / "src"
@@ -37,6 +47,9 @@ def main(form: str) -> None:
     check(not any(name.endswith((".h", ".cpp")) for name in files), "C++ sources are installed")
     solvers = compiled_solvers()
     check(bool(solvers) is (form == "compiled"), f"compiled solvers: {solvers or 'none'}")
+    # Products are written for GCC and Clang; the solver of Windows has one instruction set.
+    expected = form == "compiled" and sys.platform != "win32"
+    check(compiled_products() is expected, f"compiled products: {not expected}")
     generator = torch.Generator().manual_seed(0)
     cost = torch.rand(50, 14, 14, generator=generator, dtype=torch.float64)
     weights = torch.full((50, 14), 1 / 14, dtype=torch.float64)

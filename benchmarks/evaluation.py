@@ -1,11 +1,12 @@
 """Time of 10,000 episodes from stored nodes, against a plain loop over episodes.
 
-    python -m benchmarks.evaluation [--videos 2400] [--episodes 10000] [--plain 20]
+    python -m benchmarks.evaluation [--videos 2400] [--episodes 10000] [--plain 20] [--turns 10]
 
 The plain loop does what most published code does: for each episode it encodes the videos again from
 features in memory, and solves the transport problem of each pair with ``ot.emd2`` of POT. Without
-POT it is skipped. Features are random; sizes are those of A²M² with 128 channels, 8 frames and
-windows of 1, 2 and 4 frames.
+POT it is skipped. ``--turns`` also scores A²M² with EMD from copies of the nodes, in turns with
+the products of nodes where they are, and compares the decisions. Features are random; sizes are
+those of A²M² with 128 channels, 8 frames and windows of 1, 2 and 4 frames.
 """
 
 import argparse
@@ -20,7 +21,9 @@ from fewact import methods
 from fewact.data import Video, VideoList
 from fewact.encoding import FeatureFacts, encoding_facts
 from fewact.episodes import EpisodeSet, Protocol, draw
+from fewact.encoding.workers import workers
 from fewact.evaluation import NodeBank, evaluate_method
+from fewact.evaluation.scoring import Scorer, bank_scorer, plan, score
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Method
 
@@ -80,18 +83,49 @@ def plain_seconds(method: Method, episodes: EpisodeSet, count: int) -> float | N
     return (time.perf_counter() - begin) / count
 
 
+def compare_copies(method: Method, bank: NodeBank, episodes: EpisodeSet, turns: int) -> None:
+    """Print the time of scoring with and without copies of nodes, and how decisions differ."""
+    scorers = {"copied nodes": None, "nodes where they are": bank_scorer(method, bank, bank)}
+    runs = {}
+    for name, one in scorers.items():
+        batches = plan(episodes, bank, copies=one is None)
+        runs[name] = batches, Scorer(method, episodes, bank, bank, batches, bank=one)
+    wall, cpu = dict.fromkeys(runs, 0.0), dict.fromkeys(runs, 0.0)
+    hits: dict[str, dict[int, np.ndarray]] = {name: {} for name in runs}
+    with workers(None) as pool:
+        for turn in range(turns):
+            for name in list(runs)[:: 1 if turn % 2 else -1]:
+                batches, scorer = runs[name]
+                begin, busy = time.perf_counter(), time.process_time()
+                hits[name] |= dict(score(scorer, range(turn, len(batches), turns), pool))
+                wall[name] += time.perf_counter() - begin
+                cpu[name] += time.process_time() - busy
+    first, second = (np.concatenate([found[i] for i in sorted(found)]) for found in hits.values())
+    for name in runs:
+        print(f"  {name}: {wall[name]:.1f} s, {cpu[name]:.1f} s of processor time")
+    one, other = cpu.values()
+    print(f"  ratio {one / other:.2f}; {(first != second).sum()} of {first.size} decisions differ")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--videos", type=int, default=2400)
     parser.add_argument("--episodes", type=int, default=10_000)
     parser.add_argument("--plain", type=int, default=20, help="episodes of the plain loop")
+    parser.add_argument("--turns", type=int, default=0, help="turns with copies of the nodes")
+    parser.add_argument("--only", choices=tuple(COLUMNS), help="one method")
+    parser.add_argument("--threads", type=int, help="number of threads")
     options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
     videos = VideoList(
         "random", tuple(Video(str(i), f"class {i % 24}") for i in range(options.videos))
     )
     episodes = draw(videos, Protocol(count=options.episodes))
     print(f"{options.episodes} episodes, 5-way 1-shot, {options.videos} videos")
     for name, (kind, method_options) in COLUMNS.items():
+        if options.only not in (None, name):
+            continue
         method = methods.create(kind, **method_options).eval()
         bank = random_nodes(method, videos)
         begin, busy = time.perf_counter(), time.process_time()
@@ -102,6 +136,8 @@ def main() -> None:
             f"{name}: {spent:.1f} s on {threads} threads, {busy:.1f} s of processor time",
             flush=True,
         )
+        if name == "A²M², EMD" and options.turns:
+            compare_copies(method, bank, episodes, options.turns)
         del bank
         if name == "A²M², EMD":
             with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""The compiled solver from outside: random problems at large, and what its objects define."""
+"""The compiled code from outside: random problems at large, and what its objects define."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import pytest
 from fewact.align._emd import native
 
 HERE = Path(__file__).parent
-SOURCES = HERE.parents[1] / "src/fewact/align/_emd/cpp"
+SOURCES = HERE.parents[1] / "src/fewact/align"
 COMPILER = os.environ.get("CXX", "c++")
 
 
@@ -33,12 +33,18 @@ def test_random_problems_are_proved_optimal() -> None:
     sys.platform != "linux" or not (shutil.which(COMPILER) and shutil.which("nm")),
     reason="needs Linux, a compiler and nm",
 )
-def test_an_instruction_set_defines_nothing_outside_its_namespace(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("source", "function"),
+    [("_emd/cpp/simplex.cpp", "solve"), ("_products/cpp/products.cpp", "multiply")],
+)
+def test_an_instruction_set_defines_nothing_outside_its_namespace(
+    tmp_path: Path, source: str, function: str
+) -> None:
     # What is defined in common could be compiled for AVX-512 and yet be linked for all machines.
     # Without optimisation nothing is inlined, so that all there is shows.
     compiled = tmp_path / "solver.o"
     flags = ["-std=c++17", "-O0", "-DISA=some_set", "-Wno-psabi"]
-    subprocess.run([COMPILER, *flags, "-c", SOURCES / "simplex.cpp", "-o", compiled], check=True)
+    subprocess.run([COMPILER, *flags, "-c", SOURCES / source, "-o", compiled], check=True)
     listed = subprocess.run(
         ["nm", "-C", "--defined-only", "--extern-only", compiled],
         capture_output=True,
@@ -46,6 +52,6 @@ def test_an_instruction_set_defines_nothing_outside_its_namespace(tmp_path: Path
         check=True,
     ).stdout
     names = [line.split(maxsplit=2)[2] for line in listed.splitlines()]
-    assert any("some_set::solve" in name for name in names)
+    assert any(f"some_set::{function}" in name for name in names)
     foreign = [name for name in names if not re.match(r"(\w+ )?some_set::|DW\.ref\.", name)]
     assert not foreign

@@ -10,6 +10,7 @@ from fewact.align.dtw import dtw
 from fewact.align.emd import EmdAlignment, emd, emd_argmin
 from fewact.align.hungarian import hungarian
 from fewact.align.otam import accumulator, otam
+from fewact.align.products import block_products
 from fewact.align.registry import Aligner, AlignerCard, align, card, create, names, register
 from fewact.align.result import Alignment
 from fewact.align.sinkhorn import sinkhorn
@@ -23,6 +24,7 @@ __all__ = [
     "accumulator",
     "align",
     "bi_mhm",
+    "block_products",
     "card",
     "cosine_cost",
     "create",

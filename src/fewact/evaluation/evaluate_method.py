@@ -21,7 +21,7 @@ from fewact.evaluation.facts import evaluation_setup, warnings
 from fewact.evaluation.intervals import NOTE, NOTE_WITHOUT, class_intervals, half_width
 from fewact.evaluation.progress_file import ProgressFile
 from fewact.evaluation.result import ClassAccuracy, EvaluationSetup, Result, load, save
-from fewact.evaluation.scoring import Batches, Hits, Scorer, plan, score
+from fewact.evaluation.scoring import Batches, Hits, Scorer, bank_scorer, plan, score
 from fewact.features.sources import FeatureSource
 from fewact.io.atomic import write_text
 from fewact.methods.base import Method
@@ -124,11 +124,12 @@ def evaluate_method(
         else:
             support = bank(nodes, np.unique(episodes.support))
             query = bank(query_nodes, np.unique(episodes.query))
-    batches = plan(episodes, support)
+    from_bank = bank_scorer(method, support, query)
+    batches = plan(episodes, support, copies=from_bank is None)
     queries = episodes.query.shape[1]
     file = None if target is None else ProgressFile(target, setup, batches, queries)
     class_texts = None if texts is None else _by_episode(texts.embeddings, labels)
-    scorer = Scorer(method, episodes, support, query, batches, class_texts)
+    scorer = Scorer(method, episodes, support, query, batches, class_texts, from_bank)
     with _clock(seconds, "score"), evaluating(method), workers(run.threads) as pool:
         hits = _score(scorer, batches, pool, file, report)
     result = _result(hits, labels, setup, videos, flags, command)

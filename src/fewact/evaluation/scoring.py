@@ -13,7 +13,7 @@ from torch import Tensor
 from fewact.encoding import NodeBank
 from fewact.episodes import EpisodeSet
 from fewact.errors import ResultError
-from fewact.methods.base import Method, support_state
+from fewact.methods.base import BankScorer, BankScores, Method, support_state
 from fewact.random import RandomStream
 
 Hits = NDArray[np.bool_]
@@ -51,10 +51,30 @@ class Batches:
         return min(self.size, self.count - batch * self.size)
 
 
-def plan(episodes: EpisodeSet, bank: NodeBank) -> Batches:
-    """Return a division into batches of limited memory."""
-    videos = episodes.support.shape[1] + episodes.query.shape[1]
-    size = MAX_BYTES // max(1, videos * bank.bytes_a_video)
+MAX_PAIRS = 800
+"""Number of pairs of videos in a batch that is scored without copies of nodes."""
+
+
+def bank_scorer(method: Method, support: NodeBank, query: NodeBank) -> BankScorer | None:
+    """Return the method's scorer without copies of nodes, or None."""
+    if not isinstance(method, BankScores):
+        return None
+    with torch.inference_mode():
+        return method.bank_scorer(support.tensors, query.tensors)
+
+
+def plan(episodes: EpisodeSet, bank: NodeBank, *, copies: bool = True) -> Batches:
+    """Return a division into batches of limited memory.
+
+    Args:
+        episodes: Episodes to score.
+        bank: Nodes of the support videos.
+        copies: Whether the nodes of a batch are copied.
+    """
+    support, query = episodes.support.shape[1], episodes.query.shape[1]
+    size = MAX_PAIRS // (support * query)
+    if copies:
+        size = MAX_BYTES // max(1, (support + query) * bank.bytes_a_video)
     return Batches(len(episodes.support), int(np.clip(size, 1, MAX_EPISODES)))
 
 
@@ -72,6 +92,7 @@ class Scorer:
         batches: Division of the episodes into batches.
         text: Function from episodes (b) to the embeddings (b n d) of their class names; None for a
             method without text.
+        bank: Scorer of the method that needs no copies of nodes, if it has one.
     """
 
     def __init__(
@@ -82,7 +103,9 @@ class Scorer:
         query: NodeBank,
         batches: Batches,
         text: Callable[[NDArray[np.int64]], Tensor] | None = None,
+        bank: BankScorer | None = None,
     ) -> None:
+        self._bank = bank
         self._method, self._episodes = method, episodes
         self._batches, self._text = batches, text
         self._banks = {"support": support, "query": query}
@@ -98,17 +121,9 @@ class Scorer:
         protocol = self._episodes.protocol
         indices = self._batches.indices(batch)
         orders = np.array([self._order(int(index)) for index in indices])  # (b q)
-        labels = torch.arange(protocol.ways).repeat_interleave(protocol.shots)
+        query = np.take_along_axis(self._query[indices], orders, 1)
         with torch.inference_mode():
-            state = support_state(
-                self._method,
-                self._gather("support", self._support[indices]),
-                labels.expand(len(indices), -1),
-                protocol.ways,
-                None if self._text is None else self._text(indices),
-            )
-            query = np.take_along_axis(self._query[indices], orders, 1)
-            logits = self._method.score(state, self._gather("query", query))  # (b q n)
+            logits = self._logits(indices, query)  # (b q n)
             if torch.isnan(logits).any():
                 first = int(indices[logits.isnan().flatten(1).any(1).nonzero()[0]])
                 raise ResultError("a logit of the method is not a number", where=f"episode {first}")
@@ -116,6 +131,24 @@ class Scorer:
         hits = np.empty(orders.shape, dtype=np.bool_)
         np.put_along_axis(hits, orders, predicted == orders // protocol.queries, 1)
         return hits[: self._batches.episodes_in(batch)]
+
+    def _logits(self, indices: NDArray[np.int64], query: NDArray[np.int64]) -> Tensor:
+        """Return the logits (b q n) of episodes (b) for query rows (b q)."""
+        protocol = self._episodes.protocol
+        labels = torch.arange(protocol.ways).repeat_interleave(protocol.shots)
+        labels = labels.expand(len(indices), -1)
+        support = self._support[indices]
+        if self._bank is not None:
+            rows = (torch.from_numpy(support), torch.from_numpy(query))
+            return self._bank(rows[0], labels, protocol.ways, rows[1])
+        state = support_state(
+            self._method,
+            self._gather("support", support),
+            labels,
+            protocol.ways,
+            None if self._text is None else self._text(indices),
+        )
+        return self._method.score(state, self._gather("query", query))
 
     def _order(self, index: int) -> list[int]:
         protocol = self._episodes.protocol

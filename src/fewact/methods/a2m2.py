@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
+from torch.linalg import vector_norm
 
 from fewact.align import Alignment
 from fewact.backbones.card import Card, Level
@@ -16,10 +17,10 @@ from fewact.errors import OptionError
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.a2m2_options import A2M2Options, AlignmentOptions, MomentOptions
 from fewact.methods.a2m2_parts import A2M2State, aggregate, describe, time_cost
-from fewact.methods.base import Nodes, TextMethod
+from fewact.methods.base import BankScorer, Nodes, TextMethod
 from fewact.methods.common import matching
 from fewact.methods.common.inputs import class_text
-from fewact.methods.common.kernel import intra_class_similarity
+from fewact.methods.common.kernel import intra_class_similarity, mean_over_shots
 from fewact.methods.common.reduction import ChannelReduction
 from fewact.methods.common.temporal_attention import TemporalAttention
 from fewact.methods.common.text_logits import combined_logits, text_logits
@@ -156,6 +157,46 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         support = second["nodes"]
         return self._scores(first["nodes"], support, support.new_ones(support.shape[:-1]))
 
+    def bank_scorer(self, support: Nodes, query: Nodes) -> BankScorer | None:
+        """Return a scorer of videos in banks, where scores depend on products of nodes alone."""
+        options, alignment = self.options, self.options.alignment
+        if (
+            self.uses_text
+            or options.shot_aggregation != "mean"
+            or options.moments.normalise == "support_mean"
+            or not matching.reads_banks(alignment.name, alignment.weights)
+        ):
+            return None
+        banks = (support["nodes"], query["nodes"])
+        norms = [vector_norm(bank, dim=-1) for bank in banks]  # (v m)
+
+        def scores(queries: Tensor, query_side: int, videos: Tensor) -> Tensor:
+            return self._scaled(
+                matching.bank_similarity(
+                    matching.BankVideos(banks[query_side], norms[query_side], queries),
+                    matching.BankVideos(banks[0], norms[0], videos),
+                    alignment.name,
+                    weights=alignment.weights,
+                    scales=self._scales,
+                    time_cost=time_cost(banks[0], banks[0].shape[1], options),
+                )
+            )
+
+        def score(rows: Tensor, labels: Tensor, n: int, queries: Tensor) -> Tensor:
+            found = scores(queries, 1, rows)  # (b q s)
+            logits = mean_over_shots(found, labels, n)
+            if options.intra_class_weight == 0:
+                return logits
+            inside = intra_class_similarity(
+                lambda videos, _: scores(videos["rows"], 0, videos["rows"]),
+                {"rows": rows},
+                labels,
+                n,
+            )
+            return logits - options.intra_class_weight * inside[:, None]
+
+        return score
+
     def match(self, query: Tensor, support: Tensor) -> Alignment:
         """Align the nodes of two videos with the configured aligner.
 
@@ -191,9 +232,13 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
             scales=self._scales,
             time_cost=time_cost(query, support.shape[-2], self.options),
         )
+        return self._scaled(similarity)
+
+    def _scaled(self, similarity: Tensor) -> Tensor:
+        """Return similarities over the temperature."""
         if self.log_temperature is None:
             return similarity * (1 / self.options.temperature)
-        return similarity / self.log_temperature.to(query).exp()
+        return similarity / self.log_temperature.to(similarity).exp()
 
     @property
     def _scales(self) -> list[int]:

@@ -195,6 +195,28 @@ class PairScores(Protocol[PairStateT]):
         """
 
 
+BankScorer = Callable[[Tensor, Tensor, int, Tensor], Tensor]
+"""Support rows (b s), labels (b s), number of classes n, query rows (b q) → logits (b q n)."""
+
+
+@runtime_checkable
+class BankScores(Protocol):
+    """A method that can score videos of a bank without copies of their nodes."""
+
+    def bank_scorer(self, support: Nodes, query: Nodes) -> BankScorer | None:
+        """Return a function that scores episodes by the rows of their videos.
+
+        Its logits are those of ``support`` and ``score``, but for the rounding of sums.
+
+        Args:
+            support: Nodes (v …) of all support videos.
+            query: Nodes (w …) of all queries.
+
+        Returns:
+            The function; None where the options need the nodes of an episode themselves.
+        """
+
+
 def support_state(
     method: Method[OptionsT, StateT], nodes: Nodes, labels: Tensor, n: int, text: Tensor | None
 ) -> StateT:

@@ -139,9 +139,9 @@ def _started(address: str) -> Any:
         ) from None
     try:
         if address == LOCAL:
-            ray.init(include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+            ray.init(include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
         else:
-            ray.init(address=address, logging_level="ERROR", log_to_driver=False)
+            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise OptionError(
             "cannot connect to a Ray cluster",

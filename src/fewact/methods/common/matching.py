@@ -40,6 +40,21 @@ class Problems:
     b: Tensor
 
 
+@dataclass(frozen=True)
+class BankVideos:
+    """Videos of each episode as rows of a bank of nodes, which are not copied.
+
+    Args:
+        bank: (v m D).
+        norms: (v m) norms of the nodes.
+        rows: (b s) int64.
+    """
+
+    bank: Tensor
+    norms: Tensor
+    rows: Tensor
+
+
 def problems(
     query: Tensor,
     support: Tensor,
@@ -61,23 +76,38 @@ def problems(
     (q, m), (p, u) = query.shape[1:3], support.shape[1:3]
     products = query.flatten(1, 2) @ support.flatten(1, 2).transpose(-1, -2)  # (b q·m p·m')
     products = products.unflatten(-1, (p, u)).unflatten(1, (q, m)).transpose(2, 3)  # (b q p m m')
-    norms = (
-        vector_norm(query, dim=-1)[:, :, None, :, None]
-        * vector_norm(support, dim=-1)[:, None, :, None, :]
-    )
-    cost = 1 - products / norms.clamp_min(SMALLEST_NORMS)
-    if time_cost is not None:
-        cost = cost + time_cost
-    fraction = present / present.sum(-1, keepdim=True)  # (b p m')
-    if weights == "cross":
-        a = (products @ fraction[:, None, :, :, None]).squeeze(-1)  # ⟨x_i, mean_j y_j⟩
-        b = products.mean(-2)  # ⟨y_j, mean_i x_i⟩
-    elif weights == "self":
+    cost = _cost(products, vector_norm(query, dim=-1), vector_norm(support, dim=-1), time_cost)
+    if weights == "self":
+        fraction = present / present.sum(-1, keepdim=True)  # (b p m')
         a = (query @ query.mean(-2, keepdim=True).transpose(-1, -2)).transpose(-1, -2)
         mean = torch.einsum("bpu,bpud->bpd", fraction, support)
         b = torch.einsum("bpud,bpd->bpu", support, mean)[:, None]
-    else:
-        a = b = products.new_ones(1)
+        return _weighted(cost, a, b, present)
+    return _weighted(cost, *_weights(products, present, weights), present)
+
+
+def _cost(
+    products: Tensor, query_norms: Tensor, support_norms: Tensor, time_cost: Tensor | None
+) -> Tensor:
+    """Return 1 − cos, plus the time cost: (b q p m m'), (b q m), (b p m') → (b q p m m')."""
+    norms = query_norms[:, :, None, :, None] * support_norms[:, None, :, None, :]
+    cost = 1 - products / norms.clamp_min(SMALLEST_NORMS)
+    return cost if time_cost is None else cost + time_cost
+
+
+def _weights(products: Tensor, present: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
+    """Return the weights that products decide, before ReLU: (b q p m) and (b q p m')."""
+    if weights == "uniform":
+        ones = products.new_ones(1)
+        return ones, ones
+    fraction = present / present.sum(-1, keepdim=True)  # (b p m')
+    a = (products @ fraction[:, None, :, :, None]).squeeze(-1)  # ⟨x_i, mean_j y_j⟩
+    return a, products.mean(-2)  # ⟨y_j, mean_i x_i⟩
+
+
+def _weighted(cost: Tensor, a: Tensor, b: Tensor, present: Tensor) -> Problems:
+    """Return the problems with weights of total m, and none for padding."""
+    m, u = cost.shape[-2:]
     a = (functional.relu(a) + WEIGHT_OFFSET).expand(cost.shape[:-1])
     b = ((functional.relu(b) + WEIGHT_OFFSET) * present[:, None]).expand(*cost.shape[:-2], u)
     return Problems(cost, m * a / a.sum(-1, keepdim=True), m * b / b.sum(-1, keepdim=True))
@@ -113,6 +143,47 @@ def similarity(
     card = align.card(name)
     rule: Weights = weights if card.weights else "uniform"
     posed = problems(query, support, present, weights=rule, time_cost=time_cost)
+    return _similarity(posed, present, name, scales)
+
+
+def reads_banks(name: str, weights: Weights) -> bool:
+    """Return whether ``bank_similarity`` has this comparison: all that needs only products."""
+    return name not in MEAN_NODES and not (align.card(name).weights and weights == "self")
+
+
+def bank_similarity(
+    query: BankVideos,
+    support: BankVideos,
+    name: str,
+    *,
+    weights: Weights,
+    scales: Sequence[int],
+    time_cost: Tensor | None = None,
+) -> Tensor:
+    """Return ``similarity`` of videos in banks, without copies of their nodes.
+
+    Args:
+        query: Queries (b q) of a bank of nodes (v m D).
+        support: Support videos (b p) of a bank of nodes (w m' D).
+        name: Aligner, as for ``similarity``.
+        weights: ``cross`` or ``uniform``.
+        scales: As for ``similarity``.
+        time_cost: As for ``similarity``.
+
+    Returns:
+        (b q p).
+    """
+    products = align.block_products(query.bank, query.rows, support.bank, support.rows)
+    present = products.new_ones(*support.rows.shape, products.shape[-1])
+    cost = _cost(products, query.norms[query.rows], support.norms[support.rows], time_cost)
+    rule: Weights = weights if align.card(name).weights else "uniform"
+    posed = _weighted(cost, *_weights(products, present, rule), present)
+    return _similarity(posed, present, name, scales)
+
+
+def _similarity(posed: Problems, present: Tensor, name: str, scales: Sequence[int]) -> Tensor:
+    """Return the similarities (b q p) of problems."""
+    card = align.card(name)
     if card.ordered:
         values = [
             align.align(name, part.cost, part.a, part.b, plan=False).value

@@ -1,0 +1,1 @@
+"""The compiled kernel behind ``fewact.align.block_products``."""
