@@ -20,8 +20,8 @@ import torch
 from fewact import methods
 from fewact.data import Video, VideoList
 from fewact.encoding import FeatureFacts, encoding_facts
-from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.encoding.workers import workers
+from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import NodeBank, evaluate_method
 from fewact.evaluation.scoring import Scorer, bank_scorer, plan, score
 from fewact.features.request import FeatureRequest, View
@@ -103,8 +103,10 @@ def compare_copies(method: Method, bank: NodeBank, episodes: EpisodeSet, turns: 
     first, second = (np.concatenate([found[i] for i in sorted(found)]) for found in hits.values())
     for name in runs:
         print(f"  {name}: {wall[name]:.1f} s, {cpu[name]:.1f} s of processor time")
-    one, other = cpu.values()
-    print(f"  ratio {one / other:.2f}; {(first != second).sum()} of {first.size} decisions differ")
+    copied, read = cpu.values()
+    print(
+        f"  ratio {copied / read:.2f}; {(first != second).sum()} of {first.size} decisions differ"
+    )
 
 
 def main() -> None:

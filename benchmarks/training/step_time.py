@@ -27,7 +27,7 @@ WAYS, FRAMES, VIDEOS = 5, 8, 10
 REQUEST = FeatureRequest("maps", View(FRAMES))
 
 
-def seconds(call: Callable[[], None], device: torch.device, repeats: int) -> float:
+def seconds(call: Callable[[], object], device: torch.device, repeats: int) -> float:
     """Return the median time of a call, after a warm-up."""
     taken = []
     for _ in range(repeats + 1):

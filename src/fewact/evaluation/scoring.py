@@ -110,6 +110,7 @@ class Scorer:
         self._batches, self._text = batches, text
         self._banks = {"support": support, "query": query}
         self._support, self._query = support.rows(episodes.support), query.rows(episodes.query)
+        self._device = next(iter(support.tensors.values())).device
         self._buffers = local()
 
     def __call__(self, batch: int) -> Hits:
@@ -127,7 +128,7 @@ class Scorer:
             if torch.isnan(logits).any():
                 first = int(indices[logits.isnan().flatten(1).any(1).nonzero()[0]])
                 raise ResultError("a logit of the method is not a number", where=f"episode {first}")
-            predicted = logits.argmax(-1).numpy()  # (b q)
+            predicted = logits.argmax(-1).cpu().numpy()  # (b q)
         hits = np.empty(orders.shape, dtype=np.bool_)
         np.put_along_axis(hits, orders, predicted == orders // protocol.queries, 1)
         return hits[: self._batches.episodes_in(batch)]
@@ -138,8 +139,9 @@ class Scorer:
         labels = torch.arange(protocol.ways).repeat_interleave(protocol.shots)
         labels = labels.expand(len(indices), -1)
         support = self._support[indices]
+        labels = labels.to(self._device)
         if self._bank is not None:
-            rows = (torch.from_numpy(support), torch.from_numpy(query))
+            rows = [torch.from_numpy(side).to(self._device) for side in (support, query)]
             return self._bank(rows[0], labels, protocol.ways, rows[1])
         state = support_state(
             self._method,
@@ -158,7 +160,7 @@ class Scorer:
     def _gather(self, side: str, rows: NDArray[np.int64]) -> dict[str, Tensor]:
         """Return the nodes (b s …) of these rows (b s), in buffers that each thread reuses."""
         buffers: dict[tuple[str, str], Tensor] = self._buffers.__dict__.setdefault("nodes", {})
-        flat = torch.from_numpy(rows.ravel())
+        flat = torch.from_numpy(rows.ravel()).to(self._device)
         gathered = {}
         for name, values in self._banks[side].tensors.items():
             key = (side, name)
