@@ -38,8 +38,7 @@ RUN_ALWAYS = {
     "simpleshot-motions-resnet50",
 }
 FIVE = ("ssv2-full", "ssv2-small", "kinetics100", "ucf101", "hmdb51")
-ON_RESNET50 = ("cpm", "strm", "ta2n", "trx")
-ON_RESNET50 = ("cpm", "hyrsm", "molo", "strm", "trx")
+ON_RESNET50 = ("cpm", "hyrsm", "molo", "strm", "ta2n", "trx")
 """Methods with recipes for the five benchmarks and ``motions`` on ResNet-50, in episodes only."""
 
 
