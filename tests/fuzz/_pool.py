@@ -2,12 +2,16 @@
 
 import multiprocessing
 import resource
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from time import monotonic
+from time import monotonic, process_time
 from types import TracebackType
 from typing import Self
+
+STUCK = 300.0
+"""Seconds without an answer after which a case waits for something that never comes."""
 
 Case = Callable[[int], str]
 """Function that tries a case and returns its outcome; it raises if it finds a defect."""
@@ -20,7 +24,7 @@ class Outcome:
     Args:
         name: Name of the outcome.
         defect: Exception, crash or timeout; empty if there is none.
-        seconds: Time of the case.
+        seconds: Processor time of the case.
         megabytes: Largest memory of the process so far.
     """
 
@@ -36,14 +40,14 @@ class Worker:
     Args:
         make: Function of a module that makes the function for cases, from the arguments.
         arguments: Arguments of ``make``.
-        timeout: Seconds after which a case counts as hanging.
+        timeout: Seconds of processor time after which a case counts as hanging.
         memory: Bytes of address space that the process may use; None for no limit.
     """
 
     def __init__(
         self, make: Callable[..., Case], arguments: tuple[object, ...], timeout: float, memory: int
     ) -> None:
-        self._how = make, arguments, memory
+        self._how = make, arguments, timeout, memory
         self._timeout = timeout
         self._start()
 
@@ -78,20 +82,27 @@ class Worker:
         begun = monotonic()
         self._pipe.send(number)
         try:
-            if self._pipe.poll(self._timeout):
-                name, defect, megabytes = self._pipe.recv()
-                return Outcome(name, defect, monotonic() - begun, megabytes)
-            defect = f"no end after {self._timeout:.0f} s"
+            if self._pipe.poll(STUCK):
+                name, defect, seconds, megabytes = self._pipe.recv()
+                return Outcome(name, defect, seconds, megabytes)
+            defect = f"stuck for {STUCK:.0f} s"
         except (EOFError, ConnectionError):
             self._process.join(5)
-            defect = f"crash, exit code {self._process.exitcode}"
+            code = self._process.exitcode
+            busy = code == -signal.SIGPROF
+            limit = f"more than {self._timeout:.0f} s of processor time"
+            defect = limit if busy else f"crash, exit code {code}"
         self.__exit__(None, None, None)
         self._start()
         return Outcome("defect", defect, monotonic() - begun, 0.0)
 
 
 def _serve(
-    pipe: Connection, make: Callable[..., Case], arguments: tuple[object, ...], memory: int
+    pipe: Connection,
+    make: Callable[..., Case],
+    arguments: tuple[object, ...],
+    timeout: float,
+    memory: int,
 ) -> None:
     case = make(*arguments)
     if memory:
@@ -99,12 +110,15 @@ def _serve(
     pipe.send(None)
     while True:
         number = pipe.recv()
+        signal.setitimer(signal.ITIMER_PROF, timeout)  # ends the process
+        begun = process_time()
         try:
             name, defect = case(number), ""
         except Exception as error:
             name, defect = "defect", describe(error)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        pipe.send((name, defect, peak))
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        pipe.send((name, defect, process_time() - begun, peak))
 
 
 def describe(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """Fuzzer of videos: damaged files of many containers are read, refused, or read with a warning.
 
-Any exception but ``VideoError``, a crash, more than ``TIMEOUT`` seconds and more than ``MEMORY``
-bytes are defects.
+Any exception but ``VideoError``, a crash, more than ``TIMEOUT`` seconds of processor time and more
+than ``MEMORY`` bytes are defects.
 """
 
 import tempfile

@@ -11,6 +11,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from fewact.errors import VideoError
+from fewact.video.declared import is_mp4
 from fewact.video.opening import OpenVideo, VideoPacket, open_video, packets
 from fewact.video.timeline import Ints
 from fewact.video.truncation import missing_bytes
@@ -84,9 +85,10 @@ def index_file(path: Path, start: float | None = None, end: float | None = None)
         VideoError: The file cannot be opened or contains no frame.
     """
     found = None
-    if path.stat().st_size > _LARGE:
+    all_frames = start is None and end is None
+    if path.stat().st_size > _LARGE and (is_mp4(path) or not all_frames):
         with open_video(path) as video:
-            if start is None and end is None:
+            if all_frames:
                 found = _index_from_table(path, video)
             else:
                 found = _index_segment(path, video, start or 0.0, end)

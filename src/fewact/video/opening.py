@@ -15,6 +15,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from fewact.errors import OptionError, VideoError, did_you_mean
+from fewact.video.declared import MAX_FRAMES, check_declared
 
 VIDEO_FORMATS = (
     "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,gif,apng,mxf,nut,dv,wtv,rm,"
@@ -30,6 +31,17 @@ VideoPacket: TypeAlias = "Packet[VideoStream]"
 
 Threads = Literal["auto"] | int
 
+# Seconds for FFmpeg to find the properties of a video. Most files take milliseconds; a file of
+# frames of one byte takes minutes. What was found until then is used.
+_ANALYSIS = 10.0
+
+# Twice as many as 8K has; one frame then takes 200 megabytes.
+_MAX_PIXELS = 8192 * 8192
+
+# No codec and container together store a frame in fewer bytes.
+_LEAST_BYTES = 8
+_FEW = 1000
+
 _NOT_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 # Frame threads delay the first frame by one frame per thread; below this number of pixels that
@@ -42,6 +54,7 @@ class OpenVideo(NamedTuple):
 
     container: InputContainer
     stream: VideoStream
+    path: Path
 
 
 @contextmanager
@@ -71,20 +84,37 @@ def open_video(
     # Without "file:" a name like "a:b.mp4" is taken for a protocol.
     options = {"protocol_whitelist": "file", "format_whitelist": formats}
     try:
-        container = av.open(f"file:{path}", options=options, metadata_errors="ignore")
+        check_declared(path)
+        container = av.open(
+            f"file:{path}", options=options, metadata_errors="ignore", timeout=(_ANALYSIS, None)
+        )
     except (FFmpegError, OSError) as error:
         raise _open_error(path, error) from error
     with container:
         stream = _choose_stream(path, list(container.streams.video))
         context = stream.codec_context
-        large = context.width * context.height >= _MIN_PIXELS_FOR_THREADS
+        pixels = context.width * context.height
+        if pixels > _MAX_PIXELS:
+            raise VideoError(
+                path,
+                f"its frames of {context.width} × {context.height} pixels are too large",
+                expected=f"at most {_MAX_PIXELS // 10**6} million pixels",
+            )
+        context.options = {"max_pixels": str(_MAX_PIXELS)}  # of frames that change their size
+        large = pixels >= _MIN_PIXELS_FOR_THREADS
         context.thread_type = "AUTO" if (large if threads == "auto" else threads > 1) else "NONE"
         context.thread_count = 0 if threads == "auto" else threads
-        yield OpenVideo(container, stream)
+        yield OpenVideo(container, stream, path)
 
 
 def packets(video: OpenVideo) -> Iterator[VideoPacket]:
-    """Yield the packets of the video stream in decoding order; read errors are skipped."""
+    """Yield the packets of the video stream in decoding order; read errors are skipped.
+
+    Raises:
+        VideoError: There are more packets than the file can hold.
+    """
+    most = min(max(video.container.size // _LEAST_BYTES, _FEW), MAX_FRAMES)
+    found = 0
     progress = True
     while progress:
         progress = False
@@ -92,6 +122,15 @@ def packets(video: OpenVideo) -> Iterator[VideoPacket]:
             for packet in video.container.demux(video.stream):
                 if packet.size:
                     progress = True
+                    found += 1
+                    if found > most:
+                        raise VideoError(
+                            video.path,
+                            f"has more than {most} frames in {video.container.size} bytes",
+                            expected=f"at most {MAX_FRAMES} frames, each of {_LEAST_BYTES} bytes "
+                            "or more",
+                            hint="Cut or convert it, for example with FFmpeg.",
+                        )
                     yield packet
             return
         except FFmpegError:
