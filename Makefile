@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-NATIVE := $(wildcard CMakeLists.txt src/fewact/align/_*/cpp/*)
+NATIVE := $(wildcard CMakeLists.txt src/fewact/align/_*/cpp/* src/fewact/camera/_native/cpp/*)
 
 # Files of tests in two processes. With a thread each in the fast ones, no thread waits for another's core.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile

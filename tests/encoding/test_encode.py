@@ -68,7 +68,7 @@ def test_features_are_read_when_they_are_needed() -> None:
     with workers(2) as pool:
         ahead = encode(method, videos, range(100), pool=pool)
         next(ahead)
-        assert videos.read == 1 + AHEAD
+        assert 1 <= videos.read <= 1 + AHEAD
 
 
 def test_all_unreadable_videos_of_a_list_are_named() -> None:

@@ -146,6 +146,42 @@ def decoding():
     return [t for t in threading.enumerate() if t.name.startswith("fewact-decode")]
 
 
+def test_clips_are_prepared_on_one_core_each_and_the_network_runs_on_all(
+    clips, tiny, monkeypatch, threads_of_torch
+):
+    threads_of_torch(4)
+    preparing, running = set(), set()
+    prepare, features = tiny.prepare, tiny.features
+
+    def seen(found, work):
+        return lambda *call: found.add(torch.get_num_threads()) or work(*call)
+
+    monkeypatch.setattr(tiny, "prepare", seen(preparing, prepare))
+    monkeypatch.setattr(tiny, "features", seen(running, features))
+    list(extract(clips, tiny, FUSION, at_once=2))
+    assert (preparing, running) == ({1}, {4})
+    assert torch.get_num_threads() == 4
+
+
+def test_features_do_not_depend_on_the_number_of_threads(clips, tiny, threads_of_torch):
+    requests = (*FUSION, FeatureRequest("middle", View(8, "on")), CameraMotionRequest(View(8)))
+    found = []
+    for threads, prefetch, at_once in ((1, 1, 1), (4, 3, 2)):
+        threads_of_torch(threads)
+        found.append(list(extract(clips, tiny, requests, prefetch=prefetch, at_once=at_once)))
+    for one, other in zip(*found, strict=True):
+        assert one.clip == other.clip
+        for request in requests:
+            assert torch.equal(one.features[request], other.features[request])
+
+
+@pytest.fixture
+def threads_of_torch():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
 class Slow:
     """A sampler that lets clips through one by one, and counts them."""
 
@@ -186,17 +222,18 @@ def test_no_more_clips_are_ahead_than_agreed(clips, tiny, monkeypatch, prefetch)
             submitted.append(call)
             return super().submit(*call)
 
-    monkeypatch.setattr(sys.modules["fewact.features.extract"], "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(sys.modules["fewact.backbones.workers"], "ThreadPoolExecutor", Pool)
     for done, _ in enumerate(
         extract(clips, tiny, [FeatureRequest("pixels", View(8))], prefetch=prefetch), start=1
     ):
         reads = [
-            work for work, _ in submitted if getattr(work, "__func__", None) is ClipReader.read
+            work for work, *_ in submitted if getattr(work, "__func__", None) is ClipReader.read
         ]
         assert len(reads) == min(done + prefetch, len(clips))
 
 
-def test_a_consumer_that_stops_ends_the_decoding(clips, tiny, monkeypatch):
+def test_a_consumer_that_stops_ends_the_decoding(clips, tiny, monkeypatch, threads_of_torch):
+    threads_of_torch(1)
     slow, shrunk = Slow(), []
     found = extract(clips, tiny, [FeatureRequest("pixels", View(8))], sampler=slow, prefetch=3)
     slow.permits.release()

@@ -29,6 +29,17 @@ def side_by_side(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> li
 
 @cache
 def _workers(count: int) -> ThreadPoolExecutor:
+    return one_core_threads(count, "fewact-backbone")
+
+
+def one_core_threads(count: int, name: str) -> ThreadPoolExecutor:
+    """Return a pool whose threads are started and use one core each.
+
+    Args:
+        count: Number of threads.
+        name: Prefix of the threads' names.
+    """
+    before = torch.get_num_threads()
     all_there = Barrier(count + 1)
 
     def start() -> None:
@@ -36,11 +47,11 @@ def _workers(count: int) -> ThreadPoolExecutor:
         torch.set_num_threads(1)
         all_there.wait()
 
-    pool = ThreadPoolExecutor(count, "fewact-backbone", initializer=start)
+    pool = ThreadPoolExecutor(count, name, initializer=start)
     for _ in range(count):
         pool.submit(int)
     all_there.wait()
-    torch.set_num_threads(count)  # Later threads begin with the last number set.
+    torch.set_num_threads(before)  # Later threads begin with the last number set.
     return pool
 
 

@@ -253,8 +253,12 @@ def _inliers(reference: Keypoints, level: _Level, found: Similarity, distance: f
 
 def _static_fraction(fine: _Level, frames: Tensor) -> float:
     """Return the fraction of static keypoints in each of the most static fifth of frame pairs."""
-    # A repeated frame carries no information.
-    changed = (frames[1:] != frames[:-1]).flatten(1).any(1).nonzero()[:, 0]
+    # A repeated frame carries no information. Frames whose grey images differ need no comparison.
+    differ = (fine.images[1:] != fine.images[:-1]).flatten(1).any(1).tolist()
+    changed = torch.tensor(
+        [i for i, d in enumerate(differ) if d or not torch.equal(frames[i], frames[i + 1])],
+        dtype=torch.int64,
+    )
     if not len(changed):
         return 1.0
     before, after = fine.images[changed], fine.images[changed + 1]

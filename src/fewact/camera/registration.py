@@ -3,15 +3,18 @@
 Inverse compositional Gauss–Newton (Baker and Matthews, "Lucas-Kanade 20 Years On", IJCV 2004) on
 all pixels or on one keypoint of each small block. Geman–McClure weights suppress objects that move
 by themselves; brightness and contrast are fitted together with the four parameters of the
-similarity.
+similarity. ``fewact.camera._native`` has a compiled form of ``register`` and ``residuals``, used
+where the package was built with it.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fewact.camera import _native
 from fewact.camera.similarity import Similarity, pixel_positions, sample
 
 MOST_BLOCKS = 28
@@ -23,6 +26,16 @@ FLAT = 0.02
 SMALLEST_SPREAD = 0.02
 MAX_ZOOM, MAX_ROLL, MAX_SHIFT = 1.6, 0.35, 0.45
 """Largest plausible camera motion: zoom in or out, roll in radians, shift in image heights."""
+
+
+class Limits(NamedTuple):
+    """Constants of the registration, for its compiled form."""
+
+    zoom: float = MAX_ZOOM
+    roll: float = MAX_ROLL
+    shift: float = MAX_SHIFT
+    flat: float = FLAT
+    spread: float = SMALLEST_SPREAD
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +127,8 @@ def register(
         pixel: Width of a pixel over its height.
         steps: Number of Gauss–Newton steps.
     """
+    if _native.computes(reference.value, images, initial.linear):
+        return _native.register(reference, images, initial, pixel, steps, Limits())
     reach = images.shape[-2] / 2
     found = initial
     light = torch.zeros_like(reference.jacobian[:, :2, 0])  # (p 2) contrast and brightness
@@ -142,6 +157,8 @@ def residuals(reference: Keypoints, images: Tensor, found: Similarity, pixel: fl
 
     Contrast and brightness are fitted first. NaN for keypoints that are invalid or outside.
     """
+    if _native.computes(reference.value, images, found.linear):
+        return _native.residuals(reference, images, found, pixel, Limits())
     apart, valid = _differences(reference, images, found, pixel)
     light = reference.jacobian[..., 4:]  # (p m 2)
     rest = apart

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from fewact.camera import _native
 from fewact.camera.motion import CameraMotion, check_clip, estimate_camera_motion, pixel_aspect
 from fewact.camera.similarity import Similarity, warp
 from fewact.errors import OptionError
@@ -76,6 +77,8 @@ def _warp_frames(frames: Tensor, motion: Similarity, aspect: float | None) -> Te
     if not moved.any():
         return frames
     size, pixel = (frames.shape[-2], frames.shape[-1]), pixel_aspect(frames, frames, aspect)
+    if _native.computes(frames, motion.linear):
+        return _native.warp_frames(frames, motion, pixel)
     warped, inside = warp(frames.float(), motion, size, pixel=pixel)  # (t 3 h w), (t h w)
     covers = inside[:, None].to(warped)
     mean = (warped * covers).sum(0) / covers.sum(0)  # the middle frame covers every pixel

@@ -11,7 +11,9 @@ from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import stage
 from fewact.classifier.pipeline import Pipeline
 from fewact.data import AnyClip, Clip, FeatureClip, Video, VideoList
+from fewact.encoding import Encoder
 from fewact.encoding import encode as encode_features
+from fewact.encoding.workers import workers
 from fewact.errors import DataError, VideoError
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import Features, Request
@@ -28,7 +30,8 @@ def encode(
 ) -> Iterator[tuple[AnyClip, Nodes | VideoError]]:
     """Return the nodes of each clip (1 …) float32, or the error of a clip that cannot be read.
 
-    One clip is in memory at a time; clips keep their order.
+    A few clips are in memory at a time, one being encoded while others are prepared and in the
+    network; clips keep their order.
 
     Args:
         clips: Clips, or precomputed features of clips.
@@ -44,7 +47,12 @@ def encode(
     if source is None:
         return iter(())
     encoder = _ClipEncoder(pipeline, timing, image_embedding=image_embedding)
-    return zip(clips, encode_features(encoder, source, range(len(clips))), strict=True)
+    return zip(clips, _nodes(encoder, source, len(clips)), strict=True)
+
+
+def _nodes(encoder: Encoder, source: FeatureSource, count: int) -> Iterator[Nodes | VideoError]:
+    with workers(1) as pool:
+        yield from encode_features(encoder, source, range(count), pool=pool)
 
 
 class _ClipEncoder:

@@ -26,7 +26,7 @@ def teach(
 ) -> tuple[Examples, list[Skipped]]:
     """Encode labelled clips; return the examples, and the clips that cannot be read.
 
-    One clip at a time is in memory; only its nodes are kept.
+    Few clips at a time are in memory; only their nodes are kept.
 
     Args:
         clips: Clips with their labels.

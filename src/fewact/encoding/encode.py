@@ -69,10 +69,14 @@ def _encode_in(
 
     for one in found:
         waiting.append(one if isinstance(one, VideoError) else pool.submit(_encode, encoder, one))
-        if len(waiting) == AHEAD:
+        while waiting and (len(waiting) == AHEAD or _is_done(waiting[0])):
             yield first()
     while waiting:
         yield first()
+
+
+def _is_done(one: Future[dict[str, Tensor]] | VideoError) -> bool:
+    return isinstance(one, VideoError) or one.done()
 
 
 def _encode(encoder: Encoder, features: Features) -> dict[str, Tensor]:

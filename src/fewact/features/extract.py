@@ -1,4 +1,8 @@
-"""Extract features of clips: the next clip is decoded while this one is in the network."""
+"""Extract features of clips: the next ones are prepared while this one is in the network.
+
+Decoding, stabilising and the network of different clips run in threads that use one core each: no
+thread waits for another's core, and no result depends on the number of threads.
+"""
 
 import warnings
 from collections import deque
@@ -8,9 +12,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
 
+import torch
 from torch import Tensor
 
 from fewact.backbones import Backbone, Level
+from fewact.backbones.workers import one_core_threads
 from fewact.data.video_source import VideoSource
 from fewact.errors import OptionError, VideoError
 from fewact.features.request import Request
@@ -59,7 +65,8 @@ def extract(
         requests: Requested features; those of equal views share their frames.
         sampler: Makes the sampler that chooses a number of frames.
         timing: Adds up the stages ``decode``, ``stabilise`` and ``backbone``.
-        prefetch: Number of clips that are decoded ahead of those in the network.
+        prefetch: Number of clips that are prepared ahead of those in the network, on up to half of
+            the cores.
         at_once: Number of clips in the network at the same time. With two, all cores are busy at
             the end of a clip too, but the time of each clip is not known.
 
@@ -82,7 +89,8 @@ def extract(
     timing = timing or Timing()
     reader = ClipReader(backbone, requests, sampler, timing)
 
-    def run(clip: PreparedClip) -> dict[Request, Tensor] | None:
+    def run(preparing: Future[PreparedClip]) -> dict[Request, Tensor] | None:
+        clip = preparing.result()
         if clip.error is not None:
             return None
         with timing.stage("backbone"):
@@ -94,32 +102,45 @@ def extract(
 def _extract(
     clips: Iterable[S],
     reader: ClipReader,
-    run: Callable[[PreparedClip], dict[Request, Tensor] | None],
+    run: Callable[[Future[PreparedClip]], dict[Request, Tensor] | None],
     prefetch: int,
     at_once: int,
 ) -> Iterator[Extracted[S]]:
     rest = iter(clips)
+    cores = torch.get_num_threads()
     with (
-        ThreadPoolExecutor(1, thread_name_prefix="fewact-decode") as decoding,
-        ThreadPoolExecutor(at_once, thread_name_prefix="fewact-network") as network,
+        one_core_threads(min(prefetch, max(1, cores // 2)), "fewact-decode") as decoding,
+        ThreadPoolExecutor(
+            at_once, "fewact-network", initializer=torch.set_num_threads, initargs=(cores,)
+        ) as network,
     ):
-        ahead = deque((clip, decoding.submit(reader.read, clip)) for clip in islice(rest, prefetch))
-        running: deque[tuple[S, PreparedClip, Future[dict[Request, Tensor] | None]]] = deque()
+
+        def begin(clip: S) -> _Begun[S]:
+            preparing = decoding.submit(reader.read, clip)
+            return _Begun(clip, preparing, network.submit(run, preparing))
+
+        begun = deque(begin(clip) for clip in islice(rest, prefetch + at_once - 1))
         try:
-            while ahead or running:
-                while ahead and len(running) < at_once:
-                    clip, future = ahead.popleft()
-                    prepared = future.result()
-                    ahead.extend(
-                        (one, decoding.submit(reader.read, one)) for one in islice(rest, 1)
-                    )
-                    running.append((clip, prepared, network.submit(run, prepared)))
-                clip, prepared, features = running.popleft()
+            while begun:
+                one = begun.popleft()
+                begun.extend(begin(clip) for clip in islice(rest, 1))
+                prepared = one.preparing.result()
                 for text in prepared.warnings:
                     warnings.warn(text, VideoWarning, stacklevel=2)
-                yield Extracted(clip, features.result(), prepared.error)
+                yield Extracted(one.clip, one.features.result(), prepared.error)
         finally:
             reader.stop()
+            for one in begun:
+                one.features.cancel()
+
+
+@dataclass(frozen=True)
+class _Begun(Generic[S]):
+    """Clip that is prepared, or waits to be, and then runs through the network."""
+
+    clip: S
+    preparing: Future[PreparedClip]
+    features: Future[dict[Request, Tensor] | None]
 
 
 def _features(backbone: Backbone, inputs: Mapping[Request, Tensor]) -> dict[Request, Tensor]:

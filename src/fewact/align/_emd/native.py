@@ -1,18 +1,17 @@
 """Interface to the compiled solver."""
 
 import ctypes
-import os
 from functools import cache
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 import fewact.align._emd as package
 from fewact.align._emd.problem import Problems, Solution, pivot_limit
+from fewact.libraries import load_library
 
 VERSION = 1
-"""Version of the library's interface; an editable install may have an outdated library."""
+"""Version of the library's interface."""
 
 SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
 """Suffix of the library's functions for each dtype."""
@@ -25,14 +24,7 @@ def library() -> ctypes.CDLL:
     Raises:
         OSError: The library is not built, is outdated, or cannot be loaded on this system.
     """
-    # An editable install has the sources and the built library in different folders.
-    files = (file for folder in package.__path__ for file in Path(folder).glob("fewact_emd.*"))
-    file = next(files, None)
-    if file is None:
-        raise FileNotFoundError("the compiled solver is not built")
-    loaded = ctypes.CDLL(os.fspath(file))
-    if not hasattr(loaded, "fewact_emd_version") or loaded.fewact_emd_version() != VERSION:
-        raise OSError("the compiled solver is of another version: install the package again")
+    loaded = load_library("fewact_emd", package.__path__, version=VERSION)
     loaded.fewact_emd_isa.restype = ctypes.c_char_p
     size, pointer = ctypes.c_int64, ctypes.c_void_p
     problems = [ctypes.c_int, ctypes.c_int, *[size] * 3, *[pointer] * 3, size]

@@ -1,18 +1,17 @@
 """Interface to the compiled products."""
 
 import ctypes
-import os
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 import fewact.align._products as package
+from fewact.libraries import load_library
 
 VERSION = 1
-"""Version of the library's interface; an editable install may have an outdated library."""
+"""Version of the library's interface."""
 
 
 @cache
@@ -22,16 +21,7 @@ def library() -> ctypes.CDLL:
     Raises:
         OSError: The library is not built, is outdated, or cannot be loaded on this system.
     """
-    files = (p for folder in package.__path__ for p in Path(folder).glob("fewact_products.*"))
-    file = next(files, None)
-    if file is None:
-        raise FileNotFoundError("the compiled products are not built")
-    loaded = ctypes.CDLL(os.fspath(file))
-    if (
-        not hasattr(loaded, "fewact_products_version")
-        or loaded.fewact_products_version() != VERSION
-    ):
-        raise OSError("the compiled products are of another version: install the package again")
+    loaded = load_library("fewact_products", package.__path__, version=VERSION)
     size, pointer = ctypes.c_int64, ctypes.c_void_p
     sides: list[Any] = [pointer, pointer, size, size] * 2
     loaded.fewact_products.restype = ctypes.c_int

@@ -1,0 +1,46 @@
+// The C interface of the library.
+#include <new>
+
+#include "registration.h"
+#include "warp.h"
+
+#if defined(_WIN32)
+#define EXPORT extern "C" __declspec(dllexport)
+#else
+#define EXPORT extern "C" __attribute__((visibility("default")))
+#endif
+
+namespace {
+
+// 0, or 1 if there is not enough memory.
+template <class Work>
+int guarded(const Work& work) {
+  try {
+    work();
+    return 0;
+  } catch (const std::bad_alloc&) {
+    return 1;
+  }
+}
+
+}  // namespace
+
+// Incremented with the signatures of the functions below; _native/__init__.py has the same number.
+EXPORT int fewact_camera_version() { return 1; }
+
+EXPORT int fewact_camera_register(const Keypoints* reference, const Images* images,
+                                  const Limits* limits, int64_t steps, float* linear,
+                                  float* shift) {
+  return guarded([&] { register_images(*reference, *images, *limits, steps, linear, shift); });
+}
+
+EXPORT int fewact_camera_residuals(const Keypoints* reference, const Images* images,
+                                   const Limits* limits, const float* linear, const float* shift,
+                                   float* off) {
+  return guarded([&] { find_residuals(*reference, *images, *limits, linear, shift, off); });
+}
+
+EXPORT int fewact_camera_warp(const Frames* frames, const float* linear, const float* shift,
+                              uint8_t* warped) {
+  return guarded([&] { warp_frames(*frames, linear, shift, warped); });
+}

@@ -1,0 +1,62 @@
+// Random problems for the compiled registration and warp, run under the sanitizers: usage COUNT.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "registration.h"
+#include "warp.h"
+
+namespace {
+
+std::mt19937 draw(0);
+
+int64_t whole(int64_t least, int64_t most) {
+  return std::uniform_int_distribution<int64_t>(least, most)(draw);
+}
+
+// Numbers of one type: ordinary, equal, huge, or with some that are not finite.
+std::vector<float> numbers(int64_t count, int64_t type) {
+  std::normal_distribution<float> normal(0, type == 2 ? 1e20f : 1);
+  std::vector<float> found(count);
+  for (float& one : found) one = type == 1 ? 1 : normal(draw);
+  if (type == 3 && count)
+    found[whole(0, count - 1)] = whole(0, 1) ? std::numeric_limits<float>::quiet_NaN() : INFINITY;
+  return found;
+}
+
+void keypoints() {
+  const int64_t p = whole(1, 3), m = whole(1, 60), height = whole(1, 20), width = whole(1, 20);
+  const int64_t type = whole(0, 3);
+  auto at = numbers(2 * p * m, whole(0, 3)), value = numbers(p * m, type);
+  auto jacobian = numbers(6 * p * m, type), gradient = numbers(p * m, 0);
+  auto data = numbers(p * height * width, type), linear = numbers(2 * p, whole(0, 3));
+  auto shift = numbers(2 * p, whole(0, 3));
+  std::vector<uint8_t> valid(p * m);
+  for (uint8_t& one : valid) one = whole(0, 3) > 0;
+  for (float& one : at) one *= 8;
+  const Keypoints reference{p,  m, at.data(), value.data(), jacobian.data(), gradient.data(),
+                            valid.data()};
+  const Images images{data.data(), height, width, 1.5};
+  const Limits limits{1.6, 0.35, 0.45, 0.02, 0.02};
+  std::vector<float> off(p * m);
+  find_residuals(reference, images, limits, linear.data(), shift.data(), off.data());
+  register_images(reference, images, limits, 6, linear.data(), shift.data());
+}
+
+void warp() {
+  const int64_t t = whole(1, 4), height = whole(1, 20), width = whole(1, 20);
+  std::vector<uint8_t> data(3 * t * height * width), warped(data.size());
+  for (uint8_t& one : data) one = whole(0, 255);
+  const auto linear = numbers(2 * t, whole(0, 3)), shift = numbers(2 * t, whole(0, 3));
+  warp_frames({t, height, width, data.data(), 1.5}, linear.data(), shift.data(), warped.data());
+}
+
+}  // namespace
+
+int main(int, char** arguments) {
+  for (int left = std::atoi(arguments[1]); left > 0; --left) keypoints(), warp();
+  std::puts("done");
+}
