@@ -14,6 +14,7 @@ from torch import Tensor
 from fewact import methods
 from fewact.errors import UserError, WeightsError
 from fewact.io.bounded import GIB, FileType, user_path
+from fewact.io.folders import backup_of
 from fewact.io.tensors import read_tensors
 from fewact.methods.base import Method
 from fewact.registry import flatten_options
@@ -218,7 +219,9 @@ def read(path: str | Path) -> Checkpoint:
         WeightsError: There is no checkpoint, or it cannot be read.
     """
     path = user_path(path, WeightsError)
-    candidates = (path, path / FILE, path / BEST / FILE)
+    folders = (path, path / BEST)
+    # A backup is the valid checkpoint if a run was killed while it replaced it.
+    candidates = (path, *(one / FILE for folder in folders for one in (folder, backup_of(folder))))
     file = next((one for one in candidates if one.is_file()), None)
     if file is None:
         raise WeightsError("no trained method found", where=str(path), expected=EXPECTED)

@@ -103,6 +103,10 @@ class StoreError(UserError):
     """A store that cannot be read or written, or does not hold the requested features."""
 
 
+class OutputError(UserError):
+    """A file or folder that cannot be written."""
+
+
 class ModelError(UserError):
     """A saved classifier that cannot be read or written."""
 

@@ -14,7 +14,7 @@ from fewact.backbones import Backbone
 from fewact.classifier import Prediction, model_folder
 from fewact.classifier.config import _digest
 from fewact.data import list_clips
-from fewact.errors import ModelError
+from fewact.errors import ModelError, OutputError
 from fewact.io import folders as replace_folder
 from fewact.methods.base import Method
 
@@ -210,8 +210,8 @@ def test_a_full_disk_keeps_the_old_model(
 
     quick.remove_class("down")
     with monkeypatch.context() as patch:
-        patch.setattr(replace_folder.os, "fsync", full)
-        with pytest.raises(ModelError, match="cannot be written: No space left"):
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OutputError, match="cannot be written: no space left"):
             quick.save(model)
     assert FewShotClassifier.load(model).predict(queries["left"]) == before
     assert [entry.name for entry in model.parent.iterdir()] == ["model"]

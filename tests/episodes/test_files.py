@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fewact.episodes import EpisodeSet, Protocol, draw, load, save
-from fewact.errors import EpisodeError
+from fewact.errors import EpisodeError, OutputError
 from tests.episodes.made_up import videos_of
 
 
@@ -94,7 +94,7 @@ def test_a_failed_write_keeps_the_old_file(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OutputError, match="no space"):
         save(episodes, path)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fewact.errors import OutputError
 from fewact.io import folders as module
 from fewact.io.folders import backup_of, recover, replace_folder
 
@@ -97,7 +98,7 @@ def test_a_full_disk_leaves_a_complete_folder(old: Path) -> None:
         with failing(at, OSError, permanently=False):
             try:
                 replace_folder(old, fill(f"new {at}"), owns)
-            except OSError:
+            except OutputError:
                 pass
             else:
                 break

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save
 
 from fewact.backbones.weights import Weights, digest, read, tensors_of
-from fewact.errors import WeightsError
+from fewact.errors import OutputError, WeightsError
 from fewact.io.atomic import write_bytes
 from fewact.io.bounded import MIB, FileType
 from fewact.io.cache import cache_folder
@@ -50,7 +50,7 @@ def load_default(network: "Network") -> Weights:
     weights = _read_package()
     network.load(weights)
     if copy is not None:
-        with suppress(OSError):
+        with suppress(OutputError):
             write_bytes(copy, save(tensors_of(network)))
     return weights
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from fewact.errors import ModelError, UserError
 from fewact.features.precomputed import PRECOMPUTED, Precomputed
 from fewact.io.bounded import GIB, MIB, FileType, user_path
 from fewact.io.folders import backup_of, replace_folder
+from fewact.io.temporary import is_empty
 from fewact.io.tensors import parse_tensors
 from fewact.methods.base import Method
 
@@ -108,12 +110,7 @@ def save(
         (new / README).write_text(card, encoding="utf-8")
         (new / CONFIG).write_text(to_text(config), encoding="utf-8")
 
-    try:
-        replace_folder(folder, fill, _owns)
-    except OSError as error:
-        raise ModelError(
-            f"the model cannot be written: {error.strerror}", where=str(folder)
-        ) from error
+    replace_folder(folder, fill, _owns)
     return folder
 
 
@@ -124,11 +121,11 @@ def check_target(folder: Path) -> bool:
         ModelError: The folder has other files, or is a file.
     """
     if not folder.exists():
-        return False
+        return backup_of(folder.absolute()).is_dir()
     if not folder.is_dir():
         raise ModelError("this is a file", where=str(folder), expected="a folder")
     ours = (folder / CONFIG).is_file() and is_config(folder / CONFIG)
-    if any(folder.iterdir()) and not ours:
+    if not ours and not is_empty(folder):
         raise ModelError(
             "the folder has other files, but no saved classifier",
             where=str(folder),
@@ -143,9 +140,25 @@ def load(folder: Path) -> SavedModel:
     Raises:
         ModelError: The model is missing, damaged, edited, or of another version.
     """
-    path = folder.resolve()
-    if not path.exists() and backup_of(path).is_dir():
-        path = backup_of(path)  # saving was interrupted between its two renames
+    found = _find(folder.resolve())
+    try:
+        return _load(folder, found[0])
+    except ModelError:
+        if _find(folder.resolve()) == found:
+            raise
+    return load(folder)  # another process replaced the model while it was read
+
+
+def _find(folder: Path) -> tuple[Path, tuple[int, int] | None]:
+    """Return the path of a model, and the identity of its folder."""
+    for path in (folder, backup_of(folder)):  # the backup: saving is between its two renames
+        with suppress(OSError):
+            facts = path.stat()
+            return path, (facts.st_dev, facts.st_ino)
+    return folder, None
+
+
+def _load(folder: Path, path: Path) -> SavedModel:
     if not (path / CONFIG).is_file():
         raise ModelError(
             "no such folder" if not path.exists() else "not a saved classifier",

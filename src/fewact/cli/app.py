@@ -31,7 +31,7 @@ from fewact.cli import (
     train,
 )
 from fewact.cli.options import Command
-from fewact.cli.run import FAULT, drop_output, guarded, say
+from fewact.cli.run import FAULT, flush_output, guarded, say
 from fewact.version import __version__
 
 
@@ -128,11 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         say("This is a bug in fewact. Please report it with the lines above and `fewact doctor`.")
         code = FAULT
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        drop_output()
-    return code
+    left = flush_output()
+    return code or left
 
 
 @contextmanager

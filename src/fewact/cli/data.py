@@ -133,9 +133,11 @@ def check(
     available, and 3 if some are missing or cannot be read.
     """
     from fewact import data
+    from fewact.io.outputs import check_output_file
 
     bench = data.benchmark(name)
     target = output or Path(f"{bench.id}.availability.json")
+    check_output_file(target)
     _check_target(target)
     with progress("Decoding", quiet=quiet) as bar:
         found = data.check_benchmark(bench.id, root, splits=splits, deep=deep, progress=bar)

@@ -25,6 +25,7 @@ from fewact.cli.output import print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say
 from fewact.errors import DataError, OptionError, StoreError
+from fewact.io.outputs import check_output_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,6 +117,7 @@ def embed(
     then 3.
     """
     part, parts = _part(work.shard)
+    check_output_folder(output)
     videos = _open(data, split, benchmark)
     from fewact.features.store import Store, embed
     from fewact.features.store.embedding import Job

@@ -10,6 +10,7 @@ import typer
 from fewact.cli.options import BenchmarkOptions, Dataset, OptionGroup, with_option_groups
 from fewact.cli.run import say
 from fewact.errors import EpisodeError
+from fewact.io.outputs import check_output_file
 
 if TYPE_CHECKING:
     from fewact.evaluation import DataConfig
@@ -114,6 +115,7 @@ def episodes(
     from fewact.episodes import draw, save
     from fewact.evaluation import EpisodeConfig, open_videos
 
+    check_output_file(output)
     if output.exists() and not overwrite:
         raise EpisodeError(
             "the file exists already",

@@ -17,6 +17,11 @@ FAULT, USER_FAULT, SKIPPED, INTERRUPTED = 1, 2, 3, 130
 
 ERRORS_OF_THE_MACHINE = {
     errno.ENOSPC,
+    errno.EFBIG,
+    errno.EIO,
+    errno.ELOOP,
+    errno.EMFILE,
+    errno.ENFILE,
     errno.EDQUOT,
     errno.EROFS,
     errno.EACCES,
@@ -43,6 +48,8 @@ def guarded(command: Callable[[], T]) -> T:
     except OSError as error:
         if error.errno not in ERRORS_OF_THE_MACHINE:
             raise
+        if error.filename is None:  # of the output, which must not fail again at the end
+            drop_output()
         say(f"Error: {error.filename or 'output'}: {error.strerror}")
     raise typer.Exit(USER_FAULT)
 
@@ -56,6 +63,20 @@ def exit_skipped(count: int) -> None:
     """End with the exit code for skipped inputs if there were any; each was listed before."""
     if count:
         raise typer.Exit(SKIPPED)
+
+
+def flush_output() -> int:
+    """Write the rest of the output; return the exit code if that is all there was to do."""
+    try:
+        if sys.stdout is not None:  # None if it was closed before the start
+            sys.stdout.flush()
+    except BrokenPipeError:
+        drop_output()
+    except OSError as error:
+        drop_output()
+        say(f"Error: output: {error.strerror}")
+        return USER_FAULT
+    return 0
 
 
 def drop_output() -> None:

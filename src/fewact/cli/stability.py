@@ -27,10 +27,13 @@ def stability(
     """
     from fewact import evaluation
     from fewact.io.atomic import write_text
+    from fewact.io.outputs import check_output_file
     from fewact.report import stability_chart, stability_table
 
     if output is not None and output.exists():
         raise ResultError("the file exists already", where=str(output), hint="Choose another file.")
+    if output is not None:
+        check_output_file(output)
     found = {str(path): evaluation.stability(evaluation.load(path)) for path in results}
     if output is not None:
         write_text(output, stability_chart(found))

@@ -24,6 +24,7 @@ from fewact.cli.output import print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped
 from fewact.errors import DataError, ModelError, OptionError
+from fewact.io.outputs import check_output_folder
 
 if TYPE_CHECKING:
     from fewact import FewShotClassifier
@@ -140,6 +141,7 @@ def teach(
 
 def _check_output(output: Path, *, overwrite: bool) -> None:
     """Refuse an existing model before any clip is read."""
+    check_output_folder(output, replaced=True)
     from fewact.classifier.model_folder import check_target
 
     if check_target(output) and not overwrite:

@@ -21,6 +21,7 @@ from fewact.cli.output import print_table
 from fewact.cli.progress import progress
 from fewact.cli.texts import TextOptions
 from fewact.errors import OptionError
+from fewact.io.outputs import check_output_folder
 
 if TYPE_CHECKING:
     from fewact.evaluation import DataConfig
@@ -102,6 +103,7 @@ def train(
     command continues where it stopped when it is run again. To use several GPUs or nodes, start it
     with torchrun --nproc-per-node 4 --no-python fewact train ..., or with srun.
     """
+    check_output_folder(output)
     changes = parse_options(training.set or (), flag="--set")
     if training.weights is not None:
         changes["backbone.weights"] = training.weights

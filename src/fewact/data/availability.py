@@ -100,7 +100,7 @@ class Availability(BaseModel):
         """Write a JSON file atomically.
 
         Raises:
-            OSError: The file cannot be written.
+            OutputError: The file cannot be written.
         """
         return write_text(user_path(path, DataError), self.model_dump_json(indent=2) + "\n")
 

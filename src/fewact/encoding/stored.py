@@ -93,7 +93,7 @@ def store_nodes(
         Number of videos whose nodes are in the store.
 
     Raises:
-        OSError: The store cannot be written.
+        OutputError: The store cannot be written.
     """
     missing = set(source.missing(method.requests(source.card)))
     first_of = {key: i for i, key in reversed(list(enumerate(source.keys))) if i not in missing}

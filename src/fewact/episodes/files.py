@@ -48,7 +48,7 @@ def save(episodes: EpisodeSet, path: str | Path) -> Path:
         Path of the file.
 
     Raises:
-        OSError: The file cannot be written.
+        OutputError: The file cannot be written.
     """
     head = {
         "format": "fewact episodes",

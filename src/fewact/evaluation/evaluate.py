@@ -23,6 +23,7 @@ from fewact.evaluation.texts import class_texts
 from fewact.evaluation.trained import create_method, find_checkpoint, training_flags
 from fewact.features.sources import ArrayFeatures, FeatureSource
 from fewact.features.stored import StoredFeatures
+from fewact.io.outputs import check_output_file, check_output_folder
 from fewact.methods.base import Method
 from fewact.text import ClassTexts
 
@@ -47,6 +48,8 @@ def evaluate(config: EvaluationConfig, *, progress: Progress | None = None) -> R
     >>> evaluate(config).accuracy  # doctest: +SKIP
     83.4
     """
+    if config.output is not None:
+        check_output_file(config.output)
     opened = _open(config, [config.options], "test")
     return opened.evaluate(0, config, progress)
 
@@ -76,6 +79,8 @@ def sweep(
         raise OptionError("no values to sweep", where="--sweep", expected="values of options")
     if both := sorted(set(config.options) & set(grid)):
         raise OptionError("has a value and is swept", where="--sweep", got=both[0])
+    if config.output is not None:
+        check_output_folder(config.output)
     variants = [
         dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())
     ]

@@ -19,7 +19,7 @@ from fewact.episodes import EpisodeSet
 from fewact.errors import OptionError, ResultError, ShapeError
 from fewact.evaluation.facts import evaluation_setup, warnings
 from fewact.evaluation.intervals import NOTE, NOTE_WITHOUT, class_intervals, half_width
-from fewact.evaluation.progress_file import ProgressFile
+from fewact.evaluation.progress_file import ProgressFile, remove_progress
 from fewact.evaluation.result import ClassAccuracy, EvaluationSetup, Result, load, save
 from fewact.evaluation.scoring import Batches, Hits, Scorer, bank_scorer, plan, score
 from fewact.features.sources import FeatureSource
@@ -134,10 +134,9 @@ def evaluate_method(
         hits = _score(scorer, batches, pool, file, report)
     result = _result(hits, labels, setup, videos, flags, command)
     if target is not None:
+        times = target.with_name(f"{target.name}.times")
+        write_text(times, json.dumps({"seconds": seconds}) + "\n")
         save(result, target)
-        write_text(
-            target.with_name(f"{target.name}.times"), json.dumps({"seconds": seconds}) + "\n"
-        )
     if file is not None:
         file.remove()
     return result
@@ -221,6 +220,7 @@ def _existing_result(target: Path, setup: EvaluationSetup) -> Result:
             got=f"{result.setup.method.label} on {result.setup.videos.name}",
             hint="Choose another output, or overwrite this file.",
         )
+    remove_progress(target, setup)
     return result
 
 

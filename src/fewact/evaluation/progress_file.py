@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,11 @@ import numpy as np
 from fewact.errors import ResultError
 from fewact.evaluation.result import EvaluationSetup
 from fewact.evaluation.scoring import Batches, Hits
+from fewact.io.atomic import output_errors, write_text
 from fewact.io.bounded import GIB, FileType
+from fewact.io.temporary import remove_leftovers
 
+HEAD = "fewact progress"
 PROGRESS = FileType("file of progress", ResultError, 1 * GIB)
 
 
@@ -32,11 +34,10 @@ class ProgressFile:
     def __init__(
         self, output: Path, setup: EvaluationSetup, batches: Batches, queries: int
     ) -> None:
-        self.path = output.with_name(f"{output.name}.progress")
+        self.path = _beside(output)
         self._batches, self._queries = batches, queries
-        facts = json.dumps([setup.model_dump(mode="json"), batches.size], sort_keys=True)
-        self._key = hashlib.sha256(facts.encode()).hexdigest()
-        self._head = f"fewact progress {self._key}"
+        self._key = f"{_digest(setup)} {batches.size}"
+        self._head = f"{HEAD} {self._key}"
 
     def read(self) -> dict[int, Hits]:
         """Return the finished batches.
@@ -61,22 +62,16 @@ class ProgressFile:
     @contextmanager
     def writing(self, done: Mapping[int, Hits]) -> Iterator[Callable[[int, Hits], None]]:
         """Rewrite the file with the finished batches; yield a function that appends a batch."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_name(f".{self.path.name}.{os.getpid()}.new")
-        try:
-            with new.open("w", encoding="ascii", newline="\n") as file:
-                file.write(self._head + "\n")
-                file.writelines(self._line(batch, hits) for batch, hits in done.items())
-                file.flush()
-                os.replace(new, self.path)
+        lines = (self._line(batch, hits) for batch, hits in done.items())
+        write_text(self.path, "".join((f"{self._head}\n", *lines)))
+        with self.path.open("a", encoding="ascii", newline="\n") as file:
 
-                def append(batch: int, hits: Hits) -> None:
+            def append(batch: int, hits: Hits) -> None:
+                with output_errors(self.path):
                     file.write(self._line(batch, hits))
                     file.flush()
 
-                yield append
-        finally:
-            new.unlink(missing_ok=True)
+            yield append
 
     def remove(self) -> None:
         """Delete the file, after the result was written."""
@@ -97,3 +92,27 @@ class ProgressFile:
         shape = self._batches.episodes_in(int(batch)), self._queries
         packed = np.frombuffer(bytes.fromhex(bits), dtype=np.uint8)
         return int(batch), np.unpackbits(packed, count=shape[0] * shape[1]).reshape(shape) != 0
+
+
+def remove_progress(output: Path, setup: EvaluationSetup) -> None:
+    """Delete what an evaluation left that was killed after it wrote its result.
+
+    Args:
+        output: File of the result.
+        setup: Setup of the evaluation; the progress of another one stays.
+    """
+    path = _beside(output)
+    remove_leftovers(output.parent, of=path)
+    head = f"{HEAD} {_digest(setup)} "
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(len(head)) == head.encode():
+            path.unlink()
+
+
+def _beside(output: Path) -> Path:
+    return output.with_name(f"{output.name}.progress")
+
+
+def _digest(setup: EvaluationSetup) -> str:
+    facts = json.dumps(setup.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(facts.encode()).hexdigest()

@@ -167,7 +167,7 @@ def save(result: Result, path: str | Path) -> Path:
     """Write a result file; an existing file is replaced atomically.
 
     Raises:
-        OSError: The file cannot be written.
+        OutputError: The file cannot be written.
     """
     return write_text(Path(path), to_text(result))
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from fewact.backbones.card import Card
 from fewact.data.files import first_few
 from fewact.data.videos import VideoList
-from fewact.errors import DataError, StoreError, VideoError, did_you_mean
+from fewact.errors import DataError, OutputError, StoreError, VideoError, did_you_mean
 from fewact.features.request import CAMERA_PIPELINE, PIPELINE, Features, Request
 from fewact.features.sources import check_same_list
 from fewact.features.store import EntrySet, Store
@@ -72,7 +72,7 @@ class StoredFeatures:
                     read[video.id] = KnownVideo(fingerprint=key, stamp=at)
             found.append(key)
         if read:
-            with suppress(OSError):  # The store may be read-only.
+            with suppress(OutputError):  # The store may be read-only.
                 self.store.known.write(self.videos.name, read)
         return tuple(found)
 

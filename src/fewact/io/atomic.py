@@ -1,41 +1,50 @@
 """Atomic files: written completely or not at all."""
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from secrets import token_hex
+
+from fewact.errors import OutputError
+from fewact.io.temporary import temporary
+
+CANNOT_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
+"""Errors of disks that cannot sync folders."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path whose file replaces the target when the block ends.
+    """Yield a temporary file that replaces the target when the block ends.
 
-    The file is synced and renamed. The temporary name is unique, also among machines that share the
-    disk. If the block fails, the target is unchanged.
+    The file is synced and renamed, and its folder is synced: after a power loss the target is the
+    old or the new file, and it is the new one once this returns. If the block fails, the target is
+    unchanged. Temporary files that killed writers of the target left are removed.
 
     Args:
-        path: Target file; its parent folders are created.
+        path: Target file; its parent folders are created. If it is a symbolic link, the file that
+            it points to is replaced.
 
     Raises:
-        OSError: The file cannot be written.
+        OutputError: The file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}.new")
-    try:
-        yield new
-        with new.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(new, path)
-    finally:
-        new.unlink(missing_ok=True)
+    with output_errors(path):
+        check_file(path)
+        path = path.resolve() if path.is_symlink() else path
+        make_folder(path.parent)
+        with temporary(path) as new:
+            yield new
+            sync(new)
+            os.replace(new, path)
+            sync(path.parent)
 
 
 def write_text(path: Path, text: str) -> Path:
     """Write a text file atomically, in UTF-8, and return its path.
 
     Raises:
-        OSError: The file cannot be written; the old one is unchanged.
+        OutputError: The file cannot be written; the old one is unchanged.
     """
     return write_bytes(path, text.encode())
 
@@ -44,8 +53,81 @@ def write_bytes(path: Path, content: bytes) -> Path:
     """Write a file atomically and return its path.
 
     Raises:
-        OSError: The file cannot be written; the old one is unchanged.
+        OutputError: The file cannot be written; the old one is unchanged.
     """
     with replacing(path) as new:
         new.write_bytes(content)
     return path
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its parents, synced to disk; nothing happens if it exists.
+
+    Raises:
+        OSError: It cannot be created.
+    """
+    if folder.is_dir():
+        return
+    if folder.exists():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync(folder.parent)
+
+
+def sync(path: Path) -> None:
+    """Sync a file or folder to disk; some disks and Windows cannot sync folders.
+
+    Raises:
+        OSError: The disk reports an error.
+    """
+    folder = path.is_dir()
+    if folder and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if not folder or error.errno not in CANNOT_SYNC:
+            raise
+    finally:
+        os.close(handle)
+
+
+def check_file(path: Path) -> None:
+    """Refuse a target that exists and is not a regular file, such as a folder or a device.
+
+    Raises:
+        OutputError: It is not a regular file.
+        OSError: Its name is invalid.
+    """
+    found = mode_of(path)
+    if found is not None and not stat.S_ISREG(found):
+        what = "this is a folder" if stat.S_ISDIR(found) else "this is not a regular file"
+        raise OutputError(what, where=str(path), expected="a file, or a new name")
+
+
+def mode_of(path: Path) -> int | None:
+    """Return the mode of a file or folder; None if there is none.
+
+    Raises:
+        OSError: The name is invalid, or a parent cannot be searched.
+    """
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Turn an error of the system into an error of the user that names the output.
+
+    Raises:
+        OutputError: The block raised an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"cannot be written: {reason.lower()}", where=str(path)) from error

@@ -6,10 +6,18 @@ without the folder after a crash, the backup is the valid one.
 """
 
 import os
-import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from fewact.io.atomic import make_folder, output_errors, sync
+from fewact.io.temporary import temporary
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 def backup_of(folder: Path) -> Path:
@@ -20,8 +28,8 @@ def backup_of(folder: Path) -> Path:
 def replace_folder(folder: Path, fill: Callable[[Path], None], owns: Callable[[str], bool]) -> None:
     """Create a folder or replace it.
 
-    After a crash or a full disk the old folder is complete, in its place or at
-    ``backup_of(folder)``.
+    After a crash, a power loss or a full disk the old folder is complete, in its place or at
+    ``backup_of(folder)``. Of several processes that replace a folder, the last one's stays.
 
     Args:
         folder: Absolute path of the folder; its parents are created.
@@ -29,29 +37,18 @@ def replace_folder(folder: Path, fill: Callable[[Path], None], owns: Callable[[s
         owns: Function that returns for an entry name whether it is replaced; others are kept.
 
     Raises:
-        OSError: The folder cannot be written.
+        OutputError: The folder cannot be written.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    recover(folder, owns)
-    new = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.new")
-    new.mkdir()
-    try:
-        fill(new)
-        for path in (*new.iterdir(), new):
-            _sync(path)
-        if folder.exists():
-            os.rename(folder, backup_of(folder))
-        try:
-            os.rename(new, folder)
-        except BaseException:
-            if backup_of(folder).exists():
-                os.rename(backup_of(folder), folder)
-            raise
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
-    _sync(folder.parent)
-    recover(folder, owns)
+    with output_errors(folder):
+        make_folder(folder.parent)
+        with temporary(folder, folder=True) as new:
+            fill(new)
+            for path in (*new.iterdir(), new):
+                sync(path)
+            with _alone(folder.parent):
+                _recover(folder, owns)
+                _swap(folder, new)
+                _recover(folder, owns)
 
 
 def recover(folder: Path, owns: Callable[[str], bool]) -> None:
@@ -62,26 +59,53 @@ def recover(folder: Path, owns: Callable[[str], bool]) -> None:
         owns: Function that returns for an entry name whether it is replaced; others are kept.
 
     Raises:
-        OSError: Files cannot be renamed.
+        OutputError: Files cannot be renamed.
     """
+    with output_errors(folder):
+        if backup_of(folder).is_dir():
+            with _alone(folder.parent):
+                _recover(folder, owns)
+
+
+def _swap(folder: Path, new: Path) -> None:
+    previous = backup_of(folder)
+    if folder.exists():
+        os.rename(folder, previous)
+    try:
+        sync(folder.parent)
+        os.rename(new, folder)
+    except BaseException:
+        if previous.exists():
+            os.rename(previous, folder)
+        raise
+    sync(folder.parent)
+
+
+def _recover(folder: Path, owns: Callable[[str], bool]) -> None:
     previous = backup_of(folder)
     if not previous.is_dir():
         return
     if not folder.exists():
         os.rename(previous, folder)
+        sync(folder.parent)
         return
     for entry in previous.iterdir():
         if not owns(entry.name):
             os.rename(entry, folder / entry.name)
+    sync(folder)
     shutil.rmtree(previous)
 
 
-def _sync(path: Path) -> None:
-    """Sync a file or folder to disk; Windows cannot sync folders."""
-    if path.is_dir() and os.name == "nt":
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, so that one process at a time renames its entries."""
+    if fcntl is None:
+        yield
         return
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with suppress(OSError):  # A disk without locks.
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(handle)

@@ -1,7 +1,7 @@
 """Locks between processes: each block of a list is processed by one process at a time.
 
 The system releases the locks of a process that is killed. Locks only save work: two processes that
-compute the features of one video get the same result.
+compute the features of one video get the same result. So a lock file may be removed at any time.
 """
 
 import os
@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+
+from fewact.io.atomic import make_folder, output_errors
 
 PAUSE = 0.5
 """Seconds between two attempts."""
@@ -34,19 +36,37 @@ else:
         fcntl.lockf(file, fcntl.LOCK_UN, 1, offset)
 
 
+def _remove_unused(path: Path) -> None:
+    """Remove a lock file that nobody uses; Windows does not remove open files."""
+    if sys.platform == "win32":
+        return
+    with suppress(OSError):
+        file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # all of it
+            path.unlink()
+        finally:
+            os.close(file)
+
+
 class Claims:
     """Blocks that this process holds: one locked byte of an empty file for each block.
 
     Args:
-        path: Lock file; processes that share it must number the blocks alike.
+        path: Lock file, in a folder that has nothing else; processes that share it must number the
+            blocks alike.
 
     Raises:
-        OSError: The file cannot be created.
+        OutputError: The file cannot be created.
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        with output_errors(path):
+            make_folder(path.parent)
+            for other in path.parent.iterdir():  # what killed processes left
+                _remove_unused(other)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        self._path = path
         self._postponed: list[int] = []
 
     def free(self, blocks: Iterable[int]) -> Iterator[int]:
@@ -73,8 +93,9 @@ class Claims:
             _unlock(self._file, block)
 
     def close(self) -> None:
-        """Release all blocks."""
+        """Release all blocks; remove the file if no process holds any."""
         os.close(self._file)
+        _remove_unused(self._path)
 
     def _acquire(self, block: int) -> bool:
         try:

@@ -14,6 +14,8 @@ from fewact.data.videos import Split, Video, VideoList
 from fewact.errors import DataError, VideoError
 from fewact.io.atomic import write_text
 from fewact.io.bounded import MIB, FileType
+from fewact.io.outputs import check_output_folder
+from fewact.io.temporary import is_empty
 from fewact.synthetic.benchmark import FPS, MotionsBenchmark, motions
 from fewact.video import probe, write_video
 
@@ -82,11 +84,14 @@ def write_folder(
 
     Raises:
         DataError: The folder holds something else, or a video was changed.
+        OutputError: The folder cannot be written.
     """
     root = Path(folder)
     chosen = benchmark.videos if split is None else benchmark.videos.of(split)
     entries = {video.id: _entry(benchmark, video) for video in chosen.videos}
-    index = _merge(root, _read_own(root, benchmark), benchmark, entries)
+    found = _read_own(root, benchmark)
+    check_output_folder(root)
+    index = _merge(root, found, benchmark, entries)
     write_text(root / INDEX, _as_text(index))
     for done, (id, entry) in enumerate(entries.items(), start=1):
         path = root / entry.path
@@ -150,7 +155,7 @@ def _read_own(root: Path, benchmark: MotionsBenchmark) -> Index | None:
     if not root.is_dir():
         raise DataError("not a folder", where=str(root), expected="a folder", hint=HINT)
     found = _read(root)
-    if found is None and any(root.iterdir()):
+    if found is None and not is_empty(root):
         raise DataError("the folder holds something else", where=str(root), hint=HINT)
     if found is not None and found.benchmark.name != benchmark.name:
         raise DataError(

@@ -59,7 +59,7 @@ def embed(encoder: Encoder, prompts: Sequence[str], *, folder: str | Path | None
     Raises:
         OptionError: There is no prompt.
         ShapeError: The encoder returns vectors of another shape than it declares.
-        OSError: The file cannot be written.
+        OutputError: The file cannot be written.
     """
     unique = sorted(set(prompts))
     if not unique:

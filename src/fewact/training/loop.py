@@ -15,6 +15,7 @@ from fewact.data.videos import GroupScope, VideoList
 from fewact.episodes import EpisodeSet, Protocol
 from fewact.errors import TrainingError
 from fewact.evaluation import FeatureSource
+from fewact.io.outputs import check_output_folder
 from fewact.random import RandomStream
 from fewact.training import state as states
 from fewact.training.augment import flips
@@ -84,6 +85,7 @@ def train(
         RecipeError: A pattern of the recipe matches no parameter, or no parameter is trained.
         UserError: A name, an option, weights or episodes are invalid.
     """
+    check_output_folder(Path(folder))
     fabric = make_fabric(device)
     fabric.launch()
     with reproducible(fabric.device):
@@ -188,6 +190,7 @@ def _train_stage(run: _Run, number: int, position: Position, state: State | None
         if last or (step + 1) % recipe.validation.every == 0:
             position = _validate(run, position, average, val_source)
         if fabric.is_global_zero and not last and (step + 1) % recipe.keep_every == 0:
+            run.folder.sync()
             states.write(run.folder.state, position, learner, optimiser, average)
         _report_progress(run, position)
 
@@ -196,6 +199,7 @@ def _train_stage(run: _Run, number: int, position: Position, state: State | None
     learner.zero_grad()
     position = Position(stage=number + 1, best=position.best)
     if fabric.is_global_zero:
+        run.folder.sync()
         states.write(run.folder.state, position, learner)
         write_card(run.folder, recipe, run.data, position)
     fabric.barrier()

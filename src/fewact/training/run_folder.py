@@ -8,13 +8,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
-from fewact.checkpoint import BACKBONE_FILE as NETWORK
-from fewact.checkpoint import BEST, FILE
+from fewact.checkpoint import BEST
 from fewact.data.videos import VideoList
 from fewact.episodes import EpisodeSet, Protocol, draw, load, save
 from fewact.errors import TrainingError
-from fewact.io.atomic import write_bytes, write_text
+from fewact.io.atomic import output_errors, sync, write_text
 from fewact.io.bounded import GIB, KIB, MIB, FileType
+from fewact.io.folders import recover, replace_folder
+from fewact.io.temporary import is_temporary, remove_leftovers
 from fewact.text import known_texts
 from fewact.training.data import TrainingData
 from fewact.training.recipe import Recipe
@@ -57,7 +58,7 @@ class RunFolder:
         self._board: Any = None
         lists = {"train": _facts(data.train), "val": _facts(data.val), **_texts(data)}
         if not (path / RECIPE).exists():
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            if path.exists() and not (path.is_dir() and _is_new(path)):
                 raise TrainingError(
                     "not the folder of a training run",
                     where=str(path),
@@ -106,10 +107,8 @@ class RunFolder:
         Args:
             position: Position from which the run continues; None from the start.
         """
-        for name in (STATE, METRICS, README, CURVE, *(f"{BEST}/{one}" for one in (FILE, NETWORK))):
-            target = self.path / name
-            for incomplete in target.parent.glob(f".{target.name}.*.new"):
-                incomplete.unlink(missing_ok=True)
+        remove_leftovers(self.path)
+        recover(self._best, lambda name: True)
         kept = [
             line
             for line in self.metrics()
@@ -120,7 +119,8 @@ class RunFolder:
     def log(self, stage: int, step: int, values: Mapping[str, float]) -> None:
         """Append a line of metrics, also to TensorBoard if it is installed."""
         line = json.dumps({"stage": stage, "step": step, **values})
-        with (self.path / METRICS).open("a", encoding="utf-8") as file:
+        path = self.path / METRICS
+        with output_errors(path), path.open("a", encoding="utf-8") as file:
             file.write(f"{line}\n")
         board = self._tensorboard()
         if board is not None:
@@ -137,14 +137,37 @@ class RunFolder:
                 self._board = writer(str(self.path / BOARD))
         return self._board or None
 
+    def sync(self) -> None:
+        """Sync the metrics to disk, so that a state never has more steps than they have.
+
+        Raises:
+            OutputError: They cannot be written.
+        """
+        path = self.path / METRICS
+        with output_errors(path):
+            sync(path)
+
     def close(self) -> None:
         """Close TensorBoard's file."""
         if self._board:
             self._board.close()
 
-    def put(self, name: str, content: bytes) -> None:
-        """Write a file in the folder atomically."""
-        write_bytes(self.path / name, content)
+    def put_best(self, files: Mapping[str, bytes]) -> None:
+        """Replace the chosen checkpoint by these files, all of them or none.
+
+        Raises:
+            OutputError: They cannot be written.
+        """
+
+        def fill(folder: Path) -> None:
+            for name, content in files.items():
+                (folder / name).write_bytes(content)
+
+        replace_folder(self._best, fill, lambda name: True)
+
+    @property
+    def _best(self) -> Path:
+        return self.path.resolve() / BEST
 
     def put_json(self, name: str, content: Any) -> Path:
         """Write a JSON file in the folder atomically and return its path."""
@@ -168,6 +191,11 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(found, 1):
         METRICS_FILE.validate(line, _Metrics, f"{file}, line {number}")
     return found
+
+
+def _is_new(path: Path) -> bool:
+    """Return whether a folder is empty, or has what a run wrote that was killed at its start."""
+    return all(one.name == LISTS or is_temporary(one.name) for one in path.iterdir())
 
 
 def _texts(data: TrainingData) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from safetensors.torch import save as save_tensors
 from fewact.backbones.weights import tensors_of
 from fewact.checkpoint import (
     BACKBONE_FILE,
-    BEST,
     FILE,
     BackboneRecord,
     Header,
@@ -52,12 +51,13 @@ def save_best(
         one.inputs == "frames" for one in recipe.stages[: best.stage + 1]
     )
     card, part = card_now(learner), recipe.backbone
+    files: dict[str, bytes] = {}
     if network_trained and learner.backbone is not None:
         # Features are stored under the card that this file will have.
         card = replace(card, trained_on=tuple(dict.fromkeys((*card.trained_on, data.train.name))))
         header = {"trained_on": ", ".join(card.trained_on), "licence": card.licence}
         content = save_tensors(tensors_of(learner.backbone), header)
-        folder.put(f"{BEST}/{BACKBONE_FILE}", ordered(content))
+        files[BACKBONE_FILE] = ordered(content)
     stored = learner.backbone is None
     needs = BackboneRecord(
         name=card.name if stored else part.name,
@@ -94,7 +94,7 @@ def save_best(
             step=best.step,
         ),
     )
-    folder.put(f"{BEST}/{FILE}", to_bytes(learner.method, facts))
+    folder.put_best({**files, FILE: to_bytes(learner.method, facts)})
 
 
 def _texts(data: TrainingData) -> TextRecord | None:

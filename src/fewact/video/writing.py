@@ -1,8 +1,6 @@
 """Writing of video files."""
 
 import math
-import os
-import secrets
 from collections.abc import Iterable
 from fractions import Fraction
 from itertools import chain
@@ -15,6 +13,7 @@ from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
 from fewact.errors import OptionError, ShapeError, VideoError
+from fewact.io.atomic import replacing
 from fewact.video.timeline import RGBImage
 
 _FORMATS = {
@@ -61,7 +60,8 @@ def write_video(
         Path of the file.
 
     Raises:
-        VideoError: The file exists or cannot be written.
+        VideoError: The file exists or cannot be encoded.
+        OutputError: The file cannot be written.
         ShapeError: There are no frames, or they are not RGB images of one size.
         OptionError: The frame rate, codec or container is invalid.
     """
@@ -73,16 +73,14 @@ def write_video(
         raise VideoError(
             path, "the file exists", hint="Choose another name, or pass overwrite=True."
         )
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        _encode(temporary, container, encoder, rate, frames)
-        _sync(temporary)
-        os.replace(temporary, path)
-    except (FFmpegError, OSError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        raise VideoError(path, f"cannot be written as {encoder} at {fps} fps: {reason}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as new:
+        try:
+            _encode(new, container, encoder, rate, frames)
+        except (FFmpegError, OSError) as error:
+            reason = (getattr(error, "strerror", None) or str(error)).lower()
+            raise VideoError(
+                path, f"cannot be written as {encoder} at {fps} fps: {reason}"
+            ) from error
     return path
 
 
@@ -161,8 +159,3 @@ def _pad_to_even(image: RGBImage) -> RGBImage:
     if height % 2 or width % 2:
         return np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     return np.ascontiguousarray(image)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

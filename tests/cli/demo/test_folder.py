@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fewact.cli.demo.folder import RECORD, DemoFolder
-from fewact.errors import DataError
+from fewact.errors import DataError, OutputError
 
 
 def test_files_of_the_demo_are_replaced(tmp_path: Path) -> None:
@@ -55,6 +55,6 @@ def test_an_interrupted_write_leaves_the_old_file(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("fewact.io.atomic.os.replace", fail)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OutputError, match="no space"):
         folder.write("result.svg", "two")
     assert (tmp_path / "demo" / "result.svg").read_text() == "one"

@@ -1,5 +1,6 @@
 """Shards and sets: complete or missing, checked, equal bytes for equal videos."""
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fewact.errors import StoreError
+from fewact.errors import OutputError, StoreError
 from fewact.features.store import Store
 from fewact.features.store.shard import Shape, Shard, shards, write_shard
 
@@ -91,12 +92,11 @@ def test_the_same_videos_are_the_same_file(tmp_path: Path) -> None:
 def test_a_write_that_fails_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     made = store.make(FACTS, LAYOUT)
 
-    def full(arrays: Any, path: Path, **_: Any) -> None:
-        Path(path).write_bytes(b"half of it")
+    def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("fewact.features.store.shard.save_file", full)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="no space"):
         made.write({"v": entry(0)})
     assert [path.name for path in made.folder.iterdir()] == ["set.json"]
     assert "v" not in made

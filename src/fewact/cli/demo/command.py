@@ -64,10 +64,10 @@ def demo(
     matched = match(outcomes[-1])
     note = rendered.NOTE if clips is None else ""
     best = outcomes[0]
-    model_folder.save(
-        output / MODEL, best.fitted, backbone, "default", best.method, thumbnails=False
-    )
-    folder.record(f"{MODEL}/config.json")
+    with folder.writing(f"{MODEL}/config.json") as config:
+        model_folder.save(
+            config.parent, best.fitted, backbone, "default", best.method, thumbnails=False
+        )
     folder.write(FIGURE, _figure(outcomes, matched, note))
     _print(outcomes, matched, note)
     _print_next(output, new[0], own=clips is not None)

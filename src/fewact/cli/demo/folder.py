@@ -1,27 +1,31 @@
 """The demo's output folder: only files that a demo wrote are replaced."""
 
 import hashlib
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel
 
 from fewact.errors import DataError
 from fewact.io.atomic import write_text
 from fewact.io.bounded import MIB, FileType
+from fewact.io.outputs import check_output_folder
+from fewact.io.temporary import is_empty
 
 RECORD = "demo.json"
-FORMAT = "fewact demo"
+FORMAT: Final = "fewact demo"
 RECORD_FILE = FileType("record of a demo", DataError, 16 * MIB)
 ELSEWHERE = "Choose another folder with -o, or move this one away."
 
 
 class _Record(BaseModel):
-    """Files that an earlier demo wrote, with their SHA-256."""
+    """Files that an earlier demo wrote, with their SHA-256, and those that it was writing."""
 
-    format: Literal["fewact demo"]
-    files: dict[str, str]
+    format: Literal["fewact demo"] = FORMAT
+    files: dict[str, str] = {}
+    unfinished: set[str] = set()
 
 
 class DemoFolder:
@@ -32,12 +36,13 @@ class DemoFolder:
 
     Raises:
         DataError: The folder has other files.
+        OutputError: The folder cannot be written.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._written = _read_record(root)
-        root.mkdir(parents=True, exist_ok=True)
+        self._record = _read_record(root)
+        check_output_folder(root)
         self._save()
 
     def check(self, name: str) -> Path:
@@ -50,13 +55,13 @@ class DemoFolder:
             DataError: The file exists, and the demo did not write it or it was changed later.
         """
         path = self.root / name
-        if path.exists() and (not path.is_file() or self._written.get(name) != _sha256(path)):
+        own = name in self._record.unfinished or not path.exists()
+        if not own and not (path.is_file() and self._record.files.get(name) == _sha256(path)):
             raise DataError(
                 "the file is not from the demo, or was changed later",
                 where=str(path),
                 hint=ELSEWHERE,
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def write(self, name: str, text: str) -> None:
@@ -65,34 +70,39 @@ class DemoFolder:
         Raises:
             DataError: As for ``check``.
         """
-        write_text(self.check(name), text)
-        self.record(name)
+        with self.writing(name) as path:
+            write_text(path, text)
 
-    def record(self, name: str) -> None:
-        """Add a written file to the record."""
-        self._written[name] = _sha256(self.root / name)
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """Yield the path of a file that the block writes; it is recorded before and after.
+
+        Raises:
+            DataError: As for ``check``.
+        """
+        path = self.check(name)
+        self._record.unfinished.add(name)  # If the demo is killed now, the file is still its own.
+        self._save()
+        yield path
+        self._record.unfinished.remove(name)
+        self._record.files[name] = _sha256(path)
         self._save()
 
     def _save(self) -> None:
-        content = {"format": FORMAT, "files": self._written}
-        write_text(self.root / RECORD, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        write_text(self.root / RECORD, self._record.model_dump_json(indent=2) + "\n")
 
 
-def _read_record(root: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file that an earlier demo wrote."""
+def _read_record(root: Path) -> _Record:
+    """Return what an earlier demo recorded; empty for a new folder."""
     if not root.exists():
-        return {}
+        return _Record()
     if not root.is_dir():
         raise DataError("this is a file", where=str(root), expected="a folder", hint=ELSEWHERE)
-    try:
-        content = RECORD_FILE.model(root / RECORD, _Record)
-    except DataError:
-        content = None
-    if content is not None:
-        return content.files
-    if any(root.iterdir()):
+    with suppress(DataError):
+        return RECORD_FILE.model(root / RECORD, _Record)
+    if not is_empty(root):
         raise DataError("the folder has other files", where=str(root), hint=ELSEWHERE)
-    return {}
+    return _Record()
 
 
 def _sha256(path: Path) -> str:

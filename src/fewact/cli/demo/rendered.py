@@ -56,9 +56,8 @@ def render_clips(
         for i, video in enumerate(of_class):
             part, clips = ("training", training) if i < EXAMPLES else ("new", new)
             name = f"{part}/{label}/{i + 1}.mp4"
-            path = folder.check(name)
-            write_video(path, benchmark.render(video.id), FPS, overwrite=True)
-            folder.record(name)
+            with folder.writing(name) as path:
+                write_video(path, benchmark.render(video.id), FPS, overwrite=True)
             clips.append(Clip(path, label))
             done += 1
             progress(done, len(videos))

@@ -69,7 +69,7 @@ class Job:
 
     Raises:
         StoreError: Nothing is requested, or a set has another layout.
-        OSError: The store cannot be written.
+        OutputError: The store cannot be written.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ def embed(job: Job, backbone: Backbone, blocks: Iterable[int], report: Report) -
 
     Raises:
         StoreError: The backbone has another card than the job.
-        OSError: The store cannot be written.
+        OutputError: The store cannot be written.
     """
     if backbone.card.digest != job.card.digest:
         raise StoreError(

@@ -13,6 +13,7 @@ from fewact.errors import StoreError
 from fewact.features.store.shard import Entry, Layout, Shape, Shard, shards, write_shard
 from fewact.io.atomic import write_text
 from fewact.io.bounded import MIB, FileType
+from fewact.io.temporary import remove_leftovers
 
 FILE: Final = "set.json"
 SET = FileType(
@@ -76,6 +77,7 @@ class EntrySet:
         Raises:
             StoreError: The existing set has other facts or another layout.
         """
+        remove_leftovers(folder)
         if not (folder / FILE).exists():
             document = _Document(facts=json.loads(json.dumps(facts)), layout=dict(layout))
             write_text(folder / FILE, document.model_dump_json(indent=2) + "\n")
@@ -138,7 +140,7 @@ class EntrySet:
 
         Raises:
             StoreError: An entry has another layout.
-            OSError: The shard cannot be written.
+            OutputError: The shard cannot be written.
         """
         for fingerprint, entry in entries.items():
             found = {name: Shape(one.dtype.name, one.shape) for name, one in entry.items()}

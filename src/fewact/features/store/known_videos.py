@@ -19,6 +19,7 @@ from fewact.data.videos import Video
 from fewact.errors import StoreError
 from fewact.io.atomic import write_text
 from fewact.io.bounded import GIB, FileType
+from fewact.io.temporary import remove_leftovers
 
 PAGE = FileType("list of known videos", StoreError, 1 * GIB)
 
@@ -108,8 +109,9 @@ class KnownVideos:
         """Write known videos of a list; a file of the same videos is replaced.
 
         Raises:
-            OSError: The file cannot be written.
+            OutputError: The file cannot be written.
         """
+        remove_leftovers(self._of(name))
         page = _Page(list=_legible(name), videos={_legible(id): one for id, one in known.items()})
         ids = "\n".join(page.videos)
         path = self._of(name) / f"{hashlib.sha256(ids.encode()).hexdigest()[:24]}.json"

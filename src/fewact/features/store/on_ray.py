@@ -92,7 +92,7 @@ def embed_on_ray(
 
     Raises:
         OptionError: Ray is not installed, or there is no cluster at this address.
-        OSError: The store cannot be written.
+        OutputError: The store cannot be written.
     """
     ray = _started(address)
     try:

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from fewact.errors import StoreError
-from fewact.io.atomic import replacing
+from fewact.io.atomic import write_bytes
 from fewact.io.bounded import GIB, FileType
 from fewact.io.tensors import check_tensors
 
@@ -146,16 +146,14 @@ def write_shard(folder: Path, of: str, entries: Mapping[str, Entry]) -> Path:
         entries: Arrays by fingerprint, all with the same names, types and shapes.
 
     Raises:
-        OSError: The shard cannot be written.
+        OutputError: The shard cannot be written.
     """
     videos = list(entries)
     header = _Header(set=of, videos=videos, checks=[check(entries[one]) for one in videos])
     names = sorted(entries[videos[0]])
     arrays = {name: np.stack([entries[one][name] for one in videos]) for name in names}
     path = folder / f"{hashlib.sha256(' '.join((of, *videos)).encode()).hexdigest()[:24]}{SUFFIX}"
-    with replacing(path) as new:
-        save_file(arrays, new, metadata={KEY: header.model_dump_json()})
-    return path
+    return write_bytes(path, save(arrays, metadata={KEY: header.model_dump_json()}))
 
 
 def shards(folder: Path) -> Iterator[Path]:

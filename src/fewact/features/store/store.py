@@ -61,7 +61,7 @@ class Store:
 
         Raises:
             StoreError: The folder contains other files.
-            OSError: The folder cannot be written.
+            OutputError: The folder cannot be written.
         """
         path = user_path(folder, StoreError)
         if path.exists() and not path.is_dir():
@@ -101,7 +101,7 @@ class Store:
 
         Raises:
             StoreError: The existing set has another layout.
-            OSError: The set cannot be written.
+            OutputError: The set cannot be written.
         """
         return EntrySet.create(self._folder(facts), facts, layout)
 

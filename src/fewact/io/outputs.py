@@ -1,0 +1,59 @@
+"""Checks of outputs before the work begins."""
+
+import os
+import stat
+from pathlib import Path
+
+from fewact.errors import OutputError
+from fewact.io.atomic import check_file, mode_of, output_errors
+from fewact.io.temporary import temporary
+
+TRIED = bytes(4096)
+"""Content that is written to try an output; a full disk or a limit refuses it."""
+
+
+def check_output_file(path: Path) -> None:
+    """Refuse a file that cannot be written.
+
+    Args:
+        path: File that will be created or replaced.
+
+    Raises:
+        OutputError: It is a folder or a device, a parent is not a folder, or the disk refuses.
+    """
+    with output_errors(path):
+        check_file(path)
+        _try(path.resolve() if path.is_symlink() else path)
+
+
+def check_output_folder(path: Path, *, replaced: bool = False) -> None:
+    """Refuse a folder that cannot be created or filled.
+
+    Args:
+        path: Folder that will be created, or get new files.
+        replaced: Whether an existing folder will be replaced as a whole.
+
+    Raises:
+        OutputError: It or a parent is not a folder, or the disk refuses.
+    """
+    with output_errors(path):
+        found = mode_of(path)
+        if found is not None and not stat.S_ISDIR(found):
+            raise OutputError("this is not a folder", where=str(path), expected="a folder")
+        if replaced and os.path.ismount(path):
+            raise OutputError(
+                "a mount point cannot be replaced", where=str(path), expected="a folder below it"
+            )
+        path = path.resolve()
+        _try(path if replaced or found is None else path / path.name)
+
+
+def _try(path: Path) -> None:
+    """Write and remove a file where the output, or the first of its new parents, will be."""
+    path = path.absolute()
+    while mode_of(path.parent) is None:
+        path = path.parent
+    if not path.parent.is_dir():
+        raise OutputError("this is not a folder", where=str(path.parent), expected="a folder")
+    with temporary(path) as new:
+        new.write_bytes(TRIED)

@@ -1,0 +1,175 @@
+"""Temporary files and folders beside their target, and what killed writers left of them.
+
+A writer locks what it writes, and the system releases the lock when the writer ends, however it
+ends. What nobody has locked is therefore a leftover, if this machine would see the lock: the name
+says that this machine wrote it since it was started, or the disk is this machine's alone. Nothing
+else is removed: in a shared folder another machine may be writing.
+"""
+
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from secrets import token_hex
+
+try:
+    import fcntl
+except ImportError:  # Windows: no locks of whole files or folders, so leftovers stay.
+    fcntl = None  # type: ignore[assignment]
+
+NAME = re.compile(r"\..*\.([0-9a-f]{8})-[0-9a-f]{8}\.new", re.DOTALL)
+LONGEST = 200
+"""Number of bytes of the target's name in a temporary name; most disks allow 255 in all."""
+
+OWN_DISKS = ("apfs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "tmpfs", "xfs", "zfs")
+
+
+@contextmanager
+def temporary(target: Path, *, folder: bool = False) -> Iterator[Path]:
+    """Yield a new, locked file or folder beside a target; at the end it is removed if it is there.
+
+    What killed writers of the same target left is removed before.
+
+    Args:
+        target: Path beside which it is created, in an existing folder.
+        folder: Whether to create a folder.
+
+    Raises:
+        OSError: It cannot be created.
+    """
+    remove_leftovers(target.parent, of=target)
+    new, lock = _create(target, folder=folder)
+    try:
+        yield new
+    finally:
+        _remove(new)
+        if lock is not None:
+            os.close(lock)
+
+
+def remove_leftovers(folder: Path, *, of: Path | None = None) -> None:
+    """Remove what killed writers left in a folder, as far as they are known to be dead.
+
+    Args:
+        folder: Folder that is searched; its subfolders are not.
+        of: Target whose leftovers are removed (default: all).
+    """
+    start = "." if of is None else _start(of)
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.name.startswith(start)]
+    except OSError:
+        return
+    for name in names:
+        if found := NAME.fullmatch(name):
+            _remove_if_dead(folder / name, found[1])
+
+
+def is_empty(folder: Path) -> bool:
+    """Return whether a folder has no entries but temporary ones.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    return all(is_temporary(entry.name) for entry in folder.iterdir())
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether a name is one of a temporary file or folder."""
+    return NAME.fullmatch(name) is not None
+
+
+def _create(target: Path, *, folder: bool) -> tuple[Path, int | None]:
+    while True:
+        new = target.with_name(f"{_start(target)}{_machine()}-{token_hex(4)}.new")
+        if folder:
+            new.mkdir()
+        else:
+            os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
+        lock = _lock(new)
+        if lock is None or _is(new, lock):
+            return new, lock
+        os.close(lock)  # Another process removed it before it was locked.
+
+
+def _start(target: Path) -> str:
+    return f".{os.fsdecode(os.fsencode(target.name)[:LONGEST])}."
+
+
+def _lock(path: Path) -> int | None:
+    """Return the handle of the lock; None if another process holds it, or there are no locks."""
+    if fcntl is None:
+        return None
+    mode = os.O_RDONLY if path.is_dir() else os.O_RDWR
+    try:
+        handle = os.open(path, mode | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _is(path: Path, handle: int) -> bool:
+    """Return whether a handle is of the file or folder that has this path now."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(handle))
+    except OSError:
+        return False
+
+
+def _remove_if_dead(path: Path, machine: str) -> None:
+    if machine != _machine() and not _on_own_disk(path.parent):
+        return
+    lock = _lock(path)
+    if lock is None:
+        return
+    try:
+        if _is(path, lock):
+            _remove(path)
+    finally:
+        os.close(lock)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+@cache
+def _machine() -> str:
+    """Return eight hexadecimal digits of this machine since it was started.
+
+    The containers on a machine have the same, and see each other's locks.
+    """
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+    except OSError:
+        return f"{uuid.getnode() & 0xFFFFFFFF:08x}"
+
+
+def _on_own_disk(folder: Path) -> bool:
+    """Return whether a folder is known to be on a disk that no other machine writes to (Linux)."""
+    try:
+        mounts = Path("/proc/self/mounts").read_text(errors="surrogateescape").splitlines()
+        resolved = folder.resolve()
+    except OSError:
+        return False
+    type_of = {}
+    for line in mounts:
+        _, place, type, *_ = line.split(" ")
+        place = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), place)
+        if resolved.is_relative_to(place):
+            type_of[Path(place)] = type
+    nearest = max(type_of, key=lambda place: len(place.parts), default=None)
+    return nearest is not None and type_of[nearest] in OWN_DISKS
