@@ -15,6 +15,7 @@ from torch import Tensor
 from fewact import checkpoint, methods
 from fewact.errors import RecipeError, TrainingError
 from fewact.evaluation import evaluate_method
+from fewact.io.temporary import _machine
 from fewact.methods.a2m2 import A2M2 as A2M2Method
 from fewact.methods.base import Method, TrainingBatch
 from fewact.training import TrainingData, loop, train
@@ -90,7 +91,8 @@ def test_resumes_after_kills_with_the_same_bytes(
             train(recipe, data_of(), tmp_path / "killed", device="cpu", progress=killed_at(step))
         with (tmp_path / "killed" / "metrics.jsonl").open("a") as file:
             file.write('{"stage": 1, "st')  # cut short in the midst of a line
-        (tmp_path / "killed" / f".state.safetensors.{step}-ab.new").write_bytes(b"half")
+        left = f".state.safetensors.{_machine()}-0000000{step}.new"
+        (tmp_path / "killed" / left).write_bytes(b"half")
     train(recipe, data_of(), tmp_path / "killed", device="cpu")
     whole, killed = files_of(tmp_path / "whole"), files_of(tmp_path / "killed")
     assert whole.keys() == killed.keys()

@@ -1,0 +1,198 @@
+"""Commands that are killed: what each needs, does, and may leave.
+
+A fork server imports this module once, so that a command starts in milliseconds.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fewact import FewShotClassifier, backbones, checkpoint, evaluation
+from fewact.cli import main
+from fewact.errors import WeightsError
+from fewact.features.store import Job, Store
+from fewact.io.folders import backup_of
+from fewact.registry import Registry
+from fewact.training import train
+from fewact.video import write_video
+from tests.fuzz.disk import Change, record
+from tests.training.made_up import CLASSIFY, EPISODES, FRAMES_RECIPE, Tiny, motions_data, recipe_of
+
+torch.set_num_threads(1)
+backbones._NETWORKS = Registry("backbone", {**backbones._NETWORKS._entries, "tiny": Tiny})
+Job.__init__.__kwdefaults__["block"] = 1  # type: ignore[index]
+
+NETWORK = ("--backbone", "tiny", "--weights", "random", "--device", "cpu", "--quiet")
+TEACH = ("--method", "protonet", "--option", "frames=2", *NETWORK)
+FRAMES = {"inputs": "frames", "batch": 4, "steps": 3}
+
+Tree = dict[str, bytes]
+"""Content of files by path."""
+
+
+def prepare(root: Path) -> None:
+    """Write clips of three classes and features of ten, and teach an old model."""
+    draw = np.random.default_rng(0)
+    for number in range(9):
+        path = root / f"clips/class {number % 3}/{number}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_video(path, draw.integers(0, 255, (6, 32, 32, 3), np.uint8), 8, "mpeg4")
+    rows = [(label, i) for label in range(10) for i in range(6)]
+    centres = draw.standard_normal((10, 2, 8))
+    noisy = np.stack([centres[label] + draw.standard_normal((2, 8)) for label, _ in rows])
+    np.savez(root / "mine.npz", features=noisy.astype(np.float16))
+    lines = [f"{label}-{i}\tclass {label}" for label, i in rows]
+    (root / "mine.tsv").write_text("clip\tclass\n" + "\n".join(lines) + "\n")
+    old = ("--max-per-class", "1", "--text", "off")
+    call("teach", root / "clips", "-o", root / "old/model", *old, *TEACH)
+
+
+def call(*arguments: object) -> None:
+    code = main([str(one) for one in arguments])
+    if code:
+        raise SystemExit(code)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A command in a folder that holds ``clips``, ``mine.npz``, ``old`` and its output ``out``.
+
+    Args:
+        run: Runs the command.
+        faults: Yields what is not whole in ``out`` after a kill, given the tree of a whole run.
+        old: Whether the old model is in ``out`` before.
+        processes: Number of processes that run the command at once.
+    """
+
+    run: Callable[[Path], None]
+    faults: Callable[[Path, Tree], list[str]]
+    old: bool = False
+    processes: int = 1
+
+
+def tree(folder: Path) -> Tree:
+    """Content of all files, and folders without files; times, which differ, are left out."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b""
+        for path in sorted(folder.rglob("*"))
+        if not path.name.endswith(".times") and not (path.is_dir() and any(path.iterdir()))
+    }
+
+
+def teach(root: Path) -> None:
+    call("teach", root / "clips", "-o", root / "out/model", "--overwrite", *TEACH)
+
+
+def model_faults(root: Path, whole: Tree) -> list[str]:
+    """The model is the old or the new one, byte for byte; without an old one it may be missing."""
+    folder, old = root / "out/model", tree(root / "old")
+    found = folder if folder.exists() else backup_of(folder)
+    if not found.exists():
+        return []
+    content = {f"model/{name}": value for name, value in tree(found).items()}
+    new = {name: value for name, value in whole.items() if name in content}
+    if content not in (old, new) or len(content) < 3:
+        return ["the model is neither the old nor the new one"]
+    FewShotClassifier.load(folder)
+    return []
+
+
+def embed(root: Path) -> None:
+    features = ("--features", "vectors:2", "--features", "maps:2", "--precision", "float32")
+    call("embed", root / "clips", "-o", root / "out/store", *features, *NETWORK)
+
+
+def store_faults(root: Path, whole: Tree) -> list[str]:
+    """All shards are readable and those of a whole run; no list of known videos is damaged."""
+    folder = root / "out/store"
+    if not (folder / "store.json").exists():
+        return []
+    faults = [why for one in Store(folder).sets() for why in one.damaged.values()]
+    for path in folder.rglob("*.*"):
+        name = str(path.relative_to(root / "out"))
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and not hidden and path.read_bytes() != whole.get(name):
+            faults.append(f"{name} is not as in a whole run")
+    return faults
+
+
+def evaluate(root: Path) -> None:
+    episodes = ("--ways", 5, "--shots", 2, "--count", 1500)
+    output = ("-o", root / "out/results/r.json", "--threads", 1, "--quiet")
+    call("evaluate", "otam", "--data", root / "mine.npz", *episodes, *output)
+
+
+def result_faults(root: Path, whole: Tree) -> list[str]:
+    path = root / "out/results/r.json"
+    if not path.exists():
+        return []
+    evaluation.load(path)
+    return [] if path.read_bytes() == whole["results/r.json"] else ["another result"]
+
+
+def training(root: Path) -> None:
+    recipe = recipe_of(CLASSIFY | FRAMES, EPISODES, keep_every=1, **FRAMES_RECIPE)
+    train(recipe, motions_data(classes=5), root / "out/run", device="cpu")
+
+
+def run_faults(root: Path, whole: Tree) -> list[str]:
+    """The chosen checkpoint is whole: its network is the one that its method was trained with."""
+    folder = root / "out/run"
+    try:
+        found = checkpoint.read(folder)
+    except WeightsError as error:
+        if "no trained method" not in str(error):
+            raise
+        return []
+    if found.header.backbone.weights == checkpoint.BACKBONE_FILE:
+        network = backbones.create("tiny", weights=found.backbone_weights, precision="float32")
+        if network.card.digest != found.header.backbone.sha256:
+            return ["the checkpoint's network is not that of its method"]
+    return []
+
+
+SCENARIOS = {
+    "teach": Scenario(teach, model_faults),
+    "save": Scenario(teach, model_faults, old=True),
+    "embed": Scenario(embed, store_faults),
+    "embed by three": Scenario(embed, store_faults, processes=3),
+    "evaluate": Scenario(evaluate, result_faults),
+    "train": Scenario(training, run_faults),
+}
+
+
+def run(name: str, root: Path, kill_at: int | None = None) -> None:
+    """Run a scenario in this process; it dies at the given change of a file, counted from 1."""
+    seen = 0
+
+    def count(change: Change) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    record(root / "out", count)
+    _run(name, root)
+
+
+def recorded(name: str, root: Path, sender: Connection) -> None:
+    """Run a scenario in this process, and send all changes below ``out``."""
+    changes: list[Change] = []
+    record(root / "out", changes.append)
+    _run(name, root)
+    sender.send(tuple(changes))
+
+
+def _run(name: str, root: Path) -> None:
+    log = os.open(root / "log", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    SCENARIOS[name].run(root)
+    sys.stdout.flush()
