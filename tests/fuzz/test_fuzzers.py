@@ -1,8 +1,12 @@
 """A few cases of each fuzzer, with fixed seeds."""
 
+import sys
+
 import pytest
 
-from tests.fuzz import transport, videos
+from tests.fuzz import kills, power, transport, videos
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and a fork server")
 
 
 def test_damaged_videos() -> None:
@@ -17,3 +21,19 @@ def test_the_solver_under_the_sanitizers() -> None:
     report = transport.run(seed=1, seconds=None, count=1)
     assert not report.defects
     assert report.cases == transport.PROBLEMS
+
+
+@needs_linux
+@pytest.mark.slow
+def test_killed_commands_continue_to_the_same_bytes() -> None:
+    report = kills.run(seed=1, seconds=None, count=18)
+    assert not report.defects
+    assert sum(n for name, n in report.outcomes.items() if name.endswith("kills")) >= 10
+
+
+@needs_linux
+@pytest.mark.slow
+def test_nothing_is_believed_after_a_power_loss_that_is_not_whole() -> None:
+    report = power.run(seed=1, seconds=None, count=25)
+    assert not report.defects
+    assert report.cases == 25
