@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-MAX_ELEMENTS = 2**22
-"""Approximate number of elements of the largest intermediate tensor of a chunk."""
+MAX_ELEMENTS = 2**21
+"""Approximate number of elements of the largest intermediate tensor of a chunk, for the caches."""
 
 
 def in_chunks(

@@ -23,12 +23,16 @@ def by_class(videos: Tensor, labels: Tensor, n: int) -> tuple[Tensor, Tensor]:
     """
     hot = functional.one_hot(labels, n)  # (b s n)
     k = int(hot.sum(1).max())
+    balanced = labels.shape[1] == n * k
+    if balanced and bool(
+        (labels == torch.arange(n, device=labels.device).repeat_interleave(k)).all()
+    ):
+        return videos.unflatten(1, (n, k)), videos.new_ones(len(videos), n, k)  # no copy
     order = (1 - hot).argsort(dim=1, stable=True)[:, :k]  # (b k n): videos of the class first
     present = hot.gather(1, order).transpose(1, 2).to(videos.dtype)  # (b n k)
     batch = torch.arange(len(videos), device=videos.device)[:, None, None]
     sorted_videos = videos[batch, order.transpose(1, 2)]  # (b n k …)
-    # A balanced support, the common case, has no padding to clear.
-    if labels.shape[1] == n * k:
+    if balanced:
         return sorted_videos, present
     padding = present.reshape(*present.shape, *[1] * (videos.ndim - 2))
     return sorted_videos * padding, present

@@ -157,7 +157,7 @@ def tuple_scores(keys: Tensor, values: Tensor, support: ClassTuples) -> Tensor:
         if absent is not None:
             attention = attention.masked_fill(absent[episodes], -torch.inf)
         prototypes = attention.softmax(-1) @ support.values[episodes]  # (b n q·m e)
-        distance = (value.flatten(1, 2)[:, None] - prototypes).square().sum(-1)
+        distance = vector_norm(prototypes.sub_(value.flatten(1, 2)[:, None]), dim=-1).square()
         scores: Tensor = -distance.unflatten(2, own.shape[1:3]).mean(-1).mT  # (b q n)
         return scores
 

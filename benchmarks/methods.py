@@ -1,0 +1,192 @@
+"""Time of an episode by every registered method: encoded once and batched, against plain loops.
+
+    python -m benchmarks.methods [--shots 5] [--methods trx,strm] [--episodes 10000] [--plain 10]
+
+A plain loop takes one episode at a time: it encodes the episode's videos from features in memory,
+summarises the support and scores the queries. ``one by one`` does so with the method's own
+functions; ``as published`` computes what published code computes, see ``published_loops``. Ours
+encodes each video once and scores the episodes in the batches of ``evaluate_method``.
+
+Weights are initial ones: they change no time. Features are those of EfficientNet-Lite0 on rendered
+videos of ``motions``. All run on one thread, in turns; times are medians of processor time. The
+ratios are of a plain loop, ``as published`` where there is one, to scoring from nodes, and to a
+whole evaluation from features, in which 2,400 videos, the size of a published test list, are
+encoded for 10,000 episodes.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from statistics import median
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.published_loops import LOOPS, Loop
+from fewact import backbones, methods
+from fewact.data import VideoList
+from fewact.encoding import NodeBank, encode_list
+from fewact.episodes import EpisodeSet, Protocol, draw
+from fewact.evaluation import VideoFeatures, evaluate_method
+from fewact.evaluation.evaluate_method import RunOptions
+from fewact.features.request import Features
+from fewact.methods.base import Method, support_state
+from fewact.synthetic import motions
+
+TEST_VIDEOS, TEST_EPISODES = 2_400, 10_000
+ROUNDS = 3
+PROBE, LONGEST = 50, 3.0
+"""Episodes that are scored first; seconds that one round of scoring may take."""
+COLUMNS = (
+    *(
+        "method",
+        "weights",
+        "nodes, KiB a video",
+        "encode, ms a video",
+        "as published, ms an episode",
+    ),
+    *("one by one, ms an episode", "score, ms an episode", "scoring", "evaluation", "difference"),
+)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Videos with their features, episodes, and embeddings (classes d) of the class names."""
+
+    videos: VideoList
+    source: VideoFeatures
+    episodes: EpisodeSet
+    text: Tensor
+
+    def episode(self, index: int) -> tuple[np.ndarray, np.ndarray, Tensor, Tensor]:
+        """Return positions of support (s) and queries (q), labels (1 s) and texts (1 n d)."""
+        protocol, support = self.episodes.protocol, self.episodes.support[index]
+        labels = torch.arange(protocol.ways).repeat_interleave(protocol.shots)[None]
+        classes = list(self.videos.classes)
+        own = [classes.index(self.videos.videos[i].label) for i in support[:: protocol.shots]]
+        return support, self.episodes.query[index], labels, self.text[own][None]
+
+
+def plain_loop(method: Method, setup: Setup, count: int, published: Loop | None) -> Tensor:
+    """Return the logits (count q n) of episodes that are encoded and scored one by one.
+
+    Args:
+        method: Method in evaluation mode.
+        setup: Videos and episodes.
+        count: Number of episodes.
+        published: Function that computes an episode; None for the method's own functions.
+    """
+    requests, found = method.requests(setup.source.card), []
+
+    def features(positions: np.ndarray) -> Features:
+        each = list(setup.source.features(positions.tolist(), requests))
+        return {request: torch.stack([one[request] for one in each]) for request in requests}
+
+    for index in range(count):
+        support, query, labels, text = setup.episode(index)
+        n, inputs = setup.episodes.protocol.ways, (features(support), features(query))
+        if published is not None:
+            found.append(published(method, *inputs, labels[0], n))
+            continue
+        nodes, asked = (
+            {name: value[None] for name, value in method.encode(x).items()} for x in inputs
+        )
+        state = support_state(method, nodes, labels, n, text)
+        found.append(method.score(state, asked)[0])
+    return torch.stack(found)
+
+
+def from_bank(method: Method, setup: Setup, bank: NodeBank, count: int) -> Tensor:
+    """Return the same logits from nodes that were encoded once, in one batch."""
+    each = [setup.episode(index) for index in range(count)]
+    support, query = (
+        {name: value[torch.from_numpy(np.stack(rows))] for name, value in bank.tensors.items()}
+        for rows in ([one[0] for one in each], [one[1] for one in each])
+    )
+    labels, text = (torch.cat([one[i] for one in each]) for i in (2, 3))
+    state = support_state(method, support, labels, setup.episodes.protocol.ways, text)
+    return method.score(state, query)
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Return the processor time of a call."""
+    begin = time.process_time()
+    run()
+    return time.process_time() - begin
+
+
+def row(name: str, setup: Setup, plain: int) -> str:
+    """Return the row of a method in the table."""
+    method = methods.create(name, **methods.fitting(name, setup.source.card)).eval()
+    videos, source = setup.videos, setup.source
+    for _ in source.features(range(len(videos.videos)), method.requests(source.card)):
+        pass  # computed now, and kept
+    published = LOOPS.get(name)
+
+    def evaluate(count: int) -> None:
+        evaluate_method(
+            method,
+            bank,
+            videos,
+            draw(videos, replace(setup.episodes.protocol, count=count)),
+            text=setup.text if method.uses_text else None,
+            run=RunOptions(threads=1),
+        )
+
+    with torch.inference_mode():
+        bank = encode_list(method, source, videos, threads=1)
+        expected = plain_loop(method, setup, plain, published)
+        difference = (from_bank(method, setup, bank, plain) - expected).abs().max()
+        count = int(LONGEST / seconds(lambda: evaluate(PROBE)) * PROBE)
+        count = min(max(count, PROBE), len(setup.episodes.support))
+        runs: dict[str, Callable[[], object]] = {
+            "encode": lambda: encode_list(method, source, videos, threads=1),
+            "own": lambda: plain_loop(method, setup, plain, None),
+            "score": lambda: evaluate(count),
+        }
+        if published is not None:
+            runs["published"] = lambda: plain_loop(method, setup, plain, published)
+        rounds = [{what: seconds(run) for what, run in runs.items()} for _ in range(ROUNDS)]
+    spent = {what: 1e3 * median(one[what] for one in rounds) for what in runs}
+    encoded, scored = spent["encode"] / len(videos.videos), spent["score"] / count
+    loop = spent.get("published", spent["own"]) / plain
+    whole = scored + encoded * TEST_VIDEOS / TEST_EPISODES
+    weights = sum(weight.numel() for weight in method.parameters())
+    cells = (
+        *(f"`{name}`", f"{weights:,}", f"{bank.bytes_a_video / 1024:,.0f}", f"{encoded:.2f}"),
+        *(
+            "–" if published is None else f"{loop:.2f}",
+            f"{spent['own'] / plain:.2f}",
+            f"{scored:.2f}",
+        ),
+        *(f"{loop / scored:.1f}", f"{loop / whole:.1f}"),
+        f"{float(difference / expected.abs().max().clamp_min(1e-9)):.0e}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shots", type=int, default=1)
+    parser.add_argument("--episodes", type=int, default=10_000, help="most episodes to batch")
+    parser.add_argument("--plain", type=int, default=10, help="episodes of the plain loop")
+    parser.add_argument("--videos", type=int, default=8, help="videos of each test class")
+    parser.add_argument("--methods", help="names, separated by commas (default: all)")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    videos = motions(videos=options.videos).videos.of("test")
+    source = VideoFeatures(videos, backbones.create("efficientnet-lite0"), keep=True)
+    width, generator = source.card.vectors, torch.Generator().manual_seed(0)
+    text = torch.randn(len(videos.classes), width, generator=generator)
+    protocol = Protocol(shots=options.shots, count=options.episodes)
+    setup = Setup(videos, source, draw(videos, protocol), text)
+    print(f"5-way {options.shots}-shot, one query per class, one thread\n")
+    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
+    for name in options.methods.split(",") if options.methods else methods.names():
+        print(row(name, setup, options.plain), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""One episode at a time, as published code computes it, for ``benchmarks.methods``.
+
+Each takes a method and an episode's features, and returns its logits (q n). It concatenates what a
+method maps part by part, convolves every pair, and compares class by class or pair by pair. Weights
+and logits are those of the method.
+"""
+
+from collections.abc import Callable
+from itertools import combinations
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.clip_spm import otam as otam_by_cells
+from fewact.features.request import Features
+from fewact.methods.base import Method
+from fewact.methods.common.tuples import TupleAttention
+from fewact.methods.cpm import CPM
+from fewact.methods.otam import OTAM
+from fewact.methods.strm import STRM
+from fewact.methods.ta2n import TA2N
+from fewact.methods.ta2n_parts import box_masks, max_pool
+from fewact.methods.trx import TRX
+
+Loop = Callable[[Method, Features, Features, Tensor, int], Tensor]
+
+
+def only(features: Features) -> Tensor:
+    """Return the features (videos t …) of the only request."""
+    (values,) = features.values()
+    return values
+
+
+def concatenated(frames: Tensor, size: int) -> Tensor:
+    """Return the concatenated frames of each tuple: (v t d) → (v m size·d)."""
+    tuples = combinations(range(frames.shape[1]), size)
+    return torch.stack([frames[:, list(one)].flatten(1) for one in tuples], 1)
+
+
+def tuple_attention(
+    part: TupleAttention, support: Tensor, query: Tensor, labels: Tensor, n: int
+) -> Tensor:
+    """Return TRX's scores (q n) of frames (s t d) and (q t d), class by class."""
+    own, other = (
+        concatenated(frames + part.positions.table(frames), part.size)
+        for frames in (support, query)
+    )
+    keys, values = part.norm(part.keys(own)), part.values(own)
+    asked, wanted = part.norm(part.keys(other)), part.values(other)  # (q m e)
+    scores = []
+    for c in range(n):
+        of_class = keys[labels == c].flatten(0, 1), values[labels == c].flatten(0, 1)
+        weights = (asked @ of_class[0].T / asked.shape[-1] ** 0.5).softmax(-1)
+        scores.append(-(wanted - weights @ of_class[1]).square().sum(-1).mean(-1))
+    return torch.stack(scores, 1)
+
+
+def trx(method: Method, support: Features, query: Features, labels: Tensor, n: int) -> Tensor:
+    if not isinstance(method, TRX):
+        raise TypeError(type(method))
+    parts = [method.attention[str(size)] for size in method.options.cardinalities]
+    scores = [
+        tuple_attention(part, only(support), only(query), labels, n)
+        for part in parts
+        if isinstance(part, TupleAttention)
+    ]
+    return torch.stack(scores).mean(0)
+
+
+def strm(method: Method, support: Features, query: Features, labels: Tensor, n: int) -> Tensor:
+    if not isinstance(method, STRM):
+        raise TypeError(type(method))
+    frames = []
+    for maps in (only(support), only(query)):
+        pooled = functional.adaptive_max_pool2d(maps.flatten(0, 1), method.options.grid)
+        frames.append(method.patch(pooled.unflatten(0, maps.shape[:2]).flatten(-2).mT))
+    scores = tuple_attention(method.attention, *(method.frame(x) for x in frames), labels, n)
+    own, other = (
+        functional.relu(method.query_class(concatenated(x, method.options.cardinality)))
+        for x in frames
+    )
+    nearest = [
+        -torch.cdist(other, own[labels == c].flatten(0, 1)).min(-1).values.mean(-1)
+        for c in range(n)
+    ]
+    return scores + method.options.query_class_weight * torch.stack(nearest, 1)
+
+
+def ta2n(method: Method, support: Features, query: Features, labels: Tensor, n: int) -> Tensor:
+    if not isinstance(method, TA2N) or method.offsets is None or method.coordination is None:
+        raise TypeError(type(method))
+    warp = method.warp or nn.Identity()
+    own, other = (warp(only(features)).transpose(1, 2) for features in (support, query))
+    own = torch.stack([own[labels == c].mean(0) for c in range(n)])  # (n c t h w)
+    coordination, offsets = method.coordination, method.offsets
+    s, q = own.mean((-2, -1)).mT, other.mean((-2, -1)).mT  # (n t c), (q t c)
+    scaled = torch.einsum("ntd,qud->nqtu", coordination.keys(s), coordination.queries(q))
+    attention = (scaled / s.shape[-1] ** 0.5).softmax(-1)
+    added = torch.einsum("nqtu,quc->nqct", attention, coordination.values(q))
+    other = other[None] + added[..., None, None]  # (n q c t h w)
+    own = own + coordination.values(s).mT[..., None, None]
+    own = own[:, None].expand_as(other)
+    pairs = torch.cat([own, other], 2).flatten(0, 1)  # (n·q 2c t h w)
+    found = pairs
+    for convolution, norm in zip((offsets.first, offsets.second), offsets.norms, strict=True):
+        found = functional.relu(max_pool(norm(convolution(found)), 1, 2, 2))
+    moves = offsets.largest * offsets.head(found.amax((-2, -1))).mT  # (n·q t 2)
+    first, second = (
+        (maps.flatten(0, 1) * box_masks(one, maps.shape[-2:], 0.2)[:, None]).sum((-2, -1))
+        for maps, one in ((own, moves), (other, -moves))
+    )
+    distance = (1 - functional.cosine_similarity(first, second, dim=1)).sum(-1)
+    return -distance.unflatten(0, (n, -1)).T
+
+
+def cpm(method: Method, support: Features, query: Features, labels: Tensor, n: int) -> Tensor:
+    if not isinstance(method, CPM):
+        raise TypeError(type(method))
+    nodes, asked = method.encode(support), method.encode(query)
+    scores = torch.zeros(len(asked["global"]), n)
+    for i in range(len(scores)):
+        for j, label in enumerate(labels.tolist()):
+            by_index, cosines = (
+                nn.functional.normalize(asked[name][i], dim=-1)
+                @ nn.functional.normalize(nodes[name][j], dim=-1).T
+                for name in ("global", "focused")
+            )
+            rows, columns = linear_sum_assignment(-cosines.numpy())
+            matched = cosines[rows, columns].mean()
+            similarity = by_index.diagonal().mean() + method.options.focused_weight * matched
+            scores[i, label] += similarity / method.options.temperature
+    return scores / functional.one_hot(labels, n).sum(0)
+
+
+def otam(method: Method, support: Features, query: Features, labels: Tensor, n: int) -> Tensor:
+    if not isinstance(method, OTAM):
+        raise TypeError(type(method))
+    own, other = only(support), only(query)
+    products = torch.einsum("qtd,sud->qstu", other, own)
+    lengths = torch.einsum("qt,su->qstu", other.norm(dim=-1), own.norm(dim=-1))
+    cost = 1 - products / (lengths + method.options.eps)
+    smoothing = method.options.smoothing
+    distance = otam_by_cells(cost, smoothing) + otam_by_cells(cost.mT, smoothing)  # (q s)
+    return torch.stack([-distance[:, labels == c].mean(1) for c in range(n)], 1)
+
+
+LOOPS: dict[str, Loop] = {"otam": otam, "trx": trx, "strm": strm, "ta2n": ta2n, "cpm": cpm}
+"""Loops by the name of the method."""
