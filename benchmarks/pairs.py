@@ -60,6 +60,7 @@ class LookedUp(Method[Any, FusionState]):
 
     def __init__(self, method: Fusion | A2M2, pairs: Pairs) -> None:
         super().__init__(method.options)
+        self.temperature = method.temperature
         self.pairs = pairs
 
     def requests(self, card: Card) -> tuple[Request, ...]:

@@ -16,6 +16,7 @@ from fewact.classifier.config import (
     to_text,
 )
 from fewact.classifier.examples import Example
+from fewact.classifier.open_set import OpenSet
 from fewact.errors import ModelError
 
 CONFIG = Config(
@@ -24,6 +25,7 @@ CONFIG = Config(
     ),
     method=SavedMethod(name="fusion", options={"lengths": [1, 2], "weight": 0.1}),
     calibration=Calibration(0.1 + 0.2, "held-out clips", 7, 100 / 7),
+    open_set=OpenSet((0.1,), (0.1 + 0.2, -1.5), (0.0, 1.0)),
     examples=(Example("a.mp4", "跳"), Example("b.mp4", "höhe", 0.1, 2.5, "anna")),
     files={STATE: "0" * 64},
 )
@@ -78,11 +80,11 @@ def test_invalid_content_is_refused(changes: dict[str, Any], says: str) -> None:
 
 
 def test_newer_versions_are_refused() -> None:
-    with pytest.raises(ModelError, match=r"newer version \(got 5, written by fewact 9.*Update"):
-        from_text(edited(version=5, fewact="9.0"), "x")
+    with pytest.raises(ModelError, match=r"newer version \(got 6, written by fewact 9.*Update"):
+        from_text(edited(version=6, fewact="9.0"), "x")
 
 
-@pytest.mark.parametrize("version", [3, 0, -1, "4", 4.0, True, None, [1], ...])
+@pytest.mark.parametrize("version", [4, 0, -1, "5", 5.0, True, None, [1], ...])
 def test_other_versions_are_refused(version: Any) -> None:
-    with pytest.raises(ModelError, match=r"unsupported version.*expected: 4.*Teach again"):
+    with pytest.raises(ModelError, match=r"unsupported version.*expected: 5.*Teach again"):
         from_text(edited(version=version), "x")

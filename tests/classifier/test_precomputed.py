@@ -60,7 +60,7 @@ def examples() -> FewShotClassifier:
 
 def test_new_clips_are_recognised(examples: FewShotClassifier) -> None:
     predictions = examples.predict(NEW)
-    assert [one.label for one in predictions] == [clip.label for clip in NEW]
+    assert [one.best for one in predictions] == [clip.label for clip in NEW]
     assert [one.name for one in predictions] == [clip.name for clip in NEW]
     assert {one.nearest for one in predictions} <= {clip.name for clip in TRAINING}
     assert examples.classes_ == CLASSES
@@ -146,7 +146,7 @@ def test_a_loaded_model_predicts_the_same_to_the_last_bit(
     assert loaded.predict(NEW) == examples.predict(NEW)
     again = FewShotClassifier.load(loaded.save(tmp_path / "again"), device="cpu")
     assert again.predict(NEW) == examples.predict(NEW)
-    assert loaded.fit(TRAINING[3:]).predict(NEW[0]).label == NEW[0].label
+    assert loaded.fit(TRAINING[3:]).predict(NEW[0]).best == NEW[0].label
 
 
 def test_videos_and_features_of_other_sizes_are_refused(
@@ -315,7 +315,7 @@ def test_accuracy_equals_that_of_an_evaluation(assets: Path, name: str) -> None:
         classifier = FewShotClassifier(method=name, device="cpu")
         classifier.fit([clips[place] for place in episodes.support[i]])
         new = [clips[place] for place in episodes.query[i]]
-        message = [one.label for one in classifier.predict(new)]
+        message = [one.best for one in classifier.predict(new)]
         right = [label == clip.label for label, clip in zip(message, new, strict=True)]
         assert 100 * np.mean(right) == pytest.approx(accuracy)
     assert result.accuracy > 20  # chance

@@ -59,11 +59,19 @@ def test_a_table_of_clips_elsewhere(folder: Path) -> None:
     assert labelled(table, None)[1] == ["wave/a.mp4", "clap/c.mp4"]
 
 
-def test_background_clips_are_left_out_with_a_warning(folder: Path) -> None:
+def test_clips_of_no_class_come_from_every_source(folder: Path) -> None:
     (folder / "None").mkdir()
-    (folder / "None" / "n.mp4").touch()
-    with pytest.warns(UserWarning, match="1 background clips are not used"):
-        assert pairs(labelled(folder, None)) == EXPECTED
+    outside = folder / "None" / "n.mp4"
+    outside.touch()
+    assert pairs(labelled(folder, None)) == [*EXPECTED, ("None/n.mp4", "none")]
+    rows = "".join(f"{name},{label}\n" for name, label in [*EXPECTED, ("None/n.mp4", "NONE")])
+    (folder / "t.csv").write_text("path,label\n" + rows)
+    assert pairs(labelled(folder / "t.csv", None)) == [*EXPECTED, ("None/n.mp4", "none")]
+    listed = [folder / "wave/a.mp4", folder / "clap/c.mp4", outside]
+    labels = ["wave", "clap", "none"]
+    assert pairs(labelled(listed, labels))[-1] == ("None/n.mp4", "none")
+    beside = labelled(listed[:2], labels[:2], folder / "None")
+    assert pairs(beside)[-1] == ("none/n.mp4", "none")
 
 
 def test_clips_of_one_class(folder: Path) -> None:
@@ -96,5 +104,5 @@ def test_labels_are_normalised_and_checked() -> None:
     for label in ("", "  ", "a\nb"):
         with pytest.raises(DataError, match="not a class name"):
             check_label(label)
-    with pytest.raises(DataError, match="reserved for background"):
+    with pytest.raises(DataError, match="reserved for clips of no class"):
         check_label("None")

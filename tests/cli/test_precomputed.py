@@ -95,7 +95,7 @@ def test_every_format_has_a_prediction_for_each_row(
     run: Run, model_of_features: Path, new: Path
 ) -> None:
     wanted = FewShotClassifier.load(model_of_features).predict(read_features(new))
-    assert [one.label for one in wanted] == list(CLASSES)
+    assert [one.best for one in wanted] == list(CLASSES)
     ended = run("predict", model_of_features, new, "--format", "json", "--timing")
     assert ended.code == 0
     document = json.loads(ended.out)
@@ -103,6 +103,7 @@ def test_every_format_has_a_prediction_for_each_row(
     for one, right in zip(document["predictions"], wanted, strict=True):
         assert one["probabilities"] == right.probabilities
         assert (one["label"], one["nearest"]) == (right.label, right.nearest)
+        assert (one["best"], one["known"]) == (right.best, right.known)
     assert list(document["timing"]) == list(STAGES)
     assert "backbone's time" not in ended.err
     lines = run("predict", model_of_features, new, "--format", "jsonl").out.splitlines()
@@ -110,7 +111,8 @@ def test_every_format_has_a_prediction_for_each_row(
     table = list(
         csv.DictReader(io.StringIO(run("predict", model_of_features, new, "--format", "csv").out))
     )
-    assert [(row["path"], row["label"]) for row in table] == list(zip(NEW, CLASSES, strict=True))
+    assert [(row["path"], row["best"]) for row in table] == list(zip(NEW, CLASSES, strict=True))
+    assert [row["label"] for row in table] == [one.label for one in wanted]
     shown = run("predict", model_of_features, new).out.splitlines()
     assert [line.split("  ")[0] for line in shown[1:]] == list(NEW)
 
@@ -121,7 +123,7 @@ def test_rows_without_a_table_are_numbered(
     bare = write(tmp_path / "bare.npz", None)
     lines = run("predict", model_of_features, bare, "--format", "jsonl").out.splitlines()
     assert [json.loads(line)["path"] for line in lines] == ["0", "1", "2"]
-    assert [json.loads(line)["label"] for line in lines] == list(CLASSES)
+    assert [json.loads(line)["best"] for line in lines] == list(CLASSES)
 
 
 def test_predict_reads_one_data_set_or_all_rows(
@@ -150,7 +152,8 @@ def test_a_bad_row_does_not_stop_the_others(
     file = write(tmp_path / "bad.npz", table, count=6, at1=np.nan)
     ended = run("teach", file, "-o", tmp_path / "m")
     assert ended.code == 3
-    assert "2 clips without a class are ignored" in ended.err
+    assert "1 clips without a class are ignored" in ended.err
+    assert "only one clip of no class" in ended.err
     assert "skipped: x//b: features that are not finite numbers" in ended.err
     assert "Skipped: 1 clips" in ended.out
     assert {c.name for c in FewShotClassifier.load(tmp_path / "m").clips_} == {"a", "c", "d"}

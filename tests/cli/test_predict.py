@@ -25,7 +25,8 @@ def expected(model: Path, clips: Path) -> dict[str, Any]:
 
 
 def check(facts: dict[str, Any], expected: Any) -> None:
-    assert facts["label"] == expected.label
+    assert (facts["label"], facts["best"]) == (expected.label, expected.best)
+    assert float(facts["known"]) == expected.known
     assert facts["nearest"] == expected.nearest
     assert float(facts["probability"]) == expected.probability
 
@@ -66,7 +67,7 @@ def test_csv_has_a_row_per_clip(
     assert [row["path"] for row in rows] == list(expected)
     for row in rows:
         check(row, expected[row["path"]])
-        labels = {row["label"], row["label_2"], row["label_3"]}
+        labels = {row["best"], row["label_2"], row["label_3"]}
         assert labels == set(expected[row["path"]].probabilities)
     assert "label_4" not in rows[0]
 
@@ -77,17 +78,50 @@ def test_the_table_has_a_row_per_clip(
     ended = run("predict", model, clips)
     header, *rows = ended.out.splitlines()
     assert "\x1b" not in ended.out
-    starts = [header.index(name) for name in ("path", "label", "probability", "nearest")]
+    names = ("path", "label", "best", "probability", "known", "nearest")
+    starts = [header.index(name) for name in names]
     for row in rows:
-        path, label, probability, nearest = (
+        path, label, best, probability, known, nearest = (
             row[a:b].strip() for a, b in zip(starts, [*starts[1:], None], strict=True)
         )
-        assert label == expected[path].label
+        assert (label, best) == (expected[path].label, expected[path].best)
+        assert float(known) == pytest.approx(expected[path].known, abs=0.0051)
         assert float(probability) == pytest.approx(expected[path].probability, abs=0.0051)
         assert nearest == expected[path].nearest
     top = run("predict", model, clips, "--top", "2").out.splitlines()
     assert [row.split("  ")[0] for row in top[1:]] == list(expected)
     assert "#2" in top[0]
+
+
+def test_clips_of_no_class_limit_false_alarms(run: Run, clips: Path, tmp_path: Path) -> None:
+    for action, folder in (("growing", "growing"), ("turning", "turning"), ("moving left", "none")):
+        shutil.copytree(clips / action, tmp_path / "clips" / folder)
+    options = ("--method", "protonet", "--option", "frame_matching=concatenated")
+    model = tmp_path / "model"
+    ended = run("teach", tmp_path / "clips", "-o", model, *options, "--false-alarms", "0.05")
+    assert ended.code == 0
+    assert ["(none)", "2"] in [line.split() for line in ended.out.splitlines()]
+    assert 'at most 33 % of other clips like the 2 in "none" get a class' in ended.out
+    assert "5 % cannot be promised: needs 19 clips" in ended.out
+    outside = clips / "moving left"
+    rows = [
+        json.loads(line)
+        for line in run("predict", model, outside, "--format", "jsonl").out.splitlines()
+    ]
+    assert [row["label"] for row in rows] == ["(none)"] * 2
+    assert all(row["best"] in {"growing", "turning"} for row in rows)
+    shown = run("predict", model, outside).out.splitlines()
+    assert all(" (none) " in row for row in shown[1:])
+    table = run("predict", model, outside, "--format", "csv").out
+    assert [row["label"] for row in csv.DictReader(io.StringIO(table))] == ["(none)"] * 2
+    every = run("predict", model, outside, "--format", "jsonl", "--false-alarms", "1")
+    assert every.code == 0
+    assert "every clip gets a class" in every.err
+    assert "(none)" not in every.out
+    for command in (("predict", model, outside), ("teach", clips, "-o", tmp_path / "m")):
+        refused = run(*command, "--false-alarms", "0")
+        assert refused.code == 2
+        assert "not a rate" in refused.err
 
 
 def test_unusual_file_names_are_written_correctly(

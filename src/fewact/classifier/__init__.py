@@ -3,6 +3,16 @@
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.examples import Example
 from fewact.classifier.few_shot import FewShotClassifier
-from fewact.classifier.prediction import Prediction, Skipped
+from fewact.classifier.open_set import Decision, OpenSet
+from fewact.classifier.prediction import NONE, Prediction, Skipped
 
-__all__ = ["Calibration", "Example", "FewShotClassifier", "Prediction", "Skipped"]
+__all__ = [
+    "NONE",
+    "Calibration",
+    "Decision",
+    "Example",
+    "FewShotClassifier",
+    "OpenSet",
+    "Prediction",
+    "Skipped",
+]

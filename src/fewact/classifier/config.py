@@ -5,19 +5,21 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.examples import Example
+from fewact.classifier.open_set import OpenSet
+from fewact.data import BACKGROUND
 from fewact.errors import ModelError
 from fewact.io.bounded import MIB, FileType
 from fewact.text import TextFacts
 from fewact.version import __version__
 
 FORMAT: Final = "fewact classifier"
-VERSION: Final = 4
+VERSION: Final = 5
 STATE = "state.safetensors"
 THUMBNAIL = re.compile(r"thumbnail-\d{4,}\.jpg", re.ASCII)
 
@@ -83,24 +85,32 @@ class Config(_Part):
         method: Method that computes the scores.
         calibration: Conversion of scores into probabilities.
         class_names: Use of class names; None if they are not used.
-        examples: Training clips, in the order of the rows of their nodes.
+        open_set: Scores that decide between known and unknown.
+        false_alarms: Limit of false alarms; None for the default.
+        examples: Training clips and, with the label ``none``, clips of no class, in the order of
+            the rows of their nodes.
         files: SHA-256 of each other file of the model.
     """
 
     format: Literal["fewact classifier"] = FORMAT
-    version: Literal[4] = VERSION
+    version: Literal[5] = VERSION
     fewact: str = __version__
     backbone: SavedBackbone
     method: SavedMethod
     calibration: Calibration
     class_names: SavedClassNames | None = None
+    open_set: OpenSet
+    false_alarms: Annotated[float, Field(gt=0, le=1)] | None = None
     examples: tuple[Example, ...]
     files: dict[str, str] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if len({example.label for example in self.examples}) < 2:
+        classes = {example.label for example in self.examples} - {BACKGROUND}
+        if len(classes) < 2:
             raise ValueError("fewer than two classes")
+        if len(self.open_set.inside) != len(classes):
+            raise ValueError("open_set: another number of classes")
         if self.calibration.text_weight and self.class_names is None:
             raise ValueError("a weight of class names without class names")
         if STATE not in self.files:

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked_dataclass
 from torch import Tensor
 
-from fewact.data import Clip, natural_key
+from fewact.data import BACKGROUND, Clip, natural_key
 
 Nodes = dict[str, Tensor]
 
@@ -52,7 +52,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Examples:
-    """All training clips, sorted by class, then by file name.
+    """All training clips, sorted by class, then by file name; clips of no class have ``none``.
 
     Args:
         clips: The s clips.
@@ -67,12 +67,13 @@ class Examples:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names, in natural order."""
-        return tuple(sorted({clip.label for clip in self.clips}, key=natural_key))
+        """Class names, in natural order; ``none`` is not a class."""
+        labels = {clip.label for clip in self.clips} - {BACKGROUND}
+        return tuple(sorted(labels, key=natural_key))
 
     @property
     def labels(self) -> Tensor:
-        """Positions (s) in ``classes``, int64."""
+        """Positions (s) in ``classes``, int64; no clip may have the label ``none``."""
         position = {name: i for i, name in enumerate(self.classes)}
         return torch.tensor([position[clip.label] for clip in self.clips])
 
@@ -83,6 +84,12 @@ class Examples:
             {name: value[list(keep)] for name, value in self.nodes.items()},
             tuple(self.origins[i] for i in keep),
         )
+
+    def split_none(self) -> tuple["Examples", "Examples | None"]:
+        """Return the clips of the classes, and those with the label ``none``, None if none has."""
+        outside = [i for i, clip in enumerate(self.clips) if clip.label == BACKGROUND]
+        inside = [i for i, clip in enumerate(self.clips) if clip.label != BACKGROUND]
+        return self.select(inside), self.select(outside) if outside else None
 
     def digest(self, i: int) -> str:
         """Return the SHA-256 of the nodes of clip ``i``."""

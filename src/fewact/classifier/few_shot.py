@@ -12,7 +12,8 @@ from fewact.classifier import model_folder
 from fewact.classifier.class_names import ClassNames, TextMode, embed_class_names, text_encoder
 from fewact.classifier.encoding import encode
 from fewact.classifier.examples import Examples, join
-from fewact.classifier.fitted import Fitted, classify, fit_examples
+from fewact.classifier.fitted import Fitted, FittedBefore, classify, fit_examples
+from fewact.classifier.open_set import check_rate
 from fewact.classifier.pipeline import Choice, Pipeline
 from fewact.classifier.prediction import Prediction, Skipped
 from fewact.classifier.sources import (
@@ -20,12 +21,13 @@ from fewact.classifier.sources import (
     Source,
     as_clip,
     check_label,
+    existing_class,
     labelled,
     of_class,
 )
 from fewact.classifier.teaching import Progress, teach
-from fewact.data import AnyClip, FeatureClip
-from fewact.errors import DataError, ModelError, VideoError, did_you_mean
+from fewact.data import BACKGROUND, AnyClip, FeatureClip
+from fewact.errors import DataError, ModelError, VideoError
 from fewact.features.precomputed import Precomputed
 from fewact.features.timing import Timing
 from fewact.io.bounded import user_path
@@ -33,11 +35,12 @@ from fewact.methods.base import Method
 
 
 class FewShotClassifier:
-    """Recognises actions from one to five training clips of each.
+    """Recognises actions from one to five training clips of each, and that a clip shows none.
 
     Attributes with a trailing underscore are set by ``fit``: ``classes_``, the class names in
-    natural order; ``clips_``, the training clips; ``calibration_``, how scores become
-    probabilities; ``skipped_``, the clips that could not be read.
+    natural order; ``clips_``, the training clips; ``none_clips_``, the clips of no class;
+    ``calibration_``, how scores become probabilities; ``open_set_``, how known and unknown actions
+    are distinguished; ``skipped_``, the clips that could not be read.
 
     Precomputed features (of skeletons, sound or optical flow) can replace videos in every call. No
     backbone is needed then.
@@ -50,6 +53,10 @@ class FewShotClassifier:
         precision: Precision of a backbone given by name: ``auto``, ``float32`` or ``bfloat16``.
         text: Use of class names as text prompts, for a backbone trained on image–text pairs:
             ``auto``, if they improve the prediction of held-out clips; ``on``; ``off``.
+        false_alarms: Highest fraction of clips of untaught actions that get a class, above 0; see
+            ``open_set.OpenSet.decision``. 1 answers every clip with a class. It can be changed at
+            any time. None limits it to 0.1 if there are clips of no class, and limits clips of
+            taught classes that are answered ``(none)`` to 0.1 if there are not.
 
     >>> classifier = FewShotClassifier().fit("actions")  # doctest: +SKIP
     >>> classifier.predict("new.mp4").label  # doctest: +SKIP
@@ -65,6 +72,7 @@ class FewShotClassifier:
         weights: str | Path = "default",
         precision: str = "auto",
         text: TextMode = "auto",
+        false_alarms: float | None = None,
     ) -> None:
         self.backbone = backbone
         self.method = method
@@ -72,6 +80,7 @@ class FewShotClassifier:
         self.weights = weights
         self.precision = precision
         self.text = text
+        self.false_alarms = false_alarms
         self._pipeline: Pipeline | None = None
         self._fitted: Fitted | None = None
 
@@ -80,6 +89,7 @@ class FewShotClassifier:
         clips: Source,
         labels: Sequence[str] | None = None,
         *,
+        none: Source | None = None,
         progress: Progress | None = None,
         timing: Timing | None = None,
     ) -> Self:
@@ -90,8 +100,10 @@ class FewShotClassifier:
         Args:
             clips: Folder with one subfolder of clips per class; table, see
                 ``fewact.data.read_table``; .npz file of features, or a
-                ``fewact.data.FeatureDataset``; or list of paths, ``Clip`` or ``FeatureClip``.
+                ``fewact.data.FeatureDataset``; or list of paths, ``Clip`` or ``FeatureClip``. Clips
+                in the folder ``none``, or with this label, show none of the classes.
             labels: Class of each clip of a list; None if each ``Clip`` has a label.
+            none: More clips that show none of the classes, as for ``add_class``.
             progress: Called after each clip with the number of finished clips and of all clips.
             timing: Adds up the time of each stage.
 
@@ -101,11 +113,12 @@ class FewShotClassifier:
         Raises:
             DataError: There are fewer than two classes, a class has no readable clip, clips are
                 not found, or features differ in size.
-            OptionError: The method needs more than the precomputed features, or a backbone is
-                chosen for them.
+            OptionError: The method needs more than the precomputed features, a backbone is chosen
+                for them, or ``false_alarms`` is not a rate.
         """
-        found, names = labelled(clips, labels)
-        classes = {clip.label for clip in found}
+        check_rate(self.false_alarms)
+        found, names = labelled(clips, labels, none)
+        classes = {clip.label for clip in found} - {BACKGROUND}
         if len(classes) < 2:
             raise DataError(
                 "fewer than two classes",
@@ -138,7 +151,7 @@ class FewShotClassifier:
             DataError: The class exists already, or no clip can be read.
         """
         name = check_label(name)
-        if name in self._require_fitted().classes:
+        if name in self._learned[1].classes:
             raise DataError("the class exists already", got=repr(name), hint="Use add_clips.")
         return self._add(name, clips)
 
@@ -155,7 +168,11 @@ class FewShotClassifier:
         Raises:
             DataError: The class does not exist, no clip can be read, or a clip is known already.
         """
-        return self._add(self._existing(name), clips)
+        return self._add(existing_class(name, self._learned[1].classes), clips)
+
+    def add_none(self, clips: Source) -> Self:
+        """Learn more clips that show none of the classes; see ``add_clips``."""
+        return self._add(BACKGROUND, clips)
 
     def remove_class(self, name: str) -> Self:
         """Forget a class.
@@ -169,13 +186,13 @@ class FewShotClassifier:
         Raises:
             DataError: The class does not exist, or only one class would be left.
         """
-        name = self._existing(name)
-        fitted = self._require_fitted()
+        pipeline, fitted = self._learned
+        name = existing_class(name, fitted.classes)
         if len(fitted.classes) == 2:
             raise DataError("only one class would be left", got=repr(name), expected="at least two")
-        kept = [i for i, clip in enumerate(fitted.examples.clips) if clip.label != name]
-        examples = fitted.examples.select(kept)
-        self._refit(self._require_pipeline(), examples, self.skipped_, fitted.class_names)
+        kept = [i for i, clip in enumerate(fitted.everything.clips) if clip.label != name]
+        examples = fitted.everything.select(kept)
+        self._refit(pipeline, examples, self.skipped_, fitted.class_names)
         return self
 
     # A str is also an iterable of str; it is taken as one path.
@@ -222,8 +239,10 @@ class FewShotClassifier:
 
         Raises:
             DataError: As for ``predict``; raised before the first prediction.
+            OptionError: ``false_alarms`` is not a rate.
         """
-        fitted, pipeline = self._require_fitted(), self._require_pipeline()
+        pipeline, fitted = self._learned
+        decision = fitted.open_set.decision(self.false_alarms)
         encoded = encode(
             [as_clip(clip) for clip in clips],
             pipeline,
@@ -233,12 +252,12 @@ class FewShotClassifier:
         return (
             Skipped(clip, nodes)
             if isinstance(nodes, VideoError)
-            else classify(pipeline.method, fitted, clip, nodes, timing)
+            else classify(pipeline.method, fitted, decision, clip, nodes, timing)
             for clip, nodes in encoded
         )
 
     def predict_proba(self, clips: Iterable[ClipLike]) -> NDArray[np.float64]:
-        """Return probabilities (q n) of clips, with columns in the order of ``classes_``.
+        """Return probabilities (q n) of clips that show one of ``classes_``, in this order.
 
         Args:
             clips: Paths or clips, q of them.
@@ -247,7 +266,7 @@ class FewShotClassifier:
             VideoError: A clip cannot be read.
         """
         rows = [list(prediction.probabilities.values()) for prediction in self.predict(list(clips))]
-        return np.array(rows, dtype=np.float64).reshape(-1, len(self._require_fitted().classes))
+        return np.array(rows, dtype=np.float64).reshape(-1, len(self._learned[1].classes))
 
     def save(self, folder: str | Path, *, thumbnails: bool = False) -> Path:
         """Save the classifier as a folder that ``load`` reads.
@@ -267,16 +286,17 @@ class FewShotClassifier:
                 for precomputed features.
             VideoError: A clip cannot be read for its thumbnail.
         """
-        pipeline = self._require_pipeline()
+        pipeline, fitted = self._learned
         backbone = pipeline.backbone
         weights = self.weights if isinstance(self.backbone, str) else backbone.card.weights
         return model_folder.save(
             user_path(folder, ModelError),
-            self._require_fitted(),
+            fitted,
             backbone,
             weights,
             pipeline.method,
             thumbnails=thumbnails,
+            false_alarms=self.false_alarms,
         )
 
     @classmethod
@@ -313,10 +333,12 @@ class FewShotClassifier:
             weights="default" if precomputed else where,
             precision="auto" if precomputed else saved.precision,
             text="off" if model.class_names is None else model.class_names.mode,
+            false_alarms=model.config.false_alarms,
         )
         method = model.method.to(built.device).eval()
+        before = FittedBefore(model.config.calibration, model.config.open_set)
         fitted = fit_examples(
-            method, model.examples, built.device, model.config.calibration, model.class_names
+            method, model.examples, built.device, class_names=model.class_names, before=before
         )
         classifier._pipeline = Pipeline(built, method)
         classifier._publish(fitted, [])
@@ -330,41 +352,24 @@ class FewShotClassifier:
         choice = Choice(self.backbone, self.method, self.device, self.weights, self.precision)
         return choice.build(clip)
 
-    def _require_fitted(self) -> Fitted:
-        if self._fitted is None:
+    @property
+    def _learned(self) -> tuple[Pipeline, Fitted]:
+        if self._pipeline is None or self._fitted is None:
             raise ModelError(
                 "the classifier has no classes yet", hint="Call fit, or load a saved model."
             )
-        return self._fitted
-
-    def _require_pipeline(self) -> Pipeline:
-        if self._pipeline is None:
-            raise ModelError(
-                "the classifier has no classes yet", hint="Call fit, or load a saved model."
-            )
-        return self._pipeline
-
-    def _existing(self, name: str) -> str:
-        classes, name = self._require_fitted().classes, check_label(name)
-        if name not in classes:
-            raise DataError(
-                "unknown class",
-                got=repr(name),
-                expected=", ".join(classes),
-                hint=did_you_mean(name, classes),
-            )
-        return name
+        return self._pipeline, self._fitted
 
     def _add(self, label: str, clips: Source) -> Self:
-        fitted, pipeline = self._require_fitted(), self._require_pipeline()
+        pipeline, fitted = self._learned
         more, skipped = teach(
             *of_class(clips, label), pipeline, image_embedding=fitted.class_names is not None
         )
-        if again := fitted.examples.repeated(more):
+        if again := fitted.everything.repeated(more):
             raise DataError(
                 "the clip is a training clip already", where=f'class "{label}"', got=again[0]
             )
-        examples = join([fitted.examples, more])
+        examples = join([fitted.everything, more])
         self._refit(pipeline, examples, [*self.skipped_, *skipped], fitted.class_names)
         return self
 
@@ -388,5 +393,7 @@ class FewShotClassifier:
         self._fitted = fitted
         self.classes_ = fitted.classes
         self.clips_ = fitted.examples.clips
+        self.none_clips_ = () if fitted.none is None else fitted.none.clips
         self.calibration_ = fitted.calibration
+        self.open_set_ = fitted.open_set
         self.skipped_ = skipped

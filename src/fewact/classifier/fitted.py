@@ -1,5 +1,7 @@
 """Fit a method to the training clips, and predict the class of one query clip."""
 
+import warnings
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +12,25 @@ from torch import Tensor
 from fewact.classifier.calibration import Calibration, calibrate
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
 from fewact.classifier.examples import Examples, Nodes
-from fewact.classifier.prediction import Prediction
+from fewact.classifier.open_set import (
+    FEWEST_NONE,
+    Decision,
+    NoneScores,
+    OpenSet,
+    fit_open_set,
+    known_scores,
+    mean_of_other_groups,
+)
+from fewact.classifier.prediction import NONE, Prediction
 from fewact.data import AnyClip
 from fewact.features.timing import Stage, Timing
 from fewact.methods.base import Method, score_and_pairs
+
+MAX_SCORED, MAX_REFERENCES = 100, 40
+"""Number of training clips that are held out for the decision between known and unknown, and of
+clips of no class that a clip is compared with: more would cost more than they improve."""
+
+CLIPS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -21,74 +38,237 @@ class Fitted:
     """Everything that a prediction needs. It is replaced completely: a failed call changes nothing.
 
     Args:
+        everything: All clips.
         examples: Training clips.
+        none: Clips of no class; None if there are too few of them.
         classes: Class names, in natural order.
         calibration: Conversion of logits into probabilities.
         class_names: Embedded class names; None if they are not used.
         by_class: State of the method for the classes.
         by_clip: State of the method in which each training clip is a class by itself.
+        by_none: The same for the clips of no class; None if there are none.
+        open_set: Scores that decide between known and unknown.
     """
 
+    everything: Examples
     examples: Examples
+    none: Examples | None
     classes: tuple[str, ...]
     calibration: Calibration
     class_names: ClassNames | None
     by_class: Any
     by_clip: Any
+    by_none: Any
+    open_set: OpenSet
+
+
+@dataclass(frozen=True)
+class FittedBefore:
+    """What a saved model has, so that it is not fitted again.
+
+    Args:
+        calibration: Conversion of logits into probabilities.
+        open_set: Scores that decide between known and unknown.
+    """
+
+    calibration: Calibration
+    open_set: OpenSet
 
 
 @torch.inference_mode()
 def fit_examples(
     method: Method,
-    examples: Examples,
+    everything: Examples,
     device: torch.device,
-    calibration: Calibration | None = None,
+    *,
     class_names: ClassNames | None = None,
+    before: FittedBefore | None = None,
 ) -> Fitted:
-    """Compute the method's state of the training clips; fit the calibration unless it is given."""
+    """Compute the method's state of the clips; fit what ``before`` does not have.
+
+    Args:
+        method: Method that scores the clips.
+        everything: Training clips, and clips of no class with the label ``none``.
+        device: Device to compute on.
+        class_names: Embedded class names; None if they are not used.
+        before: Calibration and scores of a saved model.
+    """
+    examples, none = everything.split_none()
+    if none is not None and len(none.clips) < FEWEST_NONE:
+        none = None
+        if before is None:
+            warnings.warn(
+                f"only one clip of no class: it is not used, {FEWEST_NONE} are needed",
+                category=UserWarning,
+                stacklevel=4,
+            )
     labels, classes = examples.labels.to(device), examples.classes
-    nodes = {name: value.to(device) for name, value in examples.nodes.items()}
-    if calibration is None:
+    nodes = _on(examples, device)
+    if before is None:
         groups = [clip.group for clip in examples.clips]
         calibration = calibrate(method, nodes, labels, len(classes), groups, class_names)
-    one = {name: value[None] for name, value in nodes.items()}  # (1 s …)
-    every = torch.arange(len(labels), device=device)[None]
+    else:
+        calibration = before.calibration
+    by_class = method.support(_batch(nodes), labels[None], len(classes))
+    by_clip = _each_a_class(method, nodes, range(len(labels)))
+    by_none = None
+    if none is not None:
+        by_none = _each_a_class(method, _on(none, device), _spread(len(none.clips)))
+    if before is None:
+        open_set = _open_set(method, examples, none, (by_class, by_clip, by_none), device)
+    else:
+        open_set = before.open_set
     return Fitted(
+        everything,
         examples,
+        none,
         classes,
         calibration,
         class_names,
-        method.support(one, labels[None], len(classes)),
-        method.support(one, every, len(labels)),
+        by_class,
+        by_clip,
+        by_none,
+        open_set,
     )
 
 
+@dataclass(frozen=True)
+class Scored:
+    """Scores of q clips, float64 on the CPU.
+
+    Args:
+        logits: Logits (q n): probabilities are their softmax.
+        similarity: Similarities (q s) with the training clips.
+        known: Known scores (q), see ``open_set``.
+    """
+
+    logits: Tensor
+    similarity: Tensor
+    known: Tensor
+
+
 @torch.inference_mode()
+def score(method: Method, fitted: Fitted, nodes: Nodes) -> Scored:
+    """Score clips, given their nodes (q …)."""
+    query, calibration = _batch(nodes), fitted.calibration  # (1 q …)
+    scored, pairs = score_and_pairs(method, fitted.by_class, query)
+    logits = _rows(scored) / calibration.temperature
+    if fitted.class_names is not None and calibration.text_weight:
+        text = _rows(fitted.class_names.logits(query[IMAGE_EMBEDDING]))
+        logits = combine(text, logits, calibration.text_weight)
+    similarity = _rows(method.score(fitted.by_clip, query) if pairs is None else pairs)
+    none = None
+    if fitted.by_none is not None:
+        none = _rows(method.score(fitted.by_none, query)).mean(-1)
+    inside = torch.tensor(fitted.open_set.inside, dtype=torch.float64)
+    known = known_scores(similarity, fitted.examples.labels, inside, none)
+    return Scored(logits, similarity, known)
+
+
 def classify(
-    method: Method, fitted: Fitted, clip: AnyClip, nodes: Nodes, timing: Timing | None = None
+    method: Method,
+    fitted: Fitted,
+    decision: Decision,
+    clip: AnyClip,
+    nodes: Nodes,
+    timing: Timing | None = None,
 ) -> Prediction:
-    """Predict the class of one clip, and find the most similar training clip."""
-    query = {name: value[None] for name, value in nodes.items()}  # (1 1 …)
+    """Predict the class of one clip, or that it has none; find the most similar training clip."""
     with stage(timing, "alignment"):
-        scored, pairs = score_and_pairs(method, fitted.by_class, query)
-        logits = _row(scored) / fitted.calibration.temperature  # (n)
-        if fitted.class_names is not None and fitted.calibration.text_weight:
-            text = _row(fitted.class_names.logits(query[IMAGE_EMBEDDING]))
-            logits = combine(text, logits, fitted.calibration.text_weight)
-        similarity = _row(method.score(fitted.by_clip, query) if pairs is None else pairs)  # (s)
+        scored = score(method, fitted, nodes)
+    logits, classes, known = scored.logits[0], fitted.classes, scored.known.item()
     probabilities = logits.softmax(-1).tolist()
     best = int(logits.argmax())
     return Prediction(
         clip,
-        fitted.classes[best],
+        classes[best] if known >= decision.threshold else NONE,
         probabilities[best],
-        dict(zip(fitted.classes, probabilities, strict=True)),
-        fitted.examples.clips[int(similarity.argmax())].title,
+        dict(zip(classes, probabilities, strict=True)),
+        fitted.examples.clips[int(scored.similarity[0].argmax())].title,
+        best=classes[best],
+        known=fitted.open_set.known_probability(known),
     )
 
 
-def _row(logits: Tensor) -> Tensor:
-    return logits[0, 0].cpu().double()
+def _open_set(
+    method: Method,
+    examples: Examples,
+    none: Examples | None,
+    states: tuple[Any, Any, Any],
+    device: torch.device,
+) -> OpenSet:
+    """Score training clips without themselves and without their classes, and clips of no class.
+
+    Args:
+        method: Method that scores the clips.
+        examples: Training clips.
+        none: Clips of no class; None if there are none.
+        states: ``by_class``, ``by_clip`` and ``by_none`` of ``Fitted``.
+        device: Device to compute on.
+    """
+    by_class, by_clip, by_none = states
+    nodes, labels = _on(examples, device), examples.labels
+    groups = [clip.group for clip in examples.clips]
+    held = _spread_over_classes(labels.tolist())
+    scored = {name: value[held] for name, value in nodes.items()}
+    pairs = _similarities(method, by_class, by_clip, scored)
+    scores = None
+    if none is not None:
+        outside = _on(none, device)
+        references = _spread(len(none.clips))
+        of_none = mean_of_other_groups(
+            _similarities(method, None, by_none, outside),
+            references,
+            [clip.group for clip in none.clips],
+        )
+        of_training = _similarities(method, None, by_none, scored).mean(1)
+        scores = NoneScores(_similarities(method, by_class, by_clip, outside), of_none, of_training)
+    return fit_open_set(pairs, held, labels, len(examples.classes), groups, scores)
+
+
+def _similarities(method: Method, by_class: Any, by_clip: Any, nodes: Nodes) -> Tensor:
+    """Return similarities (q s) of clips (q …), as ``classify`` computes them for one clip."""
+    found = []
+    for begin in range(0, len(next(iter(nodes.values()))), CLIPS_AT_ONCE):
+        some = _batch({k: value[begin : begin + CLIPS_AT_ONCE] for k, value in nodes.items()})
+        pairs = None if by_class is None else score_and_pairs(method, by_class, some)[1]
+        found.append(_rows(method.score(by_clip, some) if pairs is None else pairs))
+    return torch.cat(found)
+
+
+def _each_a_class(method: Method, nodes: Nodes, positions: Sequence[int]) -> Any:
+    """Return the state in which each of some clips is a class by itself."""
+    chosen = _batch({name: value[list(positions)] for name, value in nodes.items()})
+    every = torch.arange(len(positions), device=next(iter(nodes.values())).device)
+    return method.support(chosen, every[None], len(positions))
+
+
+def _spread(count: int) -> list[int]:
+    """Return at most ``MAX_REFERENCES`` positions, evenly spread over all."""
+    most = min(count, MAX_REFERENCES)
+    return [i * count // most for i in range(most)]
+
+
+def _spread_over_classes(labels: Sequence[int]) -> list[int]:
+    """Return positions of at most ``MAX_SCORED`` clips and at least one of each class, sorted."""
+    seen: dict[int, int] = {}
+    order = []
+    for position, label in enumerate(labels):
+        seen[label] = seen.get(label, 0) + 1
+        order.append((seen[label], position))
+    return sorted(position for _, position in sorted(order)[: max(MAX_SCORED, len(seen))])
+
+
+def _on(examples: Examples, device: torch.device) -> Nodes:
+    return {name: value.to(device) for name, value in examples.nodes.items()}
+
+
+def _batch(nodes: Nodes) -> Nodes:
+    return {name: value[None] for name, value in nodes.items()}
+
+
+def _rows(logits: Tensor) -> Tensor:
+    return logits[0].cpu().double()
 
 
 def stage(timing: Timing | None, name: Stage) -> AbstractContextManager[None]:

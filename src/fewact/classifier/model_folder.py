@@ -54,7 +54,7 @@ class SavedModel:
 
     Args:
         config: Content of config.json.
-        examples: Training clips with their nodes.
+        examples: Training clips and clips of no class with their nodes.
         method: Method with its options and parameters, on the CPU.
         class_names: Embedded class names; None if they are not used.
     """
@@ -73,13 +73,14 @@ def save(
     method: Method,
     *,
     thumbnails: bool,
+    false_alarms: float | None = None,
 ) -> Path:
     """Save a classifier, see ``FewShotClassifier.save``."""
     folder = folder.resolve()
     check_target(folder)
     if thumbnails and isinstance(backbone, Precomputed):
         raise ModelError("features have no thumbnails", hint="Save without thumbnails.")
-    examples = fitted.examples
+    examples = fitted.everything
     files = {STATE: save_tensors(_tensors(examples, method, fitted.class_names))}
     if thumbnails:
         files |= {
@@ -96,6 +97,8 @@ def save(
         method=_saved_method(method),
         calibration=fitted.calibration,
         class_names=_saved_class_names(fitted.class_names),
+        open_set=fitted.open_set,
+        false_alarms=false_alarms,
         examples=examples.clips,
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )

@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from fewact.data import AnyClip, Clip
 from fewact.errors import VideoError
+
+NONE: Final = "(none)"
+"""Label of a clip that shows none of the taught classes; no class can have this name."""
 
 
 @dataclass(frozen=True)
@@ -13,10 +17,13 @@ class Prediction:
 
     Args:
         clip: Clip that was predicted.
-        label: Most probable class.
-        probability: Probability of this class, 0 … 1.
-        probabilities: Probability of each class, in the order of ``classes_``; their sum is 1.
+        label: Most probable class; ``(none)`` if the clip seems to show none of the classes.
+        probability: Probability of ``best`` among the classes, 0 … 1.
+        probabilities: Probability of each class if the clip shows one of them, in the order of
+            ``classes_``; their sum is 1.
         nearest: Title of the most similar training clip of any class, see ``clips_``.
+        best: Most probable class, also if the label is ``(none)``.
+        known: Probability that the clip shows one of the classes, if half of all clips do.
     """
 
     clip: AnyClip
@@ -24,6 +31,8 @@ class Prediction:
     probability: float
     probabilities: dict[str, float]
     nearest: str
+    best: str
+    known: float
 
     @property
     def path(self) -> Path:

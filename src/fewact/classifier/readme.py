@@ -4,6 +4,8 @@ from collections import Counter
 
 from fewact.backbones import Card
 from fewact.classifier.config import Config
+from fewact.classifier.open_set import describe
+from fewact.data import BACKGROUND
 from fewact.features.precomputed import PRECOMPUTED
 
 BEGIN = "<!-- fewact: saving replaces everything between this line and the end marker -->"
@@ -36,8 +38,9 @@ def readme(config: Config, card: Card, before: str | None = None) -> str:
 
 
 def _facts(config: Config, card: Card) -> str:
-    shots = Counter(clip.label for clip in config.examples)
-    rows = "\n".join(f"| {_plain(label)} | {count} |" for label, count in shots.items())
+    counts = Counter(clip.label for clip in config.examples)
+    rows = "\n".join(f"| {_plain(label)} | {count} |" for label, count in counts.items())
+    actions = len(counts.keys() - {BACKGROUND})
     options = ", ".join(f"{name} {value}" for name, value in config.method.options.items())
     precomputed = config.backbone.name == PRECOMPUTED
     stored = ["the name" if precomputed else "the file name"]
@@ -51,7 +54,7 @@ def _facts(config: Config, card: Card) -> str:
         weights = f"\nThe folder has no weights of the backbone; their licence is {card.licence}."
     return f"""# Few-shot action classifier
 
-Recognises {len(shots)} actions.
+Recognises {actions} actions.
 Training clips: {len(config.examples)}. Saved with fewact {config.fewact}.
 
 | action | clips |
@@ -61,6 +64,7 @@ Training clips: {len(config.examples)}. Saved with fewact {config.fewact}.
 - Method: {config.method.name} ({options})
 - {_origin(config)}
 - {_probabilities(config)}
+- {" ".join(map(str.strip, describe(config.open_set, config.false_alarms)))}
 
 ## Data of the training clips
 

@@ -2,12 +2,11 @@
 
 import os
 import unicodedata
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fewact.classifier.prediction import display_name
+from fewact.classifier.prediction import NONE, display_name
 from fewact.data import (
     BACKGROUND,
     AnyClip,
@@ -22,7 +21,7 @@ from fewact.data import (
     read_features,
     read_table,
 )
-from fewact.errors import DataError
+from fewact.errors import DataError, did_you_mean
 from fewact.io.bounded import user_path
 
 ClipLike = str | Path | AnyClip
@@ -34,12 +33,15 @@ def as_clip(clip: ClipLike) -> AnyClip:
     return clip if isinstance(clip, AnyClip) else Clip(Path(clip))
 
 
-def labelled(source: Source, labels: Sequence[str] | None) -> tuple[list[AnyClip], list[str]]:
-    """Return training clips and their names.
+def labelled(
+    source: Source, labels: Sequence[str] | None, none: Source | None = None
+) -> tuple[list[AnyClip], list[str]]:
+    """Return training clips and their names, then the clips of no class, with the label ``none``.
 
     Args:
         source: Folder of class folders, table, file of features, or list of clips.
         labels: Class of each clip of a list; None if the source has the classes.
+        none: More clips of no class, as for ``of_class``.
 
     Returns:
         Clips, and the name of each relative to the source.
@@ -47,22 +49,13 @@ def labelled(source: Source, labels: Sequence[str] | None) -> tuple[list[AnyClip
     Raises:
         DataError: The source cannot be read, or a label is missing, superfluous or invalid.
     """
+    root = None
     if isinstance(source, str | Path):
         if labels is not None:
             raise DataError("a folder, table or file has its own labels", where="labels")
-        path = user_path(source, DataError)
-        if is_features(path):
-            return _named(labelled_features(path), None)
-        if path.is_file():
-            return _named(read_table(path), path.parent)
-        if background := list_background(path):
-            warnings.warn(
-                f"{path}: {len(background)} background clips are not used for training",
-                category=UserWarning,
-                stacklevel=4,
-            )
-        return _named(list_clips(path), path)
-    clips = [source] if isinstance(source, AnyClip) else [as_clip(clip) for clip in source]
+        clips, root = _stored(user_path(source, DataError))
+    else:
+        clips = [source] if isinstance(source, AnyClip) else [as_clip(clip) for clip in source]
     if labels is not None and len(labels) != len(clips):
         raise DataError(
             "each clip needs one label",
@@ -72,7 +65,27 @@ def labelled(source: Source, labels: Sequence[str] | None) -> tuple[list[AnyClip
         )
     if labels is not None:
         clips = [replace(clip, label=label) for clip, label in zip(clips, labels, strict=True)]
-    return _named(clips, None)
+    clips = [_without_class(c) if is_background(c.label or "") else c for c in clips]
+    found, names = _named(clips, root)
+    if none is None:
+        return found, names
+    more, more_names = of_class(none, BACKGROUND)
+    return found + more, names + more_names
+
+
+def _stored(path: Path) -> tuple[list[AnyClip], Path | None]:
+    """Return the clips of a folder, table or file of features, and what names are relative to."""
+    if is_features(path):
+        examples = labelled_features(path)
+        return [*examples, *labelled_features(path, background=True)], None
+    if path.is_file():
+        return [*read_table(path), *read_table(path, background=True)], path.parent
+    examples_of_folder = list_clips(path)
+    return [*examples_of_folder, *map(_without_class, list_background(path))], path
+
+
+def _without_class(clip: AnyClip) -> AnyClip:
+    return replace(clip, label=BACKGROUND)
 
 
 def of_class(source: Source, label: str) -> tuple[list[AnyClip], list[str]]:
@@ -102,13 +115,30 @@ def check_label(label: str) -> str:
     """Return the name of a class in Unicode normal form C.
 
     Raises:
-        DataError: The name is empty, has a line break, or is reserved for background clips.
+        DataError: The name is empty, has a line break, or is reserved for clips of no class.
     """
     name = unicodedata.normalize("NFC", label)
     if not name.strip() or not name.isprintable():
         raise DataError("not a class name", got=repr(label), expected="printable text")
-    if is_background(name):
-        raise DataError(f'"{BACKGROUND}" is reserved for background clips', got=repr(label))
+    if is_background(name) or name == NONE:
+        raise DataError(f'"{name}" is reserved for clips of no class', got=repr(label))
+    return name
+
+
+def existing_class(name: str, classes: Sequence[str]) -> str:
+    """Return the name of an existing class in Unicode normal form C.
+
+    Raises:
+        DataError: There is no such class.
+    """
+    name = check_label(name)
+    if name not in classes:
+        raise DataError(
+            "unknown class",
+            got=repr(name),
+            expected=", ".join(classes),
+            hint=did_you_mean(name, classes),
+        )
     return name
 
 
@@ -129,7 +159,8 @@ def _named(
         if key in known:
             raise DataError("the clip appears twice", where=display_name(clip))
         known.add(key)
-        checked.append(replace(clip, label=check_label(clip.label)))
+        label = clip.label if clip.label == BACKGROUND else check_label(clip.label)
+        checked.append(replace(clip, label=label))
     files = [Path(os.path.abspath(clip.path)) for clip in checked if isinstance(clip, Clip)]
     names = (below + name for name in _names(files, root))
     return checked, [c.name if isinstance(c, FeatureClip) else next(names) for c in checked]

@@ -41,6 +41,15 @@ METHOD = "Method: a name of `fewact methods`, or a folder written by `fewact tra
 Device = Annotated[
     str, typer.Option(metavar="NAME", help="Device to run on: auto, cpu, cuda or mps.")
 ]
+FalseAlarms = Annotated[
+    float | None,
+    typer.Option(
+        metavar="RATE",
+        help="Highest fraction of clips of untaught actions that get a class; the others are "
+        "answered (none). 1: every clip gets a class. Default: 0.1 with clips of no class; without "
+        "them, at most 0.1 of clips of the classes are answered (none).",
+    ),
+]
 Dataset = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Data set to read from a features file that holds several."),

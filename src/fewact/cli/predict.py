@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from fewact.cli.options import Dataset, Device, OptionGroup, Quiet, with_option_groups
+from fewact.cli.options import (
+    Dataset,
+    Device,
+    FalseAlarms,
+    OptionGroup,
+    Quiet,
+    with_option_groups,
+)
 from fewact.cli.output import Columns, print_json
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say
@@ -66,6 +73,7 @@ def predict(
         ),
     ],
     output: OutputOptions,
+    false_alarms: FalseAlarms = None,
     dataset: Dataset = None,
     device: Device = "auto",
     weights: Annotated[
@@ -74,20 +82,26 @@ def predict(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Predict the class of each video.
+    """Predict the class of each video, or (none) if it shows none of the classes.
 
     Predictions are written to stdout, everything else to stderr. Files that cannot be read are
     listed and skipped; the exit code is then 3.
     """
     from fewact import FewShotClassifier
     from fewact.classifier import Skipped
+    from fewact.classifier.open_set import check_rate, describe
     from fewact.classifier.prediction import display_name
     from fewact.data import FeatureClip
     from fewact.features.timing import Timing
 
+    check_rate(false_alarms)
     clips = _read(videos, dataset)
     names = [display_name(clip) for clip in clips]
     classifier = FewShotClassifier.load(model, device=device, weights=weights)
+    if false_alarms is not None:
+        classifier.false_alarms = false_alarms
+        for line in describe(classifier.open_set_, false_alarms):
+            say(line)
     clock = Timing()
     results = classifier.predict_each(clips, timing=clock)
     write = _writer(output, names, classifier.classes_)
@@ -140,7 +154,9 @@ def _facts(prediction: "Prediction", top: int | None) -> dict[str, Any]:
     return {
         "path": prediction.name,
         "label": prediction.label,
+        "best": prediction.best,
         "probability": prediction.probability,
+        "known": prediction.known,
         "probabilities": dict(_ranked(prediction, top)),
         "nearest": prediction.nearest,
     }
@@ -164,16 +180,18 @@ def _writer(
 def _table_writer(
     paths: Sequence[str], classes: Sequence[str], top: int
 ) -> Callable[["Prediction"], None]:
+    from fewact.classifier import NONE
+
     more = [f"#{rank}" for rank in range(2, min(top, len(classes)) + 1)]
     others = [[f"{name} 0.00" for name in classes] for _ in more]
-    columns = Columns(
-        ("path", "label", "probability", *more, "nearest"), paths, classes, [], *others
-    )
+    header = ("path", "label", "best", "probability", "known", *more, "nearest")
+    columns = Columns(header, paths, [*classes, NONE], classes, [], [], *others)
     columns.print_header()
 
     def write(one: "Prediction") -> None:
         rest = [f"{name} {value:.2f}" for name, value in _ranked(one, top)[1:]]
-        columns.print(one.name, one.label, f"{one.probability:.2f}", *rest, one.nearest)
+        shares = f"{one.probability:.2f}", f"{one.known:.2f}"
+        columns.print(one.name, one.label, one.best, *shares, *rest, one.nearest)
 
     return write
 
@@ -185,11 +203,11 @@ def _csv_writer(top: int) -> Callable[["Prediction"], None]:
         print(text.getvalue(), end="", flush=True)
 
     more = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "probability")]
-    line(("path", "label", "probability", "nearest", *more))
+    line(("path", "label", "best", "probability", "known", "nearest", *more))
 
     def write(one: "Prediction") -> None:
         rest = [cell for pair in _ranked(one, top)[1:] for cell in pair]
-        line((one.name, one.label, one.probability, one.nearest, *rest))
+        line((one.name, one.label, one.best, one.probability, one.known, one.nearest, *rest))
 
     return write
 

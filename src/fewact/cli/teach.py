@@ -3,7 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -14,6 +14,7 @@ from fewact.cli.options import (
     METHOD,
     BackboneOptions,
     Dataset,
+    FalseAlarms,
     MethodOption,
     OptionGroup,
     Quiet,
@@ -58,6 +59,15 @@ class MethodOptions(OptionGroup):
 
 
 @dataclass(frozen=True, kw_only=True)
+class UnknownOptions(OptionGroup):
+    """Options about clips that show none of the classes."""
+
+    heading: ClassVar[str] = "None of the classes"
+
+    false_alarms: FalseAlarms = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExampleOptions(OptionGroup):
     """Options that choose the training clips."""
 
@@ -79,7 +89,8 @@ def teach(
         typer.Argument(
             help="Training clips: a folder with one subfolder per class, a CSV table with the "
             "columns path,label[,start,end], or an .npz file of features with a .tsv file of "
-            "labels beside it."
+            "labels beside it. Clips in the subfolder none, or with this label, show none of the "
+            "classes."
         ),
     ],
     output: Annotated[
@@ -88,6 +99,7 @@ def teach(
     examples: ExampleOptions,
     method: MethodOptions,
     backbone: BackboneOptions,
+    unknown: UnknownOptions,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a model that is already in the folder.")
     ] = False,
@@ -103,10 +115,11 @@ def teach(
     """
     options = parse_options(method.option or ())
     from fewact import FewShotClassifier, data
+    from fewact.classifier.open_set import check_rate
     from fewact.evaluation.trained import create_method, find_checkpoint
 
+    check_rate(unknown.false_alarms)
     trained = find_checkpoint(method.method)
-
     _check_output(output, overwrite=overwrite)
     features = data.is_features(clips)
     if features and thumbnails:
@@ -131,6 +144,7 @@ def teach(
         weights=chosen.weights,
         precision=chosen.precision,
         text=method.text.value,
+        false_alarms=unknown.false_alarms,
     )
     with progress("Teaching", quiet=quiet) as show:
         classifier.fit(source, progress=show)
@@ -156,15 +170,20 @@ def _source(clips: Path, examples: ExampleOptions, *, features: bool) -> "Path |
     """Return the path, or a list of clips if their number is limited."""
     from fewact import data
 
-    most = examples.max_per_class
+    most, dataset = examples.max_per_class, examples.dataset
     listed: Sequence[AnyClip]
+    none: Sequence[AnyClip]
     if features:
-        listed = data.labelled_features(clips, dataset=examples.dataset)
+        listed = data.labelled_features(clips, dataset=dataset)
+        none = data.labelled_features(clips, dataset=dataset, background=True)
     elif most is None:
         return clips
+    elif clips.is_file():
+        listed, none = data.read_table(clips), data.read_table(clips, background=True)
     else:
-        listed = data.read_table(clips) if clips.is_file() else data.list_clips(clips)
-    return listed if most is None else data.limit_per_class(listed, most)
+        listed = data.list_clips(clips)
+        none = [replace(clip, label=data.BACKGROUND) for clip in data.list_background(clips)]
+    return [*(listed if most is None else data.limit_per_class(listed, most)), *none]
 
 
 def _fitting(method: str, clip: "AnyClip") -> dict[str, int]:
@@ -181,8 +200,14 @@ def _fitting(method: str, clip: "AnyClip") -> dict[str, int]:
 
 def _print_summary(classifier: "FewShotClassifier", output: Path, new: str) -> None:
     """Print the number of clips per class, the held-out accuracy and the next command."""
+    from fewact.classifier import NONE
+    from fewact.classifier.open_set import describe
+
     clips = Counter(clip.label for clip in classifier.clips_)
-    print_table(("class", "clips"), [(label, str(count)) for label, count in clips.items()])
+    rows = [(label, str(count)) for label, count in clips.items()]
+    if classifier.none_clips_:
+        rows.append((NONE, str(len(classifier.none_clips_))))
+    print_table(("class", "clips"), rows)
     print()
     calibration = classifier.calibration_
     if calibration.accuracy is not None:
@@ -196,6 +221,8 @@ def _print_summary(classifier: "FewShotClassifier", output: Path, new: str) -> N
         print("Probabilities: not calibrated (too few clips)")
     else:
         print(f"Probabilities: calibrated on {calibration.held_out} held-out clips")
+    for line in describe(classifier.open_set_, classifier.false_alarms):
+        print(line)
     if calibration.text_weight:
         print(f"Class names: {100 * calibration.text_weight:.0f} % of the score")
     if classifier.skipped_:

@@ -61,13 +61,16 @@ def read_features(file: str | Path, *, dataset: str | None = None) -> list[Featu
     return _clips(stored, rows, chosen)
 
 
-def labelled_features(file: str | Path, *, dataset: str | None = None) -> list[FeatureClip]:
+def labelled_features(
+    file: str | Path, *, dataset: str | None = None, background: bool = False
+) -> list[FeatureClip]:
     """Return the clips of a feature file that belong to a class.
 
     Args:
-        file: As for ``read_features``, with the column ``class``. Rows with the label ``none`` or
-            no label are ignored with a warning.
+        file: As for ``read_features``, with the column ``class``. Rows without a label are ignored
+            with a warning; rows with the label ``none`` belong to no class.
         dataset: Data set in the column ``dataset``; required if there are several.
+        background: Return the clips of no class instead of those of classes.
 
     Raises:
         DataError: As for ``read_features``; no row has a class; there are several data sets, and
@@ -77,10 +80,13 @@ def labelled_features(file: str | Path, *, dataset: str | None = None) -> list[F
     table = path.with_suffix(".tsv")
     stored, rows = _read(path, REQUIRED, CLIP)
     clips = _clips(stored, rows, _chosen(table, rows, dataset))
+    outside = [clip for clip in clips if is_background(clip.label or "")]
+    if background:
+        return outside
     examples = [clip for clip in clips if clip.label and not is_background(clip.label)]
     if not examples:
         raise DataError("no row has a class", where=str(table), expected=EXPECTED)
-    if rest := len(clips) - len(examples):
+    if rest := len(clips) - len(examples) - len(outside):
         warnings.warn(
             f"{table}: {rest} clips without a class are ignored",
             category=UserWarning,

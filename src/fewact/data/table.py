@@ -20,33 +20,35 @@ TABLE = FileType(
 TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 
 
-def read_table(path: str | Path) -> list[Clip]:
+def read_table(path: str | Path, *, background: bool = False) -> list[Clip]:
     """Return the clips of a table with the columns path and label.
 
     Optional columns are start, end and group; others are ignored. Cells are separated by commas,
     semicolons or tabs; the text is UTF-8. Relative paths start at the table's folder. Times are in
     seconds, ``mm:ss`` or ``hh:mm:ss``; an empty time means the start or end of the file. Rows with
-    the label ``none`` belong to no class and are skipped. A missing file raises an error when it is
-    read, or here if all files are missing.
+    the label ``none`` belong to no class. A missing file raises an error when it is read, or here
+    if all files are missing.
 
     Args:
         path: Table.
+        background: Return the clips of no class instead of those of classes.
 
     Raises:
         DataError: The table does not exist or has no clips, or a row is invalid; the message says
             its line and column.
     """
-    return [clip for clip, _ in read_rows(path)]
+    return [clip for clip, _ in read_rows(path, background=background)]
 
 
 def read_rows(
-    path: str | Path, columns: Sequence[str] = COLUMNS
+    path: str | Path, columns: Sequence[str] = COLUMNS, *, background: bool = False
 ) -> list[tuple[Clip, dict[str, str]]]:
     """Return the clips of a table, see ``read_table``, each with the cells of its row.
 
     Args:
         path: Table.
         columns: Columns to read.
+        background: Return the clips of no class instead of those of classes.
 
     Raises:
         DataError: As for ``read_table``.
@@ -76,7 +78,7 @@ def read_rows(
             got=f"first clip: {rows[0][0].path}",
             hint="Relative paths start at the table's folder.",
         )
-    return [(clip, row) for clip, row in rows if not is_background(clip.label or "")]
+    return [(clip, row) for clip, row in rows if is_background(clip.label or "") == background]
 
 
 def _rows(table: Path, text: str, known: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:

@@ -139,6 +139,7 @@ def _outcome(
     from fewact.classifier import Example
     from fewact.classifier.examples import Examples, join
     from fewact.classifier.fitted import classify, fit_examples
+    from fewact.classifier.open_set import ANY_CLASS
 
     device = next(iter(next(iter(examples.values())).values())).device
     parts = [
@@ -150,7 +151,7 @@ def _outcome(
         for clip, nodes in examples.items()
     ]
     fitted = fit_examples(method, join(parts), device)
-    predictions = [classify(method, fitted, clip, nodes) for clip, nodes in new.items()]
+    predictions = [classify(method, fitted, ANY_CLASS, clip, nodes) for clip, nodes in new.items()]
     return Outcome(name, method, fitted, tuple(new.values()), tuple(predictions))
 
 

@@ -1,0 +1,86 @@
+"""The page of results."""
+
+from collections.abc import Sequence
+
+PAGE = """\
+# None of these
+
+    python -m benchmarks.open_set ASSETS --cache FOLDER --draws {draws} -o docs/results/open-set.md
+
+How well are clips of untaught actions recognised as such, and is what is promised about them kept?
+Half of the classes of each set are taught, the others are unknown. All clips of a draw come from
+different groups, except where a table says otherwise; there are as many new clips of untaught as of
+taught classes. {draws} draws each; ± is half of a 95 % interval over draws.
+
+## Which score separates them?
+
+AUROC within a draw, in per cent: the probability that a clip of a taught class has a higher score
+than a clip of an untaught one. 50 is chance.
+
+Development clips, on which the score was chosen:
+
+{development}
+
+Clips that chose nothing:
+
+{test}
+
+A probability says which class, not whether: on the development clips it and the margin are the
+worst candidates. How near a clip is separates best there, without normalising class by class: with
+one to five clips of a class, its own scale costs more than it corrects. On the clips that chose
+nothing the same holds on average, but not in every column.
+
+## With clips of no class: promised against measured
+
+Three classes, three clips of each. The clips of no class show untaught actions of other groups than
+the new clips; the groups are known. A set without enough clips for a row has none. "Promised" is
+the limit of false alarms: the fraction of clips of untaught actions that get a class. It is above
+the requested rate where there are too few clips.
+
+{none}
+
+A promise is kept where the clips of no class are drawn like the new ones. In `utd5_rgb` they are of
+two actions and of two people, the new clips of three others: what differs from one person to the
+next is not in the promise, and more clips of the same two people do not bring it.
+
+## Without clips of no class
+
+`default` limits the clips of taught classes that are answered `(none)`; "promised" is that limit.
+A requested rate is an estimate of false alarms from the training clips, in which each class plays
+the untaught one; "promised" is then that estimate. It is too low for few classes: other actions
+are not like those that were taught.
+
+{rest}
+"""
+
+
+def page(
+    draws: int,
+    development: str,
+    test: str,
+    none: Sequence[Sequence[str]],
+    rest: Sequence[Sequence[str]],
+) -> str:
+    """Return the page.
+
+    Args:
+        draws: Number of draws.
+        development: Table of the scores on development clips.
+        test: The same on the other clips.
+        none: Rows with clips of no class.
+        rest: Rows without.
+    """
+    columns = ["false alarms", "false rejections", "right"]
+    return PAGE.format(
+        draws=draws,
+        development=development,
+        test=test,
+        none=table(["set", "clips of no class", "requested", "promised", *columns], none),
+        rest=table(["set", "shots", "requested", "basis", "promised", *columns], rest),
+    )
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

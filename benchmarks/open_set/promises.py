@@ -1,0 +1,76 @@
+"""Promised against measured: what the classifier does with clips of untaught actions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.open_set.draws import Draw, Numbers
+from benchmarks.open_set.tables import ClipSet
+from fewact.classifier.examples import Example, Examples
+from fewact.classifier.fitted import Fitted, fit_examples, score
+from fewact.data import BACKGROUND
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened to the new clips of a draw.
+
+    Args:
+        promised: Limit that the decision promised.
+        false_alarms: Fraction of clips of untaught actions that got a class.
+        false_rejections: Fraction of clips of taught classes that were answered ``(none)``.
+        right: Fraction of clips of taught classes that got their class.
+    """
+
+    promised: float
+    false_alarms: float
+    false_rejections: float
+    right: float
+
+
+def fit_draw(clips: ClipSet, drawn: Draw) -> Fitted:
+    """Fit the classifier of the package to the training clips and the clips of no class."""
+    numbers = [*drawn.training, *drawn.none]
+    labels = [f"{label:03}" for label in drawn.labels] + [BACKGROUND] * len(drawn.none)
+    videos = [clips.videos.videos[number] for number in numbers]
+    shared = clips.videos.groups == "shared"
+    groups = [
+        one.group if shared or not one.group else f"{one.label}/{one.group}" for one in videos
+    ]
+    examples = Examples(
+        tuple(
+            Example(one.id, label, group=group)
+            for one, label, group in zip(videos, labels, groups, strict=True)
+        ),
+        {"number": torch.tensor(numbers)},
+        (None,) * len(numbers),
+    )
+    return fit_examples(clips.method, examples, CPU)
+
+
+def outcome(
+    clips: ClipSet, fitted: Fitted, new: Numbers, truth: Numbers, rate: float | None
+) -> Outcome:
+    """Return what the classifier does with new clips at a limit of false alarms."""
+    decision = fitted.open_set.decision(rate)
+    scored = score(clips.method, fitted, {"number": torch.from_numpy(new)})
+    accepted = np.asarray(scored.known >= decision.threshold)
+    known = truth >= 0
+    correct = np.asarray(scored.logits.argmax(1)) == truth
+    return Outcome(
+        decision.promised,
+        float(accepted[~known].mean()),
+        float(1 - accepted[known].mean()),
+        float((accepted & correct)[known].mean()),
+    )
+
+
+def mean_and_interval(values: list[float]) -> str:
+    """Return the mean in per cent with half of its 95 % interval over draws."""
+    found: NDArray[np.float64] = 100 * np.array(values)
+    half = 1.96 * found.std(ddof=1) / np.sqrt(len(found))
+    return f"{found.mean():.1f} ± {half:.1f}"

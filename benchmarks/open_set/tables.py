@@ -1,0 +1,65 @@
+"""Similarities of all pairs of the clips of each set, computed once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from benchmarks.datasets import parts, read_index
+from benchmarks.pairs import LookedUp, Pairs, compare_within, encode_videos
+from fewact import backbones, methods
+from fewact.data import VideoList
+from fewact.methods.fusion import Fusion
+from fewact.synthetic import motions
+
+SYNTHETIC = 6
+"""Number of videos of each class of the synthetic benchmark."""
+
+
+@dataclass(frozen=True)
+class ClipSet:
+    """Clips whose similarities are known.
+
+    Args:
+        name: Name in tables.
+        videos: The clips with their classes and groups.
+        method: ``fusion`` with all similarities looked up; a clip's node is its number.
+    """
+
+    name: str
+    videos: VideoList
+    method: LookedUp
+
+
+def clip_lists(assets: Path, *, development: bool) -> dict[str, VideoList]:
+    """Return the clips that may choose, or the clips that measure, by the name of their set."""
+    found = {part.name: part.videos for part in parts(read_index(assets), development=development)}
+    split = "val" if development else "test"
+    found[f"`motions:misaligned` {split}"] = motions("misaligned", videos=SYNTHETIC).videos.of(
+        split
+    )
+    return found
+
+
+def load_sets(assets: Path, cache: Path, *, development: bool) -> list[ClipSet]:
+    """Return the sets; similarities that the cache does not have are computed and stored."""
+    method = methods.create("fusion").eval()
+    if not isinstance(method, Fusion):
+        raise TypeError("fusion is another method")
+    cache.mkdir(parents=True, exist_ok=True)
+    found = []
+    for name, videos in clip_lists(assets, development=development).items():
+        file = cache / f"{''.join(c if c.isalnum() else '-' for c in name).strip('-')}.safetensors"
+        if not file.exists():
+            (nodes,) = encode_videos([method], backbones.create(), videos)
+            with torch.inference_mode():
+                pairs = compare_within(method, nodes)
+            tables = {"exact": pairs.exact, "quick": pairs.quick, "log_odds": pairs.log_odds}
+            new = file.with_suffix(".new")
+            save_file({key: value for key, value in tables.items() if value is not None}, new)
+            new.replace(file)
+        tables = load_file(file)
+        pairs = Pairs(tables["exact"], tables["quick"], method.map_terms.camera, tables["log_odds"])
+        found.append(ClipSet(name, videos, LookedUp(method, pairs)))
+    return found

@@ -1,0 +1,363 @@
+"""None of these: whether a clip shows a taught class at all, decided by its similarities.
+
+The known score of a clip q is
+
+    g(c) = ½ · (mean_s K(q, s) − ½ · inside(c)) + ½ · max_s K(q, s)
+    known score = max_c g(c) − w₁ · mean of g over the other classes − w₂ · mean_u K(q, u)
+
+where s are the training clips of class c, inside(c) is their intra-class similarity (see
+``methods.common.kernel``), and u are the clips of no class, if there are any. K is the similarity
+of two clips; any method has it, as its score for a class of one clip. A threshold on the score
+separates known from unknown. The weights and the form of g were chosen on development clips
+(docs/results/open-set.md).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass as plain_dataclass
+from statistics import NormalDist
+from typing import Annotated, Literal
+
+import torch
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+from torch.nn import functional
+
+from fewact.errors import OptionError
+
+OTHERS_WEIGHT, NONE_WEIGHT = 0.3, 0.5
+"""Weights w₁ and w₂."""
+
+DEFAULT_RATE = 0.1
+"""Limit of false alarms if there are clips of no class, else of false rejections."""
+
+LEAVE_ONE_OUT_FACTOR = 1.5
+"""Measured false rejections divided by the rank of the threshold among leave-one-out scores.
+
+Two clips of a class share their similarity, so their leave-one-out scores are not independent. On
+the development clips the ratio was between 0.6 and 1.5.
+"""
+
+FEWEST_NONE = 2
+"""Smallest number of clips of no class: each is scored by the others."""
+
+Score = Annotated[float, Field(allow_inf_nan=False)]
+Basis = Literal["clips of no class", "training clips, estimated", "false rejections", "off"]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class OpenSet:
+    """Known scores of clips whose class was held out or is none; what thresholds follow from.
+
+    Args:
+        known: Scores of training clips, each without itself. A clip that is alone in its class has
+            no such score.
+        untaught: Scores of training clips, each without its class: as if it were not taught.
+        inside: Intra-class similarity of each class.
+        none: Scores of the clips of no class, each without itself and its group.
+    """
+
+    known: tuple[Score, ...]
+    untaught: tuple[Score, ...]
+    inside: Annotated[tuple[Score, ...], Field(min_length=2)]
+    none: tuple[Score, ...] = ()
+
+    def decision(self, false_alarms: float | None = None) -> "Decision":
+        """Return the threshold for a limit of false alarms.
+
+        - With m clips of no class the threshold is the k-th highest of their scores,
+          k = ⌊rate · (m + 1)⌋. A new clip of no class exceeds it with a probability of at most
+          k / (m + 1), if it is drawn like these clips (conformal prediction). Where k would be 0,
+          it is 1, and the promise is 1 / (m + 1).
+        - Without them, the scores of training clips without their classes estimate the false
+          alarms: the threshold is the normal quantile mean + z · sd · √(1 + 1/n).
+        - If no rate is requested and there are no clips of no class, false *rejections* are
+          limited to ``DEFAULT_RATE``, from the leave-one-out scores of the training clips.
+
+        Args:
+            false_alarms: Highest fraction of clips of untaught actions that get a class, above 0;
+                1 answers every clip with a class. None for the default.
+
+        Raises:
+            OptionError: The rate is not above 0 and at most 1.
+        """
+        check_rate(false_alarms)
+        if false_alarms == 1:
+            return ANY_CLASS
+        rate = DEFAULT_RATE if false_alarms is None else false_alarms
+        if self.none:
+            rank, promised = _rank(rate, len(self.none))
+            threshold = math.nextafter(sorted(self.none, reverse=True)[rank - 1], math.inf)
+            return Decision("clips of no class", threshold, promised)
+        if false_alarms is not None:
+            scores = torch.tensor(self.untaught, dtype=torch.float64)
+            spread = scores.std().item() * math.sqrt(1 + 1 / len(self.inside))
+            threshold = scores.mean().item() + NormalDist().inv_cdf(1 - rate) * spread
+            return Decision("training clips, estimated", threshold, rate)
+        if not self.known:
+            return ANY_CLASS
+        rank, _ = _rank(rate / LEAVE_ONE_OUT_FACTOR, len(self.known))
+        promised = min(1.0, max(rate, LEAVE_ONE_OUT_FACTOR * rank / (len(self.known) + 1)))
+        return Decision("false rejections", sorted(self.known)[rank - 1], promised)
+
+    def known_probability(self, score: float) -> float:
+        """Return the probability that a clip shows a taught class, if half of all clips do.
+
+        The scores of known and of unknown clips are taken as normal with one variance, so that the
+        log-odds are linear in the score. Where their means do not differ, this is ½. Without
+        leave-one-out scores, known scores are assumed to be one standard deviation higher.
+        """
+        unknown = torch.tensor(self.none or self.untaught, dtype=torch.float64)
+        known = torch.tensor(self.known, dtype=torch.float64)
+        squares = (unknown - unknown.mean()).square().sum()
+        if self.known:
+            squares = squares + (known - known.mean()).square().sum()
+        variance = squares.item() / max(len(unknown) + len(known) - 2, 1)
+        if variance <= 0:
+            return 0.5
+        low = unknown.mean().item()
+        high = known.mean().item() if self.known else low + math.sqrt(variance)
+        log_odds = max(high - low, 0.0) / variance * (score - (high + low) / 2)
+        return 1 / (1 + math.exp(-max(-30.0, min(30.0, log_odds))))
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Threshold of the known score, and what it promises.
+
+    Args:
+        basis: Scores that the threshold comes from; ``off`` answers every clip with a class.
+        threshold: Lowest known score that gets a class.
+        promised: Limit of false alarms; of false rejections if the basis is ``false rejections``.
+            It is higher than the requested rate where there are too few clips for it.
+    """
+
+    basis: Basis
+    threshold: float
+    promised: float
+
+    def rejected(self, scores: Sequence[float]) -> int:
+        """Return the number of scores below the threshold."""
+        return sum(score < self.threshold for score in scores)
+
+
+ANY_CLASS = Decision("off", -math.inf, 1.0)
+"""Decision that answers every clip with a class."""
+
+
+def needed_clips(rate: float) -> int:
+    """Return the smallest number of clips of no class that can promise a rate: m ≥ 1/rate − 1.
+
+    >>> needed_clips(0.05), needed_clips(0.1)
+    (19, 9)
+    """
+    return max(FEWEST_NONE, math.ceil(round(1 / rate - 1, 9)))
+
+
+def describe(scores: OpenSet, false_alarms: float | None = None) -> list[str]:
+    """Return lines that say what is promised about clips of untaught actions, and what it costs.
+
+    Args:
+        scores: Scores of a fitted classifier.
+        false_alarms: Requested limit of false alarms; None for the default.
+    """
+    decision, count = scores.decision(false_alarms), len(scores.none)
+    most = f"{100 * decision.promised:.0f} %"
+    lines = []
+    if decision.basis == "off":
+        why = "" if false_alarms == 1 else ' (needs two clips per class, or clips in "none")'
+        return [f"None of these: every clip gets a class{why}"]
+    if decision.basis == "clips of no class":
+        lines.append(
+            f'None of these: at most {most} of other clips like the {count} in "none" get a class'
+        )
+        rate = DEFAULT_RATE if false_alarms is None else false_alarms
+        if decision.promised > rate:
+            needed = needed_clips(rate)
+            lines.append(f'  {100 * rate:g} % cannot be promised: needs {needed} clips in "none"')
+    elif decision.basis == "training clips, estimated":
+        lines.append(
+            f"None of these: about {most} of clips of other actions get a class; a rough estimate, "
+            'only clips in "none" can promise it'
+        )
+    else:
+        lines.append(
+            f'None of these: at most about {most} of clips of the classes are answered "(none)"'
+        )
+        lines.append('  How many clips of other actions get a class is unknown without "none"')
+    if scores.known and decision.basis != "false rejections":
+        lost = decision.rejected(scores.known)
+        lines.append(f'  Of {len(scores.known)} held-out training clips {lost} would be "(none)"')
+    return lines
+
+
+def check_rate(rate: float | None) -> None:
+    """Refuse a rate that is not above 0 and at most 1.
+
+    Raises:
+        OptionError: See above.
+    """
+    if rate is not None and not 0 < rate <= 1:
+        raise OptionError(
+            "not a rate",
+            where="false_alarms",
+            got=f"{rate:g}",
+            expected="above 0 and at most 1; 1 answers every clip with a class",
+        )
+
+
+def known_scores(
+    pairs: Tensor,
+    labels: Tensor,
+    inside: Tensor,
+    none: Tensor | None = None,
+    *,
+    left_out: Tensor | None = None,
+) -> Tensor:
+    """Return the known scores (q) of clips, float64.
+
+    Args:
+        pairs: Similarities (q s) with the training clips.
+        labels: Classes (s) of the training clips in 0 … n−1.
+        inside: Intra-class similarities (n), or (q n) for each clip.
+        none: Mean similarity (q) with the clips of no class; None if there are none.
+        left_out: Whether a clip is not compared with a training clip (q s). A class of which all
+            clips are left out does not count; one class must be left.
+    """
+    n, pairs = inside.shape[-1], pairs.double()
+    member = functional.one_hot(labels, n).T.bool().expand(len(pairs), -1, -1)  # (q n s)
+    if left_out is not None:
+        member = member & ~left_out[:, None]
+    shots, each = member.sum(-1), pairs[:, None]  # (q n), (q 1 s)
+    mean = (each * member).sum(-1) / shots.clamp_min(1) - inside / 2
+    similarity = (mean + each.masked_fill(~member, -math.inf).amax(-1)) / 2  # (q n)
+    best = similarity.amax(-1)
+    rest = similarity.masked_fill(shots == 0, 0.0).sum(-1) - best
+    scores = best - OTHERS_WEIGHT * rest / ((shots > 0).sum(-1) - 1).clamp_min(1)
+    return scores if none is None else scores - NONE_WEIGHT * none.double()
+
+
+def intra_class(
+    pairs: Tensor, positions: Sequence[int], labels: Tensor, n: int, left_out: Tensor
+) -> Tensor:
+    """Return the intra-class similarity (q n) of each class without some clips.
+
+    inside(c) = ((k − 1) · m(c) + m) / k, with m(c) the mean similarity of two clips of class c, m
+    that of two clips of any one class, and k the number of clips of the class: a clip's similarity
+    with itself is replaced by m, as in ``methods.common.kernel.intra_class_similarity``. What is
+    left out does not change m: it is the level for classes of one clip.
+
+    Args:
+        pairs: Similarities (h s) of some training clips with all of them.
+        positions: Positions of the h clips among the training clips.
+        labels: Classes (s) of the training clips.
+        n: Number of classes.
+        left_out: Training clips to leave out (q s).
+    """
+    rows, hot = list(positions), functional.one_hot(labels, n).double()  # (s n)
+    same = labels[rows][:, None] == labels
+    same[range(len(rows)), rows] = False
+    kept = (~left_out).double()
+
+    def sums(values: Tensor) -> Tensor:
+        return (kept[:, rows] * (kept @ values.T)) @ hot[rows]  # (q n)
+
+    total, number, shots = sums(pairs.double() * same), sums(same.double()), kept @ hot
+    mean = (pairs.double() * same).sum() / same.sum().clamp_min(1)
+    own = torch.where(number > 0, total / number.clamp_min(1), mean)
+    return ((shots - 1) * own + mean) / shots.clamp_min(1)
+
+
+def fit_open_set(
+    pairs: Tensor,
+    positions: Sequence[int],
+    labels: Tensor,
+    n: int,
+    groups: Sequence[str | None],
+    none: "NoneScores | None" = None,
+) -> OpenSet:
+    """Compute the scores that thresholds follow from.
+
+    Args:
+        pairs: Similarities (h s) of some training clips with all of them, with itself included.
+        positions: Positions of the h clips among the training clips.
+        labels: Classes (s) of the training clips.
+        n: Number of classes.
+        groups: Group of each training clip; a clip with None is a group by itself. A clip is not
+            compared with its own group, if there is another.
+        none: Similarities of the clips of no class.
+    """
+    rows = list(positions)
+    own, same_group = labels[rows], _same(groups)[rows]
+    same_class = own[:, None] == labels
+    both = same_class | same_group
+    untaught = torch.where(both.all(1, keepdim=True), same_class, both)
+    kept = (~same_group).double() @ functional.one_hot(labels, n).double()  # (h n)
+    held = kept.gather(1, own[:, None])[:, 0] > 0
+    outside = None if none is None else none.of_training
+
+    def scores(which: Tensor, left_out: Tensor) -> tuple[float, ...]:
+        inside = intra_class(pairs, rows, labels, n, left_out[which])
+        beside = None if outside is None else outside[which]
+        found = known_scores(pairs[which], labels, inside, beside, left_out=left_out[which])
+        return tuple(found.tolist())
+
+    nothing = torch.zeros(1, len(labels), dtype=torch.bool)
+    inside = intra_class(pairs, rows, labels, n, nothing)[0]
+    of_none: tuple[float, ...] = ()
+    if none is not None:
+        of_none = tuple(known_scores(none.pairs, labels, inside, none.of_none).tolist())
+    return OpenSet(
+        known=scores(held, same_group),
+        untaught=scores(torch.ones_like(held), untaught),
+        inside=tuple(inside.tolist()),
+        none=of_none,
+    )
+
+
+@plain_dataclass(frozen=True)
+class NoneScores:
+    """Similarities of m clips of no class.
+
+    Args:
+        pairs: Similarities (m s) with the training clips.
+        of_none: Mean similarity (m) of each with those of other groups.
+        of_training: Mean similarity (h) of training clips with the clips of no class.
+    """
+
+    pairs: Tensor
+    of_none: Tensor
+    of_training: Tensor
+
+
+def mean_of_other_groups(
+    pairs: Tensor, references: Sequence[int], groups: Sequence[str | None]
+) -> Tensor:
+    """Return the mean similarity (m) of each clip of no class with references of other groups.
+
+    A clip whose group has all references is compared with all but itself.
+
+    Args:
+        pairs: Similarities (m r) with the references.
+        references: Positions of the references among the clips.
+        groups: Group of each of the m clips; a clip with None is a group by itself.
+    """
+    other = ~_same(groups)[:, list(references)]
+    itself = torch.arange(len(pairs))[:, None] == torch.tensor(list(references))
+    other = torch.where(other.any(1, keepdim=True), other, ~itself)
+    return (pairs.double() * other).sum(1) / other.sum(1)
+
+
+def _same(groups: Sequence[str | None]) -> Tensor:
+    """Return whether two clips are of one group: (s s), true on the diagonal."""
+    names = [i if group is None else group for i, group in enumerate(groups)]
+    position = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    numbers = torch.tensor([position[name] for name in names])
+    return numbers[:, None] == numbers
+
+
+def _rank(rate: float, count: int) -> tuple[int, float]:
+    """Return the rank k ≥ 1 of the threshold among scores, and k / (count + 1)."""
+    rank = max(1, math.floor(rate * (count + 1) + 1e-9))
+    return rank, rank / (count + 1)

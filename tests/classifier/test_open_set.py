@@ -1,0 +1,247 @@
+"""None of these: scores against a slow reference, thresholds, and clips of untaught actions."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fewact import FewShotClassifier
+from fewact.backbones import Backbone
+from fewact.classifier import NONE, OpenSet
+from fewact.classifier.open_set import (
+    NONE_WEIGHT,
+    OTHERS_WEIGHT,
+    describe,
+    fit_open_set,
+    known_scores,
+    mean_of_other_groups,
+    needed_clips,
+)
+from fewact.data import Clip, FeatureClip, FeatureDataset
+from fewact.errors import DataError, OptionError
+from tests.classifier.conftest import render
+
+LABELS = [0, 0, 0, 1, 1, 2]
+
+
+def symmetric(size: int, seed: int = 0) -> torch.Tensor:
+    values = torch.randn(size, size, generator=torch.Generator().manual_seed(seed)).double()
+    return values + values.T
+
+
+def slow_score(row: np.ndarray, pairs: np.ndarray, labels: list[int], left_out: set[int]) -> float:
+    """The equation of the module, for one clip with similarities ``row``."""
+    every = list(range(len(labels)))
+    level = [pairs[i, j] for i in every for j in every if i != j and labels[i] == labels[j]]
+    m = float(np.mean(level)) if level else 0.0
+    similarity = []
+    for c in sorted(set(labels)):
+        clips = [i for i in every if labels[i] == c and i not in left_out]
+        if not clips:
+            continue
+        inside = np.mean([m if i == j else pairs[i, j] for i in clips for j in clips])
+        similarity.append((np.mean(row[clips]) - inside / 2) / 2 + max(row[clips]) / 2)
+    best = max(similarity)
+    others = (sum(similarity) - best) / max(len(similarity) - 1, 1)
+    return float(best - OTHERS_WEIGHT * others)
+
+
+@pytest.mark.parametrize(
+    "groups", [[None] * 6, ["a", "a", "b", "a", "b", "a"], ["a", "b", "c", "a", "b", "c"]]
+)
+def test_scores_match_the_equation(groups: list[str | None]) -> None:
+    pairs, labels = symmetric(6), torch.tensor(LABELS)
+    got = fit_open_set(pairs, range(6), labels, 3, groups)
+    names = [i if g is None else g for i, g in enumerate(groups)]
+    known, untaught = [], []
+    for i in range(6):
+        same = {j for j in range(6) if names[j] == names[i]}
+        own = {j for j in range(6) if LABELS[j] == LABELS[i]}
+        if own - same:
+            known.append(slow_score(pairs[i].numpy(), pairs.numpy(), LABELS, same))
+        out = own | same if len(own | same) < 6 else own
+        untaught.append(slow_score(pairs[i].numpy(), pairs.numpy(), LABELS, out))
+    assert got.known == pytest.approx(known)
+    assert got.untaught == pytest.approx(untaught)
+    new = symmetric(6, seed=1)[:4]
+    inside = torch.tensor(got.inside, dtype=torch.float64)
+    expected = [slow_score(row.numpy(), pairs.numpy(), LABELS, set()) for row in new]
+    assert known_scores(new, labels, inside).tolist() == pytest.approx(expected)
+    beside = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    lower = [x - NONE_WEIGHT * y for x, y in zip(expected, beside.tolist(), strict=True)]
+    assert known_scores(new, labels, inside, beside).tolist() == pytest.approx(lower)
+
+
+def test_clips_of_no_class_are_scored_without_their_group() -> None:
+    pairs = torch.arange(16.0).reshape(4, 4)
+    every = mean_of_other_groups(pairs, range(4), [None] * 4)
+    assert every.tolist() == pytest.approx([2.0, (4 + 6 + 7) / 3, 28 / 3, (12 + 13 + 14) / 3])
+    grouped = mean_of_other_groups(pairs, range(4), ["a", "a", "b", None])
+    assert grouped[0] == pytest.approx(2.5)
+    alone = mean_of_other_groups(pairs, range(4), ["a"] * 4)
+    assert alone.tolist() == pytest.approx(every.tolist())
+    assert mean_of_other_groups(pairs[:, [0, 2]], [0, 2], [None] * 4)[0] == 2.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.floats(-5, 5), min_size=2, max_size=40),
+    st.sampled_from([0.05, 0.1, 0.25, 0.5]),
+    st.floats(-6, 6),
+)
+def test_the_threshold_is_the_conformal_one(none: list[float], rate: float, new: float) -> None:
+    decision = OpenSet((), (0.0, 1.0), (0.0, 0.0), tuple(none)).decision(rate)
+    possible = max(rate, 1 / (len(none) + 1))
+    p_value = (1 + sum(score >= new for score in none)) / (len(none) + 1)
+    assert (new >= decision.threshold) == (p_value <= possible + 1e-12)
+    assert decision.promised <= possible + 1e-12
+    assert (decision.promised > rate) == (len(none) < needed_clips(rate))
+
+
+def test_the_promise_is_kept_on_draws_from_one_distribution() -> None:
+    rng = np.random.default_rng(0)
+    got = []
+    for _ in range(2000):
+        scores = rng.standard_normal(30)
+        decision = OpenSet((), (0.0, 1.0), (0.0, 0.0), tuple(scores[:-1])).decision(0.1)
+        got.append(scores[-1] >= decision.threshold)
+    assert decision.promised == 0.1
+    assert abs(np.mean(got) - 0.1) < 4 * math.sqrt(0.09 / 2000)
+
+
+def test_decisions_without_clips_of_no_class() -> None:
+    scores = OpenSet(tuple(float(i) for i in range(29)), (-1.0, 1.0), (0.0, 0.0))
+    default = scores.decision()
+    assert (default.basis, default.threshold) == ("false rejections", 1.0)
+    assert default.promised == pytest.approx(0.1)
+    few = OpenSet((3.0, 4.0), (-1.0, 1.0), (0.0, 0.0)).decision()
+    assert (few.threshold, few.promised) == (3.0, 0.5)
+    estimate = scores.decision(0.5)
+    assert (estimate.basis, estimate.threshold) == ("training clips, estimated", 0.0)
+    assert scores.decision(0.05).threshold > scores.decision(0.2).threshold
+    assert scores.decision(1).threshold == -math.inf
+    assert OpenSet((), (-1.0, 1.0), (0.0, 0.0)).decision().basis == "off"
+    for rate in (0, -0.1, 1.1, math.nan):
+        with pytest.raises(OptionError, match="not a rate"):
+            scores.decision(rate)
+
+
+def test_the_known_probability_follows_the_scores() -> None:
+    apart = OpenSet((3.0, 4.0, 5.0), (-1.0, 0.0, 1.0), (0.0, 0.0))
+    assert apart.known_probability(2.0) == pytest.approx(0.5)
+    assert apart.known_probability(4.0) > 0.95
+    assert apart.known_probability(0.0) < 0.05
+    alike = OpenSet((-1.0, 0.0, 1.0), (-1.0, 0.0, 1.0), (0.0, 0.0))
+    assert alike.known_probability(9.0) == 0.5
+    one_shot = OpenSet((), (-1.0, 0.0, 1.0), (0.0, 0.0))
+    assert 0.5 < one_shot.known_probability(1.0) < 0.8
+    assert OpenSet((), (1.0, 1.0), (0.0, 0.0)).known_probability(2.0) == 0.5
+
+
+def test_the_text_says_what_cannot_be_promised() -> None:
+    few = OpenSet((1.0, 2.0), (0.0, 1.0), (0.0, 0.0), tuple(float(i) for i in range(10)))
+    text = "\n".join(describe(few, 0.05))
+    assert "at most 9 % of other clips like the 10" in text
+    assert "5 % cannot be promised: needs 19 clips" in text
+    assert 'Of 2 held-out training clips 2 would be "(none)"' in text
+    enough = "\n".join(describe(few))
+    assert "cannot be promised" not in enough
+    without = OpenSet((1.0, 2.0), (0.0, 1.0), (0.0, 0.0))
+    assert "rough estimate" in "\n".join(describe(without, 0.05))
+    assert "unknown without" in "\n".join(describe(without))
+    assert "every clip gets a class" in "\n".join(describe(without, 1))
+
+
+def test_one_clip_each_gives_every_clip_a_class(
+    backbone: Backbone, actions: Path, queries: dict[str, Path]
+) -> None:
+    clips = [Clip(actions / name / "clip 0.mp4", name) for name in queries]
+    classifier = FewShotClassifier(backbone, "pixels").fit(clips)
+    assert classifier.open_set_.known == ()
+    assert NONE not in [one.label for one in classifier.predict(queries.values())]
+
+
+def test_untaught_actions_are_answered_none(
+    backbone: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    """Two motions are taught; the third is the clips of no class, then new ones of it."""
+    taught = [clip for name in ("left", "right") for clip in sorted((actions / name).iterdir())]
+    labels = [path.parent.name for path in taught]
+    classifier = FewShotClassifier(backbone).fit(taught, labels, none=actions / "down")
+    assert classifier.classes_ == ("left", "right")
+    assert [clip.name for clip in classifier.none_clips_] == [
+        f"none/clip {i}.mp4" for i in range(3)
+    ]
+    new = [render(tmp_path / f"{seed}.mp4", "down", seed) for seed in (21, 22, 23)]
+    found = classifier.predict(new)
+    assert [one.label for one in found] == [NONE] * 3
+    assert all(one.best in classifier.classes_ and one.known < 0.5 for one in found)
+    assert [classifier.predict(queries[name]).label for name in ("left", "right")] == [
+        "left",
+        "right",
+    ]
+    classifier.false_alarms = 1
+    assert NONE not in [one.label for one in classifier.predict(new)]
+    assert classifier.predict_proba(new).sum(1) == pytest.approx(np.ones(3))
+    loaded = FewShotClassifier.load(classifier.save(tmp_path / "model"), backbone=backbone)
+    assert loaded.false_alarms == 1
+    loaded.false_alarms = None
+    assert loaded.predict(new) == found
+    assert loaded.none_clips_ == classifier.none_clips_
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "Recognises 2 actions" in card
+    loaded.add_none(new[:2])
+    assert len(loaded.none_clips_) == len(loaded.open_set_.none) == 5
+    with pytest.raises(DataError, match="training clip already"):
+        loaded.add_none(new[:1])
+    with pytest.raises(DataError, match="reserved for clips of no class"):
+        loaded.add_class(NONE, new[:1])
+    loaded.add_class("down", new[2]).remove_class("right")
+    assert loaded.classes_ == ("down", "left")
+    assert len(loaded.none_clips_) == 5
+
+
+def test_one_clip_of_no_class_is_not_enough(
+    backbone: Backbone, actions: Path, queries: dict[str, Path]
+) -> None:
+    plain = FewShotClassifier(backbone, "pixels").fit(actions)
+    with pytest.warns(UserWarning, match="one clip of no class"):
+        one = FewShotClassifier(backbone, "pixels").fit(actions, none=queries["left"])
+    assert one.none_clips_ == ()
+    assert one.open_set_ == plain.open_set_
+
+
+def test_an_invalid_rate_is_refused_before_clips_are_read() -> None:
+    with pytest.raises(OptionError, match=r"false_alarms: not a rate \(got 2"):
+        FewShotClassifier(false_alarms=2).fit("nowhere")
+
+
+@pytest.mark.assets
+def test_false_alarms_of_real_clips_are_within_the_promise(assets: Path) -> None:
+    """Three classes of real features; others are clips of no class, and new clips of those."""
+    clips = list(FeatureDataset(assets / "features" / "mobilenet_v2_t8.npz", dataset="ucf7"))
+    rng = np.random.default_rng(0)
+    accepted, promised, kept = [], [], []
+    for _ in range(25):
+        classes = rng.permutation(sorted({str(clip.label) for clip in clips}))
+        order = rng.permutation(sorted({str(clip.group) for clip in clips}))
+
+        def some(labels: np.ndarray, groups: np.ndarray, count: int) -> list[FeatureClip]:
+            found = [c for c in clips if c.label in labels and c.group in groups]
+            return [found[i] for i in rng.choice(len(found), count, replace=False)]
+
+        training = [clip for c in classes[:3] for clip in some(c, order[:5], 3)]
+        outside = some(classes[3:], order[5:15], 19)
+        classifier = FewShotClassifier(device="cpu", false_alarms=0.1)
+        classifier.fit(training, none=[FeatureClip(c.name, c.vectors) for c in outside])
+        promised.append(classifier.open_set_.decision(0.1).promised)
+        new = classifier.predict(some(classes[3:], order[15:], 10))
+        accepted += [one.label != NONE for one in new]
+        kept += [one.label != NONE for one in classifier.predict(some(classes[:3], order[15:], 6))]
+    assert set(promised) == {0.1}
+    assert np.mean(accepted) < 0.1 + 3 * math.sqrt(0.1 * 0.9 / 25)
+    assert np.mean(kept) > 0.4
