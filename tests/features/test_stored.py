@@ -11,7 +11,6 @@ from fewact.errors import DataError, OptionError, StoreError
 from fewact.evaluation import ArrayFeatures, evaluate_method
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Store
-from fewact.features.store.shard import shards
 from fewact.features.stored import StoredFeatures, choose_card
 from tests.episodes.made_up import videos_of
 from tests.features.store_of_vectors import REQUEST, card, fill
@@ -77,7 +76,7 @@ def test_a_moved_file_is_read_once(store, tmp_path, monkeypatch, values) -> None
 
 def test_a_damaged_shard_is_named(store, videos) -> None:
     (one,) = store.sets()
-    (path,) = shards(one.folder)
+    (path,) = one.folder.glob("*.safetensors")
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DataError, match=f"48 of 48 .*damaged: {path}"):
         list(StoredFeatures(store, videos, card()).features(range(48), [REQUEST]))

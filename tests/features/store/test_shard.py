@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from fewact.errors import OutputError, StoreError
 from fewact.features.store import Store
-from fewact.features.store.shard import Shape, Shard, shards, write_shard
+from fewact.features.store.shard import Shape, Shard, write_shard
 
 LAYOUT = {"a": Shape("float16", (2, 3)), "b": Shape("int64", ())}
 FACTS = {"kind": "made up", "sizes": [2, 3], "rate": 0.5}
@@ -86,7 +86,7 @@ def test_the_same_videos_are_the_same_file(tmp_path: Path) -> None:
     assert one.read_bytes() == other.read_bytes()
     less = write_shard(tmp_path / "one", "set", {"v0": entry(0)})
     assert write_shard(tmp_path / "one", "another set", {"v0": entry(0)}).name != less.name
-    assert len(list(shards(tmp_path / "one"))) == 3
+    assert len(list((tmp_path / "one").glob("*.safetensors"))) == 3
 
 
 def test_a_write_that_fails_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +117,7 @@ def damage(path: Path, how: str) -> None:
 def test_a_damaged_shard_is_named_and_counts_as_missing(store: Store, how: str) -> None:
     made = store.make(FACTS, LAYOUT)
     made.write({"v0": entry(0), "v1": entry(1)})
-    (path,) = shards(made.folder)
+    (path,) = made.folder.glob("*.safetensors")
     made.write({"v2": entry(2)})
     damage(path, how)
     again = store.find(FACTS)
@@ -134,7 +134,7 @@ def test_a_damaged_shard_is_named_and_counts_as_missing(store: Store, how: str) 
 def test_a_number_that_has_changed_is_noticed_when_it_is_read(store: Store) -> None:
     made = store.make(FACTS, LAYOUT)
     made.write({"v0": entry(0), "v1": entry(1)})
-    (path,) = shards(made.folder)
+    (path,) = made.folder.glob("*.safetensors")
     content = bytearray(path.read_bytes())
     content[-1] ^= 1  # of b of v1, the last array's last row
     path.write_bytes(content)
@@ -149,7 +149,7 @@ def test_a_shard_of_another_set_is_ignored(store: Store) -> None:
     made = store.make(FACTS, LAYOUT)
     other = store.make({**FACTS, "rate": 1.0}, LAYOUT)
     other.write({"v": entry(0)})
-    shutil.copy(next(shards(other.folder)), made.folder)
+    shutil.copy(next(other.folder.glob("*.safetensors")), made.folder)
     made.refresh()
     assert "v" not in made
     assert len(made.damaged) == 1

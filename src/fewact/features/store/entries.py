@@ -3,6 +3,8 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -10,7 +12,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from fewact.errors import StoreError
-from fewact.features.store.shard import Entry, Layout, Shape, Shard, shards, write_shard
+from fewact.features.store.index import FILE as INDEX
+from fewact.features.store.index import KEY, NEW_FILES, names_in, read_index, write_index
+from fewact.features.store.shard import SUFFIX, Entry, Layout, Shape, Shard, write_shard
 from fewact.io.atomic import write_text
 from fewact.io.bounded import MIB, FileType
 from fewact.io.temporary import remove_leftovers
@@ -23,6 +27,9 @@ SET = FileType(
     hint="Move the file elsewhere; `fewact embed` writes it again and keeps the set.",
 )
 
+OPEN: Final = 512
+"""Largest number of shards that are mapped at the same time."""
+
 Facts = Mapping[str, JsonValue]
 """All facts that decide the arrays of a video, as JSON."""
 
@@ -30,6 +37,15 @@ Facts = Mapping[str, JsonValue]
 def digest(facts: Facts) -> str:
     """Return the SHA-256 of facts; their order does not count."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def as_key(fingerprint: str) -> bytes | None:
+    """Return the bytes of a SHA-256 in lower-case hexadecimal digits; None for another name."""
+    try:
+        key = bytes.fromhex(fingerprint)
+    except ValueError:
+        return None
+    return key if len(key) == KEY.itemsize and key.hex() == fingerprint else None
 
 
 class _Document(BaseModel):
@@ -53,7 +69,8 @@ class EntrySet:
         facts: All facts that decide the arrays of a video.
         digest: SHA-256 of the facts.
         layout: Names, types and shapes of a video's arrays.
-        damaged: Shards that cannot be read, and why; their videos count as missing.
+        damaged: Shards that cannot be read, and why; their videos count as missing. Shards in the
+            index are not read before one of their videos is.
 
     Raises:
         StoreError: The folder is not a set.
@@ -66,9 +83,13 @@ class EntrySet:
         self.layout: Layout = document.layout
         self.digest = digest(self.facts)
         self.damaged: dict[Path, str] = {}
-        self._index: dict[str, tuple[Shard, int]] = {}
-        self._known: set[str] = set()
-        self.refresh()
+        self._shard = lru_cache(OPEN)(self._open)
+        present = names_in(folder, SUFFIX)
+        self._index = read_index(folder / INDEX, self.digest, present)
+        self._known = set(self._index.files)
+        self._new: dict[str, tuple[str, ...]] = {}  # videos of shards that are not in the index
+        self._places: dict[str, tuple[str, int]] = {}  # shard and row of these videos
+        self._read_new(present)
 
     @classmethod
     def create(cls, folder: Path, facts: Facts, layout: Layout) -> "EntrySet":
@@ -93,27 +114,73 @@ class EntrySet:
 
     def refresh(self) -> None:
         """Find shards that were added since."""
-        for path in shards(self.folder):
-            if path.name in self._known:
-                continue
-            self._known.add(path.name)
+        self._read_new(names_in(self.folder, SUFFIX))
+
+    def _read_new(self, present: set[str]) -> None:
+        """Read the shards that are not known yet; if they are many, put them into the index."""
+        for name in sorted(present - self._known):
             try:
-                self._add(Shard(path, self.digest, self.layout))
+                self._add(self._shard(name))
             except StoreError as error:
-                self.damaged[path] = str(error)
+                self._known.add(name)
+                self.damaged[self.folder / name] = str(error)
+        if len(self._new) >= NEW_FILES:
+            self._put_into_index(present)
+
+    def _open(self, name: str) -> Shard:
+        return Shard(self.folder / name, self.digest, self.layout)
 
     def _add(self, shard: Shard) -> None:
+        name = shard.path.name
+        self._known.add(name)
+        self._new[name] = tuple(shard.videos)
         for row, video in enumerate(shard.videos):
-            self._index.setdefault(video, (shard, row))
+            self._places.setdefault(video, (name, row))
+
+    def _put_into_index(self, present: set[str]) -> None:
+        there = read_index(self.folder / INDEX, self.digest, present)
+        if set(there.files) >= set(self._index.files):  # Another process may have written more.
+            self._index = there
+        self._known.update(self._index.files)
+        listed = set(self._index.files)
+        self._new = {name: videos for name, videos in self._new.items() if name not in listed}
+        keys = {name: [as_key(one) for one in videos] for name, videos in self._new.items()}
+        if len(keys) >= NEW_FILES and all(None not in row for row in keys.values()):
+            more: Any = keys
+            self._index = self._index.with_files(more).unique()
+            self._new = {}
+            with suppress(OSError):  # The store may be read-only: the index is kept in memory.
+                write_index(self.folder / INDEX, self.digest, self._index)
+                mapped = read_index(self.folder / INDEX, self.digest, present | self._known)
+                self._index = mapped if mapped.files == self._index.files else self._index
+        places = self._places.items()
+        self._places = {video: place for video, place in places if place[0] in self._new}
+
+    def _place(self, fingerprint: object) -> tuple[str, int] | None:
+        """Return shard and row of a video, or None."""
+        if not isinstance(fingerprint, str):
+            return None
+        key, place = as_key(fingerprint), self._places.get(fingerprint)
+        found = self._index.find(key) if place is None and key is not None else ()
+        return found[0] if found else place
 
     def __contains__(self, fingerprint: object) -> bool:
-        return fingerprint in self._index
+        return self._place(fingerprint) is not None
 
     def __len__(self) -> int:
-        return len(self._index)
+        return sum(1 for _ in self._unindexed()) + len(self._index.keys)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._index)
+        yield from self._unindexed()
+        for key in self._index.keys:
+            yield bytes(key).ljust(KEY.itemsize, b"\0").hex()
+
+    def _unindexed(self) -> Iterator[str]:
+        """Yield the videos that are not in the index."""
+        for video in self._places:
+            key = as_key(video)
+            if key is None or not self._index.find(key):
+                yield video
 
     @property
     def bytes_a_video(self) -> int:
@@ -127,7 +194,18 @@ class EntrySet:
             KeyError: The set does not contain it.
             StoreError: Its shard is damaged.
         """
-        shard, row = self._index[fingerprint]
+        place = self._place(fingerprint)
+        if place is None:
+            raise KeyError(fingerprint)
+        name, row = place
+        shard = self._shard(name)
+        if shard.videos[row : row + 1] != [fingerprint]:
+            raise StoreError(
+                "does not fit the shards",
+                where=str(self.folder / INDEX),
+                got=f"row {row} of {name}",
+                hint="Remove this file: it is made again.",
+            )
         return shard.read(row)
 
     def write(self, entries: Mapping[str, Entry]) -> None:
@@ -154,9 +232,9 @@ class EntrySet:
         if not entries:
             return
         path = write_shard(self.folder, self.digest, entries)
-        self._known.add(path.name)
         self.damaged.pop(path, None)
-        self._add(Shard(path, self.digest, self.layout))
+        self._shard.cache_clear()  # It may be another file under the name of a damaged one.
+        self._add(self._shard(path.name))
 
 
 def _read(path: Path) -> _Document:

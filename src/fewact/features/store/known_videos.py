@@ -8,8 +8,10 @@ identify them.
 import hashlib
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -17,9 +19,16 @@ from fewact.data.clips import Clip
 from fewact.data.video_source import VideoSource
 from fewact.data.videos import Video
 from fewact.errors import StoreError
+from fewact.features.store.index import FILE as INDEX
+from fewact.features.store.index import NEW_FILES, Index, names_in, read_index, write_index
 from fewact.io.atomic import write_text
 from fewact.io.bounded import GIB, FileType
 from fewact.io.temporary import remove_leftovers
+
+SUFFIX: Final = ".json"
+
+PAGES: Final = 64
+"""Largest number of pages of the index that are kept in memory."""
 
 PAGE = FileType("list of known videos", StoreError, 1 * GIB)
 
@@ -56,10 +65,18 @@ class KnownList:
 
     Args:
         known: Known facts by id; several if different files had the same id.
+        index: Index of the pages that are read when one of their videos is looked up.
+        folder: Folder of these pages.
     """
 
-    def __init__(self, known: Mapping[str, tuple[KnownVideo, ...]]) -> None:
-        self._known = known
+    def __init__(
+        self,
+        known: Mapping[str, tuple[KnownVideo, ...]],
+        index: Index | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self._known, self._index, self._folder = known, index or Index(), folder
+        self._page = lru_cache(PAGES)(_read_page)
 
     def fingerprint(self, video: Video, at: str | None) -> str | None:
         """Return a video's fingerprint if it is known without reading a file, otherwise None.
@@ -70,7 +87,7 @@ class KnownList:
         """
         if video.source is not None and not isinstance(video.source, Clip):
             return video.source.fingerprint()
-        found = self._known.get(_legible(video.id), ())
+        found = self._facts(video)
         if at is not None:
             return next((one.fingerprint for one in found if one.stamp == at), None)
         known = {one.fingerprint for one in found if one.fingerprint}
@@ -78,9 +95,16 @@ class KnownList:
 
     def error(self, video: Video) -> str | None:
         """Return why the features of a video could not be computed; None if that is not known."""
-        return next(
-            (one.error for one in self._known.get(_legible(video.id), ()) if one.error), None
-        )
+        return next((one.error for one in self._facts(video) if one.error), None)
+
+    def _facts(self, video: Video) -> list[KnownVideo]:
+        id = _legible(video.id)
+        found = list(self._known.get(id, ()))
+        if self._folder is not None:
+            for name, _ in self._index.find(_key(id)):
+                page = self._page(self._folder / name)
+                found += [page[id]] if id in page else []
+        return found
 
 
 class KnownVideos:
@@ -95,15 +119,21 @@ class KnownVideos:
 
     def read(self, name: str) -> KnownList:
         """Return the known videos of a list; files that cannot be read are ignored."""
-        found: dict[str, tuple[KnownVideo, ...]] = {}
-        for path in sorted(self._of(name).glob("*.json")):
-            try:
-                page = _Page.model_validate_json(PAGE.content(path))
-            except (StoreError, ValidationError):
-                continue
-            for id, known in page.videos.items():
-                found[id] = (*found.get(id, ()), known)
-        return KnownList(found)
+        folder = self._of(name)
+        present = names_in(folder, SUFFIX)
+        index = read_index(folder / INDEX, folder.name, present)
+        new = sorted(present - set(index.files))
+        if len(new) >= NEW_FILES:
+            pages = ((one, _read_page(folder / one)) for one in new)
+            index = index.with_files({one: [*map(_key, page)] for one, page in pages if page})
+            new = []
+            with suppress(OSError):  # The store may be read-only: the index is kept in memory.
+                write_index(folder / INDEX, folder.name, index)
+        known: dict[str, tuple[KnownVideo, ...]] = {}
+        for one in new:
+            for id, facts in _read_page(folder / one).items():
+                known[id] = (*known.get(id, ()), facts)
+        return KnownList(known, index, folder)
 
     def write(self, name: str, known: Mapping[str, KnownVideo]) -> None:
         """Write known videos of a list; a file of the same videos is replaced.
@@ -114,7 +144,7 @@ class KnownVideos:
         remove_leftovers(self._of(name))
         page = _Page(list=_legible(name), videos={_legible(id): one for id, one in known.items()})
         ids = "\n".join(page.videos)
-        path = self._of(name) / f"{hashlib.sha256(ids.encode()).hexdigest()[:24]}.json"
+        path = self._of(name) / f"{hashlib.sha256(ids.encode()).hexdigest()[:24]}{SUFFIX}"
         text = page.model_dump_json(indent=1) + "\n"
         if not path.exists() or PAGE.content(path) != text.encode():
             write_text(path, text)
@@ -122,6 +152,18 @@ class KnownVideos:
     def _of(self, name: str) -> Path:
         plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)[:60].lstrip(".")
         return self._folder / f"{plain}-{hashlib.sha256(_legible(name).encode()).hexdigest()[:8]}"
+
+
+def _read_page(path: Path) -> dict[str, KnownVideo]:
+    """Return the known videos of a page by id; none if it cannot be read."""
+    try:
+        return _Page.model_validate_json(PAGE.content(path)).videos
+    except (StoreError, ValidationError):
+        return {}
+
+
+def _key(id: str) -> bytes:
+    return hashlib.sha256(id.encode()).digest()
 
 
 def _legible(text: str) -> str:

@@ -6,7 +6,7 @@ Reading runs no code, and reads single rows from mapped memory.
 
 import hashlib
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,11 +154,6 @@ def write_shard(folder: Path, of: str, entries: Mapping[str, Entry]) -> Path:
     arrays = {name: np.stack([entries[one][name] for one in videos]) for name in names}
     path = folder / f"{hashlib.sha256(' '.join((of, *videos)).encode()).hexdigest()[:24]}{SUFFIX}"
     return write_bytes(path, save(arrays, metadata={KEY: header.model_dump_json()}))
-
-
-def shards(folder: Path) -> Iterator[Path]:
-    """Return the shards of a folder, in the order of their names."""
-    yield from sorted(path for path in folder.glob(f"*{SUFFIX}") if not path.name.startswith("."))
 
 
 def check(entry: Entry) -> int:
