@@ -1,12 +1,14 @@
 """The same work on a Ray cluster, one of whose machines is lost on the way."""
 
 import dataclasses
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks import ray_kills
 from fewact import backbones
 from fewact.data.videos import VideoList
 from fewact.features.request import FeatureRequest, View
@@ -54,6 +56,20 @@ def one_at_work(nodes: list[Any]) -> Any:
     actors = state.actors().values()
     busy = {a["Address"]["NodeID"] for a in actors if a["State"] == "ALIVE"}
     return next(node for node in nodes if node.node_id in busy)
+
+
+def test_workers_are_killed_at_random(tmp_path: Path) -> None:
+    videos = some_videos()
+    killer = ray_kills.Killer(4, random.Random(0), pause=4)
+    job = ray_kills.make_job(tmp_path / "killed", videos)
+    outcomes = ray_kills.by_killed_workers(job, 2, killer)
+    assert killer.killed
+    assert sorted(one.video.id for one in outcomes) == [v.id for v in videos.videos]
+    assert not any(one.error for one in outcomes)
+    backbone = backbones.create("efficientnet-lite0", weights="random", precision="float32")
+    alone = ray_kills.make_job(tmp_path / "alone", videos)
+    embed(alone, backbone, range(len(alone)), lambda _: None)
+    assert sets(tmp_path / "killed") == sets(tmp_path / "alone")
 
 
 def test_a_machine_is_lost_and_no_video(cluster: Any, tmp_path: Path) -> None:

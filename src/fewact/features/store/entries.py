@@ -160,9 +160,12 @@ class EntrySet:
         """Return shard and row of a video, or None."""
         if not isinstance(fingerprint, str):
             return None
-        key, place = as_key(fingerprint), self._places.get(fingerprint)
-        found = self._index.find(key) if place is None and key is not None else ()
-        return found[0] if found else place
+        place = self._places.get(fingerprint)
+        if place is not None:
+            return place
+        key = as_key(fingerprint)
+        found = () if key is None else self._index.find(key)
+        return found[0] if found else None
 
     def __contains__(self, fingerprint: object) -> bool:
         return self._place(fingerprint) is not None

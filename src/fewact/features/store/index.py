@@ -64,9 +64,9 @@ class Index:
 
     def find(self, key: bytes) -> list[tuple[str, int]]:
         """Return the file and row of each entry of a key of 32 bytes."""
-        wanted = np.array(key, KEY)
-        at, found = int(np.searchsorted(self.keys, wanted)), []
-        while at < len(self.keys) and self.keys[at] == wanted:
+        at, found = int(np.searchsorted(self.keys, np.array(key, KEY))), []
+        shown = key.rstrip(b"\0")  # as NumPy returns it
+        while at < len(self.keys) and self.keys[at] == shown:
             number, row = self.places[at].item()
             found.append((self.files[number], row))
             at += 1
@@ -115,7 +115,8 @@ def read_index(path: Path, of: str, present: Collection[str]) -> Index:
             return Index()
         after = len(line) + head.entries * KEY.itemsize
         keys = np.memmap(path, KEY, "r", len(line), (head.entries,))
-        return Index(head.files, keys, np.memmap(path, PLACE, "r", after, (head.entries,)))
+        places = np.memmap(path, PLACE, "r", after, (head.entries,))
+        return Index(head.files, keys.view(np.ndarray), places.view(np.ndarray))
     except (OSError, ValueError, ValidationError):
         return Index()
 
