@@ -183,6 +183,10 @@ def test_sharp_keys_find_the_same_tuple() -> None:
     assert logits[1] < -1e-2
 
 
+def test_one_cardinality_needs_no_list() -> None:
+    assert create(cardinalities=2).options.cardinalities == (2,)
+
+
 @pytest.mark.parametrize("sizes", [(6,), (2, 2)], ids=str)
 def test_impossible_tuples_are_refused(sizes: tuple[int, ...]) -> None:
     with pytest.raises(OptionError, match=r"cardinalities.*from 1 to 5"):

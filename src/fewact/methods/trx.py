@@ -5,10 +5,17 @@ arXiv 2101.06184.
 """
 
 from dataclasses import dataclass as plain_dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
-from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+)
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
@@ -24,6 +31,11 @@ from fewact.methods.common.tuples import (
     class_tuples,
     tuple_scores,
 )
+
+
+def several(sizes: Any) -> Any:
+    """Return a tuple of a single number, as in ``--option cardinalities=2``."""
+    return (sizes,) if isinstance(sizes, int) else sizes
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -43,7 +55,9 @@ class TRXOptions:
 
     frames: PositiveInt = 8
     vector_width: PositiveInt = 2048
-    cardinalities: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (2, 3)
+    cardinalities: Annotated[
+        tuple[PositiveInt, ...], Field(min_length=1), BeforeValidator(several)
+    ] = (2, 3)
     key_width: PositiveInt = 1152
     position_scale: NonNegativeFloat = 0.1
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
