@@ -1,4 +1,4 @@
-// Random problems for the compiled registration and warp, run under the sanitizers: usage COUNT.
+// Random problems for the compiled parts of the camera, run under the sanitizers: usage COUNT.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -37,13 +37,24 @@ void keypoints() {
   std::vector<uint8_t> valid(p * m);
   for (uint8_t& one : valid) one = whole(0, 3) > 0;
   for (float& one : at) one *= 8;
-  const Keypoints reference{p,  m, at.data(), value.data(), jacobian.data(), gradient.data(),
+  const Keypoints reference{p,  whole(0, 1) ? 1 : p, m, at.data(), value.data(), jacobian.data(), gradient.data(),
                             valid.data()};
   const Images images{data.data(), height, width, 1.5};
   const Limits limits{1.6, 0.35, 0.45, 0.02, 0.02};
   std::vector<float> off(p * m);
   find_residuals(reference, images, limits, linear.data(), shift.data(), off.data());
   register_images(reference, images, limits, 6, linear.data(), shift.data());
+}
+
+void detection() {
+  const int64_t p = whole(1, 3), height = whole(1, 20), width = whole(1, 20);
+  const Blocks blocks{whole(1, height), whole(1, width)};
+  const int64_t m = p * blocks.rows * blocks.columns;
+  const auto data = numbers(p * height * width, whole(0, 3));
+  std::vector<float> at(2 * m), value(m), jacobian(6 * m), gradient(m);
+  std::vector<uint8_t> valid(m);
+  detect({data.data(), height, width, 0.7}, p, blocks, {1.6, 0.35, 0.45, 0.02, 0.02}, at.data(),
+         value.data(), jacobian.data(), gradient.data(), valid.data());
 }
 
 void warp() {
@@ -57,6 +68,6 @@ void warp() {
 }  // namespace
 
 int main(int, char** arguments) {
-  for (int left = std::atoi(arguments[1]); left > 0; --left) keypoints(), warp();
+  for (int left = std::atoi(arguments[1]); left > 0; --left) keypoints(), detection(), warp();
   std::puts("done");
 }

@@ -70,6 +70,34 @@ def test_registration_and_residuals_equal_those_of_torch(size, pixel, seed, poin
 
 
 @compiled
+@settings(max_examples=25, deadline=None)
+@given(
+    st.tuples(st.integers(1, 80), st.integers(1, 80)),
+    st.sampled_from([0.7, 1.0, 1.5]),
+    st.integers(0, 1000),
+)
+def test_keypoints_are_those_of_torch(size, pixel, seed) -> None:
+    draw = np.random.default_rng(seed)
+    grey = torch.from_numpy(draw.integers(0, 9, (2, *size)).astype(np.float32))  # with ties
+    one = detect_keypoints(grey, pixel)
+    other = in_torch(lambda: detect_keypoints(grey, pixel))
+    for name in ("at", "value", "gradient", "valid"):
+        torch.testing.assert_close(getattr(one, name), getattr(other, name), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(one.jacobian, other.jacobian, rtol=1e-5, atol=1e-5)
+
+
+@compiled
+def test_one_reference_for_all_images_is_as_many_equal_ones() -> None:
+    given = images(4, (40, 40), 2)
+    one = detect_keypoints(given[[1]], 1.0)
+    shared, copied = one.repeated(4), one.of(torch.zeros(4, dtype=torch.int64))
+    found = [register(each, given, Similarity.identity(4), 1.0, 4) for each in (shared, copied)]
+    assert torch.equal(found[0].linear, found[1].linear)
+    off = [residuals(each, given, found[0], 1.0) for each in (shared, copied)]
+    assert torch.equal(off[0].nan_to_num(-1), off[1].nan_to_num(-1))
+
+
+@compiled
 def test_known_motion_is_found_as_in_torch() -> None:
     given = images(9, (112, 112), 3)
     reference = detect_keypoints(given[[4]], 1.0).of(torch.zeros(9, dtype=torch.int64))

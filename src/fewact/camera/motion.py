@@ -205,7 +205,7 @@ class _Level:
     ) -> Keypoints:
         """Return the keypoints of the middle image, repeated for each of the t images."""
         t = len(self.images)
-        return points(self.images[[t // 2]], self.pixel).of(torch.zeros(t, dtype=torch.int64))
+        return points(self.images[[t // 2]], self.pixel).repeated(t)
 
 
 def _register_keypoints(levels: Sequence[_Level]) -> Similarity:

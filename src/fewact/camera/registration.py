@@ -3,8 +3,8 @@
 Inverse compositional Gauss–Newton (Baker and Matthews, "Lucas-Kanade 20 Years On", IJCV 2004) on
 all pixels or on one keypoint of each small block. Geman–McClure weights suppress objects that move
 by themselves; brightness and contrast are fitted together with the four parameters of the
-similarity. ``fewact.camera._native`` has a compiled form of ``register`` and ``residuals``, used
-where the package was built with it.
+similarity. ``fewact.camera._native`` has a compiled form of most of this, used where the
+package was built with it.
 """
 
 from dataclasses import dataclass
@@ -62,6 +62,11 @@ class Keypoints:
         chosen = (self.at, self.value, self.jacobian, self.gradient, self.valid)
         return Keypoints(*(values[which] for values in chosen))
 
+    def repeated(self, count: int) -> "Keypoints":
+        """Return the keypoints of one image as those of several; they share its memory."""
+        chosen = (self.at, self.value, self.jacobian, self.gradient, self.valid)
+        return Keypoints(*(values.expand(count, *values.shape[1:]) for values in chosen))
+
 
 def all_pixels(images: Tensor, pixel: float) -> Keypoints:
     """Return all pixels as keypoints, including flat background.
@@ -84,11 +89,13 @@ def detect_keypoints(images: Tensor, pixel: float) -> Keypoints:
         pixel: Width of a pixel over its height.
     """
     height, width = images.shape[1:]
+    blocks = (min(MOST_BLOCKS, max(1, height // 2)), min(MOST_BLOCKS, max(1, width // 2)))
+    if _native.computes(images):
+        return Keypoints(*_native.detect(images, pixel, blocks, Limits()))
     across, down = _gradient(images, pixel)
     gradient = (across**2 + down**2).sqrt()
     gradient[:, [0, -1]] = -1
     gradient[:, :, [0, -1]] = -1
-    blocks = (min(MOST_BLOCKS, max(1, height // 2)), min(MOST_BLOCKS, max(1, width // 2)))
     where = functional.adaptive_max_pool2d(gradient[:, None], blocks, return_indices=True)[1]
     where = where.flatten(1)  # (p m)
     at = pixel_positions(height, width, pixel, images.dtype).flatten()[where]

@@ -1,7 +1,7 @@
-"""Compiled forms of the camera's registration and warp, where the package was built with them.
+"""Compiled forms of keypoints, registration and warp, where the package was built with them.
 
-``fewact.camera.registration`` and ``fewact.camera.stabilise`` have the same in torch; both results
-are equal up to rounding.
+``fewact.camera.registration`` and ``fewact.camera.stabilise`` have the same in torch. The keypoints
+are equal, the other results up to rounding.
 """
 
 import ctypes
@@ -17,13 +17,13 @@ from fewact.libraries import load_library
 if TYPE_CHECKING:
     from fewact.camera.registration import Keypoints, Limits
 
-VERSION = 1
+VERSION = 2
 """Version of the library's interface."""
 
 
 class _Keypoints(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("p", "m")),
+        *((name, ctypes.c_int64) for name in ("p", "sets", "m")),
         *((name, ctypes.c_void_p) for name in ("at", "value", "jacobian", "gradient", "valid")),
     )
 
@@ -50,6 +50,10 @@ class _Frames(ctypes.Structure):
     )
 
 
+class _Blocks(ctypes.Structure):
+    _fields_ = tuple((name, ctypes.c_int64) for name in ("rows", "columns"))
+
+
 @cache
 def library() -> ctypes.CDLL | None:
     """Return the compiled library; None where it is not built or cannot be loaded."""
@@ -59,6 +63,8 @@ def library() -> ctypes.CDLL | None:
         return None
     pointer, size = ctypes.c_void_p, ctypes.c_int64
     problem = [ctypes.POINTER(kind) for kind in (_Keypoints, _Images, _Limits)]
+    images, blocks = ctypes.POINTER(_Images), ctypes.POINTER(_Blocks)
+    loaded.fewact_camera_detect.argtypes = [images, size, blocks, problem[-1], *[pointer] * 5]
     loaded.fewact_camera_register.argtypes = [*problem, size, pointer, pointer]
     loaded.fewact_camera_residuals.argtypes = [*problem, pointer, pointer, pointer]
     loaded.fewact_camera_warp.argtypes = [ctypes.POINTER(_Frames), *[pointer] * 3]
@@ -70,6 +76,23 @@ def computes(*tensors: Tensor) -> bool:
     types = (torch.float32, torch.complex64, torch.uint8)
     fits = all(one.device.type == "cpu" and one.dtype in types for one in tensors)
     return fits and library() is not None
+
+
+def detect(
+    images: Tensor, pixel: float, blocks: tuple[int, int], limits: "Limits"
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return the fields of ``Keypoints``, see ``fewact.camera.registration.detect_keypoints``."""
+    images = images.contiguous()
+    p, height, width = images.shape
+    m = blocks[0] * blocks[1]
+    at, value = torch.empty(p, m, dtype=torch.complex64), torch.empty(p, m)
+    jacobian, gradient = torch.empty(p, m, 6), torch.empty(p, m)
+    valid = torch.empty(p, m, dtype=torch.bool)
+    found = (at, value, jacobian, gradient, valid)
+    grey = _Images(images.data_ptr(), height, width, pixel)
+    pointers = (one.data_ptr() for one in found)
+    _run("detect", grey, p, _Blocks(*blocks), _Limits(*limits), *pointers)
+    return found
 
 
 def register(
@@ -119,18 +142,13 @@ def _call(
     limits: "Limits",
     *more: int,
 ) -> None:
-    parts = (
-        reference.at,
-        reference.value,
-        reference.jacobian,
-        reference.gradient,
-        reference.valid,
-        images,
-    )
-    *kept, images = (part.contiguous() for part in parts)
+    images = images.contiguous()
     p, m = reference.value.shape
+    sets = 1 if reference.value.stride(0) == 0 else p
+    parts = (reference.at, reference.value, reference.jacobian, reference.gradient, reference.valid)
+    kept = [part[:sets].contiguous() for part in parts]
     height, width = images.shape[-2:]
-    keypoints = _Keypoints(p, m, *(part.data_ptr() for part in kept))
+    keypoints = _Keypoints(p, sets, m, *(part.data_ptr() for part in kept))
     _run(name, keypoints, _Images(images.data_ptr(), height, width, pixel), _Limits(*limits), *more)
 
 

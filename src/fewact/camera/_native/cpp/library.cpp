@@ -26,7 +26,14 @@ int guarded(const Work& work) {
 }  // namespace
 
 // Incremented with the signatures of the functions below; _native/__init__.py has the same number.
-EXPORT int fewact_camera_version() { return 1; }
+EXPORT int fewact_camera_version() { return 2; }
+
+EXPORT int fewact_camera_detect(const Images* images, int64_t p, const Blocks* blocks,
+                                const Limits* limits, float* at, float* value, float* jacobian,
+                                float* gradient, uint8_t* valid) {
+  return guarded(
+      [&] { detect(*images, p, *blocks, *limits, at, value, jacobian, gradient, valid); });
+}
 
 EXPORT int fewact_camera_register(const Keypoints* reference, const Images* images,
                                   const Limits* limits, int64_t steps, float* linear,

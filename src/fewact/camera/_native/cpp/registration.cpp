@@ -1,10 +1,10 @@
-#include "registration.h"
-
 #include <algorithm>
 #include <cmath>
 #include <complex>
 #include <limits>
 #include <vector>
+
+#include "registration.h"
 
 namespace {
 
@@ -56,8 +56,10 @@ class Points {
     inside.resize(m);
   }
 
-  // Takes the keypoints of image i.
+  // Takes image i, and its keypoints.
   void load(const Keypoints& all, int64_t i) {
+    image = images.data + i * images.height * images.width;
+    if (i && all.sets == 1) return;
     const float* at = all.at + 2 * i * m;
     const float* columns = all.jacobian + PARAMETERS * i * m;
     for (int64_t k = 0; k < m; ++k) {
@@ -67,7 +69,6 @@ class Points {
     }
     std::copy_n(all.value + i * m, m, value.begin());
     valid = all.valid + i * m;
-    image = images.data + i * images.height * images.width;
   }
 
   // Differences of the image from the keypoints' values under a transform.
@@ -208,7 +209,8 @@ void find_residuals(const Keypoints& reference, const Images& images, const Limi
       points.subtract_light(solved[0], solved[1]);
     }
     for (int64_t k = 0; k < m; ++k) {
-      const float gradient = std::max(reference.gradient[i * m + k], float(limits.flat));
+      const int64_t at = reference.sets == 1 ? k : i * m + k;
+      const float gradient = std::max(reference.gradient[at], static_cast<float>(limits.flat));
       off[i * m + k] = points.inside[k] ? std::fabs(points.rest[k]) / gradient
                                         : std::numeric_limits<float>::quiet_NaN();
     }

@@ -1,12 +1,13 @@
-// Registration of images by similarity transforms, and the residuals of keypoints: the compiled
-// form of register() and residuals() in fewact/camera/registration.py.
+// Keypoints of images, their registration by similarity transforms, and their residuals: the compiled
+// form of detect_keypoints(), register() and residuals() in fewact/camera/registration.py.
 #pragma once
 
 #include <cstdint>
 
-// Keypoints of p images, m each; positions are pairs of real and imaginary part.
+// Keypoints of p images, m each, or of one image that is the reference of all p (sets is 1);
+// positions are pairs of real and imaginary part.
 struct Keypoints {
-  int64_t p, m;
+  int64_t p, sets, m;
   const float* at;        // (p m 2)
   const float* value;     // (p m)
   const float* jacobian;  // (p m 6)
@@ -25,6 +26,15 @@ struct Limits {
   double zoom, roll, shift;  // largest plausible motion; the shift in image heights
   double flat, spread;       // smallest gradient, smallest robust standard deviation
 };
+
+// Blocks of an image, of which each has a keypoint.
+struct Blocks {
+  int64_t rows, columns;
+};
+
+// Finds the keypoint of each block of each image, border pixels excluded, and writes all about it.
+void detect(const Images& images, int64_t p, const Blocks& blocks, const Limits& limits, float* at,
+            float* value, float* jacobian, float* gradient, uint8_t* valid);
 
 // Replaces each of the p transforms: linear (p 2), shift (p 2).
 void register_images(const Keypoints& reference, const Images& images, const Limits& limits,

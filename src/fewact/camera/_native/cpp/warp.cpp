@@ -1,9 +1,9 @@
-#include "warp.h"
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
+
+#include "warp.h"
 
 namespace {
 

@@ -1,0 +1,1 @@
+"""Cost of predictions by parts, of two installations in turns."""
