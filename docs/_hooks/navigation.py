@@ -1,4 +1,4 @@
-"""The pages of methods and decisions in the order of their index; others come last."""
+"""Pages of methods in the order of the registry, of decisions in that of their index."""
 
 import re
 from pathlib import Path
@@ -24,5 +24,13 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def _pages(folder: Path) -> list[str]:
     """Return the pages of a folder, the index first."""
     named = LINK.findall((folder / "index.md").read_text(encoding="utf-8"))
+    if folder.name == "methods":
+        named = [f"{name}.md" for name in _methods()]
     others = sorted(path.name for path in folder.glob("*.md"))
     return [f"{folder.name}/{name}" for name in dict.fromkeys(["index.md", *named, *others])]
+
+
+def _methods() -> tuple[str, ...]:
+    from fewact import methods
+
+    return tuple(name for name in methods.names() if not methods.REGISTRY.package_of(name))

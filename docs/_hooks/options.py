@@ -1,6 +1,7 @@
-"""Tables of options: a page's line ``<!-- options: METHOD -->`` becomes the table of that method.
+"""Tables of methods and of their options.
 
-The table is made from the method's ``Options`` and their docstrings, so that it cannot go stale.
+``<!-- options: METHOD -->`` becomes the options of a method, ``<!-- methods -->`` the list of all.
+They are made from the cards and the ``Options`` of the methods, so that they cannot go stale.
 """
 
 import inspect
@@ -11,13 +12,30 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 PLACEHOLDER = re.compile(r"^<!-- options: (\w+) -->$", re.MULTILINE)
+METHODS = "<!-- methods -->"
 SECTION = re.compile(r"^(?:Args|Attributes):\n", re.MULTILINE)
 ENTRY = re.compile(r"^ {4}(\w+)(?: \([^)]*\))?:", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace the placeholders of a page."""
+    if METHODS in markdown:
+        markdown = markdown.replace(METHODS, methods_table())
     return PLACEHOLDER.sub(lambda found: options_table(found[1]), markdown)
+
+
+def methods_table() -> str:
+    """Return the cards of all methods as a Markdown table."""
+    from fewact import methods
+    from fewact.methods.cards import card_of
+
+    rows = [
+        f"| [`{card.name}`]({card.name}.md){' (default, `auto`)' * (name == methods.AUTO)} "
+        f"| {card.paper} | {card.needs} | {card.flags} | {card.summary} |"
+        for name, card in ((name, card_of(name)) for name in methods.names())
+        if not card.package
+    ]
+    return "| method | paper | needs | flags | |\n|---|---|---|---|---|\n" + "\n".join(rows)
 
 
 def options_table(method: str) -> str:

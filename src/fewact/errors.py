@@ -83,6 +83,10 @@ class UnknownNameError(UserError):
     """A name under which no method, backbone or aligner is registered."""
 
 
+class ExtensionError(UserError):
+    """A method of another package or of a file that cannot be loaded."""
+
+
 class DataError(UserError):
     """A folder, table or list of clips that cannot be used."""
 

@@ -1,15 +1,25 @@
 """Registries of methods, backbones and aligners, and their options.
 
 An entry is a class or function, or a string "module:attribute" that is imported on first use:
-listing names imports nothing.
+listing names imports nothing. Other packages add entries by an entry point of the registry's group.
 """
 
 import importlib
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar, cast, get_type_hints
 
-from fewact.errors import OptionError, UnknownNameError, UserError, did_you_mean, invalid_value
+from fewact.errors import (
+    ExtensionError,
+    OptionError,
+    UnknownNameError,
+    UserError,
+    did_you_mean,
+    invalid_value,
+)
 
 T = TypeVar("T")
 O = TypeVar("O")  # noqa: E741
@@ -21,28 +31,58 @@ class Registry(Generic[T]):
     Args:
         noun: Word for an entry in error messages, such as "method".
         entries: Entry of each name, or "module:attribute" of it.
+        group: Group of the entry points by which other packages add entries; empty for none.
     """
 
-    def __init__(self, noun: str, entries: Mapping[str, str | T]) -> None:
+    def __init__(self, noun: str, entries: Mapping[str, str | T], group: str = "") -> None:
         self.noun = noun
         self._entries: dict[str, str | T] = dict(entries)
+        self._group = group
 
     def names(self) -> tuple[str, ...]:
-        """Return all registered names, in the order of registration."""
-        return tuple(self._entries)
+        """Return all names: registered ones in their order, then those of other packages."""
+        return tuple(dict.fromkeys((*self._entries, *self._extensions)))
+
+    @cached_property
+    def _extensions(self) -> dict[str, EntryPoint]:
+        """Entry points of other packages by name; a registered name is never replaced."""
+        found = entry_points(group=self._group) if self._group else ()
+        return {point.name: point for point in found if point.name not in self._entries}
+
+    def package_of(self, name: str) -> str:
+        """Return the package that added a name by an entry point, and its version, or ""."""
+        point = None if name in self._entries else self._extensions.get(name)
+        return "" if point is None else _package(point)
+
+    def name_of(self, entry: T) -> str | None:
+        """Return the name of a class or function; None if it is not registered.
+
+        Nothing is imported: an entry that exists has been imported.
+        """
+        values: dict[str, Any] = {name: point.value for name, point in self._extensions.items()}
+        for name, value in {**values, **self._entries}.items():
+            if isinstance(value, str):
+                module, _, attribute = value.partition(":")
+                value = getattr(sys.modules.get(module), attribute, None)
+            if value is entry:
+                return name
+        return None
 
     def get(self, name: str) -> T:
         """Return the entry of a name, imported on first use.
 
         Raises:
             UnknownNameError: The name is not registered; the message lists those that are.
+            ExtensionError: Another package registers the name, and cannot be imported.
         """
+        if name not in self._entries and name in self._extensions:
+            return self._load(self._extensions[name])
         if name not in self._entries:
             raise UnknownNameError(
                 f"unknown {self.noun}",
                 got=repr(name),
-                expected=", ".join(self._entries),
-                hint=did_you_mean(str(name), self._entries),
+                expected=", ".join(self.names()),
+                hint=did_you_mean(str(name), self.names()),
             )
         entry = self._entries[name]
         if isinstance(entry, str):
@@ -50,6 +90,18 @@ class Registry(Generic[T]):
             entry = cast(T, getattr(importlib.import_module(module), attribute))
             self._entries[name] = entry
         return entry
+
+    def _load(self, point: EntryPoint) -> T:
+        """Return the entry of an entry point."""
+        try:
+            return cast(T, point.load())
+        except Exception as error:  # The package is not ours: it may raise anything.
+            raise ExtensionError(
+                f"the package of this {self.noun} cannot be imported",
+                where=f"{point.name}, {_package(point)}, {point.value}",
+                got=" ".join(f"{type(error).__name__}: {error}".split()),
+                hint="Repair or uninstall the package.",
+            ) from error
 
     def register(self, name: str) -> Callable[[T], T]:
         """Return a decorator that registers a class or function under a name.
@@ -65,6 +117,10 @@ class Registry(Generic[T]):
             return entry
 
         return add
+
+
+def _package(point: EntryPoint) -> str:
+    return "an unknown package" if point.dist is None else f"{point.dist.name} {point.dist.version}"
 
 
 def check_options(names: Iterable[str], known: Collection[str], *, of: str) -> None:

@@ -17,8 +17,8 @@ def test_every_option_of_every_method(run: Run) -> None:
     listed = {one["name"]: one for one in json.loads(run("methods", "--format", "json").out)}
     assert tuple(listed) == methods.names()
     assert [name for name, one in listed.items() if one["auto"]] == [methods.AUTO]
-    shown = run("methods").out
     for name, one in listed.items():
+        shown = run("methods", name).out
         made = methods.create(name)
         defaults = flatten_options(made.options)
         assert set(one["options"]) == set(defaults) == set(option_names(type(made.options)))
@@ -34,21 +34,17 @@ def test_every_option_of_every_method(run: Run) -> None:
 def test_every_default_can_be_passed_as_an_option(run: Run) -> None:
     from fewact.cli.teach import parse_options
 
-    name, options = "", {}
-    for line in run("methods").out.splitlines():
-        if line and not line.startswith(" "):
-            name = line.split()[0]
-        if line.startswith("  --option "):
-            options.setdefault(name, []).append(line.removeprefix("  --option "))
     for name in methods.names():
-        made = methods.create(name, **parse_options(options.get(name, [])))
+        lines = run("methods", name).out.splitlines()
+        options = [line.partition("--option ")[2] for line in lines if "  --option " in line]
+        made = methods.create(name, **parse_options(options))
         assert made.options == methods.create(name).options
 
 
 def test_one_method_is_shown(run: Run) -> None:
     shown = run("methods", "otam").out
     assert shown.startswith("otam\n")
-    assert shown.rstrip() in run("methods").out
+    assert "OTAM, CVPR 2020" in shown
     assert run("methods", "auto").out.startswith(f"{methods.AUTO} (auto)\n")
     assert [one["name"] for one in json.loads(run("methods", "otam", "--format", "json").out)] == [
         "otam"
@@ -59,7 +55,19 @@ def test_one_method_is_shown(run: Run) -> None:
 
 
 def test_choices_are_shown(run: Run) -> None:
-    assert "[cross | self | uniform]" in run("methods").out
+    assert "[cross | self | uniform]" in run("methods", "a2m2").out
+
+
+def test_the_table_has_a_row_for_each_method(run: Run) -> None:
+    header, *rows = run("methods").out.splitlines()
+    assert header.split() == ["name", "paper", "needs", "flags", "summary"]
+    for name, row in zip(methods.names(), rows, strict=True):
+        assert row.split()[0] == name
+    (molo,) = (row for row in rows if row.startswith("molo "))
+    assert "MoLo, CVPR 2023" in molo
+    assert "maps, or vectors" in molo
+    assert "needs training" in molo
+    assert "needs in training, too: pixels" in run("methods", "molo").out
 
 
 def test_backbones(run: Run) -> None:

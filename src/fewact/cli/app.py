@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from fewact.cli import (
+    check_method,
     compare,
     data,
     demo,
@@ -93,6 +94,7 @@ for command in (
     evaluate.evaluate,
     train.train,
     train.recipes,
+    check_method.check_method,
     compare.compare,
     stability.stability,
     leaderboard.leaderboard,

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -11,31 +12,55 @@ from fewact.cli.output import ListFormat, ListOutputFormat, print_json, print_ta
 from fewact.registry import option_groups
 
 LEVELS = ("vectors", "maps", "middle")
+CARD = {
+    "summary": "",
+    "paper": "paper: ",
+    "package": "package: ",
+    "needs": "needs: ",
+    "training_needs": "needs in training, too: ",
+    "flags": "",
+    "error": "",
+}
+"""Fields of a method's card that are shown, with the words before each."""
 
 
 def methods(
     name: Annotated[str | None, typer.Argument(help="Name of a method to show.")] = None,
     format: ListOutputFormat = ListFormat.TABLE,
 ) -> None:
-    """List the few-shot methods with their options, or show one.
+    """List the few-shot methods, or show one with its options.
 
     Each option is shown with its default, its meaning and its allowed values.
     """
     found = _methods(name)
     if format is ListFormat.JSON:
         print_json(found)
-        return
-    for i, method in enumerate(found):
-        print("\n" * bool(i) + method["name"] + " (auto)" * method["auto"])
-        print(f"  {method['summary']}")
-        for flag in ("transductive", "uses_text"):
-            if method[flag]:
-                print(f"  {flag.replace('_', ' ')}")
-        if not method["trained"]:
-            print("  needs training")
-        for key, option in method["options"].items():
-            print(f"  --option {key}={_as_text(option['default'])}")
-            print(f"      {option['description']}{_choices(option)}")
+    elif name is None:
+        columns = ("name", "paper", "needs", "flags", "summary")
+        print_table(columns, [tuple(map(_cell(one), columns)) for one in found])
+    else:
+        for one in found:
+            _print_card(one)
+
+
+def _cell(method: dict[str, Any]) -> Callable[[str], str]:
+    """Return the function from a column to the text of a method's cell."""
+    shown = {
+        "name": method["name"] + " (auto)" * method["auto"],
+        "paper": method["paper"] or method["package"],
+        "summary": method["error"] or method["summary"],
+    }
+    return lambda column: str(shown.get(column, method[column]))
+
+
+def _print_card(method: dict[str, Any]) -> None:
+    print(method["name"] + " (auto)" * method["auto"])
+    for key, title in CARD.items():
+        if method[key]:
+            print(f"  {title}{method[key]}")
+    for key, option in method["options"].items():
+        print(f"  --option {key}={_as_text(option['default'])}")
+        print(f"      {option['description']}{_choices(option)}")
 
 
 def backbones(format: ListOutputFormat = ListFormat.TABLE) -> None:
@@ -73,24 +98,16 @@ def backbones(format: ListOutputFormat = ListFormat.TABLE) -> None:
 
 
 def _methods(chosen: str | None) -> list[dict[str, Any]]:
+    """Return the cards of one or all methods, with their options."""
     from fewact import methods
+    from fewact.methods.cards import card_of
 
     found = []
     names = (methods.AUTO if chosen == "auto" else chosen,) if chosen else methods.names()
-    for name in names:
-        method = methods.REGISTRY.get(name)
-        made = methods.create(name)
-        found.append(
-            {
-                "name": name,
-                "auto": name == methods.AUTO,
-                "summary": (inspect.getdoc(inspect.getmodule(method)) or "").partition("\n")[0],
-                "transductive": made.transductive,
-                "uses_text": made.uses_text,
-                "trained": made.trained,
-                "options": _options(method.Options),
-            }
-        )
+    for card in map(card_of, names):
+        options = {} if card.error else _options(methods.REGISTRY.get(card.name).Options)
+        auto = {"auto": card.name == methods.AUTO, "flags": card.flags}
+        found.append({**asdict(card), **auto, "options": options})
     return found
 
 

@@ -16,6 +16,7 @@ class MethodFacts(BaseModel):
 
     Args:
         name: Registry name.
+        package: Package and version of a method that is not fewact's own; empty otherwise.
         options: All options.
         changed: Names of the options that differ from the default.
         weights_sha256: SHA-256 of the trained weights; empty for a method without weights.
@@ -27,6 +28,7 @@ class MethodFacts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
+    package: str = ""
     options: dict[str, JsonValue]
     changed: tuple[str, ...]
     weights_sha256: str
@@ -64,8 +66,10 @@ def method_facts(method: Method) -> MethodFacts:
     """Return the facts of a method."""
     weights = method.state_dict()
     options, defaults = flatten_options(method.options), _defaults(method.options)
+    name = methods.name_of(method) or type(method).__name__
     return MethodFacts(
-        name=methods.name_of(method) or type(method).__name__,
+        name=name,
+        package=methods.REGISTRY.package_of(name),
         options=options,
         changed=tuple(name for name, value in options.items() if value != defaults[name]),
         weights_sha256=digest(weights) if weights else "",

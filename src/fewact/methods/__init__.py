@@ -21,18 +21,19 @@ REGISTRY: "Registry[type[Method]]" = Registry(
         "simpleshot": "fewact.methods.simpleshot:SimpleShot",
         "ridge": "fewact.methods.ridge:Ridge",
         "lda": "fewact.methods.lda:Lda",
+        "trx": "fewact.methods.trx:TRX",
+        "strm": "fewact.methods.strm:STRM",
+        "ta2n": "fewact.methods.ta2n:TA2N",
+        "cpm": "fewact.methods.cpm:CPM",
         "hyrsm": "fewact.methods.hyrsm:HyRSM",
         "molo": "fewact.methods.molo:MoLo",
-        "pixels": "fewact.methods.pixels:Pixels",
         "clip_spm": "fewact.methods.clip_spm:ClipSpm",
         "clip_fsar": "fewact.methods.clip_fsar:ClipFsar",
         "semantic_prompt": "fewact.methods.semantic_prompt:SemanticPrompt",
-        "cpm": "fewact.methods.cpm:CPM",
-        "ta2n": "fewact.methods.ta2n:TA2N",
-        "strm": "fewact.methods.strm:STRM",
-        "trx": "fewact.methods.trx:TRX",
         "zero_shot": "fewact.methods.zero_shot:ZeroShot",
+        "pixels": "fewact.methods.pixels:Pixels",
     },
+    group="fewact.methods",
 )
 
 register = REGISTRY.register
@@ -45,7 +46,7 @@ def names() -> tuple[str, ...]:
 
 def name_of(method: "Method") -> str | None:
     """Return the name under which a method's class is registered; None if it is not."""
-    return next((name for name in names() if REGISTRY.get(name) is type(method)), None)
+    return REGISTRY.name_of(type(method))
 
 
 def fitting(

@@ -35,6 +35,7 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
     """Adaptively aligned multi-scale second-order moments."""
 
     Options = A2M2Options
+    paper = "A²M²-Net, IJCV 2025"
     uses_text = False  # unless option text_weight is positive
     scoring = frozenset(
         {

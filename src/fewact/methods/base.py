@@ -62,6 +62,8 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
     options: OptionsT
     scoring: ClassVar[frozenset[str]] = frozenset()
     """Names of the options that change the scores but not what ``encode`` returns."""
+    paper: ClassVar[str] = ""
+    """Paper or other source, in a few words, for tables."""
     uses_text: bool = False
     """Whether the names of the classes are used; see ``TextMethod``."""
     transductive: bool = False

@@ -85,6 +85,7 @@ class ClipFsar(TextMethod[ClipFsarOptions, ClipFsarState]):
     """Text-modulated prototypes, aligned with modulated queries in temporal order."""
 
     Options = ClipFsarOptions
+    paper = "CLIP-FSAR, IJCV 2023"
     trained = False
     scoring = frozenset(
         {"mode", "merge", "text_weight", "text_temperature", "contrast_weight"}

@@ -48,6 +48,7 @@ class ClipSpm(TextMethod[ClipSpmOptions, ClipSpmState]):
     """Prompt-guided semantic prototype modulation."""
 
     Options = ClipSpmOptions
+    paper = "CLIP-SPM, 2025"
     trained = False
     scoring = frozenset(
         {"protocol", "losses", "consistency_weight", "text_loss_weight", "guide_weight"}

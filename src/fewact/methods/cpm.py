@@ -106,6 +106,7 @@ class CPM(Method[CPMOptions, CPMState]):
     """Prototypes of videos from learned queries; a design of ours in the spirit of the paper."""
 
     Options = CPMOptions
+    paper = "after CPM, ECCV 2022"
     trained = False
     scoring = frozenset({"focused_weight", "temperature", "diversity_weight", "focus_weight"})
 

@@ -99,6 +99,7 @@ class HyRSM(Method[HyRSMOptions, SupportFrames]):
     """Frames that are related to all videos of a query's task, matched as sets."""
 
     Options = HyRSMOptions
+    paper = "HyRSM, CVPR 2022"
     trained = False
     scoring = frozenset({"shot_aggregation", "reduction", "bidirectional", "eps"})
 

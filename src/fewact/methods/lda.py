@@ -45,6 +45,7 @@ class Lda(LinearHead[LdaOptions]):
     """Gaussian classes with one covariance; without training, or trained through its solver."""
 
     Options = LdaOptions
+    paper = "Fisher's discriminant, shrunk"
     scoring = frozenset({"unit_length", "shrinkage", "temperature"})
 
     def __init__(self, options: LdaOptions) -> None:

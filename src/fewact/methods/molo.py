@@ -89,6 +89,7 @@ class MoLo(Method[MoLoOptions, MoLoState]):
     """Set matching of frames and of motion, trained with global tokens."""
 
     Options = MoLoOptions
+    paper = "MoLo, CVPR 2023"
     trained = False
     scoring = frozenset({"motion_weight", "eps"})
 

@@ -40,6 +40,7 @@ class OTAM(Method[OTAMOptions, SupportFrames]):
     """Ordered temporal alignment of frame vectors; without training, or on trained features."""
 
     Options = OTAMOptions
+    paper = "OTAM, CVPR 2020"
     scoring = frozenset({"smoothing", "eps", "bidirectional", "shot_aggregation"})
 
     def requests(self, card: Card) -> tuple[Request, ...]:

@@ -44,6 +44,7 @@ class Pixels(KernelMethod[PixelsOptions]):
     """Dynamic time warping between grey frames from which the mean over the clip is removed."""
 
     Options = PixelsOptions
+    paper = "control without a network"
     scoring = frozenset({"intra_class_weight"})
     temperature = 0.1
     """Fitted on the development clips whose classes differ in motion."""

@@ -68,6 +68,7 @@ class ProtoNet(Method[ProtoNetOptions, SupportFrames]):
     """Nearest prototype, without training."""
 
     Options = ProtoNetOptions
+    paper = "Prototypical Networks, NeurIPS 2017"
     scoring = frozenset({"distance", "shot_aggregation", "eps", "temperature"})
 
     def __init__(self, options: ProtoNetOptions) -> None:

@@ -42,6 +42,7 @@ class Ridge(LinearHead[RidgeOptions]):
     """Ridge regression on the classes; without training, or trained through its solver."""
 
     Options = RidgeOptions
+    paper = "R2-D2, ICLR 2019"
     scoring = frozenset({"unit_length", "regularisation", "temperature"})
 
     def __init__(self, options: RidgeOptions) -> None:

@@ -99,6 +99,7 @@ class SemanticPrompt(TextMethod[SemanticPromptOptions, SemanticPromptState]):
     """Support frames are shifted by the text of their class and attend to it; queries are not."""
 
     Options = SemanticPromptOptions
+    paper = "Semantic Prompt, CVPR 2023"
     trained = False
     scoring = frozenset({"pool", "text_norm", "temperature", "eps", "smoothing"})
 

@@ -48,6 +48,7 @@ class SimpleShot(LinearHead[SimpleShotOptions]):
     """Nearest class mean after centring; without training, or with the training videos' mean."""
 
     Options = SimpleShotOptions
+    paper = "SimpleShot, 2019"
     scoring = frozenset({"unit_length", "temperature"})
 
     def __init__(self, options: SimpleShotOptions) -> None:

@@ -127,6 +127,7 @@ class STRM(Method[STRMOptions, STRMState]):
     """TRX on enriched frames, plus the distance to the nearest tuple of a class."""
 
     Options = STRMOptions
+    paper = "STRM, CVPR 2022"
     trained = False
     scoring = frozenset({"query_class_weight"})
 

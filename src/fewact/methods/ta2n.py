@@ -81,6 +81,7 @@ class TA2N(Method[TA2NOptions, TA2NState]):
     """Frames of aligned maps, compared in order by their cosines."""
 
     Options = TA2NOptions
+    paper = "TA2N, AAAI 2022"
     trained = False
     scoring = frozenset({"perturbation"})
 

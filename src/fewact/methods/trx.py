@@ -78,6 +78,7 @@ class TRX(Method[TRXOptions, TRXState]):
     """Query-specific prototypes of tuples of frames."""
 
     Options = TRXOptions
+    paper = "TRX, CVPR 2021"
     trained = False
 
     def __init__(self, options: TRXOptions) -> None:

@@ -53,6 +53,7 @@ class ZeroShot(TextMethod[ZeroShotOptions, ZeroShotState]):
     """Cosine between the mean frame and the class text, over a temperature."""
 
     Options = ZeroShotOptions
+    paper = "CLIP's rule on the mean frame"
     scoring = frozenset({"temperature", "text_width"})
 
     def __init__(self, options: ZeroShotOptions) -> None:

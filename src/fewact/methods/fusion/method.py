@@ -84,6 +84,7 @@ class Fusion(Method[FusionOptions, FusionState]):
     """Class score: mean similarity to the support minus the intra-class similarity."""
 
     Options = FusionOptions
+    paper = "ours"
     scoring = frozenset({"weights", "horizontal_flip", "intra_class_weight"})
     temperature = 0.03
     """Between the best for one shot and for five shots, on the development clips."""

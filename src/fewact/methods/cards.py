@@ -1,0 +1,97 @@
+"""Cards of the methods: what a list, a page and a user need to know of each."""
+
+import inspect
+from dataclasses import dataclass
+
+from fewact import methods
+from fewact.errors import ExtensionError, OptionError
+from fewact.features.request import CameraMotionRequest, FeatureRequest
+from fewact.methods.base import Method
+from fewact.methods.checks.made_up import made_up_card
+
+
+@dataclass(frozen=True)
+class MethodCard:
+    """Facts of a method with its default options.
+
+    Args:
+        name: Registry name.
+        summary: One line.
+        paper: Paper or other source.
+        package: Package and version of a method that is not fewact's own; empty otherwise.
+        needs: Feature levels in scoring, such as ``maps, or vectors`` where a backbone without maps
+            will do.
+        training_needs: Further levels that its training losses need.
+        trained: False if it must be trained first.
+        uses_text: Whether it uses the names of the classes.
+        transductive: Whether a query's logits depend on the other queries.
+        error: Why the method cannot be loaded; empty if it can.
+    """
+
+    name: str
+    summary: str = ""
+    paper: str = ""
+    package: str = ""
+    needs: str = ""
+    training_needs: str = ""
+    trained: bool = True
+    uses_text: bool = False
+    transductive: bool = False
+    error: str = ""
+
+    @property
+    def flags(self) -> str:
+        """Properties to know before use, separated by commas."""
+        found = {
+            "needs training": not self.trained,
+            "uses text": self.uses_text,
+            "transductive": self.transductive,
+        }
+        return ", ".join(flag for flag, holds in found.items() if holds)
+
+
+def card_of(name: str) -> MethodCard:
+    """Return the card of a method; that of a broken package has its error.
+
+    Raises:
+        UnknownNameError: There is no method of this name.
+    """
+    package = methods.REGISTRY.package_of(name)
+    try:
+        method = methods.REGISTRY.get(name)
+        made = methods.create(name)
+    except ExtensionError as error:
+        return MethodCard(name, package=package, error=str(error))
+    with_maps, without = (_levels(made, maps=maps) for maps in (True, False))
+    alone = without and without != with_maps
+    return MethodCard(
+        name=name,
+        summary=(inspect.getdoc(inspect.getmodule(method)) or "").partition("\n")[0],
+        paper=made.paper,
+        package=package,
+        needs=", ".join(with_maps) + (f", or {', '.join(without)}" if alone else ""),
+        training_needs=", ".join(
+            one for one in _levels(made, maps=True, training=True) if one not in with_maps
+        ),
+        trained=made.trained,
+        uses_text=made.uses_text,
+        transductive=made.transductive,
+    )
+
+
+def _levels(method: Method, *, maps: bool, training: bool = False) -> tuple[str, ...]:
+    """Return the levels that a method requests; none if it refuses the backbone."""
+    card = made_up_card(maps=maps)
+    try:
+        requests = method.training_requests(card) if training else method.requests(card)
+        for request in requests:
+            request.shape(card)
+    except OptionError:
+        return ()
+    found: dict[str, None] = {}
+    for request in requests:
+        if isinstance(request, FeatureRequest):
+            found[request.level] = None
+        if isinstance(request, CameraMotionRequest) or request.uses_camera_motion:
+            found["camera motion"] = None
+    return tuple(found)

@@ -1,0 +1,56 @@
+"""What every method promises, checked on any method: ``fewact check-method`` and the tests."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from fewact.errors import UserError
+from fewact.methods.base import Method
+from fewact.methods.checks.made_up import made_up_card
+from fewact.methods.checks.promises import PROMISES, Promise, PromiseError
+from fewact.methods.checks.subject import Subject, accepts, make
+
+__all__ = ["PROMISES", "Outcome", "Promise", "PromiseError", "Subject", "check_method"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Result of one promise.
+
+    Args:
+        promise: The promise.
+        error: What was found instead; None if the promise is kept.
+    """
+
+    promise: Promise
+    error: UserError | None = None
+
+
+def check_method(method: type[Method], options: Mapping[str, Any] | None = None) -> list[Outcome]:
+    """Check all promises of a method on made-up features, with maps and with vectors alone.
+
+    Args:
+        method: Class of the method.
+        options: Options that differ from their defaults.
+
+    Returns:
+        One outcome for each promise; a promise that is broken on any backbone is broken. A method
+        that refuses a backbone without maps is checked on the one with maps.
+    """
+    cards = [made_up_card(), made_up_card(maps=False)]
+    subjects = [Subject(partial(make, method, card, options or {}), card) for card in cards]
+    usable = [one for one in subjects if accepts(one)] or subjects[:1]
+    return [_outcome(promise, usable) for promise in PROMISES.values()]
+
+
+def _outcome(promise: Promise, subjects: Sequence[Subject]) -> Outcome:
+    for subject in subjects:
+        try:
+            promise.check(subject)
+        except PromiseError as error:
+            return Outcome(promise, error)
+        except Exception as error:  # The method is the user's: whatever it raises breaks a promise.
+            got = " ".join(f"{type(error).__name__}: {error}".split())
+            return Outcome(promise, PromiseError(promise.text, got=got, hint=promise.look))
+    return Outcome(promise)

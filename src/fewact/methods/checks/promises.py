@@ -1,0 +1,368 @@
+"""The promises: each a function that raises a ``PromiseError`` if a method breaks it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from fewact.errors import OptionError, ShapeError, UserError
+from fewact.features.request import FeatureRequest
+from fewact.methods.base import Method, TextMethod
+from fewact.methods.checks.made_up import made_up_features
+from fewact.methods.checks.subject import EPISODES, QUERIES, WAYS, Subject, accepts, scores, take
+from fewact.registry import flatten_options, make_options, option_groups, option_names
+
+TOLERANCE = 1e-4
+"""Largest difference of logits that should be equal, relative to the largest of them."""
+
+Check = Callable[[Subject], None]
+
+
+class PromiseError(UserError):
+    """A method breaks a promise of the contract."""
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One promise of the contract.
+
+    Args:
+        text: The promise as a sentence.
+        look: Where to look if it is broken.
+        check: Raises a ``PromiseError`` if a method breaks it.
+    """
+
+    text: str
+    look: str
+    check: Check
+
+
+PROMISES: dict[str, Promise] = {}
+"""All promises by name."""
+
+
+def _promise(text: str, look: str) -> Callable[[Check], Check]:
+    def add(check: Check) -> Check:
+        PROMISES[check.__name__] = Promise(text, look, check)
+        return check
+
+    return add
+
+
+@_promise("The logits of b episodes, q queries and n classes have the shape (b q n).", "score")
+def shapes(subject: Subject) -> None:
+    """Check shapes, single shots and single queries, and that all logits are finite."""
+    method = subject.make()
+    for b, n, k, q in ((1, 2, 1, 1), (2, 3, 2, 4), (3, 7, 3, 2)):
+        support, labels, query = subject.episode(method, b, n, k, q)
+        logits = scores(subject, method, support, labels, query, n)
+        if logits.shape != (b, q, n):
+            _broken(shapes, got=str(tuple(logits.shape)), expected=str((b, q, n)))
+        _finite(shapes, logits)
+
+
+@_promise("The order of the support videos has no effect.", "support: average by labels")
+def support_order(subject: Subject) -> None:
+    """Permute the support videos with their labels."""
+    method = subject.make()
+    support, labels, query = subject.episode(method)
+    order = torch.tensor([3, 0, 5, 1, 4, 2])
+    expected = scores(subject, method, support, labels, query)
+    got = scores(subject, method, take(support, order), labels[:, order], query)
+    _equal(support_order, got, expected)
+
+
+@_promise(
+    "A query scores the same alone and in company.",
+    "score: a mean or norm over the queries' axis; otherwise set transductive = True",
+)
+def alone(subject: Subject) -> None:
+    """Score each query as the only one of its episode."""
+    method = subject.make()
+    if method.transductive:
+        return
+    support, labels, query = subject.episode(method)
+    together = scores(subject, method, support, labels, query)
+    each = (take(query, slice(i, i + 1)) for i in range(QUERIES))
+    got = torch.cat([scores(subject, method, support, labels, one) for one in each], 1)
+    _equal(alone, got, together)
+
+
+@_promise("Permuted queries permute the rows of the logits.", "score: axes b and q")
+def query_order(subject: Subject) -> None:
+    """Permute the queries."""
+    method = subject.make()
+    support, labels, query = subject.episode(method)
+    order = torch.tensor([2, 0, 3, 1])
+    expected = scores(subject, method, support, labels, query)[:, order]
+    _equal(query_order, scores(subject, method, support, labels, take(query, order)), expected)
+
+
+@_promise("Renamed classes permute the columns of the logits.", "support: labels as positions")
+def class_names(subject: Subject) -> None:
+    """Give the classes other numbers."""
+    method = subject.make()
+    support, labels, query = subject.episode(method)
+    new = torch.tensor([2, 0, 1])
+    expected = scores(subject, method, support, labels, query)
+    text = subject.text(method, EPISODES, WAYS)
+    if text is not None:
+        text = torch.empty_like(text).index_copy(1, new, text)
+    got = scores(subject, method, support, new[labels], query, text=text)
+    _equal(class_names, got[..., new], expected)
+
+
+@_promise("Episodes score the same in a batch and one by one.", "support and score: axis b")
+def batches(subject: Subject) -> None:
+    """Score each episode of a batch alone."""
+    method = subject.make()
+    support, labels, query = subject.episode(method)
+    text = subject.text(method, EPISODES, WAYS)
+    together = scores(subject, method, support, labels, query, text=text)
+    for i in range(EPISODES):
+        own = slice(i, i + 1)
+        one, asked = ({n: v[own] for n, v in nodes.items()} for nodes in (support, query))
+        got = scores(
+            subject, method, one, labels[own], asked, text=None if text is None else text[own]
+        )
+        _equal(batches, got, together[own])
+
+
+@_promise("Classes may have different numbers of shots.", "support: use one_hot_mean")
+def uneven_shots(subject: Subject) -> None:
+    """Score a class of three shots and two of one; the order of the shots has no effect."""
+    method = subject.make()
+    support, labels, query = subject.episode(method, k=3)
+    some = torch.tensor([0, 1, 2, 3, 6])  # class 0 three times, 1 and 2 once
+    expected = scores(subject, method, take(support, some), labels[:, some], query)
+    _finite(uneven_shots, expected)
+    order = some[torch.tensor([4, 1, 3, 0, 2])]
+    got = scores(subject, method, take(support, order), labels[:, order], query)
+    _equal(uneven_shots, got, expected)
+
+
+@_promise("Each video is encoded alone.", "encode: a mean or norm over several videos")
+def encoding_alone(subject: Subject) -> None:
+    """Encode one video of a batch by itself, and in another batch shape."""
+    method = subject.make()
+    features = made_up_features(method, subject.card, 2, 3)
+    with torch.no_grad():
+        together = method.encode(features)
+        one = method.encode({request: found[1, 2] for request, found in features.items()})
+    if together.keys() != one.keys():
+        _broken(encoding_alone, got=", ".join(one), expected=", ".join(together))
+    for name, value in one.items():
+        _equal(encoding_alone, value, together[name][1, 2], where=f'node "{name}"')
+
+
+@_promise("Zero and constant features give finite logits.", "a division by a norm or a variance")
+def zero_features(subject: Subject) -> None:
+    """Encode and score videos of zeros, and videos of ones."""
+    method = subject.make()
+    for value in (0, 1):
+        made = made_up_features(method, subject.card, 1, 2).items()
+        with torch.no_grad():
+            nodes = method.encode({request: torch.full_like(x, value) for request, x in made})
+        logits = scores(subject, method, nodes, torch.tensor([[0, 1]]), nodes, 2)
+        _finite(zero_features, logits, where=f"features of {value}")
+
+
+@_promise("Logits in float32 agree with those in float64.", "a difference of large numbers")
+def dtypes(subject: Subject) -> None:
+    """Score the same nodes in both."""
+    method = subject.make()
+    support, labels, query = subject.episode(method)
+    double = [{n: v.double() for n, v in nodes.items()} for nodes in (support, query)]
+    expected = scores(subject, subject.make().double(), double[0], labels, double[1])
+    got = scores(subject, method, support, labels, query)
+    if got.dtype != torch.float32 or expected.dtype != torch.float64:
+        _broken(dtypes, got=f"{got.dtype}, {expected.dtype}", expected="the type of the nodes")
+    _equal(dtypes, got.double(), expected)
+
+
+@_promise("Logits are the same in each call.", "encode and score: dropout or random numbers")
+def deterministic(subject: Subject) -> None:
+    """Encode and score twice."""
+    method = subject.make()
+    first, second = (scores(subject, method, *subject.episode(method)) for _ in range(2))
+    if not torch.equal(first, second):
+        _broken(deterministic, got=_difference(first, second), expected="equal logits")
+
+
+@_promise(
+    "The losses have finite gradients, and reach the features and every trained weight.",
+    "losses: a square root or norm at zero, or a detached tensor",
+)
+def gradients(subject: Subject) -> None:
+    """Differentiate the sum of the losses."""
+    method = subject.make()
+    batch = subject.batch(method)
+    leaves: dict[str, Tensor] = {
+        f"features {request}": value.requires_grad_()
+        for request, value in batch.support.items()
+        if value.is_floating_point() and isinstance(request, FeatureRequest)
+    }
+    if batch.text is not None:
+        leaves["text"] = batch.text.requires_grad_()
+    weights = {n: p for n, p in method.named_parameters() if p.requires_grad}
+    losses = method.losses(batch)
+    total = torch.stack([loss.reshape(()) for loss in losses.values()]).sum()
+    _finite(gradients, total, where=f"losses {', '.join(losses)}")
+    if not total.requires_grad:
+        if leaves or weights:
+            _broken(gradients, got="losses without a gradient")
+        return
+    both = {**leaves, **weights}
+    found = torch.autograd.grad(total, list(both.values()), allow_unused=True)
+    for name, gradient in zip(both, found, strict=True):
+        if gradient is not None:
+            _finite(gradients, gradient, where=name)
+    reached = dict(zip(both, (g is not None and bool(g.any()) for g in found), strict=True))
+    missed = [name for name in leaves if not reached[name]]
+    if missed and not (method.uses_text and reached["text"]):
+        _broken(gradients, where=", ".join(missed), got="no gradient")
+
+
+@_promise("Initial weights depend on the options alone.", "__init__: use inputs.seeded")
+def initial_weights(subject: Subject) -> None:
+    """Make the method twice, and look at torch's generator."""
+    state = torch.get_rng_state()
+    first = subject.make()
+    if not torch.equal(torch.get_rng_state(), state):
+        _broken(initial_weights, got="torch's global generator was used", expected="a seed")
+    torch.rand(7)
+    second = subject.make().state_dict()
+    for name, value in first.state_dict().items():
+        if not torch.equal(value, second[name]):
+            _broken(initial_weights, where=name, got="other values the second time")
+
+
+@_promise("Nothing is kept on the module between calls.", "score and support: assign no attribute")
+def nothing_kept(subject: Subject) -> None:
+    """Compare the module's attributes and weights before and after."""
+    method = subject.make()
+    before, weights = dict(vars(method)), {n: v.clone() for n, v in method.state_dict().items()}
+    scores(subject, method, *subject.episode(method))
+    changed = [name for name, value in vars(method).items() if before.get(name) is not value]
+    changed += [n for n, v in method.state_dict().items() if not torch.equal(v, weights[n])]
+    if changed:
+        _broken(nothing_kept, got=", ".join(changed))
+
+
+@_promise(
+    "Text reaches methods that use it, and they refuse to work without.",
+    "derive from TextMethod, and check with inputs.class_text",
+)
+def text_methods(subject: Subject) -> None:
+    """Give no text, embeddings of another length, and the embeddings of too many classes."""
+    method = subject.make()
+    support, labels, query = subject.episode(method)
+    if not method.uses_text:
+        nan = torch.full((EPISODES, WAYS, subject.card.vectors), torch.nan)
+        got = scores(subject, method, support, labels, query, text=nan)
+        _finite(text_methods, got, where="a method without text")
+        return
+    if not isinstance(method, TextMethod):
+        _broken(text_methods, got="uses_text of a method that is no TextMethod")
+    width = subject.card.vectors
+    named = cast("TextMethod", method)
+    for text in (None, torch.zeros(2, WAYS, width + 1), torch.zeros(2, WAYS + 1, width)):
+        try:
+            named.support(support, labels, WAYS, text=text)
+        except (OptionError, ShapeError):
+            continue
+        shape = "none" if text is None else str(tuple(text.shape))
+        _broken(text_methods, got=f"accepted {shape}", expected="an OptionError or ShapeError")
+
+
+@_promise("Options are a frozen dataclass; each is described.", "Options: a line in Args for each")
+def options_documented(subject: Subject) -> None:
+    """Look for each option in the docstring, and try to change one."""
+    options = subject.make().options
+    documented: dict[str, type] = {"": type(options), **option_groups(type(options))}
+    for name in option_names(type(options)):
+        group, _, option = name.rpartition(".")
+        if f"    {option}: " not in (documented[group].__doc__ or ""):
+            _broken(options_documented, where=f'option "{name}"', got="no description")
+    if not type(options).__dataclass_params__.frozen:
+        _broken(options_documented, got="a dataclass that is not frozen")
+
+
+@_promise("Options in ``scoring`` do not change the encoding.", "scoring, or encode")
+def scoring_options(subject: Subject) -> None:
+    """Change each of them; one without another valid value is left out."""
+    method = subject.make()
+    unknown = method.scoring - set(option_names(type(method.options)))
+    if unknown:
+        _broken(scoring_options, got=f"no options: {', '.join(sorted(unknown))}")
+    features = made_up_features(method, subject.card, 2)
+    expected = method.encode(features)
+    for name in sorted(method.scoring):
+        other = _otherwise(method, name)
+        if other is None or not _fits(other, subject):
+            continue
+        if other.requests(subject.card) != method.requests(subject.card):
+            _broken(scoring_options, where=f'option "{name}"', got="other requests")
+        got = other.encode(features)
+        same = got.keys() == expected.keys() and all(
+            torch.equal(value, expected[key]) for key, value in got.items()
+        )
+        if not same:
+            _broken(scoring_options, where=f'option "{name}"', got="another encoding")
+
+
+def _fits(method: Method, subject: Subject) -> bool:
+    return accepts(Subject(lambda: method, subject.card))
+
+
+def _otherwise(method: Method, name: str) -> Method | None:
+    """Return the method with another valid value of an option, if one is found."""
+    values = flatten_options(method.options)
+    for value in _others(type(method.options), name, values[name]):
+        try:
+            options = make_options(type(method.options), {**values, name: value}, of="method")
+        except OptionError:
+            continue
+        if options != method.options:
+            return type(method)(options).eval()
+    return None
+
+
+def _others(options: type, name: str, value: Any) -> Iterator[Any]:
+    """Yield other values of an option."""
+    from pydantic import TypeAdapter
+
+    schema = TypeAdapter(options).json_schema()
+    for part in name.split("."):
+        schema = schema.get("properties", {}).get(part, {})
+    if isinstance(value, bool):
+        yield not value
+    elif isinstance(value, int | float):
+        yield from (type(value)(one) for one in (value / 2, value + 1, value * 0.75))
+    elif value is None:
+        yield from (0.5, 1)
+    yield from schema.get("enum", ())
+
+
+def _broken(check: Check, *, where: str = "", got: str = "", expected: str = "") -> None:
+    promise = PROMISES[check.__name__]
+    raise PromiseError(promise.text, where=where, got=got, expected=expected, hint=promise.look)
+
+
+def _finite(check: Check, value: Tensor, where: str = "") -> None:
+    if not value.isfinite().all():
+        _broken(check, where=where, got="NaN or infinity", expected="finite numbers")
+
+
+def _equal(check: Check, got: Tensor, expected: Tensor, where: str = "") -> None:
+    size = max(1.0, float(expected.abs().max())) if expected.numel() else 1.0
+    if got.shape != expected.shape:
+        _broken(check, where=where, got=str(tuple(got.shape)), expected=str(tuple(expected.shape)))
+    if not torch.allclose(got, expected, rtol=0, atol=TOLERANCE * size):
+        _broken(check, where=where, got=_difference(got, expected), expected="equal values")
+
+
+def _difference(first: Tensor, second: Tensor) -> str:
+    return f"a difference of {float((first - second).abs().max()):.3g}"

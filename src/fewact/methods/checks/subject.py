@@ -1,0 +1,92 @@
+"""A method under test: how it is made, its episodes, and its logits."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fewact.backbones.card import Card
+from fewact.errors import OptionError
+from fewact.methods.base import Method, Nodes, TrainingBatch, support_state
+from fewact.methods.checks.made_up import made_up_features, made_up_text
+from fewact.registry import make_options
+
+WAYS, SHOTS, QUERIES, EPISODES = 3, 2, 4, 2
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A method on one backbone, with made-up features.
+
+    Args:
+        make: Returns the method, in evaluation mode, with the same weights each time.
+        card: Card of the backbone.
+    """
+
+    make: Callable[[], Method]
+    card: Card
+
+    def episode(
+        self, method: Method, b: int = EPISODES, n: int = WAYS, k: int = SHOTS, q: int = QUERIES
+    ) -> tuple[Nodes, Tensor, Nodes]:
+        """Return nodes of the support (b n·k …), its labels (b n·k), and nodes of queries."""
+        with torch.no_grad():
+            support = method.encode(made_up_features(method, self.card, b, n * k, seed=0))
+            query = method.encode(made_up_features(method, self.card, b, q, seed=1))
+        return support, torch.arange(n).repeat(k).expand(b, -1), query
+
+    def text(self, method: Method, b: int, n: int) -> Tensor | None:
+        """Return embeddings (b n d) of class names, for a method that uses them."""
+        return made_up_text(self.card, b, n) if method.uses_text else None
+
+    def batch(self, method: Method) -> TrainingBatch:
+        """Return training episodes."""
+        support, query = (
+            made_up_features(method, self.card, EPISODES, 6, seed=seed) for seed in (0, 1)
+        )
+        labels = torch.arange(WAYS).repeat(2).expand(EPISODES, -1)
+        text = self.text(method, EPISODES, WAYS)
+        return TrainingBatch(support, labels, query, labels, WAYS, text)
+
+
+def make(method: type[Method], card: Card, options: Mapping[str, Any]) -> Method:
+    """Return a method that fits a backbone, in evaluation mode."""
+    fitting = {"vector_width": card.vectors, "map_channels": (card.maps or (card.vectors,))[0]}
+    known = {one.name for one in dataclasses.fields(method.Options)}
+    values = {name: value for name, value in fitting.items() if name in known}
+    return method(make_options(method.Options, {**values, **options}, of="the method")).eval()
+
+
+def accepts(subject: Subject) -> bool:
+    """Return whether the method has what it needs of the backbone."""
+    try:
+        for request in subject.make().requests(subject.card):
+            request.shape(subject.card)
+    except OptionError:
+        return False
+    return True
+
+
+def scores(
+    subject: Subject,
+    method: Method,
+    support: Nodes,
+    labels: Tensor,
+    query: Nodes,
+    n: int = WAYS,
+    text: Tensor | None = None,
+) -> Tensor:
+    """Return logits (b q n); the text defaults to that of classes 0 … n−1."""
+    if text is None and method.uses_text:
+        like = next(value for value in support.values() if value.is_floating_point())
+        text = made_up_text(subject.card, len(labels), n).to(like)
+    with torch.no_grad():
+        return method.score(support_state(method, support, labels, n, text), query)
+
+
+def take(nodes: Nodes, which: slice | Tensor) -> Nodes:
+    """Return some videos of nodes (b v …)."""
+    return {name: value[:, which] for name, value in nodes.items()}

@@ -1,0 +1,90 @@
+"""Methods in a Python file of the user's."""
+
+import importlib.util
+import inspect
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+from fewact import methods
+from fewact.errors import ExtensionError, did_you_mean
+from fewact.methods.base import Method
+
+
+def methods_of(path: str | Path) -> dict[str, type[Method]]:
+    """Return the methods that a Python file defines, by registered name or name of the class.
+
+    The file is executed, as ``import`` does.
+
+    Args:
+        path: Python file.
+
+    Raises:
+        ExtensionError: The file cannot be executed, or defines no method.
+    """
+    path = Path(path).expanduser()
+    module = _execute(path)
+    found: dict[str, type[Method]] = {
+        methods.REGISTRY.name_of(one) or name: one
+        for name, one in inspect.getmembers(module, inspect.isclass)
+        if one.__module__ == module.__name__
+        and issubclass(one, Method)
+        and not inspect.isabstract(one)
+    }
+    if not found:
+        raise ExtensionError(
+            "the file defines no method",
+            where=str(path),
+            expected="a class derived from fewact.methods.base.Method, with all of its members",
+        )
+    return found
+
+
+def method_of(path: str | Path, name: str | None = None) -> tuple[str, type[Method]]:
+    """Return a method of a Python file, and its name.
+
+    Args:
+        path: Python file.
+        name: Name of the method; may be left out if the file defines a single one.
+
+    Raises:
+        ExtensionError: The file cannot be executed, or does not define this method.
+    """
+    found = methods_of(path)
+    if name is None and len(found) == 1:
+        return next(iter(found.items()))
+    if name is None or name not in found:
+        raise ExtensionError(
+            "which method of the file?" if name is None else "the file has no such method",
+            where=str(path),
+            got=name or "no name",
+            expected=", ".join(found),
+            hint=did_you_mean(name or "", found),
+        )
+    return name, found[name]
+
+
+def _execute(path: Path) -> ModuleType:
+    """Return the module of a file."""
+    name = f"fewact_method_file_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ExtensionError("not a Python file", where=str(path), expected="a file FILE.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # Whatever the user's file raises is the user's to fix.
+        del sys.modules[name]
+        lines = [
+            one.lineno
+            for one in traceback.extract_tb(error.__traceback__)
+            if one.filename == str(path)
+        ]
+        raise ExtensionError(
+            "the file cannot be executed",
+            where=f"{path}, line {lines[-1]}" if lines else str(path),
+            got=" ".join(f"{type(error).__name__}: {error}".split()),
+        ) from None
+    return module

@@ -1,0 +1,297 @@
+"""Each promise is found broken in a method that breaks it; methods of files and other packages."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from fewact import methods
+from fewact.cli.app import main
+from fewact.encoding import method_facts
+from fewact.errors import ExtensionError, UnknownNameError
+from fewact.features.request import FeatureRequest, View
+from fewact.methods.base import Method, TextMethod, one_hot_mean
+from fewact.methods.checks import PROMISES, check_method
+from fewact.methods.files import method_of
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options.
+
+    Args:
+        frames: Frames of a video.
+        scale: Factor of the logits.
+    """
+
+    frames: int = 4
+    scale: float = 1.0
+
+
+class Nearest(Method):
+    """The method that keeps all promises."""
+
+    Options = Options
+    scoring = frozenset({"scale"})
+
+    def requests(self, card: Any) -> Any:
+        return (FeatureRequest("vectors", View(self.options.frames)),)
+
+    def encode(self, features: Any) -> Any:
+        (vectors,) = features.values()
+        return {"mean": vectors.mean(-2)}
+
+    def support(self, nodes: Any, labels: Any, n: int) -> Any:
+        return one_hot_mean(labels, n, nodes["mean"].dtype) @ nodes["mean"]
+
+    def score(self, state: Any, nodes: Any) -> Any:
+        difference = nodes["mean"][:, :, None] - state[:, None]
+        return -self.options.scale * difference.square().sum(-1)
+
+
+class Transposed(Nearest):
+    def score(self, state: Any, nodes: Any) -> Any:
+        return super().score(state, nodes).mT
+
+
+class ByPosition(Nearest):
+    def support(self, nodes: Any, labels: Any, n: int) -> Any:
+        return nodes["mean"].unflatten(1, (-1, n)).mean(1)
+
+
+class Centred(Nearest):
+    def score(self, state: Any, nodes: Any) -> Any:
+        logits = super().score(state, nodes)
+        return logits - logits.mean(1, keepdim=True)
+
+
+class ByRow(Nearest):
+    def score(self, state: Any, nodes: Any) -> Any:
+        logits = super().score(state, nodes)
+        return logits * torch.arange(1, logits.shape[1] + 1)[:, None]
+
+
+class ByColumn(Nearest):
+    def score(self, state: Any, nodes: Any) -> Any:
+        return super().score(state, nodes) + torch.arange(state.shape[1])
+
+
+class OverEpisodes(Nearest):
+    def support(self, nodes: Any, labels: Any, n: int) -> Any:
+        found = super().support(nodes, labels, n)
+        return found - found.mean(0, keepdim=True)
+
+
+class OverVideos(Nearest):
+    def encode(self, features: Any) -> Any:
+        found = super().encode(features)["mean"]
+        return {"mean": found - found.mean(0, keepdim=True)}
+
+
+class Divides(Nearest):
+    def encode(self, features: Any) -> Any:
+        found = super().encode(features)["mean"]
+        return {"mean": found / found.norm(dim=-1, keepdim=True)}
+
+
+class Single(Nearest):
+    def score(self, state: Any, nodes: Any) -> Any:
+        return super().score(state, nodes).float()
+
+
+class Random(Nearest):
+    def encode(self, features: Any) -> Any:
+        found = super().encode(features)["mean"]
+        return {"mean": found + torch.rand_like(found)}
+
+
+class Detached(Nearest):
+    def encode(self, features: Any) -> Any:
+        return {"mean": super().encode(features)["mean"].detach()}
+
+
+class Unseeded(Nearest):
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        self.map = torch.nn.Linear(12, 12)
+
+
+class Keeps(Nearest):
+    def support(self, nodes: Any, labels: Any, n: int) -> Any:
+        self.last = super().support(nodes, labels, n)
+        return self.last
+
+
+class WithoutText(Nearest, TextMethod):
+    def support(self, nodes: Any, labels: Any, n: int, text: Any = None) -> Any:
+        return super().support(nodes, labels, n)
+
+
+class Undescribed(Nearest):
+    @dataclass(frozen=True)
+    class Options:
+        """Options."""
+
+        frames: int = 4
+        scale: float = 1.0
+
+
+class Wrong(Nearest):
+    scoring = frozenset({"frames", "scale"})
+
+
+BROKEN = {
+    "shapes": Transposed,
+    "support_order": ByPosition,
+    "alone": Centred,
+    "query_order": ByRow,
+    "class_names": ByColumn,
+    "batches": OverEpisodes,
+    "uneven_shots": ByPosition,
+    "encoding_alone": OverVideos,
+    "zero_features": Divides,
+    "dtypes": Single,
+    "deterministic": Random,
+    "gradients": Detached,
+    "initial_weights": Unseeded,
+    "nothing_kept": Keeps,
+    "text_methods": WithoutText,
+    "options_documented": Undescribed,
+    "scoring_options": Wrong,
+}
+
+
+def broken(method: type[Method]) -> dict[str, str]:
+    names = {promise.text: name for name, promise in PROMISES.items()}
+    return {names[o.promise.text]: str(o.error) for o in check_method(method) if o.error}
+
+
+def test_a_good_method_keeps_all_promises() -> None:
+    assert broken(Nearest) == {}
+    assert BROKEN.keys() == PROMISES.keys()
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_promise_is_one_sentence_that_says_where_to_look(name: str) -> None:
+    error = broken(BROKEN[name])[name]
+    promise = PROMISES[name]
+    assert promise.text.removesuffix(".") in error
+    assert promise.look in error
+    assert "got " in error
+    assert "\n" not in error
+
+
+def test_a_transductive_method_may_use_other_queries() -> None:
+    class Declared(Centred):
+        transductive = True
+
+    assert "alone" not in broken(Declared)
+
+
+GOOD = """
+from dataclasses import dataclass
+from fewact import methods
+from tests.methods.test_checks import Nearest, Transposed
+
+@methods.register("mine")
+class Mine(Nearest):
+    pass
+
+class Other(Transposed):
+    pass
+"""
+
+
+@pytest.fixture
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(methods.REGISTRY, "_entries", dict(methods.REGISTRY._entries))
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_methods_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(GOOD)
+    name, method = method_of(file, "Other")
+    assert (name, method.__name__) == ("Other", "Other")
+    methods.REGISTRY._entries.pop("mine")
+    with pytest.raises(ExtensionError, match=r"which method.*expected: mine, Other"):
+        method_of(file)
+    methods.REGISTRY._entries.pop("mine")
+    with pytest.raises(ExtensionError, match=r'no such method.*Did you mean "mine"'):
+        method_of(file, "mime")
+    file.write_text("import fewact\n\nnothing_of_this_name\n")
+    with pytest.raises(ExtensionError, match=r"mine\.py, line 3: .*got NameError"):
+        method_of(file)
+    file.write_text("import fewact\n")
+    with pytest.raises(ExtensionError, match="defines no method"):
+        method_of(file)
+    with pytest.raises(ExtensionError, match="not a Python file"):
+        method_of(tmp_path / "missing.py")
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_check_method_lists_promises(run: Any, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(GOOD)
+    ended = run("check-method", str(file), "mine")
+    assert ended.code == 0
+    assert ended.out.endswith(f"mine: {len(PROMISES)} of {len(PROMISES)} promises kept\n")
+    methods.REGISTRY._entries.pop("mine")
+    ended = run("check-method", str(file), "Other")
+    assert ended.code == 2
+    assert "BROKEN  The logits of b episodes" in ended.out
+    assert run("check-method", "otam", "--option", "smoothing=0.5").code == 0
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run a command; return its exit code and its output."""
+
+    def run(*arguments: str) -> SimpleNamespace:
+        code = main(arguments)
+        return SimpleNamespace(code=code, out=capsys.readouterr().out)
+
+    return run
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An installed package with a good method and one that cannot be imported."""
+    info = tmp_path / "some_methods-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-methods\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(
+        "[fewact.methods]\nnearest = some_methods:Mine\n"
+        "bad = some_broken:Bad\notam = some_broken:O\n"
+    )
+    (tmp_path / "some_methods.py").write_text(
+        "from tests.methods.test_checks import Nearest\nclass Mine(Nearest): pass\n"
+    )
+    (tmp_path / "some_broken.py").write_text("import a_module_that_is_not_there\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    vars(methods.REGISTRY).pop("_extensions", None)
+    yield
+    vars(methods.REGISTRY).pop("_extensions", None)
+
+
+@pytest.mark.usefixtures("package")
+def test_methods_of_other_packages_are_found_by_entry_points(run: Any) -> None:
+    assert methods.names()[-2:] == ("nearest", "bad")
+    made = methods.create("nearest")
+    assert methods.name_of(made) == "nearest"
+    facts = method_facts(made)
+    assert (facts.name, facts.package) == ("nearest", "some-methods 1.2")
+    assert method_facts(methods.create("otam")).package == ""
+    assert type(methods.create("otam")).__module__ == "fewact.methods.otam"
+    with pytest.raises(ExtensionError, match=r"bad, some-methods 1\.2.*got ModuleNotFoundError"):
+        methods.create("bad")
+    with pytest.raises(UnknownNameError, match='Did you mean "nearest"'):
+        methods.create("nearst")
+    shown = run("methods").out
+    assert "some-methods 1.2" in shown
+    assert "cannot be imported" in shown
+    assert run("--help").code == 0
