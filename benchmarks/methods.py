@@ -86,14 +86,14 @@ def plain_loop(method: Method, setup: Setup, count: int, published: Loop | None)
 
     for index in range(count):
         support, query, labels, text = setup.episode(index)
-        n, inputs = setup.episodes.protocol.ways, (features(support), features(query))
+        inputs = (features(support), features(query))
         if published is not None:
-            found.append(published(method, *inputs, labels[0], n))
+            found.append(published(method, *inputs, labels[0], text[0]))
             continue
         nodes, asked = (
             {name: value[None] for name, value in method.encode(x).items()} for x in inputs
         )
-        state = support_state(method, nodes, labels, n, text)
+        state = support_state(method, nodes, labels, setup.episodes.protocol.ways, text)
         found.append(method.score(state, asked)[0])
     return torch.stack(found)
 

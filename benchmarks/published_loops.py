@@ -1,8 +1,8 @@
 """One episode at a time, as published code computes it, for ``benchmarks.methods``.
 
-Each takes a method and an episode's features, and returns its logits (q n). It concatenates what a
-method maps part by part, convolves every pair, and compares class by class or pair by pair. Weights
-and logits are those of the method.
+Each takes a method, an episode's features and the texts (n d) of its classes, and returns the
+logits (q n). It concatenates what a method maps part by part, convolves every pair, and compares
+class by class or pair by pair. Weights and logits are those of the method.
 """
 
 from collections.abc import Callable
@@ -13,9 +13,11 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.clip_spm import forward as clip_spm_forward
 from benchmarks.clip_spm import otam as otam_by_cells
 from fewact.features.request import Features
 from fewact.methods.base import Method
+from fewact.methods.clip_spm import ClipSpm
 from fewact.methods.common.tuples import TupleAttention
 from fewact.methods.cpm import CPM
 from fewact.methods.otam import OTAM
@@ -24,7 +26,7 @@ from fewact.methods.ta2n import TA2N
 from fewact.methods.ta2n_parts import box_masks, max_pool
 from fewact.methods.trx import TRX
 
-Loop = Callable[[Method, Features, Features, Tensor, int], Tensor]
+Loop = Callable[[Method, Features, Features, Tensor, Tensor], Tensor]
 
 
 def only(features: Features) -> Tensor:
@@ -57,9 +59,10 @@ def tuple_attention(
     return torch.stack(scores, 1)
 
 
-def trx(method: Method, support: Features, query: Features, labels: Tensor, n: int) -> Tensor:
+def trx(method: Method, support: Features, query: Features, labels: Tensor, text: Tensor) -> Tensor:
     if not isinstance(method, TRX):
         raise TypeError(type(method))
+    n = len(text)
     parts = [method.attention[str(size)] for size in method.options.cardinalities]
     scores = [
         tuple_attention(part, only(support), only(query), labels, n)
@@ -69,10 +72,12 @@ def trx(method: Method, support: Features, query: Features, labels: Tensor, n: i
     return torch.stack(scores).mean(0)
 
 
-def strm(method: Method, support: Features, query: Features, labels: Tensor, n: int) -> Tensor:
+def strm(
+    method: Method, support: Features, query: Features, labels: Tensor, text: Tensor
+) -> Tensor:
     if not isinstance(method, STRM):
         raise TypeError(type(method))
-    frames = []
+    n, frames = len(text), []
     for maps in (only(support), only(query)):
         pooled = functional.adaptive_max_pool2d(maps.flatten(0, 1), method.options.grid)
         frames.append(method.patch(pooled.unflatten(0, maps.shape[:2]).flatten(-2).mT))
@@ -88,9 +93,12 @@ def strm(method: Method, support: Features, query: Features, labels: Tensor, n: 
     return scores + method.options.query_class_weight * torch.stack(nearest, 1)
 
 
-def ta2n(method: Method, support: Features, query: Features, labels: Tensor, n: int) -> Tensor:
+def ta2n(
+    method: Method, support: Features, query: Features, labels: Tensor, text: Tensor
+) -> Tensor:
     if not isinstance(method, TA2N) or method.offsets is None or method.coordination is None:
         raise TypeError(type(method))
+    n = len(text)
     warp = method.warp or nn.Identity()
     own, other = (warp(only(features)).transpose(1, 2) for features in (support, query))
     own = torch.stack([own[labels == c].mean(0) for c in range(n)])  # (n c t h w)
@@ -115,10 +123,10 @@ def ta2n(method: Method, support: Features, query: Features, labels: Tensor, n: 
     return -distance.unflatten(0, (n, -1)).T
 
 
-def cpm(method: Method, support: Features, query: Features, labels: Tensor, n: int) -> Tensor:
+def cpm(method: Method, support: Features, query: Features, labels: Tensor, text: Tensor) -> Tensor:
     if not isinstance(method, CPM):
         raise TypeError(type(method))
-    nodes, asked = method.encode(support), method.encode(query)
+    nodes, asked, n = method.encode(support), method.encode(query), len(text)
     scores = torch.zeros(len(asked["global"]), n)
     for i in range(len(scores)):
         for j, label in enumerate(labels.tolist()):
@@ -134,7 +142,9 @@ def cpm(method: Method, support: Features, query: Features, labels: Tensor, n: i
     return scores / functional.one_hot(labels, n).sum(0)
 
 
-def otam(method: Method, support: Features, query: Features, labels: Tensor, n: int) -> Tensor:
+def otam(
+    method: Method, support: Features, query: Features, labels: Tensor, text: Tensor
+) -> Tensor:
     if not isinstance(method, OTAM):
         raise TypeError(type(method))
     own, other = only(support), only(query)
@@ -143,8 +153,24 @@ def otam(method: Method, support: Features, query: Features, labels: Tensor, n: 
     cost = 1 - products / (lengths + method.options.eps)
     smoothing = method.options.smoothing
     distance = otam_by_cells(cost, smoothing) + otam_by_cells(cost.mT, smoothing)  # (q s)
-    return torch.stack([-distance[:, labels == c].mean(1) for c in range(n)], 1)
+    return torch.stack([-distance[:, labels == c].mean(1) for c in range(len(text))], 1)
 
 
-LOOPS: dict[str, Loop] = {"otam": otam, "trx": trx, "strm": strm, "ta2n": ta2n, "cpm": cpm}
+def clip_spm(
+    method: Method, support: Features, query: Features, labels: Tensor, text: Tensor
+) -> Tensor:
+    if not isinstance(method, ClipSpm):
+        raise TypeError(type(method))
+    alone = only(query).split(1)  # inductive: each query is the only one of its episode
+    return torch.cat([clip_spm_forward(method, only(support), one, labels, text) for one in alone])
+
+
+LOOPS: dict[str, Loop] = {
+    "otam": otam,
+    "trx": trx,
+    "strm": strm,
+    "ta2n": ta2n,
+    "cpm": cpm,
+    "clip_spm": clip_spm,
+}
 """Loops by the name of the method."""
