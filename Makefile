@@ -9,7 +9,7 @@ NATIVE := $(wildcard CMakeLists.txt src/fewact/align/_*/cpp/* src/fewact/camera/
 # Files of tests in two processes. With a thread each in the fast ones, no thread waits for another's core.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: demo test test-all fuzz lint types imports check docs wheel
+.PHONY: demo test test-all fuzz lint types imports check docs graphs wheel
 
 MINUTES ?= 60
 
@@ -40,6 +40,10 @@ imports: $(STAMP)
 # Without --quiet, which turns --strict off.
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+# The ONNX graphs that come with fewact; a test compares them with those in the repository.
+graphs: $(STAMP)
+	$(BIN)/python .ci/graphs.py
 
 # The wheel with its compiled solver, and the package without a compiler, each in a new environment.
 wheel:

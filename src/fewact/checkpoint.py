@@ -77,7 +77,7 @@ class BackboneRecord(_Part):
         options: Options of the backbone.
         weights: Source of its weights; ``backbone.safetensors`` for a file in the same folder.
         precision: Precision of its computation.
-        sha256: Hash of its card.
+        sha256: Network digest of its card.
     """
 
     name: str

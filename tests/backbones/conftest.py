@@ -42,7 +42,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
 
 @pytest.fixture(scope="session")
 def random_backbone(tiny_folder: Callable[[str], Path]) -> Callable[..., Backbone]:
-    """A backbone on random weights in float32; made once for each name and options.
+    """A backbone on random weights, in float32 by torch; made once for each name and options.
 
     Those of transformers are tiny.
     """
@@ -51,7 +51,7 @@ def random_backbone(tiny_folder: Callable[[str], Path]) -> Callable[..., Backbon
     def make(name: str, **options: Any) -> Backbone:
         key = (name, *sorted(options.items()))
         if key not in made:
-            options.setdefault("precision", "float32")
+            options = {"precision": "float32", "engine": "torch", **options}
             weights = f"local-dir:{tiny_folder(name)}" if name in tiny.MODELS else "random"
             made[key] = backbones.create(name, weights=weights, device="cpu", **options)
         return made[key]

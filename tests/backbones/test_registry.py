@@ -64,7 +64,7 @@ def test_a_custom_network_is_a_backbone(monkeypatch):
         def late(self, middle):
             return self.second(middle)
 
-    made = backbones.create("tiny", weights="random", device="cpu")
+    made = backbones.create("tiny", weights="random", device="cpu", engine="torch")
     levels = made.features(torch.zeros(2, 3, 32, 48, dtype=torch.uint8), ("maps", "middle"))
     assert levels["maps"].shape == (2, *made.card.maps)
     assert levels["middle"].shape == (2, *made.card.middle)

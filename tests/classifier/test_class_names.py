@@ -143,9 +143,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
     pytest.importorskip("transformers", reason="the extra hf is not installed")
     folder = tmp_path_factory.mktemp("clip")
     tiny.save("clip-vit", folder)
-    return backbones.create(
-        "clip-vit", weights=f"local-dir:{folder}", device="cpu", precision="float32"
-    )
+    return backbones.create("clip-vit", weights=f"local-dir:{folder}", device="cpu", engine="torch")
 
 
 class FixedText:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 
 from fewact import FewShotClassifier, backbones, methods
@@ -237,6 +238,22 @@ def test_another_backbone_is_refused(model: Path, backbone: Backbone) -> None:
     edit(model, lambda content: content["backbone"].update(name="efficientnet"))
     with pytest.raises(ModelError, match=r"backbone efficientnet cannot be built.*weights=…"):
         FewShotClassifier.load(model)
+
+
+@pytest.mark.parametrize(("taught", "used"), [("torch", "onnx"), ("onnx", "torch")])
+def test_a_model_is_used_with_another_engine(
+    actions: Path, queries: dict[str, Path], tmp_path: Path, taught: str, used: str
+) -> None:
+    classifier = FewShotClassifier(precision="float32", engine=taught, device="cpu").fit(actions)
+    classifier.save(tmp_path / "model")
+    other = FewShotClassifier.load(tmp_path / "model", engine=used)
+    assert other._require_pipeline().backbone.card.engine == used
+    clips = list(queries.values())
+    assert [one.label for one in other.predict(clips)] == list(queries)
+    np.testing.assert_allclose(
+        other.predict_proba(clips), classifier.predict_proba(clips), atol=1e-3
+    )
+    assert other.add_clips("left", [queries["left"]]).classes_ == classifier.classes_
 
 
 def test_random_weights_are_restored(

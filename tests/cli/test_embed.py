@@ -40,7 +40,7 @@ def test_stored_features_give_the_same_results_as_videos(
     embedded = run("embed", table, "-o", store, "--method", "protonet", *FRAMES, *PLAIN)
     assert embedded.code == 0
     size = 6 * 2 * 1280 * 2
-    assert f"vectors:2 of efficientnet-lite0 in float32: {size / 1000:.3g} kB to write" in (
+    assert f"vectors:2 of efficientnet-lite0 in float32 by onnx: {size / 1000:.3g} kB to write" in (
         embedded.err
     )
     assert "Embedded: 6, already stored: 0, skipped: 0" in embedded.out

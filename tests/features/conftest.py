@@ -52,7 +52,7 @@ class Tiny(StagedNetwork):
 
 @pytest.fixture
 def tiny() -> Backbone:
-    return build(Tiny, {}, weights="random", device="cpu", precision="float32")
+    return build(Tiny, {}, weights="random", device="cpu", precision="float32", engine="torch")
 
 
 @pytest.fixture(scope="session", autouse=True)

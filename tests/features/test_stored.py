@@ -92,7 +92,7 @@ def test_the_backbone_of_the_store_is_found(store, videos, values, tmp_path) -> 
     fill(store, videos, card(name="other"), values)
     assert choose_card(store, "other").name == "other"
     assert choose_card(store, precision="bfloat16").precision == "bfloat16"
-    assert choose_card(store, digest=card().digest).digest == card().digest
+    assert choose_card(store, network_digest=card().network_digest).digest == card().digest
     with pytest.raises(StoreError, match="several backbones") as raised:
         choose_card(store, "made up")
     assert "made up float32" in str(raised.value)

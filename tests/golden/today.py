@@ -500,7 +500,7 @@ def make_backbone(name: str, assets: Path, precision: str = "float32") -> Any:
     """A backbone with real weights, on the CPU."""
     kind, weights = BACKBONES[name]
     where = weights if weights == "default" else str(assets / weights)
-    return backbones.create(kind, weights=where, device="cpu", precision=precision)
+    return backbones.create(kind, weights=where, device="cpu", precision=precision, engine="torch")
 
 
 def features_of_clips(

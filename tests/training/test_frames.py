@@ -34,7 +34,9 @@ def state_of(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def first_weights() -> dict[str, torch.Tensor]:
-    network = backbones.create("tiny", weights="random", device="cpu", precision="float32").network
+    network = backbones.create(
+        "tiny", weights="random", device="cpu", precision="float32", engine="torch"
+    ).network
     return {f"learner/backbone.{name}": value for name, value in network.state_dict().items()}
 
 
@@ -57,13 +59,15 @@ def test_network_and_method_learn_and_are_kept(
     assert "learner/backbone.norm.running_mean" in changed
     chosen = checkpoint.read(tmp_path / "run")
     backbone = backbones.create(
-        "tiny", weights=chosen.backbone_weights, device="cpu", precision="float32"
+        "tiny", weights=chosen.backbone_weights, device="cpu", precision="float32", engine="torch"
     )
     assert data.train.name in backbone.card.trained_on
     flags = training_flags(chosen, data.val, backbone.card)
     assert "checkpoint selected on these classes" in flags
     assert not any("another backbone" in flag for flag in flags)
-    other = backbones.create("tiny", weights="random", device="cpu", precision="float32").card
+    other = backbones.create(
+        "tiny", weights="random", device="cpu", precision="float32", engine="torch"
+    ).card
     assert "features of another backbone than in training (tiny)" in training_flags(
         chosen, data.val, other
     )

@@ -66,6 +66,7 @@ def create(
     weights: str | Path = "default",
     device: str = "auto",
     precision: str = "auto",
+    engine: str = "auto",
     **options: Any,
 ) -> "Backbone":
     """Create a backbone.
@@ -77,12 +78,16 @@ def create(
         device: ``auto`` (a CUDA GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, …
         precision: ``float32``, ``bfloat16``, or ``auto``, which depends on the device; the card
             contains the precision that was chosen.
+        engine: ``torch``; ``onnx``, which is ONNX Runtime on a CPU in float32; or ``auto``, which
+            is ``onnx`` where it can be used and the precision is float32. The card contains the
+            engine that was chosen.
         **options: Options of this backbone, such as ``last_stride`` of ``resnet50``.
 
     Raises:
         UnknownNameError: There is no backbone of this name.
         WeightsError: The weights cannot be read or are of another network.
-        OptionError: An option, the device or the precision is unknown.
+        OptionError: An option, the device, the precision or the engine is unknown, or the engine
+            cannot be used.
 
     >>> create("resnet50", weights="random", last_stride=2).card.maps
     (2048, 7, 7)
@@ -90,7 +95,9 @@ def create(
     from fewact.backbones.backbone import build
 
     network = _NETWORKS.get(AUTO if name == "auto" else name)
-    return build(network, options, weights=weights, device=device, precision=precision)
+    return build(
+        network, options, weights=weights, device=device, precision=precision, engine=engine
+    )
 
 
 def text_of(name: str) -> str | None:

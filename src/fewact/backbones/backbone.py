@@ -1,7 +1,7 @@
 """Backbone: a network with its weights, its transform and its card."""
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fewact.backbones.card import Card, Level
+from fewact.backbones.engines import Engine
+from fewact.backbones.engines.choosing import check_request, choose
+from fewact.backbones.engines.eager import TorchEngine
 from fewact.backbones.network import Network, randomise
 from fewact.backbones.precision import Precision, resolve_device, resolve_precision
 from fewact.backbones.text_registry import create_text
@@ -26,10 +29,6 @@ if TYPE_CHECKING:
     from fewact.backbones.text_encoder import TextEncoder
 
 RANDOM_SEED = 0
-# Few frames fit a CPU's cache. Four at a time are a third faster than one at a time, and were
-# measured to give equal features up to rounding.
-FRAMES_AT_ONCE_CPU = 4
-FRAMES_AT_ONCE_GPU = 64
 
 
 class Backbone:
@@ -38,11 +37,21 @@ class Backbone:
     Args:
         network: Network in evaluation mode, with its weights, on its device.
         card: Facts of the network.
+        engine: Engine that computes; None for ``torch`` with the present weights.
+        why: Reason why this engine was chosen.
     """
 
-    def __init__(self, network: Network, card: Card) -> None:
+    def __init__(
+        self, network: Network, card: Card, engine: Engine | None = None, why: str = "requested"
+    ) -> None:
         self.network = network
-        self.card = card
+        self.engine = engine or TorchEngine(network, card.precision)
+        self.card = replace(card, engine=self.engine.name)
+        self.why = why
+
+    def with_engine(self, engine: Engine, why: str) -> "Backbone":
+        """Return a backbone with the same network and another engine."""
+        return Backbone(self.network, self.card, engine, why)
 
     @property
     def device(self) -> torch.device:
@@ -87,12 +96,12 @@ class Backbone:
 
     def normalise(self, frames: Tensor) -> Tensor:
         """Normalise prepared frames (n 3 H W) uint8 to float32, on the network's device."""
-        images = frames.to(self.device, memory_format=self.network.memory_format).float()
+        images = frames.to(self.device, memory_format=self.engine.memory_format).float()
         mean, std = (
             255 * torch.tensor(values, device=self.device).view(3, 1, 1)
             for values in (self.card.mean, self.card.std)
         )
-        return (images - mean) / std
+        return images.sub_(mean).div_(std)
 
     def features(self, frames: Tensor, levels: Collection[Level]) -> dict[Level, Tensor]:
         """Return features of prepared frames; the network runs no deeper than it must.
@@ -149,19 +158,12 @@ class Backbone:
 
     def _run(self, frames: Tensor, levels: Collection[Level]) -> list[dict[Level, Tensor]]:
         """Return features of a few frames at a time."""
-        cpu = self.device.type == "cpu"
-        at_once = FRAMES_AT_ONCE_CPU if cpu else FRAMES_AT_ONCE_GPU
-        together = self.network.frames_together
-        pieces = torch.split(frames, together * max(1, at_once // together))
+        pieces = torch.split(frames, self.engine.images_at_once)
 
-        # Inference mode and autocast are settings of the thread that computes.
-        @torch.inference_mode()
         def run(few: Tensor) -> dict[Level, Tensor]:
-            with _arithmetic(self.card.precision, self.device):
-                found = self.network(self.normalise(few), levels)
-            return {level: value.float().contiguous() for level, value in found.items()}
+            return self.engine.run(self.normalise(few), levels)
 
-        return side_by_side(run, pieces) if cpu else [run(few) for few in pieces]
+        return side_by_side(run, pieces) if self.device.type == "cpu" else list(map(run, pieces))
 
 
 def build(
@@ -171,16 +173,19 @@ def build(
     weights: str | Path,
     device: str,
     precision: str,
+    engine: str,
 ) -> Backbone:
     """Create a backbone: its network, with weights, in evaluation mode, on its device.
 
     Raises:
         WeightsError: The weights cannot be read or are of another network.
-        OptionError: An option, the device or the precision is unknown.
+        OptionError: An option, the device, the precision or the engine is unknown, or the engine
+            cannot be used.
     """
     chosen: Any = make_options(network_class.Options, options, of=network_class.defaults.name)
     where = resolve_device(device)
-    computed = resolve_precision(precision, where)
+    check_request(engine, precision, where)
+    computed = resolve_precision("float32" if engine == "onnx" else precision, where)
     named = str(weights) in ("default", "random")
     found = Weights({}, str(weights)) if named else read(weights)
     with torch.random.fork_rng(devices=[]):  # Layers draw initial weights.
@@ -194,7 +199,8 @@ def build(
         network.load(found)
     card = make_card(network, found, computed)
     network.eval().to(where, memory_format=network.memory_format)  # type: ignore[call-overload]
-    return Backbone(network, card)
+    backbone = Backbone(network, card)
+    return backbone.with_engine(*choose(backbone, engine))
 
 
 def make_card(network: Network, weights: Weights, precision: Precision) -> Card:
@@ -227,15 +233,3 @@ def make_card(network: Network, weights: Weights, precision: Precision) -> Card:
         interpolation=defaults.interpolation,
         variant=defaults.variant,
     )
-
-
-@contextmanager
-def _arithmetic(precision: str, device: torch.device) -> Iterator[None]:
-    """Compute in the precision of the card, whatever the settings of the process are."""
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        if device.type == "cuda":
-            # Otherwise inputs of float32 convolutions are rounded to ten bits.
-            with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-                yield
-        else:
-            yield

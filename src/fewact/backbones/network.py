@@ -34,6 +34,9 @@ class Network(nn.Module, ABC):
     text: ClassVar[str | None] = None
     """Name of the text encoder in the same weights."""
     memory_format: ClassVar[torch.memory_format] = torch.contiguous_format
+    norms_follow_convolutions: ClassVar[bool] = False
+    """Whether the input of each ``BatchNorm2d`` is the output of the ``Conv2d`` before it, among
+    the children of their parent, and nothing else reads that output; engines then fold it."""
 
     def __init__(self, options: Any) -> None:
         super().__init__()

@@ -71,6 +71,7 @@ class ResNet50(StagedNetwork):
     """ResNet-50 with torchvision's tensor names."""
 
     defaults = RESNET50
+    norms_follow_convolutions = True
     Options = ResNet50Options
     head: ClassVar = ("fc.", "classifier.")
 

@@ -51,6 +51,7 @@ class FewShotClassifier:
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         weights: Weights of a backbone given by name, see ``fewact.backbones.create``.
         precision: Precision of a backbone given by name: ``auto``, ``float32`` or ``bfloat16``.
+        engine: Inference engine of a backbone given by name: ``auto``, ``torch`` or ``onnx``.
         text: Use of class names as text prompts, for a backbone trained on image–text pairs:
             ``auto``, if they improve the prediction of held-out clips; ``on``; ``off``.
         false_alarms: Highest fraction of clips of untaught actions that get a class, above 0; see
@@ -71,6 +72,7 @@ class FewShotClassifier:
         *,
         weights: str | Path = "default",
         precision: str = "auto",
+        engine: str = "auto",
         text: TextMode = "auto",
         false_alarms: float | None = None,
     ) -> None:
@@ -79,6 +81,7 @@ class FewShotClassifier:
         self.device = device
         self.weights = weights
         self.precision = precision
+        self.engine = engine
         self.text = text
         self.false_alarms = false_alarms
         self._pipeline: Pipeline | None = None
@@ -306,6 +309,7 @@ class FewShotClassifier:
         device: str = "auto",
         weights: str | Path | None = None,
         *,
+        engine: str = "auto",
         backbone: Backbone | None = None,
     ) -> Self:
         """Load a classifier that ``save`` saved; the training clips are not needed.
@@ -314,6 +318,7 @@ class FewShotClassifier:
             folder: Folder of the model.
             device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
             weights: New location of the backbone's weights; None if they have not moved.
+            engine: ``auto``, ``torch`` or ``onnx``; it need not be the one of the training.
             backbone: Backbone, if it is already built.
 
         Raises:
@@ -323,7 +328,7 @@ class FewShotClassifier:
         model = model_folder.load(user_path(folder, ModelError))
         saved = model.config.backbone
         where = str(weights) if weights is not None else saved.weights
-        built = backbone or model_folder.make_backbone(saved, where, device, str(folder))
+        built = backbone or model_folder.make_backbone(saved, where, device, engine, str(folder))
         model_folder.check_backbone(saved, built, str(folder))
         precomputed = isinstance(built, Precomputed)
         classifier = cls(
@@ -332,6 +337,7 @@ class FewShotClassifier:
             device,
             weights="default" if precomputed else where,
             precision="auto" if precomputed else saved.precision,
+            engine="auto" if precomputed else engine,
             text="off" if model.class_names is None else model.class_names.mode,
             false_alarms=model.config.false_alarms,
         )
@@ -349,7 +355,9 @@ class FewShotClassifier:
         ready = self._pipeline
         if ready is not None and not ready.precomputed and not isinstance(clip, FeatureClip):
             return ready
-        choice = Choice(self.backbone, self.method, self.device, self.weights, self.precision)
+        choice = Choice(
+            self.backbone, self.method, self.device, self.weights, self.precision, self.engine
+        )
         return choice.build(clip)
 
     @property

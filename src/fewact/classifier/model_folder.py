@@ -45,7 +45,8 @@ NODES, METHOD, CLASS_NAMES = "nodes.", "method.", "class_names"
 STATE_FILE = FileType("state of a saved classifier", ModelError, 8 * GIB, hint=HINT)
 THUMBNAIL_FILE = FileType("thumbnail", ModelError, 16 * MIB, hint=HINT)
 README_FILE = FileType("README of the model", ModelError, 16 * MIB)
-NOT_IN_FEATURES = ("weights", "licence", "trained_on")
+# Features of two engines differ by rounding, so a model can be used with either.
+NOT_IN_FEATURES = ("weights", "licence", "trained_on", "engine")
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ def _load(folder: Path, path: Path) -> SavedModel:
 
 
 def make_backbone(
-    saved: SavedBackbone, weights: str, device: str, where: str
+    saved: SavedBackbone, weights: str, device: str, engine: str, where: str
 ) -> Backbone | Precomputed:
     """Build the backbone of a saved model, or the size of its precomputed features.
 
@@ -208,7 +209,7 @@ def make_backbone(
         return _make_precomputed(saved, weights, device, where)
     try:
         return backbones.create(
-            saved.name, weights=weights, device=device, precision=saved.precision
+            saved.name, weights=weights, device=device, precision=saved.precision, engine=engine
         )
     except UserError as error:
         raise ModelError(

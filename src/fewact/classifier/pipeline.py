@@ -39,6 +39,7 @@ class Choice:
         device: Device to run on.
         weights: Weights of a backbone that is given by name.
         precision: Precision of a backbone that is given by name.
+        engine: Inference engine of a backbone that is given by name.
     """
 
     backbone: str | Backbone
@@ -46,6 +47,7 @@ class Choice:
     device: str
     weights: str | Path
     precision: str
+    engine: str
 
     def build(self, clip: AnyClip) -> Pipeline:
         """Build a pipeline for clips like this one.
@@ -59,18 +61,24 @@ class Choice:
         method, backbone = self._build_method(None), self.backbone
         if isinstance(backbone, str):
             backbone = backbones.create(
-                backbone, weights=self.weights, device=self.device, precision=self.precision
+                backbone,
+                weights=self.weights,
+                device=self.device,
+                precision=self.precision,
+                engine=self.engine,
             )
         return Pipeline(backbone, method.to(backbone.device).eval())
 
     def _for_features(self, frames: int, width: int) -> Pipeline:
         name = self.backbone if isinstance(self.backbone, str) else self.backbone.card.name
-        if (name, self.weights, self.precision) != ("auto", "default", "auto"):
+        got = (name, str(self.weights), self.precision, self.engine)
+        expected = ("auto", "default", "auto", "auto")
+        if got != expected:
             raise OptionError(
                 "precomputed features need no backbone",
-                where="backbone, weights, precision",
-                got=f"{name}, {self.weights}, {self.precision}",
-                expected="auto, default, auto",
+                where="backbone, weights, precision, engine",
+                got=", ".join(got),
+                expected=", ".join(expected),
             )
         size = Precomputed(frames, width, self.device)
         method = self._build_method(size)

@@ -12,7 +12,16 @@ import typer
 
 from fewact.cli.output import ListFormat, print_json
 
-PACKAGES = ("torch", "numpy", "av", "safetensors", "pydantic", "typer", "transformers")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "av",
+    "safetensors",
+    "pydantic",
+    "typer",
+    "onnxruntime",
+    "transformers",
+)
 DECODERS = ("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "gif", "png")
 ENCODERS = ("libx264", "mpeg4")
 
@@ -129,9 +138,10 @@ def _weights() -> dict[str, Any]:
 
     facts: dict[str, Any] = {"backbone": backbones.AUTO}
     try:
-        card = backbones.create("auto").card
+        backbone = backbones.create("auto")
     except UserError as error:
         return {**facts, "found": False, "why": str(error)}
+    card = backbone.card
     return {
         **facts,
         "found": True,
@@ -139,6 +149,8 @@ def _weights() -> dict[str, Any]:
         "sha256": card.weights_sha256,
         "licence": card.licence,
         "precision": card.precision,
+        "engine": card.engine,
+        "why": backbone.why,
     }
 
 
@@ -177,9 +189,9 @@ def _advice(found: dict[str, Any]) -> list[str]:
             "C++ compiler and reinstall fewact.",
         ),
         (
-            not machine["gpus"] and not machine["cpu_bfloat16"],
-            "This machine has no CUDA GPU, and its CPU has no bfloat16. With either of them, "
-            "features are computed two to three times as fast.",
+            found["versions"]["onnxruntime"] is None and not machine["gpus"],
+            "For features two to three times as fast on a CPU without bfloat16, run: "
+            "pip install onnxruntime",
         ),
         (
             machine["threads"] < machine["cores"],

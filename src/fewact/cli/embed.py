@@ -242,7 +242,11 @@ def _embed_on_ray(
     from fewact.features.store.on_ray import BackboneOptions, embed_on_ray
 
     options = BackboneOptions(
-        backbone.name, _absolute(backbone.weights), backbone.device, job.card.precision
+        backbone.name,
+        _absolute(backbone.weights),
+        backbone.device,
+        job.card.precision,
+        job.card.engine,
     )
     embed_on_ray(job, options, blocks, report, address=address)
 
@@ -260,8 +264,8 @@ def _announce(job: "Job", blocks: Sequence[int]) -> None:
     folder = job.store.folder
     say(
         f"{sum(len(job.block(block)) for block in blocks)} videos of {job.videos.name}, "
-        f"{', '.join(map(str, job.sets))} of {job.card.name} in {job.card.precision}: "
-        f"{_size(size)} to write"
+        f"{', '.join(map(str, job.sets))} of {job.card.name} in {job.card.precision} "
+        f"by {job.card.engine}: {_size(size)} to write"
     )
     for one in job.sets.values():
         for reason in one.damaged.values():

@@ -38,6 +38,10 @@ T = TypeVar("T")
 
 METHOD = "Method: a name of `fewact methods`, or a folder written by `fewact train`."
 
+Engine = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="Inference engine of the backbone: auto, torch or onnx."),
+]
 Device = Annotated[
     str, typer.Option(metavar="NAME", help="Device to run on: auto, cpu, cuda or mps.")
 ]
@@ -199,6 +203,7 @@ class BackboneOptions(OptionGroup):
             help="Precision of the backbone: auto, float32 or bfloat16 (default: auto).",
         ),
     ] = None
+    engine: Engine = "auto"
     device: Device = "auto"
 
     def config(self) -> "BackboneConfig":
@@ -206,7 +211,11 @@ class BackboneOptions(OptionGroup):
         from fewact.evaluation import BackboneConfig
 
         return BackboneConfig(
-            name=self.backbone, weights=self.weights, precision=self.precision, device=self.device
+            name=self.backbone,
+            weights=self.weights,
+            precision=self.precision,
+            engine=self.engine,
+            device=self.device,
         )
 
     def resolve(self, trained: "Checkpoint | None" = None) -> "ResolvedBackbone":

@@ -14,6 +14,7 @@ import typer
 from fewact.cli.options import (
     Dataset,
     Device,
+    Engine,
     FalseAlarms,
     OptionGroup,
     Quiet,
@@ -75,6 +76,7 @@ def predict(
     output: OutputOptions,
     false_alarms: FalseAlarms = None,
     dataset: Dataset = None,
+    engine: Engine = "auto",
     device: Device = "auto",
     weights: Annotated[
         str | None,
@@ -97,7 +99,7 @@ def predict(
     check_rate(false_alarms)
     clips = _read(videos, dataset)
     names = [display_name(clip) for clip in clips]
-    classifier = FewShotClassifier.load(model, device=device, weights=weights)
+    classifier = FewShotClassifier.load(model, device=device, weights=weights, engine=engine)
     if false_alarms is not None:
         classifier.false_alarms = false_alarms
         for line in describe(classifier.open_set_, false_alarms):

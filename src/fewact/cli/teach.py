@@ -143,6 +143,7 @@ def teach(
         chosen.device,
         weights=chosen.weights,
         precision=chosen.precision,
+        engine=chosen.engine,
         text=method.text.value,
         false_alarms=unknown.false_alarms,
     )

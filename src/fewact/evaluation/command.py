@@ -39,7 +39,9 @@ def command_of(config: EvaluationConfig) -> str:
     names = ("store", "root", "splits", "availability", "allow_missing")
     words += _flags("data", config.data, names)
     words += ["--allow-leak"] if config.allow_leak else []
-    words += _flags("backbone", config.backbone, ("name", "weights", "device", "precision"))
+    words += _flags(
+        "backbone", config.backbone, ("name", "weights", "device", "precision", "engine")
+    )
     words += _flags("text", config.text, ("encoder", "weights", "prompts"))
     if config.camera is not None:
         words += _flags("camera", config.camera, ("name", "on"))

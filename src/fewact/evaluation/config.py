@@ -97,6 +97,7 @@ class BackboneConfig(Config):
             method, otherwise ``default``).
         precision: ``float32``, ``bfloat16`` or ``auto`` (default: that of a trained method,
             otherwise ``auto``).
+        engine: Inference engine: ``auto``, ``torch`` or ``onnx``.
         device: Device to run on.
         options: Further options of the backbone.
     """
@@ -104,6 +105,7 @@ class BackboneConfig(Config):
     name: str | None = None
     weights: str | None = None
     precision: str | None = None
+    engine: str = "auto"
     device: str = "auto"
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -126,6 +128,7 @@ class BackboneConfig(Config):
             name=self.name or name,
             weights=self.weights or weights,
             precision=self.precision or precision,
+            engine=self.engine,
             device=self.device,
             options=options | self.options,
         )
@@ -137,6 +140,7 @@ class ResolvedBackbone(Config):
     name: str
     weights: str
     precision: str
+    engine: str
     device: str
     options: dict[str, Any]
 
@@ -147,6 +151,7 @@ class ResolvedBackbone(Config):
             weights=self.weights,
             device=self.device,
             precision=self.precision,
+            engine=self.engine,
             **self.options,
         )
 

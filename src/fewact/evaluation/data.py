@@ -76,8 +76,16 @@ def open_features(
         return videos, VideoFeatures(videos, backbone.create(), keep=keep)
     store = Store(config.store)
     # Only the tensors of weights that are named can show whether they are the stored ones.
-    digest = None if backbone.weights == "default" else backbone.create().card.digest
-    card = choose_card(store, backbone.name, precision=backbone.precision, digest=digest)
+    digest = None
+    if backbone.weights != "default":
+        digest = backbone.model_copy(update={"engine": "torch"}).create().card.network_digest
+    card = choose_card(
+        store,
+        backbone.name,
+        precision=backbone.precision,
+        engine=backbone.engine,
+        network_digest=digest,
+    )
     return videos, StoredFeatures(store, videos, card, data=config.source)
 
 

@@ -71,7 +71,7 @@ def training_flags(
     if selection.list == videos.name and set(selection.classes) & set(videos.classes):
         remarks.append("checkpoint selected on these classes")
     # Precomputed features have the digest of their own rows, which says nothing about the network.
-    if facts.backbone.weights and facts.backbone.sha256 != card.digest:
+    if facts.backbone.weights and facts.backbone.sha256 != card.network_digest:
         remarks.append(f"features of another backbone than in training ({facts.backbone.name})")
     if facts.text is not None and text is not None:
         remarks += _text_flags(checkpoint, facts.text.facts, text)

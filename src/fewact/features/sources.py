@@ -170,7 +170,7 @@ class VideoFeatures:
         timing: Timing | None = None,
     ) -> None:
         self.card = backbone.card
-        self.name = f"{backbone.card.name}, {backbone.card.precision}"
+        self.name = f"{backbone.card.name}, {backbone.card.precision}, {backbone.card.engine}"
         self._videos, self._backbone, self._keep = videos, backbone, keep
         self._timing = timing
         self._kept: dict[tuple[int, Request], Tensor] = {}

@@ -51,7 +51,7 @@ class StoredFeatures:
         data: str = "DATA",
     ) -> None:
         self.store, self.videos, self.card, self.sampler = store, videos, card, sampler
-        self.name = f"{card.name}, {card.precision}, stored"
+        self.name = f"{card.name}, {card.precision}, {card.engine}, stored"
         self._data = data
         self._sets: dict[Request, EntrySet | None] = {}
         self._known = store.known.read(videos.name)
@@ -164,8 +164,9 @@ class StoredFeatures:
             where=str(self.store.folder),
             got=first_few(self._named(i) for i in missing) + broken,
             hint=f"`fewact embed {self._data} --backbone {self.card.name} --precision "
-            f"{self.card.precision} {features} -o {self.store.folder}` adds them; --allow-missing "
-            "leaves them out, and every result says so.",
+            f"{self.card.precision} --engine {self.card.engine} {features} -o "
+            f"{self.store.folder}` adds them; --allow-missing leaves them out, and every result "
+            "says so.",
         )
 
     def _named(self, position: int) -> str:
@@ -176,7 +177,12 @@ class StoredFeatures:
 
 
 def choose_card(
-    store: Store, name: str = "auto", *, precision: str = "auto", digest: str | None = None
+    store: Store,
+    name: str = "auto",
+    *,
+    precision: str = "auto",
+    engine: str = "auto",
+    network_digest: str | None = None,
 ) -> Card:
     """Return the card of the backbone whose features a store contains.
 
@@ -184,7 +190,8 @@ def choose_card(
         store: Store of features.
         name: Name of the backbone; ``auto`` if there is only one.
         precision: Precision of its arithmetic; ``auto`` if there is only one.
-        digest: Digest of its card, if its weights are named.
+        engine: Inference engine that computed them; ``auto`` if there is only one.
+        network_digest: Network digest of its card, if its weights are named.
 
     Raises:
         StoreError: The store has no such backbone, or several.
@@ -195,22 +202,25 @@ def choose_card(
         for card in known.values()
         if name in ("auto", card.name)
         and precision in ("auto", card.precision)
-        and digest in (None, card.digest)
+        and engine in ("auto", card.engine)
+        and network_digest in (None, card.network_digest)
     ]
     if len(found) == 1:
         return found[0]
-    listed = ", ".join(
-        f"{card.name} {card.precision} (weights {card.weights_sha256[:8] or 'random'})"
-        for card in known.values()
-    )
+    listed = ", ".join(map(_short, known.values()))
     raise StoreError(
         "contains features of several backbones"
         if found
         else "contains no features of this backbone",
         where=str(store.folder),
-        got=f"{name}, {precision}",
+        got=f"{name}, {precision}, {engine}",
         expected=listed or "none: the store is empty",
-        hint="Choose with --backbone, --precision or --weights."
+        hint="Choose with --backbone, --precision, --engine or --weights."
         if found
         else did_you_mean(name, (card.name for card in known.values())),
     )
+
+
+def _short(card: Card) -> str:
+    weights = card.weights_sha256[:8] or "random"
+    return f"{card.name} {card.precision} {card.engine} (weights {weights})"

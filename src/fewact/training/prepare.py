@@ -36,13 +36,18 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
             weights=part.weights,
             device=str(device),
             precision=recipe.precision,
+            engine="torch",
             **part.options,
         )
         if needed
         else None
     )
     card = source.card if backbone is None and source is not None else _card(backbone)
-    if backbone is not None and source is not None and source.card.digest != card.digest:
+    if (
+        backbone is not None
+        and source is not None
+        and (source.card.network_digest != card.network_digest)
+    ):
         raise TrainingError(
             "the stored features come from another network than the recipe's",
             where=source.name,

@@ -64,7 +64,7 @@ def save_best(
         options={} if stored else part.options,
         weights=BACKBONE_FILE if network_trained else card.weights if stored else part.weights,
         precision=card.precision,
-        sha256=card.digest,
+        sha256=card.network_digest,
     )
     videos: dict[str, list[str]] = {label: [] for label in data.train.classes}
     for video in data.train.videos:

@@ -19,7 +19,7 @@ from fewact.synthetic import motions
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'fewact[ray]'")
 
 BLOCKS, EACH = 16, 2
-OPTIONS = BackboneOptions("efficientnet-lite0", "random", "cpu", "float32")
+OPTIONS = BackboneOptions("efficientnet-lite0", "random", "cpu", "float32", "torch")
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -74,7 +74,7 @@ def test_workers_are_killed_at_random(tmp_path: Path) -> None:
 
 def test_a_machine_is_lost_and_no_video(cluster: Any, tmp_path: Path) -> None:
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
-    backbone = backbones.create("efficientnet-lite0", weights="random", precision="float32")
+    backbone = backbones.create(**dataclasses.asdict(OPTIONS))
 
     def job(name: str) -> Job:
         store = Store.create(tmp_path / name)

@@ -30,12 +30,14 @@ class BackboneOptions:
         weights: As in ``backbones.create``; all machines must be able to read a file or folder.
         device: As in ``backbones.create``.
         precision: ``float32`` or ``bfloat16``, so that all machines compute the same features.
+        engine: ``torch`` or ``onnx``, for the same reason.
     """
 
     name: str
     weights: str
     device: str
     precision: str
+    engine: str
 
 
 @dataclass(frozen=True)

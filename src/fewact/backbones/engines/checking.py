@@ -1,0 +1,58 @@
+"""Comparison of an engine with ``torch`` on rendered frames."""
+
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor
+
+from fewact.backbones.card import Level
+from fewact.data.video_source import VideoSource
+
+if TYPE_CHECKING:
+    from fewact.backbones.backbone import Backbone
+
+LARGEST_DIFFERENCE = 1e-3
+"""Largest difference of a value, relative to the largest value of its level."""
+LEAST_COSINE = 0.9999
+"""Smallest cosine of the features of a slot."""
+FRAMES = 4
+LEVELS: tuple[Level, ...] = ("middle", "maps", "vectors")
+
+
+def disagreement(backbone: "Backbone", reference: "Backbone") -> str:
+    """Return how the features of two backbones differ; empty if they agree.
+
+    The frames are of a video of the benchmark ``motions``, so that every machine checks the same.
+
+    Args:
+        backbone: Backbone with the engine to check.
+        reference: The same network with the engine ``torch``.
+    """
+    frames = _frames(reference)
+    levels = [level for level in LEVELS if reference.card.has(level)]
+    got, expected = (one.features(frames, levels) for one in (backbone, reference))
+    for level in levels:
+        if found := _differences(got[level].flatten(1), expected[level].flatten(1)):
+            return f"{level}: {found}"
+    return ""
+
+
+def _frames(backbone: "Backbone") -> Tensor:
+    from fewact.synthetic import motions
+    from fewact.video import Segments
+
+    together = backbone.network.frames_together
+    count = -(-FRAMES // together) * together
+    source = cast(VideoSource, motions("moving-camera").videos.videos[0].source)
+    return backbone.prepare(source.read([Segments(count)])[0])
+
+
+def _differences(got: Tensor, expected: Tensor) -> str:
+    """Return how features (t d) differ."""
+    if not got.isfinite().all():
+        return "not finite"
+    difference = float((got - expected).abs().max() / expected.abs().max())
+    cosine = float(torch.cosine_similarity(got.double(), expected.double()).min())
+    if difference <= LARGEST_DIFFERENCE and cosine >= LEAST_COSINE:
+        return ""
+    return f"largest relative difference {difference:.1e}, smallest cosine {cosine:.5f}"

@@ -1,0 +1,156 @@
+"""Choice of the engine, and the way to a checked engine ``onnx``."""
+
+import hashlib
+import importlib.util
+import json
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from fewact.backbones.engines import Engine
+from fewact.backbones.engines.checking import disagreement
+from fewact.backbones.engines.export import export, missing_packages
+from fewact.backbones.engines.folding import folded
+from fewact.backbones.engines.graphs import PACKAGED, Graph, read_graphs, write_graphs
+from fewact.backbones.engines.parts import tensors_for_graphs
+from fewact.backbones.engines.runtime import PACKAGE, OnnxEngine
+from fewact.backbones.network import Network
+from fewact.backbones.weights import digest, tensors_of
+from fewact.errors import OptionError
+from fewact.io.cache import cache_folder
+
+if TYPE_CHECKING:
+    from fewact.backbones.backbone import Backbone
+
+VERSION = 1
+"""Version of the export; another one makes all graphs again."""
+INSTALL = "Run: pip install onnxruntime"
+INSTALL_EXPORT = "Run: pip install 'fewact[onnx]'"
+
+
+class _Unusable(Exception):
+    """The engine ``onnx`` cannot be used.
+
+    Args:
+        why: Reason.
+        hint: How to change that, as a sentence.
+    """
+
+    def __init__(self, why: str, hint: str = "") -> None:
+        self.hint = hint
+        super().__init__(why)
+
+
+def check_request(engine: str, precision: str, device: torch.device) -> None:
+    """Refuse an unknown engine, and ``onnx`` where it does not run.
+
+    Raises:
+        OptionError: There is no such engine, or it has no such precision or device.
+    """
+    if engine not in ("auto", "torch", "onnx"):
+        raise OptionError(
+            "there is no such engine",
+            where="engine",
+            got=repr(engine),
+            expected='"auto", "torch", "onnx"',
+        )
+    if engine == "onnx" and (device.type != "cpu" or precision == "bfloat16"):
+        raise OptionError(
+            "the engine onnx runs on a CPU and in float32 only",
+            where="engine",
+            got=f"device {device.type}, precision {precision}",
+            hint='Use engine "auto" or "torch".',
+        )
+
+
+def choose(backbone: "Backbone", engine: str) -> tuple[Engine, str]:
+    """Return the requested engine of a backbone, and why it is this one.
+
+    Args:
+        backbone: Backbone with the engine ``torch``.
+        engine: ``torch``; ``onnx``; or ``auto``, which is ``onnx`` in float32 on a CPU if it can
+            be used, otherwise ``torch``.
+
+    Raises:
+        OptionError: The engine is ``onnx`` and cannot be used.
+    """
+    if engine == "torch":
+        return backbone.engine, "requested"
+    if engine == "auto" and backbone.device.type != "cpu":
+        return backbone.engine, "onnx runs on a CPU only"
+    if engine == "auto" and backbone.card.precision != "float32":
+        return backbone.engine, f"onnx has no {backbone.card.precision} on a CPU"
+    try:
+        return _onnx(backbone), "requested" if engine == "onnx" else "the fastest in float32"
+    except _Unusable as unusable:
+        if engine == "onnx":
+            raise OptionError(
+                f"the engine onnx cannot be used: {unusable}",
+                where=backbone.card.name,
+                hint=unusable.hint or 'Use engine "auto" or "torch".',
+            ) from None
+        return backbone.engine, f"{unusable}. {unusable.hint}".removesuffix(". ")
+
+
+def _onnx(backbone: "Backbone") -> Engine:
+    """Return the engine from graphs in the cache folder, or from new ones that pass the check."""
+    if importlib.util.find_spec(PACKAGE) is None:
+        raise _Unusable("onnxruntime is not installed", INSTALL)
+    network = folded(backbone.network)
+    packaged = read_graphs(PACKAGED / backbone.card.name)
+    folder = _folder(backbone, packaged.graphs if packaged else ())
+    known = read_graphs(folder) if folder else None
+    if known is not None:
+        if known.failure:
+            raise _Unusable(known.failure)
+        with suppress(Exception):  # Of many types: a graph that another version cannot read.
+            return _engine(known.graphs, network)
+    if packaged is None and (missing := missing_packages()):
+        why = f"its graph is made by packages that are not installed ({', '.join(missing)})"
+        raise _Unusable(why, INSTALL_EXPORT)
+    graphs: tuple[Graph, ...] = ()
+    failure = ""
+    try:
+        graphs = packaged.graphs if packaged else export(network, backbone.card)
+        engine = _engine(graphs, network)
+        if found := disagreement(backbone.with_engine(engine, ""), backbone):
+            failure = f"its features differ from those of torch ({found})"
+    except MemoryError:
+        raise
+    except Exception as error:  # Of many types: what torch cannot export, or ONNX Runtime not run.
+        failure = f"the network cannot be exported or run ({_first_line(error)})"
+    if folder is not None:
+        with suppress(OSError):  # The cache only saves time.
+            write_graphs(folder, graphs, failure)
+    if failure:
+        raise _Unusable(failure)
+    return engine
+
+
+def _engine(graphs: tuple[Graph, ...], network: Network) -> OnnxEngine:
+    return OnnxEngine(graphs, tensors_for_graphs(network), network.frames_together)
+
+
+def _folder(backbone: "Backbone", packaged: tuple[Graph, ...]) -> Path | None:
+    """Return the cache folder of checked graphs, by all that decides them and their values."""
+    cache = cache_folder()
+    if cache is None:
+        return None
+    card = backbone.card
+    facts = {
+        "version": VERSION,
+        "card": replace(card, engine="onnx").digest,
+        "weights": card.weights_sha256 or digest(tensors_of(backbone.network)),
+        "graphs": [hashlib.sha256(graph.content).hexdigest() for graph in packaged],
+        "torch": torch.__version__,
+        "onnxruntime": importlib.metadata.version(PACKAGE),
+    }
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return cache / "graphs" / key
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__

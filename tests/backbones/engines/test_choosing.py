@@ -1,0 +1,172 @@
+"""Which engine is used, and the graphs in the cache folder."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from fewact import backbones
+from fewact.backbones import Backbone, precision
+from fewact.backbones.engines import checking, choosing, export
+from fewact.errors import OptionError
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("FEWACT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "graphs"
+
+
+@pytest.fixture
+def no_check(monkeypatch):
+    """Fail where graphs are checked: those in the cache folder were checked before."""
+
+    def run():
+        def refuse(*_):
+            raise AssertionError("checked again")
+
+        monkeypatch.setattr(choosing, "disagreement", refuse)
+
+    return run
+
+
+def create(engine: str = "auto", **options: str) -> Backbone:
+    return backbones.create(device="cpu", engine=engine, **{"precision": "float32"} | options)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    (made,) = folder.iterdir()
+    return {path.name: path.read_bytes() for path in made.iterdir()}
+
+
+def test_auto_is_onnx_in_float32(folder):
+    made = create()
+    assert (made.card.engine, made.why) == ("onnx", "the fastest in float32")
+
+
+@pytest.mark.parametrize("name", ["auto", "torch"])
+def test_bfloat16_is_computed_by_torch(folder, name):
+    assert create(name, precision="bfloat16").card.engine == "torch"
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_the_default_depends_on_the_cpu(folder, monkeypatch, native):
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: native)
+    card = create(precision="auto").card
+    assert (card.precision, card.engine) == (
+        ("bfloat16", "torch") if native else ("float32", "onnx")
+    )
+    assert create("onnx", precision="auto").card.precision == "float32"
+
+
+def test_an_unknown_engine_is_refused():
+    with pytest.raises(OptionError, match=r'"auto", "torch", "onnx"'):
+        create("tensorrt")
+
+
+def test_onnx_is_refused_where_it_does_not_run():
+    with pytest.raises(OptionError, match=r"a CPU and in float32 only.*precision bfloat16"):
+        create("onnx", precision="bfloat16")
+    with pytest.raises(OptionError, match=r"a CPU and in float32 only.*device cuda"):
+        choosing.check_request("onnx", "auto", torch.device("cuda"))
+
+
+def test_checked_graphs_are_kept(folder, no_check):
+    create()
+    before = files(folder)
+    assert before.keys() == {"graphs.json", "early.onnx", "late.onnx"}
+    no_check()
+    assert create().card.engine == "onnx"
+    assert files(folder) == before
+
+
+def damage_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def lead_out(path: Path) -> None:
+    path.write_text(path.read_text().replace('"early"', '"../early"'))
+
+
+@pytest.mark.parametrize(
+    ("name", "harm"),
+    [
+        ("late.onnx", damage_bit),
+        ("early.onnx", cut_short),
+        ("early.onnx", Path.unlink),
+        ("graphs.json", cut_short),
+        ("graphs.json", lead_out),
+    ],
+)
+def test_damaged_graphs_are_made_again(folder, name, harm):
+    create()
+    before = files(folder)
+    (made,) = folder.iterdir()
+    harm(made / name)
+    assert files(folder) != before
+    assert create().card.engine == "onnx"
+    assert files(folder) == before
+
+
+def test_other_weights_are_checked_for_themselves(folder):
+    create()
+    create(weights="random")
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_a_graph_that_disagrees_with_torch_is_not_used(folder, monkeypatch, no_check):
+    monkeypatch.setattr(checking, "LARGEST_DIFFERENCE", 1e-9)
+    made = create()
+    assert made.card.engine == "torch"
+    assert "differ from those of torch (middle: largest relative difference" in made.why
+    no_check()
+    with pytest.raises(OptionError, match="differ from those of torch"):
+        create("onnx")
+
+
+def test_without_a_cache_folder_graphs_are_checked_each_time(tmp_path, monkeypatch):
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setenv("FEWACT_CACHE", str(file / "cache"))
+    assert create().card.engine == "onnx"
+
+
+def test_a_file_that_is_no_graph_is_not_used(folder, monkeypatch, tmp_path):
+    wrong = tmp_path / "packaged"
+    graphs = choosing.read_graphs(choosing.PACKAGED / "efficientnet-lite0").graphs
+    swapped = [choosing.Graph(*vars(graphs[0]).values())]
+    object.__setattr__(swapped[0], "content", b"no graph")
+    choosing.write_graphs(wrong / "efficientnet-lite0", swapped)
+    monkeypatch.setattr(choosing, "PACKAGED", wrong)
+    assert "cannot be exported or run" in create().why
+    (made,) = folder.iterdir()
+    assert "cannot be" in json.loads((made / "graphs.json").read_text())["failure"]
+
+
+def test_without_onnx_runtime_torch_is_used(folder, monkeypatch):
+    monkeypatch.setattr(choosing, "PACKAGE", "no_such_package_of_a_runtime")
+    made = create()
+    assert (made.card.engine, made.why) == (
+        "torch",
+        "onnxruntime is not installed. Run: pip install onnxruntime",
+    )
+    with pytest.raises(OptionError, match=r"not installed.*pip install onnxruntime"):
+        create("onnx")
+
+
+def test_without_the_exporter_other_networks_use_torch(folder, monkeypatch):
+    monkeypatch.setattr(export, "PACKAGES", ("no_such_exporter",))
+    assert create().card.engine == "onnx"
+    made = backbones.create("mobilenet-v2", weights="random", device="cpu", precision="float32")
+    assert made.card.engine == "torch"
+    assert "not installed (no_such_exporter)" in made.why
+    with pytest.raises(OptionError, match=r"no_such_exporter.*pip install 'fewact\[onnx\]'"):
+        backbones.create("mobilenet-v2", weights="random", device="cpu", engine="onnx")

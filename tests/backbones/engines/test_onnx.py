@@ -1,0 +1,78 @@
+"""The engine ``onnx`` on the default weights: the same features as torch, whatever the run."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from fewact import backbones
+from fewact.backbones import Backbone
+
+LEVELS = ("middle", "maps", "vectors")
+
+
+@pytest.fixture(scope="module")
+def by_onnx() -> Backbone:
+    return backbones.create(device="cpu", engine="onnx")
+
+
+@pytest.fixture(scope="module")
+def by_torch() -> Backbone:
+    return backbones.create(device="cpu", engine="torch", precision="float32")
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_features_agree_with_those_of_torch(by_onnx, by_torch, frames):
+    found, expected = (one.features(frames, LEVELS) for one in (by_onnx, by_torch))
+    for level in LEVELS:
+        assert found[level].shape == expected[level].shape
+        assert found[level].dtype == torch.float32
+        assert found[level].is_contiguous()
+        scale = expected[level].abs().max()
+        assert (found[level] - expected[level]).abs().max() <= 1e-4 * scale, level
+
+
+def test_features_do_not_depend_on_other_frames_or_on_threads(by_onnx, frames, threads):
+    expected = [by_onnx.features(frame[None], LEVELS) for frame in frames]
+    for count in (1, 2, 3):
+        torch.set_num_threads(count)
+        for chosen in ([0, 1, 2, 3, 4], [4, 2], [1, 1, 3]):
+            found = by_onnx.features(frames[chosen], LEVELS)
+            for level in LEVELS:
+                for row, index in enumerate(chosen):
+                    assert torch.equal(found[level][row], expected[index][level][0])
+
+
+def test_each_level_alone_is_the_same(by_onnx, frames):
+    together = by_onnx.features(frames[:1], LEVELS)
+    for level in LEVELS:
+        assert torch.equal(by_onnx.features(frames[:1], [level])[level], together[level])
+
+
+def test_the_middle_alone_does_not_run_the_last_stage(frames, monkeypatch):
+    backbone = backbones.create(device="cpu", engine="onnx")
+    expected = backbone.features(frames[:1], LEVELS)["middle"]
+    (early, late) = backbone.engine._graphs
+    monkeypatch.setattr(backbone.engine, "_graphs", [early, (late[0], None)])
+    assert torch.equal(backbone.features(frames[:1], ["middle"])["middle"], expected)
+    with pytest.raises(AttributeError, match="run"):
+        backbone.features(frames[:1], ["vectors"])
+
+
+def test_methods_can_be_trained_on_features(by_onnx, frames):
+    features = by_onnx.features(frames[:2], ["vectors"])["vectors"]
+    layer = torch.nn.Linear(1280, 1)
+    layer(features).sum().backward()
+    assert layer.weight.grad.abs().sum() > 0
+
+
+def test_cards_differ_in_the_engine_alone(by_onnx, by_torch):
+    assert (by_onnx.card.engine, by_torch.card.engine) == ("onnx", "torch")
+    assert by_onnx.card.digest != by_torch.card.digest
+    assert by_onnx.card.network_digest == by_torch.card.network_digest
