@@ -1,5 +1,6 @@
 """Cost of matching two vectors: one minus their cosine."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -77,8 +78,9 @@ def _check(x: Tensor, y: Tensor) -> None:
     if check_shape(x, "… m d", "x")["d"] != check_shape(y, "… m' d", "y")["d"]:
         raise _misfit(x, y)
     try:
-        torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])
-    except RuntimeError:
+        # torch's own function imports sympy, which takes a second.
+        np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    except ValueError:
         raise _misfit(x, y) from None
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ IMAGES_AT_ONCE_GPU = 64
 
 
 class TorchEngine:
-    """Runs a network with the weights that it has now; later changes of them have no effect.
+    """Runs a network with the weights that it has at the first run; later changes have no effect.
 
     Args:
         network: Network in evaluation mode, on its device.
@@ -28,18 +29,22 @@ class TorchEngine:
 
     def __init__(self, network: Network, precision: str) -> None:
         self.memory_format = network.memory_format
-        self._network, self._precision = folded(network), precision
+        self._network, self._precision = network, precision
         self._device = next(network.parameters()).device
         together = network.frames_together
         most = IMAGES_AT_ONCE_CPU if self._device.type == "cpu" else IMAGES_AT_ONCE_GPU
         self.images_at_once = max(1, most // together) * together
+
+    @cached_property
+    def _folded(self) -> Network:
+        return folded(self._network)
 
     # The mode belongs to the thread that computes.
     @torch.inference_mode()
     def run(self, images: Tensor, levels: Collection[Level]) -> dict[Level, Tensor]:
         """Return features of the requested levels, see ``Engine``."""
         with _arithmetic(self._precision, self._device):
-            found = self._network(images, levels)
+            found = self._folded(images, levels)
         return {level: value.float().contiguous() for level, value in found.items()}
 
 
