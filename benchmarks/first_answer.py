@@ -1,10 +1,10 @@
-"""The first answer: `fewact predict` of one clip from a cold start, by parts, and the same clip warm.
+"""The first answer: `fewact predict` of one clip by a new process, by parts, and the clip warm.
 
-    python -m benchmarks.first_answer MODEL VIDEO [--runs 5 --precision-of-time processor]
+    python -m benchmarks.first_answer MODEL VIDEO [--runs 5]
 
-MODEL was written by `fewact teach`. Each run is a new process. Files are in the cache of the system,
-and the cache folder has what a first use leaves there. Times are medians, by the clock and by the
-processor; on a busy machine only the latter can be compared.
+MODEL was written by `fewact teach`. Files are in the cache of the system, and the cache folder has
+what a first use leaves there. Times are medians, by the clock and by the processor; on a busy
+machine only the latter can be compared.
 """
 
 import argparse

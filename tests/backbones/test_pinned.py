@@ -34,7 +34,7 @@ def no_package(monkeypatch):
 
 
 def create():
-    return backbones.create(device="cpu", precision="float32")
+    return backbones.create(device="cpu", precision="float32", engine="torch")
 
 
 def test_the_first_use_leaves_a_copy_that_later_ones_read(folder, no_package):

@@ -19,7 +19,7 @@ from fewact.backbones.engines.parts import tensors_for_graphs
 from fewact.backbones.engines.runtime import PACKAGE, OnnxEngine
 from fewact.backbones.network import Network
 from fewact.backbones.weights import digest, tensors_of
-from fewact.errors import OptionError
+from fewact.errors import OptionError, OutputError
 from fewact.io.cache import cache_folder
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _onnx(backbone: "Backbone") -> Engine:
     except Exception as error:  # Of many types: what torch cannot export, or ONNX Runtime not run.
         failure = f"the network cannot be exported or run ({_first_line(error)})"
     if folder is not None:
-        with suppress(OSError):  # The cache only saves time.
+        with suppress(OutputError):  # The cache only saves time.
             write_graphs(folder, graphs, failure)
     if failure:
         raise _Unusable(failure)

@@ -91,7 +91,7 @@ def write_graphs(folder: Path, graphs: Sequence[Graph], failure: str = "") -> No
     """Write graphs into a folder, which is created. Their facts are written last.
 
     Raises:
-        OSError: They cannot be written.
+        OutputError: They cannot be written.
     """
     entries = []
     for graph in graphs:
