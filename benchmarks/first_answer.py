@@ -51,7 +51,7 @@ def answer(model: str, video: str) -> None:
         list(classifier.predict_each([video]))
     with parts.part("answer, warm again"):
         list(classifier.predict_each([video], timing=(timing := Timing())))
-    card = classifier._require_pipeline().backbone.card
+    card = classifier._pipeline.backbone.card
     facts = f"{card.name}, {card.precision}, {getattr(card, 'engine', 'torch')}, "
     facts += f"{torch.get_num_threads()} threads"
     print(json.dumps({"facts": facts, "times": parts.times, "stages": timing.seconds}))

@@ -247,7 +247,7 @@ def test_a_model_is_used_with_another_engine(
     classifier = FewShotClassifier(precision="float32", engine=taught, device="cpu").fit(actions)
     classifier.save(tmp_path / "model")
     other = FewShotClassifier.load(tmp_path / "model", engine=used)
-    assert other._require_pipeline().backbone.card.engine == used
+    assert other._pipeline.backbone.card.engine == used
     clips = list(queries.values())
     assert [one.label for one in other.predict(clips)] == list(queries)
     np.testing.assert_allclose(

@@ -76,14 +76,9 @@ class FewShotClassifier:
         text: TextMode = "auto",
         false_alarms: float | None = None,
     ) -> None:
-        self.backbone = backbone
-        self.method = method
-        self.device = device
-        self.weights = weights
-        self.precision = precision
-        self.engine = engine
-        self.text = text
-        self.false_alarms = false_alarms
+        self.backbone, self.method, self.device = backbone, method, device
+        self.weights, self.precision, self.engine = weights, precision, engine
+        self.text, self.false_alarms = text, false_alarms
         self._pipeline: Pipeline | None = None
         self._fitted: Fitted | None = None
 
@@ -355,10 +350,8 @@ class FewShotClassifier:
         ready = self._pipeline
         if ready is not None and not ready.precomputed and not isinstance(clip, FeatureClip):
             return ready
-        choice = Choice(
-            self.backbone, self.method, self.device, self.weights, self.precision, self.engine
-        )
-        return choice.build(clip)
+        network = (self.weights, self.precision, self.engine)
+        return Choice(self.backbone, self.method, self.device, *network).build(clip)
 
     @property
     def _learned(self) -> tuple[Pipeline, Fitted]:
