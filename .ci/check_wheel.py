@@ -13,6 +13,7 @@ import torch
 import fewact
 from fewact.align._emd import native
 from fewact.align._products import native as products
+from fewact.camera import _native as camera
 
 
 def check(holds: bool, message: str) -> None:
@@ -47,6 +48,8 @@ def main(form: str) -> None:
     check(not any(name.endswith((".h", ".cpp")) for name in files), "C++ sources are installed")
     solvers = compiled_solvers()
     check(bool(solvers) is (form == "compiled"), f"compiled solvers: {solvers or 'none'}")
+    compiled = camera.library() is not None
+    check(compiled is (form == "compiled"), f"compiled registration of frames: {compiled}")
     # Products are written for GCC and Clang; the solver of Windows has one instruction set.
     expected = form == "compiled" and sys.platform != "win32"
     check(compiled_products() is expected, f"compiled products: {not expected}")

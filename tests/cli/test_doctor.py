@@ -34,6 +34,7 @@ def test_json_has_the_facts_of_this_machine(
     assert found["default_weights"]["sha256"] == pinned.TENSORS_SHA256
     assert found["transport"]["engine"]
     assert found["transport"]["why"]
+    assert found["camera"]["engine"] in ("compiled", "torch")
     assert found["cache"] == {"folder": str(tmp_path / "cache"), "writable": True}
 
 
@@ -47,6 +48,7 @@ def test_the_report_is_plain_text(run: Run) -> None:
         "machine",
         "default weights",
         "transport",
+        "camera",
         "cache",
         "advice",
     ):

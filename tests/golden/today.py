@@ -7,10 +7,12 @@ the cases, the texts of ``tap_texts`` and all keys stay as they are.
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -21,6 +23,7 @@ from torch import Tensor, nn
 from fewact import FewShotClassifier, backbones, checkpoint, methods
 from fewact.backbones import Card as Card
 from fewact.backbones.precision import resolve_precision
+from fewact.camera import _native
 from fewact.data import Clip, Video, VideoList
 from fewact.episodes import Protocol, draw
 from fewact.evaluation import ArrayFeatures, evaluate_method
@@ -508,11 +511,20 @@ def features_of_clips(
 ) -> Iterator[Features]:
     """The features of each clip, which is a file and its class."""
     requests = list(dict.fromkeys(request_of(text) for text in taps))
-    for found in extract([Clip(*clip) for clip in clips], backbone, requests):
-        if found.features is None:
-            raise ValueError(f"{found.clip.path} cannot be read")
-        split = (by_text(one, value) for one, value in found.features.items())
-        yield {text: value for part in split for text, value in part.items()}
+    with camera_in_torch():
+        for found in extract([Clip(*clip) for clip in clips], backbone, requests):
+            if found.features is None:
+                raise ValueError(f"{found.clip.path} cannot be read")
+            split = (by_text(one, value) for one, value in found.features.items())
+            yield {text: value for part in split for text, value in part.items()}
+
+
+def camera_in_torch() -> AbstractContextManager[object]:
+    """Stabilise without compiled code inside of ``with``: it rounds some bytes of frames otherwise.
+
+    ``tests/camera/test_native.py`` compares the two.
+    """
+    return patch.object(_native, "library", return_value=None)
 
 
 def usual_precision() -> str:
@@ -529,8 +541,9 @@ def taught(
 ) -> tuple[NDArray[np.float64], float]:
     """Probabilities of clips by a classifier that was taught others, and its temperature."""
     classifier = FewShotClassifier(method=method, device="cpu", precision=precision)
-    classifier.fit([Clip(*clip) for clip in teach])
-    found = classifier.predict_proba([path for path, _ in test])
+    with camera_in_torch():
+        classifier.fit([Clip(*clip) for clip in teach])
+        found = classifier.predict_proba([path for path, _ in test])
     return found, float(classifier.calibration_.temperature)
 
 

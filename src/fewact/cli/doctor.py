@@ -46,6 +46,7 @@ def doctor(
 def examine() -> dict[str, Any]:
     """Return the facts of the report, by topic."""
     from fewact.align.emd import engine
+    from fewact.camera._native import library
 
     solver = engine()
     found: dict[str, Any] = {
@@ -54,6 +55,7 @@ def examine() -> dict[str, Any]:
         "machine": _machine(),
         "default_weights": _weights(),
         "transport": {"engine": solver.name, "why": solver.why},
+        "camera": {"engine": "torch" if library() is None else "compiled"},
         "cache": _cache(),
     }
     return {**found, "advice": _advice(found)}
