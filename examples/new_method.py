@@ -1,22 +1,30 @@
-"""A custom method in one file: the nearest class by the largest frame-to-frame cosine.
+"""A method of your own in one file, trained on ``motions`` and compared with two others.
 
-    python examples/new_method.py CLIPS VIDEO
+    python examples/new_method.py RUN [VIDEOS]
 
-CLIPS is a folder with a folder of clips for each action.
+RUN is the folder of the training run; VIDEOS the number of videos per class (default: 3).
 """
 
 import sys
 from dataclasses import dataclass as plain_dataclass
+from dataclasses import replace
 
 import torch
 from pydantic.dataclasses import dataclass
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from fewact import FewShotClassifier, methods
+from fewact import backbones, checkpoint, methods
 from fewact.backbones import Card
+from fewact.data import VideoList
+from fewact.episodes import Protocol, draw
+from fewact.evaluation import VideoFeatures, compare, evaluate_method
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.base import Method, Nodes, one_hot_mean
+from fewact.synthetic import motions
+from fewact.training import Recipe, TrainingData, train
+
+VECTORS = FeatureRequest("vectors", View(8))
 
 
 @dataclass(frozen=True)
@@ -24,10 +32,10 @@ class BestFrameOptions:
     """Options of ``best-frame``.
 
     Args:
-        frames: Number of frames of a video.
+        vector_width: Length of the backbone's vectors.
     """
 
-    frames: int = 8
+    vector_width: int = 1280
 
 
 @plain_dataclass(frozen=True)
@@ -45,14 +53,18 @@ class BestFrame(Method[BestFrameOptions, BestFrameState]):
     Options = BestFrameOptions
     temperature = 0.05
 
+    def __init__(self, options: BestFrameOptions) -> None:
+        super().__init__(options)
+        self.scale = nn.Parameter(torch.ones(options.vector_width))  # a weight of each channel
+
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Return the request for one vector per frame."""
-        return (FeatureRequest("vectors", View(self.options.frames)),)
+        return (VECTORS,)
 
     def encode(self, features: Features) -> Nodes:
-        """Return frames of length 1, (… t d)."""
-        frames = features[FeatureRequest("vectors", View(self.options.frames))]
-        return {"frames": functional.normalize(frames, dim=-1)}
+        """Return changes of the frames, weighted and of length 1, (… t d)."""
+        frames = features[VECTORS] * self.scale
+        return {"frames": functional.normalize(frames - frames.mean(-2, keepdim=True), dim=-1)}
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> BestFrameState:
         """Return the frames of the support."""
@@ -64,9 +76,28 @@ class BestFrame(Method[BestFrameOptions, BestFrameState]):
         return torch.einsum("bqs,bns->bqn", cosines.amax((-1, -2)), state.classes)
 
 
+def classes(videos: VideoList, count: int) -> VideoList:
+    """Return the videos of the first classes."""
+    chosen = set(videos.classes[:count])
+    return replace(videos, videos=tuple(v for v in videos.videos if v.label in chosen))
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    classifier = FewShotClassifier(method="best-frame").fit(sys.argv[1])
-    prediction = classifier.predict(sys.argv[2])
-    print(prediction.label, f"{prediction.probability:.0%}")
+    run, videos = sys.argv[1], motions(videos=int([*sys.argv, "3"][2])).videos
+    stage = {"kind": "episodes", "inputs": "stored", "steps": 30, "queries": 1, "lr": 0.01}
+    content = {"name": "mine", "summary": "", "data": "motions", "stages": [stage]}
+    content |= {"method": {"name": "best-frame"}, "backbone": {"name": "efficientnet-lite0"}}
+    recipe = Recipe.model_validate({**content, "validation": {"every": 10, "count": 100}})
+    data = TrainingData(classes(videos.of("train"), 12), classes(videos.of("val"), 6))
+    trained = checkpoint.load(train(recipe, data, run, device="cpu").folder)
+    test = classes(videos.of("test"), 6)
+    source, drawn = VideoFeatures(test, backbones.create()), draw(test, Protocol(count=500))
+    compared = {"best-frame": trained} | {n: methods.create(n).eval() for n in ("otam", "protonet")}
+    results = [evaluate_method(method, source, test, drawn) for method in compared.values()]
+    for name, result in zip(compared, results, strict=True):
+        print(f"{name:12} {result.accuracy:.1f} ± {result.ci95:.1f}")
+    for pair in compare(results):
+        first, second = (list(compared)[i] for i in (pair.first, pair.second))
+        print(
+            f"{first} − {second}: {pair.difference:+.1f} ± {pair.ci95:.1f}, p = {pair.p_holm:.2g}"
+        )
