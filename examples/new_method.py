@@ -6,7 +6,6 @@ RUN is the folder of the training run; VIDEOS the number of videos per class (de
 """
 
 import sys
-from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
 
 import torch
@@ -38,16 +37,8 @@ class BestFrameOptions:
     vector_width: int = 1280
 
 
-@plain_dataclass(frozen=True)
-class BestFrameState:
-    """Frames of the support (b s t d), and weights of its videos in each class (b n s)."""
-
-    frames: Tensor
-    classes: Tensor
-
-
 @methods.register("best-frame")
-class BestFrame(Method[BestFrameOptions, BestFrameState]):
+class BestFrame(Method[BestFrameOptions, tuple[Tensor, Tensor]]):
     """Score of a class: the mean over its videos of the largest cosine of two frames."""
 
     Options = BestFrameOptions
@@ -66,14 +57,14 @@ class BestFrame(Method[BestFrameOptions, BestFrameState]):
         frames = features[VECTORS] * self.scale
         return {"frames": functional.normalize(frames - frames.mean(-2, keepdim=True), dim=-1)}
 
-    def support(self, nodes: Nodes, labels: Tensor, n: int) -> BestFrameState:
-        """Return the frames of the support."""
-        return BestFrameState(nodes["frames"], one_hot_mean(labels, n, nodes["frames"].dtype))
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> tuple[Tensor, Tensor]:
+        """Return the frames (b s t d), and weights of the videos in each class (b n s)."""
+        return nodes["frames"], one_hot_mean(labels, n, nodes["frames"].dtype)
 
-    def score(self, state: BestFrameState, nodes: Nodes) -> Tensor:
+    def score(self, state: tuple[Tensor, Tensor], nodes: Nodes) -> Tensor:
         """Return logits (b q n)."""
-        cosines = torch.einsum("bqtd,bsud->bqstu", nodes["frames"], state.frames)
-        return torch.einsum("bqs,bns->bqn", cosines.amax((-1, -2)), state.classes)
+        cosines = torch.einsum("bqtd,bsud->bqstu", nodes["frames"], state[0])
+        return torch.einsum("bqs,bns->bqn", cosines.amax((-1, -2)), state[1])
 
 
 def classes(videos: VideoList, count: int) -> VideoList:
