@@ -12,6 +12,7 @@ from fewact.classifier import model_folder
 from fewact.classifier.class_names import ClassNames, TextMode, embed_class_names, text_encoder
 from fewact.classifier.encoding import encode
 from fewact.classifier.examples import Examples, join
+from fewact.classifier.fit_checks import checked_fit
 from fewact.classifier.fitted import Fitted, FittedBefore, classify, fit_examples
 from fewact.classifier.open_set import check_rate
 from fewact.classifier.pipeline import Choice, Pipeline
@@ -338,9 +339,10 @@ class FewShotClassifier:
         )
         method = model.method.to(built.device).eval()
         before = FittedBefore(model.config.calibration, model.config.open_set)
-        fitted = fit_examples(
-            method, model.examples, built.device, class_names=model.class_names, before=before
-        )
+        with checked_fit(model.examples):
+            fitted = fit_examples(
+                method, model.examples, built.device, class_names=model.class_names, before=before
+            )
         classifier._pipeline = Pipeline(built, method)
         classifier._publish(fitted, [])
         return classifier

@@ -12,6 +12,7 @@ from torch import Tensor
 from fewact.classifier.calibration import Calibration, calibrate
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
 from fewact.classifier.examples import Examples, Nodes
+from fewact.classifier.fit_checks import check_shapes
 from fewact.classifier.open_set import (
     FEWEST_NONE,
     Decision,
@@ -174,6 +175,7 @@ def classify(
     timing: Timing | None = None,
 ) -> Prediction:
     """Predict the class of one clip, or that it has none; find the most similar training clip."""
+    check_shapes(fitted.examples, nodes)
     with stage(timing, "alignment"):
         scored = score(method, fitted, nodes)
     logits, classes, known = scored.logits[0], fitted.classes, scored.known.item()

@@ -37,7 +37,7 @@ from fewact.features.precomputed import PRECOMPUTED, Precomputed
 from fewact.io.bounded import GIB, MIB, FileType, user_path
 from fewact.io.folders import backup_of, replace_folder
 from fewact.io.temporary import is_empty
-from fewact.io.tensors import parse_tensors
+from fewact.io.tensors import check_tensors, parse_tensors
 from fewact.methods.base import Method
 
 CONFIG, README = "config.json", "README.md"
@@ -170,6 +170,7 @@ def _load(folder: Path, path: Path) -> SavedModel:
             expected="a folder written by FewShotClassifier.save or `fewact teach`",
         )
     config = from_text(CONFIG_FILE.text(path / CONFIG), str(folder / CONFIG))
+    check_tensors(STATE_FILE, path / STATE)
     files = {
         name: (STATE_FILE if name == STATE else THUMBNAIL_FILE).content(path / name)
         for name in config.files
@@ -188,12 +189,31 @@ def _load(folder: Path, path: Path) -> SavedModel:
         raise ModelError(
             "the rows do not match the examples in config.json", where=str(folder / STATE)
         )
+    _check_numbers(tensors, str(folder / STATE))
     thumbnails = [files.get(f"thumbnail-{i:04}.jpg") for i in range(1, len(config.examples) + 1)]
     method = _method(config.method, _of(tensors, METHOD), str(folder))
     examples = Examples(config.examples, nodes, tuple(thumbnails))
     return SavedModel(
         config, examples, method, _class_names(config, examples, tensors, str(folder / STATE))
     )
+
+
+def _check_numbers(tensors: Mapping[str, Tensor], where: str) -> None:
+    """Check that the nodes and class names of a state are finite, of the types that are written.
+
+    Raises:
+        ModelError: They are not.
+    """
+    for name, value in tensors.items():
+        if name.startswith(METHOD):
+            continue
+        if not value.is_floating_point() or not value.isfinite().all():
+            raise ModelError(
+                "not finite floating-point numbers",
+                where=f"{where}, {name}",
+                got=str(value.dtype),
+                hint=HINT,
+            )
 
 
 def make_backbone(

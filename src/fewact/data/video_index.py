@@ -80,8 +80,9 @@ class VideoIndex:
 def find_videos(root: Path) -> Iterator[FoundVideo]:
     """Yield all video files and folders of numbered images below a folder.
 
-    Each link is followed once, hidden entries are skipped. A folder that contains a video or
-    another folder is not a folder of images, even if it contains thumbnails.
+    Each folder is read once, under its own name rather than a link's; hidden entries are skipped. A
+    folder that contains a video or another folder is not a folder of images, even if it contains
+    thumbnails.
 
     Raises:
         DataError: The folder does not exist, or a part of it cannot be read.
@@ -92,19 +93,24 @@ def find_videos(root: Path) -> Iterator[FoundVideo]:
             where=str(root),
             expected="the folder of the videos",
         )
-    waiting, linked = [str(root)], {os.path.realpath(root)}
-    while waiting:
-        folder = waiting.pop()
+    waiting = [str(root)]
+    links: list[str] = []
+    known: set[tuple[int, int]] = set()
+    while waiting or links:
+        folder = waiting.pop() if waiting else links.pop()
         has_images, below, files = False, [], []
         try:
+            found = os.stat(folder)
+            if (found.st_dev, found.st_ino) in known:
+                continue
+            known.add((found.st_dev, found.st_ino))
             with os.scandir(folder) as entries:
                 for entry in entries:
                     name = entry.name
                     if name.startswith((".", "@")):
                         continue
                     if entry.is_dir():
-                        if not entry.is_symlink() or _is_new(entry.path, linked):
-                            below.append(entry.path)
+                        below.append(entry)
                         continue
                     before, _, suffix = name.rpartition(".")
                     suffix = "." + suffix.lower()
@@ -117,12 +123,5 @@ def find_videos(root: Path) -> Iterator[FoundVideo]:
         if has_images and not below and not files:
             yield FoundVideo(folder, video_stem(os.path.basename(folder)), True)
         yield from files
-        waiting += below
-
-
-def _is_new(link: str, linked: set[str]) -> bool:
-    """Return whether a linked folder is found for the first time, and remember it."""
-    target = os.path.realpath(link)
-    new = target not in linked
-    linked.add(target)
-    return new
+        for entry in below:
+            (links if entry.is_symlink() else waiting).append(entry.path)

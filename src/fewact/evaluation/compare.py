@@ -12,6 +12,9 @@ from fewact.errors import ResultError
 from fewact.evaluation.intervals import class_intervals, half_width
 from fewact.evaluation.result import Result
 
+LARGEST_SUM = 2**26
+"""Largest sum of differences of a test; its distribution takes 8 bytes for each value."""
+
 SMALLEST_P = 1e-12
 """Smallest p-value that is reported; smaller ones are below the rounding error of their sum."""
 
@@ -103,9 +106,19 @@ def sign_flip_p(differences: NDArray[np.int64]) -> float:
     Returns:
         P(|Σ ±d_i| ≥ |Σ d_i|), at least ``SMALLEST_P``.
 
+    Raises:
+        ResultError: The sum of all sizes is above ``LARGEST_SUM``.
+
     >>> round(sign_flip_p(np.array([1, 1, 1])), 6)
     0.25
     """
+    total = int(np.abs(differences).sum())
+    if total > LARGEST_SUM:
+        raise ResultError(
+            "the results differ in too many queries for an exact test",
+            got=str(total),
+            expected=f"at most {LARGEST_SUM}",
+        )
     sizes, counts = np.unique(np.abs(differences[differences != 0]), return_counts=True)
     # Distribution of the sum of the positive differences, (Σ ±d + Σ |d|) / 2.
     distribution = np.ones(1)
@@ -113,7 +126,6 @@ def sign_flip_p(differences: NDArray[np.int64]) -> float:
         spread = np.zeros(size * count + 1)
         spread[::size] = _binomial(count)
         distribution = _convolve(distribution, spread)
-    total = int(np.abs(differences).sum())
     sums = 2 * np.arange(len(distribution)) - total
     p = distribution[np.abs(sums) >= abs(int(differences.sum()))].sum()
     return float(min(1.0, max(p, SMALLEST_P)))

@@ -12,11 +12,11 @@ from fewact.errors import ResultError
 from fewact.evaluation.result import EvaluationSetup
 from fewact.evaluation.scoring import Batches, Hits
 from fewact.io.atomic import output_errors, write_text
-from fewact.io.bounded import GIB, FileType
+from fewact.io.bounded import MIB, FileType
 from fewact.io.temporary import remove_leftovers
 
 HEAD = "fewact progress"
-PROGRESS = FileType("file of progress", ResultError, 1 * GIB)
+PROGRESS = FileType("file of progress", ResultError, 256 * MIB)
 
 
 class ProgressFile:

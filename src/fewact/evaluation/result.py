@@ -3,13 +3,15 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
+    PositiveInt,
     model_validator,
 )
 
@@ -25,6 +27,12 @@ FORMAT: Final = "fewact result"
 VERSION: Final = 1
 HINT = "Evaluate again, or restore the file."
 RESULT = FileType("result file", ResultError, 64 * MIB, hint=HINT)
+
+
+MOST_CLASSES, MOST_VIDEOS = 10_000, 2**31 - 1
+"""Largest list: the bootstrap over classes and the positions in episodes need a limit."""
+
+Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class _Part(BaseModel):
@@ -59,8 +67,8 @@ class VideoListFacts(_Part):
     name: str
     sha256: str
     split: Literal["train", "val", "test"] | None
-    classes: int
-    videos: int
+    classes: Annotated[int, Field(ge=1, le=MOST_CLASSES)]
+    videos: Annotated[int, Field(ge=1, le=MOST_VIDEOS)]
     missing: dict[str, int]
     availability: str = ""
 
@@ -84,8 +92,8 @@ class ClassAccuracy(_Part):
         queries: Number of queries.
     """
 
-    accuracy: float
-    queries: int
+    accuracy: Percent
+    queries: PositiveInt
 
 
 class EvaluationSetup(_Part):
@@ -132,8 +140,8 @@ class Result(_Part):
 
     format: Literal["fewact result"] = FORMAT
     version: Literal[1] = VERSION
-    accuracy: float
-    ci95: float
+    accuracy: Percent
+    ci95: NonNegativeFloat
     class_interval: tuple[float, float] | None
     class_interval_note: str
     final: bool
@@ -141,7 +149,7 @@ class Result(_Part):
     setup: EvaluationSetup
     per_class: dict[str, ClassAccuracy]
     command: str
-    per_episode: tuple[float, ...] = Field(min_length=1)
+    per_episode: tuple[Percent, ...] = Field(min_length=1)
     episode_classes: tuple[tuple[NonNegativeInt, ...], ...]
 
     @model_validator(mode="after")
@@ -149,8 +157,11 @@ class Result(_Part):
         protocol = self.setup.episodes.protocol
         if not len(self.per_episode) == len(self.episode_classes) == protocol.count:
             raise ValueError("the number of accuracies is not the number of episodes")
-        if any(len(set(classes)) != protocol.ways for classes in self.episode_classes):
-            raise ValueError("the number of classes of an episode is not the number of ways")
+        for classes in self.episode_classes:
+            if len(classes) != protocol.ways or len(set(classes)) != protocol.ways:
+                raise ValueError("the number of classes of an episode is not the number of ways")
+            if max(classes) >= self.setup.videos.classes:
+                raise ValueError("an episode has a class that the list does not have")
         return self
 
 

@@ -91,10 +91,14 @@ def _check_header(type: FileType, file: BinaryIO, size: int, where: str) -> None
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         type.refuse(where, fault, "metadata that are not texts")
+    room = size - 8 - length
     for name, facts in header.items():
-        problem = _problem(facts, size - 8 - length)
+        problem = _problem(facts, room)
         if problem:
             type.refuse(f"{where}, {name[:80]}", fault, problem)
+    end = max((facts["data_offsets"][1] for facts in header.values()), default=0)
+    if end != room:
+        type.refuse(where, fault, f"{room} bytes of numbers, of which the header knows {end}")
 
 
 def _problem(facts: Any, room: int) -> str:

@@ -13,7 +13,7 @@ from fewact.data.videos import VideoList
 from fewact.episodes import EpisodeSet, Protocol, draw, load, save
 from fewact.errors import TrainingError
 from fewact.io.atomic import output_errors, sync, write_text
-from fewact.io.bounded import GIB, KIB, MIB, FileType
+from fewact.io.bounded import KIB, MIB, FileType
 from fewact.io.folders import recover, replace_folder
 from fewact.io.temporary import is_temporary, remove_leftovers
 from fewact.text import known_texts
@@ -28,13 +28,13 @@ CURVE, BOARD = "curve.svg", "tensorboard"
 HINT = "Restore the file, or train into another folder."
 RECIPE_FILE = FileType("recipe of a run", TrainingError, 256 * KIB, hint=HINT)
 LISTS_FILE = FileType("list of a run's classes", TrainingError, 64 * MIB, hint=HINT)
-METRICS_FILE = FileType("file of a run's metrics", TrainingError, 1 * GIB, hint=HINT)
+METRICS_FILE = FileType("file of a run's metrics", TrainingError, 256 * MIB, hint=HINT)
 
 
 class _Metrics(BaseModel):
     """Line of metrics: its step, and a number for each name."""
 
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
     __pydantic_extra__: dict[str, float] = Field(init=False)
 
     stage: NonNegativeInt

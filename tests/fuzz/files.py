@@ -1,0 +1,280 @@
+"""Fuzzer of files: every file that a command reads is replaced by a hostile version of it.
+
+The commands run in the worker's process. Any end but success, skipped inputs or one message is a
+defect, and so is a file that is changed elsewhere than in the output.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from tests.fuzz._hostile import place, signed
+from tests.fuzz._pool import Case, Worker
+from tests.fuzz.report import Report, cases
+
+TIMEOUT = 30.0
+RECIPE = """
+name = "mine"
+summary = "Vectors of one's own."
+data = "CLIPS"
+keep_every = 1
+[method]
+name = "a2m2"
+[method.options]
+frames = 4
+moments.level = "vectors"
+moments.lengths = [2, 4]
+moments.reduction = "learned"
+moments.in_channels = 8
+moments.width = 4
+[backbone]
+name = "efficientnet-lite0"
+[[stages]]
+kind = "episodes"
+inputs = "stored"
+steps = 2
+ways = 2
+lr = 0.01
+ema = 0.9
+[validation]
+every = 1
+ways = 2
+count = 4
+"""
+
+Action = Callable[[], object]
+
+
+def run(seed: int, seconds: float | None = None, count: int | None = None) -> Report:
+    """Read hostile files."""
+    report = Report()
+    slowest = largest = 0.0
+    with Worker(reader, (seed,), TIMEOUT, 0) as worker:
+        for number in cases(seconds, count):
+            outcome = worker.run(number)
+            report.outcomes[outcome.name] += 1
+            slowest = max(slowest, outcome.seconds)
+            largest = max(largest, outcome.megabytes)
+            if outcome.defect:
+                report.defects.append(f"files, seed {seed}, case {number}: {outcome.defect}")
+    report.notes = f"slowest {slowest:.1f} s, most memory {largest:.0f} MB"
+    return report
+
+
+def command(*arguments: object) -> None:
+    """Run a command.
+
+    Raises:
+        AssertionError: It ended with a traceback.
+    """
+    from fewact.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([str(one) for one in arguments])
+    if code not in (0, 2, 3):
+        lines = err.getvalue().splitlines()
+        at = [line.strip() for line in lines if "fewact/" in line]
+        raise AssertionError(f"exit code {code}: {' '.join(lines[-2:])[:200]} at {at[-1:]}")
+    if code == 2:
+        raise ValueError(err.getvalue()[-300:])
+
+
+def make(root: Path) -> dict[str, tuple[str, Action]]:
+    """Write one of every file that is read; return what reads each, by the file's name."""
+    import numpy as np
+    import torch
+    from safetensors.torch import save_file
+
+    from fewact import data, synthetic
+    from fewact.backbones import weights as weights_files
+    from fewact.cli.demo.folder import DemoFolder
+    from fewact.evaluation.texts import read_prompts
+    from fewact.features.store import Store
+    from fewact.features.store.shard import Shape
+    from fewact.synthetic import folder as motions
+    from fewact.training import recipe_files
+
+    random = np.random.default_rng(0)
+    rows = [(c, i) for c in range(9) for i in range(5)]
+    values = random.standard_normal((len(rows), 4, 8)).astype(np.float32)
+    np.savez(root / "f.npz", features=values)
+    lines = [f"{c}-{i}\tclass {c}\tp{i}\t{('train', 'val', 'test')[c // 3]}" for c, i in rows]
+    (root / "f.tsv").write_text("clip\tclass\tgroup\tsplit\n" + "\n".join(lines) + "\n")
+    (root / "r.toml").write_text(RECIPE)
+    features, out = root / "f.npz", root / "out"
+    size = ("--ways", 2, "--count", 6)
+    small = (*size, "--data", features)
+    train = ("train", root / "r.toml", "-o", root / "run", "--data", features, "--device", "cpu")
+    teach = ("teach", features, "-o", root / "model", "--method", "protonet")
+    command(*teach)
+    command("episodes", features, *size, "-o", root / "e.json")
+    command("evaluate", "protonet", *small, "-o", root / "a.json")
+    shutil.copy(root / "a.json", root / "b.json")
+    command(*train)
+    (root / "prompts.txt").write_text("a video of {}\nsomeone doing {}\n")
+    clip = root / "clips" / "a" / "1.mp4"
+    clip.parent.mkdir(parents=True)
+    clip.write_bytes(b"x")
+    (root / "clips" / "b").mkdir()
+    shutil.copy(clip, root / "clips" / "b" / "2.mp4")
+    (root / "t.csv").write_text(
+        "path,label,start,end,group\nclips/a/1.mp4,a,0,1,p\nclips/b/2.mp4,b,,,q\n"
+    )
+    Store.create(root / "store").make({"kind": "x"}, {"a": Shape("float32", (3,))}).write(
+        {"0" * 64: {"a": np.ones(3, np.float32)}}
+    )
+    shard = next((root / "store").glob("sets/*/*.safetensors")).relative_to(root)
+    facts = shard.with_name("set.json")
+    network = torch.nn.Linear(3, 2)
+    weights = root / "weights"
+    weights.mkdir()
+    save_file(weights_files.tensors_of(network), weights / "model.safetensors")
+    (weights / "config.json").write_text(json.dumps({"architectures": ["x"], "hidden_size": 8}))
+    DemoFolder(root / "demo").write("a.txt", "a")
+    made = synthetic.motions(videos=1, frames=16, size=32)
+    entries = {video.id: motions._entry(made, video) for video in made.videos.videos[:3]}
+    index = motions._merge(root / "motions", None, made, entries)
+    (root / "motions").mkdir()
+    (root / "motions" / "motions.json").write_text(motions._as_text(index))
+
+    def read_store() -> None:
+        for one in Store(root / "store").sets():
+            for fingerprint in one:
+                one.read(fingerprint)
+
+    def load_weights() -> None:
+        found = weights_files.read(f"local-dir:{weights}")
+        weights_files.put(found.tensors, network, of="x", source="x", expected="x")
+
+    predict = ("predict", root / "model", features, "--format", "json")
+    trained = ("evaluate", root / "run", *small, "-o", out)
+    readers: dict[str, list[Action]] = {
+        "f.npz": [lambda: command(*predict), lambda: command(*teach[:2], "-o", out)],
+        "f.tsv": [
+            lambda: command(*teach[:2], "-o", out),
+            lambda: command("episodes", features, *size, "-o", out),
+        ],
+        "model/config.json": [lambda: command(*predict), lambda: command(*teach)],
+        "model/state.safetensors": [lambda: command(*predict)],
+        "e.json": [
+            lambda: command(
+                "evaluate", "protonet", "--data", features, "--episodes", root / "e.json"
+            )
+        ],
+        "a.json": [
+            lambda: command("compare", root / "a.json", root / "b.json"),
+            lambda: command("leaderboard", root / "a.json"),
+        ],
+        "r.toml": [
+            lambda: recipe_files.read(root / "r.toml"),
+            lambda: command(*train[:3], out, *train[4:]),
+        ],
+        "run/recipe.json": [
+            lambda: command(*train),
+            lambda: recipe_files.read(root / "run/recipe.json"),
+        ],
+        "run/lists.json": [lambda: command(*train)],
+        "run/metrics.jsonl": [lambda: command(*train)],
+        "run/state.safetensors": [lambda: command(*train)],
+        "run/validation-episodes.json": [lambda: command(*train)],
+        "run/best/method.safetensors": [
+            lambda: command(*trained),
+            lambda: command(*teach[:2], "-o", out, "--method", root / "run"),
+        ],
+        "prompts.txt": [lambda: read_prompts(str(root / "prompts.txt"))],
+        "t.csv": [
+            lambda: data.read_table(root / "t.csv"),
+            lambda: data.TableDataset(root / "t.csv"),
+            lambda: command("predict", root / "model", root / "t.csv"),
+        ],
+        str(shard): [read_store],
+        str(facts): [read_store],
+        "store/store.json": [read_store],
+        "weights/model.safetensors": [load_weights],
+        "weights/config.json": [load_weights],
+        "demo/demo.json": [lambda: DemoFolder(root / "demo").write("b.txt", "b")],
+        "motions/motions.json": [lambda: synthetic.read_folder(root / "motions")],
+    }
+    return {
+        f"{name} {i}": (name, one)
+        for name, actions in readers.items()
+        for i, one in enumerate(actions)
+    }
+
+
+def reader(seed: int) -> Case:
+    """Return the function that tries case after case."""
+    os.environ["FEWACT_CACHE"] = tempfile.mkdtemp(prefix="fewact-fuzz-")
+    keep = tempfile.TemporaryDirectory()
+    root = Path(keep.name, "here")
+    root.mkdir()
+    warnings.simplefilter("ignore")
+    actions = make(root)
+    whole = Path(keep.name, "whole")
+    shutil.copytree(root, whole)
+    before = _state(whole, "")
+
+    def attempt(number: int) -> str:
+        random = Random(f"{seed} {number}")
+        title = random.choice(sorted(actions))
+        name, action = actions[title]
+        what = place(root / name, (whole / name).read_bytes(), random)
+        if name == "model/state.safetensors" and random.random() < 0.8:
+            _rehash(root / "model")
+        top = name.partition("/")[0]
+        allowed = {top, "out", "out.progress", "out.times", "model", "run", "demo"}
+        try:
+            action()
+            outcome = "read"
+        except ValueError:  # UserError is one
+            outcome = "refused"
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            raise type(error)(f"{title} {what}: {error}").with_traceback(
+                error.__traceback__
+            ) from None
+        finally:
+            changed = {
+                one for one, digest in _state(root, name).items() if before.get(one) != digest
+            }
+            shutil.rmtree(root)
+            shutil.copytree(whole, root, copy_function=shutil.copy2)
+        strange = {one for one in changed if one.partition("/")[0] not in allowed}
+        if strange:
+            raise AssertionError(f"{title} {what}: wrote {sorted(strange)[:3]}")
+        return outcome
+
+    attempt.keep = keep  # type: ignore[attr-defined]
+    return attempt
+
+
+def _rehash(model: Path) -> None:
+    """Write the hash of a hostile state into the model's config."""
+    state = model / "state.safetensors"
+    if state.is_file() and state.stat().st_size < 1 << 20:
+        config = json.loads((model / "config.json").read_text())
+        config["files"]["state.safetensors"] = hashlib.sha256(state.read_bytes()).hexdigest()
+        (model / "config.json").unlink()
+        (model / "config.json").write_text(json.dumps(signed(config)))
+
+
+def _state(root: Path, but: str) -> dict[str, str]:
+    """Return the hash of every regular file below a folder, but one."""
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if (name := path.relative_to(root).as_posix()) != but
+        and path.is_file()
+        and not path.is_symlink()
+        and path.stat().st_size < 1 << 26
+    }
