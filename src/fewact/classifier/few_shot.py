@@ -31,7 +31,6 @@ from fewact.data import BACKGROUND, AnyClip, FeatureClip
 from fewact.errors import DataError, ModelError, VideoError
 from fewact.features.precomputed import Precomputed
 from fewact.features.timing import Timing
-from fewact.io.bounded import user_path
 from fewact.methods.base import Method
 
 
@@ -289,7 +288,7 @@ class FewShotClassifier:
         backbone = pipeline.backbone
         weights = self.weights if isinstance(self.backbone, str) else backbone.card.weights
         return model_folder.save(
-            user_path(folder, ModelError),
+            folder,
             fitted,
             backbone,
             weights,
@@ -321,7 +320,7 @@ class FewShotClassifier:
             ModelError: The folder has no model; the model is damaged or has another version; or
                 the backbone is another one than in training.
         """
-        model = model_folder.load(user_path(folder, ModelError))
+        model = model_folder.load(folder)
         saved = model.config.backbone
         where = str(weights) if weights is not None else saved.weights
         built = backbone or model_folder.make_backbone(saved, where, device, engine, str(folder))

@@ -67,7 +67,7 @@ class SavedModel:
 
 
 def save(
-    folder: Path,
+    folder: str | Path,
     fitted: Fitted,
     backbone: Backbone | Precomputed,
     weights: str | Path,
@@ -77,7 +77,7 @@ def save(
     false_alarms: float | None = None,
 ) -> Path:
     """Save a classifier, see ``FewShotClassifier.save``."""
-    folder = folder.resolve()
+    folder = user_path(folder, ModelError).resolve()
     check_target(folder)
     if thumbnails and isinstance(backbone, Precomputed):
         raise ModelError("features have no thumbnails", hint="Save without thumbnails.")
@@ -138,12 +138,13 @@ def check_target(folder: Path) -> bool:
     return ours
 
 
-def load(folder: Path) -> SavedModel:
+def load(folder: str | Path) -> SavedModel:
     """Read and check a saved model.
 
     Raises:
         ModelError: The model is missing, damaged, edited, or of another version.
     """
+    folder = user_path(folder, ModelError)
     found = _find(folder.resolve())
     try:
         return _load(folder, found[0])

@@ -133,6 +133,8 @@ def packets(video: OpenVideo) -> Iterator[VideoPacket]:
                         )
                     yield packet
             return
+        except IndexError:  # PyAV, for a packet of a stream that began after the file was opened
+            progress = True
         except FFmpegError:
             continue
 
