@@ -25,6 +25,10 @@ T = TypeVar("T")
 O = TypeVar("O")  # noqa: E741
 
 
+MAX_SIZE = 1 << 16
+"""Largest number of frames, channels or cells in an option."""
+
+
 class Registry(Generic[T]):
     """Entries by name.
 
@@ -207,6 +211,7 @@ def make_options(options: type[O], values: Mapping[str, Any], *, of: str) -> O:
             nested.setdefault(group, {})[option] = value
         else:
             nested[name] = value
+    _check_sizes(flat, of)
     try:
         return options(**nested)
     except ValidationError as error:
@@ -226,6 +231,26 @@ def make_options(options: type[O], values: Mapping[str, Any], *, of: str) -> O:
             got=repr(flat.get(option, first.get("input"))),
             expected=expected,
         ) from None
+
+
+def _check_sizes(flat: Mapping[str, Any], of: str) -> None:
+    """Refuse numbers of frames, channels or cells that no memory can hold; seeds are not sizes.
+
+    Raises:
+        OptionError: An integer is above ``MAX_SIZE``.
+    """
+    for name, value in flat.items():
+        several = value if isinstance(value, list | tuple) else (value,)
+        sizes = [one for one in several if isinstance(one, int) and one > MAX_SIZE]
+        if sizes and not name.endswith("seed"):
+            gib = 4 * sizes[0] ** 2 >> 30
+            raise OptionError(
+                "too large",
+                where=f'{of}, option "{name}"',
+                got=str(sizes[0])[:40],
+                expected=f"at most {MAX_SIZE}",
+                hint=f"A matrix with so many rows and columns takes {str(gib)[:40]} GiB.",
+            )
 
 
 def _flatten(values: Mapping[str, Any], groups: Mapping[str, Any], of: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.fuzz import kills, power, transport, videos
+from tests.fuzz import files, kills, power, transport, videos
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and a fork server")
 
@@ -13,6 +13,13 @@ def test_damaged_videos() -> None:
     report = videos.run(seed=18, count=300)
     assert not report.defects
     assert min(report.outcomes[name] for name in ("read", "read with a warning", "refused")) > 20
+
+
+@pytest.mark.slow
+def test_hostile_files() -> None:
+    report = files.run(seed=18, count=120)
+    assert not report.defects
+    assert min(report.outcomes[name] for name in ("read", "refused")) > 5
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from fewact.data import (
     read_features,
     read_table,
 )
+from fewact.data.files import legible
 from fewact.errors import DataError, did_you_mean
 from fewact.io.bounded import user_path
 
@@ -162,7 +163,7 @@ def _named(
         label = clip.label if clip.label == BACKGROUND else check_label(clip.label)
         checked.append(replace(clip, label=label))
     files = [Path(os.path.abspath(clip.path)) for clip in checked if isinstance(clip, Clip)]
-    names = (below + name for name in _names(files, root))
+    names = (below + legible(name) for name in _names(files, root))
     return checked, [c.name if isinstance(c, FeatureClip) else next(names) for c in checked]
 
 

@@ -48,6 +48,15 @@ def entries(folder: Path) -> list[Path]:
     return sorted(visible, key=lambda entry: natural_key(entry.name))
 
 
+def legible(name: str) -> str:
+    r"""Return a file name with bytes that are not UTF-8 as escapes, so that it can be stored.
+
+    >>> legible("caf\udce9.mp4")
+    'caf\\xe9.mp4'
+    """
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
 def is_numbered_image(path: Path) -> bool:
     """Return whether a path has an image extension and a number in its name."""
     return path.suffix.lower() in IMAGE_SUFFIXES and any(c.isdigit() for c in path.stem)

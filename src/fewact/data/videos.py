@@ -67,7 +67,8 @@ class VideoList:
     def digest(self) -> str:
         """SHA-256 of id, class, split and group of every video, in order."""
         lines = (f"{v.id}\t{v.label}\t{v.split or ''}\t{v.group or ''}\n" for v in self.videos)
-        return hashlib.sha256("".join((f"groups={self.groups}\n", *lines)).encode()).hexdigest()
+        text = "".join((f"groups={self.groups}\n", *lines))
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
     @cached_property
     def classes(self) -> tuple[str, ...]:

@@ -23,6 +23,10 @@ CAMERA_PIPELINE = 4
 """Version of camera motion estimation and stabilisation; it increases likewise."""
 
 
+MAX_FRAMES = 4096
+"""Largest number of frames of a view: all frames of a video are in memory at once."""
+
+
 @dataclass(frozen=True, order=True)
 class View:
     """Frames of a video that features are computed from.
@@ -35,6 +39,18 @@ class View:
 
     frames: int = 8
     stabilise: Stabilise = "off"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.frames <= MAX_FRAMES:
+            raise OptionError(
+                "invalid number of frames",
+                where="frames",
+                got=str(self.frames)[:40],
+                expected=f"1 to {MAX_FRAMES}",
+                hint=f"{MAX_FRAMES} frames of 224 × 224 pixels take 0.6 GiB for each video."
+                if self.frames > 0
+                else "",
+            )
 
     def __str__(self) -> str:
         return str(self.frames) + ("" if self.stabilise == "off" else f":{self.stabilise}")

@@ -46,7 +46,8 @@ def write_text(path: Path, text: str) -> Path:
     Raises:
         OutputError: The file cannot be written; the old one is unchanged.
     """
-    return write_bytes(path, text.encode())
+    # A file name may have bytes that are not UTF-8; in JSON, the escape is read as the same name.
+    return write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_bytes(path: Path, content: bytes) -> Path:

@@ -16,6 +16,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fewact.data.clips import Clip
+from fewact.data.files import legible
 from fewact.data.video_source import VideoSource
 from fewact.data.videos import Video
 from fewact.errors import StoreError
@@ -98,7 +99,7 @@ class KnownList:
         return next((one.error for one in self._facts(video) if one.error), None)
 
     def _facts(self, video: Video) -> list[KnownVideo]:
-        id = _legible(video.id)
+        id = legible(video.id)
         found = list(self._known.get(id, ()))
         if self._folder is not None:
             for name, _ in self._index.find(_key(id)):
@@ -142,7 +143,7 @@ class KnownVideos:
             OutputError: The file cannot be written.
         """
         remove_leftovers(self._of(name))
-        page = _Page(list=_legible(name), videos={_legible(id): one for id, one in known.items()})
+        page = _Page(list=legible(name), videos={legible(id): one for id, one in known.items()})
         ids = "\n".join(page.videos)
         path = self._of(name) / f"{hashlib.sha256(ids.encode()).hexdigest()[:24]}{SUFFIX}"
         text = page.model_dump_json(indent=1) + "\n"
@@ -151,7 +152,7 @@ class KnownVideos:
 
     def _of(self, name: str) -> Path:
         plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)[:60].lstrip(".")
-        return self._folder / f"{plain}-{hashlib.sha256(_legible(name).encode()).hexdigest()[:8]}"
+        return self._folder / f"{plain}-{hashlib.sha256(legible(name).encode()).hexdigest()[:8]}"
 
 
 def _read_page(path: Path) -> dict[str, KnownVideo]:
@@ -164,11 +165,6 @@ def _read_page(path: Path) -> dict[str, KnownVideo]:
 
 def _key(id: str) -> bytes:
     return hashlib.sha256(id.encode()).digest()
-
-
-def _legible(text: str) -> str:
-    """Return a text with bytes that are not Unicode as escapes."""
-    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def stamp(source: VideoSource | None) -> str | None:
