@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -122,3 +125,14 @@ def test_refuses_shapes():
         pairwise_cosine_cost(torch.ones(2, 1, 1, 3), torch.ones(3, 1, 1, 3))
     with pytest.raises(OptionError, match="eps"):
         cosine_cost(torch.ones(2, 3), torch.ones(2, 3), -1)
+
+
+def test_no_comparison_imports_sympy():
+    """It takes a second of the first answer."""
+    lines = (
+        "import sys, torch",
+        "from fewact.align.cosine import pairwise_cosine_cost",
+        "pairwise_cosine_cost(torch.rand(1, 1, 2, 4), torch.rand(1, 1, 2, 4))",
+        "sys.exit('sympy' in sys.modules)",
+    )
+    assert subprocess.run([sys.executable, "-c", "\n".join(lines)]).returncode == 0
