@@ -55,5 +55,11 @@ def one_core_threads(count: int, name: str) -> ThreadPoolExecutor:
     return pool
 
 
-if hasattr(os, "register_at_fork"):  # A forked child does not have its parent's threads.
-    os.register_at_fork(after_in_child=_workers.cache_clear)
+def _forget_threads() -> None:
+    """A forked child does not have its parent's threads, and would wait for them."""
+    _workers.cache_clear()
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)

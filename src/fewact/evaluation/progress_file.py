@@ -64,12 +64,11 @@ class ProgressFile:
         """Rewrite the file with the finished batches; yield a function that appends a batch."""
         lines = (self._line(batch, hits) for batch, hits in done.items())
         write_text(self.path, "".join((f"{self._head}\n", *lines)))
-        with self.path.open("a", encoding="ascii", newline="\n") as file:
+        with self.path.open("ab", buffering=0) as file:
 
             def append(batch: int, hits: Hits) -> None:
                 with output_errors(self.path):
-                    file.write(self._line(batch, hits))
-                    file.flush()
+                    file.write(self._line(batch, hits).encode("ascii"))
 
             yield append
 

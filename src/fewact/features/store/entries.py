@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from fewact.errors import StoreError
+from fewact.errors import OutputError, StoreError
 from fewact.features.store.index import FILE as INDEX
 from fewact.features.store.index import KEY, NEW_FILES, names_in, read_index, write_index
 from fewact.features.store.shard import SUFFIX, Entry, Layout, Shape, Shard, write_shard
@@ -149,7 +149,7 @@ class EntrySet:
             more: Any = keys
             self._index = self._index.with_files(more).unique()
             self._new = {}
-            with suppress(OSError):  # The store may be read-only: the index is kept in memory.
+            with suppress(OutputError):  # The store may be read-only: the index is kept in memory.
                 write_index(self.folder / INDEX, self.digest, self._index)
                 mapped = read_index(self.folder / INDEX, self.digest, present | self._known)
                 self._index = mapped if mapped.files == self._index.files else self._index

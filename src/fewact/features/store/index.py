@@ -125,7 +125,7 @@ def write_index(path: Path, of: str, index: Index) -> None:
     """Write an index.
 
     Raises:
-        OSError: The file cannot be written.
+        OutputError: The file cannot be written.
     """
     head = _Head(of=of, entries=len(index.keys), files=index.files)
     text = json.dumps(head.model_dump(mode="json")).encode()

@@ -19,7 +19,7 @@ from fewact.data.clips import Clip
 from fewact.data.files import legible
 from fewact.data.video_source import VideoSource
 from fewact.data.videos import Video
-from fewact.errors import StoreError
+from fewact.errors import OutputError, StoreError
 from fewact.features.store.index import FILE as INDEX
 from fewact.features.store.index import NEW_FILES, Index, names_in, read_index, write_index
 from fewact.io.atomic import write_text
@@ -128,7 +128,7 @@ class KnownVideos:
             pages = ((one, _read_page(folder / one)) for one in new)
             index = index.with_files({one: [*map(_key, page)] for one, page in pages if page})
             new = []
-            with suppress(OSError):  # The store may be read-only: the index is kept in memory.
+            with suppress(OutputError):  # The store may be read-only: the index is kept in memory.
                 write_index(folder / INDEX, folder.name, index)
         known: dict[str, tuple[KnownVideo, ...]] = {}
         for one in new:
