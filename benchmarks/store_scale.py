@@ -133,13 +133,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sizes", default="1000,10000,100000,1000000")
     parser.add_argument("--folder", type=Path, help="folder that is kept (default: temporary)")
-    parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument(
+        "--json", type=Path, help="file for the figures; those of other sizes are kept"
+    )
     parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure is not None:
         print(json.dumps(measure(options.folder, options.measure)))
         return
     columns: dict[int, dict[str, float]] = {}
+    if options.json is not None and options.json.exists():
+        found = json.loads(options.json.read_text(encoding="utf-8"))
+        columns = {int(size): figures for size, figures in found.items()}
     with tempfile.TemporaryDirectory() as made:
         folder = options.folder or Path(made)
         for size in map(int, options.sizes.split(",")):

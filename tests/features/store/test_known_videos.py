@@ -50,6 +50,22 @@ def test_a_stamp_depends_on_segment_and_path(clip: Clip, tmp_path: Path) -> None
     assert stamp(None) is None
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_a_stamp_follows_links(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "link.mp4").symlink_to(clip.path)
+    (tmp_path / "folder").symlink_to(tmp_path)
+    expected = stamp(clip)
+    assert stamp(Clip(tmp_path / "link.mp4")) != expected, "another file name"
+    assert stamp(Clip(tmp_path / "folder" / "a.mp4")) == expected
+    assert stamp(Clip(tmp_path / "folder" / ".." / tmp_path.name / "a.mp4")) == expected
+    for folder in (tmp_path, tmp_path / "other"):
+        folder.mkdir(exist_ok=True)
+        (folder / "a.mp4").write_bytes(b"video")
+        monkeypatch.chdir(folder)
+        relative = stamp(Clip(Path("a.mp4")))
+        assert relative == stamp(Clip(folder / "a.mp4"))
+
+
 def test_the_stamp_of_a_folder_of_images(tmp_path: Path) -> None:
     folder = tmp_path / "frames"
     folder.mkdir()

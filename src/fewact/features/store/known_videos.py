@@ -6,6 +6,7 @@ identify them.
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -30,6 +31,9 @@ SUFFIX: Final = ".json"
 
 PAGES: Final = 64
 """Largest number of pages of the index that are kept in memory."""
+
+FOLDERS: Final = 1024
+"""Largest number of folders whose absolute paths are kept in memory."""
 
 PAGE = FileType("list of known videos", StoreError, 1 * GIB)
 
@@ -155,6 +159,18 @@ class KnownVideos:
         return self._folder / f"{plain}-{hashlib.sha256(legible(name).encode()).hexdigest()[:8]}"
 
 
+def _resolved(path: Path) -> str:
+    """Return the absolute path without symbolic links; folders are resolved once."""
+    if path.name in ("", "..") or path.is_symlink():
+        return str(path.resolve())
+    return os.path.join(_resolved_folder(os.path.join(os.getcwd(), path.parent)), path.name)
+
+
+@lru_cache(FOLDERS)
+def _resolved_folder(folder: str) -> str:
+    return os.path.realpath(folder)
+
+
 def _read_page(path: Path) -> dict[str, KnownVideo]:
     """Return the known videos of a page by id; none if it cannot be read."""
     try:
@@ -179,7 +195,7 @@ def stamp(source: VideoSource | None) -> str | None:
     try:
         files = sorted(path.iterdir()) if path.is_dir() else [path]
         facts = [(one.name, (at := one.stat()).st_size, at.st_mtime_ns) for one in files]
-        where = str(path.resolve())
+        where = _resolved(path)
     except OSError:
         return None
     content = repr((where, source.start, source.end, facts))
