@@ -34,6 +34,10 @@ from fewact.video import Segments
 
 DATA = {"Something-Something V2": 220_847, "a million clips": 1_000_000}
 MACHINES = (1, 8, 64)
+BEFORE = (
+    " The last column is the code before the index: it read every header when it opened a set, kept"
+    " every shard mapped, and listed all shards before each block."
+)
 LISTED = 20_000
 """Videos of the made-up list."""
 
@@ -141,6 +145,22 @@ def paragraph(text: str) -> list[str]:
     return [*textwrap.wrap(text, 118, break_long_words=False, break_on_hyphens=False), ""]
 
 
+def _store_table(store: dict[str, dict[str, float]], before: Path | None) -> list[str]:
+    """Return the figures of the store by size, and those of the code before the index."""
+    columns = {f"{int(one):,}": store[one] for one in sorted(store, key=int)}
+    if before is not None:
+        earlier = json.loads(before.read_text(encoding="utf-8"))
+        columns |= {f"{int(one):,}, no index": earlier[one] for one in sorted(earlier, key=int)}
+    names = dict.fromkeys(name for figures in columns.values() for name in figures)
+    return table(
+        ["videos", *columns],
+        [
+            [name, *(f"{one[name]:.3g}" if name in one else "" for one in columns.values())]
+            for name in names
+        ],
+    )
+
+
 def page(costs: Costs, store: dict[str, dict[str, float]], options: argparse.Namespace) -> str:
     """Return the page; every number is measured, or computed from measured ones."""
     sizes = sorted(store, key=int)
@@ -171,8 +191,8 @@ def page(costs: Costs, store: dict[str, dict[str, float]], options: argparse.Nam
         ),
         (
             "memory of a process",
-            f"{size(million * costs.listed)} for the list; each Ray worker gets"
-            f" {size(million * costs.sent)} of it",
+            f"{size(million * costs.listed)} for the list, as often as a machine has processes;"
+            f" a Ray worker is sent {size(million * costs.sent)}",
         ),
         ("network of the disk", f"{size(rate)} a second from {MACHINES[-1]} machines"),
         (
@@ -212,36 +232,18 @@ def page(costs: Costs, store: dict[str, dict[str, float]], options: argparse.Nam
         "## The store from a thousand to a million videos",
         "",
         *paragraph(
-            "One store grows; at each size a new process measures. What is known of a list is read"
-            " once per process: the first reading after a job also writes its index."
+            "One store grows; at each size a new process measures, in processor time. Only writing"
+            " is in wall time: it waits for the disk, which other work kept busy. The first reading"
+            " of the known videos after a job also writes their index."
+            + (BEFORE if options.before else "")
         ),
-        *table(
-            ["videos", *(f"{int(one):,}" for one in sizes)],
-            [[name, *(f"{store[one][name]:.3g}" for one in sizes)] for name in largest],
-        ),
+        *_store_table(store, options.before),
         "",
     ]
-    if options.before:
-        earlier = json.loads(options.before.read_text(encoding="utf-8"))
-        there = sorted(earlier, key=int)
-        lines += [
-            *paragraph(
-                "The same without the index, as it was before: every header was read when a set was"
-                " opened, every shard stayed mapped, and the folder was sorted before each block."
-            ),
-            *table(
-                ["videos", *(f"{int(one):,}" for one in there)],
-                [
-                    [name, *(f"{earlier[one][name]:.3g}" for one in there)]
-                    for name in earlier[there[-1]]
-                ],
-            ),
-            "",
-        ]
     lines += [
         "## What breaks first",
         "",
-        "At a million clips, in this order:",
+        "At a million clips:",
         "",
         *table(["what", "how much"], [list(one) for one in limits]),
     ]
