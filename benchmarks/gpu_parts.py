@@ -181,7 +181,9 @@ def _backbones(task: Task) -> tuple[str, ...]:
 def _compare_levels(task: Task, report: Report) -> None:
     for name in _backbones(task):
         pair = [
-            backbones.create(name, weights="random", device=device, precision="float32")
+            backbones.create(
+                name, weights="random", device=device, precision="float32", engine="torch"
+            )
             for device in ("cpu", task.device)
         ]
         card, count = pair[0].card, max(2, pair[0].network.frames_together)
@@ -229,7 +231,9 @@ def _embed(
     clips: int,
     processes: int,
 ) -> None:
-    backbone = backbones.create(name, weights="random", device=task.device, precision=precision)
+    backbone = backbones.create(
+        name, weights="random", device=task.device, precision=precision, engine="torch"
+    )
     count = max(FRAMES, backbone.network.frames_together)
     at_once = 2 if task.quick else 8
     frames = _random_frames(backbone.card, at_once * count).to(task.torch_device)

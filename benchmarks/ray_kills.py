@@ -29,7 +29,7 @@ from fewact.features.store import Job, Outcome, Store, embed
 from fewact.features.store.on_ray import BackboneOptions, embed_on_ray
 from fewact.synthetic import motions
 
-OPTIONS = BackboneOptions("efficientnet-lite0", "random", "cpu", "float32")
+OPTIONS = BackboneOptions("efficientnet-lite0", "random", "cpu", "float32", "torch")
 BLOCK = 4
 
 
@@ -99,7 +99,7 @@ def rendered(count: int) -> VideoList:
 
 def make_job(folder: Path, videos: VideoList) -> Job:
     """Return a job of small blocks, so that many are lost."""
-    card = backbones.create(OPTIONS.name, weights="random", precision="float32").card
+    card = backbones.create(**dataclasses.asdict(OPTIONS)).card
     requests = [FeatureRequest("vectors", View(8))]
     return Job(Store.create(folder), videos, card, requests, block=BLOCK)
 
@@ -127,7 +127,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         alone = make_job(folder / "alone", videos)
-        backbone = backbones.create(OPTIONS.name, weights="random", precision="float32")
+        backbone = backbones.create(**dataclasses.asdict(OPTIONS))
         begin = time.perf_counter()
         embed(alone, backbone, range(len(alone)), lambda _: None)
         print(f"one process: {time.perf_counter() - begin:.1f} s", flush=True)

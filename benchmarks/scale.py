@@ -53,6 +53,7 @@ class Costs:
         listed: Bytes of memory of it in the list of a process.
         sent: Bytes of it in the list that each Ray worker gets.
         stored: Bytes of its features, by name.
+        engine: Engine of the network.
     """
 
     embed: float
@@ -61,6 +62,7 @@ class Costs:
     listed: float
     sent: float
     stored: dict[str, int]
+    engine: str
 
 
 def busy(call: Callable[[], object]) -> float:
@@ -70,7 +72,7 @@ def busy(call: Callable[[], object]) -> float:
     return time.process_time() - begin
 
 
-def embedding(assets: Path, count: int) -> tuple[float, float, dict[str, int]]:
+def embedding(assets: Path, count: int) -> tuple[float, float, dict[str, int], str]:
     """Measure computing and decoding of real clips, and the size of their features."""
     backbone = backbones.create("auto", device="cpu", precision="float32")
     requests: tuple[Request, ...] = methods.create("auto").requests(backbone.card)
@@ -89,7 +91,7 @@ def embedding(assets: Path, count: int) -> tuple[float, float, dict[str, int]]:
     ]
     decoded = busy(lambda: list(extract(clips, backbone, pixels[:1], sampler=Segments)))
     stored = {str(one): Shape(one.dtype, one.shape(backbone.card)).nbytes for one in requests}
-    return all_in_all / count, decoded / count, stored
+    return all_in_all / count, decoded / count, stored, backbone.card.engine
 
 
 def listing(assets: Path) -> tuple[float, float, float]:
@@ -113,8 +115,8 @@ def listing(assets: Path) -> tuple[float, float, float]:
 def measure(assets: Path, count: int) -> Costs:
     """Measure all costs."""
     start, listed, sent = listing(assets)
-    computed, decoded, stored = embedding(assets, count)
-    return Costs(computed, decoded, start, listed, sent, stored)
+    computed, decoded, stored, engine = embedding(assets, count)
+    return Costs(computed, decoded, start, listed, sent, stored, engine)
 
 
 def duration(seconds: float) -> str:
@@ -215,7 +217,7 @@ def page(costs: Costs, store: dict[str, dict[str, float]], options: argparse.Nam
         *paragraph(
             f"Measured in processor time on a shared server: {options.clips} real clips of"
             f" {options.datasets} through the default network on one core,"
-            f" torch {torch.__version__}, features of the default method:"
+            f" engine {costs.engine}, features of the default method:"
             f" {costs.embed:.2f} s per video, of which decoding and resizing alone"
             f" {costs.decode:.2f} s. Times below are these seconds divided by the cores, with"
             f" {options.cores} cores a machine, plus the start. They hold for clips of this size"

@@ -66,7 +66,7 @@ def test_workers_are_killed_at_random(tmp_path: Path) -> None:
     assert killer.killed
     assert sorted(one.video.id for one in outcomes) == [v.id for v in videos.videos]
     assert not any(one.error for one in outcomes)
-    backbone = backbones.create("efficientnet-lite0", weights="random", precision="float32")
+    backbone = backbones.create(**dataclasses.asdict(ray_kills.OPTIONS))
     alone = ray_kills.make_job(tmp_path / "alone", videos)
     embed(alone, backbone, range(len(alone)), lambda _: None)
     assert sets(tmp_path / "killed") == sets(tmp_path / "alone")
