@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.open_set.draws import draw
 from benchmarks.open_set.page import page, table
 from benchmarks.open_set.promises import fit_draw, mean_and_interval, outcome
+from benchmarks.open_set.reliability import coverage, fitted_draws, reliability
 from benchmarks.open_set.scores import CANDIDATES, LEAVE_ONE_OUT, auroc, score_draw
 from benchmarks.open_set.tables import ClipSet, load_sets
 
@@ -109,15 +110,21 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--output", "-o", type=Path, help="Markdown page (default: stdout)")
     options = parser.parse_args()
-    text = []
+    text, calibrated, covered = [], [], []
     for development in (True, False):
         sets = load_sets(options.assets, options.cache, development=development)
         head = ["1 / 2 / 3 / 5 shots", *(clips.name for clips in sets)]
         text.append(table(head, separation(sets, options.draws)))
+        for clips in sets:
+            for shots in SHOTS:
+                fitted = fitted_draws(clips, shots, options.draws, SEED)
+                calibrated.append(list(reliability(clips, shots, fitted)))
+                if (row := coverage(clips, shots, fitted)) is not None:
+                    covered.append(row)
         if not development:
             none = list(with_none(sets, options.draws, (0.05, 0.1, 0.2)))
             rest = list(without_none(sets, options.draws, (None, 0.05)))
-    result = page(options.draws, text[0], text[1], none, rest)
+    result = page(options.draws, (text[0], text[1]), (none, rest), (calibrated, covered))
     if options.output is None:
         print(result)
     else:

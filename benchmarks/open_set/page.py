@@ -51,32 +51,52 @@ the untaught one; "promised" is then that estimate. It is too low for few classe
 are not like those that were taught.
 
 {rest}
+
+## Probabilities
+
+Five classes, new clips of the taught classes alone. ECE is the expected calibration error in per
+cent, over ten bins. "p ≥ 0.8" is how many per cent of the clips with such a probability are right,
+of how many per cent of all clips. The temperature of the method alone is the first pair; the
+calibrated one is what the classifier uses. At one shot no clip can be held out, and the calibrated
+temperature is what development clips lead one to expect. Rows of development clips come first.
+
+{calibrated}
+
+## The interval of the accuracy
+
+How often the interval that `teach` prints has the accuracy of the new clips, in per cent of the
+draws, where a draw has at least 20 new clips. The divisors of the interval were chosen on the
+development clips, whose rows come first.
+
+{covered}
 """
+
+Rows = Sequence[Sequence[str]]
 
 
 def page(
-    draws: int,
-    development: str,
-    test: str,
-    none: Sequence[Sequence[str]],
-    rest: Sequence[Sequence[str]],
+    draws: int, scores: tuple[str, str], promises: tuple[Rows, Rows], figures: tuple[Rows, Rows]
 ) -> str:
     """Return the page.
 
     Args:
         draws: Number of draws.
-        development: Table of the scores on development clips.
-        test: The same on the other clips.
-        none: Rows with clips of no class.
-        rest: Rows without.
+        scores: Tables of the scores on development clips and on other clips.
+        promises: Rows with and without clips of no class.
+        figures: Rows of the reliability and of the coverage.
     """
     columns = ["false alarms", "false rejections", "right"]
+    pair = ["ECE", "p ≥ 0.8"]
     return PAGE.format(
         draws=draws,
-        development=development,
-        test=test,
-        none=table(["set", "clips of no class", "requested", "promised", *columns], none),
-        rest=table(["set", "shots", "requested", "basis", "promised", *columns], rest),
+        development=scores[0],
+        test=scores[1],
+        none=table(["set", "clips of no class", "requested", "promised", *columns], promises[0]),
+        rest=table(["set", "shots", "requested", "basis", "promised", *columns], promises[1]),
+        calibrated=table(
+            ["set", "shots", "accuracy", *(f"{x}, method" for x in pair), *pair], figures[0]
+        ),
+        covered=table(["set", "shots", "held out", "covered", "mean width"], figures[1]),
     )
 
 

@@ -10,10 +10,11 @@ from fewact import methods
 from fewact.classifier import calibration as module
 from fewact.classifier.calibration import (
     MAX_HELD_OUT,
-    MIN_HELD_OUT,
     PRIOR_STD,
     _folds,
+    accuracy_interval,
     calibrate,
+    expected_temperature,
     fit_temperature,
 )
 
@@ -29,11 +30,14 @@ def clips(shots: list[int], noise: float, seed: int = 0) -> tuple[dict, torch.Te
     return {"frames": points[:, None]}, labels, len(shots)
 
 
-def slow_logits(nodes: dict, labels: torch.Tensor, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Negative squared distances to class means without the j-th clip of each larger class."""
+def slow_logits(nodes: dict, labels: torch.Tensor, n: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Negative squared distances to class means without the j-th clip of each larger class.
+
+    Also the mean number of clips per class that a held-out clip is scored by.
+    """
     points = nodes["frames"][:, 0].double().numpy()
     members = [[i for i, label in enumerate(labels.tolist()) if label == c] for c in range(n)]
-    truth, rows = [], []
+    truth, rows, shots = [], [], []
     for j in range(max(map(len, members))):
         means = [
             points[[i for i in own if len(own) == 1 or i not in own[j : j + 1]]].mean(0)
@@ -43,7 +47,9 @@ def slow_logits(nodes: dict, labels: torch.Tensor, n: int) -> tuple[np.ndarray, 
             if len(own) > max(j, 1):
                 rows.append([-((points[own[j]] - mean) ** 2).sum() for mean in means])
                 truth.append(c)
-    return np.array(rows), np.array(truth)
+                held = sum(len(each) > max(j, 1) for each in members)
+                shots.append((len(points) - held) / n)
+    return np.array(rows), np.array(truth), float(np.mean(shots))
 
 
 def slow_temperature(logits: np.ndarray, truth: np.ndarray, own: float) -> float:
@@ -61,22 +67,50 @@ def test_temperature_and_accuracy_match_a_slow_leave_one_out(
     shots: list[int], noise: float
 ) -> None:
     nodes, labels, n = clips(shots, noise)
-    logits, truth = slow_logits(nodes, labels, n)
+    logits, truth, shots = slow_logits(nodes, labels, n)
     got = calibrate(METHOD, nodes, labels, n, [None] * len(labels))
     assert got.source == "held-out clips"
     assert got.held_out == len(truth)
     assert got.accuracy == pytest.approx(100 * (logits.argmax(1) == truth).mean())
-    expected = slow_temperature(logits, truth, METHOD.temperature)
+    before, after = (expected_temperature(METHOD.temperature, k) for k in (shots, len(labels) / n))
+    expected = slow_temperature(logits, truth, before) * after / before
     assert got.temperature == pytest.approx(expected, rel=0.011)
 
 
-def test_too_few_clips_keep_the_temperature_of_the_method() -> None:
-    for shots, held in (([1, 1, 1], 0), ([2, 2], 4), ([1, 3, 1], 3)):
-        nodes, labels, n = clips(shots, 1.0)
-        got = calibrate(METHOD, nodes, labels, n, [None] * len(labels))
-        assert held < MIN_HELD_OUT
-        assert (got.temperature, got.source, got.held_out) == (METHOD.temperature, "method", held)
-        assert (got.accuracy is None) == (held == 0)
+def test_one_clip_each_keeps_the_expected_temperature() -> None:
+    nodes, labels, n = clips([1, 1, 1], 1.0)
+    got = calibrate(METHOD, nodes, labels, n, [None] * 3)
+    expected = expected_temperature(METHOD.temperature, 1)
+    assert (got.temperature, got.source, got.held_out) == (expected, "method", 0)
+    assert expected > METHOD.temperature > expected_temperature(METHOD.temperature, 10)
+    assert got.accuracy is None
+    assert got.interval is None
+
+
+def test_probabilities_of_clips_at_random_fall_to_chance() -> None:
+    """Labels say nothing: the mean highest probability is near the accuracy, which is chance."""
+    sure, right = [], []
+    for seed in range(40):
+        generator = torch.Generator().manual_seed(seed)
+        points = torch.randn(24, 1, 5, generator=generator)
+        labels = torch.arange(4).repeat_interleave(4)
+        nodes = {"frames": points[:16]}
+        got = calibrate(METHOD, nodes, labels, 4, [None] * 16)
+        state = METHOD.support({"frames": points[None, :16]}, labels[None], 4)
+        logits = METHOD.score(state, {"frames": points[None, 16:]})[0] / got.temperature
+        sure += logits.softmax(-1).amax(-1).tolist()
+        right += (logits.argmax(-1) == torch.arange(8) % 4).tolist()
+    assert abs(np.mean(right) - 0.25) < 0.1
+    assert np.mean(sure) < 0.45
+
+
+def test_the_interval_contains_the_accuracy_and_shrinks() -> None:
+    for right, held in ((0, 4), (4, 4), (9, 10), (20, 40), (3, 3)):
+        low, high = accuracy_interval(right, held)
+        assert 0 <= low <= 100 * right / held <= high <= 100
+        assert low % 5 == high % 5 == 0
+    few, many = accuracy_interval(5, 10), accuracy_interval(50, 100)
+    assert few[0] < many[0] < many[1] < few[1]
 
 
 def test_a_few_correct_clips_do_not_give_certainty() -> None:

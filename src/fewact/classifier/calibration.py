@@ -17,14 +17,24 @@ MAX_HELD_OUT = 40
 """Number of held-out clips at which no more are added: they would cost more than they improve."""
 
 MIN_HELD_OUT = 5
-"""Smallest number of held-out clips for a fit; below it the method's temperature is kept."""
+"""Smallest number of held-out clips that choose the weight of the class names."""
 
-PRIOR_STD = math.log(1.5)
+ONE_SHOT_FACTOR, SHOTS_EXPONENT = 3.0, 0.8
+"""Expected temperature for k clips per class: own · factor · k^(−exponent).
+
+The best temperatures of ``fusion`` on the development clips, mean over easy and hard sets, were
+2.8, 1.5, 1.1 and 0.8 times its own at 1, 2, 3 and 5 shots.
+"""
+
+PRIOR_STD = 0.8
 """Standard deviation of the prior on the logarithm of the temperature.
 
-The best temperatures of one method on three data sets of real clips, with two to five classes and
-shots, were within a factor of 1.5 of their median.
+The best temperatures of ``fusion`` on sets of real and rendered development clips, easy and hard
+ones, differed by a factor of up to six at the same number of shots.
 """
+
+INTERVAL_STEP = 5
+"""Ends of the interval of the accuracy are multiples of this, in per cent, rounded outwards."""
 
 TEXT_WEIGHTS = (0.25, 0.5, 0.75, 0.9)
 """Candidate weights of the class names; 0.9 is the published weight."""
@@ -41,8 +51,8 @@ class Calibration:
 
     Args:
         temperature: Temperature that divides the method's logits.
-        source: Origin of the temperature: ``held-out clips``, or ``method`` if too few clips could
-            be held out.
+        source: Origin of the temperature: ``held-out clips``, or ``method`` if no clip could be
+            held out.
         held_out: Number of training clips that were held out.
         accuracy: Accuracy on the held-out clips, in per cent; None if there are none.
         text_weight: Weight w of the class names: p ∝ p_text^w · p_visual^(1−w).
@@ -53,6 +63,44 @@ class Calibration:
     held_out: Annotated[int, Field(ge=0)]
     accuracy: Annotated[float, Field(ge=0, le=100)] | None
     text_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @property
+    def right(self) -> int:
+        """Number of held-out clips that were predicted correctly."""
+        return round(self.held_out * (self.accuracy or 0.0) / 100)
+
+    @property
+    def interval(self) -> tuple[int, int] | None:
+        """Accuracy to expect with other clips, in per cent; None if no clip could be held out."""
+        return accuracy_interval(self.right, self.held_out) if self.held_out else None
+
+
+def accuracy_interval(right: int, held_out: int) -> tuple[int, int]:
+    """Return the ends of a 95 % interval of the accuracy with other clips, in per cent.
+
+    The lower end is Wilson's for held_out / 1.5 clips: held-out clips are scored by each other, so
+    they are less than independent. The upper end is Wilson's for half of the mistakes and for
+    held_out / 3 clips: new clips are scored by more clips than held-out ones. Both divisors were
+    chosen on development clips (docs/results/open-set.md).
+
+    Args:
+        right: Number of held-out clips that were predicted correctly.
+        held_out: Number of held-out clips, at least 1.
+
+    >>> accuracy_interval(9, 10)
+    (50, 100)
+    """
+    low = _wilson(right / held_out, held_out / 1.5, -1)
+    high = _wilson((held_out + right) / (2 * held_out), held_out / 3, 1)
+    step = INTERVAL_STEP
+    return step * math.floor(100 * low / step + 1e-9), step * math.ceil(100 * high / step - 1e-9)
+
+
+def _wilson(fraction: float, count: float, sign: int) -> float:
+    """Return an end of Wilson's 95 % interval of a fraction: the lower one for −1."""
+    z = 1.96
+    spread = z * math.sqrt(fraction * (1 - fraction) / count + (z / (2 * count)) ** 2)
+    return (fraction + z * z / (2 * count) + sign * spread) / (1 + z * z / count)
 
 
 def calibrate(
@@ -66,8 +114,11 @@ def calibrate(
     """Fit the temperature on held-out training clips, one clip of each class at a time.
 
     The temperature T minimises −Σ log softmax(logits / T)[true class] + (log T − log T₀)² / 2σ²,
-    where T₀ is the temperature of the method. The prior limits the effect of a few clips that are
-    all predicted correctly: without it, all later probabilities would be 1.
+    where T₀ is the expected temperature for as many clips per class as the held-out clips are
+    scored by. The prior limits the effect of a few clips that are all predicted correctly: without
+    it, all later probabilities would be 1. It is wide, so that clips that are predicted at random
+    raise T until all classes are nearly equal. New clips are scored by more clips per class than
+    held-out ones; T is reduced as the expected temperature is.
 
     One clip of *each* class is held out because a method may favour classes with more clips. If
     only one class lost a clip, it would be at a disadvantage.
@@ -88,13 +139,17 @@ def calibrate(
     folds = _folds(labels.tolist(), n, groups)
     own, held = method.temperature, sum(map(len, folds))
     always = class_names is not None and class_names.mode == "on"
+    shots = len(labels) / n
+    expected = expected_temperature(own, shots)
     if not held:
-        return Calibration(own, "method", 0, None, TEXT_WEIGHTS[-1] if always else 0.0)
+        return Calibration(expected, "method", 0, None, TEXT_WEIGHTS[-1] if always else 0.0)
     logits, order = _score(method, nodes, labels, n, folds)
     truth = labels[order].cpu()
     few = held < MIN_HELD_OUT
-    temperature = own if few else fit_temperature(logits, truth, own)
-    visual, weight = logits / temperature, 0.0
+    fold_shots = sum(len(fold) * (len(labels) - len(fold)) for fold in folds) / held / n
+    before = expected_temperature(own, fold_shots)
+    fitted = fit_temperature(logits, truth, before)
+    visual, weight = logits / fitted, 0.0
     if class_names is not None:
         text = class_names.logits(nodes[IMAGE_EMBEDDING][order]).cpu()  # (h n)
         if few:
@@ -103,7 +158,17 @@ def calibrate(
             weight = _text_weight(text, visual, truth, always=always)
         visual = combine(text, visual, weight)
     accuracy = 100 * (visual.argmax(-1) == truth).double().mean().item()
-    return Calibration(temperature, "method" if few else "held-out clips", held, accuracy, weight)
+    return Calibration(fitted * expected / before, "held-out clips", held, accuracy, weight)
+
+
+def expected_temperature(own: float, shots: float) -> float:
+    """Return the temperature to expect for a number of clips per class.
+
+    Args:
+        own: Temperature of the method.
+        shots: Number of clips per class; the mean if classes differ.
+    """
+    return own * ONE_SHOT_FACTOR * float(shots**-SHOTS_EXPONENT)
 
 
 def _text_weight(text: Tensor, visual: Tensor, truth: Tensor, *, always: bool) -> float:
@@ -125,7 +190,9 @@ def _text_weight(text: Tensor, visual: Tensor, truth: Tensor, *, always: bool) -
     return best if always or found[best] > alone + MIN_GAIN else 0.0
 
 
-def fit_temperature(logits: Tensor, truth: Tensor, own: float) -> float:
+def fit_temperature(
+    logits: Tensor, truth: Tensor, own: float, prior_std: float = PRIOR_STD
+) -> float:
     """Return the temperature that minimises the equation of ``calibrate``, to 1 %.
 
     The sum can have several minima, so the full range is searched on a grid.
@@ -133,7 +200,8 @@ def fit_temperature(logits: Tensor, truth: Tensor, own: float) -> float:
     Args:
         logits: Logits (h n) of the held-out clips, float64.
         truth: True classes (h).
-        own: Temperature T₀ of the method.
+        own: Expected temperature T₀.
+        prior_std: Standard deviation σ of the prior.
 
     Returns:
         Temperature between own / 64 and own · 64.
@@ -141,7 +209,7 @@ def fit_temperature(logits: Tensor, truth: Tensor, own: float) -> float:
     steps = torch.linspace(-1, 1, 833, dtype=torch.float64) * math.log(64)  # (g)
     scaled = logits / (own * steps.exp())[:, None, None]  # (g h n)
     right = scaled.gather(-1, truth.expand(len(steps), -1)[..., None])[..., 0]  # (g h)
-    loss = (scaled.logsumexp(-1) - right).sum(-1) + steps**2 / (2 * PRIOR_STD**2)  # (g)
+    loss = (scaled.logsumexp(-1) - right).sum(-1) + steps**2 / (2 * prior_std**2)  # (g)
     return own * math.exp(steps[loss.argmin()].item())
 
 

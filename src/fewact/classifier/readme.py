@@ -97,10 +97,11 @@ def _origin(config: Config) -> str:
 def _probabilities(config: Config) -> str:
     calibration = config.calibration
     accuracy = ""
-    if calibration.accuracy is not None:
+    if calibration.accuracy is not None and calibration.interval is not None:
+        low, high = calibration.interval
         accuracy = (
             f"; held-out accuracy {calibration.accuracy:.1f} % on {calibration.held_out} training "
-            "clips, one clip of each action held out at a time"
+            f"clips, one clip of each action held out at a time; {low} to {high} % with other clips"
         )
     fitted = "not calibrated" if calibration.source == "method" else "fitted on held-out clips"
     names = ""

@@ -210,18 +210,19 @@ def _print_summary(classifier: "FewShotClassifier", output: Path, new: str) -> N
         rows.append((NONE, str(len(classifier.none_clips_))))
     print_table(("class", "clips"), rows)
     print()
-    calibration = classifier.calibration_
-    if calibration.accuracy is not None:
+    calibration, chance = classifier.calibration_, 100 / len(classifier.classes_)
+    if calibration.interval is not None:
+        low, high = calibration.interval
         print(
-            f"Held-out accuracy: {calibration.accuracy:.0f} % of {calibration.held_out} training "
-            f"clips predicted correctly (chance: {100 / len(clips):.0f} %)"
+            f"Held-out accuracy: {calibration.right} of {calibration.held_out} training clips "
+            f"predicted correctly; with other clips {low} to {high} % (chance: {chance:.0f} %)"
         )
+        if low <= chance:
+            print("  This cannot be told from guessing: more clips would show more")
+        print(f"Probabilities: calibrated on {calibration.held_out} held-out clips")
     else:
         print("Held-out accuracy: unknown (needs two clips per class)")
-    if calibration.source == "method":
         print("Probabilities: not calibrated (too few clips)")
-    else:
-        print(f"Probabilities: calibrated on {calibration.held_out} held-out clips")
     for line in describe(classifier.open_set_, classifier.false_alarms):
         print(line)
     if calibration.text_weight:
