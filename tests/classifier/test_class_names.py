@@ -16,8 +16,13 @@ from torch import Tensor
 from fewact import FewShotClassifier, backbones, methods
 from fewact.backbones import Backbone
 from fewact.classifier import class_names
-from fewact.classifier.calibration import MIN_GAIN, MIN_HELD_OUT,
-    expected_temperature, TEXT_WEIGHTS, calibrate
+from fewact.classifier.calibration import (
+    MIN_GAIN,
+    MIN_HELD_OUT,
+    TEXT_WEIGHTS,
+    calibrate,
+    expected_temperature,
+)
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.config import _digest
 from fewact.data import list_clips
