@@ -13,7 +13,7 @@ from typing import Any
 from fewact.errors import FewactError
 from tests.fuzz.disk import Change
 
-LONGEST = 120.0
+LONGEST = 600.0
 """Seconds after which a command counts as hanging."""
 
 
