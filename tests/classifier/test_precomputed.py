@@ -13,6 +13,7 @@ from fewact.data import Clip, FeatureClip, FeatureDataset, read_features
 from fewact.episodes import Protocol, draw
 from fewact.errors import DataError, ModelError, OptionError, ShapeError, VideoError
 from fewact.evaluation import ArrayFeatures, RunOptions, evaluate_method
+from fewact.features.precomputed import precomputed_card
 from fewact.features.request import FeatureRequest, View
 from tests.classifier.test_model_folder import edit
 
@@ -76,7 +77,10 @@ def test_new_clips_are_recognised(examples: FewShotClassifier) -> None:
 def test_probabilities_follow_the_scores_of_the_method(name: str) -> None:
     classifier = FewShotClassifier(method=name, device="cpu").fit(TRAINING)
     assert classifier.calibration_.source == "held-out clips"
-    method = methods.create(name, frames=T).eval()
+    options = methods.fitting(name, precomputed_card("", D), frames=T)
+    method = methods.create(name, **options).eval()
+    assert classifier._pipeline is not None
+    method.load_state_dict(classifier._pipeline.method.state_dict())  # random where untrained
 
     def nodes(clips: list[FeatureClip]) -> dict[str, torch.Tensor]:
         vectors = torch.from_numpy(np.stack([clip.vectors for clip in clips])).float()

@@ -67,6 +67,10 @@ class Choice:
                 precision=self.precision,
                 engine=self.engine,
             )
+        if isinstance(self.method, str) and (
+            fitting := methods.fitting(self.method, backbone.card)
+        ):
+            method = methods.create(self.method, **fitting)
         return Pipeline(backbone, method.to(backbone.device).eval())
 
     def _for_features(self, frames: int, width: int) -> Pipeline:
