@@ -26,4 +26,6 @@ def stored(videos: VideoList, folder: Path, requests: Sequence[Request]) -> Stor
                 print(f"  {done} of {len(videos.videos)} videos", flush=True)
 
         embed(job, made, range(len(job)), report)
-    return StoredFeatures(store, videos, choose_card(store, digest=made.card.digest))
+    return StoredFeatures(
+        store, videos, choose_card(store, network_digest=made.card.network_digest)
+    )
