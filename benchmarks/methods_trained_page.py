@@ -1,0 +1,158 @@
+"""The page of ``benchmarks/methods_trained.py``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+import numpy as np
+
+BASELINE = "otam"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method on one data set with one seed.
+
+    Args:
+        label: Name of the method in the tables.
+        seed: Seed of the training, or number of the split by class.
+        per_episode: Accuracy of each test episode, in per cent.
+        validation: Accuracy on the validation episodes; None without training.
+        training_ms: Milliseconds of processor time per training episode.
+        scoring_ms: Milliseconds of processor time per test episode, from encoded videos.
+        loop_ms: The same of a loop over single episodes that encodes their videos.
+        difference: Largest difference of a logit between loop and batch.
+        parameters: Number of parameters.
+    """
+
+    label: str
+    seed: int
+    per_episode: Sequence[float]
+    validation: float | None
+    training_ms: float
+    scoring_ms: float
+    loop_ms: float
+    difference: float
+    parameters: int
+
+
+def page(
+    found: Mapping[str, Sequence[Cell]],
+    labels: Sequence[str],
+    stage: Mapping[str, Any],
+    width: int,
+    episodes: int,
+) -> str:
+    """Return the page as Markdown, without its conclusions."""
+    budget = stage["steps"] * stage["accumulate"]
+    parts = [
+        "# All methods, the same features and the same budget",
+        "",
+        "    python -m benchmarks.methods_trained --work FOLDER --assets ASSETS "
+        "--page docs/results/methods.md",
+        "",
+        "Maps of the default network (EfficientNet-Lite0, ImageNet, frozen) in",
+        f"{width} principal directions of the training frames, on a grid of 4 × 4; a frame's",
+        f"vector is its grid in {width} directions, since a mean over positions is blind to",
+        "motion. On `motions` the mean over each clip is subtracted: where it is kept, methods",
+        "without training are at chance. A mean over frames is then zero, and methods of mean",
+        "frames are at chance by construction.",
+        "",
+        f"Every trained method gets the same {budget} training episodes (5-way, 1-shot,",
+        f"{stage['queries']} queries per class), {stage['optimiser']} with rate {stage['lr']:g}",
+        f"and the schedule {stage['schedule']}; keys and hidden layers are reduced likewise,",
+        "and MoLo has no pixels to reconstruct. Validation classes choose among the checkpoints,",
+        f"the initial weights included. Test: {episodes:,} episodes, 5-way, 1-shot, one query per",
+        "class. `motions`: 64 classes for training, 12 for validation, 24 for the test;",
+        "`utd27_depth`, real clips: 15, 5 and 7 classes, in another random order for each seed.",
+        "± is half of the 95 % interval over the episodes of the mean over seeds; in brackets, the",
+        "range over seeds. A row without a range has one seed.",
+        "",
+        "## Accuracy",
+        "",
+        *_accuracies(found, labels),
+        "",
+        f"## Paired differences from `{BASELINE}`",
+        "",
+        "On the same episodes, mean over seeds.",
+        "",
+        *_differences(found, labels),
+        "",
+        "## Cost",
+        "",
+        "Milliseconds of processor time of one thread, on `plain`. Loop: one episode after",
+        "another, each encoding its own videos; difference: the largest between their logits.",
+        "",
+        *_costs(found, labels),
+        "",
+    ]
+    return "\n".join(parts)
+
+
+def _of(cells: Sequence[Cell], label: str) -> list[Cell]:
+    return [cell for cell in cells if cell.label == label]
+
+
+def _accuracies(found: Mapping[str, Sequence[Cell]], labels: Sequence[str]) -> list[str]:
+    lines = ["| | " + " | ".join(found) + " |", "|---" * (len(found) + 1) + "|"]
+    for label in labels:
+        row = []
+        for cells in found.values():
+            own = _of(cells, label)
+            if not own:
+                row.append("–")
+                continue
+            centre, half = interval(np.mean([cell.per_episode for cell in own], 0))
+            each = [mean(cell.per_episode) for cell in own]
+            spread = f" ({min(each):.1f} … {max(each):.1f})" if len(own) > 1 else ""
+            row.append(f"{centre:.2f} ± {half:.2f}{spread}")
+        lines.append(f"| {label} | " + " | ".join(row) + " |")
+    return lines
+
+
+def _differences(found: Mapping[str, Sequence[Cell]], labels: Sequence[str]) -> list[str]:
+    lines = ["| | " + " | ".join(found) + " |", "|---" * (len(found) + 1) + "|"]
+    for label in labels:
+        if label == BASELINE:
+            continue
+        row = []
+        for cells in found.values():
+            base, own = _of(cells, BASELINE), _of(cells, label)
+            if not base or not own:
+                row.append("–")
+                continue
+            by_seed = {cell.seed: np.asarray(cell.per_episode) for cell in base}
+            first = by_seed[min(by_seed)]
+            each = [np.asarray(c.per_episode) - by_seed.get(c.seed, first) for c in own]
+            centre, half = interval(np.mean(each, 0))
+            row.append(f"{centre:+.2f} ± {half:.2f}")
+        lines.append(f"| {label} | " + " | ".join(row) + " |")
+    return lines
+
+
+def _costs(found: Mapping[str, Sequence[Cell]], labels: Sequence[str]) -> list[str]:
+    lines = [
+        "| | parameters | training, per episode | scoring, per episode | loop, per episode "
+        "| loop / scoring | difference |",
+        "|---" * 7 + "|",
+    ]
+    cells = next(iter(found.values()))
+    for label in labels:
+        own = _of(cells, label)
+        if not own:
+            continue
+        scoring, loop = (min(getattr(c, name) for c in own) for name in ("scoring_ms", "loop_ms"))
+        training = min(cell.training_ms for cell in own)
+        lines.append(
+            f"| {label} | {own[0].parameters:,} | {f'{training:.0f}' if training else '–'} "
+            f"| {scoring:.2f} | {loop:.1f} | {loop / scoring:.0f} "
+            f"| {max(cell.difference for cell in own):.0e} |"
+        )
+    return lines
+
+
+def interval(per_episode: Any) -> tuple[float, float]:
+    """Return mean and half of the 95 % interval of accuracies or differences per episode."""
+    values = np.asarray(per_episode)
+    return float(values.mean()), float(1.96 * values.std(ddof=1) / np.sqrt(len(values)))
