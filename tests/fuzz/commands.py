@@ -153,7 +153,7 @@ def run_faults(root: Path, whole: Tree) -> list[str]:
         return []
     if found.header.backbone.weights == checkpoint.BACKBONE_FILE:
         network = backbones.create("tiny", weights=found.backbone_weights, precision="float32")
-        if network.card.digest != found.header.backbone.sha256:
+        if network.card.network_digest != found.header.backbone.sha256:
             return ["the checkpoint's network is not that of its method"]
     return []
 
