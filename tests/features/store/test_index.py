@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewact.data.videos import Video
-from fewact.errors import StoreError
+from fewact.errors import OutputError, StoreError
 from fewact.features.store import Store
 from fewact.features.store.index import FILE, Index, read_index, write_index
 from fewact.features.store.known_videos import KnownVideo
@@ -185,7 +185,7 @@ def test_a_store_that_cannot_be_written_is_read(
     filled(store, 10)
 
     def refuse(*_: object) -> None:
-        raise PermissionError
+        raise OutputError("cannot be written")
 
     monkeypatch.setattr("fewact.features.store.entries.write_index", refuse)
     one = opened(store)
