@@ -21,7 +21,9 @@ Development clips, on which the score was chosen:
 
 {development}
 
-Clips that chose nothing:
+Test clips. They chose neither the score nor its constants, but a table of them with 20 draws was
+seen while scores were compared: an earlier score lost on `utd27_depth` 14–27, which started the
+search for this one.
 
 {test}
 
