@@ -47,7 +47,6 @@ next is not in the promise, and more clips of the same two people do not bring i
 
 ## Without clips of no class
 
-`default` limits the clips of taught classes that are answered `(none)`; "promised" is that limit.
 A requested rate is an estimate of false alarms from the training clips, in which each class plays
 the untaught one; "promised" is then that estimate. It is too low for few classes: other actions
 are not like those that were taught.

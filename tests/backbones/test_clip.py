@@ -285,7 +285,9 @@ def test_at_full_size_features_are_those_of_transformers(name, tmp_path):
         CLIPModel, CLIPConfig(vision_config={"patch_size": patch}, text_config=text)
     )
     model.save_pretrained(tmp_path)
-    made = create(f"local-dir:{tmp_path}", name)
+    made = backbones.create(
+        name, weights=f"local-dir:{tmp_path}", device="cpu", precision="float32", engine="torch"
+    )
     images = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
     theirs = expected(model, made, images)
     levels = made.features(images, ("vectors", "maps"))

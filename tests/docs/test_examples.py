@@ -70,7 +70,14 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("examples")
     names = {"wave": ("a.mp4", "b.mov"), "clap": ("c.avi", "e.mp4")}
     files = [(f"clips/{label}/{name}", label) for label in names for name in names[label]]
-    loose = [("new.mp4", "wave"), ("jump1.mp4", "jump"), ("x.mp4", "clap"), ("y.mp4", "wave")]
+    loose = [
+        ("new.mp4", "wave"),
+        ("jump1.mp4", "jump"),
+        ("walking.mp4", "jump"),
+        ("x.mp4", "clap"),
+        ("y.mp4", "wave"),
+    ]
+    loose += [("standing.mp4", "jump"), ("more/a.mp4", "jump")]
     noise = np.random.default_rng(0)
     for name, label in files + loose:
         frames = np.tile(np.array(COLOURS[label], np.uint8), (36, 48, 64, 1))

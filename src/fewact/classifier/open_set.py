@@ -30,20 +30,13 @@ OTHERS_WEIGHT, NONE_WEIGHT = 0.3, 0.5
 """Weights w₁ and w₂."""
 
 DEFAULT_RATE = 0.1
-"""Limit of false alarms if there are clips of no class, else of false rejections."""
-
-LEAVE_ONE_OUT_FACTOR = 1.5
-"""Measured false rejections divided by the rank of the threshold among leave-one-out scores.
-
-Two clips of a class share their similarity, so their leave-one-out scores are not independent. On
-the development clips the ratio was between 0.6 and 1.5.
-"""
+"""Limit of false alarms if there are clips of no class and no rate is requested."""
 
 FEWEST_NONE = 2
 """Smallest number of clips of no class: each is scored by the others."""
 
 Score = Annotated[float, Field(allow_inf_nan=False)]
-Basis = Literal["clips of no class", "training clips, estimated", "false rejections", "off"]
+Basis = Literal["clips of no class", "training clips, estimated", "off"]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -72,8 +65,7 @@ class OpenSet:
           it is 1, and the promise is 1 / (m + 1).
         - Without them, the scores of training clips without their classes estimate the false
           alarms: the threshold is the normal quantile mean + z · sd · √(1 + 1/n).
-        - If no rate is requested and there are no clips of no class, false *rejections* are
-          limited to ``DEFAULT_RATE``, from the leave-one-out scores of the training clips.
+        - If no rate is requested and there are no clips of no class, every clip gets a class.
 
         Args:
             false_alarms: Highest fraction of clips of untaught actions that get a class, above 0;
@@ -95,11 +87,7 @@ class OpenSet:
             spread = scores.std().item() * math.sqrt(1 + 1 / len(self.inside))
             threshold = scores.mean().item() + NormalDist().inv_cdf(1 - rate) * spread
             return Decision("training clips, estimated", threshold, rate)
-        if not self.known:
-            return ANY_CLASS
-        rank, _ = _rank(rate / LEAVE_ONE_OUT_FACTOR, len(self.known))
-        promised = min(1.0, max(rate, LEAVE_ONE_OUT_FACTOR * rank / (len(self.known) + 1)))
-        return Decision("false rejections", sorted(self.known)[rank - 1], promised)
+        return ANY_CLASS
 
     def known_probability(self, score: float) -> float:
         """Return the probability that a clip shows a taught class, if half of all clips do.
@@ -129,8 +117,8 @@ class Decision:
     Args:
         basis: Scores that the threshold comes from; ``off`` answers every clip with a class.
         threshold: Lowest known score that gets a class.
-        promised: Limit of false alarms; of false rejections if the basis is ``false rejections``.
-            It is higher than the requested rate where there are too few clips for it.
+        promised: Limit of false alarms. It is higher than the requested rate where there are too
+            few clips for it.
     """
 
     basis: Basis
@@ -166,7 +154,7 @@ def describe(scores: OpenSet, false_alarms: float | None = None) -> list[str]:
     most = f"{100 * decision.promised:.0f} %"
     lines = []
     if decision.basis == "off":
-        why = "" if false_alarms == 1 else ' (needs two clips per class, or clips in "none")'
+        why = "" if false_alarms == 1 else ' (needs clips in "none", or a rate of false alarms)'
         return [f"None of these: every clip gets a class{why}"]
     if decision.basis == "clips of no class":
         lines.append(
@@ -176,17 +164,12 @@ def describe(scores: OpenSet, false_alarms: float | None = None) -> list[str]:
         if decision.promised > rate:
             needed = needed_clips(rate)
             lines.append(f'  {100 * rate:g} % cannot be promised: needs {needed} clips in "none"')
-    elif decision.basis == "training clips, estimated":
+    else:
         lines.append(
             f"None of these: about {most} of clips of other actions get a class; a rough estimate, "
             'only clips in "none" can promise it'
         )
-    else:
-        lines.append(
-            f'None of these: at most about {most} of clips of the classes are answered "(none)"'
-        )
-        lines.append('  How many clips of other actions get a class is unknown without "none"')
-    if scores.known and decision.basis != "false rejections":
+    if scores.known:
         lost = decision.rejected(scores.known)
         lines.append(f'  Of {len(scores.known)} held-out training clips {lost} would be "(none)"')
     return lines

@@ -20,7 +20,7 @@ def check_method(
     option: MethodOption = None,
     format: ListOutputFormat = ListFormat.TABLE,
 ) -> None:
-    """Check that a method keeps the promises that every method makes.
+    """Check that a method keeps what all methods promise.
 
     The file is executed. Its method is tried on made-up features: alone and in company, with
     permuted classes and uneven shots, in float32 and float64, on features of zero, and for its

@@ -143,7 +143,7 @@ def evaluate(
     benchmark: BenchmarkOptions,
     output: OutputOptions,
 ) -> None:
-    """Compute the accuracy of a few-shot method over many episodes.
+    """Compute the accuracy of a method over many episodes.
 
     An interrupted command with an --output continues where it stopped when it is run again.
     Accuracies are in per cent.

@@ -64,7 +64,7 @@ def _print_card(method: dict[str, Any]) -> None:
 
 
 def backbones(format: ListOutputFormat = ListFormat.TABLE) -> None:
-    """List the networks that compute features of frames.
+    """List the networks that compute features.
 
     The table has the shapes of their features at each level, the number of parameters, the licence
     and the weights to pass as --weights.

@@ -84,7 +84,7 @@ def predict(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Predict the class of each video, or (none) if it shows none of the classes.
+    """Predict the class of each video, or (none).
 
     Predictions are written to stdout, everything else to stderr. Files that cannot be read are
     listed and skipped; the exit code is then 3.

@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from fewact.errors import OutputError
 from fewact.shapes import check_shape
 from fewact.text.embeddings import Encoder, Ensemble, class_texts
 from fewact.text.templates import templates
@@ -75,7 +76,7 @@ def embed_classes(
     forms = templates(chosen)
     try:
         embeddings = class_texts(encoder, names, forms, how=how, folder=folder)
-    except OSError:
+    except OutputError:
         embeddings = class_texts(encoder, names, forms, how=how)
     facts = TextFacts(encoder=encoder.name, sha256=encoder.digest, templates=forms, how=how)
     return ClassTexts(embeddings, tuple(names), facts)

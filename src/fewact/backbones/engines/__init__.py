@@ -1,7 +1,7 @@
 """Inference engines: what computes a backbone's features on prepared images.
 
 ``torch`` runs on every device and in every precision. ``onnx`` runs ONNX Runtime on a CPU in
-float32, where it is faster. Batch norm is folded into convolutions in both.
+float32, where it is faster. In float32, batch norm is folded into convolutions in both.
 """
 
 from collections.abc import Collection
