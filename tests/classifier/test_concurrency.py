@@ -18,11 +18,21 @@ from tests.fuzz.runner import Runner
 linux = pytest.mark.skipif(sys.platform != "linux", reason="forks, and reads /proc")
 
 
+# With the default scheduling, whatever the tests run with: real-time burners would stop the machine.
+BURN = """
+import os, time
+
+os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+end = time.monotonic() + 300
+while time.monotonic() < end:
+    pass
+"""
+
+
 @contextmanager
 def busy_cores() -> Iterator[None]:
-    """A process for each core that never waits."""
-    burn = [sys.executable, "-c", "while True: pass"]
-    burners = [subprocess.Popen(burn) for _ in range(os.cpu_count() or 1)]
+    """A process for each core that never waits, for five minutes at most."""
+    burners = [subprocess.Popen([sys.executable, "-c", BURN]) for _ in range(os.cpu_count() or 1)]
     try:
         yield
     finally:
