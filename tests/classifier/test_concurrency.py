@@ -18,7 +18,7 @@ from tests.fuzz.runner import Runner
 linux = pytest.mark.skipif(sys.platform != "linux", reason="forks, and reads /proc")
 
 
-# With the default scheduling, whatever the tests run with: real-time burners would stop the machine.
+# The default scheduling, whatever the tests run with: real-time burners would stop the machine.
 BURN = """
 import os, time
 
