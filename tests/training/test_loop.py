@@ -108,6 +108,16 @@ def test_a_run_that_has_ended_is_not_run_again(tmp_path: Path) -> None:
     assert files_of(tmp_path / "run") == before
 
 
+@pytest.mark.parametrize("end", ["", '{"stage": 1, "st', "\0" * 40, '{"stage": 1, "st\0\0'])
+def test_an_incomplete_end_of_the_metrics_is_left_out(tmp_path: Path, end: str) -> None:
+    line = {"stage": 0, "step": 1, "cross_entropy": 0.5}
+    (tmp_path / "metrics.jsonl").write_text(f"{json.dumps(line)}\n{end}")
+    assert read_metrics(tmp_path) == [line]
+    (tmp_path / "metrics.jsonl").write_text(f"\0\n{json.dumps(line)}\n")
+    with pytest.raises(TrainingError, match="not a file of a run's metrics"):
+        read_metrics(tmp_path)
+
+
 @pytest.mark.slow
 def test_another_seed_is_another_run(tmp_path: Path) -> None:
     for seed in (0, 1):

@@ -185,8 +185,9 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     file = folder / METRICS
     if not file.exists():
         return []
-    # The text after the last line break is empty or an incomplete line.
-    lines = METRICS_FILE.text(file).split("\n")[:-1]
+    # A power loss can leave zeros at the end. What follows the last line break is incomplete.
+    content = METRICS_FILE.content(file).rstrip(b"\0")
+    lines = METRICS_FILE.decode(content, str(file)).split("\n")[:-1]
     found = [METRICS_FILE.parse(line, f"{file}, line {i}") for i, line in enumerate(lines, 1)]
     for number, line in enumerate(found, 1):
         METRICS_FILE.validate(line, _Metrics, f"{file}, line {number}")
