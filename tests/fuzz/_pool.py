@@ -3,12 +3,14 @@
 import multiprocessing
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from time import monotonic, process_time
 from types import TracebackType
 from typing import Self
+
+from tests.fuzz.report import Report
 
 STUCK = 300.0
 """Seconds without an answer after which a case waits for something that never comes."""
@@ -95,6 +97,20 @@ class Worker:
         self.__exit__(None, None, None)
         self._start()
         return Outcome("defect", defect, monotonic() - begun, 0.0)
+
+    def report(self, fuzzer: str, seed: int, numbers: Iterable[int]) -> Report:
+        """Run the cases of a fuzzer, and return what they gave."""
+        report = Report()
+        slowest = largest = 0.0
+        for number in numbers:
+            outcome = self.run(number)
+            report.outcomes[outcome.name] += 1
+            slowest = max(slowest, outcome.seconds)
+            largest = max(largest, outcome.megabytes)
+            if outcome.defect:
+                report.defects.append(f"{fuzzer}, seed {seed}, case {number}: {outcome.defect}")
+        report.notes = f"slowest {slowest:.1f} s, most memory {largest:.0f} MB"
+        return report
 
 
 def _serve(

@@ -55,18 +55,8 @@ Action = Callable[[], object]
 
 def run(seed: int, seconds: float | None = None, count: int | None = None) -> Report:
     """Read hostile files."""
-    report = Report()
-    slowest = largest = 0.0
     with Worker(reader, (seed,), TIMEOUT, 0) as worker:
-        for number in cases(seconds, count):
-            outcome = worker.run(number)
-            report.outcomes[outcome.name] += 1
-            slowest = max(slowest, outcome.seconds)
-            largest = max(largest, outcome.megabytes)
-            if outcome.defect:
-                report.defects.append(f"files, seed {seed}, case {number}: {outcome.defect}")
-    report.notes = f"slowest {slowest:.1f} s, most memory {largest:.0f} MB"
-    return report
+        return worker.report("files", seed, cases(seconds, count))
 
 
 def command(*arguments: object) -> None:

@@ -21,18 +21,8 @@ MEMORY = 3 << 30
 
 def run(seed: int, seconds: float | None = None, count: int | None = None) -> Report:
     """Read damaged videos."""
-    report = Report()
-    slowest = largest = 0.0
     with Worker(reader, (seed,), TIMEOUT, MEMORY) as worker:
-        for number in cases(seconds, count):
-            outcome = worker.run(number)
-            report.outcomes[outcome.name] += 1
-            slowest = max(slowest, outcome.seconds)
-            largest = max(largest, outcome.megabytes)
-            if outcome.defect:
-                report.defects.append(f"videos, seed {seed}, case {number}: {outcome.defect}")
-    report.notes = f"slowest {slowest:.1f} s, most memory {largest:.0f} MB"
-    return report
+        return worker.report("videos", seed, cases(seconds, count))
 
 
 def mutant(seed: int, number: int, sources: dict[str, bytes]) -> tuple[str, bytes, Random]:

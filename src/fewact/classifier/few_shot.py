@@ -56,8 +56,8 @@ class FewShotClassifier:
             ``auto``, if they improve the prediction of held-out clips; ``on``; ``off``.
         false_alarms: Highest fraction of clips of untaught actions that get a class, above 0; see
             ``open_set.OpenSet.decision``. 1 answers every clip with a class. It can be changed at
-            any time. None limits it to 0.1 if there are clips of no class, and limits clips of
-            taught classes that are answered ``(none)`` to 0.1 if there are not.
+            any time. None limits it to 0.1 if there are clips of no class; if there are none, every
+            clip gets a class.
 
     >>> classifier = FewShotClassifier().fit("actions")  # doctest: +SKIP
     >>> classifier.predict("new.mp4").label  # doctest: +SKIP
