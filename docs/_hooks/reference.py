@@ -13,6 +13,9 @@ SKIPPED = {"cli", "recipes"}
 ALSO = {"methods": ("base",)}
 """Modules with a section of their own, though the subpackage exports other names."""
 
+INHERITED = {"classifier"}
+"""Subpackages whose classes are shown with the methods of their bases."""
+
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Add the reference at the end of the navigation."""
@@ -29,7 +32,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     index = f"# Reference\n\n{_INTRODUCTION}\n\n| module | purpose |\n|---|---|\n{rows}"
     files.append(File.generated(config, "reference/index.md", content=index))
     for name in names:
-        page = f"# fewact.{name}\n\n::: fewact.{name}\n" + "".join(
+        inherited = str(name in INHERITED).lower()
+        page = f"# fewact.{name}\n\n::: fewact.{name}\n"
+        page += f"    options:\n      inherited_members: {inherited}\n"
+        page += "".join(
             f"\n## fewact.{name}.{part}\n\n::: fewact.{name}.{part}\n    options:\n"
             "      heading_level: 3\n"
             for part in _parts(name)

@@ -1,0 +1,86 @@
+"""Change what a classifier has learned: add and remove classes and clips."""
+
+from typing import Self
+
+from fewact.classifier.estimator import Estimator
+from fewact.classifier.examples import join
+from fewact.classifier.sources import Source, check_label, existing_class, of_class
+from fewact.classifier.teaching import teach
+from fewact.data import BACKGROUND
+from fewact.errors import DataError
+
+
+class Editing(Estimator):
+    """Methods of ``FewShotClassifier`` that change its classes; only new clips are encoded."""
+
+    def add_class(self, name: str, clips: Source) -> Self:
+        """Learn one more class.
+
+        Args:
+            name: Name of the class.
+            clips: Clip, path, folder or pattern, or several of them; or an .npz file of features
+                that all belong to the class.
+
+        Returns:
+            The classifier; unchanged if an error is raised.
+
+        Raises:
+            DataError: The class exists already, or no clip can be read.
+        """
+        name = check_label(name)
+        if name in self._learned[1].classes:
+            raise DataError("the class exists already", got=repr(name), hint="Use add_clips.")
+        return self._add(name, clips)
+
+    def add_clips(self, name: str, clips: Source) -> Self:
+        """Learn more clips of a class.
+
+        Args:
+            name: Name of the class.
+            clips: Clips, as for ``add_class``.
+
+        Returns:
+            The classifier; unchanged if an error is raised.
+
+        Raises:
+            DataError: The class does not exist, no clip can be read, or a clip is known already.
+        """
+        return self._add(existing_class(name, self._learned[1].classes), clips)
+
+    def add_none(self, clips: Source) -> Self:
+        """Learn more clips that show none of the classes; see ``add_clips``."""
+        return self._add(BACKGROUND, clips)
+
+    def remove_class(self, name: str) -> Self:
+        """Forget a class.
+
+        Args:
+            name: Name of the class.
+
+        Returns:
+            The classifier; unchanged if an error is raised.
+
+        Raises:
+            DataError: The class does not exist, or only one class would be left.
+        """
+        pipeline, fitted = self._learned
+        name = existing_class(name, fitted.classes)
+        if len(fitted.classes) == 2:
+            raise DataError("only one class would be left", got=repr(name), expected="at least two")
+        kept = [i for i, clip in enumerate(fitted.everything.clips) if clip.label != name]
+        examples = fitted.everything.select(kept)
+        self._refit(pipeline, examples, self.skipped_, fitted.class_names)
+        return self
+
+    def _add(self, label: str, clips: Source) -> Self:
+        pipeline, fitted = self._learned
+        more, skipped = teach(
+            *of_class(clips, label), pipeline, image_embedding=fitted.class_names is not None
+        )
+        if again := fitted.everything.repeated(more):
+            raise DataError(
+                "the clip is a training clip already", where=f'class "{label}"', got=again[0]
+            )
+        examples = join([fitted.everything, more])
+        self._refit(pipeline, examples, [*self.skipped_, *skipped], fitted.class_names)
+        return self
