@@ -14,7 +14,7 @@ from torch import Tensor
 from fewact import methods
 from fewact.errors import UserError, WeightsError
 from fewact.io.bounded import GIB, FileType, user_path
-from fewact.io.folders import backup_of
+from fewact.io.folders import backup_of, read_replaced
 from fewact.io.tensors import read_tensors
 from fewact.methods.base import Method
 from fewact.registry import flatten_options
@@ -218,13 +218,21 @@ def read(path: str | Path) -> Checkpoint:
     Raises:
         WeightsError: There is no checkpoint, or it cannot be read.
     """
-    path = user_path(path, WeightsError)
+    given = user_path(path, WeightsError)
+    return read_replaced(lambda: _find(given), _read)
+
+
+def _find(path: Path) -> Path:
     folders = (path, path / BEST)
     # A backup is the valid checkpoint if a run was killed while it replaced it.
     candidates = (path, *(one / FILE for folder in folders for one in (folder, backup_of(folder))))
-    file = next((one for one in candidates if one.is_file()), None)
-    if file is None:
-        raise WeightsError("no trained method found", where=str(path), expected=EXPECTED)
+    # A folder that has none is returned, to be refused.
+    return next((one for one in candidates if one.is_file()), path)
+
+
+def _read(file: Path) -> Checkpoint:
+    if not file.is_file():
+        raise WeightsError("no trained method found", where=str(file), expected=EXPECTED)
     mapped, metadata = read_tensors(CHECKPOINT, file)
     content = CHECKPOINT.parse(metadata.get(HEADER, ""), str(file))
     header = CHECKPOINT.validate(content, Header, str(file))

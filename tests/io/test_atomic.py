@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fewact.io.atomic import replacing, write_text
+from fewact.io.atomic import make_folder, replacing, write_text
 
 
 def fail_halfway(target: Path) -> None:
@@ -28,3 +28,24 @@ def test_concurrent_writes_of_a_file_do_not_interfere(tmp_path: Path) -> None:
         first.write_text("one")
         second.write_text("two")
     assert target.read_text() == "one"
+
+
+def test_a_folder_that_another_process_creates_meanwhile_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = Path.mkdir
+
+    def late(path: Path) -> None:
+        create(path)
+        create(path)
+
+    monkeypatch.setattr(Path, "mkdir", late)
+    make_folder(tmp_path / "new" / "deep")
+    assert (tmp_path / "new" / "deep").is_dir()
+
+
+def test_a_file_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "deep"):
+        with pytest.raises(NotADirectoryError):
+            make_folder(path)

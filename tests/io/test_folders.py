@@ -1,6 +1,8 @@
 import itertools
+import multiprocessing
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 
 from fewact.errors import OutputError
 from fewact.io import folders as module
-from fewact.io.folders import backup_of, recover, replace_folder
+from fewact.io.folders import backup_of, current, read_replaced, recover, replace_folder
 
 OWN = ("config", "state")
 
@@ -143,6 +145,58 @@ def test_recover_undoes_or_finishes_a_replacement(old: Path) -> None:
     assert content(old) == "new"
     assert (old / "notes.txt").read_text() == "mine"
     assert not backup_of(old).exists()
+
+
+def write_often(folder: Path, name: str) -> None:
+    for number in range(200):
+        replace_folder(folder, fill(f"{name} {number}"), owns)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be renamed")
+def test_writers_and_readers_do_not_disturb_each_other(old: Path) -> None:
+    processes = multiprocessing.get_context("spawn")
+    writers = [processes.Process(target=write_often, args=(old, name)) for name in "abc"]
+    for one in writers:
+        one.start()
+    found = set()
+    while any(one.is_alive() for one in writers):
+        found.add(read_replaced(lambda: current(old), whole))
+    for one in writers:
+        one.join()
+    assert [one.exitcode for one in writers] == [0, 0, 0]
+    assert len(found) > 3
+    assert (old / "notes.txt").read_text() == "mine"
+    assert [entry.name for entry in old.parent.iterdir()] == ["mine"]
+
+
+def whole(path: Path) -> str:
+    """Return the content of a folder; one that is replaced while it is read is not whole."""
+    config, state = ((path / name).read_text() for name in OWN)
+    if config != state:
+        raise OutputError("half old and half new")
+    return config
+
+
+def test_what_is_replaced_while_it_is_read_is_read_again(old: Path) -> None:
+    reads = 0
+
+    def read(path: Path) -> str:
+        nonlocal reads
+        reads += 1
+        if reads == 1:
+            os.rename(old, backup_of(old))
+        if reads == 2:
+            assert path == backup_of(old)
+            replace_folder(old, fill("new"), owns)
+        return whole(path)
+
+    assert read_replaced(lambda: current(old), read) == "new"
+    assert reads == 3
+    shutil.rmtree(old)
+    with pytest.raises(FileNotFoundError):
+        read_replaced(lambda: current(old), read)
+    assert reads == 4
 
 
 def test_permissions_are_the_defaults_of_a_new_folder(tmp_path: Path) -> None:

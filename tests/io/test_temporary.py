@@ -65,6 +65,34 @@ def test_the_next_writer_removes_what_a_killed_one_left(tmp_path: Path, folder: 
     assert list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_new_one_that_is_taken_for_a_leftover_is_created_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: bool
+) -> None:
+    """Another process finds it before it is locked: it removes it, or is about to."""
+    lock = module._lock
+    taken: list[Path] = []
+
+    def late(path: Path) -> int | None:
+        if len(taken) < 2:
+            taken.append(path)
+            handle = lock(path)  # a handle of its own: as in another process
+            assert handle is not None
+            if len(taken) == 1:
+                module._remove(path)
+                os.close(handle)
+        return lock(path)
+
+    monkeypatch.setattr(module, "_lock", late)
+    with temporary(tmp_path / "model", folder=folder) as new:
+        assert new not in taken
+        assert new.is_dir() == folder
+        monkeypatch.undo()
+        remove_leftovers(tmp_path)
+        assert new.exists()
+    assert len(taken) == 2
+
+
 def test_only_leftovers_of_the_target_are_removed(tmp_path: Path) -> None:
     other = planted(tmp_path, name="other.json")
     planted(tmp_path)

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
+import stat
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from fewact.classifier.thumbnails import thumbnail
 from fewact.errors import ModelError, UserError
 from fewact.features.precomputed import PRECOMPUTED, Precomputed
 from fewact.io.bounded import GIB, MIB, FileType, user_path
-from fewact.io.folders import backup_of, replace_folder
+from fewact.io.folders import current, read_replaced, replace_folder
 from fewact.io.temporary import is_empty
 from fewact.io.tensors import check_tensors, parse_tensors
 from fewact.methods.base import Method
@@ -124,12 +124,18 @@ def check_target(folder: Path) -> bool:
     Raises:
         ModelError: The folder has other files, or is a file.
     """
-    if not folder.exists():
-        return backup_of(folder.absolute()).is_dir()
-    if not folder.is_dir():
+    folder = folder.resolve()
+    try:
+        return read_replaced(lambda: current(folder), lambda path: _is_model(folder, path))
+    except FileNotFoundError:
+        return False
+
+
+def _is_model(folder: Path, path: Path) -> bool:
+    if not stat.S_ISDIR(path.stat().st_mode):
         raise ModelError("this is a file", where=str(folder), expected="a folder")
-    ours = (folder / CONFIG).is_file() and is_config(folder / CONFIG)
-    if not ours and not is_empty(folder):
+    ours = (path / CONFIG).is_file() and is_config(path / CONFIG)
+    if not ours and not is_empty(path):
         raise ModelError(
             "the folder has other files, but no saved classifier",
             where=str(folder),
@@ -145,22 +151,8 @@ def load(folder: str | Path) -> SavedModel:
         ModelError: The model is missing, damaged, edited, or of another version.
     """
     folder = user_path(folder, ModelError)
-    found = _find(folder.resolve())
-    try:
-        return _load(folder, found[0])
-    except ModelError:
-        if _find(folder.resolve()) == found:
-            raise
-    return load(folder)  # another process replaced the model while it was read
-
-
-def _find(folder: Path) -> tuple[Path, tuple[int, int] | None]:
-    """Return the path of a model, and the identity of its folder."""
-    for path in (folder, backup_of(folder)):  # the backup: saving is between its two renames
-        with suppress(OSError):
-            facts = path.stat()
-            return path, (facts.st_dev, facts.st_ino)
-    return folder, None
+    target = folder.resolve()
+    return read_replaced(lambda: current(target), lambda path: _load(folder, path))
 
 
 def _load(folder: Path, path: Path) -> SavedModel:
@@ -367,5 +359,8 @@ def _owns(name: str) -> bool:
 
 
 def _old_readme(folder: Path) -> str | None:
-    path = folder / README
-    return README_FILE.content(path).decode(errors="replace") if path.is_file() else None
+    def read(path: Path) -> str | None:
+        file = path / README
+        return README_FILE.content(file).decode(errors="replace") if file.is_file() else None
+
+    return read_replaced(lambda: current(folder), read)

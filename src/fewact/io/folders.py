@@ -10,7 +10,9 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
+from fewact.errors import UserError
 from fewact.io.atomic import make_folder, output_errors, sync
 from fewact.io.temporary import temporary
 
@@ -20,9 +22,39 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
+T = TypeVar("T")
+
+
 def backup_of(folder: Path) -> Path:
     """Return the path of the old folder while the folder is being replaced."""
     return folder.with_name(f".{folder.name}.previous")
+
+
+def current(folder: Path) -> Path:
+    """Return where a folder is now: its path, or between the two renames that of its backup."""
+    backup = backup_of(folder)
+    return backup if not os.path.exists(folder) and os.path.isdir(backup) else folder
+
+
+def read_replaced(find: Callable[[], Path], read: Callable[[Path], T]) -> T:
+    """Read something that another process may replace meanwhile; then it is read again.
+
+    Args:
+        find: Function that returns where it is now.
+        read: Function that reads it from there.
+
+    Raises:
+        UserError: It cannot be read, and was not replaced meanwhile.
+        OSError: The same.
+    """
+    while True:
+        path = find()
+        identity = _identity(path)
+        try:
+            return read(path)
+        except (UserError, OSError):
+            if find() == path and _identity(path) == identity:
+                raise
 
 
 def replace_folder(folder: Path, fill: Callable[[Path], None], owns: Callable[[str], bool]) -> None:
@@ -65,6 +97,15 @@ def recover(folder: Path, owns: Callable[[str], bool]) -> None:
         if backup_of(folder).is_dir():
             with _alone(folder.parent):
                 _recover(folder, owns)
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """Return what no two files or folders have in common; a new one may get an old one's number."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_ctime_ns
 
 
 def _swap(folder: Path, new: Path) -> None:

@@ -90,10 +90,13 @@ def _create(target: Path, *, folder: bool) -> tuple[Path, int | None]:
             new.mkdir()
         else:
             os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
-        lock = _lock(new)
+        try:
+            lock = _lock(new)
+        except (BlockingIOError, FileNotFoundError):
+            continue  # Another process took it for a leftover before it was locked, and removes it.
         if lock is None or _is(new, lock):
             return new, lock
-        os.close(lock)  # Another process removed it before it was locked.
+        os.close(lock)
 
 
 def _start(target: Path) -> str:
@@ -101,18 +104,24 @@ def _start(target: Path) -> str:
 
 
 def _lock(path: Path) -> int | None:
-    """Return the handle of the lock; None if another process holds it, or there are no locks."""
+    """Return the handle of the lock; None if this file cannot be locked by any process.
+
+    Raises:
+        BlockingIOError: Another process holds it.
+        FileNotFoundError: Another process removed the file.
+    """
     if fcntl is None:
         return None
-    mode = os.O_RDONLY if path.is_dir() else os.O_RDWR
+    handle = None
     try:
+        mode = os.O_RDONLY if path.is_dir() else os.O_RDWR
         handle = os.open(path, mode | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return None
-    try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
+    except OSError as error:
+        if handle is not None:
+            os.close(handle)
+        if isinstance(error, BlockingIOError | FileNotFoundError):
+            raise
         return None
     return handle
 
@@ -128,7 +137,10 @@ def _is(path: Path, handle: int) -> bool:
 def _remove_if_dead(path: Path, machine: str) -> None:
     if machine != _machine() and not _on_own_disk(path.parent):
         return
-    lock = _lock(path)
+    try:
+        lock = _lock(path)
+    except (BlockingIOError, FileNotFoundError):
+        return
     if lock is None:
         return
     try:
