@@ -8,6 +8,7 @@ subpackage is imported on first use.
 """
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 from fewact.errors import FewactError, UserError
@@ -30,12 +31,14 @@ if TYPE_CHECKING:
         video,
     )
     from fewact.classifier import FewShotClassifier
+    from fewact.data import Frames
 
 from fewact.version import __version__
 
 __all__ = [
     "FewShotClassifier",
     "FewactError",
+    "Frames",
     "UserError",
     "__version__",
     "align",
@@ -54,10 +57,16 @@ __all__ = [
     "video",
 ]
 
+HOMES = {"FewShotClassifier": "classifier", "Frames": "data"}
+"""Subpackages of the names that are not subpackages themselves."""
+
+# An application decides what becomes of messages; without a handler of its own it sees none.
+logging.getLogger("fewact").addHandler(logging.NullHandler())
+
 
 def __getattr__(name: str) -> Any:
-    if name == "FewShotClassifier":
-        return importlib.import_module("fewact.classifier").FewShotClassifier
+    if name in HOMES:
+        return getattr(importlib.import_module(f"fewact.{HOMES[name]}"), name)
     if name in __all__:
         return importlib.import_module(f"fewact.{name}")
     raise AttributeError(f"module 'fewact' has no attribute {name!r}")

@@ -80,11 +80,11 @@ def test_invalid_content_is_refused(changes: dict[str, Any], says: str) -> None:
 
 
 def test_newer_versions_are_refused() -> None:
-    with pytest.raises(ModelError, match=r"newer version \(got 6, written by fewact 9.*Update"):
-        from_text(edited(version=6, fewact="9.0"), "x")
+    with pytest.raises(ModelError, match=r"newer version \(got 7, written by fewact 9.*Update"):
+        from_text(edited(version=7, fewact="9.0"), "x")
 
 
-@pytest.mark.parametrize("version", [4, 0, -1, "5", 5.0, True, None, [1], ...])
+@pytest.mark.parametrize("version", [5, 0, -1, "6", 6.0, True, None, [1], ...])
 def test_other_versions_are_refused(version: Any) -> None:
-    with pytest.raises(ModelError, match=r"unsupported version.*expected: 5.*Teach again"):
+    with pytest.raises(ModelError, match=r"unsupported version.*expected: 6.*Teach again"):
         from_text(edited(version=version), "x")

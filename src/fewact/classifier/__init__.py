@@ -4,7 +4,7 @@ from fewact.classifier.calibration import Calibration
 from fewact.classifier.examples import Example
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.open_set import Decision, OpenSet
-from fewact.classifier.prediction import NONE, Prediction, Skipped
+from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped
 
 __all__ = [
     "NONE",
@@ -14,5 +14,6 @@ __all__ = [
     "FewShotClassifier",
     "OpenSet",
     "Prediction",
+    "Predictions",
     "Skipped",
 ]

@@ -19,7 +19,7 @@ from fewact.text import TextFacts
 from fewact.version import __version__
 
 FORMAT: Final = "fewact classifier"
-VERSION: Final = 5
+VERSION: Final = 6
 STATE = "state.safetensors"
 THUMBNAIL = re.compile(r"thumbnail-\d{4,}\.jpg", re.ASCII)
 
@@ -87,13 +87,14 @@ class Config(_Part):
         class_names: Use of class names; None if they are not used.
         open_set: Scores that decide between known and unknown.
         false_alarms: Limit of false alarms; None for the default.
+        integers: Whether the classes were given as integers.
         examples: Training clips and, with the label ``none``, clips of no class, in the order of
             the rows of their nodes.
         files: SHA-256 of each other file of the model.
     """
 
     format: Literal["fewact classifier"] = FORMAT
-    version: Literal[5] = VERSION
+    version: Literal[6] = VERSION
     fewact: str = __version__
     backbone: SavedBackbone
     method: SavedMethod
@@ -101,6 +102,7 @@ class Config(_Part):
     class_names: SavedClassNames | None = None
     open_set: OpenSet
     false_alarms: Annotated[float, Field(gt=0, le=1)] | None = None
+    integers: bool = False
     examples: tuple[Example, ...]
     files: dict[str, str] = Field(min_length=1)
 

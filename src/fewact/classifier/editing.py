@@ -13,7 +13,7 @@ from fewact.errors import DataError
 class Editing(Estimator):
     """Methods of ``FewShotClassifier`` that change its classes; only new clips are encoded."""
 
-    def add_class(self, name: str, clips: Source) -> Self:
+    def add_class(self, name: str | int, clips: Source) -> Self:
         """Learn one more class.
 
         Args:
@@ -32,7 +32,7 @@ class Editing(Estimator):
             raise DataError("the class exists already", got=repr(name), hint="Use add_clips.")
         return self._add(name, clips)
 
-    def add_clips(self, name: str, clips: Source) -> Self:
+    def add_clips(self, name: str | int, clips: Source) -> Self:
         """Learn more clips of a class.
 
         Args:
@@ -51,7 +51,7 @@ class Editing(Estimator):
         """Learn more clips that show none of the classes; see ``add_clips``."""
         return self._add(BACKGROUND, clips)
 
-    def remove_class(self, name: str) -> Self:
+    def remove_class(self, name: str | int) -> Self:
         """Forget a class.
 
         Args:

@@ -10,7 +10,7 @@ from fewact.classifier.class_names import IMAGE_EMBEDDING, IMAGE_REQUEST
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import stage
 from fewact.classifier.pipeline import Pipeline
-from fewact.data import AnyClip, Clip, FeatureClip, Video, VideoList
+from fewact.data import AnyClip, FeatureClip, Video, VideoClip, VideoList
 from fewact.encoding import Encoder
 from fewact.encoding import encode as encode_features
 from fewact.encoding.workers import workers
@@ -94,8 +94,8 @@ def _source(
     return VideoFeatures(VideoList("clips", tuple(videos)), backbone, timing=timing)
 
 
-def _videos(clips: Sequence[AnyClip]) -> list[Clip]:
-    videos = [clip for clip in clips if isinstance(clip, Clip)]
+def _videos(clips: Sequence[AnyClip]) -> list[VideoClip]:
+    videos = [clip for clip in clips if not isinstance(clip, FeatureClip)]
     if len(videos) < len(clips):
         first = next(clip for clip in clips if isinstance(clip, FeatureClip))
         raise DataError(
@@ -110,7 +110,7 @@ def _videos(clips: Sequence[AnyClip]) -> list[Clip]:
 def _features(clips: Sequence[AnyClip], size: Precomputed) -> list[FeatureClip]:
     found: list[FeatureClip] = []
     for clip in clips:
-        if isinstance(clip, Clip):
+        if not isinstance(clip, FeatureClip):
             raise DataError(
                 "a video was passed to a classifier of features",
                 where=str(clip.path),

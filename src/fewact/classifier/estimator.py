@@ -1,16 +1,21 @@
 """What every part of the classifier needs: its parameters, and what it has learned."""
 
+import inspect
 from pathlib import Path
+from typing import Any, Self
 
 from fewact.backbones import Backbone
 from fewact.classifier.class_names import ClassNames, TextMode
 from fewact.classifier.examples import Examples
 from fewact.classifier.fitted import Fitted, fit_examples
+from fewact.classifier.labels import check_integers
 from fewact.classifier.pipeline import Choice, Pipeline
 from fewact.classifier.prediction import Skipped
 from fewact.data import AnyClip, FeatureClip
+from fewact.data.files import first_few
 from fewact.errors import ModelError
 from fewact.methods.base import Method
+from fewact.registry import check_options
 
 
 class Estimator:
@@ -32,15 +37,78 @@ class Estimator:
         self.weights, self.precision, self.engine = weights, precision, engine
         self.text, self.false_alarms = text, false_alarms
         self._pipeline: Pipeline | None = None
+        self._choice: Choice | None = None
         self._fitted: Fitted | None = None
+
+    def __repr__(self) -> str:
+        """Return the parameters that are not the default, and what is learned."""
+        defaults = {name: one.default for name, one in self._parameters().items()}
+        values = self.get_params().items()
+        changed = [f"{name}={value!r}" for name, value in values if value is not defaults[name]]
+        short = ", ".join(text if len(text) < 80 else f"{text[:76]} ..." for text in changed)
+        made = f"{type(self).__name__}({short})"
+        if self._fitted is None:
+            return made
+        classes = first_few(self._fitted.classes)
+        return f"<{made}: {classes}; {len(self._fitted.examples.clips)} clips>"
+
+    @classmethod
+    def _parameters(cls) -> dict[str, inspect.Parameter]:
+        found = dict(inspect.signature(cls.__init__).parameters)
+        del found["self"]
+        return found
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name, as scikit-learn's estimators do.
+
+        Args:
+            deep: Without effect: no parameter is an estimator.
+        """
+        return {name: getattr(self, name) for name in self._parameters()}
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Set parameters; all but ``false_alarms`` take effect in the next ``fit``.
+
+        Args:
+            **parameters: New values by name.
+
+        Returns:
+            The classifier.
+
+        Raises:
+            OptionError: There is no such parameter; none is set then.
+        """
+        check_options(parameters, tuple(self._parameters()), of=type(self).__name__)
+        for name, value in parameters.items():
+            setattr(self, name, value)
+        return self
+
+    def __sklearn_clone__(self) -> Self:
+        """Return a classifier of equal parameters that has learned nothing."""
+        return type(self)(**self.get_params())
+
+    def __sklearn_tags__(self) -> Any:
+        """Return what scikit-learn needs to know; only scikit-learn calls this."""
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type="classifier",
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags(),
+            input_tags=InputTags(two_d_array=False, string=True),
+        )
 
     def _build(self, clip: AnyClip) -> Pipeline:
         """Return the existing pipeline for videos, or build one for clips like this one."""
-        ready = self._pipeline
-        if ready is not None and not ready.precomputed and not isinstance(clip, FeatureClip):
+        ready, choice = self._pipeline, self._chosen()
+        same = self._choice == choice and not isinstance(clip, FeatureClip)
+        if ready is not None and same and not ready.precomputed:
             return ready
+        return choice.build(clip)
+
+    def _chosen(self) -> Choice:
         network = (self.weights, self.precision, self.engine)
-        return Choice(self.backbone, self.method, self.device, *network).build(clip)
+        return Choice(self.backbone, self.method, self.device, *network)
 
     @property
     def _learned(self) -> tuple[Pipeline, Fitted]:
@@ -56,19 +124,41 @@ class Estimator:
         examples: Examples,
         skipped: list[Skipped],
         class_names: ClassNames | None,
+        *,
+        integers: bool | None = None,
     ) -> None:
-        """Fit the method to these examples, and embed the names of new classes."""
+        """Fit the method to these examples, and embed the names of new classes.
+
+        Args:
+            pipeline: Backbone and method that encoded the examples.
+            examples: Training clips, and clips of no class.
+            skipped: Clips that could not be read.
+            class_names: Embedded class names; None if they are not used.
+            integers: Whether the classes were given as integers; None if that has not changed.
+
+        Raises:
+            DataError: A text is added to classes that are integers.
+        """
         backbone = pipeline.backbone
+        if integers is None:
+            integers = self._fitted is not None and self._fitted.integers
+        check_integers(examples.classes, integers=integers)
         if class_names is not None:
             class_names = class_names.changed(examples.classes, backbone)
-        fitted = fit_examples(pipeline.method, examples, backbone.device, class_names=class_names)
+        fitted = fit_examples(
+            pipeline.method,
+            examples,
+            backbone.device,
+            class_names=class_names,
+            integers=integers,
+        )
         self._pipeline = pipeline
         self._publish(fitted, skipped)
 
     def _publish(self, fitted: Fitted, skipped: list[Skipped]) -> None:
         """Replace what was learned before; no step of this can fail."""
         self._fitted = fitted
-        self.classes_ = fitted.classes
+        self.classes_ = fitted.labels
         self.clips_ = fitted.examples.clips
         self.none_clips_ = () if fitted.none is None else fitted.none.clips
         self.calibration_ = fitted.calibration

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from torch import Tensor
 from fewact.data import BACKGROUND, Clip, natural_key
 
 Nodes = dict[str, Tensor]
+
+ROUNDING = 2**-11
+"""Largest relative error of rounding to float16, where values are not too small for it."""
 
 
 @checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -69,7 +73,7 @@ class Examples:
     def classes(self) -> tuple[str, ...]:
         """Class names, in natural order; ``none`` is not a class."""
         labels = {clip.label for clip in self.clips} - {BACKGROUND}
-        return tuple(sorted(labels, key=natural_key))
+        return tuple(sorted(labels, key=_class_key))
 
     @property
     def labels(self) -> Tensor:
@@ -107,6 +111,24 @@ class Examples:
         return [c.title for i, c in enumerate(more.clips) if (_key(c), more.digest(i)) in known]
 
 
+def rounded(nodes: Nodes) -> Nodes:
+    """Return nodes with the precision of float16, as a model stores them, in float32.
+
+    A node that float16 cannot hold, for its size or because most of its values are too small, is
+    returned unchanged. No answer changed on development clips: docs/decisions/model-size.md.
+
+    Args:
+        nodes: Nodes (s …) by name.
+    """
+    return {name: _rounded(value) for name, value in nodes.items()}
+
+
+def _rounded(value: Tensor) -> Tensor:
+    half = value.half().float()
+    error = (half - value).norm() <= ROUNDING * value.norm()
+    return half if error and half.isfinite().all() else value
+
+
 def join(parts: Iterable[Examples]) -> Examples:
     """Join parts into one, with the clips in an order that does not depend on the parts.
 
@@ -128,6 +150,13 @@ def join(parts: Iterable[Examples]) -> Examples:
         return (keys[i], content, together.clips[i].name)
 
     return together.select(sorted(range(len(keys)), key=order))
+
+
+def _class_key(label: str) -> tuple[Any, ...]:
+    """Return a key for the natural order, with negative integers first, in ascending order."""
+    if re.fullmatch(r"-[0-9]+", label):
+        return 0, int(label)
+    return 1, natural_key(label)
 
 
 def _key(clip: Example) -> tuple[Any, ...]:

@@ -1,18 +1,23 @@
 """The classifier that learns classes from a few clips of each."""
 
-from collections.abc import Sequence
+import logging
+import time
 from typing import Self
 
 from fewact.classifier.class_names import embed_class_names, text_encoder
 from fewact.classifier.editing import Editing
+from fewact.classifier.labels import Labels, text_source
 from fewact.classifier.open_set import check_rate
 from fewact.classifier.predicting import Predicting
 from fewact.classifier.saving import Saving
-from fewact.classifier.sources import Source, labelled
+from fewact.classifier.sources import LabelledSource, Source, labelled
 from fewact.classifier.teaching import Progress, teach
 from fewact.data import BACKGROUND
+from fewact.data.files import first_few
 from fewact.errors import DataError
 from fewact.features.timing import Timing
+
+LOG = logging.getLogger(__name__)
 
 
 class FewShotClassifier(Editing, Predicting, Saving):
@@ -47,8 +52,8 @@ class FewShotClassifier(Editing, Predicting, Saving):
 
     def fit(
         self,
-        clips: Source,
-        labels: Sequence[str] | None = None,
+        clips: LabelledSource,
+        labels: Labels | None = None,
         *,
         none: Source | None = None,
         progress: Progress | None = None,
@@ -61,9 +66,11 @@ class FewShotClassifier(Editing, Predicting, Saving):
         Args:
             clips: Folder with one subfolder of clips per class; table, see
                 ``fewact.data.read_table``; .npz file of features, or a
-                ``fewact.data.FeatureDataset``; or list of paths, ``Clip`` or ``FeatureClip``. Clips
-                in the folder ``none``, or with this label, show none of the classes.
-            labels: Class of each clip of a list; None if each ``Clip`` has a label.
+                ``fewact.data.FeatureDataset``; list of clips as for ``predict``; or a dictionary
+                with the clips of each class by its name. Clips in the folder ``none``, or with this
+                label, show none of the classes.
+            labels: Class of each clip of a list; None if each ``Clip`` has a label. Integers stay
+                integers in ``classes_`` and in predictions, as in scikit-learn.
             none: More clips that show none of the classes, as for ``add_class``.
             progress: Called after each clip with the number of finished clips and of all clips.
             timing: Adds up the time of each stage.
@@ -78,7 +85,8 @@ class FewShotClassifier(Editing, Predicting, Saving):
                 for them, or ``false_alarms`` is not a rate.
         """
         check_rate(self.false_alarms)
-        found, names = labelled(clips, labels, none)
+        source, texts, integers = text_source(clips, labels)
+        found, names = labelled(source, texts, none)
         classes = {clip.label for clip in found} - {BACKGROUND}
         if len(classes) < 2:
             raise DataError(
@@ -86,7 +94,8 @@ class FewShotClassifier(Editing, Predicting, Saving):
                 got=", ".join(map(str, classes)) or "none",
                 expected="at least two, each with a clip",
             )
-        pipeline = self._build(found[0])
+        started = time.perf_counter()
+        choice, pipeline = self._chosen(), self._build(found[0])
         encoder = text_encoder(pipeline.backbone, self.text)
         examples, skipped = teach(
             found, names, pipeline, progress, timing, image_embedding=encoder is not None
@@ -94,5 +103,14 @@ class FewShotClassifier(Editing, Predicting, Saving):
         class_names = None
         if encoder is not None:
             class_names = embed_class_names(encoder, examples.classes, self.text)
-        self._refit(pipeline, examples, skipped, class_names)
+        self._refit(pipeline, examples, skipped, class_names, integers=integers)
+        self._choice = choice
+        LOG.info(
+            "learned %d classes from %d clips in %.1f s, %d skipped: %s",
+            len(self.classes_),
+            len(examples.clips),
+            time.perf_counter() - started,
+            len(skipped),
+            first_few(map(str, self.classes_)),
+        )
         return self

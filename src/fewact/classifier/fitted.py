@@ -13,6 +13,7 @@ from fewact.classifier.calibration import Calibration, calibrate
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
 from fewact.classifier.examples import Examples, Nodes
 from fewact.classifier.fit_checks import check_shapes
+from fewact.classifier.labels import Label, as_given
 from fewact.classifier.open_set import (
     FEWEST_NONE,
     Decision,
@@ -49,6 +50,7 @@ class Fitted:
         by_clip: State of the method in which each training clip is a class by itself.
         by_none: The same for the clips of no class; None if there are none.
         open_set: Scores that decide between known and unknown.
+        integers: Whether the classes were given as integers.
     """
 
     everything: Examples
@@ -61,6 +63,12 @@ class Fitted:
     by_clip: Any
     by_none: Any
     open_set: OpenSet
+    integers: bool = False
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """Classes as they were given: texts or integers."""
+        return tuple(as_given(name, integers=self.integers) for name in self.classes)
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,7 @@ def fit_examples(
     *,
     class_names: ClassNames | None = None,
     before: FittedBefore | None = None,
+    integers: bool = False,
 ) -> Fitted:
     """Compute the method's state of the clips; fit what ``before`` does not have.
 
@@ -93,6 +102,7 @@ def fit_examples(
         device: Device to compute on.
         class_names: Embedded class names; None if they are not used.
         before: Calibration and scores of a saved model.
+        integers: Whether the classes were given as integers.
     """
     examples, none = everything.split_none()
     if none is not None and len(none.clips) < FEWEST_NONE:
@@ -130,6 +140,7 @@ def fit_examples(
         by_clip,
         by_none,
         open_set,
+        integers,
     )
 
 
@@ -178,7 +189,7 @@ def classify(
     check_shapes(fitted.examples, nodes)
     with stage(timing, "alignment"):
         scored = score(method, fitted, nodes)
-    logits, classes, known = scored.logits[0], fitted.classes, scored.known.item()
+    logits, classes, known = scored.logits[0], fitted.labels, scored.known.item()
     probabilities = logits.softmax(-1).tolist()
     best = int(logits.argmax())
     return Prediction(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
 from pydantic import JsonValue
 from safetensors.torch import save as save_tensors
 from torch import Tensor
@@ -100,6 +101,7 @@ def save(
         class_names=_saved_class_names(fitted.class_names),
         open_set=fitted.open_set,
         false_alarms=false_alarms,
+        integers=fitted.integers,
         examples=examples.clips,
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
@@ -177,7 +179,7 @@ def _load(folder: Path, path: Path) -> SavedModel:
             )
     # Copied: tensors with the same memory layout as before saving give sums of equal rounding.
     tensors = parse_tensors(STATE_FILE, files[STATE], str(folder / STATE))
-    nodes = _of(tensors, NODES)
+    nodes = {name: value.float() for name, value in _of(tensors, NODES).items()}
     if not nodes or any(value.shape[:1] != (len(config.examples),) for value in nodes.values()):
         raise ModelError(
             "the rows do not match the examples in config.json", where=str(folder / STATE)
@@ -311,10 +313,16 @@ def _method(saved: SavedMethod, parameters: Mapping[str, Tensor], where: str) ->
 def _tensors(
     examples: Examples, method: Method, class_names: ClassNames | None
 ) -> dict[str, Tensor]:
-    nodes = {NODES + name: value for name, value in examples.nodes.items()}
+    nodes = {NODES + name: _stored(value) for name, value in examples.nodes.items()}
     own = {METHOD + name: value.cpu() for name, value in method.state_dict().items()}
     text = {} if class_names is None else {CLASS_NAMES: class_names.text}
     return {name: value.contiguous() for name, value in (nodes | own | text).items()}
+
+
+def _stored(value: Tensor) -> Tensor:
+    """Return a node in float16 if that changes no bit of it: teaching rounds what it can."""
+    half = value.half()
+    return half if torch.equal(half.float(), value) else value
 
 
 def _saved_class_names(class_names: ClassNames | None) -> SavedClassNames | None:

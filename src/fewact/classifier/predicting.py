@@ -1,7 +1,7 @@
 """Predict the classes of clips."""
 
-from collections.abc import Iterable, Iterator
-from typing import overload
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +9,13 @@ from numpy.typing import NDArray
 from fewact.classifier.encoding import encode
 from fewact.classifier.estimator import Estimator
 from fewact.classifier.fitted import classify
-from fewact.classifier.prediction import Prediction, Skipped
-from fewact.classifier.sources import ClipLike, as_clip
+from fewact.classifier.inputs import ClipLike, query_clips
+from fewact.classifier.labels import Labels, text_source
+from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped
+from fewact.classifier.sources import LabelledSource, labelled
+from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
 from fewact.errors import VideoError
+from fewact.features.precomputed import Precomputed
 from fewact.features.timing import Timing
 
 
@@ -22,39 +26,45 @@ class Predicting(Estimator):
     @overload
     def predict(self, clips: ClipLike) -> Prediction: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, clips: Iterable[ClipLike]) -> list[Prediction]: ...
-    def predict(self, clips: ClipLike | Iterable[ClipLike]) -> Prediction | list[Prediction]:
+    def predict(self, clips: Iterable[ClipLike]) -> Predictions: ...
+    def predict(self, clips: ClipLike | Iterable[ClipLike]) -> Prediction | Predictions:
         """Predict the class of clips.
 
+        Several clips at once take less time than one after the other: while one is in the network,
+        the next ones are decoded.
+
         Args:
-            clips: Path or ``Clip``, or several; for features see ``fewact.data.read_features``.
+            clips: Clip, or several. A clip is a path, a ``Clip``, ``Frames``, ``VideoBytes`` or
+                ``FeatureClip``; the bytes of a video file, or an open one; or frames, as an array
+                or tensor (t h w 3) or as a list of images. A folder of clips, a pattern such as
+                ``day*/*.mp4`` and an .npz file of features stand for all their clips.
 
         Returns:
-            Prediction of one clip, or a list of predictions.
+            Prediction of one clip; a list of predictions if several clips, a folder, a pattern or a
+            file of features were passed.
 
         Raises:
-            DataError: Videos for a classifier of features, features for a classifier of videos, or
-                features of another size.
+            DataError: A value is no clip, a folder or pattern has no clips, videos for a classifier
+                of features, features for a classifier of videos, or features of another size.
             VideoError: A clip cannot be read; ``predict_each`` continues with the others.
         """
-        if isinstance(clips, ClipLike):
-            return self.predict([clips])[0]
-        predictions = []
-        for prediction in self.predict_each(clips):
+        found, single = query_clips(clips)
+        predictions = Predictions()
+        for prediction in self._each(found, None):
             if isinstance(prediction, Skipped):
                 raise prediction.error
             predictions.append(prediction)
-        return predictions
+        return predictions[0] if single else predictions
 
     def predict_each(
-        self, clips: Iterable[ClipLike], *, timing: Timing | None = None
+        self, clips: ClipLike | Iterable[ClipLike], *, timing: Timing | None = None
     ) -> Iterator[Prediction | Skipped]:
         """Predict the class of each clip, one by one; clips that cannot be read are reported.
 
         A prediction does not depend on the other clips.
 
         Args:
-            clips: Paths or clips.
+            clips: Clips, as for ``predict``.
             timing: Adds up the time of each stage.
 
         Returns:
@@ -64,29 +74,77 @@ class Predicting(Estimator):
             DataError: As for ``predict``; raised before the first prediction.
             OptionError: ``false_alarms`` is not a rate.
         """
+        return self._each(query_clips(clips)[0], timing)
+
+    def predict_proba(self, clips: ClipLike | Iterable[ClipLike]) -> NDArray[np.float64]:
+        """Return probabilities (q n) of clips that show one of ``classes_``, in this order.
+
+        Args:
+            clips: Clips, as for ``predict``, q of them; one clip is q = 1.
+
+        Raises:
+            VideoError: A clip cannot be read.
+        """
+        found = self.predict(query_clips(clips)[0])
+        rows = [list(prediction.probabilities.values()) for prediction in found]
+        return np.array(rows, dtype=np.float64).reshape(-1, len(self._learned[1].classes))
+
+    def score(
+        self,
+        clips: LabelledSource,
+        labels: Labels | None = None,
+        sample_weight: Sequence[float] | NDArray[Any] | None = None,
+    ) -> float:
+        """Return the fraction of clips that are predicted correctly, from 0 to 1.
+
+        Clips of no class are correct if they are predicted as ``(none)``.
+
+        Args:
+            clips: Labelled clips, as for ``fit``.
+            labels: Class of each clip of a list; None if the clips have labels.
+            sample_weight: Weight of each clip (q); None for equal weights.
+
+        Raises:
+            DataError: Clips are not found, or a label is missing.
+            VideoError: A clip cannot be read.
+        """
+        source, texts, _ = text_source(clips, labels)
+        found, _ = labelled(source, texts)
+        predicted = self.predict(found)
+        right = [
+            str(one.label) == (NONE if clip.label == BACKGROUND else clip.label)
+            for one, clip in zip(predicted, found, strict=True)
+        ]
+        return float(np.average(np.array(right, float), weights=sample_weight))
+
+    def warm_up(self) -> Self:
+        """Predict a made-up clip, so that the first prediction takes no longer than later ones.
+
+        Returns:
+            The classifier.
+        """
+        backbone = self._learned[0].backbone
+        clip: AnyClip
+        if isinstance(backbone, Precomputed):
+            shape = (backbone.frames, backbone.card.vectors or 1)
+            clip = FeatureClip("warm-up", np.ones(shape, np.float32))
+        else:
+            noise = np.random.default_rng(0).integers(0, 256, (16, 240, 320, 3), np.uint8)
+            clip = Frames(noise, name="warm-up")
+        for _ in self._each([clip], None):
+            pass
+        return self
+
+    def _each(
+        self, clips: Sequence[AnyClip], timing: Timing | None
+    ) -> Iterator[Prediction | Skipped]:
         pipeline, fitted = self._learned
         decision = fitted.open_set.decision(self.false_alarms)
-        encoded = encode(
-            [as_clip(clip) for clip in clips],
-            pipeline,
-            timing,
-            image_embedding=fitted.class_names is not None,
-        )
+        embedded = fitted.class_names is not None
+        encoded = encode(clips, pipeline, timing, image_embedding=embedded)
         return (
             Skipped(clip, nodes)
             if isinstance(nodes, VideoError)
             else classify(pipeline.method, fitted, decision, clip, nodes, timing)
             for clip, nodes in encoded
         )
-
-    def predict_proba(self, clips: Iterable[ClipLike]) -> NDArray[np.float64]:
-        """Return probabilities (q n) of clips that show one of ``classes_``, in this order.
-
-        Args:
-            clips: Paths or clips, q of them.
-
-        Raises:
-            VideoError: A clip cannot be read.
-        """
-        rows = [list(prediction.probabilities.values()) for prediction in self.predict(list(clips))]
-        return np.array(rows, dtype=np.float64).reshape(-1, len(self._learned[1].classes))

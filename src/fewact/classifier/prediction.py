@@ -2,10 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from fewact.data import AnyClip, Clip
-from fewact.errors import VideoError
+import numpy as np
+from numpy.typing import NDArray
+
+from fewact.classifier.labels import Label
+from fewact.data import AnyClip, Clip, FeatureClip
+from fewact.errors import OptionError, VideoError
+
+if TYPE_CHECKING:
+    import pandas
 
 NONE: Final = "(none)"
 """Label of a clip that shows none of the taught classes; no class can have this name."""
@@ -24,14 +31,16 @@ class Prediction:
         nearest: Title of the most similar training clip of any class, see ``clips_``.
         best: Most probable class, also if the label is ``(none)``.
         known: Probability that the clip shows one of the classes, if half of all clips do.
+
+    Labels are texts, or integers if the classes were given as integers.
     """
 
     clip: AnyClip
-    label: str
+    label: Label
     probability: float
-    probabilities: dict[str, float]
+    probabilities: dict[Label, float]
     nearest: str
-    best: str
+    best: Label
     known: float
 
     @property
@@ -43,6 +52,55 @@ class Prediction:
     def name(self) -> str:
         """Path of the clip; for features, their name."""
         return display_name(self.clip)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the prediction as values of JSON, the most probable class first."""
+        ranked = sorted(self.probabilities.items(), key=lambda pair: -pair[1])
+        return {
+            "path": self.name,
+            "label": self.label,
+            "best": self.best,
+            "probability": self.probability,
+            "known": self.known,
+            "probabilities": dict(ranked),
+            "nearest": self.nearest,
+        }
+
+
+class Predictions(list[Prediction]):
+    """Predictions of several clips. As an array they are their labels, as scikit-learn expects.
+
+    >>> import numpy as np
+    >>> np.asarray(Predictions([])).shape
+    (0,)
+    """
+
+    @property
+    def labels(self) -> list[Label]:
+        """Label of each clip."""
+        return [one.label for one in self]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.labels, dtype)
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """Return a table of pandas: a row for each clip, a column for each class's probability.
+
+        Raises:
+            OptionError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ModuleNotFoundError:
+            raise OptionError(
+                "pandas is not installed", where="to_frame", hint="Run: pip install pandas"
+            ) from None
+        rows = []
+        for one in self:
+            facts = one.to_dict()
+            del facts["probabilities"]
+            rows.append(facts | {f"p({name})": p for name, p in one.probabilities.items()})
+        return pandas.DataFrame(rows)
 
 
 @dataclass(frozen=True)
@@ -72,7 +130,13 @@ class Skipped:
         """Reason why the clip could not be read, in a few words."""
         return self.error.reason
 
+    def to_dict(self) -> dict[str, str]:
+        """Return the name of the clip and the reason as values of JSON."""
+        return {"path": self.name, "reason": self.reason}
+
 
 def display_name(clip: AnyClip) -> str:
-    """Return the path of a clip, or the name of features."""
-    return str(clip.path) if isinstance(clip, Clip) else clip.name
+    """Return the path of a clip, or the name of features or of a clip in memory."""
+    if isinstance(clip, Clip):
+        return str(clip.path)
+    return clip.name if isinstance(clip, FeatureClip) else clip.title

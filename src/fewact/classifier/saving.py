@@ -89,8 +89,14 @@ class Saving(Estimator):
         before = FittedBefore(model.config.calibration, model.config.open_set)
         with checked_fit(model.examples):
             fitted = fit_examples(
-                method, model.examples, built.device, class_names=model.class_names, before=before
+                method,
+                model.examples,
+                built.device,
+                class_names=model.class_names,
+                before=before,
+                integers=model.config.integers,
             )
         classifier._pipeline = Pipeline(built, method)
+        classifier._choice = classifier._chosen()
         classifier._publish(fitted, [])
         return classifier

@@ -2,10 +2,13 @@
 
 import os
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
+from fewact.classifier.inputs import ClipLike, as_clip, as_list
+from fewact.classifier.labels import label_text
 from fewact.classifier.prediction import NONE, display_name
 from fewact.data import (
     BACKGROUND,
@@ -25,22 +28,22 @@ from fewact.data.files import legible
 from fewact.errors import DataError, did_you_mean
 from fewact.io.bounded import user_path
 
-ClipLike = str | Path | AnyClip
-Source = ClipLike | Iterable[ClipLike]
+Source: TypeAlias = ClipLike | Iterable[ClipLike]
+"""Clips of one class: a clip, a folder or a pattern, or several of them."""
 
-
-def as_clip(clip: ClipLike) -> AnyClip:
-    """Return a path as a clip of the entire file, a clip unchanged."""
-    return clip if isinstance(clip, AnyClip) else Clip(Path(clip))
+LabelledSource: TypeAlias = Source | Mapping[str, Source] | Mapping[int, Source]
+"""Clips of several classes: a folder of class folders, a table, a file of features, a list of
+clips, or the clips of each class by its name."""
 
 
 def labelled(
-    source: Source, labels: Sequence[str] | None, none: Source | None = None
+    source: LabelledSource, labels: Sequence[str] | None, none: Source | None = None
 ) -> tuple[list[AnyClip], list[str]]:
     """Return training clips and their names, then the clips of no class, with the label ``none``.
 
     Args:
-        source: Folder of class folders, table, file of features, or list of clips.
+        source: Folder of class folders, table, file of features, list of clips, or the clips of
+            each class by its name.
         labels: Class of each clip of a list; None if the source has the classes.
         none: More clips of no class, as for ``of_class``.
 
@@ -51,12 +54,14 @@ def labelled(
         DataError: The source cannot be read, or a label is missing, superfluous or invalid.
     """
     root = None
-    if isinstance(source, str | Path):
-        if labels is not None:
-            raise DataError("a folder, table or file has its own labels", where="labels")
-        clips, root = _stored(user_path(source, DataError))
+    if isinstance(source, Mapping | str | os.PathLike) and labels is not None:
+        raise DataError("a folder, table, file or dictionary has its own labels", where="labels")
+    if isinstance(source, Mapping):
+        return _together([*(of_class(clips, str(label)) for label, clips in source.items())], none)
+    if isinstance(source, str | os.PathLike):
+        clips, root = _stored(user_path(Path(source), DataError))
     else:
-        clips = [source] if isinstance(source, AnyClip) else [as_clip(clip) for clip in source]
+        clips = [as_clip(clip) for clip in as_list(source)[0]]
     if labels is not None and len(labels) != len(clips):
         raise DataError(
             "each clip needs one label",
@@ -67,11 +72,24 @@ def labelled(
     if labels is not None:
         clips = [replace(clip, label=label) for clip, label in zip(clips, labels, strict=True)]
     clips = [_without_class(c) if is_background(c.label or "") else c for c in clips]
-    found, names = _named(clips, root)
-    if none is None:
-        return found, names
-    more, more_names = of_class(none, BACKGROUND)
-    return found + more, names + more_names
+    return _together([_named(clips, root)], none)
+
+
+def _together(
+    parts: list[tuple[list[AnyClip], list[str]]], none: Source | None
+) -> tuple[list[AnyClip], list[str]]:
+    """Return the clips and names of all parts; those of no class are the last.
+
+    Raises:
+        DataError: A clip appears twice.
+    """
+    if none is not None:
+        parts = [*parts, of_class(none, BACKGROUND)]
+    pairs = [pair for clips, names in parts for pair in zip(clips, names, strict=True)]
+    pairs.sort(key=lambda pair: pair[0].label == BACKGROUND)
+    clips, names = [clip for clip, _ in pairs], [name for _, name in pairs]
+    _refuse_repeats(clips)
+    return clips, names
 
 
 def _stored(path: Path) -> tuple[list[AnyClip], Path | None]:
@@ -95,30 +113,34 @@ def of_class(source: Source, label: str) -> tuple[list[AnyClip], list[str]]:
     Args:
         source: Clip, path, folder or pattern, or several of them. A file of features stands for
             all its rows.
-        label: Class of the clips.
+        label: Class of the clips; ``none``, in any case, if they belong to no class.
 
     Raises:
         DataError: No clips are found.
     """
-    several = [source] if isinstance(source, ClipLike) else list(source)
     clips: list[AnyClip] = []
-    for one in several:
-        if isinstance(one, AnyClip):
-            clips.append(one)
+    for one in as_list(source)[0]:
+        if not isinstance(one, str | os.PathLike):
+            clips.append(as_clip(one))
+        elif is_features(path := Path(one)):
+            clips += read_features(path)
         else:
-            clips += read_features(one) if is_features(one) else map(Clip, expand_paths([one]))
+            clips += map(Clip, expand_paths([path]))
     if not clips:
         raise DataError("no training clips", where=f'class "{label}"')
-    return _named([replace(clip, label=label) for clip in clips], None, below=f"{label}/")
+    label = BACKGROUND if is_background(label) else label
+    found = _named([replace(clip, label=label) for clip in clips], None, below=f"{label}/")
+    _refuse_repeats(found[0])
+    return found
 
 
-def check_label(label: str) -> str:
-    """Return the name of a class in Unicode normal form C.
+def check_label(label: str | int) -> str:
+    """Return the name of a class in Unicode normal form C; of an integer its text.
 
     Raises:
         DataError: The name is empty, has a line break, or is reserved for clips of no class.
     """
-    name = unicodedata.normalize("NFC", label)
+    name = unicodedata.normalize("NFC", label_text(label))
     if not name.strip() or not name.isprintable():
         raise DataError("not a class name", got=repr(label), expected="printable text")
     if is_background(name) or name == NONE:
@@ -126,27 +148,26 @@ def check_label(label: str) -> str:
     return name
 
 
-def existing_class(name: str, classes: Sequence[str]) -> str:
+def existing_class(name: str | int, classes: Sequence[str]) -> str:
     """Return the name of an existing class in Unicode normal form C.
 
     Raises:
         DataError: There is no such class.
     """
-    name = check_label(name)
-    if name not in classes:
+    found = check_label(name)
+    if found not in classes:
         raise DataError(
             "unknown class",
             got=repr(name),
             expected=", ".join(classes),
-            hint=did_you_mean(name, classes),
+            hint=did_you_mean(found, classes),
         )
-    return name
+    return found
 
 
 def _named(
     clips: Sequence[AnyClip], root: Path | None, below: str = ""
 ) -> tuple[list[AnyClip], list[str]]:
-    known: set[tuple[str, float | None, float | None]] = set()
     checked: list[AnyClip] = []
     for clip in clips:
         if clip.label is None:
@@ -155,16 +176,25 @@ def _named(
                 where=display_name(clip),
                 hint="Pass labels, or a folder with one subfolder of clips per class.",
             )
-        file = os.path.realpath(clip.path) if isinstance(clip, Clip) else clip.name
-        key = file, clip.start, clip.end
-        if key in known:
-            raise DataError("the clip appears twice", where=display_name(clip))
-        known.add(key)
         label = clip.label if clip.label == BACKGROUND else check_label(clip.label)
         checked.append(replace(clip, label=label))
     files = [Path(os.path.abspath(clip.path)) for clip in checked if isinstance(clip, Clip)]
     names = (below + legible(name) for name in _names(files, root))
-    return checked, [c.name if isinstance(c, FeatureClip) else next(names) for c in checked]
+    return checked, [
+        next(names) if isinstance(c, Clip) else legible(display_name(c)) for c in checked
+    ]
+
+
+def _refuse_repeats(clips: Iterable[AnyClip]) -> None:
+    known: set[tuple[str, float | None, float | None]] = set()
+    for clip in clips:
+        if isinstance(clip, Clip):
+            key = os.path.realpath(clip.path)
+        else:
+            key = clip.name if isinstance(clip, FeatureClip) else clip.fingerprint()
+        if (key, clip.start, clip.end) in known:
+            raise DataError("the clip appears twice", where=display_name(clip))
+        known.add((key, clip.start, clip.end))
 
 
 def _names(paths: list[Path], root: Path | None) -> list[str]:

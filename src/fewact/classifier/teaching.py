@@ -4,10 +4,11 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from fewact.classifier.encoding import encode
-from fewact.classifier.examples import Example, Examples, join
+from fewact.classifier.examples import Example, Examples, join, rounded
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import Skipped
-from fewact.data import AnyClip, Clip
+from fewact.classifier.thumbnails import thumbnail
+from fewact.data import AnyClip, Clip, FeatureClip
 from fewact.data.files import first_few
 from fewact.errors import DataError, VideoError
 from fewact.features.timing import Timing
@@ -23,6 +24,7 @@ def teach(
     timing: Timing | None = None,
     *,
     image_embedding: bool = False,
+    exact: bool = False,
 ) -> tuple[Examples, list[Skipped]]:
     """Encode labelled clips; return the examples, and the clips that cannot be read.
 
@@ -35,6 +37,7 @@ def teach(
         progress: Called after each clip with the number of finished clips and of all clips.
         timing: Adds up the time of each stage.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
+        exact: Whether to keep nodes in float32, instead of rounding them as a model stores them.
 
     Raises:
         DataError: No clip of a class can be read, or clips do not fit the backbone.
@@ -49,8 +52,8 @@ def teach(
         else:
             example = Example(names[done], clip.label or "", clip.start, clip.end, clip.group)
             kept = {name: value.cpu() for name, value in nodes.items()}
-            origin = clip if isinstance(clip, Clip) else None
-            parts.append(Examples((example,), kept, (origin,)))
+            kept = kept if exact else rounded(kept)
+            parts.append(Examples((example,), kept, (_origin(clip),)))
         if progress is not None:
             progress(done + 1, len(clips))
     readable = {part.clips[0].label for part in parts}
@@ -61,3 +64,10 @@ def teach(
                 f'no clip of the class "{label}" can be read', got=first_few(reasons, most=3)
             )
     return join(parts), skipped
+
+
+def _origin(clip: AnyClip) -> Clip | bytes | None:
+    """Return what a thumbnail is made of later; a clip in memory is not kept for it."""
+    if isinstance(clip, FeatureClip):
+        return None
+    return clip if isinstance(clip, Clip) else thumbnail(clip)

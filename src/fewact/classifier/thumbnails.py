@@ -8,21 +8,21 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from fewact.data import Clip
-from fewact.video import Segments, read_frames
+from fewact.data import VideoClip
+from fewact.video import Segments
 
 LONGER_SIDE = 160
 QUALITY = "4"
 """Quality of mjpeg: 2 is best, 31 worst."""
 
 
-def thumbnail(clip: Clip) -> bytes:
+def thumbnail(clip: VideoClip) -> bytes:
     """Return the middle frame of a clip as a small JPEG file.
 
     Raises:
         VideoError: The clip cannot be read.
     """
-    frame = read_frames(clip.path, Segments(1), start=clip.start, end=clip.end)[0]
+    frame = clip.read([Segments(1)])[0][0]
     return jpeg(shrink(frame))
 
 

@@ -9,6 +9,7 @@ from fewact.data.clips import (
     AnyClip,
     Clip,
     FeatureClip,
+    VideoClip,
     is_background,
     limit_per_class,
 )
@@ -20,6 +21,7 @@ from fewact.data.feature_files import (
     read_features,
 )
 from fewact.data.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_clip, natural_key
+from fewact.data.in_memory import Frames, VideoBytes
 from fewact.data.leak import Leak, find_leaks, refuse_leaks
 from fewact.data.paths import expand_paths
 from fewact.data.table import read_table
@@ -38,11 +40,14 @@ __all__ = [
     "FeatureClip",
     "FeatureDataset",
     "FolderDataset",
+    "Frames",
     "GroupScope",
     "Leak",
     "Split",
     "TableDataset",
     "Video",
+    "VideoBytes",
+    "VideoClip",
     "VideoList",
     "benchmark",
     "benchmark_names",

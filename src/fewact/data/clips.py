@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.data.files import IMAGE_SUFFIXES, natural_key
+from fewact.data.in_memory import Frames, VideoBytes
 from fewact.data.video_source import Transform
 from fewact.errors import OptionError, ShapeError, VideoError
 from fewact.shapes import check_shape
@@ -105,7 +106,10 @@ class FeatureClip:
         return Path(self.name)
 
 
-AnyClip = Clip | FeatureClip
+VideoClip = Clip | Frames | VideoBytes
+"""Clip with frames: in a file, or in memory."""
+
+AnyClip = VideoClip | FeatureClip
 
 C = TypeVar("C", bound=AnyClip)
 

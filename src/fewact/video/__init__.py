@@ -4,7 +4,7 @@
 video, and ``write_video`` writes one.
 """
 
-from fewact.video.damage import VideoWarning, collect_warnings
+from fewact.video.damage import VideoWarning, collect_warnings, warn_of_video
 from fewact.video.frame_sets import FrameSets
 from fewact.video.reading import VideoInfo, probe, read_frame_sets, read_frames
 from fewact.video.samplers import (
@@ -43,6 +43,7 @@ __all__ = [
     "probe",
     "read_frame_sets",
     "read_frames",
+    "warn_of_video",
     "window",
     "write_video",
 ]

@@ -1,0 +1,133 @@
+"""What users pass as clips: paths, bytes, file objects, frames; as one list of clips."""
+
+import glob
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fewact.data import (
+    AnyClip,
+    Clip,
+    Frames,
+    VideoBytes,
+    expand_paths,
+    is_clip,
+    is_features,
+    read_features,
+)
+from fewact.data.in_memory import is_frames, is_image
+from fewact.errors import DataError
+from fewact.io.bounded import user_path
+
+ClipLike: TypeAlias = (
+    str | os.PathLike[str] | AnyClip | bytes | bytearray | IO[bytes] | NDArray[np.uint8] | Tensor
+)
+"""One clip: a path; a ``Clip``, ``Frames``, ``VideoBytes`` or ``FeatureClip``; the bytes of a video
+file, or an open one; or frames, as an array or tensor (t h w 3). A list of images is one clip, too.
+"""
+
+EXPECTED = "a path, Clip, Frames, bytes of a video file, an open file, or frames (t, h, w, 3)"
+
+
+def as_list(values: Any) -> tuple[list[ClipLike], bool]:
+    """Return one clip or several as a list, and whether it was one.
+
+    Raises:
+        DataError: It is neither.
+    """
+    if _is_one(values):
+        return [values], True
+    try:
+        return list(values), False
+    except TypeError:
+        raise DataError("not a clip", got=_shown(values), expected=EXPECTED) from None
+
+
+def _is_one(value: object) -> bool:
+    return (
+        isinstance(value, str | os.PathLike | AnyClip | bytes | bytearray | memoryview)
+        or hasattr(value, "read")
+        or is_frames(value)
+    )
+
+
+def as_clip(value: ClipLike) -> AnyClip:
+    """Return a value as a clip; a path is the entire file.
+
+    Raises:
+        DataError: It is no clip.
+    """
+    if isinstance(value, AnyClip):
+        return value
+    if isinstance(value, str | os.PathLike):
+        return Clip(Path(value))
+    if isinstance(value, bytes | bytearray | memoryview):
+        return VideoBytes(bytes(value))
+    if hasattr(value, "read"):
+        return _read(value)
+    if is_frames(value):
+        return Frames(value)
+    hint = "These are one image, or frames without colours." if is_image(value) else ""
+    raise DataError("not a clip", got=_shown(value), expected=EXPECTED, hint=hint)
+
+
+def query_clips(values: ClipLike | Iterable[ClipLike]) -> tuple[list[AnyClip], bool]:
+    """Return the clips to predict, and whether one clip was passed, not a list.
+
+    A folder of clips, a pattern and a file of features stand for all their clips, as on the command
+    line.
+
+    Raises:
+        DataError: A value is no clip, or a folder or pattern has none.
+    """
+    several, single = as_list(values)
+    if single:
+        return _expanded(several[0])
+    return [clip for value in several for clip in _expanded(value)[0]], False
+
+
+def _expanded(value: ClipLike) -> tuple[list[AnyClip], bool]:
+    if not isinstance(value, str | os.PathLike):
+        return [as_clip(value)], True
+    path = user_path(Path(value), DataError)
+    if is_features(path):
+        return [*read_features(path)], False
+    if path.is_dir():
+        several = not is_clip(path)
+    else:
+        several = glob.has_magic(str(path)) and not path.exists()
+    if several:
+        return [Clip(found) for found in expand_paths([path])], False
+    return [Clip(path)], True
+
+
+def _read(file: Any) -> VideoBytes:
+    """Return the rest of an open file as a clip.
+
+    Raises:
+        DataError: The file is open as text, or is asynchronous.
+    """
+    content = file.read()
+    name = getattr(file, "name", "")
+    name = Path(name).name if isinstance(name, str) else ""
+    if isinstance(content, bytes | bytearray | memoryview):
+        return VideoBytes(bytes(content), name)
+    if hasattr(content, "close"):
+        content.close()  # a coroutine: else it warns that it was never awaited
+    raise DataError(
+        "the file does not give bytes",
+        where=name,
+        got=type(content).__name__,
+        expected="a file that is open for reading bytes",
+        hint='Open it with open(path, "rb"); of an upload pass upload.file.',
+    )
+
+
+def _shown(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ + (f" {tuple(shape)}" if shape is not None else "")

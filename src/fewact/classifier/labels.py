@@ -1,0 +1,78 @@
+"""Class labels as users give them: texts or integers; inside they are texts."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewact.data import is_background
+from fewact.errors import DataError
+
+Label: TypeAlias = Any
+"""Name of a class: a text, or an integer if the classes were given as integers."""
+
+Labels: TypeAlias = Sequence[str] | Sequence[int] | NDArray[Any]
+
+
+def label_texts(labels: Iterable[Any]) -> tuple[list[str], bool]:
+    """Return labels as texts, and whether they are integers; ``none`` may be beside integers.
+
+    Raises:
+        DataError: A label is neither, or texts and integers are mixed.
+
+    >>> label_texts([0, 1, "none"])
+    (['0', '1', 'none'], True)
+    """
+    given = list(labels)
+    texts = [label_text(label) for label in given]
+    classes = [label for label, text in zip(given, texts, strict=True) if not is_background(text)]
+    kinds = {isinstance(label, str) for label in classes}
+    if len(kinds) > 1:
+        raise DataError("texts and integers are mixed", where="labels", expected="one of them")
+    return texts, kinds == {False}
+
+
+def text_source(source: Any, labels: Any) -> tuple[Any, list[str] | None, bool]:
+    """Return training clips and their labels with texts, and whether the labels are integers.
+
+    Raises:
+        DataError: As for ``label_texts``.
+    """
+    if isinstance(source, Mapping):
+        texts, integers = label_texts(source)
+        return dict(zip(texts, source.values(), strict=True)), labels, integers
+    if labels is None:
+        return source, None, False
+    texts, integers = label_texts(labels)
+    return source, texts, integers
+
+
+def as_given(text: str, *, integers: bool) -> Label:
+    """Return the label of a class as it was given."""
+    return int(text) if integers else text
+
+
+def check_integers(classes: Iterable[str], *, integers: bool) -> None:
+    """Refuse texts among classes that are integers.
+
+    Raises:
+        DataError: A class is no integer.
+    """
+    for name in classes if integers else ():
+        if not re.fullmatch(r"-?[0-9]+", name):
+            raise DataError("the classes are integers", got=repr(name), expected="an integer")
+
+
+def label_text(label: Any) -> str:
+    """Return the text of one label.
+
+    Raises:
+        DataError: It is neither a text nor an integer.
+    """
+    if isinstance(label, str):
+        return str(label)
+    if isinstance(label, int | np.integer) and not isinstance(label, bool):
+        return str(int(label))
+    raise DataError("not a label", where="labels", got=repr(label), expected="text or an integer")

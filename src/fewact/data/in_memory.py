@@ -1,0 +1,255 @@
+"""Clips in memory: decoded frames, and the bytes of a video file."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewact.data.video_source import Transform
+from fewact.errors import DataError, VideoError
+
+if TYPE_CHECKING:
+    from fewact.video import FrameSets, Sampler
+
+DEFAULT_FPS = 25.0
+"""Frames per second of frames that are passed without a rate."""
+
+EXPECTED = (
+    "RGB frames, uint8: an array or tensor (t, h, w, 3) or (t, 3, h, w), or a list of images of "
+    "equal size"
+)
+HASHED = 16
+"""Number of hexadecimal digits of a hash in the name of a clip."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """Clip of frames in memory. Two are equal if their frames, rate and label are.
+
+    Args:
+        array: RGB frames (t h w 3), uint8: an array or a tensor, also (t 3 h w); or a list of
+            images (h w 3): arrays, tensors or PIL images. As an attribute a NumPy array (t h w 3).
+        fps: Frames per second.
+        name: Name of the clip; empty for one made from the hash of its content.
+        label: Class of the clip; None if it is not known.
+        group: Group of the clip (a person, a recording); groups are kept apart when testing.
+
+    Raises:
+        DataError: These are no such frames, or the rate is not positive.
+
+    >>> Frames(np.zeros((8, 48, 64, 3), np.uint8), fps=25).array.shape
+    (8, 48, 64, 3)
+    """
+
+    array: Any = field(repr=False)
+    fps: float = DEFAULT_FPS
+    name: str = ""
+    label: str | None = None
+    group: str | None = None
+
+    start: ClassVar[None] = None
+    end: ClassVar[None] = None
+
+    def __post_init__(self) -> None:
+        where = self.name or "Frames"
+        if not (np.isfinite(self.fps) and self.fps > 0):
+            raise DataError(
+                "invalid frame rate", where=where, got=repr(self.fps), expected="a rate above 0"
+            )
+        object.__setattr__(self, "array", _frames(self.array, where))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Frames) and _identity(self) == _identity(other)
+
+    def __hash__(self) -> int:
+        return hash(_identity(self))
+
+    @property
+    def path(self) -> Path:
+        """Name of the clip as a path; there is no such file."""
+        return Path(self.title)
+
+    @property
+    def title(self) -> str:
+        """Name of the clip, or one made from the hash of its content."""
+        return self.name or f"frames-{self.fingerprint()[:HASHED]}"
+
+    def read(
+        self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
+    ) -> "FrameSets":
+        """Return the frames that several samplers choose, see ``VideoSource.read``."""
+        from fewact.video import FrameSets, Timeline
+
+        count, size = len(self.array), self.array.shape[1:3]
+        timeline = Timeline(np.arange(count) / self.fps, end=count / self.fps)
+        chosen = [sampler(timeline) for sampler in samplers]
+        if not chosen:
+            return FrameSets([], size)
+        needed = np.unique(np.concatenate(chosen))  # (u)
+        frames = (np.ascontiguousarray(self.array[i]) for i in needed)
+        kept = np.stack([frame if transform is None else transform(frame) for frame in frames])
+        return FrameSets((kept[np.searchsorted(needed, indices)] for indices in chosen), size)
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the frames, their shape and their rate."""
+        return self._sha256
+
+    @cached_property
+    def _sha256(self) -> str:
+        sha = hashlib.sha256(repr((self.array.shape, float(self.fps))).encode())
+        for frame in self.array:
+            sha.update(np.ascontiguousarray(frame).data)
+        return sha.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class VideoBytes:
+    """Clip in the bytes of a video file. Two are equal if their bytes, times and label are.
+
+    Each read writes the bytes to a private temporary file that is removed afterwards: a decoder
+    jumps in a file.
+
+    Args:
+        content: Content of the video file.
+        name: Name of the clip; empty for one made from the hash of its content.
+        label: Class of the clip; None if it is not known.
+        start: Start of the segment, in seconds; None for the start of the video.
+        end: End of the segment, in seconds; None for the end of the video.
+        group: Group of the clip (a person, a recording); groups are kept apart when testing.
+    """
+
+    content: bytes = field(repr=False)
+    name: str = ""
+    label: str | None = None
+    start: float | None = None
+    end: float | None = None
+    group: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, VideoBytes) and _identity(self) == _identity(other)
+
+    def __hash__(self) -> int:
+        return hash(_identity(self))
+
+    @property
+    def path(self) -> Path:
+        """Name of the clip as a path; there need not be such a file."""
+        return Path(self.title)
+
+    @property
+    def title(self) -> str:
+        """Name of the clip, or one made from the hash of its content."""
+        return self.name or f"video-{self.fingerprint()[:HASHED]}"
+
+    def read(
+        self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
+    ) -> "FrameSets":
+        """Return the frames that several samplers choose, see ``VideoSource.read``."""
+        from fewact.video import collect_warnings, read_frame_sets, warn_of_video
+
+        with tempfile.TemporaryDirectory(prefix="fewact-") as folder:
+            path = Path(folder) / "video"
+            path.write_bytes(self.content)
+            try:
+                with collect_warnings() as texts:
+                    sets = read_frame_sets(
+                        path, samplers, start=self.start, end=self.end, transform=transform
+                    )
+            except VideoError as error:
+                raise VideoError(
+                    self.title, error.reason, expected=error.expected, hint=error.hint
+                ) from None
+        for text in texts:
+            warn_of_video(text.replace(str(path), self.title), stacklevel=2)
+        return sets
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the bytes and the times."""
+        return self._sha256
+
+    @cached_property
+    def _sha256(self) -> str:
+        sha = hashlib.sha256(repr((self.start, self.end)).encode())
+        sha.update(self.content)
+        return sha.hexdigest()
+
+
+def is_image(value: object) -> bool:
+    """Return whether a value is one image: an array or tensor of 2 or 3 axes, or a PIL image."""
+    if isinstance(value, np.ndarray) or hasattr(value, "detach"):
+        return getattr(value, "ndim", 0) in (2, 3)
+    return hasattr(value, "convert") and hasattr(value, "getbands")
+
+
+def is_frames(value: object) -> bool:
+    """Return whether a value is the frames of one clip: 4 axes, or a list of images."""
+    if isinstance(value, np.ndarray) or hasattr(value, "detach"):
+        return getattr(value, "ndim", 0) == 4
+    return isinstance(value, list | tuple) and bool(value) and is_image(value[0])
+
+
+def _identity(clip: Frames | VideoBytes) -> tuple[object, ...]:
+    return clip.fingerprint(), clip.name, clip.label, clip.group
+
+
+def _frames(value: Any, where: str) -> NDArray[np.uint8]:
+    """Return frames (t h w 3) of an array, a tensor or a sequence of images."""
+    if not hasattr(value, "shape"):
+        return _stack(value, where)
+    array = _array(value)
+    if array.ndim == 4 and array.shape[-1] != 3 and array.shape[1] == 3:
+        array = array.transpose(0, 2, 3, 1)
+    if array.ndim != 4 or array.shape[-1] != 3 or not array.size:
+        raise DataError("not frames", where=where, got=str(array.shape), expected=EXPECTED)
+    return _checked(array, where)
+
+
+def _stack(images: Iterable[Any], where: str) -> NDArray[np.uint8]:
+    found: list[NDArray[np.uint8]] = []
+    for image in images:
+        one = _array(image.convert("RGB") if hasattr(image, "convert") else image)
+        if one.ndim == 3 and one.shape[-1] != 3 and one.shape[0] == 3:
+            one = one.transpose(1, 2, 0)
+        if one.ndim != 3 or one.shape[-1] != 3 or not one.size:
+            raise DataError(
+                "not an image",
+                where=f"{where}, frame {len(found)}",
+                got=str(one.shape),
+                expected=EXPECTED,
+            )
+        if found and one.shape != found[0].shape:
+            raise DataError(
+                "frames of one clip differ in size",
+                where=f"{where}, frame {len(found)}",
+                got=str(one.shape),
+                expected=f"{found[0].shape}, as the first",
+            )
+        found.append(_checked(one, where))
+    if not found:
+        raise DataError("no frames", where=where, expected=EXPECTED)
+    return np.stack(found)
+
+
+def _array(value: Any) -> NDArray[Any]:
+    """Return an array or a tensor on any device as an array."""
+    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+
+
+def _checked(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
+    if array.dtype != np.uint8:
+        raise DataError(
+            "frames of another type",
+            where=where,
+            got=str(array.dtype),
+            expected="uint8, values from 0 to 255",
+            hint="Values from 0 to 1: (255 * frames).round(), then uint8."
+            if array.dtype.kind == "f"
+            else "",
+        )
+    return array

@@ -1,0 +1,254 @@
+"""Everything that is a clip: paths, bytes, open files, frames; and labels of both types."""
+
+import io
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import fewact
+from fewact import FewShotClassifier, Frames
+from fewact.classifier import NONE, Prediction
+from fewact.data import Clip, VideoBytes, list_clips
+from fewact.errors import DataError, OptionError, VideoError
+from fewact.video import EveryNth, read_frames
+
+
+class PictureLike:
+    """What PIL images have in common, without PIL."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+        self.size = array.shape[1::-1]
+
+    def getbands(self) -> tuple[str, ...]:
+        return ("R", "G", "B")
+
+    def convert(self, mode: str) -> np.ndarray:
+        assert mode == "RGB"
+        return self._array
+
+
+@pytest.fixture
+def fitted(quick: FewShotClassifier, actions: Path) -> FewShotClassifier:
+    return quick.fit(actions)
+
+
+def all_frames(path: Path) -> np.ndarray:
+    return read_frames(path, EveryNth(1))
+
+
+def test_each_form_of_a_clip_gives_the_prediction_of_its_file(
+    fitted: FewShotClassifier, queries: dict[str, Path]
+) -> None:
+    path = queries["left"]
+    expected = fitted.predict(path)
+    content, frames = path.read_bytes(), all_frames(path)
+    tensor = torch.from_numpy(frames)
+    with path.open("rb") as file:
+        forms: list[Any] = [
+            str(path),
+            content,
+            bytearray(content),
+            memoryview(content),
+            io.BytesIO(content),
+            file,
+            frames,
+            tensor,
+            tensor.permute(0, 3, 1, 2),
+            list(frames),
+            [PictureLike(frame) for frame in frames],
+            Frames(frames, fps=12),
+            VideoBytes(content, "upload.mp4"),
+        ]
+        got = fitted.predict([*forms[:9], Frames(forms[9]), *forms[10:11], *forms[11:]])
+        file.seek(0)
+        alone = [fitted.predict(form) for form in (forms[1], forms[5], forms[9], forms[10])]
+    assert [one.probabilities for one in (*got, *alone)] == [expected.probabilities] * 17
+    assert [one.nearest for one in got] == [expected.nearest] * 13
+    assert [got[i].name for i in (5, 12)] == [path.name, "upload.mp4"]
+    assert got[1].name == got[2].name != got[6].name
+    assert got[6].name == got[7].name == got[8].name  # the name is made from the frames
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (np.zeros((8, 4, 4, 3)), r"another type \(got float64\)"),
+        (np.zeros((8, 4, 4, 4), np.uint8), r"not frames \(got \(8, 4, 4, 4\)\)"),
+        (np.zeros((4, 4, 3), np.uint8), "not a clip.*one image"),
+        ([np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5, 3), np.uint8)], "differ in size"),
+        (io.StringIO("text"), "does not give bytes"),
+        (5, r"not a clip \(got int\)"),
+        ([5], r"not a clip \(got int\)"),
+        ([], None),
+    ],
+)
+def test_what_is_no_clip_is_refused_by_name(
+    fitted: FewShotClassifier, bad: Any, reason: str | None
+) -> None:
+    if reason is None:
+        assert fitted.predict(bad) == []
+        return
+    with pytest.raises(DataError, match=reason):
+        fitted.predict(bad)
+
+
+def test_bytes_that_are_no_video_are_named_by_their_hash(fitted: FewShotClassifier) -> None:
+    with pytest.raises(VideoError, match=r"^video-[0-9a-f]{16}: is not a video") as caught:
+        fitted.predict(b"no video")
+    assert "/" not in str(caught.value)
+    with pytest.raises(VideoError, match="the file is empty"):
+        fitted.predict(io.BytesIO())
+
+
+def test_clips_in_memory_can_be_taught_and_saved_with_thumbnails(
+    quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    expected = quick.fit(actions).predict_proba(queries.values())
+    classes: dict[str, list[Any]] = {}
+    for i, clip in enumerate(list_clips(actions)):
+        form = all_frames(clip.path) if i % 2 else clip.path.read_bytes()
+        classes.setdefault(str(clip.label), []).append(form)
+    quick.fit(classes)
+    np.testing.assert_allclose(quick.predict_proba(queries.values()), expected, rtol=1e-5)
+    quick.save(tmp_path / "model", thumbnails=True)
+    assert len(list((tmp_path / "model").glob("thumbnail-*.jpg"))) == 9
+    loaded = FewShotClassifier.load(tmp_path / "model")
+    assert loaded.clips_ == quick.clips_
+    assert loaded.clips_[0].name.startswith(("video-", "frames-"))
+    with pytest.raises(DataError, match="training clip already"):
+        loaded.add_clips("down", classes["down"][1])
+    with pytest.raises(DataError, match="appears twice"):
+        quick.fit({"a": [classes["down"][0]], "b": [classes["down"][0]]})
+
+
+def test_classes_and_clips_of_no_class_in_a_dictionary(
+    quick: FewShotClassifier, actions: Path
+) -> None:
+    folders = {motion: actions / motion for motion in ("left", "right")}
+    quick.fit(folders, none=[actions / "down"])
+    assert quick.classes_ == ("left", "right")
+    assert [clip.name for clip in quick.none_clips_] == [f"none/clip {i}.mp4" for i in range(3)]
+    assert quick.fit({**folders, "None": actions / "down"}).classes_ == ("left", "right")
+    assert len(quick.none_clips_) == 3
+    with pytest.raises(DataError, match="has its own labels"):
+        quick.fit(folders, ["left", "right"])
+
+
+def test_folders_patterns_and_single_clips(
+    fitted: FewShotClassifier, actions: Path, queries: dict[str, Path]
+) -> None:
+    folder = queries["left"].parent
+    assert isinstance(fitted.predict(queries["left"]), Prediction)
+    for several in (folder, str(folder / "* it.mp4"), [folder], [str(folder / "*.mp4")]):
+        got = fitted.predict(several)
+        assert [one.path for one in got] == [queries[m] for m in ("down", "left", "right")]
+    assert len(fitted.predict([queries["left"], queries["left"]])) == 2
+    assert fitted.predict_proba(str(queries["left"])).shape == (1, 3)
+    assert fitted.predict_proba(folder).shape == (3, 3)
+    assert len(list(fitted.predict_each(str(queries["left"])))) == 1
+
+
+def test_integers_stay_integers(
+    quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    clips = list_clips(actions)
+    codes = {"left": -1, "right": 10, "down": 2}
+    quick.fit([clip.path for clip in clips], np.array([codes[str(c.label)] for c in clips]))
+    assert quick.classes_ == (-1, 2, 10)
+    for classifier in (quick, FewShotClassifier.load(quick.save(tmp_path / "model"))):
+        got = classifier.predict(queries.values())
+        assert got.labels == [-1, 10, 2]
+        assert list(got[0].probabilities) == [-1, 2, 10]
+        assert np.asarray(got).dtype.kind == "i"
+        assert classifier.score(list(queries.values()), [-1, 10, 10]) == pytest.approx(2 / 3)
+    quick.add_clips(2, queries["down"]).add_class(3, queries["left"])
+    assert quick.classes_ == (-1, 2, 3, 10)
+    with pytest.raises(DataError, match="the classes are integers"):
+        quick.add_class("up", queries["right"])
+    assert quick.classes_ == (-1, 2, 3, 10)
+    with pytest.raises(DataError, match="texts and integers are mixed"):
+        quick.fit([clip.path for clip in clips[:2]], [1, "a"])  # type: ignore[list-item]
+    assert quick.fit({0: actions / "left", 1: actions / "right"}).classes_ == (0, 1)
+
+
+def test_score(fitted: FewShotClassifier, actions: Path, queries: dict[str, Path]) -> None:
+    assert fitted.score(actions) == 1
+    paths = list(queries.values())
+    assert fitted.score(paths, ["left", "right", "up"]) == pytest.approx(2 / 3)
+    assert fitted.score(paths, ["left", "right", "up"], [1, 1, 2]) == pytest.approx(1 / 2)
+    assert fitted.score([Clip(paths[0], "none")]) == 0
+    taught = {motion: actions / motion for motion in ("left", "right")}
+    fitted.fit(taught, none=actions / "down")
+    assert fitted.predict(queries["down"]).label == NONE
+    assert fitted.score([Clip(queries["down"], "none"), Clip(queries["left"], "left")]) == 1
+
+
+def test_parameters(actions: Path, queries: dict[str, Path]) -> None:
+    classifier = FewShotClassifier(method="pixels", false_alarms=0.2)
+    assert repr(classifier) == "FewShotClassifier(method='pixels', false_alarms=0.2)"
+    assert list(classifier.get_params())[:3] == ["backbone", "method", "device"]
+    with pytest.raises(OptionError, match=r'no option "metod".*Did you mean "method"'):
+        classifier.set_params(metod="a2m2")
+    assert classifier.set_params(false_alarms=None) is classifier
+    classifier.fit(actions)
+    assert repr(classifier) == "<FewShotClassifier(method='pixels'): down, left, right; 9 clips>"
+    before = classifier.predict(queries["left"])
+    assert classifier.set_params(method="protonet").predict(queries["left"]) == before
+    assert classifier.fit(actions).predict(queries["left"]) != before
+
+
+def test_predictions_as_dictionaries_and_as_a_table(
+    fitted: FewShotClassifier, queries: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got = fitted.predict(queries.values())
+    facts = got[0].to_dict()
+    assert facts["path"] == str(queries["left"])
+    assert list(facts["probabilities"]) != sorted(facts["probabilities"])
+    assert facts["probabilities"]["left"] == facts["probability"] == got[0].probability
+    frame = pytest.importorskip("pandas") and got.to_frame()
+    assert frame.shape == (3, 9)
+    assert frame["label"].tolist() == got.labels
+    assert frame["p(left)"].tolist() == [one.probabilities["left"] for one in got]
+    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+    with pytest.raises(OptionError, match="pandas is not installed"):
+        got.to_frame()
+
+
+def test_messages_are_quiet_until_a_handler_asks(
+    quick: FewShotClassifier, actions: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert any(isinstance(h, logging.NullHandler) for h in logging.getLogger("fewact").handlers)
+    with caplog.at_level(logging.INFO, "fewact"):
+        quick.fit(actions).warm_up()
+    assert "learned 3 classes from 9 clips" in caplog.text
+    assert fewact.Frames is Frames
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_scikit_learn_clones_and_cross_validates(actions: Path) -> None:
+    pytest.importorskip("sklearn")
+    from sklearn.base import clone
+    from sklearn.metrics import accuracy_score
+    from sklearn.model_selection import cross_val_predict, cross_val_score
+
+    classifier = FewShotClassifier(method="pixels")
+    other = clone(classifier.fit(actions))
+    assert other.get_params() == classifier.get_params()
+    assert not hasattr(other, "classes_")
+    clips = list_clips(actions)
+    paths, labels = [str(c.path) for c in clips], [str(c.label) for c in clips]
+    assert cross_val_score(classifier, paths, labels, cv=3).tolist() == [1, 1, 1]
+    codes = np.array([["down", "left", "right"].index(label) for label in labels])
+    for scoring in ("accuracy", "neg_log_loss", "roc_auc_ovr"):
+        scores = cross_val_score(classifier, np.array(paths), codes, cv=3, scoring=scoring)
+        assert scores.shape == (3,)
+        assert np.isfinite(scores).all()
+    frames = [all_frames(clip.path) for clip in clips]
+    predicted = cross_val_predict(classifier, frames, codes, cv=3)
+    assert accuracy_score(codes, predicted) == 1
