@@ -8,7 +8,6 @@ subpackage is imported on first use.
 """
 
 import importlib
-import logging
 from typing import TYPE_CHECKING, Any
 
 from fewact.errors import FewactError, UserError
@@ -59,9 +58,6 @@ __all__ = [
 
 HOMES = {"FewShotClassifier": "classifier", "Frames": "data"}
 """Subpackages of the names that are not subpackages themselves."""
-
-# An application decides what becomes of messages; without a handler of its own it sees none.
-logging.getLogger("fewact").addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

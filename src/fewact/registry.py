@@ -9,8 +9,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, get_type_hints
 
 from fewact.errors import (
     ExtensionError,
@@ -20,6 +19,9 @@ from fewact.errors import (
     did_you_mean,
     invalid_value,
 )
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
 O = TypeVar("O")  # noqa: E741
@@ -48,8 +50,10 @@ class Registry(Generic[T]):
         return tuple(dict.fromkeys((*self._entries, *self._extensions)))
 
     @cached_property
-    def _extensions(self) -> dict[str, EntryPoint]:
+    def _extensions(self) -> dict[str, "EntryPoint"]:
         """Entry points of other packages by name; a registered name is never replaced."""
+        from importlib.metadata import entry_points
+
         found = entry_points(group=self._group) if self._group else ()
         return {point.name: point for point in found if point.name not in self._entries}
 
@@ -95,7 +99,7 @@ class Registry(Generic[T]):
             self._entries[name] = entry
         return entry
 
-    def _load(self, point: EntryPoint) -> T:
+    def _load(self, point: "EntryPoint") -> T:
         """Return the entry of an entry point."""
         try:
             return cast(T, point.load())
@@ -123,7 +127,7 @@ class Registry(Generic[T]):
         return add
 
 
-def _package(point: EntryPoint) -> str:
+def _package(point: "EntryPoint") -> str:
     return "an unknown package" if point.dist is None else f"{point.dist.name} {point.dist.version}"
 
 

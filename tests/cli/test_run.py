@@ -1,5 +1,6 @@
 """How commands end: exit codes, messages, pipes, interruption; and what is imported at start."""
 
+import inspect
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 import fewact.classifier
 from fewact import __version__
+from fewact.cli.commands import COMMANDS, LazyCommands
 from fewact.errors import DataError
 from fewact.video import VideoWarning
 
@@ -50,7 +52,29 @@ def test_help_names_every_command(run: Run) -> None:
     assert shown.code == 0
     for name in ("teach", "predict", "demo", "methods", "backbones", "doctor"):
         assert f"  {name} " in shown.out
-    assert "..." not in shown.out.partition("Commands:")[2]
+    assert "..." not in shown.out.partition("Teach and predict:")[2]
+    assert run("-h").out == shown.out
+
+
+def test_summaries_of_commands_are_those_of_their_help_pages() -> None:
+    """``fewact --help`` imports no command, so its summaries are written twice."""
+    commands = LazyCommands()
+    for group in COMMANDS.values():
+        for name, one in group.items():
+            text = inspect.cleandoc(commands[name].help or "")
+            assert " ".join(text.partition("\n\n")[0].split()) == one.summary, name
+
+
+def test_the_shell_completes_commands_and_options() -> None:
+    for words, position, expected in (
+        ("fewact te", 1, "teach"),
+        ("fewact predict --to", 2, "--top"),
+    ):
+        asked = {"COMP_WORDS": words, "COMP_CWORD": str(position)}
+        environment = {**os.environ, **asked, "_FEWACT_COMPLETE": "complete_bash"}
+        command = [sys.executable, "-c", "from fewact.cli import main; main()"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.stdout.split() == [expected]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """A classifier that learns classes from a few clips of each."""
 
+import logging
+
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.examples import Example
 from fewact.classifier.few_shot import FewShotClassifier
@@ -17,3 +19,6 @@ __all__ = [
     "Predictions",
     "Skipped",
 ]
+
+# The application decides what becomes of messages; without a handler of its own it sees none.
+logging.getLogger("fewact").addHandler(logging.NullHandler())

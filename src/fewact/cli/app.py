@@ -1,6 +1,7 @@
-"""The command ``fewact``: registers all commands and runs one of them.
+"""The command ``fewact``: finds the requested command and runs it.
 
-This module imports the commands; no command imports this module.
+A command's module is imported when the command is needed: ``fewact --help`` imports none. No
+command imports this module.
 """
 
 import io
@@ -15,29 +16,26 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fewact.cli import (
-    check_method,
-    compare,
-    data,
-    demo,
-    doctor,
-    embed,
-    episodes,
-    evaluate,
-    leaderboard,
-    listing,
-    predict,
-    stability,
-    teach,
-    train,
-)
-from fewact.cli.options import Command
+from fewact.cli.commands import COMMANDS, LazyCommands
 from fewact.cli.run import FAULT, flush_output, guarded, say
 from fewact.version import __version__
 
 
 class Commands(TyperGroup):
     """The group of commands; each command ends with one of the exit codes of ``run``."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = LazyCommands()
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands below the heading of their purpose; none is imported."""
+        width = max(len(name) for commands in COMMANDS.values() for name in commands)
+        for heading, commands in COMMANDS.items():
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [(name.ljust(width), one.summary) for name, one in commands.items()]
+                )
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Read the arguments; print help or version if requested."""
@@ -51,9 +49,9 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -77,30 +75,6 @@ def fewact(
     Start with `fewact demo`. Then run `fewact teach CLIPS -o MODEL`, where CLIPS is a folder with
     one subfolder of clips per action, and `fewact predict MODEL VIDEO`.
     """
-
-
-for command in (
-    teach.teach,
-    predict.predict,
-    demo.demo,
-    listing.methods,
-    listing.backbones,
-):
-    app.command(cls=Command)(command)
-app.add_typer(data.app, name="data")
-for command in (
-    embed.embed,
-    episodes.episodes,
-    evaluate.evaluate,
-    train.train,
-    train.recipes,
-    check_method.check_method,
-    compare.compare,
-    stability.stability,
-    leaderboard.leaderboard,
-    doctor.doctor,
-):
-    app.command(cls=Command)(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,7 +15,7 @@ from fewact.errors import DataError
 if TYPE_CHECKING:
     from fewact.data import Availability, Benchmark
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 Name = Annotated[str, typer.Argument(help="Name of a benchmark; see `fewact data list`.")]
 SHOWN = 20

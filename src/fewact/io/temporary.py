@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from secrets import token_hex
 
 try:
     import fcntl
@@ -85,7 +84,7 @@ def is_temporary(name: str) -> bool:
 
 def _create(target: Path, *, folder: bool) -> tuple[Path, int | None]:
     while True:
-        new = target.with_name(f"{_start(target)}{_machine()}-{token_hex(4)}.new")
+        new = target.with_name(f"{_start(target)}{_machine()}-{os.urandom(4).hex()}.new")
         if folder:
             new.mkdir()
         else:

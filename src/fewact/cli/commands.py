@@ -1,0 +1,106 @@
+"""All commands by name, with their modules, which are imported when a command is needed."""
+
+import importlib
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import typer
+
+from fewact.cli.options import Command
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """Command that is not imported yet.
+
+    Args:
+        target: Module below ``fewact.cli``, a colon, and the function or Typer application there.
+        summary: First sentence of its docstring, which a test compares.
+    """
+
+    target: str
+    summary: str
+
+
+COMMANDS: Final[dict[str, dict[str, Lazy]]] = {
+    "Teach and predict": {
+        "teach": Lazy("teach:teach", "Teach a classifier from a few clips of each class."),
+        "predict": Lazy("predict:predict", "Predict the class of each video, or (none)."),
+        "demo": Lazy("demo:demo", "Teach and predict on rendered clips, or on your own."),
+    },
+    "Methods and networks": {
+        "methods": Lazy(
+            "listing:methods", "List the few-shot methods, or show one with its options."
+        ),
+        "backbones": Lazy("listing:backbones", "List the networks that compute features."),
+        "check-method": Lazy(
+            "check_method:check_method", "Check that a method keeps what all methods promise."
+        ),
+    },
+    "Data": {
+        "data": Lazy("data:app", "List, check and render benchmarks."),
+        "embed": Lazy("embed:embed", "Compute features of labelled videos and store them on disk."),
+        "episodes": Lazy("episodes:episodes", "Draw episodes and save them."),
+    },
+    "Train and evaluate": {
+        "train": Lazy("train:train", "Train a method on the training classes of a benchmark."),
+        "recipes": Lazy("train:recipes", "List the recipes that come with fewact, or print one."),
+        "evaluate": Lazy(
+            "evaluate:evaluate", "Compute the accuracy of a method over many episodes."
+        ),
+        "compare": Lazy("compare:compare", "Compare each pair of results on the same episodes."),
+        "stability": Lazy(
+            "stability:stability",
+            "Show the accuracy as a function of the number of episodes.",
+        ),
+        "leaderboard": Lazy(
+            "leaderboard:leaderboard", "List published accuracies together with your results."
+        ),
+    },
+    "This machine": {
+        "doctor": Lazy("doctor:doctor", "Report what is installed, and give advice."),
+    },
+}
+"""The commands below the headings of ``fewact --help``."""
+
+
+class LazyCommands(MutableMapping[str, Any]):
+    """The commands by name; a value is imported and built when it is read."""
+
+    def __init__(self) -> None:
+        self._targets = {
+            name: one.target for commands in COMMANDS.values() for name, one in commands.items()
+        }
+        self._built: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._built:
+            self._built[name] = _build(name, self._targets[name])
+        return self._built[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._targets[name], self._built[name] = "", command
+
+    def __delitem__(self, name: str) -> None:
+        del self._targets[name]
+        self._built.pop(name, None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._targets)
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+
+def _build(name: str, target: str) -> Any:
+    """Return the command of a function, or the group of a Typer application."""
+    module, _, attribute = target.partition(":")
+    found = getattr(importlib.import_module(f"fewact.cli.{module}"), attribute)
+    if not isinstance(found, typer.Typer):
+        application = typer.Typer(rich_markup_mode=None, add_completion=False)
+        application.command(name, cls=Command)(found)
+        found = application
+    command = typer.main.get_command(found)
+    command.name = name
+    return command
