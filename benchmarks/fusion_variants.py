@@ -6,6 +6,7 @@ from typing import Any
 
 from fewact import methods
 from fewact.methods.fusion import Fusion
+from fewact.methods.fusion.camera_weight import StaticCamera
 from fewact.methods.fusion.permissive import PermissiveView
 from fewact.methods.fusion.terms import Detrend, Moments, Motion
 from fewact.methods.fusion.weighted_terms import WeightedTerms
@@ -48,9 +49,9 @@ class Variant:
             terms = terms.with_fields(Moments, detrend=self.detrend)
         if not self.permissive:
             terms = conservative_only(terms)
-        if self.max_by_cameras is not None and terms.camera is not None:
-            camera = replace(terms.camera, max_by_cameras=self.max_by_cameras)
-            terms = replace(terms, camera=camera)
+        if self.max_by_cameras is not None and isinstance(terms.alternative, StaticCamera):
+            static = replace(terms.alternative, max_by_cameras=self.max_by_cameras)
+            terms = replace(terms, alternative=static)
         return terms
 
 

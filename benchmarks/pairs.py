@@ -4,7 +4,7 @@ A few hundred clips have far fewer pairs than thousands of episodes compare.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -24,8 +24,7 @@ from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Method, Nodes
 from fewact.methods.common.kernel import intra_class_similarity
 from fewact.methods.fusion import Fusion, FusionState
-from fewact.methods.fusion.camera_weight import CameraWeight
-from fewact.methods.fusion.weighted_terms import LOG_ODDS, WeightedTerms
+from fewact.methods.fusion.weighted_terms import Alternative, WeightedTerms
 
 CLIPS_AT_ONCE = 8
 CHECKED_EPISODES = 10
@@ -38,16 +37,16 @@ class Pairs:
     """Similarities of v videos with each other.
 
     Args:
-        exact: (r v v): one table, or one for moving and one for static cameras.
-        quick: (r v v): approximations, from which the static probability is estimated.
-        camera: Estimator of the static probability; None if the probability is 0.
-        log_odds: (v 1) log-odds that the camera of each video moved, for the estimator.
+        exact: (r v v): one table, or one by default and one if the alternative holds.
+        quick: (r v v): approximations, from which the alternative's probability is estimated.
+        alternative: What the support decides, for example that cameras are static.
+        nodes: Nodes (v …) of each video that the alternative reads.
     """
 
     exact: Tensor
     quick: Tensor
-    camera: CameraWeight | None = None
-    log_odds: Tensor | None = None
+    alternative: Alternative | None = None
+    nodes: Nodes = field(default_factory=dict)
 
 
 class LookedUp(Method[Any, FusionState]):
@@ -72,36 +71,37 @@ class LookedUp(Method[Any, FusionState]):
         return {"number": features[NUMBER][..., 0, 0]}
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> FusionState:
-        """Return the support with the static probability of its cameras."""
-        static = self._static_probability(nodes, labels, n)
+        """Return the support with the probability of the alternative that it decides on."""
+        probability = self._alternative_probability(nodes, labels, n)
         inside = intra_class_similarity(
-            lambda videos, episodes: self.similarity(videos, videos, static[episodes]),
+            lambda videos, episodes: self.similarity(videos, videos, probability[episodes]),
             nodes,
             labels,
             n,
         )
-        return FusionState(nodes, labels, inside, static)
+        return FusionState(nodes, labels, inside, probability)
 
-    def _static_probability(self, nodes: Nodes, labels: Tensor, n: int) -> Tensor:
-        camera, log_odds = self.pairs.camera, self.pairs.log_odds
-        if camera is None or log_odds is None:
+    def _alternative_probability(self, nodes: Nodes, labels: Tensor, n: int) -> Tensor:
+        alternative = self.pairs.alternative
+        if alternative is None:
             return self.pairs.exact.new_zeros(len(labels))
-        moving, static = (_entries(table, nodes, nodes) for table in self.pairs.quick)
-        own = log_odds[nodes["number"].long()]  # (b s 1)
-        return camera.static_probability(own, moving, static, labels, n)
+        default, other = (_entries(table, nodes, nodes) for table in self.pairs.quick)
+        number = nodes["number"].long()
+        own = {name: value[number] for name, value in self.pairs.nodes.items()}  # (b s …)
+        return alternative.probability(own, default, other, labels, n)
 
     def score(self, state: FusionState, nodes: Nodes) -> Tensor:
         """Return logits (b q n)."""
-        pairs = self.similarity(nodes, state.nodes, state.static_probability)
+        pairs = self.similarity(nodes, state.nodes, state.alternative_probability)
         return state.logits(pairs, self.options.intra_class_weight)
 
-    def similarity(self, first: Nodes, second: Nodes, static_probability: Tensor) -> Tensor:
+    def similarity(self, first: Nodes, second: Nodes, alternative_probability: Tensor) -> Tensor:
         """Return the similarity of two sets of clips: (b q), (b s), (b) → (b q s)."""
-        moving, *static = (_entries(table, first, second) for table in self.pairs.exact)
-        if not static:
-            return moving
-        weight = static_probability[:, None, None]
-        return (1 - weight) * moving + weight * static[0]
+        default, *alternative = (_entries(table, first, second) for table in self.pairs.exact)
+        if not alternative:
+            return default
+        weight = alternative_probability[:, None, None]
+        return (1 - weight) * default + weight * alternative[0]
 
 
 def _entries(table: Tensor, first: Nodes, second: Nodes) -> Tensor:
@@ -133,12 +133,14 @@ def compare_all(
     """Return the similarities of videos (1 v …) with support videos (1 w …).
 
     Returns:
-        (r v w): one table, or one for moving and one for static cameras, as in ``Pairs``.
+        (r v w): one table, or one by default and one if the alternative holds, as in ``Pairs``.
     """
     similarities: list[Callable[[Nodes, Nodes], Tensor]] = [method.similarity]
     if isinstance(method, Fusion):
-        both = (0.0,) if terms_of(method, second).camera is None else (0.0, 1.0)
-        similarities = [partial(method.similarity, static_probability=p, quick=quick) for p in both]
+        both = (0.0,) if terms_of(method, second).alternative is None else (0.0, 1.0)
+        similarities = [
+            partial(method.similarity, alternative_probability=p, quick=quick) for p in both
+        ]
     count = next(iter(first.values())).shape[1]
     with torch.inference_mode():
         found = [
@@ -159,10 +161,11 @@ def terms_of(method: Fusion, nodes: Nodes) -> WeightedTerms:
 def compare_within(method: Fusion | A2M2, nodes: Nodes) -> Pairs:
     """Return the similarities of videos (1 v …) with each other."""
     exact = compare_all(method, nodes, nodes)
-    camera = terms_of(method, nodes).camera if isinstance(method, Fusion) else None
-    if camera is None:
+    terms = terms_of(method, nodes) if isinstance(method, Fusion) else None
+    if terms is None or terms.alternative is None:
         return Pairs(exact, exact)
-    return Pairs(exact, compare_all(method, nodes, nodes, quick=True), camera, nodes[LOG_ODDS][0])
+    own = {name: value[0] for name, value in nodes.items() if name not in terms.names}
+    return Pairs(exact, compare_all(method, nodes, nodes, quick=True), terms.alternative, own)
 
 
 def episode_accuracies(

@@ -55,11 +55,12 @@ def load_sets(assets: Path, cache: Path, *, development: bool) -> list[ClipSet]:
             (nodes,) = encode_videos([method], backbones.create(), videos)
             with torch.inference_mode():
                 pairs = compare_within(method, nodes)
-            tables = {"exact": pairs.exact, "quick": pairs.quick, "log_odds": pairs.log_odds}
+            tables = {"exact": pairs.exact, "quick": pairs.quick, **pairs.nodes}
             new = file.with_suffix(".new")
             save_file({key: value for key, value in tables.items() if value is not None}, new)
             new.replace(file)
         tables = load_file(file)
-        pairs = Pairs(tables["exact"], tables["quick"], method.map_terms.camera, tables["log_odds"])
+        nodes = {name: table for name, table in tables.items() if name not in ("exact", "quick")}
+        pairs = Pairs(tables["exact"], tables["quick"], method.map_terms.alternative, nodes)
         found.append(ClipSet(name, videos, LookedUp(method, pairs)))
     return found

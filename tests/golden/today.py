@@ -31,6 +31,7 @@ from fewact.features.extract import extract
 from fewact.features.request import CameraMotionRequest, FeatureRequest, Request, View
 from fewact.methods.base import TrainingBatch, score_and_pairs, support_state
 from fewact.methods.fusion import Fusion
+from fewact.methods.fusion.camera_weight import StaticCamera
 from fewact.methods.fusion.permissive import PermissiveView
 from fewact.methods.fusion.terms import Moments, Motion
 from fewact.training import TrainingData, train
@@ -76,8 +77,9 @@ def fields(
     """Change fields of the terms of fusion, and of its camera weight."""
     terms = method.map_terms.with_fields(Motion, **motion or {})
     terms = terms.with_fields(Moments, **moments or {})
-    if max_by_cameras is not None and terms.camera is not None:
-        terms = replace(terms, camera=replace(terms.camera, max_by_cameras=max_by_cameras))
+    if max_by_cameras is not None and isinstance(terms.alternative, StaticCamera):
+        static = replace(terms.alternative, max_by_cameras=max_by_cameras)
+        terms = replace(terms, alternative=static)
     method.map_terms = terms
 
 

@@ -1,6 +1,7 @@
 """What every method promises, over the whole registry."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from fewact.methods.base import (
     support_state,
 )
 from fewact.methods.checks import PROMISES, Subject
-from fewact.methods.fusion.weighted_terms import LOG_ODDS
+from fewact.methods.fusion import Fusion
 from tests.methods.made_up import make_card, make_text
 
 Episode = Callable[..., tuple[Nodes, torch.Tensor, Nodes]]
@@ -87,9 +88,11 @@ def scores(
         return method.score(support_state(method, support, labels, n, text), query)
 
 
-def with_moving_cameras(nodes: Nodes) -> Nodes:
-    """Nodes of videos whose cameras certainly moved."""
-    return {n: torch.full_like(v, 1e6) if n == LOG_ODDS else v for n, v in nodes.items()}
+def without_alternative(method: Method) -> None:
+    """Let the support clips of fusion decide nothing together."""
+    if isinstance(method, Fusion):
+        method.map_terms = replace(method.map_terms, alternative=None)
+        method.vector_terms = replace(method.vector_terms, alternative=None)
 
 
 def take(nodes: Nodes, which: object) -> Nodes:
@@ -103,8 +106,8 @@ def test_uneven_shots(method: Method, card: Card, episode: Episode) -> None:
     assert logits.isfinite().all()
     if any(type(method) is methods.REGISTRY.get(name) for name in CLASSES_MEET):
         return
-    # The cameras of all support clips together decide about all classes.
-    support = with_moving_cameras(support)
+    # All support clips together decide about all classes.
+    without_alternative(method)
     logits = scores(method, take(support, some), labels[:, some], query, 3)
     text = make_text(card, 2, 3)[:, 1:] if method.uses_text else None
     few = take(support, torch.tensor([1, 2]))
@@ -117,7 +120,7 @@ def test_pairs_are_what_each_video_scores_as_a_class(
     method: Method, card: Card, episode: Episode
 ) -> None:
     support, labels, query = episode(method, card)
-    support = with_moving_cameras(support)
+    without_alternative(method)
     with torch.no_grad():
         text = make_text(card, 2, 3) if method.uses_text else None
         state = support_state(method, support, labels, 3, text)

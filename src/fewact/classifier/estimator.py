@@ -118,6 +118,12 @@ class Estimator:
             )
         return self._pipeline, self._fitted
 
+    @property
+    def findings_(self) -> tuple[str, ...]:
+        """Sentences on what distinguishes the classes, where the method says it."""
+        pipeline, fitted = self._learned
+        return pipeline.method.findings(fitted.by_class)
+
     def _refit(
         self,
         pipeline: Pipeline,

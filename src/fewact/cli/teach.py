@@ -223,7 +223,7 @@ def _print_summary(classifier: "FewShotClassifier", output: Path, new: str) -> N
     else:
         print("Held-out accuracy: unknown (needs two clips per class)")
         print("Probabilities: not calibrated (too few clips)")
-    for line in describe(classifier.open_set_, classifier.false_alarms):
+    for line in (*describe(classifier.open_set_, classifier.false_alarms), *classifier.findings_):
         print(line)
     if calibration.text_weight:
         print(f"Class names: {100 * calibration.text_weight:.0f} % of the score")

@@ -121,6 +121,10 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
     def score(self, state: StateT, nodes: Nodes) -> Tensor:
         """Return logits (b q n) of the query videos' nodes (b q …): bigger is nearer."""
 
+    def findings(self, state: StateT) -> tuple[str, ...]:
+        """Return sentences on what distinguishes the classes of one episode; by default none."""
+        return ()
+
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Return the training losses by name; the recipe weighs and adds them.
 

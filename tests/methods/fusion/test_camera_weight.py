@@ -5,7 +5,7 @@ import torch
 
 from fewact.features.request import Request
 from fewact.methods.fusion import Fusion
-from fewact.methods.fusion.camera_weight import CameraWeight
+from fewact.methods.fusion.camera_weight import LOG_ODDS, StaticCamera
 from tests.methods.fusion.made_up import (
     CAMERA,
     IDENTITY,
@@ -21,20 +21,20 @@ def static_probability(
     method: Fusion, found: dict[Request, torch.Tensor], labels: torch.Tensor
 ) -> list[float]:
     state = method.support(method.encode(found), labels, int(labels.max()) + 1)
-    each: list[float] = state.static_probability.tolist()
+    each: list[float] = state.alternative_probability.tolist()
     return each
 
 
 def test_log_odds_and_likelihoods_add_up_in_the_logit() -> None:
     labels = torch.tensor([[0, 0, 1, 1]])
     alike = torch.tensor([[2.0, 1, 0, 0], [1, 2, 0, 0], [0, 0, 2, 1], [0, 0, 1, 2]])[None]
-    alone, weight = torch.zeros(1, 4, 4), CameraWeight(CAMERA)
+    alone, weight = torch.zeros(1, 4, 4), StaticCamera(CAMERA)
     log_odds = torch.tensor([0.1, 0.2, -0.4, 0.5])[None, :, None]
     log2 = torch.tensor(2.0).log()
     # With logits 1 and 0 over the temperature, each of four clips; or log ½ without distinction.
     likelihood = 4 * (torch.tensor([1.0, 0.0]) / 0.2).log_softmax(0)[0]
     for static, moving, sign in ((alike, alone, 1), (alone, alike, -1)):
-        got = weight.static_probability(log_odds, moving, static, labels, 2)
+        got = weight.probability({LOG_ODDS: log_odds}, moving, static, labels, 2)
         expected = torch.sigmoid(-4 * torch.tensor(0.1 + 0.6) + sign * (likelihood + 4 * log2))
         torch.testing.assert_close(got, expected[None])
 
@@ -42,8 +42,9 @@ def test_log_odds_and_likelihoods_add_up_in_the_logit() -> None:
 def test_the_cameras_alone_reach_the_maximum() -> None:
     labels, nothing = torch.arange(3)[None], torch.zeros(1, 3, 3)
     for maximum in (0.4, 0.9):
-        weight = CameraWeight(CAMERA, max_by_cameras=maximum)
-        got = weight.static_probability(torch.full((1, 3, 1), -9.0), nothing, nothing, labels, 3)
+        weight = StaticCamera(CAMERA, max_by_cameras=maximum)
+        nodes = {LOG_ODDS: torch.full((1, 3, 1), -9.0)}
+        got = weight.probability(nodes, nothing, nothing, labels, 3)
         torch.testing.assert_close(got, torch.tensor([maximum]))
 
 
@@ -71,7 +72,7 @@ def test_with_one_clip_of_each_class_the_cameras_decide(log_odds: float, expecte
     }
     encoded = changed(constant, detrend="constant").encode(conservative)
     static = constant.similarity(encoded, encoded) + moments
-    p = state.static_probability[0]
+    p = state.alternative_probability[0]
     torch.testing.assert_close(method.score(state, nodes), (1 - p) * moving + p * static)
 
 
@@ -109,4 +110,3 @@ def test_labels_that_the_clips_predict_outweigh_the_cameras() -> None:
 def test_without_the_estimate_the_camera_counts_as_moving() -> None:
     labels = torch.arange(3)[None]
     assert static_probability(create(**MOVING), features(1, 3), labels) == [0]
-    assert static_probability(create(), features(1, 3, maps=False), labels) == [0]

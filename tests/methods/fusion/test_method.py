@@ -89,7 +89,7 @@ def test_one_shot_ranks_as_the_similarity_does() -> None:
     support, query = method.encode(features(1, 5)), method.encode(features(1, 7, seed=1))
     state = method.support(support, torch.arange(5)[None], 5)
     logits = method.score(state, query)
-    pairs = method.similarity(query, state.nodes, state.static_probability)
+    pairs = method.similarity(query, state.nodes, state.alternative_probability)
     torch.testing.assert_close(logits, pairs)
     assert torch.equal(logits.argsort(), pairs.argsort())
 
@@ -100,7 +100,8 @@ def test_even_shots_rank_by_the_distance_to_the_class_mean() -> None:
     state = method.support(support, torch.tensor([[0, 1, 1, 0]]), 2)
     logits = method.score(state, query)[0]
     across, inside = (
-        method.similarity(x, state.nodes, state.static_probability)[0] for x in (query, support)
+        method.similarity(x, state.nodes, state.alternative_probability)[0]
+        for x in (query, support)
     )
     inside.fill_diagonal_(2)
     expected = torch.stack(
@@ -115,7 +116,8 @@ def test_uneven_shots_favour_neither_many_nor_few() -> None:
     state = method.support(support, torch.tensor([[0, 1, 0, 0]]), 2)
     logits = method.score(state, query)[0]
     across, inside = (
-        method.similarity(x, state.nodes, state.static_probability)[0] for x in (query, support)
+        method.similarity(x, state.nodes, state.alternative_probability)[0]
+        for x in (query, support)
     )
     pairs = (inside[0, 2] + inside[0, 3] + inside[2, 3]) / 3
     torch.testing.assert_close(logits[:, 0], across[:, [0, 2, 3]].mean(1) - 0.5 * pairs)
@@ -128,7 +130,7 @@ def test_intra_class_similarity_uses_the_static_probability_of_its_episode() -> 
     labels = torch.tensor([[0, 0, 1, 1], [0, 1, 0, 1]])
     nodes = method.encode(found)
     state = method.support(nodes, labels, 2)
-    assert state.static_probability[0] > state.static_probability[1] + 0.1
+    assert state.alternative_probability[0] > state.alternative_probability[1] + 0.1
     for episode in range(2):
         alone = {name: value[episode : episode + 1] for name, value in nodes.items()}
         expected = method.support(alone, labels[episode : episode + 1], 2)
@@ -321,7 +323,7 @@ def test_channel_mixing_is_trained_at_the_temperature_of_the_probabilities() -> 
     nodes = method.encode(found)
     state = method.support({name: value[:, :3] for name, value in nodes.items()}, classes, 3)
     query = {name: value[:, 3:] for name, value in nodes.items()}
-    scores = method.similarity(query, state.nodes, state.static_probability)
+    scores = method.similarity(query, state.nodes, state.alternative_probability)
     likelihood = (scores / method.temperature).log_softmax(-1).diagonal(dim1=1, dim2=2)
     torch.testing.assert_close(loss, -likelihood.mean())
     loss.backward()
@@ -348,5 +350,5 @@ def test_of_a_backbone_without_maps_vectors_have_appearance_and_motion() -> None
     method = create()
     assert method.requests(make_card(maps=False)) == (VECTORS,)
     nodes = method.encode(features(1, 2, maps=False))
-    assert set(nodes) == {"appearance", "vector_motion"}
+    assert set(nodes) == {"appearance", "vector_motion", "mean_appearance"}
     assert nodes["vector_motion"].shape == (1, 2, 8, 24)

@@ -68,27 +68,41 @@ def intra_class_similarity(
     return (total + shots * mean) / shots**2
 
 
-def leave_one_out(similarity: Tensor, labels: Tensor, n: int, temperature: float) -> Tensor:
-    """Return the log-likelihood of each episode's labels under leave-one-out classification.
-
-    Each video is classified by the other videos: its logits are its mean similarities with the
-    other videos of each class, divided by the temperature. A video that is alone in its class does
-    not contribute.
+def leave_one_out_logits(similarity: Tensor, labels: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Classify each video by the other videos: by its mean similarity with those of each class.
 
     Args:
         similarity: (b s s).
         labels: (b s) in 0 … n−1, each class at least once.
         n: Number of classes.
-        temperature: Positive.
 
     Returns:
-        (b), at most 0; 0 where no class has two videos.
+        Logits (b s n), and whether the class of each video has another video (b s).
     """
     own = functional.one_hot(labels, n).to(similarity.dtype)  # (b s n)
     others = own.sum(1, keepdim=True) - own
     itself = similarity.diagonal(dim1=1, dim2=2)[..., None] * own
-    logits = (similarity @ own - itself) / others.clamp_min(1) / temperature
-    likelihood: Tensor = (logits.log_softmax(-1) * own * (others > 0)).sum((1, 2))
+    logits = (similarity @ own - itself) / others.clamp_min(1)
+    return logits, (own * (others > 0)).any(-1)
+
+
+def leave_one_out(similarity: Tensor, labels: Tensor, n: int, temperature: float) -> Tensor:
+    """Return the log-likelihood of each episode's labels under leave-one-out classification.
+
+    A video that is alone in its class does not contribute.
+
+    Args:
+        similarity: (b s s).
+        labels: (b s) in 0 … n−1, each class at least once.
+        n: Number of classes.
+        temperature: The logits of ``leave_one_out_logits`` are divided by it; positive.
+
+    Returns:
+        (b), at most 0; 0 where no class has two videos.
+    """
+    logits, counts = leave_one_out_logits(similarity, labels, n)
+    own = functional.one_hot(labels, n).to(similarity.dtype) * counts[..., None]
+    likelihood: Tensor = ((logits / temperature).log_softmax(-1) * own).sum((1, 2))
     return likelihood
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fewact.features.request import CameraMotionRequest, Features
+from fewact.features.request import CameraMotionRequest, Features, Request
+from fewact.methods.base import Nodes
 from fewact.methods.common.kernel import leave_one_out
 
 LOG_ODDS_WEIGHT, LOG_ODDS_OFFSET = 4.0, 0.6
@@ -25,9 +26,13 @@ MAX_BY_CAMERAS = 0.4
 """Maximum static probability that the log-odds reach without support from the labels."""
 
 
+LOG_ODDS = "camera_log_odds"
+"""Name of the node that has the log-odds (… 1) that the camera of each video moved."""
+
+
 @dataclass(frozen=True)
-class CameraWeight:
-    """Estimator of the probability that the cameras of a support are static.
+class StaticCamera:
+    """The alternative that the cameras of a support are static.
 
     Args:
         request: Request for the camera motion.
@@ -37,30 +42,26 @@ class CameraWeight:
     request: CameraMotionRequest
     max_by_cameras: float = MAX_BY_CAMERAS
 
-    def encode(self, features: Features) -> Tensor:
-        """Return the log-odds (… 1) that the camera of each video moved."""
-        return features[self.request][..., 0, :1]
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """The camera motion."""
+        return (self.request,)
 
-    def static_probability(
-        self, log_odds: Tensor, moving: Tensor, static: Tensor, labels: Tensor, n: int
+    def encode(self, features: Features) -> Nodes:
+        """Return the log-odds that the camera of each video moved."""
+        return {LOG_ODDS: features[self.request][..., 0, :1]}
+
+    def probability(
+        self, nodes: Nodes, default: Tensor, alternative: Tensor, labels: Tensor, n: int
     ) -> Tensor:
-        """Return the probability that the cameras of each support are static.
+        """Return the probability (b) that the cameras of each support are static.
 
         Its logit is the sum of the cameras' log-odds of being static, limited from above, and the
         difference between the log-likelihoods of the labels under the two similarities.
-
-        Args:
-            log_odds: (b s 1), as ``encode`` returns them.
-            moving: (b s s) similarities if the cameras move.
-            static: (b s s) similarities if the cameras are static.
-            labels: (b s).
-            n: Number of classes.
-
-        Returns:
-            (b), 0 to 1.
         """
+        log_odds = nodes[LOG_ODDS]  # (b s 1)
         likelihood_static, likelihood_moving = (
-            leave_one_out(pairs, labels, n, TEMPERATURE) for pairs in (static, moving)
+            leave_one_out(pairs, labels, n, TEMPERATURE) for pairs in (alternative, default)
         )
         limit = torch.logit(torch.as_tensor(self.max_by_cameras).to(log_odds))
         by_cameras = (-LOG_ODDS_WEIGHT * (log_odds.mean((1, 2)) + LOG_ODDS_OFFSET)).minimum(limit)

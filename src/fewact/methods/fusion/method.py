@@ -22,10 +22,11 @@ from fewact.features.request import (
 )
 from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
-from fewact.methods.fusion.camera_weight import CameraWeight
+from fewact.methods.fusion.any_order import AnyOrder, describe
+from fewact.methods.fusion.camera_weight import StaticCamera
 from fewact.methods.fusion.channel_mixing import ChannelMixing
-from fewact.methods.fusion.terms import Appearance, Detrend, Moments, Motion
-from fewact.methods.fusion.weighted_terms import LOG_ODDS, Camera, WeightedTerm, WeightedTerms
+from fewact.methods.fusion.terms import Appearance, Detrend, MeanAppearance, Moments, Motion
+from fewact.methods.fusion.weighted_terms import WeightedTerm, WeightedTerms, When
 
 
 class TermWeights(NamedTuple):
@@ -35,6 +36,7 @@ class TermWeights(NamedTuple):
     motion: NonNegativeFloat = 2.0
     full_frame_motion: NonNegativeFloat = 0.5
     moments: NonNegativeFloat = 0.75
+    vector_motion: NonNegativeFloat = 1.0
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -49,10 +51,11 @@ class FusionOptions:
         cameras: Assumption about the cameras. ``moving``: a linear trend over time is removed.
             ``static``: nothing is stabilised and only the mean is removed, which distinguishes
             sitting down from standing up better. ``support``: the support clips decide the
-            weight of both.
+            weight of both; of vectors, which tell nothing of the camera, the mean is removed.
         horizontal_flip: Treat a clip and its horizontal flip alike, for actions of either hand.
             Classes that differ only in left and right become equal. Needs a backbone with maps.
-        weights: Weights of appearance, motion, full-frame motion and moments.
+        weights: Weights of appearance, motion, full-frame motion and moments; and of the motion of
+            vectors, for a backbone without maps.
         channel_mixing: Number of channels of the maps, to train a matrix that mixes them; initially
             the identity. Default: no mixing.
         intra_class_weight: Weight of the intra-class similarity that is subtracted from the score
@@ -74,10 +77,11 @@ class FusionState(KernelState):
     """Support of fusion.
 
     Args:
-        static_probability: Probability (b) that the cameras are static.
+        alternative_probability: Probability (b) of what the support decides: that the cameras are
+            static; of vectors, that the order of the frames does not matter.
     """
 
-    static_probability: Tensor
+    alternative_probability: Tensor
 
 
 class Fusion(Method[FusionOptions, FusionState]):
@@ -119,15 +123,15 @@ class Fusion(Method[FusionOptions, FusionState]):
         return terms.encode(features, self.mixing)
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> FusionState:
-        """Return the support with the static probability of its cameras."""
-        static = self._static_probability(nodes, labels, n)
+        """Return the support with the probability of the alternative that it decides on."""
+        probability = self._alternative_probability(nodes, labels, n)
         inside = intra_class_similarity(
-            lambda videos, episodes: self.similarity(videos, videos, static[episodes]),
+            lambda videos, episodes: self.similarity(videos, videos, probability[episodes]),
             nodes,
             labels,
             n,
         )
-        return FusionState(nodes, labels, inside, static)
+        return FusionState(nodes, labels, inside, probability)
 
     def score(self, state: FusionState, nodes: Nodes) -> Tensor:
         """Return logits (b q n)."""
@@ -135,14 +139,14 @@ class Fusion(Method[FusionOptions, FusionState]):
 
     def score_and_pairs(self, state: FusionState, nodes: Nodes) -> tuple[Tensor, Tensor]:
         """Return logits (b q n) and the similarities (b q s) that they average."""
-        pairs = self.similarity(nodes, state.nodes, state.static_probability)
+        pairs = self.similarity(nodes, state.nodes, state.alternative_probability)
         return state.logits(pairs, self.options.intra_class_weight), pairs
 
     def similarity(
         self,
         first: Nodes,
         second: Nodes,
-        static_probability: Tensor | float = 0.0,
+        alternative_probability: Tensor | float = 0.0,
         *,
         quick: bool = False,
     ) -> Tensor:
@@ -154,16 +158,22 @@ class Fusion(Method[FusionOptions, FusionState]):
         Args:
             first: Nodes of a set of videos.
             second: Nodes of another set.
-            static_probability: Probability (b) that the cameras are static, or one for all.
+            alternative_probability: See ``FusionState``; (b), or one for all.
             quick: Compare frames at the same time instead of aligning them.
         """
         return self._terms_of(second).similarity(
             first,
             second,
-            static_probability,
+            alternative_probability,
             quick=quick,
             horizontal_flip=self.options.horizontal_flip,
         )
+
+    def findings(self, state: FusionState) -> tuple[str, ...]:
+        """Return how well the parts of vectors predict the support clips by leave-one-out."""
+        if self._terms_of(state.nodes) is not self.vector_terms:
+            return ()
+        return describe(self.vector_terms, state, state.alternative_probability.item())
 
     def losses_of_nodes(
         self, support: Nodes, query: Nodes, batch: TrainingBatch
@@ -177,21 +187,21 @@ class Fusion(Method[FusionOptions, FusionState]):
         """Return the terms that nodes were encoded by."""
         return self.vector_terms if self.vector_terms.names <= nodes.keys() else self.map_terms
 
-    def _static_probability(self, nodes: Nodes, labels: Tensor, n: int) -> Tensor:
-        """Return the probability (b) that the cameras of each support are static."""
-        camera = self._terms_of(nodes).camera
-        if camera is None:
+    def _alternative_probability(self, nodes: Nodes, labels: Tensor, n: int) -> Tensor:
+        """Return the probability (b) of the alternative that each support decides on."""
+        alternative = self._terms_of(nodes).alternative
+        if alternative is None:
             return next(iter(nodes.values())).new_zeros(len(labels))
         with torch.no_grad():
-            moving, static = (self.similarity(nodes, nodes, p, quick=True) for p in (0.0, 1.0))
-            return camera.static_probability(nodes[LOG_ODDS], moving, static, labels, n)
+            default, other = (self.similarity(nodes, nodes, p, quick=True) for p in (0.0, 1.0))
+            return alternative.probability(nodes, default, other, labels, n)
 
 
 def map_terms(options: FusionOptions) -> WeightedTerms:
     """Return the terms for a backbone with maps."""
     stabilise: Stabilise = "off" if options.cameras == "static" else options.stabilise
     detrend: Detrend = "constant" if options.cameras == "static" else "linear"
-    moving: Camera = "moving" if options.cameras == "support" else "any"
+    moving: When = "default" if options.cameras == "support" else "always"
     weights = options.weights
     vectors = FeatureRequest("vectors", View(options.frames))
     full_frame = FeatureRequest("middle", View(options.frames))
@@ -207,12 +217,12 @@ def map_terms(options: FusionOptions) -> WeightedTerms:
     if options.cameras != "support":
         return WeightedTerms((appearance, *both, full_motion))
     cropped, full = (replace(one, detrend="constant") for one in (cropped, full))
-    static_motion = WeightedTerm("static_motion", cropped, weights.motion, "static")
+    static_motion = WeightedTerm("static_motion", cropped, weights.motion, "alternative")
     static_full_motion = WeightedTerm(
-        "static_full_frame_motion", full, weights.full_frame_motion, "static"
+        "static_full_frame_motion", full, weights.full_frame_motion, "alternative"
     )
     return WeightedTerms(
-        (appearance, *both, static_motion, full_motion, static_full_motion), CameraWeight(camera)
+        (appearance, *both, static_motion, full_motion, static_full_motion), StaticCamera(camera)
     )
 
 
@@ -233,11 +243,16 @@ def with_permissive_view(
 
 def vector_terms(options: FusionOptions) -> WeightedTerms:
     """Return the terms for a backbone without maps."""
-    detrend: Detrend = "constant" if options.cameras == "static" else "linear"
+    detrend: Detrend = "linear" if options.cameras == "moving" else "constant"
     vectors = FeatureRequest("vectors", View(options.frames))
+    appearance, motion = options.weights.appearance, options.weights.vector_motion
     return WeightedTerms(
         (
-            WeightedTerm("appearance", Appearance(vectors), options.weights.appearance),
-            WeightedTerm("vector_motion", Motion(vectors, detrend), options.weights.motion),
-        )
+            WeightedTerm("appearance", Appearance(vectors), appearance, "default"),
+            WeightedTerm("vector_motion", Motion(vectors, detrend), motion, "default"),
+            WeightedTerm(
+                "mean_appearance", MeanAppearance(vectors), appearance + motion, "alternative"
+            ),
+        ),
+        AnyOrder(),
     )

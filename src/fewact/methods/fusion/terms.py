@@ -78,6 +78,29 @@ class Appearance:
 
 
 @dataclass(frozen=True)
+class MeanAppearance:
+    """Cosine of the means of the frames' vectors, whatever their order.
+
+    Args:
+        view: Vectors of the frames.
+    """
+
+    view: FeatureRequest
+
+    def encode(self, features: TermInputs) -> Tensor:
+        """Return unit vectors (… d)."""
+        return functional.normalize(unit_frames(features[self.view]).mean(-2), dim=-1)
+
+    def similarity(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the cosines: (b q d), (b s d) → (b q s)."""
+        return first @ second.mT
+
+    def quick_similarity(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the same."""
+        return self.similarity(first, second)
+
+
+@dataclass(frozen=True)
 class Motion:
     """Ordered alignment of what changes in the frames.
 

@@ -1,23 +1,46 @@
-"""The weighted sum of terms, some of which depend on whether the camera is static."""
+"""The weighted sum of terms, some of which depend on an alternative that the support decides."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from torch import Tensor
 
 from fewact.features.request import CameraMotionRequest, FeatureRequest, Features, Request
 from fewact.methods.base import Nodes
-from fewact.methods.fusion.camera_weight import CameraWeight
 from fewact.methods.fusion.channel_mixing import ChannelMixing
 from fewact.methods.fusion.permissive import PermissiveView
 from fewact.methods.fusion.terms import Motion, Term, TermInputs, TermView
 
-Camera = Literal["any", "moving", "static"]
-"""Cameras for which a term counts."""
+When = Literal["always", "default", "alternative"]
+"""When a term counts: always, unless the alternative holds, or if it holds."""
 
-LOG_ODDS = "camera_log_odds"
-"""Name of the node that ``CameraWeight`` reads."""
+
+class Alternative(Protocol):
+    """An assumption other than the default one: the support estimates whether it holds."""
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """Features that the estimate needs besides those of the terms."""
+
+    def encode(self, features: Features) -> Nodes:
+        """Return the nodes of each video that the estimate needs besides those of the terms."""
+
+    def probability(
+        self, nodes: Nodes, default: Tensor, alternative: Tensor, labels: Tensor, n: int
+    ) -> Tensor:
+        """Return the probability that the alternative holds for each support.
+
+        Args:
+            nodes: Nodes of the support videos (b s …).
+            default: (b s s) similarities if it does not hold.
+            alternative: (b s s) similarities if it holds.
+            labels: (b s).
+            n: Number of classes.
+
+        Returns:
+            (b), 0 to 1.
+        """
 
 
 @dataclass(frozen=True)
@@ -28,13 +51,13 @@ class WeightedTerm:
         name: Name of the term's node.
         term: The term.
         weight: Its weight; 0 skips it.
-        camera: Cameras for which it counts: the weight is multiplied by the probability of these.
+        when: When it counts: the weight is multiplied by the probability of this.
     """
 
     name: str
     term: Term
     weight: float
-    camera: Camera = "any"
+    when: When = "always"
 
     def on_permissive_view(self, camera: CameraMotionRequest) -> "WeightedTerm":
         """Return the same term of maps that are warped by the permissive estimate."""
@@ -44,12 +67,11 @@ class WeightedTerm:
         term = _with(self.term, view=PermissiveView(view, camera))
         return replace(self, name=f"permissive_{self.name}", term=term)
 
-    def factor(self, static_probability: Tensor | float) -> Tensor | float:
-        """Return the weight for a probability (b 1 1), or one for all, of a static camera."""
-        if self.camera == "any" or self.weight == 0:
+    def factor(self, probability: Tensor | float) -> Tensor | float:
+        """Return the weight for a probability (b 1 1), or one for all, of the alternative."""
+        if self.when == "always" or self.weight == 0:
             return self.weight
-        static = self.camera == "static"
-        return self.weight * (static_probability if static else 1 - static_probability)
+        return self.weight * (probability if self.when == "alternative" else 1 - probability)
 
 
 @dataclass(frozen=True)
@@ -58,11 +80,11 @@ class WeightedTerms:
 
     Args:
         terms: The terms.
-        camera: Estimator of the static probability; None if no term depends on the camera.
+        alternative: What the support decides; None if all terms count always.
     """
 
     terms: tuple[WeightedTerm, ...]
-    camera: CameraWeight | None = None
+    alternative: Alternative | None = None
 
     @property
     def names(self) -> frozenset[str]:
@@ -78,12 +100,12 @@ class WeightedTerms:
                 found |= {view.maps: None, view.camera: None}
             else:
                 found[view] = None
-        if self.camera is not None:
-            found[self.camera.request] = None
+        if self.alternative is not None:
+            found |= dict.fromkeys(self.alternative.requests)
         return tuple(found)
 
     def encode(self, features: Features, channel_mixing: ChannelMixing | None = None) -> Nodes:
-        """Return the nodes of each video, and the log-odds that its camera moved.
+        """Return the nodes of each video.
 
         Args:
             features: Features of videos.
@@ -99,8 +121,8 @@ class WeightedTerms:
             if key not in encoded:
                 encoded[key] = one.term.encode(inputs)
             nodes[one.name] = encoded[key]
-        if self.camera is not None:
-            nodes[LOG_ODDS] = self.camera.encode(features)
+        if self.alternative is not None:
+            nodes |= self.alternative.encode(features)
         return nodes
 
     def _inputs(self, features: Features, channel_mixing: ChannelMixing | None) -> TermInputs:
@@ -121,7 +143,7 @@ class WeightedTerms:
         self,
         first: Nodes,
         second: Nodes,
-        static_probability: Tensor | float = 0.0,
+        probability: Tensor | float = 0.0,
         *,
         quick: bool = False,
         horizontal_flip: bool = False,
@@ -131,17 +153,17 @@ class WeightedTerms:
         Args:
             first: Nodes of a set of videos.
             second: Nodes of another set.
-            static_probability: Probability (b) that the cameras are static, or one for all.
+            probability: Probability (b) that the alternative holds, or one for all.
             quick: Use the terms' quick similarities.
             horizontal_flip: Compare motion with the flipped second videos too; the greater counts.
                 Appearance and moments hardly distinguish left and right.
         """
-        if isinstance(static_probability, Tensor):
-            static_probability = static_probability[:, None, None]
+        if isinstance(probability, Tensor):
+            probability = probability[:, None, None]
         motion = [one for one in self.terms if isinstance(one.term, Motion)]
         others = [one for one in self.terms if not isinstance(one.term, Motion)]
         rest, moving = (
-            _sum(some, first, second, static_probability, quick=quick) for some in (others, motion)
+            _sum(some, first, second, probability, quick=quick) for some in (others, motion)
         )
         if horizontal_flip:
             flipped = {
@@ -149,7 +171,7 @@ class WeightedTerms:
                 for one in motion
                 if isinstance(one.term, Motion)
             }
-            moving = moving.maximum(_sum(motion, first, flipped, static_probability, quick=quick))
+            moving = moving.maximum(_sum(motion, first, flipped, probability, quick=quick))
         return rest + moving
 
     def with_fields(self, terms: type[Term], **fields: Any) -> "WeightedTerms":
@@ -171,14 +193,14 @@ def _sum(
     terms: Iterable[WeightedTerm],
     first: Nodes,
     second: Nodes,
-    static_probability: Tensor | float,
+    probability: Tensor | float,
     *,
     quick: bool,
 ) -> Tensor:
     """Add up terms: (b q …), (b s …) → (b q s), or () if all are skipped."""
     total = next(iter(first.values())).new_zeros(())
     for one in terms:
-        factor = one.factor(static_probability)
+        factor = one.factor(probability)
         if isinstance(factor, Tensor) or factor > 0:
             compare = one.term.quick_similarity if quick else one.term.similarity
             total = total + factor * compare(first[one.name], second[one.name])
