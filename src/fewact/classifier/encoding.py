@@ -1,6 +1,7 @@
 """Encode clips, or precomputed features of clips, into nodes of the method."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -9,6 +10,7 @@ from fewact.backbones import Card
 from fewact.classifier.class_names import IMAGE_EMBEDDING, IMAGE_REQUEST
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import stage
+from fewact.classifier.measured import Measured
 from fewact.classifier.pipeline import Pipeline
 from fewact.data import AnyClip, FeatureClip, Video, VideoClip, VideoList
 from fewact.encoding import Encoder
@@ -21,14 +23,28 @@ from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
 from fewact.features.timing import Timing
 
 
+class EncodedClip(NamedTuple):
+    """A clip with its nodes.
+
+    Args:
+        clip: The clip.
+        nodes: Nodes (1 …) float32, or the error of a clip that cannot be read.
+        duration: Duration of the clip in seconds; None for features, and if it cannot be read.
+    """
+
+    clip: AnyClip
+    nodes: Nodes | VideoError
+    duration: float | None
+
+
 def encode(
     clips: Sequence[AnyClip],
     pipeline: Pipeline,
     timing: Timing | None = None,
     *,
     image_embedding: bool = False,
-) -> Iterator[tuple[AnyClip, Nodes | VideoError]]:
-    """Return the nodes of each clip (1 …) float32, or the error of a clip that cannot be read.
+) -> Iterator[EncodedClip]:
+    """Return the nodes of each clip, or the error of a clip that cannot be read.
 
     A few clips are in memory at a time, one being encoded while others are prepared and in the
     network; clips keep their order.
@@ -43,11 +59,16 @@ def encode(
         DataError: Features where videos are expected, videos where features are expected, or
             features of another size. It is raised before the first clip is read.
     """
-    source = _source(clips, pipeline, timing)
+    measured: list[Measured] = []
+    source = _source(clips, pipeline, timing, measured)
     if source is None:
         return iter(())
-    encoder = _ClipEncoder(pipeline, timing, image_embedding=image_embedding)
-    return zip(clips, _nodes(encoder, source, len(clips)), strict=True)
+    encoder = ClipEncoder(pipeline, timing, image_embedding=image_embedding)
+    nodes = _nodes(encoder, source, len(clips))
+    return (
+        EncodedClip(clip, found, measured[i].duration if measured else None)
+        for i, (clip, found) in enumerate(zip(clips, nodes, strict=True))
+    )
 
 
 def _nodes(encoder: Encoder, source: FeatureSource, count: int) -> Iterator[Nodes | VideoError]:
@@ -55,8 +76,14 @@ def _nodes(encoder: Encoder, source: FeatureSource, count: int) -> Iterator[Node
         yield from encode_features(encoder, source, range(count), pool=pool)
 
 
-class _ClipEncoder:
-    """Encodes one clip with the method, and computes its image embedding if requested."""
+class ClipEncoder:
+    """Encodes one clip with the method, and computes its image embedding if requested.
+
+    Args:
+        pipeline: Backbone and method that encode the clip.
+        timing: Adds up the time of the stage ``moments``.
+        image_embedding: Whether to keep the mean vector of a clip for class names too.
+    """
 
     def __init__(self, pipeline: Pipeline, timing: Timing | None, *, image_embedding: bool) -> None:
         self._method, self._device = pipeline.method, pipeline.backbone.device
@@ -78,9 +105,15 @@ class _ClipEncoder:
 
 
 def _source(
-    clips: Sequence[AnyClip], pipeline: Pipeline, timing: Timing | None
+    clips: Sequence[AnyClip],
+    pipeline: Pipeline,
+    timing: Timing | None,
+    measured: list[Measured],
 ) -> FeatureSource | None:
-    """Return the source of the clips' features; None if there are no clips."""
+    """Return the source of the clips' features; None if there are no clips.
+
+    Videos are added to ``measured``, which knows their durations when they are read.
+    """
     backbone = pipeline.backbone
     if isinstance(backbone, Precomputed):
         checked = _features(clips, backbone)
@@ -90,7 +123,8 @@ def _source(
             vectors = np.stack([clip.vectors.astype(np.float32) for clip in checked])  # (v t d)
         names = [clip.name for clip in checked]
         return ArrayFeatures(vectors, ids=names, skip_invalid=True)
-    videos = (Video(str(i), "", source=clip) for i, clip in enumerate(_videos(clips)))
+    measured += map(Measured, _videos(clips))
+    videos = (Video(str(i), "", source=one) for i, one in enumerate(measured))
     return VideoFeatures(VideoList("clips", tuple(videos)), backbone, timing=timing)
 
 

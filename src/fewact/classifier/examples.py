@@ -33,6 +33,7 @@ class Example:
         start: Start in the file, in seconds; None for the start of the file.
         end: End in the file, in seconds; None for the end of the file.
         group: Group of the clip, such as the person or the recording; None if unknown.
+        duration: Duration of the clip in seconds; None for features.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -40,6 +41,7 @@ class Example:
     start: float | None = None
     end: float | None = None
     group: str | None = None
+    duration: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     @property
     def title(self) -> str:

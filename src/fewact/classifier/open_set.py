@@ -96,18 +96,29 @@ class OpenSet:
         log-odds are linear in the score. Where their means do not differ, this is ½. Without
         leave-one-out scores, known scores are assumed to be one standard deviation higher.
         """
+        low, high, variance = self._normals
+        if variance <= 0:
+            return 0.5
+        log_odds = max(high - low, 0.0) / variance * (score - (high + low) / 2)
+        return 1 / (1 + math.exp(-max(-30.0, min(30.0, log_odds))))
+
+    def between(self, fraction: float) -> float:
+        """Return a known score between the means of unknown clips, 0, and of known clips, 1."""
+        low, high, _ = self._normals
+        return low + fraction * max(high - low, 0.0)
+
+    @property
+    def _normals(self) -> tuple[float, float, float]:
+        """Mean score of unknown and of known clips, and the variance of both."""
         unknown = torch.tensor(self.none or self.untaught, dtype=torch.float64)
         known = torch.tensor(self.known, dtype=torch.float64)
         squares = (unknown - unknown.mean()).square().sum()
         if self.known:
             squares = squares + (known - known.mean()).square().sum()
         variance = squares.item() / max(len(unknown) + len(known) - 2, 1)
-        if variance <= 0:
-            return 0.5
         low = unknown.mean().item()
-        high = known.mean().item() if self.known else low + math.sqrt(variance)
-        log_odds = max(high - low, 0.0) / variance * (score - (high + low) / 2)
-        return 1 / (1 + math.exp(-max(-30.0, min(30.0, log_odds))))
+        high = known.mean().item() if self.known else low + math.sqrt(max(variance, 0.0))
+        return low, high, variance
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from fewact.classifier.inputs import ClipLike, query_clips
 from fewact.classifier.labels import Labels, text_source
 from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped
 from fewact.classifier.sources import LabelledSource, labelled
+from fewact.classifier.stream import Stream, threshold
 from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
 from fewact.errors import VideoError
 from fewact.features.precomputed import Precomputed
@@ -135,6 +136,28 @@ class Predicting(Estimator):
             pass
         return self
 
+    def stream(self, *, fps: float | None = None) -> Stream:
+        """Begin to watch a recording whose frames are pushed one by one.
+
+        Args:
+            fps: Frames per second of frames that are pushed without a time; None takes the time at
+                which they are pushed.
+
+        Returns:
+            Stream. What the classifier learns later does not change it.
+
+        Raises:
+            ModelError: The classifier is one of precomputed features, or does not know the
+                durations of its training clips.
+            OptionError: ``fps`` or ``false_alarms`` is not a rate.
+
+        >>> stream = classifier.stream(fps=25)  # doctest: +SKIP
+        >>> events = [event for frame in frames for event in stream.push(frame)]  # doctest: +SKIP
+        >>> events += stream.close()  # doctest: +SKIP
+        """
+        pipeline, fitted = self._learned
+        return Stream(pipeline, fitted, threshold(fitted.open_set, self.false_alarms), fps=fps)
+
     def _each(
         self, clips: Sequence[AnyClip], timing: Timing | None
     ) -> Iterator[Prediction | Skipped]:
@@ -143,8 +166,8 @@ class Predicting(Estimator):
         embedded = fitted.class_names is not None
         encoded = encode(clips, pipeline, timing, image_embedding=embedded)
         return (
-            Skipped(clip, nodes)
-            if isinstance(nodes, VideoError)
-            else classify(pipeline.method, fitted, decision, clip, nodes, timing)
-            for clip, nodes in encoded
+            Skipped(one.clip, one.nodes)
+            if isinstance(one.nodes, VideoError)
+            else classify(pipeline.method, fitted, decision, one.clip, one.nodes, timing)
+            for one in encoded
         )

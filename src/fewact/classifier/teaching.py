@@ -45,12 +45,13 @@ def teach(
     parts: list[Examples] = []
     skipped: list[Skipped] = []
     encoded = encode(clips, pipeline, timing, image_embedding=image_embedding)
-    for done, (clip, nodes) in enumerate(encoded):
+    for done, (clip, nodes, duration) in enumerate(encoded):
         if isinstance(nodes, VideoError):
             warnings.warn(f"skipped: {nodes}", category=UserWarning, stacklevel=3)
             skipped.append(Skipped(clip, nodes))
         else:
-            example = Example(names[done], clip.label or "", clip.start, clip.end, clip.group)
+            place = clip.start, clip.end, clip.group
+            example = Example(names[done], clip.label or "", *place, duration=duration)
             kept = {name: value.cpu() for name, value in nodes.items()}
             kept = kept if exact else rounded(kept)
             parts.append(Examples((example,), kept, (_origin(clip),)))

@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, dict[str, Lazy]]] = {
     "Teach and predict": {
         "teach": Lazy("teach:teach", "Teach a classifier from a few clips of each class."),
         "predict": Lazy("predict:predict", "Predict the class of each video, or (none)."),
+        "watch": Lazy("watch:watch", "Find the actions in a long recording, or watch a camera."),
         "demo": Lazy("demo:demo", "Teach and predict on rendered clips, or on your own."),
     },
     "Methods and networks": {

@@ -94,7 +94,7 @@ def extract(
         if clip.error is not None:
             return None
         with timing.stage("backbone"):
-            return _features(backbone, clip.inputs)
+            return network_features(backbone, clip.inputs)
 
     return _extract(clips, reader, run, prefetch, at_once)
 
@@ -143,8 +143,13 @@ class _Begun(Generic[S]):
     features: Future[dict[Request, Tensor] | None]
 
 
-def _features(backbone: Backbone, inputs: Mapping[Request, Tensor]) -> dict[Request, Tensor]:
-    """Run each set of frames once, for all levels that are requested of it."""
+def network_features(backbone: Backbone, inputs: Mapping[Request, Tensor]) -> dict[Request, Tensor]:
+    """Return features of prepared requests; each set of frames runs once, for all its levels.
+
+    Args:
+        backbone: Backbone that computes the features.
+        inputs: For each request its frames (n 3 H W) uint8, or its value if it needs no network.
+    """
     frames = {id(one): one for one in inputs.values()}
     levels: dict[int, list[Level]] = {key: [] for key in frames}
     for request, one in inputs.items():

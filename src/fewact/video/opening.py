@@ -91,7 +91,7 @@ def open_video(
     except (FFmpegError, OSError) as error:
         raise _open_error(path, error) from error
     with container:
-        stream = _choose_stream(path, list(container.streams.video))
+        stream = choose_stream(path, list(container.streams.video))
         context = stream.codec_context
         pixels = context.width * context.height
         if pixels > _MAX_PIXELS:
@@ -163,8 +163,12 @@ def check_readable(path: Path) -> None:
         )
 
 
-def _choose_stream(path: Path, streams: list[VideoStream]) -> VideoStream:
-    """Return the video stream with the largest frames; covers and thumbnails do not count."""
+def choose_stream(path: Path, streams: list[VideoStream]) -> VideoStream:
+    """Return the video stream with the largest frames; covers and thumbnails do not count.
+
+    Raises:
+        VideoError: There is none that can be decoded.
+    """
     moving = [stream for stream in streams if not stream.disposition & _NOT_VIDEO]
     if not moving:
         raise VideoError(

@@ -1,0 +1,152 @@
+"""Events of a recording, found from the scores of overlapping windows while it goes on.
+
+1. A window whose known score reaches the threshold is a candidate.
+2. Of candidates that overlap, the one with the highest known score is kept, as in object detection
+   (greedy non-maximum suppression). Each kept window is one performance of its class.
+3. Performances of one class that follow each other closely are one event with repetitions.
+
+A window is decided as soon as no later window can overlap it, with the same result as if all were
+known. So the delay is little more than the longest window, and memory is bounded.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+OVERLAP = 0.4
+"""Candidates overlap if they share more than this fraction of the shorter one."""
+
+GAP = 0.5
+"""Performances of one class are one event if the time between them is at most this fraction of the
+shorter one."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """An action in a recording, performed once or several times in a row.
+
+    Args:
+        label: Class of the action.
+        start: Start, in seconds of the recording.
+        end: End, in seconds of the recording.
+        probability: Probability of the class among the classes, the mean over the repetitions.
+        repetitions: Number of times that the action was performed.
+    """
+
+    label: str
+    start: float
+    end: float
+    probability: float
+    repetitions: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class WindowScore:
+    """Scores of a window of a recording.
+
+    Args:
+        start: Start, in seconds.
+        end: End, in seconds.
+        label: Most probable class.
+        probability: Its probability.
+        known: Known score, see ``open_set``.
+    """
+
+    start: float
+    end: float
+    label: str
+    probability: float
+    known: float
+
+
+class EventFinder:
+    """Turns scores of windows into events, while windows arrive.
+
+    Args:
+        threshold: Lowest known score of a candidate.
+        longest: Duration of the longest window, in seconds.
+    """
+
+    def __init__(self, threshold: float, longest: float) -> None:
+        self._threshold, self._longest = threshold, longest
+        self._pending: list[WindowScore] = []
+        self._kept: list[WindowScore] = []
+
+    def add(self, windows: Sequence[WindowScore], time: float) -> list[Event]:
+        """Return the events that are complete now, in order.
+
+        Args:
+            windows: New windows; they end at ``time`` at the latest.
+            time: Later windows end after this time, in seconds.
+        """
+        self._pending += [one for one in windows if one.known >= self._threshold]
+        return self._events(time - self._longest)
+
+    def close(self) -> list[Event]:
+        """Return the other events; no window follows."""
+        return self._events(float("inf"))
+
+    def _events(self, later: float) -> list[Event]:
+        """Return complete events; all windows to come start after the time ``later``."""
+        self._suppress(later)
+        decided = min([later, *(one.start for one in self._pending)])
+        events: list[Event] = []
+        for run in _runs(sorted(self._kept, key=lambda one: one.start)):
+            # A later performance could still belong to the last run.
+            reach = run[-1].end + GAP * (run[-1].end - run[-1].start)
+            if reach > decided:
+                break
+            events.append(_event(run))
+            for one in run:
+                self._kept.remove(one)
+        return events
+
+    def _suppress(self, later: float) -> None:
+        """Keep windows that are better than all windows they overlap, and drop the overlapped."""
+        changed = True
+        while changed:
+            changed = False
+            for one in self._pending:
+                if one.end > later:
+                    continue
+                rivals = [other for other in self._pending if _overlap(one, other)]
+                if all(_rank(one) >= _rank(other) for other in rivals):
+                    self._kept.append(one)
+                    self._pending = [other for other in self._pending if other not in rivals]
+                    changed = True
+                    break
+
+
+def _rank(window: WindowScore) -> tuple[float, float, float]:
+    """Return the order of windows; of equal scores the first window counts."""
+    return window.known, -window.start, -window.end
+
+
+def _overlap(first: WindowScore, second: WindowScore) -> bool:
+    """Return whether two windows show the same performance; a window overlaps itself."""
+    shared = min(first.end, second.end) - max(first.start, second.start)
+    shorter = min(first.end - first.start, second.end - second.start)
+    return shared > OVERLAP * shorter
+
+
+def _runs(windows: Sequence[WindowScore]) -> list[list[WindowScore]]:
+    """Return performances of one class that follow each other closely."""
+    runs: list[list[WindowScore]] = []
+    for one in windows:
+        last = runs[-1][-1] if runs else None
+        if last is not None and last.label == one.label:
+            shorter = min(last.end - last.start, one.end - one.start)
+            if one.start - last.end <= GAP * shorter:
+                runs[-1].append(one)
+                continue
+        runs.append([one])
+    return runs
+
+
+def _event(run: Sequence[WindowScore]) -> Event:
+    probability = sum(one.probability for one in run) / len(run)
+    return Event(run[0].label, run[0].start, max(o.end for o in run), probability, len(run))

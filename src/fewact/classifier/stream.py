@@ -1,0 +1,296 @@
+"""Recognise actions in a recording while its frames come in."""
+
+import math
+import threading
+import time as clock
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fewact.backbones import Backbone
+from fewact.classifier.encoding import ClipEncoder
+from fewact.classifier.events import Event, EventFinder, WindowScore
+from fewact.classifier.fitted import Fitted, score
+from fewact.classifier.open_set import OpenSet
+from fewact.classifier.pipeline import Pipeline
+from fewact.errors import ModelError, OptionError
+from fewact.features.ring import FeatureRing
+from fewact.features.timing import Timing
+
+HOP = 0.25
+"""Distance between the starts of windows, as a fraction of their length."""
+
+BETWEEN = 0.3
+"""Threshold without clips of no class, see ``OpenSet.between``. Chosen on development clips."""
+
+LENGTH_RATIO = 1.25
+"""Ratio of the durations of training clips from which there is one more window length."""
+
+MOST_LENGTHS = 3
+
+SHORTEST = 0.5
+"""Duration of a recording that is scored although it is shorter than a window, as a fraction of the
+window's."""
+
+FASTEST = 10.0
+"""Largest number of frames that are looked at in a second."""
+
+OVERSAMPLING = 2
+"""Frames that are kept in the shortest window, as a multiple of those that the method reads."""
+
+MOST_SAMPLES = 600
+"""Largest number of frames that are kept: 150 MB with the default network."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What a stream shows now.
+
+    Args:
+        label: Class that the last windows show; None if they show none.
+        probability: Probability of the most probable class among the classes, 0 … 1.
+        time: End of these windows, in seconds.
+    """
+
+    label: str | None
+    probability: float
+    time: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, for JSON."""
+        return asdict(self)
+
+
+class Stream:
+    """Finds the actions of a recording whose frames are pushed one by one.
+
+    Windows as long as the training clips slide over the recording. They share decoding, the network
+    and, where the camera does not move, its estimate. All methods may be called from any thread.
+
+    Args:
+        pipeline: Backbone and method of the classifier.
+        fitted: What the classifier has learned; later changes of the classifier do not count.
+        threshold: Lowest known score of a window that shows a class.
+        fps: Frames per second of frames that are pushed without a time; None takes the time at
+            which they are pushed.
+
+    Raises:
+        ModelError: The classifier is one of precomputed features, or does not know the durations
+            of its training clips.
+        OptionError: ``fps`` is not a rate.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, fitted: Fitted, threshold: float, *, fps: float | None = None
+    ) -> None:
+        if fps is not None and not (math.isfinite(fps) and fps > 0):
+            raise OptionError(
+                "invalid frame rate", where="fps", got=repr(fps), expected="frames per second, > 0"
+            )
+        backbone = pipeline.backbone
+        if not isinstance(backbone, Backbone):
+            raise ModelError(
+                "a classifier of precomputed features cannot watch a recording",
+                hint="Teach a classifier from videos.",
+            )
+        self._method, self._fitted, self._threshold = pipeline.method, fitted, threshold
+        self._encoder = ClipEncoder(pipeline, None, image_embedding=fitted.class_names is not None)
+        requests = self._encoder.requests(backbone.card)
+        self.lengths = window_lengths([clip.duration for clip in fitted.examples.clips])
+        """Durations of the windows, in seconds, ascending."""
+        self._frames = max(request.frames for request in requests)
+        self.rate = min(FASTEST, OVERSAMPLING * self._frames / self.lengths[0])
+        """Number of frames per second that are looked at."""
+        most = MOST_SAMPLES / self.rate
+        self.lengths = tuple(dict.fromkeys(min(length, most) for length in self.lengths))
+        self.timing = Timing()
+        """Time of each stage."""
+        self._ring = FeatureRing(backbone, requests, self.timing)
+        self._finder = EventFinder(threshold, self.lengths[-1])
+        self._fps, self._begun, self._pushed = fps, clock.monotonic(), 0
+        self._first: float | None = None
+        self._last, self._step = -math.inf, 0.0
+        self._next_sample = -math.inf
+        self._next_end: dict[float, float] = {}
+        self._latest: dict[float, WindowScore] = {}
+        self._closed = False
+        self._lock = threading.RLock()
+
+    @property
+    def state(self) -> State:
+        """What the last windows show."""
+        with self._lock:
+            latest = list(self._latest.values())
+            if not latest:
+                return State(None, 0.0, self._last if math.isfinite(self._last) else 0.0)
+            best = max(latest, key=lambda one: one.known)
+            label = best.label if best.known >= self._threshold else None
+            return State(label, best.probability, max(one.end for one in latest))
+
+    def needs(self, time: float) -> bool:
+        """Return whether a frame of this time would be looked at; others need not be converted."""
+        return time >= self._next_sample
+
+    def push(self, frame: NDArray[np.uint8], time: float | None = None) -> list[Event]:
+        """Look at the next frame.
+
+        Args:
+            frame: Frame (h w 3), RGB, uint8. It is not referred to afterwards.
+            time: Time of the frame, in seconds, later than that of the last frame; None as ``fps``
+                says.
+
+        Returns:
+            Events that are complete now, in the order of their starts. An event is complete a
+            little more than the longest window after its end.
+
+        Raises:
+            OptionError: The time is not after that of the last frame, or the stream is closed.
+            ShapeError: The frame has another shape or type.
+        """
+        with self._lock:
+            if self._closed:
+                raise OptionError("the stream is closed", hint="Begin another one.")
+            time = self._time(time)
+            self._pushed += 1
+            self._step = min(time - self._last, 1 / self.rate)
+            if not self.needs(time):
+                self._last = time
+                return []
+            events = self._restart(time) if self._is_gap(time) else []
+            self._ring.add(time, frame)
+            self._last = time
+            # Kept to a grid, so that the rate does not fall below the intended one.
+            self._next_sample = max(self._next_sample + 1 / self.rate, time + 0.5 / self.rate)
+            return events + self._finder.add(self._score(time), time)
+
+    def close(self) -> list[Event]:
+        """End the recording; return the events that were not complete. Later calls return none."""
+        with self._lock:
+            if self._closed:
+                return []
+            self._closed = True
+            return self._end()
+
+    def _time(self, time: float | None) -> float:
+        if time is None:
+            time = clock.monotonic() - self._begun
+            if self._fps is not None:
+                time = self._pushed / self._fps
+        if not math.isfinite(time) or time <= self._last:
+            raise OptionError(
+                "the time of a frame is not after that of the last frame",
+                where="time",
+                got=f"{time!r}",
+                expected=f"more than {self._last:g} s",
+            )
+        return time
+
+    def _is_gap(self, time: float) -> bool:
+        """Return whether frames are missing: no window may contain such a gap."""
+        return self._first is None or time - self._last > self.lengths[0]
+
+    def _restart(self, time: float) -> list[Event]:
+        """Begin at a time, after the start or a gap; return events of what was before."""
+        events = [] if self._first is None else self._end()
+        self._ring.forget(math.inf)
+        self._finder = EventFinder(self._threshold, self.lengths[-1])
+        self._latest.clear()
+        self._first, self._next_sample = time, time
+        self._next_end = {length: time + length for length in self.lengths}
+        return events
+
+    def _end(self) -> list[Event]:
+        """Return the events that are left; the last windows end with the last frame."""
+        windows = []
+        if self._first is not None:
+            end = self._last + self._step
+            for length in self.lengths:
+                # A recording that is a little shorter than a window is one window.
+                start = max(end - length, self._first)
+                if end - start >= SHORTEST * length:
+                    windows.append(self._window(start, end))
+        return self._finder.add(windows, self._last) + self._finder.close()
+
+    def _score(self, time: float) -> list[WindowScore]:
+        """Score the windows that end now."""
+        found = []
+        for length in self.lengths:
+            # The last frame of a window is in the middle of its last segment.
+            late = length / (2 * self._frames)
+            while self._next_end[length] - late <= time:
+                end = self._next_end[length]
+                self._next_end[length] += HOP * length
+                self._latest[length] = self._window(end - length, end)
+                found.append(self._latest[length])
+        # The last windows of a recording begin up to one step earlier.
+        self._ring.forget(min(e - (1 + HOP) * n for n, e in self._next_end.items()))
+        return found
+
+    def _window(self, start: float, end: float) -> WindowScore:
+        features = self._ring.features(start, end)
+        with torch.inference_mode(), self.timing.stage("moments"):
+            nodes = self._encoder.encode(features)
+        with self.timing.stage("alignment"):
+            scored = score(self._method, self._fitted, nodes)
+        probabilities = scored.logits[0].softmax(-1)
+        best = int(probabilities.argmax())
+        return WindowScore(
+            start,
+            end,
+            self._fitted.classes[best],
+            probabilities[best].item(),
+            scored.known.item(),
+        )
+
+
+def threshold(scores: OpenSet, false_alarms: float | None = None) -> float:
+    """Return the lowest known score of a window that shows a class.
+
+    It is that of ``OpenSet.decision``. But between actions a recording shows other things, so that
+    not every window can get a class: without clips of no class and without a rate, the threshold is
+    between the scores of training clips without their class and those with it.
+
+    Args:
+        scores: Scores of a fitted classifier.
+        false_alarms: Requested limit of false alarms; None for the default, 1 for no threshold.
+
+    Raises:
+        OptionError: The rate is not above 0 and at most 1.
+    """
+    decision = scores.decision(false_alarms)
+    if decision.basis != "off" or false_alarms == 1:
+        return decision.threshold
+    return scores.between(BETWEEN)
+
+
+def window_lengths(durations: Sequence[float | None]) -> tuple[float, ...]:
+    """Return the durations of windows for training clips of these durations, ascending.
+
+    They are spread evenly, in their ratios, from the lower to the upper quartile of the durations.
+
+    Args:
+        durations: Durations of the training clips, in seconds; None if one is not known.
+
+    Raises:
+        ModelError: No duration is known.
+
+    >>> window_lengths([2.0, 2.0, 2.1])
+    (2.0,)
+    >>> window_lengths([1.0, 2.0, 4.0, 4.0])
+    (1.75, 2.646, 4.0)
+    """
+    known = [duration for duration in durations if duration is not None]
+    if not known:
+        raise ModelError(
+            "the model does not know how long its training clips are",
+            hint="Teach again from the clips.",
+        )
+    low, high = np.quantile(known, (0.25, 0.75))
+    count = min(MOST_LENGTHS, 1 + int(math.log(high / low) / math.log(LENGTH_RATIO)))
+    if count == 1:
+        return (round(float(np.median(known)), 3),)
+    return tuple(float(x) for x in np.geomspace(low, high, count).round(3))

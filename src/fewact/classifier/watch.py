@@ -1,0 +1,162 @@
+"""Find the actions in a recording: a file, a camera, the network or a pipe."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fewact.classifier.events import Event
+from fewact.classifier.stream import State, Stream
+from fewact.video.recording import Recording, open_recording
+from fewact.video.timeline import RGBImage
+
+if TYPE_CHECKING:
+    from fewact.classifier import FewShotClassifier
+
+AHEAD = 10
+"""Number of frames of a live source that wait; older ones are dropped."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A frame of a recording that was looked at.
+
+    Args:
+        time: Time of the frame, in seconds.
+        frame: Frame (h w 3), RGB, uint8.
+        state: What the recording shows at this time.
+        events: Events that are complete now.
+    """
+
+    time: float
+    frame: RGBImage
+    state: State
+    events: list[Event]
+
+
+class Watch:
+    """Looks at a recording while it is read.
+
+    Args:
+        stream: Stream of the classifier.
+        recording: Open recording.
+        stop: Ends the recording when it is set; the events so far are complete.
+
+    Attributes:
+        time: Time up to which the recording was read, in seconds.
+        looked_at: Number of frames that were looked at.
+        dropped: Number of frames of a live source that were dropped because they were late.
+    """
+
+    def __init__(
+        self, stream: Stream, recording: Recording, stop: threading.Event | None = None
+    ) -> None:
+        self.stream, self.recording = stream, recording
+        self.time, self.looked_at, self.dropped = 0.0, 0, 0
+        self._stop = stop or threading.Event()
+
+    def events(self) -> Iterator[Event]:
+        """Yield events when they are complete, in the order of their starts."""
+        for moment in self.moments():
+            yield from moment.events
+        yield from self.stream.close()
+
+    def moments(self) -> Iterator[Moment]:
+        """Yield the frames that are looked at; the stream must be closed afterwards."""
+        frames = self._live() if self.recording.live else self._needed()
+        for time, frame in frames:
+            events = self.stream.push(frame, time)
+            self.looked_at += 1
+            yield Moment(time, frame, self.stream.state, events)
+
+    def _needed(self) -> Iterator[tuple[float, RGBImage]]:
+        """Yield the frames that the stream needs, as images."""
+        for time, frame in self.recording.frames():
+            if self._stop.is_set():
+                return
+            self.time = time
+            if self.stream.needs(time):
+                yield time, self.recording.convert(frame)
+
+    def _live(self) -> Iterator[tuple[float, RGBImage]]:
+        """Yield the frames of a live source; a thread reads them, so that none is late."""
+        waiting: deque[tuple[float, RGBImage]] = deque()
+        changed = threading.Condition()
+        ended: list[BaseException | None] = []
+
+        def read() -> None:
+            due, step = 0.0, 1 / self.stream.rate
+            error: BaseException | None = None
+            try:
+                for time, frame in self.recording.frames():
+                    if self._stop.is_set():
+                        break
+                    self.time = time
+                    if time < due:
+                        continue
+                    due = max(due + step, time + step / 2)
+                    image = self.recording.convert(frame)
+                    with changed:
+                        if len(waiting) == AHEAD:
+                            waiting.popleft()
+                            self.dropped += 1
+                        waiting.append((time, image))
+                        changed.notify()
+            except BaseException as problem:  # raised again by the thread that watches
+                error = problem
+            with changed:
+                ended.append(error)
+                changed.notify()
+
+        reader = threading.Thread(target=read, name="fewact-camera", daemon=True)
+        reader.start()
+        try:
+            while True:
+                with changed:
+                    while not waiting and not ended and not self._stop.is_set():
+                        changed.wait(0.2)
+                    if self._stop.is_set() or not waiting:
+                        break
+                    time, image = waiting.popleft()
+                if self.stream.needs(time):
+                    yield time, image
+        finally:
+            self._stop.set()
+            reader.join()  # the recording is closed next: no frame may be read any more
+        if ended and ended[0] is not None:
+            raise ended[0]
+
+
+@contextmanager
+def watching(
+    classifier: "FewShotClassifier", source: str | Path, *, stop: threading.Event | None = None
+) -> Iterator[Watch]:
+    """Open a recording to watch; it is closed when the block ends.
+
+    Args:
+        classifier: Classifier whose actions are found.
+        source: Recording, see ``fewact.video.recording.open_recording``.
+        stop: Ends the recording when it is set.
+
+    Raises:
+        VideoError: The recording cannot be opened.
+        ModelError: The classifier cannot watch recordings, see ``FewShotClassifier.stream``.
+    """
+    stream = classifier.stream()
+    with open_recording(source) as recording:
+        yield Watch(stream, recording, stop)
+
+
+def watch(
+    classifier: "FewShotClassifier", source: str | Path, *, stop: threading.Event | None = None
+) -> Iterator[Event]:
+    """Yield the events of a recording when they are complete; for arguments see ``watching``.
+
+    >>> for event in watch(classifier, "monday.mp4"):  # doctest: +SKIP
+    ...     print(event.label, event.start, event.end, event.repetitions)
+    """
+    with watching(classifier, source, stop=stop) as opened:
+        yield from opened.events()

@@ -1,0 +1,185 @@
+"""``fewact watch``: the actions in a long recording, a camera or a stream."""
+
+import csv
+import io
+import json
+import signal
+import threading
+import time as clock
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fewact.cli.options import Device, Engine, FalseAlarms, Quiet
+from fewact.cli.output import Columns
+from fewact.cli.progress import progress
+from fewact.cli.run import INTERRUPTED, say
+from fewact.io.atomic import write_text
+from fewact.io.outputs import check_output_file
+
+if TYPE_CHECKING:
+    from fewact.classifier import Event, FewShotClassifier
+    from fewact.classifier.watch import Watch
+
+
+class EventFormat(StrEnum):
+    """Formats of events on stdout; all are written event by event."""
+
+    TABLE = "table"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+def watch(
+    model: Annotated[Path, typer.Argument(help="Folder of a model saved by `fewact teach`.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="VIDEO|CAMERA|URL",
+            help="Video file; number of a camera such as 0, or its device; address such as "
+            "rtsp://…; or - for the standard input.",
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File for the events: .csv, .json, or .vtt or .srt for subtitles. It is complete "
+            "after each event.",
+        ),
+    ] = None,
+    format: Annotated[
+        EventFormat, typer.Option("--format", help="Format of the events on stdout.")
+    ] = EventFormat.TABLE,
+    false_alarms: FalseAlarms = None,
+    engine: Engine = "auto",
+    device: Device = "auto",
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="WEIGHTS", help="New location of the backbone's weights."),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Find the actions in a long recording, or watch a camera.
+
+    Events are written to stdout when they are complete: start, end, class and how many times the
+    action was performed in a row. Ctrl-C ends a camera; the events so far are kept.
+    """
+    from fewact.classifier.open_set import check_rate
+    from fewact.report.events import check_events_file
+
+    check_rate(false_alarms)
+    if output is not None:
+        check_events_file(output)
+        check_output_file(output)
+    from fewact import FewShotClassifier
+    from fewact.classifier.watch import watching
+
+    classifier = FewShotClassifier.load(model, device=device, weights=weights, engine=engine)
+    if false_alarms is not None:
+        classifier.false_alarms = false_alarms
+    events: list[Event] = []
+    begun = clock.monotonic()
+    with _stopped_by_ctrl_c() as stop, watching(classifier, source, stop=stop) as opened:
+        write, save = _writer(format, classifier), _saver(output, source, classifier, opened)
+        save(events)
+        for event in _with_progress(opened, quiet=quiet):
+            write(event)
+            events.append(event)
+            save(events)
+        save(events)
+        _summarise(opened, events, clock.monotonic() - begun)
+        if stop.is_set() and not opened.recording.live:
+            raise typer.Exit(INTERRUPTED)
+
+
+@contextmanager
+def _stopped_by_ctrl_c() -> Iterator[threading.Event]:
+    """Yield what the first Ctrl-C sets; the second one interrupts as it does elsewhere."""
+    stop = threading.Event()
+
+    def interrupt(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _with_progress(opened: "Watch", *, quiet: bool) -> Iterator["Event"]:
+    """Yield the events; show how many seconds of the recording were read."""
+    total = opened.recording.duration
+    with progress("Watching", quiet=quiet or total is None) as show:
+        for moment in opened.moments():
+            yield from moment.events
+            show(int(moment.time), int(total or moment.time))
+        yield from opened.stream.close()
+
+
+def _writer(format: EventFormat, classifier: "FewShotClassifier") -> Callable[["Event"], None]:
+    """Return a function that writes one event; a header is written immediately."""
+    from fewact.report.events import COLUMNS, clock_time
+
+    if format is EventFormat.JSONL:
+        return lambda one: print(json.dumps(one.to_dict(), ensure_ascii=False), flush=True)
+    if format is EventFormat.CSV:
+        print(",".join(COLUMNS), flush=True)
+
+        def write_csv(one: "Event") -> None:
+            text = io.StringIO()
+            fields = one.to_dict()
+            csv.writer(text, lineterminator="\n").writerow([fields[name] for name in COLUMNS])
+            print(text.getvalue(), end="", flush=True)
+
+        return write_csv
+    times = ["00:00:00.000"]
+    columns = Columns(COLUMNS, times, times, classifier.classes_, [])
+    columns.print_header()
+
+    def write_row(one: "Event") -> None:
+        span = clock_time(one.start), clock_time(one.end)
+        columns.print(*span, one.label, f"{one.probability:.2f}", str(one.repetitions))
+
+    return write_row
+
+
+def _saver(
+    output: Path | None, source: str, classifier: "FewShotClassifier", opened: "Watch"
+) -> Callable[[list["Event"]], None]:
+    """Return a function that replaces the output with these events."""
+    from fewact.report.events import events_text
+
+    def save(events: list["Event"]) -> None:
+        if output is not None:
+            facts: dict[str, Any] = {
+                "source": source,
+                "classes": list(classifier.classes_),
+                "seconds": round(opened.time, 3),
+                "dropped_frames": opened.dropped,
+            }
+            write_text(output, events_text(output, events, facts))
+
+    return save
+
+
+def _summarise(opened: "Watch", events: list["Event"], seconds: float) -> None:
+    from fewact.report.events import clock_time, counts
+
+    for label, count in counts(events).items():
+        say(f"{label}: {count}")
+    speed = f", {opened.time / seconds:.1f} times real time" if not opened.recording.live else ""
+    say(f"Watched {clock_time(opened.time)} in {clock_time(seconds)}{speed}.")
+    if opened.dropped:
+        say(f"Dropped {opened.dropped} late frames: the computer is too slow for this camera.")
+    if opened.recording.damaged:
+        say(f"Skipped {opened.recording.damaged} damaged frames.")

@@ -1,0 +1,139 @@
+"""Features of overlapping windows of one recording: each frame passes the network once.
+
+A window's features are those of a clip with the same start and end, but for two things: its frames
+are the nearest of those that are kept, and where the camera does not move all windows share the
+features of a frame. Where it moves, each window is stabilised to its own middle frame, so that its
+frames pass the network again.
+"""
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fewact.backbones import Backbone, Level
+from fewact.features.extract import network_features
+from fewact.features.request import FeatureRequest, Request
+from fewact.features.timing import Timing
+from fewact.features.views import Views
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """A kept frame (3 H W) uint8, and its features by level once they are computed."""
+
+    time: float
+    frame: Tensor
+    features: dict[Level, Tensor] = field(default_factory=dict)
+
+
+class FeatureRing:
+    """The last frames of a recording, and features of windows of them.
+
+    Args:
+        backbone: Backbone that computes the features.
+        requests: Requested features of a window.
+        timing: Adds up the stages ``decode`` (resizing), ``stabilise`` and ``backbone``.
+    """
+
+    def __init__(
+        self, backbone: Backbone, requests: Sequence[Request], timing: Timing | None = None
+    ) -> None:
+        self._backbone, self._requests = backbone, tuple(requests)
+        self._timing = timing or Timing()
+        self._samples: deque[_Sample] = deque()
+        self._aspect = 1.0
+        slot = backbone.card.frames_per_slot
+        self._numbers = {request: request.frames * slot for request in requests}
+        # A network that reads several frames together has no features of one frame.
+        self._alone = backbone.network.frames_together == 1 and slot == 1
+        self._levels: tuple[Level, ...] = tuple(
+            dict.fromkeys(
+                one.level
+                for one in requests
+                if isinstance(one, FeatureRequest) and one.view.stabilise != "on"
+            )
+        )
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def add(self, time: float, frame: NDArray[np.uint8]) -> None:
+        """Keep a frame.
+
+        Args:
+            time: Time of the frame, in seconds, later than that of the last one.
+            frame: Frame (h w 3), RGB, uint8; it is resized, not referred to.
+
+        Raises:
+            ShapeError: The frame has another shape or type.
+        """
+        with self._timing.stage("decode"):
+            # A frame of the network's size is not resized; the caller may reuse its memory.
+            resized = self._backbone.prepare(frame).clone()
+        self._aspect = frame.shape[1] / frame.shape[0]
+        self._samples.append(_Sample(time, resized))
+
+    def forget(self, before: float) -> None:
+        """Forget frames that were shown before a time."""
+        while self._samples and self._samples[0].time < before:
+            self._samples.popleft()
+
+    def features(self, start: float, end: float) -> dict[Request, Tensor]:
+        """Return the features of the window between two times, in the shapes of the requests.
+
+        Args:
+            start: Start of the window, in seconds.
+            end: End of the window; at least one frame must be kept.
+        """
+        samples = list(self._samples)
+        times = [one.time for one in samples]
+        chosen = {
+            number: [samples[i] for i in _nearest(times, start, end, number)]
+            for number in dict.fromkeys(self._numbers.values())
+        }
+        decoded = {
+            number: torch.stack([one.frame for one in some]) for number, some in chosen.items()
+        }
+        views = Views(decoded, self._aspect, self._backbone.card.frames_per_slot)
+        with self._timing.stage("stabilise"):
+            inputs = {request: request.prepare(views) for request in self._requests}
+        shared = {
+            request: chosen[number]
+            for request, number in self._numbers.items()
+            if self._alone and request.level is not None and inputs[request] is decoded[number]
+        }
+        own = {request: value for request, value in inputs.items() if request not in shared}
+        with self._timing.stage("backbone"):
+            self._compute({id(one): one for some in shared.values() for one in some}.values())
+            found = network_features(self._backbone, own) if own else {}
+        for request, some in shared.items():
+            if request.level is not None:
+                found[request] = torch.stack([one.features[request.level] for one in some])
+        return found
+
+    def _compute(self, samples: Collection[_Sample]) -> None:
+        """Run the network on the frames that have not passed it yet, all in one batch."""
+        new = [one for one in samples if not one.features]
+        if not new:
+            return
+        found = self._backbone.features(torch.stack([one.frame for one in new]), self._levels)
+        for level, values in found.items():
+            for one, value in zip(new, values, strict=True):
+                one.features[level] = value
+
+
+def _nearest(times: Sequence[float], start: float, end: float, number: int) -> list[int]:
+    """Return the positions of the times nearest to the middles of equal segments of a window."""
+    found = []
+    for k in range(number):
+        centre = start + (k + 0.5) * (end - start) / number
+        after = min(bisect_left(times, centre), len(times) - 1)
+        before = max(after - 1, 0)
+        found.append(before if centre - times[before] <= times[after] - centre else after)
+    return found

@@ -1,0 +1,126 @@
+"""Events of a recording as text: CSV, JSON, and subtitles for video players."""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fewact.classifier.events import Event
+from fewact.errors import OptionError
+
+COLUMNS = ("start", "end", "label", "probability", "repetitions")
+
+
+def events_text(path: Path, events: Sequence[Event], facts: Mapping[str, Any]) -> str:
+    """Return the content of a file of events, in the format of its extension.
+
+    Args:
+        path: File that will be written: .csv, .json, .vtt or .srt.
+        events: Events in the order of their starts.
+        facts: Facts about the recording, for JSON.
+
+    Raises:
+        OptionError: The extension is another one.
+    """
+    return _format(path)(events, facts)
+
+
+def check_events_file(path: Path) -> None:
+    """Refuse a file of another format than ``events_text`` writes.
+
+    Raises:
+        OptionError: The extension is another one.
+    """
+    _format(path)
+
+
+def counts(events: Sequence[Event]) -> dict[str, int]:
+    """Return how many times each action was performed, by its class."""
+    total: Counter[str] = Counter()
+    for event in events:
+        total[event.label] += event.repetitions
+    return dict(sorted(total.items()))
+
+
+def title(event: Event) -> str:
+    """Return the class of an event with its repetitions.
+
+    >>> title(Event("wave", 1.0, 4.5, 0.9, 3))
+    'wave × 3'
+    """
+    return event.label + (f" × {event.repetitions}" if event.repetitions > 1 else "")
+
+
+def clock_time(seconds: float, separator: str = ".") -> str:
+    """Return a time as text.
+
+    >>> clock_time(3725.5)
+    '01:02:05.500'
+    """
+    milliseconds = round(1000 * max(seconds, 0.0))
+    minutes, rest = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    whole, fraction = divmod(rest, 1000)
+    return f"{hours:02}:{minutes:02}:{whole:02}{separator}{fraction:03}"
+
+
+def _format(path: Path) -> Callable[[Sequence[Event], Mapping[str, Any]], str]:
+    found = _FORMATS.get(path.suffix.lower())
+    if found is None:
+        raise OptionError(
+            "unknown format of events",
+            where=str(path),
+            got=repr(path.suffix),
+            expected=", ".join(_FORMATS),
+        )
+    return found
+
+
+def _csv(events: Sequence[Event], facts: Mapping[str, Any]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for one in events:
+        times = f"{one.start:.3f}", f"{one.end:.3f}"
+        writer.writerow((*times, one.label, f"{one.probability:.4f}", one.repetitions))
+    return text.getvalue()
+
+
+def _json(events: Sequence[Event], facts: Mapping[str, Any]) -> str:
+    document = {
+        **facts,
+        "counts": counts(events),
+        "events": [event.to_dict() for event in events],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _vtt(events: Sequence[Event], facts: Mapping[str, Any]) -> str:
+    cues = (
+        f"{clock_time(one.start)} --> {clock_time(one.end)}\n{_escaped(title(one))}\n"
+        for one in events
+    )
+    return "\n".join(["WEBVTT\n", *cues])
+
+
+def _srt(events: Sequence[Event], facts: Mapping[str, Any]) -> str:
+    return "\n".join(
+        f"{number}\n{clock_time(one.start, ',')} --> {clock_time(one.end, ',')}\n{title(one)}\n"
+        for number, one in enumerate(events, start=1)
+    )
+
+
+def _escaped(text: str) -> str:
+    """Escape what WebVTT takes for a tag."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+_FORMATS: dict[str, Callable[[Sequence[Event], Mapping[str, Any]], str]] = {
+    ".csv": _csv,
+    ".json": _json,
+    ".vtt": _vtt,
+    ".srt": _srt,
+}

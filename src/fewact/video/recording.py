@@ -1,0 +1,272 @@
+"""Frames of a recording, one after the other: of a file, a camera, the network or a pipe.
+
+Unlike ``read_frames`` this needs no index: memory does not depend on the length of a recording, and
+it need not have an end.
+"""
+
+import contextlib
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from fewact.errors import VideoError
+from fewact.video.conversion import FrameConverter
+from fewact.video.damage import Damage
+from fewact.video.opening import (
+    VIDEO_FORMATS,
+    VideoPacket,
+    check_readable,
+    choose_stream,
+    open_video,
+)
+from fewact.video.reading import FOLDER_FPS
+from fewact.video.source import ImageSequence
+from fewact.video.timeline import RGBImage
+
+TIMEOUT = 15.0
+"""Seconds without data after which a camera or a stream of the network counts as ended."""
+
+DEVICE_FORMATS = ("v4l2", "avfoundation", "dshow")
+"""FFmpeg's input devices for cameras on Linux, macOS and Windows."""
+
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
+# A playlist of the network must not make FFmpeg read files of this computer.
+_NETWORK = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto,rtmp,rtmps,rtmpt,srt"
+
+# A stream that repeats frames without a time is taken to have this rate.
+_FALLBACK_FPS = 25.0
+
+
+class Recording:
+    """An open recording.
+
+    Args:
+        name: Source as the user wrote it.
+        frames: Decoded frames with their times in seconds, None where a packet does not decode.
+        live: Whether frames come at the time at which they are recorded, so that late ones are
+            dropped.
+        duration: Duration in seconds; None if it is not known.
+        fps: Average frame rate; None if it is not known.
+
+    Attributes:
+        damaged: Number of packets that did not decode.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        frames: Iterator[tuple[float | None, VideoFrame] | None],
+        *,
+        live: bool = False,
+        duration: float | None = None,
+        fps: float | None = None,
+    ) -> None:
+        self.name, self.live, self.duration, self.fps = name, live, duration, fps
+        self.damaged = 0
+        self._frames = frames
+        self._converter = FrameConverter(name)
+
+    def frames(self) -> Iterator[tuple[float, VideoFrame]]:
+        """Yield frames with their times, in seconds after the first one, ascending.
+
+        Frames whose time is not later than that of the last one are left out. If times jump back,
+        as those of a stream that begins again, later ones continue from the last one.
+
+        Raises:
+            VideoError: There is no frame.
+        """
+        first, last = None, 0.0
+        step = 1 / (self.fps or _FALLBACK_FPS)
+        for found in self._frames:
+            if found is None:
+                self.damaged += 1
+                continue
+            time, frame = found
+            if time is None:
+                time = 0.0 if first is None else first + last + step
+            if first is None:
+                first = time - step
+            if time - first < last - TIMEOUT:
+                first = time - last - step
+            if time - first <= last:
+                continue
+            last = time - first
+            yield last - step, frame
+        if first is None:
+            raise VideoError(
+                self.name, "no frame can be decoded", hint="Copy, record or convert it again."
+            )
+
+    def convert(self, frame: VideoFrame) -> RGBImage:
+        """Return a frame (h w 3) uint8, RGB, upright and of the size of the first one."""
+        return self._converter.convert(frame)
+
+
+@contextmanager
+def open_recording(source: str | Path) -> Iterator[Recording]:
+    """Open a recording; it is closed when the block ends.
+
+    Args:
+        source: Video file or folder of numbered images; ``-`` for the standard input, or a named
+            pipe; number of a camera, such as ``0``, its device such as ``/dev/video0``, or
+            ``v4l2:DEVICE``, ``avfoundation:DEVICE`` or ``dshow:DEVICE``; or an address such as
+            ``rtsp://…`` or ``http://…``.
+
+    Raises:
+        VideoError: It cannot be opened, or has no video.
+    """
+    name = str(source)
+    camera = find_camera(name)
+    if camera is not None:
+        device, format = camera
+        options = {"framerate": "30"} if format == "avfoundation" else {}
+        with _opened(name, device, format=format, options=options) as recording:
+            recording.live = True
+            yield recording
+    elif _SCHEME.match(name):
+        scheme = name.partition(":")[0].lower()
+        options = {"protocol_whitelist": _NETWORK}
+        options |= {"rtsp_transport": "tcp"} if scheme.startswith("rtsp") else {}
+        with _opened(name, name, options=options) as recording:
+            recording.live = recording.duration is None
+            yield recording
+    elif name == "-" or _is_pipe(name):
+        protocol, where = ("pipe", "pipe:0") if name == "-" else ("file", f"file:{name}")
+        options = {"protocol_whitelist": protocol, "format_whitelist": VIDEO_FORMATS}
+        with _opened(name, where, options=options) as recording:
+            yield recording
+    elif os.path.isdir(name):
+        images = ImageSequence(Path(name), FOLDER_FPS)
+        positions = np.arange(len(images.index.pts))
+        found = images.decode(positions, 1, Damage())
+        times = ((position / FOLDER_FPS, frame) for position, frame in found)
+        yield Recording(name, times, duration=len(positions) / FOLDER_FPS, fps=FOLDER_FPS)
+    else:
+        check_readable(Path(name))
+        with open_video(Path(name), threads="auto") as video:
+            yield _recording(name, video.container, video.stream)
+
+
+def find_camera(source: str) -> tuple[str, str] | None:
+    """Return FFmpeg's device and input format of a camera; None if the source is no camera.
+
+    Raises:
+        VideoError: There is no camera of this number.
+
+    >>> find_camera("clip.mp4")
+    """
+    format, colon, device = source.partition(":")
+    if colon and format in DEVICE_FORMATS and device:
+        return device, format
+    if re.fullmatch(r"/dev/video\d+", source):
+        return source, "v4l2"
+    if not re.fullmatch(r"\d{1,3}", source):
+        return None
+    if sys.platform == "darwin":
+        return f"{source}:none", "avfoundation"
+    if sys.platform == "win32":
+        return _windows_camera(source), "dshow"
+    return f"/dev/video{source}", "v4l2"
+
+
+def _windows_camera(number: str) -> str:
+    """Return DirectShow's name of a camera, which has no numbers."""
+    from av.device import enumerate_input_devices
+
+    with contextlib.suppress(FFmpegError, ValueError):
+        cameras = [
+            one.name
+            for one in enumerate_input_devices("dshow")
+            if "video" in (one.media_types or ["video"])
+        ]
+        if int(number) < len(cameras):
+            return f"video={cameras[int(number)]}"
+    raise VideoError(number, "there is no camera of this number", hint='Pass "dshow:video=NAME".')
+
+
+def _is_pipe(name: str) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(name).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+@contextmanager
+def _opened(
+    name: str, where: str, *, format: str | None = None, options: dict[str, str]
+) -> Iterator[Recording]:
+    # A pipe has no timeout: its writer may take as long as it likes.
+    waits = where.startswith(("pipe:", "file:"))
+    extra: dict[str, Any] = {} if waits else {"timeout": (TIMEOUT, TIMEOUT)}
+    try:
+        container = av.open(
+            where, format=format, options=options, metadata_errors="ignore", **extra
+        )
+    except (FFmpegError, OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        what = "camera" if format else "recording"
+        raise VideoError(name, f"the {what} cannot be opened: {reason}") from error
+    with container:
+        stream = choose_stream(Path(name), list(container.streams.video))
+        yield _recording(name, container, stream)
+
+
+def _recording(name: str, container: InputContainer, stream: VideoStream) -> Recording:
+    known = container.duration is not None and container.duration > 0
+    return Recording(
+        name,
+        _decoded(container, stream),
+        duration=container.duration / av.time_base if known and container.duration else None,
+        fps=float(stream.average_rate) if stream.average_rate else None,
+    )
+
+
+def _decoded(
+    container: InputContainer, stream: VideoStream
+) -> Iterator[tuple[float | None, VideoFrame] | None]:
+    """Yield frames with the times of the stream; None for a packet that does not decode."""
+    for packet in _packets(container, stream):
+        try:
+            frames = packet.decode()
+        except FFmpegError:
+            yield None
+            continue
+        for frame in frames:
+            yield _time(frame, stream), frame
+    with contextlib.suppress(FFmpegError):
+        for frame in stream.codec_context.decode(None):
+            yield _time(frame, stream), frame
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
+    """Yield packets until the end, or until the camera or the network gives no more."""
+    progress = True
+    while progress:
+        progress = False
+        try:
+            for packet in container.demux(stream):
+                if packet.size:
+                    progress = True
+                    yield packet
+            return
+        except (FFmpegError, IndexError):  # as in ``opening.packets``
+            continue
+
+
+def _time(frame: VideoFrame, stream: VideoStream) -> float | None:
+    """Return the time of a frame; those that a decoder held back do not know their time base."""
+    if frame.pts is None or stream.time_base is None:
+        return None
+    return float(frame.pts * stream.time_base)

@@ -1,0 +1,283 @@
+"""The streaming core: windows of a recording that share their features, and events of them."""
+
+import threading
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fewact.backbones import Backbone
+from fewact.classifier import Event, FewShotClassifier
+from fewact.classifier.events import GAP, OVERLAP, EventFinder, WindowScore
+from fewact.classifier.stream import window_lengths
+from fewact.data import Clip
+from fewact.errors import ModelError, OptionError, ShapeError
+from fewact.features.request import FeatureRequest, View
+from fewact.features.ring import FeatureRing
+from fewact.video import EveryNth, read_frames
+from tests.classifier.conftest import render
+
+
+def frames_of(path: Path) -> np.ndarray:
+    return read_frames(path, EveryNth(1))
+
+
+def slow_nms(windows: list[WindowScore], threshold: float) -> list[WindowScore]:
+    """All windows at once, the best first."""
+    kept: list[WindowScore] = []
+    for one in sorted(windows, key=lambda w: (-w.known, w.start, w.end)):
+        shared = [min(one.end, o.end) - max(one.start, o.start) for o in kept]
+        shorter = [min(one.end - one.start, o.end - o.start) for o in kept]
+        if one.known >= threshold and all(
+            s <= OVERLAP * d for s, d in zip(shared, shorter, strict=True)
+        ):
+            kept.append(one)
+    return sorted(kept, key=lambda w: w.start)
+
+
+def slide(scores: list[float], labels: str, length: float = 2.0) -> list[WindowScore]:
+    return [
+        WindowScore(i * length / 4, i * length / 4 + length, label, 0.9, score)
+        for i, (score, label) in enumerate(zip(scores, labels, strict=True))
+    ]
+
+
+def find(windows: list[WindowScore], threshold: float = 0.0) -> list[Event]:
+    """Feed windows one by one, as they end."""
+    finder = EventFinder(threshold, max((w.end - w.start for w in windows), default=1.0))
+    events = [e for w in sorted(windows, key=lambda w: w.end) for e in finder.add([w], w.end)]
+    return events + finder.close()
+
+
+def test_one_peak_is_one_event() -> None:
+    (event,) = find(slide([-1, 0.1, 0.8, 0.2, -1], "abbba"))
+    assert event == Event("b", 1.0, 3.0, 0.9, 1)
+    assert event.to_dict() == {
+        "label": "b",
+        "start": 1.0,
+        "end": 3.0,
+        "probability": 0.9,
+        "repetitions": 1,
+    }
+
+
+def test_performances_in_a_row_are_one_event_with_repetitions() -> None:
+    (event,) = find(slide([0.9, 0.1, 0.1, 0.1, 0.8, 0.1, 0.1, 0.1, 0.7], "aaaaaaaaa"))
+    assert (event.start, event.end, event.repetitions) == (0.0, 6.0, 3)
+    far = [*slide([0.9], "a"), WindowScore(2 + 2 * GAP + 0.1, 5.1, "a", 0.9, 0.5)]
+    assert [event.repetitions for event in find(far)] == [1, 1]
+
+
+def test_nothing_below_the_threshold() -> None:
+    assert find(slide([0.4, 0.5, 0.4], "aaa"), threshold=0.6) == []
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(-1, 1, width=16), st.sampled_from("abc"), st.sampled_from([1.0, 1.5])),
+        max_size=60,
+    )
+)
+def test_events_are_those_of_all_windows_at_once(drawn: list[tuple[float, str, float]]) -> None:
+    windows = [
+        WindowScore(i * 0.3, i * 0.3 + length, label, 1.0, score)
+        for i, (score, label, length) in enumerate(drawn)
+    ]
+    found = find(windows)
+    kept = slow_nms(windows, 0.0)
+    assert sum(event.repetitions for event in found) == len(kept)
+    assert {event.start for event in found} <= {window.start for window in kept}
+    assert all(a.start <= b.start for a, b in pairwise(found))
+
+
+def test_a_long_action_needs_bounded_memory() -> None:
+    finder = EventFinder(0.0, 2.0)
+    most = 0
+    for i in range(4000):
+        end = 2 + i * 0.5
+        finder.add([WindowScore(end - 2, end, "a", 1.0, 0.5 + 0.01 * (i * 7 % 11))], end)
+        most = max(most, len(finder._pending))
+    assert most < 40
+
+
+@pytest.mark.parametrize(
+    ("durations", "lengths"),
+    [([2.0], 1), ([2.0, 2.2, 2.4], 1), ([1.0, 1.9], 2), ([1.0, 60.0], 3), ([3.0, None], 1)],
+)
+def test_window_lengths_follow_the_training_clips(
+    durations: list[float | None], lengths: int
+) -> None:
+    found = window_lengths(durations)
+    known = [one for one in durations if one is not None]
+    assert len(found) == lengths
+    assert min(known) <= found[0] <= found[-1] <= max(known)
+    assert list(found) == sorted(found)
+
+
+def test_unknown_durations_are_refused() -> None:
+    with pytest.raises(ModelError, match="Teach again"):
+        window_lengths([None, None])
+
+
+def test_ring_shares_features_and_gives_those_of_a_clip(backbone: Backbone) -> None:
+    clip = np.random.default_rng(0).integers(0, 256, (16, 60, 80, 3), np.uint8)
+    clip[:] = clip[:1]  # nothing moves, so that all views are alike
+    clip[8:, 20:30, 20:30] = 255
+    requests = [FeatureRequest("middle", View(16)), FeatureRequest("vectors", View(8))]
+    ring = FeatureRing(backbone, requests)
+    for i, frame in enumerate(clip):
+        ring.add(i + 0.5, frame)
+    runs: list[int] = []
+    run = backbone.features
+    counted = FeatureRing(backbone, requests)
+    counted._backbone = _Counting(run, backbone, runs)  # type: ignore[assignment]
+    for i, frame in enumerate(clip):
+        counted.add(i + 0.5, frame)
+    counted.features(0, 16)
+    counted.features(0, 16)
+    assert sum(runs) == 16
+    found = ring.features(0, 16)
+    prepared = backbone.prepare(clip)
+    expected = backbone.features(prepared, ["middle"])["middle"]
+    torch.testing.assert_close(found[requests[0]], expected, rtol=1e-4, atol=1e-3)
+    ring.forget(8.0)
+    assert len(ring) == 8
+
+
+class _Counting:
+    """A backbone that notes how many frames pass it."""
+
+    def __init__(self, run, backbone: Backbone, runs: list[int]) -> None:  # type: ignore[no-untyped-def]
+        self._run, self._of, self._runs = run, backbone, runs
+
+    def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
+        return getattr(self._of, name)
+
+    def features(self, frames, levels):  # type: ignore[no-untyped-def]
+        self._runs.append(len(frames))
+        return self._run(frames, levels)
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, np.ndarray]]:
+    """New clips of the classes, one after the other."""
+    root = tmp_path_factory.mktemp("recording")
+    motions = ["left", "left", "down", "right", "left"]
+    return [(m, frames_of(render(root / f"{i}.mp4", m, 30 + i))) for i, m in enumerate(motions)]
+
+
+def test_a_window_is_answered_as_the_clip_is(
+    examples: FewShotClassifier, queries: dict[str, Path]
+) -> None:
+    """Where all frames are kept, the window of a clip has the scores of ``predict``."""
+    for path in queries.values():
+        stream = examples.stream(fps=12)
+        frames = frames_of(path)
+        for frame in frames:
+            stream._ring.add(stream._pushed / 12 + 1 / 24, frame)
+            stream._pushed += 1
+        window = stream._window(0.0, 1.0)
+        predicted = examples.predict(path)
+        assert window.label == predicted.best
+        assert window.probability == pytest.approx(predicted.probability, abs=0.02)
+
+
+@pytest.mark.slow
+def test_actions_in_a_recording_are_found(
+    examples: FewShotClassifier, recording: list[tuple[str, np.ndarray]]
+) -> None:
+    stream = examples.stream(fps=12)
+    events = [event for _, clip in recording for frame in clip for event in stream.push(frame)]
+    events += stream.close()
+    assert all(a.end <= b.start + 0.5 for a, b in pairwise(events))
+    performed = [label for event in events for label in [event.label] * event.repetitions]
+    assert performed == [label for label, _ in recording]
+    assert stream.close() == []
+    with pytest.raises(OptionError, match="closed"):
+        stream.push(recording[0][1][0])
+
+
+def test_threads_may_push_and_look(
+    quick: FewShotClassifier, actions: Path, recording: list[tuple[str, np.ndarray]]
+) -> None:
+    stream = quick.fit(actions).stream(fps=12)
+    clip = recording[0][1]
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for frame in clip:
+                stream.push(frame)
+                assert 0 <= stream.state.probability <= 1
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert stream.state.time == pytest.approx(4.0, abs=1.1)
+    stream.close()
+
+
+def test_times_are_checked_and_gaps_begin_again(quick: FewShotClassifier, actions: Path) -> None:
+    stream = quick.fit(actions).stream()
+    frame = np.zeros((48, 64, 3), np.uint8)
+    stream.push(frame, 1.0)
+    for wrong in (1.0, 0.5, float("nan"), float("inf")):
+        with pytest.raises(OptionError, match="not after"):
+            stream.push(frame, wrong)
+    with pytest.raises(ShapeError):
+        stream.push(np.zeros((48, 64), np.uint8), 2.0)
+    assert not stream.needs(1.01)
+    stream.push(frame, 500.0)
+    assert len(stream._ring) == 1
+
+
+def test_a_caller_may_reuse_the_frame(quick: FewShotClassifier, actions: Path) -> None:
+    stream = quick.fit(actions).stream(fps=10)
+    frame = np.zeros((*stream._ring._backbone.card.input_size, 3), np.uint8)
+    stream.push(frame)
+    frame[:] = 255
+    assert int(stream._ring._samples[0].frame.max()) == 0
+
+
+def test_later_teaching_does_not_change_a_stream(quick: FewShotClassifier, actions: Path) -> None:
+    stream = quick.fit(actions).stream()
+    quick.remove_class("down")
+    assert stream._fitted.classes == ("down", "left", "right")
+
+
+def test_durations_are_saved(quick: FewShotClassifier, actions: Path, tmp_path: Path) -> None:
+    quick.fit(actions).save(tmp_path / "model")
+    loaded = FewShotClassifier.load(tmp_path / "model")
+    assert [clip.duration for clip in loaded.clips_] == [1.0] * 9
+    assert loaded.stream().lengths == (1.0,)
+    part = quick.fit([Clip(p, p.parent.name, 0.25, 0.75) for p in sorted(actions.rglob("*.mp4"))])
+    assert part.clips_[0].duration == pytest.approx(0.5)
+
+
+def test_wrong_rates_are_refused(quick: FewShotClassifier, actions: Path) -> None:
+    quick.fit(actions)
+    for wrong in (0.0, -1.0, float("nan")):
+        with pytest.raises(OptionError, match="frame rate"):
+            quick.stream(fps=wrong)
+
+
+def test_features_cannot_be_watched() -> None:
+    from fewact.data import FeatureClip
+
+    rng = np.random.default_rng(0)
+    clips = [
+        FeatureClip(f"{label}{i}", rng.standard_normal((8, 6)), label)
+        for label in "ab"
+        for i in range(2)
+    ]
+    with pytest.raises(ModelError, match="precomputed"):
+        FewShotClassifier(method="protonet").fit(clips).stream()

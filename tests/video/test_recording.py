@@ -1,0 +1,130 @@
+"""Recordings that are read frame by frame: files, pipes and addresses."""
+
+import http.server
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fewact.errors import VideoError
+from fewact.video import EveryNth, read_frames, write_video
+from fewact.video.recording import find_camera, open_recording
+
+
+def counted(count: int = 30) -> np.ndarray:
+    """Frames of different brightness."""
+    grey = np.linspace(20, 230, count).astype(np.uint8)
+    return np.broadcast_to(grey[:, None, None, None], (count, 48, 64, 3)).copy()
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_video(tmp_path_factory.mktemp("recording") / "a.mkv", counted(), 15)
+
+
+def read(source: str | Path) -> tuple[list[float], np.ndarray]:
+    with open_recording(source) as opened:
+        found = [(time, opened.convert(frame)) for time, frame in opened.frames()]
+    return [time for time, _ in found], np.stack([frame for _, frame in found])
+
+
+def test_a_file_gives_all_frames_with_their_times(video: Path) -> None:
+    times, frames = read(video)
+    assert np.allclose(times, np.arange(30) / 15, atol=2e-3)
+    assert np.array_equal(frames, read_frames(video, EveryNth(1)))
+    with open_recording(video) as opened:
+        assert not opened.live
+        assert opened.duration == pytest.approx(2.0, abs=0.1)
+        assert opened.fps == pytest.approx(15)
+
+
+def test_a_folder_of_images(tmp_path: Path) -> None:
+    from fewact.classifier.thumbnails import jpeg
+
+    for i, frame in enumerate(counted(5)):
+        (tmp_path / f"{i}.jpg").write_bytes(jpeg(frame))
+    times, frames = read(tmp_path)
+    assert times == pytest.approx([0, 0.04, 0.08, 0.12, 0.16])
+    assert frames.shape == (5, 48, 64, 3)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_named_pipe(video: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(video.read_bytes()))
+    writer.start()
+    times, frames = read(pipe)
+    writer.join()
+    assert len(times) == 30
+    assert np.array_equal(frames, read_frames(video, EveryNth(1)))
+
+
+@pytest.fixture(scope="module")
+def address(video: Path) -> Iterator[str]:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Quiet, directory=video.parent)
+    )
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/{video.name}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_an_address(address: str, video: Path) -> None:
+    times, frames = read(address)
+    assert len(times) == 30
+    assert np.array_equal(frames, read_frames(video, EveryNth(1)))
+
+
+def test_a_playlist_of_the_network_opens_no_file_of_this_computer(
+    address: str, video: Path
+) -> None:
+    (video.parent / "list.m3u8").write_text(
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nfile://{video}\n#EXT-X-ENDLIST\n"
+    )
+    with pytest.raises(VideoError):
+        read(address.replace(video.name, "list.m3u8"))
+
+
+@pytest.mark.parametrize(
+    "source", ["no such.mp4", "98", "/dev/video97", "rtsp://127.0.0.1:9/none", "v4l2:nothing"]
+)
+def test_what_cannot_be_opened_is_named(source: str) -> None:
+    with pytest.raises(VideoError, match=source.replace("/", ".")), open_recording(source):
+        pass
+
+
+def test_cameras_are_found_by_number_and_by_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert find_camera("0") == ("/dev/video0", "v4l2")
+    assert find_camera("/dev/video2") == ("/dev/video2", "v4l2")
+    assert find_camera("avfoundation:FaceTime") == ("FaceTime", "avfoundation")
+    assert find_camera("dshow:video=Cam") == ("video=Cam", "dshow")
+    assert find_camera("clips/0.mp4") is None
+    assert find_camera("2024") is None
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert find_camera("1") == ("1:none", "avfoundation")
+
+
+def test_a_file_that_is_cut_off_gives_its_first_frames(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (30, 48, 64, 3), np.uint8)
+    whole = write_video(tmp_path / "whole.mkv", noise, 15).read_bytes()
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole[: len(whole) * 2 // 3])
+    times, _ = read(cut)
+    assert 10 < len(times) < 25
+    cut.write_bytes(whole[:600])
+    with pytest.raises(VideoError, match="cut"):
+        read(cut)
