@@ -88,7 +88,7 @@ def compare_copies(method: Method, bank: NodeBank, episodes: EpisodeSet, turns: 
     scorers = {"copied nodes": None, "nodes where they are": bank_scorer(method, bank, bank)}
     runs = {}
     for name, one in scorers.items():
-        batches = plan(episodes, bank, copies=one is None)
+        batches = plan(episodes, bank, bank, copies=one is None)
         runs[name] = batches, Scorer(method, episodes, bank, bank, batches, bank=one)
     wall, cpu = dict.fromkeys(runs, 0.0), dict.fromkeys(runs, 0.0)
     hits: dict[str, dict[int, np.ndarray]] = {name: {} for name in runs}

@@ -7,6 +7,7 @@ other.
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from struct import Struct
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 T = TypeVar("T")
 
 WORD = 2**64
+WORDS = Struct("<4Q")
 
 
 class RandomStream:
@@ -67,10 +69,8 @@ def _words(key: str) -> Iterator[int]:
     counter = 0
     while True:
         block = start.copy()
-        block.update(str(counter).encode())
-        digest = block.digest()
-        for at in range(0, 32, 8):
-            yield int.from_bytes(digest[at : at + 8], "little")
+        block.update(b"%d" % counter)
+        yield from WORDS.unpack(block.digest())
         counter += 1
 
 

@@ -5,6 +5,8 @@ listing names imports nothing. Other packages add entries by an entry point of t
 """
 
 import importlib
+import inspect
+import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, is_dataclass
@@ -172,6 +174,21 @@ def option_names(options: type) -> tuple[str, ...]:
         group = groups.get(field.name)
         names += [field.name] if group is None else _dotted(field.name, group.model_fields)
     return tuple(names)
+
+
+def option_descriptions(options: type) -> dict[str, str]:
+    """Return the description of each option by name, from the docstrings' ``Args``.
+
+    Options that a dataclass inherits are described where they are defined.
+    """
+    found: dict[str, str] = {}
+    for one in reversed(options.__mro__):
+        section = inspect.cleandoc(one.__doc__ or "").partition("Args:\n")[2]
+        first = re.split(r"\n\s*\n", section, maxsplit=1)[0]
+        entries = re.split(r"^ {4}(?=\w+:)", first, flags=re.MULTILINE)[1:]
+        pairs = (entry.split(":", 1) for entry in entries)
+        found |= {name: " ".join(text.replace("``", '"').split()) for name, text in pairs}
+    return found
 
 
 def flatten_options(options: Any) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from fewact import backbones, methods
-from fewact.cli.listing import _descriptions
-from fewact.registry import flatten_options, option_names
+from fewact.registry import flatten_options, option_descriptions, option_names
 
 Run = Callable[..., Any]
 
@@ -95,4 +94,10 @@ def test_backbones(run: Run) -> None:
     ],
 )
 def test_descriptions_come_from_the_docstring(docstring: str, said: dict[str, str]) -> None:
-    assert _descriptions(docstring) == said
+    assert option_descriptions(type("Options", (), {"__doc__": docstring})) == said
+
+
+def test_inherited_options_are_described_where_they_are_defined() -> None:
+    base = type("Base", (), {"__doc__": "Base.\n\nArgs:\n    a: One.\n    b: Two."})
+    own = type("Own", (base,), {"__doc__": "Own.\n\n    Args:\n        b: Three.\n    "})
+    assert option_descriptions(own) == {"a": "One.", "b": "Three."}

@@ -16,6 +16,7 @@ from fewact.errors import ExtensionError, UnknownNameError
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Method, TextMethod, one_hot_mean
 from fewact.methods.checks import PROMISES, check_method
+from fewact.methods.common.inputs import class_text, of_videos
 from fewact.methods.files import method_of
 
 
@@ -144,6 +145,31 @@ class Wrong(Nearest):
     scoring = frozenset({"frames", "scale"})
 
 
+class OtherRows(Nearest):
+    def bank_scorer(self, support: Any, query: Any) -> Any:
+        def score(rows: Any, labels: Any, n: int, queries: Any) -> Any:
+            own, asked = ({"mean": x["mean"][i]} for x, i in ((support, rows), (query, queries)))
+            return self.score(self.support(own, labels.flip(1), n), asked)
+
+        return score
+
+
+class Named(Nearest, TextMethod):
+    def support(self, nodes: Any, labels: Any, n: int, text: Any = None) -> Any:
+        text = class_text(text, n, 12)
+        nodes = nodes if "named" in nodes else self.with_text(nodes, of_videos(text, labels))
+        return one_hot_mean(labels, n, nodes["named"].dtype) @ nodes["named"]
+
+    def with_text(self, nodes: Any, text: Any) -> Any:
+        return {"named": nodes["mean"] + text}
+
+
+class NamedTwice(Named):
+    def support(self, nodes: Any, labels: Any, n: int, text: Any = None) -> Any:
+        nodes = {"mean": nodes["named" if "named" in nodes else "mean"]}
+        return super().support(nodes, labels, n, text)
+
+
 BROKEN = {
     "shapes": Transposed,
     "support_order": ByPosition,
@@ -160,6 +186,7 @@ BROKEN = {
     "initial_weights": Unseeded,
     "nothing_kept": Keeps,
     "text_methods": WithoutText,
+    "once_a_video": OtherRows,
     "options_documented": Undescribed,
     "scoring_options": Wrong,
 }
@@ -173,6 +200,11 @@ def broken(method: type[Method]) -> dict[str, str]:
 def test_a_good_method_keeps_all_promises() -> None:
     assert broken(Nearest) == {}
     assert BROKEN.keys() == PROMISES.keys()
+
+
+def test_a_video_that_meets_its_text_once_scores_the_same() -> None:
+    assert broken(Named) == {}
+    assert "with_text" in broken(NamedTwice)["once_a_video"]
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -1,7 +1,5 @@
 """``fewact methods`` and ``fewact backbones``: lists of methods and backbones."""
 
-import inspect
-import re
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -9,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from fewact.cli.output import ListFormat, ListOutputFormat, print_json, print_table
-from fewact.registry import option_groups
+from fewact.registry import option_descriptions, option_groups
 
 LEVELS = ("vectors", "maps", "middle")
 CARD = {
@@ -116,7 +114,7 @@ def _options(options_type: type, prefix: str = "") -> dict[str, dict[str, Any]]:
     from pydantic import TypeAdapter
 
     schema = TypeAdapter(options_type).json_schema()
-    descriptions = _descriptions(inspect.getdoc(options_type) or "")
+    descriptions = option_descriptions(options_type)
     groups = option_groups(options_type)
     options: dict[str, dict[str, Any]] = {}
     for name, expected in schema.get("properties", {}).items():
@@ -126,14 +124,6 @@ def _options(options_type: type, prefix: str = "") -> dict[str, dict[str, Any]]:
         expected.pop("title", None)
         options[prefix + name] = {**expected, "description": descriptions.get(name, "")}
     return options
-
-
-def _descriptions(docstring: str) -> dict[str, str]:
-    """Return the description of each argument in the ``Args`` section of a docstring."""
-    section = re.split(r"\n\s*\n", docstring.partition("Args:\n")[2], maxsplit=1)[0]
-    entries = re.split(r"^ {4}(?=\w+:)", section, flags=re.MULTILINE)[1:]
-    pairs = (entry.split(":", 1) for entry in entries)
-    return {name: " ".join(text.replace("``", '"').split()) for name, text in pairs}
 
 
 def _choices(option: dict[str, Any]) -> str:

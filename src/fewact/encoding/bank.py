@@ -1,8 +1,10 @@
 """Nodes of a list's videos: each video encoded once, for all episodes."""
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -13,7 +15,7 @@ from fewact.encoding.facts import FeatureFacts, MethodFacts, encoding_facts, fea
 from fewact.encoding.workers import workers
 from fewact.errors import DataError, VideoError
 from fewact.features.sources import FeatureSource
-from fewact.methods.base import Method
+from fewact.methods.base import Method, TextMethod
 
 Progress = Callable[[int, int], None]
 """Called with the number of videos that are done and the number of all."""
@@ -79,6 +81,26 @@ class NodeBank:
         """Return the rows of the tensors that hold these videos: (…) → (…)."""
         return np.searchsorted(self.positions, positions)
 
+    def with_text(self, method: TextMethod, text: Tensor, pool: Executor) -> "NodeBank":
+        """Return a bank of the nodes after ``method.with_text``.
+
+        Args:
+            method: Method in evaluation mode that encoded the nodes.
+            text: Embeddings (v d) of the name of each video's class.
+            pool: Threads that compute.
+        """
+
+        def named(row: int) -> dict[str, Tensor]:
+            own = {name: value[row : row + 1] for name, value in self.tensors.items()}
+            with torch.inference_mode():
+                found = method.with_text(own, text[row : row + 1])
+            return {name: value[0] for name, value in found.items()}
+
+        bank = NodeBank(self.positions, self.method, self.features, self.list_digest)
+        for row, nodes in enumerate(pool.map(named, range(len(self.positions)))):
+            bank.put(row, nodes)
+        return bank
+
     def put(self, row: int, nodes: dict[str, Tensor]) -> None:
         """Store the nodes of one video; the first video decides the shapes."""
         if not self.tensors:
@@ -88,6 +110,11 @@ class NodeBank:
             }
         for name, value in nodes.items():
             self.tensors[name][row] = value
+
+    @property
+    def nodes_a_video(self) -> int:
+        """Number of nodes of one video."""
+        return max(value[0].numel() // value.shape[-1] for value in self.tensors.values())
 
     @property
     def bytes_a_video(self) -> int:

@@ -24,7 +24,7 @@ from fewact.evaluation.result import ClassAccuracy, EvaluationSetup, Result, loa
 from fewact.evaluation.scoring import Batches, Hits, Scorer, bank_scorer, plan, score
 from fewact.features.sources import FeatureSource
 from fewact.io.atomic import write_text
-from fewact.methods.base import Method
+from fewact.methods.base import Method, TextMethod
 from fewact.text import ClassTexts, known_texts
 
 Progress = Callable[[str, int, int], None]
@@ -124,8 +124,10 @@ def evaluate_method(
         else:
             support = bank(nodes, np.unique(episodes.support))
             query = bank(query_nodes, np.unique(episodes.query))
+        if texts is not None:
+            support = _with_text(method, support, videos, episodes, texts, run.threads)
     from_bank = bank_scorer(method, support, query)
-    batches = plan(episodes, support, copies=from_bank is None)
+    batches = plan(episodes, support, query, copies=from_bank is None)
     queries = episodes.query.shape[1]
     file = None if target is None else ProgressFile(target, setup, batches, queries)
     class_texts = None if texts is None else _by_episode(texts.embeddings, labels)
@@ -140,6 +142,28 @@ def evaluate_method(
     if file is not None:
         file.remove()
     return result
+
+
+def _with_text(
+    method: Method,
+    bank: NodeBank,
+    videos: VideoList,
+    episodes: EpisodeSet,
+    texts: ClassTexts,
+    threads: int | None,
+) -> NodeBank:
+    """Return support nodes with all that the text of each video's class adds to that video alone.
+
+    With fewer uses than videos this would be more work.
+    """
+    if not isinstance(method, TextMethod) or not method.uses_text:
+        return bank
+    if episodes.support.size < len(bank.positions):
+        return bank
+    number = {label: i for i, label in enumerate(videos.classes)}
+    own = [number[videos.videos[position].label] for position in bank.positions.tolist()]
+    with evaluating(method), workers(threads) as pool:
+        return bank.with_text(method, texts.embeddings[own], pool)
 
 
 def _encodings(source: FeatureSource | Encodings | NodeBank) -> Encodings | NodeBank:

@@ -10,6 +10,9 @@ RESAMPLES = 1000
 BLOCK = 50
 """Number of resamples whose weights are in memory at the same time."""
 
+EPISODES = 1024
+"""Number of episodes whose weights are in memory at the same time, in the caches."""
+
 NOTE = (
     "ci95 is an interval over episodes: how precisely the accuracy on these classes is known. "
     "class_interval is a bootstrap over classes: the range to expect on other classes of the same "
@@ -61,19 +64,22 @@ def class_intervals(
     stream = RandomStream("bootstrap over classes")
     means: list[NDArray[np.float64]] = []
     while len(means) < RESAMPLES:
-        drawn = np.zeros((BLOCK, number), dtype=np.float64)
-        for row in drawn:
+        drawn = np.zeros((number, BLOCK))  # a row of all resamples is read at once
+        for resample in range(BLOCK):
             for _ in range(number):
-                row[stream.below(number)] += 1
-        weights = np.ones((BLOCK, len(classes)))
-        for column in classes.T:
-            weights *= drawn[:, column]
-        total = weights.sum(1)
+                drawn[stream.below(number), resample] += 1
+        total, sums = np.zeros(BLOCK), np.zeros((BLOCK, len(values)))
+        for first in range(0, len(classes), EPISODES):
+            own = slice(first, first + EPISODES)
+            weights = drawn[classes[own, 0]]  # (N BLOCK)
+            for column in classes[own, 1:].T:
+                weights *= drawn[column]
+            total += weights.sum(0)
+            # A matrix product is avoided: its sums depend on the number of threads.
+            sums += np.stack([(weights * row[own, None]).sum(0) for row in values], 1)
         usable = total > 0  # A resample with fewer classes than an episode has no weight.
-        # A matrix product is avoided: its sums depend on the number of threads.
-        sums = np.stack([(weights[usable] * row).sum(1) for row in values], 1)  # (usable r)
-        means += list(sums / total[usable, None])
         if not usable.any():
             return None
+        means += list(sums[usable] / total[usable, None])
     low, high = np.percentile(means[:RESAMPLES], (2.5, 97.5), axis=0)  # (r) each
     return list(zip(low.tolist(), high.tolist(), strict=True))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
+from math import prod
 from threading import local
 
 import numpy as np
@@ -51,8 +52,8 @@ class Batches:
         return min(self.size, self.count - batch * self.size)
 
 
-MAX_PAIRS = 800
-"""Number of pairs of videos in a batch that is scored without copies of nodes."""
+MAX_PRODUCTS = 2**17
+"""Number of products of nodes in a batch that is scored without copies of nodes."""
 
 
 def bank_scorer(method: Method, support: NodeBank, query: NodeBank) -> BankScorer | None:
@@ -63,18 +64,23 @@ def bank_scorer(method: Method, support: NodeBank, query: NodeBank) -> BankScore
         return method.bank_scorer(support.tensors, query.tensors)
 
 
-def plan(episodes: EpisodeSet, bank: NodeBank, *, copies: bool = True) -> Batches:
+def plan(
+    episodes: EpisodeSet, support: NodeBank, query: NodeBank, *, copies: bool = True
+) -> Batches:
     """Return a division into batches of limited memory.
 
     Args:
         episodes: Episodes to score.
-        bank: Nodes of the support videos.
+        support: Nodes of the support videos.
+        query: Nodes of the query videos.
         copies: Whether the nodes of a batch are copied.
     """
-    support, query = episodes.support.shape[1], episodes.query.shape[1]
-    size = MAX_PAIRS // (support * query)
+    sides = ((episodes.support.shape[1], support), (episodes.query.shape[1], query))
     if copies:
-        size = MAX_BYTES // max(1, (support + query) * bank.bytes_a_video)
+        limit, each = MAX_BYTES, sum(count * bank.bytes_a_video for count, bank in sides)
+    else:
+        limit, each = MAX_PRODUCTS, prod(count * bank.nodes_a_video for count, bank in sides)
+    size = limit // max(1, each)
     return Batches(len(episodes.support), int(np.clip(size, 1, MAX_EPISODES)))
 
 

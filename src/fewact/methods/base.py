@@ -169,6 +169,18 @@ class TextMethod(Method[OptionsT, StateT]):
     prompts: ClassVar[str] = "clip-fsar"
     """Name in ``text.TEMPLATES`` of the paper's templates for class names."""
 
+    def with_text(self, nodes: Nodes, text: Tensor) -> Nodes:
+        """Return support videos' nodes after all that needs only the text of their own class.
+
+        An evaluation, where each video always has the same class, calls this once a video.
+        ``support`` accepts both the nodes of ``encode`` and those of this; default: unchanged.
+
+        Args:
+            nodes: Nodes (v …) as ``encode`` returns them.
+            text: Embeddings (v d) of the name of each video's class.
+        """
+        return nodes
+
     @abstractmethod
     def support(self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None) -> StateT:
         """Return what ``score`` needs to know of the classes of each episode.

@@ -119,14 +119,22 @@ class ClipFsar(TextMethod[ClipFsarOptions, ClipFsarState]):
             OptionError: There is no text.
             ShapeError: The embeddings have another length, or don't have one row per class.
         """
-        frames = nodes["frames"]  # (b s t d)
+        frames = nodes["named" if "named" in nodes else "frames"]  # (b s t d)
         texts = self.text(text, n, frames)  # (b n d)
         mean = one_hot_mean(labels, n, frames.dtype)  # (b n s)
         if self.options.merge == "before":
             prototypes = torch.einsum("bns,bstd->bntd", mean, frames)
             return ClipFsarState(self._modulated(prototypes, texts), texts)
-        modulated = self._modulated(frames, of_videos(texts, labels))
-        return ClipFsarState(torch.einsum("bns,bstd->bntd", mean, modulated), texts)
+        if "named" not in nodes:
+            frames = self._modulated(frames, of_videos(texts, labels))
+        return ClipFsarState(torch.einsum("bns,bstd->bntd", mean, frames), texts)
+
+    def with_text(self, nodes: Nodes, text: Tensor) -> Nodes:
+        """Return frames (v t d) that are modulated already; unchanged nodes to merge before."""
+        if self.options.merge == "before":
+            return nodes
+        frames = nodes["frames"]
+        return {"named": self._modulated(frames, self.text(text[:, None], 1, frames)[:, 0])}
 
     def _modulated(self, frames: Tensor, text: Tensor) -> Tensor:
         """Return frames (… t d) after attention among them and a text token (… d)."""

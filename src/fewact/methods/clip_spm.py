@@ -111,12 +111,20 @@ class ClipSpm(TextMethod[ClipSpmOptions, ClipSpmState]):
             OptionError: There is no text.
             ShapeError: The embeddings have another length, or don't have one row per class.
         """
-        gated = nodes["gated"]
+        frames = nodes["named" if "named" in nodes else "gated"]
         if self.text is None:
-            return ClipSpmState(gated, _member(labels, n, gated), None)
-        texts = of_videos(self.text(text, n, gated), labels)  # (b s d)
-        fused = self.spm.fuse(gated, texts)
-        return ClipSpmState(fused, _member(labels, n, fused), texts.mean(1))
+            return ClipSpmState(frames, _member(labels, n, frames), None)
+        texts = of_videos(self.text(text, n, frames), labels)  # (b s d)
+        if "named" not in nodes:
+            frames = self.spm.fuse(frames, texts)
+        return ClipSpmState(frames, _member(labels, n, frames), texts.mean(1))
+
+    def with_text(self, nodes: Nodes, text: Tensor) -> Nodes:
+        """Return frames (v t d) that are fused with their texts already."""
+        if self.text is None:
+            return nodes
+        gated = nodes["gated"]
+        return {"named": self.spm.fuse(gated, self.text(text[:, None], 1, gated)[:, 0])}
 
     def score(self, state: ClipSpmState, nodes: Nodes) -> Tensor:
         """Return logits (b q n), see option ``protocol``."""

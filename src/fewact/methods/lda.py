@@ -4,78 +4,56 @@ Fisher's discriminant with the shrinkage of Friedman, "Regularized Discriminant 
 1989, on one vector of each video.
 """
 
-import math
 from typing import Annotated
 
 import torch
-from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
-from torch import Tensor, nn
+from torch import Tensor
 
-from fewact.features.request import Stabilise
-from fewact.methods.common.linear_head import FrameOrder, LinearHead
+from fewact.methods.common.linear_head import LinearOptions, SolvedHead
 
 SMALLEST_VARIANCE = 1e-6
 """Smallest variance that the identity is scaled with: equal videos leave no other."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class LdaOptions:
-    """Options of ``lda``.
+class LdaOptions(LinearOptions):
+    """Options of ``lda``; the temperature is trained.
 
     Args:
-        frames: Frames of a video.
-        stabilise: Compensate camera motion; ``auto`` compensates detected camera motion.
-        frame_order: Vector of a video: ``pooled``, the mean of its frames, or ``ordered``, its
-            frames one after the other.
-        unit_length: Scale the centred vectors to length 1.
         shrinkage: γ, the weight of the identity in the covariance; 1 is the nearest class mean.
-        temperature: Temperature of the logits; trained.
     """
 
-    frames: PositiveInt = 8
-    stabilise: Stabilise = "off"
-    frame_order: FrameOrder = "ordered"
-    unit_length: bool = True
     shrinkage: Annotated[float, Field(gt=0, le=1)] = 0.1
-    temperature: PositiveFloat = 1.0
 
 
-class Lda(LinearHead[LdaOptions]):
+class Lda(SolvedHead[LdaOptions]):
     """Gaussian classes with one covariance; without training, or trained through its solver."""
 
     Options = LdaOptions
     paper = "Fisher's discriminant, shrunk"
     scoring = frozenset({"unit_length", "shrinkage", "temperature"})
+    calibrated = 4.2  # on the development clips
 
-    def __init__(self, options: LdaOptions) -> None:
-        super().__init__(options)
-        self.temperature = CALIBRATED / options.temperature
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(options.temperature)))
-
-    def fit(self, vectors: Tensor, labels: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
+    def solve(self, gram: Tensor, labels: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
         """Return the weights Σ⁻¹μ and biases −½ μᵀΣ⁻¹μ with Σ = (1 − γ)·S + γ·v·I.
 
         S is the covariance inside the classes, each of the same total weight, and v the mean of the
         s − 1 non-zero eigenvalues of the covariance of all support videos. Σ⁻¹ is computed in the
-        space of the support videos (Woodbury's identity).
+        space of the support videos (Woodbury's identity): all is a weighted sum of their vectors.
         """
         n, s = means.shape[1:]
-        prototypes = means @ vectors  # (b n D)
-        own = prototypes.gather(1, labels[..., None].expand_as(vectors))  # (b s D)
-        weights = (means.sum(1) / n)[..., None]  # (b s 1), of total 1
-        rows = weights.sqrt() * (vectors - own)
-        total = (weights * vectors).sum(1, keepdim=True)
-        variance = (weights * (vectors - total).square()).sum((1, 2)) / max(1, s - 1)  # (b)
+        identity = torch.eye(s, dtype=gram.dtype, device=gram.device)
+        weights = means.sum(1, keepdim=True) / n  # (b 1 s), of total 1
+        own = means.gather(1, labels[..., None].expand(-1, -1, s))  # (b s s): mean of the class
+        rows = weights.mT.sqrt() * (identity - own)  # S = (rows·X)ᵀ(rows·X)
+        squares = gram.diagonal(dim1=-2, dim2=-1)[:, None]  # (b 1 s)
+        variance = (weights * squares).sum(-1, keepdim=True) - weights @ gram @ weights.mT
+        variance = variance / max(1, s - 1)  # (b 1 1)
         gamma = self.options.shrinkage
-        floor = (gamma * variance.clamp_min(SMALLEST_VARIANCE))[:, None, None]  # (b 1 1)
-        identity = torch.eye(s, dtype=vectors.dtype, device=vectors.device)
-        inner = floor * identity + (1 - gamma) * rows @ rows.mT  # (b s s)
-        along = torch.linalg.solve(inner, rows @ prototypes.mT)  # (b s n)
-        classes = (prototypes - (1 - gamma) * along.mT @ rows) / floor
-        scale = self.log_scale.exp().to(vectors.dtype)
-        return scale * classes, -scale / 2 * (classes * prototypes).sum(-1)
-
-
-CALIBRATED = 4.2
-"""Temperature of the probabilities, fitted on the development clips."""
+        floor = gamma * variance.clamp_min(SMALLEST_VARIANCE)
+        inner = floor * identity + (1 - gamma) * rows @ gram @ rows.mT  # (b s s)
+        along = torch.linalg.solve(inner, rows @ gram @ means.mT)  # (b s n)
+        classes = (means - (1 - gamma) * along.mT @ rows) / floor  # (b n s)
+        return self.scaled(classes, -((classes @ gram) * means).sum(-1) / 2)

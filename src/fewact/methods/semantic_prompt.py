@@ -133,15 +133,21 @@ class SemanticPrompt(TextMethod[SemanticPromptOptions, SemanticPromptState]):
             OptionError: There is no text.
             ShapeError: The embeddings have another length, or don't have one row per class.
         """
-        frames = nodes["frames"]  # (b s t d)
-        texts = class_text(text, n, self.text_width).to(frames)  # (b n d')
-        tokens = self.prompted(frames, of_videos(texts, labels))  # (b s t+1 d)
+        texts = class_text(text, n, self.text_width)  # (b n d')
+        if "tokens" not in nodes:
+            nodes = self.with_text(nodes, of_videos(texts, labels))
+        tokens = nodes["tokens"]  # (b s 1 d) or (b s t d)
+        mean = one_hot_mean(labels, n, tokens.dtype)  # (b n s)
+        return SemanticPromptState(torch.einsum("bns,bstd->bntd", mean, tokens))
+
+    def with_text(self, nodes: Nodes, text: Tensor) -> Nodes:
+        """Return the prompted tokens (… 1 d) or (… t d) of support videos, for texts (… d')."""
+        tokens = self.prompted(nodes["frames"], text.to(nodes["frames"]))  # (… t+1 d)
         if self.options.alignment != "cosine" or self.options.pool == "frames":
             tokens = tokens[..., :-1, :]
         if self.options.alignment == "cosine":
             tokens = tokens.mean(-2, keepdim=True)
-        mean = one_hot_mean(labels, n, frames.dtype)  # (b n s)
-        return SemanticPromptState(torch.einsum("bns,bstd->bntd", mean, tokens))
+        return {"tokens": tokens}
 
     def prompted(self, frames: Tensor, text: Tensor) -> Tensor:
         """Return tokens (… t+1 d) of frames (… t d) and text (… d'), the prompt's token last."""

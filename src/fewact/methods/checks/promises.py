@@ -9,10 +9,17 @@ from torch import Tensor
 
 from fewact.errors import OptionError, ShapeError, UserError
 from fewact.features.request import FeatureRequest
-from fewact.methods.base import Method, TextMethod
+from fewact.methods.base import BankScores, Method, TextMethod
 from fewact.methods.checks.made_up import made_up_features
 from fewact.methods.checks.subject import EPISODES, QUERIES, WAYS, Subject, accepts, scores, take
-from fewact.registry import flatten_options, make_options, option_groups, option_names
+from fewact.methods.common.inputs import of_videos
+from fewact.registry import (
+    flatten_options,
+    make_options,
+    option_descriptions,
+    option_groups,
+    option_names,
+)
 
 TOLERANCE = 1e-4
 """Largest difference of logits that should be equal, relative to the largest of them."""
@@ -277,6 +284,28 @@ def text_methods(subject: Subject) -> None:
         _broken(text_methods, got=f"accepted {shape}", expected="an OptionError or ShapeError")
 
 
+@_promise("What an evaluation computes once a video changes no logit.", "with_text and bank_scorer")
+def once_a_video(subject: Subject) -> None:
+    """Score nodes that have met the text of their class, and rows of a bank of nodes."""
+    method = subject.make()
+    support, labels, query = subject.episode(method)
+    expected = scores(subject, method, support, labels, query)
+    flat, asked = ({n: v.flatten(0, 1) for n, v in nodes.items()} for nodes in (support, query))
+    text = subject.text(method, EPISODES, WAYS)
+    with torch.no_grad():
+        if text is not None and isinstance(method, TextMethod):
+            named = method.with_text(flat, of_videos(text, labels).flatten(0, 1))
+            nodes = {name: value.unflatten(0, labels.shape) for name, value in named.items()}
+            got = scores(subject, method, nodes, labels, query)
+            _equal(once_a_video, got, expected, where="with_text")
+        score = method.bank_scorer(flat, asked) if isinstance(method, BankScores) else None
+        if score is not None:
+            rows = torch.arange(labels.numel()).view(labels.shape)
+            queries = torch.arange(EPISODES * QUERIES).view(EPISODES, -1)
+            got = score(rows, labels, WAYS, queries)
+            _equal(once_a_video, got, expected, where="bank_scorer")
+
+
 @_promise("Options are a frozen dataclass; each is described.", "Options: a line in Args for each")
 def options_documented(subject: Subject) -> None:
     """Look for each option in the docstring, and try to change one."""
@@ -284,7 +313,7 @@ def options_documented(subject: Subject) -> None:
     documented: dict[str, type] = {"": type(options), **option_groups(type(options))}
     for name in option_names(type(options)):
         group, _, option = name.rpartition(".")
-        if f"    {option}: " not in (documented[group].__doc__ or ""):
+        if not option_descriptions(documented[group]).get(option):
             _broken(options_documented, where=f'option "{name}"', got="no description")
     if not type(options).__dataclass_params__.frozen:
         _broken(options_documented, got="a dataclass that is not frozen")
