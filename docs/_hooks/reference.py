@@ -7,8 +7,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 SOURCE = Path(__file__).parents[2] / "src" / "fewact"
-SKIPPED = {"cli", "recipes"}
-"""``cli`` has commands instead of functions, ``recipes`` holds data."""
+SKIPPED = {"cli", "recipes", "web"}
+"""``cli`` and ``web`` have commands instead of functions, ``recipes`` holds data."""
 
 ALSO = {"methods": ("base",)}
 """Modules with a section of their own, though the subpackage exports other names."""

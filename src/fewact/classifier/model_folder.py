@@ -37,6 +37,7 @@ from fewact.errors import ModelError, UserError
 from fewact.features.precomputed import PRECOMPUTED, Precomputed
 from fewact.io.bounded import GIB, MIB, FileType, user_path
 from fewact.io.folders import current, read_replaced, replace_folder
+from fewact.io.page_folder import PAGE_FOLDER, is_page
 from fewact.io.temporary import is_empty
 from fewact.io.tensors import check_tensors, parse_tensors
 from fewact.methods.base import Method
@@ -116,7 +117,7 @@ def save(
         (new / README).write_text(card, encoding="utf-8")
         (new / CONFIG).write_text(to_text(config), encoding="utf-8")
 
-    replace_folder(folder, fill, _owns)
+    replace_folder(folder, fill, owns)
     return folder
 
 
@@ -137,7 +138,7 @@ def _is_model(folder: Path, path: Path) -> bool:
     if not stat.S_ISDIR(path.stat().st_mode):
         raise ModelError("this is a file", where=str(folder), expected="a folder")
     ours = (path / CONFIG).is_file() and is_config(path / CONFIG)
-    if not ours and not is_empty(path):
+    if not ours and not is_empty(path) and not is_page(path / PAGE_FOLDER):
         raise ModelError(
             "the folder has other files, but no saved classifier",
             where=str(folder),
@@ -362,7 +363,8 @@ def _thumbnail(examples: Examples, number: int) -> bytes:
     return origin if isinstance(origin, bytes) else thumbnail(origin)
 
 
-def _owns(name: str) -> bool:
+def owns(name: str) -> bool:
+    """Return whether an entry of a model folder belongs to the model and is replaced by saving."""
     return name in (CONFIG, STATE, README) or THUMBNAIL.fullmatch(name) is not None
 
 

@@ -1,8 +1,5 @@
 """Small images of training clips."""
 
-from fractions import Fraction
-
-import av
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,10 +7,9 @@ from torch.nn import functional as F
 
 from fewact.data import VideoClip
 from fewact.video import Segments
+from fewact.video.still import jpeg
 
 LONGER_SIDE = 160
-QUALITY = "4"
-"""Quality of mjpeg: 2 is best, 31 worst."""
 
 
 def thumbnail(clip: VideoClip) -> bytes:
@@ -34,14 +30,3 @@ def shrink(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     image = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None]
     small = F.interpolate(image, size, mode="bilinear", antialias=True)
     return small[0].permute(1, 2, 0).numpy()
-
-
-def jpeg(frame: NDArray[np.uint8]) -> bytes:
-    """Encode a frame (h w 3) as a JPEG file."""
-    encoder = av.VideoCodecContext.create("mjpeg", "w")
-    encoder.height, encoder.width = frame.shape[:2]
-    encoder.pix_fmt = "yuvj420p"
-    encoder.time_base = Fraction(1, 25)
-    encoder.options = {"qmin": QUALITY, "qmax": QUALITY}
-    image = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuvj420p")
-    return b"".join(bytes(packet) for packet in (*encoder.encode(image), *encoder.encode(None)))

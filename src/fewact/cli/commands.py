@@ -28,6 +28,9 @@ COMMANDS: Final[dict[str, dict[str, Lazy]]] = {
         "teach": Lazy("teach:teach", "Teach a classifier from a few clips of each class."),
         "predict": Lazy("predict:predict", "Predict the class of each video, or (none)."),
         "watch": Lazy("watch:watch", "Find the actions in a long recording, or watch a camera."),
+        "serve": Lazy(
+            "serve:serve", "Teach and use a model in the browser, on this computer only."
+        ),
         "demo": Lazy("demo:demo", "Teach and predict on rendered clips, or on your own."),
     },
     "Methods and networks": {

@@ -77,7 +77,7 @@ def replace_folder(folder: Path, fill: Callable[[Path], None], owns: Callable[[s
             fill(new)
             for path in (*new.iterdir(), new):
                 sync(path)
-            with _alone(folder.parent):
+            with holding(folder.parent):
                 _recover(folder, owns)
                 _swap(folder, new)
                 _recover(folder, owns)
@@ -95,7 +95,7 @@ def recover(folder: Path, owns: Callable[[str], bool]) -> None:
     """
     with output_errors(folder):
         if backup_of(folder).is_dir():
-            with _alone(folder.parent):
+            with holding(folder.parent):
                 _recover(folder, owns)
 
 
@@ -138,8 +138,12 @@ def _recover(folder: Path, owns: Callable[[str], bool]) -> None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, so that one process at a time renames its entries."""
+def holding(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, so that one process at a time renames its entries.
+
+    Args:
+        folder: Folder above the one that ``replace_folder`` replaces.
+    """
     if fcntl is None:
         yield
         return

@@ -168,9 +168,10 @@ def _figure(outcomes: Sequence[Outcome], matched: Match | None, note: str) -> st
 
 
 def _strip(clip: "Clip", count: int, title: str) -> "Strip":
-    from fewact.classifier.thumbnails import jpeg, shrink
+    from fewact.classifier.thumbnails import shrink
     from fewact.cli.demo.figure import Strip
     from fewact.video import Segments, read_frames
+    from fewact.video.still import jpeg
 
     frames = read_frames(clip.path, Segments(count), transform=shrink)  # (t h w 3)
     height, width = frames.shape[1:3]

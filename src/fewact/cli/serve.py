@@ -1,0 +1,69 @@
+"""``fewact serve``: teach and use a model in the browser."""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import typer
+
+from fewact.cli.options import Device, Engine, OptionGroup, with_option_groups
+from fewact.cli.run import say
+from fewact.errors import OptionError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions(OptionGroup):
+    """Options of the server."""
+
+    heading: ClassVar[str] = "Server"
+
+    host: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Address to listen on. Any but 127.0.0.1 is open to other computers.",
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int,
+        typer.Option(min=0, max=65535, metavar="PORT", help="Port to listen on; 0: a free one."),
+    ] = 0
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")
+    ] = True
+
+
+@with_option_groups
+def serve(
+    server: ServerOptions,
+    model: Annotated[
+        Path,
+        typer.Argument(help="Folder of the model. A new folder starts with an empty page."),
+    ] = Path("my-actions"),
+    engine: Engine = "auto",
+    device: Device = "auto",
+) -> None:
+    """Teach and use a model in the browser, on this computer only.
+
+    Clips and corrections are kept in the folder of the model. The other commands can use the same
+    folder.
+    """
+    if missing := [n for n in ("starlette", "uvicorn", "jinja2") if not _is_installed(n)]:
+        raise OptionError(
+            f"the page needs {', '.join(missing)}", hint="Run: pip install 'fewact[web]'"
+        )
+    from fewact.web.server import serve as run
+
+    run(
+        model,
+        host=server.host,
+        port=server.port,
+        browser=server.browser,
+        options={"engine": engine, "device": device},
+        say=say,
+    )
+
+
+def _is_installed(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None

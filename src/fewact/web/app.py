@@ -1,0 +1,312 @@
+"""The routes of the page."""
+
+import importlib.resources
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import PurePosixPath
+from typing import Any, Final
+from urllib.parse import unquote
+
+from jinja2 import Environment, StrictUndefined
+from pydantic import TypeAdapter, ValidationError
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from fewact.data import BACKGROUND
+from fewact.errors import OutputError, UserError
+from fewact.version import __version__
+from fewact.web.bodies import Body, RefusedError, declared_size, json_body, parts
+from fewact.web.children import ChildError
+from fewact.web.document import Clip, Document, Label, class_name
+from fewact.web.security import Guard
+from fewact.web.state import Page
+from fewact.web.store import MOST_BYTES, MOST_CLIPS, suffix_of
+
+TYPES: Final = {
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".webm": "video/webm",
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".mov": "video/mp4",
+    ".ogv": "video/ogg",
+}
+MOST_PIECES: Final = 60
+LONGEST_FILE_NAME: Final = 120
+SECONDS_TO_WAIT: Final = 20.0
+
+Handler = Callable[[Page, Request], Awaitable[Response]]
+_LABEL: TypeAdapter[str] = TypeAdapter(Label)
+
+
+class _Name(Body):
+    name: str
+
+
+class _Rename(Body):
+    name: str
+    to: str
+
+
+class _Clips(Body):
+    ids: list[str]
+
+
+class _Relabel(_Clips):
+    label: str | None
+
+
+def create_app(page: Page, *, token: str, hosts: Iterable[str]) -> Starlette:
+    """Return the application of a page.
+
+    Args:
+        page: State of the page.
+        token: Secret that a browser needs.
+        hosts: Values of the header ``Host`` that are this server.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await page.start()
+        yield
+        await page.stop()
+
+    def route(path: str, handler: Handler, method: str = "POST") -> Route:
+        return Route(path, _answering(page, handler), methods=[method])
+
+    return Starlette(
+        routes=[
+            route("/", _index, "GET"),
+            route("/static/{name}", _static, "GET"),
+            route("/media/{source}", _media, "GET"),
+            route("/strip/{source}", _strip, "GET"),
+            route("/api/state", _state, "GET"),
+            route("/api/clips", _upload),
+            route("/api/clips/label", _relabel),
+            route("/api/clips/remove", _remove),
+            route("/api/clips/restore", _restore),
+            route("/api/clips/forget", _forget),
+            route("/api/clips/{id}/predict", _predict),
+            route("/api/classes", _add_class),
+            route("/api/classes/rename", _rename_class),
+            route("/api/classes/remove", _remove_class),
+            route("/api/undo", _undo),
+            route("/api/teach", _teach),
+            route("/api/jobs/{id}/cancel", _cancel),
+        ],
+        middleware=[Middleware(Guard, token=token, hosts=hosts)],
+        lifespan=lifespan,
+    )
+
+
+def _answering(page: Page, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """Turn errors of a handler into answers."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(page, request)
+        except RefusedError as error:
+            # The rest of the body is not read.
+            headers = {"connection": "close"}
+            return JSONResponse({"error": {"key": error.key}}, error.status, headers)
+        except KeyError:
+            return JSONResponse({"error": {"key": "gone"}}, 404)
+        except ChildError as error:
+            return JSONResponse({"error": {"key": f"decoder_{error.reason}"}}, 422)
+        except OutputError as error:
+            return JSONResponse({"error": _facts(error)}, 507)
+        except UserError as error:
+            return JSONResponse({"error": _facts(error)}, 422)
+
+    return answer
+
+
+def _facts(error: UserError) -> dict[str, str]:
+    names = ("what", "got", "expected", "hint")
+    return {"key": "", **{name: getattr(error, name) for name in names}}
+
+
+def _load(name: str) -> bytes:
+    return importlib.resources.files("fewact.web").joinpath("static", name).read_bytes()
+
+
+def _static_files() -> dict[str, bytes]:
+    folder = importlib.resources.files("fewact.web").joinpath("static")
+    return {
+        entry.name: entry.read_bytes()
+        for entry in folder.iterdir()
+        if PurePosixPath(entry.name).suffix in (".css", ".js", ".svg")
+    }
+
+
+_STATIC: Final = _static_files()
+
+
+async def _index(page: Page, request: Request) -> Response:
+    page.open()
+    texts = json.loads(_load("texts.json"))
+    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(
+        _load("page.html").decode()
+    )
+    content = template.render(
+        texts=texts, name=page.store.model.name, version=__version__, none=BACKGROUND
+    )
+    return Response(content, media_type="text/html; charset=utf-8")
+
+
+async def _static(page: Page, request: Request) -> Response:
+    name = request.path_params["name"]
+    return Response(
+        _STATIC[name],
+        media_type=TYPES[PurePosixPath(name).suffix],
+        headers={"cache-control": "no-cache"},
+    )
+
+
+async def _media(page: Page, request: Request) -> Response:
+    file = _file_of(page, request)
+    type = TYPES.get(PurePosixPath(file).suffix, "application/octet-stream")
+    return _sent(page.store.path(file), type)
+
+
+async def _strip(page: Page, request: Request) -> Response:
+    return _sent(page.store.strip(_file_of(page, request)), "image/jpeg")
+
+
+def _sent(path: Any, type: str) -> Response:
+    if not path.is_file():
+        raise KeyError(path)
+    return FileResponse(
+        path, media_type=type, headers={"cache-control": "private, max-age=31536000, immutable"}
+    )
+
+
+def _file_of(page: Page, request: Request) -> str:
+    """Return the file of a clip; the client's text only selects one of the document's."""
+    files = {clip.file for clip in page.document.clips.values() if clip.file is not None}
+    return {PurePosixPath(file).stem: file for file in files}[request.path_params["source"]]
+
+
+async def _state(page: Page, request: Request) -> Response:
+    after = request.query_params.get("after", "")
+    if after.isdecimal() and len(after) < 16:
+        await page.newer_than(int(after), SECONDS_TO_WAIT)
+    return JSONResponse(page.facts())
+
+
+async def _upload(page: Page, request: Request) -> Response:
+    size = declared_size(request, MOST_BYTES)
+    if len(page.document.clips) >= MOST_CLIPS:
+        raise RefusedError(409, "too_many")
+    clip, pieces = _described(request)
+    page.store.check_room(size)
+    async with page.uploads:
+        with page.store.incoming() as path:
+            with path.open("wb") as file:
+                async for part in parts(request, size):
+                    file.write(part)
+            ids = await page.add(path, suffix_of(clip.name), clip, pieces)
+    return JSONResponse({"ids": ids}, 201)
+
+
+def _described(request: Request) -> tuple[Clip, int]:
+    """Return the clip that the query of an upload describes, and the number of its pieces."""
+    query = request.query_params
+    name = unquote(query.get("name", ""))[-LONGEST_FILE_NAME:]
+    shown = "".join(c for c in name.replace("\\", "/").rpartition("/")[2] if c.isprintable())
+    label, pieces = query.get("label"), query.get("pieces", "1")
+    try:
+        checked = None if label is None else _LABEL.validate_python(label)
+    except ValidationError:
+        raise RefusedError(422, "bad_name") from None
+    if not pieces.isdecimal() or not 1 <= int(pieces[:4]) <= MOST_PIECES:
+        raise RefusedError(422, "bad_request")
+    return Clip(file=None, name=shown or "clip", label=checked), int(pieces)
+
+
+async def _relabel(page: Page, request: Request) -> Response:
+    body = await json_body(request, _Relabel)
+    label = body.label if body.label in (None, BACKGROUND) else class_name(body.label)
+    return await _change_clips(page, body, "label", {"label": label, "binned": False})
+
+
+async def _remove(page: Page, request: Request) -> Response:
+    return await _change_clips(page, await json_body(request, _Clips), "remove", {"binned": True})
+
+
+async def _restore(page: Page, request: Request) -> Response:
+    return await _change_clips(page, await json_body(request, _Clips), "restore", {"binned": False})
+
+
+async def _change_clips(page: Page, body: _Clips, what: str, values: dict[str, Any]) -> Response:
+    def change(document: Document) -> Document:
+        clips = {id: document.clip(id).model_copy(update=values) for id in body.ids}
+        names = {clip.name for clip in clips.values()}
+        return document.changed(what, names.pop() if len(names) == 1 else "", clips=clips)
+
+    return await _done(page, change)
+
+
+async def _forget(page: Page, request: Request) -> Response:
+    body = await json_body(request, _Clips)
+    await page.forget(body.ids)
+    return JSONResponse({})
+
+
+async def _add_class(page: Page, request: Request) -> Response:
+    name = class_name((await json_body(request, _Name)).name)
+
+    def change(document: Document) -> Document:
+        if name in document.classes:
+            raise RefusedError(409, "name_taken")
+        return document.changed("add_class", name, classes=[*document.classes, name])
+
+    return await _done(page, change)
+
+
+async def _rename_class(page: Page, request: Request) -> Response:
+    body = await json_body(request, _Rename)
+    to = class_name(body.to)
+    if to == body.name:
+        return JSONResponse({})
+    if to in page.document.classes:
+        raise RefusedError(409, "name_taken")
+    return await _done(page, lambda document: document.relabelled("rename", body.name, to))
+
+
+async def _remove_class(page: Page, request: Request) -> Response:
+    body = await json_body(request, _Name)
+    return await _done(page, lambda doc: doc.relabelled("remove_class", body.name, None))
+
+
+async def _undo(page: Page, request: Request) -> Response:
+    return await _done(page, lambda document: document.undone())
+
+
+async def _done(page: Page, change: Callable[[Document], Document]) -> Response:
+    await page.change(change)
+    return JSONResponse({})
+
+
+async def _teach(page: Page, request: Request) -> Response:
+    return JSONResponse({"job": page.teach(_tab(request)).id}, 202)
+
+
+async def _predict(page: Page, request: Request) -> Response:
+    job = page.predict(request.path_params["id"], _tab(request))
+    return JSONResponse({"job": job.id}, 202)
+
+
+async def _cancel(page: Page, request: Request) -> Response:
+    page.queue.cancel(request.path_params["id"])
+    return JSONResponse({})
+
+
+def _tab(request: Request) -> str:
+    """Return which tab asks; tabs take turns in the queue."""
+    return request.headers.get("x-tab", "")[:32]

@@ -1,0 +1,297 @@
+"""What a user of the page has: actions, clips, and the changes that can be undone.
+
+A document is a value. Changes are made by ``Document.changed``, which records the difference.
+"""
+
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from fewact.data import BACKGROUND, is_background
+from fewact.errors import DataError
+
+ID: Final = r"[0-9a-f]{16}"
+LONGEST_NAME: Final = 60
+MOST_CLASSES: Final = 100
+MOST_UNDO: Final = 200
+RECORDING_FROM: Final = 15.0
+"""Seconds from which a clip is shown as a recording, in which actions are searched."""
+
+Key = tuple[str, float | None, float | None]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def class_name(text: str) -> str:
+    """Return the name of an action in Unicode normal form C.
+
+    Raises:
+        DataError: It is empty, too long, not printable, or reserved.
+    """
+    name = unicodedata.normalize("NFC", text).strip()
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise DataError(
+            "not a name for an action",
+            got=repr(text[:LONGEST_NAME]),
+            expected=f"1 to {LONGEST_NAME} printable characters",
+        )
+    if is_background(name.strip("()")):
+        raise DataError(f'"{name}" is reserved for clips of no action', got=repr(name))
+    return name
+
+
+def _label(text: str) -> str:
+    return text if text == BACKGROUND else class_name(text)
+
+
+Label = Annotated[str, AfterValidator(_label)]
+
+
+class Clip(_Part):
+    """A clip, or a segment of one.
+
+    Args:
+        file: Name in the folder of clips; None if the model has features only.
+        name: Name that the user sees.
+        label: Action, or ``none``; None if it is no training clip.
+        seconds: Duration of the file.
+        frames: Number of frames side by side in its thumbnail.
+        aspect: Width of a frame relative to its height.
+        start: Start of the segment, in seconds; None for the start of the file.
+        end: End of the segment, in seconds; None for the end of the file.
+        binned: Whether the user removed it; it can be restored.
+    """
+
+    file: str | None
+    name: str
+    label: Label | None = None
+    seconds: float = 0.0
+    frames: int = 1
+    aspect: float = 1.0
+    start: float | None = None
+    end: float | None = None
+    binned: bool = False
+
+    @property
+    def key(self) -> Key:
+        """File and segment, as the model names them."""
+        return self.file or PurePosixPath(self.name).name, self.start, self.end
+
+    @property
+    def taught_as(self) -> str | None:
+        """Label that the clip should have in the model; None if it should not be there."""
+        return None if self.binned else self.label
+
+
+class SavedExample(_Part):
+    """A training clip of the model.
+
+    Args:
+        name: Name in the model; its last part is that of the file.
+        label: Class, or ``none``.
+        start: Start of the segment, in seconds.
+        end: End of the segment, in seconds.
+        group: Group of the clip.
+    """
+
+    name: str
+    label: str
+    start: float | None = None
+    end: float | None = None
+    group: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """File and segment."""
+        return PurePosixPath(self.name).name, self.start, self.end
+
+
+class Step(_Part):
+    """One change: what it replaced.
+
+    Args:
+        what: Key of its text, such as ``rename``.
+        subject: Name for the text.
+        clips: Old value of each changed clip; None if the change added the clip.
+        classes: Old list of actions; None if it did not change.
+    """
+
+    what: str
+    subject: str = ""
+    clips: dict[str, Clip | None]
+    classes: tuple[str, ...] | None = None
+
+
+class Document(_Part):
+    """Actions, clips and history.
+
+    Args:
+        format: Format of the file.
+        version: Version of the format.
+        classes: Names of the actions in the order of their cards; also of actions without clips.
+        clips: Clips by id, in the order in which they came.
+        taught: Label of each clip that is in the model.
+        steps: Changes that can be undone, the last one last.
+    """
+
+    format: Literal["fewact page"] = "fewact page"
+    version: Literal[1] = 1
+    classes: tuple[Label, ...] = ()
+    clips: Annotated[dict[Annotated[str, Field(pattern=f"^{ID}$")], Clip], Field()] = {}
+    taught: dict[str, str] = {}
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def changes(self) -> int:
+        """Number of clips that the model does not have as the document has them."""
+        return sum(clip.taught_as != self.taught.get(id) for id, clip in self.clips.items()) + len(
+            set(self.taught) - set(self.clips)
+        )
+
+    @property
+    def training_clips(self) -> dict[str, Clip]:
+        """Clips that the model should have."""
+        return {id: clip for id, clip in self.clips.items() if clip.taught_as is not None}
+
+    @property
+    def taught_classes(self) -> set[str]:
+        """Actions that have a clip."""
+        labels = {clip.taught_as for clip in self.clips.values()} - {None, BACKGROUND}
+        return {label for label in labels if label is not None}
+
+    def clip(self, id: str) -> Clip:
+        """Return a clip.
+
+        Raises:
+            KeyError: There is none with this id.
+        """
+        return self.clips[id]
+
+    def changed(
+        self,
+        what: str,
+        subject: str = "",
+        *,
+        clips: Mapping[str, Clip] | None = None,
+        classes: Sequence[str] | None = None,
+    ) -> Self:
+        """Return the document with other clips or actions, and the step that undoes this.
+
+        Args:
+            what: Key of the text of the change.
+            subject: Name for the text.
+            clips: New value of clips, by id.
+            classes: New list of actions; actions of the clips are added to it.
+        """
+        new = {id: clip for id, clip in (clips or {}).items() if self.clips.get(id) != clip}
+        names = list(self.classes if classes is None else classes)
+        labels = (clip.taught_as for clip in new.values())
+        names += [name for name in labels if name not in (None, BACKGROUND, *names)]  # type: ignore[misc]
+        names = list(dict.fromkeys(names))
+        if len(names) > MOST_CLASSES:
+            raise DataError("too many actions", expected=f"at most {MOST_CLASSES}")
+        same = tuple(names) == self.classes
+        if not new and same:
+            return self
+        step = Step(
+            what=what,
+            subject=subject,
+            clips={id: self.clips.get(id) for id in new},
+            classes=None if same else self.classes,
+        )
+        return self.model_copy(
+            update={
+                "clips": {**self.clips, **new},
+                "classes": tuple(names),
+                "steps": (*self.steps, step)[-MOST_UNDO:],
+            }
+        )
+
+    def undone(self) -> Self:
+        """Return the document before its last step; a clip that it added is in the bin.
+
+        Raises:
+            DataError: There is nothing to undo.
+        """
+        if not self.steps:
+            raise DataError("there is nothing to undo")
+        step, clips = self.steps[-1], dict(self.clips)
+        for id, old in step.clips.items():
+            if id in clips:  # not removed for good
+                clips[id] = old or clips[id].model_copy(update={"binned": True})
+        classes = self.classes if step.classes is None else step.classes
+        return self.model_copy(
+            update={"clips": clips, "classes": classes, "steps": self.steps[:-1]}
+        )
+
+    def relabelled(self, what: str, old: str, new: str | None) -> Self:
+        """Return the document with another name for an action, or without it.
+
+        Args:
+            what: Key of the text of the change.
+            old: Name of the action.
+            new: New name; None moves its clips to the bin.
+
+        Raises:
+            DataError: There is no such action, or the new name exists.
+        """
+        if old not in self.classes:
+            raise DataError("there is no such action", got=repr(old))
+        if new in self.classes:
+            raise DataError("the action exists already", got=repr(new))
+        change: dict[str, object] = {"binned": True} if new is None else {"label": new}
+        clips = {
+            id: clip.model_copy(update=change)
+            for id, clip in self.clips.items()
+            if clip.taught_as == old
+        }
+        classes = [new if name == old else name for name in self.classes]
+        return self.changed(what, old, clips=clips, classes=[n for n in classes if n is not None])
+
+    def forgotten(self, ids: Sequence[str]) -> Self:
+        """Return the document without clips that are in the bin; this cannot be undone."""
+        gone = {id for id in ids if self.clips[id].binned}
+
+        def without(step: Step) -> Step:
+            left = {id: clip for id, clip in step.clips.items() if id not in gone}
+            return step.model_copy(update={"clips": left})
+
+        kept = {id: clip for id, clip in self.clips.items() if id not in gone}
+        left = tuple(
+            step for step in map(without, self.steps) if step.clips or step.classes is not None
+        )
+        return self.model_copy(update={"clips": kept, "steps": left})
+
+    def merge(self, examples: Sequence[SavedExample], new_id: Callable[[], str]) -> Self:
+        """Return the document with the training clips of a model that something else changed.
+
+        Where only one of the two changed a label since the last teaching, its label is taken; where
+        both did, the document's.
+
+        Args:
+            examples: Training clips of the model.
+            new_id: Makes the id of a clip that the document does not have.
+        """
+        ids = {clip.key: id for id, clip in self.clips.items()}
+        clips, taught = dict(self.clips), {}
+        for example in examples:
+            id = ids.get(example.key) or new_id()
+            clip = clips.get(id) or Clip(
+                file=None, name=example.name, start=example.start, end=example.end
+            )
+            if id not in clips or clip.taught_as == self.taught.get(id):
+                clip = clip.model_copy(update={"label": example.label, "binned": False})
+            clips[id], taught[id] = clip, example.label
+        for id in set(self.taught) - set(taught):
+            if id in clips and clips[id].taught_as == self.taught[id]:
+                clips[id] = clips[id].model_copy(update={"binned": True})
+        had = {clip.taught_as for clip in self.clips.values()}
+        has = dict.fromkeys(clip.taught_as for clip in clips.values())
+        kept = [name for name in self.classes if name in has or name not in had]
+        more = [n for n in has if n is not None and n != BACKGROUND and n not in kept]
+        return self.model_copy(update={"clips": clips, "taught": taught, "classes": (*kept, *more)})

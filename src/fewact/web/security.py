@@ -1,0 +1,167 @@
+"""What a request must have before anything else looks at it, and what every answer has.
+
+The server listens on this computer, but so do other users' programs, and web sites can make the
+browser send requests here. A request needs the token that only the terminal has shown, a host name
+of this computer (a site can point its own name here), and, if it says where it comes from, the
+page's own origin.
+"""
+
+import asyncio
+import hmac
+import json
+from collections.abc import Iterable
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+CONTENT_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "media-src 'self' blob:; connect-src 'self'; frame-src 'self' blob:; form-action 'none'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final = {
+    "content-security-policy": CONTENT_POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(self), microphone=(), geolocation=()",
+    "cache-control": "no-store",
+}
+SECONDS_FOR_HEADERS: Final = 10.0
+SECONDS_FOR_A_PART: Final = 15.0
+
+
+class Guard:
+    """Refuses requests that do not come from the page.
+
+    Args:
+        app: Application behind it.
+        token: Secret that the terminal shows.
+        hosts: Values of the header ``Host`` that are this server.
+    """
+
+    def __init__(self, app: ASGIApp, *, token: str, hosts: Iterable[str]) -> None:
+        self._app, self._token, self._hosts = app, token, frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or let it through."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        headers = Headers(scope=scope)
+        if headers.getlist("host") != [headers.get("host")] or headers["host"] not in self._hosts:
+            await _refuse(send, 421, "host")
+        elif not self._is_own_origin(scope["method"], headers):
+            await _refuse(send, 403, "origin")
+        elif scope["path"] == "/" and self._is_token(_token_of(scope)):
+            cookie = f"{self._cookie(headers)}={self._token}; Path=/; HttpOnly; SameSite=Strict"
+            await _answer(send, 303, b"", {"location": "/", "set-cookie": cookie})
+        elif not self._is_token(_cookie_of(headers, self._cookie(headers))):
+            await _refuse(send, 401, "token")
+        else:
+            await self._app(scope, receive, _with_headers(send))
+
+    def _is_own_origin(self, method: str, headers: Headers) -> bool:
+        origin = headers.get("origin")
+        if origin is None:
+            return method in ("GET", "HEAD") and headers.get("sec-fetch-site", "none") in (
+                "none",
+                "same-origin",
+            )
+        return origin == f"http://{headers['host']}"
+
+    def _is_token(self, text: str) -> bool:
+        return hmac.compare_digest(text.encode(), self._token.encode())
+
+    @staticmethod
+    def _cookie(headers: Headers) -> str:
+        # Cookies are shared by all ports of a host.
+        return f"fewact-{headers['host'].rpartition(':')[2]}"
+
+
+def _token_of(scope: Scope) -> str:
+    try:
+        query = parse_qs(scope["query_string"].decode("ascii"), max_num_fields=10)
+    except ValueError:
+        return ""
+    return str(query.get("token", [""])[0])
+
+
+def _cookie_of(headers: Headers, name: str) -> str:
+    try:
+        cookies = SimpleCookie(headers.get("cookie", ""))
+    except CookieError:
+        return ""
+    return cookies[name].value if name in cookies else ""
+
+
+def _with_headers(send: Send) -> Send:
+    async def more(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return more
+
+
+async def _refuse(send: Send, status: int, key: str) -> None:
+    body = json.dumps({"error": {"key": key}}).encode()
+    await _answer(send, status, body, {"content-type": "application/json"})
+
+
+async def _answer(send: Send, status: int, body: bytes, headers: dict[str, str]) -> None:
+    pairs = {**HEADERS, **headers, "content-length": str(len(body)), "connection": "close"}
+    raw = [(name.encode(), value.encode()) for name, value in pairs.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
+
+
+class TimedProtocol(H11Protocol):
+    """HTTP with a time limit for the headers of a request."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Start the time for the first request."""
+        super().connection_made(transport)
+        self._start_timer()
+
+    def data_received(self, data: bytes) -> None:
+        """Stop the time when the headers are complete."""
+        if self._timer is None and self._idle:
+            self._start_timer()
+        super().data_received(data)
+        if not self._idle:
+            self._stop_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the time."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    @property
+    def _idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(SECONDS_FOR_HEADERS, self._late)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _late(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n")
+            self.transport.close()

@@ -1,0 +1,126 @@
+"""Starting and stopping the server."""
+
+import asyncio
+import secrets
+import socket
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import uvicorn
+
+from fewact.errors import OptionError
+from fewact.web.app import create_app
+from fewact.web.security import TimedProtocol
+from fewact.web.state import Page
+from fewact.web.store import Store
+
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+MOST_CONNECTIONS: Final = 200
+
+
+def serve(
+    model: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    browser: bool = True,
+    options: dict[str, str],
+    say: Callable[[str], None],
+) -> None:
+    """Serve the page of a model until it is interrupted.
+
+    Args:
+        model: Folder of the model; it is created if it does not exist.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
+        browser: Whether to open the page in the browser.
+        options: Options of the classifier: ``device`` and ``engine``.
+        say: Called with each line for the user.
+
+    Raises:
+        ModelError: The folder has other files, or another server has it open.
+        OptionError: The address is not one of this computer, or is taken.
+    """
+    store = Store(model)
+    try:
+        listener = _listen(host, port)
+        port = listener.getsockname()[1]
+        token = secrets.token_urlsafe(24)
+        names = {*LOOPBACK[:2], "[::1]", _bracketed(host)} - {"0.0.0.0", "[::]"}
+        if host in ("0.0.0.0", "::"):
+            names.add(socket.gethostname())
+        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else _bracketed(host)
+        address = f"http://{shown}:{port}/?token={token}"
+        if host not in LOOPBACK:
+            say(
+                f"Warning: {host} is open to other computers. Who has the address below can see "
+                "the clips. Browsers allow the camera only on this computer."
+            )
+        say(f"Page of {store.model}: {address}")
+        say("Keep this window open. Ctrl+C stops.")
+        page = Page(store, options)
+        config = uvicorn.Config(
+            create_app(page, token=token, hosts={f"{n}:{port}" for n in names}),
+            http=TimedProtocol,
+            ws="none",
+            lifespan="on",
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_graceful_shutdown=2,
+        )
+        asyncio.run(_run(_Server(config, page), listener, address if browser else None))
+    finally:
+        store.close()
+
+
+class _Server(uvicorn.Server):
+    """Server that lets waiting tabs go when it is told to stop."""
+
+    def __init__(self, config: uvicorn.Config, page: Page) -> None:
+        super().__init__(config)
+        self._page = page
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop."""
+        super().handle_exit(sig, frame)
+        self._page.release()
+
+
+async def _run(server: uvicorn.Server, listener: socket.socket, address: str | None) -> None:
+    opened = None
+    if address is not None:
+        opened = asyncio.create_task(asyncio.to_thread(webbrowser.open, address))
+    await server.serve(sockets=[listener])
+    if opened is not None:
+        opened.cancel()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket.
+
+    Raises:
+        OptionError: The address is not one of this computer, or is taken.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        raise OptionError(
+            "cannot listen there",
+            where="--host, --port",
+            got=f"{host}:{port} ({getattr(error, 'strerror', None) or error})",
+            expected="an address of this computer, and a port that is free",
+        ) from error
+    return listener
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

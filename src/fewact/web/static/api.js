@@ -1,0 +1,66 @@
+// Requests to the server, and the state that follows it.
+
+const tab = crypto.randomUUID().slice(0, 8);
+
+export class Refused extends Error {
+  constructor(error) {
+    super(error?.what ?? error?.key ?? "failed");
+    this.error = error;
+  }
+}
+
+async function answer(request) {
+  let response;
+  try {
+    response = await request;
+  } catch {
+    throw new Refused({ key: "offline" });
+  }
+  const content = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Refused(content.error);
+  return content;
+}
+
+/** Send a JSON body, and return the JSON answer. */
+export const post = (path, body = {}) =>
+  answer(fetch(path, {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-tab": tab },
+    body: JSON.stringify(body),
+  }));
+
+/** Send a clip; `facts` are its name, label and number of pieces. */
+export function upload(blob, facts) {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(facts)) if (value != null) query.set(name, value);
+  return answer(fetch(`/api/clips?${query}`, {
+    method: "POST", headers: { "content-type": "application/octet-stream", "x-tab": tab }, body: blob,
+  }));
+}
+
+/** Call `show` with each new state, for as long as the page is open. */
+export async function follow(show, offline) {
+  let version = "";
+  for (;;) {
+    if (document.hidden) {
+      // A hidden tab keeps no connection: browsers allow few.
+      await new Promise((seen) => document.addEventListener("visibilitychange", seen, { once: true }));
+      continue;
+    }
+    try {
+      const response = await fetch(`/api/state?after=${version}`, { signal: AbortSignal.timeout(60_000) });
+      if (!response.ok) throw new Error(response.status);
+      const state = await response.json();
+      offline(false);
+      version = state.version;
+      show(state);
+      await pause(80);
+    } catch {
+      offline(true);
+      version = "";
+      await pause(1500);
+    }
+  }
+}
+
+export const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));

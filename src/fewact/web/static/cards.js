@@ -1,0 +1,125 @@
+// The actions as cards: their names, their clips, and how clips come to them.
+
+import { post, upload } from "./api.js";
+import { record } from "./recorder.js";
+import { percent, text } from "./texts.js";
+import { ICONS, attempt, chooseFiles, droppable, h, icon, setText, sync, thumbnail, toast } from "./view.js";
+import { play } from "./player.js";
+
+export const NONE = "none";
+const NEW = " new";
+
+/** Show the actions of a state. */
+export function showCards(list, state) {
+  const clips = Object.entries(state.clips).map(([id, clip]) => ({ id, ...clip }));
+  const of = (label) => clips.filter((clip) => !clip.binned && clip.label === label);
+  const cards = state.classes.map((name) => ({ name, clips: of(name) }));
+  const empty = Math.max(1, 2 - cards.length);
+  for (let i = 0; i < empty; i++) cards.push({ name: NEW + i, number: state.classes.length + i });
+  cards.splice(cards.length - (empty === 1), 0, { name: NONE, clips: of(NONE) });
+  sync(list, cards, (card) => card.name, create, update);
+}
+
+function create(card) {
+  if (card.name.startsWith(NEW)) return newCard();
+  const isNone = card.name === NONE;
+  const take = (files) => addClips(files, card.name);
+  const element = h("li", { class: isNone ? "card else" : "card" },
+    h("div", { class: "card-head" },
+      isNone ? h("h3", {}, text("else_title")) : nameField(card.name),
+      isNone ? null : h("button", {
+        class: "quiet icon", type: "button", "aria-label": text("remove_action", { name: card.name }),
+        onclick: () => attempt(() => post("/api/classes/remove", { name: card.name })),
+      }, icon(ICONS.remove))),
+    isNone ? h("p", { class: "hint" }, text("else_intro")) : null,
+    h("ul", { class: "clips", "aria-label": text("clips_of", { name: isNone ? text("else_title") : card.name }) }),
+    h("p", { class: "drop-hint" }, text("drop_here")),
+    h("div", { class: "row" },
+      h("button", {
+        type: "button", "aria-label": text("record_for", { name: isNone ? text("else_title") : card.name }),
+        onclick: () => record({ label: card.name, pieces: isNone ? 10 : 1 }),
+      }, icon(ICONS.camera), text(isNone ? "record_else" : "record")),
+      h("button", {
+        type: "button", "aria-label": text("choose_for", { name: isNone ? text("else_title") : card.name }),
+        onclick: () => chooseFiles(take),
+      }, icon(ICONS.file), text("choose"))),
+  );
+  droppable(element, take);
+  return element;
+}
+
+function update(element, card) {
+  if (card.name.startsWith(NEW)) {
+    const words = text(["first_action", "second_action"][card.number] ?? "add_action");
+    setText(element.querySelector("label"), words);
+    element.classList.toggle("more", card.number > 1);
+    return;
+  }
+  element.classList.toggle("filled", card.clips.length > 0);
+  sync(element.querySelector(".clips"), card.clips, (clip) => clip.id, clipItem, (item, clip) => {
+    item.classList.toggle("pending", clip.taught !== clip.label);
+  });
+}
+
+function clipItem(clip) {
+  return h("li", { class: "clip" },
+    h("button", {
+      class: "bare", type: "button", "aria-label": text("play_clip", { name: clip.name }), title: clip.name,
+      disabled: !clip.source, onclick: () => play(clip),
+    }, thumbnail(clip, "")),
+    h("button", {
+      class: "corner icon", type: "button", "aria-label": text("remove_clip", { name: clip.name }),
+      onclick: () => attempt(() => post("/api/clips/remove", { ids: [clip.id] })),
+    }, icon(ICONS.remove)));
+}
+
+/** The name of an action, which is edited in place. */
+function nameField(name) {
+  const field = h("input", { class: "name", type: "text", maxlength: "60", dir: "auto", "aria-label": text("action_name") });
+  field.value = name;
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") field.blur();
+    if (event.key === "Escape") { field.value = name; field.blur(); }
+  });
+  field.addEventListener("change", async () => {
+    const done = await attempt(() => post("/api/classes/rename", { name, to: field.value }));
+    if (!done) field.value = name;
+  });
+  return field;
+}
+
+/** A card that waits for the name of an action; clips may be dropped once it has one. */
+function newCard() {
+  const id = `new-${Math.random().toString(36).slice(2)}`;
+  const field = h("input", { id, type: "text", maxlength: "60", dir: "auto", placeholder: text("action_placeholder"), autocomplete: "off" });
+  const form = h("form", { class: "new-form" },
+    h("label", { for: id }, text("add_action")),
+    h("div", { class: "row" }, field, h("button", { type: "submit" }, icon(ICONS.add), text("add"))));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const name = field.value.trim();
+    if (name && await attempt(() => post("/api/classes", { name }))) field.value = "";
+  });
+  return h("li", { class: "card new" }, form);
+}
+
+/** Upload files as clips of an action, or to be tried (`label` null); returns their ids. */
+export async function addClips(files, label, pieces = 1) {
+  const message = h("p", { class: "toast" }, text("uploading", { n: files.length }));
+  document.getElementById("toasts").append(message);
+  const ids = [];
+  for (const file of files) {
+    const added = await attempt(() => upload(file, { name: file.name, label, pieces }));
+    if (added) ids.push(...added.ids);
+  }
+  message.remove();
+  return ids;
+}
+
+/** The sentences about how well the model works. */
+export function reviewSentences(model) {
+  if (!model) return [];
+  const { right, held_out, interval } = model;
+  if (!interval) return [text("held_out_unknown")];
+  return [text("held_out", { right, held_out, low: interval[0], high: interval[1] })];
+}

@@ -1,0 +1,94 @@
+// The page: shows each state of the server, and connects the buttons.
+
+import { follow, post } from "./api.js";
+import { showAnswers, tryClips, tryFiles } from "./answers.js";
+import { reviewSentences, showCards } from "./cards.js";
+import { record } from "./recorder.js";
+import { errorText, stepText, text } from "./texts.js";
+import { attempt, chooseFiles, droppable, h, setText, sync, thumbnail, toast } from "./view.js";
+
+const $ = (id) => document.getElementById(id);
+let state = null;
+let last = null;
+
+function show(next) {
+  state = next;
+  showCards($("cards"), state);
+  showTeaching();
+  showAnswers($("answers"), state);
+  showBin();
+  const undo = $("undo");
+  undo.disabled = !state.undo;
+  const words = state.undo ? text("undo_what", { what: stepText(state.undo) }) : text("undo");
+  undo.title = words;
+  undo.setAttribute("aria-label", words);
+  document.documentElement.dataset.ready = "yes";
+}
+
+function showTeaching() {
+  const job = state.jobs.filter((one) => one.kind === "teach").at(-1);
+  const opening = state.jobs.some((one) => one.kind === "open" && !["done", "failed"].includes(one.state));
+  const busy = job && ["waiting", "running"].includes(job.state);
+  const labels = new Set(Object.values(state.clips).filter((clip) => !clip.binned && clip.label && clip.label !== "none").map((clip) => clip.label));
+  const progress = $("teach-progress");
+  progress.hidden = !busy;
+  if (busy && job.total) {
+    progress.max = job.total;
+    progress.value = job.done;
+  } else progress.removeAttribute("value");
+  $("cancel").hidden = !busy;
+  $("cancel").onclick = () => attempt(() => post(`/api/jobs/${job.id}/cancel`));
+  $("teach").disabled = Boolean(busy) || labels.size < 2 || !state.changes;
+  setText($("teach"), text(state.model ? "teach_again" : "teach"));
+  setText($("teach-status"), teachText({ job, busy, opening, enough: labels.size >= 2 }));
+  if (job && job.id + job.state !== last) {
+    if (last && job.state === "cancelled") toast(text("cancelled"));
+    if (last && job.state === "failed") toast(errorText(job.error), true);
+    last = job.id + job.state;
+  }
+  last ??= "";
+  const sentences = reviewSentences(state.model);
+  $("review").hidden = !sentences.length;
+  sync($("review"), sentences, (one) => one, (one) => h("p", {}, one));
+}
+
+function teachText({ job, busy, opening, enough }) {
+  if (busy) return job.total ? text("teaching_of", job) : text("teaching");
+  if (!enough) return text("needs_two");
+  if (state.changes) return text("ready_to_teach", { n: state.changes });
+  return opening ? text("opening") : text("all_taught");
+}
+
+function showBin() {
+  const binned = Object.entries(state.clips).filter(([, clip]) => clip.binned).map(([id, clip]) => ({ id, ...clip }));
+  $("bin").hidden = !binned.length;
+  setText($("bin-title"), text("bin_title", { n: binned.length }));
+  sync($("bin-list"), binned, (clip) => clip.id, (clip) =>
+    h("li", {}, thumbnail(clip, clip.name),
+      h("button", {
+        type: "button", "aria-label": text("restore_clip", { name: clip.name }),
+        onclick: () => attempt(() => post("/api/clips/restore", { ids: [clip.id] })),
+      }, text("restore")),
+      h("button", {
+        class: "quiet danger", type: "button", "aria-label": text("forget_clip", { name: clip.name }),
+        onclick: () => confirm(text("forget_sure", { name: clip.name })) && attempt(() => post("/api/clips/forget", { ids: [clip.id] })),
+      }, text("forget"))));
+}
+
+$("undo").addEventListener("click", () => attempt(async () => {
+  const what = stepText(state.undo);
+  await post("/api/undo");
+  toast(text("undone", { what }));
+}));
+$("teach").addEventListener("click", () => attempt(() => post("/api/teach")));
+$("try-files").addEventListener("click", () => chooseFiles(tryFiles));
+$("try-record").addEventListener("click", () => record({ label: null, saved: tryClips }));
+droppable($("try-drop"), tryFiles);
+// A file that is dropped beside a target must not replace the page.
+for (const name of ["dragover", "drop"]) document.addEventListener(name, (event) => event.preventDefault());
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, select, textarea");
+  if ((event.ctrlKey || event.metaKey) && event.key === "z" && !typing && !$("undo").disabled) $("undo").click();
+});
+
+follow(show, (isOffline) => { $("offline").hidden = !isOffline; });

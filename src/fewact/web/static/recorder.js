@@ -1,0 +1,101 @@
+// Recording clips with the camera, by MediaRecorder.
+
+import { pause, upload } from "./api.js";
+import { openDialog } from "./player.js";
+import { text } from "./texts.js";
+import { attempt, h, setText } from "./view.js";
+
+const LONGEST = 10_000;
+const ELSE = 20_000;
+const COUNTDOWN = 3;
+
+/** The camera's stream; throws with the reason why there is none. */
+export async function openCamera() {
+  if (!navigator.mediaDevices) throw new Error(text("camera_elsewhere"));
+  return navigator.mediaDevices.getUserMedia({
+    video: { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } }, audio: false,
+  });
+}
+
+/** Record clips for an action, or one to try (`label` null); `saved` gets the ids of each. */
+export async function record({ label, pieces = 1, saved = () => {} }) {
+  const isElse = pieces > 1;
+  const title = isElse ? text("recorder_else") : label == null ? text("recorder_try") : text("recorder_title", { name: label });
+  const video = h("video", { class: "mirror", muted: true, autoplay: true, playsInline: true });
+  const count = h("p", { class: "countdown", "aria-live": "assertive" });
+  const status = h("p", { class: "hint", role: "status" }, text(isElse ? "recorder_else_hint" : "recorder_hint"));
+  const button = h("button", { class: "primary", type: "button", disabled: true }, text("start"));
+  const dialog = openDialog(title, h("div", { class: "camera" }, video, count), status, h("div", { class: "row" }, button));
+
+  let stream;
+  try {
+    stream = await openCamera();
+  } catch (error) {
+    setText(status, text("no_camera", { reason: error.message || error.name }));
+    return;
+  }
+  const end = () => stream.getTracks().forEach((track) => track.stop());
+  if (!dialog.open) return end();
+  dialog.addEventListener("close", end);
+  video.srcObject = stream;
+  button.disabled = false;
+  button.focus();
+
+  let taken = 0;
+  let stop = null;
+  button.addEventListener("click", async () => {
+    if (stop) return stop();
+    button.disabled = true;
+    for (let left = COUNTDOWN; left > 0 && dialog.open; left--) {
+      setText(count, String(left));
+      await pause(700);
+    }
+    if (!dialog.open) return;
+    setText(count, "");
+    dialog.classList.add("live");
+    setText(status, text("recording"));
+    setText(button, text("stop"));
+    button.disabled = false;
+    const clip = await take(stream, isElse ? ELSE : LONGEST, (halt) => { stop = halt; }, (left) => {
+      if (isElse) setText(count, String(left));
+    });
+    stop = null;
+    dialog.classList.remove("live");
+    setText(count, "");
+    setText(status, text("saving"));
+    button.disabled = true;
+    const name = `${new Date().toLocaleTimeString(text("lang"))}.webm`;
+    const added = await attempt(() => upload(clip, { name, label, pieces }));
+    if (added) {
+      taken += 1;
+      saved(added.ids);
+    }
+    setText(status, text("saved_clips", { n: taken }));
+    setText(button, text("start"));
+    button.disabled = false;
+    button.focus();
+    if (label == null || isElse) dialog.close();
+  });
+}
+
+/** Record until `halt` is called or time is over; returns the clip. */
+async function take(stream, longest, started, tick) {
+  const type = ["video/webm;codecs=vp8", "video/webm", "video/mp4"].find((one) => MediaRecorder.isTypeSupported(one));
+  const recorder = new MediaRecorder(stream, { mimeType: type, videoBitsPerSecond: 2_500_000 });
+  const parts = [];
+  recorder.addEventListener("dataavailable", (event) => parts.push(event.data));
+  const stopped = new Promise((done) => recorder.addEventListener("stop", done));
+  const halt = () => recorder.state !== "inactive" && recorder.stop();
+  stream.getTracks().forEach((track) => track.addEventListener("ended", halt));
+  recorder.start();
+  started(halt);
+  const begun = performance.now();
+  const timer = setInterval(() => {
+    const left = longest - (performance.now() - begun);
+    tick(Math.max(0, Math.ceil(left / 1000)));
+    if (left <= 0) halt();
+  }, 200);
+  await stopped;
+  clearInterval(timer);
+  return new Blob(parts, { type: recorder.mimeType });
+}

@@ -1,0 +1,28 @@
+// The texts of the page, which the server put into it from texts.json.
+
+const texts = JSON.parse(document.getElementById("texts").textContent);
+const plurals = new Intl.PluralRules(texts.lang);
+
+/** The text of a key with its values; `n` chooses between singular and plural. */
+export function text(key, values = {}) {
+  let found = key.split(".").reduce((part, name) => part?.[name], texts);
+  if (found && typeof found === "object") found = found[plurals.select(values.n)] ?? found.other;
+  if (found === undefined) return key;
+  return found.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+}
+
+/** What an undoable step did, in words. */
+export function stepText(step) {
+  return text(`steps_done.${step.what}`, { subject: step.subject || text("several_clips") });
+}
+
+/** What an error of the server says. */
+export function errorText(error) {
+  if (error?.key) return text(`errors.${error.key}`);
+  const parts = [error?.what ?? text("failed")];
+  if (error?.expected) parts.push(`(${error.expected})`);
+  if (error?.hint) parts.push(error.hint);
+  return parts.join(" ");
+}
+
+export const percent = (share) => Math.round(100 * share);

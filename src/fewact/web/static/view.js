@@ -1,0 +1,125 @@
+// Making and updating elements.
+
+import { errorText, text } from "./texts.js";
+
+/** An element with properties, listeners (on…) and children. */
+export function h(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (value == null || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name in element && typeof value !== "string") element[name] = value;
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.filter((child) => child != null));
+  return element;
+}
+
+/** An icon of one path. */
+export function icon(path) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  line.setAttribute("d", path);
+  svg.append(line);
+  return svg;
+}
+
+export const ICONS = {
+  remove: "M6 6l12 12M18 6 6 18",
+  camera: "M4 7h10a2 2 0 0 1 2 2v6a2 2 0 0 1-2 2H4a2 2 0 0 1-2-2V9a2 2 0 0 1 2-2Zm12 4 6-3v8l-6-3",
+  add: "M12 5v14M5 12h14",
+  file: "M12 16V4m0 0L7 9m5-5 5 5M4 20h16",
+};
+
+/** Make the children of a list those of `items`: elements with the same key are kept. */
+export function sync(list, items, key, create, update) {
+  const before = new Map([...list.children].map((child) => [child.dataset.key, child]));
+  let place = list.firstElementChild;
+  for (const item of items) {
+    const id = String(key(item));
+    let element = before.get(id);
+    before.delete(id);
+    if (!element) {
+      element = create(item);
+      element.dataset.key = id;
+    }
+    update?.(element, item);
+    // Moving an element takes its focus away, so that only new and moved ones are moved.
+    if (element === place) place = place.nextElementSibling;
+    else list.insertBefore(element, place);
+  }
+  for (const element of before.values()) element.remove();
+}
+
+/** Set the text of an element if it is another one: screen readers read what changes. */
+export function setText(element, words) {
+  if (element.textContent !== words) element.textContent = words;
+}
+
+/** Show a short message. */
+export function toast(words, bad = false) {
+  const message = h("p", { class: bad ? "toast bad" : "toast" }, words);
+  document.getElementById("toasts").append(message);
+  setTimeout(() => message.remove(), bad ? 12_000 : 5_000);
+}
+
+/** Run an action of the user; say what went wrong. */
+export async function attempt(action) {
+  try {
+    return await action();
+  } catch (refused) {
+    toast(refused.error ? errorText(refused.error) : `${text("failed")} ${refused.message}`, true);
+    return undefined;
+  }
+}
+
+/** The looping thumbnail of a clip: its frames side by side, one after another in view. */
+export function thumbnail(clip, label) {
+  const outer = h("div", { class: "thumb", role: "img", "aria-label": label });
+  if (!clip.source) {
+    outer.classList.add("empty");
+    outer.append(icon(ICONS.file));
+    return outer;
+  }
+  const frames = h("div", { class: clip.aspect > 4 / 3 ? "frames wide" : "frames" });
+  const last = clip.frames - 1;
+  const at = (seconds) => Math.min(last, Math.round((seconds / clip.seconds) * last));
+  const first = clip.start == null ? 0 : at(clip.start);
+  const end = clip.end == null ? last : Math.max(first, at(clip.end));
+  const share = (frame) => (last ? `${(100 * frame) / last}%` : "0%");
+  frames.style.backgroundImage = `url(/strip/${clip.source})`;
+  frames.style.backgroundSize = `${100 * clip.frames}% 100%`;
+  frames.style.aspectRatio = clip.aspect;
+  frames.style.setProperty("--first", share(first));
+  frames.style.setProperty("--last", share(end));
+  frames.style.setProperty("--middle", share(Math.round((first + end) / 2)));
+  frames.style.setProperty("--steps", `steps(${Math.max(2, end - first + 1)}, jump-none)`);
+  outer.append(frames);
+  return outer;
+}
+
+/** Let an element take dropped files. */
+export function droppable(element, take) {
+  let depth = 0;
+  const mark = (change) => {
+    depth = Math.max(0, depth + change);
+    element.classList.toggle("over", depth > 0);
+  };
+  element.addEventListener("dragenter", (event) => { event.preventDefault(); mark(1); });
+  element.addEventListener("dragleave", () => mark(-1));
+  element.addEventListener("dragover", (event) => event.preventDefault());
+  element.addEventListener("drop", (event) => {
+    event.preventDefault();
+    mark(-depth);
+    if (event.dataTransfer.files.length) take([...event.dataTransfer.files]);
+  });
+}
+
+/** Let the user choose video files. */
+export function chooseFiles(take) {
+  const input = h("input", { type: "file", accept: "video/*,.mkv,.avi,.gif,.mts", multiple: true });
+  input.addEventListener("change", () => take([...input.files]));
+  input.click();
+}

@@ -1,0 +1,217 @@
+"""The folder of the page below a model: its clips, their thumbnails and the document.
+
+Everything is written under a temporary name, synced and renamed. Saving a model moves this folder
+to the new one, so that changes here hold the lock of the model's parent folder.
+"""
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from fewact.data import VIDEO_SUFFIXES
+from fewact.errors import ModelError, OutputError
+from fewact.io.atomic import make_folder, output_errors, sync, write_bytes
+from fewact.io.bounded import GIB, MIB, FileType, user_path
+from fewact.io.folders import backup_of, current, holding, recover
+from fewact.io.locks import Claims
+from fewact.io.page_folder import PAGE_DOCUMENT, PAGE_FOLDER, is_page
+from fewact.io.temporary import is_temporary, remove_leftovers, temporary
+from fewact.web.document import ID, Document
+
+DOCUMENT_FILE = FileType(
+    "document of the page", ModelError, 64 * MIB, hint="Move it away to start with an empty page."
+)
+MOST_CLIPS: Final = 2000
+MOST_BYTES: Final = 1 * GIB
+RESERVED: Final = 1 * GIB
+"""Bytes of the disk that uploads leave free."""
+
+_MEDIA = re.compile(rf"({ID})(\.[a-z0-9]+)", re.ASCII)
+
+
+class Store:
+    """Clips and document of one model.
+
+    Args:
+        model: Folder of the model; it is created if it does not exist.
+
+    Raises:
+        ModelError: The folder has other files, or another server has it open.
+        OutputError: It cannot be written.
+    """
+
+    def __init__(self, model: Path) -> None:
+        self.model = user_path(model, ModelError).resolve()
+        self._check()
+        with output_errors(self.model):
+            if not self.model.exists() and not backup_of(self.model).is_dir():
+                make_folder(self.model)
+            recover(self.model, is_of_model)
+            self.folder = self.model / PAGE_FOLDER
+            make_folder(self.folder)
+            remove_leftovers(self.folder)
+        # A folder of its own: a lock file removes what other processes left beside it.
+        self._claims = Claims(self.folder / "lock" / "serve")
+        if next(self._claims.free([0]), None) is None:
+            raise ModelError(
+                "another `fewact serve` has this model open",
+                where=str(model),
+                hint="Use the page that is open already, or stop the other server first.",
+            )
+        if not is_page(self.folder):
+            self.write(Document())
+
+    def close(self) -> None:
+        """Release the lock."""
+        self._claims.release(0)
+        self._claims.close()
+
+    def has_model(self) -> bool:
+        """Return whether the folder has a model."""
+        return (current(self.model) / "config.json").is_file()
+
+    def read(self) -> Document:
+        """Return the document; an empty one if there is none.
+
+        Raises:
+            ModelError: It is damaged or has another version.
+        """
+        path = self.folder / PAGE_DOCUMENT
+        return DOCUMENT_FILE.model(path, Document) if path.exists() else Document()
+
+    def write(self, document: Document) -> None:
+        """Write the document.
+
+        Raises:
+            OutputError: It cannot be written; the old one is unchanged.
+        """
+        with self._unmoved():
+            write_bytes(self.folder / PAGE_DOCUMENT, document.model_dump_json().encode())
+
+    @contextmanager
+    def incoming(self) -> Iterator[Path]:
+        """Yield a new file for an upload; it is removed at the end unless ``keep`` has moved it.
+
+        Raises:
+            OutputError: The disk refuses, or is nearly full.
+        """
+        with output_errors(self.folder), ExitStack() as until_end:
+            with self._unmoved():
+                new = until_end.enter_context(temporary(self.folder / new_id()))
+            yield new
+
+    def check_room(self, size: int) -> None:
+        """Refuse an upload that would fill the disk.
+
+        Raises:
+            OutputError: Less than a gigabyte would be left.
+        """
+        if shutil.disk_usage(self.model).free < size + RESERVED:
+            raise OutputError("the disk is nearly full", where=str(self.folder))
+
+    def keep(self, new: Path, suffix: str, strip: bytes) -> tuple[str, str]:
+        """Give a finished upload and its thumbnail their names; return the id and the file's name.
+
+        Raises:
+            OutputError: They cannot be written.
+        """
+        id = new_id()
+        file = f"{id}{suffix}"
+        with self._unmoved(), output_errors(self.folder):
+            write_bytes(self.folder / f"{id}.strip", strip)
+            sync(new)
+            os.replace(new, self.folder / file)
+            sync(self.folder)
+        return id, file
+
+    def restore_strip(self, file: str, strip: bytes) -> None:
+        """Write the thumbnail of a clip again.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        with self._unmoved():
+            write_bytes(self.folder / f"{Path(file).stem}.strip", strip)
+
+    def path(self, file: str) -> Path:
+        """Return the path of a file of the document; while a model is saved, this waits."""
+        path = self.folder / file
+        if not path.exists():
+            with self._unmoved():
+                pass
+        return path
+
+    def strip(self, file: str) -> Path:
+        """Return the path of the thumbnail of a file."""
+        return self.path(f"{Path(file).stem}.strip")
+
+    def forget(self, file: str) -> None:
+        """Remove a clip for good, as the user asked.
+
+        Raises:
+            OutputError: It cannot be removed.
+        """
+        with self._unmoved(), output_errors(self.folder):
+            for path in (self.folder / file, self.folder / f"{Path(file).stem}.strip"):
+                path.unlink(missing_ok=True)
+            sync(self.folder)
+
+    def unknown(self, document: Document) -> list[str]:
+        """Return clips that a killed server had written, but not yet listed in the document."""
+        known = {clip.file for clip in document.clips.values()}
+        return sorted(
+            entry.name
+            for entry in self.folder.iterdir()
+            if _MEDIA.fullmatch(entry.name)
+            and entry.suffix in VIDEO_SUFFIXES
+            and entry.name not in known
+        )
+
+    def _check(self) -> None:
+        """Refuse a folder with files of something else.
+
+        Raises:
+            ModelError: It has other files, or is a file.
+        """
+        if not self.model.exists():
+            return
+        if not self.model.is_dir():
+            raise ModelError("this is a file", where=str(self.model), expected="a folder")
+        names = {entry.name for entry in self.model.iterdir() if not is_temporary(entry.name)}
+        page = self.model / PAGE_FOLDER
+        begun = names == {PAGE_FOLDER} and {entry.name for entry in page.iterdir()} <= {"lock"}
+        if names and "config.json" not in names and not is_page(page) and not begun:
+            raise ModelError(
+                "the folder has other files, but no model",
+                where=str(self.model),
+                expected="a folder of a model, or a new name",
+            )
+
+    @contextmanager
+    def _unmoved(self) -> Iterator[None]:
+        """Hold the lock without which no process replaces the model folder."""
+        with holding(self.model.parent):
+            yield
+
+
+def suffix_of(name: str) -> str:
+    """Return the suffix for the file of an upload: that of its name, if it is one of a video."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return suffix if suffix in VIDEO_SUFFIXES else ".mp4"
+
+
+def new_id() -> str:
+    """Return an id for a clip."""
+    return secrets.token_hex(8)
+
+
+def is_of_model(name: str) -> bool:
+    """Return whether an entry of a model folder is replaced when the model is saved."""
+    from fewact.classifier.model_folder import owns  # loads torch
+
+    return owns(name)

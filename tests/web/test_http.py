@@ -1,0 +1,176 @@
+"""Requests to a running server."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.web.conftest import START, Server, files_of
+
+Serve = Callable[..., Server]
+pytestmark = pytest.mark.slow  # each starts a server
+
+
+def test_a_request_needs_host_origin_and_token(serve: Serve) -> None:
+    server = serve()
+    port = server.port
+    assert server.request("GET", "/", Cookie="")[0] == 401
+    assert server.request("GET", "/?token=wrong", Cookie="")[0] == 401
+    assert server.request("GET", "/api/state", Cookie=f"fewact-{port}=wrong")[0] == 401
+    assert server.request("GET", "/", Host="example.org")[0] == 421
+    assert server.request("GET", "/", Host=f"example.org:{port}")[0] == 421
+    assert server.request("POST", "/api/undo", b"", Origin="http://example.org")[0] == 403
+    assert server.request("POST", "/api/undo", b"", Origin="null")[0] == 403
+    assert server.request("POST", "/api/undo", b"", Origin="")[0] == 403
+    assert server.request("GET", "/", Origin="", Sec_Fetch_Site="cross-site")[0] == 403
+    status, headers, _ = server.request("GET", f"/?token={server.token}", Cookie="", Origin="")
+    assert (status, headers["location"]) == (303, "/")
+    assert "HttpOnly; SameSite=Strict" in headers["set-cookie"]
+    status, headers, body = server.request("GET", "/", Origin="")
+    assert status == 200
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert server.token not in body.decode()
+
+
+def test_the_page_has_no_inline_code_and_no_other_address(serve: Serve) -> None:
+    server = serve()
+    html = server.request("GET", "/")[2].decode()
+    assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", html)
+    assert all(
+        "src=" in tag or "application/json" in tag for tag in re.findall(r"<script[^>]*", html)
+    )
+    for file in ["page.js", "page.css", "base.css", "icon.svg"]:
+        status, _, content = server.request("GET", f"/static/{file}")
+        assert status == 200
+        addresses = set(re.findall(rb"https?://[\w.]+", content))
+        assert addresses <= {b"http://www.w3.org"}
+
+
+def test_a_clip_is_kept_shown_and_played(serve: Serve, clip: bytes) -> None:
+    server = serve()
+    status, answer = server.upload(clip, "name=..%2F..%2Fme%20waving.MOV&label=wave")
+    assert status == 201
+    (id,) = answer["ids"]
+    state = server.state()
+    facts = state["clips"][id]
+    assert (facts["name"], facts["label"], state["classes"]) == ("me waving.MOV", "wave", ["wave"])
+    assert facts["seconds"] == pytest.approx(1, abs=0.1)
+    assert files_of(server.model) == {f"page/{id}.mov", f"page/{id}.strip"}
+    status, headers, content = server.request("GET", f"/strip/{id}")
+    assert (status, headers["content-type"], content[:3]) == (200, "image/jpeg", b"\xff\xd8\xff")
+    assert server.request("GET", f"/media/{id}")[2] == clip
+    status, headers, content = server.request("GET", f"/media/{id}", Range="bytes=10-19")
+    assert (status, content) == (206, clip[10:20])
+
+
+def test_pieces_of_a_recording_are_clips(serve: Serve, clip: bytes) -> None:
+    server = serve()
+    _, answer = server.upload(clip, "label=none&pieces=4")
+    clips = server.state()["clips"]
+    assert [clips[id]["label"] for id in answer["ids"]] == ["none"] * 4
+    assert [clips[id]["start"] for id in answer["ids"]] == pytest.approx([0, 0.25, 0.5, 0.75])
+    assert len(files_of(server.model)) == 2
+
+
+def test_changes_are_undone_and_survive_a_kill(serve: Serve, clip: bytes) -> None:
+    server = serve()
+    (id,) = server.upload(clip, "label=wave")[1]["ids"]
+    assert server.post("/api/classes/rename", name="wave", to="hello")[0] == 200
+    assert server.post("/api/clips/label", ids=[id], label="none")[0] == 200
+    assert server.post("/api/clips/remove", ids=[id])[0] == 200
+    server.kill()
+    server = serve(server.model)
+    state = server.state()
+    assert state["clips"][id]["binned"]
+    undone = []
+    while state["undo"]:
+        undone.append(state["undo"]["what"])
+        assert server.post("/api/undo")[0] == 200
+        state = server.state()
+    assert undone == ["remove", "label", "rename", "add"]
+    assert server.post("/api/undo")[0] == 422
+    assert state["clips"][id]["binned"]  # the upload itself is not lost
+    assert server.post("/api/clips/restore", ids=[id])[0] == 200
+    assert server.state()["clips"][id]["label"] == "wave"
+
+
+def test_only_removed_clips_are_deleted_for_good(serve: Serve, clip: bytes) -> None:
+    server = serve()
+    (kept,) = server.upload(clip, "label=wave")[1]["ids"]
+    (gone,) = server.upload(clip, "label=wave")[1]["ids"]
+    server.post("/api/clips/remove", ids=[gone])
+    assert server.post("/api/clips/forget", ids=[kept, gone])[0] == 200
+    assert set(server.state()["clips"]) == {kept}
+    assert files_of(server.model) == {f"page/{kept}.mp4", f"page/{kept}.strip"}
+
+
+def test_an_upload_that_a_killed_server_did_not_list_is_recovered(
+    serve: Serve, clip: bytes
+) -> None:
+    server = serve()
+    server.post("/api/classes", name="wave")
+    server.kill()
+    (server.model / "page" / "0123456789abcdef.mp4").write_bytes(clip)
+    server = serve(server.model)
+    state = server.wait(lambda state: state["clips"])
+    assert state["clips"]["0123456789abcdef"]["label"] is None
+    assert state["clips"]["0123456789abcdef"]["playable"]
+
+
+def test_a_second_server_says_so(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    other = [sys.executable, "-c", START, "serve", str(server.model), "--no-browser"]
+    second = subprocess.run(other, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode == 2
+    assert "another `fewact serve` has this model open" in second.stderr
+    assert server.request("GET", "/")[0] == 200
+    assert "Traceback" not in server.stop()
+    serve(server.model)
+
+
+@pytest.mark.parametrize("entry", ["notes.txt", "page"])
+def test_a_folder_of_something_else_is_refused(tmp_path: Path, entry: str) -> None:
+    from fewact.errors import ModelError
+    from fewact.web.store import Store
+
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / entry).mkdir()
+    with pytest.raises(ModelError, match="other files"):
+        Store(tmp_path / "model")
+    assert os.listdir(tmp_path / "model") == [entry]
+
+
+def test_a_document_that_is_a_pipe_or_damaged_is_refused(tmp_path: Path) -> None:
+    from fewact.errors import ModelError
+    from fewact.web.store import Store
+
+    model = tmp_path / "model"
+    store = Store(model)
+    document = model / "page" / "page.json"
+    os.mkfifo(document)
+    with pytest.raises(ModelError):
+        store.read()
+    document.unlink()
+    document.write_text(json.dumps({"format": "fewact page", "version": 9}))
+    with pytest.raises(ModelError):
+        store.read()
+    store.close()
+
+
+def test_headers_that_do_not_come_are_not_awaited(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\nHost: ")
+        assert slow.recv(100).startswith(b"HTTP/1.1 408")
+    assert server.request("GET", "/")[0] == 200

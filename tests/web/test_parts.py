@@ -1,0 +1,171 @@
+"""The queue, the processes with limits, and the texts."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fewact.errors import VideoError
+from fewact.io.bounded import GIB
+from fewact.web.children import Child, ChildError, Limits, RemoteError
+from fewact.web.jobs import Job, Queue, Steps
+
+STATIC = files("fewact.web").joinpath("static")
+
+
+class Odd:
+    """What a child does in these tests."""
+
+    def double(self, number: int) -> int:
+        return 2 * number
+
+    def reverse(self, *, blob: bytes) -> tuple[None, bytes]:
+        return None, blob[::-1]
+
+    def refuse(self) -> None:
+        raise VideoError("a.mp4", "is not a video", hint="Record it again.")
+
+    def sleep(self) -> None:
+        time.sleep(60)
+
+    def die(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def fill(self) -> int:
+        return len(bytearray(8 * GIB))
+
+    def write(self, path: str) -> None:
+        Path(path).write_bytes(b"x")
+
+
+def run(work: Callable[[Child], Awaitable[None]], limits: Limits | None = None) -> None:
+    async def go() -> None:
+        child = Child("tests.web.test_parts:Odd", limits=limits)
+        try:
+            await work(child)
+        finally:
+            child.close()
+
+    asyncio.run(go())
+
+
+@pytest.mark.slow
+def test_a_child_answers_refuses_and_is_replaced() -> None:
+    async def work(child: Child) -> None:
+        assert await child.call("double", 4, seconds=30) == (8, b"")
+        assert await child.call("reverse", seconds=30, blob=b"abc") == (None, b"cba")
+        with pytest.raises(RemoteError, match="is not a video") as refused:
+            await child.call("refuse", seconds=30)
+        assert refused.value.hint == "Record it again."
+        first = child.pid
+        with pytest.raises(ChildError, match="slow"):
+            await child.call("sleep", seconds=0.5)
+        assert await child.call("double", 5, seconds=30) == (10, b"")
+        assert child.pid != first
+        with pytest.raises(ChildError, match="died"):
+            await child.call("die", seconds=30)
+        assert await child.call("double", 6, seconds=30) == (12, b"")
+
+    run(work)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such limits")
+def test_a_child_gets_no_more_memory_and_writes_nothing(tmp_path: Path) -> None:
+    async def work(child: Child) -> None:
+        with pytest.raises(ChildError, match="died"):
+            await child.call("fill", seconds=60)
+        with pytest.raises(ChildError, match="died"):
+            await child.call("write", str(tmp_path / "file"), seconds=30)
+        assert await child.call("double", 1, seconds=30) == (2, b"")
+
+    run(work, Limits(memory=4 * GIB, file_size=0))
+    assert not (tmp_path / "file").exists() or not (tmp_path / "file").read_bytes()
+
+
+def test_tabs_take_turns_by_step_and_a_cancelled_job_ends() -> None:
+    done: list[str] = []
+
+    async def steps(name: str, count: int) -> Steps:
+        for i in range(count):
+            await asyncio.sleep(0)
+            done.append(name)
+            yield i + 1, count
+
+    async def go() -> None:
+        queue = Queue(lambda: None)
+        long = queue.add(Job("long", "one", steps("a", 20)))
+        later = queue.add(Job("later", "one", steps("b", 1)))
+        short = queue.add(Job("short", "two", steps("c", 2)))
+        assert queue.add(Job("short", "two", steps("c", 2))) is short
+        running = asyncio.create_task(queue.run())
+        while not short.ended:
+            await asyncio.sleep(0)
+        assert done[:5] == ["a", "c", "a", "c", "a"]
+        queue.cancel(long.id)
+        while not later.ended:
+            await asyncio.sleep(0)
+        assert (long.state, later.state) == ("cancelled", "done")
+        assert done.count("a") < 8
+        running.cancel()
+
+    asyncio.run(go())
+
+
+def test_a_step_that_fails_ends_its_job_only() -> None:
+    async def bad() -> Steps:
+        yield 0, 1
+        raise VideoError("a.mp4", "is not a video")
+
+    async def lost() -> Steps:
+        raise ChildError("died")
+        yield
+
+    async def good() -> Steps:
+        yield 1, 1
+
+    async def go() -> None:
+        queue = Queue(lambda: None)
+        jobs = [
+            queue.add(Job(name, "", one))
+            for name, one in (("bad", bad()), ("lost", lost()), ("good", good()))
+        ]
+        running = asyncio.create_task(queue.run())
+        while not all(job.ended for job in jobs):
+            await asyncio.sleep(0)
+        assert [job.state for job in jobs] == ["failed", "failed", "done"]
+        assert jobs[0].error is not None
+        assert jobs[0].error["what"] == "is not a video"
+        assert jobs[1].error == {"key": "worker_died"}
+        running.cancel()
+
+    asyncio.run(go())
+
+
+def test_every_text_exists_and_is_used() -> None:
+    texts: dict[str, Any] = json.loads(STATIC.joinpath("texts.json").read_text(encoding="utf-8"))
+    scripts = [one for one in STATIC.iterdir() if one.name.endswith(".js")]
+    code = "".join(one.read_text(encoding="utf-8") for one in scripts)
+    html = STATIC.joinpath("page.html").read_text(encoding="utf-8")
+    python = "".join(path.read_text() for path in Path(str(files("fewact.web"))).glob("*.py"))
+    in_html = set(re.findall(r"texts\.(\w+)", html))
+    in_code = set(re.findall(r"\btext\(\s*\"([\w.]+)\"", code))
+    assert in_html | in_code <= set(texts)
+    groups = {"errors": "key", "steps_done": "what"}
+    for name in set(texts) - in_html - in_code - set(groups):
+        assert f'"{name}"' in code, name
+    for key in texts["errors"]:
+        stem = key.removeprefix("worker_").removeprefix("decoder_")
+        assert f'"{key}"' in code + python or f'"{stem}"' in python, key
+    for key in re.findall(r"RefusedError\(\d+, \"(\w+)\"", python):
+        assert key in texts["errors"], key
+    for what in texts["steps_done"]:
+        assert f'"{what}"' in python, what
