@@ -137,16 +137,16 @@ def test_a_second_server_says_so(serve: Serve, tmp_path: Path) -> None:
     serve(server.model)
 
 
-@pytest.mark.parametrize("entry", ["notes.txt", "page"])
+@pytest.mark.parametrize("entry", ["notes.txt", "page/notes.txt"])
 def test_a_folder_of_something_else_is_refused(tmp_path: Path, entry: str) -> None:
     from fewact.errors import ModelError
     from fewact.web.store import Store
 
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / entry).mkdir()
+    (tmp_path / "model" / entry).mkdir(parents=True)
     with pytest.raises(ModelError, match="other files"):
         Store(tmp_path / "model")
-    assert os.listdir(tmp_path / "model") == [entry]
+    assert list(tmp_path.rglob("notes.txt"))
+    assert not list(tmp_path.rglob("lock"))
 
 
 def test_a_document_that_is_a_pipe_or_damaged_is_refused(tmp_path: Path) -> None:
@@ -156,6 +156,7 @@ def test_a_document_that_is_a_pipe_or_damaged_is_refused(tmp_path: Path) -> None
     model = tmp_path / "model"
     store = Store(model)
     document = model / "page" / "page.json"
+    document.unlink()
     os.mkfifo(document)
     with pytest.raises(ModelError):
         store.read()

@@ -111,10 +111,7 @@ class Child:
 
     def close(self) -> None:
         """Kill the process and wait for its end."""
-        self.kill()
-        if self._process is not None:
-            self._process.join()
-            self._forget()
+        self._end()
 
     def _call(
         self, method: str, arguments: tuple[Any, ...], seconds: float, blob: bytes
@@ -124,20 +121,20 @@ class Child:
             connection.send_bytes(json.dumps([method, arguments]).encode())
             connection.send_bytes(blob)
             if not connection.poll(seconds):
-                self.kill()
                 raise ChildError("slow")
             answer = json.loads(connection.recv_bytes(LARGEST_ANSWER))
             data = connection.recv_bytes(LARGEST_ANSWER)
+        except ChildError:
+            self._end()
+            raise
         except (OSError, EOFError, ValueError) as error:
+            self._end()
             raise ChildError("died") from error
-        finally:
-            if not self._process.is_alive():
-                self._forget()
         return _result(answer), data
 
     def _start(self) -> Connection:
         if self._process is not None and not self._process.is_alive():
-            self._forget()
+            self._end()
         if self._process is None or self._connection is None:
             context = multiprocessing.get_context("spawn")
             self._connection, other = context.Pipe()
@@ -150,7 +147,8 @@ class Child:
             other.close()
         return self._connection
 
-    def _forget(self) -> None:
+    def _end(self) -> None:
+        self.kill()
         if self._connection is not None:
             self._connection.close()
         if self._process is not None:
