@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -229,3 +230,51 @@ def test_a_closed_pipe_prints_nothing(argument: str, unbuffered: str) -> None:
     )
     assert done.returncode == 0
     assert not done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["teach", "nowhere", "-o", "m"], r"nowhere: no such folder or table"),
+        (["teach", "clips", "-o", "file/m"], r"file: this is not a folder"),
+        (["teach", "clipz", "-o", "m"], r"clipz: no such folder.*Did you mean \"clips\"\?"),
+        (["teach", "model", "-o", "m"], r"model: this is a saved model.*fewact predict MODEL"),
+        (["teach", "clips", "-o", "m", "--device", "gpu"], r"'gpu'.*Did you mean \"cuda\"\?"),
+        (["teach", "clips", "-o", "m", "--engine", "onx"], r"no such engine.*mean \"onnx\"\?"),
+        (["teach", "clips", "-o", "m", "--precision", "half"], r"there is no such precision"),
+        (["teach", "clips", "-o", "m", "--method", "fussion"], r"Did you mean \"fusion\"\?"),
+        (["teach", "clips", "-o", "m", "--backbone", "resnet"], r"Did you mean \"resnet50\"\?"),
+        (["predict", "a.mp4", "model"], r"this is a file.*The model comes first"),
+        (["predict", "modle", "a.mp4"], r"modle: no such folder.*Did you mean \"model\"\?"),
+        (["predict", "model", "b.mp4"], r"b.mp4: no clips found"),
+        (["evaluate", "protonet", "--data", "./nowhere"], r"nowhere: no such folder or file"),
+        (["evaluate", "otam", "--data", "clips", "-o", "file/r"], r"file: this is not a folder"),
+        (["episodes", "clips", "-o", "file/e"], r"file: this is not a folder"),
+        (["compare", "r.json", "s.json"], r"r.json: there is no such file"),
+        (["stability", "r.json"], r"r.json: there is no such file"),
+    ],
+)
+def test_arguments_are_checked_before_torch_is_imported(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    (tmp_path / "clips" / "wave").mkdir(parents=True)
+    (tmp_path / "model").mkdir()
+    for name in ("file", "a.mp4", "clips/wave/a.mp4", "model/config.json"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    code = (
+        "import sys\n"
+        "class Guard:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'torch': raise SystemExit('torch is imported')\n"
+        "sys.meta_path.insert(0, Guard())\n"
+        "from fewact.cli import main\n"
+        f"sys.exit(main({arguments!r}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert re.search(message, done.stderr), done.stderr

@@ -4,6 +4,7 @@ from typing import Literal
 
 import torch
 
+from fewact.backbones.devices import DEVICES, PRECISIONS, check_device_name, check_name
 from fewact.errors import OptionError
 
 Precision = Literal["float32", "bfloat16"]
@@ -21,6 +22,7 @@ def resolve_device(device: str) -> torch.device:
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    check_device_name(device)
     try:
         chosen = torch.device(device)
         torch.empty(1, device=chosen)
@@ -28,8 +30,8 @@ def resolve_device(device: str) -> torch.device:
         raise OptionError(
             "there is no such device",
             where="device",
-            got=f"{device!r}: {str(error).splitlines()[0]}",
-            expected='"auto", "cpu", "cuda", "cuda:0", "mps", …',
+            got=f"{device!r}: {str(error).splitlines()[0][:80]}",
+            expected=DEVICES,
         ) from None
     return chosen
 
@@ -42,13 +44,7 @@ def resolve_precision(precision: str, device: torch.device) -> Precision:
     """
     if precision == "auto":
         return AUTO if device.type == "cpu" and multiplies_bfloat16() else "float32"
-    if precision not in ("float32", "bfloat16"):
-        raise OptionError(
-            "there is no such precision",
-            where="precision",
-            got=repr(precision),
-            expected='"auto", "float32", "bfloat16"',
-        )
+    check_name("precision", precision, PRECISIONS)
     return "bfloat16" if precision == "bfloat16" else "float32"
 
 

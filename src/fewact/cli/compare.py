@@ -6,13 +6,18 @@ from typing import Annotated
 
 import typer
 
+from fewact.cli import early
 from fewact.cli.output import OutputFormat, ResultFormat, print_json, print_result_tables
 
 
 def compare(
     results: Annotated[
         list[Path],
-        typer.Argument(metavar="RESULT...", help="Result files written by `fewact evaluate`."),
+        typer.Argument(
+            metavar="RESULT...",
+            help="Result files written by `fewact evaluate`.",
+            callback=early.results,
+        ),
     ],
     format: OutputFormat = ResultFormat.TABLE,
 ) -> None:

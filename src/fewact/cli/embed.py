@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
+from fewact.cli import early
 from fewact.cli.episodes import DATA, Split
 from fewact.cli.options import (
     BackboneOptions,
@@ -91,7 +92,7 @@ class WorkOptions(OptionGroup):
 
 @with_option_groups
 def embed(
-    data: Annotated[str, typer.Argument(help=DATA)],
+    data: Annotated[str, typer.Argument(help=DATA, callback=early.data)],
     output: Annotated[
         Path,
         typer.Option(

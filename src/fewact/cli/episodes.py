@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
+from fewact.cli import early
 from fewact.cli.options import BenchmarkOptions, Dataset, OptionGroup, with_option_groups
 from fewact.cli.run import say
 from fewact.errors import EpisodeError
@@ -97,7 +98,7 @@ class EpisodeOptions(OptionGroup):
 
 @with_option_groups
 def episodes(
-    data: Annotated[str, typer.Argument(help=DATA)],
+    data: Annotated[str, typer.Argument(help=DATA, callback=early.data)],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="File for the episodes.")
     ],
@@ -112,9 +113,6 @@ def episodes(
 
     The same options give the same episodes on every machine.
     """
-    from fewact.episodes import draw, save
-    from fewact.evaluation import EpisodeConfig, open_videos
-
     check_output_file(output)
     if output.exists() and not overwrite:
         raise EpisodeError(
@@ -122,6 +120,9 @@ def episodes(
             where=str(output),
             hint="Replace it with --overwrite, or choose another file.",
         )
+    from fewact.episodes import draw, save
+    from fewact.evaluation import EpisodeConfig, open_videos
+
     config = data_config(data, videos, benchmark)
     found, _ = open_videos(config)
     groups = found.groups if config.groups == "auto" else config.groups

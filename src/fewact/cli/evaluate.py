@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
+from fewact.cli import early
 from fewact.cli.episodes import DATA, DataOptions, EpisodeOptions, data_config
 from fewact.cli.options import (
     METHOD,
@@ -25,6 +26,7 @@ from fewact.cli.progress import progress
 from fewact.cli.run import say
 from fewact.cli.texts import TextOptions
 from fewact.errors import OptionError
+from fewact.io.outputs import check_output_file, check_output_folder
 
 if TYPE_CHECKING:
     from fewact.evaluation import EvaluationConfig, Result
@@ -132,8 +134,8 @@ class OutputOptions(OptionGroup):
 
 @with_option_groups
 def evaluate(
-    method: Annotated[str, typer.Argument(help=METHOD)],
-    data: Annotated[str, typer.Option(metavar="DATA", help=DATA)],
+    method: Annotated[str, typer.Argument(help=METHOD, callback=early.method)],
+    data: Annotated[str, typer.Option(metavar="DATA", help=DATA, callback=early.data)],
     options: MethodOptions,
     videos: FeatureOptions,
     episodes: SavedEpisodeOptions,
@@ -152,6 +154,8 @@ def evaluate(
     method_options = parse_options(options.option or ())
     if camera.camera_on is CameraOn.QUERY and camera.camera is None:
         raise OptionError("needs --camera", where="--camera-on", got=camera.camera_on.value)
+    if output.output is not None:
+        (check_output_file if grid is None else check_output_folder)(output.output)
     from fewact import evaluation
 
     config = evaluation.EvaluationConfig(

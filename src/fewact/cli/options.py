@@ -28,6 +28,7 @@ import typer
 from typer.core import TyperCommand
 from typer.models import ParameterInfo
 
+from fewact.cli import early
 from fewact.errors import OptionError
 
 if TYPE_CHECKING:
@@ -40,10 +41,17 @@ METHOD = "Method: a name of `fewact methods`, or a folder written by `fewact tra
 
 Engine = Annotated[
     str,
-    typer.Option(metavar="NAME", help="Inference engine of the backbone: auto, torch or onnx."),
+    typer.Option(
+        metavar="NAME",
+        help="Inference engine of the backbone: auto, torch or onnx.",
+        callback=early.engine,
+    ),
 ]
 Device = Annotated[
-    str, typer.Option(metavar="NAME", help="Device to run on: auto, cpu, cuda or mps.")
+    str,
+    typer.Option(
+        metavar="NAME", help="Device to run on: auto, cpu, cuda or mps.", callback=early.device
+    ),
 ]
 FalseAlarms = Annotated[
     float | None,
@@ -61,6 +69,9 @@ Dataset = Annotated[
 MethodOption = Annotated[
     list[str] | None,
     typer.Option(metavar="KEY=VALUE", help="Option of the method; can be repeated."),
+]
+Model = Annotated[
+    Path, typer.Argument(help="Folder of a model saved by `fewact teach`.", callback=early.model)
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Hide the progress bar.")]
 
@@ -186,6 +197,7 @@ class BackboneOptions(OptionGroup):
         typer.Option(
             metavar="NAME",
             help="Network that computes the features (default: auto); see `fewact backbones`.",
+            callback=early.backbone,
         ),
     ] = None
     weights: Annotated[
@@ -201,6 +213,7 @@ class BackboneOptions(OptionGroup):
         typer.Option(
             metavar="NAME",
             help="Precision of the backbone: auto, float32 or bfloat16 (default: auto).",
+            callback=early.precision,
         ),
     ] = None
     engine: Engine = "auto"

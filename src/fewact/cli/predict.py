@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
@@ -16,6 +15,7 @@ from fewact.cli.options import (
     Device,
     Engine,
     FalseAlarms,
+    Model,
     OptionGroup,
     Quiet,
     with_option_groups,
@@ -64,7 +64,7 @@ class OutputOptions(OptionGroup):
 
 @with_option_groups
 def predict(
-    model: Annotated[Path, typer.Argument(help="Folder of a model saved by `fewact teach`.")],
+    model: Model,
     videos: Annotated[
         list[str],
         typer.Argument(
@@ -89,6 +89,7 @@ def predict(
     Predictions are written to stdout, everything else to stderr. Files that cannot be read are
     listed and skipped; the exit code is then 3.
     """
+    clips = _read(videos, dataset)
     from fewact import FewShotClassifier
     from fewact.classifier import Skipped
     from fewact.classifier.open_set import check_rate, describe
@@ -97,7 +98,6 @@ def predict(
     from fewact.features.timing import Timing
 
     check_rate(false_alarms)
-    clips = _read(videos, dataset)
     names = [display_name(clip) for clip in clips]
     classifier = FewShotClassifier.load(model, device=device, weights=weights, engine=engine)
     if false_alarms is not None:
@@ -122,7 +122,7 @@ def predict(
     if output.format is Format.JSON:
         document: dict[str, Any] = {
             "predictions": [_facts(prediction, output.top) for prediction in predictions],
-            "skipped": [{"path": one.name, "reason": one.reason} for one in skipped],
+            "skipped": [one.to_dict() for one in skipped],
         }
         print_json({**document, "timing": milliseconds} if output.timing else document)
     if output.timing:
@@ -153,15 +153,7 @@ def _ranked(prediction: "Prediction", top: int | None) -> list[tuple[str, float]
 
 
 def _facts(prediction: "Prediction", top: int | None) -> dict[str, Any]:
-    return {
-        "path": prediction.name,
-        "label": prediction.label,
-        "best": prediction.best,
-        "probability": prediction.probability,
-        "known": prediction.known,
-        "probabilities": dict(_ranked(prediction, top)),
-        "nearest": prediction.nearest,
-    }
+    return prediction.to_dict() | {"probabilities": dict(_ranked(prediction, top))}
 
 
 def _writer(

@@ -6,15 +6,21 @@ from typing import Annotated
 
 import typer
 
+from fewact.cli import early
 from fewact.cli.output import OutputFormat, ResultFormat, print_json, print_result_tables
 from fewact.cli.run import say
 from fewact.errors import ResultError
+from fewact.io.outputs import check_output_file
 
 
 def stability(
     results: Annotated[
         list[Path],
-        typer.Argument(metavar="RESULT...", help="Result files written by `fewact evaluate`."),
+        typer.Argument(
+            metavar="RESULT...",
+            help="Result files written by `fewact evaluate`.",
+            callback=early.results,
+        ),
     ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="SVG file for a chart.")
@@ -25,15 +31,14 @@ def stability(
 
     The table has the accuracy over the first 10, 20, 50 ... episodes, with 95 % intervals.
     """
-    from fewact import evaluation
-    from fewact.io.atomic import write_text
-    from fewact.io.outputs import check_output_file
-    from fewact.report import stability_chart, stability_table
-
     if output is not None and output.exists():
         raise ResultError("the file exists already", where=str(output), hint="Choose another file.")
     if output is not None:
         check_output_file(output)
+    from fewact import evaluation
+    from fewact.io.atomic import write_text
+    from fewact.report import stability_chart, stability_table
+
     found = {str(path): evaluation.stability(evaluation.load(path)) for path in results}
     if output is not None:
         write_text(output, stability_chart(found))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
+from fewact.cli import early
 from fewact.cli.options import (
     METHOD,
     BackboneOptions,
@@ -46,7 +47,9 @@ class MethodOptions(OptionGroup):
 
     heading: ClassVar[str] = "Method"
 
-    method: Annotated[str, typer.Option(metavar="NAME", help=METHOD)] = "auto"
+    method: Annotated[str, typer.Option(metavar="NAME", help=METHOD, callback=early.method)] = (
+        "auto"
+    )
     option: MethodOption = None
     text: Annotated[
         TextMode,
@@ -90,7 +93,8 @@ def teach(
             help="Training clips: a folder with one subfolder per class, a CSV table with the "
             "columns path,label[,start,end], or an .npz file of features with a .tsv file of "
             "labels beside it. Clips in the subfolder none, or with this label, show none of the "
-            "classes."
+            "classes.",
+            callback=early.training_clips,
         ),
     ],
     output: Annotated[
@@ -114,26 +118,27 @@ def teach(
     Clips that cannot be read are listed and skipped; the exit code is then 3.
     """
     options = parse_options(method.option or ())
-    from fewact import FewShotClassifier, data
-    from fewact.classifier.open_set import check_rate
-    from fewact.evaluation.trained import create_method, find_checkpoint
+    check_output_folder(output, replaced=True)
+    from fewact import data
 
-    check_rate(unknown.false_alarms)
-    trained = find_checkpoint(method.method)
-    _check_output(output, overwrite=overwrite)
     features = data.is_features(clips)
     if features and thumbnails:
         raise OptionError("features have no thumbnails", where="--thumbnails")
     if examples.dataset is not None and not features:
         raise OptionError("needs a file of features", where="--dataset", got=examples.dataset)
-    if not clips.exists() or (clips.is_file() and data.is_clip(clips)):
+    if clips.is_file() and data.is_clip(clips):
         raise DataError(
-            "this is one video" if clips.exists() else "no such folder or table",
+            "this is one video",
             where=str(clips),
             expected="a folder with one subfolder of clips per class, a CSV table, "
             "or an .npz file of features",
         )
     source = _source(clips, examples, features=features)
+    from fewact import FewShotClassifier
+    from fewact.evaluation.trained import create_method, find_checkpoint
+
+    _refuse_model(output, overwrite=overwrite)
+    trained = find_checkpoint(method.method)
     if trained is None and not isinstance(source, Path):
         options = {**_fitting(method.method, source[0]), **options}
     chosen = backbone.resolve(trained)
@@ -154,9 +159,8 @@ def teach(
     exit_skipped(len(classifier.skipped_))
 
 
-def _check_output(output: Path, *, overwrite: bool) -> None:
+def _refuse_model(output: Path, *, overwrite: bool) -> None:
     """Refuse an existing model before any clip is read."""
-    check_output_folder(output, replaced=True)
     from fewact.classifier.model_folder import check_target
 
     if check_target(output) and not overwrite:

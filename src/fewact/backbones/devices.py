@@ -1,0 +1,59 @@
+"""Names of devices and engines; checked without torch, which takes seconds to import."""
+
+import re
+from typing import Final
+
+from fewact.errors import OptionError, did_you_mean
+
+ENGINES: Final = ("auto", "torch", "onnx")
+PRECISIONS: Final = ("auto", "float32", "bfloat16")
+
+DEVICES: Final = '"auto", "cpu", "cuda", "cuda:0", "mps", …'
+OTHER_NAMES: Final = {
+    "gpu": "cuda",
+    "nvidia": "cuda",
+    "rocm": "cuda",
+    "amd": "cuda",
+    "metal": "mps",
+    "apple": "mps",
+    "0": "cuda:0",
+}
+"""Names that people use for devices, and torch's."""
+
+
+def check_device_name(name: str) -> str:
+    """Return the name of a device if torch could know it.
+
+    Raises:
+        OptionError: It is another name of a device, or no name at all.
+
+    >>> check_device_name("cuda:1")
+    'cuda:1'
+    """
+    other = OTHER_NAMES.get(name.lower())
+    if other is None and re.fullmatch(r"[a-z]+(:[0-9]+)?", name):
+        return name
+    raise OptionError(
+        "there is no such device",
+        where="device",
+        got=repr(name),
+        expected=DEVICES,
+        hint=f'Did you mean "{other}"?' if other else "",
+    )
+
+
+def check_name(what: str, name: str, known: tuple[str, ...]) -> str:
+    """Return a name of an option that has few values.
+
+    Raises:
+        OptionError: It is none of them.
+    """
+    if name not in known:
+        raise OptionError(
+            f"there is no such {what}",
+            where=what,
+            got=repr(name),
+            expected=", ".join(f'"{one}"' for one in known),
+            hint=did_you_mean(name, known),
+        )
+    return name

@@ -1,0 +1,134 @@
+"""Checks of arguments while they are read: a typing error is reported before torch is imported.
+
+Each is a callback of Typer; it returns the value or raises the error that the work would raise.
+"""
+
+import os
+from pathlib import Path
+
+from fewact.errors import DataError, ModelError, ResultError, UnknownNameError, did_you_mean
+
+MODEL_FILE = "config.json"
+PREDICT = "fewact predict MODEL VIDEO..."
+
+
+def device(name: str) -> str:
+    """Check the name of a device."""
+    from fewact.backbones.devices import check_device_name
+
+    return check_device_name(name)
+
+
+def engine(name: str) -> str:
+    """Check the name of an inference engine."""
+    from fewact.backbones.devices import ENGINES, check_name
+
+    return check_name("engine", name, ENGINES)
+
+
+def precision(name: str | None) -> str | None:
+    """Check the name of a precision."""
+    from fewact.backbones.devices import PRECISIONS, check_name
+
+    return name if name is None else check_name("precision", name, PRECISIONS)
+
+
+def backbone(name: str | None) -> str | None:
+    """Check the name of a backbone."""
+    from fewact import backbones
+
+    if name not in (None, "auto"):
+        _known("backbone", str(name), backbones.names())
+    return name
+
+
+def method(name: str) -> str:
+    """Check the name of a method; a path that exists is a trained method."""
+    from fewact import methods
+
+    if name != "auto" and not Path(name).exists():
+        _known("method", name, methods.names())
+    return name
+
+
+def data(name: str) -> str:
+    """Check that there is the folder or file, if data are named by a path."""
+    path = Path(os.path.expanduser(name))
+    is_path = "/" in name or os.sep in name or path.suffix.lower() in (".npz", ".csv", ".tsv")
+    if is_path and not path.exists():
+        raise DataError("no such folder or file", where=name, hint=_similar(path))
+    return name
+
+
+def training_clips(path: Path) -> Path:
+    """Check that there are training clips: a folder, a table or a file of features."""
+    expected = (
+        "a folder with one subfolder of clips per class, a CSV table, or an .npz file of features"
+    )
+    found = Path(os.path.expanduser(path))
+    if not found.exists():
+        raise DataError(
+            "no such folder or table", where=str(path), expected=expected, hint=_similar(found)
+        )
+    if is_model(found):
+        raise DataError(
+            "this is a saved model",
+            where=str(path),
+            expected=expected,
+            hint=f"To predict, run: {PREDICT}",
+        )
+    return path
+
+
+def model(path: Path) -> Path:
+    """Check that there is a saved model, which comes before the videos."""
+    from fewact.io.folders import current
+
+    found = Path(os.path.expanduser(path))
+    if is_model(current(found.absolute())):
+        return path
+    what, hint = "not a saved classifier", ""
+    if not found.exists():
+        what, hint = "no such folder", _similar(found)
+    elif found.is_file():
+        what, hint = "this is a file", f"The model comes first: {PREDICT}"
+    raise ModelError(
+        what, where=str(path), expected="a folder written by `fewact teach`", hint=hint
+    )
+
+
+def results(paths: list[Path]) -> list[Path]:
+    """Check that there are the files of results."""
+    for path in paths:
+        if not path.exists():
+            raise ResultError(
+                "there is no such file",
+                where=str(path),
+                expected="a file written by `fewact evaluate -o FILE`",
+                hint=_similar(path),
+            )
+    return paths
+
+
+def is_model(path: Path) -> bool:
+    """Return whether a path looks like a saved model."""
+    return (path / MODEL_FILE).is_file()
+
+
+def _known(what: str, name: str, names: tuple[str, ...]) -> None:
+    if name not in names:
+        raise UnknownNameError(
+            f"unknown {what}",
+            got=repr(name),
+            expected=", ".join(names),
+            hint=did_you_mean(name, names),
+        )
+
+
+def _similar(path: Path) -> str:
+    """Return a hint at a name beside a path that does not exist."""
+    try:
+        names = sorted(one.name for one in path.absolute().parent.iterdir())
+    except OSError:
+        return ""
+    return did_you_mean(path.name, names)
