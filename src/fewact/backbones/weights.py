@@ -4,7 +4,6 @@ No pickle is read here, and a network either gets the requested weights or an er
 """
 
 import hashlib
-import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from fewact.errors import WeightsError
 from fewact.io.bounded import GIB, MIB, FileType, user_path
+from fewact.io.hub import hub_client
 from fewact.io.tensors import read_tensors
 
 EXPECTED = "default, random, hf-hub:owner/name, local-dir:folder, or a .safetensors file"
@@ -202,25 +202,11 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 def _download(repository: str, others: Iterable[str]) -> Path:
     """Download model.safetensors and other files of a repository; return their folder."""
-    try:
-        hub = importlib.import_module("huggingface_hub")
-    except ImportError:
-        raise WeightsError(
-            "weights from the hub need the package huggingface_hub",
-            where=f"hf-hub:{repository}",
-            hint="Run: pip install 'fewact[hf]'",
-        ) from None
     name, _, revision = repository.partition("@")
-    try:
+    expected = "hf-hub:owner/name[@revision] of a repository with model.safetensors"
+    with hub_client(WeightsError, f"hf-hub:{repository}", expected) as hub:
         file = hub.hf_hub_download(name, "model.safetensors", revision=revision or None)
         for other in others:
             with suppress(hub.errors.EntryNotFoundError):
                 hub.hf_hub_download(name, other, revision=revision or None)
-    except (OSError, ValueError, hub.errors.EntryNotFoundError) as error:
-        raise WeightsError(
-            "the hub has no such weights, or cannot be reached",
-            where=f"hf-hub:{repository}",
-            got=str(error).strip().splitlines()[0],
-            expected="hf-hub:owner/name[@revision] of a repository with model.safetensors",
-        ) from error
     return Path(file).parent

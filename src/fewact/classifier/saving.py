@@ -1,7 +1,9 @@
 """Save classifiers as folders, and load them."""
 
+import logging
+import tempfile
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from fewact.backbones import Backbone
 from fewact.classifier import model_folder
@@ -9,7 +11,22 @@ from fewact.classifier.estimator import Estimator
 from fewact.classifier.fit_checks import checked_fit
 from fewact.classifier.fitted import FittedBefore, fit_examples
 from fewact.classifier.pipeline import Pipeline
+from fewact.errors import ModelError
 from fewact.features.precomputed import Precomputed
+from fewact.io.hub import hub_client
+
+LOG = logging.getLogger(__name__)
+
+METADATA = """\
+---
+library_name: fewact
+pipeline_tag: video-classification
+tags: [few-shot, action-recognition]
+---
+"""
+"""Beginning of README.md on the hub, which sorts models by it."""
+
+EXPECTED = "owner/name[@revision] of a repository with a model that `push_to_hub` wrote"
 
 
 class Saving(Estimator):
@@ -100,3 +117,69 @@ class Saving(Estimator):
         classifier._choice = classifier._chosen()
         classifier._publish(fitted, [])
         return classifier
+
+    def push_to_hub(
+        self, repository: str, *, private: bool = False, thumbnails: bool = False, token: str = ""
+    ) -> str:
+        """Save the classifier to the Hugging Face hub; ``from_pretrained`` loads it there.
+
+        What ``save`` writes is uploaded: names and features of the training clips, not the clips.
+        Needs the extra ``hf``.
+
+        Args:
+            repository: Repository ``owner/name``; created if it does not exist.
+            private: Whether a new repository is private.
+            thumbnails: Whether to upload a small image of each training clip too.
+            token: Token of the hub; empty for the one of `hf auth login` or HF_TOKEN.
+
+        Returns:
+            Address of the upload.
+
+        Raises:
+            ModelError: The client is not installed, or the hub refuses or cannot be reached.
+        """
+        with (
+            tempfile.TemporaryDirectory(prefix="fewact-") as temporary,
+            hub_client(ModelError, repository) as hub,
+        ):
+            folder = self.save(Path(temporary) / "model", thumbnails=thumbnails)
+            card = folder / model_folder.README
+            card.write_text(METADATA + card.read_text(encoding="utf-8"), encoding="utf-8")
+            api = hub.HfApi(token=token or None, library_name="fewact")
+            api.create_repo(repository, private=private, exist_ok=True)
+            uploaded = api.upload_folder(
+                repo_id=repository,
+                folder_path=folder,
+                commit_message="Upload a classifier",
+                delete_patterns=["thumbnail-*.jpg"],
+            )
+        LOG.info("uploaded to %s", uploaded.commit_url)
+        return str(uploaded.commit_url)
+
+    @classmethod
+    def from_pretrained(cls, model: str | Path, *, token: str = "", **options: Any) -> Self:
+        """Load a classifier from a folder, or from the Hugging Face hub.
+
+        What was downloaded once is read from the client's cache without the hub.
+
+        Args:
+            model: Folder of a model, or repository ``owner/name[@revision]`` of the hub.
+            token: Token of the hub; empty for the one of `hf auth login` or HF_TOKEN.
+            **options: Further arguments of ``load``.
+
+        Raises:
+            ModelError: As for ``load``; or the client is not installed, the hub has no such
+                repository, or cannot be reached.
+        """
+        if isinstance(model, Path) or Path(model).is_dir():
+            return cls.load(model, **options)
+        name, _, revision = model.partition("@")
+        with hub_client(ModelError, model, EXPECTED) as hub:
+            folder = hub.snapshot_download(
+                name,
+                revision=revision or None,
+                allow_patterns=["config.json", "*.safetensors", "README.md", "thumbnail-*.jpg"],
+                token=token or None,
+                library_name="fewact",
+            )
+        return cls.load(folder, **options)

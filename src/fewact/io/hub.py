@@ -1,0 +1,65 @@
+"""The Hugging Face hub, through its own client, which is an optional package."""
+
+import importlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fewact.errors import UserError
+
+INSTALL = "Run: pip install 'fewact[hf]'"
+
+
+@contextmanager
+def hub_client(refusal: type[UserError], where: str, expected: str = "") -> Iterator[Any]:
+    """Yield the client ``huggingface_hub``; what it raises becomes one line.
+
+    Its messages about each attempt are not shown.
+
+    Args:
+        refusal: Error that is raised.
+        where: Repository, for the error.
+        expected: Repositories that can be used.
+
+    Raises:
+        UserError: The client is not installed, the hub cannot be reached, or it refuses.
+    """
+    try:
+        hub = importlib.import_module("huggingface_hub")
+    except ImportError:
+        raise refusal(
+            "the hub needs the package huggingface_hub", where=where, hint=INSTALL
+        ) from None
+    log = logging.getLogger("huggingface_hub")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield hub
+    except (OSError, ValueError, hub.errors.EntryNotFoundError) as error:
+        if isinstance(error, UserError):
+            raise
+        what, hint = _reason(hub, error)
+        raise refusal(
+            what, where=where, got=_first_line(error), expected=expected, hint=hint
+        ) from error
+    finally:
+        log.setLevel(level)
+
+
+def _reason(hub: Any, error: Exception) -> tuple[str, str]:
+    errors = hub.errors
+    if isinstance(error, errors.RepositoryNotFoundError | errors.RevisionNotFoundError):
+        return "the hub has no such repository, or it is private", "Private ones need HF_TOKEN."
+    if isinstance(error, errors.LocalEntryNotFoundError):
+        return "the hub cannot be reached, and nothing was downloaded before", "Try again online."
+    if isinstance(error, errors.EntryNotFoundError):
+        return "the repository has no such file", ""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status in (401, 403):
+        return "the hub refuses access", "Log in with `hf auth login`, or set HF_TOKEN."
+    return "the hub has no such repository, or cannot be reached", ""
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

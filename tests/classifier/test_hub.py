@@ -1,0 +1,72 @@
+"""Models on a hub: the real client against a server on this machine that speaks its protocol."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fewact import FewShotClassifier
+from fewact.errors import ModelError
+from tests.hub import serving, settings
+
+UPLOAD = """
+import sys
+from fewact import FewShotClassifier
+classifier = FewShotClassifier.load(sys.argv[1])
+print(classifier.push_to_hub("owner/moves", thumbnails=True))
+print(classifier.push_to_hub("owner/moves"))
+"""
+DOWNLOAD = """
+import sys
+from fewact import FewShotClassifier
+from fewact.errors import ModelError
+for name in ("owner/moves", "owner/none"):
+    try:
+        loaded = FewShotClassifier.from_pretrained(name)
+        print(loaded.predict_proba(sys.argv[1]).tolist())
+    except ModelError as error:
+        print(error)
+"""
+
+
+def run(script: str, argument: Path, environment: dict[str, str]) -> list[str]:
+    command = [sys.executable, "-c", script, str(argument)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr.strip() or "it/s" in done.stderr or "%" in done.stderr, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.slow
+def test_a_model_goes_to_the_hub_and_comes_back(
+    quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("huggingface_hub")
+    folder = quick.fit(actions).save(tmp_path / "model", thumbnails=True)
+    expected = str(quick.predict_proba(queries["left"]).tolist())
+    repository, requested = tmp_path / "hub" / "owner" / "moves", list[str]()
+    with serving(tmp_path / "hub", requested) as endpoint:
+        urls = run(UPLOAD, folder, settings(endpoint, tmp_path / "uploading"))
+        assert all("/owner/moves/commit/" in url for url in urls)
+        names = sorted(path.name for path in repository.iterdir())
+        assert names == ["README.md", "config.json", "state.safetensors"]  # no old thumbnail
+        assert (repository / "README.md").read_text().startswith("---\nlibrary_name: fewact\n")
+        found = run(DOWNLOAD, queries["left"], settings(endpoint, tmp_path / "downloading"))
+        assert found[0] == expected
+        assert found[1].startswith("owner/none: the hub has no such repository")
+    found = run(
+        DOWNLOAD, queries["left"], settings(endpoint, tmp_path / "downloading", offline=True)
+    )
+    assert found[0] == expected, "what was downloaded once is there without a hub"
+    assert found[1].startswith("owner/none: the hub cannot be reached")
+
+
+def test_a_folder_needs_no_hub(
+    quick: FewShotClassifier, actions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    folder = quick.fit(actions).save(tmp_path / "model")
+    assert FewShotClassifier.from_pretrained(str(folder)).classes_ == quick.classes_
+    with pytest.raises(ModelError, match=r"owner/moves: .*pip install 'fewact\[hf\]'"):
+        FewShotClassifier.from_pretrained("owner/moves")
