@@ -20,7 +20,7 @@ from fewact.version import __version__
 
 FORMAT: Final = "fewact classifier"
 VERSION: Final = 6
-STATE = "state.safetensors"
+CONFIG, STATE, README = "config.json", "state.safetensors", "README.md"
 THUMBNAIL = re.compile(r"thumbnail-\d{4,}\.jpg", re.ASCII)
 
 HINT = "Copy the folder again, or teach again."
@@ -120,6 +120,11 @@ class Config(_Part):
         if strange := [n for n in self.files if n != STATE and not THUMBNAIL.fullmatch(n)]:
             raise ValueError(f"unknown files: {', '.join(strange)}")
         return self
+
+
+def owns(name: str) -> bool:
+    """Return whether a name is of a model's own files; others in its folder are the user's."""
+    return name in (CONFIG, STATE, README) or THUMBNAIL.fullmatch(name) is not None
 
 
 def to_text(config: Config) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from fewact.classifier.estimator import Estimator
+from fewact.classifier.corrections import Corrections
 from fewact.classifier.examples import join
 from fewact.classifier.sources import Source, check_label, existing_class, of_class
 from fewact.classifier.teaching import teach
@@ -10,7 +10,7 @@ from fewact.data import BACKGROUND
 from fewact.errors import DataError
 
 
-class Editing(Estimator):
+class Editing(Corrections):
     """Methods of ``FewShotClassifier`` that change its classes; only new clips are encoded."""
 
     def add_class(self, name: str | int, clips: Source) -> Self:
@@ -50,27 +50,6 @@ class Editing(Estimator):
     def add_none(self, clips: Source) -> Self:
         """Learn more clips that show none of the classes; see ``add_clips``."""
         return self._add(BACKGROUND, clips)
-
-    def remove_class(self, name: str | int) -> Self:
-        """Forget a class.
-
-        Args:
-            name: Name of the class.
-
-        Returns:
-            The classifier; unchanged if an error is raised.
-
-        Raises:
-            DataError: The class does not exist, or only one class would be left.
-        """
-        pipeline, fitted = self._learned
-        name = existing_class(name, fitted.classes)
-        if len(fitted.classes) == 2:
-            raise DataError("only one class would be left", got=repr(name), expected="at least two")
-        kept = [i for i, clip in enumerate(fitted.everything.clips) if clip.label != name]
-        examples = fitted.everything.select(kept)
-        self._refit(pipeline, examples, self.skipped_, fitted.class_names)
-        return self
 
     def _add(self, label: str, clips: Source) -> Self:
         pipeline, fitted = self._learned

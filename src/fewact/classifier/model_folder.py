@@ -15,18 +15,21 @@ from torch import Tensor
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.checkpoint import registered
+from fewact.classifier import history
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.config import (
+    CONFIG,
     CONFIG_FILE,
     HINT,
+    README,
     STATE,
-    THUMBNAIL,
     Config,
     SavedBackbone,
     SavedClassNames,
     SavedMethod,
     from_text,
     is_config,
+    owns,
     to_text,
 )
 from fewact.classifier.examples import Examples
@@ -42,7 +45,6 @@ from fewact.io.temporary import is_empty
 from fewact.io.tensors import check_tensors, parse_tensors
 from fewact.methods.base import Method
 
-CONFIG, README = "config.json", "README.md"
 NODES, METHOD, CLASS_NAMES = "nodes.", "method.", "class_names"
 STATE_FILE = FileType("state of a saved classifier", ModelError, 8 * GIB, hint=HINT)
 THUMBNAIL_FILE = FileType("thumbnail", ModelError, 16 * MIB, hint=HINT)
@@ -77,10 +79,11 @@ def save(
     *,
     thumbnails: bool,
     false_alarms: float | None = None,
+    change: str = "saved",
 ) -> Path:
     """Save a classifier, see ``FewShotClassifier.save``."""
     folder = user_path(folder, ModelError).resolve()
-    check_target(folder)
+    replaces = check_target(folder)
     if thumbnails and isinstance(backbone, Precomputed):
         raise ModelError("features have no thumbnails", hint="Save without thumbnails.")
     examples = fitted.everything
@@ -117,6 +120,8 @@ def save(
         (new / README).write_text(card, encoding="utf-8")
         (new / CONFIG).write_text(to_text(config), encoding="utf-8")
 
+    if replaces:
+        history.keep(folder, change)
     replace_folder(folder, fill, owns)
     return folder
 
@@ -158,14 +163,28 @@ def load(folder: str | Path) -> SavedModel:
     return read_replaced(lambda: current(target), lambda path: _load(folder, path))
 
 
-def _load(folder: Path, path: Path) -> SavedModel:
+def read_config(folder: Path) -> Config:
+    """Read the config.json of a model; the other files are not read.
+
+    Raises:
+        ModelError: There is no model, or the file is damaged, edited, or of another version.
+    """
+    target = folder.resolve()
+    return read_replaced(lambda: current(target), lambda path: _config(folder, path))
+
+
+def _config(folder: Path, path: Path) -> Config:
     if not (path / CONFIG).is_file():
         raise ModelError(
             "no such folder" if not path.exists() else "not a saved classifier",
             where=str(folder),
             expected="a folder written by FewShotClassifier.save or `fewact teach`",
         )
-    config = from_text(CONFIG_FILE.text(path / CONFIG), str(folder / CONFIG))
+    return from_text(CONFIG_FILE.text(path / CONFIG), str(folder / CONFIG))
+
+
+def _load(folder: Path, path: Path) -> SavedModel:
+    config = _config(folder, path)
     check_tensors(STATE_FILE, path / STATE)
     files = {
         name: (STATE_FILE if name == STATE else THUMBNAIL_FILE).content(path / name)
@@ -361,11 +380,6 @@ def _thumbnail(examples: Examples, number: int) -> bytes:
             hint="Save without thumbnails, or teach again from the clips.",
         )
     return origin if isinstance(origin, bytes) else thumbnail(origin)
-
-
-def owns(name: str) -> bool:
-    """Return whether an entry of a model folder belongs to the model and is replaced by saving."""
-    return name in (CONFIG, STATE, README) or THUMBNAIL.fullmatch(name) is not None
 
 
 def _old_readme(folder: Path) -> str | None:

@@ -32,15 +32,17 @@ EXPECTED = "owner/name[@revision] of a repository with a model that `push_to_hub
 class Saving(Estimator):
     """Methods of ``FewShotClassifier`` that save and load it."""
 
-    def save(self, folder: str | Path, *, thumbnails: bool = False) -> Path:
+    def save(self, folder: str | Path, *, thumbnails: bool = False, change: str = "saved") -> Path:
         """Save the classifier as a folder that ``load`` reads.
 
         The folder has names and features of the training clips, not the clips. An existing model is
-        replaced completely or not at all; other files in the folder are kept.
+        replaced completely or not at all; other files in the folder are kept. The model that is
+        replaced is kept too, see ``classifier.history``.
 
         Args:
             folder: Folder of the model; parent folders are created.
             thumbnails: Whether to store a small image of each training clip too.
+            change: What was changed, in a few words, for the list of former versions.
 
         Returns:
             The folder.
@@ -61,6 +63,7 @@ class Saving(Estimator):
             pipeline.method,
             thumbnails=thumbnails,
             false_alarms=self.false_alarms,
+            change=change,
         )
 
     @classmethod

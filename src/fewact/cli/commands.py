@@ -33,6 +33,24 @@ COMMANDS: Final[dict[str, dict[str, Lazy]]] = {
         ),
         "demo": Lazy("demo:demo", "Teach and predict on rendered clips, or on your own."),
     },
+    "Know and correct a model": {
+        "info": Lazy(
+            "info:info", "Show the classes of a model, its accuracy, and with what it was made."
+        ),
+        "add": Lazy(
+            "edit:add", "Add training clips to a model: to a class, to a new class, or to none."
+        ),
+        "rename": Lazy("edit:rename", "Rename a class of a model."),
+        "move": Lazy("edit:move", "Correct the label of a training clip."),
+        "remove": Lazy(
+            "edit:remove",
+            "Remove classes or training clips from a model; the clips' files are not touched.",
+        ),
+        "undo": Lazy(
+            "edit:undo",
+            "Undo the latest change of a model: teach, add, rename, move or remove.",
+        ),
+    },
     "Methods and networks": {
         "methods": Lazy(
             "listing:methods", "List the few-shot methods, or show one with its options."

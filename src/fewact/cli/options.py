@@ -237,6 +237,20 @@ class BackboneOptions(OptionGroup):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LoadOptions(OptionGroup):
+    """Options that say how the backbone of a saved model is built."""
+
+    heading: ClassVar[str] = "Backbone"
+
+    engine: Engine = "auto"
+    device: Device = "auto"
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="WEIGHTS", help="New location of the backbone's weights."),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class BenchmarkOptions(OptionGroup):
     """Options that say where the videos of a benchmark are."""
 

@@ -30,6 +30,7 @@ from fewact.io.outputs import check_output_folder
 
 if TYPE_CHECKING:
     from fewact import FewShotClassifier
+    from fewact.classifier import Calibration
     from fewact.data import AnyClip
 
 
@@ -154,7 +155,7 @@ def teach(
     )
     with progress("Teaching", quiet=quiet) as show:
         classifier.fit(source, progress=show)
-    classifier.save(output, thumbnails=thumbnails)
+    classifier.save(output, thumbnails=thumbnails, change="taught again")
     _print_summary(classifier, output, "FEATURES.npz" if features else "VIDEO")
     exit_skipped(len(classifier.skipped_))
 
@@ -203,6 +204,25 @@ def _fitting(method: str, clip: "AnyClip") -> dict[str, int]:
     return methods.fitting(method, precomputed_card("", width), frames=frames)
 
 
+def accuracy_lines(calibration: "Calibration", classes: int) -> list[str]:
+    """Return lines that say how many held-out clips are predicted correctly.
+
+    Args:
+        calibration: Calibration of a fitted classifier.
+        classes: Number of its classes.
+    """
+    if calibration.interval is None:
+        return ["Held-out accuracy: unknown (needs two clips per class)"]
+    chance, (low, high) = 100 / classes, calibration.interval
+    lines = [
+        f"Held-out accuracy: {calibration.right} of {calibration.held_out} training clips "
+        f"predicted correctly; with other clips {low} to {high} % (chance: {chance:.0f} %)"
+    ]
+    if low <= chance:
+        lines.append("  This cannot be told from guessing: more clips would show more")
+    return lines
+
+
 def _print_summary(classifier: "FewShotClassifier", output: Path, new: str) -> None:
     """Print the number of clips per class, the held-out accuracy and the next command."""
     from fewact.classifier import NONE
@@ -214,18 +234,12 @@ def _print_summary(classifier: "FewShotClassifier", output: Path, new: str) -> N
         rows.append((NONE, str(len(classifier.none_clips_))))
     print_table(("class", "clips"), rows)
     print()
-    calibration, chance = classifier.calibration_, 100 / len(classifier.classes_)
+    for line in accuracy_lines(classifier.calibration_, len(classifier.classes_)):
+        print(line)
+    calibration = classifier.calibration_
     if calibration.interval is not None:
-        low, high = calibration.interval
-        print(
-            f"Held-out accuracy: {calibration.right} of {calibration.held_out} training clips "
-            f"predicted correctly; with other clips {low} to {high} % (chance: {chance:.0f} %)"
-        )
-        if low <= chance:
-            print("  This cannot be told from guessing: more clips would show more")
         print(f"Probabilities: calibrated on {calibration.held_out} held-out clips")
     else:
-        print("Held-out accuracy: unknown (needs two clips per class)")
         print("Probabilities: not calibrated (too few clips)")
     for line in (*describe(classifier.open_set_, classifier.false_alarms), *classifier.findings_):
         print(line)

@@ -108,6 +108,22 @@ def _identity(path: Path) -> tuple[int, ...] | None:
     return found.st_dev, found.st_ino, found.st_ctime_ns
 
 
+@contextmanager
+def held(folder: Path, owns: Callable[[str], bool]) -> Iterator[None]:
+    """Hold a folder where it is: no process replaces it until the block ends.
+
+    Args:
+        folder: Folder that other processes may be replacing.
+        owns: As for ``replace_folder``.
+
+    Raises:
+        OutputError: Files cannot be renamed; or the block raised an OSError.
+    """
+    with output_errors(folder), holding(folder.parent):
+        _recover(folder, owns)
+        yield
+
+
 def _swap(folder: Path, new: Path) -> None:
     previous = backup_of(folder)
     if folder.exists():
@@ -144,10 +160,21 @@ def holding(folder: Path) -> Iterator[None]:
     Args:
         folder: Folder above the one that ``replace_folder`` replaces.
     """
-    if fcntl is None:
+    with locked(opened(folder)):
+        yield
+
+
+def opened(folder: Path) -> int | None:
+    """Return a handle for ``locked``, which stays valid if the folder is renamed."""
+    return None if fcntl is None else os.open(folder, os.O_RDONLY)
+
+
+@contextmanager
+def locked(handle: int | None) -> Iterator[None]:
+    """Hold the lock of a handle of ``opened``, and close it; None has no lock."""
+    if handle is None:
         yield
         return
-    handle = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):  # A disk without locks.
             fcntl.flock(handle, fcntl.LOCK_EX)

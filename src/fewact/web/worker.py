@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fewact.classifier import FewShotClassifier
-from fewact.classifier.model_folder import CONFIG
+from fewact.classifier.config import CONFIG
 from fewact.classifier.open_set import describe
 from fewact.classifier.revision import Key, Revision
 from fewact.data import Clip

@@ -1,0 +1,182 @@
+"""Corrections of what was taught: other names, other labels, fewer clips."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Self
+
+from fewact.classifier.estimator import Estimator
+from fewact.classifier.examples import Example, Examples, join
+from fewact.classifier.labels import label_text
+from fewact.classifier.sources import check_label, existing_class
+from fewact.data import BACKGROUND, is_background
+from fewact.errors import DataError, did_you_mean
+
+ClipId = str | int
+"""A training clip: its title, the end of its title, or its number in ``all_clips_`` from 1 on."""
+
+
+class Corrections(Estimator):
+    """Methods of ``FewShotClassifier`` that correct what was taught, without any video.
+
+    Each returns the classifier, which is unchanged if an error is raised.
+    """
+
+    @property
+    def all_clips_(self) -> tuple[Example, ...]:
+        """Training clips and clips of no class, in the order in which a model stores them."""
+        return self._learned[1].everything.clips
+
+    @property
+    def has_thumbnails(self) -> bool:
+        """Whether the model that was loaded has a small image of each clip."""
+        origins = self._learned[1].everything.origins
+        return any(isinstance(origin, bytes) for origin in origins)
+
+    def remove_class(self, name: str | int) -> Self:
+        """Forget a class.
+
+        Args:
+            name: Name of the class.
+
+        Raises:
+            DataError: The class does not exist, or only one class would be left.
+        """
+        fitted = self._learned[1]
+        name = existing_class(name, fitted.classes)
+        if len(fitted.classes) == 2:
+            raise DataError("only one class would be left", got=repr(name), expected="at least two")
+        kept = [i for i, clip in enumerate(fitted.everything.clips) if clip.label != name]
+        return self._keep(fitted.everything.select(kept))
+
+    def rename_class(self, name: str | int, new: str | int) -> Self:
+        """Give a class another name.
+
+        Args:
+            name: Name of the class.
+            new: New name.
+
+        Raises:
+            DataError: The class does not exist, or the new name is taken or invalid.
+        """
+        fitted = self._learned[1]
+        name, new = existing_class(name, fitted.classes), check_label(new)
+        if new in fitted.classes:
+            raise DataError(
+                "the name is taken",
+                got=repr(new),
+                hint="To join two classes, move the clips of one to the other.",
+            )
+        positions = [i for i, clip in enumerate(fitted.everything.clips) if clip.label == name]
+        return self._keep(_labelled(fitted.everything, positions, new))
+
+    def remove_clips(self, clips: Sequence[ClipId]) -> Self:
+        """Forget some training clips, or clips of no class.
+
+        Args:
+            clips: Clips to forget, each as a ``ClipId``.
+
+        Raises:
+            DataError: A clip is not found or not the only one of its name, or a class would have no
+                clips left.
+        """
+        everything = self._learned[1].everything
+        removed = set(find_clips(everything.clips, clips))
+        kept = [i for i in range(len(everything.clips)) if i not in removed]
+        return self._keep(_with_all_classes(everything, everything.select(kept)))
+
+    def move_clip(self, clip: ClipId, label: str | int) -> Self:
+        """Correct the label of a training clip.
+
+        Args:
+            clip: Clip to move.
+            label: Class that the clip shows, or ``none``.
+
+        Raises:
+            DataError: The clip is not found or not the only one of its name, the class does not
+                exist, the clip has this label already, or its class would have no clips left.
+        """
+        fitted = self._learned[1]
+        everything = fitted.everything
+        none = is_background(label_text(label))
+        label = BACKGROUND if none else existing_class(label, fitted.classes)
+        (position,) = find_clips(everything.clips, [clip])
+        if everything.clips[position].label == label:
+            raise DataError(
+                "the clip has this label already",
+                where=everything.clips[position].title,
+                got=repr(label),
+            )
+        moved = _labelled(everything, [position], label)
+        return self._keep(_with_all_classes(everything, moved))
+
+    def _keep(self, examples: Examples) -> Self:
+        pipeline, fitted = self._learned
+        self._refit(pipeline, join([examples]), self.skipped_, fitted.class_names)
+        return self
+
+
+def find_clips(clips: Sequence[Example], wanted: Sequence[ClipId]) -> list[int]:
+    """Return the positions of clips.
+
+    Args:
+        clips: All clips.
+        wanted: Clips to find.
+
+    Raises:
+        DataError: A clip is not found, or not the only one of its name.
+    """
+    return [_find(clips, one) for one in wanted]
+
+
+def _find(clips: Sequence[Example], wanted: ClipId) -> int:
+    if isinstance(wanted, int):
+        if not 1 <= wanted <= len(clips):
+            raise DataError(
+                "no clip has this number", got=str(wanted), expected=f"1 to {len(clips)}"
+            )
+        return wanted - 1
+    titles = [clip.title for clip in clips]
+    found = [i for i, title in enumerate(titles) if title == wanted]
+    found = found or [i for i, title in enumerate(titles) if _ends_with(title, wanted)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise DataError(
+            "no training clip has this name",
+            got=repr(wanted),
+            hint=did_you_mean(wanted, titles) or "`fewact info MODEL` lists the clips.",
+        )
+    raise DataError(
+        f"{len(found)} training clips have this name",
+        got=repr(wanted),
+        expected="; ".join(f"{i + 1}: {titles[i]}, {clips[i].label}" for i in found[:5]),
+        hint="Use the number of the clip.",
+    )
+
+
+def _ends_with(title: str, end: str) -> bool:
+    parts, wanted = PurePosixPath(title).parts, PurePosixPath(end).parts
+    return bool(wanted) and parts[-len(wanted) :] == wanted
+
+
+def _labelled(examples: Examples, positions: Sequence[int], label: str) -> Examples:
+    clips = list(examples.clips)
+    for position in positions:
+        clips[position] = replace(clips[position], label=label)
+    return replace(examples, clips=tuple(clips))
+
+
+def _with_all_classes(before: Examples, after: Examples) -> Examples:
+    """Return the examples after a change, if no class has lost all of its clips.
+
+    Raises:
+        DataError: A class has.
+    """
+    if lost := [name for name in before.classes if name not in after.classes]:
+        raise DataError(
+            "the class would have no clips left",
+            got=", ".join(map(repr, lost)),
+            hint="Add another clip of the class first, or remove the class.",
+        )
+    return after

@@ -1,0 +1,223 @@
+"""Former versions of a saved model, so that every change can be undone.
+
+``save`` keeps the version that it replaces as hard links in the model's subfolder ``history``:
+keeping takes no time, and space only for what the new version does not share. ``undo`` exchanges
+the model for the latest version, ``redo`` takes that back until the next change.
+
+A version that equals the model is what a crash left between keeping and replacing; it is skipped.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel
+
+from fewact.classifier.config import CONFIG, owns
+from fewact.errors import ModelError
+from fewact.io.atomic import output_errors, sync
+from fewact.io.bounded import GIB, KIB, FileType, user_path
+from fewact.io.folders import current, held, locked, opened, replace_folder
+from fewact.io.temporary import temporary
+
+HISTORY: Final = "history"
+CHANGE, UNDONE = "change.json", "undone"
+MAX_VERSIONS, MAX_BYTES = 20, 2 * GIB
+"""Number of versions that are kept, and their size; the latest is always kept."""
+
+CHANGE_FILE = FileType("description of a change", ModelError, 64 * KIB)
+
+
+class Change(BaseModel):
+    """What a version was replaced by.
+
+    Args:
+        change: The change, in a few words.
+        time: Time of the change (ISO 8601, UTC).
+    """
+
+    change: str
+    time: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """A former version of a model.
+
+    Args:
+        folder: Folder with the version's files.
+        change: Change that ``undo`` would take back.
+    """
+
+    folder: Path
+    change: Change
+
+
+def keep(folder: Path, change: str) -> None:
+    """Keep the model that is about to be replaced; what was undone cannot be redone any more.
+
+    Args:
+        folder: Resolved folder of the model.
+        change: The change, in a few words.
+
+    Raises:
+        OutputError: The version cannot be written.
+    """
+    history = folder / HISTORY
+    with held(folder, owns):
+        history.mkdir(exist_ok=True)
+        _store(folder, history, change)
+        shutil.rmtree(history / UNDONE, ignore_errors=True)
+        _forget(history)
+
+
+def undo(folder: str | Path) -> Version:
+    """Replace a model by its latest former version.
+
+    Args:
+        folder: Folder of the model.
+
+    Returns:
+        The version that the model now is.
+
+    Raises:
+        ModelError: There is no former version.
+    """
+    return _exchange(folder, (), (UNDONE,), "nothing to undo")
+
+
+def redo(folder: str | Path) -> Version:
+    """Take the latest ``undo`` back.
+
+    Raises:
+        ModelError: Nothing was undone since the last change.
+    """
+    return _exchange(folder, (UNDONE,), (), "nothing to redo")
+
+
+def versions(folder: str | Path) -> list[Version]:
+    """Return the former versions of a model, the latest first."""
+    found = current(user_path(folder, ModelError).resolve())
+    return _versions(found / HISTORY, _content(found))
+
+
+@contextmanager
+def editing(folder: str | Path) -> Iterator[None]:
+    """Hold a model while it is read, changed and saved: other editors wait, so no change is lost.
+
+    Args:
+        folder: Folder of an existing model.
+
+    Raises:
+        ModelError: There is no model.
+    """
+    found = _model(folder)
+    with held(found, owns):
+        (found / HISTORY).mkdir(exist_ok=True)
+        handle = opened(found / HISTORY)
+    with locked(handle):
+        yield
+
+
+def _exchange(
+    folder: str | Path, source: tuple[str, ...], target: tuple[str, ...], nothing: str
+) -> Version:
+    """Replace the model by the latest version below one folder, and keep it below another."""
+    found = _model(folder)
+    with editing(found), output_errors(found):
+        with held(found, owns):
+            history = found / HISTORY
+            before = _versions(history.joinpath(*source), _content(found))
+            if not before:
+                raise ModelError(nothing, where=str(found))
+            version = before[0]
+            to = history.joinpath(*target)
+            to.mkdir(exist_ok=True)
+            _store(found, to, version.change.change, version.change.time)
+
+        def fill(new: Path) -> None:
+            for path in version.folder.iterdir():
+                if owns(path.name):
+                    _link(path, new / path.name)
+
+        replace_folder(found, fill, owns)
+        shutil.rmtree(version.folder)
+    return version
+
+
+def _model(folder: str | Path) -> Path:
+    found = user_path(folder, ModelError).resolve()
+    if not found.is_dir():
+        raise ModelError("no such folder", where=str(folder), expected="a saved model")
+    return found
+
+
+def _store(folder: Path, target: Path, change: str, time: str | None = None) -> None:
+    """Link the files of a model into a new version below a folder."""
+    with temporary(target / "version", folder=True) as new:
+        for path in folder.iterdir():
+            if owns(path.name):
+                _link(path, new / path.name)
+        time = time or datetime.now(UTC).isoformat(timespec="seconds")
+        (new / CHANGE).write_text(Change(change=change, time=time).model_dump_json() + "\n")
+        for path in (*new.iterdir(), new):
+            sync(path)
+        _publish(new, target)
+    sync(target)
+
+
+def _publish(new: Path, target: Path) -> None:
+    """Give a version the next number; another process may take it first."""
+    while True:
+        number = 1 + max((int(name) for name in os.listdir(target) if name.isdecimal()), default=0)
+        try:
+            os.rename(new, target / f"{number:06}")
+            return
+        except OSError:
+            if not (target / f"{number:06}").exists():
+                raise
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # A disk without hard links.
+        shutil.copyfile(source, target)
+
+
+def _versions(history: Path, current: bytes) -> list[Version]:
+    """Return the versions below a folder that differ from the model, the latest first."""
+    if not history.is_dir():
+        return []
+    found = sorted((p for p in history.iterdir() if p.name.isdecimal()), reverse=True)
+    return [
+        Version(path, CHANGE_FILE.model(path / CHANGE, Change))
+        for path in found
+        if _content(path) != current
+    ]
+
+
+def _content(folder: Path) -> bytes:
+    """Return config.json, which has the hashes of all other files; empty if it is missing."""
+    path = folder / CONFIG
+    return path.read_bytes() if path.is_file() else b""
+
+
+def _forget(history: Path) -> None:
+    """Remove the oldest versions beyond the limits."""
+    found = sorted((p for p in history.iterdir() if p.name.isdecimal()), reverse=True)
+    known: set[tuple[int, int]] = set()
+    total = 0
+    for i, version in enumerate(found):
+        for path in version.iterdir():
+            facts = path.stat()
+            if (facts.st_dev, facts.st_ino) not in known:
+                known.add((facts.st_dev, facts.st_ino))
+                total += facts.st_size
+        if i >= MAX_VERSIONS or (i > 0 and total > MAX_BYTES):
+            shutil.rmtree(version)

@@ -1,0 +1,89 @@
+"""Facts of a saved model, read without its backbone."""
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fewact.classifier import history, model_folder
+from fewact.classifier.config import Config, owns
+from fewact.classifier.examples import Example
+from fewact.classifier.prediction import NONE
+from fewact.data import BACKGROUND
+from fewact.errors import ModelError
+from fewact.io.bounded import user_path
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is in a saved model.
+
+    Args:
+        folder: Folder of the model.
+        classes: Number of training clips of each class; ``(none)`` for clips of no class.
+        clips: All clips, in the order of their numbers.
+        right: Number of held-out training clips that were predicted correctly.
+        held_out: Number of held-out training clips.
+        interval: Accuracy to expect with other clips, in per cent; None if nothing was held out.
+        method: Name of the method.
+        options: Options of the method.
+        backbone: Name of the backbone.
+        weights: Weights of the backbone.
+        thumbnails: Whether the model has a small image of each clip.
+        versions: Number of changes that can be undone.
+        bytes: Size of the model without its former versions.
+        fewact: Version of fewact that saved it.
+    """
+
+    folder: str
+    classes: dict[str, int]
+    clips: tuple[Example, ...]
+    right: int
+    held_out: int
+    interval: tuple[int, int] | None
+    method: str
+    options: dict[str, Any]
+    backbone: str
+    weights: str
+    thumbnails: bool
+    versions: int
+    bytes: int
+    fewact: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        found = asdict(self)
+        found["clips"] = [{**asdict(one), "title": one.title} for one in self.clips]
+        return found
+
+
+def model_info(folder: str | Path) -> ModelInfo:
+    """Return the facts of a saved model.
+
+    Raises:
+        ModelError: The model is missing, damaged, edited, or of another version.
+    """
+    path = user_path(folder, ModelError).resolve()
+    config = model_folder.read_config(path)
+    return ModelInfo(
+        str(folder),
+        _classes(config),
+        config.examples,
+        config.calibration.right,
+        config.calibration.held_out,
+        config.calibration.interval,
+        config.method.name,
+        dict(config.method.options),
+        config.backbone.name,
+        config.backbone.weights,
+        thumbnails=len(config.files) > 1,
+        versions=len(history.versions(path)),
+        bytes=sum(one.stat().st_size for one in path.iterdir() if owns(one.name)),
+        fewact=config.fewact,
+    )
+
+
+def _classes(config: Config) -> dict[str, int]:
+    counts = Counter(clip.label for clip in config.examples)
+    none = counts.pop(BACKGROUND, 0)
+    return {**counts, **({NONE: none} if none else {})}

@@ -1,0 +1,153 @@
+"""``fewact add``, ``rename``, ``move``, ``remove``, ``undo``: change a saved model."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fewact.cli.options import LoadOptions, with_option_groups
+from fewact.cli.run import exit_skipped
+
+if TYPE_CHECKING:
+    from fewact import FewShotClassifier
+
+Model = Annotated[Path, typer.Argument(help="Folder of a model saved by `fewact teach`.")]
+CLIP = "its name, the end of its name, or its number in `fewact info`"
+
+
+@with_option_groups
+def add(
+    model: Model,
+    label: Annotated[
+        str,
+        typer.Argument(
+            metavar="CLASS",
+            help="Class of the clips, existing or new; none for clips that show no class.",
+        ),
+    ],
+    clips: Annotated[
+        list[str], typer.Argument(metavar="CLIP...", help="Video files, folders or patterns.")
+    ],
+    backbone: LoadOptions,
+) -> None:
+    """Add training clips to a model: to a class, to a new class, or to none.
+
+    Only the new clips are read. `fewact undo` takes the change back.
+    """
+    from fewact.classifier.edited import edited
+    from fewact.data import expand_paths, is_background, is_features
+
+    if not any(map(is_features, clips)):
+        expand_paths(clips)
+    with edited(model, f"add to {label}", **vars(backbone)) as classifier:
+        before = len(classifier.all_clips_)
+        if is_background(label):
+            classifier.add_none(clips)
+        elif label in classifier.classes_:
+            classifier.add_clips(label, clips)
+        else:
+            classifier.add_class(label, clips)
+            print(f'New class "{label}"')
+    added = len(classifier.all_clips_) - before
+    print(f'Added {added} {"clip" if added == 1 else "clips"} to "{label}".')
+    _print_state(classifier, model)
+    exit_skipped(len(classifier.skipped_))
+
+
+@with_option_groups
+def rename(
+    model: Model,
+    label: Annotated[str, typer.Argument(metavar="CLASS", help="Class to rename.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="New name.")],
+    backbone: LoadOptions,
+) -> None:
+    """Rename a class of a model."""
+    from fewact.classifier.edited import edited
+
+    with edited(model, f"rename {label} to {new}", **vars(backbone)) as classifier:
+        classifier.rename_class(label, new)
+    print(f'Renamed "{label}" to "{new}".')
+    _print_state(classifier, model)
+
+
+@with_option_groups
+def move(
+    model: Model,
+    clip: Annotated[str, typer.Argument(metavar="CLIP", help=f"Training clip: {CLIP}.")],
+    label: Annotated[
+        str, typer.Argument(metavar="CLASS", help="Class that the clip shows, or none.")
+    ],
+    backbone: LoadOptions,
+) -> None:
+    """Correct the label of a training clip."""
+    from fewact.classifier.edited import edited
+
+    with edited(model, f"move {clip} to {label}", **vars(backbone)) as classifier:
+        classifier.move_clip(_clip(clip), label)
+    print(f'Moved {clip} to "{label}".')
+    _print_state(classifier, model)
+
+
+@with_option_groups
+def remove(
+    model: Model,
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CLASS|CLIP...", help=f"Classes, or training clips. A clip is {CLIP}."
+        ),
+    ],
+    backbone: LoadOptions,
+) -> None:
+    """Remove classes or training clips from a model; the clips' files are not touched.
+
+    `fewact undo` takes the change back.
+    """
+    from fewact.classifier.edited import edited
+
+    with edited(model, f"remove {' '.join(what)}", **vars(backbone)) as classifier:
+        classes = [name for name in what if name in classifier.classes_]
+        clips = [_clip(name) for name in what if name not in classifier.classes_]
+        if clips:
+            classifier.remove_clips(clips)
+        for name in classes:
+            classifier.remove_class(name)
+    print(f"Removed {', '.join(what)}.")
+    _print_state(classifier, model)
+
+
+def undo(
+    model: Model,
+    redo: Annotated[
+        bool, typer.Option("--redo", help="Take the latest undo back instead.")
+    ] = False,
+    list_: Annotated[
+        bool, typer.Option("--list", help="List the changes that can be undone, latest first.")
+    ] = False,
+) -> None:
+    """Undo the latest change of a model: teach, add, rename, move or remove."""
+    from fewact.classifier import history
+    from fewact.cli.output import print_table
+
+    if list_:
+        found = history.versions(model)
+        print_table(
+            ("time (UTC)", "change"), [(one.change.time, one.change.change) for one in found]
+        )
+        return
+    version = history.redo(model) if redo else history.undo(model)
+    print(f"{'Redone' if redo else 'Undone'}: {version.change.change} ({version.change.time})")
+
+
+def _clip(text: str) -> str | int:
+    return int(text) if text.isdecimal() else text
+
+
+def _print_state(classifier: "FewShotClassifier", model: Path) -> None:
+    """Print the held-out accuracy after a change."""
+    from fewact.cli.teach import accuracy_lines
+
+    for line in accuracy_lines(classifier.calibration_, len(classifier.classes_)):
+        print(line)
+    print(f"Undo: fewact undo {shlex.quote(str(model))}")

@@ -1,0 +1,57 @@
+"""``fewact info``: what is in a saved model."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fewact.cli.output import ListFormat, ListOutputFormat, print_json, print_table
+
+
+def info(
+    model: Annotated[Path, typer.Argument(help="Folder of a model saved by `fewact teach`.")],
+    clips: Annotated[
+        bool, typer.Option("--clips", help="List the clips too, with their numbers.")
+    ] = False,
+    format: ListOutputFormat = ListFormat.TABLE,
+) -> None:
+    """Show the classes of a model, its accuracy, and with what it was made.
+
+    No backbone is loaded. In JSON, clips are always listed.
+    """
+    from fewact.classifier.info import model_info
+
+    found = model_info(model)
+    if format is ListFormat.JSON:
+        print_json(found.to_dict())
+        return
+    print_table(("class", "clips"), [(name, str(n)) for name, n in found.classes.items()])
+    if clips:
+        print()
+        print_table(
+            ("#", "class", "clip"),
+            [(str(i), one.label, one.title) for i, one in enumerate(found.clips, start=1)],
+        )
+    print()
+    for name, value in _facts(found).items():
+        print(f"{name}: {value}")
+
+
+def _facts(found: Any) -> dict[str, str]:
+    from fewact.io.bounded import size_text
+
+    low_high = ""
+    if found.interval is not None:
+        low, high = found.interval
+        low_high = f"; with other clips {low} to {high} %"
+    return {
+        "Held-out accuracy": f"{found.right} of {found.held_out}{low_high}"
+        if found.held_out
+        else "unknown (needs two clips per class)",
+        "Method": found.method,
+        "Backbone": f"{found.backbone}, weights {found.weights}",
+        "Thumbnails": "yes" if found.thumbnails else "no",
+        "Size": size_text(found.bytes),
+        "Former versions": f"{found.versions} (fewact undo)",
+        "Saved with": f"fewact {found.fewact}",
+    }

@@ -1,0 +1,204 @@
+"""Corrections of a model, and their history: everything can be undone, nothing is lost."""
+
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fewact.backbones import Backbone
+from fewact.classifier import FewShotClassifier, history
+from fewact.classifier.config import CONFIG, STATE
+from fewact.classifier.edited import edited
+from fewact.data import list_clips
+from fewact.errors import DataError, ModelError
+
+
+@pytest.fixture
+def taught(quick: FewShotClassifier, actions: Path) -> FewShotClassifier:
+    return quick.fit(actions)
+
+
+@pytest.fixture
+def model(taught: FewShotClassifier, tmp_path: Path) -> Path:
+    return taught.save(tmp_path / "model")
+
+
+def test_a_corrected_classifier_equals_one_taught_with_the_right_labels(
+    taught: FewShotClassifier, backbone: Backbone, actions: Path, queries: dict[str, Path]
+) -> None:
+    expected = taught.predict(queries.values())
+    clips = list_clips(actions)
+    labels = [str(clip.label) for clip in clips]
+    labels[0] = "right" if labels[0] != "right" else "left"
+    wrong = FewShotClassifier(backbone, "pixels").fit([clip.path for clip in clips], labels)
+    assert wrong.predict(queries.values()) != expected
+    name = f"{clips[0].path.parent.name}/{clips[0].path.name}"
+    wrong.move_clip(name, str(clips[0].label))
+    assert wrong.predict(queries.values()) == expected
+    assert wrong.calibration_ == taught.calibration_
+
+
+def test_a_renamed_class_keeps_its_clips(
+    taught: FewShotClassifier, queries: dict[str, Path]
+) -> None:
+    before = taught.predict(queries["left"])
+    taught.rename_class("left", "a wink")
+    after = taught.predict(queries["left"])
+    assert taught.classes_ == ("a wink", "down", "right")
+    assert after.label == "a wink"
+    assert after.probability == pytest.approx(before.probability)
+    assert [clip.name for clip in taught.clips_[:3]] == [f"left/clip {i}.mp4" for i in range(3)]
+
+
+def test_removing_clips_equals_fitting_without_them(
+    taught: FewShotClassifier, backbone: Backbone, actions: Path, queries: dict[str, Path]
+) -> None:
+    number = 1 + [clip.title for clip in taught.all_clips_].index("right/clip 2.mp4")
+    taught.remove_clips(["down/clip 1.mp4", number])
+    left = [
+        clip
+        for clip in list_clips(actions)
+        if (clip.label, clip.path.stem) not in {("down", "clip 1"), ("right", "clip 2")}
+    ]
+    again = FewShotClassifier(backbone, "pixels").fit(left)
+    assert taught.predict(queries.values()) == again.predict(queries.values())
+
+
+Change = Callable[[FewShotClassifier], object]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda one: one.rename_class("left", "right"), "the name is taken.*move the clips"),
+        (lambda one: one.rename_class("left", "none"), "reserved"),
+        (lambda one: one.rename_class("lefd", "x"), 'unknown class.*Did you mean "left"'),
+        (lambda one: one.move_clip("left/clip 0.mp4", "left"), "has this label already"),
+        (lambda one: one.move_clip("clip 0.mp4", "left"), "3 training clips have this name.*1: "),
+        (lambda one: one.move_clip("left/clip 9.mp4", "down"), "no training clip has this name"),
+        (lambda one: one.remove_clips([0]), "no clip has this number.*1 to 9"),
+        (
+            lambda one: one.remove_clips([f"left/clip {i}.mp4" for i in range(3)]),
+            "would have no clips left.*'left'",
+        ),
+    ],
+)
+def test_an_impossible_correction_changes_nothing(
+    taught: FewShotClassifier, queries: dict[str, Path], change: Change, message: str
+) -> None:
+    before = taught.predict(queries.values())
+    with pytest.raises(DataError, match=message):
+        change(taught)
+    assert taught.predict(queries.values()) == before
+
+
+def test_every_change_can_be_undone_and_redone(model: Path, actions: Path) -> None:
+    contents = [(model / CONFIG).read_bytes()]
+    changes: list[Change] = [
+        lambda one: one.rename_class("left", "wink"),
+        lambda one: one.move_clip("down/clip 0.mp4", "right"),
+        lambda one: one.remove_clips(["right/clip 1.mp4"]),
+        lambda one: one.remove_class("right"),
+    ]
+    for i, change in enumerate(changes):
+        with edited(model, f"change {i}") as classifier:
+            change(classifier)
+        contents.append((model / CONFIG).read_bytes())
+    assert [one.change.change for one in history.versions(model)] == [
+        f"change {i}" for i in (3, 2, 1, 0)
+    ]
+    for i in (3, 2, 1, 0):
+        assert history.undo(model).change.change == f"change {i}"
+        assert (model / CONFIG).read_bytes() == contents[i]
+        assert FewShotClassifier.load(model).classes_
+    with pytest.raises(ModelError, match="nothing to undo"):
+        history.undo(model)
+    for i in range(4):
+        assert history.redo(model).change.change == f"change {i}"
+        assert (model / CONFIG).read_bytes() == contents[i + 1]
+    with pytest.raises(ModelError, match="nothing to redo"):
+        history.redo(model)
+    history.undo(model)
+    with edited(model, "another") as classifier:
+        classifier.rename_class("right", "east")
+    with pytest.raises(ModelError, match="nothing to redo"):
+        history.redo(model)
+
+
+def test_a_former_version_takes_no_space_of_its_own_until_the_model_is_replaced(
+    model: Path, taught: FewShotClassifier
+) -> None:
+    before = (model / STATE).stat().st_ino
+    taught.rename_class("left", "wink").save(model, change="rename")
+    (version,) = history.versions(model)
+    assert (version.folder / STATE).stat().st_ino == before
+    assert not (version.folder / STATE).samefile(model / STATE)
+
+
+def test_a_failed_change_leaves_model_and_history_alone(model: Path) -> None:
+    before = (model / CONFIG).read_bytes()
+
+    def change() -> None:
+        with edited(model, "nothing") as classifier:
+            classifier.remove_class("left")
+            classifier.remove_class("no such class")
+
+    with pytest.raises(DataError):
+        change()
+    assert (model / CONFIG).read_bytes() == before
+    assert not history.versions(model)
+
+
+def test_a_crash_after_keeping_a_version_is_skipped_by_undo(
+    model: Path, taught: FewShotClassifier
+) -> None:
+    first = (model / CONFIG).read_bytes()
+    taught.rename_class("left", "wink").save(model, change="rename")
+    history.keep(model, "killed before the model was replaced")
+    assert [one.change.change for one in history.versions(model)] == ["rename"]
+    history.undo(model)
+    assert (model / CONFIG).read_bytes() == first
+
+
+def test_history_is_bounded_and_keeps_the_latest(
+    model: Path, taught: FewShotClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "MAX_VERSIONS", 3)
+    for i in range(5):
+        taught.rename_class(taught.classes_[0], f"a{i}").save(model, change=f"{i}")
+    assert [one.change.change for one in history.versions(model)] == ["4", "3", "2"]
+    monkeypatch.setattr(history, "MAX_BYTES", 1)
+    taught.rename_class(taught.classes_[0], "b").save(model, change="last")
+    assert [one.change.change for one in history.versions(model)] == ["last"]
+
+
+def test_two_editors_lose_no_change(model: Path) -> None:
+    inside, names = threading.Barrier(2, timeout=60), ("first", "second")
+
+    def rename(old: str, new: str) -> None:
+        inside.wait()
+        with edited(model, new) as classifier:
+            classifier.rename_class(old, new)
+
+    threads = [
+        threading.Thread(target=rename, args=pair)
+        for pair in zip(("left", "right"), names, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(names) < set(FewShotClassifier.load(model).classes_)
+
+
+def test_files_of_the_user_and_a_copied_model_survive(model: Path, tmp_path: Path) -> None:
+    (model / "notes.txt").write_text("mine")
+    with edited(model, "rename") as classifier:
+        classifier.rename_class("left", "wink")
+    copy = shutil.copytree(model, tmp_path / "copy")
+    history.undo(copy)
+    assert (copy / "notes.txt").read_text() == "mine"
+    assert FewShotClassifier.load(copy).classes_ == ("down", "left", "right")
+    assert "wink" in FewShotClassifier.load(model).classes_

@@ -1,0 +1,84 @@
+"""``fewact info``, ``add``, ``rename``, ``move``, ``remove`` and ``undo`` on a taught model."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fewact import FewShotClassifier
+from tests.cli.conftest import write_clip
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def mine(model: Path, tmp_path: Path) -> Path:
+    """A copy of the model that a test may change."""
+    return shutil.copytree(model, tmp_path / "mine")
+
+
+def classes(model: Path) -> dict[str, int]:
+    clips = FewShotClassifier.load(model).clips_
+    return {label: sum(one.label == label for one in clips) for label in {c.label for c in clips}}
+
+
+def test_a_model_is_changed_step_by_step_and_back(run: Run, mine: Path, tmp_path: Path) -> None:
+    new = write_clip(tmp_path / "new.mp4", "turning", 5)
+    first = (mine / "config.json").read_bytes()
+    ended = run("add", mine, "spinning", new)
+    assert (ended.code, ended.err) == (0, "")
+    assert 'New class "spinning"' in ended.out
+    assert 'Added 1 clip to "spinning"' in ended.out
+    assert f"fewact undo {mine}" in ended.out
+    assert run("rename", mine, "spinning", "whirling").code == 0
+    assert run("move", mine, "growing/1.mp4", "moving left").code == 0
+    assert run("remove", mine, "whirling", "turning/2.mp4").code == 0
+    assert classes(mine) == {"growing": 1, "moving left": 3, "turning": 1}
+    listed = run("undo", mine, "--list").out
+    for text in ("add to spinning", "rename spinning to whirling", "remove whirling turning/2.mp4"):
+        assert text in listed
+    for _ in range(4):
+        assert run("undo", mine).code == 0
+    assert (mine / "config.json").read_bytes() == first
+    ended = run("undo", mine)
+    assert ended.code == 2
+    assert "nothing to undo" in ended.err
+    assert run("undo", mine, "--redo").out.startswith("Redone: add to spinning")
+
+
+def test_info_lists_classes_clips_and_origin(run: Run, mine: Path) -> None:
+    ended = run("info", mine, "--clips")
+    assert ended.code == 0
+    for text in ("growing", "turning/2.mp4", "Held-out accuracy: ", "Method: protonet", "of 6"):
+        assert text in ended.out
+    found = json.loads(run("info", mine, "--format", "json").out)
+    assert found["classes"] == {"growing": 2, "moving left": 2, "turning": 2}
+    assert found["clips"][0]["title"] == "growing/1.mp4"
+    assert found["versions"] == 0
+
+
+def test_a_typo_is_refused_and_changes_nothing(run: Run, mine: Path, tmp_path: Path) -> None:
+    before = (mine / "config.json").read_bytes()
+    for arguments, message in [
+        (("rename", mine, "growin", "x"), 'Did you mean "growing"?'),
+        (("remove", mine, "turning/3.mp4"), "no training clip has this name"),
+        (("move", mine, "1.mp4", "growing"), "3 training clips have this name"),
+        (("add", mine, "growing", tmp_path / "nowhere.mp4"), "no clips found"),
+        (("info", tmp_path / "nowhere"), "no such folder"),
+        (("undo", tmp_path / "nowhere"), "no such folder"),
+    ]:
+        ended = run(*arguments)
+        assert (ended.code, ended.out) == (2, ""), arguments
+        assert message in ended.err
+    assert (mine / "config.json").read_bytes() == before
+
+
+def test_teaching_over_a_model_can_be_undone(run: Run, mine: Path, clips: Path) -> None:
+    before = (mine / "config.json").read_bytes()
+    assert run("teach", clips, "-o", mine, "--overwrite", "--method", "pixels").code == 0
+    assert (mine / "config.json").read_bytes() != before
+    assert run("undo", mine).out.startswith("Undone: taught again")
+    assert (mine / "config.json").read_bytes() == before
