@@ -94,8 +94,10 @@ class Examples:
     def split_none(self) -> tuple["Examples", "Examples | None"]:
         """Return the clips of the classes, and those with the label ``none``, None if none has."""
         outside = [i for i, clip in enumerate(self.clips) if clip.label == BACKGROUND]
+        if not outside:
+            return self, None
         inside = [i for i, clip in enumerate(self.clips) if clip.label != BACKGROUND]
-        return self.select(inside), self.select(outside) if outside else None
+        return self.select(inside), self.select(outside)
 
     def digest(self, i: int) -> str:
         """Return the SHA-256 of the nodes of clip ``i``."""

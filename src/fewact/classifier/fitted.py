@@ -1,14 +1,16 @@
 """Fit a method to the training clips, and predict the class of one query clip."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from fewact.backbones.workers import side_by_side
 from fewact.classifier.calibration import Calibration, calibrate
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
 from fewact.classifier.examples import Examples, Nodes
@@ -34,6 +36,36 @@ clips of no class that a clip is compared with: more would cost more than they i
 
 CLIPS_AT_ONCE = 8
 
+FEW_CLIPS = 200
+"""Number of training clips up to which one core computes: the other cores would be waited for
+longer than they compute."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class EachAClass:
+    """Clips of which each is a class by itself.
+
+    Args:
+        method: Method that scores the clips.
+        nodes: Their nodes (s …).
+    """
+
+    method: Method
+    nodes: Nodes
+
+    @cached_property
+    def state(self) -> Any:
+        """State of the method, computed on first use: pair similarities often replace it."""
+        first = next(iter(self.nodes.values()))
+        every = torch.arange(len(first), device=first.device)
+        return self.method.support(_batch(self.nodes), every[None], len(first))
+
+    def score(self, query: Nodes) -> Tensor:
+        """Return similarities (q s) of clips (1 q …)."""
+        return _rows(self.method.score(self.state, query))
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -47,7 +79,7 @@ class Fitted:
         calibration: Conversion of logits into probabilities.
         class_names: Embedded class names; None if they are not used.
         by_class: State of the method for the classes.
-        by_clip: State of the method in which each training clip is a class by itself.
+        by_clip: Training clips, each a class by itself.
         by_none: The same for the clips of no class; None if there are none.
         open_set: Scores that decide between known and unknown.
         integers: Whether the classes were given as integers.
@@ -60,8 +92,8 @@ class Fitted:
     calibration: Calibration
     class_names: ClassNames | None
     by_class: Any
-    by_clip: Any
-    by_none: Any
+    by_clip: EachAClass
+    by_none: EachAClass | None
     open_set: OpenSet
     integers: bool = False
 
@@ -84,7 +116,6 @@ class FittedBefore:
     open_set: OpenSet
 
 
-@torch.inference_mode()
 def fit_examples(
     method: Method,
     everything: Examples,
@@ -111,8 +142,24 @@ def fit_examples(
             warnings.warn(
                 f"only one clip of no class: it is not used, {FEWEST_NONE} are needed",
                 category=UserWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
+
+    return _on_few_cores(
+        lambda: _fit(method, (everything, examples, none), device, class_names, before), everything
+    )
+
+
+@torch.inference_mode()
+def _fit(
+    method: Method,
+    clips: tuple[Examples, Examples, Examples | None],
+    device: torch.device,
+    class_names: ClassNames | None,
+    before: FittedBefore | None,
+) -> Fitted:
+    """Fit all clips, the training clips, and the clips of no class; see ``fit_examples``."""
+    everything, examples, none = clips
     labels, classes = examples.labels.to(device), examples.classes
     nodes = _on(examples, device)
     if before is None:
@@ -121,12 +168,12 @@ def fit_examples(
     else:
         calibration = before.calibration
     by_class = method.support(_batch(nodes), labels[None], len(classes))
-    by_clip = _each_a_class(method, nodes, range(len(labels)))
-    by_none = None
+    by_clip, by_none = EachAClass(method, nodes), None
     if none is not None:
-        by_none = _each_a_class(method, _on(none, device), _spread(len(none.clips)))
+        references = none.select(_spread(len(none.clips)))
+        by_none = EachAClass(method, _on(references, device))
     if before is None:
-        open_set = _open_set(method, examples, none, (by_class, by_clip, by_none), device)
+        open_set = _open_set(examples, none, (by_class, by_clip, by_none), device)
     else:
         open_set = before.open_set
     return Fitted(
@@ -142,6 +189,13 @@ def fit_examples(
         open_set,
         integers,
     )
+
+
+def _on_few_cores(work: Callable[[], Result], examples: Examples) -> Result:
+    """Return the result of some work, which one core does if there are few clips."""
+    if len(examples.clips) > FEW_CLIPS:
+        return work()
+    return side_by_side(lambda run: run(), [work])[0]
 
 
 @dataclass(frozen=True)
@@ -168,10 +222,8 @@ def score(method: Method, fitted: Fitted, nodes: Nodes) -> Scored:
     if fitted.class_names is not None and calibration.text_weight:
         text = _rows(fitted.class_names.logits(query[IMAGE_EMBEDDING]))
         logits = combine(text, logits, calibration.text_weight)
-    similarity = _rows(method.score(fitted.by_clip, query) if pairs is None else pairs)
-    none = None
-    if fitted.by_none is not None:
-        none = _rows(method.score(fitted.by_none, query)).mean(-1)
+    similarity = fitted.by_clip.score(query) if pairs is None else _rows(pairs)
+    none = None if fitted.by_none is None else fitted.by_none.score(query).mean(-1)
     inside = torch.tensor(fitted.open_set.inside, dtype=torch.float64)
     known = known_scores(similarity, fitted.examples.labels, inside, none)
     return Scored(logits, similarity, known)
@@ -188,7 +240,7 @@ def classify(
     """Predict the class of one clip, or that it has none; find the most similar training clip."""
     check_shapes(fitted.examples, nodes)
     with stage(timing, "alignment"):
-        scored = score(method, fitted, nodes)
+        scored = _on_few_cores(lambda: score(method, fitted, nodes), fitted.everything)
     logits, classes, known = scored.logits[0], fitted.labels, scored.known.item()
     probabilities = logits.softmax(-1).tolist()
     best = int(logits.argmax())
@@ -204,16 +256,14 @@ def classify(
 
 
 def _open_set(
-    method: Method,
     examples: Examples,
     none: Examples | None,
-    states: tuple[Any, Any, Any],
+    states: tuple[Any, EachAClass, EachAClass | None],
     device: torch.device,
 ) -> OpenSet:
     """Score training clips without themselves and without their classes, and clips of no class.
 
     Args:
-        method: Method that scores the clips.
         examples: Training clips.
         none: Clips of no class; None if there are none.
         states: ``by_class``, ``by_clip`` and ``by_none`` of ``Fitted``.
@@ -224,36 +274,33 @@ def _open_set(
     groups = [clip.group for clip in examples.clips]
     held = _spread_over_classes(labels.tolist())
     scored = {name: value[held] for name, value in nodes.items()}
-    pairs = _similarities(method, by_class, by_clip, scored)
+    pairs = _similarities(by_clip, scored, by_class)
     scores = None
-    if none is not None:
+    if none is not None and by_none is not None:
         outside = _on(none, device)
         references = _spread(len(none.clips))
         of_none = mean_of_other_groups(
-            _similarities(method, None, by_none, outside),
-            references,
-            [clip.group for clip in none.clips],
+            _similarities(by_none, outside), references, [clip.group for clip in none.clips]
         )
-        of_training = _similarities(method, None, by_none, scored).mean(1)
-        scores = NoneScores(_similarities(method, by_class, by_clip, outside), of_none, of_training)
+        of_training = _similarities(by_none, scored).mean(1)
+        scores = NoneScores(_similarities(by_clip, outside, by_class), of_none, of_training)
     return fit_open_set(pairs, held, labels, len(examples.classes), groups, scores)
 
 
-def _similarities(method: Method, by_class: Any, by_clip: Any, nodes: Nodes) -> Tensor:
-    """Return similarities (q s) of clips (q …), as ``classify`` computes them for one clip."""
+def _similarities(each: EachAClass, nodes: Nodes, by_class: Any = None) -> Tensor:
+    """Return similarities (q s) of clips (q …), as ``classify`` computes them for one clip.
+
+    Args:
+        each: The clips that they are similar to.
+        nodes: Nodes of the clips (q …).
+        by_class: State of the method for the classes of ``each``; None if they have no classes.
+    """
     found = []
     for begin in range(0, len(next(iter(nodes.values()))), CLIPS_AT_ONCE):
         some = _batch({k: value[begin : begin + CLIPS_AT_ONCE] for k, value in nodes.items()})
-        pairs = None if by_class is None else score_and_pairs(method, by_class, some)[1]
-        found.append(_rows(method.score(by_clip, some) if pairs is None else pairs))
+        pairs = None if by_class is None else score_and_pairs(each.method, by_class, some)[1]
+        found.append(each.score(some) if pairs is None else _rows(pairs))
     return torch.cat(found)
-
-
-def _each_a_class(method: Method, nodes: Nodes, positions: Sequence[int]) -> Any:
-    """Return the state in which each of some clips is a class by itself."""
-    chosen = _batch({name: value[list(positions)] for name, value in nodes.items()})
-    every = torch.arange(len(positions), device=next(iter(nodes.values())).device)
-    return method.support(chosen, every[None], len(positions))
 
 
 def _spread(count: int) -> list[int]:

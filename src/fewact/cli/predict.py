@@ -22,7 +22,7 @@ from fewact.cli.options import (
 )
 from fewact.cli.output import Columns, print_json
 from fewact.cli.progress import progress
-from fewact.cli.run import exit_skipped, say
+from fewact.cli.run import exit_skipped, loading, say
 from fewact.errors import OptionError
 
 if TYPE_CHECKING:
@@ -90,16 +90,17 @@ def predict(
     listed and skipped; the exit code is then 3.
     """
     clips = _read(videos, dataset)
-    from fewact import FewShotClassifier
-    from fewact.classifier import Skipped
-    from fewact.classifier.open_set import check_rate, describe
-    from fewact.classifier.prediction import display_name
-    from fewact.data import FeatureClip
-    from fewact.features.timing import Timing
+    with loading():
+        from fewact import FewShotClassifier
+        from fewact.classifier import Skipped
+        from fewact.classifier.open_set import check_rate, describe
+        from fewact.classifier.prediction import display_name
+        from fewact.data import FeatureClip
+        from fewact.features.timing import Timing
 
-    check_rate(false_alarms)
-    names = [display_name(clip) for clip in clips]
-    classifier = FewShotClassifier.load(model, device=device, weights=weights, engine=engine)
+        check_rate(false_alarms)
+        names = [display_name(clip) for clip in clips]
+        classifier = FewShotClassifier.load(model, device=device, weights=weights, engine=engine)
     if false_alarms is not None:
         classifier.false_alarms = false_alarms
         for line in describe(classifier.open_set_, false_alarms):

@@ -1,10 +1,13 @@
 """How a command ends: exit codes, and one message for each error of the user."""
 
+import atexit
 import errno
+import gc
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import typer
@@ -52,6 +55,25 @@ def guarded(command: Callable[[], T]) -> T:
             drop_output()
         say(f"Error: {error.filename or 'output'}: {error.strerror}")
     raise typer.Exit(USER_FAULT)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Load torch and a model without the garbage collector, which finds nothing in them.
+
+    It would search half a million objects of torch several times while they are loaded, and once
+    more when the process ends.
+    """
+    if "torch" in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+        atexit.register(gc.freeze)
 
 
 def say(line: str) -> None:
