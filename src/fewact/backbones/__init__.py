@@ -76,8 +76,8 @@ def create(
         weights: ``default``; ``random`` (seeded, for tests); ``hf-hub:owner/name``;
             ``local-dir:folder``; or a .safetensors file.
         device: ``auto`` (a CUDA GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, …
-        precision: ``float32``, ``bfloat16``, or ``auto``, which depends on the device; the card
-            contains the precision that was chosen.
+        precision: ``float32``, ``bfloat16``, or ``auto``, which depends on the device, the engine
+            and the network; the card contains the precision that was chosen.
         engine: ``torch``; ``onnx``, which is ONNX Runtime on a CPU in float32; or ``auto``, which
             is ``onnx`` where it can be used and the precision is float32. The card contains the
             engine that was chosen.

@@ -185,7 +185,11 @@ def build(
     chosen: Any = make_options(network_class.Options, options, of=network_class.defaults.name)
     where = resolve_device(device)
     check_request(engine, precision, where)
-    computed = resolve_precision("float32" if engine == "onnx" else precision, where)
+    if engine == "onnx" or (
+        engine == precision == "auto" and not network_class.gains_from_bfloat16
+    ):
+        precision = "float32"
+    computed = resolve_precision(precision, where)
     named = str(weights) in ("default", "random")
     found = Weights({}, str(weights)) if named else read(weights)
     with torch.random.fork_rng(devices=[]):  # Layers draw initial weights.

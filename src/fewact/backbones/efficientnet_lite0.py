@@ -60,6 +60,7 @@ class EfficientNetLite0(StagedNetwork):
 
     defaults = EFFICIENTNET_LITE0
     norms_follow_convolutions = True
+    gains_from_bfloat16 = False
     head: ClassVar = ("_fc.",)
 
     def __init__(self, options: Any) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import io
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import save
+from torch import Tensor
 
 from fewact.backbones.weights import Weights, digest, read, tensors_of
 from fewact.errors import OutputError, WeightsError
@@ -42,8 +44,10 @@ def load_default(network: "Network") -> Weights:
     if copy is not None:
         try:
             weights = replace(read(copy), source=REQUIREMENT)
-            network.load(weights)
-            if digest(tensors_of(network)) == TENSORS_SHA256:
+            if _shapes(weights.tensors) == _shapes(tensors_of(network)) and (
+                digest(weights.tensors) == TENSORS_SHA256
+            ):
+                network.load_state_dict(weights.tensors, strict=False)  # without counters
                 return weights
         except WeightsError:
             pass  # Missing or damaged: written again below.
@@ -53,6 +57,10 @@ def load_default(network: "Network") -> Weights:
         with suppress(OutputError):
             write_bytes(copy, save(tensors_of(network)))
     return weights
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
 
 
 def _read_package() -> Weights:

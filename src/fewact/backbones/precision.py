@@ -9,8 +9,9 @@ from fewact.errors import OptionError
 
 Precision = Literal["float32", "bfloat16"]
 
-# "auto" on a CPU with bfloat16 instructions; elsewhere "auto" is float32. On the development clips
-# bfloat16 changes the default method's accuracy by at most 0.2 points.
+# "auto" on a CPU with bfloat16 instructions, for networks that gain from it; elsewhere "auto" is
+# float32. On the development clips bfloat16 changes the default method's accuracy by at most 0.2
+# points.
 AUTO: Precision = "bfloat16"
 
 

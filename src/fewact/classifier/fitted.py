@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -145,9 +145,9 @@ def fit_examples(
                 stacklevel=3,
             )
 
-    return _on_few_cores(
-        lambda: _fit(method, (everything, examples, none), device, class_names, before), everything
-    )
+    clips = everything, examples, none
+    fitted = _on_few_cores(lambda: _fit(method, clips, device, class_names, before), everything)
+    return replace(fitted, integers=integers)
 
 
 @torch.inference_mode()
@@ -187,7 +187,6 @@ def _fit(
         by_clip,
         by_none,
         open_set,
-        integers,
     )
 
 
@@ -213,9 +212,13 @@ class Scored:
     known: Tensor
 
 
-@torch.inference_mode()
 def score(method: Method, fitted: Fitted, nodes: Nodes) -> Scored:
     """Score clips, given their nodes (q …)."""
+    return _on_few_cores(lambda: _score(method, fitted, nodes), fitted.everything)
+
+
+@torch.inference_mode()
+def _score(method: Method, fitted: Fitted, nodes: Nodes) -> Scored:
     query, calibration = _batch(nodes), fitted.calibration  # (1 q …)
     scored, pairs = score_and_pairs(method, fitted.by_class, query)
     logits = _rows(scored) / calibration.temperature
@@ -240,7 +243,7 @@ def classify(
     """Predict the class of one clip, or that it has none; find the most similar training clip."""
     check_shapes(fitted.examples, nodes)
     with stage(timing, "alignment"):
-        scored = _on_few_cores(lambda: score(method, fitted, nodes), fitted.everything)
+        scored = score(method, fitted, nodes)
     logits, classes, known = scored.logits[0], fitted.labels, scored.known.item()
     probabilities = logits.softmax(-1).tolist()
     best = int(logits.argmax())

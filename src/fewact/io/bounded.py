@@ -168,12 +168,13 @@ class FileType:
         Raises:
             UserError: It is larger than the ceiling.
         """
-        content = bytearray()
+        chunks, size = [], 0
         while chunk := read(_CHUNK):
-            content += chunk
-            if len(content) > self.ceiling:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > self.ceiling:
                 self._too_large(where, f"more than {size_text(self.ceiling)}")
-        return bytes(content)
+        return b"".join(chunks)
 
     def refuse(self, where: str | Path, what: str, got: str = "") -> NoReturn:
         """Raise the error of this type of file.

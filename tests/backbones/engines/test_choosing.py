@@ -61,6 +61,18 @@ def test_the_default_depends_on_the_cpu(folder, monkeypatch, native):
     assert create("onnx", precision="auto").card.precision == "float32"
 
 
+def test_a_network_that_gains_nothing_from_bfloat16_stays_in_float32(folder, monkeypatch):
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(EfficientNetLite0, "gains_from_bfloat16", True)
+    assert create(precision="auto").card.precision == "bfloat16"
+    monkeypatch.undo()
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: True)
+    card = create(precision="auto").card
+    assert (card.precision, card.engine) == ("float32", "onnx")
+    assert create("torch", precision="auto").card.precision == "bfloat16"
+    assert create(precision="bfloat16").card.precision == "bfloat16"
+
+
 def test_an_unknown_engine_is_refused():
     with pytest.raises(OptionError, match=r'"auto", "torch", "onnx"'):
         create("tensorrt")
