@@ -278,3 +278,18 @@ def test_arguments_are_checked_before_torch_is_imported(
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2, done.stderr
     assert re.search(message, done.stderr), done.stderr
+
+
+def test_loading_pauses_the_garbage_collector_until_its_end() -> None:
+    code = (
+        "import gc, sys\n"
+        "from fewact.cli.run import loading\n"
+        "try:\n"
+        "    with loading():\n"
+        "        paused = not gc.isenabled()\n"
+        "        raise OSError\n"
+        "except OSError:\n"
+        "    pass\n"
+        "sys.exit(not (paused and gc.isenabled() and gc.get_freeze_count()))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

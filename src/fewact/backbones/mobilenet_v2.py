@@ -79,7 +79,6 @@ class MobileNetV2(StagedNetwork):
 
     defaults = MOBILENET_V2
     norms_follow_convolutions = True
-    gains_from_bfloat16 = False
     Options = MobileNetV2Options
     head: ClassVar = ("classifier.",)
 

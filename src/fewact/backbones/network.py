@@ -39,8 +39,8 @@ class Network(nn.Module, ABC):
     the children of their parent, and nothing else reads that output; engines then fold it."""
 
     gains_from_bfloat16: ClassVar[bool] = True
-    """Whether torch in bfloat16 is faster than ONNX Runtime in float32, on a CPU that multiplies
-    bfloat16; depthwise convolutions gain little."""
+    """Whether torch in bfloat16 is faster than what ``auto`` computes in float32, on a CPU that
+    multiplies bfloat16; depthwise convolutions gain little."""
 
     def __init__(self, options: Any) -> None:
         super().__init__()

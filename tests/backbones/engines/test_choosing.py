@@ -8,7 +8,9 @@ import torch
 
 from fewact import backbones
 from fewact.backbones import Backbone, precision
+from fewact.backbones.efficientnet_lite0 import EfficientNetLite0
 from fewact.backbones.engines import checking, choosing, export
+from fewact.backbones.resnet50 import ResNet50
 from fewact.errors import OptionError
 
 
@@ -52,25 +54,22 @@ def test_bfloat16_is_computed_by_torch(folder, name):
 
 
 @pytest.mark.parametrize("native", [True, False])
-def test_the_default_depends_on_the_cpu(folder, monkeypatch, native):
+@pytest.mark.parametrize("gains", [True, False])
+def test_the_default_depends_on_the_cpu_and_the_network(folder, monkeypatch, native, gains):
     monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: native)
+    monkeypatch.setattr(EfficientNetLite0, "gains_from_bfloat16", gains)
     card = create(precision="auto").card
     assert (card.precision, card.engine) == (
-        ("bfloat16", "torch") if native else ("float32", "onnx")
+        ("bfloat16", "torch") if native and gains else ("float32", "onnx")
     )
     assert create("onnx", precision="auto").card.precision == "float32"
+    exact = "bfloat16" if native else "float32"
+    assert create("torch", precision="auto").card.precision == exact
 
 
-def test_a_network_that_gains_nothing_from_bfloat16_stays_in_float32(folder, monkeypatch):
-    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: True)
-    monkeypatch.setattr(EfficientNetLite0, "gains_from_bfloat16", True)
-    assert create(precision="auto").card.precision == "bfloat16"
-    monkeypatch.undo()
-    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: True)
-    card = create(precision="auto").card
-    assert (card.precision, card.engine) == ("float32", "onnx")
-    assert create("torch", precision="auto").card.precision == "bfloat16"
-    assert create(precision="bfloat16").card.precision == "bfloat16"
+def test_the_default_network_gains_nothing_from_bfloat16():
+    gains = {one.defaults.name: one.gains_from_bfloat16 for one in (EfficientNetLite0, ResNet50)}
+    assert gains == {"efficientnet-lite0": False, "resnet50": True}
 
 
 def test_an_unknown_engine_is_refused():
