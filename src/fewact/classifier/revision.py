@@ -1,6 +1,6 @@
 """Make a classifier have exactly the training clips of a list; only new ones are encoded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -56,6 +56,7 @@ class Revision:
             return
         pipeline = self.classifier._build(clip)
         self.classifier._pipeline = pipeline
+        self.classifier._choice = self.classifier._chosen()
         unlabelled = replace(clip, label=BACKGROUND)
         rows, skipped = teach(
             [unlabelled], [clip.path.name], pipeline, image_embedding=self._uses_text(pipeline)
@@ -63,6 +64,14 @@ class Revision:
         if skipped:
             raise skipped[0].error
         self._encoded[key] = rows
+
+    def has(self, keys: Iterable[Key]) -> bool:
+        """Return whether all these clips are encoded."""
+        return set(keys) <= set(self._known())
+
+    def add(self, examples: Examples) -> None:
+        """Add encoded clips, such as those of a former version; clips that are known stay."""
+        self._encoded = _each(examples) | self._encoded
 
     def teach(self, labels: Sequence[tuple[Key, str]]) -> None:
         """Fit the classifier to these clips; what it learned before is replaced.
@@ -100,18 +109,17 @@ class Revision:
     def _known(self) -> dict[Key, Examples]:
         """Return the encoded clips, each alone."""
         fitted = self._fitted
-        if fitted is None:
-            return self._encoded
-        of_model = {
-            key_of(clip): fitted.everything.select([i])
-            for i, clip in enumerate(fitted.everything.clips)
-        }
-        return self._encoded | of_model
+        return self._encoded | ({} if fitted is None else _each(fitted.everything))
 
     def _uses_text(self, pipeline: Pipeline) -> bool:
         if self._fitted is not None:
             return self._fitted.class_names is not None
         return text_encoder(pipeline.backbone, self.classifier.text) is not None
+
+
+def _each(examples: Examples) -> dict[Key, Examples]:
+    """Return each clip alone."""
+    return {key_of(clip): examples.select([i]) for i, clip in enumerate(examples.clips)}
 
 
 def _relabelled(row: Examples, label: str) -> Examples:

@@ -2,6 +2,7 @@
 
 import importlib.resources
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import PurePosixPath
@@ -24,7 +25,7 @@ from fewact.web.children import ChildError
 from fewact.web.document import Clip, Document, Label, class_name
 from fewact.web.security import Guard
 from fewact.web.state import Page
-from fewact.web.store import MOST_BYTES, MOST_CLIPS, suffix_of
+from fewact.web.store import MOST_BYTES, MOST_CLIPS, new_id, suffix_of
 
 TYPES: Final = {
     ".css": "text/css",
@@ -37,6 +38,7 @@ TYPES: Final = {
     ".ogv": "video/ogg",
 }
 MOST_PIECES: Final = 60
+LARGEST_FRAME: Final = 4 * 640 * 640
 LONGEST_FILE_NAME: Final = 120
 SECONDS_TO_WAIT: Final = 20.0
 
@@ -51,6 +53,12 @@ class _Name(Body):
 class _Rename(Body):
     name: str
     to: str
+
+
+class _Segment(Body):
+    start: float
+    end: float
+    label: str
 
 
 class _Clips(Body):
@@ -92,6 +100,8 @@ def create_app(page: Page, *, token: str, hosts: Iterable[str]) -> Starlette:
             route("/api/clips/restore", _restore),
             route("/api/clips/forget", _forget),
             route("/api/clips/{id}/predict", _predict),
+            route("/api/clips/{id}/segment", _segment),
+            route("/api/live", _live),
             route("/api/classes", _add_class),
             route("/api/classes/rename", _rename_class),
             route("/api/classes/remove", _remove_class),
@@ -300,6 +310,34 @@ async def _teach(page: Page, request: Request) -> Response:
 async def _predict(page: Page, request: Request) -> Response:
     job = page.predict(request.path_params["id"], _tab(request))
     return JSONResponse({"job": job.id}, 202)
+
+
+async def _segment(page: Page, request: Request) -> Response:
+    body = await json_body(request, _Segment)
+    whole = page.document.clip(request.path_params["id"])
+    label = body.label if body.label == BACKGROUND else class_name(body.label)
+    if whole.file is None or not 0 <= body.start < body.end <= whole.seconds + 1:
+        raise RefusedError(422, "bad_segment")
+    values = {"label": label, "start": body.start, "end": body.end, "binned": False}
+    clip = whole.model_copy(update=values)
+    same = [id for id, one in page.document.clips.items() if one.key == clip.key]
+    id = same[0] if same else new_id()
+    await page.change(lambda document: document.changed("add", clip.name, clips={id: clip}))
+    return JSONResponse({"ids": [id]}, 201)
+
+
+async def _live(page: Page, request: Request) -> Response:
+    query = request.query_params
+    numbers = [query.get(name, "") for name in ("width", "height", "time")]
+    if not all(re.fullmatch(r"[0-9]{1,8}", text) for text in numbers):
+        raise RefusedError(422, "bad_request")
+    width, height, time = map(int, numbers)
+    size = declared_size(request, LARGEST_FRAME)
+    if not 0 < size == 4 * width * height:
+        raise RefusedError(422, "bad_request")
+    pixels = b"".join([part async for part in parts(request, size)])
+    stream = query.get("stream", "")[:64]
+    return JSONResponse(await page.look(stream, (width, height), time / 1000, pixels))
 
 
 async def _cancel(page: Page, request: Request) -> Response:

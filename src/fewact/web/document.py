@@ -83,6 +83,11 @@ class Clip(_Part):
         return self.file or PurePosixPath(self.name).name, self.start, self.end
 
     @property
+    def is_recording(self) -> bool:
+        """Whether actions are searched in it."""
+        return self.start is None and self.seconds >= RECORDING_FROM
+
+    @property
     def taught_as(self) -> str | None:
         """Label that the clip should have in the model; None if it should not be there."""
         return None if self.binned else self.label
@@ -96,14 +101,12 @@ class SavedExample(_Part):
         label: Class, or ``none``.
         start: Start of the segment, in seconds.
         end: End of the segment, in seconds.
-        group: Group of the clip.
     """
 
     name: str
     label: str
     start: float | None = None
     end: float | None = None
-    group: str | None = None
 
     @property
     def key(self) -> Key:

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import traceback
 from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
@@ -133,4 +134,8 @@ class Queue:
             job.state = "failed"
         except ChildError as error:
             job.error = {"key": f"worker_{error.reason}"}
+            job.state = "failed"
+        except Exception:  # a fault of ours must not stop the queue
+            traceback.print_exc()
+            job.error = {"key": "worker_died"}
             job.state = "failed"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from fewact.errors import UserError
 from fewact.web.children import DECODER_LIMITS, Child, ChildError
-from fewact.web.document import RECORDING_FROM, Clip, Document, SavedExample
+from fewact.web.document import Clip, Document, SavedExample
 from fewact.web.jobs import Job, Queue, Steps
 from fewact.web.store import Store, new_id
 
@@ -155,9 +155,35 @@ class Page:
         return self.queue.add(Job("teach", tab, self._teach(tab)))
 
     def predict(self, id: str, tab: str) -> Job:
-        """Predict the class of a clip."""
-        self.document.clip(id)
+        """Predict the class of a clip, or search a recording for actions."""
+        clip = self.document.clip(id)
+        if clip.is_recording:
+            return self.queue.add(Job("watch", tab, self._watch(new_id(), id, clip), id))
         return self.queue.add(Job("predict", tab, self._predict(id), id))
+
+    async def look(self, stream: str, size: tuple[int, int], at: float, pixels: bytes) -> Any:
+        """Look at a frame of the camera, see ``worker.Worker.look``."""
+        answer, _ = await self.worker.call(
+            "look", stream, *size, at, seconds=SECONDS_A_CLIP, blob=pixels
+        )
+        return answer
+
+    async def _watch(self, job: str, id: str, clip: Clip) -> Steps:
+        begin, ended = True, False
+        total = max(1, round(clip.seconds))
+        try:
+            while not ended:
+                found = await self._work(
+                    "watch", job, _facts_of(clip), begin, seconds=SECONDS_A_CLIP
+                )
+                begin, ended = False, found["ended"]
+                model = None if self.model is None else self.model["id"]
+                self.results[id] = {**found, "model": model}
+                yield min(total, round(found["time"])), total
+        finally:
+            if not ended:
+                with suppress(ChildError):
+                    await self._work("forget", job, seconds=SECONDS_A_CLIP)
 
     async def _open(self) -> Steps:
         await self._sync(await self._work("open", seconds=SECONDS_TO_OPEN))
@@ -181,9 +207,12 @@ class Page:
             await self._work("encode", _facts_of(clips[id]), seconds=SECONDS_A_CLIP)
             yield done, total
         listed = [{**_facts_of(clip), "label": clip.taught_as} for clip in clips.values()]
-        await self._sync(await self._work("teach", listed, seconds=SECONDS_TO_TEACH))
+        step = self.document.steps[-1] if self.document.steps else None
+        change = f"{step.what} {step.subject}".strip() if step else "taught"
+        await self._sync(await self._work("teach", listed, change, seconds=SECONDS_TO_TEACH))
         for id in list(self.results)[-TRIED_AGAIN:]:
-            self.predict(id, tab)
+            if "probabilities" in self.results[id]:
+                self.predict(id, tab)
         yield total, total
 
     async def _predict(self, id: str) -> Steps:
@@ -215,7 +244,7 @@ class Page:
             "playable": clip.file is not None,
             "source": None if clip.file is None else PurePosixPath(clip.file).stem,
             "taught": self.document.taught.get(id),
-            "recording": clip.start is None and clip.seconds >= RECORDING_FROM,
+            "recording": clip.is_recording,
         }
 
     async def _wake(self) -> None:

@@ -1,19 +1,43 @@
 """What is done with the classifier, in a process of its own."""
 
+import time
 import warnings
-from collections import Counter
-from dataclasses import asdict
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from fewact.classifier import FewShotClassifier
+import numpy as np
+
+from fewact.classifier import Event, Example, FewShotClassifier, model_folder
 from fewact.classifier.config import CONFIG
+from fewact.classifier.history import editing, versions
 from fewact.classifier.open_set import describe
 from fewact.classifier.revision import Key, Revision
+from fewact.classifier.stream import Stream
+from fewact.classifier.watch import Moment, Watch, watching
 from fewact.data import Clip
 from fewact.errors import ModelError
 from fewact.io.folders import current
 from fewact.io.page_folder import PAGE_FOLDER
+from fewact.report.events import counts
+
+SECONDS_OF_A_STEP: Final = 0.5
+"""Time after which a recording lets other work have its turn."""
+
+MOST_STREAMS: Final = 4
+
+
+@dataclass
+class _Recording:
+    """A recording that is searched in steps."""
+
+    watch: Watch
+    moments: Iterator[Moment]
+    open: ExitStack
+    events: list[Event] = field(default_factory=list)
 
 
 class Worker:
@@ -31,6 +55,8 @@ class Worker:
         )
         self._loaded: tuple[int, int] | None = None
         self._thumbnails = False
+        self._recordings: dict[str, _Recording] = {}
+        self._streams: OrderedDict[str, Stream] = OrderedDict()
 
     def open(self) -> dict[str, Any]:
         """Read the model if it is another one than before; return its training clips and facts.
@@ -57,28 +83,112 @@ class Worker:
             warnings.simplefilter("ignore")
             self._revision.encode(self._clip(clip))
 
-    def teach(self, clips: list[dict[str, Any]]) -> dict[str, Any]:
-        """Make the model have exactly these clips, and save it."""
-        self.open()
-        labels = [(_key(clip), clip["label"]) for clip in clips]
-        with warnings.catch_warnings():
+    def teach(self, clips: list[dict[str, Any]], change: str) -> dict[str, Any]:
+        """Make the model have exactly these clips, and save it.
+
+        Args:
+            clips: All training clips with their labels.
+            change: The change, in a few words, for the list of former versions.
+        """
+        with warnings.catch_warnings(), editing(self._model):
             warnings.simplefilter("ignore")
+            self.open()
             for clip in clips:
                 if clip["source"]:  # after a restart nothing is encoded
                     self._revision.encode(self._clip(clip))
+            labels = [(_key(clip), clip["label"]) for clip in clips]
+            for version in versions(self._model):  # clips without a file that come back
+                if self._revision.has(key for key, _ in labels):
+                    break
+                self._revision.add(model_folder.load(version.folder).examples)
             self._revision.teach(labels)
-            self._revision.classifier.save(self._model, thumbnails=self._thumbnails)
-        self._loaded = self._identity()
+            self._revision.classifier.save(
+                self._model, thumbnails=self._thumbnails, change=change
+            )
+            self._loaded = self._identity()
         return self._facts()
 
     def predict(self, clip: dict[str, Any]) -> dict[str, Any]:
         """Predict the class of a clip."""
         self.open()
         prediction = self._revision.classifier.predict(self._clip(clip))
-        facts = asdict(prediction)
-        del facts["clip"]
         titles = {example.title: example for example in self._revision.examples}
-        return {**facts, "nearest": asdict(titles[prediction.nearest])}
+        return {
+            "label": prediction.label,
+            "probability": prediction.probability,
+            "probabilities": prediction.probabilities,
+            "nearest": _example_facts(titles[prediction.nearest]),
+        }
+
+    def watch(self, job: str, clip: dict[str, Any], begin: bool) -> dict[str, Any]:
+        """Search a recording for actions, for half a second.
+
+        Args:
+            job: Id of the search.
+            clip: Recording.
+            begin: Whether this is the first step.
+
+        Returns:
+            Events so far and how many of each action; time in seconds up to which it was searched;
+            whether it has ended.
+        """
+        if begin:
+            self.open()
+            path = self._clip(clip).path
+            with ExitStack() as opened:
+                watch = opened.enter_context(watching(self._revision.classifier, path))
+                self._recordings[job] = _Recording(watch, watch.moments(), opened.pop_all())
+        if job not in self._recordings:
+            raise ModelError("the search was interrupted", hint="Search again.")
+        recording, until = self._recordings[job], time.monotonic() + SECONDS_OF_A_STEP
+        ended = True
+        for moment in recording.moments:
+            recording.events += moment.events
+            if time.monotonic() > until:
+                ended = False
+                break
+        if ended:
+            recording.events += recording.watch.stream.close()
+            self.forget(job)
+        return {
+            "events": [event.to_dict() for event in recording.events],
+            "counts": counts(recording.events),
+            "time": recording.watch.time,
+            "ended": ended,
+        }
+
+    def forget(self, job: str) -> None:
+        """Close a recording that is not searched any more."""
+        if recording := self._recordings.pop(job, None):
+            recording.open.close()
+
+    def look(self, stream: str, width: int, height: int, at: float, *, blob: bytes) -> Any:
+        """Look at a frame of the camera.
+
+        Args:
+            stream: Id of the stream; a new one begins a recording.
+            width: Width of the frame.
+            height: Height of the frame.
+            at: Time of the frame, in seconds.
+            blob: Pixels (h w 4), RGBA.
+
+        Returns:
+            What is visible now, events that are complete, and how many frames a second are used.
+        """
+        self.open()
+        if stream not in self._streams:
+            self._streams[stream] = self._revision.classifier.stream()
+        self._streams.move_to_end(stream)
+        while len(self._streams) > MOST_STREAMS:
+            self._streams.popitem(last=False)
+        found = self._streams[stream]
+        frame = np.frombuffer(blob, np.uint8).reshape(height, width, 4)[..., :3]
+        events = found.push(np.ascontiguousarray(frame), at)
+        return {
+            "state": found.state.to_dict(),
+            "events": [event.to_dict() for event in events],
+            "rate": found.rate,
+        }
 
     def _clip(self, clip: dict[str, Any]) -> Clip:
         path = self._model / PAGE_FOLDER / clip["file"]
@@ -108,9 +218,13 @@ class Worker:
                 "none": len(classifier.none_clips_),
                 "promises": describe(classifier.open_set_, classifier.false_alarms),
             },
-            "examples": [asdict(one) for one in examples],
+            "examples": [_example_facts(one) for one in examples],
         }
 
 
 def _key(clip: dict[str, Any]) -> Key:
     return clip["file"], clip["start"], clip["end"]
+
+
+def _example_facts(example: Example) -> dict[str, Any]:
+    return {name: getattr(example, name) for name in ("name", "label", "start", "end")}

@@ -1,26 +1,28 @@
-// New clips and what the model says of them.
+// New clips and recordings, and what the model says of them.
 
 import { post } from "./api.js";
-import { NONE, addClips } from "./cards.js";
-import { play } from "./player.js";
-import { errorText, percent, text } from "./texts.js";
+import { addClips } from "./cards.js";
+import { editSegment, labelChoice, play } from "./player.js";
+import { clock, errorText, percent, text } from "./texts.js";
 import { ICONS, attempt, h, icon, setText, sync, thumbnail } from "./view.js";
 
 const UNLIKE = "(none)";
+const COLOURS = 8;
+const SHOWN = 12;
 
 /** Show the clips to try, the newest first. */
 export function showAnswers(list, state) {
   const items = Object.entries(state.clips)
     .filter(([, clip]) => !clip.binned && clip.label === null)
     .map(([id, clip]) => ({
-      id, ...clip, nearest: state.clips[state.results[id]?.nearest], result: state.results[id], classes: state.classes, model: state.model,
-      job: state.jobs.filter((job) => job.subject === id).at(-1),
+      id, ...clip, nearest: state.clips[state.results[id]?.nearest], result: state.results[id],
+      classes: state.classes, model: state.model, job: state.jobs.filter((job) => job.subject === id).at(-1),
     }))
     .reverse();
-  sync(list, items, (item) => item.id, create, update);
+  sync(list, items, (item) => item.id, (item) => (item.recording ? recording(item) : answer(item)), update);
 }
 
-/** Add files to try, and ask for their classes. */
+/** Add files to try, and ask what they show. */
 export async function tryFiles(files) {
   await tryClips(await addClips(files, null));
 }
@@ -29,14 +31,14 @@ export async function tryClips(ids) {
   for (const id of ids) await attempt(() => post(`/api/clips/${id}/predict`));
 }
 
-function create(item) {
-  const choice = h("select", { id: `choice-${item.id}` });
+function answer(item) {
+  const choice = labelChoice(item.classes, `choice-${item.id}`);
   return h("li", { class: "answer" },
     h("button", { class: "bare", type: "button", "aria-label": text("play_clip", { name: item.name }), onclick: () => play(item) }, thumbnail(item, "")),
     h("div", { class: "answer-body" },
       h("p", { class: "file", dir: "auto" }, item.name),
       h("p", { class: "label", role: "status", dir: "auto" }),
-      h("p", { class: "nearest" }),
+      h("p", { class: "nearest", dir: "auto" }),
       h("ul", { class: "bars", "aria-label": text("bars") }),
       h("div", { class: "correct" },
         h("label", { for: choice.id }, text("correct_as")),
@@ -48,34 +50,97 @@ function create(item) {
               await post("/api/teach");
             }),
           }, text("correct"))))),
-    h("button", {
-      type: "button", class: "quiet icon away", "aria-label": text("remove_answer", { name: item.name }),
-      onclick: () => attempt(() => post("/api/clips/remove", { ids: [item.id] })),
-    }, icon(ICONS.remove)));
+    removeButton(item));
+}
+
+function recording(item) {
+  return h("li", { class: "answer recording" },
+    h("p", { class: "file", dir: "auto" }, item.name),
+    h("p", { class: "label", role: "status" }),
+    h("div", { class: "timeline" },
+      filmOf(item),
+      h("div", { class: "searched" }),
+      h("ol", { class: "spans", "aria-hidden": "true" })),
+    h("div", { class: "times" }, h("span", {}, clock(0)), h("span", {}, clock(item.seconds))),
+    h("ul", { class: "counts", "aria-label": text("counts") }),
+    h("ol", { class: "events", "aria-label": text("events") }),
+    h("div", { class: "row" },
+      h("button", { type: "button", onclick: () => tryClips([item.id]) }, text("search_again")),
+      h("button", { type: "button", onclick: () => editSegment(item, {}) }, text("mark"))),
+    removeButton(item));
+}
+
+/** Some frames of a recording side by side. */
+function filmOf(item) {
+  return h("div", { class: "film", "aria-hidden": "true" }, ...Array.from({ length: SHOWN }, (_, i) => {
+    const frame = Math.min(item.frames - 1, Math.floor(((i + 0.5) * item.frames) / SHOWN));
+    const part = h("div");
+    part.style.backgroundImage = `url(/strip/${item.source})`;
+    part.style.backgroundSize = `${100 * item.frames}% 100%`;
+    part.style.backgroundPositionX = `${(100 * frame) / (item.frames - 1)}%`;
+    part.style.aspectRatio = item.aspect;
+    return part;
+  }));
+}
+
+function removeButton(item) {
+  return h("button", {
+    type: "button", class: "quiet icon away", "aria-label": text("remove_answer", { name: item.name }),
+    onclick: () => attempt(() => post("/api/clips/remove", { ids: [item.id] })),
+  }, icon(ICONS.remove));
 }
 
 function update(element, item) {
-  const { result } = item;
-  const label = element.querySelector(".label");
+  const { result, job } = item;
   element.classList.toggle("unlike", result?.label === UNLIKE);
-  element.classList.toggle("busy", ["waiting", "running"].includes(item.job?.state));
-  setText(label, labelText(item));
-  setText(element.querySelector(".nearest"), item.nearest ? text("nearest", { name: item.nearest.name }) : "");
+  element.classList.toggle("busy", ["waiting", "running"].includes(job?.state));
+  setText(element.querySelector(".label"), labelText(item));
+  if (item.recording) updateRecording(element, item);
+  else updateAnswer(element, item);
+}
+
+function updateAnswer(element, { result, nearest, classes }) {
+  setText(element.querySelector(".nearest"), nearest ? text("nearest", { name: nearest.name }) : "");
   const ranked = Object.entries(result?.probabilities ?? {}).sort((a, b) => b[1] - a[1]).slice(0, 5);
   sync(element.querySelector(".bars"), ranked, ([name]) => name, bar, (row, [, share]) => {
     row.style.setProperty("--share", `${100 * share}%`);
     setText(row.querySelector(".value"), `${percent(share)} %`);
   });
-  const choice = element.querySelector("select");
-  sync(choice, [...item.classes, NONE], (name) => name, (name) =>
-    h("option", { value: name }, name === NONE ? text("other_action") : name));
+  labelChoice.update(element.querySelector("select"), classes);
 }
 
-function labelText({ result, job, model }) {
+function updateRecording(element, item) {
+  const events = item.result?.events ?? [];
+  const share = (seconds) => `${(100 * seconds) / item.seconds}%`;
+  const key = (event) => `${event.label} ${event.start} ${event.end}`;
+  const colour = (event) => `c${Math.max(0, item.classes.indexOf(event.label)) % COLOURS}`;
+  element.querySelector(".searched").style.inlineSize = share(item.result?.ended ? item.seconds : item.result?.time ?? 0);
+  sync(element.querySelector(".spans"), events, key, (event) => {
+    const span = h("li", { class: colour(event), onclick: () => editSegment(item, event) });
+    span.style.insetInlineStart = share(event.start);
+    span.style.inlineSize = share(event.end - event.start);
+    return span;
+  });
+  sync(element.querySelector(".counts"), Object.entries(item.result?.counts ?? {}), String, ([name, n]) =>
+    h("li", { class: colour({ label: name }), dir: "auto" }, text("count", { name, n })));
+  sync(element.querySelector(".events"), events, key, (event) =>
+    h("li", {}, h("button", { type: "button", class: colour(event), onclick: () => editSegment(item, event) },
+      h("span", { class: "when" }, `${clock(event.start)}–${clock(event.end)}`),
+      h("span", { dir: "auto" }, event.repetitions > 1 ? text("count", { name: event.label, n: event.repetitions }) : event.label),
+      h("span", { class: "value" }, `${percent(event.probability)} %`))));
+}
+
+function labelText({ result, job, model, recording: isLong }) {
   if (job?.state === "failed") return errorText(job.error);
-  if (job?.state === "waiting" && !result) return text("waiting");
-  if (job?.state === "running" && !result) return text("predicting");
-  if (!result) return model ? "" : text("waiting_for_model");
+  if (isLong && job?.state === "running") return text("searching", { percent: percent(job.done / (job.total || 1)) });
+  if (!result && job?.state === "waiting") return text("waiting");
+  if (!result && job?.state === "running") return text("predicting");
+  if (!result) return model ? text("not_tried") : text("waiting_for_model");
+  if (isLong) {
+    if (result.ended && result.model !== model?.id) return text("search_is_old");
+    if (!result.events.length && !model?.none) return text("found_without_else");
+    return text("found", { n: result.events.length });
+  }
   if (result.label === UNLIKE) return text("answer_none");
   return text("answer", { label: result.label, percent: percent(result.probability) });
 }

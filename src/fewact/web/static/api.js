@@ -38,6 +38,12 @@ export function upload(blob, facts) {
   }));
 }
 
+/** Send a frame of the camera: RGBA pixels; `facts` say its size, time and stream. */
+export const look = (pixels, facts) =>
+  answer(fetch(`/api/live?${new URLSearchParams(facts)}`, {
+    method: "POST", headers: { "content-type": "application/octet-stream", "x-tab": tab }, body: pixels,
+  }));
+
 /** Call `show` with each new state, for as long as the page is open. */
 export async function follow(show, offline) {
   let version = "";

@@ -3,6 +3,7 @@
 import { follow, post } from "./api.js";
 import { showAnswers, tryClips, tryFiles } from "./answers.js";
 import { reviewSentences, showCards } from "./cards.js";
+import { watchCamera } from "./live.js";
 import { record } from "./recorder.js";
 import { errorText, stepText, text } from "./texts.js";
 import { attempt, chooseFiles, droppable, h, setText, sync, thumbnail, toast } from "./view.js";
@@ -17,6 +18,7 @@ function show(next) {
   showTeaching();
   showAnswers($("answers"), state);
   showBin();
+  $("try-live").disabled = !state.model;
   const undo = $("undo");
   undo.disabled = !state.undo;
   const words = state.undo ? text("undo_what", { what: stepText(state.undo) }) : text("undo");
@@ -83,6 +85,7 @@ $("undo").addEventListener("click", () => attempt(async () => {
 $("teach").addEventListener("click", () => attempt(() => post("/api/teach")));
 $("try-files").addEventListener("click", () => chooseFiles(tryFiles));
 $("try-record").addEventListener("click", () => record({ label: null, saved: tryClips }));
+$("try-live").addEventListener("click", watchCamera);
 droppable($("try-drop"), tryFiles);
 // A file that is dropped beside a target must not replace the page.
 for (const name of ["dragover", "drop"]) document.addEventListener(name, (event) => event.preventDefault());

@@ -1,18 +1,69 @@
-// A clip in a dialog.
+// Dialogs that play clips, and mark and correct segments of recordings.
 
+import { post } from "./api.js";
 import { text } from "./texts.js";
-import { h } from "./view.js";
+import { attempt, h, sync, toast } from "./view.js";
+
+const NONE = "none";
 
 /** Play a clip, or a segment of one. */
 export function play(clip) {
-  const range = clip.start == null && clip.end == null ? "" : `#t=${clip.start ?? 0},${clip.end ?? ""}`;
+  openDialog(clip.name, player(clip, clip.start, clip.end));
+}
+
+/** Correct an event of a recording, or mark a new one: `event` has its start, end and label, or nothing. */
+export function editSegment(clip, event) {
+  const start = seconds(event.start ?? 0);
+  const end = seconds(event.end ?? Math.min(clip.seconds, 2));
+  const choice = labelChoice(clip.classes, "segment-label");
+  if (event.label) choice.value = event.label;
+  const film = player(clip, event.start, event.end);
+  const video = film.querySelector("video");
+  const now = (field, words) => h("button", { type: "button", onclick: () => { field.value = video.currentTime.toFixed(1); } }, words);
+  const form = h("form", { class: "segment" },
+    h("label", {}, text("from"), start), video && now(start, text("from_here")),
+    h("label", {}, text("to"), end), video && now(end, text("to_here")),
+    h("label", { class: "wide" }, text("shows"), choice),
+    h("button", { type: "submit", class: "primary wide" }, text("correct")));
+  const dialog = openDialog(event.label ? text("correct_event") : text("mark"), film, form);
+  form.addEventListener("submit", async (submitted) => {
+    submitted.preventDefault();
+    const body = { start: Number(start.value), end: Number(end.value), label: choice.value };
+    const done = await attempt(async () => {
+      await post(`/api/clips/${clip.id}/segment`, body);
+      await post("/api/teach");
+      return true;
+    });
+    if (done) {
+      dialog.close();
+      toast(text("segment_added", { label: choice.selectedOptions[0].textContent }));
+    }
+  });
+
+  function seconds(value) {
+    return h("input", { type: "number", min: "0", max: String(Math.ceil(clip.seconds)), step: "any", required: true, value: value.toFixed(2) });
+  }
+}
+
+/** The choice of an action, or of anything else. */
+export function labelChoice(classes, id) {
+  const choice = h("select", { id });
+  labelChoice.update(choice, classes);
+  return choice;
+}
+
+labelChoice.update = (choice, classes) =>
+  sync(choice, [...classes, NONE], (name) => name, (name) =>
+    h("option", { value: name }, name === NONE ? text("other_action") : name));
+
+/** A player of a file from `start` to `end`; its frames where the browser cannot play it. */
+function player(clip, start, end) {
+  const range = start == null && end == null ? "" : `#t=${start ?? 0},${end ?? ""}`;
   const video = h("video", { src: `/media/${clip.source}${range}`, controls: true, loop: true, muted: true, playsInline: true });
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches) video.autoplay = true;
-  // A browser that cannot play the file shows its frames.
-  video.addEventListener("error", () => {
-    video.replaceWith(h("img", { class: "film", src: `/strip/${clip.source}`, alt: clip.name }));
-  });
-  openDialog(clip.name, video);
+  const frame = h("div", { class: "player" }, video);
+  video.addEventListener("error", () => frame.replaceChildren(h("img", { class: "sheet", src: `/strip/${clip.source}`, alt: clip.name })));
+  return frame;
 }
 
 /** Open a dialog; it is removed when it is closed. */

@@ -25,4 +25,10 @@ export function errorText(error) {
   return parts.join(" ");
 }
 
+/** A time in seconds as minutes and seconds. */
+export function clock(seconds) {
+  const whole = Math.floor(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
 export const percent = (share) => Math.round(100 * share);

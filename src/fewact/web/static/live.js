@@ -1,0 +1,59 @@
+// The camera with the answer on the picture.
+
+import { look, pause } from "./api.js";
+import { openDialog } from "./player.js";
+import { openCamera } from "./recorder.js";
+import { clock, errorText, percent, text } from "./texts.js";
+import { h, setText } from "./view.js";
+
+const WIDTH = 320;
+const LISTED = 6;
+
+/** Open the camera, and show which action it sees. */
+export async function watchCamera() {
+  const video = h("video", { class: "mirror", muted: true, autoplay: true, playsInline: true });
+  const label = h("p", { class: "on-picture", role: "status", dir: "auto" });
+  const events = h("ol", { class: "events", "aria-label": text("events") });
+  const status = h("p", { class: "hint", role: "status" }, text("live_hint"));
+  const dialog = openDialog(text("live_title"), h("div", { class: "camera" }, video, label), status, events);
+  let stream;
+  try {
+    stream = await openCamera();
+  } catch (error) {
+    setText(status, text("no_camera", { reason: error.message || error.name }));
+    return;
+  }
+  dialog.addEventListener("close", () => stream.getTracks().forEach((track) => track.stop()));
+  if (!dialog.open) return stream.getTracks().forEach((track) => track.stop());
+  video.srcObject = stream;
+  await video.play().catch(() => {});
+
+  const canvas = new OffscreenCanvas(WIDTH, 1);
+  const pencil = canvas.getContext("2d", { willReadFrequently: true });
+  let id = crypto.randomUUID();
+  let begun = performance.now();
+  while (dialog.open && stream.active) {
+    const started = performance.now();
+    let rate = 10;
+    try {
+      const height = Math.round((WIDTH * video.videoHeight) / video.videoWidth) || 240;
+      if (canvas.height !== height) canvas.height = height;
+      pencil.drawImage(video, 0, 0, WIDTH, height);
+      const pixels = pencil.getImageData(0, 0, WIDTH, height).data;
+      const seen = await look(pixels, { stream: id, width: WIDTH, height, time: Math.round(started - begun) });
+      rate = seen.rate;
+      setText(label, seen.state.label ? text("answer", { label: seen.state.label, percent: percent(seen.state.probability) }) : "");
+      for (const event of seen.events) {
+        events.prepend(h("li", {}, h("span", { class: "when" }, clock(event.start)), h("span", { dir: "auto" },
+          event.repetitions > 1 ? text("count", { name: event.label, n: event.repetitions }) : event.label)));
+        while (events.children.length > LISTED) events.lastElementChild.remove();
+      }
+    } catch (refused) {
+      setText(status, errorText(refused.error));
+      id = crypto.randomUUID(); // the program may have begun again
+      begun = performance.now();
+      await pause(2000);
+    }
+    await pause(Math.max(0, 1000 / rate - (performance.now() - started)));
+  }
+}
