@@ -102,9 +102,7 @@ class Worker:
                     break
                 self._revision.add(model_folder.load(version.folder).examples)
             self._revision.teach(labels)
-            self._revision.classifier.save(
-                self._model, thumbnails=self._thumbnails, change=change
-            )
+            self._revision.classifier.save(self._model, thumbnails=self._thumbnails, change=change)
             self._loaded = self._identity()
         return self._facts()
 
