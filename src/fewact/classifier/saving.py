@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from fewact.backbones import Backbone
 from fewact.classifier import model_folder
+from fewact.classifier.config import README
 from fewact.classifier.estimator import Estimator
 from fewact.classifier.fit_checks import checked_fit
 from fewact.classifier.fitted import FittedBefore, fit_examples
@@ -146,7 +147,7 @@ class Saving(Estimator):
             hub_client(ModelError, repository) as hub,
         ):
             folder = self.save(Path(temporary) / "model", thumbnails=thumbnails)
-            card = folder / model_folder.README
+            card = folder / README
             card.write_text(METADATA + card.read_text(encoding="utf-8"), encoding="utf-8")
             api = hub.HfApi(token=token or None, library_name="fewact")
             api.create_repo(repository, private=private, exist_ok=True)
