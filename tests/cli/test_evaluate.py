@@ -221,10 +221,25 @@ def test_clips_under_a_simulated_camera(run: Run, clips: Path) -> None:
     queries = json.loads(
         run(*call, "--count", 5, "--format", "json", "--camera", "hand", "--camera-on", "query").out
     )
-    assert "simulated camera of the queries: hand" in queries["flags"]
+    assert "camera: hand, of the queries" in queries["flags"]
     assert queries["setup"]["features"] == plain["setup"]["features"]
     assert queries["setup"]["query_features"] == moving["setup"]["features"]
     assert queries["setup"]["episodes"] == plain["setup"]["episodes"]
+
+
+@pytest.mark.slow
+def test_clips_in_a_condition(run: Run, clips: Path) -> None:
+    call = ("evaluate", "protonet", "--data", clips, "--option", "frames=2", "--ways", 3)
+    dark = run(*call, "--count", 5, "--condition", "dark:3", "--camera", "hand", "--format", "json")
+    found = json.loads(dark.out)
+    assert {"camera: hand", "condition: dark:3"} <= set(found["flags"])
+    assert "--camera hand --condition dark:3" in found["command"]
+    wrong = run(*call, "--condition", "darc")
+    assert wrong.code == 2
+    assert 'Did you mean "dark"' in wrong.err
+    alone = run(*call, "--condition-on", "query")
+    assert alone.code == 2
+    assert "needs --condition" in alone.err
 
 
 def test_leaderboard(run: Run) -> None:

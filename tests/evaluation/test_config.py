@@ -19,6 +19,7 @@ from fewact.evaluation import (
     ArrayFeatures,
     BackboneConfig,
     CameraConfig,
+    ConditionConfig,
     DataConfig,
     EpisodeConfig,
     EvaluationConfig,
@@ -161,6 +162,8 @@ def test_invalid_configurations(file: Path, changes: dict[str, Any]) -> None:
 def test_features_cannot_be_recorded_or_stored(file: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="--camera: needs videos, not features"):
         evaluate(config(file, camera=CameraConfig(name="hand")))
+    with pytest.raises(OptionError, match="--condition: needs videos, not features"):
+        evaluate(config(file, condition=ConditionConfig(name="dark")))
     stored = DataConfig(source=str(file), store=tmp_path)
     with pytest.raises(OptionError, match="--store: needs videos"):
         evaluate(config(file, data=stored))
@@ -184,6 +187,7 @@ def test_a_command_names_what_differs_from_the_defaults() -> None:
         backbone=BackboneConfig(name="clip-vit", weights="local-dir:w", device="cpu"),
         text=TextConfig(encoder="clip", prompts="a {}"),
         camera=CameraConfig(name="hand", on="query"),
+        condition=ConditionConfig(name="dark:3", on="query"),
         allow_leak=True,
         threads=3,
         output=Path("r.json"),
@@ -194,7 +198,8 @@ def test_a_command_names_what_differs_from_the_defaults() -> None:
         "--option moments.lengths=1,2 --option alignment.name=otam "
         "--option moments.attention=true --store store "
         "--root videos --allow-missing --allow-leak --backbone clip-vit --weights local-dir:w "
-        "--device cpu --text-encoder clip --prompts 'a {}' --camera hand --camera-on query"
+        "--device cpu --text-encoder clip --prompts 'a {}' --camera hand --camera-on query "
+        "--condition dark:3 --condition-on query"
     )
     small = EvaluationConfig(method="otam", data=DataConfig(source="x"))
     assert command_of(small) == "fewact evaluate otam --data x"

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from fewact.evaluation import EvaluationConfig, Result
 
 
-class CameraOn(StrEnum):
-    """Videos that a simulated camera records."""
+class ChangedVideos(StrEnum):
+    """Videos that a simulated camera or a condition changes."""
 
     ALL = "all"
     QUERY = "query"
@@ -92,9 +92,9 @@ class SavedEpisodeOptions(EpisodeOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class CameraOptions(OptionGroup):
-    """Options of the simulated camera."""
+    """Options of the simulated camera and of the condition of the videos."""
 
-    heading: ClassVar[str] = "Camera"
+    heading: ClassVar[str] = "Camera and condition"
 
     camera: Annotated[
         str | None,
@@ -104,9 +104,21 @@ class CameraOptions(OptionGroup):
         ),
     ] = None
     camera_on: Annotated[
-        CameraOn,
+        ChangedVideos,
         typer.Option("--camera-on", help="Videos that the simulated camera records."),
-    ] = CameraOn.ALL
+    ] = ChangedVideos.ALL
+    condition: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[:SEVERITY]",
+            help="Condition of the videos: dark, grain, small, loose ..., of severity 1 to 3 "
+            "(default: none).",
+        ),
+    ] = None
+    condition_on: Annotated[
+        ChangedVideos,
+        typer.Option("--condition-on", help="Videos in the condition."),
+    ] = ChangedVideos.ALL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,8 +164,12 @@ def evaluate(
     """
     grid = None if options.sweep is None else _grid(options.sweep)
     method_options = parse_options(options.option or ())
-    if camera.camera_on is CameraOn.QUERY and camera.camera is None:
-        raise OptionError("needs --camera", where="--camera-on", got=camera.camera_on.value)
+    for option, name, on in (
+        ("--camera", camera.camera, camera.camera_on),
+        ("--condition", camera.condition, camera.condition_on),
+    ):
+        if on is ChangedVideos.QUERY and name is None:
+            raise OptionError(f"needs {option}", where=f"{option}-on", got=on.value)
     if output.output is not None:
         (check_output_file if grid is None else check_output_folder)(output.output)
     from fewact import evaluation
@@ -171,6 +187,9 @@ def evaluate(
         camera=None
         if camera.camera is None
         else evaluation.CameraConfig(name=camera.camera, on=camera.camera_on.value),
+        condition=None
+        if camera.condition is None
+        else evaluation.ConditionConfig(name=camera.condition, on=camera.condition_on.value),
         allow_leak=options.allow_leak,
         threads=output.threads,
         output=output.output,

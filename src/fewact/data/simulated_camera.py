@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.data.video_source import Transform, VideoSource, transformed
+from fewact.data.video_source import Transform, VideoSource, changes_of, transformed
 from fewact.data.videos import VideoList
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class SimulatedCameraVideo:
         from fewact.camera.simulated import record
         from fewact.video import FrameSets
 
-        timed = [_TimedSampler(sampler) for sampler in samplers]
+        timed = [TimedSampler(sampler) for sampler in samplers]
         sets = self.source.read(timed)
         recorded = [
             record(frames, sampler.times, self.camera, self.seed)
@@ -46,13 +46,18 @@ class SimulatedCameraVideo:
         size = recorded[0].shape[1:3] if recorded else sets.size
         return FrameSets((transformed(frames, transform) for frames in recorded), size)
 
+    @property
+    def changes(self) -> str:
+        """Camera and seed, after what was changed before."""
+        return f"{changes_of(self.source)} {self.camera!r} {self.seed}"
+
     def fingerprint(self) -> str:
         """Return the SHA-256 of the video's fingerprint, the camera and the seed."""
         facts = f"{self.source.fingerprint()} {self.camera!r} {self.seed}"
         return hashlib.sha256(facts.encode()).hexdigest()
 
 
-class _TimedSampler:
+class TimedSampler:
     """Sampler that keeps the times of the frames that it chose."""
 
     def __init__(self, sampler: Callable[["Timeline"], NDArray[np.int64]]) -> None:
@@ -60,18 +65,10 @@ class _TimedSampler:
         self.times = np.zeros(0)
 
     def __call__(self, timeline: "Timeline") -> NDArray[np.int64]:
+        """Return what the sampler chooses."""
         chosen = self._sampler(timeline)
         self.times = timeline.times[chosen] / timeline.end  # (t,)
         return chosen
-
-
-def simulated_cameras(videos: VideoList) -> str:
-    """Return a text of the simulated cameras and seeds of a list; empty if there are none."""
-    return "".join(
-        f" {video.id} {video.source.camera!r} {video.source.seed}"
-        for video in videos.videos
-        if isinstance(video.source, SimulatedCameraVideo)
-    )
 
 
 def with_simulated_camera(videos: VideoList, name: str, seed: int = 0) -> VideoList:

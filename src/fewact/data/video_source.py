@@ -43,3 +43,8 @@ class VideoSource(Protocol):
         Raises:
             VideoError: The video cannot be read.
         """
+
+
+def changes_of(source: VideoSource | None) -> str:
+    """Return how a source changes the videos of another one; empty if it does not."""
+    return str(getattr(source, "changes", ""))

@@ -5,6 +5,7 @@ from fewact.evaluation.compare import Comparison, compare
 from fewact.evaluation.config import (
     BackboneConfig,
     CameraConfig,
+    ConditionConfig,
     DataConfig,
     EpisodeConfig,
     EvaluationConfig,
@@ -24,6 +25,7 @@ __all__ = [
     "BackboneConfig",
     "CameraConfig",
     "Comparison",
+    "ConditionConfig",
     "DataConfig",
     "Encodings",
     "EpisodeConfig",

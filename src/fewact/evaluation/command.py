@@ -13,6 +13,7 @@ FLAGS: dict[str, dict[str, str]] = {
     "backbone": {"name": "backbone"},
     "text": {"encoder": "text-encoder", "weights": "text-weights"},
     "camera": {"name": "camera", "on": "camera-on"},
+    "condition": {"name": "condition", "on": "condition-on"},
 }
 """Names of command line options that differ from the names of the fields."""
 
@@ -45,6 +46,8 @@ def command_of(config: EvaluationConfig) -> str:
     words += _flags("text", config.text, ("encoder", "weights", "prompts"))
     if config.camera is not None:
         words += _flags("camera", config.camera, ("name", "on"))
+    if config.condition is not None:
+        words += _flags("condition", config.condition, ("name", "on"))
     return shlex.join(words)
 
 

@@ -185,6 +185,18 @@ class CameraConfig(Config):
     on: Literal["all", "query"] = "all"
 
 
+class ConditionConfig(Config):
+    """Condition of the videos.
+
+    Args:
+        name: Name and severity such as ``dark:2``, see ``fewact.camera.conditions.CONDITIONS``.
+        on: Videos in the condition: all videos, or only the queries.
+    """
+
+    name: str
+    on: Literal["all", "query"] = "all"
+
+
 class EvaluationConfig(Config):
     """Configuration of an evaluation.
 
@@ -196,6 +208,7 @@ class EvaluationConfig(Config):
         backbone: Backbone that computes the features.
         text: Text encoder and prompts, for methods that use class names.
         camera: Simulated camera; None for the videos as they are.
+        condition: Condition of the videos, after the camera; None for the videos as they are.
         allow_leak: Allow training videos or classes of a trained method in the test; the result
             says so.
         threads: Number of threads (default: torch's number of threads).
@@ -210,6 +223,7 @@ class EvaluationConfig(Config):
     backbone: BackboneConfig = BackboneConfig()
     text: TextConfig = TextConfig()
     camera: CameraConfig | None = None
+    condition: ConditionConfig | None = None
     allow_leak: bool = False
     threads: PositiveInt | None = None
     output: Path | None = None

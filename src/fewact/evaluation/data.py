@@ -4,10 +4,11 @@ from typing import Literal
 
 from fewact import synthetic
 from fewact.data import FeatureDataset, FolderDataset, TableDataset, load_benchmark
+from fewact.data.conditions import with_condition
 from fewact.data.simulated_camera import with_simulated_camera
 from fewact.data.videos import Split, VideoList
 from fewact.errors import DataError, OptionError, UnknownNameError
-from fewact.evaluation.config import CameraConfig, DataConfig, ResolvedBackbone
+from fewact.evaluation.config import DataConfig, EvaluationConfig, ResolvedBackbone
 from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
 from fewact.features.store import Store
 from fewact.features.stored import StoredFeatures, choose_card
@@ -89,18 +90,34 @@ def open_features(
     return videos, StoredFeatures(store, videos, card, data=config.source)
 
 
-def record_with(
-    camera: CameraConfig, videos: VideoList, source: FeatureSource
+def changed_videos(
+    config: EvaluationConfig, on: Literal["all", "query"], videos: VideoList, source: FeatureSource
 ) -> tuple[VideoList, FeatureSource]:
-    """Return videos recorded with a simulated camera and the source of their features.
+    """Return videos by the simulated camera and in the condition, and their features.
+
+    Args:
+        config: Configuration; what it has for other videos than ``on`` is left out.
+        on: All videos, or the queries.
+        videos: Videos as they are.
+        source: Their features.
 
     Raises:
-        OptionError: The camera is unknown, or there are features instead of videos.
+        OptionError: The camera or the condition is unknown, or there are features instead of
+            videos.
     """
-    if not isinstance(source, VideoFeatures):
-        raise OptionError("needs videos, not features", where="--camera", got=camera.name)
-    recorded = with_simulated_camera(videos, camera.name)
-    return recorded, source.of(recorded)
+    changed = videos
+    for option, change, wanted in (
+        ("--camera", with_simulated_camera, config.camera),
+        ("--condition", with_condition, config.condition),
+    ):
+        if wanted is None or wanted.on != on:
+            continue
+        if not isinstance(source, VideoFeatures):
+            raise OptionError("needs videos, not features", where=option, got=wanted.name)
+        changed = change(changed, wanted.name)
+    if changed is videos or not isinstance(source, VideoFeatures):
+        return videos, source
+    return changed, source.of(changed)
 
 
 def _benchmark(config: DataConfig, split: Split | None) -> VideoList:

@@ -16,7 +16,7 @@ from fewact.episodes import EpisodeSet, draw, load
 from fewact.errors import OptionError
 from fewact.evaluation.command import command_of, option_text
 from fewact.evaluation.config import EvaluationConfig
-from fewact.evaluation.data import open_features, record_with
+from fewact.evaluation.data import changed_videos, open_features
 from fewact.evaluation.evaluate_method import Progress, RunOptions, evaluate_method
 from fewact.evaluation.result import Result
 from fewact.evaluation.texts import class_texts
@@ -161,11 +161,11 @@ def _open(
     videos, source = open_features(config.data, backbone, default_split, keep=len(options) > 1)
     flags: tuple[str, ...] = ()
     query_source: FeatureSource | None = None
-    if config.camera is not None and config.camera.on == "query":
-        query_source = record_with(config.camera, videos, source)[1]
-        flags += (f"simulated camera of the queries: {config.camera.name}",)
-    elif config.camera is not None:
-        videos, source = record_with(config.camera, videos, source)
+    videos, source = changed_videos(config, "all", videos, source)
+    of_queries, queried = changed_videos(config, "query", videos, source)
+    if queried is not source:
+        query_source = queried
+        flags += tuple(f"{flag}, of the queries" for flag in of_queries.flags[len(videos.flags) :])
     made = _create(config.method, trained, source, options)
     if config.data.allow_missing and isinstance(source, StoredFeatures):
         source = _stored_only(source, made)

@@ -17,7 +17,7 @@ from torch import Tensor
 from fewact.backbones.backbone import Backbone
 from fewact.backbones.card import Card
 from fewact.data.files import first_few
-from fewact.data.simulated_camera import simulated_cameras
+from fewact.data.video_source import changes_of
 from fewact.data.videos import VideoList
 from fewact.errors import DataError, ShapeError, VideoError
 from fewact.features.extract import extract
@@ -177,8 +177,13 @@ class VideoFeatures:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the list, the backbone's card and the simulated cameras."""
-        facts = f"{self._videos.digest} {self.card.digest}{simulated_cameras(self._videos)}"
+        """SHA-256 of the list, the backbone's card, and the simulated cameras and conditions."""
+        changes = "".join(
+            f" {video.id}{changes}"
+            for video in self._videos.videos
+            if (changes := changes_of(video.source))
+        )
+        facts = f"{self._videos.digest} {self.card.digest}{changes}"
         return hashlib.sha256(facts.encode()).hexdigest()
 
     def of(self, videos: VideoList) -> "VideoFeatures":
