@@ -141,7 +141,12 @@ def compress(frames: NDArray[np.uint8], fps: float, strength: float) -> NDArray[
     frames = frames[:, : height // 2 * 2, : width // 2 * 2]
     file = io.BytesIO()
     with av.open(file, "w", format="matroska") as container:
-        options = {"crf": f"{strength:g}", "preset": "veryfast", "threads": "1"}
+        # With the tree of macroblocks, small pictures are not encoded alike each time.
+        options = {
+            "crf": f"{strength:g}",
+            "preset": "veryfast",
+            "x264-params": "mbtree=0:threads=1",
+        }
         stream = container.add_stream("libx264", max(1, round(fps)), options)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
