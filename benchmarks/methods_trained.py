@@ -29,7 +29,7 @@ from benchmarks.datasets import read_index
 from benchmarks.methods_trained_page import Cell, page
 from benchmarks.training.clips import split_by_class
 from benchmarks.training.stored import stored
-from fewact import checkpoint, methods
+from fewact import backbones, checkpoint, methods
 from fewact.backbones import Card
 from fewact.data import VideoList
 from fewact.encoding import encode_list
@@ -140,12 +140,12 @@ def read_data(work: Path, name: str, assets: Path | None, number: int) -> Data:
         every = motions(name, videos=VIDEOS).videos
         videos = {one: every.of(one) for one in SPLITS}
         kept, folder = work / f"{name}.npz", {one: work / "motions" / name / one for one in SPLITS}
-    stores = {one: stored(videos[one], folder[one], (VECTORS, MAPS)) for one in SPLITS}
     if not kept.exists():
+        stores = {one: stored(videos[one], folder[one], (VECTORS, MAPS)) for one in SPLITS}
         np.savez(kept, **reduced(stores, clip_means=name == CLIPS))
     with np.load(kept, allow_pickle=False) as file:
         found = {key: torch.from_numpy(file[key]) for key in file.files}
-    card = stores["train"].card
+    card = backbones.create().card
     sources = {
         one: Reduced(videos[one], found[f"{one} vectors"], found[f"{one} maps"], card)
         for one in SPLITS

@@ -2,7 +2,9 @@
 
 Each takes a method, an episode's features and the texts (n d) of its classes, and returns the
 logits (q n). It concatenates what a method maps part by part, convolves every pair, and compares
-class by class or pair by pair. Weights and logits are those of the method.
+class by class or pair by pair. It encodes the episode's videos again, as a loop over episodes does
+that keeps nothing of a video. Weights and logits are those of the method. There is no public code
+of ``semantic_prompt`` for videos: its loop is that of images, with frames for patches.
 """
 
 from collections.abc import Callable
@@ -13,14 +15,18 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.clip_spm import block
 from benchmarks.clip_spm import forward as clip_spm_forward
 from benchmarks.clip_spm import otam as otam_by_cells
 from fewact.features.request import Features
 from fewact.methods.base import Method
+from fewact.methods.clip_fsar import ClipFsar
 from fewact.methods.clip_spm import ClipSpm
 from fewact.methods.common.tuples import TupleAttention
 from fewact.methods.cpm import CPM
+from fewact.methods.hyrsm import HyRSM
 from fewact.methods.otam import OTAM
+from fewact.methods.semantic_prompt import SemanticPrompt
 from fewact.methods.strm import STRM
 from fewact.methods.ta2n import TA2N
 from fewact.methods.ta2n_parts import box_masks, max_pool
@@ -156,6 +162,69 @@ def otam(
     return torch.stack([-distance[:, labels == c].mean(1) for c in range(len(text))], 1)
 
 
+def hyrsm(
+    method: Method, support: Features, query: Features, labels: Tensor, text: Tensor
+) -> Tensor:
+    if not isinstance(method, HyRSM):
+        raise TypeError(type(method))
+    own, other = (method.inside(only(features)) for features in (support, query))
+    items = own
+    if method.options.shot_aggregation == "prototype":
+        items = torch.stack([own[labels == c].mean(0) for c in range(len(text))])
+    each = items[None].expand(len(other), -1, -1, -1)  # a copy of the support for each query
+    videos = torch.cat([each, other[:, None]], 1)  # (q p+1 t d)
+    tokens = videos.mean(2)
+    inter = method.relation.inter
+    related = functional.relu(inter.norm(tokens + inter(tokens)))
+    fused = method.relation.fuse(torch.cat([videos, related[:, :, None].expand_as(videos)], -1))
+    fused = functional.normalize(fused, dim=-1)
+    cost = 1 - torch.einsum("qtd,qpud->qptu", fused[:, -1], fused[:, :-1])
+    distance = cost.min(-1).values.sum(-1) + cost.min(-2).values.sum(-1)  # (q p)
+    if method.options.shot_aggregation == "prototype":
+        return -distance
+    return torch.stack([-distance[:, labels == c].mean(1) for c in range(len(text))], 1)
+
+
+def cosines(first: Tensor, second: Tensor, eps: float) -> Tensor:
+    """Return the cosines (q n t u) of frames (q t d) and (n u d)."""
+    products = torch.einsum("qtd,nud->qntu", first, second)
+    lengths = torch.einsum("qt,nu->qntu", first.norm(dim=-1), second.norm(dim=-1))
+    return products / (lengths + eps)
+
+
+def clip_fsar(
+    method: Method, support: Features, query: Features, labels: Tensor, text: Tensor
+) -> Tensor:
+    if not isinstance(method, ClipFsar) or method.options.merge == "before":
+        raise TypeError(type(method))
+    named = method.text(text, len(text), text)[labels]  # (s d)
+    tokens = torch.cat([named[:, None], only(support)], 1)
+    own = block(method.transformer, tokens)[:, 1:]
+    other = block(method.transformer, only(query))
+    prototypes = torch.stack([own[labels == c].mean(0) for c in range(len(text))])
+    cost = 1 - cosines(other, prototypes, method.options.eps)
+    smoothing = method.options.smoothing
+    return -otam_by_cells(cost, smoothing) - otam_by_cells(cost.mT, smoothing)
+
+
+def semantic_prompt(
+    method: Method, support: Features, query: Features, labels: Tensor, text: Tensor
+) -> Tensor:
+    if not isinstance(method, SemanticPrompt):
+        raise TypeError(type(method))
+    frames, named = only(support), text[labels]
+    lengths = frames.norm(dim=-1).mean(-1, keepdim=True)
+    named = named * lengths / named.norm(dim=-1, keepdim=True)
+    shifted = frames + method.channel(frames, named)[:, None]
+    own = block(method.transformer, torch.cat([shifted, method.token(named)[:, None]], 1)).mean(1)
+    prototypes = torch.stack([own[labels == c].mean(0) for c in range(len(text))])
+    other = block(method.transformer, only(query)).mean(1)
+    options = method.options
+    return (
+        cosines(other[:, None], prototypes[:, None], options.eps)[..., 0, 0] / options.temperature
+    )
+
+
 def clip_spm(
     method: Method, support: Features, query: Features, labels: Tensor, text: Tensor
 ) -> Tensor:
@@ -171,6 +240,9 @@ LOOPS: dict[str, Loop] = {
     "strm": strm,
     "ta2n": ta2n,
     "cpm": cpm,
+    "hyrsm": hyrsm,
+    "clip_fsar": clip_fsar,
+    "semantic_prompt": semantic_prompt,
     "clip_spm": clip_spm,
 }
 """Loops by the name of the method."""

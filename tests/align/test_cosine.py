@@ -10,7 +10,7 @@ from torch.autograd import gradcheck
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from fewact.align import cosine_cost, pairwise_cosine_cost
+from fewact.align import cosine_cost, cosine_cost_of_products, pairwise_cosine_cost
 from fewact.errors import OptionError, ShapeError
 from tests.align import reference
 
@@ -136,3 +136,23 @@ def test_no_comparison_imports_sympy():
         "sys.exit('sympy' in sys.modules)",
     )
     assert subprocess.run([sys.executable, "-c", "\n".join(lines)]).returncode == 0
+
+
+@pytest.mark.parametrize("eps", [0, 0.01])
+def test_cost_from_products_and_its_gradient(eps):
+    x, y = _vectors(2, 4, 6).requires_grad_(), _vectors(2, 3, 6, seed=1).requires_grad_()
+
+    def from_products(x, y):
+        squares = (x.square().sum(-1)[..., None], y.square().sum(-1)[..., None, :])
+        return cosine_cost_of_products(x @ y.mT, *squares, eps)
+
+    torch.testing.assert_close(from_products(x, y), cosine_cost(x, y, eps))
+    assert gradcheck(from_products, (x, y))
+    zero = torch.zeros(2, 4, 6, dtype=torch.float64, requires_grad=True)
+    cost = from_products(zero, y)
+    assert (cost == 1).all()
+    (gradient,) = torch.autograd.grad(cost.sum(), zero)
+    assert gradient.isfinite().all()
+    assert gradient.abs().max() < 1e4
+    with pytest.raises(OptionError):
+        cosine_cost_of_products(x @ y.mT, zero, zero, -1)

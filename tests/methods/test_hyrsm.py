@@ -49,21 +49,24 @@ def test_hyrsm_vector(
         feature_divisor=params["A"],
         position_weight=params["B"],
     ).eval()
-    state = under("intra", attention(weights["intra"])) | under(
-        "inter", attention(weights["inter"])
+    relation = under("inter", attention(weights["inter"])) | tensors(
+        {"fuse.weight": weights["fuse_w"], "fuse.bias": weights["fuse_b"]}
     )
-    fuse = tensors({"fuse.weight": weights["fuse_w"], "fuse.bias": weights["fuse_b"]})
-    load(method, state | fuse)
+    load(method, under("intra", attention(weights["intra"])) | under("relation", relation))
     method.to(dtype)
     with torch.no_grad():
         nodes, queries, labels = episode(case, method, dtype)
         found = method.support(nodes, labels, int(labels.max()) + 1)
-        items, related = method.relate(found.frames, queries["frames"])
+        shifts = method.relation.shifts(found.items, queries)  # (1 q p+1 d)
+        inside = [
+            method.inside(torch.tensor(case["inputs"][name], dtype=dtype))
+            for name in ("support", "query")
+        ]
         got = {
-            "intra_s": nodes["frames"][0],
-            "intra_q": queries["frames"][0],
-            "task_s_for_query0": items[0, 0],
-            "task_q_for_query0": related[0, 0],
+            "intra_s": inside[0],
+            "intra_q": inside[1],
+            "task_s_for_query0": found.items["mapped"][0] + shifts[0, 0, :-1, None],
+            "task_q_for_query0": queries["mapped"][0, 0] + shifts[0, 0, -1:],
             "logits": method.score(found, queries)[0],
             "positional_table": position_table(frames, width),
         }
@@ -151,13 +154,12 @@ def test_without_positions_the_order_of_frames_is_irrelevant(options: dict[str, 
 def test_supports_depend_on_the_query_of_their_task() -> None:
     method = small()
     support, query = videos(1, 3), videos(1, 2, seed=1)
-    frames = [method.encode({REQUEST: x})["frames"] for x in (support, query)]
-    items, related = method.relate(*frames)
-    assert items.shape == (1, 2, 3, 5, 16)
-    assert not torch.allclose(items[:, 0], items[:, 1])
-    alone = method.relate(frames[0], frames[1][:, 1:])
-    torch.testing.assert_close(alone[0][:, 0], items[:, 1])
-    torch.testing.assert_close(alone[1][:, 0], related[:, 1])
+    items, asked = (method.encode({REQUEST: x}) for x in (support, query))
+    shifts = method.relation.shifts(items, asked)
+    assert shifts.shape == (1, 2, 4, 16)
+    assert not torch.allclose(shifts[:, 0], shifts[:, 1])
+    alone = method.relation.shifts(items, {name: value[:, 1:] for name, value in asked.items()})
+    torch.testing.assert_close(alone[:, 0], shifts[:, 1])
 
 
 def test_each_frame_is_classified_in_training() -> None:

@@ -4,7 +4,7 @@ Each is a function ``aligner(cost, â€¦) -> Alignment(value, plan)`` of costs (â€
 """
 
 from fewact.align.bi_mhm import bi_mhm
-from fewact.align.cosine import cosine_cost, pairwise_cosine_cost
+from fewact.align.cosine import cosine_cost, cosine_cost_of_products, pairwise_cosine_cost
 from fewact.align.diagonal import diagonal
 from fewact.align.dtw import dtw
 from fewact.align.emd import EmdAlignment, emd, emd_argmin
@@ -27,6 +27,7 @@ __all__ = [
     "block_products",
     "card",
     "cosine_cost",
+    "cosine_cost_of_products",
     "create",
     "diagonal",
     "dtw",

@@ -37,8 +37,7 @@ def cosine_cost(x: Tensor, y: Tensor, eps: float = 0.01) -> Tensor:
     tensor([[0., 1.]])
     """
     _check(x, y)
-    if not eps >= 0:
-        raise OptionError("invalid ε", where="eps", got=repr(eps), expected="0 or more")
+    _check_eps(eps)
     with torch.autocast(x.device.type, enabled=False):
         dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
         x, y = x.to(dtype), y.to(dtype)
@@ -72,6 +71,43 @@ def pairwise_cosine_cost(x: Tensor, y: Tensor, eps: float = 0.01) -> Tensor:
     cost = cosine_cost(x.flatten(1, 2), y.flatten(1, 2), eps)  # (b q·m s·m')
     shape = (first["b"], first["q"], first["m"], second["s"], second["m'"])
     return cost.view(shape).transpose(2, 3)
+
+
+def cosine_cost_of_products(
+    products: Tensor, first: Tensor, second: Tensor, eps: float = 0.01
+) -> Tensor:
+    """Compute ``cosine_cost`` of vectors whose inner products and squared norms are known.
+
+    Args:
+        products: (… m m').
+        first: Squared norms of the first vectors, broadcastable with the products.
+        second: Those of the second vectors.
+        eps: As for ``cosine_cost``.
+
+    Returns:
+        (… m m').
+
+    Raises:
+        OptionError: ``eps`` is negative.
+
+    >>> cosine_cost_of_products(torch.tensor(6.0), torch.tensor(9.0), torch.tensor(4.0), eps=0)
+    tensor(0.)
+    """
+    _check_eps(eps)
+    smallest = ZERO_LENGTH**2
+    if eps == 0:
+        inverse = [
+            x.clamp_min(smallest).rsqrt().masked_fill(x <= smallest, 0) for x in (first, second)
+        ]
+        return 1 - products * inverse[0] * inverse[1]
+    return 1 - products / (
+        first.clamp_min(smallest).sqrt() * second.clamp_min(smallest).sqrt() + eps
+    )
+
+
+def _check_eps(eps: float) -> None:
+    if not eps >= 0:
+        raise OptionError("invalid ε", where="eps", got=repr(eps), expected="0 or more")
 
 
 def _check(x: Tensor, y: Tensor) -> None:

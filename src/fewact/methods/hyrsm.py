@@ -4,22 +4,25 @@ Wang et al., Hybrid Relation Guided Set Matching for Few-shot Action Recognition
 2204.13423, as implemented by its public code. The set matching alone is option ``relations``.
 """
 
+from dataclasses import dataclass as plain_dataclass
 from typing import Annotated, Literal
 
 import torch
 from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.methods.base import Method, Nodes
+from fewact.methods.base import Method, Nodes, one_hot_mean
+from fewact.methods.common.chunks import in_chunks
 from fewact.methods.common.effects import Effect, refuse_without_effect
 from fewact.methods.common.inputs import frame_vectors, seeded
 from fewact.methods.common.prototypes import ShotAggregation, SupportFrames, support_frames
 from fewact.methods.common.scaled_positions import ScaledPositions
+from fewact.methods.hyrsm_parts import Attention, Relation, cost_of_shifted
 
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 
@@ -66,36 +69,20 @@ class HyRSMOptions:
         refuse_without_effect(self, [Effect(name, hybrid, *why) for name in names])
 
 
-class Attention(nn.Module):
-    """Self-attention of heads of width d/heads; only the output map has a bias.
+@plain_dataclass(frozen=True)
+class Task:
+    """Support of a query's task.
 
     Args:
-        width: Length d of a token.
-        heads: Number of heads.
-        dropout: Dropout of the attention weights.
-        out_dropout: Dropout of the output.
+        items: What ``Relation.of_video`` returns, of the videos or prototypes (b p …).
+        classes: (b n p) weights that average the scores of each class.
     """
 
-    def __init__(self, width: int, heads: int, dropout: float, out_dropout: float) -> None:
-        super().__init__()
-        self.heads, self.dropout = heads, dropout
-        inner = heads * max(1, width // heads)
-        self.norm = nn.LayerNorm(width)
-        self.project = nn.Linear(width, 3 * inner, bias=False)  # queries, keys, values
-        self.out = nn.Linear(inner, width)
-        self.out_dropout = nn.Dropout(out_dropout)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Attend among tokens (… m d)."""
-        parts = self.project(tokens).unflatten(-1, (3, self.heads, -1))  # (… m 3 h e)
-        query, key, value = parts.movedim(-3, 0).transpose(-2, -3)  # each (… h m e)
-        dropout = self.dropout if self.training else 0.0
-        attended = functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
-        out: Tensor = self.out_dropout(self.out(attended.transpose(-2, -3).flatten(-2)))
-        return out
+    items: dict[str, Tensor]
+    classes: Tensor
 
 
-class HyRSM(Method[HyRSMOptions, SupportFrames]):
+class HyRSM(Method[HyRSMOptions, SupportFrames | Task]):
     """Frames that are related to all videos of a query's task, matched as sets."""
 
     Options = HyRSMOptions
@@ -114,59 +101,64 @@ class HyRSM(Method[HyRSMOptions, SupportFrames]):
         )
         with seeded(options.seed):
             self.intra = Attention(width, heads, dropout=0.0, out_dropout=0.2)
-            self.inter = Attention(width, heads, dropout=0.1, out_dropout=0.05)
-            self.fuse = nn.Linear(2 * width, width)
+            self.relation = Relation(width, heads)
 
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Request one vector per frame."""
         return (FeatureRequest("vectors", View(self.options.frames)),)
 
     def encode(self, features: Features) -> Nodes:
-        """Return frames (… t d), after attention inside their video."""
+        """Return frames (… t d), and what the relations need of each video."""
         frames = frame_vectors(features, self.options.frames, self.options.vector_width)
         if self.options.relations == "none":
             return {"frames": frames}
+        frames = self.inside(frames)
+        return {"frames": frames, **self.relation.of_video(frames)}
+
+    def inside(self, frames: Tensor) -> Tensor:
+        """Return frames (… t d) after attention inside their video."""
         frames = self.positions(frames)
-        return {"frames": functional.relu(frames + self.intra(self.intra.norm(frames)))}
+        return functional.relu(frames + self.intra(self.intra.norm(frames)))
 
     def class_vectors(self, nodes: Nodes) -> Tensor:
         """Return the frames (b v t d): in training each of them is classified."""
         return nodes["frames"]
 
-    def support(self, nodes: Nodes, labels: Tensor, n: int) -> SupportFrames:
-        """Return the support videos with their classes, or prototypes (b n t d)."""
-        return support_frames(nodes["frames"], labels, n, self.options.shot_aggregation)
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> SupportFrames | Task:
+        """Return the support videos with their classes, or prototypes (b n …)."""
+        if self.options.relations == "none":
+            return support_frames(nodes["frames"], labels, n, self.options.shot_aggregation)
+        mean = one_hot_mean(labels, n, nodes["mapped"].dtype)  # (b n s)
+        if self.options.shot_aggregation == "mean":
+            return Task(dict(nodes), mean)
+        items = {name: torch.einsum("bns,bs...->bn...", mean, x) for name, x in nodes.items()}
+        return Task(items, torch.eye(n).to(mean).expand(len(mean), n, n))
 
-    def score(self, state: SupportFrames, nodes: Nodes) -> Tensor:
+    def score(self, state: SupportFrames | Task, nodes: Nodes) -> Tensor:
         """Return logits (b q n): the negative distance."""
-        options, query = self.options, nodes["frames"]
-        if options.relations == "none":
-            cost = align.pairwise_cosine_cost(query, state.frames, options.eps)
-        else:
-            items, query = self.relate(state.frames, query)  # (b q p t d), (b q t d)
-            cost = align.cosine_cost(query, items.flatten(2, 3), options.eps)  # (b q t p·t)
-            cost = cost.unflatten(-1, items.shape[2:4]).transpose(2, 3)  # (b q p t t)
-        distance = align.bi_mhm(
+        if isinstance(state, SupportFrames):
+            cost = align.pairwise_cosine_cost(nodes["frames"], state.frames, self.options.eps)
+            return state.average(-self._distance(cost))
+        b, q, t, d = nodes["mapped"].shape
+        p = state.classes.shape[-1]
+        distance = in_chunks(
+            lambda rows, columns: self._related(
+                {name: x[rows] for name, x in state.items.items()},
+                {name: x[rows, columns] for name, x in nodes.items()},
+            ),
+            *(b, q, max((p + 1) * d, p * t * t)),
+        )  # (b q p)
+        return torch.einsum("bqp,bnp->bqn", -distance, state.classes)
+
+    def _related(self, items: Nodes, query: Nodes) -> Tensor:
+        """Return the distances (b q p) of queries (b q …) and items (b p …) of their tasks."""
+        shifts = self.relation.shifts(items, query)
+        eps = self.options.eps
+        return self._distance(cost_of_shifted(query["mapped"], items["mapped"], shifts, eps))
+
+    def _distance(self, cost: Tensor) -> Tensor:
+        """Return the distance (…) of two sets of frames with costs (… t t)."""
+        options = self.options
+        return align.bi_mhm(
             cost, reduction=options.reduction, bidirectional=options.bidirectional, plan=False
         ).value
-        return state.average(-distance)
-
-    def relate(self, items: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:
-        """Relate the videos of each query's task: the support's items and the query itself.
-
-        Args:
-            items: Frames of the support videos or prototypes (b p t d).
-            query: Frames of the queries (b q t d).
-
-        Returns:
-            Frames of the items for each query (b q p t d), and of the queries (b q t d).
-        """
-        q, p = query.shape[1], items.shape[1]
-        shared = items.mean(2)[:, None].expand(-1, q, -1, -1)  # (b q p d)
-        tokens = torch.cat([shared, query.mean(2)[:, :, None]], 2)  # (b q p+1 d)
-        related = functional.relu(self.inter.norm(tokens + self.inter(tokens)))
-        # The map of both halves of [frame; token], so that a frame's half is computed once.
-        of_frame, of_token = self.fuse.weight.split(query.shape[-1], dim=1)
-        shift = functional.linear(related, of_token, self.fuse.bias)[..., None, :]  # (b q p+1 1 d)
-        fused = functional.linear(items, of_frame)[:, None] + shift[:, :, :p]
-        return fused, functional.linear(query, of_frame) + shift[:, :, p]
