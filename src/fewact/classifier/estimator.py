@@ -14,6 +14,7 @@ from fewact.classifier.prediction import Skipped
 from fewact.data import AnyClip, FeatureClip
 from fewact.data.files import first_few
 from fewact.errors import ModelError
+from fewact.features.precomputed import Precomputed
 from fewact.methods.base import Method
 from fewact.registry import check_options
 
@@ -97,6 +98,11 @@ class Estimator:
             classifier_tags=ClassifierTags(),
             input_tags=InputTags(two_d_array=False, string=True),
         )
+
+    @property
+    def backbone_(self) -> Backbone | Precomputed:
+        """Network of the training clips' features, or the size of precomputed features."""
+        return self._learned[0].backbone
 
     def _build(self, clip: AnyClip) -> Pipeline:
         """Return the existing pipeline for videos, or build one for clips like this one."""

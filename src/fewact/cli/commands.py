@@ -31,6 +31,10 @@ COMMANDS: Final[dict[str, dict[str, Lazy]]] = {
         "serve": Lazy(
             "serve:serve", "Teach and use a model in the browser, on this computer only."
         ),
+        "export": Lazy(
+            "export:export",
+            "Export the network of a model as an ONNX file, for programs without fewact.",
+        ),
         "demo": Lazy("demo:demo", "Teach and predict on rendered clips, or on your own."),
     },
     "Know and correct a model": {

@@ -41,7 +41,7 @@ def export(network: Network, card: Card) -> tuple[Graph, ...]:
 
 def _export(part: Part, tensors: Mapping[str, Tensor]) -> Graph:
     example = torch.zeros(part.shape)
-    with _quiet(), torch.no_grad():
+    with quiet(), torch.no_grad():
         program = torch.onnx.export(
             part.module.eval(),
             (example,),
@@ -86,7 +86,7 @@ def _anonymise(model: Any) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence the messages of the exporter."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
