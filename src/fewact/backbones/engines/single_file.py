@@ -72,6 +72,9 @@ def export_encoder(backbone: Backbone, path: str | Path) -> tuple[Level, ...]:
 
 
 class _Encoder(nn.Module):
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         network: Network,
