@@ -14,7 +14,7 @@ import importlib
 import importlib.util
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,11 @@ Run = Callable[[Tensor], list[Tensor]]
 
 
 class Whole(nn.Module):
-    """All levels of a backbone's network as a tuple, for a plain export."""
+    """Levels of a backbone's network as a tuple (default: all), for a plain export."""
 
-    def __init__(self, backbone: Backbone) -> None:
+    def __init__(self, backbone: Backbone, levels: Sequence[Level] = ()) -> None:
         super().__init__()
-        self.network, self.levels = backbone.network, levels_of(backbone)
+        self.network, self.levels = backbone.network, levels or levels_of(backbone)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         found = self.network(images, self.levels)
@@ -83,11 +83,13 @@ def as_it_was(backbone: Backbone) -> Run:
     return run
 
 
-def export(backbone: Backbone, frames: int, folder: Path) -> Path:
+def export(backbone: Backbone, frames: int, folder: Path, levels: Sequence[Level] = ()) -> Path:
     """Export the network as ONNX with its weights, as torch's documentation does."""
-    path = folder / "network.onnx"
+    path = folder / f"network-{frames}.onnx"
     example = torch.zeros(frames, 3, *backbone.card.input_size)
-    program: Any = torch.onnx.export(Whole(backbone).eval(), (example,), dynamo=True, verbose=False)
+    program: Any = torch.onnx.export(
+        Whole(backbone, levels).eval(), (example,), dynamo=True, verbose=False
+    )
     program.save(path)
     return path
 

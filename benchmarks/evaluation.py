@@ -17,9 +17,8 @@ import time
 import numpy as np
 import torch
 
+from benchmarks.clip_cost.worker import CHANNELS, EMD, MAP_FRAMES, SIDE, random_nodes, random_videos
 from fewact import methods
-from fewact.data import Video, VideoList
-from fewact.encoding import FeatureFacts, encoding_facts
 from fewact.encoding.workers import workers
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import NodeBank, evaluate_method
@@ -27,10 +26,8 @@ from fewact.evaluation.scoring import Scorer, bank_scorer, plan, score
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Method
 
-CHANNELS, FRAMES, SIDE = 128, 8, 7
-
 COLUMNS = {
-    "A²M², EMD": ("a2m2", {"moments.level": "maps", "moments.reduction": "none"}),
+    "A²M², EMD": EMD,
     "A²M², OTAM": (
         "a2m2",
         {"moments.level": "maps", "moments.reduction": "none", "alignment.name": "otam"},
@@ -41,36 +38,14 @@ COLUMNS = {
 }
 
 
-def random_nodes(method: Method, videos: VideoList) -> NodeBank:
-    """Return random nodes in the shapes and the scale of the method's nodes of one video."""
-    generator = torch.Generator().manual_seed(0)
-    maps = torch.rand(FRAMES, CHANNELS, SIDE, SIDE, generator=generator)
-    vectors = torch.rand(FRAMES, 2048, generator=generator)
-    with torch.inference_mode():
-        one = method.encode(
-            {
-                FeatureRequest("maps", View(FRAMES)): maps,
-                FeatureRequest("vectors", View(FRAMES)): vectors,
-            }
-        )
-    features = FeatureFacts(name="random", sha256="", backbone_sha256="", trained_on=())
-    positions = np.arange(len(videos.videos), dtype=np.int32)
-    bank = NodeBank(positions, encoding_facts(method), features, videos.digest)
-    bank.tensors = {
-        name: torch.rand((len(positions), *value.shape), generator=generator).mul_(value)
-        for name, value in one.items()
-    }
-    return bank
-
-
 def plain_seconds(method: Method, episodes: EpisodeSet, count: int) -> float | None:
     """Return the seconds per episode of the plain loop, or None without POT."""
     try:
         ot = importlib.import_module("ot")
     except ImportError:
         return None
-    maps = torch.rand(1, FRAMES, CHANNELS, SIDE, SIDE)
-    request = FeatureRequest("maps", View(FRAMES))
+    maps = torch.rand(1, MAP_FRAMES, CHANNELS, SIDE, SIDE)
+    request = FeatureRequest("maps", View(MAP_FRAMES))
     begin = time.perf_counter()
     for support, query in zip(episodes.support[:count], episodes.query[:count], strict=True):
         nodes = [method.encode({request: maps})["nodes"][0] for _ in (*support, *query)]
@@ -120,9 +95,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    videos = VideoList(
-        "random", tuple(Video(str(i), f"class {i % 24}") for i in range(options.videos))
-    )
+    videos = random_videos(options.videos)
     episodes = draw(videos, Protocol(count=options.episodes))
     print(f"{options.episodes} episodes, 5-way 1-shot, {options.videos} videos")
     for name, (kind, method_options) in COLUMNS.items():

@@ -10,16 +10,17 @@ medians, by the clock and by the processor; on a busy machine only the latter ca
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+
+from benchmarks.clip_cost.installation import environment
 
 RUN = "import sys; from fewact.cli import main; sys.exit(main())"
 STAGES = ("decode", "stabilise", "backbone", "moments", "alignment")
@@ -64,11 +65,10 @@ def answer(model: str, video: str) -> None:
     print(json.dumps({"facts": facts, "times": parts.times, "stages": timing.seconds}))
 
 
-def command(arguments: list[str]) -> tuple[float, float]:
+def command(arguments: list[str], variables: Mapping[str, str]) -> tuple[float, float]:
     """Return the seconds of a process from start to end, by the clock and by the processor."""
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     wall, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(arguments, check=True, capture_output=True, env=environment)
+    subprocess.run(arguments, check=True, capture_output=True, env=variables)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return time.perf_counter() - wall, busy
@@ -86,12 +86,13 @@ def main() -> None:
         return
     own = [sys.executable, "-m", "benchmarks.first_answer", options.model, options.video, "--once"]
     fewact = [sys.executable, "-c", RUN, "predict", options.model, options.video]
-    command(fewact)  # Compiles modules and fills the cache folder.
-    environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ  # As the command sets it.
+    installed = environment(None)
+    command(fewact, installed)  # Compiles modules and fills the cache folder.
+    passive = {"OMP_WAIT_POLICY": "PASSIVE"} | installed  # As the command sets it.
     runs, whole = [], []
     for _ in range(options.runs):
-        whole.append(command(fewact))
-        done = subprocess.run(own, check=True, capture_output=True, text=True, env=environment)
+        whole.append(command(fewact, installed))
+        done = subprocess.run(own, check=True, capture_output=True, text=True, env=passive)
         runs.append(json.loads(done.stdout))
     print(runs[0]["facts"] + f", {Path(options.video).name}, {options.runs} runs\n")
     print("| part | ms | ms of processor time |\n|---|---|---|")

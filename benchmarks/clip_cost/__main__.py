@@ -12,64 +12,16 @@ alignment, in per cent of bare decoding and network.
 """
 
 import argparse
-import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.clip_cost import worker
-from benchmarks.datasets import read_index
-from fewact.data import VideoList
-from fewact.data.simulated_camera import with_simulated_camera
-from fewact.video import EveryNth, write_video
-
-SET, TRAINED, FPS = "utd5_rgb", 2, 15
-"""Clips, clips of each class that the classifier is trained with, frames per second."""
+from benchmarks.clip_cost.installation import Installation, some_videos, training, write_clips
 
 PARTS = ("stabilise", "moments", "alignment")
-
-
-class Installation:
-    """A process of an installation that predicts on demand."""
-
-    def __init__(self, python: str, first: Mapping[str, Any]) -> None:
-        command = [python, str(Path(worker.__file__))]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.card = self.ask(first)["card"]
-
-    def ask(self, question: object) -> dict[str, Any]:
-        """Return the answer to a question, see ``worker``."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        stdin.write(json.dumps(question) + "\n")
-        stdin.flush()
-        answer: dict[str, Any] = json.loads(stdout.readline())
-        return answer
-
-    def close(self) -> None:
-        """End the process."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process.wait()
-
-
-def write_clips(videos: VideoList, camera: str, folder: Path) -> list[str]:
-    """Write clips as a simulated camera records them, and return their files."""
-    found = []
-    for number, video in enumerate(with_simulated_camera(videos, camera).videos):
-        if video.source is None:
-            raise SystemExit(f"{video.id} is missing")
-        frames = video.source.read([EveryNth(2)])[0]
-        found.append(str(write_video(folder / f"{camera}{number}.mp4", frames, FPS)))
-    return found
 
 
 def rows(answers: Mapping[str, Sequence[Mapping[str, Any]]], clips: int) -> Iterator[str]:
@@ -96,18 +48,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="auto")
     parser.add_argument("--weights", default="default")
     options = parser.parse_args()
-    every = read_index(options.assets)[SET]
-    by_class: dict[str, list[str]] = {}
-    for video in every.videos:
-        by_class.setdefault(video.label, []).append(str(options.assets / video.id))
-    trained = [(path, label) for label, paths in by_class.items() for path in paths[:TRAINED]]
-    first = {
-        "clips": [path for path, _ in trained],
-        "labels": [label for _, label in trained],
-        "threads": options.threads,
-        "backbone": options.backbone,
-        "weights": options.weights,
-    }
+    first = training(options.assets, options.backbone, options.weights, options.threads)
     pythons = {"before": options.before, "now": sys.executable}
     installed = {name: Installation(one, first) for name, one in pythons.items() if one}
     print(f"{installed['now'].card}, {options.threads} threads, {options.turns} turns\n")
@@ -122,7 +63,7 @@ def main() -> None:
     )
     print("| case | " + " | ".join(heads) + " |\n" + "|---" * (len(heads) + 1) + "|")
     with tempfile.TemporaryDirectory() as folder:
-        few = replace(every, videos=every.videos[:: len(every.videos) // options.turns])
+        few = some_videos(options.assets, options.turns)
         cases = {
             f"one clip, {camera}": [[path] for path in write_clips(few, camera, Path(folder))]
             for camera in ("fixed", "hand")
@@ -133,10 +74,10 @@ def main() -> None:
         for case, turns in cases.items():
             answers: dict[str, list[dict[str, Any]]] = {name: [] for name in installed}
             for process in installed.values():
-                process.ask(turns[0][:1])
+                process.ask({"predict": turns[0][:1]})
             for clips in turns:
                 for name, process in installed.items():
-                    answers[name].append(process.ask(clips))
+                    answers[name].append(process.ask({"predict": clips}))
             labels = [[turn["answers"] for turn in found] for found in answers.values()]
             for row in rows(answers, len(turns[0])):
                 print(f"| {case} | {row} |", flush=True)

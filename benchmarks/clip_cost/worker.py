@@ -1,24 +1,39 @@
-"""Measures predictions in one installation of fewact; started by ``benchmarks.clip_cost``.
+"""Measures one installation of fewact; started by ``clip_cost`` and ``before_after``.
 
-Reads a JSON object a line and answers with one. The first has the training clips; every other has
-clips to predict. It imports nothing but fewact, so that it runs in an older version, too.
+Reads a JSON object a line and answers with one. The first has the training clips; every other names
+work: clips to predict, clips to embed, or a number of episodes. It imports nothing but fewact, so
+that it runs in an older version, too.
 """
 
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 
-from fewact import FewShotClassifier, backbones
+from fewact import FewShotClassifier, backbones, methods
+from fewact.data import Clip, Video, VideoList
+from fewact.encoding import FeatureFacts, encoding_facts
+from fewact.episodes import Protocol, draw
+from fewact.evaluation import NodeBank, evaluate_method
+from fewact.features.request import FeatureRequest, View
+from fewact.features.store import Job, Store, embed
 from fewact.features.timing import Stage, Timing
+from fewact.methods.base import Method
 from fewact.video import Segments, read_frame_sets
 
 FRAMES = {8: ("vectors", "middle"), 16: ("middle",)}
 """Frames that the default method requests, and their levels."""
+
+CHANNELS, MAP_FRAMES, SIDE = 128, 8, 7
+EMD = "a2m2", {"moments.level": "maps", "moments.reduction": "none"}
+VIDEOS, CLASSES = 2400, 24
+"""Method, and videos of the episodes."""
 
 
 class ProcessorTime(Timing):
@@ -39,6 +54,62 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
     wall, busy = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - wall, time.process_time() - busy
+
+
+def random_nodes(method: Method, videos: VideoList) -> NodeBank:
+    """Return random nodes in the shapes and the scale of the method's nodes of one video."""
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.rand(MAP_FRAMES, CHANNELS, SIDE, SIDE, generator=generator)
+    vectors = torch.rand(MAP_FRAMES, 2048, generator=generator)
+    with torch.inference_mode():
+        one = method.encode(
+            {
+                FeatureRequest("maps", View(MAP_FRAMES)): maps,
+                FeatureRequest("vectors", View(MAP_FRAMES)): vectors,
+            }
+        )
+    features = FeatureFacts(name="random", sha256="", backbone_sha256="", trained_on=())
+    positions = np.arange(len(videos.videos), dtype=np.int32)
+    bank = NodeBank(positions, encoding_facts(method), features, videos.digest)
+    bank.tensors = {
+        name: torch.rand((len(positions), *value.shape), generator=generator).mul_(value)
+        for name, value in one.items()
+    }
+    return bank
+
+
+def random_videos(count: int) -> VideoList:
+    """Return videos without files, of 24 classes."""
+    every = (Video(str(i), f"class {i % CLASSES}") for i in range(count))
+    return VideoList("random", tuple(every))
+
+
+def measure_episodes(classifier: FewShotClassifier, count: int) -> dict[str, Any]:
+    """Return the seconds of scoring episodes of random nodes with A²M² and EMD."""
+    videos, method = random_videos(VIDEOS), methods.create(EMD[0], **EMD[1]).eval()
+    bank, episodes = random_nodes(method, videos), draw(videos, Protocol(count=count))
+    found: list[float] = []
+    wall, busy = timed(
+        lambda: found.append(evaluate_method(method, bank, videos, episodes).accuracy)
+    )
+    return {"wall": wall, "busy": busy, "answers": found}
+
+
+def measure_embedding(classifier: FewShotClassifier, paths: list[str]) -> dict[str, Any]:
+    """Return the seconds of embedding clips into a new store, and of the network alone."""
+    backbone = classifier.backbone
+    assert not isinstance(backbone, str)
+    clips = [Clip(path) for path in paths]
+    videos = VideoList("clips", tuple(Video(str(i), "", source=c) for i, c in enumerate(clips)))
+    outcomes: list[bool] = []
+    with tempfile.TemporaryDirectory() as folder:
+        job = Job(Store.create(folder), videos, backbone.card, [FeatureRequest("vectors")])
+        wall, busy = timed(
+            lambda: embed(
+                job, backbone, range(len(job)), lambda one: outcomes.append(one.error is None)
+            )
+        )
+    return {"wall": wall, "busy": busy, "answers": [sum(outcomes)]}
 
 
 def measure(classifier: FewShotClassifier, paths: list[str]) -> dict[str, Any]:
@@ -72,6 +143,13 @@ def measure(classifier: FewShotClassifier, paths: list[str]) -> dict[str, Any]:
     }
 
 
+WORK: dict[str, Callable[[FewShotClassifier, Any], dict[str, Any]]] = {
+    "predict": measure,
+    "embed": measure_embedding,
+    "episodes": measure_episodes,
+}
+
+
 def main() -> None:
     first = json.loads(sys.stdin.readline())
     torch.set_num_threads(first["threads"])
@@ -79,7 +157,8 @@ def main() -> None:
     classifier = FewShotClassifier(backbone, text="off").fit(first["clips"], first["labels"])
     print(json.dumps({"card": f"{backbone.card.name}, {backbone.card.precision}"}), flush=True)
     for line in sys.stdin:
-        print(json.dumps(measure(classifier, json.loads(line))), flush=True)
+        ((work, argument),) = json.loads(line).items()
+        print(json.dumps(WORK[work](classifier, argument)), flush=True)
 
 
 if __name__ == "__main__":

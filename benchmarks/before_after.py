@@ -1,0 +1,258 @@
+"""Another version of fewact and this one, in turns: clips, embedding, episodes, the first answer.
+
+    python -m benchmarks.before_after ASSETS --before FOLDER [--commit 4304bc2] [--threads 2]
+        [--turns 5] [--many 100] [--episodes 10000] [--runs 5] [--page docs/results/speed.md]
+
+FOLDER gets the source of the commit and its compiled libraries (CMake and a compiler are needed),
+if it is not there already. The files are clips of ``utd5_rgb`` recorded by the simulated cameras
+``fixed`` and ``hand``. Processes of both versions do the same work in turns. Times are medians, by
+the clock and by the processor; on a busy machine only the latter can be compared. Beside them are
+the parts of this version, each in one thread, and the ratio of its processor time to bare decoding
+and bare ONNX Runtime on the same frames.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.clip_cost.installation import (
+    Installation,
+    environment,
+    some_videos,
+    training,
+    write_clips,
+)
+from benchmarks.clip_cost.worker import FRAMES, timed
+from benchmarks.embedding import some_clips
+from benchmarks.engines import export, onnx_runtime
+from benchmarks.first_answer import command
+from fewact import backbones
+from fewact.video import Segments, read_frame_sets
+
+COMMIT = "4304bc2"
+RUN = "import sys; from fewact.cli import main; sys.exit(main())"
+WEIGHTS = {"mobilenet-v2": Path("weights", "mobilenet_v2_1.0_imagenet_fp16.safetensors")}
+"""Weights of backbones in the folder of the clips."""
+
+HEADS = (
+    "before, elapsed",
+    "before, processor",
+    "now, elapsed",
+    "now, processor",
+    "times as fast, elapsed",
+    "times as fast, processor",
+)
+STAGES = ("decode", "stabilise", "backbone", "moments", "alignment")
+Times = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Answers of ``before`` and ``now``, one for each turn."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Work that is done in turns.
+
+    Args:
+        name: Name in the table.
+        questions: Question of each turn, see ``clip_cost.worker``.
+        unit: Number of clips of a turn; times are divided by it.
+    """
+
+    name: str
+    questions: Sequence[Mapping[str, Any]]
+    unit: int = 1
+
+
+def prepare(commit: str, folder: Path) -> Path:
+    """Write the source of a commit into a folder and compile its libraries there."""
+    if not (folder / "src").is_dir():
+        packed = subprocess.run(["git", "archive", commit], check=True, capture_output=True).stdout
+        with tarfile.open(fileobj=BytesIO(packed)) as archive:
+            archive.extractall(folder, filter="data")
+        for step in (
+            ("-S", folder, "-B", folder / "build", "-DCMAKE_BUILD_TYPE=Release"),
+            ("--build", folder / "build"),
+            ("--install", folder / "build", "--prefix", folder / "src"),
+        ):
+            subprocess.run(["cmake", *map(str, step)], check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
+def bare_seconds(backbone: backbones.Backbone, folder: Path) -> Callable[[str], tuple[float, ...]]:
+    """Return a function: path → processor seconds of bare decoding and of bare ONNX Runtime."""
+    network = {
+        frames: onnx_runtime(backbone, export(backbone, frames, folder, levels), threads=1)
+        for frames, levels in FRAMES.items()
+    }
+
+    def measure(path: str) -> tuple[float, ...]:
+        sets: list[Any] = []
+        samplers = [Segments(number) for number in FRAMES]
+        decode = timed(lambda: sets.extend(read_frame_sets(path, samplers)))[1]
+        spent = 0.0
+        for frames, run in zip(sets, network.values(), strict=True):
+            prepared = backbone.prepare(frames)
+            run(prepared)
+            spent += timed(lambda run=run, prepared=prepared: run(prepared))[1]
+        return decode, spent
+
+    return measure
+
+
+def answers(case: Case, installed: Mapping[str, Installation]) -> Times:
+    """Ask each installation each question in turns; the first question also warms up."""
+    for one in installed.values():
+        one.ask(case.questions[0])
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in installed}
+    for number, question in enumerate(case.questions):
+        for name in list(installed)[:: 1 if number % 2 else -1]:
+            found[name].append(installed[name].ask(question))
+    return found
+
+
+def row(name: str, times: Times, unit: int = 1) -> str:
+    """Return the cells of the columns that all cases have."""
+    middle = {
+        (version, key): statistics.median(turn[key] for turn in turns) / unit
+        for version, turns in times.items()
+        for key in ("wall", "busy")
+    }
+    cells = [f"{1e3 * middle[v, k]:.0f}" for v in ("before", "now") for k in ("wall", "busy")]
+    cells += [f"{middle['before', k] / middle['now', k]:.2f}" for k in ("wall", "busy")]
+    return " | ".join([name, *cells])
+
+
+def parts(times: Times, unit: int, bare: Sequence[Sequence[float]]) -> str:
+    """Return the cells of a prediction's parts, and its ratio to bare decoding and network."""
+    turns = times["now"]
+    stages = [statistics.median(turn["stages"][name] for turn in turns) / unit for name in STAGES]
+    decode, network = (statistics.median(one[i] for one in bare) for i in (0, 1))
+    busy = statistics.median(turn["busy"] for turn in turns) / unit
+    rest = sum(stages) - stages[0] - stages[2]
+    ratio = f"{busy / (decode + network):.2f}"
+    cells = [f"{1e3 * value:.0f}" for value in (*stages, decode, network)]
+    return " | ".join([*cells, f"{100 * rest / busy:.0f}", ratio])
+
+
+def cases(options: argparse.Namespace, files: Mapping[str, Sequence[str]]) -> Iterator[Case]:
+    """Yield the cases of clips; a case of one clip has another one in each turn."""
+    for camera, paths in files.items():
+        yield Case(f"one clip, {camera}", [{"predict": [path]} for path in paths])
+    every = [path for paths in zip(*files.values(), strict=True) for path in paths]
+    many = (every * options.many)[: options.many]
+    few = max(1, options.turns // 2)
+    yield Case(f"{options.many} clips", [{"predict": many}] * few, options.many)
+
+
+def first_answer(options: argparse.Namespace, sources: Mapping[str, Path | None]) -> str:
+    """Return the row of `fewact predict` of one clip from start to end."""
+    first = training(options.assets, "auto", "default", options.threads)
+    clip = str(options.assets / some_videos(options.assets, 3).videos[-1].id)
+    times: dict[str, list[dict[str, float]]] = {name: [] for name in sources}
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "clips.csv"
+        rows = [f"{p},{n}" for p, n in zip(first["clips"], first["labels"], strict=True)]
+        table.write_text("\n".join(["path,label", *rows]) + "\n", encoding="utf-8")
+        for turn in range(options.runs + 1):
+            for name, source in sources.items():
+                model = str(Path(folder) / name)
+                own = [sys.executable, "-c", RUN]
+                if turn == 0:
+                    command([*own, "teach", str(table), "-o", model], environment(source))
+                wall, busy = command([*own, "predict", model, clip], environment(source))
+                if turn:
+                    times[name].append({"wall": wall, "busy": busy})
+    return row("first answer, `fewact predict` from start to end", times)
+
+
+def compare(options: argparse.Namespace, sources: Mapping[str, Path | None]) -> Iterator[str]:
+    """Yield the lines of the page."""
+    weights_of = {name: str(options.assets / path) for name, path in WEIGHTS.items()}
+    networks = {name: weights_of.get(name, "default") for name in options.backbones}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        few = some_videos(options.assets, options.turns)
+        files = {camera: write_clips(few, camera, folder) for camera in ("fixed", "hand")}
+        for backbone, weights in networks.items():
+            first = training(options.assets, backbone, weights, options.threads)
+            installed = {
+                version: Installation(sys.executable, first, source)
+                for version, source in sources.items()
+            }
+            exact = backbones.create(backbone, weights=weights, device="cpu", engine="torch")
+            bare = bare_seconds(exact, folder)
+            yield f"\n## {exact.card.name}\n"
+            yield "; ".join(f"{version}: {one.card}" for version, one in installed.items()) + "\n"
+            named = [*STAGES, "bare decode", "bare ONNX Runtime", "beside decode and network, %"]
+            yield heading(["ms a clip", *HEADS, *named, "ratio to bare"])
+            for case in cases(options, files):
+                times = answers(case, installed)
+                paths = list(case.questions[0]["predict"]) if case.unit > 1 else files["fixed"]
+                alone = [bare(path) for path in dict.fromkeys(paths)]
+                yield f"| {row(case.name, times, case.unit)} | {parts(times, case.unit, alone)} |"
+                yield from differences(case, times)
+            others = [str(path) for path, _, _ in some_clips(options.assets, options.many)]
+            embedded = Case(f"embedding, {options.many} clips", [{"embed": others}], options.many)
+            blank = " | ".join([""] * (len(named) + 1))
+            yield f"| {row(embedded.name, answers(embedded, installed), options.many)} | {blank} |"
+            if backbone == "auto":
+                episodes = Case("", [{"episodes": options.episodes}])
+                times = answers(episodes, installed)
+                title = f"{options.episodes:,} episodes, A²M² with EMD (all, not a clip)"
+                yield f"| {row(title, times)} | {blank} |"
+                yield from differences(episodes, times)
+            for one in installed.values():
+                one.close()
+    yield "\n## First answer\n"
+    yield heading(["ms", *HEADS])
+    yield f"| {first_answer(options, sources)} |"
+
+
+def heading(cells: Sequence[str]) -> str:
+    """Return the first two lines of a table."""
+    return "| " + " | ".join(cells) + " |\n" + "|---" * len(cells) + "|"
+
+
+def differences(case: Case, times: Times) -> Iterator[str]:
+    """Yield a line if the versions answer differently."""
+    pairs = zip(times["before"], times["now"], strict=True)
+    if any(before["answers"] != now["answers"] for before, now in pairs):
+        yield f"\nThe answers differ: {case.name}.\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("assets", type=Path, help="folder of the clips")
+    parser.add_argument("--before", type=Path, required=True, help="folder for the other version")
+    parser.add_argument("--commit", default=COMMIT, help="the other version")
+    parser.add_argument("--backbones", nargs="+", default=["auto", *WEIGHTS])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--many", type=int, default=100, help="clips of the cases of many")
+    parser.add_argument("--episodes", type=int, default=10_000)
+    parser.add_argument("--runs", type=int, default=5, help="first answers")
+    parser.add_argument("--page", type=Path, help="file that gets the tables, too")
+    options = parser.parse_args()
+    options.assets = options.assets.absolute()
+    torch.set_num_threads(1)
+    sources = {"before": prepare(options.commit, options.before.absolute()), "now": None}
+    lines = [f"# Before and after\n\nCommit {options.commit} and now, {options.threads} threads."]
+    print(lines[0], flush=True)
+    for line in compare(options, sources):
+        print(line, flush=True)
+        lines.append(line)
+    if options.page is not None:
+        options.page.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
