@@ -132,15 +132,22 @@ def row(name: str, times: Times, unit: int = 1) -> str:
 
 
 def parts(times: Times, unit: int, bare: Sequence[Sequence[float]]) -> str:
-    """Return the cells of a prediction's parts, and its ratio to bare decoding and network."""
+    """Return the cells of a prediction's parts, and its ratio to bare decoding and network.
+
+    Stages of several clips overlap, so that those of one clip are shown only.
+    """
     turns = times["now"]
-    stages = [statistics.median(turn["stages"][name] for turn in turns) / unit for name in STAGES]
-    decode, network = (statistics.median(one[i] for one in bare) for i in (0, 1))
+    decode, network = (statistics.mean(one[i] for one in bare) for i in (0, 1))
     busy = statistics.median(turn["busy"] for turn in turns) / unit
-    rest = sum(stages) - stages[0] - stages[2]
-    ratio = f"{busy / (decode + network):.2f}"
-    cells = [f"{1e3 * value:.0f}" for value in (*stages, decode, network)]
-    return " | ".join([*cells, f"{100 * rest / busy:.0f}", ratio])
+    own = [""] * len(STAGES)
+    if unit == 1:
+        own = [
+            f"{1e3 * statistics.median(one['stages'][name] for one in turns):.0f}"
+            for name in STAGES
+        ]
+    rest = 100 * (1 - (decode + network) / busy)
+    cells = [f"{1e3 * decode:.0f}", f"{1e3 * network:.0f}", f"{rest:.0f}"]
+    return " | ".join([*own, *cells, f"{busy / (decode + network):.2f}"])
 
 
 def cases(options: argparse.Namespace, files: Mapping[str, Sequence[str]]) -> Iterator[Case]:
@@ -192,11 +199,11 @@ def compare(options: argparse.Namespace, sources: Mapping[str, Path | None]) -> 
             bare = bare_seconds(exact, folder)
             yield f"\n## {exact.card.name}\n"
             yield "; ".join(f"{version}: {one.card}" for version, one in installed.items()) + "\n"
-            named = [*STAGES, "bare decode", "bare ONNX Runtime", "beside decode and network, %"]
+            named = [*STAGES, "bare decode", "bare ONNX Runtime", "beside them, %"]
             yield heading(["ms a clip", *HEADS, *named, "ratio to bare"])
             for case in cases(options, files):
                 times = answers(case, installed)
-                paths = list(case.questions[0]["predict"]) if case.unit > 1 else files["fixed"]
+                paths = [path for question in case.questions for path in question["predict"]]
                 alone = [bare(path) for path in dict.fromkeys(paths)]
                 yield f"| {row(case.name, times, case.unit)} | {parts(times, case.unit, alone)} |"
                 yield from differences(case, times)

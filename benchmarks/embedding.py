@@ -1,11 +1,13 @@
 """The feature store: speed of writing and opening, and its content after killed writers.
 
     python -m benchmarks.embedding throughput ASSETS [--backbone NAME --weights W --clips 200]
+    python -m benchmarks.embedding memory [--clips 10000]
     python -m benchmarks.embedding opening
     python -m benchmarks.embedding kills ASSETS [--times 20 --clips 200]
 
 ASSETS contains ``clips/index.tsv`` and the clips. ``throughput`` compares `fewact embed` with the
-network alone on the same frames, decoded before, in turns. ``opening`` writes a store of 2,857
+network alone on the same frames, decoded before, and with decoding alone, in turns. ``memory``
+embeds tiny clips and fits a line to the memory of the process. ``opening`` writes a store of 2,857
 videos × 8 × 2048 numbers in shards of several sizes, and opens and reads it. ``kills`` stops
 `fewact embed` and `fewact evaluate` by SIGKILL at random times, continues each time, and compares
 the files with those of uninterrupted runs.
@@ -26,12 +28,15 @@ import torch
 
 from benchmarks.datasets import read_rows
 from fewact import backbones
+from fewact.backbones.workers import side_by_side
 from fewact.data import Clip, Video, VideoList
 from fewact.features.extract import extract
-from fewact.features.request import FeatureRequest
+from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Store, embed
 from fewact.features.store.shard import Shape
-from fewact.video import Segments
+from fewact.features.timing import Timing
+from fewact.features.views import ClipReader
+from fewact.video import Segments, write_video
 
 VIDEOS, FRAMES, WIDTH = 2857, 8, 2048
 READS = 1000
@@ -48,7 +53,7 @@ def some_clips(assets: Path, count: int) -> list[tuple[Path, str, str]]:
 
 
 def throughput(arguments: argparse.Namespace) -> None:
-    """Print the speed of the network alone and of `fewact embed`."""
+    """Print the speed of decoding alone, of the network alone, and of `fewact embed`."""
     backbone = backbones.create(arguments.backbone, weights=arguments.weights)
     request = FeatureRequest(arguments.level)
     clips = [Clip(path) for path, _, _ in some_clips(arguments.assets, arguments.clips)]
@@ -58,7 +63,8 @@ def throughput(arguments: argparse.Namespace) -> None:
         if found.features is not None
     ]
     backbone.features(frames[0], (request.level,))
-    wall = {"network": 0.0, "embed": 0.0}
+    reader = ClipReader(backbone, [FeatureRequest("pixels")], Segments, Timing())
+    wall = {"decode": 0.0, "network": 0.0, "embed": 0.0}
     cpu = dict(wall)
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(arguments.turns):
@@ -66,9 +72,11 @@ def throughput(arguments: argparse.Namespace) -> None:
             videos = VideoList(
                 f"turn {turn}", tuple(Video(str(i), "x", source=clips[i]) for i in mine)
             )
-            for name in ("network", "embed") if turn % 2 else ("embed", "network"):
+            for name in list(wall)[:: 1 if turn % 2 else -1]:
                 begin, busy = time.perf_counter(), time.process_time()
-                if name == "network":
+                if name == "decode":
+                    side_by_side(reader.read, [clips[i] for i in mine])
+                elif name == "network":
                     for i in mine:
                         backbone.features(frames[i], (request.level,))
                 else:
@@ -85,8 +93,49 @@ def throughput(arguments: argparse.Namespace) -> None:
             f"  {name:8}{len(clips) / seconds:8.1f} clips/s, {cpu[name]:6.1f} s of processor time"
         )
     for what, seconds in (("", wall), (" by processor time", cpu)):
-        percentage = 100 * seconds["network"] / seconds["embed"]
-        print(f"  embed has {percentage:.1f} % of the speed of the network alone{what}")
+        alone = 100 * seconds["network"] / seconds["embed"]
+        both = 100 * (seconds["network"] + seconds["decode"]) / seconds["embed"]
+        print(
+            f"  embed has {both:.1f} % of the speed of decoding and network alone{what}, "
+            f"{alone:.1f} % of that of the network"
+        )
+
+
+def memory(arguments: argparse.Namespace) -> None:
+    """Print a line fitted to the memory of a process that embeds tiny clips."""
+    backbone = backbones.create()
+    request = FeatureRequest("vectors", View(1))
+    generator = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        found = []
+        for number in range(arguments.clips):
+            frames = generator.integers(0, 256, (2, 32, 32, 3), np.uint8)
+            path = write_video(folder / f"{number}.mp4", frames, 10)
+            found.append(Video(str(number), "x", source=Clip(path)))
+        job = Job(
+            Store.create(folder / "store"),
+            VideoList("tiny", tuple(found)),
+            backbone.card,
+            [request],
+        )
+        sizes: list[float] = []
+        embed(job, backbone, range(len(job)), lambda outcome: sizes.append(resident()))
+    kept = np.array(sizes[len(sizes) // 5 :])  # Without what is allocated once.
+    blocks = kept[: len(kept) // 50 * 50].reshape(-1, 50).mean(1)  # MB of 50 clips each
+    positions = np.arange(len(blocks)) * 50 / 1000
+    (slope, _), covariance = np.polyfit(positions, blocks, 1, cov=True)
+    bound = 1.96 * float(np.sqrt(covariance[0, 0]))
+    print(
+        f"{len(sizes)} clips: {sizes[len(sizes) // 5]:.0f} MB after a fifth, {sizes[-1]:.0f} MB at "
+        f"the end; {slope:.2f} ± {bound:.2f} MB for 1,000 clips"
+    )
+
+
+def resident() -> float:
+    """Return the memory of this process in MB; on Linux only."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
 
 
 def opening(arguments: argparse.Namespace) -> None:
@@ -179,12 +228,13 @@ def content(path: Path) -> dict[str, bytes]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parts = parser.add_subparsers(required=True)
-    for work in (throughput, opening, kills):
+    for work in (throughput, memory, opening, kills):
         part = parts.add_parser(work.__name__)
         part.set_defaults(work=work)
-        if work is not opening:
+        if work in (throughput, kills):
             part.add_argument("assets", type=Path)
-            part.add_argument("--clips", type=int, default=200)
+        if work is not opening:
+            part.add_argument("--clips", type=int, default=10_000 if work is memory else 200)
         if work is throughput:
             part.add_argument("--backbone", default="auto")
             part.add_argument("--weights", default="default")

@@ -6,9 +6,9 @@
 ``--before`` is the interpreter of another installation; both predict the same files in turns. The
 files are clips of ``utd5_rgb`` recorded by the simulated cameras ``fixed`` and ``hand``. The table
 has the medians over the turns, in milliseconds a clip: elapsed time, processor time, that of
-decoding and of the network alone on the same frames, and that of the parts of a prediction, each of
-which runs in one thread. The last column is the processor time of stabilising, moments and
-alignment, in per cent of bare decoding and network.
+decoding and of the network alone on the same frames, and that of the parts of a prediction of one
+clip. The last column is the processor time of stabilising, moments and alignment, in per cent of
+bare decoding and network.
 """
 
 import argparse
@@ -34,8 +34,10 @@ def rows(answers: Mapping[str, Sequence[Mapping[str, Any]]], clips: int) -> Iter
         keys = ("wall", "busy", "decode", "network")
         parts = [median(turn["stages"][part] for turn in turns) for part in PARTS]
         fraction = 100 * sum(parts) / (middle("decode") + middle("network"))
-        cells = [f"{1000 * value / clips:.0f}" for value in (*map(middle, keys), *parts)]
-        yield " | ".join([name, *cells, f"{fraction:.0f}"])
+        cells = [f"{1000 * value / clips:.0f}" for value in map(middle, keys)]
+        # Stages of several clips overlap.
+        own = [*(f"{1000 * value:.0f}" for value in parts), f"{fraction:.0f}"]
+        yield " | ".join([name, *cells, *(own if clips == 1 else [""] * len(own))])
 
 
 def main() -> None:

@@ -1,9 +1,15 @@
 """Products of nodes against einsum in float64, for each instruction set and without any."""
 
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
 from fewact.align import block_products
+from fewact.align._emd.native import instruction_sets
 from fewact.align._products import native
 from fewact.errors import ShapeError
 
@@ -107,3 +113,33 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         block_products(first, x, second, y[1:])
     with pytest.raises(ShapeError, match="int32"):
         block_products(first, x.int(), second, y)
+
+
+FLAGS = {"baseline": [], "avx2": ["-mavx2", "-mfma"], "avx512": ["-mavx2", "-mfma", "-mavx512f"]}
+"""Compiler's flags of the instruction sets, as in CMakeLists.txt."""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    sys.platform != "linux" or not shutil.which("c++"), reason="needs Linux and a compiler"
+)
+def test_the_sanitizers_find_nothing(tmp_path: Path) -> None:
+    here = {name: isa for name, isa in instruction_sets().items() if name in FLAGS}
+    sources = Path(native.__file__).parent / "cpp"
+    flags = ["-std=c++17", "-O1", "-g", "-Wno-psabi", f"-I{sources}"]
+    flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    objects = []
+    for name, more in FLAGS.items():
+        if name in here:
+            objects.append(tmp_path / f"{name}.o")
+            isa = [f"-DISA={name}", *more, "-c", sources / "products.cpp", "-o", objects[-1]]
+            subprocess.run(["c++", *flags, *isa], check=True)
+    x86 = ["-DFEWACT_X86"] if len(here) == len(FLAGS) else []
+    files = [Path(__file__).parent / "sanitized_products.cpp", sources / "library.cpp"]
+    program = tmp_path / "products"
+    subprocess.run(["c++", *flags, *x86, *files, *objects, "-o", program], check=True)
+    for isa in here.values() if x86 else [0]:
+        done = subprocess.run(
+            [program, "60", str(isa)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
