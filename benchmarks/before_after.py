@@ -27,7 +27,6 @@ import torch
 
 from benchmarks.clip_cost.installation import (
     Installation,
-    environment,
     some_videos,
     training,
     write_clips,
@@ -35,12 +34,11 @@ from benchmarks.clip_cost.installation import (
 from benchmarks.clip_cost.worker import FRAMES, timed
 from benchmarks.embedding import some_clips
 from benchmarks.engines import export, onnx_runtime
-from benchmarks.first_answer import command
+from benchmarks.first_answer import RUN, command, environment
 from fewact import backbones
 from fewact.video import Segments, read_frame_sets
 
 COMMIT = "4304bc2"
-RUN = "import sys; from fewact.cli import main; sys.exit(main())"
 WEIGHTS = {"mobilenet-v2": Path("weights", "mobilenet_v2_1.0_imagenet_fp16.safetensors")}
 """Weights of backbones in the folder of the clips."""
 

@@ -10,6 +10,7 @@ medians, by the clock and by the processor; on a busy machine only the latter ca
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -19,8 +20,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-
-from benchmarks.clip_cost.installation import environment
 
 RUN = "import sys; from fewact.cli import main; sys.exit(main())"
 STAGES = ("decode", "stabilise", "backbone", "moments", "alignment")
@@ -63,6 +62,16 @@ def answer(model: str, video: str) -> None:
     facts = f"{card.name}, {card.precision}, {getattr(card, 'engine', 'torch')}, "
     facts += f"{torch.get_num_threads()} threads"
     print(json.dumps({"facts": facts, "times": parts.times, "stages": timing.seconds}))
+
+
+def environment(source: Path | None) -> dict[str, str]:
+    """Return the environment of a process that imports fewact from a source tree.
+
+    Args:
+        source: The tree; None for the installed package.
+    """
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return own if source is None else own | {"PYTHONPATH": str(source / "src")}
 
 
 def command(arguments: list[str], variables: Mapping[str, str]) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """Accuracy of the default method with a network in int8, on the development clips.
 
     python -m benchmarks.int8 ASSETS [--episodes 2000] [--engines float32 bfloat16 static dynamic]
+        [--fraction 0.25]
 
 ASSETS contains ``clips/index.tsv`` and the clips. Static int8: weights per channel, activations by
 their minimum and maximum over frames of some development clips. Episodes are those of
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.clips import QUERIES, WAYS
-from benchmarks.datasets import Part, parts, read_index
+from benchmarks.datasets import Part, fraction_of, parts, read_index
 from benchmarks.pairs import evaluate_sets
 from fewact import backbones, methods
 from fewact.backbones import Backbone
@@ -107,15 +108,19 @@ def main() -> None:
     parser.add_argument("assets", type=Path, help="folder of the clips")
     parser.add_argument("--episodes", type=int, default=2000)
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=ENGINES)
+    parser.add_argument("--fraction", type=float, default=1.0, help="fraction of each class")
     options = parser.parse_args()
-    development = parts(read_index(options.assets), development=True)
+    development = [
+        Part(part.name, fraction_of(part.videos, options.fraction))
+        for part in parts(read_index(options.assets), development=True)
+    ]
     reader = backbones.create(device="cpu", engine="torch")
     every = [video.source for part in development for video in part.videos.videos if video.source]
     some = every[:: len(every) // CALIBRATION_CLIPS][:CALIBRATION_CLIPS]
     found = list(extract(some, reader, [PIXELS]))
     calibration = torch.cat([one.features[PIXELS] for one in found if one.features])
     exact = [vectors(create("float32", calibration), part) for part in development]
-    heads = " | ".join(part.name for part in development)
+    heads = " | ".join(f"{part.name}, {len(part.videos.videos)} clips" for part in development)
     print(f"| {reader.card.name}, 1 / 5 shots | {heads} | least cosine |", flush=True)
     print("|---" * (len(development) + 2) + "|")
     for engine in options.engines:

@@ -1,7 +1,6 @@
 """Processes of installations of fewact, and the clips that they predict."""
 
 import json
-import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,22 +9,13 @@ from typing import Any
 
 from benchmarks.clip_cost import worker
 from benchmarks.datasets import read_index
+from benchmarks.first_answer import environment
 from fewact.data import VideoList
 from fewact.data.simulated_camera import with_simulated_camera
 from fewact.video import EveryNth, write_video
 
 SET, TRAINED, FPS = "utd5_rgb", 2, 15
 """Clips, clips of each class that the classifier is trained with, frames per second."""
-
-
-def environment(source: Path | None) -> dict[str, str]:
-    """Return the environment of a process that imports fewact from a source tree.
-
-    Args:
-        source: The tree; None for the installed package.
-    """
-    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return own if source is None else own | {"PYTHONPATH": str(source / "src")}
 
 
 class Installation:
