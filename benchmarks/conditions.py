@@ -27,7 +27,7 @@ from fewact.episodes import Protocol, draw
 from fewact.evaluation.intervals import half_width
 from fewact.methods.base import Nodes
 
-WAYS, SHOTS, QUERIES = 5, (1, 5), 5
+WAYS, SHOTS = 5, (1, 5)
 METHODS = ("fusion", "a2m2", "pixels")
 CLEAN = "clean"
 DEPTH_ONLY = ("background",)
@@ -41,8 +41,11 @@ def measure(part: Part, backbone: Backbone, options: argparse.Namespace) -> None
     """Measure the conditions of a part that the folder does not have yet."""
     made = {name: methods.create(name).eval() for name in options.methods}
     drawn = [
-        draw(part.videos, Protocol(WAYS, k, QUERIES, options.episodes, groups=part.videos.groups))
-        for k in SHOTS
+        draw(
+            part.videos,
+            Protocol(WAYS, shots, options.queries, options.episodes, groups=part.videos.groups),
+        )
+        for shots in SHOTS
     ]
     clean: tuple[Sequence[Nodes], Sequence[Pairs]] | None = None
     for condition in conditions(part, options):
@@ -86,7 +89,7 @@ def file_of(part: Part, condition: str, options: argparse.Namespace) -> Path:
     words = (part.name, condition, options.severity, *options.methods, options.fraction)
     name = "-".join("".join(c for c in str(word) if c.isalnum()) for word in words)
     folder: Path = options.work
-    return folder / f"{name}-{options.episodes}.npz"
+    return folder / f"{name}-{options.queries}-{options.episodes}.npz"
 
 
 def table(part: Part, options: argparse.Namespace) -> str:
@@ -121,19 +124,19 @@ PAGE = """# Conditions of the footage
 
     {command}
 
-People's clips are dark, grainy, small or cut badly. `fewact evaluate … --condition dark:2` puts
-the videos of any list in such a condition, `--condition-on query` the queries alone. Accuracy in
-per cent at 1 / 5 shots, 5 ways, 5 queries per class, {episodes} episodes, severity {severity} of
-3, chance 20; in brackets the difference from clean clips in the same episodes, with the 95 %
-interval of the difference over episodes. Clips of other people or recordings than those that
-chose any option; {share} of the clips of each class.
+People's clips are dark, grainy, small or cut badly. `fewact evaluate … --condition dark:2`
+puts the videos of any list in such a condition, `--condition-on query` the queries alone.
+Accuracy in per cent at 1 / 5 shots, 5 ways, {queries} queries per class, {episodes}
+episodes, severity {severity} of 3, chance 20; in brackets the difference from clean clips
+in the same episodes, with the 95 % interval of the difference over episodes. Clips of other
+people or recordings than those that chose any option; {share} of the clips of each class.
 
 {tables}
 
-The strengths of the severities are in `fewact.camera.conditions`. `loose`: the action fills a
-third of the clip; before and after it, the same person does something else. `background` needs
-the mask of a depth video. `fast` and `slow` change how often a frame is shown, not how long an
-action takes next to the clip: frames are chosen at fractions of the clip.
+The strengths of the severities are in `fewact.camera.conditions`. `loose`: the action fills
+a third of the clip; before and after it, the same person does something else. `background`
+needs the mask of a depth video. `fast` and `slow` change how often a frame is shown, not
+how long an action takes next to the clip: frames are chosen at fractions of the clip.
 """
 
 
@@ -143,6 +146,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder of the accuracies")
     parser.add_argument("--severity", type=int, default=2, choices=(1, 2, 3))
     parser.add_argument("--fraction", type=float, default=0.5, help="fraction of each class")
+    parser.add_argument("--queries", type=int, default=3, help="number of queries per class")
     parser.add_argument("--episodes", type=int, default=2000)
     parser.add_argument("--conditions", nargs="+", default=list(CONDITIONS), choices=CONDITIONS)
     parser.add_argument("--sets", nargs="+", default=["utd27_depth", "utd5_rgb", "ucf7"])
@@ -168,6 +172,7 @@ def main() -> None:
         PAGE.format(
             command=f"{command} --fraction {options.fraction:g} --page FILE",
             episodes=f"{options.episodes:,}",
+            queries=options.queries,
             severity=options.severity,
             share=share,
             tables=tables,
