@@ -77,6 +77,18 @@ def test_scores_match_the_equation(groups: list[str | None]) -> None:
     assert known_scores(new, labels, inside, beside).tolist() == pytest.approx(lower)
 
 
+def test_thousands_of_clips_need_memory_in_proportion() -> None:
+    """No operation makes a value for each pair of clips times each class: 1.6 GB of them here."""
+    n, s = 200, 5000
+    labels, rows = torch.arange(s) // (s // n), range(0, s, s // n)
+    pairs = torch.randn(n, s, generator=torch.Generator().manual_seed(0))
+    with torch.profiler.profile(profile_memory=True) as profiler:
+        got = fit_open_set(pairs, rows, labels, n, [None] * s)
+    assert len(got.known) == len(got.untaught) == n
+    largest = max(event.self_cpu_memory_usage for event in profiler.events())
+    assert largest <= 8 * n * s
+
+
 def test_clips_of_no_class_are_scored_without_their_group() -> None:
     pairs = torch.arange(16.0).reshape(4, 4)
     every = mean_of_other_groups(pairs, range(4), [None] * 4)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from fewact import FewShotClassifier, backbones, checkpoint, evaluation
+from fewact.classifier.history import CHANGE, HISTORY
 from fewact.cli import main
 from fewact.errors import WeightsError
 from fewact.features.store import Job, Store
@@ -78,11 +79,16 @@ class Scenario:
 
 
 def tree(folder: Path) -> Tree:
-    """Content of all files, and folders without files; times, which differ, are left out."""
+    """Content of all files, and folders without files; what differs from run to run is left out.
+
+    These are times, and the versions of a model: a run that was killed may have kept one too.
+    """
     return {
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b""
         for path in sorted(folder.rglob("*"))
-        if not path.name.endswith(".times") and not (path.is_dir() and any(path.iterdir()))
+        if not path.name.endswith(".times")
+        and not (path.is_dir() and any(path.iterdir()))
+        and not (path.parent.name.isdecimal() and path.parent.parent.name == HISTORY)
     }
 
 
@@ -101,7 +107,17 @@ def model_faults(root: Path, whole: Tree) -> list[str]:
     if content not in (old, new) or len(content) < 3:
         return ["the model is neither the old nor the new one"]
     FewShotClassifier.load(folder)
-    return []
+    return [
+        f"the version {version.name} is not whole"
+        for version in found.joinpath(HISTORY).glob("[0-9]*")
+        if _version(version) not in (old, new)
+    ]
+
+
+def _version(folder: Path) -> Tree:
+    """Content of a version of a model, without the time of its change."""
+    files = (path for path in folder.iterdir() if path.name != CHANGE)
+    return {f"model/{path.name}": path.read_bytes() for path in files}
 
 
 def embed(root: Path) -> None:

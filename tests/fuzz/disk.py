@@ -22,10 +22,10 @@ class Change:
     """A change of a file or folder.
 
     Args:
-        what: ``write`` (opened for writing), ``mkdir``, ``rename``, ``remove`` (a file or an empty
-            folder) or ``sync``.
+        what: ``write`` (opened for writing), ``mkdir``, ``rename``, ``link``, ``remove`` (a file or
+            an empty folder) or ``sync``.
         path: Its path, relative to the recorded folder.
-        to: New path of a rename.
+        to: New path of a rename or link.
         content: Content of a synced file; None for a folder.
     """
 
@@ -52,9 +52,10 @@ def record(folder: Path, keep: Callable[[Change], None]) -> None:
         if event == "open" and isinstance(given[2], int) and given[2] & WRITES:
             path = None if isinstance(given[0], int) else relative(given[0])
             keep_if(Change("write", path) if path else None)
-        elif event == "os.rename":
+        elif event in ("os.rename", "os.link"):
             paths = relative(given[0], given[2]), relative(given[1], given[3])
-            keep_if(Change("rename", paths[0], paths[1]) if paths[0] and paths[1] else None)
+            what = event.removeprefix("os.")
+            keep_if(Change(what, paths[0], paths[1]) if paths[0] and paths[1] else None)
         elif event == "os.mkdir":
             path = relative(given[0], given[2])
             keep_if(Change("mkdir", path) if path else None)
@@ -131,7 +132,9 @@ class Disk:
             change = self._changes[number]
             if change.what == "sync" and change.content is None:
                 synced.add(change.path)
-            names = [change.path, *([change.to] if change.to else [])]
+            names = (
+                [change.to] if change.what == "link" else [change.path, change.to or change.path]
+            )
             if all((os.path.dirname(name) or ".") in synced for name in names):
                 safe.add(number)
         return safe
@@ -212,6 +215,10 @@ def _apply(root: _Folder, change: Change, file: _File | None) -> None:
         parent.entries[name] = _Folder()
     elif change.what == "remove":  # A folder was empty, also if a loss has kept what was in it.
         parent.entries.pop(name, None)
+    elif change.what == "link" and isinstance(found, _File):
+        target, new = _parent(root, change.to)
+        if target is not None:
+            target.entries[new] = found
     elif change.what == "rename" and found is not None:
         target, new = _parent(root, change.to)
         old = None if target is None else target.entries.get(new)

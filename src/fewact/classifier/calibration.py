@@ -42,7 +42,7 @@ TEXT_WEIGHTS = (0.25, 0.5, 0.75, 0.9)
 MIN_GAIN = 1.0
 """Gain in log-likelihood of held-out clips that class names need: Akaike's cost of a parameter."""
 
-FLOATS_AT_ONCE = 2**24
+FLOATS_AT_ONCE, CLIPS_AT_ONCE = 2**24, 64
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -207,9 +207,15 @@ def fit_temperature(
         Temperature between own / 64 and own · 64.
     """
     steps = torch.linspace(-1, 1, 833, dtype=torch.float64) * math.log(64)  # (g)
-    scaled = logits / (own * steps.exp())[:, None, None]  # (g h n)
-    right = scaled.gather(-1, truth.expand(len(steps), -1)[..., None])[..., 0]  # (g h)
-    loss = (scaled.logsumexp(-1) - right).sum(-1) + steps**2 / (2 * prior_std**2)  # (g)
+
+    def unlikelihood(temperatures: Tensor) -> Tensor:
+        scaled = logits / temperatures[:, None, None]  # (g h n)
+        right = scaled.gather(-1, truth.expand(len(scaled), -1)[..., None])[..., 0]  # (g h)
+        return (scaled.logsumexp(-1) - right).sum(-1)
+
+    at_once = max(1, FLOATS_AT_ONCE // 8 // logits.numel())
+    sums = torch.cat([unlikelihood(some) for some in (own * steps.exp()).split(at_once)])
+    loss = sums + steps**2 / (2 * prior_std**2)  # (g)
     return own * math.exp(steps[loss.argmin()].item())
 
 
@@ -220,18 +226,25 @@ def _folds(labels: Sequence[int], n: int, groups: Sequence[str | None]) -> list[
     these classes in the same fold.
     """
     group = [i if name is None else name for i, name in enumerate(groups)]
-    of_class = [[g for g, label in zip(group, labels, strict=True) if label == c] for c in range(n)]
+    of_class: list[dict[int | str, None]] = [{} for _ in range(n)]  # groups, in the clips' order
+    classes_of: dict[int | str, set[int]] = {}
+    for one, label in zip(group, labels, strict=True):
+        of_class[label][one] = None
+        classes_of.setdefault(one, set()).add(label)
     folds: list[list[int]] = []
     used: set[int | str] = set()
     while sum(map(len, folds)) < MAX_HELD_OUT:
         out: set[int | str] = set()
-        for own in of_class:
-            if out.intersection(own):
+        left = [len(own) for own in of_class]  # groups that are not held out
+        for c, own in enumerate(of_class):
+            if left[c] < len(own):
                 continue
             for candidate in own:
-                if candidate not in used and all(set(o) - out - {candidate} for o in of_class):
+                if candidate not in used and all(left[k] > 1 for k in classes_of[candidate]):
                     out.add(candidate)
                     used.add(candidate)
+                    for k in classes_of[candidate]:
+                        left[k] -= 1
                     break
         if not out:
             break
@@ -255,7 +268,10 @@ def _score(
             kept = kept.scatter(1, held, False).nonzero()[:, 1].reshape(len(held), -1)  # (b s)
             support = {name: value[kept] for name, value in nodes.items()}  # (b s …)
             state = method.support(support, labels[kept], n)
-            scored = method.score(state, {name: value[held] for name, value in nodes.items()})
-            logits.append(scored.flatten(0, 1).double().cpu())
+            scored = [
+                method.score(state, {name: value[some] for name, value in nodes.items()})
+                for some in held.split(CLIPS_AT_ONCE, 1)
+            ]
+            logits.append(torch.cat(scored, 1).flatten(0, 1).double().cpu())
             order.append(held.flatten())
     return torch.cat(logits), torch.cat(order)

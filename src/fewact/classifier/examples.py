@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
@@ -71,13 +72,13 @@ class Examples:
     nodes: Nodes
     origins: tuple[Clip | bytes | None, ...]
 
-    @property
+    @cached_property
     def classes(self) -> tuple[str, ...]:
         """Class names, in natural order; ``none`` is not a class."""
         labels = {clip.label for clip in self.clips} - {BACKGROUND}
         return tuple(sorted(labels, key=_class_key))
 
-    @property
+    @cached_property
     def labels(self) -> Tensor:
         """Positions (s) in ``classes``, int64; no clip may have the label ``none``."""
         position = {name: i for i, name in enumerate(self.classes)}

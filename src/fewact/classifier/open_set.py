@@ -22,7 +22,6 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
-from torch.nn import functional
 
 from fewact.errors import OptionError
 
@@ -220,16 +219,28 @@ def known_scores(
             clips are left out does not count; one class must be left.
     """
     n, pairs = inside.shape[-1], pairs.double()
-    member = functional.one_hot(labels, n).T.bool().expand(len(pairs), -1, -1)  # (q n s)
-    if left_out is not None:
-        member = member & ~left_out[:, None]
-    shots, each = member.sum(-1), pairs[:, None]  # (q n), (q 1 s)
-    mean = (each * member).sum(-1) / shots.clamp_min(1) - inside / 2
-    similarity = (mean + each.masked_fill(~member, -math.inf).amax(-1)) / 2  # (q n)
+    if left_out is None:
+        left_out = torch.zeros_like(pairs, dtype=torch.bool)
+    shots = _sum_by_class(~left_out, labels, n)  # (q n)
+    mean = _sum_by_class(pairs.masked_fill(left_out, 0), labels, n) / shots.clamp_min(1)
+    nearest = torch.full_like(mean, -math.inf).scatter_reduce(
+        1, labels.expand_as(pairs), pairs.masked_fill(left_out, -math.inf), "amax"
+    )
+    similarity = (mean - inside / 2 + nearest) / 2  # (q n)
     best = similarity.amax(-1)
     rest = similarity.masked_fill(shots == 0, 0.0).sum(-1) - best
     scores = best - OTHERS_WEIGHT * rest / ((shots > 0).sum(-1) - 1).clamp_min(1)
     return scores if none is None else scores - NONE_WEIGHT * none.double()
+
+
+def _sum_by_class(values: Tensor, labels: Tensor, n: int) -> Tensor:
+    """Return the sums (q n) float64 of values (q s) over the clips of each class.
+
+    Values of single precision are summed without rounding unless they differ by many orders of
+    magnitude, so the sums hardly depend on the order of the clips.
+    """
+    zeros = torch.zeros(len(values), n, dtype=torch.float64, device=values.device)
+    return zeros.scatter_add(1, labels.expand(len(values), -1), values.double())
 
 
 def intra_class(
@@ -249,18 +260,22 @@ def intra_class(
         n: Number of classes.
         left_out: Training clips to leave out (q s).
     """
-    rows, hot = list(positions), functional.one_hot(labels, n).double()  # (s n)
-    same = labels[rows][:, None] == labels
-    same[range(len(rows)), rows] = False
-    kept = (~left_out).double()
-
-    def sums(values: Tensor) -> Tensor:
-        return (kept[:, rows] * (kept @ values.T)) @ hot[rows]  # (q n)
-
-    total, number, shots = sums(pairs.double() * same), sums(same.double()), kept @ hot
-    mean = (pairs.double() * same).sum() / same.sum().clamp_min(1)
-    own = torch.where(number > 0, total / number.clamp_min(1), mean)
-    return ((shots - 1) * own + mean) / shots.clamp_min(1)
+    rows, kept = torch.tensor(list(positions)), (~left_out).double()  # (h), (q s)
+    total, number = torch.zeros(2, len(kept), n, dtype=torch.float64)
+    level, count = 0.0, 0
+    for c in range(n):
+        own = (labels[rows] == c).nonzero()[:, 0]  # rows of this class
+        scored, members = rows[own], (labels == c).nonzero()[:, 0]
+        other = (scored[:, None] != members).double()  # (r k)
+        similarity = pairs[own][:, members].double() * other
+        with_row, with_member = kept[:, scored], kept[:, members]  # (q r), (q k)
+        total[:, c] = (with_row * (with_member @ similarity.T)).sum(1)
+        number[:, c] = (with_row * (with_member @ other.T)).sum(1)
+        level += similarity.sum().item()
+        count += int(other.sum())
+    mean, shots = level / max(count, 1), _sum_by_class(kept, labels, n)
+    alone = torch.where(number > 0, total / number.clamp_min(1), mean)
+    return ((shots - 1) * alone + mean) / shots.clamp_min(1)
 
 
 def fit_open_set(
@@ -283,12 +298,11 @@ def fit_open_set(
         none: Similarities of the clips of no class.
     """
     rows = list(positions)
-    own, same_group = labels[rows], _same(groups)[rows]
+    own, same_group = labels[rows], _same(groups, rows)
     same_class = own[:, None] == labels
     both = same_class | same_group
     untaught = torch.where(both.all(1, keepdim=True), same_class, both)
-    kept = (~same_group).double() @ functional.one_hot(labels, n).double()  # (h n)
-    held = kept.gather(1, own[:, None])[:, 0] > 0
+    held = (same_class & ~same_group).any(1)
     outside = None if none is None else none.of_training
 
     def scores(which: Tensor, left_out: Tensor) -> tuple[float, ...]:
@@ -337,18 +351,18 @@ def mean_of_other_groups(
         references: Positions of the references among the clips.
         groups: Group of each of the m clips; a clip with None is a group by itself.
     """
-    other = ~_same(groups)[:, list(references)]
+    other = ~_same(groups, references).T
     itself = torch.arange(len(pairs))[:, None] == torch.tensor(list(references))
     other = torch.where(other.any(1, keepdim=True), other, ~itself)
     return (pairs.double() * other).sum(1) / other.sum(1)
 
 
-def _same(groups: Sequence[str | None]) -> Tensor:
-    """Return whether two clips are of one group: (s s), true on the diagonal."""
+def _same(groups: Sequence[str | None], rows: Sequence[int]) -> Tensor:
+    """Return whether clips at h positions are of the group of each clip: (h s)."""
     names = [i if group is None else group for i, group in enumerate(groups)]
     position = {name: i for i, name in enumerate(dict.fromkeys(names))}
     numbers = torch.tensor([position[name] for name in names])
-    return numbers[:, None] == numbers
+    return numbers[list(rows)][:, None] == numbers
 
 
 def _rank(rate: float, count: int) -> tuple[int, float]:

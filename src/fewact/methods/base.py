@@ -284,5 +284,7 @@ def one_hot_mean(labels: Tensor, n: int, dtype: torch.dtype) -> Tensor:
         n: Number of classes.
         dtype: Data type of the weights.
     """
-    hot = nn.functional.one_hot(labels, n).to(dtype).transpose(-1, -2)  # (b n s)
+    b, s = labels.shape
+    hot = torch.zeros(b, s, n, dtype=dtype, device=labels.device).scatter_(2, labels[..., None], 1)
+    hot = hot.transpose(-1, -2)  # (b n s)
     return hot / hot.sum(-1, keepdim=True)

@@ -18,14 +18,17 @@ class SupportFrames:
 
     Args:
         frames: (b p t d), of the support videos or of the prototypes.
-        classes: (b n p) weights that average the scores of each class.
+        classes: (b n p) weights that average the scores of each class; None if each element of
+            ``frames`` is a class.
     """
 
     frames: Tensor
-    classes: Tensor
+    classes: Tensor | None
 
     def average(self, pairs: Tensor) -> Tensor:
         """Return class scores (b q n) from scores (b q p) with each element of ``frames``."""
+        if self.classes is None:
+            return pairs
         return torch.einsum("bqp,bnp->bqn", pairs, self.classes)
 
 
@@ -41,10 +44,14 @@ def support_frames(
         shot_aggregation: ``mean`` keeps each video and averages their scores; ``prototype``
             averages the videos of a class, frame by frame.
     """
+    if _is_one_each(labels, n):
+        return SupportFrames(frames, None)
     mean = one_hot_mean(labels, n, frames.dtype)  # (b n s)
     if shot_aggregation == "mean":
         return SupportFrames(frames, mean)
-    identity = torch.eye(n, dtype=frames.dtype, device=frames.device)
-    return SupportFrames(
-        torch.einsum("bns,bstd->bntd", mean, frames), identity.expand(len(frames), n, n)
-    )
+    return SupportFrames(torch.einsum("bns,bstd->bntd", mean, frames), None)
+
+
+def _is_one_each(labels: Tensor, n: int) -> bool:
+    """Return whether video i is the only one of class i; thousands of classes then need no sums."""
+    return labels.shape[-1] == n and bool((labels == torch.arange(n, device=labels.device)).all())
