@@ -102,7 +102,8 @@ def model_faults(root: Path, whole: Tree) -> list[str]:
     found = folder if folder.exists() else backup_of(folder)
     if not found.exists():
         return []
-    content = {f"model/{name}": value for name, value in tree(found).items()}
+    files = tree(found).items()
+    content = {f"model/{name}": value for name, value in files if not name.startswith(HISTORY)}
     new = {name: value for name, value in whole.items() if name in content}
     if content not in (old, new) or len(content) < 3:
         return ["the model is neither the old nor the new one"]
