@@ -7,10 +7,10 @@ import numpy as np
 from torch import Tensor
 
 from fewact.backbones import Card
+from fewact.classifier.active import ActiveSource, Span, Trim
 from fewact.classifier.class_names import IMAGE_EMBEDDING, IMAGE_REQUEST
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import stage
-from fewact.classifier.measured import Measured
 from fewact.classifier.pipeline import Pipeline
 from fewact.data import AnyClip, FeatureClip, Video, VideoClip, VideoList
 from fewact.encoding import Encoder
@@ -29,12 +29,15 @@ class EncodedClip(NamedTuple):
     Args:
         clip: The clip.
         nodes: Nodes (1 …) float32, or the error of a clip that cannot be read.
-        duration: Duration of the clip in seconds; None for features, and if it cannot be read.
+        duration: Duration of what was used of it in seconds; None for features, and if it cannot be
+            read.
+        active: Part that was used; None for the full clip.
     """
 
     clip: AnyClip
     nodes: Nodes | VideoError
-    duration: float | None
+    duration: float | None = None
+    active: Span | None = None
 
 
 def encode(
@@ -43,6 +46,7 @@ def encode(
     timing: Timing | None = None,
     *,
     image_embedding: bool = False,
+    trim: Trim = "auto",
 ) -> Iterator[EncodedClip]:
     """Return the nodes of each clip, or the error of a clip that cannot be read.
 
@@ -54,20 +58,30 @@ def encode(
         pipeline: Backbone and method that encode the clips.
         timing: Adds up the time of each stage.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
+        trim: Whether still ends of videos are left out.
 
     Raises:
         DataError: Features where videos are expected, videos where features are expected, or
             features of another size. It is raised before the first clip is read.
     """
-    measured: list[Measured] = []
-    source = _source(clips, pipeline, timing, measured)
+    backbone = pipeline.backbone
+    videos: list[ActiveSource] = []
+    source: FeatureSource | None
+    if isinstance(backbone, Precomputed):
+        source = _array(clips, backbone)
+    else:
+        videos = [ActiveSource(clip, trim) for clip in _videos(clips)]
+        listed = (Video(str(i), "", source=one) for i, one in enumerate(videos))
+        source = VideoFeatures(VideoList("clips", tuple(listed)), backbone, timing=timing)
     if source is None:
         return iter(())
     encoder = ClipEncoder(pipeline, timing, image_embedding=image_embedding)
-    nodes = _nodes(encoder, source, len(clips))
+    found = zip(clips, _nodes(encoder, source, len(clips)), strict=True)
+    if not videos:
+        return (EncodedClip(clip, nodes) for clip, nodes in found)
     return (
-        EncodedClip(clip, found, measured[i].duration if measured else None)
-        for i, (clip, found) in enumerate(zip(clips, nodes, strict=True))
+        EncodedClip(clip, nodes, video.duration, video.active)
+        for video, (clip, nodes) in zip(videos, found, strict=True)
     )
 
 
@@ -104,28 +118,14 @@ class ClipEncoder:
         return nodes
 
 
-def _source(
-    clips: Sequence[AnyClip],
-    pipeline: Pipeline,
-    timing: Timing | None,
-    measured: list[Measured],
-) -> FeatureSource | None:
-    """Return the source of the clips' features; None if there are no clips.
-
-    Videos are added to ``measured``, which knows their durations when they are read.
-    """
-    backbone = pipeline.backbone
-    if isinstance(backbone, Precomputed):
-        checked = _features(clips, backbone)
-        if not checked:
-            return None
-        with np.errstate(over="ignore"):  # The source reports what overflows.
-            vectors = np.stack([clip.vectors.astype(np.float32) for clip in checked])  # (v t d)
-        names = [clip.name for clip in checked]
-        return ArrayFeatures(vectors, ids=names, skip_invalid=True)
-    measured += map(Measured, _videos(clips))
-    videos = (Video(str(i), "", source=one) for i, one in enumerate(measured))
-    return VideoFeatures(VideoList("clips", tuple(videos)), backbone, timing=timing)
+def _array(clips: Sequence[AnyClip], size: Precomputed) -> FeatureSource | None:
+    """Return the source of precomputed features; None if there are no clips."""
+    checked = _features(clips, size)
+    if not checked:
+        return None
+    with np.errstate(over="ignore"):  # The source reports what overflows.
+        vectors = np.stack([clip.vectors.astype(np.float32) for clip in checked])  # (v t d)
+    return ArrayFeatures(vectors, ids=[clip.name for clip in checked], skip_invalid=True)
 
 
 def _videos(clips: Sequence[AnyClip]) -> list[VideoClip]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-OVERLAP = 0.4
+OVERLAP = 0.3
 """Candidates overlap if they share more than this fraction of the shorter one."""
 
 GAP = 0.5

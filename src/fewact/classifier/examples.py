@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked_dataclass
 from torch import Tensor
 
+from fewact.classifier.active import Span
 from fewact.data import BACKGROUND, Clip, natural_key
 
 Nodes = dict[str, Tensor]
@@ -34,7 +35,9 @@ class Example:
         start: Start in the file, in seconds; None for the start of the file.
         end: End in the file, in seconds; None for the end of the file.
         group: Group of the clip, such as the person or the recording; None if unknown.
-        duration: Duration of the clip in seconds; None for features.
+        duration: Duration of what was used of the clip, in seconds; None for features.
+        active: Start and end of the active part, in seconds from the start of the clip; None if the
+            full clip was used.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -43,6 +46,7 @@ class Example:
     end: float | None = None
     group: str | None = None
     duration: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    active: Span | None = None
 
     @property
     def title(self) -> str:

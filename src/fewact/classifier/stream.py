@@ -25,7 +25,8 @@ HOP = 0.25
 """Distance between the starts of windows, as a fraction of their length."""
 
 BETWEEN = 0.3
-"""Threshold without clips of no class, see ``OpenSet.between``. Chosen on development clips."""
+"""Threshold unless a rate is requested, see ``OpenSet.between``. Chosen on development clips, as are
+the constants of ``events``."""
 
 LENGTH_RATIO = 1.25
 """Ratio of the durations of training clips from which there is one more window length."""
@@ -250,9 +251,10 @@ class Stream:
 def threshold(scores: OpenSet, false_alarms: float | None = None) -> float:
     """Return the lowest known score of a window that shows a class.
 
-    It is that of ``OpenSet.decision``. But between actions a recording shows other things, so that
-    not every window can get a class: without clips of no class and without a rate, the threshold is
-    between the scores of training clips without their class and those with it.
+    Between actions a recording shows other things, so that not every window can get a class. By
+    default the threshold is between the scores of clips of no class, or of training clips without
+    their class, and those of training clips. If a rate is requested, it is that of
+    ``OpenSet.decision``; its promise is about clips, not about windows.
 
     Args:
         scores: Scores of a fitted classifier.
@@ -261,10 +263,9 @@ def threshold(scores: OpenSet, false_alarms: float | None = None) -> float:
     Raises:
         OptionError: The rate is not above 0 and at most 1.
     """
-    decision = scores.decision(false_alarms)
-    if decision.basis != "off" or false_alarms == 1:
-        return decision.threshold
-    return scores.between(BETWEEN)
+    if false_alarms is None:
+        return scores.between(BETWEEN)
+    return scores.decision(false_alarms).threshold
 
 
 def window_lengths(durations: Sequence[float | None]) -> tuple[float, ...]:

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 
+from fewact.classifier.active import Trim
 from fewact.classifier.encoding import encode
 from fewact.classifier.examples import Example, Examples, join, rounded
 from fewact.classifier.pipeline import Pipeline
@@ -44,14 +45,16 @@ def teach(
     """
     parts: list[Examples] = []
     skipped: list[Skipped] = []
-    encoded = encode(clips, pipeline, timing, image_embedding=image_embedding)
-    for done, (clip, nodes, duration) in enumerate(encoded):
+    encoded = encode(clips, pipeline, timing, image_embedding=image_embedding, trim=trim)
+    for done, (clip, nodes, duration, active) in enumerate(encoded):
         if isinstance(nodes, VideoError):
             warnings.warn(f"skipped: {nodes}", category=UserWarning, stacklevel=3)
             skipped.append(Skipped(clip, nodes))
         else:
             place = clip.start, clip.end, clip.group
-            example = Example(names[done], clip.label or "", *place, duration=duration)
+            example = Example(
+                names[done], clip.label or "", *place, duration=duration, active=active
+            )
             kept = {name: value.cpu() for name, value in nodes.items()}
             kept = kept if exact else rounded(kept)
             parts.append(Examples((example,), kept, (_origin(clip),)))
