@@ -6,12 +6,13 @@ where it is: an end without changes is left out if it is long.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fewact.data.video_source import Transform, VideoSource
+from fewact.errors import OptionError, did_you_mean
 from fewact.video import FrameSets, Sampler, Segments, Timeline
 from fewact.video.timeline import Floats, Ints
 
@@ -21,8 +22,8 @@ Trim = Literal["auto", "off"]
 RATE, MOST = 8.0, 64
 """Frames per second that are compared, and their largest number."""
 
-CELLS, SUBSAMPLING = 16, 2
-"""Rows and columns of the images that are compared, each the mean of every second pixel."""
+CELLS, PIXELS = 16, 112
+"""Rows and columns of the images that are compared, and of the pixels that are averaged at most."""
 
 LOUDEST = 0.05
 """Fraction of the cells that change most: their mean change is that of a frame."""
@@ -38,11 +39,28 @@ STILL = 4.0
 person who stands. Ends of clips that were cut to the action change by 5 to 35."""
 
 LEAST_SECONDS, LEAST_FRACTION = 1.0, 0.2
-"""An end is left out if it lasts at least so long, in seconds and as a fraction of the clip. Shorter
-ones belong to the action, and clips without padding stay what they are."""
+"""An end is left out if it lasts at least so long, in seconds and as a fraction of the clip.
+Shorter ones belong to the action, and clips without padding stay what they are."""
 
 MARGIN = 0.25
 """Seconds that are kept of an end that is left out: a movement begins slowly."""
+
+
+def check_trim(trim: Trim) -> Trim:
+    """Return the value unless it is unknown.
+
+    Raises:
+        OptionError: It is unknown.
+    """
+    if trim not in get_args(Trim):
+        raise OptionError(
+            "unknown value",
+            where="trim",
+            got=repr(trim),
+            expected=", ".join(get_args(Trim)),
+            hint=did_you_mean(str(trim), get_args(Trim)),
+        )
+    return trim
 
 
 class Span(NamedTuple):
@@ -124,14 +142,16 @@ def active_part(times: Floats, frames: NDArray[Any], duration: float) -> Span | 
 
 def _changes(frames: NDArray[Any]) -> Floats:
     """Return how much each frame differs from the one before where it differs most: (t-1)."""
-    green = frames[:, ::SUBSAMPLING, ::SUBSAMPLING, 1].astype(np.float32)  # (t h w)
+    steps = [max(1, size // PIXELS) for size in frames.shape[1:3]]
+    green = frames[:, :: steps[0], :: steps[1], 1].astype(np.float32)  # (t h w)
     t, height, width = green.shape
     rows, columns = (np.arange(CELLS) * size // CELLS for size in (height, width))
     cells = np.add.reduceat(np.add.reduceat(green, rows, 1), columns, 2)
     area = np.diff(rows, append=height)[:, None] * np.diff(columns, append=width)
     change = np.abs(np.diff(cells / area, axis=0)).reshape(t - 1, -1)
     loudest = max(1, round(LOUDEST * change.shape[1]))
-    return np.sort(change, 1)[:, -loudest:].mean(1).astype(np.float64)
+    liveliest: Floats = np.sort(change, 1)[:, -loudest:].mean(1).astype(np.float64)
+    return liveliest
 
 
 def _inside(sampler: Sampler, span: Span) -> Callable[[Timeline], Ints]:

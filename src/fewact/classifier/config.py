@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from fewact.classifier.active import Trim
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.examples import Example
 from fewact.classifier.open_set import OpenSet
@@ -87,6 +88,7 @@ class Config(_Part):
         class_names: Use of class names; None if they are not used.
         open_set: Scores that decide between known and unknown.
         false_alarms: Limit of false alarms; None for the default.
+        trim: Whether still ends of videos are left out.
         integers: Whether the classes were given as integers.
         examples: Training clips and, with the label ``none``, clips of no class, in the order of
             the rows of their nodes.
@@ -102,6 +104,7 @@ class Config(_Part):
     class_names: SavedClassNames | None = None
     open_set: OpenSet
     false_alarms: Annotated[float, Field(gt=0, le=1)] | None = None
+    trim: Trim = "off"
     integers: bool = False
     examples: tuple[Example, ...]
     files: dict[str, str] = Field(min_length=1)

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from fewact.backbones import Card
-from fewact.classifier.active import ActiveSource, Span, Trim
+from fewact.classifier.active import ActiveSource, Span
 from fewact.classifier.class_names import IMAGE_EMBEDDING, IMAGE_REQUEST
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import stage
@@ -46,7 +46,6 @@ def encode(
     timing: Timing | None = None,
     *,
     image_embedding: bool = False,
-    trim: Trim = "auto",
 ) -> Iterator[EncodedClip]:
     """Return the nodes of each clip, or the error of a clip that cannot be read.
 
@@ -58,7 +57,6 @@ def encode(
         pipeline: Backbone and method that encode the clips.
         timing: Adds up the time of each stage.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
-        trim: Whether still ends of videos are left out.
 
     Raises:
         DataError: Features where videos are expected, videos where features are expected, or
@@ -70,7 +68,7 @@ def encode(
     if isinstance(backbone, Precomputed):
         source = _array(clips, backbone)
     else:
-        videos = [ActiveSource(clip, trim) for clip in _videos(clips)]
+        videos = [ActiveSource(clip, pipeline.trim) for clip in _videos(clips)]
         listed = (Video(str(i), "", source=one) for i, one in enumerate(videos))
         source = VideoFeatures(VideoList("clips", tuple(listed)), backbone, timing=timing)
     if source is None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from fewact.backbones import Backbone
+from fewact.classifier.active import Trim
 from fewact.classifier.class_names import ClassNames, TextMode
 from fewact.classifier.examples import Examples
 from fewact.classifier.fitted import Fitted, fit_examples
@@ -33,10 +34,11 @@ class Estimator:
         engine: str = "auto",
         text: TextMode = "auto",
         false_alarms: float | None = None,
+        trim: Trim = "auto",
     ) -> None:
         self.backbone, self.method, self.device = backbone, method, device
         self.weights, self.precision, self.engine = weights, precision, engine
-        self.text, self.false_alarms = text, false_alarms
+        self.text, self.false_alarms, self.trim = text, false_alarms, trim
         self._pipeline: Pipeline | None = None
         self._choice: Choice | None = None
         self._fitted: Fitted | None = None
@@ -114,7 +116,7 @@ class Estimator:
 
     def _chosen(self) -> Choice:
         network = (self.weights, self.precision, self.engine)
-        return Choice(self.backbone, self.method, self.device, *network)
+        return Choice(self.backbone, self.method, self.device, *network, trim=self.trim)
 
     @property
     def _learned(self) -> tuple[Pipeline, Fitted]:

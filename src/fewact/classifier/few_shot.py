@@ -44,6 +44,8 @@ class FewShotClassifier(Editing, Predicting, Saving):
             ``open_set.OpenSet.decision``. 1 answers every clip with a class. It can be changed at
             any time. None limits it to 0.1 if there are clips of no class; if there are none, every
             clip gets a class.
+        trim: Still ends of clips, before and after the action: ``auto`` leaves them out where they
+            are long, ``off`` never. It holds for training clips and for predicted ones.
 
     >>> classifier = FewShotClassifier().fit("actions")  # doctest: +SKIP
     >>> classifier.predict("new.mp4").label  # doctest: +SKIP

@@ -16,6 +16,7 @@ from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.checkpoint import registered
 from fewact.classifier import history
+from fewact.classifier.active import Trim
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.config import (
     CONFIG,
@@ -80,6 +81,7 @@ def save(
     thumbnails: bool,
     false_alarms: float | None = None,
     change: str = "saved",
+    trim: Trim = "auto",
 ) -> Path:
     """Save a classifier, see ``FewShotClassifier.save``."""
     folder = user_path(folder, ModelError).resolve()
@@ -105,6 +107,7 @@ def save(
         class_names=_saved_class_names(fitted.class_names),
         open_set=fitted.open_set,
         false_alarms=false_alarms,
+        trim=trim,
         integers=fitted.integers,
         examples=examples.clips,
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fewact import backbones, methods
 from fewact.backbones import Backbone
+from fewact.classifier.active import Trim, check_trim
 from fewact.data import AnyClip, FeatureClip
 from fewact.errors import OptionError
 from fewact.features.precomputed import Precomputed
@@ -18,10 +19,12 @@ class Pipeline:
     Args:
         backbone: Network for videos, or the size of precomputed features.
         method: Method in evaluation mode.
+        trim: Whether still ends of videos are left out.
     """
 
     backbone: Backbone | Precomputed
     method: Method
+    trim: Trim = "auto"
 
     @property
     def precomputed(self) -> bool:
@@ -40,6 +43,7 @@ class Choice:
         weights: Weights of a backbone that is given by name.
         precision: Precision of a backbone that is given by name.
         engine: Inference engine of a backbone that is given by name.
+        trim: Whether still ends of videos are left out.
     """
 
     backbone: str | Backbone
@@ -48,6 +52,7 @@ class Choice:
     weights: str | Path
     precision: str
     engine: str
+    trim: Trim = "auto"
 
     def build(self, clip: AnyClip) -> Pipeline:
         """Build a pipeline for clips like this one.
@@ -56,6 +61,7 @@ class Choice:
             OptionError: The method compares with class names, or needs more than the precomputed
                 features; or a backbone is chosen for precomputed features.
         """
+        check_trim(self.trim)
         if isinstance(clip, FeatureClip):
             return self._for_features(*clip.vectors.shape)
         method, backbone = self._build_method(None), self.backbone
@@ -71,7 +77,7 @@ class Choice:
             fitting := methods.fitting(self.method, backbone.card)
         ):
             method = methods.create(self.method, **fitting)
-        return Pipeline(backbone, method.to(backbone.device).eval())
+        return Pipeline(backbone, method.to(backbone.device).eval(), self.trim)
 
     def _for_features(self, frames: int, width: int) -> Pipeline:
         name = self.backbone if isinstance(self.backbone, str) else self.backbone.card.name
@@ -87,7 +93,7 @@ class Choice:
         size = Precomputed(frames, width, self.device)
         method = self._build_method(size)
         size.check_requests(method.requests(size.card))
-        return Pipeline(size, method.to(size.device).eval())
+        return Pipeline(size, method.to(size.device).eval(), self.trim)
 
     def _build_method(self, size: Precomputed | None) -> Method:
         """Build the method; a method given by name gets options that fit the features."""

@@ -1,23 +1,32 @@
 """Predict the classes of clips."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.classifier.encoding import encode
+from fewact.classifier.active import check_trim
+from fewact.classifier.encoding import EncodedClip, encode
 from fewact.classifier.estimator import Estimator
-from fewact.classifier.fitted import classify
+from fewact.classifier.fitted import Fitted, classify
 from fewact.classifier.inputs import ClipLike, query_clips
 from fewact.classifier.labels import Labels, text_source
-from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped
+from fewact.classifier.open_set import Decision
+from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped, display_name
 from fewact.classifier.sources import LabelledSource, labelled
 from fewact.classifier.stream import Stream, threshold
 from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
 from fewact.errors import VideoError
 from fewact.features.precomputed import Precomputed
 from fewact.features.timing import Timing
+
+LONG, LEAST_LONG = 4.0, 10.0
+"""A clip is taken for a long recording if it is this many times as long as the longest training
+clip, and lasts this many seconds."""
 
 
 class Predicting(Estimator):
@@ -73,7 +82,7 @@ class Predicting(Estimator):
 
         Raises:
             DataError: As for ``predict``; raised before the first prediction.
-            OptionError: ``false_alarms`` is not a rate.
+            OptionError: ``false_alarms`` is not a rate, or ``trim`` is unknown.
         """
         return self._each(query_clips(clips)[0], timing)
 
@@ -163,11 +172,30 @@ class Predicting(Estimator):
     ) -> Iterator[Prediction | Skipped]:
         pipeline, fitted = self._learned
         decision = fitted.open_set.decision(self.false_alarms)
+        pipeline = replace(pipeline, trim=check_trim(self.trim))
         embedded = fitted.class_names is not None
         encoded = encode(clips, pipeline, timing, image_embedding=embedded)
-        return (
-            Skipped(one.clip, one.nodes)
-            if isinstance(one.nodes, VideoError)
-            else classify(pipeline.method, fitted, decision, one.clip, one.nodes, timing)
-            for one in encoded
+        return (_answer(pipeline, fitted, decision, one, timing) for one in encoded)
+
+
+def _answer(
+    pipeline: Pipeline,
+    fitted: Fitted,
+    decision: Decision,
+    encoded: EncodedClip,
+    timing: Timing | None,
+) -> Prediction | Skipped:
+    clip, nodes, duration, active = encoded
+    if isinstance(nodes, VideoError):
+        return Skipped(clip, nodes)
+    taught = [one.duration for one in fitted.everything.clips if one.duration is not None]
+    if duration is not None and taught and duration > max(LONG * max(taught), LEAST_LONG):
+        warnings.warn(
+            f"{display_name(clip)} is {duration:.0f} s long, the training clips at most "
+            f"{max(taught):.0f} s: this is one answer for all of it. `fewact watch MODEL VIDEO`, "
+            "in Python FewShotClassifier.stream, finds the actions in a long recording",
+            category=UserWarning,
+            stacklevel=4,
         )
+    found = classify(pipeline.method, fitted, decision, clip, nodes, timing)
+    return replace(found, duration=duration, active=active)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.classifier.active import Span
 from fewact.classifier.labels import Label
 from fewact.data import AnyClip, Clip, FeatureClip
 from fewact.errors import OptionError, VideoError
@@ -31,6 +32,9 @@ class Prediction:
         nearest: Title of the most similar training clip of any class, see ``clips_``.
         best: Most probable class, also if the label is ``(none)``.
         known: Probability that the clip shows one of the classes, if half of all clips do.
+        duration: Duration of what was used of the clip, in seconds; None for features.
+        active: Start and end of what was used, in seconds from the start of the clip; None for the
+            full clip, see ``fewact.classifier.active``.
 
     Labels are texts, or integers if the classes were given as integers.
     """
@@ -42,6 +46,8 @@ class Prediction:
     nearest: str
     best: Label
     known: float
+    duration: float | None = None
+    active: Span | None = None
 
     @property
     def path(self) -> Path:
@@ -64,6 +70,7 @@ class Prediction:
             "known": self.known,
             "probabilities": dict(ranked),
             "nearest": self.nearest,
+            **({} if self.active is None else {"active": list(self.active)}),
         }
 
 

@@ -65,6 +65,7 @@ class Saving(Estimator):
             thumbnails=thumbnails,
             false_alarms=self.false_alarms,
             change=change,
+            trim=self.trim,
         )
 
     @classmethod
@@ -105,6 +106,7 @@ class Saving(Estimator):
             engine="auto" if precomputed else engine,
             text="off" if model.class_names is None else model.class_names.mode,
             false_alarms=model.config.false_alarms,
+            trim=model.config.trim,
         )
         method = model.method.to(built.device).eval()
         before = FittedBefore(model.config.calibration, model.config.open_set)
@@ -117,7 +119,7 @@ class Saving(Estimator):
                 before=before,
                 integers=model.config.integers,
             )
-        classifier._pipeline = Pipeline(built, method)
+        classifier._pipeline = Pipeline(built, method, model.config.trim)
         classifier._choice = classifier._chosen()
         classifier._publish(fitted, [])
         return classifier

@@ -25,8 +25,8 @@ HOP = 0.25
 """Distance between the starts of windows, as a fraction of their length."""
 
 BETWEEN = 0.3
-"""Threshold unless a rate is requested, see ``OpenSet.between``. Chosen on development clips, as are
-the constants of ``events``."""
+"""Threshold unless a rate is requested, see ``OpenSet.between``. Chosen on development clips, as
+are the constants of ``events``."""
 
 LENGTH_RATIO = 1.25
 """Ratio of the durations of training clips from which there is one more window length."""

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable, Sequence
 
-from fewact.classifier.active import Trim
 from fewact.classifier.encoding import encode
 from fewact.classifier.examples import Example, Examples, join, rounded
 from fewact.classifier.pipeline import Pipeline
@@ -45,7 +44,7 @@ def teach(
     """
     parts: list[Examples] = []
     skipped: list[Skipped] = []
-    encoded = encode(clips, pipeline, timing, image_embedding=image_embedding, trim=trim)
+    encoded = encode(clips, pipeline, timing, image_embedding=image_embedding)
     for done, (clip, nodes, duration, active) in enumerate(encoded):
         if isinstance(nodes, VideoError):
             warnings.warn(f"skipped: {nodes}", category=UserWarning, stacklevel=3)

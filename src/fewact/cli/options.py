@@ -21,6 +21,7 @@ import json
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import MISSING, dataclass, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_type_hints
 
@@ -62,6 +63,16 @@ FalseAlarms = Annotated[
         "them, at most 0.1 of clips of the classes are answered (none).",
     ),
 ]
+
+
+class TrimMode(StrEnum):
+    """Whether still ends of clips are left out."""
+
+    AUTO = "auto"
+    OFF = "off"
+
+
+TRIM = "Still ends of clips, before and after the action: auto leaves them out where they are long"
 Dataset = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Data set to read from a features file that holds several."),

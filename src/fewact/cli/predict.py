@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from fewact.cli.options import (
+    TRIM,
     Dataset,
     Device,
     Engine,
@@ -18,6 +19,7 @@ from fewact.cli.options import (
     Model,
     OptionGroup,
     Quiet,
+    TrimMode,
     with_option_groups,
 )
 from fewact.cli.output import Columns, print_json
@@ -75,6 +77,10 @@ def predict(
     ],
     output: OutputOptions,
     false_alarms: FalseAlarms = None,
+    trim: Annotated[
+        TrimMode | None,
+        typer.Option(metavar="MODE", help=f"{TRIM}; off never does. Default: as in teaching."),
+    ] = None,
     dataset: Dataset = None,
     engine: Engine = "auto",
     device: Device = "auto",
@@ -105,6 +111,8 @@ def predict(
         classifier.false_alarms = false_alarms
         for line in describe(classifier.open_set_, false_alarms):
             say(line)
+    if trim is not None:
+        classifier.trim = trim.value
     clock = Timing()
     results = classifier.predict_each(clips, timing=clock)
     write = _writer(output, names, classifier.classes_)
@@ -117,6 +125,9 @@ def predict(
                 skipped.append(result)
             else:
                 write(result)
+                if result.active is not None:
+                    start, end = result.active
+                    say(f"Trimmed: {result.name}: only {start:.1f} to {end:.1f} s are used")
                 predictions.append(result)
             show(done, len(clips))
     milliseconds = _milliseconds(clock, len(predictions))

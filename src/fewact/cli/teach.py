@@ -13,12 +13,14 @@ import typer
 from fewact.cli import early
 from fewact.cli.options import (
     METHOD,
+    TRIM,
     BackboneOptions,
     Dataset,
     FalseAlarms,
     MethodOption,
     OptionGroup,
     Quiet,
+    TrimMode,
     parse_options,
     with_option_groups,
 )
@@ -84,6 +86,9 @@ class ExampleOptions(OptionGroup):
         ),
     ] = None
     dataset: Dataset = None
+    trim: Annotated[TrimMode, typer.Option(metavar="MODE", help=f"{TRIM}; off never does.")] = (
+        TrimMode.AUTO
+    )
 
 
 @with_option_groups
@@ -152,6 +157,7 @@ def teach(
         engine=chosen.engine,
         text=method.text.value,
         false_alarms=unknown.false_alarms,
+        trim=examples.trim.value,
     )
     with progress("Teaching", quiet=quiet) as show:
         classifier.fit(source, progress=show)
@@ -245,6 +251,8 @@ def _print_summary(classifier: "FewShotClassifier", output: Path, new: str) -> N
         print(line)
     if calibration.text_weight:
         print(f"Class names: {100 * calibration.text_weight:.0f} % of the score")
+    if trimmed := sum(clip.active is not None for clip in classifier.clips_):
+        print(f"Trimmed: long still ends of {trimmed} clips (--trim off keeps them)")
     if classifier.skipped_:
         print(f"Skipped: {len(classifier.skipped_)} clips that cannot be read (listed above)")
     folder = shlex.quote(str(output))

@@ -1,0 +1,131 @@
+"""Long still ends of clips are left out, and nothing else."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fewact.classifier import FewShotClassifier
+from fewact.classifier.active import ActiveSource, active_part
+from fewact.data import Clip, Frames
+from fewact.errors import OptionError
+from fewact.video import EveryNth, Segments, read_frames
+from tests.classifier.conftest import render
+
+FPS = 12
+
+
+def padded(path: Path, before: float, after: float, noise: float = 2.0) -> np.ndarray:
+    """The frames of a clip after and before still ones, with the noise of a camera."""
+    frames = read_frames(path, EveryNth(1))
+    ends = [np.repeat(frames[[i]], round(t * FPS), 0) for i, t in ((0, before), (-1, after))]
+    whole = np.concatenate([ends[0], frames, ends[1]]).astype(np.float32)
+    whole += np.random.default_rng(0).normal(0, noise, whole.shape)
+    return whole.clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return render(tmp_path_factory.mktemp("active") / "left.mp4", "left", 5)
+
+
+@pytest.mark.parametrize(("before", "after"), [(2.0, 0.0), (0.0, 2.0), (2.0, 2.0), (4.0, 4.0)])
+def test_long_still_ends_are_left_out(clip: Path, before: float, after: float) -> None:
+    source = ActiveSource(Frames(padded(clip, before, after), fps=FPS))
+    (frames,) = source.read([EveryNth(1)])
+    assert source.active is not None
+    assert source.active.start == pytest.approx(before, abs=0.5)
+    assert source.active.end == pytest.approx(before + 1.0, abs=0.5)
+    assert source.duration == pytest.approx(source.active.end - source.active.start)
+    first = int(source.active.start * FPS + 1e-6)
+    assert np.array_equal(frames, padded(clip, before, after)[first : first + len(frames)])
+
+
+def moving_camera(rng: np.random.Generator) -> np.ndarray:
+    scene = rng.integers(0, 256, (48, 164, 3)).astype(np.uint8)
+    return np.stack([scene[:, i : i + 64] for i in range(60)])
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda rng: np.full((60, 48, 64, 3), 90, np.uint8),
+        lambda rng: rng.integers(80, 100, (60, 48, 64, 3)).astype(np.uint8),
+        lambda rng: rng.integers(0, 256, (60, 48, 64, 3)).astype(np.uint8),
+        moving_camera,
+        lambda rng: rng.integers(0, 256, (1, 48, 64, 3)).astype(np.uint8),
+    ],
+    ids=["black", "noise", "flicker", "moving camera", "one frame"],
+)
+def test_other_clips_stay_what_they_are(
+    made: Callable[[np.random.Generator], np.ndarray],
+) -> None:
+    clip = made(np.random.default_rng(0))
+    source = ActiveSource(Frames(clip, fps=FPS))
+    (frames,) = source.read([Segments(8)])
+    (expected,) = Frames(clip, fps=FPS).read([Segments(8)])
+    assert source.active is None
+    assert np.array_equal(frames, expected)
+
+
+def test_clips_without_padding_and_short_ends_stay(clip: Path) -> None:
+    for before in (0.0, 0.5):
+        source = ActiveSource(Frames(padded(clip, before, 0.0), fps=FPS))
+        source.read([Segments(8)])
+        assert source.active is None
+
+
+def test_off_reads_the_full_clip(clip: Path) -> None:
+    source = ActiveSource(Frames(padded(clip, 4, 4), fps=FPS), "off")
+    (frames,) = source.read([EveryNth(1)])
+    assert source.active is None
+    assert len(frames) == source.duration * FPS
+
+
+def test_parts_of_files_keep_their_times(clip: Path) -> None:
+    source = ActiveSource(Clip(clip, start=0.25, end=0.75))
+    source.read([Segments(4)])
+    assert source.duration == pytest.approx(0.5)
+    assert source.fingerprint() == Clip(clip, start=0.25, end=0.75).fingerprint()
+
+
+def test_an_action_at_one_moment() -> None:
+    frames = np.zeros((33, 20, 20, 3), np.uint8)
+    frames[16:, 5:10, 5:10] = 255
+    times = np.arange(33) / 8
+    found = active_part(times, frames, 33 / 8)
+    assert found is None or (found.start < 2 < found.end)
+
+
+@pytest.mark.slow
+def test_padded_clips_are_answered_as_the_clips_are(
+    actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    classifier = FewShotClassifier().fit(actions)
+    still = [Frames(padded(path, 4, 4), fps=FPS) for path in queries.values()]
+    found = classifier.predict(still)
+    assert found.labels == list(queries)
+    assert all(one.active is not None for one in found)
+    assert found[0].to_dict()["active"] == list(found[0].active or ())
+    classifier.trim = "off"
+    assert all(one.active is None for one in classifier.predict(still))
+
+    classifier.trim = "auto"
+    classifier.add_clips("left", [still[0]])
+    assert sum(example.active is not None for example in classifier.clips_) == 1
+    loaded = FewShotClassifier.load(classifier.save(tmp_path / "model"))
+    assert loaded.trim == "auto"
+    assert loaded.clips_ == classifier.clips_
+
+
+def test_an_unknown_value_is_refused(actions: Path) -> None:
+    with pytest.raises(OptionError, match="auto, off"):
+        FewShotClassifier(trim="on").fit(actions)  # type: ignore[arg-type]
+
+
+def test_a_long_recording_points_to_watch(quick: FewShotClassifier, actions: Path) -> None:
+    quick.fit(actions)
+    noise = np.random.default_rng(0).integers(0, 256, (150, 48, 64, 3), np.uint8)
+    with pytest.warns(UserWarning, match="15 s long.*fewact watch"):
+        quick.predict(Frames(noise, fps=10))
