@@ -1,0 +1,327 @@
+"""`fewact watch` on recordings with known events, made from real and rendered clips.
+
+    python -m benchmarks.watch run SET ASSETS FOLDER --minutes 60
+    python -m benchmarks.watch page FOLDER -o docs/results/recordings.md
+
+A recording is a file: clips of other people than those who taught, one after the other. Clips of
+untaught classes are between them. The command runs in a process of its own, as a user would run it.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from benchmarks.datasets import Part, parts, read_index
+from fewact import FewShotClassifier
+from fewact.data import BACKGROUND, Clip, Video
+from fewact.io.atomic import write_text
+from fewact.synthetic import motions
+from fewact.video import EveryNth, read_frames, write_video
+
+SHOTS, GROUPS = 3, 5
+"""Training clips of a class, and groups of which no clip is in the recording."""
+
+NONE_CLIPS = 9
+HEIGHT, WIDTH, FPS = 240, 320, 30
+MAIN = "import sys; from fewact.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A run of performances of one class: they follow each other without a gap."""
+
+    label: str
+    start: float
+    end: float
+    repetitions: int
+
+
+@dataclass
+class Outcome:
+    """What one recording gave."""
+
+    name: str
+    development: bool
+    none: int
+    seconds: float
+    events: int
+    performances: int
+    f1: float
+    count_error: float
+    wall: float
+    cpu: float
+    memory: float
+    lengths: Sequence[float] = field(default_factory=tuple)
+
+
+def sets(assets: Path) -> dict[str, tuple[Part, bool]]:
+    """Return the sets by short names, and whether options may be chosen on them."""
+    datasets = read_index(assets)
+    found = {}
+    for development in (True, False):
+        for part in parts(datasets, development=development):
+            short = part.name.split("`")[1] + ("-dev" if development else "")
+            found[short] = part, development
+    for split, development in (("val", True), ("test", False)):
+        every = motions("long", videos=10).videos
+        some = tuple(v for v in every.videos if v.split == split)
+        part = Part(f"`motions:long` {split}", type(every)(every.name, some))
+        found["motions-long" + ("-dev" if development else "")] = part, development
+    return found
+
+
+def frames_of(video: Video) -> tuple[NDArray[np.uint8], float]:
+    """Return the frames of a clip in the size of the recording, and their rate."""
+    source = video.source
+    if isinstance(source, Clip):
+        from fewact.video import probe
+
+        frames, fps = read_frames(source.path, EveryNth(1)), probe(source.path).fps
+    else:
+        assert source is not None
+        frames, fps = source.read([EveryNth(1)])[0], 24.0
+    images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+    sized = functional.interpolate(images, (HEIGHT, WIDTH), mode="bilinear", antialias=True)
+    shown = (np.arange(round(len(frames) / fps * FPS)) * fps / FPS).astype(int)
+    return sized.permute(0, 2, 3, 1).numpy()[shown.clip(max=len(frames) - 1)], FPS
+
+
+def group_of(video: Video) -> str:
+    """Return the group; rendered videos are each a group."""
+    return video.group or video.id
+
+
+def draw(videos: Sequence[Video], rng: random.Random) -> tuple[list[Video], ...]:
+    """Return training clips, clips of no class, and clips of taught and other classes to show."""
+    labels = sorted({video.label for video in videos})
+    rng.shuffle(labels)
+    count = {5: 3, 7: 4}.get(len(labels), 5)
+    taught, other = labels[:count], labels[count : 2 * count + 4]
+    groups = sorted({group_of(video) for video in videos})
+    rng.shuffle(groups)
+
+    def of(label: str) -> list[list[Video]]:
+        own = [[v for v in videos if v.label == label and group_of(v) == g] for g in groups]
+        return [some for some in own if some]
+
+    teach = [rng.choice(some) for label in taught for some in of(label)[:SHOTS]]
+    none = [rng.choice(some) for label in other[: len(other) // 2] for some in of(label)[:GROUPS]]
+    show = [v for label in taught for some in of(label)[GROUPS:] for v in some]
+    between = [v for label in other for some in of(label)[GROUPS:] for v in some]
+    return teach, rng.sample(none, min(NONE_CLIPS, len(none))), show, between
+
+
+def script(
+    show: Sequence[Video], between: Sequence[Video], rng: random.Random
+) -> Iterator[tuple[Video, bool]]:
+    """Yield clips without an end: one to three of a class in a row, then up to two others."""
+    by_class: dict[str, list[Video]] = {}
+    for video in show:
+        by_class.setdefault(video.label, []).append(video)
+    while True:
+        label = rng.choice(sorted(by_class))
+        for _ in range(rng.choice((1, 1, 2, 3))):
+            yield rng.choice(by_class[label]), True
+        for _ in range(rng.choice((0, 1, 1, 2))):
+            yield rng.choice(between), False
+
+
+def record(path: Path, clips: Iterator[tuple[Video, bool]], seconds: float) -> list[Truth]:
+    """Write a recording; return its events."""
+    truth: list[Truth] = []
+
+    def frames() -> Iterator[NDArray[np.uint8]]:
+        shown, before = 0, False
+        for video, taught in clips:
+            if shown / FPS >= seconds:
+                return
+            one, _ = frames_of(video)
+            start, shown = shown / FPS, shown + len(one)
+            last = truth[-1] if truth and before else None
+            if taught and last is not None and last.label == video.label:
+                truth[-1] = Truth(last.label, last.start, shown / FPS, last.repetitions + 1)
+            elif taught:
+                truth.append(Truth(video.label, start, shown / FPS, 1))
+            before = taught
+            yield from one
+
+    write_video(path, frames(), FPS, overwrite=True)
+    return truth
+
+
+def save(videos: Sequence[Video], folder: Path, label: str | None = None) -> None:
+    """Write training clips into class folders."""
+    for number, video in enumerate(videos):
+        target = folder / (label or video.label) / f"{number:03}.mp4"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_video(target, frames_of(video)[0], FPS, overwrite=True)
+
+
+def watch(model: Path, recording: Path, out: Path) -> tuple[float, float, float]:
+    """Run the command; return its seconds, its seconds on all cores, and its memory in MiB."""
+    command = ["watch", str(model), str(recording), "-o", str(out), "--engine", "onnx", "-q"]
+    begin = time.monotonic()
+    child = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-c", MAIN, *command])
+    _, status, used = os.wait4(child, 0)
+    if os.waitstatus_to_exitcode(status):
+        raise SystemExit("fewact watch failed")
+    wall = time.monotonic() - begin
+    return wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+
+
+def f1(found: Sequence[dict[str, float]], truth: Sequence[Truth]) -> float:
+    """Return the F1 of events at a temporal IoU of 0.5, matched in the order of their IoU."""
+    pairs = []
+    for i, event in enumerate(found):
+        for j, true in enumerate(truth):
+            if event["label"] == true.label:
+                shared = min(event["end"], true.end) - max(event["start"], true.start)
+                union = max(event["end"], true.end) - min(event["start"], true.start)
+                pairs.append((shared / union, i, j))
+    events: set[int] = set()
+    trues: set[int] = set()
+    for iou, i, j in sorted(pairs, reverse=True):
+        if iou >= 0.5 and i not in events and j not in trues:
+            events.add(i)
+            trues.add(j)
+    return 2 * len(events) / max(1, len(found) + len(truth))
+
+
+def count_error(counts: dict[str, int], truth: Sequence[Truth]) -> float:
+    """Return the sum of the classes' wrong counts, relative to the number of performances."""
+    labels = {one.label for one in truth} | set(counts)
+    true = {la: sum(t.repetitions for t in truth if t.label == la) for la in labels}
+    wrong = sum(abs(counts.get(label, 0) - true[label]) for label in labels)
+    return wrong / max(1, sum(true.values()))
+
+
+def run(name: str, assets: Path, folder: Path, minutes: float, seed: int) -> None:
+    """Make a recording, watch it without and with clips of no class, and save what it gave."""
+    part, development = sets(assets)[name]
+    rng = random.Random(seed)
+    teach, none, show, between = draw(part.videos.videos, rng)
+    work = folder / f"{name}-{seed}"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    truth = record(work / "recording.mp4", script(show, between, rng), 60 * minutes)
+    save(teach, work / "clips")
+    for with_none in (False, True):
+        if with_none:
+            save(none, work / "clips", BACKGROUND)
+        classifier = FewShotClassifier(engine="onnx").fit(work / "clips")
+        model = classifier.save(work / f"model-{with_none}")
+        out = work / f"events-{with_none}.json"
+        wall, cpu, memory = watch(model, work / "recording.mp4", out)
+        found = json.loads(out.read_text())
+        outcome = Outcome(
+            part.name,
+            development,
+            len(none) if with_none else 0,
+            found["seconds"],
+            len(truth),
+            sum(one.repetitions for one in truth),
+            f1(found["events"], truth),
+            count_error(found["counts"], truth),
+            wall,
+            cpu,
+            memory,
+            classifier.stream().lengths,
+        )
+        write_text(folder / f"{name}-{seed}-{with_none}.json", json.dumps(asdict(outcome)))
+        print(outcome, flush=True)
+    shutil.rmtree(work)
+
+
+HEAD = (
+    "| recording | minutes | events | clips of no class | F1 at IoU 0.5 | count error | "
+    "times real time | seconds of CPU per minute | peak memory |\n" + "| --- " * 9 + "|"
+)
+
+
+def page(folder: Path) -> str:
+    """Return the page of all saved outcomes."""
+    outcomes = [
+        Outcome(**json.loads(path.read_text())) for path in sorted(folder.glob("*-*-*.json"))
+    ]
+    tables = {
+        which: "\n".join([HEAD, *(row(one) for one in outcomes if one.development == which)])
+        for which in (True, False)
+    }
+    return f"""# Long recordings
+
+    python -m benchmarks.watch run SET ASSETS FOLDER --minutes 60
+    python -m benchmarks.watch page FOLDER -o docs/results/recordings.md
+
+Each recording is one H.264 file, {WIDTH} × {HEIGHT}, {FPS} frames a second. It shows clips of
+{SHOTS} to 5 taught classes, one to three in a row, and clips of other classes between them, all of
+other people or web videos than the {SHOTS} training clips of each class. `fewact watch` runs as a
+user would run it, with ONNX Runtime.
+
+An event counts as found if its class is right and it overlaps with the true one by an IoU of 0.5 or
+more. Performances in a row are one event. The count error is the sum over the classes of the
+difference between the counted and the true repetitions, relative to all true repetitions.
+
+Development recordings, on which the threshold and the overlaps were chosen:
+
+{tables[True]}
+
+Other recordings:
+
+{tables[False]}
+
+The speed is that of a computer that does other work too; the seconds of CPU do not depend on that.
+Clips follow each other with a cut and without a pause, so that a window that does not meet a clip
+shows parts of two. `motions:long` is rendered: actions of 3 to 21 seconds that only the order of
+two movements distinguishes.
+"""
+
+
+def row(one: Outcome) -> str:
+    """Return the table row of an outcome."""
+    cells = (
+        one.name,
+        f"{one.seconds / 60:.1f}",
+        str(one.events),
+        str(one.none or "–"),
+        f"{one.f1:.2f}",
+        f"{one.count_error:.2f}",
+        f"{one.seconds / one.wall:.1f}",
+        f"{60 * one.cpu / one.seconds:.1f}",
+        f"{one.memory:.0f} MiB",
+    )
+    return "| " + " | ".join(cells) + " |"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    runs = commands.add_parser("run", help="make and watch one recording")
+    runs.add_argument("set")
+    runs.add_argument("assets", type=Path)
+    runs.add_argument("folder", type=Path)
+    runs.add_argument("--minutes", type=float, default=60)
+    runs.add_argument("--seed", type=int, default=0)
+    pages = commands.add_parser("page", help="write the page")
+    pages.add_argument("folder", type=Path)
+    pages.add_argument("-o", "--output", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    if options.command == "page":
+        write_text(options.output, page(options.folder))
+    else:
+        run(options.set, options.assets, options.folder, options.minutes, options.seed)
+
+
+if __name__ == "__main__":
+    main()
