@@ -1,44 +1,29 @@
-"""The shortest method, from file to table: the nearest class mean on the rendered benchmark."""
-
-import sys
-from dataclasses import dataclass
-
-import torch
+"""The shortest method, evaluated on a few episodes of the rendered benchmark."""
 
 from fewact import methods
 from fewact.evaluation import DataConfig, EpisodeConfig, EvaluationConfig, evaluate
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Method, one_hot_mean
-from fewact.report import TableFormat, render, result_table
-
-
-@dataclass(frozen=True)
-class NearestMeanOptions:
-    """Options of ``nearest-mean``: none."""
 
 
 @methods.register("nearest-mean")
 class NearestMean(Method):
-    """Negative distance to the mean vector of each class."""
-
-    Options = NearestMeanOptions
+    """Negative squared distance to the mean vector of each class."""
 
     def requests(self, card):
         return (FeatureRequest("vectors", View(8)),)
 
     def encode(self, features):
-        (vectors,) = features.values()
-        return {"mean": vectors.mean(-2)}  # (… d)
+        return {"mean": features[FeatureRequest("vectors", View(8))].mean(-2)}  # (… d)
 
     def support(self, nodes, labels, n):
         return one_hot_mean(labels, n, nodes["mean"].dtype) @ nodes["mean"]  # (b n d)
 
     def score(self, state, nodes):
-        return -torch.cdist(nodes["mean"], state)  # (b q n)
+        return -(nodes["mean"][:, :, None] - state[:, None]).square().sum(-1)  # (b q n)
 
 
 if __name__ == "__main__":
-    episodes = EpisodeConfig(count=int(sys.argv[1]) if len(sys.argv) > 1 else 200)
-    data = DataConfig(source="motions")
+    data, episodes = DataConfig(source="motions"), EpisodeConfig(count=10)
     result = evaluate(EvaluationConfig(method="nearest-mean", data=data, episodes=episodes))
-    print(render(result_table([result]), TableFormat.TABLE))
+    print(f"{result.setup.method.label}: {result.accuracy:.1f} ± {result.ci95:.1f}")

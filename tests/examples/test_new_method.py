@@ -1,6 +1,6 @@
 """The examples run."""
 
-import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,20 +27,11 @@ def test_the_custom_method_is_short() -> None:
 
 
 @pytest.mark.slow
-def test_the_shortest_method_prints_a_table() -> None:
-    command = [sys.executable, SHORTEST, "2"]
+def test_the_shortest_method_is_evaluated() -> None:
+    command = [sys.executable, SHORTEST]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "nearest-mean" in done.stdout
-    assert "5-way 1-shot" in done.stdout
+    assert re.fullmatch(r"nearest-mean: \d+\.\d ± \d+\.\d\n", done.stdout)
 
 
-def test_the_shortest_method_has_fewer_than_30_lines_of_code() -> None:
-    tree = ast.parse(SHORTEST.read_text(encoding="utf-8"))
-    statements = {node.lineno for node in ast.walk(tree) if isinstance(node, ast.stmt)}
-    docstrings = {
-        node.body[0].lineno
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-        and ast.get_docstring(node) is not None
-    }
-    assert len(statements - docstrings) < 30
+def test_the_shortest_method_has_fewer_than_30_lines() -> None:
+    assert len(SHORTEST.read_text(encoding="utf-8").splitlines()) < 30

@@ -45,6 +45,11 @@ class TrainingBatch:
     classify: Callable[[Nodes], Tensor] | None = None
 
 
+@dataclass(frozen=True)
+class NoOptions:
+    """Options of a method that has none."""
+
+
 OptionsT = TypeVar("OptionsT", default=Any)
 StateT = TypeVar("StateT", default=Any)
 PairStateT = TypeVar("PairStateT", contravariant=True)
@@ -58,7 +63,7 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
     state.
     """
 
-    Options: ClassVar[type]
+    Options: ClassVar[type] = NoOptions
     options: OptionsT
     scoring: ClassVar[frozenset[str]] = frozenset()
     """Names of the options that change the scores but not what ``encode`` returns."""
