@@ -92,8 +92,8 @@ def page(
         "class. `motions`: 64 classes for training, 12 for validation, 24 for the test;",
         "`utd27_depth`, real clips: 15, 5 and 7 classes, in another random order for each seed.",
         "± is half of the 95 % interval over the episodes of the mean over seeds; in brackets, the",
-        "range over seeds. A cell without a range has one seed, except methods without training on",
-        "`motions`, where all seeds are the same.",
+        "number of seeds and their range. A cell without brackets has one seed; methods without",
+        "training need no more on `motions`, where all seeds are the same.",
         "",
         "## Accuracy",
         "",
@@ -140,7 +140,7 @@ def _accuracies(found: Mapping[str, Sequence[Cell]], labels: Sequence[str]) -> l
                 continue
             centre, half = interval(np.mean([cell.per_episode for cell in own], 0))
             each = [mean(cell.per_episode) for cell in own]
-            spread = f" ({min(each):.1f} … {max(each):.1f})" if len(own) > 1 else ""
+            spread = f" ({len(own)}: {min(each):.1f} … {max(each):.1f})" if len(own) > 1 else ""
             row.append(f"{centre:.2f} ± {half:.2f}{spread}")
         lines.append(f"| {label} | " + " | ".join(row) + " |")
     return lines

@@ -43,7 +43,7 @@ def test_the_page_has_paired_differences_of_the_mean_over_seeds() -> None:
     assert half == pytest.approx(1.96 * np.std(each, ddof=1) / 2)
     assert f"| trx | {centre:+.2f} ± {half:.2f} |" in text
     own = interval(np.array([30.0, 40.0, 70.0, 80.0]))
-    assert f"| trx | {own[0]:.2f} ± {own[1]:.2f} (50.0 … 60.0) |" in text
+    assert f"| trx | {own[0]:.2f} ± {own[1]:.2f} (2: 50.0 … 60.0) |" in text
     assert "| otam | 7 | – | 0.50 | 5.0 | 10 | 0e+00 |" in text
 
 

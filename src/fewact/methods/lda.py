@@ -19,10 +19,11 @@ SMALLEST_VARIANCE = 1e-6
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class LdaOptions(LinearOptions):
-    """Options of ``lda``; the temperature is trained.
+    """Options of ``lda``.
 
     Args:
         shrinkage: γ, the weight of the identity in the covariance; 1 is the nearest class mean.
+        temperature: Temperature of the logits; trained.
     """
 
     shrinkage: Annotated[float, Field(gt=0, le=1)] = 0.1

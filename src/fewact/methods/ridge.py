@@ -17,10 +17,11 @@ from fewact.methods.common.linear_head import LinearOptions, SolvedHead
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class RidgeOptions(LinearOptions):
-    """Options of ``ridge``; the temperature is trained.
+    """Options of ``ridge``.
 
     Args:
         regularisation: λ, the weight of the squared norm of the classifier; trained.
+        temperature: Temperature of the logits; trained.
     """
 
     regularisation: PositiveFloat = 0.1
