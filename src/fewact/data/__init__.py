@@ -1,8 +1,11 @@
-"""Labelled videos: your own clips or features, and published benchmarks."""
+"""Labelled videos: your own clips or features, and published benchmarks.
 
-from fewact.data.availability import Availability, ClassCount
-from fewact.data.benchmark_videos import check_benchmark, load_benchmark
-from fewact.data.benchmarks import ActionClass, Benchmark, benchmark, benchmark_names, variants
+What belongs to published benchmarks is imported on first use.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from fewact.data.class_folders import list_background, list_clips
 from fewact.data.clips import (
     BACKGROUND,
@@ -22,10 +25,15 @@ from fewact.data.feature_files import (
 )
 from fewact.data.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_clip, natural_key
 from fewact.data.in_memory import Frames, VideoBytes
-from fewact.data.leak import Leak, find_leaks, refuse_leaks
 from fewact.data.paths import expand_paths
 from fewact.data.table import read_table
 from fewact.data.videos import GroupScope, Split, Video, VideoList
+
+if TYPE_CHECKING:
+    from fewact.data.availability import Availability, ClassCount
+    from fewact.data.benchmark_videos import check_benchmark, load_benchmark
+    from fewact.data.benchmarks import ActionClass, Benchmark, benchmark, benchmark_names, variants
+    from fewact.data.leak import Leak, find_leaks, refuse_leaks
 
 __all__ = [
     "BACKGROUND",
@@ -68,3 +76,24 @@ __all__ = [
     "refuse_leaks",
     "variants",
 ]
+
+_MODULES = {
+    "ActionClass": "benchmarks",
+    "Availability": "availability",
+    "Benchmark": "benchmarks",
+    "ClassCount": "availability",
+    "Leak": "leak",
+    "benchmark": "benchmarks",
+    "benchmark_names": "benchmarks",
+    "check_benchmark": "benchmark_videos",
+    "find_leaks": "leak",
+    "load_benchmark": "benchmark_videos",
+    "refuse_leaks": "leak",
+    "variants": "benchmarks",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"fewact.data.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

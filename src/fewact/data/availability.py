@@ -10,8 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
-from fewact.data.benchmarks import SPLITS
-from fewact.data.videos import Split, Video
+from fewact.data.videos import SPLITS, Split, Video
 from fewact.errors import DataError, VideoError
 from fewact.io.atomic import write_text
 from fewact.io.bounded import MIB, FileType, user_path

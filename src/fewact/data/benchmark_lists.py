@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from fewact.data.benchmarks import SPLITS, Benchmark
+from fewact.data.benchmarks import Benchmark
 from fewact.data.files import VIDEO_SUFFIXES, first_few
-from fewact.data.videos import Split, Video, VideoList
+from fewact.data.videos import SPLITS, Split, Video, VideoList
 from fewact.errors import DataError
 from fewact.io.bounded import MIB, FileType, user_path
 

@@ -7,12 +7,12 @@ from typing import NoReturn
 
 from fewact.data.availability import Availability, ClassCount, Progress, find_unreadable
 from fewact.data.benchmark_lists import FOLDER_VARIABLE, find_list
-from fewact.data.benchmarks import SPLITS, Benchmark, benchmark
+from fewact.data.benchmarks import Benchmark, benchmark
 from fewact.data.clips import Clip
 from fewact.data.file_names import list_from_file_names
 from fewact.data.files import first_few
 from fewact.data.video_index import VideoIndex
-from fewact.data.videos import Split, Video, VideoList
+from fewact.data.videos import SPLITS, Split, Video, VideoList
 from fewact.errors import DataError
 
 Counts = Counter[tuple[Split, str]]

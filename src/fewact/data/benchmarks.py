@@ -9,12 +9,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fewact.data.videos import GroupScope, Split
+from fewact.data.videos import SPLITS, GroupScope, Split
 from fewact.errors import UnknownNameError, did_you_mean
 
 Family = Literal["hmdb51", "ucf101", "kinetics", "ssv2"]
 
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
 NAMES = (
     "hmdb51_arn",
     "ucf101_arn",

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from fewact.data.benchmarks import SPLITS
 from fewact.data.class_folders import list_clips
 from fewact.data.files import entries, is_clip
 from fewact.data.groups_and_splits import (
@@ -12,7 +11,7 @@ from fewact.data.groups_and_splits import (
     resolve_groups,
 )
 from fewact.data.table import COLUMNS, read_rows
-from fewact.data.videos import Split, Video, VideoList
+from fewact.data.videos import SPLITS, Split, Video, VideoList
 from fewact.errors import DataError
 from fewact.io.bounded import user_path
 

@@ -5,9 +5,9 @@ from collections import Counter
 from dataclasses import replace
 
 from fewact.data.benchmark_lists import build_list, build_video, is_canonical, modified_flags
-from fewact.data.benchmarks import SPLITS, Benchmark
+from fewact.data.benchmarks import Benchmark
 from fewact.data.video_index import VideoIndex
-from fewact.data.videos import Split, Video, VideoList
+from fewact.data.videos import SPLITS, Split, Video, VideoList
 
 UCF101 = re.compile(r"v_(.+)_g\d+_c\d+", re.IGNORECASE | re.DOTALL)
 HMDB51 = re.compile(

@@ -4,8 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Literal
 
-from fewact.data.benchmarks import SPLITS
-from fewact.data.videos import GroupScope, Split, Video
+from fewact.data.videos import SPLITS, GroupScope, Split, Video
 from fewact.errors import DataError, OptionError
 
 GroupScopeOption = GroupScope | Literal["auto"]

@@ -11,6 +11,7 @@ from fewact.data.video_source import VideoSource
 from fewact.errors import DataError, did_you_mean
 
 Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 GroupScope = Literal["none", "within-class", "shared"]
 """Scope of group names. Support and query of an episode never share a group.
