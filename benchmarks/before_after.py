@@ -107,9 +107,10 @@ def bare_seconds(backbone: backbones.Backbone, folder: Path) -> Callable[[str], 
 
 
 def answers(case: Case, installed: Mapping[str, Installation]) -> Times:
-    """Ask each installation each question in turns; the first question also warms up."""
+    """Ask each installation each question in turns; a clip to predict warms up before."""
     for one in installed.values():
-        one.ask(case.questions[0])
+        for path in case.questions[0].get("predict", ())[:1]:
+            one.ask({"predict": [path]})
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in installed}
     for number, question in enumerate(case.questions):
         for name in list(installed)[:: 1 if number % 2 else -1]:

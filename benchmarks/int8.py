@@ -1,7 +1,7 @@
 """Accuracy of the default method with a network in int8, on the development clips.
 
     python -m benchmarks.int8 ASSETS [--episodes 2000] [--engines float32 bfloat16 static dynamic]
-        [--fraction 0.25]
+        [--fraction 0.5 --queries 3]
 
 ASSETS contains ``clips/index.tsv`` and the clips. Static int8: weights per channel, activations by
 their minimum and maximum over frames of some development clips. Episodes are those of
@@ -109,6 +109,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=2000)
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=ENGINES)
     parser.add_argument("--fraction", type=float, default=1.0, help="fraction of each class")
+    parser.add_argument("--queries", type=int, default=QUERIES, help="number of queries per class")
     options = parser.parse_args()
     development = [
         Part(part.name, fraction_of(part.videos, options.fraction))
@@ -131,7 +132,7 @@ def main() -> None:
             cosines.append(float(same.min()))
             source = VideoFeatures(part.videos, backbone, keep=True)
             protocols = [
-                Protocol(WAYS, shots, QUERIES, options.episodes, groups=part.videos.groups)
+                Protocol(WAYS, shots, options.queries, options.episodes, groups=part.videos.groups)
                 for shots in (1, 5)
             ]
             drawn = [draw(part.videos, one) for one in protocols]

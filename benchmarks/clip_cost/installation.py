@@ -44,7 +44,10 @@ class Installation:
         assert stdout is not None
         stdin.write(json.dumps(question) + "\n")
         stdin.flush()
-        answer: dict[str, Any] = json.loads(stdout.readline())
+        line = stdout.readline()
+        if not line:
+            raise SystemExit("the process of an installation ended; its message is above")
+        answer: dict[str, Any] = json.loads(line)
         return answer
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,7 @@ def measure_embedding(classifier: FewShotClassifier, paths: list[str]) -> dict[s
     """Return the seconds of embedding clips into a new store, and of the network alone."""
     backbone = classifier.backbone
     assert not isinstance(backbone, str)
-    clips = [Clip(path) for path in paths]
+    clips = [Clip(Path(path)) for path in paths]
     videos = VideoList("clips", tuple(Video(str(i), "", source=c) for i, c in enumerate(clips)))
     outcomes: list[bool] = []
     with tempfile.TemporaryDirectory() as folder:
