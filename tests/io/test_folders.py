@@ -59,7 +59,7 @@ def failing(at: int, error: type[BaseException], *, permanently: bool) -> Iterat
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module.os, "rename", broken(os.rename))
         patch.setattr(module.os, "fsync", broken(os.fsync))
-        patch.setattr(module.shutil, "rmtree", broken(shutil.rmtree))
+        patch.setattr(shutil, "rmtree", broken(shutil.rmtree))
         patch.setattr(Path, "write_text", broken(Path.write_text))
         patch.setattr(Path, "mkdir", broken(Path.mkdir))
         yield
@@ -145,6 +145,47 @@ def test_recover_undoes_or_finishes_a_replacement(old: Path) -> None:
     assert content(old) == "new"
     assert (old / "notes.txt").read_text() == "mine"
     assert not backup_of(old).exists()
+
+
+def test_files_that_are_open_elsewhere_do_not_fail_a_replacement(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a network disk an open file that is removed stays as ``.nfs…``, and so does its folder."""
+    remove = os.unlink
+
+    def keep_open(path: str, *, dir_fd: int | None = None) -> None:
+        if os.fspath(path).endswith("state"):
+            os.rename(path, ".nfs0000", src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+        elif not os.fspath(path).endswith(".nfs0000"):
+            remove(path, dir_fd=dir_fd)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", keep_open)
+        for number in range(3):
+            replace_folder(old, fill(f"new {number}"), owns)
+            assert content(old) == f"new {number}"
+            assert not backup_of(old).exists()
+    assert sorted(entry.name for entry in old.iterdir()) == ["config", "more", "notes.txt", "state"]
+    replace_folder(old, fill("closed"), owns)
+    assert [entry.name for entry in old.parent.iterdir()] == ["mine"]
+
+
+def test_a_folder_that_cannot_be_renamed_keeps_the_old_content(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows a folder with an open file cannot be renamed."""
+
+    def refuse(source: Path, target: Path) -> None:
+        raise PermissionError(13, "The process cannot access the file")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", refuse)
+        with pytest.raises(OutputError, match="cannot access the file"):
+            replace_folder(old, fill("new"), owns)
+    assert content(old) == "old"
+    assert [entry.name for entry in old.parent.iterdir()] == ["mine"]
+    replace_folder(old, fill("new"), owns)
+    assert content(old) == "new"
 
 
 def write_often(folder: Path, name: str) -> None:

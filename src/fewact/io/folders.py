@@ -6,7 +6,6 @@ without the folder after a crash, the backup is the valid one.
 """
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TypeVar
 
 from fewact.errors import UserError
 from fewact.io.atomic import make_folder, output_errors, sync
-from fewact.io.temporary import temporary
+from fewact.io.temporary import discard, temporary
 
 try:
     import fcntl
@@ -150,7 +149,7 @@ def _recover(folder: Path, owns: Callable[[str], bool]) -> None:
         if not owns(entry.name):
             os.rename(entry, folder / entry.name)
     sync(folder)
-    shutil.rmtree(previous)
+    discard(previous, of=folder)
 
 
 @contextmanager

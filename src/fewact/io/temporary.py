@@ -68,6 +68,24 @@ def remove_leftovers(folder: Path, *, of: Path | None = None) -> None:
             _remove_if_dead(folder / name, found[1])
 
 
+def discard(folder: Path, *, of: Path) -> None:
+    """Remove a folder that a target has replaced.
+
+    What cannot be removed now is a leftover, which the next writer of the target removes: on a
+    network disk, files that are still read elsewhere keep their folder (``.nfs…``).
+
+    Args:
+        folder: Folder beside the target.
+        of: Target that has replaced it.
+
+    Raises:
+        OSError: It cannot be renamed.
+    """
+    leftover = _new_name(of)
+    os.rename(folder, leftover)
+    _remove(leftover)
+
+
 def is_empty(folder: Path) -> bool:
     """Return whether a folder has no entries but temporary ones.
 
@@ -84,7 +102,7 @@ def is_temporary(name: str) -> bool:
 
 def _create(target: Path, *, folder: bool) -> tuple[Path, int | None]:
     while True:
-        new = target.with_name(f"{_start(target)}{_machine()}-{os.urandom(4).hex()}.new")
+        new = _new_name(target)
         if folder:
             new.mkdir()
         else:
@@ -96,6 +114,10 @@ def _create(target: Path, *, folder: bool) -> tuple[Path, int | None]:
         if lock is None or _is(new, lock):
             return new, lock
         os.close(lock)
+
+
+def _new_name(target: Path) -> Path:
+    return target.with_name(f"{_start(target)}{_machine()}-{os.urandom(4).hex()}.new")
 
 
 def _start(target: Path) -> str:
