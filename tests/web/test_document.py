@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from pydantic import ValidationError
 
 from fewact.errors import DataError
 from fewact.web.document import Clip, Document, SavedExample, class_name
@@ -50,6 +51,16 @@ def test_a_name_that_exists_is_refused() -> None:
 def test_names_that_no_action_can_have(name: str) -> None:
     with pytest.raises(DataError):
         class_name(name)
+
+
+@pytest.mark.parametrize(
+    "file", ["../a.mp4", "/etc/a.mp4", "..", "a", "page.json", ".mp4", "a\\b.mp4", "a.mp4\n", ""]
+)
+def test_a_document_of_somebody_else_names_no_file_outside_of_its_folder(file: str) -> None:
+    with pytest.raises(ValidationError, match="not the name of a video file"):
+        clip("wave", file)
+    with pytest.raises(ValidationError, match="finite"):
+        Clip(file="a.mp4", name="me.mp4", seconds=float("nan"))
 
 
 def test_the_command_line_adds_moves_and_removes() -> None:

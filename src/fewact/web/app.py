@@ -234,7 +234,7 @@ def _described(request: Request) -> tuple[Clip, int]:
         checked = None if label is None else _LABEL.validate_python(label)
     except ValidationError:
         raise RefusedError(422, "bad_name") from None
-    if not pieces.isdecimal() or not 1 <= int(pieces[:4]) <= MOST_PIECES:
+    if not re.fullmatch("[0-9]{1,4}", pieces) or not 1 <= int(pieces) <= MOST_PIECES:
         raise RefusedError(422, "bad_request")
     return Clip(file=None, name=shown or "clip", label=checked), int(pieces)
 

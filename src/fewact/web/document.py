@@ -3,6 +3,7 @@
 A document is a value. Changes are made by ``Document.changed``, which records the difference.
 """
 
+import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
@@ -10,7 +11,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from fewact.data import BACKGROUND, is_background
+from fewact.data import BACKGROUND, VIDEO_SUFFIXES, is_background
 from fewact.errors import DataError
 
 ID: Final = r"[0-9a-f]{16}"
@@ -24,7 +25,7 @@ Key = tuple[str, float | None, float | None]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def class_name(text: str) -> str:
@@ -49,6 +50,16 @@ def _label(text: str) -> str:
     return text if text == BACKGROUND else class_name(text)
 
 
+def _video_file(name: str) -> str:
+    """Refuse a path: a document of somebody else must not name files outside of its folder."""
+    if (
+        not re.fullmatch(r"[\w-]+\.\w+", name, re.ASCII)
+        or PurePosixPath(name).suffix not in VIDEO_SUFFIXES
+    ):
+        raise ValueError("not the name of a video file in the folder")
+    return name
+
+
 Label = Annotated[str, AfterValidator(_label)]
 
 
@@ -67,7 +78,7 @@ class Clip(_Part):
         binned: Whether the user removed it; it can be restored.
     """
 
-    file: str | None
+    file: Annotated[str, AfterValidator(_video_file)] | None
     name: str
     label: Label | None = None
     seconds: float = 0.0
