@@ -6,8 +6,8 @@
 Maps of the default network are stored once, and reduced by principal directions that are fitted on
 the training videos. Every trained method gets the same episodes, steps, rates and schedule;
 validation classes choose its checkpoint. Methods without training are evaluated on the same
-features. What FOLDER contains is not computed again: a run that was interrupted continues. The last
-section of the page is written by hand, and kept.
+features. What FOLDER contains is not computed again: a run that was interrupted continues, and
+``--seeds 0`` only writes the page. The last section of the page is written by hand, and kept.
 """
 
 import argparse
