@@ -11,6 +11,7 @@ from fewact.classifier import calibration as module
 from fewact.classifier.calibration import (
     MAX_HELD_OUT,
     PRIOR_STD,
+    Calibration,
     _folds,
     accuracy_interval,
     calibrate,
@@ -189,3 +190,23 @@ def test_the_batch_size_does_not_change_the_result(monkeypatch: pytest.MonkeyPat
     at_once = calibrate(METHOD, nodes, labels, n, groups)
     monkeypatch.setattr(module, "FLOATS_AT_ONCE", 1)
     assert calibrate(METHOD, nodes, labels, n, groups) == at_once
+
+
+def test_sets_have_the_true_class_as_often_as_promised() -> None:
+    """Held-out and new clips drawn alike: at least the rate, and no more than 1/(m+1) above it."""
+    rng = np.random.default_rng(0)
+    rate, held, draws = 0.8, 19, 4000
+    scores = rng.beta(3, 1, (draws, held + 1))
+    inside = [
+        new >= Calibration(1.0, "held-out clips", held, 80.0, 0.0, tuple(some)).set_threshold(rate)
+        for *some, new in scores
+    ]
+    spread = 3 * np.sqrt(rate * (1 - rate) / draws)
+    assert rate - spread < np.mean(inside) < rate + 1 / (held + 1) + spread
+
+
+def test_too_few_held_out_clips_give_sets_of_all_classes() -> None:
+    few = Calibration(1.0, "held-out clips", 4, 100.0, 0.0, (0.9, 0.9, 0.9, 0.9))
+    assert few.set_threshold(0.9) == 0
+    assert few.set_threshold(0.8) == 0.9
+    assert Calibration(1.0, "method", 0, None).set_threshold(0.5) == 0

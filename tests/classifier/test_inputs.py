@@ -252,3 +252,17 @@ def test_scikit_learn_clones_and_cross_validates(actions: Path) -> None:
     frames = [all_frames(clip.path) for clip in clips]
     predicted = cross_val_predict(classifier, frames, codes, cv=3)
     assert accuracy_score(codes, predicted) == 1
+
+
+def test_sets_of_classes(fitted: FewShotClassifier, queries: dict[str, Path]) -> None:
+    assert fitted.predict(queries["left"]).set == ()
+    assert "set" not in fitted.predict(queries["left"]).to_dict()
+    fitted.sets = 0.95  # nine held-out clips are too few
+    every = fitted.predict(queries["left"])
+    assert set(every.set) == set(fitted.classes_)
+    assert every.set[0] == every.best
+    fitted.sets = 0.8
+    assert fitted.predict(queries["left"]).to_dict()["set"] == ["left"]
+    fitted.sets = 1.0
+    with pytest.raises(OptionError, match="sets: not a rate"):
+        fitted.predict(queries["left"])

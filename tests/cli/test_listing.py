@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 from fewact import backbones, methods
 from fewact.registry import flatten_options, option_descriptions, option_names
@@ -58,7 +59,9 @@ def test_choices_are_shown(run: Run) -> None:
 
 
 def test_the_table_has_a_row_for_each_method(run: Run) -> None:
-    header, *rows = run("methods").out.splitlines()
+    header, *lines = run("methods").out.splitlines()
+    assert max(map(cell_len, lines)) <= 100
+    rows = [line for line in lines if not line.startswith(" ")]
     assert header.split() == ["name", "paper", "needs", "flags", "summary"]
     for name, row in zip(methods.names(), rows, strict=True):
         assert row.split()[0] == name
@@ -73,12 +76,13 @@ def test_backbones(run: Run) -> None:
     listed = json.loads(run("backbones", "--format", "json").out)
     assert tuple(one["name"] for one in listed) == backbones.names()
     assert [one["name"] for one in listed if one["auto"]] == [backbones.AUTO]
-    header, *rows = run("backbones").out.splitlines()
+    header, *lines = run("backbones").out.splitlines()
+    rows = [line for line in lines if not line.startswith(" ")]
     assert header.startswith("name")
     for one, row in zip(listed, rows, strict=True):
         assert row.startswith(one["name"])
         assert "×".join(map(str, one["maps"])) in row
-        assert one["licence"] in row
+        assert one["licence"][:2] in row  # the rest may be on the next line
         assert "None" not in row
 
 

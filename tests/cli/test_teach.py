@@ -1,5 +1,6 @@
 """``fewact teach``: the summary, the options, and the inputs that it refuses."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fewact import FewShotClassifier
+from fewact import FewShotClassifier, methods
 
 Run = Callable[..., Any]
 
@@ -188,3 +189,42 @@ def test_existing_models_and_files_are_kept(
     for target in (tmp_path, tmp_path / "thesis.txt"):
         refused(run("teach", clips, "-o", target, "--overwrite", *QUICK), str(target))
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+METHOD = """
+from dataclasses import dataclass
+from fewact import methods
+from fewact.methods.protonet import ProtoNet
+
+@methods.register("ours")
+class Ours(ProtoNet):
+    pass
+
+class NotNamed(ProtoNet):
+    pass
+"""
+
+
+def test_methods_of_a_file_are_taught_and_predict(
+    run: Run, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = dict(methods.REGISTRY._entries)
+
+    def run_anew(*words: object) -> Any:
+        """Run a command as in a process of its own, which knows no method of the file."""
+        monkeypatch.setattr(methods.REGISTRY, "_entries", dict(before))
+        return run(*words)
+
+    file, model = tmp_path / "mine.py", tmp_path / "model"
+    file.write_text(METHOD)
+    assert "unknown method" in run_anew("teach", clips, "-o", model, "--method", "ours").err
+    for name in ("ours", "NotNamed"):
+        words = ("-o", model, "--method", name, "--import", file, "--overwrite")
+        taught = run_anew("teach", clips, *words)
+        assert taught.code == 0, taught.err
+        words = ("--import", file, "--sets", "0.5", "--format", "jsonl")
+        shown = run_anew("predict", model, clips, *words)
+        assert shown.code == 0, shown.err
+        assert "set" in json.loads(shown.out.splitlines()[0])
+    refused = run_anew("teach", clips, "-o", model, "--import", tmp_path / "none.py")
+    assert "not a Python file" in refused.err

@@ -49,7 +49,7 @@ def test_markdown_has_the_cells(rows: list[tuple[str, str]]) -> None:
 
 def test_latex_escapes_special_characters() -> None:
     text = render(TABLE, TableFormat.LATEX)
-    assert text.startswith("\\begin{tabular}{lll}\n")
+    assert text.startswith("% \\usepackage{booktabs}\n\\begin{tabular}{lll}\n\\toprule\n")
     assert text.endswith("\\end{tabular}\n")
     assert r"100 \% of \{a\} \& \$b\$ \#1 \textasciitilde{} \textasciicircum{}" in text
     assert r"x\_1 & 9.0 $\pm$ 0.10 & " in text

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
 from fewact.classifier.examples import Nodes
+from fewact.errors import OptionError
 from fewact.methods.base import Method
 
 MAX_HELD_OUT = 40
@@ -56,6 +57,7 @@ class Calibration:
         held_out: Number of training clips that were held out.
         accuracy: Accuracy on the held-out clips, in per cent; None if there are none.
         text_weight: Weight w of the class names: p ∝ p_text^w · p_visual^(1−w).
+        true_class: Probability of the true class of each held-out clip.
     """
 
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -63,6 +65,25 @@ class Calibration:
     held_out: Annotated[int, Field(ge=0)]
     accuracy: Annotated[float, Field(ge=0, le=100)] | None
     text_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
+    true_class: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
+
+    def set_threshold(self, rate: float) -> float:
+        """Return the lowest probability of a class in a set that has the true class at a rate.
+
+        Conformal prediction: of m held-out clips, the threshold is the k-th lowest probability of
+        the true class, k = ⌊(1 − rate) · (m + 1)⌋. A new clip's true class is below it with a
+        probability of at most k / (m + 1), if it is drawn like the held-out clips. Where k is 0,
+        there are too few clips, and a set has all classes.
+
+        Args:
+            rate: Fraction of clips whose true class must be in its set, above 0 and below 1.
+
+        >>> held_out = (0.9, 0.2, 0.6, 0.7)
+        >>> Calibration(1.0, "held-out clips", 4, 75.0, 0.0, held_out).set_threshold(0.8)
+        0.2
+        """
+        rank = math.floor((1 - rate) * (len(self.true_class) + 1) + 1e-9)
+        return sorted(self.true_class)[rank - 1] if rank else 0.0
 
     @property
     def right(self) -> int:
@@ -73,6 +94,21 @@ class Calibration:
     def interval(self) -> tuple[int, int] | None:
         """Accuracy to expect with other clips, in per cent; None if no clip could be held out."""
         return accuracy_interval(self.right, self.held_out) if self.held_out else None
+
+
+def check_set_rate(rate: float | None) -> None:
+    """Refuse a rate of sets that is not above 0 and below 1.
+
+    Raises:
+        OptionError: See above.
+    """
+    if rate is not None and not 0 < rate < 1:
+        raise OptionError(
+            "not a rate",
+            where="sets",
+            got=f"{rate:g}",
+            expected="above 0 and below 1, such as 0.9",
+        )
 
 
 def accuracy_interval(right: int, held_out: int) -> tuple[int, int]:
@@ -158,7 +194,9 @@ def calibrate(
             weight = _text_weight(text, visual, truth, always=always)
         visual = combine(text, visual, weight)
     accuracy = 100 * (visual.argmax(-1) == truth).double().mean().item()
-    return Calibration(fitted * expected / before, "held-out clips", held, accuracy, weight)
+    true = visual.softmax(-1).gather(1, truth[:, None])[:, 0].clamp(0, 1)
+    temperature = fitted * expected / before
+    return Calibration(temperature, "held-out clips", held, accuracy, weight, tuple(true.tolist()))
 
 
 def expected_temperature(own: float, shots: float) -> float:

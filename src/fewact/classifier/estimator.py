@@ -35,10 +35,12 @@ class Estimator:
         text: TextMode = "auto",
         false_alarms: float | None = None,
         trim: Trim = "auto",
+        sets: float | None = None,
     ) -> None:
         self.backbone, self.method, self.device = backbone, method, device
         self.weights, self.precision, self.engine = weights, precision, engine
-        self.text, self.false_alarms, self.trim = text, false_alarms, trim
+        self.text, self.false_alarms = text, false_alarms
+        self.trim, self.sets = trim, sets
         self._pipeline: Pipeline | None = None
         self._choice: Choice | None = None
         self._fitted: Fitted | None = None
@@ -70,7 +72,7 @@ class Estimator:
         return {name: getattr(self, name) for name in self._parameters()}
 
     def set_params(self, **parameters: Any) -> Self:
-        """Set parameters; all but ``false_alarms`` take effect in the next ``fit``.
+        """Set parameters; all but ``false_alarms`` and ``sets`` take effect in the next ``fit``.
 
         Args:
             **parameters: New values by name.

@@ -4,6 +4,7 @@ import logging
 import time
 from typing import Self
 
+from fewact.classifier.calibration import check_set_rate
 from fewact.classifier.class_names import embed_class_names, text_encoder
 from fewact.classifier.editing import Editing
 from fewact.classifier.labels import Labels, text_source
@@ -46,6 +47,8 @@ class FewShotClassifier(Editing, Predicting, Saving):
             clip gets a class.
         trim: Still ends of clips, before and after the action: ``auto`` leaves them out where they
             are long, ``off`` never. It holds for training clips and for predicted ones.
+        sets: Fraction of clips whose true class must be in ``Prediction.set``, such as 0.9; see
+            ``Calibration.set_threshold``. It can be changed at any time. None: no sets.
 
     >>> classifier = FewShotClassifier().fit("actions")  # doctest: +SKIP
     >>> classifier.predict("new.mp4").label  # doctest: +SKIP
@@ -87,6 +90,7 @@ class FewShotClassifier(Editing, Predicting, Saving):
                 for them, or ``false_alarms`` is not a rate.
         """
         check_rate(self.false_alarms)
+        check_set_rate(self.sets)
         source, texts, integers = text_source(clips, labels)
         found, names = labelled(source, texts, none)
         classes = {clip.label for clip in found} - {BACKGROUND}

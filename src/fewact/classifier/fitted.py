@@ -239,6 +239,8 @@ def classify(
     clip: AnyClip,
     nodes: Nodes,
     timing: Timing | None = None,
+    *,
+    set_threshold: float | None = None,
 ) -> Prediction:
     """Predict the class of one clip, or that it has none; find the most similar training clip."""
     check_shapes(fitted.examples, nodes)
@@ -247,6 +249,8 @@ def classify(
     logits, classes, known = scored.logits[0], fitted.labels, scored.known.item()
     probabilities = logits.softmax(-1).tolist()
     best = int(logits.argmax())
+    chosen = [] if set_threshold is None else logits.argsort(descending=True).tolist()
+    inside = [c for c in chosen if c == best or probabilities[c] >= (set_threshold or 0.0)]
     return Prediction(
         clip,
         classes[best] if known >= decision.threshold else NONE,
@@ -255,6 +259,7 @@ def classify(
         fitted.examples.clips[int(scored.similarity[0].argmax())].title,
         best=classes[best],
         known=fitted.open_set.known_probability(known),
+        set=tuple(classes[c] for c in inside),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.classifier.active import check_trim
+from fewact.classifier.calibration import check_set_rate
 from fewact.classifier.encoding import EncodedClip, encode
 from fewact.classifier.estimator import Estimator
 from fewact.classifier.fitted import Fitted, classify
@@ -173,9 +174,11 @@ class Predicting(Estimator):
         pipeline, fitted = self._learned
         decision = fitted.open_set.decision(self.false_alarms)
         pipeline = replace(pipeline, trim=check_trim(self.trim))
+        check_set_rate(self.sets)
+        lowest = None if self.sets is None else fitted.calibration.set_threshold(self.sets)
         embedded = fitted.class_names is not None
         encoded = encode(clips, pipeline, timing, image_embedding=embedded)
-        return (_answer(pipeline, fitted, decision, one, timing) for one in encoded)
+        return (_answer(pipeline, fitted, decision, one, timing, lowest) for one in encoded)
 
 
 def _answer(
@@ -184,6 +187,7 @@ def _answer(
     decision: Decision,
     encoded: EncodedClip,
     timing: Timing | None,
+    set_threshold: float | None,
 ) -> Prediction | Skipped:
     clip, nodes, duration, active = encoded
     if isinstance(nodes, VideoError):
@@ -197,5 +201,7 @@ def _answer(
             category=UserWarning,
             stacklevel=4,
         )
-    found = classify(pipeline.method, fitted, decision, clip, nodes, timing)
+    found = classify(
+        pipeline.method, fitted, decision, clip, nodes, timing, set_threshold=set_threshold
+    )
     return replace(found, duration=duration, active=active)

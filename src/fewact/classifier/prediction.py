@@ -35,6 +35,8 @@ class Prediction:
         duration: Duration of what was used of the clip, in seconds; None for features.
         active: Start and end of what was used, in seconds from the start of the clip; None for the
             full clip, see ``fewact.classifier.active``.
+        set: Classes among which the true one is at the rate ``FewShotClassifier.sets``, the most
+            probable first; empty if no sets are requested.
 
     Labels are texts, or integers if the classes were given as integers.
     """
@@ -48,6 +50,7 @@ class Prediction:
     known: float
     duration: float | None = None
     active: Span | None = None
+    set: tuple[Label, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -62,7 +65,7 @@ class Prediction:
     def to_dict(self) -> dict[str, Any]:
         """Return the prediction as values of JSON, the most probable class first."""
         ranked = sorted(self.probabilities.items(), key=lambda pair: -pair[1])
-        return {
+        found = {
             "path": self.name,
             "label": self.label,
             "best": self.best,
@@ -72,6 +75,7 @@ class Prediction:
             "nearest": self.nearest,
             **({} if self.active is None else {"active": list(self.active)}),
         }
+        return found | {"set": list(self.set)} if self.set else found
 
 
 class Predictions(list[Prediction]):

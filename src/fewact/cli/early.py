@@ -51,6 +51,15 @@ def method(name: str) -> str:
     return name
 
 
+def imports(files: list[Path] | None) -> list[Path] | None:
+    """Execute Python files, so that their methods can be named."""
+    for file in files or ():
+        from fewact.methods.files import import_methods
+
+        import_methods(file)
+    return files
+
+
 def data(name: str) -> str:
     """Check that there is the folder or file, if data are named by a path."""
     path = Path(os.path.expanduser(name))

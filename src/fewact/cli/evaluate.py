@@ -15,6 +15,7 @@ from fewact.cli.options import (
     METHOD,
     BackboneOptions,
     BenchmarkOptions,
+    Imports,
     MethodOption,
     OptionGroup,
     Quiet,
@@ -46,6 +47,7 @@ class MethodOptions(OptionGroup):
     heading: ClassVar[str] = "Method"
 
     option: MethodOption = None
+    imports: Imports = None
     sweep: Annotated[
         str | None,
         typer.Option(

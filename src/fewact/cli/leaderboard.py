@@ -1,12 +1,19 @@
 """``fewact leaderboard``: published accuracies together with your results."""
 
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fewact.cli.output import OutputFormat, ResultFormat, print_json, print_result_tables
+from fewact.cli.output import (
+    OutputFormat,
+    ResultFormat,
+    print_json,
+    print_result_tables,
+    text_width,
+)
 
 
 def leaderboard(
@@ -32,7 +39,7 @@ def leaderboard(
     with the reason.
     """
     from fewact import evaluation
-    from fewact.report import leaderboard_tables
+    from fewact.report import leaderboard_tables, with_notes
 
     paths = results or []
     rows = evaluation.leaderboard(
@@ -44,4 +51,11 @@ def leaderboard(
     if format is ResultFormat.JSON:
         print_json([asdict(row) for row in rows])
         return
-    print_result_tables(leaderboard_tables(rows), format)
+    tables, notes = leaderboard_tables(rows), list[str]()
+    if format is ResultFormat.TABLE:
+        tables, notes = with_notes(tables)
+    print_result_tables(tables, format)
+    if notes:
+        print("\nSources:")
+    for note in notes:
+        print(textwrap.fill(note, text_width(), subsequent_indent="    ", break_on_hyphens=False))

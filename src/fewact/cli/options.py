@@ -73,6 +73,17 @@ class TrimMode(StrEnum):
 
 
 TRIM = "Still ends of clips, before and after the action: auto leaves them out where they are long"
+
+Imports = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--import",
+        metavar="FILE.py",
+        help="Python file that is executed first; its methods can be named. Can be repeated.",
+        is_eager=True,
+        callback=early.imports,
+    ),
+]
 Dataset = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Data set to read from a features file that holds several."),

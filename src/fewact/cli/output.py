@@ -1,11 +1,15 @@
 """Results on stdout: aligned tables, JSON, CSV, Markdown, LaTeX."""
 
 import json
+import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from fewact.text_table import WIDTH, printable, text_table
 
 if TYPE_CHECKING:
     from fewact.report import Table
@@ -59,7 +63,7 @@ class Columns:
 
     def print(self, *cells: str) -> None:
         """Write one row on one line."""
-        print(self._line([_printable(cell) for cell in cells]), flush=True)
+        print(self._line([printable(cell) for cell in cells]), flush=True)
 
     def _line(self, cells: Sequence[str]) -> str:
         *first, last = cells
@@ -70,17 +74,20 @@ class Columns:
         return "  ".join((*padded, last)).rstrip()
 
 
-def _printable(text: str) -> str:
-    """Return a text with line breaks and control characters escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write a table."""
-    columns = Columns(header, *list(zip(*rows, strict=True))[:-1])
-    columns.print_header()
-    for row in rows:
-        columns.print(*row)
+    """Write a table; cells are wrapped so that it fits the terminal, or 100 columns."""
+    from rich.console import Console
+
+    lines = text_table((header, *rows), text_width()).splitlines()
+    Console().print(lines[0], style="bold", markup=False, highlight=False, soft_wrap=True)
+    for line in lines[1:]:
+        print(line)
+    sys.stdout.flush()
+
+
+def text_width() -> int:
+    """Return the number of columns of the terminal, or 100 if stdout is none."""
+    return shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
 
 
 def print_json(value: Any) -> None:
@@ -92,4 +99,5 @@ def print_result_tables(tables: Sequence["Table"], format: ResultFormat) -> None
     """Write tables in any format but JSON, with an empty line between them."""
     from fewact.report import TableFormat, render
 
-    print("\n".join(render(table, TableFormat(format.value)) for table in tables), end="")
+    chosen, width = TableFormat(format.value), text_width()
+    print("\n".join(render(table, chosen, width) for table in tables), end="")

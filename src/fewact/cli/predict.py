@@ -16,6 +16,7 @@ from fewact.cli.options import (
     Device,
     Engine,
     FalseAlarms,
+    Imports,
     Model,
     OptionGroup,
     Quiet,
@@ -28,7 +29,7 @@ from fewact.cli.run import exit_skipped, loading, say
 from fewact.errors import OptionError
 
 if TYPE_CHECKING:
-    from fewact.classifier import Prediction
+    from fewact.classifier import FewShotClassifier, Prediction
     from fewact.data import AnyClip
     from fewact.features.timing import Timing
 
@@ -64,6 +65,27 @@ class OutputOptions(OptionGroup):
     ] = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class AnswerOptions(OptionGroup):
+    """Options that decide on the answer."""
+
+    heading: ClassVar[str] = "Answer"
+
+    false_alarms: FalseAlarms = None
+    trim: Annotated[
+        TrimMode | None,
+        typer.Option(metavar="MODE", help=f"{TRIM}; off never does. Default: as in teaching."),
+    ] = None
+    sets: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RATE",
+            help="Write the set of classes that has the true one for this fraction of clips, such "
+            "as 0.9.",
+        ),
+    ] = None
+
+
 @with_option_groups
 def predict(
     model: Model,
@@ -76,11 +98,8 @@ def predict(
         ),
     ],
     output: OutputOptions,
-    false_alarms: FalseAlarms = None,
-    trim: Annotated[
-        TrimMode | None,
-        typer.Option(metavar="MODE", help=f"{TRIM}; off never does. Default: as in teaching."),
-    ] = None,
+    answers: AnswerOptions,
+    imports: Imports = None,
     dataset: Dataset = None,
     engine: Engine = "auto",
     device: Device = "auto",
@@ -95,6 +114,9 @@ def predict(
     Predictions are written to stdout, everything else to stderr. Files that cannot be read are
     listed and skipped; the exit code is then 3.
     """
+    false_alarms, sets, trim = answers.false_alarms, answers.sets, answers.trim
+    if sets is not None and not 0 < sets < 1:
+        raise OptionError("not a rate", where="--sets", got=f"{sets:g}", expected="such as 0.9")
     clips = _read(videos, dataset)
     with loading():
         from fewact import FewShotClassifier
@@ -113,9 +135,13 @@ def predict(
             say(line)
     if trim is not None:
         classifier.trim = trim.value
+    classifier.sets = sets
+    if sets is not None and not classifier.calibration_.set_threshold(sets):
+        held = classifier.calibration_.held_out
+        say(f"Sets have all classes: {held} held-out clips are too few for {sets:g}")
     clock = Timing()
     results = classifier.predict_each(clips, timing=clock)
-    write = _writer(output, names, classifier.classes_)
+    write = _writer(output, names, classifier)
     predictions: list[Prediction] = []
     skipped: list[Skipped] = []
     with progress("Predicting", quiet=quiet) as show:
@@ -169,13 +195,14 @@ def _facts(prediction: "Prediction", top: int | None) -> dict[str, Any]:
 
 
 def _writer(
-    output: OutputOptions, paths: Sequence[str], classes: Sequence[str]
+    output: OutputOptions, paths: Sequence[str], classifier: "FewShotClassifier"
 ) -> Callable[["Prediction"], None]:
     """Return a function that writes one prediction; a header is written immediately."""
     if output.format is Format.TABLE:
-        return _table_writer(paths, classes, output.top or 1)
+        return _table_writer(paths, classifier, output.top or 1)
     if output.format is Format.CSV:
-        return _csv_writer(min(output.top or 1, len(classes)))
+        top = min(output.top or 1, len(classifier.classes_))
+        return _csv_writer(top, sets=classifier.sets is not None)
     if output.format is Format.JSONL:
         return lambda one: print(
             json.dumps(_facts(one, output.top), ensure_ascii=False), flush=True
@@ -184,36 +211,45 @@ def _writer(
 
 
 def _table_writer(
-    paths: Sequence[str], classes: Sequence[str], top: int
+    paths: Sequence[str], classifier: "FewShotClassifier", top: int
 ) -> Callable[["Prediction"], None]:
     from fewact.classifier import NONE
 
+    classes = [str(name) for name in classifier.classes_]
     more = [f"#{rank}" for rank in range(2, min(top, len(classes)) + 1)]
     others = [[f"{name} 0.00" for name in classes] for _ in more]
-    header = ("path", "label", "best", "probability", "known", *more, "nearest")
-    columns = Columns(header, paths, [*classes, NONE], classes, [], [], *others)
+    header = ["path", "label", "best", "probability", "known", *more, "nearest"]
+    titles = []
+    if classifier.sets is not None:
+        header.append("set")
+        titles = [[clip.title for clip in classifier.clips_]]
+    columns = Columns(header, paths, [*classes, NONE], classes, [], [], *others, *titles)
     columns.print_header()
 
     def write(one: "Prediction") -> None:
         rest = [f"{name} {value:.2f}" for name, value in _ranked(one, top)[1:]]
         shares = f"{one.probability:.2f}", f"{one.known:.2f}"
-        columns.print(one.name, one.label, one.best, *shares, *rest, one.nearest)
+        chosen = [", ".join(map(str, one.set))] if one.set else []
+        columns.print(one.name, str(one.label), str(one.best), *shares, *rest, one.nearest, *chosen)
 
     return write
 
 
-def _csv_writer(top: int) -> Callable[["Prediction"], None]:
+def _csv_writer(top: int, *, sets: bool) -> Callable[["Prediction"], None]:
     def line(cells: Sequence[object]) -> None:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerow(cells)
         print(text.getvalue(), end="", flush=True)
 
     more = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "probability")]
-    line(("path", "label", "best", "probability", "known", "nearest", *more))
+    chosen = ["set"] if sets else []
+    line(("path", "label", "best", "probability", "known", "nearest", *more, *chosen))
 
     def write(one: "Prediction") -> None:
         rest = [cell for pair in _ranked(one, top)[1:] for cell in pair]
-        line((one.name, one.label, one.best, one.probability, one.known, one.nearest, *rest))
+        chosen = ["|".join(map(str, one.set))] if one.set else []
+        facts = (one.name, one.label, one.best, one.probability, one.known, one.nearest)
+        line((*facts, *rest, *chosen))
 
     return write
 

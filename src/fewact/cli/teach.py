@@ -17,6 +17,7 @@ from fewact.cli.options import (
     BackboneOptions,
     Dataset,
     FalseAlarms,
+    Imports,
     MethodOption,
     OptionGroup,
     Quiet,
@@ -54,6 +55,7 @@ class MethodOptions(OptionGroup):
         "auto"
     )
     option: MethodOption = None
+    imports: Imports = None
     text: Annotated[
         TextMode,
         typer.Option(

@@ -12,6 +12,7 @@ from fewact.cli.options import (
     BenchmarkOptions,
     Dataset,
     Device,
+    Imports,
     OptionGroup,
     Quiet,
     parse_options,
@@ -51,6 +52,7 @@ class TrainingOptions(OptionGroup):
             help="Initial weights of the backbone (default: those of the recipe).",
         ),
     ] = None
+    imports: Imports = None
     device: Device = "auto"
     workers: Annotated[
         int, typer.Option(min=0, metavar="N", help="Number of processes that decode videos.")

@@ -41,6 +41,26 @@ def methods_of(path: str | Path) -> dict[str, type[Method]]:
     return found
 
 
+def import_methods(path: str | Path) -> tuple[str, ...]:
+    """Register the methods that a Python file defines; those without a name by that of the class.
+
+    Args:
+        path: Python file, which is executed.
+
+    Returns:
+        Names of the methods.
+
+    Raises:
+        ExtensionError: The file cannot be executed, or defines no method.
+        UnknownNameError: A name is registered already.
+    """
+    found = methods_of(path)
+    for name, method in found.items():
+        if methods.REGISTRY.name_of(method) is None:
+            methods.register(name)(method)
+    return tuple(found)
+
+
 def method_of(path: str | Path, name: str | None = None) -> tuple[str, type[Method]]:
     """Return a method of a Python file, and its name.
 

@@ -1,7 +1,7 @@
 """Results, comparisons and leaderboards as text, CSV, Markdown, LaTeX and charts."""
 
 from fewact.report.chart import Line, line_chart
-from fewact.report.results import comparison_table, leaderboard_tables, result_table
+from fewact.report.results import comparison_table, leaderboard_tables, result_table, with_notes
 from fewact.report.stability import stability_chart, stability_table
 from fewact.report.table import Table, TableFormat, render
 
@@ -16,4 +16,5 @@ __all__ = [
     "result_table",
     "stability_chart",
     "stability_table",
+    "with_notes",
 ]

@@ -1,6 +1,7 @@
 """Results, comparisons and leaderboards as tables."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fewact.episodes import Protocol
 from fewact.evaluation.compare import SMALLEST_P, Comparison
@@ -71,6 +72,25 @@ def leaderboard_tables(rows: Sequence[Row]) -> list[Table]:
             )
         )
     return tables
+
+
+def with_notes(tables: Sequence[Table]) -> tuple[list[Table], list[str]]:
+    """Return tables with numbers in their last column, and the texts that these stand for.
+
+    Sources are long: in the table they would leave no room for the other columns.
+    """
+    numbers: dict[str, int] = {}
+    short = [
+        replace(
+            table,
+            rows=tuple(
+                (*row[:-1], f"[{numbers.setdefault(row[-1], len(numbers) + 1)}]")
+                for row in table.rows
+            ),
+        )
+        for table in tables
+    ]
+    return short, [f"[{number}] {text}" for text, number in numbers.items()]
 
 
 def episodes(protocol: Protocol) -> str:

@@ -2,9 +2,12 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
+
+from fewact.text_table import WIDTH, printable, text_table
 
 LATEX = str.maketrans(
     {
@@ -54,36 +57,31 @@ class Table:
     title: str = ""
 
 
-def render(table: Table, format: TableFormat) -> str:
+def render(table: Table, format: TableFormat, width: int = WIDTH) -> str:
     """Return the text of a table, with a line break at the end of each line.
+
+    Args:
+        table: Table.
+        format: Format; LaTeX needs the package booktabs.
+        width: Largest number of columns of a table as text; longer cells are wrapped.
 
     >>> print(render(Table(("method", "1 shot"), (("a", "50.0"),)), TableFormat.MARKDOWN), end="")
     | method | 1 shot |
     |---|---|
     | a | 50.0 |
     """
-    write = {
-        TableFormat.TABLE: _text,
+    write: dict[TableFormat, Callable[[Table], str]] = {
+        TableFormat.TABLE: partial(_text, width=width),
         TableFormat.CSV: _csv,
         TableFormat.MARKDOWN: _markdown,
         TableFormat.LATEX: _latex,
-    }[format]
-    return write(table)
+    }
+    return write[format](table)
 
 
-def _text(table: Table) -> str:
-    from rich.cells import cell_len
-
-    lines = [table.header, *([_printable(cell) for cell in row] for row in table.rows)]
-    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+def _text(table: Table, width: int) -> str:
     title = f"{table.title}\n" if table.title else ""
-    return title + "".join(
-        "  ".join(
-            cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)
-        ).rstrip()
-        + "\n"
-        for line in lines
-    )
+    return title + text_table((table.header, *table.rows), width)
 
 
 def _csv(table: Table) -> str:
@@ -95,7 +93,7 @@ def _csv(table: Table) -> str:
 
 def _markdown(table: Table) -> str:
     def line(cells: Sequence[str]) -> str:
-        escaped = (_printable(cell).replace("\\", "\\\\").replace("|", "\\|") for cell in cells)
+        escaped = (printable(cell).replace("\\", "\\\\").replace("|", "\\|") for cell in cells)
         return f"| {' | '.join(escaped)} |\n"
 
     title = f"**{table.title}**\n\n" if table.title else ""
@@ -105,15 +103,11 @@ def _markdown(table: Table) -> str:
 
 def _latex(table: Table) -> str:
     def line(cells: Sequence[str]) -> str:
-        return " & ".join(_printable(cell).translate(LATEX) for cell in cells) + " \\\\\n"
+        return " & ".join(printable(cell).translate(LATEX) for cell in cells) + " \\\\\n"
 
-    title = f"% {_printable(table.title)}\n" if table.title else ""
+    title = f"% {printable(table.title)}\n" if table.title else ""
     return (
-        f"{title}\\begin{{tabular}}{{{'l' * len(table.header)}}}\n\\hline\n{line(table.header)}"
-        f"\\hline\n{''.join(map(line, table.rows))}\\hline\n\\end{{tabular}}\n"
+        f"{title}% \\usepackage{{booktabs}}\n\\begin{{tabular}}{{{'l' * len(table.header)}}}\n"
+        f"\\toprule\n{line(table.header)}\\midrule\n{''.join(map(line, table.rows))}"
+        f"\\bottomrule\n\\end{{tabular}}\n"
     )
-
-
-def _printable(text: str) -> str:
-    """Return a cell's text on one line, with line breaks and control characters escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
