@@ -105,8 +105,8 @@ class ActiveSource:
         if self.active is None:
             return FrameSets(sets, found.size)
         self.duration = self.active.end - self.active.start
-        inside = [_inside(sampler, self.active) for sampler in samplers]
-        return self._source.read(inside, transform=transform)
+        parts = [inside(sampler, self.active) for sampler in samplers]
+        return self._source.read(parts, transform=transform)
 
     def fingerprint(self) -> str:
         """Return the fingerprint of the source."""
@@ -154,7 +154,7 @@ def _changes(frames: NDArray[Any]) -> Floats:
     return liveliest
 
 
-def _inside(sampler: Sampler, span: Span) -> Callable[[Timeline], Ints]:
+def inside(sampler: Sampler, span: Span) -> Callable[[Timeline], Ints]:
     """Return a sampler that chooses frames of a part of the video."""
 
     def choose(timeline: Timeline) -> Ints:

@@ -28,7 +28,7 @@ from fewact.classifier.open_set import (
 from fewact.classifier.prediction import NONE, Prediction
 from fewact.data import AnyClip
 from fewact.features.timing import Stage, Timing
-from fewact.methods.base import Method, score_and_pairs
+from fewact.methods.base import Method, PairParts, score_and_pairs
 
 MAX_SCORED, MAX_REFERENCES = 100, 40
 """Number of training clips that are held out for the decision between known and unknown, and of
@@ -280,7 +280,7 @@ def _open_set(
     by_class, by_clip, by_none = states
     nodes, labels = _on(examples, device), examples.labels
     groups = [clip.group for clip in examples.clips]
-    held = _spread_over_classes(labels.tolist())
+    held = spread_over_classes(labels.tolist(), MAX_SCORED)
     scored = {name: value[held] for name, value in nodes.items()}
     pairs = _similarities(by_clip, scored, by_class)
     scores = None
@@ -311,20 +311,48 @@ def _similarities(each: EachAClass, nodes: Nodes, by_class: Any = None) -> Tenso
     return torch.cat(found)
 
 
+@torch.inference_mode()
+def similarities_by_part(fitted: Fitted, positions: Sequence[int]) -> dict[str, Tensor]:
+    """Return the similarities of training clips with each other, float64 on the CPU.
+
+    Args:
+        fitted: What was learned.
+        positions: Positions of the s clips among the training clips.
+
+    Returns:
+        (s s) for each part of the similarities; for methods without parts one of all,
+        ``similarity``.
+    """
+    each, by_class = fitted.by_clip, fitted.by_class
+    if len(positions) < len(fitted.examples.clips):
+        chosen = list(positions)
+        each = EachAClass(each.method, {k: value[chosen] for k, value in each.nodes.items()})
+        labels = fitted.examples.labels[chosen].to(next(iter(each.nodes.values())).device)
+        by_class = each.method.support(_batch(each.nodes), labels[None], len(fitted.classes))
+    if not isinstance(each.method, PairParts):
+        return {"similarity": _similarities(each, each.nodes, by_class)}
+    found: dict[str, list[Tensor]] = {}
+    for begin in range(0, len(positions), CLIPS_AT_ONCE):
+        some = _batch({k: value[begin : begin + CLIPS_AT_ONCE] for k, value in each.nodes.items()})
+        for name, part in each.method.pair_parts(by_class, some).items():
+            found.setdefault(name, []).append(_rows(part))
+    return {name: torch.cat(parts) for name, parts in found.items()}
+
+
 def _spread(count: int) -> list[int]:
     """Return at most ``MAX_REFERENCES`` positions, evenly spread over all."""
     most = min(count, MAX_REFERENCES)
     return [i * count // most for i in range(most)]
 
 
-def _spread_over_classes(labels: Sequence[int]) -> list[int]:
-    """Return positions of at most ``MAX_SCORED`` clips and at least one of each class, sorted."""
+def spread_over_classes(labels: Sequence[int], most: int) -> list[int]:
+    """Return positions of at most ``most`` clips and at least one of each class, sorted."""
     seen: dict[int, int] = {}
     order = []
     for position, label in enumerate(labels):
         seen[label] = seen.get(label, 0) + 1
         order.append((seen[label], position))
-    return sorted(position for _, position in sorted(order)[: max(MAX_SCORED, len(seen))])
+    return sorted(position for _, position in sorted(order)[: max(most, len(seen))])
 
 
 def _on(examples: Examples, device: torch.device) -> Nodes:

@@ -41,6 +41,19 @@ COMMANDS: Final[dict[str, dict[str, Lazy]]] = {
         "info": Lazy(
             "info:info", "Show the classes of a model, its accuracy, and with what it was made."
         ),
+        "test": Lazy(
+            "measure:measure_clips",
+            "Measure a model on labelled clips: accuracy with interval, confusions, each class.",
+        ),
+        "review": Lazy(
+            "review:review",
+            "Find confused classes, wrong labels and duplicates in a model, and say what to record "
+            "next.",
+        ),
+        "explain": Lazy(
+            "explain:explain",
+            "Explain a prediction: what speaks for the class, and which frames were matched.",
+        ),
         "add": Lazy(
             "edit:add", "Add training clips to a model: to a class, to a new class, or to none."
         ),

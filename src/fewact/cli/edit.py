@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewact.cli.options import LoadOptions, with_option_groups
+from fewact.cli.options import LoadOptions, Model, with_option_groups
 from fewact.cli.run import exit_skipped
 
 if TYPE_CHECKING:
     from fewact import FewShotClassifier
 
-Model = Annotated[Path, typer.Argument(help="Folder of a model saved by `fewact teach`.")]
 CLIP = "its name, the end of its name, or its number in `fewact info`"
 
 

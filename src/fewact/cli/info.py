@@ -1,15 +1,15 @@
 """``fewact info``: what is in a saved model."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from fewact.cli.options import Model
 from fewact.cli.output import ListFormat, ListOutputFormat, print_json, print_table
 
 
 def info(
-    model: Annotated[Path, typer.Argument(help="Folder of a model saved by `fewact teach`.")],
+    model: Model,
     clips: Annotated[
         bool, typer.Option("--clips", help="List the clips too, with their numbers.")
     ] = False,

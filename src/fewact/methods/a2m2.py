@@ -17,13 +17,14 @@ from fewact.errors import OptionError
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.a2m2_options import A2M2Options, AlignmentOptions, MomentOptions
 from fewact.methods.a2m2_parts import A2M2State, aggregate, describe, time_cost
-from fewact.methods.base import BankScorer, Nodes, TextMethod
+from fewact.methods.base import BankScorer, FrameMatch, Nodes, TextMethod, plan_of
 from fewact.methods.common import matching
 from fewact.methods.common.inputs import class_text
 from fewact.methods.common.kernel import intra_class_similarity, mean_over_shots
 from fewact.methods.common.reduction import ChannelReduction
 from fewact.methods.common.temporal_attention import TemporalAttention
 from fewact.methods.common.text_logits import combined_logits, text_logits
+from fewact.moments import windows
 
 __all__ = ["A2M2", "A2M2Options", "A2M2State", "AlignmentOptions", "MomentOptions"]
 
@@ -220,6 +221,20 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
             scales=self._scales,
             time_cost=time_cost(query, len(support), self.options),
         )
+
+    def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:
+        """Return the alignment of the windows; None for comparisons of mean nodes and of cells."""
+        options = self.options
+        if options.alignment.name in matching.MEAN_NODES or options.moments.grid > 1:
+            return None
+        found = self.match(query["nodes"], support["nodes"])
+        if found.plan is None:
+            return None
+        spans = tuple(
+            (begin / options.frames, end / options.frames)
+            for begin, end in windows(options.frames, options.moments.lengths)
+        )
+        return FrameMatch("windows of frames", spans, spans, plan_of(found.plan))
 
     def _scores(self, query: Tensor, support: Tensor, present: Tensor) -> Tensor:
         """Return similarities over the temperature: (b q m D), (b p m' D), (b p m') → (b q p)."""

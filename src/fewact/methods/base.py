@@ -218,6 +218,67 @@ class PairScores(Protocol[PairStateT]):
         """
 
 
+@runtime_checkable
+class PairParts(Protocol[PairStateT]):
+    """A method whose pair similarities are sums, so that a score can be explained."""
+
+    def pair_parts(self, state: PairStateT, nodes: Nodes) -> dict[str, Tensor]:
+        """Return the parts of the pair similarities by name.
+
+        Parts that compare what is visible are called ``appearance``; the others compare what moves.
+
+        Returns:
+            (b q s) each; their sum is the second result of ``score_and_pairs``.
+        """
+
+    def score_parts(self, state: PairStateT, nodes: Nodes) -> dict[str, Tensor]:
+        """Return the parts of the logits by name: (b q n) each; their sum is the logits."""
+
+
+@dataclass(frozen=True)
+class FrameMatch:
+    """How the parts of two videos along time were matched.
+
+    Args:
+        compares: What was compared.
+        query: Begin and end of each of the query's m parts, as fractions of its duration.
+        support: Begin and end of each of the support video's m' parts.
+        plan: Weight of each pair (m m'), of total 1.
+    """
+
+    compares: str
+    query: tuple[tuple[float, float], ...]
+    support: tuple[tuple[float, float], ...]
+    plan: tuple[tuple[float, ...], ...]
+
+
+@runtime_checkable
+class FrameMatches(Protocol):
+    """A method that matches parts of two videos along time."""
+
+    def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:
+        """Return the match of two videos, each as nodes without leading axes.
+
+        Returns:
+            The match; None where the options match nothing.
+        """
+
+
+def equal_parts(count: int) -> tuple[tuple[float, float], ...]:
+    """Return the begin and end of equal parts of a video, as fractions of its duration.
+
+    >>> equal_parts(2)
+    ((0.0, 0.5), (0.5, 1.0))
+    """
+    return tuple((i / count, (i + 1) / count) for i in range(count))
+
+
+def plan_of(plan: Tensor) -> tuple[tuple[float, ...], ...]:
+    """Return a plan (m m') as numbers of total 1."""
+    scaled = plan / plan.sum().clamp_min(1e-12)
+    return tuple(tuple(row) for row in scaled.tolist())
+
+
 BankScorer = Callable[[Tensor, Tensor, int, Tensor], Tensor]
 """Support rows (b s), labels (b s), number of classes n, query rows (b q) → logits (b q n)."""
 

@@ -20,7 +20,15 @@ from fewact.features.request import (
     Stabilise,
     View,
 )
-from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy
+from fewact.methods.base import (
+    FrameMatch,
+    Method,
+    Nodes,
+    TrainingBatch,
+    cross_entropy,
+    equal_parts,
+    plan_of,
+)
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
 from fewact.methods.fusion.any_order import AnyOrder, describe
 from fewact.methods.fusion.camera_weight import StaticCamera
@@ -141,6 +149,50 @@ class Fusion(Method[FusionOptions, FusionState]):
         """Return logits (b q n) and the similarities (b q s) that they average."""
         pairs = self.similarity(nodes, state.nodes, state.alternative_probability)
         return state.logits(pairs, self.options.intra_class_weight), pairs
+
+    def pair_parts(self, state: FusionState, nodes: Nodes) -> dict[str, Tensor]:
+        """Return the parts of the similarities (b q s): appearance, motion and moments."""
+        return self._terms_of(state.nodes).parts(
+            nodes,
+            state.nodes,
+            state.alternative_probability,
+            horizontal_flip=self.options.horizontal_flip,
+        )
+
+    def score_parts(self, state: FusionState, nodes: Nodes) -> dict[str, Tensor]:
+        """Return the parts of the logits (b q n): appearance, motion and moments."""
+        n, probability = state.intra_class_similarity.shape[-1], state.alternative_probability
+
+        def inside(part: str) -> Tensor:
+            return intra_class_similarity(
+                lambda videos, episodes: self.pair_parts(
+                    replace(state, nodes=videos, alternative_probability=probability[episodes]),
+                    videos,
+                )[part],
+                state.nodes,
+                state.labels,
+                n,
+            )
+
+        return {
+            name: replace(state, intra_class_similarity=inside(name)).logits(
+                pairs, self.options.intra_class_weight
+            )
+            for name, pairs in self.pair_parts(state, nodes).items()
+        }
+
+    def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:
+        """Return the alignment of the motion term of the largest weight."""
+        moving = [one for one in self._terms_of(query).terms if isinstance(one.term, Motion)]
+        largest = max(moving, key=lambda one: one.weight)
+        first, second = query[largest.name], support[largest.name]  # (t d)
+        term = largest.term
+        if largest.weight == 0 or not isinstance(term, Motion):
+            return None
+        plan = term.plan(first, second)
+        return FrameMatch(
+            "motion", equal_parts(len(first)), equal_parts(len(second)), plan_of(plan)
+        )
 
     def similarity(
         self,

@@ -6,7 +6,7 @@ A term encodes each video alone and compares two sets of videos. All of them nee
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -40,6 +40,9 @@ STATIC_NORM = 1e-4
 class Term(Protocol):
     """One similarity of the sum."""
 
+    compares: ClassVar[str]
+    """``appearance``, ``motion`` or ``moments``: terms of one kind are explained together."""
+
     @property
     def view(self) -> TermView:
         """Features that the term reads."""
@@ -61,6 +64,8 @@ class Appearance:
     Args:
         view: Vectors of the frames.
     """
+
+    compares: ClassVar[str] = "appearance"
 
     view: FeatureRequest
 
@@ -84,6 +89,8 @@ class MeanAppearance:
     Args:
         view: Vectors of the frames.
     """
+
+    compares: ClassVar[str] = "appearance"
 
     view: FeatureRequest
 
@@ -116,6 +123,8 @@ class Motion:
         velocity: Weight of the change between neighbours, next to 1 for the deviation.
         smoothing: λ of the soft minimum of the alignment; from 0 to 0.05 it hardly matters.
     """
+
+    compares: ClassVar[str] = "motion"
 
     view: TermView
     detrend: Detrend = "linear"
@@ -152,6 +161,14 @@ class Motion:
         value = align.otam(cost, self.smoothing, plan=False).value  # (b q s)
         return -value / sum(cost.shape[-2:])
 
+    def plan(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return how the frames of two videos are aligned: (t d), (t d) → (t t)."""
+        cost = align.pairwise_cosine_cost(first[None, None], second[None, None], eps=0)
+        found = align.otam(cost[0, 0, 0], self.smoothing).plan
+        if found is None:
+            raise TypeError("otam returned no plan")
+        return found
+
     def quick_similarity(self, first: Tensor, second: Tensor) -> Tensor:
         """Return half the mean cosine of frames at the same time."""
         products: Tensor = first.flatten(-2) @ second.flatten(-2).mT
@@ -173,6 +190,8 @@ class Moments:
         lengths: Lengths of the temporal windows in frames.
         reduction: Reduction of the channels; default: a fixed projection above 128 channels.
     """
+
+    compares: ClassVar[str] = "moments"
 
     view: TermView
     detrend: Detrend = "linear"

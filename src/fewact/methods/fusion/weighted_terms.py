@@ -174,6 +174,35 @@ class WeightedTerms:
             moving = moving.maximum(_sum(motion, first, flipped, probability, quick=quick))
         return rest + moving
 
+    def parts(
+        self,
+        first: Nodes,
+        second: Nodes,
+        probability: Tensor,
+        *,
+        horizontal_flip: bool = False,
+    ) -> dict[str, Tensor]:
+        """Return the sums of the terms that compare the same: appearance, motion, moments.
+
+        Args:
+            first: Nodes of a set of videos (b q …).
+            second: Nodes of another set (b s …).
+            probability: Probability (b) that the alternative holds.
+            horizontal_flip: As for ``similarity``.
+
+        Returns:
+            (b q s) each; they add up to ``similarity``.
+        """
+        groups: dict[str, list[WeightedTerm]] = {}
+        for one in self.terms:
+            groups.setdefault(one.term.compares, []).append(one)
+        found = {}
+        for name, terms in groups.items():
+            group = replace(self, terms=tuple(terms))
+            total = group.similarity(first, second, probability, horizontal_flip=horizontal_flip)
+            found[name] = total.expand(*_pairs_shape(first, second))
+        return found
+
     def with_fields(self, terms: type[Term], **fields: Any) -> "WeightedTerms":
         """Return a copy in which all terms of a type have other values of their fields."""
         changed = (
@@ -181,6 +210,11 @@ class WeightedTerms:
             for one in self.terms
         )
         return replace(self, terms=tuple(changed))
+
+
+def _pairs_shape(first: Nodes, second: Nodes) -> tuple[int, int, int]:
+    one, other = next(iter(first.values())), next(iter(second.values()))
+    return one.shape[0], one.shape[1], other.shape[1]
 
 
 def _with(term: Term, **fields: Any) -> Term:

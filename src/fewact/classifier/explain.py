@@ -1,0 +1,266 @@
+"""Explain a prediction by the method that made it.
+
+The score that a class has over another one is a sum. With the class score
+mean_s K(q, s) − ½ · inside(c), a similarity K that is a sum of parts, and probabilities
+p ∝ p_text^w · exp((1 − w) · score / T), the log-odds of two classes are
+
+    log p(c)/p(c') = Σ_parts (1 − w) · (score_part(c) − score_part(c')) / T
+                     + w · (log p_text(c) − log p_text(c'))
+
+Methods whose similarities have no parts are explained as a whole.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import torch
+
+from fewact.classifier.active import Span, inside
+from fewact.classifier.class_names import IMAGE_EMBEDDING
+from fewact.classifier.encoding import encode
+from fewact.classifier.examples import Nodes
+from fewact.classifier.few_shot import FewShotClassifier
+from fewact.classifier.fitted import Fitted, classify, score
+from fewact.classifier.inputs import ClipLike, as_clip
+from fewact.classifier.prediction import display_name
+from fewact.classifier.thumbnails import shrink
+from fewact.data import FeatureClip, VideoClip
+from fewact.errors import VideoError
+from fewact.methods.base import FrameMatch, FrameMatches, Method, PairParts
+from fewact.methods.common.text_logits import combined_logits
+from fewact.video import Segments
+from fewact.video.still import jpeg
+
+FRAMES = 8
+"""Number of frames of a clip that are shown."""
+
+NEIGHBOURS = 3
+"""Number of training clips that are shown."""
+
+NAMES = "class names"
+"""Contribution of class names as text."""
+
+WHOLE = "similarity"
+"""Contribution of a method whose similarities have no parts."""
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one part adds to the log-odds of the best class against the rival.
+
+    Args:
+        name: What the part compares.
+        log_odds: Contribution; above 0 it speaks for the best class.
+    """
+
+    name: str
+    log_odds: float
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A training clip, and how it resembles the query.
+
+    Args:
+        clip: Title of the clip.
+        number: Its number in ``all_clips_``.
+        label: Its class.
+        similarity: Similarity with the query.
+        parts: Parts of the similarity; they add up to it.
+        match: How the frames of both were matched; None if the method matches none.
+        frames: Small JPEG images of the clip, evenly spread over time; empty if it is not at hand.
+    """
+
+    clip: str
+    number: int
+    label: str
+    similarity: float
+    parts: dict[str, float]
+    match: FrameMatch | None
+    frames: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a clip got its class.
+
+    Args:
+        clip: Path of the clip.
+        label: Predicted class, or ``(none)``.
+        best: Most probable class.
+        rival: Second most probable class.
+        probabilities: Probability of each class.
+        known: Probability that the clip shows one of the classes.
+        method: Name of the method.
+        contributions: What each part adds to the log-odds of ``best`` against ``rival``.
+        log_odds: Their sum.
+        neighbours: Most similar training clips, and the most similar one of the rival.
+        frames: Small JPEG images of the clip, evenly spread over time.
+    """
+
+    clip: str
+    label: str
+    best: str
+    rival: str
+    probabilities: dict[str, float]
+    known: float
+    method: str
+    contributions: tuple[Contribution, ...]
+    log_odds: float
+    neighbours: tuple[Neighbour, ...]
+    frames: tuple[bytes, ...] = field(default=(), repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON, without the images."""
+        found = asdict(replace(self, frames=(), neighbours=()))
+        found["neighbours"] = [asdict(replace(one, frames=())) for one in self.neighbours]
+        del found["frames"]
+        for one in found["neighbours"]:
+            del one["frames"]
+        return found
+
+
+Origins = Mapping[str, VideoClip]
+"""Training clips by the title of their example, where the files are at hand."""
+
+
+def explain(
+    classifier: FewShotClassifier, clip: ClipLike, origins: Origins | None = None
+) -> Explanation:
+    """Explain the prediction of a clip.
+
+    Args:
+        classifier: Classifier that has learned classes.
+        clip: Clip to predict.
+        origins: Files of training clips, to show their frames; a classifier that was fitted, not
+            loaded, knows them itself.
+
+    Raises:
+        VideoError: The clip cannot be read.
+        ModelError: The classifier has learned nothing yet.
+    """
+    pipeline, fitted = classifier._learned
+    method = pipeline.method
+    ((query, nodes, _, active),) = encode(
+        [as_clip(clip)], pipeline, image_embedding=fitted.class_names is not None
+    )
+    if isinstance(nodes, VideoError):
+        raise nodes
+    decision = fitted.open_set.decision(classifier.false_alarms)
+    prediction = classify(method, fitted, decision, query, nodes)
+    probabilities = {str(name): value for name, value in prediction.probabilities.items()}
+    best, rival = sorted(probabilities, key=lambda name: -probabilities[name])[:2]
+    pair = fitted.classes.index(best), fitted.classes.index(rival)
+    contributions = _contributions(method, fitted, nodes, pair)
+    return Explanation(
+        display_name(query),
+        str(prediction.label),
+        best,
+        rival,
+        probabilities,
+        prediction.known,
+        type(method).__name__.lower(),
+        contributions,
+        sum(one.log_odds for one in contributions),
+        _neighbours(method, fitted, nodes, rival, _known_origins(fitted) | dict(origins or {})),
+        () if isinstance(query, FeatureClip) else strip(query, active),
+    )
+
+
+def strip(clip: VideoClip, active: Span | None) -> tuple[bytes, ...]:
+    """Return small JPEG images of a clip, evenly spread over time.
+
+    Args:
+        clip: Clip to show.
+        active: Part to show; None for the full clip.
+
+    Raises:
+        VideoError: The clip cannot be read.
+    """
+    sampler = Segments(FRAMES)
+    chosen = sampler if active is None else inside(sampler, active)
+    (frames,) = clip.read([chosen], transform=shrink)
+    return tuple(jpeg(frame) for frame in frames)
+
+
+@torch.inference_mode()
+def _contributions(
+    method: Method, fitted: Fitted, nodes: Nodes, pair: tuple[int, int]
+) -> tuple[Contribution, ...]:
+    """Return what each part adds to the log-odds of a pair of classes."""
+    calibration = fitted.calibration
+    query = {name: value[None] for name, value in nodes.items()}  # (1 1 …)
+    if isinstance(method, PairParts):
+        parts = method.score_parts(fitted.by_class, query)
+    else:
+        parts = {WHOLE: method.score(fitted.by_class, query)}
+    weight = 0.0 if fitted.class_names is None else calibration.text_weight
+    scale = (1 - weight) / calibration.temperature
+    best, rival = pair
+    found = [
+        Contribution(name, scale * (logits[0, 0, best] - logits[0, 0, rival]).item())
+        for name, logits in ((name, value.double()) for name, value in parts.items())
+    ]
+    if fitted.class_names is not None and weight:
+        text = fitted.class_names.logits(query[IMAGE_EMBEDDING]).double()[0, 0]
+        alone = combined_logits(text, torch.zeros_like(text), weight)
+        found.append(Contribution(NAMES, (alone[best] - alone[rival]).item()))
+    return tuple(found)
+
+
+def _known_origins(fitted: Fitted) -> dict[str, VideoClip]:
+    examples = fitted.examples
+    return {
+        example.title: origin
+        for example, origin in zip(examples.clips, examples.origins, strict=True)
+        if isinstance(origin, VideoClip)
+    }
+
+
+@torch.inference_mode()
+def _neighbours(
+    method: Method, fitted: Fitted, nodes: Nodes, rival: str, origins: Origins
+) -> tuple[Neighbour, ...]:
+    """Return the most similar training clips, and the most similar one of the rival."""
+    examples = fitted.examples
+    similarity = score(method, fitted, nodes).similarity[0]
+    order = similarity.argsort(descending=True).tolist()
+    chosen = order[:NEIGHBOURS]
+    if not any(examples.clips[i].label == rival for i in chosen):
+        chosen.append(next(i for i in order if examples.clips[i].label == rival))
+    numbers = {clip: i for i, clip in enumerate(fitted.everything.clips, start=1)}
+    query = {name: value[None] for name, value in nodes.items()}
+    parts = {WHOLE: similarity}
+    if isinstance(method, PairParts):
+        found = method.pair_parts(fitted.by_class, query)
+        parts = {name: value[0, 0].cpu().double() for name, value in found.items()}
+    neighbours = []
+    for i in chosen:
+        example, match = examples.clips[i], None
+        if isinstance(method, FrameMatches):
+            of_clip = {name: value[i] for name, value in fitted.by_clip.nodes.items()}
+            match = method.match_frames({k: value[0] for k, value in nodes.items()}, of_clip)
+        neighbours.append(
+            Neighbour(
+                example.title,
+                numbers[example],
+                example.label,
+                similarity[i].item(),
+                {name: value[i].item() for name, value in parts.items()},
+                match,
+                _frames(origins.get(example.title), example.active, examples.origins[i]),
+            )
+        )
+    return tuple(neighbours)
+
+
+def _frames(clip: VideoClip | None, active: Span | None, origin: object) -> tuple[bytes, ...]:
+    """Return the frames of a training clip; its thumbnail if the clip cannot be read."""
+    thumbnail = (origin,) if isinstance(origin, bytes) else ()
+    if clip is None:
+        return thumbnail
+    try:
+        return strip(clip, active)
+    except VideoError:
+        return thumbnail

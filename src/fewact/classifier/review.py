@@ -1,0 +1,388 @@
+"""Review a model: which classes are confused and why, wrong labels, duplicates, what to record.
+
+Everything comes from the features that the model stores; no video is needed. Each training clip is
+scored by the others, see ``held_out``.
+
+A clip is suspected of a wrong label by how much better all clips explain each other if it had
+another one: the gain in the log-likelihood of all labels under leave-one-out classification. The
+constants were chosen on development clips (docs/results/review.md).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from fewact.classifier.examples import Example, Examples
+from fewact.classifier.few_shot import FewShotClassifier
+from fewact.classifier.fitted import Fitted, similarities_by_part, spread_over_classes
+from fewact.classifier.held_out import held_out_scores, log_likelihood
+from fewact.methods.base import Method
+
+MAX_REVIEWED = 400
+"""Number of clips that are compared with each other; more are spread evenly over the classes."""
+
+MAX_SUSPECTS = 5
+MIN_SHOTS = 3
+"""Smallest number of clips of a class in which a wrong label can be found: two clips that differ do
+not say which of them is wrong."""
+
+MIN_GAIN = 4.0
+"""Gain in log-likelihood from which a clip is suspected."""
+
+DUPLICATE = 0.2
+"""Largest distance of two copies of a clip, as a fraction of the median distance of a clip to the
+nearest other one."""
+
+ROUNDING = 1e-3
+"""Rounding of stored features, as a fraction of a clip's similarity with itself."""
+
+CLEAR = 2 / 3
+"""Fraction of the difference that one cause must explain to be named alone."""
+
+NEED_TEMPERATURE = 2.0
+"""Temperature of the need for more clips, as a multiple of the method's."""
+
+APPEARANCE = "appearance"
+"""Part of the similarities that compares what is visible; the others compare what moves."""
+
+Cause = Literal["appearance", "motion", "appearance and motion", "unknown"]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Training clips of a class that the other clips take for another class.
+
+    Args:
+        label: Class of the clips.
+        mistaken_for: Class that they are taken for.
+        clips: Titles of the clips.
+        of: Number of clips of the class that were scored.
+        cause: What the clips share with the other class.
+        terms: Mean of each term's score for the other class minus that for the class.
+    """
+
+    label: str
+    mistaken_for: str
+    clips: tuple[str, ...]
+    of: int
+    cause: Cause
+    terms: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A clip that may have a wrong label.
+
+    Args:
+        clip: Title of the clip.
+        number: Its number in ``all_clips_``.
+        label: Its label.
+        likely: Class that it resembles more.
+        gain: Gain in log-likelihood if it had that label; larger is more suspicious.
+    """
+
+    clip: str
+    number: int
+    label: str
+    likely: str
+    gain: float
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """Two clips that are nearly the same.
+
+    Args:
+        clips: Titles of the clips.
+        labels: Their classes; they may differ.
+    """
+
+    clips: tuple[str, str]
+    labels: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Something to do next.
+
+    Args:
+        action: ``record``, ``correct`` or ``remove``.
+        label: Class that is concerned.
+        text: The advice as a sentence.
+    """
+
+    action: Literal["record", "correct", "remove"]
+    label: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a model says about its own clips.
+
+    Args:
+        classes: Class names.
+        right: Number of clips that the others predict correctly.
+        scored: Number of clips that were scored: those that are not alone in their class.
+        reviewed: Number of clips that were compared.
+        clips: Number of all training clips.
+        confusions: Confused classes, the most clips first.
+        suspects: Clips that may have a wrong label, the most suspicious first.
+        duplicates: Clips that are nearly the same.
+        needs: How much each class needs another clip, 0 to 1, see ``need_of_classes``.
+        advice: What to do next, most useful first.
+    """
+
+    classes: tuple[str, ...]
+    right: int
+    scored: int
+    reviewed: int
+    clips: int
+    confusions: tuple[Confusion, ...]
+    suspects: tuple[Suspect, ...]
+    duplicates: tuple[Duplicate, ...]
+    needs: dict[str, float]
+    advice: tuple[Advice, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+def review(classifier: FewShotClassifier) -> Review:
+    """Review what a classifier has learned.
+
+    Raises:
+        ModelError: The classifier has learned nothing yet.
+    """
+    pipeline, fitted = classifier._learned
+    return review_fitted(pipeline.method, fitted)
+
+
+def review_fitted(method: Method, fitted: Fitted) -> Review:
+    """Review the training clips of a fitted method, see ``review``."""
+    chosen = spread_over_classes(fitted.examples.labels.tolist(), MAX_REVIEWED)
+    examples, classes = fitted.examples.select(chosen), fitted.classes
+    labels, n = examples.labels, len(classes)
+    terms = similarities_by_part(fitted, chosen)
+    pairs = torch.stack(list(terms.values())).sum(0)  # (s s)
+    scores = held_out_scores(pairs, labels, n)
+    by_term = {name: held_out_scores(value, labels, n) for name, value in terms.items()}
+    alone = scores.isnan().any(-1)
+    predicted = scores.nan_to_num(nan=-torch.inf).argmax(-1)
+    numbers = {clip: i for i, clip in enumerate(fitted.everything.clips, start=1)}
+    suspects = _suspects(pairs, scores, examples, classes, method.temperature, numbers)
+    confusions = _confusions(predicted, alone, by_term, examples, classes)
+    duplicates = _duplicates(pairs, examples.clips)
+    needs = need_of_classes(scores, labels, NEED_TEMPERATURE * method.temperature)
+    return Review(
+        classes,
+        right=int(((predicted == labels) & ~alone).sum()),
+        scored=int((~alone).sum()),
+        reviewed=len(chosen),
+        clips=len(fitted.examples.clips),
+        confusions=confusions,
+        suspects=suspects,
+        duplicates=duplicates,
+        needs=dict(zip(classes, needs.tolist(), strict=True)),
+        advice=_advice(classes, needs.tolist(), labels, confusions, suspects, duplicates),
+    )
+
+
+def need_of_classes(scores: Tensor, labels: Tensor, temperature: float) -> Tensor:
+    """Return how much each class needs another clip (n), 0 to 1.
+
+    It is the mean probability that a clip of the class is taken for another one, over the number of
+    its clips: one clip more changes less where there are many. A class of one clip, which cannot be
+    held out, has the need 1.
+
+    Args:
+        scores: Scores (s n) of ``held_out_scores``.
+        labels: Classes (s) of the clips.
+        temperature: Temperature of the probabilities.
+    """
+    n = scores.shape[-1]
+    own = torch.nn.functional.one_hot(labels, n).double()
+    likely = (scores / temperature).nan_to_num(nan=-torch.inf).softmax(-1)
+    wrong = 1 - likely.gather(-1, labels[:, None])  # (s 1)
+    return (wrong * own).sum(0) / own.sum(0) ** 2
+
+
+def suspicion(pairs: Tensor, scores: Tensor, labels: Tensor, temperature: float) -> Tensor:
+    """Return the gain in log-likelihood (s) if a clip had the label of its best other class.
+
+    It is −inf where a wrong label cannot be found: in classes of less than ``MIN_SHOTS`` clips, and
+    for clips that are nearest to their own class.
+
+    Args:
+        pairs: Similarities (s s).
+        scores: Scores (s n) of ``held_out_scores``.
+        labels: Classes (s) of the clips.
+        temperature: Temperature of the method.
+    """
+    n = scores.shape[-1]
+    best = _best_other(scores, labels)
+    shots = torch.bincount(labels, minlength=n)[labels]
+    own, other = (scores.gather(-1, of[:, None])[:, 0] for of in (labels, best))
+    found = torch.full(labels.shape, -torch.inf, dtype=torch.float64)
+    before = log_likelihood(scores, labels, temperature)
+    for i in ((shots >= MIN_SHOTS) & (other > own)).nonzero()[:, 0].tolist():
+        changed = labels.clone()
+        changed[i] = best[i]
+        after = log_likelihood(held_out_scores(pairs, changed, n), changed, temperature)
+        found[i] = after - before
+    return found
+
+
+def _best_other(scores: Tensor, labels: Tensor) -> Tensor:
+    """Return the best class (s) of each clip other than its own."""
+    others = scores.nan_to_num(nan=-torch.inf).scatter(-1, labels[:, None], -torch.inf)
+    return others.argmax(-1)
+
+
+def _suspects(
+    pairs: Tensor,
+    scores: Tensor,
+    examples: Examples,
+    classes: Sequence[str],
+    temperature: float,
+    numbers: Mapping[Example, int],
+) -> tuple[Suspect, ...]:
+    gains = suspicion(pairs, scores, examples.labels, temperature)
+    best = _best_other(scores, examples.labels).tolist()
+    order = gains.argsort(descending=True)[:MAX_SUSPECTS].tolist()
+    return tuple(
+        Suspect(
+            examples.clips[i].title,
+            numbers[examples.clips[i]],
+            examples.clips[i].label,
+            classes[best[i]],
+            gains[i].item(),
+        )
+        for i in order
+        if gains[i] >= MIN_GAIN
+    )
+
+
+def _confusions(
+    predicted: Tensor,
+    alone: Tensor,
+    by_term: Mapping[str, Tensor],
+    examples: Examples,
+    classes: Sequence[str],
+) -> tuple[Confusion, ...]:
+    labels = examples.labels
+    found = []
+    for c, label in enumerate(classes):
+        scored = (labels == c) & ~alone
+        for other in range(len(classes)):
+            mistaken = (scored & (predicted == other)).nonzero()[:, 0]
+            if other == c or not len(mistaken):
+                continue
+            terms = {
+                name: (value[mistaken, other] - value[mistaken, c]).mean().item()
+                for name, value in by_term.items()
+            }
+            titles = tuple(examples.clips[i].title for i in mistaken.tolist())
+            found.append(
+                Confusion(label, classes[other], titles, int(scored.sum()), cause_of(terms), terms)
+            )
+    return tuple(sorted(found, key=lambda one: -len(one.clips) / one.of))
+
+
+def cause_of(terms: Mapping[str, float]) -> Cause:
+    """Return what speaks for the wrong class, given each term's part of the difference.
+
+    >>> cause_of({"appearance": 0.01, "motion": 0.1, "moments": 0.02})
+    'motion'
+    """
+    if APPEARANCE not in terms:
+        return "unknown"
+    appearance = max(terms[APPEARANCE], 0.0)
+    motion = max(sum(value for name, value in terms.items() if name != APPEARANCE), 0.0)
+    total = appearance + motion
+    if total == 0:
+        return "unknown"
+    if appearance >= CLEAR * total:
+        return "appearance"
+    return "motion" if motion >= CLEAR * total else "appearance and motion"
+
+
+def _duplicates(pairs: Tensor, clips: Sequence[Example]) -> tuple[Duplicate, ...]:
+    """Return pairs of clips whose distance, K(i, i) + K(j, j) − 2 K(i, j), is close to 0."""
+    if len(clips) < 2:
+        return ()
+    own = pairs.diagonal()
+    distance = (own[:, None] + own - pairs - pairs.mT).clamp_min(0)
+    nearest = distance.fill_diagonal_(torch.inf).amin(1)
+    limit = max(DUPLICATE * nearest.median().item(), ROUNDING * own.abs().max().item())
+    upper = torch.triu(torch.ones_like(pairs, dtype=torch.bool), 1)
+    return tuple(
+        Duplicate((clips[i].title, clips[j].title), (clips[i].label, clips[j].label))
+        for i, j in (upper & (distance <= limit)).nonzero().tolist()
+    )
+
+
+def _advice(
+    classes: Sequence[str],
+    needs: Sequence[float],
+    labels: Tensor,
+    confusions: Sequence[Confusion],
+    suspects: Sequence[Suspect],
+    duplicates: Sequence[Duplicate],
+) -> tuple[Advice, ...]:
+    found = [
+        Advice(
+            "correct",
+            one.label,
+            f'Check {one.clip}: it is labelled "{one.label}" and looks like "{one.likely}".',
+        )
+        for one in suspects
+    ]
+    for twins in duplicates:
+        same = len(set(twins.labels)) == 1
+        what = "remove one" if same else "they have different labels: one is wrong"
+        text = f"{twins.clips[0]} and {twins.clips[1]} are nearly the same clip: {what}."
+        found.append(Advice("remove" if same else "correct", twins.labels[1], text))
+    shots = torch.bincount(labels, minlength=len(classes)).tolist()
+    order = sorted(range(len(classes)), key=lambda c: (shots[c] > 1, -needs[c]))
+    for c in order:
+        text = _record(classes[c], shots[c], confusions)
+        if shots[c] == 1 or text.endswith(HOW_ENDS):
+            found.append(Advice("record", classes[c], text))
+    if not any(one.action == "record" for one in found):
+        weakest = order[0]
+        text = f'No class is confused. If you record more, begin with "{classes[weakest]}".'
+        found.append(Advice("record", classes[weakest], text))
+    return tuple(found)
+
+
+HOW: dict[Cause, str] = {
+    "appearance": "They look alike: record it in another place, with other clothes, nearer.",
+    "motion": "They move alike: record it slower and complete, from the same side as the others.",
+    "appearance and motion": "They look and move alike: record it nearer and from another side.",
+    "unknown": "Record it nearer and from another side.",
+}
+HOW_ENDS = tuple(HOW.values())
+
+
+def _record(label: str, shots: int, confusions: Sequence[Confusion]) -> str:
+    """Return the advice to record another clip of a class, with the reason."""
+    if shots == 1:
+        return f'Record another "{label}": one clip cannot be checked.'
+    for one in confusions:
+        if label == one.label:
+            return (
+                f'Record another "{label}": {len(one.clips)} of {one.of} '
+                f'{"is" if len(one.clips) == 1 else "are"} mistaken for "{one.mistaken_for}". '
+                f"{HOW[one.cause]}"
+            )
+        if label == one.mistaken_for:
+            return (
+                f'Record another "{label}": {len(one.clips)} of {one.of} "{one.label}" '
+                f"{'is' if len(one.clips) == 1 else 'are'} mistaken for it. {HOW[one.cause]}"
+            )
+    return f'Record another "{label}": its clips differ much from each other.'

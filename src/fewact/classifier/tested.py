@@ -1,0 +1,167 @@
+"""Measure a classifier on labelled clips: accuracy with interval, confusions, each class."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fewact.classifier.calibration import accuracy_interval
+from fewact.classifier.few_shot import FewShotClassifier
+from fewact.classifier.prediction import NONE, Skipped
+from fewact.classifier.sources import LabelledSource, labelled
+from fewact.data import BACKGROUND
+from fewact.errors import DataError
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """How clips of one class were predicted.
+
+    Args:
+        label: Class; ``(none)`` for clips of no class.
+        clips: Number of its clips.
+        right: Number of those that were predicted correctly.
+        predicted: Number of clips of any class that were predicted as this class.
+    """
+
+    label: str
+    clips: int
+    right: int
+    predicted: int
+
+    @property
+    def recall(self) -> float | None:
+        """Fraction of its clips that were predicted correctly, in per cent."""
+        return 100 * self.right / self.clips if self.clips else None
+
+    @property
+    def precision(self) -> float | None:
+        """Fraction of the clips predicted as this class that show it, in per cent."""
+        return 100 * self.right / self.predicted if self.predicted else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {**asdict(self), "recall": self.recall, "precision": self.precision}
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Result of a test.
+
+    Args:
+        classes: Classes of the model.
+        labels: Labels in the confusion table, a row and a column each: the classes, then ``(none)``
+            if any clip has or got it.
+        confusion: Number of clips, a row for each true label, a column for each predicted one.
+        right: Number of clips of the classes that were predicted correctly.
+        clips: Number of clips of the classes.
+        interval: Accuracy to expect with other clips, in per cent, as ``fewact teach`` prints it.
+        answered_none: Number of clips of the classes that were answered ``(none)``.
+        mistakes: Wrong predictions: path, true label, predicted label, probability.
+        training_clips: Paths of clips whose nearest training clip has the same name and class: they
+            may have been taught, and then say nothing.
+        skipped: Clips that could not be read, with the reason.
+    """
+
+    classes: tuple[str, ...]
+    labels: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    right: int
+    clips: int
+    interval: tuple[int, int]
+    answered_none: int
+    mistakes: tuple[tuple[str, str, str, float], ...]
+    training_clips: tuple[str, ...]
+    skipped: tuple[tuple[str, str], ...]
+
+    @property
+    def accuracy(self) -> float:
+        """Fraction of the clips of the classes that were predicted correctly, in per cent."""
+        return 100 * self.right / self.clips
+
+    @property
+    def each_class(self) -> tuple[ClassFigures, ...]:
+        """Figures of each label of the confusion table."""
+        return tuple(
+            ClassFigures(label, sum(row), row[i], sum(other[i] for other in self.confusion))
+            for i, (label, row) in enumerate(zip(self.labels, self.confusion, strict=True))
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        each = [one.to_dict() for one in self.each_class]
+        mistakes = [
+            dict(zip(("path", "true", "predicted", "probability"), one, strict=True))
+            for one in self.mistakes
+        ]
+        skipped = [{"path": path, "reason": reason} for path, reason in self.skipped]
+        more = {"each_class": each, "mistakes": mistakes, "skipped": skipped}
+        return {**asdict(self), "accuracy": self.accuracy, **more}
+
+
+def measure(
+    classifier: FewShotClassifier,
+    clips: LabelledSource,
+    labels: Sequence[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Tested:
+    """Predict labelled clips and count.
+
+    Clips of no class are right if they are answered ``(none)``; they are in the confusion table,
+    not in the accuracy.
+
+    Args:
+        classifier: Classifier that has learned classes.
+        clips: Labelled clips, as for ``FewShotClassifier.fit``.
+        labels: Class of each clip of a list.
+        progress: Called after each clip with the number of finished clips and of all clips.
+
+    Raises:
+        DataError: The clips have a class that was not taught, or no clip of a class can be read.
+    """
+    found = labelled(clips, labels)[0]
+    classes = classifier._learned[1].classes
+    names = [_name(clip.label) for clip in found]
+    if strange := [name for name in dict.fromkeys(names) if name not in (*classes, NONE)]:
+        raise DataError(
+            "the model does not have these classes",
+            got=", ".join(strange),
+            expected=", ".join(classes),
+            hint='Put clips of other actions into the folder "none".',
+        )
+    pairs: list[tuple[str, str]] = []
+    mistakes, training, skipped = [], [], []
+    for done, one in enumerate(classifier.predict_each(found), start=1):
+        truth = names[done - 1]
+        if isinstance(one, Skipped):
+            skipped.append((one.name, one.reason))
+        else:
+            answer = str(one.label)
+            pairs.append((truth, answer))
+            if answer != truth:
+                mistakes.append((one.name, truth, answer, one.probability))
+            if one.nearest.endswith(f"{truth}/{one.path.name}"):
+                training.append(one.name)
+        if progress is not None:
+            progress(done, len(found))
+    taught = [(truth, answer) for truth, answer in pairs if truth != NONE]
+    if not taught:
+        raise DataError("no clip of the classes can be read", got=f"{len(skipped)} skipped")
+    right = sum(truth == answer for truth, answer in taught)
+    none = any(NONE in pair for pair in pairs)
+    rows = (*classes, NONE) if none else classes
+    return Tested(
+        classes,
+        rows,
+        tuple(tuple(pairs.count((truth, answer)) for answer in rows) for truth in rows),
+        right,
+        len(taught),
+        accuracy_interval(right, len(taught)),
+        sum(answer == NONE for _, answer in taught),
+        tuple(mistakes),
+        tuple(training),
+        tuple(skipped),
+    )
+
+
+def _name(label: str | None) -> str:
+    return NONE if label == BACKGROUND else str(label)

@@ -1,0 +1,68 @@
+"""``fewact explain``: why a clip got its class, as one HTML file."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fewact.cli.options import LoadOptions, Model, with_option_groups
+from fewact.io.outputs import check_output_file
+
+if TYPE_CHECKING:
+    from fewact.classifier import Example
+    from fewact.data import Clip
+
+
+@with_option_groups
+def explain(
+    model: Model,
+    video: Annotated[Path, typer.Argument(help="Video file.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="HTML file to write.")
+    ],
+    backbone: LoadOptions,
+    clips: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of the training clips, to show their frames (default: the thumbnails of "
+            "the model).",
+        ),
+    ] = None,
+) -> None:
+    """Explain a prediction: what speaks for the class, and which frames were matched.
+
+    The page shows the most similar training clips, joined to the video by the alignment of the
+    method that answered, and what each part of the score contributes.
+    """
+    check_output_file(output)
+    from fewact import FewShotClassifier
+    from fewact.classifier.explain import explain
+    from fewact.io.atomic import write_text
+    from fewact.report.explanation import explanation_page
+
+    classifier = FewShotClassifier.load(
+        model, backbone.device, backbone.weights, engine=backbone.engine
+    )
+    found = explain(classifier, video, _origins(classifier.clips_, clips))
+    write_text(output, explanation_page(found))
+    print(f"{found.clip}: {found.label}")
+    for one in found.contributions:
+        print(f"  {one.name}: {one.log_odds:+.2f} for {found.best} against {found.rival}")
+    print(f"Saved to {output}")
+
+
+def _origins(examples: "Iterable[Example]", folder: Path | None) -> "dict[str, Clip]":
+    """Return the training clips that are in a folder, by title."""
+    from fewact.data import Clip
+
+    if folder is None:
+        return {}
+    return {
+        one.title: Clip(folder / one.name, start=one.start, end=one.end)
+        for one in examples
+        if not Path(one.name).is_absolute()
+        and ".." not in Path(one.name).parts
+        and (folder / one.name).exists()
+    }

@@ -1,0 +1,118 @@
+"""``fewact test``: how well a model predicts labelled clips."""
+
+import csv
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fewact.cli.options import FalseAlarms, LoadOptions, Model, Quiet, with_option_groups
+from fewact.cli.output import print_json, print_table
+from fewact.cli.progress import progress
+from fewact.cli.run import exit_skipped, say
+
+if TYPE_CHECKING:
+    from fewact.classifier.tested import Tested
+
+
+class Format(StrEnum):
+    """Format of the result."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+@with_option_groups
+def measure_clips(
+    model: Model,
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Labelled clips, as for `fewact teach`: a folder with one subfolder per class, a "
+            "CSV table, or an .npz file of features. Clips in the subfolder none show no class."
+        ),
+    ],
+    backbone: LoadOptions,
+    false_alarms: FalseAlarms = None,
+    format: Annotated[
+        Format, typer.Option("--format", help="Format of the result; CSV has the confusions.")
+    ] = Format.TABLE,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a model on labelled clips: accuracy with interval, confusions, each class.
+
+    Clips that cannot be read are listed and skipped; the exit code is then 3.
+    """
+    from fewact import FewShotClassifier
+    from fewact.classifier.open_set import check_rate
+    from fewact.classifier.tested import measure
+
+    check_rate(false_alarms)
+    classifier = FewShotClassifier.load(
+        model, backbone.device, backbone.weights, engine=backbone.engine
+    )
+    if false_alarms is not None:
+        classifier.false_alarms = false_alarms
+    with progress("Testing", quiet=quiet) as show:
+        found = measure(classifier, folder, progress=show)
+    for path, reason in found.skipped:
+        say(f"Skipped: {path}: {reason}")
+    if found.training_clips:
+        say(
+            f"Warning: {len(found.training_clips)} clips have the name of a training clip of the "
+            f"model, such as {found.training_clips[0]}: clips that were taught say nothing."
+        )
+    if format is Format.JSON:
+        print_json(found.to_dict())
+    elif format is Format.CSV:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(("true", *found.labels))
+        for label, row in zip(found.labels, found.confusion, strict=True):
+            writer.writerow((label, *row))
+    else:
+        _print(found)
+    exit_skipped(len(found.skipped))
+
+
+def _print(found: "Tested") -> None:
+    low, high = found.interval
+    chance = 100 / len(found.classes)
+    print(
+        f"Accuracy: {found.accuracy:.1f} % ({found.right} of {found.clips}); with other clips "
+        f"{low} to {high} % (chance: {chance:.0f} %)"
+    )
+    if low <= chance:
+        print("  This cannot be told from guessing: more clips would show more")
+    if found.answered_none:
+        print(f"Answered (none) although of a class: {found.answered_none} of {found.clips}")
+    print()
+    print_table(
+        ("class", "clips", "right", "recall", "precision"),
+        [
+            (one.label, str(one.clips), str(one.right), _cent(one.recall), _cent(one.precision))
+            for one in found.each_class
+        ],
+    )
+    print("\nRows: true class, columns: predicted class")
+    print_table(
+        ("", *(str(i) for i in range(1, len(found.labels) + 1))),
+        [
+            (f"{i} {label}", *(str(count or "·") for count in row))
+            for i, (label, row) in enumerate(
+                zip(found.labels, found.confusion, strict=True), start=1
+            )
+        ],
+    )
+    if found.mistakes:
+        print("\nMistakes")
+        print_table(
+            ("path", "true", "predicted", "probability"),
+            [(path, true, got, f"{p:.2f}") for path, true, got, p in found.mistakes],
+        )
+
+
+def _cent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f} %"

@@ -1,0 +1,56 @@
+"""``fewact review``: what is confused in a model, and what to do next."""
+
+from typing import TYPE_CHECKING
+
+from fewact.cli.options import LoadOptions, Model, with_option_groups
+from fewact.cli.output import ListFormat, ListOutputFormat, print_json, print_table
+
+if TYPE_CHECKING:
+    from fewact.classifier.review import Review
+
+
+@with_option_groups
+def review(
+    model: Model,
+    backbone: LoadOptions,
+    format: ListOutputFormat = ListFormat.TABLE,
+) -> None:
+    """Find confused classes, wrong labels and duplicates in a model, and say what to record next.
+
+    Only stored features are compared; no video is read.
+    """
+    from fewact import FewShotClassifier
+    from fewact.classifier.review import review
+
+    classifier = FewShotClassifier.load(
+        model, backbone.device, backbone.weights, engine=backbone.engine
+    )
+    found = review(classifier)
+    if format is ListFormat.JSON:
+        print_json(found.to_dict())
+    else:
+        _print(found)
+
+
+def _print(found: "Review") -> None:
+    print(f"Each training clip predicted by the others: {found.right} of {found.scored} right.")
+    if found.reviewed < found.clips:
+        print(f"Compared: {found.reviewed} of {found.clips} clips, spread over the classes.")
+    if found.confusions:
+        print()
+        print_table(
+            ("class", "mistaken for", "clips", "cause"),
+            [
+                (one.label, one.mistaken_for, f"{len(one.clips)} of {one.of}", one.cause)
+                for one in found.confusions
+            ],
+        )
+    if found.suspects:
+        print("\nPerhaps a wrong label:")
+        print_table(
+            ("#", "clip", "label", "looks like"),
+            [(str(one.number), one.clip, one.label, one.likely) for one in found.suspects],
+        )
+    print("\nNext:")
+    for number, one in enumerate(found.advice, start=1):
+        print(f"{number}. {one.text}")

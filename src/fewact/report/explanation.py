@@ -1,0 +1,85 @@
+"""The page that explains a prediction: one HTML file that needs nothing else."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from fewact import svg
+from fewact.classifier.explain import Explanation, Neighbour
+from fewact.methods.base import FrameMatch
+from fewact.report.pages import drawing, render_page
+
+WIDTH, HEIGHT, RIBBONS, LEFT = 880.0, 82.0, 60.0, 0.0
+BAR = (260.0, 14.0)
+MIN_WEIGHT = 0.02
+"""Smallest weight of a pair that is drawn, as a fraction of the weight of its row."""
+
+
+def explanation_page(found: Explanation) -> str:
+    """Return the page as HTML; names are escaped, images are embedded."""
+    largest = max((abs(one.log_odds) for one in found.contributions), default=0.0) or 1.0
+    bars = [
+        {
+            "name": one.name,
+            "log_odds": one.log_odds,
+            "drawing": drawing(*BAR, _bar(one.log_odds / largest), title=one.name),
+        }
+        for one in found.contributions
+    ]
+    neighbours = [_neighbour(found, one) for one in found.neighbours]
+    return render_page("explanation.html.j2", found=found, bars=bars, neighbours=neighbours)
+
+
+def _bar(fraction: float) -> Iterator[str]:
+    width, height = BAR
+    half = width / 2
+    length = half * abs(fraction)
+    x = half if fraction >= 0 else half - length
+    kind = "for" if fraction >= 0 else "against"
+    yield svg.rectangle(x, 2, length, height - 4, None, class_=kind)
+    yield svg.element("line", x1=half, y1=0, x2=half, y2=height, class_="axis")
+
+
+def _neighbour(found: Explanation, one: Neighbour) -> dict[str, Any]:
+    below = HEIGHT + RIBBONS
+    parts = [*_strip(found.frames, 0.0), *_strip(one.frames, below)]
+    if one.match is not None:
+        parts += _ribbons(one.match, HEIGHT + 2, below - 2)
+    picture = drawing(WIDTH, below + HEIGHT, parts, title=f"{found.clip} and {one.clip}")
+    return {
+        "label": one.label,
+        "clip": one.clip,
+        "similarity": one.similarity,
+        "parts": one.parts,
+        "drawing": picture,
+    }
+
+
+def _strip(frames: Sequence[bytes], top: float) -> Iterator[str]:
+    """Draw the frames over the full width; without frames an empty strip."""
+    yield svg.rectangle(0, top, WIDTH, HEIGHT, None, class_="frame")
+    if not frames:
+        yield svg.text(12, top + HEIGHT / 2, "the clip is not at hand", colour=None)
+    width = WIDTH / max(len(frames), 1)
+    for i, frame in enumerate(frames):
+        yield svg.image(i * width + 1, top + 1, width - 2, HEIGHT - 2, frame)
+
+
+def _ribbons(match: FrameMatch, top: float, bottom: float) -> Iterator[str]:
+    """Draw a curve for each matched pair; pairs of little weight are left out."""
+    strongest = max(max(row) for row in match.plan) or 1.0
+    middle = (top + bottom) / 2
+    for (begin, end), row in zip(match.query, match.plan, strict=True):
+        x = WIDTH * (begin + end) / 2
+        for (other_begin, other_end), weight in zip(match.support, row, strict=True):
+            if weight <= MIN_WEIGHT * strongest:
+                continue
+            to = WIDTH * (other_begin + other_end) / 2
+            half = WIDTH * min(end - begin, other_end - other_begin) / 4 * weight / strongest
+            path = (
+                f"M{x - half:.1f} {top:.1f} C{x - half:.1f} {middle:.1f} {to - half:.1f} "
+                f"{middle:.1f} {to - half:.1f} {bottom:.1f} L{to + half:.1f} {bottom:.1f} "
+                f"C{to + half:.1f} {middle:.1f} {x + half:.1f} {middle:.1f} {x + half:.1f} "
+                f"{top:.1f} Z"
+            )
+            opacity = 0.15 + 0.5 * weight / strongest
+            yield svg.element("path", d=path, class_="ribbon", fill_opacity=opacity)

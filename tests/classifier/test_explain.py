@@ -1,0 +1,80 @@
+"""Explanations: contributions add up to the log-odds, matches are those of the method."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from fewact.backbones import Backbone
+from fewact.classifier import FewShotClassifier, Prediction
+from fewact.classifier.explain import explain
+from fewact.classifier.fitted import score_and_pairs
+from fewact.methods.base import PairParts
+
+
+def test_contributions_add_up_to_the_log_odds_of_the_prediction(
+    examples: FewShotClassifier, predicted: list[Prediction], queries: dict[str, Path]
+) -> None:
+    for prediction, path in zip(predicted, queries.values(), strict=True):
+        found = explain(examples, path)
+        assert (found.label, found.best) == (prediction.label, prediction.best)
+        assert found.probabilities == prediction.probabilities
+        ratio = found.probabilities[found.best] / found.probabilities[found.rival]
+        assert found.log_odds == pytest.approx(math.log(ratio), abs=1e-3)
+        assert {one.name for one in found.contributions} == {"appearance", "motion", "moments"}
+        assert found.neighbours[0].clip == prediction.nearest
+        assert found.method == "fusion"
+        json.dumps(found.to_dict())
+
+
+def test_neighbours_have_frames_parts_and_a_match(
+    examples: FewShotClassifier, queries: dict[str, Path]
+) -> None:
+    found = explain(examples, queries["left"])
+    assert len(found.frames) == 8
+    assert any(one.label == found.rival for one in found.neighbours)
+    for one in found.neighbours:
+        assert sum(one.parts.values()) == pytest.approx(one.similarity, abs=1e-5)
+        assert len(one.frames) == 8
+        assert one.match is not None
+        assert len(one.match.query) == len(one.match.plan) == 16
+        assert sum(map(sum, one.match.plan)) == pytest.approx(1)
+        assert examples.all_clips_[one.number - 1].title == one.clip
+
+
+def test_parts_of_the_logits_add_up(examples: FewShotClassifier) -> None:
+    pipeline, fitted = examples._learned
+    assert isinstance(pipeline.method, PairParts)
+    nodes = {name: value[None] for name, value in fitted.by_clip.nodes.items()}
+    with torch.inference_mode():
+        logits = score_and_pairs(pipeline.method, fitted.by_class, nodes)[0]
+        parts = pipeline.method.score_parts(fitted.by_class, nodes)
+    torch.testing.assert_close(sum(parts.values()), logits, atol=2e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("method", "nodes"), [("a2m2", 14), ("pixels", None)])
+def test_the_method_that_answered_is_explained(
+    method: str, nodes: int | None, backbone: Backbone, actions: Path, queries: dict[str, Path]
+) -> None:
+    classifier = FewShotClassifier(backbone, method).fit(actions)
+    found = explain(classifier, queries["down"])
+    ratio = found.probabilities[found.best] / found.probabilities[found.rival]
+    assert found.method == method
+    assert found.log_odds == pytest.approx(math.log(ratio), rel=1e-3, abs=1e-3)
+    match = found.neighbours[0].match
+    assert (None if match is None else len(match.plan)) == nodes
+
+
+def test_a_loaded_model_shows_what_is_at_hand(
+    backbone: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(actions, tmp_path / "actions")
+    model = (
+        FewShotClassifier(backbone, "pixels").fit(folder).save(tmp_path / "model", thumbnails=True)
+    )
+    shutil.rmtree(folder)
+    loaded = FewShotClassifier.load(model, backbone=backbone)
+    assert len(explain(loaded, queries["left"]).neighbours[0].frames) == 1

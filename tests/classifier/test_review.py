@@ -1,0 +1,126 @@
+"""What a model says about its own clips: held-out scores, wrong labels, duplicates, advice."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from fewact.backbones import Backbone
+from fewact.classifier import FewShotClassifier
+from fewact.classifier.fitted import similarities_by_part
+from fewact.classifier.held_out import held_out_scores
+from fewact.classifier.review import cause_of, need_of_classes, review, suspicion
+from fewact.data import list_clips
+from fewact.methods.base import score_and_pairs
+
+
+def kernel(s: int, seed: int = 0) -> torch.Tensor:
+    x = torch.randn(s, 6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return x @ x.T
+
+
+def slow_scores(pairs: torch.Tensor, labels: list[int], n: int) -> torch.Tensor:
+    """The equation of ``held_out``, clip by clip."""
+    s = len(labels)
+    same = [pairs[i, j] for i in range(s) for j in range(s) if i != j and labels[i] == labels[j]]
+    mean = torch.stack(same).mean()
+    found = torch.full((s, n), torch.nan, dtype=torch.float64)
+    for i in range(s):
+        for c in range(n):
+            members = [j for j in range(s) if labels[j] == c and j != i]
+            k = len(members)
+            if k == 0:
+                continue
+            inside = sum(pairs[a, b] for a in members for b in members if a != b)
+            found[i, c] = pairs[i, members].mean() - (inside + k * mean) / k**2 / 2
+    return found
+
+
+def test_held_out_scores_are_those_of_the_equation_and_add_up_over_terms() -> None:
+    labels, n = [0, 0, 0, 1, 1, 2, 2, 2, 3], 4
+    first, second = kernel(9), kernel(9, seed=1)
+    got = held_out_scores(first, torch.tensor(labels), n)
+    torch.testing.assert_close(got, slow_scores(first, labels, n), equal_nan=True)
+    assert got.isnan().sum() == 1
+    parts = held_out_scores(torch.stack([first, second]), torch.tensor(labels), n)
+    total = held_out_scores(first + second, torch.tensor(labels), n)
+    torch.testing.assert_close(parts.sum(0), total, equal_nan=True)
+
+
+def test_a_wrong_label_gains_most_and_two_clips_say_nothing() -> None:
+    centres = torch.eye(3, 6, dtype=torch.float64)
+    noise = torch.randn(15, 6, generator=torch.Generator().manual_seed(2)).double() / 8
+    x = centres.repeat_interleave(5, 0) + noise
+    labels = torch.arange(3).repeat_interleave(5)
+    labels[7] = 2
+    gains = suspicion(x @ x.T, held_out_scores(x @ x.T, labels, 3), labels, 0.1)
+    assert gains.argmax() == 7
+    assert gains[7] > 10
+    pair = torch.tensor([0, 1, 0, 1])
+    few = kernel(4)
+    assert suspicion(few, held_out_scores(few, pair, 2), pair, 0.1).isinf().all()
+
+
+def test_a_class_that_is_mistaken_and_a_class_of_one_clip_need_more() -> None:
+    x = torch.eye(4, dtype=torch.float64)[[0, 0, 0, 1, 1, 2, 2, 3]]
+    x[4], x[6] = x[5], x[3]
+    labels = torch.tensor([0, 0, 0, 1, 1, 2, 2, 3])
+    needs = need_of_classes(held_out_scores(x @ x.T, labels, 4), labels, 0.1).tolist()
+    assert needs[0] < 0.01
+    assert min(needs[1:3]) > 0.2
+    assert needs[3] == 1
+
+
+def test_causes() -> None:
+    assert cause_of({"appearance": 0.3, "motion": -0.1, "moments": 0.02}) == "appearance"
+    assert cause_of({"appearance": 0.1, "motion": 0.1}) == "appearance and motion"
+    assert cause_of({"appearance": -0.1, "motion": 0.3}) == "motion"
+    assert cause_of({"similarity": 0.2}) == "unknown"
+
+
+def test_parts_add_up_to_the_similarities_of_the_method(examples: FewShotClassifier) -> None:
+    pipeline, fitted = examples._learned
+    count = len(fitted.examples.clips)
+    parts = similarities_by_part(fitted, range(count))
+    assert set(parts) == {"appearance", "motion", "moments"}
+    nodes = {name: value[None] for name, value in fitted.examples.nodes.items()}
+    pairs = score_and_pairs(pipeline.method, fitted.by_class, nodes)[1]
+    assert pairs is not None
+    total = torch.stack(list(parts.values())).sum(0)
+    torch.testing.assert_close(total, pairs[0].double(), atol=2e-6, rtol=0)
+    subset = similarities_by_part(fitted, range(0, count, 2))
+    assert subset["motion"].shape == (5, 5)
+
+
+def test_a_copied_clip_is_found_and_only_then(
+    backbone: Backbone, actions: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(actions, tmp_path / "actions")
+    classifier = FewShotClassifier(backbone, "pixels").fit(folder)
+    assert not review(classifier).duplicates
+    shutil.copy(folder / "left" / "clip 0.mp4", folder / "left" / "again.mp4")
+    classifier.fit(folder)
+    found = review(classifier)
+    assert [one.clips for one in found.duplicates] == [("left/again.mp4", "left/clip 0.mp4")]
+    assert any(one.action == "remove" and "again.mp4" in one.text for one in found.advice)
+    assert found.to_dict()["duplicates"][0]["labels"] == ("left", "left")
+
+
+@pytest.mark.slow
+def test_a_wrong_label_of_real_clips_is_named_first(assets: Path, backbone: Backbone) -> None:
+    folder = assets / "clips" / "utd27_depth"
+    numbers, people = (3, 4, 9), range(1, 6)
+    clips = [
+        clip
+        for clip in list_clips(folder)
+        if any(clip.path.name.startswith(f"a{a}_s{p}_t1") for a in numbers for p in people)
+    ]
+    labels = [str(clip.label) for clip in clips]
+    assert len(clips) == 15
+    wrong = next(i for i, clip in enumerate(clips) if clip.path.name.startswith("a4_s2"))
+    right, labels[wrong] = labels[wrong], labels[0]
+    found = review(FewShotClassifier(backbone).fit([clip.path for clip in clips], labels))
+    assert clips[wrong].path.name in found.suspects[0].clip
+    assert found.suspects[0].likely == right
+    assert found.advice[0].action == "correct"

@@ -1,0 +1,63 @@
+"""``fewact test`` and ``fewact explain`` on a taught model."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fewact.classifier.calibration import accuracy_interval
+from tests.cli.conftest import CLASSES, write_clip
+
+Run = Callable[..., Any]
+
+
+def test_figures_are_those_of_the_predictions(
+    run: Run, model: Path, clips: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "new"
+    for action in CLASSES:
+        write_clip(folder / action / "new.mp4", action, 7)
+    wrong = folder / CLASSES[0] / "wrong.mp4"
+    shutil.copy(clips / CLASSES[1] / "1.mp4", wrong)
+    write_clip(folder / "none" / "x.mp4", CLASSES[2], 8)
+    found = json.loads(run("test", model, folder, "--format", "json").out)
+    predicted = json.loads(run("predict", model, folder, "--format", "json").out)["predictions"]
+    answers = {one["path"]: one["label"] for one in predicted}
+    right = sum(Path(path).parent.name == label for path, label in answers.items())
+    assert (found["right"], found["clips"]) == (right, 4)
+    assert tuple(found["interval"]) == accuracy_interval(right, 4)
+    assert found["labels"] == [*CLASSES, "(none)"]
+    assert sum(map(sum, found["confusion"])) == 5
+    mistaken = {one["path"]: one["predicted"] for one in found["mistakes"]}
+    assert mistaken[str(wrong)] == answers[str(wrong)] == CLASSES[1]
+    ended = run("test", model, folder)
+    assert f"({right} of 4)" in ended.out
+    assert "wrong.mp4" in ended.out
+    table = run("test", model, folder, "--format", "csv").out.splitlines()
+    assert table[0] == ",".join(["true", *CLASSES, "(none)"])
+    assert len(table) == 5
+
+
+def test_training_clips_and_unknown_classes_are_reported(
+    run: Run, model: Path, clips: Path, tmp_path: Path
+) -> None:
+    ended = run("test", model, clips)
+    assert ended.code == 0
+    assert "6 clips have the name of a training clip" in ended.err
+    folder = shutil.copytree(clips, tmp_path / "clips")
+    (folder / "turning").rename(folder / "spinning")
+    ended = run("test", model, folder)
+    assert ended.code == 2
+    assert "the model does not have these classes (got spinning)" in ended.err
+
+
+def test_explain_writes_one_page(run: Run, model: Path, clips: Path, tmp_path: Path) -> None:
+    page = tmp_path / "why.html"
+    video = clips / "turning" / "1.mp4"
+    ended = run("explain", model, video, "--clips", clips, "-o", page)
+    assert ended.code == 0
+    assert f"Saved to {page}" in ended.out
+    text = page.read_text()
+    assert "turning" in text
+    assert text.count("data:image/jpeg;base64,") == 8 * 2 * (text.count("<figure>"))

@@ -1,0 +1,67 @@
+"""The page that explains a prediction: self-contained, and safe with hostile names."""
+
+from html.parser import HTMLParser
+
+from fewact.classifier.explain import Contribution, Explanation, Neighbour
+from fewact.methods.base import FrameMatch, equal_parts
+from fewact.report.explanation import explanation_page
+
+HOSTILE = "</title><script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}&amp;"
+
+
+class Reader(HTMLParser):
+    """Collects the tags, the attributes and the text of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.shown = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.shown += data
+
+
+def explanation(name: str) -> Explanation:
+    third = 1 / 3
+    match = FrameMatch(
+        name, equal_parts(3), equal_parts(3), ((third, 0, 0), (0, third, 0), (0, 0, third))
+    )
+    neighbours = (
+        Neighbour(name, 1, name, 0.5, {name: 0.5}, match, (b"\xff\xd8jpeg",)),
+        Neighbour("other", 2, "other", 0.25, {"motion": 0.25}, None),
+    )
+    contributions = (Contribution(name, 1.5), Contribution("motion", -0.25))
+    probabilities = {name: 0.75, "other": 0.25}
+    return Explanation(
+        *(name, name, name, "other", probabilities, 0.5, "fusion"),
+        *(contributions, 1.25, neighbours, (b"\xff\xd8query",)),
+    )
+
+
+def test_hostile_names_are_text() -> None:
+    page = explanation_page(explanation(HOSTILE))
+    found = Reader(page)
+    assert "script" not in found.tags
+    assert "img" not in found.tags
+    assert not [name for name, _ in found.attributes if name.startswith("on")]
+    assert HOSTILE in found.shown
+    assert "49" not in found.shown
+
+
+def test_a_page_needs_nothing_else() -> None:
+    page = explanation_page(explanation("wave"))
+    found = Reader(page)
+    links = [value for name, value in found.attributes if name in ("src", "href", "xlink:href")]
+    assert len(links) == 3
+    assert all(link.startswith("data:image/jpeg;base64,") for link in links)
+    assert "script" not in found.tags
+    assert "prefers-color-scheme: dark" in page
+    assert found.tags.count("path") == 3
+    for text in ("75 %", "+1.50", "-0.25", "+1.25", "the clip is not at hand"):
+        assert text in found.shown
