@@ -43,6 +43,9 @@ FASTEST = 10.0
 OVERSAMPLING = 2
 """Frames that are kept in the shortest window, as a multiple of those that the method reads."""
 
+SLACK = 0.1
+"""A frame may come earlier than its place in the grid by this fraction of a step."""
+
 MOST_SAMPLES = 600
 """Largest number of frames that are kept: 150 MB with the default network."""
 
@@ -64,6 +67,25 @@ class State:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, for JSON."""
         return asdict(self)
+
+
+class Pace:
+    """Chooses frames at a fixed rate from those that come.
+
+    Args:
+        rate: Frames per second.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._step, self._next = 1 / rate, -math.inf
+
+    def needs(self, time: float) -> bool:
+        """Return whether a frame of this time is due; rounding of times does not matter."""
+        return time >= self._next - SLACK * self._step
+
+    def take(self, time: float) -> None:
+        """Take a frame. The next ones stay on a grid, so that the rate does not fall."""
+        self._next = max(self._next + self._step, time + self._step / 2)
 
 
 class Stream:
@@ -115,7 +137,7 @@ class Stream:
         self._fps, self._begun, self._pushed = fps, clock.monotonic(), 0
         self._first: float | None = None
         self._last, self._step = -math.inf, 0.0
-        self._next_sample = -math.inf
+        self._pace = Pace(self.rate)
         self._next_end: dict[float, float] = {}
         self._latest: dict[float, WindowScore] = {}
         self._closed = False
@@ -134,7 +156,7 @@ class Stream:
 
     def needs(self, time: float) -> bool:
         """Return whether a frame of this time would be looked at; others need not be converted."""
-        return time >= self._next_sample
+        return self._pace.needs(time)
 
     def push(self, frame: NDArray[np.uint8], time: float | None = None) -> list[Event]:
         """Look at the next frame.
@@ -164,8 +186,7 @@ class Stream:
             events = self._restart(time) if self._is_gap(time) else []
             self._ring.add(time, frame)
             self._last = time
-            # Kept to a grid, so that the rate does not fall below the intended one.
-            self._next_sample = max(self._next_sample + 1 / self.rate, time + 0.5 / self.rate)
+            self._pace.take(time)
             return events + self._finder.add(self._score(time), time)
 
     def close(self) -> list[Event]:
@@ -200,7 +221,7 @@ class Stream:
         self._ring.forget(math.inf)
         self._finder = EventFinder(self._threshold, self.lengths[-1])
         self._latest.clear()
-        self._first, self._next_sample = time, time
+        self._first, self._pace = time, Pace(self.rate)
         self._next_end = {length: time + length for length in self.lengths}
         return events
 

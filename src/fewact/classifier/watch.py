@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fewact.classifier.events import Event
-from fewact.classifier.stream import State, Stream
+from fewact.classifier.stream import Pace, State, Stream
 from fewact.video.recording import Recording, open_recording
 from fewact.video.timeline import RGBImage
 
@@ -88,16 +88,16 @@ class Watch:
         ended: list[BaseException | None] = []
 
         def read() -> None:
-            due, step = 0.0, 1 / self.stream.rate
+            pace = Pace(self.stream.rate)
             error: BaseException | None = None
             try:
                 for time, frame in self.recording.frames():
                     if self._stop.is_set():
                         break
                     self.time = time
-                    if time < due:
+                    if not pace.needs(time):
                         continue
-                    due = max(due + step, time + step / 2)
+                    pace.take(time)
                     image = self.recording.convert(frame)
                     with changed:
                         if len(waiting) == AHEAD:

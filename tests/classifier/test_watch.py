@@ -1,0 +1,90 @@
+"""Watching live sources: late frames are dropped and counted, and stopping ends all threads."""
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+
+import av
+import numpy as np
+import pytest
+from av.video.frame import VideoFrame
+
+from fewact.classifier.events import Event
+from fewact.classifier.stream import State
+from fewact.classifier.watch import AHEAD, Watch
+from fewact.errors import VideoError
+from fewact.video.recording import Recording
+
+EVENT = Event("wave", 0.0, 1.0, 1.0, 1)
+
+
+class SlowStream:
+    """Looks at every frame, and takes its time."""
+
+    rate = 10.0
+    state = State(None, 0.0, 0.0)
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.times: list[float] = []
+
+    def needs(self, time: float) -> bool:
+        return True
+
+    def push(self, frame: np.ndarray, at: float) -> list[Event]:
+        assert frame.shape == (24, 32, 3)
+        self.times.append(at)
+        time.sleep(self.seconds)
+        return []
+
+    def close(self) -> list[Event]:
+        return [EVENT]
+
+
+def camera(count: int | None = None) -> Iterator[tuple[float, VideoFrame]]:
+    """Frames at ten a second that come much faster, as if looking at them took long."""
+    for i in itertools.count() if count is None else range(count):
+        yield i / 10, av.VideoFrame.from_ndarray(np.zeros((24, 32, 3), np.uint8), format="rgb24")
+
+
+def test_late_frames_are_dropped_and_counted() -> None:
+    stream = SlowStream(0.01)
+    watch = Watch(stream, Recording("camera", camera(300), live=True))  # type: ignore[arg-type]
+    assert list(watch.events()) == [EVENT]
+    assert watch.looked_at == len(stream.times)
+    assert watch.dropped > 0
+    assert watch.looked_at + watch.dropped == 300
+    assert stream.times == sorted(stream.times)
+    assert stream.times[-1] == pytest.approx(29.9)
+    assert watch.time == pytest.approx(29.9)
+
+
+def test_no_frame_of_a_file_is_dropped() -> None:
+    stream = SlowStream()
+    watch = Watch(stream, Recording("file", camera(3 * AHEAD)))  # type: ignore[arg-type]
+    assert len(list(watch.moments())) == 3 * AHEAD
+    assert watch.dropped == 0
+
+
+def test_stopping_ends_a_camera_and_its_thread() -> None:
+    before = threading.active_count()
+    stop = threading.Event()
+    watch = Watch(SlowStream(), Recording("camera", camera(), live=True), stop)  # type: ignore[arg-type]
+    found = []
+    for moment in watch.moments():
+        found.append(moment.time)
+        if len(found) == 3:
+            stop.set()
+    assert len(found) == 3
+    assert threading.active_count() == before
+
+
+def test_an_error_of_the_camera_is_raised() -> None:
+    def broken() -> Iterator[tuple[float, VideoFrame]]:
+        yield from camera(2)
+        raise VideoError("camera", "unplugged")
+
+    watch = Watch(SlowStream(), Recording("camera", broken(), live=True))  # type: ignore[arg-type]
+    with pytest.raises(VideoError, match="unplugged"):
+        list(watch.moments())
