@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -223,6 +224,22 @@ def compare(options: argparse.Namespace, sources: Mapping[str, Path | None]) -> 
     yield f"| {first_answer(options, sources)} |"
 
 
+def introduction(options: argparse.Namespace) -> str:
+    """Return the title of the page, and how its figures were measured."""
+    command = (
+        f"python -m benchmarks.before_after ASSETS --before FOLDER --turns {options.turns} "
+        f"--many {options.many} --episodes {options.episodes} --runs {options.runs}"
+    )
+    words = (
+        f"Commit {options.commit} (before) and this version (now) did the same work in turns, with "
+        f"{options.threads} threads. Times are medians of the turns; processor time "
+        "counts where other work keeps the machine busy. The parts are those of one clip in this "
+        "version. The last columns compare its processor time with bare decoding and bare ONNX "
+        "Runtime on the same frames."
+    )
+    return f"# Before and after\n\n    {command}\n\n{textwrap.fill(words, 118)}"
+
+
 def heading(cells: Sequence[str]) -> str:
     """Return the first two lines of a table."""
     return "| " + " | ".join(cells) + " |\n" + "|---" * len(cells) + "|"
@@ -251,7 +268,7 @@ def main() -> None:
     options.assets = options.assets.absolute()
     torch.set_num_threads(1)
     sources = {"before": prepare(options.commit, options.before.absolute()), "now": None}
-    lines = [f"# Before and after\n\nCommit {options.commit} and now, {options.threads} threads."]
+    lines = [introduction(options)]
     print(lines[0], flush=True)
     for line in compare(options, sources):
         print(line, flush=True)
