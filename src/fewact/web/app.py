@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import PurePosixPath
 from typing import Any, Final
-from urllib.parse import unquote
+from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
 from pydantic import TypeAdapter, ValidationError
@@ -106,6 +106,8 @@ def create_app(page: Page, *, token: str, hosts: Iterable[str]) -> Starlette:
             route("/api/classes/rename", _rename_class),
             route("/api/classes/remove", _remove_class),
             route("/api/undo", _undo),
+            route("/api/export", _export, "GET"),
+            route("/api/import", _import),
             route("/api/teach", _teach),
             route("/api/jobs/{id}/cancel", _cancel),
         ],
@@ -227,8 +229,7 @@ async def _upload(page: Page, request: Request) -> Response:
 def _described(request: Request) -> tuple[Clip, int]:
     """Return the clip that the query of an upload describes, and the number of its pieces."""
     query = request.query_params
-    name = unquote(query.get("name", ""))[-LONGEST_FILE_NAME:]
-    shown = "".join(c for c in name.replace("\\", "/").rpartition("/")[2] if c.isprintable())
+    shown = _shown(query.get("name", ""))
     label, pieces = query.get("label"), query.get("pieces", "1")
     try:
         checked = None if label is None else _LABEL.validate_python(label)
@@ -237,6 +238,12 @@ def _described(request: Request) -> tuple[Clip, int]:
     if not re.fullmatch("[0-9]{1,4}", pieces) or not 1 <= int(pieces) <= MOST_PIECES:
         raise RefusedError(422, "bad_request")
     return Clip(file=None, name=shown or "clip", label=checked), int(pieces)
+
+
+def _shown(name: str) -> str:
+    """Return the last part of a client's file name for display; it is never used as a path."""
+    last = name[-LONGEST_FILE_NAME:].replace("\\", "/").rpartition("/")[2]
+    return "".join(character for character in last if character.isprintable())
 
 
 async def _relabel(page: Page, request: Request) -> Response:
@@ -292,6 +299,23 @@ async def _rename_class(page: Page, request: Request) -> Response:
 async def _remove_class(page: Page, request: Request) -> Response:
     body = await json_body(request, _Name)
     return await _done(page, lambda doc: doc.relabelled("remove_class", body.name, None))
+
+
+async def _export(page: Page, request: Request) -> Response:
+    name = quote(f"{page.store.model.name}.zip")
+    headers = {"content-disposition": f"attachment; filename*=UTF-8''{name}"}
+    return Response(await page.export(), media_type="application/zip", headers=headers)
+
+
+async def _import(page: Page, request: Request) -> Response:
+    size = declared_size(request, MOST_BYTES)
+    page.store.check_room(size)
+    with page.store.incoming() as path:
+        with path.open("wb") as file:
+            async for part in parts(request, size):
+                file.write(part)
+        await page.replace_model(path, _shown(request.query_params.get("name", "")) or "model")
+    return JSONResponse({})
 
 
 async def _undo(page: Page, request: Request) -> Response:

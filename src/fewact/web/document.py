@@ -281,6 +281,17 @@ class Document(_Part):
         )
         return self.model_copy(update={"clips": kept, "steps": left})
 
+    def since(self, before: "Document", what: str, subject: str) -> Self:
+        """Return the document with all changes since an earlier one as one step."""
+        changed = [id for id, clip in self.clips.items() if before.clips.get(id) != clip]
+        step = Step(
+            what=what,
+            subject=subject,
+            clips={id: before.clips.get(id) for id in changed},
+            classes=before.classes,
+        )
+        return self.model_copy(update={"steps": (*before.steps, step)[-MOST_UNDO:]})
+
     def merge(self, examples: Sequence[SavedExample], new_id: Callable[[], str]) -> Self:
         """Return the document with the training clips of a model that something else changed.
 

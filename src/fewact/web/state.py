@@ -161,6 +161,18 @@ class Page:
             return self.queue.add(Job("watch", tab, self._watch(new_id(), id, clip), id))
         return self.queue.add(Job("predict", tab, self._predict(id), id))
 
+    async def export(self) -> bytes:
+        """Return the model as a .zip file."""
+        _, content = await _twice(self.worker, "pack", seconds=SECONDS_TO_OPEN)
+        return content
+
+    async def replace_model(self, file: Path, name: str) -> None:
+        """Replace the model by that of a .zip file, which can be undone."""
+        before = self.document
+        opened = await self._work("unpack", str(file), seconds=SECONDS_TO_OPEN)
+        await self._sync(opened)
+        await self.change(lambda document: document.since(before, "import", name))
+
     async def look(self, stream: str, size: tuple[int, int], at: float, pixels: bytes) -> Any:
         """Look at a frame of the camera, see ``worker.Worker.look``."""
         answer, _ = await self.worker.call(

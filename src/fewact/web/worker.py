@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from fewact.classifier import Event, Example, FewShotClassifier, model_folder
+from fewact.classifier.archive import pack, unpack
 from fewact.classifier.config import CONFIG
 from fewact.classifier.history import editing, versions
 from fewact.classifier.open_set import describe
@@ -187,6 +188,16 @@ class Worker:
             "events": [event.to_dict() for event in events],
             "rate": found.rate,
         }
+
+    def pack(self) -> tuple[None, bytes]:
+        """Return the model as a .zip file."""
+        return None, pack(self._model)
+
+    def unpack(self, file: str) -> dict[str, Any]:
+        """Replace the model by that of a .zip file; the former one stays a former version."""
+        with editing(self._model):
+            unpack(file, self._model)
+        return self.open()
 
     def _clip(self, clip: dict[str, Any]) -> Clip:
         path = self._model / PAGE_FOLDER / clip["file"]

@@ -38,6 +38,12 @@ export function upload(blob, facts) {
   }));
 }
 
+/** Send a model file, which replaces the model. */
+export const sendModel = (file) =>
+  answer(fetch(`/api/import?${new URLSearchParams({ name: file.name })}`, {
+    method: "POST", headers: { "content-type": "application/zip", "x-tab": tab }, body: file,
+  }));
+
 /** Send a frame of the camera: RGBA pixels; `facts` say its size, time and stream. */
 export const look = (pixels, facts) =>
   answer(fetch(`/api/live?${new URLSearchParams(facts)}`, {

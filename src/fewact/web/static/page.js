@@ -1,6 +1,6 @@
 // The page: shows each state of the server, and connects the buttons.
 
-import { follow, post } from "./api.js";
+import { follow, post, sendModel } from "./api.js";
 import { showAnswers, tryClips, tryFiles } from "./answers.js";
 import { reviewSentences, showCards } from "./cards.js";
 import { watchCamera } from "./live.js";
@@ -19,6 +19,7 @@ function show(next) {
   showAnswers($("answers"), state);
   showBin();
   $("try-live").disabled = !state.model;
+  $("export").hidden = !state.model;
   const undo = $("undo");
   undo.disabled = !state.undo;
   const words = state.undo ? text("undo_what", { what: stepText(state.undo) }) : text("undo");
@@ -85,6 +86,10 @@ $("undo").addEventListener("click", () => attempt(async () => {
 $("teach").addEventListener("click", () => attempt(() => post("/api/teach")));
 $("try-files").addEventListener("click", () => chooseFiles(tryFiles));
 $("try-record").addEventListener("click", () => record({ label: null, saved: tryClips }));
+$("import").addEventListener("click", () => chooseFiles(([file]) => attempt(async () => {
+  await sendModel(file);
+  toast(text("imported", { name: file.name }));
+}), ".zip"));
 $("try-live").addEventListener("click", watchCamera);
 droppable($("try-drop"), tryFiles);
 // A file that is dropped beside a target must not replace the page.

@@ -77,7 +77,7 @@ export async function attempt(action) {
 
 /** The looping thumbnail of a clip: its frames side by side, one after another in view. */
 export function thumbnail(clip, label) {
-  const outer = h("div", { class: "thumb", role: "img", "aria-label": label });
+  const outer = h("div", label ? { class: "thumb", role: "img", "aria-label": label } : { class: "thumb", "aria-hidden": "true" });
   if (!clip.source) {
     outer.classList.add("empty");
     outer.append(icon(ICONS.file));
@@ -117,9 +117,9 @@ export function droppable(element, take) {
   });
 }
 
-/** Let the user choose video files. */
-export function chooseFiles(take) {
-  const input = h("input", { type: "file", accept: "video/*,.mkv,.avi,.gif,.mts", multiple: true });
+/** Let the user choose files: videos unless `accept` says otherwise. */
+export function chooseFiles(take, accept = "video/*,.mkv,.avi,.gif,.mts") {
+  const input = h("input", { type: "file", accept, multiple: true });
   input.addEventListener("change", () => take([...input.files]));
   input.click();
 }

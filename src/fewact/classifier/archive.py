@@ -1,0 +1,93 @@
+"""A saved model as one .zip file."""
+
+import io
+import zipfile
+import zlib
+from pathlib import Path
+
+from fewact.classifier import history, model_folder
+from fewact.classifier.config import owns
+from fewact.errors import ModelError
+from fewact.io.bounded import GIB, FileType, size_text, user_path
+from fewact.io.folders import current, read_replaced, replace_folder
+from fewact.io.temporary import temporary
+
+ARCHIVE_FILE = FileType(
+    "model in a .zip file", ModelError, 1 * GIB, hint="Export the model again with `fewact serve`."
+)
+MOST_FILES = 5000
+
+
+def pack(folder: str | Path) -> bytes:
+    """Return a model as a .zip file; other files of its folder are not in it.
+
+    Raises:
+        ModelError: There is no model, or it cannot be read.
+    """
+    found = user_path(folder, ModelError).resolve()
+    model_folder.load(found)
+
+    def read(path: Path) -> bytes:
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted(path.iterdir()):
+                if owns(file.name):
+                    archive.write(file, file.name)
+        return content.getvalue()
+
+    return read_replaced(lambda: current(found), read)
+
+
+def unpack(file: str | Path, folder: str | Path) -> Path:
+    """Make a model folder of a .zip file. A model that is there is kept as a former version.
+
+    Args:
+        file: Result of ``pack``.
+        folder: Folder of the model.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ModelError: The file has something else than a complete model, or the folder has other
+            files.
+        OutputError: The folder cannot be written.
+    """
+    path, target = user_path(file, ModelError), user_path(folder, ModelError).resolve()
+    replaces = model_folder.check_target(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with ARCHIVE_FILE.open(path) as stream, temporary(target, folder=True) as new:
+        try:
+            with zipfile.ZipFile(stream) as archive:
+                _extract(archive, new, str(path))
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as e:
+            raise ModelError("not a .zip file of a model", where=str(path), got=str(e)) from e
+        model_folder.load(new)
+        contents = {one.name: one.read_bytes() for one in new.iterdir()}
+
+    def fill(place: Path) -> None:
+        for name, content in contents.items():
+            (place / name).write_bytes(content)
+
+    if replaces:
+        history.keep(target, "imported another model")
+    replace_folder(target, fill, owns)
+    return target
+
+
+def _extract(archive: zipfile.ZipFile, folder: Path, where: str) -> None:
+    """Write the files of an archive, whose names and sizes are those of a model."""
+    members = archive.infolist()
+    names = [one.filename for one in members]
+    if len(members) > MOST_FILES or len(set(names)) < len(names) or not all(map(owns, names)):
+        strange = next((name for name in names if not owns(name)), f"{len(names)} files")
+        raise ModelError("not a .zip file of a model", where=where, got=strange[:80])
+    total = sum(one.file_size for one in members)
+    if total > ARCHIVE_FILE.ceiling:
+        raise ModelError("the model is too large", where=where, got=size_text(total))
+    for one in members:
+        with archive.open(one) as member:
+            content = member.read(one.file_size + 1)
+        if len(content) != one.file_size:
+            raise ModelError("the file is damaged", where=where, got=one.filename)
+        (folder / one.filename).write_bytes(content)

@@ -1,0 +1,87 @@
+"""A model as one .zip file."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fewact import FewShotClassifier
+from fewact.classifier import history
+from fewact.classifier.archive import pack, unpack
+from fewact.data import FeatureClip
+from fewact.errors import ModelError
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    noise = np.random.default_rng(0)
+    clips = [
+        FeatureClip(f"{label}{i}", noise.normal(size=(4, 16)).astype(np.float32) + i_label, label)
+        for i_label, label in enumerate(("wave", "throw"))
+        for i in range(3)
+    ]
+    folder = tmp_path_factory.mktemp("model") / "model"
+    return FewShotClassifier(method="protonet").fit(clips).save(folder)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_a_packed_model_is_the_model(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(pack(model))
+    assert files_of(unpack(tmp_path / "a.zip", tmp_path / "new")) == files_of(model)
+
+
+def test_a_model_that_is_replaced_can_be_brought_back(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(pack(model))
+    other = FewShotClassifier.load(model).rename_class("wave", "hello").save(tmp_path / "other")
+    (other / "notes.txt").write_text("mine")
+    unpack(tmp_path / "a.zip", other)
+    assert FewShotClassifier.load(other).classes_ == ("throw", "wave")
+    assert (other / "notes.txt").read_text() == "mine"
+    history.undo(other)
+    assert FewShotClassifier.load(other).classes_ == ("hello", "throw")
+
+
+def changed(content: bytes, **files: bytes | None) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    for name, value in files.items():
+        members[name.replace("__", ".").replace("_SLASH_", "/")] = value or b""
+    result = io.BytesIO()
+    with zipfile.ZipFile(result, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, value in members.items():
+            if value:
+                archive.writestr(name, value)
+    return result.getvalue()
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"config__json": None},
+        {"config__json": b"{}"},
+        {"state__safetensors": bytes(1000)},
+        {"notes__txt": b"x"},
+        {"___SLASH_config__json": b"x"},
+    ],
+    ids=lambda files: next(iter(files)),
+)
+def test_other_files_are_refused(
+    model: Path, tmp_path: Path, files: dict[str, bytes | None]
+) -> None:
+    (tmp_path / "a.zip").write_bytes(changed(pack(model), **files))
+    with pytest.raises(ModelError):
+        unpack(tmp_path / "a.zip", tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 100, b"PK\x03\x04" + bytes(100)])
+def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(ModelError):
+        unpack(tmp_path / "a.zip", tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]

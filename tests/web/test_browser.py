@@ -1,0 +1,309 @@
+"""The page in a real browser, as a person uses it: Chromium with a camera of real clips."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import av
+import numpy as np
+import pytest
+
+from fewact.video import EveryNth, read_frames, write_video
+from tests.web.conftest import Server
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.assets,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: apt-get install chromium"),
+]
+playwright = pytest.importorskip("playwright.sync_api")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+
+SECONDS = 180
+"""Time for a step on a busy machine."""
+
+Serve = Callable[..., Server]
+
+
+def clips_of(assets: Path, action: str, *takes: str) -> list[Path]:
+    folder = assets / "clips" / "utd5_rgb" / action
+    return [next(folder.glob(f"*_{take}_*.mp4")) for take in takes]
+
+
+@pytest.fixture(scope="module")
+def camera(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real clip as a camera shows it."""
+    (clip,) = clips_of(assets, "a04_clap", "s3_t1")
+    path = tmp_path_factory.mktemp("camera") / "camera.y4m"
+    frames = read_frames(clip, EveryNth(1))
+    height, width = frames.shape[1:3]
+    with path.open("wb") as file:
+        file.write(f"YUV4MPEG2 W{width} H{height} F15:1 Ip A1:1 C420jpeg\n".encode())
+        for frame in frames:
+            planes = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuvj420p")
+            file.write(b"FRAME\n" + planes.to_ndarray().tobytes())
+    return path
+
+
+@pytest.fixture(scope="module")
+def recording(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A long recording: other people wave, throw and do something else."""
+    order = [
+        ("a03_wave", "s5_t1"),
+        ("a01_swipe_left", "s6_t1"),
+        ("a05_throw", "s6_t1"),
+        ("a04_clap", "s6_t2"),
+        ("a03_wave", "s6_t3"),
+    ]
+    parts = [read_frames(clips_of(assets, *one)[0], EveryNth(1)) for one in order]
+    path = tmp_path_factory.mktemp("recording") / "monday.mp4"
+    return write_video(path, np.concatenate(parts), 15)
+
+
+@pytest.fixture(scope="module")
+def chromium(camera: Path) -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--use-fake-device-for-media-stream",
+                "--use-fake-ui-for-media-stream",
+                f"--use-file-for-fake-video-capture={camera}",
+            ],
+        )
+        yield browser
+        browser.close()
+
+
+class Person:
+    """What a person does on a page."""
+
+    def __init__(self, browser: Any, server: Server, **options: Any) -> None:
+        self.server, self.foreign, self.faults = server, [], []
+        self.context = browser.new_context(**options)
+        self.page = self.new_tab()
+
+    def new_tab(self) -> Any:
+        page = self.context.new_page()
+        page.set_default_timeout(1000 * SECONDS)
+        page.on("request", self._note)
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("console", lambda m: self.faults.append(m.text) if m.type == "error" else None)
+        page.goto(self.server.url)
+        page.wait_for_selector("html[data-ready]")
+        return page
+
+    def _note(self, request: Any) -> None:
+        if not request.url.startswith((self.server.origin, "blob:", "data:")):
+            self.foreign.append(request.url)
+
+    def choose(self, label: str, files: list[Path]) -> None:
+        with self.page.expect_file_chooser() as chooser:
+            self.page.get_by_role("button", name=label).click()
+        chooser.value.set_files(files)
+
+    def add_action(self, name: str, files: list[Path]) -> None:
+        field = self.page.locator(".card.new input").first
+        field.fill(name)
+        field.press("Enter")
+        self.page.get_by_role("button", name=f"Choose clips of {name}").wait_for()
+        if files:
+            self.choose(f"Choose clips of {name}", files)
+        self.clips(name, len(files))
+
+    def clips(self, name: str, count: int) -> None:
+        self.page.wait_for_function(
+            "([name, n]) => document.querySelectorAll(`[aria-label='Clips of ${name}'] .clip`)"
+            ".length === n",
+            arg=[name, count],
+        )
+
+    def says(self, selector: str, text: str) -> None:
+        self.page.locator(selector).filter(has_text=re.compile(text)).first.wait_for()
+
+    def teach(self) -> None:
+        self.page.get_by_role("button", name="Teach", exact=False).first.click()
+        self.taught()
+
+    def taught(self) -> None:
+        self.says("#teach-status", "Everything is taught")
+
+    def check(self) -> None:
+        """Check what holds for the page at any time."""
+        found = axe.Axe().run(self.page).response["violations"]
+        grave = [
+            (one["id"], one["nodes"][0]["html"])
+            for one in found
+            if one["impact"] in ("serious", "critical")
+        ]
+        assert grave == []
+        self.check_width()
+        assert (self.foreign, self.faults) == ([], [])
+
+    def check_width(self) -> None:
+        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert self.page.evaluate(wide) <= 0
+
+
+def test_the_first_ten_minutes(
+    serve: Serve, chromium: Any, assets: Path, recording: Path, tmp_path: Path
+) -> None:
+    person = Person(chromium, serve())
+    page = person.page
+    person.check()
+
+    # Two actions by files and one by the camera; something else.
+    person.add_action("wave", clips_of(assets, "a03_wave", "s1_t1", "s2_t1", "s3_t1"))
+    person.add_action("throw", clips_of(assets, "a05_throw", "s1_t1", "s2_t1", "s3_t1"))
+    person.add_action("clap", [])
+    page.get_by_role("button", name="Record clips of clap").click()
+    for taken in (1, 2):
+        page.get_by_role("button", name="Start").click()
+        stop = page.get_by_role("button", name="Stop")
+        stop.wait_for()
+        page.wait_for_timeout(2500)
+        stop.click()
+        person.says("dialog .hint", f"{taken} clips? saved")
+    person.check()
+    page.keyboard.press("Escape")
+    person.clips("clap", 2)
+    others = clips_of(assets, "a01_swipe_left", "s1_t1", "s2_t1", "s3_t1", "s4_t1")
+    person.choose("Choose clips of Anything else", others)
+    person.clips("Anything else", 4)
+
+    # A reload in the middle of teaching loses nothing.
+    page.get_by_role("button", name="Teach", exact=True).click()
+    person.says("#teach-status", r"Teaching: \d+ of \d+")
+    page.reload()
+    person.taught()
+    person.says("#review", r"\d of 8 recognised")
+
+    # New clips, the other tab, a correction, and its undo.
+    person.choose("Choose clips to try", clips_of(assets, "a03_wave", "s5_t1"))
+    person.says(".answer .label", "wave, ")
+    other = person.new_tab()
+    other.locator(".answer .label").filter(has_text="wave, ").wait_for()
+    page.locator(".answer select").select_option("throw")
+    page.locator(".answer").get_by_role("button", name="Teach it").click()
+    person.clips("throw", 4)
+    person.taught()
+    other.wait_for_function(
+        "() => document.querySelectorAll(\"[aria-label='Clips of throw'] .clip\").length === 4"
+    )
+    other.get_by_role("button", name=re.compile("^Undo")).click()
+    person.clips("throw", 3)
+    person.says("#teach-status", "1 change is not taught")
+    person.teach()
+    other.close()
+
+    # A long recording: events, and a correction from it.
+    person.choose("Choose clips to try", [recording])
+    person.says(".recording .label", "actions? found")
+    events = page.locator(".recording .events button")
+    found = events.all_inner_texts()
+    assert sum("wave" in one for one in found) >= 1
+    assert sum("throw" in one for one in found) >= 1
+    person.check()
+    events.first.click()
+    page.get_by_label("This shows").select_option("none")
+    page.locator("dialog").get_by_role("button", name="Teach it").click()
+    person.clips("Anything else", 5)
+    person.taught()
+
+    # The camera sees what it was taught.
+    page.get_by_role("button", name="Live camera").click()
+    person.says("dialog .on-picture", "clap, ")
+    page.keyboard.press("Escape")
+    assert (person.foreign, person.faults) == ([], [])
+
+    # The command line and the page use the same folder.
+    from fewact import FewShotClassifier
+
+    classifier = FewShotClassifier.load(person.server.model)
+    assert classifier.classes_ == ("clap", "throw", "wave")
+    (clip,) = clips_of(assets, "a05_throw", "s6_t1")
+    assert classifier.predict(clip).best == "throw"
+    classifier.rename_class("clap", "applaud").save(person.server.model)
+    page.reload()
+    page.get_by_role("button", name=re.compile("^Choose clips of Anything")).wait_for()
+    person.choose("Choose clips to try", clips_of(assets, "a04_clap", "s5_t1"))
+    page.locator("input.name").nth(2).wait_for()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('input.name')].some((one) => one.value === 'applaud')"
+    )
+
+
+LONG = "Donaudampfschifffahrtsgesellschaftskapitän winkt der Rettungsschwimmerin zu"
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_width_scheme_and_direction(
+    serve: Serve, chromium: Any, clip: bytes, width: int, scheme: str
+) -> None:
+    server = serve()
+    for name in (LONG[:60], "يلوّح بيده", "wave"):
+        assert server.post("/api/classes", name=name)[0] == 200
+    server.upload(clip, f"name={quote(LONG)}.mp4&label=wave")
+    server.upload(clip, f"name={quote(LONG)}.mp4")
+    size = {"width": width, "height": 800}
+    person = Person(chromium, server, viewport=size, color_scheme=scheme, reduced_motion="reduce")
+    person.page.locator(".answer").wait_for()
+    person.check()
+    moving = "document.getAnimations().filter((one) => one.playState === 'running').length"
+    assert person.page.evaluate(moving) == 0
+    person.page.evaluate("document.documentElement.dir = 'rtl'")
+    person.check_width()
+    person.page.evaluate(
+        "for (const e of document.querySelectorAll('button span, h1, h2, h3, p, button'))"
+        " if (e.children.length === 0) e.textContent += ' und noch etwas länger'"
+    )
+    person.check_width()
+
+
+def test_keyboard_alone(serve: Serve, chromium: Any, clip: bytes) -> None:
+    server = serve()
+    person = Person(chromium, server)
+    page = person.page
+
+    def tab_to(name: str) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            focused = page.evaluate(
+                "(document.activeElement.getAttribute('aria-label') || "
+                "document.activeElement.labels?.[0]?.textContent || "
+                "document.activeElement.textContent).trim()"
+            )
+            if focused == name:
+                return
+        raise AssertionError(f"no way to {name}")
+
+    tab_to("First action")
+    page.keyboard.type("wave")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Remove the action wave").wait_for()
+    (id,) = server.upload(clip, "name=me.mp4&label=wave")[1]["ids"]
+    person.clips("wave", 1)
+    page.evaluate("document.activeElement.blur()")
+    tab_to("Name of the action")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("hello")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Remove the action hello").wait_for()
+    tab_to("Play me.mp4")
+    page.keyboard.press("Enter")
+    page.locator("dialog video").wait_for()
+    page.keyboard.press("Escape")
+    assert page.locator("dialog").count() == 0
+    tab_to("Remove the clip me.mp4")
+    page.keyboard.press("Enter")
+    person.clips("hello", 0)
+    page.keyboard.press("Control+z")
+    person.clips("hello", 1)
+    assert server.state()["clips"][id]["label"] == "hello"
