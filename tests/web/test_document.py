@@ -13,10 +13,6 @@ def clip(label: str | None, file: str | None = "a.mp4") -> Clip:
     return Clip(file=file, name="me.mp4", label=label, seconds=2.0)
 
 
-def ids() -> itertools.count:
-    return itertools.count()
-
-
 def merged(document: Document, *examples: tuple[str, str]) -> Document:
     number = itertools.count()
     saved = [SavedExample(name=name, label=label) for name, label in examples]
@@ -83,6 +79,19 @@ def test_a_change_of_the_page_wins_over_one_of_the_command_line() -> None:
     both = merged(mine, ("hello/a.mp4", "hello"), ("throw/b.mp4", "throw"))
     assert both.clips[A].label == "jump"
     assert both.changes == 1
+
+
+def test_what_is_changed_while_it_is_taught_stays_changed() -> None:
+    start = Document().changed("add", clips={A: clip("wave"), B: clip("throw", "b.mp4")})
+    base = {A: "wave", B: "throw"}
+    removed = start.changed("remove", clips={A: clip("wave").model_copy(update={"binned": True})})
+    saved = [
+        SavedExample(name="wave/a.mp4", label="wave"),
+        SavedExample(name="b.mp4", label="throw"),
+    ]
+    after = removed.merge(saved, lambda: "0" * 16, base)
+    assert after.clips[A].binned
+    assert (after.changes, after.taught) == (1, base)
 
 
 def test_a_clip_that_is_not_taught_yet_stays() -> None:

@@ -292,16 +292,23 @@ class Document(_Part):
         )
         return self.model_copy(update={"steps": (*before.steps, step)[-MOST_UNDO:]})
 
-    def merge(self, examples: Sequence[SavedExample], new_id: Callable[[], str]) -> Self:
+    def merge(
+        self,
+        examples: Sequence[SavedExample],
+        new_id: Callable[[], str],
+        base: Mapping[str, str] | None = None,
+    ) -> Self:
         """Return the document with the training clips of a model that something else changed.
 
-        Where only one of the two changed a label since the last teaching, its label is taken; where
+        Where only one of the two changed a label since they were equal, its label is taken; where
         both did, the document's.
 
         Args:
             examples: Training clips of the model.
             new_id: Makes the id of a clip that the document does not have.
+            base: Label of each clip when they were equal; None takes those of the last teaching.
         """
+        base = self.taught if base is None else base
         ids = {clip.key: id for id, clip in self.clips.items()}
         clips, taught = dict(self.clips), {}
         for example in examples:
@@ -309,11 +316,11 @@ class Document(_Part):
             clip = clips.get(id) or Clip(
                 file=None, name=example.name, start=example.start, end=example.end
             )
-            if id not in clips or clip.taught_as == self.taught.get(id):
+            if id not in clips or clip.taught_as == base.get(id):
                 clip = clip.model_copy(update={"label": example.label, "binned": False})
             clips[id], taught[id] = clip, example.label
         for id in set(self.taught) - set(taught):
-            if id in clips and clips[id].taught_as == self.taught[id]:
+            if id in clips and clips[id].taught_as == base.get(id):
                 clips[id] = clips[id].model_copy(update={"binned": True})
         had = {clip.taught_as for clip in self.clips.values()}
         has = dict.fromkeys(clip.taught_as for clip in clips.values())

@@ -49,11 +49,8 @@ def serve(
         listener = _listen(host, port)
         port = listener.getsockname()[1]
         token = secrets.token_urlsafe(24)
-        names = {*LOOPBACK[:2], "[::1]", _bracketed(host)} - {"0.0.0.0", "[::]"}
-        if host in ("0.0.0.0", "::"):
-            names.add(socket.gethostname())
-        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else _bracketed(host)
-        address = f"http://{shown}:{port}/?token={token}"
+        names = {*LOOPBACK[:2], "[::1]", _bracketed(host)}
+        address = f"http://{_bracketed(host)}:{port}/?token={token}"
         if host not in LOOPBACK:
             say(
                 f"Warning: {host} is open to other computers. Who has the address below can see "
@@ -106,6 +103,13 @@ def _listen(host: str, port: int) -> socket.socket:
     Raises:
         OptionError: The address is not one of this computer, or is taken.
     """
+    if host in ("", "0.0.0.0", "::"):
+        raise OptionError(
+            "name one address",
+            where="--host",
+            got=host,
+            expected="an address of this computer, which the page then answers to",
+        )
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)

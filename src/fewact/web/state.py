@@ -221,7 +221,8 @@ class Page:
         listed = [{**_facts_of(clip), "label": clip.taught_as} for clip in clips.values()]
         step = self.document.steps[-1] if self.document.steps else None
         change = f"{step.what} {step.subject}".strip() if step else "taught"
-        await self._sync(await self._work("teach", listed, change, seconds=SECONDS_TO_TEACH))
+        taught = await self._work("teach", listed, change, seconds=SECONDS_TO_TEACH)
+        await self._sync(taught, {id: clip.taught_as or "" for id, clip in clips.items()})
         for id in list(self.results)[-TRIED_AGAIN:]:
             if "probabilities" in self.results[id]:
                 self.predict(id, tab)
@@ -238,11 +239,11 @@ class Page:
         result, _ = await _twice(self.worker, method, *arguments, seconds=seconds)
         return result
 
-    async def _sync(self, opened: dict[str, Any]) -> None:
-        """Take over what the model has."""
+    async def _sync(self, opened: dict[str, Any], base: dict[str, str] | None = None) -> None:
+        """Take over what the model has, see ``Document.merge``."""
         self.model = opened["model"]
         examples = [SavedExample.model_validate(one) for one in opened["examples"]]
-        await self.change(lambda document: document.merge(examples, new_id))
+        await self.change(lambda document: document.merge(examples, new_id, base))
 
     def _id_of(self, example: dict[str, Any]) -> str | None:
         """Return the id of a clip that the model names."""
