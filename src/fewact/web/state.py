@@ -104,7 +104,7 @@ class Page:
         """
         async with self._one_change:
             document = function(self.document)
-            if document is not self.document:
+            if document != self.document:
                 await asyncio.to_thread(self.store.write, document)
                 self.document = document
                 self.notify()
@@ -229,6 +229,7 @@ class Page:
         yield total, total
 
     async def _predict(self, id: str) -> Steps:
+        await self._sync(await self._work("open", seconds=SECONDS_TO_OPEN))
         clip = self.document.clip(id)
         result = await self._work("predict", _facts_of(clip), seconds=SECONDS_A_CLIP)
         self.results.pop(id, None)
