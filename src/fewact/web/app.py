@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from fewact.data import BACKGROUND
@@ -39,6 +39,9 @@ TYPES: Final = {
 }
 MOST_PIECES: Final = 60
 LARGEST_FRAME: Final = 4 * 640 * 640
+REPORT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+"""Policy of pages that are files by themselves: style and images are in them, and no code."""
+
 LONGEST_FILE_NAME: Final = 120
 SECONDS_TO_WAIT: Final = 20.0
 
@@ -101,6 +104,7 @@ def create_app(page: Page, *, token: str, hosts: Iterable[str]) -> Starlette:
             route("/api/clips/forget", _forget),
             route("/api/clips/{id}/predict", _predict),
             route("/api/clips/{id}/segment", _segment),
+            route("/why/{id}", _why, "GET"),
             route("/api/live", _live),
             route("/api/classes", _add_class),
             route("/api/classes/rename", _rename_class),
@@ -334,6 +338,11 @@ async def _teach(page: Page, request: Request) -> Response:
 async def _predict(page: Page, request: Request) -> Response:
     job = page.predict(request.path_params["id"], _tab(request))
     return JSONResponse({"job": job.id}, 202)
+
+
+async def _why(page: Page, request: Request) -> Response:
+    content = await page.explain(request.path_params["id"])
+    return HTMLResponse(content, headers={"content-security-policy": REPORT_POLICY})
 
 
 async def _segment(page: Page, request: Request) -> Response:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from html import escape
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -36,6 +37,7 @@ class Page:
         self.decoder = Child("fewact.web.decoder:Decoder", limits=DECODER_LIMITS)
         self.queue = Queue(self.notify)
         self.model: dict[str, Any] | None = None
+        self.advice: list[str] = []
         self.results: dict[str, dict[str, Any]] = {}
         self._version, self._stopping, self._opened = 0, False, False
         self._changed = asyncio.Condition()
@@ -92,6 +94,7 @@ class Page:
             "changes": document.changes,
             "undo": None if last is None else {"what": last.what, "subject": last.subject},
             "model": self.model,
+            "advice": self.advice,
             "jobs": [job.facts() for job in self.queue.jobs],
             "results": self.results,
         }
@@ -161,6 +164,12 @@ class Page:
             return self.queue.add(Job("watch", tab, self._watch(new_id(), id, clip), id))
         return self.queue.add(Job("predict", tab, self._predict(id), id))
 
+    async def explain(self, id: str) -> str:
+        """Return why a clip is predicted as it is, as an HTML file."""
+        facts = _facts_of(self.document.clip(id))
+        _, content = await _twice(self.worker, "explain", facts, seconds=SECONDS_A_CLIP)
+        return self._with_names(content.decode(), escape)
+
     async def export(self) -> bytes:
         """Return the model as a .zip file."""
         _, content = await _twice(self.worker, "pack", seconds=SECONDS_TO_OPEN)
@@ -223,6 +232,8 @@ class Page:
         change = f"{step.what} {step.subject}".strip() if step else "taught"
         taught = await self._work("teach", listed, change, seconds=SECONDS_TO_TEACH)
         await self._sync(taught, {id: clip.taught_as or "" for id, clip in clips.items()})
+        sentences = await self._work("review", seconds=SECONDS_A_CLIP)
+        self.advice = [self._with_names(one, str) for one in sentences]
         for id in list(self.results)[-TRIED_AGAIN:]:
             if "probabilities" in self.results[id]:
                 self.predict(id, tab)
@@ -245,6 +256,15 @@ class Page:
         self.model = opened["model"]
         examples = [SavedExample.model_validate(one) for one in opened["examples"]]
         await self.change(lambda document: document.merge(examples, new_id, base))
+
+    def _with_names(self, text: str, form: Callable[[str], str]) -> str:
+        """Return a text with the names of clips in place of those of their files."""
+        text = text.replace(form(f"{self.store.folder}/"), "")
+        for clip in self.document.clips.values():
+            if clip.file is not None and clip.file in text:
+                for file in (f"{clip.label}/{clip.file}", clip.file):
+                    text = text.replace(form(file), form(clip.name))
+        return text
 
     def _id_of(self, example: dict[str, Any]) -> str | None:
         """Return the id of a clip that the model names."""

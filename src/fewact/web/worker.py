@@ -14,21 +14,25 @@ import numpy as np
 from fewact.classifier import Event, Example, FewShotClassifier, model_folder
 from fewact.classifier.archive import pack, unpack
 from fewact.classifier.config import CONFIG
+from fewact.classifier.explain import explain
 from fewact.classifier.history import editing, versions
 from fewact.classifier.open_set import describe
-from fewact.classifier.revision import Key, Revision
+from fewact.classifier.review import review
+from fewact.classifier.revision import Key, Revision, key_of
 from fewact.classifier.stream import Stream
 from fewact.classifier.watch import Moment, Watch, watching
-from fewact.data import Clip
+from fewact.data import Clip, VideoClip
 from fewact.errors import ModelError
 from fewact.io.folders import current
 from fewact.io.page_folder import PAGE_FOLDER
 from fewact.report.events import counts
+from fewact.report.explanation import explanation_page
 
 SECONDS_OF_A_STEP: Final = 0.5
 """Time after which a recording lets other work have its turn."""
 
 MOST_STREAMS: Final = 4
+MOST_ADVICE: Final = 3
 
 
 @dataclass
@@ -189,6 +193,17 @@ class Worker:
             "rate": found.rate,
         }
 
+    def review(self) -> list[str]:
+        """Return what would help, most useful first, as sentences."""
+        self.open()
+        return [one.text for one in review(self._revision.classifier).advice[:MOST_ADVICE]]
+
+    def explain(self, clip: dict[str, Any]) -> tuple[None, bytes]:
+        """Return why a clip is predicted as it is, as an HTML file."""
+        self.open()
+        found = explain(self._revision.classifier, self._clip(clip), self._origins())
+        return None, explanation_page(found).encode()
+
     def pack(self) -> tuple[None, bytes]:
         """Return the model as a .zip file."""
         return None, pack(self._model)
@@ -198,6 +213,16 @@ class Worker:
         with editing(self._model):
             unpack(file, self._model)
         return self.open()
+
+    def _origins(self) -> dict[str, VideoClip]:
+        """Return the clips of the page by the titles of the examples."""
+        found: dict[str, VideoClip] = {}
+        for example in self._revision.examples:
+            file, start, end = key_of(example)
+            path = self._model / PAGE_FOLDER / file
+            if path.is_file():
+                found[example.title] = Clip(path, start=start, end=end)
+        return found
 
     def _clip(self, clip: dict[str, Any]) -> Clip:
         path = self._model / PAGE_FOLDER / clip["file"]

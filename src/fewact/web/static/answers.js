@@ -40,6 +40,7 @@ function answer(item) {
       h("p", { class: "label", role: "status", dir: "auto" }),
       h("p", { class: "nearest", dir: "auto" }),
       h("ul", { class: "bars", "aria-label": text("bars") }),
+      h("a", { class: "why", href: `/why/${item.id}`, target: "_blank", hidden: true }, text("why")),
       h("div", { class: "correct" },
         h("label", { for: choice.id }, text("correct_as")),
         h("div", { class: "row" }, choice,
@@ -100,6 +101,7 @@ function update(element, item) {
 }
 
 function updateAnswer(element, { result, nearest, classes }) {
+  element.querySelector(".why").hidden = !result;
   setText(element.querySelector(".nearest"), nearest ? text("nearest", { name: nearest.name }) : "");
   const ranked = Object.entries(result?.probabilities ?? {}).sort((a, b) => b[1] - a[1]).slice(0, 5);
   sync(element.querySelector(".bars"), ranked, ([name]) => name, bar, (row, [, share]) => {

@@ -117,9 +117,9 @@ export async function addClips(files, label, pieces = 1) {
 }
 
 /** The sentences about how well the model works. */
-export function reviewSentences(model) {
+export function reviewSentences({ model, advice }) {
   if (!model) return [];
   const { right, held_out, interval } = model;
-  if (!interval) return [text("held_out_unknown")];
-  return [text("held_out", { right, held_out, low: interval[0], high: interval[1] })];
+  const first = interval ? text("held_out", { right, held_out, low: interval[0], high: interval[1] }) : text("held_out_unknown");
+  return [first, ...advice];
 }

@@ -53,7 +53,7 @@ function showTeaching() {
     last = job.id + job.state;
   }
   last ??= "";
-  const sentences = reviewSentences(state.model);
+  const sentences = reviewSentences(state);
   $("review").hidden = !sentences.length;
   sync($("review"), sentences, (one) => one, (one) => h("p", {}, one));
 }
