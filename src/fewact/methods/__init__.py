@@ -87,11 +87,16 @@ def create(name: str = "auto", **options: Any) -> "Method":
 
     Raises:
         UnknownNameError: There is no method of this name.
-        OptionError: There is no such option, or its value is invalid.
+        OptionError: There is no such option, its value is invalid, or the options together need
+            too much memory.
 
     >>> create("protonet", distance="euclidean").options.distance
     'euclidean'
     """
     name = AUTO if name == "auto" else name
     method = REGISTRY.get(name)
-    return method(make_options(method.Options, options, of=f'method "{name}"'))
+    from fewact.methods.common.size import limited_parameters
+
+    of = f'method "{name}"'
+    with limited_parameters(of):
+        return method(make_options(method.Options, options, of=of))

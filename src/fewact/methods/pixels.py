@@ -16,6 +16,7 @@ from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
 from fewact.methods.base import Nodes
 from fewact.methods.common.kernel import KernelMethod
+from fewact.methods.common.size import check_nodes
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (ITU-R BT.601)."""
@@ -38,6 +39,9 @@ class PixelsOptions:
     stabilise: Stabilise = "off"
     grid: PositiveInt = 7
     intra_class_weight: NonNegativeFloat = 0.5
+
+    def __post_init__(self) -> None:
+        check_nodes("frames, grid", 4 * self.frames * self.grid**2)
 
 
 class Pixels(KernelMethod[PixelsOptions]):

@@ -4,6 +4,7 @@ Perrett et al., Temporal-Relational CrossTransformers for Few-Shot Action Recogn
 arXiv 2101.06184.
 """
 
+import math
 from dataclasses import dataclass as plain_dataclass
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.base import Method, Nodes
 from fewact.methods.common.inputs import frame_vectors, seeded
+from fewact.methods.common.size import check_nodes
 from fewact.methods.common.tuples import (
     ClassTuples,
     Positions,
@@ -65,6 +67,8 @@ class TRXOptions:
 
     def __post_init__(self) -> None:
         check_cardinalities(self.cardinalities, self.frames, "cardinalities")
+        tuples = sum(math.comb(self.frames, size) for size in self.cardinalities)
+        check_nodes("frames, cardinalities, key_width", 8 * tuples * self.key_width)
 
 
 @plain_dataclass(frozen=True)
