@@ -94,6 +94,21 @@ def test_events_are_those_of_all_windows_at_once(drawn: list[tuple[float, str, f
     assert all(a.start <= b.start for a, b in pairwise(found))
 
 
+def test_a_recording_of_lower_scores_lowers_the_threshold() -> None:
+    scores = [-0.9, -0.8, -0.2, -0.8] * 20
+    windows = slide(scores, "a" * len(scores))
+    fixed, adapting = EventFinder(0.1, 2.0), EventFinder(0.1, 2.0, adapts=True)
+    found = [
+        event
+        for finder in (fixed, adapting)
+        for events in (*(finder.add([one], one.end) for one in windows), finder.close())
+        for event in events
+    ]
+    assert fixed.threshold == 0.1
+    assert adapting.threshold == pytest.approx((0.1 + (-0.2 - 0.8) / 2) / 2)
+    assert sum(event.repetitions for event in found) == 13  # of 20: those after 30 windows
+
+
 def test_a_long_action_needs_bounded_memory() -> None:
     finder = EventFinder(0.0, 2.0)
     most = 0

@@ -1,6 +1,8 @@
 """Events of a recording, found from the scores of overlapping windows while it goes on.
 
-1. A window whose known score reaches the threshold is a candidate.
+1. A window whose known score reaches the threshold is a candidate. In a recording of other people
+   or of another room all scores are lower, so that the recording itself counts too: the threshold
+   is the mean of the model's and of the one that splits the windows so far best into two (Otsu's).
 2. Of candidates that overlap, the one with the highest known score is kept, as in object detection
    (greedy non-maximum suppression). Each kept window is one performance of its class.
 3. Performances of one class that follow each other closely are one event with repetitions.
@@ -9,9 +11,15 @@ A window is decided as soon as no later window can overlap it, with the same res
 known. So the delay is little more than the longest window, and memory is bounded.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import numpy as np
+
+FEWEST, MOST = 30, 2000
+"""Number of windows from which the recording counts, and of the last ones that count."""
 
 OVERLAP = 0.3
 """Candidates overlap if they share more than this fraction of the shorter one."""
@@ -69,10 +77,14 @@ class EventFinder:
     Args:
         threshold: Lowest known score of a candidate.
         longest: Duration of the longest window, in seconds.
+        adapts: Whether the scores of the recording change the threshold.
     """
 
-    def __init__(self, threshold: float, longest: float) -> None:
-        self._threshold, self._longest = threshold, longest
+    def __init__(self, threshold: float, longest: float, *, adapts: bool = False) -> None:
+        self._model_threshold, self._longest, self._adapts = threshold, longest, adapts
+        self.threshold = threshold
+        """Lowest known score of a candidate now."""
+        self._seen: deque[float] = deque(maxlen=MOST)
         self._pending: list[WindowScore] = []
         self._kept: list[WindowScore] = []
 
@@ -83,11 +95,16 @@ class EventFinder:
             windows: New windows; they end at ``time`` at the latest.
             time: Later windows end after this time, in seconds.
         """
-        self._pending += [one for one in windows if one.known >= self._threshold]
+        for one in windows:
+            self._seen.append(one.known)
+            if self._adapts and len(self._seen) >= FEWEST:
+                self.threshold = (self._model_threshold + split(self._seen)) / 2
+            if one.known >= self.threshold:
+                self._pending.append(one)
         return self._events(time - self._longest)
 
     def close(self) -> list[Event]:
-        """Return the other events; no window follows."""
+        """Return the other events; what follows is after a gap."""
         return self._events(float("inf"))
 
     def _events(self, later: float) -> list[Event]:
@@ -119,6 +136,23 @@ class EventFinder:
                     self._pending = [other for other in self._pending if other not in rivals]
                     changed = True
                     break
+
+
+def split(scores: Iterable[float]) -> float:
+    """Return the threshold with the largest variance between the two sides (Otsu's).
+
+    Args:
+        scores: At least two scores.
+
+    >>> split([0.0, 0.1, 0.2, 1.0, 1.1])
+    0.6
+    """
+    ordered = np.sort(np.fromiter(scores, np.float64))
+    count, total = np.arange(1, len(ordered)), np.cumsum(ordered)
+    others = len(ordered) - count
+    apart = total[:-1] / count - (total[-1] - total[:-1]) / others
+    best = int((count * others * apart**2).argmax())
+    return float((ordered[best] + ordered[best + 1]) / 2)
 
 
 def _rank(window: WindowScore) -> tuple[float, float, float]:

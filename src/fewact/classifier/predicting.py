@@ -166,7 +166,8 @@ class Predicting(Estimator):
         >>> events += stream.close()  # doctest: +SKIP
         """
         pipeline, fitted = self._learned
-        return Stream(pipeline, fitted, threshold(fitted.open_set, self.false_alarms), fps=fps)
+        lowest = threshold(fitted.open_set, self.false_alarms)
+        return Stream(pipeline, fitted, lowest, adapts=self.false_alarms is None, fps=fps)
 
     def _each(
         self, clips: Sequence[AnyClip], timing: Timing | None

@@ -98,6 +98,7 @@ class Stream:
         pipeline: Backbone and method of the classifier.
         fitted: What the classifier has learned; later changes of the classifier do not count.
         threshold: Lowest known score of a window that shows a class.
+        adapts: Whether the scores of the recording change the threshold.
         fps: Frames per second of frames that are pushed without a time; None takes the time at
             which they are pushed.
 
@@ -108,7 +109,13 @@ class Stream:
     """
 
     def __init__(
-        self, pipeline: Pipeline, fitted: Fitted, threshold: float, *, fps: float | None = None
+        self,
+        pipeline: Pipeline,
+        fitted: Fitted,
+        threshold: float,
+        *,
+        adapts: bool = False,
+        fps: float | None = None,
     ) -> None:
         if fps is not None and not (math.isfinite(fps) and fps > 0):
             raise OptionError(
@@ -120,7 +127,7 @@ class Stream:
                 "a classifier of precomputed features cannot watch a recording",
                 hint="Teach a classifier from videos.",
             )
-        self._method, self._fitted, self._threshold = pipeline.method, fitted, threshold
+        self._method, self._fitted = pipeline.method, fitted
         self._encoder = ClipEncoder(pipeline, None, image_embedding=fitted.class_names is not None)
         requests = self._encoder.requests(backbone.card)
         self.lengths = window_lengths([clip.duration for clip in fitted.examples.clips])
@@ -133,7 +140,7 @@ class Stream:
         self.timing = Timing()
         """Time of each stage."""
         self._ring = FeatureRing(backbone, requests, self.timing)
-        self._finder = EventFinder(threshold, self.lengths[-1])
+        self._finder = EventFinder(threshold, self.lengths[-1], adapts=adapts)
         self._fps, self._begun, self._pushed = fps, clock.monotonic(), 0
         self._first: float | None = None
         self._last, self._step = -math.inf, 0.0
@@ -151,7 +158,7 @@ class Stream:
             if not latest:
                 return State(None, 0.0, self._last if math.isfinite(self._last) else 0.0)
             best = max(latest, key=lambda one: one.known)
-            label = best.label if best.known >= self._threshold else None
+            label = best.label if best.known >= self._finder.threshold else None
             return State(label, best.probability, max(one.end for one in latest))
 
     def needs(self, time: float) -> bool:
@@ -219,7 +226,6 @@ class Stream:
         """Begin at a time, after the start or a gap; return events of what was before."""
         events = [] if self._first is None else self._end()
         self._ring.forget(math.inf)
-        self._finder = EventFinder(self._threshold, self.lengths[-1])
         self._latest.clear()
         self._first, self._pace = time, Pace(self.rate)
         self._next_end = {length: time + length for length in self.lengths}
