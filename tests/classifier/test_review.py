@@ -67,9 +67,9 @@ def test_a_class_that_is_mistaken_and_a_class_of_one_clip_need_more() -> None:
     x[4], x[6] = x[5], x[3]
     labels = torch.tensor([0, 0, 0, 1, 1, 2, 2, 3])
     needs = need_of_classes(held_out_scores(x @ x.T, labels, 4), labels, 0.1).tolist()
-    assert needs[0] < 0.01
+    assert needs[0] < min(needs[1:])
     assert min(needs[1:3]) > 0.2
-    assert needs[3] == 1
+    assert needs[3] >= 1
 
 
 def test_causes() -> None:

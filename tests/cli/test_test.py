@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fewact.classifier.calibration import accuracy_interval
 from tests.cli.conftest import CLASSES, write_clip
 
@@ -13,7 +15,7 @@ Run = Callable[..., Any]
 
 
 def test_figures_are_those_of_the_predictions(
-    run: Run, model: Path, clips: Path, tmp_path: Path
+    run: Run, model: Path, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "new"
     for action in CLASSES:
@@ -31,6 +33,9 @@ def test_figures_are_those_of_the_predictions(
     assert sum(map(sum, found["confusion"])) == 5
     mistaken = {one["path"]: one["predicted"] for one in found["mistakes"]}
     assert mistaken[str(wrong)] == answers[str(wrong)] == CLASSES[1]
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert "fewact test MODEL FOLDER" in run("predict", model, folder, "--quiet").err
+    monkeypatch.undo()
     ended = run("test", model, folder)
     assert f"({right} of 4)" in ended.out
     assert "wrong.mp4" in ended.out

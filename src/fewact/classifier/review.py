@@ -29,7 +29,7 @@ MIN_SHOTS = 3
 """Smallest number of clips of a class in which a wrong label can be found: two clips that differ do
 not say which of them is wrong."""
 
-MIN_GAIN = 4.0
+MIN_GAIN = 1.0
 """Gain in log-likelihood from which a clip is suspected."""
 
 DUPLICATE = 0.2
@@ -42,7 +42,7 @@ ROUNDING = 1e-3
 CLEAR = 2 / 3
 """Fraction of the difference that one cause must explain to be named alone."""
 
-NEED_TEMPERATURE = 2.0
+NEED_TEMPERATURE = 5.0
 """Temperature of the need for more clips, as a multiple of the method's."""
 
 APPEARANCE = "appearance"
@@ -132,7 +132,7 @@ class Review:
         confusions: Confused classes, the most clips first.
         suspects: Clips that may have a wrong label, the most suspicious first.
         duplicates: Clips that are nearly the same.
-        needs: How much each class needs another clip, 0 to 1, see ``need_of_classes``.
+        needs: How much each class needs another clip, see ``need_of_classes``.
         advice: What to do next, most useful first.
     """
 
@@ -193,11 +193,11 @@ def review_fitted(method: Method, fitted: Fitted) -> Review:
 
 
 def need_of_classes(scores: Tensor, labels: Tensor, temperature: float) -> Tensor:
-    """Return how much each class needs another clip (n), 0 to 1.
+    """Return how much each class needs another clip (n), 0 or more.
 
-    It is the mean probability that a clip of the class is taken for another one, over the number of
-    its clips: one clip more changes less where there are many. A class of one clip, which cannot be
-    held out, has the need 1.
+    It is the probability that its clips are taken for another class plus that of others taken for
+    it, over the number of its clips: one clip more changes less where there are many. A class of
+    one clip cannot be held out; its clip counts as mistaken.
 
     Args:
         scores: Scores (s n) of ``held_out_scores``.
@@ -207,8 +207,10 @@ def need_of_classes(scores: Tensor, labels: Tensor, temperature: float) -> Tenso
     n = scores.shape[-1]
     own = torch.nn.functional.one_hot(labels, n).double()
     likely = (scores / temperature).nan_to_num(nan=-torch.inf).softmax(-1)
-    wrong = 1 - likely.gather(-1, labels[:, None])  # (s 1)
-    return (wrong * own).sum(0) / own.sum(0) ** 2
+    shots = own.sum(0)
+    missed = ((1 - likely) * own).sum(0) / shots
+    taken = (likely * (1 - own)).sum(0) * len(shots) / shots.sum()
+    return (missed + taken) / shots
 
 
 def suspicion(pairs: Tensor, scores: Tensor, labels: Tensor, temperature: float) -> Tensor:

@@ -3,9 +3,11 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
@@ -133,6 +135,8 @@ def predict(
         classifier.false_alarms = false_alarms
         for line in describe(classifier.open_set_, false_alarms):
             say(line)
+    for folder in _class_folders(videos, classifier.classes_) if sys.stderr.isatty() else ():
+        say(f"{folder} has folders of the classes: fewact test MODEL FOLDER measures the accuracy")
     if trim is not None:
         classifier.trim = trim.value
     classifier.sets = sets
@@ -169,6 +173,13 @@ def predict(
         what = "rows" if isinstance(clips[0], FeatureClip) else "videos"
         say(f"Skipped {len(skipped)} of {len(clips)} {what}.")
     exit_skipped(len(skipped))
+
+
+def _class_folders(arguments: Sequence[str], classes: Iterable[object]) -> list[str]:
+    """Return the folders that have subfolders of two or more classes."""
+    return [
+        name for name in arguments if sum(Path(name, str(label)).is_dir() for label in classes) > 1
+    ]
 
 
 def _read(arguments: Sequence[str], dataset: str | None) -> Sequence["AnyClip"]:
