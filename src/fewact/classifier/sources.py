@@ -142,7 +142,12 @@ def check_label(label: str | int) -> str:
     """
     name = unicodedata.normalize("NFC", label_text(label))
     if not name.strip() or not name.isprintable():
-        raise DataError("not a class name", got=repr(label), expected="printable text")
+        raise DataError(
+            "not a class name",
+            got=repr(label),
+            expected="printable text in UTF-8",
+            hint="Rename the folder of the class, or the class in the table.",
+        )
     if is_background(name) or name == NONE:
         raise DataError(f'"{name}" is reserved for clips of no class', got=repr(label))
     return name
