@@ -424,6 +424,19 @@ def test_match_is_the_configured_alignment(alignment: str) -> None:
         assert not found.plan[:8, 8:].any()
 
 
+def test_match_subtracts_the_mean_of_the_support() -> None:
+    options = AS_WRITTEN | {"moments.normalise": "support_mean", "alignment.name": "otam"}
+    method = create(**options).double()
+    nodes = nodes_of(method, videos(1, 3))
+    state = method.support(nodes, torch.tensor([[0, 1, 2]]), 3)
+    pairs = method.score_and_pairs(state, {"nodes": nodes["nodes"][:, :1]})[1]
+    found = method.match(nodes["nodes"][0, 0], nodes["nodes"][0, 1], state)
+    assert pairs is not None
+    torch.testing.assert_close(12.5 * (1 - found.value), pairs[0, 0, 1])
+    alone = method.match(nodes["nodes"][0, 0], nodes["nodes"][0, 1])
+    assert not torch.allclose(alone.value, found.value)
+
+
 @pytest.mark.parametrize("alignment", ["cosine", "euclidean"])
 def test_mean_nodes_have_no_match(alignment: str) -> None:
     method = create(**{"alignment.name": alignment}, **AS_WRITTEN).double()

@@ -199,12 +199,14 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
 
         return score
 
-    def match(self, query: Tensor, support: Tensor) -> Alignment:
+    def match(self, query: Tensor, support: Tensor, state: A2M2State | None = None) -> Alignment:
         """Align the nodes of two videos with the configured aligner.
 
         Args:
-            query: (m D).
-            support: (m' D).
+            query: (m D), as ``encode`` returns them.
+            support: (m' D), as ``encode`` returns them.
+            state: Support of one episode, whose mean is subtracted from the nodes if they are
+                normalised by it; None compares them as they are.
 
         Returns:
             Mean cost of a matched pair, and the plan (m m'), scaled to the sum m.
@@ -213,6 +215,8 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
             OptionError: ``cosine`` and ``euclidean`` compare mean nodes and align nothing.
         """
         alignment = self.options.alignment
+        if state is not None and state.offset is not None:
+            query, support = query - state.offset[0, 0], support - state.offset[0, 0]
         return matching.match(
             query,
             support,
@@ -223,9 +227,14 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         )
 
     def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:
-        """Return the alignment of the windows; None for comparisons of mean nodes and of cells."""
-        options = self.options
-        if options.alignment.name in matching.MEAN_NODES or options.moments.grid > 1:
+        """Return the alignment of the windows.
+
+        Comparisons of mean nodes and of cells have none, and ``support_mean`` none of two videos
+        alone.
+        """
+        options, moments = self.options, self.options.moments
+        aligned = options.alignment.name not in matching.MEAN_NODES
+        if not aligned or moments.grid > 1 or moments.normalise == "support_mean":
             return None
         found = self.match(query["nodes"], support["nodes"])
         if found.plan is None:

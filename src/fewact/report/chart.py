@@ -10,6 +10,8 @@ from fewact import svg
 WIDTH, HEIGHT = 720, 400
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 48, 56
 TICKS = 6
+LEGEND = 20
+"""Height of a line of the legend."""
 
 Numbers = Sequence[float]
 
@@ -65,9 +67,11 @@ def line_chart(
     for position, line in enumerate(lines):
         colour = svg.COLOURS[position % len(svg.COLOURS)]
         parts += _drawn(line, across, up, colour)
-        at = WIDTH - RIGHT - 8, TOP + 16 + 18 * position
-        parts.append(svg.text(*at, line.name, colour=colour, anchor="end", weight=600))
-    return svg.document(WIDTH, HEIGHT, parts, title=title)
+        # Below the chart: inside, a legend would lie across the lines.
+        at = HEIGHT + LEGEND * (position + 0.5)
+        parts.append(svg.line(LEFT, at - 4, LEFT + 20, at - 4, colour, stroke_width=3))
+        parts.append(svg.text(LEFT + 28, at, line.name))
+    return svg.document(WIDTH, HEIGHT + LEGEND * len(lines), parts, title=title)
 
 
 class _Axis:
