@@ -1,6 +1,6 @@
 """Still padding before and after the action: how much it costs, and what trimming brings back.
 
-    python -m benchmarks.trimming ASSETS -o docs/results/trimming.md
+    python -m benchmarks.trimming ASSETS -o trimming.md
 
 One clip of a person is padded at both ends with the first and the last frame and the noise of a
 camera, in training and in prediction. Episodes are 5-way; the people who teach do not perform.
@@ -148,7 +148,7 @@ def page(rows: dict[bool, list[str]], count: int) -> str:
     )
     return f"""# Still ends of clips
 
-    python -m benchmarks.trimming ASSETS -o docs/results/trimming.md
+    python -m benchmarks.trimming ASSETS -o trimming.md
 
 A clip that somebody records begins before the action and ends after it. Here each clip is padded at
 both ends with its first and last frame and the noise of a camera, in training and in prediction;
