@@ -44,13 +44,13 @@ class Columns:
         widest: For each column but the last, texts among which the widest decides the width.
     """
 
-    def __init__(self, header: Sequence[str], *widest: Iterable[str]) -> None:
+    def __init__(self, header: Sequence[str], *widest: Iterable[object]) -> None:
         from rich.cells import cell_len
 
         self._width = cell_len
         self._header = header
         self._widths = [
-            max((cell_len(text) for text in (name, *texts)), default=0)
+            max((cell_len(str(text)) for text in (name, *texts)), default=0)
             for name, texts in zip(header, widest, strict=False)
         ]
 
@@ -61,9 +61,9 @@ class Columns:
         line = self._line(self._header)
         Console().print(line, style="bold", markup=False, highlight=False, soft_wrap=True)
 
-    def print(self, *cells: str) -> None:
-        """Write one row on one line."""
-        print(self._line([printable(cell) for cell in cells]), flush=True)
+    def print(self, *cells: object) -> None:
+        """Write one row on one line; classes may be integers."""
+        print(self._line([printable(str(cell)) for cell in cells]), flush=True)
 
     def _line(self, cells: Sequence[str]) -> str:
         *first, last = cells
