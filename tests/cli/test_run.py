@@ -68,7 +68,7 @@ def test_summaries_of_commands_are_those_of_their_help_pages() -> None:
 
 def test_the_shell_completes_commands_and_options() -> None:
     for words, position, expected in (
-        ("fewact te", 1, "teach"),
+        ("fewact tea", 1, "teach"),
         ("fewact predict --to", 2, "--top"),
     ):
         asked = {"COMP_WORDS": words, "COMP_CWORD": str(position)}
