@@ -3,6 +3,7 @@
 A fork server imports this module once, so that a command starts in milliseconds.
 """
 
+import json
 import os
 import signal
 import sys
@@ -45,6 +46,9 @@ def prepare(root: Path) -> None:
         path = root / f"clips/class {number % 3}/{number}.mp4"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_video(path, draw.integers(0, 255, (6, 32, 32, 3), np.uint8), 8, "mpeg4")
+    frames = np.concatenate([draw.integers(0, 255, (1, 32, 32, 3), np.uint8)] * 80)
+    frames += draw.integers(0, 90, frames.shape, np.uint8)
+    write_video(root / "long.mp4", frames, 8, "mpeg4")
     rows = [(label, i) for label in range(10) for i in range(6)]
     centres = draw.standard_normal((10, 2, 8))
     noisy = np.stack([centres[label] + draw.standard_normal((2, 8)) for label, _ in rows])
@@ -175,12 +179,28 @@ def run_faults(root: Path, whole: Tree) -> list[str]:
     return []
 
 
+def watch(root: Path) -> None:
+    call(
+        "watch", root / "old/model", root / "long.mp4", "-o", root / "out/events/e.json", "--quiet"
+    )
+
+
+def event_faults(root: Path, whole: Tree) -> list[str]:
+    """The events are the first ones of a whole run."""
+    path = root / "out/events/e.json"
+    if not path.exists():
+        return []
+    found, every = json.loads(path.read_text()), json.loads(whole["events/e.json"])
+    return [] if found["events"] == every["events"][: len(found["events"])] else ["other events"]
+
+
 SCENARIOS = {
     "teach": Scenario(teach, model_faults),
     "save": Scenario(teach, model_faults, old=True),
     "embed": Scenario(embed, store_faults),
     "embed by three": Scenario(embed, store_faults, processes=3),
     "evaluate": Scenario(evaluate, result_faults),
+    "watch": Scenario(watch, event_faults),
     "train": Scenario(training, run_faults),
 }
 
