@@ -1,10 +1,13 @@
-"""Tables as text that fits a number of columns."""
+"""Tables as text that fits a number of columns; names as text and in Markdown."""
 
 import io
 from collections.abc import Sequence
 
 WIDTH = 100
 """Number of columns of a table as text, where the terminal does not say more."""
+
+MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>#|~!&"})
+"""Characters that Markdown would take for its own, escaped."""
 
 
 def text_table(lines: Sequence[Sequence[str]], width: int = WIDTH) -> str:
@@ -35,3 +38,12 @@ def text_table(lines: Sequence[Sequence[str]], width: int = WIDTH) -> str:
 def printable(text: str) -> str:
     """Return a text on one line, with line breaks and control characters escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def markdown_text(text: str) -> str:
+    r"""Return a text on one line, escaped so that Markdown shows it unchanged.
+
+    >>> print(markdown_text("a_b <c>"))
+    a\_b \<c\>
+    """
+    return printable(text).translate(MARKDOWN)

@@ -111,6 +111,25 @@ def check_set_rate(rate: float | None) -> None:
         )
 
 
+def accuracy_lines(calibration: Calibration, classes: int) -> list[str]:
+    """Return lines that say how many held-out clips are predicted correctly.
+
+    Args:
+        calibration: Calibration of a fitted classifier.
+        classes: Number of its classes.
+    """
+    if calibration.interval is None:
+        return ["Held-out accuracy: unknown (needs two clips per class)"]
+    chance, (low, high) = 100 / classes, calibration.interval
+    lines = [
+        f"Held-out accuracy: {calibration.right} of {calibration.held_out} training clips "
+        f"predicted correctly; with other clips {low} to {high} % (chance: {chance:.0f} %)"
+    ]
+    if low <= chance:
+        lines.append("  This cannot be told from guessing: more clips would show more")
+    return lines
+
+
 def accuracy_interval(right: int, held_out: int) -> tuple[int, int]:
     """Return the ends of a 95 % interval of the accuracy with other clips, in per cent.
 

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from fewact.classifier import history, model_folder
+from fewact.classifier.calibration import accuracy_lines
 from fewact.classifier.config import Config, owns
 from fewact.classifier.examples import Example
+from fewact.classifier.few_shot import FewShotClassifier
+from fewact.classifier.open_set import describe
 from fewact.classifier.prediction import NONE
 from fewact.data import BACKGROUND
 from fewact.errors import ModelError
@@ -24,11 +27,17 @@ class ModelInfo:
         clips: All clips, in the order of their numbers.
         right: Number of held-out training clips that were predicted correctly.
         held_out: Number of held-out training clips.
+        accuracy: Accuracy on the held-out clips, in per cent; None if nothing was held out.
         interval: Accuracy to expect with other clips, in per cent; None if nothing was held out.
+        held_out_accuracy: The same as sentences, with what it can say.
+        temperature: Temperature that divides the method's logits.
+        calibrated: Whether held-out clips decided the temperature.
+        none_of_these: What is promised about clips of untaught actions, line by line.
         method: Name of the method.
         options: Options of the method.
         backbone: Name of the backbone.
         weights: Weights of the backbone.
+        precision: Precision of the backbone.
         thumbnails: Whether the model has a small image of each clip.
         versions: Number of changes that can be undone.
         bytes: Size of the model without its former versions.
@@ -40,11 +49,17 @@ class ModelInfo:
     clips: tuple[Example, ...]
     right: int
     held_out: int
+    accuracy: float | None
     interval: tuple[int, int] | None
+    held_out_accuracy: tuple[str, ...]
+    temperature: float
+    calibrated: bool
+    none_of_these: tuple[str, ...]
     method: str
     options: dict[str, Any]
     backbone: str
     weights: str
+    precision: str
     thumbnails: bool
     versions: int
     bytes: int
@@ -71,16 +86,37 @@ def model_info(folder: str | Path) -> ModelInfo:
         config.examples,
         config.calibration.right,
         config.calibration.held_out,
+        config.calibration.accuracy,
         config.calibration.interval,
+        tuple(map(str.strip, accuracy_lines(config.calibration, len(config.open_set.inside)))),
+        config.calibration.temperature,
+        config.calibration.source == "held-out clips",
+        tuple(map(str.strip, describe(config.open_set, config.false_alarms))),
         config.method.name,
         dict(config.method.options),
         config.backbone.name,
         config.backbone.weights,
+        config.backbone.precision,
         thumbnails=len(config.files) > 1,
         versions=len(history.versions(path)),
         bytes=sum(one.stat().st_size for one in path.iterdir() if owns(one.name)),
         fewact=config.fewact,
     )
+
+
+def thumbnails(classifier: FewShotClassifier) -> dict[str, list[tuple[str, bytes]]]:
+    """Return the title and the thumbnail of each clip that has one, by class as in ``ModelInfo``.
+
+    Raises:
+        ModelError: The classifier has learned nothing yet.
+    """
+    _, fitted = classifier._learned
+    found: dict[str, list[tuple[str, bytes]]] = {}
+    for clip, origin in zip(fitted.everything.clips, fitted.everything.origins, strict=True):
+        if isinstance(origin, bytes):
+            label = NONE if clip.label == BACKGROUND else clip.label
+            found.setdefault(label, []).append((clip.title, origin))
+    return found
 
 
 def _classes(config: Config) -> dict[str, int]:

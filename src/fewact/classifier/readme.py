@@ -7,6 +7,7 @@ from fewact.classifier.config import Config
 from fewact.classifier.open_set import describe
 from fewact.data import BACKGROUND
 from fewact.features.precomputed import PRECOMPUTED
+from fewact.text_table import markdown_text
 
 BEGIN = "<!-- fewact: saving replaces everything between this line and the end marker -->"
 END = "<!-- fewact: end -->"
@@ -39,7 +40,7 @@ def readme(config: Config, card: Card, before: str | None = None) -> str:
 
 def _facts(config: Config, card: Card) -> str:
     counts = Counter(clip.label for clip in config.examples)
-    rows = "\n".join(f"| {_plain(label)} | {count} |" for label, count in counts.items())
+    rows = "\n".join(f"| {markdown_text(label)} | {count} |" for label, count in counts.items())
     actions = len(counts.keys() - {BACKGROUND})
     options = ", ".join(f"{name} {value}" for name, value in config.method.options.items())
     precomputed = config.backbone.name == PRECOMPUTED
@@ -91,7 +92,7 @@ def _origin(config: Config) -> str:
             f"Input: precomputed features, {frames} vectors of length {width} per clip; "
             "videos cannot be predicted"
         )
-    return f"Backbone: {saved.name}, {saved.precision}, weights {_plain(saved.weights)}"
+    return f"Backbone: {saved.name}, {saved.precision}, weights {markdown_text(saved.weights)}"
 
 
 def _probabilities(config: Config) -> str:
@@ -111,8 +112,3 @@ def _probabilities(config: Config) -> str:
             f"embedded by {config.class_names.facts.encoder}"
         )
     return f"Probabilities: temperature {calibration.temperature:.4g}, {fitted}{accuracy}{names}"
-
-
-def _plain(text: str) -> str:
-    """Escape a name, so that Markdown shows it unchanged."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|~!" else c for c in text)

@@ -54,6 +54,10 @@ COMMANDS: Final[dict[str, dict[str, Lazy]]] = {
             "explain:explain",
             "Explain a prediction: what speaks for the class, and which frames were matched.",
         ),
+        "report": Lazy(
+            "report:report",
+            "Write a report of a model, or of results, as one file that needs nothing else.",
+        ),
         "add": Lazy(
             "edit:add", "Add training clips to a model: to a class, to a new class, or to none."
         ),

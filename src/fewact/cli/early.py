@@ -6,7 +6,15 @@ Each is a callback of Typer; it returns the value or raises the error that the w
 import os
 from pathlib import Path
 
-from fewact.errors import DataError, ModelError, ResultError, UnknownNameError, did_you_mean
+from fewact.errors import (
+    DataError,
+    ModelError,
+    OptionError,
+    ResultError,
+    UnknownNameError,
+    did_you_mean,
+)
+from fewact.io.outputs import check_output_file
 
 MODEL_FILE = "config.json"
 PREDICT = "fewact predict MODEL VIDEO..."
@@ -117,6 +125,33 @@ def results(paths: list[Path]) -> list[Path]:
                 hint=_similar(path),
             )
     return paths
+
+
+def model_or_results(paths: list[Path]) -> list[Path]:
+    """Check that there is one saved model, or the files of results."""
+    if len(paths) == 1 and not paths[0].is_file() and paths[0].suffix.lower() != ".json":
+        return [model(paths[0])]
+    if folder := next((path for path in paths if path.is_dir()), None):
+        raise ModelError(
+            "a model gets a report of its own",
+            where=str(folder),
+            expected="one model, or files of results",
+        )
+    return results(paths)
+
+
+def report_file(path: Path) -> Path:
+    """Check that a report will be HTML or Markdown, and that it can be written."""
+    if path.suffix.lower() not in (".html", ".md"):
+        raise OptionError(
+            "unknown format of a report",
+            where=str(path),
+            got=repr(path.suffix),
+            expected=".html or .md",
+            hint="For a PDF, write a .html file and print it from the browser.",
+        )
+    check_output_file(path)
+    return path
 
 
 def is_model(path: Path) -> bool:

@@ -145,7 +145,7 @@ def _clip(text: str) -> str | int:
 
 def _print_state(classifier: "FewShotClassifier", model: Path) -> None:
     """Print the held-out accuracy after a change."""
-    from fewact.cli.teach import accuracy_lines
+    from fewact.classifier.calibration import accuracy_lines
 
     for line in accuracy_lines(classifier.calibration_, len(classifier.classes_)):
         print(line)

@@ -33,7 +33,6 @@ from fewact.io.outputs import check_output_folder
 
 if TYPE_CHECKING:
     from fewact import FewShotClassifier
-    from fewact.classifier import Calibration
     from fewact.data import AnyClip
 
 
@@ -212,28 +211,10 @@ def _fitting(method: str, clip: "AnyClip") -> dict[str, int]:
     return methods.fitting(method, precomputed_card("", width), frames=frames)
 
 
-def accuracy_lines(calibration: "Calibration", classes: int) -> list[str]:
-    """Return lines that say how many held-out clips are predicted correctly.
-
-    Args:
-        calibration: Calibration of a fitted classifier.
-        classes: Number of its classes.
-    """
-    if calibration.interval is None:
-        return ["Held-out accuracy: unknown (needs two clips per class)"]
-    chance, (low, high) = 100 / classes, calibration.interval
-    lines = [
-        f"Held-out accuracy: {calibration.right} of {calibration.held_out} training clips "
-        f"predicted correctly; with other clips {low} to {high} % (chance: {chance:.0f} %)"
-    ]
-    if low <= chance:
-        lines.append("  This cannot be told from guessing: more clips would show more")
-    return lines
-
-
 def _print_summary(classifier: "FewShotClassifier", output: Path, new: str) -> None:
     """Print the number of clips per class, the held-out accuracy and the next command."""
     from fewact.classifier import NONE
+    from fewact.classifier.calibration import accuracy_lines
     from fewact.classifier.open_set import describe
 
     clips = Counter(clip.label for clip in classifier.clips_)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
-from fewact.text_table import WIDTH, printable, text_table
+from fewact.text_table import WIDTH, markdown_text, printable, text_table
 
 LATEX = str.maketrans(
     {
@@ -93,10 +93,9 @@ def _csv(table: Table) -> str:
 
 def _markdown(table: Table) -> str:
     def line(cells: Sequence[str]) -> str:
-        escaped = (printable(cell).replace("\\", "\\\\").replace("|", "\\|") for cell in cells)
-        return f"| {' | '.join(escaped)} |\n"
+        return f"| {' | '.join(map(markdown_text, cells))} |\n"
 
-    title = f"**{table.title}**\n\n" if table.title else ""
+    title = f"**{markdown_text(table.title)}**\n\n" if table.title else ""
     rule = "|---" * len(table.header) + "|\n"
     return title + line(table.header) + rule + "".join(map(line, table.rows))
 

@@ -1,0 +1,77 @@
+"""``fewact report``: a model or results as one HTML or Markdown file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fewact.cli import early
+from fewact.cli.options import LoadOptions, with_option_groups
+
+if TYPE_CHECKING:
+    from fewact.report.document import Page
+
+
+@with_option_groups
+def report(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="MODEL|RESULT...",
+            help="Folder of a model, or result files written by `fewact evaluate`.",
+            callback=early.model_or_results,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File to write: .html, or .md without images.",
+            callback=early.report_file,
+        ),
+    ],
+    backbone: LoadOptions,
+) -> None:
+    """Write a report of a model, or of results, as one file that needs nothing else.
+
+    Of a model: classes, held-out accuracy, confusions, advice, how it was made, and thumbnails
+    where it has some. Of results: accuracies with intervals, settings, classes, and paired
+    comparisons of results on the same episodes.
+    """
+    from fewact.io.atomic import write_text
+
+    page = _of_results(paths) if paths[0].is_file() else _of_model(paths[0], backbone)
+    write_text(output, page.html() if output.suffix.lower() == ".html" else page.markdown())
+    print(f"Saved to {output}")
+
+
+def _of_model(folder: Path, backbone: LoadOptions) -> "Page":
+    from fewact import FewShotClassifier
+    from fewact.classifier.info import model_info, thumbnails
+    from fewact.classifier.review import review
+    from fewact.report.model_page import model_page
+
+    found = model_info(folder)
+    classifier = FewShotClassifier.load(
+        folder, backbone.device, backbone.weights, engine=backbone.engine
+    )
+    return model_page(found, review(classifier), thumbnails(classifier))
+
+
+def _of_results(paths: list[Path]) -> "Page":
+    from fewact import evaluation
+    from fewact.report.result_page import result_page
+
+    names = [str(path) for path in paths]
+    results = [evaluation.load(path) for path in paths]
+    same: dict[str, list[int]] = {}
+    for i, one in enumerate(results):
+        same.setdefault(one.setup.episodes.sha256, []).append(i)
+    comparisons = []
+    for group in same.values():
+        if len(group) > 1:
+            of = [names[i] for i in group]
+            comparisons.append((of, evaluation.compare([results[i] for i in group], of)))
+    return result_page(results, names, comparisons)

@@ -1,0 +1,135 @@
+"""A report as one document: what it says, and its text as HTML or Markdown."""
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fewact import svg
+from fewact.report.pages import drawing, render_page
+from fewact.report.table import Table, TableFormat, render
+from fewact.text_table import markdown_text
+
+BAR = (320.0, 16.0)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """An accuracy, drawn with its interval.
+
+    Args:
+        name: What it is the accuracy of.
+        text: The accuracy as text.
+        value: The accuracy in per cent.
+        low: Lower end of its interval.
+        high: Upper end of its interval.
+    """
+
+    name: str
+    text: str
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Small images below a heading; Markdown has the heading only.
+
+    Args:
+        name: Heading.
+        images: Title of each image and its JPEG file.
+    """
+
+    name: str
+    images: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a document.
+
+    Args:
+        title: Heading.
+        text: Paragraphs.
+        bars: Accuracies.
+        tables: Tables.
+        items: Numbered list.
+        galleries: Images.
+        folded: Whether HTML shows only the heading until it is opened.
+    """
+
+    title: str
+    text: tuple[str, ...] = ()
+    bars: tuple[Bar, ...] = ()
+    tables: tuple[Table, ...] = ()
+    items: tuple[str, ...] = ()
+    galleries: tuple[Gallery, ...] = ()
+    folded: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """A document. Its texts are plain: each format escapes them.
+
+    Args:
+        title: Title.
+        text: Paragraphs below the title.
+        sections: Sections.
+        foot: Last line.
+    """
+
+    title: str
+    text: tuple[str, ...]
+    sections: tuple[Section, ...]
+    foot: str
+
+    def html(self) -> str:
+        """Return the document as an HTML file that needs nothing else."""
+        return render_page("report.html.j2", page=self, bar=_bar, data=_data)
+
+    def markdown(self) -> str:
+        """Return the document as a Markdown file, without images."""
+        return "\n".join(_markdown(self))
+
+
+def _bar(one: Bar) -> str:
+    """Draw an accuracy over 0 to 100 %, and its interval as a line."""
+    (width, height), ends = BAR, (one.low, one.high)
+
+    def x(percent: float) -> float:
+        return width * min(max(percent, 0.0), 100.0) / 100
+
+    parts = [
+        svg.rectangle(0, 4, width, height - 8, None, class_="frame"),
+        svg.rectangle(0, 4, x(one.value), height - 8, None, class_="for"),
+        svg.rectangle(x(one.low), height / 2 - 1, x(one.high) - x(one.low), 2, None, class_="ink"),
+        *(svg.rectangle(x(end) - 1, 2, 2, height - 4, None, class_="ink") for end in ends),
+    ]
+    return drawing(width, height, parts, title=f"{one.name}: {one.text}")
+
+
+def _data(jpeg: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
+def _markdown(page: Page) -> Iterator[str]:
+    yield f"# {markdown_text(page.title)}\n"
+    yield from _paragraphs(page.text)
+    for section in page.sections:
+        yield f"## {markdown_text(section.title)}\n"
+        yield from _paragraphs(section.text)
+        tables = section.tables
+        if section.bars:
+            rows = tuple((one.name, one.text) for one in section.bars)
+            tables = (Table(("", "accuracy"), rows), *tables)
+        for table in tables:
+            yield render(table, TableFormat.MARKDOWN)
+        if section.items:
+            numbered = enumerate(section.items, start=1)
+            yield "".join(f"{number}. {markdown_text(text)}\n" for number, text in numbered)
+    yield f"{markdown_text(page.foot)}\n"
+
+
+def _paragraphs(text: tuple[str, ...]) -> Iterator[str]:
+    for paragraph in text:
+        yield f"{markdown_text(paragraph)}\n"

@@ -1,0 +1,87 @@
+"""The report of results: accuracies, paired comparisons, and everything that decided them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from fewact.evaluation.compare import Comparison
+from fewact.evaluation.result import Result
+from fewact.report.document import Bar, Page, Section
+from fewact.report.results import comparison_table, episodes, result_table
+from fewact.report.table import Table
+from fewact.version import __version__
+
+ABOUT_P = (
+    "Difference first − second in percentage points, over the same episodes, with its 95 % "
+    "interval. p is that of the exact sign-flip test over episodes; Holm's correction is for the "
+    "number of pairs. The class interval is the range to expect on other classes."
+)
+
+
+def result_page(
+    results: Sequence[Result],
+    names: Sequence[str],
+    comparisons: Sequence[tuple[Sequence[str], Sequence[Comparison]]] = (),
+) -> Page:
+    """Return the report of results.
+
+    Args:
+        results: One or more results.
+        names: Name of each result, such as its file.
+        comparisons: Paired comparisons of results on the same episodes, with the names that their
+            positions stand for; see ``evaluation.compare``.
+    """
+    table = result_table(results)
+    rows = tuple((name, *row) for name, row in zip(names, table.rows, strict=True))
+    bars = tuple(
+        Bar(name, f"{row[1]} %", one.accuracy, one.accuracy - one.ci95, one.accuracy + one.ci95)
+        for name, row, one in zip(names, table.rows, results, strict=True)
+    )
+    paired = tuple(comparison_table(found, of) for of, found in comparisons)
+    sections = [Section("Accuracy", bars=bars, tables=(Table(("result", *table.header), rows),))]
+    if paired:
+        sections.append(Section("Comparisons", (ABOUT_P,), tables=paired))
+    for name, one in zip(names, results, strict=True):
+        sections += [_settings(name, one), _classes(name, one)]
+    title = names[0] if len(names) == 1 else f"{len(names)} results"
+    notes = tuple(dict.fromkeys(one.class_interval_note for one in results))
+    return Page(
+        title, tuple(filter(None, notes)), tuple(sections), f"Written by fewact {__version__}."
+    )
+
+
+def _settings(name: str, result: Result) -> Section:
+    setup = result.setup
+    method, videos, features = setup.method, setup.videos, setup.features
+    protocol = setup.episodes.protocol
+    rows = [
+        ("Method", " ".join(filter(None, (method.name, method.package)))),
+        ("Options", _listed(method.options)),
+        ("Trained weights", method.weights_sha256 or "none"),
+        ("Episodes", f"{episodes(protocol)}; SHA-256 {setup.episodes.sha256}"),
+        ("Protocol", _listed(asdict(protocol))),
+        ("Videos", f"{videos.name}, {videos.split or 'no split'}; SHA-256 {videos.sha256}"),
+        ("Classes and videos", f"{videos.classes} classes, {videos.videos} videos"),
+        ("Missing videos", _listed(videos.missing)),
+        ("Features", f"{features.name}; SHA-256 {features.sha256}"),
+        ("Backbone trained on", ", ".join(features.trained_on) or "–"),
+        *((("Features of queries", setup.query_features.name),) if setup.query_features else ()),
+        *((("Class names", setup.text.encoder),) if setup.text else ()),
+        ("Remarks", "; ".join(result.flags) or "–"),
+        ("Test classes", "yes: no choice may depend on this result" if result.final else "no"),
+        ("Versions", _listed(setup.versions)),
+        ("Command", result.command or "–"),
+    ]
+    return Section(f"Settings: {name}", tables=(Table(("setting", "value"), tuple(rows)),))
+
+
+def _classes(name: str, result: Result) -> Section:
+    found = sorted(result.per_class.items(), key=lambda one: one[1].accuracy)
+    rows = tuple((label, f"{one.accuracy:.1f}", str(one.queries)) for label, one in found)
+    header = ("class", "accuracy", "queries")
+    return Section(f"Classes: {name}", tables=(Table(header, rows),), folded=True)
+
+
+def _listed(values: object) -> str:
+    if not isinstance(values, dict) or not values:
+        return "–"
+    return ", ".join(f"{name} {value}" for name, value in values.items())

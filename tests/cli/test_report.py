@@ -1,0 +1,60 @@
+"""``fewact report`` on a taught model and on results."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fewact import FewShotClassifier
+from fewact.evaluation import evaluate_method, save
+from tests.evaluation.made_up import Constant, Nearest, problem
+from tests.report.test_explanation import Reader
+
+Run = Callable[..., Any]
+
+
+def test_a_model_with_thumbnails_becomes_one_file(
+    run: Run, clips: Path, tmp_path: Path, model: Path
+) -> None:
+    classifier = FewShotClassifier(method="pixels").fit(clips)
+    mine = classifier.save(tmp_path / "mine", thumbnails=True)
+    ended = run("report", mine, "-o", tmp_path / "report.html")
+    assert (ended.code, ended.err) == (0, "")
+    found = Reader((tmp_path / "report.html").read_text())
+    assert found.tags.count("img") == 6
+    for text in ("growing", "turning/2.mp4", "of 6", "pixels"):
+        assert text in found.shown
+    assert run("report", model, "-o", tmp_path / "report.md").code == 0
+    assert "| growing | 2 |" in (tmp_path / "report.md").read_text()
+
+
+def test_results_on_the_same_episodes_are_compared(run: Run, tmp_path: Path) -> None:
+    for name, method, seed in (("a", Nearest, 0), ("b", Constant, 0), ("c", Nearest, 1)):
+        save(evaluate_method(method(), *problem(noise=0.2, seed=seed)), tmp_path / f"{name}.json")
+    paths = [tmp_path / f"{name}.json" for name in "abc"]
+    assert run("report", *paths, "-o", tmp_path / "r.md").code == 0
+    text = (tmp_path / "r.md").read_text().replace("\\", "")
+    comparisons = text.split("## Comparisons")[1].split("## Settings")[0]
+    assert f"| {paths[0]} | {paths[1]} |" in comparisons
+    assert str(paths[2]) not in comparisons
+
+
+@pytest.mark.parametrize(
+    ("paths", "output", "words"),
+    [
+        (("{model}",), "r.pdf", "print it from the browser"),
+        (("{model}", "{model}"), "r.html", "a model gets a report of its own"),
+        (("nowhere.json",), "r.html", "there is no such file"),
+        (("nowhere",), "r.html", "no such folder"),
+    ],
+)
+def test_what_cannot_be_reported_is_refused(
+    run: Run, model: Path, tmp_path: Path, paths: tuple[str, ...], output: str, words: str
+) -> None:
+    mine = shutil.copytree(model, tmp_path / "mine")
+    ended = run("report", *(path.format(model=mine) for path in paths), "-o", tmp_path / output)
+    assert (ended.code, ended.out) == (2, "")
+    assert words in ended.err
+    assert not (tmp_path / output).exists()

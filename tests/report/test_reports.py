@@ -1,0 +1,117 @@
+"""Reports of models and results: self-contained, and safe with hostile names."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from fewact.classifier.examples import Example
+from fewact.classifier.info import ModelInfo
+from fewact.classifier.review import Advice, Confusion, Duplicate, Review, Suspect
+from fewact.evaluation import compare, evaluate_method
+from fewact.report.document import Page
+from fewact.report.model_page import model_page
+from fewact.report.result_page import result_page
+from tests.evaluation.made_up import Constant, Nearest, problem
+from tests.report.test_explanation import HOSTILE, Reader
+
+JPEG = b"\xff\xd8jpeg"
+
+
+def of_model(name: str) -> Page:
+    found = ModelInfo(
+        folder=f"/models/{name.replace('/', '')}",
+        classes={name: 2, "(none)": 1},
+        clips=(Example(name, name), Example("b", name), Example("c", "none")),
+        right=1,
+        held_out=2,
+        accuracy=50.0,
+        interval=(10, 95),
+        held_out_accuracy=("1 of 2",),
+        temperature=1.5,
+        calibrated=True,
+        none_of_these=("every clip gets a class",),
+        method="fusion",
+        options={name: name},
+        backbone=name,
+        weights=name,
+        precision="float32",
+        thumbnails=True,
+        versions=0,
+        bytes=1,
+        fewact=name,
+    )
+    review = Review(
+        (name, "other"),
+        *(1, 2, 2, 2),
+        (Confusion(name, "other", (name,), 2, "motion", {}),),
+        (Suspect(name, 1, name, name, 1.0),),
+        (Duplicate((name, name), (name, name)),),
+        {},
+        (Advice("record", name, f"Record another {name}."),),
+    )
+    return model_page(found, review, {name: [(name, JPEG)]})
+
+
+def of_results(name: str) -> Page:
+    arguments = problem(noise=0.2)
+    results = [
+        evaluate_method(method(), *arguments, flags=(name,)).model_copy(update={"command": name})
+        for method in (Nearest, Constant)
+    ]
+    results = [
+        one.model_copy(update={"per_class": {name: next(iter(one.per_class.values()))}})
+        for one in results
+    ]
+    names = [name, "second.json"]
+    return result_page(results, names, [(names, compare(results))])
+
+
+@pytest.mark.parametrize("page", [of_model, of_results])
+def test_hostile_names_are_text(page: Callable[[str], Page]) -> None:
+    text = page(HOSTILE)
+    found = Reader(text.html())
+    assert "script" not in found.tags
+    assert not [name for name, _ in found.attributes if name.startswith("on")]
+    assert HOSTILE in found.shown
+    assert "49" not in found.shown.replace("0.49", "")
+    links = [value for name, value in found.attributes if name in ("src", "href")]
+    assert all(link.startswith("data:image/jpeg;base64,") for link in links)
+    assert not re.search(r"(?<!\\)[<>]", text.markdown())
+
+
+def test_a_page_of_a_model_says_what_is_in_it() -> None:
+    page = of_model("wave")
+    found = Reader(page.html())
+    assert found.tags.count("img") == 1
+    assert found.tags.count("svg") == 1
+    assert ("class", "for") in found.attributes
+    assert ("width", "160") in found.attributes  # 50 % of the bar
+    text = page.markdown()
+    for shown in (found.shown, text.replace("\\", "")):
+        for words in ("1 of 2; 10 to 95 % with other clips", "Record another wave.", "motion"):
+            assert words in shown
+    assert text.startswith("# wave\n")
+    assert "| wave | 2 |" in text
+    assert "base64" not in text
+
+
+def test_a_page_of_results_has_intervals_settings_flags_and_comparisons() -> None:
+    found = of_results("modified list")
+    results = found.sections[0].tables[0].rows
+    assert results[0][-1] == "modified list"
+    assert found.sections[1].title == "Comparisons"
+    assert found.sections[1].tables[0].rows[0][:2] == ("modified list", "second.json")
+    settings = dict(row for row in found.sections[2].tables[0].rows)  # type: ignore[misc]
+    assert len(settings["Episodes"].rpartition(" ")[2]) == 64
+    assert found.sections[0].bars[0].text == f"{results[0][2]} %"
+
+
+def test_a_page_of_one_result_has_no_comparison() -> None:
+    page = result_page([evaluate_method(Nearest(), *problem())], ["a.json"])
+    assert page.title == "a.json"
+    assert [one.title for one in page.sections] == [
+        "Accuracy",
+        "Settings: a.json",
+        "Classes: a.json",
+    ]
