@@ -1,7 +1,9 @@
 """A model as one .zip file."""
 
 import io
+import stat
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +79,56 @@ def test_other_files_are_refused(
     with pytest.raises(ModelError):
         unpack(tmp_path / "a.zip", tmp_path / "new")
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+def rewritten(content: bytes, change: Callable[[zipfile.ZipInfo], None]) -> bytes:
+    """Return an archive whose entries were changed."""
+    result = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(content)) as archive,
+        zipfile.ZipFile(result, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for one in archive.infolist():
+            data = archive.read(one)
+            change(one)
+            new.writestr(one, data)
+    return result.getvalue()
+
+
+def link(one: zipfile.ZipInfo) -> None:
+    if one.filename == "README.md":
+        one.external_attr = (stat.S_IFLNK | 0o777) << 16
+
+
+def upper(one: zipfile.ZipInfo) -> None:
+    one.filename = one.filename.replace("README", "readme")
+
+
+def absolute(one: zipfile.ZipInfo) -> None:
+    one.filename = f"/{one.filename}"
+
+
+def twice(one: zipfile.ZipInfo) -> None:
+    one.filename = one.filename.replace("README.md", "config.json")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("change", [link, upper, absolute, twice])
+def test_hostile_entries_are_refused(
+    model: Path, tmp_path: Path, change: Callable[[zipfile.ZipInfo], None]
+) -> None:
+    (tmp_path / "a.zip").write_bytes(rewritten(pack(model), change))
+    with pytest.raises(ModelError, match=r"not a \.zip file"):
+        unpack(tmp_path / "a.zip", tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_a_bomb_and_a_readme_that_is_no_text_are_refused(model: Path, tmp_path: Path) -> None:
+    for readme, message in ((bytes(17 << 20), "compressed more"), (b"\xff\xfe", "not a README")):
+        (tmp_path / "a.zip").write_bytes(changed(pack(model), README__md=readme))
+        with pytest.raises(ModelError, match=message):
+            unpack(tmp_path / "a.zip", tmp_path / "new")
+        assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 100, b"PK\x03\x04" + bytes(100)])

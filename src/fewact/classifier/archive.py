@@ -1,33 +1,37 @@
 """A saved model as one .zip file."""
 
 import io
+import stat
 import zipfile
 import zlib
 from pathlib import Path
 
 from fewact.classifier import history, model_folder
-from fewact.classifier.config import owns
+from fewact.classifier.config import README, owns
 from fewact.errors import ModelError
-from fewact.io.bounded import GIB, FileType, size_text, user_path
+from fewact.io.bounded import GIB, MIB, FileType, size_text, user_path
 from fewact.io.folders import current, read_replaced, replace_folder
 from fewact.io.temporary import temporary
 
 ARCHIVE_FILE = FileType(
-    "model in a .zip file", ModelError, 1 * GIB, hint="Export the model again with `fewact serve`."
+    "model in a .zip file", ModelError, 1 * GIB, hint="Run `fewact export MODEL --zip FILE` again."
 )
 MOST_FILES = 5000
+SMALL, MOST_RATIO = 16 * MIB, 100
+"""Size up to which any ratio of compression is read, and the largest ratio above it."""
 
 
 def pack(folder: str | Path) -> bytes:
     """Return a model as a .zip file; other files of its folder are not in it.
 
     Raises:
-        ModelError: There is no model, or it cannot be read.
+        ModelError: There is no model, it cannot be read, or it is too large for ``unpack``.
     """
     found = user_path(folder, ModelError).resolve()
     model_folder.load(found)
 
     def read(path: Path) -> bytes:
+        _check_total(sum(one.stat().st_size for one in path.iterdir() if owns(one.name)), folder)
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
             for file in sorted(path.iterdir()):
@@ -63,6 +67,8 @@ def unpack(file: str | Path, folder: str | Path) -> Path:
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as e:
             raise ModelError("not a .zip file of a model", where=str(path), got=str(e)) from e
         model_folder.load(new)
+        if (new / README).is_file():
+            model_folder.README_FILE.text(new / README)
         contents = {one.name: one.read_bytes() for one in new.iterdir()}
 
     def fill(place: Path) -> None:
@@ -82,12 +88,37 @@ def _extract(archive: zipfile.ZipFile, folder: Path, where: str) -> None:
     if len(members) > MOST_FILES or len(set(names)) < len(names) or not all(map(owns, names)):
         strange = next((name for name in names if not owns(name)), f"{len(names)} files")
         raise ModelError("not a .zip file of a model", where=where, got=strange[:80])
+    if other := next((one.filename for one in members if not _is_regular(one)), ""):
+        raise ModelError("not a .zip file of a model", where=where, got=f"{other}: a link")
     total = sum(one.file_size for one in members)
-    if total > ARCHIVE_FILE.ceiling:
-        raise ModelError("the model is too large", where=where, got=size_text(total))
+    _check_total(total, where)
+    if total > max(SMALL, MOST_RATIO * sum(one.compress_size for one in members)):
+        raise ModelError(
+            "the file is compressed more than a model can be",
+            where=where,
+            got=size_text(total),
+            hint=ARCHIVE_FILE.hint,
+        )
     for one in members:
         with archive.open(one) as member:
             content = member.read(one.file_size + 1)
         if len(content) != one.file_size:
             raise ModelError("the file is damaged", where=where, got=one.filename)
         (folder / one.filename).write_bytes(content)
+
+
+def _is_regular(member: zipfile.ZipInfo) -> bool:
+    """Return whether a member is a file; its mode is 0 if it was not packed on Unix."""
+    mode = stat.S_IFMT(member.external_attr >> 16)
+    return mode in (0, stat.S_IFREG)
+
+
+def _check_total(size: int, where: str | Path) -> None:
+    if size > ARCHIVE_FILE.ceiling:
+        raise ModelError(
+            "the model is too large for a .zip file",
+            where=str(where),
+            got=size_text(size),
+            expected=f"at most {size_text(ARCHIVE_FILE.ceiling)}",
+            hint="Copy the folder.",
+        )

@@ -140,6 +140,18 @@ def model_or_results(paths: list[Path]) -> list[Path]:
     return results(paths)
 
 
+def archive(path: Path) -> Path:
+    """Check that there is the file of a model."""
+    if not path.is_file():
+        raise ModelError(
+            "there is no such file",
+            where=str(path),
+            expected="a file written by `fewact export MODEL --zip FILE`",
+            hint=_similar(path),
+        )
+    return path
+
+
 def report_file(path: Path) -> Path:
     """Check that a report will be HTML or Markdown, and that it can be written."""
     if path.suffix.lower() not in (".html", ".md"):

@@ -1,26 +1,53 @@
-"""``fewact export``: the network of a model as one ONNX file."""
+"""``fewact export`` and ``import``: a model as one file, its network as another."""
 
 import os
+import shlex
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from fewact.cli import early
 from fewact.cli.options import Model
+from fewact.errors import OptionError
 from fewact.io.bounded import size_text
-from fewact.io.outputs import check_output_file
+from fewact.io.outputs import check_output_file, check_output_folder
 
 
 def export(
     model: Model,
-    onnx: Annotated[Path, typer.Option("--onnx", metavar="FILE", help="ONNX file to write.")],
+    archive: Annotated[
+        Path | None, typer.Option("--zip", metavar="FILE", help="The model as a .zip file.")
+    ] = None,
+    onnx: Annotated[
+        Path | None, typer.Option("--onnx", metavar="FILE", help="Its network as an ONNX file.")
+    ] = None,
 ) -> None:
-    """Export the network of a model as an ONNX file, for programs without fewact.
+    """Export a model as one .zip file, or its network as an ONNX file.
 
-    The file takes RGB frames and returns their features; its metadata say how frames are prepared.
-    The comparison of clips is not exported. examples/onnx_encoder.py shows how to use the file.
+    The .zip file is for `fewact import` and the page. It has what teaching saved, thumbnails
+    included; it has neither former versions nor the clips of the page.
+
+    The ONNX file is for programs without fewact. It takes RGB frames and returns their features;
+    its metadata say how frames are prepared. The comparison of clips is not exported.
+    examples/onnx_encoder.py shows how to use the file.
     """
-    check_output_file(onnx)
+    if archive is None and onnx is None:
+        raise OptionError("nothing to export", expected="--zip FILE or --onnx FILE")
+    for file in filter(None, (archive, onnx)):
+        check_output_file(file)
+    if archive is not None:
+        from fewact.classifier.archive import pack
+        from fewact.io.atomic import write_bytes
+
+        write_bytes(archive, pack(model))
+        print(f"Saved to {archive} ({size_text(os.path.getsize(archive))})")
+    if onnx is not None:
+        _export_network(model, onnx)
+
+
+def _export_network(model: Path, onnx: Path) -> None:
     from fewact import FewShotClassifier
     from fewact.backbones.engines.single_file import export_encoder
     from fewact.errors import ModelError
@@ -34,3 +61,27 @@ def export(
     print(f"Input: frames (n, 3, {height}, {width}) uint8, RGB")
     print(f"Outputs: {', '.join(levels)}")
     print(f"Saved to {onnx} ({size_text(os.path.getsize(onnx))})")
+
+
+def import_model(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="File written by `fewact export --zip` or saved on the page.",
+            callback=early.archive,
+        ),
+    ],
+    model: Annotated[Path, typer.Argument(help="Folder of the model; a new one is created.")],
+) -> None:
+    """Make a model folder of a .zip file.
+
+    The file is checked completely first. A model that is in the folder is kept as a former version;
+    `fewact undo` brings it back.
+    """
+    check_output_folder(model)
+    from fewact.classifier.archive import unpack
+    from fewact.classifier.history import editing
+
+    with editing(model) if early.is_model(model) else nullcontext():
+        unpack(file, model)
+    print(f"Saved to {model}. Next: fewact info {shlex.quote(str(model))}")

@@ -1,0 +1,55 @@
+"""``fewact export --zip`` and ``fewact import``."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fewact import FewShotClassifier
+
+Run = Callable[..., Any]
+
+
+def test_a_model_goes_through_a_file_and_replaces_another(
+    run: Run, model: Path, tmp_path: Path
+) -> None:
+    mine = shutil.copytree(model, tmp_path / "mine")
+    (mine / "page").mkdir()
+    (mine / "page" / "clip.mp4").write_bytes(b"private")
+    assert run("rename", mine, "growing", "waxing").code == 0
+    ended = run("export", mine, "--zip", tmp_path / "a.zip")
+    assert (ended.code, ended.err) == (0, "")
+    assert b"private" not in (tmp_path / "a.zip").read_bytes()
+    ended = run("import", tmp_path / "a.zip", tmp_path / "new")
+    assert (ended.code, ended.err) == (0, "")
+    assert sorted(one.name for one in (tmp_path / "new").iterdir()) == [
+        *("README.md", "config.json", "state.safetensors"),
+    ]
+    assert FewShotClassifier.load(tmp_path / "new").classes_ == ("moving left", "turning", "waxing")
+    other = shutil.copytree(model, tmp_path / "other")
+    assert run("import", tmp_path / "a.zip", other).code == 0
+    assert "waxing" in FewShotClassifier.load(other).classes_
+    assert run("undo", other).code == 0
+    assert "growing" in FewShotClassifier.load(other).classes_
+
+
+def test_what_cannot_be_exported_or_imported_is_one_message(
+    run: Run, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.zip").write_bytes(b"no archive")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    assert run("export", model, "--zip", tmp_path / "b.zip").code == 0
+    for arguments, message in [
+        (("export", model), "nothing to export"),
+        (("export", model, "--zip", tmp_path), "this is a folder"),
+        (("import", tmp_path / "nowhere.zip", tmp_path / "new"), "there is no such file"),
+        (("import", tmp_path / "a.zip", tmp_path / "new"), "not a .zip file of a model"),
+        (("import", tmp_path / "b.zip", tmp_path / "full"), "the folder has other files"),
+        (("import", tmp_path / "b.zip", tmp_path / "a.zip"), "not a folder"),
+    ]:
+        ended = run(*arguments)
+        assert (ended.code, ended.out) == (2, ""), arguments
+        assert message in ended.err
+    assert not (tmp_path / "new").exists()
+    assert (tmp_path / "full" / "notes.txt").read_text() == "mine"
