@@ -9,8 +9,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fewact import FewShotClassifier
+from fewact.video import write_video
 from tests.web.conftest import START, Server, files_of
 
 Serve = Callable[..., Server]
@@ -53,6 +56,24 @@ def test_the_page_has_no_inline_code_and_no_other_address(serve: Serve) -> None:
         assert status == 200
         addresses = set(re.findall(rb"https?://[\w.]+", content))
         assert addresses <= {b"http://www.w3.org"}
+
+
+def test_the_report_of_a_model_is_a_page_without_code(
+    serve: Serve, clip: bytes, tmp_path: Path
+) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (12, 48, 64, 3), np.uint8)
+    throw = write_video(tmp_path / "throw.mp4", frames, 12)
+    classifier = FewShotClassifier(method="pixels").fit({"<b>wave": [clip], "throw": [throw]})
+    server = serve(classifier.save(tmp_path / "mine", thumbnails=True))
+    status, headers, body = server.request("GET", "/report")
+    assert status == 200
+    assert headers["content-security-policy"].endswith("img-src data:; sandbox")
+    html = body.decode()
+    assert "&lt;b&gt;wave" in html
+    assert "<b>" not in html
+    assert html.count('<img src="data:image/jpeg;base64,') == 2
+    empty = serve(tmp_path / "empty")
+    assert empty.request("GET", "/report")[0] == 422
 
 
 def test_a_clip_is_kept_shown_and_played(serve: Serve, clip: bytes) -> None:

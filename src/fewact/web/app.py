@@ -105,6 +105,7 @@ def create_app(page: Page, *, token: str, hosts: Iterable[str]) -> Starlette:
             route("/api/clips/{id}/predict", _predict),
             route("/api/clips/{id}/segment", _segment),
             route("/why/{id}", _why, "GET"),
+            route("/report", _report, "GET"),
             route("/api/live", _live),
             route("/api/classes", _add_class),
             route("/api/classes/rename", _rename_class),
@@ -343,6 +344,11 @@ async def _predict(page: Page, request: Request) -> Response:
 async def _why(page: Page, request: Request) -> Response:
     content = await page.explain(request.path_params["id"])
     return HTMLResponse(content, headers={"content-security-policy": REPORT_POLICY})
+
+
+async def _report(page: Page, request: Request) -> Response:
+    headers = {"content-security-policy": REPORT_POLICY}
+    return HTMLResponse(await page.report(), headers=headers)
 
 
 async def _segment(page: Page, request: Request) -> Response:

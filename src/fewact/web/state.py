@@ -170,6 +170,11 @@ class Page:
         _, content = await _twice(self.worker, "explain", facts, seconds=SECONDS_A_CLIP)
         return self._with_names(content.decode(), escape)
 
+    async def report(self) -> str:
+        """Return what the model was taught and how good it is, as an HTML file."""
+        _, content = await _twice(self.worker, "report", seconds=SECONDS_A_CLIP)
+        return self._with_names(content.decode(), escape)
+
     async def export(self) -> bytes:
         """Return the model as a .zip file."""
         _, content = await _twice(self.worker, "pack", seconds=SECONDS_TO_OPEN)

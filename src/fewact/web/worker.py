@@ -16,6 +16,7 @@ from fewact.classifier.archive import pack, unpack
 from fewact.classifier.config import CONFIG
 from fewact.classifier.explain import explain
 from fewact.classifier.history import editing, versions
+from fewact.classifier.info import model_info, thumbnails
 from fewact.classifier.open_set import describe
 from fewact.classifier.review import review
 from fewact.classifier.revision import Key, Revision, key_of
@@ -27,6 +28,7 @@ from fewact.io.folders import current
 from fewact.io.page_folder import PAGE_FOLDER
 from fewact.report.events import counts
 from fewact.report.explanation import explanation_page
+from fewact.report.model_page import model_page
 
 SECONDS_OF_A_STEP: Final = 0.5
 """Time after which a recording lets other work have its turn."""
@@ -203,6 +205,13 @@ class Worker:
         self.open()
         found = explain(self._revision.classifier, self._clip(clip), self._origins())
         return None, explanation_page(found).encode()
+
+    def report(self) -> tuple[None, bytes]:
+        """Return what the model was taught and how good it is, as an HTML file."""
+        self.open()
+        classifier = self._revision.classifier
+        page = model_page(model_info(self._model), review(classifier), thumbnails(classifier))
+        return None, page.html().encode()
 
     def pack(self) -> tuple[None, bytes]:
         """Return the model as a .zip file."""

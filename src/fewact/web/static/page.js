@@ -19,7 +19,7 @@ function show(next) {
   showAnswers($("answers"), state);
   showBin();
   $("try-live").disabled = !state.model;
-  $("export").hidden = !state.model;
+  $("report").hidden = $("export").hidden = !state.model;
   const undo = $("undo");
   undo.disabled = !state.undo;
   const words = state.undo ? text("undo_what", { what: stepText(state.undo) }) : text("undo");
