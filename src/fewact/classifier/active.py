@@ -1,6 +1,6 @@
 """The active part of a clip: still ends before and after the action are left out.
 
-A clip that somebody records often begins before the action and ends after it. Frames are chosen
+A clip that a person records often begins before the action and ends after it. Frames are chosen
 evenly over the clip, so that few of them would show the action. The changes between frames say
 where it is: an end without changes is left out if it is long.
 """
@@ -36,7 +36,7 @@ ACTIVE = 0.2
 
 STILL = 4.0
 """Largest mean change of an end that is left out, in levels of 0 … 255: noise of a camera, and a
-person who stands. Ends of clips that were cut to the action change by 5 to 35."""
+person standing. Ends of clips that were cut to the action change by 5 to 35."""
 
 LEAST_SECONDS, LEAST_FRACTION = 1.0, 0.2
 """An end is left out if it lasts at least so long, in seconds and as a fraction of the clip.

@@ -126,7 +126,7 @@ def accuracy_lines(calibration: Calibration, classes: int) -> list[str]:
         f"predicted correctly; with other clips {low} to {high} % (chance: {chance:.0f} %)"
     ]
     if low <= chance:
-        lines.append("  This cannot be told from guessing: more clips would show more")
+        lines.append("  This cannot be distinguished from guessing: more clips would show more")
     return lines
 
 

@@ -85,7 +85,7 @@ def _print(found: "Tested") -> None:
         f"{low} to {high} % (chance: {chance:.0f} %)"
     )
     if low <= chance:
-        print("  This cannot be told from guessing: more clips would show more")
+        print("  This cannot be distinguished from guessing: more clips would show more")
     if found.answered_none:
         print(f"Answered (none) although of a class: {found.answered_none} of {found.clips}")
     print()

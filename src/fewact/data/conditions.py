@@ -117,7 +117,7 @@ class ConditionVideo:
         size: tuple[int, ...] | None = None
         for number in (1, 0, 2):
             these = wanted[part[wanted] == number]
-            # Without any chosen frame of the action, one tells its size.
+            # If no frame of the action is chosen, one is read for its size.
             shown = frame[these] if len(these) or number != 1 else np.zeros(1, np.int64)
             if len(shown):
                 (found,) = parts[number].read([_Fixed(shown)])

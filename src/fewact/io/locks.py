@@ -37,7 +37,7 @@ else:
 
 
 def _remove_unused(path: Path) -> None:
-    """Remove a lock file that nobody uses; Windows does not remove open files."""
+    """Remove an unused lock file; Windows does not remove open files."""
     if sys.platform == "win32":
         return
     with suppress(OSError):

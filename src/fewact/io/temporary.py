@@ -1,7 +1,7 @@
 """Temporary files and folders beside their target, and what killed writers left of them.
 
 A writer locks what it writes, and the system releases the lock when the writer ends, however it
-ends. What nobody has locked is therefore a leftover, if this machine would see the lock: the name
+ends. What is not locked is therefore a leftover, if this machine would see the lock: the name
 says that this machine wrote it since it was started, or the disk is this machine's alone. Nothing
 else is removed: in a shared folder another machine may be writing.
 """

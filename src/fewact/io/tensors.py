@@ -91,17 +91,17 @@ def _check_header(type: FileType, file: BinaryIO, size: int, where: str) -> None
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         type.refuse(where, fault, "metadata that are not texts")
-    room = size - 8 - length
+    available = size - 8 - length
     for name, facts in header.items():
-        problem = _problem(facts, room)
+        problem = _problem(facts, available)
         if problem:
             type.refuse(f"{where}, {name[:80]}", fault, problem)
     end = max((facts["data_offsets"][1] for facts in header.values()), default=0)
-    if end != room:
-        type.refuse(where, fault, f"{room} bytes of numbers, of which the header knows {end}")
+    if end != available:
+        type.refuse(where, fault, f"{available} bytes of numbers, of which the header knows {end}")
 
 
-def _problem(facts: Any, room: int) -> str:
+def _problem(facts: Any, available: int) -> str:
     """Return why a tensor cannot be in a file with this number of bytes; empty if it can."""
     if not isinstance(facts, dict):
         return "no facts of the tensor"
@@ -112,9 +112,12 @@ def _problem(facts: Any, room: int) -> str:
         return f"numbers of type {str(dtype)[:20]}; expected: {', '.join(BYTES)}"
     if not _are_sizes(shape) or len(shape) > _MAX_AXES:
         return f"the shape {str(shape)[:80]}"
-    if not _are_sizes(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1] <= room:
-        return f"the position {str(offsets)[:80]} in {room} bytes"
-    if max(shape, default=0) > room or math.prod(shape) * BYTES[dtype] != offsets[1] - offsets[0]:
+    if not _are_sizes(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1] <= available:
+        return f"the position {str(offsets)[:80]} in {available} bytes"
+    if (
+        max(shape, default=0) > available
+        or math.prod(shape) * BYTES[dtype] != offsets[1] - offsets[0]
+    ):
         return f"the shape {shape} of {dtype} in {offsets[1] - offsets[0]} bytes"
     return ""
 

@@ -26,7 +26,7 @@ class Job:
 
     Args:
         kind: What is done, such as ``teach``.
-        tab: Tab that asked for it; tabs take turns.
+        tab: Tab that requested it; tabs take turns.
         steps: The work.
         subject: Id of the clip that it is about; empty if it is about the model.
     """

@@ -52,7 +52,7 @@ class Page:
             self.open()
 
     def open(self) -> None:
-        """Load the model, or the libraries for one, so that nobody waits for them later."""
+        """Load the model, or the libraries for one, so that no request waits for them."""
         if not self._opened:
             self._opened = True
             self.queue.add(Job("open", "", self._open()))

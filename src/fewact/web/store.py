@@ -151,7 +151,7 @@ class Store:
         return self.path(f"{Path(file).stem}.strip")
 
     def forget(self, file: str) -> None:
-        """Remove a clip for good, as the user asked.
+        """Remove a clip for good, as the user requested.
 
         Raises:
             OutputError: It cannot be removed.
