@@ -177,7 +177,7 @@ def episodes(task: Task, report: Report) -> None:
         hits, spent = {}, {}
         for where, one in banks.items():
             from_bank = bank_scorer(method, one, one)
-            batches = plan(drawn, one, copies=from_bank is None)
+            batches = plan(drawn, one, one, copies=from_bank is None)
             if where != "CPU":
                 batches = Batches(count, 256)  # fewer, larger steps
             scorer = Scorer(method, drawn, one, one, batches, bank=from_bank)

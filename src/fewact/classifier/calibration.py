@@ -211,7 +211,8 @@ def calibrate(
             weight = TEXT_WEIGHTS[-1] if always else 0.0
         else:
             weight = _text_weight(text, visual, truth, always=always)
-        visual = combine(text, visual, weight)
+        if weight:
+            visual = combine(text, visual, weight)
     accuracy = 100 * (visual.argmax(-1) == truth).double().mean().item()
     true = visual.softmax(-1).gather(1, truth[:, None])[:, 0].clamp(0, 1)
     temperature = fitted * expected / before

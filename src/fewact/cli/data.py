@@ -73,21 +73,21 @@ def show(
         return
     print(f"{one.id}: {one.title}\n")
     print_table(
-        ("split", "classes", "videos", "videos per class", "SHA-256 of the list"),
+        ("split", "classes", "videos", "videos per class"),
         [
             (
                 split,
                 str(len(counts)),
                 str(sum(counts.values())),
                 f"{min(counts.values())}-{max(counts.values())}",
-                one.sha256[split],
             )
             for split, counts in one.counts.items()
         ],
     )
-    print(
-        f"\nList: {'all videos of the classes' if one.includes_all_videos else 'needed; --splits'}"
-    )
+    print("\nSHA-256 of the lists:")
+    for split, digest in one.sha256.items():
+        print(f"  {split:5}  {digest}")
+    print(f"List: {'all videos of the classes' if one.includes_all_videos else 'needed; --splits'}")
     print(f"Published at: {one.published} ({one.licence})")
     print(f"Groups of near duplicates: {one.groups}")
     print("Caveats:")

@@ -137,7 +137,7 @@ def _outcome(
     name: str, method: "Method", examples: "dict[Clip, Nodes]", new: "dict[Clip, Nodes]"
 ) -> Outcome:
     from fewact.classifier import Example
-    from fewact.classifier.examples import Examples, join
+    from fewact.classifier.examples import Examples, join, rounded
     from fewact.classifier.fitted import classify, fit_examples
     from fewact.classifier.open_set import ANY_CLASS
 
@@ -145,7 +145,7 @@ def _outcome(
     parts = [
         Examples(
             (Example(f"{clip.label}/{clip.path.name}", clip.label or ""),),
-            {key: value.float().cpu() for key, value in nodes.items()},
+            rounded({key: value.float().cpu() for key, value in nodes.items()}),
             (clip,),
         )
         for clip, nodes in examples.items()
