@@ -28,10 +28,10 @@ PAGE = """\
 
 What `fewact review` says, measured on real clips, {draws} draws each. All clips of a draw come from
 different groups. The constants were chosen on the development clips (`utd27_depth` classes 1-13 and
-`ucf7` groups 1-12); the other sets chose nothing. They had been seen once when the limit for a wrong
-label was lowered from 4 to 1, and with 4 on the development rows fewer wrong labels were named first
-(87 and 84) and fewer clips suspected falsely (28 and 0). The rule for what to record next is the
-best of eight on `utd27_depth` classes 1-13.
+`ucf7` groups 1-12); the other sets chose nothing. They had been seen once when the limit for a
+wrong label was lowered from 4 to 1. With 4, fewer wrong labels of the development rows were named
+first (87 and 84) and fewer clips suspected falsely (28 and 0). The rule for what to record next is
+the best of eight on `utd27_depth` classes 1-13.
 
 ## Wrong labels
 
