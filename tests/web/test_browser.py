@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import quote
 
 import av
+import numpy as np
 import pytest
 
-from fewact.video import EveryNth, read_frames
+from fewact.video import EveryNth, read_frames, write_video
 from tests.web.conftest import Server
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -46,6 +47,21 @@ def camera(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             planes = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuvj420p")
             file.write(b"FRAME\n" + planes.to_ndarray().tobytes())
     return path
+
+
+@pytest.fixture(scope="module")
+def recording(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of 28 s: people wave, throw, and do something else."""
+    order = [
+        ("a03_wave", "s1_t1"),
+        ("a01_swipe_left", "s1_t1"),
+        ("a05_throw", "s2_t1"),
+        ("a01_swipe_left", "s4_t1"),
+        ("a03_wave", "s3_t1"),
+    ]
+    parts = [read_frames(clips_of(assets, *one)[0], EveryNth(1)) for one in order * 2]
+    path = tmp_path_factory.mktemp("recording") / "monday.mp4"
+    return write_video(path, np.concatenate(parts), 15)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +151,7 @@ class Person:
         assert self.page.evaluate(wide) <= 0
 
 
-def test_the_first_ten_minutes(serve: Serve, chromium: Any, assets: Path) -> None:
+def test_the_first_ten_minutes(serve: Serve, chromium: Any, assets: Path, recording: Path) -> None:
     person = Person(chromium, serve())
     page = person.page
     person.check()
@@ -183,6 +199,39 @@ def test_the_first_ten_minutes(serve: Serve, chromium: Any, assets: Path) -> Non
     person.says("#teach-status", "1 change is not taught")
     person.teach()
     other.close()
+
+    # A long recording: events, and a correction from it.
+    person.choose("Choose clips to try", [recording])
+    person.says(".recording .label", "actions? found")
+    events = page.locator(".recording .events button")
+    assert events.count() == page.locator(".recording .spans li").count() > 0
+    person.check()
+    events.first.click()
+    page.get_by_label("This shows").select_option("none")
+    page.locator("dialog").get_by_role("button", name="Teach it").click()
+    person.clips("Anything else", 5)
+    person.taught()
+
+    # The camera sees what it was taught.
+    page.get_by_role("button", name="Live camera").click()
+    person.says("dialog .on-picture", "clap, ")
+    page.keyboard.press("Escape")
+    assert (person.foreign, person.faults) == ([], [])
+
+    # The command line and the page use the same folder.
+    from fewact import FewShotClassifier
+
+    classifier = FewShotClassifier.load(person.server.model)
+    assert classifier.classes_ == ("clap", "throw", "wave")
+    (clip,) = clips_of(assets, "a05_throw", "s6_t1")
+    assert classifier.predict(clip).best == "throw"
+    classifier.rename_class("clap", "applaud").save(person.server.model)
+    page.reload()
+    page.get_by_role("button", name=re.compile("^Choose clips of Anything")).wait_for()
+    person.choose("Choose clips to try", clips_of(assets, "a04_clap", "s5_t1"))
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('input.name')].some((one) => one.value === 'applaud')"
+    )
 
 
 LONG = "Donaudampfschifffahrtsgesellschaftskapitän winkt der Rettungsschwimmerin zu"
