@@ -60,7 +60,7 @@ FalseAlarms = Annotated[
         metavar="RATE",
         help="Highest fraction of clips of untaught actions that get a class; the others are "
         "answered (none). 1: every clip gets a class. Default: 0.1 with clips of no class; without "
-        "them, at most 0.1 of clips of the classes are answered (none).",
+        "them, every clip gets a class.",
     ),
 ]
 
