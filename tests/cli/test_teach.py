@@ -226,5 +226,8 @@ def test_methods_of_a_file_are_taught_and_predict(
         shown = run_anew("predict", model, clips, *words)
         assert shown.code == 0, shown.err
         assert "set" in json.loads(shown.out.splitlines()[0])
+    for words in (("review", model), ("test", model, clips)):
+        shown = run_anew(*words, "--import", file)
+        assert shown.code == 0, shown.err
     refused = run_anew("teach", clips, "-o", model, "--import", tmp_path / "none.py")
     assert "not a Python file" in refused.err

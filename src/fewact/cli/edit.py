@@ -28,7 +28,7 @@ def add(
     clips: Annotated[
         list[str], typer.Argument(metavar="CLIP...", help="Video files, folders or patterns.")
     ],
-    backbone: LoadOptions,
+    load: LoadOptions,
 ) -> None:
     """Add training clips to a model: to a class, to a new class, or to none.
 
@@ -39,7 +39,7 @@ def add(
 
     if not any(map(is_features, clips)):
         expand_paths(clips)
-    with edited(model, f"add to {label}", **vars(backbone)) as classifier:
+    with edited(model, f"add to {label}", **load.backbone) as classifier:
         before = len(classifier.all_clips_)
         if is_background(label):
             classifier.add_none(clips)
@@ -59,12 +59,12 @@ def rename(
     model: Model,
     label: Annotated[str, typer.Argument(metavar="CLASS", help="Class to rename.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="New name.")],
-    backbone: LoadOptions,
+    load: LoadOptions,
 ) -> None:
     """Rename a class of a model."""
     from fewact.classifier.edited import edited
 
-    with edited(model, f"rename {label} to {new}", **vars(backbone)) as classifier:
+    with edited(model, f"rename {label} to {new}", **load.backbone) as classifier:
         classifier.rename_class(label, new)
     print(f'Renamed "{label}" to "{new}".')
     _print_state(classifier, model)
@@ -77,12 +77,12 @@ def move(
     label: Annotated[
         str, typer.Argument(metavar="CLASS", help="Class that the clip shows, or none.")
     ],
-    backbone: LoadOptions,
+    load: LoadOptions,
 ) -> None:
     """Correct the label of a training clip."""
     from fewact.classifier.edited import edited
 
-    with edited(model, f"move {clip} to {label}", **vars(backbone)) as classifier:
+    with edited(model, f"move {clip} to {label}", **load.backbone) as classifier:
         classifier.move_clip(_clip(clip), label)
     print(f'Moved {clip} to "{label}".')
     _print_state(classifier, model)
@@ -97,7 +97,7 @@ def remove(
             metavar="CLASS|CLIP...", help=f"Classes, or training clips. A clip is {CLIP}."
         ),
     ],
-    backbone: LoadOptions,
+    load: LoadOptions,
 ) -> None:
     """Remove classes or training clips from a model; the clips' files are not touched.
 
@@ -105,7 +105,7 @@ def remove(
     """
     from fewact.classifier.edited import edited
 
-    with edited(model, f"remove {' '.join(what)}", **vars(backbone)) as classifier:
+    with edited(model, f"remove {' '.join(what)}", **load.backbone) as classifier:
         classes = [name for name in what if name in classifier.classes_]
         clips = [_clip(name) for name in what if name not in classifier.classes_]
         if clips:

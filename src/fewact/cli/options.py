@@ -260,9 +260,9 @@ class BackboneOptions(OptionGroup):
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions(OptionGroup):
-    """Options that say how the backbone of a saved model is built."""
+    """Options that say how the backbone and the method of a saved model are built."""
 
-    heading: ClassVar[str] = "Backbone"
+    heading: ClassVar[str] = "Loading"
 
     engine: Engine = "auto"
     device: Device = "auto"
@@ -270,6 +270,12 @@ class LoadOptions(OptionGroup):
         str | None,
         typer.Option(metavar="WEIGHTS", help="New location of the backbone's weights."),
     ] = None
+    imports: Imports = None
+
+    @property
+    def backbone(self) -> dict[str, Any]:
+        """Engine, device and weights."""
+        return {"engine": self.engine, "device": self.device, "weights": self.weights}
 
 
 @dataclass(frozen=True, kw_only=True)

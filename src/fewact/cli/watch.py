@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewact.cli.options import Device, Engine, FalseAlarms, Quiet
+from fewact.cli.options import Device, Engine, FalseAlarms, Imports, Quiet
 from fewact.cli.output import Columns
 from fewact.cli.progress import progress
 from fewact.cli.run import INTERRUPTED, say
@@ -64,6 +64,7 @@ def watch(
         str | None,
         typer.Option(metavar="WEIGHTS", help="New location of the backbone's weights."),
     ] = None,
+    imports: Imports = None,
     quiet: Quiet = False,
 ) -> None:
     """Find the actions in a long recording, or watch a camera.
