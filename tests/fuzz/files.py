@@ -252,7 +252,7 @@ def reader(seed: int) -> Case:
 def _rehash(model: Path) -> None:
     """Write the hash of a hostile state into the model's config."""
     state = model / "state.safetensors"
-    if state.is_file() and state.stat().st_size < 1 << 20:
+    if not state.is_symlink() and state.is_file() and state.stat().st_size < 1 << 20:
         config = json.loads((model / "config.json").read_text())
         config["files"]["state.safetensors"] = hashlib.sha256(state.read_bytes()).hexdigest()
         (model / "config.json").unlink()
