@@ -100,7 +100,7 @@ def test_clips_of_no_class_are_scored_without_their_group() -> None:
     assert mean_of_other_groups(pairs[:, [0, 2]], [0, 2], [None] * 4)[0] == 2.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.floats(-5, 5), min_size=2, max_size=40),
     st.sampled_from([0.05, 0.1, 0.25, 0.5]),
