@@ -43,8 +43,7 @@ def one_core_threads(count: int, name: str) -> ThreadPoolExecutor:
     all_there = Barrier(count + 1)
 
     def start() -> None:
-        torch.get_num_threads()  # On first use a thread takes the last number set in any thread.
-        torch.set_num_threads(1)
+        use_cores(1)
         all_there.wait()
 
     pool = ThreadPoolExecutor(count, name, initializer=start)
@@ -53,6 +52,12 @@ def one_core_threads(count: int, name: str) -> ThreadPoolExecutor:
     all_there.wait()
     torch.set_num_threads(before)  # Later threads begin with the last number set.
     return pool
+
+
+def use_cores(count: int) -> None:
+    """Let torch use so many cores in this thread, whatever other threads set."""
+    torch.get_num_threads()  # On first use a thread takes the last number set in any thread.
+    torch.set_num_threads(count)
 
 
 def _forget_threads() -> None:

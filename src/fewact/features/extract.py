@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from fewact.backbones import Backbone, Level
-from fewact.backbones.workers import one_core_threads
+from fewact.backbones.workers import one_core_threads, use_cores
 from fewact.data.video_source import VideoSource
 from fewact.errors import OptionError, VideoError
 from fewact.features.request import Request
@@ -111,7 +111,7 @@ def _extract(
     with (
         one_core_threads(min(prefetch, max(1, cores // 2)), "fewact-decode") as decoding,
         ThreadPoolExecutor(
-            at_once, "fewact-network", initializer=torch.set_num_threads, initargs=(cores,)
+            at_once, "fewact-network", initializer=use_cores, initargs=(cores,)
         ) as network,
     ):
 
