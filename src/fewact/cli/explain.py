@@ -21,7 +21,7 @@ def explain(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="HTML file to write.")
     ],
-    backbone: LoadOptions,
+    load: LoadOptions,
     clips: Annotated[
         Path | None,
         typer.Option(
@@ -42,9 +42,7 @@ def explain(
     from fewact.io.atomic import write_text
     from fewact.report.explanation import explanation_page
 
-    classifier = FewShotClassifier.load(
-        model, backbone.device, backbone.weights, engine=backbone.engine
-    )
+    classifier = FewShotClassifier.load(model, **load.backbone)
     found = explain(classifier, video, _origins(classifier.clips_, clips))
     write_text(output, explanation_page(found))
     print(f"{found.clip}: {found.label}")

@@ -35,7 +35,7 @@ def measure_clips(
             "CSV table, or an .npz file of features. Clips in the subfolder none show no class."
         ),
     ],
-    backbone: LoadOptions,
+    load: LoadOptions,
     false_alarms: FalseAlarms = None,
     format: Annotated[
         Format, typer.Option("--format", help="Format of the result; CSV has the confusions.")
@@ -51,9 +51,7 @@ def measure_clips(
     from fewact.classifier.tested import measure
 
     check_rate(false_alarms)
-    classifier = FewShotClassifier.load(
-        model, backbone.device, backbone.weights, engine=backbone.engine
-    )
+    classifier = FewShotClassifier.load(model, **load.backbone)
     if false_alarms is not None:
         classifier.false_alarms = false_alarms
     with progress("Testing", quiet=quiet) as show:

@@ -15,10 +15,8 @@ import typer
 from fewact.cli.options import (
     TRIM,
     Dataset,
-    Device,
-    Engine,
     FalseAlarms,
-    Imports,
+    LoadOptions,
     Model,
     OptionGroup,
     Quiet,
@@ -101,14 +99,8 @@ def predict(
     ],
     output: OutputOptions,
     answers: AnswerOptions,
-    imports: Imports = None,
+    load: LoadOptions,
     dataset: Dataset = None,
-    engine: Engine = "auto",
-    device: Device = "auto",
-    weights: Annotated[
-        str | None,
-        typer.Option(metavar="WEIGHTS", help="New location of the backbone's weights."),
-    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Predict the class of each video, or (none).
@@ -130,7 +122,7 @@ def predict(
 
         check_rate(false_alarms)
         names = [display_name(clip) for clip in clips]
-        classifier = FewShotClassifier.load(model, device=device, weights=weights, engine=engine)
+        classifier = FewShotClassifier.load(model, **load.backbone)
     if false_alarms is not None:
         classifier.false_alarms = false_alarms
         for line in describe(classifier.open_set_, false_alarms):

@@ -32,7 +32,7 @@ def report(
             callback=early.report_file,
         ),
     ],
-    backbone: LoadOptions,
+    load: LoadOptions,
 ) -> None:
     """Write a report of a model, or of results, as one file that needs nothing else.
 
@@ -42,21 +42,19 @@ def report(
     """
     from fewact.io.atomic import write_text
 
-    page = _of_results(paths) if paths[0].is_file() else _of_model(paths[0], backbone)
+    page = _of_results(paths) if paths[0].is_file() else _of_model(paths[0], load)
     write_text(output, page.html() if output.suffix.lower() == ".html" else page.markdown())
     print(f"Saved to {output}")
 
 
-def _of_model(folder: Path, backbone: LoadOptions) -> "Page":
+def _of_model(folder: Path, load: LoadOptions) -> "Page":
     from fewact import FewShotClassifier
     from fewact.classifier.info import model_info, thumbnails
     from fewact.classifier.review import review
     from fewact.report.model_page import model_page
 
     found = model_info(folder)
-    classifier = FewShotClassifier.load(
-        folder, backbone.device, backbone.weights, engine=backbone.engine
-    )
+    classifier = FewShotClassifier.load(folder, **load.backbone)
     return model_page(found, review(classifier), thumbnails(classifier))
 
 

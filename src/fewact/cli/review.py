@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 @with_option_groups
 def review(
     model: Model,
-    backbone: LoadOptions,
+    load: LoadOptions,
     format: ListOutputFormat = ListFormat.TABLE,
 ) -> None:
     """Find confused classes, wrong labels and duplicates in a model, and say what to record next.
@@ -22,9 +22,7 @@ def review(
     from fewact import FewShotClassifier
     from fewact.classifier.review import review
 
-    classifier = FewShotClassifier.load(
-        model, backbone.device, backbone.weights, engine=backbone.engine
-    )
+    classifier = FewShotClassifier.load(model, **load.backbone)
     found = review(classifier)
     if format is ListFormat.JSON:
         print_json(found.to_dict())

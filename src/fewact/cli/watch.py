@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewact.cli.options import Device, Engine, FalseAlarms, Imports, Quiet
+from fewact.cli.options import FalseAlarms, LoadOptions, Quiet, with_option_groups
 from fewact.cli.output import Columns
 from fewact.cli.progress import progress
 from fewact.cli.run import INTERRUPTED, say
@@ -34,6 +34,7 @@ class EventFormat(StrEnum):
     CSV = "csv"
 
 
+@with_option_groups
 def watch(
     model: Annotated[Path, typer.Argument(help="Folder of a model saved by `fewact teach`.")],
     source: Annotated[
@@ -44,6 +45,7 @@ def watch(
             "rtsp://…; or - for the standard input.",
         ),
     ],
+    load: LoadOptions,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -58,13 +60,6 @@ def watch(
         EventFormat, typer.Option("--format", help="Format of the events on stdout.")
     ] = EventFormat.TABLE,
     false_alarms: FalseAlarms = None,
-    engine: Engine = "auto",
-    device: Device = "auto",
-    weights: Annotated[
-        str | None,
-        typer.Option(metavar="WEIGHTS", help="New location of the backbone's weights."),
-    ] = None,
-    imports: Imports = None,
     quiet: Quiet = False,
 ) -> None:
     """Find the actions in a long recording, or watch a camera.
@@ -82,7 +77,7 @@ def watch(
     from fewact import FewShotClassifier
     from fewact.classifier.watch import watching
 
-    classifier = FewShotClassifier.load(model, device=device, weights=weights, engine=engine)
+    classifier = FewShotClassifier.load(model, **load.backbone)
     if false_alarms is not None:
         classifier.false_alarms = false_alarms
     events: list[Event] = []

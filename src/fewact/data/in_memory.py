@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,8 +29,43 @@ HASHED = 16
 """Number of hexadecimal digits of a hash in the name of a clip."""
 
 
+class _InMemory(ABC):
+    """Identity and name of a clip in memory."""
+
+    kind: ClassVar[str]
+    """What the clip is, for the name of one without a name."""
+
+    name: str
+    label: str | None
+    group: str | None
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the content."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    @property
+    def _identity(self) -> tuple[object, ...]:
+        return self.fingerprint(), self.name, self.label, self.group
+
+    @property
+    def path(self) -> Path:
+        """Name of the clip as a path; there need not be such a file."""
+        return Path(self.title)
+
+    @property
+    def title(self) -> str:
+        """Name of the clip, or one made from the hash of its content."""
+        return self.name or f"{self.kind}-{self.fingerprint()[:HASHED]}"
+
+
 @dataclass(frozen=True, eq=False)
-class Frames:
+class Frames(_InMemory):
     """Clip of frames in memory. Two are equal if their frames, rate and label are.
 
     Args:
@@ -47,6 +83,8 @@ class Frames:
     (8, 48, 64, 3)
     """
 
+    kind: ClassVar[str] = "frames"
+
     array: Any = field(repr=False)
     fps: float = DEFAULT_FPS
     name: str = ""
@@ -63,22 +101,6 @@ class Frames:
                 "invalid frame rate", where=where, got=repr(self.fps), expected="a rate above 0"
             )
         object.__setattr__(self, "array", _frames(self.array, where))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Frames) and _identity(self) == _identity(other)
-
-    def __hash__(self) -> int:
-        return hash(_identity(self))
-
-    @property
-    def path(self) -> Path:
-        """Name of the clip as a path; there is no such file."""
-        return Path(self.title)
-
-    @property
-    def title(self) -> str:
-        """Name of the clip, or one made from the hash of its content."""
-        return self.name or f"frames-{self.fingerprint()[:HASHED]}"
 
     def read(
         self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
@@ -109,7 +131,7 @@ class Frames:
 
 
 @dataclass(frozen=True, eq=False)
-class VideoBytes:
+class VideoBytes(_InMemory):
     """Clip in the bytes of a video file. Two are equal if their bytes, times and label are.
 
     Each read writes the bytes to a private temporary file that is removed afterwards: a decoder
@@ -124,28 +146,14 @@ class VideoBytes:
         group: Group of the clip (a person, a recording); groups are kept apart when testing.
     """
 
+    kind: ClassVar[str] = "video"
+
     content: bytes = field(repr=False)
     name: str = ""
     label: str | None = None
     start: float | None = None
     end: float | None = None
     group: str | None = None
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, VideoBytes) and _identity(self) == _identity(other)
-
-    def __hash__(self) -> int:
-        return hash(_identity(self))
-
-    @property
-    def path(self) -> Path:
-        """Name of the clip as a path; there need not be such a file."""
-        return Path(self.title)
-
-    @property
-    def title(self) -> str:
-        """Name of the clip, or one made from the hash of its content."""
-        return self.name or f"video-{self.fingerprint()[:HASHED]}"
 
     def read(
         self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
@@ -192,10 +200,6 @@ def is_frames(value: object) -> bool:
     if isinstance(value, np.ndarray) or hasattr(value, "detach"):
         return getattr(value, "ndim", 0) == 4
     return isinstance(value, list | tuple) and bool(value) and is_image(value[0])
-
-
-def _identity(clip: Frames | VideoBytes) -> tuple[object, ...]:
-    return clip.fingerprint(), clip.name, clip.label, clip.group
 
 
 def _frames(value: Any, where: str) -> NDArray[np.uint8]:

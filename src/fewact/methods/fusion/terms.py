@@ -57,8 +57,20 @@ class Term(Protocol):
         """Return an approximation of ``similarity`` that aligns no frames."""
 
 
+class _InnerProducts:
+    """Similarity of encoded videos that are compared by their inner products."""
+
+    def similarity(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the cosines, or mean cosines: (b q d), (b s d) → (b q s)."""
+        return first @ second.mT
+
+    def quick_similarity(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the same."""
+        return self.similarity(first, second)
+
+
 @dataclass(frozen=True)
-class Appearance:
+class Appearance(_InnerProducts):
     """Cosine of the frames' vectors, joined in the order of time.
 
     Args:
@@ -73,17 +85,9 @@ class Appearance:
         """Return unit vectors (… t·d)."""
         return functional.normalize(unit_frames(features[self.view]).flatten(-2), dim=-1)
 
-    def similarity(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the cosines: (b q t·d), (b s t·d) → (b q s)."""
-        return first @ second.mT
-
-    def quick_similarity(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the same."""
-        return self.similarity(first, second)
-
 
 @dataclass(frozen=True)
-class MeanAppearance:
+class MeanAppearance(_InnerProducts):
     """Cosine of the means of the frames' vectors, whatever their order.
 
     Args:
@@ -97,14 +101,6 @@ class MeanAppearance:
     def encode(self, features: TermInputs) -> Tensor:
         """Return unit vectors (… d)."""
         return functional.normalize(unit_frames(features[self.view]).mean(-2), dim=-1)
-
-    def similarity(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the cosines: (b q d), (b s d) → (b q s)."""
-        return first @ second.mT
-
-    def quick_similarity(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the same."""
-        return self.similarity(first, second)
 
 
 @dataclass(frozen=True)
@@ -181,7 +177,7 @@ class Motion:
 
 
 @dataclass(frozen=True)
-class Moments:
+class Moments(_InnerProducts):
     """Mean cosine of the second-order moments M² of A²M²-Net, in the order of time.
 
     Args:
@@ -206,14 +202,6 @@ class Moments:
         )  # (… m D)
         joined: Tensor = functional.normalize(moments, dim=-1).flatten(-2)
         return joined / math.sqrt(moments.shape[-2])
-
-    def similarity(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the mean cosines: (b q m·D), (b s m·D) → (b q s)."""
-        return first @ second.mT
-
-    def quick_similarity(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the same."""
-        return self.similarity(first, second)
 
 
 def unit_frames(vectors: Tensor) -> Tensor:
