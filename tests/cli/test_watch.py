@@ -9,12 +9,14 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from fewact import svg
 from fewact.cli import main
-from fewact.video import EveryNth, read_frames, write_video
+from fewact.video import EveryNth, probe, read_frames, write_video
 from tests.classifier.conftest import STEPS, render
 
 MOTIONS = ["left", "down", "down", "right"]
@@ -57,6 +59,55 @@ def test_events_on_stdout_and_in_files(
     assert document["counts"] == {"down": 2, "left": 1, "right": 1}
     assert [one["label"] for one in document["events"]] == ["left", "down", "right"]
     assert document["seconds"] == pytest.approx(4, abs=0.2)
+
+
+@pytest.mark.slow
+def test_the_video_shows_events_at_their_true_times(
+    model: Path, recording: Path, tmp_path: Path
+) -> None:
+    """A file is read twice, a pipe once: both show an event from its first frame on."""
+    out, drawn, late = tmp_path / "e.json", tmp_path / "drawn.mp4", tmp_path / "late.mkv"
+    assert main(["watch", str(model), str(recording), "-o", str(out), "--video", str(drawn)]) == 0
+    events = json.loads(out.read_text())["events"]
+    whole = probe(recording)
+    assert probe(drawn).frames == whole.frames
+    assert probe(drawn).fps == pytest.approx(whole.fps, rel=1e-3)
+    assert shown_labels(drawn, events) == [one["label"] for one in events]
+
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    feeder = threading.Thread(target=lambda: pipe.write_bytes(recording.read_bytes()))
+    feeder.start()
+    assert main(["watch", str(model), str(pipe), "--video", str(late)]) == 0
+    feeder.join()
+    assert shown_labels(late, events) == [one["label"] for one in events]
+    assert probe(late).duration == pytest.approx(whole.duration, abs=0.2)
+
+
+def shown_labels(video: Path, events: list[dict[str, Any]]) -> list[str]:
+    """Return the class whose colour the label has soon after the start of each event."""
+    colours = {
+        label: [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        for label, colour in zip(sorted(STEPS), svg.COLOURS, strict=False)
+    }
+    frames, fps = read_frames(video, EveryNth(1)), probe(video).fps
+    found = []
+    for one in events:
+        frame = frames[round((one["start"] + 0.25) * fps)]
+        corner = frame[9:11, 12:30].reshape(-1, 3).mean(0)  # the label's edge, left of its text
+        found.append(min(colours, key=lambda label: np.abs(corner - colours[label]).sum()))
+    return found
+
+
+def test_a_recording_is_not_replaced_by_its_video(
+    model: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = recording.read_bytes()
+    assert main(["watch", str(model), str(recording), "--video", str(recording)]) == 2
+    assert "the recording would be replaced" in capsys.readouterr().err
+    assert recording.read_bytes() == before
+    assert main(["watch", str(model), str(recording), "--video", str(tmp_path / "a.avi")]) == 2
+    assert "expected: .mp4, .m4v, .mov, .mkv, .webm" in capsys.readouterr().err
 
 
 def test_wrong_outputs_are_refused_before_the_work(

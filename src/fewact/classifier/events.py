@@ -84,9 +84,16 @@ class EventFinder:
         self._model_threshold, self._longest, self._adapts = threshold, longest, adapts
         self.threshold = threshold
         """Lowest known score of a candidate now."""
+        self.decided = float("-inf")
+        """Time before which no performance can be found any more, in seconds."""
         self._seen: deque[float] = deque(maxlen=MOST)
         self._pending: list[WindowScore] = []
         self._kept: list[WindowScore] = []
+
+    @property
+    def going_on(self) -> list[Event]:
+        """Events that are known so far but not complete: more performances may follow."""
+        return [_event(run) for run in _runs(sorted(self._kept, key=lambda one: one.start))]
 
     def add(self, windows: Sequence[WindowScore], time: float) -> list[Event]:
         """Return the events that are complete now, in order.
@@ -110,12 +117,12 @@ class EventFinder:
     def _events(self, later: float) -> list[Event]:
         """Return complete events; all windows to come start after the time ``later``."""
         self._suppress(later)
-        decided = min([later, *(one.start for one in self._pending)])
+        self.decided = min([later, *(one.start for one in self._pending)])
         events: list[Event] = []
         for run in _runs(sorted(self._kept, key=lambda one: one.start)):
             # A later performance could still belong to the last run.
             reach = run[-1].end + GAP * (run[-1].end - run[-1].start)
-            if reach > decided:
+            if reach > self.decided:
                 break
             events.append(_event(run))
             for one in run:

@@ -161,6 +161,27 @@ class Stream:
             label = best.label if best.known >= self._finder.threshold else None
             return State(label, best.probability, max(one.end for one in latest))
 
+    @property
+    def going_on(self) -> list[Event]:
+        """Events that are known so far, but not complete."""
+        with self._lock:
+            return self._finder.going_on
+
+    @property
+    def decided(self) -> float:
+        """Time before which no performance can be found any more, in seconds."""
+        with self._lock:
+            return self._finder.decided
+
+    @property
+    def delay(self) -> float:
+        """Seconds after which performances are known that began at a time.
+
+        Two windows: one that shows it, and one that could overlap it and be better. A third one for
+        windows that wait for each other; more of these are rare.
+        """
+        return 3 * self.lengths[-1]
+
     def needs(self, time: float) -> bool:
         """Return whether a frame of this time would be looked at; others need not be converted."""
         return self._pace.needs(time)

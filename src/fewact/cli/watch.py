@@ -24,6 +24,7 @@ from fewact.io.outputs import check_output_file
 if TYPE_CHECKING:
     from fewact.classifier import Event, FewShotClassifier
     from fewact.classifier.watch import Watch
+    from fewact.report.annotated import DelayedVideo
 
 
 class EventFormat(StrEnum):
@@ -56,6 +57,16 @@ def watch(
             "after each event.",
         ),
     ] = None,
+    video: Annotated[
+        Path | None,
+        typer.Option(
+            "--video",
+            metavar="FILE",
+            help="Video of the recording with its events and counts drawn on it: .mp4, .mov, .mkv "
+            "or .webm, without sound. A file is read a second time; of a camera or a pipe it has "
+            "the frames that are looked at, at most ten a second.",
+        ),
+    ] = None,
     format: Annotated[
         EventFormat, typer.Option("--format", help="Format of the events on stdout.")
     ] = EventFormat.TABLE,
@@ -68,12 +79,15 @@ def watch(
     action was performed in a row. Ctrl-C ends a camera; the events so far are kept.
     """
     from fewact.classifier.open_set import check_rate
-    from fewact.report.events import check_events_file
+    from fewact.report.events import check_events_file, check_video_file
 
     check_rate(false_alarms)
     if output is not None:
         check_events_file(output)
         check_output_file(output)
+    if video is not None:
+        check_video_file(video, source)
+        check_output_file(video)
     from fewact import FewShotClassifier
     from fewact.classifier.watch import watching
 
@@ -85,14 +99,57 @@ def watch(
     with _stopped_by_ctrl_c() as stop, watching(classifier, source, stop=stop) as opened:
         write, save = _writer(format, classifier), _saver(output, source, classifier, opened)
         save(events)
-        for event in _with_progress(opened, quiet=quiet):
-            write(event)
-            events.append(event)
-            save(events)
+        with _delayed(video, opened, classifier) as delayed:
+            for event in _with_progress(opened, delayed, quiet=quiet):
+                write(event)
+                events.append(event)
+                save(events)
         save(events)
         _summarise(opened, events, clock.monotonic() - begun)
+        if video is not None and delayed is None:
+            _draw(video, opened, events, classifier, stop, quiet=quiet)
         if stop.is_set() and not opened.recording.live:
             raise typer.Exit(INTERRUPTED)
+
+
+@contextmanager
+def _delayed(
+    video: Path | None, opened: "Watch", classifier: "FewShotClassifier"
+) -> Iterator["DelayedVideo | None"]:
+    """Yield the video of a recording that is read once; None if there is none."""
+    if video is None or opened.recording.again:
+        yield None
+        return
+    from fewact.report.annotated import delayed_video
+
+    delay = opened.stream.delay
+    say(f"Frames are drawn up to {delay:.1f} s after they come, when their events are known.")
+    with delayed_video(video, opened.stream, classifier.classes_) as delayed:
+        yield delayed
+
+
+def _draw(
+    video: Path,
+    opened: "Watch",
+    events: list["Event"],
+    classifier: "FewShotClassifier",
+    stop: threading.Event,
+    *,
+    quiet: bool,
+) -> None:
+    """Read the recording again and draw its events; Ctrl-C ends it without a video."""
+    from fewact.report.annotated import draw_again
+
+    stopped_before = stop.is_set()
+
+    with progress("Drawing", quiet=quiet) as show:
+
+        def drawn(time: float) -> None:
+            if stop.is_set() and not stopped_before:
+                raise KeyboardInterrupt
+            show(int(time), int(opened.time))
+
+        draw_again(video, opened.recording.name, events, classifier.classes_, opened.time, drawn)
 
 
 @contextmanager
@@ -112,14 +169,21 @@ def _stopped_by_ctrl_c() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def _with_progress(opened: "Watch", *, quiet: bool) -> Iterator["Event"]:
+def _with_progress(
+    opened: "Watch", delayed: "DelayedVideo | None", *, quiet: bool
+) -> Iterator["Event"]:
     """Yield the events; show how many seconds of the recording were read."""
     total = opened.recording.duration
     with progress("Watching", quiet=quiet or total is None) as show:
         for moment in opened.moments():
             yield from moment.events
+            if delayed is not None:
+                delayed.add(moment)
             show(int(moment.time), int(total or moment.time))
-        yield from opened.stream.close()
+        last = opened.stream.close()
+        yield from last
+        if delayed is not None:
+            delayed.close(last)
 
 
 def _writer(format: EventFormat, classifier: "FewShotClassifier") -> Callable[["Event"], None]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from fewact.classifier.events import Event
 from fewact.errors import OptionError
+from fewact.video.writing import check_timed_video
 
 COLUMNS = ("start", "end", "label", "probability", "repetitions")
 
@@ -35,6 +36,23 @@ def check_events_file(path: Path) -> None:
         OptionError: The extension is another one.
     """
     _format(path)
+
+
+def check_video_file(path: Path, source: str) -> None:
+    """Refuse a video of a recording that cannot be written.
+
+    Args:
+        path: Video that will be written.
+        source: Recording.
+
+    Raises:
+        OptionError: The extension is not one of a video with times, or it is the recording itself.
+    """
+    check_timed_video(path)
+    if path.exists() and Path(source).exists() and path.samefile(source):
+        raise OptionError(
+            "the recording would be replaced", where=str(path), hint="Choose another name."
+        )
 
 
 def counts(events: Sequence[Event]) -> dict[str, int]:

@@ -45,8 +45,8 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 # A playlist of the network must not make FFmpeg read files of this computer.
 _NETWORK = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto,rtmp,rtmps,rtmpt,srt"
 
-# A stream that repeats frames without a time is taken to have this rate.
-_FALLBACK_FPS = 25.0
+FALLBACK_FPS = 25.0
+"""Frames per second of a recording that does not say its rate."""
 
 
 class Recording:
@@ -59,6 +59,7 @@ class Recording:
             dropped.
         duration: Duration in seconds; None if it is not known.
         fps: Average frame rate; None if it is not known.
+        again: Whether the source can be opened again, with the same frames.
 
     Attributes:
         damaged: Number of packets that did not decode.
@@ -72,8 +73,10 @@ class Recording:
         live: bool = False,
         duration: float | None = None,
         fps: float | None = None,
+        again: bool = False,
     ) -> None:
         self.name, self.live, self.duration, self.fps = name, live, duration, fps
+        self.again = again
         self.damaged = 0
         self._frames = frames
         self._converter = FrameConverter(name)
@@ -88,7 +91,7 @@ class Recording:
             VideoError: There is no frame.
         """
         first, last = None, 0.0
-        step = 1 / (self.fps or _FALLBACK_FPS)
+        step = 1 / (self.fps or FALLBACK_FPS)
         for found in self._frames:
             if found is None:
                 self.damaged += 1
@@ -141,6 +144,7 @@ def open_recording(source: str | Path) -> Iterator[Recording]:
         options |= {"rtsp_transport": "tcp"} if scheme.startswith("rtsp") else {}
         with _opened(name, name, options=options) as recording:
             recording.live = recording.duration is None
+            recording.again = not recording.live
             yield recording
     elif name == "-" or _is_pipe(name):
         protocol, where = ("pipe", "pipe:0") if name == "-" else ("file", f"file:{name}")
@@ -152,11 +156,14 @@ def open_recording(source: str | Path) -> Iterator[Recording]:
         positions = np.arange(len(images.index.pts))
         found = images.decode(positions, 1, Damage())
         times = ((position / FOLDER_FPS, frame) for position, frame in found)
-        yield Recording(name, times, duration=len(positions) / FOLDER_FPS, fps=FOLDER_FPS)
+        duration = len(positions) / FOLDER_FPS
+        yield Recording(name, times, duration=duration, fps=FOLDER_FPS, again=True)
     else:
         check_readable(Path(name))
         with open_video(Path(name), threads="auto") as video:
-            yield _recording(name, video.container, video.stream)
+            recording = _recording(name, video.container, video.stream)
+            recording.again = True
+            yield recording
 
 
 def find_camera(source: str) -> tuple[str, str] | None:

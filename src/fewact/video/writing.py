@@ -1,14 +1,15 @@
 """Writing of video files."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from fractions import Fraction
-from itertools import chain
 from pathlib import Path
 from typing import cast
 
 import av
 import numpy as np
+from av.container import OutputContainer
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
@@ -25,6 +26,12 @@ _FORMATS = {
     ".avi": "avi",
     ".gif": "gif",
 }
+# The frames of the other containers have no times of their own.
+_TIMED = {suffix: name for suffix, name in _FORMATS.items() if suffix not in (".avi", ".gif")}
+
+TICKS = 60_000
+"""Ticks per second of times: a multiple of most frame rates that every encoder accepts."""
+
 # Constant quality at which small drawings stay legible; fast encoding instead of small files.
 _OPTIONS = {
     "libx264": {"crf": "18", "preset": "veryfast"},
@@ -75,7 +82,11 @@ def write_video(
         )
     with replacing(path) as new:
         try:
-            _encode(new, container, encoder, rate, frames)
+            with av.open(f"file:{new}", "w", format=container) as output:
+                video = _Encoder(output, encoder, rate)
+                for image in frames:
+                    video.write(image)
+                video.close()
         except (FFmpegError, OSError) as error:
             reason = (getattr(error, "strerror", None) or str(error)).lower()
             raise VideoError(
@@ -84,38 +95,133 @@ def write_video(
     return path
 
 
-def _encode(
-    path: Path, container: str, encoder: str, rate: Fraction, frames: Iterable[RGBImage]
-) -> None:
-    images = iter(frames)
-    first = next(images, None)
-    if first is None:
-        raise ShapeError("no frames to write", where="frames", expected="(t h w 3), t ≥ 1")
-    height, width = _check(first, np.shape(first)).shape[:2]
-    with av.open(f"file:{path}", "w", format=container) as output:
+@contextmanager
+def timed_video(path: str | Path, fps: float) -> Iterator["TimedVideo"]:
+    """Open a video to write frames that each have a time; it is complete when the block ends.
+
+    Args:
+        path: Video file: .mp4, .m4v, .mov, .mkv or .webm. An existing file is replaced.
+        fps: Average frame rate, in frames per second: the last frame is shown so long.
+
+    Raises:
+        VideoError: It cannot be encoded.
+        OutputError: The file cannot be written.
+        ShapeError: There were no frames.
+        OptionError: The extension is another one, or the frame rate is invalid.
+    """
+    path, rate = Path(path), _rate(fps)
+    container, encoder = check_timed_video(path)
+    with replacing(path) as new:
+        try:
+            with av.open(f"file:{new}", "w", format=container) as output:
+                video = TimedVideo(_Encoder(output, encoder, rate))
+                yield video
+                video.close()
+        except (FFmpegError, OSError) as error:
+            reason = (getattr(error, "strerror", None) or str(error)).lower()
+            raise VideoError(path, f"cannot be written as {encoder}: {reason}") from error
+
+
+def check_timed_video(path: Path) -> tuple[str, str]:
+    """Return container and encoder of a video whose frames have times.
+
+    Raises:
+        OptionError: The extension is not one of such a video.
+    """
+    encoder = "libvpx-vp9" if path.suffix.lower() == ".webm" else "libx264"
+    return _container(path, _TIMED), _encoder(encoder)
+
+
+class TimedVideo:
+    """A video that is written frame by frame, each with its time; see ``timed_video``."""
+
+    def __init__(self, encoder: "_Encoder") -> None:
+        self._encoder = encoder
+        self._last = -1
+
+    def write(self, time: float, image: RGBImage) -> None:
+        """Write the next frame.
+
+        Args:
+            time: Time of the frame, in seconds, later than that of the last one. Times are rounded
+                to 1/60,000 s.
+            image: Frame (h w 3), uint8, RGB, of the size of the first one.
+
+        Raises:
+            ShapeError: It is no RGB image, or of another size.
+        """
+        self._last = max(round(time * TICKS), self._last + 1)
+        self._encoder.write(image, self._last)
+
+    def close(self) -> None:
+        """Encode what the encoder holds back; ``timed_video`` calls this."""
+        self._encoder.close()
+
+
+class _Encoder:
+    """Encodes images into an open container.
+
+    Args:
+        output: Container.
+        encoder: FFmpeg's name of the encoder.
+        rate: Frames per second.
+    """
+
+    def __init__(self, output: OutputContainer, encoder: str, rate: Fraction) -> None:
         if av.codec.Codec(encoder, "w").canonical_name not in output.supported_codecs:
             raise OptionError(
-                f"{container} files cannot contain this codec", where="codec", got=repr(encoder)
+                f"{output.format.name} files cannot contain this codec",
+                where="codec",
+                got=repr(encoder),
             )
-        stream = output.add_stream(encoder, rate=rate, options=_OPTIONS.get(encoder, {}))
-        context = cast(VideoCodecContext, stream.codec_context)
+        self._output, self._shape = output, (0,)
+        self._stream = output.add_stream(encoder, rate=rate, options=_OPTIONS.get(encoder, {}))
+        self._pixels = _PIXELS.get(encoder, "yuv420p")
+
+    @property
+    def _context(self) -> VideoCodecContext:
+        return cast(VideoCodecContext, self._stream.codec_context)
+
+    def write(self, image: RGBImage, ticks: int | None = None) -> None:
+        """Encode an image.
+
+        Args:
+            image: Image (h w 3) of the size of the first one.
+            ticks: Time in 1/60,000 s; None for the next time at the frame rate. All images have
+                one, or none has.
+        """
+        if self._shape == (0,):
+            self._begin(image, timed=ticks is not None)
+        frame = av.VideoFrame.from_ndarray(_pad_to_even(_check(image, self._shape)), format="rgb24")
+        if ticks is not None:
+            frame.pts, frame.time_base = ticks, Fraction(1, TICKS)
+        self._output.mux(self._context.encode(frame))
+
+    def close(self) -> None:
+        """Encode what the encoder holds back."""
+        if self._shape == (0,):
+            raise ShapeError("no frames to write", where="frames", expected="(t h w 3), t ≥ 1")
+        self._output.mux(self._context.encode(None))
+
+    def _begin(self, image: RGBImage, *, timed: bool) -> None:
+        self._shape = np.shape(image)
+        height, width = _check(image, self._shape).shape[:2]
+        context = self._context
         context.width, context.height = width + width % 2, height + height % 2
-        context.pix_fmt = _PIXELS.get(encoder, "yuv420p")
-        for image in chain([first], images):
-            even = _pad_to_even(_check(image, np.shape(first)))
-            output.mux(context.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
-        output.mux(context.encode(None))
+        context.pix_fmt = self._pixels
+        if timed:
+            context.time_base = Fraction(1, TICKS)
 
 
-def _container(path: Path) -> str:
-    if path.suffix.lower() not in _FORMATS:
+def _container(path: Path, formats: Mapping[str, str] = _FORMATS) -> str:
+    if path.suffix.lower() not in formats:
         raise OptionError(
             "unknown file extension",
             where=str(path),
             got=repr(path.suffix),
-            expected=", ".join(_FORMATS),
+            expected=", ".join(formats),
         )
-    return _FORMATS[path.suffix.lower()]
+    return formats[path.suffix.lower()]
 
 
 def _encoder(codec: str) -> str:

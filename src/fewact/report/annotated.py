@@ -1,0 +1,126 @@
+"""A video of a recording with its events drawn on it, in constant memory.
+
+An event is known a little more than the longest window after its end. So what can be read again is
+read again: a file is drawn when all its events are known, with all of its frames. A camera or a
+pipe is read once: the frames that are looked at wait until their events are known, and are drawn
+that much later. Sound is left out.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from fewact.classifier.events import Event
+from fewact.classifier.stream import Stream
+from fewact.classifier.watch import Moment
+from fewact.report.overlay import Overlay
+from fewact.video.recording import FALLBACK_FPS, open_recording
+from fewact.video.timeline import RGBImage
+from fewact.video.writing import TimedVideo, timed_video
+
+HELD_BYTES = 256 * 2**20
+"""Memory of the frames that wait; larger frames are made smaller."""
+
+
+def draw_again(
+    path: Path,
+    source: str,
+    events: Sequence[Event],
+    labels: Sequence[str],
+    end: float,
+    show: Callable[[float], None],
+) -> None:
+    """Read a recording a second time and draw its events on all frames.
+
+    Args:
+        path: Video to write; an existing file is replaced.
+        source: Recording that can be read again.
+        events: Its events, in the order of their starts.
+        labels: Classes, in the order of their colours.
+        end: Time up to which it was watched, in seconds.
+        show: Called with the time of each frame.
+
+    Raises:
+        VideoError: The recording cannot be read, or the video cannot be written.
+        OutputError: The file cannot be written.
+    """
+    overlay = Overlay(labels, end)
+    overlay.add(events)
+    with (
+        open_recording(source) as recording,
+        timed_video(path, recording.fps or FALLBACK_FPS) as video,
+    ):
+        for time, frame in recording.frames():
+            if time > end:
+                break
+            video.write(time, overlay.draw(time, recording.convert(frame)))
+            show(time)
+
+
+class DelayedVideo:
+    """A video of a recording that is read once; see ``delayed_video``.
+
+    Args:
+        video: Open video.
+        stream: Stream that looks at the recording.
+        labels: Classes, in the order of their colours.
+    """
+
+    def __init__(self, video: TimedVideo, stream: Stream, labels: Sequence[str]) -> None:
+        self._video, self._stream, self._overlay = video, stream, Overlay(labels)
+        self._waiting: deque[tuple[float, RGBImage]] = deque()
+        self._most, self._smaller = 0, 1
+
+    def add(self, moment: Moment) -> None:
+        """Draw the frames whose events are known now; the frame of this moment waits."""
+        if not self._most:
+            self._most = 2 + math.ceil(self._stream.rate * self._stream.delay)
+            bytes_of_all = self._most * moment.frame.nbytes
+            self._smaller = math.ceil(math.sqrt(bytes_of_all / HELD_BYTES))
+        self._overlay.add(moment.events)
+        self._waiting.append((moment.time, _reduced(moment.frame, self._smaller)))
+        going_on = self._stream.going_on
+        decided = self._stream.decided
+        while len(self._waiting) > self._most or (self._waiting and self._waiting[0][0] < decided):
+            self._draw(going_on)
+
+    def close(self, events: Sequence[Event]) -> None:
+        """Draw the frames that are left.
+
+        Args:
+            events: Last events of the recording.
+        """
+        self._overlay.add(events)
+        while self._waiting:
+            self._draw(())
+
+    def _draw(self, going_on: Sequence[Event]) -> None:
+        time, image = self._waiting.popleft()
+        self._video.write(time, self._overlay.draw(time, image, going_on))
+
+
+@contextmanager
+def delayed_video(path: Path, stream: Stream, labels: Sequence[str]) -> Iterator[DelayedVideo]:
+    """Open a video of a recording that is read once; it is complete when the block ends.
+
+    Raises:
+        VideoError: The video cannot be written.
+        OutputError: The file cannot be written.
+        ShapeError: No frame was added.
+    """
+    with timed_video(path, stream.rate) as video:
+        yield DelayedVideo(video, stream, labels)
+
+
+def _reduced(image: RGBImage, factor: int) -> RGBImage:
+    """Return an image that is smaller by a factor, of means of its pixels."""
+    if factor == 1:
+        return image.copy()
+    height, width = (size // factor for size in image.shape[:2])
+    blocks = image[: height * factor, : width * factor].reshape(height, factor, width, factor, 3)
+    reduced: RGBImage = blocks.mean((1, 3)).astype(np.uint8)
+    return reduced

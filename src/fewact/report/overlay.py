@@ -1,0 +1,224 @@
+"""Labels, counts and a bar of events, drawn on the frames of a recording.
+
+Pillow draws the text: FFmpeg as PyAV ships it has no text filter, and OpenCV's fonts have ASCII
+only. Fonts of the computer are used, because class names can be in any script.
+"""
+
+import math
+import warnings
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
+from itertools import takewhile
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from fewact import svg
+from fewact.classifier.events import Event
+from fewact.report.events import clock_time, title
+from fewact.video.timeline import RGBImage
+
+LEAST_SIDE = 360
+"""Smaller frames are enlarged, by an integer factor, so that text is legible."""
+
+TEXT_HEIGHT = 1 / 24
+"""Height of text, as a fraction of the smaller side of the frame."""
+
+LIVE_SPAN = 60.0
+"""Seconds of a recording without a known end that the bar of events shows."""
+
+MOST_COUNTS = 8
+"""Number of classes with a count: those that were performed most often."""
+
+DARK, WHITE = (16, 22, 29, 190), (255, 255, 255, 255)
+
+FONTS = (
+    "DejaVuSans.ttf",
+    "Arial.ttf",
+    "arial.ttf",
+    "NotoSans-Regular.ttf",
+    "LiberationSans-Regular.ttf",
+    "Arial Unicode.ttf",
+    "NotoSansCJK-Regular.ttc",
+    "PingFang.ttc",
+    "msyh.ttc",
+    "malgun.ttf",
+    "YuGothM.ttc",
+    "Nirmala.ttc",
+)
+"""Fonts of Linux, macOS and Windows; the first one that has all characters is used."""
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+class Overlay:
+    """Draws events, counts and a bar of events on frames, whose times ascend.
+
+    Args:
+        labels: Classes, in the order of their colours.
+        duration: Duration of the recording, in seconds, which the bar of events shows; None for the
+            last minute.
+    """
+
+    def __init__(self, labels: Sequence[str], duration: float | None = None) -> None:
+        self._colours = {
+            label: _rgba(svg.COLOURS[i % len(svg.COLOURS)]) for i, label in enumerate(labels)
+        }
+        self._duration = duration
+        self._past: deque[Event] = deque()
+        self._ahead: deque[Event] = deque()
+        self._counts: Counter[str] = Counter()
+        self._bar: Image.Image | None = None
+        self._letters = "".join(sorted(set("".join(labels))))
+        check_font(labels)
+
+    def add(self, events: Iterable[Event]) -> None:
+        """Add complete events, in the order of their starts."""
+        self._ahead.extend(events)
+        self._bar = None
+
+    def draw(self, time: float, image: RGBImage, going_on: Sequence[Event] = ()) -> RGBImage:
+        """Return a frame (h w 3) with what it shows; small frames are enlarged.
+
+        Args:
+            time: Time of the frame, in seconds.
+            image: Frame (h w 3), RGB, uint8; it is not changed.
+            going_on: Events that are not complete yet.
+        """
+        picture = _enlarged(image)
+        size = max(10, round(min(picture.size) * TEXT_HEIGHT))
+        font = _font(self._letters, size)
+        self._finish(time)
+        near = [*takewhile(lambda one: one.start <= time, self._ahead), *going_on]
+        shown = [one for one in near if one.start <= time < one.end]
+        margin = size // 2
+        if shown:
+            best = max(shown, key=lambda one: one.start)
+            text = f"{title(best)}  {best.probability:.2f}"
+            _paste(picture, _panel((text,), font, self._colours[best.label]), (margin, margin))
+        counts = _lines(self._counts + _performed(near, time))
+        if counts:
+            panel = _panel(counts, font, DARK)
+            _paste(picture, panel, (picture.width - panel.width - margin, margin))
+        self._draw_bar(picture, time, going_on, size)
+        clock = _panel((clock_time(time).partition(".")[0],), font, DARK)
+        below = picture.height - size - clock.height - margin
+        _paste(picture, clock, (margin, below))
+        drawn: RGBImage = np.asarray(picture)
+        return drawn
+
+    def _finish(self, time: float) -> None:
+        """Count the events that are over; forget those that the bar does not show."""
+        while self._ahead and self._ahead[0].end <= time:
+            over = self._ahead.popleft()
+            self._counts[over.label] += over.repetitions
+            self._past.append(over)
+        while self._duration is None and self._past and self._past[0].end < time - LIVE_SPAN:
+            self._past.popleft()
+
+    def _draw_bar(
+        self, picture: Image.Image, time: float, going_on: Sequence[Event], height: int
+    ) -> None:
+        begin, end = 0.0, self._duration or 1.0
+        if self._duration is None:
+            begin, end = time - LIVE_SPAN, time
+        bar = self._bar
+        if bar is None:
+            bar = Image.new("RGBA", (picture.width, height), DARK)
+            draw = ImageDraw.Draw(bar)
+            for one in (*self._past, *self._ahead, *going_on):
+                left, right = (
+                    picture.width * (x - begin) / (end - begin) for x in (one.start, one.end)
+                )
+                if right >= 0 and left <= picture.width:
+                    draw.rectangle(
+                        (left, height // 6, max(right, left + 1), height - height // 6),
+                        fill=self._colours[one.label],
+                    )
+            self._bar = None if self._duration is None else bar
+        _paste(picture, bar, (0, picture.height - height))
+        now = picture.width * min(1.0, (time - begin) / (end - begin))
+        wide = max(1, height // 12)
+        top = picture.height - height
+        ImageDraw.Draw(picture).rectangle((now - wide, top, now, picture.height), fill=WHITE[:3])
+
+
+def check_font(labels: Sequence[str]) -> None:
+    """Warn if no font has all characters of the class names."""
+    letters = "".join(sorted(set("".join(labels))))
+    font = _font(letters, 16)
+    missing = _missing(font, letters)
+    if missing:
+        warnings.warn(
+            f"no font of this computer has these characters of the class names: {missing}",
+            category=UserWarning,
+            stacklevel=2,
+        )
+
+
+def _performed(events: Iterable[Event], time: float) -> Counter[str]:
+    """Return how often each class was performed; performances of an event are evenly spread."""
+    found: Counter[str] = Counter()
+    for one in events:
+        if one.start < time:
+            fraction = min(1.0, (time - one.start) / (one.end - one.start))
+            found[one.label] += math.floor(one.repetitions * fraction + 1e-9)
+    return found
+
+
+def _lines(counts: Counter[str]) -> tuple[str, ...]:
+    most = [(label, count) for label, count in counts.most_common(MOST_COUNTS) if count]
+    return tuple(f"{label}  {count}" for label, count in sorted(most))
+
+
+def _enlarged(image: RGBImage) -> Image.Image:
+    picture = Image.fromarray(image)
+    factor = math.ceil(LEAST_SIDE / min(picture.size))
+    size = picture.width * factor, picture.height * factor
+    return picture.resize(size, Image.Resampling.BICUBIC) if factor > 1 else picture
+
+
+def _paste(picture: Image.Image, panel: Image.Image, where: tuple[int, int]) -> None:
+    picture.paste(panel, where, panel)
+
+
+@lru_cache(maxsize=64)
+def _panel(lines: tuple[str, ...], font: Font, colour: tuple[int, ...]) -> Image.Image:
+    """Return lines of text on a ground."""
+    boxes = [font.getbbox(line) for line in lines]
+    high = round(font.getbbox("Ág")[3])
+    pad = high // 3
+    width = math.ceil(max(box[2] for box in boxes)) + 2 * pad
+    panel = Image.new("RGBA", (width, len(lines) * (high + pad) + pad), colour)
+    draw = ImageDraw.Draw(panel)
+    for i, line in enumerate(lines):
+        draw.text((pad, pad + i * (high + pad)), line, font=font, fill=WHITE)
+    return panel
+
+
+@lru_cache(maxsize=8)
+def _font(letters: str, size: int) -> Font:
+    """Return the font that has most of the characters, at a size in pixels."""
+    fonts = [font for name in FONTS if (font := _installed(name, size)) is not None]
+    fonts.append(ImageFont.load_default(size))
+    return min(fonts, key=lambda font: len(_missing(font, letters)))
+
+
+@cache
+def _installed(name: str, size: int) -> Font | None:
+    try:
+        return ImageFont.truetype(name, size)
+    except OSError:
+        return None
+
+
+def _missing(font: Font, letters: str) -> str:
+    """Return the characters that a font draws like one that no font has."""
+    unknown = bytes(font.getmask("\U0010fffe"))
+    return "".join(c for c in letters if not c.isspace() and bytes(font.getmask(c)) == unknown)
+
+
+def _rgba(colour: str) -> tuple[int, int, int, int]:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return red, green, blue, 230
