@@ -59,10 +59,19 @@ FREE: dict[str, tuple[str, dict[str, Any]]] = {
     "ridge, mean frame": ("ridge", {"frame_order": "pooled"}),
     "ridge, frames in order": ("ridge", {}),
     "lda, frames in order": ("lda", {}),
+    "a2m2, not trained": ("a2m2", {}),
+    "fusion, of vectors": ("fusion", {}),
 }
-"""Methods without training, by the name in the tables."""
+"""Methods without training and their options, by the name in the tables."""
 
-TRAINED = ("trx", "strm", "ta2n", "cpm", "hyrsm", "molo")
+TO_WIDTH = {"in_channels": WIDTH, "width": WIDTH}
+TRAINED: dict[str, tuple[str, dict[str, Any]]] = {
+    **{name: (name, {}) for name in ("trx", "strm", "ta2n", "cpm", "hyrsm", "molo")},
+    "a2m2, linear reduction": ("a2m2", {"moments": {"reduction": "linear", **TO_WIDTH}}),
+    "a2m2, as published": ("a2m2", {"preset": "paper", "moments": TO_WIDTH}),
+}
+"""Methods that are trained and their options, by the name in the tables."""
+
 SMALL = {"key_width": WIDTH, "hidden": 4 * WIDTH, "reconstruct": False}
 """Sizes of trained methods for features of 64 channels; without pixels nothing is reconstructed."""
 
@@ -201,8 +210,9 @@ def reduced(
     return found
 
 
-def recipe(name: str, seed: int, groups: str) -> Any:
-    """Return the recipe of a method: the same for all but its options."""
+def recipe(label: str, seed: int, groups: str) -> Any:
+    """Return the recipe of a row: the same for all but the method and its options."""
+    name, own = TRAINED[label]
     known = {one.name for one in fields(methods.REGISTRY.get(name).Options)}
     stage = {**STAGE, "loss_weights": LOSSES if name in ("hyrsm", "molo") else {}}
     content = {
@@ -214,7 +224,7 @@ def recipe(name: str, seed: int, groups: str) -> Any:
         "largest_loss": 1e6,
         "method": {
             "name": name,
-            "options": {n: v for n, v in {**SMALL, "seed": seed}.items() if n in known},
+            "options": {n: v for n, v in {**SMALL, "seed": seed, **own}.items() if n in known},
         },
         "backbone": {"name": "efficientnet-lite0"},
         "stages": [stage],

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewact.random import RandomStream
+import fewact.random
+from fewact.random import RandomStream, permutations
 from tests.episodes.made_up import below, shuffled, words
 
 
@@ -43,6 +44,20 @@ def test_rejects_words_that_would_favour_small_numbers() -> None:
     assert found == [below(words(f"biased {i}"), bound) for i in range(400)]
     wrapped = [next(words(f"biased {i}")) % bound for i in range(400)]
     assert sum(a != b for a, b in zip(found, wrapped, strict=True)) > 100
+
+
+@given(st.integers(0, 99), st.lists(st.integers(0, 10**6), max_size=5), st.integers(0, 40))
+def test_permutations_are_those_of_the_streams(seed: int, indices: list[int], count: int) -> None:
+    each = [RandomStream("k", seed, i).choose(range(count), count) for i in indices]
+    found = permutations(f"k {seed}", indices, count)
+    assert found.shape == (len(indices), count)
+    assert found.tolist() == each
+
+
+def test_permutations_reject_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fewact.random, "WORD", 2**63)  # every second word is now too large
+    each = [RandomStream("k", i).choose(range(6), 6) for i in range(50)]
+    assert permutations("k", range(50), 6).tolist() == each
 
 
 def test_every_order_comes_equally_often() -> None:

@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 WORD = 2**64
 WORDS = Struct("<4Q")
+WORDS_PER_BLOCK = 4
 
 
 class RandomStream:
@@ -61,6 +62,41 @@ class RandomStream:
             chosen.append(items[swapped.get(other, other)])
             swapped[other] = swapped.get(position, position)
         return chosen
+
+
+def permutations(key: str, indices: Sequence[int], count: int) -> NDArray[np.int64]:
+    """Return ``RandomStream(key, index).choose(range(count), count)`` of each index: (i count).
+
+    Args:
+        key: First parts of the streams' keys, joined by spaces.
+        indices: Last part of each stream's key.
+        count: Number of items.
+
+    >>> permutations("example 0", [3, 4], 5).tolist()
+    [[2, 3, 1, 0, 4], [1, 0, 3, 4, 2]]
+    """
+    prefix = hashlib.sha256(f"fewact {key} ".encode())
+    blocks = -(-count // WORDS_PER_BLOCK)
+    digests = []
+    for index in indices:
+        for counter in range(blocks):
+            block = prefix.copy()
+            block.update(b"%d %d" % (index, counter))
+            digests.append(block.digest())
+    shape = (len(indices), blocks * WORDS_PER_BLOCK)
+    words = np.frombuffer(b"".join(digests), "<u8").reshape(shape)[:, :count]
+    bounds = np.arange(count, 0, -1, dtype=np.uint64)
+    others = (words % bounds).astype(np.int64) + np.arange(count)
+    rows, order = np.arange(len(indices)), np.tile(np.arange(count), (len(indices), 1))
+    for position, other in enumerate(others.T):
+        chosen = order[rows, other]
+        order[rows, other] = order[:, position]
+        order[:, position] = chosen
+    # Rejected words, hardly ever: the stream itself draws the next ones.
+    largest = np.array([WORD - WORD % bound - 1 for bound in range(count, 0, -1)], np.uint64)
+    for row in np.flatnonzero((words > largest).any(1)).tolist():
+        order[row] = RandomStream(key, indices[row]).choose(range(count), count)
+    return order
 
 
 def _words(key: str) -> Iterator[int]:

@@ -9,10 +9,11 @@ import torch
 from benchmarks.clip_spm import forward
 from fewact import align, methods
 from fewact.features.request import FeatureRequest, View
-from fewact.methods import clip_spm
+from fewact.methods import clip_spm_scoring
 from fewact.methods.base import TrainingBatch
 from fewact.methods.clip_spm import ClipSpm
 from fewact.methods.clip_spm_options import PRESETS
+from fewact.methods.clip_spm_scoring import distance, refine
 
 PROTOCOLS = ("inductive", "joint", "support_anchors", "support_anchors_inductive")
 T, D = 8, 16
@@ -101,7 +102,7 @@ def test_how_many_episodes_at_once_changes_nothing(monkeypatch: pytest.MonkeyPat
     for protocol in PROTOCOLS:
         method = small(protocol=protocol)
         expected = score(method, *episode)
-        monkeypatch.setattr(clip_spm, "TOKENS_PER_CHUNK", 1)
+        monkeypatch.setattr(clip_spm_scoring, "TOKENS_PER_CHUNK", 1)
         torch.testing.assert_close(score(method, *episode), expected)
         monkeypatch.undo()
 
@@ -149,8 +150,8 @@ def test_the_global_anchor_says_the_same_of_all_queries() -> None:
     assert state.prompt is not None
     fused = method.spm.fuse(asked["gated"], method.spm.prompts(state.prompt, asked["summary"]))
     assert method.padm is not None
-    found = method._refine(method.padm, state.frames, state.member, fused)
-    assert method._distance(found.global_anchor, found.anchors).shape == (1, 1, 3)
+    found = refine(method.padm, method.options, state.frames, state.member, fused)
+    assert distance(found.global_anchor, found.anchors, method.options).shape == (1, 1, 3)
 
 
 def test_balanced_queries_make_the_same_prompt_of_all_texts() -> None:

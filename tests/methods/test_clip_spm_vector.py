@@ -12,6 +12,7 @@ from fewact import methods
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import TrainingBatch
 from fewact.methods.clip_spm import REGULARISATION, ClipSpm
+from fewact.methods.clip_spm_scoring import distance
 from fewact.methods.common.inputs import of_videos
 from tests.conftest import read_cases, vectors_folder
 from tests.methods.weights import load, tensors, transformer, under
@@ -112,7 +113,7 @@ def test_clip_spm_vector(
 
 def stages(method: ClipSpm, batch: TrainingBatch) -> dict[str, torch.Tensor]:
     """Tensors on the way to the logits of one episode."""
-    spm, padm = method.spm, method.padm
+    spm, padm, options = method.spm, method.padm, method.options
     nodes, asked = method.encode(batch.support), method.encode(batch.query)
     state = method.support(nodes, batch.support_labels, batch.n, text=batch.text)
     if method.options.mean_text == "all":
@@ -124,15 +125,15 @@ def stages(method: ClipSpm, batch: TrainingBatch) -> dict[str, torch.Tensor]:
     got["that_s"], got["that_q"] = (spm.prompts(state.prompt, x["summary"]) for x in (nodes, asked))
     got["V1"] = spm.fuse(asked["gated"], got["that_q"])
     mean = state.member / state.member.sum(-1, keepdim=True)
-    got["d1"] = method._distance(got["V1"], torch.einsum("bns,bstd->bntd", mean, state.frames))
+    got["d1"] = distance(got["V1"], torch.einsum("bns,bstd->bntd", mean, state.frames), options)
     pull = got["V1"] if method.options.protocol == "joint" else None
     got["A"] = padm.anchors(state.frames, state.member, pull)
     got["g"] = got["A"].mean(1, keepdim=True)
     found = padm.together(state.frames, state.member, got["V1"], got["A"], attend=True)
     got |= {"A2": found.anchors, "S2": found.support, "g2": found.global_anchor, "V2": found.query}
     got["g"], got["g2"] = got["g"][:, 0], got["g2"][:, 0]
-    got["d2"] = method._distance(found.query, found.prototypes)
-    got["d3"] = method._distance(found.global_anchor, found.anchors)
+    got["d2"] = distance(found.query, found.prototypes, options)
+    got["d3"] = distance(found.global_anchor, found.anchors, options)
     for side, features, gated in (("s", batch.support, nodes), ("q", batch.query, asked)):
         got[f"m_{side}"] = method.hsmr.motion(next(iter(features.values())))
         fused = spm.fuse_both(gated["gated"], got[f"m_{side}"])

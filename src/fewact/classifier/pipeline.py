@@ -58,8 +58,8 @@ class Choice:
         """Build a pipeline for clips like this one.
 
         Raises:
-            OptionError: The method compares with class names, or needs more than the precomputed
-                features; or a backbone is chosen for precomputed features.
+            OptionError: The method compares with class names, is not trained, or needs more than
+                the precomputed features; or a backbone is chosen for precomputed features.
         """
         check_trim(self.trim)
         if isinstance(clip, FeatureClip):
@@ -108,5 +108,13 @@ class Choice:
                 "the method compares clips with class names as text, not with training clips",
                 where="method",
                 got=type(method).__name__,
+            )
+        if not method.trained:
+            raise OptionError(
+                "the method is not trained: its weights are random, its predictions mean nothing",
+                where="method",
+                got=methods.name_of(method) or type(method).__name__,
+                expected="a method without random weights, or a trained one",
+                hint="Train it with `fewact train`, and pass the folder of the run as the method.",
             )
         return method

@@ -15,7 +15,7 @@ from fewact.encoding import NodeBank
 from fewact.episodes import EpisodeSet
 from fewact.errors import ResultError
 from fewact.methods.base import BankScorer, BankScores, Method, support_state
-from fewact.random import RandomStream
+from fewact.random import permutations
 
 Hits = NDArray[np.bool_]
 """Whether each query of each episode of a batch is classified correctly: (b ways·queries)."""
@@ -127,7 +127,8 @@ class Scorer:
         """
         protocol = self._episodes.protocol
         indices = self._batches.indices(batch)
-        orders = np.array([self._order(int(index)) for index in indices])  # (b q)
+        number = protocol.ways * protocol.queries
+        orders = permutations(f"order of queries {protocol.seed}", indices.tolist(), number)
         query = np.take_along_axis(self._query[indices], orders, 1)
         with torch.inference_mode():
             logits = self._logits(indices, query)  # (b q n)
@@ -157,11 +158,6 @@ class Scorer:
             None if self._text is None else self._text(indices),
         )
         return self._method.score(state, self._gather("query", query))
-
-    def _order(self, index: int) -> list[int]:
-        protocol = self._episodes.protocol
-        number = protocol.ways * protocol.queries
-        return RandomStream("order of queries", protocol.seed, index).choose(range(number), number)
 
     def _gather(self, side: str, rows: NDArray[np.int64]) -> dict[str, Tensor]:
         """Return the nodes (b s …) of these rows (b s), in buffers that each thread reuses."""

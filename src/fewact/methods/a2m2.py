@@ -9,22 +9,20 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from torch.linalg import vector_norm
 
 from fewact.align import Alignment
 from fewact.backbones.card import Card, Level
 from fewact.errors import OptionError
 from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.methods.a2m2_compare import Comparison, bank_scorer
 from fewact.methods.a2m2_options import A2M2Options, AlignmentOptions, MomentOptions
-from fewact.methods.a2m2_parts import A2M2State, aggregate, describe, time_cost
-from fewact.methods.base import BankScorer, FrameMatch, Nodes, TextMethod, plan_of
-from fewact.methods.common import matching
+from fewact.methods.a2m2_parts import A2M2State, aggregate, describe
+from fewact.methods.base import BankScorer, FrameMatch, Nodes, TextMethod
 from fewact.methods.common.inputs import class_text
-from fewact.methods.common.kernel import intra_class_similarity, mean_over_shots
+from fewact.methods.common.kernel import intra_class_similarity
 from fewact.methods.common.reduction import ChannelReduction
 from fewact.methods.common.temporal_attention import TemporalAttention
 from fewact.methods.common.text_logits import combined_logits, text_logits
-from fewact.moments import windows
 
 __all__ = ["A2M2", "A2M2Options", "A2M2State", "AlignmentOptions", "MomentOptions"]
 
@@ -58,6 +56,7 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         self.reduction = ChannelReduction(moments.reduction, moments.width, moments.in_channels)
         self.attention = TemporalAttention(moments.width) if moments.attention else None
         self.temperature = CALIBRATED / options.temperature
+        self._comparison = Comparison(options)
         self.log_temperature = (
             nn.Parameter(torch.tensor(options.temperature).log())
             if options.learn_temperature
@@ -160,44 +159,10 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         return self._scores(first["nodes"], support, support.new_ones(support.shape[:-1]))
 
     def bank_scorer(self, support: Nodes, query: Nodes) -> BankScorer | None:
-        """Return a scorer of videos in banks, where scores depend on products of nodes alone."""
-        options, alignment = self.options, self.options.alignment
-        if (
-            self.uses_text
-            or options.shot_aggregation != "mean"
-            or options.moments.normalise == "support_mean"
-            or not matching.reads_banks(alignment.name, alignment.weights)
-        ):
+        """Return a scorer of videos in banks, where logits depend on products of nodes alone."""
+        if not self._comparison.reads_banks:
             return None
-        banks = (support["nodes"], query["nodes"])
-        norms = [vector_norm(bank, dim=-1) for bank in banks]  # (v m)
-
-        def scores(queries: Tensor, query_side: int, videos: Tensor) -> Tensor:
-            return self._scaled(
-                matching.bank_similarity(
-                    matching.BankVideos(banks[query_side], norms[query_side], queries),
-                    matching.BankVideos(banks[0], norms[0], videos),
-                    alignment.name,
-                    weights=alignment.weights,
-                    scales=self._scales,
-                    time_cost=time_cost(banks[0], banks[0].shape[1], options),
-                )
-            )
-
-        def score(rows: Tensor, labels: Tensor, n: int, queries: Tensor) -> Tensor:
-            found = scores(queries, 1, rows)  # (b q s)
-            logits = mean_over_shots(found, labels, n)
-            if options.intra_class_weight == 0:
-                return logits
-            inside = intra_class_similarity(
-                lambda videos, _: scores(videos["rows"], 0, videos["rows"]),
-                {"rows": rows},
-                labels,
-                n,
-            )
-            return logits - options.intra_class_weight * inside[:, None]
-
-        return score
+        return bank_scorer(self._comparison, support, query, self._scaled)
 
     def match(self, query: Tensor, support: Tensor, state: A2M2State | None = None) -> Alignment:
         """Align the nodes of two videos with the configured aligner.
@@ -214,58 +179,20 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         Raises:
             OptionError: ``cosine`` and ``euclidean`` compare mean nodes and align nothing.
         """
-        alignment = self.options.alignment
         if state is not None and state.offset is not None:
             query, support = query - state.offset[0, 0], support - state.offset[0, 0]
-        return matching.match(
-            query,
-            support,
-            alignment.name,
-            weights=alignment.weights,
-            scales=self._scales,
-            time_cost=time_cost(query, len(support), self.options),
-        )
+        return self._comparison.match(query, support)
 
     def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:
-        """Return the alignment of the windows.
-
-        Comparisons of mean nodes and of cells have none, and ``support_mean`` none of two videos
-        alone.
-        """
-        options, moments = self.options, self.options.moments
-        aligned = options.alignment.name not in matching.MEAN_NODES
-        if not aligned or moments.grid > 1 or moments.normalise == "support_mean":
-            return None
-        found = self.match(query["nodes"], support["nodes"])
-        if found.plan is None:
-            return None
-        spans = tuple(
-            (begin / options.frames, end / options.frames)
-            for begin, end in windows(options.frames, options.moments.lengths)
-        )
-        return FrameMatch("windows of frames", spans, spans, plan_of(found.plan))
+        """Return the alignment of the windows, where nodes are windows and are aligned."""
+        return self._comparison.match_windows(query["nodes"], support["nodes"])
 
     def _scores(self, query: Tensor, support: Tensor, present: Tensor) -> Tensor:
         """Return similarities over the temperature: (b q m D), (b p m' D), (b p m') → (b q p)."""
-        alignment = self.options.alignment
-        similarity = matching.similarity(
-            query,
-            support,
-            present,
-            alignment.name,
-            weights=alignment.weights,
-            scales=self._scales,
-            time_cost=time_cost(query, support.shape[-2], self.options),
-        )
-        return self._scaled(similarity)
+        return self._scaled(self._comparison.similarity(query, support, present))
 
     def _scaled(self, similarity: Tensor) -> Tensor:
         """Return similarities over the temperature."""
         if self.log_temperature is None:
             return similarity * (1 / self.options.temperature)
         return similarity / self.log_temperature.to(similarity).exp()
-
-    @property
-    def _scales(self) -> list[int]:
-        """Number of nodes of each window length."""
-        return [-(-self.options.frames // length) for length in self.options.moments.lengths]

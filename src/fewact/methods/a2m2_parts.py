@@ -1,4 +1,4 @@
-"""Parts of ``a2m2``: descriptors of maps, the support by shot aggregation, the time cost."""
+"""Parts of ``a2m2``: descriptors of maps, and the support by shot aggregation."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from fewact.methods.a2m2_options import A2M2Options, MomentOptions
 from fewact.methods.base import one_hot_mean
 from fewact.methods.common.detrend import linear_detrend
 from fewact.methods.common.shots import by_class
-from fewact.moments import cross_frame, multi_scale_moments, third_order, window_times
+from fewact.moments import cross_frame, multi_scale_moments, third_order
 
 
 @dataclass(frozen=True)
@@ -76,18 +76,6 @@ def aggregate(videos: Tensor, labels: Tensor, n: int, options: A2M2Options) -> A
         return A2M2State(prototypes, videos.new_ones(b, n, m), each, zero, offset)
     union, present = _union(videos, labels, n)
     return A2M2State(union, present, each, zero, offset)
-
-
-def time_cost(query: Tensor, others: int, options: A2M2Options) -> Tensor | None:
-    """Return β·|t_i − t_j| (m m'), None for β = 0; a union of k shots has each time k times."""
-    weight, moments = options.alignment.time_weight, options.moments
-    if weight == 0:
-        return None
-    times = window_times(
-        options.frames, moments.lengths, moments.grid, dtype=query.dtype, device=query.device
-    )
-    apart = times[:, None] - times.repeat(others // len(times))[None, :]
-    return weight * apart.abs()
 
 
 def _union(videos: Tensor, labels: Tensor, n: int) -> tuple[Tensor, Tensor]:

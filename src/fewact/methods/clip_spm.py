@@ -12,14 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.base import Nodes, TextMethod, TrainingBatch, cross_entropy
 from fewact.methods.clip_spm_options import ClipSpmOptions
-from fewact.methods.clip_spm_parts import HSMR, PADM, SPM, Refined
+from fewact.methods.clip_spm_parts import HSMR, PADM, SPM
+from fewact.methods.clip_spm_scoring import logits_of_fused
 from fewact.methods.common.inputs import ClassText, frame_vectors, of_videos, seeded
-from fewact.methods.common.transformer import TOKENS_PER_CHUNK
 
 REGULARISATION = 0.016
 """Weight of the regularisers relative to the summed cross-entropy of an episode's queries.
@@ -135,47 +134,7 @@ class ClipSpm(TextMethod[ClipSpmOptions, ClipSpmState]):
         return self._logits(state, query)
 
     def _logits(self, state: ClipSpmState, query: Tensor) -> Tensor:
-        """Return logits (b q n) of fused queries (b q t d), a few episodes at a time."""
-        q, t = query.shape[1:3]
-        n, s = state.member.shape[1:]
-        tokens = t * (q * (n + s + 2) if self.options.protocol == "inductive" else n + s + q + 1)
-        size = max(1, TOKENS_PER_CHUNK // tokens)
-        return torch.cat(
-            [
-                self._chunk_logits(frames, member, chunk)
-                for frames, member, chunk in zip(
-                    state.frames.split(size),
-                    state.member.split(size),
-                    query.split(size),
-                    strict=True,
-                )
-            ]
-        )
-
-    def _chunk_logits(self, support: Tensor, member: Tensor, query: Tensor) -> Tensor:
-        """Return −(½·d₁ + d₂ + d₃): (b s t d), (b n s), (b q t d) → (b q n)."""
-        mean = member / member.sum(-1, keepdim=True)
-        first = self._distance(query, torch.einsum("bns,bstd->bntd", mean, support))
-        if self.padm is None:
-            return -first / 2
-        refined = self._refine(self.padm, support, member, query)
-        second = self._distance(refined.query, refined.prototypes)  # (e q n)
-        third = self._distance(refined.global_anchor, refined.anchors)  # (e 1 n) or (e q n)
-        return -(first / 2 + (second + third).reshape(first.shape))
-
-    def _refine(self, padm: PADM, support: Tensor, member: Tensor, query: Tensor) -> Refined:
-        """Refine fused videos by the option ``protocol``: (b s t d), (b n s), (b q t d)."""
-        protocol = self.options.protocol
-        if protocol == "inductive":
-            return padm.each_alone(support, member, query)
-        anchors = padm.anchors(support, member, query if protocol == "joint" else None)
-        attend = protocol != "support_anchors_inductive"
-        return padm.together(support, member, query, anchors, attend=attend)
-
-    def _distance(self, query: Tensor, support: Tensor) -> Tensor:
-        """Return the bidirectional alignment cost: (e q t d), (e n t d) → (e q n)."""
-        cost = align.pairwise_cosine_cost(query, support, self.options.eps)
-        return align.otam(cost, self.options.smoothing, plan=False).value
+        return logits_of_fused(self.padm, self.options, state.frames, state.member, query)
 
     def losses_of_nodes(
         self, support: Nodes, query: Nodes, batch: TrainingBatch

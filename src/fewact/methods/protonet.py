@@ -13,10 +13,12 @@ from torch import Tensor
 from torch.linalg import vector_norm
 from torch.nn import functional
 
+from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
-from fewact.methods.base import Method, Nodes
+from fewact.methods.base import BankScorer, Method, Nodes
 from fewact.methods.common.effects import Effect, refuse_without_effect
+from fewact.methods.common.kernel import mean_over_shots
 from fewact.methods.common.prototypes import ShotAggregation, SupportFrames, support_frames
 
 
@@ -104,6 +106,26 @@ class ProtoNet(Method[ProtoNetOptions, SupportFrames]):
         """Return logits (b q n): cosine or negative distance, over the temperature."""
         pairs = self._pairs(nodes["frames"], state.frames)  # (b q p)
         return state.average(pairs) * (1 / self.options.temperature)
+
+    def bank_scorer(self, support: Nodes, query: Nodes) -> BankScorer | None:
+        """Return a scorer from the products of the videos' vectors, for cosines of one vector."""
+        options = self.options
+        pairs_of_vectors = options.frame_matching in ("pooled", "concatenated")
+        if not pairs_of_vectors or options.distance != "cosine":
+            return None
+        own, other = support["frames"], query["frames"]  # (v 1 d), (w 1 d)
+        own_norms, other_norms = (vector_norm(bank, dim=-1)[:, 0] for bank in (own, other))
+
+        def score(rows: Tensor, labels: Tensor, n: int, queries: Tensor) -> Tensor:
+            if options.shot_aggregation == "prototype" and rows.shape[1] > n:
+                state = self.support({"frames": own[rows]}, labels, n)
+                return self.score(state, {"frames": other[queries]})
+            products = align.block_products(other, queries, own, rows)[..., 0, 0]  # (b q s)
+            norms = other_norms[queries][..., None] * own_norms[rows][:, None]
+            cosines = products / (norms + options.eps).clamp_min(SMALLEST_NORMS)
+            return mean_over_shots(cosines, labels, n) * (1 / options.temperature)
+
+        return score
 
     def _pairs(self, query: Tensor, support: Tensor) -> Tensor:
         """Compare videos: (b q t d), (b p t d) → (b q p)."""

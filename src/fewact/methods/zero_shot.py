@@ -8,13 +8,14 @@ from dataclasses import dataclass as plain_dataclass
 from pydantic import ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from torch.nn import functional
 
+from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.methods.base import Nodes, TextMethod
+from fewact.methods.base import BankScorer, Nodes, TextMethod
 from fewact.methods.common.effects import Effect, refuse_without_effect
 from fewact.methods.common.inputs import ClassText, frame_vectors, seeded
-from fewact.methods.common.text_logits import text_logits
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -44,7 +45,7 @@ class ZeroShotOptions:
 
 @plain_dataclass(frozen=True)
 class ZeroShotState:
-    """Embeddings of the class names (b n d)."""
+    """Embeddings of the class names (b n d), of length 1."""
 
     text: Tensor
 
@@ -67,9 +68,9 @@ class ZeroShot(TextMethod[ZeroShotOptions, ZeroShotState]):
         return (FeatureRequest("vectors", View(self.options.frames)),)
 
     def encode(self, features: Features) -> Nodes:
-        """Return the mean frame (… d)."""
+        """Return the mean frame (… d), of length 1."""
         frames = frame_vectors(features, self.options.frames, self.options.vector_width)
-        return {"mean": frames.mean(-2)}
+        return {"mean": functional.normalize(frames.mean(-2), dim=-1)}
 
     def support(
         self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
@@ -80,8 +81,36 @@ class ZeroShot(TextMethod[ZeroShotOptions, ZeroShotState]):
             OptionError: There is no text.
             ShapeError: The embeddings have another length, or don't have one row per class.
         """
-        return ZeroShotState(self.text(text, n, nodes["mean"]))
+        if "text" in nodes:
+            of_class = _first_of_class(labels, n)[..., None]  # (b n 1)
+            return ZeroShotState(nodes["text"].take_along_dim(of_class, 1))
+        return ZeroShotState(self._unit_text(text, n, nodes["mean"]))
+
+    def _unit_text(self, text: Tensor | None, n: int, like: Tensor) -> Tensor:
+        return functional.normalize(self.text(text, n, like), dim=-1)
+
+    def with_text(self, nodes: Nodes, text: Tensor) -> Nodes:
+        """Return the text (v d) of each video's class: all that a support video adds."""
+        return {"text": self._unit_text(text[:, None], 1, nodes["mean"])[:, 0]}
 
     def score(self, state: ZeroShotState, nodes: Nodes) -> Tensor:
         """Return logits (b q n)."""
-        return text_logits(nodes["mean"], state.text, self.options.temperature)
+        return nodes["mean"] @ state.text.mT * (1 / self.options.temperature)
+
+    def bank_scorer(self, support: Nodes, query: Nodes) -> BankScorer | None:
+        """Return a scorer from the products of videos and texts, after ``with_text``."""
+        if "text" not in support:
+            return None
+        texts, means = support["text"][:, None], query["mean"][:, None]  # (v 1 d), (w 1 d)
+
+        def score(rows: Tensor, labels: Tensor, n: int, queries: Tensor) -> Tensor:
+            of_class = rows.take_along_dim(_first_of_class(labels, n), 1)  # (b n)
+            cosines = align.block_products(means, queries, texts, of_class)[..., 0, 0]
+            return cosines * (1 / self.options.temperature)
+
+        return score
+
+
+def _first_of_class(labels: Tensor, n: int) -> Tensor:
+    """Return the first support video (b n) of each class: any, since all have the same text."""
+    return functional.one_hot(labels, n).argmax(1)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fewact.errors import OptionError, ShapeError, UserError
 from fewact.features.request import FeatureRequest
-from fewact.methods.base import BankScores, Method, TextMethod
+from fewact.methods.base import BankScores, Method, Nodes, TextMethod
 from fewact.methods.checks.made_up import made_up_features
 from fewact.methods.checks.subject import EPISODES, QUERIES, WAYS, Subject, accepts, scores, take
 from fewact.methods.common.inputs import of_videos
@@ -290,6 +290,7 @@ def once_a_video(subject: Subject) -> None:
     method = subject.make()
     support, labels, query = subject.episode(method)
     expected = scores(subject, method, support, labels, query)
+    flat: Nodes
     flat, asked = ({n: v.flatten(0, 1) for n, v in nodes.items()} for nodes in (support, query))
     text = subject.text(method, EPISODES, WAYS)
     with torch.no_grad():
@@ -298,6 +299,7 @@ def once_a_video(subject: Subject) -> None:
             nodes = {name: value.unflatten(0, labels.shape) for name, value in named.items()}
             got = scores(subject, method, nodes, labels, query)
             _equal(once_a_video, got, expected, where="with_text")
+            flat = named
         score = method.bank_scorer(flat, asked) if isinstance(method, BankScores) else None
         if score is not None:
             rows = torch.arange(labels.numel()).view(labels.shape)
