@@ -4,13 +4,14 @@
         [--seeds 3] [--episodes 10000] [--only "sqrt;mean"] [--set stages.0.steps=100] [--through]
         [--page docs/results/ablation.md] [--network]
 
-For each type of moments and each seed, one reduction is trained on stored maps by the recipe
-``a2m2-motions-lite0``; validation classes choose its checkpoint. All alignments are compared on
-this checkpoint, on the same episodes of the test classes. ``--through`` trains the best pairs of
-moments and alignment, by validation, again with that alignment, and those that the paper's pair is
-compared with. What FOLDER contains is not computed again; ``--page`` writes the results. With
-``--network`` the default network is trained, too, from frames of half the height and width
-(``halved.py``), and single scales are compared on the checkpoint of all three.
+For each type of moments, with the clip's mean kept and with it subtracted, and each seed, one
+reduction is trained on stored maps by the recipe ``a2m2-motions-lite0``; validation classes choose
+its checkpoint. All alignments are compared on this checkpoint, on the same episodes of the test
+classes. ``--through`` trains the best pairs of moments and alignment, by validation, again with
+that alignment, and those that the paper's pair is compared with. What FOLDER contains is not
+computed again; ``--page`` writes the results. With ``--network`` the default network is trained,
+too, from frames of half the height and width (``halved.py``), and single scales are compared on the
+checkpoint of all three.
 """
 
 import argparse
@@ -21,7 +22,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.training.ablation_page import mean_of, page
-from benchmarks.training.ablation_variants import ALIGNMENTS, ALWAYS, MOMENTS, Pair, options_of
+from benchmarks.training.ablation_variants import (
+    ALIGNMENTS,
+    ALWAYS,
+    CLIP_MEAN,
+    FORMS,
+    MOMENTS,
+    Pair,
+    moments_of,
+    options_of,
+)
 from benchmarks.training.ablation_work import Work, result_file
 from fewact.evaluation import Result
 from fewact.training import read
@@ -35,8 +45,8 @@ def ablate(
     splits: Sequence[str],
 ) -> None:
     """Train one checkpoint for each type of moments and seed, and evaluate all alignments on it."""
-    for name in names:
-        for seed in range(seeds):
+    for seed in range(seeds):
+        for name in names:
             own = work.trained_moments(name)
             run = work.run(own, seed, {**options_of(MOMENTS[own]), **changes})
             every = [{**work.moments(name), **how} for how in ALIGNMENTS.values()]
@@ -46,6 +56,7 @@ def ablate(
                 bank = work.bank(run, split, work.moments(name))
                 for one in every:
                     work.score(run, split, one, bank)
+    for name in names:
         show(work, name, seeds)
 
 
@@ -53,7 +64,7 @@ def show(work: Work, name: str, seeds: int) -> None:
     """Print the mean accuracy over the seeds, and their range, for each alignment."""
     for title in ALIGNMENTS:
         results = work.results(name, title, "test", seeds)
-        print(f"{name:18} {title:18} {mean_of(results)} ± {results[0].ci95:.2f}", flush=True)
+        print(f"{name:40} {title:18} {mean_of(results)} ± {results[0].ci95:.2f}", flush=True)
 
 
 def train_through(
@@ -66,7 +77,11 @@ def train_through(
 
     every = [(name, how) for name in names if work.may_be_trained(name) for how in ALIGNMENTS]
     best = sorted(every, key=untrained, reverse=True)[: 2 if work.network else 3]
-    fair = ALWAYS[:1] if work.network else ALWAYS
+    fair = [
+        (moments_of(form, clip_mean), how)
+        for form, how in (ALWAYS[:1] if work.network else ALWAYS)
+        for clip_mean in CLIP_MEAN
+    ]
     found: dict[Pair, list[Result]] = {}
     for name, how in dict.fromkeys((*best, *(pair for pair in fair if pair in every))):
         before = untrained((name, how))
@@ -87,7 +102,7 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=40, help="videos per class")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--episodes", type=int, default=10_000)
-    parser.add_argument("--only", default=";".join(MOMENTS), help="moments, separated by ;")
+    parser.add_argument("--only", default=";".join(FORMS), help="forms of moments, separated by ;")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="change the recipe"
     )
@@ -96,7 +111,8 @@ def main() -> None:
     parser.add_argument("--page", type=Path, help="File for the page")
     options = parser.parse_args()
     changes = {n: json.loads(v) for n, _, v in (text.partition("=") for text in options.set)}
-    names = options.only.split(";")
+    forms = options.only.split(";")
+    names = [moments_of(form, clip_mean) for form in forms for clip_mean in CLIP_MEAN]
     splits = ("val", "test") if options.through else ("test",)
     work = Work(
         options.work, options.preset, options.videos, options.episodes, network=options.network
@@ -104,11 +120,13 @@ def main() -> None:
     ablate(work, names, options.seeds, changes, splits)
     through = train_through(work, names, options.seeds, changes) if options.through else {}
     if options.page is not None:
-        more = f" --videos {options.videos}" + " --network" * options.network
+        more = f" --videos {options.videos} --seeds {options.seeds}"
+        more += f" --episodes {options.episodes}" + " --network" * options.network
         more += " --through" * options.through
-        more += f' --only "{options.only}"' if names != list(MOMENTS) else ""
+        more += f' --only "{options.only}"' if forms != list(FORMS) else ""
+        more += "".join(f" --set {one}" for one in options.set)
         command = f"python -m benchmarks.training.ablation --work FOLDER{more}"
-        text = page(work, names, options.seeds, through, read(work.recipe, changes), command)
+        text = page(work, forms, options.seeds, through, read(work.recipe, changes), command)
         options.page.write_text(text, encoding="utf-8")
 
 

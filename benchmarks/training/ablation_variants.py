@@ -4,10 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 PLAIN = {"alignment.time_weight": 0.0, "intra_class_weight": 0.0, "shot_aggregation": "prototype"}
-"""Options of the paper's form: without a time term, only moments and aligners use the order."""
+"""Options of all runs: without a time term, only moments and aligners use the order.
 
-MOMENTS: dict[str, dict[str, Any]] = {
-    "mean": {"moments.descriptor": "mean", "moments.subtract_clip_mean": False},
+This is not the paper's form, which has maps of the last stage, a learned reduction of two layers,
+the clip's mean kept, and pre-training before the episodes."""
+
+CLIP_MEAN = {"kept": False, "subtracted": True}
+"""The clip's mean map: kept, as in the paper, or subtracted from each frame before the moments."""
+
+FORMS: dict[str, dict[str, Any]] = {
+    "mean": {"moments.descriptor": "mean"},
     "covariance": {"moments.descriptor": "covariance"},
     "sqrt": {},
     "sqrt, lengths 1": {"moments.lengths": [1]},
@@ -16,6 +22,19 @@ MOMENTS: dict[str, dict[str, Any]] = {
     "sqrt, attention": {"moments.attention": True},
     "sqrt, cross-frame": {"moments.cross_frame": 1.0},
     "third": {"moments.descriptor": "third", "moments.sketch": 512},
+}
+"""Types of moments; each is trained with the clip's mean kept and with it subtracted."""
+
+
+def moments_of(form: str, clip_mean: str) -> str:
+    """Return the name of a type of moments with the clip's mean kept or subtracted."""
+    return f"{form}; clip mean {clip_mean}"
+
+
+MOMENTS: dict[str, dict[str, Any]] = {
+    moments_of(form, clip_mean): {**options, "moments.subtract_clip_mean": subtracted}
+    for clip_mean, subtracted in CLIP_MEAN.items()
+    for form, options in FORMS.items()
 }
 
 ALIGNMENTS: dict[str, dict[str, Any]] = {
@@ -33,20 +52,25 @@ ALIGNMENTS: dict[str, dict[str, Any]] = {
     "bi_mhm": {"alignment.name": "bi_mhm"},
 }
 
-SHARED = {name: "sqrt" for name in MOMENTS if name.startswith("sqrt, lengths")}
+SHARED = {
+    moments_of(form, clip_mean): moments_of("sqrt", clip_mean)
+    for form in FORMS
+    if form.startswith("sqrt, lengths")
+    for clip_mean in CLIP_MEAN
+}
 """Moments that use the checkpoint of other moments if the network is trained."""
 
 PROPOSED = ("sqrt", "emd, cross")
-"""Moments and alignment that the paper proposes."""
+"""Form of the moments and alignment that the paper proposes."""
 
 Pair = tuple[str, str]
-"""Moments and alignment."""
+"""Moments, or their form alone, and alignment."""
 
 ALWAYS: tuple[Pair, ...] = (("sqrt", "diagonal"), ("sqrt", "otam"), ("covariance", "diagonal"))
-"""Pairs that are trained with their own alignment whatever their validation accuracy.
+"""Forms and alignments that are trained together whatever their validation accuracy.
 
 The others were trained with the paper's alignment. If the network is trained, only the first one
-is, and instead of the three best of all pairs the two best of the moments in PAPER: a checkpoint
+is, and instead of the three best of all pairs the two best of the forms in PAPER: a checkpoint
 takes five times as long."""
 
 PAPER = ("mean", "covariance", "sqrt")

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.training import halved
-from benchmarks.training.ablation_variants import ALIGNMENTS, MOMENTS, PAPER, PLAIN, SHARED
+from benchmarks.training.ablation_variants import (
+    ALIGNMENTS,
+    CLIP_MEAN,
+    MOMENTS,
+    PAPER,
+    PLAIN,
+    SHARED,
+    moments_of,
+)
 from benchmarks.training.stored import stored
 from fewact import backbones, checkpoint
 from fewact.data import VideoList
@@ -75,7 +83,8 @@ class Work:
 
     def may_be_trained(self, name: str) -> bool:
         """Return whether pairs of these moments may be trained with their own alignment."""
-        return not self.network or name in PAPER
+        paper = {moments_of(form, clip_mean) for form in PAPER for clip_mean in CLIP_MEAN}
+        return not self.network or name in paper
 
     def moments(self, name: str) -> Mapping[str, Any]:
         """Return the options in which moments differ from their checkpoint."""
@@ -83,7 +92,7 @@ class Work:
 
     def run_folder(self, name: str, seed: int) -> Path:
         """Return the folder of a run."""
-        return self.folder / "runs" / f"{name} {seed}".replace(" ", "_")
+        return self.folder / "runs" / f"{name} {seed}".replace(";", "").replace(" ", "_")
 
     def run(self, name: str, seed: int, changes: Mapping[str, Any]) -> Path:
         """Train a run, unless it is complete, and return its folder."""

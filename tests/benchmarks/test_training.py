@@ -4,7 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.training.ablation_variants import ALIGNMENTS, CLAIMS, MOMENTS, PLAIN, options_of
+from benchmarks.training.ablation_variants import (
+    ALIGNMENTS,
+    CLAIMS,
+    CLIP_MEAN,
+    FORMS,
+    MOMENTS,
+    PLAIN,
+    moments_of,
+    options_of,
+)
 from benchmarks.training.clips import SIZES, split_by_class
 from fewact import methods
 from fewact.training import TrainingData, read
@@ -36,4 +45,15 @@ def test_alignments_change_scoring_options_only(name: str) -> None:
 def test_claims_compare_two_measured_pairs() -> None:
     for better, worse in CLAIMS.values():
         assert better != worse
-        assert all(name in MOMENTS and how in ALIGNMENTS for name, how in (better, worse))
+        assert all(form in FORMS and how in ALIGNMENTS for form, how in (better, worse))
+
+
+@pytest.mark.parametrize("clip_mean", CLIP_MEAN)
+def test_all_moments_treat_the_clip_mean_alike(clip_mean: str) -> None:
+    subtracted = {
+        read("a2m2-motions-lite0", options_of(MOMENTS[moments_of(form, clip_mean)])).method.options[
+            "moments"
+        ]["subtract_clip_mean"]
+        for form in FORMS
+    }
+    assert subtracted == {CLIP_MEAN[clip_mean]}

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from fewact import backbones, methods
 from fewact.data import FeatureDataset, FolderDataset
 from fewact.episodes import Protocol, draw, load
-from fewact.evaluation import ArrayFeatures, VideoFeatures, evaluate_method
+from fewact.evaluation import ArrayFeatures, VideoFeatures, confusion, evaluate_method
 from fewact.methods.protonet import ProtoNet
 
 Run = Callable[..., Any]
@@ -168,6 +169,30 @@ def test_the_synthetic_benchmark(run: Run, tmp_path: Path) -> None:
     ended = run("episodes", "motions:nothing", "-o", tmp_path / "e.json")
     assert ended.code == 2
     assert "moving-camera" in ended.err
+
+
+def test_confusion(run: Run, features: Path, tmp_path: Path) -> None:
+    files = [tmp_path / "a.json", tmp_path / "b.json"]
+    call = ("evaluate", "protonet", "--data", features, *SMALL)
+    shown = run(*call, "--confusion", "-o", files[0])
+    assert "most often taken for" in shown.out
+    assert "Most confused pairs" in shown.out
+    assert run(*call, "--confusion", "--format", "json").code == 2
+    run(*call, "--option", "frame_matching=concatenated", "-o", files[1])
+    chart = tmp_path / "c.svg"
+    ended = run("confusion", *files, "-o", chart, "--pairs", 2, "--format", "json")
+    found = json.loads(ended.out)
+    right = confusion(expected(features))
+    assert found["predicted"] == right.predicted.tolist()
+    assert [pair["first"] for pair in found["pairs"]] == [
+        pair.first for pair in right.most_confused(2)
+    ]
+    assert set(found["on_pairs"]) == set(map(str, files))
+    texts = [one.text for one in ET.fromstring(chart.read_text()).iter() if one.text]
+    assert {f"{name}  {i}" for i, name in enumerate(right.classes, 1)} <= set(texts)
+    assert run("confusion", *files, "-o", chart).code == 2
+    table = run("confusion", files[0]).out
+    assert all(name in table for name in right.classes)
 
 
 def test_stability(run: Run, features: Path, tmp_path: Path) -> None:

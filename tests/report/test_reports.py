@@ -59,8 +59,13 @@ def of_results(name: str) -> Page:
         evaluate_method(method(), *arguments, flags=(name,)).model_copy(update={"command": name})
         for method in (Nearest, Constant)
     ]
+    labels = list(results[0].per_class)
     results = [
-        one.model_copy(update={"per_class": {name: next(iter(one.per_class.values()))}})
+        one.model_copy(
+            update={
+                "per_class": dict(zip((name, *labels[1:]), one.per_class.values(), strict=True))
+            }
+        )
         for one in results
     ]
     names = [name, "second.json"]

@@ -94,6 +94,10 @@ COMMANDS: Final[dict[str, dict[str, Lazy]]] = {
             "evaluate:evaluate", "Compute the accuracy of a method over many episodes."
         ),
         "compare": Lazy("compare:compare", "Compare each pair of results on the same episodes."),
+        "confusion": Lazy(
+            "confusion:confusion",
+            "Show the accuracy of each class and the pairs of classes confused most often.",
+        ),
         "stability": Lazy(
             "stability:stability",
             "Show the accuracy as a function of the number of episodes.",

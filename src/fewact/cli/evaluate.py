@@ -138,6 +138,12 @@ class OutputOptions(OptionGroup):
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = (
         False
     )
+    confusion: Annotated[
+        bool,
+        typer.Option(
+            "--confusion", help="Show the accuracy of each class and the most confused pairs, too."
+        ),
+    ] = False
     format: OutputFormat = ResultFormat.TABLE
     threads: Annotated[
         int | None,
@@ -172,6 +178,13 @@ def evaluate(
     ):
         if on is ChangedVideos.QUERY and name is None:
             raise OptionError(f"needs {option}", where=f"{option}-on", got=on.value)
+    if output.confusion and output.format is ResultFormat.JSON:
+        raise OptionError(
+            "JSON has the predicted class of each query already",
+            where="--confusion",
+            got="--format json",
+            expected="another format",
+        )
     if output.output is not None:
         (check_output_file if grid is None else check_output_folder)(output.output)
     from fewact import evaluation
@@ -197,7 +210,7 @@ def evaluate(
         output=output.output,
         overwrite=output.overwrite,
     )
-    _print(_evaluated(config, grid, quiet=output.quiet), output.format, single=grid is None)
+    _print(_evaluated(config, grid, quiet=output.quiet), output, single=grid is None)
 
 
 def _evaluated(
@@ -240,15 +253,19 @@ def _grid(text: str) -> dict[str, list[Any]]:
     return values
 
 
-def _print(results: Sequence["Result"], format: ResultFormat, *, single: bool) -> None:
+def _print(results: Sequence["Result"], output: OutputOptions, *, single: bool) -> None:
     from fewact.evaluation import to_text
-    from fewact.report import result_table
+    from fewact.report import confusion_tables, result_table
 
+    format = output.format
     if format is ResultFormat.JSON:
         texts = [to_text(result).rstrip("\n") for result in results]
         print(texts[0] if single else "[\n" + ",\n".join(texts) + "\n]")
         return
-    print_result_tables([result_table(results)], format)
+    tables = [result_table(results)]
+    if output.confusion:
+        tables += [table for result in results for table in confusion_tables(result)]
+    print_result_tables(tables, format)
     for note in dict.fromkeys(result.class_interval_note for result in results):
         if format is ResultFormat.TABLE:
             say(note)

@@ -12,6 +12,7 @@ from fewact.evaluation.config import (
     ResolvedBackbone,
     TextConfig,
 )
+from fewact.evaluation.confusion import Confusion, Pair, PairAccuracy, confusion, pair_accuracies
 from fewact.evaluation.data import open_features, open_videos
 from fewact.evaluation.evaluate import evaluate, sweep
 from fewact.evaluation.evaluate_method import Progress, RunOptions, evaluate_method
@@ -26,6 +27,7 @@ __all__ = [
     "CameraConfig",
     "Comparison",
     "ConditionConfig",
+    "Confusion",
     "DataConfig",
     "Encodings",
     "EpisodeConfig",
@@ -33,6 +35,8 @@ __all__ = [
     "EvaluationSetup",
     "FeatureSource",
     "NodeBank",
+    "Pair",
+    "PairAccuracy",
     "Point",
     "Progress",
     "ResolvedBackbone",
@@ -42,6 +46,7 @@ __all__ = [
     "TextConfig",
     "VideoFeatures",
     "compare",
+    "confusion",
     "encode_list",
     "evaluate",
     "evaluate_method",
@@ -49,6 +54,7 @@ __all__ = [
     "load",
     "open_features",
     "open_videos",
+    "pair_accuracies",
     "save",
     "stability",
     "sweep",

@@ -62,7 +62,7 @@ def compare(results: Sequence[Result], names: Sequence[str] | None = None) -> li
     """
     if len(results) < 2:
         raise ResultError("a comparison needs two results", got=str(len(results)))
-    _check_same_episodes(results, names or [f"result {i + 1}" for i in range(len(results))])
+    check_same_episodes(results, names)
     accuracies = np.array([result.per_episode for result in results])  # (r N)
     protocol = results[0].setup.episodes.protocol
     queries = protocol.ways * protocol.queries
@@ -162,7 +162,17 @@ def _convolve(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArra
     return np.fft.irfft(spectrum, length).clip(0)
 
 
-def _check_same_episodes(results: Sequence[Result], names: Sequence[str]) -> None:
+def check_same_episodes(results: Sequence[Result], names: Sequence[str] | None = None) -> None:
+    """Check that results are of the same episodes of the same videos.
+
+    Args:
+        results: Results.
+        names: Names of the results for error messages.
+
+    Raises:
+        ResultError: The episodes differ.
+    """
+    names = names or [f"result {i + 1}" for i in range(len(results))]
     first = results[0].setup
     for result, name in zip(results, names, strict=True):
         setup = result.setup

@@ -19,9 +19,17 @@ from fewact.episodes import EpisodeSet
 from fewact.errors import OptionError, ResultError, ShapeError
 from fewact.evaluation.facts import evaluation_setup, warnings
 from fewact.evaluation.intervals import NOTE, NOTE_WITHOUT, class_intervals, half_width
+from fewact.evaluation.predictions import Predictions, hits
 from fewact.evaluation.progress_file import ProgressFile, remove_progress
-from fewact.evaluation.result import ClassAccuracy, EvaluationSetup, Result, load, save
-from fewact.evaluation.scoring import Batches, Hits, Scorer, bank_scorer, plan, score
+from fewact.evaluation.result import (
+    ClassAccuracy,
+    EvaluationSetup,
+    Result,
+    load,
+    packed,
+    save,
+)
+from fewact.evaluation.scoring import Batches, Scorer, bank_scorer, plan, score
 from fewact.features.sources import FeatureSource
 from fewact.io.atomic import write_text
 from fewact.methods.base import Method, TextMethod
@@ -128,13 +136,12 @@ def evaluate_method(
             support = _with_text(method, support, videos, episodes, texts, run.threads)
     from_bank = bank_scorer(method, support, query)
     batches = plan(episodes, support, query, copies=from_bank is None)
-    queries = episodes.query.shape[1]
-    file = None if target is None else ProgressFile(target, setup, batches, queries)
+    file = None if target is None else ProgressFile(target, setup, batches)
     class_texts = None if texts is None else _by_episode(texts.embeddings, labels)
     scorer = Scorer(method, episodes, support, query, batches, class_texts, from_bank)
     with _clock(seconds, "score"), evaluating(method), workers(run.threads) as pool:
-        hits = _score(scorer, batches, pool, file, report)
-    result = _result(hits, labels, setup, videos, flags, command)
+        predictions = _score(scorer, batches, pool, file, report)
+    result = _result(predictions, labels, setup, videos, flags, command)
     if target is not None:
         times = target.with_name(f"{target.name}.times")
         write_text(times, json.dumps({"seconds": seconds}) + "\n")
@@ -176,28 +183,30 @@ def _score(
     pool: Executor,
     file: ProgressFile | None,
     report: Progress,
-) -> Hits:
-    """Return whether each query of each episode is correct: (N ways·queries)."""
+) -> Predictions:
+    """Return the predicted class of each query of each episode: (N ways·queries)."""
     done = {} if file is None else file.read()
     todo = [batch for batch in range(len(batches)) if batch not in done]
     with nullcontext(None) if file is None else file.writing(done) as keep:
-        for batch, hits in score(scorer, todo, pool):
-            done[batch] = hits
+        for batch, predictions in score(scorer, todo, pool):
+            done[batch] = predictions
             if keep is not None:
-                keep(batch, hits)
+                keep(batch, predictions)
             report("Scoring", sum(map(len, done.values())), batches.count)
     return np.concatenate([done[batch] for batch in range(len(batches))])
 
 
 def _result(
-    hits: Hits,
+    predictions: Predictions,
     labels: NDArray[np.int64],
     setup: EvaluationSetup,
     videos: VideoList,
     flags: tuple[str, ...],
     command: str,
 ) -> Result:
-    accuracies = 100 * hits.sum(1) / hits.shape[1]  # (N)
+    ways = labels.shape[1]
+    right = hits(predictions, ways)  # (N q)
+    accuracies = 100 * right.sum(1) / right.shape[1]  # (N)
     intervals = class_intervals(accuracies[None], labels, len(videos.classes))
     return Result(
         accuracy=float(accuracies.mean()),
@@ -207,20 +216,21 @@ def _result(
         final=setup.videos.split == "test",
         flags=(*warnings(setup, videos), *flags),
         setup=setup,
-        per_class=_per_class(hits, labels, videos.classes),
+        per_class=_per_class(right, labels, videos.classes),
         command=command,
         per_episode=tuple(accuracies.tolist()),
         episode_classes=tuple(map(tuple, labels.tolist())),
+        predicted=packed(predictions, ways),
     )
 
 
 def _per_class(
-    hits: Hits, labels: NDArray[np.int64], classes: tuple[str, ...]
+    right: NDArray[np.bool_], labels: NDArray[np.int64], classes: tuple[str, ...]
 ) -> dict[str, ClassAccuracy]:
     """Return the accuracy of each class that occurs in the episodes."""
-    correct = hits.reshape(*labels.shape, -1).sum(-1)  # (N n)
+    correct = right.reshape(*labels.shape, -1).sum(-1)  # (N n)
     sums = np.bincount(labels.ravel(), correct.ravel(), len(classes))
-    queries = np.bincount(labels.ravel(), minlength=len(classes)) * (hits.size // labels.size)
+    queries = np.bincount(labels.ravel(), minlength=len(classes)) * (right.size // labels.size)
     return {
         label: ClassAccuracy(accuracy=float(100 * sums[i] / queries[i]), queries=int(queries[i]))
         for i, label in enumerate(classes)

@@ -6,16 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import numpy as np
-
 from fewact.errors import ResultError
+from fewact.evaluation.predictions import Predictions, pack, unpack
 from fewact.evaluation.result import EvaluationSetup
-from fewact.evaluation.scoring import Batches, Hits
+from fewact.evaluation.scoring import Batches
 from fewact.io.atomic import output_errors, write_text
 from fewact.io.bounded import MIB, FileType
 from fewact.io.temporary import remove_leftovers
 
-HEAD = "fewact progress"
+HEAD = "fewact progress 2"
 PROGRESS = FileType("file of progress", ResultError, 256 * MIB)
 
 
@@ -28,18 +27,17 @@ class ProgressFile:
         output: File for the result; the progress file is written beside it.
         setup: Setup of the evaluation.
         batches: How the episodes are divided into batches.
-        queries: Number of queries of an episode.
     """
 
-    def __init__(
-        self, output: Path, setup: EvaluationSetup, batches: Batches, queries: int
-    ) -> None:
+    def __init__(self, output: Path, setup: EvaluationSetup, batches: Batches) -> None:
         self.path = _beside(output)
-        self._batches, self._queries = batches, queries
+        protocol = setup.episodes.protocol
+        self._batches, self._ways = batches, protocol.ways
+        self._queries = protocol.ways * protocol.queries
         self._key = f"{_digest(setup)} {batches.size}"
         self._head = f"{HEAD} {self._key}"
 
-    def read(self) -> dict[int, Hits]:
+    def read(self) -> dict[int, Predictions]:
         """Return the finished batches.
 
         Raises:
@@ -60,15 +58,17 @@ class ProgressFile:
         return dict(filter(None, map(self._parse, lines[1:-1])))
 
     @contextmanager
-    def writing(self, done: Mapping[int, Hits]) -> Iterator[Callable[[int, Hits], None]]:
+    def writing(
+        self, done: Mapping[int, Predictions]
+    ) -> Iterator[Callable[[int, Predictions], None]]:
         """Rewrite the file with the finished batches; yield a function that appends a batch."""
-        lines = (self._line(batch, hits) for batch, hits in done.items())
+        lines = (self._line(*one) for one in done.items())
         write_text(self.path, "".join((f"{self._head}\n", *lines)))
         with self.path.open("ab", buffering=0) as file:
 
-            def append(batch: int, hits: Hits) -> None:
+            def append(batch: int, predictions: Predictions) -> None:
                 with output_errors(self.path):
-                    file.write(self._line(batch, hits).encode("ascii"))
+                    file.write(self._line(batch, predictions).encode("ascii"))
 
             yield append
 
@@ -76,21 +76,20 @@ class ProgressFile:
         """Delete the file, after the result was written."""
         self.path.unlink(missing_ok=True)
 
-    def _line(self, batch: int, hits: Hits) -> str:
-        text = f"{batch} {np.packbits(hits).tobytes().hex()}"
+    def _line(self, batch: int, predictions: Predictions) -> str:
+        text = f"{batch} {pack(predictions, self._ways).hex()}"
         return f"{text} {self._checksum(text)}\n"
 
     def _checksum(self, text: str) -> str:
         return hashlib.sha256(f"{self._key} {text}".encode()).hexdigest()[:16]
 
-    def _parse(self, line: str) -> tuple[int, Hits] | None:
+    def _parse(self, line: str) -> tuple[int, Predictions] | None:
         text, _, checksum = line.rpartition(" ")
         if checksum != self._checksum(text):
             return None
-        batch, _, bits = text.partition(" ")
+        batch, _, packed = text.partition(" ")
         shape = self._batches.episodes_in(int(batch)), self._queries
-        packed = np.frombuffer(bytes.fromhex(bits), dtype=np.uint8)
-        return int(batch), np.unpackbits(packed, count=shape[0] * shape[1]).reshape(shape) != 0
+        return int(batch), unpack(bytes.fromhex(packed), self._ways, shape)
 
 
 def remove_progress(output: Path, setup: EvaluationSetup) -> None:

@@ -1,10 +1,12 @@
 """Results of evaluations and their files."""
 
+import base64
 import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
+import numpy as np
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -18,6 +20,7 @@ from pydantic import (
 from fewact.encoding import FeatureFacts, MethodFacts
 from fewact.episodes import Protocol
 from fewact.errors import ResultError
+from fewact.evaluation.predictions import Predictions, hits, pack, unpack
 from fewact.io.atomic import write_text
 from fewact.io.bounded import MIB, FileType
 from fewact.text import TextFacts
@@ -28,6 +31,9 @@ VERSION: Final = 1
 HINT = "Evaluate again, or restore the file."
 RESULT = FileType("result file", ResultError, 64 * MIB, hint=HINT)
 
+
+EPISODES = ("per_episode", "episode_classes", "predicted")
+"""Fields with data of each episode."""
 
 MOST_CLASSES, MOST_VIDEOS = 10_000, 2**31 - 1
 """Largest list: the bootstrap over classes and the positions in episodes need a limit."""
@@ -136,6 +142,8 @@ class Result(_Part):
         command: Command that computes the result; empty if there is none.
         per_episode: Accuracy of each episode.
         episode_classes: Classes of each episode, as positions in the list of classes.
+        predicted: Predicted class of each query, packed (``predictions.pack``) and in base64; None
+            in a result of an earlier version. ``predictions`` reads it.
     """
 
     format: Literal["fewact result"] = FORMAT
@@ -151,6 +159,7 @@ class Result(_Part):
     command: str
     per_episode: tuple[Percent, ...] = Field(min_length=1)
     episode_classes: tuple[tuple[NonNegativeInt, ...], ...]
+    predicted: str | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -162,14 +171,36 @@ class Result(_Part):
                 raise ValueError("the number of classes of an episode is not the number of ways")
             if max(classes) >= self.setup.videos.classes:
                 raise ValueError("an episode has a class that the list does not have")
+        found = self.predictions()
+        if found is not None:
+            accuracies = 100 * hits(found, protocol.ways).mean(1)
+            if not np.allclose(accuracies, self.per_episode):
+                raise ValueError("the predictions have other accuracies than the episodes")
         return self
+
+    def predictions(self) -> Predictions | None:
+        """Return the predicted class of each query, as its position in the episode: (N q).
+
+        The queries of an episode are in the order of its classes. None in a result of an earlier
+        version.
+        """
+        if self.predicted is None:
+            return None
+        protocol = self.setup.episodes.protocol
+        shape = protocol.count, protocol.ways * protocol.queries
+        return unpack(base64.b64decode(self.predicted, validate=True), protocol.ways, shape)
+
+
+def packed(predictions: Predictions, ways: int) -> str:
+    """Return the text of predictions (N q) in a result."""
+    return base64.b64encode(pack(predictions, ways)).decode()
 
 
 def to_text(result: Result) -> str:
     """Return the content of a result file, with its SHA-256; episode data is on one line each."""
     content = result.model_dump(mode="json")
     content["sha256"] = _digest(content)
-    rows = {key: json.dumps(content.pop(key)) for key in ("per_episode", "episode_classes")}
+    rows = {key: json.dumps(content.pop(key)) for key in EPISODES}
     head = json.dumps(content, indent=2, ensure_ascii=False)
     return "".join((head[:-2], *(f',\n  "{key}": {row}' for key, row in rows.items()), "\n}\n"))
 

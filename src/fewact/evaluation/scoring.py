@@ -14,11 +14,9 @@ from torch import Tensor
 from fewact.encoding import NodeBank
 from fewact.episodes import EpisodeSet
 from fewact.errors import ResultError
+from fewact.evaluation.predictions import Predictions
 from fewact.methods.base import BankScorer, BankScores, Method, support_state
 from fewact.random import permutations
-
-Hits = NDArray[np.bool_]
-"""Whether each query of each episode of a batch is classified correctly: (b ways·queries)."""
 
 MAX_BYTES = 32 * 2**20
 """Approximate limit for the memory of the nodes of one batch."""
@@ -119,13 +117,12 @@ class Scorer:
         self._device = next(iter(support.tensors.values())).device
         self._buffers = local()
 
-    def __call__(self, batch: int) -> Hits:
-        """Return whether each query of a batch is classified correctly, without padding.
+    def __call__(self, batch: int) -> Predictions:
+        """Return the predicted class of each query of a batch, without padding.
 
         Raises:
             ResultError: A logit is not a number.
         """
-        protocol = self._episodes.protocol
         indices = self._batches.indices(batch)
         number = protocol.ways * protocol.queries
         orders = permutations(f"order of queries {protocol.seed}", indices.tolist(), number)
@@ -135,10 +132,10 @@ class Scorer:
             if torch.isnan(logits).any():
                 first = int(indices[logits.isnan().flatten(1).any(1).nonzero()[0]])
                 raise ResultError("a logit of the method is not a number", where=f"episode {first}")
-            predicted = logits.argmax(-1).cpu().numpy()  # (b q)
-        hits = np.empty(orders.shape, dtype=np.bool_)
-        np.put_along_axis(hits, orders, predicted == orders // protocol.queries, 1)
-        return hits[: self._batches.episodes_in(batch)]
+            predicted = logits.argmax(-1).cpu().numpy().astype(np.uint16)  # (b q)
+        ordered = np.empty_like(predicted)
+        np.put_along_axis(ordered, orders, predicted, 1)
+        return ordered[: self._batches.episodes_in(batch)]
 
     def _logits(self, indices: NDArray[np.int64], query: NDArray[np.int64]) -> Tensor:
         """Return the logits (b q n) of episodes (b) for query rows (b q)."""
@@ -174,8 +171,8 @@ class Scorer:
 
 
 def score(
-    scorer: Callable[[int], Hits], batches: Iterable[int], pool: Executor
-) -> Iterator[tuple[int, Hits]]:
+    scorer: Callable[[int], Predictions], batches: Iterable[int], pool: Executor
+) -> Iterator[tuple[int, Predictions]]:
     """Score batches; yield the number and the result of each batch when it is finished.
 
     Args:

@@ -1,6 +1,7 @@
 """Results, comparisons and leaderboards as text, CSV, Markdown, LaTeX and charts."""
 
 from fewact.report.chart import Line, line_chart
+from fewact.report.confusion import confusion_chart, confusion_tables, pair_accuracy_table
 from fewact.report.results import comparison_table, leaderboard_tables, result_table, with_notes
 from fewact.report.stability import stability_chart, stability_table
 from fewact.report.table import Table, TableFormat, render
@@ -10,8 +11,11 @@ __all__ = [
     "Table",
     "TableFormat",
     "comparison_table",
+    "confusion_chart",
+    "confusion_tables",
     "leaderboard_tables",
     "line_chart",
+    "pair_accuracy_table",
     "render",
     "result_table",
     "stability_chart",

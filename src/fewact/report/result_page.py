@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from fewact.evaluation.compare import Comparison
+from fewact.evaluation.confusion import confusion
 from fewact.evaluation.result import Result
+from fewact.report.confusion import PAIRS, class_table, pair_table
 from fewact.report.document import Bar, Page, Section
 from fewact.report.results import comparison_table, episodes, result_table
 from fewact.report.table import Table
@@ -75,10 +77,11 @@ def _settings(name: str, result: Result) -> Section:
 
 
 def _classes(name: str, result: Result) -> Section:
-    found = sorted(result.per_class.items(), key=lambda one: one[1].accuracy)
-    rows = tuple((label, f"{one.accuracy:.1f}", str(one.queries)) for label, one in found)
-    header = ("class", "accuracy", "queries")
-    return Section(f"Classes: {name}", tables=(Table(header, rows),), folded=True)
+    known = None if result.predicted is None else confusion(result)
+    tables = [class_table(result, known)]
+    if known is not None:
+        tables.append(pair_table(known.most_confused(PAIRS)))
+    return Section(f"Classes: {name}", tables=tuple(tables), folded=True)
 
 
 def _listed(values: object) -> str:

@@ -1,0 +1,73 @@
+"""``fewact confusion``: the classes that a method confuses, from result files."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fewact.cli import early
+from fewact.cli.output import OutputFormat, ResultFormat, print_json, print_result_tables
+from fewact.cli.run import say
+from fewact.errors import ResultError
+from fewact.io.outputs import check_output_file
+
+
+def confusion(
+    results: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RESULT...",
+            help="Result files written by `fewact evaluate`, of the same episodes.",
+            callback=early.results,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="SVG file for a chart of the first result."
+        ),
+    ] = None,
+    pairs: Annotated[int, typer.Option(min=1, help="Largest number of confused pairs.")] = 10,
+    format: OutputFormat = ResultFormat.TABLE,
+) -> None:
+    """Show the accuracy of each class and the pairs of classes confused most often.
+
+    With several results, also their accuracies on the pairs that the first result confuses most:
+    the pairs are chosen on the first half of the episodes, and the accuracies are those of the
+    second half.
+    """
+    if output is not None and output.exists():
+        raise ResultError("the file exists already", where=str(output), hint="Choose another file.")
+    if output is not None:
+        check_output_file(output)
+    from fewact import evaluation
+    from fewact.io.atomic import write_text
+    from fewact.report import confusion_chart, confusion_tables, pair_accuracy_table
+
+    names = [str(path) for path in results]
+    loaded = [evaluation.load(path) for path in results]
+    first = evaluation.confusion(loaded[0])
+    half = len(loaded[0].per_episode) // 2
+    chosen = evaluation.confusion(loaded[0], slice(half)).most_confused(pairs)
+    on_pairs = []
+    if len(loaded) > 1:
+        on_pairs = evaluation.pair_accuracies(loaded, chosen, slice(half, None), names)
+    if output is not None:
+        write_text(output, confusion_chart(first, loaded[0].setup.method.label))
+        say(f"Chart written to {output}")
+    if format is ResultFormat.JSON:
+        print_json(
+            {
+                "classes": first.classes,
+                "predicted": first.predicted.tolist(),
+                "offered": first.offered.tolist(),
+                "pairs": [asdict(one) for one in first.most_confused(pairs)],
+                "on_pairs": dict(zip(names, map(asdict, on_pairs), strict=False)),
+            }
+        )
+        return
+    tables = confusion_tables(loaded[0], pairs)
+    if on_pairs:
+        tables += [pair_accuracy_table(names, on_pairs)]
+    print_result_tables(tables, format)

@@ -1,0 +1,110 @@
+"""Classes that a method confuses, as tables and as a chart."""
+
+from collections.abc import Sequence
+
+from fewact import svg
+from fewact.evaluation.confusion import Confusion, Pair, PairAccuracy, confusion
+from fewact.evaluation.result import Result
+from fewact.report.table import Table
+
+PAIRS = 10
+"""Default number of confused pairs."""
+
+LETTERS, SIDE, TOP, GAP = 40, 560.0, 56.0, 8.0
+"""Largest number of letters of a class name in the chart; its side, top and gap in pixels."""
+
+SMALLEST, LARGEST = 7.0, 26.0
+"""Smallest and largest height of a row of the chart in pixels."""
+
+
+def confusion_tables(result: Result, pairs: int = PAIRS) -> list[Table]:
+    """Return the accuracy of each class, and the pairs of classes that are confused most often.
+
+    Args:
+        result: Result with predictions.
+        pairs: Largest number of pairs.
+
+    Raises:
+        ResultError: The result has no predictions.
+    """
+    found = confusion(result)
+    return [class_table(result, found), pair_table(found.most_confused(pairs))]
+
+
+def class_table(result: Result, found: Confusion | None = None) -> Table:
+    """Return the accuracy of each class, the lowest first, and what it was confused with.
+
+    Args:
+        result: Result.
+        found: Its confusions; None for a result without predictions.
+    """
+    header: tuple[str, ...] = ("class", "accuracy", "queries")
+    ordered = sorted(result.per_class.items(), key=lambda one: one[1].accuracy)
+    rows = [(label, f"{one.accuracy:.1f}", str(one.queries)) for label, one in ordered]
+    if found is None:
+        return Table(header, tuple(rows))
+    most = {label: _most(row, found) for row, label in enumerate(found.classes)}
+    return Table(
+        (*header, "most often taken for"),
+        tuple((*row, most[row[0]]) for row in rows),
+        f"Classes: {result.setup.method.label}",
+    )
+
+
+def pair_table(pairs: Sequence[Pair]) -> Table:
+    """Return a table of confused pairs."""
+    rows = tuple((one.first, one.second, f"{one.confused:.1f}", str(one.queries)) for one in pairs)
+    return Table(("class", "class", "confused, %", "queries"), rows, "Most confused pairs")
+
+
+def pair_accuracy_table(names: Sequence[str], found: Sequence[PairAccuracy]) -> Table:
+    """Return a table of accuracies on queries of similar classes, a row for each result."""
+    rows = tuple(
+        (name, f"{one.accuracy:.1f} ± {one.ci95:.2f}", str(one.queries))
+        for name, one in zip(names, found, strict=True)
+    )
+    return Table(("result", "accuracy", "queries"), rows)
+
+
+def confusion_chart(found: Confusion, title: str) -> str:
+    """Draw the rates as a table of colours: an SVG file.
+
+    A row is a true class, a column a predicted class. The colour is the fraction of the queries of
+    the row, in episodes with both classes, that got the class of the column.
+
+    Args:
+        found: Confusions.
+        title: Title above the chart.
+    """
+    n, rates = len(found.classes), found.rates
+    cell = min(max(SIDE / n, SMALLEST), LARGEST)
+    size = min(13.0, 0.8 * cell)
+    short = [name if len(name) <= LETTERS else f"{name[:LETTERS]}…" for name in found.classes]
+    left = 0.56 * size * max(len(f"{i}  {name}") for i, name in enumerate(short, 1)) + 2 * GAP
+    parts = [svg.text(GAP, 24, title, size=16, weight=600)]
+    for i, name in enumerate(short):
+        middle = TOP + (i + 0.5) * cell
+        parts.append(
+            svg.text(left - GAP, middle + 0.35 * size, f"{name}  {i + 1}", size=size, anchor="end")
+        )
+        across = left + (i + 0.5) * cell
+        parts.append(svg.text(across, TOP - GAP, str(i + 1), size=0.7 * size, anchor="middle"))
+        for j, rate in enumerate(rates[i].tolist()):
+            colour = svg.COLOURS[0] if i == j else svg.COLOURS[1]
+            square = (left + j * cell + 0.5, TOP + i * cell + 0.5, cell - 1, cell - 1)
+            parts.append(svg.rectangle(*square, svg.PALE))
+            if rate > 0:
+                parts.append(svg.rectangle(*square, colour, fill_opacity=min(rate, 1.0)))
+    bottom = TOP + n * cell
+    legend = "rows: true class; columns: predicted class; full colour: every query"
+    parts.append(svg.text(GAP, bottom + 24, legend, size=12, colour=svg.GREY))
+    width = max(left + n * cell + GAP, 480.0)
+    return svg.document(round(width), round(bottom + 40), parts, title=title)
+
+
+def _most(row: int, found: Confusion) -> str:
+    """Return the class that the queries of a class got most often, instead of their own."""
+    rates = found.rates[row].copy()
+    rates[row] = 0
+    column = int(rates.argmax())
+    return f"{found.classes[column]}, {100 * rates[column]:.1f} %" if rates[column] > 0 else "–"
