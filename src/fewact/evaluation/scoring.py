@@ -123,6 +123,7 @@ class Scorer:
         Raises:
             ResultError: A logit is not a number.
         """
+        protocol = self._episodes.protocol
         indices = self._batches.indices(batch)
         number = protocol.ways * protocol.queries
         orders = permutations(f"order of queries {protocol.seed}", indices.tolist(), number)
