@@ -14,7 +14,8 @@ from fewact.classifier.events import Event
 from fewact.classifier.stream import State
 from fewact.classifier.watch import AHEAD, Watch
 from fewact.errors import VideoError
-from fewact.video.recording import Recording
+from fewact.video.recording import Recording, open_recording
+from tests.network_camera import network_camera
 
 EVENT = Event("wave", 0.0, 1.0, 1.0, 1)
 
@@ -58,6 +59,22 @@ def test_late_frames_are_dropped_and_counted() -> None:
     assert stream.times == sorted(stream.times)
     assert stream.times[-1] == pytest.approx(29.9)
     assert watch.time == pytest.approx(29.9)
+
+
+@pytest.mark.slow
+def test_late_frames_of_the_network_are_dropped_and_counted() -> None:
+    """A camera with ten frames a second for three seconds; looking at one takes a third."""
+    frames = [np.full((24, 32, 3), 8 * i, np.uint8) for i in range(30)]
+    stream = SlowStream(1 / 3)
+    with network_camera(frames, 10) as address, open_recording(address) as recording:
+        assert recording.live
+        assert not recording.again
+        watch = Watch(stream, recording)  # type: ignore[arg-type]
+        assert list(watch.events()) == [EVENT]
+    assert 5 <= watch.dropped <= 20  # ten frames wait; about ten are looked at in three seconds
+    assert watch.looked_at + watch.dropped == 30
+    assert stream.times == sorted(stream.times)
+    assert stream.times[-1] == pytest.approx(2.9, abs=0.01)
 
 
 def test_no_frame_of_a_file_is_dropped() -> None:

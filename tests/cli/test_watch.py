@@ -18,6 +18,7 @@ from fewact import svg
 from fewact.cli import main
 from fewact.video import EveryNth, probe, read_frames, write_video
 from tests.classifier.conftest import STEPS, render
+from tests.network_camera import network_camera
 
 MOTIONS = ["left", "down", "down", "right"]
 
@@ -82,6 +83,21 @@ def test_the_video_shows_events_at_their_true_times(
     feeder.join()
     assert shown_labels(late, events) == [one["label"] for one in events]
     assert probe(late).duration == pytest.approx(whole.duration, abs=0.2)
+
+
+@pytest.mark.slow
+def test_a_camera_of_the_network(model: Path, recording: Path, tmp_path: Path) -> None:
+    out, drawn = tmp_path / "events.json", tmp_path / "drawn.mp4"
+    with network_camera(list(read_frames(recording, EveryNth(1))), 12) as address:
+        assert main(["watch", str(model), address, "-o", str(out), "--video", str(drawn)]) == 0
+    document = json.loads(out.read_text())
+    assert document["source"] == address
+    assert document["seconds"] == pytest.approx(4, abs=0.2)
+    # A busy computer drops frames; then windows may show something else.
+    if document["dropped_frames"] == 0:
+        assert [one["label"] for one in document["events"]] == ["left", "down", "right"]
+        assert shown_labels(drawn, document["events"]) == ["left", "down", "right"]
+    assert probe(drawn).duration == pytest.approx(4, abs=0.5)
 
 
 def shown_labels(video: Path, events: list[dict[str, Any]]) -> list[str]:
