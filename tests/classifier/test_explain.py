@@ -43,6 +43,11 @@ def test_neighbours_have_frames_parts_and_a_match(
         assert len(one.match.query) == len(one.match.plan) == 16
         assert sum(map(sum, one.match.plan)) == pytest.approx(1)
         assert examples.all_clips_[one.number - 1].title == one.clip
+        assert one.cells is not None
+        assert [len(one.cells), *{(len(frame), len(frame[0])) for frame in one.cells}] == [
+            8,
+            (4, 4),
+        ]
 
 
 def test_parts_of_the_logits_add_up(examples: FewShotClassifier) -> None:
@@ -55,7 +60,7 @@ def test_parts_of_the_logits_add_up(examples: FewShotClassifier) -> None:
     torch.testing.assert_close(sum(parts.values()), logits, atol=2e-6, rtol=0)
 
 
-@pytest.mark.parametrize(("method", "nodes"), [("a2m2", 14), ("pixels", None)])
+@pytest.mark.parametrize(("method", "nodes"), [("a2m2", 14), ("otam", 8), ("pixels", None)])
 def test_the_method_that_answered_is_explained(
     method: str, nodes: int | None, backbone: Backbone, actions: Path, queries: dict[str, Path]
 ) -> None:

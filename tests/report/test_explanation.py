@@ -27,13 +27,17 @@ class Reader(HTMLParser):
         self.shown += data
 
 
+CELLS = (((0.0, 0.5), (1.0, -0.2)), ((0.05, 0.0), (0.0, 0.0)))
+"""Of two frames of 2 × 2 cells two are strong enough to be drawn."""
+
+
 def explanation(name: str) -> Explanation:
     third = 1 / 3
     match = FrameMatch(
         name, equal_parts(3), equal_parts(3), ((third, 0, 0), (0, third, 0), (0, 0, third))
     )
     neighbours = (
-        Neighbour(name, 1, name, 0.5, {name: 0.5}, match, (b"\xff\xd8jpeg",)),
+        Neighbour(name, 1, name, 0.5, {name: 0.5}, match, (b"\xff\xd8jpeg",), CELLS),
         Neighbour("other", 2, "other", 0.25, {"motion": 0.25}, None),
     )
     contributions = (Contribution(name, 1.5), Contribution("motion", -0.25))
@@ -52,6 +56,12 @@ def test_hostile_names_are_text() -> None:
     assert not [name for name, _ in found.attributes if name.startswith("on")]
     assert HOSTILE in found.shown
     assert "49" not in found.shown
+
+
+def test_cells_that_add_most_are_drawn_over_the_query() -> None:
+    page = explanation_page(explanation("wave"))
+    assert page.count('class="cell"') == 2
+    assert "where in the frame both clips move alike" in page
 
 
 def test_a_page_needs_nothing_else() -> None:

@@ -27,7 +27,7 @@ from fewact.classifier.prediction import display_name
 from fewact.classifier.thumbnails import shrink
 from fewact.data import FeatureClip, VideoClip
 from fewact.errors import VideoError
-from fewact.methods.base import FrameMatch, FrameMatches, Method, PairParts
+from fewact.methods.base import CellMatches, FrameMatch, FrameMatches, Method, PairParts
 from fewact.methods.common.text_logits import combined_logits
 from fewact.video import Segments
 from fewact.video.still import jpeg
@@ -43,6 +43,10 @@ NAMES = "class names"
 
 WHOLE = "similarity"
 """Contribution of a method whose similarities have no parts."""
+
+
+Cells = tuple[tuple[tuple[float, ...], ...], ...]
+"""Values of the cells of frames: (t g g)."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class Neighbour:
         parts: Parts of the similarity; they add up to it.
         match: How the frames of both were matched; None if the method matches none.
         frames: Small JPEG images of the clip, evenly spread over time; empty if it is not at hand.
+        cells: What each of g × g cells of each of the query's t frames adds to the similarity,
+            (t g g), above 0 where both move alike; None if the method compares no cells.
     """
 
     clip: str
@@ -79,6 +85,7 @@ class Neighbour:
     parts: dict[str, float]
     match: FrameMatch | None
     frames: tuple[bytes, ...] = field(default=(), repr=False)
+    cells: Cells | None = None
 
 
 @dataclass(frozen=True)
@@ -235,12 +242,15 @@ def _neighbours(
     if isinstance(method, PairParts):
         found = method.pair_parts(fitted.by_class, query)
         parts = {name: value[0, 0].cpu().double() for name, value in found.items()}
+    of_query = {name: value[0] for name, value in nodes.items()}
     neighbours = []
     for i in chosen:
-        example, match = examples.clips[i], None
+        example, match, cells = examples.clips[i], None, None
+        of_clip = {name: value[i] for name, value in fitted.by_clip.nodes.items()}
         if isinstance(method, FrameMatches):
-            of_clip = {name: value[i] for name, value in fitted.by_clip.nodes.items()}
-            match = method.match_frames({k: value[0] for k, value in nodes.items()}, of_clip)
+            match = method.match_frames(of_query, of_clip)
+        if isinstance(method, CellMatches):
+            cells = _values(method.match_cells(of_query, of_clip))
         neighbours.append(
             Neighbour(
                 example.title,
@@ -250,9 +260,16 @@ def _neighbours(
                 {name: value[i].item() for name, value in parts.items()},
                 match,
                 _frames(origins.get(example.title), example.active, examples.origins[i]),
+                cells,
             )
         )
     return tuple(neighbours)
+
+
+def _values(cells: torch.Tensor | None) -> Cells | None:
+    if cells is None:
+        return None
+    return tuple(tuple(tuple(row) for row in frame) for frame in cells.tolist())
 
 
 def _frames(clip: VideoClip | None, active: Span | None, origin: object) -> tuple[bytes, ...]:

@@ -264,6 +264,23 @@ class FrameMatches(Protocol):
         """
 
 
+@runtime_checkable
+class CellMatches(Protocol):
+    """A method that knows where in the frame two videos agree."""
+
+    def match_cells(self, query: Nodes, support: Nodes) -> Tensor | None:
+        """Return what each cell of the query's frames adds to the similarity of two videos.
+
+        Args:
+            query: Nodes of the query, without leading axes.
+            support: Nodes of the support video.
+
+        Returns:
+            (t g g): t frames, evenly spread over the clip, of g × g cells; above 0 where the videos
+            agree. None where the options compare no cells.
+        """
+
+
 def equal_parts(count: int) -> tuple[tuple[float, float], ...]:
     """Return the begin and end of equal parts of a video, as fractions of its duration.
 

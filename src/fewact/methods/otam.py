@@ -10,7 +10,7 @@ from torch import Tensor
 from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
-from fewact.methods.base import Method, Nodes
+from fewact.methods.base import FrameMatch, Method, Nodes, equal_parts, plan_of
 from fewact.methods.common.prototypes import ShotAggregation, SupportFrames, support_frames
 
 
@@ -71,3 +71,14 @@ class OTAM(Method[OTAMOptions, SupportFrames]):
         pairs = -found.value  # (b q p)
         logits = state.average(pairs)
         return logits, pairs if options.shot_aggregation == "mean" else None
+
+    def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:
+        """Return the alignment of the frames, from the query to the support video."""
+        first, second = query["frames"], support["frames"]  # (t d)
+        cost = align.pairwise_cosine_cost(first[None, None], second[None, None], self.options.eps)
+        found = align.otam(cost[0, 0, 0], self.options.smoothing)
+        if found.plan is None:
+            return None
+        return FrameMatch(
+            "frames", equal_parts(len(first)), equal_parts(len(second)), plan_of(found.plan)
+        )

@@ -4,12 +4,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fewact import svg
-from fewact.classifier.explain import Explanation, Neighbour
+from fewact.classifier.explain import Cells, Explanation, Neighbour
 from fewact.methods.base import FrameMatch
 from fewact.report.pages import drawing, render_page
 
 WIDTH, HEIGHT, RIBBONS, LEFT = 880.0, 82.0, 60.0, 0.0
 BAR = (260.0, 14.0)
+MIN_CELL = 0.1
+"""Smallest value of a cell that is drawn, as a fraction of the largest one."""
+
 MIN_WEIGHT = 0.02
 """Smallest weight of a pair that is drawn, as a fraction of the weight of its row."""
 
@@ -25,7 +28,9 @@ def explanation_page(found: Explanation) -> str:
         }
         for one in found.contributions
     ]
-    neighbours = [_neighbour(found, one) for one in found.neighbours]
+    values = [value for one in found.neighbours for value in _flat(one.cells)]
+    most = max(values, default=0.0)
+    neighbours = [_neighbour(found, one, most) for one in found.neighbours]
     return render_page("explanation.html.j2", found=found, bars=bars, neighbours=neighbours)
 
 
@@ -39,9 +44,10 @@ def _bar(fraction: float) -> Iterator[str]:
     yield svg.element("line", x1=half, y1=0, x2=half, y2=height, class_="axis")
 
 
-def _neighbour(found: Explanation, one: Neighbour) -> dict[str, Any]:
+def _neighbour(found: Explanation, one: Neighbour, most: float) -> dict[str, Any]:
+    """Return what the page shows of a neighbour; ``most`` is the largest value of a cell."""
     below = HEIGHT + RIBBONS
-    parts = [*_strip(found.frames, 0.0), *_strip(one.frames, below)]
+    parts = [*_strip(found.frames, 0.0), *_cells(one.cells, most), *_strip(one.frames, below)]
     if one.match is not None:
         parts += _ribbons(one.match, HEIGHT + 2, below - 2)
     picture = drawing(WIDTH, below + HEIGHT, parts, title=f"{found.clip} and {one.clip}")
@@ -62,6 +68,26 @@ def _strip(frames: Sequence[bytes], top: float) -> Iterator[str]:
     width = WIDTH / max(len(frames), 1)
     for i, frame in enumerate(frames):
         yield svg.image(i * width + 1, top + 1, width - 2, HEIGHT - 2, frame)
+
+
+def _cells(cells: Cells | None, most: float) -> Iterator[str]:
+    """Draw what the cells of the query's frames add to the similarity, over the frames."""
+    if cells is None or most <= 0:
+        return
+    width = WIDTH / len(cells)
+    for i, frame in enumerate(cells):
+        wide, high = (width - 2) / len(frame[0]), (HEIGHT - 2) / len(frame)
+        for row, values in enumerate(frame):
+            for column, value in enumerate(values):
+                if value <= MIN_CELL * most:
+                    continue
+                x, y = i * width + 1 + column * wide, 1 + row * high
+                opacity = 0.65 * value / most
+                yield svg.rectangle(x, y, wide, high, None, class_="cell", fill_opacity=opacity)
+
+
+def _flat(cells: Cells | None) -> list[float]:
+    return [value for frame in cells or () for row in frame for value in row]
 
 
 def _ribbons(match: FrameMatch, top: float, bottom: float) -> Iterator[str]:

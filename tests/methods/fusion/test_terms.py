@@ -130,3 +130,20 @@ def test_linear_detrending_ignores_a_linear_trend_of_the_maps(term: Motion | Mom
         torch.testing.assert_close(term.encode(found), term.encode(tilted))
     constant = type(term)(term.view, "constant")
     assert not torch.allclose(constant.encode(found), constant.encode(tilted))
+
+
+def test_cells_say_where_two_videos_move_alike() -> None:
+    """Both change in the upper left cell alone, which adds all there is to the similarity."""
+    term = Motion(MAPS, "constant")
+    still = torch.rand(6, 8, 8, dtype=torch.float64).expand(16, -1, -1, -1)
+    wave = torch.linspace(0, 9, 16, dtype=torch.float64).sin()
+    videos = []
+    for speed in (1.0, 1.3):
+        moving = still.clone()
+        moving[:, 0, :2, :2] += (speed * wave).cos()[:, None, None]
+        videos.append(term.encode({MAPS: moving[None, None]})[0, 0])
+    cells = term.cells(*videos)
+    assert cells.shape == (16, 4, 4)
+    assert cells.sum(0).argmax() == 0
+    aligned = (videos[0] @ videos[1].T * term.plan(*videos)).sum()
+    torch.testing.assert_close(cells.sum(), aligned)

@@ -194,6 +194,18 @@ class Fusion(Method[FusionOptions, FusionState]):
             "motion", equal_parts(len(first)), equal_parts(len(second)), plan_of(plan)
         )
 
+    def match_cells(self, query: Nodes, support: Nodes) -> Tensor | None:
+        """Return where the full-frame motion of two videos agrees: (t g g)."""
+        found = [
+            one
+            for one in self._terms_of(query).terms
+            if isinstance(one.term, Motion) and not one.term.crop and one.weight > 0
+        ]
+        if not found or found[0].term.view.level == "vectors":
+            return None
+        name, term = found[0].name, found[0].term
+        return term.cells(query[name], support[name]) if isinstance(term, Motion) else None
+
     def similarity(
         self,
         first: Nodes,

@@ -165,6 +165,19 @@ class Motion:
             raise TypeError("otam returned no plan")
         return found
 
+    def cells(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return what each cell of the first video's frames adds to their aligned cosines.
+
+        Args:
+            first: Encoded maps of a video (t d).
+            second: Those of another one (t d).
+
+        Returns:
+            (t grid grid); the sum is that of all cosines, each times its weight in ``plan``.
+        """
+        one, other = (x.unflatten(-1, (-1, self.grid, self.grid)) for x in (first, second))
+        return torch.einsum("sxhw,txhw,st->shw", one, other, self.plan(first, second))
+
     def quick_similarity(self, first: Tensor, second: Tensor) -> Tensor:
         """Return half the mean cosine of frames at the same time."""
         products: Tensor = first.flatten(-2) @ second.flatten(-2).mT
