@@ -6,6 +6,15 @@ from collections.abc import Sequence
 WIDTH = 100
 """Number of columns of a table as text, where the terminal does not say more."""
 
+GAP = 2
+"""Number of spaces between columns."""
+
+NARROWEST = 6
+"""Width of a column that loses no more characters."""
+
+ROWS = 50
+"""Number of rows that decide the widths of the columns."""
+
 MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>#|~!&"})
 """Characters that Markdown would take for its own, escaped."""
 
@@ -25,14 +34,66 @@ def text_table(lines: Sequence[Sequence[str]], width: int = WIDTH) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table.grid(padding=(0, 2))
-    for number in range(len(lines[0])):
-        grid.add_column(overflow="fold", no_wrap=number == 0)  # names are copied
-    for line in lines:
-        grid.add_row(*(Text(printable(cell)) for cell in line))
+    cells = [[printable(cell) for cell in line] for line in lines]
+    grid = Table.grid(padding=(0, GAP))
+    for number, size in enumerate(_column_widths(cells, width)):
+        # Names, in the first column, are copied.
+        grid.add_column(overflow="fold", no_wrap=number == 0, width=size)
+    for line in cells:
+        grid.add_row(*map(Text, line))
     text = io.StringIO()
     Console(file=text, width=width, color_system=None, legacy_windows=False).print(grid)
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+def _column_widths(lines: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Return widths of the columns that fit, for a table of few lines.
+
+    Columns begin as wide as their longest cell. While the table is too wide, the column loses a
+    character whose loss adds the fewest lines. Where only split words are left, the widest does.
+    """
+    from rich.cells import cell_len
+
+    columns = [
+        [[cell_len(word) for word in cell.split()] for cell in column]
+        for column in zip(*lines, strict=True)
+    ]
+    widths = [max(1, *(sum(cell) + len(cell) - 1 for cell in column)) for column in columns]
+    words = [max(1, *(max(cell, default=0) for cell in column)) for column in columns]
+    first = [column[:ROWS] for column in columns]
+    heights = [
+        [_height(cell, size) for cell in column] for column, size in zip(first, widths, strict=True)
+    ]
+
+    def lines_without(number: int) -> tuple[int, int]:
+        shorter = [_height(cell, widths[number] - 1) for cell in first[number]]
+        others = (x for i, x in enumerate(heights) if i != number)
+        return sum(map(max, zip(shorter, *others, strict=True))), -widths[number]
+
+    while sum(widths) + GAP * (len(widths) - 1) > width:
+        wrapped = range(1, len(widths))
+        splittable = [i for i in wrapped if widths[i] > NARROWEST]
+        if between := [i for i in wrapped if widths[i] > words[i]]:
+            chosen = min(between, key=lines_without)
+        elif splittable:
+            chosen = max(splittable, key=lambda i: widths[i])
+        else:
+            break
+        widths[chosen] -= 1
+        heights[chosen] = [_height(cell, widths[chosen]) for cell in first[chosen]]
+    return widths
+
+
+def _height(words: Sequence[int], width: int) -> int:
+    """Return the number of lines of a cell, from the lengths of its words."""
+    lines, used = 1, 0
+    for length in words:
+        if used and used + 1 + length > width:
+            lines, used = lines + 1, length
+        else:
+            used += length + (used > 0)
+        lines, used = lines + max(0, used - 1) // width, used and (used - 1) % width + 1
+    return lines
 
 
 def printable(text: str) -> str:

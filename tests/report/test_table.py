@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from fewact.report import Table, TableFormat, render
+from fewact.text_table import text_table
 
 TABLE = Table(
     ("method", "accuracy", "remarks"),
@@ -69,3 +70,23 @@ def test_no_cell_breaks_its_row(format: TableFormat) -> None:
     text = render(Table(("a",), (("one\ntwo\x1b[31m",),)), format)
     assert "\x1b" not in text
     assert "one\ntwo" not in text
+
+
+def test_a_wide_column_gets_the_space_that_saves_most_lines() -> None:
+    summary = "classes are compared by " + " and ".join(f"part{i}" for i in range(20))
+    rows = [("name", "paper", "flags", "summary"), ("a", "A Paper, CVPR 2020", "needs x", summary)]
+    lines = text_table(rows, 60).splitlines()
+    assert max(map(len, lines)) <= 60
+    assert len(lines) <= 1 + len(summary) // 40 + 1
+    printed = {word for line in lines for word in line.split()}
+    assert printed == {word for row in rows for cell in row for word in cell.split()}
+
+
+def test_a_table_that_is_too_narrow_for_its_words_splits_the_longest() -> None:
+    lines = text_table([("a", "accuracy", "file"), ("b", "9.0", "x" * 60)], 40).splitlines()
+    assert lines[0].split() == ["a", "accuracy", "file"]
+    assert [line.split()[-1] for line in lines[1:]] == ["x" * 27, "x" * 27, "x" * 6]
+
+
+def test_many_columns_are_as_narrow_as_they_can_be() -> None:
+    assert text_table([tuple(map(str, range(40)))], 30).count("\n") > 0
