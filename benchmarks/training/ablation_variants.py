@@ -77,13 +77,13 @@ PAPER = ("mean", "covariance", "sqrt")
 
 CLAIMS: dict[str, tuple[Pair, Pair]] = {
     "covariances beat means": (("covariance", "emd, cross"), ("mean", "emd, cross")),
-    "their square roots beat covariances": (PROPOSED, ("covariance", "emd, cross")),
+    "inferred: square roots beat covariances": (PROPOSED, ("covariance", "emd, cross")),
     "EMD beats the cosine of the means": (PROPOSED, ("sqrt", "cosine")),
     "EMD beats the diagonal": (PROPOSED, ("sqrt", "diagonal")),
-    "EMD beats Hungarian": (PROPOSED, ("sqrt", "hungarian")),
+    "inferred: EMD beats Hungarian": (PROPOSED, ("sqrt", "hungarian")),
     "EMD beats OTAM": (PROPOSED, ("sqrt", "otam")),
     "EMD beats Bi-MHM": (PROPOSED, ("sqrt", "bi_mhm")),
-    "cross-reference weights beat uniform ones": (PROPOSED, ("sqrt", "emd, uniform")),
+    "inferred: cross-reference beats uniform weights": (PROPOSED, ("sqrt", "emd, uniform")),
     "W124 beats windows of 1": (PROPOSED, ("sqrt, lengths 1", "emd, cross")),
     "W124 beats windows of 2": (PROPOSED, ("sqrt, lengths 2", "emd, cross")),
     "W124 beats windows of 4": (PROPOSED, ("sqrt, lengths 4", "emd, cross")),
@@ -100,7 +100,8 @@ CLAIMS: dict[str, tuple[Pair, Pair]] = {
         ("sqrt", "emd, cross, time"),
     ),
 }
-"""Claims of the paper, and of our options: the first pair is better than the second."""
+"""Claims of the paper, those that its sources suggest but it does not state, and those of our
+options: the first pair is better than the second."""
 
 
 def options_of(moments: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What every method promises, over the whole registry."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from fewact.methods.base import (
     support_state,
 )
 from fewact.methods.checks import PROMISES, Subject
+from fewact.methods.checks.made_up import made_up_card, made_up_features, made_up_text
 from fewact.methods.fusion import Fusion
 from tests.methods.made_up import make_card, make_text
 
@@ -166,6 +167,35 @@ def test_a_method_with_random_initial_weights_is_not_trained(name: str) -> None:
         # Learnable parts that start from fixed values need no training.
         first, second = (methods.create(name).state_dict() for _ in range(2))
         assert all(torch.equal(value, second[key]) for key, value in first.items())
+
+
+@pytest.mark.parametrize("maps", [True, False], ids=["maps", "vectors"])
+@pytest.mark.parametrize("name", methods.names())
+def test_two_classes_of_few_frames(name: str, maps: bool) -> None:
+    card, scored = made_up_card(maps=maps), 0
+    for frames in (1, 2, 3, 9):
+        known = {one.name for one in fields(methods.REGISTRY.get(name).Options)}
+        wanted = {"frames": frames, "motion_frames": max(2, frames)}
+        options = {option: value for option, value in wanted.items() if option in known}
+        try:
+            method = methods.create(name, **methods.fitting(name, card), **options).eval()
+        except OptionError as error:
+            assert frames < 3, error  # noqa: PT017
+            assert "frames" in str(error)  # noqa: PT017
+            continue
+        for labels in (torch.tensor([[1, 0]]), torch.tensor([[0, 1, 1, 0, 1]])):
+            own, asked = (
+                made_up_features(method, card, 1, videos, seed=videos)
+                for videos in (labels.shape[1], 1)
+            )
+            text = made_up_text(card, 1, 2) if method.uses_text else None
+            with torch.no_grad():
+                state = support_state(method, method.encode(own), labels, 2, text)
+                logits = method.score(state, method.encode(asked))
+            assert logits.shape == (1, 1, 2)
+            assert logits.isfinite().all()
+            scored += 1
+    assert scored >= 4
 
 
 def test_unknown_method_says_which_was_meant() -> None:

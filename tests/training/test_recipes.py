@@ -64,6 +64,32 @@ def test_there_are_recipes_for_five_benchmarks_and_motions() -> None:
         }
 
 
+STATED = {
+    "a2m2": {"frames", "moments.lengths", "alignment.name", "alignment.weights", "name", "kind"},
+    "cpm": {"global_prototypes", "focused_prototypes"},
+    "protonet": {"shot_aggregation"},
+    "simpleshot": {"centre", "unit_length"},
+}
+"""Values that papers state, by method: eight frames, three scales, exact transport, weights by the
+other video, ResNet-50, two stages; two groups of prototypes; class means; CL2N."""
+
+STATED_OF = {"a2m2-ucf101-resnet50": {"freeze_bn"}, "a2m2-hmdb51-resnet50": {"freeze_bn"}}
+"""Values that a paper states of one data set."""
+
+
+@pytest.mark.parametrize("name", names())
+def test_marks_are_true_and_explained(name: str) -> None:
+    lines = (files("fewact.recipes") / f"{name}.toml").read_text("utf-8").splitlines()
+    header = " ".join(line for line in lines if line.startswith("#"))
+    values = [line for line in lines if " = " in line and not line.startswith("#")]
+    used = {
+        mark for line in values for mark in re.findall(r"\[([PCIMS])\]", line.partition("#")[2])
+    }
+    assert used <= set(re.findall(r"\[([PCIMS])\]", header)), name
+    stated = {line.partition(" = ")[0] for line in values if "# [P]" in line}
+    assert stated <= STATED.get(name.partition("-")[0], set()) | STATED_OF.get(name, set())
+
+
 @pytest.mark.parametrize("method", ON_RESNET50)
 def test_published_methods_have_recipes_for_the_five_benchmarks(method: str) -> None:
     own = {name for name in names() if name.startswith(f"{method}-")}

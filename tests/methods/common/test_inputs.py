@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fewact import methods
-from fewact.errors import ShapeError, UnknownNameError
+from fewact.errors import OptionError, ShapeError, UnknownNameError
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.common.inputs import of_videos, seeded
 from tests.methods.made_up import make_card
@@ -28,6 +28,31 @@ def test_vectors_of_another_length_are_refused(name: str) -> None:
     method = methods.create(name, vector_width=12)
     with pytest.raises(ShapeError, match=r"another length \(got 7\).*vector_width=7"):
         method.encode({FeatureRequest("vectors", View(8)): torch.zeros(1, 2, 8, 7)})
+
+
+WRONG = [
+    (FeatureRequest("vectors", View(8)), (2, 5, 12), r"vectors: .*\(2, 5, 12\).*\(… 8 d\)"),
+    (FeatureRequest("vectors", View(8)), (12,), r"vectors: .*\(… 8 d\)"),
+    (FeatureRequest("vectors", View(5)), (2, 5, 12), r"got vectors:5.*expected: vectors:8.*frames"),
+]
+
+
+@pytest.mark.parametrize("name", ["trx", "strm", "cpm", "hyrsm", "molo", "ta2n", "clip_spm"])
+@pytest.mark.parametrize(("request_", "shape", "message"), WRONG)
+def test_vectors_of_other_frames_are_refused(
+    name: str, request_: FeatureRequest, shape: tuple[int, ...], message: str
+) -> None:
+    maps = "map_channels" in methods.REGISTRY.get(name).Options.__dataclass_fields__
+    method = methods.create(name, **{"map_channels" if maps else "vector_width": 12})
+    with pytest.raises((OptionError, ShapeError), match=message):
+        method.encode({request_: torch.zeros(shape)})
+
+
+@pytest.mark.parametrize("name", ["strm", "molo", "ta2n"])
+def test_maps_without_height_are_refused(name: str) -> None:
+    method = methods.create(name, map_channels=12)
+    with pytest.raises(ShapeError, match=r"maps: .*\(… 8 c h w\)"):
+        method.encode({FeatureRequest("maps", View(8)): torch.zeros(2, 8, 12)})
 
 
 @pytest.mark.parametrize("name", READ_TEXT)

@@ -22,9 +22,11 @@ def frame_vectors(features: Features, frames: int, width: int) -> Tensor:
         width: Length d that the method was created for.
 
     Raises:
-        ShapeError: The vectors have another length.
+        OptionError: There are no vectors of so many frames.
+        ShapeError: The vectors have another length, or are not (… t d).
     """
-    vectors = features[FeatureRequest("vectors", View(frames))]
+    vectors = _of_request(features, FeatureRequest("vectors", View(frames)))
+    check_shape(vectors, f"… {frames} d", "vectors")
     if vectors.shape[-1] != width:
         raise ShapeError(
             "the method was made for vectors of another length",
@@ -50,11 +52,15 @@ def frame_maps(features: Features, frames: int, channels: int) -> Tensor:
         channels: Number of channels c that the method was created for.
 
     Raises:
-        ShapeError: The maps have another number of channels.
+        OptionError: There are neither maps nor vectors of so many frames.
+        ShapeError: The maps have another number of channels, or are not (… t c h w).
     """
     maps = features.get(FeatureRequest("maps", View(frames)))
     if maps is None:
-        maps = features[FeatureRequest("vectors", View(frames))][..., None, None]
+        vectors = _of_request(features, FeatureRequest("vectors", View(frames)))
+        check_shape(vectors, f"… {frames} d", "vectors")
+        maps = vectors[..., None, None]
+    check_shape(maps, f"… {frames} c h w", "maps")
     if maps.shape[-3] != channels:
         raise ShapeError(
             "the method was made for maps with another number of channels",
@@ -64,6 +70,19 @@ def frame_maps(features: Features, frames: int, channels: int) -> Tensor:
             hint=f"Make the method with option map_channels={maps.shape[-3]}.",
         )
     return maps.to(promoted(maps))
+
+
+def _of_request(features: Features, request: FeatureRequest) -> Tensor:
+    found = features.get(request)
+    if found is None:
+        raise OptionError(
+            "there are no features of this request",
+            where="features",
+            got=", ".join(map(str, features)) or "none",
+            expected=str(request),
+            hint="Make the method with the option frames of these features.",
+        )
+    return found
 
 
 class ClassText(nn.Module):
