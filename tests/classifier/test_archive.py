@@ -48,6 +48,21 @@ def test_a_model_that_is_replaced_can_be_brought_back(model: Path, tmp_path: Pat
     assert FewShotClassifier.load(other).classes_ == ("hello", "throw")
 
 
+def test_a_model_that_is_not_wanted_replaces_nothing(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(pack(model))
+    mine = FewShotClassifier.load(model).rename_class("wave", "hello").save(tmp_path / "mine")
+    before = files_of(mine)
+
+    def refuse(found: Path) -> None:
+        assert files_of(found) == files_of(model)
+        raise ModelError("not this one")
+
+    with pytest.raises(ModelError, match="not this one"):
+        unpack(tmp_path / "a.zip", mine, refuse)
+    assert files_of(mine) == before
+    assert history.versions(mine) == []
+
+
 def changed(content: bytes, **files: bytes | None) -> bytes:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}

@@ -68,6 +68,10 @@ def test_other_files_are_refused(text: str, tmp_path: Path) -> None:
         ({"surprise": 1}, "surprise: Extra inputs"),
         ({"calibration": ...}, "calibration: Field required"),
         ({"examples": [{"name": "a", "label": "b"}]}, "fewer than two classes"),
+        (
+            {"examples": [{"name": "a", "label": "b"}, {"name": "a", "label": "c\n"}]},
+            "no class name",
+        ),
         ({"examples": [{"name": "a"}]}, "examples.0.label"),
         ({"files": {"../x": "0", STATE: "0"}}, "unknown files: ../x"),
         ({"files": {"thumbnail-0001.jpg": "0"}}, "no hash of state"),

@@ -4,13 +4,16 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fewact import FewShotClassifier
 from fewact.classifier.sources import labelled
 from fewact.data import FolderDataset, expand_paths
 from fewact.data.files import legible
 from fewact.data.video_index import find_videos
 from fewact.io.atomic import write_text
+from fewact.video import write_video
 
 DEPTH = 1200
 
@@ -87,3 +90,20 @@ def test_names_that_are_not_utf8_are_kept_apart_and_stored(tmp_path: Path) -> No
     assert all(name == legible(name) and name.encode() for name in names)
     file = write_text(tmp_path / "x.json", json.dumps(str(clips[0].path), ensure_ascii=False))
     assert Path(json.loads(file.read_text())) == clips[0].path
+
+
+def test_classes_whose_folders_have_odd_names_are_taught(tmp_path: Path) -> None:
+    odd = {b"caf\xe9": "caf\\xe9", b"line\nbreak": "line\\nbreak", b"wave": "wave"}
+    odd["a\N{NO-BREAK SPACE}b \U0001f600".encode()] = "a\\xa0b \U0001f600"
+    draw = np.random.default_rng(0)
+    for name in odd:
+        folder = tmp_path / "clips" / os.fsdecode(name)
+        folder.mkdir(parents=True)
+        write_video(tmp_path / "a.mp4", draw.integers(0, 255, (8, 32, 32, 3), np.uint8), 8)
+        (tmp_path / "a.mp4").rename(folder / "1.mp4")
+    assert FolderDataset(tmp_path / "clips").videos.classes == tuple(sorted(odd.values()))
+    classifier = FewShotClassifier(method="pixels").fit(tmp_path / "clips")
+    saved = FewShotClassifier.load(classifier.save(tmp_path / "model"))
+    assert saved.classes_ == tuple(sorted(odd.values()))
+    clip = tmp_path / "clips" / os.fsdecode(b"caf\xe9") / "1.mp4"
+    assert saved.predict(clip).best == "caf\\xe9"

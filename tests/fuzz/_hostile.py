@@ -5,7 +5,9 @@ import hashlib
 import io
 import json
 import os
+import stat
 import struct
+import tempfile
 import zipfile
 from collections.abc import Callable
 from copy import deepcopy
@@ -37,24 +39,47 @@ TEXTS = (
 )
 
 
+MEMBERS = (
+    *("../config.json", "../../x", "/tmp/fewact-x", "..\\x", "C:\\x", "page/page.json", "page/"),
+    *("history/000001/config.json", ".", "..", "./config.json", "CONFIG.JSON", "a\nb", ""),
+    *("\u202e", "config.json/x", "thumbnail-0001.jpg/../../x", "thumbnail-99999.jpg", "x" * 60_000),
+)
+"""Names in archives that are none of a model."""
+
+Way = Callable[[Path, bytes, Random], None]
+
+
 def place(path: Path, content: bytes, random: Random) -> str:
     """Put a hostile version of a file in its place; return what was done."""
-    ways: list[Callable[[Path, bytes, Random], None]] = [_special, _text, _bytes, _bytes]
-    if content[:1] in b"{[":
-        ways += [_json] * 8
-    elif path.suffix == ".safetensors":
-        ways += [_tensors] * 8
-    elif path.suffix == ".npz":
-        ways += [_archive] * 8
-    else:
-        ways += [_words] * 6
-    way = random.choice(ways)
+    way = random.choice([_special, _text, *_ways(path, content)])
     if path.is_dir() and not path.is_symlink():
         path.rmdir()
     else:
         path.unlink(missing_ok=True)
     way(path, content, random)
     return way.__name__.strip("_")
+
+
+def damaged(name: Path, content: bytes, random: Random) -> bytes:
+    """Return a hostile version of the content of a file of this name."""
+    way = random.choice([_text, *_ways(name, content)])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, name.name)
+        way(path, content, random)
+        return path.read_bytes()
+
+
+def _ways(path: Path, content: bytes) -> list[Way]:
+    """Return what can be done to the content of a file, the likelier the more often."""
+    if content[:1] in b"{[":
+        return [_bytes] * 2 + [_json] * 8
+    if path.suffix == ".safetensors":
+        return [_bytes] * 2 + [_tensors] * 8
+    if path.suffix == ".npz":
+        return [_bytes] * 2 + [_archive] * 8
+    if path.suffix == ".zip":
+        return [_bytes] * 2 + [_model] * 8
+    return [_bytes] * 2 + [_words] * 6
 
 
 def _special(path: Path, content: bytes, random: Random) -> None:
@@ -230,4 +255,36 @@ def _archive(path: Path, content: bytes, random: Random) -> None:
     elif what == 4:
         at = random.randrange(40, len(packed))
         packed[at : at + 4] = random.randbytes(4)
+    path.write_bytes(packed)
+
+
+def _model(path: Path, content: bytes, random: Random) -> None:
+    """Change the members of a saved model's archive: their content, their names, or their facts."""
+    with zipfile.ZipFile(io.BytesIO(content)) as old:
+        members = {name: old.read(name) for name in old.namelist()}
+    name = random.choice(sorted(members))
+    what = random.randrange(7)
+    if what < 3:
+        members[name] = damaged(Path(name), members[name], random)
+        if name == "state.safetensors" and random.random() < 0.8:
+            config = json.loads(members["config.json"])
+            config["files"][name] = hashlib.sha256(members[name]).hexdigest()
+            members["config.json"] = json.dumps(signed(config)).encode()
+    elif what == 3:
+        members[random.choice(MEMBERS)] = members.pop(name)
+    elif what == 4:
+        members[random.choice((*MEMBERS, "thumbnail-0001.jpg"))] = bytes(1 << random.randrange(26))
+    file = io.BytesIO()
+    methods = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2)
+    with zipfile.ZipFile(file, "w") as made:
+        for one, data in members.items():
+            info = zipfile.ZipInfo(one)
+            if what == 5:
+                kinds = (stat.S_IFLNK, stat.S_IFIFO, stat.S_IFBLK, stat.S_IFDIR, stat.S_IFREG)
+                info.external_attr = (random.choice(kinds) | 0o777) << 16
+            made.writestr(info, data, random.choice(methods))
+    packed = bytearray(file.getvalue())
+    if what == 6:  # flags, sizes, offsets and names of the list of members
+        at = packed.rindex(b"PK\1\2") + random.randrange(4, 50)
+        packed[at : at + 2] = random.choice((b"\xff\xff", b"\0\0", random.randbytes(2)))
     path.write_bytes(packed)

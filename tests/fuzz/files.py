@@ -131,6 +131,45 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
     save_file(weights_files.tensors_of(network), weights / "model.safetensors")
     (weights / "config.json").write_text(json.dumps({"architectures": ["x"], "hidden_size": 8}))
     DemoFolder(root / "demo").write("a.txt", "a")
+    from fewact.classifier import model_folder
+    from fewact.classifier.archive import pack, unpack
+    from fewact.errors import ModelError
+    from fewact.web.document import Clip, Document
+    from fewact.web.store import Store as PageStore
+
+    command("rename", root / "model", "class 0", "class 00")
+    command("rename", root / "model", "class 1", "class 01")
+    command("undo", root / "model")
+    (root / "m.zip").write_bytes(pack(root / "model"))
+    ids = [f"{i:016x}" for i in range(3)]
+    document = Document()
+    for i, id in enumerate(ids):
+        clip = Clip(file=f"{id}.mp4", name="me.mp4", label=f"class {i}", seconds=2.0)
+        document = document.changed("add", "me.mp4", clips={id: clip})
+    document = document.relabelled("rename", "class 1", "hop")
+    page = PageStore(root / "served")
+    page.write(document)
+    page.close()
+
+    def exchange(*more: str) -> None:
+        command("undo", root / "model", *more)
+        try:
+            model_folder.load(root / "model")
+        except ModelError:  # a former version whose hashes are right
+            command("undo", root / "model", *({"--redo"} - {*more}))
+            assert model_folder.load(root / "model"), "the model did not come back"
+
+    def read_page() -> None:
+        store = PageStore(root / "served")
+        try:
+            found = store.read()
+            while found.steps:
+                found = found.undone()
+            Document.model_validate_json(found.model_dump_json())
+            store.unknown(found)
+        finally:
+            store.close()
+
     made = synthetic.motions(videos=1, frames=16, size=32)
     entries = {video.id: motions._entry(made, video) for video in made.videos.videos[:3]}
     index = motions._merge(root / "motions", None, made, entries)
@@ -193,6 +232,19 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
         "weights/model.safetensors": [load_weights],
         "weights/config.json": [load_weights],
         "demo/demo.json": [lambda: DemoFolder(root / "demo").write("b.txt", "b")],
+        "m.zip": [
+            lambda: unpack(root / "m.zip", root / "out"),
+            lambda: unpack(root / "m.zip", root / "model"),
+            lambda: command("import", root / "m.zip", root / "out"),
+        ],
+        "model/history/000001/change.json": [exchange],
+        "model/history/000001/config.json": [
+            exchange,
+            lambda: command(*teach, "--overwrite"),
+        ],
+        "model/history/000001/state.safetensors": [exchange],
+        "model/history/undone/000001/config.json": [lambda: exchange("--redo")],
+        "served/page/page.json": [read_page],
         "motions/motions.json": [lambda: synthetic.read_folder(root / "motions")],
     }
     return {

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.fuzz import files, kills, power, transport, videos
+from tests.fuzz import files, inputs, kills, power, transport, videos
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and a fork server")
 
@@ -20,6 +20,13 @@ def test_hostile_files() -> None:
     report = files.run(seed=18, count=120)
     assert not report.defects
     assert min(report.outcomes[name] for name in ("read", "refused")) > 5
+
+
+@pytest.mark.slow
+def test_hostile_inputs() -> None:
+    report = inputs.run(seed=18, count=120)
+    assert not report.defects
+    assert report.outcomes["hub: read"] + report.outcomes["hub: refused"] == 20
 
 
 @pytest.mark.slow

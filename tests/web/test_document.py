@@ -8,8 +8,10 @@ from pydantic import ValidationError
 from fewact.errors import DataError
 from fewact.web.document import Clip, Document, SavedExample, class_name
 
+A, B = "a" * 16, "b" * 16
 
-def clip(label: str | None, file: str | None = "a.mp4") -> Clip:
+
+def clip(label: str | None, file: str | None = f"{A}.mp4") -> Clip:
     return Clip(file=file, name="me.mp4", label=label, seconds=2.0)
 
 
@@ -19,11 +21,8 @@ def merged(document: Document, *examples: tuple[str, str]) -> Document:
     return document.merge(saved, lambda: f"{next(number):016x}")
 
 
-A, B = "a" * 16, "b" * 16
-
-
 def test_a_change_and_its_undo() -> None:
-    start = Document().changed("add", clips={A: clip("wave"), B: clip("throw", "b.mp4")})
+    start = Document().changed("add", clips={A: clip("wave"), B: clip("throw", f"{B}.mp4")})
     assert start.classes == ("wave", "throw")
     renamed = start.relabelled("rename", "wave", "hello")
     assert (renamed.classes, renamed.clips[A].label) == (("hello", "throw"), "hello")
@@ -36,7 +35,7 @@ def test_a_change_and_its_undo() -> None:
 
 
 def test_a_name_that_exists_is_refused() -> None:
-    start = Document().changed("add", clips={A: clip("wave"), B: clip("throw", "b.mp4")})
+    start = Document().changed("add", clips={A: clip("wave"), B: clip("throw", f"{B}.mp4")})
     with pytest.raises(DataError, match="exists already"):
         start.relabelled("rename", "wave", "throw")
     with pytest.raises(DataError, match="no such action"):
@@ -60,11 +59,11 @@ def test_a_document_of_somebody_else_names_no_file_outside_of_its_folder(file: s
 
 
 def test_the_command_line_adds_moves_and_removes() -> None:
-    document = Document().changed("add", clips={A: clip("wave"), B: clip("throw", "b.mp4")})
-    taught = merged(document, ("wave/a.mp4", "wave"), ("throw/b.mp4", "throw"))
+    document = Document().changed("add", clips={A: clip("wave"), B: clip("throw", f"{B}.mp4")})
+    taught = merged(document, (f"wave/{A}.mp4", "wave"), (f"throw/{B}.mp4", "throw"))
     assert taught.changes == 0
     assert taught.clips == document.clips
-    other = merged(taught, ("hello/a.mp4", "hello"), ("jump/c.mp4", "jump"))
+    other = merged(taught, (f"hello/{A}.mp4", "hello"), ("jump/c.mp4", "jump"))
     assert other.clips[A].label == "hello"
     assert other.clips[B].binned
     assert [one.label for one in other.clips.values() if one.file is None] == ["jump"]
@@ -73,21 +72,21 @@ def test_the_command_line_adds_moves_and_removes() -> None:
 
 
 def test_a_change_of_the_page_wins_over_one_of_the_command_line() -> None:
-    document = Document().changed("add", clips={A: clip("wave"), B: clip("throw", "b.mp4")})
-    taught = merged(document, ("wave/a.mp4", "wave"), ("throw/b.mp4", "throw"))
+    document = Document().changed("add", clips={A: clip("wave"), B: clip("throw", f"{B}.mp4")})
+    taught = merged(document, (f"wave/{A}.mp4", "wave"), (f"throw/{B}.mp4", "throw"))
     mine = taught.changed("label", clips={A: clip("jump")})
-    both = merged(mine, ("hello/a.mp4", "hello"), ("throw/b.mp4", "throw"))
+    both = merged(mine, (f"hello/{A}.mp4", "hello"), (f"throw/{B}.mp4", "throw"))
     assert both.clips[A].label == "jump"
     assert both.changes == 1
 
 
 def test_what_is_changed_while_it_is_taught_stays_changed() -> None:
-    start = Document().changed("add", clips={A: clip("wave"), B: clip("throw", "b.mp4")})
+    start = Document().changed("add", clips={A: clip("wave"), B: clip("throw", f"{B}.mp4")})
     base = {A: "wave", B: "throw"}
     removed = start.changed("remove", clips={A: clip("wave").model_copy(update={"binned": True})})
     saved = [
-        SavedExample(name="wave/a.mp4", label="wave"),
-        SavedExample(name="b.mp4", label="throw"),
+        SavedExample(name=f"wave/{A}.mp4", label="wave"),
+        SavedExample(name=f"{B}.mp4", label="throw"),
     ]
     after = removed.merge(saved, lambda: "0" * 16, base)
     assert after.clips[A].binned
@@ -101,7 +100,7 @@ def test_a_clip_that_is_not_taught_yet_stays() -> None:
 
 
 def test_what_is_forgotten_does_not_come_back() -> None:
-    document = Document().changed("add", clips={A: clip("wave"), B: clip("wave", "b.mp4")})
+    document = Document().changed("add", clips={A: clip("wave"), B: clip("wave", f"{B}.mp4")})
     removed = document.changed(
         "remove", clips={A: clip("wave").model_copy(update={"binned": True})}
     )

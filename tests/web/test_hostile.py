@@ -7,16 +7,22 @@ import json
 import os
 import random
 import socket
+import stat
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fewact import FewShotClassifier
+from fewact.classifier.archive import pack
+from fewact.data import FeatureClip
 from tests.web.conftest import Server, files_of
 
 pytestmark = pytest.mark.slow
-COUNT = 500
+COUNT = 700
 CLOSED = b"HTTP/1.1 499"
 """A client that hangs up gets no answer."""
 
@@ -63,14 +69,87 @@ def not_videos(clip: bytes) -> list[bytes]:
     ]  # fmt: skip
 
 
-def attacks(server: Server, clip: bytes) -> Iterator[Callable[[], int]]:
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A whole model as a file; the page refuses it too, since it was taught from features."""
+    draw = np.random.default_rng(0)
+    clips = [
+        FeatureClip(f"{label}{i}", draw.normal(size=(4, 16)).astype(np.float32), label)
+        for label in ("wave", "throw")
+        for i in range(3)
+    ]
+    folder = tmp_path_factory.mktemp("model") / "model"
+    return pack(FewShotClassifier(method="protonet").fit(clips).save(folder))
+
+
+def not_models(model: bytes) -> Iterator[bytes]:
+    """Yield files that are no models: damaged, with other members, bombs, and links."""
+    with zipfile.ZipFile(io.BytesIO(model)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+
+    def packed(*more: tuple[str, bytes], mode: int = 0, without: str = "") -> bytes:
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as new:
+            for name, data in (*members.items(), *more):
+                if name != without:
+                    info = zipfile.ZipInfo(name)
+                    info.external_attr = mode << 16
+                    new.writestr(info, data, zipfile.ZIP_DEFLATED)
+        return content.getvalue()
+
+    yield model
+    for name in (
+        *("../config.json", "../../../tmp/fewact-escaped", "/tmp/fewact-escaped", "C:\\x", "..\\x"),
+        *("page/page.json", "page/", "page.json", "history/000001/config.json", ".", "..", "./x"),
+        *("config.json/x", "a\nb", "README.md/", "thumbnail-0001.jpg/../x", "\u202e", "x" * 60_000),
+    ):
+        yield packed((name, b"x"))
+        yield packed((name, members["config.json"]), without="config.json")
+    for name in members:
+        yield packed(without=name)
+    for kind in (stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFDIR, stat.S_IFSOCK):
+        yield packed(mode=kind | 0o777)
+    yield packed(("thumbnail-0001.jpg", bytes(200 << 20)))
+    yield packed(*((f"thumbnail-{i:04}.jpg", b"") for i in range(1, 6000)))
+    inner = packed(("thumbnail-0001.jpg", bytes(64 << 20)))
+    yield packed(("thumbnail-0001.jpg", inner))
+    noise = random.Random(3)
+    for cut in range(0, len(model), len(model) // 20):
+        yield model[:cut]
+    directory = model.rindex(b"PK\x01\x02")
+    for at in (4, 6, 8, 10, 16, 20, 24, 28, 32, 38, 42):  # flags, method, sizes, offsets
+        yield model[: directory + at] + b"\xff\xff" + model[directory + at + 2 :]
+    for _ in range(30):
+        at = noise.randrange(len(model))
+        yield model[:at] + bytes([model[at] ^ 1 << noise.randrange(8)]) + model[at + 1 :]
+
+
+FRAMES = (
+    *("", "width=-1&height=1&time=0", "width=99999&height=99999&time=0", "width=1&height=1&time=x"),
+    *("width=0&height=0&time=0", "width=1&height=1", "width=1&height=1&time=-1", "width=1&time=1"),
+    *("width=1&height=1&time=1e3", "width=1&height=1&time=NaN", "width=+1&height=1&time=0"),
+    *("width=1.0&height=1&time=0", "width=%201&height=1&time=0", "width=1&height=1&time=999999999"),
+    *("width=%EF%BC%91&height=1&time=0", "width=1&width=9&height=1&time=0", "width=1%00&height=1"),
+    *("width=2&height=1&time=0", "width=4&height=4&time=0", "width=641&height=640&time=0"),
+    *("width=1&height=1&time=0&stream=../../x", "width=1&height=1&time=0&stream=" + "x" * 5000),
+)
+"""Queries of frames of the camera. The last ones are right: there is no model yet."""
+
+
+def attacks(server: Server, clip: bytes, model: bytes) -> Iterator[Callable[[], int]]:
     """Yield functions that each send a request and return its status."""
     port = server.port
 
     def plain(
         method: str, path: str, body: bytes | None = None, **headers: str
     ) -> Callable[[], int]:
-        return lambda: server.request(method, path, body, **headers)[0]
+        def send() -> int:
+            try:
+                return server.request(method, path, body, **headers)[0]
+            except (ConnectionResetError, BrokenPipeError):  # it did not read so large a body
+                return int(CLOSED[9:])
+
+        return send
 
     def raw(content: bytes, *, end: bool = True) -> Callable[[], int]:
         def send() -> int:
@@ -143,13 +222,27 @@ def attacks(server: Server, clip: bytes) -> Iterator[Callable[[], int]]:
             b'{"start":0,"end":1,"label":"x"}',
             Content_Type="application/json",
         )
-    for query in (
-        "",
-        "width=-1&height=1&time=0",
-        "width=99999&height=99999&time=0",
-        "width=1&height=1&time=x",
-    ):
+    for query in FRAMES:
         yield plain("POST", f"/api/live?{query}", b"1234")
+    frame = "/api/live?width=640&height=640&time=0&stream=a"
+    for size in (0, 1, 4 * 640 * 640 - 1, 4 * 640 * 640 + 1, 30 << 20):
+        yield plain("POST", frame, bytes(size))
+    yield plain("POST", frame, clip)
+    yield plain("GET", frame)
+    yield plain("POST", frame, bytes(4 * 640 * 640), Origin="http://evil.org")
+    for length, sent in ((4 * 640 * 640, 100), (1 << 40, 100), (10**30, 4)):
+        yield raw(head(frame, length) + bytes(sent))
+    for i, content in enumerate((*not_models(model), *not_videos(clip))):
+        yield plain("POST", f"/api/import?name=../../{i}.zip", content)
+    yield plain("POST", "/api/import", model, Origin="http://evil.org")
+    yield plain("POST", "/api/import", model, Cookie="")
+    yield plain("GET", "/api/import?name=/etc/passwd")
+    for length in (1 << 31, 1 << 40, 10**30):
+        yield raw(head("/api/import", length) + model, end=False)
+    for size in (0, 1, 100, len(model) - 1):
+        yield raw(head("/api/import?name=a.zip", len(model)) + model[:size])
+    chunked = head("/api/import", 9).replace(b"Content-Length: 9", b"Transfer-Encoding: chunked")
+    yield raw(chunked + b"4\r\nPK\x03\x04\r\n0\r\n\r\n")
     for junk in (
         b"\r\n\r\n\x00\x01",
         b"GET / HTTP/9.9\r\n\r\n",
@@ -169,7 +262,7 @@ def attacks(server: Server, clip: bytes) -> Iterator[Callable[[], int]]:
 
 
 def test_hostile_requests_are_refused_and_leave_nothing(
-    serve: Callable[..., Server], clip: bytes
+    serve: Callable[..., Server], clip: bytes, model: bytes
 ) -> None:
     server = serve()
     (kept,) = server.upload(clip, "label=wave")[1]["ids"]
@@ -177,7 +270,7 @@ def test_hostile_requests_are_refused_and_leave_nothing(
     os.mkfifo(server.model / "page" / "00000000000000ff.mp4")
     server = serve(server.model)  # a video that is a pipe
     before = files_of(server.model), (server.model / "page" / "page.json").read_bytes()
-    listed = list(itertools.islice(attacks(server, clip), COUNT))
+    listed = list(itertools.islice(attacks(server, clip, model), COUNT))
     with ThreadPoolExecutor(8) as pool:
         statuses = list(pool.map(lambda attack: attack(), listed))
     wrong = [(i, status) for i, status in enumerate(statuses) if not 400 <= status < 500]
@@ -187,6 +280,8 @@ def test_hostile_requests_are_refused_and_leave_nothing(
     assert server.request("GET", f"/media/{kept}")[2] == clip
     after = files_of(server.model), (server.model / "page" / "page.json").read_bytes()
     assert after == before
+    assert not Path("/tmp/fewact-escaped").exists()
+    assert {path.name for path in server.model.parent.iterdir()} == {server.model.name}
     assert list(server.state()["clips"]) == [kept]
     assert server.upload(clip)[0] == 201
     assert json.loads(server.request("GET", "/api/state")[2])["jobs"] is not None

@@ -76,6 +76,44 @@ def test_the_report_of_a_model_is_a_page_without_code(
     assert empty.request("GET", "/report")[0] == 422
 
 
+def test_clips_of_the_command_line_are_kept_apart_and_may_have_equal_names(
+    serve: Serve, clip: bytes, tmp_path: Path
+) -> None:
+    long = "someone waves " * 6
+    draw = np.random.default_rng(0)
+    for label in (long, "throw"):
+        for name in ("1.mp4", "2.mp4"):
+            path = tmp_path / "clips" / label / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_video(path, draw.integers(0, 255, (12, 48, 64, 3), np.uint8), 12)
+    model = tmp_path / "mine"
+    classifier = FewShotClassifier(method="pixels").fit(tmp_path / "clips")
+    classifier.add_clips("throw", [tmp_path / "clips" / long / "1.mp4"]).save(model)
+    for _ in range(2):
+        server = serve(model)
+        state = server.wait(lambda state: state["clips"] and state["model"])
+        assert sorted(one["label"] for one in state["clips"].values()) == [
+            *[long] * 2,
+            *["throw"] * 3,
+        ]
+        assert not state["changes"] + sum(one["binned"] for one in state["clips"].values())
+        server.stop()
+    server = serve(model)
+    server.wait(lambda state: state["clips"] and state["model"])
+    (id,) = server.upload(clip)[1]["ids"]
+    assert server.post("/api/clips/label", ids=[id], label=long)[0] == 200
+    one = next(id for id, one in state["clips"].items() if one["name"] == "throw/2.mp4")
+    assert server.post("/api/clips/label", ids=[one], label=long)[0] == 200
+    assert server.post(f"/api/clips/{one}/predict")[0] == 202
+    assert server.post("/api/teach")[0] == 202
+    server.wait(lambda state: state["model"]["clips"] == {long: 4, "throw": 2})
+    state = server.wait(
+        lambda state: all(job["state"] in ("done", "failed") for job in state["jobs"])
+    )
+    assert not state["changes"]
+    assert [job["state"] for job in state["jobs"] if job["kind"] == "predict"] == ["failed"]
+
+
 def test_a_clip_is_kept_shown_and_played(serve: Serve, clip: bytes) -> None:
     server = serve()
     status, answer = server.upload(clip, "name=..%2F..%2Fme%20waving.MOV&label=wave")
@@ -142,7 +180,7 @@ def test_an_upload_that_a_killed_server_did_not_list_is_recovered(
     server.kill()
     (server.model / "page" / "0123456789abcdef.mp4").write_bytes(clip)
     server = serve(server.model)
-    state = server.wait(lambda state: state["clips"])
+    state = server.wait(lambda state: state["clips"] and state["model"])
     assert state["clips"]["0123456789abcdef"]["label"] is None
     assert state["clips"]["0123456789abcdef"]["playable"]
 

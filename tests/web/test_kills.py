@@ -1,6 +1,7 @@
 """Server, decoder and worker are killed at random moments: nothing that was kept or taught is lost.
 
-FEWACT_KILLS sets the number of moments (default: 3).
+FEWACT_KILLS sets the number of moments (default: 3), FEWACT_KILLS_WITHIN the seconds within which
+each kill comes (more on a busy machine, so that some come after a model was taught).
 """
 
 import os
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,8 +22,11 @@ from tests.web.conftest import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.assets]
 MOMENTS = int(os.environ.get("FEWACT_KILLS", "3"))
-LONGEST = 6.0
+LONGEST = float(os.environ.get("FEWACT_KILLS_WITHIN", "6"))
 """Seconds within which a kill comes."""
+
+MOST_CLIPS = 8
+OTHER = {"wave": "throw", "throw": "wave"}
 
 
 def children_of(pid: int) -> list[int]:
@@ -32,29 +37,46 @@ def children_of(pid: int) -> list[int]:
     return []
 
 
-def strike(server: Server, target: str, moment: float) -> None:
+def strike(server: Server, target: str, moment: float, struck: threading.Event) -> None:
     """Kill the server, or one of its children, after so many seconds."""
     time.sleep(moment)
     children = children_of(server.process.pid)
     pid = server.process.pid if target == "server" or not children else children[-1]
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+    struck.set()
 
 
-def work(server: Server, clips: dict[str, list[bytes]], kept: dict[str, str]) -> None:
-    """Upload and teach until the server dies; note each clip that was acknowledged."""
+def work(
+    server: Server, clips: dict[str, list[bytes]], kept: dict[str, str], struck: threading.Event
+) -> str:
+    """Upload, teach and correct until something is killed; note each label that was acknowledged.
+
+    Returns:
+        Id of the clip whose correction may have been kept without an answer.
+    """
+    asked = ""
     with suppress(OSError, HTTPException, ValueError, AssertionError):
-        while True:
-            for label, contents in clips.items():
-                for content in contents:
+        for label, contents in clips.items():
+            for content in contents:
+                if len(kept) < MOST_CLIPS:
                     status, answer = server.upload(content, f"label={label}&name={label}.mp4")
                     if status == 201:
                         kept[answer["ids"][0]] = label
+        while not struck.is_set():
             server.post("/api/teach")
-            time.sleep(0.3)
-            if len(kept) > 12:
-                server.wait(lambda state: state["changes"] == 0, 2 * LONGEST)
-                return
+            server.wait(lambda state: state["changes"] == 0 or struck.is_set(), LONGEST)
+            asked = min(kept)
+            label = OTHER[kept[asked]]
+            if server.post("/api/clips/label", ids=[asked], label=label)[0] == 200:
+                kept[asked], asked = label, ""
+    return asked
+
+
+def opened(state: Any) -> bool:
+    """Whether the server has taken over what is in the folder."""
+    waits = ("waiting", "running")
+    return not any(job["kind"] == "open" and job["state"] in waits for job in state["jobs"])
 
 
 def test_nothing_that_was_kept_or_taught_is_lost(
@@ -68,30 +90,30 @@ def test_nothing_that_was_kept_or_taught_is_lost(
     noise = random.Random(MOMENTS)
     server, kept = serve(), {}
     taught: dict[str, str] = {}
+    times_taught = 0
     for i in range(MOMENTS):
         target = noise.choice(["server", "child"])
-        moment = noise.uniform(0, LONGEST)
-        killer = threading.Thread(target=strike, args=(server, target, moment))
+        case = i, target, noise.uniform(0, LONGEST)
+        struck = threading.Event()
+        killer = threading.Thread(target=strike, args=(server, *case[1:], struck))
         killer.start()
-        work(server, clips, kept)
+        asked = work(server, clips, kept, struck)
         killer.join()
         with suppress(subprocess.TimeoutExpired):
             server.process.wait(0.5)
         if server.process.poll() is not None or i == MOMENTS - 1:
             server.kill()
             server = serve(server.model)
-        state = server.wait(
-            lambda state: (
-                not any(
-                    job["kind"] == "open" and job["state"] in ("waiting", "running")
-                    for job in state["jobs"]
-                )
-            )
-        )
+        state = server.wait(opened)
         found = {id: clip["label"] for id, clip in state["clips"].items() if not clip["binned"]}
-        assert {id: found.get(id) for id in kept} == kept, (i, target, moment)
+        if asked:
+            assert found[asked] in (kept[asked], OTHER[kept[asked]]), case
+            kept[asked] = found[asked]
+        assert {id: found.get(id) for id in kept} == kept, case
         now = {id: clip["taught"] for id, clip in state["clips"].items() if clip["taught"]}
-        assert taught.items() <= now.items(), (i, target, moment)
+        assert taught.keys() <= now.keys(), case
+        assert not (taught and state["model"] is None), case
+        times_taught += now != taught
         taught = now
         for id in kept:
             assert server.request("GET", f"/media/{id}")[0] == 200
@@ -100,3 +122,4 @@ def test_nothing_that_was_kept_or_taught_is_lost(
     assert state["model"]["classes"] == ["throw", "wave"]
     names = {path.name for path in (server.model / "page").iterdir()}
     assert not [name for name in names if name.endswith(".new")]
+    print(f"{MOMENTS} kills, {times_taught} with another model than before, {len(kept)} clips")

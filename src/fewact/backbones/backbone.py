@@ -82,8 +82,9 @@ class Backbone:
         Raises:
             ShapeError: The frames have another shape or type.
         """
-        if frames.dtype != np.uint8:
-            raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
+        if not isinstance(frames, np.ndarray) or frames.dtype != np.uint8:
+            got = getattr(frames, "dtype", type(frames).__name__)
+            raise ShapeError("not an array of uint8", where="frames", got=str(got))
         check_shape(frames, "… h w 3", "frames")
         leading, image = frames.shape[:-3], frames.shape[-3:]
         # torch takes neither negative strides nor read-only memory.

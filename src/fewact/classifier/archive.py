@@ -4,6 +4,7 @@ import io
 import stat
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from fewact.classifier import history, model_folder
@@ -42,12 +43,15 @@ def pack(folder: str | Path) -> bytes:
     return read_replaced(lambda: current(found), read)
 
 
-def unpack(file: str | Path, folder: str | Path) -> Path:
+def unpack(
+    file: str | Path, folder: str | Path, check: Callable[[Path], object] = model_folder.load
+) -> Path:
     """Make a model folder of a .zip file. A model that is there is kept as a former version.
 
     Args:
         file: Result of ``pack``.
         folder: Folder of the model.
+        check: Function that raises a ``UserError`` for a model that must not replace the old one.
 
     Returns:
         The folder.
@@ -66,7 +70,7 @@ def unpack(file: str | Path, folder: str | Path) -> Path:
                 _extract(archive, new, str(path))
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as e:
             raise ModelError("not a .zip file of a model", where=str(path), got=str(e)) from e
-        model_folder.load(new)
+        check(new)
         if (new / README).is_file():
             model_folder.README_FILE.text(new / README)
         contents = {one.name: one.read_bytes() for one in new.iterdir()}

@@ -14,8 +14,9 @@ from fewact.classifier.calibration import Calibration
 from fewact.classifier.examples import Example
 from fewact.classifier.open_set import OpenSet
 from fewact.data import BACKGROUND
+from fewact.data.files import legible
 from fewact.errors import ModelError
-from fewact.io.bounded import MIB, FileType
+from fewact.io.bounded import GIB, MIB, FileType
 from fewact.text import TextFacts
 from fewact.version import __version__
 
@@ -26,6 +27,8 @@ THUMBNAIL = re.compile(r"thumbnail-\d{4,}\.jpg", re.ASCII)
 
 HINT = "Copy the folder again, or teach again."
 CONFIG_FILE = FileType("saved classifier", ModelError, 64 * MIB, hint=HINT)
+STATE_FILE = FileType("state of a saved classifier", ModelError, 8 * GIB, hint=HINT)
+THUMBNAIL_FILE = FileType("thumbnail", ModelError, 16 * MIB, hint=HINT)
 
 
 class _Part(BaseModel):
@@ -114,6 +117,10 @@ class Config(_Part):
         classes = {example.label for example in self.examples} - {BACKGROUND}
         if len(classes) < 2:
             raise ValueError("fewer than two classes")
+        if strange := [name for name in classes if not name.strip() or not name.isprintable()]:
+            raise ValueError(f"no class name: {strange[0][:60]!r}")
+        if strange := [one.name for one in self.examples if legible(one.name) != one.name]:
+            raise ValueError(f"no name of a clip: {strange[0][:60]!r}")
         if len(self.open_set.inside) != len(classes):
             raise ValueError("open_set: another number of classes")
         if self.calibration.text_weight and self.class_names is None:
@@ -151,6 +158,31 @@ def from_text(text: str, where: str) -> Config:
         )
     _check_version(content, where)
     return CONFIG_FILE.validate(content, Config, where)
+
+
+def content_of(path: Path, config: Config, where: Path) -> dict[str, bytes]:
+    """Return the content of the other files of a model, by their names.
+
+    Args:
+        path: Folder of the model.
+        config: Content of its config.json.
+        where: Folder, for the error.
+
+    Raises:
+        ModelError: A file cannot be read, or is not the one that was saved.
+    """
+    files = {
+        name: (STATE_FILE if name == STATE else THUMBNAIL_FILE).content(path / name)
+        for name in config.files
+    }
+    for name, content in files.items():
+        if hashlib.sha256(content).hexdigest() != config.files[name]:
+            raise ModelError(
+                "the file was damaged or edited after it was saved",
+                where=str(where / name),
+                hint=HINT,
+            )
+    return files
 
 
 def is_config(path: Path) -> bool:

@@ -7,6 +7,7 @@ the model for the latest version, ``redo`` takes that back until the next change
 A version that equals the model is what a crash left between keeping and replacing; it is skipped.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from fewact.classifier.config import CONFIG, owns
+from fewact.classifier.config import CONFIG, CONFIG_FILE, content_of, from_text, owns
 from fewact.errors import ModelError
 from fewact.io.atomic import output_errors, sync
 from fewact.io.bounded import GIB, KIB, FileType, user_path
@@ -86,7 +87,7 @@ def undo(folder: str | Path) -> Version:
         The version that the model now is.
 
     Raises:
-        ModelError: There is no former version.
+        ModelError: There is no former version, or it is damaged.
     """
     return _exchange(folder, (), (UNDONE,), "nothing to undo")
 
@@ -95,7 +96,7 @@ def redo(folder: str | Path) -> Version:
     """Take the latest ``undo`` back.
 
     Raises:
-        ModelError: Nothing was undone since the last change.
+        ModelError: Nothing was undone since the last change, or it is damaged.
     """
     return _exchange(folder, (UNDONE,), (), "nothing to redo")
 
@@ -136,6 +137,7 @@ def _exchange(
             if not before:
                 raise ModelError(nothing, where=str(found))
             version = before[0]
+            _check(version.folder)
             to = history.joinpath(*target)
             to.mkdir(exist_ok=True)
             _store(found, to, version.change.change, version.change.time)
@@ -164,7 +166,8 @@ def _store(folder: Path, target: Path, change: str, time: str | None = None) -> 
             if owns(path.name):
                 _link(path, new / path.name)
         time = time or datetime.now(UTC).isoformat(timespec="seconds")
-        (new / CHANGE).write_text(Change(change=change, time=time).model_dump_json() + "\n")
+        facts = Change(change=change, time=time).model_dump()
+        (new / CHANGE).write_text(json.dumps(facts) + "\n")
         for path in (*new.iterdir(), new):
             sync(path)
         _publish(new, target)
@@ -205,7 +208,21 @@ def _versions(history: Path, current: bytes) -> list[Version]:
 def _content(folder: Path) -> bytes:
     """Return config.json, which has the hashes of all other files; empty if it is missing."""
     path = folder / CONFIG
-    return path.read_bytes() if path.is_file() else b""
+    return CONFIG_FILE.content(path) if path.is_file() else b""
+
+
+def _check(version: Path) -> None:
+    """Refuse a version that is damaged: it must not replace the model.
+
+    Raises:
+        ModelError: It is damaged.
+    """
+    try:
+        config = from_text(CONFIG_FILE.text(version / CONFIG), str(version / CONFIG))
+        content_of(version, config, version)
+    except ModelError as error:
+        hint = f"Remove {version} to undo the change before it."
+        raise ModelError(error.what, where=error.where, got=error.got, hint=hint) from error
 
 
 def _forget(history: Path) -> None:

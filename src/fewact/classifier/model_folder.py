@@ -24,10 +24,12 @@ from fewact.classifier.config import (
     HINT,
     README,
     STATE,
+    STATE_FILE,
     Config,
     SavedBackbone,
     SavedClassNames,
     SavedMethod,
+    content_of,
     from_text,
     is_config,
     owns,
@@ -39,7 +41,7 @@ from fewact.classifier.readme import readme
 from fewact.classifier.thumbnails import thumbnail
 from fewact.errors import ModelError, UserError
 from fewact.features.precomputed import PRECOMPUTED, Precomputed
-from fewact.io.bounded import GIB, MIB, FileType, user_path
+from fewact.io.bounded import MIB, FileType, user_path
 from fewact.io.folders import current, read_replaced, replace_folder
 from fewact.io.page_folder import PAGE_FOLDER, is_page
 from fewact.io.temporary import is_empty
@@ -47,8 +49,6 @@ from fewact.io.tensors import check_tensors, parse_tensors
 from fewact.methods.base import Method
 
 NODES, METHOD, CLASS_NAMES = "nodes.", "method.", "class_names"
-STATE_FILE = FileType("state of a saved classifier", ModelError, 8 * GIB, hint=HINT)
-THUMBNAIL_FILE = FileType("thumbnail", ModelError, 16 * MIB, hint=HINT)
 README_FILE = FileType("README of the model", ModelError, 16 * MIB)
 # Features of two engines differ by rounding, so a model can be used with either.
 NOT_IN_FEATURES = ("weights", "licence", "trained_on", "engine")
@@ -189,17 +189,7 @@ def _config(folder: Path, path: Path) -> Config:
 def _load(folder: Path, path: Path) -> SavedModel:
     config = _config(folder, path)
     check_tensors(STATE_FILE, path / STATE)
-    files = {
-        name: (STATE_FILE if name == STATE else THUMBNAIL_FILE).content(path / name)
-        for name in config.files
-    }
-    for name, content in files.items():
-        if hashlib.sha256(content).hexdigest() != config.files[name]:
-            raise ModelError(
-                "the file was damaged or edited after it was saved",
-                where=str(folder / name),
-                hint=HINT,
-            )
+    files = content_of(path, config, folder)
     # Copied: tensors with the same memory layout as before saving give sums of equal rounding.
     tensors = parse_tensors(STATE_FILE, files[STATE], str(folder / STATE))
     nodes = {name: value.float() for name, value in _of(tensors, NODES).items()}

@@ -1,8 +1,8 @@
 """Make a classifier have exactly the training clips of a list; only new ones are encoded."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 from fewact.classifier.class_names import embed_class_names, text_encoder
 from fewact.classifier.examples import Example, Examples, join
@@ -13,13 +13,22 @@ from fewact.classifier.sources import check_label
 from fewact.classifier.teaching import teach
 from fewact.data import BACKGROUND, Clip
 from fewact.errors import DataError
+from fewact.io.page_folder import PAGE_CLIP, identity
 
-Key = tuple[str, float | None, float | None]
+Key = tuple[str, float | None, float | None, int]
+"""Name of a clip that does not change with its class; start and end of the segment; number among
+the clips that have all of these in common."""
 
 
-def key_of(example: Example) -> Key:
-    """Return the name of an example's file without folders, and its segment."""
-    return PurePosixPath(example.name).name, example.start, example.end
+def keys_of(examples: Iterable[Example]) -> list[Key]:
+    """Return what identifies each of the examples of a model."""
+    counts: Counter[tuple[str, float | None, float | None]] = Counter()
+    keys = []
+    for one in examples:
+        same = identity(one.name), one.start, one.end
+        keys.append((*same, counts[same]))
+        counts[same] += 1
+    return keys
 
 
 class Revision:
@@ -51,7 +60,7 @@ class Revision:
         Raises:
             VideoError: It cannot be read.
         """
-        key = clip.path.name, clip.start, clip.end
+        key = clip.path.name, clip.start, clip.end, 0
         if key in self._known():
             return
         pipeline = self.classifier._build(clip)
@@ -119,11 +128,12 @@ class Revision:
 
 def _each(examples: Examples) -> dict[Key, Examples]:
     """Return each clip alone."""
-    return {key_of(clip): examples.select([i]) for i, clip in enumerate(examples.clips)}
+    return {key: examples.select([i]) for i, key in enumerate(keys_of(examples.clips))}
 
 
 def _relabelled(row: Examples, label: str) -> Examples:
-    """Return one encoded clip with another class, and a name in the folder of this class."""
+    """Return one encoded clip with another class; a clip of the page is named by its class too."""
     (example,) = row.clips
-    file = PurePosixPath(example.name).name
-    return replace(row, clips=(replace(example, name=f"{label}/{file}", label=label),))
+    file = identity(example.name)
+    name = f"{label}/{file}" if PAGE_CLIP.fullmatch(file) else file
+    return replace(row, clips=(replace(example, name=name, label=label),))

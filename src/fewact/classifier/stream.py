@@ -46,6 +46,9 @@ OVERSAMPLING = 2
 SLACK = 0.1
 """A frame may come earlier than its place in the grid by this fraction of a step."""
 
+LATEST = 1e11
+"""Largest time of a frame, in seconds; sums of larger ones and of windows would not grow."""
+
 MOST_SAMPLES = 600
 """Largest number of frames that are kept: 150 MB with the default network."""
 
@@ -230,12 +233,12 @@ class Stream:
             time = clock.monotonic() - self._begun
             if self._fps is not None:
                 time = self._pushed / self._fps
-        if not math.isfinite(time) or time <= self._last:
+        if not (abs(time) <= LATEST and time > self._last):
             raise OptionError(
                 "the time of a frame is not after that of the last frame",
                 where="time",
                 got=f"{time!r}",
-                expected=f"more than {self._last:g} s",
+                expected=f"more than {self._last:g} s, at most {LATEST:g} s",
             )
         return time
 

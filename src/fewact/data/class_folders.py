@@ -5,9 +5,10 @@ import warnings
 from pathlib import Path
 
 from fewact.data.clips import Clip, is_background
-from fewact.data.files import entries, first_few, is_clip, is_numbered_image
+from fewact.data.files import entries, first_few, is_clip, is_numbered_image, legible
 from fewact.errors import DataError
 from fewact.io.bounded import user_path
+from fewact.text_table import printable
 
 LAYOUT = """Arrange the clips like this:
     actions/
@@ -16,12 +17,14 @@ LAYOUT = """Arrange the clips like this:
 
 
 def list_clips(folder: str | Path) -> list[Clip]:
-    """Return the clips of a folder that contains one folder for each class.
+    r"""Return the clips of a folder that contains one folder for each class.
 
     A clip is a file with a video's extension or a folder of numbered images; hidden and other files
     are ignored. Classes and clips are in natural order ("clip 2" before "clip 10"), the same on
-    every machine. The folder ``none`` is not a class: ``list_background`` returns its clips. A
-    warning names videos outside the class folders, which are ignored.
+    every machine. What cannot be shown of a folder's name, such as bytes that are not UTF-8, is an
+    escape in the class's name: ``caf\xe9``. The folder ``none`` is not a class:
+    ``list_background`` returns its clips. A warning names videos outside the class folders, which
+    are ignored.
 
     Args:
         folder: Folder of the class folders.
@@ -102,7 +105,7 @@ def _classes(root: Path) -> tuple[list[Path], list[Path]]:
 def _clips(folder: Path) -> list[Clip]:
     """Return the clips of one class folder."""
     inside = entries(folder)
-    label = unicodedata.normalize("NFC", folder.name)
+    label = printable(unicodedata.normalize("NFC", legible(folder.name)))
     clips = [Clip(entry, label) for entry in inside if is_clip(entry)]
     if clips:
         return clips

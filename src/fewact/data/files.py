@@ -15,6 +15,7 @@ VIDEO_SUFFIXES = frozenset(
     )
     for suffix in family.split()
 )
+_SURROGATE = re.compile("[\ud800-\udfff]")
 IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".webp"))
 
 
@@ -49,12 +50,18 @@ def entries(folder: Path) -> list[Path]:
 
 
 def legible(name: str) -> str:
-    r"""Return a file name with bytes that are not UTF-8 as escapes, so that it can be stored.
+    r"""Return a file name with what is no Unicode as escapes, so that it can be stored.
 
-    >>> legible("caf\udce9.mp4")
-    'caf\\xe9.mp4'
+    >>> legible("caf\udce9.mp4"), legible("\ud800.mp4")
+    ('caf\\xe9.mp4', '\\ud800.mp4')
     """
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return _SURROGATE.sub(_escape, name)
+
+
+def _escape(found: re.Match[str]) -> str:
+    """Return the escape of a surrogate, which in names of Linux is a byte that is not UTF-8."""
+    code = ord(found[0])
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
 def is_numbered_image(path: Path) -> bool:

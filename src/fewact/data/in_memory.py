@@ -144,6 +144,9 @@ class VideoBytes(_InMemory):
         start: Start of the segment, in seconds; None for the start of the video.
         end: End of the segment, in seconds; None for the end of the video.
         group: Group of the clip (a person, a recording); groups are kept apart when testing.
+
+    Raises:
+        DataError: The content is not bytes.
     """
 
     kind: ClassVar[str] = "video"
@@ -154,6 +157,15 @@ class VideoBytes(_InMemory):
     start: float | None = None
     end: float | None = None
     group: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.content, bytes | bytearray | memoryview):
+            raise DataError(
+                "not the content of a video file",
+                where=self.name or "VideoBytes",
+                got=type(self.content).__name__,
+                expected="bytes",
+            )
 
     def read(
         self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
@@ -215,6 +227,8 @@ def _frames(value: Any, where: str) -> NDArray[np.uint8]:
 
 
 def _stack(images: Iterable[Any], where: str) -> NDArray[np.uint8]:
+    if not isinstance(images, Iterable):
+        raise DataError("not frames", where=where, got=type(images).__name__, expected=EXPECTED)
     found: list[NDArray[np.uint8]] = []
     for image in images:
         one = _array(image.convert("RGB") if hasattr(image, "convert") else image)

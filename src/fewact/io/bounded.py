@@ -4,6 +4,7 @@ A ``FileType`` says how large a type of file may be and which error refuses one.
 files is opened: opening a pipe waits for a writer, and reading a device may never end.
 """
 
+import errno
 import json
 import os
 import re
@@ -212,17 +213,23 @@ def user_path(path: str | Path, refusal: type[UserError] = UserError) -> Path:
         refusal: Error for a path that cannot be expanded.
 
     Raises:
-        UserError: The path starts with ``~`` and there is no such home folder, or it has a NUL
-            character.
+        UserError: The path starts with ``~`` and there is no such home folder, it has a NUL
+            character, or a name in it is too long.
     """
     if "\0" in str(path):
         raise refusal("not a path", got=repr(str(path)), expected="a path without NUL characters")
     try:
-        return Path(path).expanduser()
+        found = Path(path).expanduser()
+        os.lstat(found)
+    except (OSError, ValueError) as error:  # most say that there is no such file
+        if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+            raise refusal("the name is too long", where=f"{str(path)[:60]}…") from None
+        return found
     except RuntimeError:
         raise refusal(
             "there is no home folder", where=str(path), hint="Write the path without ~."
         ) from None
+    return found
 
 
 def reason_of(error: Exception) -> str:

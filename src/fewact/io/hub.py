@@ -36,9 +36,9 @@ def hub_client(refusal: type[UserError], where: str, expected: str = "") -> Iter
     log.setLevel(logging.ERROR)
     try:
         yield hub
-    except (OSError, ValueError, hub.errors.EntryNotFoundError) as error:
-        if isinstance(error, UserError):
-            raise
+    except UserError:
+        raise
+    except Exception as error:  # a hub that lies makes the client fail anywhere
         what, hint = _reason(hub, error)
         raise refusal(
             what, where=where, got=_first_line(error), expected=expected, hint=hint
@@ -58,6 +58,8 @@ def _reason(hub: Any, error: Exception) -> tuple[str, str]:
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in (401, 403):
         return "the hub refuses access", "Log in with `hf auth login`, or set HF_TOKEN."
+    if isinstance(error, AssertionError | AttributeError | LookupError | TypeError):
+        return "the hub's answer is not valid", ""
     return "the hub has no such repository, or cannot be reached", ""
 
 

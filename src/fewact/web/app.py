@@ -10,7 +10,6 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
-from pydantic import TypeAdapter, ValidationError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -22,7 +21,7 @@ from fewact.errors import OutputError, UserError
 from fewact.version import __version__
 from fewact.web.bodies import Body, RefusedError, declared_size, json_body, parts
 from fewact.web.children import ChildError
-from fewact.web.document import Clip, Document, Label, class_name
+from fewact.web.document import Clip, Document, class_name
 from fewact.web.security import Guard
 from fewact.web.state import Page
 from fewact.web.store import MOST_BYTES, MOST_CLIPS, new_id, suffix_of
@@ -46,7 +45,6 @@ LONGEST_FILE_NAME: Final = 120
 SECONDS_TO_WAIT: Final = 20.0
 
 Handler = Callable[[Page, Request], Awaitable[Response]]
-_LABEL: TypeAdapter[str] = TypeAdapter(Label)
 
 
 class _Name(Body):
@@ -220,7 +218,7 @@ async def _upload(page: Page, request: Request) -> Response:
     size = declared_size(request, MOST_BYTES)
     if len(page.document.clips) >= MOST_CLIPS:
         raise RefusedError(409, "too_many")
-    clip, pieces = _described(request)
+    clip, pieces = _described(page.document, request)
     page.store.check_room(size)
     async with page.uploads:
         with page.store.incoming() as path:
@@ -231,15 +229,12 @@ async def _upload(page: Page, request: Request) -> Response:
     return JSONResponse({"ids": ids}, 201)
 
 
-def _described(request: Request) -> tuple[Clip, int]:
+def _described(document: Document, request: Request) -> tuple[Clip, int]:
     """Return the clip that the query of an upload describes, and the number of its pieces."""
     query = request.query_params
     shown = _shown(query.get("name", ""))
     label, pieces = query.get("label"), query.get("pieces", "1")
-    try:
-        checked = None if label is None else _LABEL.validate_python(label)
-    except ValidationError:
-        raise RefusedError(422, "bad_name") from None
+    checked = None if label is None else document.label(label)
     if not re.fullmatch("[0-9]{1,4}", pieces) or not 1 <= int(pieces) <= MOST_PIECES:
         raise RefusedError(422, "bad_request")
     return Clip(file=None, name=shown or "clip", label=checked), int(pieces)
@@ -253,7 +248,7 @@ def _shown(name: str) -> str:
 
 async def _relabel(page: Page, request: Request) -> Response:
     body = await json_body(request, _Relabel)
-    label = body.label if body.label in (None, BACKGROUND) else class_name(body.label)
+    label = None if body.label is None else page.document.label(body.label)
     return await _change_clips(page, body, "label", {"label": label, "binned": False})
 
 
@@ -354,7 +349,7 @@ async def _report(page: Page, request: Request) -> Response:
 async def _segment(page: Page, request: Request) -> Response:
     body = await json_body(request, _Segment)
     whole = page.document.clip(request.path_params["id"])
-    label = body.label if body.label == BACKGROUND else class_name(body.label)
+    label = page.document.label(body.label)
     if whole.file is None or not 0 <= body.start < body.end <= whole.seconds + 1:
         raise RefusedError(422, "bad_segment")
     values = {"label": label, "start": body.start, "end": body.end, "binned": False}

@@ -174,6 +174,7 @@ def _serve(connection: Connection, target: str, arguments: tuple[Any, ...], limi
     """Answer calls until the parent is gone."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent
+    os.environ["HF_HUB_OFFLINE"] = "1"  # a model may name a repository; the page uses no network
     _limit(limits)
     module, _, name = target.partition(":")
     made: Any = None

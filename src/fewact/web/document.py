@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from fewact.data import BACKGROUND, VIDEO_SUFFIXES, is_background
 from fewact.errors import DataError
+from fewact.io.page_folder import identity
 
 ID: Final = r"[0-9a-f]{16}"
 LONGEST_NAME: Final = 60
@@ -21,7 +22,7 @@ MOST_UNDO: Final = 200
 RECORDING_FROM: Final = 15.0
 """Seconds from which a clip is shown as a recording, in which actions are searched."""
 
-Key = tuple[str, float | None, float | None]
+Key = tuple[str, float | None, float | None, int]
 
 
 class _Part(BaseModel):
@@ -47,7 +48,10 @@ def class_name(text: str) -> str:
 
 
 def _label(text: str) -> str:
-    return text if text == BACKGROUND else class_name(text)
+    """Return a label that is stored; a model's may be longer than those that the page takes."""
+    if not text.strip() or not text.isprintable():
+        raise ValueError("not a class name")
+    return text
 
 
 def _video_file(name: str) -> str:
@@ -76,6 +80,7 @@ class Clip(_Part):
         start: Start of the segment, in seconds; None for the start of the file.
         end: End of the segment, in seconds; None for the end of the file.
         binned: Whether the user removed it; it can be restored.
+        number: Number among the model's clips of this name and segment.
     """
 
     file: Annotated[str, AfterValidator(_video_file)] | None
@@ -87,11 +92,12 @@ class Clip(_Part):
     start: float | None = None
     end: float | None = None
     binned: bool = False
+    number: int = 0
 
     @property
     def key(self) -> Key:
-        """File and segment, as the model names them."""
-        return self.file or PurePosixPath(self.name).name, self.start, self.end
+        """What identifies it in the model."""
+        return self.file or self.name, self.start, self.end, self.number
 
     @property
     def is_recording(self) -> bool:
@@ -108,21 +114,23 @@ class SavedExample(_Part):
     """A training clip of the model.
 
     Args:
-        name: Name in the model; its last part is that of the file.
+        name: Name in the model.
         label: Class, or ``none``.
         start: Start of the segment, in seconds.
         end: End of the segment, in seconds.
+        number: Number among the clips of this name and segment.
     """
 
     name: str
     label: str
     start: float | None = None
     end: float | None = None
+    number: int = 0
 
     @property
     def key(self) -> Key:
-        """File and segment."""
-        return PurePosixPath(self.name).name, self.start, self.end
+        """What identifies it in the document."""
+        return identity(self.name), self.start, self.end, self.number
 
 
 class Step(_Part):
@@ -178,6 +186,14 @@ class Document(_Part):
         labels = {clip.taught_as for clip in self.clips.values()} - {None, BACKGROUND}
         return {label for label in labels if label is not None}
 
+    def label(self, text: str) -> str:
+        """Return an existing label, or the name of a new action.
+
+        Raises:
+            DataError: It cannot be the name of an action.
+        """
+        return text if text in (BACKGROUND, *self.classes) else class_name(text)
+
     def clip(self, id: str) -> Clip:
         """Return a clip.
 
@@ -207,7 +223,7 @@ class Document(_Part):
         labels = (clip.taught_as for clip in new.values())
         names += [name for name in labels if name not in (None, BACKGROUND, *names)]  # type: ignore[misc]
         names = list(dict.fromkeys(names))
-        if len(names) > MOST_CLASSES:
+        if len(names) > max(MOST_CLASSES, len(self.classes)):
             raise DataError("too many actions", expected=f"at most {MOST_CLASSES}")
         same = tuple(names) == self.classes
         if not new and same:
@@ -313,9 +329,7 @@ class Document(_Part):
         clips, taught = dict(self.clips), {}
         for example in examples:
             id = ids.get(example.key) or new_id()
-            clip = clips.get(id) or Clip(
-                file=None, name=example.name, start=example.start, end=example.end
-            )
+            clip = clips.get(id) or Clip(file=None, **example.model_dump(exclude={"label"}))
             if id not in clips or clip.taught_as == base.get(id):
                 clip = clip.model_copy(update={"label": example.label, "binned": False})
             clips[id], taught[id] = clip, example.label

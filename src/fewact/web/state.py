@@ -311,5 +311,6 @@ async def _twice(child: Child, method: str, *arguments: Any, seconds: float) -> 
 
 
 def _facts_of(clip: Clip) -> dict[str, Any]:
-    file, start, end = clip.key
-    return {"file": file, "start": start, "end": end, "source": clip.file is not None}
+    file, start, end, number = clip.key
+    source = clip.file is not None
+    return {"file": file, "start": start, "end": end, "number": number, "source": source}

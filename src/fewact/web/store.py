@@ -5,7 +5,6 @@ to the new one, so that changes here hold the lock of the model's parent folder.
 """
 
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -19,9 +18,9 @@ from fewact.io.atomic import make_folder, output_errors, sync, write_bytes
 from fewact.io.bounded import GIB, MIB, FileType, user_path
 from fewact.io.folders import backup_of, current, holding, recover
 from fewact.io.locks import Claims
-from fewact.io.page_folder import PAGE_DOCUMENT, PAGE_FOLDER, is_page
+from fewact.io.page_folder import PAGE_CLIP, PAGE_DOCUMENT, PAGE_FOLDER, is_page
 from fewact.io.temporary import is_temporary, remove_leftovers, temporary
-from fewact.web.document import ID, Document
+from fewact.web.document import Document
 
 DOCUMENT_FILE = FileType(
     "document of the page", ModelError, 64 * MIB, hint="Move it away to start with an empty page."
@@ -30,8 +29,6 @@ MOST_CLIPS: Final = 2000
 MOST_BYTES: Final = 1 * GIB
 RESERVED: Final = 1 * GIB
 """Bytes of the disk that uploads leave free."""
-
-_MEDIA = re.compile(rf"({ID})(\.[a-z0-9]+)", re.ASCII)
 
 
 class Store:
@@ -167,7 +164,7 @@ class Store:
         return sorted(
             entry.name
             for entry in self.folder.iterdir()
-            if _MEDIA.fullmatch(entry.name)
+            if PAGE_CLIP.fullmatch(entry.name)
             and entry.suffix in VIDEO_SUFFIXES
             and entry.name not in known
         )

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fewact.classifier import Event, Example, FewShotClassifier, model_folder
+from fewact.classifier import Event, FewShotClassifier, model_folder
 from fewact.classifier.archive import pack, unpack
 from fewact.classifier.config import CONFIG
 from fewact.classifier.explain import explain
@@ -19,13 +19,13 @@ from fewact.classifier.history import editing, versions
 from fewact.classifier.info import model_info, thumbnails
 from fewact.classifier.open_set import describe
 from fewact.classifier.review import review
-from fewact.classifier.revision import Key, Revision, key_of
+from fewact.classifier.revision import Key, Revision, keys_of
 from fewact.classifier.stream import Stream
 from fewact.classifier.watch import Moment, Watch, watching
 from fewact.data import Clip, VideoClip
-from fewact.errors import ModelError
+from fewact.errors import DataError, ModelError
 from fewact.io.folders import current
-from fewact.io.page_folder import PAGE_FOLDER
+from fewact.io.page_folder import PAGE_CLIP, PAGE_FOLDER
 from fewact.report.events import counts
 from fewact.report.explanation import explanation_page
 from fewact.report.model_page import model_page
@@ -73,13 +73,7 @@ class Worker:
         """
         found = self._identity()
         if found is not None and found != self._loaded:
-            device, engine = self._options["device"], self._options["engine"]
-            revision = Revision(FewShotClassifier.load(self._model, device, engine=engine))
-            if revision.precomputed:
-                raise ModelError(
-                    "the model was taught from features, not from clips", where=str(self._model)
-                )
-            self._revision, self._loaded = revision, found
+            self._revision, self._loaded = self._read(self._model), found
             self._thumbnails = (self._model / "thumbnail-0001.jpg").is_file()
         return self._facts()
 
@@ -117,12 +111,16 @@ class Worker:
         """Predict the class of a clip."""
         self.open()
         prediction = self._revision.classifier.predict(self._clip(clip))
-        titles = {example.title: example for example in self._revision.examples}
+        nearest = next(
+            facts
+            for facts, one in zip(self._examples(), self._revision.examples, strict=True)
+            if one.title == prediction.nearest
+        )
         return {
             "label": prediction.label,
             "probability": prediction.probability,
             "probabilities": prediction.probabilities,
-            "nearest": _example_facts(titles[prediction.nearest]),
+            "nearest": nearest,
         }
 
     def watch(self, job: str, clip: dict[str, Any], begin: bool) -> dict[str, Any]:
@@ -220,20 +218,41 @@ class Worker:
     def unpack(self, file: str) -> dict[str, Any]:
         """Replace the model by that of a .zip file; the former one stays a former version."""
         with editing(self._model):
-            unpack(file, self._model)
+            unpack(file, self._model, self._read)
         return self.open()
+
+    def _read(self, model: Path) -> Revision:
+        """Return the classifier of a model folder.
+
+        Raises:
+            ModelError: It is damaged, was taught from features, or has labels that cannot be shown.
+        """
+        device, engine = self._options["device"], self._options["engine"]
+        revision = Revision(FewShotClassifier.load(model, device, engine=engine))
+        if revision.precomputed:
+            raise ModelError(
+                "the model was taught from features, not from clips", where=str(self._model)
+            )
+        return revision
 
     def _origins(self) -> dict[str, VideoClip]:
         """Return the clips of the page by the titles of the examples."""
         found: dict[str, VideoClip] = {}
-        for example in self._revision.examples:
-            file, start, end = key_of(example)
+        examples = self._revision.examples
+        for example, (file, start, end, _) in zip(examples, keys_of(examples), strict=True):
             path = self._model / PAGE_FOLDER / file
-            if path.is_file():
+            if PAGE_CLIP.fullmatch(file) and path.is_file():
                 found[example.title] = Clip(path, start=start, end=end)
         return found
 
     def _clip(self, clip: dict[str, Any]) -> Clip:
+        """Return a clip of the page.
+
+        Raises:
+            DataError: The page does not have its video.
+        """
+        if not clip["source"]:
+            raise DataError("the model has no video of this clip, only features")
         path = self._model / PAGE_FOLDER / clip["file"]
         return Clip(path, start=clip["start"], end=clip["end"])
 
@@ -261,13 +280,17 @@ class Worker:
                 "none": len(classifier.none_clips_),
                 "promises": describe(classifier.open_set_, classifier.false_alarms),
             },
-            "examples": [_example_facts(one) for one in examples],
+            "examples": self._examples(),
         }
+
+    def _examples(self) -> list[dict[str, Any]]:
+        """Return the training clips of the model, as ``document.SavedExample``."""
+        examples = self._revision.examples
+        return [
+            {"name": one.name, "label": one.label, "start": start, "end": end, "number": number}
+            for one, (_, start, end, number) in zip(examples, keys_of(examples), strict=True)
+        ]
 
 
 def _key(clip: dict[str, Any]) -> Key:
-    return clip["file"], clip["start"], clip["end"]
-
-
-def _example_facts(example: Example) -> dict[str, Any]:
-    return {name: getattr(example, name) for name in ("name", "label", "start", "end")}
+    return clip["file"], clip["start"], clip["end"], clip["number"]

@@ -1,6 +1,7 @@
 // Requests to the server, and the state that follows it.
 
 const tab = crypto.randomUUID().slice(0, 8);
+const LARGEST = 2 ** 30; // the server's limit; it closes the connection of a larger upload
 
 export class Refused extends Error {
   constructor(error) {
@@ -30,7 +31,8 @@ export const post = (path, body = {}) =>
   }));
 
 /** Send a clip; `facts` are its name, label and number of pieces. */
-export function upload(blob, facts) {
+export async function upload(blob, facts) {
+  if (blob.size > LARGEST) throw new Refused({ key: "too_large" });
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(facts)) if (value != null) query.set(name, value);
   return answer(fetch(`/api/clips?${query}`, {
@@ -39,10 +41,12 @@ export function upload(blob, facts) {
 }
 
 /** Send a model file, which replaces the model. */
-export const sendModel = (file) =>
-  answer(fetch(`/api/import?${new URLSearchParams({ name: file.name })}`, {
+export async function sendModel(file) {
+  if (file.size > LARGEST) throw new Refused({ key: "too_large" });
+  return answer(fetch(`/api/import?${new URLSearchParams({ name: file.name })}`, {
     method: "POST", headers: { "content-type": "application/zip", "x-tab": tab }, body: file,
   }));
+}
 
 /** Send a frame of the camera: RGBA pixels; `facts` say its size, time and stream. */
 export const look = (pixels, facts) =>
