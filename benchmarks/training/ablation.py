@@ -2,16 +2,16 @@
 
     python -m benchmarks.training.ablation --work FOLDER [--preset misaligned] [--videos 40]
         [--seeds 3] [--episodes 10000] [--only "sqrt;mean"] [--set stages.0.steps=100] [--through]
-        [--page docs/results/ablation.md] [--network]
+        [--page docs/results/ablation.md] [--network] [--small]
 
 For each type of moments, with the clip's mean kept and with it subtracted, and each seed, one
 reduction is trained on stored maps by the recipe ``a2m2-motions-lite0``; validation classes choose
 its checkpoint. All alignments are compared on this checkpoint, on the same episodes of the test
 classes. ``--through`` trains the best pairs of moments and alignment, by validation, again with
 that alignment, and those that the paper's pair is compared with. What FOLDER contains is not
-computed again; ``--page`` writes the results. With ``--network`` the default network is trained,
-too, from frames of half the height and width (``halved.py``), and single scales are compared on the
-checkpoint of all three.
+computed again; ``--page`` writes the results. ``--small`` stores maps of frames of half the height
+and width, for a quarter of the time. With ``--network`` the default network is trained, too, from
+such frames (``halved.py``), and single scales are compared on the checkpoint of all three.
 """
 
 import argparse
@@ -108,6 +108,7 @@ def main() -> None:
     )
     parser.add_argument("--through", action="store_true", help="train with each alignment")
     parser.add_argument("--network", action="store_true", help="train the network, too")
+    parser.add_argument("--small", action="store_true", help="Store maps of smaller frames")
     parser.add_argument("--page", type=Path, help="File for the page")
     options = parser.parse_args()
     changes = {n: json.loads(v) for n, _, v in (text.partition("=") for text in options.set)}
@@ -115,13 +116,19 @@ def main() -> None:
     names = [moments_of(form, clip_mean) for form in forms for clip_mean in CLIP_MEAN]
     splits = ("val", "test") if options.through else ("test",)
     work = Work(
-        options.work, options.preset, options.videos, options.episodes, network=options.network
+        options.work,
+        options.preset,
+        options.videos,
+        options.episodes,
+        network=options.network,
+        small=options.small,
     )
     ablate(work, names, options.seeds, changes, splits)
     through = train_through(work, names, options.seeds, changes) if options.through else {}
     if options.page is not None:
         more = f" --videos {options.videos} --seeds {options.seeds}"
         more += f" --episodes {options.episodes}" + " --network" * options.network
+        more += " --small" * options.small
         more += " --through" * options.through
         more += f' --only "{options.only}"' if forms != list(FORMS) else ""
         more += "".join(f" --set {one}" for one in options.set)

@@ -90,8 +90,8 @@ def page(
         f" matrix of {width} channels. Both are trained together, except for the first blocks and"
         " the batch norms' statistics, by episodes"
         if work.network
-        else "Stored maps of the default network (stride 16, 8 frames) pass one matrix of"
-        f" {width} channels, which is trained by episodes"
+        else f"Stored maps of the default network (stride 16, 8 frames{_side(work)}) pass one"
+        f" matrix of {width} channels, which is trained by episodes"
     )
     ends = (
         " Single scales use the checkpoint of all three. [The same with stored maps](ablation.md)."
@@ -178,6 +178,10 @@ def _through(work: Work, seeds: int, through: Mapping[Pair, Sequence[Result]]) -
         gains = listed(differences(results, work.results(name, how, "test", seeds)))
         lines.append(f"| {name}, {how} | {mean_of(results)} | {gains} |")
     return lines
+
+
+def _side(work: Work) -> str:
+    return f" of {halved.SIDE} × {halved.SIDE}" if work.small else ""
 
 
 def _count(number: int, what: str) -> str:

@@ -48,16 +48,25 @@ class Work:
         videos: Number of videos per class.
         episodes: Number of test episodes.
         network: Train the network from frames, instead of a matrix on stored maps only.
+        small: Frames of half the height and width; always so if the network is trained.
     """
 
     def __init__(
-        self, folder: Path, preset: str, videos: int, episodes: int, *, network: bool = False
+        self,
+        folder: Path,
+        preset: str,
+        videos: int,
+        episodes: int,
+        *,
+        network: bool = False,
+        small: bool = False,
     ) -> None:
         self.folder, self.preset, self.network = folder, preset, network
+        self.small = small or network
         self.recipe = str(NETWORK) if network else RECIPE
-        if network:
+        if self.small:
             halved.register()
-        size = {"size": halved.SIDE} if network else {}
+        size = {"size": halved.SIDE} if self.small else {}
         every = motions(preset, videos=videos, **size).videos
         self.videos: dict[str, VideoList] = {}
         self.stored: dict[str, StoredFeatures] = {}
@@ -66,7 +75,10 @@ class Work:
             own = self.videos[split] = every.of(split)
             if not network:
                 self.stored[split] = stored(
-                    own, folder / "store", (FeatureRequest("middle", View(8)),)
+                    own,
+                    folder / "store",
+                    (FeatureRequest("middle", View(8)),),
+                    halved.Halved.defaults.name if small else None,
                 )
             if split != "train":
                 count = episodes if split == "test" else min(episodes, 2000)

@@ -11,9 +11,18 @@ from fewact.features.store.embedding import Job, Outcome, embed
 from fewact.features.stored import StoredFeatures, choose_card
 
 
-def stored(videos: VideoList, folder: Path, requests: Sequence[Request]) -> StoredFeatures:
-    """Return the features of a list by the default network; missing ones are computed first."""
-    made = backbones.create()
+def stored(
+    videos: VideoList, folder: Path, requests: Sequence[Request], network: str | None = None
+) -> StoredFeatures:
+    """Return the features of a list; missing ones are computed first.
+
+    Args:
+        videos: List of videos.
+        folder: Folder of the store.
+        requests: Features to compute.
+        network: Registry name of the network; None for the default one.
+    """
+    made = backbones.create() if network is None else backbones.create(network)
     store = Store.create(folder)
     job = Job(store, videos, made.card, requests)
     if any(job.missing(range(len(job))).values()):

@@ -138,6 +138,28 @@ def test_prepared_frames_are_within_a_level_of_exact_resizing(images, random_bac
         assert (prepare(image).double() - exact).abs().max() <= 1.01
 
 
+def test_a_centre_crop_keeps_the_aspect_ratio(random_backbone):
+    backbone = random_backbone("efficientnet-lite0", resize="centre-crop")
+    y, x = np.mgrid[:128, :256]
+    left = np.stack([x - 64, y, 255 * (x < 64)], -1).clip(0, 255).astype(np.uint8)  # (128 256 3)
+    got = backbone.prepare(left).double()
+    assert got.shape == (3, 224, 224)
+    # 128 × 256 becomes 256 × 512, and the middle of it shows rows 8 to 120, columns 72 to 184.
+    place = (torch.arange(224) + 0.5) / 2 - 0.5
+    assert (got[0] - (place + 8)).abs().max() <= 1
+    assert (got[1] - (place[:, None] + 8)).abs().max() <= 1
+    assert (got[2] == 0).all()
+    assert backbone.card.prepared_aspect(2.0) == 1.0
+    assert random_backbone("efficientnet-lite0").card.prepared_aspect(2.0) == 2.0
+
+
+def test_other_rules_of_resizing_are_refused(random_backbone):
+    with pytest.raises(OptionError, match="no such resize"):
+        random_backbone("efficientnet-lite0", resize="center-crop")
+    with pytest.raises(OptionError, match="no such sampler"):
+        random_backbone("efficientnet-lite0", sampler="middle")
+
+
 def test_frames_of_the_input_size_are_unchanged(frames, random_backbone):
     image = frames[0].permute(1, 2, 0).numpy()
     assert torch.equal(random_backbone("efficientnet-lite0").prepare(image), frames[0])

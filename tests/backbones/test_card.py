@@ -37,6 +37,8 @@ CARD = Card(
         {"precision": "bfloat16"},
         {"frames_per_slot": 2},
         {"interpolation": "bicubic"},
+        {"resize": "centre-crop"},
+        {"sampler": "perrett"},
         {"variant": "gelu"},
     ],
     ids=lambda change: next(iter(change)),
@@ -48,6 +50,13 @@ def test_all_that_changes_features_changes_the_digest(change):
 def test_a_moved_file_keeps_its_digest():
     moved = dataclasses.replace(CARD, weights="elsewhere.safetensors", licence="unknown")
     assert moved.digest == CARD.digest
+
+
+def test_facts_that_came_later_change_no_digest_by_their_defaults():
+    assert CARD.digest == "3d15454a405407e5041f829a7e544381f45545ae52a9b430b482eb2ba3ffdf68"
+    assert CARD.reading == {}
+    other = dataclasses.replace(CARD, resize="centre-crop", sampler="window:35")
+    assert other.reading == {"resize": "centre-crop", "sampler": "window:35"}
 
 
 def test_a_card_lists_the_levels():

@@ -184,7 +184,9 @@ def test_a_command_names_what_differs_from_the_defaults() -> None:
             store=Path("store"),
         ),
         episodes=EpisodeConfig(shots=5, count=100),
-        backbone=BackboneConfig(name="clip-vit", weights="local-dir:w", device="cpu"),
+        backbone=BackboneConfig(
+            name="clip-vit", weights="local-dir:w", device="cpu", sampler="blocks"
+        ),
         text=TextConfig(encoder="clip", prompts="a {}"),
         camera=CameraConfig(name="hand", on="query"),
         condition=ConditionConfig(name="dark:3", on="query"),
@@ -198,7 +200,7 @@ def test_a_command_names_what_differs_from_the_defaults() -> None:
         "--option moments.lengths=1,2 --option alignment.name=otam "
         "--option moments.attention=true --store store "
         "--root videos --allow-missing --allow-leak --backbone clip-vit --weights local-dir:w "
-        "--device cpu --text-encoder clip --prompts 'a {}' --camera hand --camera-on query "
+        "--device cpu --sampler blocks --text-encoder clip --prompts 'a {}' --camera hand --camera-on query "
         "--condition dark:3 --condition-on query"
     )
     small = EvaluationConfig(method="otam", data=DataConfig(source="x"))

@@ -11,16 +11,19 @@ from fewact import backbones, checkpoint
 from fewact.data import Video, VideoList
 from fewact.episodes import load as load_episodes
 from fewact.errors import RecipeError, TrainingError
-from fewact.evaluation import VideoFeatures, evaluate_method
+from fewact.evaluation import BackboneConfig, VideoFeatures, evaluate_method
 from fewact.evaluation.trained import training_flags
 from fewact.methods.a2m2 import A2M2 as A2M2Method
 from fewact.methods.common import matching
+from fewact.random import RandomStream
 from fewact.training import TrainingData, loop, train
+from fewact.training.inputs import FrameBatches, Reading
 from fewact.training.norms import freeze_norms
 from fewact.training.optimising import freeze
 from fewact.training.prepare import make_learner
 from fewact.training.recipe import EpisodesStage
 from fewact.training.run_folder import read_metrics
+from fewact.video import PerrettTrain
 from tests.training.made_up import CLASSIFY, EPISODES, FRAMES_RECIPE, motions_data, recipe_of
 from tests.training.test_loop import Killed, files_of, killed_at
 
@@ -190,3 +193,27 @@ def test_an_unreadable_video_is_named(tmp_path: Path) -> None:
     recipe = recipe_of(CLASSIFY | {"inputs": "frames", "batch": 12, "steps": 2}, **FRAMES_RECIPE)
     with pytest.raises(TrainingError, match="got lost: there is no file"):
         train(recipe, TrainingData(broken, data.val), tmp_path / "run", device="cpu")
+
+
+def test_the_test_reads_frames_as_the_recipe_says(tmp_path: Path) -> None:
+    reading = {"resize": "centre-crop", "sampler": "perrett"}
+    backbone = {"name": "tiny", "weights": "random", "options": reading}
+    recipe = recipe_of(EPISODES | FROM_FRAMES, **FRAMES_RECIPE, backbone=backbone)
+    data = motions_data()
+    train(recipe, data, tmp_path / "run", device="cpu")
+    header = checkpoint.read(tmp_path / "run").header.backbone
+    assert header.options == reading
+    resolved = BackboneConfig().resolve(checkpoint.read(tmp_path / "run"))
+    assert resolved.create().card.network_digest == header.sha256
+    assert BackboneConfig(sampler="blocks").resolve(None).options == {"sampler": "blocks"}
+    times: list[Any] = []
+    source = data.train.videos[0].source
+    assert source is not None
+    batches = FrameBatches(
+        data.train,
+        Reading(resolved.create().card, (4,), recipe.augment, flip=False, seed=0, stage=0),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(source), "read", lambda self, samplers, **_: times.append(samplers))
+        batches._read(0, RandomStream("draws", 0))
+    assert [type(one) for one in times[0]] == [PerrettTrain]

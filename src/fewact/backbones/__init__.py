@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fewact.backbones.card import Card, Level
+from fewact.backbones.card import Card, Level, Resize
 from fewact.backbones.catalogue import DESCRIPTIONS, Description
 from fewact.backbones.text_registry import create_text, text_names
 from fewact.registry import Registry
@@ -67,6 +67,8 @@ def create(
     device: str = "auto",
     precision: str = "auto",
     engine: str = "auto",
+    resize: Resize = "squash",
+    sampler: str = "segments",
     **options: Any,
 ) -> "Backbone":
     """Create a backbone.
@@ -81,6 +83,10 @@ def create(
         engine: ``torch``; ``onnx``, which is ONNX Runtime on a CPU in float32; or ``auto``, which
             is ``onnx`` where it can be used and the precision is float32. The card contains the
             engine that was chosen.
+        resize: ``squash``, or ``centre-crop``, which keeps the aspect ratio and cuts off the edges.
+        sampler: Rule that chooses the frames of a video: ``segments``, the middles of equal
+            segments; or one of the published codes: ``perrett``, ``blocks``, ``window:RATE``,
+            ``dense:STRIDE``, see ``fewact.video.samplers``.
         **options: Options of this backbone, such as ``last_stride`` of ``resnet50``.
 
     Raises:
@@ -96,7 +102,14 @@ def create(
 
     network = _NETWORKS.get(AUTO if name == "auto" else name)
     return build(
-        network, options, weights=weights, device=device, precision=precision, engine=engine
+        network,
+        options,
+        weights=weights,
+        device=device,
+        precision=precision,
+        engine=engine,
+        resize=resize,
+        sampler=sampler,
     )
 
 

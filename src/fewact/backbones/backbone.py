@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from fewact.backbones.card import Card, Level
+from fewact.backbones.card import Card, Level, Resize
+from fewact.backbones.devices import check_name
 from fewact.backbones.engines import Engine
 from fewact.backbones.engines.choosing import check_request, choose
 from fewact.backbones.engines.eager import TorchEngine
@@ -24,11 +25,15 @@ from fewact.backbones.workers import side_by_side
 from fewact.errors import OptionError, ShapeError
 from fewact.registry import make_options
 from fewact.shapes import check_shape
+from fewact.video.named import SEGMENTS, sampler_of
 
 if TYPE_CHECKING:
     from fewact.backbones.text_encoder import TextEncoder
 
 RANDOM_SEED = 0
+
+CROP_MARGIN = 8 / 7
+"""Size to which the shorter side is resized before the centre crop: 256 for 224."""
 
 
 class Backbone:
@@ -71,7 +76,7 @@ class Backbone:
         return create_text(self.network.text, weights=self.card.weights, device=str(self.device))
 
     def prepare(self, frames: NDArray[np.uint8]) -> Tensor:
-        """Resize frames to the network's input size, without keeping the aspect ratio.
+        """Resize frames to the network's input size, as the card says.
 
         Args:
             frames: (… h w 3) RGB, uint8.
@@ -90,9 +95,7 @@ class Backbone:
         # torch takes neither negative strides nor read-only memory.
         owned = np.require(frames, requirements=["C", "W"]).reshape(-1, *image)
         images = torch.from_numpy(owned).permute(0, 3, 1, 2)  # (n 3 h w), channels last
-        small = F.interpolate(
-            images, self.card.input_size, mode=self.card.interpolation, antialias=True
-        )
+        small = resized(images, self.card, self.card.input_size)
         return small.reshape(*leading, 3, *self.card.input_size)
 
     def normalise(self, frames: Tensor) -> Tensor:
@@ -167,6 +170,31 @@ class Backbone:
         return side_by_side(run, pieces) if self.device.type == "cpu" else list(map(run, pieces))
 
 
+def resized(
+    images: Tensor, card: Card, size: tuple[int, int], margin: float = CROP_MARGIN
+) -> Tensor:
+    """Resize images by the card's rule.
+
+    Args:
+        images: (n 3 h w) uint8.
+        card: Card of the backbone.
+        size: Height and width (H, W) of the result.
+        margin: Size that ``centre-crop`` resizes the shorter side to, before it cuts out the
+            middle, as a multiple of the result's.
+
+    Returns:
+        (n 3 H W) uint8.
+    """
+    if card.resize == "squash":
+        return F.interpolate(images, size, mode=card.interpolation, antialias=True)
+    h, w = images.shape[-2:]
+    scale = max(size[0] / h, size[1] / w) * margin
+    covering = [max(target, round(scale * side)) for target, side in zip(size, (h, w), strict=True)]
+    whole = F.interpolate(images, covering, mode=card.interpolation, antialias=True)
+    top, left = ((side - target) // 2 for side, target in zip(covering, size, strict=True))
+    return whole[..., top : top + size[0], left : left + size[1]].contiguous()
+
+
 def build(
     network_class: type[Network],
     options: Mapping[str, Any],
@@ -175,6 +203,8 @@ def build(
     device: str,
     precision: str,
     engine: str,
+    resize: Resize = "squash",
+    sampler: str = SEGMENTS,
 ) -> Backbone:
     """Create a backbone: its network, with weights, in evaluation mode, on its device.
 
@@ -185,6 +215,8 @@ def build(
     """
     chosen: Any = make_options(network_class.Options, options, of=network_class.defaults.name)
     where = resolve_device(device)
+    check_name("resize", resize, get_args(Resize))
+    sampler_of(sampler)
     check_request(engine, precision, where)
     if engine == "onnx" or (
         engine == precision == "auto" and not network_class.gains_from_bfloat16
@@ -202,7 +234,7 @@ def build(
         randomise(network, RANDOM_SEED)
     else:
         network.load(found)
-    card = make_card(network, found, computed)
+    card = replace(make_card(network, found, computed), resize=resize, sampler=sampler)
     network.eval().to(where, memory_format=network.memory_format)  # type: ignore[call-overload]
     backbone = Backbone(network, card)
     return backbone.with_engine(*choose(backbone, engine))

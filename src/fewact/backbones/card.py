@@ -3,8 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
 
 from fewact.errors import OptionError
 
@@ -15,6 +15,14 @@ EngineName = Literal["torch", "onnx"]
 """Inference engines, see ``fewact.backbones.engines``."""
 
 Interpolation = Literal["bilinear", "bicubic"]
+
+Resize = Literal["squash", "centre-crop"]
+"""How frames are brought to the input size. ``squash``: both sides are resized, without keeping the
+aspect ratio. ``centre-crop``: the shorter side is resized to 8/7 of it, 256 for 224, and the middle
+is cut out."""
+
+LATER = ("resize", "sampler")
+"""Facts that are left out where they have their default, so that they change no older digest."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,8 @@ class Card:
         engine: Inference engine; the features of two engines differ by rounding.
         frames_per_slot: Number of input frames of one output slot.
         interpolation: Interpolation by which frames are resized.
+        resize: How frames are brought to the input size.
+        sampler: How frames of a video are chosen, a name of ``fewact.video.named``.
         variant: Other facts that change features and do not show in the weights.
     """
 
@@ -57,7 +67,23 @@ class Card:
     engine: EngineName = "torch"
     frames_per_slot: int = 1
     interpolation: Interpolation = "bilinear"
+    resize: Resize = "squash"
+    sampler: str = "segments"
     variant: str = ""
+
+    def facts(self, *without: str) -> dict[str, Any]:
+        """Return the facts by name, without some, and without later ones that are defaults."""
+        defaults = {field.name: field.default for field in fields(self)}
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in without and not (name in LATER and value == defaults[name])
+        }
+
+    @property
+    def reading(self) -> dict[str, str]:
+        """How frames are chosen and resized, as options of ``create``, without defaults."""
+        return {name: value for name, value in self.facts().items() if name in LATER}
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...] | None]:
@@ -89,6 +115,15 @@ class Card:
             )
         return shape
 
+    def prepared_aspect(self, aspect: float) -> float:
+        """Return width over height of the part of a frame that is left after resizing.
+
+        Args:
+            aspect: Width over height of the frame.
+        """
+        height, width = self.input_size
+        return aspect if self.resize == "squash" else width / height
+
     @property
     def digest(self) -> str:
         """SHA-256 of all facts that change features; the location of the weights does not count."""
@@ -100,5 +135,5 @@ class Card:
         return self._digest("weights", "licence", "engine")
 
     def _digest(self, *without: str) -> str:
-        facts = {k: v for k, v in asdict(self).items() if k not in without}
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        facts = json.dumps(self.facts(*without), sort_keys=True)
+        return hashlib.sha256(facts.encode()).hexdigest()

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import JsonValue
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from fewact import backbones, methods
 from fewact.backbones import Backbone
+from fewact.backbones.card import LATER
 from fewact.checkpoint import registered
 from fewact.classifier import history
 from fewact.classifier.active import Trim
@@ -235,9 +237,15 @@ def make_backbone(
     """
     if saved.name == PRECOMPUTED:
         return _make_precomputed(saved, weights, device, where)
+    reading: dict[str, Any] = {name: saved.card[name] for name in LATER if name in saved.card}
     try:
         return backbones.create(
-            saved.name, weights=weights, device=device, precision=saved.precision, engine=engine
+            saved.name,
+            weights=weights,
+            device=device,
+            precision=saved.precision,
+            engine=engine,
+            **reading,
         )
     except UserError as error:
         raise ModelError(

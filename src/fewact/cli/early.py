@@ -5,6 +5,7 @@ Each is a callback of Typer; it returns the value or raises the error that the w
 
 import os
 from pathlib import Path
+from typing import get_args
 
 from fewact.errors import (
     DataError,
@@ -32,6 +33,23 @@ def engine(name: str) -> str:
     from fewact.backbones.devices import ENGINES, check_name
 
     return check_name("engine", name, ENGINES)
+
+
+def resize(name: str | None) -> str | None:
+    """Check the name of a rule that resizes frames."""
+    from fewact.backbones.card import Resize
+    from fewact.backbones.devices import check_name
+
+    return name if name is None else check_name("resize", name, get_args(Resize))
+
+
+def sampler(name: str | None) -> str | None:
+    """Check the name of a rule that chooses frames."""
+    if name is not None:
+        from fewact.video.named import sampler_of
+
+        sampler_of(name)
+    return name
 
 
 def precision(name: str | None) -> str | None:

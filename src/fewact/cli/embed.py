@@ -248,6 +248,7 @@ def _embed_on_ray(
         backbone.device,
         job.card.precision,
         job.card.engine,
+        backbone.options,
     )
     embed_on_ray(job, options, blocks, report, address=address)
 

@@ -238,6 +238,24 @@ class BackboneOptions(OptionGroup):
             callback=early.precision,
         ),
     ] = None
+    resize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="How frames are brought to the network's size: squash, which changes the aspect "
+            "ratio, or centre-crop, which cuts off the edges (default: squash).",
+            callback=early.resize,
+        ),
+    ] = None
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Rule that chooses the frames of a video: segments, or one of published code: "
+            "perrett, blocks, window:RATE, dense:STRIDE (default: segments).",
+            callback=early.sampler,
+        ),
+    ] = None
     engine: Engine = "auto"
     device: Device = "auto"
 
@@ -251,6 +269,8 @@ class BackboneOptions(OptionGroup):
             precision=self.precision,
             engine=self.engine,
             device=self.device,
+            resize=self.resize,
+            sampler=self.sampler,
         )
 
     def resolve(self, trained: "Checkpoint | None" = None) -> "ResolvedBackbone":

@@ -150,7 +150,8 @@ def teach(
         options = {**_fitting(method.method, source[0]), **options}
     chosen = backbone.resolve(trained)
     classifier = FewShotClassifier(
-        chosen.name,
+        # A name alone says nothing of the backbone's options.
+        chosen.create() if chosen.options and not features else chosen.name,
         create_method(method.method, trained, options),
         chosen.device,
         weights=chosen.weights,

@@ -65,9 +65,7 @@ def node_facts(method: Method, source: StoredFeatures) -> Facts:
     return {
         "kind": SET_TYPE,
         "method": {"name": facts.name, "options": facts.options, "weights": facts.weights_sha256},
-        "features": [
-            dict(feature_facts(source.card, request, source.sampler)) for request in requests
-        ],
+        "features": [dict(feature_facts(source.card, request)) for request in requests],
         "fewact": __version__,
     }
 

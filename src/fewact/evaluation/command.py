@@ -41,7 +41,9 @@ def command_of(config: EvaluationConfig) -> str:
     words += _flags("data", config.data, names)
     words += ["--allow-leak"] if config.allow_leak else []
     words += _flags(
-        "backbone", config.backbone, ("name", "weights", "device", "precision", "engine")
+        "backbone",
+        config.backbone,
+        ("name", "weights", "device", "precision", "engine", "resize", "sampler"),
     )
     words += _flags("text", config.text, ("encoder", "weights", "prompts"))
     if config.camera is not None:

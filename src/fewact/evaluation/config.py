@@ -99,6 +99,10 @@ class BackboneConfig(Config):
             otherwise ``auto``).
         engine: Inference engine: ``auto``, ``torch`` or ``onnx``.
         device: Device to run on.
+        resize: How frames are brought to the input size, ``squash`` or ``centre-crop`` (default:
+            that of a trained method, otherwise ``squash``).
+        sampler: Rule that chooses the frames of a video, as in ``fewact.backbones.create``
+            (default: that of a trained method, otherwise ``segments``).
         options: Further options of the backbone.
     """
 
@@ -107,6 +111,8 @@ class BackboneConfig(Config):
     precision: str | None = None
     engine: str = "auto"
     device: str = "auto"
+    resize: str | None = None
+    sampler: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
 
     def resolve(self, trained: "Checkpoint | None") -> "ResolvedBackbone":
@@ -124,6 +130,8 @@ class BackboneConfig(Config):
             if needs.weights and self.name in (None, needs.name):
                 name, weights, precision = needs.name, trained.backbone_weights, needs.precision
                 options = dict(needs.options)
+        reading = {"resize": self.resize, "sampler": self.sampler}
+        options |= {name: value for name, value in reading.items() if value is not None}
         return ResolvedBackbone(
             name=self.name or name,
             weights=self.weights or weights,

@@ -22,7 +22,8 @@ from fewact.errors import OptionError, VideoError
 from fewact.features.request import Request
 from fewact.features.timing import Timing
 from fewact.features.views import ClipReader, PreparedClip
-from fewact.video import Sampler, Segments, VideoWarning
+from fewact.video import Sampler, VideoWarning
+from fewact.video.named import sampler_of
 
 S = TypeVar("S", bound=VideoSource)
 
@@ -48,7 +49,7 @@ def extract(
     backbone: Backbone,
     requests: Sequence[Request],
     *,
-    sampler: Callable[[int], Sampler] = Segments,
+    sampler: Callable[[int], Sampler] | None = None,
     timing: Timing | None = None,
     prefetch: int = 2,
     at_once: int = 1,
@@ -63,7 +64,7 @@ def extract(
         clips: Clips to extract features of.
         backbone: Backbone that computes the features.
         requests: Requested features; those of equal views share their frames.
-        sampler: Makes the sampler that chooses a number of frames.
+        sampler: Makes the sampler that chooses a number of frames; None for the card's.
         timing: Adds up the stages ``decode``, ``stabilise`` and ``backbone``.
         prefetch: Number of clips that are prepared ahead of those in the network, on up to half of
             the cores.
@@ -87,7 +88,8 @@ def extract(
             )
     backbone.check_levels([request.level for request in requests if request.level is not None])
     timing = timing or Timing()
-    reader = ClipReader(backbone, requests, sampler, timing)
+    chosen = sampler or sampler_of(backbone.card.sampler)
+    reader = ClipReader(backbone, requests, chosen, timing)
 
     def run(preparing: Future[PreparedClip]) -> dict[Request, Tensor] | None:
         clip = preparing.result()

@@ -100,7 +100,8 @@ class FeatureRing:
         decoded = {
             number: torch.stack([one.frame for one in some]) for number, some in chosen.items()
         }
-        views = Views(decoded, self._aspect, self._backbone.card.frames_per_slot)
+        card = self._backbone.card
+        views = Views(decoded, card.prepared_aspect(self._aspect), card.frames_per_slot)
         with self._timing.stage("stabilise"):
             inputs = {request: request.prepare(views) for request in self._requests}
         shared = {

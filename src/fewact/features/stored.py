@@ -15,13 +15,12 @@ from fewact.features.sources import check_same_list
 from fewact.features.store import EntrySet, Store
 from fewact.features.store.feature_sets import (
     NAME,
-    SamplerOf,
     cards,
     feature_facts,
     widen,
 )
 from fewact.features.store.known_videos import KnownVideo, stamp
-from fewact.video import Segments
+from fewact.video.named import sampler_of
 
 
 class StoredFeatures:
@@ -33,7 +32,6 @@ class StoredFeatures:
         store: Store of the features.
         videos: List of the videos.
         card: Card of the backbone, as returned by ``choose_card``.
-        sampler: Makes the sampler that chose the frames.
         data: Name of the list on the command line, for error messages.
 
     Attributes:
@@ -46,17 +44,17 @@ class StoredFeatures:
         store: Store,
         videos: VideoList,
         card: Card,
-        sampler: SamplerOf = Segments,
         *,
         data: str = "DATA",
     ) -> None:
-        self.store, self.videos, self.card, self.sampler = store, videos, card, sampler
+        self.store, self.videos, self.card = store, videos, card
         self.name = f"{card.name}, {card.precision}, {card.engine}, stored"
         self._data = data
         self._sets: dict[Request, EntrySet | None] = {}
         self._known = store.known.read(videos.name)
         self.keys = self._fingerprints()
-        facts = [card.digest, repr(sampler(1)), PIPELINE, CAMERA_PIPELINE, "float16", self.keys]
+        chosen = repr(sampler_of(card.sampler)(1))
+        facts = [card.digest, chosen, PIPELINE, CAMERA_PIPELINE, "float16", self.keys]
         self.digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def _fingerprints(self) -> tuple[str | None, ...]:
@@ -133,9 +131,7 @@ class StoredFeatures:
             raise DataError("none of the videos are in the store", where=str(self.store.folder))
         flag = f"videos not in the store: {len(missing)} of {len(self.keys)}"
         kept = replace(self.videos, videos=tuple(self.videos.videos[i] for i in left))
-        return StoredFeatures(
-            self.store, kept.with_flags([flag]), self.card, self.sampler, data=self._data
-        )
+        return StoredFeatures(self.store, kept.with_flags([flag]), self.card, data=self._data)
 
     def set_of(self, request: Request) -> EntrySet | None:
         """Return the set of the requested features, or None where the store has none.
@@ -145,7 +141,7 @@ class StoredFeatures:
         """
         if request not in self._sets:
             request.shape(self.card)
-            facts = feature_facts(self.card, request, self.sampler)
+            facts = feature_facts(self.card, request)
             self._sets[request] = self.store.find(facts)
         return self._sets[request]
 

@@ -24,7 +24,7 @@ class Views:
 
     Args:
         decoded: Resized frames (n 3 H W) uint8, by their number n.
-        aspect: Width over height of the frames before they were resized.
+        aspect: Width over height of what the frames show, before they were resized.
         frames_per_slot: Number of input frames of a slot, see the backbone's card.
     """
 
@@ -120,7 +120,8 @@ class ClipReader:
             number: torch.from_numpy(frames).permute(0, 3, 1, 2)  # (n 3 H W)
             for number, frames in zip(self._samplers, sets, strict=True)
         }
-        views = Views(decoded, sets.aspect, self._backbone.card.frames_per_slot)
+        aspect = self._backbone.card.prepared_aspect(sets.aspect)
+        views = Views(decoded, aspect, self._backbone.card.frames_per_slot)
         with self._timing.stage("stabilise"):
             inputs = {request: request.prepare(views) for request in self._requests}
         return PreparedClip(inputs, texts)

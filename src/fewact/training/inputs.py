@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
+from fewact.backbones.backbone import CROP_MARGIN, resized
 from fewact.backbones.card import Card
 from fewact.data.videos import VideoList
 from fewact.errors import VideoError
@@ -21,7 +21,8 @@ from fewact.training.augment import draw_crop
 from fewact.training.batch import Batch
 from fewact.training.drawing import Drawn
 from fewact.training.recipe import Augment
-from fewact.video import Segments, collect_warnings
+from fewact.video import collect_warnings
+from fewact.video.named import training_sampler
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Reading:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width to which frames are resized without keeping the aspect ratio."""
+        """Height and width to which frames are resized."""
         read = self.augment.read_size
         return self.card.input_size if read is None or not self.augments else (read, read)
 
@@ -105,17 +106,18 @@ class FrameBatches(Dataset[Batch]):
         video = self._videos.videos[position]
         if video.source is None:
             raise VideoError("", "there is no file")
-        samplers = [Segments(count, seed=draws.below(2**63)) for count in self._reading.counts]
+        name = self._reading.card.sampler
+        samplers = [
+            training_sampler(name, count, draws.below(2**63)) for count in self._reading.counts
+        ]
         return video.source.read(samplers, transform=self._shrink)
 
     def _shrink(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         image = torch.from_numpy(np.require(frame, requirements=["C", "W"]))
-        small = functional.interpolate(
-            image.permute(2, 0, 1)[None],
-            self._reading.size,
-            mode=self._reading.card.interpolation,
-            antialias=True,
-        )
+        reading = self._reading
+        # A random crop of the augmentation replaces the margin of the centre crop.
+        margin = 1.0 if reading.augments else CROP_MARGIN
+        small = resized(image.permute(2, 0, 1)[None], reading.card, reading.size, margin)
         shrunk: NDArray[np.uint8] = small[0].permute(1, 2, 0).numpy()
         return shrunk
 

@@ -1,5 +1,7 @@
 """Build the learner of a recipe."""
 
+from typing import Any
+
 import torch
 
 from fewact import backbones, methods
@@ -30,6 +32,7 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
     from_frames = any(stage.inputs == "frames" for stage in recipe.stages)
     needed = source is None or from_frames
     part = recipe.backbone
+    options: dict[str, Any] = dict(part.options)
     backbone = (
         backbones.create(
             part.name,
@@ -37,7 +40,7 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
             device=str(device),
             precision=recipe.precision,
             engine="torch",
-            **part.options,
+            **options,
         )
         if needed
         else None

@@ -61,7 +61,7 @@ def save_best(
     stored = learner.backbone is None
     needs = BackboneRecord(
         name=card.name if stored else part.name,
-        options={} if stored else part.options,
+        options=dict(card.reading) if stored else part.options,
         weights=BACKBONE_FILE if network_trained else card.weights if stored else part.weights,
         precision=card.precision,
         sha256=card.network_digest,

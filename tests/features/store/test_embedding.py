@@ -22,7 +22,6 @@ from fewact.features.store import Job, Outcome, Store, embed
 from fewact.features.store.feature_sets import NAME, cards, feature_facts, widen
 from fewact.features.store.known_videos import stamp
 from fewact.synthetic import motions
-from fewact.video import BlockCentres
 
 REQUESTS = (
     FeatureRequest("vectors", View(4)),
@@ -101,7 +100,8 @@ def test_another_sampler_or_transform_is_another_set(clips, tiny, tmp_path):
     (request,) = first.sets
     other = dataclasses.replace(tiny.card, input_size=(16, 16))
     for facts in (
-        feature_facts(tiny.card, request, BlockCentres),
+        feature_facts(dataclasses.replace(tiny.card, sampler="blocks"), request),
+        feature_facts(dataclasses.replace(tiny.card, resize="centre-crop"), request),
         feature_facts(other, request),
         feature_facts(tiny.card, dataclasses.replace(request, view=View(5))),
     ):

@@ -15,7 +15,6 @@ from fewact.features.request import Request
 from fewact.features.store.entries import EntrySet
 from fewact.features.store.feature_sets import (
     NAME,
-    SamplerOf,
     Unfit,
     feature_facts,
     feature_layout,
@@ -25,7 +24,7 @@ from fewact.features.store.known_videos import KnownList, KnownVideo, stamp
 from fewact.features.store.shard import Entry
 from fewact.features.store.store import Store
 from fewact.io.locks import Claims
-from fewact.video import FrameSets, Segments
+from fewact.video import FrameSets
 
 AT_ONCE = 2
 """Videos in the network at the same time."""
@@ -64,7 +63,6 @@ class Job:
         videos: List of the videos.
         card: Card of the backbone.
         requests: Requested features, at least one.
-        sampler: Makes the sampler that chooses a number of frames.
         block: Number of videos of a block.
 
     Raises:
@@ -78,18 +76,15 @@ class Job:
         videos: VideoList,
         card: Card,
         requests: Sequence[Request],
-        sampler: SamplerOf = Segments,
         *,
         block: int = BLOCK,
     ) -> None:
         if not requests:
             raise StoreError("no features are requested", where="requests")
-        self.store, self.videos, self.card, self.sampler = store, videos, card, sampler
+        self.store, self.videos, self.card = store, videos, card
         self.block_size = block
         self.sets: dict[Request, EntrySet] = {
-            request: store.make(
-                feature_facts(card, request, sampler), feature_layout(card, request)
-            )
+            request: store.make(feature_facts(card, request), feature_layout(card, request))
             for request in dict.fromkeys(requests)
         }
         self.known: KnownList = store.known.read(videos.name)
@@ -215,10 +210,8 @@ class _Run:
 
     def embed(self, blocks: Iterable[int]) -> None:
         """Compute what is missing of these blocks, each locked before it is yielded."""
-        tasks, sampler = self._tasks(blocks), self._job.sampler
-        for extracted in extract(
-            tasks, self._backbone, self._requests, sampler=sampler, at_once=AT_ONCE
-        ):
+        tasks = self._tasks(blocks)
+        for extracted in extract(tasks, self._backbone, self._requests, at_once=AT_ONCE):
             self._store(extracted)
 
     def _tasks(self, blocks: Iterable[int]) -> Iterator[_Task]:

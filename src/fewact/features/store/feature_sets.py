@@ -1,8 +1,7 @@
 """Features of a backbone as sets of a store: their facts, layout and number format."""
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterator
 from typing import Any, Final
 
 import torch
@@ -15,7 +14,7 @@ from fewact.features.request import Request, request_facts, request_from_facts
 from fewact.features.store.entries import EntrySet, Facts
 from fewact.features.store.shard import Layout, Shape
 from fewact.features.store.store import Store
-from fewact.video import Sampler, Segments
+from fewact.video.named import sampler_of
 
 SET_TYPE: Final = "features"
 NAME: Final = "features"
@@ -23,29 +22,26 @@ NAME: Final = "features"
 
 NOT_IN_KEY = ("licence", "weights")
 
-SamplerOf = Callable[[int], Sampler]
-"""Makes the sampler that chooses a number of frames."""
-
 
 class Unfit(Exception):
     """The features cannot be stored; the message says why."""
 
 
-def feature_facts(card: Card, request: Request, sampler: SamplerOf = Segments) -> Facts:
+def feature_facts(card: Card, request: Request) -> Facts:
     """Return all facts that decide a backbone's features of a video.
 
     Args:
         card: Card of the backbone.
         request: Requested features.
-        sampler: Makes the sampler that chooses the frames.
     """
+    sampler = sampler_of(card.sampler)
     facts: dict[str, JsonValue] = json.loads(
         json.dumps(
             {
                 "kind": SET_TYPE,
                 "request": request_facts(request),
                 "sampler": repr(sampler(request.frames * card.frames_per_slot)),
-                "card": {k: v for k, v in asdict(card).items() if k not in NOT_IN_KEY},
+                "card": card.facts(*NOT_IN_KEY),
                 "dtype": request.dtype,
             }
         )

@@ -6,8 +6,8 @@ If an actor dies, another one computes its block; features that were stored alre
 import json
 import logging
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from fewact import backbones
@@ -15,7 +15,6 @@ from fewact.data.videos import VideoList
 from fewact.errors import OptionError
 from fewact.features.request import Request
 from fewact.features.store.embedding import Job, Outcome, Report, embed
-from fewact.features.store.feature_sets import SamplerOf
 from fewact.features.store.store import Store
 
 LOCAL = "local"
@@ -31,6 +30,7 @@ class BackboneOptions:
         device: As in ``backbones.create``.
         precision: ``float32`` or ``bfloat16``, so that all machines compute the same features.
         engine: ``torch`` or ``onnx``, for the same reason.
+        options: Options of this backbone.
     """
 
     name: str
@@ -38,6 +38,12 @@ class BackboneOptions:
     device: str
     precision: str
     engine: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def create(self) -> backbones.Backbone:
+        """Create the backbone."""
+        named = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "options"}
+        return backbones.create(**named, **self.options)
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,6 @@ class _Task:
     store: str
     videos: VideoList
     requests: tuple[Request, ...]
-    sampler: SamplerOf
     block: int
     backbone: BackboneOptions
 
@@ -56,13 +61,12 @@ class _Worker:
     """Actor: creates the backbone once, and computes one block after the other."""
 
     def __init__(self, task: _Task) -> None:
-        self._backbone = backbones.create(**asdict(task.backbone))
+        self._backbone = task.backbone.create()
         self._job = Job(
             Store(task.store),
             task.videos,
             self._backbone.card,
             task.requests,
-            task.sampler,
             block=task.block,
         )
 
@@ -105,7 +109,6 @@ def embed_on_ray(
             str(job.store.folder.resolve()),
             job.videos,
             tuple(job.sets),
-            job.sampler,
             job.block_size,
             backbone,
         )
