@@ -200,8 +200,8 @@ def test_a_command_names_what_differs_from_the_defaults() -> None:
         "--option moments.lengths=1,2 --option alignment.name=otam "
         "--option moments.attention=true --store store "
         "--root videos --allow-missing --allow-leak --backbone clip-vit --weights local-dir:w "
-        "--device cpu --sampler blocks --text-encoder clip --prompts 'a {}' --camera hand --camera-on query "
-        "--condition dark:3 --condition-on query"
+        "--device cpu --sampler blocks --text-encoder clip --prompts 'a {}' --camera hand "
+        "--camera-on query --condition dark:3 --condition-on query"
     )
     small = EvaluationConfig(method="otam", data=DataConfig(source="x"))
     assert command_of(small) == "fewact evaluate otam --data x"
