@@ -1,81 +1,142 @@
 """Accuracy in the conditions of people's clips: the tables of docs/results/conditions.md.
 
-    python -m benchmarks.conditions ASSETS --work FOLDER [--severity 2] [--fraction 0.5]
-        [--conditions dark grain] [--sets utd5_rgb] [--methods fusion] [--page FILE]
+    python -m benchmarks.conditions ASSETS --work FOLDER [--severity 2] [--classes 7]
+        [--conditions dark grain] [--sets utd5_rgb] [--variants fusion pixels] [--page FILE]
 
-In one column of a method all clips are in the condition, in the next only the queries. A cell has
+In one column of a variant all clips are in the condition, in the next only the queries. A cell has
 the accuracy and its difference from clean clips in the same episodes, with the 95 % interval of the
 difference. Accuracies are kept in the folder: an interrupted command continues where it stopped.
 The clips are those of ``benchmarks/datasets.py`` that chose nothing; ``--development`` takes the
-others.
+others. Of each person or recording one clip of a class is taken.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.datasets import Part, fraction_of, parts, read_index
+from benchmarks.datasets import Part, parts, read_index
 from benchmarks.pairs import Pairs, compare_all, compare_within, encode_videos, episode_accuracies
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.camera.conditions import CONDITIONS
+from fewact.camera.correction import find_correction
+from fewact.data import VideoList
 from fewact.data.conditions import with_condition
+from fewact.data.corrected import MEASURED, corrected
 from fewact.episodes import Protocol, draw
 from fewact.evaluation.intervals import half_width
 from fewact.methods.base import Nodes
+from fewact.video import Segments
 
 WAYS, SHOTS = 5, (1, 5)
-METHODS = ("fusion", "a2m2", "pixels")
+CORRECTED = "fusion, corrected"
+VARIANTS = ("fusion", CORRECTED, "pixels")
+"""Methods; the second one reads videos as ``teach`` and ``predict`` do."""
 CLEAN = "clean"
 DEPTH_ONLY = ("background",)
 """Conditions that need the mask of a depth video."""
 
-Accuracies = Mapping[str, NDArray[np.float64]]
-"""Accuracies (e) by method, videos in the condition, and shots: ``fusion all 1``."""
+Found = tuple[Nodes, Pairs]
+
+
+class Measurement:
+    """Measures conditions of a part.
+
+    Args:
+        part: The videos.
+        backbone: Backbone of the methods.
+        options: Options of the command line.
+    """
+
+    def __init__(self, part: Part, backbone: Backbone, options: argparse.Namespace) -> None:
+        self._part, self._backbone, self._options = part, backbone, options
+        self._clean: dict[str, Found] = {}
+        protocols = (
+            Protocol(WAYS, k, options.queries, options.episodes, groups=part.videos.groups)
+            for k in SHOTS
+        )
+        self._drawn = [draw(part.videos, one) for one in protocols]
+
+    def measure(self, condition: str, variants: Sequence[str]) -> None:
+        """Measure a condition with some variants that read videos alike."""
+        new = [
+            one
+            for one in variants
+            if not file_of(self._part, condition, one, self._options).exists()
+        ]
+        if not new:
+            return
+        if condition == CLEAN:
+            found = {one: self._clean_of(one, new) for one in new}
+        else:
+            found = self._encoded(self._videos(condition), new)
+        for variant, (nodes, within) in found.items():
+            method = self._method(variant)
+            clean_nodes, clean = self._clean_of(variant, new)
+            across = within.exact if condition == CLEAN else compare_all(method, nodes, clean_nodes)
+            right = {}
+            for on, queries, support in (("all", within.exact, within), ("query", across, clean)):
+                for shots, one in zip(SHOTS, self._drawn, strict=True):
+                    right[f"{on} {shots}"] = episode_accuracies(method, queries, support, one)
+            file = file_of(self._part, condition, variant, self._options)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(file.with_suffix(".new.npz"), **right)
+            file.with_suffix(".new.npz").replace(file)
+            print(f"{self._part.name}: {condition}, {variant}", flush=True)
+
+    def corrects(self, condition: str) -> bool:
+        """Return whether any video in a condition is corrected."""
+        sources = [video.source for video in self._videos(condition).videos]
+        return any(
+            find_correction(source.read([Segments(MEASURED)], transform=self._resized)[0])
+            for source in sources
+            if source is not None
+        )
+
+    def _resized(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        resized: NDArray[np.uint8] = self._backbone.prepare(frame).permute(1, 2, 0).numpy()
+        return resized
+
+    def _videos(self, condition: str) -> VideoList:
+        if condition == CLEAN:
+            return self._part.videos
+        return with_condition(self._part.videos, f"{condition}:{self._options.severity}")
+
+    def _method(self, variant: str) -> Any:
+        return methods.create(variant.partition(",")[0]).eval()
+
+    def _clean_of(self, variant: str, variants: Sequence[str]) -> Found:
+        if variant not in self._clean:
+            self._clean |= self._encoded(self._part.videos, variants)
+        return self._clean[variant]
+
+    def _encoded(self, videos: VideoList, variants: Sequence[str]) -> dict[str, Found]:
+        made = [self._method(one) for one in variants]
+        read = corrected(videos) if CORRECTED in variants else videos
+        nodes = encode_videos(made, self._backbone, read)
+        return {
+            variant: (own, compare_within(method, own))
+            for variant, method, own in zip(variants, made, nodes, strict=True)
+        }
 
 
 def measure(part: Part, backbone: Backbone, options: argparse.Namespace) -> None:
-    """Measure the conditions of a part that the folder does not have yet."""
-    made = {name: methods.create(name).eval() for name in options.methods}
-    drawn = [
-        draw(
-            part.videos,
-            Protocol(WAYS, shots, options.queries, options.episodes, groups=part.videos.groups),
-        )
-        for shots in SHOTS
-    ]
-    clean: tuple[Sequence[Nodes], Sequence[Pairs]] | None = None
+    """Measure what the folder does not have yet."""
+    measurement = Measurement(part, backbone, options)
     for condition in conditions(part, options):
-        file = file_of(part, condition, options)
-        if file.exists() and (condition != CLEAN or clean is not None):
+        measurement.measure(condition, [one for one in options.variants if one != CORRECTED])
+        file = file_of(part, condition, CORRECTED, options)
+        if CORRECTED not in options.variants or file.exists():
             continue
-        if clean is None and all(
-            file_of(part, one, options).exists() for one in conditions(part, options)
-        ):
-            return
-        videos = part.videos
-        if condition != CLEAN:
-            videos = with_condition(videos, f"{condition}:{options.severity}")
-        nodes = encode_videos(list(made.values()), backbone, videos)
-        within = [compare_within(one, own) for one, own in zip(made.values(), nodes, strict=True)]
-        clean = clean or (nodes, within)
-        found = {}
-        for i, (name, method) in enumerate(made.items()):
-            across = compare_all(method, nodes[i], clean[0][i])
-            for on, queries, support in (
-                ("all", within[i].exact, within[i]),
-                ("query", across, clean[1][i]),
-            ):
-                for shots, one in zip(SHOTS, drawn, strict=True):
-                    right = episode_accuracies(method, queries, support, one)
-                    found[f"{name} {on} {shots}"] = right
-        file.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(file.with_suffix(".new.npz"), **found)
-        file.with_suffix(".new.npz").replace(file)
-        print(f"{part.name}: {condition}", flush=True)
+        if measurement.corrects(condition):
+            measurement.measure(condition, [CORRECTED])
+        else:  # the same frames, and so the same accuracies
+            file.write_bytes(file_of(part, condition, "fusion", options).read_bytes())
 
 
 def conditions(part: Part, options: argparse.Namespace) -> list[str]:
@@ -84,9 +145,10 @@ def conditions(part: Part, options: argparse.Namespace) -> list[str]:
     return [CLEAN, *(one for one in options.conditions if depth or one not in DEPTH_ONLY)]
 
 
-def file_of(part: Part, condition: str, options: argparse.Namespace) -> Path:
-    """Return the file of the accuracies of a condition."""
-    words = (part.name, condition, options.severity, *options.methods, options.fraction)
+def file_of(part: Part, condition: str, variant: str, options: argparse.Namespace) -> Path:
+    """Return the file of the accuracies of a variant in a condition."""
+    severity = 0 if condition == CLEAN else options.severity
+    words = (part.name, condition, severity, variant, options.classes)
     name = "-".join("".join(c for c in str(word) if c.isalnum()) for word in words)
     folder: Path = options.work
     return folder / f"{name}-{options.queries}-{options.episodes}.npz"
@@ -94,20 +156,23 @@ def file_of(part: Part, condition: str, options: argparse.Namespace) -> Path:
 
 def table(part: Part, options: argparse.Namespace) -> str:
     """Return the table of a part."""
-    columns = [(name, on) for name in options.methods for on in ("all", "query")]
-    heads = [f"`{name}`, {'all clips' if on == 'all' else 'queries'}" for name, on in columns]
+    columns = [(variant, on) for variant in options.variants for on in ("all", "query")]
+    heads = [
+        "`{}`{}, {}".format(*variant.partition(",")[::2], "all clips" if on == "all" else "queries")
+        for variant, on in columns
+    ]
     lines = [
         f"| {part.name}, {len(part.videos.videos)} clips | " + " | ".join(heads) + " |",
         "|---" * (len(heads) + 1) + "|",
     ]
-    clean = dict(np.load(file_of(part, CLEAN, options)))
     for condition in conditions(part, options):
-        found = dict(np.load(file_of(part, condition, options)))
         cells = []
-        for name, on in columns:
-            keys = [f"{name} {on} {shots}" for shots in SHOTS]
-            each = [cell(found[key], clean[key], condition) for key in keys]
-            cells.append(" / ".join(each))
+        for variant, on in columns:
+            clean, found = (
+                dict(np.load(file_of(part, one, variant, options))) for one in (CLEAN, condition)
+            )
+            keys = [f"{on} {shots}" for shots in SHOTS]
+            cells.append(" / ".join(cell(found[key], clean[key], condition) for key in keys))
         lines.append(f"| {condition} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -120,6 +185,18 @@ def cell(right: NDArray[np.float64], clean: NDArray[np.float64], condition: str)
     return f"{right.mean():.1f} ({difference.mean():+.1f} ± {half_width(difference):.1f})"
 
 
+def few(videos: VideoList, classes: int) -> VideoList:
+    """Return one clip of each class and group, of some classes that are spread evenly."""
+    labels = sorted({video.label for video in videos.videos})
+    step = max(1, len(labels) // classes)
+    kept = {
+        (video.label, video.group): video
+        for video in reversed(videos.videos)
+        if video.label in labels[::step][:classes]
+    }
+    return replace(videos, videos=tuple(sorted(kept.values(), key=lambda video: video.id)))
+
+
 PAGE = """# Conditions of the footage
 
     {command}
@@ -129,7 +206,13 @@ puts the videos of any list in such a condition, `--condition-on query` the quer
 Accuracy in per cent at 1 / 5 shots, 5 ways, {queries} queries per class, {episodes}
 episodes, severity {severity} of 3, chance 20; in brackets the difference from clean clips
 in the same episodes, with the 95 % interval of the difference over episodes. Clips of other
-people or recordings than those that chose any option; {share} of the clips of each class.
+people or recordings than those that chose any option: of up to {classes} classes, one clip
+of each person or recording.
+
+`fusion` reads the videos as they are. `fusion`, corrected, reads them as `fewact teach` and
+`fewact predict` do (`fewact evaluate … --correct auto`): where black bars, little light or
+little contrast are found, they are corrected first; nothing else changes, and clean clips are
+not touched. `pixels` needs no network.
 
 {tables}
 
@@ -145,18 +228,18 @@ def main() -> None:
     parser.add_argument("assets", type=Path)
     parser.add_argument("--work", type=Path, required=True, help="folder of the accuracies")
     parser.add_argument("--severity", type=int, default=2, choices=(1, 2, 3))
-    parser.add_argument("--fraction", type=float, default=0.5, help="fraction of each class")
+    parser.add_argument("--classes", type=int, default=7, help="most classes of a set")
     parser.add_argument("--queries", type=int, default=3, help="number of queries per class")
     parser.add_argument("--episodes", type=int, default=2000)
     parser.add_argument("--conditions", nargs="+", default=list(CONDITIONS), choices=CONDITIONS)
     parser.add_argument("--sets", nargs="+", default=["utd27_depth", "utd5_rgb", "ucf7"])
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
     parser.add_argument("--development", action="store_true")
     parser.add_argument("--page", type=Path, help="page to write")
     options = parser.parse_args()
     backbone = backbones.create()
     chosen = [
-        Part(part.name, fraction_of(part.videos, options.fraction))
+        Part(part.name, few(part.videos, options.classes))
         for part in parts(read_index(options.assets), development=options.development)
         if part.videos.name in options.sets
     ]
@@ -167,14 +250,13 @@ def main() -> None:
         print(tables)
         return
     command = f"python -m benchmarks.conditions ASSETS --work FOLDER --severity {options.severity}"
-    share = "all" if options.fraction == 1 else f"{options.fraction:.0%}"
     options.page.write_text(
         PAGE.format(
-            command=f"{command} --fraction {options.fraction:g} --page FILE",
+            command=f"{command} --classes {options.classes} --page FILE",
             episodes=f"{options.episodes:,}",
             queries=options.queries,
             severity=options.severity,
-            share=share,
+            classes=options.classes,
             tables=tables,
         ),
         encoding="utf-8",

@@ -155,7 +155,7 @@ both ends with its first and last frame and the noise of a camera, in training a
 {count} episodes of {WAYS} classes, {SHOTS} training clips and {QUERIES} new clips each, of other
 people or recordings. Padding of 0 s is the clip as it was cut.
 
-Development clips, on which the limits of `fewact.classifier.active` were chosen:
+Development clips, on which the limits of `fewact.data.active` were chosen:
 
 {development}
 

@@ -259,6 +259,20 @@ def test_clips_in_a_condition(run: Run, clips: Path) -> None:
     found = json.loads(dark.out)
     assert {"camera: hand", "condition: dark:3"} <= set(found["flags"])
     assert "--camera hand --condition dark:3" in found["command"]
+    read = run(
+        *call,
+        "--count",
+        5,
+        "--condition",
+        "dark:3",
+        "--trim",
+        "auto",
+        "--correct",
+        "auto",
+        "--format",
+        "json",
+    )
+    assert {"trimmed", "corrected", "condition: dark:3"} <= set(json.loads(read.out)["flags"])
     wrong = run(*call, "--condition", "darc")
     assert wrong.code == 2
     assert 'Did you mean "dark"' in wrong.err

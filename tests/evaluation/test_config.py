@@ -23,6 +23,7 @@ from fewact.evaluation import (
     DataConfig,
     EpisodeConfig,
     EvaluationConfig,
+    ReadingConfig,
     Result,
     TextConfig,
     evaluate,
@@ -164,6 +165,8 @@ def test_features_cannot_be_recorded_or_stored(file: Path, tmp_path: Path) -> No
         evaluate(config(file, camera=CameraConfig(name="hand")))
     with pytest.raises(OptionError, match="--condition: needs videos, not features"):
         evaluate(config(file, condition=ConditionConfig(name="dark")))
+    with pytest.raises(OptionError, match="--correct: needs videos, not features"):
+        evaluate(config(file, reading=ReadingConfig(correct="auto")))
     stored = DataConfig(source=str(file), store=tmp_path)
     with pytest.raises(OptionError, match="--store: needs videos"):
         evaluate(config(file, data=stored))
@@ -190,6 +193,7 @@ def test_a_command_names_what_differs_from_the_defaults() -> None:
         text=TextConfig(encoder="clip", prompts="a {}"),
         camera=CameraConfig(name="hand", on="query"),
         condition=ConditionConfig(name="dark:3", on="query"),
+        reading=ReadingConfig(trim="auto", correct="auto"),
         allow_leak=True,
         threads=3,
         output=Path("r.json"),
@@ -201,7 +205,7 @@ def test_a_command_names_what_differs_from_the_defaults() -> None:
         "--option moments.attention=true --store store "
         "--root videos --allow-missing --allow-leak --backbone clip-vit --weights local-dir:w "
         "--device cpu --sampler blocks --text-encoder clip --prompts 'a {}' --camera hand "
-        "--camera-on query --condition dark:3 --condition-on query"
+        "--camera-on query --condition dark:3 --condition-on query --trim auto --correct auto"
     )
     small = EvaluationConfig(method="otam", data=DataConfig(source="x"))
     assert command_of(small) == "fewact evaluate otam --data x"

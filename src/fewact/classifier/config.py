@@ -9,11 +9,11 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from fewact.classifier.active import Trim
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.examples import Example
 from fewact.classifier.open_set import OpenSet
 from fewact.data import BACKGROUND
+from fewact.data.active import Trim
 from fewact.data.files import legible
 from fewact.errors import ModelError
 from fewact.io.bounded import GIB, MIB, FileType

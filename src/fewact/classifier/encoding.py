@@ -7,12 +7,14 @@ import numpy as np
 from torch import Tensor
 
 from fewact.backbones import Card
-from fewact.classifier.active import ActiveSource, Span
+from fewact.camera.faults import Fault
 from fewact.classifier.class_names import IMAGE_EMBEDDING, IMAGE_REQUEST
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import stage
 from fewact.classifier.pipeline import Pipeline
 from fewact.data import AnyClip, FeatureClip, Video, VideoClip, VideoList
+from fewact.data.active import ActiveSource, Span
+from fewact.data.corrected import CorrectedVideo
 from fewact.encoding import Encoder
 from fewact.encoding import encode as encode_features
 from fewact.encoding.workers import workers
@@ -32,12 +34,14 @@ class EncodedClip(NamedTuple):
         duration: Duration of what was used of it in seconds; None for features, and if it cannot be
             read.
         active: Part that was used; None for the full clip.
+        faults: Faults of the recording; none for features.
     """
 
     clip: AnyClip
     nodes: Nodes | VideoError
     duration: float | None = None
     active: Span | None = None
+    faults: tuple[Fault, ...] = ()
 
 
 def encode(
@@ -63,13 +67,14 @@ def encode(
             features of another size. It is raised before the first clip is read.
     """
     backbone = pipeline.backbone
-    videos: list[ActiveSource] = []
+    videos: list[tuple[ActiveSource, CorrectedVideo]] = []
     source: FeatureSource | None
     if isinstance(backbone, Precomputed):
         source = _array(clips, backbone)
     else:
-        videos = [ActiveSource(clip, pipeline.trim) for clip in _videos(clips)]
-        listed = (Video(str(i), "", source=one) for i, one in enumerate(videos))
+        active = [ActiveSource(clip, pipeline.trim) for clip in _videos(clips)]
+        videos = [(one, CorrectedVideo(one)) for one in active]
+        listed = (Video(str(i), "", source=one) for i, (_, one) in enumerate(videos))
         source = VideoFeatures(VideoList("clips", tuple(listed)), backbone, timing=timing)
     if source is None:
         return iter(())
@@ -78,8 +83,8 @@ def encode(
     if not videos:
         return (EncodedClip(clip, nodes) for clip, nodes in found)
     return (
-        EncodedClip(clip, nodes, video.duration, video.active)
-        for video, (clip, nodes) in zip(videos, found, strict=True)
+        EncodedClip(clip, nodes, active.duration, active.active, video.faults)
+        for (active, video), (clip, nodes) in zip(videos, found, strict=True)
     )
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from fewact.backbones import Backbone
-from fewact.classifier.active import Trim
 from fewact.classifier.class_names import ClassNames, TextMode
 from fewact.classifier.examples import Examples
 from fewact.classifier.fitted import Fitted, fit_examples
@@ -13,6 +12,7 @@ from fewact.classifier.labels import check_integers
 from fewact.classifier.pipeline import Choice, Pipeline
 from fewact.classifier.prediction import Skipped
 from fewact.data import AnyClip, FeatureClip
+from fewact.data.active import Trim
 from fewact.data.files import first_few
 from fewact.errors import ModelError
 from fewact.features.precomputed import Precomputed

@@ -15,8 +15,8 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked_dataclass
 from torch import Tensor
 
-from fewact.classifier.active import Span
 from fewact.data import BACKGROUND, Clip, natural_key
+from fewact.data.active import Span
 
 Nodes = dict[str, Tensor]
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 
-from fewact.classifier.active import Span, inside
 from fewact.classifier.class_names import IMAGE_EMBEDDING
 from fewact.classifier.encoding import encode
 from fewact.classifier.examples import Nodes
@@ -26,6 +25,7 @@ from fewact.classifier.inputs import ClipLike, as_clip
 from fewact.classifier.prediction import display_name
 from fewact.classifier.thumbnails import shrink
 from fewact.data import FeatureClip, VideoClip
+from fewact.data.active import Span, inside
 from fewact.errors import VideoError
 from fewact.methods.base import CellMatches, FrameMatch, FrameMatches, Method, PairParts
 from fewact.methods.common.text_logits import combined_logits
@@ -149,7 +149,7 @@ def explain(
     """
     pipeline, fitted = classifier._learned
     method = pipeline.method
-    ((query, nodes, _, active),) = encode(
+    ((query, nodes, _, active, _),) = encode(
         [as_clip(clip)], pipeline, image_embedding=fitted.class_names is not None
     )
     if isinstance(nodes, VideoError):

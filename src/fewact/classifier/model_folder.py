@@ -18,7 +18,6 @@ from fewact.backbones import Backbone
 from fewact.backbones.card import LATER
 from fewact.checkpoint import registered
 from fewact.classifier import history
-from fewact.classifier.active import Trim
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.config import (
     CONFIG,
@@ -41,6 +40,7 @@ from fewact.classifier.examples import Examples
 from fewact.classifier.fitted import Fitted
 from fewact.classifier.readme import readme
 from fewact.classifier.thumbnails import thumbnail
+from fewact.data.active import Trim
 from fewact.errors import ModelError, UserError
 from fewact.features.precomputed import PRECOMPUTED, Precomputed
 from fewact.io.bounded import MIB, FileType, user_path

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from fewact import backbones, methods
 from fewact.backbones import Backbone
-from fewact.classifier.active import Trim, check_trim
 from fewact.data import AnyClip, FeatureClip
+from fewact.data.active import Trim, check_trim
 from fewact.errors import OptionError
 from fewact.features.precomputed import Precomputed
 from fewact.methods.base import Method

@@ -8,7 +8,6 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.classifier.active import check_trim
 from fewact.classifier.calibration import check_set_rate
 from fewact.classifier.encoding import EncodedClip, encode
 from fewact.classifier.estimator import Estimator
@@ -21,6 +20,7 @@ from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped,
 from fewact.classifier.sources import LabelledSource, labelled
 from fewact.classifier.stream import Stream, threshold
 from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
+from fewact.data.active import check_trim
 from fewact.errors import VideoError
 from fewact.features.precomputed import Precomputed
 from fewact.features.timing import Timing
@@ -190,7 +190,7 @@ def _answer(
     timing: Timing | None,
     set_threshold: float | None,
 ) -> Prediction | Skipped:
-    clip, nodes, duration, active = encoded
+    clip, nodes, duration, active, faults = encoded
     if isinstance(nodes, VideoError):
         return Skipped(clip, nodes)
     taught = [one.duration for one in fitted.everything.clips if one.duration is not None]
@@ -205,4 +205,4 @@ def _answer(
     found = classify(
         pipeline.method, fitted, decision, clip, nodes, timing, set_threshold=set_threshold
     )
-    return replace(found, duration=duration, active=active)
+    return replace(found, duration=duration, active=active, faults=tuple(map(str, faults)))

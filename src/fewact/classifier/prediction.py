@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.classifier.active import Span
 from fewact.classifier.labels import Label
 from fewact.data import AnyClip, Clip, FeatureClip
+from fewact.data.active import Span
 from fewact.errors import OptionError, VideoError
 
 if TYPE_CHECKING:
@@ -34,9 +34,10 @@ class Prediction:
         known: Probability that the clip shows one of the classes, if half of all clips do.
         duration: Duration of what was used of the clip, in seconds; None for features.
         active: Start and end of what was used, in seconds from the start of the clip; None for the
-            full clip, see ``fewact.classifier.active``.
+            full clip, see ``fewact.data.active``.
         set: Classes among which the true one is at the rate ``FewShotClassifier.sets``, the most
             probable first; empty if no sets are requested.
+        faults: Faults of the recording, such as "very dark", each with what to do.
 
     Labels are texts, or integers if the classes were given as integers.
     """
@@ -51,6 +52,7 @@ class Prediction:
     duration: float | None = None
     active: Span | None = None
     set: tuple[Label, ...] = ()
+    faults: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -74,6 +76,7 @@ class Prediction:
             "probabilities": dict(ranked),
             "nearest": self.nearest,
             **({} if self.active is None else {"active": list(self.active)}),
+            **({"faults": list(self.faults)} if self.faults else {}),
         }
         return found | {"set": list(self.set)} if self.set else found
 

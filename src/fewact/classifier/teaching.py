@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 
+from fewact.camera.faults import Fault
 from fewact.classifier.encoding import encode
 from fewact.classifier.examples import Example, Examples, join, rounded
 from fewact.classifier.pipeline import Pipeline
@@ -45,7 +46,8 @@ def teach(
     parts: list[Examples] = []
     skipped: list[Skipped] = []
     encoded = encode(clips, pipeline, timing, image_embedding=image_embedding)
-    for done, (clip, nodes, duration, active) in enumerate(encoded):
+    faulty: dict[Fault, list[str]] = {}
+    for done, (clip, nodes, duration, active, faults) in enumerate(encoded):
         if isinstance(nodes, VideoError):
             warnings.warn(f"skipped: {nodes}", category=UserWarning, stacklevel=3)
             skipped.append(Skipped(clip, nodes))
@@ -57,6 +59,8 @@ def teach(
             kept = {name: value.cpu() for name, value in nodes.items()}
             kept = kept if exact else rounded(kept)
             parts.append(Examples((example,), kept, (_origin(clip),)))
+            for fault in faults:
+                faulty.setdefault(fault, []).append(example.title)
         if progress is not None:
             progress(done + 1, len(clips))
     readable = {part.clips[0].label for part in parts}
@@ -66,6 +70,12 @@ def teach(
             raise DataError(
                 f'no clip of the class "{label}" can be read', got=first_few(reasons, most=3)
             )
+    for fault, titles in faulty.items():
+        warnings.warn(
+            f"{len(titles)} of {len(clips)} training clips: {fault}: {first_few(titles)}",
+            category=UserWarning,
+            stacklevel=3,
+        )
     return join(parts), skipped
 
 

@@ -13,6 +13,8 @@ from fewact.cli import early
 from fewact.cli.episodes import DATA, DataOptions, EpisodeOptions, data_config
 from fewact.cli.options import (
     METHOD,
+    TRIM,
+    AutoMode,
     BackboneOptions,
     BenchmarkOptions,
     Imports,
@@ -94,9 +96,9 @@ class SavedEpisodeOptions(EpisodeOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class CameraOptions(OptionGroup):
-    """Options of the simulated camera and of the condition of the videos."""
+    """Options of the simulated camera, of the condition of the videos and of their reading."""
 
-    heading: ClassVar[str] = "Camera and condition"
+    heading: ClassVar[str] = "Camera, condition and reading"
 
     camera: Annotated[
         str | None,
@@ -121,6 +123,18 @@ class CameraOptions(OptionGroup):
         ChangedVideos,
         typer.Option("--condition-on", help="Videos in the condition."),
     ] = ChangedVideos.ALL
+    trim: Annotated[
+        AutoMode,
+        typer.Option(metavar="MODE", help=f"{TRIM}, as `fewact teach` does (default: off)."),
+    ] = AutoMode.OFF
+    correct: Annotated[
+        AutoMode,
+        typer.Option(
+            metavar="MODE",
+            help="Black bars, and too little light or contrast: auto corrects them, as `fewact "
+            "teach` does (default: off).",
+        ),
+    ] = AutoMode.OFF
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,6 +219,7 @@ def evaluate(
         condition=None
         if camera.condition is None
         else evaluation.ConditionConfig(name=camera.condition, on=camera.condition_on.value),
+        reading=evaluation.ReadingConfig(trim=camera.trim.value, correct=camera.correct.value),
         allow_leak=options.allow_leak,
         threads=output.threads,
         output=output.output,

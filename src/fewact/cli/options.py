@@ -65,8 +65,8 @@ FalseAlarms = Annotated[
 ]
 
 
-class TrimMode(StrEnum):
-    """Whether still ends of clips are left out."""
+class AutoMode(StrEnum):
+    """Whether something is done where it is needed."""
 
     AUTO = "auto"
     OFF = "off"

@@ -14,13 +14,13 @@ import typer
 
 from fewact.cli.options import (
     TRIM,
+    AutoMode,
     Dataset,
     FalseAlarms,
     LoadOptions,
     Model,
     OptionGroup,
     Quiet,
-    TrimMode,
     with_option_groups,
 )
 from fewact.cli.output import Columns, print_json
@@ -73,7 +73,7 @@ class AnswerOptions(OptionGroup):
 
     false_alarms: FalseAlarms = None
     trim: Annotated[
-        TrimMode | None,
+        AutoMode | None,
         typer.Option(metavar="MODE", help=f"{TRIM}; off never does. Default: as in teaching."),
     ] = None
     sets: Annotated[
@@ -150,6 +150,8 @@ def predict(
                 if result.active is not None:
                     start, end = result.active
                     say(f"Trimmed: {result.name}: only {start:.1f} to {end:.1f} s are used")
+                for fault in result.faults:
+                    say(f"Warning: {result.name}: {fault}")
                 predictions.append(result)
             show(done, len(clips))
     milliseconds = _milliseconds(clock, len(predictions))

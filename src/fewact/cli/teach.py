@@ -14,6 +14,7 @@ from fewact.cli import early
 from fewact.cli.options import (
     METHOD,
     TRIM,
+    AutoMode,
     BackboneOptions,
     Dataset,
     FalseAlarms,
@@ -21,7 +22,6 @@ from fewact.cli.options import (
     MethodOption,
     OptionGroup,
     Quiet,
-    TrimMode,
     parse_options,
     with_option_groups,
 )
@@ -87,8 +87,8 @@ class ExampleOptions(OptionGroup):
         ),
     ] = None
     dataset: Dataset = None
-    trim: Annotated[TrimMode, typer.Option(metavar="MODE", help=f"{TRIM}; off never does.")] = (
-        TrimMode.AUTO
+    trim: Annotated[AutoMode, typer.Option(metavar="MODE", help=f"{TRIM}; off never does.")] = (
+        AutoMode.AUTO
     )
 
 

@@ -9,6 +9,7 @@ from fewact.evaluation.config import (
     DataConfig,
     EpisodeConfig,
     EvaluationConfig,
+    ReadingConfig,
     ResolvedBackbone,
     TextConfig,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "PairAccuracy",
     "Point",
     "Progress",
+    "ReadingConfig",
     "ResolvedBackbone",
     "Result",
     "Row",

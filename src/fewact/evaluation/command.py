@@ -14,6 +14,7 @@ FLAGS: dict[str, dict[str, str]] = {
     "text": {"encoder": "text-encoder", "weights": "text-weights"},
     "camera": {"name": "camera", "on": "camera-on"},
     "condition": {"name": "condition", "on": "condition-on"},
+    "reading": {},
 }
 """Names of command line options that differ from the names of the fields."""
 
@@ -50,6 +51,7 @@ def command_of(config: EvaluationConfig) -> str:
         words += _flags("camera", config.camera, ("name", "on"))
     if config.condition is not None:
         words += _flags("condition", config.condition, ("name", "on"))
+    words += _flags("reading", config.reading, ("trim", "correct"))
     return shlex.join(words)
 
 

@@ -205,6 +205,19 @@ class ConditionConfig(Config):
     on: Literal["all", "query"] = "all"
 
 
+class ReadingConfig(Config):
+    """Reading of the videos. The defaults read them as they are; ``teach`` and ``predict`` do both.
+
+    Args:
+        trim: Long still ends: ``auto`` leaves them out, see ``fewact.data.active``.
+        correct: Black bars, and too little light or contrast: ``auto`` corrects them, see
+            ``fewact.camera.correction``.
+    """
+
+    trim: Literal["auto", "off"] = "off"
+    correct: Literal["auto", "off"] = "off"
+
+
 class EvaluationConfig(Config):
     """Configuration of an evaluation.
 
@@ -217,6 +230,7 @@ class EvaluationConfig(Config):
         text: Text encoder and prompts, for methods that use class names.
         camera: Simulated camera; None for the videos as they are.
         condition: Condition of the videos, after the camera; None for the videos as they are.
+        reading: Reading of the videos.
         allow_leak: Allow training videos or classes of a trained method in the test; the result
             says so.
         threads: Number of threads (default: torch's number of threads).
@@ -232,6 +246,7 @@ class EvaluationConfig(Config):
     text: TextConfig = TextConfig()
     camera: CameraConfig | None = None
     condition: ConditionConfig | None = None
+    reading: ReadingConfig = ReadingConfig()
     allow_leak: bool = False
     threads: PositiveInt | None = None
     output: Path | None = None

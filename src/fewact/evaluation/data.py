@@ -4,7 +4,9 @@ from typing import Literal
 
 from fewact import synthetic
 from fewact.data import FeatureDataset, FolderDataset, TableDataset, load_benchmark
+from fewact.data.active import trimmed
 from fewact.data.conditions import with_condition
+from fewact.data.corrected import corrected
 from fewact.data.simulated_camera import with_simulated_camera
 from fewact.data.videos import Split, VideoList
 from fewact.errors import DataError, OptionError, UnknownNameError
@@ -115,6 +117,34 @@ def changed_videos(
         if not isinstance(source, VideoFeatures):
             raise OptionError("needs videos, not features", where=option, got=wanted.name)
         changed = change(changed, wanted.name)
+    if changed is videos or not isinstance(source, VideoFeatures):
+        return videos, source
+    return changed, source.of(changed)
+
+
+def as_read(
+    config: EvaluationConfig, videos: VideoList, source: FeatureSource
+) -> tuple[VideoList, FeatureSource]:
+    """Return videos read without long still ends, or corrected, and their features.
+
+    Args:
+        config: Configuration.
+        videos: Videos as they are.
+        source: Their features.
+
+    Raises:
+        OptionError: There are features instead of videos.
+    """
+    changed = videos
+    for option, change, mode in (
+        ("--trim", trimmed, config.reading.trim),
+        ("--correct", corrected, config.reading.correct),
+    ):
+        if mode == "off":
+            continue
+        if not isinstance(source, VideoFeatures):
+            raise OptionError("needs videos, not features", where=option, got=mode)
+        changed = change(changed)
     if changed is videos or not isinstance(source, VideoFeatures):
         return videos, source
     return changed, source.of(changed)

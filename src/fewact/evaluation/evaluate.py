@@ -16,7 +16,7 @@ from fewact.episodes import EpisodeSet, draw, load
 from fewact.errors import OptionError
 from fewact.evaluation.command import command_of, option_text
 from fewact.evaluation.config import EvaluationConfig
-from fewact.evaluation.data import changed_videos, open_features
+from fewact.evaluation.data import as_read, changed_videos, open_features
 from fewact.evaluation.evaluate_method import Progress, RunOptions, evaluate_method
 from fewact.evaluation.result import Result
 from fewact.evaluation.texts import class_texts
@@ -164,8 +164,9 @@ def _open(
     videos, source = changed_videos(config, "all", videos, source)
     of_queries, queried = changed_videos(config, "query", videos, source)
     if queried is not source:
-        query_source = queried
+        _, query_source = as_read(config, of_queries, queried)
         flags += tuple(f"{flag}, of the queries" for flag in of_queries.flags[len(videos.flags) :])
+    videos, source = as_read(config, videos, source)
     made = _create(config.method, trained, source, options)
     if config.data.allow_missing and isinstance(source, StoredFeatures):
         source = _stored_only(source, made)

@@ -3,7 +3,7 @@
 A window's features are those of a clip with the same start and end, but for two things: its frames
 are the nearest of those that are kept, and where the camera does not move all windows share the
 features of a frame. Where it moves, each window is stabilised to its own middle frame, so that its
-frames pass the network again.
+frames pass the network again; and so they do where they are dark or have bars, and are corrected.
 """
 
 from bisect import bisect_left
@@ -20,7 +20,7 @@ from fewact.backbones import Backbone, Level
 from fewact.features.extract import network_features
 from fewact.features.request import FeatureRequest, Request
 from fewact.features.timing import Timing
-from fewact.features.views import Views
+from fewact.features.views import Views, corrected
 
 
 @dataclass(frozen=True)
@@ -97,17 +97,16 @@ class FeatureRing:
             number: [samples[i] for i in _nearest(times, start, end, number)]
             for number in dict.fromkeys(self._numbers.values())
         }
-        decoded = {
-            number: torch.stack([one.frame for one in some]) for number, some in chosen.items()
-        }
+        kept = {number: torch.stack([one.frame for one in some]) for number, some in chosen.items()}
         card = self._backbone.card
-        views = Views(decoded, card.prepared_aspect(self._aspect), card.frames_per_slot)
+        decoded, aspect = corrected(kept, card.prepared_aspect(self._aspect))
+        views = Views(decoded, aspect, card.frames_per_slot)
         with self._timing.stage("stabilise"):
             inputs = {request: request.prepare(views) for request in self._requests}
         shared = {
             request: chosen[number]
             for request, number in self._numbers.items()
-            if self._alone and request.level is not None and inputs[request] is decoded[number]
+            if self._alone and request.level is not None and inputs[request] is kept[number]
         }
         own = {request: value for request, value in inputs.items() if request not in shared}
         with self._timing.stage("backbone"):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewact.backbones import Backbone
+from fewact.camera.correction import find_correction
 from fewact.camera.motion import CameraMotion, estimate_camera_motion
 from fewact.camera.stabilise import stabilise_modes
 from fewact.data.video_source import VideoSource
@@ -17,6 +18,28 @@ from fewact.errors import VideoError
 from fewact.features.request import Request, View
 from fewact.features.timing import Timing
 from fewact.video import Sampler, collect_warnings
+
+
+def corrected(decoded: Mapping[int, Tensor], aspect: float) -> tuple[Mapping[int, Tensor], float]:
+    """Correct the frames of a clip, see ``fewact.camera.correction``.
+
+    Args:
+        decoded: Resized frames (n 3 H W) uint8, by their number n.
+        aspect: Width over height of the frames before they were resized.
+
+    Returns:
+        Corrected frames of the same size, and the aspect of the picture without bars; the same
+        mapping if there is nothing to correct.
+    """
+    last_axis = {number: frames.permute(0, 2, 3, 1).numpy() for number, frames in decoded.items()}
+    correction = find_correction(last_axis[max(last_axis)])
+    if not correction:
+        return decoded, aspect
+    (top, bottom), (left, right) = correction.bars
+    return {
+        number: torch.from_numpy(correction.frames(frames)).permute(0, 3, 1, 2)
+        for number, frames in last_axis.items()
+    }, aspect * (1 - left - right) / (1 - top - bottom)
 
 
 class Views:

@@ -6,10 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fewact.classifier import FewShotClassifier
-from fewact.classifier.active import ActiveSource, active_part
 from fewact.data import Clip, Frames
-from fewact.errors import OptionError
+from fewact.data.active import ActiveSource, active_part
 from fewact.video import EveryNth, Segments, read_frames
 from tests.classifier.conftest import render
 
@@ -96,36 +94,3 @@ def test_an_action_at_one_moment() -> None:
     times = np.arange(33) / 8
     found = active_part(times, frames, 33 / 8)
     assert found is None or (found.start < 2 < found.end)
-
-
-@pytest.mark.slow
-def test_padded_clips_are_answered_as_the_clips_are(
-    actions: Path, queries: dict[str, Path], tmp_path: Path
-) -> None:
-    classifier = FewShotClassifier().fit(actions)
-    still = [Frames(padded(path, 4, 4), fps=FPS) for path in queries.values()]
-    found = classifier.predict(still)
-    assert found.labels == list(queries)
-    assert all(one.active is not None for one in found)
-    assert found[0].to_dict()["active"] == list(found[0].active or ())
-    classifier.trim = "off"
-    assert all(one.active is None for one in classifier.predict(still))
-
-    classifier.trim = "auto"
-    classifier.add_clips("left", [still[0]])
-    assert sum(example.active is not None for example in classifier.clips_) == 1
-    loaded = FewShotClassifier.load(classifier.save(tmp_path / "model"))
-    assert loaded.trim == "auto"
-    assert loaded.clips_ == classifier.clips_
-
-
-def test_an_unknown_value_is_refused(actions: Path) -> None:
-    with pytest.raises(OptionError, match="auto, off"):
-        FewShotClassifier(trim="on").fit(actions)  # type: ignore[arg-type]
-
-
-def test_a_long_recording_points_to_watch(quick: FewShotClassifier, actions: Path) -> None:
-    quick.fit(actions)
-    noise = np.random.default_rng(0).integers(0, 256, (150, 48, 64, 3), np.uint8)
-    with pytest.warns(UserWarning, match="15 s long.*fewact watch"):
-        quick.predict(Frames(noise, fps=10))

@@ -6,12 +6,14 @@ where it is: an end without changes is left out if it is long.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.data.video_source import Transform, VideoSource
+from fewact.data.video_source import Transform, VideoSource, changes_of
+from fewact.data.videos import VideoList
 from fewact.errors import OptionError, did_you_mean
 from fewact.video import FrameSets, Sampler, Segments, Timeline
 from fewact.video.timeline import Floats, Ints
@@ -108,9 +110,27 @@ class ActiveSource:
         parts = [inside(sampler, self.active) for sampler in samplers]
         return self._source.read(parts, transform=transform)
 
+    @property
+    def changes(self) -> str:
+        """Whether still ends are left out, after what was changed before."""
+        return f"{changes_of(self._source)} trim {self._trim}"
+
     def fingerprint(self) -> str:
         """Return the fingerprint of the source."""
         return self._source.fingerprint()
+
+
+def trimmed(videos: VideoList) -> VideoList:
+    """Return the same videos, read without long still ends.
+
+    Args:
+        videos: List of videos; its digest, and so its episodes, stay the same.
+    """
+    found = tuple(
+        video if video.source is None else replace(video, source=ActiveSource(video.source))
+        for video in videos.videos
+    )
+    return replace(videos, videos=found, flags=(*videos.flags, "trimmed"))
 
 
 def active_part(times: Floats, frames: NDArray[Any], duration: float) -> Span | None:

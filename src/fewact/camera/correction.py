@@ -1,0 +1,219 @@
+"""Correct faults of a recording: black bars, and too little light or contrast.
+
+Both are found in the pixels alone, by a wide margin: frames of a good recording are not changed at
+all. All frames of a video get the same correction.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from fewact.errors import ShapeError
+from fewact.shapes import check_shape
+
+Frames = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+
+LUMA = np.array([0.299, 0.587, 0.114])
+STEP = 4
+"""Every so many rows and columns are measured."""
+
+LOWEST, HIGHEST = 0.01, 0.995
+"""Fractions of the pixels below the darkest and the brightest level: a few pixels do not count."""
+
+SHOWN, WHITE = 16.0, 250.0
+"""Levels from which a pixel shows something, the surroundings of a depth video being black, and
+from which it is white."""
+
+DARK_HIGH, DIM_HIGH, DIM_TYPICAL = 80.0, 100.0, 50.0
+"""A video is dark if its brightest level is below the first, or below the second while the median
+of what it shows is below the third. Of all development clips none has such levels: the least are
+86, and 59 where the brightest level is below 100."""
+
+LEAST_RANGE = 60.0
+"""Smallest distance of the darkest and the brightest level of a video with enough contrast."""
+
+MOST_GAIN = 8.0
+"""Largest factor of a stretch: beyond it, noise would become the motion."""
+
+MIDDLE, LEAST_GAMMA = 0.4, 0.5
+"""Mean of what a stretched video shows, from 0 to 1, that a gamma is chosen for, and the smallest
+gamma."""
+
+BLACK, CONTENT = 24, 32
+"""Levels that a bar does not exceed, and that the picture beside it does."""
+
+LEAST_BAR, MOST_BARS, UNEQUAL = 0.04, 0.8, 0.02
+"""A bar has at least the first fraction of the rows, both together at most the second, and they
+differ by at most the third."""
+
+STRAIGHT = 0.5
+"""Fraction of the columns that show something right beside a bar: the edge of a picture is
+straight, that of a person before a black background is not."""
+
+
+class Brightness(NamedTuple):
+    """Levels of a video, from 0 to 255.
+
+    Args:
+        low: Darkest level.
+        high: Brightest level.
+        typical: Median of the pixels that show something; 0 if hardly any do.
+        white: Fraction of the pixels that are white.
+    """
+
+    low: float
+    high: float
+    typical: float
+    white: float
+
+    @property
+    def dark(self) -> bool:
+        """Whether there was too little light."""
+        dim = self.high < DIM_HIGH and self.typical < DIM_TYPICAL
+        return self.high < DARK_HIGH or dim
+
+    @property
+    def flat(self) -> bool:
+        """Whether there is too little contrast."""
+        return self.high - self.low < LEAST_RANGE
+
+
+class Bars(NamedTuple):
+    """Black bars, in fractions of the height or width.
+
+    Args:
+        rows: Bar at the top, and at the bottom.
+        columns: Bar at the left, and at the right.
+    """
+
+    rows: tuple[float, float] = (0.0, 0.0)
+    columns: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Correction:
+    """Correction of all frames of a video.
+
+    Args:
+        bars: Bars that are cut off.
+        levels: New level (256) uint8 of each level; None leaves them.
+        before: Levels of the video between the bars, as recorded.
+    """
+
+    bars: Bars
+    levels: NDArray[np.uint8] | None
+    before: Brightness
+
+    def __bool__(self) -> bool:
+        return self.levels is not None or self.bars != Bars()
+
+    def frames(self, frames: Frames) -> Frames:
+        """Return corrected frames (t h w 3) of the same size, uint8."""
+        found = frames
+        if self.bars != Bars():
+            found = _resized(_inside(frames, self.bars), frames.shape[1:3])
+        return found if self.levels is None else self.levels[found]
+
+    def size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the height and width of a video's picture without its bars."""
+        height, width = size
+        rows, columns = self.bars
+        return max(1, round(height * (1 - sum(rows)))), max(1, round(width * (1 - sum(columns))))
+
+
+def find_correction(frames: Frames) -> Correction:
+    """Return the correction of a video.
+
+    Args:
+        frames: Some frames (t h w 3) of it, uint8, RGB.
+
+    Raises:
+        ShapeError: The frames have another shape or type.
+    """
+    if frames.dtype != np.uint8:
+        raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
+    check_shape(frames, "t h w 3", "frames")
+    bars = _find_bars(frames)
+    picture = _inside(frames, bars)
+    found = brightness(picture)
+    return Correction(bars, _stretch(_luma(picture), found), found)
+
+
+def brightness(frames: Frames) -> Brightness:
+    """Return the levels of frames (t h w 3)."""
+    luma = np.sort(_luma(frames), axis=None)
+    low, high = (float(luma[int(part * (luma.size - 1))]) for part in (LOWEST, HIGHEST))
+    shown = luma[np.searchsorted(luma, SHOWN) :]
+    hardly = len(shown) < (1 - HIGHEST) * luma.size
+    typical = 0.0 if hardly else float(shown[len(shown) // 2])
+    return Brightness(low, high, typical, float((luma >= WHITE).mean()))
+
+
+def _luma(frames: Frames) -> Floats:
+    return np.asarray(frames[:, ::STEP, ::STEP] @ LUMA)
+
+
+def _stretch(luma: Floats, found: Brightness) -> NDArray[np.uint8] | None:
+    """Return the stretch of the levels, followed by a gamma towards a middle grey."""
+    if not (found.dark or found.flat):
+        return None
+    span = found.high - found.low
+    gain = min(MOST_GAIN, 255 / max(span, 1))
+    # What the limit of the gain leaves free is free at both ends, unless that made it lighter.
+    base = min(found.low, (255 - gain * span) / 2)
+
+    def stretched(levels: Floats) -> Floats:
+        return ((base + gain * (levels - found.low)) / 255).clip(0, 1)
+
+    shown = stretched(luma)
+    shown = shown[shown >= SHOWN / 255]
+    gamma = 1.0
+    if len(shown) >= (1 - HIGHEST) * luma.size and shown.mean() < MIDDLE:
+        gamma = max(LEAST_GAMMA, float(np.log(MIDDLE) / np.log(shown.mean())))
+    return np.asarray(255 * stretched(np.arange(256.0)) ** gamma).round().astype(np.uint8)
+
+
+def _find_bars(frames: Frames) -> Bars:
+    brightest = frames.max((0, 3))  # (h w)
+    top, bottom = _ends(brightest)
+    height, width = brightest.shape
+    left, right = _ends(brightest[top : height - bottom].T)
+    return Bars((top / height, bottom / height), (left / width, right / width))
+
+
+def _ends(brightest: NDArray[np.uint8]) -> tuple[int, int]:
+    """Return the number of first and of last rows that are bars; 0 and 0 if they are none."""
+    height = len(brightest)
+    shows = np.flatnonzero((brightest > BLACK).any(1))
+    if not len(shows):
+        return 0, 0
+    first, last = int(shows[0]), height - 1 - int(shows[-1])
+    bars = (
+        min(first, last) >= LEAST_BAR * height
+        and first + last <= MOST_BARS * height
+        and abs(first - last) <= UNEQUAL * height
+    )
+    # The outermost row may be a mixture of bar and picture.
+    edges = brightest[[min(first + 1, height - 1), max(height - 2 - last, 0)]]
+    straight = bars and ((edges > CONTENT).mean(1) >= STRAIGHT).all()
+    return (first, last) if straight else (0, 0)
+
+
+def _inside(frames: Frames, bars: Bars) -> Frames:
+    """Return frames without their bars."""
+    height, width = frames.shape[1:3]
+    (top, bottom), (left, right) = bars
+    rows = slice(round(top * height), height - round(bottom * height))
+    return frames[:, rows, round(left * width) : width - round(right * width)]
+
+
+def _resized(frames: Frames, size: tuple[int, ...]) -> Frames:
+    images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+    resized = functional.interpolate(images, list(size), mode="bilinear", antialias=True)
+    found: Frames = resized.permute(0, 2, 3, 1).contiguous().numpy()
+    return found

@@ -1,0 +1,48 @@
+"""Faults of a recording that its author can avoid: too little light, little contrast, ..."""
+
+from typing import NamedTuple
+
+from fewact.camera.correction import Brightness
+
+MOST_WHITE = 0.5
+"""Largest fraction of white pixels. Of the development clips none has more."""
+
+LEAST_HEIGHT = 48
+"""Fewest rows or columns of a picture."""
+
+
+class Fault(NamedTuple):
+    """Fault of a recording.
+
+    Args:
+        name: What is wrong, as in "clip.mp4: very dark".
+        advice: What to do.
+    """
+
+    name: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.name}; {self.advice}"
+
+
+DARK = Fault("very dark", "record with more light")
+FLAT = Fault("hardly any contrast", "clean the lens, and avoid mist and light from behind")
+WHITE_OUT = Fault("overexposed", "record with less light, or a shorter exposure")
+SMALL = Fault("very small", f"record at least {LEAST_HEIGHT} rows and columns, better 240")
+
+
+def find_faults(levels: Brightness, size: tuple[int, int]) -> tuple[Fault, ...]:
+    """Return the faults of a video, the worst first.
+
+    Args:
+        levels: Levels of its frames as recorded.
+        size: Height and width of its frames.
+    """
+    found = (
+        (DARK, levels.dark),
+        (FLAT, levels.flat and not levels.dark),
+        (WHITE_OUT, levels.white > MOST_WHITE),
+        (SMALL, min(size) < LEAST_HEIGHT),
+    )
+    return tuple(fault for fault, holds in found if holds)

@@ -1,0 +1,73 @@
+"""Videos that are corrected when they are read; see ``fewact.camera.correction``."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fewact.data.video_source import Transform, VideoSource, changes_of
+from fewact.data.videos import VideoList
+
+if TYPE_CHECKING:
+    from fewact.camera.faults import Fault
+    from fewact.video import FrameSets, Sampler
+
+MEASURED = 8
+"""Frames that a correction is found in; most methods read the same ones."""
+
+VERSION = 1
+"""Version of the correction; it increases when corrected frames change."""
+
+
+class CorrectedVideo:
+    """A video source that is read without black bars, and lighter if it is dark.
+
+    Args:
+        source: Source that is read.
+
+    Attributes:
+        faults: Faults of what was read, corrected or not; empty before.
+    """
+
+    def __init__(self, source: VideoSource) -> None:
+        self._source = source
+        self.faults: tuple[Fault, ...] = ()
+
+    def read(
+        self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
+    ) -> "FrameSets":
+        """Return corrected frames, see ``VideoSource.read``."""
+        from fewact.camera.correction import find_correction
+        from fewact.camera.faults import find_faults
+        from fewact.video import FrameSets, Segments
+
+        samplers = [*samplers, Segments(MEASURED)]
+        *sets, measured = found = self._source.read(samplers, transform=transform)
+        correction = find_correction(measured)
+        self.faults = find_faults(correction.before, found.size)
+        if not correction:
+            return FrameSets(sets, found.size)
+        return FrameSets(map(correction.frames, sets), correction.size(found.size))
+
+    @property
+    def changes(self) -> str:
+        """Version of the correction, after what was changed before."""
+        return f"{changes_of(self._source)} corrected {VERSION}"
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the source's fingerprint and the version of the correction."""
+        facts = f"{self._source.fingerprint()} corrected {VERSION}"
+        return hashlib.sha256(facts.encode()).hexdigest()
+
+
+def corrected(videos: VideoList) -> VideoList:
+    """Return the same videos, corrected when they are read.
+
+    Args:
+        videos: List of videos; its digest, and so its episodes, stay the same.
+    """
+    found = tuple(
+        video if video.source is None else replace(video, source=CorrectedVideo(video.source))
+        for video in videos.videos
+    )
+    return replace(videos, videos=found, flags=(*videos.flags, "corrected"))

@@ -1,0 +1,93 @@
+"""Clips are read without long still ends, and corrected; faults of a recording are named."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fewact.camera.conditions import Condition, picture
+from fewact.classifier import FewShotClassifier, Prediction
+from fewact.cli import main
+from fewact.data import Frames
+from fewact.errors import OptionError
+from fewact.video import EveryNth, read_frames, write_video
+from tests.data.test_active import FPS, padded
+
+
+def dark(path: Path) -> np.ndarray:
+    frames = read_frames(path, EveryNth(1))
+    return picture(frames, np.arange(len(frames)) / len(frames), Condition("dark", 2), 0)
+
+
+@pytest.mark.slow
+def test_padded_clips_are_answered_as_the_clips_are(
+    actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    classifier = FewShotClassifier().fit(actions)
+    still = [Frames(padded(path, 4, 4), fps=FPS) for path in queries.values()]
+    found = classifier.predict(still)
+    assert found.labels == list(queries)
+    assert all(one.active is not None for one in found)
+    assert found[0].to_dict()["active"] == list(found[0].active or ())
+    classifier.trim = "off"
+    assert all(one.active is None for one in classifier.predict(still))
+
+    classifier.trim = "auto"
+    classifier.add_clips("left", [still[0]])
+    assert sum(example.active is not None for example in classifier.clips_) == 1
+    loaded = FewShotClassifier.load(classifier.save(tmp_path / "model"))
+    assert loaded.trim == "auto"
+    assert loaded.clips_ == classifier.clips_
+
+
+def test_an_unknown_value_is_refused(actions: Path) -> None:
+    with pytest.raises(OptionError, match="auto, off"):
+        FewShotClassifier(trim="on").fit(actions)  # type: ignore[arg-type]
+
+
+def test_a_long_recording_points_to_watch(quick: FewShotClassifier, actions: Path) -> None:
+    quick.fit(actions)
+    noise = np.random.default_rng(0).integers(0, 256, (150, 48, 64, 3), np.uint8)
+    with pytest.warns(UserWarning, match="15 s long.*fewact watch"):
+        quick.predict(Frames(noise, fps=10))
+
+
+def test_dark_clips_are_corrected_and_named(
+    examples: FewShotClassifier, queries: dict[str, Path], predicted: list[Prediction]
+) -> None:
+    clips = [Frames(dark(path), fps=FPS) for path in queries.values()]
+    found = examples.predict(clips)
+    assert found.labels == list(queries)
+    assert [one.faults for one in found] == [("very dark; record with more light",)] * len(found)
+    assert found[0].to_dict()["faults"] == list(found[0].faults)
+    assert all(one.faults == () and "faults" not in one.to_dict() for one in predicted)
+
+
+def test_windows_of_a_dark_recording_are_corrected_too(
+    examples: FewShotClassifier, queries: dict[str, Path]
+) -> None:
+    for label, path in queries.items():
+        stream = examples.stream(fps=FPS)
+        for i, frame in enumerate(dark(path)):
+            stream._ring.add((i + 0.5) / FPS, frame)
+        assert stream._window(0.0, 1.0).label == label
+
+
+def test_teach_and_predict_warn(
+    actions: Path, queries: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for clip in actions.glob("*/*0.mp4"):
+        target = tmp_path / "clips" / clip.parent.name / clip.name
+        target.parent.mkdir(parents=True)
+        frames = dark(clip) if clip.parent.name == "left" else read_frames(clip, EveryNth(1))
+        write_video(target, frames, FPS)
+    model = str(tmp_path / "model")
+    main(["teach", str(tmp_path / "clips"), "-o", model, "--method", "pixels"])
+    said = capsys.readouterr().err
+    assert "1 of 3 training clips: very dark; record with more light: left/clip 0.mp4" in said
+    write_video(tmp_path / "dark.mp4", dark(queries["left"]), FPS)
+    main(["predict", model, str(tmp_path / "dark.mp4"), "--format", "json"])
+    out, err = capsys.readouterr()
+    assert "dark.mp4: very dark; record with more light" in err
+    assert json.loads(out)["predictions"][0]["faults"] == ["very dark; record with more light"]
