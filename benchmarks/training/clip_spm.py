@@ -56,6 +56,9 @@ TRAINED: dict[str, dict[str, Any]] = {
     "without HSMR": {"without": "hsmr"},
     "without SPM": {"without": "spm"},
     "without PADM": {"without": "padm"},
+    "SPM alone": {"without": ["hsmr", "padm"]},
+    "PADM alone": {"without": ["hsmr", "spm"]},
+    "the paper's losses": {"losses": "paper"},
     "trained jointly": {"protocol": "joint"},
     "non-linear motion": {"motion": "nonlinear"},
     "ordered motion": {"motion": "ordered"},
@@ -238,7 +241,10 @@ say nothing about the published ones. Differences are paired on the same episode
 interval over episodes. Each seed is trained from scratch.
 
 - *without HSMR*: no motion loss in training. *without SPM*: no video is fused with a text.
-  *without PADM*: nothing is refined around anchors.
+  *without PADM*: nothing is refined around anchors. The baseline of the paper's ablation, without
+  all three, is OTAM on the same features: nothing is left to train. HSMR alone changes no score
+  either if the network is not trained.
+- *the paper's losses*: the text and consistency losses too, which the public code leaves out.
 - *joint queries*: the same head, scoring all queries of an episode together as published, which
   is transductive.
 - *non-linear motion*, *ordered motion*, *vector prompts*: our options, with one seed. As

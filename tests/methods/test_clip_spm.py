@@ -8,6 +8,7 @@ import torch
 
 from benchmarks.clip_spm import forward
 from fewact import align, methods
+from fewact.errors import OptionError
 from fewact.features.request import FeatureRequest, View
 from fewact.methods import clip_spm_scoring
 from fewact.methods.base import TrainingBatch
@@ -310,6 +311,25 @@ def test_presets_fill_what_is_not_given() -> None:
     assert given.spm.guide_weight == 0.5
     assert given.spm.text_gate.first.out_features == 2 * D
     assert small(preset="ssv2-full").spm.text_gate.first.out_features == 12
+
+
+def test_parts_are_left_out_together() -> None:
+    episode = an_episode()
+    support, query, labels, _ = episode
+    nothing = small(without=["padm", "hsmr", "spm"])
+    assert nothing.options.without == ("hsmr", "spm", "padm")
+    assert (nothing.uses_text, nothing.transductive) == (False, False)
+    nodes, asked = (nothing.encode({REQUEST: x}) for x in (support, query))
+    state = nothing.support(nodes, torch.tensor([labels]), 3)
+    mean = torch.stack([support[0, torch.tensor(labels) == c].mean(0) for c in range(3)])
+    otam = align.otam(align.pairwise_cosine_cost(query, mean[None])).value
+    torch.testing.assert_close(nothing.score(state, asked), -otam / 2)
+    spm = small(without=["hsmr", "padm"])
+    torch.testing.assert_close(score(spm, *episode), score(small(without="padm"), *episode))
+    assert set(spm.losses(a_batch(spm, 2))) == {"cross_entropy"}
+    for wrong in ("nothing", ["hsmr", "all"], 3):
+        with pytest.raises(OptionError, match="without"):
+            small(without=wrong)
 
 
 def test_what_each_part_is_needed_for() -> None:

@@ -58,9 +58,9 @@ class ClipSpm(TextMethod[ClipSpmOptions, ClipSpmState]):
     def __init__(self, options: ClipSpmOptions) -> None:
         super().__init__(options)
         width, tuned, without = options.vector_width, options.tuned, options.without
-        self.uses_text = without != "spm"
+        self.uses_text = "spm" not in without
         together = options.protocol in ("joint", "support_anchors")
-        self.transductive = together and without != "padm"
+        self.transductive = together and "padm" not in without
         sizes = {"heads": options.heads, "head_width": options.head_width, "hidden": options.hidden}
         with seeded(options.seed):
             text = ClassText(width, options.text_width)
@@ -76,8 +76,8 @@ class ClipSpm(TextMethod[ClipSpmOptions, ClipSpmState]):
             padm = PADM(width, **sizes)
         # Removed after construction, so that the other parts have the same initial weights.
         self.text = text if self.uses_text else None
-        self.hsmr = None if without == "hsmr" else hsmr
-        self.padm = None if without == "padm" else padm
+        self.hsmr = None if "hsmr" in without else hsmr
+        self.padm = None if "padm" in without else padm
         if not self.uses_text:
             self.spm.prompter = nn.Sequential()
         self.motion_weight = nn.Parameter(

@@ -2,9 +2,17 @@
 
 from dataclasses import asdict
 from dataclasses import dataclass as plain_dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 from pydantic.dataclasses import dataclass
 
 from fewact.methods.clip_spm_parts import Motion, Prompt
@@ -12,6 +20,7 @@ from fewact.methods.common.effects import Effect, refuse_without_effect
 
 Preset = Literal["hmdb51", "ucf101", "kinetics100", "ssv2-small", "ssv2-full"]
 Protocol = Literal["inductive", "joint", "support_anchors", "support_anchors_inductive"]
+Part = Literal["hsmr", "spm", "padm"]
 
 
 @plain_dataclass(frozen=True)
@@ -42,6 +51,14 @@ PRESETS: dict[Preset, Tuned] = {
     "ssv2-small": Tuned(0.2, 0.54, 0.07, 1.5, 0.5, 0.0025),
     "ssv2-full": Tuned(0.353, 0.579, 0.49, 0.75, 0.5, 0.052),
 }
+
+
+def _parts(value: Any) -> Any:
+    """Return parts once each, in the order of their definition; a single name is one part."""
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not set(names) <= set(get_args(Part)):
+        return names
+    return tuple(part for part in get_args(Part) if part in names)
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -76,8 +93,10 @@ class ClipSpmOptions:
             true texts of the queries in training, as the public code does. Scoring has no true
             texts of queries.
         motion_weight: Weight μ of the motion loss among the regularisers.
-        without: Part that is left out, for ablations: ``hsmr``, the motion loss; ``spm``, the
-            fusion with texts, so that none are needed; ``padm``, the refinement.
+        without: Parts that are left out, for ablations: ``hsmr``, the motion loss; ``spm``, the
+            fusion with texts, so that none are needed; ``padm``, the refinement. Without all
+            three, what remains is the ordered alignment of plain frames, with nothing to train but
+            the backbone.
         learn_motion_weight: Train μ, as in the public code, where it can only shrink.
         smoothing: λ of the ordered alignment.
         eps: ε added to the product of the norms in the cosine of two frames.
@@ -103,7 +122,7 @@ class ClipSpmOptions:
     prompt: Prompt = "scalar"
     mean_text: Literal["support", "all"] = "support"
     motion_weight: NonNegativeFloat = 1.0
-    without: Literal["nothing", "hsmr", "spm", "padm"] = "nothing"
+    without: Annotated[tuple[Part, ...], BeforeValidator(_parts)] = ()
     learn_motion_weight: bool = False
     smoothing: NonNegativeFloat = 0.5
     eps: NonNegativeFloat = 0.01
@@ -113,10 +132,10 @@ class ClipSpmOptions:
     seed: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
-        motion = self.without != "hsmr"
-        text = self.without != "spm"
+        motion = "hsmr" not in self.without
+        text = "spm" not in self.without
         paper = text and self.losses == "paper"
-        without, losses = f"without={self.without}", f"losses={self.losses}"
+        without, losses = f"without={','.join(self.without)}", f"losses={self.losses}"
         effects = (
             Effect("motion", motion, without, "another value of without"),
             Effect("motion_weight", motion, without, "another value of without"),
