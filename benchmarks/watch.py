@@ -34,6 +34,9 @@ SHOTS, GROUPS = 3, 5
 """Training clips of a class, and groups of which no clip is in the recording."""
 
 NONE_CLIPS = 9
+NEAR = 0.1
+"""IoU up to which two events are not of the same time."""
+
 HEIGHT, WIDTH, FPS = 240, 320, 30
 MAIN = "import sys; from fewact.cli import main; sys.exit(main(sys.argv[1:]))"
 
@@ -64,6 +67,7 @@ class Outcome:
     cpu: float
     memory: float
     lengths: Sequence[float] = field(default_factory=tuple)
+    errors: dict[str, int] = field(default_factory=dict)
 
 
 def sets(assets: Path) -> dict[str, tuple[Part, bool]]:
@@ -199,6 +203,33 @@ def f1(found: Sequence[dict[str, float]], truth: Sequence[Truth]) -> float:
     return 2 * len(events) / max(1, len(found) + len(truth))
 
 
+ERRORS = ("other class", "boundaries", "false", "missed")
+
+
+def errors_of(found: Sequence[dict[str, float]], truth: Sequence[Truth]) -> dict[str, int]:
+    """Return the number of each type of error.
+
+    ``false`` events hardly overlap with any true one (IoU up to 0.1), and none with ``missed``
+    ones; the others overlap too little with the best true one, or have another class.
+    """
+
+    def iou(event: dict[str, float], true: Truth) -> float:
+        shared = min(event["end"], true.end) - max(event["start"], true.start)
+        return shared / (max(event["end"], true.end) - min(event["start"], true.start))
+
+    count = dict.fromkeys(ERRORS, 0)
+    for event in found:
+        best = max(truth, key=lambda true: iou(event, true))
+        if iou(event, best) <= NEAR:
+            count["false"] += 1
+        elif event["label"] != best.label:
+            count["other class"] += 1
+        elif iou(event, best) < 0.5:
+            count["boundaries"] += 1
+    count["missed"] = sum(all(iou(event, true) <= NEAR for event in found) for true in truth)
+    return count
+
+
 def count_error(counts: dict[str, int], truth: Sequence[Truth]) -> float:
     """Return the sum of the classes' wrong counts, relative to the number of performances."""
     labels = {one.label for one in truth} | set(counts)
@@ -238,6 +269,7 @@ def run(name: str, assets: Path, folder: Path, minutes: float, seed: int) -> Non
             cpu,
             memory,
             classifier.stream().lengths,
+            errors_of(found["events"], truth),
         )
         write_text(folder / f"{name}-{seed}-{with_none}.json", json.dumps(asdict(outcome)))
         print(outcome, flush=True)
@@ -246,7 +278,8 @@ def run(name: str, assets: Path, folder: Path, minutes: float, seed: int) -> Non
 
 HEAD = (
     "| recording | minutes | events | clips of no class | F1 at IoU 0.5 | count error | "
-    "times real time | seconds of CPU per minute | peak memory |\n" + "| --- " * 9 + "|"
+    "other class / boundaries / false / missed | times real time | seconds of CPU per minute | "
+    "peak memory |\n" + "| --- " * 10 + "|"
 )
 
 
@@ -277,7 +310,8 @@ user would run it, with ONNX Runtime.
 
 An event counts as found if its class is right and it overlaps with the true one by an IoU of 0.5 or
 more. Performances in a row are one event. The count error is the sum over the classes of the
-difference between the counted and the true repetitions, relative to all true repetitions.
+difference between the counted and the true repetitions, relative to all true repetitions. Of the
+errors, an event of the wrong time is false; true events without one are missed.
 
 {shown}
 
@@ -301,6 +335,7 @@ def row(one: Outcome) -> str:
         str(one.none or "–"),
         f"{one.f1:.2f}",
         f"{one.count_error:.2f}",
+        " / ".join(str(one.errors.get(name, "–")) for name in ERRORS),
         f"{one.seconds / one.wall:.1f}",
         f"{60 * one.cpu / one.seconds:.1f}",
         f"{one.memory:.0f} MiB",

@@ -15,12 +15,13 @@ import numpy as np
 from benchmarks.open_set.draws import draw
 from benchmarks.open_set.page import page, table
 from benchmarks.open_set.promises import fit_draw, mean_and_interval, outcome
-from benchmarks.open_set.reliability import coverage, fitted_draws, reliability
+from benchmarks.open_set.reliability import coverage, fitted_draws, reliability, set_coverage
 from benchmarks.open_set.scores import CANDIDATES, LEAVE_ONE_OUT, auroc, score_draw
 from benchmarks.open_set.tables import ClipSet, load_sets
 
 SHOTS = (1, 2, 3, 5)
 NONE_CLIPS = (5, 10, 20, 40)
+SET_RATES = (0.8, 0.9)
 SEED = 1
 
 
@@ -110,7 +111,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--output", "-o", type=Path, help="Markdown page (default: stdout)")
     options = parser.parse_args()
-    text, calibrated, covered = [], [], []
+    text, calibrated, covered, chosen = [], [], [], []
     for development in (True, False):
         sets = load_sets(options.assets, options.cache, development=development)
         head = ["1 / 2 / 3 / 5 shots", *(clips.name for clips in sets)]
@@ -121,10 +122,12 @@ def main() -> None:
                 calibrated.append(list(reliability(clips, shots, fitted)))
                 if (row := coverage(clips, shots, fitted)) is not None:
                     covered.append(row)
+                if shots > 1:
+                    chosen += set_coverage(clips, shots, fitted, SET_RATES)
         if not development:
             none = list(with_none(sets, options.draws, (0.05, 0.1, 0.2)))
             rest = list(without_none(sets, options.draws, (None, 0.05)))
-    result = page(options.draws, (text[0], text[1]), (none, rest), (calibrated, covered))
+    result = page(options.draws, (text[0], text[1]), (none, rest), (calibrated, covered, chosen))
     if options.output is None:
         print(result)
     else:

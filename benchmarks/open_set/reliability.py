@@ -1,13 +1,13 @@
-"""Reliability of probabilities, and coverage of the interval of the accuracy."""
+"""Reliability of probabilities, and coverage of sets and of the interval of the accuracy."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from benchmarks.open_set.draws import Draw, draw
-from benchmarks.open_set.promises import fit_draw
+from benchmarks.open_set.promises import fit_draw, mean_and_interval
 from benchmarks.open_set.tables import ClipSet
 from fewact.classifier.fitted import Fitted, score
 
@@ -52,6 +52,32 @@ def reliability(clips: ClipSet, shots: int, fitted: list[tuple[Fitted, Draw]]) -
         )
         yield f"{calibration_error(confidence, correct):.1f}"
         yield share
+
+
+def set_coverage(
+    clips: ClipSet, shots: int, fitted: list[tuple[Fitted, Draw]], rates: Sequence[float]
+) -> Iterator[list[str]]:
+    """Yield the cells of a row for each rate: how often a set has the true class, and its size."""
+    for rate in rates:
+        inside, sizes, every = [], [], []
+        for one, drawn in fitted:
+            known, lowest = drawn.truth >= 0, one.calibration.set_threshold(rate)
+            nodes = {"number": torch.from_numpy(drawn.new[known])}
+            likely = np.asarray(score(clips.method, one, nodes).logits.softmax(-1))  # (q n)
+            truth = drawn.truth[known]
+            chosen = likely >= lowest
+            chosen[np.arange(len(truth)), likely.argmax(-1)] = True
+            inside.append(chosen[np.arange(len(truth)), truth].mean())
+            sizes.append(chosen.sum(-1).mean())
+            every.append(lowest == 0)
+        yield [
+            clips.name,
+            str(shots),
+            f"{100 * rate:g}",
+            mean_and_interval(inside),
+            f"{np.mean(sizes):.2f}",
+            f"{100 * np.mean(every):.0f}",
+        ]
 
 
 def coverage(clips: ClipSet, shots: int, fitted: list[tuple[Fitted, Draw]]) -> list[str] | None:

@@ -10,7 +10,7 @@ from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier
 from fewact.classifier.fitted import similarities_by_part
 from fewact.classifier.held_out import held_out_scores
-from fewact.classifier.review import cause_of, need_of_classes, review, suspicion
+from fewact.classifier.review import cause_of, need_of_classes, review, suspected, suspicion
 from fewact.data import list_clips
 from fewact.methods.base import score_and_pairs
 
@@ -124,3 +124,18 @@ def test_a_wrong_label_of_real_clips_is_named_first(assets: Path, backbone: Back
     assert clips[wrong].path.name in found.suspects[0].clip
     assert found.suspects[0].likely == right
     assert found.advice[0].action == "correct"
+
+
+def test_suspects_are_separated_from_the_others_by_a_gap() -> None:
+    hard = torch.linspace(4, 0, 20, dtype=torch.float64)
+    assert suspected(hard) == []
+    planted = hard.clone()
+    planted[[7, 3]] = torch.tensor([9.0, 8.0], dtype=torch.float64)
+    assert suspected(planted) == [7, 3]
+    assert suspected(torch.full((20,), -torch.inf)) == []
+    # Of 100 clips, five may be wrong: more are a hard set.
+    many = torch.zeros(100, dtype=torch.float64)
+    many[:5] = 6
+    assert sorted(suspected(many)) == [0, 1, 2, 3, 4]
+    many[:6] = 6
+    assert suspected(many) == []

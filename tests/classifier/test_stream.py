@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fewact.backbones import Backbone
 from fewact.classifier import Event, FewShotClassifier
-from fewact.classifier.events import GAP, OVERLAP, EventFinder, WindowScore
+from fewact.classifier.events import GAP, OVERLAP, OVERLAP_SAME, SURE, EventFinder, WindowScore
 from fewact.classifier.stream import window_lengths
 from fewact.data import Clip
 from fewact.errors import ModelError, OptionError, ShapeError
@@ -32,8 +32,9 @@ def slow_nms(windows: list[WindowScore], threshold: float) -> list[WindowScore]:
     for one in sorted(windows, key=lambda w: (-w.known, w.start, w.end)):
         shared = [min(one.end, o.end) - max(one.start, o.start) for o in kept]
         shorter = [min(one.end - one.start, o.end - o.start) for o in kept]
+        limits = [OVERLAP_SAME if o.label == one.label else OVERLAP for o in kept]
         if one.known >= threshold and all(
-            s <= OVERLAP * d for s, d in zip(shared, shorter, strict=True)
+            s <= limit * d for s, d, limit in zip(shared, shorter, limits, strict=True)
         ):
             kept.append(one)
     return sorted(kept, key=lambda w: w.start)
@@ -105,8 +106,18 @@ def test_a_recording_of_lower_scores_lowers_the_threshold() -> None:
         for event in events
     ]
     assert fixed.threshold == 0.1
-    assert adapting.threshold == pytest.approx((0.1 + (-0.2 - 0.8) / 2) / 2)
+    middle = (0.1 + (-0.2 - 0.8) / 2) / 2
+    assert adapting.threshold == pytest.approx(middle - SURE * np.std(scores))
     assert sum(event.repetitions for event in found) == 13  # of 20: those after 30 windows
+
+
+def test_a_weak_performance_counts_beside_a_clear_one_only() -> None:
+    windows = slide([1, -1, -1, -1, 0.4, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0.4, -1], "a" * 16)
+    finder = EventFinder(0.5, 2.0)
+    finder._lowest = 0.3
+    events = [e for one in windows for e in finder.add([one], one.end)] + finder.close()
+    assert [(one.start, one.end, one.repetitions) for one in events] == [(0.0, 4.0, 2)]
+    assert [one.repetitions for one in find(windows, 0.5)] == [1]
 
 
 def test_a_long_action_needs_bounded_memory() -> None:

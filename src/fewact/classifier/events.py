@@ -1,11 +1,14 @@
 """Events of a recording, found from the scores of overlapping windows while it goes on.
 
-1. A window whose known score reaches the threshold is a candidate. In a recording of other people
-   or of another room all scores are lower, so that the recording itself counts too: the threshold
-   is the mean of the model's and of the one that splits the windows so far best into two (Otsu's).
+1. A window whose known score reaches the lower threshold is a candidate. In a recording of other
+   people or of another room all scores are lower, so that the recording itself counts too: the
+   thresholds are a little below the mean of the model's and of the one that splits the windows so
+   far best into two (Otsu's).
 2. Of candidates that overlap, the one with the highest known score is kept, as in object detection
    (greedy non-maximum suppression). Each kept window is one performance of its class.
-3. Performances of one class that follow each other closely are one event with repetitions.
+3. Performances of one class that follow each other closely are one event with repetitions, if one
+   of them reaches the upper threshold (hysteresis): a performance beside a clear one is believed
+   more easily. If a rate of false alarms is requested, both thresholds are the model's.
 
 A window is decided as soon as no later window can overlap it, with the same result as if all were
 known. So the delay is little more than the longest window, and memory is bounded.
@@ -21,10 +24,16 @@ import numpy as np
 FEWEST, MOST = 30, 2000
 """Number of windows from which the recording counts, and of the last ones that count."""
 
-OVERLAP = 0.3
-"""Candidates overlap if they share more than this fraction of the shorter one."""
+SURE, WEAK = 0.25, 0.5
+"""Distances of the upper and the lower threshold below that mean, in standard deviations of the
+scores of the recording."""
 
-GAP = 0.5
+OVERLAP, OVERLAP_SAME = 0.3, 0.2
+"""Candidates overlap if they share more than this fraction of the shorter one; the second one is of
+candidates of one class. Windows are a quarter of their length apart: neighbouring actions of two
+classes may share one such step, but not performances of one class, which would be counted twice."""
+
+GAP = 0.75
 """Performances of one class are one event if the time between them is at most this fraction of the
 shorter one."""
 
@@ -75,7 +84,7 @@ class EventFinder:
     """Turns scores of windows into events, while windows arrive.
 
     Args:
-        threshold: Lowest known score of a candidate.
+        threshold: Lowest known score of a performance.
         longest: Duration of the longest window, in seconds.
         adapts: Whether the scores of the recording change the threshold.
     """
@@ -83,7 +92,8 @@ class EventFinder:
     def __init__(self, threshold: float, longest: float, *, adapts: bool = False) -> None:
         self._model_threshold, self._longest, self._adapts = threshold, longest, adapts
         self.threshold = threshold
-        """Lowest known score of a candidate now."""
+        """Lowest known score of the clearest performance of an event now."""
+        self._lowest = threshold
         self.decided = float("-inf")
         """Time before which no performance can be found any more, in seconds."""
         self._seen: deque[float] = deque(maxlen=MOST)
@@ -93,7 +103,7 @@ class EventFinder:
     @property
     def going_on(self) -> list[Event]:
         """Events that are known so far but not complete: more performances may follow."""
-        return [_event(run) for run in _runs(sorted(self._kept, key=lambda one: one.start))]
+        return [_event(run) for run in self._runs() if self._is_sure(run)]
 
     def add(self, windows: Sequence[WindowScore], time: float) -> list[Event]:
         """Return the events that are complete now, in order.
@@ -105,8 +115,10 @@ class EventFinder:
         for one in windows:
             self._seen.append(one.known)
             if self._adapts and len(self._seen) >= FEWEST:
-                self.threshold = (self._model_threshold + split(self._seen)) / 2
-            if one.known >= self.threshold:
+                mean = (self._model_threshold + split(self._seen)) / 2
+                spread = float(np.std(self._seen))
+                self.threshold, self._lowest = mean - SURE * spread, mean - WEAK * spread
+            if one.known >= self._lowest:
                 self._pending.append(one)
         return self._events(time - self._longest)
 
@@ -119,15 +131,22 @@ class EventFinder:
         self._suppress(later)
         self.decided = min([later, *(one.start for one in self._pending)])
         events: list[Event] = []
-        for run in _runs(sorted(self._kept, key=lambda one: one.start)):
+        for run in self._runs():
             # A later performance could still belong to the last run.
             reach = run[-1].end + GAP * (run[-1].end - run[-1].start)
             if reach > self.decided:
                 break
-            events.append(_event(run))
+            if self._is_sure(run):
+                events.append(_event(run))
             for one in run:
                 self._kept.remove(one)
         return events
+
+    def _runs(self) -> list[list[WindowScore]]:
+        return _runs(sorted(self._kept, key=lambda one: one.start))
+
+    def _is_sure(self, run: Sequence[WindowScore]) -> bool:
+        return max(one.known for one in run) >= self.threshold
 
     def _suppress(self, later: float) -> None:
         """Keep windows that are better than all windows they overlap, and drop the overlapped."""
@@ -171,7 +190,7 @@ def _overlap(first: WindowScore, second: WindowScore) -> bool:
     """Return whether two windows show the same performance; a window overlaps itself."""
     shared = min(first.end, second.end) - max(first.start, second.start)
     shorter = min(first.end - first.start, second.end - second.start)
-    return shared > OVERLAP * shorter
+    return shared > (OVERLAP_SAME if first.label == second.label else OVERLAP) * shorter
 
 
 def _runs(windows: Sequence[WindowScore]) -> list[list[WindowScore]]:

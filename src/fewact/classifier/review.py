@@ -3,9 +3,7 @@
 Everything comes from the features that the model stores; no video is needed. Each training clip is
 scored by the others, see ``held_out``.
 
-A clip is suspected of a wrong label by how much better all clips explain each other if it had
-another one: the gain in the log-likelihood of all labels under leave-one-out classification. The
-constants were chosen on development clips (docs/results/review.md).
+The constants were chosen on development clips (docs/results/review.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,20 +16,14 @@ from torch import Tensor
 from fewact.classifier.examples import Example, Examples
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted, similarities_by_part, spread_over_classes
-from fewact.classifier.held_out import held_out_scores, log_likelihood
+from fewact.classifier.held_out import held_out_scores
+from fewact.classifier.suspects import best_other, suspected, suspicion
 from fewact.methods.base import Method
 
 MAX_REVIEWED = 400
 """Number of clips that are compared with each other; more are spread evenly over the classes."""
 
 MAX_SUSPECTS = 5
-MIN_SHOTS = 3
-"""Smallest number of clips of a class in which a wrong label can be found: two clips that differ do
-not say which of them is wrong."""
-
-MIN_GAIN = 1.0
-"""Gain in log-likelihood from which a clip is suspected."""
-
 DUPLICATE = 0.2
 """Largest distance of two copies of a clip, as a fraction of the median distance of a clip to the
 nearest other one."""
@@ -213,38 +205,6 @@ def need_of_classes(scores: Tensor, labels: Tensor, temperature: float) -> Tenso
     return (missed + taken) / shots
 
 
-def suspicion(pairs: Tensor, scores: Tensor, labels: Tensor, temperature: float) -> Tensor:
-    """Return the gain in log-likelihood (s) if a clip had the label of its best other class.
-
-    It is −inf where a wrong label cannot be found: in classes of less than ``MIN_SHOTS`` clips, and
-    for clips that are nearest to their own class.
-
-    Args:
-        pairs: Similarities (s s).
-        scores: Scores (s n) of ``held_out_scores``.
-        labels: Classes (s) of the clips.
-        temperature: Temperature of the method.
-    """
-    n = scores.shape[-1]
-    best = _best_other(scores, labels)
-    shots = torch.bincount(labels, minlength=n)[labels]
-    own, other = (scores.gather(-1, of[:, None])[:, 0] for of in (labels, best))
-    found = torch.full(labels.shape, -torch.inf, dtype=torch.float64)
-    before = log_likelihood(scores, labels, temperature)
-    for i in ((shots >= MIN_SHOTS) & (other > own)).nonzero()[:, 0].tolist():
-        changed = labels.clone()
-        changed[i] = best[i]
-        after = log_likelihood(held_out_scores(pairs, changed, n), changed, temperature)
-        found[i] = after - before
-    return found
-
-
-def _best_other(scores: Tensor, labels: Tensor) -> Tensor:
-    """Return the best class (s) of each clip other than its own."""
-    others = scores.nan_to_num(nan=-torch.inf).scatter(-1, labels[:, None], -torch.inf)
-    return others.argmax(-1)
-
-
 def _suspects(
     pairs: Tensor,
     scores: Tensor,
@@ -254,8 +214,7 @@ def _suspects(
     numbers: Mapping[Example, int],
 ) -> tuple[Suspect, ...]:
     gains = suspicion(pairs, scores, examples.labels, temperature)
-    best = _best_other(scores, examples.labels).tolist()
-    order = gains.argsort(descending=True)[:MAX_SUSPECTS].tolist()
+    best = best_other(scores, examples.labels).tolist()
     return tuple(
         Suspect(
             examples.clips[i].title,
@@ -264,8 +223,7 @@ def _suspects(
             classes[best[i]],
             gains[i].item(),
         )
-        for i in order
-        if gains[i] >= MIN_GAIN
+        for i in suspected(gains)[:MAX_SUSPECTS]
     )
 
 
