@@ -1,14 +1,16 @@
 """Another version of fewact and this one, in turns: clips, embedding, episodes, the first answer.
 
     python -m benchmarks.before_after ASSETS --before FOLDER [--commit 4304bc2] [--threads 2]
-        [--turns 5] [--many 100] [--episodes 10000] [--runs 5] [--page docs/results/speed.md]
+        [--backbones auto auto:int8 mobilenet-v2] [--turns 5] [--many 100] [--episodes 10000]
+        [--runs 5] [--page docs/results/speed.md]
 
 FOLDER gets the source of the commit and its compiled libraries (CMake and a compiler are needed),
 if it is not there already. The files are clips of ``utd5_rgb`` recorded by the simulated cameras
 ``fixed`` and ``hand``. Processes of both versions do the same work in turns. Times are medians, by
 the clock and by the processor; on a busy machine only the latter can be compared. Beside them are
 the parts of this version, each in one thread, and the ratio of its processor time to bare decoding
-and bare ONNX Runtime on the same frames.
+and bare ONNX Runtime in float32 on the same frames. A backbone is NAME or NAME:PRECISION, the
+precision of this version; the other one has its own.
 """
 
 import argparse
@@ -184,34 +186,36 @@ def first_answer(options: argparse.Namespace, sources: Mapping[str, Path | None]
 def compare(options: argparse.Namespace, sources: Mapping[str, Path | None]) -> Iterator[str]:
     """Yield the lines of the page."""
     weights_of = {name: str(options.assets / path) for name, path in WEIGHTS.items()}
-    networks = {name: weights_of.get(name, "default") for name in options.backbones}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         few = some_videos(options.assets, options.turns)
         files = {camera: write_clips(few, camera, folder) for camera in ("fixed", "hand")}
-        for backbone, weights in networks.items():
+        for named in options.backbones:
+            backbone, _, precision = named.partition(":")
+            weights = weights_of.get(backbone, "default")
             first = training(options.assets, backbone, weights, options.threads)
+            own = {"now": {"precision": precision}} if precision else {}
             installed = {
-                version: Installation(sys.executable, first, source)
+                version: Installation(sys.executable, {**first, **own.get(version, {})}, source)
                 for version, source in sources.items()
             }
             exact = backbones.create(backbone, weights=weights, device="cpu", engine="torch")
             bare = bare_seconds(exact, folder)
             yield f"\n## {exact.card.name}\n"
             yield "; ".join(f"{version}: {one.card}" for version, one in installed.items()) + "\n"
-            named = [*STAGES, "bare decode", "bare ONNX Runtime", "beside them, %"]
-            yield heading(["ms a clip", *HEADS, *named, "ratio to bare"])
+            others = [*STAGES, "bare decode", "bare ONNX Runtime", "beside them, %"]
+            yield heading(["ms a clip", *HEADS, *others, "ratio to bare"])
             for case in cases(options, files):
                 times = answers(case, installed)
                 paths = [path for question in case.questions for path in question["predict"]]
                 alone = [bare(path) for path in dict.fromkeys(paths)]
                 yield f"| {row(case.name, times, case.unit)} | {parts(times, case.unit, alone)} |"
                 yield from differences(case, times)
-            others = [str(path) for path, _, _ in some_clips(options.assets, options.many)]
-            embedded = Case(f"embedding, {options.many} clips", [{"embed": others}], options.many)
-            blank = " | ".join([""] * (len(named) + 1))
+            small = [str(path) for path, _, _ in some_clips(options.assets, options.many)]
+            embedded = Case(f"embedding, {options.many} clips", [{"embed": small}], options.many)
+            blank = " | ".join([""] * (len(others) + 1))
             yield f"| {row(embedded.name, answers(embedded, installed), options.many)} | {blank} |"
-            if backbone == "auto":
+            if named == "auto":
                 episodes = Case("", [{"episodes": options.episodes}])
                 times = answers(episodes, installed)
                 title = f"{options.episodes:,} episodes, A²M² with EMD (all, not a clip)"
@@ -235,7 +239,7 @@ def introduction(options: argparse.Namespace) -> str:
         f"{options.threads} threads. Times are medians of the turns; processor time "
         "counts where other work keeps the machine busy. The parts are those of one clip in this "
         "version. The last columns compare its processor time with bare decoding and bare ONNX "
-        "Runtime on the same frames."
+        "Runtime in float32 on the same frames."
     )
     return f"# Before and after\n\n    {command}\n\n{textwrap.fill(words, 118)}"
 
@@ -257,7 +261,7 @@ def main() -> None:
     parser.add_argument("assets", type=Path, help="folder of the clips")
     parser.add_argument("--before", type=Path, required=True, help="folder for the other version")
     parser.add_argument("--commit", default=COMMIT, help="the other version")
-    parser.add_argument("--backbones", nargs="+", default=["auto", *WEIGHTS])
+    parser.add_argument("--backbones", nargs="+", default=["auto", "auto:int8", *WEIGHTS])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--many", type=int, default=100, help="clips of the cases of many")

@@ -154,7 +154,8 @@ WORK: dict[str, Callable[[FewShotClassifier, Any], dict[str, Any]]] = {
 def main() -> None:
     first = json.loads(sys.stdin.readline())
     torch.set_num_threads(first["threads"])
-    backbone = backbones.create(first["backbone"], weights=first["weights"])
+    options = {key: first[key] for key in ("weights", "precision") if key in first}
+    backbone = backbones.create(first["backbone"], **options)
     classifier = FewShotClassifier(backbone, text="off").fit(first["clips"], first["labels"])
     print(json.dumps({"card": f"{backbone.card.name}, {backbone.card.precision}"}), flush=True)
     for line in sys.stdin:

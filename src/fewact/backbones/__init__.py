@@ -78,11 +78,12 @@ def create(
         weights: ``default``; ``random`` (seeded, for tests); ``hf-hub:owner/name``;
             ``local-dir:folder``; or a .safetensors file.
         device: ``auto`` (a CUDA GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, …
-        precision: ``float32``, ``bfloat16``, or ``auto``, which depends on the device, the engine
-            and the network; the card contains the precision that was chosen.
-        engine: ``torch``; ``onnx``, which is ONNX Runtime on a CPU in float32; or ``auto``, which
-            is ``onnx`` where it can be used and the precision is float32. The card contains the
-            engine that was chosen.
+        precision: ``float32``; ``bfloat16``; ``int8``, which is the default network with ONNX
+            Runtime; or ``auto``, which is one of the first two by the device, the engine and the
+            network. The card contains the precision that was chosen.
+        engine: ``torch``; ``onnx``, which is ONNX Runtime on a CPU in float32 or int8; or
+            ``auto``, which is ``onnx`` where it can be used and has the precision. The card
+            contains the engine that was chosen.
         resize: ``squash``, or ``centre-crop``, which keeps the aspect ratio and cuts off the edges.
         sampler: Rule that chooses the frames of a video: ``segments``, the middles of equal
             segments; or one of the published codes: ``perrett``, ``blocks``, ``window:RATE``,
@@ -99,18 +100,12 @@ def create(
     (2048, 7, 7)
     """
     from fewact.backbones.backbone import build
+    from fewact.backbones.workers import on_one_core
 
     network = _NETWORKS.get(AUTO if name == "auto" else name)
-    return build(
-        network,
-        options,
-        weights=weights,
-        device=device,
-        precision=precision,
-        engine=engine,
-        resize=resize,
-        sampler=sampler,
-    )
+    chosen = {"device": device, "precision": precision, "engine": engine}
+    frames = {"resize": resize, "sampler": sampler}
+    return on_one_core(lambda: build(network, options, weights=weights, **chosen, **frames))
 
 
 def text_of(name: str) -> str | None:

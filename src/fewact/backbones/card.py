@@ -42,7 +42,7 @@ class Card:
         weights: Text that names the weights, as in ``fewact.backbones.create``.
         weights_sha256: SHA-256 of the tensors; empty for random weights.
         trained_on: Data sets that the weights were trained on.
-        precision: Precision of the network's arithmetic, ``float32`` or ``bfloat16``.
+        precision: Precision of the network's arithmetic, ``float32``, ``bfloat16`` or ``int8``.
         engine: Inference engine; the features of two engines differ by rounding.
         frames_per_slot: Number of input frames of one output slot.
         interpolation: Interpolation by which frames are resized.

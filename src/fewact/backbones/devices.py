@@ -6,7 +6,7 @@ from typing import Final
 from fewact.errors import OptionError, did_you_mean
 
 ENGINES: Final = ("auto", "torch", "onnx")
-PRECISIONS: Final = ("auto", "float32", "bfloat16")
+PRECISIONS: Final = ("auto", "float32", "bfloat16", "int8")
 
 DEVICES: Final = '"auto", "cpu", "cuda", "cuda:0", "mps", …'
 OTHER_NAMES: Final = {

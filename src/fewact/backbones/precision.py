@@ -1,13 +1,13 @@
 """Device and precision of a backbone."""
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 
 from fewact.backbones.devices import DEVICES, PRECISIONS, check_device_name, check_name
 from fewact.errors import OptionError
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "int8"]
 
 # "auto" on a CPU with bfloat16 instructions, for networks that gain from it; elsewhere "auto" is
 # float32. On the development clips bfloat16 changes the default method's accuracy by at most 0.2
@@ -45,8 +45,7 @@ def resolve_precision(precision: str, device: torch.device) -> Precision:
     """
     if precision == "auto":
         return AUTO if device.type == "cpu" and multiplies_bfloat16() else "float32"
-    check_name("precision", precision, PRECISIONS)
-    return "bfloat16" if precision == "bfloat16" else "float32"
+    return cast(Precision, check_name("precision", precision, PRECISIONS))
 
 
 def multiplies_bfloat16() -> bool:

@@ -27,6 +27,15 @@ def side_by_side(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> li
     return list(_workers(count).map(work, pieces))
 
 
+def on_one_core(work: Callable[[], Result]) -> Result:
+    """Return the result of ``work``, which runs in a thread that uses one core.
+
+    It is for many small steps, such as those of reading weights, which would each wait for all
+    threads.
+    """
+    return work() if torch.get_num_threads() == 1 else _workers(1).submit(work).result()
+
+
 @cache
 def _workers(count: int) -> ThreadPoolExecutor:
     return one_core_threads(count, "fewact-backbone")

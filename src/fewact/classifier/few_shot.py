@@ -37,7 +37,8 @@ class FewShotClassifier(Editing, Predicting, Saving):
         method: Few-shot method, or its name.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         weights: Weights of a backbone given by name, see ``fewact.backbones.create``.
-        precision: Precision of a backbone given by name: ``auto``, ``float32`` or ``bfloat16``.
+        precision: Precision of a backbone given by name: ``auto``, ``float32``, ``bfloat16``
+            or ``int8``.
         engine: Inference engine of a backbone given by name: ``auto``, ``torch`` or ``onnx``.
         text: Use of class names as text prompts, for a backbone trained on image–text pairs:
             ``auto``, if they improve the prediction of held-out clips; ``on``; ``off``.

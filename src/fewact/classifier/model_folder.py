@@ -16,6 +16,7 @@ from torch import Tensor
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.backbones.card import LATER
+from fewact.backbones.workers import on_one_core
 from fewact.checkpoint import registered
 from fewact.classifier import history
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
@@ -165,7 +166,9 @@ def load(folder: str | Path) -> SavedModel:
     """
     folder = user_path(folder, ModelError)
     target = folder.resolve()
-    return read_replaced(lambda: current(target), lambda path: _load(folder, path))
+    return on_one_core(
+        lambda: read_replaced(lambda: current(target), lambda path: _load(folder, path))
+    )
 
 
 def read_config(folder: Path) -> Config:

@@ -95,8 +95,8 @@ class BackboneConfig(Config):
         name: Name of a backbone (default: that of a trained method, otherwise ``auto``).
         weights: Weights, as ``fewact.backbones.create`` reads them (default: those of a trained
             method, otherwise ``default``).
-        precision: ``float32``, ``bfloat16`` or ``auto`` (default: that of a trained method,
-            otherwise ``auto``).
+        precision: ``float32``, ``bfloat16``, ``int8`` or ``auto`` (default: that of a trained
+            method, otherwise ``auto``).
         engine: Inference engine: ``auto``, ``torch`` or ``onnx``.
         device: Device to run on.
         resize: How frames are brought to the input size, ``squash`` or ``centre-crop`` (default:

@@ -78,9 +78,9 @@ def test_an_unknown_engine_is_refused():
 
 
 def test_onnx_is_refused_where_it_does_not_run():
-    with pytest.raises(OptionError, match=r"a CPU and in float32 only.*precision bfloat16"):
+    with pytest.raises(OptionError, match=r"a CPU only, in float32 or int8.*precision bfloat16"):
         create("onnx", precision="bfloat16")
-    with pytest.raises(OptionError, match=r"a CPU and in float32 only.*device cuda"):
+    with pytest.raises(OptionError, match=r"a CPU only, in float32 or int8.*device cuda"):
         choosing.check_request("onnx", "auto", torch.device("cuda"))
 
 
@@ -134,7 +134,8 @@ def test_other_weights_are_checked_for_themselves(folder):
 
 
 def test_a_graph_that_disagrees_with_torch_is_not_used(folder, monkeypatch, no_check):
-    monkeypatch.setattr(checking, "LARGEST_DIFFERENCE", 1e-9)
+    strict = checking.Tolerance(difference=1e-9, cosine=0.9999)
+    monkeypatch.setitem(checking.TOLERANCES, "float32", strict)
     made = create()
     assert made.card.engine == "torch"
     assert "differ from those of torch (middle: largest relative difference" in made.why

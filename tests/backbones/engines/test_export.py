@@ -10,9 +10,10 @@ import torch
 
 from fewact import backbones
 from fewact.backbones.engines.export import missing_packages
-from fewact.backbones.engines.graphs import PACKAGED
+from fewact.backbones.engines.graphs import PACKAGED, read_graphs
 
 MOBILENET = "weights/mobilenet_v2_1.0_imagenet_fp16.safetensors"
+IN_INT8 = "efficientnet-lite0-int8"
 SCRIPT = Path(__file__).parents[3] / ".ci" / "graphs.py"
 pytestmark = [
     pytest.mark.slow,
@@ -73,4 +74,15 @@ def test_the_graphs_that_come_with_fewact_are_those_of_the_script(tmp_path):
     names = sorted(str(path.relative_to(PACKAGED)) for path in PACKAGED.rglob("*.*"))
     assert names == sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))
     for name in names:
-        assert (tmp_path / name).read_bytes() == (PACKAGED / name).read_bytes(), name
+        if "int8/" not in name:
+            assert (tmp_path / name).read_bytes() == (PACKAGED / name).read_bytes(), name
+    # Graphs in int8 contain scales of activations, which another processor rounds otherwise.
+    made, kept = (read_graphs(folder / IN_INT8) for folder in (tmp_path, PACKAGED))
+    for one, other in zip(made.graphs, kept.graphs, strict=True):
+        assert one.scales == pytest.approx(other.scales, rel=1e-3)
+        assert (one.weights, nodes(one)) == (other.weights, nodes(other))
+
+
+def nodes(graph):
+    model = pytest.importorskip("onnx").load_from_string(graph.content)
+    return [(one.op_type, list(one.input), list(one.output)) for one in model.graph.node]

@@ -1,5 +1,7 @@
 """Comparison of an engine with ``torch`` on rendered frames."""
 
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -11,10 +13,22 @@ from fewact.data.video_source import VideoSource
 if TYPE_CHECKING:
     from fewact.backbones.backbone import Backbone
 
-LARGEST_DIFFERENCE = 1e-3
-"""Largest difference of a value, relative to the largest value of its level."""
-LEAST_COSINE = 0.9999
-"""Smallest cosine of the features of a slot."""
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Differences from ``torch`` that are accepted.
+
+    Args:
+        difference: Largest difference of a value, relative to the largest value of its level.
+        cosine: Smallest cosine of the features of a slot.
+    """
+
+    difference: float
+    cosine: float
+
+
+TOLERANCES = {"float32": Tolerance(1e-3, 0.9999), "int8": Tolerance(math.inf, 0.9)}
+"""Tolerances by precision; in int8 single values differ, and only directions count."""
 FRAMES = 4
 LEVELS: tuple[Level, ...] = ("middle", "maps", "vectors")
 
@@ -25,14 +39,15 @@ def disagreement(backbone: "Backbone", reference: "Backbone") -> str:
     The frames are of a video of the benchmark ``motions``, so that every machine checks the same.
 
     Args:
-        backbone: Backbone with the engine to check.
-        reference: The same network with the engine ``torch``.
+        backbone: Backbone with the engine to check, in float32 or int8.
+        reference: The same network with the engine ``torch``, which computes in float32.
     """
+    tolerance = TOLERANCES[backbone.card.precision]
     frames = _frames(reference)
     levels = [level for level in LEVELS if reference.card.has(level)]
     got, expected = (one.features(frames, levels) for one in (backbone, reference))
     for level in levels:
-        if found := _differences(got[level].flatten(1), expected[level].flatten(1)):
+        if found := _differences(got[level].flatten(1), expected[level].flatten(1), tolerance):
             return f"{level}: {found}"
     return ""
 
@@ -47,12 +62,12 @@ def _frames(backbone: "Backbone") -> Tensor:
     return backbone.prepare(source.read([Segments(count)])[0])
 
 
-def _differences(got: Tensor, expected: Tensor) -> str:
-    """Return how features (t d) differ."""
+def _differences(got: Tensor, expected: Tensor, tolerance: Tolerance) -> str:
+    """Return how features (t d) differ by more than a tolerance."""
     if not got.isfinite().all():
         return "not finite"
     difference = float((got - expected).abs().max() / expected.abs().max())
     cosine = float(torch.cosine_similarity(got.double(), expected.double()).min())
-    if difference <= LARGEST_DIFFERENCE and cosine >= LEAST_COSINE:
+    if difference <= tolerance.difference and cosine >= tolerance.cosine:
         return ""
     return f"largest relative difference {difference:.1e}, smallest cosine {cosine:.5f}"

@@ -15,6 +15,7 @@ from fewact.backbones.engines.checking import disagreement
 from fewact.backbones.engines.export import export, missing_packages
 from fewact.backbones.engines.folding import folded
 from fewact.backbones.engines.graphs import PACKAGED, Graph, read_graphs, write_graphs
+from fewact.backbones.engines.int8 import rounded, saturates
 from fewact.backbones.engines.parts import tensors_for_graphs
 from fewact.backbones.engines.runtime import PACKAGE, OnnxEngine
 from fewact.backbones.network import Network
@@ -45,7 +46,7 @@ class _Unusable(Exception):
 
 
 def check_request(engine: str, precision: str, device: torch.device) -> None:
-    """Refuse an unknown engine, and ``onnx`` where it does not run.
+    """Refuse an unknown engine, and ``onnx`` and int8 where they do not run.
 
     Raises:
         OptionError: There is no such engine, or it has no such precision or device.
@@ -57,12 +58,20 @@ def check_request(engine: str, precision: str, device: torch.device) -> None:
             got=repr(engine),
             expected='"auto", "torch", "onnx"',
         )
+    got = f"engine {engine}, device {device.type}, precision {precision}"
     if engine == "onnx" and (device.type != "cpu" or precision == "bfloat16"):
         raise OptionError(
-            "the engine onnx runs on a CPU and in float32 only",
+            "the engine onnx runs on a CPU only, in float32 or int8",
             where="engine",
-            got=f"device {device.type}, precision {precision}",
+            got=got,
             hint='Use engine "auto" or "torch".',
+        )
+    if precision == "int8" and (device.type != "cpu" or engine == "torch"):
+        raise OptionError(
+            "int8 is computed by the engine onnx on a CPU only",
+            where="precision",
+            got=got,
+            hint='Use precision "auto".',
         )
 
 
@@ -71,26 +80,30 @@ def choose(backbone: "Backbone", engine: str) -> tuple[Engine, str]:
 
     Args:
         backbone: Backbone with the engine ``torch``.
-        engine: ``torch``; ``onnx``; or ``auto``, which is ``onnx`` in float32 on a CPU if it can
-            be used, otherwise ``torch``.
+        engine: ``torch``; ``onnx``; or ``auto``, which is ``onnx`` in int8, and in float32 on a
+            CPU if it can be used, otherwise ``torch``.
 
     Raises:
-        OptionError: The engine is ``onnx`` and cannot be used.
+        OptionError: The engine is ``onnx`` or the precision int8, and it cannot be used.
     """
+    int8 = backbone.card.precision == "int8"
     if engine == "torch":
         return backbone.engine, "requested"
     if engine == "auto" and backbone.device.type != "cpu":
         return backbone.engine, "onnx runs on a CPU only"
-    if engine == "auto" and backbone.card.precision != "float32":
+    if engine == "auto" and backbone.card.precision == "bfloat16":
         return backbone.engine, f"onnx has no {backbone.card.precision} on a CPU"
     try:
+        if int8:
+            return _onnx(backbone), "the only one in int8"
         return _onnx(backbone), "requested" if engine == "onnx" else "the fastest in float32"
     except _Unusable as unusable:
-        if engine == "onnx":
+        if int8 or engine == "onnx":
             raise OptionError(
-                f"the engine onnx cannot be used: {unusable}",
+                f"{'int8' if int8 else 'the engine onnx'} cannot be used: {unusable}",
                 where=backbone.card.name,
-                hint=unusable.hint or 'Use engine "auto" or "torch".',
+                hint=unusable.hint
+                or ('Use precision "auto".' if int8 else 'Use engine "auto" or "torch".'),
             ) from None
         return backbone.engine, f"{unusable}. {unusable.hint}".removesuffix(". ")
 
@@ -100,7 +113,15 @@ def _onnx(backbone: "Backbone") -> Engine:
     if importlib.util.find_spec(PACKAGE) is None:
         raise _Unusable("onnxruntime is not installed", INSTALL)
     network = folded(backbone.network)
-    packaged = read_graphs(PACKAGED / backbone.card.name)
+    int8 = backbone.card.precision == "int8"
+    packaged = read_graphs(PACKAGED / f"{backbone.card.name}{'-int8' if int8 else ''}")
+    if int8 and packaged is None:
+        raise _Unusable("this network has no graph in int8")
+    if int8 and saturates():
+        raise _Unusable(
+            "sums of eight-bit products saturate on this processor, which has no VNNI",
+            'Use precision "auto"; a model that was taught in int8 must be taught again.',
+        )
     folder = _folder(backbone, packaged.graphs if packaged else ())
     known = read_graphs(folder) if folder else None
     if known is not None:
@@ -131,7 +152,10 @@ def _onnx(backbone: "Backbone") -> Engine:
 
 
 def _engine(graphs: tuple[Graph, ...], network: Network) -> OnnxEngine:
-    return OnnxEngine(graphs, tensors_for_graphs(network), network.frames_together)
+    tensors = tensors_for_graphs(network)
+    for graph in graphs:
+        tensors |= rounded(tensors, graph.scales)
+    return OnnxEngine(graphs, tensors, network.frames_together)
 
 
 def _folder(backbone: "Backbone", packaged: tuple[Graph, ...]) -> Path | None:

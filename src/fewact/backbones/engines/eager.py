@@ -38,7 +38,7 @@ class TorchEngine:
     @cached_property
     def _folded(self) -> Network:
         """The network, in float32 with batch norm folded; bfloat16 rounds folded weights more."""
-        return folded(self._network) if self._precision == "float32" else self._network
+        return self._network if self._precision == "bfloat16" else folded(self._network)
 
     # The mode belongs to the thread that computes.
     @torch.inference_mode()

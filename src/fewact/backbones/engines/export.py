@@ -53,12 +53,12 @@ def _export(part: Part, tensors: Mapping[str, Tensor]) -> Graph:
     if program is None:
         raise RuntimeError("the exporter returned nothing")
     model = program.model_proto
-    weights = [one.name for one in model.graph.initializer if _take_out(one, tensors)]
-    _anonymise(model)
+    weights = [one.name for one in model.graph.initializer if take_out(one, tensors)]
+    anonymise(model)
     return Graph(part.name, part.input, part.outputs, tuple(weights), model.SerializeToString())
 
 
-def _take_out(initializer: Any, tensors: Mapping[str, Tensor]) -> bool:
+def take_out(initializer: Any, tensors: Mapping[str, Tensor]) -> bool:
     """Remove the values of an initializer that is a tensor of the network; return whether it is."""
     onnx = importlib.import_module("onnx")
     own = tensors.get(initializer.name)
@@ -71,7 +71,7 @@ def _take_out(initializer: Any, tensors: Mapping[str, Tensor]) -> bool:
     return True
 
 
-def _anonymise(model: Any) -> None:
+def anonymise(model: Any) -> None:
     """Remove what the exporter notes of the program that it traced, such as file names."""
     graph = model.graph
     for one in (model, graph, *graph.node, *graph.initializer, *graph.value_info):

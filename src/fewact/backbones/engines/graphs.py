@@ -6,11 +6,11 @@ checked as for every engine.
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PositiveFloat
 
 from fewact.backbones.card import Level
 from fewact.backbones.engines.parts import PartName
@@ -34,6 +34,7 @@ class Graph:
         outputs: Levels that it computes.
         weights: Names of its weights.
         content: Bytes of the model.
+        scales: Scale of the input of each layer by its name, in int8; empty in float32.
     """
 
     name: PartName
@@ -41,6 +42,7 @@ class Graph:
     outputs: tuple[Level, ...]
     weights: tuple[str, ...]
     content: bytes
+    scales: Mapping[str, float] = field(default_factory=dict)
 
 
 class _Entry(BaseModel):
@@ -51,6 +53,7 @@ class _Entry(BaseModel):
     outputs: tuple[Level, ...]
     weights: tuple[str, ...]
     sha256: str
+    scales: dict[str, PositiveFloat] = {}
 
 
 class _Facts(BaseModel):
@@ -81,7 +84,7 @@ def read_graphs(folder: Path) -> GraphFiles | None:
             content = GRAPH_FILE.content(folder / f"{one.name}.onnx")
             if hashlib.sha256(content).hexdigest() != one.sha256:
                 return None
-            graphs.append(Graph(one.name, one.input, one.outputs, one.weights, content))
+            graphs.append(Graph(**one.model_dump(exclude={"sha256"}), content=content))
     except WeightsError:
         return None
     return GraphFiles(tuple(graphs), facts.failure)
@@ -96,8 +99,11 @@ def write_graphs(folder: Path, graphs: Sequence[Graph], failure: str = "") -> No
     entries = []
     for graph in graphs:
         write_bytes(folder / f"{graph.name}.onnx", graph.content)
-        facts = {field.name: getattr(graph, field.name) for field in fields(graph)}
+        facts = {one.name: getattr(graph, one.name) for one in fields(graph)}
         sha256 = hashlib.sha256(facts.pop("content")).hexdigest()
-        entries.append({**facts, "sha256": sha256})
+        entries.append(
+            {key: value for key, value in facts.items() if value or key != "scales"}
+            | {"sha256": sha256}
+        )
     content = {"graphs": entries, "failure": failure}
     write_text(folder / FACTS, json.dumps(content, indent=1) + "\n")

@@ -28,7 +28,8 @@ class BackboneOptions:
         name: Name of the backbone.
         weights: As in ``backbones.create``; all machines must be able to read a file or folder.
         device: As in ``backbones.create``.
-        precision: ``float32`` or ``bfloat16``, so that all machines compute the same features.
+        precision: ``float32``, ``bfloat16`` or ``int8``, so that all machines compute the same
+            features.
         engine: ``torch`` or ``onnx``, for the same reason.
         options: Options of this backbone.
     """
