@@ -218,9 +218,8 @@ def build(
     check_name("resize", resize, get_args(Resize))
     sampler_of(sampler)
     check_request(engine, precision, where)
-    if engine == "onnx" or (
-        engine == precision == "auto" and not network_class.gains_from_bfloat16
-    ):
+    by_onnx = engine == "onnx" or (engine == "auto" and not network_class.gains_from_bfloat16)
+    if precision == "auto" and by_onnx:
         precision = "float32"
     computed = resolve_precision(precision, where)
     named = str(weights) in ("default", "random")

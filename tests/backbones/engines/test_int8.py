@@ -52,8 +52,9 @@ def test_products_are_exact_where_they_do_not_saturate():
 
 
 @exact
-def test_int8_is_computed_by_onnx(cache):
-    card = backbones.create(device="cpu", precision="int8").card
+@pytest.mark.parametrize("engine", ["auto", "onnx"])
+def test_int8_is_computed_by_onnx(cache, engine):
+    card = backbones.create(device="cpu", precision="int8", engine=engine).card
     assert (card.precision, card.engine) == ("int8", "onnx")
     facts = json.loads(next(cache.rglob("graphs.json")).read_text())
     assert facts["failure"] == ""
