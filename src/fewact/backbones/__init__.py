@@ -103,9 +103,8 @@ def create(
     from fewact.backbones.workers import on_one_core
 
     network = _NETWORKS.get(AUTO if name == "auto" else name)
-    chosen = {"device": device, "precision": precision, "engine": engine}
-    frames = {"resize": resize, "sampler": sampler}
-    return on_one_core(lambda: build(network, options, weights=weights, **chosen, **frames))
+    chosen = {"device": device, "precision": precision, "engine": engine, "sampler": sampler}
+    return on_one_core(lambda: build(network, options, weights=weights, resize=resize, **chosen))
 
 
 def text_of(name: str) -> str | None:
