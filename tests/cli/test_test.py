@@ -66,3 +66,12 @@ def test_explain_writes_one_page(run: Run, model: Path, clips: Path, tmp_path: P
     text = page.read_text()
     assert "turning" in text
     assert text.count("data:image/jpeg;base64,") == 8 * 2 * (text.count("<figure>"))
+
+
+def test_match_writes_one_page(run: Run, clips: Path, tmp_path: Path) -> None:
+    page = tmp_path / "match.html"
+    videos = sorted(clips.rglob("*.mp4"))[:2]
+    ended = run("match", *videos, "-o", page, "--aligner", "otam", "--aligner", "diagonal")
+    assert ended.code == 0
+    assert ended.out.startswith("otam: similarity ")
+    assert page.read_text(encoding="utf-8").count("<h2>") == 2

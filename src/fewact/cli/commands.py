@@ -55,6 +55,10 @@ COMMANDS: Final[dict[str, dict[str, Lazy]]] = {
             "explain:explain",
             "Explain a prediction: what speaks for the class, and which frames were matched.",
         ),
+        "match": Lazy(
+            "match:match",
+            "Show how aligners match two clips: windows, their weights, and the plan.",
+        ),
         "report": Lazy(
             "report:report",
             "Write a report of a model, or of results, as one file that needs nothing else.",

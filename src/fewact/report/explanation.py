@@ -47,9 +47,9 @@ def _bar(fraction: float) -> Iterator[str]:
 def _neighbour(found: Explanation, one: Neighbour, most: float) -> dict[str, Any]:
     """Return what the page shows of a neighbour; ``most`` is the largest value of a cell."""
     below = HEIGHT + RIBBONS
-    parts = [*_strip(found.frames, 0.0), *_cells(one.cells, most), *_strip(one.frames, below)]
+    parts = [*strip(found.frames, 0.0), *_cells(one.cells, most), *strip(one.frames, below)]
     if one.match is not None:
-        parts += _ribbons(one.match, HEIGHT + 2, below - 2)
+        parts += ribbons(one.match, HEIGHT + 2, below - 2)
     picture = drawing(WIDTH, below + HEIGHT, parts, title=f"{found.clip} and {one.clip}")
     return {
         "label": one.label,
@@ -60,8 +60,8 @@ def _neighbour(found: Explanation, one: Neighbour, most: float) -> dict[str, Any
     }
 
 
-def _strip(frames: Sequence[bytes], top: float) -> Iterator[str]:
-    """Draw the frames over the full width; without frames an empty strip."""
+def strip(frames: Sequence[bytes], top: float) -> Iterator[str]:
+    """Yield the frames, drawn over the full width; without frames an empty strip."""
     yield svg.rectangle(0, top, WIDTH, HEIGHT, None, class_="frame")
     if not frames:
         yield svg.text(12, top + HEIGHT / 2, "the clip is not at hand", colour=None)
@@ -90,8 +90,8 @@ def _flat(cells: Cells | None) -> list[float]:
     return [value for frame in cells or () for row in frame for value in row]
 
 
-def _ribbons(match: FrameMatch, top: float, bottom: float) -> Iterator[str]:
-    """Draw a curve for each matched pair; pairs of little weight are left out."""
+def ribbons(match: FrameMatch, top: float, bottom: float) -> Iterator[str]:
+    """Yield a curve for each matched pair; pairs of little weight are left out."""
     strongest = max(max(row) for row in match.plan) or 1.0
     middle = (top + bottom) / 2
     for (begin, end), row in zip(match.query, match.plan, strict=True):

@@ -1,0 +1,47 @@
+"""``fewact match``: how aligners match two clips, as one HTML file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fewact.cli.options import BackboneOptions, MethodOption, parse_options, with_option_groups
+from fewact.io.outputs import check_output_file
+
+
+@with_option_groups
+def match(
+    first: Annotated[Path, typer.Argument(help="Video file.")],
+    second: Annotated[Path, typer.Argument(help="Another video file.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="HTML file to write.")
+    ],
+    backbone: BackboneOptions,
+    aligner: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Aligner; can be repeated (default: emd, diagonal, otam)."
+        ),
+    ] = None,
+    option: MethodOption = None,
+) -> None:
+    """Show how aligners match two clips: windows, their weights, and the plan.
+
+    The windows are those of a2m2; --option changes them.
+    """
+    check_output_file(output)
+    from fewact.classifier.matched import match_clips
+    from fewact.io.atomic import write_text
+    from fewact.report.matched import matched_page
+
+    found = match_clips(
+        first,
+        second,
+        backbone.resolve().create(),
+        aligner or ("emd", "diagonal", "otam"),
+        parse_options(option or ()),
+    )
+    write_text(output, matched_page(found))
+    for one in found.found:
+        print(f"{one.aligner}: similarity {one.similarity:.3f}")
+    print(f"Saved to {output}")
