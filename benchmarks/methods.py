@@ -147,12 +147,12 @@ def row(name: str, setup: Setup, plain: int) -> str:
         pass  # computed now, and kept
     published = LOOPS.get(name)
 
-    def evaluate(count: int) -> None:
+    def evaluate(episodes: EpisodeSet) -> None:
         evaluate_method(
             method,
             bank,
             videos,
-            draw(videos, replace(setup.episodes.protocol, count=count)),
+            episodes,
             text=setup.text if method.uses_text else None,
             run=RunOptions(threads=1),
         )
@@ -162,13 +162,15 @@ def row(name: str, setup: Setup, plain: int) -> str:
         expected = plain_loop(method, setup, plain, published)
         named = with_text(method, setup, bank)
         difference = (from_bank(method, setup, bank, named, plain) - expected).abs().max()
-        count = int(LONGEST / seconds(lambda: evaluate(PROBE)) * PROBE)
+        probe = draw(videos, replace(setup.episodes.protocol, count=PROBE))
+        count = int(LONGEST / seconds(lambda: evaluate(probe)) * PROBE)
         count = min(max(count, PROBE), len(setup.episodes.support))
+        episodes = draw(videos, replace(setup.episodes.protocol, count=count))
         runs: dict[str, Callable[[], object]] = {
             "encode": lambda: encode_list(method, source, videos, threads=1),
             "named": lambda: with_text(method, setup, bank),
             "own": lambda: plain_loop(method, setup, plain, None),
-            "score": lambda: evaluate(count),
+            "score": lambda: evaluate(episodes),
         }
         if published is not None:
             runs["published"] = lambda: plain_loop(method, setup, plain, published)

@@ -130,9 +130,9 @@ def batches(subject: Subject) -> None:
     together = scores(subject, method, support, labels, query, text=text)
     for i in range(EPISODES):
         own = slice(i, i + 1)
-        one, asked = ({n: v[own] for n, v in nodes.items()} for nodes in (support, query))
+        one, queries = ({n: v[own] for n, v in nodes.items()} for nodes in (support, query))
         got = scores(
-            subject, method, one, labels[own], asked, text=None if text is None else text[own]
+            subject, method, one, labels[own], queries, text=None if text is None else text[own]
         )
         _equal(batches, got, together[own])
 
@@ -281,7 +281,7 @@ def text_methods(subject: Subject) -> None:
         except (OptionError, ShapeError):
             continue
         shape = "none" if text is None else str(tuple(text.shape))
-        _broken(text_methods, got=f"accepted {shape}", expected="an OptionError or ShapeError")
+        _broken(text_methods, got=f"no error for {shape}", expected="an OptionError or ShapeError")
 
 
 @_promise("What an evaluation computes once a video changes no logit.", "with_text and bank_scorer")
@@ -291,7 +291,7 @@ def once_a_video(subject: Subject) -> None:
     support, labels, query = subject.episode(method)
     expected = scores(subject, method, support, labels, query)
     flat: Nodes
-    flat, asked = ({n: v.flatten(0, 1) for n, v in nodes.items()} for nodes in (support, query))
+    flat, other = ({n: v.flatten(0, 1) for n, v in nodes.items()} for nodes in (support, query))
     text = subject.text(method, EPISODES, WAYS)
     with torch.no_grad():
         if text is not None and isinstance(method, TextMethod):
@@ -300,7 +300,7 @@ def once_a_video(subject: Subject) -> None:
             got = scores(subject, method, nodes, labels, query)
             _equal(once_a_video, got, expected, where="with_text")
             flat = named
-        score = method.bank_scorer(flat, asked) if isinstance(method, BankScores) else None
+        score = method.bank_scorer(flat, other) if isinstance(method, BankScores) else None
         if score is not None:
             rows = torch.arange(labels.numel()).view(labels.shape)
             queries = torch.arange(EPISODES * QUERIES).view(EPISODES, -1)

@@ -142,10 +142,10 @@ class LinearHead(Method[LinearOptionsT, LinearState]):
             if self.centred_on_support:
                 before, found = found, found.centred(means.mean(1))
                 if found.smallest_fraction(before) < SMALLEST_REMAINDER:
-                    own, asked = (
+                    own, other = (
                         {"vector": bank[x]} for bank, x in zip(banks, (rows, queries), strict=True)
                     )
-                    return self.score(self.support(own, labels, n), asked)
+                    return self.score(self.support(own, labels, n), other)
             if self.options.unit_length:
                 found = found.unit_length()
             weights, bias = self.solve(found.support, labels, means)

@@ -34,7 +34,7 @@ class ScaledPositions(nn.Module):
 def position_table(m: int, d: int) -> Tensor:
     """Return pe (m d), float64: sin(p/10000^(2i/d)), cos(p/10000^(2(i+1)/d)) for even i.
 
-    The exponent is doubled against the usual table, as in the public code of both methods.
+    The exponent is doubled against the standard table, as in the public code of both methods.
     """
     even = torch.arange(0, d, 2, dtype=torch.float64)
     times = torch.arange(m, dtype=torch.float64)[:, None]

@@ -41,7 +41,7 @@ class Term(Protocol):
     """One similarity of the sum."""
 
     compares: ClassVar[str]
-    """``appearance``, ``motion`` or ``moments``: terms of one kind are explained together."""
+    """``appearance``, ``motion`` or ``moments``: terms of one type are shown together."""
 
     @property
     def view(self) -> TermView:
