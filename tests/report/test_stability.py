@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from fewact.evaluation.stability import Point
-from fewact.report import Line, line_chart, stability_chart, stability_table
+from fewact.report import Line, Panel, line_chart, stability_chart, stability_table
 
 SVG = "{http://www.w3.org/2000/svg}"
 FOUND = {"a.json": [Point(10, 60.0, 9.5), Point(100, 55.5, 3.25)], "<b>": [Point(10, 20.0, 0.0)]}
@@ -21,8 +21,8 @@ def test_table() -> None:
 
 def test_chart_has_a_line_and_a_band_for_each_result() -> None:
     root = ET.fromstring(stability_chart(FOUND))
-    assert len(root.findall(f"{SVG}polyline")) == len(root.findall(f"{SVG}polygon")) == 2
-    texts = [text.text for text in root.findall(f"{SVG}text")]
+    assert len(root.findall(f".//{SVG}polyline")) == len(root.findall(f".//{SVG}polygon")) == 2
+    texts = [text.text for text in root.findall(f".//{SVG}text")]
     assert {"a.json", "<b>", "10", "100", "episodes", "accuracy, %"} <= set(texts)
 
 
@@ -32,8 +32,8 @@ def points(element: ET.Element) -> list[tuple[float, float]]:
 
 @pytest.mark.parametrize(("scale", "middle"), [("linear", 9 / 99), ("log", 0.5)])
 def test_positions_of_points(scale: str, middle: float) -> None:
-    chart = line_chart("", [Line("", [1, 10, 100], [0, 5, 10])], x="", y="", scale=scale)
-    line = ET.fromstring(chart).find(f"{SVG}polyline")
+    chart = line_chart(Panel("", [Line("", [1, 10, 100], [0, 5, 10])], "", "", scale))
+    line = ET.fromstring(chart).find(f".//{SVG}polyline")
     assert line is not None
     (x0, y0), (x1, y1), (x2, y2) = points(line)
     assert (x1 - x0) / (x2 - x0) == pytest.approx(middle, abs=0.001)
@@ -42,8 +42,8 @@ def test_positions_of_points(scale: str, middle: float) -> None:
 
 
 def test_width_and_position_of_a_band() -> None:
-    root = ET.fromstring(line_chart("", [Line("", [0, 1], [50, 60], [5, 0])], x="", y=""))
-    band, line = root.find(f"{SVG}polygon"), root.find(f"{SVG}polyline")
+    root = ET.fromstring(line_chart(Panel("", [Line("", [0, 1], [50, 60], [5, 0])], "", "")))
+    band, line = root.find(f".//{SVG}polygon"), root.find(f".//{SVG}polyline")
     assert band is not None
     assert line is not None
     (_, upper), _, _, (_, lower) = points(band)
@@ -54,4 +54,17 @@ def test_width_and_position_of_a_band() -> None:
 
 @pytest.mark.parametrize("value", [0.0, 70.0, -3.5])
 def test_a_single_point_can_be_drawn(value: float) -> None:
-    ET.fromstring(line_chart("", [Line("one", [10], [value])], x="", y="", scale="log"))
+    ET.fromstring(line_chart(Panel("", [Line("one", [10], [value])], "", "", "log")))
+
+
+def test_panels_are_below_each_other_and_have_a_dark_style() -> None:
+    one = Panel("loss", [Line("loss", [0, 9], [4, 1])], "step", "loss")
+    chart = line_chart(one, one)
+    root = ET.fromstring(chart)
+    places = [group.get("transform") for group in root.findall(f"{SVG}g")]
+    assert places[0] == "translate(0 0)"
+    assert places[1] != places[0]
+    assert float(root.get("height", 0)) == 2 * float(
+        ET.fromstring(line_chart(one)).get("height", 0)
+    )
+    assert "prefers-color-scheme: dark" in chart

@@ -1,6 +1,6 @@
 """Results, comparisons and leaderboards as text, CSV, Markdown, LaTeX and charts."""
 
-from fewact.report.chart import Line, line_chart
+from fewact.chart import Line, Panel, line_chart
 from fewact.report.confusion import confusion_chart, confusion_tables, pair_accuracy_table
 from fewact.report.results import comparison_table, leaderboard_tables, result_table, with_notes
 from fewact.report.stability import stability_chart, stability_table
@@ -8,6 +8,7 @@ from fewact.report.table import Table, TableFormat, render
 
 __all__ = [
     "Line",
+    "Panel",
     "Table",
     "TableFormat",
     "comparison_table",

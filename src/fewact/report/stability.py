@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from fewact.chart import Line, Panel, line_chart
 from fewact.evaluation.stability import Point
-from fewact.report.chart import Line, line_chart
 from fewact.report.table import Table
 
 
@@ -31,5 +31,5 @@ def stability_chart(curves: Mapping[str, Sequence[Point]]) -> str:
         for name, points in curves.items()
     ]
     return line_chart(
-        "Accuracy over the first episodes", lines, x="episodes", y="accuracy, %", scale="log"
+        Panel("Accuracy over the first episodes", lines, "episodes", "accuracy, %", "log")
     )

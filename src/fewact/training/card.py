@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fewact import svg
+from fewact.chart import Line, Panel, line_chart
 from fewact.data.videos import VideoList
 from fewact.io.atomic import write_text
 from fewact.text import known_texts
@@ -14,7 +15,6 @@ from fewact.training.run_folder import CURVE, README, RECIPE, RunFolder
 from fewact.training.state import Position
 from fewact.version import __version__
 
-WIDTH, HEIGHT, MARGIN = 640, 240, 40
 POINTS = 200
 """Largest number of points of a curve; neighbours are averaged if there are more."""
 
@@ -108,28 +108,26 @@ def _curves(recipe: Recipe, metrics: Sequence[dict[str, Any]]) -> tuple[Curve, C
 
 
 def _figure(losses: Curve, validations: Curve) -> str:
-    """Return an SVG of both curves over the same steps, each on its own scale."""
-    last = max((step for step, _ in (*losses, *validations)), default=0.0) or 1.0
-    parts = [
-        *_line(_thinned(losses), last, svg.GREY, "loss", MARGIN + 14),
-        *_line(_thinned(validations), last, svg.COLOURS[0], "validation accuracy", MARGIN),
-        svg.text(WIDTH - MARGIN, HEIGHT - 12, f"{last:.0f} steps", anchor="end"),
+    """Return an SVG of both curves over the same steps, each with its own axes."""
+    panels = [
+        Panel(name.capitalize(), [_line(name, curve)], "step", unit)
+        for name, curve, unit in (
+            ("loss", _thinned(losses), "loss"),
+            ("validation accuracy", validations, "accuracy, %"),
+        )
+        if curve
     ]
-    return svg.document(WIDTH, HEIGHT, parts, title="Loss and validation accuracy")
+    if not panels:
+        return svg.document(640, 40, [svg.text(16, 24, "no step yet")], title="Loss and accuracy")
+    return line_chart(*panels)
 
 
-def _line(curve: Curve, last: float, colour: str, name: str, at: int) -> list[str]:
-    """Return a curve and its legend at a height."""
-    if not curve:
-        return []
-    low, high = min(y for _, y in curve), max(y for _, y in curve)
-    across, up = WIDTH - 2 * MARGIN, HEIGHT - 3 * MARGIN
-    points = [
-        (MARGIN + across * x / last, HEIGHT - MARGIN - up * (y - low) / ((high - low) or 1))
-        for x, y in curve
-    ]
-    legend = f"{name}: {low:.3g} to {high:.3g}, last {curve[-1][1]:.3g}"
-    return [svg.polyline(points, colour), svg.text(MARGIN, at - 16, legend, colour=colour)]
+def _line(name: str, curve: Curve) -> Line:
+    """Return a line whose legend has its best and its last value."""
+    values = [y for _, y in curve]
+    best = f"lowest {min(values):.3g}" if name == "loss" else f"highest {max(values):.2f}"
+    last = f"last {values[-1]:.3g}" if name == "loss" else f"last {values[-1]:.2f}"
+    return Line(f"{name}: {best}, {last}", [x for x, _ in curve], values)
 
 
 def _thinned(curve: Curve) -> Curve:

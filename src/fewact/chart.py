@@ -15,6 +15,16 @@ LEGEND = 20
 
 Numbers = Sequence[float]
 
+STYLE = f"""
+.ground {{ fill: #ffffff; }} text {{ fill: {svg.INK}; }} .label {{ fill: {svg.GREY}; }}
+.grid {{ stroke: {svg.PALE}; }}
+@media (prefers-color-scheme: dark) {{
+  .ground {{ fill: #14181d; }} text {{ fill: #e6e9ec; }} .label {{ fill: #a3adb8; }}
+  .grid {{ stroke: #2f3740; }}
+  polyline, line:not(.grid) {{ filter: brightness(1.5); }}
+}}
+"""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -33,45 +43,65 @@ class Line:
     half: Numbers = ()
 
 
-def line_chart(
-    title: str,
-    lines: Sequence[Line],
-    *,
-    x: str,
-    y: str,
-    scale: Literal["linear", "log"] = "linear",
-) -> str:
-    """Draw lines, with bands for lines that have one.
+@dataclass(frozen=True)
+class Panel:
+    """Lines over common axes.
 
     Args:
-        title: Title above the chart.
+        title: Title above the lines.
         lines: Lines, with at least one point in total.
         x: Label of the horizontal axis.
         y: Label of the vertical axis.
         scale: Scale of the horizontal axis; ``log`` needs positive values.
     """
-    across = _Axis([value for line in lines for value in line.x], LEFT, WIDTH - RIGHT, scale)
+
+    title: str
+    lines: Sequence[Line]
+    x: str
+    y: str
+    scale: Literal["linear", "log"] = "linear"
+
+
+def line_chart(*panels: Panel) -> str:
+    """Draw panels below each other, as an SVG file for light and dark pages.
+
+    Args:
+        panels: At least one panel.
+    """
+    parts, height = [], 0.0
+    for panel in panels:
+        drawn = _panel(panel)
+        parts.append(svg.element("g", *drawn, transform=f"translate(0 {height:g})"))
+        height += HEIGHT + LEGEND * len(panel.lines)
+    title = ", ".join(panel.title for panel in panels)
+    return svg.document(WIDTH, height, parts, title=title, style=STYLE)
+
+
+def _panel(panel: Panel) -> list[str]:
+    """Return lines, with bands for lines that have one, axes and a legend."""
+    lines = panel.lines
+    across = _Axis([value for line in lines for value in line.x], LEFT, WIDTH - RIGHT, panel.scale)
     values = [v + s * h for line in lines for v, h in _banded(line) for s in (-1, 1)]
     foot = HEIGHT - BOTTOM
     up = _Axis(values, foot, TOP, "linear")
-    parts = [svg.text(LEFT, 24, title, size=16, weight=600)]
+    parts = [svg.text(LEFT, 24, panel.title, colour=None, size=16, weight=600)]
     for tick in up.ticks:
-        parts.append(svg.line(LEFT, up(tick), WIDTH - RIGHT, up(tick), svg.PALE))
+        parts.append(_grid(LEFT, up(tick), WIDTH - RIGHT, up(tick)))
         parts.append(_label(LEFT - 8, up(tick) + 4, f"{tick:g}", "end"))
     for tick in across.ticks:
-        parts.append(svg.line(across(tick), foot, across(tick), foot + 5, svg.PALE))
+        parts.append(_grid(across(tick), foot, across(tick), foot + 5))
         parts.append(_label(across(tick), foot + 20, f"{tick:,.10g}", "middle"))
-    parts.append(_label((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, x, "middle"))
+    parts.append(_label((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, panel.x, "middle"))
     turned = f"translate(16 {(TOP + foot) / 2:.1f}) rotate(-90)"
-    parts.append(svg.text(0, 0, y, colour=svg.GREY, anchor="middle", transform=turned))
+    parts.append(_label(0, 0, panel.y, "middle", transform=turned))
     for position, line in enumerate(lines):
         colour = svg.COLOURS[position % len(svg.COLOURS)]
         parts += _drawn(line, across, up, colour)
         # Below the chart: inside, a legend would lie across the lines.
         at = HEIGHT + LEGEND * (position + 0.5)
         parts.append(svg.line(LEFT, at - 4, LEFT + 20, at - 4, colour, stroke_width=3))
-        parts.append(svg.text(LEFT + 28, at, line.name))
-    return svg.document(WIDTH, HEIGHT + LEGEND * len(lines), parts, title=title)
+        parts.append(svg.text(LEFT + 28, at, line.name, colour=None))
+    return parts
 
 
 class _Axis:
@@ -123,5 +153,9 @@ def _drawn(line: Line, across: _Axis, up: _Axis, colour: str) -> list[str]:
     return parts
 
 
-def _label(x: float, y: float, text: str, anchor: str) -> str:
-    return svg.text(x, y, text, colour=svg.GREY, anchor=anchor)
+def _grid(x: float, y: float, to_x: float, to_y: float) -> str:
+    return svg.element("line", x1=x, y1=y, x2=to_x, y2=to_y, class_="grid")
+
+
+def _label(x: float, y: float, text: str, anchor: str, *, transform: str | None = None) -> str:
+    return svg.text(x, y, text, colour=None, anchor=anchor, class_="label", transform=transform)
