@@ -3,6 +3,7 @@
 A fork server imports this module once, so that a command starts in milliseconds.
 """
 
+import errno
 import json
 import os
 import signal
@@ -16,9 +17,10 @@ import numpy as np
 import torch
 
 from fewact import FewShotClassifier, backbones, checkpoint, evaluation
-from fewact.classifier.history import CHANGE, HISTORY
+from fewact.classifier import model_folder
+from fewact.classifier.history import CHANGE, HISTORY, editing
 from fewact.cli import main
-from fewact.errors import WeightsError
+from fewact.errors import UserError, WeightsError
 from fewact.features.store import Job, Store
 from fewact.io.folders import backup_of
 from fewact.registry import Registry
@@ -57,6 +59,8 @@ def prepare(root: Path) -> None:
     (root / "mine.tsv").write_text("clip\tclass\n" + "\n".join(lines) + "\n")
     old = ("--max-per-class", "1", "--text", "off")
     call("teach", root / "clips", "-o", root / "old/model", *old, *TEACH)
+    call("teach", root / "clips", "-o", root / "other", "--text", "off", *TEACH)
+    call("export", root / "other", "--zip", root / "model.zip")
 
 
 def call(*arguments: object) -> None:
@@ -160,7 +164,11 @@ def result_faults(root: Path, whole: Tree) -> list[str]:
 
 def training(root: Path) -> None:
     recipe = recipe_of(CLASSIFY | FRAMES, EPISODES, keep_every=1, **FRAMES_RECIPE)
-    train(recipe, motions_data(classes=5), root / "out/run", device="cpu")
+    try:
+        train(recipe, motions_data(classes=5), root / "out/run", device="cpu")
+    except UserError as error:
+        print(f"Error: {error}")
+        raise SystemExit(2) from None
 
 
 def run_faults(root: Path, whole: Tree) -> list[str]:
@@ -194,6 +202,33 @@ def event_faults(root: Path, whole: Tree) -> list[str]:
     return [] if found["events"] == every["events"][: len(found["events"])] else ["other events"]
 
 
+def add(root: Path) -> None:
+    clip, known = root / "clips/class 1/4.mp4", model_folder.load(root / "out/model").examples.clips
+    if "class 1/4.mp4" in {one.name for one in known}:  # a run before this one has added it
+        with editing(root / "out/model"):  # as any other change does first
+            return
+    call("add", root / "out/model", "class 1", clip, "--device", "cpu")
+
+
+def import_model(root: Path) -> None:
+    call("import", root / "model.zip", root / "out/model")
+
+
+def export(root: Path) -> None:
+    call("export", root / "old/model", "--zip", root / "out/files/model.zip")
+
+
+def report(root: Path) -> None:
+    call("report", root / "old/model", "-o", root / "out/files/report.html", "--device", "cpu")
+
+
+def file_faults(root: Path, whole: Tree) -> list[str]:
+    """A file is that of a whole run, or is missing."""
+    found = tree(root / "out/files") if (root / "out/files").exists() else {}
+    files = {name: value for name, value in found.items() if not name.startswith(".") and value}
+    return [f"another {name}" for name in files if files[name] != whole[f"files/{name}"]]
+
+
 SCENARIOS = {
     "teach": Scenario(teach, model_faults),
     "save": Scenario(teach, model_faults, old=True),
@@ -202,11 +237,22 @@ SCENARIOS = {
     "evaluate": Scenario(evaluate, result_faults),
     "watch": Scenario(watch, event_faults),
     "train": Scenario(training, run_faults),
+    "add": Scenario(add, model_faults, old=True),
+    "import": Scenario(import_model, model_faults, old=True),
+    "export": Scenario(export, file_faults),
+    "report": Scenario(report, file_faults),
 }
 
 
-def run(name: str, root: Path, kill_at: int | None = None) -> None:
-    """Run a scenario in this process; it dies at the given change of a file, counted from 1."""
+def run(name: str, root: Path, kill_at: int | None = None, quota_at: int | None = None) -> None:
+    """Run a scenario in this process.
+
+    Args:
+        name: Scenario.
+        root: Folder with its inputs.
+        kill_at: Number of the change of a file, from 1, at which the process is killed.
+        quota_at: Number from which no file can be made or synced any more: the quota is used up.
+    """
     seen = 0
 
     def count(change: Change) -> None:
@@ -214,6 +260,8 @@ def run(name: str, root: Path, kill_at: int | None = None) -> None:
         seen += 1
         if seen == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
+        if quota_at is not None and seen >= quota_at and change.what not in ("remove", "rename"):
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
 
     record(root / "out", count)
     _run(name, root)

@@ -1,10 +1,16 @@
 """The page that explains a prediction: self-contained, and safe with hostile names."""
 
+import re
+from dataclasses import replace
 from html.parser import HTMLParser
+
+import numpy as np
+import pytest
 
 from fewact.classifier.explain import Contribution, Explanation, Neighbour
 from fewact.methods.base import FrameMatch, equal_parts
 from fewact.report.explanation import explanation_page
+from fewact.video.still import jpeg
 
 HOSTILE = "</title><script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}&amp;"
 
@@ -62,6 +68,20 @@ def test_cells_that_add_most_are_drawn_over_the_query() -> None:
     page = explanation_page(explanation("wave"))
     assert page.count('class="cell"') == 2
     assert "where in the frame both clips move alike" in page
+
+
+@pytest.mark.parametrize("shape", [(48, 48), (48, 480), (480, 48)])
+def test_cells_are_on_the_image_not_beside_it(shape: tuple[int, int]) -> None:
+    frame = jpeg(np.zeros((*shape, 3), np.uint8))
+    page = explanation_page(replace(explanation("wave"), frames=(frame, frame)))
+    scale = min(438 / shape[1], 80 / shape[0])
+    middle, half = (220, 41), (shape[1] * scale / 2, shape[0] * scale / 2)
+    sides = " ".join(f'{name}="([^"]*)"' for name in ("x", "y", "width", "height"))
+    boxes = re.findall(f'<rect {sides} class="cell"', page)
+    found = [[float(number) for number in box] for box in boxes]
+    right = [middle[0], middle[1] - half[1], *half]  # the upper one on the right
+    left = [middle[0] - half[0], middle[1], *half]
+    assert found == [pytest.approx(right, abs=0.1), pytest.approx(left, abs=0.1)]
 
 
 def test_a_page_needs_nothing_else() -> None:

@@ -87,17 +87,26 @@ class Person:
     def __init__(self, browser: Any, server: Server, **options: Any) -> None:
         self.server, self.foreign, self.faults = server, [], []
         self.context = browser.new_context(**options)
+        self.context.set_default_timeout(1000 * SECONDS)
+        self.context.on("request", self._note)
+        self.context.on("weberror", lambda one: self.faults.append(str(one.error)))
+        self.context.on(
+            "console", lambda one: self.faults.append(one.text) if one.type == "error" else None
+        )
         self.page = self.new_tab()
 
     def new_tab(self) -> Any:
         page = self.context.new_page()
-        page.set_default_timeout(1000 * SECONDS)
-        page.on("request", self._note)
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
-        page.on("console", lambda m: self.faults.append(m.text) if m.type == "error" else None)
         page.goto(self.server.url)
         page.wait_for_selector("html[data-ready]")
         return page
+
+    def opens(self, link: str) -> Any:
+        """Click on a link that opens a page of its own; return the page."""
+        with self.context.expect_page() as opened:
+            self.page.get_by_role("link", name=link).first.click()
+        opened.value.wait_for_load_state()
+        return opened.value
 
     def _note(self, request: Any) -> None:
         if not request.url.startswith((self.server.origin, "blob:", "data:")):
@@ -151,7 +160,9 @@ class Person:
         assert self.page.evaluate(wide) <= 0
 
 
-def test_the_first_ten_minutes(serve: Serve, chromium: Any, assets: Path, recording: Path) -> None:
+def test_the_first_ten_minutes(
+    serve: Serve, chromium: Any, assets: Path, recording: Path, tmp_path: Path
+) -> None:
     person = Person(chromium, serve())
     page = person.page
     person.check()
@@ -182,9 +193,13 @@ def test_the_first_ten_minutes(serve: Serve, chromium: Any, assets: Path, record
     person.taught()
     person.says("#review", r"\d of 8 recognised")
 
-    # New clips, the other tab, a correction, and its undo.
+    # New clips, the reason of an answer, the other tab, a correction, and its undo.
     person.choose("Choose clips to try", clips_of(assets, "a03_wave", "s5_t1"))
     person.says(".answer .label", "wave, ")
+    reason = person.opens("Why?")
+    assert reason.locator("svg .ribbon").count() > 0
+    assert reason.locator("svg image").count() > 8
+    reason.close()
     other = person.new_tab()
     other.locator(".answer .label").filter(has_text="wave, ").wait_for()
     page.locator(".answer select").select_option("throw")
@@ -212,11 +227,32 @@ def test_the_first_ten_minutes(serve: Serve, chromium: Any, assets: Path, record
     person.clips("Anything else", 5)
     person.taught()
 
+    # A moment that is marked by hand, and teaching that is cancelled.
+    page.locator(".recording").get_by_role("button", name="Mark an action").click()
+    page.get_by_label("From (s)").fill("3")
+    page.get_by_label("To (s)").fill("5.5")
+    page.get_by_label("This shows").select_option("throw")
+    page.locator("dialog").get_by_role("button", name="Teach it").click()
+    person.clips("throw", 4)
+    page.get_by_role("button", name="Cancel").click()
+    person.says(".toast", "Teaching was cancelled")
+    page.get_by_role("button", name="Undo").click()
+    person.clips("throw", 3)
+    person.taught()
+
     # The camera sees what it was taught.
     page.get_by_role("button", name="Live camera").click()
     person.says("dialog .on-picture", "clap, ")
     page.keyboard.press("Escape")
     assert (person.foreign, person.faults) == ([], [])
+
+    # A report, and the model as a file.
+    report = person.opens("Report")
+    assert {"wave", "throw", "clap"} <= set(report.locator("table td").all_inner_texts())
+    report.close()
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="Save the model as a file").click()
+    file = saved.value.path().rename(tmp_path / "model.zip")
 
     # The command line and the page use the same folder.
     from fewact import FewShotClassifier
@@ -232,6 +268,16 @@ def test_the_first_ten_minutes(serve: Serve, chromium: Any, assets: Path, record
     page.wait_for_function(
         "() => [...document.querySelectorAll('input.name')].some((one) => one.value === 'applaud')"
     )
+
+    # The file of the model brings its actions back; so does undoing that.
+    person.choose("Open a model file", [file])
+    person.says(".toast", "The model model.zip is open")
+    person.clips("clap", 2)
+    page.get_by_role("button", name="Undo: opened model.zip").click()
+    person.clips("applaud", 2)
+    person.teach()
+    assert "applaud" in FewShotClassifier.load(person.server.model).classes_
+    assert (person.foreign, person.faults) == ([], [])
 
 
 LONG = "Donaudampfschifffahrtsgesellschaftskapitän winkt der Rettungsschwimmerin zu"

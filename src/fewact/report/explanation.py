@@ -1,7 +1,11 @@
 """The page that explains a prediction: one HTML file that needs nothing else."""
 
+import io
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+from PIL import Image, UnidentifiedImageError
 
 from fewact import svg
 from fewact.classifier.explain import Cells, Explanation, Neighbour
@@ -47,7 +51,8 @@ def _bar(fraction: float) -> Iterator[str]:
 def _neighbour(found: Explanation, one: Neighbour, most: float) -> dict[str, Any]:
     """Return what the page shows of a neighbour; ``most`` is the largest value of a cell."""
     below = HEIGHT + RIBBONS
-    parts = [*strip(found.frames, 0.0), *_cells(one.cells, most), *strip(one.frames, below)]
+    cells = _cells(one.cells, most, found.frames)
+    parts = [*strip(found.frames, 0.0), *cells, *strip(one.frames, below)]
     if one.match is not None:
         parts += ribbons(one.match, HEIGHT + 2, below - 2)
     picture = drawing(WIDTH, below + HEIGHT, parts, title=f"{found.clip} and {one.clip}")
@@ -70,20 +75,34 @@ def strip(frames: Sequence[bytes], top: float) -> Iterator[str]:
         yield svg.image(i * width + 1, top + 1, width - 2, HEIGHT - 2, frame)
 
 
-def _cells(cells: Cells | None, most: float) -> Iterator[str]:
+def _cells(cells: Cells | None, most: float, frames: Sequence[bytes]) -> Iterator[str]:
     """Draw what the cells of the query's frames add to the similarity, over the frames."""
     if cells is None or most <= 0:
         return
     width = WIDTH / len(cells)
+    aspect = _aspect(frames[0]) if frames else math.inf
+    # A frame is as large as its place allows, in the middle.
+    inner_width = min(width - 2, (HEIGHT - 2) * aspect)
+    inner_height = min(HEIGHT - 2, (width - 2) / aspect) if frames else HEIGHT - 2
+    left, top = (width - inner_width) / 2, (HEIGHT - inner_height) / 2
     for i, frame in enumerate(cells):
-        wide, high = (width - 2) / len(frame[0]), (HEIGHT - 2) / len(frame)
+        wide, high = inner_width / len(frame[0]), inner_height / len(frame)
         for row, values in enumerate(frame):
             for column, value in enumerate(values):
                 if value <= MIN_CELL * most:
                     continue
-                x, y = i * width + 1 + column * wide, 1 + row * high
+                x, y = i * width + left + column * wide, top + row * high
                 opacity = 0.65 * value / most
                 yield svg.rectangle(x, y, wide, high, None, class_="cell", fill_opacity=opacity)
+
+
+def _aspect(frame: bytes) -> float:
+    """Return the width of an image relative to its height; 1 if it cannot be read."""
+    try:
+        with Image.open(io.BytesIO(frame)) as image:
+            return image.width / image.height
+    except UnidentifiedImageError:
+        return 1.0
 
 
 def _flat(cells: Cells | None) -> list[float]:

@@ -44,7 +44,7 @@ function showTeaching() {
   $("teach").disabled = Boolean(busy) || labels.size < 2 || !state.changes;
   const idle = Boolean(state.model) && !state.changes && !busy;
   $("teach").hidden = idle;
-  $("teach-bar").classList.toggle("idle", idle);
+  $("teach-bar").classList.toggle("idle", idle || (!busy && labels.size < 2));
   setText($("teach"), text(state.model ? "teach_again" : "teach"));
   setText($("teach-status"), teachText({ job, busy, opening, enough: labels.size >= 2 }));
   if (job && job.id + job.state !== last) {
