@@ -122,7 +122,7 @@ def test_nothing_that_was_kept_or_taught_is_lost(
         assert {id: found.get(id) for id in kept} == kept, case
         now = {id: clip["taught"] for id, clip in state["clips"].items() if clip["taught"]}
         assert taught.keys() <= now.keys(), case
-        assert not (taught and state["model"] is None), case
+        assert not (taught and state["model"] is None), (case, state["jobs"])
         times_taught += now != taught
         taught = now
         for id in kept:
