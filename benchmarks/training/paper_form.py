@@ -1,7 +1,8 @@
 """A²M²-Net in the paper's form: can it be learned here, and which of its claims hold then?
 
     python -m benchmarks.training.paper_form ASSETS --work FOLDER [--seeds 3] [--videos 16]
-        [--episodes 10000] [--data motions utd27_depth] [--page docs/results/paper-form.md]
+        [--episodes 10000] [--data motions utd27_depth] [--moments sqrt covariance mean]
+        [--page docs/results/paper-form.md]
 
 The paper's form is trained by ``paper_form.toml`` on stored maps of the default network, frames of
 112 × 112: two layers on maps of the last stage, the clip's mean kept, pre-training and then
@@ -53,8 +54,8 @@ MOMENTS: dict[str, dict[str, Any]] = {
 }
 
 SETTINGS = [
-    *((stage, "kept", moments) for stage in STAGES for moments in MOMENTS),
-    *((stage, "subtracted", "sqrt") for stage in STAGES),
+    *((stage, clip_mean, "sqrt") for stage in STAGES for clip_mean in CLIP_MEAN),
+    *((stage, "kept", moments) for stage in STAGES for moments in MOMENTS if moments != "sqrt"),
 ]
 """Maps, the clip's mean, and moments of each run."""
 
@@ -154,14 +155,16 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=16, help="videos per class of motions")
     parser.add_argument("--episodes", type=int, default=10_000)
     parser.add_argument("--data", nargs="+", default=[MOTIONS, CLIPS])
+    parser.add_argument("--moments", nargs="+", default=list(MOMENTS), choices=list(MOMENTS))
     parser.add_argument("--page", type=Path)
     options = parser.parse_args()
     halved.register()
+    chosen = [setting for setting in SETTINGS if setting[2] in options.moments]
     found: dict[str, dict[Setting, list[list[Result]]]] = {name: {} for name in options.data}
     for seed in range(options.seeds):
         for name in options.data:
             data = read_data(name, options, seed)
-            for setting in SETTINGS:
+            for setting in chosen:
                 results = run(name, setting, seed, data, options)
                 found[name].setdefault(setting, []).append(results)
     if options.page is not None:
@@ -182,8 +185,7 @@ def page(
         " mean kept, pre-training by classification and then episodes. Can it be learned from"
         " stored maps, and which of the paper's claims hold then?",
         "",
-        f"    python -m benchmarks.training.paper_form ASSETS --work FOLDER --seeds {options.seeds}"
-        f" --videos {options.videos} --page docs/results/paper-form.md",
+        f"    {command(options)}",
         "",
         f"Maps of the default network (ImageNet), 8 frames of {halved.SIDE} × {halved.SIDE}; the"
         " network is not trained, which the paper does. The last stage has 4 × 4 cells, stride 16"
@@ -217,6 +219,16 @@ def page(
     return "\n".join((*map(wrapped, lines), ""))
 
 
+def command(options: argparse.Namespace) -> str:
+    """Return the command that writes the page."""
+    more = f" --seeds {options.seeds} --videos {options.videos} --episodes {options.episodes}"
+    if options.data != [MOTIONS, CLIPS]:
+        more += f" --data {' '.join(options.data)}"
+    if options.moments != list(MOMENTS):
+        more += f" --moments {' '.join(options.moments)}"
+    return f"python -m benchmarks.training.paper_form ASSETS --work FOLDER{more}"
+
+
 def claims(settings: Mapping[Setting, Sequence[Sequence[Result]]], stage: str) -> list[str]:
     """Return the table of the claims on maps of a stage with the clip's mean kept."""
     position = {how: i for i, how in enumerate(ALIGNMENTS)}
@@ -225,6 +237,8 @@ def claims(settings: Mapping[Setting, Sequence[Sequence[Result]]], stage: str) -
         "|---|---|---|---|---|",
     ]
     for claim, both in CLAIMS.items():
+        if any((stage, "kept", moments) not in settings for moments, _ in both):
+            continue
         better, worse = (
             [one[position[how]] for one in settings[stage, "kept", moments]]
             for moments, how in both

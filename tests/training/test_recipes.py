@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from fewact import backbones, methods
 from fewact.data.benchmarks import variants
-from fewact.errors import EpisodeError, OptionError, RecipeError, UnknownNameError
+from fewact.errors import EpisodeError, OptionError, RecipeError, ShapeError, UnknownNameError
 from fewact.training import names, read, text_of, train
 from fewact.training.optimising import make_optimiser
 from fewact.training.prepare import make_learner
@@ -112,6 +112,19 @@ def test_shipped_recipes_are_read(name: str) -> None:
     assert methods.create(recipe.method.name, **recipe.method.options).options
     assert isinstance(recipe.stages[-1], EpisodesStage)
     assert (files("fewact") / "recipes" / f"{name}.toml").is_file()
+
+
+@pytest.mark.parametrize("channels", [112, 1280])
+def test_numbers_that_do_not_fit_the_backbone_are_refused(channels: int) -> None:
+    level = {112: "maps", 1280: "middle"}[channels]
+    options = {"moments.level": level, "moments.in_channels": channels}
+    recipe = read(
+        "a2m2-motions-lite0", {f"method.options.{name}": value for name, value in options.items()}
+    )
+    with pytest.raises(
+        ShapeError, match=r'option "moments.in_channels".*expected: ' + f"{channels}"
+    ):
+        make_learner(recipe, motions_data(), torch.device("cpu"))
 
 
 def shortened(recipe: Recipe) -> Recipe:
