@@ -122,10 +122,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-o", "--output", type=Path)
     parser.add_argument("--episodes", type=int, default=4)
     parser.add_argument("--engine", default="onnx")
+    parser.add_argument(
+        "--development", action="store_true", help="development clips alone, not the others"
+    )
     options = parser.parse_args(arguments)
     datasets = read_index(options.assets)
     rows: dict[bool, list[str]] = {}
-    for development in (True, False):
+    for development in (True,) if options.development else (True, False):
         rows[development] = []
         for part in parts(datasets, development=development):
             found = measure(part, options.episodes, options.engine)
@@ -141,28 +144,27 @@ HEAD = "| clips | padding | right without trimming | right with trimming | clips
 
 
 def page(rows: dict[bool, list[str]], count: int) -> str:
-    """Return the page of the results."""
-    development, test = (
-        "\n".join([HEAD, "| --- | --- | --- | --- | --- |", *rows[which]])
-        for which in (True, False)
-    )
+    """Return the page of the results; without rows of other clips, of development clips alone."""
+    tables = {
+        which: "\n".join([HEAD, "| --- | --- | --- | --- | --- |", *some])
+        for which, some in rows.items()
+    }
+    others = f"\nOther clips:\n\n{tables[False]}\n" if False in tables else ""
+    only = "" if others else " --development"
     return f"""# Still ends of clips
 
-    python -m benchmarks.trimming ASSETS -o trimming.md
+    python -m benchmarks.trimming ASSETS --episodes {count}{only} -o docs/results/trimming.md
 
 A clip that somebody records begins before the action and ends after it. Here each clip is padded at
-both ends with its first and last frame and the noise of a camera, in training and in prediction;
-{count} episodes of {WAYS} classes, {SHOTS} training clips and {QUERIES} new clips each, of other
-people or recordings. Padding of 0 s is the clip as it was cut.
+both ends with its first and last frame and the noise of a camera, in training and in prediction.
+Number of episodes: {count}, of {WAYS} classes with {SHOTS} training clips and {QUERIES} new clips
+each, of other people or recordings. Padding of 0 s is the clip as it was cut. An episode has
+{WAYS * QUERIES} new clips: a difference of one clip says nothing.
 
-Development clips, on which the limits of `fewact.data.active` were chosen:
+Development clips, on which the limits of `fewact.classifier.active` were chosen:
 
-{development}
-
-Other clips:
-
-{test}
-
+{tables[True]}
+{others}
 An end is left out if it is still for at least a second and a fifth of the clip. Where everything
 moves, as with a moving camera, there are no still ends, and nothing is left out.
 """

@@ -315,14 +315,20 @@ errors, an event of the wrong time is false; true events without one are missed.
 
 {shown}
 
-A minute has about ten events, so that these figures are rough. Before the threshold adapted to the
-recording, no event of `utd5_rgb` was found without clips of no class. Seeing that started the
-change; its form was chosen on development recordings.
+A minute has about ten events, so that these figures are rough. Most errors are false and missed
+events: whether a window shows a taught action at all is harder to say than which one, as in [None
+of these](open-set.md). Runs in which one performance was missed count as one error of boundaries.
+Smoothing the scores over neighbouring windows, and scores that are normalised by those of the
+recording, were tried on development recordings and brought nothing; what did is in
+`fewact.classifier.events`: a lower threshold beside a clear performance, windows of one class that
+may not overlap, and longer pauses within an event.
 
 The speed is that of a computer that does other work too; the seconds of CPU do not depend on that.
 Clips follow each other with a cut and without a pause, so that a window that does not meet a clip
 shows parts of two. `motions:long` is rendered: actions of 3 to 21 seconds that only the order of
-two movements distinguishes.
+two movements distinguishes. Nothing is found in it, for two reasons: clips that are cut exactly are
+predicted little better than by chance from three examples, and windows as long as the middle half
+of the training clips overlap little with actions whose durations differ by a factor of seven.
 """
 
 
