@@ -1,7 +1,7 @@
 """A²M²-Net in the paper's form: can it be learned here, and which of its claims hold then?
 
     python -m benchmarks.training.paper_form ASSETS --work FOLDER [--seeds 3] [--videos 16]
-        [--episodes 10000] [--data motions utd27_depth] [--moments sqrt covariance mean]
+        [--episodes 10000] [--data motions utd27_depth] [--only "last stage, kept, sqrt"]
         [--page docs/results/paper-form.md]
 
 The paper's form is trained by ``paper_form.toml`` on stored maps of the default network, frames of
@@ -35,7 +35,7 @@ from fewact.evaluation import Result, RunOptions, evaluate_method, load
 from fewact.features.request import FeatureRequest, View
 from fewact.features.stored import StoredFeatures
 from fewact.synthetic import motions
-from fewact.training import TrainingData, read, train
+from fewact.training import Recipe, TrainingData, read, train
 
 RECIPE = Path(__file__).with_name("paper_form.toml")
 MOTIONS, CLIPS = "motions", "utd27_depth"
@@ -58,6 +58,8 @@ SETTINGS = [
     *((stage, "kept", moments) for stage in STAGES for moments in MOMENTS if moments != "sqrt"),
 ]
 """Maps, the clip's mean, and moments of each run."""
+
+EVERY = ";".join(map(", ".join, SETTINGS))
 
 CLAIMS: dict[str, tuple[Pair, Pair]] = {
     "second order beats first": (("sqrt", "emd, cross"), ("mean", "emd, cross")),
@@ -99,6 +101,18 @@ def folder_of(work: Path, name: str, setting: Setting, seed: int) -> Path:
     return work / name / f"{', '.join(setting)}, {seed}".replace(", ", "-").replace(" ", "_")
 
 
+def recipe_of(setting: Setting, seed: int) -> Recipe:
+    """Return the recipe of a setting."""
+    stage, clip_mean, moments = setting
+    changes = {
+        **STAGES[stage],
+        **MOMENTS[moments],
+        "moments.subtract_clip_mean": CLIP_MEAN[clip_mean],
+    }
+    options = {f"method.options.{name}": value for name, value in changes.items()}
+    return read(str(RECIPE), {**options, "seed": seed})
+
+
 def run(
     name: str, setting: Setting, seed: int, data: Data, options: argparse.Namespace
 ) -> list[Result]:
@@ -107,15 +121,7 @@ def run(
     files = {how: folder / "test" / f"{how}.json" for how in ALIGNMENTS}
     if all(file.exists() for file in files.values()):
         return [load(file) for file in files.values()]
-    stage, clip_mean, moments = setting
-    changes = {
-        **STAGES[stage],
-        **MOMENTS[moments],
-        "moments.subtract_clip_mean": CLIP_MEAN[clip_mean],
-    }
-    recipe = read(
-        str(RECIPE), {f"method.options.{k}": v for k, v in changes.items()} | {"seed": seed}
-    )
+    recipe = recipe_of(setting, seed)
     begin = time.process_time()
     v, s = data.videos, data.sources
     trained = train(
@@ -155,11 +161,11 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=16, help="videos per class of motions")
     parser.add_argument("--episodes", type=int, default=10_000)
     parser.add_argument("--data", nargs="+", default=[MOTIONS, CLIPS])
-    parser.add_argument("--moments", nargs="+", default=list(MOMENTS), choices=list(MOMENTS))
+    parser.add_argument("--only", default=EVERY, help="settings, separated by ;")
     parser.add_argument("--page", type=Path)
     options = parser.parse_args()
     halved.register()
-    chosen = [setting for setting in SETTINGS if setting[2] in options.moments]
+    chosen = [setting for setting in SETTINGS if ", ".join(setting) in options.only.split(";")]
     found: dict[str, dict[Setting, list[list[Result]]]] = {name: {} for name in options.data}
     for seed in range(options.seeds):
         for name in options.data:
@@ -215,7 +221,8 @@ def page(
             cells = " | ".join(mean_of(one) for one in zip(*results, strict=True))
             lines.append(f"| {', '.join(setting)} | {means} | {cells} |")
         for stage in STAGES:
-            lines += ["", *claims(settings, stage)]
+            if found_claims := claims(settings, stage):
+                lines += ["", *found_claims]
     return "\n".join((*map(wrapped, lines), ""))
 
 
@@ -224,18 +231,14 @@ def command(options: argparse.Namespace) -> str:
     more = f" --seeds {options.seeds} --videos {options.videos} --episodes {options.episodes}"
     if options.data != [MOTIONS, CLIPS]:
         more += f" --data {' '.join(options.data)}"
-    if options.moments != list(MOMENTS):
-        more += f" --moments {' '.join(options.moments)}"
+    more += f' --only "{options.only}"' if options.only != EVERY else ""
     return f"python -m benchmarks.training.paper_form ASSETS --work FOLDER{more}"
 
 
 def claims(settings: Mapping[Setting, Sequence[Sequence[Result]]], stage: str) -> list[str]:
     """Return the table of the claims on maps of a stage with the clip's mean kept."""
     position = {how: i for i, how in enumerate(ALIGNMENTS)}
-    lines = [
-        f"| claim, {stage}, clip mean kept | mean | each seed | over other classes | |",
-        "|---|---|---|---|---|",
-    ]
+    lines = []
     for claim, both in CLAIMS.items():
         if any((stage, "kept", moments) not in settings for moments, _ in both):
             continue
@@ -250,7 +253,11 @@ def claims(settings: Mapping[Setting, Sequence[Sequence[Result]]], stage: str) -
         )
         mean = statistics.mean(pair.difference for pair in pairs)
         lines.append(f"| {claim} | {mean:+.2f} | {listed(pairs)} | {classes} | {judged(pairs)} |")
-    return lines
+    head = [
+        f"| claim, {stage}, clip mean kept | mean | each seed | over other classes | |",
+        "|---|---|---|---|---|",
+    ]
+    return [*head, *lines] if lines else []
 
 
 if __name__ == "__main__":

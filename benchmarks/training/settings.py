@@ -60,21 +60,18 @@ SETTINGS: dict[str, Setting] = {
 }
 
 
-def results_of(work: Work, name: str, how: str, seeds: int, episodes: int) -> list[Result]:
-    """Return the result of each seed's checkpoint, stored or computed."""
-    setting, found = SETTINGS[name], []
-    for seed in range(seeds):
-        run = work.run_folder(CHECKPOINT, seed)
-        output = run / "settings" / f"{name}, {how}.json"
-        if not output.exists():
-            best, videos = checkpoint.read(run), work.videos["test"]
-            method = best.method(**{**PLAIN, **setting.options, **ALIGNMENTS[how]})
-            protocol = Protocol(setting.ways, setting.shots, 1, episodes // setting.cut, 1)
-            drawn = draw(videos, protocol)
-            bank = encode_list(method, work.stored["test"], videos, drawn.needed)
-            evaluate_method(method, bank, videos, drawn, run=RunOptions(output=output))
-        found.append(load(output))
-    return found
+def results_of(work: Work, name: str, seed: int, episodes: int) -> dict[str, Result]:
+    """Return the result of a seed's checkpoint by alignment, stored or computed."""
+    setting, run = SETTINGS[name], work.run_folder(CHECKPOINT, seed)
+    files = {how: run / "settings" / f"{name}, {how}.json" for how in HOW}
+    if not all(file.exists() for file in files.values()):
+        best, videos = checkpoint.read(run), work.videos["test"]
+        drawn = draw(videos, Protocol(setting.ways, setting.shots, 1, episodes // setting.cut, 1))
+        every = {how: best.method(**{**PLAIN, **setting.options, **ALIGNMENTS[how]}) for how in HOW}
+        bank = encode_list(every[HOW[0]], work.stored["test"], videos, drawn.needed)
+        for how, method in every.items():
+            evaluate_method(method, bank, videos, drawn, run=RunOptions(output=files[how]))
+    return {how: load(file) for how, file in files.items()}
 
 
 def page(
@@ -138,9 +135,9 @@ def main() -> None:
     work = Work(options.work, options.preset, options.videos, options.episodes, small=options.small)
     found: dict[str, dict[str, list[Result]]] = {}
     for name in SETTINGS:
-        for how in HOW:
-            results = results_of(work, name, how, options.seeds, options.episodes)
-            found.setdefault(name, {})[how] = results
+        each = [results_of(work, name, seed, options.episodes) for seed in range(options.seeds)]
+        found[name] = {how: [one[how] for one in each] for how in HOW}
+        for how, results in found[name].items():
             print(f"{name:36} {how:18} {mean_of(results)} ± {results[0].ci95:.2f}", flush=True)
     if options.page is None:
         return

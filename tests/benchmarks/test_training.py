@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.training import paper_form
 from benchmarks.training.ablation_variants import (
     ALIGNMENTS,
     CLAIMS,
@@ -15,6 +16,7 @@ from benchmarks.training.ablation_variants import (
     options_of,
 )
 from benchmarks.training.clips import SIZES, split_by_class
+from benchmarks.training.settings import CHECKPOINT, HOW, SETTINGS
 from fewact import methods
 from fewact.training import TrainingData, read
 from tests.episodes.made_up import videos_of
@@ -57,3 +59,28 @@ def test_all_moments_treat_the_clip_mean_alike(clip_mean: str) -> None:
         for form in FORMS
     }
     assert subtracted == {CLIP_MEAN[clip_mean]}
+
+
+@pytest.mark.parametrize("setting", paper_form.SETTINGS, ids=", ".join)
+def test_the_papers_form_is_trained_as_its_page_says(setting: paper_form.Setting) -> None:
+    stage, clip_mean, moments = setting
+    recipe = paper_form.recipe_of(setting, 3)
+    options = methods.create("a2m2", **recipe.method.options).options
+    assert options.moments.reduction == "learned"
+    assert options.moments.level == {"last stage": "maps", "stride 16": "middle"}[stage]
+    assert options.moments.subtract_clip_mean is (clip_mean == "subtracted")
+    assert options.moments.descriptor == moments
+    assert (options.alignment.name, options.alignment.time_weight) == ("emd", 0)
+    assert (options.shot_aggregation, options.intra_class_weight) == ("prototype", 0)
+    assert [one.kind for one in recipe.stages] == ["classify", "episodes"]
+    assert recipe.seed == 3
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_score_one_checkpoint(name: str) -> None:
+    recipe = read("a2m2-motions-lite0", options_of(MOMENTS[CHECKPOINT]))
+    first = methods.create("a2m2", **recipe.method.options)
+    for how in HOW:
+        changes = {**PLAIN, **SETTINGS[name].options, **ALIGNMENTS[how]}
+        method = methods.create("a2m2", **{**recipe.method.options, **changes})
+        assert method.state_dict().keys() == first.state_dict().keys()
