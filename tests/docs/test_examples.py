@@ -35,7 +35,7 @@ BLOCK = re.compile(
     r"^(?P<skip><!-- not run: .+ -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
 )
-COLOURS = {"wave": (220, 30, 30), "clap": (30, 30, 220), "jump": (30, 200, 60)}
+COLOURS = {"wave": (250, 120, 120), "clap": (120, 120, 250), "jump": (120, 250, 140)}
 
 
 def name_of(page: Path) -> str:
@@ -82,6 +82,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, label in files + loose:
         frames = np.tile(np.array(COLOURS[label], np.uint8), (36, 48, 64, 1))
         frames = frames - noise.integers(0, 30, frames.shape, dtype=np.uint8)
+        frames[:, :, :20] //= 8  # contrast, as a recording has
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_video(folder / name, frames, fps=12)
     return folder
