@@ -3,6 +3,7 @@
 Each is a callback of Typer; it returns the value or raises the error that the work would raise.
 """
 
+import importlib.util
 import os
 from pathlib import Path
 from typing import get_args
@@ -19,6 +20,31 @@ from fewact.io.outputs import check_output_file
 
 MODEL_FILE = "config.json"
 PREDICT = "fewact predict MODEL VIDEO..."
+
+
+def extra(what: str, name: str, *modules: str) -> None:
+    """Check that the packages of an extra are installed, without importing them.
+
+    Args:
+        what: What needs them, as in "training".
+        name: Name of the extra.
+        modules: Top-level modules of its packages.
+
+    Raises:
+        OptionError: One is not installed.
+    """
+    missing = [one for one in modules if importlib.util.find_spec(one) is None]
+    if missing:
+        raise OptionError(
+            f"{what} needs {', '.join(missing)}", hint=f"Run: pip install 'fewact[{name}]'"
+        )
+
+
+def ray(address: str | None) -> str | None:
+    """Check that Ray is installed, if a cluster is requested."""
+    if address is not None:
+        extra("--ray", "ray", "ray")
+    return address
 
 
 def device(name: str) -> str:

@@ -85,7 +85,9 @@ class WorkOptions(OptionGroup):
     ray: Annotated[
         str | None,
         typer.Option(
-            metavar="ADDRESS", help="Ray cluster that computes; local starts one on this machine."
+            metavar="ADDRESS",
+            help="Ray cluster that computes; local starts one on this machine.",
+            callback=early.ray,
         ),
     ] = None
 

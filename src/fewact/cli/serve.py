@@ -1,15 +1,14 @@
 """``fewact serve``: teach and use a model in the browser."""
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
 import typer
 
+from fewact.cli import early
 from fewact.cli.options import Device, Engine, OptionGroup, with_option_groups
 from fewact.cli.run import say
-from fewact.errors import OptionError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +48,7 @@ def serve(
     Clips and corrections are kept in the folder of the model. The other commands can use the same
     folder.
     """
-    if missing := [n for n in ("starlette", "uvicorn", "jinja2") if not _is_installed(n)]:
-        raise OptionError(
-            f"the page needs {', '.join(missing)}", hint="Run: pip install 'fewact[web]'"
-        )
+    early.extra("the page", "web", "starlette", "uvicorn", "jinja2")
     from fewact.web.server import serve as run
 
     run(
@@ -63,7 +59,3 @@ def serve(
         options={"engine": engine, "device": device},
         say=say,
     )
-
-
-def _is_installed(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
+from fewact.cli import early
 from fewact.cli.episodes import DATA
 from fewact.cli.options import (
     BenchmarkOptions,
@@ -105,6 +106,7 @@ def train(
     command continues where it stopped when it is run again. To use several GPUs or nodes, start it
     with torchrun --nproc-per-node 4 --no-python fewact train ..., or with srun.
     """
+    early.extra("training", "train", "lightning_fabric")
     check_output_folder(output)
     changes = parse_options(training.set or (), flag="--set")
     if training.weights is not None:
