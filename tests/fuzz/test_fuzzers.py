@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.fuzz import files, inputs, kills, power, transport, videos
+from tests.fuzz import files, full, inputs, kills, power, transport, videos
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and a fork server")
 
@@ -51,3 +51,11 @@ def test_nothing_is_believed_after_a_power_loss_that_is_not_whole() -> None:
     report = power.run(seed=1, seconds=None, count=25)
     assert not report.defects
     assert report.cases == 25
+
+
+@needs_linux
+@pytest.mark.slow
+def test_full_disks_lose_nothing_and_leave_nothing() -> None:
+    report = full.run(seed=1, seconds=None, count=30, names=("save", "export"))
+    assert not report.defects
+    assert sum(n for name, n in report.outcomes.items() if name.endswith("quota, refused")) >= 5

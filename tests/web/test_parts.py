@@ -33,6 +33,9 @@ class Odd:
     def refuse(self) -> None:
         raise VideoError("a.mp4", "is not a video", hint="Record it again.")
 
+    def offline(self) -> str:
+        return os.environ["HF_HUB_OFFLINE"]
+
     def sleep(self) -> None:
         time.sleep(60)
 
@@ -62,6 +65,7 @@ def test_a_child_answers_refuses_and_is_replaced() -> None:
     async def work(child: Child) -> None:
         assert await child.call("double", 4, seconds=30) == (8, b"")
         assert await child.call("reverse", seconds=30, blob=b"abc") == (None, b"cba")
+        assert await child.call("offline", seconds=30) == ("1", b"")
         with pytest.raises(RemoteError, match="is not a video") as refused:
             await child.call("refuse", seconds=30)
         assert refused.value.hint == "Record it again."

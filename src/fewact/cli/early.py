@@ -14,6 +14,7 @@ from fewact.errors import (
     OptionError,
     ResultError,
     UnknownNameError,
+    UserError,
     did_you_mean,
 )
 from fewact.io.outputs import check_output_file
@@ -162,12 +163,7 @@ def results(paths: list[Path]) -> list[Path]:
     """Check that there are the files of results."""
     for path in paths:
         if not path.exists():
-            raise ResultError(
-                "there is no such file",
-                where=str(path),
-                expected="a file written by `fewact evaluate -o FILE`",
-                hint=_similar(path),
-            )
+            raise _missing(path, ResultError, "fewact evaluate -o FILE")
     return paths
 
 
@@ -187,12 +183,7 @@ def model_or_results(paths: list[Path]) -> list[Path]:
 def archive(path: Path) -> Path:
     """Check that there is the file of a model."""
     if not path.is_file():
-        raise ModelError(
-            "there is no such file",
-            where=str(path),
-            expected="a file written by `fewact export MODEL --zip FILE`",
-            hint=_similar(path),
-        )
+        raise _missing(path, ModelError, "fewact export MODEL --zip FILE")
     return path
 
 
@@ -223,6 +214,12 @@ def _known(what: str, name: str, names: tuple[str, ...]) -> None:
             expected=", ".join(names),
             hint=did_you_mean(name, names),
         )
+
+
+def _missing(path: Path, refusal: type[UserError], writer: str) -> UserError:
+    """Return the error that there is no file, which a command would have written."""
+    expected = f"a file written by `{writer}`"
+    return refusal("there is no such file", where=str(path), expected=expected, hint=_similar(path))
 
 
 def _similar(path: Path) -> str:

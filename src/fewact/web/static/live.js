@@ -1,8 +1,7 @@
 // The camera with the answer on the picture.
 
 import { look, pause } from "./api.js";
-import { openDialog } from "./player.js";
-import { openCamera } from "./recorder.js";
+import { openCamera } from "./camera.js";
 import { clock, errorText, percent, text } from "./texts.js";
 import { h, setText } from "./view.js";
 
@@ -11,22 +10,11 @@ const LISTED = 6;
 
 /** Open the camera, and show which action it sees. */
 export async function watchCamera() {
-  const video = h("video", { class: "mirror", muted: true, autoplay: true, playsInline: true });
   const label = h("p", { class: "on-picture", role: "status", dir: "auto" });
   const events = h("ol", { class: "events", "aria-label": text("events") });
-  const status = h("p", { class: "hint", role: "status" }, text("live_hint"));
-  const dialog = openDialog(text("live_title"), h("div", { class: "camera" }, video, label), status, events);
-  let stream;
-  try {
-    stream = await openCamera();
-  } catch (error) {
-    setText(status, text("no_camera", { reason: error.message || error.name }));
-    return;
-  }
-  dialog.addEventListener("close", () => stream.getTracks().forEach((track) => track.stop()));
-  if (!dialog.open) return stream.getTracks().forEach((track) => track.stop());
-  video.srcObject = stream;
-  await video.play().catch(() => {});
+  const camera = await openCamera(text("live_title"), text("live_hint"), label, events);
+  if (!camera) return;
+  const { dialog, status, stream, video } = camera;
 
   const canvas = new OffscreenCanvas(WIDTH, 1);
   const pencil = canvas.getContext("2d", { willReadFrequently: true });
@@ -44,7 +32,7 @@ export async function watchCamera() {
       rate = seen.rate;
       const { label: action, probability } = seen.state;
       label.classList.toggle("none", !action);
-      setText(label, action ? text("answer", { label: action, percent: percent(probability) }) : "(none)");
+      setText(label, action ? text("answer", { label: action, percent: percent(probability) }) : text("live_none"));
       for (const event of seen.events) {
         events.prepend(h("li", {}, h("span", { class: "when" }, clock(event.start)), h("span", { dir: "auto" },
           event.repetitions > 1 ? text("count", { name: event.label, n: event.repetitions }) : event.label)));

@@ -1,7 +1,7 @@
 // Recording clips with the camera, by MediaRecorder.
 
 import { pause, upload } from "./api.js";
-import { openDialog } from "./player.js";
+import { openCamera } from "./camera.js";
 import { text } from "./texts.js";
 import { attempt, h, setText } from "./view.js";
 
@@ -9,35 +9,16 @@ const LONGEST = 10_000;
 const ELSE = 20_000;
 const COUNTDOWN = 3;
 
-/** The camera's stream; throws with the reason why there is none. */
-export async function openCamera() {
-  if (!navigator.mediaDevices) throw new Error(text("camera_elsewhere"));
-  return navigator.mediaDevices.getUserMedia({
-    video: { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } }, audio: false,
-  });
-}
-
 /** Record clips for an action, or one to try (`label` null); `saved` gets the ids of each. */
 export async function record({ label, pieces = 1, saved = () => {} }) {
   const isElse = pieces > 1;
   const title = isElse ? text("recorder_else") : label == null ? text("recorder_try") : text("recorder_title", { name: label });
-  const video = h("video", { class: "mirror", muted: true, autoplay: true, playsInline: true });
   const count = h("p", { class: "countdown", "aria-live": "assertive" });
-  const status = h("p", { class: "hint", role: "status" }, text(isElse ? "recorder_else_hint" : "recorder_hint"));
   const button = h("button", { class: "primary", type: "button", disabled: true }, text("start"));
-  const dialog = openDialog(title, h("div", { class: "camera" }, video, count), status, h("div", { class: "row" }, button));
-
-  let stream;
-  try {
-    stream = await openCamera();
-  } catch (error) {
-    setText(status, text("no_camera", { reason: error.message || error.name }));
-    return;
-  }
-  const end = () => stream.getTracks().forEach((track) => track.stop());
-  if (!dialog.open) return end();
-  dialog.addEventListener("close", end);
-  video.srcObject = stream;
+  const hint = text(isElse ? "recorder_else_hint" : "recorder_hint");
+  const camera = await openCamera(title, hint, count, h("div", { class: "row" }, button));
+  if (!camera) return;
+  const { dialog, status, stream } = camera;
   button.disabled = false;
   button.focus();
 
