@@ -99,7 +99,7 @@ def test_classes_whose_folders_have_odd_names_are_taught(tmp_path: Path) -> None
     for name in odd:
         folder = tmp_path / "clips" / os.fsdecode(name)
         folder.mkdir(parents=True)
-        write_video(tmp_path / "a.mp4", draw.integers(0, 255, (8, 32, 32, 3), np.uint8), 8)
+        write_video(tmp_path / "a.mp4", draw.integers(0, 255, (8, 48, 64, 3), np.uint8), 8)
         (tmp_path / "a.mp4").rename(folder / "1.mp4")
     assert FolderDataset(tmp_path / "clips").videos.classes == tuple(sorted(odd.values()))
     classifier = FewShotClassifier(method="pixels").fit(tmp_path / "clips")
