@@ -85,6 +85,13 @@ def test_a_person_before_a_black_background_is_not_cropped() -> None:
         assert not find_correction(depth.astype(np.uint8)), shape
 
 
+def test_a_deep_blue_is_not_dark() -> None:
+    blue = np.zeros((8, 120, 160, 3), np.uint8)
+    blue[..., 2] = np.linspace(20, 220, 160)
+    assert brightness(blue).high < 30
+    assert not brightness(blue).dark
+
+
 def test_faults_name_what_to_do() -> None:
     good = brightness(frames())
     assert find_faults(good, (40, 160)) == (SMALL,)

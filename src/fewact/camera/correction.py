@@ -34,6 +34,9 @@ DARK_HIGH, DIM_HIGH, DIM_TYPICAL = 80.0, 100.0, 50.0
 of what it shows is below the third. Of all development clips none has such levels: the least are
 86, and 59 where the brightest level is below 100."""
 
+VIVID = 150.0
+"""Level of a color from which a video is not dark: a deep blue has little luma."""
+
 LEAST_RANGE = 60.0
 """Smallest distance of the darkest and the brightest level of a video with enough contrast."""
 
@@ -64,18 +67,20 @@ class Brightness(NamedTuple):
         high: Brightest level.
         typical: Median of the pixels that show something; 0 if hardly any do.
         white: Fraction of the pixels that are white.
+        color: Brightest level of red, green or blue.
     """
 
     low: float
     high: float
     typical: float
     white: float
+    color: float
 
     @property
     def dark(self) -> bool:
         """Whether there was too little light."""
         dim = self.high < DIM_HIGH and self.typical < DIM_TYPICAL
-        return self.high < DARK_HIGH or dim
+        return (self.high < DARK_HIGH or dim) and self.color < VIVID
 
     @property
     def flat(self) -> bool:
@@ -151,7 +156,8 @@ def brightness(frames: Frames) -> Brightness:
     shown = luma[np.searchsorted(luma, SHOWN) :]
     hardly = len(shown) < (1 - HIGHEST) * luma.size
     typical = 0.0 if hardly else float(shown[len(shown) // 2])
-    return Brightness(low, high, typical, float((luma >= WHITE).mean()))
+    color = float(np.quantile(frames[:, ::STEP, ::STEP].max(-1), HIGHEST))
+    return Brightness(low, high, typical, float((luma >= WHITE).mean()), color)
 
 
 def _luma(frames: Frames) -> Floats:

@@ -1,5 +1,6 @@
 """Encode training clips into examples."""
 
+import logging
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -13,6 +14,8 @@ from fewact.data import AnyClip, Clip, FeatureClip
 from fewact.data.files import first_few
 from fewact.errors import DataError, VideoError
 from fewact.features.timing import Timing
+
+LOG = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 
@@ -71,10 +74,8 @@ def teach(
                 f'no clip of the class "{label}" can be read', got=first_few(reasons, most=3)
             )
     for fault, titles in faulty.items():
-        warnings.warn(
-            f"{len(titles)} of {len(clips)} training clips: {fault}: {first_few(titles)}",
-            category=UserWarning,
-            stacklevel=3,
+        LOG.warning(
+            "%d of %d training clips: %s: %s", len(titles), len(clips), fault, first_few(titles)
         )
     return join(parts), skipped
 

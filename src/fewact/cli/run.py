@@ -4,6 +4,7 @@ import atexit
 import errno
 import gc
 import io
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -79,6 +80,19 @@ def loading() -> Iterator[None]:
 def say(line: str) -> None:
     """Write a line to stderr."""
     print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def saying_warnings() -> Iterator[None]:
+    """Write the warnings that fewact logs to stderr."""
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: say(f"Warning: {record.getMessage()}")  # type: ignore[method-assign]
+    logger = logging.getLogger("fewact")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def exit_skipped(count: int) -> None:

@@ -27,7 +27,7 @@ from fewact.cli.options import (
 )
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress
-from fewact.cli.run import exit_skipped
+from fewact.cli.run import exit_skipped, saying_warnings
 from fewact.errors import DataError, ModelError, OptionError
 from fewact.io.outputs import check_output_folder
 
@@ -161,7 +161,7 @@ def teach(
         false_alarms=unknown.false_alarms,
         trim=examples.trim.value,
     )
-    with progress("Teaching", quiet=quiet) as show:
+    with progress("Teaching", quiet=quiet) as show, saying_warnings():
         classifier.fit(source, progress=show)
     classifier.save(output, thumbnails=thumbnails, change="taught again")
     _print_summary(classifier, output, "FEATURES.npz" if features else "VIDEO")
