@@ -1,6 +1,7 @@
 """Tables of methods and of their options.
 
-``<!-- options: METHOD -->`` becomes the options of a method, ``<!-- methods -->`` the list of all.
+``<!-- options: METHOD -->`` becomes what a method needs, its flags and its options,
+``<!-- methods -->`` the list of all.
 They are made from the cards and the ``Options`` of the methods, so that they cannot go stale.
 """
 
@@ -39,17 +40,21 @@ def methods_table() -> str:
 
 
 def options_table(method: str) -> str:
-    """Return a method's options as a Markdown table.
+    """Return what a method needs, its flags, and its options as a Markdown table.
 
     Args:
         method: Name of a registered method.
     """
     from fewact import methods
+    from fewact.methods.cards import card_of
 
+    card = card_of(method)
+    more = f"; in training, too: {card.training_needs}" if card.training_needs else ""
+    facts = f"Needs: {card.needs}{more}. Flags: {card.flags or 'none'}."
     rows = "\n".join(
         f"| {' | '.join(row)} |" for row in _rows(methods.REGISTRY.get(method).Options)
     )
-    return f"| option | default | values | meaning |\n|---|---|---|---|\n{rows}"
+    return f"{facts}\n\n| option | default | values | meaning |\n|---|---|---|---|\n{rows}"
 
 
 def _rows(options: type, prefix: str = "") -> list[tuple[str, str, str, str]]:

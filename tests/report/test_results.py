@@ -3,7 +3,7 @@
 import pytest
 
 from fewact.evaluation import Row, compare, evaluate_method
-from fewact.report import comparison_table, leaderboard_tables, result_table
+from fewact.report import comparison_table, leaderboard_tables, named, result_table
 from tests.evaluation.made_up import Constant, Nearest, problem
 
 
@@ -19,6 +19,15 @@ def test_result_table_shows_all_remarks() -> None:
     assert first[3] == "4-way 2-shot, 3 queries, 60 episodes"
     assert first[-1] == "modified list"
     assert second[-1] == "on test classes"
+
+
+def test_names_of_results_say_that_a_method_is_not_trained() -> None:
+    assert named("a.json", evaluate_method(Nearest(), *problem())) == "a.json"
+    method = Nearest()
+    method.trained = False
+    result = evaluate_method(method, *problem())
+    assert named("a.json", result) == "a.json (not trained)"
+    assert result_table([result]).rows[0][-1] == "not trained: random weights"
 
 
 def test_a_missing_interval() -> None:

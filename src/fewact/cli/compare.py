@@ -28,10 +28,11 @@ def compare(
     are refused.
     """
     from fewact import evaluation
-    from fewact.report import comparison_table
+    from fewact.report import comparison_table, named
 
-    names = [str(path) for path in results]
-    found = evaluation.compare([evaluation.load(path) for path in results], names)
+    loaded = [evaluation.load(path) for path in results]
+    names = [named(str(path), one) for path, one in zip(results, loaded, strict=True)]
+    found = evaluation.compare(loaded, names)
     if format is ResultFormat.JSON:
         print_json(
             [

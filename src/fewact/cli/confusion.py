@@ -43,10 +43,10 @@ def confusion(
         check_output_file(output)
     from fewact import evaluation
     from fewact.io.atomic import write_text
-    from fewact.report import confusion_chart, confusion_tables, pair_accuracy_table
+    from fewact.report import confusion_chart, confusion_tables, named, pair_accuracy_table
 
-    names = [str(path) for path in results]
     loaded = [evaluation.load(path) for path in results]
+    names = [named(str(path), one) for path, one in zip(results, loaded, strict=True)]
     first = evaluation.confusion(loaded[0])
     half = len(loaded[0].per_episode) // 2
     chosen = evaluation.confusion(loaded[0], slice(half)).most_confused(pairs)
@@ -54,7 +54,7 @@ def confusion(
     if len(loaded) > 1:
         on_pairs = evaluation.pair_accuracies(loaded, chosen, slice(half, None), names)
     if output is not None:
-        write_text(output, confusion_chart(first, loaded[0].setup.method.label))
+        write_text(output, confusion_chart(first, named(loaded[0].setup.method.label, loaded[0])))
         say(f"Chart written to {output}")
     if format is ResultFormat.JSON:
         print_json(

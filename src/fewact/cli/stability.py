@@ -37,9 +37,10 @@ def stability(
         check_output_file(output)
     from fewact import evaluation
     from fewact.io.atomic import write_text
-    from fewact.report import stability_chart, stability_table
+    from fewact.report import named, stability_chart, stability_table
 
-    found = {str(path): evaluation.stability(evaluation.load(path)) for path in results}
+    loaded = {path: evaluation.load(path) for path in results}
+    found = {named(str(path), one): evaluation.stability(one) for path, one in loaded.items()}
     if output is not None:
         write_text(output, stability_chart(found))
         say(f"Chart written to {output}")

@@ -2,7 +2,13 @@
 
 from fewact.chart import Line, Panel, line_chart
 from fewact.report.confusion import confusion_chart, confusion_tables, pair_accuracy_table
-from fewact.report.results import comparison_table, leaderboard_tables, result_table, with_notes
+from fewact.report.results import (
+    comparison_table,
+    leaderboard_tables,
+    named,
+    result_table,
+    with_notes,
+)
 from fewact.report.stability import stability_chart, stability_table
 from fewact.report.table import Table, TableFormat, render
 
@@ -16,6 +22,7 @@ __all__ = [
     "confusion_tables",
     "leaderboard_tables",
     "line_chart",
+    "named",
     "pair_accuracy_table",
     "render",
     "result_table",

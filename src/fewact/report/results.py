@@ -29,6 +29,11 @@ def result_table(results: Sequence[Result]) -> Table:
     )
 
 
+def named(name: str, result: Result) -> str:
+    """Return the name of a result in a table; it says so if the method is not trained."""
+    return name if result.setup.method.trained else f"{name} (not trained)"
+
+
 def comparison_table(comparisons: Sequence[Comparison], names: Sequence[str]) -> Table:
     """Return a table of paired differences, first − second, in percentage points."""
     return Table(
