@@ -4,6 +4,7 @@ import json
 import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
+from math import inf
 
 from benchmarks.training import halved
 from benchmarks.training.ablation_variants import (
@@ -38,9 +39,9 @@ def verdict(work: Work, better: Pair, worse: Pair, seeds: int) -> str:
 
 def judged(pairs: Sequence[Comparison]) -> str:
     """Return whether a claim holds by the differences of all seeds."""
-    over = [pair.class_interval for pair in pairs if pair.class_interval is not None]
+    over = [pair.class_interval or (-inf, inf) for pair in pairs]
     if all(pair.difference > pair.ci95 for pair in pairs):
-        return "holds" if all(low > 0 for low, _ in over) else "holds for these classes"
+        return "holds" + " for these classes" * (not all(low > 0 for low, _ in over))
     if all(pair.difference < -pair.ci95 for pair in pairs):
         also = all(high < 0 for _, high in over)
         return "**the opposite holds**" + " for these classes" * (not also)

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
 
 from benchmarks.training import paper_form
 from benchmarks.training.ablation_variants import (
@@ -16,8 +18,10 @@ from benchmarks.training.ablation_variants import (
     options_of,
 )
 from benchmarks.training.clips import SIZES, split_by_class
+from benchmarks.training.node_weights import on_pauses, pauses
 from benchmarks.training.settings import CHECKPOINT, HOW, SETTINGS
 from fewact import methods
+from fewact.synthetic import motions
 from fewact.training import TrainingData, read
 from tests.episodes.made_up import videos_of
 
@@ -84,3 +88,21 @@ def test_settings_score_one_checkpoint(name: str) -> None:
         changes = {**PLAIN, **SETTINGS[name].options, **ALIGNMENTS[how]}
         method = methods.create("a2m2", **{**recipe.method.options, **changes})
         assert method.state_dict().keys() == first.state_dict().keys()
+
+
+def test_weight_on_pauses() -> None:
+    benchmark = motions("misaligned", videos=1, size=32)
+    ids = [video.id for video in benchmark.videos.of("val").videos]
+    paused = pauses(benchmark, ids, (1, 4))
+    assert paused.shape == (len(ids), 10)
+    torch.testing.assert_close(paused[:, 8], paused[:, :4].mean(1))
+    frames = benchmark.truth(ids[0]).pause
+    chosen = [frames[int((k + 0.5) * len(frames) / 8)] for k in range(8)]
+    assert paused[0, :8].tolist() == chosen
+    nodes = torch.eye(10).repeat(len(ids), 1, 1)
+    pairs = np.array([[0, 1], [2, 3]])
+    uniform = on_pauses(nodes, paused, pairs, "uniform")
+    torch.testing.assert_close(uniform, paused[[0, 2]].mean(1))
+    nodes[1] = nodes[1, :1]  # the other video shows the first window alone
+    cross = on_pauses(nodes, paused, pairs[:1], "cross")
+    torch.testing.assert_close(cross, paused[:1, 0], rtol=0, atol=0.02)
