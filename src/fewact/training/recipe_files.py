@@ -33,10 +33,12 @@ def text_of(name: str) -> str:
     for file in _shipped():
         if file.name == f"{name}.toml":
             return file.read_text(encoding="utf-8")
+    near = [one for one in names() if one.startswith(name.partition("-")[0] + "-")]
+    listed = f"one of: {', '.join(near)}" if near else "a name that `fewact recipes` lists"
     raise UnknownNameError(
         "unknown recipe",
         got=repr(name),
-        expected=f"a .toml file, or one of: {', '.join(names())}",
+        expected=f"a .toml file, or {listed}",
         hint=did_you_mean(name, names()),
     )
 
