@@ -209,8 +209,8 @@ def page(
             f"## {name}",
             "",
             "Validation accuracy before training, after pre-training, and of the chosen checkpoint;"
-            " test accuracy by alignment on that checkpoint: the mean over the seeds, the lowest and"
-            f" the highest of several. Seeds: {options.seeds}.",
+            " test accuracy by alignment on that checkpoint: the mean over the seeds, the lowest"
+            f" and the highest of several. Seeds: {options.seeds}.",
             "",
             f"| maps, clip mean, moments | validation | {' | '.join(names)} |",
             "|---" * (len(names) + 2) + "|",
