@@ -124,6 +124,9 @@ def main() -> None:
                 picture(page, output / "page.webp", "light", 1280, TALLEST)
                 picture(page, output / "page-dark.webp", "dark", 1280, TALLEST)
                 picture(page, output / "page-phone.webp", "light", 390, TALLEST)
+                with page.context.expect_page() as reason:
+                    page.get_by_role("link", name="Why?").first.click()
+                picture(reason.value, output / "page-why.webp", "light", 900, 740)
             browser.close()
         finally:
             server.terminate()
