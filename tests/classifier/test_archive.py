@@ -48,6 +48,25 @@ def test_a_model_that_is_replaced_can_be_brought_back(model: Path, tmp_path: Pat
     assert FewShotClassifier.load(other).classes_ == ("hello", "throw")
 
 
+def test_a_damaged_version_is_not_brought_back(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(pack(model))
+    mine = unpack(tmp_path / "a.zip", tmp_path / "mine")
+    FewShotClassifier.load(mine).rename_class("wave", "hello").save(mine)
+    before = files_of(mine)
+    (version,) = history.versions(mine)
+    state = version.folder / "state.safetensors"
+    state.unlink()
+    state.write_bytes(bytes(1000))
+    with pytest.raises(ModelError, match="damaged or edited"):
+        history.undo(mine)
+    assert files_of(mine) == before
+    (version.folder / "change.json").write_text(r'{"change": "\ud800", "time": "now"}')
+    state.unlink()
+    state.write_bytes(files_of(model)["state.safetensors"])
+    history.undo(mine)
+    assert FewShotClassifier.load(mine).classes_ == ("throw", "wave")
+
+
 def test_a_model_that_is_not_wanted_replaces_nothing(model: Path, tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(pack(model))
     mine = FewShotClassifier.load(model).rename_class("wave", "hello").save(tmp_path / "mine")

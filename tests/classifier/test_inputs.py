@@ -266,3 +266,11 @@ def test_sets_of_classes(fitted: FewShotClassifier, queries: dict[str, Path]) ->
     fitted.sets = 1.0
     with pytest.raises(OptionError, match="sets: not a rate"):
         fitted.predict(queries["left"])
+
+
+@pytest.mark.parametrize("bad", [3.0, None, "text", {"a": 1}, "x" * 5000])
+def test_clips_in_memory_of_another_type_are_refused(bad: Any) -> None:
+    with pytest.raises(DataError):
+        Frames(bad)
+    with pytest.raises(DataError, match="not the content of a video file"):
+        VideoBytes(bad)

@@ -256,11 +256,13 @@ def test_times_are_checked_and_gaps_begin_again(quick: FewShotClassifier, action
     stream = quick.fit(actions).stream()
     frame = np.zeros((48, 64, 3), np.uint8)
     stream.push(frame, 1.0)
-    for wrong in (1.0, 0.5, float("nan"), float("inf")):
+    for wrong in (1.0, 0.5, 1e12, 1e308, float("nan"), float("inf")):
         with pytest.raises(OptionError, match="not after"):
             stream.push(frame, wrong)
     with pytest.raises(ShapeError):
         stream.push(np.zeros((48, 64), np.uint8), 2.0)
+    with pytest.raises(ShapeError, match="NoneType"):
+        stream.push(None, 2.0)  # type: ignore[arg-type]
     assert not stream.needs(1.01)
     stream.push(frame, 500.0)
     assert len(stream._ring) == 1

@@ -130,3 +130,6 @@ def test_paths_without_a_home_and_with_nul_are_refused() -> None:
         user_path("a\0b", DataError)
     with pytest.raises(DataError, match="NUL character"):
         FILE.content(Path("a\0b"))
+    for name in ("x" * 300, "x/" * 5000):
+        with pytest.raises(DataError, match=r"xx?/?x.*… ?: the name is too long"):
+            user_path(name, DataError)
