@@ -34,6 +34,9 @@ from fewact.methods.base import Nodes
 from fewact.video import Segments
 
 WAYS, SHOTS = 5, (1, 5)
+GOAL = 5.0
+"""Largest difference from clean clips that is aimed at, in points."""
+
 CORRECTED = "fusion, corrected"
 VARIANTS = ("fusion", CORRECTED, "pixels")
 """Methods; the second one reads videos as ``teach`` and ``predict`` do."""
@@ -177,6 +180,21 @@ def table(part: Part, options: argparse.Namespace) -> str:
     return "\n".join(lines)
 
 
+def beyond(part: Part, options: argparse.Namespace) -> str:
+    """Return the conditions in which corrected videos miss the goal, and by how much."""
+    found = []
+    clean = dict(np.load(file_of(part, CLEAN, CORRECTED, options)))
+    for condition in conditions(part, options)[1:]:
+        right = dict(np.load(file_of(part, condition, CORRECTED, options)))
+        worst = min(right, key=lambda key: (right[key] - clean[key]).mean())
+        drop = (clean[worst] - right[worst]).mean()
+        if drop > GOAL:
+            on, shots = worst.split()
+            which = "all clips" if on == "all" else "queries"
+            found.append(f"`{condition}` (-{drop:.1f}, {which}, {shots}-shot)")
+    return f"{part.name}: {', '.join(found) or 'none'}."
+
+
 def cell(right: NDArray[np.float64], clean: NDArray[np.float64], condition: str) -> str:
     """Return an accuracy, and its difference from clean clips with the interval of it."""
     if condition == CLEAN:
@@ -197,7 +215,7 @@ def few(videos: VideoList, classes: int) -> VideoList:
     return replace(videos, videos=tuple(sorted(kept.values(), key=lambda video: video.id)))
 
 
-PAGE = """# Conditions of the footage
+PAGE = """# Conditions of recordings
 
     {command}
 
@@ -216,8 +234,12 @@ not touched. `pixels` needs no network.
 
 {tables}
 
+Conditions in which corrected videos are more than {goal:g} points below clean ones, and the largest
+difference: {beyond}
+
 The strengths of the severities are in `fewact.camera.conditions`. `loose`: the action fills
-a third of the clip; before and after it, the same person does something else. `background`
+a third of the clip; before and after it, the same person does something else. Only still ends
+can be found (`--trim`), so cut such clips, or search them with `fewact watch`. `background`
 needs the mask of a depth video. `fast` and `slow` change how often a frame is shown, not
 how long an action takes next to the clip: frames are chosen at fractions of the clip.
 """
@@ -246,18 +268,25 @@ def main() -> None:
     for part in chosen:
         measure(part, backbone, options)
     tables = "\n\n".join(table(part, options) for part in chosen)
-    if options.page is None:
+    if options.page is None or CORRECTED not in options.variants:
         print(tables)
         return
-    command = f"python -m benchmarks.conditions ASSETS --work FOLDER --severity {options.severity}"
+    words = ["python -m benchmarks.conditions ASSETS --work FOLDER"]
+    for name in ("severity", "classes", "sets", "conditions"):
+        value = getattr(options, name)
+        if value != parser.get_default(name):
+            listed = " ".join(value) if isinstance(value, list) else value
+            words.append(f"--{name} {listed}")
     options.page.write_text(
         PAGE.format(
-            command=f"{command} --classes {options.classes} --page FILE",
+            command=" ".join([*words, "--page FILE"]),
             episodes=f"{options.episodes:,}",
             queries=options.queries,
             severity=options.severity,
             classes=options.classes,
             tables=tables,
+            goal=GOAL,
+            beyond=" ".join(beyond(part, options) for part in chosen),
         ),
         encoding="utf-8",
     )

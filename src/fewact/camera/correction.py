@@ -185,7 +185,7 @@ def _stretch(luma: Floats, found: Brightness) -> NDArray[np.uint8] | None:
 
 
 def _find_bars(frames: Frames) -> Bars:
-    brightest = frames.max((0, 3))  # (h w)
+    brightest = frames.max(0).max(-1)  # (h w)
     top, bottom = _ends(brightest)
     height, width = brightest.shape
     left, right = _ends(brightest[top : height - bottom].T)
