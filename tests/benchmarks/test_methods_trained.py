@@ -10,14 +10,16 @@ from benchmarks.methods_trained_page import Cell, interval, page, paired
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_all_methods_have_the_same_budget(name: str) -> None:
-    made, other = (recipe(one, 3, "none") for one in (name, TRAINED[0]))
+    made, other = (recipe(one, 3, "none") for one in (name, "trx"))
     (stage,), (first,) = made.stages, other.stages
     assert stage.model_copy(update={"loss_weights": {}}) == first.model_copy(
         update={"loss_weights": {}}
     )
-    assert (stage.steps, made.seed, made.method.options["seed"]) == (STAGE["steps"], 3, 3)
+    assert (stage.steps, made.seed) == (STAGE["steps"], 3)
+    assert made.method.options.get("seed", 3) == 3
     assert made.validation == other.validation
-    assert set(made.method.options) <= {*SMALL, "seed"}
+    assert made.method.name == TRAINED[name][0]
+    assert set(made.method.options) <= {*SMALL, "seed", *TRAINED[name][1]}
 
 
 def test_principal_directions_come_in_order_of_variance() -> None:
