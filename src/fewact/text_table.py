@@ -9,6 +9,9 @@ WIDTH = 100
 GAP = 2
 """Number of spaces between columns."""
 
+TIED = "\ue000"
+"""Stands for a space where no line may break: around ±."""
+
 NARROWEST = 6
 """Width of a column that loses no more characters."""
 
@@ -34,7 +37,7 @@ def text_table(lines: Sequence[Sequence[str]], width: int = WIDTH) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    cells = [[printable(cell) for cell in line] for line in lines]
+    cells = [[printable(cell).replace(" ± ", f"{TIED}±{TIED}") for cell in line] for line in lines]
     grid = Table.grid(padding=(0, GAP))
     for number, size in enumerate(_column_widths(cells, width)):
         # Names, in the first column, are copied.
@@ -43,7 +46,8 @@ def text_table(lines: Sequence[Sequence[str]], width: int = WIDTH) -> str:
         grid.add_row(*map(Text, line))
     text = io.StringIO()
     Console(file=text, width=width, color_system=None, legacy_windows=False).print(grid)
-    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+    printed = text.getvalue().replace(TIED, " ")
+    return "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
 
 
 def _column_widths(lines: Sequence[Sequence[str]], width: int) -> list[int]:

@@ -90,3 +90,10 @@ def test_a_table_that_is_too_narrow_for_its_words_splits_the_longest() -> None:
 
 def test_many_columns_are_as_narrow_as_they_can_be() -> None:
     assert text_table([tuple(map(str, range(40)))], 30).count("\n") > 0
+
+
+def test_an_interval_is_not_broken():
+    table = text_table(
+        [("method", "accuracy", "note"), ("a" * 20, "66.7 ± 4.05", "word " * 40)], 50
+    )
+    assert "66.7 ± 4.05" in table
