@@ -23,11 +23,17 @@ from fewact.backbones.engines.folding import folded
 from fewact.backbones.engines.graphs import PACKAGED, Graph, write_graphs
 from fewact.backbones.engines.int8 import PROBE, rounded
 from fewact.backbones.engines.parts import IMAGES, tensors_for_graphs
+from fewact.backbones.network import Network
 from fewact.data.video_source import VideoSource
 from fewact.synthetic import motions
 from fewact.video import Segments
 
-NAMES = (backbones.AUTO,)
+NETWORKS: tuple[dict[str, str], ...] = (
+    {"name": backbones.AUTO},
+    {"name": "mobilenet-v2", "weights": "random", "style": "torchvision"},
+    {"name": "mobilenet-v2", "weights": "random", "style": "tensorflow"},
+)
+IN_INT8 = backbones.AUTO
 RENDERED = ("plain", "moving-camera", "misaligned")
 VIDEOS, FRAMES = 4, 4
 
@@ -35,20 +41,31 @@ VIDEOS, FRAMES = 4, 4
 def main() -> None:
     """Write the graphs of each network into a folder of its name."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else PACKAGED
-    for name in NAMES:
-        made = backbones.create(name, device="cpu", precision="float32", engine="torch")
+    for options in NETWORKS:
+        made = backbones.create(**options, device="cpu", precision="float32", engine="torch")
         network = folded(made.network)
+        if made.card.weights == "random":
+            make_different(network)
         graphs = export(network, made.card)
         tensors = tensors_for_graphs(network)
         named = {weight for graph in graphs for weight in graph.weights}
         if missing := tensors.keys() - named:
-            sys.exit(f"{name}: not named in its graphs: {', '.join(sorted(missing))}")
-        write_graphs(folder / name, graphs)
-        images = calibration(made)
-        inputs = {IMAGES: made.normalise(images), **made.features(images, ["middle"])}
-        in_int8 = [quantise(graph, tensors, inputs[graph.input]) for graph in graphs]
-        write_graphs(folder / f"{name}-int8", in_int8)
+            sys.exit(f"{network.graph_name}: not named: {', '.join(sorted(missing))}")
+        write_graphs(folder / network.graph_name, graphs)
+        if network.graph_name == IN_INT8:
+            images = calibration(made)
+            inputs = {IMAGES: made.normalise(images), **made.features(images, ["middle"])}
+            in_int8 = [quantise(graph, tensors, inputs[graph.input]) for graph in graphs]
+            write_graphs(folder / f"{IN_INT8}-int8", in_int8)
     (folder / PROBE.name).write_bytes(probe())
+
+
+@torch.no_grad()
+def make_different(network: Network) -> None:
+    """Draw all tensors of a network: the export would join equal ones, such as biases of zero."""
+    generator = torch.Generator().manual_seed(0)
+    for tensor in network.state_dict().values():
+        tensor.normal_(generator=generator)
 
 
 def calibration(backbone: Backbone) -> Tensor:

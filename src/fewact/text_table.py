@@ -12,7 +12,7 @@ GAP = 2
 TIED = "\ue000"
 """Stands for a space where no line may break: around ±."""
 
-NARROWEST = 6
+NARROWEST = 12
 """Width of a column that loses no more characters."""
 
 ROWS = 50
@@ -39,12 +39,14 @@ def text_table(lines: Sequence[Sequence[str]], width: int = WIDTH) -> str:
 
     cells = [[printable(cell).replace(" ± ", f"{TIED}±{TIED}") for cell in line] for line in lines]
     grid = Table.grid(padding=(0, GAP))
-    for number, size in enumerate(_column_widths(cells, width)):
+    widths = _column_widths(cells, width)
+    for number, size in enumerate(widths):
         # Names, in the first column, are copied.
         grid.add_column(overflow="fold", no_wrap=number == 0, width=size)
     for line in cells:
         grid.add_row(*map(Text, line))
     text = io.StringIO()
+    width = max(width, sum(widths) + GAP * (len(widths) - 1))
     Console(file=text, width=width, color_system=None, legacy_windows=False).print(grid)
     printed = text.getvalue().replace(TIED, " ")
     return "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
@@ -55,6 +57,7 @@ def _column_widths(lines: Sequence[Sequence[str]], width: int) -> list[int]:
 
     Columns begin as wide as their longest cell. While the table is too wide, the column loses a
     character whose loss adds the fewest lines. Where only split words are left, the widest does.
+    The first column keeps its width: names in it are copied. Beside a long one, the table is wider.
     """
     from rich.cells import cell_len
 
@@ -74,15 +77,15 @@ def _column_widths(lines: Sequence[Sequence[str]], width: int) -> list[int]:
         others = (x for i, x in enumerate(heights) if i != number)
         return sum(map(max, zip(shorter, *others, strict=True))), -widths[number]
 
-    while sum(widths) + GAP * (len(widths) - 1) > width:
+    gaps = GAP * (len(widths) - 1)
+    width = max(width, widths[0] + gaps + sum(min(one, NARROWEST) for one in words[1:]))
+    while sum(widths) + gaps > width:
         wrapped = range(1, len(widths))
         splittable = [i for i in wrapped if widths[i] > NARROWEST]
         if between := [i for i in wrapped if widths[i] > words[i]]:
             chosen = min(between, key=lines_without)
-        elif splittable:
-            chosen = max(splittable, key=lambda i: widths[i])
         else:
-            break
+            chosen = max(splittable, key=lambda i: widths[i])
         widths[chosen] -= 1
         heights[chosen] = [_height(cell, widths[chosen]) for cell in first[chosen]]
     return widths

@@ -95,7 +95,7 @@ def test_features_with_another_encoder(run: Run, features: Path, tmp_path: Path)
     assert len(found[None]["text"]["templates"]) == 16
     assert found["name"]["text"]["templates"] == ["{}"]
     assert found[prompts]["text"]["templates"] == ["{}", "someone doing {}"]
-    swept = ("--option", "head_width=4", "--sweep", "without=spm,nothing hidden=8")
+    swept = ("--option", "head_width=4", "--sweep", "without=spm, hidden=8")
     without, whole = (one["setup"] for one in json.loads(run(*call, *swept, "clip_spm").out))
     assert without["text"] is None
     assert whole == found[None]

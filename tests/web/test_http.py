@@ -180,7 +180,7 @@ def test_an_upload_that_a_killed_server_did_not_list_is_recovered(
     server.kill()
     (server.model / "page" / "0123456789abcdef.mp4").write_bytes(clip)
     server = serve(server.model)
-    state = server.wait(lambda state: state["clips"] and state["model"])
+    state = server.wait(lambda state: state["clips"])
     assert state["clips"]["0123456789abcdef"]["label"] is None
     assert state["clips"]["0123456789abcdef"]["playable"]
 

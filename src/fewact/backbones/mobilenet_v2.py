@@ -81,6 +81,7 @@ class MobileNetV2(StagedNetwork):
     norms_follow_convolutions = True
     Options = MobileNetV2Options
     head: ClassVar = ("classifier.",)
+    gains_from_bfloat16 = False
 
     def __init__(self, options: MobileNetV2Options) -> None:
         super().__init__(options)
@@ -93,6 +94,11 @@ class MobileNetV2(StagedNetwork):
                 inputs = outputs
         layers.append(_conv(inputs, 1280, 1, 1, 1, options.style))
         self.features = nn.Sequential(*layers)
+
+    @property
+    def graph_name(self) -> str:
+        """Name of the graphs of this network; the style decides the padding."""
+        return f"{self.defaults.name}-{self.options.style}"
 
     def early(self, images: Tensor) -> Tensor:
         """Compute (n 96 14 14) of images (n 3 224 224)."""

@@ -46,6 +46,11 @@ class Network(nn.Module, ABC):
         super().__init__()
         self.options = options
 
+    @property
+    def graph_name(self) -> str:
+        """Name of the graphs of this network among those that come with fewact."""
+        return self.defaults.name
+
     @abstractmethod
     def forward(
         self, images: Tensor, levels: Collection[Level] = ("vectors", "maps")

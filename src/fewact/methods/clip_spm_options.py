@@ -54,8 +54,8 @@ PRESETS: dict[Preset, Tuned] = {
 
 
 def _parts(value: Any) -> Any:
-    """Return parts once each, in the order of their definition; a single name is one part."""
-    names = (value,) if isinstance(value, str) else value
+    """Return parts once each, in the order of their definition; a text is one part, or none."""
+    names = ((value,) if value else ()) if isinstance(value, str) else value
     if not isinstance(names, list | tuple) or not set(names) <= set(get_args(Part)):
         return names
     return tuple(part for part in get_args(Part) if part in names)

@@ -10,6 +10,7 @@ from fewact import backbones
 from fewact.backbones import Backbone, precision
 from fewact.backbones.efficientnet_lite0 import EfficientNetLite0
 from fewact.backbones.engines import checking, choosing, export
+from fewact.backbones.mobilenet_v2 import MobileNetV2
 from fewact.backbones.resnet50 import ResNet50
 from fewact.errors import OptionError
 
@@ -68,8 +69,16 @@ def test_the_default_depends_on_the_cpu_and_the_network(folder, monkeypatch, nat
 
 
 def test_the_default_network_gains_nothing_from_bfloat16():
-    gains = {one.defaults.name: one.gains_from_bfloat16 for one in (EfficientNetLite0, ResNet50)}
-    assert gains == {"efficientnet-lite0": False, "resnet50": True}
+    networks = (EfficientNetLite0, MobileNetV2, ResNet50)
+    gains = {one.defaults.name: one.gains_from_bfloat16 for one in networks}
+    assert gains == {"efficientnet-lite0": False, "mobilenet-v2": False, "resnet50": True}
+
+
+@pytest.mark.parametrize("style", ["torchvision", "tensorflow"])
+def test_graphs_of_both_styles_come_with_fewact(folder, monkeypatch, style):
+    monkeypatch.setattr(choosing, "missing_packages", lambda: ["onnx"])
+    made = backbones.create("mobilenet-v2", weights="random", device="cpu", style=style)
+    assert (made.card.precision, made.card.engine) == ("float32", "onnx")
 
 
 def test_an_unknown_engine_is_refused():
@@ -177,8 +186,8 @@ def test_without_onnx_runtime_torch_is_used(folder, monkeypatch):
 def test_without_the_exporter_other_networks_use_torch(folder, monkeypatch):
     monkeypatch.setattr(export, "PACKAGES", ("no_such_exporter",))
     assert create().card.engine == "onnx"
-    made = backbones.create("mobilenet-v2", weights="random", device="cpu", precision="float32")
+    made = backbones.create("resnet50", weights="random", device="cpu", precision="float32")
     assert made.card.engine == "torch"
     assert "not installed (no_such_exporter)" in made.why
     with pytest.raises(OptionError, match=r"no_such_exporter.*pip install 'fewact\[onnx\]'"):
-        backbones.create("mobilenet-v2", weights="random", device="cpu", engine="onnx")
+        backbones.create("resnet50", weights="random", device="cpu", engine="onnx")

@@ -114,7 +114,7 @@ def _onnx(backbone: "Backbone") -> Engine:
         raise _Unusable("onnxruntime is not installed", INSTALL)
     network = folded(backbone.network)
     int8 = backbone.card.precision == "int8"
-    packaged = read_graphs(PACKAGED / f"{backbone.card.name}{'-int8' if int8 else ''}")
+    packaged = read_graphs(PACKAGED / f"{network.graph_name}{'-int8' if int8 else ''}")
     if int8 and packaged is None:
         raise _Unusable("this network has no graph in int8")
     if int8 and saturates():
