@@ -12,8 +12,11 @@ GAP = 2
 TIED = "\ue000"
 """Stands for a space where no line may break: around ±."""
 
-NARROWEST = 12
+NARROWEST = 6
 """Width of a column that loses no more characters."""
+
+READABLE = 12
+"""Width of a column whose words are worth splitting."""
 
 ROWS = 50
 """Number of rows that decide the widths of the columns."""
@@ -57,7 +60,8 @@ def _column_widths(lines: Sequence[Sequence[str]], width: int) -> list[int]:
 
     Columns begin as wide as their longest cell. While the table is too wide, the column loses a
     character whose loss adds the fewest lines. Where only split words are left, the widest does.
-    The first column keeps its width: names in it are copied. Beside a long one, the table is wider.
+    The first column keeps its width: names in it are copied. Where a long one leaves no room for
+    the others, no row is broken, and the table is wider.
     """
     from rich.cells import cell_len
 
@@ -78,14 +82,18 @@ def _column_widths(lines: Sequence[Sequence[str]], width: int) -> list[int]:
         return sum(map(max, zip(shorter, *others, strict=True))), -widths[number]
 
     gaps = GAP * (len(widths) - 1)
-    width = max(width, widths[0] + gaps + sum(min(one, NARROWEST) for one in words[1:]))
+    needed = widths[0] + gaps + sum(min(one, READABLE) for one in words[1:])
+    if needed > width and widths[0] > width / 2:
+        return widths
     while sum(widths) + gaps > width:
         wrapped = range(1, len(widths))
         splittable = [i for i in wrapped if widths[i] > NARROWEST]
         if between := [i for i in wrapped if widths[i] > words[i]]:
             chosen = min(between, key=lines_without)
-        else:
+        elif splittable:
             chosen = max(splittable, key=lambda i: widths[i])
+        else:
+            break
         widths[chosen] -= 1
         heights[chosen] = [_height(cell, widths[chosen]) for cell in first[chosen]]
     return widths

@@ -97,3 +97,10 @@ def test_an_interval_is_not_broken():
         [("method", "accuracy", "note"), ("a" * 20, "66.7 ± 4.05", "word " * 40)], 50
     )
     assert "66.7 ± 4.05" in table
+
+
+def test_a_long_name_is_not_broken_and_leaves_the_row_on_one_line():
+    rows = [("path", "true", "predicted"), ("/folder" * 20, "someone waves", "(none)")]
+    lines = text_table(rows, 100).splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["path", "/folder" * 20]
+    assert lines[1].endswith("someone waves  (none)")
