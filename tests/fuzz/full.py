@@ -31,8 +31,7 @@ def run(
     report = Report()
     with tempfile.TemporaryDirectory() as folder:
         runner = Runner(Path(folder))
-        scenarios = runner.commands.SCENARIOS
-        chosen = list(names or (name for name, one in scenarios.items() if one.processes == 1))
+        chosen = runner.chosen(names)
         for number in cases(seconds, count):
             name, level = chosen[number % len(chosen)], number // len(chosen) % (LEVELS + QUOTAS)
             if level < LEVELS and missing():

@@ -26,8 +26,7 @@ def run(
     report = Report()
     with tempfile.TemporaryDirectory() as folder:
         runner = Runner(Path(folder))
-        scenarios = runner.commands.SCENARIOS
-        chosen = list(names or (name for name, one in scenarios.items() if one.processes == 1))
+        chosen = runner.chosen(names)
         for number in cases(seconds, count):
             name, draw = chosen[number % len(chosen)], np.random.default_rng([seed, number])
             faults = _cut(runner, name, draw, ended=number < len(chosen))

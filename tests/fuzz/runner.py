@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -51,6 +51,11 @@ class Runner:
         self._processes.set_forkserver_preload([commands.__name__])
         self._whole: dict[str, Whole] = {}
         self.ended([self.start(commands.prepare, self.root)])
+
+    def chosen(self, names: Sequence[str] | None) -> list[str]:
+        """Return the scenarios of these names; without names, all of a single process."""
+        scenarios = self.commands.SCENARIOS
+        return list(names or (name for name, one in scenarios.items() if one.processes == 1))
 
     def whole(self, name: str) -> Whole:
         """Return a scenario's run that nothing disturbed; it runs once.

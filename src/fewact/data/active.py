@@ -6,7 +6,6 @@ where it is: an end without changes is left out if it is long.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -126,11 +125,7 @@ def trimmed(videos: VideoList) -> VideoList:
     Args:
         videos: List of videos; its digest, and so its episodes, stay the same.
     """
-    found = tuple(
-        video if video.source is None else replace(video, source=ActiveSource(video.source))
-        for video in videos.videos
-    )
-    return replace(videos, videos=found, flags=(*videos.flags, "trimmed"))
+    return videos.with_sources(lambda _, source: ActiveSource(source), "trimmed")
 
 
 def active_part(times: Floats, frames: NDArray[Any], duration: float) -> Span | None:

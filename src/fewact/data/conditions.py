@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -190,17 +190,14 @@ def with_condition(videos: VideoList, condition: str, seed: int = 0) -> VideoLis
 
     parsed = parse_condition(condition)
 
-    def changed(video: Video) -> Video:
-        if video.source is None:
-            return video
+    def changed(video: Video, source: VideoSource) -> VideoSource:
         own = seed_of(seed, video.id)
         before, after = None, None
         if parsed.name == "loose":
             before, after = _others(videos, video, own)
-        return replace(video, source=ConditionVideo(video.source, parsed, own, before, after))
+        return ConditionVideo(source, parsed, own, before, after)
 
-    found = tuple(changed(video) for video in videos.videos)
-    return replace(videos, videos=found, flags=(*videos.flags, f"condition: {parsed}"))
+    return videos.with_sources(changed, f"condition: {parsed}")
 
 
 def _others(videos: VideoList, video: Video, seed: int) -> list[VideoSource | None]:

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fewact.data.video_source import Transform, VideoSource, changes_of
@@ -66,8 +65,4 @@ def corrected(videos: VideoList) -> VideoList:
     Args:
         videos: List of videos; its digest, and so its episodes, stay the same.
     """
-    found = tuple(
-        video if video.source is None else replace(video, source=CorrectedVideo(video.source))
-        for video in videos.videos
-    )
-    return replace(videos, videos=found, flags=(*videos.flags, "corrected"))
+    return videos.with_sources(lambda _, source: CorrectedVideo(source), "corrected")

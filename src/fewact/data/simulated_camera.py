@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,12 +85,7 @@ def with_simulated_camera(videos: VideoList, name: str, seed: int = 0) -> VideoL
     from fewact.camera.simulated import seed_of, simulated_camera
 
     camera = simulated_camera(name)
-    recorded = tuple(
-        video
-        if video.source is None
-        else replace(
-            video, source=SimulatedCameraVideo(video.source, camera, seed_of(seed, video.id))
-        )
-        for video in videos.videos
+    return videos.with_sources(
+        lambda video, source: SimulatedCameraVideo(source, camera, seed_of(seed, video.id)),
+        f"camera: {name}",
     )
-    return replace(videos, videos=recorded, flags=(*videos.flags, f"camera: {name}"))

@@ -1,7 +1,7 @@
 """Labelled videos, and the lists of them that episodes are drawn from."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -99,3 +99,18 @@ class VideoList:
     def with_flags(self, flags: Iterable[str]) -> "VideoList":
         """Return the same list with additional flags."""
         return replace(self, flags=(*self.flags, *flags))
+
+    def with_sources(
+        self, change: Callable[[Video, VideoSource], VideoSource], flag: str
+    ) -> "VideoList":
+        """Return the same list with changed sources; missing videos stay missing.
+
+        Args:
+            change: Function of a video and its source that returns the new source.
+            flag: Flag that says how they were changed.
+        """
+        found = tuple(
+            video if video.source is None else replace(video, source=change(video, video.source))
+            for video in self.videos
+        )
+        return replace(self.with_flags([flag]), videos=found)
