@@ -23,6 +23,7 @@ from fewact.cli import main
 from fewact.errors import UserError, WeightsError
 from fewact.features.store import Job, Store
 from fewact.io.folders import backup_of
+from fewact.io.temporary import is_temporary
 from fewact.registry import Registry
 from fewact.training import train
 from fewact.video import write_video
@@ -110,8 +111,11 @@ def model_faults(root: Path, whole: Tree) -> list[str]:
     found = folder if folder.exists() else backup_of(folder)
     if not found.exists():
         return []
-    files = tree(found).items()
-    content = {f"model/{name}": value for name, value in files if not name.startswith(HISTORY)}
+    content = {
+        f"model/{name}": value
+        for name, value in tree(found).items()
+        if not name.startswith(HISTORY) and not is_temporary(Path(name).name)
+    }
     new = {name: value for name, value in whole.items() if name in content}
     if content not in (old, new) or len(content) < 3:
         return ["the model is neither the old nor the new one"]
@@ -121,6 +125,19 @@ def model_faults(root: Path, whole: Tree) -> list[str]:
         for version in found.joinpath(HISTORY).glob("[0-9]*")
         if _version(version) not in (old, new)
     ]
+
+
+def change_faults(root: Path, whole: Tree) -> list[str]:
+    """As ``model_faults``; a new model has kept the old one as a version."""
+    folder, old = root / "out/model", tree(root / "old")
+    faults = model_faults(root, whole)
+    if faults or not folder.exists() or tree(root / "out").items() >= old.items():
+        return faults
+    places = (folder / HISTORY, backup_of(folder) / HISTORY)
+    versions = [version for place in places for version in place.glob("[0-9]*")]
+    if all(_version(version) != old for version in versions):
+        return ["the former version is lost"]
+    return []
 
 
 def _version(folder: Path) -> Tree:
@@ -231,14 +248,14 @@ def file_faults(root: Path, whole: Tree) -> list[str]:
 
 SCENARIOS = {
     "teach": Scenario(teach, model_faults),
-    "save": Scenario(teach, model_faults, old=True),
+    "save": Scenario(teach, change_faults, old=True),
     "embed": Scenario(embed, store_faults),
     "embed by three": Scenario(embed, store_faults, processes=3),
     "evaluate": Scenario(evaluate, result_faults),
     "watch": Scenario(watch, event_faults),
     "train": Scenario(training, run_faults),
-    "add": Scenario(add, model_faults, old=True),
-    "import": Scenario(import_model, model_faults, old=True),
+    "add": Scenario(add, change_faults, old=True),
+    "import": Scenario(import_model, change_faults, old=True),
     "export": Scenario(export, file_faults),
     "report": Scenario(report, file_faults),
 }

@@ -55,6 +55,14 @@ def test_nothing_is_believed_after_a_power_loss_that_is_not_whole() -> None:
 
 @needs_linux
 @pytest.mark.slow
+def test_no_former_version_of_a_model_is_lost_with_the_power() -> None:
+    report = power.run(seed=2, seconds=None, count=60, names=("add",))
+    assert not report.defects
+    assert report.outcomes["add: whole"] == 60
+
+
+@needs_linux
+@pytest.mark.slow
 def test_full_disks_lose_nothing_and_leave_nothing() -> None:
     report = full.run(seed=1, seconds=None, count=30, names=("save", "export"))
     assert not report.defects

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 from fewact.classifier.config import CONFIG, CONFIG_FILE, content_of, from_text, owns
 from fewact.errors import ModelError
-from fewact.io.atomic import output_errors, sync
+from fewact.io.atomic import make_folder, output_errors, sync
 from fewact.io.bounded import GIB, KIB, FileType, user_path
 from fewact.io.folders import current, held, locked, opened, replace_folder
 from fewact.io.temporary import temporary
@@ -71,7 +71,7 @@ def keep(folder: Path, change: str) -> None:
     """
     history = folder / HISTORY
     with held(folder, owns):
-        history.mkdir(exist_ok=True)
+        make_folder(history)
         _store(folder, history, change)
         shutil.rmtree(history / UNDONE, ignore_errors=True)
         _forget(history)
@@ -119,7 +119,7 @@ def editing(folder: str | Path) -> Iterator[None]:
     """
     found = _model(folder)
     with held(found, owns):
-        (found / HISTORY).mkdir(exist_ok=True)
+        make_folder(found / HISTORY)
         handle = opened(found / HISTORY)
     with locked(handle):
         yield
@@ -139,7 +139,7 @@ def _exchange(
             version = before[0]
             _check(version.folder)
             to = history.joinpath(*target)
-            to.mkdir(exist_ok=True)
+            make_folder(to)
             _store(found, to, version.change.change, version.change.time)
 
         def fill(new: Path) -> None:
@@ -154,7 +154,7 @@ def _exchange(
 
 def _model(folder: str | Path) -> Path:
     found = user_path(folder, ModelError).resolve()
-    if not found.is_dir():
+    if not current(found).is_dir():
         raise ModelError("no such folder", where=str(folder), expected="a saved model")
     return found
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from fewact.errors import UserError
 from fewact.io.atomic import make_folder, output_errors, sync
-from fewact.io.temporary import discard, temporary
+from fewact.io.temporary import discard, remove_leftovers, temporary
 
 try:
     import fcntl
@@ -111,6 +111,8 @@ def _identity(path: Path) -> tuple[int, ...] | None:
 def held(folder: Path, owns: Callable[[str], bool]) -> Iterator[None]:
     """Hold a folder where it is: no process replaces it until the block ends.
 
+    What killed writers of the folder left is removed before.
+
     Args:
         folder: Folder that other processes may be replacing.
         owns: As for ``replace_folder``.
@@ -120,6 +122,7 @@ def held(folder: Path, owns: Callable[[str], bool]) -> Iterator[None]:
     """
     with output_errors(folder), holding(folder.parent):
         _recover(folder, owns)
+        remove_leftovers(folder.parent, of=folder)
         yield
 
 
@@ -149,6 +152,7 @@ def _recover(folder: Path, owns: Callable[[str], bool]) -> None:
         if not owns(entry.name):
             os.rename(entry, folder / entry.name)
     sync(folder)
+    sync(previous)  # Else the entries may be back in it after a power loss, and be discarded.
     discard(previous, of=folder)
 
 
