@@ -233,6 +233,24 @@ def test_clips_of_a_folder(run: Run, clips: Path) -> None:
 
 
 @pytest.mark.slow
+def test_clips_with_a_skeleton(run: Run, clips: Path, tmp_path: Path) -> None:
+    videos = FolderDataset(clips).videos
+    number = {label: i for i, label in enumerate(videos.classes)}
+    poses = np.eye(3, dtype=np.float32)[[number[video.label] for video in videos.videos]]
+    np.savez(tmp_path / "poses.npz", features=np.stack([poses] * 4, 1))
+    names = [f"{Path(video.id).with_suffix('')}\t{video.label}" for video in videos.videos]
+    (tmp_path / "poses.tsv").write_text("\n".join(["clip\tclass", *names]) + "\n")
+    call = ("evaluate", "otam", "--data", clips, "--with", tmp_path / "poses.npz", "--ways", 3)
+    ended = run(*call, "--count", 20, "--format", "json")
+    assert ended.code == 0, ended.err
+    document = json.loads(ended.out)
+    assert document["accuracy"] == 100
+    assert document["setup"]["features"]["name"].endswith(" + poses")
+    assert document["setup"]["method"]["options"]["2.frames"] == 4
+    assert run(*call[:-3], tmp_path / "none.npz", "--ways", 3).code == 2
+
+
+@pytest.mark.slow
 def test_clips_under_a_simulated_camera(run: Run, clips: Path) -> None:
     call = ("evaluate", "protonet", "--data", clips, "--option", "frames=2", "--ways", 3)
     plain, moving = (

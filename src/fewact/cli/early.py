@@ -122,6 +122,13 @@ def data(name: str) -> str:
     return name
 
 
+def modalities(names: list[str] | None) -> list[str] | None:
+    """Check that there are the folders and files of further modalities."""
+    for name in names or ():
+        data(name)
+    return names
+
+
 def training_clips(path: Path) -> Path:
     """Check that there are training clips: a folder, a table or a file of features."""
     expected = (

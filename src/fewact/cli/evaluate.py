@@ -72,6 +72,17 @@ class MethodOptions(OptionGroup):
 class FeatureOptions(DataOptions):
     """Options that choose videos, or features that are stored."""
 
+    modalities: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="DATA",
+            help="Another source of the same clips, such as colour beside depth or a skeleton "
+            "beside video: folder, table or .npz file with the same clip names. The support "
+            "decides the weight of each source; repeat the option for more.",
+            callback=early.modalities,
+        ),
+    ] = None
     store: Annotated[
         Path | None,
         typer.Option(
@@ -207,6 +218,7 @@ def evaluate(
         method=method,
         options=method_options,
         data=data_config(data, videos, benchmark, store=videos.store),
+        modalities=tuple(videos.modalities or ()),
         episodes=evaluation.EpisodeConfig(
             **episodes.requested,
             **({} if episodes.episodes is None else {"file": episodes.episodes}),

@@ -8,6 +8,7 @@ from fewact import methods
 from fewact.backbones.weights import digest
 from fewact.features.sources import FeatureSource
 from fewact.methods.base import Method
+from fewact.methods.combined import Combined
 from fewact.registry import flatten_options
 
 
@@ -63,7 +64,9 @@ class FeatureFacts(BaseModel):
 
 
 def method_facts(method: Method) -> MethodFacts:
-    """Return the facts of a method."""
+    """Return the facts of a method; the options of a combined method's parts are numbered."""
+    if isinstance(method, Combined):
+        return _facts_of_parts(method)
     weights = method.state_dict()
     options, defaults = flatten_options(method.options), _defaults(method.options)
     name = methods.name_of(method) or type(method).__name__
@@ -73,6 +76,23 @@ def method_facts(method: Method) -> MethodFacts:
         options=options,
         changed=tuple(name for name, value in options.items() if value != defaults[name]),
         weights_sha256=digest(weights) if weights else "",
+        transductive=method.transductive,
+        uses_text=method.uses_text,
+        trained=method.trained,
+    )
+
+
+def _facts_of_parts(method: Combined) -> MethodFacts:
+    """Return the facts of a combined method: its own options, and those of its parts."""
+    own, parts = flatten_options(method.options), [method_facts(one) for one in method.methods]
+    changed = [name for name, value in own.items() if value != _defaults(method.options)[name]]
+    every = list(enumerate(parts, 1))
+    return MethodFacts(
+        name=" + ".join(dict.fromkeys(one.name for one in parts)),
+        package=" ".join(dict.fromkeys(one.package for one in parts if one.package)),
+        options=own | {f"{i}.{name}": v for i, one in every for name, v in one.options.items()},
+        changed=(*changed, *(f"{i}.{name}" for i, one in every for name in one.changed)),
+        weights_sha256=" ".join(one.weights_sha256 for one in parts).strip(),
         transductive=method.transductive,
         uses_text=method.uses_text,
         trained=method.trained,

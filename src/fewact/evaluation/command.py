@@ -33,6 +33,7 @@ def command_of(config: EvaluationConfig) -> str:
         return ""
     words = ["fewact", "evaluate", config.method]
     words += _flags("data", config.data, ("source",))
+    words += [word for source in config.modalities for word in ("--with", source)]
     words += _flags("episodes", config.episodes, ("file",))
     words += _flags("episodes", config.episodes, ("ways", "shots", "queries", "count", "seed"))
     words += _flags("data", config.data, ("groups", "split", "dataset"))

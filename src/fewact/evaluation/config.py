@@ -225,6 +225,9 @@ class EvaluationConfig(Config):
         method: Name of a method, or folder of a trained method.
         options: Options of the method; they replace those of a trained method.
         data: Videos or features.
+        modalities: Further sources of the same videos, each as ``DataConfig.source``: folder, table
+            or features file. The method is applied to each source, and the support decides the
+            weights of their similarities, see ``methods.combined``.
         episodes: Episodes to draw, or a file of episodes.
         backbone: Backbone that computes the features.
         text: Text encoder and prompts, for methods that use class names.
@@ -241,6 +244,7 @@ class EvaluationConfig(Config):
     method: str
     options: dict[str, JsonValue] = Field(default_factory=dict)
     data: DataConfig
+    modalities: tuple[str, ...] = ()
     episodes: EpisodeConfig = EpisodeConfig()
     backbone: BackboneConfig = BackboneConfig()
     text: TextConfig = TextConfig()

@@ -11,6 +11,7 @@ from fewact.data.simulated_camera import with_simulated_camera
 from fewact.data.videos import Split, VideoList
 from fewact.errors import DataError, OptionError, UnknownNameError
 from fewact.evaluation.config import DataConfig, EvaluationConfig, ResolvedBackbone
+from fewact.evaluation.modalities import matched
 from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
 from fewact.features.store import Store
 from fewact.features.stored import StoredFeatures, choose_card
@@ -71,12 +72,60 @@ def open_features(
         keep: Keep computed features in memory.
     """
     videos, dataset = open_videos(config, default_split)
+    return videos, _source(config, backbone, videos, dataset, keep=keep)
+
+
+def open_modalities(
+    config: EvaluationConfig, videos: VideoList, backbone: ResolvedBackbone, *, keep: bool = False
+) -> list[tuple[VideoList, FeatureSource]]:
+    """Return the videos of each further modality, in the order of a list, and their features.
+
+    Args:
+        config: Configuration with further sources of the same videos.
+        videos: Videos of its data.
+        backbone: Backbone that computes, or has computed, the features of videos.
+        keep: Keep computed features in memory.
+
+    Raises:
+        OptionError: The configuration has options that would change one source only.
+        DataError: A source misses videos or has other classes for them.
+    """
+    for option, used in (
+        ("--camera", config.camera),
+        ("--condition", config.condition),
+        ("--trim", config.reading.trim != "off"),
+        ("--correct", config.reading.correct != "off"),
+        ("--allow-missing", config.data.allow_missing),
+    ):
+        if used:
+            raise OptionError("cannot be combined with several sources", where=option, got="--with")
+    found = []
+    for name in config.modalities:
+        # Splits and groups are those of the first source.
+        own = DataConfig(source=name, split="all", groups="none")
+        every, dataset = open_videos(own)
+        if dataset is None:
+            own = own.model_copy(update={"store": config.data.store})
+        theirs = matched(videos, every)
+        found.append((theirs, _source(own, backbone, theirs, dataset, keep=keep)))
+    return found
+
+
+def _source(
+    config: DataConfig,
+    backbone: ResolvedBackbone,
+    videos: VideoList,
+    dataset: FeatureDataset | None,
+    *,
+    keep: bool,
+) -> FeatureSource:
+    """Return the features of videos: of a dataset of features, of a store, or computed."""
     if dataset is not None:
         if config.store is not None:
             raise OptionError("needs videos", where="--store", got=f"features, {config.source}")
-        return videos, ArrayFeatures(dataset.of(videos), dataset.videos.name)
+        return ArrayFeatures(dataset.of(videos), dataset.videos.name)
     if config.store is None:
-        return videos, VideoFeatures(videos, backbone.create(), keep=keep)
+        return VideoFeatures(videos, backbone.create(), keep=keep)
     store = Store(config.store)
     # Only the tensors of weights that are named can show whether they are the stored ones.
     digest = None
@@ -89,7 +138,7 @@ def open_features(
         engine=backbone.engine,
         network_digest=digest,
     )
-    return videos, StoredFeatures(store, videos, card, data=config.source)
+    return StoredFeatures(store, videos, card, data=config.source)
 
 
 def changed_videos(

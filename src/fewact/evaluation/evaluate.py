@@ -15,9 +15,10 @@ from fewact.encoding.stored import StoredEncodings
 from fewact.episodes import EpisodeSet, draw, load
 from fewact.errors import OptionError
 from fewact.evaluation.command import command_of, option_text
-from fewact.evaluation.config import EvaluationConfig
-from fewact.evaluation.data import as_read, changed_videos, open_features
+from fewact.evaluation.config import EvaluationConfig, ResolvedBackbone
+from fewact.evaluation.data import as_read, changed_videos, open_features, open_modalities
 from fewact.evaluation.evaluate_method import Progress, RunOptions, evaluate_method
+from fewact.evaluation.modalities import ModalityEncodings
 from fewact.evaluation.result import Result
 from fewact.evaluation.texts import class_texts
 from fewact.evaluation.trained import create_method, find_checkpoint, training_flags
@@ -25,6 +26,7 @@ from fewact.features.sources import ArrayFeatures, FeatureSource
 from fewact.features.stored import StoredFeatures
 from fewact.io.outputs import check_output_file, check_output_folder
 from fewact.methods.base import Method
+from fewact.methods.combined import Combined
 from fewact.text import ClassTexts
 
 Options = dict[str, Any]
@@ -159,6 +161,8 @@ def _open(
     trained = find_checkpoint(config.method)
     backbone = config.backbone.resolve(trained)
     videos, source = open_features(config.data, backbone, default_split, keep=len(options) > 1)
+    if config.modalities:
+        return _open_modalities(config, options, backbone, (videos, source), default_split)
     flags: tuple[str, ...] = ()
     query_source: FeatureSource | None = None
     videos, source = changed_videos(config, "all", videos, source)
@@ -186,6 +190,45 @@ def _open(
         _episodes(config, videos),
         texts,
         flags,
+        _unnamed_split(config, videos, default_split),
+    )
+
+
+def _open_modalities(
+    config: EvaluationConfig,
+    options: Sequence[Options],
+    backbone: ResolvedBackbone,
+    first: tuple[VideoList, FeatureSource],
+    default_split: Literal["val", "test"],
+) -> _Opened:
+    """Open all modalities and create a combined method of each options.
+
+    Args:
+        config: Configuration.
+        options: Options of each method.
+        backbone: Backbone of the videos.
+        first: Videos of the configuration's data and their features.
+        default_split: Split that is used if the configuration names none.
+    """
+    if find_checkpoint(config.method) is not None:
+        raise OptionError(
+            "a trained method reads one source",
+            where="--with",
+            got=config.method,
+            expected="a method by its name",
+        )
+    videos = first[0]
+    several = len(options) > 1
+    every = [first, *open_modalities(config, videos, backbone, keep=several)]
+    parts = [_create(config.method, None, source, options) for _, source in every]
+    return _Opened(
+        [Combined(own) for own in zip(*parts, strict=True)],
+        ModalityEncodings([(own, _encodings(source)) for own, source in every]),
+        None,
+        videos,
+        _episodes(config, videos),
+        None,
+        (),
         _unnamed_split(config, videos, default_split),
     )
 

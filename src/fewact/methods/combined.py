@@ -1,0 +1,219 @@
+"""Several methods in one: the weighted sum of their kernels. The support decides the weights.
+
+Each method may read another modality of the same videos, such as depth, colour or a skeleton; see
+``fewact.evaluation.modalities``.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from typing import Any, Literal
+
+import torch
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass as checked_dataclass
+from torch import Tensor, nn
+
+from fewact.backbones.card import Card
+from fewact.errors import OptionError
+from fewact.features.request import Features, Request
+from fewact.methods.base import Method, Nodes, PairScores, score_and_pairs
+from fewact.methods.common.kernel import leave_one_out
+
+LIKELIHOOD_WEIGHT = 0.25
+"""Weight of the log-likelihoods: the videos of a class are not independent. That of ``fusion``,
+which was chosen on the vectors of development clips."""
+
+TEMPERATURES = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Temperatures of the leave-one-out classification, in mean squared distances between support
+videos; the likeliest counts."""
+
+STEPS = 4
+"""The weights that are compared are multiples of 1 / STEPS."""
+
+
+@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class CombinedOptions:
+    """Options of a combination.
+
+    Args:
+        weights: ``support``: leave-one-out classification of the support videos decides the weights
+            of each episode; with one video per class they are equal. ``equal``: all are equal.
+    """
+
+    weights: Literal["support", "equal"] = "support"
+
+
+@dataclass(frozen=True)
+class CombinedState:
+    """Support of a combination.
+
+    Args:
+        states: State of each part.
+        weights: (b m) weight of each of m parts, of total 1.
+        scales: (b m) mean squared distance between support videos by each part; 0 where they are
+            all the same, so that the part is left out.
+    """
+
+    states: tuple[Any, ...]
+    weights: Tensor
+    scales: Tensor
+
+
+class Combined(Method[CombinedOptions, CombinedState]):
+    """Sum of the scores of several methods that average pair similarities.
+
+    With k_m(i, j) for the similarity of two videos by part m, and s_m for the mean of
+    (k_m(i, i) + k_m(j, j)) / 2 − k_m(i, j) over all pairs of support videos, the kernel is
+    Σ_m w_m k_m / s_m. The weights are the mean of all w of total 1 on a grid, each weighted by the
+    likelihood of the support's labels under leave-one-out classification with this w.
+
+    Args:
+        parts: Methods, in the order of their modalities.
+        options: Options of the combination.
+
+    Raises:
+        OptionError: There are fewer than two methods, or one does not average pair similarities.
+    """
+
+    Options = CombinedOptions
+    paper = "ours"
+    scoring = frozenset({"weights"})
+
+    def __init__(self, parts: Sequence[Method], options: CombinedOptions | None = None) -> None:
+        super().__init__(options or CombinedOptions())
+        if len(parts) < 2:
+            raise OptionError(
+                "too few methods to combine", got=str(len(parts)), expected="at least 2"
+            )
+        for one in parts:
+            if one.uses_text or not isinstance(one, PairScores):
+                raise OptionError(
+                    "cannot be combined",
+                    where=type(one).__name__,
+                    got="uses class names" if one.uses_text else "has no similarities of pairs",
+                    expected="a method that averages similarities of pairs, such as fusion",
+                )
+        self.parts = nn.ModuleList(parts)
+        self.transductive = any(one.transductive for one in parts)
+        self.trained = all(one.trained for one in parts)
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """The combined methods."""
+        return tuple(one for one in self.parts if isinstance(one, Method))
+
+    def requests(self, card: Card) -> tuple[Request, ...]:
+        """Return the requests of all parts, where all read the same modality."""
+        every = (request for one in self.methods for request in one.requests(card))
+        return tuple(dict.fromkeys(every))
+
+    def encode(self, features: Features) -> Nodes:
+        """Return the nodes of all parts, where all read the same modality."""
+        return combined_nodes([one.encode(features) for one in self.methods])
+
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> CombinedState:
+        """Return the states of the parts, and their weights.
+
+        Raises:
+            OptionError: The options of a part average no pair similarities.
+        """
+        states, kernels = [], []
+        for one, own in zip(self.methods, self._nodes(nodes), strict=True):
+            state = one.support(own, labels, n)
+            pairs = score_and_pairs(one, state, own)[1]
+            if pairs is None:
+                raise OptionError(
+                    "the options average no similarities of pairs",
+                    where=type(one).__name__,
+                    hint="Choose shot_aggregation=mean.",
+                )
+            states.append(state)
+            kernels.append(pairs)
+        kernel = torch.stack(kernels, 1)  # (b m s s)
+        scales = mean_squared_distance(kernel)
+        if self.options.weights == "equal":
+            weights = torch.full_like(scales, 1 / len(states))
+        else:
+            weights = weights_of_support(scaled(kernel, scales[..., None, None]), labels, n)
+        return CombinedState(tuple(states), weights, scales)
+
+    def score(self, state: CombinedState, nodes: Nodes) -> Tensor:
+        """Return logits (b q n)."""
+        own = self._nodes(nodes)
+        logits = torch.stack(
+            [
+                one.score(its_state, its_nodes)
+                for one, its_state, its_nodes in zip(self.methods, state.states, own, strict=True)
+            ],
+            1,
+        )  # (b m q n)
+        weights = state.weights[..., None, None]
+        return (weights * scaled(logits, state.scales[..., None, None])).sum(1)
+
+    def _nodes(self, nodes: Nodes) -> list[dict[str, Tensor]]:
+        """Return the nodes of each part."""
+        return [
+            {
+                name.removeprefix(f"{i}."): value
+                for name, value in nodes.items()
+                if name.startswith(f"{i}.")
+            }
+            for i in range(len(self.parts))
+        ]
+
+
+def combined_nodes(nodes: Sequence[Nodes]) -> dict[str, Tensor]:
+    """Return the nodes of all parts by names that begin with the number of the part."""
+    return {f"{i}.{name}": value for i, own in enumerate(nodes) for name, value in own.items()}
+
+
+def mean_squared_distance(kernel: Tensor) -> Tensor:
+    """Return half the mean squared distance between videos: (… s s) → (…); 0 where all are equal.
+
+    >>> mean_squared_distance(torch.tensor([[2.0, 1.0], [1.0, 4.0]]))
+    tensor(2.)
+    """
+    s = kernel.shape[-1]
+    own = kernel.diagonal(dim1=-2, dim2=-1)
+    total = s * own.sum(-1) - kernel.sum((-2, -1))
+    return (total / (s * (s - 1))).clamp_min(0)
+
+
+def scaled(values: Tensor, scales: Tensor) -> Tensor:
+    """Return values over their scales, and 0 where a scale is 0 but for rounding."""
+    tiny = torch.finfo(scales.dtype).eps
+    return torch.where(scales > tiny, values / scales.clamp_min(tiny), 0.0)
+
+
+def weights_of_support(kernels: Tensor, labels: Tensor, n: int) -> Tensor:
+    """Return the weights of kernels by leave-one-out classification of the support.
+
+    Args:
+        kernels: (b m s s) similarities, scaled alike.
+        labels: (b s).
+        n: Number of classes.
+
+    Returns:
+        (b m), of total 1; equal where no class has two videos.
+    """
+    grid = torch.tensor(list(simplex(kernels.shape[1], STEPS))).to(kernels) / STEPS  # (g m)
+    likelihood = torch.stack(
+        [
+            torch.stack([leave_one_out(one, labels, n, t) for t in TEMPERATURES]).amax(0)
+            for one in torch.einsum("gm,bmij->gbij", grid, kernels)
+        ],
+        -1,
+    )  # (b g)
+    return (LIKELIHOOD_WEIGHT * likelihood).softmax(-1) @ grid
+
+
+def simplex(parts: int, total: int) -> Iterator[tuple[int, ...]]:
+    """Yield all tuples of non-negative integers of a total.
+
+    >>> list(simplex(2, 2))
+    [(0, 2), (1, 1), (2, 0)]
+    """
+    for bars in combinations(range(total + parts - 1), parts - 1):
+        ends = (-1, *bars, total + parts - 1)
+        yield tuple(b - a - 1 for a, b in pairwise(ends))
