@@ -14,6 +14,7 @@ from fewact import align, methods
 from fewact.errors import OptionError, ShapeError, UnknownNameError
 from fewact.features.request import FeatureRequest, Request, View
 from fewact.methods.a2m2 import A2M2, A2M2Options, MomentOptions
+from fewact.methods.base import TrainingBatch
 from fewact.methods.common.matching import problems
 from fewact.registry import flatten_options, make_options
 from tests.methods.made_up import make_card
@@ -318,6 +319,42 @@ def test_text_and_visual_probabilities_are_combined(weight: float) -> None:
     torch.testing.assert_close(logits[0].exp(), expected)
 
 
+def test_the_loss_with_names_classifies_each_video_among_all_training_classes() -> None:
+    generator = torch.Generator().manual_seed(4)
+
+    def drawn(*shape: int) -> torch.Tensor:
+        return torch.rand(shape, generator=generator, dtype=torch.float64)
+
+    maps, vectors = FeatureRequest("maps", View(8)), FeatureRequest("vectors", View(8))
+    support = {maps: drawn(1, 2, 8, 5, 3, 2), vectors: drawn(1, 2, 8, 7) - 0.5}
+    query = {maps: drawn(1, 3, 8, 5, 3, 2), vectors: drawn(1, 3, 8, 7) - 0.5}
+    every = drawn(4, 7) - 0.5
+    base = torch.tensor([[3, 1]])
+    batch = TrainingBatch(
+        support,
+        torch.tensor([[0, 1]]),
+        query,
+        torch.tensor([[1, 0, 0]]),
+        2,
+        text=every[base],
+        base_text=every,
+        base_classes=base,
+    )
+    named = create(text_weight=0.9, contrast_weight=0.25, text_temperature=0.1, **AS_WRITTEN)
+    losses = named.double().losses(batch)
+    alone = create(**AS_WRITTEN).double().losses(replace(batch, text=None, base_text=None))
+    assert losses.keys() == {"cross_entropy", "contrast"}
+    torch.testing.assert_close(losses["cross_entropy"], alone["cross_entropy"])
+    frames = torch.cat([support[vectors], query[vectors]], 1)[0]
+    expected = 0.0
+    for video, label in zip(frames, (3, 1, 1, 3, 3), strict=True):
+        mean = video.sum(0) / 8
+        cosines = [mean @ text / (mean.norm() * text.norm()) for text in every]
+        scaled = torch.stack(cosines) / 0.1
+        expected += float(scaled.exp().sum().log() - scaled[label]) / 5
+    assert losses["contrast"].item() == pytest.approx(0.25 * expected, rel=1e-12)
+
+
 def test_preset_of_the_paper() -> None:
     method = create(preset="paper", **{"moments.in_channels": 5})
     options = method.options
@@ -366,6 +403,7 @@ WITHOUT_EFFECT = [
     ({"shot_aggregation": "prototype", "intra_class_weight": 0.3}, "intra_class_weight"),
     ({"shot_aggregation": "union", "intra_class_weight": 0.3}, "intra_class_weight"),
     ({"text_temperature": 0.1}, "text_temperature"),
+    ({"contrast_weight": 0.1}, "contrast_weight"),
     (
         {"preset": "paper", "moments.in_channels": 5, "intra_class_weight": 0.5},
         "intra_class_weight",

@@ -133,7 +133,7 @@ class Backbone:
         if "pixels" in levels:
             found["pixels"] = frames.to(self.device).contiguous()
         if computed:
-            self._check_number(len(frames))
+            self.check_number(len(frames))
             runs = self._run(frames, computed)
             # Joined outside of inference mode, so that methods can be trained on the result.
             found |= {level: torch.cat([run[level] for run in runs]) for level in computed}
@@ -148,7 +148,12 @@ class Backbone:
         for level in levels:
             self.card.shape_of(level)
 
-    def _check_number(self, frames: int) -> None:
+    def check_number(self, frames: int) -> None:
+        """Refuse a number of input frames that the network cannot take.
+
+        Raises:
+            ShapeError: It is no multiple of the frames that the network reads together.
+        """
         together = self.network.frames_together
         if frames % together:
             slots = together // self.card.frames_per_slot

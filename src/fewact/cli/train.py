@@ -111,16 +111,16 @@ def train(
     changes = parse_options(training.set or (), flag="--set")
     if training.weights is not None:
         changes["backbone.weights"] = training.weights
-    from fewact import methods
     from fewact import training as subpackage
     from fewact.evaluation import DataConfig
     from fewact.evaluation.texts import read_prompts
+    from fewact.methods.cards import stand_in
 
     changes |= {f"text.{name}": value for name, value in text.requested.items()}
     if text.prompts is not None:
         changes["text.prompts"] = read_prompts(text.prompts)
     chosen = subpackage.read(recipe, changes)
-    if not methods.create(chosen.method.name, **chosen.method.options).uses_text:
+    if not stand_in(chosen.method.name, chosen.method.options).uses_text:
         text.refuse()
     data = videos.data or chosen.data
     if data == CUSTOM_DATA:

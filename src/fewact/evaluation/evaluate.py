@@ -4,6 +4,7 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +22,7 @@ from fewact.evaluation.evaluate_method import Progress, RunOptions, evaluate_met
 from fewact.evaluation.modalities import ModalityEncodings
 from fewact.evaluation.result import Result
 from fewact.evaluation.texts import class_texts
-from fewact.evaluation.trained import create_method, find_checkpoint, training_flags
+from fewact.evaluation.trained import find_checkpoint, training_flags
 from fewact.features.sources import ArrayFeatures, FeatureSource
 from fewact.features.stored import StoredFeatures
 from fewact.io.outputs import check_output_file, check_output_folder
@@ -241,11 +242,11 @@ def _create(
     text_width: int | None = None,
 ) -> list[Method]:
     """Create the methods; sizes of a method that is not trained follow features and texts."""
-    sizes: dict[str, int] = {}
-    if trained is None:
-        frames = source.frames if isinstance(source, ArrayFeatures) else None
-        sizes = methods.fitting(name, source.card, text_width, frames=frames)
-    return [create_method(name, trained, {**sizes, **one}) for one in options]
+    if trained is not None:
+        return [trained.method(**one) for one in options]
+    frames = source.frames if isinstance(source, ArrayFeatures) else None
+    fitting = partial(methods.fitting, name, source.card, text_width, frames=frames)
+    return [methods.create(name, **{**fitting(options=one), **one}) for one in options]
 
 
 def _stored_only(source: StoredFeatures, made: Sequence[Method]) -> StoredFeatures:

@@ -1,5 +1,6 @@
 """Few-shot methods: from features of support and query videos to logits. One file per paper."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +51,13 @@ def name_of(method: "Method") -> str | None:
 
 
 def fitting(
-    name: str, card: "Card", text_width: int | None = None, *, frames: int | None = None
-) -> dict[str, int]:
+    name: str,
+    card: "Card",
+    text_width: int | None = None,
+    *,
+    frames: int | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return the options that a method must be created with to fit its features.
 
     Args:
@@ -59,23 +65,29 @@ def fitting(
         card: Card of the backbone.
         text_width: Length of the text embeddings, for methods that use text.
         frames: Number of vectors of each clip, if only this number is available.
+        options: Options that are set already, and may need others.
 
     Returns:
         Those of these options that the method has: ``vector_width``; ``map_channels``, the length
-        of the vectors if the backbone has no maps; ``frames``; and ``text_width`` if texts and
-        vectors differ in length, so that the method is trained to project the texts.
+        of the vectors if the backbone has no maps; ``frames``; ``text_width`` if texts and vectors
+        differ in length, so that the method is trained to project the texts; and those of
+        ``Method.fitting``.
 
     Raises:
         UnknownNameError: There is no method of this name.
+        OptionError: An option that is set is invalid.
     """
     channels = card.maps[0] if card.maps else card.vectors
-    found = {"vector_width": card.vectors, "map_channels": channels}
+    found: dict[str, Any] = {"vector_width": card.vectors, "map_channels": channels}
     if frames is not None:
         found["frames"] = frames
     if text_width is not None and text_width != card.vectors:
         found["text_width"] = text_width
-    known = {one.name for one in fields(REGISTRY.get(AUTO if name == "auto" else name).Options)}
-    return {option: value for option, value in found.items() if option in known}
+    method = REGISTRY.get(AUTO if name == "auto" else name)
+    known = {one.name for one in fields(method.Options)}
+    sizes = {option: value for option, value in found.items() if option in known}
+    made: Any = make_options(method.Options, {**sizes, **(options or {})}, of=f'method "{name}"')
+    return {**sizes, **method.fitting(made, card)}
 
 
 def create(name: str = "auto", **options: Any) -> "Method":

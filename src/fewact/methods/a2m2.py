@@ -6,6 +6,7 @@ depends on the other video. Any other registered aligner can compare the same no
 """
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +18,20 @@ from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.a2m2_compare import Comparison, bank_scorer
 from fewact.methods.a2m2_options import A2M2Options, AlignmentOptions, MomentOptions
 from fewact.methods.a2m2_parts import A2M2State, aggregate, describe
-from fewact.methods.base import BankScorer, FrameMatch, Nodes, TextMethod
+from fewact.methods.base import (
+    BankScorer,
+    FrameMatch,
+    Nodes,
+    TextMethod,
+    TrainingBatch,
+    cross_entropy,
+    support_state,
+)
 from fewact.methods.common.inputs import class_text
 from fewact.methods.common.kernel import intra_class_similarity
 from fewact.methods.common.reduction import ChannelReduction
 from fewact.methods.common.temporal_attention import TemporalAttention
-from fewact.methods.common.text_logits import combined_logits, text_logits
+from fewact.methods.common.text_logits import combined_logits, named_classes, text_logits
 
 __all__ = ["A2M2", "A2M2Options", "A2M2State", "AlignmentOptions", "MomentOptions"]
 
@@ -45,6 +54,7 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
             "intra_class_weight",
             "temperature",
             "text_temperature",
+            "contrast_weight",
         }
     )
 
@@ -63,16 +73,18 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
             else None
         )
 
+    @classmethod
+    def fitting(cls, options: A2M2Options, card: Card) -> dict[str, Any]:
+        """Return the channels of the level for a trained reduction, unless they are set."""
+        moments = options.moments
+        if moments.reduction not in ("learned", "linear") or moments.in_channels is not None:
+            return {}
+        return {"moments.in_channels": card.shape_of(moments.level_of(card))[0]}
+
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Request one level, see option ``moments.level``, and vectors if class names are used."""
-        moments = self.options.moments
-        levels: tuple[Level, ...] = ("middle", "maps", "vectors")
-        if moments.reduction == "learned":
-            levels = ("maps", "vectors")
-        if moments.level != "auto":
-            levels = (moments.level,)
-        found = next((level for level in levels if card.has(level)), levels[0])
-        needed = dict.fromkeys((found, "vectors") if self.uses_text else (found,))
+        level = self.options.moments.level_of(card)
+        needed = dict.fromkeys((level, "vectors") if self.uses_text else (level,))
         return tuple(self._request(level) for level in needed)
 
     def _request(self, level: Level) -> Request:
@@ -152,6 +164,24 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
             named = text_logits(nodes["mean"], state.text, self.options.text_temperature)
             return combined_logits(named, logits, self.options.text_weight), None
         return logits, scores if self.options.shot_aggregation == "mean" else None
+
+    def losses_of_nodes(
+        self, support: Nodes, query: Nodes, batch: TrainingBatch
+    ) -> dict[str, Tensor]:
+        """Return the cross-entropy of the visual scores; with names, of each video with them too.
+
+        As in CLIP-FSAR, the two are combined in scoring alone.
+        """
+        state = support_state(self, support, batch.support_labels, batch.n, batch.text)
+        logits = self.score(replace(state, text=None), query)  # (b q n)
+        losses = {"cross_entropy": cross_entropy(logits, batch.query_labels)}
+        if state.text is not None:
+            mean = torch.cat([support["mean"], query["mean"]], 1)  # (b s+q d)
+            every, labels = named_classes(batch)
+            text = state.text if every is None else every.to(mean)
+            named = text_logits(mean, text, self.options.text_temperature)
+            losses["contrast"] = self.options.contrast_weight * cross_entropy(named, labels)
+        return losses
 
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:
         """Return the scores of two sets of videos: (b q …), (b s …) → (b q s)."""

@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
 
 from fewact import align
+from fewact.backbones.card import Card, Level
 from fewact.errors import OptionError, UnknownNameError, did_you_mean
 from fewact.features.request import Stabilise
 from fewact.methods.common.effects import Effect, refuse_without_effect
@@ -64,7 +65,8 @@ class MomentOptions(_Group):
         steps: Newton–Schulz steps of ``sqrt``.
         reduction: Reduction of the channels, see ``ChannelReduction``.
         width: Channels after the reduction; ``none`` and ``auto`` have a fixed width.
-        in_channels: Channels before a reduction with weights (``learned``, ``linear``, ``pca``).
+        in_channels: Channels before a reduction with weights (``learned``, ``linear``, ``pca``);
+            training takes them from the backbone.
         subtract_clip_mean: Subtract the clip's mean map from each frame, so that motion remains.
         linear_detrend: Remove the linear change over time first, such as the effect of a slow pan.
         attention: Temporal attention before the moments; for a reduction with trained weights.
@@ -88,6 +90,14 @@ class MomentOptions(_Group):
     attention: bool = False
     cross_frame: NonNegativeFloat = 0.0
     normalise: Literal["none", "layernorm", "support_mean"] = "none"
+
+    def level_of(self, card: Card) -> Level:
+        """Return the level whose features are used of a backbone."""
+        if self.level != "auto":
+            return self.level
+        levels: tuple[Level, ...] = ("middle", "maps", "vectors")
+        usable = levels[1:] if self.reduction == "learned" else levels
+        return next((level for level in usable if card.has(level)), usable[0])
 
 
 def _add_names(schema: dict[str, Any]) -> None:
@@ -145,6 +155,8 @@ class A2M2Options:
         text_weight: Weight α of the class names in p_text^α · p_visual^(1−α); 0 ignores the names,
             published is 0.9. Vectors and class embeddings must share a space, as in CLIP.
         text_temperature: Temperature of the cosines of mean frame and class embeddings.
+        contrast_weight: Weight of the training loss that classifies each video among the names of
+            all training classes, by these cosines.
     """
 
     preset: Preset = "training_free"
@@ -158,6 +170,7 @@ class A2M2Options:
     learn_temperature: bool = False
     text_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
     text_temperature: PositiveFloat = 0.01
+    contrast_weight: NonNegativeFloat = 1.0
 
     @model_validator(mode="before")
     @classmethod
@@ -238,7 +251,10 @@ def _effects(options: A2M2Options) -> list[Effect]:
             "shot_aggregation mean",
             off=0,
         ),
-        Effect("text_temperature", options.text_weight > 0, "text_weight=0", "text_weight above 0"),
+        *(
+            Effect(name, options.text_weight > 0, "text_weight=0", "text_weight above 0")
+            for name in ("text_temperature", "contrast_weight")
+        ),
     ]
 
 

@@ -82,6 +82,16 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
         super().__init__()
         self.options = options
 
+    @classmethod
+    def fitting(cls, options: OptionsT, card: Card) -> dict[str, Any]:
+        """Return options that follow from a backbone, by name; default: none.
+
+        Args:
+            options: Options as they were set, without these.
+            card: Card of the backbone.
+        """
+        return {}
+
     @abstractmethod
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Return the features that the method needs of a backbone."""

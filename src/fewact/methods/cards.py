@@ -1,7 +1,9 @@
 """Cards of the methods: what a list, a page and a user need to know of each."""
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from fewact import methods
 from fewact.errors import ExtensionError, OptionError
@@ -77,6 +79,21 @@ def card_of(name: str) -> MethodCard:
         uses_text=made.uses_text,
         transductive=made.transductive,
     )
+
+
+def stand_in(name: str, options: Mapping[str, Any]) -> Method:
+    """Return a method for a small made-up backbone; its properties are those for any backbone.
+
+    Args:
+        name: Registry name.
+        options: Options; those that follow from a backbone may be missing.
+
+    Raises:
+        UnknownNameError: There is no method of this name.
+        OptionError: An option is invalid.
+    """
+    fitting = methods.fitting(name, made_up_card(), options=options)
+    return methods.create(name, **{**fitting, **options})
 
 
 def _levels(method: Method, *, maps: bool, training: bool = False) -> tuple[str, ...]:

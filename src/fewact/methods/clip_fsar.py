@@ -18,7 +18,7 @@ from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.base import Nodes, TextMethod, TrainingBatch, cross_entropy, one_hot_mean
 from fewact.methods.common.effects import Effect, refuse_without_effect
 from fewact.methods.common.inputs import ClassText, frame_vectors, of_videos, seeded
-from fewact.methods.common.text_logits import combined_logits, text_logits
+from fewact.methods.common.text_logits import combined_logits, named_classes, text_logits
 from fewact.methods.common.transformer import Transformer
 
 
@@ -170,13 +170,11 @@ class ClipFsar(TextMethod[ClipFsarOptions, ClipFsarState]):
         The texts are the texts of all training classes if the batch has them, else the episode's.
         """
         state = self.support(support, batch.support_labels, batch.n, text=batch.text)
-        labels = torch.cat([batch.support_labels, batch.query_labels], 1)  # (b s+q)
         frames = torch.cat([support["frames"], query["frames"]], 1)  # (b s+q t d)
         texts = state.text
-        if batch.base_text is not None and batch.base_classes is not None:
-            base = self.text(batch.base_text, len(batch.base_text), frames)  # (N d)
-            texts = base.expand(len(frames), -1, -1)
-            labels = batch.base_classes.gather(1, labels)
+        every, labels = named_classes(batch)
+        if every is not None:
+            texts = self.text(every, len(every), frames).expand(len(frames), -1, -1)
         named = self.class_logits(frames.mean(-2), texts)
         return {
             "cross_entropy": cross_entropy(-self.distance(state, query), batch.query_labels),

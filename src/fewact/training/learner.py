@@ -1,6 +1,7 @@
 """The trained module: network, method, and a linear head for the training classes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -118,15 +119,25 @@ class Learner(nn.Module):
 
 def head_width(method: Method, card: Card) -> int:
     """Return D of ``class_vectors``, computed from zeros in the shape of the card's features."""
-    features = {
+    with torch.no_grad(), evaluating(method):
+        return method.class_vectors(method.encode(zero_features(method, card))).shape[-1]
+
+
+def zero_features(method: Method, card: Card) -> Features:
+    """Return zeros (1 1 t …) in the shape of one video's features."""
+    return {
         request: torch.zeros(1, 1, *request_shape(request, card))
         for request in method.requests(card)
     }
-    training = method.training
-    with torch.no_grad():
-        width = method.class_vectors(method.eval().encode(features)).shape[-1]
-    method.train(training)
-    return width
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Set evaluation mode inside the block."""
+    training = module.training
+    module.eval()
+    yield
+    module.train(training)
 
 
 def request_shape(request: Request, card: Card) -> Sequence[int]:

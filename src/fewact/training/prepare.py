@@ -3,12 +3,14 @@
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from fewact import backbones, methods
 from fewact.errors import TrainingError
+from fewact.methods.base import Method, support_state
 from fewact.text import known_texts
 from fewact.training.data import TrainingData
-from fewact.training.learner import Learner
+from fewact.training.learner import Learner, evaluating, zero_features
 from fewact.training.recipe import Recipe
 
 
@@ -27,6 +29,7 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
         TrainingError: The stored features come from another network than the recipe's, a method
             that uses text has no embeddings, or a method that uses camera motion is trained from
             frames.
+        ShapeError: Channels, lengths or frames of the recipe don't fit its backbone or its texts.
     """
     source = data.train_source
     from_frames = any(stage.inputs == "frames" for stage in recipe.stages)
@@ -60,8 +63,9 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
     torch.manual_seed(recipe.seed)
     text = None if data.train_text is None else known_texts(data.train_text).embeddings
     width = None if text is None else text.shape[-1]
-    fitting = methods.fitting(recipe.method.name, card, width)
-    method = methods.create(recipe.method.name, **{**fitting, **recipe.method.options})
+    name, options = recipe.method.name, recipe.method.options
+    fitting = methods.fitting(name, card, width, options=options)
+    method = methods.create(name, **{**fitting, **options})
     if method.uses_text and text is None:
         raise TrainingError(
             "the method uses text, and there are no text embeddings of the class names",
@@ -76,7 +80,21 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
             hint="Train on stored features, or set stabilise=off and cameras=moving or similar.",
         )
     classes = len(data.train.classes)
-    return Learner(method, backbone, card, classes, recipe.precision, text).to(device)
+    learner = Learner(method, backbone, card, classes, recipe.precision, text)
+    if backbone is not None:
+        for count in learner.counts:
+            backbone.check_number(count)
+    if text is not None and method.uses_text:
+        _check_text(method, card, text)
+    return learner.to(device)
+
+
+def _check_text(method: Method, card: backbones.Card, text: Tensor) -> None:
+    """Refuse text embeddings that the method cannot compare with its nodes, before any training."""
+    labels = torch.zeros(1, 1, dtype=torch.int64)
+    with torch.no_grad(), evaluating(method):
+        nodes = method.encode(zero_features(method, card))
+        support_state(method, nodes, labels, 1, text[None, :1])
 
 
 def _card(backbone: backbones.Backbone | None) -> backbones.Card:

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from fewact import methods
 from fewact.evaluation.texts import TextModel, read_prompts, text_model
 from fewact.methods.base import TextMethod
+from fewact.methods.cards import stand_in
 from fewact.text import templates
 from fewact.training.data import TrainingData
 from fewact.training.recipe import Recipe
@@ -21,7 +21,7 @@ def with_texts(recipe: Recipe, data: TrainingData, *, device: str) -> TrainingDa
     Raises:
         UserError: The text encoder cannot be built, or the templates are unknown.
     """
-    method = methods.create(recipe.method.name, **recipe.method.options)
+    method = stand_in(recipe.method.name, recipe.method.options)
     if not (isinstance(method, TextMethod) and method.uses_text) or data.train_text is not None:
         return data
     model = _model(recipe, method.prompts)

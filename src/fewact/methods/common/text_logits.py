@@ -1,7 +1,10 @@
 """Scores of class names, and their combination with visual scores."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional
+
+from fewact.methods.base import TrainingBatch
 
 
 def text_logits(mean: Tensor, text: Tensor, temperature: float | Tensor) -> Tensor:
@@ -22,3 +25,16 @@ def text_logits(mean: Tensor, text: Tensor, temperature: float | Tensor) -> Tens
 def combined_logits(text: Tensor, visual: Tensor, text_weight: float) -> Tensor:
     """Return log(p_text^w · p_visual^(1−w)) of the softmax of two logits (… n) (CLIP-FSAR)."""
     return text_weight * text.log_softmax(-1) + (1 - text_weight) * visual.log_softmax(-1)
+
+
+def named_classes(batch: TrainingBatch) -> tuple[Tensor | None, Tensor]:
+    """Return the classes that the videos of a batch are classified among by name, and their labels.
+
+    Returns:
+        Embeddings (N d) of the names of all training classes, None if the batch has those of its
+        episodes alone; labels (b s+q) of the support and query videos among them.
+    """
+    labels = torch.cat([batch.support_labels, batch.query_labels], 1)
+    if batch.base_text is None or batch.base_classes is None:
+        return None, labels
+    return batch.base_text, batch.base_classes.gather(1, labels)
