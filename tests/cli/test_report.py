@@ -1,13 +1,16 @@
 """``fewact report`` on a taught model and on results."""
 
+import re
 import shutil
+import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fewact import FewShotClassifier
+from fewact import FewShotClassifier, svg
 from fewact.evaluation import evaluate_method, save
 from tests.evaluation.made_up import Constant, Nearest, problem
 from tests.report.test_explanation import Reader
@@ -41,10 +44,46 @@ def test_results_on_the_same_episodes_are_compared(run: Run, tmp_path: Path) -> 
     assert str(paths[2]) not in comparisons
 
 
+def test_a_pdf_has_all_that_the_page_has(run: Run, clips: Path, tmp_path: Path) -> None:
+    try:
+        import weasyprint
+    except (ImportError, OSError) as error:
+        pytest.skip(f"WeasyPrint or Pango is not installed: {error}")
+    assert weasyprint.VERSION
+    classifier = FewShotClassifier(method="pixels").fit(clips)
+    mine = classifier.save(tmp_path / "mine", thumbnails=True)
+    ended = run("report", mine, "-o", tmp_path / "report.pdf")
+    assert (ended.code, ended.err) == (0, "")
+    content = (tmp_path / "report.pdf").read_bytes()
+    assert content.startswith(b"%PDF-")
+    assert content.count(b"/DCTDecode") == 6  # the thumbnails
+    streams = re.findall(rb"stream\r?\n(.*?)endstream", content, re.DOTALL)
+    drawn = b"".join(zlib.decompress(one) for one in streams if one.startswith(b"\x78"))
+    blue = " ".join(f"{int(svg.COLOURS[0][i : i + 2], 16) / 255:.3f}" for i in (1, 3, 5))
+    assert [x for x in COLOUR.findall(drawn.decode("latin-1")) if rounded(x) == blue]
+
+
+COLOUR = re.compile(r"([\d.]+ [\d.]+ [\d.]+) (?:rg|scn?)\b")
+
+
+def rounded(colour: str) -> str:
+    return " ".join(f"{float(x):.3f}" for x in colour.split())
+
+
+def test_a_pdf_without_its_library_is_refused_first(
+    run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "weasyprint", None)
+    ended = run("report", model, "-o", tmp_path / "report.pdf")
+    assert (ended.code, ended.out) == (2, "")
+    assert "needs weasyprint" in ended.err
+    assert "pip install 'fewact[pdf]'" in ended.err
+
+
 @pytest.mark.parametrize(
     ("paths", "output", "words"),
     [
-        (("{model}",), "r.pdf", "print it from the browser"),
+        (("{model}",), "r.docx", "expected: .html, .md or .pdf"),
         (("{model}", "{model}"), "r.html", "a model gets a report of its own"),
         (("nowhere.json",), "r.html", "there is no such file"),
         (("nowhere",), "r.html", "no such folder"),

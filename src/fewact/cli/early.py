@@ -195,15 +195,16 @@ def archive(path: Path) -> Path:
 
 
 def report_file(path: Path) -> Path:
-    """Check that a report will be HTML or Markdown, and that it can be written."""
-    if path.suffix.lower() not in (".html", ".md"):
+    """Check that a report will be HTML, Markdown or PDF, and that it can be written."""
+    if path.suffix.lower() not in (".html", ".md", ".pdf"):
         raise OptionError(
             "unknown format of a report",
             where=str(path),
             got=repr(path.suffix),
-            expected=".html or .md",
-            hint="For a PDF, write a .html file and print it from the browser.",
+            expected=".html, .md or .pdf",
         )
+    if path.suffix.lower() == ".pdf":
+        extra("a PDF", "pdf", "weasyprint")
     check_output_file(path)
     return path
 

@@ -1,4 +1,4 @@
-"""``fewact report``: a model or results as one HTML or Markdown file."""
+"""``fewact report``: a model or results as one HTML, PDF or Markdown file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,7 +28,7 @@ def report(
             "--output",
             "-o",
             metavar="FILE",
-            help="File to write: .html, or .md without images.",
+            help="File to write: .html, .pdf, or .md without images.",
             callback=early.report_file,
         ),
     ],
@@ -40,10 +40,16 @@ def report(
     where it has some. Of results: accuracies with intervals, settings, classes, and paired
     comparisons of results on the same episodes.
     """
-    from fewact.io.atomic import write_text
+    from fewact.io.atomic import write_bytes, write_text
 
     page = _of_results(paths) if paths[0].is_file() else _of_model(paths[0], load)
-    write_text(output, page.html() if output.suffix.lower() == ".html" else page.markdown())
+    match output.suffix.lower():
+        case ".pdf":
+            write_bytes(output, page.pdf())
+        case ".html":
+            write_text(output, page.html())
+        case _:
+            write_text(output, page.markdown())
     print(f"Saved to {output}")
 
 

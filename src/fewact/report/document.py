@@ -1,4 +1,4 @@
-"""A report as one document: what it says, and its text as HTML or Markdown."""
+"""A report as one document: what it says, and its text as HTML, PDF or Markdown."""
 
 import base64
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fewact import svg
 from fewact.report.pages import drawing, render_page
+from fewact.report.pdf import as_pdf
 from fewact.report.table import Table, TableFormat, render
 from fewact.text_table import markdown_text
 
@@ -87,6 +88,14 @@ class Page:
         """Return the document as an HTML file that needs nothing else."""
         return render_page("report.html.j2", page=self, bar=_bar, data=_data)
 
+    def pdf(self) -> bytes:
+        """Return the document as a PDF file, A4.
+
+        Raises:
+            OptionError: WeasyPrint or its system library is not installed.
+        """
+        return as_pdf(self.html())
+
     def markdown(self) -> str:
         """Return the document as a Markdown file, without images."""
         return "\n".join(_markdown(self))
@@ -95,15 +104,16 @@ class Page:
 def _bar(one: Bar) -> str:
     """Draw an accuracy over 0 to 100 %, and its interval as a line."""
     (width, height), ends = BAR, (one.low, one.high)
+    pale, colour, ink = svg.PALE, svg.COLOURS[0], svg.INK  # unless a style sheet says otherwise
 
     def x(percent: float) -> float:
         return width * min(max(percent, 0.0), 100.0) / 100
 
     parts = [
-        svg.rectangle(0, 4, width, height - 8, None, class_="frame"),
-        svg.rectangle(0, 4, x(one.value), height - 8, None, class_="for"),
-        svg.rectangle(x(one.low), height / 2 - 1, x(one.high) - x(one.low), 2, None, class_="ink"),
-        *(svg.rectangle(x(end) - 1, 2, 2, height - 4, None, class_="ink") for end in ends),
+        svg.rectangle(0, 4, width, height - 8, pale, class_="frame"),
+        svg.rectangle(0, 4, x(one.value), height - 8, colour, class_="for"),
+        svg.rectangle(x(one.low), height / 2 - 1, x(one.high) - x(one.low), 2, ink, class_="ink"),
+        *(svg.rectangle(x(end) - 1, 2, 2, height - 4, ink, class_="ink") for end in ends),
     ]
     return drawing(width, height, parts, title=f"{one.name}: {one.text}")
 
