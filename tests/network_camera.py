@@ -1,10 +1,9 @@
-"""A camera of the network: MPEG-TS over TCP on the loopback, at the pace of its times."""
+"""Cameras of the network on the loopback, at the pace of their times: MPEG-TS and RTSP over TCP."""
 
-import io
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from typing import cast
@@ -13,35 +12,118 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
+Parts = Sequence[tuple[float, list[bytes]]]
+
+SDP = """\
+v=0
+o=- 0 0 IN IP4 127.0.0.1
+s=camera
+t=0 0
+m=video 0 RTP/AVP 96
+a=rtpmap:96 H264/90000
+a=fmtp:96 packetization-mode=1
+a=control:track
+""".replace("\n", "\r\n")
+
+RTSP = {
+    "OPTIONS": "Public: OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, TEARDOWN\r\n",
+    "DESCRIBE": f"Content-Type: application/sdp\r\nContent-Length: {len(SDP)}\r\n",
+    "SETUP": "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\nSession: 1\r\n",
+    "PLAY": "Session: 1\r\nRange: npt=now-\r\n",
+}
+
 
 @contextmanager
 def network_camera(frames: Sequence[np.ndarray], fps: int) -> Iterator[str]:
     """Serve frames (h w 3) to one client, as they are recorded; yield the address."""
-    parts = encoded(frames, fps)
+    parts = encoded(frames, fps, "mpegts")
+    with serving(lambda client: play(client, parts)) as port:
+        yield f"tcp://127.0.0.1:{port}"
+
+
+@contextmanager
+def rtsp_camera(frames: Sequence[np.ndarray], fps: int) -> Iterator[str]:
+    """Serve frames (h w 3) by RTSP with packets interleaved; yield the address."""
+    rtp = encoded(frames, fps, "rtp")
+    parts = [(due, [interleaved(packet) for packet in packets]) for due, packets in rtp]
+
+    def serve(client: socket.socket) -> None:
+        requests = client.makefile("r", newline="\r\n")
+        for line in requests:
+            command, headers = line.partition(" ")[0], dict(headers_of(requests))
+            head = f"RTSP/1.0 200 OK\r\nCSeq: {headers['CSeq']}\r\n{RTSP.get(command, '')}\r\n"
+            client.sendall((head + (SDP if command == "DESCRIBE" else "")).encode())
+            if command == "PLAY":
+                break
+        play(client, parts)
+
+    with serving(serve) as port:
+        yield f"rtsp://127.0.0.1:{port}/camera"
+
+
+def headers_of(lines: Iterator[str]) -> Iterator[tuple[str, str]]:
+    """Yield the headers of a request, up to the empty line."""
+    for line in lines:
+        if not line.strip():
+            return
+        name, _, value = line.partition(":")
+        yield name, value.strip()
+
+
+def interleaved(packet: bytes) -> bytes:
+    """Return an RTP packet for channel 0, or an RTCP packet for channel 1."""
+    channel = int(packet[1] in range(200, 205))
+    return b"$" + bytes([channel]) + len(packet).to_bytes(2, "big") + packet
+
+
+@contextmanager
+def serving(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Serve one client; yield the port."""
     server = socket.create_server(("127.0.0.1", 0))
 
-    def serve() -> None:
+    def run() -> None:
         client, _ = server.accept()
-        begin = time.monotonic()
         with client, suppress(ConnectionError):  # the client may leave
-            for due, content in parts:
-                time.sleep(max(0.0, begin + due - time.monotonic()))
-                client.sendall(content)
+            serve(client)
 
-    thread = threading.Thread(target=serve, daemon=True)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
-        yield f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        yield server.getsockname()[1]
         thread.join()
     finally:
         server.close()
 
 
-def encoded(frames: Sequence[np.ndarray], fps: int) -> list[tuple[float, bytes]]:
-    """Return the time and the bytes of each packet."""
-    parts = []
-    file = io.BytesIO()
-    with av.open(file, "w", format="mpegts") as output:
+def play(client: socket.socket, parts: Parts) -> None:
+    """Send each part when it is due."""
+    begin = time.monotonic()
+    for due, contents in parts:
+        time.sleep(max(0.0, begin + due - time.monotonic()))
+        client.sendall(b"".join(contents))
+
+
+class Sink:
+    """A file whose single writes are kept: of RTP each is a packet."""
+
+    def __init__(self) -> None:
+        self._written: list[bytes] = []
+
+    def write(self, content: bytes) -> int:
+        """Keep a part."""
+        self._written.append(bytes(content))
+        return len(content)
+
+    def take(self) -> list[bytes]:
+        """Return what was written since the last call."""
+        taken, self._written = self._written, []
+        return taken
+
+
+def encoded(frames: Sequence[np.ndarray], fps: int, format: str) -> Parts:
+    """Return the time and the packets of each frame."""
+    parts, file = [], Sink()
+    with av.open(file, "w", format=format, options={"packetsize": "1400"}) as output:
         options = {"tune": "zerolatency", "preset": "ultrafast", "x264-params": "keyint=10"}
         stream = cast(VideoStream, output.add_stream("libx264", rate=fps, options=options))
         stream.height, stream.width = frames[0].shape[:2]
@@ -50,14 +132,7 @@ def encoded(frames: Sequence[np.ndarray], fps: int) -> list[tuple[float, bytes]]
             frame.pts, frame.time_base = i, Fraction(1, fps)
             for packet in stream.encode(frame):
                 output.mux(packet)
-            parts.append((i / fps, _taken(file)))
+            parts.append((i / fps, file.take()))
         output.mux(stream.encode(None))
-    parts.append((len(frames) / fps, _taken(file)))
+    parts.append((len(frames) / fps, file.take()))
     return parts
-
-
-def _taken(file: io.BytesIO) -> bytes:
-    content = file.getvalue()
-    file.seek(0)
-    file.truncate()
-    return content

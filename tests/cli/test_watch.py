@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,9 @@ from fewact import svg
 from fewact.cli import main
 from fewact.video import EveryNth, probe, read_frames, write_video
 from tests.classifier.conftest import STEPS, render
-from tests.network_camera import network_camera
+from tests.network_camera import network_camera, rtsp_camera
+
+Camera = Callable[[list[np.ndarray], int], AbstractContextManager[str]]
 
 MOTIONS = ["left", "down", "down", "right"]
 
@@ -86,9 +90,12 @@ def test_the_video_shows_events_at_their_true_times(
 
 
 @pytest.mark.slow
-def test_a_camera_of_the_network(model: Path, recording: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("camera", [network_camera, rtsp_camera])
+def test_a_camera_of_the_network(
+    model: Path, recording: Path, tmp_path: Path, camera: Camera
+) -> None:
     out, drawn = tmp_path / "events.json", tmp_path / "drawn.mp4"
-    with network_camera(list(read_frames(recording, EveryNth(1))), 12) as address:
+    with camera(list(read_frames(recording, EveryNth(1))), 12) as address:
         assert main(["watch", str(model), address, "-o", str(out), "--video", str(drawn)]) == 0
     document = json.loads(out.read_text())
     assert document["source"] == address
