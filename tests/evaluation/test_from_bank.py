@@ -225,6 +225,7 @@ def test_a_text_meets_its_videos_once(
     monkeypatch.setattr(evaluate_module, "_with_text", lambda _, bank, *__: bank)
     each = evaluate_method(method, ArrayFeatures(features), videos, episodes, text=text)
     assert {len(x) for x in banks[0].tensors.values()} == {40}
-    assert banks[0].tensors.keys() <= {"named", "tokens", "text"}
+    names = {"named", "tokens", "text", "own_text", "query", "key", "value"}
+    assert banks[0].tensors.keys() <= names
     assert 10 < once.accuracy < 100
     assert once.per_episode == each.per_episode

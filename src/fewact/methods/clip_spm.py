@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.methods.base import Nodes, TextMethod, TrainingBatch, cross_entropy
+from fewact.methods.base import BankScorer, Nodes, TextMethod, TrainingBatch, cross_entropy
 from fewact.methods.clip_spm_options import ClipSpmOptions
 from fewact.methods.clip_spm_parts import HSMR, PADM, SPM
-from fewact.methods.clip_spm_scoring import logits_of_fused
+from fewact.methods.clip_spm_projected import is_projected, projected, scorer_of_projected
+from fewact.methods.clip_spm_scoring import logits_of_fused, membership
 from fewact.methods.common.inputs import ClassText, frame_vectors, of_videos, seeded
 
 REGULARISATION = 0.016
@@ -112,18 +112,28 @@ class ClipSpm(TextMethod[ClipSpmOptions, ClipSpmState]):
         """
         frames = nodes["named" if "named" in nodes else "gated"]
         if self.text is None:
-            return ClipSpmState(frames, _member(labels, n, frames), None)
+            return ClipSpmState(frames, membership(labels, n, frames), None)
         texts = of_videos(self.text(text, n, frames), labels)  # (b s d)
         if "named" not in nodes:
             frames = self.spm.fuse(frames, texts)
-        return ClipSpmState(frames, _member(labels, n, frames), texts.mean(1))
+        return ClipSpmState(frames, membership(labels, n, frames), texts.mean(1))
 
     def with_text(self, nodes: Nodes, text: Tensor) -> Nodes:
-        """Return frames (v t d) that are fused with their texts already."""
+        """Return frames (v t d) that are fused with their texts, and what PADM makes of them."""
         if self.text is None:
             return nodes
         gated = nodes["gated"]
-        return {"named": self.spm.fuse(gated, self.text(text[:, None], 1, gated)[:, 0])}
+        own = self.text(text[:, None], 1, gated)[:, 0]  # (v d)
+        named = self.spm.fuse(gated, own)
+        if self.padm is None or self.options.protocol != "inductive":
+            return {"named": named}
+        return projected(self.padm, named, own)
+
+    def bank_scorer(self, support: Nodes, query: Nodes) -> BankScorer | None:
+        """Return a scorer of queries alone, after ``with_text``."""
+        if self.padm is None or not is_projected(support):
+            return None
+        return scorer_of_projected(self.spm, self.padm, self.options, support, query)
 
     def score(self, state: ClipSpmState, nodes: Nodes) -> Tensor:
         """Return logits (b q n), see option ``protocol``."""
@@ -156,7 +166,7 @@ class ClipSpm(TextMethod[ClipSpmOptions, ClipSpmState]):
     ) -> tuple[ClipSpmState, Tensor, dict[str, Tensor]]:
         """Return the state, fused queries (b q t d), and the text and consistency losses."""
         gated, gated_query = support["gated"], query["gated"]
-        member = _member(batch.support_labels, batch.n, gated)
+        member = membership(batch.support_labels, batch.n, gated)
         if self.text is None:
             return ClipSpmState(gated, member, None), gated_query, {}
         texts = self.text(batch.text, batch.n, gated)  # (b n d)
@@ -181,8 +191,3 @@ class ClipSpm(TextMethod[ClipSpmOptions, ClipSpmState]):
             "consistency": consistency * query_both + (1 - consistency) * support_both,
         }
         return state, made.frames, losses
-
-
-def _member(labels: Tensor, n: int, like: Tensor) -> Tensor:
-    """Return class membership (b n s) of labels (b s): 1 where a video belongs to a class."""
-    return functional.one_hot(labels, n).to(like).mT

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewact.methods.common.mixtures import Mixtures
+from fewact.methods.common.mixtures import Mixtures, Projections, Projector
 from fewact.methods.common.transformer import Transformer
 
 Motion = Literal["linear", "nonlinear", "ordered"]
@@ -131,6 +131,14 @@ class SPM(nn.Module):
         fused: Tensor = self.transformer(self._tokens(gated, guide), first=1)
         return fused
 
+    def fuse_projected(self, gated: Tensor, parts: Tensor, guide: Tensor) -> Tensor:
+        """As ``fuse``, with the linear parts (… t 3·h·e) of the gated frames (… t d)."""
+        token = guide[..., None, :]
+        shift = self._shift(token)  # (… 1 d)
+        first, added = self.transformer.linear_part(torch.cat([token, shift], -2)).split(1, -2)
+        tokens = torch.cat([token, shift + gated], -2)
+        return self.transformer.of_linear_parts(tokens, torch.cat([first, added + parts], -2), 1)
+
     def fuse_both(self, gated: Tensor, guide: Tensor) -> Fused:
         """Fuse gated frames (… t d) with a text or motion (… d), and return both (SF)."""
         mixed: Tensor = self.transformer(self._tokens(gated, guide))
@@ -139,7 +147,12 @@ class SPM(nn.Module):
     def _tokens(self, gated: Tensor, guide: Tensor) -> Tensor:
         """Return the transformer's tokens: (… t d), (… d) → (… 1+t d)."""
         token = guide[..., None, :]
-        return torch.cat([token, self.guide_weight * self.text_gate(token) * token + gated], -2)
+        return torch.cat([token, self._shift(token) + gated], -2)
+
+    def _shift(self, token: Tensor) -> Tensor:
+        """Return what a text or motion adds to each frame."""
+        shift: Tensor = self.guide_weight * self.text_gate(token) * token
+        return shift
 
 
 class HSMR(nn.Module):
@@ -260,21 +273,25 @@ class PADM(nn.Module):
         Returns:
             Result for b·q episodes.
         """
-        b, n, s = member.shape
-        q = query.shape[1]
-        ones = member.new_ones(b, n, 1)
+        projector = Projector(self.transformer)
+        return self.each_projected(
+            projector, projector.project(support.transpose(1, 2)), member, query
+        )
+
+    def each_projected(
+        self, projector: Projector, support: Projections, member: Tensor, query: Tensor
+    ) -> Refined:
+        """As ``each_alone``, with the projections (b t s …) of the support videos."""
+        b, _, s = member.shape
+        ones = member.new_ones(*member.shape[:2], 1)
         anchors = torch.cat([member, ones], -1) / (member.sum(-1, keepdim=True) + 1)  # (b n s+1)
         unit = torch.eye(s + 1, dtype=member.dtype, device=member.device).expand(b, -1, -1)
-        mixtures = Mixtures(self.transformer, support.transpose(1, 2), query)
-        classes = mixtures.transform(torch.cat([anchors, unit[:, :s]], 1))  # (b q t n+s d)
+        mixtures = Mixtures(projector, support, projector.project(query.transpose(1, 2)))
+        classes = mixtures.transform(torch.cat([anchors, unit[:, :s]], 1))  # (b t q n+s d)
         queries = mixtures.transform(torch.cat([anchors.mean(1, keepdim=True), unit[:, s:]], 1))
-        global_anchor, alone = queries.flatten(0, 1).transpose(1, 2).split(1, 1)  # each (b·q 1 t d)
-        return _refined(
-            classes.flatten(0, 1).transpose(1, 2),
-            member.repeat_interleave(q, 0),
-            alone,
-            global_anchor,
-        )
+        classes, queries = (x.permute(0, 2, 3, 1, 4).flatten(0, 1) for x in (classes, queries))
+        global_anchor, alone = queries.split(1, 1)  # each (b·q 1 t d)
+        return _refined(classes, member.repeat_interleave(query.shape[1], 0), alone, global_anchor)
 
     def _across(self, videos: Tensor) -> Tensor:
         """Apply the transformer across videos, for each frame: (b m t d) → (b m t d)."""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewact.methods.common import transformer as module
-from fewact.methods.common.mixtures import Mixtures
+from fewact.methods.common.mixtures import Mixtures, Projector
 from fewact.methods.common.transformer import Transformer
 
 
@@ -93,27 +93,52 @@ def mixed(
     return result
 
 
+def adding_up(mixing: torch.Tensor) -> torch.Tensor:
+    """Coefficients (… m s) of tokens that add up to 1."""
+    mixing[..., -1] += 1 - mixing.sum(-1)
+    return mixing
+
+
+def transform(
+    made: Transformer,
+    shared: torch.Tensor,
+    own: torch.Tensor,
+    mixing: torch.Tensor,
+    *,
+    fold: bool = False,
+    many: bool = False,
+) -> torch.Tensor:
+    """The same by ``Mixtures``."""
+    projector = Projector(made, fold=fold, many=fold and many)
+    parts = projector.project(shared), projector.project(own.transpose(1, 2))
+    return Mixtures(projector, *parts).transform(mixing).transpose(1, 2)
+
+
 @settings(max_examples=25, deadline=None)
 @given(
+    st.booleans(),
+    st.booleans(),
     st.tuples(*[st.integers(1, 4)] * 6),
     st.integers(0, 2**31),
 )
-def test_mixtures_are_what_the_block_makes_of_them(sizes: tuple[int, ...], seed: int) -> None:
+def test_mixtures_are_what_the_block_makes_of_them(
+    fold: bool, many: bool, sizes: tuple[int, ...], seed: int
+) -> None:
     b, q, t, s, m, d = sizes
     made = block(d + 1, heads=2, head_width=2, seed=seed)
     shared, own = drawn(b, t, s, d + 1, seed=seed), drawn(b, q, t, d + 1, seed=seed + 1)
-    mixing = drawn(b, m, s + 1, seed=seed + 2)
-    got = Mixtures(made, shared, own).transform(mixing)
+    mixing = adding_up(drawn(b, m, s + 1, seed=seed + 2))
+    got = transform(made, shared, own, mixing, fold=fold, many=many)
     torch.testing.assert_close(got, mixed(made, shared, own, mixing), atol=1e-9, rtol=1e-9)
 
 
 def test_gradients_run_through_mixtures() -> None:
     made = block(4, heads=2, head_width=2)
-    given = [drawn(1, 2, 2, 4), drawn(1, 2, 2, 4, seed=1), drawn(1, 3, 3, seed=2)]
+    given = [drawn(1, 2, 2, 4), drawn(1, 2, 2, 4, seed=1), adding_up(drawn(1, 3, 3, seed=2))]
     learns = [x.requires_grad_() for x in given]
 
     def run(shared: torch.Tensor, own: torch.Tensor, mixing: torch.Tensor) -> torch.Tensor:
-        return Mixtures(made, shared, own).transform(mixing)
+        return transform(made, shared, own, mixing)
 
     assert torch.autograd.gradcheck(run, learns)
     weights = list(made.parameters())
@@ -126,12 +151,17 @@ def test_gradients_run_through_mixtures() -> None:
         torch.testing.assert_close(got, expected)
 
 
-def test_mixtures_in_float32_stay_near() -> None:
+@pytest.mark.parametrize("fold", [False, True])
+def test_mixtures_in_float32_stay_near(fold: bool) -> None:
     made = block(64, heads=4, head_width=8)
     for weight in (made.project.weight, made.out.weight, made.widen.weight, made.narrow.weight):
         weight.data /= 8
-    shared, own, mixing = drawn(2, 3, 5, 64), drawn(2, 4, 3, 64, seed=1), drawn(2, 6, 6, seed=2)
+    shared, own, mixing = (
+        drawn(2, 3, 5, 64),
+        drawn(2, 4, 3, 64, seed=1),
+        adding_up(drawn(2, 6, 6, seed=2)),
+    )
     expected = mixed(made, shared, own, mixing)
     made = made.float()
-    got = Mixtures(made, shared.float(), own.float()).transform(mixing.float())
+    got = transform(made, shared.float(), own.float(), mixing.float(), fold=fold)
     torch.testing.assert_close(got.double(), expected, atol=1e-4, rtol=1e-4)

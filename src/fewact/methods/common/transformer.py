@@ -63,9 +63,28 @@ class Transformer(nn.Module):
         out = torch.cat([self._chunk(chunk, first) for chunk in chunks])
         return out.view(*tokens.shape[:-2], *out.shape[1:])
 
+    def linear_part(self, vectors: Tensor) -> Tensor:
+        """Return the projections of vectors (… d), scaled by the norm's weight alone: (… 3·h·e).
+
+        For a vector of standard deviation σ, the norm divides them by σ and adds a constant.
+        """
+        centred = vectors - vectors.mean(-1, keepdim=True)
+        return functional.linear(centred * self.norm.weight, self.project.weight)
+
+    def of_linear_parts(self, tokens: Tensor, parts: Tensor, first: int = 0) -> Tensor:
+        """Apply the block to tokens (… m d) whose linear parts (… m 3·h·e) are known."""
+        spread = (tokens.var(-1, correction=0, keepdim=True) + self.norm.eps).rsqrt()
+        shift = functional.linear(self.norm.bias, self.project.weight)
+        projected = torch.addcmul(shift, parts, spread)
+        sets = tokens.flatten(0, -3), projected.flatten(0, -3)
+        return self._attend(*sets, first).view(*tokens.shape[:-2], -1, tokens.shape[-1])
+
     def _chunk(self, tokens: Tensor, first: int) -> Tensor:
         """Apply the block to one chunk: (r m d) → (r m−first d)."""
-        projected = self.project(self.norm(tokens)).unflatten(-1, (3, self.heads, -1))
+        return self._attend(tokens, self.project(self.norm(tokens)), first)
+
+    def _attend(self, tokens: Tensor, projected: Tensor, first: int) -> Tensor:
+        projected = projected.unflatten(-1, (3, self.heads, -1))
         query, key, value = projected.permute(2, 0, 3, 1, 4)  # each (r h m e)
         attended = functional.scaled_dot_product_attention(query[:, :, first:], key, value)
         return self.finish(tokens[:, first:], self.out(attended.transpose(1, 2).flatten(-2)))
