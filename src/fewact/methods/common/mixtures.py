@@ -154,8 +154,9 @@ class Mixtures:
 
 def _of_shared(mixed: Tensor, value: Tensor) -> Tensor:
     """Return sums of shared values (b t s h c) with coefficients (b t q m s+1 h): (b t q m c)."""
-    sums: Tensor = mixed[..., :-1, :].flatten(4).flatten(2, 3) @ value.flatten(2, 3)  # (b t q·m c)
-    return sums.unflatten(2, mixed.shape[2:4])
+    flat = mixed[..., :-1, :].flatten(4).flatten(2, 3)  # (b t q·m s·h)
+    sums: Tensor = (flat @ value.flatten(2, 3)).unflatten(2, mixed.shape[2:4])
+    return sums
 
 
 def _products(first_s: Tensor, first_o: Tensor, second_s: Tensor, second_o: Tensor) -> Tensor:
