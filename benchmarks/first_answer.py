@@ -21,7 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-RUN = "import sys; from fewact.cli import main; sys.exit(main())"
+RUN = "import sys; from fewact import cli; sys.exit(getattr(cli, 'entry_point', cli.main)())"
+"""Code of the command `fewact`; older versions have ``main`` alone."""
+
 STAGES = ("decode", "stabilise", "backbone", "moments", "alignment")
 
 

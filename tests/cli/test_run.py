@@ -48,6 +48,32 @@ def test_the_installed_command_prints_its_version() -> None:
     assert not done.stderr
 
 
+@pytest.mark.parametrize("code", [0, 3])
+def test_the_process_ends_with_the_exit_code_after_the_functions_of_atexit(code: int) -> None:
+    program = (
+        "import atexit, fewact.cli.app as app\n"
+        f"app.main = lambda: (atexit.register(print, 'left'), {code})[1]\n"
+        "class Slow:\n"
+        "    def __del__(self): print('freed')\n"
+        "slow = Slow()\n"
+        "app.entry_point()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "left\n", "")
+
+
+def test_an_interrupt_outside_of_a_command_ends_the_process_as_python_does() -> None:
+    program = (
+        "import fewact.cli.app as app\n"
+        "def main(): raise KeyboardInterrupt\n"
+        "app.main = main\n"
+        "app.entry_point()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode not in (0, 1)
+    assert "KeyboardInterrupt" in done.stderr
+
+
 def test_help_names_every_command(run: Run) -> None:
     shown = run("--help")
     assert shown.code == 0

@@ -16,6 +16,7 @@ from fewact import backbones
 from fewact.data.clips import Clip
 from fewact.data.simulated_camera import SimulatedCameraVideo
 from fewact.errors import OptionError, VideoError
+from fewact.features import views
 from fewact.features.extract import extract
 from fewact.features.request import CameraMotionRequest, FeatureRequest, View
 from fewact.features.timing import Timing
@@ -259,6 +260,29 @@ def test_nothing_is_decoded_before_it_is_requested(clips, tiny):
     assert slow.count == 0
     found.close()
     assert slow.count == 0
+
+
+def test_frames_that_are_not_stabilised_do_not_wait_for_the_camera(clips, tiny, monkeypatch):
+    moving = View(16, "auto")
+    requests = [*FUSION[:2], FeatureRequest("middle", moving), CameraMotionRequest(moving)]
+    in_network, in_time = threading.Event(), []
+    features, estimate = tiny.features, views.estimate_camera_motion
+
+    def estimate_later(frames, **options):
+        in_time.append(in_network.wait(timeout=60))
+        return estimate(frames, **options)
+
+    def run(frames, levels):
+        in_network.set()
+        return features(frames, levels)
+
+    expected = next(extract(clips[:1], tiny, requests)).features
+    monkeypatch.setattr(views, "estimate_camera_motion", estimate_later)
+    monkeypatch.setattr(tiny, "features", run)
+    found = next(extract(clips[:1], tiny, requests)).features
+    assert in_time == [True]
+    assert list(found) == requests
+    assert all(torch.equal(found[request], expected[request]) for request in requests)
 
 
 def test_times_of_decoding_and_of_the_network_are_measured(clips, tiny):

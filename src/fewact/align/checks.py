@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from fewact.errors import AlignmentError, OptionError
-from fewact.shapes import check_shape
+from fewact.shapes import all_finite, check_shape
 
 
 def finite_costs(cost: Tensor, *, square: bool = False) -> Tensor:
@@ -20,8 +20,7 @@ def finite_costs(cost: Tensor, *, square: bool = False) -> Tensor:
     """
     check_shape(cost, "… m m" if square else "… m m'", "cost")
     cost = cost.to(torch.promote_types(cost.dtype, torch.float32))
-    # aminmax propagates NaN: one pass without a temporary checks all costs.
-    if cost.numel() and not torch.stack(torch.aminmax(cost.detach())).isfinite().all():
+    if not all_finite(cost.detach()):
         _refuse_first(cost)
     return cost
 

@@ -267,7 +267,7 @@ def make_card(network: Network, weights: Weights, precision: Precision) -> Card:
         if untrained
         else header.get("licence", header.get("license", defaults.licence)),
         weights=weights.source,
-        weights_sha256="" if untrained else digest(tensors_of(network)),
+        weights_sha256="" if untrained else weights.sha256 or digest(tensors_of(network)),
         trained_on=() if untrained else data or defaults.trained_on,
         precision=precision,
         frames_per_slot=defaults.frames_per_slot,

@@ -43,9 +43,9 @@ def load_default(network: "Network") -> Weights:
     copy = folder / FILE.with_suffix(".safetensors").name if folder else None
     if copy is not None:
         try:
-            weights = replace(read(copy), source=REQUIREMENT)
+            weights = replace(read(copy), source=REQUIREMENT, sha256=TENSORS_SHA256)
             if _shapes(weights.tensors) == _shapes(tensors_of(network)) and (
-                digest(weights.tensors) == TENSORS_SHA256
+                digest(weights.tensors) == weights.sha256
             ):
                 network.load_state_dict(weights.tensors, strict=False)  # without counters
                 return weights

@@ -17,6 +17,7 @@ from fewact.errors import WeightsError
 from fewact.io.bounded import GIB, MIB, FileType, user_path
 from fewact.io.hub import hub_client
 from fewact.io.tensors import read_tensors
+from fewact.shapes import all_finite
 
 EXPECTED = "default, random, hf-hub:owner/name, local-dir:folder, or a .safetensors file"
 PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar")
@@ -41,6 +42,7 @@ class Weights:
         tensors: Tensors by name, in the layout of their file.
         source: Text that names the weights, for the card and for messages.
         metadata: Header of the file.
+        sha256: Digest of the network's tensors where it is known; empty where it is not.
         config: Content of config.json; empty if there is none.
         preprocessor: Content of preprocessor_config.json; empty if there is none.
     """
@@ -48,6 +50,7 @@ class Weights:
     tensors: Mapping[str, Tensor]
     source: str
     metadata: Mapping[str, str] = field(default_factory=dict)
+    sha256: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     preprocessor: Mapping[str, Any] = field(default_factory=dict)
 
@@ -136,7 +139,7 @@ def _faults(new: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Iterator[Fa
     yield "not floating-point", [n for n, t in new.items() if not t.is_floating_point()]
     # As the network will hold them: a large float64 is infinite there.
     single = {name: tensor.float() for name, tensor in new.items()}
-    yield "not finite", [n for n, t in single.items() if not t.isfinite().all()]
+    yield "not finite", [n for n, t in single.items() if not all_finite(t)]
     variances = {n: t for n, t in single.items() if n.endswith("running_var")}
     yield "negative variances", [n for n, t in variances.items() if t.min() < 0]
 

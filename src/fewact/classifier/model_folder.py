@@ -50,6 +50,7 @@ from fewact.io.page_folder import PAGE_FOLDER, is_page
 from fewact.io.temporary import is_empty
 from fewact.io.tensors import check_tensors, parse_tensors
 from fewact.methods.base import Method
+from fewact.shapes import all_finite
 
 NODES, METHOD, CLASS_NAMES = "nodes.", "method.", "class_names"
 README_FILE = FileType("README of the model", ModelError, 16 * MIB)
@@ -220,7 +221,7 @@ def _check_numbers(tensors: Mapping[str, Tensor], where: str) -> None:
     for name, value in tensors.items():
         if name.startswith(METHOD):
             continue
-        if not value.is_floating_point() or not value.isfinite().all():
+        if not value.is_floating_point() or not all_finite(value):
             raise ModelError(
                 "not finite floating-point numbers",
                 where=f"{where}, {name}",

@@ -1,5 +1,5 @@
 """The command line: commands, tables and exit codes; the other subpackages do the work."""
 
-from fewact.cli.app import main
+from fewact.cli.app import entry_point, main
 
-__all__ = ["main"]
+__all__ = ["entry_point", "main"]

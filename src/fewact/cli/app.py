@@ -4,6 +4,7 @@ A command's module is imported when the command is needed: ``fewact --help`` imp
 command imports this module.
 """
 
+import atexit
 import io
 import os
 import sys
@@ -106,6 +107,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = FAULT
     left = flush_output()
     return code or left
+
+
+def entry_point() -> None:
+    """Run the command line, and end the process with its exit code.
+
+    The process ends after the functions of ``atexit``, without freeing every object: for those of
+    torch that takes 0.1 s.
+    """
+    codes: list[int] = []
+
+    def leave() -> None:
+        if codes:
+            os._exit(codes[0] or flush_output())
+
+    atexit.register(leave)  # What commands register later runs earlier.
+    codes.append(main())
 
 
 @contextmanager

@@ -56,10 +56,7 @@ class Columns:
 
     def print_header(self) -> None:
         """Write the names of the columns, bold on a terminal."""
-        from rich.console import Console
-
-        line = self._line(self._header)
-        Console().print(line, style="bold", markup=False, highlight=False, soft_wrap=True)
+        typer.secho(self._line(self._header), bold=True)
 
     def print(self, *cells: object) -> None:
         """Write one row on one line; classes may be integers."""
@@ -76,10 +73,8 @@ class Columns:
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Write a table; cells are wrapped so that it fits the terminal, or 100 columns."""
-    from rich.console import Console
-
     lines = text_table((header, *rows), text_width()).splitlines()
-    Console().print(lines[0], style="bold", markup=False, highlight=False, soft_wrap=True)
+    typer.secho(lines[0], bold=True)
     for line in lines[1:]:
         print(line)
     sys.stdout.flush()

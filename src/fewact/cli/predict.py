@@ -140,7 +140,7 @@ def predict(
     write = _writer(output, names, classifier)
     predictions: list[Prediction] = []
     skipped: list[Skipped] = []
-    with progress("Predicting", quiet=quiet) as show:
+    with progress("Predicting", quiet=quiet or len(clips) == 1) as show:
         for done, result in enumerate(results, start=1):
             if isinstance(result, Skipped):
                 say(f"Skipped: {result.error}")

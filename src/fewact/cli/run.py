@@ -1,6 +1,5 @@
 """How a command ends: exit codes, and one message for each error of the user."""
 
-import atexit
 import errno
 import gc
 import io
@@ -62,8 +61,7 @@ def guarded(command: Callable[[], T]) -> T:
 def loading() -> Iterator[None]:
     """Load torch and a model without the garbage collector, which finds nothing in them.
 
-    It would search half a million objects of torch several times while they are loaded, and once
-    more when the process ends.
+    It would search half a million objects of torch several times while they are loaded.
     """
     if "torch" in sys.modules or not gc.isenabled():
         yield
@@ -74,7 +72,6 @@ def loading() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-        atexit.register(gc.freeze)
 
 
 def say(line: str) -> None:

@@ -1,5 +1,6 @@
 """Extract features of clips: the next ones are prepared while this one is in the network.
 
+Frames that are not stabilised are in the network while the camera motion of others is estimated.
 Decoding, stabilising and the network of different clips run in threads that use one core each: no
 thread waits for another's core, and no result depends on the number of threads.
 """
@@ -7,7 +8,7 @@ thread waits for another's core, and no result depends on the number of threads.
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
@@ -26,6 +27,7 @@ from fewact.video import Sampler, VideoWarning
 from fewact.video.named import sampler_of
 
 S = TypeVar("S", bound=VideoSource)
+Inputs = Mapping[Request, Tensor]
 
 
 @dataclass(frozen=True)
@@ -91,12 +93,18 @@ def extract(
     chosen = sampler or sampler_of(backbone.card.sampler)
     reader = ClipReader(backbone, requests, chosen, timing)
 
-    def run(preparing: Future[PreparedClip]) -> dict[Request, Tensor] | None:
+    def run(early: Future[Inputs], preparing: Future[PreparedClip]) -> dict[Request, Tensor] | None:
+        wait((early, preparing), return_when=FIRST_COMPLETED)
+        first = early.result() if early.done() else {}
+        with timing.stage("backbone"):
+            found = network_features(backbone, first)
         clip = preparing.result()
         if clip.error is not None:
             return None
+        rest = {request: one for request, one in clip.inputs.items() if request not in first}
         with timing.stage("backbone"):
-            return network_features(backbone, clip.inputs)
+            found |= network_features(backbone, rest)
+        return {request: found[request] for request in clip.inputs}
 
     return _extract(clips, reader, run, prefetch, at_once)
 
@@ -104,7 +112,7 @@ def extract(
 def _extract(
     clips: Iterable[S],
     reader: ClipReader,
-    run: Callable[[Future[PreparedClip]], dict[Request, Tensor] | None],
+    run: Callable[[Future[Inputs], Future[PreparedClip]], dict[Request, Tensor] | None],
     prefetch: int,
     at_once: int,
 ) -> Iterator[Extracted[S]]:
@@ -118,8 +126,9 @@ def _extract(
     ):
 
         def begin(clip: S) -> _Begun[S]:
-            preparing = decoding.submit(reader.read, clip)
-            return _Begun(clip, preparing, network.submit(run, preparing))
+            early: Future[Inputs] = Future()
+            preparing = decoding.submit(reader.read, clip, early.set_result)
+            return _Begun(clip, preparing, network.submit(run, early, preparing))
 
         begun = deque(begin(clip) for clip in islice(rest, prefetch + at_once - 1))
         try:
@@ -145,7 +154,7 @@ class _Begun(Generic[S]):
     features: Future[dict[Request, Tensor] | None]
 
 
-def network_features(backbone: Backbone, inputs: Mapping[Request, Tensor]) -> dict[Request, Tensor]:
+def network_features(backbone: Backbone, inputs: Inputs) -> dict[Request, Tensor]:
     """Return features of prepared requests; each set of frames runs once, for all its levels.
 
     Args:

@@ -125,14 +125,27 @@ class ClipReader:
         slot = backbone.card.frames_per_slot
         numbers = dict.fromkeys(request.frames * slot for request in requests)
         self._samplers = {number: sampler(number) for number in numbers}
+        stabilised = {one.frames for one in requests if one.uses_camera_motion}
+        # Frames of equal numbers may be the same ones, which run through the network once.
+        self._early = [one for one in requests if one.frames not in stabilised]
         self._stopped = threading.Event()
 
     def stop(self) -> None:
         """Begin no other clip, and give up the current one at its next frame."""
         self._stopped.set()
 
-    def read(self, clip: VideoSource) -> PreparedClip:
-        """Decode a clip once for all requests; only resized frames are held."""
+    def read(
+        self,
+        clip: VideoSource,
+        early: Callable[[Mapping[Request, Tensor]], object] | None = None,
+    ) -> PreparedClip:
+        """Decode a clip once for all requests; only resized frames are held.
+
+        Args:
+            clip: Clip to decode.
+            early: Called with the inputs of requests that need no camera motion, before it is
+                estimated; not called if there are none, or if the clip cannot be read.
+        """
         self._check_stopped()
         with self._timing.stage("decode"), collect_warnings() as texts:
             try:
@@ -145,6 +158,8 @@ class ClipReader:
         }
         aspect = self._backbone.card.prepared_aspect(sets.aspect)
         views = Views(decoded, aspect, self._backbone.card.frames_per_slot)
+        if early is not None and self._early:
+            early({request: request.prepare(views) for request in self._early})
         with self._timing.stage("stabilise"):
             inputs = {request: request.prepare(views) for request in self._requests}
         return PreparedClip(inputs, texts)

@@ -160,7 +160,7 @@ def _read(
     width, height = source.index.size
     if not chosen:
         return FrameSets([], (height, width))
-    needed = np.unique(np.concatenate(chosen))  # (u,)
+    needed = np.array(sorted(set(np.concatenate(chosen).tolist())))  # (u,)
     damage = Damage(missing=source.index.missing, corrupt=source.index.corrupt)
     converter = FrameConverter(str(path), *source.index.size)
     frames: Array | None = None  # (u …)

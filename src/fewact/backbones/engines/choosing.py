@@ -112,7 +112,7 @@ def _onnx(backbone: "Backbone") -> Engine:
     """Return the engine from graphs in the cache folder, or from new ones that pass the check."""
     if importlib.util.find_spec(PACKAGE) is None:
         raise _Unusable("onnxruntime is not installed", INSTALL)
-    network = folded(backbone.network)
+    network = backbone.network
     int8 = backbone.card.precision == "int8"
     packaged = read_graphs(PACKAGED / f"{network.graph_name}{'-int8' if int8 else ''}")
     if int8 and packaged is None:
@@ -135,7 +135,7 @@ def _onnx(backbone: "Backbone") -> Engine:
     graphs: tuple[Graph, ...] = ()
     failure = ""
     try:
-        graphs = packaged.graphs if packaged else export(network, backbone.card)
+        graphs = packaged.graphs if packaged else export(folded(network), backbone.card)
         engine = _engine(graphs, network)
         if found := disagreement(backbone.with_engine(engine, ""), backbone):
             failure = f"its features differ from those of torch ({found})"

@@ -1,9 +1,14 @@
-"""Batch norm folded into the convolution before it."""
+"""Batch norm folded into the convolution before it.
+
+In evaluation mode batch norm is linear: γ (W x − μ) / √(σ² + ε) + β is a convolution with the
+weights W γ / √(σ² + ε) and the bias β − μ γ / √(σ² + ε). Both are computed in float64.
+"""
 
 import copy
+from collections.abc import Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fewact.backbones.network import Network
 
@@ -11,34 +16,52 @@ from fewact.backbones.network import Network
 def folded(network: Network) -> Network:
     """Return a network whose convolutions contain the batch norm that follows them.
 
-    In evaluation mode batch norm is linear: γ (W x − μ) / √(σ² + ε) + β is a convolution with the
-    weights W γ / √(σ² + ε) and the bias β − μ γ / √(σ² + ε). Both are computed in float64.
-
     Returns:
         Copy with ``nn.Identity`` for each batch norm; the network itself if it does not say that
         its batch norms can be folded, see ``Network.norms_follow_convolutions``.
     """
     if not network.norms_follow_convolutions:
         return network
+    tensors = folded_tensors(network)
     network = copy.deepcopy(network)
-    for parent in network.modules():
-        previous = ""
-        for name, child in list(parent.named_children()):
-            if isinstance(child, nn.BatchNorm2d):
-                _fold(parent.get_submodule(previous), child)
-                setattr(parent, name, nn.Identity())
-            previous = name
+    for convolution, norm, _ in list(_pairs(network)):
+        module = network.get_submodule(convolution)
+        module.bias = nn.Parameter(tensors[f"{convolution}.bias"])
+        parent, _, name = norm.rpartition(".")
+        setattr(network.get_submodule(parent), name, nn.Identity())
+    network.load_state_dict(tensors)
     return network
 
 
 @torch.no_grad()
-def _fold(convolution: nn.Module, norm: nn.BatchNorm2d) -> None:
-    if not isinstance(convolution, nn.Conv2d):
-        raise TypeError(f"batch norm after {type(convolution).__name__}")
-    tensors = {name: tensor.double() for name, tensor in norm.state_dict().items()}  # (c) each
-    scale = tensors["weight"] / (tensors["running_var"] + norm.eps).sqrt()
-    old = 0.0 if convolution.bias is None else convolution.bias.double()
-    bias = tensors["bias"] + (old - tensors["running_mean"]) * scale
-    kernel = convolution.weight  # (c …)
-    kernel.copy_(kernel.double() * scale.view(-1, 1, 1, 1))
-    convolution.bias = nn.Parameter(bias.to(kernel.dtype))
+def folded_tensors(network: Network) -> dict[str, Tensor]:
+    """Return the tensors of ``folded(network)`` by name, without a copy of the network."""
+    tensors: dict[str, Tensor] = network.state_dict()
+    if not network.norms_follow_convolutions:
+        return tensors
+    for convolution, norm, module in _pairs(network):
+        own = {name: tensors.pop(f"{norm}.{name}").double() for name in module.state_dict()}
+        kernel, old = tensors[f"{convolution}.weight"], tensors.get(f"{convolution}.bias")  # (c …)
+        scale = own["weight"] / (own["running_var"] + module.eps).sqrt()  # (c)
+        bias = own["bias"] + ((0.0 if old is None else old.double()) - own["running_mean"]) * scale
+        folded_kernel = kernel.double() * scale.view(-1, 1, 1, 1)
+        tensors[f"{convolution}.weight"] = folded_kernel.to(kernel.dtype)
+        tensors[f"{convolution}.bias"] = bias.to(kernel.dtype)
+    return tensors
+
+
+def _pairs(network: Network) -> Iterator[tuple[str, str, nn.BatchNorm2d]]:
+    """Yield each batch norm with the name of the convolution before it and its own.
+
+    Raises:
+        TypeError: The module before a batch norm is no convolution.
+    """
+    for parent, module in network.named_modules():
+        prefix = f"{parent}." if parent else ""
+        before: tuple[str, nn.Module | None] = ("", None)
+        for name, child in module.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                if not isinstance(before[1], nn.Conv2d):
+                    raise TypeError(f"batch norm after {type(before[1]).__name__}")
+                yield prefix + before[0], prefix + name, child
+            before = name, child

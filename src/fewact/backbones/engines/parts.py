@@ -7,6 +7,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from fewact.backbones.card import Card, Level
+from fewact.backbones.engines.folding import folded_tensors
 from fewact.backbones.network import Network, StagedNetwork
 
 PartName = Literal["early", "late", "network"]
@@ -82,5 +83,5 @@ class _Levels(nn.Module):
 
 
 def tensors_for_graphs(network: Network) -> dict[str, Tensor]:
-    """Return all tensors of a network under their names in graphs."""
-    return {PREFIX + name: tensor for name, tensor in network.state_dict().items()}
+    """Return all tensors of a network, with batch norm folded, under their names in graphs."""
+    return {PREFIX + name: tensor for name, tensor in folded_tensors(network).items()}
