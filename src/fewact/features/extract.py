@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -94,7 +94,8 @@ def extract(
     reader = ClipReader(backbone, requests, chosen, timing)
 
     def run(early: Future[Inputs], preparing: Future[PreparedClip]) -> dict[Request, Tensor] | None:
-        wait((early, preparing), return_when=FIRST_COMPLETED)
+        both: tuple[Future[Any], ...] = (early, preparing)
+        wait(both, return_when=FIRST_COMPLETED)
         first = early.result() if early.done() else {}
         with timing.stage("backbone"):
             found = network_features(backbone, first)
