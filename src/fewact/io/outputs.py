@@ -3,10 +3,10 @@
 import os
 import stat
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from fewact.errors import OutputError
 from fewact.io.atomic import check_file, mode_of, output_errors
-from fewact.io.temporary import temporary
 
 TRIED = bytes(4096)
 """Content that is written to try an output; a full disk or a limit refuses it."""
@@ -55,5 +55,6 @@ def _try(path: Path) -> None:
         path = path.parent
     if not path.parent.is_dir():
         raise OutputError("this is not a folder", where=str(path.parent), expected="a folder")
-    with temporary(path) as new:
-        new.write_bytes(TRIED)
+    with TemporaryFile(dir=path.parent) as new:  # It has no name, so a crash leaves nothing.
+        new.write(TRIED)
+        new.flush()
