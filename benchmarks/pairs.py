@@ -24,6 +24,7 @@ from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Method, Nodes
 from fewact.methods.common.kernel import intra_class_similarity
 from fewact.methods.fusion import Fusion, FusionState
+from fewact.methods.fusion.mismatch import intra_class_factor, mean_appearance
 from fewact.methods.fusion.weighted_terms import Alternative, WeightedTerms
 
 CLIPS_AT_ONCE = 8
@@ -37,7 +38,8 @@ class Pairs:
     """Similarities of v videos with each other.
 
     Args:
-        exact: (r v v): one table, or one by default and one if the alternative holds.
+        exact: (r v v): one table, or one by default and one if the alternative holds; of fusion
+            on maps the last table is the appearance alone.
         quick: (r v v): approximations, from which the alternative's probability is estimated.
         alternative: What the support decides, for example that cameras are static.
         nodes: Nodes (v …) of each video that the alternative reads.
@@ -47,6 +49,11 @@ class Pairs:
     quick: Tensor
     alternative: Alternative | None = None
     nodes: Nodes = field(default_factory=dict)
+
+    @property
+    def appearance(self) -> bool:
+        """Whether the last table of ``exact`` is the appearance; ``quick`` has none."""
+        return len(self.exact) > len(self.quick)
 
 
 class LookedUp(Method[Any, FusionState]):
@@ -79,7 +86,11 @@ class LookedUp(Method[Any, FusionState]):
             labels,
             n,
         )
-        return FusionState(nodes, labels, inside, probability)
+        usual = mean_appearance(self._appearance(nodes, nodes)) if self.pairs.appearance else None
+        return FusionState(nodes, labels, inside, probability, usual)
+
+    def _appearance(self, first: Nodes, second: Nodes) -> Tensor:
+        return _entries(self.pairs.exact[-1], first, second)
 
     def _alternative_probability(self, nodes: Nodes, labels: Tensor, n: int) -> Tensor:
         alternative = self.pairs.alternative
@@ -93,11 +104,20 @@ class LookedUp(Method[Any, FusionState]):
     def score(self, state: FusionState, nodes: Nodes) -> Tensor:
         """Return logits (b q n)."""
         pairs = self.similarity(nodes, state.nodes, state.alternative_probability)
-        return state.logits(pairs, self.options.intra_class_weight)
+        return state.logits(pairs, self.intra_class_weight(state, nodes))
+
+    def intra_class_weight(self, state: FusionState, nodes: Nodes) -> Tensor | float:
+        """Return the weight of the intra-class similarity, for each query (b q) or for all."""
+        weight: float = self.options.intra_class_weight
+        if state.appearance is None:
+            return weight
+        found = self._appearance(nodes, state.nodes)
+        return weight * intra_class_factor(found, state.appearance)
 
     def similarity(self, first: Nodes, second: Nodes, alternative_probability: Tensor) -> Tensor:
         """Return the similarity of two sets of clips: (b q), (b s), (b) → (b q s)."""
-        default, *alternative = (_entries(table, first, second) for table in self.pairs.exact)
+        tables = self.pairs.exact[: -1 if self.pairs.appearance else None]
+        default, *alternative = (_entries(table, first, second) for table in tables)
         if not alternative:
             return default
         weight = alternative_probability[:, None, None]
@@ -133,14 +153,16 @@ def compare_all(
     """Return the similarities of videos (1 v …) with support videos (1 w …).
 
     Returns:
-        (r v w): one table, or one by default and one if the alternative holds, as in ``Pairs``.
+        (r v w): tables as in ``Pairs``; of quick similarities without the appearance.
     """
-    similarities: list[Callable[[Nodes, Nodes], Tensor]] = [method.similarity]
+    similarities: list[Callable[[Nodes, Nodes], Any]] = [method.similarity]
     if isinstance(method, Fusion):
         both = (0.0,) if terms_of(method, second).alternative is None else (0.0, 1.0)
         similarities = [
             partial(method.similarity, alternative_probability=p, quick=quick) for p in both
         ]
+        if not quick and terms_of(method, second) is method.map_terms:
+            similarities.append(method.appearance)
     count = next(iter(first.values())).shape[1]
     with torch.inference_mode():
         found = [
@@ -163,7 +185,7 @@ def compare_within(method: Fusion | A2M2, nodes: Nodes) -> Pairs:
     exact = compare_all(method, nodes, nodes)
     terms = terms_of(method, nodes) if isinstance(method, Fusion) else None
     if terms is None or terms.alternative is None:
-        return Pairs(exact, exact)
+        return Pairs(exact, exact[:1])
     own = {name: value[0] for name, value in nodes.items() if name not in terms.names}
     return Pairs(exact, compare_all(method, nodes, nodes, quick=True), terms.alternative, own)
 

@@ -23,6 +23,7 @@ from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted, classify, score
 from fewact.classifier.inputs import ClipLike, as_clip
 from fewact.classifier.prediction import display_name
+from fewact.classifier.searching import find_action
 from fewact.classifier.thumbnails import shrink
 from fewact.data import FeatureClip, VideoClip
 from fewact.data.active import Span, inside
@@ -149,9 +150,8 @@ def explain(
     """
     pipeline, fitted = classifier._learned
     method = pipeline.method
-    ((query, nodes, _, active, _),) = encode(
-        [as_clip(clip)], pipeline, image_embedding=fitted.class_names is not None
-    )
+    (encoded,) = encode([as_clip(clip)], pipeline, image_embedding=fitted.class_names is not None)
+    query, nodes, _, active, _ = find_action(encoded, pipeline, fitted)
     if isinstance(nodes, VideoError):
         raise nodes
     decision = fitted.open_set.decision(classifier.false_alarms)

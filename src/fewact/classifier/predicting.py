@@ -17,6 +17,7 @@ from fewact.classifier.labels import Labels, text_source
 from fewact.classifier.open_set import Decision
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped, display_name
+from fewact.classifier.searching import find_action
 from fewact.classifier.sources import LabelledSource, labelled
 from fewact.classifier.stream import Stream, threshold
 from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
@@ -190,9 +191,9 @@ def _answer(
     timing: Timing | None,
     set_threshold: float | None,
 ) -> Prediction | Skipped:
-    clip, nodes, duration, active, faults = encoded
-    if isinstance(nodes, VideoError):
-        return Skipped(clip, nodes)
+    clip, duration = encoded.clip, encoded.duration
+    if isinstance(encoded.nodes, VideoError):
+        return Skipped(clip, encoded.nodes)
     taught = [one.duration for one in fitted.everything.clips if one.duration is not None]
     if duration is not None and taught and duration > max(LONG * max(taught), LEAST_LONG):
         warnings.warn(
@@ -202,7 +203,11 @@ def _answer(
             category=UserWarning,
             stacklevel=4,
         )
+    part = find_action(encoded, pipeline, fitted, timing)
+    if isinstance(part.nodes, VideoError):
+        return Skipped(clip, part.nodes)
     found = classify(
-        pipeline.method, fitted, decision, clip, nodes, timing, set_threshold=set_threshold
+        pipeline.method, fitted, decision, clip, part.nodes, timing, set_threshold=set_threshold
     )
-    return replace(found, duration=duration, active=active, faults=tuple(map(str, faults)))
+    faults = tuple(map(str, part.faults))
+    return replace(found, duration=part.duration, active=part.active, faults=faults)

@@ -171,16 +171,20 @@ def _resized(frames: "RGBImage", size: Sequence[int]) -> "RGBImage":
     return found
 
 
-def with_condition(videos: VideoList, condition: str, seed: int = 0) -> VideoList:
+def with_condition(
+    videos: VideoList, condition: str, seed: int = 0, *, others: VideoList | None = None
+) -> VideoList:
     """Return the same videos, each in a condition.
 
     ``loose`` shows videos of other classes before and after each video; of the same group where
-    there are any, so that no person or recording of the queries gets into the support.
+    there are any, so that no person or recording of the queries gets into the support. If these
+    are classes of the list, an episode may have them as ways, and a clip shows several of its ways.
 
     Args:
         videos: List of videos; its digest, and so its episodes, stay the same.
         condition: Name and severity, see ``fewact.camera.conditions.parse_condition``.
         seed: Seed of what is drawn at random.
+        others: Videos that ``loose`` shows before and after; None for those of the list.
 
     Raises:
         OptionError: There is no such condition.
@@ -194,7 +198,7 @@ def with_condition(videos: VideoList, condition: str, seed: int = 0) -> VideoLis
         own = seed_of(seed, video.id)
         before, after = None, None
         if parsed.name == "loose":
-            before, after = _others(videos, video, own)
+            before, after = _others(others or videos, video, own)
         return ConditionVideo(source, parsed, own, before, after)
 
     return videos.with_sources(changed, f"condition: {parsed}")

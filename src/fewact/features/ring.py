@@ -63,12 +63,14 @@ class FeatureRing:
     def __len__(self) -> int:
         return len(self._samples)
 
-    def add(self, time: float, frame: NDArray[np.uint8]) -> None:
+    def add(self, time: float, frame: NDArray[np.uint8], aspect: float | None = None) -> None:
         """Keep a frame.
 
         Args:
             time: Time of the frame, in seconds, later than that of the last one.
             frame: Frame (h w 3), RGB, uint8; it is resized, not referred to.
+            aspect: Width over height as displayed, of a frame that was resized before; None for
+                those of the frame.
 
         Raises:
             ShapeError: The frame has another shape or type.
@@ -76,7 +78,7 @@ class FeatureRing:
         with self._timing.stage("decode"):
             # A frame of the network's size is not resized; the caller may reuse its memory.
             resized = self._backbone.prepare(frame).clone()
-        self._aspect = frame.shape[1] / frame.shape[0]
+        self._aspect = frame.shape[1] / frame.shape[0] if aspect is None else aspect
         self._samples.append(_Sample(time, resized))
 
     def forget(self, before: float) -> None:

@@ -120,19 +120,21 @@ class KernelState:
     labels: Tensor
     intra_class_similarity: Tensor
 
-    def logits(self, pairs: Tensor, intra_class_weight: float) -> Tensor:
+    def logits(self, pairs: Tensor, intra_class_weight: float | Tensor) -> Tensor:
         """Return the class scores: mean similarity minus the weighted intra-class similarity.
 
         Args:
             pairs: Similarities (b q s) of the queries with the support videos.
-            intra_class_weight: Weight of the intra-class similarity; 0.5 ranks by the distance to
-                the class mean.
+            intra_class_weight: Weight of the intra-class similarity, or the weight (b q) for each
+                query; 0.5 ranks by the distance to the class mean.
 
         Returns:
             (b q n).
         """
         inside = self.intra_class_similarity
         mean = mean_over_shots(pairs, self.labels, inside.shape[-1])
+        if isinstance(intra_class_weight, Tensor):
+            intra_class_weight = intra_class_weight[..., None]  # (b q 1)
         return mean - intra_class_weight * inside[:, None]
 
 

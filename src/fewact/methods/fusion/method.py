@@ -33,6 +33,7 @@ from fewact.methods.common.kernel import KernelState, intra_class_similarity
 from fewact.methods.fusion.any_order import AnyOrder, describe
 from fewact.methods.fusion.camera_weight import StaticCamera
 from fewact.methods.fusion.channel_mixing import ChannelMixing
+from fewact.methods.fusion.mismatch import intra_class_factor, mean_appearance
 from fewact.methods.fusion.terms import Appearance, Detrend, MeanAppearance, Moments, Motion
 from fewact.methods.fusion.weighted_terms import WeightedTerm, WeightedTerms, When
 
@@ -67,7 +68,7 @@ class FusionOptions:
         channel_mixing: Number of channels of the maps, to train a matrix that mixes them; initially
             the identity. Default: no mixing.
         intra_class_weight: Weight of the intra-class similarity that is subtracted from the score
-            of a class.
+            of a class; less for a clip that looks unlike all support clips.
     """
 
     frames: PositiveInt = 8
@@ -87,9 +88,12 @@ class FusionState(KernelState):
     Args:
         alternative_probability: Probability (b) of what the support decides: that the cameras are
             static; of vectors, that the order of the frames does not matter.
+        appearance: Mean appearance similarity (b) of the support videos with each other; None for
+            vectors only, whose origin is not known.
     """
 
     alternative_probability: Tensor
+    appearance: Tensor | None = None
 
 
 class Fusion(Method[FusionOptions, FusionState]):
@@ -139,7 +143,9 @@ class Fusion(Method[FusionOptions, FusionState]):
             labels,
             n,
         )
-        return FusionState(nodes, labels, inside, probability)
+        found = self.appearance(nodes, nodes)
+        usual = None if found is None else mean_appearance(found)
+        return FusionState(nodes, labels, inside, probability, usual)
 
     def score(self, state: FusionState, nodes: Nodes) -> Tensor:
         """Return logits (b q n)."""
@@ -148,7 +154,7 @@ class Fusion(Method[FusionOptions, FusionState]):
     def score_and_pairs(self, state: FusionState, nodes: Nodes) -> tuple[Tensor, Tensor]:
         """Return logits (b q n) and the similarities (b q s) that they average."""
         pairs = self.similarity(nodes, state.nodes, state.alternative_probability)
-        return state.logits(pairs, self.options.intra_class_weight), pairs
+        return state.logits(pairs, self._intra_class_weight(state, nodes)), pairs
 
     def pair_parts(self, state: FusionState, nodes: Nodes) -> dict[str, Tensor]:
         """Return the parts of the similarities (b q s): appearance, motion and moments."""
@@ -174,10 +180,9 @@ class Fusion(Method[FusionOptions, FusionState]):
                 n,
             )
 
+        weight = self._intra_class_weight(state, nodes)
         return {
-            name: replace(state, intra_class_similarity=inside(name)).logits(
-                pairs, self.options.intra_class_weight
-            )
+            name: replace(state, intra_class_similarity=inside(name)).logits(pairs, weight)
             for name, pairs in self.pair_parts(state, nodes).items()
         }
 
@@ -232,6 +237,21 @@ class Fusion(Method[FusionOptions, FusionState]):
             quick=quick,
             horizontal_flip=self.options.horizontal_flip,
         )
+
+    def appearance(self, first: Nodes, second: Nodes) -> Tensor | None:
+        """Return the appearance similarity alone: (b q …), (b s …) → (b q s); None for vectors."""
+        if self._terms_of(second) is self.vector_terms:
+            return None
+        term = next(one for one in self.map_terms.terms if isinstance(one.term, Appearance))
+        return term.term.similarity(first[term.name], second[term.name])
+
+    def _intra_class_weight(self, state: FusionState, nodes: Nodes) -> Tensor | float:
+        """Return the weight of the intra-class similarity, for each query (b q) or for all."""
+        weight = self.options.intra_class_weight
+        found = self.appearance(nodes, state.nodes)
+        if found is None or state.appearance is None:
+            return weight
+        return weight * intra_class_factor(found, state.appearance)
 
     def findings(self, state: FusionState) -> tuple[str, ...]:
         """Return how well the parts of vectors predict the support clips by leave-one-out."""

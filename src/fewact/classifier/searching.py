@@ -1,0 +1,174 @@
+"""Find the action in a clip that lasts longer than any training clip.
+
+Such a clip shows something else before or after the action, and frames that are chosen evenly over
+it show little of the action. Windows as long as the training clips share decoding and the network,
+as in ``stream``; the window with the best score answers for the clip.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fewact.backbones import Backbone
+from fewact.classifier.encoding import ClipEncoder, EncodedClip
+from fewact.classifier.examples import Nodes
+from fewact.classifier.fitted import Fitted, score
+from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.stream import FASTEST, HOP, MOST_SAMPLES, OVERSAMPLING, window_lengths
+from fewact.data import FeatureClip
+from fewact.data.active import Span, inside
+from fewact.data.video_source import VideoSource
+from fewact.encoding import Encoder
+from fewact.errors import VideoError
+from fewact.features.ring import FeatureRing
+from fewact.features.timing import Timing
+from fewact.video import Timeline
+from fewact.video.timeline import Floats, Ints
+
+LONGER = 1.4
+"""A clip is searched if it lasts this many times as long as the longest training clip."""
+
+AT_THE_ENDS = 1.7
+"""Logit that windows at the ends of a clip lose against the one in its middle: people begin to
+record before an action, and stop after it. Chosen on development clips, see
+docs/decisions/loose-clips.md."""
+
+
+def find_action(
+    encoded: EncodedClip, pipeline: Pipeline, fitted: Fitted, timing: Timing | None = None
+) -> EncodedClip:
+    """Return the part of a clip that is most like a class, or the clip if it is not searched.
+
+    A clip is searched if it is longer than the training clips, but not so long that it is a
+    recording; ``Pipeline.trim`` must not be off.
+
+    Args:
+        encoded: The clip.
+        pipeline: Backbone and method that encoded it.
+        fitted: What the classifier has learned.
+        timing: Adds up the time of each stage.
+    """
+    clip, backbone, duration = encoded.clip, pipeline.backbone, encoded.duration
+    taught = [one.duration for one in fitted.examples.clips if one.duration is not None]
+    if (
+        isinstance(clip, FeatureClip)
+        or not isinstance(backbone, Backbone)
+        or isinstance(encoded.nodes, VideoError)
+        or pipeline.trim == "off"
+        or duration is None
+        or not taught
+        or duration <= LONGER * max(taught)
+    ):
+        return encoded
+    encoder = ClipEncoder(pipeline, timing, image_embedding=fitted.class_names is not None)
+    used = encoded.active or Span(0.0, duration)
+    windows = encode_windows(clip, encoder, backbone, window_lengths(taught), used, timing)
+    if not windows:
+        return encoded
+    nodes: Nodes = {
+        name: torch.cat([one.nodes[name] for one in windows]) for name in windows[0].nodes
+    }
+    logits = score(pipeline.method, fitted, nodes).logits
+    best = windows[clearest_window(logits, [one.span for one in windows], used)]
+    return encoded._replace(
+        nodes=best.nodes, duration=best.span.end - best.span.start, active=best.span
+    )
+
+
+class Window(NamedTuple):
+    """A window of a clip.
+
+    Args:
+        span: Its start and end.
+        nodes: Its nodes (1 …).
+    """
+
+    span: Span
+    nodes: Nodes
+
+
+def encode_windows(
+    clip: VideoSource,
+    encoder: Encoder,
+    backbone: Backbone,
+    lengths: Sequence[float],
+    used: Span,
+    timing: Timing | None = None,
+) -> list[Window]:
+    """Return the windows of a clip; none if it is a recording, too long to be kept in memory.
+
+    Args:
+        clip: The clip.
+        encoder: Encodes the features of one window.
+        backbone: Backbone that computes them.
+        lengths: Durations of the windows, in seconds, ascending.
+        used: Part of the clip that has the windows.
+        timing: Adds up the time of each stage.
+    """
+    requests = encoder.requests(backbone.card)
+    frames, duration = max(request.frames for request in requests), used.end - used.start
+    sampler = _AtRate(min(FASTEST, OVERSAMPLING * frames / lengths[0]))
+    if duration * sampler.rate > MOST_SAMPLES:
+        return []
+    (images,) = found = clip.read(
+        [inside(sampler, used)],
+        transform=lambda frame: backbone.prepare(frame).permute(1, 2, 0).numpy(),
+    )
+    ring = FeatureRing(backbone, requests, timing)
+    for time, image in zip(sampler.times, images, strict=True):
+        ring.add(used.start + time, image, found.aspect)
+    spans = [
+        Span(start, start + length)
+        for length in lengths
+        for start in (used.start + _starts(duration, length)).tolist()
+    ]
+    with torch.inference_mode():
+        return [Window(span, dict(encoder.encode(ring.features(*span)))) for span in spans]
+
+
+def _starts(duration: float, length: float) -> Floats:
+    """Return the starts of windows, evenly spread from the start of a clip to its end."""
+    count = 1 + math.ceil((duration - length) / (HOP * length))
+    return np.linspace(0, duration - length, count)
+
+
+def clearest_window(logits: Tensor, spans: Sequence[Span], used: Span) -> int:
+    """Return the number of the window that shows an action most clearly.
+
+    Its best class has a large logit, and a large distance from the second one.
+
+    Args:
+        logits: Logits (w n) of the windows; probabilities are their softmax.
+        spans: The windows.
+        used: Part of the clip that has the windows.
+    """
+    first, second = logits.topk(2, -1).values.unbind(-1)
+    start, end = torch.tensor(spans, dtype=logits.dtype).unbind(-1)  # (w)
+    free = (used.end - used.start) - (end - start)
+    from_middle = (start + end - used.start - used.end) / free  # (w) from -1 to 1
+    return int((2 * first - second - AT_THE_ENDS * from_middle.square()).argmax())
+
+
+class _AtRate:
+    """Chooses frames at a rate, and knows their times afterwards.
+
+    Args:
+        rate: Frames per second.
+
+    Attributes:
+        times: Times of the chosen frames, in seconds; empty before.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self.times: list[float] = []
+
+    def __call__(self, timeline: Timeline) -> Ints:
+        count = max(1, math.floor(self.rate * timeline.end))
+        times = (np.arange(count) + 0.5) / self.rate
+        self.times = times.tolist()
+        return timeline.at(times)

@@ -1,0 +1,75 @@
+"""Clips that last longer than the training clips."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.datasets import read_index
+from fewact.backbones import Backbone
+from fewact.classifier import FewShotClassifier, Prediction
+from fewact.classifier.explain import explain
+from fewact.classifier.searching import clearest_window
+from fewact.data import Frames, Video
+from fewact.data.active import Span
+from fewact.video import Segments
+
+SPANS, USED = [Span(0, 2), Span(2, 4), Span(4, 6)], Span(0, 6)
+
+
+@pytest.mark.parametrize(
+    ("logits", "best"),
+    [
+        ([[5, 0], [5, 0], [5, 0]], 1),  # the middle of equal ones
+        ([[9, 0], [5, 0], [5, 0]], 0),  # a clear one at the end
+        ([[5, 0], [6, 5], [7, 6]], 0),  # the one whose best class is distinct
+    ],
+)
+def test_the_clearest_window_is_chosen(logits: list[list[int]], best: int) -> None:
+    assert clearest_window(torch.tensor(logits).double(), SPANS, USED) == best
+
+
+def test_no_window_depends_on_the_order_of_the_classes() -> None:
+    logits = torch.randn(3, 4, generator=torch.manual_seed(0)).double()
+    assert clearest_window(logits, SPANS, USED) == clearest_window(logits.flip(1), SPANS, USED)
+
+
+def joined(*videos: Video) -> Frames:
+    """Return all frames of some clips, one clip after the other."""
+    parts = [v.source.read([Segments(22)])[0] for v in videos if v.source is not None]
+    return Frames(np.concatenate(parts), fps=10, name="joined")
+
+
+@pytest.mark.assets
+@pytest.mark.slow
+def test_the_action_between_other_actions_is_found(assets: Path, backbone: Backbone) -> None:
+    people = read_index(assets)["utd27_depth"].videos
+    clips = {(v.label.split("_")[0], v.group): v for v in reversed(people)}
+    taught = {
+        label: [clips[label, person].clip for person in ("s1", "s2")]
+        for label in ("a01", "a05", "a09")
+    }
+    classifier = FewShotClassifier(backbone).fit(taught)
+    found = right = 0
+    for label in taught:
+        for person in ("s5", "s6"):
+            own = clips[label, person]
+            (alone, loose) = (
+                classifier.predict(joined(*some))
+                for some in ([own], [clips["a06", person], own, clips["a11", person]])
+            )
+            assert isinstance(alone, Prediction)
+            assert isinstance(loose, Prediction)
+            assert alone.active is None
+            assert loose.active is not None
+            assert loose.duration == pytest.approx(loose.active.end - loose.active.start)
+            found += abs(sum(loose.active) / 2 - 3.3) < 1.1
+            right += loose.label == label
+    assert (found, right) >= (5, 5)
+    why = explain(classifier, joined(clips["a06", "s5"], clips["a01", "s5"], clips["a11", "s5"]))
+    assert why.label == "a01"
+    classifier.trim = "off"
+    full = classifier.predict(joined(*[clips["a01", "s5"]] * 3))
+    assert isinstance(full, Prediction)
+    assert full.active is None

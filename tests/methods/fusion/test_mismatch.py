@@ -1,0 +1,70 @@
+"""Queries that were recorded otherwise than the support."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from fewact.features.request import FeatureRequest, Request
+from fewact.methods.fusion.mismatch import POWER, USUAL, intra_class_factor, mean_appearance
+from tests.methods.fusion.made_up import create, features
+
+LABELS = torch.tensor([[0, 0, 1, 1]])
+
+
+def test_the_mean_is_over_different_videos() -> None:
+    similarity = torch.tensor([[[1.0, 0.2, 0.4], [0.2, 1.0, 0.6], [0.4, 0.6, 1.0]]])
+    assert mean_appearance(similarity).tolist() == pytest.approx([0.4])
+    assert mean_appearance(torch.ones(2, 1, 1)).tolist() == [0, 0]
+
+
+def test_the_factor_is_a_power_of_the_ratio() -> None:
+    queries = torch.tensor([[[0.8, 0.8], [0.4, 0.8], [0.38, 0.38], [-0.1, 0.0]]])
+    found = intra_class_factor(queries, torch.tensor([0.8]))
+    expected = [1, (0.6 / 0.8 / USUAL) ** POWER, (0.38 / 0.8 / USUAL) ** POWER, 0]
+    torch.testing.assert_close(found, torch.tensor([expected]))
+    assert intra_class_factor(queries, torch.zeros(1)).isfinite().all()
+
+
+def faint(found: dict[Request, Tensor], kept: float) -> dict[Request, Tensor]:
+    """Return features of which the vectors lose all but the first fraction of their channels."""
+    changed = dict(found)
+    for request, value in found.items():
+        if isinstance(request, FeatureRequest) and request.level == "vectors":
+            channels = torch.arange(value.shape[-1]) < kept * value.shape[-1]
+            changed[request] = value * channels
+    return changed
+
+
+def test_only_queries_unlike_the_support_get_another_score() -> None:
+    method, found = create(), features(1, 4)
+    support = method.encode(found)
+    state = method.support(support, LABELS, 2)
+    assert state.appearance is not None
+    alike, unlike = (method.encode(faint(found, kept)) for kept in (1.0, 0.3))
+    for nodes, same in ((alike, True), (unlike, False)):
+        pairs = method.similarity(nodes, state.nodes, state.alternative_probability)
+        plain = state.logits(pairs, method.options.intra_class_weight)
+        assert torch.equal(method.score(state, nodes), plain) is same
+    appearance = method.appearance(unlike, state.nodes)
+    assert appearance is not None
+    weight = 0.5 * intra_class_factor(appearance, state.appearance)  # (1 4)
+    pairs = method.similarity(unlike, state.nodes, state.alternative_probability)
+    means = torch.stack([pairs[..., :2].mean(-1), pairs[..., 2:].mean(-1)], -1)
+    expected = means - weight[..., None] * state.intra_class_similarity[:, None]
+    torch.testing.assert_close(method.score(state, unlike), expected)
+    parts = method.score_parts(state, unlike)
+    torch.testing.assert_close(sum(parts.values()), expected)
+
+
+def test_a_faint_query_is_not_drawn_to_the_looser_class() -> None:
+    """A class whose videos differ has a small intra-class similarity: faint queries liked it."""
+    method, found = create(), features(1, 4)
+    tight = {request: value.clone() for request, value in found.items()}
+    for value in tight.values():
+        value[:, 1] = value[:, 0]  # both videos of the first class are the same one
+    state = method.support(method.encode(tight), LABELS, 2)
+    query = method.encode(faint(tight, 0.3))
+    pairs = method.similarity(query, state.nodes, state.alternative_probability)
+    plain = state.logits(pairs, method.options.intra_class_weight)
+    gain = method.score(state, query) - plain
+    assert (gain[0, :, 0] > gain[0, :, 1]).all()
