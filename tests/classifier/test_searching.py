@@ -12,10 +12,9 @@ from fewact.classifier import FewShotClassifier, Prediction
 from fewact.classifier.explain import explain
 from fewact.classifier.searching import clearest_window
 from fewact.data import Frames, Video
-from fewact.data.active import Span
 from fewact.video import Segments
 
-SPANS, USED = [Span(0, 2), Span(2, 4), Span(4, 6)], Span(0, 6)
+SPANS, USED = torch.tensor([[0.0, 2], [2, 4], [4, 6]]), torch.tensor([0.0, 6])
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,8 @@ def find_action(
         name: torch.cat([one.nodes[name] for one in windows]) for name in windows[0].nodes
     }
     logits = score(pipeline.method, fitted, nodes).logits
-    best = windows[clearest_window(logits, [one.span for one in windows], used)]
+    spans = torch.tensor([one.span for one in windows], dtype=logits.dtype)
+    best = windows[int(clearest_window(logits, spans, torch.tensor(used).to(spans)))]
     return encoded._replace(
         nodes=best.nodes, duration=best.span.end - best.span.start, active=best.span
     )
@@ -136,21 +137,24 @@ def _starts(duration: float, length: float) -> Floats:
     return np.linspace(0, duration - length, count)
 
 
-def clearest_window(logits: Tensor, spans: Sequence[Span], used: Span) -> int:
+def clearest_window(logits: Tensor, spans: Tensor, used: Tensor) -> Tensor:
     """Return the number of the window that shows an action most clearly.
 
     Its best class has a large logit, and a large distance from the second one.
 
     Args:
-        logits: Logits (w n) of the windows; probabilities are their softmax.
-        spans: The windows.
-        used: Part of the clip that has the windows.
+        logits: Logits (… w n) of the windows; probabilities are their softmax.
+        spans: Starts and ends (… w 2) of the windows.
+        used: Start and end (… 2) of the part of the clip that has the windows.
+
+    Returns:
+        (…), 0 to w - 1; the first of equal ones.
     """
     first, second = logits.topk(2, -1).values.unbind(-1)
-    start, end = torch.tensor(spans, dtype=logits.dtype).unbind(-1)  # (w)
-    free = (used.end - used.start) - (end - start)
-    from_middle = (start + end - used.start - used.end) / free  # (w) from -1 to 1
-    return int((2 * first - second - AT_THE_ENDS * from_middle.square()).argmax())
+    middles, lengths = spans.sum(-1) / 2, spans.diff(dim=-1)[..., 0]  # (… w)
+    middle, length = used.sum(-1)[..., None] / 2, used.diff(dim=-1)
+    from_middle = (middles - middle) / ((length - lengths) / 2)  # from -1 to 1
+    return (2 * first - second - AT_THE_ENDS * from_middle.square()).argmax(-1)
 
 
 class _AtRate:

@@ -1,0 +1,253 @@
+"""Accuracy on clips in which the action fills a part: the tables of docs/results/loose-clips.md.
+
+    python -m benchmarks.loose ASSETS --work FOLDER [--severities 1 2 3] [--sets utd5_rgb]
+        [--page FILE]
+
+Before and after the action the same person or recording shows other classes, which no episode has.
+Training clips are cut to the action. New clips are read in full, or searched for the action as
+``fewact predict`` does. Of each person or recording one clip of a class is taken. Accuracies are
+kept in the folder: an interrupted command continues where it stopped. ``--development`` takes the
+clips that may choose options.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmarks.conditions import SHOTS, cell, few
+from benchmarks.datasets import Part, parts, read_index
+from benchmarks.pairs import (
+    LookedUp,
+    Pairs,
+    compare_all,
+    compare_within,
+    encode_videos,
+    episode_accuracies,
+)
+from fewact import backbones, methods
+from fewact.backbones import Backbone
+from fewact.classifier.encoding import ClipEncoder
+from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.searching import Window, clearest_window, encode_windows
+from fewact.classifier.stream import window_lengths
+from fewact.data import VideoList
+from fewact.data.active import Span
+from fewact.data.conditions import with_condition
+from fewact.data.video_source import VideoSource
+from fewact.episodes import EpisodeSet, Protocol, draw
+from fewact.methods.base import Nodes
+from fewact.methods.fusion import Fusion
+from fewact.video import Timeline
+from fewact.video.timeline import Ints
+
+MOST_WAYS = 5
+COLUMNS = {
+    "clean": "cut to the action",
+    "full": "new clips in full",
+    "found": "action found in new clips",
+    "all": "all clips loose, in full",
+}
+FRACTIONS = {1: "a half", 2: "a third", 3: "a fifth"}
+
+
+class Measurement:
+    """Measures loose clips of a part.
+
+    Args:
+        part: The videos.
+        backbone: Backbone of the method.
+        options: Options of the command line.
+    """
+
+    def __init__(self, part: Part, backbone: Backbone, options: argparse.Namespace) -> None:
+        labels = {video.label for video in part.videos.videos}
+        self.ways = min(MOST_WAYS, len(labels) - 1)
+        self.kept = few(part.videos, self.ways)
+        others = labels - {video.label for video in self.kept.videos}
+        self._others = replace(
+            part.videos, videos=tuple(v for v in part.videos.videos if v.label in others)
+        )
+        method = methods.create("fusion").eval()
+        if not isinstance(method, Fusion):
+            raise TypeError("fusion is another method")
+        self._method, self._backbone, self._options = method, backbone, options
+        protocols = (
+            Protocol(self.ways, k, options.queries, options.episodes, groups=part.videos.groups)
+            for k in SHOTS
+        )
+        self._drawn = [draw(self.kept, one) for one in protocols]
+        self._lengths = window_lengths([duration_of(v.source) for v in self.kept.videos])
+
+    def measure(self, severity: int) -> dict[str, NDArray[np.float64]]:
+        """Return the accuracies of the episodes for each column and number of shots."""
+        loose = with_condition(self.kept, f"loose:{severity}", others=self._others)
+        clean, full = (self._encode(videos) for videos in (self.kept, loose))
+        windows = [self._windows(video.source) for video in loose.videos]
+        joined = {
+            name: torch.cat([one.nodes[name] for each in windows for one in each])[None]
+            for name in clean
+        }
+        own, every = compare_within(self._method, clean), compare_within(self._method, full)
+        in_full, found = (compare_all(self._method, one, clean) for one in (full, joined))
+        right = {}
+        for shots, drawn in zip(SHOTS, self._drawn, strict=True):
+            alone = (("clean", own.exact, own), ("full", in_full, own), ("all", every.exact, every))
+            for name, across, support in alone:
+                right[f"{name} {shots}"] = episode_accuracies(self._method, across, support, drawn)
+            right[f"found {shots}"] = self._accuracies(drawn, own, found, windows)
+        return right
+
+    def _encode(self, videos: VideoList) -> Nodes:
+        return encode_videos([self._method], self._backbone, videos)[0]
+
+    def _windows(self, source: VideoSource | None) -> list[Window]:
+        if source is None:
+            raise SystemExit("a clip is missing")
+        encoder = ClipEncoder(Pipeline(self._backbone, self._method), None, image_embedding=False)
+        used = Span(0.0, duration_of(source))
+        return encode_windows(source, encoder, self._backbone, self._lengths, used)
+
+    def _accuracies(
+        self, drawn: EpisodeSet, support: Pairs, across: Tensor, windows: list[list[Window]]
+    ) -> NDArray[np.float64]:
+        """Return the accuracy of each episode in which each query is searched, in per cent.
+
+        Args:
+            drawn: Episodes of v videos.
+            support: Similarities of the support videos.
+            across: (r w v) similarities of the windows of all queries with the videos.
+            windows: Windows of each query.
+        """
+        count, ways = support.exact.shape[-1], drawn.protocol.ways
+        exact = torch.cat([support.exact, across], 1)
+        looked_up = LookedUp(self._method, replace(support, exact=exact))
+        numbers = torch.from_numpy(drawn.support).long().flatten(1)
+        labels = torch.arange(ways).repeat_interleave(drawn.protocol.shots).expand(len(numbers), -1)
+        state = looked_up.support({"number": numbers}, labels, ways)
+        # The last window stands for those that a query has less than others.
+        most = max(map(len, windows))
+        first = np.cumsum([count, *map(len, windows)])
+        rows = torch.tensor(
+            [
+                [begin + min(i, len(own) - 1) for i in range(most)]
+                for begin, own in zip(first, windows, strict=False)
+            ]
+        )  # (v most)
+        spans = torch.tensor(
+            [[own[min(i, len(own) - 1)].span for i in range(most)] for own in windows]
+        )
+        asked = torch.from_numpy(drawn.query).long().flatten(1)  # (b q)
+        logits = looked_up.score(state, {"number": rows[asked].flatten(1)})
+        logits = logits.unflatten(1, (-1, most)) / self._method.temperature  # (b q most n)
+        used = torch.stack([spans[..., 0].amin(1), spans[..., 1].amax(1)], -1)
+        best = clearest_window(logits, spans[asked], used[asked])  # (b q)
+        chosen = logits.take_along_dim(best[..., None, None], 2)[:, :, 0]
+        truth = torch.arange(ways).repeat_interleave(drawn.protocol.queries)
+        return np.asarray(100 * (chosen.argmax(-1) == truth).double().mean(1))
+
+
+def duration_of(source: VideoSource | None) -> float:
+    """Return the duration of a video, in seconds."""
+    found: list[float] = []
+
+    def first(timeline: Timeline) -> Ints:
+        found.append(timeline.end)
+        return np.zeros(1, np.int64)
+
+    if source is None:
+        raise SystemExit("a clip is missing")
+    source.read([first])
+    return found[0]
+
+
+def table(
+    measurements: dict[str, dict[int, dict[str, NDArray[np.float64]]]], ways: dict[str, int]
+) -> str:
+    """Return a table with a row for each set and severity."""
+    lines = [
+        "| | the action fills | " + " | ".join(COLUMNS.values()) + " |",
+        "|---" * (len(COLUMNS) + 2) + "|",
+    ]
+    for name, by_severity in measurements.items():
+        for severity, right in by_severity.items():
+            cells = [
+                " / ".join(cell(right[f"{column} {k}"], right[f"clean {k}"], column) for k in SHOTS)
+                for column in COLUMNS
+            ]
+            lines.append(
+                f"| {name}, {ways[name]} ways | {FRACTIONS[severity]} | {' | '.join(cells)} |"
+            )
+    return "\n".join(lines)
+
+
+PAGE = """# Clips that are too long
+
+    {command}
+
+People's clips begin before the action and end after it. Here the action fills a part of the clip;
+before and after it, the same person or recording shows other actions, of classes that no episode
+has. Accuracy in per cent at 1 / 5 shots, {queries} queries per class, {episodes} episodes; in
+brackets the difference from clips cut to the action in the same episodes, with its 95 % interval.
+One clip of each person or recording and class, of people or recordings that chose nothing.
+
+In the first three columns the training clips are cut to the action. New clips are read in full, or
+searched as `fewact predict` does it ([decision](../decisions/loose-clips.md)). In the last column
+the training clips are too long, too: nothing is searched then.
+
+{table}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("assets", type=Path)
+    parser.add_argument("--work", type=Path, required=True, help="folder of the accuracies")
+    parser.add_argument("--severities", type=int, nargs="+", default=[1, 2, 3], choices=(1, 2, 3))
+    parser.add_argument("--queries", type=int, default=3, help="number of queries per class")
+    parser.add_argument("--episodes", type=int, default=2000)
+    parser.add_argument("--sets", nargs="+", default=["utd27_depth", "utd5_rgb", "ucf7"])
+    parser.add_argument("--development", action="store_true")
+    parser.add_argument("--page", type=Path, help="page to write")
+    options = parser.parse_args()
+    backbone = backbones.create()
+    options.work.mkdir(parents=True, exist_ok=True)
+    found: dict[str, dict[int, dict[str, NDArray[np.float64]]]] = {}
+    ways = {}
+    for part in parts(read_index(options.assets), development=options.development):
+        if part.videos.name not in options.sets:
+            continue
+        measurement = Measurement(part, backbone, options)
+        name = f"{part.name}, {len(measurement.kept.videos)} clips"
+        ways[name] = measurement.ways
+        for severity in options.severities:
+            letters = "".join(c for c in part.name if c.isalnum())
+            file = options.work / f"{letters}-{severity}-{options.queries}-{options.episodes}.npz"
+            if not file.exists():
+                new = file.with_suffix(".new.npz")
+                with torch.inference_mode():
+                    np.savez(new, **measurement.measure(severity))
+                new.replace(file)
+                print(f"{name}: {severity}", flush=True)
+            found.setdefault(name, {})[severity] = dict(np.load(file))
+    made = table(found, ways)
+    if options.page is None:
+        print(made)
+        return
+    options.page.write_text(
+        PAGE.format(
+            command="python -m benchmarks.loose ASSETS --work FOLDER --page FILE",
+            queries=options.queries,
+            episodes=f"{options.episodes:,}",
+            table=made,
+        ),
+        encoding="utf-8",
+    )
+
+
+if __name__ == "__main__":
+    main()
