@@ -248,6 +248,8 @@ def test_clips_with_a_skeleton(run: Run, clips: Path, tmp_path: Path) -> None:
     assert document["setup"]["features"]["name"].endswith(" + poses")
     assert document["setup"]["method"]["options"]["2.frames"] == 4
     assert run(*call[:-3], tmp_path / "none.npz", "--ways", 3).code == 2
+    refused = run("evaluate", "otam", "--data", clips, "--with-weights", "equal")
+    assert "needs --with" in refused.err
 
 
 @pytest.mark.slow

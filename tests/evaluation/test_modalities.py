@@ -98,6 +98,13 @@ def test_a_sweep_and_three_modalities(files: tuple[Path, Path], tmp_path: Path) 
     assert results[1].per_episode == alone.per_episode
 
 
+def test_equal_weights(files: tuple[Path, Path]) -> None:
+    chosen, equal = evaluate(config(files)), evaluate(config(files, modality_weights="equal"))
+    assert chosen.per_episode != equal.per_episode
+    assert equal.setup.method.label.startswith("otam weights=equal ")
+    assert "--with-weights equal" in equal.command
+
+
 def test_a_result_is_kept(files: tuple[Path, Path], tmp_path: Path) -> None:
     output = tmp_path / "r.json"
     first = evaluate(config(files, output=output))

@@ -42,6 +42,13 @@ class ChangedVideos(StrEnum):
     QUERY = "query"
 
 
+class ModalityWeights(StrEnum):
+    """How several sources of the same clips are weighted."""
+
+    SUPPORT = "support"
+    EQUAL = "equal"
+
+
 @dataclass(frozen=True, kw_only=True)
 class MethodOptions(OptionGroup):
     """Options of the method."""
@@ -78,11 +85,20 @@ class FeatureOptions(DataOptions):
             "--with",
             metavar="DATA",
             help="Another source of the same clips, such as colour beside depth or a skeleton "
-            "beside video: folder, table or .npz file with the same clip names. The support "
-            "decides the weight of each source; repeat the option for more.",
+            "beside video: folder, table or .npz file with the same clip names. Repeat the option "
+            "for more.",
             callback=early.modalities,
         ),
     ] = None
+    modality_weights: Annotated[
+        ModalityWeights,
+        typer.Option(
+            "--with-weights",
+            metavar="RULE",
+            help="Weights of the sources: support, decided by leave-one-out classification of the "
+            "support videos, or equal.",
+        ),
+    ] = ModalityWeights.SUPPORT
     store: Annotated[
         Path | None,
         typer.Option(
@@ -203,6 +219,8 @@ def evaluate(
     ):
         if on is ChangedVideos.QUERY and name is None:
             raise OptionError(f"needs {option}", where=f"{option}-on", got=on.value)
+    if videos.modality_weights is ModalityWeights.EQUAL and not videos.modalities:
+        raise OptionError("needs --with", where="--with-weights", got="equal")
     if output.confusion and output.format is ResultFormat.JSON:
         raise OptionError(
             "JSON has the predicted class of each query already",
@@ -219,6 +237,7 @@ def evaluate(
         options=method_options,
         data=data_config(data, videos, benchmark, store=videos.store),
         modalities=tuple(videos.modalities or ()),
+        modality_weights=videos.modality_weights.value,
         episodes=evaluation.EpisodeConfig(
             **episodes.requested,
             **({} if episodes.episodes is None else {"file": episodes.episodes}),

@@ -34,6 +34,8 @@ def command_of(config: EvaluationConfig) -> str:
     words = ["fewact", "evaluate", config.method]
     words += _flags("data", config.data, ("source",))
     words += [word for source in config.modalities for word in ("--with", source)]
+    if config.modality_weights != "support":
+        words += ["--with-weights", config.modality_weights]
     words += _flags("episodes", config.episodes, ("file",))
     words += _flags("episodes", config.episodes, ("ways", "shots", "queries", "count", "seed"))
     words += _flags("data", config.data, ("groups", "split", "dataset"))

@@ -226,8 +226,10 @@ class EvaluationConfig(Config):
         options: Options of the method; they replace those of a trained method.
         data: Videos or features.
         modalities: Further sources of the same videos, each as ``DataConfig.source``: folder, table
-            or features file. The method is applied to each source, and the support decides the
-            weights of their similarities, see ``methods.combined``.
+            or features file. The method is applied to each source, and their similarities are
+            added, see ``methods.combined``.
+        modality_weights: Weights of the similarities: ``support``, decided by the support of each
+            episode, or ``equal``.
         episodes: Episodes to draw, or a file of episodes.
         backbone: Backbone that computes the features.
         text: Text encoder and prompts, for methods that use class names.
@@ -245,6 +247,7 @@ class EvaluationConfig(Config):
     options: dict[str, JsonValue] = Field(default_factory=dict)
     data: DataConfig
     modalities: tuple[str, ...] = ()
+    modality_weights: Literal["support", "equal"] = "support"
     episodes: EpisodeConfig = EpisodeConfig()
     backbone: BackboneConfig = BackboneConfig()
     text: TextConfig = TextConfig()

@@ -27,7 +27,7 @@ from fewact.features.sources import ArrayFeatures, FeatureSource
 from fewact.features.stored import StoredFeatures
 from fewact.io.outputs import check_output_file, check_output_folder
 from fewact.methods.base import Method
-from fewact.methods.combined import Combined
+from fewact.methods.combined import Combined, CombinedOptions
 from fewact.text import ClassTexts
 
 Options = dict[str, Any]
@@ -223,7 +223,10 @@ def _open_modalities(
     every = [first, *open_modalities(config, videos, backbone, keep=several)]
     parts = [_create(config.method, None, source, options) for _, source in every]
     return _Opened(
-        [Combined(own) for own in zip(*parts, strict=True)],
+        [
+            Combined(own, CombinedOptions(config.modality_weights))
+            for own in zip(*parts, strict=True)
+        ],
         ModalityEncodings([(own, _encodings(source)) for own, source in every]),
         None,
         videos,
