@@ -114,7 +114,8 @@ class Header(_Part):
         backbone: Backbone whose features the method takes.
         text: Class embeddings that the method takes; None for a method without text.
         trained_on: Training videos.
-        selection: How the checkpoint was selected.
+        selection: How the checkpoint was selected; None for a converted one.
+        origin: Publication and file of a converted checkpoint; empty for one of ``fewact train``.
     """
 
     format: Literal["fewact method"] = FORMAT
@@ -127,7 +128,8 @@ class Header(_Part):
     backbone: BackboneRecord
     text: TextRecord | None = None
     trained_on: TrainedOn
-    selection: Selection
+    selection: Selection | None = None
+    origin: str = ""
 
 
 @dataclass(frozen=True)

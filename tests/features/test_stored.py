@@ -100,6 +100,21 @@ def test_the_backbone_of_the_store_is_found(store, videos, values, tmp_path) -> 
     assert "other float32" in str(raised.value)
 
 
+def test_the_frames_of_the_stored_features_are_chosen(store, videos, values) -> None:
+    cropped = card(resize="centre-crop", sampler="dense:2")
+    with pytest.raises(StoreError, match=r"got made up, auto, auto, centre-crop\)"):
+        choose_card(store, "made up", options={"resize": "centre-crop", "last_stride": 1})
+    fill(store, videos, cropped, values)
+    for options, expected in (
+        ({"resize": "centre-crop"}, cropped),
+        ({"sampler": "dense:2"}, cropped),
+        ({"resize": "squash"}, card()),
+    ):
+        assert choose_card(store, options=options).digest == expected.digest
+    with pytest.raises(StoreError, match=r"centre-crop, dense:2.*--resize or --sampler"):
+        choose_card(store)
+
+
 def test_a_level_that_the_backbone_does_not_have(store, videos) -> None:
     source = StoredFeatures(store, videos, card(maps=None))
     with pytest.raises(OptionError, match=r"no such level.*vectors, pixels"):

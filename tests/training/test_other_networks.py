@@ -60,7 +60,8 @@ class SmallResNet50(clip_resnet.ClipResNet50):
                 ),
             )
             pool = clip_resnet._AttentionPool
-            patch.setattr(clip_resnet, "_AttentionPool", lambda *_: pool(64, 4, WIDTH))
+            width = self.defaults.vectors
+            patch.setattr(clip_resnet, "_AttentionPool", lambda *_: pool(64, 4, width))
             patch.setattr(clip_resnet, "CELLS", 1)
             self.visual = clip_resnet._Visual()
 

@@ -1,5 +1,6 @@
 """Backbone: a network with its weights, its transform and its card."""
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -22,7 +23,7 @@ from fewact.backbones.precision import Precision, resolve_device, resolve_precis
 from fewact.backbones.text_registry import create_text
 from fewact.backbones.weights import Weights, digest, read, tensors_of
 from fewact.backbones.workers import side_by_side
-from fewact.errors import OptionError, ShapeError
+from fewact.errors import OptionError, ShapeError, WeightsError
 from fewact.registry import make_options
 from fewact.shapes import check_shape
 from fewact.video.named import SEGMENTS, sampler_of
@@ -247,8 +248,11 @@ def build(
 def make_card(network: Network, weights: Weights, precision: Precision) -> Card:
     """Return the card of a network with its weights.
 
-    Entries of the weights file's header, ``licence`` and ``trained_on`` (separated by commas),
-    replace those of the default weights.
+    Entries of the weights file's header, ``licence``, ``trained_on``, ``mean`` and ``std``
+    (separated by commas), replace those of the default weights.
+
+    Raises:
+        WeightsError: The header's mean or standard deviation are not three numbers.
     """
     defaults = network.describe()
     untrained = weights.source == "random"
@@ -257,8 +261,8 @@ def make_card(network: Network, weights: Weights, precision: Precision) -> Card:
     return Card(
         name=defaults.name,
         input_size=defaults.input_size,
-        mean=defaults.mean,
-        std=defaults.std,
+        mean=_three(weights, "mean") or defaults.mean,
+        std=_three(weights, "std") or defaults.std,
         vectors=defaults.vectors,
         maps=defaults.maps,
         middle=defaults.middle,
@@ -274,3 +278,34 @@ def make_card(network: Network, weights: Weights, precision: Precision) -> Card:
         interpolation=defaults.interpolation,
         variant=defaults.variant,
     )
+
+
+def header_of(card: Card, network: Network) -> dict[str, str]:
+    """Return the header of a weights file from which ``make_card`` makes this card."""
+    defaults = network.describe()
+    own = {"mean": card.mean, "std": card.std}
+    usual = {"mean": defaults.mean, "std": defaults.std}
+    return {
+        "trained_on": ", ".join(card.trained_on),
+        "licence": card.licence,
+        **{name: ", ".join(map(str, own[name])) for name in own if own[name] != usual[name]},
+    }
+
+
+def _three(weights: Weights, name: str) -> tuple[float, float, float] | None:
+    """Return three numbers of the header, one a channel; None if it has none."""
+    text = weights.metadata.get(name)
+    if text is None:
+        return None
+    try:
+        first, second, third = found = tuple(float(one) for one in text.split(","))
+        if not all(map(math.isfinite, found)) or (name == "std" and min(found) <= 0):
+            raise ValueError(text)
+    except ValueError:
+        raise WeightsError(
+            "these are not three numbers",
+            where=f"{weights.source}, {name}",
+            got=text[:80],
+            expected="a number for each of red, green and blue, separated by commas",
+        ) from None
+    return first, second, third

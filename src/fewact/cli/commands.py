@@ -93,6 +93,9 @@ COMMANDS: Final[dict[str, dict[str, Lazy]]] = {
     },
     "Train and evaluate": {
         "train": Lazy("train:train", "Train a method on the training classes of a benchmark."),
+        "convert": Lazy(
+            "convert:convert", "Convert a published checkpoint of CLIP-SPM to one of fewact."
+        ),
         "recipes": Lazy("train:recipes", "List the recipes that come with fewact, or print one."),
         "evaluate": Lazy(
             "evaluate:evaluate", "Compute the accuracy of a method over many episodes."

@@ -137,6 +137,7 @@ def _source(
         precision=backbone.precision,
         engine=backbone.engine,
         network_digest=digest,
+        options=backbone.options,
     )
     return StoredFeatures(store, videos, card, data=config.source)
 

@@ -34,8 +34,12 @@ def create_method(name: str, trained: Checkpoint | None, options: dict[str, Any]
 
 
 def trained_on(facts: TrainedOn) -> VideoList:
-    """Return the training videos as a list, without video sources and groups."""
-    videos = [Video(id, label, "train") for label, ids in facts.videos.items() for id in ids]
+    """Return the training videos as a list, without video sources and groups.
+
+    A class whose videos are unknown has one without an id.
+    """
+    known = {label: ids or ("",) for label, ids in facts.videos.items()}
+    videos = [Video(id, label, "train") for label, ids in known.items() for id in ids]
     return VideoList(facts.name, tuple(videos))
 
 
@@ -64,11 +68,14 @@ def training_flags(
     selection = facts.selection
     remarks = [
         f"trained on {facts.trained_on.name}",
-        f"checkpoint selected by validation accuracy ({selection.accuracy:.1f} % on "
+        f"converted: {facts.origin}; its authors select on test episodes"
+        if selection is None
+        else f"checkpoint selected by validation accuracy ({selection.accuracy:.1f} % on "
         f"{selection.list})",
         *refuse_leaks(trained_on(facts.trained_on), videos, allow_leak=allow_leak),
     ]
-    if selection.list == videos.name and set(selection.classes) & set(videos.classes):
+    selected = () if selection is None or selection.list != videos.name else selection.classes
+    if set(selected) & set(videos.classes):
         remarks.append("checkpoint selected on these classes")
     # Precomputed features have the digest of their own rows, which says nothing about the network.
     if facts.backbone.weights and facts.backbone.sha256 != card.network_digest:

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
-from fewact.backbones.card import Card
+from fewact.backbones.card import LATER, Card
 from fewact.data.files import first_few
 from fewact.data.videos import VideoList
 from fewact.errors import DataError, OutputError, StoreError, VideoError, did_you_mean
@@ -179,6 +180,7 @@ def choose_card(
     precision: str = "auto",
     engine: str = "auto",
     network_digest: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Card:
     """Return the card of the backbone whose features a store contains.
 
@@ -188,11 +190,13 @@ def choose_card(
         precision: Precision of its arithmetic; ``auto`` if there is only one.
         engine: Inference engine that computed them; ``auto`` if there is only one.
         network_digest: Network digest of its card, if its weights are named.
+        options: Options of the backbone; ``resize`` and ``sampler`` must be those of the card.
 
     Raises:
         StoreError: The store has no such backbone, or several.
     """
     known = {card.digest: card for card, _, _ in cards(store)}
+    reading = {fact: value for fact, value in (options or {}).items() if fact in LATER}
     found = [
         card
         for card in known.values()
@@ -200,6 +204,7 @@ def choose_card(
         and precision in ("auto", card.precision)
         and engine in ("auto", card.engine)
         and network_digest in (None, card.network_digest)
+        and all(getattr(card, fact) == value for fact, value in reading.items())
     ]
     if len(found) == 1:
         return found[0]
@@ -209,9 +214,9 @@ def choose_card(
         if found
         else "contains no features of this backbone",
         where=str(store.folder),
-        got=f"{name}, {precision}, {engine}",
+        got=", ".join((name, precision, engine, *map(str, reading.values()))),
         expected=listed or "none: the store is empty",
-        hint="Choose with --backbone, --precision, --engine or --weights."
+        hint="Choose with --backbone, --precision, --engine, --weights, --resize or --sampler."
         if found
         else did_you_mean(name, (card.name for card in known.values())),
     )
@@ -219,4 +224,5 @@ def choose_card(
 
 def _short(card: Card) -> str:
     weights = card.weights_sha256[:8] or "random"
-    return f"{card.name} {card.precision} {card.engine} (weights {weights})"
+    reading = "".join(f", {value}" for value in card.reading.values())
+    return f"{card.name} {card.precision} {card.engine} (weights {weights}{reading})"

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from safetensors.torch import save as save_tensors
 
+from fewact.backbones.backbone import header_of
 from fewact.backbones.weights import tensors_of
 from fewact.checkpoint import (
     BACKBONE_FILE,
@@ -55,8 +56,7 @@ def save_best(
     if network_trained and learner.backbone is not None:
         # Features are stored under the card that this file will have.
         card = replace(card, trained_on=tuple(dict.fromkeys((*card.trained_on, data.train.name))))
-        header = {"trained_on": ", ".join(card.trained_on), "licence": card.licence}
-        content = save_tensors(tensors_of(learner.backbone), header)
+        content = save_tensors(tensors_of(learner.backbone), header_of(card, learner.backbone))
         files[BACKBONE_FILE] = ordered(content)
     stored = learner.backbone is None
     needs = BackboneRecord(

@@ -1,0 +1,321 @@
+"""Checkpoints of CLIP-SPM's public code, converted to the checkpoints of fewact."""
+
+import hashlib
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from fewact import backbones, methods
+from fewact.backbones.card import Card
+from fewact.backbones.devices import check_name
+from fewact.backbones.weights import PICKLES, put
+from fewact.checkpoint import (
+    BACKBONE_FILE,
+    FILE,
+    BackboneRecord,
+    Header,
+    TrainedOn,
+    registered,
+    to_bytes,
+)
+from fewact.data.benchmarks import benchmark
+from fewact.errors import OutputError, WeightsError
+from fewact.io.bounded import GIB, FileType, user_path
+from fewact.io.folders import replace_folder
+from fewact.io.tensors import read_tensors
+from fewact.methods.base import Method
+from fewact.methods.clip_spm_options import PRESETS
+from fewact.training.recipe_files import read
+from fewact.training.saving import ordered
+
+STATE: Final = "model_state_dict"
+"""Name of the weights in a file of the public code."""
+
+NETWORKS = {"backbone.proj": "clip-vit-b16", "backbone.attnpool.c_proj.weight": "clip-rn50"}
+"""Network by a tensor that it alone has."""
+
+HEADS = 8
+"""Number of heads of each transformer of the public code; no tensor shows it."""
+
+EXPECTED = "a .safetensors file with the tensors of a checkpoint of CLIP-SPM's public code"
+CHECKPOINT = FileType("checkpoint of CLIP-SPM's public code", WeightsError, 16 * GIB, EXPECTED)
+
+UNUSED = ("scale",)
+"""Weights that the public code keeps and does not use."""
+
+PROJECTIONS = (".fn.to_q", ".fn.to_k", ".fn.to_v")
+"""Three layers of a transformer, which are one in fewact."""
+
+NAMES = {
+    "motion_conv1": "hsmr.first",
+    "motion_conv2": "hsmr.second",
+    "gate_text.0": "spm.text_gate.first",
+    "gate_text.2": "spm.text_gate.second",
+    "gate_vision.0": "spm.frame_gate.first",
+    "gate_vision.2": "spm.frame_gate.second",
+    "token_tr.mlp.net.0": "spm.prompter.0",
+    "token_tr.mlp.net.3": "spm.prompter.3",
+    **{
+        f"{theirs}.layers.0.{part}": f"{ours}.transformer.{name}"
+        for theirs, ours in (("context1", "padm"), ("context2", "spm"))
+        for part, name in (
+            ("0.norm", "norm"),
+            ("0.fn.to_out.0", "out"),
+            ("1.net.0", "widen"),
+            ("1.net.3", "narrow"),
+        )
+    },
+}
+"""Names of layers in fewact by their names in the public code."""
+
+
+class _Ignored:
+    """Takes the place of NumPy's numbers in a file, such as the accuracy, which are not needed."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+IGNORED = (
+    *("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype"),
+    *("numpy.dtypes.Float64DType", "numpy.dtypes.Float32DType"),
+)
+"""Names under which NumPy's numbers are in a file."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """Checkpoint of the public code.
+
+    Args:
+        source: Name and SHA-256 of its file.
+        tensors: Weights by their names in the public code.
+    """
+
+    source: str
+    tensors: Mapping[str, Tensor]
+
+    @property
+    def network(self) -> str:
+        """Name of its image encoder.
+
+        Raises:
+            WeightsError: It has neither of the public code's encoders.
+        """
+        found = next((name for tensor, name in NETWORKS.items() if tensor in self.tensors), None)
+        if found is None:
+            raise WeightsError(
+                "there is no image encoder of CLIP-SPM's public code",
+                where=self.source,
+                got=", ".join(sorted(self.tensors)[:3]),
+                expected=", ".join(NETWORKS),
+            )
+        return found
+
+    def encoder(self) -> dict[str, Tensor]:
+        """Return the image encoder under OpenAI's names."""
+        prefix = "backbone."
+        return {
+            f"visual.{name.removeprefix(prefix)}": tensor
+            for name, tensor in self.tensors.items()
+            if name.startswith(prefix)
+        }
+
+    def head(self) -> dict[str, Tensor]:
+        """Return the method's weights under the names of ``clip_spm``."""
+        found: dict[str, Tensor] = {}
+        for name, tensor in self.tensors.items():
+            layer, _, parameter = name.rpartition(".")
+            if name.startswith("backbone.") or name in UNUSED or layer.endswith(PROJECTIONS):
+                continue
+            if name == "mo_alpha1":
+                found["motion_weight"] = tensor.reshape(())
+            else:
+                found[f"{NAMES.get(layer, layer)}.{parameter}"] = tensor
+        for theirs, ours in (("context1", "padm"), ("context2", "spm")):
+            parts = [f"{theirs}.layers.0.0{projection}.weight" for projection in PROJECTIONS]
+            given = [self.tensors[part] for part in parts if part in self.tensors]
+            if len(given) == len(parts):
+                found[f"{ours}.transformer.project.weight"] = torch.cat(given)
+        return found
+
+
+def read_published(file: str | Path, sha256: str | None = None) -> Published:
+    """Read a checkpoint of the public code.
+
+    Args:
+        file: A .safetensors file; or a file of ``torch.save``, of which nothing but tensors, texts
+            and numbers is read.
+        sha256: SHA-256 of the file, required for a file of ``torch.save``.
+
+    Raises:
+        WeightsError: The file cannot be read, has another hash, or holds something else.
+    """
+    path = user_path(file, WeightsError)
+    tensors: Mapping[str, Any]
+    if path.suffix.lower() not in PICKLES:
+        mapped, _ = read_tensors(CHECKPOINT, path)
+        tensors, source = {name: value.clone() for name, value in mapped.items()}, path.name
+    else:
+        content = CHECKPOINT.content(path)
+        found = hashlib.sha256(content).hexdigest()
+        if found != (sha256 or "").lower():
+            raise WeightsError(
+                "a file of torch.save is read only if its SHA-256 is known",
+                where=str(path),
+                got=found,
+                expected=sha256 or "--sha256",
+                hint="Compare it with that of the file's source, and pass --sha256.",
+            )
+        tensors, source = _weights_only(content, path), f"{path.name}, SHA-256 {found}"
+    short = {re.sub(r"^backbone\.module\.", "backbone.", name): x for name, x in tensors.items()}
+    return Published(source, {name: value.float() for name, value in short.items()})
+
+
+def _weights_only(content: bytes, path: Path) -> Mapping[str, Tensor]:
+    """Return the weights in a file of ``torch.save``, read without running what it names."""
+    try:
+        with torch.serialization.safe_globals([(_Ignored, name) for name in IGNORED]):
+            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # Damaged files raise errors of zip, pickle, struct and torch.
+        raise WeightsError(
+            "the file has more than tensors, or is damaged",
+            where=str(path),
+            got=" ".join(str(error).split())[:200],
+            expected=EXPECTED,
+        ) from None
+    state = found.get(STATE, found) if isinstance(found, Mapping) else None
+    if not isinstance(state, Mapping) or not all(isinstance(x, Tensor) for x in state.values()):
+        raise WeightsError(
+            "there are no weights in the file",
+            where=str(path),
+            got=", ".join(map(str, found)) if isinstance(found, Mapping) else type(found).__name__,
+            expected=f"tensors by name, or a dictionary of them named {STATE}",
+        )
+    return state
+
+
+def convert(
+    file: str | Path,
+    folder: str | Path,
+    trained_on: str,
+    *,
+    network: str | None = None,
+    sha256: str | None = None,
+) -> Header:
+    """Convert a checkpoint of CLIP-SPM's public code to the folder of a checkpoint.
+
+    Args:
+        file: File, as for ``read_published``.
+        folder: Folder that is created; of an existing one only the checkpoint's files are replaced.
+        trained_on: Benchmark of the checkpoint, one of ``PRESETS``: it decides the weight of texts
+            and the slope of the gates, which no tensor shows.
+        network: Backbone with the weights of the image encoder (default: by its tensors).
+        sha256: SHA-256 of the file, required for a file of ``torch.save``.
+
+    Returns:
+        Metadata of the checkpoint.
+
+    Raises:
+        WeightsError: The file cannot be read, or its weights are of something else.
+        OptionError: The benchmark is unknown.
+        OutputError: The folder cannot be written.
+    """
+    check_name("benchmark", trained_on, tuple(PRESETS))
+    published = read_published(file, sha256)
+    name, head = network or published.network, published.head()
+    recipe = read(f"clip_spm-{trained_on}-clip-vit-b16")
+    method = _method(head, recipe.method.options, published.source)
+    bench = benchmark(recipe.data)
+    reading = {key: str(recipe.backbone.options[key]) for key in ("resize", "sampler")}
+    facts = {
+        # The public code scales pixels to [0, 1], and subtracts nothing.
+        **{"mean": "0, 0, 0", "std": "1, 1, 1"},
+        "trained_on": ", ".join((*backbones.describe(name).trained_on, bench.id)),
+    }
+
+    def header(card: Card) -> Header:
+        registry_name, options = registered(method)
+        return Header(
+            name=registry_name,
+            options=options,
+            temperature=1.0,
+            recipe="",
+            backbone=BackboneRecord(
+                name=name,
+                options=dict(reading),
+                weights=BACKBONE_FILE,
+                precision=card.precision,
+                sha256=card.network_digest,
+            ),
+            trained_on=TrainedOn(
+                name=bench.id,
+                sha256=bench.sha256["train"],
+                videos={one.key: () for one in bench.classes["train"]},
+            ),
+            origin=f"public code of CLIP-SPM, {published.source}",
+        )
+
+    made: list[Header] = []
+
+    def fill(new: Path) -> None:
+        weights = new / BACKBONE_FILE
+        weights.write_bytes(ordered(save_tensors(published.encoder(), facts)))
+        chosen: dict[str, Any] = {"precision": "float32", "engine": "torch", **reading}
+        card = backbones.create(name, weights=weights, device="cpu", **chosen).card
+        if card.vectors != method.options.vector_width:
+            raise WeightsError(
+                "image encoder and method have vectors of different lengths",
+                where=published.source,
+                got=f"{card.vectors} and {method.options.vector_width}",
+            )
+        made.append(header(card))
+        (new / FILE).write_bytes(to_bytes(method, made[0]))
+
+    target = user_path(folder, OutputError).resolve()
+    replace_folder(target, fill, lambda one: one in (FILE, BACKBONE_FILE))
+    return made[0]
+
+
+def _method(head: Mapping[str, Tensor], options: Mapping[str, Any], source: str) -> Method:
+    """Return the method with the weights of the public code, of their sizes.
+
+    Raises:
+        WeightsError: The weights are of something else, or of another benchmark.
+    """
+    parts = ("text_gate.first", "transformer.project", "transformer.widen")
+    needed = [f"spm.{part}.weight" for part in parts]
+    for tensor in needed:
+        if tensor not in head or head[tensor].ndim != 2:
+            raise WeightsError(
+                "there is no head of CLIP-SPM's public code", where=source, got=f"no {tensor}"
+            )
+    gate, project, widen = (head[tensor] for tensor in needed)
+    sizes = {
+        "vector_width": gate.shape[1],
+        "head_width": project.shape[0] // (3 * HEADS),
+        "hidden": widen.shape[0],
+    }
+    fitting = [
+        name for name, one in PRESETS.items() if int(one.text_gate * gate.shape[1]) == len(gate)
+    ]
+    if fitting and options["preset"] not in fitting:
+        raise WeightsError(
+            "the gate of texts has the width of another benchmark",
+            where=source,
+            got=f"{options['preset']}, width {len(gate)}",
+            expected=", ".join(fitting),
+        )
+    method = methods.create("clip_spm", **{**options, **sizes, "heads": HEADS, "protocol": "joint"})
+    put(head, method, of=f"CLIP-SPM for {options['preset']}", source=source, expected=EXPECTED)
+    return method
