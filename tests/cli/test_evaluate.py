@@ -305,7 +305,11 @@ def test_leaderboard(run: Run) -> None:
     shown = run("leaderboard", "HMDB-51", "--shots", 1)
     assert shown.code == 0
     assert "CLIP-SPM" in shown.out
-    assert "Other settings" in shown.out
+    assert "Other settings" not in shown.out
+    assert "rows of other settings; list with --all" in shown.out
+    every = run("leaderboard", "HMDB-51", "--shots", 1, "--all").out
+    assert "Other settings" in every
+    assert max(map(len, every.splitlines())) <= 100
     rows = json.loads(run("leaderboard", "hmdb51_arn", "--format", "json").out)
     assert all(row["source"] for row in rows)
     assert {row["shots"] for row in rows} >= {1, 5}

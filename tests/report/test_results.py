@@ -1,9 +1,17 @@
 """Tables of results, comparisons and leaderboards."""
 
+from dataclasses import replace
+
 import pytest
 
 from fewact.evaluation import Row, compare, evaluate_method
-from fewact.report import comparison_table, leaderboard_tables, named, result_table
+from fewact.report import (
+    comparison_table,
+    leaderboard_tables,
+    named,
+    result_table,
+    short_tables,
+)
 from tests.evaluation.made_up import Constant, Nearest, problem
 
 
@@ -76,3 +84,31 @@ def test_leaderboard_tables(apart: str) -> None:
     assert cells[2][7] == ("zero-shot; x" if apart else "x")
     assert all(row[8] for row in cells)
     assert leaderboard_tables([]) == []
+
+
+def test_short_tables_have_all_episodes_of_a_method_in_one_row() -> None:
+    rows = [
+        ROW,
+        replace(ROW, method="OTAM", accuracy=45.0),
+        replace(ROW, accuracy=41.0),  # the same setting, printed twice with other figures
+        replace(ROW, shots=5, accuracy=60.0, source="table 2"),
+        replace(ROW, method="mine", year="", own=True, shots=5, accuracy=61.0, ci95=0.25),
+        replace(ROW, method="zero", not_comparable="zero-shot"),
+    ]
+    (table,), notes = short_tables(rows)
+    assert table.header == ("method", "year", "backbone", "5-way 1-shot", "5-way 5-shot", "note")
+    assert [(row[0], *row[3:]) for row in table.rows] == [
+        ("OTAM", "45.0", "–", "[1]"),
+        ("TRX", "42.0", "–", "[1]"),
+        ("TRX", "41.0", "60.0", "[2]"),
+        ("▸ mine", "–", "61.0 ± 0.25", "[1]"),
+    ]
+    assert notes == [
+        "[1] list ssv2-full_trx; README",
+        "[2] list ssv2-full_trx; README; table 2",
+        "Left out: 1 row of other settings; list with --all",
+    ]
+    every, notes = short_tables(rows, every=True)
+    assert every[1].rows[0][0] == "zero"
+    assert notes[-1] == "[3] zero-shot; list ssv2-full_trx; README"
+    assert short_tables([]) == ([], [])

@@ -31,15 +31,21 @@ def leaderboard(
         int | None,
         typer.Option(min=1, metavar="N", help="Number of shots of the listed rows (default: any)."),
     ] = None,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Also list rows of other settings, which a table as text leaves out."
+        ),
+    ] = False,
     format: OutputFormat = ResultFormat.TABLE,
 ) -> None:
     """List published accuracies together with your results.
 
     Every row has its source. Rows with another experimental setting are in a separate table, each
-    with the reason.
+    with the reason. A table as text has one line for each method, and numbered notes.
     """
     from fewact import evaluation
-    from fewact.report import leaderboard_tables, with_notes
+    from fewact.report import leaderboard_tables, short_tables
 
     paths = results or []
     rows = evaluation.leaderboard(
@@ -51,11 +57,11 @@ def leaderboard(
     if format is ResultFormat.JSON:
         print_json([asdict(row) for row in rows])
         return
-    tables, notes = leaderboard_tables(rows), list[str]()
-    if format is ResultFormat.TABLE:
-        tables, notes = with_notes(tables)
+    if format is not ResultFormat.TABLE:
+        print_result_tables(leaderboard_tables(rows), format)
+        return
+    tables, notes = short_tables(rows, every=every)
     print_result_tables(tables, format)
-    if notes:
-        print("\nSources:")
+    print()
     for note in notes:
         print(textwrap.fill(note, text_width(), subsequent_indent="    ", break_on_hyphens=False))

@@ -2,13 +2,8 @@
 
 from fewact.chart import Line, Panel, line_chart
 from fewact.report.confusion import confusion_chart, confusion_tables, pair_accuracy_table
-from fewact.report.results import (
-    comparison_table,
-    leaderboard_tables,
-    named,
-    result_table,
-    with_notes,
-)
+from fewact.report.leaderboard import leaderboard_tables, short_tables
+from fewact.report.results import comparison_table, named, result_table
 from fewact.report.stability import stability_chart, stability_table
 from fewact.report.table import Table, TableFormat, render
 
@@ -26,7 +21,7 @@ __all__ = [
     "pair_accuracy_table",
     "render",
     "result_table",
+    "short_tables",
     "stability_chart",
     "stability_table",
-    "with_notes",
 ]
