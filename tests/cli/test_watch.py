@@ -136,10 +136,14 @@ def test_a_recording_is_not_replaced_by_its_video(
 def test_wrong_outputs_are_refused_before_the_work(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["watch", "no model", "no video", "-o", str(tmp_path / "events.txt")]) == 2
+    assert main(["watch", str(model), "no video", "-o", str(tmp_path / "events.txt")]) == 2
     assert ".csv, .json, .vtt, .srt" in capsys.readouterr().err
     assert main(["watch", str(model), "no video.mp4"]) == 2
     assert "there is no such file" in capsys.readouterr().err
+    swapped = tmp_path / "video.mp4"
+    swapped.touch()
+    assert main(["watch", str(swapped), str(model)]) == 2
+    assert "The model comes first: fewact watch MODEL VIDEO|CAMERA|URL" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import get_args
 
+import typer
+
 from fewact.errors import (
     DataError,
     ModelError,
@@ -149,7 +151,7 @@ def training_clips(path: Path) -> Path:
     return path
 
 
-def model(path: Path) -> Path:
+def model(context: typer.Context, path: Path) -> Path:
     """Check that there is a saved model, which comes before the videos."""
     from fewact.io.folders import current
 
@@ -160,7 +162,9 @@ def model(path: Path) -> Path:
     if not found.exists():
         what, hint = "no such folder", _similar(found)
     elif found.is_file():
-        what, hint = "this is a file", f"The model comes first: {PREDICT}"
+        arguments = " ".join(context.command.collect_usage_pieces(context)[1:])
+        what = "this is a file"
+        hint = f"The model comes first: {context.command_path} {arguments}"
     raise ModelError(
         what, where=str(path), expected="a folder written by `fewact teach`", hint=hint
     )
@@ -174,10 +178,10 @@ def results(paths: list[Path]) -> list[Path]:
     return paths
 
 
-def model_or_results(paths: list[Path]) -> list[Path]:
+def model_or_results(context: typer.Context, paths: list[Path]) -> list[Path]:
     """Check that there is one saved model, or the files of results."""
     if len(paths) == 1 and not paths[0].is_file() and paths[0].suffix.lower() != ".json":
-        return [model(paths[0])]
+        return [model(context, paths[0])]
     if folder := next((path for path in paths if path.is_dir()), None):
         raise ModelError(
             "a model gets a report of its own",

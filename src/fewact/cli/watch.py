@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewact.cli.options import FalseAlarms, LoadOptions, Quiet, with_option_groups
+from fewact.cli.options import FalseAlarms, LoadOptions, Model, Quiet, with_option_groups
 from fewact.cli.output import Columns
 from fewact.cli.progress import progress
 from fewact.cli.run import INTERRUPTED, say
@@ -37,7 +37,7 @@ class EventFormat(StrEnum):
 
 @with_option_groups
 def watch(
-    model: Annotated[Path, typer.Argument(help="Folder of a model saved by `fewact teach`.")],
+    model: Model,
     source: Annotated[
         str,
         typer.Argument(
