@@ -2,27 +2,36 @@
 
     python -m benchmarks.open_set ASSETS --cache FOLDER [--draws 1000] [-o docs/results/open-set.md]
 
-Half of the classes are taught. The similarities of all clips are computed once and kept in FOLDER.
-Scores and weights were chosen on the development clips alone (``benchmarks/datasets.py``).
+Half of the classes are taught. The similarities of all clips are computed once and kept in FOLDER,
+and so is each finished part of the page: a run that was stopped continues there. ``--only`` runs
+some of the sets, for several processes. Scores and weights were chosen on the development clips
+alone (``benchmarks/datasets.py``).
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
 from benchmarks.open_set.draws import draw
 from benchmarks.open_set.page import page, table
 from benchmarks.open_set.promises import fit_draw, mean_and_interval, outcome
 from benchmarks.open_set.reliability import coverage, fitted_draws, reliability, set_coverage
 from benchmarks.open_set.scores import CANDIDATES, LEAVE_ONE_OUT, auroc, score_draw
-from benchmarks.open_set.tables import ClipSet, load_sets
+from benchmarks.open_set.tables import ClipSet, clip_lists, file_name, load_set
+from fewact.io.atomic import write_text
 
 SHOTS = (1, 2, 3, 5)
 NONE_CLIPS = (5, 10, 20, 40)
 SET_RATES = (0.8, 0.9)
 SEED = 1
+
+Cells = list[str]
+Keep = Callable[[str, Callable[[], Any]], Any]
 
 
 def ways_of(clips: ClipSet) -> int:
@@ -30,104 +39,171 @@ def ways_of(clips: ClipSet) -> int:
     return (len({video.label for video in clips.videos.videos}) + 1) // 2
 
 
-def separation(sets: Sequence[ClipSet], draws: int) -> list[list[str]]:
-    """Return the mean AUROC of each candidate, a row for each; columns are sets and shots."""
-    rows = [[name] for name in CANDIDATES]
-    for clips in sets:
-        for shots in SHOTS:
-            rng = np.random.default_rng(SEED)
-            found: list[list[float]] = [[] for _ in CANDIDATES]
-            for _ in range(draws):
-                drawn = draw(clips.videos, ways_of(clips), shots, rng)
-                scores, known = score_draw(clips.method, drawn), drawn.truth >= 0
-                for candidate, values in zip(CANDIDATES.values(), found, strict=True):
-                    if shots > 1 or candidate not in LEAVE_ONE_OUT:
-                        values_of_draw = candidate(scores)
-                        values.append(auroc(values_of_draw[known], values_of_draw[~known]))
-            for row, values in zip(rows, found, strict=True):
-                row.append(f"{np.mean(values):.1f}" if values else "–")
-    return [_grouped(row) for row in rows]
+def separation(clips: ClipSet, shots: int, draws: int) -> Cells:
+    """Return the mean AUROC of each candidate."""
+    rng = np.random.default_rng(SEED)
+    found: list[list[float]] = [[] for _ in CANDIDATES]
+    for _ in range(draws):
+        drawn = draw(clips.videos, ways_of(clips), shots, rng)
+        scores, known = score_draw(clips.method, drawn), drawn.truth >= 0
+        for candidate, values in zip(CANDIDATES.values(), found, strict=True):
+            if shots > 1 or candidate not in LEAVE_ONE_OUT:
+                values_of_draw = candidate(scores)
+                values.append(auroc(values_of_draw[known], values_of_draw[~known]))
+    return [f"{np.mean(values):.1f}" if values else "–" for values in found]
 
 
-def _grouped(row: list[str]) -> list[str]:
-    """Join the cells of all shots of a set."""
-    name, *cells = row
-    step = len(SHOTS)
-    return [name, *(" / ".join(cells[i : i + step]) for i in range(0, len(cells), step))]
+def with_none(clips: ClipSet, count: int, draws: int, rates: Sequence[float]) -> list[Cells]:
+    """Return what is promised and measured with clips of no class, at three shots.
 
-
-def with_none(sets: Sequence[ClipSet], draws: int, rates: Sequence[float]) -> Iterator[list[str]]:
-    """Yield what is promised and measured with clips of no class, at three shots."""
-    for clips in sets:
-        for count in NONE_CLIPS:
-            rng = np.random.default_rng(SEED)
-            fitted = []
-            for _ in range(draws):
-                drawn = draw(clips.videos, 3, 3, rng, none=count)
-                if len(drawn.none) == count:
-                    fitted.append((fit_draw(clips, drawn), drawn))
-            if len(fitted) < draws:
-                continue
-            for rate in rates:
-                got = [outcome(clips, one, d.new, d.truth, rate) for one, d in fitted]
-                yield [
-                    clips.name,
-                    str(count),
-                    f"{100 * rate:g}",
-                    f"{100 * got[0].promised:.1f}",
-                    mean_and_interval([one.false_alarms for one in got]),
-                    mean_and_interval([one.false_rejections for one in got]),
-                    mean_and_interval([one.right for one in got]),
-                ]
+    There is no row if the set has too few clips.
+    """
+    rng = np.random.default_rng(SEED)
+    fitted = []
+    for _ in range(draws):
+        drawn = draw(clips.videos, 3, 3, rng, none=count)
+        if len(drawn.none) < count:
+            return []
+        fitted.append((fit_draw(clips, drawn), drawn))
+    rows = []
+    for rate in rates:
+        got = [outcome(clips, one, d.new, d.truth, rate) for one, d in fitted]
+        rows.append(
+            [
+                clips.name,
+                str(count),
+                f"{100 * rate:g}",
+                f"{100 * got[0].promised:.1f}",
+                mean_and_interval([one.false_alarms for one in got]),
+                mean_and_interval([one.false_rejections for one in got]),
+                mean_and_interval([one.right for one in got]),
+            ]
+        )
+    return rows
 
 
 def without_none(
-    sets: Sequence[ClipSet], draws: int, rates: Sequence[float | None]
-) -> Iterator[list[str]]:
-    """Yield what is promised or estimated, and measured, without clips of no class."""
-    for clips in sets:
-        for shots in SHOTS:
-            rng = np.random.default_rng(SEED)
-            drawn = [draw(clips.videos, ways_of(clips), shots, rng) for _ in range(draws)]
-            fitted = [(fit_draw(clips, one), one) for one in drawn]
-            for rate in rates:
-                got = [outcome(clips, one, d.new, d.truth, rate) for one, d in fitted]
-                yield [
-                    clips.name,
-                    str(shots),
-                    "default" if rate is None else f"{100 * rate:g}",
-                    fitted[0][0].open_set.decision(rate).basis,
-                    f"{100 * np.mean([one.promised for one in got]):.1f}",
-                    mean_and_interval([one.false_alarms for one in got]),
-                    mean_and_interval([one.false_rejections for one in got]),
-                    mean_and_interval([one.right for one in got]),
-                ]
+    clips: ClipSet, shots: int, draws: int, rates: Sequence[float | None]
+) -> list[Cells]:
+    """Return what is promised or estimated, and measured, without clips of no class."""
+    rng = np.random.default_rng(SEED)
+    drawn = [draw(clips.videos, ways_of(clips), shots, rng) for _ in range(draws)]
+    fitted = [(fit_draw(clips, one), one) for one in drawn]
+    rows = []
+    for rate in rates:
+        got = [outcome(clips, one, d.new, d.truth, rate) for one, d in fitted]
+        rows.append(
+            [
+                clips.name,
+                str(shots),
+                "default" if rate is None else f"{100 * rate:g}",
+                fitted[0][0].open_set.decision(rate).basis,
+                f"{100 * np.mean([one.promised for one in got]):.1f}",
+                mean_and_interval([one.false_alarms for one in got]),
+                mean_and_interval([one.false_rejections for one in got]),
+                mean_and_interval([one.right for one in got]),
+            ]
+        )
+    return rows
+
+
+def probabilities(clips: ClipSet, shots: int, draws: int) -> dict[str, list[Cells]]:
+    """Return the rows on probabilities, on the interval of the accuracy and on sets of classes."""
+    fitted = fitted_draws(clips, shots, draws, SEED)
+    covered = coverage(clips, shots, fitted)
+    return {
+        "calibrated": [list(reliability(clips, shots, fitted))],
+        "covered": [] if covered is None else [covered],
+        "sets": list(set_coverage(clips, shots, fitted, SET_RATES)) if shots > 1 else [],
+    }
+
+
+def measure(clips: ClipSet, draws: int, keep: Keep, *, development: bool) -> dict[str, Any]:
+    """Return the cells and rows of one set."""
+    found: dict[str, Any] = {
+        "separation": [
+            keep(f"separation-{shots}", lambda shots=shots: separation(clips, shots, draws))
+            for shots in SHOTS
+        ]
+    }
+    for shots in SHOTS:
+        rows = keep(f"sure-{shots}", lambda shots=shots: probabilities(clips, shots, draws))
+        for name, some in rows.items():
+            found.setdefault(name, []).extend(some)
+    if not development:
+        rates, limits = (0.05, 0.1, 0.2), (None, 0.05)
+        found["none"] = [
+            row
+            for count in NONE_CLIPS
+            for row in keep(
+                f"none-{count}", lambda count=count: with_none(clips, count, draws, rates)
+            )
+        ]
+        found["rest"] = [
+            row
+            for shots in SHOTS
+            for row in keep(
+                f"rest-{shots}", lambda shots=shots: without_none(clips, shots, draws, limits)
+            )
+        ]
+    return found
+
+
+def kept(folder: Path) -> Keep:
+    """Return a function that computes a part unless the folder has it."""
+
+    def keep(key: str, compute: Callable[[], Any]) -> Any:
+        file = folder / f"{key}.json"
+        if not file.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            write_text(file, json.dumps(compute(), ensure_ascii=False))
+            print(file, flush=True)
+        return json.loads(file.read_text(encoding="utf-8"))
+
+    return keep
+
+
+def separation_table(sets: Sequence[str], found: Sequence[dict[str, Any]]) -> str:
+    """Return the table of the candidates; columns are sets, with all shots in a cell."""
+    rows = [
+        [name, *(" / ".join(cells[i] for cells in one["separation"]) for one in found)]
+        for i, name in enumerate(CANDIDATES)
+    ]
+    return table([" / ".join(map(str, SHOTS)) + " shots", *sets], rows)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("assets", type=Path, help="folder of the clips")
-    parser.add_argument("--cache", type=Path, required=True, help="folder for the similarities")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for finished parts")
     parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--only", nargs="+", help="words in the names of some sets; writes no page")
     parser.add_argument("--output", "-o", type=Path, help="Markdown page (default: stdout)")
     options = parser.parse_args()
-    text, calibrated, covered, chosen = [], [], [], []
+    torch.set_num_threads(1)
+    scores, rows = [], list[dict[str, Any]]()
     for development in (True, False):
-        sets = load_sets(options.assets, options.cache, development=development)
-        head = ["1 / 2 / 3 / 5 shots", *(clips.name for clips in sets)]
-        text.append(table(head, separation(sets, options.draws)))
-        for clips in sets:
-            for shots in SHOTS:
-                fitted = fitted_draws(clips, shots, options.draws, SEED)
-                calibrated.append(list(reliability(clips, shots, fitted)))
-                if (row := coverage(clips, shots, fitted)) is not None:
-                    covered.append(row)
-                if shots > 1:
-                    chosen += set_coverage(clips, shots, fitted, SET_RATES)
-        if not development:
-            none = list(with_none(sets, options.draws, (0.05, 0.1, 0.2)))
-            rest = list(without_none(sets, options.draws, (None, 0.05)))
-    result = page(options.draws, (text[0], text[1]), (none, rest), (calibrated, covered, chosen))
+        lists = clip_lists(options.assets, development=development)
+        chosen = [n for n in lists if not options.only or any(x in n for x in options.only)]
+        found = []
+        for name in chosen:
+            clips = load_set(name, lists[name], options.cache)
+            keep = kept(options.cache / f"{options.draws}-draws" / file_name(name))
+            found.append(measure(clips, options.draws, keep, development=development))
+        scores.append(separation_table(chosen, found))
+        rows += found
+    if options.only:
+        return
+
+    def every(name: str) -> Iterator[Cells]:
+        return (row for one in rows for row in one.get(name, ()))
+
+    result = page(
+        options.draws,
+        (scores[0], scores[1]),
+        (list(every("none")), list(every("rest"))),
+        (list(every("calibrated")), list(every("covered")), list(every("sets"))),
+    )
     if options.output is None:
         print(result)
     else:

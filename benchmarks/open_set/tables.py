@@ -44,23 +44,31 @@ def clip_lists(assets: Path, *, development: bool) -> dict[str, VideoList]:
 
 def load_sets(assets: Path, cache: Path, *, development: bool) -> list[ClipSet]:
     """Return the sets; similarities that the cache does not have are computed and stored."""
+    lists = clip_lists(assets, development=development)
+    return [load_set(name, videos, cache) for name, videos in lists.items()]
+
+
+def load_set(name: str, videos: VideoList, cache: Path) -> ClipSet:
+    """Return a set; similarities that the cache does not have are computed and stored."""
     method = methods.create("fusion").eval()
     if not isinstance(method, Fusion):
         raise TypeError("fusion is another method")
     cache.mkdir(parents=True, exist_ok=True)
-    found = []
-    for name, videos in clip_lists(assets, development=development).items():
-        file = cache / f"{''.join(c if c.isalnum() else '-' for c in name).strip('-')}.safetensors"
-        if not file.exists():
-            (nodes,) = encode_videos([method], backbones.create(), videos)
-            with torch.inference_mode():
-                pairs = compare_within(method, nodes)
-            tables = {"exact": pairs.exact, "quick": pairs.quick, **pairs.nodes}
-            new = file.with_suffix(".new")
-            save_file({key: value for key, value in tables.items() if value is not None}, new)
-            new.replace(file)
-        tables = load_file(file)
-        nodes = {name: table for name, table in tables.items() if name not in ("exact", "quick")}
-        pairs = Pairs(tables["exact"], tables["quick"], method.map_terms.alternative, nodes)
-        found.append(ClipSet(name, videos, LookedUp(method, pairs)))
-    return found
+    file = cache / f"{file_name(name)}.safetensors"
+    if not file.exists():
+        (nodes,) = encode_videos([method], backbones.create(), videos)
+        with torch.inference_mode():
+            pairs = compare_within(method, nodes)
+        tables = {"exact": pairs.exact, "quick": pairs.quick, **pairs.nodes}
+        new = file.with_suffix(".new")
+        save_file({key: value for key, value in tables.items() if value is not None}, new)
+        new.replace(file)
+    tables = load_file(file)
+    nodes = {name: table for name, table in tables.items() if name not in ("exact", "quick")}
+    pairs = Pairs(tables["exact"], tables["quick"], method.map_terms.alternative, nodes)
+    return ClipSet(name, videos, LookedUp(method, pairs))
+
+
+def file_name(name: str) -> str:
+    """Return the name of a set for a file."""
+    return "".join(c if c.isalnum() else "-" for c in name).strip("-")
