@@ -203,7 +203,9 @@ class Slow:
 
 def test_the_next_clip_is_decoded_while_this_one_is_used(clips, tiny):
     slow = Slow()
-    found = extract(clips, tiny, [FeatureRequest("vectors", View(8))], sampler=slow, prefetch=1)
+    found = extract(
+        clips, tiny, [FeatureRequest("vectors", View(8))], sampler=slow, prefetch=1, at_once=1
+    )
     slow.permits.release()
     assert next(found).clip == clips[0]
     assert slow.begun.acquire(timeout=60)
@@ -225,7 +227,8 @@ def test_no_more_clips_are_ahead_than_agreed(clips, tiny, monkeypatch, prefetch)
 
     monkeypatch.setattr(sys.modules["fewact.backbones.workers"], "ThreadPoolExecutor", Pool)
     for done, _ in enumerate(
-        extract(clips, tiny, [FeatureRequest("pixels", View(8))], prefetch=prefetch), start=1
+        extract(clips, tiny, [FeatureRequest("pixels", View(8))], prefetch=prefetch, at_once=1),
+        start=1,
     ):
         reads = [
             work for work, *_ in submitted if getattr(work, "__func__", None) is ClipReader.read
@@ -236,7 +239,9 @@ def test_no_more_clips_are_ahead_than_agreed(clips, tiny, monkeypatch, prefetch)
 def test_a_consumer_that_stops_ends_the_decoding(clips, tiny, monkeypatch, threads_of_torch):
     threads_of_torch(1)
     slow, shrunk = Slow(), []
-    found = extract(clips, tiny, [FeatureRequest("pixels", View(8))], sampler=slow, prefetch=3)
+    found = extract(
+        clips, tiny, [FeatureRequest("pixels", View(8))], sampler=slow, prefetch=3, at_once=1
+    )
     slow.permits.release()
     next(found)
     assert slow.begun.acquire(timeout=60)

@@ -54,7 +54,7 @@ def extract(
     sampler: Callable[[int], Sampler] | None = None,
     timing: Timing | None = None,
     prefetch: int = 2,
-    at_once: int = 1,
+    at_once: int = 2,
 ) -> Iterator[Extracted[S]]:
     """Extract features of clips, in order.
 
@@ -71,7 +71,7 @@ def extract(
         prefetch: Number of clips that are prepared ahead of those in the network, on up to half of
             the cores.
         at_once: Number of clips in the network at the same time. With two, all cores are busy at
-            the end of a clip too, but the time of each clip is not known.
+            the end of a clip too.
 
     Returns:
         One ``Extracted`` for each clip. A clip that cannot be read has an ``error``; other errors

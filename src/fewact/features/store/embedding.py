@@ -26,9 +26,6 @@ from fewact.features.store.store import Store
 from fewact.io.locks import Claims
 from fewact.video import FrameSets
 
-AT_ONCE = 2
-"""Videos in the network at the same time."""
-
 BLOCK = 32
 """Videos of a block, which is locked and written as one: a killed process loses at most one block.
 
@@ -211,7 +208,7 @@ class _Run:
     def embed(self, blocks: Iterable[int]) -> None:
         """Compute what is missing of these blocks, each locked before it is yielded."""
         tasks = self._tasks(blocks)
-        for extracted in extract(tasks, self._backbone, self._requests, at_once=AT_ONCE):
+        for extracted in extract(tasks, self._backbone, self._requests):
             self._store(extracted)
 
     def _tasks(self, blocks: Iterable[int]) -> Iterator[_Task]:
