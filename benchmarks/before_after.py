@@ -2,7 +2,7 @@
 
     python -m benchmarks.before_after ASSETS --before FOLDER [--commit 4304bc2] [--threads 2]
         [--backbones auto auto:int8 mobilenet-v2] [--turns 5] [--many 100] [--episodes 10000]
-        [--runs 5] [--page docs/results/speed.md]
+        [--runs 5] [--minutes 10] [--page docs/results/speed.md]
 
 FOLDER gets the source of the commit and its compiled libraries (CMake and a compiler are needed),
 if it is not there already. The files are clips of ``utd5_rgb`` recorded by the simulated cameras
@@ -20,28 +20,42 @@ import sys
 import tarfile
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.clip_cost.installation import (
+    SET,
     Installation,
     some_videos,
     training,
     write_clips,
 )
 from benchmarks.clip_cost.worker import FRAMES, timed
+from benchmarks.datasets import read_index
 from benchmarks.embedding import some_clips
 from benchmarks.engines import export, onnx_runtime
 from benchmarks.first_answer import RUN, command, environment
+from benchmarks.watch import draw, record, script
 from fewact import backbones
 from fewact.video import Segments, read_frame_sets
+from fewact.video.recording import open_recording
 
 COMMIT = "4304bc2"
+RECORDED_FOR = 10.0
+"""Seconds of a recording whose frames are timed in the network."""
+
+ONE_CLIP = "one clip, {}"
+FIXED = ONE_CLIP.format("fixed")
+
 WEIGHTS = {"mobilenet-v2": Path("weights", "mobilenet_v2_1.0_imagenet_fp16.safetensors")}
 """Weights of backbones in the folder of the clips."""
 
@@ -88,25 +102,40 @@ def prepare(commit: str, folder: Path) -> Path:
     return folder
 
 
-def bare_seconds(backbone: backbones.Backbone, folder: Path) -> Callable[[str], tuple[float, ...]]:
-    """Return a function: path → processor seconds of bare decoding and of bare ONNX Runtime."""
-    network = {
-        frames: onnx_runtime(backbone, export(backbone, frames, folder, levels), threads=1)
-        for frames, levels in FRAMES.items()
-    }
+class Bare:
+    """Processor seconds of bare decoding and of bare ONNX Runtime, in one thread.
 
-    def measure(path: str) -> tuple[float, ...]:
+    Args:
+        backbone: Backbone whose network is exported.
+        folder: Folder for the graphs.
+    """
+
+    def __init__(self, backbone: backbones.Backbone, folder: Path) -> None:
+        self._backbone = backbone
+        self._networks = {
+            frames: onnx_runtime(backbone, export(backbone, frames, folder, levels), threads=1)
+            for frames, levels in FRAMES.items()
+        }
+
+    def clip(self, path: str) -> tuple[float, float]:
+        """Return the seconds of a clip's frames."""
         sets: list[Any] = []
         samplers = [Segments(number) for number in FRAMES]
         decode = timed(lambda: sets.extend(read_frame_sets(path, samplers)))[1]
-        spent = 0.0
-        for frames, run in zip(sets, network.values(), strict=True):
-            prepared = backbone.prepare(frames)
-            run(prepared)
-            spent += timed(lambda run=run, prepared=prepared: run(prepared))[1]
-        return decode, spent
+        return decode, sum(self._network(len(frames), frames) for frames in sets)
 
-    return measure
+    def recording(self, path: str, looked_at: int) -> tuple[float, float]:
+        """Return the seconds of all frames' decoding, and of some frames in the network."""
+        with open_recording(path) as opened:
+            decode = timed(lambda: deque(opened.frames(), maxlen=0))[1]
+        number = min(FRAMES)
+        frames = read_frame_sets(path, [Segments(number)], end=RECORDED_FOR)[0]
+        return decode, self._network(number, frames) * looked_at / number
+
+    def _network(self, number: int, frames: NDArray[np.uint8]) -> float:
+        run, prepared = self._networks[number], self._backbone.prepare(frames)
+        run(prepared)
+        return timed(lambda: run(prepared))[1]
 
 
 def answers(case: Case, installed: Mapping[str, Installation]) -> Times:
@@ -155,7 +184,7 @@ def parts(times: Times, unit: int, bare: Sequence[Sequence[float]]) -> str:
 def cases(options: argparse.Namespace, files: Mapping[str, Sequence[str]]) -> Iterator[Case]:
     """Yield the cases of clips; a case of one clip has another one in each turn."""
     for camera, paths in files.items():
-        yield Case(f"one clip, {camera}", [{"predict": [path]} for path in paths])
+        yield Case(ONE_CLIP.format(camera), [{"predict": [path]} for path in paths])
     every = [path for paths in zip(*files.values(), strict=True) for path in paths]
     many = (every * options.many)[: options.many]
     few = max(1, options.turns // 2)
@@ -186,6 +215,7 @@ def first_answer(options: argparse.Namespace, sources: Mapping[str, Path | None]
 def compare(options: argparse.Namespace, sources: Mapping[str, Path | None]) -> Iterator[str]:
     """Yield the lines of the page."""
     weights_of = {name: str(options.assets / path) for name, path in WEIGHTS.items()}
+    warm = 0.0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         few = some_videos(options.assets, options.turns)
@@ -200,7 +230,7 @@ def compare(options: argparse.Namespace, sources: Mapping[str, Path | None]) -> 
                 for version, source in sources.items()
             }
             exact = backbones.create(backbone, weights=weights, device="cpu", engine="torch")
-            bare = bare_seconds(exact, folder)
+            bare = Bare(exact, folder)
             yield f"\n## {exact.card.name}\n"
             yield "; ".join(f"{version}: {one.card}" for version, one in installed.items()) + "\n"
             others = [*STAGES, "bare decode", "bare ONNX Runtime", "beside them, %"]
@@ -208,9 +238,11 @@ def compare(options: argparse.Namespace, sources: Mapping[str, Path | None]) -> 
             for case in cases(options, files):
                 times = answers(case, installed)
                 paths = [path for question in case.questions for path in question["predict"]]
-                alone = [bare(path) for path in dict.fromkeys(paths)]
+                alone = [bare.clip(path) for path in dict.fromkeys(paths)]
                 yield f"| {row(case.name, times, case.unit)} | {parts(times, case.unit, alone)} |"
                 yield from differences(case, times)
+                if named == "auto" and case.name == FIXED:
+                    warm = statistics.median(turn["wall"] for turn in times["now"])
             small = [str(path) for path, _, _ in some_clips(options.assets, options.many)]
             embedded = Case(f"embedding, {options.many} clips", [{"embed": small}], options.many)
             blank = " | ".join([""] * (len(others) + 1))
@@ -221,11 +253,35 @@ def compare(options: argparse.Namespace, sources: Mapping[str, Path | None]) -> 
                 title = f"{options.episodes:,} episodes, A²M² with EMD (all, not a clip)"
                 yield f"| {row(title, times)} | {blank} |"
                 yield from differences(episodes, times)
+            if backbone == "auto" and options.minutes:
+                yield from watched(options, installed["now"], bare, folder)
             for one in installed.values():
                 one.close()
     yield "\n## First answer\n"
     yield heading(["ms", *HEADS])
     yield f"| {first_answer(options, sources)} |"
+    if warm:
+        yield f"\nTwice the time of a clip warm, and a second: {1e3 * (2 * warm + 1):.0f} ms."
+
+
+def watched(
+    options: argparse.Namespace, now: Installation, bare: Bare, folder: Path
+) -> Iterator[str]:
+    """Yield the table of a recording, which this version alone can watch."""
+    path = folder / "recording.mp4"
+    if not path.exists():
+        *_, show, between = draw(read_index(options.assets)[SET].videos, Random(0))
+        record(path, script(show, between, Random(0)), 60 * options.minutes)
+    found = now.ask({"watch": str(path)})
+    decode, network = bare.recording(str(path), found["looked_at"])
+    faster = 60 * options.minutes / found["wall"]
+    heads = ("elapsed", "processor", "times faster than it plays", "frames looked at")
+    more = ("bare decode", "bare ONNX Runtime", "ratio to bare")
+    yield f"\nA recording of {options.minutes:g} minutes (the version before had no `watch`):\n"
+    yield heading(["s", *heads, *more])
+    cells = [f"{found[key]:.0f}" for key in ("wall", "busy")]
+    cells += [f"{faster:.1f}", f"{found['looked_at']:,}", f"{decode:.0f}", f"{network:.0f}"]
+    yield f"| `watch` | {' | '.join(cells)} | {found['busy'] / (decode + network):.2f} |"
 
 
 def introduction(options: argparse.Namespace) -> str:
@@ -267,6 +323,7 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=100, help="clips of the cases of many")
     parser.add_argument("--episodes", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=5, help="first answers")
+    parser.add_argument("--minutes", type=float, default=10, help="length of the recording")
     parser.add_argument("--page", type=Path, help="file that gets the tables, too")
     options = parser.parse_args()
     options.assets = options.assets.absolute()

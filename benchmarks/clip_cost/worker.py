@@ -1,8 +1,8 @@
 """Measures one installation of fewact; started by ``clip_cost`` and ``before_after``.
 
 Reads a JSON object a line and answers with one. The first has the training clips; every other names
-work: clips to predict, clips to embed, or a number of episodes. It imports nothing but fewact, so
-that it runs in an older version, too.
+work: clips to predict, clips to embed, a recording, or a number of episodes. It imports nothing but
+fewact, so that it runs in an older version, too.
 """
 
 import json
@@ -38,16 +38,16 @@ VIDEOS, CLASSES = 2400, 24
 
 
 class ProcessorTime(Timing):
-    """Adds up the processor time of the process; the stages of one clip do not overlap."""
+    """Adds up the processor time of the threads of the stages, for networks in one thread."""
 
     @contextmanager
     def stage(self, name: Stage) -> Iterator[None]:
-        begin = time.process_time()
+        begin = time.thread_time()
         try:
             yield
         finally:
             with self._lock:
-                self._seconds[name] += time.process_time() - begin
+                self._seconds[name] += time.thread_time() - begin
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:
@@ -117,8 +117,13 @@ def measure(classifier: FewShotClassifier, paths: list[str]) -> dict[str, Any]:
     """Return the seconds of a prediction, by stages, and of bare decoding and the bare network."""
     backbone = classifier.backbone
     assert not isinstance(backbone, str)
-    timing, found = ProcessorTime(), []
-    wall, busy = timed(lambda: found.extend(classifier.predict_each(paths, timing=timing)))
+    found: list[Any] = []
+    wall, busy = timed(lambda: found.extend(classifier.predict_each(paths)))
+    timing, threads = ProcessorTime(), torch.get_num_threads()
+    if len(paths) == 1:
+        torch.set_num_threads(1)
+        list(classifier.predict_each(paths, timing=timing))
+        torch.set_num_threads(threads)
     decode = network = 0.0
     for path in paths:
         sets: list[Any] = []
@@ -144,10 +149,22 @@ def measure(classifier: FewShotClassifier, paths: list[str]) -> dict[str, Any]:
     }
 
 
+def measure_watching(classifier: FewShotClassifier, path: str) -> dict[str, Any]:
+    """Return the seconds of watching a recording, and how many frames were looked at."""
+    from fewact.classifier.watch import watching  # Older versions watch no recordings.
+
+    found: list[Any] = []
+    with watching(classifier, path) as opened:
+        wall, busy = timed(lambda: found.extend(opened.events()))
+        looked_at = opened.looked_at
+    return {"wall": wall, "busy": busy, "looked_at": looked_at, "answers": len(found)}
+
+
 WORK: dict[str, Callable[[FewShotClassifier, Any], dict[str, Any]]] = {
     "predict": measure,
     "embed": measure_embedding,
     "episodes": measure_episodes,
+    "watch": measure_watching,
 }
 
 
