@@ -22,7 +22,7 @@ from fewact.backbones.network import Network, randomise
 from fewact.backbones.precision import Precision, resolve_device, resolve_precision
 from fewact.backbones.text_registry import create_text
 from fewact.backbones.weights import Weights, digest, read, tensors_of
-from fewact.backbones.workers import side_by_side
+from fewact.backbones.workers import on_one_core, side_by_side
 from fewact.errors import OptionError, ShapeError, WeightsError
 from fewact.registry import make_options
 from fewact.shapes import check_shape
@@ -136,8 +136,12 @@ class Backbone:
         if computed:
             self.check_number(len(frames))
             runs = self._run(frames, computed)
+
             # Joined outside of inference mode, so that methods can be trained on the result.
-            found |= {level: torch.cat([run[level] for run in runs]) for level in computed}
+            def join() -> dict[Level, Tensor]:
+                return {level: torch.cat([run[level] for run in runs]) for level in computed}
+
+            found |= on_one_core(join) if self.device.type == "cpu" else join()
         return found
 
     def check_levels(self, levels: Collection[Level]) -> None:

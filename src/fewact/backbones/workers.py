@@ -33,7 +33,7 @@ def on_one_core(work: Callable[[], Result]) -> Result:
     It is for many small steps, such as those of reading weights, which would each wait for all
     threads.
     """
-    return work() if torch.get_num_threads() == 1 else _workers(1).submit(work).result()
+    return side_by_side(lambda run: run(), [work])[0]
 
 
 @cache

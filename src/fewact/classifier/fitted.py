@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from fewact.backbones.workers import side_by_side
+from fewact.backbones.workers import on_one_core
 from fewact.classifier.calibration import Calibration, calibrate
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
 from fewact.classifier.examples import Examples, Nodes
@@ -194,7 +194,7 @@ def _on_few_cores(work: Callable[[], Result], examples: Examples) -> Result:
     """Return the result of some work, which one core does if there are few clips."""
     if len(examples.clips) > FEW_CLIPS:
         return work()
-    return side_by_side(lambda run: run(), [work])[0]
+    return on_one_core(work)
 
 
 @dataclass(frozen=True)

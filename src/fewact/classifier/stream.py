@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from fewact.backbones import Backbone
+from fewact.backbones.workers import on_one_core
 from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.events import Event, EventFinder, WindowScore
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.open_set import OpenSet
 from fewact.classifier.pipeline import Pipeline
 from fewact.errors import ModelError, OptionError
+from fewact.features.request import Features
 from fewact.features.ring import FeatureRing
 from fewact.features.timing import Timing
 
@@ -284,8 +287,7 @@ class Stream:
 
     def _window(self, start: float, end: float) -> WindowScore:
         features = self._ring.features(start, end)
-        with torch.inference_mode(), self.timing.stage("moments"):
-            nodes = self._encoder.encode(features)
+        nodes = on_one_core(lambda: self._encode(features))
         with self.timing.stage("alignment"):
             scored = score(self._method, self._fitted, nodes)
         probabilities = scored.logits[0].softmax(-1)
@@ -297,6 +299,11 @@ class Stream:
             probabilities[best].item(),
             scored.known.item(),
         )
+
+    @torch.inference_mode()
+    def _encode(self, features: Features) -> dict[str, Tensor]:
+        with self.timing.stage("moments"):
+            return self._encoder.encode(features)
 
 
 def threshold(scores: OpenSet, false_alarms: float | None = None) -> float:

@@ -8,7 +8,7 @@ frames pass the network again; and so they do where they are dark or have bars, 
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewact.backbones import Backbone, Level
+from fewact.backbones.workers import on_one_core
 from fewact.features.extract import network_features
 from fewact.features.request import FeatureRequest, Request
 from fewact.features.timing import Timing
@@ -77,7 +78,7 @@ class FeatureRing:
         """
         with self._timing.stage("decode"):
             # A frame of the network's size is not resized; the caller may reuse its memory.
-            resized = self._backbone.prepare(frame).clone()
+            resized = on_one_core(lambda: self._backbone.prepare(frame).clone())
         self._aspect = frame.shape[1] / frame.shape[0] if aspect is None else aspect
         self._samples.append(_Sample(time, resized))
 
@@ -99,12 +100,8 @@ class FeatureRing:
             number: [samples[i] for i in _nearest(times, start, end, number)]
             for number in dict.fromkeys(self._numbers.values())
         }
-        kept = {number: torch.stack([one.frame for one in some]) for number, some in chosen.items()}
-        card = self._backbone.card
-        decoded, aspect = corrected(kept, card.prepared_aspect(self._aspect))
-        views = Views(decoded, aspect, card.frames_per_slot)
         with self._timing.stage("stabilise"):
-            inputs = {request: request.prepare(views) for request in self._requests}
+            kept, inputs = on_one_core(lambda: self._prepare(chosen))
         shared = {
             request: chosen[number]
             for request, number in self._numbers.items()
@@ -114,10 +111,23 @@ class FeatureRing:
         with self._timing.stage("backbone"):
             self._compute({id(one): one for some in shared.values() for one in some}.values())
             found = network_features(self._backbone, own) if own else {}
-        for request, some in shared.items():
-            if request.level is not None:
-                found[request] = torch.stack([one.features[request.level] for one in some])
-        return found
+        return found | on_one_core(
+            lambda: {
+                request: torch.stack([one.features[request.level] for one in some])
+                for request, some in shared.items()
+                if request.level is not None
+            }
+        )
+
+    def _prepare(
+        self, chosen: Mapping[int, Sequence[_Sample]]
+    ) -> tuple[dict[int, Tensor], dict[Request, Tensor]]:
+        """Return the frames of a window by their number, and the inputs of all requests."""
+        kept = {number: torch.stack([one.frame for one in some]) for number, some in chosen.items()}
+        card = self._backbone.card
+        decoded, aspect = corrected(kept, card.prepared_aspect(self._aspect))
+        views = Views(decoded, aspect, card.frames_per_slot)
+        return kept, {request: request.prepare(views) for request in self._requests}
 
     def _compute(self, samples: Collection[_Sample]) -> None:
         """Run the network on the frames that have not passed it yet, all in one batch."""
