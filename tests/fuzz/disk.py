@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 
 WRITES = os.O_WRONLY | os.O_RDWR
-WITHOUT_NAME = getattr(os, "O_TMPFILE", 0)
-"""Flags of a file that no folder lists, so that nothing of it can be left."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +50,8 @@ def record(folder: Path, keep: Callable[[Change], None]) -> None:
 
     def audit(event: str, given: tuple[Any, ...]) -> None:
         if event == "open" and isinstance(given[2], int) and given[2] & WRITES:
-            if WITHOUT_NAME and given[2] & WITHOUT_NAME == WITHOUT_NAME:
-                return
+            if not isinstance(given[0], int) and os.path.isdir(given[0]):
+                return  # A file without a name in this folder: nothing of it can be left.
             path = None if isinstance(given[0], int) else relative(given[0])
             keep_if(Change("write", path) if path else None)
         elif event in ("os.rename", "os.link"):
