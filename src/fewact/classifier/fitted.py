@@ -282,20 +282,20 @@ def _open_set(
     groups = [clip.group for clip in examples.clips]
     held = spread_over_classes(labels.tolist(), MAX_SCORED)
     scored = {name: value[held] for name, value in nodes.items()}
-    pairs = _similarities(by_clip, scored, by_class)
+    pairs = similarities(by_clip, scored, by_class)
     scores = None
     if none is not None and by_none is not None:
         outside = _on(none, device)
         references = _spread(len(none.clips))
         of_none = mean_of_other_groups(
-            _similarities(by_none, outside), references, [clip.group for clip in none.clips]
+            similarities(by_none, outside), references, [clip.group for clip in none.clips]
         )
-        of_training = _similarities(by_none, scored).mean(1)
-        scores = NoneScores(_similarities(by_clip, outside, by_class), of_none, of_training)
+        of_training = similarities(by_none, scored).mean(1)
+        scores = NoneScores(similarities(by_clip, outside, by_class), of_none, of_training)
     return fit_open_set(pairs, held, labels, len(examples.classes), groups, scores)
 
 
-def _similarities(each: EachAClass, nodes: Nodes, by_class: Any = None) -> Tensor:
+def similarities(each: EachAClass, nodes: Nodes, by_class: Any = None) -> Tensor:
     """Return similarities (q s) of clips (q …), as ``classify`` computes them for one clip.
 
     Args:
@@ -330,7 +330,7 @@ def similarities_by_part(fitted: Fitted, positions: Sequence[int]) -> dict[str, 
         labels = fitted.examples.labels[chosen].to(next(iter(each.nodes.values())).device)
         by_class = each.method.support(_batch(each.nodes), labels[None], len(fitted.classes))
     if not isinstance(each.method, PairParts):
-        return {"similarity": _similarities(each, each.nodes, by_class)}
+        return {"similarity": similarities(each, each.nodes, by_class)}
     found: dict[str, list[Tensor]] = {}
     for begin in range(0, len(positions), CLIPS_AT_ONCE):
         some = _batch({k: value[begin : begin + CLIPS_AT_ONCE] for k, value in each.nodes.items()})

@@ -59,6 +59,10 @@ COMMANDS: Final[dict[str, dict[str, Lazy]]] = {
             "match:match",
             "Show how aligners match two clips: windows, their weights, and the plan.",
         ),
+        "map": Lazy(
+            "clip_map:clip_map",
+            "Draw the clips of a model, the prototypes of its classes, and new videos as points.",
+        ),
         "report": Lazy(
             "report:report",
             "Write a report of a model, or of results, as one file that needs nothing else.",
