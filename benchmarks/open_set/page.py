@@ -66,7 +66,8 @@ temperature is what development clips lead one to expect. Rows of development cl
 {calibrated}
 
 At one shot nothing says whether a set is hard: the expected temperature is a compromise, too
-cautious for `ucf7` and still too sure for `motions`. From two shots on, the held-out clips say it.
+cautious for `ucf7` and still too sure for `motions`; neither the training clips nor the query say
+[which is right](../decisions/one-shot-probabilities.md). From two shots on, held-out clips say it.
 
 ## Sets
 

@@ -156,6 +156,7 @@ def test_the_text_says_what_cannot_be_promised() -> None:
     assert "at most 9 % of other clips like the 10" in text
     assert "5 % cannot be promised: needs 19 clips" in text
     assert 'Of 2 held-out training clips 2 would be "(none)"' in text
+    assert "teach more clips of each class, or allow more false alarms" in text
     enough = "\n".join(describe(few))
     assert "cannot be promised" not in enough
     without = OpenSet((1.0, 2.0), (0.0, 1.0), (0.0, 0.0))
