@@ -183,7 +183,9 @@ def describe(scores: OpenSet, false_alarms: float | None = None) -> list[str]:
         lost = decision.rejected(scores.known)
         lines.append(f'  Of {len(scores.known)} held-out training clips {lost} would be "(none)"')
         if 2 * lost > len(scores.known):
-            lines.append("  That is most: teach more clips of each class, or allow more false alarms")
+            lines.append(
+                "  That is most: teach more clips of each class, or allow more false alarms"
+            )
     return lines
 
 
