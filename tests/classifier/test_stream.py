@@ -1,8 +1,10 @@
 """The streaming core: windows of a recording that share their features, and events of them."""
 
 import threading
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -250,6 +252,33 @@ def test_threads_may_push_and_look(
     assert errors == []
     assert stream.state.time == pytest.approx(4.0, abs=1.1)
     stream.close()
+
+
+def test_small_steps_use_one_core(
+    quick: FewShotClassifier,
+    actions: Path,
+    recording: list[tuple[str, np.ndarray]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Threads that wait for each other after each small step take more time than the steps."""
+    stream = quick.fit(actions).stream(fps=12)
+    seen: dict[str, set[int]] = {}
+
+    def watched(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        threads = seen.setdefault(name, set())
+        return lambda *call: threads.add(torch.get_num_threads()) or work(*call)
+
+    for owner, name in ((stream._encoder, "encode"), (stream._ring._backbone, "prepare")):
+        monkeypatch.setattr(owner, name, watched(name, getattr(owner, name)))
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        for _, clip in recording[:3]:
+            for frame in clip:
+                stream.push(frame)
+    finally:
+        torch.set_num_threads(before)
+    assert seen == {"encode": {1}, "prepare": {1}}
 
 
 def test_times_are_checked_and_gaps_begin_again(quick: FewShotClassifier, actions: Path) -> None:
