@@ -58,7 +58,10 @@ def test_the_process_ends_with_the_exit_code_after_the_functions_of_atexit(code:
         "slow = Slow()\n"
         "app.entry_point()\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=buffered
+    )
     assert (done.returncode, done.stdout, done.stderr) == (code, "left\n", "")
 
 

@@ -118,8 +118,9 @@ def entry_point() -> None:
     codes: list[int] = []
 
     def leave() -> None:
+        left = flush_output()
         if codes:
-            os._exit(codes[0] or flush_output())
+            os._exit(codes[0] or left)
 
     atexit.register(leave)  # What commands register later runs earlier.
     codes.append(main())
