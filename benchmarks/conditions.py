@@ -27,7 +27,8 @@ from fewact.camera.conditions import CONDITIONS
 from fewact.camera.correction import find_correction
 from fewact.data import VideoList
 from fewact.data.conditions import with_condition
-from fewact.data.corrected import MEASURED, corrected
+from fewact.data.corrected import MEASURED as CORRECTED_FRAMES
+from fewact.data.corrected import corrected
 from fewact.episodes import Protocol, draw
 from fewact.evaluation.intervals import half_width
 from fewact.methods.base import Nodes
@@ -43,6 +44,8 @@ VARIANTS = ("fusion", CORRECTED, "pixels")
 CLEAN = "clean"
 DEPTH_ONLY = ("background",)
 """Conditions that need the mask of a depth video."""
+MEASURED = tuple(name for name in CONDITIONS if name != "loose")
+"""Conditions of the table; ``benchmarks/loose.py`` measures the other one."""
 
 Found = tuple[Nodes, Pairs]
 
@@ -96,7 +99,7 @@ class Measurement:
         """Return whether any video in a condition is corrected."""
         sources = [video.source for video in self._videos(condition).videos]
         return any(
-            find_correction(source.read([Segments(MEASURED)], transform=self._resized)[0])
+            find_correction(source.read([Segments(CORRECTED_FRAMES)], transform=self._resized)[0])
             for source in sources
             if source is not None
         )
@@ -237,11 +240,10 @@ not touched. `pixels` needs no network.
 Conditions in which corrected videos are more than {goal:g} points below clean ones, and the largest
 difference: {beyond}
 
-The strengths of the severities are in `fewact.camera.conditions`. `loose`: the action fills
-a third of the clip; before and after it, the same person does something else. Only still ends
-can be found (`--trim`), so cut such clips, or search them with `fewact watch`. `background`
-needs the mask of a depth video. `fast` and `slow` change how often a frame is shown, not
-how long an action takes next to the clip: frames are chosen at fractions of the clip.
+The strengths of the severities are in `fewact.camera.conditions`. Clips that are too long have
+[a page of their own](loose-clips.md). `background` needs the mask of a depth video. `fast` and
+`slow` change how often a frame is shown, not how long an action takes next to the clip: frames are
+chosen at fractions of the clip.
 """
 
 
@@ -253,7 +255,7 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=7, help="most classes of a set")
     parser.add_argument("--queries", type=int, default=3, help="number of queries per class")
     parser.add_argument("--episodes", type=int, default=2000)
-    parser.add_argument("--conditions", nargs="+", default=list(CONDITIONS), choices=CONDITIONS)
+    parser.add_argument("--conditions", nargs="+", default=list(MEASURED), choices=MEASURED)
     parser.add_argument("--sets", nargs="+", default=["utd27_depth", "utd5_rgb", "ucf7"])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
     parser.add_argument("--development", action="store_true")

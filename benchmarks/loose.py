@@ -238,9 +238,14 @@ def main() -> None:
     if options.page is None:
         print(made)
         return
+    words = ["python -m benchmarks.loose ASSETS --work FOLDER"]
+    for name in ("severities", "sets"):
+        value = getattr(options, name)
+        if value != parser.get_default(name):
+            words.append(f"--{name} {' '.join(map(str, value))}")
     options.page.write_text(
         PAGE.format(
-            command="python -m benchmarks.loose ASSETS --work FOLDER --page FILE",
+            command=" ".join([*words, "--page FILE"]),
             queries=options.queries,
             episodes=f"{options.episodes:,}",
             table=made,

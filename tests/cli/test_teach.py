@@ -36,6 +36,22 @@ def test_teach_prints_a_summary_and_saves_a_model(run: Run, clips: Path, tmp_pat
     assert not list(folder.glob("*.jpg"))
 
 
+def test_the_quality_sets_options_that_others_replace(
+    run: Run, clips: Path, tmp_path: Path
+) -> None:
+    few = ("teach", clips, "-o", tmp_path / "model", "--max-per-class", "1", "--overwrite")
+    for given, expected in (
+        (("--quality", "best"), 24),
+        (("--quality", "fast", "--option", "motion_frames=5"), 5),
+    ):
+        assert run(*few, *given).code == 0
+        config = json.loads((tmp_path / "model" / "config.json").read_text())
+        assert config["method"]["options"]["motion_frames"] == expected
+    ended = run(*few, *QUICK, "--quality", "best")
+    assert ended.code == 2
+    assert "only the default method has qualities" in ended.err
+
+
 def test_a_table_of_segments_with_limit_and_options(run: Run, clips: Path, tmp_path: Path) -> None:
     rows = [f"{path},{path.parent.name},0.5,1.5" for path in sorted(clips.rglob("*.mp4"))]
     table = tmp_path / "clips.csv"

@@ -26,6 +26,7 @@ from fewact.cli.options import (
 )
 from fewact.cli.output import OutputFormat, ResultFormat, print_result_tables
 from fewact.cli.progress import progress
+from fewact.cli.quality import Quality, QualityChoice, method_options
 from fewact.cli.run import say
 from fewact.cli.texts import TextOptions
 from fewact.errors import OptionError
@@ -55,6 +56,7 @@ class MethodOptions(OptionGroup):
 
     heading: ClassVar[str] = "Method"
 
+    quality: Quality = QualityChoice.NORMAL
     option: MethodOption = None
     imports: Imports = None
     sweep: Annotated[
@@ -212,7 +214,7 @@ def evaluate(
     Accuracies are in per cent.
     """
     grid = None if options.sweep is None else _grid(options.sweep)
-    method_options = parse_options(options.option or ())
+    chosen = method_options(options.option, options.quality, method, features=data.endswith(".npz"))
     for option, name, on in (
         ("--camera", camera.camera, camera.camera_on),
         ("--condition", camera.condition, camera.condition_on),
@@ -234,7 +236,7 @@ def evaluate(
 
     config = evaluation.EvaluationConfig(
         method=method,
-        options=method_options,
+        options=chosen,
         data=data_config(data, videos, benchmark, store=videos.store),
         modalities=tuple(videos.modalities or ()),
         modality_weights=videos.modality_weights.value,

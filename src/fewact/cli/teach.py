@@ -22,11 +22,11 @@ from fewact.cli.options import (
     MethodOption,
     OptionGroup,
     Quiet,
-    parse_options,
     with_option_groups,
 )
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress
+from fewact.cli.quality import Quality, QualityChoice, method_options
 from fewact.cli.run import exit_skipped, saying_warnings
 from fewact.errors import DataError, ModelError, OptionError
 from fewact.io.outputs import check_output_folder
@@ -53,6 +53,7 @@ class MethodOptions(OptionGroup):
     method: Annotated[str, typer.Option(metavar="NAME", help=METHOD, callback=early.method)] = (
         "auto"
     )
+    quality: Quality = QualityChoice.NORMAL
     option: MethodOption = None
     imports: Imports = None
     text: Annotated[
@@ -124,11 +125,11 @@ def teach(
 
     Clips that cannot be read are listed and skipped; the exit code is then 3.
     """
-    options = parse_options(method.option or ())
     check_output_folder(output, replaced=True)
     from fewact import data
 
     features = data.is_features(clips)
+    options = method_options(method.option, method.quality, method.method, features=features)
     if features and thumbnails:
         raise OptionError("features have no thumbnails", where="--thumbnails")
     if examples.dataset is not None and not features:

@@ -1,0 +1,167 @@
+"""Accuracy and time of ``--quality``: the table of docs/results/quality.md.
+
+    python -m benchmarks.quality ASSETS --work FOLDER [--development] [--page FILE]
+
+Of each person or recording one clip of a class is taken, of at most five classes. The time is that
+of the processor for a clip, features and nodes, one clip after the other by turns, on one core.
+Similarities are kept in the folder: an interrupted command continues where it stopped.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+
+from benchmarks.conditions import SHOTS, WAYS, cell, few
+from benchmarks.datasets import Part, parts, read_index
+from benchmarks.pairs import compare_within, encode_videos, episode_accuracies
+from fewact import backbones, methods
+from fewact.backbones import Backbone
+from fewact.episodes import Protocol, draw
+from fewact.methods.fusion import Fusion
+from fewact.methods.quality import QUALITIES, quality_options
+
+TIMED = 6
+"""Number of clips of a set that are timed."""
+
+NORMAL = "normal"
+
+
+def fusions() -> dict[str, Fusion]:
+    """Return the method of each quality."""
+    found = {}
+    for name in QUALITIES:
+        method = methods.create("fusion", **quality_options(name, "fusion")).eval()
+        if not isinstance(method, Fusion):
+            raise TypeError("fusion is another method")
+        found[name] = method
+    return found
+
+
+def measure(part: Part, backbone: Backbone, options: argparse.Namespace) -> None:
+    """Measure the accuracies of the episodes and the times of clips, and keep them."""
+    made = fusions()
+    protocols = [
+        Protocol(WAYS, k, options.queries, options.episodes, groups=part.videos.groups)
+        for k in SHOTS
+    ]
+    drawn = [draw(part.videos, one) for one in protocols]
+    nodes = encode_videos(list(made.values()), backbone, part.videos)
+    kept = {}
+    for (name, method), own in zip(made.items(), nodes, strict=True):
+        pairs = compare_within(method, own)
+        for shots, episodes in zip(SHOTS, drawn, strict=True):
+            kept[f"{name} {shots}"] = episode_accuracies(method, pairs.exact, pairs, episodes)
+    step = max(1, len(part.videos.videos) // TIMED)
+    times: dict[str, list[float]] = {name: [] for name in made}
+    for video in part.videos.videos[::step][:TIMED]:
+        one = replace(part.videos, videos=(video,))
+        for name, method in made.items():
+            begin = time.process_time()
+            encode_videos([method], backbone, one)
+            times[name].append(1000 * (time.process_time() - begin))
+    kept |= {f"{name} ms": np.array(each) for name, each in times.items()}
+    new = file_of(part, options).with_suffix(".new.npz")
+    np.savez(new, **kept)
+    new.replace(file_of(part, options))
+    print(part.name, flush=True)
+
+
+def file_of(part: Part, options: argparse.Namespace) -> Path:
+    """Return the file of what was measured of a part."""
+    letters = "".join(c for c in part.name if c.isalnum())
+    folder: Path = options.work
+    return folder / f"{letters}-{options.queries}-{options.episodes}.npz"
+
+
+def table(measured: Sequence[Part], options: argparse.Namespace) -> str:
+    """Return a row for each quality."""
+    found = {part.name: dict(np.load(file_of(part, options))) for part in measured}
+    lines = ["| quality | options | time | " + " | ".join(found) + " |"]
+    lines.append("|---" * (len(found) + 3) + "|")
+    for name, chosen in QUALITIES.items():
+        listed = ", ".join(f"`{key}={value}`" for key, value in chosen.items()) or "the defaults"
+        every, normal = (
+            np.concatenate([kept[f"{one} ms"] for kept in found.values()]) for one in (name, NORMAL)
+        )
+        cells = [
+            " / ".join(
+                cell(
+                    kept[f"{name} {k}"],
+                    kept[f"{NORMAL} {k}"],
+                    "clean" if name == NORMAL else name,
+                )
+                for k in SHOTS
+            )
+            for kept in found.values()
+        ]
+        lines.append(
+            f"| `{name}` | {listed} | {median(every / normal):.2f} | " + " | ".join(cells) + " |"
+        )
+    return "\n".join(lines)
+
+
+PAGE = """# Time and accuracy
+
+    {command}
+
+`--quality` of `fewact teach` and `fewact evaluate` spends more or less time. Accuracy in per cent
+at 1 / 5 shots, 5 ways, {queries} queries per class, {episodes} episodes; in brackets the difference
+from `normal` in the same episodes, with its 95 % interval. Time: processor time of a clip, features
+and nodes, relative to `normal`; the median over clips. {which}
+
+{table}
+
+`--precision int8` halves the time of the network besides, on processors that have VNNI
+([decision](../decisions/engine.md)).
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("assets", type=Path)
+    parser.add_argument("--work", type=Path, required=True, help="folder of the accuracies")
+    parser.add_argument("--classes", type=int, default=5, help="most classes of a set")
+    parser.add_argument("--queries", type=int, default=3, help="number of queries per class")
+    parser.add_argument("--episodes", type=int, default=2000)
+    parser.add_argument("--sets", nargs="+", default=["utd27_depth", "utd5_rgb", "ucf7"])
+    parser.add_argument("--development", action="store_true")
+    parser.add_argument("--page", type=Path, help="page to write")
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    backbone = backbones.create()
+    chosen = [
+        Part(part.name, few(part.videos, options.classes))
+        for part in parts(read_index(options.assets), development=options.development)
+        if part.videos.name in options.sets
+    ]
+    for part in chosen:
+        if not file_of(part, options).exists():
+            with torch.inference_mode():
+                measure(part, backbone, options)
+    made = table(chosen, options)
+    if options.page is None:
+        print(made)
+        return
+    development = " --development" if options.development else ""
+    which = "Development clips, by which the options were chosen."
+    options.page.write_text(
+        PAGE.format(
+            command=f"python -m benchmarks.quality ASSETS --work FOLDER{development} --page FILE",
+            queries=options.queries,
+            episodes=f"{options.episodes:,}",
+            which=which if development else "Clips that chose nothing.",
+            table=made,
+        ),
+        encoding="utf-8",
+    )
+
+
+if __name__ == "__main__":
+    main()
