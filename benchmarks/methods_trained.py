@@ -210,9 +210,9 @@ def reduced(
     return found
 
 
-def recipe(label: str, seed: int, groups: str) -> Any:
+def recipe(label: str, seed: int, groups: str, changes: Mapping[str, Any] | None = None) -> Any:
     """Return the recipe of a row: the same for all but the method and its options."""
-    name, own = TRAINED[label]
+    name, own = TRAINED[label][0], {**TRAINED[label][1], **(changes or {})}
     known = {one.name for one in fields(methods.REGISTRY.get(name).Options)}
     stage = {**STAGE, "loss_weights": LOSSES if name in ("hyrsm", "molo") else {}}
     content = {

@@ -191,7 +191,8 @@ def page(
         "",
         "The paper's form has maps of the last stage, a learned reduction of two layers, the clip's"
         " mean kept, pre-training by classification and then episodes. Can it be learned from"
-        " stored maps, and which of the paper's claims hold then?",
+        " stored maps, and which of the paper's claims hold then? On real clips it can:"
+        " [the same there](paper-form-clips.md).",
         "",
         f"    {command(options)}",
         "",
@@ -238,22 +239,27 @@ def command(options: argparse.Namespace) -> str:
 
 
 def claims(settings: Mapping[Setting, Sequence[Sequence[Result]]], stage: str) -> list[str]:
-    """Return the table of the claims on maps of a stage with the clip's mean kept.
+    """Return the table of the claims on maps of a stage with the clip's mean kept."""
+    found = {m: settings[stage, "kept", m] for m in MOMENTS if (stage, "kept", m) in settings}
+    return table_of_claims(found, f"{stage}, clip mean kept")
 
-    At chance, differences say nothing, and no claim is judged.
+
+def table_of_claims(found: Mapping[str, Sequence[Sequence[Result]]], of: str) -> list[str]:
+    """Return the table of the claims, or that none is judged: at chance, differences say nothing.
+
+    Args:
+        found: Results by moments, seed and position in ``ALIGNMENTS``.
+        of: Description of the moments.
     """
     position = {how: i for i, how in enumerate(ALIGNMENTS)}
-    proposed = [one[position["emd, cross"]] for one in settings.get((stage, "kept", "sqrt"), ())]
+    proposed = [one[position["emd, cross"]] for one in found.get("sqrt", ())]
     if any(one.accuracy - one.ci95 <= CHANCE for one in proposed):
-        return [f"With the clip's mean kept, {stage}, it stays at chance: no claim is judged."]
+        return [f"With {of}, it stays at chance: no claim is judged."]
     lines = []
     for claim, both in CLAIMS.items():
-        if any((stage, "kept", moments) not in settings for moments, _ in both):
+        if any(moments not in found for moments, _ in both):
             continue
-        better, worse = (
-            [one[position[how]] for one in settings[stage, "kept", moments]]
-            for moments, how in both
-        )
+        better, worse = ([one[position[how]] for one in found[moments]] for moments, how in both)
         pairs = differences(better, worse)
         over = [one.class_interval for one in pairs]
         classes = ", ".join(
@@ -261,10 +267,7 @@ def claims(settings: Mapping[Setting, Sequence[Sequence[Result]]], stage: str) -
         )
         mean = statistics.mean(pair.difference for pair in pairs)
         lines.append(f"| {claim} | {mean:+.2f} | {listed(pairs)} | {classes} | {judged(pairs)} |")
-    head = [
-        f"| claim, {stage}, clip mean kept | mean | each seed | over other classes | |",
-        "|---|---|---|---|---|",
-    ]
+    head = [f"| claim, {of} | mean | each seed | over other classes | |", "|---|---|---|---|---|"]
     return [*head, *lines] if lines else []
 
 

@@ -28,16 +28,18 @@ REQUEST = FeatureRequest("maps", View(FRAMES))
 
 
 def seconds(call: Callable[[], object], device: torch.device, repeats: int) -> float:
-    """Return the median time of a call, after a warm-up."""
+    """Return the median time of a call, after a warm-up; on a CPU, of the processor."""
     taken = []
     for _ in range(repeats + 1):
         if device.type == "cuda":
             torch.cuda.synchronize()
-        begin = time.perf_counter()
+        # On a shared machine, processor time; on a device, the time until it is done.
+        clock = time.perf_counter if device.type == "cuda" else time.process_time
+        begin = clock()
         call()
         if device.type == "cuda":
             torch.cuda.synchronize()
-        taken.append(time.perf_counter() - begin)
+        taken.append(clock() - begin)
     return statistics.median(taken[1:])
 
 
@@ -62,6 +64,53 @@ def make_batch(device: torch.device) -> TrainingBatch:
     return TrainingBatch({REQUEST: support}, labels, {REQUEST: query}, labels, WAYS)
 
 
+def measure(
+    device: torch.device,
+    *,
+    precision: str = "float32",
+    repeats: int = 3,
+    at_once: int = 16,
+    sample: float = 1.0,
+) -> dict[str, float]:
+    """Return the milliseconds of the network, of the reduction, and of all after the network.
+
+    Args:
+        device: Device to run on.
+        precision: ``float32`` or ``bfloat16``.
+        repeats: Number of measurements whose median counts.
+        at_once: Number of frames that the network computes at a time.
+        sample: Fraction of the frames that is measured and scaled up.
+    """
+    torch.manual_seed(0)
+    method = methods.create("a2m2", preset="paper", moments={"in_channels": 2048}).to(device)
+    if not isinstance(method, A2M2):
+        raise TypeError("a2m2 is another method")
+    batch = make_batch(device)
+
+    def full_head() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            losses = method.losses(batch)
+        torch.stack(list(losses.values())).sum().backward()
+
+    def reduction() -> None:
+        maps: Tensor = torch.cat([batch.support[REQUEST], batch.query[REQUEST]], 1)
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            reduced = method.reduction(maps)
+        reduced.sum().backward()
+
+    frames = VIDEOS * FRAMES
+    some = max(at_once, round(sample * frames))
+    backbone = backbones.create("resnet50", weights="random", device=str(device))
+    backbone.network.train()
+    network = seconds(lambda: network_step(backbone, precision, at_once, some), device, repeats)
+    both, alone = (seconds(call, device, repeats) for call in (full_head, reduction))
+    return {
+        "network_ms": 1e3 * network * frames / some,
+        "reduction_ms": 1e3 * alone,
+        "head_ms": 1e3 * both,
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--device", default="cpu")
@@ -71,44 +120,24 @@ def main() -> None:
     parser.add_argument("--sample", type=float, default=1.0)
     options = parser.parse_args()
     device = torch.device(options.device)
-    torch.manual_seed(0)
-    method = methods.create(
-        "a2m2",
-        preset="paper",
-        moments={"in_channels": 2048},
-    ).to(device)
-    if not isinstance(method, A2M2):
-        raise SystemExit("a2m2 is another method")
-    batch = make_batch(device)
-
-    def full_head() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
-            losses = method.losses(batch)
-        torch.stack(list(losses.values())).sum().backward()
-
-    def reduction() -> None:
-        maps: Tensor = torch.cat([batch.support[REQUEST], batch.query[REQUEST]], 1)
-        with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
-            reduced = method.reduction(maps)
-        reduced.sum().backward()
-
-    frames = VIDEOS * FRAMES
-    some = max(options.frames_at_once, round(options.sample * frames))
-    backbone = backbones.create("resnet50", weights="random", device=str(device))
-    backbone.network.train()
-    network = seconds(
-        lambda: network_step(backbone, options.precision, options.frames_at_once, some),
+    found = measure(
         device,
-        options.repeats,
-    ) * (frames / some)
-    both, alone = (seconds(call, device, options.repeats) for call in (full_head, reduction))
+        precision=options.precision,
+        repeats=options.repeats,
+        at_once=options.frames_at_once,
+        sample=options.sample,
+    )
+    network, alone, both = (found[f"{part}_ms"] for part in ("network", "reduction", "head"))
+    rest = both - alone
     threads = torch.get_num_threads()
     print(f"{device}, {options.precision}, {threads} threads, torch {torch.__version__}")
-    print(f"ResNet-50, {frames} frames, forward and backward: {1000 * network:.0f} ms")
-    print(f"reduction 2048 → 256 → 128: {1000 * alone:.1f} ms, {100 * alone / network:.1f} %")
-    rest = both - alone
-    print(f"M², A² and loss: {1000 * rest:.1f} ms, {100 * rest / network:.1f} %")
-    print(f"reduction, M², A² and loss: {1000 * both:.1f} ms, {100 * both / network:.1f} %")
+    print(f"ResNet-50, {VIDEOS * FRAMES} frames, forward and backward: {network:.0f} ms")
+    for name, spent in (
+        ("reduction 2048 → 256 → 128", alone),
+        ("M², A² and loss", rest),
+        ("reduction, M², A² and loss", both),
+    ):
+        print(f"{name}: {spent:.1f} ms, {100 * spent / network:.1f} %")
 
 
 if __name__ == "__main__":

@@ -45,7 +45,8 @@ def test_alignments_change_scoring_options_only(name: str) -> None:
     kind = methods.REGISTRY.get("a2m2")
     for how in ALIGNMENTS.values():
         assert set(how) | set(PLAIN) <= kind.scoring
-        assert methods.create("a2m2", **{**recipe.method.options, **PLAIN, **how})
+        options = {**recipe.method.options, **PLAIN, **how, "moments.in_channels": 112}
+        assert methods.create("a2m2", **options)
 
 
 def test_claims_compare_two_measured_pairs() -> None:
