@@ -6,7 +6,7 @@ from typing import Any
 from fewact.errors import OptionError, did_you_mean
 
 QUALITIES: Mapping[str, Mapping[str, Any]] = {
-    "fast": {"frames": 12, "motion_frames": 12},
+    "fast": {"frames": 16, "motion_frames": 16},
     "normal": {},
     "best": {"frames": 24, "motion_frames": 24},
 }
