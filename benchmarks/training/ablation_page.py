@@ -212,4 +212,6 @@ def _count(number: int, what: str) -> str:
 
 def wrapped(line: str) -> str:
     """Return a paragraph in lines of 100 characters; tables, headings and commands unchanged."""
-    return line if line.startswith(("|", "#", " ")) else textwrap.fill(line, 100, break_on_hyphens=False)
+    if line.startswith(("|", "#", " ")):
+        return line
+    return textwrap.fill(line, 100, break_on_hyphens=False)  # Names of pages have hyphens.
