@@ -1,17 +1,16 @@
-"""Support and query of different domains: depth against colour, fixed against hand-held.
+"""Support and query of different domains: depth against colour.
 
-    python -m benchmarks.domain_shift ASSETS [--work FOLDER] [--episodes 1000]
+    python -m benchmarks.domain_shift ASSETS [--episodes 1000]
         [--page docs/results/domain-shift.md]
 
-Depth and colour clips of the same performances, by stored frame vectors; with ``--work``, also
-colour clips by a fixed and by a simulated hand-held camera. FOLDER keeps features and results. The
-statistics of each domain are those of the clips of other people, without labels: a query is scored
-alone, and no clip of its person or of its episode's queries decides how it is shifted.
+Depth and colour clips of the same performances, by stored frame vectors. The statistics of each
+domain are those of the clips of other people, without labels: a query is scored alone, and no clip
+of its person or of its episode's queries decides how it is shifted.
 """
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,10 @@ from sklearn.covariance import LedoitWolf
 from benchmarks.paired_clips import paired_clips, stored_vectors
 from benchmarks.training.ablation_page import wrapped
 from benchmarks.training.paired import differences, listed
-from benchmarks.training.stored import stored
 from fewact import methods
 from fewact.data import VideoList
-from fewact.data.simulated_camera import with_simulated_camera
 from fewact.episodes import Protocol, draw
-from fewact.evaluation import ArrayFeatures, Result, RunOptions, evaluate_method
-from fewact.features.request import FeatureRequest, View
+from fewact.evaluation import ArrayFeatures, Result, evaluate_method
 
 SHOTS, QUERIES = (1, 5), 2
 Vectors = NDArray[np.float32]
@@ -104,31 +100,18 @@ def shifted(case: Case, shift: str) -> Vectors:
     return found
 
 
-def cases(assets: Path, work: Path | None) -> Iterator[Case]:
+def cases(assets: Path) -> Iterator[Case]:
     """Yield the cases of the page."""
     vectors, pairs = stored_vectors(assets), paired_clips(assets)
     depth, colour = vectors[pairs.depth_rows], vectors[pairs.colour_rows]
     yield Case("depth → colour", pairs.depth, depth, colour)
     yield Case("colour → depth", pairs.depth, colour, depth)
-    if work is None:
-        return
-    fixed, found = pairs.colour, []
-    for videos in (fixed, with_simulated_camera(fixed, "hand")):
-        name = "fixed" if videos is fixed else "hand"
-        request = FeatureRequest("vectors", View(8))
-        source = stored(replace(videos, name=name), work / name, [request])
-        read = source.features(range(len(videos.videos)), [request])
-        found.append(np.stack([one[request].numpy() for one in read if isinstance(one, Mapping)]))
-    yield Case("fixed → hand-held, colour", fixed, *found)
-    yield Case("hand-held → fixed, colour", fixed, found[1], found[0])
 
 
 COLUMNS = ("same domain", "as they are", *SHIFTS)
 
 
-def measure(
-    case: Case, episodes: int, work: Path | None
-) -> dict[int, dict[str, dict[str, Result]]]:
+def measure(case: Case, episodes: int) -> dict[int, dict[str, dict[str, Result]]]:
     """Return the results by shots, method and column."""
     support = ArrayFeatures(case.support, "support")
     queries = {COLUMNS[0]: None, COLUMNS[1]: ArrayFeatures(case.query, COLUMNS[1])}
@@ -140,28 +123,12 @@ def measure(
             fitting = methods.fitting(name, support.card, frames=support.frames)
             method = methods.create(name, **{**fitting, **options}).eval()
             found[shots][title] = {
-                column: evaluate_method(
-                    method,
-                    support,
-                    case.videos,
-                    drawn,
-                    query_source=query,
-                    run=RunOptions(
-                        output=work and work / f"{case.title}, {shots}, {title}, {column}"
-                    ),
-                )
+                column: evaluate_method(method, support, case.videos, drawn, query_source=query)
                 for column, query in queries.items()
             }
             cells = (f"{one.accuracy:.1f}" for one in found[shots][title].values())
             print(case.title, shots, title, *cells, flush=True)
     return found
-
-
-HAND_HELD = (
-    " Fixed and hand-held: these clips in colour, and the same by a simulated camera; frame vectors"
-    " of the default network. [Hand-held cameras](hand-held-cameras.md) has the same for `fusion`"
-    " of maps, which removes camera motion."
-)
 
 
 def page(
@@ -187,14 +154,14 @@ def page(
         " domains are.",
         "",
         "Depth and colour: 80 performances of five actions by eight people, recorded by both"
-        " sensors at the same time; stored frame vectors of MobileNet v2."
-        + HAND_HELD
-        * any("hand-held" in title for title in found)
-        + " People are kept apart, so that the clip of the same performance in the other domain is"
-        f" never in the support. {episodes} episodes of 5 ways and {QUERIES} queries per class; in"
-        " brackets the paired difference from *as they are* with its 95 % interval over episodes."
-        " All five classes are in each episode: there is no interval over classes. Nothing was"
-        " chosen on these clips.",
+        " sensors at the same time; stored frame vectors of MobileNet v2. People are kept apart, so"
+        " that the clip of the same performance in the other domain is never in the support."
+        f" {episodes} episodes of 5 ways and {QUERIES} queries per class; in brackets the paired"
+        " difference from *as they are* with its 95 % interval over episodes. All five classes are"
+        " in each episode: there is no interval over classes. Nothing was chosen on these clips.",
+        "",
+        "A fixed camera for the support and a hand-held one for the queries is the last column of"
+        " [hand-held cameras](hand-held-cameras.md).",
     ]
     for title, by_shots in found.items():
         lines += ["", f"## {title}", ""]
@@ -217,19 +184,12 @@ def row(shots: int, name: str, results: Mapping[str, Result]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("assets", type=Path)
-    parser.add_argument(
-        "--work", type=Path, help="folder of the results and of the features of hand-held clips"
-    )
     parser.add_argument("--episodes", type=int, default=1000)
     parser.add_argument("--page", type=Path)
     options = parser.parse_args(arguments)
-    found = {
-        case.title: measure(case, options.episodes, options.work)
-        for case in cases(options.assets, options.work)
-    }
+    found = {case.title: measure(case, options.episodes) for case in cases(options.assets)}
     if options.page is not None:
-        work = " --work FOLDER" * (options.work is not None)
-        command = f"python -m benchmarks.domain_shift ASSETS{work} --episodes {options.episodes}"
+        command = f"python -m benchmarks.domain_shift ASSETS --episodes {options.episodes}"
         options.page.write_text(page(found, command), encoding="utf-8")
 
 
