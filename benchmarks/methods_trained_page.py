@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 import numpy as np
@@ -129,9 +129,10 @@ def page(
         "",
         "## Cost",
         "",
-        "Milliseconds of processor time of one thread on a shared machine, on the first data set",
-        "that has the row, in brackets if it is not `plain`. Loop: one episode after another, each",
-        "encoding its own videos; difference: the largest between their logits.",
+        "Milliseconds of processor time of one thread on a shared machine: medians of the seeds",
+        "of the first data set that has the row, in brackets if it is not `plain`. Loop: one",
+        "episode after another, each encoding its own videos; difference: the largest between",
+        "their logits.",
         "",
         *_costs(found, labels),
         "",
@@ -248,8 +249,11 @@ def _costs(found: Mapping[str, Sequence[Cell]], labels: Sequence[str]) -> list[s
             continue
         name, own = next(iter(of_data.items()))
         shown = label if name == next(iter(found)) else f"{label} ({name})"
-        scoring, loop = (min(getattr(c, name) for c in own) for name in ("scoring_ms", "loop_ms"))
-        training = min(cell.training_ms for cell in own)
+        # A run that was stopped and resumed shows the time of its last part only.
+        training, scoring, loop = (
+            median(getattr(cell, name) for cell in own)
+            for name in ("training_ms", "scoring_ms", "loop_ms")
+        )
         lines.append(
             f"| {shown} | {own[0].parameters:,} | {f'{training:.0f}' if training else '–'} "
             f"| {scoring:.2f} | {loop:.1f} | {loop / scoring:.0f} "
