@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from fewact.align import Alignment
-from fewact.backbones.card import Card, Level
-from fewact.errors import OptionError
-from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.backbones.card import Card
+from fewact.features.request import Features, Request
+from fewact.methods import a2m2_parts as parts
 from fewact.methods.a2m2_compare import Comparison, bank_scorer
 from fewact.methods.a2m2_options import A2M2Options, AlignmentOptions, MomentOptions
-from fewact.methods.a2m2_parts import A2M2State, aggregate, describe
+from fewact.methods.a2m2_parts import A2M2State
 from fewact.methods.base import (
     BankScorer,
     FrameMatch,
@@ -31,7 +31,7 @@ from fewact.methods.common.inputs import class_text
 from fewact.methods.common.kernel import intra_class_similarity
 from fewact.methods.common.reduction import ChannelReduction
 from fewact.methods.common.temporal_attention import TemporalAttention
-from fewact.methods.common.text_logits import combined_logits, named_classes, text_logits
+from fewact.methods.common.text_logits import combined_logits, text_logits
 
 __all__ = ["A2M2", "A2M2Options", "A2M2State", "AlignmentOptions", "MomentOptions"]
 
@@ -46,16 +46,8 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
     paper = "A²M²-Net, IJCV 2025"
     uses_text = False  # unless option text_weight is positive
     scoring = frozenset(
-        {
-            "alignment.name",
-            "alignment.weights",
-            "alignment.time_weight",
-            "shot_aggregation",
-            "intra_class_weight",
-            "temperature",
-            "text_temperature",
-            "contrast_weight",
-        }
+        {"alignment.name", "alignment.weights", "alignment.time_weight", "shot_aggregation"}
+        | {"intra_class_weight", "temperature", "text_temperature", "contrast_weight"}
     )
 
     def __init__(self, options: A2M2Options) -> None:
@@ -76,33 +68,14 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
     @classmethod
     def fitting(cls, options: A2M2Options, card: Card) -> dict[str, Any]:
         """Return the channels of the level for a trained reduction, unless they are set."""
-        moments = options.moments
-        if moments.reduction not in ("learned", "linear") or moments.in_channels is not None:
-            return {}
-        return {"moments.in_channels": card.shape_of(moments.level_of(card))[0]}
+        channels = options.moments.channels_of(card)
+        return {} if channels is None else {"moments.in_channels": channels}
 
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Request one level, see option ``moments.level``, and vectors if class names are used."""
         level = self.options.moments.level_of(card)
         needed = dict.fromkeys((level, "vectors") if self.uses_text else (level,))
-        return tuple(self._request(level) for level in needed)
-
-    def _request(self, level: Level) -> Request:
-        return FeatureRequest(level, View(self.options.frames, self.options.stabilise))
-
-    def _maps(self, features: Features) -> Tensor:
-        """Return the requested features as maps (… t c h w)."""
-        levels: tuple[Level, ...] = ("middle", "maps", "vectors")
-        for level in levels:
-            found = features.get(self._request(level))
-            if found is not None and self.options.moments.level in ("auto", level):
-                return found[..., None, None] if level == "vectors" else found
-        raise OptionError(
-            "there are no features of this level",
-            where='option "moments.level"',
-            got=f"{self.options.moments.level}, {self.options.frames} frames",
-            expected=", ".join(map(str, features)),
-        )
+        return tuple(parts.request_of(level, self.options) for level in needed)
 
     def fit_reduction(self, features: Features, cells: int = 200_000) -> None:
         """Fit the reduction ``pca``.
@@ -111,17 +84,17 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
             features: Features (… t c h w) of videos used for neither support nor test.
             cells: Approximate number of cells of the maps to use, evenly spread.
         """
-        samples = self._maps(features).movedim(-3, -1).flatten(0, -2)  # (m c)
+        samples = parts.maps_of(features, self.options).movedim(-3, -1).flatten(0, -2)  # (m c)
         self.reduction.fit(samples[:: max(1, len(samples) // cells)])
 
     def encode(self, features: Features) -> Nodes:
         """Return M² descriptors (… m D), and the mean frame (… d) if class names are used."""
-        maps: Tensor = self.reduction(self._maps(features))
+        maps: Tensor = self.reduction(parts.maps_of(features, self.options))
         if self.attention is not None:
             maps = self.attention(maps)
-        nodes = {"nodes": describe(maps, self.options.moments)}
+        nodes = {"nodes": parts.describe(maps, self.options.moments)}
         if self.uses_text:
-            nodes["mean"] = features[self._request("vectors")].mean(-2)
+            nodes["mean"] = features[parts.request_of("vectors", self.options)].mean(-2)
         return nodes
 
     def support(
@@ -133,7 +106,7 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
             OptionError: Class names are used and there is no text.
             ShapeError: The embeddings don't have one row per class, as long as the vectors.
         """
-        state = aggregate(nodes["nodes"], labels, n, self.options)
+        state = parts.aggregate(nodes["nodes"], labels, n, self.options)
         weight = self.options.intra_class_weight
         if self.options.shot_aggregation == "mean" and weight > 0:
             similarity = intra_class_similarity(
@@ -177,10 +150,7 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         losses = {"cross_entropy": cross_entropy(logits, batch.query_labels)}
         if state.text is not None:
             mean = torch.cat([support["mean"], query["mean"]], 1)  # (b s+q d)
-            every, labels = named_classes(batch)
-            text = state.text if every is None else every.to(mean)
-            named = text_logits(mean, text, self.options.text_temperature)
-            losses["contrast"] = self.options.contrast_weight * cross_entropy(named, labels)
+            losses["contrast"] = parts.contrast(mean, state.text, batch, self.options)
         return losses
 
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:

@@ -99,6 +99,12 @@ class MomentOptions(_Group):
         usable = levels[1:] if self.reduction == "learned" else levels
         return next((level for level in usable if card.has(level)), usable[0])
 
+    def channels_of(self, card: Card) -> int | None:
+        """Return the channels for a trained reduction; None if they are set or not needed."""
+        if self.reduction not in ("learned", "linear") or self.in_channels is not None:
+            return None
+        return card.shape_of(self.level_of(card))[0]
+
 
 def _add_names(schema: dict[str, Any]) -> None:
     schema["enum"] = [*align.names(), *MEAN_NODES]

@@ -1,4 +1,4 @@
-"""Parts of ``a2m2``: descriptors of maps, and the support by shot aggregation."""
+"""Parts of ``a2m2``: maps and their descriptors, the support by shot aggregation, the text loss."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fewact.backbones.card import Level
+from fewact.errors import OptionError
+from fewact.features.request import FeatureRequest, Features, View
 from fewact.methods.a2m2_options import A2M2Options, MomentOptions
-from fewact.methods.base import one_hot_mean
+from fewact.methods.base import TrainingBatch, cross_entropy, one_hot_mean
 from fewact.methods.common.detrend import linear_detrend
 from fewact.methods.common.shots import by_class
+from fewact.methods.common.text_logits import named_classes, text_logits
 from fewact.moments import cross_frame, multi_scale_moments, third_order
 
 
@@ -33,6 +37,45 @@ class A2M2State:
     intra_class: Tensor
     offset: Tensor | None
     text: Tensor | None = None
+
+
+def request_of(level: Level, options: A2M2Options) -> FeatureRequest:
+    """Return the request for a level."""
+    return FeatureRequest(level, View(options.frames, options.stabilise))
+
+
+def maps_of(features: Features, options: A2M2Options) -> Tensor:
+    """Return the requested features as maps (… t c h w).
+
+    Raises:
+        OptionError: There are none of the level.
+    """
+    wanted = options.moments.level
+    levels: tuple[Level, ...] = ("middle", "maps", "vectors")
+    for level in levels:
+        found = features.get(request_of(level, options))
+        if found is not None and wanted in ("auto", level):
+            return found[..., None, None] if level == "vectors" else found
+    raise OptionError(
+        "there are no features of this level",
+        where='option "moments.level"',
+        got=f"{wanted}, {options.frames} frames",
+        expected=", ".join(map(str, features)),
+    )
+
+
+def contrast(mean: Tensor, text: Tensor, batch: TrainingBatch, options: A2M2Options) -> Tensor:
+    """Return the weighted cross-entropy of videos with class names.
+
+    Args:
+        mean: (b s+q d) mean frames of the support and query videos.
+        text: (b n d) embeddings of the episode's class names, unless the batch has all classes.
+        batch: Labels, and embeddings of all training classes if it has them.
+        options: Weight and temperature.
+    """
+    every, labels = named_classes(batch)
+    named = text_logits(mean, text if every is None else every.to(mean), options.text_temperature)
+    return options.contrast_weight * cross_entropy(named, labels)
 
 
 def describe(maps: Tensor, options: MomentOptions) -> Tensor:
