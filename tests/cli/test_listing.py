@@ -32,7 +32,7 @@ def test_every_option_of_every_method(run: Run) -> None:
 
 
 def test_every_default_can_be_passed_as_an_option(run: Run) -> None:
-    from fewact.cli.teach import parse_options
+    from fewact.cli.options import parse_options
 
     for name in methods.names():
         lines = run("methods", name).out.splitlines()
