@@ -133,3 +133,5 @@ def test_paths_without_a_home_and_with_nul_are_refused() -> None:
     for name in ("x" * 300, "x/" * 5000):
         with pytest.raises(DataError, match=r"xx?/?x.*… ?: the name is too long"):
             user_path(name, DataError)
+    with pytest.raises(DataError, match="names of files can have"):
+        user_path("\ud800", DataError)

@@ -128,3 +128,9 @@ def test_a_file_that_is_cut_off_gives_its_first_frames(tmp_path: Path) -> None:
     cut.write_bytes(whole[:600])
     with pytest.raises(VideoError, match="cut"):
         read(cut)
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\0b"])
+def test_a_name_that_no_file_can_have_is_refused(name: str) -> None:
+    with pytest.raises(VideoError, match="no file can have this name"), open_recording(name):
+        pass

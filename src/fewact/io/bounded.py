@@ -213,11 +213,16 @@ def user_path(path: str | Path, refusal: type[UserError] = UserError) -> Path:
         refusal: Error for a path that cannot be expanded.
 
     Raises:
-        UserError: The path starts with ``~`` and there is no such home folder, it has a NUL
-            character, or a name in it is too long.
+        UserError: The path starts with ``~`` and there is no such home folder, it has characters
+            that no name of a file has, or a name in it is too long.
     """
     if "\0" in str(path):
         raise refusal("not a path", got=repr(str(path)), expected="a path without NUL characters")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        expected = "a path of characters that names of files can have"
+        raise refusal("not a path", got=repr(str(path)), expected=expected) from None
     try:
         found = Path(path).expanduser()
         os.lstat(found)

@@ -153,6 +153,8 @@ def check_readable(path: Path) -> None:
         ) from None
     except OSError as error:
         raise _open_error(path, error) from error
+    except ValueError:
+        raise VideoError(path, "no file can have this name", expected=EXPECTED) from None
     if stat.S_ISDIR(found.st_mode):
         return
     if not stat.S_ISREG(found.st_mode):
