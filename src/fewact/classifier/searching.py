@@ -53,20 +53,20 @@ def find_action(
         timing: Adds up the time of each stage.
     """
     clip, backbone, duration = encoded.clip, pipeline.backbone, encoded.duration
-    taught = [one.duration for one in fitted.examples.clips if one.duration is not None]
+    durations = [one.duration for one in fitted.examples.clips if one.duration is not None]
     if (
         isinstance(clip, FeatureClip)
         or not isinstance(backbone, Backbone)
         or isinstance(encoded.nodes, VideoError)
         or pipeline.trim == "off"
         or duration is None
-        or not taught
-        or duration <= LONGER * max(taught)
+        or not durations
+        or duration <= LONGER * max(durations)
     ):
         return encoded
     encoder = ClipEncoder(pipeline, timing, image_embedding=fitted.class_names is not None)
     used = encoded.active or Span(0.0, duration)
-    windows = encode_windows(clip, encoder, backbone, window_lengths(taught), used, timing)
+    windows = encode_windows(clip, encoder, backbone, window_lengths(durations), used, timing)
     if not windows:
         return encoded
     nodes: Nodes = {
