@@ -153,6 +153,19 @@ def test_a_centre_crop_keeps_the_aspect_ratio(random_backbone):
     assert random_backbone("efficientnet-lite0").card.prepared_aspect(2.0) == 2.0
 
 
+def test_a_squash_crop_cuts_the_middle_out_of_the_full_frame(random_backbone):
+    backbone = random_backbone("efficientnet-lite0", resize="squash-crop")
+    y, x = np.mgrid[:128, :256]
+    ramps = np.stack([x, y, y], -1).astype(np.uint8)  # (128 256 3)
+    got = backbone.prepare(ramps).double()
+    assert got.shape == (3, 224, 224)
+    # 128 × 256 becomes 256 × 256, and the middle of it shows rows 8 to 120, columns 16 to 240.
+    place = torch.arange(224) + 16.0
+    assert (got[0] - place).abs().max() <= 1
+    assert (got[1] - ((place[:, None] + 0.5) / 2 - 0.5)).abs().max() <= 1
+    assert backbone.card.prepared_aspect(2.0) == 2.0
+
+
 def test_other_rules_of_resizing_are_refused(random_backbone):
     with pytest.raises(OptionError, match="no such resize"):
         random_backbone("efficientnet-lite0", resize="center-crop")

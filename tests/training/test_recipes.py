@@ -93,6 +93,15 @@ def test_marks_are_true_and_explained(name: str) -> None:
     assert stated <= STATED.get(name.partition("-")[0], set()) | STATED_OF.get(name, set())
 
 
+@pytest.mark.parametrize("method", ["clip_fsar", "hyrsm", "molo"])
+def test_one_family_of_code_reads_frames_by_the_same_rules(method: str) -> None:
+    for name in names():
+        if name.startswith(f"{method}-"):
+            options = read(name).backbone.options
+            sampler = "window:35" if "kinetics100" in name else "blocks"
+            assert (options["resize"], options["sampler"]) == ("squash-crop", sampler), name
+
+
 @pytest.mark.parametrize("method", ON_RESNET50)
 def test_published_methods_have_recipes_for_the_five_benchmarks(method: str) -> None:
     own = {name for name in names() if name.startswith(f"{method}-")}

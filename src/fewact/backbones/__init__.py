@@ -84,7 +84,8 @@ def create(
         engine: ``torch``; ``onnx``, which is ONNX Runtime on a CPU in float32 or int8; or
             ``auto``, which is ``onnx`` where it can be used and has the precision. The card
             contains the engine that was chosen.
-        resize: ``squash``, or ``centre-crop``, which keeps the aspect ratio and cuts off the edges.
+        resize: ``squash``; ``centre-crop``, which keeps the aspect ratio and cuts off the edges; or
+            ``squash-crop``, which does not keep it and cuts them off, as CLIP-FSAR's code.
         sampler: Rule that chooses the frames of a video: ``segments``, the middles of equal
             segments; or one of the published codes: ``perrett``, ``blocks``, ``window:RATE``,
             ``dense:STRIDE``, see ``fewact.video.samplers``.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 RANDOM_SEED = 0
 
 CROP_MARGIN = 8 / 7
-"""Size to which the shorter side is resized before the centre crop: 256 for 224."""
+"""Size to which frames are resized before the middle is cut out: 256 for 224."""
 
 
 class Backbone:
@@ -189,8 +189,8 @@ def resized(
         images: (n 3 h w) uint8.
         card: Card of the backbone.
         size: Height and width (H, W) of the result.
-        margin: Size that ``centre-crop`` resizes the shorter side to, before it cuts out the
-            middle, as a multiple of the result's.
+        margin: Size that a crop's rule resizes to, before it cuts out the middle, as a multiple of
+            the result's.
 
     Returns:
         (n 3 H W) uint8.
@@ -198,8 +198,13 @@ def resized(
     if card.resize == "squash":
         return F.interpolate(images, size, mode=card.interpolation, antialias=True)
     h, w = images.shape[-2:]
-    scale = max(size[0] / h, size[1] / w) * margin
-    covering = [max(target, round(scale * side)) for target, side in zip(size, (h, w), strict=True)]
+    factors = [target / side * margin for target, side in zip(size, (h, w), strict=True)]
+    if card.resize == "centre-crop":
+        factors = [max(factors)] * 2
+    covering = [
+        max(target, round(factor * side))
+        for target, factor, side in zip(size, factors, (h, w), strict=True)
+    ]
     whole = F.interpolate(images, covering, mode=card.interpolation, antialias=True)
     top, left = ((side - target) // 2 for side, target in zip(covering, size, strict=True))
     return whole[..., top : top + size[0], left : left + size[1]].contiguous()

@@ -16,10 +16,10 @@ EngineName = Literal["torch", "onnx"]
 
 Interpolation = Literal["bilinear", "bicubic"]
 
-Resize = Literal["squash", "centre-crop"]
+Resize = Literal["squash", "centre-crop", "squash-crop"]
 """How frames are brought to the input size. ``squash``: both sides are resized, without keeping the
 aspect ratio. ``centre-crop``: the shorter side is resized to 8/7 of it, 256 for 224, and the middle
-is cut out."""
+is cut out. ``squash-crop``: both sides are resized to 8/7 of it, and the middle is cut out."""
 
 LATER = ("resize", "sampler")
 """Facts that are left out where they have their default, so that they change no older digest."""
@@ -122,7 +122,7 @@ class Card:
             aspect: Width over height of the frame.
         """
         height, width = self.input_size
-        return aspect if self.resize == "squash" else width / height
+        return width / height if self.resize == "centre-crop" else aspect
 
     @property
     def digest(self) -> str:

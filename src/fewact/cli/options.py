@@ -244,7 +244,8 @@ class BackboneOptions(OptionGroup):
         typer.Option(
             metavar="NAME",
             help="How frames are brought to the network's size: squash, which changes the aspect "
-            "ratio, or centre-crop, which cuts off the edges (default: squash).",
+            "ratio, centre-crop, which cuts off the edges, or squash-crop, which does both "
+            "(default: squash).",
             callback=early.resize,
         ),
     ] = None

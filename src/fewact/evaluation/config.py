@@ -99,8 +99,8 @@ class BackboneConfig(Config):
             method, otherwise ``auto``).
         engine: Inference engine: ``auto``, ``torch`` or ``onnx``.
         device: Device to run on.
-        resize: How frames are brought to the input size, ``squash`` or ``centre-crop`` (default:
-            that of a trained method, otherwise ``squash``).
+        resize: How frames are brought to the input size, ``squash``, ``centre-crop`` or
+            ``squash-crop`` (default: that of a trained method, otherwise ``squash``).
         sampler: Rule that chooses the frames of a video, as in ``fewact.backbones.create``
             (default: that of a trained method, otherwise ``segments``).
         options: Further options of the backbone.
