@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.open_set.draws import draw
 from benchmarks.open_set.page import page, table
-from benchmarks.open_set.promises import fit_draw, mean_and_interval, outcome
+from benchmarks.open_set.promises import fit_draw, mean_and_interval, mean_promise, outcome
 from benchmarks.open_set.reliability import coverage, fitted_draws, reliability, set_coverage
 from benchmarks.open_set.scores import CANDIDATES, LEAVE_ONE_OUT, auroc, score_draw
 from benchmarks.open_set.tables import ClipSet, clip_lists, file_name, load_set
@@ -74,6 +74,7 @@ def with_none(clips: ClipSet, count: int, draws: int, rates: Sequence[float]) ->
                 str(count),
                 f"{100 * rate:g}",
                 f"{100 * got[0].promised:.1f}",
+                mean_promise([one.promised_other_groups for one in got]),
                 mean_and_interval([one.false_alarms for one in got]),
                 mean_and_interval([one.false_rejections for one in got]),
                 mean_and_interval([one.right for one in got]),

@@ -35,15 +35,18 @@ nothing the same holds on average, but not in every column.
 ## With clips of no class: promised against measured
 
 Three classes, three clips of each. The clips of no class show untaught actions of other groups than
-the new clips; the groups are known. A set without enough clips for a row has none. "Promised" is
-the limit of false alarms: the fraction of clips of untaught actions that get a class. It is above
-the requested rate where there are too few clips.
+the new clips; the groups are known. A set without enough clips for a row has none. Both promises
+limit the false alarms: the fraction of clips of untaught actions that get a class. "Promised" holds
+for clips that are drawn like the clips of no class; it is above the requested rate where there are
+too few of them. "Other groups" holds for people and web videos that no clip of no class is of, as
+the new clips are; it is the mean over draws, which differ in their numbers of groups.
 
 {none}
 
-A promise is kept where the clips of no class are drawn like the new ones. In `utd5_rgb` they are of
-two actions and of two people, the new clips of three others: what differs from one person to the
-next is not in the promise, and more clips of the same two people do not bring it.
+In `utd5_rgb` the clips of no class are of two actions and of two people, the new clips of three
+others: false alarms exceed what is promised for clips of the same people. The promise to other
+groups is kept in every row. With G groups it cannot be below 1 / (G + 1), and more clips of the
+same groups do not lower it: `teach` prints both if `none` has a folder for each person.
 
 ## Without clips of no class
 
@@ -113,7 +116,10 @@ def page(
         draws=draws,
         development=scores[0],
         test=scores[1],
-        none=table(["set", "clips of no class", "requested", "promised", *columns], promises[0]),
+        none=table(
+            ["set", "clips of no class", "requested", "promised", "other groups", *columns],
+            promises[0],
+        ),
         rest=table(["set", "shots", "requested", "basis", "promised", *columns], promises[1]),
         calibrated=table(
             ["set", "shots", "accuracy", *(f"{x}, method" for x in pair), *pair], figures[0]

@@ -1,5 +1,6 @@
 """Promised against measured: what the classifier does with clips of untaught actions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,12 +22,14 @@ class Outcome:
 
     Args:
         promised: Limit that the decision promised.
+        promised_other_groups: Limit for clips of other groups; None if it promised none.
         false_alarms: Fraction of clips of untaught actions that got a class.
         false_rejections: Fraction of clips of taught classes that were answered ``(none)``.
         right: Fraction of clips of taught classes that got their class.
     """
 
     promised: float
+    promised_other_groups: float | None
     false_alarms: float
     false_rejections: float
     right: float
@@ -63,6 +66,7 @@ def outcome(
     correct = np.asarray(scored.logits.argmax(1)) == truth
     return Outcome(
         decision.promised,
+        decision.promised_other_groups,
         float(accepted[~known].mean()),
         float(1 - accepted[known].mean()),
         float((accepted & correct)[known].mean()),
@@ -74,3 +78,9 @@ def mean_and_interval(values: list[float]) -> str:
     found: NDArray[np.float64] = 100 * np.array(values)
     half = 1.96 * found.std(ddof=1) / np.sqrt(len(found))
     return f"{found.mean():.1f} ± {half:.1f}"
+
+
+def mean_promise(values: Sequence[float | None]) -> str:
+    """Return the mean limit in per cent; a dash if there is none."""
+    known = [value for value in values if value is not None]
+    return f"{100 * np.mean(known):.1f}" if known else "–"

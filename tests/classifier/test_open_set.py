@@ -20,8 +20,8 @@ from fewact.classifier.open_set import (
     fit_open_set,
     known_scores,
     mean_of_other_groups,
-    needed_clips,
 )
+from fewact.classifier.promises import needed_clips, promise_to_other_groups
 from fewact.data import Clip, FeatureClip, FeatureDataset
 from fewact.errors import DataError, OptionError
 from tests.classifier.conftest import render
@@ -124,6 +124,49 @@ def test_the_promise_is_kept_on_draws_from_one_distribution() -> None:
         got.append(scores[-1] >= decision.threshold)
     assert decision.promised == 0.1
     assert abs(np.mean(got) - 0.1) < 4 * math.sqrt(0.09 / 2000)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(1, 5), min_size=2, max_size=6), st.integers(0, 5), st.data())
+def test_the_promise_to_other_groups_is_the_largest_p_value(
+    sizes: list[int], above: int, data: st.DataObject
+) -> None:
+    """Any clips may be the highest: no choice of them exceeds the promise, and one reaches it."""
+    group = [g for g, size in enumerate(sizes) for _ in range(size)]
+    above = min(above, len(group))
+    promised = promise_to_other_groups(above + 1, sizes)
+    chosen = data.draw(st.permutations(group))[:above]
+    smallest = [g for g in sorted(set(group), key=lambda g: sizes[g]) for _ in range(sizes[g])]
+    found = [1 + sum(1 / sizes[g] for g in some) for some in (chosen, smallest[:above])]
+    assert found[0] / (len(sizes) + 1) <= promised + 1e-9
+    assert found[1] / (len(sizes) + 1) == pytest.approx(promised)
+    alone = promise_to_other_groups(above + 1, [1] * 9)
+    assert alone == pytest.approx(min(above + 1, 10) / 10)
+
+
+def test_false_alarms_of_other_people_exceed_the_promise_to_the_same_people_alone() -> None:
+    """Scores differ from one person to the next, and within a person a little."""
+    rng = np.random.default_rng(0)
+    got = []
+    for _ in range(4000):
+        people = rng.standard_normal(5)
+        scores = (people[:4, None] + rng.standard_normal((4, 5)) / 4).ravel()
+        found = OpenSet((), (0.0, 1.0), (0.0, 0.0), tuple(scores), (5,) * 4).decision(0.15)
+        got.append(people[4] + rng.standard_normal() / 4 >= found.threshold)
+    assert found.promised_other_groups == pytest.approx((1 + 2 / 5) / 5)
+    assert found.promised + 0.03 < np.mean(got) <= found.promised_other_groups + 0.02
+
+
+def test_teach_says_whom_the_promise_is_about() -> None:
+    nine = tuple(float(i) for i in range(9))
+
+    def lines(groups: tuple[int, ...]) -> str:
+        return "\n".join(describe(OpenSet((), (0.0, 1.0), (0.0, 0.0), nine, groups)))
+
+    assert "people and places may differ" in lines(())
+    assert "than the 3 in" in lines((3, 3, 3))
+    assert "at most 25 %" in lines((3, 3, 3))
+    assert "places" not in lines((1,) * 9)
 
 
 def test_decisions_without_clips_of_no_class() -> None:

@@ -50,6 +50,17 @@ def test_background_is_not_a_class(tmp_path: Path) -> None:
     assert list_background(create(tmp_path / "other", "a/x.mp4")) == []
 
 
+def test_a_folder_of_clips_of_no_class_is_a_group(tmp_path: Path) -> None:
+    create(tmp_path, "a/x.mp4", "b/y.mp4", "none/anna/1.mp4", "none/ben/1.mp4", "none/2.mp4")
+    create(tmp_path, "none/frames/001.jpg", "none/notes/readme.txt")
+    assert [(clip.path.name, clip.group) for clip in list_background(tmp_path)] == [
+        ("2.mp4", None),
+        ("1.mp4", "anna"),
+        ("1.mp4", "ben"),
+        ("frames", None),
+    ]
+
+
 def test_videos_outside_the_class_folders_are_ignored_with_a_warning(tmp_path: Path) -> None:
     create(tmp_path, "a/x.mp4", "b/y.mp4", "stray 1.mp4", "stray 2.mov", "notes.txt")
     with pytest.warns(UserWarning, match=r"stray 1\.mp4, stray 2\.mov$"):

@@ -17,7 +17,6 @@ from fewact.classifier.examples import Examples, Nodes
 from fewact.classifier.fit_checks import check_shapes
 from fewact.classifier.labels import Label, as_given
 from fewact.classifier.open_set import (
-    FEWEST_NONE,
     Decision,
     NoneScores,
     OpenSet,
@@ -26,6 +25,7 @@ from fewact.classifier.open_set import (
     mean_of_other_groups,
 )
 from fewact.classifier.prediction import NONE, Prediction
+from fewact.classifier.promises import FEWEST_NONE
 from fewact.data import AnyClip
 from fewact.features.timing import Stage, Timing
 from fewact.methods.base import Method, PairParts, score_and_pairs
@@ -287,11 +287,11 @@ def _open_set(
     if none is not None and by_none is not None:
         outside = _on(none, device)
         references = _spread(len(none.clips))
-        of_none = mean_of_other_groups(
-            similarities(by_none, outside), references, [clip.group for clip in none.clips]
-        )
+        groups_of_none = [clip.group for clip in none.clips]
+        of_none = mean_of_other_groups(similarities(by_none, outside), references, groups_of_none)
         of_training = similarities(by_none, scored).mean(1)
-        scores = NoneScores(similarities(by_clip, outside, by_class), of_none, of_training)
+        pairs_of_none = similarities(by_clip, outside, by_class)
+        scores = NoneScores(pairs_of_none, of_none, of_training, groups_of_none)
     return fit_open_set(pairs, held, labels, len(examples.classes), groups, scores)
 
 

@@ -13,16 +13,18 @@ separates known from unknown. The weights and the form of g were chosen on devel
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass as plain_dataclass
 from statistics import NormalDist
 from typing import Annotated, Literal
 
 import torch
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from fewact.classifier.promises import needed_clips, promise_to_other_groups, rank_of
 from fewact.errors import OptionError
 
 OTHERS_WEIGHT, NONE_WEIGHT = 0.3, 0.5
@@ -30,9 +32,6 @@ OTHERS_WEIGHT, NONE_WEIGHT = 0.3, 0.5
 
 DEFAULT_RATE = 0.1
 """Limit of false alarms if there are clips of no class and no rate is requested."""
-
-FEWEST_NONE = 2
-"""Smallest number of clips of no class: each is scored by the others."""
 
 Score = Annotated[float, Field(allow_inf_nan=False)]
 Basis = Literal["clips of no class", "training clips, estimated", "off"]
@@ -48,12 +47,15 @@ class OpenSet:
         untaught: Scores of training clips, each without its class: as if it were not taught.
         inside: Intra-class similarity of each class.
         none: Scores of the clips of no class, each without itself and its group.
+        none_groups: Number of clips of no class in each of their groups; empty if a group is not
+            known.
     """
 
     known: tuple[Score, ...]
     untaught: tuple[Score, ...]
     inside: Annotated[tuple[Score, ...], Field(min_length=2)]
     none: tuple[Score, ...] = ()
+    none_groups: tuple[PositiveInt, ...] = ()
 
     def decision(self, false_alarms: float | None = None) -> "Decision":
         """Return the threshold for a limit of false alarms.
@@ -61,7 +63,8 @@ class OpenSet:
         - With m clips of no class the threshold is the k-th highest of their scores,
           k = ⌊rate · (m + 1)⌋. A new clip of no class exceeds it with a probability of at most
           k / (m + 1), if it is drawn like these clips (conformal prediction). Where k would be 0,
-          it is 1, and the promise is 1 / (m + 1).
+          it is 1, and the promise is 1 / (m + 1). Where their groups are known, another promise
+          is about clips of other groups, see ``promises``.
         - Without them, the scores of training clips without their classes estimate the false
           alarms: the threshold is the normal quantile mean + z · sd · √(1 + 1/n).
         - If no rate is requested and there are no clips of no class, every clip gets a class.
@@ -78,9 +81,14 @@ class OpenSet:
             return ANY_CLASS
         rate = DEFAULT_RATE if false_alarms is None else false_alarms
         if self.none:
-            rank, promised = _rank(rate, len(self.none))
+            rank = rank_of(rate, len(self.none))
             threshold = math.nextafter(sorted(self.none, reverse=True)[rank - 1], math.inf)
-            return Decision("clips of no class", threshold, promised)
+            return Decision(
+                "clips of no class",
+                threshold,
+                rank / (len(self.none) + 1),
+                promise_to_other_groups(rank, self.none_groups) if self.none_groups else None,
+            )
         if false_alarms is not None:
             scores = torch.tensor(self.untaught, dtype=torch.float64)
             spread = scores.std().item() * math.sqrt(1 + 1 / len(self.inside))
@@ -129,11 +137,14 @@ class Decision:
         threshold: Lowest known score that gets a class.
         promised: Limit of false alarms. It is higher than the requested rate where there are too
             few clips for it.
+        promised_other_groups: Limit of false alarms for clips of groups, such as people, that the
+            clips of no class do not have; None if their groups are not known.
     """
 
     basis: Basis
     threshold: float
     promised: float
+    promised_other_groups: float | None = None
 
     def rejected(self, scores: Sequence[float]) -> int:
         """Return the number of scores below the threshold."""
@@ -142,15 +153,6 @@ class Decision:
 
 ANY_CLASS = Decision("off", -math.inf, 1.0)
 """Decision that answers every clip with a class."""
-
-
-def needed_clips(rate: float) -> int:
-    """Return the smallest number of clips of no class that can promise a rate: m ≥ 1/rate − 1.
-
-    >>> needed_clips(0.05), needed_clips(0.1)
-    (19, 9)
-    """
-    return max(FEWEST_NONE, math.ceil(round(1 / rate - 1, 9)))
 
 
 def describe(scores: OpenSet, false_alarms: float | None = None) -> list[str]:
@@ -174,6 +176,7 @@ def describe(scores: OpenSet, false_alarms: float | None = None) -> list[str]:
         if decision.promised > rate:
             needed = needed_clips(rate)
             lines.append(f'  {100 * rate:g} % cannot be promised: needs {needed} clips in "none"')
+        lines += _about_others(decision, len(scores.none_groups))
     else:
         lines.append(
             f"None of these: about {most} of clips of other actions get a class; a rough estimate, "
@@ -187,6 +190,22 @@ def describe(scores: OpenSet, false_alarms: float | None = None) -> list[str]:
                 "  That is most: teach more clips of each class, or allow more false alarms"
             )
     return lines
+
+
+def _about_others(decision: Decision, groups: int) -> list[str]:
+    """Return what is promised about people and places that "none" does not have."""
+    other = decision.promised_other_groups
+    if other is None:
+        return [
+            '  Other people and places may differ: with a folder for each in "none", '
+            "teach says how much"
+        ]
+    if other <= decision.promised:
+        return []
+    return [
+        f'  Of clips of other people or places than the {groups} in "none": at most '
+        f"{100 * other:.0f} %; more of them lower this"
+    ]
 
 
 def check_rate(rate: float | None) -> None:
@@ -318,13 +337,16 @@ def fit_open_set(
     nothing = torch.zeros(1, len(labels), dtype=torch.bool)
     inside = intra_class(pairs, rows, labels, n, nothing)[0]
     of_none: tuple[float, ...] = ()
+    sizes: tuple[int, ...] = ()
     if none is not None:
         of_none = tuple(known_scores(none.pairs, labels, inside, none.of_none).tolist())
+        sizes = () if None in none.groups else tuple(Counter(none.groups).values())
     return OpenSet(
         known=scores(held, same_group),
         untaught=scores(torch.ones_like(held), untaught),
         inside=tuple(inside.tolist()),
         none=of_none,
+        none_groups=sizes,
     )
 
 
@@ -336,11 +358,13 @@ class NoneScores:
         pairs: Similarities (m s) with the training clips.
         of_none: Mean similarity (m) of each with those of other groups.
         of_training: Mean similarity (h) of training clips with the clips of no class.
+        groups: Group of each of the m clips; None if it is not known.
     """
 
     pairs: Tensor
     of_none: Tensor
     of_training: Tensor
+    groups: Sequence[str | None]
 
 
 def mean_of_other_groups(
@@ -367,9 +391,3 @@ def _same(groups: Sequence[str | None], rows: Sequence[int]) -> Tensor:
     position = {name: i for i, name in enumerate(dict.fromkeys(names))}
     numbers = torch.tensor([position[name] for name in names])
     return numbers[list(rows)][:, None] == numbers
-
-
-def _rank(rate: float, count: int) -> tuple[int, float]:
-    """Return the rank k ≥ 1 of the threshold among scores, and k / (count + 1)."""
-    rank = max(1, math.floor(rate * (count + 1) + 1e-9))
-    return rank, rank / (count + 1)

@@ -63,6 +63,8 @@ def list_clips(folder: str | Path) -> list[Clip]:
 def list_background(folder: str | Path) -> list[Clip]:
     """Return the clips of no class, from the folder ``none`` beside the class folders.
 
+    Each folder of clips in ``none`` is a group: a person, or a place.
+
     Args:
         folder: Folder of the class folders.
 
@@ -73,12 +75,21 @@ def list_background(folder: str | Path) -> list[Clip]:
         DataError: The folder does not exist.
     """
     return [
-        Clip(clip)
+        clip
         for entry in _entries(user_path(folder, DataError))
         if entry.is_dir() and is_background(entry.name)
-        for clip in entries(entry)
-        if is_clip(clip)
+        for inside in entries(entry)
+        for clip in _clip_or_group(inside)
     ]
+
+
+def _clip_or_group(entry: Path) -> list[Clip]:
+    """Return a clip, or the clips of a folder, which are a group."""
+    if is_clip(entry):
+        return [Clip(entry)]
+    if not entry.is_dir():
+        return []
+    return [Clip(clip, group=legible(entry.name)) for clip in entries(entry) if is_clip(clip)]
 
 
 def _entries(root: Path) -> list[Path]:
