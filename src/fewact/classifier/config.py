@@ -17,6 +17,7 @@ from fewact.data.active import Trim
 from fewact.data.files import legible
 from fewact.errors import ModelError
 from fewact.io.bounded import GIB, MIB, FileType
+from fewact.io.tensors import check_tensors
 from fewact.text import TextFacts
 from fewact.version import __version__
 
@@ -163,6 +164,8 @@ def from_text(text: str, where: str) -> Config:
 def content_of(path: Path, config: Config, where: Path) -> dict[str, bytes]:
     """Return the content of the other files of a model, by their names.
 
+    The header of the tensors is checked before they are read: a file may be very large.
+
     Args:
         path: Folder of the model.
         config: Content of its config.json.
@@ -171,6 +174,7 @@ def content_of(path: Path, config: Config, where: Path) -> dict[str, bytes]:
     Raises:
         ModelError: A file cannot be read, or is not the one that was saved.
     """
+    check_tensors(STATE_FILE, path / STATE)
     files = {
         name: (STATE_FILE if name == STATE else THUMBNAIL_FILE).content(path / name)
         for name in config.files

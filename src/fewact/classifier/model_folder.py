@@ -48,7 +48,7 @@ from fewact.io.bounded import MIB, FileType, user_path
 from fewact.io.folders import current, read_replaced, replace_folder
 from fewact.io.page_folder import PAGE_FOLDER, is_page
 from fewact.io.temporary import is_empty
-from fewact.io.tensors import check_tensors, parse_tensors
+from fewact.io.tensors import parse_tensors
 from fewact.methods.base import Method
 from fewact.shapes import all_finite
 
@@ -194,7 +194,6 @@ def _config(folder: Path, path: Path) -> Config:
 
 def _load(folder: Path, path: Path) -> SavedModel:
     config = _config(folder, path)
-    check_tensors(STATE_FILE, path / STATE)
     files = content_of(path, config, folder)
     # Copied: tensors with the same memory layout as before saving give sums of equal rounding.
     tensors = parse_tensors(STATE_FILE, files[STATE], str(folder / STATE))
