@@ -7,17 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewact import methods
-from fewact.classifier import calibration as module
+from fewact.classifier import folds as module
 from fewact.classifier.calibration import (
-    MAX_HELD_OUT,
     PRIOR_STD,
     Calibration,
-    _folds,
     accuracy_interval,
     calibrate,
     expected_temperature,
     fit_temperature,
 )
+from fewact.classifier.folds import MAX_HELD_OUT, folds_of
 
 METHOD = methods.create("protonet", distance="squared_euclidean")
 
@@ -150,13 +149,13 @@ def test_a_clip_is_never_scored_by_its_own_group() -> None:
 
 
 def test_a_class_of_one_group_cannot_be_held_out() -> None:
-    assert _folds([0, 0, 1, 1], 2, ["a", "a", "b", "c"]) == [[2], [3]]
+    assert folds_of([0, 0, 1, 1], 2, ["a", "a", "b", "c"]) == [[2], [3]]
 
 
 def test_a_group_of_several_classes_is_held_out_of_all_of_them() -> None:
-    assert _folds([0, 0, 1, 1], 2, ["a", "b", "a", "b"]) == [[0, 2], [1, 3]]
-    assert _folds([0, 0, 1, 1], 2, ["a", "b", "b", "a"]) == [[0, 3], [1, 2]]
-    assert _folds([0, 1, 1], 2, ["a", "a", "b"]) == [[2]]
+    assert folds_of([0, 0, 1, 1], 2, ["a", "b", "a", "b"]) == [[0, 2], [1, 3]]
+    assert folds_of([0, 0, 1, 1], 2, ["a", "b", "b", "a"]) == [[0, 3], [1, 2]]
+    assert folds_of([0, 1, 1], 2, ["a", "a", "b"]) == [[2]]
 
 
 @given(
@@ -168,7 +167,7 @@ def test_folds_keep_every_class_and_separate_groups(
 ) -> None:
     labels = [*range(5), *(label for label, _ in clips)]
     groups = [None] * 5 + [group if grouped else None for _, group in clips]
-    folds = _folds(labels, 5, groups)
+    folds = folds_of(labels, 5, groups)
     held = [i for fold in folds for i in fold]
     assert len(set(held)) == len(held)
     for fold in folds:

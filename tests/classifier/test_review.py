@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,7 +12,7 @@ from fewact.classifier import FewShotClassifier
 from fewact.classifier.fitted import similarities_by_part
 from fewact.classifier.held_out import held_out_scores
 from fewact.classifier.review import cause_of, need_of_classes, review, suspected, suspicion
-from fewact.data import list_clips
+from fewact.data import FeatureClip, list_clips
 from fewact.methods.base import score_and_pairs
 
 
@@ -105,6 +106,39 @@ def test_a_copied_clip_is_found_and_only_then(
     assert [one.clips for one in found.duplicates] == [("left/again.mp4", "left/clip 0.mp4")]
     assert any(one.action == "remove" and "again.mp4" in one.text for one in found.advice)
     assert found.to_dict()["duplicates"][0]["labels"] == ("left", "left")
+
+
+def noisy_clips(classes: int, shots: int, seed: int) -> list[FeatureClip]:
+    noise = np.random.default_rng(seed)
+    centres = 0.3 * noise.standard_normal((classes, 1, 8))
+    return [
+        FeatureClip(f"{c}-{i}", (centre + noise.standard_normal((6, 8))).astype(np.float32), str(c))
+        for c, centre in enumerate(centres)
+        for i in range(shots)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_accuracy_and_the_confusions_are_those_of_teach(seed: int) -> None:
+    classifier = FewShotClassifier(device="cpu").fit(noisy_clips(3, 3, seed))
+    found, taught = review(classifier), classifier.calibration_
+    assert (found.right, found.scored) == (taught.right, taught.held_out) == (taught.right, 9)
+    assert sum(len(one.clips) for one in found.confusions) == 9 - found.right
+    assert found.accuracy_line.endswith(f"{taught.right} of 9.")
+
+
+def test_more_clips_are_held_out_than_in_teach() -> None:
+    classifier = FewShotClassifier(method="protonet", device="cpu").fit(noisy_clips(3, 20, 0))
+    found = review(classifier)
+    assert (classifier.calibration_.held_out, found.scored) == (42, 60)
+    assert "of 60 (teach held out 42)" in found.accuracy_line
+
+
+def test_a_clip_that_is_alone_in_its_class_is_not_scored() -> None:
+    clips = noisy_clips(3, 3, 1)[2:]
+    found = review(FewShotClassifier(device="cpu").fit(clips))
+    assert found.scored == 6
+    assert not any("0-2" in one.clips for one in found.confusions)
 
 
 @pytest.mark.slow

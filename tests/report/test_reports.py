@@ -43,7 +43,7 @@ def of_model(name: str) -> Page:
     )
     review = Review(
         (name, "other"),
-        *(1, 2, 2, 2),
+        *(1, 2, 2, 2, 2),
         (Confusion(name, "other", (name,), 2, "motion", {}),),
         (Suspect(name, 1, name, name, 1.0),),
         (Duplicate((name, name), (name, name)),),

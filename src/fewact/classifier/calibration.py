@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass as plain_dataclass
 from typing import Annotated, Literal
 
 import torch
@@ -11,11 +12,9 @@ from torch import Tensor
 
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
 from fewact.classifier.examples import Nodes
+from fewact.classifier.folds import FLOATS_AT_ONCE, MAX_HELD_OUT, folds_of, score_held_out
 from fewact.errors import OptionError
 from fewact.methods.base import Method
-
-MAX_HELD_OUT = 40
-"""Number of held-out clips at which no more are added: they would cost more than they improve."""
 
 MIN_HELD_OUT = 5
 """Smallest number of held-out clips that choose the weight of the class names."""
@@ -42,8 +41,6 @@ TEXT_WEIGHTS = (0.25, 0.5, 0.75, 0.9)
 
 MIN_GAIN = 1.0
 """Gain in log-likelihood of held-out clips that class names need: Akaike's cost of a parameter."""
-
-FLOATS_AT_ONCE, CLIPS_AT_ONCE = 2**24, 64
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -158,6 +155,21 @@ def _wilson(fraction: float, count: float, sign: int) -> float:
     return (fraction + z * z / (2 * count) + sign * spread) / (1 + z * z / count)
 
 
+@plain_dataclass(frozen=True)
+class HeldOut:
+    """Training clips that were held out.
+
+    Args:
+        calibration: What was fitted on them.
+        positions: Their positions (h) among the training clips.
+        predicted: Class (h) that the other clips predict for each.
+    """
+
+    calibration: Calibration
+    positions: Tensor
+    predicted: Tensor
+
+
 def calibrate(
     method: Method,
     nodes: Nodes,
@@ -166,6 +178,20 @@ def calibrate(
     groups: Sequence[str | None],
     class_names: ClassNames | None = None,
 ) -> Calibration:
+    """Return the calibration on at most ``MAX_HELD_OUT`` clips, see ``hold_out``."""
+    return hold_out(method, nodes, labels, n, groups, class_names).calibration
+
+
+def hold_out(
+    method: Method,
+    nodes: Nodes,
+    labels: Tensor,
+    n: int,
+    groups: Sequence[str | None],
+    class_names: ClassNames | None = None,
+    *,
+    most: int = MAX_HELD_OUT,
+) -> HeldOut:
     """Fit the temperature on held-out training clips, one clip of each class at a time.
 
     The temperature T minimises −Σ log softmax(logits / T)[true class] + (log T − log T₀)² / 2σ²,
@@ -190,15 +216,17 @@ def calibrate(
         groups: Group of each clip; a clip with None is a group by itself. A clip is never scored
             by a support set that has clips of its group.
         class_names: Embedded class names; None if they are not used.
+        most: Number of held-out clips at which no more are added.
     """
-    folds = _folds(labels.tolist(), n, groups)
+    folds = folds_of(labels.tolist(), n, groups, most)
     own, held = method.temperature, sum(map(len, folds))
     always = class_names is not None and class_names.mode == "on"
     shots = len(labels) / n
     expected = expected_temperature(own, shots)
     if not held:
-        return Calibration(expected, "method", 0, None, TEXT_WEIGHTS[-1] if always else 0.0)
-    logits, order = _score(method, nodes, labels, n, folds)
+        weight, nothing = TEXT_WEIGHTS[-1] if always else 0.0, torch.zeros(0, dtype=torch.int64)
+        return HeldOut(Calibration(expected, "method", 0, None, weight), nothing, nothing)
+    logits, order = score_held_out(method, nodes, labels, n, folds)
     truth = labels[order].cpu()
     few = held < MIN_HELD_OUT
     fold_shots = sum(len(fold) * (len(labels) - len(fold)) for fold in folds) / held / n
@@ -213,10 +241,14 @@ def calibrate(
             weight = _text_weight(text, visual, truth, always=always)
         if weight:
             visual = combine(text, visual, weight)
-    accuracy = 100 * (visual.argmax(-1) == truth).double().mean().item()
+    predicted = visual.argmax(-1)
+    accuracy = 100 * (predicted == truth).double().mean().item()
     true = visual.softmax(-1).gather(1, truth[:, None])[:, 0].clamp(0, 1)
     temperature = fitted * expected / before
-    return Calibration(temperature, "held-out clips", held, accuracy, weight, tuple(true.tolist()))
+    calibration = Calibration(
+        temperature, "held-out clips", held, accuracy, weight, tuple(true.tolist())
+    )
+    return HeldOut(calibration, order.cpu(), predicted)
 
 
 def expected_temperature(own: float, shots: float) -> float:
@@ -275,61 +307,3 @@ def fit_temperature(
     sums = torch.cat([unlikelihood(some) for some in (own * steps.exp()).split(at_once)])
     loss = sums + steps**2 / (2 * prior_std**2)  # (g)
     return own * math.exp(steps[loss.argmin()].item())
-
-
-def _folds(labels: Sequence[int], n: int, groups: Sequence[str | None]) -> list[list[int]]:
-    """Return lists of clips to hold out together: one group of each class per fold.
-
-    Each class keeps at least one clip. A group with clips of several classes is held out of all of
-    these classes in the same fold.
-    """
-    group = [i if name is None else name for i, name in enumerate(groups)]
-    of_class: list[dict[int | str, None]] = [{} for _ in range(n)]  # groups, in the clips' order
-    classes_of: dict[int | str, set[int]] = {}
-    for one, label in zip(group, labels, strict=True):
-        of_class[label][one] = None
-        classes_of.setdefault(one, set()).add(label)
-    folds: list[list[int]] = []
-    used: set[int | str] = set()
-    while sum(map(len, folds)) < MAX_HELD_OUT:
-        out: set[int | str] = set()
-        left = [len(own) for own in of_class]  # groups that are not held out
-        for c, own in enumerate(of_class):
-            if left[c] < len(own):
-                continue
-            for candidate in own:
-                if candidate not in used and all(left[k] > 1 for k in classes_of[candidate]):
-                    out.add(candidate)
-                    used.add(candidate)
-                    for k in classes_of[candidate]:
-                        left[k] -= 1
-                    break
-        if not out:
-            break
-        folds.append([i for i, g in enumerate(group) if g in out])
-    return folds
-
-
-@torch.inference_mode()
-def _score(
-    method: Method, nodes: Nodes, labels: Tensor, n: int, folds: list[list[int]]
-) -> tuple[Tensor, Tensor]:
-    """Return logits (h n) float64 of the held-out clips and their positions (h), by fold size."""
-    floats = sum(value[0].numel() for value in nodes.values())
-    logits, order = [], []
-    for size in sorted({len(fold) for fold in folds}):
-        alike = [fold for fold in folds if len(fold) == size]
-        at_once = max(1, FLOATS_AT_ONCE // (floats * len(labels)))
-        for begin in range(0, len(alike), at_once):
-            held = torch.tensor(alike[begin : begin + at_once], device=labels.device)  # (b q)
-            kept = torch.ones(len(held), len(labels), dtype=torch.bool, device=labels.device)
-            kept = kept.scatter(1, held, False).nonzero()[:, 1].reshape(len(held), -1)  # (b s)
-            support = {name: value[kept] for name, value in nodes.items()}  # (b s …)
-            state = method.support(support, labels[kept], n)
-            scored = [
-                method.score(state, {name: value[some] for name, value in nodes.items()})
-                for some in held.split(CLIPS_AT_ONCE, 1)
-            ]
-            logits.append(torch.cat(scored, 1).flatten(0, 1).double().cpu())
-            order.append(held.flatten())
-    return torch.cat(logits), torch.cat(order)

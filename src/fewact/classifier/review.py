@@ -1,7 +1,8 @@
 """Review a model: which classes are confused and why, wrong labels, duplicates, what to record.
 
-Everything comes from the features that the model stores; no video is needed. Each training clip is
-scored by the others, see ``held_out``.
+Everything comes from the features that the model stores; no video is needed. Clips are held out and
+predicted as in ``calibration``, so that the accuracy is that of ``teach``; wrong labels and needs
+come from scores of each clip by all others, see ``held_out``.
 
 The constants were chosen on development clips (docs/results/review.md).
 """
@@ -13,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from fewact.classifier.calibration import hold_out
 from fewact.classifier.examples import Example, Examples
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted, similarities_by_part, spread_over_classes
@@ -22,6 +24,9 @@ from fewact.methods.base import Method
 
 MAX_REVIEWED = 400
 """Number of clips that are compared with each other; more are spread evenly over the classes."""
+
+MAX_PREDICTED = 100
+"""Number of held-out clips at which no more are predicted."""
 
 MAX_SUSPECTS = 5
 DUPLICATE = 0.2
@@ -45,7 +50,7 @@ Cause = Literal["appearance", "motion", "appearance and motion", "unknown"]
 
 @dataclass(frozen=True)
 class Confusion:
-    """Training clips of a class that the other clips take for another class.
+    """Held-out training clips of a class that the other clips take for another class.
 
     Args:
         label: Class of the clips.
@@ -117,8 +122,9 @@ class Review:
 
     Args:
         classes: Class names.
-        right: Number of clips that the others predict correctly.
-        scored: Number of clips that were scored: those that are not alone in their class.
+        right: Number of held-out clips that the others predict correctly.
+        scored: Number of held-out clips, none of them alone in its class.
+        calibrated: Number of clips that ``teach`` held out; less than ``scored`` where it had many.
         reviewed: Number of clips that were compared.
         clips: Number of all training clips.
         confusions: Confused classes, the most clips first.
@@ -131,6 +137,7 @@ class Review:
     classes: tuple[str, ...]
     right: int
     scored: int
+    calibrated: int
     reviewed: int
     clips: int
     confusions: tuple[Confusion, ...]
@@ -138,6 +145,13 @@ class Review:
     duplicates: tuple[Duplicate, ...]
     needs: dict[str, float]
     advice: tuple[Advice, ...]
+
+    @property
+    def accuracy_line(self) -> str:
+        """How many held-out clips are predicted correctly, as a sentence."""
+        same = self.scored == self.calibrated
+        more = "" if same else f" (teach held out {self.calibrated})"
+        return f"Held-out training clips predicted correctly: {self.right} of {self.scored}{more}."
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -163,17 +177,17 @@ def review_fitted(method: Method, fitted: Fitted) -> Review:
     pairs = torch.stack(list(terms.values())).sum(0)  # (s s)
     scores = held_out_scores(pairs, labels, n)
     by_term = {name: held_out_scores(value, labels, n) for name, value in terms.items()}
-    alone = scores.isnan().any(-1)
-    predicted = scores.nan_to_num(nan=-torch.inf).argmax(-1)
+    predicted = _predicted(method, fitted, chosen)
     numbers = {clip: i for i, clip in enumerate(fitted.everything.clips, start=1)}
     suspects = _suspects(pairs, scores, examples, classes, method.temperature, numbers)
-    confusions = _confusions(predicted, alone, by_term, examples, classes)
+    confusions = _confusions(predicted, by_term, examples, classes)
     duplicates = _duplicates(pairs, examples.clips)
     needs = need_of_classes(scores, labels, NEED_TEMPERATURE * method.temperature)
     return Review(
         classes,
-        right=int(((predicted == labels) & ~alone).sum()),
-        scored=int((~alone).sum()),
+        right=int((predicted == labels).sum()),
+        scored=int((predicted >= 0).sum()),
+        calibrated=fitted.calibration.held_out,
         reviewed=len(chosen),
         clips=len(fitted.examples.clips),
         confusions=confusions,
@@ -182,6 +196,25 @@ def review_fitted(method: Method, fitted: Fitted) -> Review:
         needs=dict(zip(classes, needs.tolist(), strict=True)),
         advice=_advice(classes, needs.tolist(), labels, confusions, suspects, duplicates),
     )
+
+
+def _predicted(method: Method, fitted: Fitted, chosen: Sequence[int]) -> Tensor:
+    """Return the predicted class (s) of the chosen training clips; −1 of those not held out."""
+    examples = fitted.examples.select(chosen)
+    nodes = {name: value[list(chosen)] for name, value in fitted.by_clip.nodes.items()}
+    labels = examples.labels.to(next(iter(nodes.values())).device)
+    groups = [clip.group for clip in examples.clips]
+    held = hold_out(
+        method,
+        nodes,
+        labels,
+        len(fitted.classes),
+        groups,
+        fitted.class_names,
+        most=MAX_PREDICTED,
+    )
+    nothing = torch.full(examples.labels.shape, -1)
+    return nothing.index_copy(0, held.positions, held.predicted)
 
 
 def need_of_classes(scores: Tensor, labels: Tensor, temperature: float) -> Tensor:
@@ -229,7 +262,6 @@ def _suspects(
 
 def _confusions(
     predicted: Tensor,
-    alone: Tensor,
     by_term: Mapping[str, Tensor],
     examples: Examples,
     classes: Sequence[str],
@@ -237,7 +269,7 @@ def _confusions(
     labels = examples.labels
     found = []
     for c, label in enumerate(classes):
-        scored = (labels == c) & ~alone
+        scored = (labels == c) & (predicted >= 0)
         for other in range(len(classes)):
             mistaken = (scored & (predicted == other)).nonzero()[:, 0]
             if other == c or not len(mistaken):

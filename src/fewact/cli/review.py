@@ -31,7 +31,7 @@ def review(
 
 
 def _print(found: "Review") -> None:
-    print(f"Each training clip predicted by the others: {found.right} of {found.scored} right.")
+    print(found.accuracy_line)
     if found.reviewed < found.clips:
         print(f"Compared: {found.reviewed} of {found.clips} clips, spread over the classes.")
     if found.confusions:

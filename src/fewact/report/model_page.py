@@ -70,9 +70,7 @@ def _classes(found: ModelInfo, thumbnails: Thumbnails) -> Section:
 
 
 def _confusions(review: Review) -> Section:
-    lines = [
-        f"Each training clip predicted by the others: {review.right} of {review.scored} right."
-    ]
+    lines = [review.accuracy_line]
     if review.reviewed < review.clips:
         lines.append(
             f"Compared: {review.reviewed} of {review.clips} clips, spread over the classes."
