@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.embedding import content
-from fewact import backbones
 from fewact.data import VideoList
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Outcome, Store, embed
@@ -99,7 +98,7 @@ def rendered(count: int) -> VideoList:
 
 def make_job(folder: Path, videos: VideoList) -> Job:
     """Return a job of small blocks, so that many are lost."""
-    card = backbones.create(**dataclasses.asdict(OPTIONS)).card
+    card = OPTIONS.create().card
     requests = [FeatureRequest("vectors", View(8))]
     return Job(Store.create(folder), videos, card, requests, block=BLOCK)
 
@@ -127,7 +126,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         alone = make_job(folder / "alone", videos)
-        backbone = backbones.create(**dataclasses.asdict(OPTIONS))
+        backbone = OPTIONS.create()
         begin = time.perf_counter()
         embed(alone, backbone, range(len(alone)), lambda _: None)
         print(f"one process: {time.perf_counter() - begin:.1f} s", flush=True)

@@ -7,7 +7,7 @@ thread waits for another's core, and no result depends on the number of threads.
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
@@ -16,10 +16,11 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
-from fewact.backbones import Backbone, Level
+from fewact.backbones import Backbone
 from fewact.backbones.workers import one_core_threads, use_cores
 from fewact.data.video_source import VideoSource
 from fewact.errors import OptionError, VideoError
+from fewact.features.network import Inputs, NetworkFeatures
 from fewact.features.request import Request
 from fewact.features.timing import Timing
 from fewact.features.views import ClipReader, PreparedClip
@@ -27,7 +28,6 @@ from fewact.video import Sampler, VideoWarning
 from fewact.video.named import sampler_of
 
 S = TypeVar("S", bound=VideoSource)
-Inputs = Mapping[Request, Tensor]
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def extract(
 ) -> Iterator[Extracted[S]]:
     """Extract features of clips, in order.
 
-    Each clip is decoded once for all requests. Each set of frames runs through the network once,
-    no deeper than its requests need. Frames are resized while they are decoded, so that memory
+    Each clip is decoded once for all requests. Equal frames run through the network once, no deeper
+    than their requests need. Frames are resized while they are decoded, so that memory
     does not depend on the length or the size of a video.
 
     Args:
@@ -97,14 +97,15 @@ def extract(
         both: tuple[Future[Any], ...] = (early, preparing)
         wait(both, return_when=FIRST_COMPLETED)
         first = early.result() if early.done() else {}
+        network = NetworkFeatures(backbone)
         with timing.stage("backbone"):
-            found = network_features(backbone, first)
+            found = network.of(first)
         clip = preparing.result()
         if clip.error is not None:
             return None
         rest = {request: one for request, one in clip.inputs.items() if request not in first}
         with timing.stage("backbone"):
-            found |= network_features(backbone, rest)
+            found |= network.of(rest)
         return {request: found[request] for request in clip.inputs}
 
     return _extract(clips, reader, run, prefetch, at_once)
@@ -153,26 +154,3 @@ class _Begun(Generic[S]):
     clip: S
     preparing: Future[PreparedClip]
     features: Future[dict[Request, Tensor] | None]
-
-
-def network_features(backbone: Backbone, inputs: Inputs) -> dict[Request, Tensor]:
-    """Return features of prepared requests; each set of frames runs once, for all its levels.
-
-    Args:
-        backbone: Backbone that computes the features.
-        inputs: For each request its frames (n 3 H W) uint8, or its value if it needs no network.
-    """
-    frames = {id(one): one for one in inputs.values()}
-    levels: dict[int, list[Level]] = {key: [] for key in frames}
-    for request, one in inputs.items():
-        if request.level is not None:
-            levels[id(one)].append(request.level)
-    found = {
-        key: backbone.features(frames[key], dict.fromkeys(requested))
-        for key, requested in levels.items()
-        if requested
-    }
-    return {
-        request: one.to(backbone.device) if request.level is None else found[id(one)][request.level]
-        for request, one in inputs.items()
-    }

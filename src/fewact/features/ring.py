@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fewact.backbones import Backbone, Level
 from fewact.backbones.workers import on_one_core
-from fewact.features.extract import network_features
+from fewact.features.network import NetworkFeatures
 from fewact.features.request import FeatureRequest, Request
 from fewact.features.timing import Timing
 from fewact.features.views import Views, corrected
@@ -110,7 +110,7 @@ class FeatureRing:
         own = {request: value for request, value in inputs.items() if request not in shared}
         with self._timing.stage("backbone"):
             self._compute({id(one): one for some in shared.values() for one in some}.values())
-            found = network_features(self._backbone, own) if own else {}
+            found = NetworkFeatures(self._backbone).of(own) if own else {}
         return found | on_one_core(
             lambda: {
                 request: torch.stack([one.features[request.level] for one in some])

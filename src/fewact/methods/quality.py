@@ -6,12 +6,12 @@ from typing import Any
 from fewact.errors import OptionError, did_you_mean
 
 QUALITIES: Mapping[str, Mapping[str, Any]] = {
-    "fast": {"frames": 16, "motion_frames": 16},
+    "fast": {"frames": 5, "motion_frames": 15},
     "normal": {},
     "best": {"frames": 24, "motion_frames": 24},
 }
-"""Options of ``fusion``, see docs/results/quality.md. If both numbers are equal, all terms share
-the frames of a clip whose camera is static."""
+"""Options of ``fusion``, see docs/results/quality.md. Where ``motion_frames`` is an odd multiple of
+``frames``, these are among those, and run through the network once where the camera is static."""
 
 METHODS = ("auto", "fusion")
 """Methods that have qualities."""

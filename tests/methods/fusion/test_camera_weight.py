@@ -68,7 +68,7 @@ def test_with_one_clip_of_each_class_the_cameras_decide(log_odds: float, expecte
     constant = create(weights={"moments": 0}, **MOVING)
     conservative = {
         **found,
-        CAMERA: torch.cat([found[CAMERA][..., :1], IDENTITY.expand(1, 3, 16, 6)], -1),
+        CAMERA: torch.cat([found[CAMERA][..., :1], IDENTITY.expand(1, 3, 24, 6)], -1),
     }
     encoded = changed(constant, detrend="constant").encode(conservative)
     static = constant.similarity(encoded, encoded) + moments
@@ -82,14 +82,14 @@ SHOTS = 3
 def simulated(*, camera_moves: bool) -> dict[Request, torch.Tensor]:
     """Two classes under a moving camera differ in a wave, under a static one in a line."""
     found = features(1, 2 * SHOTS, seed=3)
-    time = torch.linspace(-1, 1, 16, dtype=torch.float64)
+    time = torch.linspace(-1, 1, 24, dtype=torch.float64)
     cells = torch.rand(1, 1, 1, 6, 8, 8, generator=torch.Generator().manual_seed(5)).double()
     label = torch.tensor([0.0] * SHOTS + [1] * SHOTS, dtype=torch.float64)
     drawn = torch.rand(len(label), generator=torch.Generator().manual_seed(6)).double() - 0.5
     slope, wave = (3 * drawn, 0.4 * (label - 0.5)) if camera_moves else (label - 0.5, 0 * label)
 
     def moving(static: torch.Tensor) -> torch.Tensor:
-        at = time[:: 16 // static.shape[2]]
+        at = time[:: 24 // static.shape[2]]
         path = slope[:, None] * at + wave[:, None] * (torch.pi * at).cos()  # (v t)
         return 0.1 * static + 4 + cells * path[None, :, :, None, None, None]
 

@@ -192,10 +192,10 @@ def test_frames_of_motion_and_moments_are_stabilised_and_those_of_appearance_are
 
     assert requests() == {VECTORS, FULL_FRAME, STABILISED, CAMERA}
     assert requests(**MOVING) == {VECTORS, FULL_FRAME, STABILISED, CAMERA}
-    on = FeatureRequest("middle", View(16, "on"))
+    on = FeatureRequest("middle", View(24, "on"))
     assert requests(**MOVING, **ONE_ESTIMATE) == {VECTORS, FULL_FRAME, on}
     assert requests(**ONE_ESTIMATE) == {VECTORS, FULL_FRAME, on, CAMERA}
-    off = FeatureRequest("middle", View(16))
+    off = FeatureRequest("middle", View(24))
     assert requests(cameras="static") == {VECTORS, FULL_FRAME, off}
     assert requests(stabilise="off", **MOVING) == {VECTORS, FULL_FRAME, off}
 
@@ -225,12 +225,12 @@ def test_a_linear_trend_changes_the_moments_of_static_cameras_alone() -> None:
     for cameras in ("support", "moving", "static"):
         method = create(cameras=cameras)
         (request,) = {
-            one for one in method.requests(make_card()) if one.frames == 16 and is_maps(one)
+            one for one in method.requests(make_card()) if one.frames == 24 and is_maps(one)
         }
         maps = {**found, request: found[STABILISED]}
         slope = (
             torch.rand(1, 2, 1, 6, 8, 8, dtype=torch.float64)
-            * torch.linspace(-1, 1, 16)[:, None, None, None].double()
+            * torch.linspace(-1, 1, 24)[:, None, None, None].double()
         )
         tilted = {**maps, request: maps[request] + slope}
         first, second = method.encode(maps)["moments"], method.encode(tilted)["moments"]
@@ -256,7 +256,7 @@ def test_full_frame_motion_is_of_frames_that_are_neither_stabilised_nor_cropped(
 
 def test_a_person_at_another_position_is_recognised() -> None:
     found = features(1, 6)
-    maps = torch.zeros(1, 6, 16, 6, 8, 8, dtype=torch.float64)
+    maps = torch.zeros(1, 6, 24, 6, 8, 8, dtype=torch.float64)
     maps[..., 2:6, 2:6] = found[STABILISED][..., 2:6, 2:6]
     here, there = (
         without_motion_of_camera({**found, STABILISED: maps.roll(by, (-2, -1))})

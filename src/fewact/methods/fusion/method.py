@@ -54,7 +54,8 @@ class FusionOptions:
 
     Args:
         frames: Number of frames for appearance and for full-frame motion.
-        motion_frames: Number of frames for motion and moments.
+        motion_frames: Number of frames for motion and moments. Three times ``frames``: the frames
+            for appearance are among them.
         stabilise: Remove camera motion from the frames of motion and moments: ``off``, ``on``, or
             ``auto``, which does it where the camera moved. Needs a backbone with maps.
         cameras: Assumption about the cameras. ``moving``: a linear trend over time is removed.
@@ -72,7 +73,7 @@ class FusionOptions:
     """
 
     frames: PositiveInt = 8
-    motion_frames: Annotated[int, Field(ge=2)] = 16
+    motion_frames: Annotated[int, Field(ge=2)] = 24
     stabilise: Stabilise = "auto"
     cameras: Literal["support", "moving", "static"] = "support"
     horizontal_flip: bool = False

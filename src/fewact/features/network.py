@@ -1,0 +1,80 @@
+"""Network features of one clip: equal frames run through the network once."""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from fewact.backbones import Backbone, Level
+from fewact.backbones.workers import on_one_core
+from fewact.features.request import Request
+
+Inputs = Mapping[Request, Tensor]
+
+
+class NetworkFeatures:
+    """Computes the features of one clip.
+
+    Requests share the features of the frames that they share: 8 frames of a clip are every third
+    one of its 24. A network that reads several frames together has no features of one frame, and
+    runs once for each set of frames.
+
+    Args:
+        backbone: Backbone that computes the features.
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        self._backbone = backbone
+        self._alone = backbone.network.frames_together == 1 and backbone.card.frames_per_slot == 1
+        self._found: dict[bytes, dict[Level, Tensor]] = {}
+
+    def of(self, inputs: Inputs) -> dict[Request, Tensor]:
+        """Return features of prepared requests; the network runs no deeper than it must.
+
+        Args:
+            inputs: For each request its frames (n 3 H W) uint8, or its value if it needs no
+                network. Requests of the same tensor are computed together.
+        """
+        levels: dict[int, list[Level]] = {}
+        for request, frames in inputs.items():
+            if request.level is not None:
+                levels.setdefault(id(frames), []).append(request.level)
+        every = {id(frames): frames for frames in inputs.values()}
+        found: dict[int, dict[Level, Tensor]] = {}
+        # Frames with more levels first, so that others find theirs.
+        for key in sorted(levels, key=lambda one: len(set(levels[one])), reverse=True):
+            compute = self._each if self._alone else self._backbone.features
+            found[key] = compute(every[key], tuple(dict.fromkeys(levels[key])))
+        return {
+            request: frames.to(self._backbone.device)
+            if request.level is None
+            else found[id(frames)][request.level]
+            for request, frames in inputs.items()
+        }
+
+    def _each(self, frames: Tensor, levels: tuple[Level, ...]) -> dict[Level, Tensor]:
+        """Return features of frames; those that are known are not computed again."""
+        pixels = frames.permute(0, 2, 3, 1).numpy()
+        keys = [frame.tobytes() for frame in pixels]
+        known = {key for key in keys if self._has(key, levels)}
+        new = list({key: i for i, key in enumerate(keys) if key not in known}.values())
+        if len(new) == len(keys):
+            computed = self._backbone.features(frames, levels)
+            self._keep(keys, computed)
+            return computed
+        if new:
+            self._keep([keys[i] for i in new], self._backbone.features(frames[new], levels))
+        return on_one_core(
+            lambda: {
+                level: torch.stack([self._found[key][level] for key in keys]) for level in levels
+            }
+        )
+
+    def _has(self, key: bytes, levels: Iterable[Level]) -> bool:
+        return self._found.get(key, {}).keys() >= set(levels)
+
+    def _keep(self, keys: Iterable[bytes], computed: Mapping[Level, Tensor]) -> None:
+        for i, key in enumerate(keys):
+            self._found.setdefault(key, {}).update(
+                {level: values[i] for level, values in computed.items()}
+            )

@@ -1,0 +1,90 @@
+"""Network features of a clip: equal frames run once, and nothing else changes."""
+
+from collections.abc import Collection
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from fewact.backbones import Backbone, Level
+from fewact.features.network import NetworkFeatures
+from fewact.features.request import CameraMotionRequest, FeatureRequest, View
+from fewact.video import Segments, Timeline
+
+VECTORS, MAPS = FeatureRequest("vectors", View(8)), FeatureRequest("middle", View(8))
+MORE = FeatureRequest("middle", View(24))
+CAMERA = CameraMotionRequest(View(24))
+
+
+@pytest.fixture
+def frames(tiny: Backbone) -> Tensor:
+    """Frames (24 3 H W) of a clip, all different."""
+    generator = torch.Generator().manual_seed(0)
+    size = (24, 3, *tiny.card.input_size)
+    return torch.randint(256, size, dtype=torch.uint8, generator=generator)
+
+
+@pytest.fixture
+def runs(tiny: Backbone, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Numbers of frames and of levels of each run of the network, as they happen."""
+    found: list[tuple[int, int]] = []
+    features = tiny.features
+
+    def counted(one: Tensor, levels: Collection[Level]) -> dict[Level, Tensor]:
+        found.append((len(one), len(levels)))
+        return features(one, levels)
+
+    monkeypatch.setattr(tiny, "features", counted)
+    return found
+
+
+def third(frames: Tensor) -> Tensor:
+    """Return the frames that a sampler of eight chooses among those of one of 24."""
+    return frames[1::3].clone()
+
+
+@pytest.mark.parametrize("rate", [25, 30, 30000 / 1001])
+@pytest.mark.parametrize("length", [8, 16, 24, 25, 31, 48, 100, 3001])
+def test_eight_frames_are_among_24(length, rate):
+    timeline = Timeline(np.arange(length) / rate, end=length / rate)
+    assert np.array_equal(Segments(24)(timeline)[1::3], Segments(8)(timeline))
+
+
+def test_equal_frames_run_once(tiny, frames, runs):
+    found = NetworkFeatures(tiny).of(
+        {MORE: frames, VECTORS: third(frames), CAMERA: torch.zeros(24, 7)}
+    )
+    assert runs == [(24, 1), (8, 1)]  # vectors alone are no middle maps
+    runs.clear()
+    few = third(frames)
+    shared = NetworkFeatures(tiny).of({MORE: frames, VECTORS: few, MAPS: few})
+    assert runs == [(8, 2), (16, 1)]
+    expected = tiny.features(frames, ("middle",))["middle"]
+    assert torch.equal(shared[MORE], expected)
+    assert torch.equal(shared[MAPS], expected[1::3])
+    assert torch.equal(shared[VECTORS], found[VECTORS])
+    assert torch.equal(found[CAMERA], torch.zeros(24, 7))
+
+
+def test_later_frames_find_those_of_before(tiny, frames, runs):
+    few, network = third(frames), NetworkFeatures(tiny)
+    network.of({VECTORS: few, MAPS: few})
+    network.of({MORE: frames})
+    assert runs == [(8, 2), (16, 1)]
+
+
+def test_a_still_picture_runs_once(tiny, frames, runs):
+    still = frames[:1].expand(24, -1, -1, -1)
+    found = NetworkFeatures(tiny).of({MORE: still})
+    assert runs == [(1, 1)]
+    assert torch.equal(
+        found[MORE], tiny.features(frames[:1], ("middle",))["middle"].expand_as(found[MORE])
+    )
+
+
+def test_one_changed_pixel_is_another_frame(tiny, frames, runs):
+    few = third(frames)
+    few[0, 0, 0, 0] += 1
+    NetworkFeatures(tiny).of({MORE: frames, VECTORS: few, MAPS: few})
+    assert runs == [(8, 2), (17, 1)]
