@@ -29,7 +29,8 @@ from fewact.methods.base import Method
 from fewact.video import Segments, read_frame_sets
 
 FRAMES = {8: ("vectors", "middle"), 16: ("middle",)}
-"""Frames that the default method requests, and their levels."""
+"""Frames of a static camera's clip that run through the network, and their levels: 8 of the 24
+frames that the default method requests run through all of it."""
 
 CHANNELS, MAP_FRAMES, SIDE = 128, 8, 7
 EMD = "a2m2", {"moments.level": "maps", "moments.reduction": "none"}
@@ -160,6 +161,13 @@ def measure_watching(classifier: FewShotClassifier, path: str) -> dict[str, Any]
     return {"wall": wall, "busy": busy, "looked_at": looked_at, "answers": len(found)}
 
 
+def method_of(quality: str) -> Method:
+    """Return the default method of a quality."""
+    from fewact.methods.quality import quality_options  # Older versions have no qualities.
+
+    return methods.create("fusion", **quality_options(quality, "fusion"))
+
+
 WORK: dict[str, Callable[[FewShotClassifier, Any], dict[str, Any]]] = {
     "predict": measure,
     "embed": measure_embedding,
@@ -173,7 +181,9 @@ def main() -> None:
     torch.set_num_threads(first["threads"])
     options = {key: first[key] for key in ("weights", "precision") if key in first}
     backbone = backbones.create(first["backbone"], **options)
-    classifier = FewShotClassifier(backbone, text="off").fit(first["clips"], first["labels"])
+    chosen = {"method": method_of(first["quality"])} if "quality" in first else {}
+    classifier = FewShotClassifier(backbone, text="off", **chosen)
+    classifier.fit(first["clips"], first["labels"])
     print(json.dumps({"card": f"{backbone.card.name}, {backbone.card.precision}"}), flush=True)
     for line in sys.stdin:
         ((work, argument),) = json.loads(line).items()
