@@ -84,8 +84,9 @@ def table(measured: Sequence[Part], options: argparse.Namespace) -> str:
     found = {part.name: dict(np.load(file_of(part, options))) for part in measured}
     lines = ["| quality | options | time | " + " | ".join(found) + " |"]
     lines.append("|---" * (len(found) + 3) + "|")
-    for name, chosen in QUALITIES.items():
-        listed = ", ".join(f"`{key}={value}`" for key, value in chosen.items()) or "the defaults"
+    for name, method in fusions().items():
+        chosen = method.options
+        listed = f"`frames={chosen.frames}`, `motion_frames={chosen.motion_frames}`"
         every, normal = (
             np.concatenate([kept[f"{one} ms"] for kept in found.values()]) for one in (name, NORMAL)
         )
