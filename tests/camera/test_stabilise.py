@@ -330,3 +330,18 @@ def test_a_real_clip_with_a_simulated_camera(assets) -> None:
     assert moved > 5
     assert mean_distance(found.conservative, truth, size).mean() < 0.35
     assert found.moved
+
+
+@pytest.mark.parametrize("pixels", [0.0, 6.0])
+def test_whether_the_camera_moved_does_not_depend_on_the_number_of_frames(pixels):
+    def estimated(frames):
+        shift = torch.linspace(-pixels / 2, pixels / 2, frames).to(torch.complex128)
+        motion = Similarity(torch.ones_like(shift), shift)
+        return estimate_camera_motion(frames_of(motion, (112, 112)))
+
+    few = estimated(16)
+    assert few.moved == (pixels > 0)
+    for frames in (20, 24, 31, 32, 48):
+        more = estimated(frames)
+        assert more.moved == few.moved, frames
+        assert abs(more.static_fraction - few.static_fraction) < 0.15, frames

@@ -19,7 +19,7 @@ PIPELINE = 1
 """Version of reading, sampling and resizing frames; it increases when features change by more
 than rounding."""
 
-CAMERA_PIPELINE = 4
+CAMERA_PIPELINE = 5
 """Version of camera motion estimation and stabilisation; it increases likewise."""
 
 
