@@ -71,6 +71,8 @@ def test_the_method_that_answered_is_explained(
     assert found.log_odds == pytest.approx(math.log(ratio), rel=1e-3, abs=1e-3)
     match = found.neighbours[0].match
     assert (None if match is None else len(match.plan)) == nodes
+    cells = found.neighbours[0].cells
+    assert (None if cells is None else len(cells)) == (8 if method == "a2m2" else None)
 
 
 def test_a_loaded_model_shows_what_is_at_hand(

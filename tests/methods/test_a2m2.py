@@ -491,3 +491,55 @@ def test_unknown_aligner_and_group_are_explained() -> None:
         create(weights="uniform")
     with pytest.raises(OptionError, match=r'option "moments.lengths".*got \(0,\)'):
         create(**{"moments.lengths": (0,)})
+
+
+def test_cells_are_the_gradient_of_the_similarity() -> None:
+    draws = torch.Generator().manual_seed(0)
+    maps, other = (torch.randn(8, 6, 7, 7, generator=draws, dtype=torch.float64) for _ in "12")
+    method = create(**{"moments.level": "maps", "moments.reduction": "none"}).double()
+    tap = FeatureRequest("maps", View(8))
+    with torch.inference_mode():
+        support = {name: x[0] for name, x in method.encode({tap: other[None]}).items()}
+    cells = method.gradient_cells({tap: maps}, support)
+    assert cells is not None
+    assert cells.shape == (8, 7, 7)
+
+    def similarity(own: torch.Tensor) -> float:
+        nodes = method.encode({tap: own[None, None]})
+        return method.similarity(nodes, {"nodes": support["nodes"][None, None]}).item()
+
+    deviation = maps - maps.mean((0, 2, 3), keepdim=True)
+    step = torch.zeros_like(maps)
+    step[2, :, 3, 4] = 1e-5 * deviation[2, :, 3, 4]
+    slope = (similarity(maps + step) - similarity(maps - step)) / 2e-5
+    scaled = cells[2, 3, 4].item() / method.options.temperature
+    assert slope == pytest.approx(scaled, rel=1e-4)
+    assert abs(cells.sum().item()) < 1e-4 * cells.abs().sum().item()
+
+
+def test_cells_are_where_two_videos_move_alike() -> None:
+    draws = torch.Generator().manual_seed(0)
+    tap = FeatureRequest("maps", View(8))
+    shared = torch.randn(8, 6, 2, 2, generator=draws)
+    videos = [0.1 * torch.randn(8, 6, 7, 7, generator=draws) for _ in "12"]
+    for video in videos:
+        video[..., 1:3, 4:6] += shared
+    method = create(**{"moments.level": "maps", "moments.reduction": "none"})
+    support = {name: x[0] for name, x in method.encode({tap: videos[1][None]}).items()}
+    cells = method.gradient_cells({tap: videos[0]}, support)
+    assert cells is not None
+    strong = cells.abs().mean(0)
+    assert strong[1:3, 4:6].mean() > 5 * strong.mean()
+
+
+@pytest.mark.parametrize(
+    "options", [{"stabilise": "auto"}, {"moments.normalise": "support_mean"}, {}], ids=str
+)
+def test_no_cells_where_there_are_none_of_the_frame(options: dict[str, Any]) -> None:
+    method = create(**{"moments.level": "maps" if options else "vectors"}, **options)
+    (request,) = method.requests(make_card())
+    assert isinstance(request, FeatureRequest)
+    size = (8, 6, 7, 7) if options else (8, 6)
+    features: dict[Request, torch.Tensor] = {request: torch.rand(size)}
+    nodes = {name: x[0] for name, x in method.encode({request: features[request][None]}).items()}
+    assert method.gradient_cells(features, nodes) is None

@@ -84,6 +84,17 @@ def test_cells_are_on_the_image_not_beside_it(shape: tuple[int, int]) -> None:
     assert found == [pytest.approx(right, abs=0.1), pytest.approx(left, abs=0.1)]
 
 
+def test_each_matched_part_has_a_bar_of_its_weight() -> None:
+    found = explanation("wave")
+    plain = explanation_page(
+        replace(found, neighbours=tuple(replace(one, match=None) for one in found.neighbours))
+    )
+    page = explanation_page(found)
+    assert page.count('class="for"') - plain.count('class="for"') == 6
+    assert "A bar is the weight of one frame" in page
+    assert "A bar" not in plain
+
+
 def test_a_page_needs_nothing_else() -> None:
     page = explanation_page(explanation("wave"))
     found = Reader(page)

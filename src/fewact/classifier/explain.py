@@ -16,21 +16,34 @@ from typing import Any
 
 import torch
 
+from fewact.backbones import Backbone
 from fewact.classifier.class_names import IMAGE_EMBEDDING
 from fewact.classifier.encoding import encode
 from fewact.classifier.examples import Nodes
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted, classify, score
 from fewact.classifier.inputs import ClipLike, as_clip
+from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import display_name
 from fewact.classifier.searching import find_action
 from fewact.classifier.thumbnails import shrink
-from fewact.data import FeatureClip, VideoClip
+from fewact.data import AnyClip, FeatureClip, VideoClip
 from fewact.data.active import Span, inside
+from fewact.data.corrected import CorrectedVideo
 from fewact.errors import VideoError
-from fewact.methods.base import CellMatches, FrameMatch, FrameMatches, Method, PairParts
+from fewact.features.extract import extract
+from fewact.features.request import Features
+from fewact.methods.base import (
+    CellGradients,
+    CellMatches,
+    FrameMatch,
+    FrameMatches,
+    Method,
+    PairParts,
+)
 from fewact.methods.common.text_logits import combined_logits
 from fewact.video import Segments
+from fewact.video.named import sampler_of
 from fewact.video.still import jpeg
 
 FRAMES = 8
@@ -76,7 +89,7 @@ class Neighbour:
         match: How the frames of both were matched; None if the method matches none.
         frames: Small JPEG images of the clip, evenly spread over time; empty if it is not at hand.
         cells: What each of g × g cells of each of the query's t frames adds to the similarity,
-            (t g g), above 0 where both move alike; None if the method compares no cells.
+            (t g g), above 0 where both are alike; None if the method compares no cells.
     """
 
     clip: str
@@ -160,6 +173,8 @@ def explain(
     best, rival = sorted(probabilities, key=lambda name: -probabilities[name])[:2]
     pair = fitted.classes.index(best), fitted.classes.index(rival)
     contributions = _contributions(method, fitted, nodes, pair)
+    origins = _known_origins(fitted) | dict(origins or {})
+    features = query_features(pipeline, query, active)
     return Explanation(
         display_name(query),
         str(prediction.label),
@@ -170,9 +185,36 @@ def explain(
         type(method).__name__.lower(),
         contributions,
         sum(one.log_odds for one in contributions),
-        _neighbours(method, fitted, nodes, rival, _known_origins(fitted) | dict(origins or {})),
+        _neighbours(method, fitted, nodes, rival, origins, features),
         () if isinstance(query, FeatureClip) else strip(query, active),
     )
+
+
+def query_features(pipeline: Pipeline, clip: AnyClip, active: Span | None) -> Features | None:
+    """Return the features of a clip (t …) for a method that explains itself by their gradient.
+
+    Args:
+        pipeline: Backbone and method.
+        clip: Clip that was predicted.
+        active: Part that was used; None for the full clip.
+
+    Returns:
+        The features; None if the method needs none, or cells would not be those of the frames.
+    """
+    backbone, method = pipeline.backbone, pipeline.method
+    if not (isinstance(method, CellGradients) and isinstance(backbone, Backbone)):
+        return None
+    if isinstance(clip, FeatureClip) or backbone.card.resize != "squash":
+        return None
+    chosen = sampler_of(backbone.card.sampler)
+    requests = method.requests(backbone.card)
+    (found,) = extract(
+        [CorrectedVideo(clip)],
+        backbone,
+        requests,
+        sampler=lambda count: chosen(count) if active is None else inside(chosen(count), active),
+    )
+    return found.features
 
 
 def strip(clip: VideoClip, active: Span | None) -> tuple[bytes, ...]:
@@ -227,7 +269,12 @@ def _known_origins(fitted: Fitted) -> dict[str, VideoClip]:
 
 @torch.inference_mode()
 def _neighbours(
-    method: Method, fitted: Fitted, nodes: Nodes, rival: str, origins: Origins
+    method: Method,
+    fitted: Fitted,
+    nodes: Nodes,
+    rival: str,
+    origins: Origins,
+    features: Features | None,
 ) -> tuple[Neighbour, ...]:
     """Return the most similar training clips, and the most similar one of the rival."""
     examples = fitted.examples
@@ -251,6 +298,8 @@ def _neighbours(
             match = method.match_frames(of_query, of_clip)
         if isinstance(method, CellMatches):
             cells = _values(method.match_cells(of_query, of_clip))
+        elif isinstance(method, CellGradients) and features is not None:
+            cells = _values(method.gradient_cells(features, of_clip))
         neighbours.append(
             Neighbour(
                 example.title,

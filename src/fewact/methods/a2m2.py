@@ -27,6 +27,7 @@ from fewact.methods.base import (
     cross_entropy,
     support_state,
 )
+from fewact.methods.common.cells import gradient_cells
 from fewact.methods.common.inputs import class_text
 from fewact.methods.common.kernel import intra_class_similarity
 from fewact.methods.common.reduction import ChannelReduction
@@ -37,6 +38,10 @@ __all__ = ["A2M2", "A2M2Options", "A2M2State", "AlignmentOptions", "MomentOption
 
 CALIBRATED = 0.0136
 """Temperature of probabilities for similarities, fitted with the defaults on development clips."""
+
+
+CELLS = 7
+"""Rows and columns of the cells that explain a similarity."""
 
 
 class A2M2(TextMethod[A2M2Options, A2M2State]):
@@ -89,13 +94,17 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
 
     def encode(self, features: Features) -> Nodes:
         """Return M² descriptors (… m D), and the mean frame (… d) if class names are used."""
-        maps: Tensor = self.reduction(parts.maps_of(features, self.options))
-        if self.attention is not None:
-            maps = self.attention(maps)
-        nodes = {"nodes": parts.describe(maps, self.options.moments)}
+        nodes = {"nodes": self._described(parts.maps_of(features, self.options))}
         if self.uses_text:
             nodes["mean"] = features[parts.request_of("vectors", self.options)].mean(-2)
         return nodes
+
+    def _described(self, maps: Tensor) -> Tensor:
+        """Return the descriptors of maps: (… t c h w) → (… m D)."""
+        reduced: Tensor = self.reduction(maps)
+        if self.attention is not None:
+            reduced = self.attention(reduced)
+        return parts.describe(reduced, self.options.moments)
 
     def support(
         self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
@@ -186,6 +195,20 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
     def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:
         """Return the alignment of the windows, where nodes are windows and are aligned."""
         return self._comparison.match_windows(query["nodes"], support["nodes"])
+
+    def gradient_cells(self, features: Features, support: Nodes) -> Tensor | None:
+        """Return what cells add to the similarity, to first order: see ``CellGradients``."""
+        maps, options = parts.maps_of(features, self.options), self.options
+        alone = options.moments.normalise == "support_mean" or options.stabilise != "off"
+        if alone or maps.shape[-2:].numel() == 1:
+            return None
+
+        def similarity(own: Tensor) -> Tensor:
+            other = support["nodes"].clone()[None, None]  # (1 1 m D)
+            query = self._described(own)[None, None]
+            return self._comparison.similarity(query, other, other.new_ones(other.shape[:-1])).sum()
+
+        return gradient_cells(similarity, maps, CELLS)
 
     def _scores(self, query: Tensor, support: Tensor, present: Tensor) -> Tensor:
         """Return similarities over the temperature: (b q m D), (b p m' D), (b p m') → (b q p)."""

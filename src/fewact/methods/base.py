@@ -291,6 +291,23 @@ class CellMatches(Protocol):
         """
 
 
+@runtime_checkable
+class CellGradients(Protocol):
+    """A method that can say by a gradient where in the frame two videos agree."""
+
+    def gradient_cells(self, features: Features, support: Nodes) -> Tensor | None:
+        """Return what each cell of the query's frames adds to the similarity of two videos.
+
+        Args:
+            features: Features of the query (t …), without leading axes.
+            support: Nodes of the support video, without leading axes.
+
+        Returns:
+            (t g g), as ``CellMatches.match_cells``, to first order. None where the features have no
+            cells, or frames are not compared as they are.
+        """
+
+
 def equal_parts(count: int) -> tuple[tuple[float, float], ...]:
     """Return the begin and end of equal parts of a video, as fractions of its duration.
 

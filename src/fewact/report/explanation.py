@@ -13,12 +13,21 @@ from fewact.methods.base import FrameMatch
 from fewact.report.pages import drawing, render_page
 
 WIDTH, HEIGHT, RIBBONS, LEFT = 880.0, 82.0, 60.0, 0.0
+BARS = 26.0
+"""Height of the bars of weights in pixels."""
+
+JOINED = RIBBONS + 2 * BARS
+"""Height of what joins two clips: bars, ribbons, bars."""
+
 BAR = (260.0, 14.0)
 MIN_CELL = 0.1
 """Smallest value of a cell that is drawn, as a fraction of the largest one."""
 
 MIN_WEIGHT = 0.02
 """Smallest weight of a pair that is drawn, as a fraction of the weight of its row."""
+
+
+Spans = Sequence[tuple[float, float]]
 
 
 def explanation_page(found: Explanation) -> str:
@@ -50,11 +59,11 @@ def _bar(fraction: float) -> Iterator[str]:
 
 def _neighbour(found: Explanation, one: Neighbour, most: float) -> dict[str, Any]:
     """Return what the page shows of a neighbour; ``most`` is the largest value of a cell."""
-    below = HEIGHT + RIBBONS
+    below = HEIGHT + (RIBBONS if one.match is None else JOINED)
     cells = _cells(one.cells, most, found.frames)
     parts = [*strip(found.frames, 0.0), *cells, *strip(one.frames, below)]
     if one.match is not None:
-        parts += ribbons(one.match, HEIGHT + 2, below - 2)
+        parts += joined(one.match, HEIGHT)
     picture = drawing(WIDTH, below + HEIGHT, parts, title=f"{found.clip} and {one.clip}")
     return {
         "label": one.label,
@@ -107,6 +116,30 @@ def _aspect(frame: bytes) -> float:
 
 def _flat(cells: Cells | None) -> list[float]:
     return [value for frame in cells or () for row in frame for value in row]
+
+
+def joined(match: FrameMatch, top: float) -> Iterator[str]:
+    """Yield the weight of each part of both clips, and ribbons between matched parts."""
+    rows = [sum(row) for row in match.plan]
+    columns = [sum(column) for column in zip(*match.plan, strict=True)]
+    most = max((*rows, *columns))
+    first, second = top + BARS, top + BARS + RIBBONS
+    yield from _weights(match.query, rows, most, top + 2, up=False)
+    yield from ribbons(match, first, second)
+    yield from _weights(match.support, columns, most, second, up=True)
+
+
+def _weights(
+    spans: Spans, weights: Sequence[float], most: float, top: float, *, up: bool
+) -> Iterator[str]:
+    """Draw the weight of each part as a bar at its centre; long parts have wide bars."""
+    height = BARS - 4
+    for (begin, end), weight in zip(spans, weights, strict=True):
+        tall = height * weight / (most or 1.0)
+        wide = max(2.0, WIDTH * (end - begin) / 6)
+        x = WIDTH * (begin + end) / 2 - wide / 2
+        y = top + height - tall if up else top
+        yield svg.rectangle(x, y, wide, tall, None, class_="for", fill_opacity=0.6)
 
 
 def ribbons(match: FrameMatch, top: float, bottom: float) -> Iterator[str]:

@@ -1,19 +1,12 @@
 """The page that shows how aligners match two clips: one HTML file that needs nothing else."""
 
-from collections.abc import Iterator, Sequence
-
 from fewact import svg
 from fewact.classifier.matched import AlignerMatch, MatchedClips
-from fewact.report.explanation import HEIGHT, RIBBONS, WIDTH, ribbons, strip
+from fewact.report.explanation import HEIGHT, JOINED, WIDTH, joined, strip
 from fewact.report.pages import drawing, render_page
-
-BARS = 26.0
-"""Height of the bars of the windows' weights in pixels."""
 
 CELL = 16.0
 """Side of a cell of a plan in pixels."""
-
-Spans = Sequence[tuple[float, float]]
 
 
 def matched_page(found: MatchedClips) -> str:
@@ -33,33 +26,14 @@ def matched_page(found: MatchedClips) -> str:
 
 def _pair(found: MatchedClips, one: AlignerMatch) -> str:
     """Draw both clips, the weight of each window, and ribbons between matched windows."""
-    rows = [sum(row) for row in one.match.plan]
-    columns = [sum(column) for column in zip(*one.match.plan, strict=True)]
-    most = max((*rows, *columns))
-    first, second = HEIGHT + BARS, HEIGHT + BARS + RIBBONS
-    below = second + BARS
+    below = HEIGHT + JOINED
     parts = [
         *strip(found.first_frames, 0.0),
-        *_weights(one.match.query, rows, most, HEIGHT + 2, up=False),
-        *ribbons(one.match, first, second),
-        *_weights(one.match.support, columns, most, second, up=True),
+        *joined(one.match, HEIGHT),
         *strip(found.second_frames, below),
     ]
     title = f"{one.aligner}: {found.first} and {found.second}"
     return drawing(WIDTH, below + HEIGHT, parts, title=title)
-
-
-def _weights(
-    spans: Spans, weights: Sequence[float], most: float, top: float, *, up: bool
-) -> Iterator[str]:
-    """Draw the weight of each window as a bar at its centre; long windows have wide bars."""
-    height = BARS - 4
-    for (begin, end), weight in zip(spans, weights, strict=True):
-        tall = height * weight / (most or 1.0)
-        wide = max(2.0, WIDTH * (end - begin) / 6)
-        x = WIDTH * (begin + end) / 2 - wide / 2
-        y = top + height - tall if up else top
-        yield svg.rectangle(x, y, wide, tall, None, class_="for", fill_opacity=0.6)
 
 
 def _plan(one: AlignerMatch) -> str:
