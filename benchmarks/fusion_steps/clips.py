@@ -29,9 +29,9 @@ FRACTION = 0.5
 REQUESTS: tuple[Request, ...] = (
     FeatureRequest("vectors", View(8)),
     FeatureRequest("middle", View(8)),
-    FeatureRequest("middle", View(16, "auto")),
-    FeatureRequest("middle", View(16)),
-    CameraMotionRequest(View(16, "auto")),
+    FeatureRequest("middle", View(24, "auto")),
+    FeatureRequest("middle", View(24)),
+    CameraMotionRequest(View(24, "auto")),
 )
 """Features of all variants."""
 

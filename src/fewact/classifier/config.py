@@ -96,6 +96,8 @@ class Config(_Part):
         integers: Whether the classes were given as integers.
         examples: Training clips and, with the label ``none``, clips of no class, in the order of
             the rows of their nodes.
+        equal_nodes: Names of nodes that are not stored because they equal another one, and its
+            name.
         files: SHA-256 of each other file of the model.
     """
 
@@ -111,6 +113,7 @@ class Config(_Part):
     trim: Trim = "off"
     integers: bool = False
     examples: tuple[Example, ...]
+    equal_nodes: dict[str, str] = Field(default_factory=dict)
     files: dict[str, str] = Field(min_length=1)
 
     @model_validator(mode="after")

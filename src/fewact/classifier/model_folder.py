@@ -37,6 +37,7 @@ from fewact.classifier.config import (
     owns,
     to_text,
 )
+from fewact.classifier.equal_nodes import find_equal, restore_equal
 from fewact.classifier.examples import Examples
 from fewact.classifier.fitted import Fitted
 from fewact.classifier.readme import readme
@@ -49,7 +50,7 @@ from fewact.io.folders import current, read_replaced, replace_folder
 from fewact.io.page_folder import PAGE_FOLDER, is_page
 from fewact.io.temporary import is_empty
 from fewact.io.tensors import parse_tensors
-from fewact.methods.base import Method
+from fewact.methods.base import Method, Nodes
 from fewact.shapes import all_finite
 
 NODES, METHOD, CLASS_NAMES = "nodes.", "method.", "class_names"
@@ -93,7 +94,9 @@ def save(
     if thumbnails and isinstance(backbone, Precomputed):
         raise ModelError("features have no thumbnails", hint="Save without thumbnails.")
     examples = fitted.everything
-    files = {STATE: save_tensors(_tensors(examples, method, fitted.class_names))}
+    equal = find_equal(examples.nodes)
+    nodes = {name: value for name, value in examples.nodes.items() if name not in equal}
+    files = {STATE: save_tensors(_tensors(nodes, method, fitted.class_names))}
     if thumbnails:
         files |= {
             f"thumbnail-{i:04}.jpg": _thumbnail(examples, i)
@@ -114,6 +117,7 @@ def save(
         trim=trim,
         integers=fitted.integers,
         examples=examples.clips,
+        equal_nodes=equal,
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
     # A model that cannot be loaded must not replace a model that can.
@@ -203,6 +207,7 @@ def _load(folder: Path, path: Path) -> SavedModel:
             "the rows do not match the examples in config.json", where=str(folder / STATE)
         )
     _check_numbers(tensors, str(folder / STATE))
+    nodes = restore_equal(nodes, config.equal_nodes, str(folder / STATE))
     thumbnails = [files.get(f"thumbnail-{i:04}.jpg") for i in range(1, len(config.examples) + 1)]
     method = _method(config.method, _of(tensors, METHOD), str(folder))
     examples = Examples(config.examples, nodes, tuple(thumbnails))
@@ -334,13 +339,11 @@ def _method(saved: SavedMethod, parameters: Mapping[str, Tensor], where: str) ->
     return method
 
 
-def _tensors(
-    examples: Examples, method: Method, class_names: ClassNames | None
-) -> dict[str, Tensor]:
-    nodes = {NODES + name: _stored(value) for name, value in examples.nodes.items()}
+def _tensors(nodes: Nodes, method: Method, class_names: ClassNames | None) -> dict[str, Tensor]:
+    stored = {NODES + name: _stored(value) for name, value in nodes.items()}
     own = {METHOD + name: value.cpu() for name, value in method.state_dict().items()}
     text = {} if class_names is None else {CLASS_NAMES: class_names.text}
-    return {name: value.contiguous() for name, value in (nodes | own | text).items()}
+    return {name: value.contiguous() for name, value in (stored | own | text).items()}
 
 
 def _stored(value: Tensor) -> Tensor:
