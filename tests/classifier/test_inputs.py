@@ -252,6 +252,9 @@ def test_scikit_learn_clones_and_cross_validates(actions: Path) -> None:
     frames = [all_frames(clip.path) for clip in clips]
     predicted = cross_val_predict(classifier, frames, codes, cv=3)
     assert accuracy_score(codes, predicted) == 1
+    # Labels are encoded to 0 … n−1, and the columns of a fold are put in the order of all classes.
+    likely = cross_val_predict(classifier, paths, labels, cv=3, method="predict_proba")
+    assert np.array(["down", "left", "right"])[likely.argmax(1)].tolist() == labels
 
 
 def test_sets_of_classes(fitted: FewShotClassifier, queries: dict[str, Path]) -> None:

@@ -54,6 +54,11 @@ def test_one_method_is_shown(run: Run) -> None:
     assert 'Did you mean "otam"?' in ended.err
 
 
+def test_lines_fit_a_hundred_columns(run: Run) -> None:
+    for name in methods.names():
+        assert max(map(cell_len, run("methods", name).out.splitlines())) <= 100
+
+
 def test_choices_are_shown(run: Run) -> None:
     assert "[cross | self | uniform]" in run("methods", "a2m2").out
 

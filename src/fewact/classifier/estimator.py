@@ -8,7 +8,7 @@ from fewact.backbones import Backbone
 from fewact.classifier.class_names import ClassNames, TextMode
 from fewact.classifier.examples import Examples
 from fewact.classifier.fitted import Fitted, fit_examples
-from fewact.classifier.labels import check_integers
+from fewact.classifier.labels import Classes, check_integers
 from fewact.classifier.pipeline import Choice, Pipeline
 from fewact.classifier.prediction import Skipped
 from fewact.data import AnyClip, FeatureClip
@@ -174,7 +174,7 @@ class Estimator:
     def _publish(self, fitted: Fitted, skipped: list[Skipped]) -> None:
         """Replace what was learned before; no step of this can fail."""
         self._fitted = fitted
-        self.classes_ = fitted.labels
+        self.classes_ = Classes(fitted.labels)
         self.clips_ = fitted.examples.clips
         self.none_clips_ = () if fitted.none is None else fitted.none.clips
         self.calibration_ = fitted.calibration

@@ -16,6 +16,21 @@ Label: TypeAlias = Any
 Labels: TypeAlias = Sequence[str] | Sequence[int] | NDArray[Any]
 
 
+class Classes(tuple[Label, ...]):
+    """Classes in order; scikit-learn's ``cross_val_predict`` takes them for an array.
+
+    >>> Classes(["clap", "wave"]), Classes(["clap", "wave"]).shape
+    (('clap', 'wave'), (2,))
+    """
+
+    __slots__ = ()
+
+    @property
+    def shape(self) -> tuple[int]:
+        """Number of classes, as an array states it."""
+        return (len(self),)
+
+
 def label_texts(labels: Iterable[Any]) -> tuple[list[str], bool]:
     """Return labels as texts, and whether they are integers; ``none`` may be beside integers.
 

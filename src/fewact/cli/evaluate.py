@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from fewact.cli import early
+from fewact.cli import completion, early
 from fewact.cli.episodes import DATA, DataOptions, EpisodeOptions, data_config
 from fewact.cli.options import (
     METHOD,
@@ -197,7 +197,10 @@ class OutputOptions(OptionGroup):
 
 @with_option_groups
 def evaluate(
-    method: Annotated[str, typer.Argument(help=METHOD, callback=early.method)],
+    method: Annotated[
+        str,
+        typer.Argument(help=METHOD, callback=early.method, autocompletion=completion.methods),
+    ],
     data: Annotated[str, typer.Option(metavar="DATA", help=DATA, callback=early.data)],
     options: MethodOptions,
     videos: FeatureOptions,

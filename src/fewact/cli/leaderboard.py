@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fewact.cli import completion
 from fewact.cli.output import (
     OutputFormat,
     ResultFormat,
@@ -18,7 +19,11 @@ from fewact.cli.output import (
 
 def leaderboard(
     benchmark: Annotated[
-        str, typer.Argument(help="Name of a benchmark, in any spelling; see `fewact data list`.")
+        str,
+        typer.Argument(
+            help="Name of a benchmark, in any spelling; see `fewact data list`.",
+            autocompletion=completion.benchmarks,
+        ),
     ],
     results: Annotated[
         list[Path] | None,

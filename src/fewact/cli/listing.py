@@ -1,12 +1,14 @@
 """``fewact methods`` and ``fewact backbones``: lists of methods and backbones."""
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from fewact.cli.output import ListFormat, ListOutputFormat, print_json, print_table
+from fewact.cli import completion
+from fewact.cli.output import ListFormat, ListOutputFormat, print_json, print_table, text_width
 from fewact.registry import option_descriptions, option_groups
 
 LEVELS = ("vectors", "maps", "middle")
@@ -23,7 +25,10 @@ CARD = {
 
 
 def methods(
-    name: Annotated[str | None, typer.Argument(help="Name of a method to show.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Name of a method to show.", autocompletion=completion.methods),
+    ] = None,
     format: ListOutputFormat = ListFormat.TABLE,
 ) -> None:
     """List the few-shot methods, or show one with its options.
@@ -55,10 +60,26 @@ def _print_card(method: dict[str, Any]) -> None:
     print(method["name"] + " (auto)" * method["auto"])
     for key, title in CARD.items():
         if method[key]:
-            print(f"  {title}{method[key]}")
+            _print_wrapped(f"{title}{method[key]}", indent=2)
     for key, option in method["options"].items():
         print(f"  --option {key}={_as_text(option['default'])}")
-        print(f"      {option['description']}{_choices(option)}")
+        _print_wrapped(f"{option['description']}{_choices(option)}", indent=6)
+
+
+def _print_wrapped(text: str, indent: int) -> None:
+    """Write text in lines that fit the terminal."""
+    margin = " " * indent
+    for line in text.splitlines():
+        print(
+            textwrap.fill(
+                line,
+                text_width(),
+                initial_indent=margin,
+                subsequent_indent=margin,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )
 
 
 def backbones(format: ListOutputFormat = ListFormat.TABLE) -> None:

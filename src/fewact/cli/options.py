@@ -29,7 +29,7 @@ import typer
 from typer.core import TyperCommand
 from typer.models import ParameterInfo
 
-from fewact.cli import early
+from fewact.cli import completion, early
 from fewact.errors import OptionError
 
 if TYPE_CHECKING:
@@ -220,6 +220,7 @@ class BackboneOptions(OptionGroup):
             metavar="NAME",
             help="Network that computes the features (default: auto); see `fewact backbones`.",
             callback=early.backbone,
+            autocompletion=completion.backbones,
         ),
     ] = None
     weights: Annotated[

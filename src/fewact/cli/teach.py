@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from fewact.cli import early
+from fewact.cli import completion, early
 from fewact.cli.options import (
     METHOD,
     TRIM,
@@ -50,9 +50,15 @@ class MethodOptions(OptionGroup):
 
     heading: ClassVar[str] = "Method"
 
-    method: Annotated[str, typer.Option(metavar="NAME", help=METHOD, callback=early.method)] = (
-        "auto"
-    )
+    method: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help=METHOD,
+            callback=early.method,
+            autocompletion=completion.methods,
+        ),
+    ] = "auto"
     quality: Quality = QualityChoice.NORMAL
     option: MethodOption = None
     imports: Imports = None
