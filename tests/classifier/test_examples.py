@@ -57,6 +57,11 @@ def test_nodes_stay_with_their_clips() -> None:
     assert [int(row[0]) for row in some.nodes["x"]] == [int(c.name[:-4]) for c in some.clips]
 
 
+def test_durations_that_are_not_known_are_left_out() -> None:
+    clips = tuple(Example(f"{i}.mp4", "a", duration=known) for i, known in enumerate((2.5, None)))
+    assert Examples(clips, {"x": torch.zeros(2, 1)}, (None, None)).durations == (2.5,)
+
+
 def test_classes_are_in_natural_order() -> None:
     assert join(one("x", label) for label in ("b10", "B9", "a")).classes == ("a", "B9", "b10")
 

@@ -88,6 +88,11 @@ class Examples:
         position = {name: i for i, name in enumerate(self.classes)}
         return torch.tensor([position[clip.label] for clip in self.clips])
 
+    @cached_property
+    def durations(self) -> tuple[float, ...]:
+        """Durations of the clips that have a known one, in seconds."""
+        return tuple(clip.duration for clip in self.clips if clip.duration is not None)
+
     def select(self, keep: Sequence[int]) -> "Examples":
         """Return the clips at these positions, in this order."""
         return Examples(

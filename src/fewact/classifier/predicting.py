@@ -194,7 +194,7 @@ def _answer(
     clip, duration = encoded.clip, encoded.duration
     if isinstance(encoded.nodes, VideoError):
         return Skipped(clip, encoded.nodes)
-    taught = [one.duration for one in fitted.everything.clips if one.duration is not None]
+    taught = fitted.everything.durations
     if duration is not None and taught and duration > max(LONG * max(taught), LEAST_LONG):
         warnings.warn(
             f"{display_name(clip)} is {duration:.0f} s long, the training clips at most "

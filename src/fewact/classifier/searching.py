@@ -53,7 +53,7 @@ def find_action(
         timing: Adds up the time of each stage.
     """
     clip, backbone, duration = encoded.clip, pipeline.backbone, encoded.duration
-    durations = [one.duration for one in fitted.examples.clips if one.duration is not None]
+    durations = fitted.examples.durations
     if (
         isinstance(clip, FeatureClip)
         or not isinstance(backbone, Backbone)

@@ -136,7 +136,7 @@ class Stream:
         self._method, self._fitted = pipeline.method, fitted
         self._encoder = ClipEncoder(pipeline, None, image_embedding=fitted.class_names is not None)
         requests = self._encoder.requests(backbone.card)
-        self.lengths = window_lengths([clip.duration for clip in fitted.examples.clips])
+        self.lengths = window_lengths(fitted.examples.durations)
         """Durations of the windows, in seconds, ascending."""
         self._frames = max(request.frames for request in requests)
         self.rate = min(FASTEST, OVERSAMPLING * self._frames / self.lengths[0])
@@ -326,30 +326,29 @@ def threshold(scores: OpenSet, false_alarms: float | None = None) -> float:
     return scores.decision(false_alarms).threshold
 
 
-def window_lengths(durations: Sequence[float | None]) -> tuple[float, ...]:
+def window_lengths(durations: Sequence[float]) -> tuple[float, ...]:
     """Return the durations of windows for training clips of these durations, ascending.
 
     They are spread evenly, in their ratios, from the lower to the upper quartile of the durations.
 
     Args:
-        durations: Durations of the training clips, in seconds; None if one is not known.
+        durations: Known durations of the training clips, in seconds.
 
     Raises:
-        ModelError: No duration is known.
+        ModelError: There is none.
 
     >>> window_lengths([2.0, 2.0, 2.1])
     (2.0,)
     >>> window_lengths([1.0, 2.0, 4.0, 4.0])
     (1.75, 2.646, 4.0)
     """
-    known = [duration for duration in durations if duration is not None]
-    if not known:
+    if not durations:
         raise ModelError(
             "the model does not know how long its training clips are",
             hint="Teach again from the clips.",
         )
-    low, high = np.quantile(known, (0.25, 0.75))
+    low, high = np.quantile(durations, (0.25, 0.75))
     count = min(MOST_LENGTHS, 1 + int(math.log(high / low) / math.log(LENGTH_RATIO)))
     if count == 1:
-        return (round(float(np.median(known)), 3),)
+        return (round(float(np.median(durations)), 3),)
     return tuple(float(x) for x in np.geomspace(low, high, count).round(3))

@@ -84,6 +84,8 @@ def test_graphs_of_both_styles_come_with_fewact(folder, monkeypatch, style):
 def test_an_unknown_engine_is_refused():
     with pytest.raises(OptionError, match=r'"auto", "torch", "onnx"'):
         create("tensorrt")
+    with pytest.raises(OptionError, match=r'Did you mean "onnx"\?'):
+        create("onx")
 
 
 def test_onnx_is_refused_where_it_does_not_run():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from fewact.backbones.devices import ENGINES, check_name
 from fewact.backbones.engines import Engine
 from fewact.backbones.engines.checking import disagreement
 from fewact.backbones.engines.export import export, missing_packages
@@ -51,13 +52,7 @@ def check_request(engine: str, precision: str, device: torch.device) -> None:
     Raises:
         OptionError: There is no such engine, or it has no such precision or device.
     """
-    if engine not in ("auto", "torch", "onnx"):
-        raise OptionError(
-            "there is no such engine",
-            where="engine",
-            got=repr(engine),
-            expected='"auto", "torch", "onnx"',
-        )
+    check_name("engine", engine, ENGINES)
     got = f"engine {engine}, device {device.type}, precision {precision}"
     if engine == "onnx" and (device.type != "cpu" or precision == "bfloat16"):
         raise OptionError(
