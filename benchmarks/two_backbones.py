@@ -1,0 +1,96 @@
+"""What a second network, or flipped copies of the clips, add to the default method.
+
+    python -m benchmarks.two_backbones ASSETS [--fraction 0.5] [--queries 3] [--episodes 2000]
+
+Prints the table of docs/decisions/two-backbones.md, of development clips: the mean of the
+similarities of two networks, and of those of the clips and of all clips flipped horizontally. Both
+need twice the time of the network.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from benchmarks.before_after import WEIGHTS
+from benchmarks.conditions import SHOTS, WAYS, cell
+from benchmarks.datasets import Part, fraction_of, parts, read_index
+from benchmarks.pairs import Pairs, compare_within, encode_videos, episode_accuracies
+from fewact import backbones, methods
+from fewact.backbones import Backbone
+from fewact.data import VideoList
+from fewact.data.conditions import with_condition
+from fewact.episodes import Protocol, draw
+from fewact.methods.fusion import Fusion
+
+OTHER = "mobilenet-v2"
+ALONE, SECOND, BOTH, FLIPPED = "EfficientNet-Lite0", "MobileNet v2", "both", "with flipped copies"
+
+
+def mean(first: Pairs, second: Pairs) -> Pairs:
+    """Return the mean of two sets of similarities of the same videos."""
+    return replace(
+        first,
+        exact=(first.exact + second.exact) / 2,
+        quick=(first.quick + second.quick) / 2,
+    )
+
+
+def variants(method: Fusion, default: Backbone, other: Backbone, videos: VideoList) -> list[Pairs]:
+    """Return the similarities of the rows of the table, in their order."""
+
+    def pairs(backbone: Backbone, some: VideoList) -> Pairs:
+        return compare_within(method, encode_videos([method], backbone, some)[0])
+
+    alone, second = pairs(default, videos), pairs(other, videos)
+    flipped = pairs(default, with_condition(videos, "flipped:2"))
+    return [alone, second, mean(alone, second), mean(alone, flipped)]
+
+
+def rows(part: Part, found: list[Pairs], method: Fusion, options: argparse.Namespace) -> list[str]:
+    """Return the cell of each variant."""
+    groups = part.videos.groups
+    protocols = [Protocol(WAYS, k, options.queries, options.episodes, groups=groups) for k in SHOTS]
+    drawn = [draw(part.videos, one) for one in protocols]
+    accuracies = [
+        [episode_accuracies(method, pairs.exact, pairs, one) for one in drawn] for pairs in found
+    ]
+    return [
+        " / ".join(
+            cell(own, base, "clean" if number == 0 else "")
+            for own, base in zip(each, accuracies[0], strict=True)
+        )
+        for number, each in enumerate(accuracies)
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("assets", type=Path, help="folder of the clips")
+    parser.add_argument("--fraction", type=float, default=0.5, help="fraction of each class")
+    parser.add_argument("--queries", type=int, default=3, help="number of queries per class")
+    parser.add_argument("--episodes", type=int, default=2000)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    method = methods.create("fusion").eval()
+    if not isinstance(method, Fusion):
+        raise TypeError("fusion is another method")
+    other = backbones.create(OTHER, weights=str(options.assets / WEIGHTS[OTHER]))
+    default = backbones.create()
+    measured = [
+        Part(part.name, fraction_of(part.videos, options.fraction))
+        for part in parts(read_index(options.assets), development=True)
+    ]
+    with torch.inference_mode():
+        columns = [
+            rows(part, variants(method, default, other, part.videos), method, options)
+            for part in measured
+        ]
+    print("| | " + " | ".join(part.name for part in measured) + " |\n" + "|---" * 3 + "|")
+    for name, *cells in zip((ALONE, SECOND, BOTH, FLIPPED), *columns, strict=True):
+        print(f"| {name} | " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    main()
