@@ -42,8 +42,9 @@ same draws. The gap was chosen on other draws of the development clips, so that 
 of "named first" there; the other sets had been seen once with a larger gap. Other rules were no
 better on the development clips: the margin of a clip, in deviations or not, gains at other
 temperatures, nearest clips, Gaussian processes, sums of some of the method's terms that explain the
-labels best, and a learned sum of thirteen such figures. Where a wrong label is not named first,
-another clip usually gains more: a clip that resembles a wrong class by itself.
+labels best, gains averaged over random parts of the clips, gains less those that remain after a
+change, and a learned sum of thirteen such figures. Where a wrong label is not named first, another
+clip usually gains more: a clip that resembles a wrong class by itself.
 
 {labels}
 

@@ -274,6 +274,7 @@ def test_a_closed_pipe_prints_nothing(argument: str, unbuffered: str) -> None:
         (["teach", "clips", "-o", "m", "--method", "fussion"], r"Did you mean \"fusion\"\?"),
         (["teach", "clips", "-o", "m", "--backbone", "resnet"], r"Did you mean \"resnet50\"\?"),
         (["predict", "a.mp4", "model"], r"this is a file.*The model comes first"),
+        (["predict", "hf-hub:a/b", "a.mp4"], r"no such folder.*from_pretrained"),
         (["predict", "modle", "a.mp4"], r"modle: no such folder.*Did you mean \"model\"\?"),
         (["predict", "model", "b.mp4"], r"b.mp4: no clips found"),
         (["evaluate", "protonet", "--data", "./nowhere"], r"nowhere: no such folder or file"),

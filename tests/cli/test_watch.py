@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import pytest
 
 from fewact import svg
 from fewact.cli import main
+from fewact.cli.watch import _summarise
 from fewact.video import EveryNth, probe, read_frames, write_video
 from tests.classifier.conftest import STEPS, render
 from tests.network_camera import network_camera, rtsp_camera
@@ -64,6 +66,13 @@ def test_events_on_stdout_and_in_files(
     assert document["counts"] == {"down": 2, "left": 1, "right": 1}
     assert [one["label"] for one in document["events"]] == ["left", "down", "right"]
     assert document["seconds"] == pytest.approx(4, abs=0.2)
+
+
+def test_a_recording_without_events_gets_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    recording = SimpleNamespace(live=False, damaged=0)
+    opened: Any = SimpleNamespace(time=10.0, dropped=0, recording=recording)
+    _summarise(opened, [], 5.0)
+    assert "--false-alarms 1" in capsys.readouterr().err
 
 
 @pytest.mark.slow

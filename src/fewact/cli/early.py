@@ -161,6 +161,8 @@ def model(context: typer.Context, path: Path) -> Path:
     what, hint = "not a saved classifier", ""
     if not found.exists():
         what, hint = "no such folder", _similar(found)
+        if str(path).startswith("hf-hub:"):
+            hint = "In Python, FewShotClassifier.from_pretrained(...).save(FOLDER) makes one."
     elif found.is_file():
         arguments = " ".join(context.command.collect_usage_pieces(context)[1:])
         what = "this is a file"

@@ -237,6 +237,8 @@ def _summarise(opened: "Watch", events: list["Event"], seconds: float) -> None:
 
     for label, count in counts(events).items():
         say(f"{label}: {count}")
+    if not events:
+        say("No event was found. `--false-alarms 1` shows the nearest class of every window.")
     speed = f", {opened.time / seconds:.1f} times real time" if not opened.recording.live else ""
     say(f"Watched {clock_time(opened.time)} in {clock_time(seconds)}{speed}.")
     if opened.dropped:
