@@ -35,7 +35,13 @@ class Installation:
             text=True,
             env=environment(source),
         )
-        self.card = self.ask(first)["card"]
+        answer = self.ask(first)
+        self.card = answer["card"]
+        if source is not None and Path(answer["imported"]) != source / "src":
+            raise SystemExit(
+                f"{answer['imported']} was imported instead of {source / 'src'}: an editable "
+                "install goes before PYTHONPATH. Install this version without --editable."
+            )
 
     def ask(self, question: object) -> dict[str, Any]:
         """Return the answer to a question, see ``worker``."""

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+import fewact
 from fewact import FewShotClassifier, backbones, methods
 from fewact.data import Clip, Video, VideoList
 from fewact.encoding import FeatureFacts, encoding_facts
@@ -184,7 +185,9 @@ def main() -> None:
     chosen = {"method": method_of(first["quality"])} if "quality" in first else {}
     classifier = FewShotClassifier(backbone, text="off", **chosen)
     classifier.fit(first["clips"], first["labels"])
-    print(json.dumps({"card": f"{backbone.card.name}, {backbone.card.precision}"}), flush=True)
+    imported = str(Path(str(fewact.__file__)).parents[1])
+    facts = {"card": f"{backbone.card.name}, {backbone.card.precision}", "imported": imported}
+    print(json.dumps(facts), flush=True)
     for line in sys.stdin:
         ((work, argument),) = json.loads(line).items()
         print(json.dumps(WORK[work](classifier, argument)), flush=True)
