@@ -1,13 +1,14 @@
 """Similar classes and training: accuracy on the pairs of classes that are confused most.
 
     python -m benchmarks.similar_classes_trained [--methods FOLDER] [--clip-spm FOLDER]
-        [--page docs/results/similar-classes-trained.md]
+        [--clip-spm-frames FOLDER] [--page docs/results/similar-classes-trained.md]
 
 Reads results that other benchmarks keep with their predicted classes: FOLDER of
-``benchmarks.methods_trained`` (A²M²-Net and others on ``utd27_depth``) and of
-``benchmarks.training.clip_spm`` (``clips``). Nothing is trained or evaluated here. For each seed,
-with its own test classes, the pairs that the reference confuses most are chosen on the first half
-of the episodes; all methods are compared on queries of these pairs in the second half.
+``benchmarks.methods_trained`` (A²M²-Net and others on ``utd27_depth``), of
+``benchmarks.training.clip_spm`` and of ``benchmarks.training.clip_spm_ablation`` (``clips``).
+Nothing is trained or evaluated here. For each seed, with its own test classes, the pairs that the
+reference confuses most are chosen on the first half of the episodes; all methods are compared on
+queries of these pairs in the second half.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.training.ablation_page import wrapped
+from benchmarks.training.clip_spm_ablation_work import BASELINE, ROWS, Work
 from fewact.evaluation import PairAccuracy, Result, confusion, load, pair_accuracies
 
 PAIRS = 3
@@ -85,6 +87,24 @@ def of_clip_spm(folder: Path) -> Table:
     )
 
 
+def of_ablation(folder: Path) -> Table:
+    """Return the one-shot results of ``benchmarks.training.clip_spm_ablation``."""
+    work, files = Work(folder, 0, (0, 0), {}), {}
+    for found in sorted((folder / "clips").glob("seed*")):
+        seed = int(found.name.removeprefix("seed"))
+        for name in ROWS:
+            file = work.result("clips", seed, name, 1)
+            if file.exists():
+                files[seed, name] = file
+    return Table(
+        "CLIP-SPM, trained from frames",
+        BASELINE,
+        "The rows are those of [the ablation from frames](clip-spm-ablation.md): each has one part"
+        " more than the one before.",
+        read(files, BASELINE),
+    )
+
+
 def rows(table: Table) -> list[str]:
     """Return the table as Markdown."""
     found: dict[str, list[tuple[float, PairAccuracy]]] = {}
@@ -115,8 +135,10 @@ def mean(each: Sequence[tuple[float, PairAccuracy]]) -> float:
 
 def page(tables: Sequence[Table], command: str) -> str:
     """Return the page as Markdown; all figures come from the results."""
+    own = all(table.title.startswith("CLIP-SPM") for table in tables)
+    which = "CLIP-SPM trained" if own else "trained methods"
     lines = [
-        "# Similar classes, trained methods",
+        f"# Similar classes, {which}",
         "",
         "Does training help exactly where classes are similar? The companion of [similar"
         " classes](similar-classes.md), whose methods are not trained.",
@@ -139,6 +161,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--methods", type=Path, help="folder of benchmarks.methods_trained")
     parser.add_argument("--clip-spm", type=Path, help="folder of benchmarks.training.clip_spm")
+    parser.add_argument(
+        "--clip-spm-frames", type=Path, help="folder of benchmarks.training.clip_spm_ablation"
+    )
     parser.add_argument("--page", type=Path)
     options = parser.parse_args()
     tables, more = [], ""
@@ -148,6 +173,9 @@ def main() -> None:
     if options.clip_spm is not None:
         tables.append(of_clip_spm(options.clip_spm))
         more += " --clip-spm FOLDER"
+    if options.clip_spm_frames is not None:
+        tables.append(of_ablation(options.clip_spm_frames))
+        more += " --clip-spm-frames FOLDER"
     text = page(tables, f"python -m benchmarks.similar_classes_trained{more}")
     print(text)
     if options.page is not None:

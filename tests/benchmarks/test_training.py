@@ -1,5 +1,6 @@
 """Data and comparisons of the training benchmarks."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -17,13 +18,18 @@ from benchmarks.training.ablation_variants import (
     moments_of,
     options_of,
 )
+from benchmarks.training.clip_spm_ablation import STEPS, tables
+from benchmarks.training.clip_spm_ablation_work import HEAD, ROWS, SHOTS
 from benchmarks.training.clips import SIZES, split_by_class
+from benchmarks.training.modality_gap import gap
 from benchmarks.training.node_weights import on_pauses, pauses
 from benchmarks.training.settings import CHECKPOINT, HOW, SETTINGS
 from fewact import methods
+from fewact.evaluation import evaluate_method
 from fewact.synthetic import motions
 from fewact.training import TrainingData, read
 from tests.episodes.made_up import videos_of
+from tests.evaluation.made_up import Nearest, problem
 
 
 def test_splits_have_disjoint_classes() -> None:
@@ -108,3 +114,33 @@ def test_weight_on_pauses() -> None:
     nodes[1] = nodes[1, :1]  # the other video shows the first window alone
     cross = on_pauses(nodes, paused, pairs[:1], "cross")
     torch.testing.assert_close(cross, paused[:1, 0], rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_each_row_of_clip_spm_has_one_part_more(name: str) -> None:
+    method = methods.create("clip_spm", **HEAD, **ROWS[name], vector_width=64)
+    assert not method.trained
+    left_out = [set(ROWS[row].get("without", ())) for row in list(ROWS)[:4]]
+    assert [len(one) for one in left_out] == [3, 2, 1, 0]
+    assert all(after < before for before, after in itertools.pairwise(left_out))
+    assert all({row, other} <= set(ROWS) for row, other in STEPS.values())
+
+
+def test_rows_that_were_not_run_are_not_shown() -> None:
+    rows, result = ("baseline", "+ HSMR"), evaluate_method(Nearest(), *problem(count=20))
+    first = {(row, shots): result for row in rows for shots in SHOTS}
+    second = {key: value for key, value in first.items() if key[0] == "baseline"}
+    assert tables([first], rows).count("+ HSMR") == 2
+    shown = tables([first, second], rows)
+    assert "+ HSMR (first seed)" in shown
+    assert "PADM" not in shown
+
+
+def test_the_gap_is_between_the_means_of_unit_vectors() -> None:
+    texts = torch.eye(4)[None, :2] * 3  # (1 2 4)
+    same = gap(texts, 5 * texts)
+    assert (same.distance.item(), same.nearest.item()) == (pytest.approx(0, abs=1e-6), 100)
+    other = gap(texts, torch.eye(4)[None, 2:])
+    assert other.distance.item() == pytest.approx(1)
+    swapped = gap(texts, texts.flip(1))
+    assert (swapped.distance.item(), swapped.nearest.item()) == (pytest.approx(0, abs=1e-6), 0)
