@@ -231,9 +231,9 @@ people or recordings than those that chose any option: of up to {classes} classe
 of each person or recording.
 
 `fusion` reads the videos as they are. `fusion`, corrected, reads them as `fewact teach` and
-`fewact predict` do (`fewact evaluate … --correct auto`): where black bars, little light or
-little contrast are found, they are corrected first; nothing else changes, and clean clips are
-not touched. `pixels` needs no network.
+`fewact predict` do (`fewact evaluate … --correct auto`): where black bars, little light,
+little contrast or grain are found, they are corrected first; nothing else changes, and clean clips
+are not touched. `pixels` needs no network.
 
 {tables}
 
@@ -241,9 +241,9 @@ Conditions in which corrected videos are more than {goal:g} points below clean o
 difference: {beyond}
 
 The strengths of the severities are in `fewact.camera.conditions`. Clips that are too long have
-[a page of their own](loose-clips.md). `background` needs the mask of a depth video. `fast` and
-`slow` change how often a frame is shown, not how long an action takes next to the clip: frames are
-chosen at fractions of the clip.
+[a page of their own](loose-clips.md). `background` needs the mask of a depth video. `flipped` is a
+quarter turn at severity 2. `fast` and `slow` change how often a frame is shown, not how long an
+action takes next to the clip: frames are chosen at fractions of the clip.
 """
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fewact.camera.conditions import Condition, picture
-from fewact.camera.correction import MOST_GAIN, brightness, find_correction
-from fewact.camera.faults import DARK, FLAT, SMALL, WHITE_OUT, find_faults
+from fewact.camera.correction import MOST_GAIN, Bars, Correction, brightness, find_correction
+from fewact.camera.faults import DARK, FLAT, GRAINY, SMALL, WHITE_OUT, find_faults
 from fewact.errors import ShapeError
 from tests.camera.scenery import scene
 
@@ -32,7 +32,7 @@ def error(found: np.ndarray) -> float:
 @pytest.mark.parametrize("severity", [1, 2, 3])
 def test_good_frames_are_not_changed(severity: int) -> None:
     assert not find_correction(frames())
-    for name in ("blur", "grain", "flicker", "small", "cropped", "grey"):
+    for name in ("blur", "flicker", "small", "cropped", "grey"):
         assert not find_correction(in_condition(name, severity)), name
 
 
@@ -47,7 +47,15 @@ def test_dark_and_flat_frames_come_nearer_to_good_ones(
     assert correction.levels is not None
     assert (np.diff(correction.levels.astype(int)) >= 0).all()
     assert error(correction.frames(bad)) < 0.7 * error(bad)
-    assert find_faults(correction.before, (240, 320)) == (fault,)
+    assert find_faults(correction, (240, 320)) == (fault,)
+
+
+@pytest.mark.parametrize("severity", [1, 2, 3])
+def test_grain_is_removed(severity: int) -> None:
+    bad = in_condition("grain", severity)
+    correction = find_correction(bad)
+    assert error(correction.frames(bad)) < 0.5 * error(bad)
+    assert find_faults(correction, (240, 320)) == (GRAINY,)
 
 
 def test_the_gain_is_limited_and_a_constant_video_stays_as_it_is() -> None:
@@ -73,7 +81,7 @@ def test_bars_are_cut_off(severity: int, seed: int) -> None:
     corrected = correction.frames(boxed)
     assert corrected.shape == boxed.shape
     assert corrected.min((0, 2, 3)).max() > 0
-    assert find_faults(correction.before, (240, 320)) == ()
+    assert find_faults(correction, (240, 320)) == ()
 
 
 def test_a_person_before_a_black_background_is_not_cropped() -> None:
@@ -93,11 +101,11 @@ def test_a_deep_blue_is_not_dark() -> None:
 
 
 def test_faults_name_what_to_do() -> None:
-    good = brightness(frames())
-    assert find_faults(good, (40, 160)) == (SMALL,)
+    assert find_faults(find_correction(frames()), (40, 160)) == (SMALL,)
     white = np.full((8, 120, 160, 3), 255, np.uint8)
     white[:, :40] = 0
-    assert find_faults(brightness(white), (240, 320)) == (WHITE_OUT,)
+    found = Correction(Bars(), None, 0.0, brightness(white))
+    assert find_faults(found, (240, 320)) == (WHITE_OUT,)
     assert str(DARK) == "very dark; record with more light"
 
 

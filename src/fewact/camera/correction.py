@@ -1,6 +1,6 @@
-"""Correct faults of a recording: black bars, and too little light or contrast.
+"""Correct faults of a recording: black bars, too little light or contrast, and grain.
 
-Both are found in the pixels alone, by a wide margin: frames of a good recording are not changed at
+All are found in the pixels alone, by a wide margin: frames of a good recording are not changed at
 all. All frames of a video get the same correction.
 """
 
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from fewact.camera.grain import find_grain, remove_grain
 from fewact.errors import ShapeError
 from fewact.shapes import check_shape
 
@@ -107,22 +108,30 @@ class Correction:
     Args:
         bars: Bars that are cut off.
         levels: New level (256) uint8 of each level; None leaves them.
+        grain: Standard deviation of the grain at the new levels; 0 for none.
         before: Levels of the video between the bars, as recorded.
     """
 
     bars: Bars
     levels: NDArray[np.uint8] | None
+    grain: float
     before: Brightness
 
     def __bool__(self) -> bool:
-        return self.levels is not None or self.bars != Bars()
+        return self.levels is not None or self.bars != Bars() or self.grain > 0
 
     def frames(self, frames: Frames) -> Frames:
-        """Return corrected frames (t h w 3) of the same size, uint8."""
+        """Return corrected frames (t h w 3) of the same size, uint8.
+
+        Args:
+            frames: Frames in the order of time.
+        """
         found = frames
         if self.bars != Bars():
             found = _resized(_inside(frames, self.bars), frames.shape[1:3])
-        return found if self.levels is None else self.levels[found]
+        if self.levels is not None:
+            found = self.levels[found]
+        return remove_grain(found, self.grain) if self.grain else found
 
     def size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the height and width of a video's picture without its bars."""
@@ -146,7 +155,9 @@ def find_correction(frames: Frames) -> Correction:
     bars = _find_bars(frames)
     picture = _inside(frames, bars)
     found = brightness(picture)
-    return Correction(bars, _stretch(_luma(picture), found), found)
+    levels = _stretch(_luma(picture), found)
+    grain = find_grain(picture if levels is None else levels[picture])
+    return Correction(bars, levels, grain, found)
 
 
 def brightness(frames: Frames) -> Brightness:

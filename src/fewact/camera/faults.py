@@ -1,8 +1,8 @@
-"""Faults of a recording that its author can avoid: too little light, little contrast, ..."""
+"""Faults of a recording that its author can avoid: too little light, little contrast, grain, ..."""
 
 from typing import NamedTuple
 
-from fewact.camera.correction import Brightness
+from fewact.camera.correction import Correction
 
 MOST_WHITE = 0.5
 """Largest fraction of white pixels. Of the development clips none has more."""
@@ -28,20 +28,23 @@ class Fault(NamedTuple):
 
 DARK = Fault("very dark", "record with more light")
 FLAT = Fault("hardly any contrast", "clean the lens, and avoid mist and light from behind")
+GRAINY = Fault("grainy", "record with more light")
 WHITE_OUT = Fault("overexposed", "record with less light, or a shorter exposure")
 SMALL = Fault("very small", f"record at least {LEAST_HEIGHT} rows and columns, better 240")
 
 
-def find_faults(levels: Brightness, size: tuple[int, int]) -> tuple[Fault, ...]:
+def find_faults(correction: Correction, size: tuple[int, int]) -> tuple[Fault, ...]:
     """Return the faults of a video, the worst first.
 
     Args:
-        levels: Levels of its frames as recorded.
+        correction: What was found in its frames.
         size: Height and width of its frames.
     """
+    levels = correction.before
     found = (
         (DARK, levels.dark),
         (FLAT, levels.flat and not levels.dark),
+        (GRAINY, correction.grain > 0 and not levels.dark),
         (WHITE_OUT, levels.white > MOST_WHITE),
         (SMALL, min(size) < LEAST_HEIGHT),
     )

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 MEASURED = 8
 """Frames that a correction is found in; most methods read the same ones."""
 
-VERSION = 1
+VERSION = 2
 """Version of the correction; it increases when corrected frames change."""
 
 
 class CorrectedVideo:
-    """A video source that is read without black bars, and lighter if it is dark.
+    """A video source that is read without black bars and grain, and lighter if it is dark.
 
     Args:
         source: Source that is read.
@@ -43,7 +43,7 @@ class CorrectedVideo:
         samplers = [*samplers, Segments(MEASURED)]
         *sets, measured = found = self._source.read(samplers, transform=transform)
         correction = find_correction(measured)
-        self.faults = find_faults(correction.before, found.size)
+        self.faults = find_faults(correction, found.size)
         if not correction:
             return FrameSets(sets, found.size)
         return FrameSets(map(correction.frames, sets), correction.size(found.size))

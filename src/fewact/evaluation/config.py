@@ -210,7 +210,7 @@ class ReadingConfig(Config):
 
     Args:
         trim: Long still ends: ``auto`` leaves them out, see ``fewact.data.active``.
-        correct: Black bars, and too little light or contrast: ``auto`` corrects them, see
+        correct: Black bars, too little light or contrast, and grain: ``auto`` corrects them, see
             ``fewact.camera.correction``.
     """
 

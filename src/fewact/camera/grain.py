@@ -1,0 +1,125 @@
+"""Find and remove grain: the noise of a sensor in little light, or of a film.
+
+Grain is new in every frame and finer than what is recorded. Each pixel becomes a mean of the pixels
+around it, in its frame and in the frames before and after, that are the centres of similar patches
+(non-local means, Buades et al. 2005): where something moves, other frames do not count.
+"""
+
+from itertools import product
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+Frames = NDArray[np.uint8]
+
+MEASURED = 8
+"""Most frames that grain is measured in, and its details in every other one of them."""
+
+BLOCK = 16
+"""Rows and columns of the blocks that grain is measured in."""
+
+QUIET = 0.1
+"""Fraction of the blocks that are less grainy than what is measured: there, nothing moves, and the
+picture has no details."""
+
+LEAST_DETAIL, LEAST_CHANGE = 1.2, 4.0
+"""Smallest detail in the quiet blocks of a frame, and smallest change of them from frame to frame,
+in levels, of a grainy video. No development clip has details of more than 1.03."""
+
+GREY = (40.0, 215.0)
+"""Levels between which grain is not cut off at black or white."""
+LEAST_GREY = 0.02
+"""Smallest fraction of the blocks between these levels in which grain is measured there alone."""
+
+STEPS = (-2, 0, 2)
+"""Rows and columns between a pixel and those that its mean is of."""
+NEIGHBOURS = [one for one in product((0, 1), STEPS, STEPS) if one > (0, 0, 0)]
+"""Frames, rows and columns between two pixels that count for each other, one of each pair."""
+PATCH = 5
+"""Rows and columns of a patch."""
+SOFT = 1.2
+"""Difference of patches beyond that of the grain, in standard deviations of the grain, at which a
+pixel has the weight 1/e."""
+
+
+def find_grain(frames: Frames) -> float:
+    """Return the standard deviation of the grain of a video, in levels; 0 if it has none.
+
+    Args:
+        frames: Some frames (t h w 3) of it.
+    """
+    if len(frames) < 2 or min(frames.shape[1:3]) < 2 * BLOCK:
+        return 0.0
+    count = min(MEASURED, len(frames))
+    images = _planes(frames[(2 * np.arange(count) + 1) * len(frames) // (2 * count)])  # (t 3 h w)
+    if _quantile(_pool(_laplacian(images[::2]).square()).sqrt()) < LEAST_DETAIL:
+        return 0.0
+    before, after = images[:-1], images[1:]
+    difference = (after - before).flatten(0, 1)[:, None]
+    variance = _pool(difference.square()) - _pool(difference).square()
+    change = (variance.clamp(min=0) / 2).sqrt()
+    if _quantile(change) < LEAST_CHANGE:
+        return 0.0
+    level = _pool((before + after).flatten(0, 1)[:, None] / 2)
+    grey = change[(level > GREY[0]) & (level < GREY[1])]
+    return _quantile(grey if len(grey) > LEAST_GREY * change.numel() else change)
+
+
+def remove_grain(frames: Frames, grain: float) -> Frames:
+    """Return frames (t h w 3) without grain.
+
+    Args:
+        frames: Frames in the order of time.
+        grain: Standard deviation of the grain, in levels.
+    """
+    images = _planes(frames)  # (t 3 h w)
+    total, weights = images.clone(), torch.ones_like(images[:, :1])
+    for later, row, column in NEIGHBOURS:
+        for t in range(len(images) - later):
+            one, other = (t, *_inside(-row, -column)), (t + later, *_inside(row, column))
+            weight = _similarity(images[one], images[other], grain)
+            for here, there in ((one, other), (other, one)):
+                total[here] += weight * images[there]
+                weights[here] += weight
+    found = (total / weights).round().byte().permute(0, 2, 3, 1)
+    return np.asarray(found.contiguous().numpy())
+
+
+def _similarity(first: Tensor, second: Tensor, grain: float) -> Tensor:
+    """Return the weights (1 h w) that the pixels of two images (3 h w) have for each other."""
+    apart = (second - first).square().mean(0, keepdim=True)
+    patches = functional.avg_pool2d(
+        apart, PATCH, stride=1, padding=PATCH // 2, count_include_pad=False
+    )
+    # Two patches that show the same differ by twice the variance of the grain.
+    excess = (patches - 2 * grain**2).clamp(min=0)
+    return (-excess / (SOFT * grain) ** 2).exp()
+
+
+def _inside(row: int, column: int) -> tuple[slice, slice, slice]:
+    """Return the pixels that are still inside a picture when it is shifted."""
+    rows, columns = (slice(max(k, 0), min(k, 0) or None) for k in (row, column))
+    return slice(None), rows, columns
+
+
+def _planes(frames: Frames) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float()
+
+
+def _laplacian(images: Tensor) -> Tensor:
+    """Return details (t·3 1 h w): of white noise their standard deviation is that of the noise."""
+    ridge = images.new_tensor([1.0, -2.0, 1.0])
+    kernel = torch.outer(ridge, ridge)[None, None] / 6
+    return functional.conv2d(images.flatten(0, 1)[:, None], kernel)
+
+
+def _pool(images: Tensor) -> Tensor:
+    """Return the means of blocks."""
+    return functional.avg_pool2d(images, BLOCK)
+
+
+def _quantile(values: Tensor) -> float:
+    return float(np.quantile(values.numpy(), QUIET))
