@@ -32,7 +32,7 @@ def error(found: np.ndarray) -> float:
 @pytest.mark.parametrize("severity", [1, 2, 3])
 def test_good_frames_are_not_changed(severity: int) -> None:
     assert not find_correction(frames())
-    for name in ("blur", "flicker", "small", "cropped", "grey"):
+    for name in ("blur", "small", "cropped", "grey"):
         assert not find_correction(in_condition(name, severity)), name
 
 
@@ -104,7 +104,7 @@ def test_faults_name_what_to_do() -> None:
     assert find_faults(find_correction(frames()), (40, 160)) == (SMALL,)
     white = np.full((8, 120, 160, 3), 255, np.uint8)
     white[:, :40] = 0
-    found = Correction(Bars(), None, 0.0, brightness(white))
+    found = Correction(Bars(), None, None, 0.0, brightness(white))
     assert find_faults(found, (240, 320)) == (WHITE_OUT,)
     assert str(DARK) == "very dark; record with more light"
 

@@ -1,7 +1,7 @@
-"""Correct faults of a recording: black bars, too little light or contrast, and grain.
+"""Correct faults of a recording: black bars, flicker, too little light or contrast, and grain.
 
 All are found in the pixels alone, by a wide margin: frames of a good recording are not changed at
-all. All frames of a video get the same correction.
+all. All frames of a video get the same correction, but for the flicker of their light.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from fewact.camera.flicker import find_light, remove_flicker
 from fewact.camera.grain import find_grain, remove_grain
 from fewact.errors import ShapeError
 from fewact.shapes import check_shape
@@ -107,28 +108,34 @@ class Correction:
 
     Args:
         bars: Bars that are cut off.
+        light: Median frame whose light all frames get, see ``fewact.camera.flicker``; None if the
+            light does not change.
         levels: New level (256) uint8 of each level; None leaves them.
         grain: Standard deviation of the grain at the new levels; 0 for none.
-        before: Levels of the video between the bars, as recorded.
+        before: Levels of the video between the bars, without flicker.
     """
 
     bars: Bars
+    light: Floats | None
     levels: NDArray[np.uint8] | None
     grain: float
     before: Brightness
 
     def __bool__(self) -> bool:
-        return self.levels is not None or self.bars != Bars() or self.grain > 0
+        changes = self.light is not None or self.levels is not None
+        return changes or self.bars != Bars() or self.grain > 0
 
     def frames(self, frames: Frames) -> Frames:
         """Return corrected frames (t h w 3) of the same size, uint8.
 
         Args:
-            frames: Frames in the order of time.
+            frames: Frames in the order of time, of the size of those that it was found in.
         """
-        found = frames
+        found = _inside(frames, self.bars)
+        if self.light is not None:
+            found = remove_flicker(found, self.light)
         if self.bars != Bars():
-            found = _resized(_inside(frames, self.bars), frames.shape[1:3])
+            found = _resized(found, frames.shape[1:3])
         if self.levels is not None:
             found = self.levels[found]
         return remove_grain(found, self.grain) if self.grain else found
@@ -154,10 +161,13 @@ def find_correction(frames: Frames) -> Correction:
     check_shape(frames, "t h w 3", "frames")
     bars = _find_bars(frames)
     picture = _inside(frames, bars)
+    light = find_light(picture)
+    if light is not None:
+        picture = remove_flicker(picture, light)
     found = brightness(picture)
     levels = _stretch(_luma(picture), found)
     grain = find_grain(picture if levels is None else levels[picture])
-    return Correction(bars, levels, grain, found)
+    return Correction(bars, light, levels, grain, found)
 
 
 def brightness(frames: Frames) -> Brightness:

@@ -29,6 +29,7 @@ class Fault(NamedTuple):
 DARK = Fault("very dark", "record with more light")
 FLAT = Fault("hardly any contrast", "clean the lens, and avoid mist and light from behind")
 GRAINY = Fault("grainy", "record with more light")
+FLICKERS = Fault("the light flickers", "fix the exposure, or record by daylight")
 WHITE_OUT = Fault("overexposed", "record with less light, or a shorter exposure")
 SMALL = Fault("very small", f"record at least {LEAST_HEIGHT} rows and columns, better 240")
 
@@ -44,6 +45,7 @@ def find_faults(correction: Correction, size: tuple[int, int]) -> tuple[Fault, .
     found = (
         (DARK, levels.dark),
         (FLAT, levels.flat and not levels.dark),
+        (FLICKERS, correction.light is not None),
         (GRAINY, correction.grain > 0 and not levels.dark),
         (WHITE_OUT, levels.white > MOST_WHITE),
         (SMALL, min(size) < LEAST_HEIGHT),

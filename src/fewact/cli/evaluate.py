@@ -160,8 +160,8 @@ class CameraOptions(OptionGroup):
         AutoMode,
         typer.Option(
             metavar="MODE",
-            help="Black bars, too little light or contrast, and grain: auto corrects them, as "
-            "`fewact teach` does (default: off).",
+            help="Black bars, flicker, too little light or contrast, and grain: auto corrects "
+            "them, as `fewact teach` does (default: off).",
         ),
     ] = AutoMode.OFF
 

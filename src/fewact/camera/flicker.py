@@ -1,0 +1,86 @@
+"""Find and remove flicker: light, or an exposure, that changes from frame to frame.
+
+Under other light all pixels of a frame change by one factor. The factor of a frame is the median,
+over the pixels, of its ratio to the median frame: what moves covers less than half of a frame.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frames = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+
+LUMA = np.array([0.299, 0.587, 0.114])
+STEP = 4
+"""Every so many rows and columns are measured."""
+
+GREY = (24.0, 240.0)
+"""Levels between which a ratio is measured: darker pixels are noise, brighter ones cut off."""
+
+LEAST_PIXELS = 0.3
+"""Smallest fraction of the pixels that a factor is measured in, so that it is no person's before a
+black background; the factor is 1 otherwise."""
+
+LEAST_CHANGE, LEAST_UNIFORM = 0.06, 4.0
+"""Smallest change of the logarithm of the factor, and smallest ratio of it to the spread over the
+pixels, of a video that flickers."""
+
+
+def find_light(frames: Frames) -> Floats | None:
+    """Return the median frame (h w), the luma of some pixels, of a video that flickers; or None.
+
+    Args:
+        frames: Some frames (t h w 3) of it.
+    """
+    if len(frames) < 4:
+        return None
+    luma = _luma(frames)
+    reference = np.asarray(np.median(luma, axis=0))
+    change, spread = flicker(luma, reference)
+    flickers = change >= LEAST_CHANGE and change >= LEAST_UNIFORM * spread
+    return reference if flickers else None
+
+
+def flicker(luma: Floats, reference: Floats) -> tuple[float, float]:
+    """Return how much the light changes from frame to frame, and how unevenly, as logarithms.
+
+    Args:
+        luma: Frames (t h w).
+        reference: Median frame (h w).
+    """
+    logs = [_ratios(one, reference) for one in luma]
+    light = np.array([np.median(one) if len(one) else 0.0 for one in logs])
+    uneven = [np.median(abs(one - np.median(one))) for one in logs if len(one)]
+    return float(np.quantile(light, 0.9) - np.quantile(light, 0.1)) / 2, float(
+        np.median(uneven) if uneven else np.inf
+    )
+
+
+def remove_flicker(frames: Frames, reference: Floats) -> Frames:
+    """Return frames (t h w 3) under the light of the median frame.
+
+    Args:
+        frames: Frames of the video, of the size that the reference was measured in.
+        reference: See ``find_light``.
+    """
+    factors = [np.exp(_median(_ratios(one, reference))) for one in _luma(frames)]
+    levels = np.arange(256.0)
+    tables = [(levels / one).round().clip(0, 255).astype(np.uint8) for one in factors]
+    return np.stack([table[frame] for table, frame in zip(tables, frames, strict=True)])
+
+
+def _luma(frames: Frames) -> Floats:
+    return np.asarray(frames[:, ::STEP, ::STEP] @ LUMA)
+
+
+def _median(logs: Floats) -> float:
+    return float(np.median(logs)) if len(logs) else 0.0
+
+
+def _ratios(luma: Floats, reference: Floats) -> Floats:
+    """Return the logarithms of the ratios of a frame to the reference; none if too few are grey."""
+    low, high = GREY
+    grey = (luma > low) & (luma < high) & (reference > low) & (reference < high)
+    if grey.mean() < LEAST_PIXELS:
+        return np.empty(0)
+    return np.asarray(np.log(luma[grey] / reference[grey]))
