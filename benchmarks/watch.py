@@ -326,7 +326,7 @@ may not overlap, and longer pauses within an event.
 The speed is that of a computer that does other work too; the seconds of CPU do not depend on that.
 Clips follow each other with a cut and without a pause, so that a window that does not meet a clip
 shows parts of two. `motions:long` is rendered: actions of 3 to 21 seconds that only the order of
-two movements distinguishes. Nothing is found in it, for two reasons: clips that are cut exactly are
+two movements distinguishes. Little is found in it, for two reasons: clips that are cut exactly are
 predicted little better than by chance from three examples, and windows as long as the middle half
 of the training clips overlap little with actions whose durations differ by a factor of seven.
 """
