@@ -17,7 +17,7 @@ def test_methods_request_stabilised_frames_by_their_option(name: str, mode: str)
     requests = [
         request
         for request in method.requests(card)
-        if name != "fusion" or (isinstance(request, FeatureRequest) and request.frames == 16)
+        if name != "fusion" or (isinstance(request, FeatureRequest) and request.frames == 24)
     ]
     assert requests
     assert {request.view.stabilise for request in requests} == {mode}
