@@ -232,8 +232,8 @@ of each person or recording.
 
 `fusion` reads the videos as they are. `fusion`, corrected, reads them as `fewact teach` and
 `fewact predict` do (`fewact evaluate … --correct auto`): where black bars, little light,
-little contrast, flicker or grain are found, they are corrected first; nothing else changes. Of the clean
-clips, only some of `ucf7` are touched, which have black bars. `pixels` needs no network.
+little contrast, flicker or grain are found, they are corrected first; nothing else changes. Of the
+clean clips, only some of `ucf7` are touched, which have black bars. `pixels` needs no network.
 
 {tables}
 
