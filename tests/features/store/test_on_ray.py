@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from benchmarks import ray_kills
-from fewact import backbones
 from fewact.data.videos import VideoList
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Outcome, Store, embed
@@ -66,7 +65,7 @@ def test_workers_are_killed_at_random(tmp_path: Path) -> None:
     assert killer.killed
     assert sorted(one.video.id for one in outcomes) == [v.id for v in videos.videos]
     assert not any(one.error for one in outcomes)
-    backbone = backbones.create(**dataclasses.asdict(ray_kills.OPTIONS))
+    backbone = ray_kills.OPTIONS.create()
     alone = ray_kills.make_job(tmp_path / "alone", videos)
     embed(alone, backbone, range(len(alone)), lambda _: None)
     assert sets(tmp_path / "killed") == sets(tmp_path / "alone")
@@ -74,7 +73,7 @@ def test_workers_are_killed_at_random(tmp_path: Path) -> None:
 
 def test_a_machine_is_lost_and_no_video(cluster: Any, tmp_path: Path) -> None:
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
-    backbone = backbones.create(**dataclasses.asdict(OPTIONS))
+    backbone = OPTIONS.create()
 
     def job(name: str) -> Job:
         store = Store.create(tmp_path / name)
