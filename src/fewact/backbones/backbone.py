@@ -153,6 +153,11 @@ class Backbone:
         for level in levels:
             self.card.shape_of(level)
 
+    @property
+    def reads_single_frames(self) -> bool:
+        """Whether the features of a slot are those of one frame, whatever the others show."""
+        return self.network.frames_together == 1 and self.card.frames_per_slot == 1
+
     def check_number(self, frames: int) -> None:
         """Refuse a number of input frames that the network cannot take.
 

@@ -14,15 +14,9 @@ from torch.nn import functional
 
 from fewact.camera.flicker import find_light, remove_flicker
 from fewact.camera.grain import find_grain, remove_grain
+from fewact.camera.measured import STEP, Floats, Frames, luma_of
 from fewact.errors import ShapeError
 from fewact.shapes import check_shape
-
-Frames = NDArray[np.uint8]
-Floats = NDArray[np.float64]
-
-LUMA = np.array([0.299, 0.587, 0.114])
-STEP = 4
-"""Every so many rows and columns are measured."""
 
 LOWEST, HIGHEST = 0.01, 0.995
 """Fractions of the pixels below the darkest and the brightest level: a few pixels do not count."""
@@ -165,24 +159,20 @@ def find_correction(frames: Frames) -> Correction:
     if light is not None:
         picture = remove_flicker(picture, light)
     found = brightness(picture)
-    levels = _stretch(_luma(picture), found)
+    levels = _stretch(luma_of(picture), found)
     grain = find_grain(picture if levels is None else levels[picture])
     return Correction(bars, light, levels, grain, found)
 
 
 def brightness(frames: Frames) -> Brightness:
     """Return the levels of frames (t h w 3)."""
-    luma = np.sort(_luma(frames), axis=None)
+    luma = np.sort(luma_of(frames), axis=None)
     low, high = (float(luma[int(part * (luma.size - 1))]) for part in (LOWEST, HIGHEST))
     shown = luma[np.searchsorted(luma, SHOWN) :]
     hardly = len(shown) < (1 - HIGHEST) * luma.size
     typical = 0.0 if hardly else float(shown[len(shown) // 2])
     color = float(np.quantile(frames[:, ::STEP, ::STEP].max(-1), HIGHEST))
     return Brightness(low, high, typical, float((luma >= WHITE).mean()), color)
-
-
-def _luma(frames: Frames) -> Floats:
-    return np.asarray(frames[:, ::STEP, ::STEP] @ LUMA)
 
 
 def _stretch(luma: Floats, found: Brightness) -> NDArray[np.uint8] | None:

@@ -5,14 +5,8 @@ over the pixels, of its ratio to the median frame: what moves covers less than h
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-Frames = NDArray[np.uint8]
-Floats = NDArray[np.float64]
-
-LUMA = np.array([0.299, 0.587, 0.114])
-MEASURED, STEP = 8, 4
-"""Most frames that are measured, and the distance of rows and columns that are."""
+from fewact.camera.measured import Floats, Frames, luma_of, some_frames
 
 GREY = (24.0, 240.0)
 """Levels between which a ratio is measured: darker pixels are noise, brighter ones cut off."""
@@ -34,8 +28,7 @@ def find_light(frames: Frames) -> Floats | None:
     """
     if len(frames) < 4:
         return None
-    count = min(MEASURED, len(frames))
-    luma = _luma(frames[(2 * np.arange(count) + 1) * len(frames) // (2 * count)])
+    luma = luma_of(some_frames(frames))
     reference = np.asarray(np.median(luma, axis=0))
     change, spread = flicker(luma, reference)
     flickers = change >= LEAST_CHANGE and change >= LEAST_UNIFORM * spread
@@ -50,7 +43,7 @@ def flicker(luma: Floats, reference: Floats) -> tuple[float, float]:
         reference: Median frame (h w).
     """
     logs = [_ratios(one, reference) for one in luma]
-    light = np.array([np.median(one) if len(one) else 0.0 for one in logs])
+    light = np.array([_median(one) for one in logs])
     uneven = [np.median(abs(one - np.median(one))) for one in logs if len(one)]
     return float(np.quantile(light, 0.9) - np.quantile(light, 0.1)) / 2, float(
         np.median(uneven) if uneven else np.inf
@@ -64,17 +57,14 @@ def remove_flicker(frames: Frames, reference: Floats) -> Frames:
         frames: Frames of the video, of the size that the reference was measured in.
         reference: See ``find_light``.
     """
-    factors = [np.exp(_median(_ratios(one, reference))) for one in _luma(frames)]
+    factors = [np.exp(_median(_ratios(one, reference))) for one in luma_of(frames)]
     levels = np.arange(256.0)
     tables = [(levels / one).round().clip(0, 255).astype(np.uint8) for one in factors]
     return np.stack([table[frame] for table, frame in zip(tables, frames, strict=True)])
 
 
-def _luma(frames: Frames) -> Floats:
-    return np.asarray(frames[:, ::STEP, ::STEP] @ LUMA)
-
-
 def _median(logs: Floats) -> float:
+    """Return the median; 0 if there is no ratio."""
     return float(np.median(logs)) if len(logs) else 0.0
 
 

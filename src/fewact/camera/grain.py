@@ -13,10 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-Frames = NDArray[np.uint8]
-
-MEASURED = 8
-"""Most frames that grain is measured in, and its details in every other one of them."""
+from fewact.camera.measured import Frames, some_frames
 
 BLOCK = 16
 """Rows and columns of the blocks that grain is measured in."""
@@ -53,8 +50,7 @@ def find_grain(frames: Frames) -> float:
     """
     if len(frames) < 2 or min(frames.shape[1:3]) < 2 * BLOCK:
         return 0.0
-    count = min(MEASURED, len(frames))
-    some = frames[(2 * np.arange(count) + 1) * len(frames) // (2 * count)]
+    some = some_frames(frames)
     if float(np.quantile(_details(some[::2]), QUIET)) < LEAST_DETAIL:
         return 0.0
     images = _planes(some)  # (t 3 h w)

@@ -25,7 +25,6 @@ class NetworkFeatures:
 
     def __init__(self, backbone: Backbone) -> None:
         self._backbone = backbone
-        self._alone = backbone.network.frames_together == 1 and backbone.card.frames_per_slot == 1
         self._found: dict[bytes, dict[Level, Tensor]] = {}
 
     def of(self, inputs: Inputs) -> dict[Request, Tensor]:
@@ -43,7 +42,7 @@ class NetworkFeatures:
         found: dict[int, dict[Level, Tensor]] = {}
         # Frames with more levels first, so that others find theirs.
         for key in sorted(levels, key=lambda one: len(set(levels[one])), reverse=True):
-            compute = self._each if self._alone else self._backbone.features
+            compute = self._each if self._backbone.reads_single_frames else self._backbone.features
             found[key] = compute(every[key], tuple(dict.fromkeys(levels[key])))
         return {
             request: frames.to(self._backbone.device)

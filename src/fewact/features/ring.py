@@ -51,8 +51,6 @@ class FeatureRing:
         self._aspect = 1.0
         slot = backbone.card.frames_per_slot
         self._numbers = {request: request.frames * slot for request in requests}
-        # A network that reads several frames together has no features of one frame.
-        self._alone = backbone.network.frames_together == 1 and slot == 1
         self._levels: tuple[Level, ...] = tuple(
             dict.fromkeys(
                 one.level
@@ -105,7 +103,9 @@ class FeatureRing:
         shared = {
             request: chosen[number]
             for request, number in self._numbers.items()
-            if self._alone and request.level is not None and inputs[request] is kept[number]
+            if self._backbone.reads_single_frames
+            and request.level is not None
+            and inputs[request] is kept[number]
         }
         own = {request: value for request, value in inputs.items() if request not in shared}
         with self._timing.stage("backbone"):

@@ -1,0 +1,25 @@
+"""What faults of a recording are measured in: some of the frames, and the luma of some pixels."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frames = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+
+LUMA = np.array([0.299, 0.587, 0.114])
+STEP = 4
+"""Every so many rows and columns are measured."""
+
+MEASURED = 8
+"""Most frames that grain and flicker are measured in."""
+
+
+def some_frames(frames: Frames) -> Frames:
+    """Return at most ``MEASURED`` of the frames (t h w 3), spread evenly."""
+    count = min(MEASURED, len(frames))
+    return frames[(2 * np.arange(count) + 1) * len(frames) // (2 * count)]
+
+
+def luma_of(frames: Frames) -> Floats:
+    """Return the luma (t h w) of some pixels of frames (t h w 3)."""
+    return np.asarray(frames[:, ::STEP, ::STEP] @ LUMA)
