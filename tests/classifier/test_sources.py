@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fewact.classifier.sources import check_label, labelled, of_class
-from fewact.data import Clip
+from fewact.data import BACKGROUND, Clip
 from fewact.errors import DataError
 
 
@@ -106,3 +106,36 @@ def test_labels_are_normalised_and_checked() -> None:
             check_label(label)
     with pytest.raises(DataError, match="reserved for clips of no class"):
         check_label("None")
+
+
+def test_clips_of_no_class_have_the_same_groups_however_they_come(folder: Path) -> None:
+    for file in ("none/anna/1.mp4", "none/ben/day 2/1.mp4", "none/2.mp4"):
+        (folder / file).parent.mkdir(exist_ok=True, parents=True)
+        (folder / file).touch()
+    groups = {"none/2.mp4": None, "none/anna/1.mp4": "anna", "none/ben/day 2/1.mp4": "ben"}
+    table = folder / "t.csv"
+    table.write_text(
+        "path,label,group\n"
+        + "".join(f"{name},none,{group or ''}\n" for name, group in groups.items())
+        + "wave/a.mp4,wave,anna\nclap/c.mp4,clap,\n"
+    )
+    classes = {"wave": folder / "wave", "clap": folder / "clap"}
+    for clips, _ in (
+        of_class(folder / "none", "None"),
+        of_class(table, BACKGROUND),
+        labelled(folder, None),
+        labelled(table, None),
+        labelled(classes, None, none=folder / "none"),
+    ):
+        outside = [clip for clip in clips if clip.label == BACKGROUND]
+        assert {c.path.relative_to(folder).as_posix(): c.group for c in outside} == groups
+
+
+def test_a_table_stands_for_its_rows_of_the_class(folder: Path) -> None:
+    table = folder / "t.csv"
+    table.write_text("path,label,end\nwave/a.mp4,wave,2\nwave/b.mp4,wave,\nclap/c.mp4,clap,\n")
+    clips, names = of_class(table, "wave")
+    assert [(clip.path.name, clip.end) for clip in clips] == [("a.mp4", 2.0), ("b.mp4", None)]
+    assert names == ["wave/a.mp4", "wave/b.mp4"]
+    with pytest.raises(DataError, match="no row has this label"):
+        of_class(table, "jump")

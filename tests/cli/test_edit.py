@@ -82,3 +82,17 @@ def test_teaching_over_a_model_can_be_undone(run: Run, mine: Path, clips: Path) 
     assert (mine / "config.json").read_bytes() != before
     assert run("undo", mine).out.startswith("Undone: taught again")
     assert (mine / "config.json").read_bytes() == before
+
+
+def test_folders_in_a_folder_of_clips_of_no_class_are_groups(
+    run: Run, mine: Path, tmp_path: Path
+) -> None:
+    for number, name in enumerate(("anna/1.mp4", "anna/2.mp4", "ben/1.mp4")):
+        (tmp_path / "other" / name).parent.mkdir(parents=True, exist_ok=True)
+        write_clip(tmp_path / "other" / name, "turning", number)
+    ended = run("add", mine, "none", tmp_path / "other")
+    assert (ended.code, ended.err) == (0, "")
+    assert 'Added 3 clips to "none"' in ended.out
+    found = FewShotClassifier.load(mine)
+    assert sorted(clip.group or "" for clip in found.none_clips_) == ["anna", "anna", "ben"]
+    assert sorted(found.open_set_.none_groups) == [1, 2]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fewact.data import expand_paths, natural_key
-from fewact.data.paths import _clips_below
+from fewact.data.paths import clips_below
 from fewact.errors import DataError
 
 FILES = ["2.mp4", "10.mp4", "1.txt", "a/x.mov", "a/b/y.avi", "a/frames/1.jpg", "a/.hidden/z.mp4"]
@@ -45,7 +45,7 @@ def test_each_clip_is_listed_once(folder: Path) -> None:
 def test_circular_links_end(folder: Path) -> None:
     (folder / "a" / "again").symlink_to(folder)
     assert "a/again/2.mp4" not in names(".")
-    assert len(list(_clips_below(Path("a")))) == len(names("a")) == 5
+    assert len(list(clips_below(Path("a")))) == len(names("a")) == 5
 
 
 @pytest.mark.parametrize("argument", ["missing.mp4", "*.webm", "empty"])

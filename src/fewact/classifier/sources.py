@@ -15,9 +15,11 @@ from fewact.data import (
     AnyClip,
     Clip,
     FeatureClip,
+    clips_of_no_class,
     expand_paths,
     is_background,
     is_features,
+    is_table,
     labelled_features,
     list_background,
     list_clips,
@@ -112,26 +114,51 @@ def of_class(source: Source, label: str) -> tuple[list[AnyClip], list[str]]:
 
     Args:
         source: Clip, path, folder or pattern, or several of them. A file of features stands for
-            all its rows.
+            all its rows, a table for its rows of the class. The folders in a folder of clips of no
+            class are groups.
         label: Class of the clips; ``none``, in any case, if they belong to no class.
 
     Raises:
         DataError: No clips are found.
     """
+    label = BACKGROUND if is_background(label) else label
     clips: list[AnyClip] = []
     for one in as_list(source)[0]:
-        if not isinstance(one, str | os.PathLike):
-            clips.append(as_clip(one))
-        elif is_features(path := Path(one)):
-            clips += read_features(path)
+        if isinstance(one, str | os.PathLike):
+            clips += _of_path(user_path(Path(one), DataError), label)
         else:
-            clips += map(Clip, expand_paths([path]))
+            clips.append(as_clip(one))
     if not clips:
         raise DataError("no training clips", where=f'class "{label}"')
-    label = BACKGROUND if is_background(label) else label
     found = _named([replace(clip, label=label) for clip in clips], None, below=f"{label}/")
     _refuse_repeats(found[0])
     return found
+
+
+def _of_path(path: Path, label: str) -> Sequence[AnyClip]:
+    """Return the clips that a path names, with their groups if these are known."""
+    if is_features(path):
+        return read_features(path)
+    if is_table(path):
+        return _of_table(path, label)
+    if label == BACKGROUND and path.is_dir():
+        return clips_of_no_class(path)
+    return [Clip(clip) for clip in expand_paths([path])]
+
+
+def _of_table(table: Path, label: str) -> list[Clip]:
+    """Return the clips of one class of a table.
+
+    Raises:
+        DataError: No row has the class.
+    """
+    if label == BACKGROUND:
+        clips = read_table(table, background=True)
+    else:
+        clips = [clip for clip in read_table(table) if clip.label == label]
+    if not clips:
+        raise DataError("no row has this label", where=str(table), got=repr(label))
+    return clips
 
 
 def check_label(label: str | int) -> str:

@@ -26,7 +26,13 @@ def add(
         ),
     ],
     clips: Annotated[
-        list[str], typer.Argument(metavar="CLIP...", help="Video files, folders or patterns.")
+        list[str],
+        typer.Argument(
+            metavar="CLIP...",
+            help="Video files, folders, patterns, or CSV tables, of which the rows with this label "
+            "are added. Folders in a folder of clips that show no class are groups, such as "
+            "people or places.",
+        ),
     ],
     load: LoadOptions,
 ) -> None:

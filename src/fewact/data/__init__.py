@@ -6,7 +6,7 @@ What belongs to published benchmarks is imported on first use.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from fewact.data.class_folders import list_background, list_clips
+from fewact.data.class_folders import clips_of_no_class, list_background, list_clips
 from fewact.data.clips import (
     BACKGROUND,
     AnyClip,
@@ -26,7 +26,7 @@ from fewact.data.feature_files import (
 from fewact.data.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_clip, natural_key
 from fewact.data.in_memory import Frames, VideoBytes
 from fewact.data.paths import expand_paths
-from fewact.data.table import read_table
+from fewact.data.table import is_table, read_table
 from fewact.data.videos import GroupScope, Split, Video, VideoList
 
 if TYPE_CHECKING:
@@ -60,11 +60,13 @@ __all__ = [
     "benchmark",
     "benchmark_names",
     "check_benchmark",
+    "clips_of_no_class",
     "expand_paths",
     "find_leaks",
     "is_background",
     "is_clip",
     "is_features",
+    "is_table",
     "labelled_features",
     "limit_per_class",
     "list_background",

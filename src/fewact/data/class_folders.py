@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fewact.data.clips import Clip, is_background
 from fewact.data.files import entries, first_few, is_clip, is_numbered_image, legible
+from fewact.data.paths import clips_below
 from fewact.errors import DataError
 from fewact.io.bounded import user_path
 from fewact.text_table import printable
@@ -63,13 +64,11 @@ def list_clips(folder: str | Path) -> list[Clip]:
 def list_background(folder: str | Path) -> list[Clip]:
     """Return the clips of no class, from the folder ``none`` beside the class folders.
 
-    Each folder of clips in ``none`` is a group: a person, or a place.
-
     Args:
         folder: Folder of the class folders.
 
     Returns:
-        Clips without a label; empty if there is no folder ``none``.
+        Clips as of ``clips_of_no_class``; empty if there is no folder ``none``.
 
     Raises:
         DataError: The folder does not exist.
@@ -78,18 +77,26 @@ def list_background(folder: str | Path) -> list[Clip]:
         clip
         for entry in _entries(user_path(folder, DataError))
         if entry.is_dir() and is_background(entry.name)
-        for inside in entries(entry)
-        for clip in _clip_or_group(inside)
+        for clip in clips_of_no_class(entry)
     ]
 
 
-def _clip_or_group(entry: Path) -> list[Clip]:
-    """Return a clip, or the clips of a folder, which are a group."""
-    if is_clip(entry):
-        return [Clip(entry)]
-    if not entry.is_dir():
-        return []
-    return [Clip(clip, group=legible(entry.name)) for clip in entries(entry) if is_clip(clip)]
+def clips_of_no_class(folder: Path) -> list[Clip]:
+    """Return the clips below a folder of clips of no class, without a label.
+
+    Each folder in it is a group: a person, or a place. A folder of numbered images is one clip.
+
+    Raises:
+        DataError: A folder cannot be read.
+    """
+    if is_clip(folder):
+        return [Clip(folder)]
+    return [
+        Clip(clip, group=None if clip == inside else legible(inside.name))
+        for inside in entries(folder)
+        if inside.is_dir() or is_clip(inside)
+        for clip in clips_below(inside)
+    ]
 
 
 def _entries(root: Path) -> list[Path]:

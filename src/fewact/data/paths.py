@@ -54,19 +54,19 @@ def expand_paths(arguments: Iterable[str | Path]) -> list[Path]:
 
 def _expand(path: Path) -> Iterator[Path]:
     if path.is_dir():
-        yield from _clips_below(path)
+        yield from clips_below(path)
     elif path.exists():
         yield path
     elif glob.has_magic(str(path)):
         names = sorted(set(_matches(str(path))), key=natural_key)
         for match in map(Path, names):
             if match.is_dir():
-                yield from _clips_below(match)
+                yield from clips_below(match)
             elif is_clip(match):
                 yield match
 
 
-def _clips_below(folder: Path) -> Iterator[Path]:
+def clips_below(folder: Path) -> Iterator[Path]:
     """Yield the clips below a folder in natural order; each folder once, however links lead to it.
 
     Raises:

@@ -20,6 +20,11 @@ TABLE = FileType(
 TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 
 
+def is_table(path: str | Path) -> bool:
+    """Return whether a path has the extension of a table."""
+    return Path(path).suffix.lower() in (".csv", ".tsv")
+
+
 def read_table(path: str | Path, *, background: bool = False) -> list[Clip]:
     """Return the clips of a table with the columns path and label.
 
