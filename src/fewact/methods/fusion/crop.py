@@ -1,18 +1,15 @@
 """A crop of feature maps around the motion, so that people may stand at other positions."""
 
-import math
-
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 CROP_SIDE = 4.0
 """Side of the crop in standard deviations of the position of motion. Chosen on development clips,
 as are the exponent of the changes and the smallest crop, half of the map."""
 
 
-def motion_centred_crop(maps: Tensor, changes: Tensor, samples: int) -> Tensor:
-    """Crop each video's maps around its motion.
+def motion_centred_crop(maps: Tensor, changes: Tensor, grid: int, samples: int = 1) -> Tensor:
+    """Crop each video's maps around its motion, and average the crop to a grid of cells.
 
     The weight of a cell is the square of its motion, the norm of its changes over all frames minus
     the median cell's. The crop is centred on the weighted mean position. Its side is four standard
@@ -22,27 +19,36 @@ def motion_centred_crop(maps: Tensor, changes: Tensor, samples: int) -> Tensor:
     Args:
         maps: (… t c h w).
         changes: Maps minus their mean over time, of the same shape.
-        samples: Rows and columns of the crop, interpolated bilinearly.
+        grid: Rows and columns of the result.
+        samples: Rows and columns of positions in a cell of the result, at which the maps are
+            interpolated bilinearly; a cell is their mean.
 
     Returns:
-        (… t c samples samples).
+        (… t c grid grid).
     """
     x, y, side = _crop_square(changes.detach())  # (…) each
     height, width = maps.shape[-2:]
-    steps = (torch.arange(samples, dtype=maps.dtype, device=maps.device) + 0.5) / samples - 0.5
+    count = grid * samples
+    steps = (torch.arange(count, dtype=maps.dtype, device=maps.device) + 0.5) / count - 0.5
     across, down = (
-        (at[..., None] + steps * side[..., None]) * (2 / size)
+        _weights(at[..., None] + steps * side[..., None], size).unflatten(-2, (grid, samples))
         for at, size in ((x, width), (y, height))
-    )  # (… samples) from -1 to 1
-    square = (*x.shape, samples, samples)
-    grid = torch.stack([across[..., None, :].expand(square), down[..., None].expand(square)], -1)
-    sampled = functional.grid_sample(
-        maps.reshape(-1, math.prod(maps.shape[-4:-2]), height, width),  # (r t·c h w)
-        grid.view(-1, samples, samples, 2),
-        padding_mode="border",
-        align_corners=False,
-    )
-    return sampled.reshape(*maps.shape[:-2], samples, samples)
+    )  # (… grid samples size) each
+    of_cells = torch.einsum("...ih,...jw->...hwij", down.mean(-2), across.mean(-2))
+    cells = maps.flatten(-4, -3).flatten(-2) @ of_cells.flatten(-2).flatten(-3, -2)
+    return cells.reshape(*maps.shape[:-2], grid, grid)
+
+
+def _weights(positions: Tensor, size: int) -> Tensor:
+    """Return the weights of cells in the interpolation at positions: (… n) → (… n size).
+
+    Args:
+        positions: Positions from the middle of the cells.
+        size: Number of cells.
+    """
+    cells = torch.arange(size, dtype=positions.dtype, device=positions.device)
+    inside = (positions + (size - 1) / 2).clamp(0, size - 1)
+    return (1 - (inside[..., None] - cells).abs()).clamp_min(0)
 
 
 def _crop_square(changes: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -146,10 +146,11 @@ class Motion:
         if self.crop:
             detrended = _detrended(maps, self.detrend, dim=-4)
             changes = detrended - detrended.mean(-4, keepdim=True)
-            maps = motion_centred_crop(maps, changes, CROP_SAMPLES_PER_CELL * self.grid)
-        pooled = functional.adaptive_avg_pool2d(maps.flatten(0, -4), self.grid)
-        cells = functional.normalize(pooled.flatten(1), dim=-1)
-        return cells.reshape(*maps.shape[:-3], cells.shape[-1])
+            cells = motion_centred_crop(maps, changes, self.grid, CROP_SAMPLES_PER_CELL)
+        else:
+            pooled = functional.adaptive_avg_pool2d(maps.flatten(0, -4), self.grid)
+            cells = pooled.view(*maps.shape[:-2], self.grid, self.grid)
+        return functional.normalize(cells.flatten(-3), dim=-1)
 
     def similarity(self, first: Tensor, second: Tensor) -> Tensor:
         """Return minus the cost of the alignment per frame: (b q t d), (b s t d) → (b q s)."""
