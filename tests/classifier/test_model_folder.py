@@ -12,8 +12,9 @@ import pytest
 
 from fewact import FewShotClassifier, backbones, methods
 from fewact.backbones import Backbone
-from fewact.classifier import Prediction, model_folder
+from fewact.classifier import Prediction, model_folder, saved_files
 from fewact.classifier.config import _digest
+from fewact.classifier.saved_files import MOST_PER_CLIP
 from fewact.data import list_clips
 from fewact.errors import ModelError, OutputError
 from fewact.io import folders as replace_folder
@@ -175,6 +176,31 @@ def test_the_state_of_another_model_is_detected(
     shutil.copy(other / "state.safetensors", model / "state.safetensors")
     with pytest.raises(ModelError, match="damaged or edited"):
         FewShotClassifier.load(model)
+
+
+def test_a_state_larger_than_that_of_its_clips_is_not_read(model: Path) -> None:
+    clips = len(json.loads((model / "config.json").read_text())["examples"])
+    width = (5 << 30) // clips // 4
+    size = clips * width * 4
+    facts = {"dtype": "F32", "shape": [clips, width], "data_offsets": [0, size]}
+    text = json.dumps({"nodes.vector": facts}).encode()
+    with (model / "state.safetensors").open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + size)  # 5 GiB of zeros, which take no space on the disk
+    most = f"expected: at most {clips * MOST_PER_CLIP / (1 << 30):.1f} GiB"
+    with pytest.raises(ModelError, match=f"is too large.*5.0 GiB.*{most}"):
+        FewShotClassifier.load(model)
+
+
+def test_a_model_that_could_not_be_read_is_not_saved(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (model / "config.json").read_bytes()
+    loaded = FewShotClassifier.load(model)
+    monkeypatch.setattr(saved_files, "MOST_PER_CLIP", 10)
+    with pytest.raises(ModelError, match="the state of a saved classifier is too large"):
+        loaded.save(model)
+    assert (model / "config.json").read_bytes() == before
 
 
 def test_missing_examples_are_detected(model: Path) -> None:

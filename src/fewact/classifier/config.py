@@ -16,8 +16,7 @@ from fewact.data import BACKGROUND
 from fewact.data.active import Trim
 from fewact.data.files import legible
 from fewact.errors import ModelError
-from fewact.io.bounded import GIB, MIB, FileType
-from fewact.io.tensors import check_tensors
+from fewact.io.bounded import MIB, FileType
 from fewact.text import TextFacts
 from fewact.version import __version__
 
@@ -28,8 +27,6 @@ THUMBNAIL = re.compile(r"thumbnail-\d{4,}\.jpg", re.ASCII)
 
 HINT = "Copy the folder again, or teach again."
 CONFIG_FILE = FileType("saved classifier", ModelError, 64 * MIB, hint=HINT)
-STATE_FILE = FileType("state of a saved classifier", ModelError, 8 * GIB, hint=HINT)
-THUMBNAIL_FILE = FileType("thumbnail", ModelError, 16 * MIB, hint=HINT)
 
 
 class _Part(BaseModel):
@@ -162,34 +159,6 @@ def from_text(text: str, where: str) -> Config:
         )
     _check_version(content, where)
     return CONFIG_FILE.validate(content, Config, where)
-
-
-def content_of(path: Path, config: Config, where: Path) -> dict[str, bytes]:
-    """Return the content of the other files of a model, by their names.
-
-    The header of the tensors is checked before they are read: a file may be very large.
-
-    Args:
-        path: Folder of the model.
-        config: Content of its config.json.
-        where: Folder, for the error.
-
-    Raises:
-        ModelError: A file cannot be read, or is not the one that was saved.
-    """
-    check_tensors(STATE_FILE, path / STATE)
-    files = {
-        name: (STATE_FILE if name == STATE else THUMBNAIL_FILE).content(path / name)
-        for name in config.files
-    }
-    for name, content in files.items():
-        if hashlib.sha256(content).hexdigest() != config.files[name]:
-            raise ModelError(
-                "the file was damaged or edited after it was saved",
-                where=str(where / name),
-                hint=HINT,
-            )
-    return files
 
 
 def is_config(path: Path) -> bool:

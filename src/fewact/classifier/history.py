@@ -19,7 +19,8 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from fewact.classifier.config import CONFIG, CONFIG_FILE, content_of, from_text, owns
+from fewact.classifier.config import CONFIG, CONFIG_FILE, from_text, owns
+from fewact.classifier.saved_files import content_of
 from fewact.errors import ModelError
 from fewact.io.atomic import make_folder, output_errors, sync
 from fewact.io.bounded import GIB, KIB, FileType, user_path

@@ -13,11 +13,10 @@ from pydantic import JsonValue
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from fewact import backbones, methods
+from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.backbones.card import LATER
 from fewact.backbones.workers import on_one_core
-from fewact.checkpoint import registered
 from fewact.classifier import history
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.config import (
@@ -26,12 +25,9 @@ from fewact.classifier.config import (
     HINT,
     README,
     STATE,
-    STATE_FILE,
     Config,
     SavedBackbone,
     SavedClassNames,
-    SavedMethod,
-    content_of,
     from_text,
     is_config,
     owns,
@@ -41,6 +37,8 @@ from fewact.classifier.equal_nodes import find_equal, restore_equal
 from fewact.classifier.examples import Examples
 from fewact.classifier.fitted import Fitted
 from fewact.classifier.readme import readme
+from fewact.classifier.saved_files import STATE_FILE, content_of, state_file_of
+from fewact.classifier.saved_method import create_method, saved_method
 from fewact.classifier.thumbnails import thumbnail
 from fewact.data.active import Trim
 from fewact.errors import ModelError, UserError
@@ -109,7 +107,7 @@ def save(
             precision=backbone.card.precision,
             card=_facts(backbone),
         ),
-        method=_saved_method(method),
+        method=saved_method(method),
         calibration=fitted.calibration,
         class_names=_saved_class_names(fitted.class_names),
         open_set=fitted.open_set,
@@ -121,8 +119,9 @@ def save(
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
     # A model that cannot be loaded must not replace a model that can.
-    tensors = parse_tensors(STATE_FILE, files[STATE], str(folder / STATE))
-    _method(config.method, _of(tensors, METHOD), str(folder))
+    state_file = state_file_of(config, str(folder))
+    tensors = parse_tensors(state_file, files[STATE], str(folder / STATE))
+    create_method(config.method, _of(tensors, METHOD), str(folder))
     card = readme(config, backbone.card, _old_readme(folder))
 
     def fill(new: Path) -> None:
@@ -209,7 +208,7 @@ def _load(folder: Path, path: Path) -> SavedModel:
     _check_numbers(tensors, str(folder / STATE))
     nodes = restore_equal(nodes, config.equal_nodes, str(folder / STATE))
     thumbnails = [files.get(f"thumbnail-{i:04}.jpg") for i in range(1, len(config.examples) + 1)]
-    method = _method(config.method, _of(tensors, METHOD), str(folder))
+    method = create_method(config.method, _of(tensors, METHOD), str(folder))
     examples = Examples(config.examples, nodes, tuple(thumbnails))
     return SavedModel(
         config, examples, method, _class_names(config, examples, tensors, str(folder / STATE))
@@ -319,24 +318,6 @@ def _portable(weights: str) -> str:
     home = Path.home()
     short = f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
     return scheme + local + short
-
-
-def _saved_method(method: Method) -> SavedMethod:
-    name, options = registered(method, ModelError)
-    return SavedMethod(name=name, options=options, trained=method.trained)
-
-
-def _method(saved: SavedMethod, parameters: Mapping[str, Tensor], where: str) -> Method:
-    try:
-        method = methods.create(saved.name, **saved.options)
-        method.load_state_dict(dict(parameters))
-        method.trained = saved.trained
-    except (UserError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise ModelError(
-            f"the method {saved.name} cannot be built: {reason}", where=where
-        ) from error
-    return method
 
 
 def _tensors(nodes: Nodes, method: Method, class_names: ClassNames | None) -> dict[str, Tensor]:

@@ -64,11 +64,11 @@ class FileType:
         if "\0" in str(path):
             self.refuse(repr(str(path)), fault, "a name with a NUL character")
         try:
-            self._check_size(path, os.stat(path))
+            self._check_file(path, os.stat(path))
             # Without O_NONBLOCK, opening a pipe that takes the file's place now would wait.
             flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
             with open(os.open(path, flags), "rb") as file:
-                self._check_size(path, os.fstat(file.fileno()))
+                self._check_file(path, os.fstat(file.fileno()))
                 yield file
         except OSError as error:
             self.refuse(path, fault, error.strerror or str(error))
@@ -177,6 +177,15 @@ class FileType:
                 self._too_large(where, f"more than {size_text(self.ceiling)}")
         return b"".join(chunks)
 
+    def check_size(self, size: int, where: str) -> None:
+        """Check the size of a file in bytes.
+
+        Raises:
+            UserError: It is larger than the ceiling.
+        """
+        if size > self.ceiling:
+            self._too_large(where, size_text(size))
+
     def refuse(self, where: str | Path, what: str, got: str = "") -> NoReturn:
         """Raise the error of this type of file.
 
@@ -187,13 +196,12 @@ class FileType:
             what, where=str(where), got=got, expected=self.expected, hint=self.hint
         ) from None
 
-    def _check_size(self, path: Path, found: os.stat_result) -> None:
+    def _check_file(self, path: Path, found: os.stat_result) -> None:
         if stat.S_ISDIR(found.st_mode):
             self.refuse(path, f"the {self.name} cannot be read", "a folder")
         if not stat.S_ISREG(found.st_mode):
             self.refuse(path, f"the {self.name} cannot be read", "not a regular file")
-        if found.st_size > self.ceiling:
-            self._too_large(str(path), size_text(found.st_size))
+        self.check_size(found.st_size, str(path))
 
     def _too_large(self, where: str, got: str) -> NoReturn:
         raise self.refusal(

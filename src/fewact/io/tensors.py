@@ -55,13 +55,14 @@ def parse_tensors(type: FileType, content: bytes, where: str) -> dict[str, "Tens
     """Return copies of the tensors in the content of a safetensors file.
 
     Raises:
-        UserError: The content is damaged.
+        UserError: The content is too large or damaged.
     """
     from io import BytesIO
 
     from safetensors import SafetensorError
     from safetensors.torch import load
 
+    type.check_size(len(content), where)
     _check_header(type, BytesIO(content), len(content), where)
     try:
         return {name: value.clone() for name, value in load(content).items()}

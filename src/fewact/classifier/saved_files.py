@@ -1,0 +1,54 @@
+"""Files of a saved model beside config.json: their content, if it can be that of the model."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+from fewact.classifier.config import HINT, STATE, Config
+from fewact.classifier.saved_method import parameter_bytes
+from fewact.errors import ModelError
+from fewact.io.bounded import GIB, MIB, FileType
+from fewact.io.tensors import check_tensors
+
+STATE_FILE = FileType("state of a saved classifier", ModelError, 8 * GIB, hint=HINT)
+THUMBNAIL_FILE = FileType("thumbnail", ModelError, 16 * MIB, hint=HINT)
+
+MOST_PER_CLIP = 128 * MIB
+"""Largest size of what a state has of a clip. The largest nodes are those of TA2N: 16 MiB with 8
+frames of ResNet-50, 125 MiB with 64."""
+
+
+def content_of(path: Path, config: Config, where: Path) -> dict[str, bytes]:
+    """Return the content of the other files of a model, by their names.
+
+    The size and the header of the tensors are checked before they are read: a file may be very
+    large.
+
+    Args:
+        path: Folder of the model.
+        config: Content of its config.json.
+        where: Folder, for the error.
+
+    Raises:
+        ModelError: A file cannot be read, or is not the one that was saved.
+    """
+    state_file = state_file_of(config, str(where))
+    check_tensors(state_file, path / STATE)
+    files = {
+        name: (state_file if name == STATE else THUMBNAIL_FILE).content(path / name)
+        for name in config.files
+    }
+    for name, content in files.items():
+        if hashlib.sha256(content).hexdigest() != config.files[name]:
+            raise ModelError(
+                "the file was damaged or edited after it was saved",
+                where=str(where / name),
+                hint=HINT,
+            )
+    return files
+
+
+def state_file_of(config: Config, where: str) -> FileType:
+    """Return the type of a model's state: its method and its clips say how large it can be."""
+    most = parameter_bytes(config.method, where) + len(config.examples) * MOST_PER_CLIP
+    return replace(STATE_FILE, ceiling=min(STATE_FILE.ceiling, most))

@@ -1,0 +1,60 @@
+"""The method of a saved model: its name and options in config.json, its parameters in the state."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from fewact import methods
+from fewact.checkpoint import registered
+from fewact.classifier.config import SavedMethod
+from fewact.errors import ModelError, UserError
+from fewact.methods.base import Method
+
+
+def saved_method(method: Method) -> SavedMethod:
+    """Return the name and options of a method.
+
+    Raises:
+        ModelError: It is not a registered method.
+    """
+    name, options = registered(method, ModelError)
+    return SavedMethod(name=name, options=options, trained=method.trained)
+
+
+def create_method(saved: SavedMethod, parameters: Mapping[str, Tensor], where: str) -> Method:
+    """Return a saved method with its parameters.
+
+    Raises:
+        ModelError: There is no such method, or it has other options or parameters.
+    """
+    method = _create(saved, where)
+    try:
+        method.load_state_dict(dict(parameters))
+    except RuntimeError as error:
+        raise _refusal(saved, error, where) from error
+    method.trained = saved.trained
+    return method
+
+
+def parameter_bytes(saved: SavedMethod, where: str) -> int:
+    """Return the size of the parameters of a saved method; no memory is allocated for them.
+
+    Raises:
+        ModelError: There is no such method, or it has other options.
+    """
+    with torch.device("meta"):
+        parameters = _create(saved, where).state_dict()
+    return sum(value.nbytes for value in parameters.values())
+
+
+def _create(saved: SavedMethod, where: str) -> Method:
+    try:
+        return methods.create(saved.name, **saved.options)
+    except (UserError, RuntimeError) as error:
+        raise _refusal(saved, error, where) from error
+
+
+def _refusal(saved: SavedMethod, error: Exception, where: str) -> ModelError:
+    reason = " ".join(str(error).split())
+    return ModelError(f"the method {saved.name} cannot be built: {reason}", where=where)
