@@ -12,9 +12,9 @@ from fewact.classifier.calibration import (
     PRIOR_STD,
     Calibration,
     accuracy_interval,
-    calibrate,
     expected_temperature,
     fit_temperature,
+    hold_out,
 )
 from fewact.classifier.folds import MAX_HELD_OUT, folds_of
 
@@ -68,7 +68,7 @@ def test_temperature_and_accuracy_match_a_slow_leave_one_out(
 ) -> None:
     nodes, labels, n = clips(shots, noise)
     logits, truth, shots = slow_logits(nodes, labels, n)
-    got = calibrate(METHOD, nodes, labels, n, [None] * len(labels))
+    got = hold_out(METHOD, nodes, labels, n, [None] * len(labels)).calibration
     assert got.source == "held-out clips"
     assert got.held_out == len(truth)
     assert got.accuracy == pytest.approx(100 * (logits.argmax(1) == truth).mean())
@@ -79,7 +79,7 @@ def test_temperature_and_accuracy_match_a_slow_leave_one_out(
 
 def test_one_clip_each_keeps_the_expected_temperature() -> None:
     nodes, labels, n = clips([1, 1, 1], 1.0)
-    got = calibrate(METHOD, nodes, labels, n, [None] * 3)
+    got = hold_out(METHOD, nodes, labels, n, [None] * 3).calibration
     expected = expected_temperature(METHOD.temperature, 1)
     assert (got.temperature, got.source, got.held_out) == (expected, "method", 0)
     assert expected > METHOD.temperature > expected_temperature(METHOD.temperature, 10)
@@ -95,7 +95,7 @@ def test_probabilities_of_clips_at_random_fall_to_chance() -> None:
         points = torch.randn(24, 1, 5, generator=generator)
         labels = torch.arange(4).repeat_interleave(4)
         nodes = {"frames": points[:16]}
-        got = calibrate(METHOD, nodes, labels, 4, [None] * 16)
+        got = hold_out(METHOD, nodes, labels, 4, [None] * 16).calibration
         state = METHOD.support({"frames": points[None, :16]}, labels[None], 4)
         logits = METHOD.score(state, {"frames": points[None, 16:]})[0] / got.temperature
         sure += logits.softmax(-1).amax(-1).tolist()
@@ -140,10 +140,10 @@ def test_a_clip_is_never_scored_by_its_own_group() -> None:
     labels = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
     nodes = {"frames": points[:, None, None]}
     groups = ["a", "a", "b", "b", "a", "a", "b", "b"]
-    assert calibrate(METHOD, nodes, labels, 2, groups).accuracy == 0
+    assert hold_out(METHOD, nodes, labels, 2, groups).calibration.accuracy == 0
     nearest = methods.create("protonet", distance="squared_euclidean", shot_aggregation="mean")
-    apart = calibrate(nearest, nodes, labels, 2, groups)
-    together = calibrate(nearest, nodes, labels, 2, [None] * 8)
+    apart = hold_out(nearest, nodes, labels, 2, groups).calibration
+    together = hold_out(nearest, nodes, labels, 2, [None] * 8).calibration
     assert (apart.held_out, together.held_out) == (8, 8)
     assert apart.temperature > together.temperature
 
@@ -186,9 +186,9 @@ def test_folds_keep_every_class_and_separate_groups(
 def test_the_batch_size_does_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     nodes, labels, n = clips([5, 3, 1, 4], 1.0)
     groups = ["a", "b", "c", None, "d", "a", "b", None, None, "c", "c", None, "e"]
-    at_once = calibrate(METHOD, nodes, labels, n, groups)
+    at_once = hold_out(METHOD, nodes, labels, n, groups).calibration
     monkeypatch.setattr(module, "FLOATS_AT_ONCE", 1)
-    assert calibrate(METHOD, nodes, labels, n, groups) == at_once
+    assert hold_out(METHOD, nodes, labels, n, groups).calibration == at_once
 
 
 def test_sets_have_the_true_class_as_often_as_promised() -> None:

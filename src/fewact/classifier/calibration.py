@@ -170,18 +170,6 @@ class HeldOut:
     predicted: Tensor
 
 
-def calibrate(
-    method: Method,
-    nodes: Nodes,
-    labels: Tensor,
-    n: int,
-    groups: Sequence[str | None],
-    class_names: ClassNames | None = None,
-) -> Calibration:
-    """Return the calibration on at most ``MAX_HELD_OUT`` clips, see ``hold_out``."""
-    return hold_out(method, nodes, labels, n, groups, class_names).calibration
-
-
 def hold_out(
     method: Method,
     nodes: Nodes,
@@ -283,7 +271,7 @@ def _text_weight(text: Tensor, visual: Tensor, truth: Tensor, *, always: bool) -
 def fit_temperature(
     logits: Tensor, truth: Tensor, own: float, prior_std: float = PRIOR_STD
 ) -> float:
-    """Return the temperature that minimises the equation of ``calibrate``, to 1 %.
+    """Return the temperature that minimises the equation of ``hold_out``, to 1 %.
 
     The sum can have several minima, so the full range is searched on a grid.
 

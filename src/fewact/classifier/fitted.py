@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fewact.backbones.workers import on_one_core
-from fewact.classifier.calibration import Calibration, calibrate
+from fewact.classifier.calibration import Calibration, hold_out
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
 from fewact.classifier.examples import Examples, Nodes
 from fewact.classifier.fit_checks import check_shapes
@@ -164,7 +164,8 @@ def _fit(
     nodes = _on(examples, device)
     if before is None:
         groups = [clip.group for clip in examples.clips]
-        calibration = calibrate(method, nodes, labels, len(classes), groups, class_names)
+        held = hold_out(method, nodes, labels, len(classes), groups, class_names)
+        calibration = held.calibration
     else:
         calibration = before.calibration
     by_class = method.support(_batch(nodes), labels[None], len(classes))
