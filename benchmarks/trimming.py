@@ -155,7 +155,7 @@ def page(rows: dict[bool, list[str]], count: int) -> str:
 
     python -m benchmarks.trimming ASSETS --episodes {count}{only} -o docs/results/trimming.md
 
-A clip that somebody records begins before the action and ends after it. Here each clip is padded at
+A recorded clip begins before the action and ends after it. Here each clip is padded at
 both ends with its first and last frame and the noise of a camera, in training and in prediction.
 Number of episodes: {count}, of {WAYS} classes with {SHOTS} training clips and {QUERIES} new clips
 each, of other people or recordings. Padding of 0 s is the clip as it was cut. An episode has

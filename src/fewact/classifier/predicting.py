@@ -194,11 +194,11 @@ def _answer(
     clip, duration = encoded.clip, encoded.duration
     if isinstance(encoded.nodes, VideoError):
         return Skipped(clip, encoded.nodes)
-    taught = fitted.everything.durations
-    if duration is not None and taught and duration > max(LONG * max(taught), LEAST_LONG):
+    known = fitted.everything.durations
+    if duration is not None and known and duration > max(LONG * max(known), LEAST_LONG):
         warnings.warn(
             f"{display_name(clip)} is {duration:.0f} s long, the training clips at most "
-            f"{max(taught):.0f} s: this is one answer for all of it. `fewact watch MODEL VIDEO`, "
+            f"{max(known):.0f} s: this is one answer for all of it. `fewact watch MODEL VIDEO`, "
             "in Python FewShotClassifier.stream, finds the actions in a long recording",
             category=UserWarning,
             stacklevel=4,

@@ -143,10 +143,10 @@ def measure(
                 training.append(one.name)
         if progress is not None:
             progress(done, len(found))
-    taught = [(truth, answer) for truth, answer in pairs if truth != NONE]
-    if not taught:
+    inside = [(truth, answer) for truth, answer in pairs if truth != NONE]
+    if not inside:
         raise DataError("no clip of the classes can be read", got=f"{len(skipped)} skipped")
-    right = sum(truth == answer for truth, answer in taught)
+    right = sum(truth == answer for truth, answer in inside)
     none = any(NONE in pair for pair in pairs)
     rows = (*classes, NONE) if none else classes
     return Tested(
@@ -154,9 +154,9 @@ def measure(
         rows,
         tuple(tuple(pairs.count((truth, answer)) for answer in rows) for truth in rows),
         right,
-        len(taught),
-        accuracy_interval(right, len(taught)),
-        sum(answer == NONE for _, answer in taught),
+        len(inside),
+        accuracy_interval(right, len(inside)),
+        sum(answer == NONE for _, answer in inside),
         tuple(mistakes),
         tuple(training),
         tuple(skipped),

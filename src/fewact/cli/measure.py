@@ -61,7 +61,7 @@ def measure_clips(
     if found.training_clips:
         say(
             f"Warning: {len(found.training_clips)} clips have the name of a training clip of the "
-            f"model, such as {found.training_clips[0]}: clips that were taught say nothing."
+            f"model, such as {found.training_clips[0]}: their answers say nothing about new clips."
         )
     if format is Format.JSON:
         print_json(found.to_dict())

@@ -40,7 +40,7 @@ def find_segment(index: FrameIndex, start: float | None, end: float | None) -> V
         Segment, or None if no frame is shown in it.
 
     Raises:
-        OptionError: The times of the frames are too far apart to be told from each other.
+        OptionError: The times of the frames are too large to be distinguished from each other.
     """
     bounds = _bounds(index)
     low = -math.inf if start is None else start + _ROUNDING

@@ -55,7 +55,7 @@ def _label(text: str) -> str:
 
 
 def _video_file(name: str) -> str:
-    """Refuse a path: a document of somebody else must not name files outside of its folder."""
+    """Refuse a path: a document from elsewhere must not name files outside of its folder."""
     if (
         not re.fullmatch(r"[\w-]+\.\w+", name, re.ASCII)
         or PurePosixPath(name).suffix not in VIDEO_SUFFIXES
