@@ -65,12 +65,12 @@ def small_clip(folder: Path, seed: int) -> None:
     model.save_pretrained(folder)
 
 
-def in_memory(videos: VideoList, file: Path) -> VideoList:
-    """Return the list with its frames in memory, at the encoder's size; they are kept in a file."""
+def in_memory(videos: VideoList, file: Path, side: int = SIDE) -> VideoList:
+    """Return the list with its frames in memory, ``side`` pixels wide; they are kept in a file."""
 
     def shrunk(frame: Any) -> Any:
         image = torch.from_numpy(frame.copy()).permute(2, 0, 1)[None]
-        small = functional.interpolate(image, (SIDE, SIDE), mode="bilinear", antialias=True)
+        small = functional.interpolate(image, (side, side), mode="bilinear", antialias=True)
         return small[0].permute(1, 2, 0).numpy()
 
     if not file.exists():
