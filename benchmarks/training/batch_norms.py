@@ -134,9 +134,7 @@ def curve(run: Path) -> Curve:
     found = [json.loads(line) for line in lines]
     losses = [one["cross_entropy"] for one in found if "cross_entropy" in one]
     accuracies = [one["accuracy"] for one in found if "accuracy" in one]
-    return Curve(
-        statistics.mean(losses[-LAST:]), accuracies[0], max(accuracies), accuracies[-1]
-    )
+    return Curve(statistics.mean(losses[-LAST:]), accuracies[0], max(accuracies), accuracies[-1])
 
 
 def page(found: Found, work: Path, command: str, changes: Mapping[str, Any]) -> str:

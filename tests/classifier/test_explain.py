@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from fewact import methods
 from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier, Prediction
 from fewact.classifier.explain import explain
@@ -43,11 +44,10 @@ def test_neighbours_have_frames_parts_and_a_match(
         assert len(one.match.query) == len(one.match.plan) == 24
         assert sum(map(sum, one.match.plan)) == pytest.approx(1)
         assert examples.all_clips_[one.number - 1].title == one.clip
-        assert one.cells is not None
-        assert [len(one.cells), *{(len(frame), len(frame[0])) for frame in one.cells}] == [
-            8,
-            (4, 4),
-        ]
+        sizes = {name: (len(x), len(x[0]), len(x[0][0])) for name, x in one.cells.items()}
+        assert sizes == {"appearance": (8, 7, 7), "motion": (8, 4, 4)}
+        total = sum(value for frame in one.cells["appearance"] for row in frame for value in row)
+        assert total == pytest.approx(one.parts["appearance"], abs=1e-3)
 
 
 def test_parts_of_the_logits_add_up(examples: FewShotClassifier) -> None:
@@ -71,8 +71,21 @@ def test_the_method_that_answered_is_explained(
     assert found.log_odds == pytest.approx(math.log(ratio), rel=1e-3, abs=1e-3)
     match = found.neighbours[0].match
     assert (None if match is None else len(match.plan)) == nodes
-    cells = found.neighbours[0].cells
-    assert (None if cells is None else len(cells)) == (8 if method == "a2m2" else None)
+    assert set(found.neighbours[0].cells) == ({"moments"} if method == "a2m2" else set())
+    assert found.attention is None
+
+
+def test_temporal_attention_is_that_of_the_frames_of_the_clip(
+    backbone: Backbone, actions: Path, queries: dict[str, Path]
+) -> None:
+    method = methods.create(
+        "a2m2",
+        **{"moments.attention": True, "moments.reduction": "linear"},
+        **{"moments.in_channels": 112, "moments.width": 16},
+    )
+    found = explain(FewShotClassifier(backbone, method).fit(actions), queries["down"])
+    assert found.attention is not None
+    assert [sum(row) for row in found.attention.plan] == pytest.approx([1 / 8] * 8)
 
 
 def test_a_loaded_model_shows_what_is_at_hand(

@@ -500,8 +500,7 @@ def test_cells_are_the_gradient_of_the_similarity() -> None:
     tap = FeatureRequest("maps", View(8))
     with torch.inference_mode():
         support = {name: x[0] for name, x in method.encode({tap: other[None]}).items()}
-    cells = method.gradient_cells({tap: maps}, support)
-    assert cells is not None
+    cells = method.match_cells({}, support, {tap: maps})["moments"]
     assert cells.shape == (8, 7, 7)
 
     def similarity(own: torch.Tensor) -> float:
@@ -526,8 +525,7 @@ def test_cells_are_where_two_videos_move_alike() -> None:
         video[..., 1:3, 4:6] += shared
     method = create(**{"moments.level": "maps", "moments.reduction": "none"})
     support = {name: x[0] for name, x in method.encode({tap: videos[1][None]}).items()}
-    cells = method.gradient_cells({tap: videos[0]}, support)
-    assert cells is not None
+    cells = method.match_cells({}, support, {tap: videos[0]})["moments"]
     strong = cells.abs().mean(0)
     assert strong[1:3, 4:6].mean() > 5 * strong.mean()
 
@@ -542,4 +540,4 @@ def test_no_cells_where_there_are_none_of_the_frame(options: dict[str, Any]) -> 
     size = (8, 6, 7, 7) if options else (8, 6)
     features: dict[Request, torch.Tensor] = {request: torch.rand(size)}
     nodes = {name: x[0] for name, x in method.encode({request: features[request][None]}).items()}
-    assert method.gradient_cells(features, nodes) is None
+    assert method.match_cells(nodes, nodes, features) == {}

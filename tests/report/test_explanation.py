@@ -43,7 +43,7 @@ def explanation(name: str) -> Explanation:
         name, equal_parts(3), equal_parts(3), ((third, 0, 0), (0, third, 0), (0, 0, third))
     )
     neighbours = (
-        Neighbour(name, 1, name, 0.5, {name: 0.5}, match, (b"\xff\xd8jpeg",), CELLS),
+        Neighbour(name, 1, name, 0.5, {name: 0.5}, match, (b"\xff\xd8jpeg",), {"motion": CELLS}),
         Neighbour("other", 2, "other", 0.25, {"motion": 0.25}, None),
     )
     contributions = (Contribution(name, 1.5), Contribution("motion", -0.25))
@@ -67,7 +67,37 @@ def test_hostile_names_are_text() -> None:
 def test_cells_that_add_most_are_drawn_over_the_query() -> None:
     page = explanation_page(explanation("wave"))
     assert page.count('class="cell"') == 2
-    assert "where in the frame both clips move alike" in page
+    assert "where in the frame both clips agree in motion." in page
+
+
+def test_each_sort_of_cells_has_a_drawing_of_the_query_of_its_own() -> None:
+    found = explanation("wave")
+    first = replace(found.neighbours[0], cells={"appearance": CELLS, "motion": CELLS})
+    page = explanation_page(replace(found, neighbours=(first, found.neighbours[1])))
+    assert page.count('class="cell"') == 4
+    assert page.count("<image") == explanation_page(found).count("<image") + 1
+    assert "agree in appearance; below it, in motion." in page
+
+
+def test_temporal_attention_is_drawn_and_its_absence_is_said() -> None:
+    found = explanation("wave")
+    without = explanation_page(found)
+    assert "None: frames of a clip do not attend to each other" in without
+    plan = ((0.1, 0.4), (0.25, 0.25))
+    attending = FrameMatch("attention", equal_parts(2), equal_parts(2), plan)
+    page = explanation_page(replace(found, attention=attending))
+    assert "do not attend" not in page
+    assert page.count("temporal attention of wave") == 2
+    # Two bars and four weights; the second frame gets the most.
+    assert page.count('class="for"') - without.count('class="for"') == 6
+
+
+def test_a_method_without_match_and_cells_says_so() -> None:
+    found = explanation("wave")
+    bare = tuple(replace(one, match=None, cells={}) for one in found.neighbours)
+    page = explanation_page(replace(found, neighbours=bare))
+    assert "The method matches no frames." in page
+    assert "does not say where in the frame" in page
 
 
 @pytest.mark.parametrize("shape", [(48, 48), (48, 480), (480, 48)])

@@ -34,8 +34,8 @@ from fewact.errors import VideoError
 from fewact.features.extract import extract
 from fewact.features.request import Features
 from fewact.methods.base import (
-    CellGradients,
     CellMatches,
+    FrameAttention,
     FrameMatch,
     FrameMatches,
     Method,
@@ -89,7 +89,8 @@ class Neighbour:
         match: How the frames of both were matched; None if the method matches none.
         frames: Small JPEG images of the clip, evenly spread over time; empty if it is not at hand.
         cells: What each of g × g cells of each of the query's t frames adds to the similarity,
-            (t g g), above 0 where both are alike; None if the method compares no cells.
+            (t g g), above 0 where both are alike, by what is compared; empty if the method compares
+            no cells.
     """
 
     clip: str
@@ -99,7 +100,7 @@ class Neighbour:
     parts: dict[str, float]
     match: FrameMatch | None
     frames: tuple[bytes, ...] = field(default=(), repr=False)
-    cells: Cells | None = None
+    cells: dict[str, Cells] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,8 @@ class Explanation:
         log_odds: Their sum.
         neighbours: Most similar training clips, and the most similar one of the rival.
         frames: Small JPEG images of the clip, evenly spread over time.
+        attention: How the frames of the clip attend to each other; None if the method has no
+            temporal attention.
     """
 
     clip: str
@@ -131,6 +134,7 @@ class Explanation:
     log_odds: float
     neighbours: tuple[Neighbour, ...]
     frames: tuple[bytes, ...] = field(default=(), repr=False)
+    attention: FrameMatch | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, without the images."""
@@ -174,7 +178,7 @@ def explain(
     pair = fitted.classes.index(best), fitted.classes.index(rival)
     contributions = _contributions(method, fitted, nodes, pair)
     origins = _known_origins(fitted) | dict(origins or {})
-    features = query_features(pipeline, query, active)
+    features = explaining_features(pipeline, query, active)
     return Explanation(
         display_name(query),
         str(prediction.label),
@@ -185,13 +189,14 @@ def explain(
         type(method).__name__.lower(),
         contributions,
         sum(one.log_odds for one in contributions),
-        _neighbours(method, fitted, nodes, rival, origins, features),
+        _neighbours(pipeline, fitted, nodes, rival, origins, features),
         () if isinstance(query, FeatureClip) else strip(query, active),
+        _attention(method, features),
     )
 
 
-def query_features(pipeline: Pipeline, clip: AnyClip, active: Span | None) -> Features | None:
-    """Return the features of a clip (t …) for a method that explains itself by their gradient.
+def explaining_features(pipeline: Pipeline, clip: AnyClip, active: Span | None) -> Features:
+    """Return the features of a clip (t …) by which the method explains itself.
 
     Args:
         pipeline: Backbone and method.
@@ -199,22 +204,24 @@ def query_features(pipeline: Pipeline, clip: AnyClip, active: Span | None) -> Fe
         active: Part that was used; None for the full clip.
 
     Returns:
-        The features; None if the method needs none, or cells would not be those of the frames.
+        The features; empty if the method reads none, or the clip is none but features.
     """
     backbone, method = pipeline.backbone, pipeline.method
-    if not (isinstance(method, CellGradients) and isinstance(backbone, Backbone)):
-        return None
-    if isinstance(clip, FeatureClip) or backbone.card.resize != "squash":
-        return None
+    if not isinstance(method, CellMatches | FrameAttention):
+        return {}
+    if isinstance(clip, FeatureClip) or not isinstance(backbone, Backbone):
+        return {}
     chosen = sampler_of(backbone.card.sampler)
-    requests = method.requests(backbone.card)
+    requests = method.explaining_requests(backbone.card)
+    if not requests:
+        return {}
     (found,) = extract(
         [CorrectedVideo(clip)],
         backbone,
         requests,
         sampler=lambda count: chosen(count) if active is None else inside(chosen(count), active),
     )
-    return found.features
+    return found.features or {}
 
 
 def strip(clip: VideoClip, active: Span | None) -> tuple[bytes, ...]:
@@ -268,16 +275,26 @@ def _known_origins(fitted: Fitted) -> dict[str, VideoClip]:
 
 
 @torch.inference_mode()
+def _attention(method: Method, features: Features) -> FrameMatch | None:
+    """Return how the frames of a clip attend to each other."""
+    if not (features and isinstance(method, FrameAttention)):
+        return None
+    return method.attend_frames(features)
+
+
+@torch.inference_mode()
 def _neighbours(
-    method: Method,
+    pipeline: Pipeline,
     fitted: Fitted,
     nodes: Nodes,
     rival: str,
     origins: Origins,
-    features: Features | None,
+    features: Features,
 ) -> tuple[Neighbour, ...]:
     """Return the most similar training clips, and the most similar one of the rival."""
-    examples = fitted.examples
+    method, examples = pipeline.method, fitted.examples
+    # Cells of a cropped frame are not those of the frames that are shown.
+    whole = isinstance(pipeline.backbone, Backbone) and pipeline.backbone.card.resize == "squash"
     similarity = score(method, fitted, nodes).similarity[0]
     order = similarity.argsort(descending=True).tolist()
     chosen = order[:NEIGHBOURS]
@@ -292,14 +309,12 @@ def _neighbours(
     of_query = {name: value[0] for name, value in nodes.items()}
     neighbours = []
     for i in chosen:
-        example, match, cells = examples.clips[i], None, None
+        example, match, cells = examples.clips[i], None, {}
         of_clip = {name: value[i] for name, value in fitted.by_clip.nodes.items()}
         if isinstance(method, FrameMatches):
             match = method.match_frames(of_query, of_clip)
-        if isinstance(method, CellMatches):
-            cells = _values(method.match_cells(of_query, of_clip))
-        elif isinstance(method, CellGradients) and features is not None:
-            cells = _values(method.gradient_cells(features, of_clip))
+        if isinstance(method, CellMatches) and whole:
+            cells = method.match_cells(of_query, of_clip, features)
         neighbours.append(
             Neighbour(
                 example.title,
@@ -309,15 +324,13 @@ def _neighbours(
                 {name: value[i].item() for name, value in parts.items()},
                 match,
                 _frames(origins.get(example.title), example.active, examples.origins[i]),
-                cells,
+                {name: _values(value) for name, value in cells.items()},
             )
         )
     return tuple(neighbours)
 
 
-def _values(cells: torch.Tensor | None) -> Cells | None:
-    if cells is None:
-        return None
+def _values(cells: torch.Tensor) -> Cells:
     return tuple(tuple(tuple(row) for row in frame) for frame in cells.tolist())
 
 

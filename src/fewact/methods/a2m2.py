@@ -24,6 +24,7 @@ from fewact.methods.base import (
     Nodes,
     TextMethod,
     TrainingBatch,
+    attention_of,
     cross_entropy,
     support_state,
 )
@@ -196,19 +197,26 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         """Return the alignment of the windows, where nodes are windows and are aligned."""
         return self._comparison.match_windows(query["nodes"], support["nodes"])
 
-    def gradient_cells(self, features: Features, support: Nodes) -> Tensor | None:
-        """Return what cells add to the similarity, to first order: see ``CellGradients``."""
+    def attend_frames(self, features: Features) -> FrameMatch | None:
+        """Return the weights of the temporal attention before the moments."""
+        if self.attention is None:
+            return None
+        maps = self.reduction(parts.maps_of(features, self.options))
+        return attention_of(self.attention.weights(maps))
+
+    def match_cells(self, query: Nodes, support: Nodes, features: Features) -> dict[str, Tensor]:
+        """Return what cells add to the similarity of moments, to first order, by a gradient."""
         maps, options = parts.maps_of(features, self.options), self.options
         alone = options.moments.normalise == "support_mean" or options.stabilise != "off"
         if alone or maps.shape[-2:].numel() == 1:
-            return None
+            return {}
 
         def similarity(own: Tensor) -> Tensor:
             other = support["nodes"].clone()[None, None]  # (1 1 m D)
             query = self._described(own)[None, None]
             return self._comparison.similarity(query, other, other.new_ones(other.shape[:-1])).sum()
 
-        return gradient_cells(similarity, maps, CELLS)
+        return {"moments": gradient_cells(similarity, maps, CELLS)}
 
     def _scores(self, query: Tensor, support: Tensor, present: Tensor) -> Tensor:
         """Return similarities over the temperature: (b q m D), (b p m' D), (b p m') → (b q p)."""

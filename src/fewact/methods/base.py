@@ -100,6 +100,10 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
         """Return the features that ``losses`` needs; default: ``requests``."""
         return self.requests(card)
 
+    def explaining_requests(self, card: Card) -> tuple[Request, ...]:
+        """Return the features of a video that explanations read; default: ``requests``."""
+        return self.requests(card)
+
     @abstractmethod
     def encode(self, features: Features) -> Nodes:
         """Return the nodes of each video, computed from that video alone: (… t …) → (… …)."""
@@ -278,33 +282,33 @@ class FrameMatches(Protocol):
 class CellMatches(Protocol):
     """A method that knows where in the frame two videos agree."""
 
-    def match_cells(self, query: Nodes, support: Nodes) -> Tensor | None:
+    def match_cells(self, query: Nodes, support: Nodes, features: Features) -> dict[str, Tensor]:
         """Return what each cell of the query's frames adds to the similarity of two videos.
 
         Args:
             query: Nodes of the query, without leading axes.
             support: Nodes of the support video.
+            features: What ``explaining_requests`` requests (t …) of the query.
 
         Returns:
-            (t g g): t frames, evenly spread over the clip, of g × g cells; above 0 where the videos
-            agree. None where the options compare no cells.
+            By what is compared, (t g g) each: t frames, evenly spread over the clip, of g × g
+            cells; above 0 where the videos agree. Empty where no cells are compared.
         """
 
 
 @runtime_checkable
-class CellGradients(Protocol):
-    """A method that can say by a gradient where in the frame two videos agree."""
+class FrameAttention(Protocol):
+    """A method whose frames attend to the other frames of their video."""
 
-    def gradient_cells(self, features: Features, support: Nodes) -> Tensor | None:
-        """Return what each cell of the query's frames adds to the similarity of two videos.
+    def attend_frames(self, features: Features) -> FrameMatch | None:
+        """Return the attention weights of a video's frames, as a match of the video with itself.
 
         Args:
-            features: Features of the query (t …), without leading axes.
-            support: Nodes of the support video, without leading axes.
+            features: What ``explaining_requests`` requests (t …) of the video.
 
         Returns:
-            (t g g), as ``CellMatches.match_cells``, to first order. None where the features have no
-            cells, or frames are not compared as they are.
+            The match: a row is the frame that attends, a column the frame that it attends to; the
+            mean over the heads. None where the options have no attention.
         """
 
 
@@ -315,6 +319,12 @@ def equal_parts(count: int) -> tuple[tuple[float, float], ...]:
     ((0.0, 0.5), (0.5, 1.0))
     """
     return tuple((i / count, (i + 1) / count) for i in range(count))
+
+
+def attention_of(weights: Tensor) -> FrameMatch:
+    """Return the attention weights (t t) of a video's frames as a match with itself."""
+    frames = equal_parts(len(weights))
+    return FrameMatch("attention", frames, frames, plan_of(weights))
 
 
 def plan_of(plan: Tensor) -> tuple[tuple[float, ...], ...]:

@@ -16,7 +16,7 @@ from torch.nn import functional
 from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.methods.base import Method, Nodes, one_hot_mean
+from fewact.methods.base import FrameMatch, Method, Nodes, attention_of, one_hot_mean
 from fewact.methods.common.chunks import in_chunks
 from fewact.methods.common.effects import Effect, refuse_without_effect
 from fewact.methods.common.inputs import frame_vectors, seeded
@@ -119,6 +119,13 @@ class HyRSM(Method[HyRSMOptions, SupportFrames | Task]):
         """Return frames (… t d) after attention inside their video."""
         frames = self.positions(frames)
         return functional.relu(frames + self.intra(self.intra.norm(frames)))
+
+    def attend_frames(self, features: Features) -> FrameMatch | None:
+        """Return the weights of the attention inside a video."""
+        if self.options.relations == "none":
+            return None
+        frames = frame_vectors(features, self.options.frames, self.options.vector_width)
+        return attention_of(self.intra.weights(self.intra.norm(self.positions(frames))))
 
     def class_vectors(self, nodes: Nodes) -> Tensor:
         """Return the frames (b v t d): in training each of them is classified."""

@@ -39,6 +39,12 @@ class Attention(nn.Module):
         query, key, value = parts.movedim(-3, 0).transpose(-2, -3)
         return query, key, value
 
+    def weights(self, tokens: Tensor) -> Tensor:
+        """Return the attention weights (… m m) among tokens (… m d), averaged over the heads."""
+        query, key, _ = self.projected(tokens)
+        weights: Tensor = (query @ key.mT / key.shape[-1] ** 0.5).softmax(-1).mean(-3)
+        return weights
+
     def forward(self, tokens: Tensor) -> Tensor:
         """Attend among tokens (… m d)."""
         query, key, value = self.projected(tokens)

@@ -16,7 +16,16 @@ from torch.nn import functional
 from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy, join, one_hot_mean
+from fewact.methods.base import (
+    FrameMatch,
+    Method,
+    Nodes,
+    TrainingBatch,
+    attention_of,
+    cross_entropy,
+    join,
+    one_hot_mean,
+)
 from fewact.methods.common.inputs import frame_maps, map_request, seeded
 from fewact.methods.common.scaled_positions import ScaledPositions
 from fewact.methods.common.transformer import Transformer
@@ -121,6 +130,11 @@ class MoLo(Method[MoLoOptions, MoLoState]):
         found = (self.appearance(videos.mean((-2, -1))), self.motion(motion))
         pairs = zip(BRANCHES, found, strict=True)
         return {name: tokens.view(*maps.shape[:-4], *tokens.shape[1:]) for name, tokens in pairs}
+
+    def attend_frames(self, features: Features) -> FrameMatch:
+        """Return the weights of the transformer of appearance, without its global token."""
+        maps = frame_maps(features, self.options.frames, self.options.map_channels)
+        return attention_of(self.appearance.attention(maps.mean((-2, -1))))
 
     def class_vectors(self, nodes: Nodes) -> Tensor:
         """Return the sum of both branches' mean tokens (b v 1 d)."""

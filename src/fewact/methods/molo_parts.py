@@ -25,9 +25,16 @@ class Tokens(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Return tokens (… 1+t d) of frames (… t d)."""
+        return functional.relu(self.transformer(self._tokens(frames)))
+
+    def attention(self, frames: Tensor) -> Tensor:
+        """Return the attention weights (… t t) among frames (… t d), without the global token's."""
+        return self.transformer.attention(self._tokens(frames))[..., 1:, 1:]
+
+    def _tokens(self, frames: Tensor) -> Tensor:
         token = self.token.expand_as(frames[..., :1, :])
-        tokens = self.positions(torch.cat([token, frames], -2))
-        return functional.relu(self.transformer(tokens))
+        tokens: Tensor = self.positions(torch.cat([token, frames], -2))
+        return tokens
 
 
 class Motion(nn.Module):

@@ -15,7 +15,15 @@ from torch.nn import functional
 
 from fewact.backbones.card import Card
 from fewact.features.request import Features, Request
-from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy
+from fewact.methods.base import (
+    FrameMatch,
+    Method,
+    Nodes,
+    TrainingBatch,
+    cross_entropy,
+    equal_parts,
+    plan_of,
+)
 from fewact.methods.common.inputs import frame_maps, map_request, seeded
 from fewact.methods.common.tuples import (
     ClassTuples,
@@ -24,6 +32,7 @@ from fewact.methods.common.tuples import (
     check_cardinalities,
     class_tuples,
     map_tuples,
+    matched_frames,
     nearest_tuple_scores,
     tuple_scores,
 )
@@ -179,6 +188,12 @@ class STRM(Method[STRMOptions, STRMState]):
     def similarity(self, state: STRMState, nodes: Nodes) -> Tensor:
         """Return the query–class similarities (b q n), at most 0."""
         return nearest_tuple_scores(nodes["embedded"], state.embedded)
+
+    def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch:
+        """Return the attention of the query's tuples to those of one support video, by frames."""
+        t, size = self.options.frames, self.options.cardinality
+        frames, plan = equal_parts(t), matched_frames(query["keys"], support["keys"], t, size)
+        return FrameMatch("attention", frames, frames, plan_of(plan))
 
     def losses_of_nodes(
         self, support: Nodes, query: Nodes, batch: TrainingBatch

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.methods.base import Method, Nodes
+from fewact.methods.base import FrameMatch, Method, Nodes, equal_parts, plan_of
 from fewact.methods.common.inputs import frame_vectors, seeded
 from fewact.methods.common.size import check_nodes
 from fewact.methods.common.tuples import (
@@ -31,6 +31,7 @@ from fewact.methods.common.tuples import (
     TupleAttention,
     check_cardinalities,
     class_tuples,
+    matched_frames,
     tuple_scores,
 )
 
@@ -129,3 +130,12 @@ class TRX(Method[TRXOptions, TRXState]):
             tuple_scores(nodes[f"keys{size}"], nodes[f"values{size}"], tuples)
             for size, tuples in zip(self.options.cardinalities, state.tuples, strict=True)
         ]
+
+    def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch:
+        """Return the attention of the query's tuples to those of one support video, by frames."""
+        t, sizes = self.options.frames, self.options.cardinalities
+        plans = [
+            matched_frames(query[f"keys{size}"], support[f"keys{size}"], t, size) for size in sizes
+        ]
+        frames, plan = equal_parts(t), torch.stack(plans).mean(0)
+        return FrameMatch("attention", frames, frames, plan_of(plan))

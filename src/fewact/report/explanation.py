@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
@@ -18,6 +18,12 @@ BARS = 26.0
 
 JOINED = RIBBONS + 2 * BARS
 """Height of what joins two clips: bars, ribbons, bars."""
+
+GAP = 6.0
+"""Height between two drawings of the same clip."""
+
+SQUARE = 16.0
+"""Side of a pair of parts in the drawing of a plan."""
 
 BAR = (260.0, 14.0)
 MIN_CELL = 0.1
@@ -41,10 +47,47 @@ def explanation_page(found: Explanation) -> str:
         }
         for one in found.contributions
     ]
-    values = [value for one in found.neighbours for value in _flat(one.cells)]
-    most = max(values, default=0.0)
+    most: dict[str, float] = {}
+    for name, cells in (pair for one in found.neighbours for pair in one.cells.items()):
+        most[name] = max(most.get(name, 0.0), *_flat(cells))
     neighbours = [_neighbour(found, one, most) for one in found.neighbours]
-    return render_page("explanation.html.j2", found=found, bars=bars, neighbours=neighbours)
+    attention = None if found.attention is None else _attention(found, found.attention)
+    return render_page(
+        "explanation.html.j2",
+        found=found,
+        bars=bars,
+        neighbours=neighbours,
+        compared=list(most),
+        attention=attention,
+    )
+
+
+def _attention(found: Explanation, match: FrameMatch) -> dict[str, str]:
+    """Draw the clip with the attention that each frame gets, and all weights as a square."""
+    received = [sum(column) for column in zip(*match.plan, strict=True)]
+    parts = [
+        *strip(found.frames, 0.0),
+        *_weights(match.support, received, max(received), HEIGHT + 2, up=False),
+    ]
+    title = f"temporal attention of {found.clip}"
+    return {
+        "frames": drawing(WIDTH, HEIGHT + BARS, parts, title=title),
+        "square": square_of(match.plan, title=title),
+    }
+
+
+def square_of(plan: Sequence[Sequence[float]], *, title: str) -> str:
+    """Draw a plan: a row for each part of the first clip, a column for each of the second."""
+    strongest = max(max(row) for row in plan) or 1.0
+    parts = []
+    for i, row in enumerate(plan):
+        for j, weight in enumerate(row):
+            square = (j * SQUARE + 0.5, i * SQUARE + 0.5, SQUARE - 1, SQUARE - 1)
+            parts.append(svg.rectangle(*square, None, class_="frame"))
+            if weight > 0:
+                opacity = weight / strongest
+                parts.append(svg.rectangle(*square, None, class_="for", fill_opacity=opacity))
+    return drawing(SQUARE * len(plan[0]), SQUARE * len(plan), parts, title=title)
 
 
 def _bar(fraction: float) -> Iterator[str]:
@@ -57,13 +100,23 @@ def _bar(fraction: float) -> Iterator[str]:
     yield svg.element("line", x1=half, y1=0, x2=half, y2=height, class_="axis")
 
 
-def _neighbour(found: Explanation, one: Neighbour, most: float) -> dict[str, Any]:
-    """Return what the page shows of a neighbour; ``most`` is the largest value of a cell."""
-    below = HEIGHT + (RIBBONS if one.match is None else JOINED)
-    cells = _cells(one.cells, most, found.frames)
-    parts = [*strip(found.frames, 0.0), *cells, *strip(one.frames, below)]
+def _neighbour(found: Explanation, one: Neighbour, most: Mapping[str, float]) -> dict[str, Any]:
+    """Return what the page shows of a neighbour: the query once for each sort of cells.
+
+    Args:
+        found: The explanation.
+        one: The neighbour.
+        most: Largest value of a cell, by what is compared.
+    """
+    tops = [i * (HEIGHT + GAP) for i in range(max(1, len(one.cells)))]
+    parts = [part for top in tops for part in strip(found.frames, top)]
+    for top, (name, cells) in zip(tops, one.cells.items(), strict=False):
+        parts += _cells(cells, most[name], found.frames, top)
+    middle = tops[-1] + HEIGHT
+    below = middle + (RIBBONS if one.match is None else JOINED)
+    parts += strip(one.frames, below)
     if one.match is not None:
-        parts += joined(one.match, HEIGHT)
+        parts += joined(one.match, middle)
     picture = drawing(WIDTH, below + HEIGHT, parts, title=f"{found.clip} and {one.clip}")
     return {
         "label": one.label,
@@ -84,9 +137,9 @@ def strip(frames: Sequence[bytes], top: float) -> Iterator[str]:
         yield svg.image(i * width + 1, top + 1, width - 2, HEIGHT - 2, frame)
 
 
-def _cells(cells: Cells | None, most: float, frames: Sequence[bytes]) -> Iterator[str]:
+def _cells(cells: Cells, most: float, frames: Sequence[bytes], above: float) -> Iterator[str]:
     """Draw what the cells of the query's frames add to the similarity, over the frames."""
-    if cells is None or most <= 0:
+    if most <= 0:
         return
     width = WIDTH / len(cells)
     aspect = _aspect(frames[0]) if frames else math.inf
@@ -100,7 +153,7 @@ def _cells(cells: Cells | None, most: float, frames: Sequence[bytes]) -> Iterato
             for column, value in enumerate(values):
                 if value <= MIN_CELL * most:
                     continue
-                x, y = i * width + left + column * wide, top + row * high
+                x, y = i * width + left + column * wide, above + top + row * high
                 opacity = 0.65 * value / most
                 yield svg.rectangle(x, y, wide, high, None, class_="cell", fill_opacity=opacity)
 
@@ -114,8 +167,8 @@ def _aspect(frame: bytes) -> float:
         return 1.0
 
 
-def _flat(cells: Cells | None) -> list[float]:
-    return [value for frame in cells or () for row in frame for value in row]
+def _flat(cells: Cells) -> list[float]:
+    return [value for frame in cells for row in frame for value in row]
 
 
 def joined(match: FrameMatch, top: float) -> Iterator[str]:

@@ -1,12 +1,8 @@
 """The page that shows how aligners match two clips: one HTML file that needs nothing else."""
 
-from fewact import svg
 from fewact.classifier.matched import AlignerMatch, MatchedClips
-from fewact.report.explanation import HEIGHT, JOINED, WIDTH, joined, strip
+from fewact.report.explanation import HEIGHT, JOINED, WIDTH, joined, square_of, strip
 from fewact.report.pages import drawing, render_page
-
-CELL = 16.0
-"""Side of a cell of a plan in pixels."""
 
 
 def matched_page(found: MatchedClips) -> str:
@@ -17,7 +13,7 @@ def matched_page(found: MatchedClips) -> str:
             "similarity": one.similarity,
             "windows": one.match.compares,
             "drawing": _pair(found, one),
-            "plan": _plan(one),
+            "plan": square_of(one.match.plan, title=f"plan of {one.aligner}"),
         }
         for one in found.found
     ]
@@ -34,19 +30,3 @@ def _pair(found: MatchedClips, one: AlignerMatch) -> str:
     ]
     title = f"{one.aligner}: {found.first} and {found.second}"
     return drawing(WIDTH, below + HEIGHT, parts, title=title)
-
-
-def _plan(one: AlignerMatch) -> str:
-    """Draw the plan: a row for each window of the first clip, a column for each of the second."""
-    plan = one.match.plan
-    strongest = max(max(row) for row in plan) or 1.0
-    parts = []
-    for i, row in enumerate(plan):
-        for j, weight in enumerate(row):
-            square = (j * CELL + 0.5, i * CELL + 0.5, CELL - 1, CELL - 1)
-            parts.append(svg.rectangle(*square, None, class_="frame"))
-            if weight > 0:
-                opacity = weight / strongest
-                parts.append(svg.rectangle(*square, None, class_="for", fill_opacity=opacity))
-    title = f"plan of {one.aligner}"
-    return drawing(CELL * len(plan[0]), CELL * len(plan), parts, title=title)

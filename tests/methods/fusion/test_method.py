@@ -352,3 +352,37 @@ def test_of_a_backbone_without_maps_vectors_have_appearance_and_motion() -> None
     nodes = method.encode(features(1, 2, maps=False))
     assert set(nodes) == {"appearance", "vector_motion", "mean_appearance"}
     assert nodes["vector_motion"].shape == (1, 2, 8, 24)
+
+
+def test_cells_of_appearance_add_up_to_its_part_of_the_similarity() -> None:
+    method = create(weights={"appearance": 3})
+    (maps,) = method.explaining_requests(make_card())
+    assert maps == FeatureRequest("maps", View(8))
+    found = features(1, 2)
+    own = torch.rand(8, 12, 3, 3, generator=torch.Generator().manual_seed(2)).double()
+    found[VECTORS][0, 0] = own.mean((-2, -1))
+    nodes = method.encode(found)
+    query, support = ({name: value[0, i] for name, value in nodes.items()} for i in range(2))
+    cells = method.match_cells(query, support, {maps: own})
+    assert {name: value.shape for name, value in cells.items()} == {
+        "appearance": (8, 3, 3),
+        "motion": (8, 4, 4),
+    }
+    first, second = ({name: value[:, i : i + 1] for name, value in nodes.items()} for i in range(2))
+    state = method.support(second, torch.zeros(1, 1, dtype=torch.int64), 1)
+    part = method.pair_parts(state, first)["appearance"]
+    torch.testing.assert_close(cells["appearance"].sum(), part.squeeze())
+
+
+def test_vectors_that_are_not_the_means_of_maps_have_no_cells_of_appearance() -> None:
+    method, found = create(), features(1, 1)
+    (maps,) = method.explaining_requests(make_card())
+    nodes = {name: value[0, 0] for name, value in method.encode(found).items()}
+    other = torch.rand(8, 12, 3, 3, generator=torch.Generator().manual_seed(2)).double()
+    assert set(method.match_cells(nodes, nodes, {maps: other})) == {"motion"}
+    assert set(method.match_cells(nodes, nodes, {maps: other[:, :10]})) == {"motion"}
+    assert create().explaining_requests(make_card(maps=False)) == ()
+    vectors = {
+        name: value[0, 0] for name, value in method.encode(features(1, 1, maps=False)).items()
+    }
+    assert method.match_cells(vectors, vectors, {}) == {}

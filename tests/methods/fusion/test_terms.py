@@ -132,6 +132,22 @@ def test_linear_detrending_ignores_a_linear_trend_of_the_maps(term: Motion | Mom
     assert not torch.allclose(constant.encode(found), constant.encode(tilted))
 
 
+def test_cells_of_appearance_add_up_to_the_similarity() -> None:
+    """The right half is of the channels of the other video, and all there is to the similarity."""
+    term, draws = Appearance(VECTORS), torch.Generator().manual_seed(3)
+    maps = torch.zeros(8, 12, 3, 4, dtype=torch.float64)
+    maps[:, :6, :, :2] = torch.rand(8, 6, 3, 2, generator=draws, dtype=torch.float64)
+    maps[:, 6:, :, 2:] = torch.rand(8, 6, 3, 2, generator=draws, dtype=torch.float64)
+    other = torch.zeros(8, 12, dtype=torch.float64)
+    other[:, 6:] = torch.rand(8, 6, generator=draws, dtype=torch.float64)
+    first, second = (term.encode({VECTORS: x}) for x in (maps.mean((-2, -1)), other))
+    cells = term.cells(maps, second)
+    assert cells.shape == (8, 3, 4)
+    torch.testing.assert_close(cells.sum(), first @ second)
+    assert cells[..., :2].abs().max() == 0
+    assert cells[..., 2:].min() > 0
+
+
 def test_cells_say_where_two_videos_move_alike() -> None:
     """Both change in the upper left cell alone, which adds all there is to the similarity."""
     term = Motion(MAPS, "constant")

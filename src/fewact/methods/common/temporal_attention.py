@@ -29,13 +29,17 @@ class TemporalAttention(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Apply the attention: (… t d h w) → (… t d h w)."""
+        attended = torch.einsum("...uv,...vdhw->...udhw", self.weights(maps), maps)
+        mixed: Tensor = self.values(attended.movedim(-3, -1)).movedim(-1, -3)
+        return maps + mixed
+
+    def weights(self, maps: Tensor) -> Tensor:
+        """Return the weights with which each frame attends to each: (… t d h w) → (… t t)."""
         t, d = maps.shape[-4:-2]
         frames = maps.mean((-2, -1)) + time_code(t, d).to(maps)  # (… t d)
         queries, keys = self.queries(frames), self.keys(frames)
-        attention = (queries @ keys.mT / math.sqrt(queries.shape[-1])).softmax(-1)  # (… t t)
-        attended = torch.einsum("...uv,...vdhw->...udhw", attention, maps)
-        mixed: Tensor = self.values(attended.movedim(-3, -1)).movedim(-1, -3)
-        return maps + mixed
+        weights: Tensor = (queries @ keys.mT / math.sqrt(queries.shape[-1])).softmax(-1)
+        return weights
 
 
 def time_code(t: int, d: int, dtype: torch.dtype = torch.float32) -> Tensor:

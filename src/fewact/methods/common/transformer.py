@@ -63,6 +63,13 @@ class Transformer(nn.Module):
         out = torch.cat([self._chunk(chunk, first) for chunk in chunks])
         return out.view(*tokens.shape[:-2], *out.shape[1:])
 
+    def attention(self, tokens: Tensor) -> Tensor:
+        """Return the attention weights (… m m) among tokens (… m d), averaged over the heads."""
+        projected = self.project(self.norm(tokens)).unflatten(-1, (3, self.heads, -1))
+        query, key, _ = projected.movedim(-3, 0).transpose(-2, -3)  # each (… h m e)
+        weights: Tensor = (query @ key.mT / key.shape[-1] ** 0.5).softmax(-1).mean(-3)
+        return weights
+
     def linear_part(self, vectors: Tensor) -> Tensor:
         """Return the projections of vectors (… d), scaled by the norm's weight alone: (… 3·h·e).
 

@@ -164,6 +164,28 @@ def tuple_scores(keys: Tensor, values: Tensor, support: ClassTuples) -> Tensor:
     return in_chunks(score, len(keys), keys.shape[1], _elements(keys, support))
 
 
+def matched_frames(keys: Tensor, support: Tensor, t: int, size: int) -> Tensor:
+    """Return how strongly frames of two videos are joined by the attention of their tuples.
+
+    The weight with which a tuple of the first video attends to one of the second is shared equally
+    among their frames.
+
+    Args:
+        keys: Keys (m e) of the first video's tuples.
+        support: Keys (m e) of the second video's tuples.
+        t: Number of frames of each.
+        size: Number of frames of a tuple.
+
+    Returns:
+        (t t), of total 1.
+    """
+    attention = (keys @ support.mT / math.sqrt(keys.shape[-1])).softmax(-1)  # (m m)
+    indices = tuples_of(t, size).to(keys.device)
+    frames = keys.new_zeros(len(indices), t).scatter_(1, indices, 1 / size)  # (m t)
+    plan: Tensor = frames.mT @ attention @ frames / len(indices)
+    return plan
+
+
 def nearest_tuple_scores(values: Tensor, support: ClassTuples) -> Tensor:
     """Return −(1/m) Σ_p min ‖V_q(p) − V_s‖, the minimum over all tuples of all shots of a class.
 

@@ -37,6 +37,9 @@ from fewact.methods.fusion.mismatch import intra_class_factor, mean_appearance
 from fewact.methods.fusion.terms import Appearance, Detrend, MeanAppearance, Moments, Motion
 from fewact.methods.fusion.weighted_terms import WeightedTerm, WeightedTerms, When
 
+MEANS_OF_MAPS = 0.99
+"""Least cosine of a video's vectors with the means of its maps that rounding explains."""
+
 
 class TermWeights(NamedTuple):
     """Weights of the terms."""
@@ -129,6 +132,14 @@ class Fusion(Method[FusionOptions, FusionState]):
             )
         return self.vector_terms.requests
 
+    def explaining_requests(self, card: Card) -> tuple[Request, ...]:
+        """Return the request of the maps whose means are the vectors of appearance."""
+        return (self._appearance_maps,) if card.has("middle") and card.has("maps") else ()
+
+    @property
+    def _appearance_maps(self) -> FeatureRequest:
+        return FeatureRequest("maps", View(self.options.frames))
+
     def encode(self, features: Features) -> Nodes:
         """Return the node of each term, and the log-odds that the camera moved."""
         levels = {one.level for one in features if isinstance(one, FeatureRequest)}
@@ -200,17 +211,27 @@ class Fusion(Method[FusionOptions, FusionState]):
             "motion", equal_parts(len(first)), equal_parts(len(second)), plan_of(plan)
         )
 
-    def match_cells(self, query: Nodes, support: Nodes) -> Tensor | None:
-        """Return where the full-frame motion of two videos agrees: (t g g)."""
-        found = [
-            one
-            for one in self._terms_of(query).terms
-            if isinstance(one.term, Motion) and not one.term.crop and one.weight > 0
-        ]
-        if not found or found[0].term.view.level == "vectors":
-            return None
-        name, term = found[0].name, found[0].term
-        return term.cells(query[name], support[name]) if isinstance(term, Motion) else None
+    def match_cells(self, query: Nodes, support: Nodes, features: Features) -> dict[str, Tensor]:
+        """Return where appearance agrees, and the full-frame motion: (t g g) each.
+
+        Those of appearance add up to its part of the similarity. A backbone whose vectors are not
+        the means of its maps has none.
+        """
+        cells: dict[str, Tensor] = {}
+        if self._terms_of(query) is self.vector_terms:
+            return cells
+        maps = features.get(self._appearance_maps)
+        for one in self.map_terms.terms:
+            name, term = one.name, one.term
+            if one.weight == 0 or term.compares in cells:
+                continue
+            if isinstance(term, Appearance) and maps is not None:
+                encoded = term.encode({term.view: maps.mean((-2, -1))})
+                if encoded.shape == query[name].shape and encoded @ query[name] > MEANS_OF_MAPS:
+                    cells["appearance"] = one.weight * term.cells(maps, support[name])
+            elif isinstance(term, Motion) and not term.crop:
+                cells["motion"] = term.cells(query[name], support[name])
+        return cells
 
     def similarity(
         self,

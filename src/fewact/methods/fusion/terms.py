@@ -85,6 +85,26 @@ class Appearance(_InnerProducts):
         """Return unit vectors (… t·d)."""
         return functional.normalize(unit_frames(features[self.view]).flatten(-2), dim=-1)
 
+    def cells(self, maps: Tensor, second: Tensor) -> Tensor:
+        """Return what each cell of the first video's frames adds to the cosine.
+
+        A frame's vector is the mean of its map. What a channel adds is shared among the cells in
+        proportion to their part of the channel's mean.
+
+        Args:
+            maps: Maps of a video (t c h w), whose means over the cells are its vectors.
+            second: Another video, encoded (t·c).
+
+        Returns:
+            (t h w); the sum over all cells is the similarity.
+        """
+        vectors = maps.mean((-2, -1))  # (t c)
+        encoded = self.encode({self.view: vectors})  # (t·c)
+        products = (encoded * second).view_as(vectors)
+        means = torch.where(vectors == 0, 1.0, vectors)  # a channel of mean 0 adds nothing
+        shared = products / (means * maps.shape[-2:].numel())
+        return torch.einsum("tc,tchw->thw", shared, maps)
+
 
 @dataclass(frozen=True)
 class MeanAppearance(_InnerProducts):
