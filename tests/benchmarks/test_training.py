@@ -2,12 +2,15 @@
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from benchmarks.training import paper_form
+from benchmarks import similar_classes_trained as similar
+from benchmarks.training import batch_norms, clip_spm_background, paper_form
 from benchmarks.training.ablation_variants import (
     ALIGNMENTS,
     CLAIMS,
@@ -24,12 +27,12 @@ from benchmarks.training.clips import SIZES, split_by_class
 from benchmarks.training.modality_gap import gap
 from benchmarks.training.node_weights import on_pauses, pauses
 from benchmarks.training.settings import CHECKPOINT, HOW, SETTINGS
-from fewact import methods
-from fewact.evaluation import evaluate_method
+from fewact import backbones, methods
+from fewact.evaluation import RunOptions, evaluate_method
 from fewact.synthetic import motions
 from fewact.training import TrainingData, read
 from tests.episodes.made_up import videos_of
-from tests.evaluation.made_up import Nearest, problem
+from tests.evaluation.made_up import Constant, Nearest, problem
 
 
 def test_splits_have_disjoint_classes() -> None:
@@ -144,3 +147,52 @@ def test_the_gap_is_between_the_means_of_unit_vectors() -> None:
     assert other.distance.item() == pytest.approx(1)
     swapped = gap(texts, texts.flip(1))
     assert (swapped.distance.item(), swapped.nearest.item()) == (pytest.approx(0, abs=1e-6), 0)
+
+
+@pytest.mark.parametrize("norms", batch_norms.NORMS)
+def test_only_the_norms_differ_between_trainings_of_the_papers_form(norms: str) -> None:
+    batch_norms.register()
+    recipe = read(str(batch_norms.RECIPE), {"stages.0.freeze_bn": batch_norms.NORMS[norms]})
+    options = methods.create("a2m2", **recipe.method.options).options
+    assert (options.moments.level, options.moments.reduction) == ("maps", "learned")
+    assert not options.moments.subtract_clip_mean
+    (stage,) = recipe.stages
+    assert (stage.inputs, stage.freeze_bn) == ("frames", batch_norms.NORMS[norms])
+    other = read(str(batch_norms.RECIPE), {"stages.0.freeze_bn": "all"}).stages[0]
+    assert stage.model_copy(update={"freeze_bn": "all"}) == other
+
+
+def test_running_statistics_move_by_a_tenth_a_step() -> None:
+    batch_norms.register()
+    name = batch_norms.Tenth.defaults.name
+    network = backbones.create(name, weights="random", engine="torch").network
+    momenta = {one.momentum for one in network.modules() if isinstance(one, nn.BatchNorm2d)}
+    assert momenta == {0.1}
+
+
+def test_a_row_is_spared_what_the_baseline_loses_more() -> None:
+    right, wrong = (
+        evaluate_method(method, *problem(count=20)) for method in (Nearest(), Constant())
+    )
+    found = {
+        (row, test, 1): wrong if row == "baseline" and test != clip_spm_background.CLEAN else right
+        for row in clip_spm_background.ROWS
+        for test in clip_spm_background.TESTED
+    }
+    difference, half = clip_spm_background.spared(found, "+ HSMR", "all clips", 1)
+    assert difference == pytest.approx(right.accuracy - wrong.accuracy)
+    assert half >= 0
+    assert clip_spm_background.spared(found, "baseline", "all clips", 1) == (0, 0)
+
+
+def test_pairs_of_heads_on_stored_vectors_are_read_from_their_folder(tmp_path: Path) -> None:
+    for name, method in (("ProtoNet_not_trained", Constant()), ("without_SPM", Nearest())):
+        for seed in range(2):
+            file = tmp_path / "clips" / f"seed{seed}" / f"{name}.json"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            evaluate_method(method, *problem(count=40), run=RunOptions(output=file))
+    found = similar.of_clip_spm(tmp_path)
+    assert set(found.seeds) == {0, 1}
+    shown = "\n".join(similar.rows(found))
+    assert shown.count("| without SPM |") == shown.count("| ProtoNet not trained |") == 1
+    assert "Seed 1:" in shown
