@@ -17,8 +17,7 @@ ATTENDING: dict[str, dict[str, Any]] = {
     "a2m2": {
         "moments.attention": True,
         "moments.reduction": "linear",
-        "moments.in_channels": 6,
-        "moments.width": 4,
+        "moments.in_channels": 6,  # fewer than the default width
     },
     "hyrsm": {"heads": 2},
     "molo": {"heads": 2, "hidden": 16, "reconstruct": False},

@@ -62,7 +62,7 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         self.uses_text = options.text_weight > 0
         self.trained = moments.reduction != "learned"
         self.reduction = ChannelReduction(moments.reduction, moments.width, moments.in_channels)
-        self.attention = TemporalAttention(moments.width) if moments.attention else None
+        self.attention = TemporalAttention(self.reduction.width) if moments.attention else None
         self.temperature = CALIBRATED / options.temperature
         self._comparison = Comparison(options)
         self.log_temperature = (

@@ -54,6 +54,7 @@ class ChannelReduction(nn.Module):
             same = width == in_channels
             initial = torch.eye(width) if same else orthogonal_projection(in_channels, width)
             self.matrix = nn.Parameter(initial)
+            self.width = len(initial)  # at most the channels
         if method == "learned" and in_channels is not None:
             self.network = nn.Sequential(
                 *self._layer(in_channels, HIDDEN), *self._layer(HIDDEN, width)
