@@ -143,16 +143,34 @@ def test_a_recording_is_not_replaced_by_its_video(
 
 
 def test_wrong_outputs_are_refused_before_the_work(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["watch", str(model), "no video", "-o", str(tmp_path / "events.txt")]) == 2
+    assert main(["watch", str(model), str(recording), "-o", str(tmp_path / "events.txt")]) == 2
     assert ".csv, .json, .vtt, .srt" in capsys.readouterr().err
-    assert main(["watch", str(model), "no video.mp4"]) == 2
-    assert "there is no such file" in capsys.readouterr().err
     swapped = tmp_path / "video.mp4"
     swapped.touch()
     assert main(["watch", str(swapped), str(model)]) == 2
     assert "The model comes first: fewact watch MODEL VIDEO|CAMERA|URL" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("no video.mp4", "there is no such file"),
+        ("/dev/video999", "there is no camera /dev/video999"),
+    ],
+)
+def test_a_missing_source_is_refused_before_torch_is_imported(
+    model: Path, source: str, reason: str
+) -> None:
+    code = (
+        "import sys; from fewact.cli import main; print(main(sys.argv[1:]), 'torch' in sys.modules)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "watch", str(model), source], capture_output=True, text=True
+    )
+    assert ended.stdout.strip() == "2 False"
+    assert reason in ended.stderr
 
 
 @pytest.mark.slow

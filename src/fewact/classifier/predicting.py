@@ -198,7 +198,7 @@ def _answer(
     if duration is not None and known and duration > max(LONG * max(known), LEAST_LONG):
         warnings.warn(
             f"{display_name(clip)} is {duration:.0f} s long, the training clips at most "
-            f"{max(known):.0f} s: this is one answer for all of it. `fewact watch MODEL VIDEO`, "
+            f"{max(known):.0f} s: it gets one answer only. `fewact watch MODEL VIDEO`, "
             "in Python FewShotClassifier.stream, finds the actions in a long recording",
             category=UserWarning,
             stacklevel=4,

@@ -172,6 +172,14 @@ def model(context: typer.Context, path: Path) -> Path:
     )
 
 
+def recording(source: str) -> str:
+    """Check that there is the file or the camera to watch."""
+    from fewact.video.recording import check_recording
+
+    check_recording(source)
+    return source
+
+
 def results(paths: list[Path]) -> list[Path]:
     """Check that there are the files of results."""
     for path in paths:

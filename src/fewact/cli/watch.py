@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fewact.cli import early
 from fewact.cli.options import FalseAlarms, LoadOptions, Model, Quiet, with_option_groups
 from fewact.cli.output import Columns
 from fewact.cli.progress import progress
@@ -44,6 +45,7 @@ def watch(
             metavar="VIDEO|CAMERA|URL",
             help="Video file; number of a camera such as 0, or its device; address such as "
             "rtsp://…; or - for the standard input.",
+            callback=early.recording,
         ),
     ],
     load: LoadOptions,

@@ -5,6 +5,7 @@ it need not have an end.
 """
 
 import contextlib
+import glob
 import os
 import re
 import stat
@@ -164,6 +165,25 @@ def open_recording(source: str | Path) -> Iterator[Recording]:
             recording = _recording(name, video.container, video.stream)
             recording.again = True
             yield recording
+
+
+def check_recording(source: str) -> None:
+    """Check that there is the file or the camera; nothing is opened, and no address is contacted.
+
+    Args:
+        source: As for ``open_recording``.
+
+    Raises:
+        VideoError: It is missing, unreadable, empty or not a regular file.
+    """
+    camera = find_camera(source)
+    if camera is not None:
+        device, format = camera
+        if format == "v4l2" and not os.path.exists(device):
+            found = ", ".join(sorted(glob.glob("/dev/video*")))
+            raise VideoError(source, f"there is no camera {device}", expected=found)
+    elif not (_SCHEME.match(source) or source == "-" or _is_pipe(source)):
+        check_readable(Path(source))
 
 
 def find_camera(source: str) -> tuple[str, str] | None:
