@@ -93,6 +93,7 @@ def test_folders_in_a_folder_of_clips_of_no_class_are_groups(
     ended = run("add", mine, "none", tmp_path / "other")
     assert (ended.code, ended.err) == (0, "")
     assert 'Added 3 clips to "none"' in ended.out
+    assert 'None of these: at most 25 % of other clips like the 3 in "none"' in ended.out
     found = FewShotClassifier.load(mine)
     assert sorted(clip.group or "" for clip in found.none_clips_) == ["anna", "anna", "ben"]
     assert sorted(found.open_set_.none_groups) == [1, 2]

@@ -150,9 +150,12 @@ def _clip(text: str) -> str | int:
 
 
 def _print_state(classifier: "FewShotClassifier", model: Path) -> None:
-    """Print the held-out accuracy after a change."""
+    """Print the held-out accuracy and what is promised about false alarms after a change."""
     from fewact.classifier.calibration import accuracy_lines
+    from fewact.classifier.open_set import describe
 
     for line in accuracy_lines(classifier.calibration_, len(classifier.classes_)):
+        print(line)
+    for line in describe(classifier.open_set_, classifier.false_alarms):
         print(line)
     print(f"Undo: fewact undo {shlex.quote(str(model))}")
