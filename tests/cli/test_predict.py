@@ -224,6 +224,7 @@ def test_invalid_models_are_refused(run: Run, model: Path, clips: Path, tmp_path
 
     assert "no such folder" in reason(tmp_path / "nowhere")
     assert "not a saved classifier" in reason(clips)
+    assert "The model comes first: fewact predict MODEL VIDEO..." in reason(clips)
     assert "newer version" in reason(edited(model, tmp_path / "newer", version=99))
     changed = tmp_path / "changed"
     shutil.copytree(model, changed)

@@ -153,26 +153,6 @@ def test_wrong_outputs_are_refused_before_the_work(
     assert "The model comes first: fewact watch MODEL VIDEO|CAMERA|URL" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("source", "reason"),
-    [
-        ("no video.mp4", "there is no such file"),
-        ("/dev/video999", "there is no camera /dev/video999"),
-    ],
-)
-def test_a_missing_source_is_refused_before_torch_is_imported(
-    model: Path, source: str, reason: str
-) -> None:
-    code = (
-        "import sys; from fewact.cli import main; print(main(sys.argv[1:]), 'torch' in sys.modules)"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", code, "watch", str(model), source], capture_output=True, text=True
-    )
-    assert ended.stdout.strip() == "2 False"
-    assert reason in ended.stderr
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c_keeps_the_events_so_far(model: Path, recording: Path, tmp_path: Path) -> None:

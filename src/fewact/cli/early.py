@@ -20,6 +20,7 @@ from fewact.errors import (
     did_you_mean,
 )
 from fewact.io.outputs import check_output_file
+from fewact.io.similar import similar_name
 
 MODEL_FILE = "config.json"
 PREDICT = "fewact predict MODEL VIDEO..."
@@ -120,7 +121,7 @@ def data(name: str) -> str:
     path = Path(os.path.expanduser(name))
     is_path = "/" in name or os.sep in name or path.suffix.lower() in (".npz", ".csv", ".tsv")
     if is_path and not path.exists():
-        raise DataError("no such folder or file", where=name, hint=_similar(path))
+        raise DataError("no such folder or file", where=name, hint=similar_name(path))
     return name
 
 
@@ -139,7 +140,7 @@ def training_clips(path: Path) -> Path:
     found = Path(os.path.expanduser(path))
     if not found.exists():
         raise DataError(
-            "no such folder or table", where=str(path), expected=expected, hint=_similar(found)
+            "no such folder or table", where=str(path), expected=expected, hint=similar_name(found)
         )
     if is_model(found):
         raise DataError(
@@ -160,13 +161,14 @@ def model(context: typer.Context, path: Path) -> Path:
         return path
     what, hint = "not a saved classifier", ""
     if not found.exists():
-        what, hint = "no such folder", _similar(found)
+        what, hint = "no such folder", similar_name(found)
         if str(path).startswith("hf-hub:"):
             hint = "In Python, FewShotClassifier.from_pretrained(...).save(FOLDER) makes one."
-    elif found.is_file():
-        arguments = " ".join(context.command.collect_usage_pieces(context)[1:])
-        what = "this is a file"
-        hint = f"The model comes first: {context.command_path} {arguments}"
+    else:
+        what = "this is a file" if found.is_file() else what
+        arguments = context.command.collect_usage_pieces(context)[1:]
+        if len(arguments) > 1:
+            hint = f"The model comes first: {context.command_path} {' '.join(arguments)}"
     raise ModelError(
         what, where=str(path), expected="a folder written by `fewact teach`", hint=hint
     )
@@ -241,13 +243,5 @@ def _known(what: str, name: str, names: tuple[str, ...]) -> None:
 def _missing(path: Path, refusal: type[UserError], writer: str) -> UserError:
     """Return the error that there is no file, which a command would have written."""
     expected = f"a file written by `{writer}`"
-    return refusal("there is no such file", where=str(path), expected=expected, hint=_similar(path))
-
-
-def _similar(path: Path) -> str:
-    """Return a hint at a name beside a path that does not exist."""
-    try:
-        names = sorted(one.name for one in path.absolute().parent.iterdir())
-    except OSError:
-        return ""
-    return did_you_mean(path.name, names)
+    hint = similar_name(path)
+    return refusal("there is no such file", where=str(path), expected=expected, hint=hint)

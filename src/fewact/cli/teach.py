@@ -29,6 +29,7 @@ from fewact.cli.progress import progress
 from fewact.cli.quality import Quality, QualityChoice, method_options
 from fewact.cli.run import exit_skipped, saying_warnings
 from fewact.errors import DataError, ModelError, OptionError
+from fewact.io.folders import current
 from fewact.io.outputs import check_output_folder
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ def teach(
     Clips that cannot be read are listed and skipped; the exit code is then 3.
     """
     check_output_folder(output, replaced=True)
+    if not overwrite:
+        _refuse_model(output)
     from fewact import data
 
     features = data.is_features(clips)
@@ -149,9 +152,10 @@ def teach(
         )
     source = _source(clips, examples, features=features)
     from fewact import FewShotClassifier
+    from fewact.classifier.model_folder import check_target
     from fewact.evaluation.trained import create_method, find_checkpoint
 
-    _refuse_model(output, overwrite=overwrite)
+    check_target(output)
     trained = find_checkpoint(method.method)
     if trained is None and not isinstance(source, Path):
         options = {**_fitting(method.method, source[0]), **options}
@@ -175,11 +179,9 @@ def teach(
     exit_skipped(len(classifier.skipped_))
 
 
-def _refuse_model(output: Path, *, overwrite: bool) -> None:
-    """Refuse an existing model before any clip is read."""
-    from fewact.classifier.model_folder import check_target
-
-    if check_target(output) and not overwrite:
+def _refuse_model(output: Path) -> None:
+    """Refuse an existing model before torch is imported."""
+    if early.is_model(current(output.absolute())):
         raise ModelError(
             "the folder already has a model",
             where=str(output),

@@ -15,6 +15,7 @@ from fewact.data.files import (
 )
 from fewact.errors import DataError
 from fewact.io.bounded import user_path
+from fewact.io.similar import similar_name
 
 
 def expand_paths(arguments: Iterable[str | Path]) -> list[Path]:
@@ -48,6 +49,7 @@ def expand_paths(arguments: Iterable[str | Path]) -> list[Path]:
             "no clips found",
             where=first_few(unmatched),
             expected="video files, folders of video files, or patterns",
+            hint=similar_name(Path(unmatched[0])) if len(unmatched) == 1 else "",
         )
     return list(found.values())
 

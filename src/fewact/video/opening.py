@@ -1,6 +1,5 @@
 """Opening of video files: video stream, packets, and errors for files that are no videos."""
 
-import itertools
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,8 @@ from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from fewact.errors import OptionError, VideoError, did_you_mean
+from fewact.errors import OptionError, VideoError
+from fewact.io.similar import similar_name
 from fewact.video.declared import MAX_FRAMES, check_declared
 
 VIDEO_FORMATS = (
@@ -149,7 +149,7 @@ def check_readable(path: Path) -> None:
         found = path.stat()
     except FileNotFoundError:
         raise VideoError(
-            path, "there is no such file", expected=EXPECTED, hint=_suggest_sibling(path)
+            path, "there is no such file", expected=EXPECTED, hint=similar_name(path)
         ) from None
     except OSError as error:
         raise _open_error(path, error) from error
@@ -202,11 +202,3 @@ def _open_error(path: Path, error: Exception) -> VideoError:
         )
     reason = getattr(error, "strerror", None) or str(error)
     return VideoError(path, f"cannot be opened: {reason.lower()}", expected=EXPECTED)
-
-
-def _suggest_sibling(path: Path) -> str:
-    try:
-        names = [entry.name for entry in itertools.islice(path.parent.iterdir(), 10_000)]
-    except OSError:
-        return ""
-    return did_you_mean(path.name, names)
