@@ -231,9 +231,10 @@ people or recordings than those that chose any option: of up to {classes} classe
 of each person or recording.
 
 `fusion` reads the videos as they are. `fusion`, corrected, reads them as `fewact teach` and
-`fewact predict` do (`fewact evaluate … --correct auto`): where black bars, little light,
-little contrast, flicker or grain are found, they are corrected first; nothing else changes. Of the
-clean clips, only some of `ucf7` are touched, which have black bars. `pixels` needs no network.
+`fewact predict` do (`fewact evaluate … --correct auto`): where black bars, little or much
+light, little contrast, flicker, blur or grain are found, they are corrected first; nothing else
+changes. Of the clean clips, only some of `ucf7` are touched, which have black bars.
+`pixels` needs no network.
 
 {tables}
 

@@ -32,7 +32,7 @@ def error(found: np.ndarray) -> float:
 @pytest.mark.parametrize("severity", [1, 2, 3])
 def test_good_frames_are_not_changed(severity: int) -> None:
     assert not find_correction(frames())
-    for name in ("blur", "small", "cropped", "grey"):
+    for name in ("small", "cropped", "grey"):
         assert not find_correction(in_condition(name, severity)), name
 
 
@@ -48,6 +48,23 @@ def test_dark_and_flat_frames_come_nearer_to_good_ones(
     assert (np.diff(correction.levels.astype(int)) >= 0).all()
     assert error(correction.frames(bad)) < 0.7 * error(bad)
     assert find_faults(correction, (240, 320)) == (fault,)
+
+
+def test_overexposed_frames_come_nearer_to_good_ones() -> None:
+    bad = in_condition("bright", 2)
+    correction = find_correction(bad)
+    assert correction.before.bright
+    assert correction.levels is not None
+    assert correction.levels[round(correction.before.low)] == 0
+    assert error(correction.frames(bad)) < 0.85 * error(bad)  # what is white stays lost
+    assert find_faults(correction, (240, 320)) == (WHITE_OUT,)
+
+
+def test_a_white_wall_is_not_overexposed() -> None:
+    white = frames()
+    white[:, :60] = 255
+    white[:, 110:] = 15  # something is black
+    assert not find_correction(white)
 
 
 @pytest.mark.parametrize("severity", [1, 2, 3])
@@ -104,7 +121,7 @@ def test_faults_name_what_to_do() -> None:
     assert find_faults(find_correction(frames()), (40, 160)) == (SMALL,)
     white = np.full((8, 120, 160, 3), 255, np.uint8)
     white[:, :40] = 0
-    found = Correction(Bars(), None, None, 0.0, brightness(white))
+    found = Correction(Bars(), None, 0.0, None, 0.0, brightness(white))
     assert find_faults(found, (240, 320)) == (WHITE_OUT,)
     assert str(DARK) == "very dark; record with more light"
 

@@ -39,6 +39,18 @@ def test_light_that_changes_is_found_and_removed():
     assert abs(steady * (clean.mean() / steady.mean()) - clean).mean() < 0.1 * before
 
 
+def test_what_is_cut_off_at_white_is_taken_from_the_other_frames():
+    clean = frames()
+    clean[:, 60:80] = 235  # a lamp; beyond white in every other frame
+    bright = flickering(clean)
+    light = find_light(bright)
+    assert light is not None
+    lamp = remove_flicker(bright, light)[:, 60:80]
+    assert (bright[:, 60:80] == 255).all((1, 2, 3)).sum() >= 3
+    assert np.ptp(lamp.mean((1, 2, 3))) < 2
+    assert remove_flicker(bright[:1], light).shape == (1, 96, 96, 3)
+
+
 @pytest.mark.parametrize("block", [20, 40, 60])
 def test_a_steady_light_is_left_whatever_moves(block):
     assert find_light(frames(block)) is None

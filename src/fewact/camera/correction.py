@@ -1,4 +1,4 @@
-"""Correct faults of a recording: black bars, flicker, too little light or contrast, and grain.
+"""Correct faults of a recording: black bars, flicker, blur, little or much light, and grain.
 
 All are found in the pixels alone, by a wide margin: frames of a good recording are not changed at
 all. All frames of a video get the same correction, but for the flicker of their light.
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from fewact.camera.blur import find_blur, remove_blur
 from fewact.camera.flicker import find_light, remove_flicker
 from fewact.camera.grain import find_grain, remove_grain
 from fewact.camera.measured import STEP, Floats, Frames, luma_of
@@ -30,6 +31,10 @@ DARK_HIGH, DIM_HIGH, DIM_TYPICAL = 80.0, 100.0, 50.0
 of what it shows is below the third. Of all development clips none has such levels: the least are
 86, and 59 where the brightest level is below 100."""
 
+LIFTED, LEAST_WHITE = 25.0, 0.15
+"""A video is bright if its darkest level is at least the first, and at least the second fraction of
+its pixels is white. Of all development clips with such a darkest level none has more than 0.09."""
+
 VIVID = 150.0
 """Level of a color from which a video is not dark: a deep blue has little luma."""
 
@@ -39,9 +44,9 @@ LEAST_RANGE = 60.0
 MOST_GAIN = 8.0
 """Largest factor of a stretch: beyond it, noise would become the motion."""
 
-MIDDLE, LEAST_GAMMA = 0.4, 0.5
+MIDDLE, LEAST_GAMMA, MOST_GAMMA = 0.4, 0.5, 2.5
 """Mean of what a stretched video shows, from 0 to 1, that a gamma is chosen for, and the smallest
-gamma."""
+and the largest gamma."""
 
 BLACK, CONTENT = 24, 32
 """Levels that a bar does not exceed, and that the picture beside it does."""
@@ -79,6 +84,11 @@ class Brightness(NamedTuple):
         return (self.high < DARK_HIGH or dim) and self.color < VIVID
 
     @property
+    def bright(self) -> bool:
+        """Whether there was too much light."""
+        return self.low >= LIFTED and self.white >= LEAST_WHITE
+
+    @property
     def flat(self) -> bool:
         """Whether there is too little contrast."""
         return self.high - self.low < LEAST_RANGE
@@ -104,6 +114,7 @@ class Correction:
         bars: Bars that are cut off.
         light: Median frame whose light all frames get, see ``fewact.camera.flicker``; None if the
             light does not change.
+        blur: Standard deviation of the blur, in pixels; 0 for none.
         levels: New level (256) uint8 of each level; None leaves them.
         grain: Standard deviation of the grain at the new levels; 0 for none.
         before: Levels of the video between the bars, without flicker.
@@ -111,13 +122,14 @@ class Correction:
 
     bars: Bars
     light: Floats | None
+    blur: float
     levels: NDArray[np.uint8] | None
     grain: float
     before: Brightness
 
     def __bool__(self) -> bool:
         changes = self.light is not None or self.levels is not None
-        return changes or self.bars != Bars() or self.grain > 0
+        return changes or self.bars != Bars() or self.blur > 0 or self.grain > 0
 
     def frames(self, frames: Frames) -> Frames:
         """Return corrected frames (t h w 3) of the same size, uint8.
@@ -128,6 +140,8 @@ class Correction:
         found = _inside(frames, self.bars)
         if self.light is not None:
             found = remove_flicker(found, self.light)
+        if self.blur:
+            found = remove_blur(found, self.blur)
         if self.bars != Bars():
             found = _resized(found, frames.shape[1:3])
         if self.levels is not None:
@@ -161,7 +175,9 @@ def find_correction(frames: Frames) -> Correction:
     found = brightness(picture)
     levels = _stretch(luma_of(picture), found)
     grain = find_grain(picture if levels is None else levels[picture])
-    return Correction(bars, light, levels, grain, found)
+    # Noise and steps between few levels would be amplified.
+    blur = 0.0 if grain or levels is not None else find_blur(picture)
+    return Correction(bars, light, blur, levels, grain, found)
 
 
 def brightness(frames: Frames) -> Brightness:
@@ -177,7 +193,7 @@ def brightness(frames: Frames) -> Brightness:
 
 def _stretch(luma: Floats, found: Brightness) -> NDArray[np.uint8] | None:
     """Return the stretch of the levels, followed by a gamma towards a middle grey."""
-    if not (found.dark or found.flat):
+    if not (found.dark or found.flat or found.bright):
         return None
     span = found.high - found.low
     gain = min(MOST_GAIN, 255 / max(span, 1))
@@ -190,8 +206,9 @@ def _stretch(luma: Floats, found: Brightness) -> NDArray[np.uint8] | None:
     shown = stretched(luma)
     shown = shown[shown >= SHOWN / 255]
     gamma = 1.0
-    if len(shown) >= (1 - HIGHEST) * luma.size and shown.mean() < MIDDLE:
-        gamma = max(LEAST_GAMMA, float(np.log(MIDDLE) / np.log(shown.mean())))
+    if len(shown) >= (1 - HIGHEST) * luma.size and (shown.mean() < MIDDLE or found.bright):
+        gamma = float(np.log(MIDDLE) / np.log(min(shown.mean(), WHITE / 255)))
+        gamma = min(max(gamma, LEAST_GAMMA), MOST_GAMMA)
     return np.asarray(255 * stretched(np.arange(256.0)) ** gamma).round().astype(np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Faults of a recording that its author can avoid: too little light, little contrast, grain, ..."""
+"""Faults of a recording that its author can avoid: too little light, little contrast, blur, ..."""
 
 from typing import NamedTuple
 
@@ -29,6 +29,7 @@ class Fault(NamedTuple):
 DARK = Fault("very dark", "record with more light")
 FLAT = Fault("hardly any contrast", "clean the lens, and avoid mist and light from behind")
 GRAINY = Fault("grainy", "record with more light")
+BLURRED = Fault("blurred", "clean the lens, and focus on the person")
 FLICKERS = Fault("the light flickers", "fix the exposure, or record by daylight")
 WHITE_OUT = Fault("overexposed", "record with less light, or a shorter exposure")
 SMALL = Fault("very small", f"record at least {LEAST_HEIGHT} rows and columns, better 240")
@@ -46,8 +47,9 @@ def find_faults(correction: Correction, size: tuple[int, int]) -> tuple[Fault, .
         (DARK, levels.dark),
         (FLAT, levels.flat and not levels.dark),
         (FLICKERS, correction.light is not None),
+        (BLURRED, correction.blur > 0),
         (GRAINY, correction.grain > 0 and not levels.dark),
-        (WHITE_OUT, levels.white > MOST_WHITE),
+        (WHITE_OUT, levels.white > MOST_WHITE or levels.bright),
         (SMALL, min(size) < LEAST_HEIGHT),
     )
     return tuple(fault for fault, holds in found if holds)

@@ -2,6 +2,7 @@
 
 Under other light all pixels of a frame change by one factor. The factor of a frame is the median,
 over the pixels, of its ratio to the median frame: what moves covers less than half of a frame.
+What is cut off at white in the brighter frames is taken from the others.
 """
 
 import numpy as np
@@ -10,6 +11,9 @@ from fewact.camera.measured import Floats, Frames, luma_of, some_frames
 
 GREY = (24.0, 240.0)
 """Levels between which a ratio is measured: darker pixels are noise, brighter ones cut off."""
+
+WHITE = 250
+"""Level from which a pixel is cut off."""
 
 LEAST_PIXELS = 0.3
 """Smallest fraction of the pixels that a factor is measured in, so that it is no person's before a
@@ -53,6 +57,8 @@ def flicker(luma: Floats, reference: Floats) -> tuple[float, float]:
 def remove_flicker(frames: Frames, reference: Floats) -> Frames:
     """Return frames (t h w 3) under the light of the median frame.
 
+    A pixel that is cut off is at least as bright as it is in the median of the corrected frames.
+
     Args:
         frames: Frames of the video, of the size that the reference was measured in.
         reference: See ``find_light``.
@@ -60,7 +66,13 @@ def remove_flicker(frames: Frames, reference: Floats) -> Frames:
     factors = [np.exp(_median(_ratios(one, reference))) for one in luma_of(frames)]
     levels = np.arange(256.0)
     tables = [(levels / one).round().clip(0, 255).astype(np.uint8) for one in factors]
-    return np.stack([table[frame] for table, frame in zip(tables, frames, strict=True)])
+    corrected = np.stack([table[frame] for table, frame in zip(tables, frames, strict=True)])
+    cut = frames >= WHITE
+    some = cut.any(0)  # (h w 3)
+    found = corrected[:, some]  # (t n)
+    median = np.median(found, axis=0).astype(np.uint8)
+    corrected[:, some] = np.where(cut[:, some], np.maximum(found, median), found)
+    return corrected
 
 
 def _median(logs: Floats) -> float:

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 MEASURED = 8
 """Frames that a correction is found in; most methods read the same ones."""
 
-VERSION = 3
+VERSION = 4
 """Version of the correction; it increases when corrected frames change."""
 
 
 class CorrectedVideo:
-    """A video source that is read without black bars, flicker and grain, and lighter if it is dark.
+    """A video source that is read without black bars, flicker, blur and grain, in a middle light.
 
     Args:
         source: Source that is read.
