@@ -98,6 +98,21 @@ def test_weights_come_from_the_hub_and_failures_are_reported(
     assert "cannot be reached" in said["hf-hub:owner/unseen"]
 
 
+def test_messages_of_the_client_about_each_attempt_are_not_shown() -> None:
+    code = (
+        "from fewact.errors import WeightsError\n"
+        "from fewact.io.hub import hub_client\n"
+        "with hub_client(WeightsError, 'owner/net') as hub:\n"
+        "    hub.hf_hub_download\n"
+        "    from huggingface_hub.utils.logging import get_logger\n"
+        "    get_logger('huggingface_hub.utils._http').warning('Retrying')\n"
+        "get_logger('huggingface_hub').warning('later')\n"
+    )
+    pytest.importorskip("huggingface_hub")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "later\n"
+
+
 def test_without_the_client_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(WeightsError, match=r"pip install 'fewact\[hf\]'"):

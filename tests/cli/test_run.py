@@ -283,6 +283,8 @@ def test_a_closed_pipe_prints_nothing(argument: str, unbuffered: str) -> None:
         (["teach", "clips", "-o", "model"], r"model: the folder already has a model.*--overwrite"),
         (["evaluate", "protonet", "--data", "./nowhere"], r"nowhere: no such folder or file"),
         (["evaluate", "otam", "--data", "clips", "-o", "file/r"], r"file: this is not a folder"),
+        (["evaluate", "otam", "--data", "clips", "--episodes", "200"], r"number.*--count 200"),
+        (["evaluate", "otam", "--data", "clips", "--episodes", "e.json"], r"there is no such file"),
         (["episodes", "clips", "-o", "file/e"], r"file: this is not a folder"),
         (["compare", "r.json", "s.json"], r"r.json: there is no such file"),
         (["stability", "r.json"], r"r.json: there is no such file"),

@@ -12,6 +12,7 @@ import typer
 
 from fewact.errors import (
     DataError,
+    EpisodeError,
     ModelError,
     OptionError,
     ResultError,
@@ -180,6 +181,21 @@ def recording(source: str) -> str:
 
     check_recording(source)
     return source
+
+
+def episodes(path: Path | None) -> Path | None:
+    """Check that there is the file of episodes; a number of episodes is another option."""
+    if path is not None and not path.is_file():
+        if str(path).isdecimal():
+            raise OptionError(
+                "this is a number",
+                where="--episodes",
+                got=str(path),
+                expected="a file written by `fewact episodes -o FILE`",
+                hint=f"For {path} episodes: --count {path}",
+            )
+        raise _missing(path, EpisodeError, "fewact episodes -o FILE")
+    return path
 
 
 def results(paths: list[Path]) -> list[Path]:

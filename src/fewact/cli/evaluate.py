@@ -119,6 +119,7 @@ class SavedEpisodeOptions(EpisodeOptions):
         typer.Option(
             metavar="FILE",
             help="File of episodes written by `fewact episodes`; replaces the options above.",
+            callback=early.episodes,
         ),
     ] = None
 

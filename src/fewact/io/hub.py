@@ -31,9 +31,10 @@ def hub_client(refusal: type[UserError], where: str, expected: str = "") -> Iter
         raise refusal(
             "the hub needs the package huggingface_hub", where=where, hint=INSTALL
         ) from None
-    log = logging.getLogger("huggingface_hub")
-    level = log.level
-    log.setLevel(logging.ERROR)
+    # Imported first: on import it sets the level of the client's messages.
+    messages = importlib.import_module("huggingface_hub.utils.logging")
+    level = messages.get_verbosity()
+    messages.set_verbosity(logging.ERROR)
     try:
         yield hub
     except UserError:
@@ -44,7 +45,7 @@ def hub_client(refusal: type[UserError], where: str, expected: str = "") -> Iter
             what, where=where, got=_first_line(error), expected=expected, hint=hint
         ) from error
     finally:
-        log.setLevel(level)
+        messages.set_verbosity(level)
 
 
 def _reason(hub: Any, error: Exception) -> tuple[str, str]:
