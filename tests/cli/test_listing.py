@@ -84,14 +84,16 @@ def test_backbones(run: Run) -> None:
     listed = json.loads(run("backbones", "--format", "json").out)
     assert tuple(one["name"] for one in listed) == backbones.names()
     assert [one["name"] for one in listed if one["auto"]] == [backbones.AUTO]
-    header, *lines = run("backbones").out.splitlines()
-    rows = [line for line in lines if not line.startswith(" ")]
+    table, below = run("backbones").out.split("\n\n")
+    header, *rows = table.splitlines()
     assert header.startswith("name")
     for one, row in zip(listed, rows, strict=True):
         assert row.startswith(one["name"])
         assert "×".join(map(str, one["maps"])) in row
-        assert one["licence"][:2] in row  # the rest may be on the next line
+        assert row.endswith(one["licence"])
         assert "None" not in row
+        assert f"{one['name']}\n  {one['summary'][:40]}" in below
+    assert max(map(len, (*rows, *below.splitlines()))) <= 100
 
 
 @pytest.mark.parametrize(

@@ -85,8 +85,8 @@ def _print_wrapped(text: str, indent: int) -> None:
 def backbones(format: ListOutputFormat = ListFormat.TABLE) -> None:
     """List the networks that compute features.
 
-    The table has the shapes of their features at each level, the number of parameters, the licence
-    and the weights to pass as --weights.
+    The table has the shapes of their features at each level, the number of parameters and the
+    licence. Below it are the weights to pass as --weights.
     """
     from fewact import backbones
 
@@ -98,22 +98,24 @@ def backbones(format: ListOutputFormat = ListFormat.TABLE) -> None:
         print_json(found)
         return
     print_table(
-        ("name", *LEVELS, "parameters", "licence", "weights to pass", "description"),
+        ("name", *LEVELS, "parameters", "licence"),
         [
             (
-                one["name"],
+                one["name"] + " (auto)" * one["auto"],
                 *(
                     "×".join(map(str, value)) if isinstance(value, tuple) else str(value or "–")
                     for value in map(one.get, LEVELS)
                 ),
                 f"{one['parameters'] / 1e6:.1f} M",
                 one["licence"],
-                one["needs"],
-                one["summary"] + " (auto)" * one["auto"],
             )
             for one in found
         ],
     )
+    print()
+    for one in found:
+        print(one["name"])
+        _print_wrapped(f"{one['summary']}\n--weights: {one['needs']}", indent=2)
 
 
 def _methods(chosen: str | None) -> list[dict[str, Any]]:
