@@ -134,5 +134,5 @@ def test_a_page_needs_nothing_else() -> None:
     assert "script" not in found.tags
     assert "prefers-color-scheme: dark" in page
     assert found.tags.count("path") == 3
-    for text in ("75 %", "+1.50", "-0.25", "+1.25", "the clip is not at hand"):
+    for text in ("75 %", "+1.50", "-0.25", "+1.25", "no frames: pass the folder"):
         assert text in found.shown

@@ -131,7 +131,8 @@ def strip(frames: Sequence[bytes], top: float) -> Iterator[str]:
     """Yield the frames, drawn over the full width; without frames an empty strip."""
     yield svg.rectangle(0, top, WIDTH, HEIGHT, None, class_="frame")
     if not frames:
-        yield svg.text(12, top + HEIGHT / 2, "the clip is not at hand", colour=None)
+        said = "no frames: pass the folder of the training clips, --clips"
+        yield svg.text(12, top + HEIGHT / 2, said, colour=None)
     width = WIDTH / max(len(frames), 1)
     for i, frame in enumerate(frames):
         yield svg.image(i * width + 1, top + 1, width - 2, HEIGHT - 2, frame)
