@@ -1,5 +1,6 @@
 """Recordings that are read frame by frame: files, pipes and addresses."""
 
+import contextlib
 import http.server
 import os
 import sys
@@ -63,6 +64,24 @@ def test_a_named_pipe(video: Path, tmp_path: Path) -> None:
     writer.join()
     assert len(times) == 30
     assert np.array_equal(frames, read_frames(video, EveryNth(1)))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_an_mp4_file_that_a_pipe_cannot_give_gets_a_hint(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (30, 96, 128, 3), np.uint8)
+    write_video(tmp_path / "long.mp4", noise, 25)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    def write() -> None:
+        with contextlib.suppress(BrokenPipeError):
+            pipe.write_bytes((tmp_path / "long.mp4").read_bytes())
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with pytest.raises(VideoError, match=r"no frame can be decoded.*or pipe \.mkv"):
+        read(pipe)
+    writer.join()
 
 
 @pytest.fixture(scope="module")

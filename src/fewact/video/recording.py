@@ -46,6 +46,8 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 # A playlist of the network must not make FFmpeg read files of this computer.
 _NETWORK = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto,rtmp,rtmps,rtmpt,srt"
 
+PIPE_HINT = "Most .mp4 files cannot be read from a pipe: pass the name of the file, or pipe .mkv."
+
 FALLBACK_FPS = 25.0
 """Frames per second of a recording that does not say its rate."""
 
@@ -109,9 +111,8 @@ class Recording:
             last = time - first
             yield last - step, frame
         if first is None:
-            raise VideoError(
-                self.name, "no frame can be decoded", hint="Copy, record or convert it again."
-            )
+            hint = "Copy, record or convert it again." if self.again or self.live else PIPE_HINT
+            raise VideoError(self.name, "no frame can be decoded", hint=hint)
 
     def convert(self, frame: VideoFrame) -> RGBImage:
         """Return a frame (h w 3) uint8, RGB, upright and of the size of the first one."""
