@@ -36,7 +36,7 @@ from fewact.training import TrainingData, read, train
 RECIPE = Path(__file__).with_name("batch_norms.toml")
 CLIPS = "utd27_depth"
 SHOTS = (1, 5)
-LAST = 30
+LAST = 20
 """Steps at the end of training whose mean loss is shown."""
 
 NORMS = {"frozen": "backbone", "not frozen": "none"}
