@@ -43,8 +43,9 @@ of "named first" there; the other sets had been seen once with a larger gap. Oth
 better on the development clips: the margin of a clip, in deviations or not, gains at other
 temperatures, nearest clips, Gaussian processes, sums of some of the method's terms that explain the
 labels best, gains averaged over random parts of the clips, gains less those that remain after a
-change, and a learned sum of thirteen such figures. Where a wrong label is not named first, another
-clip usually gains more: a clip that resembles a wrong class by itself.
+change, likelihoods that allow for outliers, other weights of the clip's own likelihood, and a
+learned sum of thirteen such figures. Where a wrong label is not named first, another clip usually
+gains more: a clip that resembles a wrong class by itself.
 
 {labels}
 
@@ -55,7 +56,7 @@ one: to the class that the advice names first, to a random class, or to the clas
 clips. Accuracies on clips of other groups are compared within each draw; ± is half of a 95 %
 interval over draws. From one clip per class nothing can be held out: the advice then is to record
 one more of each. From two clips on, the advice is no better than adding to the class with the
-fewest clips; both beat random clips in most rows.
+fewest clips; both beat random clips in every row.
 
 {advice}
 """

@@ -243,7 +243,8 @@ def run(name: str, assets: Path, folder: Path, minutes: float, seed: int) -> Non
     part, development = sets(assets)[name]
     rng = random.Random(seed)
     teach, none, show, between = draw(part.videos.videos, rng)
-    work = folder / f"{name}-{seed}"
+    stem = f"{name}-{minutes:g}-{seed}"
+    work = folder / stem
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     truth = record(work / "recording.mp4", script(show, between, rng), 60 * minutes)
@@ -271,7 +272,7 @@ def run(name: str, assets: Path, folder: Path, minutes: float, seed: int) -> Non
             classifier.stream().lengths,
             errors_of(found["events"], truth),
         )
-        write_text(folder / f"{name}-{seed}-{with_none}.json", json.dumps(asdict(outcome)))
+        write_text(folder / f"{stem}-{with_none}.json", json.dumps(asdict(outcome)))
         print(outcome, flush=True)
     shutil.rmtree(work)
 
