@@ -324,7 +324,7 @@ recording, were tried on development recordings and brought nothing; what did is
 `fewact.classifier.events`: a lower threshold beside a clear performance, windows of one class that
 may not overlap, and longer pauses within an event.
 
-The speed is that of a computer that does other work too; the seconds of CPU do not depend on that.
+The speed is that of a computer that does other work too; the seconds of CPU depend less on that.
 Clips follow each other with a cut and without a pause, so that a window that does not meet a clip
 shows parts of two. `motions:long` is rendered: actions of 3 to 21 seconds that only the order of
 two movements distinguishes. Little is found in it, for two reasons: clips that are cut exactly are
