@@ -23,6 +23,7 @@ from fewact.evaluation import VideoFeatures
 from fewact.features.extract import extract
 from fewact.features.request import Request
 from fewact.methods.a2m2 import A2M2
+from fewact.methods.quality import QUALITIES
 
 WAYS, QUERIES = 5, 5
 CELLS_PER_CLIP = 128
@@ -45,6 +46,7 @@ COLUMNS = {
     "A²M², the same with time (default)": ("a2m2", {}),
     "grey pixels, no network": ("pixels", {}),
     "fusion": ("fusion", {}),
+    "fusion, quality best": ("fusion", QUALITIES["best"]),
 }
 
 

@@ -87,6 +87,8 @@ def table(measured: Sequence[Part], options: argparse.Namespace) -> str:
     for name, method in fusions().items():
         chosen = method.options
         listed = f"`frames={chosen.frames}`, `motion_frames={chosen.motion_frames}`"
+        if chosen.weights.differences:
+            listed += f", `weights.differences={chosen.weights.differences}`"
         every, normal = (
             np.concatenate([kept[f"{one} ms"] for kept in found.values()]) for one in (name, NORMAL)
         )

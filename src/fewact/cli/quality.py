@@ -23,7 +23,7 @@ Quality = Annotated[
     typer.Option(
         metavar="NAME",
         help="Time that the default method spends for accuracy: fast, normal or best. They set its "
-        "options frames and motion_frames.",
+        "options frames, motion_frames and weights.",
     ),
 ]
 

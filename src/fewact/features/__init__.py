@@ -6,6 +6,7 @@ and ``sources`` gives features of videos, arrays or a store. Importing this modu
 
 from fewact.features.request import (
     CameraMotionRequest,
+    DifferenceRequest,
     FeatureRequest,
     Features,
     Request,
@@ -16,6 +17,7 @@ from fewact.features.request import (
 
 __all__ = [
     "CameraMotionRequest",
+    "DifferenceRequest",
     "FeatureRequest",
     "Features",
     "Request",

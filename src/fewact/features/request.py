@@ -160,7 +160,54 @@ class CameraMotionRequest:
         return "float16"
 
 
-Request = FeatureRequest | CameraMotionRequest
+@dataclass(frozen=True, order=True)
+class DifferenceRequest:
+    """Features of images of what changes between frames, see ``fewact.features.differences``.
+
+    Args:
+        view: Frames that are compared; each has an image.
+
+    >>> str(DifferenceRequest(View(24, "auto")))
+    'differences:24:auto'
+    """
+
+    view: View = View(24, "auto")
+    level: ClassVar[Level] = "middle"
+
+    def __str__(self) -> str:
+        return f"differences:{self.view}"
+
+    @property
+    def frames(self) -> int:
+        """Number of frame slots t."""
+        return self.view.frames
+
+    @property
+    def uses_camera_motion(self) -> bool:
+        """Whether camera motion is estimated to compute the features."""
+        return self.view.stabilise != "off"
+
+    def shape(self, card: Card) -> tuple[int, ...]:
+        """Shape of one video's features: (t c h w).
+
+        Raises:
+            OptionError: The backbone has no level ``middle``.
+        """
+        return (self.frames, *card.shape_of(self.level))
+
+    def prepare(self, clip: ClipViews) -> "Tensor":
+        """Return the images (n 3 H W) uint8."""
+        from fewact.features.differences import difference_images
+
+        return difference_images(clip.frames(self.view))
+
+    @property
+    def dtype(self) -> str:
+        """Data type in which a store keeps the features."""
+        return "float16"
+
+
+Request = FeatureRequest | CameraMotionRequest | DifferenceRequest
 """Request that a method makes of each video."""
 
 Features = Mapping[Request, "Tensor"]
@@ -187,13 +234,14 @@ def request_from_facts(facts: dict[str, Any]) -> Request:
     types: dict[str, type[Request]] = {
         "FeatureRequest": FeatureRequest,
         "CameraMotionRequest": CameraMotionRequest,
+        "DifferenceRequest": DifferenceRequest,
     }
     fields = {k: v for k, v in facts.items() if k not in ("request", "pipeline")}
     return TypeAdapter(types[facts["request"]]).validate_python(fields)
 
 
 def parse_request(text: str, card: Card) -> Request:
-    """Parse a request such as ``middle:16:auto`` or ``camera:16``.
+    """Parse a request such as ``middle:16:auto``, ``camera:16`` or ``differences:24:auto``.
 
     Args:
         text: Level, number of frames (default: 8) and stabilisation (default: off), separated by
@@ -219,5 +267,8 @@ def parse_request(text: str, card: Card) -> Request:
         return CameraMotionRequest(
             TypeAdapter(View).validate_python({"stabilise": "auto"} | fields)
         )
+    if level == "differences":
+        card.shape_of(DifferenceRequest.level)
+        return DifferenceRequest(TypeAdapter(View).validate_python(fields))
     card.shape_of(level)
     return TypeAdapter(FeatureRequest).validate_python({"level": level, "view": fields})

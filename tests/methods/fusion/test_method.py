@@ -7,7 +7,7 @@ import torch
 
 from fewact import methods
 from fewact.errors import OptionError, ShapeError
-from fewact.features.request import FeatureRequest, Request, View
+from fewact.features.request import DifferenceRequest, FeatureRequest, Request, View
 from fewact.methods.base import TrainingBatch
 from fewact.methods.fusion import Fusion, FusionOptions, TermWeights
 from fewact.methods.fusion.permissive import warp_maps
@@ -24,7 +24,7 @@ from tests.methods.fusion.made_up import (
     is_maps,
     without_motion_of_camera,
 )
-from tests.methods.made_up import make_card
+from tests.methods.made_up import make_card, make_features
 
 ONE_ESTIMATE = {"stabilise": "on"}
 """Options without a permissive view."""
@@ -386,3 +386,20 @@ def test_vectors_that_are_not_the_means_of_maps_have_no_cells_of_appearance() ->
         name: value[0, 0] for name, value in method.encode(features(1, 1, maps=False)).items()
     }
     assert method.match_cells(vectors, vectors, {}) == {}
+
+
+def test_differences_are_requested_and_count_only_with_a_weight() -> None:
+    card, request = make_card(), DifferenceRequest(View(24, "auto"))
+    default, other = create(), create(weights={"differences": 1.5})
+    assert request not in default.requests(card)
+    assert set(other.requests(card)) == {*default.requests(card), request}
+    inputs = make_features(other, card, 1, 4)
+    nodes = other.encode({name: value.double() for name, value in inputs.items()})
+    pairs = other.similarity(nodes, nodes)
+    term = next(one.term for one in other.map_terms.terms if one.name == "differences")
+    own = 1.5 * term.similarity(nodes["differences"], nodes["differences"])
+    torch.testing.assert_close(pairs, pairs.mT)
+    torch.testing.assert_close(pairs, default.similarity(nodes, nodes) + own)
+    without = other.encode({**inputs, request: torch.zeros_like(inputs[request])})
+    assert not without["differences"].any()
+    assert other.similarity(without, without).isfinite().all()

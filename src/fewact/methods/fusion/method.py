@@ -14,6 +14,7 @@ from fewact.backbones.card import Card
 from fewact.errors import OptionError
 from fewact.features.request import (
     CameraMotionRequest,
+    DifferenceRequest,
     FeatureRequest,
     Features,
     Request,
@@ -49,6 +50,7 @@ class TermWeights(NamedTuple):
     full_frame_motion: NonNegativeFloat = 0.5
     moments: NonNegativeFloat = 0.75
     vector_motion: NonNegativeFloat = 1.0
+    differences: NonNegativeFloat = 0.0
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -67,8 +69,9 @@ class FusionOptions:
             weight of both; of vectors, which tell nothing of the camera, the mean is removed.
         horizontal_flip: Treat a clip and its horizontal flip alike, for actions of either hand.
             Classes that differ only in left and right become equal. Needs a backbone with maps.
-        weights: Weights of appearance, motion, full-frame motion and moments; and of the motion of
-            vectors, for a backbone without maps.
+        weights: Weights of appearance, motion, full-frame motion and moments; of the motion of
+            vectors, for a backbone without maps; and of images of the differences between the
+            frames of motion, which need another run of the network and are left out at 0.
         channel_mixing: Number of channels of the maps, to train a matrix that mixes them; initially
             the identity. Default: no mixing.
         intra_class_weight: Weight of the intra-class similarity that is subtracted from the score
@@ -320,6 +323,11 @@ def map_terms(options: FusionOptions) -> WeightedTerms:
     motion = WeightedTerm("motion", cropped, weights.motion, moving)
     full_motion = WeightedTerm("full_frame_motion", full, weights.full_frame_motion, moving)
     both = with_permissive_view((moments, motion), camera if stabilise == "auto" else None)
+    if weights.differences:
+        changes = DifferenceRequest(View(options.motion_frames, stabilise))
+        both.append(
+            WeightedTerm("differences", Motion(changes, detrend, crop=True), weights.differences)
+        )
     if options.cameras != "support":
         return WeightedTerms((appearance, *both, full_motion))
     cropped, full = (replace(one, detrend="constant") for one in (cropped, full))

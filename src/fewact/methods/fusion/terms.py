@@ -14,14 +14,14 @@ from torch.linalg import vector_norm
 from torch.nn import functional
 
 from fewact import align
-from fewact.features.request import FeatureRequest
+from fewact.features.request import DifferenceRequest, FeatureRequest
 from fewact.methods.common.detrend import linear_detrend
 from fewact.methods.common.reduction import ChannelReduction
 from fewact.methods.fusion.crop import motion_centred_crop
 from fewact.methods.fusion.permissive import PermissiveView
 from fewact.moments import multi_scale_moments
 
-TermView = FeatureRequest | PermissiveView
+TermView = FeatureRequest | DifferenceRequest | PermissiveView
 """Features that a term reads."""
 
 TermInputs = Mapping[TermView, Tensor]

@@ -1,0 +1,75 @@
+"""Images of what changes between frames."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.datasets import read_index
+from fewact import FewShotClassifier, backbones, methods
+from fewact.errors import OptionError
+from fewact.features.differences import GAIN, difference_images
+from fewact.features.request import (
+    DifferenceRequest,
+    View,
+    parse_request,
+    request_facts,
+    request_from_facts,
+)
+from fewact.features.ring import FeatureRing
+from fewact.methods.quality import quality_options
+from fewact.video import EveryNth, read_frames
+from tests.methods.made_up import make_card
+
+
+def test_an_image_has_the_changes_before_at_and_after_its_frame() -> None:
+    levels = torch.tensor([10, 30, 30, 25, 125])
+    frames = levels[:, None, None, None].expand(5, 3, 4, 6).to(torch.uint8)
+    images = difference_images(frames)
+    changes = [0, 0, 20 * GAIN, 0, 5 * GAIN, 255, 0]  # of neighbours; the last one is cut off
+    expected = torch.tensor([changes[i : i + 3] for i in range(5)])
+    assert images.dtype == torch.uint8
+    torch.testing.assert_close(images, expected[..., None, None].expand(5, 3, 4, 6).byte())
+
+
+def test_a_still_clip_and_one_frame_have_black_images() -> None:
+    frames = torch.randint(0, 256, (1, 3, 8, 8), dtype=torch.uint8).expand(6, 3, 8, 8)
+    assert not difference_images(frames).any()
+    assert not difference_images(frames[:1]).any()
+
+
+def test_requests_survive_their_text_and_their_facts() -> None:
+    card = make_card()
+    request = DifferenceRequest(View(6, "auto"))
+    assert parse_request("differences:6:auto", card) == request
+    assert parse_request(str(request), card) == request
+    assert request_from_facts(request_facts(request)) == request
+    assert request.shape(card) == (6, *card.shape_of("middle"))
+
+
+def test_a_network_without_middle_maps_is_refused() -> None:
+    card = make_card(maps=False)
+    with pytest.raises(OptionError, match="middle"):
+        parse_request("differences:6", card)
+
+
+@pytest.mark.assets
+@pytest.mark.slow
+def test_the_best_quality_classifies_clips_and_windows_of_a_recording(assets: Path) -> None:
+    every = read_index(assets)["utd27_depth"]
+    clips = {
+        label: [video.source for video in every.videos if video.label == label][:4]
+        for label in every.classes[:2]
+    }
+    method = methods.create("fusion", **quality_options("best", "fusion"))
+    classifier = FewShotClassifier(method=method, text="off").fit(
+        {label: each[:3] for label, each in clips.items()}
+    )
+    assert [classifier.predict(each[3]).label for each in clips.values()] == list(clips)
+    request = DifferenceRequest(View(24, "auto"))
+    ring = FeatureRing(backbones.create(), [request])
+    for number, frame in enumerate(read_frames(clips[every.classes[0]][0].path, EveryNth(1))):
+        ring.add(number / 30, frame)
+    found = ring.features(0.0, number / 30)[request]
+    assert found.shape == (24, 112, 14, 14)
+    assert found.std(0).max() > 0
