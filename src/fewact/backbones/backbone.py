@@ -112,7 +112,8 @@ class Backbone:
         """Return features of prepared frames; the network runs no deeper than it must.
 
         Args:
-            frames: Frames (n 3 H W) uint8, as returned by ``prepare``.
+            frames: Frames (n 3 H W) uint8, as returned by ``prepare``. If ``middle`` alone is
+                requested, they may have any other height and width.
             levels: Requested levels.
 
         Returns:
@@ -125,7 +126,8 @@ class Backbone:
             OptionError: The backbone has no such level.
         """
         height, width = self.card.input_size
-        check_shape(frames, f"n 3 {height} {width}", "frames")
+        free = set(levels) == {"middle"}
+        check_shape(frames, "n 3 h w" if free else f"n 3 {height} {width}", "frames")
         if frames.dtype != torch.uint8:
             raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
         self.check_levels(levels)

@@ -1,5 +1,6 @@
 """Network features of one clip: equal frames run through the network once."""
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -13,7 +14,7 @@ Inputs = Mapping[Request, Tensor]
 
 
 class NetworkFeatures:
-    """Computes the features of one clip.
+    """Computes the features of one clip, or of clips that follow each other.
 
     Requests share the features of the frames that they share: 8 frames of a clip are every third
     one of its 24. A network that reads several frames together has no features of one frame, and
@@ -25,7 +26,7 @@ class NetworkFeatures:
 
     def __init__(self, backbone: Backbone) -> None:
         self._backbone = backbone
-        self._found: dict[bytes, dict[Level, Tensor]] = {}
+        self._found: OrderedDict[bytes, dict[Level, Tensor]] = OrderedDict()
 
     def of(self, inputs: Inputs) -> dict[Request, Tensor]:
         """Return features of prepared requests; the network runs no deeper than it must.
@@ -51,11 +52,18 @@ class NetworkFeatures:
             for request, frames in inputs.items()
         }
 
+    def forget(self, most: int) -> None:
+        """Forget features, but for this number of frames, those that were needed last."""
+        while len(self._found) > most:
+            self._found.popitem(last=False)
+
     def _each(self, frames: Tensor, levels: tuple[Level, ...]) -> dict[Level, Tensor]:
         """Return features of frames; those that are known are not computed again."""
         pixels = frames.permute(0, 2, 3, 1).numpy()
         keys = [frame.tobytes() for frame in pixels]
         known = {key for key in keys if self._has(key, levels)}
+        for key in known:
+            self._found.move_to_end(key)
         new = list({key: i for i, key in enumerate(keys) if key not in known}.values())
         if len(new) == len(keys):
             computed = self._backbone.features(frames, levels)

@@ -22,6 +22,9 @@ than rounding."""
 CAMERA_PIPELINE = 5
 """Version of camera motion estimation and stabilisation; it increases likewise."""
 
+DIFFERENCES_PIPELINE = 2
+"""Version of the images of differences; it increases likewise."""
+
 
 MAX_FRAMES = 4096
 """Largest number of frames of a view: all frames of a video are in memory at once."""
@@ -193,10 +196,13 @@ class DifferenceRequest:
         Raises:
             OptionError: The backbone has no level ``middle``.
         """
-        return (self.frames, *card.shape_of(self.level))
+        from fewact.features.differences import reduced
+
+        channels, height, width = card.shape_of(self.level)
+        return (self.frames, channels, reduced(height), reduced(width))
 
     def prepare(self, clip: ClipViews) -> "Tensor":
-        """Return the images (n 3 H W) uint8."""
+        """Return the images (n 3 h w) uint8."""
         from fewact.features.differences import difference_images
 
         return difference_images(clip.frames(self.view))
@@ -216,11 +222,15 @@ Features = Mapping[Request, "Tensor"]
 
 def request_facts(request: Request) -> dict[str, Any]:
     """Return what identifies a request in a store's key."""
-    camera = request.uses_camera_motion
+    versions = [PIPELINE]
+    if request.uses_camera_motion:
+        versions.append(CAMERA_PIPELINE)
+    if isinstance(request, DifferenceRequest):
+        versions.append(DIFFERENCES_PIPELINE)
     return {
         "request": type(request).__name__,
         **asdict(request),
-        "pipeline": [PIPELINE, CAMERA_PIPELINE] if camera else PIPELINE,
+        "pipeline": versions if len(versions) > 1 else PIPELINE,
     }
 
 

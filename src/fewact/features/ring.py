@@ -2,7 +2,7 @@
 
 A window's features are those of a clip with the same start and end, but for two things: its frames
 are the nearest of those that are kept, and where the camera does not move all windows share the
-features of a frame. Where it moves, each window is stabilised to its own middle frame, so that its
+features of a frame, and those of an image of differences that is the same in both. Where it moves, each window is stabilised to its own middle frame, so that its
 frames pass the network again; and so they do where they are dark or have bars, and are corrected.
 """
 
@@ -22,6 +22,10 @@ from fewact.features.network import NetworkFeatures
 from fewact.features.request import FeatureRequest, Request
 from fewact.features.timing import Timing
 from fewact.features.views import Views, corrected
+
+
+KEPT_IMAGES = 300
+"""Number of images of differences whose features are kept: of four windows of each length."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class FeatureRing:
         self._backbone, self._requests = backbone, tuple(requests)
         self._timing = timing or Timing()
         self._samples: deque[_Sample] = deque()
+        self._network = NetworkFeatures(backbone)
         self._aspect = 1.0
         slot = backbone.card.frames_per_slot
         self._numbers = {request: request.frames * slot for request in requests}
@@ -110,7 +115,8 @@ class FeatureRing:
         own = {request: value for request, value in inputs.items() if request not in shared}
         with self._timing.stage("backbone"):
             self._compute({id(one): one for some in shared.values() for one in some}.values())
-            found = NetworkFeatures(self._backbone).of(own) if own else {}
+            found = self._network.of(own)
+            self._network.forget(KEPT_IMAGES)
         return found | on_one_core(
             lambda: {
                 request: torch.stack([one.features[request.level] for one in some])

@@ -11,7 +11,7 @@ from fewact.backbones.card import LATER, Card
 from fewact.data.files import first_few
 from fewact.data.videos import VideoList
 from fewact.errors import DataError, OutputError, StoreError, VideoError, did_you_mean
-from fewact.features.request import CAMERA_PIPELINE, PIPELINE, Features, Request
+from fewact.features.request import CAMERA_PIPELINE, DIFFERENCES_PIPELINE, PIPELINE, Features, Request
 from fewact.features.sources import check_same_list
 from fewact.features.store import EntrySet, Store
 from fewact.features.store.feature_sets import (
@@ -55,7 +55,8 @@ class StoredFeatures:
         self._known = store.known.read(videos.name)
         self.keys = self._fingerprints()
         chosen = repr(sampler_of(card.sampler)(1))
-        facts = [card.digest, chosen, PIPELINE, CAMERA_PIPELINE, "float16", self.keys]
+        versions = [PIPELINE, CAMERA_PIPELINE, DIFFERENCES_PIPELINE]
+        facts = [card.digest, chosen, *versions, "float16", self.keys]
         self.digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def _fingerprints(self) -> tuple[str | None, ...]:

@@ -8,7 +8,7 @@ from fewact.errors import OptionError, did_you_mean
 QUALITIES: Mapping[str, Mapping[str, Any]] = {
     "fast": {"frames": 5, "motion_frames": 15},
     "normal": {},
-    "best": {"frames": 24, "motion_frames": 24, "weights": {"differences": 1.5}},
+    "best": {"frames": 24, "motion_frames": 24},
 }
 """Options of ``fusion``, see docs/results/quality.md. Where ``motion_frames`` is an odd multiple of
 ``frames``, these are among those, and run through the network once where the camera is static."""
@@ -28,7 +28,7 @@ def quality_options(quality: str, method: str) -> dict[str, Any]:
         OptionError: The quality is unknown, or the method has none besides ``normal``.
 
     >>> quality_options("best", "fusion")
-    {'frames': 24, 'motion_frames': 24, 'weights': {'differences': 1.5}}
+    {'frames': 24, 'motion_frames': 24}
     """
     if quality not in QUALITIES:
         raise OptionError(

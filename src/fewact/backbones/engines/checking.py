@@ -49,6 +49,12 @@ def disagreement(backbone: "Backbone", reference: "Backbone") -> str:
     for level in levels:
         if found := _differences(got[level].flatten(1), expected[level].flatten(1), tolerance):
             return f"{level}: {found}"
+    if "middle" in levels:
+        small = frames[..., ::2, ::2].contiguous()
+        got, expected = (one.features(small, ["middle"]) for one in (backbone, reference))
+        of_small = (one["middle"].flatten(1) for one in (got, expected))
+        if found := _differences(*of_small, tolerance):
+            return f"middle of smaller frames: {found}"
     return ""
 
 

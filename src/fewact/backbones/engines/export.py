@@ -55,6 +55,8 @@ def _export(part: Part, tensors: Mapping[str, Tensor]) -> Graph:
     model = program.model_proto
     weights = [one.name for one in model.graph.initializer if take_out(one, tensors)]
     anonymise(model)
+    if part.name == "early":
+        free_size(model)
     return Graph(part.name, part.input, part.outputs, tuple(weights), model.SerializeToString())
 
 
@@ -69,6 +71,13 @@ def take_out(initializer: Any, tensors: Mapping[str, Tensor]) -> bool:
     initializer.data_location = onnx.TensorProto.EXTERNAL
     initializer.external_data.add(key="location", value="weights")
     return True
+
+
+def free_size(model: Any) -> None:
+    """Let images of any height and width into a graph; its operations depend on neither."""
+    for one in (*model.graph.input, *model.graph.output):
+        for name, size in zip(("height", "width"), one.type.tensor_type.shape.dim[2:], strict=True):
+            size.dim_param = f"{name} of {one.name}"
 
 
 def anonymise(model: Any) -> None:

@@ -50,7 +50,7 @@ class TermWeights(NamedTuple):
     full_frame_motion: NonNegativeFloat = 0.5
     moments: NonNegativeFloat = 0.75
     vector_motion: NonNegativeFloat = 1.0
-    differences: NonNegativeFloat = 0.0
+    differences: NonNegativeFloat = 1.5
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -71,7 +71,7 @@ class FusionOptions:
             Classes that differ only in left and right become equal. Needs a backbone with maps.
         weights: Weights of appearance, motion, full-frame motion and moments; of the motion of
             vectors, for a backbone without maps; and of images of the differences between the
-            frames of motion, which need another run of the network and are left out at 0.
+            frames of motion, which run through the network as well and are left out at 0.
         channel_mixing: Number of channels of the maps, to train a matrix that mixes them; initially
             the identity. Default: no mixing.
         intra_class_weight: Weight of the intra-class similarity that is subtracted from the score
