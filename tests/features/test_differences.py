@@ -24,16 +24,16 @@ from tests.methods.made_up import make_card
 
 def test_an_image_has_the_changes_before_at_and_after_its_frame() -> None:
     levels = torch.tensor([10, 30, 30, 25, 125])
-    frames = levels[:, None, None, None].expand(5, 3, 4, 6).to(torch.uint8)
+    frames = levels[:, None, None, None].expand(5, 3, 112, 224).to(torch.uint8)
     images = difference_images(frames)
     changes = [0, 0, 20 * GAIN, 0, 5 * GAIN, 255, 0]  # of neighbours; the last one is cut off
     expected = torch.tensor([changes[i : i + 3] for i in range(5)])
     assert images.dtype == torch.uint8
-    torch.testing.assert_close(images, expected[..., None, None].expand(5, 3, 4, 6).byte())
+    torch.testing.assert_close(images, expected[..., None, None].expand(5, 3, 64, 128).byte())
 
 
 def test_a_still_clip_and_one_frame_have_black_images() -> None:
-    frames = torch.randint(0, 256, (1, 3, 8, 8), dtype=torch.uint8).expand(6, 3, 8, 8)
+    frames = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8).expand(6, 3, 32, 32)
     assert not difference_images(frames).any()
     assert not difference_images(frames[:1]).any()
 
@@ -44,7 +44,7 @@ def test_requests_survive_their_text_and_their_facts() -> None:
     assert parse_request("differences:6:auto", card) == request
     assert parse_request(str(request), card) == request
     assert request_from_facts(request_facts(request)) == request
-    assert request.shape(card) == (6, *card.shape_of("middle"))
+    assert request.shape(card) == (6, 6, 5, 5)  # 4/7 of 8 rows and columns
 
 
 def test_a_network_without_middle_maps_is_refused() -> None:
@@ -71,5 +71,5 @@ def test_the_best_quality_classifies_clips_and_windows_of_a_recording(assets: Pa
     for number, frame in enumerate(read_frames(clips[every.classes[0]][0].path, EveryNth(1))):
         ring.add(number / 30, frame)
     found = ring.features(0.0, number / 30)[request]
-    assert found.shape == (24, 112, 14, 14)
+    assert found.shape == (24, 112, 8, 8)
     assert found.std(0).max() > 0

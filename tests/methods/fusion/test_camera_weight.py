@@ -63,15 +63,16 @@ def test_with_one_clip_of_each_class_the_cameras_decide(log_odds: float, expecte
         return fusion.similarity(encoded, encoded)
 
     moving = pairs(create(**MOVING))
-    moments = moving - pairs(create(weights={"moments": 0}, **MOVING))
+    others = {"moments": 0, "differences": 0}  # what depends on no alternative
+    rest = moving - pairs(create(weights=others, **MOVING))
     # Without detrending, of the conservatively stabilised frames alone.
-    constant = create(weights={"moments": 0}, **MOVING)
+    constant = create(weights=others, **MOVING)
     conservative = {
         **found,
         CAMERA: torch.cat([found[CAMERA][..., :1], IDENTITY.expand(1, 3, 24, 6)], -1),
     }
     encoded = changed(constant, detrend="constant").encode(conservative)
-    static = constant.similarity(encoded, encoded) + moments
+    static = constant.similarity(encoded, encoded) + rest
     p = state.alternative_probability[0]
     torch.testing.assert_close(method.score(state, nodes), (1 - p) * moving + p * static)
 

@@ -35,7 +35,9 @@ MOTION_NODES = (
     "static_motion",
     "full_frame_motion",
     "static_full_frame_motion",
+    "differences",
 )
+DIFFERENCES = DifferenceRequest(View(24, "auto"))
 
 
 def test_there_are_at_most_eight_options() -> None:
@@ -63,7 +65,7 @@ def test_similarity_is_symmetric_and_greatest_for_the_same_clip(maps: bool) -> N
 
 @pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
 def test_similarity_is_the_weighted_sum_of_the_terms(probability: float) -> None:
-    weights = TermWeights(0.9, 1.7, 0.4, 0.6)
+    weights = TermWeights(0.9, 1.7, 0.4, 0.6, differences=1.2)
     method = create(weights=weights)
     first, second = (method.encode(features(2, count, seed=count)) for count in (3, 4))
     parts = {
@@ -78,6 +80,7 @@ def test_similarity_is_the_weighted_sum_of_the_terms(probability: float) -> None
         + static * 1.7 * parts["static_motion"]
         + moving * 0.4 * parts["full_frame_motion"]
         + static * 0.4 * parts["static_full_frame_motion"]
+        + 1.2 * parts["differences"]
     )
     torch.testing.assert_close(method.similarity(first, second, probability), expected)
     each = torch.full((2,), probability, dtype=torch.float64)
@@ -190,14 +193,15 @@ def test_frames_of_motion_and_moments_are_stabilised_and_those_of_appearance_are
     def requests(**options: Any) -> set[Request]:
         return set(create(**options).requests(card))
 
-    assert requests() == {VECTORS, FULL_FRAME, STABILISED, CAMERA}
-    assert requests(**MOVING) == {VECTORS, FULL_FRAME, STABILISED, CAMERA}
-    on = FeatureRequest("middle", View(24, "on"))
-    assert requests(**MOVING, **ONE_ESTIMATE) == {VECTORS, FULL_FRAME, on}
-    assert requests(**ONE_ESTIMATE) == {VECTORS, FULL_FRAME, on, CAMERA}
-    off = FeatureRequest("middle", View(24))
-    assert requests(cameras="static") == {VECTORS, FULL_FRAME, off}
-    assert requests(stabilise="off", **MOVING) == {VECTORS, FULL_FRAME, off}
+    assert requests() == {VECTORS, FULL_FRAME, STABILISED, CAMERA, DIFFERENCES}
+    assert requests(**MOVING) == {VECTORS, FULL_FRAME, STABILISED, CAMERA, DIFFERENCES}
+    view = View(24, "on")
+    on = {FeatureRequest("middle", view), DifferenceRequest(view)}
+    assert requests(**MOVING, **ONE_ESTIMATE) == {VECTORS, FULL_FRAME, *on}
+    assert requests(**ONE_ESTIMATE) == {VECTORS, FULL_FRAME, *on, CAMERA}
+    off = {FeatureRequest("middle", View(24)), DifferenceRequest(View(24))}
+    assert requests(cameras="static") == {VECTORS, FULL_FRAME, *off}
+    assert requests(stabilise="off", **MOVING) == {VECTORS, FULL_FRAME, *off}
 
 
 def test_conservative_and_permissive_view_have_half_of_the_weight_each() -> None:
@@ -223,7 +227,7 @@ def test_conservative_and_permissive_view_have_half_of_the_weight_each() -> None
 def test_a_linear_trend_changes_the_moments_of_static_cameras_alone() -> None:
     found = features(1, 2)
     for cameras in ("support", "moving", "static"):
-        method = create(cameras=cameras)
+        method = create(cameras=cameras, weights={"differences": 0})
         (request,) = {
             one for one in method.requests(make_card()) if one.frames == 24 and is_maps(one)
         }
@@ -245,7 +249,13 @@ def test_full_frame_motion_is_of_frames_that_are_neither_stabilised_nor_cropped(
         return method.similarity(method.encode(x), method.encode(y))
 
     alone = changed(
-        create(weights=[1, 1, 0, 0], stabilise="on", motion_frames=8, **MOVING), crop=False
+        create(
+            weights={"motion": 1, "full_frame_motion": 0, "moments": 0, "differences": 0},
+            stabilise="on",
+            motion_frames=8,
+            **MOVING,
+        ),
+        crop=False,
     )
     on = FeatureRequest("middle", View(8, "on"))
     first, second = (alone.encode({**found, on: found[FULL_FRAME]}) for found in (x, y))
@@ -262,7 +272,7 @@ def test_a_person_at_another_position_is_recognised() -> None:
         without_motion_of_camera({**found, STABILISED: maps.roll(by, (-2, -1))})
         for by in ((-1, 1), (1, 0))
     )
-    weights = {"full_frame_motion": 0, "moments": 0}
+    weights = {"full_frame_motion": 0, "moments": 0, "differences": 0}
     method = create(weights=weights)
     pairs = method.similarity(method.encode(here), method.encode(there))[0]
     assert pairs.argmax(1).tolist() == list(range(6))
@@ -275,7 +285,7 @@ def test_a_person_at_another_position_is_recognised() -> None:
 def test_a_horizontal_flip_is_the_same_with_the_option() -> None:
     found = features(1, 4)
     flipped_affine = torch.tensor([1, 1, -1, -1, -1, 1, 1])  # of log-odds and affine map
-    turned = {request: v.flip(-1) if is_maps(request) else v for request, v in found.items()}
+    turned = {request: v.flip(-1) if v.ndim == 6 else v for request, v in found.items()}
     turned[CAMERA] = found[CAMERA] * flipped_affine
     method, plain = create(horizontal_flip=True), create()
     clips, images = method.encode(found), method.encode(turned)
@@ -389,17 +399,17 @@ def test_vectors_that_are_not_the_means_of_maps_have_no_cells_of_appearance() ->
 
 
 def test_differences_are_requested_and_count_only_with_a_weight() -> None:
-    card, request = make_card(), DifferenceRequest(View(24, "auto"))
-    default, other = create(), create(weights={"differences": 1.5})
-    assert request not in default.requests(card)
-    assert set(other.requests(card)) == {*default.requests(card), request}
+    card, request = make_card(), DIFFERENCES
+    plain, other = create(weights={"differences": 0}), create()
+    assert request not in plain.requests(card)
+    assert set(other.requests(card)) == {*plain.requests(card), request}
     inputs = make_features(other, card, 1, 4)
     nodes = other.encode({name: value.double() for name, value in inputs.items()})
     pairs = other.similarity(nodes, nodes)
     term = next(one.term for one in other.map_terms.terms if one.name == "differences")
     own = 1.5 * term.similarity(nodes["differences"], nodes["differences"])
     torch.testing.assert_close(pairs, pairs.mT)
-    torch.testing.assert_close(pairs, default.similarity(nodes, nodes) + own)
+    torch.testing.assert_close(pairs, plain.similarity(nodes, nodes) + own)
     without = other.encode({**inputs, request: torch.zeros_like(inputs[request])})
     assert not without["differences"].any()
     assert other.similarity(without, without).isfinite().all()
