@@ -83,10 +83,17 @@ def as_it_was(backbone: Backbone) -> Run:
     return run
 
 
-def export(backbone: Backbone, frames: int, folder: Path, levels: Sequence[Level] = ()) -> Path:
+def export(
+    backbone: Backbone,
+    frames: int,
+    folder: Path,
+    levels: Sequence[Level] = (),
+    size: Sequence[int] = (),
+) -> Path:
     """Export the network as ONNX with its weights, as torch's documentation does."""
-    path = folder / f"network-{frames}.onnx"
-    example = torch.zeros(frames, 3, *backbone.card.input_size)
+    height, width = size or backbone.card.input_size
+    path = folder / f"network-{frames}-{height}.onnx"
+    example = torch.zeros(frames, 3, height, width)
     program: Any = torch.onnx.export(
         Whole(backbone, levels).eval(), (example,), dynamo=True, verbose=False
     )

@@ -31,7 +31,7 @@ from fewact.video import Segments, read_frame_sets
 
 FRAMES = {8: ("vectors", "middle"), 16: ("middle",)}
 """Frames of a static camera's clip that run through the network, and their levels: 8 of the 24
-frames that the default method requests run through all of it."""
+frames that the default method requests run through all of it; images of differences are more."""
 
 CHANNELS, MAP_FRAMES, SIDE = 128, 8, 7
 EMD = "a2m2", {"moments.level": "maps", "moments.reduction": "none"}

@@ -2,8 +2,9 @@
 
 A window's features are those of a clip with the same start and end, but for two things: its frames
 are the nearest of those that are kept, and where the camera does not move all windows share the
-features of a frame, and those of an image of differences that is the same in both. Where it moves, each window is stabilised to its own middle frame, so that its
-frames pass the network again; and so they do where they are dark or have bars, and are corrected.
+features of a frame, and of an image of differences that is the same in both. Where it moves, each
+window is stabilised to its own middle frame, so that its frames pass the network again; and so they
+do where they are dark or have bars, and are corrected.
 """
 
 from bisect import bisect_left
@@ -22,7 +23,6 @@ from fewact.features.network import NetworkFeatures
 from fewact.features.request import FeatureRequest, Request
 from fewact.features.timing import Timing
 from fewact.features.views import Views, corrected
-
 
 KEPT_IMAGES = 300
 """Number of images of differences whose features are kept: of four windows of each length."""

@@ -11,7 +11,13 @@ from fewact.backbones.card import LATER, Card
 from fewact.data.files import first_few
 from fewact.data.videos import VideoList
 from fewact.errors import DataError, OutputError, StoreError, VideoError, did_you_mean
-from fewact.features.request import CAMERA_PIPELINE, DIFFERENCES_PIPELINE, PIPELINE, Features, Request
+from fewact.features.request import (
+    CAMERA_PIPELINE,
+    DIFFERENCES_PIPELINE,
+    PIPELINE,
+    Features,
+    Request,
+)
 from fewact.features.sources import check_same_list
 from fewact.features.store import EntrySet, Store
 from fewact.features.store.feature_sets import (

@@ -45,16 +45,14 @@ def disagreement(backbone: "Backbone", reference: "Backbone") -> str:
     tolerance = TOLERANCES[backbone.card.precision]
     frames = _frames(reference)
     levels = [level for level in LEVELS if reference.card.has(level)]
-    got, expected = (one.features(frames, levels) for one in (backbone, reference))
-    for level in levels:
-        if found := _differences(got[level].flatten(1), expected[level].flatten(1), tolerance):
-            return f"{level}: {found}"
-    if "middle" in levels:
-        small = frames[..., ::2, ::2].contiguous()
-        got, expected = (one.features(small, ["middle"]) for one in (backbone, reference))
-        of_small = (one["middle"].flatten(1) for one in (got, expected))
-        if found := _differences(*of_small, tolerance):
-            return f"middle of smaller frames: {found}"
+    cases = [(frames, levels)]
+    if "middle" in levels:  # The one level of frames of any size.
+        cases.append((frames[..., ::2, ::2].contiguous(), ["middle"]))
+    for images, each in cases:
+        got, expected = (one.features(images, each) for one in (backbone, reference))
+        for level in each:
+            if found := _differences(got[level].flatten(1), expected[level].flatten(1), tolerance):
+                return f"{level}: {found}"
     return ""
 
 
