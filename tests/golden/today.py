@@ -106,56 +106,51 @@ FILLED_TEMPERATURE = {"temperature": 0.07189777583534909}
 """The temperature for which filled weights of the baseline had the scale: it was a weight there."""
 TEXT = 24
 
-MOTION_FRAMES: Mapping[str, Any] = {"motion_frames": 16}
-"""Number of frames by default when the golden file was written."""
+NO_IMAGES = {"differences": 0.0}
+FORMER: Mapping[str, Any] = {"motion_frames": 16, "weights": NO_IMAGES}
+"""What the default was when the golden file was written."""
 
 CASES: dict[str, Case] = {
     # fusion
-    "fusion default": Case("fusion", MOTION_FRAMES),
-    "fusion cameras=still": Case("fusion", MOTION_FRAMES | {"cameras": "static"}),
-    "fusion cameras=moving": Case("fusion", MOTION_FRAMES | {"cameras": "moving"}),
+    "fusion default": Case("fusion", FORMER),
+    "fusion cameras=still": Case("fusion", FORMER | {"cameras": "static"}),
+    "fusion cameras=moving": Case("fusion", FORMER | {"cameras": "moving"}),
     "fusion cameras=moving twice=False": Case(
-        "fusion", MOTION_FRAMES | {"cameras": "moving"}, change=conservative_only
+        "fusion", FORMER | {"cameras": "moving"}, change=conservative_only
     ),
-    "fusion twice=False": Case("fusion", MOTION_FRAMES, change=conservative_only),
-    "fusion mirrored": Case("fusion", MOTION_FRAMES | {"horizontal_flip": True}),
-    "fusion centre=False": Case(
-        "fusion", MOTION_FRAMES, change=partial(fields, motion={"crop": False})
-    ),
+    "fusion twice=False": Case("fusion", FORMER, change=conservative_only),
+    "fusion mirrored": Case("fusion", FORMER | {"horizontal_flip": True}),
+    "fusion centre=False": Case("fusion", FORMER, change=partial(fields, motion={"crop": False})),
     "fusion trend=mean": Case(
         "fusion",
-        MOTION_FRAMES,
+        FORMER,
         change=partial(fields, motion={"detrend": "constant"}, moments={"detrend": "constant"}),
     ),
     "fusion whole_weight=0": Case(
-        "fusion", MOTION_FRAMES | {"weights": {"full_frame_motion": 0.0}}
+        "fusion", FORMER | {"weights": NO_IMAGES | {"full_frame_motion": 0.0}}
     ),
-    "fusion moment_weight=0": Case("fusion", MOTION_FRAMES | {"weights": {"moments": 0.0}}),
-    "fusion velocity=0": Case(
-        "fusion", MOTION_FRAMES, change=partial(fields, motion={"velocity": 0.0})
-    ),
-    "fusion still_share=0.9": Case(
-        "fusion", MOTION_FRAMES, change=partial(fields, max_by_cameras=0.9)
-    ),
-    "fusion stabilise=off": Case("fusion", MOTION_FRAMES | {"stabilise": "off"}),
-    "fusion stabilise=on": Case("fusion", MOTION_FRAMES | {"stabilise": "on"}, real=False),
+    "fusion moment_weight=0": Case("fusion", FORMER | {"weights": NO_IMAGES | {"moments": 0.0}}),
+    "fusion velocity=0": Case("fusion", FORMER, change=partial(fields, motion={"velocity": 0.0})),
+    "fusion still_share=0.9": Case("fusion", FORMER, change=partial(fields, max_by_cameras=0.9)),
+    "fusion stabilise=off": Case("fusion", FORMER | {"stabilise": "off"}),
+    "fusion stabilise=on": Case("fusion", FORMER | {"stabilise": "on"}, real=False),
     "fusion grid=2 lengths=4,16 smoothing=0.5 compactness=0": Case(
         "fusion",
-        MOTION_FRAMES | {"intra_class_weight": 0.0},
+        FORMER | {"intra_class_weight": 0.0},
         change=partial(fields, motion={"grid": 2, "smoothing": 0.5}, moments={"lengths": (4, 16)}),
     ),
     "fusion frames=4 motion_frames=8": Case(
-        "fusion", {"frames": 4, "motion_frames": 8}, real=False
+        "fusion", FORMER | {"frames": 4, "motion_frames": 8}, real=False
     ),
     "fusion mixing=linear first weights": Case(
-        "fusion", MOTION_FRAMES | {"channel_mixing": "channels of middle"}, real=False
+        "fusion", FORMER | {"channel_mixing": "channels of middle"}, real=False
     ),
     "fusion mixing=linear filled weights": Case(
-        "fusion", MOTION_FRAMES | {"channel_mixing": "channels of middle"}, "filled"
+        "fusion", FORMER | {"channel_mixing": "channels of middle"}, "filled"
     ),
     "fusion of vectors alone": Case("fusion", maps=False, real=False),
     "fusion of vectors alone cameras=still": Case(
-        "fusion", MOTION_FRAMES | {"cameras": "static"}, maps=False, real=False
+        "fusion", FORMER | {"cameras": "static"}, maps=False, real=False
     ),
     # a2m2
     "a2m2 default": Case("a2m2"),
@@ -555,7 +550,7 @@ def taught(
 ) -> tuple[NDArray[np.float64], float]:
     """Probabilities of clips by a classifier that was taught others, and its temperature."""
     if method == "auto":
-        method = methods.create("fusion", **MOTION_FRAMES)
+        method = methods.create("fusion", **FORMER)
     classifier = FewShotClassifier(method=method, device="cpu", precision=precision)
     with camera_in_torch():
         classifier.fit([Clip(*clip) for clip in teach])
