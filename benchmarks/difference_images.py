@@ -3,13 +3,13 @@
     python -m benchmarks.difference_images ASSETS [--fraction 0.5] [--queries 3] [--episodes 2000]
 
 Prints the table of docs/decisions/difference-images.md, of development clips: ``fusion`` with 8 to
-24 frames of motion, without the images and with them at several weights. The network runs once more
-for each frame of the images, up to its middle.
+24 frames of motion, without images and with 24 of several sizes at several weights.
 """
 
 import argparse
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -18,37 +18,84 @@ from benchmarks.conditions import SHOTS, WAYS
 from benchmarks.datasets import Part, fraction_of, parts, read_index
 from benchmarks.pairs import CLIPS_AT_ONCE, Pairs, compare_within, encode_videos, episode_accuracies
 from fewact import backbones, methods
-from fewact.backbones import Backbone
+from fewact.backbones import Backbone, Card
+from fewact.backbones.network import NoOptions
 from fewact.data.conditions import with_condition
 from fewact.data.simulated_camera import with_simulated_camera
 from fewact.episodes import EpisodeSet, Protocol, draw
-from fewact.features.request import DifferenceRequest
+from fewact.features.differences import SCALE, difference_images
+from fewact.features.request import ClipViews, DifferenceRequest, Features, Request
 from fewact.methods.base import Method, Nodes
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.terms import Motion
 
 MOTION_FRAMES = (8, 16, 24)
-WEIGHTS = (0.5, 1.0, 1.5, 2.5)
+SCALES = (3 / 7, 1 / 2, 5 / 7, 1.0)
+CASES = [*((n, SCALE) for n in MOTION_FRAMES), *((MOTION_FRAMES[-1], scale) for scale in SCALES)]
+"""Numbers of frames of motion, and heights of the images as fractions of the frames'."""
+
+WEIGHTS = (1.0, 1.5, 2.0)
 
 
-def fusion(motion_frames: int, weight: float = 0.0) -> Fusion:
-    """Return the default method with a number of frames and a weight of the images."""
-    options = {"motion_frames": motion_frames, "weights": {"differences": weight}}
+@dataclass(frozen=True, order=True)
+class ImageRequest(DifferenceRequest):
+    """Images of any size.
+
+    Args:
+        scale: Their height, as a fraction of the frames'.
+    """
+
+    scale: float = SCALE
+
+    def prepare(self, clip: ClipViews) -> Tensor:
+        """Return the images (n 3 h w) uint8."""
+        return difference_images(clip.frames(self.view), self.scale)
+
+
+class Images(Method[Any, Any]):
+    """Encodes images of several sizes as ``fusion`` does."""
+
+    Options = NoOptions
+    terms: ClassVar = {
+        scale: Motion(ImageRequest(scale=scale), "linear", crop=True) for _, scale in CASES
+    }
+
+    def requests(self, card: Card) -> tuple[Request, ...]:
+        """Return the requests of all sizes."""
+        return tuple(ImageRequest(scale=scale) for scale in self.terms)
+
+    def encode(self, features: Features) -> Nodes:
+        """Return a node for each size."""
+        return {
+            str(scale): term.encode({term.view: features[ImageRequest(scale=scale)]})
+            for scale, term in self.terms.items()
+        }
+
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> Any:
+        """Classify nothing."""
+        raise NotImplementedError
+
+    def score(self, state: Any, nodes: Nodes) -> Tensor:
+        """Classify nothing."""
+        raise NotImplementedError
+
+    def similarities(self, nodes: Nodes) -> dict[float, Tensor]:
+        """Return the similarities (v v) of videos (1 v …) by the size of the images."""
+        found = {}
+        for scale, term in self.terms.items():
+            each = nodes[str(scale)]
+            some = each.split(CLIPS_AT_ONCE, dim=1)
+            found[scale] = torch.cat([term.similarity(one, each)[0] for one in some])
+        return found
+
+
+def fusion(motion_frames: int) -> Fusion:
+    """Return the default method without images, with a number of frames."""
+    options = {"motion_frames": motion_frames, "weights": {"differences": 0}}
     method = methods.create("fusion", **options).eval()
     if not isinstance(method, Fusion):
         raise TypeError("fusion is another method")
     return method
-
-
-def of_images(method: Fusion, nodes: Nodes) -> Tensor:
-    """Return the similarities (v v) of the images of videos (1 v …)."""
-    term = next(one for one in method.map_terms.terms if one.name == "differences")
-    if not isinstance(term.term, Motion) or not isinstance(term.term.view, DifferenceRequest):
-        raise TypeError("not the term of the images")
-    each = nodes[term.name]
-    return torch.cat(
-        [term.term.similarity(some, each)[0] for some in each.split(CLIPS_AT_ONCE, dim=1)]
-    )
 
 
 def with_images(pairs: Pairs, images: Tensor, weight: float) -> Pairs:
@@ -65,23 +112,27 @@ def accuracies(method: Fusion, pairs: Pairs, drawn: list[EpisodeSet]) -> str:
 
 
 def rows(part: Part, backbone: Backbone, options: argparse.Namespace) -> list[str]:
-    """Return a row for each number of frames of motion."""
+    """Return a row for each number of frames of motion and size of the images."""
     groups = part.videos.groups
     drawn = [
         draw(part.videos, Protocol(WAYS, k, options.queries, options.episodes, groups=groups))
         for k in SHOTS
     ]
-    plain = [fusion(number) for number in MOTION_FRAMES]
-    shown = fusion(MOTION_FRAMES[-1], 1.0)
-    every: list[Method] = [*plain, shown]
+    plain = {number: fusion(number) for number in MOTION_FRAMES}
+    shown = Images(NoOptions())
+    every: list[Method] = [*plain.values(), shown]
     *nodes, last = encode_videos(every, backbone, part.videos)
-    images = of_images(shown, last)
+    images = shown.similarities(last)
+    pairs = {
+        number: compare_within(method, own)
+        for (number, method), own in zip(plain.items(), nodes, strict=True)
+    }
     found = []
-    for number, method, own in zip(MOTION_FRAMES, plain, nodes, strict=True):
-        pairs = compare_within(method, own)
-        cells = [accuracies(method, pairs, drawn)]
-        cells += [accuracies(method, with_images(pairs, images, w), drawn) for w in WEIGHTS]
-        found.append(f"| {part.name} | {number} | " + " | ".join(cells) + " |")
+    for number, scale in CASES:
+        method, own = plain[number], pairs[number]
+        cells = [accuracies(method, own, drawn)]
+        cells += [accuracies(method, with_images(own, images[scale], w), drawn) for w in WEIGHTS]
+        found.append(f"| {part.name} | {number} | {scale:.2f} | " + " | ".join(cells) + " |")
     return found
 
 
@@ -109,7 +160,13 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     backbone = backbones.create()
-    heads = ["clips", "frames of motion", "without images", *(f"weight {w:g}" for w in WEIGHTS)]
+    heads = [
+        "clips",
+        "frames of motion",
+        "height of the images",
+        "without images",
+        *(f"weight {w:g}" for w in WEIGHTS),
+    ]
     print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
     with torch.inference_mode():
         for part in development(options):

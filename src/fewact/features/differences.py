@@ -22,20 +22,21 @@ STRIDE = 16
 """Pixels for each cell of the maps of level ``middle``."""
 
 
-def reduced(cells: int) -> int:
+def reduced(cells: int, scale: float = SCALE) -> int:
     """Return the rows or columns of the map of an image, from those of a frame's map."""
-    return max(1, round(SCALE * cells))
+    return max(1, round(scale * cells))
 
 
-def difference_images(frames: Tensor) -> Tensor:
+def difference_images(frames: Tensor, scale: float = SCALE) -> Tensor:
     """Return images (n 3 h w) uint8 of the changes around each of the frames (n 3 H W).
 
     Args:
         frames: uint8, in the order of time. A pair beyond either end has no differences.
+        scale: Height of the images, as a fraction of the frames'.
     """
     grey = torch.einsum("c,nchw->nhw", torch.from_numpy(LUMA).float(), frames.float())
     changes = GAIN * (grey[1:] - grey[:-1]).abs()
-    size = [STRIDE * reduced(side // STRIDE) for side in grey.shape[-2:]]
+    size = [STRIDE * reduced(side // STRIDE, scale) for side in grey.shape[-2:]]
     small = functional.interpolate(changes[:, None], size, mode="bilinear", antialias=True)[:, 0]
     rounded = small.round().clamp(0, 255).to(torch.uint8)
     padded = functional.pad(rounded, (0, 0, 0, 0, 2, 2))  # (n+3 h w)
