@@ -2,8 +2,8 @@
 
     python -m benchmarks.difference_images ASSETS [--fraction 0.5] [--queries 3] [--episodes 2000]
 
-Prints the table of docs/decisions/difference-images.md, of development clips: ``fusion`` with 8 to
-24 frames of motion, without images and with 24 of several sizes at several weights.
+Prints a table of docs/decisions/difference-images.md, of development clips: ``fusion`` without the
+images, and with images of several sizes at several weights.
 """
 
 import argparse
@@ -29,10 +29,8 @@ from fewact.methods.base import Method, Nodes
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.terms import Motion
 
-MOTION_FRAMES = (8, 16, 24)
-SCALES = (3 / 7, 1 / 2, 5 / 7, 1.0)
-CASES = [*((n, SCALE) for n in MOTION_FRAMES), *((MOTION_FRAMES[-1], scale) for scale in SCALES)]
-"""Numbers of frames of motion, and heights of the images as fractions of the frames'."""
+SCALES = (3 / 7, 1 / 2, SCALE, 5 / 7, 1.0)
+"""Heights of the images, as fractions of the frames'."""
 
 WEIGHTS = (1.0, 1.5, 2.0)
 
@@ -57,7 +55,7 @@ class Images(Method[Any, Any]):
 
     Options = NoOptions
     terms: ClassVar = {
-        scale: Motion(ImageRequest(scale=scale), "linear", crop=True) for _, scale in CASES
+        scale: Motion(ImageRequest(scale=scale), "linear", crop=True) for scale in SCALES
     }
 
     def requests(self, card: Card) -> tuple[Request, ...]:
@@ -89,10 +87,9 @@ class Images(Method[Any, Any]):
         return found
 
 
-def fusion(motion_frames: int) -> Fusion:
-    """Return the default method without images, with a number of frames."""
-    options = {"motion_frames": motion_frames, "weights": {"differences": 0}}
-    method = methods.create("fusion", **options).eval()
+def fusion() -> Fusion:
+    """Return the default method without images."""
+    method = methods.create("fusion", weights={"differences": 0}).eval()
     if not isinstance(method, Fusion):
         raise TypeError("fusion is another method")
     return method
@@ -112,27 +109,20 @@ def accuracies(method: Fusion, pairs: Pairs, drawn: list[EpisodeSet]) -> str:
 
 
 def rows(part: Part, backbone: Backbone, options: argparse.Namespace) -> list[str]:
-    """Return a row for each number of frames of motion and size of the images."""
+    """Return a row for each size of the images."""
     groups = part.videos.groups
     drawn = [
         draw(part.videos, Protocol(WAYS, k, options.queries, options.episodes, groups=groups))
         for k in SHOTS
     ]
-    plain = {number: fusion(number) for number in MOTION_FRAMES}
-    shown = Images(NoOptions())
-    every: list[Method] = [*plain.values(), shown]
-    *nodes, last = encode_videos(every, backbone, part.videos)
-    images = shown.similarities(last)
-    pairs = {
-        number: compare_within(method, own)
-        for (number, method), own in zip(plain.items(), nodes, strict=True)
-    }
+    plain, shown = fusion(), Images(NoOptions())
+    nodes, of_images = encode_videos([plain, shown], backbone, part.videos)
+    pairs = compare_within(plain, nodes)
+    without = accuracies(plain, pairs, drawn)
     found = []
-    for number, scale in CASES:
-        method, own = plain[number], pairs[number]
-        cells = [accuracies(method, own, drawn)]
-        cells += [accuracies(method, with_images(own, images[scale], w), drawn) for w in WEIGHTS]
-        found.append(f"| {part.name} | {number} | {scale:.2f} | " + " | ".join(cells) + " |")
+    for scale, images in shown.similarities(of_images).items():
+        cells = [accuracies(plain, with_images(pairs, images, w), drawn) for w in WEIGHTS]
+        found.append(f"| {part.name} | {scale:.2f} | {without} | " + " | ".join(cells) + " |")
     return found
 
 
@@ -162,7 +152,6 @@ def main() -> None:
     backbone = backbones.create()
     heads = [
         "clips",
-        "frames of motion",
         "height of the images",
         "without images",
         *(f"weight {w:g}" for w in WEIGHTS),
