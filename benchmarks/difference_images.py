@@ -9,7 +9,6 @@ images, and with images of several sizes at several weights.
 import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -19,13 +18,12 @@ from benchmarks.datasets import Part, fraction_of, parts, read_index
 from benchmarks.pairs import CLIPS_AT_ONCE, Pairs, compare_within, encode_videos, episode_accuracies
 from fewact import backbones, methods
 from fewact.backbones import Backbone, Card
-from fewact.backbones.network import NoOptions
 from fewact.data.conditions import with_condition
 from fewact.data.simulated_camera import with_simulated_camera
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.features.differences import SCALE, difference_images
 from fewact.features.request import ClipViews, DifferenceRequest, Features, Request
-from fewact.methods.base import Method, Nodes
+from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.terms import Motion
 
@@ -50,13 +48,13 @@ class ImageRequest(DifferenceRequest):
         return difference_images(clip.frames(self.view), self.scale)
 
 
-class Images(Method[Any, Any]):
+class Images:
     """Encodes images of several sizes as ``fusion`` does."""
 
-    Options = NoOptions
-    terms: ClassVar = {
-        scale: Motion(ImageRequest(scale=scale), "linear", crop=True) for scale in SCALES
-    }
+    def __init__(self) -> None:
+        self.terms = {
+            scale: Motion(ImageRequest(scale=scale), "linear", crop=True) for scale in SCALES
+        }
 
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Return the requests of all sizes."""
@@ -68,14 +66,6 @@ class Images(Method[Any, Any]):
             str(scale): term.encode({term.view: features[ImageRequest(scale=scale)]})
             for scale, term in self.terms.items()
         }
-
-    def support(self, nodes: Nodes, labels: Tensor, n: int) -> Any:
-        """Classify nothing."""
-        raise NotImplementedError
-
-    def score(self, state: Any, nodes: Nodes) -> Tensor:
-        """Classify nothing."""
-        raise NotImplementedError
 
     def similarities(self, nodes: Nodes) -> dict[float, Tensor]:
         """Return the similarities (v v) of videos (1 v …) by the size of the images."""
@@ -115,7 +105,7 @@ def rows(part: Part, backbone: Backbone, options: argparse.Namespace) -> list[st
         draw(part.videos, Protocol(WAYS, k, options.queries, options.episodes, groups=groups))
         for k in SHOTS
     ]
-    plain, shown = fusion(), Images(NoOptions())
+    plain, shown = fusion(), Images()
     nodes, of_images = encode_videos([plain, shown], backbone, part.videos)
     pairs = compare_within(plain, nodes)
     without = accuracies(plain, pairs, drawn)

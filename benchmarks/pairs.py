@@ -6,7 +6,7 @@ A few hundred clips have far fewer pairs than thousands of episodes compare.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -31,6 +31,16 @@ CLIPS_AT_ONCE = 8
 CHECKED_EPISODES = 10
 NUMBER = FeatureRequest("vectors", View(1))
 """Request whose feature is the number of a clip."""
+
+
+class Encodes(Protocol):
+    """What a method does with each video alone."""
+
+    def requests(self, card: Card) -> tuple[Request, ...]:
+        """Return the features that it needs."""
+
+    def encode(self, features: Features) -> Nodes:
+        """Return the nodes of videos."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +138,7 @@ def _entries(table: Tensor, first: Nodes, second: Nodes) -> Tensor:
     return table[first["number"].long()[:, :, None], second["number"].long()[:, None, :]]
 
 
-def encode_videos(methods: Sequence[Method], backbone: Backbone, videos: VideoList) -> list[Nodes]:
+def encode_videos(methods: Sequence[Encodes], backbone: Backbone, videos: VideoList) -> list[Nodes]:
     """Return the nodes (1 v …) of all videos by each method; frames are read once."""
     requests = [request for method in methods for request in method.requests(backbone.card)]
     clips = [video.source for video in videos.videos if video.source]
