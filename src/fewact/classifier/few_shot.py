@@ -47,7 +47,9 @@ class FewShotClassifier(Editing, Predicting, Saving):
             any time. None limits it to 0.1 if there are clips of no class; if there are none, every
             clip gets a class.
         trim: Still ends of clips, before and after the action: ``auto`` leaves them out where they
-            are long, ``off`` never. It holds for training clips and for predicted ones.
+            are long, ``off`` never. It holds for training clips and for predicted ones. ``auto``
+            also uses only what the training clips of a class have in common if they are all too
+            long, see ``fewact.classifier.common_parts``.
         sets: Fraction of clips whose true class must be in ``Prediction.set``, such as 0.9; see
             ``Calibration.set_threshold``. It can be changed at any time. None: no sets.
 
@@ -105,7 +107,13 @@ class FewShotClassifier(Editing, Predicting, Saving):
         choice, pipeline = self._chosen(), self._build(found[0])
         encoder = text_encoder(pipeline.backbone, self.text)
         examples, skipped = teach(
-            found, names, pipeline, progress, timing, image_embedding=encoder is not None
+            found,
+            names,
+            pipeline,
+            progress,
+            timing,
+            image_embedding=encoder is not None,
+            search=True,
         )
         class_names = None
         if encoder is not None:

@@ -99,6 +99,8 @@ def encode_windows(
     lengths: Sequence[float],
     used: Span,
     timing: Timing | None = None,
+    *,
+    hop: float = HOP,
 ) -> list[Window]:
     """Return the windows of a clip; none if it is a recording, too long to be kept in memory.
 
@@ -109,6 +111,7 @@ def encode_windows(
         lengths: Durations of the windows, in seconds, ascending.
         used: Part of the clip that has the windows.
         timing: Adds up the time of each stage.
+        hop: Largest distance between the starts of windows, as a fraction of their length.
     """
     requests = encoder.requests(backbone.card)
     frames, duration = max(request.frames for request in requests), used.end - used.start
@@ -125,15 +128,15 @@ def encode_windows(
     spans = [
         Span(start, start + length)
         for length in lengths
-        for start in (used.start + _starts(duration, length)).tolist()
+        for start in (used.start + _starts(duration, length, hop)).tolist()
     ]
     with torch.inference_mode():
         return [Window(span, dict(encoder.encode(ring.features(*span)))) for span in spans]
 
 
-def _starts(duration: float, length: float) -> Floats:
+def _starts(duration: float, length: float, hop: float) -> Floats:
     """Return the starts of windows, evenly spread from the start of a clip to its end."""
-    count = 1 + math.ceil((duration - length) / (HOP * length))
+    count = 1 + math.ceil(round((duration - length) / (hop * length), 6))
     return np.linspace(0, duration - length, count)
 
 

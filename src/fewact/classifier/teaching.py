@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from fewact.camera.faults import Fault
+from fewact.classifier.common_parts import use_common_parts
 from fewact.classifier.encoding import encode
 from fewact.classifier.examples import Example, Examples, join, rounded
 from fewact.classifier.pipeline import Pipeline
@@ -29,6 +30,7 @@ def teach(
     *,
     image_embedding: bool = False,
     exact: bool = False,
+    search: bool = False,
 ) -> tuple[Examples, list[Skipped]]:
     """Encode labelled clips; return the examples, and the clips that cannot be read.
 
@@ -42,11 +44,13 @@ def teach(
         timing: Adds up the time of each stage.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
         exact: Whether to keep nodes in float32, instead of rounding them as a model stores them.
+        search: Whether clips that are all too long are searched for what a class has in common.
 
     Raises:
         DataError: No clip of a class can be read, or clips do not fit the backbone.
     """
     parts: list[Examples] = []
+    taught: list[AnyClip] = []
     skipped: list[Skipped] = []
     encoded = encode(clips, pipeline, timing, image_embedding=image_embedding)
     faulty: dict[Fault, list[str]] = {}
@@ -62,6 +66,7 @@ def teach(
             kept = {name: value.cpu() for name, value in nodes.items()}
             kept = kept if exact else rounded(kept)
             parts.append(Examples((example,), kept, (_origin(clip),)))
+            taught.append(clip)
             for fault in faults:
                 faulty.setdefault(fault, []).append(example.title)
         if progress is not None:
@@ -77,6 +82,17 @@ def teach(
         LOG.warning(
             "%d of %d training clips: %s: %s", len(titles), len(clips), fault, first_few(titles)
         )
+    if search:
+        found = use_common_parts(parts, taught, pipeline, timing, image_embedding=image_embedding)
+        changed = sum(one is not part for one, part in zip(found, parts, strict=True))
+        if changed:
+            LOG.warning(
+                "%d of %d training clips: used is only the part that the clips of a class have in "
+                "common; cut clips to the action",
+                changed,
+                len(parts),
+            )
+        parts = found
     return join(parts), skipped
 
 

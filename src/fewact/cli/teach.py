@@ -95,9 +95,14 @@ class ExampleOptions(OptionGroup):
         ),
     ] = None
     dataset: Dataset = None
-    trim: Annotated[AutoMode, typer.Option(metavar="MODE", help=f"{TRIM}; off never does.")] = (
-        AutoMode.AUTO
-    )
+    trim: Annotated[
+        AutoMode,
+        typer.Option(
+            metavar="MODE",
+            help=f"{TRIM}, and uses only what the clips of a class have in common if they are all "
+            "too long; off never does.",
+        ),
+    ] = AutoMode.AUTO
 
 
 @with_option_groups
@@ -245,7 +250,7 @@ def _print_summary(classifier: "FewShotClassifier", output: Path, new: str) -> N
     if calibration.text_weight:
         print(f"Class names: {100 * calibration.text_weight:.0f} % of the score")
     if trimmed := sum(clip.active is not None for clip in classifier.clips_):
-        print(f"Trimmed: long still ends of {trimmed} clips (--trim off keeps them)")
+        print(f"Trimmed: {trimmed} clips are not used in full (--trim off uses all of them)")
     if classifier.skipped_:
         print(f"Skipped: {len(classifier.skipped_)} clips that cannot be read (listed above)")
     folder = shlex.quote(str(output))
