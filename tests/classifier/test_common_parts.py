@@ -11,9 +11,11 @@ from torch import Tensor
 
 from benchmarks.datasets import read_index
 from fewact.backbones import Backbone
-from fewact.classifier import FewShotClassifier
+from fewact.classifier import FewShotClassifier, common_parts
 from fewact.classifier.common_parts import AT_THE_ENDS, margin, most_similar, too_long
+from fewact.classifier.pipeline import Pipeline
 from fewact.data import Frames, Video
+from fewact.methods.base import Nodes
 from fewact.video import Segments
 
 LABELS = torch.tensor([0, 0, 0, 1, 1])
@@ -113,3 +115,21 @@ def test_actions_of_loose_training_clips_are_found(
         return sum(fitted.predict(loose(*one)).label == one[0] for one in asked)
 
     assert right(classifier) > right(full) + 1
+
+
+def test_only_the_method_of_the_constants_is_searched(
+    actions: Path, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[str] = []
+
+    def similarity(pipeline: Pipeline, windows: list[list[Nodes]]) -> Tensor:
+        compared.append(type(pipeline.method).__name__)
+        return torch.eye(len(windows)).double()[:, None, :, None] + 1
+
+    monkeypatch.setattr(common_parts, "_similarity", similarity)
+    monkeypatch.setattr(common_parts, "CLEAR", -1)
+    for method in ("otam", "fusion"):
+        assert not any(
+            clip.active for clip in FewShotClassifier(backbone, method).fit(actions).clips_
+        )
+    assert compared == ["Fusion"]

@@ -22,7 +22,8 @@ from fewact.data.active import Span
 from fewact.data.video_source import VideoSource
 from fewact.encoding import Encoder
 from fewact.features.timing import Timing
-from fewact.methods.base import Nodes, PairScores, score_and_pairs
+from fewact.methods.base import Nodes, score_and_pairs
+from fewact.methods.fusion import Fusion
 
 FRACTION, HOP = 1 / 3, 1 / 3
 """Duration of a window, as a fraction of its clip, and distance between the starts of windows, as a
@@ -65,7 +66,7 @@ def use_common_parts(
         parts: The clips, encoded in full, one in each part.
         clips: Where they are read from.
         pipeline: Backbone and method that encoded them; nothing is searched if it does not trim, or
-            if the method compares no pairs of clips.
+            is not ``fusion`` on maps, whose similarities the constants belong to.
         timing: Adds up the time of each stage.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
     """
@@ -76,7 +77,8 @@ def use_common_parts(
     if (
         pipeline.trim == "off"
         or not isinstance(backbone, Backbone)
-        or not isinstance(pipeline.method, PairScores)
+        or not isinstance(pipeline.method, Fusion)
+        or not backbone.card.has("middle")
         or len(searched) > MOST_CLIPS
         or len(classes) < 2
         or min(count.values()) < 2
