@@ -88,7 +88,7 @@ def teach(
         if changed:
             LOG.warning(
                 "%d of %d training clips: used is only the part that the clips of a class have in "
-                "common; cut clips to the action",
+                "common, so that the held-out accuracy is too high; cut clips to the action",
                 changed,
                 len(parts),
             )
