@@ -194,7 +194,7 @@ def test_the_first_ten_minutes(
     person.says("#review", r"\d of 8 recognised")
 
     # New clips, the reason of an answer, the other tab, a correction, and its undo.
-    person.choose("Choose clips to try", clips_of(assets, "a03_wave", "s5_t1"))
+    person.choose("Choose clips to try", clips_of(assets, "a03_wave", "s6_t1"))
     person.says(".answer .label", "wave, ")
     reason = person.opens("Why?")
     assert reason.locator("svg .ribbon").count() > 0
