@@ -1,5 +1,6 @@
 """Clips that last longer than the training clips."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,13 @@ SPANS, USED = torch.tensor([[0.0, 2], [2, 4], [4, 6]]), torch.tensor([0.0, 6])
 )
 def test_the_clearest_window_is_chosen(logits: list[list[int]], best: int) -> None:
     assert clearest_window(torch.tensor(logits).double(), SPANS, USED) == best
+
+
+def test_the_window_of_a_known_class_is_chosen() -> None:
+    logits = torch.tensor([[0.0, 9], [4, 9], [5, 3]]).double()
+    assert clearest_window(logits, SPANS, USED) == 0
+    assert clearest_window(logits, SPANS, USED, of=0) == 2
+    assert clearest_window(logits, SPANS, USED, of=1) == 0
 
 
 def test_no_window_depends_on_the_order_of_the_classes() -> None:
@@ -66,9 +74,16 @@ def test_the_action_between_other_actions_is_found(assets: Path, backbone: Backb
             found += abs(sum(loose.active) / 2 - 3.3) < 1.1
             right += loose.label == label
     assert (found, right) >= (5, 5)
+    added = joined(clips["a06", "s7"], clips["a01", "s7"], clips["a11", "s7"])
+    classifier.add_clips("a01", replace(added, name="added"))
+    example = next(one for one in classifier.all_clips_ if one.name == "added")
+    assert example.active is not None
+    assert sum(example.active) / 2 == pytest.approx(3.3, abs=1.1)
     why = explain(classifier, joined(clips["a06", "s5"], clips["a01", "s5"], clips["a11", "s5"]))
     assert why.label == "a01"
     classifier.trim = "off"
     full = classifier.predict(joined(*[clips["a01", "s5"]] * 3))
     assert isinstance(full, Prediction)
     assert full.active is None
+    classifier.add_clips("a05", replace(joined(*[clips["a05", "s7"]] * 3), name="in full"))
+    assert next(one for one in classifier.all_clips_ if one.name == "in full").active is None

@@ -1,5 +1,6 @@
 """Change what a classifier has learned: add and remove classes and clips."""
 
+from dataclasses import replace
 from typing import Self
 
 from fewact.classifier.corrections import Corrections
@@ -7,6 +8,7 @@ from fewact.classifier.examples import join
 from fewact.classifier.sources import Source, check_label, existing_class, of_class
 from fewact.classifier.teaching import teach
 from fewact.data import BACKGROUND
+from fewact.data.active import check_trim
 from fewact.errors import DataError
 
 
@@ -35,6 +37,9 @@ class Editing(Corrections):
     def add_clips(self, name: str | int, clips: Source) -> Self:
         """Learn more clips of a class.
 
+        Of a clip that lasts longer than all training clips, only the part is used that is most like
+        the class, unless ``trim`` is off.
+
         Args:
             name: Name of the class.
             clips: Clips, as for ``add_class``.
@@ -54,7 +59,10 @@ class Editing(Corrections):
     def _add(self, label: str, clips: Source) -> Self:
         pipeline, fitted = self._learned
         more, skipped = teach(
-            *of_class(clips, label), pipeline, image_embedding=fitted.class_names is not None
+            *of_class(clips, label),
+            replace(pipeline, trim=check_trim(self.trim)),
+            image_embedding=fitted.class_names is not None,
+            fitted=fitted,
         )
         if again := fitted.everything.repeated(more):
             raise DataError(

@@ -2,7 +2,8 @@
 
 Such a clip shows something else before or after the action, and frames that are chosen evenly over
 it show little of the action. Windows as long as the training clips share decoding and the network,
-as in ``stream``; the window with the best score answers for the clip.
+as in ``stream``; the window with the best score answers for the clip. Of a clip that is added to a
+class, the window that is most like the class is used.
 """
 
 import math
@@ -39,7 +40,11 @@ docs/decisions/loose-clips.md."""
 
 
 def find_action(
-    encoded: EncodedClip, pipeline: Pipeline, fitted: Fitted, timing: Timing | None = None
+    encoded: EncodedClip,
+    pipeline: Pipeline,
+    fitted: Fitted,
+    timing: Timing | None = None,
+    label: str | None = None,
 ) -> EncodedClip:
     """Return the part of a clip that is most like a class, or the clip if it is not searched.
 
@@ -51,6 +56,7 @@ def find_action(
         pipeline: Backbone and method that encoded it.
         fitted: What the classifier has learned.
         timing: Adds up the time of each stage.
+        label: Class that the clip shows, one of those learned; default: any of them.
     """
     clip, backbone, duration = encoded.clip, pipeline.backbone, encoded.duration
     durations = fitted.examples.durations
@@ -74,7 +80,8 @@ def find_action(
     }
     logits = score(pipeline.method, fitted, nodes).logits
     spans = torch.tensor([one.span for one in windows], dtype=logits.dtype)
-    best = windows[int(clearest_window(logits, spans, torch.tensor(used).to(spans)))]
+    of = None if label is None else fitted.classes.index(label)
+    best = windows[int(clearest_window(logits, spans, torch.tensor(used).to(spans), of))]
     return encoded._replace(
         nodes=best.nodes, duration=best.span.end - best.span.start, active=best.span
     )
@@ -140,20 +147,26 @@ def _starts(duration: float, length: float, hop: float) -> Floats:
     return np.linspace(0, duration - length, count)
 
 
-def clearest_window(logits: Tensor, spans: Tensor, used: Tensor) -> Tensor:
+def clearest_window(logits: Tensor, spans: Tensor, used: Tensor, of: int | None = None) -> Tensor:
     """Return the number of the window that shows an action most clearly.
 
-    Its best class has a large logit, and a large distance from the second one.
+    Its best class, or the class that is known, has a large logit, and a large distance from the
+    best of the others.
 
     Args:
         logits: Logits (… w n) of the windows; probabilities are their softmax.
         spans: Starts and ends (… w 2) of the windows.
         used: Start and end (… 2) of the part of the clip that has the windows.
+        of: Number of the class that is known.
 
     Returns:
         (…), 0 to w - 1; the first of equal ones.
     """
-    first, second = logits.topk(2, -1).values.unbind(-1)
+    if of is None:
+        first, second = logits.topk(2, -1).values.unbind(-1)
+    else:
+        others = torch.arange(logits.shape[-1]) != of
+        first, second = logits[..., of], logits[..., others].amax(-1)
     middles, lengths = spans.sum(-1) / 2, spans.diff(dim=-1)[..., 0]  # (… w)
     middle, length = used.sum(-1)[..., None] / 2, used.diff(dim=-1)
     from_middle = (middles - middle) / ((length - lengths) / 2)  # from -1 to 1

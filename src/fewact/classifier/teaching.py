@@ -8,8 +8,10 @@ from fewact.camera.faults import Fault
 from fewact.classifier.common_parts import use_common_parts
 from fewact.classifier.encoding import encode
 from fewact.classifier.examples import Example, Examples, join, rounded
+from fewact.classifier.fitted import Fitted
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import Skipped
+from fewact.classifier.searching import find_action
 from fewact.classifier.thumbnails import thumbnail
 from fewact.data import AnyClip, Clip, FeatureClip
 from fewact.data.files import first_few
@@ -31,6 +33,7 @@ def teach(
     image_embedding: bool = False,
     exact: bool = False,
     search: bool = False,
+    fitted: Fitted | None = None,
 ) -> tuple[Examples, list[Skipped]]:
     """Encode labelled clips; return the examples, and the clips that cannot be read.
 
@@ -45,6 +48,8 @@ def teach(
         image_embedding: Whether to keep the mean vector of a clip for class names too.
         exact: Whether to keep nodes in float32, instead of rounding them as a model stores them.
         search: Whether clips that are all too long are searched for what a class has in common.
+        fitted: What the classifier has learned: of clips of its classes that last longer than all
+            that it knows, the part is used that is most like the class.
 
     Raises:
         DataError: No clip of a class can be read, or clips do not fit the backbone.
@@ -54,7 +59,12 @@ def teach(
     skipped: list[Skipped] = []
     encoded = encode(clips, pipeline, timing, image_embedding=image_embedding)
     faulty: dict[Fault, list[str]] = {}
-    for done, (clip, nodes, duration, active, faults) in enumerate(encoded):
+    searched: list[str] = []
+    for done, full in enumerate(encoded):
+        used = full
+        if fitted is not None and full.clip.label in fitted.classes:
+            used = find_action(full, pipeline, fitted, timing, full.clip.label)
+        clip, nodes, duration, active, faults = used
         if isinstance(nodes, VideoError):
             warnings.warn(f"skipped: {nodes}", category=UserWarning, stacklevel=3)
             skipped.append(Skipped(clip, nodes))
@@ -69,6 +79,8 @@ def teach(
             taught.append(clip)
             for fault in faults:
                 faulty.setdefault(fault, []).append(example.title)
+            if used is not full:
+                searched.append(example.title)
         if progress is not None:
             progress(done + 1, len(clips))
     readable = {part.clips[0].label for part in parts}
@@ -81,6 +93,14 @@ def teach(
     for fault, titles in faulty.items():
         LOG.warning(
             "%d of %d training clips: %s: %s", len(titles), len(clips), fault, first_few(titles)
+        )
+    if searched:
+        LOG.warning(
+            "%d of %d clips last longer than all training clips: used is only the part that is "
+            "most like the class; cut clips to the action: %s",
+            len(searched),
+            len(clips),
+            first_few(searched),
         )
     if search:
         found = use_common_parts(parts, taught, pipeline, timing, image_embedding=image_embedding)
