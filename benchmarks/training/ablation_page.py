@@ -197,9 +197,7 @@ def _through(work: Work, seeds: int, through: Mapping[Pair, Sequence[Result]]) -
 
 
 def _subject(work: Work) -> str:
-    if work.network:
-        return "network trained"
-    return "stored maps" + ", clip mean kept and subtracted" * work.small
+    return "network trained" if work.network else "stored maps"
 
 
 def _side(work: Work) -> str:

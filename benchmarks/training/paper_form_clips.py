@@ -103,7 +103,7 @@ def page(found: Found, work: Path, command: str) -> str:
         "",
         "Differences in points, paired on the same episodes, with their 95 % interval over"
         " episodes; a claim holds if both intervals of each seed are above zero, as on the"
-        " [other pages](ablation-clip-mean.md).",
+        " [other pages](ablation.md).",
         "",
         *table_of_claims(found, "last stage, clip mean kept"),
     ]
