@@ -321,8 +321,9 @@ events: whether a window shows a taught action at all is harder to say than whic
 of these](open-set.md). Runs in which one performance was missed count as one error of boundaries.
 Smoothing the scores over neighbouring windows, and scores that are normalised by those of the
 recording, were tried on development recordings and brought nothing; what did is in
-`fewact.classifier.events`: a lower threshold beside a clear performance, windows of one class that
-may not overlap, and longer pauses within an event.
+`fewact.classifier.events`: [how distinct the class of a window is](../decisions/events.md), a lower
+threshold beside a clear performance, windows of one class that may not overlap, and longer pauses
+within an event.
 
 The speed is that of a computer that does other work too; the seconds of CPU depend less on that.
 Clips follow each other with a cut and without a pause, so that a window that does not meet a clip

@@ -181,6 +181,14 @@ def test_decisions_without_clips_of_no_class() -> None:
             scores.decision(rate)
 
 
+def test_scores_relative_to_unknown_and_known_clips() -> None:
+    apart = OpenSet((3.0, 5.0), (0.0, 2.0), (0.0, 0.0))
+    assert [apart.relative(score) for score in (1.0, 4.0, 2.5)] == pytest.approx([0, 1, 0.5])
+    assert apart.relative(-math.inf) == -math.inf
+    same = OpenSet((1.0, 1.0), (1.0, 1.0), (0.0, 0.0))
+    assert same.relative(3.0) == 2.0
+
+
 def test_the_known_probability_follows_the_scores() -> None:
     apart = OpenSet((3.0, 4.0, 5.0), (-1.0, 0.0, 1.0), (0.0, 0.0))
     assert apart.known_probability(2.0) == pytest.approx(0.5)

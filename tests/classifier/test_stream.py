@@ -31,11 +31,11 @@ def frames_of(path: Path) -> np.ndarray:
 def slow_nms(windows: list[WindowScore], threshold: float) -> list[WindowScore]:
     """All windows at once, the best first."""
     kept: list[WindowScore] = []
-    for one in sorted(windows, key=lambda w: (-w.known, w.start, w.end)):
+    for one in sorted(windows, key=lambda w: (-w.score, w.start, w.end)):
         shared = [min(one.end, o.end) - max(one.start, o.start) for o in kept]
         shorter = [min(one.end - one.start, o.end - o.start) for o in kept]
         limits = [OVERLAP_SAME if o.label == one.label else OVERLAP for o in kept]
-        if one.known >= threshold and all(
+        if one.score >= threshold and all(
             s <= limit * d for s, d, limit in zip(shared, shorter, limits, strict=True)
         ):
             kept.append(one)
@@ -44,7 +44,7 @@ def slow_nms(windows: list[WindowScore], threshold: float) -> list[WindowScore]:
 
 def slide(scores: list[float], labels: str, length: float = 2.0) -> list[WindowScore]:
     return [
-        WindowScore(i * length / 4, i * length / 4 + length, label, 0.9, score)
+        WindowScore(i * length / 4, i * length / 4 + length, label, 0.9, score, 0.0)
         for i, (score, label) in enumerate(zip(scores, labels, strict=True))
     ]
 
@@ -71,8 +71,14 @@ def test_one_peak_is_one_event() -> None:
 def test_performances_in_a_row_are_one_event_with_repetitions() -> None:
     (event,) = find(slide([0.9, 0.1, 0.1, 0.1, 0.8, 0.1, 0.1, 0.1, 0.7], "aaaaaaaaa"))
     assert (event.start, event.end, event.repetitions) == (0.0, 6.0, 3)
-    far = [*slide([0.9], "a"), WindowScore(2 + 2 * GAP + 0.1, 5.1, "a", 0.9, 0.5)]
+    far = [*slide([0.9], "a"), WindowScore(2 + 2 * GAP + 0.1, 5.1, "a", 0.9, 0.5, 0.0)]
     assert [event.repetitions for event in find(far)] == [1, 1]
+
+
+def test_the_window_of_the_most_distinct_class_is_kept() -> None:
+    vague, clear = WindowScore(0.0, 2.0, "a", 0.6, 0.9, 0.1), WindowScore(1, 3, "b", 0.9, 0.7, 0.4)
+    (event,) = find([vague, clear])
+    assert (event.label, event.start) == ("b", 1)
 
 
 def test_nothing_below_the_threshold() -> None:
@@ -87,7 +93,7 @@ def test_nothing_below_the_threshold() -> None:
 )
 def test_events_are_those_of_all_windows_at_once(drawn: list[tuple[float, str, float]]) -> None:
     windows = [
-        WindowScore(i * 0.3, i * 0.3 + length, label, 1.0, score)
+        WindowScore(i * 0.3, i * 0.3 + length, label, 1.0, score, 0.0)
         for i, (score, label, length) in enumerate(drawn)
     ]
     found = find(windows)
@@ -127,7 +133,7 @@ def test_a_long_action_needs_bounded_memory() -> None:
     most = 0
     for i in range(4000):
         end = 2 + i * 0.5
-        finder.add([WindowScore(end - 2, end, "a", 1.0, 0.5 + 0.01 * (i * 7 % 11))], end)
+        finder.add([WindowScore(end - 2, end, "a", 1.0, 0.5 + 0.01 * (i * 7 % 11), 0.0)], end)
         most = max(most, len(finder._pending))
     assert most < 40
 

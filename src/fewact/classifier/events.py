@@ -1,11 +1,13 @@
 """Events of a recording, found from the scores of overlapping windows while it goes on.
 
-1. A window whose known score reaches the lower threshold is a candidate. In a recording of other
-   people or of another room all scores are lower, so that the recording itself counts too: the
-   thresholds are a little below the mean of the model's and of the one that splits the windows so
-   far best into two (Otsu's).
-2. Of candidates that overlap, the one with the highest known score is kept, as in object detection
-   (greedy non-maximum suppression). Each kept window is one performance of its class.
+1. A window whose score reaches the lower threshold is a candidate. In a recording of other people
+   or of another room all scores are lower, so that the recording itself counts too: the thresholds
+   are a little below the mean of the model's and of the one that splits the windows so far best
+   into two (Otsu's).
+2. Of candidates that overlap, the one with the highest rank is kept, as in object detection (greedy
+   non-maximum suppression). A window that meets a performance well has a class that is distinct
+   from all others, which says more of where it is than the score. Each kept window is one
+   performance of its class.
 3. Performances of one class that follow each other closely are one event with repetitions, if one
    of them reaches the upper threshold (hysteresis): a performance beside a clear one is believed
    more easily. If a rate of false alarms is requested, both thresholds are the model's.
@@ -32,6 +34,9 @@ OVERLAP, OVERLAP_SAME = 0.3, 0.2
 """Candidates overlap if they share more than this fraction of the shorter one; the second one is of
 candidates of one class. Windows are a quarter of their length apart: neighbouring actions of two
 classes may share one such step, but not performances of one class, which would be counted twice."""
+
+RANK_OF_DISTINCT = 4.0
+"""Weight of how distinct the class of a window is, next to its score, in its rank."""
 
 GAP = 0.75
 """Performances of one class are one event if the time between them is at most this fraction of the
@@ -70,21 +75,23 @@ class WindowScore:
         end: End, in seconds.
         label: Most probable class.
         probability: Its probability.
-        known: Known score, see ``open_set``.
+        score: How certainly it shows a taught class: 0 as a clip of no class, 1 as a training clip.
+        distinct: How distinct its class is from the second one, 0 … 1.
     """
 
     start: float
     end: float
     label: str
     probability: float
-    known: float
+    score: float
+    distinct: float
 
 
 class EventFinder:
     """Turns scores of windows into events, while windows arrive.
 
     Args:
-        threshold: Lowest known score of a performance.
+        threshold: Lowest score of a performance.
         longest: Duration of the longest window, in seconds.
         adapts: Whether the scores of the recording change the threshold.
     """
@@ -92,7 +99,7 @@ class EventFinder:
     def __init__(self, threshold: float, longest: float, *, adapts: bool = False) -> None:
         self._model_threshold, self._longest, self._adapts = threshold, longest, adapts
         self.threshold = threshold
-        """Lowest known score of the clearest performance of an event now."""
+        """Lowest score of the clearest performance of an event now."""
         self._lowest = threshold
         self.decided = float("-inf")
         """Time before which no performance can be found any more, in seconds."""
@@ -113,12 +120,12 @@ class EventFinder:
             time: Later windows end after this time, in seconds.
         """
         for one in windows:
-            self._seen.append(one.known)
+            self._seen.append(one.score)
             if self._adapts and len(self._seen) >= FEWEST:
                 mean = (self._model_threshold + split(self._seen)) / 2
                 spread = float(np.std(self._seen))
                 self.threshold, self._lowest = mean - SURE * spread, mean - WEAK * spread
-            if one.known >= self._lowest:
+            if one.score >= self._lowest:
                 self._pending.append(one)
         return self._events(time - self._longest)
 
@@ -146,7 +153,7 @@ class EventFinder:
         return _runs(sorted(self._kept, key=lambda one: one.start))
 
     def _is_sure(self, run: Sequence[WindowScore]) -> bool:
-        return max(one.known for one in run) >= self.threshold
+        return max(one.score for one in run) >= self.threshold
 
     def _suppress(self, later: float) -> None:
         """Keep windows that are better than all windows they overlap, and drop the overlapped."""
@@ -182,8 +189,8 @@ def split(scores: Iterable[float]) -> float:
 
 
 def _rank(window: WindowScore) -> tuple[float, float, float]:
-    """Return the order of windows; of equal scores the first window counts."""
-    return window.known, -window.start, -window.end
+    """Return the order of windows; of equal ones the first window counts."""
+    return window.score + RANK_OF_DISTINCT * window.distinct, -window.start, -window.end
 
 
 def _overlap(first: WindowScore, second: WindowScore) -> bool:

@@ -109,10 +109,14 @@ class OpenSet:
         log_odds = max(high - low, 0.0) / variance * (score - (high + low) / 2)
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, log_odds))))
 
-    def between(self, fraction: float) -> float:
-        """Return a known score between the means of unknown clips, 0, and of known clips, 1."""
-        low, high, _ = self._normals
-        return low + fraction * max(high - low, 0.0)
+    def relative(self, score: float) -> float:
+        """Return a known score on the scale whose 0 is the mean of unknown clips, 1 of known clips.
+
+        Where their means do not differ, the unit is the standard deviation, or 1.
+        """
+        low, high, variance = self._normals
+        unit = high - low if high > low else math.sqrt(variance) if variance > 0 else 1.0
+        return (score - low) / unit
 
     @property
     def _normals(self) -> tuple[float, float, float]:

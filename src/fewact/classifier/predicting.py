@@ -19,7 +19,7 @@ from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped, display_name
 from fewact.classifier.searching import find_action
 from fewact.classifier.sources import LabelledSource, labelled
-from fewact.classifier.stream import Stream, threshold
+from fewact.classifier.stream import Stream
 from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
 from fewact.data.active import check_trim
 from fewact.errors import VideoError
@@ -166,9 +166,7 @@ class Predicting(Estimator):
         >>> events = [event for frame in frames for event in stream.push(frame)]  # doctest: +SKIP
         >>> events += stream.close()  # doctest: +SKIP
         """
-        pipeline, fitted = self._learned
-        lowest = threshold(fitted.open_set, self.false_alarms)
-        return Stream(pipeline, fitted, lowest, adapts=self.false_alarms is None, fps=fps)
+        return Stream(*self._learned, self.false_alarms, fps=fps)
 
     def _each(
         self, clips: Sequence[AnyClip], timing: Timing | None

@@ -17,7 +17,6 @@ from fewact.backbones.workers import on_one_core
 from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.events import Event, EventFinder, WindowScore
 from fewact.classifier.fitted import Fitted, score
-from fewact.classifier.open_set import OpenSet
 from fewact.classifier.pipeline import Pipeline
 from fewact.errors import ModelError, OptionError
 from fewact.features.request import Features
@@ -27,9 +26,13 @@ from fewact.features.timing import Timing
 HOP = 0.25
 """Distance between the starts of windows, as a fraction of their length."""
 
-BETWEEN = 0.3
-"""Threshold unless a rate is requested, see ``OpenSet.between``. Chosen on development clips, as
-are the constants of ``events``."""
+THRESHOLD = 0.45
+"""Lowest score of a performance unless a rate is requested: the known score on the scale of
+``OpenSet.relative`` plus how distinct its class is, 0 … 1. Chosen on development clips, as are the
+constants of ``events``."""
+
+DISTINCT = 10.0
+"""Log-odds of a class against the second one from which on it is fully distinct."""
 
 LENGTH_RATIO = 1.25
 """Ratio of the durations of training clips from which there is one more window length."""
@@ -103,24 +106,24 @@ class Stream:
     Args:
         pipeline: Backbone and method of the classifier.
         fitted: What the classifier has learned; later changes of the classifier do not count.
-        threshold: Lowest known score of a window that shows a class.
-        adapts: Whether the scores of the recording change the threshold.
+        false_alarms: Requested limit of false alarms, 1 for no threshold; the promise is about
+            clips, not about windows. By default the recording counts, too: between actions it shows
+            other things, so that not every window can get a class.
         fps: Frames per second of frames that are pushed without a time; None takes the time at
             which they are pushed.
 
     Raises:
         ModelError: The classifier is one of precomputed features, or does not know the durations
             of its training clips.
-        OptionError: ``fps`` is not a rate.
+        OptionError: ``fps`` or ``false_alarms`` is not a rate.
     """
 
     def __init__(
         self,
         pipeline: Pipeline,
         fitted: Fitted,
-        threshold: float,
+        false_alarms: float | None = None,
         *,
-        adapts: bool = False,
         fps: float | None = None,
     ) -> None:
         if fps is not None and not (math.isfinite(fps) and fps > 0):
@@ -146,7 +149,11 @@ class Stream:
         self.timing = Timing()
         """Time of each stage."""
         self._ring = FeatureRing(backbone, requests, self.timing)
-        self._finder = EventFinder(threshold, self.lengths[-1], adapts=adapts)
+        self._adapts, threshold = false_alarms is None, THRESHOLD
+        if false_alarms is not None:
+            scores = fitted.open_set
+            threshold = scores.relative(scores.decision(false_alarms).threshold)
+        self._finder = EventFinder(threshold, self.lengths[-1], adapts=self._adapts)
         self._fps, self._begun, self._pushed = fps, clock.monotonic(), 0
         self._first: float | None = None
         self._last, self._step = -math.inf, 0.0
@@ -163,8 +170,8 @@ class Stream:
             latest = list(self._latest.values())
             if not latest:
                 return State(None, 0.0, self._last if math.isfinite(self._last) else 0.0)
-            best = max(latest, key=lambda one: one.known)
-            label = best.label if best.known >= self._finder.threshold else None
+            best = max(latest, key=lambda one: one.score)
+            label = best.label if best.score >= self._finder.threshold else None
             return State(label, best.probability, max(one.end for one in latest))
 
     @property
@@ -292,38 +299,22 @@ class Stream:
             scored = score(self._method, self._fitted, nodes)
         probabilities = scored.logits[0].softmax(-1)
         best = int(probabilities.argmax())
+        first, second = scored.logits[0].topk(2).values.tolist()
+        distinct = min((first - second) / DISTINCT, 1.0)
+        known = self._fitted.open_set.relative(scored.known.item())
         return WindowScore(
             start,
             end,
             self._fitted.classes[best],
             probabilities[best].item(),
-            scored.known.item(),
+            known + distinct if self._adapts else known,
+            distinct,
         )
 
     @torch.inference_mode()
     def _encode(self, features: Features) -> dict[str, Tensor]:
         with self.timing.stage("moments"):
             return self._encoder.encode(features)
-
-
-def threshold(scores: OpenSet, false_alarms: float | None = None) -> float:
-    """Return the lowest known score of a window that shows a class.
-
-    Between actions a recording shows other things, so that not every window can get a class. By
-    default the threshold is between the scores of clips of no class, or of training clips without
-    their class, and those of training clips. If a rate is requested, it is that of
-    ``OpenSet.decision``; its promise is about clips, not about windows.
-
-    Args:
-        scores: Scores of a fitted classifier.
-        false_alarms: Requested limit of false alarms; None for the default, 1 for no threshold.
-
-    Raises:
-        OptionError: The rate is not above 0 and at most 1.
-    """
-    if false_alarms is None:
-        return scores.between(BETWEEN)
-    return scores.decision(false_alarms).threshold
 
 
 def window_lengths(durations: Sequence[float]) -> tuple[float, ...]:
