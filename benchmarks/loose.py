@@ -31,7 +31,7 @@ from benchmarks.pairs import (
 )
 from fewact import backbones, methods
 from fewact.backbones import Backbone
-from fewact.classifier.common_parts import CLEAR, margin, most_similar, short_windows, too_long
+from fewact.classifier.common_parts import are_clear, common_windows, short_windows
 from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.fitted import EachAClass
 from fewact.classifier.pipeline import Pipeline
@@ -68,13 +68,8 @@ class Measurement:
     """
 
     def __init__(self, part: Part, backbone: Backbone, options: argparse.Namespace) -> None:
-        labels = {video.label for video in part.videos.videos}
-        self.ways = min(MOST_WAYS, len(labels) - 1)
-        self.kept = few(part.videos, self.ways)
-        others = labels - {video.label for video in self.kept.videos}
-        self._others = replace(
-            part.videos, videos=tuple(v for v in part.videos.videos if v.label in others)
-        )
+        self.kept, self._others = kept_and_others(part.videos)
+        self.ways = len({video.label for video in self.kept.videos})
         method = methods.create("fusion").eval()
         if not isinstance(method, Fusion):
             raise TypeError("fusion is another method")
@@ -168,13 +163,10 @@ class Measurement:
             return every.view(*windows.shape, *windows.shape)
 
         windows = numbers[clips]
-        full, similarity = similar(clips[:, None]), similar(windows)
-        if margin(full, labels, torch.zeros_like(labels)) > CLEAR:
+        if are_clear(similar(clips[:, None]), labels):
             return None
-        chosen = most_similar(similarity, labels)
-        if not too_long(similarity, labels, chosen):
-            return None
-        return windows.gather(1, chosen[:, None])[:, 0]
+        chosen = common_windows(similar(windows), labels)
+        return None if chosen is None else windows.gather(1, chosen[:, None])[:, 0]
 
     def _encode(self, videos: VideoList) -> Nodes:
         return encode_videos([self._method], self._backbone, videos)[0]
@@ -230,6 +222,14 @@ class Measurement:
         chosen = logits.take_along_dim(best[..., None, None], 2)[:, :, 0]
         truth = torch.arange(ways).repeat_interleave(drawn.protocol.queries)
         return np.asarray(100 * (chosen.argmax(-1) == truth).double().mean(1))
+
+
+def kept_and_others(videos: VideoList) -> tuple[VideoList, VideoList]:
+    """Return clips of a few classes, one of each group, and all clips of the other classes."""
+    labels = {video.label for video in videos.videos}
+    kept = few(videos, min(MOST_WAYS, len(labels) - 1))
+    others = labels - {video.label for video in kept.videos}
+    return kept, replace(videos, videos=tuple(v for v in videos.videos if v.label in others))
 
 
 def duration_of(source: VideoSource | None) -> float:

@@ -11,15 +11,13 @@ New clips are those of all other people, cut to the action.
 import argparse
 import logging
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks.conditions import few
 from benchmarks.datasets import parts, read_index
-from benchmarks.loose import MOST_WAYS, duration_of, source_of
+from benchmarks.loose import duration_of, kept_and_others, source_of
 from fewact import backbones, methods
 from fewact.classifier.examples import Examples, join
 from fewact.classifier.fitted import Fitted, fit_examples, score
@@ -101,17 +99,12 @@ def main() -> None:
     logging.getLogger("fewact").setLevel(logging.ERROR)
     torch.set_num_threads(1)
     pipeline = Pipeline(backbones.create(), methods.create("fusion").eval())
-    print(f"| | taught clips of a class | {' | '.join(ADDED)} |\n{'|---' * (len(ADDED) + 2)}|")
+    print(f"| | training clips of a class | {' | '.join(ADDED)} |\n{'|---' * (len(ADDED) + 2)}|")
     for part in parts(read_index(options.assets), development=True):
         if part.videos.name not in options.sets:
             continue
-        labels = {video.label for video in part.videos.videos}
-        kept = few(part.videos, min(MOST_WAYS, len(labels) - 1))
-        others = labels - {video.label for video in kept.videos}
-        around = replace(
-            part.videos, videos=tuple(v for v in part.videos.videos if v.label in others)
-        )
-        loose = with_condition(kept, "loose:2", others=around)
+        kept, others = kept_and_others(part.videos)
+        loose = with_condition(kept, "loose:2", others=others)
         measurement = Measurement(kept, loose, pipeline)
         groups = sorted({video.group or "" for video in kept.videos})
         for taught in options.taught:

@@ -9,7 +9,8 @@ import pytest
 from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier, Prediction
-from fewact.video import write_video
+from fewact.data import Frames, Video
+from fewact.video import Segments, write_video
 
 STEPS = {"left": (-1, 0), "right": (1, 0), "down": (0, 1)}
 
@@ -28,6 +29,12 @@ def render(path: Path, motion: str, seed: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_video(path, frames, 12)
     return path
+
+
+def joined(*videos: Video) -> Frames:
+    """Return all frames of some clips, one clip after the other."""
+    parts = [v.source.read([Segments(22)])[0] for v in videos if v.source is not None]
+    return Frames(np.concatenate(parts), fps=10, name=videos[len(videos) // 2].id)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -14,9 +13,9 @@ from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier, common_parts
 from fewact.classifier.common_parts import AT_THE_ENDS, margin, most_similar, too_long
 from fewact.classifier.pipeline import Pipeline
-from fewact.data import Frames, Video
+from fewact.data import Frames
 from fewact.methods.base import Nodes
-from fewact.video import Segments
+from tests.classifier.conftest import joined
 
 LABELS = torch.tensor([0, 0, 0, 1, 1])
 
@@ -69,12 +68,6 @@ def test_two_clips_get_the_best_of_all_pairs_of_windows() -> None:
     total = 2 * table[0, :, 1] + value[0, :, None] + value[1]  # (w w)
     best = int(total.argmax())
     assert most_similar(table, labels)[:2].tolist() == [best // 6, best % 6]
-
-
-def joined(*videos: Video) -> Frames:
-    """Return all frames of some clips, one clip after the other."""
-    parts = [v.source.read([Segments(22)])[0] for v in videos if v.source is not None]
-    return Frames(np.concatenate(parts), fps=10, name=videos[len(videos) // 2].id)
 
 
 @pytest.mark.assets

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -12,8 +11,7 @@ from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier, Prediction
 from fewact.classifier.explain import explain
 from fewact.classifier.searching import clearest_window
-from fewact.data import Frames, Video
-from fewact.video import Segments
+from tests.classifier.conftest import joined
 
 SPANS, USED = torch.tensor([[0.0, 2], [2, 4], [4, 6]]), torch.tensor([0.0, 6])
 
@@ -40,12 +38,6 @@ def test_the_window_of_a_known_class_is_chosen() -> None:
 def test_no_window_depends_on_the_order_of_the_classes() -> None:
     logits = torch.randn(3, 4, generator=torch.manual_seed(0)).double()
     assert clearest_window(logits, SPANS, USED) == clearest_window(logits.flip(1), SPANS, USED)
-
-
-def joined(*videos: Video) -> Frames:
-    """Return all frames of some clips, one clip after the other."""
-    parts = [v.source.read([Segments(22)])[0] for v in videos if v.source is not None]
-    return Frames(np.concatenate(parts), fps=10, name="joined")
 
 
 @pytest.mark.assets

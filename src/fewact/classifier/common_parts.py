@@ -86,13 +86,13 @@ def use_common_parts(
         return found
     labels = torch.tensor([classes.index(parts[i].clips[0].label) for i in searched])
     full = _similarity(pipeline, [[parts[i].nodes] for i in searched])
-    if margin(full, labels, torch.zeros_like(labels)) > CLEAR:
+    if are_clear(full, labels):
         return found
     encoder = ClipEncoder(pipeline, timing, image_embedding=image_embedding)
     windows = [_windows(parts[i], clips[i], encoder, backbone, timing) for i in searched]
     short = _similarity(pipeline, [[one.nodes for one in own] for own in windows])
-    chosen = most_similar(short, labels)
-    if not too_long(short, labels, chosen):
+    chosen = common_windows(short, labels)
+    if chosen is None:
         return found
     for i, own, number in zip(searched, windows, chosen.tolist(), strict=True):
         span, nodes = own[number]
@@ -138,6 +138,25 @@ def _similarity(pipeline: Pipeline, windows: Sequence[Sequence[Nodes]]) -> Tenso
             scores, pairs = score_and_pairs(pipeline.method, state, query)
             rows.append((scores if pairs is None else pairs)[0].cpu())
     return torch.cat(rows).double().view(len(windows), -1, len(windows), len(windows[0]))
+
+
+def are_clear(similarity: Tensor, labels: Tensor) -> bool:
+    """Return whether full clips (s 1 s 1) resemble their classes enough not to be searched."""
+    return margin(similarity, labels, torch.zeros_like(labels)) > CLEAR
+
+
+def common_windows(similarity: Tensor, labels: Tensor) -> Tensor | None:
+    """Return the windows that the classes have in common; None if the clips are not too long.
+
+    Args:
+        similarity: Similarities (s w s w) of windows.
+        labels: Classes (s).
+
+    Returns:
+        Numbers (s) of the windows.
+    """
+    chosen = most_similar(similarity, labels)
+    return chosen if too_long(similarity, labels, chosen) else None
 
 
 def too_long(similarity: Tensor, labels: Tensor, chosen: Tensor) -> bool:

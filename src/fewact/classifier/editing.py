@@ -1,6 +1,5 @@
 """Change what a classifier has learned: add and remove classes and clips."""
 
-from dataclasses import replace
 from typing import Self
 
 from fewact.classifier.corrections import Corrections
@@ -8,7 +7,6 @@ from fewact.classifier.examples import join
 from fewact.classifier.sources import Source, check_label, existing_class, of_class
 from fewact.classifier.teaching import teach
 from fewact.data import BACKGROUND
-from fewact.data.active import check_trim
 from fewact.errors import DataError
 
 
@@ -60,7 +58,7 @@ class Editing(Corrections):
         pipeline, fitted = self._learned
         more, skipped = teach(
             *of_class(clips, label),
-            replace(pipeline, trim=check_trim(self.trim)),
+            self._trimming,
             image_embedding=fitted.class_names is not None,
             fitted=fitted,
         )

@@ -1,6 +1,7 @@
 """What every part of the classifier needs: its parameters, and what it has learned."""
 
 import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ from fewact.classifier.labels import Classes, check_integers
 from fewact.classifier.pipeline import Choice, Pipeline
 from fewact.classifier.prediction import Skipped
 from fewact.data import AnyClip, FeatureClip
-from fewact.data.active import Trim
+from fewact.data.active import Trim, check_trim
 from fewact.data.files import first_few
 from fewact.errors import ModelError
 from fewact.features.precomputed import Precomputed
@@ -127,6 +128,11 @@ class Estimator:
                 "the classifier has no classes yet", hint="Call fit, or load a saved model."
             )
         return self._pipeline, self._fitted
+
+    @property
+    def _trimming(self) -> Pipeline:
+        """Pipeline that leaves out what ``trim`` says now, whatever it said in teaching."""
+        return replace(self._learned[0], trim=check_trim(self.trim))
 
     @property
     def findings_(self) -> tuple[str, ...]:

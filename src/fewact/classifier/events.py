@@ -75,7 +75,7 @@ class WindowScore:
         end: End, in seconds.
         label: Most probable class.
         probability: Its probability.
-        score: How certainly it shows a taught class: 0 as a clip of no class, 1 as a training clip.
+        score: How certainly it shows a class: 0 as a clip of no class, 1 as a training clip.
         distinct: How distinct its class is from the second one, 0 … 1.
     """
 

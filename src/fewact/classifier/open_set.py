@@ -16,6 +16,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass as plain_dataclass
+from functools import cached_property
 from statistics import NormalDist
 from typing import Annotated, Literal
 
@@ -118,7 +119,7 @@ class OpenSet:
         unit = high - low if high > low else math.sqrt(variance) if variance > 0 else 1.0
         return (score - low) / unit
 
-    @property
+    @cached_property
     def _normals(self) -> tuple[float, float, float]:
         """Mean score of unknown and of known clips, and the variance of both."""
         unknown = torch.tensor(self.none or self.untaught, dtype=torch.float64)

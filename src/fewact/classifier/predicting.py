@@ -21,7 +21,6 @@ from fewact.classifier.searching import find_action
 from fewact.classifier.sources import LabelledSource, labelled
 from fewact.classifier.stream import Stream
 from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
-from fewact.data.active import check_trim
 from fewact.errors import VideoError
 from fewact.features.precomputed import Precomputed
 from fewact.features.timing import Timing
@@ -171,9 +170,8 @@ class Predicting(Estimator):
     def _each(
         self, clips: Sequence[AnyClip], timing: Timing | None
     ) -> Iterator[Prediction | Skipped]:
-        pipeline, fitted = self._learned
-        decision = fitted.open_set.decision(self.false_alarms)
-        pipeline = replace(pipeline, trim=check_trim(self.trim))
+        fitted = self._learned[1]
+        decision, pipeline = fitted.open_set.decision(self.false_alarms), self._trimming
         check_set_rate(self.sets)
         lowest = None if self.sets is None else fitted.calibration.set_threshold(self.sets)
         embedded = fitted.class_names is not None

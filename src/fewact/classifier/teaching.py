@@ -55,7 +55,7 @@ def teach(
         DataError: No clip of a class can be read, or clips do not fit the backbone.
     """
     parts: list[Examples] = []
-    taught: list[AnyClip] = []
+    read: list[AnyClip] = []
     skipped: list[Skipped] = []
     encoded = encode(clips, pipeline, timing, image_embedding=image_embedding)
     faulty: dict[Fault, list[str]] = {}
@@ -76,7 +76,7 @@ def teach(
             kept = {name: value.cpu() for name, value in nodes.items()}
             kept = kept if exact else rounded(kept)
             parts.append(Examples((example,), kept, (_origin(clip),)))
-            taught.append(clip)
+            read.append(clip)
             for fault in faults:
                 faulty.setdefault(fault, []).append(example.title)
             if used is not full:
@@ -103,7 +103,7 @@ def teach(
             first_few(searched),
         )
     if search:
-        found = use_common_parts(parts, taught, pipeline, timing, image_embedding=image_embedding)
+        found = use_common_parts(parts, read, pipeline, timing, image_embedding=image_embedding)
         changed = sum(one is not part for one, part in zip(found, parts, strict=True))
         if changed:
             LOG.warning(
