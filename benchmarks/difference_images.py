@@ -25,9 +25,9 @@ from fewact.features.differences import SCALE, difference_images
 from fewact.features.request import ClipViews, DifferenceRequest, Features, Request
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
-from fewact.methods.fusion.terms import Motion
+from fewact.methods.fusion.method import cropped_motion
 
-SCALES = (3 / 7, 1 / 2, SCALE, 5 / 7, 1.0)
+SCALES = (2 / 7, SCALE, 4 / 7, 5 / 7, 1.0)
 """Heights of the images, as fractions of the frames'."""
 
 WEIGHTS = (1.0, 1.5, 2.0)
@@ -53,7 +53,7 @@ class Images:
 
     def __init__(self) -> None:
         self.terms = {
-            scale: Motion(ImageRequest(scale=scale), "linear", crop=True) for scale in SCALES
+            scale: cropped_motion(ImageRequest(scale=scale), "linear") for scale in SCALES
         }
 
     def requests(self, card: Card) -> tuple[Request, ...]:

@@ -111,6 +111,7 @@ def card_of(name: str) -> Card:
         vectors=one.vectors,
         maps=one.maps,
         middle=one.middle,
+        shallow=one.shallow,
         parameters=one.parameters,
         licence="",
         weights="random",

@@ -104,7 +104,14 @@ def difference(got: Tensor, expected: Tensor) -> str:
 def _card() -> Card:
     """Return the card of made-up features of common shapes."""
     one = backbones.create("efficientnet-lite0", weights="random", device="cpu").card
-    return replace(one, vectors=96, maps=(64, 7, 7), middle=(48, 14, 14), input_size=(32, 32))
+    return replace(
+        one,
+        vectors=96,
+        maps=(64, 7, 7),
+        middle=(48, 14, 14),
+        shallow=(24, 28, 28),
+        input_size=(32, 32),
+    )
 
 
 def _features(method: Method, card: Card, *leading: int, seed: int) -> Features:

@@ -17,6 +17,7 @@ class Halved(EfficientNetLite0):
         input_size=(SIDE, SIDE),
         maps=(1280, 4, 4),
         middle=(112, 7, 7),
+        shallow=(40, 14, 14),
     )
 
 

@@ -17,6 +17,7 @@ CARD = Card(
     vectors=8,
     maps=(8, 7, 7),
     middle=(4, 14, 14),
+    shallow=(2, 28, 28),
     parameters=100,
     licence="MIT",
     weights="a.safetensors",

@@ -48,6 +48,7 @@ def test_a_custom_network_is_a_backbone(monkeypatch):
             vectors=6,
             maps=(6, 1, 2),
             middle=(4, 2, 3),
+            shallow=(4, 4, 6),
             parameters=4 * 3 + 6 * 4,
             licence="none",
             trained_on=(),
@@ -55,13 +56,16 @@ def test_a_custom_network_is_a_backbone(monkeypatch):
 
         def __init__(self, options):
             super().__init__(options)
-            self.first = nn.Conv2d(3, 4, 1, stride=16, bias=False)
+            self.first = nn.Conv2d(3, 4, 1, stride=8, bias=False)
             self.second = nn.Conv2d(4, 6, 1, stride=2, bias=False)
 
-        def early(self, images):
+        def to_shallow(self, images):
             return self.first(images)
 
-        def late(self, middle):
+        def to_middle(self, shallow):
+            return shallow[..., ::2, ::2]
+
+        def to_maps(self, middle):
             return self.second(middle)
 
     made = backbones.create("tiny", weights="random", device="cpu", engine="torch")

@@ -28,6 +28,7 @@ class Tiny(StagedNetwork):
         vectors=6,
         maps=(6, 1, 2),
         middle=(4, 2, 3),
+        shallow=(4, 4, 6),
         parameters=3 * 4 * 9 + 4 * 6,
         licence="none",
         trained_on=(),
@@ -35,16 +36,19 @@ class Tiny(StagedNetwork):
 
     def __init__(self, options: object) -> None:
         super().__init__(options)
-        self.first = nn.Conv2d(3, 4, 3, stride=16, padding=1, bias=False)
+        self.first = nn.Conv2d(3, 4, 3, stride=8, padding=1, bias=False)
         self.second = nn.Conv2d(4, 6, 1, stride=2, bias=False)
         self.counts = {"early": 0, "late": 0}
 
-    def early(self, images: Tensor) -> Tensor:
+    def to_shallow(self, images: Tensor) -> Tensor:
         self.counts["early"] += len(images)
-        middle: Tensor = self.first(images)
-        return middle
+        shallow: Tensor = self.first(images)
+        return shallow
 
-    def late(self, middle: Tensor) -> Tensor:
+    def to_middle(self, shallow: Tensor) -> Tensor:
+        return shallow[..., ::2, ::2]
+
+    def to_maps(self, middle: Tensor) -> Tensor:
         self.counts["late"] += len(middle)
         maps: Tensor = self.second(middle)
         return maps

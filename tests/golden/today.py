@@ -106,8 +106,8 @@ FILLED_TEMPERATURE = {"temperature": 0.07189777583534909}
 """The temperature for which filled weights of the baseline had the scale: it was a weight there."""
 TEXT = 24
 
-NO_IMAGES = {"differences": 0.0}
-FORMER: Mapping[str, Any] = {"motion_frames": 16, "weights": NO_IMAGES}
+FORMER_WEIGHTS = {"motion": 2.0, "shallow_motion": 0.0, "differences": 0.0}
+FORMER: Mapping[str, Any] = {"motion_frames": 16, "weights": FORMER_WEIGHTS}
 """What the default was when the golden file was written."""
 
 CASES: dict[str, Case] = {
@@ -127,9 +127,11 @@ CASES: dict[str, Case] = {
         change=partial(fields, motion={"detrend": "constant"}, moments={"detrend": "constant"}),
     ),
     "fusion whole_weight=0": Case(
-        "fusion", FORMER | {"weights": NO_IMAGES | {"full_frame_motion": 0.0}}
+        "fusion", FORMER | {"weights": FORMER_WEIGHTS | {"full_frame_motion": 0.0}}
     ),
-    "fusion moment_weight=0": Case("fusion", FORMER | {"weights": NO_IMAGES | {"moments": 0.0}}),
+    "fusion moment_weight=0": Case(
+        "fusion", FORMER | {"weights": FORMER_WEIGHTS | {"moments": 0.0}}
+    ),
     "fusion velocity=0": Case("fusion", FORMER, change=partial(fields, motion={"velocity": 0.0})),
     "fusion still_share=0.9": Case("fusion", FORMER, change=partial(fields, max_by_cameras=0.9)),
     "fusion stabilise=off": Case("fusion", FORMER | {"stabilise": "off"}),
@@ -383,6 +385,7 @@ def made_up_card(shapes: Mapping[str, tuple[int, ...]], *, maps: bool) -> Card:
         vectors=vectors,
         maps=last,  # type: ignore[arg-type]
         middle=middle,  # type: ignore[arg-type]
+        shallow=None,
         parameters=0,
         licence="none",
         weights="none",

@@ -96,6 +96,7 @@ class Tiny(StagedNetwork):
         vectors=WIDTH,
         maps=(WIDTH, 2, 2),
         middle=(4, 4, 4),
+        shallow=(4, 7, 7),
         parameters=0,
         licence="none",
         trained_on=(),
@@ -103,16 +104,19 @@ class Tiny(StagedNetwork):
 
     def __init__(self, options: Any) -> None:
         super().__init__(options)
-        self.first = nn.Conv2d(3, 4, 8, stride=8, bias=False)
+        self.first = nn.Conv2d(3, 4, 8, stride=4, bias=False)
         self.norm = nn.BatchNorm2d(4)
         self.second = nn.Conv2d(4, WIDTH, 2, stride=2, bias=False)
         self.norm2 = nn.BatchNorm2d(WIDTH)
 
-    def early(self, images: Tensor) -> Tensor:
-        middle: Tensor = self.norm(self.first(images)).relu()
-        return middle
+    def to_shallow(self, images: Tensor) -> Tensor:
+        shallow: Tensor = self.norm(self.first(images)).relu()
+        return shallow
 
-    def late(self, middle: Tensor) -> Tensor:
+    def to_middle(self, shallow: Tensor) -> Tensor:
+        return shallow[..., ::2, ::2]
+
+    def to_maps(self, middle: Tensor) -> Tensor:
         maps: Tensor = self.norm2(self.second(middle)).relu()
         return maps
 

@@ -45,6 +45,7 @@ class SmallResNet50(clip_resnet.ClipResNet50):
         vectors=WIDTH,
         maps=(64, 1, 1),
         middle=(32, 2, 2),
+        shallow=(16, 4, 4),
     )
 
     def __init__(self, options: Any) -> None:

@@ -112,13 +112,13 @@ class Backbone:
         """Return features of prepared frames; the network runs no deeper than it must.
 
         Args:
-            frames: Frames (n 3 H W) uint8, as returned by ``prepare``. If ``middle`` alone is
-                requested, they may have any other height and width.
+            frames: Frames (n 3 H W) uint8, as returned by ``prepare``. If ``shallow`` and
+                ``middle`` alone are requested, they may have any other height and width.
             levels: Requested levels.
 
         Returns:
-            Features by level, on the network's device: ``vectors`` (t d), ``maps`` and ``middle``
-            (t c h w), float32, of t output slots; and ``pixels``, the frames themselves.
+            Features by level, on the network's device: ``vectors`` (t d), ``maps``, ``middle`` and
+            ``shallow`` (t c h w), float32, of t output slots; and ``pixels``, the frames.
 
         Raises:
             ShapeError: The frames have another shape or type, or the network cannot take this
@@ -126,7 +126,7 @@ class Backbone:
             OptionError: The backbone has no such level.
         """
         height, width = self.card.input_size
-        free = set(levels) == {"middle"}
+        free = set(levels) <= {"shallow", "middle"}
         check_shape(frames, "n 3 h w" if free else f"n 3 {height} {width}", "frames")
         if frames.dtype != torch.uint8:
             raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
@@ -282,6 +282,7 @@ def make_card(network: Network, weights: Weights, precision: Precision) -> Card:
         vectors=defaults.vectors,
         maps=defaults.maps,
         middle=defaults.middle,
+        shallow=defaults.shallow,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         licence="none"
         if untrained

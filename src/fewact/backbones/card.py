@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from fewact.errors import OptionError
 
-Level = Literal["vectors", "maps", "middle", "pixels"]
-"""Feature levels: pooled vectors, the last stage's maps, the maps at stride 16, resized frames."""
+Level = Literal["vectors", "maps", "middle", "shallow", "pixels"]
+"""Feature levels: pooled vectors, the last stage's maps, the maps at strides 16 and 8, resized
+frames."""
 
 EngineName = Literal["torch", "onnx"]
 """Inference engines, see ``fewact.backbones.engines``."""
@@ -24,6 +25,9 @@ is cut out. ``squash-crop``: both sides are resized to 8/7 of it, and the middle
 LATER = ("resize", "sampler")
 """Facts that are left out where they have their default, so that they change no older digest."""
 
+OF_THE_NETWORK = ("shallow",)
+"""Later facts that follow from the others: they are always left out."""
+
 
 @dataclass(frozen=True)
 class Card:
@@ -37,6 +41,7 @@ class Card:
         vectors: Length d of a frame's vector.
         maps: Shape (c, h, w) of the last stage; None where there are only vectors.
         middle: Shape (c, h, w) of the last block at stride 16; None where there is none.
+        shallow: Shape (c, h, w) of the last block at stride 8; None where there is none.
         parameters: Number of weights.
         licence: Licence of the weights.
         weights: Text that names the weights, as in ``fewact.backbones.create``.
@@ -58,6 +63,7 @@ class Card:
     vectors: int
     maps: tuple[int, int, int] | None
     middle: tuple[int, int, int] | None
+    shallow: tuple[int, int, int] | None
     parameters: int
     licence: str
     weights: str
@@ -72,12 +78,13 @@ class Card:
     variant: str = ""
 
     def facts(self, *without: str) -> dict[str, Any]:
-        """Return the facts by name, without some, and without later ones that are defaults."""
+        """Return the facts by name, without some, and without later ones that add nothing."""
         defaults = {field.name: field.default for field in fields(self)}
         return {
             name: value
             for name, value in asdict(self).items()
-            if name not in without and not (name in LATER and value == defaults[name])
+            if name not in (*OF_THE_NETWORK, *without)
+            and not (name in LATER and value == defaults[name])
         }
 
     @property
@@ -92,6 +99,7 @@ class Card:
             "vectors": (self.vectors,),
             "maps": self.maps,
             "middle": self.middle,
+            "shallow": self.shallow,
             "pixels": (3, *self.input_size),
         }
 

@@ -25,6 +25,7 @@ class Description:
         vectors: Length d of a frame's vector.
         maps: Shape (c, h, w) of the last stage; None where there are only vectors.
         middle: Shape (c, h, w) of the last block at stride 16; None where there is none.
+        shallow: Shape (c, h, w) of the last block at stride 8; None where there is none.
         parameters: Number of weights, without the classification layer.
         licence: Licence of the default weights.
         trained_on: Data sets that the default weights were trained on.
@@ -42,6 +43,7 @@ class Description:
     vectors: int
     maps: tuple[int, int, int] | None
     middle: tuple[int, int, int] | None
+    shallow: tuple[int, int, int] | None
     parameters: int
     licence: str
     trained_on: tuple[str, ...]
@@ -60,6 +62,7 @@ EFFICIENTNET_LITE0 = Description(
     vectors=1280,
     maps=(1280, 7, 7),
     middle=(112, 14, 14),
+    shallow=(40, 28, 28),
     parameters=3_371_008,
     licence="Apache-2.0",
     trained_on=("ImageNet-1k",),
@@ -75,6 +78,7 @@ MOBILENET_V2 = Description(
     vectors=1280,
     maps=(1280, 7, 7),
     middle=(96, 14, 14),
+    shallow=(32, 28, 28),
     parameters=2_223_872,
     licence="as the file states",
     trained_on=("ImageNet-1k",),
@@ -90,6 +94,7 @@ RESNET50 = Description(
     vectors=2048,
     maps=(2048, 14, 14),
     middle=(1024, 14, 14),
+    shallow=(512, 28, 28),
     parameters=23_508_032,
     licence="as the file states",
     trained_on=("ImageNet-1k",),
@@ -105,6 +110,7 @@ CLIP_RN50 = Description(
     vectors=1024,
     maps=(2048, 7, 7),
     middle=(1024, 14, 14),
+    shallow=(512, 28, 28),
     parameters=38_316_896,
     licence="MIT",
     trained_on=("OpenAI's 400 M images with text",),
@@ -119,6 +125,7 @@ CLIP_VIT_B32 = replace(
     vectors=512,
     maps=(768, 7, 7),
     middle=None,
+    shallow=None,
     parameters=87_849_216,
     variant="quick_gelu, 12 heads, epsilon 1e-05",
 )
@@ -153,6 +160,7 @@ SIGLIP = Description(
     vectors=768,
     maps=(768, 14, 14),
     middle=None,
+    shallow=None,
     parameters=92_884_224,
     licence="Apache-2.0",
     trained_on=("WebLI",),
@@ -169,6 +177,7 @@ VIDEOMAE = Description(
     vectors=768,
     maps=(768, 14, 14),
     middle=None,
+    shallow=None,
     parameters=86_227_200,
     licence="CC-BY-NC-4.0",
     trained_on=("Kinetics-400",),

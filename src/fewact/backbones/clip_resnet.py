@@ -88,12 +88,12 @@ class _Visual(nn.Module):
         self.layer4 = _stage(1024, 512, 3, 2)
         self.attnpool = _AttentionPool(2048, 32, 1024)
 
-    def early(self, images: Tensor) -> Tensor:
+    def to_shallow(self, images: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(images)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = F.relu(self.bn3(self.conv3(x)), inplace=True)
-        middle: Tensor = self.layer3(self.layer2(self.layer1(F.avg_pool2d(x, 2))))
-        return middle
+        shallow: Tensor = self.layer2(self.layer1(F.avg_pool2d(x, 2)))
+        return shallow
 
 
 class ClipResNet50(StagedNetwork):
@@ -121,11 +121,16 @@ class ClipResNet50(StagedNetwork):
         super().__init__(options)
         self.visual = _Visual()
 
-    def early(self, images: Tensor) -> Tensor:
-        """Compute (n 1024 14 14) of images (n 3 224 224)."""
-        return self.visual.early(images)
+    def to_shallow(self, images: Tensor) -> Tensor:
+        """Compute (n 512 28 28) of images (n 3 224 224)."""
+        return self.visual.to_shallow(images)
 
-    def late(self, middle: Tensor) -> Tensor:
+    def to_middle(self, shallow: Tensor) -> Tensor:
+        """Compute (n 1024 14 14) from (n 512 28 28)."""
+        middle: Tensor = self.visual.layer3(shallow)
+        return middle
+
+    def to_maps(self, middle: Tensor) -> Tensor:
         """Compute (n 2048 7 7) from (n 1024 14 14)."""
         maps: Tensor = self.visual.layer4(middle)
         return maps

@@ -21,6 +21,7 @@ STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
+BLOCKS_TO_STRIDE_8 = sum(stage[0] for stage in STAGES[:3])
 BLOCKS_TO_STRIDE_16 = sum(stage[0] for stage in STAGES[:5])
 
 
@@ -77,14 +78,21 @@ class EfficientNetLite0(StagedNetwork):
         self._conv_head = nn.Conv2d(inputs, 1280, 1, bias=False)
         self._bn1 = _norm(1280)
 
-    def early(self, images: Tensor) -> Tensor:
-        """Compute (n 112 14 14) of images (n 3 224 224)."""
+    def to_shallow(self, images: Tensor) -> Tensor:
+        """Compute (n 40 28 28) of images (n 3 224 224)."""
         x = _relu6(self._bn0(self._conv_stem(images)))
-        for block in self._blocks[:BLOCKS_TO_STRIDE_16]:
+        for block in self._blocks[:BLOCKS_TO_STRIDE_8]:
             x = block(x)
         return x
 
-    def late(self, middle: Tensor) -> Tensor:
+    def to_middle(self, shallow: Tensor) -> Tensor:
+        """Compute (n 112 14 14) from (n 40 28 28)."""
+        x = shallow
+        for block in self._blocks[BLOCKS_TO_STRIDE_8:BLOCKS_TO_STRIDE_16]:
+            x = block(x)
+        return x
+
+    def to_maps(self, middle: Tensor) -> Tensor:
         """Compute (n 1280 7 7) from (n 112 14 14)."""
         x = middle
         for block in self._blocks[BLOCKS_TO_STRIDE_16:]:

@@ -21,6 +21,7 @@ STAGES = (
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
+BLOCKS_TO_STRIDE_8 = 1 + sum(stage[2] for stage in STAGES[:3])
 BLOCKS_TO_STRIDE_16 = 1 + sum(stage[2] for stage in STAGES[:5])
 # x/128 − 1 of a pixel value x in 0 … 255, written as (x/255 − mean) / std.
 TENSORFLOW_MEAN = TENSORFLOW_STD = (128 / 255, 128 / 255, 128 / 255)
@@ -100,12 +101,17 @@ class MobileNetV2(StagedNetwork):
         """Name of the graphs of this network; the style decides the padding."""
         return f"{self.defaults.name}-{self.options.style}"
 
-    def early(self, images: Tensor) -> Tensor:
-        """Compute (n 96 14 14) of images (n 3 224 224)."""
-        middle: Tensor = self.features[:BLOCKS_TO_STRIDE_16](images)
+    def to_shallow(self, images: Tensor) -> Tensor:
+        """Compute (n 32 28 28) of images (n 3 224 224)."""
+        shallow: Tensor = self.features[:BLOCKS_TO_STRIDE_8](images)
+        return shallow
+
+    def to_middle(self, shallow: Tensor) -> Tensor:
+        """Compute (n 96 14 14) from (n 32 28 28)."""
+        middle: Tensor = self.features[BLOCKS_TO_STRIDE_8:BLOCKS_TO_STRIDE_16](shallow)
         return middle
 
-    def late(self, middle: Tensor) -> Tensor:
+    def to_maps(self, middle: Tensor) -> Tensor:
         """Compute (n 1280 7 7) from (n 96 14 14)."""
         maps: Tensor = self.features[BLOCKS_TO_STRIDE_16:](middle)
         return maps

@@ -62,8 +62,8 @@ class Network(nn.Module, ABC):
             levels: Requested levels, without ``pixels``.
 
         Returns:
-            Features by level: ``middle`` (t c h w), ``maps`` (t c' h' w') and ``vectors`` (t d), of
-            t = n / ``frames_per_slot`` output slots; shapes as on the card.
+            Features by level: ``shallow`` and ``middle`` (t c h w), ``maps`` (t c' h' w') and
+            ``vectors`` (t d), of t = n / ``frames_per_slot`` output slots; shapes as on the card.
         """
 
     def describe(self) -> Description:
@@ -119,16 +119,20 @@ class Network(nn.Module, ABC):
 
 
 class StagedNetwork(Network):
-    """Convolutional network of two halves that meet at stride 16."""
+    """Convolutional network of three parts that meet at strides 8 and 16."""
 
     memory_format: ClassVar[torch.memory_format] = torch.channels_last
 
     @abstractmethod
-    def early(self, images: Tensor) -> Tensor:
-        """Compute the last block at stride 16 (n c h w) of normalised images (n 3 H W)."""
+    def to_shallow(self, images: Tensor) -> Tensor:
+        """Compute the last block at stride 8 (n c h w) of normalised images (n 3 H W)."""
 
     @abstractmethod
-    def late(self, middle: Tensor) -> Tensor:
+    def to_middle(self, shallow: Tensor) -> Tensor:
+        """Compute the last block at stride 16 (n c h w) from the last block at stride 8."""
+
+    @abstractmethod
+    def to_maps(self, middle: Tensor) -> Tensor:
         """Compute the last stage's maps (n c' h' w') from the last block at stride 16 (n c h w)."""
 
     def pool(self, maps: Tensor) -> Tensor:
@@ -137,15 +141,20 @@ class StagedNetwork(Network):
         return maps.mean((2, 3), dtype=torch.promote_types(maps.dtype, torch.float32))
 
     def forward(
-        self, images: Tensor, levels: Collection[Level] = ("vectors", "maps", "middle")
+        self, images: Tensor, levels: Collection[Level] = ("vectors", "maps", "middle", "shallow")
     ) -> dict[Level, Tensor]:
         """Return features of the requested levels, computed no deeper than needed."""
         found: dict[Level, Tensor] = {}
-        middle = self.early(images)
+        shallow = self.to_shallow(images)
+        if "shallow" in levels:
+            found["shallow"] = shallow
+        if set(levels) <= {"shallow"}:
+            return found
+        middle = self.to_middle(shallow)
         if "middle" in levels:
             found["middle"] = middle
         if "maps" in levels or "vectors" in levels:
-            maps = self.late(middle)
+            maps = self.to_maps(middle)
             if "maps" in levels:
                 found["maps"] = maps
             if "vectors" in levels:

@@ -84,13 +84,18 @@ class ResNet50(StagedNetwork):
         self.layer3 = _stage(512, 256, 6, 2)
         self.layer4 = _stage(1024, 512, 3, options.last_stride)
 
-    def early(self, images: Tensor) -> Tensor:
-        """Compute (n 1024 14 14) of images (n 3 224 224)."""
+    def to_shallow(self, images: Tensor) -> Tensor:
+        """Compute (n 512 28 28) of images (n 3 224 224)."""
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(images)), inplace=True), 3, 2, 1)
-        middle: Tensor = self.layer3(self.layer2(self.layer1(x)))
+        shallow: Tensor = self.layer2(self.layer1(x))
+        return shallow
+
+    def to_middle(self, shallow: Tensor) -> Tensor:
+        """Compute (n 1024 14 14) from (n 512 28 28)."""
+        middle: Tensor = self.layer3(shallow)
         return middle
 
-    def late(self, middle: Tensor) -> Tensor:
+    def to_maps(self, middle: Tensor) -> Tensor:
         """Compute (n 2048 14 14) from (n 1024 14 14); 7×7 maps at ``last_stride`` 2."""
         maps: Tensor = self.layer4(middle)
         return maps

@@ -97,7 +97,7 @@ def extract(
         both: tuple[Future[Any], ...] = (early, preparing)
         wait(both, return_when=FIRST_COMPLETED)
         first = early.result() if early.done() else {}
-        network = NetworkFeatures(backbone)
+        network = NetworkFeatures(backbone, requests)
         with timing.stage("backbone"):
             found = network.of(first)
         clip = preparing.result()

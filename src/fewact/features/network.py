@@ -8,9 +8,12 @@ from torch import Tensor
 
 from fewact.backbones import Backbone, Level
 from fewact.backbones.workers import on_one_core
-from fewact.features.request import Request
+from fewact.features.request import FeatureRequest, Request
 
 Inputs = Mapping[Request, Tensor]
+
+FROM_SHALLOW: tuple[Level, ...] = ("shallow", "middle", "maps", "vectors")
+"""Levels in the order in which a network computes them."""
 
 
 class NetworkFeatures:
@@ -22,10 +25,13 @@ class NetworkFeatures:
 
     Args:
         backbone: Backbone that computes the features.
+        requests: All requests of a clip. Levels that some of them need of frames are computed
+            whenever the network passes them, as later requests may share the frames.
     """
 
-    def __init__(self, backbone: Backbone) -> None:
+    def __init__(self, backbone: Backbone, requests: Iterable[Request] = ()) -> None:
         self._backbone = backbone
+        self._requested = {one.level for one in requests if isinstance(one, FeatureRequest)}
         self._found: OrderedDict[bytes, dict[Level, Tensor]] = OrderedDict()
 
     def of(self, inputs: Inputs) -> dict[Request, Tensor]:
@@ -65,17 +71,24 @@ class NetworkFeatures:
         for key in known:
             self._found.move_to_end(key)
         new = list({key: i for i, key in enumerate(keys) if key not in known}.values())
+        passed = self._passed(levels)
         if len(new) == len(keys):
-            computed = self._backbone.features(frames, levels)
+            computed = self._backbone.features(frames, passed)
             self._keep(keys, computed)
-            return computed
+            return {level: computed[level] for level in levels}
         if new:
-            self._keep([keys[i] for i in new], self._backbone.features(frames[new], levels))
+            self._keep([keys[i] for i in new], self._backbone.features(frames[new], passed))
         return on_one_core(
             lambda: {
                 level: torch.stack([self._found[key][level] for key in keys]) for level in levels
             }
         )
+
+    def _passed(self, levels: tuple[Level, ...]) -> tuple[Level, ...]:
+        """Return levels, and the requested ones that the network passes on the way to them."""
+        deepest = max((FROM_SHALLOW.index(one) for one in levels if one in FROM_SHALLOW), default=0)
+        passed = (one for one in FROM_SHALLOW[:deepest] if one in self._requested)
+        return tuple(dict.fromkeys((*levels, *passed)))
 
     def _has(self, key: bytes, levels: Iterable[Level]) -> bool:
         return self._found.get(key, {}).keys() >= set(levels)

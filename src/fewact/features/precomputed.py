@@ -81,6 +81,7 @@ def precomputed_card(
         vectors=width,
         maps=None,
         middle=None,
+        shallow=None,
         parameters=0,
         licence="",
         weights="",

@@ -22,7 +22,7 @@ than rounding."""
 CAMERA_PIPELINE = 5
 """Version of camera motion estimation and stabilisation; it increases likewise."""
 
-DIFFERENCES_PIPELINE = 2
+DIFFERENCES_PIPELINE = 3
 """Version of the images of differences; it increases likewise."""
 
 
@@ -75,8 +75,8 @@ class FeatureRequest:
 
     Args:
         level: ``vectors`` (t d), one pooled vector a frame; ``maps`` (t c h w), the last stage;
-            ``middle`` (t c h w), the last block at stride 16; ``pixels`` (t 3 h w), the resized
-            frames themselves, uint8, without a network.
+            ``middle`` and ``shallow`` (t c h w), the last blocks at strides 16 and 8; ``pixels``
+            (t 3 h w), the resized frames themselves, uint8, without a network.
         view: Frames they are computed from.
 
     >>> str(FeatureRequest("middle", View(16, "auto")))
@@ -175,7 +175,7 @@ class DifferenceRequest:
     """
 
     view: View = View(24, "auto")
-    level: ClassVar[Level] = "middle"
+    level: ClassVar[Level] = "shallow"
 
     def __str__(self) -> str:
         return f"differences:{self.view}"
@@ -194,7 +194,7 @@ class DifferenceRequest:
         """Shape of one video's features: (t c h w).
 
         Raises:
-            OptionError: The backbone has no level ``middle``.
+            OptionError: The backbone has no level ``shallow``.
         """
         from fewact.features.differences import reduced
 

@@ -52,7 +52,7 @@ class FeatureRing:
         self._backbone, self._requests = backbone, tuple(requests)
         self._timing = timing or Timing()
         self._samples: deque[_Sample] = deque()
-        self._network = NetworkFeatures(backbone)
+        self._network = NetworkFeatures(backbone, self._requests)
         self._aspect = 1.0
         slot = backbone.card.frames_per_slot
         self._numbers = {request: request.frames * slot for request in requests}

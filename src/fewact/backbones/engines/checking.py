@@ -30,7 +30,7 @@ class Tolerance:
 TOLERANCES = {"float32": Tolerance(1e-3, 0.9999), "int8": Tolerance(math.inf, 0.9)}
 """Tolerances by precision; in int8 single values differ, and only directions count."""
 FRAMES = 4
-LEVELS: tuple[Level, ...] = ("middle", "maps", "vectors")
+LEVELS: tuple[Level, ...] = ("shallow", "middle", "maps", "vectors")
 
 
 def disagreement(backbone: "Backbone", reference: "Backbone") -> str:
@@ -46,8 +46,9 @@ def disagreement(backbone: "Backbone", reference: "Backbone") -> str:
     frames = _frames(reference)
     levels = [level for level in LEVELS if reference.card.has(level)]
     cases = [(frames, levels)]
-    if "middle" in levels:  # The one level of frames of any size.
-        cases.append((frames[..., ::2, ::2].contiguous(), ["middle"]))
+    if "middle" in levels:  # The two levels of frames of any size.
+        small = frames[..., ::2, ::2].contiguous()
+        cases += [(small, ["shallow"]), (small, ["shallow", "middle"])]
     for images, each in cases:
         got, expected = (one.features(images, each) for one in (backbone, reference))
         for level in each:

@@ -39,13 +39,14 @@ def parts_of(network: Network, card: Card) -> tuple[Part, ...]:
     """Return the parts of a network in the order of computation.
 
     A staged network is cut where its ``middle`` is, so that the ``middle`` alone costs no more
-    than it must. The number of images of a run is fixed: the fewest that the network takes.
+    than it must; ``shallow`` alone takes only a part of a run of its graph. The number of images of
+    a run is fixed: the fewest that the network takes.
     """
     count = network.frames_together
     images = (count, 3, *card.input_size)
     if isinstance(network, StagedNetwork) and card.middle is not None:
         return (
-            Part("early", _Early(network), IMAGES, ("middle",), images),
+            Part("early", _Early(network), IMAGES, ("shallow", "middle"), images),
             Part("late", _Late(network), "middle", ("maps", "vectors"), (count, *card.middle)),
         )
     levels: Sequence[Level] = ("maps", "vectors")
@@ -58,8 +59,9 @@ class _Early(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.network.early(images)
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.network(images, ("shallow", "middle"))
+        return found["shallow"], found["middle"]
 
 
 class _Late(nn.Module):
@@ -68,7 +70,7 @@ class _Late(nn.Module):
         self.network = network
 
     def forward(self, middle: Tensor) -> tuple[Tensor, Tensor]:
-        maps = self.network.late(middle)
+        maps = self.network.to_maps(middle)
         return maps, self.network.pool(maps)
 
 

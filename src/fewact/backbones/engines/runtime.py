@@ -39,16 +39,21 @@ class OnnxEngine:
     ) -> None:
         self.images_at_once = images_at_once
         self._graphs = [(graph, _session(graph, tensors)) for graph in graphs]
+        self._no_further = importlib.import_module(PACKAGE).RunOptions()
+        self._no_further.only_execute_path_to_fetches = True
 
     def run(self, images: Tensor, levels: Collection[Level]) -> dict[Level, Tensor]:
         """Return features of the requested levels, see ``Engine``."""
         found: dict[str, Any] = {IMAGES: images.contiguous().numpy()}
+        inputs = {graph.input for graph, _ in self._graphs}
         for graph, session in self._graphs:
-            if set(levels) <= found.keys():
+            wanted = {str(level) for level in levels} - found.keys()
+            if not wanted:
                 break
-            later = {one.input for one, _ in self._graphs}
-            names = [name for name in graph.outputs if name in levels or name in later]
-            values = session.run(names, {graph.input: found[graph.input]})
+            if not wanted <= set(graph.outputs):
+                wanted |= inputs
+            names = [name for name in graph.outputs if name in wanted]
+            values = session.run(names, {graph.input: found[graph.input]}, self._no_further)
             found |= dict(zip(names, values, strict=True))
         return {level: torch.from_numpy(found[level]) for level in levels}
 

@@ -18,6 +18,7 @@ def made_up_card(*, maps: bool = True) -> Card:
         vectors=12,
         maps=(10, 3, 3) if maps else None,
         middle=(6, 8, 8) if maps else None,
+        shallow=(5, 16, 16) if maps else None,
         parameters=0,
         licence="none",
         weights="none",

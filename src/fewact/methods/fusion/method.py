@@ -1,6 +1,6 @@
 """Fusion: the training-free default, a sum of similarities of appearance and motion; ours."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
 from typing import Annotated, Literal, NamedTuple
@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from fewact.backbones.card import Card
+from fewact.backbones.card import Card, Level
 from fewact.errors import OptionError
 from fewact.features.request import (
     CameraMotionRequest,
@@ -38,6 +38,9 @@ from fewact.methods.fusion.mismatch import intra_class_factor, mean_appearance
 from fewact.methods.fusion.terms import Appearance, Detrend, MeanAppearance, Moments, Motion
 from fewact.methods.fusion.weighted_terms import WeightedTerm, WeightedTerms, When
 
+GRIDS: Mapping[Level, int] = {"middle": 4, "shallow": 6}
+"""Rows and columns of cells in which motion is compared, by the level of the maps."""
+
 MEANS_OF_MAPS = 0.99
 """Least cosine of a video's vectors with the means of its maps that rounding explains."""
 
@@ -46,7 +49,8 @@ class TermWeights(NamedTuple):
     """Weights of the terms."""
 
     appearance: NonNegativeFloat = 1.0
-    motion: NonNegativeFloat = 2.0
+    motion: NonNegativeFloat = 1.0
+    shallow_motion: NonNegativeFloat = 1.0
     full_frame_motion: NonNegativeFloat = 0.5
     moments: NonNegativeFloat = 0.75
     vector_motion: NonNegativeFloat = 1.0
@@ -70,8 +74,8 @@ class FusionOptions:
         horizontal_flip: Treat a clip and its horizontal flip alike, for actions of either hand.
             Classes that differ only in left and right become equal. Needs a backbone with maps.
         weights: Weights of appearance, motion, full-frame motion and moments; of the motion of
-            vectors, for a backbone without maps; and of images of the differences between the
-            frames of motion, which run through the network as well and are left out at 0.
+            vectors, for a backbone without maps; of motion in shallow maps, and of images of the
+            differences between the frames of motion, both of which are left out at 0.
         channel_mixing: Number of channels of the maps, to train a matrix that mixes them; initially
             the identity. Default: no mixing.
         intra_class_weight: Weight of the intra-class similarity that is subtracted from the score
@@ -314,30 +318,31 @@ def map_terms(options: FusionOptions) -> WeightedTerms:
     weights = options.weights
     vectors = FeatureRequest("vectors", View(options.frames))
     full_frame = FeatureRequest("middle", View(options.frames))
-    stabilised = FeatureRequest("middle", View(options.motion_frames, stabilise))
+    view = View(options.motion_frames, stabilise)
+    stabilised, shallow = (FeatureRequest(level, view) for level in GRIDS)
     camera = CameraMotionRequest(View(options.motion_frames, "auto"))
 
     appearance = WeightedTerm("appearance", Appearance(vectors), weights.appearance)
     moments = WeightedTerm("moments", Moments(stabilised, detrend), weights.moments)
-    cropped, full = Motion(stabilised, detrend, crop=True), Motion(full_frame, detrend)
-    motion = WeightedTerm("motion", cropped, weights.motion, moving)
+    motion = [WeightedTerm("motion", cropped_motion(stabilised, detrend), weights.motion, moving)]
+    if weights.shallow_motion:
+        finer = cropped_motion(shallow, detrend)
+        motion.append(WeightedTerm("shallow_motion", finer, weights.shallow_motion, moving))
+    full = Motion(full_frame, detrend)
     full_motion = WeightedTerm("full_frame_motion", full, weights.full_frame_motion, moving)
-    both = with_permissive_view((moments, motion), camera if stabilise == "auto" else None)
+    both = with_permissive_view((moments, *motion), camera if stabilise == "auto" else None)
     if weights.differences:
-        changes = DifferenceRequest(View(options.motion_frames, stabilise))
-        both.append(
-            WeightedTerm("differences", Motion(changes, detrend, crop=True), weights.differences)
-        )
+        changes = cropped_motion(DifferenceRequest(view), detrend)
+        both.append(WeightedTerm("differences", changes, weights.differences))
     if options.cameras != "support":
         return WeightedTerms((appearance, *both, full_motion))
-    cropped, full = (replace(one, detrend="constant") for one in (cropped, full))
-    static_motion = WeightedTerm("static_motion", cropped, weights.motion, "alternative")
-    static_full_motion = WeightedTerm(
-        "static_full_frame_motion", full, weights.full_frame_motion, "alternative"
-    )
-    return WeightedTerms(
-        (appearance, *both, static_motion, full_motion, static_full_motion), StaticCamera(camera)
-    )
+    static = [one.as_static() for one in (*motion, full_motion)]
+    return WeightedTerms((appearance, *both, full_motion, *static), StaticCamera(camera))
+
+
+def cropped_motion(maps: FeatureRequest | DifferenceRequest, detrend: Detrend) -> Motion:
+    """Return the term of motion that compares maps where something moves."""
+    return Motion(maps, detrend, crop=True, grid=GRIDS[maps.level])
 
 
 def with_permissive_view(

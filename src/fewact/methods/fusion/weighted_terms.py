@@ -67,6 +67,11 @@ class WeightedTerm:
         term = _with(self.term, view=PermissiveView(view, camera))
         return replace(self, name=f"permissive_{self.name}", term=term)
 
+    def as_static(self) -> "WeightedTerm":
+        """Return the same term of motion for static cameras: only the mean over time is removed."""
+        term = _with(self.term, detrend="constant")
+        return replace(self, name=f"static_{self.name}", term=term, when="alternative")
+
     def factor(self, probability: Tensor | float) -> Tensor | float:
         """Return the weight for a probability (b 1 1), or one for all, of the alternative."""
         if self.when == "always" or self.weight == 0:
@@ -109,7 +114,7 @@ class WeightedTerms:
 
         Args:
             features: Features of videos.
-            channel_mixing: Applied to all maps first.
+            channel_mixing: Applied to all maps of level ``middle`` first.
         """
         inputs = self._inputs(features, channel_mixing)
         # Where the permissive estimate equals the conservative one, so do the encoded videos.
@@ -132,7 +137,7 @@ class WeightedTerms:
             request = view.maps if isinstance(view, PermissiveView) else view
             if request not in found:
                 values = features[request]
-                if channel_mixing is not None and request.level != "vectors":
+                if channel_mixing is not None and request.level == "middle":
                     values = channel_mixing(values)
                 found[request] = values
             if isinstance(view, PermissiveView):
