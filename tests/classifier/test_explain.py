@@ -13,7 +13,9 @@ from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier, Prediction
 from fewact.classifier.explain import explain
 from fewact.classifier.fitted import score_and_pairs
+from fewact.data import Frames
 from fewact.methods.base import PairParts
+from tests.data.test_active import FPS, padded
 
 
 def test_contributions_add_up_to_the_log_odds_of_the_prediction(
@@ -48,6 +50,21 @@ def test_neighbours_have_frames_parts_and_a_match(
         assert sizes == {"appearance": (8, 7, 7), "motion": (8, 4, 4)}
         total = sum(value for frame in one.cells["appearance"] for row in frame for value in row)
         assert total == pytest.approx(one.parts["appearance"], abs=1e-3)
+
+
+def test_a_clip_is_read_as_for_a_prediction_now(
+    quick: FewShotClassifier, actions: Path, queries: dict[str, Path]
+) -> None:
+    still = Frames(padded(queries["down"], 4, 4), fps=FPS)
+    quick.fit(actions)
+    found = {}
+    for quick.trim in ("off", "auto"):
+        prediction = quick.predict(still)
+        assert isinstance(prediction, Prediction)
+        assert explain(quick, still).probabilities == prediction.probabilities
+        found[quick.trim] = prediction.active
+    assert found["off"] is None
+    assert found["auto"] is not None
 
 
 def test_parts_of_the_logits_add_up(examples: FewShotClassifier) -> None:

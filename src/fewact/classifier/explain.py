@@ -165,7 +165,7 @@ def explain(
         VideoError: The clip cannot be read.
         ModelError: The classifier has learned nothing yet.
     """
-    pipeline, fitted = classifier._learned
+    pipeline, fitted = classifier._trimming, classifier._learned[1]
     method = pipeline.method
     (encoded,) = encode([as_clip(clip)], pipeline, image_embedding=fitted.class_names is not None)
     query, nodes, _, active, _ = find_action(encoded, pipeline, fitted)
