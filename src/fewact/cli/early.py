@@ -226,6 +226,20 @@ def archive(path: Path) -> Path:
     return path
 
 
+def file_of_option(parameter: typer.CallbackParam, path: Path | None) -> Path | None:
+    """Check that an option has its file: the next option is taken for it where it is left out."""
+    if path is not None and str(path).startswith("-"):
+        option = parameter.opts[0]
+        raise OptionError(
+            "the name of a file is missing",
+            where=option,
+            got=f"{str(path)!r}",
+            expected=f"{option} FILE",
+            hint=f"For a file of this name: {option} ./{path}",
+        )
+    return path
+
+
 def report_file(path: Path) -> Path:
     """Check that a report will be HTML, Markdown or PDF, and that it can be written."""
     if path.suffix.lower() not in (".html", ".md", ".pdf"):

@@ -18,10 +18,22 @@ from fewact.io.outputs import check_output_file, check_output_folder
 def export(
     model: Model,
     archive: Annotated[
-        Path | None, typer.Option("--zip", metavar="FILE", help="The model as a .zip file.")
+        Path | None,
+        typer.Option(
+            "--zip",
+            metavar="FILE",
+            help="File to write: the model, as a .zip file.",
+            callback=early.file_of_option,
+        ),
     ] = None,
     onnx: Annotated[
-        Path | None, typer.Option("--onnx", metavar="FILE", help="Its network as an ONNX file.")
+        Path | None,
+        typer.Option(
+            "--onnx",
+            metavar="FILE",
+            help="File to write: its network, in the format ONNX.",
+            callback=early.file_of_option,
+        ),
     ] = None,
 ) -> None:
     """Export a model as one .zip file, or its network as an ONNX file.
