@@ -40,9 +40,9 @@ def text_table(lines: Sequence[Sequence[str]], width: int = WIDTH) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    cells = [[printable(cell).replace(" ± ", f"{TIED}±{TIED}") for cell in line] for line in lines]
+    cells = tied(lines)
     grid = Table.grid(padding=(0, GAP))
-    widths = _column_widths(cells, width)
+    widths = column_widths(cells, width)
     for number, size in enumerate(widths):
         # Names, in the first column, are copied.
         grid.add_column(overflow="fold", no_wrap=number == 0, width=size)
@@ -55,7 +55,12 @@ def text_table(lines: Sequence[Sequence[str]], width: int = WIDTH) -> str:
     return "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
 
 
-def _column_widths(lines: Sequence[Sequence[str]], width: int) -> list[int]:
+def tied(lines: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return rows of cells, each on one line, in which no line may break around ±."""
+    return [[printable(cell).replace(" ± ", f"{TIED}±{TIED}") for cell in line] for line in lines]
+
+
+def column_widths(lines: Sequence[Sequence[str]], width: int) -> list[int]:
     """Return widths of the columns that fit, for a table of few lines.
 
     Columns begin as wide as their longest cell. While the table is too wide, the column loses a

@@ -313,7 +313,10 @@ def test_leaderboard(run: Run) -> None:
     rows = json.loads(run("leaderboard", "hmdb51_arn", "--format", "json").out)
     assert all(row["source"] for row in rows)
     assert {row["shots"] for row in rows} >= {1, 5}
-    assert run("leaderboard", "hmdb51", "--format", "latex").out.count("\\end{tabular}") == 2
+    latex = run("leaderboard", "hmdb51", "--format", "latex", "--all").out
+    assert latex.count("\\toprule") == 2
+    assert "\\noindent [1] " in latex
+    assert "\\noindent [1]" not in run("leaderboard", "hmdb51", "--format", "csv").out
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from fewact.report import Table, TableFormat, render
+from fewact.report import Table, TableFormat, latex_notes, render
+from fewact.report.table import SMALL_WIDTH
 from fewact.text_table import text_table
 
 TABLE = Table(
@@ -50,12 +51,30 @@ def test_markdown_has_the_cells(rows: list[tuple[str, str]]) -> None:
 
 def test_latex_escapes_special_characters() -> None:
     text = render(TABLE, TableFormat.LATEX)
-    assert text.startswith("% \\usepackage{booktabs}\n\\begin{tabular}{lll}\n\\toprule\n")
+    assert "\\begin{tabular}{lll}\n\\toprule\n" in text
     assert text.endswith("\\end{tabular}\n")
     assert r"100 \% of \{a\} \& \$b\$ \#1 \textasciitilde{} \textasciicircum{}" in text
-    assert r"x\_1 & 9.0 $\pm$ 0.10 & " in text
+    assert r"x\_1 & 9.0~$\pm$~0.10 & " in text
     body = [line for line in text.splitlines() if line.endswith("\\\\")]
     assert all(len(re.findall(r"(?<!\\)&", line)) == 2 for line in body)
+
+
+def test_a_wide_table_in_latex_is_small_and_wrapped() -> None:
+    rows = tuple((f"method {i}", "a sentence of many words " * 5, "9.0 ± 0.10") for i in range(31))
+    text = render(Table(("method", "remark", "accuracy"), rows), TableFormat.LATEX)
+    columns = re.search(r"\\begin\{longtable\}\{l>.*p\{([0-9.]+)em\}l\}", text)
+    assert columns is not None
+    assert 10 < float(columns[1]) <= SMALL_WIDTH / 2 - 10
+    assert "{\\footnotesize\n" in text
+    assert "\\endhead" in text
+    narrow = render(Table(("a", "b"), (("1", "2"),)), TableFormat.LATEX)
+    assert "\\begin{tabular}{ll}" in narrow
+    assert "footnotesize" not in narrow
+
+
+def test_a_note_in_latex_breaks_in_paths() -> None:
+    assert "docs/\\allowbreak{}a\\_\\allowbreak{}b.md\\par" in latex_notes(["docs/a_b.md"])
+    assert latex_notes([]) == ""
 
 
 @pytest.mark.parametrize("format", list(TableFormat))

@@ -39,7 +39,8 @@ def leaderboard(
     every: Annotated[
         bool,
         typer.Option(
-            "--all", help="Also list rows of other settings, which a table as text leaves out."
+            "--all",
+            help="Also list rows of other settings, which tables as text and in LaTeX leave out.",
         ),
     ] = False,
     format: OutputFormat = ResultFormat.TABLE,
@@ -47,10 +48,10 @@ def leaderboard(
     """List published accuracies together with your results.
 
     Every row has its source. Rows with another experimental setting are in a separate table, each
-    with the reason. A table as text has one line for each method, and numbered notes.
+    with the reason. A table as text or in LaTeX has one line for each method, and numbered notes.
     """
     from fewact import evaluation
-    from fewact.report import leaderboard_tables, short_tables
+    from fewact.report import latex_notes, leaderboard_tables, short_tables
 
     paths = results or []
     rows = evaluation.leaderboard(
@@ -62,11 +63,14 @@ def leaderboard(
     if format is ResultFormat.JSON:
         print_json([asdict(row) for row in rows])
         return
-    if format is not ResultFormat.TABLE:
+    if format not in (ResultFormat.TABLE, ResultFormat.LATEX):
         print_result_tables(leaderboard_tables(rows), format)
         return
     tables, notes = short_tables(rows, every=every)
     print_result_tables(tables, format)
     print()
+    if format is ResultFormat.LATEX:
+        print(latex_notes(notes), end="")
+        return
     for note in notes:
         print(textwrap.fill(note, text_width(), subsequent_indent="    ", break_on_hyphens=False))

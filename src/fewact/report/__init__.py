@@ -5,7 +5,7 @@ from fewact.report.confusion import confusion_chart, confusion_tables, pair_accu
 from fewact.report.leaderboard import leaderboard_tables, short_tables
 from fewact.report.results import comparison_table, named, result_table
 from fewact.report.stability import stability_chart, stability_table
-from fewact.report.table import Table, TableFormat, render
+from fewact.report.table import Table, TableFormat, latex_notes, render
 
 __all__ = [
     "Line",
@@ -15,6 +15,7 @@ __all__ = [
     "comparison_table",
     "confusion_chart",
     "confusion_tables",
+    "latex_notes",
     "leaderboard_tables",
     "line_chart",
     "named",

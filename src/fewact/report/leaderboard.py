@@ -1,4 +1,4 @@
-"""Leaderboards as tables: all columns for a file, one line for each method on a terminal."""
+"""Leaderboards as tables: all columns for a file, one line for each method to read."""
 
 from collections.abc import Sequence
 from dataclasses import replace

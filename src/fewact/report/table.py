@@ -2,12 +2,22 @@
 
 import csv
 import io
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
-from fewact.text_table import WIDTH, markdown_text, printable, text_table
+from fewact.text_table import (
+    GAP,
+    TIED,
+    WIDTH,
+    column_widths,
+    markdown_text,
+    printable,
+    text_table,
+    tied,
+)
 
 LATEX = str.maketrans(
     {
@@ -28,9 +38,18 @@ LATEX = str.maketrans(
         "…": r"\ldots{}",
         "<": r"$<$",
         ">": r"$>$",
+        "▸": r"$\triangleright$",
+        TIED: "~",
     }
 )
 """Replacements for LaTeX's special characters and for characters missing in old fonts."""
+
+LATEX_WIDTH, SMALL_WIDTH = 64, 72
+"""Characters of a row that fit a page of the class article, as it is and in ``\\footnotesize``, if
+one has half an em."""
+
+LONG = 30
+"""Number of rows from which on a table in LaTeX continues on the next page."""
 
 
 class TableFormat(StrEnum):
@@ -62,7 +81,7 @@ def render(table: Table, format: TableFormat, width: int = WIDTH) -> str:
 
     Args:
         table: Table.
-        format: Format; LaTeX needs the package booktabs.
+        format: Format; LaTeX needs the packages array, booktabs and longtable.
         width: Largest number of columns of a table as text; longer cells are wrapped.
 
     >>> print(render(Table(("method", "1 shot"), (("a", "50.0"),)), TableFormat.MARKDOWN), end="")
@@ -100,13 +119,35 @@ def _markdown(table: Table) -> str:
     return title + line(table.header) + rule + "".join(map(line, table.rows))
 
 
+def latex_notes(notes: Sequence[str]) -> str:
+    """Return paragraphs for notes below a table in LaTeX; a line may break in paths."""
+
+    def text(note: str) -> str:
+        escaped = printable(note).translate(LATEX)
+        return escaped.replace("/", r"/\allowbreak{}").replace(r"\_", r"\_\allowbreak{}")
+
+    lines = "".join(f"\\noindent {text(note)}\\par\n" for note in notes)
+    return f"{{\\footnotesize\\raggedright\n{lines}}}\n" if notes else ""
+
+
 def _latex(table: Table) -> str:
-    def line(cells: Sequence[str]) -> str:
-        return " & ".join(printable(cell).translate(LATEX) for cell in cells) + " \\\\\n"
+    """Return a table that fits a page: in small print and with wrapped cells if it is wide."""
+    cells = tied((table.header, *table.rows))
+    single, wrapped = column_widths(cells, sys.maxsize), column_widths(cells, SMALL_WIDTH)
+    columns = "".join(
+        "l" if narrow == wide else rf">{{\raggedright\arraybackslash}}p{{{narrow / 2:g}em}}"
+        for narrow, wide in zip(wrapped, single, strict=True)
+    )
+
+    def line(row: Sequence[str]) -> str:
+        return " & ".join(cell.translate(LATEX) for cell in row) + " \\\\\n"
 
     title = f"% {printable(table.title)}\n" if table.title else ""
-    return (
-        f"{title}% \\usepackage{{booktabs}}\n\\begin{{tabular}}{{{'l' * len(table.header)}}}\n"
-        f"\\toprule\n{line(table.header)}\\midrule\n{''.join(map(line, table.rows))}"
-        f"\\bottomrule\n\\end{{tabular}}\n"
+    name, head = ("longtable", "\\endhead\n") if len(table.rows) > LONG else ("tabular", "")
+    text = (
+        f"\\begin{{{name}}}{{{columns}}}\n\\toprule\n{line(cells[0])}\\midrule\n{head}"
+        f"{''.join(map(line, cells[1:]))}\\bottomrule\n\\end{{{name}}}\n"
     )
+    if sum(single) + GAP * (len(single) - 1) > LATEX_WIDTH:
+        text = f"{{\\footnotesize\n{text}}}\n"
+    return f"{title}% \\usepackage{{array,booktabs,longtable}}\n{text}"
