@@ -1,6 +1,6 @@
 """`fewact watch` on recordings with known events, made from real and rendered clips.
 
-    python -m benchmarks.watch run SET ASSETS FOLDER --minutes 60
+    python -m benchmarks.watch run SET ASSETS FOLDER --minutes 60 [--classes 3]
     python -m benchmarks.watch page FOLDER -o docs/results/recordings.md
 
 A recording is a file: clips of other people than those who taught, one after the other. Clips of
@@ -25,10 +25,14 @@ from torch.nn import functional
 
 from benchmarks.datasets import Part, parts, read_index
 from fewact import FewShotClassifier
-from fewact.data import BACKGROUND, Clip, Video
+from fewact.camera.conditions import parse_condition
+from fewact.camera.simulated import seed_of
+from fewact.data import BACKGROUND, Clip, Video, VideoList
+from fewact.data.conditions import ConditionVideo
+from fewact.data.video_source import VideoSource
 from fewact.io.atomic import write_text
 from fewact.synthetic import motions
-from fewact.video import EveryNth, read_frames, write_video
+from fewact.video import EveryNth, probe, write_video
 
 SHOTS, GROUPS = 3, 5
 """Training clips of a class, and groups of which no clip is in the recording."""
@@ -37,7 +41,7 @@ NONE_CLIPS = 9
 NEAR = 0.1
 """IoU up to which two events are not of the same time."""
 
-HEIGHT, WIDTH, FPS = 240, 320, 30
+HEIGHT, WIDTH, FPS, RENDERED_FPS = 240, 320, 30, 24.0
 MAIN = "import sys; from fewact.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
@@ -71,13 +75,18 @@ class Outcome:
 
 
 def sets(assets: Path) -> dict[str, tuple[Part, bool]]:
-    """Return the sets by short names, and whether options may be chosen on them."""
+    """Return the sets by short names, and whether options may be chosen on them.
+
+    ``rooms-dev`` has the people of ``utd27_depth-dev`` before textured, coloured backgrounds.
+    """
     datasets = read_index(assets)
     found = {}
     for development in (True, False):
         for part in parts(datasets, development=development):
             short = part.name.split("`")[1] + ("-dev" if development else "")
             found[short] = part, development
+    depth = found["utd27_depth-dev"][0]
+    found["rooms-dev"] = Part(f"{depth.name} in rooms", in_rooms(depth.videos)), True
     for split, development in (("val", True), ("test", False)):
         every = motions("long", videos=10).videos
         some = tuple(v for v in every.videos if v.split == split)
@@ -86,20 +95,31 @@ def sets(assets: Path) -> dict[str, tuple[Part, bool]]:
     return found
 
 
+def in_rooms(videos: VideoList) -> VideoList:
+    """Return depth videos before backgrounds, one for each person."""
+    condition = parse_condition("background:1")
+
+    def before(video: Video, source: VideoSource) -> VideoSource:
+        return ConditionVideo(source, condition, seed_of(0, group_of(video)))
+
+    return videos.with_sources(before, "in rooms")
+
+
 def frames_of(video: Video) -> tuple[NDArray[np.uint8], float]:
     """Return the frames of a clip in the size of the recording, and their rate."""
-    source = video.source
-    if isinstance(source, Clip):
-        from fewact.video import probe
-
-        frames, fps = read_frames(source.path, EveryNth(1)), probe(source.path).fps
-    else:
-        assert source is not None
-        frames, fps = source.read([EveryNth(1)])[0], 24.0
+    assert video.source is not None
+    frames, fps = video.source.read([EveryNth(1)])[0], rate_of(video.source)
     images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
     sized = functional.interpolate(images, (HEIGHT, WIDTH), mode="bilinear", antialias=True)
     shown = (np.arange(round(len(frames) / fps * FPS)) * fps / FPS).astype(int)
     return sized.permute(0, 2, 3, 1).numpy()[shown.clip(max=len(frames) - 1)], FPS
+
+
+def rate_of(source: VideoSource) -> float:
+    """Return the frames per second of a clip, in a condition or not, or of a rendered video."""
+    if isinstance(source, ConditionVideo):
+        return rate_of(source.source)
+    return probe(source.path).fps if isinstance(source, Clip) else RENDERED_FPS
 
 
 def group_of(video: Video) -> str:
@@ -107,11 +127,19 @@ def group_of(video: Video) -> str:
     return video.group or video.id
 
 
-def draw(videos: Sequence[Video], rng: random.Random) -> tuple[list[Video], ...]:
-    """Return training clips, clips of no class, and clips of taught and other classes to show."""
+def draw(
+    videos: Sequence[Video], rng: random.Random, classes: int | None = None
+) -> tuple[list[Video], ...]:
+    """Return training clips, clips of no class, and clips of taught and other classes to show.
+
+    Args:
+        videos: Videos of all classes.
+        rng: Generator of random numbers.
+        classes: Number of taught classes; None for 3 of 5, 4 of 7, and 5 of more.
+    """
     labels = sorted({video.label for video in videos})
     rng.shuffle(labels)
-    count = {5: 3, 7: 4}.get(len(labels), 5)
+    count = classes or {5: 3, 7: 4}.get(len(labels), 5)
     taught, other = labels[:count], labels[count : 2 * count + 4]
     groups = sorted({group_of(video) for video in videos})
     rng.shuffle(groups)
@@ -238,12 +266,14 @@ def count_error(counts: dict[str, int], truth: Sequence[Truth]) -> float:
     return wrong / max(1, sum(true.values()))
 
 
-def run(name: str, assets: Path, folder: Path, minutes: float, seed: int) -> None:
+def run(
+    name: str, assets: Path, folder: Path, minutes: float, seed: int, classes: int | None
+) -> None:
     """Make a recording, watch it without and with clips of no class, and save what it gave."""
     part, development = sets(assets)[name]
     rng = random.Random(seed)
-    teach, none, show, between = draw(part.videos.videos, rng)
-    stem = f"{name}-{minutes:g}-{seed}"
+    teach, none, show, between = draw(part.videos.videos, rng, classes)
+    stem = f"{name}-{minutes:g}-{seed}" + (f"-{classes}-classes" if classes else "")
     work = folder / stem
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -258,7 +288,7 @@ def run(name: str, assets: Path, folder: Path, minutes: float, seed: int) -> Non
         wall, cpu, memory = watch(model, work / "recording.mp4", out)
         found = json.loads(out.read_text())
         outcome = Outcome(
-            part.name,
+            part.name + (f", {classes} classes" if classes else ""),
             development,
             len(none) if with_none else 0,
             found["seconds"],
@@ -360,6 +390,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs.add_argument("folder", type=Path)
     runs.add_argument("--minutes", type=float, default=60)
     runs.add_argument("--seed", type=int, default=0)
+    runs.add_argument("--classes", type=int, help="number of taught classes")
     pages = commands.add_parser("page", help="write the page")
     pages.add_argument("folder", type=Path)
     pages.add_argument("-o", "--output", type=Path, required=True)
@@ -367,7 +398,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.command == "page":
         write_text(options.output, page(options.folder))
     else:
-        run(options.set, options.assets, options.folder, options.minutes, options.seed)
+        run(
+            options.set,
+            options.assets,
+            options.folder,
+            options.minutes,
+            options.seed,
+            options.classes,
+        )
 
 
 if __name__ == "__main__":
