@@ -82,7 +82,7 @@ def test_the_middle_alone_does_not_run_the_last_stage(name, frames, random_backb
         raise RuntimeError("the last stage ran")
 
     network = copy.deepcopy(backbone.network)
-    network.late = refuse
+    network.to_maps = refuse
     backbone = Backbone(network, backbone.card)
     assert torch.equal(backbone.features(frames[:1], ("middle",))["middle"], expected)
     with pytest.raises(RuntimeError, match="last stage ran"):
@@ -218,7 +218,7 @@ def test_frames_that_were_not_prepared_are_refused(wrong, random_backbone):
 
 
 def test_a_missing_level_is_refused(frames, random_backbone):
-    with pytest.raises(OptionError, match="vectors, maps, middle, pixels"):
+    with pytest.raises(OptionError, match="vectors, maps, middle, shallow, pixels"):
         random_backbone("efficientnet-lite0").features(frames, ("vector",))
     with pytest.raises(OptionError, match="expected: vectors, maps, pixels"):
         random_backbone("clip-vit").check_levels(("middle",))
@@ -253,7 +253,8 @@ def test_the_network_itself_can_be_trained(backbone, frames):
         images = images[:, :, :64, :64]  # These take any size.
     images.requires_grad_()
     levels = backbone.network(images)
-    assert set(levels) == {n for n in ("vectors", "maps", "middle") if backbone.card.has(n)}
+    every = ("vectors", "maps", "middle", "shallow")
+    assert set(levels) == {n for n in every if backbone.card.has(n)}
     sum(level.pow(2).sum() for level in levels.values()).backward()
     missing = [n for n, p in backbone.network.named_parameters() if p.grad is None]
     backbone.network.zero_grad(set_to_none=True)

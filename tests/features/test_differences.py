@@ -29,7 +29,7 @@ def test_an_image_has_the_changes_before_at_and_after_its_frame() -> None:
     changes = [0, 0, 20 * GAIN, 0, 5 * GAIN, 255, 0]  # of neighbours; the last one is cut off
     expected = torch.tensor([changes[i : i + 3] for i in range(5)])
     assert images.dtype == torch.uint8
-    torch.testing.assert_close(images, expected[..., None, None].expand(5, 3, 64, 128).byte())
+    torch.testing.assert_close(images, expected[..., None, None].expand(5, 3, 48, 96).byte())
 
 
 def test_a_still_clip_and_one_frame_have_black_images() -> None:
@@ -44,12 +44,12 @@ def test_requests_survive_their_text_and_their_facts() -> None:
     assert parse_request("differences:6:auto", card) == request
     assert parse_request(str(request), card) == request
     assert request_from_facts(request_facts(request)) == request
-    assert request.shape(card) == (6, 6, 5, 5)  # 4/7 of 8 rows and columns
+    assert request.shape(card) == (6, 5, 7, 7)  # 3/7 of 16 rows and columns
 
 
-def test_a_network_without_middle_maps_is_refused() -> None:
+def test_a_network_without_shallow_maps_is_refused() -> None:
     card = make_card(maps=False)
-    with pytest.raises(OptionError, match="middle"):
+    with pytest.raises(OptionError, match="shallow"):
         parse_request("differences:6", card)
 
 
@@ -71,5 +71,5 @@ def test_the_best_quality_classifies_clips_and_windows_of_a_recording(assets: Pa
     for number, frame in enumerate(read_frames(clips[every.classes[0]][0].path, EveryNth(1))):
         ring.add(number / 30, frame)
     found = ring.features(0.0, number / 30)[request]
-    assert found.shape == (24, 112, 8, 8)
+    assert found.shape == (24, 40, 12, 12)
     assert found.std(0).max() > 0

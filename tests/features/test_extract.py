@@ -342,7 +342,7 @@ def test_bad_input_is_refused_at_once(clips, tiny, requests, prefetch, message):
 
 
 def test_a_level_that_is_missing_on_the_card_is_refused_at_once(clips, tiny):
-    tiny.card = dataclasses.replace(tiny.card, middle=None)
+    tiny.card = dataclasses.replace(tiny.card, middle=None, shallow=None)
     with pytest.raises(OptionError, match="vectors, maps, pixels"):
         extract(clips, tiny, FUSION)
 

@@ -55,7 +55,7 @@ def test_equal_frames_run_once(tiny, frames, runs):
     found = NetworkFeatures(tiny).of(
         {MORE: frames, VECTORS: third(frames), CAMERA: torch.zeros(24, 7)}
     )
-    assert runs == [(24, 1), (8, 1)]  # vectors alone are no middle maps
+    assert runs == [(8, 1), (24, 1)]  # vectors alone are no middle maps
     runs.clear()
     few = third(frames)
     shared = NetworkFeatures(tiny).of({MORE: frames, VECTORS: few, MAPS: few})
@@ -72,6 +72,15 @@ def test_later_frames_find_those_of_before(tiny, frames, runs):
     network.of({VECTORS: few, MAPS: few})
     network.of({MORE: frames})
     assert runs == [(8, 2), (16, 1)]
+
+
+def test_levels_that_later_requests_need_are_computed_on_the_way(tiny, frames, runs):
+    few, outlines = third(frames), FeatureRequest("shallow", View(24))
+    network = NetworkFeatures(tiny, [VECTORS, MAPS, MORE, outlines])
+    network.of({VECTORS: few, MAPS: few})
+    found = network.of({MORE: frames, outlines: frames})
+    assert runs == [(8, 3), (16, 2)]
+    assert torch.equal(found[outlines], tiny.features(frames, ("shallow",))["shallow"])
 
 
 def test_a_still_picture_runs_once(tiny, frames, runs):

@@ -22,11 +22,14 @@ Resize = Literal["squash", "centre-crop", "squash-crop"]
 aspect ratio. ``centre-crop``: the shorter side is resized to 8/7 of it, 256 for 224, and the middle
 is cut out. ``squash-crop``: both sides are resized to 8/7 of it, and the middle is cut out."""
 
-LATER = ("resize", "sampler")
+READING = ("resize", "sampler")
+"""Facts of how frames are chosen and resized."""
+
+LATER = (*READING, "shallow")
 """Facts that are left out where they have their default, so that they change no older digest."""
 
-OF_THE_NETWORK = ("shallow",)
-"""Later facts that follow from the others: they are always left out."""
+NOT_IN_DIGESTS = ("weights", "licence", "shallow")
+"""Facts that change no feature, or that the name of the network decides."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,6 @@ class Card:
         vectors: Length d of a frame's vector.
         maps: Shape (c, h, w) of the last stage; None where there are only vectors.
         middle: Shape (c, h, w) of the last block at stride 16; None where there is none.
-        shallow: Shape (c, h, w) of the last block at stride 8; None where there is none.
         parameters: Number of weights.
         licence: Licence of the weights.
         weights: Text that names the weights, as in ``fewact.backbones.create``.
@@ -54,6 +56,7 @@ class Card:
         resize: How frames are brought to the input size.
         sampler: How frames of a video are chosen, a name of ``fewact.video.named``.
         variant: Other facts that change features and do not show in the weights.
+        shallow: Shape (c, h, w) of the last block at stride 8; None where there is none.
     """
 
     name: str
@@ -63,7 +66,6 @@ class Card:
     vectors: int
     maps: tuple[int, int, int] | None
     middle: tuple[int, int, int] | None
-    shallow: tuple[int, int, int] | None
     parameters: int
     licence: str
     weights: str
@@ -76,21 +78,21 @@ class Card:
     resize: Resize = "squash"
     sampler: str = "segments"
     variant: str = ""
+    shallow: tuple[int, int, int] | None = None
 
     def facts(self, *without: str) -> dict[str, Any]:
-        """Return the facts by name, without some, and without later ones that add nothing."""
+        """Return the facts by name, without some, and without later ones that are defaults."""
         defaults = {field.name: field.default for field in fields(self)}
         return {
             name: value
             for name, value in asdict(self).items()
-            if name not in (*OF_THE_NETWORK, *without)
-            and not (name in LATER and value == defaults[name])
+            if name not in without and not (name in LATER and value == defaults[name])
         }
 
     @property
     def reading(self) -> dict[str, str]:
         """How frames are chosen and resized, as options of ``create``, without defaults."""
-        return {name: value for name, value in self.facts().items() if name in LATER}
+        return {name: value for name, value in self.facts().items() if name in READING}
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...] | None]:
@@ -135,12 +137,12 @@ class Card:
     @property
     def digest(self) -> str:
         """SHA-256 of all facts that change features; the location of the weights does not count."""
-        return self._digest("weights", "licence")
+        return self._digest(*NOT_IN_DIGESTS)
 
     @property
     def network_digest(self) -> str:
         """SHA-256 of the same facts without the engine: if equal, features differ by rounding."""
-        return self._digest("weights", "licence", "engine")
+        return self._digest(*NOT_IN_DIGESTS, "engine")
 
     def _digest(self, *without: str) -> str:
         facts = json.dumps(self.facts(*without), sort_keys=True)

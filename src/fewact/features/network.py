@@ -47,8 +47,8 @@ class NetworkFeatures:
                 levels.setdefault(id(frames), []).append(request.level)
         every = {id(frames): frames for frames in inputs.values()}
         found: dict[int, dict[Level, Tensor]] = {}
-        # Frames with more levels first, so that others find theirs.
-        for key in sorted(levels, key=lambda one: len(set(levels[one])), reverse=True):
+        # Frames with deeper levels first, so that others find theirs.
+        for key in sorted(levels, key=lambda one: _depth(levels[one]), reverse=True):
             compute = self._each if self._backbone.reads_single_frames else self._backbone.features
             found[key] = compute(every[key], tuple(dict.fromkeys(levels[key])))
         return {
@@ -86,8 +86,7 @@ class NetworkFeatures:
 
     def _passed(self, levels: tuple[Level, ...]) -> tuple[Level, ...]:
         """Return levels, and the requested ones that the network passes on the way to them."""
-        deepest = max((FROM_SHALLOW.index(one) for one in levels if one in FROM_SHALLOW), default=0)
-        passed = (one for one in FROM_SHALLOW[:deepest] if one in self._requested)
+        passed = (one for one in FROM_SHALLOW[: _depth(levels)] if one in self._requested)
         return tuple(dict.fromkeys((*levels, *passed)))
 
     def _has(self, key: bytes, levels: Iterable[Level]) -> bool:
@@ -98,3 +97,8 @@ class NetworkFeatures:
             self._found.setdefault(key, {}).update(
                 {level: values[i] for level, values in computed.items()}
             )
+
+
+def _depth(levels: Iterable[Level]) -> int:
+    """Return the place of the deepest of some levels."""
+    return max((FROM_SHALLOW.index(one) for one in levels if one in FROM_SHALLOW), default=0)

@@ -149,7 +149,7 @@ def test_a_graph_that_disagrees_with_torch_is_not_used(folder, monkeypatch, no_c
     monkeypatch.setitem(checking.TOLERANCES, "float32", strict)
     made = create()
     assert made.card.engine == "torch"
-    assert "differ from those of torch (middle: largest relative difference" in made.why
+    assert "differ from those of torch (shallow: largest relative difference" in made.why
     no_check()
     with pytest.raises(OptionError, match="differ from those of torch"):
         create("onnx")

@@ -42,7 +42,7 @@ def test_an_exported_network_agrees_with_torch(name, options, random_backbone):
     generator = torch.Generator().manual_seed(0)
     shape = (2 * exact.network.frames_together, 3, *exact.card.input_size)
     frames = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-    levels = [level for level in ("middle", "maps", "vectors") if exact.card.has(level)]
+    levels = [level for level in ("shallow", "middle", "maps", "vectors") if exact.card.has(level)]
     got, expected = (one.features(frames, levels) for one in (found, exact))
     for level in levels:
         assert largest(got[level], expected[level]) <= 1e-3

@@ -8,7 +8,7 @@ import torch
 from fewact import backbones
 from fewact.backbones import Backbone
 
-LEVELS = ("middle", "maps", "vectors")
+LEVELS = ("shallow", "middle", "maps", "vectors")
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from tests.methods.made_up import make_card, make_features
 
 VECTORS, FULL_FRAME = FeatureRequest("vectors", View(8)), FeatureRequest("middle", View(8))
 STABILISED = FeatureRequest("middle", View(24, "auto"))
+SHALLOW = FeatureRequest("shallow", View(24, "auto"))
 CAMERA = CameraMotionRequest(View(24, "auto"))
 IDENTITY = torch.eye(2, 3, dtype=torch.float64).flatten()
 MOVING = {"cameras": "moving"}

@@ -16,6 +16,7 @@ from tests.methods.fusion.made_up import (
     CAMERA,
     FULL_FRAME,
     MOVING,
+    SHALLOW,
     STABILISED,
     VECTORS,
     changed,
@@ -35,9 +36,10 @@ MOTION_NODES = (
     "static_motion",
     "full_frame_motion",
     "static_full_frame_motion",
-    "differences",
 )
 DIFFERENCES = DifferenceRequest(View(24, "auto"))
+OTHERS = ("shallow_motion", "full_frame_motion", "moments", "differences")
+"""Terms besides appearance and motion."""
 
 
 def test_there_are_at_most_eight_options() -> None:
@@ -65,7 +67,7 @@ def test_similarity_is_symmetric_and_greatest_for_the_same_clip(maps: bool) -> N
 
 @pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
 def test_similarity_is_the_weighted_sum_of_the_terms(probability: float) -> None:
-    weights = TermWeights(0.9, 1.7, 0.4, 0.6, differences=1.2)
+    weights = TermWeights(0.9, 1.7, 0.8, 0.4, 0.6, differences=1.2)
     method = create(weights=weights)
     first, second = (method.encode(features(2, count, seed=count)) for count in (3, 4))
     parts = {
@@ -78,6 +80,8 @@ def test_similarity_is_the_weighted_sum_of_the_terms(probability: float) -> None
         + 0.6 * (parts["moments"] + parts["permissive_moments"]) / 2
         + moving * 1.7 * (parts["motion"] + parts["permissive_motion"]) / 2
         + static * 1.7 * parts["static_motion"]
+        + moving * 0.8 * (parts["shallow_motion"] + parts["permissive_shallow_motion"]) / 2
+        + static * 0.8 * parts["static_shallow_motion"]
         + moving * 0.4 * parts["full_frame_motion"]
         + static * 0.4 * parts["static_full_frame_motion"]
         + 1.2 * parts["differences"]
@@ -193,13 +197,16 @@ def test_frames_of_motion_and_moments_are_stabilised_and_those_of_appearance_are
     def requests(**options: Any) -> set[Request]:
         return set(create(**options).requests(card))
 
-    assert requests() == {VECTORS, FULL_FRAME, STABILISED, CAMERA, DIFFERENCES}
-    assert requests(**MOVING) == {VECTORS, FULL_FRAME, STABILISED, CAMERA, DIFFERENCES}
-    view = View(24, "on")
-    on = {FeatureRequest("middle", view), DifferenceRequest(view)}
+    auto = {STABILISED, SHALLOW, CAMERA, DIFFERENCES}
+    assert requests() == requests(**MOVING) == {VECTORS, FULL_FRAME, *auto}
+
+    def of(view: View) -> set[Request]:
+        middle, shallow = (FeatureRequest(level, view) for level in ("middle", "shallow"))
+        return {middle, shallow, DifferenceRequest(view)}
+
+    on, off = of(View(24, "on")), of(View(24))
     assert requests(**MOVING, **ONE_ESTIMATE) == {VECTORS, FULL_FRAME, *on}
     assert requests(**ONE_ESTIMATE) == {VECTORS, FULL_FRAME, *on, CAMERA}
-    off = {FeatureRequest("middle", View(24)), DifferenceRequest(View(24))}
     assert requests(cameras="static") == {VECTORS, FULL_FRAME, *off}
     assert requests(stabilise="off", **MOVING) == {VECTORS, FULL_FRAME, *off}
 
@@ -210,7 +217,8 @@ def test_conservative_and_permissive_view_have_half_of_the_weight_each() -> None
 
     def warped(found: dict[Request, torch.Tensor]) -> dict[Request, torch.Tensor]:
         affine = found[CAMERA][..., 1:].unflatten(-1, (2, 3))
-        return without_motion_of_camera({**found, STABILISED: warp_maps(found[STABILISED], affine)})
+        maps = {one: warp_maps(found[one], affine) for one in (STABILISED, SHALLOW)}
+        return without_motion_of_camera({**found, **maps})
 
     def pairs(first: dict[Request, torch.Tensor], second: dict[Request, torch.Tensor]) -> Any:
         return method.similarity(method.encode(first), method.encode(second))
@@ -227,7 +235,7 @@ def test_conservative_and_permissive_view_have_half_of_the_weight_each() -> None
 def test_a_linear_trend_changes_the_moments_of_static_cameras_alone() -> None:
     found = features(1, 2)
     for cameras in ("support", "moving", "static"):
-        method = create(cameras=cameras, weights={"differences": 0})
+        method = create(cameras=cameras, weights={"shallow_motion": 0, "differences": 0})
         (request,) = {
             one for one in method.requests(make_card()) if one.frames == 24 and is_maps(one)
         }
@@ -250,7 +258,7 @@ def test_full_frame_motion_is_of_frames_that_are_neither_stabilised_nor_cropped(
 
     alone = changed(
         create(
-            weights={"motion": 1, "full_frame_motion": 0, "moments": 0, "differences": 0},
+            weights=dict.fromkeys(OTHERS, 0),
             stabilise="on",
             motion_frames=8,
             **MOVING,
@@ -272,7 +280,7 @@ def test_a_person_at_another_position_is_recognised() -> None:
         without_motion_of_camera({**found, STABILISED: maps.roll(by, (-2, -1))})
         for by in ((-1, 1), (1, 0))
     )
-    weights = {"full_frame_motion": 0, "moments": 0, "differences": 0}
+    weights = {"motion": 2, **dict.fromkeys(OTHERS, 0)}
     method = create(weights=weights)
     pairs = method.similarity(method.encode(here), method.encode(there))[0]
     assert pairs.argmax(1).tolist() == list(range(6))
@@ -307,7 +315,7 @@ def mixing(**options: Any) -> Fusion:
     return create(channel_mixing=6, **options)
 
 
-def test_channel_mixing_starts_as_the_identity_and_reaches_all_terms_of_the_maps() -> None:
+def test_channel_mixing_starts_as_the_identity_and_reaches_all_terms_of_the_middle_maps() -> None:
     found, method = features(1, 2), mixing()
     plain, nodes = create().encode(found), method.encode(found)
     torch.testing.assert_close(nodes, plain)
@@ -413,3 +421,14 @@ def test_differences_are_requested_and_count_only_with_a_weight() -> None:
     without = other.encode({**inputs, request: torch.zeros_like(inputs[request])})
     assert not without["differences"].any()
     assert other.similarity(without, without).isfinite().all()
+
+
+def test_shallow_maps_are_requested_and_count_only_with_a_weight() -> None:
+    card, found = make_card(), features(1, 4)
+    plain, other = create(weights={"shallow_motion": 0}), create()
+    assert set(other.requests(card)) == {*plain.requests(card), SHALLOW}
+    nodes = other.encode(without_motion_of_camera(found))
+    term = next(one.term for one in other.map_terms.terms if one.name == "shallow_motion")
+    assert nodes["shallow_motion"].shape == (1, 4, 24, 2 * 5 * 36)
+    own = term.similarity(nodes["shallow_motion"], nodes["shallow_motion"])
+    torch.testing.assert_close(other.similarity(nodes, nodes), plain.similarity(nodes, nodes) + own)
