@@ -56,8 +56,18 @@ def test_overexposed_frames_come_nearer_to_good_ones() -> None:
     assert correction.before.bright
     assert correction.levels is not None
     assert correction.levels[round(correction.before.low)] == 0
-    assert error(correction.frames(bad)) < 0.85 * error(bad)  # what is white stays lost
+    corrected = correction.frames(bad)
+    assert error(corrected) < 0.7 * error(bad)  # what is white stays lost
+    assert (corrected[bad == 255] == 180).all()  # and becomes grey
     assert find_faults(correction, (240, 320)) == (WHITE_OUT,)
+
+
+def test_a_video_that_is_white_all_over_gets_one_level() -> None:
+    white = np.full((4, 60, 60, 3), 255, np.uint8)
+    correction = find_correction(white)
+    assert correction.before.bright
+    corrected = correction.frames(white)
+    assert len(np.unique(corrected)) == 1
 
 
 def test_a_white_wall_is_not_overexposed() -> None:

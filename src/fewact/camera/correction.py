@@ -35,6 +35,10 @@ LIFTED, LEAST_WHITE = 25.0, 0.15
 """A video is bright if its darkest level is at least the first, and at least the second fraction of
 its pixels is white. Of all development clips with such a darkest level none has more than 0.09."""
 
+NEW_WHITE, BRIGHT_GAMMA = 180.0, 2.0
+"""New level of white in a bright video, and gamma of its levels. What was cut off at white was of
+any lighter level: as a grey it is less wrong."""
+
 VIVID = 150.0
 """Level of a color from which a video is not dark: a deep blue has little luma."""
 
@@ -44,9 +48,9 @@ LEAST_RANGE = 60.0
 MOST_GAIN = 8.0
 """Largest factor of a stretch: beyond it, noise would become the motion."""
 
-MIDDLE, LEAST_GAMMA, MOST_GAMMA = 0.4, 0.5, 2.5
-"""Mean of what a stretched video shows, from 0 to 1, that a gamma is chosen for, and the smallest
-and the largest gamma."""
+MIDDLE, LEAST_GAMMA = 0.4, 0.5
+"""Mean of what a stretched video shows, from 0 to 1, that a gamma is chosen for if it is darker,
+and the smallest gamma."""
 
 BLACK, CONTENT = 24, 32
 """Levels that a bar does not exceed, and that the picture beside it does."""
@@ -192,8 +196,11 @@ def brightness(frames: Frames) -> Brightness:
 
 
 def _stretch(luma: Floats, found: Brightness) -> NDArray[np.uint8] | None:
-    """Return the stretch of the levels, followed by a gamma towards a middle grey."""
-    if not (found.dark or found.flat or found.bright):
+    """Return new levels: darker ones if it is bright; if dark or flat, more contrast."""
+    if found.bright:
+        levels = ((np.arange(256.0) - found.low) / max(255 - found.low, 1)).clip(0, 1)
+        return np.asarray(NEW_WHITE * levels**BRIGHT_GAMMA).round().astype(np.uint8)
+    if not (found.dark or found.flat):
         return None
     span = found.high - found.low
     gain = min(MOST_GAIN, 255 / max(span, 1))
@@ -206,9 +213,8 @@ def _stretch(luma: Floats, found: Brightness) -> NDArray[np.uint8] | None:
     shown = stretched(luma)
     shown = shown[shown >= SHOWN / 255]
     gamma = 1.0
-    if len(shown) >= (1 - HIGHEST) * luma.size and (shown.mean() < MIDDLE or found.bright):
-        gamma = float(np.log(MIDDLE) / np.log(min(shown.mean(), WHITE / 255)))
-        gamma = min(max(gamma, LEAST_GAMMA), MOST_GAMMA)
+    if len(shown) >= (1 - HIGHEST) * luma.size and shown.mean() < MIDDLE:
+        gamma = max(float(np.log(MIDDLE) / np.log(shown.mean())), LEAST_GAMMA)
     return np.asarray(255 * stretched(np.arange(256.0)) ** gamma).round().astype(np.uint8)
 
 

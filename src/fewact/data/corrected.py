@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MEASURED = 8
 """Frames that a correction is found in; most methods read the same ones."""
 
-VERSION = 4
+VERSION = 5
 """Version of the correction; it increases when corrected frames change."""
 
 
