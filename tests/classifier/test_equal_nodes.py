@@ -39,6 +39,7 @@ def test_clips_of_static_cameras_need_less_space_and_answer_as_before(assets, ba
     assert config["equal_nodes"] == {
         "permissive_moments": "moments",
         "permissive_motion": "motion",
+        "permissive_shallow_motion": "shallow_motion",
     }
     stored = load_file(folder / "state.safetensors")
     assert not [name for name in stored if "permissive" in name]

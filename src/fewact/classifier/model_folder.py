@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fewact import backbones
 from fewact.backbones import Backbone
-from fewact.backbones.card import LATER
+from fewact.backbones.card import READING
 from fewact.backbones.workers import on_one_core
 from fewact.classifier import history
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
@@ -244,7 +244,7 @@ def make_backbone(
     """
     if saved.name == PRECOMPUTED:
         return _make_precomputed(saved, weights, device, where)
-    reading: dict[str, Any] = {name: saved.card[name] for name in LATER if name in saved.card}
+    reading: dict[str, Any] = {name: saved.card[name] for name in READING if name in saved.card}
     try:
         return backbones.create(
             saved.name,

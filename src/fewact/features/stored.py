@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from fewact.backbones.card import LATER, Card
+from fewact.backbones.card import READING, Card
 from fewact.data.files import first_few
 from fewact.data.videos import VideoList
 from fewact.errors import DataError, OutputError, StoreError, VideoError, did_you_mean
@@ -203,7 +203,7 @@ def choose_card(
         StoreError: The store has no such backbone, or several.
     """
     known = {card.digest: card for card, _, _ in cards(store)}
-    reading = {fact: value for fact, value in (options or {}).items() if fact in LATER}
+    reading = {fact: value for fact, value in (options or {}).items() if fact in READING}
     found = [
         card
         for card in known.values()

@@ -14,6 +14,7 @@ from fewact import backbones, methods
 from fewact.data import Video, VideoList
 from fewact.data.simulated_camera import with_simulated_camera
 from fewact.methods.fusion import Fusion, FusionState
+from fewact.methods.fusion.camera_weight import MAX_BY_CAMERAS
 
 SHOTS, QUERIES = 3, 1
 MOTIONS = ("sit down", "rise", "squat", "lean", "step")
@@ -59,7 +60,7 @@ def test_full_body_motion_is_recognised_as_static_camera(
         for video in people[: SHOTS + QUERIES]
     ]
     state, predicted, truth = classified(acting, "fixed")
-    assert state.alternative_probability.item() > 0.6
+    assert state.alternative_probability.item() > MAX_BY_CAMERAS  # The labels say so, too.
     assert predicted == truth
 
 
