@@ -123,7 +123,7 @@ class Bare:
         }
         height, width = backbone.card.input_size
         self._images = difference_images(torch.zeros(IMAGES, 3, height, width))
-        model = export(backbone, IMAGES, folder, ("middle",), self._images.shape[-2:])
+        model = export(backbone, IMAGES, folder, ("shallow",), self._images.shape[-2:])
         self._of_images = onnx_runtime(backbone, model, threads=1)
 
     def clip(self, path: str) -> tuple[float, float]:

@@ -19,7 +19,13 @@ from fewact.backbones import Backbone
 from fewact.data import VideoList
 from fewact.data.simulated_camera import with_simulated_camera
 from fewact.features.extract import extract
-from fewact.features.request import CameraMotionRequest, FeatureRequest, Request, View
+from fewact.features.request import (
+    CameraMotionRequest,
+    DifferenceRequest,
+    FeatureRequest,
+    Request,
+    View,
+)
 from fewact.video import Segments
 
 SETS = ("arms", "full_body", "rooms", "ucf7")
@@ -31,6 +37,10 @@ REQUESTS: tuple[Request, ...] = (
     FeatureRequest("middle", View(8)),
     FeatureRequest("middle", View(24, "auto")),
     FeatureRequest("middle", View(24)),
+    FeatureRequest("shallow", View(24, "auto")),
+    FeatureRequest("shallow", View(24)),
+    DifferenceRequest(View(24, "auto")),
+    DifferenceRequest(View(24)),
     CameraMotionRequest(View(24, "auto")),
 )
 """Features of all variants."""
@@ -97,8 +107,7 @@ def extract_features(videos: VideoList, backbone: Backbone, file: Path) -> int:
             raise SystemExit(str(found.error))
         for values, request in zip(kept, REQUESTS, strict=True):
             value = found.features[request]
-            maps = isinstance(request, FeatureRequest) and request.level == "middle"
-            values.append(value.half() if maps else value)
+            values.append(value.half() if value.ndim > 2 else value)
     part = file.with_suffix(".part")
     torch.save([torch.stack(values) for values in kept], part)
     part.rename(file)
