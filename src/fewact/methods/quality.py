@@ -6,7 +6,7 @@ from typing import Any
 from fewact.errors import OptionError, did_you_mean
 
 QUALITIES: Mapping[str, Mapping[str, Any]] = {
-    "fast": {"frames": 5, "motion_frames": 15},
+    "fast": {"weights": {"motion": 0, "shallow_motion": 2, "moments": 0}},
     "normal": {},
     "best": {"frames": 24, "motion_frames": 24},
 }

@@ -6,12 +6,14 @@ import pytest
 import torch
 
 from fewact import methods
+from fewact.encoding import encoding_facts
 from fewact.errors import OptionError, ShapeError
 from fewact.features.request import DifferenceRequest, FeatureRequest, Request, View
 from fewact.methods.base import TrainingBatch
 from fewact.methods.fusion import Fusion, FusionOptions, TermWeights
 from fewact.methods.fusion.permissive import warp_maps
 from fewact.methods.fusion.terms import Moments
+from fewact.methods.quality import quality_options
 from tests.methods.fusion.made_up import (
     CAMERA,
     FULL_FRAME,
@@ -432,3 +434,14 @@ def test_shallow_maps_are_requested_and_count_only_with_a_weight() -> None:
     assert nodes["shallow_motion"].shape == (1, 4, 24, 2 * 5 * 36)
     own = term.similarity(nodes["shallow_motion"], nodes["shallow_motion"])
     torch.testing.assert_close(other.similarity(nodes, nodes), plain.similarity(nodes, nodes) + own)
+
+
+def test_a_term_of_weight_zero_is_neither_requested_nor_encoded() -> None:
+    method = create(**quality_options("fast", "fusion"))
+    assert set(method.requests(make_card())) == {VECTORS, FULL_FRAME, SHALLOW, CAMERA, DIFFERENCES}
+    nodes = method.encode(without_motion_of_camera(features(1, 3)))
+    assert not {"motion", "static_motion", "moments"} & nodes.keys()
+    default = create()
+    assert encoding_facts(method) != encoding_facts(default)  # Its nodes serve no other weights.
+    pairs = method.similarity(nodes, nodes)[0]
+    assert pairs.argmax(1).tolist() == [0, 1, 2]

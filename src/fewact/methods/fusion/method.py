@@ -73,9 +73,10 @@ class FusionOptions:
             weight of both; of vectors, which tell nothing of the camera, the mean is removed.
         horizontal_flip: Treat a clip and its horizontal flip alike, for actions of either hand.
             Classes that differ only in left and right become equal. Needs a backbone with maps.
-        weights: Weights of appearance, motion, full-frame motion and moments; of the motion of
-            vectors, for a backbone without maps; of motion in shallow maps, and of images of the
-            differences between the frames of motion, both of which are left out at 0.
+        weights: Weights of appearance; of motion in the middle maps and in the shallow ones;
+            of full-frame motion and moments; of the motion of vectors, for a backbone without maps;
+            and of images of the differences between the frames of motion. A term of weight 0 is not
+            computed, but for appearance.
         channel_mixing: Number of channels of the maps, to train a matrix that mixes them; initially
             the identity. Default: no mixing.
         intra_class_weight: Weight of the intra-class similarity that is subtracted from the score
@@ -112,7 +113,7 @@ class Fusion(Method[FusionOptions, FusionState]):
 
     Options = FusionOptions
     paper = "ours"
-    scoring = frozenset({"weights", "horizontal_flip", "intra_class_weight"})
+    scoring = frozenset({"horizontal_flip", "intra_class_weight"})
     temperature = 0.03
     """Between the best for one shot and for five shots, on the development clips."""
 
@@ -149,8 +150,8 @@ class Fusion(Method[FusionOptions, FusionState]):
 
     def encode(self, features: Features) -> Nodes:
         """Return the node of each term, and the log-odds that the camera moved."""
-        levels = {one.level for one in features if isinstance(one, FeatureRequest)}
-        terms = self.map_terms if "middle" in levels else self.vector_terms
+        complete = features.keys() >= set(self.map_terms.requests)
+        terms = self.map_terms if complete else self.vector_terms
         return terms.encode(features, self.mixing)
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> FusionState:
@@ -324,20 +325,30 @@ def map_terms(options: FusionOptions) -> WeightedTerms:
 
     appearance = WeightedTerm("appearance", Appearance(vectors), weights.appearance)
     moments = WeightedTerm("moments", Moments(stabilised, detrend), weights.moments)
-    motion = [WeightedTerm("motion", cropped_motion(stabilised, detrend), weights.motion, moving)]
-    if weights.shallow_motion:
-        finer = cropped_motion(shallow, detrend)
-        motion.append(WeightedTerm("shallow_motion", finer, weights.shallow_motion, moving))
+    motion, shallow_motion = (
+        WeightedTerm(name, cropped_motion(maps, detrend), weight, moving)
+        for name, maps, weight in (
+            ("motion", stabilised, weights.motion),
+            ("shallow_motion", shallow, weights.shallow_motion),
+        )
+    )
     full = Motion(full_frame, detrend)
     full_motion = WeightedTerm("full_frame_motion", full, weights.full_frame_motion, moving)
-    both = with_permissive_view((moments, *motion), camera if stabilise == "auto" else None)
-    if weights.differences:
-        changes = cropped_motion(DifferenceRequest(view), detrend)
-        both.append(WeightedTerm("differences", changes, weights.differences))
-    if options.cameras != "support":
-        return WeightedTerms((appearance, *both, full_motion))
-    static = [one.as_static() for one in (*motion, full_motion)]
-    return WeightedTerms((appearance, *both, full_motion, *static), StaticCamera(camera))
+    changes = cropped_motion(DifferenceRequest(view), detrend)
+    differences = WeightedTerm("differences", changes, weights.differences)
+
+    both = (moments, motion, shallow_motion)
+    terms = [
+        appearance,
+        *with_permissive_view(both, camera if stabilise == "auto" else None),
+        differences,
+        full_motion,
+    ]
+    static = options.cameras == "support"
+    if static:
+        terms += [one.as_static() for one in (motion, shallow_motion, full_motion)]
+    used = tuple(one for one in terms if one.weight or one is appearance)
+    return WeightedTerms(used, StaticCamera(camera) if static else None)
 
 
 def cropped_motion(maps: FeatureRequest | DifferenceRequest, detrend: Detrend) -> Motion:
