@@ -174,7 +174,7 @@ def test_an_interrupted_run_leaves_valid_files_and_continues(
         (("--shard", "5/4"), "5/4"),
         (("--shard", "a"), "3/64"),
         (("--features", "maps:0"), "LEVEL:FRAMES"),
-        (("--features", "depth"), "vectors, maps, middle, pixels"),
+        (("--features", "depth"), "vectors, maps, middle, shallow, pixels"),
         (("--features", "maps", "--nodes"), "--method"),
         (("--features", "maps", "--option", "frames=2"), "one method"),
         (("--method", "protonett"), "protonet"),

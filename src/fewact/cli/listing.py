@@ -11,7 +11,7 @@ from fewact.cli import completion
 from fewact.cli.output import ListFormat, ListOutputFormat, print_json, print_table, text_width
 from fewact.registry import option_descriptions, option_groups
 
-LEVELS = ("vectors", "maps", "middle", "shallow")
+LEVELS = ("vectors", "maps", "middle")
 CARD = {
     "summary": "",
     "paper": "paper: ",
