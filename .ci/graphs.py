@@ -54,7 +54,10 @@ def main() -> None:
         write_graphs(folder / network.graph_name, graphs)
         if network.graph_name == IN_INT8:
             images = calibration(made)
-            inputs = {IMAGES: made.normalise(images), **made.features(images, ["middle"])}
+            inputs = {
+                IMAGES: made.normalise(images),
+                **made.features(images, ["shallow", "middle"]),
+            }
             in_int8 = [quantise(graph, tensors, inputs[graph.input]) for graph in graphs]
             write_graphs(folder / f"{IN_INT8}-int8", in_int8)
     (folder / PROBE.name).write_bytes(probe())

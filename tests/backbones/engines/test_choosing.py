@@ -98,7 +98,7 @@ def test_onnx_is_refused_where_it_does_not_run():
 def test_checked_graphs_are_kept(folder, no_check):
     create()
     before = files(folder)
-    assert before.keys() == {"graphs.json", "early.onnx", "late.onnx"}
+    assert before.keys() == {"graphs.json", "shallow.onnx", "middle.onnx", "late.onnx"}
     no_check()
     assert create().card.engine == "onnx"
     assert files(folder) == before
@@ -115,15 +115,15 @@ def cut_short(path: Path) -> None:
 
 
 def lead_out(path: Path) -> None:
-    path.write_text(path.read_text().replace('"early"', '"../early"'))
+    path.write_text(path.read_text().replace('"middle"', '"../middle"'))
 
 
 @pytest.mark.parametrize(
     ("name", "harm"),
     [
         ("late.onnx", damage_bit),
-        ("early.onnx", cut_short),
-        ("early.onnx", Path.unlink),
+        ("middle.onnx", cut_short),
+        ("middle.onnx", Path.unlink),
         ("graphs.json", cut_short),
         ("graphs.json", lead_out),
     ],

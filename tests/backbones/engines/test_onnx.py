@@ -58,8 +58,8 @@ def test_each_level_alone_is_the_same(by_onnx, frames):
 def test_the_middle_alone_does_not_run_the_last_stage(frames, monkeypatch):
     backbone = backbones.create(device="cpu", engine="onnx")
     expected = backbone.features(frames[:1], LEVELS)["middle"]
-    (early, late) = backbone.engine._graphs
-    monkeypatch.setattr(backbone.engine, "_graphs", [early, (late[0], None)])
+    (*early, late) = backbone.engine._graphs
+    monkeypatch.setattr(backbone.engine, "_graphs", [*early, (late[0], None)])
     assert torch.equal(backbone.features(frames[:1], ["middle"])["middle"], expected)
     with pytest.raises(AttributeError, match="run"):
         backbone.features(frames[:1], ["vectors"])

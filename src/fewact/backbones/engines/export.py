@@ -55,7 +55,7 @@ def _export(part: Part, tensors: Mapping[str, Tensor]) -> Graph:
     model = program.model_proto
     weights = [one.name for one in model.graph.initializer if take_out(one, tensors)]
     anonymise(model)
-    if part.name == "early":
+    if part.name in ("shallow", "middle"):
         free_size(model)
     return Graph(part.name, part.input, part.outputs, tuple(weights), model.SerializeToString())
 

@@ -10,7 +10,7 @@ from fewact.backbones.card import Card, Level
 from fewact.backbones.engines.folding import folded_tensors
 from fewact.backbones.network import Network, StagedNetwork
 
-PartName = Literal["early", "late", "network"]
+PartName = Literal["shallow", "middle", "late", "network"]
 IMAGES = "images"
 PREFIX = "network."
 """Beginning of the names of a network's tensors in a graph."""
@@ -38,30 +38,40 @@ class Part:
 def parts_of(network: Network, card: Card) -> tuple[Part, ...]:
     """Return the parts of a network in the order of computation.
 
-    A staged network is cut where its ``middle`` is, so that the ``middle`` alone costs no more
-    than it must; ``shallow`` alone takes only a part of a run of its graph. The number of images of
-    a run is fixed: the fewest that the network takes.
+    A staged network is cut where ``shallow`` and ``middle`` are, so that each alone costs no more
+    than it must: ONNX Runtime computes all outputs of a graph, requested or not. The number of
+    images of a run is fixed: the fewest that the network takes.
     """
     count = network.frames_together
     images = (count, 3, *card.input_size)
-    if isinstance(network, StagedNetwork) and card.middle is not None:
+    if isinstance(network, StagedNetwork) and card.middle is not None and card.shallow is not None:
+        shallow, middle = (count, *card.shallow), (count, *card.middle)
         return (
-            Part("early", _Early(network), IMAGES, ("shallow", "middle"), images),
-            Part("late", _Late(network), "middle", ("maps", "vectors"), (count, *card.middle)),
+            Part("shallow", _Shallow(network), IMAGES, ("shallow",), images),
+            Part("middle", _Middle(network), "shallow", ("middle",), shallow),
+            Part("late", _Late(network), "middle", ("maps", "vectors"), middle),
         )
     levels: Sequence[Level] = ("maps", "vectors")
     levels = tuple(level for level in levels if card.has(level))
     return (Part("network", _Levels(network, levels), IMAGES, tuple(levels), images),)
 
 
-class _Early(nn.Module):
+class _Shallow(nn.Module):
     def __init__(self, network: StagedNetwork) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        found = self.network(images, ("shallow", "middle"))
-        return found["shallow"], found["middle"]
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network.to_shallow(images)
+
+
+class _Middle(nn.Module):
+    def __init__(self, network: StagedNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, shallow: Tensor) -> Tensor:
+        return self.network.to_middle(shallow)
 
 
 class _Late(nn.Module):

@@ -39,8 +39,6 @@ class OnnxEngine:
     ) -> None:
         self.images_at_once = images_at_once
         self._graphs = [(graph, _session(graph, tensors)) for graph in graphs]
-        self._no_further = importlib.import_module(PACKAGE).RunOptions()
-        self._no_further.only_execute_path_to_fetches = True
 
     def run(self, images: Tensor, levels: Collection[Level]) -> dict[Level, Tensor]:
         """Return features of the requested levels, see ``Engine``."""
@@ -53,7 +51,7 @@ class OnnxEngine:
             if not wanted <= set(graph.outputs):
                 wanted |= inputs
             names = [name for name in graph.outputs if name in wanted]
-            values = session.run(names, {graph.input: found[graph.input]}, self._no_further)
+            values = session.run(names, {graph.input: found[graph.input]})
             found |= dict(zip(names, values, strict=True))
         return {level: torch.from_numpy(found[level]) for level in levels}
 
