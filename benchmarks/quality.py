@@ -23,7 +23,7 @@ from benchmarks.pairs import compare_within, encode_videos, episode_accuracies
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.episodes import Protocol, draw
-from fewact.methods.fusion import Fusion
+from fewact.methods.fusion import Fusion, TermWeights
 from fewact.methods.quality import QUALITIES, quality_options
 
 TIMED = 6
@@ -87,8 +87,12 @@ def table(measured: Sequence[Part], options: argparse.Namespace) -> str:
     for name, method in fusions().items():
         chosen = method.options
         listed = f"`frames={chosen.frames}`, `motion_frames={chosen.motion_frames}`"
-        if chosen.weights.differences:
-            listed += f", `weights.differences={chosen.weights.differences}`"
+        usual = TermWeights()._asdict()
+        listed += "".join(
+            f", `weights.{term}={weight:g}`"
+            for term, weight in chosen.weights._asdict().items()
+            if weight != usual[term]
+        )
         every, normal = (
             np.concatenate([kept[f"{one} ms"] for kept in found.values()]) for one in (name, NORMAL)
         )
