@@ -126,7 +126,7 @@ class Backbone:
             OptionError: The backbone has no such level.
         """
         height, width = self.card.input_size
-        free = set(levels) <= {"shallow", "middle"}
+        free = bool(levels) and set(levels) <= {"shallow", "middle"}
         check_shape(frames, "n 3 h w" if free else f"n 3 {height} {width}", "frames")
         if frames.dtype != torch.uint8:
             raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
