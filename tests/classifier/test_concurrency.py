@@ -56,8 +56,9 @@ def test_eight_threads_share_a_classifier(
     assert found == [expected] * 8
 
 
+# A process that hangs says where: its Python stacks, and what the kernel knows of its threads.
 PREDICT = """
-import os, sys, time
+import faulthandler, os, sys, time
 from pathlib import Path
 import torch
 from fewact import FewShotClassifier
@@ -72,6 +73,7 @@ def predict():
 here = predict()
 child = os.fork()
 if not child:
+    faulthandler.dump_traceback_later(240)
     os._exit(0 if predict() == here else 3)
 for _ in range(3000):
     ended, status = os.waitpid(child, os.WNOHANG)
@@ -79,6 +81,9 @@ for _ in range(3000):
         break
     time.sleep(0.1)
 else:
+    for thread in Path(f"/proc/{child}/task").iterdir():
+        known = [(thread / name).read_text().strip() for name in ("stat", "wchan", "syscall")]
+        print(*known, sep=" | ", file=sys.stderr)
     os.kill(child, 9)
     sys.exit("the forked process hangs")
 assert os.waitstatus_to_exitcode(status) == 0
