@@ -177,7 +177,7 @@ def find_correction(frames: Frames) -> Correction:
     if light is not None:
         picture = remove_flicker(picture, light)
     found = brightness(picture)
-    levels = _stretch(luma_of(picture), found)
+    levels = _new_levels(picture, found)
     grain = find_grain(picture if levels is None else levels[picture])
     # Noise and steps between few levels would be amplified.
     blur = 0.0 if grain or levels is not None else find_blur(picture)
@@ -186,16 +186,22 @@ def find_correction(frames: Frames) -> Correction:
 
 def brightness(frames: Frames) -> Brightness:
     """Return the levels of frames (t h w 3)."""
-    luma = np.sort(luma_of(frames), axis=None)
-    low, high = (float(luma[int(part * (luma.size - 1))]) for part in (LOWEST, HIGHEST))
-    shown = luma[np.searchsorted(luma, SHOWN) :]
-    hardly = len(shown) < (1 - HIGHEST) * luma.size
-    typical = 0.0 if hardly else float(shown[len(shown) // 2])
-    color = float(np.quantile(frames[:, ::STEP, ::STEP].max(-1), HIGHEST))
+    luma = luma_of(frames).ravel()
+    shown = int((luma >= SHOWN).sum())
+    ends = [int(part * (luma.size - 1)) for part in (LOWEST, HIGHEST)]
+    middle = luma.size - shown + shown // 2 if shown else 0
+    low, high, median = np.partition(luma, (*ends, middle))[[*ends, middle]].tolist()
+    typical = 0.0 if shown < (1 - HIGHEST) * luma.size else median
+    color = float(np.quantile(_brightest_color(frames[:, ::STEP, ::STEP]), HIGHEST))
     return Brightness(low, high, typical, float((luma >= WHITE).mean()), color)
 
 
-def _stretch(luma: Floats, found: Brightness) -> NDArray[np.uint8] | None:
+def _brightest_color(frames: Frames) -> NDArray[np.uint8]:
+    """Return the largest of red, green and blue: (… 3) → (…)."""
+    return np.maximum(np.maximum(frames[..., 0], frames[..., 1]), frames[..., 2])
+
+
+def _new_levels(frames: Frames, found: Brightness) -> NDArray[np.uint8] | None:
     """Return new levels: darker ones if it is bright; if dark or flat, more contrast."""
     if found.bright:
         levels = ((np.arange(256.0) - found.low) / max(255 - found.low, 1)).clip(0, 1)
@@ -210,6 +216,7 @@ def _stretch(luma: Floats, found: Brightness) -> NDArray[np.uint8] | None:
     def stretched(levels: Floats) -> Floats:
         return ((base + gain * (levels - found.low)) / 255).clip(0, 1)
 
+    luma = luma_of(frames)
     shown = stretched(luma)
     shown = shown[shown >= SHOWN / 255]
     gamma = 1.0
@@ -219,7 +226,7 @@ def _stretch(luma: Floats, found: Brightness) -> NDArray[np.uint8] | None:
 
 
 def _find_bars(frames: Frames) -> Bars:
-    brightest = frames.max(0).max(-1)  # (h w)
+    brightest = _brightest_color(frames.max(0))  # (h w)
     top, bottom = _ends(brightest)
     height, width = brightest.shape
     left, right = _ends(brightest[top : height - bottom].T)

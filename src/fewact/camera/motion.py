@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fewact.camera.measured import grey_of
 from fewact.camera.registration import (
     Keypoints,
     all_pixels,
@@ -291,8 +292,7 @@ def _chain(coarse: _Level, finer: _Level, middle: int) -> Similarity:
 
 def _pyramid(frames: Tensor) -> list[Tensor]:
     """Return grey images (t h w), fine to coarse, each of mean 0 and standard deviation 1."""
-    luma = torch.tensor((0.299, 0.587, 0.114))
-    grey = torch.einsum("c,tchw->thw", luma, frames.float())
+    grey = grey_of(frames)
     found = []
     for side in SIDES:
         grey = _pooled(grey, (min(side, grey.shape[1]), min(side, grey.shape[2])))
