@@ -315,8 +315,8 @@ def introduction(options: argparse.Namespace) -> str:
         "counts where other work keeps the machine busy. The parts are those of one clip in this "
         "version. The last columns compare its processor time with bare decoding and bare ONNX "
         "Runtime in float32 on as many frames as a static camera's clip needs: 8 of 24 run through "
-        "the full network, 16 through half of it, and 24 smaller images of differences; a moving "
-        "camera's 8 run twice."
+        "the full network, 16 up to stride 8, and 24 smaller images of differences; one of a "
+        "moving camera needs more."
     )
     return f"# Before and after\n\n    {command}\n\n{textwrap.fill(words, 118)}"
 

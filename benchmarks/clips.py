@@ -46,7 +46,7 @@ COLUMNS = {
     "A²M², the same with time (default)": ("a2m2", {}),
     "grey pixels, no network": ("pixels", {}),
     "fusion": ("fusion", {}),
-    "fusion, quality best": ("fusion", QUALITIES["best"]),
+    "fusion, quality best": ("fusion", QUALITIES["best"].options),
 }
 
 

@@ -8,19 +8,16 @@ images, and with images of several sizes at several weights.
 
 import argparse
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from benchmarks.conditions import SHOTS, WAYS
-from benchmarks.datasets import Part, fraction_of, parts, read_index
+from benchmarks.datasets import Part
+from benchmarks.development import development, drawn, parse_options
 from benchmarks.pairs import CLIPS_AT_ONCE, Pairs, compare_within, encode_videos, episode_accuracies
 from fewact import backbones, methods
 from fewact.backbones import Backbone, Card
-from fewact.data.conditions import with_condition
-from fewact.data.simulated_camera import with_simulated_camera
-from fewact.episodes import EpisodeSet, Protocol, draw
+from fewact.episodes import EpisodeSet
 from fewact.features.differences import SCALE, difference_images
 from fewact.features.request import ClipViews, DifferenceRequest, Features, Request
 from fewact.methods.base import Nodes
@@ -92,52 +89,28 @@ def with_images(pairs: Pairs, images: Tensor, weight: float) -> Pairs:
     return replace(pairs, exact=exact)
 
 
-def accuracies(method: Fusion, pairs: Pairs, drawn: list[EpisodeSet]) -> str:
+def accuracies(method: Fusion, pairs: Pairs, episodes: list[EpisodeSet]) -> str:
     """Return the accuracies at all numbers of shots."""
-    found = (episode_accuracies(method, pairs.exact, pairs, one).mean() for one in drawn)
+    found = (episode_accuracies(method, pairs.exact, pairs, one).mean() for one in episodes)
     return " / ".join(f"{one:.1f}" for one in found)
 
 
 def rows(part: Part, backbone: Backbone, options: argparse.Namespace) -> list[str]:
     """Return a row for each size of the images."""
-    groups = part.videos.groups
-    drawn = [
-        draw(part.videos, Protocol(WAYS, k, options.queries, options.episodes, groups=groups))
-        for k in SHOTS
-    ]
+    episodes = drawn(part.videos, options)
     plain, shown = fusion(), Images()
     nodes, of_images = encode_videos([plain, shown], backbone, part.videos)
     pairs = compare_within(plain, nodes)
-    without = accuracies(plain, pairs, drawn)
+    without = accuracies(plain, pairs, episodes)
     found = []
     for scale, images in shown.similarities(of_images).items():
-        cells = [accuracies(plain, with_images(pairs, images, w), drawn) for w in WEIGHTS]
+        cells = [accuracies(plain, with_images(pairs, images, w), episodes) for w in WEIGHTS]
         found.append(f"| {part.name} | {scale:.2f} | {without} | " + " | ".join(cells) + " |")
     return found
 
 
-def development(options: argparse.Namespace) -> list[Part]:
-    """Return development clips: as they are, before textured backgrounds, and hand-held there."""
-    depth, web = (
-        Part(part.name, fraction_of(part.videos, options.fraction))
-        for part in parts(read_index(options.assets), development=True)
-    )
-    rooms = with_condition(depth.videos, "background:1")
-    return [
-        depth,
-        Part("the same before other backgrounds", rooms),
-        Part("the same, hand-held", with_simulated_camera(rooms, "hand")),
-        web,
-    ]
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("assets", type=Path, help="folder of the clips")
-    parser.add_argument("--fraction", type=float, default=0.5, help="fraction of each class")
-    parser.add_argument("--queries", type=int, default=3, help="number of queries per class")
-    parser.add_argument("--episodes", type=int, default=2000)
-    options = parser.parse_args()
+    options = parse_options(__doc__)
     torch.set_num_threads(1)
     backbone = backbones.create()
     heads = [

@@ -101,7 +101,7 @@ def page(
         "`a2m2`, as published: maps of the last stage, learned reduction, the clip's mean kept,",
         "no time in the cost. Linear reduction: our preset with a trained matrix, initially the",
         f"identity. Descriptors are of {width} channels. `fusion` has its form for vectors: the",
-        "default reads stabilised maps at stride 16, which are not stored here.",
+        "default reads stabilised maps, which are not stored here.",
         "",
         "Methods that use class names are no rows. `clip_fsar`, `clip_spm` and `zero_shot` need",
         "images and texts in one space, and no weights of CLIP were available; with names they and",

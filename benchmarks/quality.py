@@ -9,7 +9,7 @@ Similarities are kept in the folder: an interrupted command continues where it s
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -24,7 +24,7 @@ from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.episodes import Protocol, draw
 from fewact.methods.fusion import Fusion, TermWeights
-from fewact.methods.quality import QUALITIES, quality_options
+from fewact.methods.quality import QUALITIES
 
 TIMED = 6
 """Number of clips of a set that are timed."""
@@ -36,14 +36,20 @@ def fusions() -> dict[str, Fusion]:
     """Return the method of each quality."""
     found = {}
     for name in QUALITIES:
-        method = methods.create("fusion", **quality_options(name, "fusion")).eval()
+        method = methods.create("fusion", **QUALITIES[name].options).eval()
         if not isinstance(method, Fusion):
             raise TypeError("fusion is another method")
         found[name] = method
     return found
 
 
-def measure(part: Part, backbone: Backbone, options: argparse.Namespace) -> None:
+def backbones_of_all() -> dict[str, Backbone]:
+    """Return the backbone of each quality; those of the same size are one."""
+    of_size = {one.size: backbones.create(size=one.size) for one in QUALITIES.values()}
+    return {name: of_size[one.size] for name, one in QUALITIES.items()}
+
+
+def measure(part: Part, of_quality: Mapping[str, Backbone], options: argparse.Namespace) -> None:
     """Measure the accuracies of the episodes and the times of clips, and keep them."""
     made = fusions()
     protocols = [
@@ -51,9 +57,9 @@ def measure(part: Part, backbone: Backbone, options: argparse.Namespace) -> None
         for k in SHOTS
     ]
     drawn = [draw(part.videos, one) for one in protocols]
-    nodes = encode_videos(list(made.values()), backbone, part.videos)
     kept = {}
-    for (name, method), own in zip(made.items(), nodes, strict=True):
+    for name, method in made.items():
+        (own,) = encode_videos([method], of_quality[name], part.videos)
         pairs = compare_within(method, own)
         for shots, episodes in zip(SHOTS, drawn, strict=True):
             kept[f"{name} {shots}"] = episode_accuracies(method, pairs.exact, pairs, episodes)
@@ -62,8 +68,9 @@ def measure(part: Part, backbone: Backbone, options: argparse.Namespace) -> None
     for video in part.videos.videos[::step][:TIMED]:
         one = replace(part.videos, videos=(video,))
         for name, method in made.items():
+            if_moved = method.requests_if_moved(of_quality[name].card)
             begin = time.process_time()
-            encode_videos([method], backbone, one)
+            encode_videos([method], of_quality[name], one, if_moved=if_moved)
             times[name].append(1000 * (time.process_time() - begin))
     kept |= {f"{name} ms": np.array(each) for name, each in times.items()}
     new = file_of(part, options).with_suffix(".new.npz")
@@ -86,7 +93,8 @@ def table(measured: Sequence[Part], options: argparse.Namespace) -> str:
     lines.append("|---" * (len(found) + 3) + "|")
     for name, method in fusions().items():
         chosen = method.options
-        listed = f"`frames={chosen.frames}`, `motion_frames={chosen.motion_frames}`"
+        height = QUALITIES[name].size or backbones.describe().input_size[0]
+        listed = f"`--size {height}`, `frames={chosen.frames}`"
         usual = TermWeights()._asdict()
         listed += "".join(
             f", `weights.{term}={weight:g}`"
@@ -119,10 +127,13 @@ PAGE = """# Time and accuracy
 
 `--quality` of `fewact teach` and `fewact evaluate` spends more or less time. Accuracy in per cent
 at 1 / 5 shots, 5 ways, {queries} queries per class, {episodes} episodes; in brackets the difference
-from `normal` in the same episodes, with its 95 % interval. Time: processor time of a clip, features
-and nodes, relative to `normal`; the median over clips. {which}
+from `normal` in the same episodes, with its 95 % interval. Time: processor time of a new clip,
+features and nodes, relative to `normal`; the median over clips. {which}
 
 {table}
+
+Under hand-held cameras before a plain background `fast` loses more
+([decision](../decisions/shallow-maps.md)).
 
 `--precision int8` halves the time of the network besides, on processors that have VNNI
 ([decision](../decisions/engine.md)).
@@ -142,7 +153,7 @@ def main() -> None:
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    backbone = backbones.create()
+    of_quality = backbones_of_all()
     chosen = [
         Part(part.name, few(part.videos, options.classes))
         for part in parts(read_index(options.assets), development=options.development)
@@ -151,7 +162,7 @@ def main() -> None:
     for part in chosen:
         if not file_of(part, options).exists():
             with torch.inference_mode():
-                measure(part, backbone, options)
+                measure(part, of_quality, options)
     made = table(chosen, options)
     if options.page is None:
         print(made)

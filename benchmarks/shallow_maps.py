@@ -1,27 +1,26 @@
-"""What maps of the network's first blocks add to the default method.
+"""What maps of the network's first blocks add to the default method, and what it can do without.
 
     python -m benchmarks.shallow_maps ASSETS [--fraction 0.5] [--queries 3] [--episodes 2000]
 
 Prints the table of docs/decisions/shallow-maps.md, of development clips: motion in maps at strides
-16 and 8, by their weights and the grid of the latter, and images of differences by the depth of
-their maps, their size and their grid.
+16 and 8, by their weights and the grid of the latter; images of differences by the depth of their
+maps, their size and their grid; the frames of moments; the size of frames.
 """
 
 import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import ClassVar
 
 import torch
 
-from benchmarks.conditions import SHOTS, WAYS
 from benchmarks.datasets import Part
-from benchmarks.difference_images import ImageRequest, development
+from benchmarks.development import development, drawn, parse_options
+from benchmarks.difference_images import ImageRequest
 from benchmarks.pairs import compare_within, encode_videos, episode_accuracies
 from fewact import backbones, methods
 from fewact.backbones import Backbone, Level
-from fewact.episodes import Protocol, draw
+from fewact.data.simulated_camera import with_simulated_camera
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.terms import Motion
 from fewact.methods.fusion.weighted_terms import WeightedTerm
@@ -44,28 +43,41 @@ class Variant:
     Args:
         motion: Weight of motion at stride 16.
         shallow: Weight of motion at stride 8.
+        by_camera: Whether a query whose camera is static is compared at stride 8 alone.
         grid: Rows and columns of cells at stride 8.
         images: Request for the images of differences.
         image_grid: Rows and columns of cells of the images.
+        moments: Weight of moments.
+        size: Height and width of frames.
     """
 
     motion: float = 1.0
     shallow: float = 1.0
+    by_camera: bool = False
     grid: int = 6
     images: ImageRequest = SMALL
     image_grid: int = 6
+    moments: float = 0.75
+    size: int = 224
 
     def method(self) -> Fusion:
         """Return the method."""
-        weights = {"motion": self.motion, "shallow_motion": self.shallow}
+        weights = {
+            "motion": self.motion,
+            "shallow_motion": self.shallow,
+            "moments": self.moments,
+        }
         made = methods.create("fusion", weights=weights).eval()
         if not isinstance(made, Fusion):
             raise TypeError("fusion is another method")
-        terms = tuple(map(self._changed, made.map_terms.terms))
-        made.map_terms = replace(made.map_terms, terms=terms)
+        terms = map(self._changed, made.map_terms.terms)
+        counted = tuple(one for one in terms if one.weight or one.static_weight)
+        made.map_terms = replace(made.map_terms, terms=counted)
         return made
 
     def _changed(self, one: WeightedTerm) -> WeightedTerm:
+        if not self.by_camera:
+            one = replace(one, static_weight=None)
         if not isinstance(one.term, Motion):
             return one
         if one.name == "differences":
@@ -75,6 +87,7 @@ class Variant:
         return one
 
 
+SHALLOW = Variant(motion=0, shallow=1.5)
 FORMER = Variant(motion=2, shallow=0, images=MiddleImageRequest(scale=4 / 7), image_grid=4)
 
 VARIANTS: Mapping[str, Variant] = {
@@ -85,28 +98,41 @@ VARIANTS: Mapping[str, Variant] = {
     "images at stride 8, 4/7, 4 × 4": Variant(images=LARGER, image_grid=4),
     "images at stride 8, 4/7, 6 × 6": Variant(images=LARGER),
     "images at stride 8, 3/7, 4 × 4": Variant(image_grid=4),
-    "**images at stride 8, 3/7, 6 × 6**": Variant(),
-    "stride 8 alone, images at stride 8, 3/7, 6 × 6": Variant(motion=0, shallow=2),
+    "images at stride 8, 3/7, 6 × 6": Variant(),
+    "**the same, stride 16 only where the camera moved, 1.5 to 0.5**": Variant(
+        1.5, 0.5, by_camera=True
+    ),
+    "stride 8 alone, moments of 8 frames": SHALLOW,
+    "stride 8 alone, no moments": replace(SHALLOW, moments=0),
+    "stride 8 alone, frames of 192 pixels": replace(SHALLOW, size=192),
+    "*stride 8 alone, frames of 160 pixels*": replace(SHALLOW, size=160),
+    "stride 8 alone, frames of 160 pixels, no moments": replace(SHALLOW, moments=0, size=160),
 }
-"""Each differs from the one before in what its name says."""
+"""Each differs from one before in what its name says."""
 
 
-def row_of(parts: list[Part], backbone: Backbone, options: argparse.Namespace) -> list[str]:
-    """Return a row for each variant."""
-    made = {name: variant.method() for name, variant in VARIANTS.items()}
+def rows(parts: list[Part], options: argparse.Namespace) -> list[str]:
+    """Return a row for each variant, those of a size together."""
+    found = []
+    for size in dict.fromkeys(one.size for one in VARIANTS.values()):
+        made = {name: one.method() for name, one in VARIANTS.items() if one.size == size}
+        found += _rows(made, parts, backbones.create(size=size), options)
+    return found
+
+
+def _rows(
+    made: Mapping[str, Fusion], parts: list[Part], backbone: Backbone, options: argparse.Namespace
+) -> list[str]:
     cells: dict[str, list[str]] = {name: [] for name in made}
     means: dict[str, list[list[float]]] = {name: [] for name in made}
     for part in parts:
-        groups = part.videos.groups
-        drawn = [
-            draw(part.videos, Protocol(WAYS, k, options.queries, options.episodes, groups=groups))
-            for k in SHOTS
-        ]
+        episodes = drawn(part.videos, options)
         nodes = encode_videos(list(made.values()), backbone, part.videos)
         for (name, method), each in zip(made.items(), nodes, strict=True):
             pairs = compare_within(method, each)
             found = [
-                float(episode_accuracies(method, pairs.exact, pairs, one).mean()) for one in drawn
+                float(episode_accuracies(method, pairs.exact, pairs, one).mean())
+                for one in episodes
             ]
             means[name].append(found)
             cells[name].append(" / ".join(f"{one:.1f}" for one in found))
@@ -118,18 +144,15 @@ def _mean(found: list[list[float]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("assets", type=Path, help="folder of the clips")
-    parser.add_argument("--fraction", type=float, default=0.5, help="fraction of each class")
-    parser.add_argument("--queries", type=int, default=3, help="number of queries per class")
-    parser.add_argument("--episodes", type=int, default=2000)
-    options = parser.parse_args()
+    options = parse_options(__doc__)
     torch.set_num_threads(1)
-    parts = development(options)
+    depth, *others = development(options)
+    moved = Part("the first, hand-held", with_simulated_camera(depth.videos, "hand"))
+    parts = [depth, moved, *others]
     heads = ["motion", *(part.name for part in parts), "mean"]
     print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
     with torch.inference_mode():
-        for row in row_of(parts, backbones.create(), options):
+        for row in rows(parts, options):
             print(row, flush=True)
 
 

@@ -9,19 +9,18 @@ need twice the time of the network.
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
 from benchmarks.before_after import WEIGHTS
-from benchmarks.conditions import SHOTS, WAYS, cell
-from benchmarks.datasets import Part, fraction_of, parts, read_index
+from benchmarks.conditions import cell
+from benchmarks.datasets import Part
+from benchmarks.development import clean, drawn, parse_options
 from benchmarks.pairs import Pairs, compare_within, encode_videos, episode_accuracies
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.data import VideoList
 from fewact.data.conditions import with_condition
-from fewact.episodes import Protocol, draw
 from fewact.methods.fusion import Fusion
 
 OTHER = "mobilenet-v2"
@@ -50,11 +49,9 @@ def variants(method: Fusion, default: Backbone, other: Backbone, videos: VideoLi
 
 def rows(part: Part, found: list[Pairs], method: Fusion, options: argparse.Namespace) -> list[str]:
     """Return the cell of each variant."""
-    groups = part.videos.groups
-    protocols = [Protocol(WAYS, k, options.queries, options.episodes, groups=groups) for k in SHOTS]
-    drawn = [draw(part.videos, one) for one in protocols]
+    episodes = drawn(part.videos, options)
     accuracies = [
-        [episode_accuracies(method, pairs.exact, pairs, one) for one in drawn] for pairs in found
+        [episode_accuracies(method, pairs.exact, pairs, one) for one in episodes] for pairs in found
     ]
     return [
         " / ".join(
@@ -66,22 +63,14 @@ def rows(part: Part, found: list[Pairs], method: Fusion, options: argparse.Names
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("assets", type=Path, help="folder of the clips")
-    parser.add_argument("--fraction", type=float, default=0.5, help="fraction of each class")
-    parser.add_argument("--queries", type=int, default=3, help="number of queries per class")
-    parser.add_argument("--episodes", type=int, default=2000)
-    options = parser.parse_args()
+    options = parse_options(__doc__)
     torch.set_num_threads(1)
     method = methods.create("fusion").eval()
     if not isinstance(method, Fusion):
         raise TypeError("fusion is another method")
     other = backbones.create(OTHER, weights=str(options.assets / WEIGHTS[OTHER]))
     default = backbones.create()
-    measured = [
-        Part(part.name, fraction_of(part.videos, options.fraction))
-        for part in parts(read_index(options.assets), development=True)
-    ]
+    measured = clean(options)
     with torch.inference_mode():
         columns = [
             rows(part, variants(method, default, other, part.videos), method, options)

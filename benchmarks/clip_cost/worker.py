@@ -29,7 +29,7 @@ from fewact.features.timing import Stage, Timing
 from fewact.methods.base import Method
 from fewact.video import Segments, read_frame_sets
 
-FRAMES = {8: ("vectors", "middle"), 16: ("middle",)}
+FRAMES = {8: ("vectors", "middle", "shallow"), 16: ("shallow",)}
 """Frames of a static camera's clip that run through the network, and their levels: 8 of the 24
 frames that the default method requests run through all of it; images of differences are more."""
 
@@ -127,6 +127,8 @@ def measure(classifier: FewShotClassifier, paths: list[str]) -> dict[str, Any]:
         list(classifier.predict_each(paths, timing=timing))
         torch.set_num_threads(threads)
     decode = network = 0.0
+    # Older versions have no shallow maps.
+    known = [one for one in ("vectors", "middle", "shallow") if getattr(backbone.card, one, None)]
     for path in paths:
         sets: list[Any] = []
         decode += timed(
@@ -138,7 +140,8 @@ def measure(classifier: FewShotClassifier, paths: list[str]) -> dict[str, Any]:
                 )
             )
         )[1]
-        for frames, levels in zip(sets, FRAMES.values(), strict=True):
+        for frames, every in zip(sets, FRAMES.values(), strict=True):
+            levels = [one for one in every if one in known]
             prepared = torch.from_numpy(frames).permute(0, 3, 1, 2)
             network += timed(lambda one=prepared, levels=levels: backbone.features(one, levels))[1]
     return {
@@ -162,11 +165,12 @@ def measure_watching(classifier: FewShotClassifier, path: str) -> dict[str, Any]
     return {"wall": wall, "busy": busy, "looked_at": looked_at, "answers": len(found)}
 
 
-def method_of(quality: str) -> Method:
-    """Return the default method of a quality."""
-    from fewact.methods.quality import quality_options  # Older versions have no qualities.
+def at_quality(quality: str) -> tuple[dict[str, Any], Method]:
+    """Return the options of the backbone and the default method of a quality."""
+    from fewact.methods.quality import QUALITIES  # Older versions have no qualities.
 
-    return methods.create("fusion", **quality_options(quality, "fusion"))
+    chosen = QUALITIES[quality]
+    return {"size": chosen.size}, methods.create("fusion", **chosen.options)
 
 
 WORK: dict[str, Callable[[FewShotClassifier, Any], dict[str, Any]]] = {
@@ -181,8 +185,11 @@ def main() -> None:
     first = json.loads(sys.stdin.readline())
     torch.set_num_threads(first["threads"])
     options = {key: first[key] for key in ("weights", "precision") if key in first}
+    chosen = {}
+    if "quality" in first:
+        reading, chosen["method"] = at_quality(first["quality"])
+        options |= reading
     backbone = backbones.create(first["backbone"], **options)
-    chosen = {"method": method_of(first["quality"])} if "quality" in first else {}
     classifier = FewShotClassifier(backbone, text="off", **chosen)
     classifier.fit(first["clips"], first["labels"])
     imported = str(Path(str(fewact.__file__)).parents[1])

@@ -3,8 +3,9 @@
     python -m benchmarks.training.rendered ASSETS --work FOLDER [--classes 500] [--clips 5]
         [--fraction 0.5] [--only matrix network]
 
-Prints the table of docs/decisions/learn-from-rendered-videos.md. The network of the features is
-frozen; what FOLDER contains is not computed again.
+Prints the table of docs/decisions/learn-from-rendered-videos.md, of the default before motion was
+compared in shallow maps. The network of the features is frozen; what FOLDER contains is not
+computed again.
 """
 
 import argparse
@@ -19,14 +20,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.datasets import Part, fraction_of, parts, read_index
-from benchmarks.pairs import Pairs, encode_videos, episode_accuracies
+from benchmarks.datasets import Part
+from benchmarks.development import development
+from benchmarks.pairs import CLIPS_AT_ONCE, Pairs, encode_videos, episode_accuracies
+from benchmarks.shallow_maps import FORMER
 from benchmarks.training.figures import Role, figure_class, render
 from benchmarks.training.rendered_parts import GRID, VIEWS, WEIGHTS, Linear, Network, similarity
-from fewact import backbones, methods
+from fewact import backbones
 from fewact.backbones import Backbone, Card
-from fewact.data.conditions import with_condition
-from fewact.data.simulated_camera import with_simulated_camera
 from fewact.episodes import Protocol, draw
 from fewact.evaluation.intervals import half_width
 from fewact.features.differences import difference_images
@@ -44,7 +45,6 @@ VALIDATION_EPISODES = 12
 PATIENCE = 3
 """Validations without a smaller loss after which training stops."""
 SHOTS = (1, 5)
-CLIPS_AT_ONCE = 8
 
 LINEAR: dict[str, tuple[tuple[str, ...], float]] = {
     "term weights": (("terms",), 0.02),
@@ -90,7 +90,7 @@ def _embedded(backbone: Backbone, role: Role, classes: int, clips: int) -> tuple
         one = figure_class(number, role)
         for seed in range(clips):
             frames = torch.from_numpy(render(one, seed)).permute(0, 3, 1, 2).contiguous()
-            both = (frames, difference_images(frames))
+            both = (frames, difference_images(frames, FORMER.images.scale))
             maps = (backbone.features(x, ("middle",))["middle"] for x in both)
             found.append(torch.stack([cells_of(x) for x in maps]))
         if number % 20 == 0:
@@ -214,17 +214,6 @@ def _encoded(method: Fusion, backbone: Backbone, part: Part) -> tuple[Nodes, Nod
 def within(nodes: Tensor) -> Tensor:
     """Return the similarities (v v) of encoded frames (v t d)."""
     return torch.cat([similarity(some, nodes) for some in nodes.split(CLIPS_AT_ONCE)])
-
-
-def development(options: argparse.Namespace) -> list[Part]:
-    """Return development clips: as they are, before textured backgrounds, and hand-held there."""
-    depth, web = (
-        Part(part.name, fraction_of(part.videos, options.fraction))
-        for part in parts(read_index(options.assets), development=True)
-    )
-    rooms = with_condition(depth.videos, "background:1")
-    hand = with_simulated_camera(rooms, "hand")
-    return [depth, Part("other backgrounds", rooms), Part("the same, hand-held", hand), web]
 
 
 def draws(labels: Tensor, seed: int, count: int) -> list[Tensor]:
@@ -393,9 +382,7 @@ class Measurement:
     @torch.inference_mode()
     def of(cls, backbone: Backbone, options: argparse.Namespace) -> "Measurement":
         """Compute what is not in the folder."""
-        method = methods.create("fusion").eval()
-        if not isinstance(method, Fusion):
-            raise TypeError("fusion is another method")
+        method = FORMER.method()
         real = []
         for i, part in enumerate(development(options)):
             file = options.work / f"development-{options.fraction}-{i}.pt"

@@ -38,6 +38,7 @@ def test_clips_of_static_cameras_need_less_space_and_answer_as_before(assets, ba
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     assert config["equal_nodes"] == {
         "permissive_moments": "moments",
+        "permissive_few_moments": "few_moments",
         "permissive_motion": "motion",
         "permissive_shallow_motion": "shallow_motion",
     }

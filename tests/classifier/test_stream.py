@@ -179,6 +179,32 @@ def test_ring_shares_features_and_gives_those_of_a_clip(backbone: Backbone) -> N
     assert len(ring) == 8
 
 
+def test_frames_run_as_deep_as_they_are_requested(backbone: Backbone) -> None:
+    clip = np.random.default_rng(0).integers(0, 256, (24, 60, 80, 3), np.uint8)
+    clip[:] = clip[:1]  # the camera is static
+    requests = [
+        FeatureRequest("shallow", View(24)),
+        FeatureRequest("middle", View(8, "auto", of=24)),
+        FeatureRequest("vectors", View(8)),
+    ]
+    only_moved = FeatureRequest("middle", View(24, "auto"))
+    ring = FeatureRing(backbone, [*requests, only_moved], if_moved=[only_moved])
+    for i, frame in enumerate(clip):
+        ring.add(i + 0.5, frame)
+    found = ring.features(0, 24)
+    assert found[only_moved].shape == (24, *backbone.card.shape_of("middle"))
+    assert not found[only_moved].any()
+    deep = [i for i, one in enumerate(ring._samples) if one.features.keys() > {"shallow"}]
+    assert deep == list(range(1, 24, 3))
+    assert all("shallow" in one.features for one in ring._samples)
+    ring.features(1, 25)  # other frames are among the eight
+    expected = backbone.features(backbone.prepare(clip), ["shallow", "middle"])
+    torch.testing.assert_close(found[requests[0]], expected["shallow"], rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(found[requests[1]], expected["middle"][1::3], rtol=1e-4, atol=1e-3)
+    more = [i for i, one in enumerate(ring._samples) if one.features.keys() > {"shallow"}]
+    assert set(more) > set(deep)
+
+
 class _Counting:
     """A backbone that notes how many frames pass it."""
 

@@ -40,13 +40,20 @@ def test_the_quality_sets_options_that_others_replace(
     run: Run, clips: Path, tmp_path: Path
 ) -> None:
     few = ("teach", clips, "-o", tmp_path / "model", "--max-per-class", "1", "--overwrite")
-    for given, expected in (
-        (("--quality", "best"), 24),
-        (("--quality", "fast", "--option", "motion_frames=5"), 5),
+    for given, frames, size in (
+        (("--quality", "best"), 24, 224),
+        (("--quality", "best", "--option", "frames=5"), 5, 224),
+        (("--quality", "fast"), 8, 160),
+        (("--quality", "fast", "--size", "96"), 8, 96),
     ):
         assert run(*few, *given).code == 0
         config = json.loads((tmp_path / "model" / "config.json").read_text())
-        assert config["method"]["options"]["motion_frames"] == expected
+        assert config["method"]["options"]["frames"] == frames
+        assert config["backbone"]["card"]["input_size"] == [size, size]
+    assert "frames of 96 pixels" in run("info", tmp_path / "model").out
+    assert "frames of 96 pixels" in (tmp_path / "model" / "README.md").read_text()
+    video = next(clips.rglob("*.mp4"))
+    assert run("predict", tmp_path / "model", video).code == 0  # frames of the model's size
     ended = run(*few, *QUICK, "--quality", "best")
     assert ended.code == 2
     assert "only the default method has qualities" in ended.err

@@ -17,7 +17,7 @@ from fewact.features.request import (
     request_from_facts,
 )
 from fewact.features.ring import FeatureRing
-from fewact.methods.quality import quality_options
+from fewact.methods.quality import quality_of
 from fewact.video import EveryNth, read_frames
 from tests.methods.made_up import make_card
 
@@ -44,7 +44,14 @@ def test_requests_survive_their_text_and_their_facts() -> None:
     assert parse_request("differences:6:auto", card) == request
     assert parse_request(str(request), card) == request
     assert request_from_facts(request_facts(request)) == request
-    assert request.shape(card) == (6, 5, 7, 7)  # 3/7 of 16 rows and columns
+
+
+@pytest.mark.parametrize("size", range(32, 320, 32))
+def test_shapes_are_those_of_the_maps_of_images(size: int) -> None:
+    card = backbones.create(weights="random", engine="torch", size=size).card
+    images = difference_images(torch.zeros(2, 3, size, size, dtype=torch.uint8))
+    rows, columns = (side // 8 for side in images.shape[-2:])
+    assert DifferenceRequest(View(2)).shape(card) == (2, 40, rows, columns)
 
 
 def test_a_network_without_shallow_maps_is_refused() -> None:
@@ -61,7 +68,7 @@ def test_the_best_quality_classifies_clips_and_windows_of_a_recording(assets: Pa
         label: [video.source for video in every.videos if video.label == label][:4]
         for label in every.classes[:2]
     }
-    method = methods.create("fusion", **quality_options("best", "fusion"))
+    method = methods.create("fusion", **quality_of("best", "fusion").options)
     classifier = FewShotClassifier(method=method, text="off").fit(
         {label: each[:3] for label, each in clips.items()}
     )

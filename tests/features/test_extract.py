@@ -388,8 +388,9 @@ def test_frames_that_stabilisation_does_not_change_run_once(clips, tiny):
     assert tiny.network.counts == {"early": 1, "late": 1}  # One frame, four times.
 
 
-def test_camera_log_odds_need_no_network(tmp_path, tiny, monkeypatch):
-    from fewact.camera import stabilise
+@pytest.fixture
+def pan_and_still(tmp_path):
+    """A clip whose camera moves, and one of the same place whose camera does not."""
     from fewact.camera.similarity import Similarity
     from tests.camera.scenery import frames_of
 
@@ -399,6 +400,29 @@ def test_camera_log_odds_need_no_network(tmp_path, tiny, monkeypatch):
     both["still"][3:7, :, 20:40, 30:50] = 255 - both["still"][3:7, :, 20:40, 30:50]
     for name, frames in both.items():
         write_video(tmp_path / f"{name}.mp4", frames.permute(0, 2, 3, 1).numpy(), 12)
+    return [Clip(tmp_path / f"{name}.mp4") for name in both]
+
+
+def test_what_only_a_moved_camera_needs_is_zero_elsewhere(pan_and_still, tiny):
+    needed = FeatureRequest("vectors", View(2))
+    deep, early = FeatureRequest("middle", View(6, "auto")), FeatureRequest("maps", View(3))
+    requests = (deep, needed, early, CameraMotionRequest(View(6, "auto")))
+    pan, still = extract(pan_and_still, tiny, requests)
+    tiny.network.counts = dict.fromkeys(tiny.network.counts, 0)
+    moved, static = extract(pan_and_still, tiny, requests, if_moved=(deep, early))
+    for full, without in ((pan, moved), (still, static)):
+        assert tuple(without.features) == requests
+        for request in requests:
+            left_out = without is static and request in (deep, early)
+            expected = 0 * full.features[request] if left_out else full.features[request]
+            assert torch.equal(without.features[request], expected)
+    assert pan.features[deep].any()
+    assert tiny.network.counts["early"] == 6 + 3 + 2 + 2  # Of the static clip 2 frames.
+
+
+def test_camera_log_odds_need_no_network(pan_and_still, tiny, monkeypatch):
+    from fewact.camera import stabilise
+
     camera, pixels = CameraMotionRequest(View(6, "auto")), FeatureRequest("pixels", View(6))
     calls = []
 
@@ -409,7 +433,7 @@ def test_camera_log_odds_need_no_network(tmp_path, tiny, monkeypatch):
     estimate_camera_motion = stabilise.estimate_camera_motion
     monkeypatch.setattr(sys.modules["fewact.features.views"], "estimate_camera_motion", counted)
     monkeypatch.setattr(stabilise, "estimate_camera_motion", counted)
-    clips = [Clip(tmp_path / f"{name}.mp4") for name in both]
+    clips = pan_and_still
     chosen = [camera, pixels, FeatureRequest("pixels", View(6, "auto"))]
     pan, still = (one.features for one in extract(clips, tiny, chosen))
     assert len(calls) == len(clips)

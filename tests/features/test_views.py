@@ -42,6 +42,22 @@ def test_equal_frames_share_a_tensor(pan, static):
     assert still.frames(View(8, "auto")) is still.frames(View(8)) is static
 
 
+def test_a_part_of_the_frames_is_stabilised_as_all_of_them_are(pan, static):
+    part = View(2, "auto", of=6)
+    for frames in (pan[:6], static[:6]):
+        views = Views({6: frames}, ASPECT)
+        assert torch.equal(views.frames(part), views.frames(View(6, "auto"))[1::3])
+        assert torch.equal(views.camera_motion(part), views.camera_motion(View(6, "auto"))[1::3])
+
+
+def test_a_part_of_the_slots_has_all_of_their_frames(pan):
+    frames = torch.cat([pan, pan[:4]])  # 6 slots of 2
+    views = Views({12: frames}, ASPECT, frames_per_slot=2)
+    whole = views.frames(View(6, "on"))
+    assert torch.equal(views.frames(View(2, "on", of=6)), whole[[2, 3, 8, 9]])
+    assert views.camera_motion(View(2, "on", of=6)).shape == (2, 7)
+
+
 def test_camera_motion_is_estimated_once_and_only_if_needed(pan, monkeypatch):
     calls = []
 

@@ -106,6 +106,24 @@ FILLED_TEMPERATURE = {"temperature": 0.07189777583534909}
 """The temperature for which filled weights of the baseline had the scale: it was a weight there."""
 TEXT = 24
 
+
+def stride_16_alone(method: Fusion) -> None:
+    """Compare motion at stride 16 alone, whatever the camera did."""
+    terms = []
+    for one in method.map_terms.terms:
+        view = one.term.view
+        maps = view.maps if isinstance(view, PermissiveView) else view
+        if maps.level == "middle":
+            terms.append(replace(one, static_weight=None))
+        elif method.options.cameras == "static" and isinstance(one.term, Motion):
+            moved = replace(one.term, view=FeatureRequest("middle", maps.view), grid=4)
+            weight = method.options.weights.motion
+            terms.append(replace(one, name="motion", term=moved, weight=weight))
+        elif maps.level == "vectors":
+            terms.append(one)
+    method.map_terms = replace(method.map_terms, terms=tuple(terms))
+
+
 FORMER_WEIGHTS = {"motion": 2.0, "shallow_motion": 0.0, "differences": 0.0}
 FORMER: Mapping[str, Any] = {"motion_frames": 16, "weights": FORMER_WEIGHTS}
 """What the default was when the golden file was written."""
@@ -506,6 +524,8 @@ def make(case: Case, card: Card) -> Made:
     }
     fitting = methods.fitting(case.method, card, case.text_width)
     method = methods.create(case.method, **{**fitting, **given}).eval()
+    if isinstance(method, Fusion):
+        stride_16_alone(method)
     if case.change is not None:
         case.change(method)
     return Made(method, card)
@@ -554,6 +574,7 @@ def taught(
     """Probabilities of clips by a classifier that was taught others, and its temperature."""
     if method == "auto":
         method = methods.create("fusion", **FORMER)
+        stride_16_alone(method)
     classifier = FewShotClassifier(method=method, device="cpu", precision=precision)
     with camera_in_torch():
         classifier.fit([Clip(*clip) for clip in teach])

@@ -69,6 +69,7 @@ def create(
     engine: str = "auto",
     resize: Resize = "squash",
     sampler: str = "segments",
+    size: int = 0,
     **options: Any,
 ) -> "Backbone":
     """Create a backbone.
@@ -89,6 +90,8 @@ def create(
         sampler: Rule that chooses the frames of a video: ``segments``, the middles of equal
             segments; or one of the published codes: ``perrett``, ``blocks``, ``window:RATE``,
             ``dense:STRIDE``, see ``fewact.video.samplers``.
+        size: Height and width that frames are resized to, in pixels, a multiple of 32; 0 means the
+            network's own. Others only where ``describe(name).any_size``.
         **options: Options of this backbone, such as ``last_stride`` of ``resnet50``.
 
     Raises:
@@ -105,7 +108,9 @@ def create(
 
     network = _NETWORKS.get(AUTO if name == "auto" else name)
     chosen = {"device": device, "precision": precision, "engine": engine, "sampler": sampler}
-    return on_one_core(lambda: build(network, options, weights=weights, resize=resize, **chosen))
+    return on_one_core(
+        lambda: build(network, options, weights=weights, resize=resize, size=size, **chosen)
+    )
 
 
 def text_of(name: str) -> str | None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fewact.backbones.card import Card, Level, Resize
+from fewact.backbones.catalogue import Description
 from fewact.backbones.devices import check_name
 from fewact.backbones.engines import Engine
 from fewact.backbones.engines.choosing import check_request, choose
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from fewact.backbones.text_encoder import TextEncoder
 
 RANDOM_SEED = 0
+
+STRIDE, MAX_SIZE = 32, 1024
+"""Stride of the deepest maps, and the largest height and width of frames, in pixels."""
 
 CROP_MARGIN = 8 / 7
 """Size to which frames are resized before the middle is cut out: 256 for 224."""
@@ -101,11 +105,9 @@ class Backbone:
 
     def normalise(self, frames: Tensor) -> Tensor:
         """Normalise prepared frames (n 3 H W) uint8 to float32, on the network's device."""
-        images = frames.to(self.device, memory_format=self.engine.memory_format).float()
-        mean, std = (
-            255 * torch.tensor(values, device=self.device).view(3, 1, 1)
-            for values in (self.card.mean, self.card.std)
-        )
+        device = self.device
+        images = frames.to(device, memory_format=self.engine.memory_format).float()
+        mean, std = _mean_and_std(self.card.mean, self.card.std, device)
         return images.sub_(mean).div_(std)
 
     def features(self, frames: Tensor, levels: Collection[Level]) -> dict[Level, Tensor]:
@@ -187,6 +189,18 @@ class Backbone:
         return side_by_side(run, pieces) if self.device.type == "cpu" else list(map(run, pieces))
 
 
+@lru_cache
+def _mean_and_std(
+    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return the mean and the standard deviation (3 1 1) of levels from 0 to 255."""
+    with torch.inference_mode(False):  # They serve training, too.
+        first, second = (
+            255 * torch.tensor(values, device=device).view(3, 1, 1) for values in (mean, std)
+        )
+    return first, second
+
+
 def resized(
     images: Tensor, card: Card, size: tuple[int, int], margin: float = CROP_MARGIN
 ) -> Tensor:
@@ -227,6 +241,7 @@ def build(
     engine: str,
     resize: Resize = "squash",
     sampler: str = SEGMENTS,
+    size: int = 0,
 ) -> Backbone:
     """Create a backbone: its network, with weights, in evaluation mode, on its device.
 
@@ -239,6 +254,7 @@ def build(
     where = resolve_device(device)
     check_name("resize", resize, get_args(Resize))
     sampler_of(sampler)
+    check_size(size, network_class.defaults)
     check_request(engine, precision, where)
     by_onnx = engine == "onnx" or (engine == "auto" and not network_class.gains_from_bfloat16)
     if precision == "auto" and by_onnx:
@@ -256,9 +272,34 @@ def build(
     else:
         network.load(found)
     card = replace(make_card(network, found, computed), resize=resize, sampler=sampler)
+    if size and (size, size) != card.input_size:
+        card = card.of_size(size)
     network.eval().to(where, memory_format=network.memory_format)  # type: ignore[call-overload]
     backbone = Backbone(network, card)
     return backbone.with_engine(*choose(backbone, engine))
+
+
+def check_size(size: int, network: Description) -> None:
+    """Refuse a size of frames that a network cannot read; 0 is its own.
+
+    Raises:
+        OptionError: The size is no multiple of the last maps' stride, or too large; or the network
+            reads its own size only.
+    """
+    if size and not network.any_size:
+        raise OptionError(
+            "this network reads frames of one size only",
+            where="size",
+            got=f"{size}, backbone {network.name}",
+            expected=f"0, which means {network.input_size[0]}",
+        )
+    if size % STRIDE or not 0 <= size <= MAX_SIZE:
+        raise OptionError(
+            "invalid size of frames",
+            where="size",
+            got=str(size)[:40],
+            expected=f"a multiple of {STRIDE} up to {MAX_SIZE}, or 0 for {network.input_size[0]}",
+        )
 
 
 def make_card(network: Network, weights: Weights, precision: Precision) -> Card:

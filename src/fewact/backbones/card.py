@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from fewact.errors import OptionError
@@ -11,6 +11,9 @@ from fewact.errors import OptionError
 Level = Literal["vectors", "maps", "middle", "shallow", "pixels"]
 """Feature levels: pooled vectors, the last stage's maps, the maps at strides 16 and 8, resized
 frames."""
+
+FROM_SHALLOW: tuple[Level, ...] = ("shallow", "middle", "maps", "vectors")
+"""Levels in the order in which a network computes them."""
 
 EngineName = Literal["torch", "onnx"]
 """Inference engines, see ``fewact.backbones.engines``."""
@@ -22,7 +25,7 @@ Resize = Literal["squash", "centre-crop", "squash-crop"]
 aspect ratio. ``centre-crop``: the shorter side is resized to 8/7 of it, 256 for 224, and the middle
 is cut out. ``squash-crop``: both sides are resized to 8/7 of it, and the middle is cut out."""
 
-READING = ("resize", "sampler")
+READING = ("resize", "sampler", "size")
 """Facts of how frames are chosen and resized."""
 
 LATER = (*READING, "shallow")
@@ -55,6 +58,7 @@ class Card:
         interpolation: Interpolation by which frames are resized.
         resize: How frames are brought to the input size.
         sampler: How frames of a video are chosen, a name of ``fewact.video.named``.
+        size: Requested height and width of frames; 0 means the network's own.
         variant: Other facts that change features and do not show in the weights.
         shallow: Shape (c, h, w) of the last block at stride 8; None where there is none.
     """
@@ -77,6 +81,7 @@ class Card:
     interpolation: Interpolation = "bilinear"
     resize: Resize = "squash"
     sampler: str = "segments"
+    size: int = 0
     variant: str = ""
     shallow: tuple[int, int, int] | None = None
 
@@ -90,9 +95,32 @@ class Card:
         }
 
     @property
-    def reading(self) -> dict[str, str]:
+    def reading(self) -> dict[str, Any]:
         """How frames are chosen and resized, as options of ``create``, without defaults."""
         return {name: value for name, value in self.facts().items() if name in READING}
+
+    def is_read(self, reading: Mapping[str, Any]) -> bool:
+        """Return whether frames are chosen and resized so, by some options of ``create``."""
+        own = {"resize": self.resize, "sampler": self.sampler}
+        sizes = (self.size, self.input_size[0])  # 224 means the same as 0, where it is the own one.
+        return all(
+            value in sizes if name == "size" else own[name] == value
+            for name, value in reading.items()
+        )
+
+    @property
+    def summary(self) -> str:
+        """Name, precision and engine, and how frames are read if not as by default."""
+        named = {"size": f"{self.size} pixels"}
+        words = [str(named.get(name, value)) for name, value in self.reading.items()]
+        return ", ".join([self.name, self.precision, self.engine, *words])
+
+    @property
+    def flags(self) -> str:
+        """Options of the command line that choose this backbone, but for its weights."""
+        chosen = {"backbone": self.name, "precision": self.precision, "engine": self.engine}
+        every = chosen | self.reading
+        return " ".join(f"--{name} {value}" for name, value in every.items())
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...] | None]:
@@ -105,9 +133,35 @@ class Card:
             "pixels": (3, *self.input_size),
         }
 
+    def of_size(self, size: int) -> "Card":
+        """Return the card for frames of another height and width, a multiple of 32 pixels."""
+
+        def scaled(shape: tuple[int, int, int] | None) -> tuple[int, int, int] | None:
+            if shape is None:
+                return None
+            channels, *own = shape
+            height, width = (
+                one * size // all for one, all in zip(own, self.input_size, strict=True)
+            )
+            return channels, height, width
+
+        return replace(
+            self,
+            size=size,
+            input_size=(size, size),
+            maps=scaled(self.maps),
+            middle=scaled(self.middle),
+            shallow=scaled(self.shallow),
+        )
+
     def has(self, level: Level) -> bool:
         """Return whether the backbone offers a level."""
         return self.shapes[level] is not None
+
+    @property
+    def network_levels(self) -> tuple[Level, ...]:
+        """Levels that the network computes, in this order."""
+        return tuple(level for level in FROM_SHALLOW if self.has(level))
 
     def shape_of(self, level: str) -> tuple[int, ...]:
         """Return the shape of one frame's features at a level.

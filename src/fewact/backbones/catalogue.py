@@ -32,6 +32,8 @@ class Description:
         frames_per_slot: Number of input frames of one output slot.
         interpolation: Interpolation by which frames are resized.
         variant: Other facts that change features and do not show in the weights.
+        any_size: Whether frames of other sizes are read: the network is convolutional, and its
+            vectors are means over all positions.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Description:
     frames_per_slot: int = 1
     interpolation: Interpolation = "bilinear"
     variant: str = ""
+    any_size: bool = False
 
 
 EFFICIENTNET_LITE0 = Description(
@@ -66,6 +69,7 @@ EFFICIENTNET_LITE0 = Description(
     parameters=3_371_008,
     licence="Apache-2.0",
     trained_on=("ImageNet-1k",),
+    any_size=True,
 )
 
 MOBILENET_V2 = Description(
@@ -82,6 +86,7 @@ MOBILENET_V2 = Description(
     parameters=2_223_872,
     licence="as the file states",
     trained_on=("ImageNet-1k",),
+    any_size=True,
 )
 
 RESNET50 = Description(
@@ -98,6 +103,7 @@ RESNET50 = Description(
     parameters=23_508_032,
     licence="as the file states",
     trained_on=("ImageNet-1k",),
+    any_size=True,
 )
 
 CLIP_RN50 = Description(

@@ -1,7 +1,9 @@
 """What faults of a recording are measured in: some of the frames, and the luma of some pixels."""
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 Frames = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -12,6 +14,12 @@ STEP = 4
 
 MEASURED = 8
 """Most frames that grain and flicker are measured in."""
+
+
+def grey_of(frames: Tensor) -> Tensor:
+    """Return the luma (t h w) float32 of frames (t 3 h w); faster if they are channels last."""
+    luma: Tensor = frames.permute(0, 2, 3, 1).float() @ torch.from_numpy(LUMA).float()
+    return luma
 
 
 def some_frames(frames: Frames) -> Frames:

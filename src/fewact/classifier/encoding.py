@@ -49,6 +49,7 @@ def encode(
     pipeline: Pipeline,
     timing: Timing | None = None,
     *,
+    queries: bool = False,
     image_embedding: bool = False,
 ) -> Iterator[EncodedClip]:
     """Return the nodes of each clip, or the error of a clip that cannot be read.
@@ -60,6 +61,8 @@ def encode(
         clips: Clips, or precomputed features of clips.
         pipeline: Backbone and method that encode the clips.
         timing: Adds up the time of each stage.
+        queries: Whether the clips are scored, but not learned from: what no score of them needs is
+            not computed, see ``Method.requests_if_moved``.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
 
     Raises:
@@ -69,16 +72,18 @@ def encode(
     backbone = pipeline.backbone
     videos: list[tuple[ActiveSource, CorrectedVideo]] = []
     source: FeatureSource | None
+    encoder = ClipEncoder(pipeline, timing, queries=queries, image_embedding=image_embedding)
     if isinstance(backbone, Precomputed):
         source = _array(clips, backbone)
     else:
         active = [ActiveSource(clip, pipeline.trim) for clip in _videos(clips)]
         videos = [(one, CorrectedVideo(one)) for one in active]
         listed = (Video(str(i), "", source=one) for i, (_, one) in enumerate(videos))
-        source = VideoFeatures(VideoList("clips", tuple(listed)), backbone, timing=timing)
+        source = VideoFeatures(
+            VideoList("clips", tuple(listed)), backbone, if_moved=encoder.if_moved, timing=timing
+        )
     if source is None:
         return iter(())
-    encoder = ClipEncoder(pipeline, timing, image_embedding=image_embedding)
     found = zip(clips, _nodes(encoder, source, len(clips)), strict=True)
     if not videos:
         return (EncodedClip(clip, nodes) for clip, nodes in found)
@@ -99,12 +104,22 @@ class ClipEncoder:
     Args:
         pipeline: Backbone and method that encode the clip.
         timing: Adds up the time of the stage ``moments``.
+        queries: Whether the clips are scored, but not learned from.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
     """
 
-    def __init__(self, pipeline: Pipeline, timing: Timing | None, *, image_embedding: bool) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        timing: Timing | None,
+        *,
+        queries: bool = False,
+        image_embedding: bool,
+    ) -> None:
         self._method, self._device = pipeline.method, pipeline.backbone.device
         self._timing, self._image_embedding = timing, image_embedding
+        self.if_moved = self._method.requests_if_moved(pipeline.backbone.card) if queries else ()
+        """Requests that these clips need only where their camera moved."""
 
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Return the requests of the method and of the image embedding."""

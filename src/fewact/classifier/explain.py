@@ -167,7 +167,8 @@ def explain(
     """
     pipeline, fitted = classifier._trimming, classifier._learned[1]
     method = pipeline.method
-    (encoded,) = encode([as_clip(clip)], pipeline, image_embedding=fitted.class_names is not None)
+    named = fitted.class_names is not None
+    (encoded,) = encode([as_clip(clip)], pipeline, queries=True, image_embedding=named)
     query, nodes, _, active, _ = find_action(encoded, pipeline, fitted)
     if isinstance(nodes, VideoError):
         raise nodes

@@ -42,6 +42,7 @@ class ModelInfo:
         versions: Number of changes that can be undone.
         bytes: Size of the model without its former versions.
         fewact: Version of fewact that saved it.
+        size: Requested height and width of frames; 0 means the network's own.
     """
 
     folder: str
@@ -64,6 +65,7 @@ class ModelInfo:
     versions: int
     bytes: int
     fewact: str
+    size: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -97,6 +99,7 @@ def model_info(folder: str | Path) -> ModelInfo:
         config.backbone.name,
         config.backbone.weights,
         config.backbone.precision,
+        size=int(str(config.backbone.card.get("size", 0))),
         thumbnails=len(config.files) > 1,
         versions=len(history.versions(path)),
         bytes=sum(one.stat().st_size for one in path.iterdir() if owns(one.name)),

@@ -92,7 +92,10 @@ def _origin(config: Config) -> str:
             f"Input: precomputed features, {frames} vectors of length {width} per clip; "
             "videos cannot be predicted"
         )
-    return f"Backbone: {saved.name}, {saved.precision}, weights {markdown_text(saved.weights)}"
+    pixels = saved.card.get("size")
+    size = f", frames of {pixels} pixels" if pixels else ""
+    weights = markdown_text(saved.weights)
+    return f"Backbone: {saved.name}, {saved.precision}{size}, weights {weights}"
 
 
 def _probabilities(config: Config) -> str:

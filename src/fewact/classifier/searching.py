@@ -7,7 +7,7 @@ class, the window that is most like the class is used.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ from fewact.data.active import Span, inside
 from fewact.data.video_source import VideoSource
 from fewact.encoding import Encoder
 from fewact.errors import VideoError
+from fewact.features.request import Request
 from fewact.features.ring import FeatureRing
 from fewact.features.timing import Timing
 from fewact.video import Timeline
@@ -56,7 +57,8 @@ def find_action(
         pipeline: Backbone and method that encoded it.
         fitted: What the classifier has learned.
         timing: Adds up the time of each stage.
-        label: Class that the clip shows, one of those learned; default: any of them.
+        label: Class that a training clip shows, one of those learned; default: the clip is scored
+            only.
     """
     clip, backbone, duration = encoded.clip, pipeline.backbone, encoded.duration
     durations = fitted.examples.durations
@@ -70,9 +72,18 @@ def find_action(
         or duration <= LONGER * max(durations)
     ):
         return encoded
-    encoder = ClipEncoder(pipeline, timing, image_embedding=fitted.class_names is not None)
+    named = fitted.class_names is not None
+    encoder = ClipEncoder(pipeline, timing, queries=label is None, image_embedding=named)
     used = encoded.active or Span(0.0, duration)
-    windows = encode_windows(clip, encoder, backbone, window_lengths(durations), used, timing)
+    windows = encode_windows(
+        clip,
+        encoder,
+        backbone,
+        window_lengths(durations),
+        used,
+        timing,
+        if_moved=encoder.if_moved,
+    )
     if not windows:
         return encoded
     nodes: Nodes = {
@@ -108,6 +119,7 @@ def encode_windows(
     timing: Timing | None = None,
     *,
     hop: float = HOP,
+    if_moved: Collection[Request] = (),
 ) -> list[Window]:
     """Return the windows of a clip; none if it is a recording, too long to be kept in memory.
 
@@ -119,6 +131,7 @@ def encode_windows(
         used: Part of the clip that has the windows.
         timing: Adds up the time of each stage.
         hop: Largest distance between the starts of windows, as a fraction of their length.
+        if_moved: Requests that are needed only of windows whose camera moved.
     """
     requests = encoder.requests(backbone.card)
     frames, duration = max(request.frames for request in requests), used.end - used.start
@@ -129,7 +142,7 @@ def encode_windows(
         [inside(sampler, used)],
         transform=lambda frame: backbone.prepare(frame).permute(1, 2, 0).numpy(),
     )
-    ring = FeatureRing(backbone, requests, timing)
+    ring = FeatureRing(backbone, requests, timing, if_moved=if_moved)
     for time, image in zip(sampler.times, images, strict=True):
         ring.add(used.start + time, image, found.aspect)
     spans = [

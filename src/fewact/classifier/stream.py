@@ -137,7 +137,8 @@ class Stream:
                 hint="Teach a classifier from videos.",
             )
         self._method, self._fitted = pipeline.method, fitted
-        self._encoder = ClipEncoder(pipeline, None, image_embedding=fitted.class_names is not None)
+        named = fitted.class_names is not None
+        self._encoder = ClipEncoder(pipeline, None, queries=True, image_embedding=named)
         requests = self._encoder.requests(backbone.card)
         self.lengths = window_lengths(fitted.examples.durations)
         """Durations of the windows, in seconds, ascending."""
@@ -148,7 +149,8 @@ class Stream:
         self.lengths = tuple(dict.fromkeys(min(length, most) for length in self.lengths))
         self.timing = Timing()
         """Time of each stage."""
-        self._ring = FeatureRing(backbone, requests, self.timing)
+        if_moved = self._encoder.if_moved
+        self._ring = FeatureRing(backbone, requests, self.timing, if_moved=if_moved)
         self._adapts, threshold = false_alarms is None, THRESHOLD
         if false_alarms is not None:
             scores = fitted.open_set

@@ -60,7 +60,7 @@ class FeatureOptions(OptionGroup):
     features: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="LEVEL[:FRAMES[:STABILISE]]",
+            metavar="LEVEL[:FRAMES[:STABILISE[:OF]]]",
             help="Features to store, such as vectors, maps:16, middle:16:auto or camera:16; can be "
             "repeated.",
         ),

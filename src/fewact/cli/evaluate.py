@@ -26,7 +26,7 @@ from fewact.cli.options import (
 )
 from fewact.cli.output import OutputFormat, ResultFormat, print_result_tables
 from fewact.cli.progress import progress
-from fewact.cli.quality import Quality, QualityChoice, method_options
+from fewact.cli.quality import Quality, QualityChoice, backbone_options, method_options
 from fewact.cli.run import say
 from fewact.cli.texts import TextOptions
 from fewact.errors import OptionError
@@ -248,7 +248,7 @@ def evaluate(
             **episodes.requested,
             **({} if episodes.episodes is None else {"file": episodes.episodes}),
         ),
-        backbone=backbone.config(),
+        backbone=backbone_options(backbone, options.quality, method).config(),
         text=text.config(),
         camera=None
         if camera.camera is None

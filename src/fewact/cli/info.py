@@ -49,7 +49,9 @@ def _facts(found: Any) -> dict[str, str]:
         if found.held_out
         else "unknown (needs two clips per class)",
         "Method": found.method,
-        "Backbone": f"{found.backbone}, {found.precision}, weights {found.weights}",
+        "Backbone": f"{found.backbone}, {found.precision}"
+        + (f", frames of {found.size} pixels" if found.size else "")
+        + f", weights {found.weights}",
         "Thumbnails": "yes" if found.thumbnails else "no",
         "Size": size_text(found.bytes),
         "Former versions": f"{found.versions} (fewact undo)",

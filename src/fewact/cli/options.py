@@ -259,6 +259,14 @@ class BackboneOptions(OptionGroup):
             callback=early.sampler,
         ),
     ] = None
+    size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="Height and width that frames are resized to, a multiple of 32, for networks that "
+            "read several sizes (default: the network's own, such as 224).",
+        ),
+    ] = None
     engine: Engine = "auto"
     device: Device = "auto"
 
@@ -274,6 +282,7 @@ class BackboneOptions(OptionGroup):
             device=self.device,
             resize=self.resize,
             sampler=self.sampler,
+            size=self.size,
         )
 
     def resolve(self, trained: "Checkpoint | None" = None) -> "ResolvedBackbone":

@@ -1,12 +1,13 @@
-"""``--quality``, and the options of a method that it and ``--option`` set."""
+"""``--quality``: the options of the method and the size of frames that it sets."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
-from fewact.cli.options import parse_options
+from fewact.cli.options import BackboneOptions, parse_options
 from fewact.errors import OptionError
 
 
@@ -22,8 +23,8 @@ Quality = Annotated[
     QualityChoice,
     typer.Option(
         metavar="NAME",
-        help="Time that the default method spends for accuracy: fast, normal or best. They set its "
-        "options frames, motion_frames and weights.",
+        help="Time that the default method spends for accuracy: fast, which sets --size 160 "
+        "and its option weights, normal, or best, which sets its option frames.",
     ),
 ]
 
@@ -45,8 +46,31 @@ def method_options(
     options = parse_options(texts or ())
     if quality is QualityChoice.NORMAL:
         return options
-    from fewact.methods.quality import quality_options
+    from fewact.methods.quality import quality_of
 
     if features:
         raise OptionError("features have no quality", where="--quality", got=quality.value)
-    return {**quality_options(quality.value, method), **options}
+    return {**quality_of(quality.value, method).options, **options}
+
+
+def backbone_options(
+    options: BackboneOptions, quality: QualityChoice, method: str
+) -> BackboneOptions:
+    """Return the options of a backbone with the size of a quality, unless one was requested.
+
+    Args:
+        options: Options of the command line.
+        quality: Quality.
+        method: Name of the method.
+
+    Raises:
+        OptionError: The quality does not apply.
+    """
+    if quality is QualityChoice.NORMAL or options.size is not None:
+        return options
+    from fewact import backbones
+    from fewact.methods.quality import quality_of
+
+    size = quality_of(quality.value, method).size
+    reads_it = backbones.describe(options.backbone or "auto").any_size
+    return replace(options, size=size) if size and reads_it else options

@@ -26,7 +26,7 @@ from fewact.cli.options import (
 )
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress
-from fewact.cli.quality import Quality, QualityChoice, method_options
+from fewact.cli.quality import Quality, QualityChoice, backbone_options, method_options
 from fewact.cli.run import exit_skipped, saying_warnings
 from fewact.errors import DataError, ModelError, OptionError
 from fewact.io.folders import current
@@ -164,7 +164,7 @@ def teach(
     trained = find_checkpoint(method.method)
     if trained is None and not isinstance(source, Path):
         options = {**_fitting(method.method, source[0]), **options}
-    chosen = backbone.resolve(trained)
+    chosen = backbone_options(backbone, method.quality, method.method).resolve(trained)
     classifier = FewShotClassifier(
         # A name alone says nothing of the backbone's options.
         chosen.create() if chosen.options and not features else chosen.name,

@@ -47,7 +47,7 @@ def command_of(config: EvaluationConfig) -> str:
     words += _flags(
         "backbone",
         config.backbone,
-        ("name", "weights", "device", "precision", "engine", "resize", "sampler"),
+        ("name", "weights", "device", "precision", "engine", "resize", "sampler", "size"),
     )
     words += _flags("text", config.text, ("encoder", "weights", "prompts"))
     if config.camera is not None:

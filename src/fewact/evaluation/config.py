@@ -103,6 +103,8 @@ class BackboneConfig(Config):
             ``squash-crop`` (default: that of a trained method, otherwise ``squash``).
         sampler: Rule that chooses the frames of a video, as in ``fewact.backbones.create``
             (default: that of a trained method, otherwise ``segments``).
+        size: Height and width that frames are resized to, as in ``fewact.backbones.create``
+            (default: that of a trained method, otherwise the network's own).
         options: Further options of the backbone.
     """
 
@@ -113,6 +115,7 @@ class BackboneConfig(Config):
     device: str = "auto"
     resize: str | None = None
     sampler: str | None = None
+    size: int | None = None
     options: dict[str, Any] = Field(default_factory=dict)
 
     def resolve(self, trained: "Checkpoint | None") -> "ResolvedBackbone":
@@ -130,7 +133,7 @@ class BackboneConfig(Config):
             if needs.weights and self.name in (None, needs.name):
                 name, weights, precision = needs.name, trained.backbone_weights, needs.precision
                 options = dict(needs.options)
-        reading = {"resize": self.resize, "sampler": self.sampler}
+        reading = {"resize": self.resize, "sampler": self.sampler, "size": self.size}
         options |= {name: value for name, value in reading.items() if value is not None}
         return ResolvedBackbone(
             name=self.name or name,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fewact.camera.measured import LUMA
+from fewact.camera.measured import grey_of
 
 GAIN = 3.0
 """Factor of the differences, most of which are far below 255."""
@@ -22,9 +22,9 @@ STRIDE = 16
 """Pixels by which the sides of an image are divisible, as those of a frame."""
 
 
-def reduced(cells: int, scale: float = SCALE) -> int:
-    """Return the rows or columns of the map of an image, from those of a frame's map."""
-    return max(1, round(scale * cells))
+def image_side(pixels: int, scale: float = SCALE) -> int:
+    """Return the height or width of an image from that of the frames."""
+    return STRIDE * max(1, round(scale * (pixels // STRIDE)))
 
 
 def difference_images(frames: Tensor, scale: float = SCALE) -> Tensor:
@@ -34,9 +34,9 @@ def difference_images(frames: Tensor, scale: float = SCALE) -> Tensor:
         frames: uint8, in the order of time. A pair beyond either end has no differences.
         scale: Height of the images, as a fraction of the frames'.
     """
-    grey = torch.einsum("c,nchw->nhw", torch.from_numpy(LUMA).float(), frames.float())
+    grey = grey_of(frames)
     changes = GAIN * (grey[1:] - grey[:-1]).abs()
-    size = [STRIDE * reduced(side // STRIDE, scale) for side in grey.shape[-2:]]
+    size = [image_side(side, scale) for side in grey.shape[-2:]]
     small = functional.interpolate(changes[:, None], size, mode="bilinear", antialias=True)[:, 0]
     rounded = small.round().clamp(0, 255).to(torch.uint8)
     padded = functional.pad(rounded, (0, 0, 0, 0, 2, 2))  # (n+3 h w)

@@ -7,7 +7,7 @@ thread waits for another's core, and no result depends on the number of threads.
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
@@ -51,6 +51,7 @@ def extract(
     backbone: Backbone,
     requests: Sequence[Request],
     *,
+    if_moved: Collection[Request] = (),
     sampler: Callable[[int], Sampler] | None = None,
     timing: Timing | None = None,
     prefetch: int = 2,
@@ -66,6 +67,8 @@ def extract(
         clips: Clips to extract features of.
         backbone: Backbone that computes the features.
         requests: Requested features; those of equal views share their frames.
+        if_moved: Those of them that are needed only where the camera moved; of other clips they are
+            not computed, but zeros.
         sampler: Makes the sampler that chooses a number of frames; None for the card's.
         timing: Adds up the stages ``decode``, ``stabilise`` and ``backbone``.
         prefetch: Number of clips that are prepared ahead of those in the network, on up to half of
@@ -91,7 +94,7 @@ def extract(
     backbone.check_levels([request.level for request in requests if request.level is not None])
     timing = timing or Timing()
     chosen = sampler or sampler_of(backbone.card.sampler)
-    reader = ClipReader(backbone, requests, chosen, timing)
+    reader = ClipReader(backbone, requests, if_moved, chosen, timing)
 
     def run(early: Future[Inputs], preparing: Future[PreparedClip]) -> dict[Request, Tensor] | None:
         both: tuple[Future[Any], ...] = (early, preparing)
@@ -106,7 +109,10 @@ def extract(
         rest = {request: one for request, one in clip.inputs.items() if request not in first}
         with timing.stage("backbone"):
             found |= network.of(rest)
-        return {request: found[request] for request in clip.inputs}
+        return {
+            request: found[request] if request in found else network.zeros(request)
+            for request in requests
+        }
 
     return _extract(clips, reader, run, prefetch, at_once)
 

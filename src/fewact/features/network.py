@@ -1,19 +1,17 @@
 """Network features of one clip: equal frames run through the network once."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import torch
 from torch import Tensor
 
 from fewact.backbones import Backbone, Level
+from fewact.backbones.card import FROM_SHALLOW
 from fewact.backbones.workers import on_one_core
 from fewact.features.request import FeatureRequest, Request
 
 Inputs = Mapping[Request, Tensor]
-
-FROM_SHALLOW: tuple[Level, ...] = ("shallow", "middle", "maps", "vectors")
-"""Levels in the order in which a network computes them."""
 
 
 class NetworkFeatures:
@@ -58,6 +56,11 @@ class NetworkFeatures:
             for request, frames in inputs.items()
         }
 
+    def zeros(self, request: Request) -> Tensor:
+        """Return zeros in place of the features of a request that are not needed."""
+        zero = torch.zeros((), device=self._backbone.device)
+        return zero.expand(request.shape(self._backbone.card))
+
     def forget(self, most: int) -> None:
         """Forget features, but for this number of frames, those that were needed last."""
         while len(self._found) > most:
@@ -71,7 +74,7 @@ class NetworkFeatures:
         for key in known:
             self._found.move_to_end(key)
         new = list({key: i for i, key in enumerate(keys) if key not in known}.values())
-        passed = self._passed(levels)
+        passed = self.passed(levels)
         if len(new) == len(keys):
             computed = self._backbone.features(frames, passed)
             self._keep(keys, computed)
@@ -84,7 +87,7 @@ class NetworkFeatures:
             }
         )
 
-    def _passed(self, levels: tuple[Level, ...]) -> tuple[Level, ...]:
+    def passed(self, levels: Collection[Level]) -> tuple[Level, ...]:
         """Return levels, and the requested ones that the network passes on the way to them."""
         passed = (one for one in FROM_SHALLOW[: _depth(levels)] if one in self._requested)
         return tuple(dict.fromkeys((*levels, *passed)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, cast, get_args
 
 from pydantic import TypeAdapter
 
@@ -38,10 +38,13 @@ class View:
         frames: Number of frame slots t; the card says how many input frames a slot has.
         stabilise: Whether camera motion is removed from the frames first, see
             ``fewact.camera.stabilise``.
+        of: Number of frame slots in which camera motion is estimated, an odd multiple of
+            ``frames``, which are evenly spaced among them. 0: ``frames`` itself.
     """
 
     frames: int = 8
     stabilise: Stabilise = "off"
+    of: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.frames <= MAX_FRAMES:
@@ -54,9 +57,38 @@ class View:
                 if self.frames > 0
                 else "",
             )
+        if self.of:
+            self._check_all(self.of)
+
+    def _check_all(self, of: int) -> None:
+        if self.stabilise == "off" or of % self.frames or not of // self.frames % 2:
+            raise OptionError(
+                "invalid number of frames that others are chosen from",
+                where="of",
+                got=f"{self.frames} of {of}, stabilise {self.stabilise}",
+                expected="an odd multiple of frames, and stabilised frames",
+            )
+        View(of)
 
     def __str__(self) -> str:
-        return str(self.frames) + ("" if self.stabilise == "off" else f":{self.stabilise}")
+        if self.stabilise == "off":
+            return str(self.frames)
+        return f"{self.frames}:{self.stabilise}" + (f":{self.of}" if self.of else "")
+
+    @property
+    def all_frames(self) -> "View":
+        """The view of all frames, in which camera motion is estimated."""
+        return View(self.of, self.stabilise) if self.of else self
+
+    @property
+    def positions(self) -> slice:
+        """Positions of the slots in ``all_frames``: the middles of equal segments."""
+        step = self.all_frames.frames // self.frames
+        return slice(step // 2, None, step)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the fields; without ``of`` where it is 0, as in keys of older features."""
+        return {key: value for key, value in asdict(self).items() if key != "of" or value}
 
 
 class ClipViews(Protocol):
@@ -81,6 +113,8 @@ class FeatureRequest:
 
     >>> str(FeatureRequest("middle", View(16, "auto")))
     'middle:16:auto'
+    >>> str(FeatureRequest("middle", View(8, "auto", of=24)))
+    'middle:8:auto:24'
     """
 
     level: Level
@@ -196,10 +230,14 @@ class DifferenceRequest:
         Raises:
             OptionError: The backbone has no level ``shallow``.
         """
-        from fewact.features.differences import reduced
+        from fewact.features.differences import image_side
 
-        channels, height, width = card.shape_of(self.level)
-        return (self.frames, channels, reduced(height), reduced(width))
+        channels, *cells = card.shape_of(self.level)
+        sides = (
+            one * image_side(pixels) // pixels
+            for one, pixels in zip(cells, card.input_size, strict=True)
+        )
+        return (self.frames, channels, *sides)
 
     def prepare(self, clip: ClipViews) -> "Tensor":
         """Return the images (n 3 h w) uint8."""
@@ -230,6 +268,7 @@ def request_facts(request: Request) -> dict[str, Any]:
     return {
         "request": type(request).__name__,
         **asdict(request),
+        "view": request.view.facts(),
         "pipeline": versions if len(versions) > 1 else PIPELINE,
     }
 
@@ -251,34 +290,35 @@ def request_from_facts(facts: dict[str, Any]) -> Request:
 
 
 def parse_request(text: str, card: Card) -> Request:
-    """Parse a request such as ``middle:16:auto``, ``camera:16`` or ``differences:24:auto``.
+    """Parse a request such as ``middle:16:auto``, ``camera:16`` or ``middle:8:auto:24``.
 
     Args:
-        text: Level, number of frames (default: 8) and stabilisation (default: off), separated by
-            colons.
+        text: Level, number of frames (default: 8), stabilisation (default: off) and number of
+            frames that these are chosen from (default: all), separated by colons.
         card: Card of the backbone.
 
     Raises:
         OptionError: The text is not of this form, or the backbone has no such level.
     """
     level, *rest = text.split(":")
-    frames, *modes = rest or ["8"]
+    frames, mode, of, *more = [*rest, *("8", "", "0")[len(rest) :]]
     known = get_args(Stabilise)
-    if len(modes) > 1 or not frames.isdecimal() or int(frames) < 1 or set(modes) - set(known):
+    numbers = frames.isdecimal() and int(frames) > 0 and of.isdecimal()
+    if more or not numbers or (len(rest) > 1 and mode not in known):
         raise OptionError(
             "invalid feature request",
             got=repr(text),
-            expected=f"LEVEL, LEVEL:FRAMES or LEVEL:FRAMES:STABILISE with {', '.join(known)}",
+            expected="LEVEL, LEVEL:FRAMES, LEVEL:FRAMES:STABILISE or LEVEL:FRAMES:STABILISE:OF with"
+            f" {', '.join(known)}",
         )
-    fields: dict[str, Any] = {"frames": int(frames)}
-    if modes:
-        fields["stabilise"] = modes[0]
+    fields: dict[str, Any] = {"frames": int(frames), "of": int(of)}
+    if mode:
+        fields["stabilise"] = mode
     if level == "camera":
-        return CameraMotionRequest(
-            TypeAdapter(View).validate_python({"stabilise": "auto"} | fields)
-        )
+        return CameraMotionRequest(View(**{"stabilise": "auto"} | fields))
+    view = View(**fields)
     if level == "differences":
         card.shape_of(DifferenceRequest.level)
-        return DifferenceRequest(TypeAdapter(View).validate_python(fields))
+        return DifferenceRequest(view)
     card.shape_of(level)
-    return TypeAdapter(FeatureRequest).validate_python({"level": level, "view": fields})
+    return FeatureRequest(cast("Level", level), view)

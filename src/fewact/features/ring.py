@@ -22,7 +22,7 @@ from fewact.backbones.workers import on_one_core
 from fewact.features.network import NetworkFeatures
 from fewact.features.request import FeatureRequest, Request
 from fewact.features.timing import Timing
-from fewact.features.views import Views, corrected
+from fewact.features.views import Views, corrected, needed_requests
 
 KEPT_IMAGES = 300
 """Number of images of differences whose features are kept: of four windows of each length."""
@@ -43,26 +43,26 @@ class FeatureRing:
     Args:
         backbone: Backbone that computes the features.
         requests: Requested features of a window.
+        if_moved: Those of them that are needed only where the camera moved; of other windows they
+            are not computed, but zeros.
         timing: Adds up the stages ``decode`` (resizing), ``stabilise`` and ``backbone``.
     """
 
     def __init__(
-        self, backbone: Backbone, requests: Sequence[Request], timing: Timing | None = None
+        self,
+        backbone: Backbone,
+        requests: Sequence[Request],
+        timing: Timing | None = None,
+        *,
+        if_moved: Collection[Request] = (),
     ) -> None:
-        self._backbone, self._requests = backbone, tuple(requests)
+        self._backbone, self._requests, self._if_moved = backbone, tuple(requests), if_moved
         self._timing = timing or Timing()
         self._samples: deque[_Sample] = deque()
         self._network = NetworkFeatures(backbone, self._requests)
         self._aspect = 1.0
         slot = backbone.card.frames_per_slot
-        self._numbers = {request: request.frames * slot for request in requests}
-        self._levels: tuple[Level, ...] = tuple(
-            dict.fromkeys(
-                one.level
-                for one in requests
-                if isinstance(one, FeatureRequest) and one.view.stabilise != "on"
-            )
-        )
+        self._numbers = {request: request.view.all_frames.frames * slot for request in requests}
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -104,46 +104,61 @@ class FeatureRing:
             for number in dict.fromkeys(self._numbers.values())
         }
         with self._timing.stage("stabilise"):
-            kept, inputs = on_one_core(lambda: self._prepare(chosen))
+            inputs, unchanged = on_one_core(lambda: self._prepare(chosen))
         shared = {
-            request: chosen[number]
-            for request, number in self._numbers.items()
+            request: chosen[self._numbers[request]][request.view.positions]
+            for request in unchanged
             if self._backbone.reads_single_frames
-            and request.level is not None
-            and inputs[request] is kept[number]
         }
         own = {request: value for request, value in inputs.items() if request not in shared}
         with self._timing.stage("backbone"):
-            self._compute({id(one): one for some in shared.values() for one in some}.values())
+            self._compute(shared)
             found = self._network.of(own)
             self._network.forget(KEPT_IMAGES)
-        return found | on_one_core(
+        found |= on_one_core(
             lambda: {
                 request: torch.stack([one.features[request.level] for one in some])
                 for request, some in shared.items()
-                if request.level is not None
             }
         )
+        zeros = self._network.zeros
+        return {one: found[one] if one in found else zeros(one) for one in self._requests}
 
     def _prepare(
         self, chosen: Mapping[int, Sequence[_Sample]]
-    ) -> tuple[dict[int, Tensor], dict[Request, Tensor]]:
-        """Return the frames of a window by their number, and the inputs of all requests."""
+    ) -> tuple[dict[Request, Tensor], list[FeatureRequest]]:
+        """Return the inputs of needed requests, and those whose frames are as they were."""
         kept = {number: torch.stack([one.frame for one in some]) for number, some in chosen.items()}
         card = self._backbone.card
         decoded, aspect = corrected(kept, card.prepared_aspect(self._aspect))
         views = Views(decoded, aspect, card.frames_per_slot)
-        return kept, {request: request.prepare(views) for request in self._requests}
+        needed = needed_requests(self._requests, self._if_moved, views)
+        inputs = {request: request.prepare(views) for request in needed}
+        unchanged = [
+            request
+            for request in needed
+            if isinstance(request, FeatureRequest)
+            and views.frames(request.view.all_frames) is kept[self._numbers[request]]
+        ]
+        return inputs, unchanged
 
-    def _compute(self, samples: Collection[_Sample]) -> None:
-        """Run the network on the frames that have not passed it yet, all in one batch."""
-        new = [one for one in samples if not one.features]
-        if not new:
-            return
-        found = self._backbone.features(torch.stack([one.frame for one in new]), self._levels)
-        for level, values in found.items():
-            for one, value in zip(new, values, strict=True):
-                one.features[level] = value
+    def _compute(self, shared: Mapping[FeatureRequest, Sequence[_Sample]]) -> None:
+        """Run the network on frames that it has not seen as deep as they are requested."""
+        samples: dict[int, _Sample] = {}
+        needed: dict[int, set[Level]] = {}
+        for request, some in shared.items():
+            for one in some:
+                samples[id(one)] = one
+                needed.setdefault(id(one), set()).add(request.level)
+        batches: dict[tuple[Level, ...], list[_Sample]] = {}
+        for key, levels in needed.items():
+            if not levels <= samples[key].features.keys():
+                batches.setdefault(self._network.passed(sorted(levels)), []).append(samples[key])
+        for passed, some in batches.items():
+            found = self._backbone.features(torch.stack([one.frame for one in some]), passed)
+            for level, values in found.items():
+                for one, value in zip(some, values, strict=True):
+                    one.features[level] = value
 
 
 def _nearest(times: Sequence[float], start: float, end: float, number: int) -> list[int]:

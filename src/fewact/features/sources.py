@@ -5,7 +5,7 @@
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -158,6 +158,7 @@ class VideoFeatures:
         videos: List of videos; requested videos need a video source.
         backbone: Backbone that computes the features.
         keep: Keep computed features in memory, for later requests.
+        if_moved: Requests that are needed only of videos whose camera moved, see ``extract``.
         timing: Adds up the time of decoding, stabilising and of the backbone.
     """
 
@@ -167,12 +168,13 @@ class VideoFeatures:
         backbone: Backbone,
         *,
         keep: bool = False,
+        if_moved: Collection[Request] = (),
         timing: Timing | None = None,
     ) -> None:
         self.card = backbone.card
-        self.name = f"{backbone.card.name}, {backbone.card.precision}, {backbone.card.engine}"
+        self.name = backbone.card.summary
         self._videos, self._backbone, self._keep = videos, backbone, keep
-        self._timing = timing
+        self._if_moved, self._timing = if_moved, timing
         self._kept: dict[tuple[int, Request], Tensor] = {}
 
     @cached_property
@@ -188,7 +190,13 @@ class VideoFeatures:
 
     def of(self, videos: VideoList) -> "VideoFeatures":
         """Return features of other videos by the same backbone."""
-        return VideoFeatures(videos, self._backbone, keep=self._keep, timing=self._timing)
+        return VideoFeatures(
+            videos,
+            self._backbone,
+            keep=self._keep,
+            if_moved=self._if_moved,
+            timing=self._timing,
+        )
 
     def check_list(self, videos: VideoList) -> None:
         """Check that a list is the one whose videos are read.
@@ -223,6 +231,7 @@ class VideoFeatures:
             [source for source in new if source is not None],
             self._backbone,
             requests,
+            if_moved=self._if_moved,
             timing=self._timing,
         )
         for position, kept in zip(positions, known, strict=True):

@@ -55,7 +55,7 @@ class StoredFeatures:
         data: str = "DATA",
     ) -> None:
         self.store, self.videos, self.card = store, videos, card
-        self.name = f"{card.name}, {card.precision}, {card.engine}, stored"
+        self.name = f"{card.summary}, stored"
         self._data = data
         self._sets: dict[Request, EntrySet | None] = {}
         self._known = store.known.read(videos.name)
@@ -167,8 +167,7 @@ class StoredFeatures:
             f"{len(missing)} of {needed} videos that the episodes need are not in the store",
             where=str(self.store.folder),
             got=first_few(self._named(i) for i in missing) + broken,
-            hint=f"`fewact embed {self._data} --backbone {self.card.name} --precision "
-            f"{self.card.precision} --engine {self.card.engine} {features} -o "
+            hint=f"`fewact embed {self._data} {self.card.flags} {features} -o "
             f"{self.store.folder}` adds them; --allow-missing leaves them out, and every result "
             "says so.",
         )
@@ -197,7 +196,8 @@ def choose_card(
         precision: Precision of its arithmetic; ``auto`` if there is only one.
         engine: Inference engine that computed them; ``auto`` if there is only one.
         network_digest: Network digest of its card, if its weights are named.
-        options: Options of the backbone; ``resize`` and ``sampler`` must be those of the card.
+        options: Options of the backbone; ``resize``, ``sampler`` and ``size`` must be those of
+            the card.
 
     Raises:
         StoreError: The store has no such backbone, or several.
@@ -211,11 +211,11 @@ def choose_card(
         and precision in ("auto", card.precision)
         and engine in ("auto", card.engine)
         and network_digest in (None, card.network_digest)
-        and all(getattr(card, fact) == value for fact, value in reading.items())
+        and card.is_read(reading)
     ]
     if len(found) == 1:
         return found[0]
-    listed = ", ".join(map(_short, known.values()))
+    listed = "; ".join(map(_short, known.values()))
     raise StoreError(
         "contains features of several backbones"
         if found
@@ -223,7 +223,8 @@ def choose_card(
         where=str(store.folder),
         got=", ".join((name, precision, engine, *map(str, reading.values()))),
         expected=listed or "none: the store is empty",
-        hint="Choose with --backbone, --precision, --engine, --weights, --resize or --sampler."
+        hint="Choose with --backbone, --precision, --engine, --weights, --resize, --sampler or "
+        "--size."
         if found
         else did_you_mean(name, (card.name for card in known.values())),
     )
@@ -231,5 +232,4 @@ def choose_card(
 
 def _short(card: Card) -> str:
     weights = card.weights_sha256[:8] or "random"
-    reading = "".join(f", {value}" for value in card.reading.values())
-    return f"{card.name} {card.precision} {card.engine} (weights {weights}{reading})"
+    return f"{card.summary} (weights {weights})"

@@ -1,24 +1,39 @@
 """How much time the default method spends for accuracy: options for a word."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from fewact.errors import OptionError, did_you_mean
 
-QUALITIES: Mapping[str, Mapping[str, Any]] = {
-    "fast": {"weights": {"motion": 0, "shallow_motion": 2, "moments": 0}},
-    "normal": {},
-    "best": {"frames": 24, "motion_frames": 24},
+
+@dataclass(frozen=True)
+class Quality:
+    """What a word for the time means.
+
+    Args:
+        options: Options of ``fusion``.
+        size: Height and width that frames are resized to, by a network that reads several sizes;
+            0 means the network's own.
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    size: int = 0
+
+
+QUALITIES: Mapping[str, Quality] = {
+    "fast": Quality({"weights": {"motion": 0, "shallow_motion": 1.5}}, size=160),
+    "normal": Quality(),
+    "best": Quality({"frames": 24}),
 }
-"""Options of ``fusion``, see docs/results/quality.md. Where ``motion_frames`` is an odd multiple of
-``frames``, these are among those, and run through the network once where the camera is static."""
+"""Times and accuracies are in docs/results/quality.md."""
 
 METHODS = ("auto", "fusion")
 """Methods that have qualities."""
 
 
-def quality_options(quality: str, method: str) -> dict[str, Any]:
-    """Return the options of the default method for a quality.
+def quality_of(quality: str, method: str) -> Quality:
+    """Return what a quality of the default method means.
 
     Args:
         quality: ``fast``, ``normal`` or ``best``.
@@ -27,8 +42,8 @@ def quality_options(quality: str, method: str) -> dict[str, Any]:
     Raises:
         OptionError: The quality is unknown, or the method has none besides ``normal``.
 
-    >>> quality_options("best", "fusion")
-    {'frames': 24, 'motion_frames': 24}
+    >>> quality_of("best", "fusion")
+    Quality(options={'frames': 24}, size=0)
     """
     if quality not in QUALITIES:
         raise OptionError(
@@ -45,4 +60,4 @@ def quality_options(quality: str, method: str) -> dict[str, Any]:
             expected="the method fusion",
             hint="Change options of the method instead.",
         )
-    return dict(QUALITIES[quality])
+    return QUALITIES[quality]

@@ -14,6 +14,9 @@ VECTORS, FULL_FRAME = FeatureRequest("vectors", View(8)), FeatureRequest("middle
 STABILISED = FeatureRequest("middle", View(24, "auto"))
 SHALLOW = FeatureRequest("shallow", View(24, "auto"))
 CAMERA = CameraMotionRequest(View(24, "auto"))
+FEW = View(8, "auto", of=24)
+"""Frames of moments."""
+OF_MOMENTS, CAMERA_OF_MOMENTS = FeatureRequest("middle", FEW), CameraMotionRequest(FEW)
 IDENTITY = torch.eye(2, 3, dtype=torch.float64).flatten()
 MOVING = {"cameras": "moving"}
 
@@ -31,17 +34,25 @@ def changed(method: Fusion, **fields: Any) -> Fusion:
 
 
 def features(*leading: int, seed: int = 0, maps: bool = True) -> dict[Request, torch.Tensor]:
+    """Features of videos whose cameras all moved."""
     found = make_features(create(), make_card(maps=maps), *leading, seed=seed)
+    if maps:
+        found[CAMERA][..., 0] = found[CAMERA][..., 0].abs()
+        for part, whole in ((OF_MOMENTS, STABILISED), (CAMERA_OF_MOMENTS, CAMERA)):
+            found[part] = found[whole][(*(slice(None) for _ in leading), FEW.positions)]
     return {request: values.double() for request, values in found.items()}
 
 
 def is_maps(request: Request) -> bool:
-    return isinstance(request, FeatureRequest) and request.level == "middle"
+    return isinstance(request, FeatureRequest) and request.level in ("middle", "shallow")
 
 
 def without_motion_of_camera(
     found: dict[Request, torch.Tensor],
 ) -> dict[Request, torch.Tensor]:
     """The same features where the permissive estimate is the conservative one."""
-    camera = found[CAMERA]
-    return {**found, CAMERA: torch.cat([camera[..., :1], IDENTITY.expand_as(camera[..., 1:])], -1)}
+    still = {
+        one: torch.cat([found[one][..., :1], IDENTITY.expand_as(found[one][..., 1:])], -1)
+        for one in (CAMERA, CAMERA_OF_MOMENTS)
+    }
+    return {**found, **still}

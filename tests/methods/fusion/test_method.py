@@ -11,23 +11,24 @@ from fewact.errors import OptionError, ShapeError
 from fewact.features.request import DifferenceRequest, FeatureRequest, Request, View
 from fewact.methods.base import TrainingBatch
 from fewact.methods.fusion import Fusion, FusionOptions, TermWeights
+from fewact.methods.fusion.camera_weight import LOG_ODDS
 from fewact.methods.fusion.permissive import warp_maps
 from fewact.methods.fusion.terms import Moments
-from fewact.methods.quality import quality_options
 from tests.methods.fusion.made_up import (
     CAMERA,
+    CAMERA_OF_MOMENTS,
     FULL_FRAME,
     MOVING,
+    OF_MOMENTS,
     SHALLOW,
     STABILISED,
     VECTORS,
     changed,
     create,
     features,
-    is_maps,
     without_motion_of_camera,
 )
-from tests.methods.made_up import make_card, make_features
+from tests.methods.made_up import make_card
 
 ONE_ESTIMATE = {"stabilise": "on"}
 """Options without a permissive view."""
@@ -36,6 +37,9 @@ MOTION_NODES = (
     "motion",
     "permissive_motion",
     "static_motion",
+    "shallow_motion",
+    "permissive_shallow_motion",
+    "static_shallow_motion",
     "full_frame_motion",
     "static_full_frame_motion",
 )
@@ -58,9 +62,12 @@ def test_weights_can_be_given_by_name_or_in_order() -> None:
 
 
 @pytest.mark.parametrize("maps", [True, False])
-def test_similarity_is_symmetric_and_greatest_for_the_same_clip(maps: bool) -> None:
+@pytest.mark.parametrize("moved", [True, False])
+def test_similarity_is_symmetric_and_greatest_for_the_same_clip(maps: bool, moved: bool) -> None:
     method = create()
     nodes = method.encode(features(1, 6, maps=maps))
+    if maps:
+        nodes = {**nodes, LOG_ODDS: torch.full_like(nodes[LOG_ODDS], 1 if moved else -1)}
     for quick in (False, True):
         pairs = method.similarity(nodes, nodes, quick=quick)[0]
         torch.testing.assert_close(pairs, pairs.T)
@@ -72,18 +79,24 @@ def test_similarity_is_the_weighted_sum_of_the_terms(probability: float) -> None
     weights = TermWeights(0.9, 1.7, 0.8, 0.4, 0.6, differences=1.2)
     method = create(weights=weights)
     first, second = (method.encode(features(2, count, seed=count)) for count in (3, 4))
+    first = {**first, LOG_ODDS: torch.tensor([[-0.5], [0.5], [0.1]]).double().expand(2, 3, 1)}
     parts = {
         one.name: one.term.similarity(first[one.name], second[one.name])
         for one in method.map_terms.terms
     }
+    moved = first[LOG_ODDS] > 0  # (b q 1), of the queries
+    deep, shallow = torch.where(moved, 1.7, 0.0), torch.where(moved, 0.8, 1.7 + 0.8)
     moving, static = 1 - probability, probability
     expected = (
         0.9 * parts["appearance"]
-        + 0.6 * (parts["moments"] + parts["permissive_moments"]) / 2
-        + moving * 1.7 * (parts["motion"] + parts["permissive_motion"]) / 2
-        + static * 1.7 * parts["static_motion"]
-        + moving * 0.8 * (parts["shallow_motion"] + parts["permissive_shallow_motion"]) / 2
-        + static * 0.8 * parts["static_shallow_motion"]
+        + torch.where(moved, 0.6, 0.0) * (parts["moments"] + parts["permissive_moments"]) / 2
+        + torch.where(moved, 0.0, 0.6)
+        * (parts["few_moments"] + parts["permissive_few_moments"])
+        / 2
+        + moving * deep * (parts["motion"] + parts["permissive_motion"]) / 2
+        + static * deep * parts["static_motion"]
+        + moving * shallow * (parts["shallow_motion"] + parts["permissive_shallow_motion"]) / 2
+        + static * shallow * parts["static_shallow_motion"]
         + moving * 0.4 * parts["full_frame_motion"]
         + static * 0.4 * parts["static_full_frame_motion"]
         + 1.2 * parts["differences"]
@@ -199,18 +212,62 @@ def test_frames_of_motion_and_moments_are_stabilised_and_those_of_appearance_are
     def requests(**options: Any) -> set[Request]:
         return set(create(**options).requests(card))
 
-    auto = {STABILISED, SHALLOW, CAMERA, DIFFERENCES}
-    assert requests() == requests(**MOVING) == {VECTORS, FULL_FRAME, *auto}
+    auto, few = {SHALLOW, CAMERA, DIFFERENCES}, {OF_MOMENTS, CAMERA_OF_MOMENTS}
+    assert requests() == {VECTORS, FULL_FRAME, STABILISED, *auto, *few}
+    assert requests(**MOVING) == {VECTORS, FULL_FRAME, STABILISED, *auto}
+    assert requests(weights={"motion": 0}) == {VECTORS, FULL_FRAME, *auto, *few}
 
     def of(view: View) -> set[Request]:
         middle, shallow = (FeatureRequest(level, view) for level in ("middle", "shallow"))
         return {middle, shallow, DifferenceRequest(view)}
 
     on, off = of(View(24, "on")), of(View(24))
+    few_on = FeatureRequest("middle", View(8, "on", of=24))
     assert requests(**MOVING, **ONE_ESTIMATE) == {VECTORS, FULL_FRAME, *on}
-    assert requests(**ONE_ESTIMATE) == {VECTORS, FULL_FRAME, *on, CAMERA}
-    assert requests(cameras="static") == {VECTORS, FULL_FRAME, *off}
+    assert requests(**ONE_ESTIMATE) == {VECTORS, FULL_FRAME, *on, CAMERA, few_on}
+    deep = FeatureRequest("middle", View(24))  # A static camera needs none.
+    assert requests(cameras="static") == {VECTORS, FULL_FRAME, *off} - {deep}
     assert requests(stabilise="off", **MOVING) == {VECTORS, FULL_FRAME, *off}
+
+
+def test_only_a_query_whose_camera_moved_needs_deep_maps_of_all_frames() -> None:
+    card = make_card()
+    assert create().requests_if_moved(card) == (STABILISED,)
+    for options in (MOVING, {"cameras": "static"}, {"weights": {"motion": 0}}, {"frames": 24}):
+        assert create(**options).requests_if_moved(card) == ()
+    assert create().requests_if_moved(make_card(maps=False)) == ()
+
+    method, found = create(), features(1, 4)
+    state = method.support(method.encode(found), torch.tensor([[0, 0, 1, 1]]), 2)
+    query = features(1, 3, seed=1)
+    for log_odds, equal in ((-0.1, True), (0.1, False)):
+        query[CAMERA][..., 0] = log_odds
+        full, without = (
+            method.encode({**query, STABILISED: maps})
+            for maps in (query[STABILISED], torch.zeros(()).double().expand_as(query[STABILISED]))
+        )
+        assert torch.equal(method.score(state, full), method.score(state, without)) == equal
+
+
+@pytest.mark.parametrize(
+    ("frames", "motion_frames", "moments"),
+    [
+        (8, 24, View(8, "auto", of=24)),
+        (8, 40, View(8, "auto", of=40)),
+        (8, 16, View(16, "auto")),
+        (7, 24, View(24, "auto")),
+        (24, 24, View(24, "auto")),
+        (24, 8, View(8, "auto")),
+    ],
+)
+def test_moments_are_of_the_frames_for_appearance_where_no_others_run_as_deep(
+    frames: int, motion_frames: int, moments: View
+) -> None:
+    method = create(frames=frames, motion_frames=motion_frames, weights={"motion": 0})
+    assert FeatureRequest("middle", moments) in method.requests(make_card())
+    (term,) = (one.term for one in method.map_terms.terms if one.name == "moments")
+    assert isinstance(term, Moments)
+    assert term.view == FeatureRequest("middle", moments)
 
 
 def test_conservative_and_permissive_view_have_half_of_the_weight_each() -> None:
@@ -218,8 +275,14 @@ def test_conservative_and_permissive_view_have_half_of_the_weight_each() -> None
     method = create(**MOVING)
 
     def warped(found: dict[Request, torch.Tensor]) -> dict[Request, torch.Tensor]:
-        affine = found[CAMERA][..., 1:].unflatten(-1, (2, 3))
-        maps = {one: warp_maps(found[one], affine) for one in (STABILISED, SHALLOW)}
+        maps = {
+            one: warp_maps(found[one], found[camera][..., 1:].unflatten(-1, (2, 3)))
+            for one, camera in (
+                (STABILISED, CAMERA),
+                (SHALLOW, CAMERA),
+                (OF_MOMENTS, CAMERA_OF_MOMENTS),
+            )
+        }
         return without_motion_of_camera({**found, **maps})
 
     def pairs(first: dict[Request, torch.Tensor], second: dict[Request, torch.Tensor]) -> Any:
@@ -231,20 +294,21 @@ def test_conservative_and_permissive_view_have_half_of_the_weight_each() -> None
     assert not torch.allclose(conservative, permissive)
     nodes = method.encode(without_motion_of_camera(x))
     assert nodes["permissive_motion"] is nodes["motion"]
+    assert nodes["permissive_shallow_motion"] is nodes["shallow_motion"]
     assert nodes["permissive_moments"] is nodes["moments"]
 
 
 def test_a_linear_trend_changes_the_moments_of_static_cameras_alone() -> None:
     found = features(1, 2)
     for cameras in ("support", "moving", "static"):
-        method = create(cameras=cameras, weights={"shallow_motion": 0, "differences": 0})
-        (request,) = {
-            one for one in method.requests(make_card()) if one.frames == 24 and is_maps(one)
-        }
-        maps = {**found, request: found[STABILISED]}
+        off = dict.fromkeys(("motion", "shallow_motion", "differences"), 0)
+        method = create(cameras=cameras, weights=off)
+        (request,) = (one.term.view for one in method.map_terms.terms if one.name == "moments")
+        assert isinstance(request, FeatureRequest)
+        maps = {**found, request: found[OF_MOMENTS]}
         slope = (
             torch.rand(1, 2, 1, 6, 8, 8, dtype=torch.float64)
-            * torch.linspace(-1, 1, 24)[:, None, None, None].double()
+            * torch.linspace(-1, 1, 8)[:, None, None, None].double()
         )
         tilted = {**maps, request: maps[request] + slope}
         first, second = method.encode(maps)["moments"], method.encode(tilted)["moments"]
@@ -260,7 +324,7 @@ def test_full_frame_motion_is_of_frames_that_are_neither_stabilised_nor_cropped(
 
     alone = changed(
         create(
-            weights=dict.fromkeys(OTHERS, 0),
+            weights={"motion": 1, **dict.fromkeys(OTHERS, 0)},
             stabilise="on",
             motion_frames=8,
             **MOVING,
@@ -296,7 +360,8 @@ def test_a_horizontal_flip_is_the_same_with_the_option() -> None:
     found = features(1, 4)
     flipped_affine = torch.tensor([1, 1, -1, -1, -1, 1, 1])  # of log-odds and affine map
     turned = {request: v.flip(-1) if v.ndim == 6 else v for request, v in found.items()}
-    turned[CAMERA] = found[CAMERA] * flipped_affine
+    for camera in (CAMERA, CAMERA_OF_MOMENTS):
+        turned[camera] = found[camera] * flipped_affine
     method, plain = create(horizontal_flip=True), create()
     clips, images = method.encode(found), method.encode(turned)
     both = method.similarity(clips, images)
@@ -326,7 +391,10 @@ def test_channel_mixing_starts_as_the_identity_and_reaches_all_terms_of_the_midd
         method.mixing.matrix[0, 1] = 2.0
     mixed = method.encode(found)
     differ = {name for name in plain if not torch.allclose(mixed[name], plain[name])}
-    assert differ == {*MOTION_NODES, "moments", "permissive_moments"}
+    full_frame = {"full_frame_motion", "static_full_frame_motion"}
+    stabilised = {"motion", "permissive_motion", "static_motion"}
+    moments = {"moments", "permissive_moments", "few_moments", "permissive_few_moments"}
+    assert differ == full_frame | stabilised | moments
 
 
 def test_channel_mixing_is_trained_at_the_temperature_of_the_probabilities() -> None:
@@ -413,8 +481,8 @@ def test_differences_are_requested_and_count_only_with_a_weight() -> None:
     plain, other = create(weights={"differences": 0}), create()
     assert request not in plain.requests(card)
     assert set(other.requests(card)) == {*plain.requests(card), request}
-    inputs = make_features(other, card, 1, 4)
-    nodes = other.encode({name: value.double() for name, value in inputs.items()})
+    inputs = features(1, 4)
+    nodes = other.encode(inputs)
     pairs = other.similarity(nodes, nodes)
     term = next(one.term for one in other.map_terms.terms if one.name == "differences")
     own = 1.5 * term.similarity(nodes["differences"], nodes["differences"])
@@ -427,17 +495,19 @@ def test_differences_are_requested_and_count_only_with_a_weight() -> None:
 
 def test_shallow_maps_are_requested_and_count_only_with_a_weight() -> None:
     card, found = make_card(), features(1, 4)
-    plain, other = create(weights={"shallow_motion": 0}), create()
+    none = {"motion": 0, "shallow_motion": 0}
+    plain, other = create(weights=none), create(weights={"motion": 0})
     assert set(other.requests(card)) == {*plain.requests(card), SHALLOW}
     nodes = other.encode(without_motion_of_camera(found))
     term = next(one.term for one in other.map_terms.terms if one.name == "shallow_motion")
     assert nodes["shallow_motion"].shape == (1, 4, 24, 2 * 5 * 36)
     own = term.similarity(nodes["shallow_motion"], nodes["shallow_motion"])
-    torch.testing.assert_close(other.similarity(nodes, nodes), plain.similarity(nodes, nodes) + own)
+    pairs = plain.similarity(nodes, nodes) + TermWeights().shallow_motion * own
+    torch.testing.assert_close(other.similarity(nodes, nodes), pairs)
 
 
 def test_a_term_of_weight_zero_is_neither_requested_nor_encoded() -> None:
-    method = create(**quality_options("fast", "fusion"))
+    method = create(weights={"motion": 0, "moments": 0})
     assert set(method.requests(make_card())) == {VECTORS, FULL_FRAME, SHALLOW, CAMERA, DIFFERENCES}
     nodes = method.encode(without_motion_of_camera(features(1, 3)))
     assert not {"motion", "static_motion", "moments"} & nodes.keys()

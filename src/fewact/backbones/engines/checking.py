@@ -1,6 +1,7 @@
 """Comparison of an engine with ``torch`` on rendered frames."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -30,7 +31,6 @@ class Tolerance:
 TOLERANCES = {"float32": Tolerance(1e-3, 0.9999), "int8": Tolerance(math.inf, 0.9)}
 """Tolerances by precision; in int8 single values differ, and only directions count."""
 FRAMES = 4
-LEVELS: tuple[Level, ...] = ("shallow", "middle", "maps", "vectors")
 
 
 def disagreement(backbone: "Backbone", reference: "Backbone") -> str:
@@ -44,8 +44,8 @@ def disagreement(backbone: "Backbone", reference: "Backbone") -> str:
     """
     tolerance = TOLERANCES[backbone.card.precision]
     frames = _frames(reference)
-    levels = [level for level in LEVELS if reference.card.has(level)]
-    cases = [(frames, levels)]
+    levels = reference.card.network_levels
+    cases: list[tuple[Tensor, Sequence[Level]]] = [(frames, levels)]
     if "middle" in levels:  # The two levels of frames of any size.
         small = frames[..., ::2, ::2].contiguous()
         cases += [(small, ["shallow"]), (small, ["shallow", "middle"])]

@@ -27,7 +27,7 @@ from fewact.io.cache import cache_folder
 if TYPE_CHECKING:
     from fewact.backbones.backbone import Backbone
 
-VERSION = 3
+VERSION = 4
 """Version of the export; another one makes all graphs again."""
 INSTALL = "Run: pip install onnxruntime"
 INSTALL_EXPORT = "Run: pip install 'fewact[onnx]'"

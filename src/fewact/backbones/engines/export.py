@@ -36,10 +36,13 @@ def export(network: Network, card: Card) -> tuple[Graph, ...]:
         Exception: The exporter of torch cannot express the network; it raises errors of any type.
     """
     tensors = tensors_for_graphs(network)
-    return tuple(_export(part, tensors) for part in parts_of(network, card))
+    free = {"shallow", "middle"} | ({"late"} if network.defaults.any_size else set())
+    return tuple(
+        _export(part, tensors, any_size=part.name in free) for part in parts_of(network, card)
+    )
 
 
-def _export(part: Part, tensors: Mapping[str, Tensor]) -> Graph:
+def _export(part: Part, tensors: Mapping[str, Tensor], *, any_size: bool) -> Graph:
     example = torch.zeros(part.shape)
     with quiet(), torch.no_grad():
         program = torch.onnx.export(
@@ -55,7 +58,7 @@ def _export(part: Part, tensors: Mapping[str, Tensor]) -> Graph:
     model = program.model_proto
     weights = [one.name for one in model.graph.initializer if take_out(one, tensors)]
     anonymise(model)
-    if part.name in ("shallow", "middle"):
+    if any_size:
         free_size(model)
     return Graph(part.name, part.input, part.outputs, tuple(weights), model.SerializeToString())
 
@@ -76,7 +79,7 @@ def take_out(initializer: Any, tensors: Mapping[str, Tensor]) -> bool:
 def free_size(model: Any) -> None:
     """Let images of any height and width into a graph; its operations depend on neither."""
     for one in (*model.graph.input, *model.graph.output):
-        for name, size in zip(("height", "width"), one.type.tensor_type.shape.dim[2:], strict=True):
+        for name, size in zip(("height", "width"), one.type.tensor_type.shape.dim[2:]):  # noqa: B905
             size.dim_param = f"{name} of {one.name}"
 
 

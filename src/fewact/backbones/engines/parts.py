@@ -56,29 +56,23 @@ def parts_of(network: Network, card: Card) -> tuple[Part, ...]:
     return (Part("network", _Levels(network, levels), IMAGES, tuple(levels), images),)
 
 
-class _Shallow(nn.Module):
+class _Stage(nn.Module):
     def __init__(self, network: StagedNetwork) -> None:
         super().__init__()
         self.network = network
 
+
+class _Shallow(_Stage):
     def forward(self, images: Tensor) -> Tensor:
         return self.network.to_shallow(images)
 
 
-class _Middle(nn.Module):
-    def __init__(self, network: StagedNetwork) -> None:
-        super().__init__()
-        self.network = network
-
+class _Middle(_Stage):
     def forward(self, shallow: Tensor) -> Tensor:
         return self.network.to_middle(shallow)
 
 
-class _Late(nn.Module):
-    def __init__(self, network: StagedNetwork) -> None:
-        super().__init__()
-        self.network = network
-
+class _Late(_Stage):
     def forward(self, middle: Tensor) -> tuple[Tensor, Tensor]:
         maps = self.network.to_maps(middle)
         return maps, self.network.pool(maps)

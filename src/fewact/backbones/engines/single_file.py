@@ -52,8 +52,7 @@ def export_encoder(backbone: Backbone, path: str | Path) -> tuple[Level, ...]:
         )
     check_output_file(Path(path))
     card = backbone.card
-    levels: tuple[Level, ...] = ("shallow", "middle", "maps", "vectors")
-    levels = tuple(level for level in levels if card.has(level))
+    levels = card.network_levels
     module = _Encoder(folded(backbone.network).cpu(), card.mean, card.std, levels).eval()
     together = module.network.frames_together
     example = torch.from_numpy(

@@ -41,6 +41,7 @@ def made_up_features(method: Method, card: Card, *leading: int, seed: int = 0) -
         values = torch.rand(*leading, *request.shape(card), generator=generator)
         if isinstance(request, CameraMotionRequest):
             affine = torch.eye(2, 3).flatten() + 0.2 * (values[..., 1:] - 0.5)
-            values = torch.cat([values[..., :1, :1].expand_as(values[..., :1]), affine], -1)
+            log_odds = values[..., :1, :1] - 0.5  # some cameras moved, others did not
+            values = torch.cat([log_odds.expand_as(values[..., :1]), affine], -1)
         found[request] = (values * 255).to(torch.uint8) if request.dtype == "uint8" else values
     return found

@@ -30,6 +30,11 @@ LOG_ODDS = "camera_log_odds"
 """Name of the node that has the log-odds (… 1) that the camera of each video moved."""
 
 
+def camera_moved(nodes: Nodes) -> Tensor | None:
+    """Return whether the camera of each video moved (… 1); None if it was not estimated."""
+    return nodes[LOG_ODDS] > 0 if LOG_ODDS in nodes else None
+
+
 @dataclass(frozen=True)
 class StaticCamera:
     """The alternative that the cameras of a support are static.

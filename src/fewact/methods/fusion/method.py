@@ -32,7 +32,7 @@ from fewact.methods.base import (
 )
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
 from fewact.methods.fusion.any_order import AnyOrder, describe
-from fewact.methods.fusion.camera_weight import StaticCamera
+from fewact.methods.fusion.camera_weight import StaticCamera, camera_moved
 from fewact.methods.fusion.channel_mixing import ChannelMixing
 from fewact.methods.fusion.mismatch import intra_class_factor, mean_appearance
 from fewact.methods.fusion.terms import Appearance, Detrend, MeanAppearance, Moments, Motion
@@ -49,8 +49,8 @@ class TermWeights(NamedTuple):
     """Weights of the terms."""
 
     appearance: NonNegativeFloat = 1.0
-    motion: NonNegativeFloat = 1.0
-    shallow_motion: NonNegativeFloat = 1.0
+    motion: NonNegativeFloat = 1.5
+    shallow_motion: NonNegativeFloat = 0.5
     full_frame_motion: NonNegativeFloat = 0.5
     moments: NonNegativeFloat = 0.75
     vector_motion: NonNegativeFloat = 1.0
@@ -64,7 +64,8 @@ class FusionOptions:
     Args:
         frames: Number of frames for appearance and for full-frame motion.
         motion_frames: Number of frames for motion and moments. Three times ``frames``: the frames
-            for appearance are among them.
+            for appearance are among them, and moments of a query whose camera is static use these
+            alone.
         stabilise: Remove camera motion from the frames of motion and moments: ``off``, ``on``, or
             ``auto``, which does it where the camera moved. Needs a backbone with maps.
         cameras: Assumption about the cameras. ``moving``: a linear trend over time is removed.
@@ -73,12 +74,13 @@ class FusionOptions:
             weight of both; of vectors, which tell nothing of the camera, the mean is removed.
         horizontal_flip: Treat a clip and its horizontal flip alike, for actions of either hand.
             Classes that differ only in left and right become equal. Needs a backbone with maps.
-        weights: Weights of appearance; of motion in the middle maps and in the shallow ones;
-            of full-frame motion and moments; of the motion of vectors, for a backbone without maps;
-            and of images of the differences between the frames of motion. A term of weight 0 is not
+        weights: Weights of appearance; of motion in the middle maps and in the shallow ones; of
+            full-frame motion and moments; of the motion of vectors, for a backbone without maps;
+            and of images of the differences between the frames of motion. For a query whose camera
+            is static, motion in the shallow maps has the weights of both. A term of weight 0 is not
             computed, but for appearance.
-        channel_mixing: Number of channels of the maps, to train a matrix that mixes them; initially
-            the identity. Default: no mixing.
+        channel_mixing: Number of channels of the middle maps, to train a matrix that mixes them;
+            initially the identity. Default: no mixing.
         intra_class_weight: Weight of the intra-class similarity that is subtracted from the score
             of a class; less for a clip that looks unlike all support clips.
     """
@@ -139,6 +141,10 @@ class Fusion(Method[FusionOptions, FusionState]):
                 got=card.name,
             )
         return self.vector_terms.requests
+
+    def requests_if_moved(self, card: Card) -> tuple[Request, ...]:
+        """Return the request for the middle maps of the frames of motion."""
+        return self.map_terms.requests_if_moved if card.has("middle") else ()
 
     def explaining_requests(self, card: Card) -> tuple[Request, ...]:
         """Return the request of the maps whose means are the vectors of appearance."""
@@ -209,10 +215,13 @@ class Fusion(Method[FusionOptions, FusionState]):
     def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:
         """Return the alignment of the motion term of the largest weight."""
         moving = [one for one in self._terms_of(query).terms if isinstance(one.term, Motion)]
-        largest = max(moving, key=lambda one: one.weight)
+        moved = camera_moved(query)
+        weight, largest = max(
+            ((float(one.factor(0.0, moved)), one) for one in moving), key=lambda pair: pair[0]
+        )
         first, second = query[largest.name], support[largest.name]  # (t d)
         term = largest.term
-        if largest.weight == 0 or not isinstance(term, Motion):
+        if weight == 0 or not isinstance(term, Motion):
             return None
         plan = term.plan(first, second)
         return FrameMatch(
@@ -249,13 +258,14 @@ class Fusion(Method[FusionOptions, FusionState]):
         *,
         quick: bool = False,
     ) -> Tensor:
-        """Return the similarity of two sets of videos: (b q …), (b s …) → (b q s); symmetric.
+        """Return the similarity of two sets of videos: (b q …), (b s …) → (b q s).
 
         The similarity of a video with itself is the greatest. A video without motion has motion and
-        moments of similarity 0 with all others.
+        moments of similarity 0 with all others. It is symmetric but for the weights of motion,
+        which depend on the cameras of the first videos.
 
         Args:
-            first: Nodes of a set of videos.
+            first: Nodes of a set of videos, the queries.
             second: Nodes of another set.
             alternative_probability: See ``FusionState``; (b), or one for all.
             quick: Compare frames at the same time instead of aligning them.
@@ -313,18 +323,25 @@ class Fusion(Method[FusionOptions, FusionState]):
 
 def map_terms(options: FusionOptions) -> WeightedTerms:
     """Return the terms for a backbone with maps."""
-    stabilise: Stabilise = "off" if options.cameras == "static" else options.stabilise
-    detrend: Detrend = "constant" if options.cameras == "static" else "linear"
-    moving: When = "default" if options.cameras == "support" else "always"
-    weights = options.weights
+    by_support, is_static = options.cameras == "support", options.cameras == "static"
+    stabilise: Stabilise = "off" if is_static else options.stabilise
+    detrend: Detrend = "constant" if is_static else "linear"
+    moving: When = "default" if by_support else "always"
     vectors = FeatureRequest("vectors", View(options.frames))
     full_frame = FeatureRequest("middle", View(options.frames))
     view = View(options.motion_frames, stabilise)
     stabilised, shallow = (FeatureRequest(level, view) for level in GRIDS)
+    few = FeatureRequest("middle", few_frames(options.frames, view))
     camera = CameraMotionRequest(View(options.motion_frames, "auto"))
 
+    # The sum of the weights is the same: clips of both cameras may be in one support.
+    both = options.weights.motion + options.weights.shallow_motion
+    static = options.weights._replace(motion=0.0, shallow_motion=both)
+    weights = static if is_static else options.weights
+    deep = stabilised if weights.motion else few
+
     appearance = WeightedTerm("appearance", Appearance(vectors), weights.appearance)
-    moments = WeightedTerm("moments", Moments(stabilised, detrend), weights.moments)
+    moments = WeightedTerm("moments", Moments(deep, detrend), weights.moments)
     motion, shallow_motion = (
         WeightedTerm(name, cropped_motion(maps, detrend), weight, moving)
         for name, maps, weight in (
@@ -332,23 +349,45 @@ def map_terms(options: FusionOptions) -> WeightedTerms:
             ("shallow_motion", shallow, weights.shallow_motion),
         )
     )
+    of_few = []
+    if by_support:
+        motion = replace(motion, static_weight=static.motion)
+        shallow_motion = replace(shallow_motion, static_weight=static.shallow_motion)
+    if by_support and deep != few:
+        of_few = [
+            WeightedTerm("few_moments", Moments(few, detrend), 0.0, static_weight=static.moments)
+        ]
+        moments = replace(moments, static_weight=0.0)
     full = Motion(full_frame, detrend)
     full_motion = WeightedTerm("full_frame_motion", full, weights.full_frame_motion, moving)
     changes = cropped_motion(DifferenceRequest(view), detrend)
     differences = WeightedTerm("differences", changes, weights.differences)
 
-    both = (moments, motion, shallow_motion)
+    on_maps = (moments, *of_few, motion, shallow_motion)
     terms = [
         appearance,
-        *with_permissive_view(both, camera if stabilise == "auto" else None),
+        *(with_permissive_view(on_maps) if stabilise == "auto" else on_maps),
         differences,
         full_motion,
     ]
-    static = options.cameras == "support"
-    if static:
+    if by_support:
         terms += [one.as_static() for one in (motion, shallow_motion, full_motion)]
-    used = tuple(one for one in terms if one.weight or one is appearance)
-    return WeightedTerms(used, StaticCamera(camera) if static else None)
+    used = tuple(one for one in terms if one.weight or one.static_weight or one is appearance)
+    return WeightedTerms(used, StaticCamera(camera) if by_support else None)
+
+
+def few_frames(frames: int, motion: View) -> View:
+    """Return the frames for appearance, stabilised like those of motion that contain them.
+
+    Args:
+        frames: Number of frames for appearance.
+        motion: Frames for motion; all of them are returned if they do not contain the others.
+    """
+    times = motion.frames // frames
+    if motion.frames % frames or times % 2 == 0 or times == 1:
+        return motion
+    of = 0 if motion.stabilise == "off" else motion.frames
+    return replace(motion, frames=frames, of=of)
 
 
 def cropped_motion(maps: FeatureRequest | DifferenceRequest, detrend: Detrend) -> Motion:
@@ -356,19 +395,10 @@ def cropped_motion(maps: FeatureRequest | DifferenceRequest, detrend: Detrend) -
     return Motion(maps, detrend, crop=True, grid=GRIDS[maps.level])
 
 
-def with_permissive_view(
-    terms: Sequence[WeightedTerm], camera: CameraMotionRequest | None
-) -> list[WeightedTerm]:
-    """Return terms and, with half of the weight each, the same on the permissive view.
-
-    Args:
-        terms: Terms of stabilised maps.
-        camera: Request for the camera motion; None adds nothing.
-    """
-    if camera is None:
-        return list(terms)
-    halves = [replace(one, weight=one.weight / 2) for one in terms]
-    return halves + [one.on_permissive_view(camera) for one in halves]
+def with_permissive_view(terms: Sequence[WeightedTerm]) -> list[WeightedTerm]:
+    """Return terms of stabilised maps with half of the weight, and the same on permissive views."""
+    halves = [one.halved() for one in terms]
+    return halves + [one.on_permissive_view() for one in halves]
 
 
 def vector_terms(options: FusionOptions) -> WeightedTerms:

@@ -21,11 +21,14 @@ class PermissiveView:
 
     Args:
         maps: Request for the maps.
-        camera: Request for the camera motion.
     """
 
     maps: FeatureRequest
-    camera: CameraMotionRequest
+
+    @property
+    def camera(self) -> CameraMotionRequest:
+        """Request for the camera motion in the same frames."""
+        return CameraMotionRequest(self.maps.view)
 
     @property
     def level(self) -> Level:

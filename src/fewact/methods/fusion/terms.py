@@ -47,6 +47,9 @@ class Term(Protocol):
     def view(self) -> TermView:
         """Features that the term reads."""
 
+    def __hash__(self) -> int:
+        """Terms are compared by their fields."""
+
     def encode(self, features: TermInputs) -> Tensor:
         """Return what is kept of each video."""
 

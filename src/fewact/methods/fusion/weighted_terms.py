@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal, Protocol
 
+import torch
 from torch import Tensor
 
-from fewact.features.request import CameraMotionRequest, FeatureRequest, Features, Request
+from fewact.features.request import FeatureRequest, Features, Request
 from fewact.methods.base import Nodes
+from fewact.methods.fusion.camera_weight import camera_moved
 from fewact.methods.fusion.channel_mixing import ChannelMixing
 from fewact.methods.fusion.permissive import PermissiveView
 from fewact.methods.fusion.terms import Motion, Term, TermInputs, TermView
@@ -52,19 +55,32 @@ class WeightedTerm:
         term: The term.
         weight: Its weight; 0 skips it.
         when: When it counts: the weight is multiplied by the probability of this.
+        static_weight: Weight for queries whose camera is static; None for the same.
     """
 
     name: str
     term: Term
     weight: float
     when: When = "always"
+    static_weight: float | None = None
 
-    def on_permissive_view(self, camera: CameraMotionRequest) -> "WeightedTerm":
+    def encode(self, values: Tensor) -> Tensor:
+        """Return what the term keeps of the features of its view."""
+        if self.static_weight == 0 and not values.any():  # a static camera needs none of them
+            return _of_zeros(self.term, values.shape, values.dtype, values.device)
+        return self.term.encode({self.term.view: values})
+
+    def halved(self) -> "WeightedTerm":
+        """Return the same term with half of the weight."""
+        static = None if self.static_weight is None else self.static_weight / 2
+        return replace(self, weight=self.weight / 2, static_weight=static)
+
+    def on_permissive_view(self) -> "WeightedTerm":
         """Return the same term of maps that are warped by the permissive estimate."""
         view = self.term.view
         if not isinstance(view, FeatureRequest):
             raise TypeError("the term has a permissive view already")
-        term = _with(self.term, view=PermissiveView(view, camera))
+        term = _with(self.term, view=PermissiveView(view))
         return replace(self, name=f"permissive_{self.name}", term=term)
 
     def as_static(self) -> "WeightedTerm":
@@ -72,11 +88,19 @@ class WeightedTerm:
         term = _with(self.term, detrend="constant")
         return replace(self, name=f"static_{self.name}", term=term, when="alternative")
 
-    def factor(self, probability: Tensor | float) -> Tensor | float:
-        """Return the weight for a probability (b 1 1), or one for all, of the alternative."""
-        if self.when == "always" or self.weight == 0:
-            return self.weight
-        return self.weight * (probability if self.when == "alternative" else 1 - probability)
+    def factor(self, probability: Tensor | float, moved: Tensor | None = None) -> Tensor | float:
+        """Return the weight of the term.
+
+        Args:
+            probability: Probability (b 1 1) of the alternative, or one for all.
+            moved: Whether the cameras of the queries moved (b q 1); None counts as moved.
+        """
+        weight: Tensor | float = self.weight
+        if self.static_weight is not None and moved is not None:
+            weight = torch.where(moved, self.weight, self.static_weight)
+        if self.when == "always":
+            return weight
+        return weight * (probability if self.when == "alternative" else 1 - probability)
 
 
 @dataclass(frozen=True)
@@ -109,6 +133,13 @@ class WeightedTerms:
             found |= dict.fromkeys(self.alternative.requests)
         return tuple(found)
 
+    @property
+    def requests_if_moved(self) -> tuple[Request, ...]:
+        """Features that queries need only where the camera moved: terms of no weight elsewhere."""
+        needed = [one for one in self.terms if one.static_weight != 0]
+        rest = replace(self, terms=tuple(needed)).requests
+        return tuple(one for one in self.requests if one not in rest)
+
     def encode(self, features: Features, channel_mixing: ChannelMixing | None = None) -> Nodes:
         """Return the nodes of each video.
 
@@ -124,7 +155,7 @@ class WeightedTerms:
         for one in self.terms:
             key = (_with(one.term, view=anywhere), id(inputs[one.term.view]))
             if key not in encoded:
-                encoded[key] = one.term.encode(inputs)
+                encoded[key] = one.encode(inputs[one.term.view])
             nodes[one.name] = encoded[key]
         if self.alternative is not None:
             nodes |= self.alternative.encode(features)
@@ -153,10 +184,12 @@ class WeightedTerms:
         quick: bool = False,
         horizontal_flip: bool = False,
     ) -> Tensor:
-        """Return the sum: (b q …), (b s …) → (b q s); symmetric.
+        """Return the sum: (b q …), (b s …) → (b q s).
+
+        It is symmetric but for the weights, which depend on the cameras of the first videos.
 
         Args:
-            first: Nodes of a set of videos.
+            first: Nodes of a set of videos, the queries.
             second: Nodes of another set.
             probability: Probability (b) that the alternative holds, or one for all.
             quick: Use the terms' quick similarities.
@@ -217,6 +250,12 @@ class WeightedTerms:
         return replace(self, terms=tuple(changed))
 
 
+@lru_cache(maxsize=32)
+def _of_zeros(term: Term, shape: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False), torch.no_grad():  # It may be used in training later.
+        return term.encode({term.view: torch.zeros(shape, dtype=dtype, device=device)})
+
+
 def _pairs_shape(first: Nodes, second: Nodes) -> tuple[int, int, int]:
     one, other = next(iter(first.values())), next(iter(second.values()))
     return one.shape[0], one.shape[1], other.shape[1]
@@ -238,9 +277,10 @@ def _sum(
 ) -> Tensor:
     """Add up terms: (b q …), (b s …) → (b q s), or () if all are skipped."""
     total = next(iter(first.values())).new_zeros(())
+    moved = camera_moved(first)
     for one in terms:
-        factor = one.factor(probability)
-        if isinstance(factor, Tensor) or factor > 0:
+        factor = one.factor(probability, moved)
+        if torch.as_tensor(factor).any():
             compare = one.term.quick_similarity if quick else one.term.similarity
             total = total + factor * compare(first[one.name], second[one.name])
     return total
