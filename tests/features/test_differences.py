@@ -43,6 +43,9 @@ def test_requests_survive_their_text_and_their_facts() -> None:
     request = DifferenceRequest(View(6, "auto"))
     assert parse_request("differences:6:auto", card) == request
     assert parse_request(str(request), card) == request
+    permissive = DifferenceRequest(View(6, "permissive"))
+    assert parse_request("differences:6:permissive", card) == permissive != request
+    assert request_from_facts(request_facts(permissive)) == permissive
     assert request_from_facts(request_facts(request)) == request
 
 

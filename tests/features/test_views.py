@@ -1,6 +1,7 @@
 """Views of a clip: stabilised where requested, computed once, equal frames shared."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,13 @@ from fewact.camera.motion import estimate_camera_motion
 from fewact.camera.similarity import Similarity
 from fewact.camera.stabilise import stabilise
 from fewact.data.clips import Clip
-from fewact.features.request import CameraMotionRequest, FeatureRequest, View
+from fewact.features.differences import difference_images
+from fewact.features.request import (
+    CameraMotionRequest,
+    DifferenceRequest,
+    FeatureRequest,
+    View,
+)
 from fewact.features.views import Views
 from fewact.video import EveryNth, FrameSets, Segments
 from tests.camera.scenery import frames_of
@@ -28,7 +35,7 @@ def static() -> torch.Tensor:
     return frames_of(Similarity.identity(8, torch.complex128), (64, 96))
 
 
-@pytest.mark.parametrize("mode", ["off", "auto", "on"])
+@pytest.mark.parametrize("mode", ["off", "auto", "on", "permissive"])
 def test_views_equal_stabilised_frames(pan, static, mode):
     for frames in (pan, static):
         found = Views({8: frames}, ASPECT).frames(View(8, mode))
@@ -40,6 +47,30 @@ def test_equal_frames_share_a_tensor(pan, static):
     assert moving.frames(View(8, "auto")) is moving.frames(View(8, "on"))
     assert moving.frames(View(8, "auto")) is not moving.frames(View(8))
     assert still.frames(View(8, "auto")) is still.frames(View(8)) is static
+
+
+def test_images_of_equal_frames_share_a_tensor(pan, static):
+    for frames in (pan, static):  # The background is textured: both estimates are equal.
+        views = Views({8: frames}, ASPECT)
+        auto, permissive = (
+            DifferenceRequest(View(8, mode)).prepare(views) for mode in ("auto", "permissive")
+        )
+        assert permissive is auto
+        assert torch.equal(auto, difference_images(views.frames(View(8, "auto"))))
+
+
+def test_where_the_estimates_differ_so_do_the_frames_and_the_images(pan, monkeypatch):
+    found = estimate_camera_motion(pan, aspect=ASPECT)
+    none = Similarity.identity(8, found.conservative.linear.dtype)
+    differing = replace(found, conservative=none)
+    monkeypatch.setattr(
+        sys.modules["fewact.features.views"], "estimate_camera_motion", lambda *_, **__: differing
+    )
+    views = Views({8: pan}, ASPECT)
+    assert torch.equal(views.frames(View(8, "auto")), pan)
+    assert torch.equal(views.frames(View(8, "permissive")), stabilise(pan, "on", aspect=ASPECT))
+    auto, permissive = (views.difference_images(View(8, m)) for m in ("auto", "permissive"))
+    assert permissive.float().mean() < auto.float().mean() / 2  # The camera's motion is gone.
 
 
 def test_a_part_of_the_frames_is_stabilised_as_all_of_them_are(pan, static):

@@ -11,7 +11,7 @@ from fewact.camera.motion import CameraMotion, check_clip, estimate_camera_motio
 from fewact.camera.similarity import Similarity, warp
 from fewact.errors import OptionError
 
-Mode = Literal["off", "auto", "on"]
+Mode = Literal["off", "auto", "on", "permissive"]
 
 
 def stabilise(frames: Tensor, mode: Mode = "auto", *, aspect: float | None = None) -> Tensor:
@@ -21,7 +21,8 @@ def stabilise(frames: Tensor, mode: Mode = "auto", *, aspect: float | None = Non
 
     Args:
         frames: Clip (t 3 h w), uint8, RGB.
-        mode: ``on``; ``auto``: only if the camera moved, rather than what it recorded; ``off``.
+        mode: ``on``; ``auto``: only if the camera moved, rather than what it recorded;
+            ``permissive``: then, by the permissive estimate of its motion; ``off``.
         aspect: Width over height of the frames before they were resized without keeping the aspect
             ratio, such as 4/3; None if the ratio is unchanged.
 
@@ -66,10 +67,17 @@ def stabilise_modes(
     if not set(modes) - {"off"}:
         return dict.fromkeys(modes, frames)
     motion = motion or estimate_camera_motion(frames, aspect=aspect)
-    applies = {"off": False, "auto": motion.moved, "on": True}
-    needed = any(applies[mode] for mode in modes)
-    stabilised = _warp_frames(frames, motion.conservative, aspect) if needed else frames
-    return {mode: stabilised if applies[mode] else frames for mode in modes}
+    found: dict[Mode, Tensor] = {}
+    warped: dict[int, Tensor] = {}
+    for mode in modes:
+        if mode == "off" or (mode != "on" and not motion.moved):
+            found[mode] = frames
+            continue
+        estimate = motion.permissive if mode == "permissive" else motion.conservative
+        if id(estimate) not in warped:
+            warped[id(estimate)] = _warp_frames(frames, estimate, aspect)
+        found[mode] = warped[id(estimate)]
+    return found
 
 
 def _warp_frames(frames: Tensor, motion: Similarity, aspect: float | None) -> Tensor:

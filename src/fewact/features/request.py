@@ -12,8 +12,9 @@ from fewact.errors import OptionError
 if TYPE_CHECKING:
     from torch import Tensor
 
-Stabilise = Literal["off", "auto", "on"]
-"""Whether camera motion is removed: never, where the camera moved, or always."""
+Stabilise = Literal["off", "auto", "on", "permissive"]
+"""Whether camera motion is removed: never, where the camera moved, always, or where it moved, by
+the permissive estimate."""
 
 PIPELINE = 1
 """Version of reading, sampling and resizing frames; it increases when features change by more
@@ -96,6 +97,9 @@ class ClipViews(Protocol):
 
     def frames(self, view: View) -> "Tensor":
         """Return the frames (n 3 H W) uint8 of a view, n counting input frames."""
+
+    def difference_images(self, view: View) -> "Tensor":
+        """Return images (n 3 h w) uint8 of what changes between the frames of a view."""
 
     def camera_motion(self, view: View) -> "Tensor":
         """Return the camera motion (t 7) in the frames of a view."""
@@ -241,9 +245,7 @@ class DifferenceRequest:
 
     def prepare(self, clip: ClipViews) -> "Tensor":
         """Return the images (n 3 h w) uint8."""
-        from fewact.features.differences import difference_images
-
-        return difference_images(clip.frames(self.view))
+        return clip.difference_images(self.view)
 
     @property
     def dtype(self) -> str:

@@ -15,6 +15,7 @@ from fewact.camera.motion import CameraMotion, estimate_camera_motion
 from fewact.camera.stabilise import stabilise_modes
 from fewact.data.video_source import VideoSource
 from fewact.errors import VideoError
+from fewact.features.differences import difference_images
 from fewact.features.request import Request, View
 from fewact.features.timing import Timing
 from fewact.video import Sampler, collect_warnings
@@ -56,7 +57,8 @@ class Views:
     ) -> None:
         self._decoded, self._aspect, self._frames_per_slot = decoded, aspect, frames_per_slot
         self._motion: dict[int, CameraMotion] = {}
-        self._stabilised: dict[int, Tensor] = {}
+        self._stabilised: dict[tuple[int, bool], Tensor] = {}
+        self._differences: dict[int, tuple[Tensor, Tensor]] = {}
 
     def frames(self, view: View) -> Tensor:
         """Return the frames (n 3 H W) uint8 of a view; views with equal frames share a tensor."""
@@ -64,14 +66,22 @@ class Views:
             slots = self.frames(view.all_frames).unflatten(0, (view.of, self._frames_per_slot))
             chosen: Tensor = slots[view.positions]
             return chosen.flatten(0, 1)
-        n = view.frames * self._frames_per_slot
-        if view.stabilise == "off" or (view.stabilise == "auto" and not self._motion_of(n).moved):
+        n, mode = view.frames * self._frames_per_slot, view.stabilise
+        if mode == "off" or (mode != "on" and not self._motion_of(n).moved):
             return self._decoded[n]
-        if n not in self._stabilised:
-            mode, motion = view.stabilise, self._motion_of(n)
+        motion = self._motion_of(n)
+        key = n, mode == "permissive" and motion.permissive is not motion.conservative
+        if key not in self._stabilised:
             modes = stabilise_modes(self._decoded[n], (mode,), aspect=self._aspect, motion=motion)
-            self._stabilised[n] = modes[mode]
-        return self._stabilised[n]
+            self._stabilised[key] = modes[mode]
+        return self._stabilised[key]
+
+    def difference_images(self, view: View) -> Tensor:
+        """Return images (n 3 h w) uint8 of what changes; those of equal frames share a tensor."""
+        frames = self.frames(view)
+        if id(frames) not in self._differences:  # The frames are kept, so that no others get it.
+            self._differences[id(frames)] = frames, difference_images(frames)
+        return self._differences[id(frames)][1]
 
     def camera_moved(self, view: View) -> bool:
         """Return whether the camera moved in the frames of a view."""
