@@ -7,7 +7,6 @@ from typing import Any
 from fewact import methods
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.camera_weight import StaticCamera
-from fewact.methods.fusion.permissive import PermissiveView
 from fewact.methods.fusion.terms import Detrend, Moments, Motion
 from fewact.methods.fusion.weighted_terms import WeightedTerms
 
@@ -57,11 +56,5 @@ class Variant:
 
 def conservative_only(terms: WeightedTerms) -> WeightedTerms:
     """Return terms in which the conservative view has the weight of the permissive one, too."""
-    halved = {
-        one.name.removeprefix("permissive_")
-        for one in terms.terms
-        if isinstance(one.term.view, PermissiveView)
-    }
-    kept = (one for one in terms.terms if not isinstance(one.term.view, PermissiveView))
-    doubled = (replace(one, weight=2 * one.weight) if one.name in halved else one for one in kept)
-    return replace(terms, terms=tuple(doubled))
+    kept = (one for one in terms.terms if one.estimate != "permissive")
+    return replace(terms, terms=tuple(replace(one, estimate=None) for one in kept))

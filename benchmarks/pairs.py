@@ -3,6 +3,7 @@
 A few hundred clips have far fewer pairs than thousands of episodes compare.
 """
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -25,7 +26,7 @@ from fewact.methods.base import Method, Nodes
 from fewact.methods.common.kernel import intra_class_similarity
 from fewact.methods.fusion import Fusion, FusionState
 from fewact.methods.fusion.mismatch import intra_class_factor, mean_appearance
-from fewact.methods.fusion.weighted_terms import Alternative, WeightedTerms
+from fewact.methods.fusion.weighted_terms import UNDECIDED, Decision, WeightedTerms
 
 CLIPS_AT_ONCE = 8
 CHECKED_EPISODES = 10
@@ -48,16 +49,18 @@ class Pairs:
     """Similarities of v videos with each other.
 
     Args:
-        exact: (r v v): one table, or one by default and one if the alternative holds; of fusion
-            on maps the last table is the appearance alone.
-        quick: (r v v): approximations, from which the alternative's probability is estimated.
-        alternative: What the support decides, for example that cameras are static.
-        nodes: Nodes (v …) of each video that the alternative reads.
+        exact: (r v v): one table for each of ``corners``; of fusion on maps the last table is the
+            appearance alone.
+        quick: (r v v): approximations, by which the support decides.
+        corners: Decisions between which any other one is interpolated.
+        terms: Terms of fusion, whose weights the support decides.
+        nodes: Nodes (v …) of each video that the decision reads.
     """
 
     exact: Tensor
     quick: Tensor
-    alternative: Alternative | None = None
+    corners: Sequence[Decision] = (UNDECIDED,)
+    terms: WeightedTerms | None = None
     nodes: Nodes = field(default_factory=dict)
 
     @property
@@ -88,32 +91,37 @@ class LookedUp(Method[Any, FusionState]):
         return {"number": features[NUMBER][..., 0, 0]}
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> FusionState:
-        """Return the support with the probability of the alternative that it decides on."""
-        probability = self._alternative_probability(nodes, labels, n)
+        """Return the support with what it decides."""
+        decision = self._decision(nodes, labels, n)
         inside = intra_class_similarity(
-            lambda videos, episodes: self.similarity(videos, videos, probability[episodes]),
+            lambda videos, episodes: self.similarity(videos, videos, decision.of(episodes)),
             nodes,
             labels,
             n,
         )
         usual = mean_appearance(self._appearance(nodes, nodes)) if self.pairs.appearance else None
-        return FusionState(nodes, labels, inside, probability, usual)
+        return FusionState(nodes, labels, inside, decision, usual)
 
     def _appearance(self, first: Nodes, second: Nodes) -> Tensor:
         return _entries(self.pairs.exact[-1], first, second)
 
-    def _alternative_probability(self, nodes: Nodes, labels: Tensor, n: int) -> Tensor:
-        alternative = self.pairs.alternative
-        if alternative is None:
-            return self.pairs.exact.new_zeros(len(labels))
-        default, other = (_entries(table, nodes, nodes) for table in self.pairs.quick)
+    def _decision(self, nodes: Nodes, labels: Tensor, n: int) -> Decision:
+        terms = self.pairs.terms
+        if terms is None:
+            return UNDECIDED
         number = nodes["number"].long()
         own = {name: value[number] for name, value in self.pairs.nodes.items()}  # (b s …)
-        return alternative.probability(own, default, other, labels, n)
+        return terms.decide(
+            own,
+            lambda one: self._mixed(self.pairs.quick, nodes, nodes, one),
+            labels,
+            n,
+            views_differ=terms.has_both_views,
+        )
 
     def score(self, state: FusionState, nodes: Nodes) -> Tensor:
         """Return logits (b q n)."""
-        pairs = self.similarity(nodes, state.nodes, state.alternative_probability)
+        pairs = self.similarity(nodes, state.nodes, state.decision)
         return state.logits(pairs, self.intra_class_weight(state, nodes))
 
     def intra_class_weight(self, state: FusionState, nodes: Nodes) -> Tensor | float:
@@ -124,14 +132,35 @@ class LookedUp(Method[Any, FusionState]):
         found = self._appearance(nodes, state.nodes)
         return weight * intra_class_factor(found, state.appearance)
 
-    def similarity(self, first: Nodes, second: Nodes, alternative_probability: Tensor) -> Tensor:
-        """Return the similarity of two sets of clips: (b q), (b s), (b) → (b q s)."""
-        tables = self.pairs.exact[: -1 if self.pairs.appearance else None]
-        default, *alternative = (_entries(table, first, second) for table in tables)
-        if not alternative:
-            return default
-        weight = alternative_probability[:, None, None]
-        return (1 - weight) * default + weight * alternative[0]
+    def similarity(self, first: Nodes, second: Nodes, decision: Decision) -> Tensor:
+        """Return the similarity of two sets of clips: (b q), (b s) → (b q s)."""
+        return self._mixed(self.pairs.exact, first, second, decision)
+
+    def _mixed(self, tables: Tensor, first: Nodes, second: Nodes, decision: Decision) -> Tensor:
+        """Return the entries of the tables, interpolated between the corners."""
+        found = decision.of_pairs()
+        corners = self.pairs.corners
+        total = tables.new_zeros(())
+        for table, corner in zip(tables, corners, strict=False):  # not the appearance
+            weights = zip(found, corner, strict=True)
+            factor = math.prod(_nearness(value, at) for value, at in weights)
+            total = total + factor * _entries(table, first, second)
+        return total
+
+
+def _nearness(value: Tensor | float, at: Tensor | float) -> Any:
+    """Return the weight of a corner at 0 or at 1; 1 if there is no other one."""
+    return {0.0: 1 - value, 1.0: value}.get(float(at), 1.0)
+
+
+def corners_of(terms: WeightedTerms) -> list[Decision]:
+    """Return the decisions between which any other one is interpolated."""
+    both = (0.0, 1.0)
+    return [
+        Decision(alternative, permissive)
+        for alternative in (both if terms.alternative is not None else (0.5,))
+        for permissive in (both if terms.has_both_views else (0.5,))
+    ]
 
 
 def _entries(table: Tensor, first: Nodes, second: Nodes) -> Tensor:
@@ -181,10 +210,8 @@ def compare_all(
     """
     similarities: list[Callable[[Nodes, Nodes], Any]] = [method.similarity]
     if isinstance(method, Fusion):
-        both = (0.0,) if terms_of(method, second).alternative is None else (0.0, 1.0)
-        similarities = [
-            partial(method.similarity, alternative_probability=p, quick=quick) for p in both
-        ]
+        corners = corners_of(terms_of(method, second))
+        similarities = [partial(method.similarity, decision=one, quick=quick) for one in corners]
         if not quick and terms_of(method, second) is method.map_terms:
             similarities.append(method.appearance)
     count = next(iter(first.values())).shape[1]
@@ -208,10 +235,11 @@ def compare_within(method: Fusion | A2M2, nodes: Nodes) -> Pairs:
     """Return the similarities of videos (1 v …) with each other."""
     exact = compare_all(method, nodes, nodes)
     terms = terms_of(method, nodes) if isinstance(method, Fusion) else None
-    if terms is None or terms.alternative is None:
+    if terms is None:
         return Pairs(exact, exact[:1])
     own = {name: value[0] for name, value in nodes.items() if name not in terms.names}
-    return Pairs(exact, compare_all(method, nodes, nodes, quick=True), terms.alternative, own)
+    quick = compare_all(method, nodes, nodes, quick=True)
+    return Pairs(exact, quick, corners_of(terms), terms, own)
 
 
 def episode_accuracies(

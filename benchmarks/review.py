@@ -66,7 +66,7 @@ def pairs_of(clips: ClipSet, training: Numbers, labels: torch.Tensor, n: int) ->
     """Return the similarities (s s) of training clips, as a model with these labels has them."""
     nodes = {"number": torch.from_numpy(training)[None]}
     state = clips.method.support(nodes, labels[None], n)
-    return clips.method.similarity(nodes, nodes, state.alternative_probability)[0].double()
+    return clips.method.similarity(nodes, nodes, state.decision)[0].double()
 
 
 def gains(clips: ClipSet, training: Numbers, labels: torch.Tensor, n: int) -> torch.Tensor:

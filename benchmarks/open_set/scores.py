@@ -85,7 +85,7 @@ def _nodes(numbers: NDArray[np.int64]) -> dict[str, torch.Tensor]:
 
 def _score(method: LookedUp, state: FusionState, numbers: NDArray[np.int64]) -> tuple[Array, Array]:
     nodes = _nodes(numbers)
-    pairs = method.similarity(nodes, state.nodes, state.alternative_probability)
+    pairs = method.similarity(nodes, state.nodes, state.decision)
     logits = state.logits(pairs, method.intra_class_weight(state, nodes))
     return np.asarray(logits[0].double()), np.asarray(pairs[0].double())
 

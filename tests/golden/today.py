@@ -37,6 +37,7 @@ from fewact.methods.fusion.terms import Moments, Motion
 from fewact.training import TrainingData, train
 from fewact.training.recipe_files import parse
 from fewact.training.run_folder import read_metrics
+from tests.methods.fusion.made_up import both_views_count_half
 
 Weights = Literal["first", "filled", "pca"]
 
@@ -85,11 +86,9 @@ def fields(
 
 def conservative_only(method: Fusion) -> None:
     """Give the permissive view's weight to the conservative one."""
-    terms, halved = [], {"motion", "moments"}
-    for one in method.map_terms.terms:
-        if not isinstance(one.term.view, PermissiveView):
-            terms.append(replace(one, weight=2 * one.weight) if one.name in halved else one)
-    method.map_terms = replace(method.map_terms, terms=tuple(terms))
+    kept = (one for one in method.map_terms.terms if one.estimate != "permissive")
+    terms = tuple(replace(one, estimate=None) for one in kept)
+    method.map_terms = replace(method.map_terms, terms=terms)
 
 
 LEARNED = {
@@ -108,9 +107,9 @@ TEXT = 24
 
 
 def stride_16_alone(method: Fusion) -> None:
-    """Compare motion at stride 16 alone, whatever the camera did."""
+    """Compare motion at stride 16 alone, whatever the camera did; both views count half."""
     terms = []
-    for one in method.map_terms.terms:
+    for one in both_views_count_half(method.map_terms).terms:
         view = one.term.view
         maps = view.maps if isinstance(view, PermissiveView) else view
         if maps.level == "middle":

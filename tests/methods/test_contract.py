@@ -20,6 +20,7 @@ from fewact.methods.base import (
 from fewact.methods.checks import PROMISES, Subject
 from fewact.methods.checks.made_up import made_up_card, made_up_features, made_up_text
 from fewact.methods.fusion import Fusion
+from tests.methods.fusion.made_up import both_views_count_half
 from tests.methods.made_up import make_card, make_text
 
 Episode = Callable[..., tuple[Nodes, torch.Tensor, Nodes]]
@@ -89,10 +90,10 @@ def scores(
         return method.score(support_state(method, support, labels, n, text), query)
 
 
-def without_alternative(method: Method) -> None:
+def without_decision(method: Method) -> None:
     """Let the support clips of fusion decide nothing together."""
     if isinstance(method, Fusion):
-        method.map_terms = replace(method.map_terms, alternative=None)
+        method.map_terms = both_views_count_half(replace(method.map_terms, alternative=None))
         method.vector_terms = replace(method.vector_terms, alternative=None)
 
 
@@ -108,7 +109,7 @@ def test_uneven_shots(method: Method, card: Card, episode: Episode) -> None:
     if any(type(method) is methods.REGISTRY.get(name) for name in CLASSES_MEET):
         return
     # All support clips together decide about all classes.
-    without_alternative(method)
+    without_decision(method)
     logits = scores(method, take(support, some), labels[:, some], query, 3)
     text = make_text(card, 2, 3)[:, 1:] if method.uses_text else None
     few = take(support, torch.tensor([1, 2]))
@@ -121,7 +122,7 @@ def test_pairs_are_what_each_video_scores_as_a_class(
     method: Method, card: Card, episode: Episode
 ) -> None:
     support, labels, query = episode(method, card)
-    without_alternative(method)
+    without_decision(method)
     with torch.no_grad():
         text = make_text(card, 2, 3) if method.uses_text else None
         state = support_state(method, support, labels, 3, text)

@@ -21,7 +21,7 @@ from fewact.text import TextFacts
 from fewact.version import __version__
 
 FORMAT: Final = "fewact classifier"
-VERSION: Final = 9
+VERSION: Final = 10
 CONFIG, STATE, README = "config.json", "state.safetensors", "README.md"
 THUMBNAIL = re.compile(r"thumbnail-\d{4,}\.jpg", re.ASCII)
 
@@ -99,7 +99,7 @@ class Config(_Part):
     """
 
     format: Literal["fewact classifier"] = FORMAT
-    version: Literal[9] = VERSION
+    version: Literal[10] = VERSION
     fewact: str = __version__
     backbone: SavedBackbone
     method: SavedMethod

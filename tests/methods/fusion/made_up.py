@@ -1,19 +1,29 @@
 """Features and methods for the tests of fusion."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from fewact import methods
-from fewact.features.request import CameraMotionRequest, FeatureRequest, Request, View
+from fewact.features.request import (
+    CameraMotionRequest,
+    DifferenceRequest,
+    FeatureRequest,
+    Request,
+    View,
+)
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.terms import Motion
+from fewact.methods.fusion.weighted_terms import WeightedTerm, WeightedTerms
 from tests.methods.made_up import make_card, make_features
 
 VECTORS, FULL_FRAME = FeatureRequest("vectors", View(8)), FeatureRequest("middle", View(8))
 STABILISED = FeatureRequest("middle", View(24, "auto"))
 SHALLOW = FeatureRequest("shallow", View(24, "auto"))
 CAMERA = CameraMotionRequest(View(24, "auto"))
+DIFFERENCES = DifferenceRequest(View(24, "auto"))
+PERMISSIVE_DIFFERENCES = DifferenceRequest(View(24, "permissive"))
 FEW = View(8, "auto", of=24)
 """Frames of moments."""
 OF_MOMENTS, CAMERA_OF_MOMENTS = FeatureRequest("middle", FEW), CameraMotionRequest(FEW)
@@ -55,4 +65,16 @@ def without_motion_of_camera(
         one: torch.cat([found[one][..., :1], IDENTITY.expand_as(found[one][..., 1:])], -1)
         for one in (CAMERA, CAMERA_OF_MOMENTS)
     }
-    return {**found, **still}
+    return {**found, **still, PERMISSIVE_DIFFERENCES: found[DIFFERENCES]}
+
+
+def both_views_count_half(terms: WeightedTerms) -> WeightedTerms:
+    """The same terms, but the support decides nothing about the two views."""
+
+    def halved(one: WeightedTerm) -> WeightedTerm:
+        if one.estimate is None:
+            return one
+        static = None if one.static_weight is None else one.static_weight / 2
+        return replace(one, weight=one.weight / 2, static_weight=static, estimate=None)
+
+    return replace(terms, terms=tuple(halved(one) for one in terms.terms))

@@ -8,6 +8,7 @@ import torch
 from fewact import methods
 from fewact.methods.fusion.any_order import AnyOrder
 from fewact.methods.fusion.terms import Motion
+from fewact.methods.fusion.weighted_terms import UNDECIDED
 from tests.methods.fusion.made_up import VECTORS, create
 
 CLASSES, SHOTS, QUERIES = 5, 5, 5
@@ -36,7 +37,7 @@ def accuracy(name: str, *, ordered: bool) -> tuple[float, float]:
     first, second = ({k: v[:, some] for k, v in nodes.items()} for some in (support, ~support))
     state = method.support(first, labels[support][None], CLASSES)
     right = method.score(state, second).argmax(-1)[0] == labels[~support]
-    probability = getattr(state, "alternative_probability", torch.zeros(1)).item()
+    probability = float(getattr(state, "decision", UNDECIDED).alternative)
     return right.double().mean().item(), probability
 
 

@@ -21,7 +21,7 @@ def static_probability(
     method: Fusion, found: dict[Request, torch.Tensor], labels: torch.Tensor
 ) -> list[float]:
     state = method.support(method.encode(found), labels, int(labels.max()) + 1)
-    each: list[float] = state.alternative_probability.tolist()
+    each: list[float] = state.decision.alternative.tolist()
     return each
 
 
@@ -73,7 +73,7 @@ def test_with_one_clip_of_each_class_the_cameras_decide(log_odds: float, expecte
     }
     encoded = changed(constant, detrend="constant").encode(conservative)
     static = constant.similarity(encoded, encoded) + rest
-    p = state.alternative_probability[0]
+    p = state.decision.alternative[0]
     query = {**nodes, LOG_ODDS: torch.ones_like(nodes[LOG_ODDS])}  # Its own camera moved.
     torch.testing.assert_close(method.score(state, query), (1 - p) * moving + p * static)
 

@@ -14,12 +14,15 @@ from fewact.methods.fusion import Fusion, FusionOptions, TermWeights
 from fewact.methods.fusion.camera_weight import LOG_ODDS
 from fewact.methods.fusion.permissive import warp_maps
 from fewact.methods.fusion.terms import Moments
+from fewact.methods.fusion.weighted_terms import Decision
 from tests.methods.fusion.made_up import (
     CAMERA,
     CAMERA_OF_MOMENTS,
+    DIFFERENCES,
     FULL_FRAME,
     MOVING,
     OF_MOMENTS,
+    PERMISSIVE_DIFFERENCES,
     SHALLOW,
     STABILISED,
     VECTORS,
@@ -43,7 +46,6 @@ MOTION_NODES = (
     "full_frame_motion",
     "static_full_frame_motion",
 )
-DIFFERENCES = DifferenceRequest(View(24, "auto"))
 OTHERS = ("shallow_motion", "full_frame_motion", "moments", "differences")
 """Terms besides appearance and motion."""
 
@@ -74,8 +76,8 @@ def test_similarity_is_symmetric_and_greatest_for_the_same_clip(maps: bool, move
         assert pairs.argmax(1).tolist() == list(range(6))
 
 
-@pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
-def test_similarity_is_the_weighted_sum_of_the_terms(probability: float) -> None:
+@pytest.mark.parametrize(("probability", "share"), [(0.0, 0.5), (0.3, 0.2), (1.0, 0.0)])
+def test_similarity_is_the_weighted_sum_of_the_terms(probability: float, share: float) -> None:
     weights = TermWeights(0.9, 1.7, 0.8, 0.4, 0.6, differences=1.2)
     method = create(weights=weights)
     first, second = (method.encode(features(2, count, seed=count)) for count in (3, 4))
@@ -87,23 +89,25 @@ def test_similarity_is_the_weighted_sum_of_the_terms(probability: float) -> None
     moved = first[LOG_ODDS] > 0  # (b q 1), of the queries
     deep, shallow = torch.where(moved, 1.7, 0.0), torch.where(moved, 0.8, 1.7 + 0.8)
     moving, static = 1 - probability, probability
+
+    def both(name: str) -> torch.Tensor:
+        return (1 - share) * parts[name] + share * parts[f"permissive_{name}"]
+
     expected = (
         0.9 * parts["appearance"]
-        + torch.where(moved, 0.6, 0.0) * (parts["moments"] + parts["permissive_moments"]) / 2
-        + torch.where(moved, 0.0, 0.6)
-        * (parts["few_moments"] + parts["permissive_few_moments"])
-        / 2
-        + moving * deep * (parts["motion"] + parts["permissive_motion"]) / 2
+        + torch.where(moved, 0.6, 0.0) * both("moments")
+        + torch.where(moved, 0.0, 0.6) * both("few_moments")
+        + moving * deep * both("motion")
         + static * deep * parts["static_motion"]
-        + moving * shallow * (parts["shallow_motion"] + parts["permissive_shallow_motion"]) / 2
+        + moving * shallow * both("shallow_motion")
         + static * shallow * parts["static_shallow_motion"]
         + moving * 0.4 * parts["full_frame_motion"]
         + static * 0.4 * parts["static_full_frame_motion"]
-        + 1.2 * parts["differences"]
+        + 1.2 * both("differences")
     )
-    torch.testing.assert_close(method.similarity(first, second, probability), expected)
-    each = torch.full((2,), probability, dtype=torch.float64)
-    torch.testing.assert_close(method.similarity(first, second, each), expected)
+    for all_or_each in (float, lambda p: torch.full((2,), p, dtype=torch.float64)):
+        decision = Decision(all_or_each(probability), all_or_each(share))
+        torch.testing.assert_close(method.similarity(first, second, decision), expected)
 
 
 def test_one_shot_ranks_as_the_similarity_does() -> None:
@@ -111,7 +115,7 @@ def test_one_shot_ranks_as_the_similarity_does() -> None:
     support, query = method.encode(features(1, 5)), method.encode(features(1, 7, seed=1))
     state = method.support(support, torch.arange(5)[None], 5)
     logits = method.score(state, query)
-    pairs = method.similarity(query, state.nodes, state.alternative_probability)
+    pairs = method.similarity(query, state.nodes, state.decision)
     torch.testing.assert_close(logits, pairs)
     assert torch.equal(logits.argsort(), pairs.argsort())
 
@@ -122,8 +126,7 @@ def test_even_shots_rank_by_the_distance_to_the_class_mean() -> None:
     state = method.support(support, torch.tensor([[0, 1, 1, 0]]), 2)
     logits = method.score(state, query)[0]
     across, inside = (
-        method.similarity(x, state.nodes, state.alternative_probability)[0]
-        for x in (query, support)
+        method.similarity(x, state.nodes, state.decision)[0] for x in (query, support)
     )
     inside.fill_diagonal_(2)
     expected = torch.stack(
@@ -138,8 +141,7 @@ def test_uneven_shots_favour_neither_many_nor_few() -> None:
     state = method.support(support, torch.tensor([[0, 1, 0, 0]]), 2)
     logits = method.score(state, query)[0]
     across, inside = (
-        method.similarity(x, state.nodes, state.alternative_probability)[0]
-        for x in (query, support)
+        method.similarity(x, state.nodes, state.decision)[0] for x in (query, support)
     )
     pairs = (inside[0, 2] + inside[0, 3] + inside[2, 3]) / 3
     torch.testing.assert_close(logits[:, 0], across[:, [0, 2, 3]].mean(1) - 0.5 * pairs)
@@ -152,7 +154,7 @@ def test_intra_class_similarity_uses_the_static_probability_of_its_episode() -> 
     labels = torch.tensor([[0, 0, 1, 1], [0, 1, 0, 1]])
     nodes = method.encode(found)
     state = method.support(nodes, labels, 2)
-    assert state.alternative_probability[0] > state.alternative_probability[1] + 0.1
+    assert state.decision.alternative[0] > state.decision.alternative[1] + 0.1
     for episode in range(2):
         alone = {name: value[episode : episode + 1] for name, value in nodes.items()}
         expected = method.support(alone, labels[episode : episode + 1], 2)
@@ -212,7 +214,8 @@ def test_frames_of_motion_and_moments_are_stabilised_and_those_of_appearance_are
     def requests(**options: Any) -> set[Request]:
         return set(create(**options).requests(card))
 
-    auto, few = {SHALLOW, CAMERA, DIFFERENCES}, {OF_MOMENTS, CAMERA_OF_MOMENTS}
+    auto = {SHALLOW, CAMERA, DIFFERENCES, PERMISSIVE_DIFFERENCES}
+    few = {OF_MOMENTS, CAMERA_OF_MOMENTS}
     assert requests() == {VECTORS, FULL_FRAME, STABILISED, *auto, *few}
     assert requests(**MOVING) == {VECTORS, FULL_FRAME, STABILISED, *auto}
     assert requests(weights={"motion": 0}) == {VECTORS, FULL_FRAME, *auto, *few}
@@ -283,7 +286,8 @@ def test_conservative_and_permissive_view_have_half_of_the_weight_each() -> None
                 (OF_MOMENTS, CAMERA_OF_MOMENTS),
             )
         }
-        return without_motion_of_camera({**found, **maps})
+        images = found[PERMISSIVE_DIFFERENCES]
+        return without_motion_of_camera({**found, **maps, DIFFERENCES: images})
 
     def pairs(first: dict[Request, torch.Tensor], second: dict[Request, torch.Tensor]) -> Any:
         return method.similarity(method.encode(first), method.encode(second))
@@ -296,6 +300,24 @@ def test_conservative_and_permissive_view_have_half_of_the_weight_each() -> None
     assert nodes["permissive_motion"] is nodes["motion"]
     assert nodes["permissive_shallow_motion"] is nodes["shallow_motion"]
     assert nodes["permissive_moments"] is nodes["moments"]
+    assert nodes["permissive_differences"] is nodes["differences"]
+
+
+def test_clips_of_the_same_camera_decide_the_share_of_the_permissive_view() -> None:
+    method, labels = create(), torch.tensor([[0, 0, 1, 1]])
+    found = features(1, 4)
+    alike = {one: values[:, [0, 0, 2, 2]] for one, values in found.items()}
+    mixed = {one: values[:, [0, 1, 1, 0]] for one, values in found.items()}
+
+    def share(conservative: Any, permissive: Any) -> float:
+        nodes, others = method.encode(conservative), method.encode(permissive)
+        both = {f"permissive_{one}": others[one] for one in nodes if f"permissive_{one}" in nodes}
+        return float(method.support({**nodes, **both}, labels, 2).decision.permissive)
+
+    assert share(alike, mixed) < 0.1  # Clips of a class are alike in the conservative view alone.
+    assert share(mixed, alike) == share(alike, alike) == 0.5
+    one_shot = {name: value[:, :2] for name, value in method.encode(found).items()}
+    assert float(method.support(one_shot, torch.tensor([[0, 1]]), 2).decision.permissive) == 0.5
 
 
 def test_a_linear_trend_changes_the_moments_of_static_cameras_alone() -> None:
@@ -411,7 +433,7 @@ def test_channel_mixing_is_trained_at_the_temperature_of_the_probabilities() -> 
     nodes = method.encode(found)
     state = method.support({name: value[:, :3] for name, value in nodes.items()}, classes, 3)
     query = {name: value[:, 3:] for name, value in nodes.items()}
-    scores = method.similarity(query, state.nodes, state.alternative_probability)
+    scores = method.similarity(query, state.nodes, state.decision)
     likelihood = (scores / method.temperature).log_softmax(-1).diagonal(dim1=1, dim2=2)
     torch.testing.assert_close(loss, -likelihood.mean())
     loss.backward()
@@ -477,19 +499,21 @@ def test_vectors_that_are_not_the_means_of_maps_have_no_cells_of_appearance() ->
 
 
 def test_differences_are_requested_and_count_only_with_a_weight() -> None:
-    card, request = make_card(), DIFFERENCES
+    card, images = make_card(), {DIFFERENCES, PERMISSIVE_DIFFERENCES}
     plain, other = create(weights={"differences": 0}), create()
-    assert request not in plain.requests(card)
-    assert set(other.requests(card)) == {*plain.requests(card), request}
-    inputs = features(1, 4)
+    assert not images & set(plain.requests(card))
+    assert set(other.requests(card)) == {*plain.requests(card), *images}
+    inputs = without_motion_of_camera(features(1, 4))
     nodes = other.encode(inputs)
     pairs = other.similarity(nodes, nodes)
     term = next(one.term for one in other.map_terms.terms if one.name == "differences")
     own = 1.5 * term.similarity(nodes["differences"], nodes["differences"])
     torch.testing.assert_close(pairs, pairs.mT)
     torch.testing.assert_close(pairs, plain.similarity(nodes, nodes) + own)
-    without = other.encode({**inputs, request: torch.zeros_like(inputs[request])})
+    zeros = torch.zeros_like(inputs[DIFFERENCES])
+    without = other.encode({**inputs, **dict.fromkeys(images, zeros)})
     assert not without["differences"].any()
+    assert not without["permissive_differences"].any()
     assert other.similarity(without, without).isfinite().all()
 
 
@@ -508,7 +532,8 @@ def test_shallow_maps_are_requested_and_count_only_with_a_weight() -> None:
 
 def test_a_term_of_weight_zero_is_neither_requested_nor_encoded() -> None:
     method = create(weights={"motion": 0, "moments": 0})
-    assert set(method.requests(make_card())) == {VECTORS, FULL_FRAME, SHALLOW, CAMERA, DIFFERENCES}
+    images = {DIFFERENCES, PERMISSIVE_DIFFERENCES}
+    assert set(method.requests(make_card())) == {VECTORS, FULL_FRAME, SHALLOW, CAMERA, *images}
     nodes = method.encode(without_motion_of_camera(features(1, 3)))
     assert not {"motion", "static_motion", "moments"} & nodes.keys()
     default = create()

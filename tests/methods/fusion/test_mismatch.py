@@ -42,13 +42,13 @@ def test_only_queries_unlike_the_support_get_another_score() -> None:
     assert state.appearance is not None
     alike, unlike = (method.encode(faint(found, kept)) for kept in (1.0, 0.3))
     for nodes, same in ((alike, True), (unlike, False)):
-        pairs = method.similarity(nodes, state.nodes, state.alternative_probability)
+        pairs = method.similarity(nodes, state.nodes, state.decision)
         plain = state.logits(pairs, method.options.intra_class_weight)
         assert torch.equal(method.score(state, nodes), plain) is same
     appearance = method.appearance(unlike, state.nodes)
     assert appearance is not None
     weight = 0.5 * intra_class_factor(appearance, state.appearance)  # (1 4)
-    pairs = method.similarity(unlike, state.nodes, state.alternative_probability)
+    pairs = method.similarity(unlike, state.nodes, state.decision)
     means = torch.stack([pairs[..., :2].mean(-1), pairs[..., 2:].mean(-1)], -1)
     expected = means - weight[..., None] * state.intra_class_similarity[:, None]
     torch.testing.assert_close(method.score(state, unlike), expected)
@@ -64,7 +64,7 @@ def test_a_faint_query_is_not_drawn_to_the_looser_class() -> None:
         value[:, 1] = value[:, 0]  # both videos of the first class are the same one
     state = method.support(method.encode(tight), LABELS, 2)
     query = method.encode(faint(tight, 0.3))
-    pairs = method.similarity(query, state.nodes, state.alternative_probability)
+    pairs = method.similarity(query, state.nodes, state.decision)
     plain = state.logits(pairs, method.options.intra_class_weight)
     gain = method.score(state, query) - plain
     assert (gain[0, :, 0] > gain[0, :, 1]).all()

@@ -60,7 +60,7 @@ def test_full_body_motion_is_recognised_as_static_camera(
         for video in people[: SHOTS + QUERIES]
     ]
     state, predicted, truth = classified(acting, "fixed")
-    assert state.alternative_probability.item() > MAX_BY_CAMERAS  # The labels say so, too.
+    assert state.decision.alternative.item() > MAX_BY_CAMERAS  # The labels say so, too.
     assert predicted == truth
 
 
@@ -70,7 +70,7 @@ def test_a_panning_camera_is_recognised_as_moving(people: tuple[Video, ...], ass
     every = read_index(assets)["utd27_depth"]
     others = [video for video in every.videos if video.label == every.classes[3]]
     state, predicted, truth = classified([*people, *others], "pan")
-    assert state.alternative_probability.item() < 0.1
+    assert state.decision.alternative.item() < 0.1
     assert predicted == truth
 
 

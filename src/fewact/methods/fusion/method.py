@@ -1,6 +1,6 @@
 """Fusion: the training-free default, a sum of similarities of appearance and motion; ours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
 from typing import Annotated, Literal, NamedTuple
@@ -36,7 +36,13 @@ from fewact.methods.fusion.camera_weight import StaticCamera, camera_moved
 from fewact.methods.fusion.channel_mixing import ChannelMixing
 from fewact.methods.fusion.mismatch import intra_class_factor, mean_appearance
 from fewact.methods.fusion.terms import Appearance, Detrend, MeanAppearance, Moments, Motion
-from fewact.methods.fusion.weighted_terms import WeightedTerm, WeightedTerms, When
+from fewact.methods.fusion.weighted_terms import (
+    UNDECIDED,
+    Decision,
+    WeightedTerm,
+    WeightedTerms,
+    When,
+)
 
 GRIDS: Mapping[Level, int] = {"middle": 4, "shallow": 6}
 """Rows and columns of cells in which motion is compared, by the level of the maps."""
@@ -66,8 +72,9 @@ class FusionOptions:
         motion_frames: Number of frames for motion and moments. Three times ``frames``: the frames
             for appearance are among them, and moments of a query whose camera is static use these
             alone.
-        stabilise: Remove camera motion from the frames of motion and moments: ``off``, ``on``, or
-            ``auto``, which does it where the camera moved. Needs a backbone with maps.
+        stabilise: Remove camera motion from the frames of motion and moments: ``off``, ``on``,
+            ``auto``, which does it where the camera moved, or ``permissive``, the same by the
+            permissive estimate alone. Needs a backbone with maps.
         cameras: Assumption about the cameras. ``moving``: a linear trend over time is removed.
             ``static``: nothing is stabilised and only the mean is removed, which distinguishes
             sitting down from standing up better. ``support``: the support clips decide the
@@ -100,13 +107,14 @@ class FusionState(KernelState):
     """Support of fusion.
 
     Args:
-        alternative_probability: Probability (b) of what the support decides: that the cameras are
-            static; of vectors, that the order of the frames does not matter.
+        decision: What the support decides: the probability that the cameras are static, and the
+            share of the permissive view; of vectors, the probability that the order of the frames
+            does not matter.
         appearance: Mean appearance similarity (b) of the support videos with each other; None for
             vectors only, whose origin is not known.
     """
 
-    alternative_probability: Tensor
+    decision: Decision
     appearance: Tensor | None = None
 
 
@@ -161,17 +169,17 @@ class Fusion(Method[FusionOptions, FusionState]):
         return terms.encode(features, self.mixing)
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> FusionState:
-        """Return the support with the probability of the alternative that it decides on."""
-        probability = self._alternative_probability(nodes, labels, n)
+        """Return the support with what it decides."""
+        decision = self._decision(nodes, labels, n)
         inside = intra_class_similarity(
-            lambda videos, episodes: self.similarity(videos, videos, probability[episodes]),
+            lambda videos, episodes: self.similarity(videos, videos, decision.of(episodes)),
             nodes,
             labels,
             n,
         )
         found = self.appearance(nodes, nodes)
         usual = None if found is None else mean_appearance(found)
-        return FusionState(nodes, labels, inside, probability, usual)
+        return FusionState(nodes, labels, inside, decision, usual)
 
     def score(self, state: FusionState, nodes: Nodes) -> Tensor:
         """Return logits (b q n)."""
@@ -179,7 +187,7 @@ class Fusion(Method[FusionOptions, FusionState]):
 
     def score_and_pairs(self, state: FusionState, nodes: Nodes) -> tuple[Tensor, Tensor]:
         """Return logits (b q n) and the similarities (b q s) that they average."""
-        pairs = self.similarity(nodes, state.nodes, state.alternative_probability)
+        pairs = self.similarity(nodes, state.nodes, state.decision)
         return state.logits(pairs, self._intra_class_weight(state, nodes)), pairs
 
     def pair_parts(self, state: FusionState, nodes: Nodes) -> dict[str, Tensor]:
@@ -187,18 +195,18 @@ class Fusion(Method[FusionOptions, FusionState]):
         return self._terms_of(state.nodes).parts(
             nodes,
             state.nodes,
-            state.alternative_probability,
+            state.decision,
             horizontal_flip=self.options.horizontal_flip,
         )
 
     def score_parts(self, state: FusionState, nodes: Nodes) -> dict[str, Tensor]:
         """Return the parts of the logits (b q n): appearance, motion and moments."""
-        n, probability = state.intra_class_similarity.shape[-1], state.alternative_probability
+        n, decision = state.intra_class_similarity.shape[-1], state.decision
 
         def inside(part: str) -> Tensor:
             return intra_class_similarity(
                 lambda videos, episodes: self.pair_parts(
-                    replace(state, nodes=videos, alternative_probability=probability[episodes]),
+                    replace(state, nodes=videos, decision=decision.of(episodes)),
                     videos,
                 )[part],
                 state.nodes,
@@ -217,7 +225,8 @@ class Fusion(Method[FusionOptions, FusionState]):
         moving = [one for one in self._terms_of(query).terms if isinstance(one.term, Motion)]
         moved = camera_moved(query)
         weight, largest = max(
-            ((float(one.factor(0.0, moved)), one) for one in moving), key=lambda pair: pair[0]
+            ((float(one.factor(UNDECIDED, moved)), one) for one in moving),
+            key=lambda pair: pair[0],
         )
         first, second = query[largest.name], support[largest.name]  # (t d)
         term = largest.term
@@ -254,7 +263,7 @@ class Fusion(Method[FusionOptions, FusionState]):
         self,
         first: Nodes,
         second: Nodes,
-        alternative_probability: Tensor | float = 0.0,
+        decision: Decision = UNDECIDED,
         *,
         quick: bool = False,
     ) -> Tensor:
@@ -267,13 +276,13 @@ class Fusion(Method[FusionOptions, FusionState]):
         Args:
             first: Nodes of a set of videos, the queries.
             second: Nodes of another set.
-            alternative_probability: See ``FusionState``; (b), or one for all.
+            decision: See ``FusionState``.
             quick: Compare frames at the same time instead of aligning them.
         """
         return self._terms_of(second).similarity(
             first,
             second,
-            alternative_probability,
+            decision,
             quick=quick,
             horizontal_flip=self.options.horizontal_flip,
         )
@@ -297,7 +306,7 @@ class Fusion(Method[FusionOptions, FusionState]):
         """Return how well the parts of vectors predict the support clips by leave-one-out."""
         if self._terms_of(state.nodes) is not self.vector_terms:
             return ()
-        return describe(self.vector_terms, state, state.alternative_probability.item())
+        return describe(self.vector_terms, state, float(state.decision.alternative))
 
     def losses_of_nodes(
         self, support: Nodes, query: Nodes, batch: TrainingBatch
@@ -311,14 +320,17 @@ class Fusion(Method[FusionOptions, FusionState]):
         """Return the terms that nodes were encoded by."""
         return self.vector_terms if self.vector_terms.names <= nodes.keys() else self.map_terms
 
-    def _alternative_probability(self, nodes: Nodes, labels: Tensor, n: int) -> Tensor:
-        """Return the probability (b) of the alternative that each support decides on."""
-        alternative = self._terms_of(nodes).alternative
-        if alternative is None:
-            return next(iter(nodes.values())).new_zeros(len(labels))
+    def _decision(self, nodes: Nodes, labels: Tensor, n: int) -> Decision:
+        """Return what each support decides."""
+        terms = self._terms_of(nodes)
         with torch.no_grad():
-            default, other = (self.similarity(nodes, nodes, p, quick=True) for p in (0.0, 1.0))
-            return alternative.probability(nodes, default, other, labels, n)
+            return terms.decide(
+                nodes,
+                lambda one: self.similarity(nodes, nodes, one, quick=True),
+                labels,
+                n,
+                views_differ=terms.views_differ(nodes),
+            )
 
 
 def map_terms(options: FusionOptions) -> WeightedTerms:
@@ -363,13 +375,10 @@ def map_terms(options: FusionOptions) -> WeightedTerms:
     changes = cropped_motion(DifferenceRequest(view), detrend)
     differences = WeightedTerm("differences", changes, weights.differences)
 
-    on_maps = (moments, *of_few, motion, shallow_motion)
-    terms = [
-        appearance,
-        *(with_permissive_view(on_maps) if stabilise == "auto" else on_maps),
-        differences,
-        full_motion,
-    ]
+    stable = [moments, *of_few, motion, shallow_motion, differences]
+    if stabilise == "auto":
+        stable = [view for one in stable for view in one.of_both_views()]
+    terms = [appearance, *stable, full_motion]
     if by_support:
         terms += [one.as_static() for one in (motion, shallow_motion, full_motion)]
     used = tuple(one for one in terms if one.weight or one.static_weight or one is appearance)
@@ -393,12 +402,6 @@ def few_frames(frames: int, motion: View) -> View:
 def cropped_motion(maps: FeatureRequest | DifferenceRequest, detrend: Detrend) -> Motion:
     """Return the term of motion that compares maps where something moves."""
     return Motion(maps, detrend, crop=True, grid=GRIDS[maps.level])
-
-
-def with_permissive_view(terms: Sequence[WeightedTerm]) -> list[WeightedTerm]:
-    """Return terms of stabilised maps with half of the weight, and the same on permissive views."""
-    halves = [one.halved() for one in terms]
-    return halves + [one.on_permissive_view() for one in halves]
 
 
 def vector_terms(options: FusionOptions) -> WeightedTerms:

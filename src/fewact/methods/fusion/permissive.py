@@ -2,7 +2,7 @@
 
 On a textureless background, body motion and camera motion are indistinguishable. The conservative
 estimate, which stabilises the frames, then assumes a static camera; the permissive estimate accepts
-the motion. Terms compare the maps of both.
+the motion. Terms compare the maps of both, and the support clips say how much each of them counts.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from torch.nn import functional
 
 from fewact.backbones.card import Level
 from fewact.features.request import CameraMotionRequest, FeatureRequest, Features
+from fewact.methods.common.kernel import leave_one_out
+from fewact.methods.fusion.camera_weight import TEMPERATURE
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,24 @@ class PermissiveView:
         """Return the warped maps (… t c h w) of videos with these features."""
         affine = features[self.camera][..., 1:].unflatten(-1, (2, 3))  # (… t 2 3)
         return warp_maps(maps, affine)
+
+
+def permissive_share(conservative: Tensor, permissive: Tensor, labels: Tensor, n: int) -> Tensor:
+    """Return the share (b) of the permissive view: half, less if the clips speak against it.
+
+    Its logit is the difference between the log-likelihoods of the labels, at most 0: where the
+    camera moved, both views together are better than the permissive one alone.
+
+    Args:
+        conservative: Similarities (b s s) of the support videos by the conservative view.
+        permissive: Those by the permissive view.
+        labels: (b s).
+        n: Number of classes.
+    """
+    against, in_favour = (
+        leave_one_out(pairs, labels, n, TEMPERATURE) for pairs in (conservative, permissive)
+    )
+    return torch.sigmoid((in_favour - against).clamp(max=0))
 
 
 def warp_maps(maps: Tensor, affine: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
-"""The weighted sum of terms, some of which depend on an alternative that the support decides."""
+"""The weighted sum of terms; the weights of some of them are decided by the support."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -12,11 +12,35 @@ from fewact.features.request import FeatureRequest, Features, Request
 from fewact.methods.base import Nodes
 from fewact.methods.fusion.camera_weight import camera_moved
 from fewact.methods.fusion.channel_mixing import ChannelMixing
-from fewact.methods.fusion.permissive import PermissiveView
+from fewact.methods.fusion.permissive import PermissiveView, permissive_share
 from fewact.methods.fusion.terms import Motion, Term, TermInputs, TermView
 
 When = Literal["always", "default", "alternative"]
 """When a term counts: always, unless the alternative holds, or if it holds."""
+
+Estimate = Literal["conservative", "permissive"]
+"""Which estimate of the camera motion a term's view was stabilised by."""
+
+
+class Decision(NamedTuple):
+    """What a support decides, once for each episode.
+
+    Args:
+        alternative: Probability (b) that the alternative holds, or one for all.
+        permissive: Share (b) of the permissive view in the weights of terms that have both views,
+            or one for all.
+    """
+
+    alternative: Tensor | float = 0.0
+    permissive: Tensor | float = 0.5
+
+    def of(self, episodes: Tensor) -> "Decision":
+        """Return the decision for some of the episodes."""
+        return Decision(*(x[episodes] if isinstance(x, Tensor) else x for x in self))
+
+    def of_pairs(self) -> "Decision":
+        """Return the decision with axes for the videos of a pair: (b 1 1)."""
+        return Decision(*(x[:, None, None] if isinstance(x, Tensor) else x for x in self))
 
 
 class Alternative(Protocol):
@@ -46,6 +70,10 @@ class Alternative(Protocol):
         """
 
 
+UNDECIDED = Decision()
+"""The decision without a support: the alternative does not hold, and both views count half."""
+
+
 @dataclass(frozen=True)
 class WeightedTerm:
     """A term of the sum.
@@ -56,6 +84,8 @@ class WeightedTerm:
         weight: Its weight; 0 skips it.
         when: When it counts: the weight is multiplied by the probability of this.
         static_weight: Weight for queries whose camera is static; None for the same.
+        estimate: Which of two views it is of, whose shares of the weight the support decides; None
+            if there is one view.
     """
 
     name: str
@@ -63,6 +93,7 @@ class WeightedTerm:
     weight: float
     when: When = "always"
     static_weight: float | None = None
+    estimate: Estimate | None = None
 
     def encode(self, values: Tensor) -> Tensor:
         """Return what the term keeps of the features of its view."""
@@ -70,36 +101,43 @@ class WeightedTerm:
             return _of_zeros(self.term, values.shape, values.dtype, values.device)
         return self.term.encode({self.term.view: values})
 
-    def halved(self) -> "WeightedTerm":
-        """Return the same term with half of the weight."""
-        static = None if self.static_weight is None else self.static_weight / 2
-        return replace(self, weight=self.weight / 2, static_weight=static)
-
-    def on_permissive_view(self) -> "WeightedTerm":
-        """Return the same term of maps that are warped by the permissive estimate."""
+    def of_both_views(self) -> tuple["WeightedTerm", "WeightedTerm"]:
+        """Return the term with a share of the weight, and the same on a permissive view."""
         view = self.term.view
-        if not isinstance(view, FeatureRequest):
+        if isinstance(view, PermissiveView):
             raise TypeError("the term has a permissive view already")
-        term = _with(self.term, view=PermissiveView(view))
-        return replace(self, name=f"permissive_{self.name}", term=term)
+        permissive = (
+            PermissiveView(view)
+            if isinstance(view, FeatureRequest)
+            else replace(view, view=replace(view.view, stabilise="permissive"))
+        )
+        term, name = _with(self.term, view=permissive), f"permissive_{self.name}"
+        return (
+            replace(self, estimate="conservative"),
+            replace(self, estimate="permissive", name=name, term=term),
+        )
 
     def as_static(self) -> "WeightedTerm":
         """Return the same term of motion for static cameras: only the mean over time is removed."""
         term = _with(self.term, detrend="constant")
         return replace(self, name=f"static_{self.name}", term=term, when="alternative")
 
-    def factor(self, probability: Tensor | float, moved: Tensor | None = None) -> Tensor | float:
+    def factor(self, decision: Decision, moved: Tensor | None = None) -> Tensor | float:
         """Return the weight of the term.
 
         Args:
-            probability: Probability (b 1 1) of the alternative, or one for all.
+            decision: What the support decides, (b 1 1) each or one for all.
             moved: Whether the cameras of the queries moved (b q 1); None counts as moved.
         """
         weight: Tensor | float = self.weight
         if self.static_weight is not None and moved is not None:
             weight = torch.where(moved, self.weight, self.static_weight)
+        if self.estimate is not None:
+            share = decision.permissive
+            weight = weight * (share if self.estimate == "permissive" else 1 - share)
         if self.when == "always":
             return weight
+        probability = decision.alternative
         return weight * (probability if self.when == "alternative" else 1 - probability)
 
 
@@ -179,7 +217,7 @@ class WeightedTerms:
         self,
         first: Nodes,
         second: Nodes,
-        probability: Tensor | float = 0.0,
+        decision: Decision = UNDECIDED,
         *,
         quick: bool = False,
         horizontal_flip: bool = False,
@@ -191,17 +229,16 @@ class WeightedTerms:
         Args:
             first: Nodes of a set of videos, the queries.
             second: Nodes of another set.
-            probability: Probability (b) that the alternative holds, or one for all.
+            decision: What the support decides.
             quick: Use the terms' quick similarities.
             horizontal_flip: Compare motion with the flipped second videos too; the greater counts.
                 Appearance and moments hardly distinguish left and right.
         """
-        if isinstance(probability, Tensor):
-            probability = probability[:, None, None]
+        decision = decision.of_pairs()
         motion = [one for one in self.terms if isinstance(one.term, Motion)]
         others = [one for one in self.terms if not isinstance(one.term, Motion)]
         rest, moving = (
-            _sum(some, first, second, probability, quick=quick) for some in (others, motion)
+            _sum(some, first, second, decision, quick=quick) for some in (others, motion)
         )
         if horizontal_flip:
             flipped = {
@@ -209,14 +246,51 @@ class WeightedTerms:
                 for one in motion
                 if isinstance(one.term, Motion)
             }
-            moving = moving.maximum(_sum(motion, first, flipped, probability, quick=quick))
+            moving = moving.maximum(_sum(motion, first, flipped, decision, quick=quick))
         return rest + moving
+
+    @property
+    def has_both_views(self) -> bool:
+        """Whether some terms are of both a conservative and a permissive view."""
+        return any(one.estimate is not None for one in self.terms)
+
+    def views_differ(self, nodes: Nodes) -> bool:
+        """Return whether the views of both estimates differ in any video."""
+        names = (one.name for one in self.terms if one.estimate == "conservative")
+        return any(not torch.equal(nodes[one], nodes[f"permissive_{one}"]) for one in names)
+
+    def decide(
+        self,
+        nodes: Nodes,
+        similarity: Callable[[Decision], Tensor],
+        labels: Tensor,
+        n: int,
+        *,
+        views_differ: bool,
+    ) -> Decision:
+        """Return what each support decides.
+
+        Args:
+            nodes: What the alternative reads of the support videos (b s …).
+            similarity: Returns their similarities (b s s), approximately.
+            labels: (b s).
+            n: Number of classes.
+            views_differ: Whether views of both estimates may differ; otherwise each counts half.
+        """
+        probability = torch.zeros(len(labels), device=labels.device)
+        if self.alternative is not None:
+            default, other = (similarity(Decision(p)) for p in (0.0, 1.0))
+            probability = self.alternative.probability(nodes, default, other, labels, n)
+        if not views_differ:
+            return Decision(probability, torch.full_like(probability, 0.5))
+        conservative, permissive = (similarity(Decision(probability, p)) for p in (0.0, 1.0))
+        return Decision(probability, permissive_share(conservative, permissive, labels, n))
 
     def parts(
         self,
         first: Nodes,
         second: Nodes,
-        probability: Tensor,
+        decision: Decision,
         *,
         horizontal_flip: bool = False,
     ) -> dict[str, Tensor]:
@@ -225,7 +299,7 @@ class WeightedTerms:
         Args:
             first: Nodes of a set of videos (b q …).
             second: Nodes of another set (b s …).
-            probability: Probability (b) that the alternative holds.
+            decision: What the support decides.
             horizontal_flip: As for ``similarity``.
 
         Returns:
@@ -237,7 +311,7 @@ class WeightedTerms:
         found = {}
         for name, terms in groups.items():
             group = replace(self, terms=tuple(terms))
-            total = group.similarity(first, second, probability, horizontal_flip=horizontal_flip)
+            total = group.similarity(first, second, decision, horizontal_flip=horizontal_flip)
             found[name] = total.expand(*_pairs_shape(first, second))
         return found
 
@@ -271,7 +345,7 @@ def _sum(
     terms: Iterable[WeightedTerm],
     first: Nodes,
     second: Nodes,
-    probability: Tensor | float,
+    decision: Decision,
     *,
     quick: bool,
 ) -> Tensor:
@@ -279,7 +353,7 @@ def _sum(
     total = next(iter(first.values())).new_zeros(())
     moved = camera_moved(first)
     for one in terms:
-        factor = one.factor(probability, moved)
+        factor = one.factor(decision, moved)
         if torch.as_tensor(factor).any():
             compare = one.term.quick_similarity if quick else one.term.similarity
             total = total + factor * compare(first[one.name], second[one.name])

@@ -1,0 +1,138 @@
+"""How much the permissive view counts on a textureless background, and who decides it.
+
+    python -m benchmarks.permissive_share ASSETS [--fraction 0.5] [--queries 3] [--episodes 2000]
+
+Prints a table of docs/decisions/textureless-background.md, of development clips before a black
+background, whose people move their arms or, edited, the whole body: images of differences in the
+conservative view alone, in both views with half of the weight each, and with the share that the
+support clips decide.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from benchmarks.conditions import WAYS
+from benchmarks.datasets import fraction_of, parts, read_index
+from benchmarks.development import parse_options
+from benchmarks.full_body import full_body
+from benchmarks.pairs import compare_all, compare_within, encode_videos, episode_accuracies
+from fewact import backbones, methods
+from fewact.backbones import Backbone
+from fewact.data import VideoList
+from fewact.data.simulated_camera import with_simulated_camera
+from fewact.episodes import EpisodeSet, Protocol, draw
+from fewact.methods.base import Nodes
+from fewact.methods.fusion import Fusion
+from fewact.methods.fusion.camera_weight import LOG_ODDS
+from fewact.methods.fusion.weighted_terms import Decision, WeightedTerms
+
+SHOTS = (1, 2, 5)
+
+CAMERAS = (("fixed", "fixed"), ("hand", "hand"), ("fixed", "hand"), ("hand", "fixed"))
+"""Cameras of the support clips and of the queries."""
+
+
+@dataclass(frozen=True)
+class Halves(WeightedTerms):
+    """Terms of which both views count half, whatever the support clips say."""
+
+    def decide(
+        self,
+        nodes: Nodes,
+        similarity: Callable[[Decision], Tensor],
+        labels: Tensor,
+        n: int,
+        *,
+        views_differ: bool,
+    ) -> Decision:
+        """Return a decision about the cameras alone."""
+        del views_differ
+        return super().decide(nodes, similarity, labels, n, views_differ=False)
+
+
+def fusion() -> Fusion:
+    """Return the default method."""
+    method = methods.create("fusion").eval()
+    if not isinstance(method, Fusion):
+        raise TypeError("fusion is another method")
+    return method
+
+
+def variants() -> dict[str, Fusion]:
+    """Return the method of each row."""
+    former, halves, default = fusion(), fusion(), fusion()
+    terms = default.map_terms
+    halves.map_terms = Halves(terms.terms, terms.alternative)
+    conservative = tuple(
+        replace(one, estimate=None) if one.name == "differences" else one
+        for one in terms.terms
+        if one.name != "permissive_differences"
+    )
+    former.map_terms = Halves(conservative, terms.alternative)
+    return {
+        "images in the conservative view alone, other terms half in each": former,
+        "images, too, half in each view": halves,
+        "**the support clips decide the share (default)**": default,
+    }
+
+
+def accuracies(
+    method: Fusion, support: Nodes, queries: Nodes, episodes: list[EpisodeSet]
+) -> Iterator[float]:
+    """Yield the mean accuracy in per cent of each set of episodes."""
+    names = {*method.map_terms.names, LOG_ODDS}
+    own = {name: value for name, value in support.items() if name in names}
+    pairs = compare_within(method, own)
+    across = compare_all(method, queries, own)
+    for one in episodes:
+        yield float(episode_accuracies(method, across, pairs, one).mean())
+
+
+def cells(
+    videos: VideoList, backbone: Backbone, options: argparse.Namespace
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield the cells of each pair of cameras: its name, and an entry for each variant."""
+    episodes = [
+        draw(videos, Protocol(WAYS, k, options.queries, options.episodes, groups=videos.groups))
+        for k in SHOTS
+    ]
+    hand = with_simulated_camera(videos, "hand")
+    nodes = {
+        name: encode_videos([fusion()], backbone, each)[0]
+        for name, each in (("fixed", videos), ("hand", hand))
+    }
+    for support, queries in CAMERAS:
+        name = support if support == queries else f"{support}, queries {queries}"
+        found = [
+            " / ".join(
+                f"{a:.1f}" for a in accuracies(one, nodes[support], nodes[queries], episodes)
+            )
+            for one in variants().values()
+        ]
+        yield name, found
+
+
+def main() -> None:
+    options = parse_options(__doc__)
+    torch.set_num_threads(1)
+    backbone = backbones.create()
+    people = parts(read_index(options.assets), development=True)[0].videos
+    arms = fraction_of(people, options.fraction)
+    with torch.inference_mode():
+        columns = [
+            (f"{who}, {cameras}", found)
+            for who, videos in (("arms", arms), ("full body", full_body(people)))
+            for cameras, found in cells(videos, backbone, options)
+        ]
+    print("| images of differences | " + " | ".join(name for name, _ in columns) + " |")
+    print("|---" * (len(columns) + 1) + "|")
+    for row, name in enumerate(variants()):
+        print(f"| {name} | " + " | ".join(found[row] for _, found in columns) + " |")
+
+
+if __name__ == "__main__":
+    main()
