@@ -86,9 +86,11 @@ def fields(
 
 def conservative_only(method: Fusion) -> None:
     """Give the permissive view's weight to the conservative one."""
-    kept = (one for one in method.map_terms.terms if one.estimate != "permissive")
-    terms = tuple(replace(one, estimate=None) for one in kept)
-    method.map_terms = replace(method.map_terms, terms=terms)
+    terms, halved = [], {"motion", "moments"}
+    for one in method.map_terms.terms:
+        if not isinstance(one.term.view, PermissiveView):
+            terms.append(replace(one, weight=2 * one.weight) if one.name in halved else one)
+    method.map_terms = replace(method.map_terms, terms=tuple(terms))
 
 
 LEARNED = {
