@@ -43,6 +43,10 @@ class Decision(NamedTuple):
         return Decision(*(x[:, None, None] if isinstance(x, Tensor) else x for x in self))
 
 
+UNDECIDED = Decision()
+"""The decision without a support: the alternative does not hold, and both views count half."""
+
+
 class Alternative(Protocol):
     """An assumption other than the default one: the support estimates whether it holds."""
 
@@ -68,10 +72,6 @@ class Alternative(Protocol):
         Returns:
             (b), 0 to 1.
         """
-
-
-UNDECIDED = Decision()
-"""The decision without a support: the alternative does not hold, and both views count half."""
 
 
 @dataclass(frozen=True)
