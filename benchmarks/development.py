@@ -1,6 +1,7 @@
 """Development clips and episodes of the comparisons by which defaults are chosen."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.conditions import SHOTS, WAYS
@@ -45,9 +46,11 @@ def development(options: argparse.Namespace) -> list[Part]:
     ]
 
 
-def drawn(videos: VideoList, options: argparse.Namespace) -> list[EpisodeSet]:
+def drawn(
+    videos: VideoList, options: argparse.Namespace, shots: Sequence[int] = SHOTS
+) -> list[EpisodeSet]:
     """Draw episodes at each number of shots, by the options ``queries`` and ``episodes``."""
     return [
         draw(videos, Protocol(WAYS, k, options.queries, options.episodes, groups=videos.groups))
-        for k in SHOTS
+        for k in shots
     ]

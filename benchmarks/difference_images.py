@@ -14,8 +14,9 @@ from torch import Tensor
 
 from benchmarks.datasets import Part
 from benchmarks.development import development, drawn, parse_options
+from benchmarks.fusion_variants import fusion
 from benchmarks.pairs import CLIPS_AT_ONCE, Pairs, compare_within, encode_videos, episode_accuracies
-from fewact import backbones, methods
+from fewact import backbones
 from fewact.backbones import Backbone, Card
 from fewact.episodes import EpisodeSet
 from fewact.features.differences import SCALE, difference_images
@@ -74,14 +75,6 @@ class Images:
         return found
 
 
-def fusion() -> Fusion:
-    """Return the default method without images."""
-    method = methods.create("fusion", weights={"differences": 0}).eval()
-    if not isinstance(method, Fusion):
-        raise TypeError("fusion is another method")
-    return method
-
-
 def with_images(pairs: Pairs, images: Tensor, weight: float) -> Pairs:
     """Return similarities with those of the images; the appearance alone stays."""
     exact = pairs.exact.clone()
@@ -98,7 +91,7 @@ def accuracies(method: Fusion, pairs: Pairs, episodes: list[EpisodeSet]) -> str:
 def rows(part: Part, backbone: Backbone, options: argparse.Namespace) -> list[str]:
     """Return a row for each size of the images."""
     episodes = drawn(part.videos, options)
-    plain, shown = fusion(), Images()
+    plain, shown = fusion(weights={"differences": 0}), Images()
     nodes, of_images = encode_videos([plain, shown], backbone, part.videos)
     pairs = compare_within(plain, nodes)
     without = accuracies(plain, pairs, episodes)

@@ -33,9 +33,7 @@ class Variant:
 
     def method(self) -> Fusion:
         """Return the method."""
-        method = methods.create("fusion", **{**self.options, "weights": dict(self.weights)}).eval()
-        if not isinstance(method, Fusion):
-            raise TypeError("fusion is another method")
+        method = fusion(**{**self.options, "weights": dict(self.weights)})
         method.map_terms = self._changed(method.map_terms)
         method.vector_terms = self._changed(method.vector_terms)
         return method
@@ -52,6 +50,14 @@ class Variant:
             static = replace(terms.alternative, max_by_cameras=self.max_by_cameras)
             terms = replace(terms, alternative=static)
         return terms
+
+
+def fusion(**options: Any) -> Fusion:
+    """Return the default method with options."""
+    method = methods.create("fusion", **options).eval()
+    if not isinstance(method, Fusion):
+        raise TypeError("fusion is another method")
+    return method
 
 
 def conservative_only(terms: WeightedTerms) -> WeightedTerms:

@@ -9,26 +9,25 @@ support clips decide.
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 
-from benchmarks.conditions import WAYS
-from benchmarks.datasets import fraction_of, parts, read_index
-from benchmarks.development import parse_options
+from benchmarks.datasets import parts, read_index
+from benchmarks.development import clean, drawn, parse_options
 from benchmarks.full_body import full_body
+from benchmarks.fusion_variants import fusion
 from benchmarks.pairs import compare_all, compare_within, encode_videos, episode_accuracies
-from fewact import backbones, methods
+from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.data import VideoList
 from fewact.data.simulated_camera import with_simulated_camera
-from fewact.episodes import EpisodeSet, Protocol, draw
+from fewact.episodes import EpisodeSet
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.camera_weight import LOG_ODDS
-from fewact.methods.fusion.weighted_terms import Decision, WeightedTerms
+from fewact.methods.fusion.weighted_terms import WeightedTerms
 
 SHOTS = (1, 2, 5)
 
@@ -40,26 +39,10 @@ CAMERAS = (("fixed", "fixed"), ("hand", "hand"), ("fixed", "hand"), ("hand", "fi
 class Halves(WeightedTerms):
     """Terms of which both views count half, whatever the support clips say."""
 
-    def decide(
-        self,
-        nodes: Nodes,
-        similarity: Callable[[Decision], Tensor],
-        labels: Tensor,
-        n: int,
-        *,
-        views_differ: bool,
-    ) -> Decision:
-        """Return a decision about the cameras alone."""
-        del views_differ
-        return super().decide(nodes, similarity, labels, n, views_differ=False)
-
-
-def fusion() -> Fusion:
-    """Return the default method."""
-    method = methods.create("fusion").eval()
-    if not isinstance(method, Fusion):
-        raise TypeError("fusion is another method")
-    return method
+    @property
+    def has_both_views(self) -> bool:
+        """False: the support clips decide nothing about them."""
+        return False
 
 
 def variants() -> dict[str, Fusion]:
@@ -96,10 +79,7 @@ def cells(
     videos: VideoList, backbone: Backbone, options: argparse.Namespace
 ) -> Iterator[tuple[str, list[str]]]:
     """Yield the cells of each pair of cameras: its name, and an entry for each variant."""
-    episodes = [
-        draw(videos, Protocol(WAYS, k, options.queries, options.episodes, groups=videos.groups))
-        for k in SHOTS
-    ]
+    episodes = drawn(videos, options, SHOTS)
     hand = with_simulated_camera(videos, "hand")
     nodes = {
         name: encode_videos([fusion()], backbone, each)[0]
@@ -121,7 +101,7 @@ def main() -> None:
     torch.set_num_threads(1)
     backbone = backbones.create()
     people = parts(read_index(options.assets), development=True)[0].videos
-    arms = fraction_of(people, options.fraction)
+    arms = clean(options)[0].videos
     with torch.inference_mode():
         columns = [
             (f"{who}, {cameras}", found)

@@ -17,8 +17,9 @@ import torch
 from benchmarks.datasets import Part
 from benchmarks.development import development, drawn, parse_options
 from benchmarks.difference_images import ImageRequest
+from benchmarks.fusion_variants import fusion
 from benchmarks.pairs import compare_within, encode_videos, episode_accuracies
-from fewact import backbones, methods
+from fewact import backbones
 from fewact.backbones import Backbone, Level
 from fewact.data.simulated_camera import with_simulated_camera
 from fewact.methods.fusion import Fusion
@@ -67,9 +68,7 @@ class Variant:
             "shallow_motion": self.shallow,
             "moments": self.moments,
         }
-        made = methods.create("fusion", weights=weights).eval()
-        if not isinstance(made, Fusion):
-            raise TypeError("fusion is another method")
+        made = fusion(weights=weights)
         terms = map(self._changed, made.map_terms.terms)
         counted = tuple(one for one in terms if one.weight or one.static_weight)
         made.map_terms = replace(made.map_terms, terms=counted)

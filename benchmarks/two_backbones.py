@@ -16,8 +16,9 @@ from benchmarks.before_after import WEIGHTS
 from benchmarks.conditions import cell
 from benchmarks.datasets import Part
 from benchmarks.development import clean, drawn, parse_options
+from benchmarks.fusion_variants import fusion
 from benchmarks.pairs import Pairs, compare_within, encode_videos, episode_accuracies
-from fewact import backbones, methods
+from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.data import VideoList
 from fewact.data.conditions import with_condition
@@ -65,9 +66,7 @@ def rows(part: Part, found: list[Pairs], method: Fusion, options: argparse.Names
 def main() -> None:
     options = parse_options(__doc__)
     torch.set_num_threads(1)
-    method = methods.create("fusion").eval()
-    if not isinstance(method, Fusion):
-        raise TypeError("fusion is another method")
+    method = fusion()
     other = backbones.create(OTHER, weights=str(options.assets / WEIGHTS[OTHER]))
     default = backbones.create()
     measured = clean(options)

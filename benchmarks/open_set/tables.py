@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from benchmarks.datasets import parts, read_index
+from benchmarks.fusion_variants import fusion
 from benchmarks.pairs import LookedUp, Pairs, compare_within, encode_videos
-from fewact import backbones, methods
+from fewact import backbones
 from fewact.data import VideoList
-from fewact.methods.fusion import Fusion
 from fewact.synthetic import motions
 
 SYNTHETIC = 6
@@ -50,9 +50,7 @@ def load_sets(assets: Path, cache: Path, *, development: bool) -> list[ClipSet]:
 
 def load_set(name: str, videos: VideoList, cache: Path) -> ClipSet:
     """Return a set; similarities that the cache does not have are computed and stored."""
-    method = methods.create("fusion").eval()
-    if not isinstance(method, Fusion):
-        raise TypeError("fusion is another method")
+    method = fusion()
     cache.mkdir(parents=True, exist_ok=True)
     file = cache / f"{file_name(name)}.safetensors"
     if not file.exists():
