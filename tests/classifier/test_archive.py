@@ -13,7 +13,7 @@ from fewact import FewShotClassifier
 from fewact.classifier import history
 from fewact.classifier.archive import pack, unpack
 from fewact.data import FeatureClip
-from fewact.errors import ModelError
+from fewact.errors import ModelError, OutputError
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +162,24 @@ def test_hostile_entries_are_refused(
     with pytest.raises(ModelError, match=r"not a \.zip file"):
         unpack(tmp_path / "a.zip", tmp_path / "new")
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_an_unusual_compression_is_refused(model: Path, tmp_path: Path) -> None:
+    with (
+        zipfile.ZipFile(io.BytesIO(pack(model))) as archive,
+        zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_LZMA) as new,
+    ):
+        for one in archive.infolist():
+            new.writestr(one.filename, archive.read(one))
+    with pytest.raises(ModelError, match="an unusual compression"):
+        unpack(tmp_path / "a.zip", tmp_path / "new")
+
+
+def test_a_place_that_cannot_be_made_is_an_error_of_the_output(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(pack(model))
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="not a directory"):
+        unpack(tmp_path / "a.zip", tmp_path / "file" / "below" / "model")
 
 
 def test_a_bomb_and_a_readme_that_is_no_text_are_refused(model: Path, tmp_path: Path) -> None:

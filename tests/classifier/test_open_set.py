@@ -247,9 +247,10 @@ def test_untaught_actions_are_answered_none(
     classifier.false_alarms = 1
     assert NONE not in [one.label for one in classifier.predict(new)]
     assert classifier.predict_proba(new).sum(1) == pytest.approx(np.ones(3))
+    classifier.sets = 0.8
     loaded = FewShotClassifier.load(classifier.save(tmp_path / "model"), backbone=backbone)
-    assert loaded.false_alarms == 1
-    loaded.false_alarms = None
+    assert (loaded.false_alarms, loaded.sets) == (1, 0.8)
+    loaded.false_alarms = loaded.sets = None
     assert loaded.predict(new) == found
     assert loaded.none_clips_ == classifier.none_clips_
     card = (tmp_path / "model" / "README.md").read_text()

@@ -39,11 +39,13 @@ def test_help_imports_no_heavy_package() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
-def test_the_installed_command_prints_its_version() -> None:
-    command = Path(sys.executable).with_name("fewact")
-    if not command.exists():
+@pytest.mark.parametrize("as_module", [False, True])
+def test_the_installed_command_prints_its_version(as_module: bool) -> None:
+    script = Path(sys.executable).with_name("fewact")
+    if not as_module and not script.exists():
         pytest.skip("the package is not installed as a command")
-    done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "fewact"] if as_module else [str(script)]
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"fewact {__version__}\n"
     assert not done.stderr
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fewact import FewShotClassifier, methods
+from fewact.methods.fusion.method import TermWeights
 
 Run = Callable[..., Any]
 
@@ -50,6 +51,12 @@ def test_the_quality_sets_options_that_others_replace(
         config = json.loads((tmp_path / "model" / "config.json").read_text())
         assert config["method"]["options"]["frames"] == frames
         assert config["backbone"]["card"]["input_size"] == [size, size]
+    ended = run(*few, "--quality", "fast", "--option", 'weights={"moments": 1}')
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    weights = TermWeights(*config["method"]["options"]["weights"])
+    expected = TermWeights(motion=0, shallow_motion=1.5, moments=1)
+    assert (ended.code, weights) == (0, expected)
+    assert run(*few, "--quality", "fast", "--size", "96").code == 0
     assert "frames of 96 pixels" in run("info", tmp_path / "model").out
     assert "frames of 96 pixels" in (tmp_path / "model" / "README.md").read_text()
     video = next(clips.rglob("*.mp4"))

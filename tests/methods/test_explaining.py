@@ -50,6 +50,15 @@ def test_each_frame_attends_to_all_frames_with_a_weight(name: str) -> None:
     assert weights.std() > 1e-6
 
 
+def test_fusion_without_a_term_of_motion_aligns_no_frames() -> None:
+    still = ("motion", "shallow_motion", "full_frame_motion", "differences")
+    method = create("fusion", {"weights": dict.fromkeys(still, 0)})
+    assert isinstance(method, FrameMatches)
+    with torch.inference_mode():
+        nodes = method.encode(make_features(method, make_card()))
+    assert method.match_frames(nodes, nodes) is None
+
+
 @pytest.mark.parametrize("name", NO_ATTENTION)
 def test_options_without_attention_have_none_to_show(name: str) -> None:
     method = create(name, NO_ATTENTION[name])

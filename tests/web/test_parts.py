@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
@@ -37,6 +38,18 @@ class Odd:
         return os.environ["HF_HUB_OFFLINE"]
 
     def sleep(self) -> None:
+        time.sleep(60)
+
+    def halve(self) -> None:
+        """Send the first half of an answer, as a child that was taken over may."""
+        connection = sys._getframe(1).f_locals["connection"]
+        connection.send_bytes(b'{"result": 1}')
+        time.sleep(60)
+
+    def lie(self, answer: str) -> None:
+        connection = sys._getframe(1).f_locals["connection"]
+        connection.send_bytes(answer.encode())
+        connection.send_bytes(b"")
         time.sleep(60)
 
     def die(self) -> None:
@@ -77,6 +90,12 @@ def test_a_child_answers_refuses_and_is_replaced() -> None:
         with pytest.raises(ChildError, match="died"):
             await child.call("die", seconds=30)
         assert await child.call("double", 6, seconds=30) == (12, b"")
+        with pytest.raises(ChildError, match="slow"):
+            await child.call("halve", seconds=0.5)
+        for answer in ("[]", "{}", '{"error": []}', "no JSON"):
+            with pytest.raises(ChildError, match="died"):
+                await child.call("lie", answer, seconds=30)
+            child.kill()
 
     run(work)
 

@@ -4,12 +4,14 @@ import io
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from fewact.classifier import history, model_folder
 from fewact.classifier.config import README, owns
 from fewact.errors import ModelError
+from fewact.io.atomic import make_folder, output_errors
 from fewact.io.bounded import GIB, MIB, FileType, size_text, user_path
 from fewact.io.folders import current, read_replaced, replace_folder
 from fewact.io.temporary import temporary
@@ -18,6 +20,9 @@ ARCHIVE_FILE = FileType(
     "model in a .zip file", ModelError, 1 * GIB, hint="Run `fewact export MODEL --zip FILE` again."
 )
 MOST_FILES = 5000
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Compressions that are read."""
+
 SMALL, MOST_RATIO = 16 * MIB, 100
 """Size up to which any ratio of compression is read, and the largest ratio above it."""
 
@@ -63,12 +68,11 @@ def unpack(
     """
     path, target = user_path(file, ModelError), user_path(folder, ModelError).resolve()
     replaces = model_folder.check_target(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with ARCHIVE_FILE.open(path) as stream, temporary(target, folder=True) as new:
+    with ARCHIVE_FILE.open(path) as stream, _folder_beside(target) as new:
         try:
             with zipfile.ZipFile(stream) as archive:
                 _extract(archive, new, str(path))
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as e:
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as e:
             raise ModelError("not a .zip file of a model", where=str(path), got=str(e)) from e
         check(new)
         if (new / README).is_file():
@@ -85,6 +89,20 @@ def unpack(
     return target
 
 
+@contextmanager
+def _folder_beside(target: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside a target, whose parent folders are created.
+
+    Raises:
+        OutputError: It cannot be created.
+    """
+    with ExitStack() as until_end:
+        with output_errors(target):
+            make_folder(target.parent)
+            new = until_end.enter_context(temporary(target, folder=True))
+        yield new
+
+
 def _extract(archive: zipfile.ZipFile, folder: Path, where: str) -> None:
     """Write the files of an archive, whose names and sizes are those of a model."""
     members = archive.infolist()
@@ -94,6 +112,10 @@ def _extract(archive: zipfile.ZipFile, folder: Path, where: str) -> None:
         raise ModelError("not a .zip file of a model", where=where, got=strange[:80])
     if other := next((one.filename for one in members if not _is_regular(one)), ""):
         raise ModelError("not a .zip file of a model", where=where, got=f"{other}: a link")
+    if other := next((one.filename for one in members if one.compress_type not in PACKED), ""):
+        raise ModelError(
+            "not a .zip file of a model", where=where, got=f"{other}: an unusual compression"
+        )
     total = sum(one.file_size for one in members)
     _check_total(total, where)
     if total > max(SMALL, MOST_RATIO * sum(one.compress_size for one in members)):

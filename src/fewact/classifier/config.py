@@ -90,6 +90,7 @@ class Config(_Part):
         open_set: Scores that decide between known and unknown.
         false_alarms: Limit of false alarms; None for the default.
         trim: Whether still ends of videos are left out.
+        sets: Fraction of clips whose true class must be in the set of a prediction; None: no sets.
         integers: Whether the classes were given as integers.
         examples: Training clips and, with the label ``none``, clips of no class, in the order of
             the rows of their nodes.
@@ -108,6 +109,7 @@ class Config(_Part):
     open_set: OpenSet
     false_alarms: Annotated[float, Field(gt=0, le=1)] | None = None
     trim: Trim = "off"
+    sets: Annotated[float, Field(gt=0, lt=1)] | None = None
     integers: bool = False
     examples: tuple[Example, ...]
     equal_nodes: dict[str, str] = Field(default_factory=dict)

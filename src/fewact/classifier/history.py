@@ -85,7 +85,7 @@ def undo(folder: str | Path) -> Version:
         folder: Folder of the model.
 
     Returns:
-        The version that the model now is.
+        What the model now is; its former folder no longer exists.
 
     Raises:
         ModelError: There is no former version, or it is damaged.

@@ -85,6 +85,7 @@ def save(
     false_alarms: float | None = None,
     change: str = "saved",
     trim: Trim = "auto",
+    sets: float | None = None,
 ) -> Path:
     """Save a classifier, see ``FewShotClassifier.save``."""
     folder = user_path(folder, ModelError).resolve()
@@ -113,6 +114,7 @@ def save(
         open_set=fitted.open_set,
         false_alarms=false_alarms,
         trim=trim,
+        sets=sets,
         integers=fitted.integers,
         examples=examples.clips,
         equal_nodes=equal,
@@ -145,7 +147,7 @@ def check_target(folder: Path) -> bool:
     folder = folder.resolve()
     try:
         return read_replaced(lambda: current(folder), lambda path: _is_model(folder, path))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # the latter is reported by what writes there
         return False
 
 

@@ -66,6 +66,7 @@ class Saving(Estimator):
             false_alarms=self.false_alarms,
             change=change,
             trim=self.trim,
+            sets=self.sets,
         )
 
     @classmethod
@@ -107,6 +108,7 @@ class Saving(Estimator):
             text="off" if model.class_names is None else model.class_names.mode,
             false_alarms=model.config.false_alarms,
             trim=model.config.trim,
+            sets=model.config.sets,
         )
         method = model.method.to(built.device).eval()
         before = FittedBefore(model.config.calibration, model.config.open_set)

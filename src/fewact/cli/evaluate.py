@@ -161,8 +161,8 @@ class CameraOptions(OptionGroup):
         AutoMode,
         typer.Option(
             metavar="MODE",
-            help="Black bars, flicker, too little light or contrast, and grain: auto corrects "
-            "them, as `fewact teach` does (default: off).",
+            help="Black bars, flicker, blur, grain, too much or too little light, and little "
+            "contrast: auto corrects them, as `fewact teach` does (default: off).",
         ),
     ] = AutoMode.OFF
 

@@ -81,7 +81,7 @@ class AnswerOptions(OptionGroup):
         typer.Option(
             metavar="RATE",
             help="Write the set of classes that has the true one for this fraction of clips, such "
-            "as 0.9.",
+            "as 0.9. Default: as the model was saved; `fewact teach` saves none.",
         ),
     ] = None
 
@@ -131,10 +131,12 @@ def predict(
         say(f"{folder} has folders of the classes: fewact test MODEL FOLDER measures the accuracy")
     if trim is not None:
         classifier.trim = trim.value
-    classifier.sets = sets
-    if sets is not None and not classifier.calibration_.set_threshold(sets):
+    if sets is not None:
+        classifier.sets = sets
+    rate = classifier.sets
+    if rate is not None and not classifier.calibration_.set_threshold(rate):
         held = classifier.calibration_.held_out
-        say(f"Sets have all classes: {held} held-out clips are too few for {sets:g}")
+        say(f"Sets have all classes: {held} held-out clips are too few for {rate:g}")
     clock = Timing()
     results = classifier.predict_each(clips, timing=clock)
     write = _writer(output, names, classifier)

@@ -1,6 +1,6 @@
 """``--quality``: the options of the method and the size of frames that it sets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any
@@ -50,7 +50,17 @@ def method_options(
 
     if features:
         raise OptionError("features have no quality", where="--quality", got=quality.value)
-    return {**quality_of(quality.value, method).options, **options}
+    return _replaced(quality_of(quality.value, method).options, options)
+
+
+def _replaced(options: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with others in their place; those that have keys are replaced key by key."""
+    own = {
+        name: {**options[name], **value}
+        for name, value in by.items()
+        if isinstance(value, dict) and isinstance(options.get(name), Mapping)
+    }
+    return {**options, **by, **own}
 
 
 def backbone_options(

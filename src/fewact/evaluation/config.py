@@ -213,8 +213,8 @@ class ReadingConfig(Config):
 
     Args:
         trim: Long still ends: ``auto`` leaves them out, see ``fewact.data.active``.
-        correct: Black bars, flicker, too little light or contrast, and grain: ``auto`` corrects
-            them, see ``fewact.camera.correction``.
+        correct: Black bars, flicker, blur, grain, too much or too little light, and little
+            contrast: ``auto`` corrects them, see ``fewact.camera.correction``.
     """
 
     trim: Literal["auto", "off"] = "off"

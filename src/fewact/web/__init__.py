@@ -8,7 +8,7 @@ Design, in the order of a request:
   before it is answered, and can be undone.
 - ``document`` is what the user has: actions, clips, and the history. It is a value; changes are
   functions of it. The model follows it: teaching makes the model equal to the document.
-- ``store`` keeps the document and the clips in ``MODEL/clips``. Uploads are written whole or not at
+- ``store`` keeps the document and the clips in ``MODEL/page``. Uploads are written whole or not at
   all. Nothing is removed but what the user removes for good. Saving a model keeps this folder, so
   page and command line can use the model folder in turn. ``Document.merge`` takes over what the
   command line changed.

@@ -3,9 +3,9 @@
 import importlib.resources
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
-from pathlib import PurePosixPath
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -13,11 +13,18 @@ from jinja2 import Environment, StrictUndefined
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 
 from fewact.data import BACKGROUND
 from fewact.errors import OutputError, UserError
+from fewact.io.bounded import MIB
 from fewact.version import __version__
 from fewact.web.bodies import Body, RefusedError, declared_size, json_body, parts
 from fewact.web.children import ChildError
@@ -304,7 +311,19 @@ async def _remove_class(page: Page, request: Request) -> Response:
 async def _export(page: Page, request: Request) -> Response:
     name = quote(f"{page.store.model.name}.zip")
     headers = {"content-disposition": f"attachment; filename*=UTF-8''{name}"}
-    return Response(await page.export(), media_type="application/zip", headers=headers)
+    with ExitStack() as opened:
+        path = opened.enter_context(page.store.incoming())
+        await page.export(path)
+        headers["content-length"] = str(path.stat().st_size)
+        content = _content(path, opened.pop_all())
+    return StreamingResponse(content, media_type="application/zip", headers=headers)
+
+
+def _content(path: Path, opened: ExitStack) -> Iterator[bytes]:
+    """Yield the content of a file, and close what holds it at the end."""
+    with opened, path.open("rb") as file:
+        while part := file.read(MIB):
+            yield part
 
 
 async def _import(page: Page, request: Request) -> Response:

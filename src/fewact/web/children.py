@@ -117,19 +117,24 @@ class Child:
         self, method: str, arguments: tuple[Any, ...], seconds: float, blob: bytes
     ) -> tuple[Any, bytes]:
         connection = self._start()
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            self.kill()  # which ends what waits for the child, in the middle of a message, too
+
+        timer = threading.Timer(seconds, stop)
+        timer.start()
         try:
             connection.send_bytes(json.dumps([method, arguments]).encode())
             connection.send_bytes(blob)
-            if not connection.poll(seconds):
-                raise ChildError("slow")
             answer = json.loads(connection.recv_bytes(LARGEST_ANSWER))
             data = connection.recv_bytes(LARGEST_ANSWER)
-        except ChildError:
-            self._end()
-            raise
         except (OSError, EOFError, ValueError) as error:
             self._end()
-            raise ChildError("died") from error
+            raise ChildError("slow" if late.is_set() else "died") from error
+        finally:
+            timer.cancel()
         return _result(answer), data
 
     def _start(self) -> Connection:
@@ -160,14 +165,15 @@ def _result(answer: Any) -> Any:
     """Return the result of a call, or raise its error."""
     if not isinstance(answer, Mapping):
         raise ChildError("died")
-    if "error" in answer:
+    if isinstance(error := answer.get("error"), Mapping):
         names = ("what", "where", "got", "expected", "hint")
-        facts = {name: str(answer["error"].get(name, "")) for name in names}
+        facts = {name: str(error.get(name, "")) for name in names}
         raise RemoteError(facts.pop("what"), **facts)
     if "fault" in answer:
         print(str(answer["fault"]), file=sys.stderr, flush=True)
+    if "result" not in answer:
         raise ChildError("died")
-    return answer.get("result")
+    return answer["result"]
 
 
 def _serve(connection: Connection, target: str, arguments: tuple[Any, ...], limits: Limits) -> None:

@@ -180,12 +180,6 @@ class Document(_Part):
         """Clips that the model should have."""
         return {id: clip for id, clip in self.clips.items() if clip.taught_as is not None}
 
-    @property
-    def taught_classes(self) -> set[str]:
-        """Actions that have a clip."""
-        labels = {clip.taught_as for clip in self.clips.values()} - {None, BACKGROUND}
-        return {label for label in labels if label is not None}
-
     def label(self, text: str) -> str:
         """Return an existing label, or the name of a new action.
 

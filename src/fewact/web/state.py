@@ -175,17 +175,14 @@ class Page:
         _, content = await _twice(self.worker, "report", seconds=SECONDS_A_CLIP)
         return self._with_names(content.decode(), escape)
 
-    async def export(self) -> bytes:
-        """Return the model as a .zip file."""
-        _, content = await _twice(self.worker, "pack", seconds=SECONDS_TO_OPEN)
-        return content
+    async def export(self, file: Path) -> None:
+        """Write the model as a .zip file."""
+        await self._work("pack", str(file), seconds=SECONDS_TO_OPEN)
 
     async def replace_model(self, file: Path, name: str) -> None:
         """Replace the model by that of a .zip file, which can be undone."""
-        before = self.document
         opened = await self._work("unpack", str(file), seconds=SECONDS_TO_OPEN)
-        await self._sync(opened)
-        await self.change(lambda document: document.since(before, "import", name))
+        await self._sync(opened, step=("import", name))
 
     async def look(self, stream: str, size: tuple[int, int], at: float, pixels: bytes) -> Any:
         """Look at a frame of the camera, see ``worker.Worker.look``."""
@@ -256,11 +253,28 @@ class Page:
         result, _ = await _twice(self.worker, method, *arguments, seconds=seconds)
         return result
 
-    async def _sync(self, opened: dict[str, Any], base: dict[str, str] | None = None) -> None:
-        """Take over what the model has, see ``Document.merge``."""
+    async def _sync(
+        self,
+        opened: dict[str, Any],
+        base: dict[str, str] | None = None,
+        *,
+        step: tuple[str, str] | None = None,
+    ) -> None:
+        """Take over what the model has, see ``Document.merge``.
+
+        Args:
+            opened: What the worker says of the model.
+            base: Label of each clip when they were equal.
+            step: What was done with what, to undo it as one step; None if it cannot be undone.
+        """
         self.model = opened["model"]
         examples = [SavedExample.model_validate(one) for one in opened["examples"]]
-        await self.change(lambda document: document.merge(examples, new_id, base))
+
+        def merged(document: Document) -> Document:
+            new = document.merge(examples, new_id, base)
+            return new if step is None else new.since(document, *step)
+
+        await self.change(merged)
 
     def _with_names(self, text: str, form: Callable[[str], str]) -> str:
         """Return a text with the names of clips in place of those of their files."""

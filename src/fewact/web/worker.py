@@ -211,9 +211,9 @@ class Worker:
         page = model_page(model_info(self._model), review(classifier), thumbnails(classifier))
         return None, page.html().encode()
 
-    def pack(self) -> tuple[None, bytes]:
-        """Return the model as a .zip file."""
-        return None, pack(self._model)
+    def pack(self, file: str) -> None:
+        """Write the model as a .zip file."""
+        Path(file).write_bytes(pack(self._model))
 
     def unpack(self, file: str) -> dict[str, Any]:
         """Replace the model by that of a .zip file; the former one stays a former version."""

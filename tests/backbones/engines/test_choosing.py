@@ -1,5 +1,6 @@
 """Which engine is used, and the graphs in the cache folder."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -153,6 +154,19 @@ def test_a_graph_that_disagrees_with_torch_is_not_used(folder, monkeypatch, no_c
     no_check()
     with pytest.raises(OptionError, match="differ from those of torch"):
         create("onnx")
+
+
+def test_a_fault_that_may_pass_is_not_remembered(folder, monkeypatch):
+    with monkeypatch.context() as patched:
+
+        def full(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        patched.setattr(choosing, "disagreement", full)
+        made = create()
+        assert made.card.engine == "torch"
+        assert "No space left on device" in made.why
+    assert create().card.engine == "onnx"
 
 
 def test_without_a_cache_folder_graphs_are_checked_each_time(tmp_path, monkeypatch):

@@ -136,6 +136,8 @@ def _onnx(backbone: "Backbone") -> Engine:
             failure = f"its features differ from those of torch ({found})"
     except MemoryError:
         raise
+    except OSError as error:  # Such as a full disk: it may pass, so that nothing is remembered.
+        raise _Unusable(f"its graphs could not be made ({_first_line(error)})") from error
     except Exception as error:  # Of many types: what torch cannot export, or ONNX Runtime not run.
         failure = f"the network cannot be exported or run ({_first_line(error)})"
     if folder is not None:

@@ -1,4 +1,4 @@
-"""The engine ``onnx``: ONNX Runtime on a CPU, in float32."""
+"""The engine ``onnx``: ONNX Runtime on a CPU, in float32 or int8."""
 
 import importlib
 from collections.abc import Collection, Mapping, Sequence

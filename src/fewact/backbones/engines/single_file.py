@@ -32,8 +32,8 @@ def export_encoder(backbone: Backbone, path: str | Path) -> tuple[Level, ...]:
     """Write a backbone as an ONNX file that takes frames as they are, and check it.
 
     The input ``frames`` (n 3 H W) uint8 is RGB, resized to the input size of the card without
-    keeping the aspect ratio. Each output has the name of a level: ``vectors`` (t d), ``maps`` and
-    ``middle`` (t c h w), float32. The metadata ``fewact`` has the card as JSON.
+    keeping the aspect ratio. Each output has the name of a level: ``vectors`` (n d), ``maps``,
+    ``middle`` and ``shallow`` (n c h w), float32. The metadata ``fewact`` has the card as JSON.
 
     Args:
         backbone: Backbone in float32.

@@ -23,7 +23,7 @@ CLASSES = (
 NOTE = (
     "The clips are rendered: synthetic benchmark motions, preset plain. The classes are pairs of "
     "the same motions in the opposite order; shapes, colours and backgrounds are random. a2m2 "
-    "matches windows of frames regardless of their order, auto compares frames in order."
+    "matches windows of frames, and their order counts little; auto compares frames in order."
 )
 
 EXAMPLES, NEW = 3, 4

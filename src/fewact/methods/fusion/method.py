@@ -178,8 +178,8 @@ class Fusion(Method[FusionOptions, FusionState]):
             n,
         )
         found = self.appearance(nodes, nodes)
-        usual = None if found is None else mean_appearance(found)
-        return FusionState(nodes, labels, inside, decision, usual)
+        appearance = None if found is None else mean_appearance(found)
+        return FusionState(nodes, labels, inside, decision, appearance)
 
     def score(self, state: FusionState, nodes: Nodes) -> Tensor:
         """Return logits (b q n)."""
@@ -224,6 +224,8 @@ class Fusion(Method[FusionOptions, FusionState]):
         """Return the alignment of the motion term of the largest weight."""
         moving = [one for one in self._terms_of(query).terms if isinstance(one.term, Motion)]
         moved = camera_moved(query)
+        if not moving:
+            return None
         weight, largest = max(
             ((float(one.factor(UNDECIDED, moved)), one) for one in moving),
             key=lambda pair: pair[0],

@@ -10,7 +10,7 @@ The appearance says how large ``a`` is: its cosines are high between all videos 
 
 from torch import Tensor
 
-USUAL = 0.95
+ALIKE = 0.95
 """Fraction of the support's own appearance similarity from which on a query is like the support.
 Chosen on development clips under simulated conditions, like POWER, so that clean clips keep their
 scores; see docs/decisions/other-conditions.md."""
@@ -26,15 +26,15 @@ def mean_appearance(similarity: Tensor) -> Tensor:
     return others / max(1, s * (s - 1))
 
 
-def intra_class_factor(similarity: Tensor, usual: Tensor) -> Tensor:
+def intra_class_factor(similarity: Tensor, own: Tensor) -> Tensor:
     """Return ``a`` of each query, from 0 to 1.
 
     Args:
         similarity: Appearance similarities (b q s) of queries with support videos.
-        usual: Mean appearance similarity (b) of the support videos.
+        own: Mean appearance similarity (b) of the support videos.
 
     Returns:
         (b q).
     """
-    ratio: Tensor = similarity.mean(-1) / (USUAL * usual[:, None]).clamp_min(1e-6)
+    ratio: Tensor = similarity.mean(-1) / (ALIKE * own[:, None]).clamp_min(1e-6)
     return ratio.clamp(0, 1) ** POWER

@@ -1,0 +1,5 @@
+"""``python -m fewact``: the command ``fewact``."""
+
+from fewact.cli import entry_point
+
+entry_point()
