@@ -1,6 +1,7 @@
 """Properties of every backbone, over the whole registry, on random weights."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -261,6 +262,15 @@ def test_the_network_itself_can_be_trained(backbone, frames):
     backbone.network.zero_grad(set_to_none=True)
     assert not missing
     assert images.grad.abs().sum() > 0
+
+
+def test_a_copy_of_a_backbone_has_its_engine_and_its_features():
+    backbone = backbones.create(weights="random", device="cpu", precision="float32")
+    for copied in (copy.deepcopy(backbone), pickle.loads(pickle.dumps(backbone))):
+        assert (copied.card, copied.engine.name) == (backbone.card, "onnx")
+        few = backbone.prepare(np.zeros((2, 48, 64, 3), np.uint8) + 7)
+        expected = backbone.features(few, ["vectors"])["vectors"]
+        assert torch.equal(copied.features(few, ["vectors"])["vectors"], expected)
 
 
 @pytest.mark.slow

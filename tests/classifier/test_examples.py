@@ -75,6 +75,14 @@ def test_a_repeated_clip_has_the_same_class_name_and_content() -> None:
     assert examples.repeated(one("a.mp4", "wave", 1.0, start=1.0)) == []
 
 
+def test_a_copy_is_found_under_another_name_and_class() -> None:
+    examples = join(PARTS)
+    for name, label in (("copy.mp4", "wave"), ("a.mp4", "clap")):
+        ((new, old),) = examples.copies(one(name, label, 1.0))
+        assert (new.name, old.name, old.label) == (name, "a.mp4", "wave")
+    assert examples.copies(one("a.mp4", "wave", 9.0)) == []
+
+
 @pytest.mark.parametrize(
     ("clip", "title"),
     [

@@ -105,6 +105,44 @@ def test_bytes_that_are_no_video_are_named_by_their_hash(fitted: FewShotClassifi
         fitted.predict(io.BytesIO())
 
 
+def test_a_file_that_gives_nothing_says_why(
+    fitted: FewShotClassifier, queries: dict[str, Path]
+) -> None:
+    path = queries["left"]
+    with path.open() as text, pytest.raises(DataError, match="does not give bytes"):
+        fitted.predict(text)
+    with path.open("rb") as file:
+        fitted.predict(file)
+        with pytest.raises(DataError, match=r"read to its end.*seek\(0\)"):
+            fitted.predict(file)
+
+
+def test_values_of_another_type_are_refused(fitted: FewShotClassifier) -> None:
+    noise = np.zeros((4, 48, 64, 3), np.uint8)
+    with pytest.raises(OptionError, match="not a rate"):
+        FewShotClassifier(sets="x").fit([noise, noise], ["a", "b"])  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="not a rate"):
+        FewShotClassifier(false_alarms="x").fit([noise], ["a"])  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="invalid frame rate"):
+        fitted.stream(fps="x")  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="invalid frame rate"):
+        Frames(noise, fps="x")  # type: ignore[arg-type]
+
+
+def test_labels_and_numbers_of_other_libraries_are_taken(
+    quick: FewShotClassifier, actions: Path
+) -> None:
+    clips = list_clips(actions)
+    names = sorted({clip.label for clip in clips})
+    labels = torch.tensor([names.index(clip.label) for clip in clips])
+    quick.fit([clip.path for clip in clips], labels, none=[])
+    assert quick.classes_ == tuple(range(len(names)))
+    count = len(quick.clips_)
+    quick.remove_clips([np.int64(1)])
+    quick.remove_clips(quick.clips_[0].title)
+    assert len(quick.clips_) == count - 2
+
+
 def test_clips_in_memory_can_be_taught_and_saved_with_thumbnails(
     quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from fewact.classifier import Event, FewShotClassifier
 from fewact.classifier.events import GAP, OVERLAP, OVERLAP_SAME, SURE, EventFinder, WindowScore
 from fewact.classifier.stream import window_lengths
 from fewact.data import Clip
-from fewact.errors import ModelError, OptionError, ShapeError
+from fewact.errors import DataError, ModelError, OptionError
 from fewact.features.request import FeatureRequest, View
 from fewact.features.ring import FeatureRing
 from fewact.video import EveryNth, read_frames
@@ -317,10 +317,12 @@ def test_times_are_checked_and_gaps_begin_again(quick: FewShotClassifier, action
     for wrong in (1.0, 0.5, 1e12, 1e308, float("nan"), float("inf")):
         with pytest.raises(OptionError, match="not after"):
             stream.push(frame, wrong)
-    with pytest.raises(ShapeError):
-        stream.push(np.zeros((48, 64), np.uint8), 2.0)
-    with pytest.raises(ShapeError, match="NoneType"):
-        stream.push(None, 2.0)  # type: ignore[arg-type]
+    for wrong in ((48, 64), (1, 48, 64, 3), (2, 48, 64, 3)):
+        with pytest.raises(DataError, match="not an image"):
+            stream.push(np.zeros(wrong, np.uint8), 2.0)
+    with pytest.raises(DataError, match="not an image"):
+        stream.push(None, 2.0)
+    stream.push(torch.zeros((3, 48, 64), dtype=torch.uint8), 2.0)
     assert not stream.needs(1.01)
     stream.push(frame, 500.0)
     assert len(stream._ring) == 1

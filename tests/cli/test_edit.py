@@ -60,6 +60,29 @@ def test_info_lists_classes_clips_and_origin(run: Run, mine: Path) -> None:
     assert found["versions"] == 0
 
 
+def test_a_model_whose_files_are_gone_is_no_sound_model(run: Run, mine: Path) -> None:
+    assert run("rename", mine, "growing", "rising").code == 0
+    state = mine / "state.safetensors"
+    content = state.read_bytes()
+    state.write_bytes(content[: len(content) // 2])
+    assert run("info", mine).code == 2
+    state.unlink()
+    ended = run("info", mine)
+    assert (ended.code, "the file is missing" in ended.err) == (2, True)
+    (mine / "config.json").unlink()
+    ended = run("info", mine)
+    assert (ended.code, "fewact undo" in ended.err) == (2, True)
+    assert run("undo", mine).code == 0
+    assert set(classes(mine)) == {"growing", "moving left", "turning"}
+
+
+def test_a_copy_of_a_training_clip_is_named(run: Run, mine: Path, clips: Path) -> None:
+    copy = shutil.copy(clips / "growing" / "1.mp4", mine.parent / "copy.mp4")
+    ended = run("add", mine, "turning", copy)
+    assert ended.code == 0
+    assert 'copy.mp4 equals the training clip growing/1.mp4 of "growing"' in ended.err
+
+
 def test_a_typo_is_refused_and_changes_nothing(run: Run, mine: Path, tmp_path: Path) -> None:
     before = (mine / "config.json").read_bytes()
     for arguments, message in [
@@ -89,7 +112,7 @@ def test_folders_in_a_folder_of_clips_of_no_class_are_groups(
 ) -> None:
     for number, name in enumerate(("anna/1.mp4", "anna/2.mp4", "ben/1.mp4")):
         (tmp_path / "other" / name).parent.mkdir(parents=True, exist_ok=True)
-        write_clip(tmp_path / "other" / name, "turning", number)
+        write_clip(tmp_path / "other" / name, "turning", 10 + number)
     ended = run("add", mine, "none", tmp_path / "other")
     assert (ended.code, ended.err) == (0, "")
     assert 'Added 3 clips to "none"' in ended.out

@@ -18,6 +18,25 @@ from fewact.evaluation import ArrayFeatures, VideoFeatures, confusion, evaluate_
 from fewact.methods.protonet import ProtoNet
 
 Run = Callable[..., Any]
+METHOD = """\
+from fewact import methods
+from fewact.features.request import FeatureRequest, View
+from fewact.methods.base import Method
+
+VECTORS = FeatureRequest("vectors", View(4))
+
+@methods.register("mine")
+class Mine(Method):
+    def requests(self, card):
+        return (VECTORS,)
+    def encode(self, features):
+        return {"x": features[VECTORS]}
+    def support(self, nodes, labels, n):
+        return nodes
+    def score(self, state, query):
+"""
+"""A method of one's own without its last line."""
+
 SMALL = ("--ways", 4, "--shots", 2, "--queries", 3, "--count", 40)
 
 
@@ -193,6 +212,42 @@ def test_confusion(run: Run, features: Path, tmp_path: Path) -> None:
     assert run("confusion", *files, "-o", chart).code == 2
     table = run("confusion", files[0]).out
     assert all(name in table for name in right.classes)
+
+
+def test_a_perfect_result_has_no_pairs_to_compare(run: Run, tmp_path: Path) -> None:
+    rows = [(c, g) for c in range(5) for g in range(6)]
+    values = np.stack([np.eye(5)[c] * np.ones((4, 1)) for c, _ in rows])
+    np.savez(tmp_path / "easy.npz", features=values.astype(np.float16))
+    lines = [f"{c}-{g}\tclass {c}\tperson {g}\ttest" for c, g in rows]
+    (tmp_path / "easy.tsv").write_text("clip\tclass\tgroup\tsplit\n" + "\n".join(lines) + "\n")
+    file = tmp_path / "a.json"
+    run("evaluate", "protonet", "--data", tmp_path / "easy.npz", *SMALL, "-o", file)
+    ended = run("confusion", file, file)
+    assert (ended.code, "confuses no classes" in ended.err) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("score", "message"),
+    [
+        ("raise ValueError('mine')", "mine.py, line 16: the method raised ValueError"),
+        ("return query['x'].mean((0, 2))", "the logits of the method have another shape"),
+    ],
+)
+def test_an_error_of_a_method_of_ones_own_is_not_one_of_fewact(
+    run: Run,
+    features: Path,
+    tmp_path: Path,
+    score: str,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(methods.REGISTRY, "_entries", dict(methods.REGISTRY._entries))
+    (tmp_path / "mine.py").write_text(METHOD + f"        {score}\n")
+    call = ("evaluate", "mine", "--import", tmp_path / "mine.py", "--data", features)
+    ended = run(*call, *SMALL)
+    assert ended.code == 2
+    assert message in ended.err
+    assert "bug in fewact" not in ended.err
 
 
 def test_stability(run: Run, features: Path, tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_videos_and_features_cannot_be_mixed(
     expected = f"features (clips, {T}, {D})"
     refused(
         run("predict", model_of_features, clips),
-        "a video was passed to a classifier of features",
+        "a classifier of features needs features, not a video",
         expected,
     )
     refused(run("predict", model, new), "x/1.mp4: features were passed to a classifier of videos")

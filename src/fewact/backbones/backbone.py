@@ -59,6 +59,15 @@ class Backbone:
         self.card = replace(card, engine=self.engine.name)
         self.why = why
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy needs; the engine is made again, for its sessions cannot be copied."""
+        return {**self.__dict__, "engine": self.engine.name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        name, self.engine = state["engine"], TorchEngine(self.network, self.card.precision)
+        self.engine, _ = choose(self, name)
+
     def with_engine(self, engine: Engine, why: str) -> "Backbone":
         """Return a backbone with the same network and another engine."""
         return Backbone(self.network, self.card, engine, why)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass as plain_dataclass
+from numbers import Real
 from typing import Annotated, Literal
 
 import torch
@@ -99,11 +100,11 @@ def check_set_rate(rate: float | None) -> None:
     Raises:
         OptionError: See above.
     """
-    if rate is not None and not 0 < rate < 1:
+    if rate is not None and not (isinstance(rate, Real) and 0 < rate < 1):
         raise OptionError(
             "not a rate",
             where="sets",
-            got=f"{rate:g}",
+            got=repr(rate),
             expected="above 0 and below 1, such as 0.9",
         )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
 from pathlib import PurePosixPath
 from typing import Self
 
@@ -70,18 +71,19 @@ class Corrections(Estimator):
         positions = [i for i, clip in enumerate(fitted.everything.clips) if clip.label == name]
         return self._keep(_labelled(fitted.everything, positions, new))
 
-    def remove_clips(self, clips: Sequence[ClipId]) -> Self:
+    def remove_clips(self, clips: Sequence[ClipId] | ClipId) -> Self:
         """Forget some training clips, or clips of no class.
 
         Args:
-            clips: Clips to forget, each as a ``ClipId``.
+            clips: Clips to forget, each as a ``ClipId``; or a single one.
 
         Raises:
             DataError: A clip is not found or not the only one of its name, or a class would have no
                 clips left.
         """
         everything = self._learned[1].everything
-        removed = set(find_clips(everything.clips, clips))
+        wanted = [clips] if isinstance(clips, str | Integral) else clips
+        removed = set(find_clips(everything.clips, wanted))
         kept = [i for i in range(len(everything.clips)) if i not in removed]
         return self._keep(_with_all_classes(everything, everything.select(kept)))
 
@@ -130,12 +132,13 @@ def find_clips(clips: Sequence[Example], wanted: Sequence[ClipId]) -> list[int]:
 
 
 def _find(clips: Sequence[Example], wanted: ClipId) -> int:
-    if isinstance(wanted, int):
-        if not 1 <= wanted <= len(clips):
+    if isinstance(wanted, Integral):
+        number = int(wanted)
+        if not 1 <= number <= len(clips):
             raise DataError(
-                "no clip has this number", got=str(wanted), expected=f"1 to {len(clips)}"
+                "no clip has this number", got=str(number), expected=f"1 to {len(clips)}"
             )
-        return wanted - 1
+        return number - 1
     titles = [clip.title for clip in clips]
     found = [i for i, title in enumerate(titles) if title == wanted]
     found = found or [i for i, title in enumerate(titles) if _ends_with(title, wanted)]

@@ -1,5 +1,6 @@
 """Change what a classifier has learned: add and remove classes and clips."""
 
+import logging
 from typing import Self
 
 from fewact.classifier.corrections import Corrections
@@ -8,6 +9,8 @@ from fewact.classifier.sources import Source, check_label, existing_class, of_cl
 from fewact.classifier.teaching import teach
 from fewact.data import BACKGROUND
 from fewact.errors import DataError
+
+LOG = logging.getLogger(__name__)
 
 
 class Editing(Corrections):
@@ -66,6 +69,8 @@ class Editing(Corrections):
             raise DataError(
                 "the clip is a training clip already", where=f'class "{label}"', got=again[0]
             )
+        for new, old in fitted.everything.copies(more):
+            LOG.warning('%s equals the training clip %s of "%s"', new.title, old.title, old.label)
         examples = join([fitted.everything, more])
         self._refit(pipeline, examples, [*self.skipped_, *skipped], fitted.class_names)
         return self

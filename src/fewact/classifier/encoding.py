@@ -164,7 +164,7 @@ def _features(clips: Sequence[AnyClip], size: Precomputed) -> list[FeatureClip]:
     for clip in clips:
         if not isinstance(clip, FeatureClip):
             raise DataError(
-                "a video was passed to a classifier of features",
+                "a classifier of features needs features, not a video",
                 where=str(clip.path),
                 expected=f"features (clips, {size.frames}, {size.card.vectors}) in an .npz file, "
                 "see fewact.data.read_features",

@@ -62,8 +62,8 @@ class Event:
     repetitions: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields, for JSON."""
-        return asdict(self)
+        """Return the fields, for JSON; times are rounded to milliseconds."""
+        return asdict(self) | {"start": round(self.start, 3), "end": round(self.end, 3)}
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,17 @@ class Examples:
         }
         return [c.title for i, c in enumerate(more.clips) if (_key(c), more.digest(i)) in known]
 
+    def copies(self, more: "Examples") -> list[tuple[Example, Example]]:
+        """Return each new clip of the same nodes as one of these clips, and that clip."""
+        name = min(self.nodes, key=lambda one: self.nodes[one][0].numel())
+        known, new = (one.nodes[name].flatten(1) for one in (self, more))
+        return [
+            (more.clips[i], self.clips[j])
+            for i, row in enumerate(new)
+            for j in (known == row).all(1).nonzero().flatten().tolist()[:1]
+            if self.digest(j) == more.digest(i)
+        ]
+
 
 def rounded(nodes: Nodes) -> Nodes:
     """Return nodes with the precision of float16, as a model stores them, in float32.

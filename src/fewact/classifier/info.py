@@ -12,6 +12,7 @@ from fewact.classifier.examples import Example
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.open_set import describe
 from fewact.classifier.prediction import NONE
+from fewact.classifier.saved_files import check_complete
 from fewact.data import BACKGROUND
 from fewact.errors import ModelError
 from fewact.io.bounded import user_path
@@ -81,7 +82,8 @@ def model_info(folder: str | Path) -> ModelInfo:
         ModelError: The model is missing, damaged, edited, or of another version.
     """
     path = user_path(folder, ModelError).resolve()
-    config = model_folder.read_config(path)
+    config = model_folder.read_config(Path(folder))
+    check_complete(path, config, Path(folder))
     return ModelInfo(
         str(folder),
         _classes(config),

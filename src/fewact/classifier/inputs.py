@@ -112,10 +112,19 @@ def _read(file: Any) -> VideoBytes:
     Raises:
         DataError: The file is open as text, or is asynchronous.
     """
-    content = file.read()
     name = getattr(file, "name", "")
     name = Path(name).name if isinstance(name, str) else ""
+    try:
+        content = file.read()
+    except UnicodeDecodeError:
+        content = ""
     if isinstance(content, bytes | bytearray | memoryview):
+        if not content and hasattr(file, "tell") and file.tell():
+            raise DataError(
+                "the file was read to its end before",
+                where=name,
+                hint="Go back to its start: file.seek(0).",
+            )
         return VideoBytes(bytes(content), name)
     if hasattr(content, "close"):
         content.close()  # a coroutine: else it warns that it was never awaited

@@ -86,6 +86,8 @@ def label_text(label: Any) -> str:
     Raises:
         DataError: It is neither a text nor an integer.
     """
+    if hasattr(label, "item") and getattr(label, "shape", None) == ():  # such as a tensor
+        label = label.item()
     if isinstance(label, str):
         return str(label)
     if isinstance(label, int | np.integer) and not isinstance(label, bool):

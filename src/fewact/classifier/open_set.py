@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass as plain_dataclass
 from functools import cached_property
+from numbers import Real
 from statistics import NormalDist
 from typing import Annotated, Literal
 
@@ -219,11 +220,11 @@ def check_rate(rate: float | None) -> None:
     Raises:
         OptionError: See above.
     """
-    if rate is not None and not 0 < rate <= 1:
+    if rate is not None and not (isinstance(rate, Real) and 0 < rate <= 1):
         raise OptionError(
             "not a rate",
             where="false_alarms",
-            got=f"{rate:g}",
+            got=repr(rate),
             expected="above 0 and at most 1; 1 answers every clip with a class",
         )
 

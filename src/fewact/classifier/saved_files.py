@@ -48,6 +48,23 @@ def content_of(path: Path, config: Config, where: Path) -> dict[str, bytes]:
     return files
 
 
+def check_complete(path: Path, config: Config, where: Path) -> None:
+    """Check that the other files of a model exist, and that no tensor is cut off.
+
+    Args:
+        path: Folder of the model.
+        config: Content of its config.json.
+        where: Folder, for the error.
+
+    Raises:
+        ModelError: A file is missing or damaged.
+    """
+    for name in config.files:
+        if not (path / name).is_file():
+            raise ModelError("the file is missing", where=str(where / name), hint=HINT)
+    check_tensors(STATE_FILE, path / STATE)
+
+
 def state_file_of(config: Config, where: str) -> FileType:
     """Return the type of a model's state: its method and its clips say how large it can be."""
     most = parameter_bytes(config.method, where) + len(config.examples) * MOST_PER_CLIP

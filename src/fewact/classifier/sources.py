@@ -85,7 +85,7 @@ def _together(
     Raises:
         DataError: A clip appears twice.
     """
-    if none is not None:
+    if none is not None and as_list(none)[0]:
         parts = [*parts, of_class(none, BACKGROUND)]
     pairs = [pair for clips, names in parts for pair in zip(clips, names, strict=True)]
     pairs.sort(key=lambda pair: pair[0].label == BACKGROUND)
@@ -173,7 +173,7 @@ def check_label(label: str | int) -> str:
             "not a class name",
             got=repr(label),
             expected="printable text in UTF-8",
-            hint="Rename the folder of the class, or the class in the table.",
+            hint="Give the class another name, such as that of its folder or in the table.",
         )
     if is_background(name) or name == NONE:
         raise DataError(f'"{name}" is reserved for clips of no class', got=repr(label))

@@ -5,11 +5,11 @@ import threading
 import time as clock
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from fewact.backbones import Backbone
@@ -18,6 +18,7 @@ from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.events import Event, EventFinder, WindowScore
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.pipeline import Pipeline
+from fewact.data.in_memory import as_image
 from fewact.errors import ModelError, OptionError
 from fewact.features.request import Features
 from fewact.features.ring import FeatureRing
@@ -126,7 +127,7 @@ class Stream:
         *,
         fps: float | None = None,
     ) -> None:
-        if fps is not None and not (math.isfinite(fps) and fps > 0):
+        if fps is not None and not (isinstance(fps, Real) and math.isfinite(fps) and fps > 0):
             raise OptionError(
                 "invalid frame rate", where="fps", got=repr(fps), expected="frames per second, > 0"
             )
@@ -201,11 +202,12 @@ class Stream:
         """Return whether a frame of this time would be looked at; others need not be converted."""
         return self._pace.needs(time)
 
-    def push(self, frame: NDArray[np.uint8], time: float | None = None) -> list[Event]:
+    def push(self, frame: Any, time: float | None = None) -> list[Event]:
         """Look at the next frame.
 
         Args:
-            frame: Frame (h w 3), RGB, uint8. It is not referred to afterwards.
+            frame: Image (h w 3), RGB, uint8: an array or a tensor, also (3 h w), or a PIL image. It
+                is not referred to afterwards.
             time: Time of the frame, in seconds, later than that of the last frame; None as ``fps``
                 says.
 
@@ -215,11 +217,12 @@ class Stream:
 
         Raises:
             OptionError: The time is not after that of the last frame, or the stream is closed.
-            ShapeError: The frame has another shape or type.
+            DataError: The frame is no such image.
         """
         with self._lock:
             if self._closed:
                 raise OptionError("the stream is closed", hint="Begin another one.")
+            frame = as_image(frame, f"frame {self._pushed}")
             time = self._time(time)
             self._pushed += 1
             self._step = min(time - self._last, 1 / self.rate)

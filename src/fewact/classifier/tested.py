@@ -139,7 +139,7 @@ def measure(
             pairs.append((truth, answer))
             if answer != truth:
                 mistakes.append((one.name, truth, answer, one.probability))
-            if one.nearest.endswith(f"{truth}/{one.path.name}"):
+            if one.nearest == one.name or one.nearest.endswith(f"{truth}/{one.path.name}"):
                 training.append(one.name)
         if progress is not None:
             progress(done, len(found))

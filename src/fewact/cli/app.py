@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from fewact.cli.commands import COMMANDS, LazyCommands
-from fewact.cli.run import FAULT, flush_output, guarded, say
+from fewact.cli.run import FAULT, USER_FAULT, flush_output, guarded, say
 from fewact.version import __version__
 
 
@@ -101,12 +101,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0
-    except Exception:
+    except Exception as error:
         traceback.print_exc()
-        say("This is a bug in fewact. Please report it with the lines above and `fewact doctor`.")
-        code = FAULT
+        code = _code_of(error)
     left = flush_output()
     return code or left
+
+
+def _code_of(error: Exception) -> int:
+    """Say whose fault an unexpected error is, and return the exit code."""
+    files = sys.modules.get("fewact.methods.files")
+    if files is not None and (place := files.place_in_file(error)):
+        say(f"Error: {place}: the method raised {type(error).__name__}")
+        say("`fewact check-method FILE.py` runs it step by step.")
+        return USER_FAULT
+    say("This is a bug in fewact. Please report it with the lines above and `fewact doctor`.")
+    return FAULT
 
 
 def entry_point() -> None:

@@ -51,7 +51,11 @@ def confusion(
     half = len(loaded[0].per_episode) // 2
     chosen = evaluation.confusion(loaded[0], slice(half)).most_confused(pairs)
     on_pairs = []
-    if len(loaded) > 1:
+    if len(loaded) > 1 and not chosen:
+        say(
+            f"{names[0]} confuses no classes in the first half of the episodes: no pairs to compare"
+        )
+    elif len(loaded) > 1:
         on_pairs = evaluation.pair_accuracies(loaded, chosen, slice(half, None), names)
     if output is not None:
         write_text(output, confusion_chart(first, named(loaded[0].setup.method.label, loaded[0])))

@@ -160,6 +160,14 @@ def model(context: typer.Context, path: Path) -> Path:
     found = Path(os.path.expanduser(path))
     if is_model(current(found.absolute())):
         return path
+    if next(found.glob("history/*/change.json"), None):  # of a model whose config.json is gone
+        if context.info_name == "undo":
+            return path
+        raise ModelError(
+            "the model has no config.json",
+            where=str(path),
+            hint="`fewact undo MODEL` brings its former version back.",
+        )
     what, hint = "not a saved classifier", ""
     if not found.exists():
         what, hint = "no such folder", similar_name(found)

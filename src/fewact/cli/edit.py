@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fewact.cli.options import LoadOptions, Model, with_option_groups
-from fewact.cli.run import exit_skipped
+from fewact.cli.run import exit_skipped, saying_warnings
 
 if TYPE_CHECKING:
     from fewact import FewShotClassifier
@@ -45,7 +45,7 @@ def add(
 
     if not any(map(is_features, clips)):
         expand_paths(clips)
-    with edited(model, f"add to {label}", **load.backbone) as classifier:
+    with saying_warnings(), edited(model, f"add to {label}", **load.backbone) as classifier:
         before = len(classifier.all_clips_)
         if is_background(label):
             classifier.add_none(clips)

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fewact.cli.options import LoadOptions, Model, with_option_groups
+from fewact.cli.run import say
+from fewact.errors import DataError
 from fewact.io.outputs import check_output_file
+from fewact.io.similar import similar_name
 
 if TYPE_CHECKING:
     from fewact.classifier import Example
@@ -37,13 +40,18 @@ def explain(
     method that answered, and what each part of the score contributes.
     """
     check_output_file(output)
+    if clips is not None and not clips.is_dir():
+        raise DataError("no such folder", where=str(clips), hint=similar_name(clips))
     from fewact import FewShotClassifier
     from fewact.classifier.explain import explain
     from fewact.io.atomic import write_text
     from fewact.report.explanation import explanation_page
 
     classifier = FewShotClassifier.load(model, **load.backbone)
-    found = explain(classifier, video, _origins(classifier.clips_, clips))
+    origins = _origins(classifier.clips_, clips)
+    if clips is not None and not origins:
+        say(f"Warning: {clips} has none of the training clips; the page shows no frames of them")
+    found = explain(classifier, video, origins)
     write_text(output, explanation_page(found))
     print(f"{found.clip}: {found.label}")
     for one in found.contributions:

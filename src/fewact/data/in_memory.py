@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -96,7 +97,7 @@ class Frames(_InMemory):
 
     def __post_init__(self) -> None:
         where = self.name or "Frames"
-        if not (np.isfinite(self.fps) and self.fps > 0):
+        if not (isinstance(self.fps, Real) and np.isfinite(self.fps) and self.fps > 0):
             raise DataError(
                 "invalid frame rate", where=where, got=repr(self.fps), expected="a rate above 0"
             )
@@ -231,16 +232,7 @@ def _stack(images: Iterable[Any], where: str) -> NDArray[np.uint8]:
         raise DataError("not frames", where=where, got=type(images).__name__, expected=EXPECTED)
     found: list[NDArray[np.uint8]] = []
     for image in images:
-        one = _array(image.convert("RGB") if hasattr(image, "convert") else image)
-        if one.ndim == 3 and one.shape[-1] != 3 and one.shape[0] == 3:
-            one = one.transpose(1, 2, 0)
-        if one.ndim != 3 or one.shape[-1] != 3 or not one.size:
-            raise DataError(
-                "not an image",
-                where=f"{where}, frame {len(found)}",
-                got=str(one.shape),
-                expected=EXPECTED,
-            )
+        one = as_image(image, f"{where}, frame {len(found)}")
         if found and one.shape != found[0].shape:
             raise DataError(
                 "frames of one clip differ in size",
@@ -248,10 +240,24 @@ def _stack(images: Iterable[Any], where: str) -> NDArray[np.uint8]:
                 got=str(one.shape),
                 expected=f"{found[0].shape}, as the first",
             )
-        found.append(_checked(one, where))
+        found.append(one)
     if not found:
         raise DataError("no frames", where=where, expected=EXPECTED)
     return np.stack(found)
+
+
+def as_image(image: Any, where: str) -> NDArray[np.uint8]:
+    """Return an image (h w 3) of an array or a tensor, also (3 h w), or of a PIL image.
+
+    Raises:
+        DataError: It is no RGB image of uint8.
+    """
+    one = _array(image.convert("RGB") if hasattr(image, "convert") else image)
+    if one.ndim == 3 and one.shape[-1] != 3 and one.shape[0] == 3:
+        one = one.transpose(1, 2, 0)
+    if one.ndim != 3 or one.shape[-1] != 3 or not one.size:
+        raise DataError("not an image", where=where, got=str(one.shape), expected=EXPECTED)
+    return _checked(one, where)
 
 
 def _array(value: Any) -> NDArray[Any]:

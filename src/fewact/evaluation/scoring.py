@@ -121,7 +121,7 @@ class Scorer:
         """Return the predicted class of each query of a batch, without padding.
 
         Raises:
-            ResultError: A logit is not a number.
+            ResultError: A logit is not a number, or the logits have another shape.
         """
         protocol = self._episodes.protocol
         indices = self._batches.indices(batch)
@@ -130,6 +130,15 @@ class Scorer:
         query = np.take_along_axis(self._query[indices], orders, 1)
         with torch.inference_mode():
             logits = self._logits(indices, query)  # (b q n)
+            expected = (len(indices), number, protocol.ways)
+            if logits.shape != expected:
+                raise ResultError(
+                    "the logits of the method have another shape",
+                    where="score",
+                    got=str(tuple(logits.shape)),
+                    expected=f"(b q n) = {expected}",
+                    hint="`fewact check-method FILE.py` says more.",
+                )
             if torch.isnan(logits).any():
                 first = int(indices[logits.isnan().flatten(1).any(1).nonzero()[0]])
                 raise ResultError("a logit of the method is not a number", where=f"episode {first}")

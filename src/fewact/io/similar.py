@@ -13,6 +13,6 @@ def similar_name(path: Path) -> str:
     """Return a hint at a similar name in the folder of a path; empty if there is none."""
     try:
         entries = itertools.islice(path.absolute().parent.iterdir(), MOST)
-        return did_you_mean(path.name, sorted(entry.name for entry in entries))
+        return did_you_mean(path.name, sorted({one.name for one in entries} - {path.name}))
     except OSError:
         return ""

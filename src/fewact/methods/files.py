@@ -11,6 +11,9 @@ from fewact import methods
 from fewact.errors import ExtensionError, did_you_mean
 from fewact.methods.base import Method
 
+MODULE = "fewact_method_file_"
+"""Beginning of the name of a file's module."""
+
 
 def methods_of(path: str | Path) -> dict[str, type[Method]]:
     """Return the methods that a Python file defines, by registered name or name of the class.
@@ -85,11 +88,21 @@ def method_of(path: str | Path, name: str | None = None) -> tuple[str, type[Meth
     return name, found[name]
 
 
+def place_in_file(error: BaseException) -> str:
+    """Return the file of a user's method and the line in which an error was raised; or nothing."""
+    files = {one.__file__ for name, one in sys.modules.items() if name.startswith(MODULE)}
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f"{one.filename}, line {one.lineno}" for one in frames if one.filename in files]
+    return places[-1] if places else ""
+
+
 def _execute(path: Path) -> ModuleType:
     """Return the module of a file."""
-    name = f"fewact_method_file_{path.stem}"
+    name = f"{MODULE}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None or not path.is_file():
+    if not path.is_file():
+        raise ExtensionError("there is no such file", where=str(path), expected="a file FILE.py")
+    if spec is None or spec.loader is None:
         raise ExtensionError("not a Python file", where=str(path), expected="a file FILE.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
