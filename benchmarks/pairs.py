@@ -63,6 +63,17 @@ class Pairs:
     terms: WeightedTerms | None = None
     nodes: Nodes = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Check that there is a table for each corner.
+
+        Raises:
+            ValueError: There are more or fewer.
+        """
+        if len(self.quick) != len(self.corners) or len(self.exact) < len(self.corners):
+            raise ValueError(
+                f"{len(self.exact)} and {len(self.quick)} tables of {len(self.corners)} corners"
+            )
+
     @property
     def appearance(self) -> bool:
         """Whether the last table of ``exact`` is the appearance; ``quick`` has none."""
