@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.features import features_of
 from fewact.backbones import Backbone, Card
 from fewact.data import VideoList
 from fewact.episodes import EpisodeSet, draw
@@ -288,10 +289,9 @@ def evaluate_sets(
     Raises:
         SystemExit: The method itself and the look-up differ on some episodes.
     """
-    averages = isinstance(method, Fusion) or (
-        isinstance(method, A2M2) and method.options.shot_aggregation == "mean"
-    )
-    if not averages:
+    if not isinstance(method, Fusion) and (
+        not isinstance(method, A2M2) or method.options.shot_aggregation != "mean"
+    ):
         return [evaluate_method(method, source, videos, episodes) for episodes in drawn]
     quick, numbers = _look_up(method, source, videos)
     few = draw(videos, replace(drawn[-1].protocol, count=CHECKED_EPISODES))
@@ -307,7 +307,7 @@ def _look_up(
     """Return the method by look-up, and its features: the number of each clip."""
     count = len(videos.videos)
     with torch.inference_mode():
-        found = source.features(range(count), method.requests(source.card))
+        found = features_of(source, range(count), method.requests(source.card))
         each = [
             method.encode({request: f[None] for request, f in features.items()})
             for features in found
