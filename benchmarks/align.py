@@ -13,6 +13,7 @@ import importlib
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def ours() -> dict[str, Solve]:
     """Return the solvers of fewact: each instruction set, and plain torch."""
     found: dict[str, Solve] = {}
     for name, isa in reversed(native.instruction_sets().items()):
-        found[name] = lambda p, isa=isa: native.solve(p, isa=isa, threads=1, plan=True)
+        found[name] = partial(native.solve, isa=isa, threads=1, plan=True)
     found["torch form"] = simplex.solve
     return found
 
@@ -190,15 +191,18 @@ def episode(rounds: int) -> None:
     posed = [transport(query[:, None], support[None]) for query, support in episodes]
     single = [Problems(*(part.float() for part in one)) for one in posed]
 
+    def cost(product: Tensor) -> Tensor:
+        cosine: Tensor = product.unflatten(0, (25, 14)).unflatten(2, (5, 14)).transpose(1, 2)
+        return 1 - cosine
+
     def gemm(turn: int) -> Tensor:
         query, support = unit[turn]
         product = query.flatten(0, 1) @ support.flatten(0, 1).T  # (q·m n·m')
-        return 1 - product.unflatten(0, (25, 14)).unflatten(2, (5, 14)).transpose(1, 2)
+        return cost(product)
 
     def halved(turn: int) -> Tensor:
         query, support = (x.bfloat16() for x in unit[turn])
-        product = (query.flatten(0, 1) @ support.flatten(0, 1).T).float()
-        return 1 - product.unflatten(0, (25, 14)).unflatten(2, (5, 14)).transpose(1, 2)
+        return cost((query.flatten(0, 1) @ support.flatten(0, 1).T).float())
 
     def pairs(turn: int) -> Tensor:
         query, support = unit[turn]

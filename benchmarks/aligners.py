@@ -10,10 +10,11 @@ A²M²-Net.
 
 import argparse
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,7 +43,7 @@ CERTAIN = 0.05
 
 NODES = {"alignment.time_weight": 0.0}
 REFERENCE = "EMD, cross-reference"
-COLUMNS = {
+COLUMNS: dict[str, tuple[str, Mapping[str, Any]]] = {
     REFERENCE: ("a2m2", NODES),
     "EMD, uniform": ("a2m2", {**NODES, "alignment.weights": "uniform"}),
     "Hungarian": ("a2m2", {**NODES, "alignment.name": "hungarian"}),

@@ -47,7 +47,8 @@ def block(transformer: Transformer, x: Tensor) -> Tensor:
     )
     attention = (query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5).softmax(-1)
     x = x + transformer.out((attention @ value).transpose(1, 2).flatten(2))
-    return x + transformer.narrow(functional.gelu(transformer.widen(x)))
+    widened: Tensor = transformer.narrow(functional.gelu(transformer.widen(x)))
+    return x + widened
 
 
 def fuse(method: ClipSpm, frames: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,7 +62,7 @@ def fuse(method: ClipSpm, frames: Tensor, guide: Tensor) -> tuple[Tensor, Tensor
 def otam(cost: Tensor, smoothing: float) -> Tensor:
     """Return OTAM of costs (… t u) in one direction, cell by cell."""
     padded = functional.pad(cost, (1, 1))
-    table = torch.zeros_like(padded)
+    table, zero = torch.zeros_like(padded), padded.new_zeros(())
     for j in range(1, padded.shape[-1]):
         table[..., 0, j] = table[..., 0, j - 1] + padded[..., 0, j]
     for i in range(1, padded.shape[-2]):
@@ -69,7 +70,7 @@ def otam(cost: Tensor, smoothing: float) -> Tensor:
             steps = [table[..., i - 1, j - 1], table[..., i, j - 1]]
             if j in (1, padded.shape[-1] - 1):
                 steps.append(table[..., i - 1, j])
-            soft = sum(torch.exp(-step / smoothing) for step in steps)
+            soft = sum((torch.exp(-step / smoothing) for step in steps), zero)
             table[..., i, j] = padded[..., i, j] - smoothing * torch.log(soft)
     return table[..., -1, -1]
 
@@ -87,14 +88,18 @@ def forward(
     method: ClipSpm, support: Tensor, query: Tensor, labels: Tensor, text: Tensor
 ) -> Tensor:
     """Return the logits (q n) of one episode: (s t d), (q t d), (s), (n d)."""
+    hsmr, padm = method.hsmr, method.padm
+    if hsmr is None or padm is None:
+        raise TypeError("the method is without some parts")
     n, named = len(text), text[labels]  # (s d)
     for frames in (support, query):
-        refined, token = fuse(method, frames, method.hsmr.motion(frames)[:, None])
-        (method.hsmr.motion(refined) - token[:, 0]).square().sum(-1).mean()
+        refined, token = fuse(method, frames, hsmr.motion(frames)[:, None])
+        (hsmr.motion(refined) - token[:, 0]).square().sum(-1).mean()
     spm, mean_text = method.spm, named.mean(0)
 
     def prompts(frames: Tensor) -> Tensor:
-        return spm.prompter(mean_text * frames.mean((1, 2))[:, None])[:, None]
+        found: Tensor = spm.prompter(mean_text * frames.mean((1, 2))[:, None])
+        return found[:, None]
 
     fused = fuse(method, support, named[:, None])[0]
     prompted = fuse(method, query, prompts(query))[0]
@@ -106,7 +111,7 @@ def forward(
     centre = anchors.mean(0, keepdim=True)
 
     def across(*videos: Tensor) -> Tensor:
-        return block(method.padm.transformer, torch.cat(videos).transpose(0, 1)).transpose(0, 1)
+        return block(padm.transformer, torch.cat(videos).transpose(0, 1)).transpose(0, 1)
 
     anchors, fused = across(anchors, fused).split([n, len(fused)])
     centre, prompted = across(centre, prompted).split([1, len(prompted)])

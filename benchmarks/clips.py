@@ -10,6 +10,7 @@ clips that chose nothing (``benchmarks/datasets.py``).
 import argparse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ from fewact.methods.quality import QUALITIES
 WAYS, QUERIES = 5, 5
 CELLS_PER_CLIP = 128
 
-COLUMNS = {
+COLUMNS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "mean of frames": ("protonet", {"unit_frames": True}),
     "frames in order": ("protonet", {"unit_frames": True, "frame_matching": "concatenated"}),
     "A²M² as published, PCA to 64": (
@@ -62,7 +63,7 @@ def development_cells(
     ]
     for found in extract(clips, backbone, [request]):
         if found.features is None:
-            raise found.error
+            raise SystemExit(str(found.error))
         cells = found.features[request].movedim(-3, -1).flatten(0, -2)
         yield cells[:: max(1, len(cells) // CELLS_PER_CLIP)]
 

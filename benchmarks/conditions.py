@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.arrays import save_arrays
 from benchmarks.datasets import Part, parts, read_index
 from benchmarks.pairs import Pairs, compare_all, compare_within, encode_videos, episode_accuracies
 from fewact import backbones, methods
@@ -91,8 +92,7 @@ class Measurement:
                     right[f"{on} {shots}"] = episode_accuracies(method, queries, support, one)
             file = file_of(self._part, condition, variant, self._options)
             file.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(file.with_suffix(".new.npz"), **right)
-            file.with_suffix(".new.npz").replace(file)
+            save_arrays(file, right)
             print(f"{self._part.name}: {condition}, {variant}", flush=True)
 
     def corrects(self, condition: str) -> bool:

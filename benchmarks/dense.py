@@ -13,6 +13,7 @@ import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -26,7 +27,7 @@ from fewact.evaluation import Result, RunOptions, VideoFeatures, evaluate_method
 from fewact.synthetic import motions
 
 PRESET, WIDTH = "long", 64
-ALIGNMENTS = {
+ALIGNMENTS: dict[str, dict[str, Any]] = {
     "cosine": {"alignment.name": "cosine"},
     "diagonal": {"alignment.name": "diagonal"},
     "otam": {"alignment.name": "otam"},

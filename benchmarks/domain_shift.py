@@ -44,13 +44,14 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def centred(vectors: Vectors, own: Vectors, other: Vectors) -> Vectors:
     """Return vectors (v t d) with the mean of another domain (w d) in the place of their own."""
-    return vectors - own.mean(0) + other.mean(0)
+    return np.asarray(vectors - own.mean(0) + other.mean(0))
 
 
 def standardised(vectors: Vectors, own: Vectors, other: Vectors) -> Vectors:
     """Return vectors with the mean and standard deviation of each channel of another domain."""
     ratio = other.std(0) / np.maximum(own.std(0), 1e-6)
-    return (vectors - own.mean(0)) * np.minimum(ratio, LARGEST_RATIO) + other.mean(0)
+    scaled = (vectors - own.mean(0)) * np.minimum(ratio, LARGEST_RATIO)
+    return np.asarray(scaled + other.mean(0))
 
 
 def correlated(vectors: Vectors, own: Vectors, other: Vectors) -> Vectors:

@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from subprocess import DEVNULL
 
 import numpy as np
 import torch
@@ -40,7 +41,6 @@ from fewact.video import Segments, write_video
 
 VIDEOS, FRAMES, WIDTH = 2857, 8, 2048
 READS = 1000
-QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 RUN = [sys.executable, "-c", "import sys; from fewact.cli import main; sys.exit(main())"]
 
 
@@ -63,7 +63,7 @@ def throughput(arguments: argparse.Namespace) -> None:
         if found.features is not None
     ]
     backbone.features(frames[0], (request.level,))
-    reader = ClipReader(backbone, [FeatureRequest("pixels")], Segments, Timing())
+    reader = ClipReader(backbone, [FeatureRequest("pixels")], (), Segments, Timing())
     wall = {"decode": 0.0, "network": 0.0, "embed": 0.0}
     cpu = dict(wall)
     with tempfile.TemporaryDirectory() as folder:
@@ -92,9 +92,9 @@ def throughput(arguments: argparse.Namespace) -> None:
         print(
             f"  {name:8}{len(clips) / seconds:8.1f} clips/s, {cpu[name]:6.1f} s of processor time"
         )
-    for what, seconds in (("", wall), (" by processor time", cpu)):
-        alone = 100 * seconds["network"] / seconds["embed"]
-        both = 100 * (seconds["network"] + seconds["decode"]) / seconds["embed"]
+    for what, spent in (("", wall), (" by processor time", cpu)):
+        alone = 100 * spent["network"] / spent["embed"]
+        both = 100 * (spent["network"] + spent["decode"]) / spent["embed"]
         print(
             f"  embed has {both:.1f} % of the speed of decoding and network alone{what}, "
             f"{alone:.1f} % of that of the network"
@@ -154,6 +154,8 @@ def opening(arguments: argparse.Namespace) -> None:
                 begin = time.perf_counter()
                 found = Store(folder).find(facts)
                 times.append(time.perf_counter() - begin)
+            if found is None:
+                raise SystemExit("the store was not found")
             order = random.Random(0).sample(keys, READS)
             begin = time.perf_counter()
             for key in order:
@@ -192,13 +194,13 @@ def interrupt(command: list[str], target: Path, times: int, draw: random.Random)
     """
     reference = target.with_name(f"{target.name}-0")
     begin = time.perf_counter()
-    subprocess.run([*command, str(reference)], check=True, **QUIET)
+    subprocess.run([*command, str(reference)], check=True, stdout=DEVNULL, stderr=DEVNULL)
     seconds = time.perf_counter() - begin
     killed, ends = 0, 0
     while killed < times or ends == 0:
         mine = target.with_name(f"{target.name}-{ends + 1}")
         limit = draw.uniform(0.2, 1) * seconds if killed < times else None
-        process = subprocess.Popen([*command, str(mine)], **QUIET)
+        process = subprocess.Popen([*command, str(mine)], stdout=DEVNULL, stderr=DEVNULL)
         try:
             code = process.wait(limit)
         except subprocess.TimeoutExpired:

@@ -74,7 +74,8 @@ def as_it_was(backbone: Backbone) -> Run:
             255 * torch.tensor(values).view(3, 1, 1)
             for values in (backbone.card.mean, backbone.card.std)
         )
-        return whole((images - mean) / std)
+        found: tuple[Tensor, ...] = whole((images - mean) / std)
+        return found
 
     def run(frames: Tensor) -> list[Tensor]:
         pieces = side_by_side(one, frames.split(together * max(1, 4 // together)))

@@ -60,7 +60,10 @@ def answer(model: str, video: str) -> None:
         list(classifier.predict_each([video]))
     with parts.part("answer, warm again"):
         list(classifier.predict_each([video], timing=(timing := Timing())))
-    card = classifier._pipeline.backbone.card
+    pipeline = classifier._pipeline
+    if pipeline is None:
+        raise TypeError("a loaded model has a pipeline")
+    card = pipeline.backbone.card
     facts = f"{card.name}, {card.precision}, {getattr(card, 'engine', 'torch')}, "
     facts += f"{torch.get_num_threads()} threads"
     print(json.dumps({"facts": facts, "times": parts.times, "stages": timing.seconds}))

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from benchmarks import evaluation
+from benchmarks.clip_cost.worker import random_nodes
 from benchmarks.gpu_parts import FRAMES, Report, Task
 from benchmarks.training.step_time import make_batch, network_step, seconds
 from fewact import backbones, methods
@@ -172,7 +173,7 @@ def episodes(task: Task, report: Report) -> None:
     for name in ("A²M², EMD", "A²M², OTAM"):
         kind, options = evaluation.COLUMNS[name]
         method = methods.create(kind, **options).eval()
-        bank = evaluation.random_nodes(method, listed)
+        bank = random_nodes(method, listed)
         banks = {"CPU": bank, task.device: _moved(bank, task.torch_device)}
         hits, spent = {}, {}
         for where, one in banks.items():

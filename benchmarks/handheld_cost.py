@@ -10,7 +10,7 @@ the camera ``hand``, and stabilised.
 
 import argparse
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -27,12 +27,12 @@ from benchmarks.pairs import encode_videos
 from fewact import backbones, svg
 from fewact.camera.simulated import CAMERAS, record
 from fewact.camera.stabilise import stabilise
-from fewact.classifier.thumbnails import jpeg
 from fewact.data import VideoList
 from fewact.data.simulated_camera import with_simulated_camera
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
 from fewact.synthetic import motions
+from fewact.video.still import jpeg
 
 VARIANTS: Mapping[str, Variant] = {"without camera steps": NO_STEPS, "all steps": Variant()}
 SUPPORT, TIMED, REPEATS = 25, 10, 3
@@ -79,11 +79,11 @@ def similarity_seconds(method: Fusion, clip: Nodes, support: Nodes) -> float:
     return min(spent)
 
 
-def filmstrip(title: str, frames: Sequence[NDArray[np.uint8]], top: float) -> Iterator[str]:
-    """Yield the elements of a title, some frames, and the mean of all frames."""
+def filmstrip(title: str, frames: NDArray[np.uint8], top: float) -> Iterator[str]:
+    """Yield the elements of a title, some frames (t h w 3), and the mean of all."""
     yield svg.text(GAP, top + 15, title)
     chosen = np.linspace(0, len(frames) - 1, SHOWN).round().astype(int).tolist()
-    mean = np.mean(np.stack(list(frames)).astype(float), 0).round().astype(np.uint8)
+    mean = frames.astype(float).mean(0).round().astype(np.uint8)
     for column, frame in enumerate([*(frames[i] for i in chosen), mean]):
         x = GAP + column * (SIDE + GAP) + (2 * GAP if column == SHOWN else 0)
         yield svg.image(x, top + TITLE, SIDE, SIDE, jpeg(np.ascontiguousarray(frame)))

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.arrays import save_arrays
 from benchmarks.conditions import SHOTS, cell, few
 from benchmarks.datasets import Part, parts, read_index
 from benchmarks.pairs import (
@@ -328,10 +329,8 @@ def main() -> None:
             letters = "".join(c for c in part.name if c.isalnum())
             file = options.work / f"{letters}-{severity}-{options.queries}-{options.episodes}.npz"
             if not file.exists():
-                new = file.with_suffix(".new.npz")
                 with torch.inference_mode():
-                    np.savez(new, **measurement.measure(severity))
-                new.replace(file)
+                    save_arrays(file, measurement.measure(severity))
                 print(f"{name}: {severity}", flush=True)
             found.setdefault(name, {})[severity] = dict(np.load(file))
     made = table(found, ways)

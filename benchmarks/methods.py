@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.features import features_of
 from benchmarks.published_loops import LOOPS, Loop
 from fewact import backbones, methods
 from fewact.data import VideoList
@@ -84,7 +85,7 @@ def plain_loop(method: Method, setup: Setup, count: int, published: Loop | None)
     requests, found = method.requests(setup.source.card), []
 
     def features(positions: np.ndarray) -> Features:
-        each = list(setup.source.features(positions.tolist(), requests))
+        each = list(features_of(setup.source, positions.tolist(), requests))
         return {request: torch.stack([one[request] for one in each]) for request in requests}
 
     for index in range(count):
@@ -113,7 +114,8 @@ def from_bank(method: Method, setup: Setup, bank: NodeBank, named: NodeBank, cou
     """
     each = [setup.episode(index) for index in range(count)]
     own, asked = (torch.from_numpy(np.stack([one[i] for one in each])).long() for i in (0, 1))
-    labels, text = (torch.cat([one[i] for one in each]) for i in (2, 3))
+    labels = torch.cat([one[2] for one in each])
+    text = torch.cat([one[3] for one in each])
     score = bank_scorer(method, named, bank)
     if score is not None:
         return score(own, labels, setup.episodes.protocol.ways, asked)

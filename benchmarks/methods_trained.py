@@ -25,13 +25,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.arrays import save_arrays
 from benchmarks.datasets import read_index
+from benchmarks.features import features_of
 from benchmarks.methods_trained_page import Cell, page
 from benchmarks.training.clips import split_by_class
 from benchmarks.training.stored import stored
 from fewact import backbones, checkpoint, methods
 from fewact.backbones import Card
 from fewact.data import VideoList
+from fewact.data.videos import SPLITS
 from fewact.encoding import encode_list
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import RunOptions, evaluate_method
@@ -48,7 +51,6 @@ WIDTH, GRID, VIDEOS = 64, 4, 16
 EPISODES, LOOPED = 10_000, 200
 PRESETS = ("plain", "misaligned", "appearance-biased")
 CLIPS = "utd27_depth"
-SPLITS = ("train", "val", "test")
 
 FREE: dict[str, tuple[str, dict[str, Any]]] = {
     "protonet, mean frame": ("protonet", {}),
@@ -78,7 +80,7 @@ SMALL = {"key_width": WIDTH, "hidden": 4 * WIDTH, "reconstruct": False}
 LOSSES = {"base_class": 0.15, "contrast": 0.05}
 """Weights of auxiliary losses: those of HyRSM and MoLo on Something-Something v2, small."""
 
-STAGE = {
+STAGE: dict[str, Any] = {
     "kind": "episodes",
     "inputs": "stored",
     "steps": 200,
@@ -108,10 +110,17 @@ class Reduced:
 
     def __init__(self, videos: VideoList, vectors: Tensor, maps: Tensor, card: Card) -> None:
         self.name = f"{card.name}, reduced"
-        shapes = {"vectors": vectors.shape[2], "maps": tuple(maps.shape[2:]), "middle": None}
-        self.card = replace(card, **shapes, name=self.name)
+        channels, height, width = maps.shape[2:]
+        self.card = replace(
+            card,
+            name=self.name,
+            vectors=vectors.shape[2],
+            maps=(channels, height, width),
+            middle=None,
+        )
         self.digest = hashlib.sha256(vectors.numpy().tobytes() + maps.numpy().tobytes()).hexdigest()
-        self._videos, self._found = videos, {VECTORS: vectors, MAPS: maps}
+        self._videos = videos
+        self._found: dict[Request, Tensor] = {VECTORS: vectors, MAPS: maps}
 
     def check_list(self, videos: VideoList) -> None:
         """Check that a list is the one of these features."""
@@ -143,21 +152,23 @@ def read_data(work: Path, name: str, assets: Path | None, number: int) -> Data:
         if assets is None:
             raise SystemExit(f"{CLIPS} needs --assets")
         split = split_by_class(read_index(assets)[CLIPS], number)
-        videos = {one: getattr(split, one) for one in SPLITS}
-        kept, folder = work / f"{name}-{number}.npz", dict.fromkeys(SPLITS, work / "clips" / name)
+        videos: dict[str, VideoList] = {one: getattr(split, one) for one in SPLITS}
+        kept = work / f"{name}-{number}.npz"
+        folder = dict.fromkeys(videos, work / "clips" / name)
     else:
         every = motions(name, videos=VIDEOS).videos
         videos = {one: every.of(one) for one in SPLITS}
-        kept, folder = work / f"{name}.npz", {one: work / "motions" / name / one for one in SPLITS}
+        kept = work / f"{name}.npz"
+        folder = {one: work / "motions" / name / one for one in videos}
     if not kept.exists():
-        stores = {one: stored(videos[one], folder[one], (VECTORS, MAPS)) for one in SPLITS}
-        np.savez(kept, **reduced(stores, clip_means=name == CLIPS))
+        stores = {one: stored(videos[one], folder[one], (VECTORS, MAPS)) for one in videos}
+        save_arrays(kept, reduced(stores, clip_means=name == CLIPS))
     with np.load(kept, allow_pickle=False) as file:
         found = {key: torch.from_numpy(file[key]) for key in file.files}
     card = backbones.create().card
     sources = {
         one: Reduced(videos[one], found[f"{one} vectors"], found[f"{one} maps"], card)
-        for one in SPLITS
+        for one in videos
     }
     groups = videos["test"].groups
     protocol = Protocol(5, 1, 1, EPISODES, 1, groups)
@@ -166,7 +177,7 @@ def read_data(work: Path, name: str, assets: Path | None, number: int) -> Data:
 
 def maps_of(source: StoredFeatures) -> Iterator[Tensor]:
     """Yield the maps (t C h w) of each video of a source."""
-    for features in source.features(range(len(source.videos.videos)), (MAPS,)):
+    for features in features_of(source, range(len(source.videos.videos)), (MAPS,)):
         yield features[MAPS].float()
 
 

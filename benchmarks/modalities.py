@@ -14,6 +14,7 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -99,7 +100,7 @@ class Row:
     weight: float
 
 
-WEIGHTS = ("equal", "support")
+WEIGHTS: tuple[Literal["equal", "support"], ...] = ("equal", "support")
 
 
 def measure(case: Case, episodes: int) -> Iterator[Row]:
@@ -114,7 +115,7 @@ def measure(case: Case, episodes: int) -> Iterator[Row]:
             evaluate_method(part, own, videos, replace(drawn, list_digest=videos.digest))
             for part, own, videos in zip(parts, encodings, case.videos, strict=True)
         ]
-        found = {
+        found: dict[str, Result] = {
             how: evaluate_method(Combined(parts, CombinedOptions(how)), both, first, drawn)
             for how in WEIGHTS
         }

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from fewact import svg
-from fewact.classifier.thumbnails import jpeg
 from fewact.synthetic import PRESETS, MotionsBenchmark, Truth, motions
+from fewact.video.still import jpeg
 
 FRAMES, SIDE, GAP, TITLE = 10, 72, 4, 46
 """Number of frames of a row; their side, the gap and the height of title and bar in pixels."""

@@ -97,7 +97,8 @@ class Network(nn.Module):
         one = self.one(torch.cat([objects, beside], -1))  # (v 6 64)
         first, second = one[:, :, None], one[:, None]
         two = self.two(torch.cat([first + second, (first - second).abs()], -1))  # (v 6 6 64)
-        return self.last(torch.cat([one.mean(1), two.mean((1, 2)), occluders], -1))
+        logits: Tensor = self.last(torch.cat([one.mean(1), two.mean((1, 2)), occluders], -1))
+        return logits
 
 
 if __name__ == "__main__":

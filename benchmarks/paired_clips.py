@@ -40,16 +40,16 @@ def paired_clips(assets: Path) -> PairedClips:
     number = {row["path"]: i for i, row in enumerate(read_rows(assets))}
     found = [{performance(v): v for v in lists[name].videos} for name in (DEPTH, COLOUR)]
     names = [name for name in found[0] if name in found[1]]
-    sides = [
+    depth, colour = (
         VideoList(
             "depth and colour",
             tuple(replace(videos[name], id=name) for name in names),
             lists[DEPTH].groups,
         )
         for videos in found
-    ]
-    rows = [[number[videos[name].id] for name in names] for videos in found]
-    return PairedClips(*sides, *rows)
+    )
+    depth_rows, colour_rows = ([number[videos[name].id] for name in names] for videos in found)
+    return PairedClips(depth, colour, depth_rows, colour_rows)
 
 
 def stored_vectors(assets: Path) -> NDArray[np.float32]:

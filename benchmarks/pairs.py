@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.features import features_of
 from fewact.backbones import Backbone, Card
 from fewact.data import VideoList
 from fewact.episodes import EpisodeSet, draw
@@ -62,6 +63,17 @@ class Pairs:
     corners: Sequence[Decision] = (UNDECIDED,)
     terms: WeightedTerms | None = None
     nodes: Nodes = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that there is a table for each corner.
+
+        Raises:
+            ValueError: There are more or fewer.
+        """
+        if len(self.quick) != len(self.corners) or len(self.exact) < len(self.corners):
+            raise ValueError(
+                f"{len(self.exact)} and {len(self.quick)} tables of {len(self.corners)} corners"
+            )
 
     @property
     def appearance(self) -> bool:
@@ -277,10 +289,9 @@ def evaluate_sets(
     Raises:
         SystemExit: The method itself and the look-up differ on some episodes.
     """
-    averages = isinstance(method, Fusion) or (
-        isinstance(method, A2M2) and method.options.shot_aggregation == "mean"
-    )
-    if not averages:
+    if not isinstance(method, Fusion) and (
+        not isinstance(method, A2M2) or method.options.shot_aggregation != "mean"
+    ):
         return [evaluate_method(method, source, videos, episodes) for episodes in drawn]
     quick, numbers = _look_up(method, source, videos)
     few = draw(videos, replace(drawn[-1].protocol, count=CHECKED_EPISODES))
@@ -296,7 +307,7 @@ def _look_up(
     """Return the method by look-up, and its features: the number of each clip."""
     count = len(videos.videos)
     with torch.inference_mode():
-        found = source.features(range(count), method.requests(source.card))
+        found = features_of(source, range(count), method.requests(source.card))
         each = [
             method.encode({request: f[None] for request, f in features.items()})
             for features in found

@@ -83,11 +83,12 @@ def strm(
 ) -> Tensor:
     if not isinstance(method, STRM):
         raise TypeError(type(method))
-    n, frames = len(text), []
+    n, frames = len(text), list[Tensor]()
     for maps in (only(support), only(query)):
         pooled = functional.adaptive_max_pool2d(maps.flatten(0, 1), method.options.grid)
         frames.append(method.patch(pooled.unflatten(0, maps.shape[:2]).flatten(-2).mT))
-    scores = tuple_attention(method.attention, *(method.frame(x) for x in frames), labels, n)
+    support_frames, query_frames = (method.frame(x) for x in frames)
+    scores = tuple_attention(method.attention, support_frames, query_frames, labels, n)
     own, other = (
         functional.relu(method.query_class(concatenated(x, method.options.cardinality)))
         for x in frames
@@ -125,8 +126,8 @@ def ta2n(
         (maps.flatten(0, 1) * box_masks(one, maps.shape[-2:], 0.2)[:, None]).sum((-2, -1))
         for maps, one in ((own, moves), (other, -moves))
     )
-    distance = (1 - functional.cosine_similarity(first, second, dim=1)).sum(-1)
-    return -distance.unflatten(0, (n, -1)).T
+    distance: Tensor = (1 - functional.cosine_similarity(first, second, dim=1)).sum(-1)
+    return -distance.view(n, -1).T
 
 
 def cpm(method: Method, support: Features, query: Features, labels: Tensor, text: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from statistics import median
 import numpy as np
 import torch
 
+from benchmarks.arrays import save_arrays
 from benchmarks.conditions import SHOTS, WAYS, cell, few
 from benchmarks.datasets import Part, parts, read_index
 from benchmarks.pairs import compare_within, encode_videos, episode_accuracies
@@ -73,9 +74,7 @@ def measure(part: Part, of_quality: Mapping[str, Backbone], options: argparse.Na
             encode_videos([method], of_quality[name], one, if_moved=if_moved)
             times[name].append(1000 * (time.process_time() - begin))
     kept |= {f"{name} ms": np.array(each) for name, each in times.items()}
-    new = file_of(part, options).with_suffix(".new.npz")
-    np.savez(new, **kept)
-    new.replace(file_of(part, options))
+    save_arrays(file_of(part, options), kept)
     print(part.name, flush=True)
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -35,6 +36,9 @@ OURS = "ours"
 Matrices = list[NDArray[np.float64]]
 """Affine map (2 3) of each frame, from pixels of the middle frame to its own."""
 
+Keypoints = tuple[Sequence[cv2.KeyPoint], Any]
+"""Positions, and their descriptors; None if there are none."""
+
 Estimator = Callable[[Sequence[NDArray[np.uint8]]], Matrices]
 
 
@@ -56,7 +60,7 @@ def ecc(grey: Sequence[NDArray[np.uint8]]) -> Matrices:
         start = found[near].astype(np.float32)
         try:
             _, warp = cv2.findTransformECC(
-                grey[MIDDLE], grey[i], start, cv2.MOTION_AFFINE, (3, 30, 1e-4), None, 5
+                grey[MIDDLE], grey[i], start, cv2.MOTION_AFFINE, (3, 30, 1e-4)
             )
             found[i] = np.asarray(warp, np.float64)[:2]
         except cv2.error:
@@ -66,13 +70,13 @@ def ecc(grey: Sequence[NDArray[np.uint8]]) -> Matrices:
 
 def orb(grey: Sequence[NDArray[np.uint8]]) -> Matrices:
     """Estimate from ORB matches by ``estimateAffinePartial2D``."""
-    detector, matcher = cv2.ORB_create(500, fastThreshold=7), cv2.BFMatcher(cv2.NORM_HAMMING, True)
+    detector, matcher = cv2.ORB.create(500, fastThreshold=7), cv2.BFMatcher(cv2.NORM_HAMMING, True)
     keypoints = [detector.detectAndCompute(one, None) for one in grey]
     return [_partial(*_matched(matcher, keypoints[MIDDLE], other)) for other in keypoints]
 
 
 def _matched(
-    matcher: "cv2.BFMatcher", first: tuple, second: tuple
+    matcher: cv2.BFMatcher, first: Keypoints, second: Keypoints
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     if first[1] is None or second[1] is None:
         return np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32)
@@ -87,7 +91,7 @@ def _partial(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray
     warp = None
     if len(before) >= 3:
         warp, _ = cv2.estimateAffinePartial2D(before, after, ransacReprojThreshold=1.5)
-    return shifted(0, 0) if warp is None else warp
+    return shifted(0, 0) if warp is None else np.asarray(warp, np.float64)
 
 
 def tracks(grey: Sequence[NDArray[np.uint8]]) -> Matrices:
@@ -100,7 +104,7 @@ def tracks(grey: Sequence[NDArray[np.uint8]]) -> Matrices:
     for i, near in outwards():
         at, kept = points[near]
         moved, status, _ = cv2.calcOpticalFlowPyrLK(
-            grey[near], grey[i], at, None, winSize=(15, 15), maxLevel=3
+            grey[near], grey[i], at, np.empty_like(at), winSize=(15, 15), maxLevel=3
         )
         kept = kept & (status[:, 0] == 1)
         points[i] = moved, kept

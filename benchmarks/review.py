@@ -17,7 +17,8 @@ from benchmarks.open_set.draws import Draw, Numbers, draw
 from benchmarks.open_set.page import table
 from benchmarks.open_set.tables import ClipSet, load_sets
 from fewact.classifier.held_out import held_out_scores
-from fewact.classifier.review import NEED_TEMPERATURE, need_of_classes, suspected, suspicion
+from fewact.classifier.review import NEED_TEMPERATURE, need_of_classes
+from fewact.classifier.suspects import suspected, suspicion
 
 WAYS, MOST_WAYS, MOST_SHOTS, SEED = 5, 10, 5, 1
 
@@ -89,7 +90,7 @@ def wrong_labels(sets: Sequence[ClipSet], draws: int) -> Iterator[list[str]]:
                 clean = gains(clips, drawn.training, labels, WAYS)
                 wrong = labels.clone()
                 i = int(rng.integers(len(labels)))
-                wrong[i] = (wrong[i] + rng.integers(1, WAYS)) % WAYS
+                wrong[i] = (wrong[i] + int(rng.integers(1, WAYS))) % WAYS
                 found = gains(clips, drawn.training, wrong, WAYS)
                 for name, rule in RULES.items():
                     false[name] += bool(rule(clean))

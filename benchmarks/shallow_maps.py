@@ -22,6 +22,7 @@ from benchmarks.pairs import compare_within, encode_videos, episode_accuracies
 from fewact import backbones
 from fewact.backbones import Backbone, Level
 from fewact.data.simulated_camera import with_simulated_camera
+from fewact.features.request import DifferenceRequest
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.terms import Motion
 from fewact.methods.fusion.weighted_terms import WeightedTerm
@@ -79,8 +80,9 @@ class Variant:
             one = replace(one, static_weight=None)
         if not isinstance(one.term, Motion):
             return one
-        if one.name == "differences":
-            return replace(one, term=replace(one.term, view=self.images, grid=self.image_grid))
+        if isinstance(one.term.view, DifferenceRequest):  # of the conservative or permissive view
+            images = replace(self.images, view=one.term.view.view)
+            return replace(one, term=replace(one.term, view=images, grid=self.image_grid))
         if "shallow" in one.name:
             return replace(one, term=replace(one.term, grid=self.grid))
         return one

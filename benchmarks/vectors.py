@@ -89,7 +89,7 @@ def read_clips(part: Part, backbone: backbones.Backbone) -> tuple[Tensor, Tensor
     clips = [video.source for video in part.videos.videos if video.source]
     for found in extract(clips, backbone, [VECTORS, PIXELS]):
         if found.features is None:
-            raise found.error
+            raise SystemExit(str(found.error))
         vectors.append(found.features[VECTORS].float())
         grey = (found.features[PIXELS].float() * luma).sum(-3)  # (t h w)
         pixels.append(functional.adaptive_avg_pool2d(grey, GRID).flatten(1))

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -213,7 +214,15 @@ def watch(model: Path, recording: Path, out: Path) -> tuple[float, float, float]
     return wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
-def f1(found: Sequence[dict[str, float]], truth: Sequence[Truth]) -> float:
+class Event(TypedDict):
+    """An event that the command found; times are in seconds."""
+
+    label: str
+    start: float
+    end: float
+
+
+def f1(found: Sequence[Event], truth: Sequence[Truth]) -> float:
     """Return the F1 of events at a temporal IoU of 0.5, matched in the order of their IoU."""
     pairs = []
     for i, event in enumerate(found):
@@ -234,14 +243,14 @@ def f1(found: Sequence[dict[str, float]], truth: Sequence[Truth]) -> float:
 ERRORS = ("other class", "boundaries", "false", "missed")
 
 
-def errors_of(found: Sequence[dict[str, float]], truth: Sequence[Truth]) -> dict[str, int]:
+def errors_of(found: Sequence[Event], truth: Sequence[Truth]) -> dict[str, int]:
     """Return the number of each type of error.
 
     ``false`` events hardly overlap with any true one (IoU up to 0.1), and none with ``missed``
     ones; the others overlap too little with the best true one, or have another class.
     """
 
-    def iou(event: dict[str, float], true: Truth) -> float:
+    def iou(event: Event, true: Truth) -> float:
         shared = min(event["end"], true.end) - max(event["start"], true.start)
         return shared / (max(event["end"], true.end) - min(event["start"], true.start))
 

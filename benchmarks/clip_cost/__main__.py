@@ -29,7 +29,7 @@ def rows(answers: Mapping[str, Sequence[Mapping[str, Any]]], clips: int) -> Iter
     for name, turns in answers.items():
 
         def middle(key: str, turns: Sequence[Mapping[str, Any]] = turns) -> float:
-            return median(turn[key] for turn in turns)
+            return float(median(turn[key] for turn in turns))
 
         keys = ("wall", "busy", "decode", "network")
         parts = [median(turn["stages"][part] for turn in turns) for part in PARTS]

@@ -9,10 +9,11 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -29,7 +30,10 @@ from fewact.features.timing import Stage, Timing
 from fewact.methods.base import Method
 from fewact.video import Segments, read_frame_sets
 
-FRAMES = {8: ("vectors", "middle", "shallow"), 16: ("shallow",)}
+if TYPE_CHECKING:  # Older versions have other names.
+    from fewact.backbones import Level
+
+FRAMES: dict[int, tuple["Level", ...]] = {8: ("vectors", "middle", "shallow"), 16: ("shallow",)}
 """Frames of a static camera's clip that run through the network, and their levels: 8 of the 24
 frames that the default method requests run through all of it; images of differences are more."""
 
@@ -130,20 +134,8 @@ def measure(classifier: FewShotClassifier, paths: list[str]) -> dict[str, Any]:
     # Older versions have no shallow maps.
     known = [one for one in ("vectors", "middle", "shallow") if getattr(backbone.card, one, None)]
     for path in paths:
-        sets: list[Any] = []
-        decode += timed(
-            lambda path=path, sets=sets: sets.extend(
-                read_frame_sets(
-                    path,
-                    [Segments(number) for number in FRAMES],
-                    transform=lambda frame: backbone.prepare(frame).permute(1, 2, 0).numpy(),
-                )
-            )
-        )[1]
-        for frames, every in zip(sets, FRAMES.values(), strict=True):
-            levels = [one for one in every if one in known]
-            prepared = torch.from_numpy(frames).permute(0, 3, 1, 2)
-            network += timed(lambda one=prepared, levels=levels: backbone.features(one, levels))[1]
+        decoding, running = measure_parts(backbone, path, known)
+        decode, network = decode + decoding, network + running
     return {
         "wall": wall,
         "busy": busy,
@@ -152,6 +144,28 @@ def measure(classifier: FewShotClassifier, paths: list[str]) -> dict[str, Any]:
         "network": network,
         "answers": [getattr(one, "label", "skipped") for one in found],
     }
+
+
+def measure_parts(
+    backbone: backbones.Backbone, path: str, known: Sequence[str]
+) -> tuple[float, float]:
+    """Return the processor seconds of a clip's bare decoding, and of the bare network."""
+    sets: list[Any] = []
+    decode = timed(
+        lambda: sets.extend(
+            read_frame_sets(
+                path,
+                [Segments(number) for number in FRAMES],
+                transform=lambda frame: backbone.prepare(frame).permute(1, 2, 0).numpy(),
+            )
+        )
+    )[1]
+    network = 0.0
+    for frames, every in zip(sets, FRAMES.values(), strict=True):
+        levels = [one for one in every if one in known]
+        prepared = torch.from_numpy(frames).permute(0, 3, 1, 2)
+        network += timed(partial(backbone.features, prepared, levels))[1]
+    return decode, network
 
 
 def measure_watching(classifier: FewShotClassifier, path: str) -> dict[str, Any]:
@@ -185,7 +199,7 @@ def main() -> None:
     first = json.loads(sys.stdin.readline())
     torch.set_num_threads(first["threads"])
     options = {key: first[key] for key in ("weights", "precision") if key in first}
-    chosen = {}
+    chosen: dict[str, Any] = {}
     if "quality" in first:
         reading, chosen["method"] = at_quality(first["quality"])
         options |= reading

@@ -11,6 +11,7 @@ alone (``benchmarks/datasets.py``).
 import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,12 +124,11 @@ def measure(clips: ClipSet, draws: int, keep: Keep, *, development: bool) -> dic
     """Return the cells and rows of one set."""
     found: dict[str, Any] = {
         "separation": [
-            keep(f"separation-{shots}", lambda shots=shots: separation(clips, shots, draws))
-            for shots in SHOTS
+            keep(f"separation-{shots}", partial(separation, clips, shots, draws)) for shots in SHOTS
         ]
     }
     for shots in SHOTS:
-        rows = keep(f"sure-{shots}", lambda shots=shots: probabilities(clips, shots, draws))
+        rows = keep(f"sure-{shots}", partial(probabilities, clips, shots, draws))
         for name, some in rows.items():
             found.setdefault(name, []).extend(some)
     if not development:
@@ -136,16 +136,12 @@ def measure(clips: ClipSet, draws: int, keep: Keep, *, development: bool) -> dic
         found["none"] = [
             row
             for count in NONE_CLIPS
-            for row in keep(
-                f"none-{count}", lambda count=count: with_none(clips, count, draws, rates)
-            )
+            for row in keep(f"none-{count}", partial(with_none, clips, count, draws, rates))
         ]
         found["rest"] = [
             row
             for shots in SHOTS
-            for row in keep(
-                f"rest-{shots}", lambda shots=shots: without_none(clips, shots, draws, limits)
-            )
+            for row in keep(f"rest-{shots}", partial(without_none, clips, shots, draws, limits))
         ]
     return found
 

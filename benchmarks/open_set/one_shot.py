@@ -145,11 +145,11 @@ def main() -> None:
     clips = load_sets(options.assets, options.cache, development=True)
     with torch.inference_mode():
         sets = [scored(one, options.draws) for one in clips]
-    best, rows = [], []
-    for one, found in zip(clips, sets, strict=True):
+    names, best, rows = [one.name for one in clips], [], []
+    for name, found in zip(names, sets, strict=True):
         alone = temperatures(found, (), fit([found], ()))
         right = 100 * (found.logits.argmax(1) == found.truth).mean()
-        best.append([one.name, f"{right:.1f}", f"{alone[0]:.1f}", f"{error(found, alone):.1f}"])
+        best.append([name, f"{right:.1f}", f"{alone[0]:.1f}", f"{error(found, alone):.1f}"])
     for name, features in CANDIDATES.items():
         every = fit(sets, features)
         cells = []
@@ -161,7 +161,7 @@ def main() -> None:
     page = PAGE.format(
         draws=options.draws,
         best=table(["set", "accuracy", "best temperature", "ECE with it"], best),
-        fitted=table(["temperature from", *(one.name for one in clips)], rows),
+        fitted=table(["temperature from", *names], rows),
     )
     write_text(options.output, page)
 

@@ -40,7 +40,7 @@ class Scores:
     @property
     def best(self) -> NDArray[np.int64]:
         """Class (q) with the highest logit."""
-        return self.logits.argmax(1)
+        return np.asarray(self.logits.argmax(1))
 
     @property
     def cohort(self) -> tuple[Array, Array]:

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file, save_file
 
 from benchmarks.datasets import parts, read_index
 from benchmarks.fusion_variants import fusion
-from benchmarks.pairs import LookedUp, Pairs, compare_within, encode_videos
+from benchmarks.pairs import LookedUp, Pairs, compare_within, corners_of, encode_videos
 from fewact import backbones
-from fewact.data import VideoList
+from fewact.data import Split, VideoList
+from fewact.methods.fusion import Fusion
 from fewact.synthetic import motions
 
 SYNTHETIC = 6
@@ -35,7 +35,7 @@ class ClipSet:
 def clip_lists(assets: Path, *, development: bool) -> dict[str, VideoList]:
     """Return the clips that may choose, or the clips that measure, by the name of their set."""
     found = {part.name: part.videos for part in parts(read_index(assets), development=development)}
-    split = "val" if development else "test"
+    split: Split = "val" if development else "test"
     found[f"`motions:misaligned` {split}"] = motions("misaligned", videos=SYNTHETIC).videos.of(
         split
     )
@@ -49,22 +49,32 @@ def load_sets(assets: Path, cache: Path, *, development: bool) -> list[ClipSet]:
 
 
 def load_set(name: str, videos: VideoList, cache: Path) -> ClipSet:
-    """Return a set; similarities that the cache does not have are computed and stored."""
+    """Return a set; similarities that the cache does not have are computed and stored.
+
+    Raises:
+        SystemExit: The cache is of another version of the method.
+    """
     method = fusion()
     cache.mkdir(parents=True, exist_ok=True)
     file = cache / f"{file_name(name)}.safetensors"
     if not file.exists():
-        (nodes,) = encode_videos([method], backbones.create(), videos)
-        with torch.inference_mode():
-            pairs = compare_within(method, nodes)
-        tables = {"exact": pairs.exact, "quick": pairs.quick, **pairs.nodes}
-        new = file.with_suffix(".new")
-        save_file({key: value for key, value in tables.items() if value is not None}, new)
-        new.replace(file)
-    tables = load_file(file)
-    nodes = {name: table for name, table in tables.items() if name not in ("exact", "quick")}
-    pairs = Pairs(tables["exact"], tables["quick"], method.map_terms.alternative, nodes)
+        _store(file, method, videos)
+    nodes = load_file(file)
+    exact, quick = nodes.pop("exact"), nodes.pop("quick")
+    corners = corners_of(method.map_terms)
+    if len(quick) != len(corners):
+        raise SystemExit(f"{cache} is of another version of the method: use another folder")
+    pairs = Pairs(exact, quick, corners, method.map_terms, nodes)
     return ClipSet(name, videos, LookedUp(method, pairs))
+
+
+def _store(file: Path, method: Fusion, videos: VideoList) -> None:
+    """Compute the similarities of videos, and write them to a file."""
+    (nodes,) = encode_videos([method], backbones.create(), videos)
+    pairs = compare_within(method, nodes)
+    new = file.with_suffix(".new")
+    save_file({"exact": pairs.exact, "quick": pairs.quick, **pairs.nodes}, new)
+    new.replace(file)
 
 
 def file_name(name: str) -> str:

@@ -101,7 +101,8 @@ def page(
     setup = work.results(names[0], PROPOSED[1], "test", 1)[0].setup
     protocol, (stage,) = setup.episodes.protocol, recipe.stages
     train, val = (work.videos[split] for split in ("train", "val"))
-    width = recipe.method.options["moments"]["width"]
+    moments = recipe.method.options["moments"]
+    width = moments["width"] if isinstance(moments, dict) else None
     learns = (
         f"8 frames of {halved.SIDE} × {halved.SIDE} pass the default network (stride 16) and one"
         f" matrix of {width} channels. Both are trained together, except for the first blocks and"

@@ -31,12 +31,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.datasets import read_index
+from benchmarks.features import features_of
 from benchmarks.training.clips import split_by_class
 from benchmarks.training.paired import differences, listed
 from benchmarks.training.stored import stored
 from fewact import checkpoint, methods
 from fewact.data import VideoList
-from fewact.data.videos import GroupScope
+from fewact.data.videos import SPLITS, GroupScope
 from fewact.episodes import Protocol, draw
 from fewact.evaluation import ArrayFeatures, Result, RunOptions, evaluate_method, load
 from fewact.evaluation.texts import TextModel
@@ -94,14 +95,15 @@ class Lists:
 def cells_of(maps: Tensor) -> Tensor:
     """Return the cells of frames minus the clip's mean: (t c h w) → (t c·grid²), norm √WIDTH."""
     cells = functional.adaptive_avg_pool2d(maps, GRID).flatten(1)
-    return functional.normalize(cells - cells.mean(0), dim=-1) * WIDTH**0.5
+    length: float = WIDTH**0.5
+    return functional.normalize(cells - cells.mean(0), dim=-1) * length
 
 
 def lists_of_motions(videos: int) -> Lists:
     """Return the lists of the synthetic benchmark."""
     every = motions(PRESET, videos=videos).videos
-    parts = (every.of(split) for split in ("train", "val", "test"))
-    return Lists("clip_spm-motions-lite0", *parts, "none")
+    train, val, test = map(every.of, SPLITS)
+    return Lists("clip_spm-motions-lite0", train, val, test, "none")
 
 
 def lists_of_clips(assets: Path, seed: int) -> Lists:
@@ -130,7 +132,7 @@ class Work:
     def source(self, videos: VideoList) -> ArrayFeatures:
         """Return the projected cells of a list, (videos t d)."""
         found = stored(videos, self.folder / "store", REQUESTS)
-        each = found.features(range(len(videos.videos)), REQUESTS)
+        each = features_of(found, range(len(videos.videos)), REQUESTS)
         cells = torch.stack([cells_of(one[REQUESTS[0]].float()) for one in each])  # (v t 1792)
         projection = orthogonal_projection(cells.shape[-1], WIDTH)  # (d 1792)
         return ArrayFeatures((cells @ projection.T).numpy(), f"{found.name}, {WIDTH} directions")

@@ -15,6 +15,7 @@ from benchmarks.training.clip_spm import PRESET, Lists, lists_of_clips
 from fewact import backbones, checkpoint
 from fewact.backbones.backbone import Backbone
 from fewact.data import Frames, VideoList
+from fewact.data.videos import SPLITS
 from fewact.episodes import Protocol, draw
 from fewact.evaluation import Result, RunOptions, VideoFeatures, evaluate_method, load
 from fewact.evaluation.texts import TextModel
@@ -61,7 +62,7 @@ def small_clip(folder: Path, seed: int) -> None:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = CLIPVisionModelWithProjection(CLIPVisionConfig(**ENCODER))
+        model = CLIPVisionModelWithProjection(CLIPVisionConfig.from_dict({**ENCODER}))
     model.save_pretrained(folder)
 
 
@@ -116,13 +117,16 @@ class Work:
         lists = lists_of_clips(assets, seed)
         if data == "motions":
             every = motions(PRESET, videos=videos, size=2 * SIDE).videos
-            parts = {split: every.of(split) for split in ("train", "val", "test")}
-            lists = Lists("clip_spm-motions-lite0", **parts, groups="none")
-        small = {
-            name: in_memory(getattr(lists, name), self.of(data, seed, f"{name}.npy"))
-            for name in ("train", "val", "test")
-        }
-        return replace(lists, **small)
+            train, val, test = map(every.of, SPLITS)
+            lists = Lists("clip_spm-motions-lite0", train, val, test, "none")
+        return self.in_memory(lists, data, seed)
+
+    def in_memory(self, lists: Lists, data: str, seed: int) -> Lists:
+        """Return the lists of a seed with their frames in memory."""
+        train, val, test = (
+            in_memory(getattr(lists, name), self.of(data, seed, f"{name}.npy")) for name in SPLITS
+        )
+        return replace(lists, train=train, val=val, test=test)
 
     def of_seed(self, seed: int) -> tuple[str, ...]:
         """Return the rows of a seed."""

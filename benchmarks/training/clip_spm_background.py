@@ -67,12 +67,8 @@ def lists_of(work: Work, assets: Path, data: str, seed: int) -> tuple[Lists, Vid
     behind = with_backgrounds(lists.test)
     if data != "clips":
         lists = replace(lists, train=with_backgrounds(lists.train), val=with_backgrounds(lists.val))
-    small = {
-        name: in_memory(getattr(lists, name), work.of(data, seed, f"{name}.npy"), SIDE)
-        for name in ("train", "val", "test")
-    }
     file = work.of(data, seed, "test-backgrounds.npy")
-    return replace(lists, **small), in_memory(behind, file, SIDE)
+    return work.in_memory(lists, data, seed), in_memory(behind, file, SIDE)
 
 
 def results_of(work: Work, assets: Path, data: str, seed: int) -> Found:
@@ -112,8 +108,10 @@ def spared(found: Found, row: str, test: str, shots: int) -> tuple[float, float]
     """Return how much less a row loses by backgrounds than the baseline, and half its interval."""
 
     def loss(name: str) -> NDArray[np.float64]:
-        clean, changed = (found[name, one, shots].per_episode for one in (CLEAN, test))
-        return np.asarray(clean) - np.asarray(changed)
+        clean, changed = (
+            np.asarray(found[name, one, shots].per_episode, np.float64) for one in (CLEAN, test)
+        )
+        return np.subtract(clean, changed)
 
     difference = loss(BASELINE) - loss(row)
     return float(difference.mean()), half_width(difference)

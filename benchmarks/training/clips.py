@@ -25,6 +25,7 @@ from benchmarks.training.paired import differences, listed
 from benchmarks.training.stored import stored
 from fewact import backbones, checkpoint, methods
 from fewact.data import VideoList
+from fewact.data.videos import SPLITS
 from fewact.episodes import Protocol, draw
 from fewact.evaluation import Result
 from fewact.features.request import Request
@@ -68,7 +69,7 @@ def split_by_class(videos: VideoList, number: int) -> Split:
     order = sorted(videos.classes)
     random.Random(number).shuffle(order)
     lists, first = [], 0
-    for name, size in zip(("train", "val", "test"), SIZES, strict=True):
+    for name, size in zip(SPLITS, SIZES, strict=True):
         labels = set(order[first : first + size])
         own = [replace(v, split=name) for v in videos.videos if v.label in labels]
         lists.append(replace(videos, videos=tuple(own)))
@@ -168,8 +169,10 @@ def main() -> None:
     chosen: list[str] = []
     for number in range(options.splits):
         split = split_by_class(videos, number)
-        sources = (stored(one, store, requests()) for one in (split.train, split.val))
-        data = TrainingData(split.train, split.val, *sources)
+        train_source, val_source = (
+            stored(one, store, requests()) for one in (split.train, split.val)
+        )
+        data = TrainingData(split.train, split.val, train_source, val_source)
         runs = {}
         for name in options.recipes:
             begin = time.process_time()

@@ -69,7 +69,7 @@ class FigureClass:
 def figure_class(number: int, role: Role = "train") -> FigureClass:
     """Return the class of a number."""
     rng = np.random.default_rng((number, role == "val"))
-    new = rng.integers(3) if role == "val" else None  # what only validation classes have
+    new = int(rng.integers(3)) if role == "val" else None  # what only validation classes have
     count = 1 if rng.random() < 0.6 else 2
     actions = [_action(rng, new if i == 0 else None) for i in range(count)]
     return FigureClass(number, role, tuple(actions))
@@ -128,7 +128,7 @@ def _arms(rng: np.random.Generator, *, circle: bool, alternate: bool) -> tuple[K
         poses = [(1.0, first), (1.0, second), (0.3, second)]
     else:
         poses = [(1.0, first), (0.6, second)] + [(0.6, first), (0.6, second)] * (times - 1)
-    sides = ("left",) if rng.random() < 0.5 else ("right",)
+    sides: tuple[str, ...] = ("left",) if rng.random() < 0.5 else ("right",)
     if rng.random() < 0.4 or alternate:
         sides = ("left", "right")
     if alternate:
@@ -254,9 +254,9 @@ def perform(one: FigureClass, rng: np.random.Generator, frames: int) -> Floats:
     kernel /= kernel.sum()
     half = len(kernel) // 2
     padded = np.pad(found, ((half, half), (0, 0)), mode="edge")
-    smooth = np.stack([np.convolve(column, kernel, "valid") for column in padded.T], 1)
+    smooth: Floats = np.stack([np.convolve(column, kernel, "valid") for column in padded.T], 1)
     smooth += _sway(rng, STEPS) * rng.uniform(0.3, 1.5)
-    return smooth[np.linspace(0, STEPS - 1, frames).round().astype(int)]
+    return np.asarray(smooth[np.linspace(0, STEPS - 1, frames).round().astype(int)])
 
 
 def _resting(rng: np.random.Generator) -> Floats:
@@ -327,7 +327,7 @@ def draw_figure(rng: np.random.Generator, role: Role) -> Figure:
 def _colours(rng: np.random.Generator, count: int) -> Floats:
     """Return colours (count 3), as pale or bright as each other."""
     bright = rng.uniform(0, 255, (count, 3))
-    pale = bright.mean(1, keepdims=True)
+    pale: Floats = bright.mean(1, keepdims=True)
     return pale + rng.uniform(0, 1) * (bright - pale)
 
 

@@ -29,6 +29,7 @@ from benchmarks.training.paired import differences, listed
 from benchmarks.training.stored import stored
 from fewact import checkpoint
 from fewact.data import VideoList
+from fewact.data.videos import SPLITS
 from fewact.encoding import encode_list
 from fewact.episodes import Protocol, draw
 from fewact.evaluation import Result, RunOptions, evaluate_method, load
@@ -39,7 +40,6 @@ from fewact.training import Recipe, TrainingData, read, train
 
 RECIPE = Path(__file__).with_name("paper_form.toml")
 MOTIONS, CLIPS = "motions", "utd27_depth"
-SPLITS = ("train", "val", "test")
 
 STAGES: dict[str, dict[str, Any]] = {
     "last stage": {"moments.level": "maps", "moments.in_channels": 1280},
@@ -88,7 +88,7 @@ def read_data(name: str, options: argparse.Namespace, seed: int) -> Data:
     """Return the lists and the features of ``motions``, or of real clips in the split of a seed."""
     if name == MOTIONS:
         every = motions("misaligned", videos=options.videos, size=halved.SIDE).videos
-        videos = {one: every.of(one) for one in SPLITS}
+        videos: dict[str, VideoList] = {one: every.of(one) for one in SPLITS}
     else:
         split = split_by_class(read_index(options.assets)[name], seed)
         videos = {one: getattr(split, one) for one in SPLITS}

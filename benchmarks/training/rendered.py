@@ -22,12 +22,18 @@ from torch.nn import functional
 
 from benchmarks.datasets import Part
 from benchmarks.development import development
-from benchmarks.pairs import CLIPS_AT_ONCE, Pairs, encode_videos, episode_accuracies
+from benchmarks.pairs import (
+    CLIPS_AT_ONCE,
+    Pairs,
+    corners_of,
+    encode_videos,
+    episode_accuracies,
+)
 from benchmarks.shallow_maps import FORMER
 from benchmarks.training.figures import Role, figure_class, render
 from benchmarks.training.rendered_parts import GRID, VIEWS, WEIGHTS, Linear, Network, similarity
 from fewact import backbones
-from fewact.backbones import Backbone, Card
+from fewact.backbones import Backbone, Card, Level
 from fewact.episodes import Protocol, draw
 from fewact.evaluation.intervals import half_width
 from fewact.features.differences import difference_images
@@ -36,10 +42,12 @@ from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.permissive import PermissiveView
 from fewact.methods.fusion.terms import Motion
+from fewact.methods.fusion.weighted_terms import Decision, WeightedTerm
 
 WAYS, QUERIES = 20, 2
 """Episodes of training: one shot."""
 
+LEVEL: Level = "middle"
 TEMPERATURE = 0.05
 VALIDATION_EPISODES = 12
 PATIENCE = 3
@@ -91,11 +99,16 @@ def _embedded(backbone: Backbone, role: Role, classes: int, clips: int) -> tuple
         for seed in range(clips):
             frames = torch.from_numpy(render(one, seed)).permute(0, 3, 1, 2).contiguous()
             both = (frames, difference_images(frames, FORMER.images.scale))
-            maps = (backbone.features(x, ("middle",))["middle"] for x in both)
+            maps = (backbone.features(x, (LEVEL,))[LEVEL] for x in both)
             found.append(torch.stack([cells_of(x) for x in maps]))
         if number % 20 == 0:
             print(f"  {role}: {number} of {classes} classes", flush=True)
     return torch.stack(found), torch.arange(classes).repeat_interleave(clips)
+
+
+def view_of(one: WeightedTerm) -> str:
+    """Return which of ``VIEWS`` a term of motion compares."""
+    return "differences" if isinstance(one.term.view, DifferenceRequest) else "motion"
 
 
 class Cells:
@@ -110,7 +123,7 @@ class Cells:
 
     def encode(self, features: Features) -> Nodes:
         """Return the nodes, and the cells of motion."""
-        found = self._method.encode(features)
+        found = dict(self._method.encode(features))
         for one in self._method.map_terms.terms:
             term = one.term
             if isinstance(term, Motion):
@@ -147,11 +160,7 @@ class Development:
     def encoded(self, linear: Linear) -> Nodes:
         """Return the encoded frames of the motion terms."""
         return {
-            one.name: linear(
-                self._nodes[one.name],
-                "differences" if one.name == "differences" else "motion",
-                static="static" in one.name,
-            )
+            one.name: linear(self._nodes[one.name], view_of(one), static="static" in one.name)
             for one in self._method.map_terms.terms
             if isinstance(one.term, Motion)
         }
@@ -179,14 +188,15 @@ class Development:
         extra: Tensor | float = 0.0,
     ) -> list[NDArray[np.float64]]:
         """Return the accuracy of each episode, by shots."""
+        terms = self._method.map_terms
+        corners = corners_of(terms)
         exact, quick = (
-            torch.stack([self._sum(tables, weights, which, p) + extra for p in (0.0, 1.0)])
+            torch.stack([self._sum(tables, weights, which, one) + extra for one in corners])
             for which in (0, 1)
         )
         appearance = tables["appearance"][0][None]
-        alternative = self._method.map_terms.alternative
-        own = {k: v for k, v in self._nodes.items() if k not in self._method.map_terms.names}
-        pairs = Pairs(torch.cat([exact, appearance]), quick, alternative, own)
+        own = {k: v for k, v in self._nodes.items() if k not in terms.names}
+        pairs = Pairs(torch.cat([exact, appearance]), quick, corners, terms, own)
         return [episode_accuracies(self._method, pairs.exact, pairs, one) for one in self._drawn]
 
     def _sum(
@@ -194,11 +204,11 @@ class Development:
         tables: Mapping[str, tuple[Tensor, Tensor]],
         weights: Mapping[str, float],
         which: int,
-        probability: float,
+        decision: Decision,
     ) -> Tensor:
         total = torch.zeros(())
         for one in self._method.map_terms.terms:
-            factor = one.factor(probability) * weights.get(one.name, 1.0)
+            factor = one.factor(decision) * weights.get(one.name, 1.0)
             total = total + factor * tables[one.name][which]
         return total
 
@@ -271,7 +281,7 @@ def optimise(
         part.train()
         loss = functional.cross_entropy(logits(videos, False), truth)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         run = loss.item() if step == 1 else 0.97 * run + 0.03 * loss.item()
         if step % options.every == 0:
@@ -398,8 +408,7 @@ class Measurement:
         weights = {}
         for one in self.method.map_terms.terms:
             if isinstance(one.term, Motion):
-                view = "differences" if one.name == "differences" else "motion"
-                weights[one.name] = float(linear.term_weight(view))
+                weights[one.name] = float(linear.term_weight(view_of(one)))
         found = [one.accuracies(one.tables(one.encoded(linear)), weights) for one in self.real]
         return row(name, validation, found, self.base)
 

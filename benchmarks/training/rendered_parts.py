@@ -59,8 +59,8 @@ class Linear(nn.Module):
         )
 
     def _get(self, part: str, view: str) -> Tensor | None:
-        name = f"{part} {view}"
-        return self.own.get(name)
+        found: Tensor | None = self.own.get(f"{part} {view}")
+        return found
 
     def term_weight(self, view: str) -> Tensor | float:
         """Return the factor of the weight of a view."""
@@ -102,9 +102,9 @@ class Linear(nn.Module):
         taps = self._get("time", view)
         if taps is None:
             return values
-        near, far = taps.repeat_interleave(GRID, 0).T  # (d) each
+        near, far = taps.repeat_interleave(GRID, 0).unbind(1)  # (d) each
         padded = torch.cat([values[:, :1]] * 2 + [values] + [values[:, -1:]] * 2, 1)
-        rest = (1 - 2 * near - 2 * far) * values
+        rest: Tensor = (1 - 2 * near - 2 * far) * values
         return (
             rest
             + near * (padded[:, 1:-3] + padded[:, 3:-1])

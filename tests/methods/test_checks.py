@@ -261,7 +261,7 @@ def test_methods_of_a_file(tmp_path: Path) -> None:
     file.write_text("import fewact\n")
     with pytest.raises(ExtensionError, match="defines no method"):
         method_of(file)
-    with pytest.raises(ExtensionError, match="not a Python file"):
+    with pytest.raises(ExtensionError, match="there is no such file"):
         method_of(tmp_path / "missing.py")
 
 
