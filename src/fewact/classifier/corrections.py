@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from numbers import Integral
 from pathlib import PurePosixPath
 from typing import Self
+
+import numpy as np
 
 from fewact.classifier.estimator import Estimator
 from fewact.classifier.examples import Example, Examples, join
@@ -82,7 +83,7 @@ class Corrections(Estimator):
                 clips left.
         """
         everything = self._learned[1].everything
-        wanted = [clips] if isinstance(clips, str | Integral) else clips
+        wanted = [clips] if isinstance(clips, str | int | np.integer) else clips
         removed = set(find_clips(everything.clips, wanted))
         kept = [i for i in range(len(everything.clips)) if i not in removed]
         return self._keep(_with_all_classes(everything, everything.select(kept)))
@@ -132,7 +133,7 @@ def find_clips(clips: Sequence[Example], wanted: Sequence[ClipId]) -> list[int]:
 
 
 def _find(clips: Sequence[Example], wanted: ClipId) -> int:
-    if isinstance(wanted, Integral):
+    if isinstance(wanted, int | np.integer):
         number = int(wanted)
         if not 1 <= number <= len(clips):
             raise DataError(
