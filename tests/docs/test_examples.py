@@ -98,6 +98,27 @@ def test_the_python_examples_of_a_page_run(
     for text, run in blocks(page, "python"):
         if run:
             exec(compile(text, name_of(page), "exec"), names)
+            for expression, value in stated(text):
+                assert eval(expression, names) == value, expression
+
+
+def stated(text: str) -> Iterator[tuple[str, Any]]:
+    """Expressions of a block with the values that a comment states; measured ones may differ."""
+    for line in text.splitlines():
+        expression, _, comment = line.partition("  # ")
+        try:
+            value = ast.literal_eval(comment)
+            is_expression = isinstance(ast.parse(expression).body[0], ast.Expr)
+        except (SyntaxError, ValueError, IndexError):
+            continue
+        values = value if isinstance(value, list | tuple) else [value]
+        if is_expression and not any(isinstance(one, float) for one in values):
+            yield expression, value
+
+
+def test_stated_values_are_found() -> None:
+    block = "x = 1  # 2\na.b  # ['wave']\nf(x)  # seconds\np, q  # 'wave', 0.93\nx  # (0, 1)"
+    assert list(stated(block)) == [("a.b", ["wave"]), ("x", (0, 1))]
 
 
 @pytest.mark.parametrize("page", with_python(False), ids=name_of)
