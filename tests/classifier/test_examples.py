@@ -83,6 +83,14 @@ def test_a_copy_is_found_under_another_name_and_class() -> None:
     assert examples.copies(one("a.mp4", "wave", 9.0)) == []
 
 
+def test_a_copy_is_found_where_a_node_is_a_number_that_many_clips_share() -> None:
+    def shared(part: Examples) -> Examples:
+        return Examples(part.clips, {**part.nodes, "n": torch.zeros(len(part.clips))}, part.origins)
+
+    ((_, old),) = shared(join(PARTS)).copies(shared(one("copy.mp4", "clap", 1.0)))
+    assert old.name == "a.mp4"
+
+
 @pytest.mark.parametrize(
     ("clip", "title"),
     [

@@ -126,14 +126,15 @@ class Examples:
 
     def copies(self, more: "Examples") -> list[tuple[Example, Example]]:
         """Return each new clip of the same nodes as one of these clips, and that clip."""
-        name = min(self.nodes, key=lambda one: self.nodes[one][0].numel())
-        known, new = (one.nodes[name].flatten(1) for one in (self, more))
-        return [
-            (more.clips[i], self.clips[j])
-            for i, row in enumerate(new)
-            for j in (known == row).all(1).nonzero().flatten().tolist()[:1]
-            if self.digest(j) == more.digest(i)
-        ]
+        smallest = min(self.nodes, key=lambda name: self.nodes[name][0].numel())
+        known, new = (one.nodes[smallest].reshape(len(one.clips), -1) for one in (self, more))
+        found = []
+        for i, row in enumerate(new):
+            alike = (known == row).all(1).nonzero().flatten().tolist()
+            same = next((j for j in alike if self.digest(j) == more.digest(i)), None)
+            if same is not None:
+                found.append((more.clips[i], self.clips[same]))
+        return found
 
 
 def rounded(nodes: Nodes) -> Nodes:
