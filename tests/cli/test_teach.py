@@ -260,4 +260,4 @@ def test_methods_of_a_file_are_taught_and_predict(
         shown = run_anew(*words, "--import", file)
         assert shown.code == 0, shown.err
     refused = run_anew("teach", clips, "-o", model, "--import", tmp_path / "none.py")
-    assert "not a Python file" in refused.err
+    assert "there is no such file" in refused.err

@@ -376,7 +376,10 @@ def test_frames_are_stabilised_for_requests_with_stabilisation(tmp_path, tiny):
     (one,) = extract([Clip(tmp_path / "pan.mp4")], tiny, [plain, stabilised], timing=timing)
     expected = stabilise(one.features[plain], "auto", aspect=96 / 64)
     assert not torch.equal(one.features[plain], one.features[stabilised])
-    assert torch.equal(one.features[stabilised], expected)
+    # Ties are rounded to eight bits as the layout in memory and the processor have it.
+    off = (one.features[stabilised].int() - expected.int()).abs()
+    assert off.max() <= 1
+    assert off.float().mean() < 1e-3
     assert timing.seconds["stabilise"] > 0
 
 

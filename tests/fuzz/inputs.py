@@ -184,7 +184,8 @@ def _events(random: Random) -> None:
     assert [row[2] for row in rows[1:]] == [one.label for one in events]
     found = json.loads(events_text(Path("e.json"), events, {"file": random.choice(LABELS)}))
     assert found["counts"] == counts(events)
-    assert [Event(**one) for one in found["events"]] == events
+    assert found["events"] == [one.to_dict() for one in events]
+    assert [Event(**one).to_dict() for one in found["events"]] == found["events"]
     for name in ("e.vtt", "e.srt"):
         lines = events_text(Path(name), events, {}).splitlines()
         cues = [line for line in lines if line.count(":") == 4 and " --> " in line]

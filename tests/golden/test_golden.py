@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.golden import today, write
-from tests.golden.compare import TOLERANCE, difference
+from tests.golden.compare import TOLERANCE, Difference, difference
 from tests.golden.today import CASES
 from tests.golden.write import STORED, Values
 
@@ -37,13 +37,29 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+NETWORK_TOLERANCE = 4e-5
+"""The same for values that a network computed: its kernels depend on the processor. Between the one
+that wrote the golden file and another one with AVX-512 the largest difference is 1.3e-5."""
+
+
 def agree(found: Values, golden: Values) -> None:
     """Check that values agree with the golden ones under the same keys."""
+    wrong = {key: one for key, one in compared(found, golden).items() if one.relative > TOLERANCE}
+    assert not wrong, list(map(str, wrong.items()))
+
+
+def agree_after_network(found: Values, golden: Values) -> None:
+    """Check that values that a network computed agree, and that no decision changed."""
+    every = compared(found, golden)
+    wrong = {key: one for key, one in every.items() if not one.within(NETWORK_TOLERANCE)}
+    assert not wrong, list(map(str, wrong.items()))
+
+
+def compared(found: Values, golden: Values) -> dict[str, Difference]:
+    """Return the differences from the golden values under the same keys."""
     missing = sorted(found.keys() - golden.keys())
     assert not missing, f"not in the golden file: {missing}"
-    differences = {key: difference(golden[key], value) for key, value in found.items()}
-    wrong = {key: str(one) for key, one in differences.items() if one.relative > TOLERANCE}
-    assert not wrong
+    return {key: difference(golden[key], value) for key, value in found.items()}
 
 
 @pytest.mark.parametrize("part", MARKED)
@@ -71,7 +87,7 @@ def test_every_golden_method_has_its_default_and_three_more_option_sets() -> Non
 def test_real_clips(backbone: str, assets: Path, golden: Values) -> None:
     found = write.real(assets, backbone)
     assert found.keys() == {key for key in golden if f" | {backbone} | " in key}
-    agree(found, golden)
+    agree_after_network(found, golden)
 
 
 @pytest.mark.assets
@@ -80,4 +96,4 @@ def test_real_clips(backbone: str, assets: Path, golden: Values) -> None:
 def test_classifier(method: str, precision: str, assets: Path, golden: Values) -> None:
     if precision == "bfloat16" and today.usual_precision() != precision:
         pytest.skip("this CPU does not multiply bfloat16 itself")
-    agree(write.product(assets, method, precision), golden)
+    agree_after_network(write.product(assets, method, precision), golden)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from fewact.features.request import FeatureRequest, Request
-from fewact.methods.fusion.mismatch import POWER, USUAL, intra_class_factor, mean_appearance
+from fewact.methods.fusion.mismatch import ALIKE, POWER, intra_class_factor, mean_appearance
 from tests.methods.fusion.made_up import create, features
 
 LABELS = torch.tensor([[0, 0, 1, 1]])
@@ -20,7 +20,7 @@ def test_the_mean_is_over_different_videos() -> None:
 def test_the_factor_is_a_power_of_the_ratio() -> None:
     queries = torch.tensor([[[0.8, 0.8], [0.4, 0.8], [0.38, 0.38], [-0.1, 0.0]]])
     found = intra_class_factor(queries, torch.tensor([0.8]))
-    expected = [1, (0.6 / 0.8 / USUAL) ** POWER, (0.38 / 0.8 / USUAL) ** POWER, 0]
+    expected = [1, (0.6 / 0.8 / ALIKE) ** POWER, (0.38 / 0.8 / ALIKE) ** POWER, 0]
     torch.testing.assert_close(found, torch.tensor([expected]))
     assert intra_class_factor(queries, torch.zeros(1)).isfinite().all()
 
