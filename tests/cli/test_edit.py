@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fewact import FewShotClassifier
+from fewact.classifier.info import model_info
 from tests.cli.conftest import write_clip
 
 Run = Callable[..., Any]
@@ -58,6 +59,11 @@ def test_info_lists_classes_clips_and_origin(run: Run, mine: Path) -> None:
     assert found["classes"] == {"growing": 2, "moving left": 2, "turning": 2}
     assert found["clips"][0]["title"] == "growing/1.mp4"
     assert found["versions"] == 0
+
+
+def test_the_model_may_be_in_the_home_folder(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(mine.parent))
+    assert model_info(f"~/{mine.name}").classes == model_info(mine).classes
 
 
 def test_a_model_whose_files_are_gone_is_no_sound_model(run: Run, mine: Path) -> None:

@@ -81,9 +81,10 @@ def model_info(folder: str | Path) -> ModelInfo:
     Raises:
         ModelError: The model is missing, damaged, edited, or of another version.
     """
-    path = user_path(folder, ModelError).resolve()
-    config = model_folder.read_config(Path(folder))
-    check_complete(path, config, Path(folder))
+    named = user_path(folder, ModelError)
+    path = named.resolve()
+    config = model_folder.read_config(named)
+    check_complete(path, config, named)
     return ModelInfo(
         str(folder),
         _classes(config),

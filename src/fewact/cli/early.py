@@ -23,7 +23,7 @@ from fewact.errors import (
 from fewact.io.outputs import check_output_file
 from fewact.io.similar import similar_name
 
-MODEL_FILE = "config.json"
+MODEL_FILE, FORMER_VERSIONS = "config.json", "history/*/change.json"
 PREDICT = "fewact predict MODEL VIDEO..."
 
 
@@ -153,6 +153,13 @@ def training_clips(path: Path) -> Path:
     return path
 
 
+def folder(path: Path | None) -> Path | None:
+    """Check that there is the folder, if one is named."""
+    if path is not None and not path.is_dir():
+        raise DataError("no such folder", where=str(path), hint=similar_name(path))
+    return path
+
+
 def model(context: typer.Context, path: Path) -> Path:
     """Check that there is a saved model, which comes before the videos."""
     from fewact.io.folders import current
@@ -160,7 +167,7 @@ def model(context: typer.Context, path: Path) -> Path:
     found = Path(os.path.expanduser(path))
     if is_model(current(found.absolute())):
         return path
-    if next(found.glob("history/*/change.json"), None):  # of a model whose config.json is gone
+    if next(found.glob(FORMER_VERSIONS), None):  # of a model whose config.json is gone
         if context.info_name == "undo":
             return path
         raise ModelError(

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fewact.cli import early
 from fewact.cli.options import LoadOptions, Model, with_option_groups
 from fewact.cli.run import say
-from fewact.errors import DataError
 from fewact.io.outputs import check_output_file
-from fewact.io.similar import similar_name
 
 if TYPE_CHECKING:
     from fewact.classifier import Example
@@ -28,6 +27,7 @@ def explain(
     clips: Annotated[
         Path | None,
         typer.Option(
+            callback=early.folder,
             metavar="FOLDER",
             help="Folder of the training clips, to show their frames (default: the thumbnails of "
             "the model).",
@@ -40,8 +40,6 @@ def explain(
     method that answered, and what each part of the score contributes.
     """
     check_output_file(output)
-    if clips is not None and not clips.is_dir():
-        raise DataError("no such folder", where=str(clips), hint=similar_name(clips))
     from fewact import FewShotClassifier
     from fewact.classifier.explain import explain
     from fewact.io.atomic import write_text
