@@ -99,9 +99,10 @@ class Measurement:
         """Return whether any video in a condition is corrected."""
         sources = [video.source for video in self._videos(condition).videos]
         return any(
-            find_correction(source.read([Segments(CORRECTED_FRAMES)], transform=self._resized)[0])
+            find_correction(found[0], found.aspect)
             for source in sources
             if source is not None
+            for found in [source.read([Segments(CORRECTED_FRAMES)], transform=self._resized)]
         )
 
     def _resized(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ import torch
 
 from benchmarks.datasets import read_index
 from fewact import FewShotClassifier, backbones, methods
+from fewact.camera.flicker import same_light
 from fewact.errors import OptionError
 from fewact.features.differences import GAIN, difference_images
 from fewact.features.request import (
@@ -23,13 +24,42 @@ from tests.methods.made_up import make_card
 
 
 def test_an_image_has_the_changes_before_at_and_after_its_frame() -> None:
-    levels = torch.tensor([10, 30, 30, 25, 125])
-    frames = levels[:, None, None, None].expand(5, 3, 112, 224).to(torch.uint8)
+    levels = torch.tensor([10, 30, 30, 25, 125], dtype=torch.uint8)
+    frames = torch.full((5, 3, 112, 224), 80, dtype=torch.uint8)
+    frames[..., 84:] = levels[:, None, None, None]  # less than the rest is not the light
+    frames[..., 182:] = 80
     images = difference_images(frames)
     changes = [0, 0, 20 * GAIN, 0, 5 * GAIN, 255, 0]  # of neighbours; the last one is cut off
     expected = torch.tensor([changes[i : i + 3] for i in range(5)])
     assert images.dtype == torch.uint8
-    torch.testing.assert_close(images, expected[..., None, None].expand(5, 3, 48, 96).byte())
+    assert images.shape == (5, 3, 48, 96)
+    torch.testing.assert_close(
+        images[..., 40:72], expected[..., None, None].expand(5, 3, 48, 32).byte()
+    )
+    assert not images[..., :32].any()
+    assert not images[..., 80:].any()
+
+
+def flickering(factors: list[float]) -> torch.Tensor:
+    """Return frames of a still body of some brightness before black, under changing light."""
+    body = torch.zeros(3, 112, 112)
+    body[:, 30:90, 40:70] = torch.linspace(60, 120, 30)
+    return torch.stack([(one * body).round() for one in factors]).byte()
+
+
+def test_light_that_changes_is_no_movement() -> None:
+    frames = flickering([1.0, 1.3, 0.8, 1.1, 0.7, 1.0])
+    assert difference_images(frames).max() <= 2 * GAIN  # levels were rounded
+    frames[3:, :, 30:90, 66:70] = 0  # as large as an arm
+    images = difference_images(frames)
+    assert images[2, 1].max() <= 2 * GAIN < 100 < images[2, 2].max()
+
+
+def test_light_that_hardly_changes_is_left() -> None:
+    grey = flickering([1.0, 1.04, 0.97, 1.0])[:, 0].float()
+    assert same_light(grey) is grey
+    dark = flickering([0.1, 0.15, 0.1, 0.15])[:, 0].float()  # nothing is bright enough
+    assert same_light(dark) is dark
 
 
 def test_a_still_clip_and_one_frame_have_black_images() -> None:

@@ -1,19 +1,19 @@
 """Correct faults of a recording: black bars, flicker, blur, little or much light, and grain.
 
 All are found in the pixels alone, by a wide margin: frames of a good recording are not changed at
-all. All frames of a video get the same correction, but for the flicker of their light.
+all, unless they show something before a plain background (see ``fewact.camera.framing``). All
+frames of a video get the same correction, but for the flicker of their light.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from fewact.camera.blur import find_blur, remove_blur
 from fewact.camera.flicker import find_light, remove_flicker
+from fewact.camera.framing import Square, cut_out, find_square, resized
 from fewact.camera.grain import find_grain, remove_grain
 from fewact.camera.measured import STEP, Floats, Frames, luma_of
 from fewact.errors import ShapeError
@@ -122,6 +122,8 @@ class Correction:
         levels: New level (256) uint8 of each level; None leaves them.
         grain: Standard deviation of the grain at the new levels; 0 for none.
         before: Levels of the video between the bars, without flicker.
+        aspect: Width over height of the picture without bars, as displayed.
+        square: Part of the corrected picture that is cut out; None for all of it.
     """
 
     bars: Bars
@@ -130,10 +132,13 @@ class Correction:
     levels: NDArray[np.uint8] | None
     grain: float
     before: Brightness
+    aspect: float
+    square: Square | None = None
 
     def __bool__(self) -> bool:
-        changes = self.light is not None or self.levels is not None
-        return changes or self.bars != Bars() or self.blur > 0 or self.grain > 0
+        changes = (self.light, self.levels, self.square)
+        changed = any(one is not None for one in changes)
+        return changed or self.bars != Bars() or self.blur > 0 or self.grain > 0
 
     def frames(self, frames: Frames) -> Frames:
         """Return corrected frames (t h w 3) of the same size, uint8.
@@ -141,29 +146,41 @@ class Correction:
         Args:
             frames: Frames in the order of time, of the size of those that it was found in.
         """
+        found = self._whole(frames)
+        return found if self.square is None else cut_out(found, self.square)
+
+    def size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the height and width of what corrected frames show, in pixels of the video.
+
+        Args:
+            size: Height and width of the video as displayed.
+        """
+        rows, columns = self.bars
+        height, width = size[0] * (1 - sum(rows)), size[1] * (1 - sum(columns))
+        if self.square is not None:
+            height, width = height * self.square.height, width * self.square.width
+        return max(1, round(height)), max(1, round(width))
+
+    def _whole(self, frames: Frames) -> Frames:
+        """Return corrected frames (t h w 3), before a square is cut out."""
         found = _inside(frames, self.bars)
         if self.light is not None:
             found = remove_flicker(found, self.light)
         if self.blur:
             found = remove_blur(found, self.blur)
         if self.bars != Bars():
-            found = _resized(found, frames.shape[1:3])
+            found = resized(found, frames.shape[1:3])
         if self.levels is not None:
             found = self.levels[found]
         return remove_grain(found, self.grain) if self.grain else found
 
-    def size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return the height and width of a video's picture without its bars."""
-        height, width = size
-        rows, columns = self.bars
-        return max(1, round(height * (1 - sum(rows)))), max(1, round(width * (1 - sum(columns))))
 
-
-def find_correction(frames: Frames) -> Correction:
+def find_correction(frames: Frames, aspect: float | None = None) -> Correction:
     """Return the correction of a video.
 
     Args:
         frames: Some frames (t h w 3) of it, uint8, RGB.
+        aspect: Width over height of the video as displayed; None for that of the frames.
 
     Raises:
         ShapeError: The frames have another shape or type.
@@ -181,7 +198,10 @@ def find_correction(frames: Frames) -> Correction:
     grain = find_grain(picture if levels is None else levels[picture])
     # Noise and steps between few levels would be amplified.
     blur = 0.0 if grain or levels is not None else find_blur(picture)
-    return Correction(bars, light, blur, levels, grain, found)
+    height, width = frames.shape[1:3]
+    displayed = (aspect or width / height) * (1 - sum(bars.columns)) / (1 - sum(bars.rows))
+    whole = Correction(bars, light, blur, levels, grain, found, displayed)
+    return replace(whole, square=find_square(whole.frames(frames), displayed))
 
 
 def brightness(frames: Frames) -> Brightness:
@@ -257,10 +277,3 @@ def _inside(frames: Frames, bars: Bars) -> Frames:
     (top, bottom), (left, right) = bars
     rows = slice(round(top * height), height - round(bottom * height))
     return frames[:, rows, round(left * width) : width - round(right * width)]
-
-
-def _resized(frames: Frames, size: tuple[int, ...]) -> Frames:
-    images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
-    resized = functional.interpolate(images, list(size), mode="bilinear", antialias=True)
-    found: Frames = resized.permute(0, 2, 3, 1).contiguous().numpy()
-    return found

@@ -6,8 +6,10 @@ What is cut off at white in the brighter frames is taken from the others.
 """
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from fewact.camera.measured import Floats, Frames, luma_of, some_frames
+from fewact.camera.measured import STEP, Floats, Frames, luma_of, some_frames
 
 GREY = (24.0, 240.0)
 """Levels between which a ratio is measured: darker pixels are noise, brighter ones cut off."""
@@ -18,6 +20,10 @@ WHITE = 250
 LEAST_PIXELS = 0.3
 """Smallest fraction of the pixels that a factor is measured in, so that it is no person's before a
 black background; the factor is 1 otherwise."""
+
+FEW_PIXELS = 20
+"""Smallest number of pixels that a factor is measured in for differences of frames: these show
+nothing else of a person before a black background, even if it is the person that gets brighter."""
 
 LEAST_CHANGE, LEAST_UNIFORM = 0.06, 4.0
 """Smallest change of the logarithm of the factor, and smallest ratio of it to the spread over the
@@ -73,6 +79,27 @@ def remove_flicker(frames: Frames, reference: Floats) -> Frames:
     median = np.median(found, axis=0).astype(np.uint8)
     corrected[:, some] = np.where(cut[:, some], np.maximum(found, median), found)
     return corrected
+
+
+def same_light(grey: Tensor) -> Tensor:
+    """Return grey frames (t h w) under the light of their median frame.
+
+    Differences of frames show what moves; any change of the light would be movement of all that is
+    lit. Unlike ``remove_flicker``, this needs few grey pixels, and leaves white as it is.
+
+    Args:
+        grey: Luma from 0 to 255. The same object is returned if its light hardly changes.
+    """
+    some = grey[:, ::STEP, ::STEP].flatten(1)  # (t n)
+    reference = some.median(0).values
+    low, high = GREY
+    is_grey = (some > low) & (some < high) & (reference > low) & (reference < high)
+    ratios = torch.where(is_grey, (some / reference).log(), torch.nan)
+    light = torch.where(is_grey.sum(1) >= FEW_PIXELS, ratios.nanmedian(1).values, 0.0)
+    darkest, brightest = light.quantile(light.new_tensor([0.1, 0.9])).tolist()
+    if (brightest - darkest) / 2 < LEAST_CHANGE:
+        return grey
+    return grey / light.exp()[:, None, None]
 
 
 def _median(logs: Floats) -> float:

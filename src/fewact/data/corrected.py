@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 MEASURED = 8
 """Frames that a correction is found in; most methods read the same ones."""
 
-VERSION = 5
+VERSION = 6
 """Version of the correction; it increases when corrected frames change."""
 
 
 class CorrectedVideo:
     """A video source that is read without black bars, flicker, blur and grain, in a middle light.
+
+    What is shown before a plain background is cut out.
 
     Args:
         source: Source that is read.
@@ -42,7 +44,7 @@ class CorrectedVideo:
 
         samplers = [*samplers, Segments(MEASURED)]
         *sets, measured = found = self._source.read(samplers, transform=transform)
-        correction = find_correction(measured)
+        correction = find_correction(measured, found.aspect)
         self.faults = find_faults(correction, found.size)
         if not correction:
             return FrameSets(sets, found.size)

@@ -3,13 +3,15 @@
 The red, green and blue of an image are the absolute differences of grey neighbours in three pairs
 of frames: the one before its frame, the one that ends with it, and the one that begins with it. So
 a network for photographs sees outlines of movement, and their colours say where it goes. The images
-are smaller than the frames, and run through the first blocks only.
+are smaller than the frames, and run through the first blocks only. A change of the light is no
+movement: it is taken away before.
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fewact.camera.flicker import same_light
 from fewact.camera.measured import grey_of
 
 GAIN = 3.0
@@ -34,7 +36,7 @@ def difference_images(frames: Tensor, scale: float = SCALE) -> Tensor:
         frames: uint8, in the order of time. A pair beyond either end has no differences.
         scale: Height of the images, as a fraction of the frames'.
     """
-    grey = grey_of(frames)
+    grey = same_light(grey_of(frames))
     changes = GAIN * (grey[1:] - grey[:-1]).abs()
     size = [image_side(side, scale) for side in grey.shape[-2:]]
     small = functional.interpolate(changes[:, None], size, mode="bilinear", antialias=True)[:, 0]

@@ -23,7 +23,7 @@ than rounding."""
 CAMERA_PIPELINE = 5
 """Version of camera motion estimation and stabilisation; it increases likewise."""
 
-DIFFERENCES_PIPELINE = 3
+DIFFERENCES_PIPELINE = 4
 """Version of the images of differences; it increases likewise."""
 
 

@@ -130,8 +130,8 @@ class FeatureRing:
         """Return the inputs of needed requests, and those whose frames are as they were."""
         kept = {number: torch.stack([one.frame for one in some]) for number, some in chosen.items()}
         card = self._backbone.card
-        decoded, aspect = corrected(kept, card.prepared_aspect(self._aspect))
-        views = Views(decoded, aspect, card.frames_per_slot)
+        decoded, aspect = corrected(kept, self._aspect)
+        views = Views(decoded, card.prepared_aspect(aspect), card.frames_per_slot)
         needed = needed_requests(self._requests, self._if_moved, views)
         inputs = {request: request.prepare(views) for request in needed}
         unchanged = [

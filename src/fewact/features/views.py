@@ -29,18 +29,17 @@ def corrected(decoded: Mapping[int, Tensor], aspect: float) -> tuple[Mapping[int
         aspect: Width over height of the frames before they were resized.
 
     Returns:
-        Corrected frames of the same size, and the aspect of the picture without bars; the same
-        mapping if there is nothing to correct.
+        Corrected frames of the same size, and the aspect of what they show; the same mapping if
+        there is nothing to correct.
     """
     last_axis = {number: frames.permute(0, 2, 3, 1).numpy() for number, frames in decoded.items()}
-    correction = find_correction(last_axis[max(last_axis)])
+    correction = find_correction(last_axis[max(last_axis)], aspect)
     if not correction:
         return decoded, aspect
-    (top, bottom), (left, right) = correction.bars
     return {
         number: torch.from_numpy(correction.frames(frames)).permute(0, 3, 1, 2)
         for number, frames in last_axis.items()
-    }, aspect * (1 - left - right) / (1 - top - bottom)
+    }, correction.aspect if correction.square is None else 1.0
 
 
 class Views:

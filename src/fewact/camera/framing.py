@@ -1,0 +1,149 @@
+"""Frame what is shown before a plain background, as a depth camera or a silhouette shows a person.
+
+There the picture's own frame says nothing: how far away the camera is, and black bars of the same
+black as the background, change only how large a person is shown, and where. So such a video is cut
+out around what it shows, in one square for all of its frames.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from fewact.camera.measured import Frames
+
+BLOCK = 4
+"""Rows and columns of a block of pixels, whose mean is measured: it has less noise."""
+
+DIFFERENT, NOISE = 16.0, 5.0
+"""Smallest difference of red, green or blue of a block that shows something from the background: in
+levels, and in standard deviations of all blocks, which are found from the median deviation."""
+
+MOST_SHOWN = 0.3
+"""Largest fraction of the blocks that differ before a plain background, noise included. The colours
+of the background are the medians of all blocks."""
+
+LEAST_NEIGHBOURS = 3
+"""Fewest of nine blocks that show something, of one that is no speck."""
+
+MARGIN = 0.2
+"""Margin above and below, as a fraction of the median height of what is shown: an arm's length. A
+square that ends at the outermost pixel is as high as arms are lifted."""
+
+MEDIAN_OF_NORMAL = 0.6745
+"""Median distance from the mean of a normal distribution, in standard deviations."""
+
+LEAST_SIDE = 1 / 3
+"""Smallest side of a square, as a fraction of the picture's height: small parts show too little."""
+
+SIDE_STEP, START_STEP = 1.1, 1 / 28
+"""Factor between the sides of squares, and distance between their starts as a fraction of the
+picture: windows of a recording that overlap get the same square, and share its frames."""
+
+
+@dataclass(frozen=True)
+class Square:
+    """Square part of a picture, which may reach beyond it.
+
+    Args:
+        top: Its first row, as a fraction of the picture's height.
+        left: Its first column, as a fraction of the picture's width.
+        height: Its height, as a fraction of the picture's.
+        width: Its width, as a fraction of the picture's.
+        background: Red, green and blue of what lies beyond the picture.
+    """
+
+    top: float
+    left: float
+    height: float
+    width: float
+    background: tuple[int, int, int]
+
+
+def find_square(frames: Frames, aspect: float) -> Square | None:
+    """Return the square around what is shown; None if the background is not plain.
+
+    Args:
+        frames: Some frames (t h w 3) of a video.
+        aspect: Width over height of the picture as displayed; ``frames`` may be squashed.
+    """
+    blocks = _blocks(frames)
+    every = blocks.movedim(1, 0).flatten(1)  # (3 n)
+    background = every.median(1).values
+    away = (blocks - background[:, None, None]).abs().amax(1)  # (t h w)
+    if (away > DIFFERENT).float().mean() > MOST_SHOWN:
+        return None
+    noise = away.median().item() / MEDIAN_OF_NORMAL
+    shown = _without_specks(away > max(DIFFERENT, NOISE * noise)).numpy()
+    rows = [found for one in shown if (found := _extent(one.any(1))) is not None]
+    columns = [found for one in shown if (found := _extent(one.any(0))) is not None]
+    if not rows:
+        return None
+    row_ends, column_ends = np.array(rows), np.array(columns)  # (t 2)
+    low, high = np.median(row_ends, axis=0)
+    side = max(
+        (1 + 2 * MARGIN) * (high - low),
+        np.ptp(row_ends) + START_STEP,
+        aspect * (np.ptp(column_ends) + START_STEP),
+    )
+    steps = max(0, math.ceil(math.log(side / LEAST_SIDE, SIDE_STEP)))
+    height = LEAST_SIDE * SIDE_STEP**steps
+    width = height / aspect
+    top = _start((low + high) / 2, height, row_ends)
+    left = _start(np.median(column_ends.mean(1)), width, column_ends)
+    red, green, blue = (round(one) for one in background.tolist())
+    return Square(top, left, height, width, (red, green, blue))
+
+
+def cut_out(frames: Frames, square: Square) -> Frames:
+    """Return a square part of frames (t h w 3), in their size."""
+    height, width = frames.shape[1:3]
+    top, bottom = round(square.top * height), round((square.top + square.height) * height)
+    left, right = round(square.left * width), round((square.left + square.width) * width)
+    rows, columns = max(1, bottom - top), max(1, right - left)
+    part = np.empty((len(frames), rows, columns, 3), np.uint8)
+    part[:] = square.background
+    inside = frames[:, max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+    y, x = max(-top, 0), max(-left, 0)
+    part[:, y : y + inside.shape[1], x : x + inside.shape[2]] = inside
+    return resized(part, (height, width))
+
+
+def resized(frames: Frames, size: tuple[int, int]) -> Frames:
+    """Return frames (t h w 3) in another height and width."""
+    images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+    small = functional.interpolate(images, list(size), mode="bilinear", antialias=True)
+    found: Frames = small.permute(0, 2, 3, 1).contiguous().numpy()
+    return found
+
+
+def _blocks(frames: Frames) -> Tensor:
+    """Return the mean colours (t 3 h w) of blocks of frames."""
+    images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float()
+    size = min(BLOCK, *images.shape[-2:])
+    return functional.avg_pool2d(images, size)
+
+
+def _without_specks(shown: Tensor) -> Tensor:
+    """Return blocks (t h w) that show something, as some of their neighbours do."""
+    neighbours = functional.avg_pool2d(shown.float()[:, None], 3, stride=1, padding=1)[:, 0]
+    found: Tensor = shown & (neighbours > (LEAST_NEIGHBOURS - 0.5) / 9)
+    return found
+
+
+def _extent(shown: NDArray[np.bool_]) -> tuple[float, float] | None:
+    """Return the first and the last row or column that shows something, as fractions of all."""
+    found = np.flatnonzero(shown)
+    return (found[0] / len(shown), (found[-1] + 1) / len(shown)) if len(found) else None
+
+
+def _start(middle: float, length: float, ends: NDArray[np.float64]) -> float:
+    """Return the start of a part with a middle, moved so that it contains all ends (t 2)."""
+    first = math.ceil((ends.max() - length) / START_STEP)
+    last = math.floor(ends.min() / START_STEP)
+    start = min(max(first, round((middle - length / 2) / START_STEP)), last)
+    return float(START_STEP * start)
