@@ -233,8 +233,9 @@ of each person or recording.
 
 `fusion` reads the videos as they are. `fusion`, corrected, reads them as `fewact teach` and
 `fewact predict` do (`fewact evaluate … --correct auto`): where black bars, little or much
-light, little contrast, flicker, blur or grain are found, they are corrected first; nothing else
-changes. Of the clean clips, only some of `ucf7` are touched, which have black bars.
+light, little contrast, flicker, blur or grain are found, they are corrected first, and what is
+shown before a plain background is cut out: all clips of `utd27_depth`. Of the other clean clips,
+only some of `ucf7` are touched, which have black bars or a plain background.
 `pixels` needs no network.
 
 {tables}

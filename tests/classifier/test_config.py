@@ -84,11 +84,11 @@ def test_invalid_content_is_refused(changes: dict[str, Any], says: str) -> None:
 
 
 def test_newer_versions_are_refused() -> None:
-    with pytest.raises(ModelError, match=r"newer version \(got 11, written by fewact 9.*Update"):
-        from_text(edited(version=11, fewact="9.0"), "x")
+    with pytest.raises(ModelError, match=r"newer version \(got 12, written by fewact 9.*Update"):
+        from_text(edited(version=12, fewact="9.0"), "x")
 
 
-@pytest.mark.parametrize("version", [9, 0, -1, "10", 10.0, True, None, [1], ...])
+@pytest.mark.parametrize("version", [10, 0, -1, "11", 11.0, True, None, [1], ...])
 def test_other_versions_are_refused(version: Any) -> None:
-    with pytest.raises(ModelError, match=r"unsupported version.*expected: 10.*Teach again"):
+    with pytest.raises(ModelError, match=r"unsupported version.*expected: 11.*Teach again"):
         from_text(edited(version=version), "x")
