@@ -3,8 +3,11 @@
 import json
 import math
 import shutil
+from io import BytesIO
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 import torch
 
@@ -65,6 +68,20 @@ def test_a_clip_is_read_as_for_a_prediction_now(
         found[quick.trim] = prediction.active
     assert found["off"] is None
     assert found["auto"] is not None
+
+
+def test_frames_are_shown_as_they_were_compared(examples: FewShotClassifier) -> None:
+    clip = np.zeros((16, 120, 320, 3), np.uint8)
+    for t, frame in enumerate(clip):
+        frame[40:100, 20:32] = 200
+        frame[50:60, 32 : 32 + t] = 200
+    first = explain(examples, Frames(clip, fps=8)).frames[0]
+    with av.open(BytesIO(first)) as image:
+        shown = next(image.decode(video=0)).to_ndarray(format="rgb24")
+    assert shown.shape[0] == shown.shape[1]
+    rows, columns = (np.flatnonzero((shown > 100).any((other, 2))) for other in (1, 0))
+    assert 0.6 < np.ptp(rows) / len(shown) < 0.8
+    assert abs(columns.mean() / len(shown) - 0.5) < 0.15
 
 
 def test_parts_of_the_logits_add_up(examples: FewShotClassifier) -> None:

@@ -14,9 +14,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from fewact.backbones import Backbone
+from fewact.camera.framing import resized
 from fewact.classifier.class_names import IMAGE_EMBEDDING
 from fewact.classifier.encoding import encode
 from fewact.classifier.examples import Nodes
@@ -28,7 +31,7 @@ from fewact.classifier.prediction import display_name
 from fewact.classifier.searching import find_action
 from fewact.classifier.thumbnails import shrink
 from fewact.data import AnyClip, FeatureClip, VideoClip
-from fewact.data.active import Span, inside
+from fewact.data.active import Span, SpanSource
 from fewact.data.corrected import CorrectedVideo
 from fewact.errors import VideoError
 from fewact.features.extract import extract
@@ -48,6 +51,9 @@ from fewact.video.still import jpeg
 
 FRAMES = 8
 """Number of frames of a clip that are shown."""
+
+SIDE = 224
+"""Height and width in pixels of the frames that corrections are found in."""
 
 NEIGHBOURS = 3
 """Number of training clips that are shown."""
@@ -216,17 +222,12 @@ def explaining_features(pipeline: Pipeline, clip: AnyClip, active: Span | None) 
     requests = method.explaining_requests(backbone.card)
     if not requests:
         return {}
-    (found,) = extract(
-        [CorrectedVideo(clip)],
-        backbone,
-        requests,
-        sampler=lambda count: chosen(count) if active is None else inside(chosen(count), active),
-    )
+    (found,) = extract([_as_predicted(clip, active)], backbone, requests, sampler=chosen)
     return found.features or {}
 
 
 def strip(clip: VideoClip, active: Span | None) -> tuple[bytes, ...]:
-    """Return small JPEG images of a clip, evenly spread over time.
+    """Return small JPEG images of a clip as it was compared, evenly spread over time.
 
     Args:
         clip: Clip to show.
@@ -235,10 +236,18 @@ def strip(clip: VideoClip, active: Span | None) -> tuple[bytes, ...]:
     Raises:
         VideoError: The clip cannot be read.
     """
-    sampler = Segments(FRAMES)
-    chosen = sampler if active is None else inside(sampler, active)
-    (frames,) = clip.read([chosen], transform=shrink)
-    return tuple(jpeg(frame) for frame in frames)
+    sets = _as_predicted(clip, active).read([Segments(FRAMES)], transform=_squashed)
+    return tuple(jpeg(shrink(frame, sets.size)) for frame in sets[0])
+
+
+def _as_predicted(clip: VideoClip, active: Span | None) -> CorrectedVideo:
+    """Return the used part of a clip, with the corrections that ``predict`` finds in it."""
+    return CorrectedVideo(clip if active is None else SpanSource(clip, active))
+
+
+def _squashed(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a frame (h w 3) as a square, as networks see it; corrections are found in it."""
+    return resized(frame[None], (SIDE, SIDE))[0]
 
 
 @torch.inference_mode()

@@ -22,9 +22,14 @@ def thumbnail(clip: VideoClip) -> bytes:
     return jpeg(shrink(frame))
 
 
-def shrink(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a frame (h w 3) resized so that its longer side has at most 160 pixels."""
-    height, width = frame.shape[:2]
+def shrink(frame: NDArray[np.uint8], displayed: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """Return a frame (h w 3) resized so that its longer side has at most 160 pixels.
+
+    Args:
+        frame: Frame to resize.
+        displayed: Height and width of what it shows; None for those of the frame.
+    """
+    height, width = displayed or frame.shape[:2]
     scale = min(1.0, LONGER_SIDE / max(height, width))
     size = [max(1, round(height * scale)), max(1, round(width * scale))]
     image = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None]

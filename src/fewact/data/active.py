@@ -71,6 +71,27 @@ class Span(NamedTuple):
     end: float
 
 
+class SpanSource:
+    """A part of a video source.
+
+    Args:
+        source: Source that is read.
+        span: Part that samplers choose from.
+    """
+
+    def __init__(self, source: VideoSource, span: Span) -> None:
+        self._source, self._span = source, span
+
+    def read(self, samplers: Sequence[Sampler], *, transform: Transform | None = None) -> FrameSets:
+        """Return frames of the part, see ``VideoSource.read``."""
+        parts = [inside(sampler, self._span) for sampler in samplers]
+        return self._source.read(parts, transform=transform)
+
+    def fingerprint(self) -> str:
+        """Return the fingerprint of the source."""
+        return self._source.fingerprint()
+
+
 class ActiveSource:
     """A video source that is read without long still ends, and knows its duration afterwards.
 
@@ -106,8 +127,7 @@ class ActiveSource:
         if self.active is None:
             return FrameSets(sets, found.size)
         self.duration = self.active.end - self.active.start
-        parts = [inside(sampler, self.active) for sampler in samplers]
-        return self._source.read(parts, transform=transform)
+        return SpanSource(self._source, self.active).read(samplers, transform=transform)
 
     @property
     def changes(self) -> str:
