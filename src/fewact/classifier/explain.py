@@ -247,7 +247,8 @@ def _as_predicted(clip: VideoClip, active: Span | None) -> CorrectedVideo:
 
 def _squashed(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return a frame (h w 3) as a square, as networks see it; corrections are found in it."""
-    return resized(frame[None], (SIDE, SIDE))[0]
+    squashed: NDArray[np.uint8] = resized(frame[None], (SIDE, SIDE))[0]
+    return squashed
 
 
 @torch.inference_mode()
