@@ -25,10 +25,12 @@ from fewact.classifier.calibration import (
 )
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.config import _digest
-from fewact.data import list_clips
+from fewact.data import Clip, list_clips
+from fewact.data.corrected import CorrectedVideo
 from fewact.errors import ModelError, OptionError, WeightsError
 from fewact.features.request import FeatureRequest, View
 from fewact.text import TextFacts
+from fewact.video import Segments
 from tests.backbones import tiny
 
 METHOD = methods.create("protonet")
@@ -215,7 +217,7 @@ def test_probabilities_are_the_weighted_product(
     plain = FewShotClassifier(clip, "protonet", text="off").fit(actions)
     encoder = clip.text
     for path in queries.values():
-        features = clip.features(clip.prepare(frames_of(path)), ("vectors",))["vectors"].mean(0)
+        features = clip.features(frames_of(path, clip), ("vectors",))["vectors"].mean(0)
         text = torch.cat([encoder.encode([f"a photo of {name}"]) for name in plain.classes_])
         cosine = torch.nn.functional.cosine_similarity(features[None], text)
         p_named = (100 * cosine).double().softmax(0)
@@ -225,10 +227,14 @@ def test_probabilities_are_the_weighted_product(
         torch.testing.assert_close(got, (both / both.sum()).to(got), rtol=1e-3, atol=1e-5)
 
 
-def frames_of(path: Path) -> np.ndarray:
-    from fewact.video import Segments, read_frames
+def frames_of(path: Path, backbone: Backbone) -> torch.Tensor:
+    """Frames as ``predict`` reads them."""
 
-    return read_frames(path, Segments(8))
+    def prepare(frame: np.ndarray) -> np.ndarray:
+        return backbone.prepare(frame).permute(1, 2, 0).numpy()
+
+    (frames,) = CorrectedVideo(Clip(path)).read([Segments(8)], transform=prepare)
+    return torch.from_numpy(frames).permute(0, 3, 1, 2)
 
 
 def test_a_loaded_model_with_names_predicts_the_same_to_the_last_bit(

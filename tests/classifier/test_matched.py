@@ -9,6 +9,7 @@ from fewact import methods
 from fewact.backbones import Backbone
 from fewact.classifier.matched import AlignerMatch, MatchedClips, match_clips
 from fewact.data import Clip, Video, VideoList
+from fewact.data.corrected import corrected
 from fewact.encoding import encode_list
 from fewact.errors import OptionError, UnknownNameError, VideoError
 from fewact.evaluation import VideoFeatures
@@ -23,6 +24,7 @@ def test_plans_are_those_of_the_method(queries: dict[str, Path], backbone: Backb
     assert [one.aligner for one in found.found] == ["emd", "diagonal"]
     assert len(found.first_frames) == len(found.second_frames) == 8
     listed = VideoList("two", tuple(Video(p.stem, "", source=Clip(p)) for p in paths))
+    listed = corrected(listed)
     for one in found.found:
         own = {"alignment.name": one.aligner, "alignment.time_weight": 0.0}
         method = methods.create("a2m2", **own).eval()
