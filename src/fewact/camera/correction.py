@@ -146,7 +146,7 @@ class Correction:
         Args:
             frames: Frames in the order of time, of the size of those that it was found in.
         """
-        found = self._whole(frames)
+        found = self._uncut(frames)
         return found if self.square is None else cut_out(found, self.square)
 
     def size(self, size: tuple[int, int]) -> tuple[int, int]:
@@ -161,7 +161,7 @@ class Correction:
             height, width = height * self.square.height, width * self.square.width
         return max(1, round(height)), max(1, round(width))
 
-    def _whole(self, frames: Frames) -> Frames:
+    def _uncut(self, frames: Frames) -> Frames:
         """Return corrected frames (t h w 3), before a square is cut out."""
         found = _inside(frames, self.bars)
         if self.light is not None:
@@ -200,8 +200,8 @@ def find_correction(frames: Frames, aspect: float | None = None) -> Correction:
     blur = 0.0 if grain or levels is not None else find_blur(picture)
     height, width = frames.shape[1:3]
     displayed = (aspect or width / height) * (1 - sum(bars.columns)) / (1 - sum(bars.rows))
-    whole = Correction(bars, light, blur, levels, grain, found, displayed)
-    return replace(whole, square=find_square(whole.frames(frames), displayed))
+    uncut = Correction(bars, light, blur, levels, grain, found, displayed)
+    return replace(uncut, square=find_square(uncut.frames(frames), displayed))
 
 
 def brightness(frames: Frames) -> Brightness:

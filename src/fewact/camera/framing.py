@@ -54,7 +54,7 @@ class Square:
         left: Its first column, as a fraction of the picture's width.
         height: Its height, as a fraction of the picture's.
         width: Its width, as a fraction of the picture's.
-        background: Red, green and blue of what lies beyond the picture.
+        background: Red, green and blue of what is beyond the picture.
     """
 
     top: float
@@ -69,7 +69,7 @@ def find_square(frames: Frames, aspect: float) -> Square | None:
 
     Args:
         frames: Some frames (t h w 3) of a video.
-        aspect: Width over height of the picture as displayed; ``frames`` may be squashed.
+        aspect: Width over height of the picture as displayed; ``frames`` may have another one.
     """
     blocks = _blocks(frames)
     every = blocks.movedim(1, 0).flatten(1)  # (3 n)

@@ -236,7 +236,7 @@ def strip(clip: VideoClip, active: Span | None) -> tuple[bytes, ...]:
     Raises:
         VideoError: The clip cannot be read.
     """
-    sets = _as_predicted(clip, active).read([Segments(FRAMES)], transform=_squashed)
+    sets = _as_predicted(clip, active).read([Segments(FRAMES)], transform=_as_square)
     return tuple(jpeg(shrink(frame, sets.size)) for frame in sets[0])
 
 
@@ -245,10 +245,10 @@ def _as_predicted(clip: VideoClip, active: Span | None) -> CorrectedVideo:
     return CorrectedVideo(clip if active is None else SpanSource(clip, active))
 
 
-def _squashed(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a frame (h w 3) as a square, as networks see it; corrections are found in it."""
-    squashed: NDArray[np.uint8] = resized(frame[None], (SIDE, SIDE))[0]
-    return squashed
+def _as_square(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a frame (h w 3) resized to a square, in which corrections are found."""
+    square: NDArray[np.uint8] = resized(frame[None], (SIDE, SIDE))[0]
+    return square
 
 
 @torch.inference_mode()
