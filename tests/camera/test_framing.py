@@ -119,6 +119,7 @@ def test_other_pictures_are_left() -> None:
     textured = np.repeat(scene(x + 1j * y)[None], 8, 0).clip(0, 255).astype(np.uint8)
     assert find_square(textured, 4 / 3) is None
     assert find_square(np.zeros_like(textured), 4 / 3) is None
+    assert find_square(waving(), 20.0) is None  # a strip
     specks = np.zeros_like(textured)
     specks[:, 8, 8] = 255
     assert find_square(specks, 4 / 3) is None

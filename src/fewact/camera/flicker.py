@@ -22,8 +22,8 @@ LEAST_PIXELS = 0.3
 black background; the factor is 1 otherwise."""
 
 FEW_PIXELS = 20
-"""Smallest number of pixels that a factor is measured in for differences of frames: these show
-nothing else of a person before a black background, even if it is the person that gets brighter."""
+"""Smallest number of pixels that a factor is measured in before differences are taken. Before a
+black background they are the person's; if it is the person that gets brighter, nothing moves."""
 
 LEAST_CHANGE, LEAST_UNIFORM = 0.06, 4.0
 """Smallest change of the logarithm of the factor, and smallest ratio of it to the spread over the

@@ -31,14 +31,15 @@ LEAST_NEIGHBOURS = 3
 """Fewest of nine blocks that show something, of one that is no speck."""
 
 MARGIN = 0.2
-"""Margin above and below, as a fraction of the median height of what is shown: an arm's length. A
-square that ends at the outermost pixel is as high as arms are lifted."""
+"""Margin above and below, as a fraction of the median height of what is shown. Arms that are lifted
+in some frames are inside it, and do not change the size."""
 
 MEDIAN_OF_NORMAL = 0.6745
 """Median distance from the mean of a normal distribution, in standard deviations."""
 
-LEAST_SIDE = 1 / 3
-"""Smallest side of a square, as a fraction of the picture's height: small parts show too little."""
+LEAST_SIDE, MOST_SIDE = 1 / 3, 4.0
+"""Smallest side of a square, as a fraction of the picture's height: small parts show too little.
+Largest one, as a fraction of its height or width: a square around a strip would be empty."""
 
 SIDE_STEP, START_STEP = 1.1, 1 / 28
 """Factor between the sides of squares, and distance between their starts as a fraction of the
@@ -65,7 +66,7 @@ class Square:
 
 
 def find_square(frames: Frames, aspect: float) -> Square | None:
-    """Return the square around what is shown; None if the background is not plain.
+    """Return the square around what is shown; None if the background is not plain, or a strip.
 
     Args:
         frames: Some frames (t h w 3) of a video.
@@ -93,6 +94,8 @@ def find_square(frames: Frames, aspect: float) -> Square | None:
     steps = max(0, math.ceil(math.log(side / LEAST_SIDE, SIDE_STEP)))
     height = LEAST_SIDE * SIDE_STEP**steps
     width = height / aspect
+    if max(height, width) > MOST_SIDE:
+        return None
     top = _start((low + high) / 2, height, row_ends)
     left = _start(np.median(column_ends.mean(1)), width, column_ends)
     red, green, blue = (round(one) for one in background.tolist())

@@ -4,7 +4,7 @@ A window's features are those of a clip with the same start and end, but for two
 are the nearest of those that are kept, and where the camera does not move all windows share the
 features of a frame, and of an image of differences that is the same in both. Where it moves, each
 window is stabilised to its own middle frame, so that its frames pass the network again; and so they
-do where they are dark or have bars, and are corrected.
+do where they are corrected, unless overlapping windows are corrected alike.
 """
 
 from bisect import bisect_left
