@@ -6,7 +6,14 @@ from numpy.typing import NDArray
 
 from fewact.camera.correction import find_correction
 from fewact.camera.faults import FLICKERS, find_faults
-from fewact.camera.flicker import LEAST_CHANGE, find_light, remove_flicker
+from fewact.camera.flicker import (
+    LEAST_CHANGE,
+    LEAST_UNIFORM,
+    find_light,
+    flicker,
+    remove_flicker,
+)
+from fewact.camera.measured import luma_of
 from tests.camera.scenery import scene
 
 GAINS = 1 + 0.25 * np.sin(np.arange(8) * 2.1)
@@ -55,6 +62,21 @@ def test_what_is_cut_off_at_white_is_taken_from_the_other_frames():
 def test_a_steady_light_is_left_whatever_moves(block):
     assert find_light(frames(block)) is None
     assert not find_correction(frames(block))
+
+
+def test_a_moving_camera_is_no_flicker_but_may_have_it():
+    rows, columns = np.mgrid[:96, :96]
+    grey = [60 + 0.4 * scene(columns + 9 * t + 1j * (rows + 5 * t)) for t in range(8)]
+    clean = np.stack(grey).round().clip(0, 255).astype(np.uint8)
+    assert find_light(clean) is None
+    dim = flickering(clean)
+    reference = np.median(luma_of(dim), axis=0)
+    change, spread = flicker(luma_of(dim), reference)
+    assert LEAST_UNIFORM < change / spread < 4
+    light = find_light(dim)
+    assert light is not None
+    means = remove_flicker(dim, light).mean((1, 2, 3))
+    assert np.ptp(means) < 0.3 * np.ptp(dim.mean((1, 2, 3)))
 
 
 def test_a_small_change_of_the_light_is_left():

@@ -25,7 +25,7 @@ FEW_PIXELS = 20
 """Smallest number of pixels that a factor is measured in before differences are taken. Before a
 black background they are the person's; if it is the person that gets brighter, nothing moves."""
 
-LEAST_CHANGE, LEAST_UNIFORM = 0.06, 4.0
+LEAST_CHANGE, LEAST_UNIFORM = 0.06, 1.5
 """Smallest change of the logarithm of the factor, and smallest ratio of it to the spread over the
 pixels, of a video that flickers."""
 
