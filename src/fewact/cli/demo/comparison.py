@@ -98,6 +98,8 @@ def compare(
 
     from fewact import methods
     from fewact.classifier import Skipped
+    from fewact.data.active import ActiveSource
+    from fewact.data.corrected import CorrectedVideo
     from fewact.features.extract import extract
 
     made = [methods.create(name).to(backbone.device).eval() for name in names]
@@ -105,15 +107,17 @@ def compare(
         dict.fromkeys(request for method in made for request in method.requests(backbone.card))
     )
     clips = [*examples, *new]
+    sources = [CorrectedVideo(ActiveSource(clip)) for clip in clips]  # as a classifier reads them
     encoded: dict[Clip, list[Nodes]] = {}
     skipped: list[Skipped] = []
-    for done, extracted in enumerate(extract(clips, backbone, requests), start=1):
+    read = zip(clips, extract(sources, backbone, requests), strict=True)
+    for done, (clip, extracted) in enumerate(read, start=1):
         if extracted.error is not None:
-            skipped.append(Skipped(extracted.clip, extracted.error))
+            skipped.append(Skipped(clip, extracted.error))
         elif extracted.features is not None:
             features = {request: value[None] for request, value in extracted.features.items()}
             with torch.inference_mode():
-                encoded[extracted.clip] = [dict(method.encode(features)) for method in made]
+                encoded[clip] = [dict(method.encode(features)) for method in made]
         progress(done, len(clips))
     lost = {clip.label for clip in examples} - {clip.label for clip in examples if clip in encoded}
     if lost or not any(clip in encoded for clip in new):
