@@ -219,6 +219,8 @@ def test_score(fitted: FewShotClassifier, actions: Path, queries: dict[str, Path
     paths = list(queries.values())
     assert fitted.score(paths, ["left", "right", "up"]) == pytest.approx(2 / 3)
     assert fitted.score(paths, ["left", "right", "up"], [1, 1, 2]) == pytest.approx(1 / 2)
+    with pytest.raises(DataError, match="no clips to score"):
+        fitted.score([], [])
     assert fitted.score([Clip(paths[0], "none")]) == 0
     taught = {motion: actions / motion for motion in ("left", "right")}
     fitted.fit(taught, none=actions / "down")

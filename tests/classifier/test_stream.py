@@ -258,6 +258,34 @@ def test_actions_in_a_recording_are_found(
         stream.push(recording[0][1][0])
 
 
+def test_the_last_windows_end_where_the_recording_ends(
+    quick: FewShotClassifier,
+    actions: Path,
+    recording: list[tuple[str, np.ndarray]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frames = [frame for _, clip in recording for frame in clip]
+    duration = len(frames) / 50
+    for end in (None, duration):
+        stream = quick.fit(actions).stream()
+        ends: list[float] = []
+        window = stream._window
+
+        def noted(a: float, b: float, ends: list[float] = ends, window: Any = window) -> Any:
+            ends.append(b)
+            return window(a, b)
+
+        monkeypatch.setattr(stream, "_window", noted)
+        for i, frame in enumerate(frames):
+            if stream.needs(i / 50):
+                stream.push(frame, i / 50)
+        stream.close(end)
+        if end is None:
+            assert ends[-1] > duration + 0.001
+        else:
+            assert ends[-1] == pytest.approx(duration)
+
+
 def test_threads_may_push_and_look(
     quick: FewShotClassifier, actions: Path, recording: list[tuple[str, np.ndarray]]
 ) -> None:

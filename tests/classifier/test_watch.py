@@ -29,6 +29,7 @@ class SlowStream:
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds
         self.times: list[float] = []
+        self.end: float | None = None
 
     def needs(self, time: float) -> bool:
         return True
@@ -39,7 +40,8 @@ class SlowStream:
         time.sleep(self.seconds)
         return []
 
-    def close(self) -> list[Event]:
+    def close(self, end: float | None = None) -> list[Event]:
+        self.end = end
         return [EVENT]
 
 
@@ -82,6 +84,8 @@ def test_no_frame_of_a_file_is_dropped() -> None:
     watch = Watch(stream, Recording("file", camera(3 * AHEAD)))  # type: ignore[arg-type]
     assert len(list(watch.moments())) == 3 * AHEAD
     assert watch.dropped == 0
+    assert watch.close() == [EVENT]
+    assert stream.end == pytest.approx(3 * AHEAD / 10)
 
 
 def test_stopping_ends_a_camera_and_its_thread() -> None:

@@ -33,6 +33,7 @@ from fewact.classifier.thumbnails import shrink
 from fewact.data import AnyClip, FeatureClip, VideoClip
 from fewact.data.active import Span, SpanSource
 from fewact.data.corrected import CorrectedVideo
+from fewact.data.video_source import VideoSource
 from fewact.errors import VideoError
 from fewact.features.extract import extract
 from fewact.features.request import Features
@@ -48,6 +49,7 @@ from fewact.methods.common.text_logits import combined_logits
 from fewact.video import Segments
 from fewact.video.named import sampler_of
 from fewact.video.still import jpeg
+from fewact.video.timeline import RGBImage
 
 FRAMES = 8
 """Number of frames of a clip that are shown."""
@@ -236,8 +238,21 @@ def strip(clip: VideoClip, active: Span | None) -> tuple[bytes, ...]:
     Raises:
         VideoError: The clip cannot be read.
     """
-    sets = _as_predicted(clip, active).read([Segments(FRAMES)], transform=_as_square)
-    return tuple(jpeg(shrink(frame, sets.size)) for frame in sets[0])
+    return tuple(map(jpeg, small_frames(_as_predicted(clip, active), FRAMES)))
+
+
+def small_frames(source: VideoSource, count: int) -> list[RGBImage]:
+    """Return small images (h w 3) of a source, evenly spread over time.
+
+    Args:
+        source: Source; a ``CorrectedVideo`` is shown with the corrections that ``predict`` finds.
+        count: Number of images.
+
+    Raises:
+        VideoError: The source cannot be read.
+    """
+    sets = source.read([Segments(count)], transform=_as_square)
+    return [shrink(frame, sets.size) for frame in sets[0]]
 
 
 def _as_predicted(clip: VideoClip, active: Span | None) -> CorrectedVideo:

@@ -21,7 +21,7 @@ from fewact.classifier.searching import find_action
 from fewact.classifier.sources import LabelledSource, labelled
 from fewact.classifier.stream import Stream
 from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
-from fewact.errors import VideoError
+from fewact.errors import DataError, VideoError
 from fewact.features.precomputed import Precomputed
 from fewact.features.timing import Timing
 
@@ -121,6 +121,8 @@ class Predicting(Estimator):
         """
         source, texts, _ = text_source(clips, labels)
         found, _ = labelled(source, texts)
+        if not found:
+            raise DataError("no clips to score", expected="at least one labelled clip")
         predicted = self.predict(found)
         right = [
             str(one.label) == (NONE if clip.label == BACKGROUND else clip.label)

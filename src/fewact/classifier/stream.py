@@ -235,12 +235,19 @@ class Stream:
             self._pace.take(time)
             return events + self._finder.add(self._score(time), time)
 
-    def close(self) -> list[Event]:
-        """End the recording; return the events that were not complete. Later calls return none."""
+    def close(self, end: float | None = None) -> list[Event]:
+        """End the recording; return the events that were not complete. Later calls return none.
+
+        Args:
+            end: Time at which the recording ends, in seconds, if frames that are not needed were
+                not pushed; by default the last frame is shown as long as the one before it.
+        """
         with self._lock:
             if self._closed:
                 return []
             self._closed = True
+            if end is not None and self._first is not None:
+                self._step = max(end - self._last, 0.0)
             return self._end()
 
     def _time(self, time: float | None) -> float:

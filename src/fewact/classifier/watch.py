@@ -56,16 +56,21 @@ class Watch:
     ) -> None:
         self.stream, self.recording = stream, recording
         self.time, self.looked_at, self.dropped = 0.0, 0, 0
+        self._end: float | None = None
         self._stop = stop or threading.Event()
 
     def events(self) -> Iterator[Event]:
         """Yield events when they are complete, in the order of their starts."""
         for moment in self.moments():
             yield from moment.events
-        yield from self.stream.close()
+        yield from self.close()
+
+    def close(self) -> list[Event]:
+        """End the stream where the recording ends; return the events that were not complete."""
+        return self.stream.close(self._end)
 
     def moments(self) -> Iterator[Moment]:
-        """Yield the frames that are looked at; the stream must be closed afterwards."""
+        """Yield the frames that are looked at; ``close`` must be called afterwards."""
         frames = self._live() if self.recording.live else self._needed()
         for time, frame in frames:
             events = self.stream.push(frame, time)
@@ -77,6 +82,8 @@ class Watch:
         for time, frame in self.recording.frames():
             if self._stop.is_set():
                 return
+            # The last frame is shown as long as the one before it.
+            self._end = time + (time - self.time if self._end is not None else 0.0)
             self.time = time
             if self.stream.needs(time):
                 yield time, self.recording.convert(frame)

@@ -182,7 +182,7 @@ def _with_progress(
             if delayed is not None:
                 delayed.add(moment)
             show(int(moment.time), int(total or moment.time))
-        last = opened.stream.close()
+        last = opened.close()
         yield from last
         if delayed is not None:
             delayed.close(last)

@@ -151,7 +151,7 @@ class Worker:
                 ended = False
                 break
         if ended:
-            recording.events += recording.watch.stream.close()
+            recording.events += recording.watch.close()
             self.forget(job)
         return {
             "events": [event.to_dict() for event in recording.events],

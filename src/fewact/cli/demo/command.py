@@ -168,13 +168,13 @@ def _figure(outcomes: Sequence[Outcome], matched: Match | None, note: str) -> st
 
 
 def _strip(clip: "Clip", count: int, title: str) -> "Strip":
-    from fewact.classifier.thumbnails import shrink
+    from fewact.classifier.explain import small_frames
+    from fewact.cli.demo.comparison import as_predicted
     from fewact.cli.demo.figure import Strip
-    from fewact.video import Segments, read_frames
     from fewact.video.still import jpeg
 
-    frames = read_frames(clip.path, Segments(count), transform=shrink)  # (t h w 3)
-    height, width = frames.shape[1:3]
+    frames = small_frames(as_predicted(clip), count)
+    height, width = frames[0].shape[:2]
     return Strip(title + _name(clip), [jpeg(frame) for frame in frames], (height, width))
 
 

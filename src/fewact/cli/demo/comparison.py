@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fewact.classifier.examples import Nodes
     from fewact.classifier.fitted import Fitted
     from fewact.data import Clip
+    from fewact.data.corrected import CorrectedVideo
     from fewact.methods.base import Method
 
 
@@ -98,8 +99,6 @@ def compare(
 
     from fewact import methods
     from fewact.classifier import Skipped
-    from fewact.data.active import ActiveSource
-    from fewact.data.corrected import CorrectedVideo
     from fewact.features.extract import extract
 
     made = [methods.create(name).to(backbone.device).eval() for name in names]
@@ -107,10 +106,9 @@ def compare(
         dict.fromkeys(request for method in made for request in method.requests(backbone.card))
     )
     clips = [*examples, *new]
-    sources = [CorrectedVideo(ActiveSource(clip)) for clip in clips]  # as a classifier reads them
     encoded: dict[Clip, list[Nodes]] = {}
     skipped: list[Skipped] = []
-    read = zip(clips, extract(sources, backbone, requests), strict=True)
+    read = zip(clips, extract(map(as_predicted, clips), backbone, requests), strict=True)
     for done, (clip, extracted) in enumerate(read, start=1):
         if extracted.error is not None:
             skipped.append(Skipped(clip, extracted.error))
@@ -135,6 +133,14 @@ def compare(
         for i, (name, method) in enumerate(zip(names, made, strict=True))
     ]
     return outcomes, skipped
+
+
+def as_predicted(clip: "Clip") -> "CorrectedVideo":
+    """Return a clip as a classifier reads it: without still ends, corrected."""
+    from fewact.data.active import ActiveSource
+    from fewact.data.corrected import CorrectedVideo
+
+    return CorrectedVideo(ActiveSource(clip))
 
 
 def _outcome(
