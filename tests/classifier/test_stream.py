@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 
 from fewact.backbones import Backbone
 from fewact.classifier import Event, FewShotClassifier
-from fewact.classifier.events import GAP, OVERLAP, OVERLAP_SAME, SURE, EventFinder, WindowScore
+from fewact.classifier.events import (
+    GAP,
+    OVERLAP,
+    OVERLAP_SAME,
+    SURE,
+    EventFinder,
+    WindowScore,
+    confidence,
+)
 from fewact.classifier.stream import window_lengths
 from fewact.data import Clip
 from fewact.errors import DataError, ModelError, OptionError
@@ -58,12 +66,12 @@ def find(windows: list[WindowScore], threshold: float = 0.0) -> list[Event]:
 
 def test_one_peak_is_one_event() -> None:
     (event,) = find(slide([-1, 0.1, 0.8, 0.2, -1], "abbba"))
-    assert event == Event("b", 1.0, 3.0, 0.9, 1)
+    assert event == Event("b", 1.0, 3.0, confidence(0.9), 1)
     assert event.to_dict() == {
         "label": "b",
         "start": 1.0,
         "end": 3.0,
-        "probability": 0.9,
+        "confidence": confidence(0.9),
         "repetitions": 1,
     }
 
@@ -73,6 +81,15 @@ def test_performances_in_a_row_are_one_event_with_repetitions() -> None:
     assert (event.start, event.end, event.repetitions) == (0.0, 6.0, 3)
     far = [*slide([0.9], "a"), WindowScore(2 + 2 * GAP + 0.1, 5.1, "a", 0.9, 0.5, 0.0)]
     assert [event.repetitions for event in find(far)] == [1, 1]
+
+
+def test_the_clearest_repetition_says_how_sure_an_event_is() -> None:
+    weak = WindowScore(0.0, 2.0, "a", 0.2, 1.0, 0.0)
+    clear = WindowScore(2.0, 4.0, "a", 1.5, 0.9, 0.0)
+    (event,) = find([weak, clear])
+    assert (event.repetitions, event.confidence) == (2, confidence(1.5))
+    assert confidence(-1e9) < 1e-9 < 0.4 < confidence(0) < 0.6 < confidence(1) < 1 - 1e-9
+    assert confidence(1e9) < 1
 
 
 def test_the_window_of_the_most_distinct_class_is_kept() -> None:
@@ -240,7 +257,10 @@ def test_a_window_is_answered_as_the_clip_is(
         window = stream._window(0.0, 1.0)
         predicted = examples.predict(path)
         assert window.label == predicted.best
-        assert window.probability == pytest.approx(predicted.probability, abs=0.02)
+        scores = stream._fitted.open_set
+        unit = scores.relative(1) - scores.relative(0)
+        known = scores.known_probability((window.known - scores.relative(0)) / unit)
+        assert known == pytest.approx(predicted.known, abs=0.02)
 
 
 @pytest.mark.slow
@@ -297,7 +317,7 @@ def test_threads_may_push_and_look(
         try:
             for frame in clip:
                 stream.push(frame)
-                assert 0 <= stream.state.probability <= 1
+                assert 0 <= stream.state.confidence <= 1
         except BaseException as error:
             errors.append(error)
 

@@ -1,7 +1,7 @@
 """Correct faults of a recording: black bars, flicker, blur, little or much light, and grain.
 
 All are found in the pixels alone, by a wide margin: frames of a good recording are not changed at
-all, unless they show something before a plain background (see ``fewact.camera.framing``). All
+all, unless they show little before a plain background (see ``fewact.camera.framing``). All
 frames of a video get the same correction, but for the flicker of their light.
 """
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fewact.camera.blur import find_blur, remove_blur
 from fewact.camera.flicker import find_light, remove_flicker
-from fewact.camera.framing import Square, cut_out, find_square, resized
+from fewact.camera.framing import ASPECT, Part, cut_out, find_part, resized
 from fewact.camera.grain import find_grain, remove_grain
 from fewact.camera.measured import STEP, Floats, Frames, luma_of
 from fewact.errors import ShapeError
@@ -122,8 +122,8 @@ class Correction:
         levels: New level (256) uint8 of each level; None leaves them.
         grain: Standard deviation of the grain at the new levels; 0 for none.
         before: Levels of the video between the bars, without flicker.
-        aspect: Width over height of the picture without bars, as displayed.
-        square: Part of the corrected picture that is cut out; None for all of it.
+        aspect: Width over height of corrected frames as displayed.
+        part: Part of the corrected picture that is cut out; None for all of it.
     """
 
     bars: Bars
@@ -133,10 +133,10 @@ class Correction:
     grain: float
     before: Brightness
     aspect: float
-    square: Square | None = None
+    part: Part | None = None
 
     def __bool__(self) -> bool:
-        changes = (self.light, self.levels, self.square)
+        changes = (self.light, self.levels, self.part)
         changed = any(one is not None for one in changes)
         return changed or self.bars != Bars() or self.blur > 0 or self.grain > 0
 
@@ -147,7 +147,7 @@ class Correction:
             frames: Frames in the order of time, of the size of those that it was found in.
         """
         found = self._uncut(frames)
-        return found if self.square is None else cut_out(found, self.square)
+        return found if self.part is None else cut_out(found, self.part)
 
     def size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the height and width of what corrected frames show, in pixels of the video.
@@ -157,12 +157,12 @@ class Correction:
         """
         rows, columns = self.bars
         height, width = size[0] * (1 - sum(rows)), size[1] * (1 - sum(columns))
-        if self.square is not None:
-            height, width = height * self.square.height, width * self.square.width
+        if self.part is not None:
+            height, width = height * self.part.height, width * self.part.width
         return max(1, round(height)), max(1, round(width))
 
     def _uncut(self, frames: Frames) -> Frames:
-        """Return corrected frames (t h w 3), before a square is cut out."""
+        """Return corrected frames (t h w 3), before a part is cut out."""
         found = _inside(frames, self.bars)
         if self.light is not None:
             found = remove_flicker(found, self.light)
@@ -201,7 +201,8 @@ def find_correction(frames: Frames, aspect: float | None = None) -> Correction:
     height, width = frames.shape[1:3]
     displayed = (aspect or width / height) * (1 - sum(bars.columns)) / (1 - sum(bars.rows))
     uncut = Correction(bars, light, blur, levels, grain, found, displayed)
-    return replace(uncut, square=find_square(uncut.frames(frames), displayed))
+    part = find_part(uncut.frames(frames), displayed)
+    return uncut if part is None else replace(uncut, part=part, aspect=ASPECT)
 
 
 def brightness(frames: Frames) -> Brightness:

@@ -1,8 +1,8 @@
 """Frame what is shown before a plain background, as a depth camera or a silhouette shows a person.
 
-There the picture's own frame says nothing: how far away the camera is, and black bars of the same
-black as the background, change only how large a person is shown, and where. So such a video is cut
-out around what it shows, in one square for all of its frames.
+There the picture's own frame says nothing: black bars of the same black as the background, and how
+far away the camera is, change only how large a person is shown. So a video that shows little in a
+large frame is cut out around it, in one part for all of its frames.
 """
 
 import math
@@ -37,18 +37,25 @@ in some frames are inside it, and do not change the size."""
 MEDIAN_OF_NORMAL = 0.6745
 """Median distance from the mean of a normal distribution, in standard deviations."""
 
-LEAST_SIDE, MOST_SIDE = 1 / 3, 4.0
-"""Smallest side of a square, as a fraction of the picture's height: small parts show too little.
-Largest one, as a fraction of its height or width: a square around a strip would be empty."""
+ASPECT = 4 / 3
+"""Width over height of a part as displayed, that of most depth cameras: people whose video is not
+cut out are shown as wide."""
 
-SIDE_STEP, START_STEP = 1.1, 1 / 28
-"""Factor between the sides of squares, and distance between their starts as a fraction of the
-picture: windows of a recording that overlap get the same square, and share its frames."""
+LARGE = 0.9
+"""Height and width of a part, as fractions of the picture's, from which on it stays as it is."""
+
+LEAST_HEIGHT, MOST_SIZE = 1 / 3, 4.0
+"""Smallest height of a part, as a fraction of the picture's: smaller ones show too little. Largest
+height or width: a part around a strip would be empty."""
+
+HEIGHT_STEP, START_STEP = 1.1, 1 / 28
+"""Factor between the heights of parts, and distance between their starts as a fraction of the
+picture: windows of a recording that overlap get the same part, and share its frames."""
 
 
 @dataclass(frozen=True)
-class Square:
-    """Square part of a picture, which may reach beyond it.
+class Part:
+    """Part of a picture, which may reach beyond it.
 
     Args:
         top: Its first row, as a fraction of the picture's height.
@@ -65,8 +72,10 @@ class Square:
     background: tuple[int, int, int]
 
 
-def find_square(frames: Frames, aspect: float) -> Square | None:
-    """Return the square around what is shown; None if the background is not plain, or a strip.
+def find_part(frames: Frames, aspect: float) -> Part | None:
+    """Return the part around what is shown; None if the picture should stay as it is.
+
+    It stays if its background is not plain, if what it shows is large enough, or if it is a strip.
 
     Args:
         frames: Some frames (t h w 3) of a video.
@@ -86,34 +95,35 @@ def find_square(frames: Frames, aspect: float) -> Square | None:
         return None
     row_ends, column_ends = np.array(rows), np.array(columns)  # (t 2)
     low, high = np.median(row_ends, axis=0)
-    side = max(
+    wider = aspect / ASPECT
+    least = max(
         (1 + 2 * MARGIN) * (high - low),
         np.ptp(row_ends) + START_STEP,
-        aspect * (np.ptp(column_ends) + START_STEP),
+        wider * (np.ptp(column_ends) + START_STEP),
     )
-    steps = max(0, math.ceil(math.log(side / LEAST_SIDE, SIDE_STEP)))
-    height = LEAST_SIDE * SIDE_STEP**steps
-    width = height / aspect
-    if max(height, width) > MOST_SIDE:
+    steps = max(0, math.ceil(math.log(least / LEAST_HEIGHT, HEIGHT_STEP)))
+    height = LEAST_HEIGHT * HEIGHT_STEP**steps
+    width = height / wider
+    if min(height, width) >= LARGE or max(height, width) > MOST_SIZE:
         return None
     top = _start((low + high) / 2, height, row_ends)
     left = _start(np.median(column_ends.mean(1)), width, column_ends)
     red, green, blue = (round(one) for one in background.tolist())
-    return Square(top, left, height, width, (red, green, blue))
+    return Part(top, left, height, width, (red, green, blue))
 
 
-def cut_out(frames: Frames, square: Square) -> Frames:
-    """Return a square part of frames (t h w 3), in their size."""
+def cut_out(frames: Frames, part: Part) -> Frames:
+    """Return a part of frames (t h w 3), in their size."""
     height, width = frames.shape[1:3]
-    top, bottom = round(square.top * height), round((square.top + square.height) * height)
-    left, right = round(square.left * width), round((square.left + square.width) * width)
+    top, bottom = round(part.top * height), round((part.top + part.height) * height)
+    left, right = round(part.left * width), round((part.left + part.width) * width)
     rows, columns = max(1, bottom - top), max(1, right - left)
-    part = np.empty((len(frames), rows, columns, 3), np.uint8)
-    part[:] = square.background
+    cut = np.empty((len(frames), rows, columns, 3), np.uint8)
+    cut[:] = part.background
     inside = frames[:, max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
     y, x = max(-top, 0), max(-left, 0)
-    part[:, y : y + inside.shape[1], x : x + inside.shape[2]] = inside
-    return resized(part, (height, width))
+    cut[:, y : y + inside.shape[1], x : x + inside.shape[2]] = inside
+    return resized(cut, (height, width))
 
 
 def resized(frames: Frames, size: tuple[int, int]) -> Frames:

@@ -15,7 +15,7 @@ from torch import Tensor
 from fewact.backbones import Backbone
 from fewact.backbones.workers import on_one_core
 from fewact.classifier.encoding import ClipEncoder
-from fewact.classifier.events import Event, EventFinder, WindowScore
+from fewact.classifier.events import Event, EventFinder, WindowScore, confidence
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.pipeline import Pipeline
 from fewact.data.in_memory import as_image
@@ -66,12 +66,12 @@ class State:
 
     Args:
         label: Class that the last windows show; None if they show none.
-        probability: Probability of the most probable class among the classes, 0 … 1.
+        confidence: Estimated probability that they show their most probable class, 0 … 1.
         time: End of these windows, in seconds.
     """
 
     label: str | None
-    probability: float
+    confidence: float
     time: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -175,7 +175,7 @@ class Stream:
                 return State(None, 0.0, self._last if math.isfinite(self._last) else 0.0)
             best = max(latest, key=lambda one: one.score)
             label = best.label if best.score >= self._finder.threshold else None
-            return State(label, best.probability, max(one.end for one in latest))
+            return State(label, confidence(best.known), max(one.end for one in latest))
 
     @property
     def going_on(self) -> list[Event]:
@@ -309,16 +309,14 @@ class Stream:
         nodes = on_one_core(lambda: self._encode(features))
         with self.timing.stage("alignment"):
             scored = score(self._method, self._fitted, nodes)
-        probabilities = scored.logits[0].softmax(-1)
-        best = int(probabilities.argmax())
         first, second = scored.logits[0].topk(2).values.tolist()
         distinct = min((first - second) / DISTINCT, 1.0)
         known = self._fitted.open_set.relative(scored.known.item())
         return WindowScore(
             start,
             end,
-            self._fitted.classes[best],
-            probabilities[best].item(),
+            self._fitted.classes[int(scored.logits[0].argmax())],
+            known,
             known + distinct if self._adapts else known,
             distinct,
         )

@@ -210,7 +210,7 @@ def _writer(format: EventFormat, classifier: "FewShotClassifier") -> Callable[["
 
     def write_row(one: "Event") -> None:
         span = clock_time(one.start), clock_time(one.end)
-        columns.print(*span, one.label, f"{one.probability:.2f}", str(one.repetitions))
+        columns.print(*span, one.label, f"{one.confidence:.2f}", str(one.repetitions))
 
     return write_row
 

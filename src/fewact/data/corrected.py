@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 MEASURED = 8
 """Frames that a correction is found in; most methods read the same ones."""
 
-VERSION = 6
+VERSION = 7
 """Version of the correction; it increases when corrected frames change."""
 
 
 class CorrectedVideo:
     """A video source that is read without black bars, flicker, blur and grain, in a middle light.
 
-    What is shown before a plain background is cut out.
+    What is shown small before a plain background is cut out.
 
     Args:
         source: Source that is read.

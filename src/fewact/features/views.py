@@ -39,7 +39,7 @@ def corrected(decoded: Mapping[int, Tensor], aspect: float) -> tuple[Mapping[int
     return {
         number: torch.from_numpy(correction.frames(frames)).permute(0, 3, 1, 2)
         for number, frames in last_axis.items()
-    }, correction.aspect if correction.square is None else 1.0
+    }, correction.aspect
 
 
 class Views:

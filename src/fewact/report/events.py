@@ -12,7 +12,7 @@ from fewact.classifier.events import Event
 from fewact.errors import OptionError
 from fewact.video.writing import check_timed_video
 
-COLUMNS = ("start", "end", "label", "probability", "repetitions")
+COLUMNS = ("start", "end", "label", "confidence", "repetitions")
 
 
 def events_text(path: Path, events: Sequence[Event], facts: Mapping[str, Any]) -> str:
@@ -103,7 +103,7 @@ def _csv(events: Sequence[Event], facts: Mapping[str, Any]) -> str:
     writer.writerow(COLUMNS)
     for one in events:
         times = f"{one.start:.3f}", f"{one.end:.3f}"
-        writer.writerow((*times, one.label, f"{one.probability:.4f}", one.repetitions))
+        writer.writerow((*times, one.label, f"{one.confidence:.4f}", one.repetitions))
     return text.getvalue()
 
 

@@ -95,7 +95,7 @@ class Overlay:
         margin = size // 2
         if shown:
             best = max(shown, key=lambda one: one.start)
-            text = f"{title(best)}  {best.probability:.2f}"
+            text = f"{title(best)}  {best.confidence:.2f}"
             _paste(picture, _panel((text,), font, self._colours[best.label]), (margin, margin))
         counts = _lines(self._counts + _performed(near, time))
         if counts:

@@ -129,7 +129,7 @@ function updateRecording(element, item) {
     h("li", {}, h("button", { type: "button", class: colour(event), onclick: () => editSegment(item, event) },
       h("span", { class: "when" }, `${clock(event.start)}–${clock(event.end)}`),
       h("span", { dir: "auto" }, event.repetitions > 1 ? text("count", { name: event.label, n: event.repetitions }) : event.label),
-      h("span", { class: "value" }, `${percent(event.probability)} %`))));
+      h("span", { class: "value" }, `${percent(event.confidence)} %`))));
 }
 
 function labelText({ result, job, model, recording: isLong }) {

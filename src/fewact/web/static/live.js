@@ -30,9 +30,9 @@ export async function watchCamera() {
       const pixels = pencil.getImageData(0, 0, WIDTH, height).data;
       const seen = await look(pixels, { stream: id, width: WIDTH, height, time: Math.round(started - begun) });
       rate = seen.rate;
-      const { label: action, probability } = seen.state;
+      const { label: action, confidence } = seen.state;
       label.classList.toggle("none", !action);
-      setText(label, action ? text("answer", { label: action, percent: percent(probability) }) : text("live_none"));
+      setText(label, action ? text("answer", { label: action, percent: percent(confidence) }) : text("live_none"));
       for (const event of seen.events) {
         events.prepend(h("li", {}, h("span", { class: "when" }, clock(event.start)), h("span", { dir: "auto" },
           event.repetitions > 1 ? text("count", { name: event.label, n: event.repetitions }) : event.label)));
