@@ -45,7 +45,7 @@ shorter one."""
 
 CONFIDENCE, MOST_KNOWN = (2.0, -0.1), 15.0
 """Slope and intercept of the log-odds that an event is right, over how known its best window is;
-fitted to 343 events of twelve development recordings. Beyond the limit they do not change."""
+fitted to 342 events of twelve development recordings. Beyond the limit they do not change."""
 
 
 @dataclass(frozen=True)
