@@ -233,9 +233,9 @@ of each person or recording.
 
 `fusion` reads the videos as they are. `fusion`, corrected, reads them as `fewact teach` and
 `fewact predict` do (`fewact evaluate … --correct auto`): where black bars, little or much
-light, little contrast, flicker, blur or grain are found, they are corrected first, and what is
-shown before a plain background is cut out: all clips of `utd27_depth`. Of the other clean clips,
-only some of `ucf7` are touched, which have black bars or a plain background.
+light, little contrast, flicker, blur or grain are found, they are corrected first, and a person
+who is shown small before a plain background is cut out. Clean clips are hardly touched: a few of
+`utd27_depth` that show a small person, and some of `ucf7` with black bars or a plain background.
 `pixels` needs no network.
 
 {tables}
