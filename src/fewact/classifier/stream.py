@@ -246,8 +246,9 @@ class Stream:
             if self._closed:
                 return []
             self._closed = True
-            if end is not None and self._first is not None:
-                self._step = max(end - self._last, 0.0)
+            if end is not None:
+                left = end - self._last
+                self._step = min(left, 1 / self.rate) if left > 0 else 0.0
             return self._end()
 
     def _time(self, time: float | None) -> float:
