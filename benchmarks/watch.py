@@ -386,9 +386,10 @@ within an event.
 
 ## Confidence
 
-An event has a confidence: the estimated probability that it is right, from how well its best
-window is known. Its scale is that of 342 events of twelve other development recordings, of which 73
-per cent were right. Events of all recordings by their confidence, and how many of them are right:
+An event has a confidence: the estimated probability that it is right, from the score of its best
+window, and from how far that is above the scores of the recording. It was fitted to 391 events of
+fifteen development recordings of the same sets, of which 73 per cent were right. Events by their
+confidence, and how many of them are right:
 
 {certain}
 

@@ -21,7 +21,6 @@ from fewact.classifier.events import (
     SURE,
     EventFinder,
     WindowScore,
-    confidence,
 )
 from fewact.classifier.stream import window_lengths
 from fewact.data import Clip
@@ -52,7 +51,7 @@ def slow_nms(windows: list[WindowScore], threshold: float) -> list[WindowScore]:
 
 def slide(scores: list[float], labels: str, length: float = 2.0) -> list[WindowScore]:
     return [
-        WindowScore(i * length / 4, i * length / 4 + length, label, 0.9, score, 0.0)
+        WindowScore(i * length / 4, i * length / 4 + length, label, score, 0.0)
         for i, (score, label) in enumerate(zip(scores, labels, strict=True))
     ]
 
@@ -66,12 +65,12 @@ def find(windows: list[WindowScore], threshold: float = 0.0) -> list[Event]:
 
 def test_one_peak_is_one_event() -> None:
     (event,) = find(slide([-1, 0.1, 0.8, 0.2, -1], "abbba"))
-    assert event == Event("b", 1.0, 3.0, confidence(0.9), 1)
+    assert event == Event("b", 1.0, 3.0, event.confidence, 1)
     assert event.to_dict() == {
         "label": "b",
         "start": 1.0,
         "end": 3.0,
-        "confidence": confidence(0.9),
+        "confidence": event.confidence,
         "repetitions": 1,
     }
 
@@ -79,21 +78,34 @@ def test_one_peak_is_one_event() -> None:
 def test_performances_in_a_row_are_one_event_with_repetitions() -> None:
     (event,) = find(slide([0.9, 0.1, 0.1, 0.1, 0.8, 0.1, 0.1, 0.1, 0.7], "aaaaaaaaa"))
     assert (event.start, event.end, event.repetitions) == (0.0, 6.0, 3)
-    far = [*slide([0.9], "a"), WindowScore(2 + 2 * GAP + 0.1, 5.1, "a", 0.9, 0.5, 0.0)]
+    far = [*slide([0.9], "a"), WindowScore(2 + 2 * GAP + 0.1, 5.1, "a", 0.5, 0.0)]
     assert [event.repetitions for event in find(far)] == [1, 1]
 
 
 def test_the_clearest_repetition_says_how_sure_an_event_is() -> None:
-    weak = WindowScore(0.0, 2.0, "a", 0.2, 1.0, 0.0)
-    clear = WindowScore(2.0, 4.0, "a", 1.5, 0.9, 0.0)
-    (event,) = find([weak, clear])
-    assert (event.repetitions, event.confidence) == (2, confidence(1.5))
-    assert confidence(-1e9) < 1e-9 < 0.4 < confidence(0) < 0.6 < confidence(1) < 1 - 1e-9
-    assert confidence(1e9) < 1
+    finder = EventFinder(0.0, 2.0)
+    windows = [WindowScore(2.0 * i, 2.0 * i + 2, "a", score, 0.0) for i, score in enumerate((1, 2))]
+    finder.add(windows, 4.0)
+    (event,) = finder.close()
+    log_odds = 0.6 * 2 + (2 - 1.5) / 0.5 - 0.9
+    assert event.repetitions == 2
+    assert event.confidence == pytest.approx(1 / (1 + np.exp(-log_odds)))
+
+
+def test_confidence_grows_with_the_score_and_is_never_certain() -> None:
+    finder = EventFinder(0.0, 2.0)
+    assert finder.confidence(0.0) == pytest.approx(1 / (1 + np.exp(0.9)))
+    finder.add(slide([0.3, 0.3, 0.3], "aaa"), 3.0)  # scores without a deviation
+    assert finder.confidence(0.3) == pytest.approx(1 / (1 + np.exp(0.9 - 0.6 * 0.3)))
+    finder.add(slide([-1.0, 2.0], "aa"), 4.0)
+    found = [finder.confidence(score) for score in (-1e300, -1.0, 0.0, 1.0, 1e300)]
+    assert found == sorted(found)
+    assert 0 < found[0] < found[1]
+    assert found[3] < found[4] < 1
 
 
 def test_the_window_of_the_most_distinct_class_is_kept() -> None:
-    vague, clear = WindowScore(0.0, 2.0, "a", 0.6, 0.9, 0.1), WindowScore(1, 3, "b", 0.9, 0.7, 0.4)
+    vague, clear = WindowScore(0.0, 2.0, "a", 0.9, 0.1), WindowScore(1, 3, "b", 0.7, 0.4)
     (event,) = find([vague, clear])
     assert (event.label, event.start) == ("b", 1)
 
@@ -110,7 +122,7 @@ def test_nothing_below_the_threshold() -> None:
 )
 def test_events_are_those_of_all_windows_at_once(drawn: list[tuple[float, str, float]]) -> None:
     windows = [
-        WindowScore(i * 0.3, i * 0.3 + length, label, 1.0, score, 0.0)
+        WindowScore(i * 0.3, i * 0.3 + length, label, score, 0.0)
         for i, (score, label, length) in enumerate(drawn)
     ]
     found = find(windows)
@@ -150,7 +162,7 @@ def test_a_long_action_needs_bounded_memory() -> None:
     most = 0
     for i in range(4000):
         end = 2 + i * 0.5
-        finder.add([WindowScore(end - 2, end, "a", 1.0, 0.5 + 0.01 * (i * 7 % 11), 0.0)], end)
+        finder.add([WindowScore(end - 2, end, "a", 0.5 + 0.01 * (i * 7 % 11), 0.0)], end)
         most = max(most, len(finder._pending))
     assert most < 40
 
@@ -258,9 +270,11 @@ def test_a_window_is_answered_as_the_clip_is(
         predicted = examples.predict(path)
         assert window.label == predicted.best
         scores = stream._fitted.open_set
+        first, second = sorted(predicted.probabilities.values())[:-3:-1]
+        assert window.distinct == pytest.approx(min(np.log(first / second) / 10, 1), abs=0.02)
         unit = scores.relative(1) - scores.relative(0)
-        known = scores.known_probability((window.known - scores.relative(0)) / unit)
-        assert known == pytest.approx(predicted.known, abs=0.02)
+        known = (window.score - window.distinct - scores.relative(0)) / unit
+        assert scores.known_probability(known) == pytest.approx(predicted.known, abs=0.02)
 
 
 @pytest.mark.slow

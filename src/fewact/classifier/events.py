@@ -43,9 +43,14 @@ GAP = 0.75
 """Performances of one class are one event if the time between them is at most this fraction of the
 shorter one."""
 
-CONFIDENCE, MOST_KNOWN = (2.0, -0.1), 15.0
-"""Slope and intercept of the log-odds that an event is right, over how known its best window is;
-fitted to 342 events of twelve development recordings. Beyond the limit they do not change."""
+CONFIDENCE = (0.6, 1.0, -0.9)
+"""Log-odds that an event is right: weight of the best score of its windows, weight of that score in
+standard deviations from the mean of the recording, and a constant. Fitted to 391 events of fifteen
+development recordings. The first says what the model knows; the second holds if people or a room
+are new to it, too."""
+
+MOST_LOG_ODDS = 10.0
+"""Largest log-odds, of either sign: no event is certain."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Event:
         start: Start, in seconds of the recording.
         end: End, in seconds of the recording.
         confidence: Estimated probability that the action was performed there, 0 … 1; that of the
-            clearest repetition. It is about half for what resembles a clip of no class.
+            clearest repetition.
         repetitions: Number of times that the action was performed.
     """
 
@@ -80,15 +85,14 @@ class WindowScore:
         start: Start, in seconds.
         end: End, in seconds.
         label: Most probable class.
-        known: How certainly it shows a class: 0 as a clip of no class, 1 as a training clip.
-        score: What a threshold applies to: ``known``, or the sum of it and ``distinct``.
+        score: How certainly it shows a class: 0 as a clip of no class, 1 as a training clip; the
+            sum of this and of ``distinct`` unless a rate of false alarms is requested.
         distinct: How distinct its class is from the second one, 0 … 1.
     """
 
     start: float
     end: float
     label: str
-    known: float
     score: float
     distinct: float
 
@@ -116,7 +120,19 @@ class EventFinder:
     @property
     def going_on(self) -> list[Event]:
         """Events that are known so far but not complete: more performances may follow."""
-        return [_event(run) for run in self._runs() if self._is_sure(run)]
+        return [self._event(run) for run in self._runs() if self._is_sure(run)]
+
+    def confidence(self, score: float) -> float:
+        """Return the estimated probability that a window of this recording is right, 0 … 1.
+
+        Args:
+            score: Score of the window.
+        """
+        of_score, of_deviation, constant = CONFIDENCE
+        spread = np.std(self._seen) if self._seen else 0.0
+        deviation = (score - np.mean(self._seen)) / spread if spread > 0 else 0.0
+        log_odds = float(of_score * score + of_deviation * deviation + constant)
+        return 1 / (1 + math.exp(-max(-MOST_LOG_ODDS, min(MOST_LOG_ODDS, log_odds))))
 
     def add(self, windows: Sequence[WindowScore], time: float) -> list[Event]:
         """Return the events that are complete now, in order.
@@ -150,10 +166,14 @@ class EventFinder:
             if reach > self.decided:
                 break
             if self._is_sure(run):
-                events.append(_event(run))
+                events.append(self._event(run))
             for one in run:
                 self._kept.remove(one)
         return events
+
+    def _event(self, run: Sequence[WindowScore]) -> Event:
+        sure = self.confidence(max(one.score for one in run))
+        return Event(run[0].label, run[0].start, max(one.end for one in run), sure, len(run))
 
     def _runs(self) -> list[list[WindowScore]]:
         return _runs(sorted(self._kept, key=lambda one: one.start))
@@ -175,19 +195,6 @@ class EventFinder:
                     self._pending = [other for other in self._pending if other not in rivals]
                     changed = True
                     break
-
-
-def confidence(known: float) -> float:
-    """Return the estimated probability that what a window shows is right.
-
-    Args:
-        known: ``WindowScore.known``.
-
-    >>> round(confidence(0.0), 2), round(confidence(1.0), 2)
-    (0.48, 0.87)
-    """
-    slope, intercept = CONFIDENCE
-    return 1 / (1 + math.exp(-slope * max(-MOST_KNOWN, min(MOST_KNOWN, known)) - intercept))
 
 
 def split(scores: Iterable[float]) -> float:
@@ -231,8 +238,3 @@ def _runs(windows: Sequence[WindowScore]) -> list[list[WindowScore]]:
                 continue
         runs.append([one])
     return runs
-
-
-def _event(run: Sequence[WindowScore]) -> Event:
-    known = max(one.known for one in run)
-    return Event(run[0].label, run[0].start, max(o.end for o in run), confidence(known), len(run))

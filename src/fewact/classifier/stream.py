@@ -15,7 +15,7 @@ from torch import Tensor
 from fewact.backbones import Backbone
 from fewact.backbones.workers import on_one_core
 from fewact.classifier.encoding import ClipEncoder
-from fewact.classifier.events import Event, EventFinder, WindowScore, confidence
+from fewact.classifier.events import Event, EventFinder, WindowScore
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.pipeline import Pipeline
 from fewact.data.in_memory import as_image
@@ -175,7 +175,7 @@ class Stream:
                 return State(None, 0.0, self._last if math.isfinite(self._last) else 0.0)
             best = max(latest, key=lambda one: one.score)
             label = best.label if best.score >= self._finder.threshold else None
-            return State(label, confidence(best.known), max(one.end for one in latest))
+            return State(label, self._finder.confidence(best.score), max(one.end for one in latest))
 
     @property
     def going_on(self) -> list[Event]:
@@ -317,7 +317,6 @@ class Stream:
             start,
             end,
             self._fitted.classes[int(scored.logits[0].argmax())],
-            known,
             known + distinct if self._adapts else known,
             distinct,
         )
