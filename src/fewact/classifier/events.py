@@ -45,9 +45,9 @@ shorter one."""
 
 CONFIDENCE = (0.6, 1.0, -0.9)
 """Log-odds that an event is right: weight of the best score of its windows, weight of that score in
-standard deviations from the mean of the recording, and a constant. Fitted to 391 events of fifteen
-development recordings. The first says what the model knows; the second holds if people or a room
-are new to it, too."""
+standard deviations from the mean of the recording, and a constant. Fitted to 391 events of seven
+development recordings, see docs/decisions/events.md. The first says what the model knows; the
+second holds if people or a room are new to it, too."""
 
 MOST_LOG_ODDS = 10.0
 """Largest log-odds, of either sign: no event is certain."""
