@@ -1,9 +1,9 @@
 """Events of a recording, found from the scores of overlapping windows while it goes on.
 
 1. A window whose score reaches the lower threshold is a candidate. In a recording of other people
-   or of another room all scores are lower, so that the recording itself counts too: the thresholds
-   are a little below the mean of the model's and of the one that splits the windows so far best
-   into two (Otsu's).
+   or of another room all scores are lower, so that the recording itself counts more: the thresholds
+   are a little below a quarter of the model's and three quarters of the one that splits the windows
+   so far best into two (Otsu's).
 2. Of candidates that overlap, the one with the highest rank is kept, as in object detection (greedy
    non-maximum suppression). A window that meets a performance well has a class that is distinct
    from all others, which says more of where it is than the score. Each kept window is one
@@ -27,6 +27,9 @@ import numpy as np
 FEWEST, MOST = 30, 2000
 """Number of windows from which the recording counts, and of the last ones that count."""
 
+MODEL_SHARE = 0.25
+"""Weight of the model's threshold in that mean."""
+
 SURE, WEAK = 0.25, 0.5
 """Distances of the upper and the lower threshold below that mean, in standard deviations of the
 scores of the recording."""
@@ -43,11 +46,11 @@ GAP = 0.75
 """Performances of one class are one event if the time between them is at most this fraction of the
 shorter one."""
 
-CONFIDENCE = (0.6, 1.0, -0.9)
-"""Log-odds that an event is right: weight of the best score of its windows, weight of that score in
-standard deviations from the mean of the recording, and a constant. Fitted to 391 events of seven
-development recordings, see docs/decisions/events.md. The first says what the model knows; the
-second holds if people or a room are new to it, too."""
+CONFIDENCE = (1.4, 0.8, -0.6)
+"""Log-odds that an event is right: weight of the probability that its best window is known, weight
+of that window's score in standard deviations from the mean of the recording, and a constant. Fitted
+to 421 events of development recordings, see docs/decisions/events.md. The first says what the model
+knows; the second holds if people or a room are new to it, too."""
 
 MOST_LOG_ODDS = 10.0
 """Largest log-odds, of either sign: no event is certain."""
@@ -85,6 +88,7 @@ class WindowScore:
         start: Start, in seconds.
         end: End, in seconds.
         label: Most probable class.
+        known: Probability that it shows one of the classes, if half of all windows do.
         score: How certainly it shows a class: 0 as a clip of no class, 1 as a training clip; the
             sum of this and of ``distinct`` unless a rate of false alarms is requested.
         distinct: How distinct its class is from the second one, 0 … 1.
@@ -93,6 +97,7 @@ class WindowScore:
     start: float
     end: float
     label: str
+    known: float
     score: float
     distinct: float
 
@@ -122,16 +127,12 @@ class EventFinder:
         """Events that are known so far but not complete: more performances may follow."""
         return [self._event(run) for run in self._runs() if self._is_sure(run)]
 
-    def confidence(self, score: float) -> float:
-        """Return the estimated probability that a window of this recording is right, 0 … 1.
-
-        Args:
-            score: Score of the window.
-        """
-        of_score, of_deviation, constant = CONFIDENCE
+    def confidence(self, window: WindowScore) -> float:
+        """Return the estimated probability that a window of this recording is right, 0 … 1."""
+        of_known, of_deviation, constant = CONFIDENCE
         spread = np.std(self._seen) if self._seen else 0.0
-        deviation = (score - np.mean(self._seen)) / spread if spread > 0 else 0.0
-        log_odds = float(of_score * score + of_deviation * deviation + constant)
+        deviation = (window.score - np.mean(self._seen)) / spread if spread > 0 else 0.0
+        log_odds = float(of_known * window.known + of_deviation * deviation + constant)
         return 1 / (1 + math.exp(-max(-MOST_LOG_ODDS, min(MOST_LOG_ODDS, log_odds))))
 
     def add(self, windows: Sequence[WindowScore], time: float) -> list[Event]:
@@ -144,7 +145,8 @@ class EventFinder:
         for one in windows:
             self._seen.append(one.score)
             if self._adapts and len(self._seen) >= FEWEST:
-                mean = (self._model_threshold + split(self._seen)) / 2
+                of_recording = split(self._seen)
+                mean = of_recording + MODEL_SHARE * (self._model_threshold - of_recording)
                 spread = float(np.std(self._seen))
                 self.threshold, self._lowest = mean - SURE * spread, mean - WEAK * spread
             if one.score >= self._lowest:
@@ -172,8 +174,8 @@ class EventFinder:
         return events
 
     def _event(self, run: Sequence[WindowScore]) -> Event:
-        sure = self.confidence(max(one.score for one in run))
-        return Event(run[0].label, run[0].start, max(one.end for one in run), sure, len(run))
+        confidence = max(self.confidence(one) for one in run)
+        return Event(run[0].label, run[0].start, max(o.end for o in run), confidence, len(run))
 
     def _runs(self) -> list[list[WindowScore]]:
         return _runs(sorted(self._kept, key=lambda one: one.start))

@@ -27,7 +27,7 @@ from fewact.features.timing import Timing
 HOP = 0.25
 """Distance between the starts of windows, as a fraction of their length."""
 
-THRESHOLD = 0.45
+THRESHOLD = 0.75
 """Lowest score of a performance unless a rate is requested: the known score on the scale of
 ``OpenSet.relative`` plus how distinct its class is, 0 … 1. Chosen on development clips, as are the
 constants of ``events``."""
@@ -175,7 +175,7 @@ class Stream:
                 return State(None, 0.0, self._last if math.isfinite(self._last) else 0.0)
             best = max(latest, key=lambda one: one.score)
             label = best.label if best.score >= self._finder.threshold else None
-            return State(label, self._finder.confidence(best.score), max(one.end for one in latest))
+            return State(label, self._finder.confidence(best), max(one.end for one in latest))
 
     @property
     def going_on(self) -> list[Event]:
@@ -312,12 +312,14 @@ class Stream:
             scored = score(self._method, self._fitted, nodes)
         first, second = scored.logits[0].topk(2).values.tolist()
         distinct = min((first - second) / DISTINCT, 1.0)
-        known = self._fitted.open_set.relative(scored.known.item())
+        scores, known = self._fitted.open_set, scored.known.item()
+        relative = scores.relative(known)
         return WindowScore(
             start,
             end,
             self._fitted.classes[int(scored.logits[0].argmax())],
-            known + distinct if self._adapts else known,
+            scores.known_probability(known),
+            relative + distinct if self._adapts else relative,
             distinct,
         )
 
