@@ -14,9 +14,10 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from benchmarks.arrays import save_arrays
@@ -26,12 +27,15 @@ from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.camera.conditions import CONDITIONS
 from fewact.camera.correction import find_correction
+from fewact.classifier.orientation import PIXELS, TURNS, chosen_turns, likeness, turned_vectors
 from fewact.data import VideoList
 from fewact.data.conditions import with_condition
 from fewact.data.corrected import MEASURED as CORRECTED_FRAMES
 from fewact.data.corrected import corrected
-from fewact.episodes import Protocol, draw
+from fewact.data.turned import TurnedVideo
+from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation.intervals import half_width
+from fewact.features.extract import extract
 from fewact.methods.base import Nodes
 from fewact.video import Segments
 
@@ -86,10 +90,15 @@ class Measurement:
             method = self._method(variant)
             clean_nodes, clean = self._clean_of(variant, new)
             across = within.exact if condition == CLEAN else compare_all(method, nodes, clean_nodes)
+            upright = self._turned(condition, method, clean_nodes) if variant == CORRECTED else None
             right = {}
-            for on, queries, support in (("all", within.exact, within), ("query", across, clean)):
-                for shots, one in zip(SHOTS, self._drawn, strict=True):
-                    right[f"{on} {shots}"] = episode_accuracies(method, queries, support, one)
+            for shots, one in zip(SHOTS, self._drawn, strict=True):
+                right[f"all {shots}"] = episode_accuracies(method, within.exact, within, one)
+                if upright is None:
+                    right[f"query {shots}"] = episode_accuracies(method, across, clean, one)
+                else:
+                    rows, every = upright.rows(one), torch.cat([across, *upright.across], 1)
+                    right[f"query {shots}"] = episode_accuracies(method, every, clean, one, rows)
             file = file_of(self._part, condition, variant, self._options)
             file.parent.mkdir(parents=True, exist_ok=True)
             save_arrays(file, right)
@@ -104,6 +113,25 @@ class Measurement:
             if source is not None
             for found in [source.read([Segments(CORRECTED_FRAMES)], transform=self._resized)]
         )
+
+    def _turned(self, condition: str, method: Any, clean: Nodes) -> "Turned | None":
+        """Return queries that lie on their side after turns; None where they do not."""
+        if (condition, self._options.severity) != ("flipped", 2):
+            return None
+        lying, across = self._videos(condition), []
+        for turns in TURNS[1:]:
+            again = turned(lying, turns)
+            (nodes,) = encode_videos([method], self._backbone, corrected(again))
+            across.append(compare_all(method, nodes, clean))
+        upright = self._orientations(self._part.videos)
+        return Turned(across, likeness(self._orientations(lying), upright))
+
+    def _orientations(self, videos: VideoList) -> torch.Tensor:
+        """Return the vectors (v 4 d) of videos in four orientations."""
+        clips = [one.source for one in corrected(videos).videos if one.source]
+        with torch.inference_mode():
+            found = [one.features for one in extract(clips, self._backbone, [PIXELS])]
+            return torch.stack([turned_vectors(self._backbone, one) for one in found if one])
 
     def _resized(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         resized: NDArray[np.uint8] = self._backbone.prepare(frame).permute(1, 2, 0).numpy()
@@ -130,6 +158,32 @@ class Measurement:
             variant: (own, compare_within(method, own))
             for variant, method, own in zip(variants, made, nodes, strict=True)
         }
+
+
+def turned(videos: VideoList, turns: int) -> VideoList:
+    """Return the same videos after quarter turns, counter-clockwise."""
+    return videos.with_sources(lambda _, one: TurnedVideo(one, turns), f"turned {turns}")
+
+
+class Turned(NamedTuple):
+    """Queries that may be turned upright, as ``fewact predict`` does it.
+
+    Args:
+        across: For each number of turns but 0, similarities (r v v) with the support videos.
+        likeness: How much the orientation of each query is that of each video (v 3 v).
+    """
+
+    across: list[torch.Tensor]
+    likeness: torch.Tensor
+
+    def rows(self, episodes: EpisodeSet) -> torch.Tensor:
+        """Return the row (e q) of each query among those as they are and those of ``across``."""
+        support, query = (
+            torch.from_numpy(one).long().flatten(1) for one in (episodes.support, episodes.query)
+        )
+        shown = support[:, None, None].expand(-1, query.shape[1], len(TURNS), -1)  # (e q 3 s)
+        turns = chosen_turns(self.likeness[query].gather(3, shown))
+        return query + len(self.likeness) * torch.searchsorted(torch.tensor(TURNS), turns)
 
 
 def measure(part: Part, backbone: Backbone, options: argparse.Namespace) -> None:

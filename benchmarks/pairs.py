@@ -255,22 +255,28 @@ def compare_within(method: Fusion | A2M2, nodes: Nodes) -> Pairs:
 
 
 def episode_accuracies(
-    method: Fusion, across: Tensor, support: Pairs, episodes: EpisodeSet
+    method: Fusion,
+    across: Tensor,
+    support: Pairs,
+    episodes: EpisodeSet,
+    rows: Tensor | None = None,
 ) -> NDArray[np.float64]:
     """Return the accuracy of each episode, in per cent.
 
     Args:
         method: Method of the similarities.
-        across: (r v v) similarities of the queries with the support videos.
+        across: (r w v) similarities of the queries with the support videos.
         support: Similarities of the support videos.
         episodes: Episodes of the same videos.
+        rows: Row (e q) in ``across`` of each query of each episode; None where row i is video i.
     """
     own = support.exact
     count, ways = own.shape[-1], episodes.protocol.ways
-    joined = torch.cat([torch.cat([own, across.mT], 2), torch.cat([across, across], 2)], 1)
+    among = across.new_zeros(len(across), across.shape[1], across.shape[1])  # not looked up
+    joined = torch.cat([torch.cat([own, across.mT], 2), torch.cat([across, among], 2)], 1)
     looked_up = LookedUp(method, replace(support, exact=joined))
     numbers = torch.from_numpy(episodes.support).long().flatten(1)
-    queries = torch.from_numpy(episodes.query).long().flatten(1)
+    queries = torch.from_numpy(episodes.query).long().flatten(1) if rows is None else rows
     labels = torch.arange(ways).repeat_interleave(episodes.protocol.shots).expand(len(numbers), -1)
     state = looked_up.support({"number": numbers}, labels, ways)
     predicted = looked_up.score(state, {"number": queries + count}).argmax(-1)

@@ -98,7 +98,7 @@ def use_common_parts(
         span, nodes = own[number]
         example = replace(parts[i].clips[0], duration=span.end - span.start, active=span)
         kept = rounded({name: value.cpu() for name, value in nodes.items()})
-        found[i] = replace(parts[i], clips=(example,), nodes=kept)
+        found[i] = replace(parts[i], clips=(example,), nodes=parts[i].nodes | kept)
     return found
 
 

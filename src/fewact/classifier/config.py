@@ -21,7 +21,7 @@ from fewact.text import TextFacts
 from fewact.version import __version__
 
 FORMAT: Final = "fewact classifier"
-VERSION: Final = 11
+VERSION: Final = 12
 CONFIG, STATE, README = "config.json", "state.safetensors", "README.md"
 THUMBNAIL = re.compile(r"thumbnail-\d{4,}\.jpg", re.ASCII)
 
@@ -100,7 +100,7 @@ class Config(_Part):
     """
 
     format: Literal["fewact classifier"] = FORMAT
-    version: Literal[11] = VERSION
+    version: Literal[12] = VERSION
     fewact: str = __version__
     backbone: SavedBackbone
     method: SavedMethod

@@ -11,14 +11,25 @@ from fewact.camera.faults import Fault
 from fewact.classifier.class_names import IMAGE_EMBEDDING, IMAGE_REQUEST
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import stage
+from fewact.classifier.orientation import (
+    ON_ITS_SIDE,
+    PIXELS,
+    TURNED,
+    Upright,
+    turned_vectors,
+    turning_backbone,
+)
 from fewact.classifier.pipeline import Pipeline
 from fewact.data import AnyClip, FeatureClip, Video, VideoClip, VideoList
 from fewact.data.active import ActiveSource, Span
 from fewact.data.corrected import CorrectedVideo
+from fewact.data.turned import TurnedVideo
+from fewact.data.video_source import VideoSource
 from fewact.encoding import Encoder
 from fewact.encoding import encode as encode_features
 from fewact.encoding.workers import workers
 from fewact.errors import DataError, VideoError
+from fewact.features.extract import extract
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import Features, Request
 from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
@@ -35,6 +46,9 @@ class EncodedClip(NamedTuple):
             read.
         active: Part that was used; None for the full clip.
         faults: Faults of the recording; none for features.
+        aspect: Width over height of the clip as displayed; None for features, and if it cannot be
+            read.
+        turns: Number of quarter turns, counter-clockwise, after which it was encoded.
     """
 
     clip: AnyClip
@@ -42,6 +56,18 @@ class EncodedClip(NamedTuple):
     duration: float | None = None
     active: Span | None = None
     faults: tuple[Fault, ...] = ()
+    aspect: float | None = None
+    turns: int = 0
+
+    @property
+    def source(self) -> VideoSource | None:
+        """The clip as it was encoded, turned; None for features."""
+        return None if isinstance(self.clip, FeatureClip) else turned(self.clip, self.turns)
+
+
+def turned(clip: VideoClip, turns: int) -> VideoSource:
+    """Return a clip after some quarter turns, counter-clockwise; the clip itself for none."""
+    return TurnedVideo(clip, turns) if turns else clip
 
 
 def encode(
@@ -51,6 +77,8 @@ def encode(
     *,
     queries: bool = False,
     image_embedding: bool = False,
+    orientations: bool = False,
+    turns: int = 0,
 ) -> Iterator[EncodedClip]:
     """Return the nodes of each clip, or the error of a clip that cannot be read.
 
@@ -64,6 +92,8 @@ def encode(
         queries: Whether the clips are scored, but not learned from: what no score of them needs is
             not computed, see ``Method.requests_if_moved``.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
+        orientations: Whether to keep vectors of a clip in four orientations, see ``orientation``.
+        turns: Number of quarter turns, counter-clockwise, by which clips are turned first.
 
     Raises:
         DataError: Features where videos are expected, videos where features are expected, or
@@ -72,11 +102,17 @@ def encode(
     backbone = pipeline.backbone
     videos: list[tuple[ActiveSource, CorrectedVideo]] = []
     source: FeatureSource | None
-    encoder = ClipEncoder(pipeline, timing, queries=queries, image_embedding=image_embedding)
+    encoder = ClipEncoder(
+        pipeline,
+        timing,
+        queries=queries,
+        image_embedding=image_embedding,
+        orientations=orientations,
+    )
     if isinstance(backbone, Precomputed):
         source = _array(clips, backbone)
     else:
-        active = [ActiveSource(clip, pipeline.trim) for clip in _videos(clips)]
+        active = [ActiveSource(turned(clip, turns), pipeline.trim) for clip in _videos(clips)]
         videos = [(one, CorrectedVideo(one)) for one in active]
         listed = (Video(str(i), "", source=one) for i, (_, one) in enumerate(videos))
         source = VideoFeatures(
@@ -88,9 +124,41 @@ def encode(
     if not videos:
         return (EncodedClip(clip, nodes) for clip, nodes in found)
     return (
-        EncodedClip(clip, nodes, active.duration, active.active, video.faults)
+        EncodedClip(clip, nodes, active.duration, active.active, video.faults, video.aspect, turns)
         for (active, video), (clip, nodes) in zip(videos, found, strict=True)
     )
+
+
+def turn_upright(
+    encoded: EncodedClip,
+    pipeline: Pipeline,
+    upright: Upright | None,
+    timing: Timing | None = None,
+) -> EncodedClip:
+    """Return a query that lies on its side encoded again after it was turned; others unchanged.
+
+    Args:
+        encoded: The query.
+        pipeline: Backbone and method that encoded it.
+        upright: What the training clips tell about what is up; None if nothing.
+        timing: Adds up the time of each stage.
+    """
+    source, backbone = encoded.source, turning_backbone(pipeline)
+    if source is None or backbone is None or upright is None or not upright.may_lie(encoded.aspect):
+        return encoded
+    read = CorrectedVideo(ActiveSource(source, pipeline.trim))
+    (found,) = extract([read], backbone, [PIXELS], timing=timing)
+    if found.features is None or isinstance(encoded.nodes, VideoError):
+        return encoded
+    with stage(timing, "backbone"):
+        turns = upright.turns(turned_vectors(backbone, found.features))
+    if not turns:
+        return encoded
+    named = IMAGE_EMBEDDING in encoded.nodes
+    (again,) = encode(
+        [encoded.clip], pipeline, timing, queries=True, image_embedding=named, turns=turns
+    )
+    return again._replace(faults=(ON_ITS_SIDE, *again.faults))
 
 
 def _nodes(encoder: Encoder, source: FeatureSource, count: int) -> Iterator[Nodes | VideoError]:
@@ -106,6 +174,7 @@ class ClipEncoder:
         timing: Adds up the time of the stage ``moments``.
         queries: Whether the clips are scored, but not learned from.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
+        orientations: Whether to keep vectors of the clip in four orientations, if there are any.
     """
 
     def __init__(
@@ -115,15 +184,18 @@ class ClipEncoder:
         *,
         queries: bool = False,
         image_embedding: bool,
+        orientations: bool = False,
     ) -> None:
         self._method, self._device = pipeline.method, pipeline.backbone.device
         self._timing, self._image_embedding = timing, image_embedding
+        self._turning = turning_backbone(pipeline) if orientations else None
         self.if_moved = self._method.requests_if_moved(pipeline.backbone.card) if queries else ()
         """Requests that these clips need only where their camera moved."""
 
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Return the requests of the method and of the image embedding."""
-        more = (IMAGE_REQUEST,) if self._image_embedding else ()
+        more: list[Request] = [IMAGE_REQUEST] if self._image_embedding else []
+        more += [] if self._turning is None else [PIXELS]
         return tuple(dict.fromkeys((*self._method.requests(card), *more)))
 
     def encode(self, features: Features) -> dict[str, Tensor]:
@@ -133,6 +205,9 @@ class ClipEncoder:
             nodes = {name: value.float() for name, value in self._method.encode(one).items()}
             if self._image_embedding:
                 nodes[IMAGE_EMBEDDING] = one[IMAGE_REQUEST].float().mean(-2)  # (1 d)
+        if self._turning is not None:
+            with stage(self._timing, "backbone"):
+                nodes[TURNED] = turned_vectors(self._turning, features)[None]  # (1 4 d)
         return nodes
 
 

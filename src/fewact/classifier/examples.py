@@ -38,6 +38,7 @@ class Example:
         duration: Duration of what was used of the clip, in seconds; None for features.
         active: Start and end of the active part, in seconds from the start of the clip; None if the
             full clip was used.
+        aspect: Width over height of the clip as displayed; None for features.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -47,6 +48,7 @@ class Example:
     group: str | None = None
     duration: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     active: Span | None = None
+    aspect: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     @property
     def title(self) -> str:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from fewact.backbones import Backbone
 from fewact.camera.framing import resized
 from fewact.classifier.class_names import IMAGE_EMBEDDING
-from fewact.classifier.encoding import encode
+from fewact.classifier.encoding import encode, turn_upright
 from fewact.classifier.examples import Nodes
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted, classify, score
@@ -30,7 +30,7 @@ from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import display_name
 from fewact.classifier.searching import find_action
 from fewact.classifier.thumbnails import shrink
-from fewact.data import AnyClip, FeatureClip, VideoClip
+from fewact.data import VideoClip
 from fewact.data.active import Span, SpanSource
 from fewact.data.corrected import CorrectedVideo
 from fewact.data.video_source import VideoSource
@@ -177,7 +177,8 @@ def explain(
     method = pipeline.method
     named = fitted.class_names is not None
     (encoded,) = encode([as_clip(clip)], pipeline, queries=True, image_embedding=named)
-    query, nodes, _, active, _ = find_action(encoded, pipeline, fitted)
+    encoded = find_action(turn_upright(encoded, pipeline, fitted.upright), pipeline, fitted)
+    query, nodes, source, active = encoded.clip, encoded.nodes, encoded.source, encoded.active
     if isinstance(nodes, VideoError):
         raise nodes
     decision = fitted.open_set.decision(classifier.false_alarms)
@@ -187,7 +188,7 @@ def explain(
     pair = fitted.classes.index(best), fitted.classes.index(rival)
     contributions = _contributions(method, fitted, nodes, pair)
     origins = _known_origins(fitted) | dict(origins or {})
-    features = explaining_features(pipeline, query, active)
+    features = explaining_features(pipeline, source, active)
     return Explanation(
         display_name(query),
         str(prediction.label),
@@ -199,26 +200,28 @@ def explain(
         contributions,
         sum(one.log_odds for one in contributions),
         _neighbours(pipeline, fitted, nodes, rival, origins, features),
-        () if isinstance(query, FeatureClip) else strip(query, active),
+        () if source is None else strip(source, active),
         _attention(method, features),
     )
 
 
-def explaining_features(pipeline: Pipeline, clip: AnyClip, active: Span | None) -> Features:
+def explaining_features(
+    pipeline: Pipeline, clip: VideoSource | None, active: Span | None
+) -> Features:
     """Return the features of a clip (t …) by which the method explains itself.
 
     Args:
         pipeline: Backbone and method.
-        clip: Clip that was predicted.
+        clip: Clip that was predicted, as it was encoded; None for features.
         active: Part that was used; None for the full clip.
 
     Returns:
-        The features; empty if the method reads none, or the clip is none but features.
+        The features; empty if the method reads none, and for features.
     """
     backbone, method = pipeline.backbone, pipeline.method
     if not isinstance(method, CellMatches | FrameAttention):
         return {}
-    if isinstance(clip, FeatureClip) or not isinstance(backbone, Backbone):
+    if clip is None or not isinstance(backbone, Backbone):
         return {}
     chosen = sampler_of(backbone.card.sampler)
     requests = method.explaining_requests(backbone.card)
@@ -228,7 +231,7 @@ def explaining_features(pipeline: Pipeline, clip: AnyClip, active: Span | None) 
     return found.features or {}
 
 
-def strip(clip: VideoClip, active: Span | None) -> tuple[bytes, ...]:
+def strip(clip: VideoSource, active: Span | None) -> tuple[bytes, ...]:
     """Return small JPEG images of a clip as it was compared, evenly spread over time.
 
     Args:
@@ -255,7 +258,7 @@ def small_frames(source: VideoSource, count: int) -> list[RGBImage]:
     return [shrink(frame, sets.size) for frame in sets[0]]
 
 
-def _as_predicted(clip: VideoClip, active: Span | None) -> CorrectedVideo:
+def _as_predicted(clip: VideoSource, active: Span | None) -> CorrectedVideo:
     """Return the used part of a clip, with the corrections that ``predict`` finds in it."""
     return CorrectedVideo(clip if active is None else SpanSource(clip, active))
 

@@ -24,6 +24,7 @@ from fewact.classifier.open_set import (
     known_scores,
     mean_of_other_groups,
 )
+from fewact.classifier.orientation import TURNED, Upright, find_upright
 from fewact.classifier.prediction import NONE, Prediction
 from fewact.classifier.promises import FEWEST_NONE
 from fewact.data import AnyClip
@@ -101,6 +102,11 @@ class Fitted:
     def labels(self) -> tuple[Label, ...]:
         """Classes as they were given: texts or integers."""
         return tuple(as_given(name, integers=self.integers) for name in self.classes)
+
+    @cached_property
+    def upright(self) -> Upright | None:
+        """What the clips tell about what is up; None if they tell nothing."""
+        return find_upright(self.everything)
 
 
 @dataclass(frozen=True)
@@ -357,7 +363,8 @@ def spread_over_classes(labels: Sequence[int], most: int) -> list[int]:
 
 
 def _on(examples: Examples, device: torch.device) -> Nodes:
-    return {name: value.to(device) for name, value in examples.nodes.items()}
+    """Return the nodes that the method compares, and the image embedding, on a device."""
+    return {name: value.to(device) for name, value in examples.nodes.items() if name != TURNED}
 
 
 def _batch(nodes: Nodes) -> Nodes:

@@ -20,7 +20,6 @@ from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.stream import FASTEST, HOP, MOST_SAMPLES, OVERSAMPLING, window_lengths
-from fewact.data import FeatureClip
 from fewact.data.active import Span, inside
 from fewact.data.video_source import VideoSource
 from fewact.encoding import Encoder
@@ -60,10 +59,10 @@ def find_action(
         label: Class that a training clip shows, one of those learned; default: the clip is scored
             only.
     """
-    clip, backbone, duration = encoded.clip, pipeline.backbone, encoded.duration
+    source, backbone, duration = encoded.source, pipeline.backbone, encoded.duration
     durations = fitted.examples.durations
     if (
-        isinstance(clip, FeatureClip)
+        source is None
         or not isinstance(backbone, Backbone)
         or isinstance(encoded.nodes, VideoError)
         or pipeline.trim == "off"
@@ -76,7 +75,7 @@ def find_action(
     encoder = ClipEncoder(pipeline, timing, queries=label is None, image_embedding=named)
     used = encoded.active or Span(0.0, duration)
     windows = encode_windows(
-        clip,
+        source,
         encoder,
         backbone,
         window_lengths(durations),
@@ -94,7 +93,7 @@ def find_action(
     of = None if label is None else fitted.classes.index(label)
     best = windows[int(clearest_window(logits, spans, torch.tensor(used).to(spans), of))]
     return encoded._replace(
-        nodes=best.nodes, duration=best.span.end - best.span.start, active=best.span
+        nodes=encoded.nodes | best.nodes, duration=best.span.end - best.span.start, active=best.span
     )
 
 

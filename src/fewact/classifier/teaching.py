@@ -9,6 +9,7 @@ from fewact.classifier.common_parts import use_common_parts
 from fewact.classifier.encoding import encode
 from fewact.classifier.examples import Example, Examples, join, rounded
 from fewact.classifier.fitted import Fitted
+from fewact.classifier.orientation import find_lying
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import Skipped
 from fewact.classifier.searching import find_action
@@ -57,27 +58,32 @@ def teach(
     parts: list[Examples] = []
     read: list[AnyClip] = []
     skipped: list[Skipped] = []
-    encoded = encode(clips, pipeline, timing, image_embedding=image_embedding)
+    encoded = encode(clips, pipeline, timing, image_embedding=image_embedding, orientations=True)
     faulty: dict[Fault, list[str]] = {}
     searched: list[str] = []
     for done, full in enumerate(encoded):
         used = full
         if fitted is not None and full.clip.label in fitted.classes:
             used = find_action(full, pipeline, fitted, timing, full.clip.label)
-        clip, nodes, duration, active, faults = used
+        clip, nodes = used.clip, used.nodes
         if isinstance(nodes, VideoError):
             warnings.warn(f"skipped: {nodes}", category=UserWarning, stacklevel=3)
             skipped.append(Skipped(clip, nodes))
         else:
             place = clip.start, clip.end, clip.group
             example = Example(
-                names[done], clip.label or "", *place, duration=duration, active=active
+                names[done],
+                clip.label or "",
+                *place,
+                duration=used.duration,
+                active=used.active,
+                aspect=used.aspect,
             )
             kept = {name: value.cpu() for name, value in nodes.items()}
             kept = kept if exact else rounded(kept)
             parts.append(Examples((example,), kept, (_origin(clip),)))
             read.append(clip)
-            for fault in faults:
+            for fault in used.faults:
                 faulty.setdefault(fault, []).append(example.title)
             if used is not full:
                 searched.append(example.title)
@@ -113,7 +119,15 @@ def teach(
                 len(parts),
             )
         parts = found
-    return join(parts), skipped
+    examples = join(parts)
+    if lying := find_lying(examples, None if fitted is None else fitted.upright):
+        LOG.warning(
+            "%d of %d training clips: lies on its side, unlike the others; turn the video: %s",
+            len(lying),
+            len(clips),
+            first_few(lying),
+        )
+    return examples, skipped
 
 
 def _origin(clip: AnyClip) -> Clip | bytes | None:

@@ -28,11 +28,13 @@ class CorrectedVideo:
 
     Attributes:
         faults: Faults of what was read, corrected or not; empty before.
+        aspect: Width over height of what was read, before it was corrected; None before.
     """
 
     def __init__(self, source: VideoSource) -> None:
         self._source = source
         self.faults: tuple[Fault, ...] = ()
+        self.aspect: float | None = None
 
     def read(
         self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
@@ -44,6 +46,7 @@ class CorrectedVideo:
 
         samplers = [*samplers, Segments(MEASURED)]
         *sets, measured = found = self._source.read(samplers, transform=transform)
+        self.aspect = found.aspect
         correction = find_correction(measured, found.aspect)
         self.faults = find_faults(correction, found.size)
         if not correction:

@@ -1,0 +1,168 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.datasets import read_index
+from fewact.backbones import Backbone
+from fewact.classifier import FewShotClassifier
+from fewact.classifier.examples import Example, Examples
+from fewact.classifier.explain import explain
+from fewact.classifier.orientation import (
+    MARGIN,
+    TURNED,
+    Upright,
+    chosen_turns,
+    find_lying,
+    find_upright,
+    likeness,
+)
+from fewact.data import Frames, Video
+from fewact.data.turned import TurnedVideo
+from fewact.video import Segments, Timeline
+from fewact.video.timeline import Ints
+
+WIDE, HIGH = 4 / 3, 3 / 4
+
+
+def examples(vectors: torch.Tensor, *aspects: float | None) -> Examples:
+    clips = tuple(Example(f"{i}.mp4", "a", aspect=one) for i, one in enumerate(aspects))
+    return Examples(clips, {TURNED: vectors}, (None,) * len(clips))
+
+
+def made_up(clips: int, seed: int = 0) -> torch.Tensor:
+    """Vectors (s 4 d): what a clip shows, and an orientation that all clips have in common."""
+    made = torch.Generator().manual_seed(seed)
+    shown = torch.randn(clips, 1, 64, generator=made)
+    return torch.nn.functional.normalize(shown + torch.eye(4, 64) * 3, dim=-1)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 3])
+def test_a_clip_is_turned_as_the_training_clips(turns: int) -> None:
+    vectors = made_up(6)
+    upright = Upright(vectors[:5], wide=True)
+    # A clip that was turned clockwise has its upright vector after as many turns.
+    assert upright.turns(vectors[5].roll(turns, 0)) == turns
+
+
+def test_a_clip_that_is_upside_down_stays() -> None:
+    vectors = made_up(6)
+    assert Upright(vectors[:5], wide=True).turns(vectors[5].roll(2, 0)) == 0
+
+
+def test_a_clip_that_the_training_clips_tell_nothing_of_stays() -> None:
+    same = torch.nn.functional.normalize(torch.ones(3, 4, 8), dim=-1)
+    assert Upright(same, wide=True).turns(same[0]) == 0
+    assert chosen_turns(torch.tensor([[0.1], [0.1 + 0.9 * MARGIN], [0.0]])) == 0
+    assert chosen_turns(torch.tensor([[0.1], [0.1 + 1.1 * MARGIN], [0.0]])) == 1
+
+
+def test_likeness_is_that_of_each_pair() -> None:
+    own, taught = made_up(3, 1), made_up(4, 2)
+    together = likeness(own, taught)
+    assert together.shape == (3, 3, 4)
+    for i in range(3):
+        torch.testing.assert_close(likeness(own[i], taught), together[i])
+
+
+@pytest.mark.parametrize(
+    ("aspects", "wide"),
+    [
+        ((WIDE, 16 / 9), True),
+        ((HIGH, 9 / 16), False),
+        ((WIDE, HIGH), None),
+        ((WIDE, 1.05), None),
+        ((WIDE, None), None),
+    ],
+)
+def test_training_clips_of_one_format_say_what_is_up(
+    aspects: tuple[float, float], wide: bool | None
+) -> None:
+    found = find_upright(examples(made_up(2), *aspects))
+    assert (None if found is None else found.wide) is wide
+
+
+def test_only_clips_of_the_other_format_may_lie() -> None:
+    upright = Upright(made_up(2), wide=True)
+    assert [upright.may_lie(one) for one in (HIGH, WIDE, 1.0, None)] == [True, False, False, False]
+
+
+def test_examples_without_vectors_say_nothing() -> None:
+    clips = (Example("a.mp4", "a", aspect=WIDE),)
+    assert find_upright(Examples(clips, {"x": torch.ones(1, 2)}, (None,))) is None
+    assert find_lying(Examples(clips, {"x": torch.ones(1, 2)}, (None,))) == []
+
+
+def test_training_clips_that_lie_are_named() -> None:
+    vectors = made_up(5)
+    vectors[3] = vectors[3].roll(1, 0)
+    formats = (WIDE, WIDE, WIDE, HIGH, HIGH)
+    # The last one is high and stands upright.
+    assert find_lying(examples(vectors, *formats)) == ["3.mp4"]
+    assert find_lying(examples(vectors[3:], HIGH, HIGH), Upright(vectors[:3], wide=True)) == [
+        "0.mp4"
+    ]
+    assert find_lying(examples(vectors[2:4], WIDE, HIGH)) == []
+
+
+def test_a_video_is_turned_when_it_is_read() -> None:
+    frames = np.arange(2 * 4 * 6 * 3, dtype=np.uint8).reshape(2, 4, 6, 3)
+    source = Frames(frames, fps=2)
+    turned = TurnedVideo(source, 1)
+    found = turned.read([Segments(2)])
+    np.testing.assert_array_equal(found[0], np.rot90(frames, 1, (1, 2)))
+    assert found.size == (6, 4)
+    assert TurnedVideo(source, 2).read([Segments(1)]).size == (4, 6)
+    small = turned.read([Segments(2)], transform=lambda frame: frame[:1, :1])
+    np.testing.assert_array_equal(small[0], np.rot90(frames, 1, (1, 2))[:, :1, :1])
+    assert turned.fingerprint() != source.fingerprint()
+    assert turned.changes.endswith("turned 1")
+
+
+def every(timeline: Timeline) -> Ints:
+    return np.arange(timeline.n)
+
+
+def lying(video: Video, turns: int) -> Frames:
+    """Return a clip of the test assets that lies on its side."""
+    assert video.source is not None
+    (frames,) = TurnedVideo(video.source, turns).read([every])
+    return Frames(np.ascontiguousarray(frames), fps=30, name=f"{video.id}, {turns}")
+
+
+@pytest.fixture(scope="module")
+def people(assets: Path) -> list[Video]:
+    """Clips of three people, each of three classes once."""
+    videos = read_index(assets)["utd27_depth"].videos
+    labels, groups = (sorted({getattr(v, of) for v in videos}) for of in ("label", "group"))
+    found = {
+        (one.label, one.group): one
+        for one in videos
+        if one.label in labels[:3] and one.group in groups[:3]
+    }
+    return list(found.values())
+
+
+def test_real_clips_that_lie_are_answered_as_those_that_stand(
+    backbone: Backbone, people: list[Video], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    last = max(one.group or "" for one in people)
+    taught = [one for one in people if one.group != last]
+    classifier = FewShotClassifier(backbone)
+    classifier.fit([one.source for one in taught], [one.label for one in taught])
+    assert "lies on its side" not in caplog.text
+    classifier = FewShotClassifier.load(classifier.save(tmp_path / "model"), backbone=backbone)
+    for one in (one for one in people if one.group == last):
+        (expected,) = classifier.predict([one.source])
+        for turns in (1, 3):
+            found = classifier.predict(lying(one, turns))
+            assert found.label == expected.label
+            assert found.probability == pytest.approx(expected.probability, abs=0.1)
+            assert [text.split(";")[0] for text in found.faults] == ["lies on its side"]
+        assert expected.faults == ()
+    why = explain(classifier, lying(one, 1))
+    assert why.best == expected.best
+    assert why.probabilities[why.best] == pytest.approx(found.probabilities[why.best], abs=0.05)
+    classifier.add_clips(taught[0].label, [lying(taught[0], 1)])
+    assert "1 of 1 training clips: lies on its side, unlike the others" in caplog.text
