@@ -164,5 +164,11 @@ def test_real_clips_that_lie_are_answered_as_those_that_stand(
     why = explain(classifier, lying(one, 1))
     assert why.best == expected.best
     assert why.probabilities[why.best] == pytest.approx(found.probabilities[why.best], abs=0.05)
+    classifier.false_alarms = 1.0
+    stream = classifier.stream(fps=30)
+    events = [event for frame in 3 * [*lying(one, 1).array] for event in stream.push(frame)]
+    events += stream.close()
+    assert "the recording lies on its side: from 1.5 s on it is turned" in caplog.text
+    assert {event.label for event in events if event.start >= 1.5} == {expected.label}
     classifier.add_clips(taught[0].label, [lying(taught[0], 1)])
     assert "1 of 1 training clips: lies on its side, unlike the others" in caplog.text

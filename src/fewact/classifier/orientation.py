@@ -14,7 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -34,6 +36,9 @@ PIXELS: Final = FeatureRequest("pixels", View(8))
 
 SLOTS = (2, 6)
 """Those of ``PIXELS`` whose vectors are computed: with all eight, hardly more clips are right."""
+
+DECIDING = (0.25, 0.75)
+"""Times of the frames that decide for a recording, as fractions of its first part."""
 
 MARGIN = 0.02
 """How much more a clip must be like the training clips when it is turned than as it is."""
@@ -71,7 +76,11 @@ def turned_vectors(backbone: Backbone, features: Features) -> Tensor:
         backbone: Backbone that computes the vectors.
         features: Features of the clip, with those of ``PIXELS``.
     """
-    frames = features[PIXELS].cpu()[list(SLOTS)]  # (n 3 H W)
+    return vectors_of(backbone, features[PIXELS].cpu()[list(SLOTS)])
+
+
+def vectors_of(backbone: Backbone, frames: Tensor) -> Tensor:
+    """Return the mean unit vectors (4 d) of prepared frames (n 3 H W) after 0 to 3 turns."""
     turned = torch.cat([frames.rot90(turns, (-2, -1)) for turns in range(4)])
     vectors = backbone.features(turned, [VECTORS])[VECTORS]
     each = functional.normalize(vectors.float(), dim=-1).unflatten(0, (4, -1))
@@ -104,6 +113,43 @@ class Upright:
             0, 1 or 3.
         """
         return on_one_core(lambda: int(chosen_turns(likeness(vectors.cpu(), self.vectors))))
+
+
+class FrameTurner:
+    """Turns the frames of a recording from when it is known that it lies on its side.
+
+    Args:
+        pipeline: Backbone and method that compare the frames.
+        upright: What the training clips tell about what is up; None if nothing.
+        seconds: Duration of the part of the recording that decides.
+    """
+
+    def __init__(self, pipeline: Pipeline, upright: Upright | None, seconds: float) -> None:
+        self._backbone, self._upright = turning_backbone(pipeline), upright
+        self._times = [part * seconds for part in DECIDING]
+        self._first: float | None = None
+        self._kept: list[Tensor] = []
+        self._turns = 0
+
+    def decides(self, time: float, frame: NDArray[np.uint8]) -> bool:
+        """Look at a frame (h w 3); return whether it and the next ones are turned from now on."""
+        if self._backbone is None or self._upright is None or len(self._kept) == len(self._times):
+            return False
+        if not self._upright.may_lie(frame.shape[1] / frame.shape[0]):
+            self._upright = None
+            return False
+        self._first = time if self._first is None else self._first
+        if time - self._first < self._times[len(self._kept)]:
+            return False
+        self._kept.append(self._backbone.prepare(frame).clone())
+        if len(self._kept) < len(self._times):
+            return False
+        self._turns = self._upright.turns(vectors_of(self._backbone, torch.stack(self._kept)))
+        return self._turns != 0
+
+    def turned(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return a frame (h w 3) as it is compared."""
+        return np.ascontiguousarray(np.rot90(frame, self._turns)) if self._turns else frame
 
 
 def likeness(vectors: Tensor, taught: Tensor) -> Tensor:
