@@ -105,7 +105,9 @@ class Measurement:
             print(f"{self._part.name}: {condition}, {variant}", flush=True)
 
     def corrects(self, condition: str) -> bool:
-        """Return whether any video in a condition is corrected."""
+        """Return whether any video in a condition is corrected, or turned."""
+        if self._lies(condition):
+            return True
         sources = [video.source for video in self._videos(condition).videos]
         return any(
             find_correction(found[0], found.aspect)
@@ -116,7 +118,7 @@ class Measurement:
 
     def _turned(self, condition: str, method: Any, clean: Nodes) -> "Turned | None":
         """Return queries that lie on their side after turns; None where they do not."""
-        if (condition, self._options.severity) != ("flipped", 2):
+        if not self._lies(condition):
             return None
         lying, across = self._videos(condition), []
         for turns in TURNS[1:]:
@@ -132,6 +134,10 @@ class Measurement:
         with torch.inference_mode():
             found = [one.features for one in extract(clips, self._backbone, [PIXELS])]
             return torch.stack([turned_vectors(self._backbone, one) for one in found if one])
+
+    def _lies(self, condition: str) -> bool:
+        """Return whether videos in a condition lie on their side."""
+        return (condition, self._options.severity) == ("flipped", 2)
 
     def _resized(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         resized: NDArray[np.uint8] = self._backbone.prepare(frame).permute(1, 2, 0).numpy()
@@ -288,7 +294,9 @@ of each person or recording.
 `fusion` reads the videos as they are. `fusion`, corrected, reads them as `fewact teach` and
 `fewact predict` do (`fewact evaluate … --correct auto`): where black bars, little or much
 light, little contrast, flicker, blur or grain are found, they are corrected first, and a person
-who is shown small before a plain background is cut out. Clean clips are hardly touched: a few of
+who is shown small before a plain background is cut out. Queries that lie on their side are turned
+([decision](../decisions/orientation.md)), as `fewact predict` does it, which knows the training
+clips; `--correct auto` does not. Clean clips are hardly touched: a few of
 `utd27_depth` that show a small person, and some of `ucf7` with black bars or a plain background.
 `pixels` needs no network.
 
