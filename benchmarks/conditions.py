@@ -27,7 +27,14 @@ from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.camera.conditions import CONDITIONS
 from fewact.camera.correction import find_correction
-from fewact.classifier.orientation import PIXELS, TURNS, chosen_turns, likeness, turned_vectors
+from fewact.classifier.orientation import (
+    PIXELS,
+    TURNS,
+    VECTORS,
+    chosen_turns,
+    likeness,
+    turned_vectors,
+)
 from fewact.data import VideoList
 from fewact.data.conditions import with_condition
 from fewact.data.corrected import MEASURED as CORRECTED_FRAMES
@@ -132,7 +139,7 @@ class Measurement:
         """Return the vectors (v 4 d) of videos in four orientations."""
         clips = [one.source for one in corrected(videos).videos if one.source]
         with torch.inference_mode():
-            found = [one.features for one in extract(clips, self._backbone, [PIXELS])]
+            found = [one.features for one in extract(clips, self._backbone, [VECTORS, PIXELS])]
             return torch.stack([turned_vectors(self._backbone, one) for one in found if one])
 
     def _lies(self, condition: str) -> bool:

@@ -15,6 +15,7 @@ from fewact.classifier.orientation import (
     ON_ITS_SIDE,
     PIXELS,
     TURNED,
+    VECTORS,
     Upright,
     turned_vectors,
     turning_backbone,
@@ -147,7 +148,7 @@ def turn_upright(
     if source is None or backbone is None or upright is None or not upright.may_lie(encoded.aspect):
         return encoded
     read = CorrectedVideo(ActiveSource(source, pipeline.trim))
-    (found,) = extract([read], backbone, [PIXELS], timing=timing)
+    (found,) = extract([read], backbone, [VECTORS, PIXELS], timing=timing)
     if found.features is None or isinstance(encoded.nodes, VideoError):
         return encoded
     with stage(timing, "backbone"):
@@ -195,7 +196,7 @@ class ClipEncoder:
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Return the requests of the method and of the image embedding."""
         more: list[Request] = [IMAGE_REQUEST] if self._image_embedding else []
-        more += [] if self._turning is None else [PIXELS]
+        more += [] if self._turning is None else [VECTORS, PIXELS]
         return tuple(dict.fromkeys((*self._method.requests(card), *more)))
 
     def encode(self, features: Features) -> dict[str, Tensor]:

@@ -30,12 +30,12 @@ from fewact.features.request import FeatureRequest, Features, View
 TURNED: Final = "turned_vectors"
 """Name of the node of training clips: a vector (4 d) in each orientation."""
 
-VECTORS: Final[Level] = "vectors"
-PIXELS: Final = FeatureRequest("pixels", View(8))
-"""Frames that are turned."""
+LEVEL: Final[Level] = "vectors"
+VECTORS, PIXELS = FeatureRequest(LEVEL, View(8)), FeatureRequest("pixels", View(8))
+"""Vectors of frames, and the frames that are turned."""
 
 SLOTS = (2, 6)
-"""Those of ``PIXELS`` whose vectors are computed: with all eight, hardly more clips are right."""
+"""Frames that are turned: with all eight, hardly more clips are right."""
 
 DECIDING = (0.25, 0.75)
 """Times of the frames that decide for a recording, as fractions of its first part."""
@@ -74,16 +74,17 @@ def turned_vectors(backbone: Backbone, features: Features) -> Tensor:
 
     Args:
         backbone: Backbone that computes the vectors.
-        features: Features of the clip, with those of ``PIXELS``.
+        features: Features of the clip, with those of ``VECTORS`` and ``PIXELS``.
     """
-    return vectors_of(backbone, features[PIXELS].cpu()[list(SLOTS)])
+    chosen = list(SLOTS)
+    return _turned(backbone, features[PIXELS].cpu()[chosen], features[VECTORS][chosen])
 
 
-def vectors_of(backbone: Backbone, frames: Tensor) -> Tensor:
-    """Return the mean unit vectors (4 d) of prepared frames (n 3 H W) after 0 to 3 turns."""
-    turned = torch.cat([frames.rot90(turns, (-2, -1)) for turns in range(4)])
-    vectors = backbone.features(turned, [VECTORS])[VECTORS]
-    each = functional.normalize(vectors.float(), dim=-1).unflatten(0, (4, -1))
+def _turned(backbone: Backbone, frames: Tensor, vectors: Tensor) -> Tensor:
+    """Return mean unit vectors (4 d) of prepared frames (n 3 H W) that have vectors (n d)."""
+    turned = torch.cat([frames.rot90(turns, (-2, -1)) for turns in (1, 2, 3)])
+    every = torch.cat([vectors, backbone.features(turned, [LEVEL])[LEVEL]])
+    each = functional.normalize(every.float(), dim=-1).unflatten(0, (4, -1))
     return functional.normalize(each.mean(1), dim=-1)
 
 
@@ -144,7 +145,9 @@ class FrameTurner:
         self._kept.append(self._backbone.prepare(frame).clone())
         if len(self._kept) < len(self._times):
             return False
-        self._turns = self._upright.turns(vectors_of(self._backbone, torch.stack(self._kept)))
+        frames = torch.stack(self._kept)
+        vectors = self._backbone.features(frames, [LEVEL])[LEVEL]
+        self._turns = self._upright.turns(_turned(self._backbone, frames, vectors))
         return self._turns != 0
 
     def turned(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
