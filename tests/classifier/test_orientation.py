@@ -1,5 +1,7 @@
+from io import BytesIO
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -163,6 +165,9 @@ def test_real_clips_that_lie_are_answered_as_those_that_stand(
         assert expected.faults == ()
     why = explain(classifier, lying(one, 1))
     assert why.best == expected.best
+    with av.open(BytesIO(why.frames[0])) as image:
+        height, width, _ = next(image.decode(video=0)).to_ndarray(format="rgb24").shape
+    assert width / height == pytest.approx(WIDE, abs=0.02)
     assert why.probabilities[why.best] == pytest.approx(found.probabilities[why.best], abs=0.05)
     classifier.false_alarms = 1.0
     stream = classifier.stream(fps=30)

@@ -18,7 +18,7 @@ from fewact.cli import early
 from fewact.cli.options import FalseAlarms, LoadOptions, Model, Quiet, with_option_groups
 from fewact.cli.output import Columns
 from fewact.cli.progress import progress
-from fewact.cli.run import INTERRUPTED, say
+from fewact.cli.run import INTERRUPTED, say, saying_warnings
 from fewact.io.atomic import write_text
 from fewact.io.outputs import check_output_file
 
@@ -98,7 +98,11 @@ def watch(
         classifier.false_alarms = false_alarms
     events: list[Event] = []
     begun = clock.monotonic()
-    with _stopped_by_ctrl_c() as stop, watching(classifier, source, stop=stop) as opened:
+    with (
+        saying_warnings(),
+        _stopped_by_ctrl_c() as stop,
+        watching(classifier, source, stop=stop) as opened,
+    ):
         write, save = _writer(format, classifier), _saver(output, source, classifier, opened)
         save(events)
         with _delayed(video, opened, classifier) as delayed:
