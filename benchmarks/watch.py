@@ -43,9 +43,6 @@ NONE_CLIPS = 9
 LIMITS = (0.5, 0.6, 0.7, 0.8)
 """Confidences at which the events of the page's second table are divided."""
 
-CLIPS_OF_A_PERSON = 15
-"""Clips of a person before the next one, in recordings by person: about half a minute."""
-
 NEAR = 0.1
 """IoU up to which two events are not of the same time."""
 
@@ -180,19 +177,6 @@ def script(
             yield rng.choice(between), False
 
 
-def script_by_person(
-    show: Sequence[Video], between: Sequence[Video], rng: random.Random
-) -> Iterator[tuple[Video, bool]]:
-    """Yield clips like ``script``, some runs of one person, then of the next."""
-    people = sorted({group_of(video) for video in show})
-    while True:
-        person = rng.choice(people)
-        own, other = ([v for v in one if group_of(v) == person] for one in (show, between))
-        clips = script(own, other or between, rng)
-        for _ in range(CLIPS_OF_A_PERSON):
-            yield next(clips)
-
-
 def record(path: Path, clips: Iterator[tuple[Video, bool]], seconds: float) -> list[Truth]:
     """Write a recording; return its events."""
     truth: list[Truth] = []
@@ -304,25 +288,17 @@ def count_error(counts: dict[str, int], truth: Sequence[Truth]) -> float:
 
 
 def run(
-    name: str,
-    assets: Path,
-    folder: Path,
-    minutes: float,
-    seed: int,
-    classes: int | None,
-    by_person: bool = False,
+    name: str, assets: Path, folder: Path, minutes: float, seed: int, classes: int | None
 ) -> None:
     """Make a recording, watch it without and with clips of no class, and save what it gave."""
     part, development = sets(assets)[name]
     rng = random.Random(seed)
     teach, none, show, between = draw(part.videos.videos, rng, classes)
     stem = f"{name}-{minutes:g}-{seed}" + (f"-{classes}-classes" if classes else "")
-    stem += "-by-person" if by_person else ""
     work = folder / stem
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    clips = (script_by_person if by_person else script)(show, between, rng)
-    truth = record(work / "recording.mp4", clips, 60 * minutes)
+    truth = record(work / "recording.mp4", script(show, between, rng), 60 * minutes)
     save(teach, work / "clips")
     for with_none in (False, True):
         if with_none:
@@ -333,9 +309,7 @@ def run(
         wall, cpu, memory = watch(model, work / "recording.mp4", out)
         found = json.loads(out.read_text())
         outcome = Outcome(
-            part.name
-            + (f", {classes} classes" if classes else "")
-            + (", by person" if by_person else ""),
+            part.name + (f", {classes} classes" if classes else ""),
             development,
             len(none) if with_none else 0,
             found["seconds"],
@@ -472,7 +446,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs.add_argument("--minutes", type=float, default=60)
     runs.add_argument("--seed", type=int, default=0)
     runs.add_argument("--classes", type=int, help="number of taught classes")
-    runs.add_argument("--by-person", action="store_true", help="no cuts between people in a run")
     pages = commands.add_parser("page", help="write the page")
     pages.add_argument("folder", type=Path)
     pages.add_argument("-o", "--output", type=Path, required=True)
@@ -487,7 +460,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             options.minutes,
             options.seed,
             options.classes,
-            options.by_person,
         )
 
 
