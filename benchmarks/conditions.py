@@ -31,15 +31,15 @@ from fewact.classifier.orientation import (
     PIXELS,
     TURNS,
     VECTORS,
-    chosen_turns,
-    likeness,
-    turned_vectors,
+    best_turns,
+    orientation_vectors,
+    similarity,
 )
 from fewact.data import VideoList
 from fewact.data.conditions import with_condition
 from fewact.data.corrected import MEASURED as CORRECTED_FRAMES
 from fewact.data.corrected import corrected
-from fewact.data.turned import TurnedVideo
+from fewact.data.rotated import RotatedVideo
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation.intervals import half_width
 from fewact.features.extract import extract
@@ -97,7 +97,9 @@ class Measurement:
             method = self._method(variant)
             clean_nodes, clean = self._clean_of(variant, new)
             across = within.exact if condition == CLEAN else compare_all(method, nodes, clean_nodes)
-            upright = self._turned(condition, method, clean_nodes) if variant == CORRECTED else None
+            upright = (
+                self._rotated(condition, method, clean_nodes) if variant == CORRECTED else None
+            )
             right = {}
             for shots, one in zip(SHOTS, self._drawn, strict=True):
                 right[f"all {shots}"] = episode_accuracies(method, within.exact, within, one)
@@ -112,8 +114,8 @@ class Measurement:
             print(f"{self._part.name}: {condition}, {variant}", flush=True)
 
     def corrects(self, condition: str) -> bool:
-        """Return whether any video in a condition is corrected, or turned."""
-        if self._lies(condition):
+        """Return whether any video in a condition is corrected, or rotated back."""
+        if self._is_rotated(condition):
             return True
         sources = [video.source for video in self._videos(condition).videos]
         return any(
@@ -123,27 +125,27 @@ class Measurement:
             for found in [source.read([Segments(CORRECTED_FRAMES)], transform=self._resized)]
         )
 
-    def _turned(self, condition: str, method: Any, clean: Nodes) -> "Turned | None":
-        """Return queries that lie on their side after turns; None where they do not."""
-        if not self._lies(condition):
+    def _rotated(self, condition: str, method: Any, clean: Nodes) -> "Rotated | None":
+        """Return rotated queries after turns back; None where they are not rotated."""
+        if not self._is_rotated(condition):
             return None
-        lying, across = self._videos(condition), []
+        queries, across = self._videos(condition), []
         for turns in TURNS[1:]:
-            again = turned(lying, turns)
+            again = rotated(queries, turns)
             (nodes,) = encode_videos([method], self._backbone, corrected(again))
             across.append(compare_all(method, nodes, clean))
         upright = self._orientations(self._part.videos)
-        return Turned(across, likeness(self._orientations(lying), upright))
+        return Rotated(across, similarity(self._orientations(queries), upright))
 
     def _orientations(self, videos: VideoList) -> torch.Tensor:
         """Return the vectors (v 4 d) of videos in four orientations."""
         clips = [one.source for one in corrected(videos).videos if one.source]
         with torch.inference_mode():
             found = [one.features for one in extract(clips, self._backbone, [VECTORS, PIXELS])]
-            return torch.stack([turned_vectors(self._backbone, one) for one in found if one])
+            return torch.stack([orientation_vectors(self._backbone, one) for one in found if one])
 
-    def _lies(self, condition: str) -> bool:
-        """Return whether videos in a condition lie on their side."""
+    def _is_rotated(self, condition: str) -> bool:
+        """Return whether videos in a condition are rotated by 90°."""
         return (condition, self._options.severity) == ("flipped", 2)
 
     def _resized(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -173,21 +175,21 @@ class Measurement:
         }
 
 
-def turned(videos: VideoList, turns: int) -> VideoList:
+def rotated(videos: VideoList, turns: int) -> VideoList:
     """Return the same videos after quarter turns, counter-clockwise."""
-    return videos.with_sources(lambda _, one: TurnedVideo(one, turns), f"turned {turns}")
+    return videos.with_sources(lambda _, one: RotatedVideo(one, turns), f"rotated {turns}")
 
 
-class Turned(NamedTuple):
-    """Queries that may be turned upright, as ``fewact predict`` does it.
+class Rotated(NamedTuple):
+    """Queries that may be rotated back, as ``fewact predict`` does it.
 
     Args:
         across: For each number of turns but 0, similarities (r v v) with the support videos.
-        likeness: How much the orientation of each query is that of each video (v 3 v).
+        similarity: How much the orientation of each query is that of each video (v 3 v).
     """
 
     across: list[torch.Tensor]
-    likeness: torch.Tensor
+    similarity: torch.Tensor
 
     def rows(self, episodes: EpisodeSet) -> torch.Tensor:
         """Return the row (e q) of each query among those as they are and those of ``across``."""
@@ -195,8 +197,8 @@ class Turned(NamedTuple):
             torch.from_numpy(one).long().flatten(1) for one in (episodes.support, episodes.query)
         )
         shown = support[:, None, None].expand(-1, query.shape[1], len(TURNS), -1)  # (e q 3 s)
-        turns = chosen_turns(self.likeness[query].gather(3, shown))
-        return query + len(self.likeness) * torch.searchsorted(torch.tensor(TURNS), turns)
+        turns = best_turns(self.similarity[query].gather(3, shown))
+        return query + len(self.similarity) * torch.searchsorted(torch.tensor(TURNS), turns)
 
 
 def measure(part: Part, backbone: Backbone, options: argparse.Namespace) -> None:
@@ -301,9 +303,9 @@ of each person or recording.
 `fusion` reads the videos as they are. `fusion`, corrected, reads them as `fewact teach` and
 `fewact predict` do (`fewact evaluate … --correct auto`): where black bars, little or much
 light, little contrast, flicker, blur or grain are found, they are corrected first, and a person
-who is shown small before a plain background is cut out. Queries that lie on their side are turned
-([decision](../decisions/orientation.md)), as `fewact predict` does it, which knows the training
-clips; `--correct auto` does not. Clean clips are hardly touched: a few of
+who is shown small before a plain background is cut out. Queries that are rotated by 90° are
+rotated back ([decision](../decisions/orientation.md)), as by `fewact predict`, which knows the
+training clips; `--correct auto` does not. Clean clips are hardly touched: a few of
 `utd27_depth` that show a small person, and some of `ucf7` with black bars or a plain background.
 `pixels` needs no network.
 

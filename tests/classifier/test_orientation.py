@@ -13,24 +13,24 @@ from fewact.classifier.examples import Example, Examples
 from fewact.classifier.explain import explain
 from fewact.classifier.orientation import (
     MARGIN,
-    TURNED,
+    ORIENTATIONS,
     Upright,
-    chosen_turns,
-    find_lying,
+    best_turns,
+    find_rotated,
     find_upright,
-    likeness,
+    similarity,
 )
 from fewact.data import Frames, Video
-from fewact.data.turned import TurnedVideo
+from fewact.data.rotated import RotatedVideo
 from fewact.video import Segments, Timeline
 from fewact.video.timeline import Ints
 
-WIDE, HIGH = 4 / 3, 3 / 4
+LANDSCAPE, PORTRAIT = 4 / 3, 3 / 4
 
 
 def examples(vectors: torch.Tensor, *aspects: float | None) -> Examples:
     clips = tuple(Example(f"{i}.mp4", "a", aspect=one) for i, one in enumerate(aspects))
-    return Examples(clips, {TURNED: vectors}, (None,) * len(clips))
+    return Examples(clips, {ORIENTATIONS: vectors}, (None,) * len(clips))
 
 
 def made_up(clips: int, seed: int = 0) -> torch.Tensor:
@@ -41,95 +41,100 @@ def made_up(clips: int, seed: int = 0) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("turns", [0, 1, 3])
-def test_a_clip_is_turned_as_the_training_clips(turns: int) -> None:
+def test_a_clip_is_rotated_as_the_training_clips(turns: int) -> None:
     vectors = made_up(6)
-    upright = Upright(vectors[:5], wide=True)
-    # A clip that was turned clockwise has its upright vector after as many turns.
+    upright = Upright(vectors[:5], landscape=True)
+    # A clip that was rotated clockwise has its upright vector after as many turns.
     assert upright.turns(vectors[5].roll(turns, 0)) == turns
 
 
 def test_a_clip_that_is_upside_down_stays() -> None:
     vectors = made_up(6)
-    assert Upright(vectors[:5], wide=True).turns(vectors[5].roll(2, 0)) == 0
+    assert Upright(vectors[:5], landscape=True).turns(vectors[5].roll(2, 0)) == 0
 
 
-def test_a_clip_that_the_training_clips_tell_nothing_of_stays() -> None:
+def test_a_clip_of_unknown_orientation_stays() -> None:
     same = torch.nn.functional.normalize(torch.ones(3, 4, 8), dim=-1)
-    assert Upright(same, wide=True).turns(same[0]) == 0
-    assert chosen_turns(torch.tensor([[0.1], [0.1 + 0.9 * MARGIN], [0.0]])) == 0
-    assert chosen_turns(torch.tensor([[0.1], [0.1 + 1.1 * MARGIN], [0.0]])) == 1
+    assert Upright(same, landscape=True).turns(same[0]) == 0
+    assert best_turns(torch.tensor([[0.1], [0.1 + 0.9 * MARGIN], [0.0]])) == 0
+    assert best_turns(torch.tensor([[0.1], [0.1 + 1.1 * MARGIN], [0.0]])) == 1
 
 
-def test_likeness_is_that_of_each_pair() -> None:
-    own, taught = made_up(3, 1), made_up(4, 2)
-    together = likeness(own, taught)
+def test_similarity_is_that_of_each_pair() -> None:
+    own, training = made_up(3, 1), made_up(4, 2)
+    together = similarity(own, training)
     assert together.shape == (3, 3, 4)
     for i in range(3):
-        torch.testing.assert_close(likeness(own[i], taught), together[i])
+        torch.testing.assert_close(similarity(own[i], training), together[i])
 
 
 @pytest.mark.parametrize(
-    ("aspects", "wide"),
+    ("aspects", "landscape"),
     [
-        ((WIDE, 16 / 9), True),
-        ((HIGH, 9 / 16), False),
-        ((WIDE, HIGH), None),
-        ((WIDE, 1.05), None),
-        ((WIDE, None), None),
+        ((LANDSCAPE, 16 / 9), True),
+        ((PORTRAIT, 9 / 16), False),
+        ((LANDSCAPE, PORTRAIT), None),
+        ((LANDSCAPE, 1.05), None),
+        ((LANDSCAPE, None), None),
     ],
 )
 def test_training_clips_of_one_format_say_what_is_up(
-    aspects: tuple[float, float], wide: bool | None
+    aspects: tuple[float, float], landscape: bool | None
 ) -> None:
     found = find_upright(examples(made_up(2), *aspects))
-    assert (None if found is None else found.wide) is wide
+    assert (None if found is None else found.landscape) is landscape
 
 
-def test_only_clips_of_the_other_format_may_lie() -> None:
-    upright = Upright(made_up(2), wide=True)
-    assert [upright.may_lie(one) for one in (HIGH, WIDE, 1.0, None)] == [True, False, False, False]
+def test_only_clips_of_the_other_format_may_be_rotated() -> None:
+    upright = Upright(made_up(2), landscape=True)
+    assert [upright.may_be_rotated(one) for one in (PORTRAIT, LANDSCAPE, 1.0, None)] == [
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_examples_without_vectors_say_nothing() -> None:
-    clips = (Example("a.mp4", "a", aspect=WIDE),)
+    clips = (Example("a.mp4", "a", aspect=LANDSCAPE),)
     assert find_upright(Examples(clips, {"x": torch.ones(1, 2)}, (None,))) is None
-    assert find_lying(Examples(clips, {"x": torch.ones(1, 2)}, (None,))) == []
+    assert find_rotated(Examples(clips, {"x": torch.ones(1, 2)}, (None,))) == []
 
 
-def test_training_clips_that_lie_are_named() -> None:
+def test_training_clips_that_are_rotated_are_named() -> None:
     vectors = made_up(5)
     vectors[3] = vectors[3].roll(1, 0)
-    formats = (WIDE, WIDE, WIDE, HIGH, HIGH)
-    # The last one is high and stands upright.
-    assert find_lying(examples(vectors, *formats)) == ["3.mp4"]
-    assert find_lying(examples(vectors[3:], HIGH, HIGH), Upright(vectors[:3], wide=True)) == [
-        "0.mp4"
-    ]
-    assert find_lying(examples(vectors[2:4], WIDE, HIGH)) == []
+    formats = (LANDSCAPE, LANDSCAPE, LANDSCAPE, PORTRAIT, PORTRAIT)
+    # The last one is in portrait format, but upright.
+    assert find_rotated(examples(vectors, *formats)) == ["3.mp4"]
+    assert find_rotated(
+        examples(vectors[3:], PORTRAIT, PORTRAIT), Upright(vectors[:3], landscape=True)
+    ) == ["0.mp4"]
+    assert find_rotated(examples(vectors[2:4], LANDSCAPE, PORTRAIT)) == []
 
 
-def test_a_video_is_turned_when_it_is_read() -> None:
+def test_a_video_is_rotated_when_it_is_read() -> None:
     frames = np.arange(2 * 4 * 6 * 3, dtype=np.uint8).reshape(2, 4, 6, 3)
     source = Frames(frames, fps=2)
-    turned = TurnedVideo(source, 1)
-    found = turned.read([Segments(2)])
+    video = RotatedVideo(source, 1)
+    found = video.read([Segments(2)])
     np.testing.assert_array_equal(found[0], np.rot90(frames, 1, (1, 2)))
     assert found.size == (6, 4)
-    assert TurnedVideo(source, 2).read([Segments(1)]).size == (4, 6)
-    small = turned.read([Segments(2)], transform=lambda frame: frame[:1, :1])
+    assert RotatedVideo(source, 2).read([Segments(1)]).size == (4, 6)
+    small = video.read([Segments(2)], transform=lambda frame: frame[:1, :1])
     np.testing.assert_array_equal(small[0], np.rot90(frames, 1, (1, 2))[:, :1, :1])
-    assert turned.fingerprint() != source.fingerprint()
-    assert turned.changes.endswith("turned 1")
+    assert video.fingerprint() != source.fingerprint()
+    assert video.changes.endswith("rotated 1")
 
 
 def every(timeline: Timeline) -> Ints:
     return np.arange(timeline.n)
 
 
-def lying(video: Video, turns: int) -> Frames:
-    """Return a clip of the test assets that lies on its side."""
+def rotated(video: Video, turns: int) -> Frames:
+    """Return a clip of the test assets, rotated."""
     assert video.source is not None
-    (frames,) = TurnedVideo(video.source, turns).read([every])
+    (frames,) = RotatedVideo(video.source, turns).read([every])
     return Frames(np.ascontiguousarray(frames), fps=30, name=f"{video.id}, {turns}")
 
 
@@ -146,34 +151,34 @@ def people(assets: Path) -> list[Video]:
     return list(found.values())
 
 
-def test_real_clips_that_lie_are_answered_as_those_that_stand(
+def test_rotated_real_clips_are_answered_as_upright_ones(
     backbone: Backbone, people: list[Video], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     last = max(one.group or "" for one in people)
-    taught = [one for one in people if one.group != last]
+    training = [one for one in people if one.group != last]
     classifier = FewShotClassifier(backbone)
-    classifier.fit([one.source for one in taught], [one.label for one in taught])
-    assert "lies on its side" not in caplog.text
+    classifier.fit([one.source for one in training], [one.label for one in training])
+    assert "rotated by 90°" not in caplog.text
     classifier = FewShotClassifier.load(classifier.save(tmp_path / "model"), backbone=backbone)
     for one in (one for one in people if one.group == last):
         (expected,) = classifier.predict([one.source])
         for turns in (1, 3):
-            found = classifier.predict(lying(one, turns))
+            found = classifier.predict(rotated(one, turns))
             assert found.label == expected.label
             assert found.probability == pytest.approx(expected.probability, abs=0.1)
-            assert [text.split(";")[0] for text in found.faults] == ["lies on its side"]
+            assert [text.split(";")[0] for text in found.faults] == ["rotated by 90°"]
         assert expected.faults == ()
-    why = explain(classifier, lying(one, 1))
+    why = explain(classifier, rotated(one, 1))
     assert why.best == expected.best
     with av.open(BytesIO(why.frames[0])) as image:
         height, width, _ = next(image.decode(video=0)).to_ndarray(format="rgb24").shape
-    assert width / height == pytest.approx(WIDE, abs=0.02)
+    assert width / height == pytest.approx(LANDSCAPE, abs=0.02)
     assert why.probabilities[why.best] == pytest.approx(found.probabilities[why.best], abs=0.05)
     classifier.false_alarms = 1.0
     stream = classifier.stream(fps=30)
-    events = [event for frame in 3 * [*lying(one, 1).array] for event in stream.push(frame)]
+    events = [event for frame in 3 * [*rotated(one, 1).array] for event in stream.push(frame)]
     events += stream.close()
-    assert "the recording lies on its side: from 1.5 s on it is turned" in caplog.text
+    assert "the recording is rotated by 90°: from 1.5 s on" in caplog.text
     assert {event.label for event in events if event.start >= 1.5} == {expected.label}
-    classifier.add_clips(taught[0].label, [lying(taught[0], 1)])
-    assert "1 of 1 training clips: lies on its side, unlike the others" in caplog.text
+    classifier.add_clips(training[0].label, [rotated(training[0], 1)])
+    assert "1 of 1 training clips: rotated by 90°, unlike the others" in caplog.text

@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fewact.classifier.encoding import encode, turn_upright
+from fewact.classifier.encoding import encode, rotate_upright
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import EachAClass, classify, similarities, spread_over_classes
 from fewact.classifier.inputs import ClipLike, as_clip
@@ -93,7 +93,7 @@ def map_clips(
     requested = [as_clip(video) for video in videos]
     named: list[tuple[str, str]] = []
     for encoded in encode(requested, pipeline, image_embedding=fitted.class_names is not None):
-        encoded = turn_upright(encoded, pipeline, fitted.upright)
+        encoded = rotate_upright(encoded, pipeline, fitted.upright)
         query, found = encoded.clip, encoded.nodes
         if isinstance(found, VideoError):
             raise found

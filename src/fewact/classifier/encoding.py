@@ -12,19 +12,19 @@ from fewact.classifier.class_names import IMAGE_EMBEDDING, IMAGE_REQUEST
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import stage
 from fewact.classifier.orientation import (
-    ON_ITS_SIDE,
+    ORIENTATIONS,
     PIXELS,
-    TURNED,
+    ROTATED,
     VECTORS,
     Upright,
-    turned_vectors,
-    turning_backbone,
+    orientation_vectors,
+    rotating_backbone,
 )
 from fewact.classifier.pipeline import Pipeline
 from fewact.data import AnyClip, FeatureClip, Video, VideoClip, VideoList
 from fewact.data.active import ActiveSource, Span
 from fewact.data.corrected import CorrectedVideo
-from fewact.data.turned import TurnedVideo
+from fewact.data.rotated import RotatedVideo
 from fewact.data.video_source import VideoSource
 from fewact.encoding import Encoder
 from fewact.encoding import encode as encode_features
@@ -62,13 +62,13 @@ class EncodedClip(NamedTuple):
 
     @property
     def source(self) -> VideoSource | None:
-        """The clip as it was encoded, turned; None for features."""
-        return None if isinstance(self.clip, FeatureClip) else turned(self.clip, self.turns)
+        """The clip as it was encoded, rotated; None for features."""
+        return None if isinstance(self.clip, FeatureClip) else rotated(self.clip, self.turns)
 
 
-def turned(clip: VideoClip, turns: int) -> VideoSource:
+def rotated(clip: VideoClip, turns: int) -> VideoSource:
     """Return a clip after some quarter turns, counter-clockwise; the clip itself for none."""
-    return TurnedVideo(clip, turns) if turns else clip
+    return RotatedVideo(clip, turns) if turns else clip
 
 
 def encode(
@@ -94,7 +94,7 @@ def encode(
             not computed, see ``Method.requests_if_moved``.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
         orientations: Whether to keep vectors of a clip in four orientations, see ``orientation``.
-        turns: Number of quarter turns, counter-clockwise, by which clips are turned first.
+        turns: Number of quarter turns, counter-clockwise, by which clips are rotated first.
 
     Raises:
         DataError: Features where videos are expected, videos where features are expected, or
@@ -113,7 +113,7 @@ def encode(
     if isinstance(backbone, Precomputed):
         source = _array(clips, backbone)
     else:
-        active = [ActiveSource(turned(clip, turns), pipeline.trim) for clip in _videos(clips)]
+        active = [ActiveSource(rotated(clip, turns), pipeline.trim) for clip in _videos(clips)]
         videos = [(one, CorrectedVideo(one)) for one in active]
         listed = (Video(str(i), "", source=one) for i, (_, one) in enumerate(videos))
         source = VideoFeatures(
@@ -130,36 +130,41 @@ def encode(
     )
 
 
-def turn_upright(
+def rotate_upright(
     encoded: EncodedClip,
     pipeline: Pipeline,
     upright: Upright | None,
     timing: Timing | None = None,
 ) -> EncodedClip:
-    """Return a query that lies on its side encoded again after it was turned; others unchanged.
+    """Return a query that is rotated by 90° encoded again upright; others unchanged.
 
     Args:
         encoded: The query.
         pipeline: Backbone and method that encoded it.
-        upright: What the training clips tell about what is up; None if nothing.
+        upright: Orientation of the training clips; None if it is not known.
         timing: Adds up the time of each stage.
     """
-    source, backbone = encoded.source, turning_backbone(pipeline)
-    if source is None or backbone is None or upright is None or not upright.may_lie(encoded.aspect):
+    source, backbone = encoded.source, rotating_backbone(pipeline)
+    if (
+        source is None
+        or backbone is None
+        or upright is None
+        or not upright.may_be_rotated(encoded.aspect)
+    ):
         return encoded
     read = CorrectedVideo(ActiveSource(source, pipeline.trim))
     (found,) = extract([read], backbone, [VECTORS, PIXELS], timing=timing)
     if found.features is None or isinstance(encoded.nodes, VideoError):
         return encoded
     with stage(timing, "backbone"):
-        turns = upright.turns(turned_vectors(backbone, found.features))
+        turns = upright.turns(orientation_vectors(backbone, found.features))
     if not turns:
         return encoded
     named = IMAGE_EMBEDDING in encoded.nodes
     (again,) = encode(
         [encoded.clip], pipeline, timing, queries=True, image_embedding=named, turns=turns
     )
-    return again._replace(faults=(ON_ITS_SIDE, *again.faults))
+    return again._replace(faults=(ROTATED, *again.faults))
 
 
 def _nodes(encoder: Encoder, source: FeatureSource, count: int) -> Iterator[Nodes | VideoError]:
@@ -189,7 +194,7 @@ class ClipEncoder:
     ) -> None:
         self._method, self._device = pipeline.method, pipeline.backbone.device
         self._timing, self._image_embedding = timing, image_embedding
-        self._turning = turning_backbone(pipeline) if orientations else None
+        self._turning = rotating_backbone(pipeline) if orientations else None
         self.if_moved = self._method.requests_if_moved(pipeline.backbone.card) if queries else ()
         """Requests that these clips need only where their camera moved."""
 
@@ -208,7 +213,7 @@ class ClipEncoder:
                 nodes[IMAGE_EMBEDDING] = one[IMAGE_REQUEST].float().mean(-2)  # (1 d)
         if self._turning is not None:
             with stage(self._timing, "backbone"):
-                nodes[TURNED] = turned_vectors(self._turning, features)[None]  # (1 4 d)
+                nodes[ORIENTATIONS] = orientation_vectors(self._turning, features)[None]  # (1 4 d)
         return nodes
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from fewact.backbones import Backbone
 from fewact.camera.framing import resized
 from fewact.classifier.class_names import IMAGE_EMBEDDING
-from fewact.classifier.encoding import encode, turn_upright
+from fewact.classifier.encoding import encode, rotate_upright
 from fewact.classifier.examples import Nodes
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted, classify, score
@@ -177,7 +177,7 @@ def explain(
     method = pipeline.method
     named = fitted.class_names is not None
     (encoded,) = encode([as_clip(clip)], pipeline, queries=True, image_embedding=named)
-    encoded = find_action(turn_upright(encoded, pipeline, fitted.upright), pipeline, fitted)
+    encoded = find_action(rotate_upright(encoded, pipeline, fitted.upright), pipeline, fitted)
     query, nodes, source, active = encoded.clip, encoded.nodes, encoded.source, encoded.active
     if isinstance(nodes, VideoError):
         raise nodes

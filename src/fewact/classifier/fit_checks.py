@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fewact.classifier.examples import Examples, Nodes
-from fewact.classifier.orientation import TURNED
+from fewact.classifier.orientation import ORIENTATIONS
 from fewact.errors import ModelError, UserError
 
 HINT = "Teach again from the clips."
@@ -36,7 +36,7 @@ def check_shapes(examples: Examples, nodes: Nodes) -> None:
         ModelError: It has others.
     """
     found, stored = _shapes(nodes), _shapes(examples.nodes)
-    stored.pop(TURNED, None)
+    stored.pop(ORIENTATIONS, None)
     if found != stored:
         raise ModelError(
             "the training clips in the model do not fit its method and backbone",

@@ -24,7 +24,7 @@ from fewact.classifier.open_set import (
     known_scores,
     mean_of_other_groups,
 )
-from fewact.classifier.orientation import TURNED, Upright, find_upright
+from fewact.classifier.orientation import ORIENTATIONS, Upright, find_upright
 from fewact.classifier.prediction import NONE, Prediction
 from fewact.classifier.promises import FEWEST_NONE
 from fewact.data import AnyClip
@@ -105,7 +105,7 @@ class Fitted:
 
     @cached_property
     def upright(self) -> Upright | None:
-        """What the clips tell about what is up; None if they tell nothing."""
+        """Orientation of all clips; None if it is not known."""
         return find_upright(self.everything)
 
 
@@ -364,7 +364,9 @@ def spread_over_classes(labels: Sequence[int], most: int) -> list[int]:
 
 def _on(examples: Examples, device: torch.device) -> Nodes:
     """Return the nodes that the method compares, and the image embedding, on a device."""
-    return {name: value.to(device) for name, value in examples.nodes.items() if name != TURNED}
+    return {
+        name: value.to(device) for name, value in examples.nodes.items() if name != ORIENTATIONS
+    }
 
 
 def _batch(nodes: Nodes) -> Nodes:

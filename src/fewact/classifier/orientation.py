@@ -1,12 +1,13 @@
-"""Which way up a clip is: one that lies on its side is turned before it is compared.
+"""Orientation of clips: one that is rotated by 90° is rotated back before it is compared.
 
-A phone records a picture that stands upright, or one that lies on its side with a note of how to
-turn it; programs lose the note. Only clips are turned that are higher than wide where all training
-clips are wider than high, or the reverse: a person who lies down is no picture on its side.
+A phone records landscape and portrait frames alike, and notes how to display them; programs lose
+the note. Only clips in portrait format are rotated where all training clips are in landscape
+format, or the reverse: of a person who falls, the format does not change.
 
-The training clips say which way to turn it. A clip has a vector in each of four orientations. Their
-mean, which tells what is shown, is taken away; what is left tells what is up. A clip is turned so
-that this is most like a training clip's. See docs/decisions/orientation.md.
+The training clips decide whether a clip is rotated. Of each clip there is a vector in each of four
+orientations. Their mean is subtracted: it depends on the content, the differences depend on the
+orientation. A clip is rotated if its differences are then more similar to those of a training clip.
+See docs/decisions/orientation.md.
 """
 
 import math
@@ -27,36 +28,36 @@ from fewact.classifier.examples import Examples
 from fewact.classifier.pipeline import Pipeline
 from fewact.features.request import FeatureRequest, Features, View
 
-TURNED: Final = "turned_vectors"
+ORIENTATIONS: Final = "orientations"
 """Name of the node of training clips: a vector (4 d) in each orientation."""
 
 LEVEL: Final[Level] = "vectors"
 VECTORS, PIXELS = FeatureRequest(LEVEL, View(8)), FeatureRequest("pixels", View(8))
-"""Vectors of frames, and the frames that are turned."""
+"""Vectors of frames, and the frames that are rotated."""
 
 SLOTS = (2, 6)
-"""Frames that are turned: with all eight, hardly more clips are right."""
+"""Frames that are rotated: with all eight, hardly more clips are right."""
 
 DECIDING = (0.25, 0.75)
 """Times of the frames that decide for a recording, as fractions of its first part."""
 
 MARGIN = 0.02
-"""How much more a clip must be like the training clips when it is turned than as it is."""
+"""Least difference between the similarity of a clip that is rotated and of the clip as it is."""
 
 NOT_SQUARE = 1.1
-"""Least width over height, or height over width, of a clip with a long side."""
+"""Least ratio of the longer side of a frame in landscape or portrait format to the shorter one."""
 
 MOST_CLIPS = 100
 """Most training clips that a clip is compared with."""
 
 TURNS = (0, 1, 3)
-"""Quarter turns, counter-clockwise, that a clip may get. Two are not among them: a person may stand
-on the hands, and nothing but the person tells what is up before a plain background."""
+"""Quarter turns, counter-clockwise, that a clip may get. Two do not change the format: a person may
+do a handstand."""
 
-ON_ITS_SIDE = Fault("lies on its side", "it was turned to be compared; turn the video")
+ROTATED = Fault("rotated by 90°", "it was rotated back to be compared; rotate the video")
 
 
-def turning_backbone(pipeline: Pipeline) -> Backbone | None:
+def rotating_backbone(pipeline: Pipeline) -> Backbone | None:
     """Return the backbone of a pipeline; None if it has no vectors of single square frames.
 
     Nor if the method does not use the network.
@@ -69,7 +70,7 @@ def turning_backbone(pipeline: Pipeline) -> Backbone | None:
     return backbone if height == width and levels - {"pixels", None} else None
 
 
-def turned_vectors(backbone: Backbone, features: Features) -> Tensor:
+def orientation_vectors(backbone: Backbone, features: Features) -> Tensor:
     """Return the mean unit vectors (4 d) of a clip after 0 to 3 quarter turns.
 
     Args:
@@ -77,66 +78,66 @@ def turned_vectors(backbone: Backbone, features: Features) -> Tensor:
         features: Features of the clip, with those of ``VECTORS`` and ``PIXELS``.
     """
     chosen = list(SLOTS)
-    return _turned(backbone, features[PIXELS].cpu()[chosen], features[VECTORS][chosen])
+    return _of_frames(backbone, features[PIXELS].cpu()[chosen], features[VECTORS][chosen])
 
 
-def _turned(backbone: Backbone, frames: Tensor, vectors: Tensor) -> Tensor:
+def _of_frames(backbone: Backbone, frames: Tensor, vectors: Tensor) -> Tensor:
     """Return mean unit vectors (4 d) of prepared frames (n 3 H W) that have vectors (n d)."""
-    turned = torch.cat([frames.rot90(turns, (-2, -1)) for turns in (1, 2, 3)])
-    every = torch.cat([vectors, backbone.features(turned, [LEVEL])[LEVEL]])
+    rotated = torch.cat([frames.rot90(turns, (-2, -1)) for turns in (1, 2, 3)])
+    every = torch.cat([vectors, backbone.features(rotated, [LEVEL])[LEVEL]])
     each = functional.normalize(every.float(), dim=-1).unflatten(0, (4, -1))
     return functional.normalize(each.mean(1), dim=-1)
 
 
 @dataclass(frozen=True)
 class Upright:
-    """What training clips tell about what is up.
+    """Orientation of the training clips.
 
     Args:
         vectors: Vectors (s 4 d) of s training clips in four orientations.
-        wide: Whether they are wider than high; otherwise they are higher than wide.
+        landscape: Whether all are in landscape format; otherwise all are in portrait format.
     """
 
     vectors: Tensor
-    wide: bool
+    landscape: bool
 
-    def may_lie(self, aspect: float | None) -> bool:
-        """Return whether a clip of this width over height may lie on its side."""
-        return aspect is not None and _is_wide(aspect) is (not self.wide)
+    def may_be_rotated(self, aspect: float | None) -> bool:
+        """Return whether a clip of this aspect ratio has the other format."""
+        return aspect is not None and _is_landscape(aspect) is (not self.landscape)
 
     def turns(self, vectors: Tensor) -> int:
-        """Return the number of quarter turns, counter-clockwise, that turn a clip upright.
+        """Return the number of quarter turns, counter-clockwise, after which a clip is upright.
 
         Args:
             vectors: Vectors (4 d) of the clip in four orientations.
 
         Returns:
-            0, 1 or 3.
+            One of ``TURNS``.
         """
-        return on_one_core(lambda: int(chosen_turns(likeness(vectors.cpu(), self.vectors))))
+        return on_one_core(lambda: int(best_turns(similarity(vectors.cpu(), self.vectors))))
 
 
-class FrameTurner:
-    """Turns the frames of a recording from when it is known that it lies on its side.
+class FrameRotation:
+    """Rotates the frames of a recording, once its first part has decided.
 
     Args:
         pipeline: Backbone and method that compare the frames.
-        upright: What the training clips tell about what is up; None if nothing.
-        seconds: Duration of the part of the recording that decides.
+        upright: Orientation of the training clips; None if it is not known.
+        seconds: Duration of the first part.
     """
 
     def __init__(self, pipeline: Pipeline, upright: Upright | None, seconds: float) -> None:
-        self._backbone, self._upright = turning_backbone(pipeline), upright
+        self._backbone, self._upright = rotating_backbone(pipeline), upright
         self._times = [part * seconds for part in DECIDING]
         self._first: float | None = None
         self._kept: list[Tensor] = []
         self._turns = 0
 
-    def decides(self, time: float, frame: NDArray[np.uint8]) -> bool:
-        """Look at a frame (h w 3); return whether it and the next ones are turned from now on."""
+    def begins(self, time: float, frame: NDArray[np.uint8]) -> bool:
+        """Return whether this frame (h w 3) is the first one to be rotated."""
         if self._backbone is None or self._upright is None or len(self._kept) == len(self._times):
             return False
-        if not self._upright.may_lie(frame.shape[1] / frame.shape[0]):
+        if not self._upright.may_be_rotated(frame.shape[1] / frame.shape[0]):
             self._upright = None
             return False
         self._first = time if self._first is None else self._first
@@ -147,73 +148,71 @@ class FrameTurner:
             return False
         frames = torch.stack(self._kept)
         vectors = self._backbone.features(frames, [LEVEL])[LEVEL]
-        self._turns = self._upright.turns(_turned(self._backbone, frames, vectors))
+        self._turns = self._upright.turns(_of_frames(self._backbone, frames, vectors))
         return self._turns != 0
 
-    def turned(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def rotated(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return a frame (h w 3) as it is compared."""
         return np.ascontiguousarray(np.rot90(frame, self._turns)) if self._turns else frame
 
 
-def likeness(vectors: Tensor, taught: Tensor) -> Tensor:
-    """Return how much the orientation of a clip is that of training clips after each of ``TURNS``.
+def similarity(vectors: Tensor, others: Tensor) -> Tensor:
+    """Return the similarity of a clip's orientation after each of ``TURNS`` with those of others.
 
     Args:
         vectors: Vectors (… 4 d) of the clip in four orientations.
-        taught: Those (s 4 d) of the training clips.
+        others: Those (s 4 d) of the training clips.
 
     Returns:
         Inner products (… 3 s).
     """
-    own, other = (one.double() - one.double().mean(-2, keepdim=True) for one in (vectors, taught))
-    turned = torch.stack([own.roll(-turns, -2) for turns in TURNS], -3)  # (… 3 4 d)
-    return turned.flatten(-2) @ other.flatten(-2).mT
+    own, other = (one.double() - one.double().mean(-2, keepdim=True) for one in (vectors, others))
+    rotated = torch.stack([own.roll(-turns, -2) for turns in TURNS], -3)  # (… 3 4 d)
+    return rotated.flatten(-2) @ other.flatten(-2).mT
 
 
-def chosen_turns(likeness: Tensor) -> Tensor:
-    """Return the number of quarter turns (…) by which clips are turned: (… 3 s) → (…)."""
-    best = likeness.amax(-1) - torch.tensor([0, MARGIN, MARGIN])
+def best_turns(similarity: Tensor) -> Tensor:
+    """Return the number of quarter turns (…) by which clips are rotated: (… 3 s) → (…)."""
+    best = similarity.amax(-1) - torch.tensor([0, MARGIN, MARGIN])
     return torch.tensor(TURNS)[best.argmax(-1)]
 
 
 def find_upright(examples: Examples) -> Upright | None:
-    """Return what training clips tell about what is up; None if they have different formats."""
-    vectors = examples.nodes.get(TURNED)
-    wide = {None if clip.aspect is None else _is_wide(clip.aspect) for clip in examples.clips}
-    if vectors is None or len(wide) > 1:
+    """Return the orientation of training clips; None if they have different formats."""
+    vectors = examples.nodes.get(ORIENTATIONS)
+    formats = {None if one.aspect is None else _is_landscape(one.aspect) for one in examples.clips}
+    if vectors is None or len(formats) > 1:
         return None
-    (one,) = wide
-    return None if one is None else Upright(vectors[_spread(len(vectors))], one)
+    (landscape,) = formats
+    return None if landscape is None else Upright(vectors[_spread(len(vectors))], landscape)
 
 
-def find_lying(examples: Examples, upright: Upright | None = None) -> list[str]:
-    """Return the titles of training clips that lie on their side, unlike most others.
+def find_rotated(examples: Examples, upright: Upright | None = None) -> list[str]:
+    """Return the titles of training clips that are rotated by 90°, unlike most others.
 
     Args:
         examples: Training clips.
-        upright: What other clips tell about what is up; None to ask those of the most common
-            format.
+        upright: Orientation of other clips; None to compare with those of the most common format.
     """
-    vectors = examples.nodes.get(TURNED)
-    aspects = [clip.aspect for clip in examples.clips]
+    vectors = examples.nodes.get(ORIENTATIONS)
     if vectors is None:
         return []
     if upright is None:
-        formats = [aspect and _is_wide(aspect) for aspect in aspects]
-        common = 2 * formats.count(True) > len(formats)
-        most = [i for i, wide in enumerate(formats) if wide is common]
+        formats = [None if c.aspect is None else _is_landscape(c.aspect) for c in examples.clips]
+        landscape = 2 * formats.count(True) > len(formats)
+        most = [i for i, one in enumerate(formats) if one is landscape]
         if 2 * len(most) <= len(formats):
             return []
-        upright = Upright(vectors[most][_spread(len(most))], common)
+        upright = Upright(vectors[most][_spread(len(most))], landscape)
     return [
         clip.title
         for clip, own in zip(examples.clips, vectors, strict=True)
-        if upright.may_lie(clip.aspect) and upright.turns(own)
+        if upright.may_be_rotated(clip.aspect) and upright.turns(own)
     ]
 
 
-def _is_wide(aspect: float) -> bool | None:
-    """Return whether a picture is wider than high; None if it is about square."""
+def _is_landscape(aspect: float) -> bool | None:
+    """Return whether an aspect ratio is that of landscape format; None if it is about square."""
     return None if abs(math.log(aspect)) < math.log(NOT_SQUARE) else aspect > 1
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.classifier.calibration import check_set_rate
-from fewact.classifier.encoding import EncodedClip, encode, turn_upright
+from fewact.classifier.encoding import EncodedClip, encode, rotate_upright
 from fewact.classifier.estimator import Estimator
 from fewact.classifier.fitted import Fitted, classify
 from fewact.classifier.inputs import ClipLike, query_clips
@@ -189,7 +189,7 @@ def _answer(
     timing: Timing | None,
     set_threshold: float | None,
 ) -> Prediction | Skipped:
-    encoded = turn_upright(encoded, pipeline, fitted.upright, timing)
+    encoded = rotate_upright(encoded, pipeline, fitted.upright, timing)
     clip, duration = encoded.clip, encoded.duration
     if isinstance(encoded.nodes, VideoError):
         return Skipped(clip, encoded.nodes)

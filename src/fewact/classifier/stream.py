@@ -18,7 +18,7 @@ from fewact.backbones.workers import on_one_core
 from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.events import Event, EventFinder, WindowScore
 from fewact.classifier.fitted import Fitted, score
-from fewact.classifier.orientation import FrameTurner
+from fewact.classifier.orientation import FrameRotation
 from fewact.classifier.pipeline import Pipeline
 from fewact.data.in_memory import as_image
 from fewact.errors import ModelError, OptionError
@@ -156,7 +156,7 @@ class Stream:
         """Time of each stage."""
         if_moved = self._encoder.if_moved
         self._ring = FeatureRing(backbone, requests, self.timing, if_moved=if_moved)
-        self._turner = FrameTurner(pipeline, fitted.upright, self.lengths[0])
+        self._rotation = FrameRotation(pipeline, fitted.upright, self.lengths[0])
         self._adapts, threshold = false_alarms is None, THRESHOLD
         if false_alarms is not None:
             scores = fitted.open_set
@@ -234,11 +234,13 @@ class Stream:
             if not self.needs(time):
                 self._last = time
                 return []
-            turns = self._turner.decides(time, frame)
-            if turns:
-                LOG.warning("the recording lies on its side: from %.1f s on it is turned", time)
-            events = self._restart(time) if turns or self._is_gap(time) else []
-            self._ring.add(time, self._turner.turned(frame))
+            rotated = self._rotation.begins(time, frame)
+            if rotated:
+                LOG.warning(
+                    "the recording is rotated by 90°: from %.1f s on it is rotated back", time
+                )
+            events = self._restart(time) if rotated or self._is_gap(time) else []
+            self._ring.add(time, self._rotation.rotated(frame))
             self._last = time
             self._pace.take(time)
             return events + self._finder.add(self._score(time), time)

@@ -9,7 +9,7 @@ from fewact.classifier.common_parts import use_common_parts
 from fewact.classifier.encoding import encode
 from fewact.classifier.examples import Example, Examples, join, rounded
 from fewact.classifier.fitted import Fitted
-from fewact.classifier.orientation import find_lying
+from fewact.classifier.orientation import find_rotated
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import Skipped
 from fewact.classifier.searching import find_action
@@ -120,12 +120,12 @@ def teach(
             )
         parts = found
     examples = join(parts)
-    if lying := find_lying(examples, None if fitted is None else fitted.upright):
+    if rotated := find_rotated(examples, None if fitted is None else fitted.upright):
         LOG.warning(
-            "%d of %d training clips: lies on its side, unlike the others; turn the video: %s",
-            len(lying),
+            "%d of %d training clips: rotated by 90°, unlike the others; rotate the video: %s",
+            len(rotated),
             len(clips),
-            first_few(lying),
+            first_few(rotated),
         )
     return examples, skipped
 

@@ -1,4 +1,4 @@
-"""Videos that are turned by quarter turns when they are read."""
+"""Videos that are rotated by quarter turns when they are read."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from fewact.video import FrameSets, Sampler
 
 
-class TurnedVideo:
-    """A video source whose frames are turned when they are read.
+class RotatedVideo:
+    """A video source whose frames are rotated when they are read.
 
     Args:
         source: Source that is read.
@@ -27,23 +27,23 @@ class TurnedVideo:
     def read(
         self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
     ) -> "FrameSets":
-        """Return turned frames, see ``VideoSource.read``."""
+        """Return rotated frames, see ``VideoSource.read``."""
         from fewact.video import FrameSets
 
-        def turned(frame: NDArray[np.uint8]) -> NDArray[Any]:
+        def rotated(frame: NDArray[np.uint8]) -> NDArray[Any]:
             found = np.ascontiguousarray(np.rot90(frame, self._turns))
             return found if transform is None else transform(found)
 
-        found = self._source.read(samplers, transform=turned)
+        found = self._source.read(samplers, transform=rotated)
         height, width = found.size
         return FrameSets(found, (width, height) if self._turns % 2 else (height, width))
 
     @property
     def changes(self) -> str:
         """Number of quarter turns, after what was changed before."""
-        return f"{changes_of(self._source)} turned {self._turns}"
+        return f"{changes_of(self._source)} rotated {self._turns}"
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the source's fingerprint and the number of turns."""
-        facts = f"{self._source.fingerprint()} turned {self._turns}"
+        facts = f"{self._source.fingerprint()} rotated {self._turns}"
         return hashlib.sha256(facts.encode()).hexdigest()
