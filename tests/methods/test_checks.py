@@ -127,6 +127,18 @@ class Keeps(Nearest):
         return self.last
 
 
+class Changes(Nearest):
+    def encode(self, features: Any) -> Any:
+        (vectors,) = features.values()
+        return super().encode({"vectors": vectors.detach().div_(2)})
+
+
+class ChangesNodes(Nearest):
+    def score(self, state: Any, nodes: Any) -> Any:
+        nodes["mean"].mul_(2)
+        return super().score(state, nodes)
+
+
 class WithoutText(Nearest, TextMethod):
     def support(self, nodes: Any, labels: Any, n: int, text: Any = None) -> Any:
         return super().support(nodes, labels, n)
@@ -185,6 +197,7 @@ BROKEN = {
     "gradients": Detached,
     "initial_weights": Unseeded,
     "nothing_kept": Keeps,
+    "inputs_unchanged": Changes,
     "text_methods": WithoutText,
     "once_a_video": OtherRows,
     "options_documented": Undescribed,
@@ -215,6 +228,10 @@ def test_a_broken_promise_is_one_sentence_that_says_where_to_look(name: str) -> 
     assert promise.look in error
     assert "got " in error
     assert "\n" not in error
+
+
+def test_changed_nodes_are_named() -> None:
+    assert 'node "mean" of queries' in broken(ChangesNodes)["inputs_unchanged"]
 
 
 def test_a_transductive_method_may_use_other_queries() -> None:

@@ -1,6 +1,6 @@
 """The promises: each a function that raises a ``PromiseError`` if a method breaks it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,7 +11,16 @@ from fewact.errors import OptionError, ShapeError, UserError
 from fewact.features.request import FeatureRequest
 from fewact.methods.base import BankScores, Method, Nodes, TextMethod
 from fewact.methods.checks.made_up import made_up_features
-from fewact.methods.checks.subject import EPISODES, QUERIES, WAYS, Subject, accepts, scores, take
+from fewact.methods.checks.subject import (
+    EPISODES,
+    QUERIES,
+    SHOTS,
+    WAYS,
+    Subject,
+    accepts,
+    scores,
+    take,
+)
 from fewact.methods.common.inputs import of_videos
 from fewact.registry import (
     flatten_options,
@@ -256,6 +265,34 @@ def nothing_kept(subject: Subject) -> None:
     changed += [n for n, v in method.state_dict().items() if not torch.equal(v, weights[n])]
     if changed:
         _broken(nothing_kept, got=", ".join(changed))
+
+
+@_promise(
+    "Features, nodes and labels are not changed by a call.",
+    "encode, support and score: operations in place, such as x -= y or normalize_",
+)
+def inputs_unchanged(subject: Subject) -> None:
+    """Compare them before and after: other methods and later episodes read the same tensors."""
+    method = subject.make()
+    features = made_up_features(method, subject.card, EPISODES, WAYS * SHOTS)
+    given: dict[str, Tensor] = {f"features {one}": value for one, value in features.items()}
+    before = {name: value.clone() for name, value in given.items()}
+    with torch.no_grad():
+        method.encode(features)
+    _unchanged(given, before)
+    support, labels, query = subject.episode(method)
+    given = {f'node "{name}" of support videos': value for name, value in support.items()}
+    given |= {f'node "{name}" of queries': value for name, value in query.items()}
+    given |= {"labels": labels}
+    before = {name: value.clone() for name, value in given.items()}
+    scores(subject, method, support, labels, query)
+    _unchanged(given, before)
+
+
+def _unchanged(given: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> None:
+    for name, value in given.items():
+        if not torch.equal(value, before[name]):
+            _broken(inputs_unchanged, where=name, got="other values after the call")
 
 
 @_promise(
