@@ -139,6 +139,12 @@ class Examples:
         return found
 
 
+def spread(count: int, most: int) -> list[int]:
+    """Return the positions of at most ``most`` of ``count`` clips, evenly spread."""
+    most = min(count, most)
+    return [i * count // most for i in range(most)]
+
+
 def rounded(nodes: Nodes) -> Nodes:
     """Return nodes with the precision of float16, as a model stores them, in float32.
 

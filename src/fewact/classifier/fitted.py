@@ -13,7 +13,7 @@ from torch import Tensor
 from fewact.backbones.workers import on_one_core
 from fewact.classifier.calibration import Calibration, hold_out
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
-from fewact.classifier.examples import Examples, Nodes
+from fewact.classifier.examples import Examples, Nodes, spread
 from fewact.classifier.fit_checks import check_shapes
 from fewact.classifier.labels import Label, as_given
 from fewact.classifier.open_set import (
@@ -177,7 +177,7 @@ def _fit(
     by_class = method.support(_batch(nodes), labels[None], len(classes))
     by_clip, by_none = EachAClass(method, nodes), None
     if none is not None:
-        references = none.select(_spread(len(none.clips)))
+        references = none.select(spread(len(none.clips), MAX_REFERENCES))
         by_none = EachAClass(method, _on(references, device))
     if before is None:
         open_set = _open_set(examples, none, (by_class, by_clip, by_none), device)
@@ -293,7 +293,7 @@ def _open_set(
     scores = None
     if none is not None and by_none is not None:
         outside = _on(none, device)
-        references = _spread(len(none.clips))
+        references = spread(len(none.clips), MAX_REFERENCES)
         groups_of_none = [clip.group for clip in none.clips]
         of_none = mean_of_other_groups(similarities(by_none, outside), references, groups_of_none)
         of_training = similarities(by_none, scored).mean(1)
@@ -344,12 +344,6 @@ def similarities_by_part(fitted: Fitted, positions: Sequence[int]) -> dict[str, 
         for name, part in each.method.pair_parts(by_class, some).items():
             found.setdefault(name, []).append(_rows(part))
     return {name: torch.cat(parts) for name, parts in found.items()}
-
-
-def _spread(count: int) -> list[int]:
-    """Return at most ``MAX_REFERENCES`` positions, evenly spread over all."""
-    most = min(count, MAX_REFERENCES)
-    return [i * count // most for i in range(most)]
 
 
 def spread_over_classes(labels: Sequence[int], most: int) -> list[int]:

@@ -11,7 +11,6 @@ See docs/decisions/orientation.md.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,7 +23,7 @@ from torch.nn import functional
 from fewact.backbones import Backbone, Level
 from fewact.backbones.workers import on_one_core
 from fewact.camera.faults import Fault
-from fewact.classifier.examples import Examples
+from fewact.classifier.examples import Examples, spread
 from fewact.classifier.pipeline import Pipeline
 from fewact.features.request import FeatureRequest, Features, View
 
@@ -184,7 +183,9 @@ def find_upright(examples: Examples) -> Upright | None:
     if vectors is None or len(formats) > 1:
         return None
     (landscape,) = formats
-    return None if landscape is None else Upright(vectors[_spread(len(vectors))], landscape)
+    return (
+        None if landscape is None else Upright(vectors[spread(len(vectors), MOST_CLIPS)], landscape)
+    )
 
 
 def find_rotated(examples: Examples, upright: Upright | None = None) -> list[str]:
@@ -203,7 +204,7 @@ def find_rotated(examples: Examples, upright: Upright | None = None) -> list[str
         most = [i for i, one in enumerate(formats) if one is landscape]
         if 2 * len(most) <= len(formats):
             return []
-        upright = Upright(vectors[most][_spread(len(most))], landscape)
+        upright = Upright(vectors[most][spread(len(most), MOST_CLIPS)], landscape)
     return [
         clip.title
         for clip, own in zip(examples.clips, vectors, strict=True)
@@ -214,9 +215,3 @@ def find_rotated(examples: Examples, upright: Upright | None = None) -> list[str
 def _is_landscape(aspect: float) -> bool | None:
     """Return whether an aspect ratio is that of landscape format; None if it is about square."""
     return None if abs(math.log(aspect)) < math.log(NOT_SQUARE) else aspect > 1
-
-
-def _spread(count: int) -> Sequence[int]:
-    """Return positions of at most so many of ``count`` clips, evenly spread."""
-    most = min(count, MOST_CLIPS)
-    return [i * count // most for i in range(most)]
