@@ -234,12 +234,12 @@ class Stream:
             if not self.needs(time):
                 self._last = time
                 return []
-            rotated = self._rotation.begins(time, frame)
-            if rotated:
+            if self._rotation.begins(time, frame):
                 LOG.warning(
                     "the recording is rotated by 90°: from %.1f s on it is rotated back", time
                 )
-            events = self._restart(time) if rotated or self._is_gap(time) else []
+                self._first = None  # What came before was compared in the wrong orientation.
+            events = self._restart(time) if self._is_gap(time) else []
             self._ring.add(time, self._rotation.rotated(frame))
             self._last = time
             self._pace.take(time)
