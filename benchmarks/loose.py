@@ -35,8 +35,9 @@ from fewact.backbones import Backbone
 from fewact.classifier.common_parts import are_clear, common_windows, short_windows
 from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.fitted import EachAClass
+from fewact.classifier.open_set import known_scores
 from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.searching import Window, clearest_window, encode_windows
+from fewact.classifier.searching import Window, clearest_window, clearness, encode_windows
 from fewact.classifier.stream import window_lengths
 from fewact.data import VideoList
 from fewact.data.active import Span
@@ -216,10 +217,19 @@ class Measurement:
             [[own[min(i, len(own) - 1)].span for i in range(most)] for own in windows]
         )
         asked = torch.from_numpy(drawn.query).long().flatten(1)  # (b q)
-        logits = looked_up.score(state, {"number": rows[asked].flatten(1)})
+        every = {"number": rows[asked].flatten(1)}
+        logits = looked_up.score(state, every)
         logits = logits.unflatten(1, (-1, most)) / self._method.temperature  # (b q most n)
+        pairs = looked_up.similarity(every, state.nodes, state.decision)  # (b q·most s)
+        known = torch.stack(
+            [
+                known_scores(*one)
+                for one in zip(pairs, labels, state.intra_class_similarity, strict=True)
+            ]
+        )
+        known = known.view(logits.shape[:-1]) / self._method.temperature
         used = torch.stack([spans[..., 0].amin(1), spans[..., 1].amax(1)], -1)
-        best = clearest_window(logits, spans[asked], used[asked])  # (b q)
+        best = clearest_window(clearness(logits, known), spans[asked], used[asked])  # (b q)
         chosen = logits.take_along_dim(best[..., None, None], 2)[:, :, 0]
         truth = torch.arange(ways).repeat_interleave(drawn.protocol.queries)
         return np.asarray(100 * (chosen.argmax(-1) == truth).double().mean(1))

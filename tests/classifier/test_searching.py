@@ -10,34 +10,38 @@ from benchmarks.datasets import read_index
 from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier, Prediction
 from fewact.classifier.explain import explain
-from fewact.classifier.searching import clearest_window
+from fewact.classifier.searching import clearest_window, clearness, clearness_of
 from tests.classifier.conftest import joined
 
 SPANS, USED = torch.tensor([[0.0, 2], [2, 4], [4, 6]]), torch.tensor([0.0, 6])
 
 
 @pytest.mark.parametrize(
-    ("logits", "best"),
+    ("logits", "known", "best"),
     [
-        ([[5, 0], [5, 0], [5, 0]], 1),  # the middle of equal ones
-        ([[9, 0], [5, 0], [5, 0]], 0),  # a clear one at the end
-        ([[5, 0], [6, 5], [7, 6]], 0),  # the one whose best class is distinct
+        ([[5, 0], [5, 0], [5, 0]], [1, 1, 1], 1),  # the middle of equal ones
+        ([[5, 0], [5, 0], [5, 0]], [3, 1, 1], 0),  # a well known one at the end
+        ([[9, 0], [5, 0], [5, 0]], [1, 1, 1], 0),  # a distinct one at the end
+        ([[9, 6], [5, 0], [9, 8]], [1, 1, 1], 1),  # large logits of two classes say nothing
     ],
 )
-def test_the_clearest_window_is_chosen(logits: list[list[int]], best: int) -> None:
-    assert clearest_window(torch.tensor(logits).double(), SPANS, USED) == best
+def test_the_clearest_window_is_chosen(
+    logits: list[list[int]], known: list[int], best: int
+) -> None:
+    clear = clearness(torch.tensor(logits).double(), torch.tensor(known).double())
+    assert clearest_window(clear, SPANS, USED) == best
 
 
 def test_the_window_of_a_known_class_is_chosen() -> None:
     logits = torch.tensor([[0.0, 9], [4, 9], [5, 3]]).double()
-    assert clearest_window(logits, SPANS, USED) == 0
-    assert clearest_window(logits, SPANS, USED, of=0) == 2
-    assert clearest_window(logits, SPANS, USED, of=1) == 0
+    assert clearest_window(clearness_of(logits, 0), SPANS, USED) == 2
+    assert clearest_window(clearness_of(logits, 1), SPANS, USED) == 0
 
 
 def test_no_window_depends_on_the_order_of_the_classes() -> None:
     logits = torch.randn(3, 4, generator=torch.manual_seed(0)).double()
-    assert clearest_window(logits, SPANS, USED) == clearest_window(logits.flip(1), SPANS, USED)
+    known = torch.zeros(3).double()
+    torch.testing.assert_close(clearness(logits, known), clearness(logits.flip(1), known))
 
 
 @pytest.mark.assets

@@ -33,6 +33,9 @@ from fewact.video.timeline import Floats, Ints
 LONGER = 1.4
 """A clip is searched if it lasts this many times as long as the longest training clip."""
 
+DISTINCT = 0.5
+"""Weight of the distance between the best two classes, beside the known score."""
+
 AT_THE_ENDS = 1.7
 """Logit that windows at the ends of a clip lose against the one in its middle: people begin to
 record before an action, and stop after it. Chosen on development clips, see
@@ -88,10 +91,13 @@ def find_action(
     nodes: Nodes = {
         name: torch.cat([one.nodes[name] for one in windows]) for name in windows[0].nodes
     }
-    logits = score(pipeline.method, fitted, nodes).logits
-    spans = torch.tensor([one.span for one in windows], dtype=logits.dtype)
-    of = None if label is None else fitted.classes.index(label)
-    best = windows[int(clearest_window(logits, spans, torch.tensor(used).to(spans), of))]
+    scored = score(pipeline.method, fitted, nodes)
+    if label is None:
+        clear = clearness(scored.logits, scored.known / fitted.calibration.temperature)
+    else:
+        clear = clearness_of(scored.logits, fitted.classes.index(label))
+    spans = torch.tensor([one.span for one in windows], dtype=clear.dtype)
+    best = windows[int(clearest_window(clear, spans, torch.tensor(used).to(spans)))]
     return encoded._replace(
         nodes=encoded.nodes | best.nodes, duration=best.span.end - best.span.start, active=best.span
     )
@@ -159,30 +165,45 @@ def _starts(duration: float, length: float, hop: float) -> Floats:
     return np.linspace(0, duration - length, count)
 
 
-def clearest_window(logits: Tensor, spans: Tensor, used: Tensor, of: int | None = None) -> Tensor:
-    """Return the number of the window that shows an action most clearly.
-
-    Its best class, or the class that is known, has a large logit, and a large distance from the
-    best of the others.
+def clearness(logits: Tensor, known: Tensor) -> Tensor:
+    """Return how clearly windows show any class: (… w n), (… w) → (… w).
 
     Args:
-        logits: Logits (… w n) of the windows; probabilities are their softmax.
+        logits: Logits of the windows; probabilities are their softmax.
+        known: Known scores of the windows, divided by the temperature of the logits.
+    """
+    first, second = logits.topk(2, -1).values.unbind(-1)
+    return known + DISTINCT * (first - second)
+
+
+def clearness_of(logits: Tensor, label: int) -> Tensor:
+    """Return how clearly windows show a class: (… w n) → (… w).
+
+    The class has a large logit, and a large distance from the best of the others.
+
+    Args:
+        logits: Logits of the windows.
+        label: Number of the class.
+    """
+    others = torch.arange(logits.shape[-1]) != label
+    return 2 * logits[..., label] - logits[..., others].amax(-1)
+
+
+def clearest_window(clear: Tensor, spans: Tensor, used: Tensor) -> Tensor:
+    """Return the number of the window that shows an action most clearly.
+
+    Args:
+        clear: How clearly the windows (… w) show it.
         spans: Starts and ends (… w 2) of the windows.
         used: Start and end (… 2) of the part of the clip that has the windows.
-        of: Number of the class that is known.
 
     Returns:
         (…), 0 to w - 1; the first of equal ones.
     """
-    if of is None:
-        first, second = logits.topk(2, -1).values.unbind(-1)
-    else:
-        others = torch.arange(logits.shape[-1]) != of
-        first, second = logits[..., of], logits[..., others].amax(-1)
     middles, lengths = spans.sum(-1) / 2, spans.diff(dim=-1)[..., 0]  # (… w)
     middle, length = used.sum(-1)[..., None] / 2, used.diff(dim=-1)
     from_middle = (middles - middle) / ((length - lengths) / 2)  # from -1 to 1
-    return (2 * first - second - AT_THE_ENDS * from_middle.square()).argmax(-1)
+    return (clear - AT_THE_ENDS * from_middle.square()).argmax(-1)
 
 
 class _AtRate:
