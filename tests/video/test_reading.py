@@ -235,6 +235,18 @@ def test_other_angles_are_ignored_with_a_warning(clip: Any, numbers: Numbers) ->
     assert numbers(frames) == [0, 5, 10, 15]
 
 
+@pytest.mark.parametrize("matrix", ["YCgCo", "bt2020c", "ICtCp"])
+def test_other_color_matrices_are_read_with_a_warning(
+    clip: Any, numbers: Numbers, matrix: str
+) -> None:
+    options = {"preset": "veryfast", "x264-params": f"colormatrix={matrix}"}
+    path = clip(f"{matrix}.mp4", range(20), options=options)
+    with pytest.warns(UserWarning, match=rf"{matrix}\.mp4: the color matrix") as caught:
+        frames = read_frames(path, EveryNth(5))
+    assert len(caught) == 1
+    assert numbers(frames) == [0, 5, 10, 15]
+
+
 def test_a_new_size_in_mid_stream_is_scaled_to_the_first(clip: Any, numbers: Numbers) -> None:
     first = clip("vp8.webm", **CLIPS["vp8.webm"])
     later = clip("vp8_large.webm", range(60, 90), codec="libvpx", size=(192, 128))

@@ -4,12 +4,16 @@ import math
 from typing import cast
 
 import numpy as np
+from av.error import FFmpegError
 from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
+from fewact.errors import VideoError
 from fewact.video.damage import warn_of_video
 from fewact.video.timeline import Array, RGBImage
+
+_UNSPECIFIED = 2  # FFmpeg's AVCOL_SPC_UNSPECIFIED
 
 
 class FrameConverter:
@@ -27,6 +31,7 @@ class FrameConverter:
         self._name = name
         self._stored_size = (width, height)
         self._shown_size: tuple[int, int] | None = None
+        self._warned_of_colors = False
         self._reformatter = VideoReformatter()
 
     def convert(self, frame: VideoFrame) -> RGBImage:
@@ -48,8 +53,30 @@ class FrameConverter:
             side = round(np.linalg.det(matrix))  # −1 if the image is also flipped
             self.rotation = _degrees(matrix[0] * (side, 1)) % 360
         width, height = self._shown_size[::-1] if swaps_axes else self._shown_size
-        rgb = self._reformatter.reformat(frame, width, height, "rgb24")
+        rgb = self._rgb(frame, width, height)
         return np.ascontiguousarray(_rotate(rgb.to_ndarray(), matrix), np.uint8)
+
+    def _rgb(self, frame: VideoFrame, width: int, height: int) -> VideoFrame:
+        """Return a frame in RGB and of this size, as stored."""
+        try:
+            return self._reformatter.reformat(frame, width, height, "rgb24")
+        except (FFmpegError, ValueError) as error:
+            if frame.colorspace == _UNSPECIFIED:
+                raise VideoError(
+                    self._name,
+                    f"its pixel format {frame.format.name} cannot be converted to RGB",
+                    hint="Convert it to H.264, for example with FFmpeg.",
+                ) from error
+        if not self._warned_of_colors:
+            self._warned_of_colors = True
+            warn_of_video(
+                f"{self._name}: the color matrix of the file is not supported (FFmpeg's number "
+                f"{int(frame.colorspace)}); the video is read with the usual one, so colors may "
+                "be wrong",
+                stacklevel=2,
+            )
+        frame.colorspace = _UNSPECIFIED
+        return self._rgb(frame, width, height)
 
     def _matrix(self, frame: VideoFrame) -> Array:
         """Return the directions of the stored x and y axes on the screen: (2 2) of −1, 0, 1."""

@@ -24,6 +24,7 @@ VIDEO_FORMATS = (
 """Demuxers that open a single file. A playlist could make FFmpeg read other files."""
 
 IMAGE_FORMATS = "jpeg_pipe,png_pipe,bmp_pipe,webp_pipe"
+"""Demuxers of single images."""
 
 EXPECTED = "a video file, or a folder of numbered jpg, png, bmp or webp images"
 
@@ -59,7 +60,7 @@ class OpenVideo(NamedTuple):
 
 @contextmanager
 def open_video(
-    path: Path, *, threads: Threads = 1, formats: str = VIDEO_FORMATS
+    path: Path, *, threads: Threads = 1, formats: str = VIDEO_FORMATS, format: str | None = None
 ) -> Iterator[OpenVideo]:
     """Open a file, choose its video stream, and close the file when the block ends.
 
@@ -68,6 +69,7 @@ def open_video(
         threads: Number of decoder threads; "auto" takes one for small frames and one per core for
             large frames.
         formats: FFmpeg's names of the allowed file formats, separated by commas.
+        format: FFmpeg's name of the file format; None to find it.
 
     Raises:
         VideoError: The file is missing, unreadable, not a video or has no video stream.
@@ -86,7 +88,11 @@ def open_video(
     try:
         check_declared(path)
         container = av.open(
-            f"file:{path}", options=options, metadata_errors="ignore", timeout=(_ANALYSIS, None)
+            f"file:{path}",
+            format=format,
+            options=options,
+            metadata_errors="ignore",
+            timeout=(_ANALYSIS, None),
         )
     except (FFmpegError, OSError) as error:
         raise _open_error(path, error) from error

@@ -27,6 +27,14 @@ from fewact.video.timeline import Ints
 
 _IMAGE = re.compile(r"[^.].*\.(jpe?g|png|bmp|webp)", re.IGNORECASE)
 
+# FFmpeg would choose by the name where it is not sure: a large JPEG file would be a sequence.
+_IMAGE_FORMATS = {
+    "jpeg_pipe": re.compile(rb"\xff\xd8\xff"),
+    "png_pipe": re.compile(rb"\x89PNG"),
+    "bmp_pipe": re.compile(rb"BM"),
+    "webp_pipe": re.compile(rb"RIFF....WEBP", re.DOTALL),
+}
+
 
 class FrameSource(Protocol):
     """Frames with an index."""
@@ -131,10 +139,20 @@ def _split_numbers(name: str) -> list[str | int]:
     return [int(part) if k % 2 else part for k, part in enumerate(parts)]
 
 
+def _image_format(path: Path) -> str | None:
+    """Return FFmpeg's name of an image's format by the first bytes; None if it is another one."""
+    try:
+        with path.open("rb") as file:
+            begin = file.read(12)
+    except OSError:
+        return None
+    return next((name for name, bytes in _IMAGE_FORMATS.items() if bytes.match(begin)), None)
+
+
 def _decode_image(path: Path) -> VideoFrame | None:
     """Return an image, or None if it is damaged."""
     try:
-        with open_video(path, formats=IMAGE_FORMATS) as image:
+        with open_video(path, formats=IMAGE_FORMATS, format=_image_format(path)) as image:
             for packet in packets(image):
                 for frame in packet.decode():
                     return frame
