@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fewact.camera.motion import estimate_camera_motion
+from fewact.camera.motion import LEAST_ASPECT, estimate_camera_motion
 from fewact.camera.similarity import Similarity
 from fewact.camera.stabilise import stabilise
 from fewact.data.clips import Clip
@@ -120,3 +120,10 @@ def test_reading_reports_the_size_before_frames_are_transformed(clips):
         assert isinstance(sets, FrameSets)
         assert [frames.shape[1:] for frames in sets] == [(1, 1, 3)] * 2
         assert (sets.size, sets.aspect) == ((48, 64), 64 / 48)
+
+
+def test_the_motion_of_a_narrow_strip_is_that_of_the_narrowest(pan):
+    strip, narrowest = Views({8: pan}, 0.001), Views({8: pan}, LEAST_ASPECT)
+    view = View(8, "on")
+    assert torch.equal(strip.frames(view), narrowest.frames(view))
+    assert torch.equal(strip.camera_motion(view), narrowest.camera_motion(view))

@@ -57,6 +57,9 @@ MOVED_RATIO, STATIC_RATE = 1.35, 4.5
 exp(STATIC_RATE · static_fraction), see ``CameraMotion``. Fitted on development clips; in some of
 them, people squat, sit down and jog."""
 
+LEAST_ASPECT, MOST_ASPECT = 0.05, 20.0
+"""Aspect ratios between which the frames of a clip can be registered."""
+
 PRIOR = 0.01
 """Added to both inlier fractions, which may be zero."""
 
@@ -185,9 +188,12 @@ def check_clip(frames: Tensor, aspect: float | None) -> None:
     check_shape(frames, "t 3 h w", "frames")
     if frames.dtype != torch.uint8:
         raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
-    if aspect is not None and not 0.05 < aspect < 20:
+    if aspect is not None and not LEAST_ASPECT <= aspect <= MOST_ASPECT:
         raise OptionError(
-            "aspect ratio out of range", where="aspect", got=repr(aspect), expected="0.05 to 20"
+            "aspect ratio out of range",
+            where="aspect",
+            got=repr(aspect),
+            expected=f"{LEAST_ASPECT:g} to {MOST_ASPECT:g}",
         )
 
 

@@ -11,7 +11,12 @@ from torch import Tensor
 
 from fewact.backbones import Backbone
 from fewact.camera.correction import find_correction
-from fewact.camera.motion import CameraMotion, estimate_camera_motion
+from fewact.camera.motion import (
+    LEAST_ASPECT,
+    MOST_ASPECT,
+    CameraMotion,
+    estimate_camera_motion,
+)
 from fewact.camera.stabilise import stabilise_modes
 from fewact.data.video_source import VideoSource
 from fewact.errors import VideoError
@@ -47,14 +52,16 @@ class Views:
 
     Args:
         decoded: Resized frames (n 3 H W) uint8, by their number n.
-        aspect: Width over height of what the frames show, before they were resized.
+        aspect: Width over height of what the frames show, before they were resized; of a narrower
+            strip its motion is found as that of the narrowest that can be registered.
         frames_per_slot: Number of input frames of a slot, see the backbone's card.
     """
 
     def __init__(
         self, decoded: Mapping[int, Tensor], aspect: float, frames_per_slot: int = 1
     ) -> None:
-        self._decoded, self._aspect, self._frames_per_slot = decoded, aspect, frames_per_slot
+        self._decoded, self._frames_per_slot = decoded, frames_per_slot
+        self._aspect = min(max(aspect, LEAST_ASPECT), MOST_ASPECT)
         self._motion: dict[int, CameraMotion] = {}
         self._stabilised: dict[tuple[int, bool], Tensor] = {}
         self._differences: dict[int, tuple[Tensor, Tensor]] = {}
