@@ -91,8 +91,9 @@ def test_backbone_and_network_can_be_imported_from_the_subpackage():
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"device": "toaster"}, "device"),
-        ({"device": "cuda:99"}, "no such device"),
+        ({"device": "toaster"}, "the device is not available"),
+        ({"device": 3}, "no such device"),
+        ({"device": "cuda:99"}, "the device is not available"),
         ({"precision": "float16"}, '"float32", "bfloat16"'),
         ({"last_stride": 3}, "last_stride"),
         ({"laststride": 1}, 'Did you mean "last_stride"'),
@@ -102,6 +103,13 @@ def test_backbone_and_network_can_be_imported_from_the_subpackage():
 def test_invalid_options_are_named(option, message):
     with pytest.raises(OptionError, match=message):
         backbones.create("resnet50", weights="random", **option)
+
+
+def test_a_device_may_be_torchs_own():
+    import torch
+
+    found = backbones.create("efficientnet-lite0", weights="random", device=torch.device("cpu"))
+    assert found.device == torch.device("cpu")
 
 
 def test_creation_draws_nothing_from_the_global_generator():

@@ -16,6 +16,7 @@ from fewact.registry import Registry
 
 if TYPE_CHECKING:
     from fewact.backbones.backbone import Backbone
+    from fewact.backbones.devices import Device
     from fewact.backbones.network import Network, StagedNetwork
     from fewact.backbones.text_encoder import TextEncoder
 
@@ -64,7 +65,7 @@ def create(
     name: str = "auto",
     *,
     weights: str | Path = "default",
-    device: str = "auto",
+    device: "Device" = "auto",
     precision: str = "auto",
     engine: str = "auto",
     resize: Resize = "squash",
@@ -78,7 +79,8 @@ def create(
         name: One of ``names()``; ``auto`` is EfficientNet-Lite0, whose weights come with fewact.
         weights: ``default``; ``random`` (seeded, for tests); ``hf-hub:owner/name``;
             ``local-dir:folder``; or a .safetensors file.
-        device: ``auto`` (a CUDA GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, …
+        device: ``auto`` (a CUDA GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, … or a
+            ``torch.device``.
         precision: ``float32``; ``bfloat16``; ``int8``, which is the default network with ONNX
             Runtime; or ``auto``, which is one of the first two by the device, the engine and the
             network. The card contains the precision that was chosen.
@@ -107,9 +109,18 @@ def create(
     from fewact.backbones.workers import on_one_core
 
     network = _NETWORKS.get(AUTO if name == "auto" else name)
-    chosen = {"device": device, "precision": precision, "engine": engine, "sampler": sampler}
     return on_one_core(
-        lambda: build(network, options, weights=weights, resize=resize, size=size, **chosen)
+        lambda: build(
+            network,
+            options,
+            weights=weights,
+            device=device,
+            precision=precision,
+            engine=engine,
+            resize=resize,
+            sampler=sampler,
+            size=size,
+        )
     )
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from fewact.backbones.card import Card, Level, Resize
 from fewact.backbones.catalogue import Description
-from fewact.backbones.devices import check_name
+from fewact.backbones.devices import Device, check_name
 from fewact.backbones.engines import Engine
 from fewact.backbones.engines.choosing import check_request, choose
 from fewact.backbones.engines.eager import TorchEngine
@@ -245,7 +245,7 @@ def build(
     options: Mapping[str, Any],
     *,
     weights: str | Path,
-    device: str,
+    device: Device,
     precision: str,
     engine: str,
     resize: Resize = "squash",

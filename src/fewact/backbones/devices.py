@@ -1,9 +1,15 @@
 """Names of devices and engines; checked without torch, which takes seconds to import."""
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from fewact.errors import OptionError, did_you_mean
+
+if TYPE_CHECKING:
+    import torch
+
+Device: TypeAlias = "str | torch.device"
+"""Name of a device, or torch's own."""
 
 ENGINES: Final = ("auto", "torch", "onnx")
 PRECISIONS: Final = ("auto", "float32", "bfloat16", "int8")

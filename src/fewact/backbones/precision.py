@@ -4,7 +4,7 @@ from typing import Literal, cast
 
 import torch
 
-from fewact.backbones.devices import DEVICES, PRECISIONS, check_device_name, check_name
+from fewact.backbones.devices import DEVICES, PRECISIONS, Device, check_device_name, check_name
 from fewact.errors import OptionError
 
 Precision = Literal["float32", "bfloat16", "int8"]
@@ -15,24 +15,25 @@ Precision = Literal["float32", "bfloat16", "int8"]
 AUTO: Precision = "bfloat16"
 
 
-def resolve_device(device: str) -> torch.device:
+def resolve_device(device: Device) -> torch.device:
     """Return a device by name; "auto" is a CUDA GPU if there is one, otherwise the CPU.
 
     Raises:
-        OptionError: There is no such device.
+        OptionError: There is no such device, or torch cannot use it.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    check_device_name(device)
+    name = check_device_name(str(device))
     try:
-        chosen = torch.device(device)
+        chosen = torch.device(name)
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise OptionError(
-            "there is no such device",
+            "the device is not available",
             where="device",
-            got=f"{device!r}: {str(error).splitlines()[0][:80]}",
+            got=f"{name!r}: {str(error).splitlines()[0][:80]}",
             expected=DEVICES,
+            hint='"auto" is the GPU if torch can use it, else the CPU.',
         ) from None
     return chosen
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from fewact.backbones import Backbone
+from fewact.backbones.devices import Device
 from fewact.classifier.class_names import ClassNames, TextMode
 from fewact.classifier.examples import Examples
 from fewact.classifier.fitted import Fitted, fit_examples
@@ -28,7 +29,7 @@ class Estimator:
         self,
         backbone: str | Backbone = "auto",
         method: str | Method = "auto",
-        device: str = "auto",
+        device: Device = "auto",
         *,
         weights: str | Path = "default",
         precision: str = "auto",

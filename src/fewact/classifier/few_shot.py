@@ -35,7 +35,7 @@ class FewShotClassifier(Editing, Predicting, Saving):
     Args:
         backbone: Backbone that computes the features, or its name.
         method: Few-shot method, or its name.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``, or a ``torch.device``.
         weights: Weights of a backbone given by name, see ``fewact.backbones.create``.
         precision: Precision of a backbone given by name: ``auto``, ``float32``, ``bfloat16``
             or ``int8``.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fewact import backbones, methods
 from fewact.backbones import Backbone
+from fewact.backbones.devices import Device
 from fewact.data import AnyClip, FeatureClip
 from fewact.data.active import Trim, check_trim
 from fewact.errors import OptionError
@@ -48,7 +49,7 @@ class Choice:
 
     backbone: str | Backbone
     method: str | Method
-    device: str
+    device: Device
     weights: str | Path
     precision: str
     engine: str

@@ -266,14 +266,14 @@ class Stream:
             time = clock.monotonic() - self._begun
             if self._fps is not None:
                 time = self._pushed / self._fps
-        if not (abs(time) <= LATEST and time > self._last):
+        if not (isinstance(time, Real) and abs(time) <= LATEST and time > self._last):
             raise OptionError(
                 "the time of a frame is not after that of the last frame",
                 where="time",
                 got=f"{time!r}",
-                expected=f"more than {self._last:g} s, at most {LATEST:g} s",
+                expected=f"a number, more than {self._last:g} s, at most {LATEST:g} s",
             )
-        return time
+        return float(time)
 
     def _is_gap(self, time: float) -> bool:
         """Return whether frames are missing: no window may contain such a gap."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from fewact.backbones.card import Card
+from fewact.backbones.devices import Device
 from fewact.backbones.precision import resolve_device
 from fewact.data.clips import FeatureClip
 from fewact.errors import DataError, OptionError
@@ -27,7 +28,7 @@ class Precomputed:
     75
     """
 
-    def __init__(self, frames: int, width: int, device: str = "auto") -> None:
+    def __init__(self, frames: int, width: int, device: Device = "auto") -> None:
         for name, value in (("frames", frames), ("width", width)):
             if value < 1:
                 raise OptionError(
