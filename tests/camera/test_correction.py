@@ -5,7 +5,7 @@ import pytest
 
 from fewact.camera.conditions import Condition, picture
 from fewact.camera.correction import MOST_GAIN, Bars, Correction, brightness, find_correction
-from fewact.camera.faults import DARK, FLAT, GRAINY, SMALL, WHITE_OUT, find_faults
+from fewact.camera.faults import DARK, FLAT, GRAINY, SMALL, STILL, WHITE_OUT, find_faults
 from fewact.errors import ShapeError
 from tests.camera.scenery import scene
 
@@ -135,6 +135,12 @@ def test_faults_name_what_to_do() -> None:
     found = Correction(Bars(), None, 0.0, None, 0.0, brightness(white), 4 / 3)
     assert find_faults(found, (240, 320)) == (WHITE_OUT,)
     assert str(DARK) == "very dark; record with more light"
+
+
+@pytest.mark.parametrize("pictures", [1, 2, 3])
+def test_copies_of_one_or_two_pictures_show_no_movement(pictures: int) -> None:
+    video = frames()[np.arange(8) * pictures // 8]
+    assert (STILL in find_faults(find_correction(video), (240, 320))) is (pictures < 3)
 
 
 def test_other_frames_are_refused() -> None:

@@ -91,6 +91,14 @@ def test_a_copy_is_found_where_a_node_is_a_number_that_many_clips_share() -> Non
     assert old.name == "a.mp4"
 
 
+def test_equal_clips_are_found_once_each() -> None:
+    clips = [one("a.mp4", "wave", 1.0), one("b.mp4", "wave", 2.0), one("c.mp4", "clap", 3.0)]
+    assert join(clips).equal() == []
+    copies = [one("copy.mp4", "wave", 1.0), one("other.mp4", "clap", 1.0)]
+    found = [(new.name, old.name) for new, old in join([*clips, *copies]).equal()]
+    assert found == [("a.mp4", "other.mp4"), ("copy.mp4", "other.mp4")]
+
+
 @pytest.mark.parametrize(
     ("clip", "title"),
     [

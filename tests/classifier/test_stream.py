@@ -377,7 +377,7 @@ def test_times_are_checked_and_gaps_begin_again(quick: FewShotClassifier, action
     stream = quick.fit(actions).stream()
     frame = np.zeros((48, 64, 3), np.uint8)
     stream.push(frame, 1.0)
-    for wrong in (1.0, 0.5, 1e12, 1e308, float("nan"), float("inf")):
+    for wrong in (1.0, 0.5, 1e12, 1e308, float("nan"), float("inf"), "2"):
         with pytest.raises(OptionError, match="not after"):
             stream.push(frame, wrong)
     for wrong in ((48, 64), (1, 48, 64, 3), (2, 48, 64, 3)):

@@ -68,6 +68,19 @@ def test_videos_outside_the_class_folders_are_ignored_with_a_warning(tmp_path: P
     assert len(clips) == 2
 
 
+def test_folders_beside_the_clips_of_a_class_are_ignored_with_a_warning(tmp_path: Path) -> None:
+    create(tmp_path, "a/x.mp4", "a/old/z.mp4", "a/notes/n.txt", "a/frames/1.jpg", "b/y.mp4")
+    with pytest.warns(UserWarning, match=r"beside the clips of a class: a/old; move"):
+        clips = list_clips(tmp_path)
+    assert [clip.path.name for clip in clips] == ["frames", "x.mp4", "y.mp4"]
+
+
+def test_spaces_around_the_name_of_a_folder_do_not_count(tmp_path: Path) -> None:
+    create(tmp_path, "wave /x.mp4", " clap/y.mp4", "two words/z.mp4")
+    labels = {clip.label for clip in list_clips(tmp_path)}
+    assert labels == {"wave", "clap", "two words"}
+
+
 def test_labels_are_normalised_unicode(tmp_path: Path) -> None:
     create(tmp_path, unicodedata.normalize("NFD", "höhe") + "/x.mp4", "跳 跃/y.mp4")
     assert [clip.label for clip in list_clips(tmp_path)] == ["höhe", "跳 跃"]

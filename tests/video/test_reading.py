@@ -1,5 +1,6 @@
 import threading
 import tracemalloc
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -20,6 +21,7 @@ from fewact.video import (
     PerrettTrain,
     Segments,
     Timeline,
+    VideoWarning,
     Window,
     decoding,
     probe,
@@ -245,6 +247,29 @@ def test_other_color_matrices_are_read_with_a_warning(
         frames = read_frames(path, EveryNth(5))
     assert len(caught) == 1
     assert numbers(frames) == [0, 5, 10, 15]
+
+
+@pytest.mark.parametrize(
+    ("extension", "codec"), [("ts", "libx264"), ("ts", "mpeg2video"), ("mpg", "mpeg2video")]
+)
+def test_joined_parts_are_read_one_after_the_other(
+    clip: Any, numbers: Numbers, extension: str, codec: str
+) -> None:
+    parts = [
+        clip(f"part {k} {codec}.{extension}", range(60 * k, 60 * k + 60), codec=codec)
+        for k in range(3)
+    ]
+    data = b"".join(part.read_bytes() for part in parts)
+    path = clip.write(f"joined {codec}.{extension}", data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VideoWarning)  # of the last packets of the first parts
+        found = numbers(read_frames(path, EveryNth(1)))
+        later = numbers(read_frames(path, EveryNth(30), start=4.5))
+    assert len(found) >= 178
+    assert found == sorted(found)
+    assert set(range(180)) - set(found) <= {58, 59, 118, 119}
+    assert probe(path).duration == pytest.approx(6.0, abs=0.2)
+    assert later[0] in range(133, 138)
 
 
 def test_a_new_size_in_mid_stream_is_scaled_to_the_first(clip: Any, numbers: Numbers) -> None:

@@ -7,10 +7,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 
 from fewact.errors import VideoError
 from fewact.video import EveryNth, read_frames, write_video
@@ -28,6 +31,17 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_video(tmp_path_factory.mktemp("recording") / "a.mkv", counted(), 15)
 
 
+def transport_stream(path: Path, frames: np.ndarray, fps: int) -> bytes:
+    """Return the bytes of an MPEG transport stream."""
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=fps)
+        stream.height, stream.width = frames.shape[1:3]
+        for frame in frames:
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        output.mux(stream.encode(None))
+    return path.read_bytes()
+
+
 def read(source: str | Path) -> tuple[list[float], np.ndarray]:
     with open_recording(source) as opened:
         found = [(time, opened.convert(frame)) for time, frame in opened.frames()]
@@ -42,6 +56,28 @@ def test_a_file_gives_all_frames_with_their_times(video: Path) -> None:
         assert not opened.live
         assert opened.duration == pytest.approx(2.0, abs=0.1)
         assert opened.fps == pytest.approx(15)
+
+
+def test_frames_that_are_not_later_are_left_out_and_counted() -> None:
+    from fewact.video.recording import Recording
+
+    times = [0.0, 0.1, 0.2, 0.15, 0.2, 0.3, None, 0.9, 0.0, 0.1]
+    opened = Recording("camera", iter([(time, VideoFrame(8, 8)) for time in times]), fps=10)
+    found = [time for time, _ in opened.frames()]
+    assert found == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.9, 1.0, 1.1])
+    assert opened.not_later == 2
+
+
+def test_joined_parts_follow_each_other(tmp_path: Path) -> None:
+    parts = [transport_stream(tmp_path / "a.ts", one, 15) for one in (counted(), counted()[::-1])]
+    (tmp_path / "joined.ts").write_bytes(b"".join(parts))
+    times, frames = read(tmp_path / "joined.ts")
+    assert len(frames) == 60
+    assert times[-1] == pytest.approx(59 / 15, abs=0.1)
+    assert all(late > early for early, late in pairwise(times))
+    grey = frames.mean((1, 2, 3))
+    assert grey[:30].argmax() == 29
+    assert grey[30:].argmax() == 0
 
 
 def test_a_folder_of_images(tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ class Correction:
         before: Levels of the video between the bars, without flicker.
         aspect: Width over height of corrected frames as displayed.
         part: Part of the corrected picture that is cut out; None for all of it.
+        still: Whether the frames are copies of one or two, which show no movement.
     """
 
     bars: Bars
@@ -134,6 +135,7 @@ class Correction:
     before: Brightness
     aspect: float
     part: Part | None = None
+    still: bool = False
 
     def __bool__(self) -> bool:
         changes = (self.light, self.levels, self.part)
@@ -200,9 +202,16 @@ def find_correction(frames: Frames, aspect: float | None = None) -> Correction:
     blur = 0.0 if grain or levels is not None else find_blur(picture)
     height, width = frames.shape[1:3]
     displayed = (aspect or width / height) * (1 - sum(bars.columns)) / (1 - sum(bars.rows))
-    uncut = Correction(bars, light, blur, levels, grain, found, displayed)
+    uncut = Correction(bars, light, blur, levels, grain, found, displayed, still=_is_still(frames))
     part = find_part(uncut.frames(frames), displayed)
     return uncut if part is None else replace(uncut, part=part, aspect=ASPECT)
+
+
+def _is_still(frames: Frames) -> bool:
+    """Return whether there are several frames (t h w 3), but at most two that differ."""
+    some = frames[:, ::STEP, ::STEP]
+    changes = (some[1:] != some[:-1]).any((1, 2, 3))
+    return len(frames) > 2 and int(changes.sum()) <= 1
 
 
 def brightness(frames: Frames) -> Brightness:

@@ -32,6 +32,7 @@ GRAINY = Fault("grainy", "record with more light")
 BLURRED = Fault("blurred", "clean the lens, and focus on the person")
 FLICKERS = Fault("the light flickers", "fix the exposure, or record by daylight")
 WHITE_OUT = Fault("overexposed", "record with less light, or a shorter exposure")
+STILL = Fault("only one or two pictures", "record the whole movement")
 SMALL = Fault("very small", f"record at least {LEAST_HEIGHT} rows and columns, better 240")
 
 
@@ -44,6 +45,7 @@ def find_faults(correction: Correction, size: tuple[int, int]) -> tuple[Fault, .
     """
     levels = correction.before
     found = (
+        (STILL, correction.still),
         (DARK, levels.dark),
         (FLAT, levels.flat and not levels.dark),
         (FLICKERS, correction.light is not None),

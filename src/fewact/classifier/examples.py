@@ -138,6 +138,21 @@ class Examples:
                 found.append((more.clips[i], self.clips[same]))
         return found
 
+    def equal(self) -> list[tuple[Example, Example]]:
+        """Return each clip of the same nodes as an earlier one, and the first of these."""
+        smallest = min(self.nodes, key=lambda name: self.nodes[name][0].numel())
+        rows = self.nodes[smallest].reshape(len(self.clips), -1).numpy()
+        alike: dict[bytes, list[int]] = {}
+        for i, row in enumerate(rows):
+            alike.setdefault(row.tobytes(), []).append(i)
+        firsts: dict[str, int] = {}
+        found = []
+        for i in sorted(i for several in alike.values() if len(several) > 1 for i in several):
+            first = firsts.setdefault(self.digest(i), i)
+            if first != i:
+                found.append((self.clips[i], self.clips[first]))
+        return found
+
 
 def spread(count: int, most: int) -> list[int]:
     """Return the positions of at most ``most`` of ``count`` clips, evenly spread."""

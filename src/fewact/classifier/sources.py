@@ -218,15 +218,16 @@ def _named(
 
 
 def _refuse_repeats(clips: Iterable[AnyClip]) -> None:
-    known: set[tuple[str, float | None, float | None]] = set()
+    known: dict[tuple[str, float | None, float | None], str] = {}
     for clip in clips:
         if isinstance(clip, Clip):
             key = os.path.realpath(clip.path)
         else:
             key = clip.name if isinstance(clip, FeatureClip) else clip.fingerprint()
-        if (key, clip.start, clip.end) in known:
-            raise DataError("the clip appears twice", where=display_name(clip))
-        known.add((key, clip.start, clip.end))
+        name = display_name(clip)
+        same = known.setdefault((key, clip.start, clip.end), name)
+        if same is not name:
+            raise DataError("the clip appears twice", where=name, got=f"the same as {same}")
 
 
 def _names(paths: list[Path], root: Path | None) -> list[str]:

@@ -120,6 +120,14 @@ def teach(
             )
         parts = found
     examples = join(parts)
+    if equal := examples.equal():
+        LOG.warning(
+            "%d of %d training clips equal others, so that the held-out accuracy is too high; "
+            "remove them, or correct their class: %s",
+            len(equal),
+            len(clips),
+            first_few(f"{copy.title} = {clip.title}" for copy, clip in equal),
+        )
     if rotated := find_rotated(examples, None if fitted is None else fitted.upright):
         LOG.warning(
             "%d of %d training clips: rotated by 90°, unlike the others; rotate the video: %s",

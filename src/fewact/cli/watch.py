@@ -232,6 +232,8 @@ def _saver(
                 "classes": list(classifier.classes_),
                 "seconds": round(opened.time, 3),
                 "dropped_frames": opened.dropped,
+                "damaged_frames": opened.recording.damaged,
+                "frames_out_of_order": opened.recording.not_later,
             }
             write_text(output, events_text(output, events, facts))
 
@@ -251,3 +253,5 @@ def _summarise(opened: "Watch", events: list["Event"], seconds: float) -> None:
         say(f"Dropped {opened.dropped} late frames: the computer is too slow for this camera.")
     if opened.recording.damaged:
         say(f"Skipped {opened.recording.damaged} damaged frames.")
+    if opened.recording.not_later:
+        say(f"Left out {opened.recording.not_later} frames whose time is not after the last one.")

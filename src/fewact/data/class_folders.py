@@ -24,8 +24,9 @@ def list_clips(folder: str | Path) -> list[Clip]:
     are ignored. Classes and clips are in natural order ("clip 2" before "clip 10"), the same on
     every machine. What cannot be shown of a folder's name, such as bytes that are not UTF-8, is an
     escape in the class's name: ``caf\xe9``. The folder ``none`` is not a class:
-    ``list_background`` returns its clips. A warning names videos outside the class folders, which
-    are ignored.
+    ``list_background`` returns its clips. Spaces around the name of a folder do not count. Warnings
+    name what is ignored: videos outside the class folders, and folders of clips beside the clips
+    of a class.
 
     Args:
         folder: Folder of the class folders.
@@ -45,6 +46,7 @@ def list_clips(folder: str | Path) -> list[Clip]:
             hint=LAYOUT,
         )
     clips = [clip for entry in folders for clip in _clips(entry)]
+    deeper = [inside for entry in folders for inside in _folders_of_clips(entry)]
     if len(folders) == 1:
         raise DataError(
             "there is only one class",
@@ -57,6 +59,14 @@ def list_clips(folder: str | Path) -> list[Clip]:
         names = first_few(entry.name for entry in outside)
         warnings.warn(
             f"{root}: ignored, in no class folder: {names}", category=UserWarning, stacklevel=2
+        )
+    if deeper:
+        names = first_few(str(inside.relative_to(root)) for inside in deeper)
+        warnings.warn(
+            f"{root}: ignored, folders beside the clips of a class: {names}; move their clips into "
+            "the folder of the class",
+            category=UserWarning,
+            stacklevel=2,
         )
     return clips
 
@@ -120,10 +130,19 @@ def _classes(root: Path) -> tuple[list[Path], list[Path]]:
     return folders, outside
 
 
+def _folders_of_clips(folder: Path) -> list[Path]:
+    """Return the folders in a class folder that have clips below them, but are none."""
+    return [
+        inside
+        for inside in entries(folder)
+        if inside.is_dir() and not is_clip(inside) and any(clips_below(inside))
+    ]
+
+
 def _clips(folder: Path) -> list[Clip]:
     """Return the clips of one class folder."""
     inside = entries(folder)
-    label = printable(unicodedata.normalize("NFC", legible(folder.name)))
+    label = printable(unicodedata.normalize("NFC", legible(folder.name)).strip())
     clips = [Clip(entry, label) for entry in inside if is_clip(entry)]
     if clips:
         return clips

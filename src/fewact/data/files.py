@@ -10,8 +10,9 @@ from fewact.errors import DataError
 VIDEO_SUFFIXES = frozenset(
     suffix
     for family in (
-        ".3g2 .3gp .asf .avi .flv .gif .m2ts .m2v .m4v .mkv .mov",
-        ".mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv",
+        ".3g2 .3gp .asf .avi .dv .f4v .flv .gif .h264 .h265 .hevc .m1v .m2t .m2ts .m2v .m4v",
+        ".mjpeg .mkv .mov .mp4 .mpe .mpeg .mpg .mts .mxf .nut .ogv .qt .rm .rmvb .ts .vob .webm",
+        ".wmv .y4m",
     )
     for suffix in family.split()
 )

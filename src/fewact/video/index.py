@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import av
@@ -24,6 +24,12 @@ _FALLBACK_FPS = 25
 # Other containers guess time stamps that change after a seek, or cannot seek.
 _SEEKABLE = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "mpegts")
 _NOT_FOUND = -1 << 40
+# Their parts can be joined byte by byte, as recorders and cameras do.
+_JOINABLE = ("mpegts", "mpeg")
+
+RESTART = 0.5
+"""Seconds by which the times of a key frame are earlier than those before it where a recording
+begins again, as in joined parts; frames are reordered by less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +106,10 @@ def index_file(path: Path, start: float | None = None, end: float | None = None)
 
 @dataclass
 class _PacketFacts:
-    """Time stamps, durations and key frame flags of the frames to show, in decoding order."""
+    """Time stamps, durations and key frame flags of the frames to show, in decoding order.
+
+    ``restarts`` are the numbers of time stamps before those that begin again.
+    """
 
     pts: list[int | None] = field(default_factory=list)
     durations: list[int] = field(default_factory=list)
@@ -108,6 +117,7 @@ class _PacketFacts:
     corrupt: int = 0
     all: int = 0
     reordered: bool = False
+    restarts: list[int] = field(default_factory=list)
 
 
 def _read(
@@ -120,7 +130,8 @@ def _read(
     """
     facts = _PacketFacts()
     vp8 = video.stream.codec_context.name == "vp8"
-    past = 0
+    past, timed, latest = 0, 0, None
+    restart = RESTART / _time_base(video)
     for packet in run:
         facts.all += 1
         if packet.is_corrupt:
@@ -131,6 +142,12 @@ def _read(
             facts.durations.append(packet.duration or 0)
             facts.keys.append(packet.is_keyframe)
             facts.reordered |= packet.pts != packet.dts
+            if packet.pts is not None:
+                if latest is None or (packet.is_keyframe and packet.pts < latest - restart):
+                    facts.restarts += [timed] if timed else []
+                    latest = packet.pts
+                latest = max(latest, packet.pts)
+                timed += 1
         if until is not None and packet.pts is not None:
             past = past + 1 if packet.pts >= until else 0
             if past == _REORDER:
@@ -225,6 +242,9 @@ def _index(
         # AVI stores no presentation times. FFmpeg guesses them if frames are reordered, and frames
         # of Xvid's packed bitstream, as in UCF-101, then have the times of other frames.
         counted = video.container.format.name == "avi" and facts.reordered
+        if facts.restarts and video.container.format.name in _JOINABLE:
+            counted = True
+            pts = _continued(pts, facts.restarts, _typical_duration(video, durations))
     order = np.argsort(pts, kind="stable")
     pts = pts[order]
     seekable = video.container.format.name in _SEEKABLE and not counted
@@ -242,6 +262,20 @@ def _index(
         missing=missing,
         corrupt=facts.corrupt,
     )
+
+
+def _continued(pts: Ints, restarts: list[int], duration: int) -> Ints:
+    """Return time stamps of joined parts, each of which continues from the one before.
+
+    Args:
+        pts: Time stamps (n,) in decoding order.
+        restarts: Position of the first one of each part but the first.
+        duration: Duration of the last frame of a part.
+    """
+    parts = [np.sort(part) for part in np.split(pts, restarts)]
+    for before, part in pairwise(parts):
+        part += before[-1] + duration - part[0]
+    return np.concatenate(parts)
 
 
 def seek(video: OpenVideo, pts: int) -> Iterator[VideoPacket] | None:

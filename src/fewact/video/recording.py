@@ -25,6 +25,7 @@ from av.video.stream import VideoStream
 from fewact.errors import VideoError
 from fewact.video.conversion import FrameConverter
 from fewact.video.damage import Damage
+from fewact.video.index import RESTART
 from fewact.video.opening import (
     VIDEO_FORMATS,
     VideoPacket,
@@ -66,6 +67,7 @@ class Recording:
 
     Attributes:
         damaged: Number of packets that did not decode.
+        not_later: Number of frames that were left out, because they are not later than the last.
     """
 
     def __init__(
@@ -80,15 +82,16 @@ class Recording:
     ) -> None:
         self.name, self.live, self.duration, self.fps = name, live, duration, fps
         self.again = again
-        self.damaged = 0
+        self.damaged = self.not_later = 0
         self._frames = frames
         self._converter = FrameConverter(name)
 
     def frames(self) -> Iterator[tuple[float, VideoFrame]]:
         """Yield frames with their times, in seconds after the first one, ascending.
 
-        Frames whose time is not later than that of the last one are left out. If times jump back,
-        as those of a stream that begins again, later ones continue from the last one.
+        Frames whose time is not later than that of the last one are left out. If times jump back by
+        more than ``RESTART``, as those of joined parts or of a stream that begins again, later ones
+        continue from the last one.
 
         Raises:
             VideoError: There is no frame.
@@ -104,9 +107,10 @@ class Recording:
                 time = 0.0 if first is None else first + last + step
             if first is None:
                 first = time - step
-            if time - first < last - TIMEOUT:
+            if time - first < last - RESTART:
                 first = time - last - step
             if time - first <= last:
+                self.not_later += 1
                 continue
             last = time - first
             yield last - step, frame
