@@ -262,13 +262,15 @@ def test_joined_parts_are_read_one_after_the_other(
     data = b"".join(part.read_bytes() for part in parts)
     path = clip.write(f"joined {codec}.{extension}", data)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VideoWarning)  # of the last packets of the first parts
+        warnings.simplefilter("ignore", VideoWarning)
         found = numbers(read_frames(path, EveryNth(1)))
         later = numbers(read_frames(path, EveryNth(30), start=4.5))
+        duration = probe(path).duration
     assert len(found) >= 178
     assert found == sorted(found)
-    assert set(range(180)) - set(found) <= {58, 59, 118, 119}
-    assert probe(path).duration == pytest.approx(6.0, abs=0.2)
+    missing = set(range(180)) - set(found)  # FFmpeg takes the last packet of a part for damaged
+    assert missing <= {57, 58, 59, 117, 118, 119}
+    assert duration == pytest.approx(6.0, abs=0.2)
     assert later[0] in range(133, 138)
 
 
