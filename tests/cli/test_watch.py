@@ -69,7 +69,7 @@ def test_events_on_stdout_and_in_files(
 
 
 def test_a_recording_without_events_gets_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
-    recording = SimpleNamespace(live=False, damaged=0)
+    recording = SimpleNamespace(live=False, damaged=0, not_later=0)
     opened: Any = SimpleNamespace(time=10.0, dropped=0, recording=recording)
     _summarise(opened, [], 5.0)
     assert "--false-alarms 1" in capsys.readouterr().err

@@ -32,7 +32,7 @@ GRAINY = Fault("grainy", "record with more light")
 BLURRED = Fault("blurred", "clean the lens, and focus on the person")
 FLICKERS = Fault("the light flickers", "fix the exposure, or record by daylight")
 WHITE_OUT = Fault("overexposed", "record with less light, or a shorter exposure")
-STILL = Fault("only one or two pictures", "record the whole movement")
+STILL = Fault("only one or two pictures", "record the full movement")
 SMALL = Fault("very small", f"record at least {LEAST_HEIGHT} rows and columns, better 240")
 
 

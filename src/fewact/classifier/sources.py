@@ -224,10 +224,10 @@ def _refuse_repeats(clips: Iterable[AnyClip]) -> None:
             key = os.path.realpath(clip.path)
         else:
             key = clip.name if isinstance(clip, FeatureClip) else clip.fingerprint()
-        name = display_name(clip)
-        same = known.setdefault((key, clip.start, clip.end), name)
-        if same is not name:
-            raise DataError("the clip appears twice", where=name, got=f"the same as {same}")
+        name, place = display_name(clip), (key, clip.start, clip.end)
+        if place in known:
+            raise DataError("the clip appears twice", where=name, got=f"the same as {known[place]}")
+        known[place] = name
 
 
 def _names(paths: list[Path], root: Path | None) -> list[str]:

@@ -53,7 +53,7 @@ class Views:
     Args:
         decoded: Resized frames (n 3 H W) uint8, by their number n.
         aspect: Width over height of what the frames show, before they were resized; of a narrower
-            strip its motion is found as that of the narrowest that can be registered.
+            strip the narrowest aspect that can be registered is taken.
         frames_per_slot: Number of input frames of a slot, see the backbone's card.
     """
 

@@ -71,8 +71,8 @@ class FrameConverter:
             self._warned_of_colors = True
             warn_of_video(
                 f"{self._name}: the color matrix of the file is not supported (FFmpeg's number "
-                f"{int(frame.colorspace)}); the video is read with the usual one, so colors may "
-                "be wrong",
+                f"{int(frame.colorspace)}); the video is read with the default one, so that colors "
+                "may be wrong",
                 stacklevel=2,
             )
         frame.colorspace = _UNSPECIFIED

@@ -89,7 +89,7 @@ class Recording:
     def frames(self) -> Iterator[tuple[float, VideoFrame]]:
         """Yield frames with their times, in seconds after the first one, ascending.
 
-        Frames whose time is not later than that of the last one are left out. If times jump back by
+        Frames that are not later than the last one are left out. If times jump back by
         more than ``RESTART``, as those of joined parts or of a stream that begins again, later ones
         continue from the last one.
 
