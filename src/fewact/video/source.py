@@ -27,7 +27,7 @@ from fewact.video.timeline import Ints
 
 _IMAGE = re.compile(r"[^.].*\.(jpe?g|png|bmp|webp)", re.IGNORECASE)
 
-# FFmpeg would choose by the name where it is not sure: a large JPEG file would be a sequence.
+# FFmpeg would choose by the name where it is not sure: many JPEG files would be a sequence.
 _IMAGE_FORMATS = {
     "jpeg_pipe": re.compile(rb"\xff\xd8\xff"),
     "png_pipe": re.compile(rb"\x89PNG"),
