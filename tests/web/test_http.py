@@ -79,7 +79,7 @@ def test_the_report_of_a_model_is_a_page_without_code(
 def test_clips_of_the_command_line_are_kept_apart_and_may_have_equal_names(
     serve: Serve, clip: bytes, tmp_path: Path
 ) -> None:
-    long = "someone waves " * 6
+    long = ("someone waves " * 6).strip()
     draw = np.random.default_rng(0)
     for label in (long, "throw"):
         for name in ("1.mp4", "2.mp4"):
