@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,3 +116,12 @@ def test_folders_without_images_are_refused(tmp_path: Path, monkeypatch: Any) ->
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(VideoError, match="cannot be listed: permission denied"):
         read_frames(tmp_path, Segments(8))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_among_the_images_is_replaced(folder: Path, numbers: Numbers) -> None:
+    (folder / "frame6.jpg").unlink()
+    os.mkfifo(folder / "frame6.jpg")
+    with pytest.warns(VideoWarning, match="1 frame is replaced by the nearest"):
+        found = numbers(read_frames(folder, EveryNth(1)))
+    assert found == [0, 1, 2, 3, 4, 4, *range(6, 12)]

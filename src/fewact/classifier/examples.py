@@ -127,31 +127,31 @@ class Examples:
         return [c.title for i, c in enumerate(more.clips) if (_key(c), more.digest(i)) in known]
 
     def copies(self, more: "Examples") -> list[tuple[Example, Example]]:
-        """Return each new clip of the same nodes as one of these clips, and that clip."""
-        smallest = min(self.nodes, key=lambda name: self.nodes[name][0].numel())
-        known, new = (one.nodes[smallest].reshape(len(one.clips), -1) for one in (self, more))
-        found = []
-        for i, row in enumerate(new):
-            alike = (known == row).all(1).nonzero().flatten().tolist()
-            same = next((j for j in alike if self.digest(j) == more.digest(i)), None)
-            if same is not None:
-                found.append((more.clips[i], self.clips[same]))
-        return found
+        """Return each new clip of the same nodes as one of these clips, and the first of these."""
+        return _copies(self, more)
 
     def equal(self) -> list[tuple[Example, Example]]:
         """Return each clip of the same nodes as an earlier one, and the first of these."""
-        smallest = min(self.nodes, key=lambda name: self.nodes[name][0].numel())
-        rows = self.nodes[smallest].reshape(len(self.clips), -1).numpy()
-        alike: dict[bytes, list[int]] = {}
-        for i, row in enumerate(rows):
-            alike.setdefault(row.tobytes(), []).append(i)
-        firsts: dict[str, int] = {}
-        found = []
-        for i in sorted(i for several in alike.values() if len(several) > 1 for i in several):
-            first = firsts.setdefault(self.digest(i), i)
-            if first != i:
-                found.append((self.clips[i], self.clips[first]))
-        return found
+        return _copies(self, self)
+
+
+def _copies(known: Examples, new: Examples) -> list[tuple[Example, Example]]:
+    """Return each new clip of the same nodes as another known one, and the first of these."""
+    smallest = min(known.nodes, key=lambda name: known.nodes[name][0].numel())
+    here, there = ([row.numpy().tobytes() for row in one.nodes[smallest]] for one in (known, new))
+    # Few clips share the smallest node: only their other nodes are compared, by their digests.
+    count, least = Counter(here), 2 if known is new else 1
+    alike = {row for row in there if count[row] >= least}
+    first: dict[str, int] = {}
+    for i, row in enumerate(here):
+        if row in alike:
+            first.setdefault(known.digest(i), i)
+    pairs = [
+        (clip, known.clips[first[digest]])
+        for i, (clip, row) in enumerate(zip(new.clips, there, strict=True))
+        if row in alike and (digest := new.digest(i)) in first
+    ]
+    return [(copy, clip) for copy, clip in pairs if copy is not clip]
 
 
 def spread(count: int, most: int) -> list[int]:

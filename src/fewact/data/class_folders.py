@@ -45,8 +45,9 @@ def list_clips(folder: str | Path) -> list[Clip]:
             expected="at least two folders, each with clips of one class",
             hint=LAYOUT,
         )
-    clips = [clip for entry in folders for clip in _clips(entry)]
-    deeper = [inside for entry in folders for inside in _folders_of_clips(entry)]
+    found_in = [_clips(entry) for entry in folders]
+    clips = [clip for inside, _ in found_in for clip in inside]
+    deeper = [ignored for _, beside in found_in for ignored in beside]
     if len(folders) == 1:
         raise DataError(
             "there is only one class",
@@ -130,22 +131,15 @@ def _classes(root: Path) -> tuple[list[Path], list[Path]]:
     return folders, outside
 
 
-def _folders_of_clips(folder: Path) -> list[Path]:
-    """Return the folders in a class folder that have clips below them, but are none."""
-    return [
-        inside
-        for inside in entries(folder)
-        if inside.is_dir() and not is_clip(inside) and any(clips_below(inside))
-    ]
-
-
-def _clips(folder: Path) -> list[Clip]:
-    """Return the clips of one class folder."""
+def _clips(folder: Path) -> tuple[list[Clip], list[Path]]:
+    """Return the clips of one class folder, and the folders of clips beside them."""
     inside = entries(folder)
     label = printable(unicodedata.normalize("NFC", legible(folder.name)).strip())
-    clips = [Clip(entry, label) for entry in inside if is_clip(entry)]
+    found = {entry: is_clip(entry) for entry in inside}
+    clips = [Clip(entry, label) for entry in inside if found[entry]]
     if clips:
-        return clips
+        others = [entry for entry in inside if not found[entry] and entry.is_dir()]
+        return clips, [entry for entry in others if any(clips_below(entry))]
     if any(is_numbered_image(entry) for entry in inside):
         got, hint = "single images", "Put the images of each clip into a separate folder."
     elif any(entry.is_dir() for entry in inside):

@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.error import FFmpegError
+from numpy.typing import NDArray
 
 from fewact.errors import VideoError
 from fewact.video.declared import is_mp4
@@ -106,10 +107,7 @@ def index_file(path: Path, start: float | None = None, end: float | None = None)
 
 @dataclass
 class _PacketFacts:
-    """Time stamps, durations and key frame flags of the frames to show, in decoding order.
-
-    ``restarts`` are the numbers of time stamps before those that begin again.
-    """
+    """Time stamps, durations and key frame flags of the frames to show, in decoding order."""
 
     pts: list[int | None] = field(default_factory=list)
     durations: list[int] = field(default_factory=list)
@@ -117,7 +115,6 @@ class _PacketFacts:
     corrupt: int = 0
     all: int = 0
     reordered: bool = False
-    restarts: list[int] = field(default_factory=list)
 
 
 def _read(
@@ -130,8 +127,7 @@ def _read(
     """
     facts = _PacketFacts()
     vp8 = video.stream.codec_context.name == "vp8"
-    past, timed, latest = 0, 0, None
-    restart = RESTART / _time_base(video)
+    past = 0
     for packet in run:
         facts.all += 1
         if packet.is_corrupt:
@@ -142,12 +138,6 @@ def _read(
             facts.durations.append(packet.duration or 0)
             facts.keys.append(packet.is_keyframe)
             facts.reordered |= packet.pts != packet.dts
-            if packet.pts is not None:
-                if latest is None or (packet.is_keyframe and packet.pts < latest - restart):
-                    facts.restarts += [timed] if timed else []
-                    latest = packet.pts
-                latest = max(latest, packet.pts)
-                timed += 1
         if until is not None and packet.pts is not None:
             past = past + 1 if packet.pts >= until else 0
             if past == _REORDER:
@@ -242,9 +232,11 @@ def _index(
         # AVI stores no presentation times. FFmpeg guesses them if frames are reordered, and frames
         # of Xvid's packed bitstream, as in UCF-101, then have the times of other frames.
         counted = video.container.format.name == "avi" and facts.reordered
-        if facts.restarts and video.container.format.name in _JOINABLE:
+        joinable = video.container.format.name in _JOINABLE
+        restarts = _find_restarts(pts, keys, RESTART / _time_base(video)) if joinable else []
+        if restarts:
             counted = True
-            pts = _continued(pts, facts.restarts, _typical_duration(video, durations))
+            pts = _continued(pts, restarts, _typical_duration(video, durations))
     order = np.argsort(pts, kind="stable")
     pts = pts[order]
     seekable = video.container.format.name in _SEEKABLE and not counted
@@ -262,6 +254,24 @@ def _index(
         missing=missing,
         corrupt=facts.corrupt,
     )
+
+
+def _find_restarts(pts: Ints, keys: NDArray[np.bool_], least: float) -> list[int]:
+    """Return the positions of key frames at which the times begin again.
+
+    Args:
+        pts: Time stamps (n,) in decoding order.
+        keys: Whether each is that of a key frame (n,).
+        least: Smallest number of time stamp steps by which they are earlier than those before.
+    """
+    found = []
+    latest = int(pts[0])
+    for position, (time, key) in enumerate(zip(pts.tolist(), keys.tolist(), strict=True)):
+        if key and time < latest - least:
+            found.append(position)
+            latest = time
+        latest = max(latest, time)
+    return found
 
 
 def _continued(pts: Ints, restarts: list[int], duration: int) -> Ints:

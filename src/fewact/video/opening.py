@@ -23,9 +23,6 @@ VIDEO_FORMATS = (
 )
 """Demuxers that open a single file. A playlist could make FFmpeg read other files."""
 
-IMAGE_FORMATS = "jpeg_pipe,png_pipe,bmp_pipe,webp_pipe"
-"""Demuxers of single images."""
-
 EXPECTED = "a video file, or a folder of numbered jpg, png, bmp or webp images"
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"
@@ -60,7 +57,7 @@ class OpenVideo(NamedTuple):
 
 @contextmanager
 def open_video(
-    path: Path, *, threads: Threads = 1, formats: str = VIDEO_FORMATS, format: str | None = None
+    path: Path, *, threads: Threads = 1, format: str | None = None
 ) -> Iterator[OpenVideo]:
     """Open a file, choose its video stream, and close the file when the block ends.
 
@@ -68,8 +65,7 @@ def open_video(
         path: Video file.
         threads: Number of decoder threads; "auto" takes one for small frames and one per core for
             large frames.
-        formats: FFmpeg's names of the allowed file formats, separated by commas.
-        format: FFmpeg's name of the file format; None to find it.
+        format: FFmpeg's name of the file format; None to find it among ``VIDEO_FORMATS``.
 
     Raises:
         VideoError: The file is missing, unreadable, not a video or has no video stream.
@@ -84,7 +80,7 @@ def open_video(
         )
     check_readable(path)
     # Without "file:" a name like "a:b.mp4" is taken for a protocol.
-    options = {"protocol_whitelist": "file", "format_whitelist": formats}
+    options = {"protocol_whitelist": "file", "format_whitelist": format or VIDEO_FORMATS}
     try:
         check_declared(path)
         container = av.open(

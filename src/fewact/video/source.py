@@ -17,7 +17,6 @@ from fewact.video.decoding import IndexedFrame, decode
 from fewact.video.index import FrameIndex, index_file
 from fewact.video.opening import (
     EXPECTED,
-    IMAGE_FORMATS,
     Threads,
     check_readable,
     open_video,
@@ -27,7 +26,8 @@ from fewact.video.timeline import Ints
 
 _IMAGE = re.compile(r"[^.].*\.(jpe?g|png|bmp|webp)", re.IGNORECASE)
 
-# FFmpeg would choose by the name where it is not sure: many JPEG files would be a sequence.
+# FFmpeg's demuxers of single images, and the first bytes of their files. FFmpeg would choose by the
+# name where it is not sure: many JPEG files would be a sequence.
 _IMAGE_FORMATS = {
     "jpeg_pipe": re.compile(rb"\xff\xd8\xff"),
     "png_pipe": re.compile(rb"\x89PNG"),
@@ -141,21 +141,22 @@ def _split_numbers(name: str) -> list[str | int]:
 
 def _image_format(path: Path) -> str | None:
     """Return FFmpeg's name of an image's format by the first bytes; None if it is another one."""
-    try:
-        with path.open("rb") as file:
-            begin = file.read(12)
-    except OSError:
-        return None
+    with path.open("rb") as file:
+        begin = file.read(12)
     return next((name for name, bytes in _IMAGE_FORMATS.items() if bytes.match(begin)), None)
 
 
 def _decode_image(path: Path) -> VideoFrame | None:
     """Return an image, or None if it is damaged."""
     try:
-        with open_video(path, formats=IMAGE_FORMATS, format=_image_format(path)) as image:
+        check_readable(path)  # Opening a pipe would wait for its writer.
+        format = _image_format(path)
+        if format is None:
+            return None
+        with open_video(path, format=format) as image:
             for packet in packets(image):
                 for frame in packet.decode():
                     return frame
             return next(iter(image.stream.codec_context.decode(None)), None)
-    except (VideoError, FFmpegError):
+    except (VideoError, FFmpegError, OSError):
         return None
