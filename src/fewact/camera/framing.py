@@ -136,9 +136,12 @@ def resized(frames: Frames, size: tuple[int, int]) -> Frames:
 
 def _blocks(frames: Frames) -> Tensor:
     """Return the mean colours (t 3 h w) of blocks of frames."""
-    images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float()
-    size = min(BLOCK, *images.shape[-2:])
-    return functional.avg_pool2d(images, size)
+    size = min(BLOCK, *frames.shape[1:3])
+    rows, columns = (length - length % size for length in frames.shape[1:3])
+    # Sums of slices need a quarter of the time of torch's pooling.
+    over_rows = sum(frames[:, i:rows:size].astype(np.uint16) for i in range(size))
+    sums = np.asarray(sum(over_rows[:, :, i:columns:size] for i in range(size)))  # (t h w 3)
+    return torch.from_numpy(sums.astype(np.float32) / size**2).permute(0, 3, 1, 2)
 
 
 def _without_specks(shown: Tensor) -> Tensor:

@@ -115,7 +115,9 @@ class CameraMotion:
         return identity.where(equal, self.conservative.inverse().after(self.permissive))
 
 
-def estimate_camera_motion(frames: Tensor, *, aspect: float | None = None) -> CameraMotion:
+def estimate_camera_motion(
+    frames: Tensor, *, aspect: float | None = None, grey: Tensor | None = None
+) -> CameraMotion:
     """Estimate the camera motion of a clip.
 
     Neighbouring frames are registered by keypoints on small images, all at once. The chained
@@ -128,6 +130,7 @@ def estimate_camera_motion(frames: Tensor, *, aspect: float | None = None) -> Ca
         frames: Clip (t 3 h w), uint8, RGB.
         aspect: Width over height of the frames before they were resized without keeping the aspect
             ratio, such as 4/3; None if the ratio is unchanged.
+        grey: Luma (t h w) of the frames if it is known already.
 
     Raises:
         ShapeError: The frames have another shape or type.
@@ -138,7 +141,8 @@ def estimate_camera_motion(frames: Tensor, *, aspect: float | None = None) -> Ca
     identity = Similarity.identity(t)
     if t == 1:
         return CameraMotion(identity, identity, 0.0, 0.0, 1.0)
-    levels = [_Level(grey, pixel_aspect(grey, frames, aspect)) for grey in _pyramid(frames)]
+    pyramid = _pyramid(grey_of(frames) if grey is None else grey)
+    levels = [_Level(images, pixel_aspect(images, frames, aspect)) for images in pyramid]
     fine = levels[0]
     reference = fine.reference()
     found = _register_keypoints(levels)
@@ -296,9 +300,8 @@ def _chain(coarse: _Level, finer: _Level, middle: int) -> Similarity:
     return Similarity(torch.cat([f.linear for f in found]), torch.cat([f.shift for f in found]))
 
 
-def _pyramid(frames: Tensor) -> list[Tensor]:
-    """Return grey images (t h w), fine to coarse, each of mean 0 and standard deviation 1."""
-    grey = grey_of(frames)
+def _pyramid(grey: Tensor) -> list[Tensor]:
+    """Return smaller images (t h w), fine to coarse, each of mean 0 and standard deviation 1."""
     found = []
     for side in SIDES:
         grey = _pooled(grey, (min(side, grey.shape[1]), min(side, grey.shape[2])))

@@ -29,14 +29,17 @@ def image_side(pixels: int, scale: float = SCALE) -> int:
     return STRIDE * max(1, round(scale * (pixels // STRIDE)))
 
 
-def difference_images(frames: Tensor, scale: float = SCALE) -> Tensor:
+def difference_images(
+    frames: Tensor, scale: float = SCALE, *, grey: Tensor | None = None
+) -> Tensor:
     """Return images (n 3 h w) uint8 of the changes around each of the frames (n 3 H W).
 
     Args:
         frames: uint8, in the order of time. A pair beyond either end has no differences.
         scale: Height of the images, as a fraction of the frames'.
+        grey: Luma (n H W) of the frames if it is known already.
     """
-    grey = same_light(grey_of(frames))
+    grey = same_light(grey_of(frames) if grey is None else grey)
     changes = GAIN * (grey[1:] - grey[:-1]).abs()
     size = [image_side(side, scale) for side in grey.shape[-2:]]
     small = functional.interpolate(changes[:, None], size, mode="bilinear", antialias=True)[:, 0]

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from fewact.backbones import Backbone, Level
 from fewact.backbones.workers import on_one_core
+from fewact.camera.measured import grey_of
 from fewact.features.network import NetworkFeatures
 from fewact.features.request import FeatureRequest, Request
 from fewact.features.timing import Timing
@@ -30,10 +31,11 @@ KEPT_IMAGES = 300
 
 @dataclass(frozen=True)
 class _Sample:
-    """A kept frame (3 H W) uint8, and its features by level once they are computed."""
+    """A kept frame (3 H W) uint8, its luma (H W), and its features by level once computed."""
 
     time: float
     frame: Tensor
+    grey: Tensor
     features: dict[Level, Tensor] = field(default_factory=dict)
 
 
@@ -82,8 +84,9 @@ class FeatureRing:
         with self._timing.stage("decode"):
             # A frame of the network's size is not resized; the caller may reuse its memory.
             resized = on_one_core(lambda: self._backbone.prepare(frame).clone())
+            grey = on_one_core(lambda: grey_of(resized[None])[0])
         self._aspect = frame.shape[1] / frame.shape[0] if aspect is None else aspect
-        self._samples.append(_Sample(time, resized))
+        self._samples.append(_Sample(time, resized, grey))
 
     def forget(self, before: float) -> None:
         """Forget frames that were shown before a time."""
@@ -128,10 +131,13 @@ class FeatureRing:
         self, chosen: Mapping[int, Sequence[_Sample]]
     ) -> tuple[dict[Request, Tensor], list[FeatureRequest]]:
         """Return the inputs of needed requests, and those whose frames are as they were."""
-        kept = {number: torch.stack([one.frame for one in some]) for number, some in chosen.items()}
+        kept = {number: _stacked([one.frame for one in some]) for number, some in chosen.items()}
         card = self._backbone.card
         decoded, aspect = corrected(kept, self._aspect)
-        views = Views(decoded, card.prepared_aspect(aspect), card.frames_per_slot)
+        grey = {}
+        if decoded is kept:
+            grey = {n: torch.stack([one.grey for one in some]) for n, some in chosen.items()}
+        views = Views(decoded, card.prepared_aspect(aspect), card.frames_per_slot, grey=grey)
         needed = needed_requests(self._requests, self._if_moved, views)
         inputs = {request: request.prepare(views) for request in needed}
         unchanged = [
@@ -159,6 +165,11 @@ class FeatureRing:
             for level, values in found.items():
                 for one, value in zip(some, values, strict=True):
                     one.features[level] = value
+
+
+def _stacked(frames: Sequence[Tensor]) -> Tensor:
+    """Return frames (3 h w) as (t 3 h w), channels last, as those of a decoded clip are."""
+    return torch.stack([frame.permute(1, 2, 0) for frame in frames]).permute(0, 3, 1, 2)
 
 
 def _nearest(times: Sequence[float], start: float, end: float, number: int) -> list[int]:

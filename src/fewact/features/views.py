@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fewact.backbones import Backbone
 from fewact.camera.correction import find_correction
+from fewact.camera.measured import grey_of
 from fewact.camera.motion import (
     LEAST_ASPECT,
     MOST_ASPECT,
@@ -55,12 +56,19 @@ class Views:
         aspect: Width over height of what the frames show, before they were resized; of a narrower
             strip the narrowest aspect that can be registered is taken.
         frames_per_slot: Number of input frames of a slot, see the backbone's card.
+        grey: Luma (n H W) of the frames, by their number n, if it is known already.
     """
 
     def __init__(
-        self, decoded: Mapping[int, Tensor], aspect: float, frames_per_slot: int = 1
+        self,
+        decoded: Mapping[int, Tensor],
+        aspect: float,
+        frames_per_slot: int = 1,
+        *,
+        grey: Mapping[int, Tensor] | None = None,
     ) -> None:
         self._decoded, self._frames_per_slot = decoded, frames_per_slot
+        self._grey = dict(grey or {})
         self._aspect = min(max(aspect, LEAST_ASPECT), MOST_ASPECT)
         self._motion: dict[int, CameraMotion] = {}
         self._stabilised: dict[tuple[int, bool], Tensor] = {}
@@ -86,7 +94,9 @@ class Views:
         """Return images (n 3 h w) uint8 of what changes; those of equal frames share a tensor."""
         frames = self.frames(view)
         if id(frames) not in self._differences:  # The frames are kept, so that no others get it.
-            self._differences[id(frames)] = frames, difference_images(frames)
+            n = view.all_frames.frames * self._frames_per_slot
+            grey = self._grey_of(n) if frames is self._decoded[n] else None
+            self._differences[id(frames)] = frames, difference_images(frames, grey=grey)
         return self._differences[id(frames)][1]
 
     def camera_moved(self, view: View) -> bool:
@@ -104,8 +114,15 @@ class Views:
 
     def _motion_of(self, n: int) -> CameraMotion:
         if n not in self._motion:
-            self._motion[n] = estimate_camera_motion(self._decoded[n], aspect=self._aspect)
+            self._motion[n] = estimate_camera_motion(
+                self._decoded[n], aspect=self._aspect, grey=self._grey_of(n)
+            )
         return self._motion[n]
+
+    def _grey_of(self, n: int) -> Tensor:
+        if n not in self._grey:
+            self._grey[n] = grey_of(self._decoded[n])
+        return self._grey[n]
 
 
 def needed_requests(
