@@ -71,7 +71,7 @@ def test_windows_of_a_dark_recording_are_corrected_too(
         stream = examples.stream(fps=FPS)
         for i, frame in enumerate(dark(path)):
             stream._ring.add((i + 0.5) / FPS, frame)
-        assert stream._window(0.0, 1.0).label == label
+        assert stream._window(0.0, 1.0).result().label == label
 
 
 def test_teach_and_predict_warn(

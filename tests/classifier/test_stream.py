@@ -1,5 +1,6 @@
 """The streaming core: windows of a recording that share their features, and events of them."""
 
+import collections
 import threading
 from collections.abc import Callable
 from itertools import pairwise
@@ -270,7 +271,7 @@ def test_a_window_is_answered_as_the_clip_is(
         for frame in frames:
             stream._ring.add(stream._pushed / 12 + 1 / 24, frame)
             stream._pushed += 1
-        window = stream._window(0.0, 1.0)
+        window = stream._window(0.0, 1.0).result()
         predicted = examples.predict(path)
         assert window.label == predicted.best
         assert window.known == pytest.approx(predicted.known, abs=0.02)
@@ -371,6 +372,40 @@ def test_small_steps_use_one_core(
     finally:
         torch.set_num_threads(before)
     assert seen == {"encode": {1}, "prepare": {1}}
+
+
+def test_windows_ahead_give_the_same_events(
+    quick: FewShotClassifier, actions: Path, recording: list[tuple[str, np.ndarray]]
+) -> None:
+    frames = [frame for _, clip in recording for frame in clip]
+    quick.fit(actions)
+    found, states = [], []
+    for ahead in (0, 4):
+        stream = quick.stream(ahead=ahead)
+        # A gap in the middle: windows before it are not mixed with those after it.
+        times = [i / 12 + (9 if i > 40 else 0) for i in range(len(frames))]
+        pushed = zip(frames, times, strict=True)
+        events = [event for frame, time in pushed for event in stream.push(frame, time)]
+        found.append(events + stream.close())
+        states.append(stream.state)
+    assert found[0] == found[1] != []
+    assert states[0] == states[1]
+    with pytest.raises(OptionError, match="ahead"):
+        quick.stream(ahead=-1)
+
+
+def test_an_error_of_a_window_ahead_is_raised(
+    quick: FewShotClassifier, actions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = quick.fit(actions).stream(fps=12, ahead=2)
+
+    def fails(features: object) -> None:
+        raise MemoryError("none left")
+
+    monkeypatch.setattr(stream._encoder, "encode", fails)
+    frames = [np.zeros((48, 64, 3), np.uint8)] * 100
+    with pytest.raises(MemoryError, match="none left"):
+        collections.deque((stream.push(frame) for frame in frames), maxlen=0)
 
 
 def test_times_are_checked_and_gaps_begin_again(quick: FewShotClassifier, actions: Path) -> None:

@@ -139,8 +139,12 @@ def _blocks(frames: Frames) -> Tensor:
     size = min(BLOCK, *frames.shape[1:3])
     rows, columns = (length - length % size for length in frames.shape[1:3])
     # Sums of slices need a quarter of the time of torch's pooling.
-    over_rows = sum(frames[:, i:rows:size].astype(np.uint16) for i in range(size))
-    sums = np.asarray(sum(over_rows[:, :, i:columns:size] for i in range(size)))  # (t h w 3)
+    of_rows = np.zeros((len(frames), rows // size, *frames.shape[2:]), np.uint16)
+    for i in range(size):
+        of_rows += frames[:, i:rows:size]
+    sums = np.zeros((*of_rows.shape[:2], columns // size, 3), np.uint16)
+    for i in range(size):
+        sums += of_rows[:, :, i:columns:size]
     return torch.from_numpy(sums.astype(np.float32) / size**2).permute(0, 3, 1, 2)
 
 

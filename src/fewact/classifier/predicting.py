@@ -148,12 +148,14 @@ class Predicting(Estimator):
             pass
         return self
 
-    def stream(self, *, fps: float | None = None) -> Stream:
+    def stream(self, *, fps: float | None = None, ahead: int = 0) -> Stream:
         """Begin to watch a recording whose frames are pushed one by one.
 
         Args:
             fps: Frames per second of frames that are pushed without a time; None takes the time at
                 which they are pushed.
+            ahead: Number of windows that may still be computed when ``push`` returns: some keep all
+                cores busy where frames come faster than they are shown, but events come later.
 
         Returns:
             Stream. What the classifier learns later does not change it.
@@ -161,13 +163,13 @@ class Predicting(Estimator):
         Raises:
             ModelError: The classifier is one of precomputed features, or does not know the
                 durations of its training clips.
-            OptionError: ``fps`` or ``false_alarms`` is not a rate.
+            OptionError: ``fps`` or ``false_alarms`` is not a rate, or ``ahead`` is negative.
 
         >>> stream = classifier.stream(fps=25)  # doctest: +SKIP
         >>> events = [event for frame in frames for event in stream.push(frame)]  # doctest: +SKIP
         >>> events += stream.close()  # doctest: +SKIP
         """
-        return Stream(*self._learned, self.false_alarms, fps=fps)
+        return Stream(*self._learned, self.false_alarms, fps=fps, ahead=ahead)
 
     def _each(
         self, clips: Sequence[AnyClip], timing: Timing | None

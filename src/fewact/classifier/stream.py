@@ -4,10 +4,12 @@ import logging
 import math
 import threading
 import time as clock
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,10 +22,11 @@ from fewact.classifier.events import Event, EventFinder, WindowScore
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.orientation import FrameRotation
 from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.stages import Stages
 from fewact.data.in_memory import as_image
 from fewact.errors import ModelError, OptionError
 from fewact.features.request import Features
-from fewact.features.ring import FeatureRing
+from fewact.features.ring import FeatureRing, PreparedWindow, Window
 from fewact.features.timing import Timing
 
 LOG = logging.getLogger(__name__)
@@ -102,6 +105,13 @@ class Pace:
         self._next = max(self._next + self._step, time + self._step / 2)
 
 
+class _Begun(NamedTuple):
+    """A window of one of the lengths, in seconds, that is scored or will be."""
+
+    length: float
+    score: Future[WindowScore]
+
+
 class Stream:
     """Finds the actions of a recording whose frames are pushed one by one.
 
@@ -116,11 +126,14 @@ class Stream:
             other things, so that not every window can get a class.
         fps: Frames per second of frames that are pushed without a time; None takes the time at
             which they are pushed.
+        ahead: Number of windows that may still be computed when ``push`` returns. With some, all
+            cores are busy, and events come by so many windows later; they are the same. With none,
+            ``push`` returns every event that is complete.
 
     Raises:
         ModelError: The classifier is one of precomputed features, or does not know the durations
             of its training clips.
-        OptionError: ``fps`` or ``false_alarms`` is not a rate.
+        OptionError: ``fps`` or ``false_alarms`` is not a rate, or ``ahead`` is negative.
     """
 
     def __init__(
@@ -130,11 +143,14 @@ class Stream:
         false_alarms: float | None = None,
         *,
         fps: float | None = None,
+        ahead: int = 0,
     ) -> None:
         if fps is not None and not (isinstance(fps, Real) and math.isfinite(fps) and fps > 0):
             raise OptionError(
                 "invalid frame rate", where="fps", got=repr(fps), expected="frames per second, > 0"
             )
+        if ahead < 0:
+            raise OptionError("negative", where="ahead", got=repr(ahead), expected="windows, >= 0")
         backbone = pipeline.backbone
         if not isinstance(backbone, Backbone):
             raise ModelError(
@@ -168,6 +184,10 @@ class Stream:
         self._pace = Pace(self.rate)
         self._next_end: dict[float, float] = {}
         self._latest: dict[float, WindowScore] = {}
+        self._ahead = ahead
+        stages = (self._prepare, self._compute, self._score)
+        self._stages = Stages(stages, threads=ahead > 0)
+        self._running: deque[tuple[list[_Begun], float]] = deque()
         self._closed = False
         self._lock = threading.RLock()
 
@@ -243,7 +263,8 @@ class Stream:
             self._ring.add(time, self._rotation.rotated(frame))
             self._last = time
             self._pace.take(time)
-            return events + self._finder.add(self._score(time), time)
+            self._running.append((self._begin(time), time))
+            return events + self._collect(self._ahead)
 
     def close(self, end: float | None = None) -> list[Event]:
         """End the recording; return the events that were not complete. Later calls return none.
@@ -259,7 +280,9 @@ class Stream:
             if end is not None:
                 left = end - self._last
                 self._step = min(left, 1 / self.rate) if left > 0 else 0.0
-            return self._end()
+            events = self._end()
+            self._stages.close()
+            return events
 
     def _time(self, time: float | None) -> float:
         if time is None:
@@ -290,7 +313,7 @@ class Stream:
 
     def _end(self) -> list[Event]:
         """Return the events that are left; the last windows end with the last frame."""
-        windows = []
+        events, windows = self._collect(0), []
         if self._first is not None:
             end = self._last + self._step
             for length in self.lengths:
@@ -298,10 +321,11 @@ class Stream:
                 start = max(end - length, self._first)
                 if end - start >= SHORTEST * length:
                     windows.append(self._window(start, end))
-        return self._finder.add(windows, self._last) + self._finder.close()
+        scores = [one.result() for one in windows]
+        return events + self._finder.add(scores, self._last) + self._finder.close()
 
-    def _score(self, time: float) -> list[WindowScore]:
-        """Score the windows that end now."""
+    def _begin(self, time: float) -> list[_Begun]:
+        """Begin to score the windows that end now."""
         found = []
         for length in self.lengths:
             # The last frame of a window is in the middle of its last segment.
@@ -309,14 +333,39 @@ class Stream:
             while self._next_end[length] - late <= time:
                 end = self._next_end[length]
                 self._next_end[length] += HOP * length
-                self._latest[length] = self._window(end - length, end)
-                found.append(self._latest[length])
+                found.append(_Begun(length, self._window(end - length, end)))
         # The last windows of a recording begin up to one step earlier.
         self._ring.forget(min(e - (1 + HOP) * n for n, e in self._next_end.items()))
         return found
 
-    def _window(self, start: float, end: float) -> WindowScore:
-        features = self._ring.features(start, end)
+    def _collect(self, most: int) -> list[Event]:
+        """Return the events of windows that are scored, until at most so many are not."""
+        events: list[Event] = []
+        while self._running:
+            windows, time = self._running[0]
+            behind = sum(len(some) for some, _ in self._running)
+            if behind <= most and not all(one.score.done() for one in windows):
+                break
+            self._running.popleft()
+            self._latest |= {one.length: one.score.result() for one in windows}
+            events += self._finder.add([one.score.result() for one in windows], time)
+        return events
+
+    def _window(self, start: float, end: float) -> Future[WindowScore]:
+        return self._stages.run((start, end, self._ring.window(start, end)))
+
+    def _prepare(self, window: tuple[float, float, Window]) -> tuple[float, float, PreparedWindow]:
+        start, end, frames = window
+        return start, end, self._ring.prepare(frames)
+
+    def _compute(
+        self, window: tuple[float, float, PreparedWindow]
+    ) -> tuple[float, float, Features]:
+        start, end, prepared = window
+        return start, end, self._ring.compute(prepared)
+
+    def _score(self, window: tuple[float, float, Features]) -> WindowScore:
+        start, end, features = window
         nodes = on_one_core(lambda: self._encode(features))
         with self.timing.stage("alignment"):
             scored = score(self._method, self._fitted, nodes)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 AHEAD = 10
 """Number of frames of a live source that wait; older ones are dropped."""
 
+WINDOWS_AHEAD = 4
+"""Number of windows of a file that are computed while its next frames are read."""
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -152,9 +155,11 @@ def watching(
         VideoError: The recording cannot be opened.
         ModelError: The classifier cannot watch recordings, see ``FewShotClassifier.stream``.
     """
-    stream = classifier.stream()
+    classifier.stream()  # Refuses a classifier that cannot watch before anything is opened.
     with open_recording(source) as recording:
-        yield Watch(stream, recording, stop)
+        # A pipe may be as slow as a camera, and its frames may be drawn as they come.
+        ahead = WINDOWS_AHEAD if recording.again else 0
+        yield Watch(classifier.stream(ahead=ahead), recording, stop)
 
 
 def watch(

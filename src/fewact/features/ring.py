@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -37,6 +38,17 @@ class _Sample:
     frame: Tensor
     grey: Tensor
     features: dict[Level, Tensor] = field(default_factory=dict)
+
+
+Window = Mapping[int, Sequence[_Sample]]
+"""Frames of a window, by their number."""
+
+
+class PreparedWindow(NamedTuple):
+    """What the network reads of a window: kept frames, and images of this window alone."""
+
+    shared: Mapping[FeatureRequest, Sequence[_Sample]]
+    own: Mapping[Request, Tensor]
 
 
 class FeatureRing:
@@ -81,12 +93,8 @@ class FeatureRing:
         Raises:
             ShapeError: The frame has another shape or type.
         """
-        with self._timing.stage("decode"):
-            # A frame of the network's size is not resized; the caller may reuse its memory.
-            resized = on_one_core(lambda: self._backbone.prepare(frame).clone())
-            grey = on_one_core(lambda: grey_of(resized[None])[0])
+        self._samples.append(on_one_core(lambda: self._sample(time, frame)))
         self._aspect = frame.shape[1] / frame.shape[0] if aspect is None else aspect
-        self._samples.append(_Sample(time, resized, grey))
 
     def forget(self, before: float) -> None:
         """Forget frames that were shown before a time."""
@@ -100,20 +108,31 @@ class FeatureRing:
             start: Start of the window, in seconds.
             end: End of the window; at least one frame must be kept.
         """
+        return self.compute(self.prepare(self.window(start, end)))
+
+    def window(self, start: float, end: float) -> Window:
+        """Return the frames of the window between two times, by their number, for ``prepare``."""
         samples = list(self._samples)
         times = [one.time for one in samples]
-        chosen = {
+        return {
             number: [samples[i] for i in _nearest(times, start, end, number)]
             for number in dict.fromkeys(self._numbers.values())
         }
-        with self._timing.stage("stabilise"):
-            inputs, unchanged = on_one_core(lambda: self._prepare(chosen))
+
+    def prepare(self, window: Window) -> PreparedWindow:
+        """Prepare a window for ``compute``; any thread may do so, in any order."""
+        inputs, unchanged = on_one_core(lambda: self._prepare(window))
         shared = {
-            request: chosen[self._numbers[request]][request.view.positions]
+            request: window[self._numbers[request]][request.view.positions]
             for request in unchanged
             if self._backbone.reads_single_frames
         }
         own = {request: value for request, value in inputs.items() if request not in shared}
+        return PreparedWindow(shared, own)
+
+    def compute(self, prepared: PreparedWindow) -> dict[Request, Tensor]:
+        """Return the features of a prepared window, in one thread at a time."""
+        shared, own = prepared
         with self._timing.stage("backbone"):
             self._compute(shared)
             found = self._network.of(own)
@@ -127,26 +146,31 @@ class FeatureRing:
         zeros = self._network.zeros
         return {one: found[one] if one in found else zeros(one) for one in self._requests}
 
-    def _prepare(
-        self, chosen: Mapping[int, Sequence[_Sample]]
-    ) -> tuple[dict[Request, Tensor], list[FeatureRequest]]:
+    def _sample(self, time: float, frame: NDArray[np.uint8]) -> _Sample:
+        with self._timing.stage("decode"):
+            # A frame of the network's size is not resized; the caller may reuse its memory.
+            resized = self._backbone.prepare(frame).clone()
+            return _Sample(time, resized, grey_of(resized[None])[0])
+
+    def _prepare(self, chosen: Window) -> tuple[dict[Request, Tensor], list[FeatureRequest]]:
         """Return the inputs of needed requests, and those whose frames are as they were."""
-        kept = {number: _stacked([one.frame for one in some]) for number, some in chosen.items()}
-        card = self._backbone.card
-        decoded, aspect = corrected(kept, self._aspect)
-        grey = {}
-        if decoded is kept:
-            grey = {n: torch.stack([one.grey for one in some]) for n, some in chosen.items()}
-        views = Views(decoded, card.prepared_aspect(aspect), card.frames_per_slot, grey=grey)
-        needed = needed_requests(self._requests, self._if_moved, views)
-        inputs = {request: request.prepare(views) for request in needed}
-        unchanged = [
-            request
-            for request in needed
-            if isinstance(request, FeatureRequest)
-            and views.frames(request.view.all_frames) is kept[self._numbers[request]]
-        ]
-        return inputs, unchanged
+        with self._timing.stage("stabilise"):
+            kept = {n: _stacked([one.frame for one in some]) for n, some in chosen.items()}
+            card = self._backbone.card
+            decoded, aspect = corrected(kept, self._aspect)
+            grey = {}
+            if decoded is kept:
+                grey = {n: torch.stack([one.grey for one in some]) for n, some in chosen.items()}
+            views = Views(decoded, card.prepared_aspect(aspect), card.frames_per_slot, grey=grey)
+            needed = needed_requests(self._requests, self._if_moved, views)
+            inputs = {request: request.prepare(views) for request in needed}
+            unchanged = [
+                request
+                for request in needed
+                if isinstance(request, FeatureRequest)
+                and views.frames(request.view.all_frames) is kept[self._numbers[request]]
+            ]
+            return inputs, unchanged
 
     def _compute(self, shared: Mapping[FeatureRequest, Sequence[_Sample]]) -> None:
         """Run the network on frames that it has not seen as deep as they are requested."""

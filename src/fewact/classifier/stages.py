@@ -1,0 +1,51 @@
+"""Stages that values pass one after the other, each in a thread of its own."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import torch
+
+from fewact.backbones.workers import use_cores
+
+
+class Stages:
+    """Passes values through stages, in the order in which they come.
+
+    While one value is in a stage, the next one is in the stage before it, so that all cores are
+    busy; the results are those of one thread.
+
+    Args:
+        stages: Each takes what the one before it returns.
+        threads: Whether each stage runs in a thread of its own; without, ``run`` does all the work.
+    """
+
+    def __init__(self, stages: Sequence[Callable[[Any], Any]], *, threads: bool) -> None:
+        self._stages = stages
+        cores = (torch.get_num_threads(),)
+        self._threads = [
+            ThreadPoolExecutor(1, "fewact-stage", initializer=use_cores, initargs=cores)
+            for _ in (stages if threads else ())
+        ]
+
+    def run(self, value: Any) -> "Future[Any]":
+        """Return what the last stage will return for a value, or the error of a stage."""
+        done: Future[Any] = Future()
+        done.set_result(value)
+        if not self._threads:
+            for stage in self._stages:
+                value = stage(value)
+            done = Future()
+            done.set_result(value)
+        for stage, thread in zip(self._stages, self._threads, strict=False):
+            done = thread.submit(_after, stage, done)
+        return done
+
+    def close(self) -> None:
+        """End the threads; values that are not through are dropped."""
+        for thread in self._threads:
+            thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _after(stage: Callable[[Any], Any], before: "Future[Any]") -> Any:
+    return stage(before.result())
