@@ -249,7 +249,7 @@ def test_a_loaded_model_with_names_predicts_the_same_to_the_last_bit(
     assert "class names have weight" in (folder / "README.md").read_text()
     with monkeypatch.context() as patch:
         patch.setattr(backbones, "create_text", None)  # Nothing is embedded again.
-        loaded = FewShotClassifier.load(folder)
+        loaded = FewShotClassifier.load(folder, engine="torch")
         assert loaded.text == "on"
         assert loaded.predict(queries.values()) == classifier.predict(queries.values())
         again = loaded.save(tmp_path / "again")
@@ -271,7 +271,7 @@ def test_a_model_without_names_stays_without_names(
         json.loads((classifier.save(tmp_path / "m") / "config.json").read_text())["class_names"]
         is None
     )
-    loaded = FewShotClassifier.load(tmp_path / "m")
+    loaded = FewShotClassifier.load(tmp_path / "m", engine="torch")
     assert loaded.text == "off"
     loaded.remove_class("down").add_class("down", actions / "down")
     assert loaded.predict(queries.values()) == classifier.predict(queries.values())
