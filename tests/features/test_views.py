@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fewact.camera.motion import LEAST_ASPECT, estimate_camera_motion
+from fewact.camera.motion import LEAST_ASPECT, Estimates, estimate_camera_motion
 from fewact.camera.similarity import Similarity
 from fewact.camera.stabilise import stabilise
 from fewact.data.clips import Clip
@@ -49,6 +49,27 @@ def test_equal_frames_share_a_tensor(pan, static):
     assert still.frames(View(8, "auto")) is still.frames(View(8)) is static
 
 
+def test_the_motion_of_a_static_camera_is_not_estimated_further(pan, static):
+    def fails() -> None:
+        raise AssertionError("estimated")
+
+    for frames, static_camera in ((static, True), (pan, False)):
+        views = Views({8: frames}, ASPECT)
+        found = replace(estimate_camera_motion(frames, aspect=ASPECT), estimate=fails)
+        views._motion[8] = found
+        requests = (
+            FeatureRequest("middle", View(8, "auto")),
+            DifferenceRequest(View(8, "permissive")),
+            CameraMotionRequest(View(8, "auto")),
+        )
+        for request in requests:
+            if static_camera:
+                request.prepare(views)
+            else:
+                with pytest.raises(AssertionError, match="estimated"):
+                    request.prepare(views)
+
+
 def test_images_of_equal_frames_share_a_tensor(pan, static):
     for frames in (pan, static):  # The background is textured: both estimates are equal.
         views = Views({8: frames}, ASPECT)
@@ -62,7 +83,7 @@ def test_images_of_equal_frames_share_a_tensor(pan, static):
 def test_where_the_estimates_differ_so_do_the_frames_and_the_images(pan, monkeypatch):
     found = estimate_camera_motion(pan, aspect=ASPECT)
     none = Similarity.identity(8, found.conservative.linear.dtype)
-    differing = replace(found, conservative=none)
+    differing = replace(found, estimate=lambda: Estimates(none, found.permissive))
     monkeypatch.setattr(
         sys.modules["fewact.features.views"], "estimate_camera_motion", lambda *_, **__: differing
     )

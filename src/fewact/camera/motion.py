@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -68,27 +70,53 @@ STATIC_DISTANCE, STATIC_FRAMES = 1 / 448, 16
 Chosen for clips of 16 frames; more of them have less motion between two."""
 
 
+class Estimates(NamedTuple):
+    """Camera motion by two thresholds, see ``CameraMotion``."""
+
+    conservative: Similarity
+    permissive: Similarity
+
+
 @dataclass(frozen=True, eq=False)
 class CameraMotion:
     """Camera motion of a clip.
 
     Args:
-        conservative: Similarities (t), from positions in the middle frame to positions in each
-            frame; the identity where no motion was found.
-        permissive: The same with a lower threshold where the background is textureless: it finds
-            the camera motion behind moving arms, and follows some full-body motion. With a textured
-            background it equals ``conservative``.
+        frames: Number t of frames.
         motion_only: Fraction of the keypoints that are inliers of the estimated motion only.
         static_only: Fraction of the keypoints that are inliers of a static camera only.
         static_fraction: Fraction of the keypoints that do not move in each of the most static
             fifth of the frame pairs.
+        estimate: Computes the estimates when they are first needed: the frames of a static camera
+            do not need them.
     """
 
-    conservative: Similarity
-    permissive: Similarity
+    frames: int
     motion_only: float
     static_only: float
     static_fraction: float
+    estimate: Callable[[], Estimates]
+
+    @cached_property
+    def _estimates(self) -> Estimates:
+        return self.estimate()
+
+    @property
+    def conservative(self) -> Similarity:
+        """Similarities (t) from positions in the middle frame to positions in each frame.
+
+        The identity where no motion was found.
+        """
+        return self._estimates.conservative
+
+    @property
+    def permissive(self) -> Similarity:
+        """The same with a lower threshold where the background is textureless.
+
+        It finds the camera motion behind moving arms, and follows some full-body motion. With a
+        textured background it is ``conservative``.
+        """
+        return self._estimates.permissive
 
     @property
     def log_odds(self) -> float:
@@ -104,9 +132,7 @@ class CameraMotion:
     @property
     def permissive_to_stabilised(self) -> Similarity:
         """Map (t) from frames stabilised by ``permissive`` to frames stabilised by ``auto``."""
-        identity = Similarity.identity(
-            len(self.conservative.linear), self.conservative.linear.dtype
-        )
+        identity = Similarity.identity(self.frames)
         if not self.moved:
             return identity
         equal = (self.permissive.linear == self.conservative.linear) & (
@@ -140,7 +166,7 @@ def estimate_camera_motion(
     t, height = len(frames), frames.shape[-2]
     identity = Similarity.identity(t)
     if t == 1:
-        return CameraMotion(identity, identity, 0.0, 0.0, 1.0)
+        return CameraMotion(t, 0.0, 0.0, 1.0, lambda: Estimates(identity, identity))
     pyramid = _pyramid(grey_of(frames) if grey is None else grey)
     levels = [_Level(images, pixel_aspect(images, frames, aspect)) for images in pyramid]
     fine = levels[0]
@@ -157,17 +183,21 @@ def estimate_camera_motion(
     only = ((of_motion & ~of_static)[moved], (of_static & ~of_motion)[moved])
     motion_only, static_only = (float(which.sum() / keypoints) for which in only)
     factor = height / fine.rows
-    conservative = permissive = found.where(moved, identity).scaled(factor)
-    if valid[0] < TEXTURED * reference.valid.shape[1]:
+
+    def estimate() -> Estimates:
+        if valid[0] >= TEXTURED * reference.valid.shape[1]:
+            accepted = found.where(moved, identity).scaled(factor)
+            return Estimates(accepted, accepted)
         certain = better & (inliers > MIN_INLIERS_TEXTURELESS * valid)
-        conservative = permissive = found.where(certain, _register_pixels(levels)).scaled(factor)
+        conservative = found.where(certain, _register_pixels(levels, ~certain)).scaled(factor)
         zoom = found.linear.abs().log().abs()
         plausible = inliers > (PERMISSIVE_INLIERS + PERMISSIVE_ZOOM * zoom) * valid
-        if plausible.sum() - 1 > PERMISSIVE_FRAMES * (t - 1):  # the middle frame is always one
-            moved = better & (inliers > PERMISSIVE_INLIERS * valid)
-            permissive = found.where(moved, identity).scaled(factor)
-    static = _static_fraction(fine, frames)
-    return CameraMotion(conservative, permissive, motion_only, static_only, static)
+        if plausible.sum() - 1 <= PERMISSIVE_FRAMES * (t - 1):  # the middle frame is always one
+            return Estimates(conservative, conservative)
+        seen = better & (inliers > PERMISSIVE_INLIERS * valid)
+        return Estimates(conservative, found.where(seen, identity).scaled(factor))
+
+    return CameraMotion(t, motion_only, static_only, _static_fraction(fine, frames), estimate)
 
 
 def pixel_aspect(images: Tensor, frames: Tensor, aspect: float | None) -> float:
@@ -212,12 +242,10 @@ class _Level:
     def rows(self) -> int:
         return self.images.shape[1]
 
-    def reference(
-        self, points: Callable[[Tensor, float], Keypoints] = detect_keypoints
-    ) -> Keypoints:
+    def reference(self) -> Keypoints:
         """Return the keypoints of the middle image, repeated for each of the t images."""
         t = len(self.images)
-        return points(self.images[[t // 2]], self.pixel).repeated(t)
+        return detect_keypoints(self.images[[t // 2]], self.pixel).repeated(t)
 
 
 def _register_keypoints(levels: Sequence[_Level]) -> Similarity:
@@ -241,20 +269,29 @@ def _register_keypoints(levels: Sequence[_Level]) -> Similarity:
     return found
 
 
-def _register_pixels(levels: Sequence[_Level]) -> Similarity:
-    """Register by all pixels where that reduces the difference, in pixels of the finest level."""
+def _register_pixels(levels: Sequence[_Level], which: Tensor) -> Similarity:
+    """Register some frames (t) bool by all pixels where that reduces the difference.
+
+    Returns:
+        Similarities (t) in pixels of the finest level; the identity for other frames.
+    """
     rows, t = levels[0].rows, len(levels[0].images)
-    found = identity = Similarity.identity(t)
+    every = Similarity.identity(t)
+    some = [i for i in which.nonzero()[:, 0].tolist() if i != t // 2]
+    if not some:
+        return every
+    found = identity = Similarity.identity(len(some))
     for level in levels[2:0:-1]:
-        reference, factor = level.reference(all_pixels), level.rows / rows
-        reached = register(reference, level.images, found.scaled(factor), level.pixel, PIXEL_STEPS)
+        reference = all_pixels(level.images[[t // 2]], level.pixel).repeated(len(some))
+        images, factor = level.images[some], level.rows / rows
+        reached = register(reference, images, found.scaled(factor), level.pixel, PIXEL_STEPS)
         found = reached.scaled(1 / factor)
     registered, static = (
-        mean_difference(reference, level.images, one, level.pixel) for one in (reached, identity)
-    )  # (t) each, of the larger of the two levels
-    better = registered < PIXEL_GAIN * static
-    better[t // 2] = False
-    return found.where(better, identity)
+        mean_difference(reference, images, one, level.pixel) for one in (reached, identity)
+    )  # (n) each, of the larger of the two levels
+    accepted = found.where(registered < PIXEL_GAIN * static, identity)
+    every.linear[some], every.shift[some] = accepted.linear, accepted.shift
+    return every
 
 
 def _inliers(reference: Keypoints, level: _Level, found: Similarity, distance: float) -> Tensor:
