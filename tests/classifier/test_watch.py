@@ -1,9 +1,11 @@
 """Watching live sources: late frames are dropped and counted, and stopping ends all threads."""
 
 import itertools
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import av
 import numpy as np
@@ -12,7 +14,7 @@ from av.video.frame import VideoFrame
 
 from fewact.classifier.events import Event
 from fewact.classifier.stream import State
-from fewact.classifier.watch import AHEAD, Watch
+from fewact.classifier.watch import AHEAD, WINDOWS_AHEAD, Watch, watch
 from fewact.errors import VideoError
 from fewact.video.recording import Recording, open_recording
 from tests.network_camera import network_camera
@@ -61,6 +63,29 @@ def test_late_frames_are_dropped_and_counted() -> None:
     assert stream.times == sorted(stream.times)
     assert stream.times[-1] == pytest.approx(29.9)
     assert watch.time == pytest.approx(29.9)
+
+
+@pytest.mark.parametrize(
+    ("again", "live", "ahead"),
+    [(True, False, WINDOWS_AHEAD), (False, True, WINDOWS_AHEAD), (False, False, 0)],
+)
+def test_events_of_a_pipe_do_not_wait_for_its_next_frame(
+    again: bool, live: bool, ahead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requested: list[int] = []
+
+    class Classifier:
+        def stream(self, *, ahead: int = 0) -> SlowStream:
+            requested.append(ahead)
+            return SlowStream()
+
+    @contextmanager
+    def opened(source: str) -> Iterator[Recording]:
+        yield Recording(source, camera(3), again=again, live=live)
+
+    monkeypatch.setattr(sys.modules["fewact.classifier.watch"], "open_recording", opened)
+    assert list(watch(Classifier(), "source")) == [EVENT]  # type: ignore[arg-type]
+    assert requested[-1] == ahead
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ AHEAD = 10
 """Number of frames of a live source that wait; older ones are dropped."""
 
 WINDOWS_AHEAD = 4
-"""Number of windows of a file that are computed while its next frames are read."""
+"""Number of windows of a file or a camera that are computed while its next frames are read."""
 
 
 @dataclass(frozen=True)
@@ -157,8 +157,8 @@ def watching(
     """
     classifier.stream()  # Refuses a classifier that cannot watch before anything is opened.
     with open_recording(source) as recording:
-        # A pipe may be as slow as a camera, and its frames may be drawn as they come.
-        ahead = WINDOWS_AHEAD if recording.again else 0
+        # A pipe may wait as long as it likes, and events must not wait for its next frame.
+        ahead = WINDOWS_AHEAD if recording.again or recording.live else 0
         yield Watch(classifier.stream(ahead=ahead), recording, stop)
 
 
