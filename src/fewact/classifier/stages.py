@@ -30,13 +30,11 @@ class Stages:
 
     def run(self, value: Any) -> "Future[Any]":
         """Return what the last stage will return for a value, or the error of a stage."""
-        done: Future[Any] = Future()
-        done.set_result(value)
         if not self._threads:
             for stage in self._stages:
                 value = stage(value)
-            done = Future()
-            done.set_result(value)
+        done: Future[Any] = Future()
+        done.set_result(value)
         for stage, thread in zip(self._stages, self._threads, strict=False):
             done = thread.submit(_after, stage, done)
         return done
