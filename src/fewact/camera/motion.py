@@ -186,8 +186,8 @@ def estimate_camera_motion(
 
     def estimate() -> Estimates:
         if valid[0] >= TEXTURED * reference.valid.shape[1]:
-            accepted = found.where(moved, identity).scaled(factor)
-            return Estimates(accepted, accepted)
+            both = found.where(moved, identity).scaled(factor)
+            return Estimates(both, both)
         certain = better & (inliers > MIN_INLIERS_TEXTURELESS * valid)
         conservative = found.where(certain, _register_pixels(levels, ~certain)).scaled(factor)
         zoom = found.linear.abs().log().abs()
@@ -289,8 +289,8 @@ def _register_pixels(levels: Sequence[_Level], which: Tensor) -> Similarity:
     registered, static = (
         mean_difference(reference, images, one, level.pixel) for one in (reached, identity)
     )  # (n) each, of the larger of the two levels
-    accepted = found.where(registered < PIXEL_GAIN * static, identity)
-    every.linear[some], every.shift[some] = accepted.linear, accepted.shift
+    better = found.where(registered < PIXEL_GAIN * static, identity)
+    every.linear[some], every.shift[some] = better.linear, better.shift
     return every
 
 

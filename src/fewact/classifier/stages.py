@@ -28,7 +28,7 @@ class Stages:
             for _ in (stages if threads else ())
         ]
 
-    def run(self, value: Any) -> "Future[Any]":
+    def run(self, value: Any) -> Future[Any]:
         """Return what the last stage will return for a value, or the error of a stage."""
         if not self._threads:
             for stage in self._stages:
@@ -45,5 +45,5 @@ class Stages:
             thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _after(stage: Callable[[Any], Any], before: "Future[Any]") -> Any:
+def _after(stage: Callable[[Any], Any], before: Future[Any]) -> Any:
     return stage(before.result())

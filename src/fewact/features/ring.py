@@ -40,8 +40,11 @@ class _Sample:
     features: dict[Level, Tensor] = field(default_factory=dict)
 
 
-Window = Mapping[int, Sequence[_Sample]]
-"""Frames of a window, by their number."""
+class Window(NamedTuple):
+    """Frames of a window, by their number, and width over height of the recording then."""
+
+    frames: Mapping[int, Sequence[_Sample]]
+    aspect: float
 
 
 class PreparedWindow(NamedTuple):
@@ -111,19 +114,20 @@ class FeatureRing:
         return self.compute(self.prepare(self.window(start, end)))
 
     def window(self, start: float, end: float) -> Window:
-        """Return the frames of the window between two times, by their number, for ``prepare``."""
+        """Return the frames of the window between two times, for ``prepare``."""
         samples = list(self._samples)
         times = [one.time for one in samples]
-        return {
+        chosen = {
             number: [samples[i] for i in _nearest(times, start, end, number)]
             for number in dict.fromkeys(self._numbers.values())
         }
+        return Window(chosen, self._aspect)
 
     def prepare(self, window: Window) -> PreparedWindow:
         """Prepare a window for ``compute``; any thread may do so, in any order."""
         inputs, unchanged = on_one_core(lambda: self._prepare(window))
         shared = {
-            request: window[self._numbers[request]][request.view.positions]
+            request: window.frames[self._numbers[request]][request.view.positions]
             for request in unchanged
             if self._backbone.reads_single_frames
         }
@@ -152,12 +156,13 @@ class FeatureRing:
             resized = self._backbone.prepare(frame).clone()
             return _Sample(time, resized, grey_of(resized[None])[0])
 
-    def _prepare(self, chosen: Window) -> tuple[dict[Request, Tensor], list[FeatureRequest]]:
+    def _prepare(self, window: Window) -> tuple[dict[Request, Tensor], list[FeatureRequest]]:
         """Return the inputs of needed requests, and those whose frames are as they were."""
         with self._timing.stage("stabilise"):
+            chosen = window.frames
             kept = {n: _stacked([one.frame for one in some]) for n, some in chosen.items()}
             card = self._backbone.card
-            decoded, aspect = corrected(kept, self._aspect)
+            decoded, aspect = corrected(kept, window.aspect)
             grey = {}
             if decoded is kept:
                 grey = {n: torch.stack([one.grey for one in some]) for n, some in chosen.items()}

@@ -17,7 +17,6 @@ inline Colour all(float value) { return Colour{value, value, value, value}; }
 #else
 struct Colour {
   float part[4];
-  float operator[](int c) const { return part[c]; }
 };
 inline Colour all(float value) { return {{value, value, value, value}}; }
 inline Colour operator+(Colour a, Colour b) {
