@@ -1,11 +1,15 @@
 """Stabilisation: accurate for known motion, harmless without motion."""
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from fewact.camera.motion import estimate_camera_motion
+from fewact.camera import motion as motion_module
+from fewact.camera.motion import LEAST_LOG_ODDS, estimate_camera_motion
 from fewact.camera.registration import (
     all_pixels,
     detect_keypoints,
@@ -268,6 +272,49 @@ def test_a_clip_with_static_frames_is_not_hand_held() -> None:
     assert not found.moved
     assert torch.equal(stabilise(frames, "auto"), frames)
     assert not torch.equal(stabilise(frames, "on"), frames)
+
+
+def test_no_motion_of_a_plainly_static_camera_is_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a noisy scene is static, no motion could change the decision."""
+    frames = static_camera()
+    noise = torch.from_numpy(np.random.default_rng(0).normal(0, 2, frames.shape))
+    frames = (frames + noise).round().clamp(0, 255).byte()
+    frames[8:, :, 60:100, 20:70] = 255  # something moves
+    number = count_calls(monkeypatch, "_register_keypoints")
+    found = estimate_camera_motion(frames)
+    assert (found.log_odds, found.moved, number()) == (LEAST_LOG_ODDS, False, 0)
+    assert found.conservative.is_identity.all()
+    assert number() == 1
+    estimate_camera_motion(moving_camera()[0])
+    assert number() == 2
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_decision_is_that_of_an_estimated_motion(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound may only end the estimate where it would end in the same log-odds."""
+    motion = random_motion(16, seed, shift=seed / 4, zoom=0.0, roll=0.0)
+    frames = frames_of(motion, SIZE, seed=seed)
+    found = estimate_camera_motion(frames)
+    monkeypatch.setattr("fewact.camera.motion.LEAST_LOG_ODDS", -math.inf)
+    number = count_calls(monkeypatch, "_register_keypoints")
+    complete = estimate_camera_motion(frames)
+    assert number() == 1
+    assert found.log_odds == max(LEAST_LOG_ODDS, complete.log_odds)
+
+
+def count_calls(monkeypatch: pytest.MonkeyPatch, name: str) -> Callable[[], int]:
+    """Return a function that returns how often a function of the estimate was called."""
+    calls: list[object] = []
+    function = getattr(motion_module, name)
+
+    def counted(*arguments: object) -> object:
+        calls.append(arguments)
+        return function(*arguments)
+
+    monkeypatch.setattr(motion_module, name, counted)
+    return lambda: len(calls)
 
 
 def test_repeated_frames_do_not_count_as_static() -> None:

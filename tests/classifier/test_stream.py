@@ -408,6 +408,38 @@ def test_an_error_of_a_window_ahead_is_raised(
         collections.deque((stream.push(frame) for frame in frames), maxlen=0)
 
 
+@pytest.mark.parametrize("how", ["error", "stop"])
+def test_no_thread_remains(
+    quick: FewShotClassifier, actions: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    def stages() -> list[threading.Thread]:
+        return [one for one in threading.enumerate() if one.name.startswith("fewact-stage")]
+
+    before = len(stages())
+    stream = quick.fit(actions).stream(fps=12, ahead=2)
+    frames = [np.zeros((48, 64, 3), np.uint8)] * 20
+    for frame in frames:
+        stream.push(frame)
+    running = stages()
+    assert len(running) == before + 3
+
+    def fails(*_: object) -> None:
+        raise MemoryError("none left")
+
+    if how == "error":
+        monkeypatch.setattr(stream, "_end", fails)
+        with pytest.raises(MemoryError, match="none left"):
+            stream.close()
+    else:
+        stream.stop()
+    for thread in running:
+        thread.join(10)
+    assert len(stages()) == before
+    assert stream.close() == []
+    with pytest.raises(OptionError, match="closed"):
+        stream.push(frames[0])
+
+
 def test_times_are_checked_and_gaps_begin_again(quick: FewShotClassifier, actions: Path) -> None:
     stream = quick.fit(actions).stream()
     frame = np.zeros((48, 64, 3), np.uint8)

@@ -46,6 +46,9 @@ class SlowStream:
         self.end = end
         return [EVENT]
 
+    def stop(self) -> None:
+        pass
+
 
 def camera(count: int | None = None) -> Iterator[tuple[float, VideoFrame]]:
     """Frames at ten a second that come much faster, as if looking at them took long."""

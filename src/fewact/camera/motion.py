@@ -56,7 +56,7 @@ MOTION_GAIN = 1.05
 
 MOVED_RATIO, STATIC_RATE = 1.35, 4.5
 """The camera moved if (motion_only + PRIOR) / (static_only + PRIOR) is larger than MOVED_RATIO ·
-exp(STATIC_RATE · static_fraction), see ``CameraMotion``. Fitted on development clips; in some of
+exp(STATIC_RATE · static_fraction), see ``_log_odds``. Fitted on development clips; in some of
 them, people squat, sit down and jog."""
 
 LEAST_ASPECT, MOST_ASPECT = 0.05, 20.0
@@ -64,6 +64,10 @@ LEAST_ASPECT, MOST_ASPECT = 0.05, 20.0
 
 PRIOR = 0.01
 """Added to both inlier fractions, which may be zero."""
+
+LEAST_LOG_ODDS = -2.0
+"""Smallest log-odds that the camera moved. Where even a motion that all keypoints followed would
+have no larger ones, as of most tripods before a textured background, none is estimated."""
 
 STATIC_DISTANCE, STATIC_FRAMES = 1 / 448, 16
 """A keypoint that moves less than this between neighbouring frames is static, in frame heights.
@@ -83,8 +87,8 @@ class CameraMotion:
 
     Args:
         frames: Number t of frames.
-        motion_only: Fraction of the keypoints that are inliers of the estimated motion only.
-        static_only: Fraction of the keypoints that are inliers of a static camera only.
+        log_odds: Log-odds that the camera moved, at least ``LEAST_LOG_ODDS``; negative for a static
+            camera.
         static_fraction: Fraction of the keypoints that do not move in each of the most static
             fifth of the frame pairs.
         estimate: Computes the estimates when they are first needed: the frames of a static camera
@@ -92,8 +96,7 @@ class CameraMotion:
     """
 
     frames: int
-    motion_only: float
-    static_only: float
+    log_odds: float
     static_fraction: float
     estimate: Callable[[], Estimates]
 
@@ -117,12 +120,6 @@ class CameraMotion:
         textured background it is ``conservative``.
         """
         return self._estimates.permissive
-
-    @property
-    def log_odds(self) -> float:
-        """Log-odds that the camera moved; negative for a static camera."""
-        ratio = (self.motion_only + PRIOR) / (self.static_only + PRIOR)
-        return math.log(ratio / MOVED_RATIO) - STATIC_RATE * self.static_fraction
 
     @property
     def moved(self) -> bool:
@@ -164,40 +161,16 @@ def estimate_camera_motion(
     """
     check_clip(frames, aspect)
     t, height = len(frames), frames.shape[-2]
-    identity = Similarity.identity(t)
     if t == 1:
-        return CameraMotion(t, 0.0, 0.0, 1.0, lambda: Estimates(identity, identity))
+        identity = Similarity.identity(t)
+        return CameraMotion(t, LEAST_LOG_ODDS, 1.0, lambda: Estimates(identity, identity))
     pyramid = _pyramid(grey_of(frames) if grey is None else grey)
     levels = [_Level(images, pixel_aspect(images, frames, aspect)) for images in pyramid]
-    fine = levels[0]
-    reference = fine.reference()
-    found = _register_keypoints(levels)
-    of_motion, of_static = (
-        _inliers(reference, fine, one, INLIER_DISTANCE) for one in (found, identity)
-    )  # (t m) each
-    inliers, valid = of_motion.sum(1), reference.valid.sum(1)  # (t) each
-    better = inliers > MOTION_GAIN * of_static.sum(1)
-    better[t // 2] = False
-    moved = better & (inliers > MIN_INLIERS * valid)
-    keypoints = (valid.sum() - valid[t // 2]).clamp_min(1)
-    only = ((of_motion & ~of_static)[moved], (of_static & ~of_motion)[moved])
-    motion_only, static_only = (float(which.sum() / keypoints) for which in only)
-    factor = height / fine.rows
-
-    def estimate() -> Estimates:
-        if valid[0] >= TEXTURED * reference.valid.shape[1]:
-            both = found.where(moved, identity).scaled(factor)
-            return Estimates(both, both)
-        certain = better & (inliers > MIN_INLIERS_TEXTURELESS * valid)
-        conservative = found.where(certain, _register_pixels(levels, ~certain)).scaled(factor)
-        zoom = found.linear.abs().log().abs()
-        plausible = inliers > (PERMISSIVE_INLIERS + PERMISSIVE_ZOOM * zoom) * valid
-        if plausible.sum() - 1 <= PERMISSIVE_FRAMES * (t - 1):  # the middle frame is always one
-            return Estimates(conservative, conservative)
-        seen = better & (inliers > PERMISSIVE_INLIERS * valid)
-        return Estimates(conservative, found.where(seen, identity).scaled(factor))
-
-    return CameraMotion(t, motion_only, static_only, _static_fraction(fine, frames), estimate)
+    registration = _Registration(levels)
+    static_fraction = _static_fraction(levels[0], frames)
+    log_odds = registration.log_odds(static_fraction)
+    factor = height / levels[0].rows
+    return CameraMotion(t, log_odds, static_fraction, lambda: registration.estimates(factor))
 
 
 def pixel_aspect(images: Tensor, frames: Tensor, aspect: float | None) -> float:
@@ -246,6 +219,97 @@ class _Level:
         """Return the keypoints of the middle image, repeated for each of the t images."""
         t = len(self.images)
         return detect_keypoints(self.images[[t // 2]], self.pixel).repeated(t)
+
+
+class _Registration:
+    """Registration of each frame to the middle one, by keypoints of the finest level.
+
+    Args:
+        levels: Levels of the pyramid, fine to coarse.
+    """
+
+    def __init__(self, levels: Sequence[_Level]) -> None:
+        self._levels, self._fine = levels, levels[0]
+        self._t = len(self._fine.images)
+        self._static = Similarity.identity(self._t)
+        self._reference = self._fine.reference()
+        self._valid = self._reference.valid.sum(1)  # (t)
+        self._of_static = self._inliers(self._static)
+
+    def log_odds(self, static_fraction: float) -> float:
+        """Return the log-odds that the camera moved, see ``CameraMotion``."""
+        # A motion has all keypoints as inliers at most, and counts where it gains enough of them.
+        possible = self._others & (self._valid > MOTION_GAIN * self._of_static.sum(1))
+        most = (self._reference.valid & ~self._of_static)[possible]
+        if _log_odds(self._fraction(most), 0.0, static_fraction) <= LEAST_LOG_ODDS:
+            return LEAST_LOG_ODDS
+        motion_only = (self._of_motion & ~self._of_static)[self._moved]
+        static_only = (self._of_static & ~self._of_motion)[self._moved]
+        odds = _log_odds(self._fraction(motion_only), self._fraction(static_only), static_fraction)
+        return max(LEAST_LOG_ODDS, odds)
+
+    def estimates(self, factor: float) -> Estimates:
+        """Return the camera motion, in pixels of ``factor`` times the finest level's rows."""
+        found, static, valid = self._found, self._static, self._valid
+        if valid[0] >= TEXTURED * self._reference.valid.shape[1]:
+            both = found.where(self._moved, static).scaled(factor)
+            return Estimates(both, both)
+        inliers, better = self._of_motion.sum(1), self._better
+        certain = better & (inliers > MIN_INLIERS_TEXTURELESS * valid)
+        by_pixels = _register_pixels(self._levels, ~certain)
+        conservative = found.where(certain, by_pixels).scaled(factor)
+        zoom = found.linear.abs().log().abs()
+        plausible = inliers > (PERMISSIVE_INLIERS + PERMISSIVE_ZOOM * zoom) * valid
+        # The middle frame is always plausible.
+        if plausible.sum() - 1 <= PERMISSIVE_FRAMES * (self._t - 1):
+            return Estimates(conservative, conservative)
+        seen = better & (inliers > PERMISSIVE_INLIERS * valid)
+        return Estimates(conservative, found.where(seen, static).scaled(factor))
+
+    @cached_property
+    def _found(self) -> Similarity:
+        """Camera motion by keypoints (t), in pixels of the finest level."""
+        return _register_keypoints(self._levels)
+
+    @cached_property
+    def _of_motion(self) -> Tensor:
+        """Which keypoints are inliers of the motion found: (t m) bool."""
+        return self._inliers(self._found)
+
+    @cached_property
+    def _better(self) -> Tensor:
+        """In which frames the motion has more inliers than a static camera: (t) bool."""
+        more = self._of_motion.sum(1) > MOTION_GAIN * self._of_static.sum(1)
+        return more & self._others
+
+    @cached_property
+    def _moved(self) -> Tensor:
+        """In which frames it is accepted before a textured background: (t) bool."""
+        return self._better & (self._of_motion.sum(1) > MIN_INLIERS * self._valid)
+
+    @property
+    def _others(self) -> Tensor:
+        """Which frames are not the middle one: (t) bool."""
+        return torch.arange(self._t) != self._t // 2
+
+    def _inliers(self, motion: Similarity) -> Tensor:
+        return _inliers(self._reference, self._fine, motion, INLIER_DISTANCE)
+
+    def _fraction(self, which: Tensor) -> float:
+        """Return the number of some keypoints as a fraction of all of the other frames."""
+        return float(which.sum() / self._valid[self._others].sum().clamp_min(1))
+
+
+def _log_odds(motion_only: float, static_only: float, static_fraction: float) -> float:
+    """Return the log-odds that the camera moved.
+
+    Args:
+        motion_only: Fraction of the keypoints that are inliers of the estimated motion only.
+        static_only: Fraction of the keypoints that are inliers of a static camera only.
+        static_fraction: See ``CameraMotion``.
+    """
+    ratio = (motion_only + PRIOR) / (static_only + PRIOR)
+    return math.log(ratio / MOVED_RATIO) - STATIC_RATE * static_fraction
 
 
 def _register_keypoints(levels: Sequence[_Level]) -> Similarity:

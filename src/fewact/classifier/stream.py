@@ -280,9 +280,16 @@ class Stream:
             if end is not None:
                 left = end - self._last
                 self._step = min(left, 1 / self.rate) if left > 0 else 0.0
-            events = self._end()
+            try:
+                return self._end()
+            finally:
+                self._stages.close()
+
+    def stop(self) -> None:
+        """End the recording without the events that are not complete; ``close`` returns none."""
+        with self._lock:
+            self._closed = True
             self._stages.close()
-            return events
 
     def _time(self, time: float | None) -> float:
         if time is None:

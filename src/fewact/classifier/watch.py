@@ -144,7 +144,7 @@ class Watch:
 def watching(
     classifier: "FewShotClassifier", source: str | Path, *, stop: threading.Event | None = None
 ) -> Iterator[Watch]:
-    """Open a recording to watch; it is closed when the block ends.
+    """Open a recording to watch; it is closed, and no window is computed, after the block.
 
     Args:
         classifier: Classifier whose actions are found.
@@ -159,7 +159,11 @@ def watching(
     with open_recording(source) as recording:
         # A pipe may wait as long as it likes, and events must not wait for its next frame.
         ahead = WINDOWS_AHEAD if recording.again or recording.live else 0
-        yield Watch(classifier.stream(ahead=ahead), recording, stop)
+        stream = classifier.stream(ahead=ahead)
+        try:
+            yield Watch(stream, recording, stop)
+        finally:
+            stream.stop()
 
 
 def watch(

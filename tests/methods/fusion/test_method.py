@@ -1,5 +1,7 @@
 """The training-free default as a whole."""
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from fewact.methods.base import TrainingBatch
 from fewact.methods.fusion import Fusion, FusionOptions, TermWeights
 from fewact.methods.fusion.camera_weight import LOG_ODDS
 from fewact.methods.fusion.permissive import warp_maps
-from fewact.methods.fusion.terms import Moments
+from fewact.methods.fusion.terms import Moments, Motion
 from fewact.methods.fusion.weighted_terms import Decision
 from tests.methods.fusion.made_up import (
     CAMERA,
@@ -108,6 +110,42 @@ def test_similarity_is_the_weighted_sum_of_the_terms(probability: float, share: 
     for all_or_each in (float, lambda p: torch.full((2,), p, dtype=torch.float64)):
         decision = Decision(all_or_each(probability), all_or_each(share))
         torch.testing.assert_close(method.similarity(first, second, decision), expected)
+
+
+def test_equal_views_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sum has the same bits, whatever else is compared in the same call."""
+    method, compared = create(), []
+    aligned = Motion.similarity
+
+    def similarity(self: Motion, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        compared.append(self)
+        return aligned(self, first, second)
+
+    monkeypatch.setattr(Motion, "similarity", similarity)
+    same, other = (
+        {name: value.float() for name, value in method.encode(one).items()}
+        for one in (without_motion_of_camera(features(1, 4)), features(1, 2, seed=1))
+    )
+    labels = torch.arange(4)[None]
+    state, moved = (method.support(one, labels, 4) for one in (same, {**other, **same}))
+    assert state.decision.one_view
+    query = {name: value[:, :2] for name, value in same.items()}
+    compared.clear()
+    once = method.score_and_pairs(state, query)[1]
+    number = len(compared)
+    both = {name: torch.cat([query[name], other[name]], 1) for name in query}
+    compared.clear()
+    assert torch.equal(method.score_and_pairs(moved, both)[1][:, :2], once)
+    assert number < len(compared)
+
+
+def test_a_method_that_is_not_used_any_more_is_freed() -> None:
+    method = create()
+    method.encode(features(1, 2))
+    kept = weakref.ref(method.map_terms.terms[1].term.reduction)
+    del method
+    gc.collect()
+    assert kept() is None
 
 
 def test_one_shot_ranks_as_the_similarity_does() -> None:
@@ -318,6 +356,16 @@ def test_clips_of_the_same_camera_decide_the_share_of_the_permissive_view() -> N
     assert share(mixed, alike) == share(alike, alike) == 0.5
     one_shot = {name: value[:, :2] for name, value in method.encode(found).items()}
     assert float(method.support(one_shot, torch.tensor([[0, 1]]), 2).decision.permissive) == 0.5
+
+
+@pytest.mark.parametrize("mode", ["on", "permissive"])
+def test_refuses_to_stabilise_static_cameras(mode: str) -> None:
+    message = r'option "stabilise": has no effect with cameras=static.*got ' + mode
+    with pytest.raises(OptionError, match=message):
+        create(cameras="static", stabilise=mode)
+    for usable in ("off", "auto"):  # What static cameras are, and the default.
+        requests = create(cameras="static", stabilise=usable).requests(make_card())
+        assert {one.view.stabilise for one in requests} == {"off"}
 
 
 def test_a_linear_trend_changes_the_moments_of_static_cameras_alone() -> None:

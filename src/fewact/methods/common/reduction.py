@@ -92,6 +92,17 @@ class ChannelReduction(nn.Module):
         self.projection = (directions * largest.sign()).to(samples)
         self.mean = mean.to(samples)
 
+    def reduced(self, channels: int) -> int:
+        """Return the number of channels after the reduction of this number of them."""
+        if self._keeps(channels):
+            return channels
+        if self.method in ("auto", "orthogonal"):
+            return AFFORDABLE if self.method == "auto" else min(self.width, channels)
+        return self.width
+
+    def _keeps(self, channels: int) -> bool:
+        return self.method == "none" or (self.method == "auto" and channels <= AFFORDABLE)
+
     def forward(self, features: Tensor) -> Tensor:
         """Reduce the channels: (… c h w) → (… d h w).
 
@@ -107,7 +118,7 @@ class ChannelReduction(nn.Module):
                 got=f"maps of {channels} channels",
                 expected=f"{self.in_channels}",
             )
-        if self.method == "none" or (self.method == "auto" and channels <= AFFORDABLE):
+        if self._keeps(channels):
             return features
         if self.method == "learned":
             flat: Tensor = self.network(features.flatten(0, -4))
@@ -124,6 +135,5 @@ class ChannelReduction(nn.Module):
                 )
             features, projection = features - self.mean[:, None, None], self.projection
         else:
-            width = AFFORDABLE if self.method == "auto" else min(self.width, channels)
-            projection = orthogonal_projection(channels, width)
+            projection = orthogonal_projection(channels, self.reduced(channels))
         return torch.einsum("dc,...chw->...dhw", projection.to(features), features)

@@ -19,7 +19,7 @@ from fewact.methods.common.detrend import linear_detrend
 from fewact.methods.common.reduction import ChannelReduction
 from fewact.methods.fusion.crop import motion_centred_crop
 from fewact.methods.fusion.permissive import PermissiveView
-from fewact.moments import multi_scale_moments
+from fewact.moments import multi_scale_moments, windows
 
 TermView = FeatureRequest | DifferenceRequest | PermissiveView
 """Features that a term reads."""
@@ -51,7 +51,10 @@ class Term(Protocol):
         """Terms are compared by their fields."""
 
     def encode(self, features: TermInputs) -> Tensor:
-        """Return what is kept of each video."""
+        """Return what is kept of each video; zeros where all features are."""
+
+    def encoded_shape(self, values: torch.Size) -> tuple[int, ...]:
+        """Return the shape of what is kept of features of this shape."""
 
     def similarity(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the symmetric similarity of two sets of videos: (b q …), (b s …) → (b q s)."""
@@ -87,6 +90,10 @@ class Appearance(_InnerProducts):
     def encode(self, features: TermInputs) -> Tensor:
         """Return unit vectors (… t·d)."""
         return functional.normalize(unit_frames(features[self.view]).flatten(-2), dim=-1)
+
+    def encoded_shape(self, values: torch.Size) -> tuple[int, ...]:
+        """Return (… t·d)."""
+        return (*values[:-2], values[-2:].numel())
 
     def cells(self, maps: Tensor, second: Tensor) -> Tensor:
         """Return what each cell of the first video's frames adds to the cosine.
@@ -124,6 +131,10 @@ class MeanAppearance(_InnerProducts):
     def encode(self, features: TermInputs) -> Tensor:
         """Return unit vectors (… d)."""
         return functional.normalize(unit_frames(features[self.view]).mean(-2), dim=-1)
+
+    def encoded_shape(self, values: torch.Size) -> tuple[int, ...]:
+        """Return (… d)."""
+        return (*values[:-2], values[-1])
 
 
 @dataclass(frozen=True)
@@ -164,6 +175,13 @@ class Motion:
         change = _unit(padded[..., 2:, :] - padded[..., :-2, :], frames)
         return functional.normalize(torch.cat([deviation, self.velocity * change], -1), dim=-1)
 
+    def encoded_shape(self, values: torch.Size) -> tuple[int, ...]:
+        """Return (… t d)."""
+        maps = self.view.level != "vectors"
+        *frames, channels = values[:-2] if maps else values
+        width = channels * (self.grid**2 if maps else 1)
+        return (*frames, width if self.velocity == 0 else 2 * width)
+
     def _cells(self, maps: Tensor) -> Tensor:
         """Return the cells of each frame as a unit vector: (… t c h w) → (… t c·grid²)."""
         if self.crop:
@@ -177,13 +195,13 @@ class Motion:
 
     def similarity(self, first: Tensor, second: Tensor) -> Tensor:
         """Return minus the cost of the alignment per frame: (b q t d), (b s t d) → (b q s)."""
-        cost = align.pairwise_cosine_cost(first, second, eps=0)
+        cost = _cosine_cost(first, second)
         value = align.otam(cost, self.smoothing, plan=False).value  # (b q s)
         return -value / sum(cost.shape[-2:])
 
     def plan(self, first: Tensor, second: Tensor) -> Tensor:
         """Return how the frames of two videos are aligned: (t d), (t d) → (t t)."""
-        cost = align.pairwise_cosine_cost(first[None, None], second[None, None], eps=0)
+        cost = _cosine_cost(first[None, None], second[None, None])
         found = align.otam(cost[0, 0, 0], self.smoothing).plan
         if found is None:
             raise TypeError("otam returned no plan")
@@ -239,6 +257,23 @@ class Moments(_InnerProducts):
         )  # (… m D)
         joined: Tensor = functional.normalize(moments, dim=-1).flatten(-2)
         return joined / math.sqrt(moments.shape[-2])
+
+    def encoded_shape(self, values: torch.Size) -> tuple[int, ...]:
+        """Return (… m·D)."""
+        *videos, frames, channels = values[:-2]
+        width = self.reduction.reduced(channels)
+        return (*videos, len(windows(frames, self.lengths)) * width * (width + 1) // 2)
+
+
+def _cosine_cost(first: Tensor, second: Tensor) -> Tensor:
+    """Return one minus the cosines of encoded frames: (b q t d), (b s u d) → (b q s t u).
+
+    They have the length 1, or 0: their products are their cosines.
+    """
+    products = first.flatten(1, 2) @ second.flatten(1, 2).mT  # (b q·t s·u)
+    shape = (*first.shape[:3], *second.shape[1:3])
+    cost: Tensor = 1 - products.view(shape).transpose(2, 3)
+    return cost
 
 
 def unit_frames(vectors: Tensor) -> Tensor:

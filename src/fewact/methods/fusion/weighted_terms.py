@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
@@ -29,18 +30,27 @@ class Decision(NamedTuple):
         alternative: Probability (b) that the alternative holds, or one for all.
         permissive: Share (b) of the permissive view in the weights of terms that have both views,
             or one for all.
+        one_view: Whether both views are known to be equal in all support videos; then each of them
+            counts half.
     """
 
     alternative: Tensor | float = 0.0
     permissive: Tensor | float = 0.5
+    one_view: bool = False
 
     def of(self, episodes: Tensor) -> "Decision":
         """Return the decision for some of the episodes."""
-        return Decision(*(x[episodes] if isinstance(x, Tensor) else x for x in self))
+        return self._each(lambda x: x[episodes])
 
     def of_pairs(self) -> "Decision":
         """Return the decision with axes for the videos of a pair: (b 1 1)."""
-        return Decision(*(x[:, None, None] if isinstance(x, Tensor) else x for x in self))
+        return self._each(lambda x: x[:, None, None])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Decision":
+        alternative, permissive = (
+            change(x) if isinstance(x, Tensor) else x for x in (self.alternative, self.permissive)
+        )
+        return Decision(alternative, permissive, self.one_view)
 
 
 UNDECIDED = Decision()
@@ -98,7 +108,7 @@ class WeightedTerm:
     def encode(self, values: Tensor) -> Tensor:
         """Return what the term keeps of the features of its view."""
         if self.static_weight == 0 and not values.any():  # a static camera needs none of them
-            return _of_zeros(self.term, values.shape, values.dtype, values.device)
+            return values.new_zeros(self.term.encoded_shape(values.shape))
         return self.term.encode({self.term.view: values})
 
     def of_both_views(self) -> tuple["WeightedTerm", "WeightedTerm"]:
@@ -187,13 +197,15 @@ class WeightedTerms:
         """
         inputs = self._inputs(features, channel_mixing)
         # Where the permissive estimate equals the conservative one, so do the encoded videos.
-        encoded: dict[tuple[Term, int], Tensor] = {}
+        encoded: dict[tuple[Any, ...], Tensor] = {}
         nodes: dict[str, Tensor] = {}
         anywhere = self.terms[0].term.view
         for one in self.terms:
-            key = (_with(one.term, view=anywhere), id(inputs[one.term.view]))
+            values = inputs[one.term.view]
+            same = values.data_ptr(), values.shape, values.stride()
+            key = (_with(one.term, view=anywhere), *same)
             if key not in encoded:
-                encoded[key] = one.encode(inputs[one.term.view])
+                encoded[key] = one.encode(values)
             nodes[one.name] = encoded[key]
         if self.alternative is not None:
             nodes |= self.alternative.encode(features)
@@ -234,9 +246,12 @@ class WeightedTerms:
             horizontal_flip: Compare motion with the flipped second videos too; the greater counts.
                 Appearance and moments hardly distinguish left and right.
         """
+        terms = self.terms
+        if decision.one_view and not self.views_differ(first):
+            terms = _of_one_view(terms)
         decision = decision.of_pairs()
-        motion = [one for one in self.terms if isinstance(one.term, Motion)]
-        others = [one for one in self.terms if not isinstance(one.term, Motion)]
+        motion = [one for one in terms if isinstance(one.term, Motion)]
+        others = [one for one in terms if not isinstance(one.term, Motion)]
         rest, moving = (
             _sum(some, first, second, decision, quick=quick) for some in (others, motion)
         )
@@ -282,7 +297,7 @@ class WeightedTerms:
             default, other = (similarity(Decision(p)) for p in (0.0, 1.0))
             probability = self.alternative.probability(nodes, default, other, labels, n)
         if not views_differ:
-            return Decision(probability, torch.full_like(probability, 0.5))
+            return Decision(probability, torch.full_like(probability, 0.5), one_view=True)
         conservative, permissive = (similarity(Decision(probability, p)) for p in (0.0, 1.0))
         return Decision(probability, permissive_share(conservative, permissive, labels, n))
 
@@ -325,9 +340,10 @@ class WeightedTerms:
 
 
 @lru_cache(maxsize=32)
-def _of_zeros(term: Term, shape: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:
-    with torch.inference_mode(False), torch.no_grad():  # It may be used in training later.
-        return term.encode({term.view: torch.zeros(shape, dtype=dtype, device=device)})
+def _of_one_view(terms: tuple[WeightedTerm, ...]) -> tuple[WeightedTerm, ...]:
+    """Return terms whose conservative view has the weight of both: they are equal."""
+    kept = (one for one in terms if one.estimate != "permissive")
+    return tuple(replace(one, estimate=None) for one in kept)
 
 
 def _pairs_shape(first: Nodes, second: Nodes) -> tuple[int, int, int]:
@@ -350,11 +366,17 @@ def _sum(
     quick: bool,
 ) -> Tensor:
     """Add up terms: (b q …), (b s …) → (b q s), or () if all are skipped."""
-    total = next(iter(first.values())).new_zeros(())
     moved = camera_moved(first)
-    for one in terms:
+
+    def weighted(one: WeightedTerm) -> Tensor | float:
         factor = one.factor(decision, moved)
-        if torch.as_tensor(factor).any():
-            compare = one.term.quick_similarity if quick else one.term.similarity
-            total = total + factor * compare(first[one.name], second[one.name])
+        if not torch.as_tensor(factor).any():
+            return 0.0
+        compare = one.term.quick_similarity if quick else one.term.similarity
+        return factor * compare(first[one.name], second[one.name])
+
+    total = next(iter(first.values())).new_zeros(())
+    # Both views of a term are added first, so that equal ones have the sum of one with all weight.
+    for _, views in groupby(terms, lambda one: one.name.removeprefix("permissive_")):
+        total = total + sum(map(weighted, views))
     return total
