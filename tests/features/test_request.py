@@ -34,7 +34,7 @@ def test_the_key_of_all_frames_is_that_of_older_features():
         "request": "FeatureRequest",
         "level": "middle",
         "view": {"frames": 16, "stabilise": "auto"},
-        "pipeline": [1, 5],
+        "pipeline": [1, 6],
     }
     assert "of" in request_facts(REQUESTS["middle:8:auto:24"])["view"]
 

@@ -20,7 +20,7 @@ PIPELINE = 1
 """Version of reading, sampling and resizing frames; it increases when features change by more
 than rounding."""
 
-CAMERA_PIPELINE = 5
+CAMERA_PIPELINE = 6
 """Version of camera motion estimation and stabilisation; it increases likewise."""
 
 DIFFERENCES_PIPELINE = 4

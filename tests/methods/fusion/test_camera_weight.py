@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from fewact.camera.motion import LEAST_LOG_ODDS
 from fewact.features.request import Request
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.camera_weight import LOG_ODDS, StaticCamera
@@ -47,17 +46,6 @@ def test_the_cameras_alone_reach_the_maximum() -> None:
         nodes = {LOG_ODDS: torch.full((1, 3, 1), -9.0)}
         got = weight.probability(nodes, nothing, nothing, labels, 3)
         torch.testing.assert_close(got, torch.tensor([maximum]))
-
-
-def test_log_odds_of_older_features_are_limited_as_those_of_today() -> None:
-    labels, nothing = torch.arange(3)[None], torch.zeros(1, 3, 3)
-
-    def probability(*log_odds: float) -> torch.Tensor:
-        nodes = {LOG_ODDS: torch.tensor(log_odds)[None, :, None]}
-        return StaticCamera(CAMERA).probability(nodes, nothing, nothing, labels, 3)
-
-    assert torch.equal(probability(-9.0, 0.5, 0.4), probability(LEAST_LOG_ODDS, 0.5, 0.4))
-    assert probability(-1.0, 0.5, 0.4) < probability(LEAST_LOG_ODDS, 0.5, 0.4) < 0.4
 
 
 @pytest.mark.parametrize(("log_odds", "expected"), [(-3, 0.4), (-0.25, 0.198), (3, 0)])

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fewact.camera.motion import LEAST_LOG_ODDS
 from fewact.features.request import CameraMotionRequest, Features, Request
 from fewact.methods.base import Nodes
 from fewact.methods.common.kernel import leave_one_out
@@ -65,7 +64,7 @@ class StaticCamera:
         Its logit is the sum of the cameras' log-odds of being static, limited from above, and the
         difference between the log-likelihoods of the labels under the two similarities.
         """
-        log_odds = nodes[LOG_ODDS].clamp_min(LEAST_LOG_ODDS)  # (b s 1), older ones had no limit
+        log_odds = nodes[LOG_ODDS]  # (b s 1)
         likelihood_static, likelihood_moving = (
             leave_one_out(pairs, labels, n, TEMPERATURE) for pairs in (alternative, default)
         )
