@@ -1,14 +1,15 @@
 """Long still ends of clips are left out, and nothing else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from fewact.data import Clip, Frames
 from fewact.data.active import ActiveSource, active_part
-from fewact.video import EveryNth, Segments, read_frames
+from fewact.video import EveryNth, FrameSets, Sampler, Segments, Timeline, read_frames
 from tests.classifier.conftest import render
 
 FPS = 12
@@ -38,6 +39,35 @@ def test_long_still_ends_are_left_out(clip: Path, before: float, after: float) -
     assert source.duration == pytest.approx(source.active.end - source.active.start)
     first = int(source.active.start * FPS + 1e-6)
     assert np.array_equal(frames, padded(clip, before, after)[first : first + len(frames)])
+
+
+@pytest.mark.parametrize(
+    ("samplers", "own"),
+    [
+        ([Segments(8), Segments(24)], 0),  # 24 instead of 20
+        ([Segments(48)], 0),  # every other one of them
+        ([Segments(24, seed=3)], 20),
+        ([Segments(8), EveryNth(3)], 20),
+        ([Segments(13)], 20),
+    ],
+)
+def test_frames_that_are_read_anyway_are_compared(samplers: list[Sampler], own: int) -> None:
+    """A clip of 2.5 s is compared in 20 frames, or in others that are about as many."""
+    read: list[list[Sampler]] = []
+    frames = np.zeros((60, 48, 64, 3), np.uint8)
+    frames[:30, :, :20] = 255
+
+    class Source(Frames):
+        def read(self, samplers: Sequence[Sampler], **options: Any) -> FrameSets:
+            read.append(list(samplers))
+            return super().read(samplers, **options)
+
+    sets = ActiveSource(Source(frames, fps=24)).read(samplers)
+    assert len(sets) == len(samplers)
+    timeline = Timeline(np.arange(60) / 24, end=2.5)
+    *given, compared = (set(sampler(timeline).tolist()) for sampler in read[0])
+    assert len(compared - set().union(*given)) > 0 if own else compared <= set().union(*given)
+    assert len(compared) == (own or 24)
 
 
 def moving_camera(rng: np.random.Generator) -> np.ndarray:

@@ -47,15 +47,16 @@ def find_blur(frames: Frames) -> float:
     """
     if min(frames.shape[1:3]) <= MARGIN:
         return 0.0
-    some = some_frames(frames)[::SOME]
-    luma = torch.from_numpy(some @ LUMA.astype(np.float32))  # (t h w)
-    widths = [
-        width
-        for first, second in zip(_slopes(luma), _slopes(_blurred(luma)), strict=True)
-        if (width := _width(first, second)) is not None
-    ]
-    blur = min(widths, default=0.0)
-    return blur if blur >= LEAST_BLUR else 0.0
+    widths = []
+    for frame in some_frames(frames)[::SOME]:
+        luma = torch.from_numpy(frame @ LUMA.astype(np.float32))  # (h w)
+        width = _width(_slopes(luma), _slopes(_blurred(luma)))
+        if width is None:
+            continue
+        if width < LEAST_BLUR:
+            return 0.0
+        widths.append(width)
+    return min(widths, default=0.0)
 
 
 def remove_blur(frames: Frames, blur: float) -> Frames:
@@ -78,21 +79,22 @@ def remove_blur(frames: Frames, blur: float) -> Frames:
 
 
 def _blurred(luma: Tensor) -> Tensor:
+    """Return a frame (h w) that is blurred once more."""
     reach = round(3 * AGAIN)
     offsets = torch.arange(-reach, reach + 1.0)
     kernel = (-0.5 * (offsets / AGAIN) ** 2).exp()
     kernel = (kernel / kernel.sum())[None, None]
-    padded = functional.pad(luma[:, None], (reach,) * 4, mode="reflect")
+    padded = functional.pad(luma[None, None], (reach,) * 4, mode="reflect")
     rows = functional.conv2d(padded, kernel[..., None])
-    return functional.conv2d(rows, kernel[:, :, None])[:, 0]
+    return functional.conv2d(rows, kernel[:, :, None])[0, 0]
 
 
 def _slopes(luma: Tensor) -> Tensor:
-    """Return the slopes (t h' w') in levels per pixel; at the border of a picture there is none."""
-    down = (luma[:, 2:, 1:-1] - luma[:, :-2, 1:-1]) / 2
-    across = (luma[:, 1:-1, 2:] - luma[:, 1:-1, :-2]) / 2
+    """Return the slopes (h' w') of a frame, in levels per pixel; at its border there is none."""
+    down = (luma[2:, 1:-1] - luma[:-2, 1:-1]) / 2
+    across = (luma[1:-1, 2:] - luma[1:-1, :-2]) / 2
     border = round(3 * AGAIN)
-    return torch.hypot(down, across)[:, border:-border, border:-border]
+    return torch.hypot(down, across)[border:-border, border:-border]
 
 
 def _width(first: Tensor, second: Tensor) -> float | None:

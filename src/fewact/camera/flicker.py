@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fewact.camera.measured import STEP, Floats, Frames, luma_of, some_frames
+from fewact.camera.measured import STEP, Floats, Frames, lower_median, luma_of, some_frames
 
 GREY = (24.0, 240.0)
 """Levels between which a ratio is measured: darker pixels are noise, brighter ones cut off."""
@@ -91,11 +91,12 @@ def same_light(grey: Tensor) -> Tensor:
         grey: Luma from 0 to 255. The same object is returned if its light hardly changes.
     """
     some = grey[:, ::STEP, ::STEP].flatten(1)  # (t n)
-    reference = some.median(0).values
+    reference = torch.from_numpy(lower_median(some.numpy()))
     low, high = GREY
     is_grey = (some > low) & (some < high) & (reference > low) & (reference < high)
-    ratios = torch.where(is_grey, (some / reference).log(), torch.nan)
-    light = torch.where(is_grey.sum(1) >= FEW_PIXELS, ratios.nanmedian(1).values, 0.0)
+    ratios = (some / reference).log().numpy()
+    found = [one[which] for one, which in zip(ratios, is_grey.numpy(), strict=True)]
+    light = torch.tensor([float(lower_median(x)) if len(x) >= FEW_PIXELS else 0.0 for x in found])
     darkest, brightest = light.quantile(light.new_tensor([0.1, 0.9])).tolist()
     if (brightest - darkest) / 2 < LEAST_CHANGE:
         return grey

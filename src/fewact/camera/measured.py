@@ -1,5 +1,7 @@
 """What faults of a recording are measured in: some of the frames, and the luma of some pixels."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -34,3 +36,12 @@ def some_frames(frames: Frames) -> Frames:
 def luma_of(frames: Frames) -> Floats:
     """Return the luma (t h w) of some pixels of frames (t h w 3)."""
     return np.asarray(frames[:, ::STEP, ::STEP] @ LUMA)
+
+
+def lower_median(values: NDArray[Any]) -> Any:
+    """Return the median (…) of values (n …); the lower of two middle ones.
+
+    The same as torch's, in a third of its time.
+    """
+    middle = (len(values) - 1) // 2
+    return np.partition(values, middle, axis=0)[middle]

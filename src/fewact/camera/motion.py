@@ -164,12 +164,12 @@ def estimate_camera_motion(
     if t == 1:
         identity = Similarity.identity(t)
         return CameraMotion(t, LEAST_LOG_ODDS, 1.0, lambda: Estimates(identity, identity))
-    pyramid = _pyramid(grey_of(frames) if grey is None else grey)
-    levels = [_Level(images, pixel_aspect(images, frames, aspect)) for images in pyramid]
-    registration = _Registration(levels)
-    static_fraction = _static_fraction(levels[0], frames)
+    grey = grey_of(frames) if grey is None else grey
+    pyramid = _Pyramid(grey, lambda images: pixel_aspect(images, frames, aspect))
+    registration = _Registration(pyramid)
+    static_fraction = _static_fraction(pyramid.fine, frames)
     log_odds = registration.log_odds(static_fraction)
-    factor = height / levels[0].rows
+    factor = height / pyramid.fine.rows
     return CameraMotion(t, log_odds, static_fraction, lambda: registration.estimates(factor))
 
 
@@ -221,15 +221,43 @@ class _Level:
         return detect_keypoints(self.images[[t // 2]], self.pixel).repeated(t)
 
 
+class _Pyramid:
+    """Grey images of a clip in several sizes, each of mean 0 and standard deviation 1.
+
+    Args:
+        grey: Luma (t h w) of the frames.
+        pixel: Returns the width of a pixel of images (t h w) over its height.
+    """
+
+    def __init__(self, grey: Tensor, pixel: Callable[[Tensor], float]) -> None:
+        self._pixel = pixel
+        self._grey = _smaller(grey, SIDES[0])
+        self.fine = self._level(self._grey)
+
+    @cached_property
+    def levels(self) -> list[_Level]:
+        """Levels, fine to coarse; most static cameras need the first one alone."""
+        found, grey = [self.fine], self._grey
+        for side in SIDES[1:]:
+            grey = _smaller(grey, side)
+            found.append(self._level(grey))
+        return found
+
+    def _level(self, grey: Tensor) -> _Level:
+        deviation = grey.std((1, 2), keepdim=True).clamp_min(1.0)
+        images = (grey - grey.mean((1, 2), keepdim=True)) / deviation
+        return _Level(images, self._pixel(images))
+
+
 class _Registration:
     """Registration of each frame to the middle one, by keypoints of the finest level.
 
     Args:
-        levels: Levels of the pyramid, fine to coarse.
+        pyramid: Grey images of the clip.
     """
 
-    def __init__(self, levels: Sequence[_Level]) -> None:
-        self._levels, self._fine = levels, levels[0]
+    def __init__(self, pyramid: _Pyramid) -> None:
+        self._pyramid, self._fine = pyramid, pyramid.fine
         self._t = len(self._fine.images)
         self._static = Similarity.identity(self._t)
         self._reference = self._fine.reference()
@@ -256,7 +284,7 @@ class _Registration:
             return Estimates(both, both)
         inliers, better = self._of_motion.sum(1), self._better
         certain = better & (inliers > MIN_INLIERS_TEXTURELESS * valid)
-        by_pixels = _register_pixels(self._levels, ~certain)
+        by_pixels = _register_pixels(self._pyramid.levels, ~certain)
         conservative = found.where(certain, by_pixels).scaled(factor)
         zoom = found.linear.abs().log().abs()
         plausible = inliers > (PERMISSIVE_INLIERS + PERMISSIVE_ZOOM * zoom) * valid
@@ -269,7 +297,7 @@ class _Registration:
     @cached_property
     def _found(self) -> Similarity:
         """Camera motion by keypoints (t), in pixels of the finest level."""
-        return _register_keypoints(self._levels)
+        return _register_keypoints(self._pyramid.levels)
 
     @cached_property
     def _of_motion(self) -> Tensor:
@@ -401,14 +429,9 @@ def _chain(coarse: _Level, finer: _Level, middle: int) -> Similarity:
     return Similarity(torch.cat([f.linear for f in found]), torch.cat([f.shift for f in found]))
 
 
-def _pyramid(grey: Tensor) -> list[Tensor]:
-    """Return smaller images (t h w), fine to coarse, each of mean 0 and standard deviation 1."""
-    found = []
-    for side in SIDES:
-        grey = _pooled(grey, (min(side, grey.shape[1]), min(side, grey.shape[2])))
-        deviation = grey.std((1, 2), keepdim=True).clamp_min(1.0)
-        found.append((grey - grey.mean((1, 2), keepdim=True)) / deviation)
-    return found
+def _smaller(images: Tensor, side: int) -> Tensor:
+    """Return images (t h w) of at most ``side`` rows and columns."""
+    return _pooled(images, (min(side, images.shape[1]), min(side, images.shape[2])))
 
 
 def _pooled(images: Tensor, size: tuple[int, int]) -> Tensor:

@@ -23,6 +23,13 @@ Trim = Literal["auto", "off"]
 RATE, MOST = 8.0, 64
 """Frames per second that are compared, and their largest number."""
 
+FEWER, MORE = 0.75, 1.5
+"""Smallest and largest number of frames, as multiples of that number, that are compared instead
+where they are read anyway: no others need to be decoded and resized."""
+
+FIRST = np.zeros(1, np.int64)
+"""Position of the first frame."""
+
 CELLS, PIXELS = 16, 112
 """Rows and columns of the images that are compared, and of the pixels that are averaged at most."""
 
@@ -117,7 +124,7 @@ class ActiveSource:
             nonlocal times
             self.duration = timeline.end
             count = max(2, min(MOST, round(RATE * timeline.end)))
-            chosen = Segments(count)(timeline) if self._trim == "auto" else np.zeros(1, np.int64)
+            chosen = _compared(samplers, count, timeline) if self._trim == "auto" else FIRST
             times = timeline.times[chosen]
             return chosen
 
@@ -173,6 +180,16 @@ def active_part(times: Floats, frames: NDArray[Any], duration: float) -> Span | 
     start = start if start >= least and before.mean() <= STILL else 0.0
     end = end if duration - end >= least and after.mean() <= STILL else duration
     return Span(start, end) if end - start < duration else None
+
+
+def _compared(samplers: Sequence[Sampler], count: int, timeline: Timeline) -> Ints:
+    """Return the frames to compare: about ``count``, those of a sampler if they fit."""
+    for sampler in samplers:
+        if isinstance(sampler, Segments) and sampler.seed is None:
+            every = max(1, round(sampler.count / count))
+            if FEWER * count <= sampler.count / every <= MORE * count:
+                return sampler(timeline)[every // 2 :: every]
+    return Segments(count)(timeline)
 
 
 def _changes(frames: NDArray[Any]) -> Floats:
