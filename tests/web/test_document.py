@@ -56,6 +56,8 @@ def test_a_document_of_somebody_else_names_no_file_outside_of_its_folder(file: s
         clip("wave", file)
     with pytest.raises(ValidationError, match="finite"):
         Clip(file="a.mp4", name="me.mp4", seconds=float("nan"))
+    with pytest.raises(ValidationError, match="not a class name"):
+        SavedExample(name="a.mp4", label="a\nb")
 
 
 def test_the_command_line_adds_moves_and_removes() -> None:

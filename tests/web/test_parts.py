@@ -6,9 +6,11 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +116,34 @@ def test_a_child_gets_no_more_memory_and_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "file").exists() or not (tmp_path / "file").read_bytes()
 
 
+@pytest.mark.slow
+def test_a_call_that_is_cancelled_while_its_process_starts_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starting, start_now = threading.Event(), threading.Event()
+    start = SpawnProcess.start
+
+    def slow_start(process: SpawnProcess) -> None:
+        starting.set()
+        start_now.wait()
+        start(process)
+
+    async def work(child: Child) -> None:
+        monkeypatch.setattr(SpawnProcess, "start", slow_start)
+        call = asyncio.create_task(child.call("write", str(tmp_path / "file"), seconds=30))
+        await asyncio.to_thread(starting.wait)
+        call.cancel()
+        await asyncio.sleep(0)  # the call is told
+        start_now.set()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert child.pid is None
+        assert not (tmp_path / "file").exists()
+        assert await child.call("double", 1, seconds=30) == (2, b"")
+
+    run(work)
+
+
 def test_tabs_take_turns_by_step_and_a_cancelled_job_ends() -> None:
     done: list[str] = []
 
@@ -168,6 +198,55 @@ def test_a_step_that_fails_ends_its_job_only() -> None:
         assert jobs[0].error is not None
         assert jobs[0].error["what"] == "is not a video"
         assert jobs[1].error == {"key": "worker_died"}
+        running.cancel()
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("fault", [VideoError("a.mp4", "is damaged"), ValueError("a fault")])
+def test_a_cancelled_job_whose_end_fails_ends_that_job_only(fault: Exception) -> None:
+    async def bad() -> Steps:
+        try:
+            while True:
+                await asyncio.sleep(0)
+                yield 1, 2
+        finally:
+            raise fault
+
+    async def good() -> Steps:
+        yield 1, 1
+
+    async def go() -> None:
+        queue = Queue(lambda: None)
+        jobs = [queue.add(Job("bad", "", bad()))]
+        running = asyncio.create_task(queue.run())
+        while not jobs[0].done:
+            await asyncio.sleep(0)
+        queue.cancel(jobs[0].id)
+        jobs.append(queue.add(Job("good", "", good())))
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert [job.state for job in jobs] == ["cancelled", "done"]
+        running.cancel()
+
+    asyncio.run(go())
+
+
+def test_a_job_that_is_cancelled_in_its_last_step_is_done_and_forgotten() -> None:
+    async def go() -> None:
+        queue = Queue(lambda: None)
+
+        async def last() -> Steps:
+            queue.cancel(job.id)
+            return
+            yield
+
+        job = queue.add(Job("last", "", last()))
+        running = asyncio.create_task(queue.run())
+        while not job.ended:
+            await asyncio.sleep(0)
+        assert job.state == "done"
+        assert queue._cancelled == set()
         running.cancel()
 
     asyncio.run(go())

@@ -21,7 +21,8 @@ class ServerOptions(OptionGroup):
         str,
         typer.Option(
             metavar="ADDRESS",
-            help="Address to listen on. Any but 127.0.0.1 is open to other computers.",
+            help="Address to listen on. Other computers can reach the page unless it is a "
+            "loopback address, such as 127.0.0.1, ::1 or localhost.",
         ),
     ] = "127.0.0.1"
     port: Annotated[

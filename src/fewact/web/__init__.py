@@ -9,9 +9,9 @@ Design, in the order of a request:
 - ``document`` is what the user has: actions, clips, and the history. It is a value; changes are
   functions of it. The model follows it: teaching makes the model equal to the document.
 - ``store`` keeps the document and the clips in ``MODEL/page``. Uploads are written whole or not at
-  all. Nothing is removed but what the user removes for good. Saving a model keeps this folder, so
-  page and command line can use the model folder in turn. ``Document.merge`` takes over what the
-  command line changed.
+  all. Nothing is removed but what the user removes for good, and uploads that are refused. Saving a
+  model keeps this folder, so page and command line can use the model folder in turn.
+  ``Document.merge`` takes over what the command line changed.
 - ``children`` runs two processes with limits of memory and time: ``decoder`` opens uploads first,
   ``worker`` holds the classifier. Messages are JSON and bytes; a process that hangs or dies is
   replaced. The server itself decodes nothing and loads no torch.

@@ -3,35 +3,27 @@
 import importlib.resources
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
-from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import (
-    FileResponse,
-    HTMLResponse,
-    JSONResponse,
-    Response,
-    StreamingResponse,
-)
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from fewact.data import BACKGROUND
 from fewact.errors import OutputError, UserError
-from fewact.io.bounded import MIB
 from fewact.version import __version__
-from fewact.web.bodies import Body, RefusedError, declared_size, json_body, parts
+from fewact.web.bodies import Body, FileSentOnce, RefusedError, declared_size, json_body, parts
 from fewact.web.children import ChildError
 from fewact.web.document import Clip, Document, class_name
 from fewact.web.security import Guard
 from fewact.web.state import Page
-from fewact.web.store import MOST_BYTES, MOST_CLIPS, new_id, suffix_of
+from fewact.web.store import MOST_BYTES, new_id, suffix_of
 
 TYPES: Final = {
     ".css": "text/css",
@@ -222,18 +214,33 @@ async def _state(page: Page, request: Request) -> Response:
 
 
 async def _upload(page: Page, request: Request) -> Response:
-    size = declared_size(request, MOST_BYTES)
-    if len(page.document.clips) >= MOST_CLIPS:
-        raise RefusedError(409, "too_many")
     clip, pieces = _described(page.document, request)
-    page.store.check_room(size)
-    async with page.uploads:
-        with page.store.incoming() as path:
-            with path.open("wb") as file:
-                async for part in parts(request, size):
-                    file.write(part)
-            ids = await page.add(path, suffix_of(clip.name), clip, pieces)
+    async with _received(page, request, clips=pieces) as path:
+        ids = await page.add(path, suffix_of(clip.name), clip, pieces)
     return JSONResponse({"ids": ids}, 201)
+
+
+@asynccontextmanager
+async def _received(page: Page, request: Request, *, clips: int = 0) -> AsyncIterator[Path]:
+    """Yield the body as a file; it is removed at the end unless ``Store.keep`` has moved it.
+
+    Args:
+        page: State of the page.
+        request: Request with the body.
+        clips: Number of clips that it adds.
+
+    Raises:
+        RefusedError: It is too large, is cut off, or adds too many clips.
+        OutputError: The disk refuses, or would be nearly full.
+    """
+    size = declared_size(request, MOST_BYTES)
+    with page.admit(size=size, clips=clips):
+        async with page.uploads:
+            with page.store.incoming() as path:
+                with path.open("wb") as file:
+                    async for part in parts(request, size):
+                        file.write(part)
+                yield path
 
 
 def _described(document: Document, request: Request) -> tuple[Clip, int]:
@@ -309,30 +316,14 @@ async def _remove_class(page: Page, request: Request) -> Response:
 
 
 async def _export(page: Page, request: Request) -> Response:
-    name = quote(f"{page.store.model.name}.zip")
-    headers = {"content-disposition": f"attachment; filename*=UTF-8''{name}"}
     with ExitStack() as opened:
         path = opened.enter_context(page.store.incoming())
         await page.export(path)
-        headers["content-length"] = str(path.stat().st_size)
-        content = _content(path, opened.pop_all())
-    return StreamingResponse(content, media_type="application/zip", headers=headers)
-
-
-def _content(path: Path, opened: ExitStack) -> Iterator[bytes]:
-    """Yield the content of a file, and close what holds it at the end."""
-    with opened, path.open("rb") as file:
-        while part := file.read(MIB):
-            yield part
+        return FileSentOnce(path, f"{page.store.model.name}.zip", opened.pop_all())
 
 
 async def _import(page: Page, request: Request) -> Response:
-    size = declared_size(request, MOST_BYTES)
-    page.store.check_room(size)
-    with page.store.incoming() as path:
-        with path.open("wb") as file:
-            async for part in parts(request, size):
-                file.write(part)
+    async with _received(page, request) as path:
         await page.replace_model(path, _shown(request.query_params.get("name", "")) or "model")
     return JSONResponse({})
 
@@ -375,7 +366,8 @@ async def _segment(page: Page, request: Request) -> Response:
     clip = whole.model_copy(update=values)
     same = [id for id, one in page.document.clips.items() if one.key == clip.key]
     id = same[0] if same else new_id()
-    await page.change(lambda document: document.changed("add", clip.name, clips={id: clip}))
+    with page.admit(clips=0 if same else 1):
+        await page.change(lambda document: document.changed("add", clip.name, clips={id: clip}))
     return JSONResponse({"ids": [id]}, 201)
 
 

@@ -1,12 +1,16 @@
-"""Reading of request bodies within limits of size and time."""
+"""Bodies: of requests, read within limits of size and time; of answers, removed once sent."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse
+from starlette.types import Receive, Scope, Send
 
 from fewact.io.bounded import KIB
 from fewact.web.security import SECONDS_FOR_A_PART
@@ -35,6 +39,29 @@ class Body(BaseModel):
     """Base of the JSON bodies."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class FileSentOnce(FileResponse):
+    """Answer with a temporary .zip file, which is removed even if the client has left.
+
+    Args:
+        path: File.
+        name: Name under which the browser saves it.
+        opened: What removes the file.
+    """
+
+    def __init__(self, path: Path, name: str, opened: ExitStack) -> None:
+        # Each request makes a new file, so that parts of two do not fit together.
+        headers = {"accept-ranges": "none"}
+        super().__init__(path, headers=headers, media_type="application/zip", filename=name)
+        self._opened = opened
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._opened.close()
 
 
 def declared_size(request: Request, most: int) -> int:

@@ -75,7 +75,8 @@ class Child:
     @property
     def pid(self) -> int | None:
         """Number of the process; None if it is not running."""
-        return self._process.pid if self._process is not None else None
+        process = self._process
+        return process.pid if process is not None else None
 
     async def call(
         self, method: str, *arguments: Any, seconds: float, blob: bytes = b""
@@ -94,11 +95,13 @@ class Child:
             ChildError: The process died or was killed.
         """
         async with self._one_call:
-            call = asyncio.to_thread(self._call, method, arguments, seconds, blob)
+            cancelled = threading.Event()
+            call = asyncio.to_thread(self._call, method, arguments, seconds, blob, cancelled)
             task = asyncio.ensure_future(call)
             try:
                 return await asyncio.shield(task)
             except asyncio.CancelledError:
+                cancelled.set()
                 self.kill()
                 await asyncio.wait([task])
                 task.exception()  # that the process was killed
@@ -106,17 +109,26 @@ class Child:
 
     def kill(self) -> None:
         """Kill the process; the next call starts another."""
-        if self._process is not None:
-            self._process.kill()
+        process = self._process  # another thread may end it now
+        if process is not None:
+            process.kill()
 
     def close(self) -> None:
         """Kill the process and wait for its end."""
         self._end()
 
     def _call(
-        self, method: str, arguments: tuple[Any, ...], seconds: float, blob: bytes
+        self,
+        method: str,
+        arguments: tuple[Any, ...],
+        seconds: float,
+        blob: bytes,
+        cancelled: threading.Event,
     ) -> tuple[Any, bytes]:
         connection = self._start()
+        if cancelled.is_set():  # before there was a process to kill
+            self._end()
+            raise ChildError("died")
         late = threading.Event()
 
         def stop() -> None:
@@ -142,14 +154,15 @@ class Child:
             self._end()
         if self._process is None or self._connection is None:
             context = multiprocessing.get_context("spawn")
-            self._connection, other = context.Pipe()
-            self._process = context.Process(
+            connection, other = context.Pipe()
+            process = context.Process(
                 target=_serve,
                 args=(other, self._target, self._arguments, self._limits),
                 daemon=True,
             )
-            self._process.start()
+            process.start()
             other.close()
+            self._process, self._connection = process, connection
         return self._connection
 
     def _end(self) -> None:

@@ -122,7 +122,7 @@ class SavedExample(_Part):
     """
 
     name: str
-    label: str
+    label: Label
     start: float | None = None
     end: float | None = None
     number: int = 0

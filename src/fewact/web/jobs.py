@@ -117,15 +117,14 @@ class Queue:
             self._changed()
 
     async def _step(self, job: Job) -> None:
-        if job.id in self._cancelled:
-            self._cancelled.discard(job.id)
-            await job.steps.aclose()
-            job.state = "cancelled"
-            return
-        job.state = "running"
-        self._changed()
+        cancelled = job.id in self._cancelled
         try:
-            job.done, job.total = await anext(job.steps)
+            if cancelled:
+                await job.steps.aclose()
+            else:
+                job.state = "running"
+                self._changed()
+                job.done, job.total = await anext(job.steps)
         except StopAsyncIteration:
             job.state = "done"
         except UserError as error:
@@ -139,3 +138,8 @@ class Queue:
             traceback.print_exc()
             job.error = {"key": "worker_died"}
             job.state = "failed"
+        finally:
+            if cancelled:
+                job.state = "cancelled"
+            if job.ended:
+                self._cancelled.discard(job.id)

@@ -1,10 +1,12 @@
 """Starting and stopping the server."""
 
 import asyncio
+import ipaddress
 import secrets
 import socket
 import webbrowser
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -17,7 +19,7 @@ from fewact.web.security import TimedProtocol
 from fewact.web.state import Page
 from fewact.web.store import Store
 
-LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 MOST_CONNECTIONS: Final = 200
 
 
@@ -44,14 +46,12 @@ def serve(
         ModelError: The folder has other files, or another server has it open.
         OptionError: The address is not one of this computer, or is taken.
     """
-    store = Store(model)
-    try:
-        listener = _listen(host, port)
+    with closing(Store(model)) as store, _listen(host, port) as listener:
         port = listener.getsockname()[1]
         token = secrets.token_urlsafe(24)
-        names = {*LOOPBACK[:2], "[::1]", _bracketed(host)}
+        names = {*LOOPBACK, _bracketed(host)}
         address = f"http://{_bracketed(host)}:{port}/?token={token}"
-        if host not in LOOPBACK:
+        if not _is_loopback(listener):
             say(
                 f"Warning: {host} is open to other computers. Who has the address below can see "
                 "the clips. Browsers allow the camera only on this computer."
@@ -71,8 +71,6 @@ def serve(
             timeout_graceful_shutdown=2,
         )
         asyncio.run(_run(_Server(config, page), listener, address if browser else None))
-    finally:
-        store.close()
 
 
 class _Server(uvicorn.Server):
@@ -112,10 +110,12 @@ def _listen(host: str, port: int) -> socket.socket:
         )
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(128)
+        with ExitStack() as until_end:
+            listener = until_end.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            listener.listen(128)
+            until_end.pop_all()
     except (OSError, OverflowError) as error:
         raise OptionError(
             "cannot listen there",
@@ -124,6 +124,12 @@ def _listen(host: str, port: int) -> socket.socket:
             expected="an address of this computer, and a port that is free",
         ) from error
     return listener
+
+
+def _is_loopback(listener: socket.socket) -> bool:
+    """Return whether only this computer can connect."""
+    address = str(listener.getsockname()[0]).partition("%")[0]
+    return ipaddress.ip_address(address).is_loopback
 
 
 def _bracketed(host: str) -> str:

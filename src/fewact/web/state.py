@@ -1,17 +1,20 @@
 """What all tabs share: the document, the jobs and their results."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from html import escape
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from fewact.errors import UserError
+from pydantic import ValidationError
+
+from fewact.errors import OptionError, OutputError, UserError
+from fewact.web.bodies import RefusedError
 from fewact.web.children import DECODER_LIMITS, Child, ChildError
 from fewact.web.document import Clip, Document, SavedExample
 from fewact.web.jobs import Job, Queue, Steps
-from fewact.web.store import Store, new_id
+from fewact.web.store import MOST_CLIPS, Store, new_id
 
 SECONDS_TO_OPEN: Final = 180.0
 SECONDS_TO_INSPECT: Final = 90.0
@@ -43,6 +46,7 @@ class Page:
         self._changed = asyncio.Condition()
         self._one_change = asyncio.Lock()
         self.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        self._bytes_admitted, self._clips_admitted = 0, 0
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
@@ -108,9 +112,33 @@ class Page:
         async with self._one_change:
             document = function(self.document)
             if document != self.document:
-                await asyncio.to_thread(self.store.write, document)
-                self.document = document
+                self.document = await asyncio.to_thread(self.store.write, document)
                 self.notify()
+
+    @contextmanager
+    def admit(self, *, size: int = 0, clips: int = 0) -> Iterator[None]:
+        """Reserve disk space and clips until the block ends, so that requests share the limits.
+
+        Args:
+            size: Number of bytes that will be written. Bytes that the block has written already
+                count twice, so that the limit is never exceeded.
+            clips: Number of clips that will be added.
+
+        Raises:
+            RefusedError: There would be too many clips.
+            OutputError: The disk would be nearly full.
+        """
+        if clips and len(self.document.clips) + self._clips_admitted + clips > MOST_CLIPS:
+            raise RefusedError(409, "too_many")
+        if size:
+            self.store.check_room(self._bytes_admitted + size)
+        self._bytes_admitted += size
+        self._clips_admitted += clips
+        try:
+            yield
+        finally:
+            self._bytes_admitted -= size
+            self._clips_admitted -= clips
 
     async def add(self, path: Path, suffix: str, clip: Clip, pieces: int) -> list[str]:
         """Take over an upload: check it, keep it, and list it.
@@ -125,7 +153,7 @@ class Page:
             Ids of the clips.
 
         Raises:
-            UserError: It is no video, or cannot be kept.
+            UserError: It is no video, or cannot be kept; its file is removed.
             ChildError: Reading it took too long or too much memory.
         """
         facts, strip = await self.inspect(path)
@@ -138,17 +166,28 @@ class Page:
                 new_id(): whole.model_copy(update={"start": i * step, "end": (i + 1) * step})
                 for i in range(pieces)
             }
-        await self.change(lambda document: document.changed("add", clip.name, clips=clips))
+        try:
+            await self.change(lambda document: document.changed("add", clip.name, clips=clips))
+        except UserError:  # else the next start would recover the upload that is refused here
+            with suppress(OutputError):
+                await asyncio.to_thread(self.store.forget, file)
+            raise
         return list(clips)
 
     async def inspect(self, path: Path) -> tuple[dict[str, Any], bytes]:
         """Open a video in the decoder, see ``decoder.Decoder.inspect``."""
-        return await _twice(self.decoder, "inspect", str(path), seconds=SECONDS_TO_INSPECT)
+        facts, strip = await _twice(self.decoder, "inspect", str(path), seconds=SECONDS_TO_INSPECT)
+        try:
+            Clip(file=None, name="", **facts)  # a video may have taken over the decoder
+        except (TypeError, ValidationError) as error:
+            raise ChildError("died") from error
+        return facts, strip
 
     async def forget(self, ids: Sequence[str]) -> None:
         """Remove clips of the bin for good, and files that no other clip needs."""
         before = {self.document.clip(id).file for id in ids}
         await self.change(lambda document: document.forgotten(ids))
+        self.results = {id: one for id, one in self.results.items() if id in self.document.clips}
         left = {clip.file for clip in self.document.clips.values()}
         for file in before - left - {None}:
             await asyncio.to_thread(self.store.forget, file or "")
@@ -195,13 +234,13 @@ class Page:
         begin, ended = True, False
         total = max(1, round(clip.seconds))
         try:
-            while not ended:
+            while not ended and id in self.document.clips:
                 found = await self._work(
                     "watch", job, _facts_of(clip), begin, seconds=SECONDS_A_CLIP
                 )
                 begin, ended = False, found["ended"]
                 model = None if self.model is None else self.model["id"]
-                self.results[id] = {**found, "model": model}
+                self._show(id, {**found, "model": model})
                 yield min(total, round(found["time"])), total
         finally:
             if not ended:
@@ -238,16 +277,24 @@ class Page:
         self.advice = [self._with_names(one, str) for one in sentences]
         for id in list(self.results)[-TRIED_AGAIN:]:
             if "probabilities" in self.results[id]:
-                self.predict(id, tab)
+                with suppress(OptionError):  # too many jobs wait; the model is saved
+                    self.predict(id, tab)
         yield total, total
 
     async def _predict(self, id: str) -> Steps:
         await self._sync(await self._work("open", seconds=SECONDS_TO_OPEN))
-        clip = self.document.clip(id)
+        clip = self.document.clips.get(id)
+        if clip is None:  # removed for good while the job waited
+            return
         result = await self._work("predict", _facts_of(clip), seconds=SECONDS_A_CLIP)
-        self.results.pop(id, None)
-        self.results[id] = {**result, "nearest": self._id_of(result["nearest"])}
+        self._show(id, {**result, "nearest": self._id_of(result["nearest"])})
         yield 1, 1
+
+    def _show(self, id: str, result: dict[str, Any]) -> None:
+        """Make this the last result, unless the clip was removed for good meanwhile."""
+        self.results.pop(id, None)
+        if id in self.document.clips:
+            self.results[id] = result
 
     async def _work(self, method: str, *arguments: Any, seconds: float) -> Any:
         result, _ = await _twice(self.worker, method, *arguments, seconds=seconds)

@@ -7,6 +7,7 @@ to the new one, so that changes here hold the lock of the model's parent folder.
 import os
 import secrets
 import shutil
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
@@ -15,7 +16,7 @@ from typing import Final
 from fewact.data import VIDEO_SUFFIXES
 from fewact.errors import ModelError, OutputError
 from fewact.io.atomic import make_folder, output_errors, sync, write_bytes
-from fewact.io.bounded import GIB, MIB, FileType, user_path
+from fewact.io.bounded import GIB, MIB, FileType, size_text, user_path
 from fewact.io.folders import backup_of, current, holding, recover
 from fewact.io.locks import Claims
 from fewact.io.page_folder import PAGE_CLIP, PAGE_DOCUMENT, PAGE_FOLDER, is_page
@@ -81,14 +82,16 @@ class Store:
         path = self.folder / PAGE_DOCUMENT
         return DOCUMENT_FILE.model(path, Document) if path.exists() else Document()
 
-    def write(self, document: Document) -> None:
-        """Write the document.
+    def write(self, document: Document) -> Document:
+        """Write the document, without its oldest steps if it is too large; return what is written.
 
         Raises:
             OutputError: It cannot be written; the old one is unchanged.
         """
+        document, content = self._readable(document)
         with self._unmoved():
-            write_bytes(self.folder / PAGE_DOCUMENT, document.model_dump_json().encode())
+            write_bytes(self.folder / PAGE_DOCUMENT, content)
+        return document
 
     @contextmanager
     def incoming(self) -> Iterator[Path]:
@@ -188,6 +191,27 @@ class Store:
                 where=str(self.model),
                 expected="a folder of a model, or a new name",
             )
+
+    def _readable(self, document: Document) -> tuple[Document, bytes]:
+        """Return a document without the oldest steps that make it too large to read, as JSON.
+
+        Raises:
+            OutputError: It is too large without any steps.
+        """
+        content = document.model_dump_json().encode()
+        excess, steps = len(content) - DOCUMENT_FILE.ceiling, deque(document.steps)
+        if excess <= 0:
+            return document, content
+        while steps and excess > 0:
+            excess -= len(steps.popleft().model_dump_json().encode())
+        if excess > 0:
+            raise OutputError(
+                "the document of the page is too large",
+                where=str(self.folder),
+                expected=f"at most {size_text(DOCUMENT_FILE.ceiling)}",
+            )
+        document = document.model_copy(update={"steps": tuple(steps)})
+        return document, document.model_dump_json().encode()
 
     @contextmanager
     def _unmoved(self) -> Iterator[None]:

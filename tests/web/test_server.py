@@ -1,0 +1,68 @@
+"""Listening: sockets are closed on a fault, and an address that is open to others is named."""
+
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fewact.cli import main
+from fewact.errors import ModelError, OptionError
+from fewact.web import server
+from fewact.web.store import Store
+
+
+@pytest.fixture
+def sockets(monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
+    """All sockets that are made."""
+    made, real = [], socket.socket
+
+    def make(*arguments: Any) -> socket.socket:
+        made.append(real(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(server.socket, "socket", make)
+    return made
+
+
+def test_a_socket_that_cannot_listen_is_closed(sockets: list[socket.socket]) -> None:
+    with pytest.raises(OptionError, match="cannot listen there"):
+        server._listen("192.0.2.1", 0)  # an address for documentation, which no computer has
+    assert [one.fileno() for one in sockets] == [-1]
+
+
+def test_a_damaged_page_leaves_neither_socket_nor_lock(
+    sockets: list[socket.socket], tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    Store(model).close()
+    (model / "page" / "page.json").write_text("{}x")
+    with pytest.raises(ModelError):
+        server.serve(model, browser=False, options={}, say=lambda line: None)
+    assert [one.fileno() for one in sockets] == [-1]
+    Store(model).close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2", "::1"])
+def test_loopback_addresses_are_for_this_computer_only(host: str) -> None:
+    try:
+        listener = server._listen(host, 0)
+    except OptionError:
+        pytest.skip(f"{host} is no address of this computer")
+    with listener:
+        assert server._is_loopback(listener)
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "fe80::1%eth0", "2001:db8::1"])
+def test_other_addresses_are_not(address: str) -> None:
+    listener: Any = SimpleNamespace(getsockname=lambda: (address, 80))
+    assert not server._is_loopback(listener)
+
+
+def test_help_says_which_addresses_other_computers_can_reach(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["serve", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "unless it is a loopback address, such as 127.0.0.1, ::1 or localhost" in text

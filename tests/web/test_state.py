@@ -1,0 +1,358 @@
+"""The page in this process: results, limits, and what is left of refused requests."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+
+from fewact.io.bounded import GIB
+from fewact.web.app import _export, create_app
+from fewact.web.children import ChildError
+from fewact.web.document import Clip
+from fewact.web.jobs import Job
+from fewact.web.state import Page
+from fewact.web.store import RESERVED, Store
+from tests.web.conftest import files_of
+
+A, B = "a" * 16, "b" * 16
+FACTS = {"seconds": 2.0, "frames": 8, "aspect": 1.0}
+EMPTY = {"model": None, "examples": []}
+TAUGHT = {"model": {"id": "1"}, "examples": [{"name": f"wave/{A}.mp4", "label": "wave"}]}
+PREDICTED = {"probabilities": {"wave": 1.0}, "nearest": {"name": f"wave/{A}.mp4", "label": "wave"}}
+
+
+class Answers:
+    """A child that answers at once, in this process."""
+
+    def __init__(self, **answers: Any) -> None:
+        """Take the answer of each method, or a function that returns it."""
+        self.answers, self.called = answers, list[str]()
+
+    async def call(
+        self, method: str, *arguments: Any, seconds: float, blob: bytes = b""
+    ) -> tuple[Any, bytes]:
+        self.called.append(method)
+        await asyncio.sleep(0.001)
+        answer = self.answers[method]
+        return (answer() if callable(answer) else answer), b""
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "model")
+    yield store
+    store.close()
+
+
+def run(
+    store: Store,
+    work: Callable[[Page], Awaitable[None]],
+    *,
+    worker: dict[str, Any] | None = None,
+    facts: dict[str, Any] = FACTS,
+) -> None:
+    """Do something with a page whose queue does not run yet."""
+
+    async def go() -> None:
+        page: Any = Page(store, {})
+        page.worker, page.decoder = Answers(**(worker or {})), Answers(inspect=facts)
+        try:
+            await work(page)
+        finally:
+            await page.stop()
+
+    asyncio.run(go())
+
+
+async def ended(page: Page, *jobs: Job) -> list[str]:
+    """Run the queue until jobs have ended; return their states."""
+    running = asyncio.ensure_future(page.queue.run())
+    async with asyncio.timeout(30):
+        while not all(job.ended for job in jobs):
+            await turns(1)
+    running.cancel()
+    return [job.state for job in jobs]
+
+
+async def add(page: Page, **clips: Clip) -> None:
+    await page.change(lambda document: document.changed("add", clips=clips))
+
+
+async def remove(page: Page, id: str) -> None:
+    clip = page.document.clip(id).model_copy(update={"binned": True})
+    await page.change(lambda document: document.changed("remove", clips={id: clip}))
+    await page.forget([id])
+
+
+def clip(id: str, label: str | None = "wave", seconds: float = 2.0) -> Clip:
+    return Clip(file=f"{id}.mp4", name="me.mp4", label=label, seconds=seconds)
+
+
+async def ask(
+    page: Page,
+    path: str,
+    body: bytes = b"",
+    *,
+    size: int | None = None,
+    open: asyncio.Event | None = None,
+    json_body: bool = False,
+) -> tuple[int, Any]:
+    """Send a POST request.
+
+    Args:
+        page: Page.
+        path: Path and query.
+        body: Body.
+        size: Size that the request declares (default: that of the body).
+        open: Event before which the body does not arrive.
+        json_body: Whether the request declares JSON.
+    """
+    sent: list[Any] = []
+    type = "application/json" if json_body else "application/octet-stream"
+    declared = len(body) if size is None else size
+    headers = {
+        "host": "page",
+        "cookie": "fewact-page=secret",
+        "origin": "http://page",
+        "content-length": str(declared),
+        "content-type": type,
+    }
+
+    async def receive() -> Any:
+        if open is not None:
+            await open.wait()
+        if size is not None:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path.partition("?")[0],
+        "query_string": path.partition("?")[2].encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    await create_app(page, token="secret", hosts=["page"])(scope, receive, send)
+    content = b"".join(message.get("body", b"") for message in sent)
+    return sent[0]["status"], json.loads(content)
+
+
+async def turns(count: int = 50) -> None:
+    """Let other tasks run."""
+    for _ in range(count):
+        await asyncio.sleep(0.001)
+
+
+def test_a_clip_that_is_removed_for_good_has_no_result_and_teaching_ends(store: Store) -> None:
+    worker = {
+        "open": EMPTY, "predict": PREDICTED, "encode": None, "teach": TAUGHT, "review": []
+    }  # fmt: skip
+
+    async def work(page: Page) -> None:
+        await add(page, **{A: clip(A), B: clip(B, None)})
+        assert await ended(page, page.predict(A, ""), page.predict(B, "")) == ["done", "done"]
+        assert set(page.results) == {A, B}
+        await remove(page, B)
+        assert set(page.results) == {A}
+        assert await ended(page, page.teach("")) == ["done"]
+        assert page.facts()["results"].keys() == {A}
+        again = page.queue.jobs[-1]
+        assert (again.kind, again.subject) == ("predict", A)
+
+    run(store, work, worker=worker)
+
+
+def test_teaching_ends_though_no_clip_can_be_predicted_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = {"open": EMPTY, "predict": PREDICTED, "encode": None, "teach": TAUGHT, "review": []}
+
+    async def work(page: Page) -> None:
+        await add(page, **{A: clip(A)})
+        await ended(page, page.predict(A, ""))
+        job = page.teach("")
+        monkeypatch.setattr("fewact.web.jobs.MOST_WAITING", 0)
+        assert await ended(page, job) == ["done"]
+
+    run(store, work, worker=worker)
+
+
+def test_jobs_of_a_clip_that_is_removed_for_good_end(store: Store) -> None:
+    begun: dict[str, Any] = {"ended": False, "time": 1.0, "events": []}
+    worker = {"open": EMPTY, "predict": PREDICTED, "watch": begun, "forget": None}
+
+    async def work(page: Any) -> None:
+        await add(page, **{A: clip(A), B: clip(B, None, 20.0)})
+        jobs = [page.predict(A, "one"), page.predict(B, "two")]
+        assert [job.kind for job in jobs] == ["predict", "watch"]
+        await remove(page, A)
+        states = asyncio.ensure_future(ended(page, *jobs))
+        while B not in page.results and not states.done():
+            await asyncio.sleep(0)
+        await remove(page, B)
+        assert await states == ["done", "done"]
+        assert "predict" not in page.worker.called
+        assert page.worker.called[-1] == "forget"  # the search
+        assert page.results == {}
+
+    run(store, work, worker=worker)
+
+
+def test_a_result_that_comes_after_its_clip_is_removed_for_good_is_dropped(store: Store) -> None:
+    async def work(page: Any) -> None:
+        await add(page, **{A: clip(A)})
+
+        def late() -> Any:
+            page.document = page.document.model_copy(update={"clips": {}})
+            return PREDICTED
+
+        page.worker.answers["predict"] = late
+        assert await ended(page, page.predict(A, "")) == ["done"]
+        assert page.results == {}
+
+    run(store, work, worker={"open": EMPTY})
+
+
+def test_the_page_keeps_what_is_written(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(page: Page) -> None:
+        await add(page, **{A: clip(A)})
+        shorter = page.document.model_copy(update={"steps": ()})
+        monkeypatch.setattr(store, "write", lambda document: shorter)
+        await add(page, **{B: clip(B)})
+        assert page.document == shorter
+
+    run(store, work)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {**FACTS, "seconds": float("nan")},
+        {**FACTS, "frames": "x"},
+        {"file": "../a"},
+        {"more": 1},
+        7,
+    ],
+)
+def test_facts_of_a_decoder_that_lies_are_not_written(store: Store, facts: Any) -> None:
+    async def work(page: Page) -> None:
+        with pytest.raises(ChildError):
+            await page.inspect(store.folder / "a.mp4")
+
+    run(store, work, facts=facts)
+
+
+def test_clips_are_limited_for_uploads_parts_and_segments(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fewact.web.state.MOST_CLIPS", 4)
+
+    async def segment(page: Page, start: float) -> int:
+        content = json.dumps({"start": start, "end": 2.0, "label": "wave"}).encode()
+        return (await ask(page, f"/api/clips/{A}/segment", content, json_body=True))[0]
+
+    async def work(page: Page) -> None:
+        await add(page, **{A: clip(A)})
+        assert await ask(page, "/api/clips?pieces=4", b"x") == (409, {"error": {"key": "too_many"}})
+        assert files_of(store.model) == set()
+        late = asyncio.Event()
+        waiting = asyncio.ensure_future(ask(page, "/api/clips?pieces=2", b"x", open=late))
+        await turns()
+        assert (await ask(page, "/api/clips?pieces=2", b"x"))[0] == 409  # two are reserved
+        assert await segment(page, 1.0) == 201
+        assert await segment(page, 1.5) == 409
+        assert await segment(page, 1.0) == 201  # the same one
+        late.set()
+        assert (await waiting)[0] == 201
+        assert len(page.document.clips) == 4
+
+    run(store, work)
+
+
+def test_uploads_and_model_files_share_the_disk(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = SimpleNamespace(free=RESERVED + GIB + GIB // 2)
+    monkeypatch.setattr("fewact.web.store.shutil.disk_usage", lambda path: free)
+
+    async def work(page: Page) -> None:
+        late = asyncio.Event()
+        first = asyncio.ensure_future(ask(page, "/api/clips", size=GIB, open=late))
+        await turns()
+        for path in ("/api/clips", "/api/import"):
+            assert (await ask(page, path, size=GIB))[0] == 507
+        late.set()
+        assert (await first)[0] == 400  # cut off
+        assert (await ask(page, "/api/import", size=GIB))[0] == 400
+
+    run(store, work)
+
+
+def test_model_files_wait_for_their_turn_with_uploads(store: Store) -> None:
+    async def work(page: Page) -> None:
+        late = asyncio.Event()
+        first = [
+            asyncio.ensure_future(ask(page, "/api/clips", size=1, open=late)) for _ in range(4)
+        ]
+        await turns()
+        second = asyncio.ensure_future(ask(page, "/api/import", size=1))
+        await turns()
+        assert not second.done()
+        late.set()
+        assert [status for status, _ in await asyncio.gather(*first, second)] == [400] * 5
+
+    run(store, work)
+
+
+def test_an_upload_that_is_refused_leaves_no_file(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fewact.web.document.MOST_CLASSES", 1)
+
+    async def work(page: Page) -> None:
+        assert (await ask(page, "/api/clips?label=wave", b"x"))[0] == 201
+        before = files_of(store.model)
+        status, answer = await ask(page, "/api/clips?label=throw", b"x")
+        assert (status, answer["error"]["what"]) == (422, "too many actions")
+        assert files_of(store.model) == before
+        assert store.unknown(page.document) == []
+
+    run(store, work)
+
+
+def test_an_export_is_removed_though_the_client_has_left(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def leave(*_: Any) -> Any:
+        raise OSError("the client has left")
+
+    async def left() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def work(page: Page) -> None:
+        async def export(file: Path) -> None:
+            file.write_bytes(b"zip")
+
+        monkeypatch.setattr(page, "export", export)
+        scope: dict[str, Any] = {"type": "http", "method": "GET", "headers": []}
+        for version in ("2.3", "2.4"):
+            response = await _export(page, Request(scope))
+            assert list(store.folder.glob(".*.new"))
+            with suppress(OSError, ExceptionGroup):
+                await response({**scope, "asgi": {"spec_version": version}}, left, leave)
+            assert not list(store.folder.glob(".*.new"))
+            assert response.headers["content-length"] == "3"
+            assert 'filename="model.zip"' in response.headers["content-disposition"]
+
+    run(store, work)
