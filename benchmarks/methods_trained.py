@@ -74,6 +74,9 @@ TRAINED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Methods that are trained and their options, by the name in the tables."""
 
+FIXED = ("a2m2, linear reduction",)
+"""Methods whose initial weights are fixed, so that an own seed would have no effect."""
+
 SMALL = {"key_width": WIDTH, "hidden": 4 * WIDTH, "reconstruct": False}
 """Sizes of trained methods for features of 64 channels; without pixels nothing is reconstructed."""
 
@@ -225,6 +228,8 @@ def recipe(label: str, seed: int, groups: str, changes: Mapping[str, Any] | None
     """Return the recipe of a row: the same for all but the method and its options."""
     name, own = TRAINED[label][0], {**TRAINED[label][1], **(changes or {})}
     known = {one.name for one in fields(methods.REGISTRY.get(name).Options)}
+    if label not in FIXED:
+        own = {"seed": seed, **own}
     stage = {**STAGE, "loss_weights": LOSSES if name in ("hyrsm", "molo") else {}}
     content = {
         "name": f"compared-{name}",
@@ -235,7 +240,7 @@ def recipe(label: str, seed: int, groups: str, changes: Mapping[str, Any] | None
         "largest_loss": 1e6,
         "method": {
             "name": name,
-            "options": {n: v for n, v in {**SMALL, "seed": seed, **own}.items() if n in known},
+            "options": {n: v for n, v in {**SMALL, **own}.items() if n in known},
         },
         "backbone": {"name": "efficientnet-lite0"},
         "stages": [stage],

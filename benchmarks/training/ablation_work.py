@@ -109,10 +109,11 @@ class Work:
     def run(self, name: str, seed: int, changes: Mapping[str, Any]) -> Path:
         """Train a run, unless it is complete, and return its folder."""
         folder = self.run_folder(name, seed)
+        seeds = {"seed": seed}
+        if changes.get("method.options.moments.attention"):  # The other weights begin fixed.
+            seeds["method.options.seed"] = seed
         begin = time.process_time()
-        trained = train(
-            read(self.recipe, {**changes, "seed": seed}), self.data(), folder, device="cpu"
-        )
+        trained = train(read(self.recipe, {**changes, **seeds}), self.data(), folder, device="cpu")
         seconds = time.process_time() - begin
         print(f"{name}, seed {seed}: {seconds:.0f} s of processor time, {trained.best}", flush=True)
         return folder

@@ -109,7 +109,8 @@ def results_of(
     run, test = run_folder(work, norms, number), split.test
     files = {shots: run / f"test-{shots}-{episodes}.json" for shots in SHOTS}
     if not all(file.exists() for file in files.values()):
-        own = {"stages.0.freeze_bn": NORMS[norms], "seed": number, **changes}
+        seeds = {"seed": number, "method.options.seed": number}
+        own = {"stages.0.freeze_bn": NORMS[norms], **seeds, **changes}
         begin = time.process_time()
         data = TrainingData(split.train, split.val)
         best = train(read(str(RECIPE), own), data, run, device="cpu").best

@@ -112,7 +112,7 @@ def recipe_of(setting: Setting, seed: int) -> Recipe:
         "moments.subtract_clip_mean": CLIP_MEAN[clip_mean],
     }
     options = {f"method.options.{name}": value for name, value in changes.items()}
-    return read(str(RECIPE), {**options, "seed": seed})
+    return read(str(RECIPE), {**options, "seed": seed, "method.options.seed": seed})
 
 
 def run(
@@ -202,7 +202,8 @@ def page(
         " episodes; validation classes choose the checkpoint. `motions` is the preset"
         f" `misaligned` ({options.videos} videos a class), whose classes differ in the order of"
         f" motions; `{CLIPS}` has depth clips of eight people, who are kept apart, and each seed"
-        f" splits its classes anew. Test: {options.episodes} episodes, 5-way, 1 shot; chance 20 %.",
+        f" draws its own split of the classes. Test: {options.episodes} episodes, 5-way, 1 shot;"
+        " chance 20 %.",
     ]
     for name, settings in found.items():
         lines += [

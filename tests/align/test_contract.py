@@ -200,8 +200,19 @@ def test_create_refuses_unknown_names_and_options():
         align.create("hungarain")
     with pytest.raises(OptionError, match=r'no option "smooth".*Did you mean "smoothing"'):
         align.create("otam", smooth=1)
-    with pytest.raises(OptionError, match='no option "cost"'):
-        align.create("otam", cost=1)
+
+
+@every_aligner
+def test_create_refuses_costs_weights_and_plan(name):
+    for argument in ("cost", "a", "b", "plan"):
+        with pytest.raises(OptionError, match=f'no option "{argument}"'):
+            align.create(name, **{argument: torch.ones(1)})
+
+
+def test_options_are_all_other_arguments():
+    with pytest.raises(OptionError, match=r"expected: regularisation, iterations$"):
+        align.create("sinkhorn", smoothing=1)
+    assert align.create("emd", threads=1)(*map(torch.ones, [(1, 1), 1, 1])).value == 1
 
 
 def test_custom_aligner(monkeypatch):

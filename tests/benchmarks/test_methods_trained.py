@@ -6,6 +6,7 @@ import torch
 
 from benchmarks.methods_trained import SMALL, STAGE, TRAINED, principal, recipe
 from benchmarks.methods_trained_page import Cell, interval, page, paired
+from fewact.methods.cards import stand_in
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -20,6 +21,7 @@ def test_all_methods_have_the_same_budget(name: str) -> None:
     assert made.validation == other.validation
     assert made.method.name == TRAINED[name][0]
     assert set(made.method.options) <= {*SMALL, "seed", *TRAINED[name][1]}
+    assert stand_in(made.method.name, made.method.options)
 
 
 def test_principal_directions_come_in_order_of_variance() -> None:

@@ -7,7 +7,7 @@ the cases, the texts of ``tap_texts`` and all keys stay as they are.
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -706,9 +706,13 @@ def trained(learn: Table, validate: Table) -> TrainedRun:
     options = RECIPE["method"]["options"] | {"frames": t, "moments.in_channels": d}
     content = RECIPE | {"method": {"name": RECIPE["method"]["name"], "options": options}}
     data = TrainingData(train_list, val_list, train_source, val_source)
+    # When the golden file was written, method and head drew their initial weights one after the
+    # other, by the seed of the recipe.
+    not_seeded = patch("fewact.methods.a2m2.seeded", nullcontext)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
-        train(parse(content, "golden"), data, run, device="cpu")
+        with not_seeded:
+            train(parse(content, "golden"), data, run, device="cpu")
         lines = read_metrics(run)
         chosen, last = checkpoint.load(run), checkpoint.load(run)
         state = load_file(run / "state.safetensors")

@@ -404,6 +404,8 @@ WITHOUT_EFFECT = [
     ({"shot_aggregation": "union", "intra_class_weight": 0.3}, "intra_class_weight"),
     ({"text_temperature": 0.1}, "text_temperature"),
     ({"contrast_weight": 0.1}, "contrast_weight"),
+    ({"seed": 1}, "seed"),
+    ({"moments.reduction": "linear", "moments.in_channels": 5, "seed": 1}, "seed"),
     (
         {"preset": "paper", "moments.in_channels": 5, "intra_class_weight": 0.5},
         "intra_class_weight",
@@ -417,6 +419,23 @@ WITHOUT_EFFECT = [
 def test_refuses_options_without_effect(options: dict[str, Any], refused: str) -> None:
     with pytest.raises(OptionError, match=rf'option "{refused}": has no effect with .*expected: '):
         create(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"preset": "paper"}, {"moments.reduction": "linear", "moments.attention": True}],
+    ids=["paper", "attention"],
+)
+def test_the_seed_alone_decides_the_initial_weights(options: dict[str, Any]) -> None:
+    def weights(seed: int, drawn: int) -> dict[str, torch.Tensor]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(drawn)
+            return create(**options, **{"moments.in_channels": 5, "seed": seed}).state_dict()
+
+    first, other = weights(0, drawn=1), weights(1, drawn=1)
+    assert any(not torch.equal(value, other[name]) for name, value in first.items())
+    for name, value in weights(0, drawn=2).items():
+        assert torch.equal(value, first[name])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from fewact.methods.base import Method, Nodes
 from fewact.methods.checks import PROMISES, Subject
 from fewact.methods.checks.made_up import made_up_card
 from fewact.methods.combined import (
-    LIKELIHOOD_WEIGHT,
     STEPS,
     TEMPERATURES,
     Combined,
@@ -22,6 +21,7 @@ from fewact.methods.combined import (
     scaled,
     weights_of_support,
 )
+from fewact.methods.common.kernel import LIKELIHOOD_WEIGHT
 
 PARTS = (("otam", {}), ("a2m2", {"moments.level": "vectors"}), ("fusion", {}))
 

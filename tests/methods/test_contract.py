@@ -26,7 +26,12 @@ from tests.methods.made_up import make_card, make_text
 Episode = Callable[..., tuple[Nodes, torch.Tensor, Nodes]]
 
 MORE: dict[str, list[dict[str, Any]]] = {
-    "a2m2": [{"text_weight": 0.9}, {"text_weight": 0.5, "shot_aggregation": "prototype"}],
+    "a2m2": [
+        {"text_weight": 0.9},
+        {"text_weight": 0.5, "shot_aggregation": "prototype"},
+        {"preset": "paper", "moments.level": "auto", "moments.width": 8},
+        {"moments.reduction": "linear", "moments.attention": True, "moments.width": 5},
+    ],
     "clip_spm": [
         {"protocol": "joint"},
         {"protocol": "support_anchors"},
@@ -66,7 +71,8 @@ CLASSES_MEET = ("clip_spm", "hyrsm", "simpleshot", "ridge", "lda")
 )
 def method(request: pytest.FixtureRequest, card: Card) -> Method:
     name, options = request.param
-    return methods.create(name, **methods.fitting(name, card), **options).eval()
+    fitting = methods.fitting(name, card, options=options)
+    return methods.create(name, **{**fitting, **options}).eval()
 
 
 @pytest.mark.parametrize("name", PROMISES)
@@ -176,8 +182,8 @@ def test_two_classes_of_few_frames(name: str, maps: bool) -> None:
     card, scored = made_up_card(maps=maps), 0
     for frames in (1, 2, 3, 9):
         known = {one.name for one in fields(methods.REGISTRY.get(name).Options)}
-        wanted = {"frames": frames, "motion_frames": max(2, frames)}
-        options = {option: value for option, value in wanted.items() if option in known}
+        numbers = {"frames": frames, "motion_frames": max(2, frames)}
+        options = {option: value for option, value in numbers.items() if option in known}
         try:
             method = methods.create(name, **methods.fitting(name, card), **options).eval()
         except OptionError as error:
@@ -185,14 +191,14 @@ def test_two_classes_of_few_frames(name: str, maps: bool) -> None:
             assert "frames" in str(error)  # noqa: PT017
             continue
         for labels in (torch.tensor([[1, 0]]), torch.tensor([[0, 1, 1, 0, 1]])):
-            own, asked = (
+            own, query = (
                 made_up_features(method, card, 1, videos, seed=videos)
                 for videos in (labels.shape[1], 1)
             )
             text = made_up_text(card, 1, 2) if method.uses_text else None
             with torch.no_grad():
                 state = support_state(method, method.encode(own), labels, 2, text)
-                logits = method.score(state, method.encode(asked))
+                logits = method.score(state, method.encode(query))
             assert logits.shape == (1, 1, 2)
             assert logits.isfinite().all()
             scored += 1

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fewact import methods
+from fewact import align, methods
 from fewact.features.request import FeatureRequest, View
 from tests.methods.made_up import make_card
 
@@ -57,3 +57,23 @@ def test_order_matters_and_a_late_start_does_little():
     state = method.support(support, torch.tensor([[0, 1]]), 2)
     logits = method.score(state, {"frames": torch.stack([video, late])[None]})[0]
     assert (logits[:, 0] > logits[:, 1] + 1).all()
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_matched_frames_are_the_gradient_of_the_score(monkeypatch, bidirectional):
+    costs, cosine_cost = [], align.pairwise_cosine_cost
+
+    def recorded(*args, **options):
+        costs.append(cosine_cost(*args, **options).requires_grad_())
+        return costs[-1]
+
+    generator = torch.Generator().manual_seed(0)
+    query, support = torch.randn(2, 8, 32, generator=generator, dtype=torch.float64)
+    method = methods.create("otam", bidirectional=bidirectional)
+    found = method.match_frames({"frames": query}, {"frames": support})
+    monkeypatch.setattr(align, "pairwise_cosine_cost", recorded)
+    state = method.support({"frames": support[None, None]}, torch.tensor([[0]]), 1)
+    score = method.score(state, {"frames": query[None, None]})
+    (gradient,) = torch.autograd.grad(-score.sum(), costs)
+    expected = gradient[0, 0, 0] / gradient.sum()
+    torch.testing.assert_close(torch.tensor(found.plan, dtype=torch.float64), expected)

@@ -100,3 +100,20 @@ def test_scale_of_features_leaves_cosines_without_eps() -> None:
         score(100 * support, 0.01 * query, [0, 1, 0, 1], eps=0),
         score(support, query, [0, 1, 0, 1], eps=0),
     )
+
+
+@pytest.mark.parametrize("order", ["concatenated", "diagonal", "all_pairs"])
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_probabilities_of_static_videos_do_not_depend_on_the_matching(
+    order: str, count: int
+) -> None:
+    def probabilities(**options: Any) -> torch.Tensor:
+        method = methods.create("protonet", frames=count, eps=0, **options)
+        support, query = (
+            method.encode({FeatureRequest("vectors", View(count)): x.expand(-1, -1, count, -1)})
+            for x in (frames(seed=0)[:, :, :1], frames(seed=1)[:, :, :1])
+        )
+        logits = method.score(method.support(support, torch.arange(4)[None], 4), query)
+        return (logits / method.temperature).softmax(-1)
+
+    torch.testing.assert_close(probabilities(frame_matching=order), probabilities())

@@ -14,6 +14,7 @@ from fewact.data.benchmarks import variants
 from fewact.errors import EpisodeError, OptionError, RecipeError, ShapeError, UnknownNameError
 from fewact.methods.cards import stand_in
 from fewact.training import names, read, text_of, train
+from fewact.training.loop import weighted
 from fewact.training.optimising import make_optimiser
 from fewact.training.prepare import make_learner
 from fewact.training.recipe import EpisodesStage, Recipe
@@ -100,6 +101,20 @@ def test_one_family_of_code_reads_frames_by_the_same_rules(method: str) -> None:
             options = read(name).backbone.options
             sampler = "window:35" if "kinetics100" in name else "blocks"
             assert (options["resize"], options["sampler"]) == ("squash-crop", sampler), name
+
+
+GAMMA = {"hmdb51": 0.15, "ucf101": 0.15, "kinetics100": 0.4, "ssv2-small": 0.15, "ssv2-full": 0.6}
+"""Weight of the base classes in the public code of HyRSM."""
+
+
+@pytest.mark.parametrize("key", GAMMA)
+def test_losses_of_hyrsm_are_divided_by_four_whatever_the_step(key: str) -> None:
+    (stage,) = read(f"hyrsm-{key}-resnet50").stages
+    assert isinstance(stage, EpisodesStage)
+    losses = {"cross_entropy": torch.tensor(1.0), "base_class": torch.tensor(1.0)}
+    found = {name: float(x) / stage.accumulate for name, x in weighted(losses, stage).items()}
+    assert found == pytest.approx({"cross_entropy": 1 / 4, "base_class": GAMMA[key] / 4})
+    assert stage.accumulate == (2 if key == "hmdb51" else 4)
 
 
 @pytest.mark.parametrize("method", ON_RESNET50)

@@ -113,7 +113,7 @@ def create(name: str, **options: Any) -> Aligner:
 
     Args:
         name: One of ``names()``.
-        options: Arguments of that function other than the costs.
+        options: Arguments of that function other than costs, weights and ``plan``.
 
     Raises:
         UnknownNameError: There is no such aligner.
@@ -123,8 +123,10 @@ def create(name: str, **options: Any) -> Aligner:
     >>> create("otam", smoothing=0.1, bidirectional=False)(torch.ones(1, 3)).value
     tensor(3.)
     """
-    aligner = _ALIGNERS.get(name).aligner
-    known = list(inspect.signature(aligner).parameters)[1:]
+    aligner, card = _ALIGNERS.get(name)
+    arguments = 3 if card.weights else 1  # the costs, and the weights of both sides
+    parameters = list(inspect.signature(aligner).parameters)[arguments:]
+    known = [one for one in parameters if one != "plan"]
     check_options(options, known, of=f'aligner "{name}"')
     return functools.partial(aligner, **options)
 

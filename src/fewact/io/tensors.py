@@ -18,8 +18,6 @@ from fewact.io.bounded import KIB, MIB, FileType, reason_of, size_text
 if TYPE_CHECKING:
     from torch import Tensor
 
-TENSORS = ".safetensors"
-
 BYTES = {
     **{"BOOL": 1, "U8": 1, "I8": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2},
     **{"I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8},

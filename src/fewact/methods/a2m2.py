@@ -29,7 +29,7 @@ from fewact.methods.base import (
     support_state,
 )
 from fewact.methods.common.cells import gradient_cells
-from fewact.methods.common.inputs import class_text
+from fewact.methods.common.inputs import class_text, seeded
 from fewact.methods.common.kernel import intra_class_similarity
 from fewact.methods.common.reduction import ChannelReduction
 from fewact.methods.common.temporal_attention import TemporalAttention
@@ -61,8 +61,9 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         moments = options.moments
         self.uses_text = options.text_weight > 0
         self.trained = moments.reduction != "learned"
-        self.reduction = ChannelReduction(moments.reduction, moments.width, moments.in_channels)
-        self.attention = TemporalAttention(self.reduction.width) if moments.attention else None
+        with seeded(options.seed):
+            self.reduction = ChannelReduction(moments.reduction, moments.width, moments.in_channels)
+            self.attention = TemporalAttention(self.reduction.width) if moments.attention else None
         self.temperature = CALIBRATED / options.temperature
         self._comparison = Comparison(options)
         self.log_temperature = (

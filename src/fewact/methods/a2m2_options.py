@@ -9,6 +9,7 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     field_validator,
@@ -163,6 +164,7 @@ class A2M2Options:
         text_temperature: Temperature of the cosines of mean frame and class embeddings.
         contrast_weight: Weight of the training loss that classifies each video among the names of
             all training classes, by these cosines.
+        seed: Seed of the initial weights.
     """
 
     preset: Preset = "training_free"
@@ -177,6 +179,7 @@ class A2M2Options:
     text_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
     text_temperature: PositiveFloat = 0.01
     contrast_weight: NonNegativeFloat = 1.0
+    seed: NonNegativeInt = 0
 
     @model_validator(mode="before")
     @classmethod
@@ -260,6 +263,12 @@ def _effects(options: A2M2Options) -> list[Effect]:
         *(
             Effect(name, options.text_weight > 0, "text_weight=0", "text_weight above 0")
             for name in ("text_temperature", "contrast_weight")
+        ),
+        Effect(
+            "seed",
+            moments.reduction == "learned" or moments.attention,
+            by_reduction,
+            "moments.reduction learned, or linear with moments.attention",
         ),
     ]
 

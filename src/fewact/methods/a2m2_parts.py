@@ -50,16 +50,16 @@ def maps_of(features: Features, options: A2M2Options) -> Tensor:
     Raises:
         OptionError: There are none of the level.
     """
-    wanted = options.moments.level
+    requested = options.moments.level
     levels: tuple[Level, ...] = ("middle", "maps", "vectors")
     for level in levels:
         found = features.get(request_of(level, options))
-        if found is not None and wanted in ("auto", level):
+        if found is not None and requested in ("auto", level):
             return found[..., None, None] if level == "vectors" else found
     raise OptionError(
         "there are no features of this level",
         where='option "moments.level"',
-        got=f"{wanted}, {options.frames} frames",
+        got=f"{requested}, {options.frames} frames",
         expected=", ".join(map(str, features)),
     )
 

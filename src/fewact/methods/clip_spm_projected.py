@@ -59,6 +59,6 @@ def scorer_of_projected(
         t = query["gated"].shape[1]
         size = episodes_at_once(options, n, rows.shape[1], queries.shape[1], t)
         parts = zip(rows.split(size), labels.split(size), queries.split(size), strict=True)
-        return torch.cat([chunk(own, of, n, asked) for own, of, asked in parts])
+        return torch.cat([chunk(own, of, n, new) for own, of, new in parts])
 
     return score

@@ -18,11 +18,7 @@ from fewact.backbones.card import Card
 from fewact.errors import OptionError
 from fewact.features.request import Features, Request
 from fewact.methods.base import Method, Nodes, PairScores, score_and_pairs
-from fewact.methods.common.kernel import leave_one_out
-
-LIKELIHOOD_WEIGHT = 0.25
-"""Weight of the log-likelihoods: the videos of a class are not independent. That of ``fusion``,
-which was chosen on the vectors of development clips."""
+from fewact.methods.common.kernel import LIKELIHOOD_WEIGHT, likeliest_leave_one_out
 
 TEMPERATURES = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Temperatures of the leave-one-out classification, in mean squared distances between support
@@ -200,7 +196,7 @@ def weights_of_support(kernels: Tensor, labels: Tensor, n: int) -> Tensor:
     grid = torch.tensor(list(simplex(kernels.shape[1], STEPS))).to(kernels) / STEPS  # (g m)
     likelihood = torch.stack(
         [
-            torch.stack([leave_one_out(one, labels, n, t) for t in TEMPERATURES]).amax(0)
+            likeliest_leave_one_out(one, labels, n, TEMPERATURES)
             for one in torch.einsum("gm,bmij->gbij", grid, kernels)
         ],
         -1,

@@ -138,15 +138,16 @@ class CPM(Method[CPMOptions, CPMState]):
         for layer in self.encoder:
             tokens = layer(tokens)
         queries = self.queries.to(tokens).expand(*tokens.shape[:-2], -1, -1)
-        attention = queries[..., : options.frames]
+        attentions = []
         for layer, cross in zip(self.decoder, self.attention, strict=True):
             queries, attention = cross(layer(queries), tokens)
-        m = options.global_prototypes
+            attentions.append(attention)
+        m, last = options.global_prototypes, attentions[-1]
         return {
             "global": queries[..., :m, :],
             "focused": queries[..., m:, :],
-            "global_attention": attention[..., :m, :],
-            "focused_attention": attention[..., m:, :],
+            "global_attention": last[..., :m, :],
+            "focused_attention": last[..., m:, :],
         }
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> CPMState:

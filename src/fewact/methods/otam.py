@@ -74,9 +74,10 @@ class OTAM(Method[OTAMOptions, SupportFrames]):
 
     def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:
         """Return the alignment of the frames, from the query to the support video."""
+        options = self.options
         first, second = query["frames"], support["frames"]  # (t d)
-        cost = align.pairwise_cosine_cost(first[None, None], second[None, None], self.options.eps)
-        found = align.otam(cost[0, 0, 0], self.options.smoothing)
+        cost = align.pairwise_cosine_cost(first[None, None], second[None, None], options.eps)
+        found = align.otam(cost[0, 0, 0], options.smoothing, bidirectional=options.bidirectional)
         if found.plan is None:
             return None
         return FrameMatch(

@@ -77,6 +77,8 @@ class ProtoNet(Method[ProtoNetOptions, SupportFrames]):
         super().__init__(options)
         # For cosines, fitted on the development clips; distances have the scale of the features.
         calibrated = 0.022 if options.distance == "cosine" else 1.0
+        if options.frame_matching == "all_pairs":  # sums of cosines with all frames of the support
+            calibrated *= options.frames
         self.temperature = calibrated / options.temperature
 
     def requests(self, card: Card) -> tuple[Request, ...]:

@@ -17,7 +17,7 @@ from fewact.training.recipe import Recipe
 def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Learner:
     """Build the network, if it is needed, the method and the head, with initial weights.
 
-    The initial weights depend on the seed of the recipe alone.
+    The initial weights depend on the seeds of the recipe and of the method alone.
 
     Args:
         recipe: Recipe of the run.

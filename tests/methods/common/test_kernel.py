@@ -6,6 +6,7 @@ from fewact.methods.common.kernel import (
     KernelState,
     intra_class_similarity,
     leave_one_out,
+    likeliest_leave_one_out,
     mean_over_shots,
 )
 
@@ -80,3 +81,14 @@ def test_leave_one_out_averages_over_uneven_classes() -> None:
         means = torch.stack([pairs[0, i, some].mean() for some in others])
         expected = expected + (means / 0.2).log_softmax(0)[own]
     torch.testing.assert_close(leave_one_out(pairs, labels, 2, 0.2), expected[None])
+
+
+def test_each_episode_has_its_own_likeliest_temperature() -> None:
+    clear, mixed = torch.eye(2).repeat_interleave(2, 0).repeat_interleave(2, 1), torch.ones(4, 4)
+    mixed[0, 2] = mixed[2, 0] = 1.2  # The nearest video is of the other class.
+    pairs, labels = torch.stack([clear, mixed]), torch.tensor([0, 0, 1, 1]).expand(2, -1)
+    low, high = (leave_one_out(pairs, labels, 2, t) for t in (0.1, 5.0))
+    assert low[0] > high[0]
+    assert low[1] < high[1]
+    found = likeliest_leave_one_out(pairs, labels, 2, (0.1, 5.0))
+    torch.testing.assert_close(found, torch.stack([low[0], high[1]]))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """Differences from ``torch`` that are accepted.
+    """Tolerated differences from ``torch``.
 
     Args:
         difference: Largest difference of a value, relative to the largest value of its level.

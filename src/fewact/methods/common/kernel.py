@@ -1,10 +1,11 @@
 """Class scores from similarities between pairs of videos."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -15,6 +16,10 @@ ClassSimilarity = Callable[[Nodes, Tensor], Tensor]
 
 VIDEOS_AT_ONCE = 64
 """Maximum number of videos whose intra-class similarities are computed in one call."""
+
+LIKELIHOOD_WEIGHT = 0.25
+"""Weight of ``likeliest_leave_one_out`` in a decision: the videos of a class are not independent.
+Chosen for ``fusion`` on the vectors of development clips; see docs/decisions/vectors.md."""
 
 
 def mean_over_shots(similarity: Tensor, labels: Tensor, n: int) -> Tensor:
@@ -104,6 +109,14 @@ def leave_one_out(similarity: Tensor, labels: Tensor, n: int, temperature: float
     own = functional.one_hot(labels, n).to(similarity.dtype) * counts[..., None]
     likelihood: Tensor = ((logits / temperature).log_softmax(-1) * own).sum((1, 2))
     return likelihood
+
+
+def likeliest_leave_one_out(
+    similarity: Tensor, labels: Tensor, n: int, temperatures: Sequence[float]
+) -> Tensor:
+    """Return the largest log-likelihood (b) of ``leave_one_out`` over several temperatures."""
+    each = [leave_one_out(similarity, labels, n, one) for one in temperatures]
+    return torch.stack(each).amax(0)
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,17 @@ from torch import Tensor
 
 from fewact.features.request import Features, Request
 from fewact.methods.base import Nodes
-from fewact.methods.common.kernel import KernelState, leave_one_out, leave_one_out_logits
+from fewact.methods.common.kernel import (
+    LIKELIHOOD_WEIGHT,
+    KernelState,
+    leave_one_out_logits,
+    likeliest_leave_one_out,
+)
 from fewact.methods.fusion.weighted_terms import WeightedTerms
 
 PRIOR = 0.2
 """Probability that the order does not matter, if each class has one clip. Chosen on the vectors of
 development clips, like LIKELIHOOD_WEIGHT; see docs/decisions/vectors.md."""
-
-LIKELIHOOD_WEIGHT = 0.25
-"""Weight of the difference of the log-likelihoods: the videos of a class are not independent."""
 
 TEMPERATURES = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64)
 """Temperatures of the leave-one-out classification; the likeliest counts. Similarities of unknown
@@ -48,7 +50,7 @@ class AnyOrder:
         labels under the two similarities, each at its likeliest temperature.
         """
         unordered, ordered = (
-            torch.stack([leave_one_out(pairs, labels, n, t) for t in TEMPERATURES]).amax(0)
+            likeliest_leave_one_out(pairs, labels, n, TEMPERATURES)
             for pairs in (alternative, default)
         )
         prior = torch.logit(torch.as_tensor(PRIOR).to(ordered))

@@ -30,6 +30,7 @@ from fewact.methods.base import (
     equal_parts,
     plan_of,
 )
+from fewact.methods.common.effects import Effect, refuse_without_effect
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
 from fewact.methods.fusion.any_order import AnyOrder, describe
 from fewact.methods.fusion.camera_weight import StaticCamera, camera_moved
@@ -74,7 +75,8 @@ class FusionOptions:
             alone.
         stabilise: Remove camera motion from the frames of motion and moments: ``off``, ``on``,
             ``auto``, which does it where the camera moved, or ``permissive``, the same by the
-            permissive estimate alone. Needs a backbone with maps.
+            permissive estimate alone. Needs a backbone with maps, and other ``cameras`` than
+            ``static``.
         cameras: Assumption about the cameras. ``moving``: a linear trend over time is removed.
             ``static``: nothing is stabilised and only the mean is removed, which distinguishes
             sitting down from standing up better. ``support``: the support clips decide the
@@ -100,6 +102,13 @@ class FusionOptions:
     weights: TermWeights = TermWeights()
     channel_mixing: PositiveInt | None = None
     intra_class_weight: NonNegativeFloat = 0.5
+
+    def __post_init__(self) -> None:
+        moving = self.cameras != "static"
+        effect = Effect(
+            "stabilise", moving, "cameras=static", "cameras support or moving", off="off"
+        )
+        refuse_without_effect(self, [effect])
 
 
 @plain_dataclass(frozen=True)
