@@ -44,6 +44,12 @@ def test_a_damaged_page_leaves_neither_socket_nor_lock(
     Store(model).close()
 
 
+@pytest.mark.parametrize("host", ["ä" * 70, "x" * 300, "a\0b"])
+def test_a_host_that_is_no_name_is_refused(host: str) -> None:
+    with pytest.raises(OptionError, match="cannot listen there"):
+        server._listen(host, 0)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2", "::1"])
 def test_loopback_addresses_are_for_this_computer_only(host: str) -> None:
     try:

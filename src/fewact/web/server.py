@@ -116,7 +116,7 @@ def _listen(host: str, port: int) -> socket.socket:
             listener.bind((host, port))
             listener.listen(128)
             until_end.pop_all()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, TypeError, UnicodeError) as error:  # of names, too
         raise OptionError(
             "cannot listen there",
             where="--host, --port",
