@@ -45,7 +45,8 @@ def intra_class_similarity(
     similarity with a query ranks classes by the squared distance between the query and the class
     mean in the kernel's feature space. The similarity of a video with itself is replaced by the
     mean over all intra-class pairs of the episode: it would favour classes with many shots. A class
-    of one shot gets that mean. With equal numbers of shots this changes no ranking.
+    of one shot gets that mean. With equal numbers of shots this changes no ranking, if all videos
+    are equally similar to themselves.
 
     Args:
         similarity: Symmetric similarity; computed inside classes only.
