@@ -152,6 +152,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     >>> did_you_mean("a2m3", ["a2m2", "protonet"])
     'Did you mean "a2m2"?'
+    >>> did_you_mean("throw", ["THROW", "wave"])
+    'Did you mean "THROW"?'
     """
-    near = difflib.get_close_matches(name.lower(), list(known), n=1)
-    return f'Did you mean "{near[0]}"?' if near else ""
+    folded = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(name.lower(), folded, n=1)
+    return f'Did you mean "{folded[near[0]]}"?' if near else ""

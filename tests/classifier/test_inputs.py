@@ -115,6 +115,44 @@ def test_a_file_that_gives_nothing_says_why(
         fitted.predict(file)
         with pytest.raises(DataError, match=r"read to its end.*seek\(0\)"):
             fitted.predict(file)
+        closed = file
+    with pytest.raises(DataError, match=r"^left.*cannot be read \(got read of closed file\)"):
+        fitted.predict(closed)
+
+
+def test_an_empty_path_and_a_folder_of_clips_are_no_clip(
+    fitted: FewShotClassifier, actions: Path, queries: dict[str, Path]
+) -> None:
+    for empty in ("", [queries["left"], ""]):
+        with pytest.raises(DataError, match=r"not a path \(got ''\)"):
+            fitted.predict(empty)
+    with pytest.raises(DataError, match=r"not a path \(got ''\)"):
+        fitted.fit([queries["left"], ""], ["a", "b"])
+    with (
+        pytest.warns(UserWarning, match="left: this is a folder of 3 clips"),
+        pytest.raises(DataError, match="left: this is a folder of 3 clips"),
+    ):
+        fitted.fit([actions / "left", queries["right"]], ["a", "b"])
+
+
+def test_a_missing_file_is_skipped_in_teaching_and_predicting(
+    quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    missing = tmp_path / "nofile.mp4"
+    with pytest.warns(UserWarning, match=r"skipped: .*nofile\.mp4: there is no such file"):
+        quick.fit({"left": [actions / "left", missing], "right": actions / "right"})
+    assert [one.path for one in quick.skipped_] == [missing]
+    assert len(quick.clips_) == 6
+    with pytest.warns(UserWarning, match="there is no such file"):
+        quick.add_clips("left", [queries["left"], missing])
+    assert [type(one).__name__ for one in quick.predict_each([queries["left"], missing])] == [
+        "Prediction",
+        "Skipped",
+    ]
+    with pytest.raises(DataError, match="no clips found"):
+        quick.add_none(tmp_path)
+    with pytest.raises(DataError, match="no clips found"):
+        quick.fit({"left": missing, "right": actions / "right"})
 
 
 def test_values_of_another_type_are_refused(fitted: FewShotClassifier) -> None:

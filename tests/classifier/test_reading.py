@@ -1,6 +1,9 @@
 """Clips are read without long still ends, and corrected; faults of a recording are named."""
 
 import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +11,11 @@ import pytest
 
 from fewact.camera.conditions import Condition, picture
 from fewact.classifier import FewShotClassifier, Prediction
+from fewact.classifier.explain import explain
 from fewact.cli import main
 from fewact.data import Frames
 from fewact.errors import OptionError
-from fewact.video import EveryNth, read_frames, write_video
+from fewact.video import EveryNth, VideoWarning, read_frames, write_video
 from tests.data.test_active import FPS, padded
 
 
@@ -51,6 +55,53 @@ def test_a_long_recording_points_to_watch(quick: FewShotClassifier, actions: Pat
     noise = np.random.default_rng(0).integers(0, 256, (150, 48, 64, 3), np.uint8)
     with pytest.warns(UserWarning, match="15 s long.*fewact watch"):
         quick.predict(Frames(noise, fps=10))
+
+
+def cut_short(path: Path, frames: np.ndarray) -> Path:
+    noise = np.random.default_rng(0).integers(0, 9, frames.shape, np.uint8)
+    intact = write_video(path, np.minimum(frames, 240) + noise, FPS).read_bytes()
+    path.write_bytes(intact[: len(intact) * 7 // 10])
+    return path
+
+
+@contextmanager
+def one_warning(path: Path) -> Iterator[list[warnings.WarningMessage]]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield caught
+    found = [one for one in caught if one.category is VideoWarning]
+    assert [str(one.message).partition(",")[0] for one in found] == [
+        f"{path}: the file is cut short"
+    ]
+
+
+@pytest.mark.slow
+def test_a_damaged_clip_that_is_read_several_times_warns_once(
+    quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    quick.fit(actions)
+    joined = np.concatenate([read_frames(path, EveryNth(1)) for path in queries.values()])
+    searched = cut_short(tmp_path / "searched.mkv", joined)
+    still = cut_short(tmp_path / "still.mkv", padded(queries["left"], 4, 4))
+    for path in (searched, still):
+        with one_warning(path) as caught:
+            found = quick.predict(path)
+        assert [one.filename for one in caught] == [__file__]
+        assert isinstance(found, Prediction)
+        assert found.active is not None
+    with one_warning(still):
+        quick.add_clips("left", [still])
+    with one_warning(still):
+        assert explain(quick, still).frames
+
+
+def test_a_damaged_training_clip_warns_once(
+    quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    frames = read_frames(queries["left"], EveryNth(1))
+    cut = cut_short(tmp_path / "cut.mkv", np.concatenate([frames] * 2))
+    with one_warning(cut):
+        quick.fit({"left": cut, "right": actions / "right"}).save(tmp_path / "model")
 
 
 def test_dark_clips_are_corrected_and_named(

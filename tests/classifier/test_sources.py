@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from fewact.classifier.sources import check_label, labelled, of_class
+from fewact.classifier.sources import check_label, existing_class, labelled, of_class
 from fewact.data import BACKGROUND, Clip
 from fewact.errors import DataError
 
@@ -101,11 +101,25 @@ def test_invalid_sources_are_refused(folder: Path) -> None:
 
 def test_labels_are_normalised_and_checked() -> None:
     assert check_label("ho\u0308he 跳跃") == "höhe 跳跃"
+    assert check_label(" clap \t") == "clap"
     for label in ("", "  ", "a\nb"):
         with pytest.raises(DataError, match="not a class name"):
             check_label(label)
     with pytest.raises(DataError, match="reserved for clips of no class"):
         check_label("None")
+
+
+def test_spaces_around_a_label_do_not_count(folder: Path) -> None:
+    first, second, third = folder / "wave/a.mp4", folder / "wave/b.mp4", folder / "clap/c.mp4"
+    expected = [("a.mp4", "wave"), ("b.mp4", "wave")]
+    assert pairs(labelled([first, second], ["wave", "wave "])) == expected
+    found = labelled({"wave": first, "wave ": second, "clap": third}, None)
+    assert pairs(found) == [("wave/a.mp4", "wave"), ("wave/b.mp4", "wave"), ("clap/c.mp4", "clap")]
+    assert existing_class(" wave", ["clap", "wave"]) == "wave"
+    # A model of an older version may have such a class.
+    assert existing_class("wave ", ["wave", "wave "]) == "wave "
+    with pytest.raises(DataError, match='Did you mean "Wave"'):
+        existing_class("wave", ["Wave"])
 
 
 def test_clips_of_no_class_have_the_same_groups_however_they_come(folder: Path) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import av
 import numpy as np
@@ -16,6 +17,7 @@ from fewact.classifier.events import Event
 from fewact.classifier.stream import State
 from fewact.classifier.watch import AHEAD, WINDOWS_AHEAD, Watch, watch
 from fewact.errors import VideoError
+from fewact.video import VideoWarning, write_video
 from fewact.video.recording import Recording, open_recording
 from tests.network_camera import network_camera
 
@@ -137,3 +139,20 @@ def test_an_error_of_the_camera_is_raised() -> None:
     watch = Watch(SlowStream(), Recording("camera", broken(), live=True))  # type: ignore[arg-type]
     with pytest.raises(VideoError, match="unplugged"):
         list(watch.moments())
+
+
+def test_a_file_that_is_cut_short_gives_a_warning_at_its_end(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (60, 24, 32, 3), np.uint8)
+    intact = write_video(tmp_path / "intact.mkv", noise, 10)
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(intact.read_bytes()[: intact.stat().st_size * 7 // 10])
+    with open_recording(intact) as recording:
+        assert list(Watch(SlowStream(), recording).events()) == [EVENT]  # type: ignore[arg-type]
+    with open_recording(cut) as recording:
+        watch = Watch(SlowStream(), recording)  # type: ignore[arg-type]
+        read = len(list(watch.moments()))
+        with pytest.warns(VideoWarning) as caught:
+            assert watch.close() == [EVENT]
+    lost = f"{cut}: the file is cut short, {60 - read} frames are lost at its end"
+    assert [str(one.message) for one in caught] == [lost]
+    assert caught[0].filename == __file__

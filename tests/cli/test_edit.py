@@ -105,6 +105,57 @@ def test_a_typo_is_refused_and_changes_nothing(run: Run, mine: Path, tmp_path: P
     assert (mine / "config.json").read_bytes() == before
 
 
+def test_a_file_that_does_not_exist_is_skipped(run: Run, mine: Path, tmp_path: Path) -> None:
+    new = write_clip(tmp_path / "new.mp4", "turning", 5)
+    ended = run("add", mine, "turning", tmp_path / "nofile.mp4", new)
+    assert ended.code == 3
+    assert 'Added 1 clip to "turning"' in ended.out
+    assert "nofile.mp4: there is no such file" in ended.err
+    assert classes(mine)["turning"] == 3
+
+
+def test_names_that_differ_in_spaces_or_capitals(run: Run, mine: Path, tmp_path: Path) -> None:
+    new = [write_clip(tmp_path / f"{i}.mp4", "turning", i) for i in (5, 6)]
+    (tmp_path / "IMG_1.jpg").touch()
+    ended = run("add", mine, "turning ", new[0])
+    assert 'Added 1 clip to "turning".' in ended.out
+    assert "New class" not in ended.out
+    ended = run("add", mine, " Turning", tmp_path / "6.mp4")
+    assert 'New class "Turning". Did you mean "turning"?' in ended.out
+    assert run("rename", mine, "Turning ", " whirling ").out.startswith(
+        'Renamed "Turning " to "whirling".'
+    )
+    assert classes(mine) == {"growing": 2, "moving left": 2, "turning": 3, "whirling": 1}
+    assert run("remove", mine, "whirling ").code == 0
+    assert set(classes(mine)) == {"growing", "moving left", "turning"}
+    assert "not a class name" in run("add", mine, "  ", new[0]).err
+
+
+def test_a_photo_does_not_hide_the_videos_of_its_folder(
+    run: Run, mine: Path, tmp_path: Path
+) -> None:
+    write_clip(tmp_path / "phone" / "1.mp4", "turning", 5)
+    (tmp_path / "phone" / "IMG_2034.jpg").touch()
+    for name in ("turning", "none"):
+        ended = run("add", mine, name, tmp_path / "phone")
+        assert f'Added 1 clip to "{name}"' in ended.out
+        assert ended.err.count("phone/IMG_2034.jpg") == 1
+    ended = run("add", mine, "turning", "")
+    assert (ended.code, "not a path (got '')" in ended.err) == (2, True)
+
+
+def test_classes_that_are_integers_are_named_by_their_numbers(
+    run: Run, clips: Path, tmp_path: Path
+) -> None:
+    folders = {number: clips / name for number, name in enumerate(("growing", "turning"), start=7)}
+    model = FewShotClassifier(method="pixels").fit(folders).save(tmp_path / "numbers")
+    ended = run("add", model, "7", write_clip(tmp_path / "new.mp4", "growing", 5))
+    assert 'Added 1 clip to "7"' in ended.out
+    assert run("add", model, "9", write_clip(tmp_path / "9.mp4", "moving left", 5)).code == 0
+    assert run("remove", model, "9").code == 0
+    assert FewShotClassifier.load(model).classes_ == (7, 8)
+
+
 def test_teaching_over_a_model_can_be_undone(run: Run, mine: Path, clips: Path) -> None:
     before = (mine / "config.json").read_bytes()
     assert run("teach", clips, "-o", mine, "--overwrite", "--method", "pixels").code == 0

@@ -79,6 +79,15 @@ def test_teach_prints_a_summary(run: Run, training: Path, tmp_path: Path) -> Non
     assert classifier.method.options.frames == T
 
 
+def test_the_data_set_of_a_test_is_chosen(
+    run: Run, model_of_features: Path, training: Path, new: Path
+) -> None:
+    refused(run("test", model_of_features, training), "Choose one: --dataset NAME")
+    ended = run("test", model_of_features, training, "--dataset", "two", "--format", "json")
+    assert (ended.code, json.loads(ended.out)["clips"]) == (0, 3)
+    refused(run("test", model_of_features, training.parent, "--dataset", "two"), "file of features")
+
+
 def test_options_and_limit_are_used(run: Run, training: Path, tmp_path: Path) -> None:
     quick = ("--dataset", "one", "--method", "protonet", "--option", "frame_matching=concatenated")
     ended = run("teach", training, "-o", tmp_path / "m", "--max-per-class", 1, *quick)

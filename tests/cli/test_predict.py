@@ -165,6 +165,65 @@ def test_a_bad_file_does_not_stop_the_others(
     assert "empty" in reason["empty.mp4"]
 
 
+def test_a_file_that_does_not_exist_is_skipped(
+    run: Run, model: Path, clips: Path, tmp_path: Path
+) -> None:
+    good = clips / "growing" / "1.mp4"
+    ended = run("predict", model, good, clips / "growing" / "11.mp4", "--format", "json")
+    assert ended.code == 3
+    document = json.loads(ended.out)
+    assert [one["path"] for one in document["predictions"]] == [str(good)]
+    assert [one["reason"] for one in document["skipped"]] == ["there is no such file"]
+    assert 'Did you mean "1.mp4"?' in ended.err
+    for arguments in (("predict", model, good, ""), ("teach", "", "-o", tmp_path / "m")):
+        ended = run(*arguments)
+        assert ended.code == 2
+        assert "not a path (got '')" in ended.err
+
+
+def test_a_photo_does_not_hide_the_videos_of_its_folder(
+    run: Run, model: Path, clips: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(clips / "growing", tmp_path / "phone")
+    (folder / "IMG_2034.jpg").touch()
+    ended = run("predict", model, folder, "--format", "jsonl")
+    assert (ended.code, len(ended.out.splitlines())) == (0, 2)
+    assert ended.err.count("phone/IMG_2034.jpg") == 1
+
+
+@pytest.mark.parametrize("command", ["explain", "watch", "match"])
+def test_commands_of_one_clip_refuse_a_folder_of_clips(
+    run: Run, model: Path, clips: Path, tmp_path: Path, command: str
+) -> None:
+    arguments = {
+        "explain": (model, clips, "-o", tmp_path / "x.html"),
+        "watch": (model, clips),
+        "match": (clips / "growing" / "1.mp4", clips, "-o", tmp_path / "x.html"),
+    }
+    ended = run(command, *arguments[command])
+    assert ended.code == 2
+    assert f"{clips}: this is a folder of 6 clips" in ended.err
+    assert f"Name one of them, such as {clips}/growing/1.mp4." in ended.err
+
+
+def test_map_draws_folders_and_skips_what_cannot_be_read(
+    run: Run, model: Path, clips: Path, broken: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("sklearn", reason="the extra map is not installed")
+    page = tmp_path / "map.html"
+    pattern, missing = clips / "turning" / "*.mp4", tmp_path / "nofile.mp4"
+    ended = run("map", model, clips / "growing", pattern, missing, broken / "empty.mp4", "-o", page)
+    assert ended.code == 3
+    assert len(ended.out.splitlines()) == 5
+    assert f"Skipped: {missing}: there is no such file" in ended.err
+    assert "empty.mp4: the file is empty" in ended.err
+    assert page.stat().st_size
+    for nothing in (missing, broken / "empty.mp4"):
+        ended = run("map", model, nothing, "-o", tmp_path / "other.html")
+        assert (ended.code, ended.out) == (2, "")
+    assert not (tmp_path / "other.html").exists()
+
+
 def test_timing_is_written_on_request(run: Run, model: Path, clips: Path) -> None:
     ended = run("predict", model, clips, "--format", "json", "--timing")
     timing = json.loads(ended.out)["timing"]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fewact.classifier.calibration import accuracy_interval
+from fewact.video import EveryNth, read_frames, write_video
 from tests.cli.conftest import CLASSES, write_clip
 
 Run = Callable[..., Any]
@@ -55,6 +56,18 @@ def test_training_clips_and_unknown_classes_are_reported(
     ended = run("test", model, folder)
     assert ended.code == 2
     assert "the model does not have these classes (got spinning)" in ended.err
+
+
+def test_training_clips_of_no_class_are_reported(run: Run, clips: Path, tmp_path: Path) -> None:
+    folder, model = shutil.copytree(clips, tmp_path / "clips"), tmp_path / "model"
+    for index in (1, 2):
+        write_clip(folder / "none" / f"{index}.mp4", CLASSES[index], 4)
+    options = ["--method", "protonet", "--option", "frames=2", "--precision", "float32"]
+    assert run("teach", folder, "-o", model, *options).code == 0
+    assert "8 clips have the name of a training clip" in run("test", model, folder).err
+    other = folder / "none" / "1.mp4"  # a shorter clip of that name
+    write_video(other, read_frames(other, EveryNth(1))[:-1], 4, overwrite=True)
+    assert "7 clips have the name of a training clip" in run("test", model, folder).err
 
 
 def test_explain_writes_one_page(run: Run, model: Path, clips: Path, tmp_path: Path) -> None:

@@ -66,10 +66,21 @@ def test_events_on_stdout_and_in_files(
     assert document["counts"] == {"down": 2, "left": 1, "right": 1}
     assert [one["label"] for one in document["events"]] == ["left", "down", "right"]
     assert document["seconds"] == pytest.approx(4, abs=0.2)
+    assert document["missing_frames"] == 0
+    assert "cut short" not in shown.err
+
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(recording.read_bytes()[: recording.stat().st_size * 7 // 10])
+    drawn = tmp_path / "drawn.mp4"
+    assert main(["watch", str(model), str(cut), "-o", str(out), "--video", str(drawn)]) == 0
+    lost = json.loads(out.read_text())["missing_frames"]
+    assert lost + probe(drawn).frames == probe(recording).frames
+    warning = f"Warning: {cut}: the file is cut short, {lost} frames are lost at its end\n"
+    assert capsys.readouterr().err.count(warning) == 1
 
 
 def test_a_recording_without_events_gets_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
-    recording = SimpleNamespace(live=False, damaged=0, not_later=0)
+    recording = SimpleNamespace(live=False, not_later=0)
     opened: Any = SimpleNamespace(time=10.0, dropped=0, recording=recording)
     _summarise(opened, [], 5.0)
     assert "--false-alarms 1" in capsys.readouterr().err

@@ -72,7 +72,7 @@ def test_features_of_a_split(write: Write) -> None:
 def test_data_sets(write: Write) -> None:
     rows = [("a", "wave", "s1", "rgb"), ("b", "wave", "s2", "depth"), ("c", "clap", "s3", "depth")]
     file = write(rows=rows)
-    with pytest.raises(DataError, match=r"several data sets.*rgb, depth.*Choose one"):
+    with pytest.raises(DataError, match=r"several data sets.*rgb, depth.*one: --dataset NAME"):
         FeatureDataset(file)
     with pytest.raises(DataError, match=r"unknown data set.*Did you mean .depth"):
         FeatureDataset(file, dataset="deep")

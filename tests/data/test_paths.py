@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from fewact.data import expand_paths, natural_key
-from fewact.data.paths import clips_below
-from fewact.errors import DataError
+from fewact.data import Clip, expand_paths, is_clip, natural_key
+from fewact.data.paths import check_one_clip, clips_below
+from fewact.errors import DataError, VideoError
+from fewact.video import Segments
 
 FILES = ["2.mp4", "10.mp4", "1.txt", "a/x.mov", "a/b/y.avi", "a/frames/1.jpg", "a/.hidden/z.mp4"]
 
@@ -48,7 +49,7 @@ def test_circular_links_end(folder: Path) -> None:
     assert len(list(clips_below(Path("a")))) == len(names("a")) == 5
 
 
-@pytest.mark.parametrize("argument", ["missing.mp4", "*.webm", "empty"])
+@pytest.mark.parametrize("argument", ["*.webm", "empty"])
 def test_arguments_without_clips_are_refused(folder: Path, argument: str) -> None:
     (folder / "empty").mkdir()
     with pytest.raises(DataError, match="no clips found") as caught:
@@ -56,6 +57,46 @@ def test_arguments_without_clips_are_refused(folder: Path, argument: str) -> Non
     assert str(caught.value).startswith(argument)
     with pytest.raises(DataError):
         expand_paths([])
+
+
+def test_a_missing_file_stops_the_others_only_if_all_are_missing(folder: Path) -> None:
+    assert names("2.mp4", "missing.mp4") == ["2.mp4", "missing.mp4"]
+    with pytest.raises(DataError, match=r"^20\.mp4: no clips found.*Did you mean \"2\.mp4\""):
+        expand_paths(["20.mp4"])
+    with pytest.raises(DataError, match=r"^x\.mp4, y\.mp4: no clips found"):
+        expand_paths(["x.mp4", "y.mp4"])
+
+
+def test_images_beside_or_above_other_clips_are_ignored_with_a_warning(folder: Path) -> None:
+    for file in ("phone/IMG_1.jpg", "phone/1.mp4", "above/2.png", "above/day/1.mp4"):
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
+    for argument in ("phone", "above", "[pa]*o*e"):
+        with pytest.warns(UserWarning, match="ignored, images in a folder that has other clips"):
+            assert all(name.endswith(".mp4") for name in names(argument))
+    (folder / "a" / "x 1.jpg").touch()
+    with pytest.warns(UserWarning, match=r": a/x 1\.jpg, phone/IMG_1\.jpg$"):
+        found = names("a", "phone", "phone")
+    assert found == ["a/b/y.avi", "a/frames", "a/x.mov", "phone/1.mp4"]
+    (folder / "a" / "frames" / "notes").mkdir()
+    assert [is_clip(Path(name)) for name in ("phone", "above", "a/frames")] == [False, False, True]
+    assert names("a/frames") == ["a/frames"]
+
+
+def test_a_folder_of_clips_is_refused_as_one_clip(folder: Path) -> None:
+    (folder / "notes").mkdir()
+    for path in (Path("a/frames"), Path("2.mp4"), Path("missing"), Path("notes")):
+        check_one_clip(path)
+    with pytest.raises(VideoError, match=r"^a: this is a folder of 3 clips.*such as a/b/y\.avi"):
+        check_one_clip(Path("a"))
+    (folder / "a" / "b" / "1.jpg").touch()
+    with pytest.raises(VideoError, match=r"^a/b: this is a folder of 1 clip;"):
+        Clip(Path("a/b")).read([Segments(2)])
+
+
+def test_an_empty_path_is_not_the_current_folder(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"not a path \(got ''\)"):
+        expand_paths(["2.mp4", ""])
 
 
 def test_natural_order() -> None:

@@ -6,6 +6,7 @@ A block after a line ``<!-- not run: REASON -->`` is not executed; its imports a
 import ast
 import importlib
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -21,7 +22,7 @@ import typer.main
 
 import fewact
 from fewact import methods
-from fewact.cli.app import app
+from fewact.cli.app import app, main
 from fewact.training import read as read_recipe
 from fewact.video import write_video
 
@@ -100,6 +101,26 @@ def test_the_python_examples_of_a_page_run(
             exec(compile(text, name_of(page), "exec"), names)
             for expression, value in stated(text):
                 assert eval(expression, names) == value, expression
+
+
+@pytest.mark.slow
+def test_the_method_of_the_guide_is_taught_and_predicts(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, _ = next(blocks(ROOT / "docs/guides/new-method.md", "python"))
+    file, model, registered = tmp_path / "near.py", tmp_path / "model", methods.REGISTRY._entries
+    file.write_text(text)
+
+    def run(*arguments: object) -> str:
+        monkeypatch.setattr(methods.REGISTRY, "_entries", dict(registered))
+        assert main([str(one) for one in arguments]) == 0
+        return capsys.readouterr().out
+
+    assert "promises kept" in run("check-method", file)
+    imported = "--import", file
+    run("teach", clips / "clips", "--method", "nearest-mean", *imported, "-o", model)
+    out = run("predict", model, clips / "new.mp4", "--format", "json", *imported)
+    assert json.loads(out)["predictions"][0]["label"] == "wave"
 
 
 def stated(text: str) -> Iterator[tuple[str, Any]]:

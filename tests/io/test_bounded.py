@@ -128,6 +128,8 @@ def test_paths_without_a_home_and_with_nul_are_refused() -> None:
         user_path("~nobody-has-this-name/clips")
     with pytest.raises(DataError, match="not a path"):
         user_path("a\0b", DataError)
+    with pytest.raises(DataError, match=r"^not a path \(got ''\)"):
+        user_path("", DataError)
     with pytest.raises(DataError, match="NUL character"):
         FILE.content(Path("a\0b"))
     for name in ("x" * 300, "x/" * 5000):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -17,6 +18,8 @@ from av.video.frame import VideoFrame
 
 from fewact.errors import VideoError
 from fewact.video import EveryNth, read_frames, write_video
+from fewact.video.damage import Damage
+from fewact.video.index import index_file
 from fewact.video.recording import find_camera, open_recording
 
 
@@ -81,7 +84,7 @@ def test_joined_parts_follow_each_other(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_images(tmp_path: Path) -> None:
-    from fewact.classifier.thumbnails import jpeg
+    from fewact.video.still import jpeg
 
     for i, frame in enumerate(counted(5)):
         (tmp_path / f"{i}.jpg").write_bytes(jpeg(frame))
@@ -183,6 +186,57 @@ def test_a_file_that_is_cut_off_gives_its_first_frames(tmp_path: Path) -> None:
     cut.write_bytes(whole[:600])
     with pytest.raises(VideoError, match="cut"):
         read(cut)
+
+
+CONTAINERS: dict[str, tuple[bool, dict[str, Any]]] = {
+    "recorded.mp4": (True, {"muxer": {"movflags": "faststart"}}),
+    "fragments.mp4": (True, {"muxer": {"movflags": "frag_keyframe+empty_moov"}}),
+    "recorded.mkv": (True, {}),
+    "live.mkv": (False, {"muxer": {"live": "1"}}),
+    "recorded.webm": (True, {"codec": "libvpx"}),
+    "recorded.avi": (True, {"codec": "mpeg4"}),
+    "recorded.ts": (False, {}),
+}
+"""Whether the container says its size, and how it is written."""
+
+
+def damage_of(source: Path) -> Damage:
+    with open_recording(source) as opened:
+        for _ in opened.frames():
+            assert not opened.damage.missing  # known at the end
+    return opened.damage
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_frames_that_are_missing_from_a_file_are_counted(clip: Any, name: str) -> None:
+    sized, settings = CONTAINERS[name]
+    intact = clip(f"counted_{name}", range(200), **settings)
+    assert damage_of(intact) == Damage()
+    cut = clip.cut(intact, f"counted_cut_{name}", 0.7)
+    found = damage_of(cut)
+    assert bool(found.missing) is sized
+    assert found.missing == index_file(cut).missing
+    assert found.corrupt <= 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_no_frames_are_missing_from_a_pipe(clip: Any, tmp_path: Path) -> None:
+    cut = clip.cut(clip("piped.mkv", range(200)), "piped_cut.mkv", 0.7)
+    assert damage_of(cut).missing > 0
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(cut.read_bytes()))
+    writer.start()
+    assert damage_of(pipe) == Damage()
+    writer.join()
+
+
+def test_images_of_a_folder_that_do_not_decode_are_counted(tmp_path: Path) -> None:
+    from fewact.video.still import jpeg
+
+    for i, frame in enumerate(counted(5)):
+        (tmp_path / f"{i}.jpg").write_bytes(jpeg(frame) if i != 3 else b"\xff\xd8\xff")
+    assert damage_of(tmp_path) == Damage(replaced=1)
 
 
 @pytest.mark.parametrize("name", ["\ud800", "a\0b"])

@@ -18,7 +18,7 @@ from fewact.classifier.encoding import encode, rotate_upright
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import EachAClass, classify, similarities, spread_over_classes
 from fewact.classifier.inputs import ClipLike, as_clip
-from fewact.classifier.prediction import display_name
+from fewact.classifier.prediction import Skipped, display_name
 from fewact.classifier.review import MAX_REVIEWED
 from fewact.errors import ModelError, OptionError, VideoError
 
@@ -59,12 +59,14 @@ class ClipMap:
         classes: Classes of the model.
         clips: Number of training clips of the model, of which at most a limit are points.
         method: Name of the method whose similarities are drawn.
+        skipped: Videos that could not be read.
     """
 
     points: tuple[Point, ...]
     classes: tuple[str, ...]
     clips: int
     method: str
+    skipped: tuple[Skipped, ...] = ()
 
 
 def map_clips(
@@ -80,7 +82,7 @@ def map_clips(
     Raises:
         ModelError: The classifier has learned nothing yet, or too few clips for a map.
         OptionError: scikit-learn is not installed.
-        VideoError: A video cannot be read.
+        VideoError: No video can be read.
     """
     pipeline, fitted = classifier._learned
     method, n = pipeline.method, len(fitted.classes)
@@ -92,14 +94,19 @@ def map_clips(
     decision = fitted.open_set.decision(classifier.false_alarms)
     requested = [as_clip(video) for video in videos]
     named: list[tuple[str, str]] = []
+    skipped: list[Skipped] = []
     for encoded in encode(requested, pipeline, image_embedding=fitted.class_names is not None):
         encoded = rotate_upright(encoded, pipeline, fitted.upright)
+        encoded.warn()
         query, found = encoded.clip, encoded.nodes
         if isinstance(found, VideoError):
-            raise found
+            skipped.append(Skipped(query, found))
+            continue
         prediction = classify(method, fitted, decision, query, found)
         named.append((Path(display_name(query)).name, str(prediction.label)))
         nodes.append({name: found[name] for name in nodes[0]})
+    if skipped and not named:
+        raise skipped[0].error
     each = EachAClass(method, {name: torch.cat([one[name] for one in nodes]) for name in nodes[0]})
     similarity = similarities(each, each.nodes, each.state)
     weights = torch.eye(len(similarity), dtype=torch.float64)
@@ -118,7 +125,8 @@ def map_clips(
         for one, place in zip(every, places.tolist(), strict=True)
     )
     name = type(method).__name__.lower()
-    return ClipMap(tuple(points), fitted.classes, len(fitted.examples.clips), name)
+    total = len(fitted.examples.clips)
+    return ClipMap(tuple(points), fitted.classes, total, name, tuple(skipped))
 
 
 def distances(similarity: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fewact.backbones import Backbone
-from fewact.classifier.encoding import ClipEncoder
+from fewact.classifier.encoding import ClipEncoder, QuietVideo
 from fewact.classifier.examples import Examples, rounded
 from fewact.classifier.fitted import EachAClass
 from fewact.classifier.pipeline import Pipeline
@@ -110,7 +110,7 @@ def _windows(
     if isinstance(clip, FeatureClip) or example.duration is None:
         raise TypeError("features have no windows")
     used = example.active or Span(0.0, example.duration)
-    return short_windows(clip, encoder, backbone, used, timing)
+    return short_windows(QuietVideo(clip), encoder, backbone, used, timing)
 
 
 def short_windows(

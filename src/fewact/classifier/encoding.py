@@ -25,7 +25,7 @@ from fewact.data import AnyClip, FeatureClip, Video, VideoClip, VideoList
 from fewact.data.active import ActiveSource, Span
 from fewact.data.corrected import CorrectedVideo
 from fewact.data.rotated import RotatedVideo
-from fewact.data.video_source import VideoSource
+from fewact.data.video_source import Transform, VideoSource, changes_of
 from fewact.encoding import Encoder
 from fewact.encoding import encode as encode_features
 from fewact.encoding.workers import workers
@@ -35,6 +35,7 @@ from fewact.features.precomputed import Precomputed
 from fewact.features.request import Features, Request
 from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
 from fewact.features.timing import Timing
+from fewact.video import FrameSets, Sampler, collect_warnings, warn_of_video
 
 
 class EncodedClip(NamedTuple):
@@ -50,6 +51,7 @@ class EncodedClip(NamedTuple):
         aspect: Width over height of the clip as displayed; None for features, and if it cannot be
             read.
         turns: Number of quarter turns, counter-clockwise, after which it was encoded.
+        warnings: Warnings of reading what the nodes show, for ``warn``.
     """
 
     clip: AnyClip
@@ -59,11 +61,51 @@ class EncodedClip(NamedTuple):
     faults: tuple[Fault, ...] = ()
     aspect: float | None = None
     turns: int = 0
+    warnings: tuple[str, ...] = ()
+
+    def warn(self, stacklevel: int = 2) -> None:
+        """Warn that the clip is damaged. A clip may be read several times, but warns once.
+
+        Args:
+            stacklevel: Number of stack frames between the caller of this method and the user's
+                code.
+        """
+        for text in self.warnings:
+            warn_of_video(text, stacklevel + 1)
 
     @property
     def source(self) -> VideoSource | None:
         """The clip as it was encoded, rotated; None for features."""
         return None if isinstance(self.clip, FeatureClip) else rotated(self.clip, self.turns)
+
+
+class QuietVideo:
+    """A video source whose warnings are kept.
+
+    Args:
+        source: Source that is read.
+
+    Attributes:
+        warnings: Warnings of the last time that it was read.
+    """
+
+    def __init__(self, source: VideoSource) -> None:
+        self._source = source
+        self.warnings: list[str] = []
+
+    def read(self, samplers: Sequence[Sampler], *, transform: Transform | None = None) -> FrameSets:
+        """Return frames of the source, see ``VideoSource.read``."""
+        with collect_warnings() as self.warnings:
+            return self._source.read(samplers, transform=transform)
+
+    @property
+    def changes(self) -> str:
+        """What was changed before."""
+        return changes_of(self._source)
+
+    def fingerprint(self) -> str:
+        """Return the fingerprint of the source."""
+        return self._source.fingerprint()
 
 
 def rotated(clip: VideoClip, turns: int) -> VideoSource:
@@ -84,7 +126,8 @@ def encode(
     """Return the nodes of each clip, or the error of a clip that cannot be read.
 
     A few clips are in memory at a time, one being encoded while others are prepared and in the
-    network; clips keep their order.
+    network; clips keep their order. The caller decides what is used of a clip, and then calls
+    ``EncodedClip.warn``.
 
     Args:
         clips: Clips, or precomputed features of clips.
@@ -101,7 +144,7 @@ def encode(
             features of another size. It is raised before the first clip is read.
     """
     backbone = pipeline.backbone
-    videos: list[tuple[ActiveSource, CorrectedVideo]] = []
+    videos: list[tuple[QuietVideo, ActiveSource, CorrectedVideo]] = []
     source: FeatureSource | None
     encoder = ClipEncoder(
         pipeline,
@@ -113,9 +156,11 @@ def encode(
     if isinstance(backbone, Precomputed):
         source = _array(clips, backbone)
     else:
-        active = [ActiveSource(rotated(clip, turns), pipeline.trim) for clip in _videos(clips)]
-        videos = [(one, CorrectedVideo(one)) for one in active]
-        listed = (Video(str(i), "", source=one) for i, (_, one) in enumerate(videos))
+        for clip in _videos(clips):
+            quiet = QuietVideo(rotated(clip, turns))
+            active = ActiveSource(quiet, pipeline.trim)
+            videos.append((quiet, active, CorrectedVideo(active)))
+        listed = (Video(str(i), "", source=one) for i, (_, _, one) in enumerate(videos))
         source = VideoFeatures(
             VideoList("clips", tuple(listed)), backbone, if_moved=encoder.if_moved, timing=timing
         )
@@ -125,8 +170,17 @@ def encode(
     if not videos:
         return (EncodedClip(clip, nodes) for clip, nodes in found)
     return (
-        EncodedClip(clip, nodes, active.duration, active.active, video.faults, video.aspect, turns)
-        for (active, video), (clip, nodes) in zip(videos, found, strict=True)
+        EncodedClip(
+            clip,
+            nodes,
+            active.duration,
+            active.active,
+            video.faults,
+            video.aspect,
+            turns,
+            tuple(quiet.warnings),
+        )
+        for (quiet, active, video), (clip, nodes) in zip(videos, found, strict=True)
     )
 
 
@@ -152,7 +206,7 @@ def rotate_upright(
         or not upright.may_be_rotated(encoded.aspect)
     ):
         return encoded
-    read = CorrectedVideo(ActiveSource(source, pipeline.trim))
+    read = CorrectedVideo(ActiveSource(QuietVideo(source), pipeline.trim))
     (found,) = extract([read], backbone, [VECTORS, PIXELS], timing=timing)
     if found.features is None or isinstance(encoded.nodes, VideoError):
         return encoded
@@ -193,6 +247,7 @@ class ClipEncoder:
         orientations: bool = False,
     ) -> None:
         self._method, self._device = pipeline.method, pipeline.backbone.device
+        self._requests = self._method.requests(pipeline.backbone.card)
         self._timing, self._image_embedding = timing, image_embedding
         self._turning = rotating_backbone(pipeline) if orientations else None
         self.if_moved = self._method.requests_if_moved(pipeline.backbone.card) if queries else ()
@@ -208,7 +263,8 @@ class ClipEncoder:
         """Return the nodes of one clip: (t …) → (1 …)."""
         with stage(self._timing, "moments"):
             one = {request: value[None].to(self._device) for request, value in features.items()}
-            nodes = {name: value.float() for name, value in self._method.encode(one).items()}
+            own = {request: one[request] for request in self._requests}
+            nodes = {name: value.float() for name, value in self._method.encode(own).items()}
             if self._image_embedding:
                 nodes[IMAGE_EMBEDDING] = one[IMAGE_REQUEST].float().mean(-2)  # (1 d)
         if self._turning is not None:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from fewact.backbones import Backbone
 from fewact.camera.framing import resized
 from fewact.classifier.class_names import IMAGE_EMBEDDING
-from fewact.classifier.encoding import encode, rotate_upright
+from fewact.classifier.encoding import QuietVideo, encode, rotate_upright
 from fewact.classifier.examples import Nodes
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted, classify, score
@@ -178,6 +178,7 @@ def explain(
     named = fitted.class_names is not None
     (encoded,) = encode([as_clip(clip)], pipeline, queries=True, image_embedding=named)
     encoded = find_action(rotate_upright(encoded, pipeline, fitted.upright), pipeline, fitted)
+    encoded.warn()
     query, nodes, source, active = encoded.clip, encoded.nodes, encoded.source, encoded.active
     if isinstance(nodes, VideoError):
         raise nodes
@@ -260,7 +261,8 @@ def small_frames(source: VideoSource, count: int) -> list[RGBImage]:
 
 def _as_predicted(clip: VideoSource, active: Span | None) -> CorrectedVideo:
     """Return the used part of a clip, with the corrections that ``predict`` finds in it."""
-    return CorrectedVideo(clip if active is None else SpanSource(clip, active))
+    quiet = QuietVideo(clip)
+    return CorrectedVideo(quiet if active is None else SpanSource(quiet, active))
 
 
 def _as_square(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

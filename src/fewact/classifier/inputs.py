@@ -65,7 +65,7 @@ def as_clip(value: ClipLike) -> AnyClip:
     if isinstance(value, AnyClip):
         return value
     if isinstance(value, str | os.PathLike):
-        return Clip(Path(value))
+        return Clip(user_path(value, DataError))
     if isinstance(value, bytes | bytearray | memoryview):
         return VideoBytes(bytes(value))
     if hasattr(value, "read"):
@@ -94,7 +94,7 @@ def query_clips(values: ClipLike | Iterable[ClipLike]) -> tuple[list[AnyClip], b
 def _expanded(value: ClipLike) -> tuple[list[AnyClip], bool]:
     if not isinstance(value, str | os.PathLike):
         return [as_clip(value)], True
-    path = user_path(Path(value), DataError)
+    path = user_path(value, DataError)
     if is_features(path):
         return [*read_features(path)], False
     if path.is_dir():
@@ -110,16 +110,25 @@ def _read(file: Any) -> VideoBytes:
     """Return the rest of an open file as a clip.
 
     Raises:
-        DataError: The file is open as text, or is asynchronous.
+        DataError: The file is closed, open as text or for writing, or asynchronous.
     """
     name = getattr(file, "name", "")
     name = Path(name).name if isinstance(name, str) else ""
     try:
         content = file.read()
+        at_end = not content and hasattr(file, "tell") and file.tell() > 0
     except UnicodeDecodeError:
-        content = ""
+        content, at_end = "", False
+    except (OSError, ValueError) as error:
+        raise DataError(
+            "the file cannot be read",
+            where=name,
+            got=str(error),
+            expected="a file that is open for reading bytes",
+            hint='Open it with open(path, "rb"), and pass it before it is closed.',
+        ) from None
     if isinstance(content, bytes | bytearray | memoryview):
-        if not content and hasattr(file, "tell") and file.tell():
+        if at_end:
             raise DataError(
                 "the file was read to its end before",
                 where=name,

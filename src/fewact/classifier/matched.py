@@ -83,6 +83,7 @@ def match_clips(
     encoded = list(encode(clips, Pipeline(backbone, made[0].to(backbone.device))))
     nodes = []
     for one in encoded:
+        one.warn()
         if isinstance(one.nodes, VideoError):
             raise one.nodes
         nodes.append({name: value[0] for name, value in one.nodes.items()})

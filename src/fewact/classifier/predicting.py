@@ -205,6 +205,7 @@ def _answer(
             stacklevel=4,
         )
     part = find_action(encoded, pipeline, fitted, timing)
+    part.warn(4)
     if isinstance(part.nodes, VideoError):
         return Skipped(clip, part.nodes)
     found = classify(

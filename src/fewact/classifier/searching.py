@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from fewact.backbones import Backbone
-from fewact.classifier.encoding import ClipEncoder, EncodedClip
+from fewact.classifier.encoding import ClipEncoder, EncodedClip, QuietVideo
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.pipeline import Pipeline
@@ -77,8 +77,9 @@ def find_action(
     named = fitted.class_names is not None
     encoder = ClipEncoder(pipeline, timing, queries=label is None, image_embedding=named)
     used = encoded.active or Span(0.0, duration)
+    read = QuietVideo(source)
     windows = encode_windows(
-        source,
+        read,
         encoder,
         backbone,
         window_lengths(durations),
@@ -99,7 +100,10 @@ def find_action(
     spans = torch.tensor([one.span for one in windows], dtype=clear.dtype)
     best = windows[int(clearest_window(clear, spans, torch.tensor(used).to(spans)))]
     return encoded._replace(
-        nodes=encoded.nodes | best.nodes, duration=best.span.end - best.span.start, active=best.span
+        nodes=encoded.nodes | best.nodes,
+        duration=best.span.end - best.span.start,
+        active=best.span,
+        warnings=tuple(read.warnings),
     )
 
 

@@ -27,6 +27,7 @@ from fewact.data import (
     read_table,
 )
 from fewact.data.files import legible
+from fewact.data.paths import no_clips
 from fewact.errors import DataError, did_you_mean
 from fewact.io.bounded import user_path
 
@@ -61,7 +62,7 @@ def labelled(
     if isinstance(source, Mapping):
         return _together([*(of_class(clips, str(label)) for label, clips in source.items())], none)
     if isinstance(source, str | os.PathLike):
-        clips, root = _stored(user_path(Path(source), DataError))
+        clips, root = _stored(user_path(source, DataError))
     else:
         clips = [as_clip(clip) for clip in as_list(source)[0]]
     if labels is not None and len(labels) != len(clips):
@@ -119,17 +120,20 @@ def of_class(source: Source, label: str) -> tuple[list[AnyClip], list[str]]:
         label: Class of the clips; ``none``, in any case, if they belong to no class.
 
     Raises:
-        DataError: No clips are found.
+        DataError: A folder or pattern has no clips, or no clip exists.
     """
-    label = BACKGROUND if is_background(label) else label
+    label = BACKGROUND if is_background(label) else check_label(label)
     clips: list[AnyClip] = []
     for one in as_list(source)[0]:
         if isinstance(one, str | os.PathLike):
-            clips += _of_path(user_path(Path(one), DataError), label)
+            clips += _of_path(user_path(one, DataError), label)
         else:
             clips.append(as_clip(one))
     if not clips:
         raise DataError("no training clips", where=f'class "{label}"')
+    missing = [str(c.path) for c in clips if isinstance(c, Clip) and not os.path.exists(c.path)]
+    if len(missing) == len(clips):
+        raise no_clips(missing)
     found = _named([replace(clip, label=label) for clip in clips], None, below=f"{label}/")
     _refuse_repeats(found[0])
     return found
@@ -142,8 +146,11 @@ def _of_path(path: Path, label: str) -> Sequence[AnyClip]:
     if is_table(path):
         return _of_table(path, label)
     if label == BACKGROUND and path.is_dir():
-        return clips_of_no_class(path)
-    return [Clip(clip) for clip in expand_paths([path])]
+        outside = clips_of_no_class(path)
+        if not outside:
+            raise no_clips([str(path)])
+        return outside
+    return [Clip(clip) for clip in expand_paths([path], may_be_missing=True)]
 
 
 def _of_table(table: Path, label: str) -> list[Clip]:
@@ -162,13 +169,15 @@ def _of_table(table: Path, label: str) -> list[Clip]:
 
 
 def check_label(label: str | int) -> str:
-    """Return the name of a class in Unicode normal form C; of an integer its text.
+    """Return the name of a class in Unicode normal form C, without spaces around it.
+
+    The name of an integer is its text.
 
     Raises:
-        DataError: The name is empty, has a line break, or is reserved for clips of no class.
+        DataError: The name is blank, has a line break, or is reserved for clips of no class.
     """
-    name = unicodedata.normalize("NFC", label_text(label))
-    if not name.strip() or not name.isprintable():
+    name = unicodedata.normalize("NFC", label_text(label)).strip()
+    if not name or not name.isprintable():
         raise DataError(
             "not a class name",
             got=repr(label),
@@ -181,12 +190,13 @@ def check_label(label: str | int) -> str:
 
 
 def existing_class(name: str | int, classes: Sequence[str]) -> str:
-    """Return the name of an existing class in Unicode normal form C.
+    """Return the name of an existing class, see ``check_label``.
 
     Raises:
         DataError: There is no such class.
     """
-    found = check_label(name)
+    text = label_text(name)
+    found = text if text in classes else check_label(text)
     if found not in classes:
         raise DataError(
             "unknown class",

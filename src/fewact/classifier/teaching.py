@@ -65,6 +65,7 @@ def teach(
         used = full
         if fitted is not None and full.clip.label in fitted.classes:
             used = find_action(full, pipeline, fitted, timing, full.clip.label)
+        used.warn(3)
         clip, nodes = used.clip, used.nodes
         if isinstance(nodes, VideoError):
             warnings.warn(f"skipped: {nodes}", category=UserWarning, stacklevel=3)

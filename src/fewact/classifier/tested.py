@@ -1,14 +1,17 @@
 """Measure a classifier on labelled clips: accuracy with interval, confusions, each class."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import PurePath
 from typing import Any
 
 from fewact.classifier.calibration import accuracy_interval
+from fewact.classifier.examples import Example
 from fewact.classifier.few_shot import FewShotClassifier
-from fewact.classifier.prediction import NONE, Skipped
+from fewact.classifier.prediction import NONE, Prediction, Skipped
 from fewact.classifier.sources import LabelledSource, labelled
-from fewact.data import BACKGROUND
+from fewact.data import BACKGROUND, AnyClip
 from fewact.errors import DataError
 
 
@@ -57,8 +60,9 @@ class Tested:
         interval: Accuracy to expect with other clips, in per cent, as ``fewact teach`` prints it.
         answered_none: Number of clips of the classes that were answered ``(none)``.
         mistakes: Wrong predictions: path, true label, predicted label, probability.
-        training_clips: Paths of clips whose nearest training clip has the same name and class: they
-            may have been taught, and then say nothing.
+        training_clips: Paths of clips that may have been taught, and then say nothing: a training
+            clip has the same file name, segment and class, and is the nearest one. Clips of no
+            class are never the nearest; their durations must be equal.
         skipped: Clips that could not be read, with the reason.
     """
 
@@ -118,7 +122,7 @@ def measure(
     Raises:
         DataError: The clips have a class that was not taught, or no clip of a class can be read.
     """
-    found = labelled(clips, labels)[0]
+    found, files = labelled(clips, labels)
     classes = classifier._learned[1].classes
     names = [_name(clip.label) for clip in found]
     if strange := [name for name in dict.fromkeys(names) if name not in (*classes, NONE)]:
@@ -128,6 +132,9 @@ def measure(
             expected=", ".join(classes),
             hint='Put clips of other actions into the folder "none".',
         )
+    taught: defaultdict[str, list[Example]] = defaultdict(list)
+    for example in classifier.all_clips_:
+        taught[PurePath(example.name).name].append(example)
     pairs: list[tuple[str, str]] = []
     mistakes, training, skipped = [], [], []
     for done, one in enumerate(classifier.predict_each(found), start=1):
@@ -139,7 +146,8 @@ def measure(
             pairs.append((truth, answer))
             if answer != truth:
                 mistakes.append((one.name, truth, answer, one.probability))
-            if one.nearest == one.name or one.nearest.endswith(f"{truth}/{one.path.name}"):
+            named = taught[PurePath(files[done - 1]).name]
+            if any(_is_equal(example, found[done - 1], one) for example in named):
                 training.append(one.name)
         if progress is not None:
             progress(done, len(found))
@@ -161,6 +169,16 @@ def measure(
         tuple(training),
         tuple(skipped),
     )
+
+
+def _is_equal(example: Example, clip: AnyClip, found: Prediction) -> bool:
+    """Return whether a clip seems to be a training clip of the same file name."""
+    if (example.label, example.start, example.end) != (clip.label, clip.start, clip.end):
+        return False
+    if example.label != BACKGROUND:
+        return found.nearest == example.title
+    # Where another part of the clip was used than in teaching, the name alone counts.
+    return found.duration == example.duration or found.active != example.active
 
 
 def _name(label: str | None) -> str:

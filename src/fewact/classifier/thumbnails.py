@@ -6,19 +6,20 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from fewact.data import VideoClip
-from fewact.video import Segments
+from fewact.video import Segments, collect_warnings
 from fewact.video.still import jpeg
 
 LONGER_SIDE = 160
 
 
 def thumbnail(clip: VideoClip) -> bytes:
-    """Return the middle frame of a clip as a small JPEG file.
+    """Return the middle frame of a clip as a small JPEG file, without warnings.
 
     Raises:
         VideoError: The clip cannot be read.
     """
-    frame = clip.read([Segments(1)])[0][0]
+    with collect_warnings():
+        frame = clip.read([Segments(1)])[0][0]
     return jpeg(shrink(frame))
 
 

@@ -69,8 +69,14 @@ class Watch:
         yield from self.close()
 
     def close(self) -> list[Event]:
-        """End the stream where the recording ends; return the events that were not complete."""
-        return self.stream.close(self._end)
+        """End the stream where the recording ends; return the events that were not complete.
+
+        Warns:
+            VideoWarning: Frames of the recording are missing or damaged.
+        """
+        events = self.stream.close(self._end)
+        self.recording.damage.warn(self.recording.name)
+        return events
 
     def moments(self) -> Iterator[Moment]:
         """Yield the frames that are looked at; ``close`` must be called afterwards."""

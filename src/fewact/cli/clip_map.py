@@ -7,6 +7,7 @@ import typer
 
 from fewact.cli import early
 from fewact.cli.options import LoadOptions, Model, with_option_groups
+from fewact.cli.run import exit_skipped, say
 from fewact.io.outputs import check_output_file
 
 
@@ -18,23 +19,34 @@ def clip_map(
     ],
     load: LoadOptions,
     videos: Annotated[
-        list[Path] | None, typer.Argument(help="Video files to draw with the training clips.")
+        list[str] | None,
+        typer.Argument(
+            help="Video files, folders, or patterns such as 'day*/*.mp4', to draw with the "
+            "training clips."
+        ),
     ] = None,
 ) -> None:
     """Draw the clips of a model, the prototypes of its classes, and new videos as points.
 
-    Clips that the method finds alike are neighbours, arranged by t-SNE of scikit-learn.
+    Clips that the method finds alike are neighbours, arranged by t-SNE of scikit-learn. Files that
+    cannot be read are listed and skipped; the exit code is then 3.
     """
     check_output_file(output)
     early.extra("a map", "map", "sklearn")
+    from fewact.data import expand_paths
+
+    clips = expand_paths(videos) if videos else []
     from fewact import FewShotClassifier
     from fewact.classifier.clip_map import map_clips
     from fewact.io.atomic import write_text
     from fewact.report.clip_map import map_page
 
-    found = map_clips(FewShotClassifier.load(model, **load.backbone), videos or ())
+    found = map_clips(FewShotClassifier.load(model, **load.backbone), clips)
     write_text(output, map_page(found))
     for one in found.points:
         if one.kind == "video":
             print(f"{one.name}: {one.label}")
     print(f"Saved to {output}")
+    for video in found.skipped:
+        say(f"Skipped: {video.error}")
+    exit_skipped(len(found.skipped))

@@ -20,6 +20,7 @@ from fewact.errors import (
     UserError,
     did_you_mean,
 )
+from fewact.io.bounded import user_path
 from fewact.io.outputs import check_output_file
 from fewact.io.similar import similar_name
 
@@ -192,10 +193,20 @@ def model(context: typer.Context, path: Path) -> Path:
 
 def recording(source: str) -> str:
     """Check that there is the file or the camera to watch."""
-    from fewact.video.recording import check_recording
+    from fewact.video.recording import check_recording, find_camera
 
+    if find_camera(source) is None:
+        one_clip(user_path(source, DataError))
     check_recording(source)
     return source
+
+
+def one_clip(path: Path) -> Path:
+    """Check that a path is not a folder of several clips."""
+    from fewact.data.paths import check_one_clip
+
+    check_one_clip(path)
+    return path
 
 
 def episodes(path: Path | None) -> Path | None:

@@ -8,6 +8,7 @@ import typer
 
 from fewact.cli.options import LoadOptions, Model, with_option_groups
 from fewact.cli.run import exit_skipped, saying_warnings
+from fewact.errors import did_you_mean
 
 if TYPE_CHECKING:
     from fewact import FewShotClassifier
@@ -40,20 +41,26 @@ def add(
 
     Only the new clips are read. `fewact undo` takes the change back.
     """
-    from fewact.classifier.edited import edited
-    from fewact.data import expand_paths, is_background, is_features
+    from fewact.data import BACKGROUND, expand_paths, is_background, is_features
 
-    if not any(map(is_features, clips)):
-        expand_paths(clips)
+    none = is_background(label)
+    sources: list[str] | list[Path] = clips
+    if not (none or any(map(is_features, clips))):
+        sources = expand_paths(clips)
+    from fewact.classifier.edited import edited
+    from fewact.classifier.sources import check_label
+
+    label = BACKGROUND if none else check_label(label)
     with saying_warnings(), edited(model, f"add to {label}", **load.backbone) as classifier:
         before = len(classifier.all_clips_)
-        if is_background(label):
-            classifier.add_none(clips)
-        elif label in classifier.classes_:
-            classifier.add_clips(label, clips)
+        classes = _names(classifier)
+        if none:
+            classifier.add_none(sources)
+        elif label in classes:
+            classifier.add_clips(label, sources)
         else:
-            classifier.add_class(label, clips)
-            print(f'New class "{label}"')
+            classifier.add_class(label, sources)
+            print(f'New class "{label}". {did_you_mean(label, classes)}'.rstrip())
     added = len(classifier.all_clips_) - before
     print(f'Added {added} {"clip" if added == 1 else "clips"} to "{label}".')
     _print_state(classifier, model)
@@ -69,7 +76,9 @@ def rename(
 ) -> None:
     """Rename a class of a model."""
     from fewact.classifier.edited import edited
+    from fewact.classifier.sources import check_label
 
+    new = check_label(new)
     with edited(model, f"rename {label} to {new}", **load.backbone) as classifier:
         classifier.rename_class(label, new)
     print(f'Renamed "{label}" to "{new}".')
@@ -112,8 +121,9 @@ def remove(
     from fewact.classifier.edited import edited
 
     with edited(model, f"remove {' '.join(what)}", **load.backbone) as classifier:
-        classes = [name for name in what if name in classifier.classes_]
-        clips = [_clip(name) for name in what if name not in classifier.classes_]
+        known = _names(classifier)
+        classes = [name for name in what if {name, name.strip()} & set(known)]
+        clips = [_clip(name) for name in what if name not in classes]
         if clips:
             classifier.remove_clips(clips)
         for name in classes:
@@ -143,6 +153,11 @@ def undo(
         return
     version = history.redo(model) if redo else history.undo(model)
     print(f"{'Redone' if redo else 'Undone'}: {version.change.change} ({version.change.time})")
+
+
+def _names(classifier: "FewShotClassifier") -> list[str]:
+    """Return the names of the classes; those of integers as texts."""
+    return [str(name) for name in classifier.classes_]
 
 
 def _clip(text: str) -> str | int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @with_option_groups
 def explain(
     model: Model,
-    video: Annotated[Path, typer.Argument(help="Video file.")],
+    video: Annotated[Path, typer.Argument(help="Video file.", callback=early.one_clip)],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="HTML file to write.")
     ],

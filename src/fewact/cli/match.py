@@ -5,14 +5,15 @@ from typing import Annotated
 
 import typer
 
+from fewact.cli import early
 from fewact.cli.options import BackboneOptions, MethodOption, parse_options, with_option_groups
 from fewact.io.outputs import check_output_file
 
 
 @with_option_groups
 def match(
-    first: Annotated[Path, typer.Argument(help="Video file.")],
-    second: Annotated[Path, typer.Argument(help="Another video file.")],
+    first: Annotated[Path, typer.Argument(help="Video file.", callback=early.one_clip)],
+    second: Annotated[Path, typer.Argument(help="Another video file.", callback=early.one_clip)],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="HTML file to write.")
     ],

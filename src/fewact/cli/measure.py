@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewact.cli.options import FalseAlarms, LoadOptions, Model, Quiet, with_option_groups
+from fewact.cli.options import Dataset, FalseAlarms, LoadOptions, Model, Quiet, with_option_groups
 from fewact.cli.output import print_json, print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say
+from fewact.errors import OptionError
 
 if TYPE_CHECKING:
     from fewact.classifier.tested import Tested
+    from fewact.data import FeatureClip
 
 
 class Format(StrEnum):
@@ -36,6 +38,7 @@ def measure_clips(
         ),
     ],
     load: LoadOptions,
+    dataset: Dataset = None,
     false_alarms: FalseAlarms = None,
     format: Annotated[
         Format, typer.Option("--format", help="Format of the result; CSV has the confusions.")
@@ -46,6 +49,7 @@ def measure_clips(
 
     Clips that cannot be read are listed and skipped; the exit code is then 3.
     """
+    clips = folder if dataset is None else _rows(folder, dataset)
     from fewact import FewShotClassifier
     from fewact.classifier.open_set import check_rate
     from fewact.classifier.tested import measure
@@ -55,7 +59,7 @@ def measure_clips(
     if false_alarms is not None:
         classifier.false_alarms = false_alarms
     with progress("Testing", quiet=quiet) as show:
-        found = measure(classifier, folder, progress=show)
+        found = measure(classifier, clips, progress=show)
     for path, reason in found.skipped:
         say(f"Skipped: {path}: {reason}")
     if found.training_clips:
@@ -73,6 +77,18 @@ def measure_clips(
     else:
         _print(found)
     exit_skipped(len(found.skipped))
+
+
+def _rows(file: Path, dataset: str) -> "list[FeatureClip]":
+    """Return the labelled rows of a data set, and those of no class."""
+    from fewact.data import is_features, labelled_features
+
+    if not is_features(file):
+        raise OptionError("needs a file of features", where="--dataset", got=dataset)
+    return [
+        *labelled_features(file, dataset=dataset),
+        *labelled_features(file, dataset=dataset, background=True),
+    ]
 
 
 def _print(found: "Tested") -> None:

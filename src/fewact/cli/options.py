@@ -185,6 +185,15 @@ class Command(TyperCommand):
         ]
         return ["[OPTIONS]", *names]
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments; an empty path is refused, because it means the current folder."""
+        is_empty = "" in args
+        rest = super().parse_args(ctx, args)
+        values = [v if isinstance(v, list | tuple) else [v] for v in ctx.params.values()]
+        if is_empty and any(one == Path() for several in values for one in several):
+            raise OptionError("not a path", got="''", expected="the name of a file or folder")
+        return rest
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments, then options without a group, then the groups."""
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}

@@ -225,6 +225,8 @@ def _saver(
     """Return a function that replaces the output with these events."""
     from fewact.report.events import events_text
 
+    damage = opened.recording.damage
+
     def save(events: list["Event"]) -> None:
         if output is not None:
             facts: dict[str, Any] = {
@@ -232,7 +234,8 @@ def _saver(
                 "classes": list(classifier.classes_),
                 "seconds": round(opened.time, 3),
                 "dropped_frames": opened.dropped,
-                "damaged_frames": opened.recording.damaged,
+                "damaged_frames": damage.corrupt + damage.replaced,
+                "missing_frames": damage.missing if damage.missing >= 0 else None,
                 "frames_out_of_order": opened.recording.not_later,
             }
             write_text(output, events_text(output, events, facts))
@@ -251,7 +254,5 @@ def _summarise(opened: "Watch", events: list["Event"], seconds: float) -> None:
     say(f"Watched {clock_time(opened.time)} in {clock_time(seconds)}{speed}.")
     if opened.dropped:
         say(f"Dropped {opened.dropped} late frames: the computer is too slow for this camera.")
-    if opened.recording.damaged:
-        say(f"Skipped {opened.recording.damaged} damaged frames.")
     if opened.recording.not_later:
         say(f"Left out {opened.recording.not_later} frames whose time is not after the last one.")

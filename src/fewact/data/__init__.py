@@ -23,9 +23,9 @@ from fewact.data.feature_files import (
     labelled_features,
     read_features,
 )
-from fewact.data.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_clip, natural_key
+from fewact.data.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key
 from fewact.data.in_memory import Frames, VideoBytes
-from fewact.data.paths import expand_paths
+from fewact.data.paths import expand_paths, is_clip
 from fewact.data.table import is_table, read_table
 from fewact.data.videos import GroupScope, Split, Video, VideoList
 

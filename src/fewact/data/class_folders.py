@@ -5,8 +5,8 @@ import warnings
 from pathlib import Path
 
 from fewact.data.clips import Clip, is_background
-from fewact.data.files import entries, first_few, is_clip, is_numbered_image, legible
-from fewact.data.paths import clips_below
+from fewact.data.files import entries, first_few, is_numbered_image, legible
+from fewact.data.paths import clips_below, is_clip, warn_of_images
 from fewact.errors import DataError
 from fewact.io.bounded import user_path
 from fewact.text_table import printable
@@ -25,8 +25,8 @@ def list_clips(folder: str | Path) -> list[Clip]:
     every machine. What cannot be shown of a folder's name, such as bytes that are not UTF-8, is an
     escape in the class's name: ``caf\xe9``. The folder ``none`` is not a class:
     ``list_background`` returns its clips. Spaces around the name of a folder do not count. Warnings
-    name what is ignored: videos outside the class folders, and folders of clips beside the clips
-    of a class.
+    name what is ignored: videos outside the class folders, and folders of clips and numbered images
+    beside the clips of a class.
 
     Args:
         folder: Folder of the class folders.
@@ -46,8 +46,9 @@ def list_clips(folder: str | Path) -> list[Clip]:
             hint=LAYOUT,
         )
     found_in = [_clips(entry) for entry in folders]
-    clips = [clip for inside, _ in found_in for clip in inside]
-    deeper = [ignored for _, beside in found_in for ignored in beside]
+    clips = [clip for inside, _, _ in found_in for clip in inside]
+    deeper = [ignored for _, beside, _ in found_in for ignored in beside]
+    warn_of_images(image for _, _, images in found_in for image in images)
     if len(folders) == 1:
         raise DataError(
             "there is only one class",
@@ -100,14 +101,10 @@ def clips_of_no_class(folder: Path) -> list[Clip]:
     Raises:
         DataError: A folder cannot be read.
     """
-    if is_clip(folder):
-        return [Clip(folder)]
-    return [
-        Clip(clip, group=None if clip == inside else legible(inside.name))
-        for inside in entries(folder)
-        if inside.is_dir() or is_clip(inside)
-        for clip in clips_below(inside)
-    ]
+    ignored: list[Path] = []
+    below = [(clip, clip.relative_to(folder).parts) for clip in clips_below(folder, ignored)]
+    warn_of_images(ignored)
+    return [Clip(c, group=legible(parts[0]) if len(parts) > 1 else None) for c, parts in below]
 
 
 def _entries(root: Path) -> list[Path]:
@@ -131,16 +128,17 @@ def _classes(root: Path) -> tuple[list[Path], list[Path]]:
     return folders, outside
 
 
-def _clips(folder: Path) -> tuple[list[Clip], list[Path]]:
-    """Return the clips of one class folder, and the folders of clips beside them."""
+def _clips(folder: Path) -> tuple[list[Clip], list[Path], list[Path]]:
+    """Return the clips of one class folder, and the folders of clips and images beside them."""
     inside = entries(folder)
     label = printable(unicodedata.normalize("NFC", legible(folder.name)).strip())
     found = {entry: is_clip(entry) for entry in inside}
     clips = [Clip(entry, label) for entry in inside if found[entry]]
+    images = [entry for entry in inside if is_numbered_image(entry)]
     if clips:
         others = [entry for entry in inside if not found[entry] and entry.is_dir()]
-        return clips, [entry for entry in others if any(clips_below(entry))]
-    if any(is_numbered_image(entry) for entry in inside):
+        return clips, [entry for entry in others if any(clips_below(entry))], images
+    if images:
         got, hint = "single images", "Put the images of each clip into a separate folder."
     elif any(entry.is_dir() for entry in inside):
         names = first_few(entry.name for entry in inside if entry.is_dir())

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fewact.data.files import IMAGE_SUFFIXES, natural_key
 from fewact.data.in_memory import Frames, VideoBytes
+from fewact.data.paths import check_one_clip
 from fewact.data.video_source import Transform
 from fewact.errors import OptionError, ShapeError, VideoError
 from fewact.shapes import check_shape
@@ -46,6 +47,7 @@ class Clip:
         """Read the frames that several samplers choose, see ``VideoSource.read``."""
         from fewact.video import read_frame_sets
 
+        check_one_clip(self.path)
         return read_frame_sets(
             self.path, samplers, start=self.start, end=self.end, transform=transform
         )

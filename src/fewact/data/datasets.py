@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from fewact.data.class_folders import list_clips
-from fewact.data.files import entries, is_clip
+from fewact.data.files import entries
 from fewact.data.groups_and_splits import (
     GroupScopeOption,
     check_splits,
     read_split,
     resolve_groups,
 )
+from fewact.data.paths import is_clip
 from fewact.data.table import COLUMNS, read_rows
 from fewact.data.videos import SPLITS, Split, Video, VideoList
 from fewact.errors import DataError

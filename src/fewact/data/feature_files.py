@@ -254,6 +254,8 @@ def _chosen(table: Path, rows: list[dict[str, str]], dataset: str | None) -> lis
             where=str(table),
             got="none chosen" if dataset is None else repr(dataset),
             expected=", ".join(filter(None, known)) or "a column dataset",
-            hint=did_you_mean(dataset, known) if dataset else "Choose one: dataset=NAME.",
+            hint=did_you_mean(dataset, known)
+            if dataset
+            else "Choose one: --dataset NAME, in Python dataset=NAME.",
         )
     return [i for i, row in enumerate(rows) if row["dataset"] == dataset]

@@ -70,16 +70,6 @@ def is_numbered_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and any(c.isdigit() for c in path.stem)
 
 
-def is_clip(path: Path) -> bool:
-    """Return whether a path has a video's extension or is a folder of numbered images.
-
-    A broken link to a video counts: the error comes when it is read.
-    """
-    if path.is_dir():
-        return any(is_numbered_image(entry) for entry in entries(path))
-    return path.suffix.lower() in VIDEO_SUFFIXES
-
-
 def first_few(names: Iterable[str], most: int = 5) -> str:
     """Return the first names of a list, and the number of the others.
 

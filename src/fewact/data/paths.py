@@ -2,91 +2,168 @@
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fewact.data.files import (
     VIDEO_SUFFIXES,
     entries,
     first_few,
-    is_clip,
     is_numbered_image,
     natural_key,
 )
-from fewact.errors import DataError
+from fewact.errors import DataError, VideoError
 from fewact.io.bounded import user_path
 from fewact.io.similar import similar_name
 
 
-def expand_paths(arguments: Iterable[str | Path]) -> list[Path]:
+def expand_paths(
+    arguments: Iterable[str | os.PathLike[str]], *, may_be_missing: bool = False
+) -> list[Path]:
     """Return the clips that files, folders and patterns name.
 
-    A file counts whatever its extension. A folder of numbered images is one clip; any other folder
-    means all clips below it. Patterns are ``*``, ``?``, ``[…]``, and ``**`` for any folders; an
-    existing file of the same name comes first.
+    A file counts whatever its extension, and whether it exists: the error comes when it is read. A
+    folder of numbered images is one clip, see ``clips_below``; any other folder means all clips
+    below it. Patterns are ``*``, ``?``, ``[…]``, and ``**`` for any folders; an existing file of
+    the same name comes first.
 
     Args:
         arguments: Files, folders and patterns.
+        may_be_missing: Whether all of them may be files that do not exist.
 
     Returns:
         Each clip once, in the order of the arguments; clips of one folder or pattern in natural
         order.
 
     Raises:
-        DataError: Arguments match no clip; the message lists them.
+        DataError: A folder or pattern has no clip, or no named file exists; the message lists them.
     """
     found: dict[str, Path] = {}
     unmatched: list[str] = []
+    missing: list[str] = []
+    ignored: list[Path] = []
     folders: dict[Path, str] = {}
-    for argument in arguments:
-        clips = list(_expand(user_path(argument, DataError)))
+    named = list(arguments)
+    for argument in named:
+        path = user_path(argument, DataError)
+        clips = list(_expand(path, ignored))
         if not clips:
             unmatched.append(str(argument))
+        elif clips == [path] and not os.path.exists(path):
+            missing.append(str(argument))
         for clip in clips:
             found.setdefault(_real(clip, folders), clip)
-    if unmatched or not found:
-        raise DataError(
-            "no clips found",
-            where=first_few(unmatched),
-            expected="video files, folders of video files, or patterns",
-            hint=similar_name(Path(unmatched[0])) if len(unmatched) == 1 else "",
-        )
+    if unmatched or (len(missing) == len(named) and not may_be_missing):
+        raise no_clips([*missing, *unmatched])
+    warn_of_images(ignored)
     return list(found.values())
 
 
-def _expand(path: Path) -> Iterator[Path]:
-    if path.is_dir():
-        yield from clips_below(path)
-    elif path.exists():
+def no_clips(names: Sequence[str]) -> DataError:
+    """Return the error that files, folders and patterns have no clips."""
+    return DataError(
+        "no clips found",
+        where=first_few(names),
+        expected="video files, folders of video files, or patterns",
+        hint=similar_name(Path(names[0])) if len(names) == 1 else "",
+    )
+
+
+def warn_of_images(ignored: Iterable[Path]) -> None:
+    """Warn of images that are no clip, if there are any; see ``clips_below``."""
+    names = dict.fromkeys(map(str, ignored))
+    if names:
+        warnings.warn(
+            f"ignored, images in a folder that has other clips: {first_few(names)}",
+            category=UserWarning,
+            stacklevel=3,
+        )
+
+
+def _expand(path: Path, ignored: list[Path]) -> Iterator[Path]:
+    if os.path.isdir(path):
+        yield from clips_below(path, ignored)
+    elif os.path.exists(path) or not glob.has_magic(str(path)):
         yield path
-    elif glob.has_magic(str(path)):
+    else:
         names = sorted(set(_matches(str(path))), key=natural_key)
         for match in map(Path, names):
             if match.is_dir():
-                yield from clips_below(match)
+                yield from clips_below(match, ignored)
             elif is_clip(match):
                 yield match
 
 
-def clips_below(folder: Path) -> Iterator[Path]:
+def is_clip(path: Path) -> bool:
+    """Return whether a path has a video's extension or is a folder of numbered images.
+
+    A broken link to a video counts: the error comes when it is read. See ``clips_below`` for
+    folders.
+    """
+    if path.is_dir():
+        return next(clips_below(path), None) == path
+    return _is_video(path)
+
+
+def check_one_clip(path: Path) -> None:
+    """Refuse a folder of clips where one clip is expected.
+
+    Raises:
+        VideoError: The path is a folder of clips, or a folder that cannot be read.
+    """
+    try:
+        clips = list(clips_below(path)) if os.path.isdir(path) else []
+    except DataError as error:
+        raise VideoError(path, error.what) from error
+    if clips not in ([], [path]):
+        raise VideoError(
+            path,
+            f"this is a folder of {len(clips)} clip{'s' * (len(clips) > 1)}",
+            expected="one clip: a video file, or a folder of numbered images",
+            hint=f"Name one of them, such as {clips[0]}.",
+        )
+
+
+def clips_below(folder: Path, ignored: list[Path] | None = None) -> Iterator[Path]:
     """Yield the clips below a folder in natural order; each folder once, however links lead to it.
+
+    A folder of numbered images is a clip if there is no other clip in it. A photo beside videos
+    does not hide them.
+
+    Args:
+        folder: Folder; it may be a clip itself.
+        ignored: List that receives the numbered images that are no clip, because there are others
+            in their folder.
 
     Raises:
         DataError: A folder cannot be read.
     """
-    waiting, known = [folder], set()
+    waiting: list[tuple[Path, list[Path], int]] = [(folder, [], 0)]
+    known = set()
+    found = 0
     while waiting:
-        path = waiting.pop()
-        if not path.is_dir():
+        path, images, before = waiting.pop()
+        if images:  # a folder whose other entries were visited
+            if found == before:
+                found += 1
+                yield path
+            elif ignored is not None:
+                ignored += images
+        elif not path.is_dir():
+            found += 1
             yield path
         elif (identity := _identity(path)) not in known:
             known.add(identity)
             inside = entries(path)
-            if any(map(is_numbered_image, inside)):
-                yield path  # a folder of images
-            else:
-                clips = [e for e in inside if e.suffix.lower() in VIDEO_SUFFIXES or e.is_dir()]
-                waiting += reversed(clips)
+            if images := [entry for entry in inside if is_numbered_image(entry)]:
+                waiting.append((path, images, found))
+            clips = [entry for entry in inside if _is_video(entry) or entry.is_dir()]
+            waiting += ((clip, [], 0) for clip in reversed(clips))
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def _matches(pattern: str) -> Iterator[str]:

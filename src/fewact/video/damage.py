@@ -57,11 +57,11 @@ class Damage:
     corrupt: int = 0
     replaced: int = 0
 
-    def warn(self, path: Path, stacklevel: int = 2) -> None:
+    def warn(self, path: str | Path, stacklevel: int = 2) -> None:
         """Warn if frames are missing or damaged.
 
         Args:
-            path: File or folder that the warning names.
+            path: File, folder or camera that the warning names.
             stacklevel: Number of stack frames between the caller of this method and the user's
                 code.
         """

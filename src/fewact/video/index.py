@@ -6,7 +6,6 @@ from fractions import Fraction
 from itertools import chain, islice, pairwise
 from pathlib import Path
 
-import av
 import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from fewact.errors import VideoError
 from fewact.video.declared import is_mp4
 from fewact.video.opening import OpenVideo, VideoPacket, open_video, packets
 from fewact.video.timeline import Ints
-from fewact.video.truncation import missing_bytes
+from fewact.video.truncation import missing_bytes, missing_frames
 
 # All packets of smaller files are read: that takes less time than a partial index.
 _LARGE = 4 << 20
@@ -150,7 +149,9 @@ def _index_from_packets(path: Path, video: OpenVideo) -> FrameIndex:
     facts, _ = _read(video, packets(video))
     if not facts.pts:
         raise VideoError(path, "the file holds no frame", hint="Record or copy it again.")
-    return _index(video, facts, missing=_missing_frames(path, video, facts))
+    return _index(
+        video, facts, missing=missing_frames(video, facts.all) if missing_bytes(path) else 0
+    )
 
 
 def _index_segment(
@@ -310,17 +311,6 @@ def seek(video: OpenVideo, pts: int) -> Iterator[VideoPacket] | None:
         if first is not None and first.pts is not None and first.pts <= pts:
             return chain([first], run)
     return None
-
-
-def _missing_frames(path: Path, video: OpenVideo, facts: _PacketFacts) -> int:
-    """Return the number of frames missing from a truncated file; −1 if it is not known."""
-    if not missing_bytes(path):
-        return 0
-    announced = video.stream.frames
-    if not announced and video.container.duration and video.stream.average_rate:
-        seconds = Fraction(video.container.duration, av.time_base)
-        announced = round(seconds * video.stream.average_rate)
-    return announced - facts.all if announced > facts.all else -1
 
 
 def _typical_duration(video: OpenVideo, durations: Ints) -> int:

@@ -28,6 +28,7 @@ from fewact.video.damage import Damage
 from fewact.video.index import RESTART
 from fewact.video.opening import (
     VIDEO_FORMATS,
+    OpenVideo,
     VideoPacket,
     check_readable,
     choose_stream,
@@ -36,6 +37,10 @@ from fewact.video.opening import (
 from fewact.video.reading import FOLDER_FPS
 from fewact.video.source import ImageSequence
 from fewact.video.timeline import RGBImage
+from fewact.video.truncation import missing_bytes, missing_frames
+
+TimedFrame = tuple[float | None, VideoFrame]
+"""Frame with its time in seconds; None if the time is not known."""
 
 TIMEOUT = 15.0
 """Seconds without data after which a camera or a stream of the network counts as ended."""
@@ -58,31 +63,34 @@ class Recording:
 
     Args:
         name: Source as the user wrote it.
-        frames: Decoded frames with their times in seconds, None where a packet does not decode.
+        frames: Decoded frames with their times in seconds.
         live: Whether frames come at the time at which they are recorded, so that late ones are
             dropped.
         duration: Duration in seconds; None if it is not known.
         fps: Average frame rate; None if it is not known.
         again: Whether the source can be opened again, with the same frames.
+        damage: Report to which ``frames`` adds what is missing or damaged.
 
     Attributes:
-        damaged: Number of packets that did not decode.
+        damage: The report; what is missing at the end is known when all frames were read.
         not_later: Number of frames that were left out, because they are not later than the last.
     """
 
     def __init__(
         self,
         name: str,
-        frames: Iterator[tuple[float | None, VideoFrame] | None],
+        frames: Iterator[TimedFrame],
         *,
         live: bool = False,
         duration: float | None = None,
         fps: float | None = None,
         again: bool = False,
+        damage: Damage | None = None,
     ) -> None:
         self.name, self.live, self.duration, self.fps = name, live, duration, fps
         self.again = again
-        self.damaged = self.not_later = 0
+        self.damage = damage or Damage()
+        self.not_later = 0
         self._frames = frames
         self._converter = FrameConverter(name)
 
@@ -98,11 +106,7 @@ class Recording:
         """
         first, last = None, 0.0
         step = 1 / (self.fps or FALLBACK_FPS)
-        for found in self._frames:
-            if found is None:
-                self.damaged += 1
-                continue
-            time, frame = found
+        for time, frame in self._frames:
             if time is None:
                 time = 0.0 if first is None else first + last + step
             if first is None:
@@ -160,14 +164,15 @@ def open_recording(source: str | Path) -> Iterator[Recording]:
     elif os.path.isdir(name):
         images = ImageSequence(Path(name), FOLDER_FPS)
         positions = np.arange(len(images.index.pts))
-        found = images.decode(positions, 1, Damage())
+        damage = Damage()
+        found = images.decode(positions, 1, damage)
         times = ((position / FOLDER_FPS, frame) for position, frame in found)
         duration = len(positions) / FOLDER_FPS
-        yield Recording(name, times, duration=duration, fps=FOLDER_FPS, again=True)
+        yield Recording(name, times, duration=duration, fps=FOLDER_FPS, again=True, damage=damage)
     else:
         check_readable(Path(name))
         with open_video(Path(name), threads="auto") as video:
-            recording = _recording(name, video.container, video.stream)
+            recording = _recording(name, video, cut_short=missing_bytes(Path(name)) > 0)
             recording.again = True
             yield recording
 
@@ -252,34 +257,49 @@ def _opened(
         raise VideoError(name, f"the {what} cannot be opened: {reason}") from error
     with container:
         stream = choose_stream(Path(name), list(container.streams.video))
-        yield _recording(name, container, stream)
+        yield _recording(name, OpenVideo(container, stream, Path(name)))
 
 
-def _recording(name: str, container: InputContainer, stream: VideoStream) -> Recording:
+def _recording(name: str, video: OpenVideo, *, cut_short: bool = False) -> Recording:
+    container, stream, _ = video
     known = container.duration is not None and container.duration > 0
+    damage = Damage()
     return Recording(
         name,
-        _decoded(container, stream),
+        _decoded(video, damage, cut_short=cut_short),
         duration=container.duration / av.time_base if known and container.duration else None,
         fps=float(stream.average_rate) if stream.average_rate else None,
+        damage=damage,
     )
 
 
-def _decoded(
-    container: InputContainer, stream: VideoStream
-) -> Iterator[tuple[float | None, VideoFrame] | None]:
-    """Yield frames with the times of the stream; None for a packet that does not decode."""
+def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[TimedFrame]:
+    """Yield frames with the times of the stream.
+
+    Args:
+        video: Open recording.
+        damage: Report to which frames are added that do not decode, or only with errors, and at the
+            end those that are missing.
+        cut_short: Whether the recording is a truncated file.
+    """
+    container, stream, _ = video
+    read = 0
     for packet in _packets(container, stream):
+        read += 1
         try:
             frames = packet.decode()
         except FFmpegError:
-            yield None
+            damage.corrupt += 1
             continue
         for frame in frames:
+            damage.corrupt += frame.is_corrupt
             yield _time(frame, stream), frame
     with contextlib.suppress(FFmpegError):
         for frame in stream.codec_context.decode(None):
+            damage.corrupt += frame.is_corrupt
             yield _time(frame, stream), frame
+    if cut_short:
+        damage.missing = missing_frames(video, read)
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:

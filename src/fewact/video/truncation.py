@@ -1,8 +1,13 @@
 """Detection of truncated files by the sizes in their containers."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
+
+import av
+
+from fewact.video.opening import OpenVideo
 
 _EBML, _SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
 _MAX_BOXES = 100_000
@@ -25,6 +30,20 @@ def missing_bytes(path: Path) -> int:
         file.seek(0)
         size = _size_reader(head)(file)
     return max(size - path.stat().st_size, 0)
+
+
+def missing_frames(video: OpenVideo, read: int) -> int:
+    """Return the number of frames that a truncated file is missing; −1 if it is not known.
+
+    Args:
+        video: Open file.
+        read: Number of packets between its start and its end.
+    """
+    announced = video.stream.frames
+    if not announced and video.container.duration and video.stream.average_rate:
+        seconds = Fraction(video.container.duration, av.time_base)
+        announced = round(seconds * video.stream.average_rate)
+    return announced - read if announced > read else -1
 
 
 def _size_reader(head: bytes) -> Callable[[BinaryIO], int]:

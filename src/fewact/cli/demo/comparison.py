@@ -102,9 +102,8 @@ def compare(
     from fewact.features.extract import extract
 
     made = [methods.create(name).to(backbone.device).eval() for name in names]
-    requests = list(
-        dict.fromkeys(request for method in made for request in method.requests(backbone.card))
-    )
+    needed = [method.requests(backbone.card) for method in made]
+    requests = list(dict.fromkeys(request for own in needed for request in own))
     clips = [*examples, *new]
     encoded: dict[Clip, list[Nodes]] = {}
     skipped: list[Skipped] = []
@@ -115,7 +114,10 @@ def compare(
         elif extracted.features is not None:
             features = {request: value[None] for request, value in extracted.features.items()}
             with torch.inference_mode():
-                encoded[clip] = [dict(method.encode(features)) for method in made]
+                encoded[clip] = [
+                    dict(method.encode({one: features[one] for one in own}))
+                    for method, own in zip(made, needed, strict=True)
+                ]
         progress(done, len(clips))
     lost = {clip.label for clip in examples} - {clip.label for clip in examples if clip in encoded}
     if lost or not any(clip in encoded for clip in new):
