@@ -12,6 +12,7 @@ from av.error import FFmpegError
 
 from fewact.errors import VideoError
 from fewact.video import Dense, EveryNth, Segments, VideoWarning, probe, read_frames
+from fewact.video.recording import open_recording
 
 # Name: frames, frames per second, width and height as shown, degrees, codec.
 INTACT: dict[str, tuple[int, float, int, int, int, str]] = {
@@ -95,6 +96,17 @@ def test_intact_files(assets: Path, name: str) -> None:
     begin = int(frames * 0.7)
     got = read_frames(path, EveryNth(1, limit=2), start=begin / fps, end=(begin + 2) / fps)
     np.testing.assert_array_equal(got, naive[begin : begin + 2])
+
+
+@pytest.mark.parametrize("name", INTACT)
+def test_each_frame_of_an_intact_recording_is_read(assets: Path, name: str) -> None:
+    """Also of AVI with reordered frames, which stores no presentation times."""
+    count, fps, *_ = INTACT[name]
+    with open_recording(assets / "clips" / "formats" / name) as recording:
+        times = [time for time, _ in recording.frames()]
+    assert (len(times), recording.not_later) == (count, 0)
+    if name != "newtonscradle.gif":  # its frames last 2 to 5 hundredths each
+        np.testing.assert_allclose(times, np.arange(count) / fps, atol=1.1e-3)
 
 
 @pytest.mark.parametrize("name", REFUSED)

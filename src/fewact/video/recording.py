@@ -283,6 +283,8 @@ def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[T
         cut_short: Whether the recording is a truncated file.
     """
     container, stream, _ = video
+    # AVI stores no presentation times: frames that are reordered are counted, at its rate.
+    counted = container.format.name == "avi" and stream.codec_context.has_b_frames
     read = 0
     for packet in _packets(container, stream):
         read += 1
@@ -293,11 +295,11 @@ def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[T
             continue
         for frame in frames:
             damage.corrupt += frame.is_corrupt
-            yield _time(frame, stream), frame
+            yield None if counted else _time(frame, stream), frame
     with contextlib.suppress(FFmpegError):
         for frame in stream.codec_context.decode(None):
             damage.corrupt += frame.is_corrupt
-            yield _time(frame, stream), frame
+            yield None if counted else _time(frame, stream), frame
     if cut_short:
         damage.missing = missing_frames(video, read)
 
