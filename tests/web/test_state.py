@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
+from fewact.errors import OutputError
 from fewact.io.bounded import GIB
-from fewact.web.app import _export, create_app
+from fewact.web.app import _answering, _export, create_app
 from fewact.web.children import ChildError
 from fewact.web.document import Clip
 from fewact.web.jobs import Job
@@ -297,6 +298,17 @@ def test_uploads_and_model_files_share_the_disk(
         assert (await ask(page, "/api/import", size=GIB))[0] == 400
 
     run(store, work)
+
+
+def test_a_refusal_for_want_of_room_ends_the_connection() -> None:
+    """The rest of a large body is not read."""
+
+    async def refuses(page: Any, request: Any) -> Any:
+        raise OutputError("the disk is full")
+
+    unused: Any = None
+    answer = asyncio.run(_answering(unused, refuses)(unused))
+    assert (answer.status_code, answer.headers["connection"]) == (507, "close")
 
 
 def test_model_files_wait_for_their_turn_with_uploads(store: Store) -> None:

@@ -120,20 +120,19 @@ def create_app(page: Page, *, token: str, hosts: Iterable[str]) -> Starlette:
 
 def _answering(page: Page, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     """Turn errors of a handler into answers."""
+    unread = {"connection": "close"}  # The rest of the body is not read.
 
     async def answer(request: Request) -> Response:
         try:
             return await handler(page, request)
         except RefusedError as error:
-            # The rest of the body is not read.
-            headers = {"connection": "close"}
-            return JSONResponse({"error": {"key": error.key}}, error.status, headers)
+            return JSONResponse({"error": {"key": error.key}}, error.status, unread)
         except KeyError:
             return JSONResponse({"error": {"key": "gone"}}, 404)
         except ChildError as error:
             return JSONResponse({"error": {"key": f"decoder_{error.reason}"}}, 422)
         except OutputError as error:
-            return JSONResponse({"error": _facts(error)}, 507)
+            return JSONResponse({"error": _facts(error)}, 507, unread)
         except UserError as error:
             return JSONResponse({"error": _facts(error)}, 422)
 
