@@ -50,7 +50,9 @@ def test_parts_are_initially_the_motion_term_of_fusion() -> None:
     found = Linear(PARTS)(term._cells(maps)[None], "motion")[0]
     assert torch.allclose(found, expected, atol=1e-5)
     both = torch.stack([expected, expected.flip(0)])
-    assert torch.allclose(similarity(both, both), term.similarity(both[None], both[None])[0])
+    # Costs of equal frames are rounding errors of their cosines, which are 1.
+    pairs = term.similarity(both[None], both[None])[0]
+    assert torch.allclose(similarity(both, both), pairs, atol=1e-6)
 
 
 def test_episodes_have_one_support_video_and_queries_of_its_class() -> None:

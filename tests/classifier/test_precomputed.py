@@ -157,12 +157,14 @@ def test_videos_and_features_of_other_sizes_are_refused(
 ) -> None:
     loaded = FewShotClassifier.load(examples.save(tmp_path / "model"), device="cpu")
     before = loaded.clips_
+    video = tmp_path / "b.mp4"
+    video.touch()
     bad: list[tuple[str | Clip | FeatureClip, str]] = [
         (
             "wave.mp4",
             r"wave\.mp4: a classifier of features needs features, not a video.*\(clips, 5, 12\)",
         ),
-        (Clip(Path("a/b.mp4")), r"a/b\.mp4.*classifier of features"),
+        (Clip(video), r"b\.mp4.*classifier of features"),
         (FeatureClip("f", np.ones((T, D + 1))), "f: .*5 vectors of length 13.*5 vectors of .* 12"),
         (FeatureClip("f", np.ones((T + 1, D))), "f: .*6 vectors of length 12.*5 vectors of .* 12"),
     ]
