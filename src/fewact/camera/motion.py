@@ -312,7 +312,7 @@ class _Registration:
 
     @cached_property
     def _moved(self) -> Tensor:
-        """In which frames it is accepted before a textured background: (t) bool."""
+        """In which frames it counts before a textured background: (t) bool."""
         return self._better & (self._of_motion.sum(1) > MIN_INLIERS * self._valid)
 
     @property

@@ -60,7 +60,7 @@ class Tested:
         interval: Accuracy to expect with other clips, in per cent, as ``fewact teach`` prints it.
         answered_none: Number of clips of the classes that were answered ``(none)``.
         mistakes: Wrong predictions: path, true label, predicted label, probability.
-        training_clips: Paths of clips that may have been taught, and then say nothing: a training
+        training_clips: Paths of clips that may be training clips, and then say nothing: a training
             clip has the same file name, segment and class, and is the nearest one. Clips of no
             class are never the nearest; their durations must be equal.
         skipped: Clips that could not be read, with the reason.
@@ -132,9 +132,9 @@ def measure(
             expected=", ".join(classes),
             hint='Put clips of other actions into the folder "none".',
         )
-    taught: defaultdict[str, list[Example]] = defaultdict(list)
+    examples: defaultdict[str, list[Example]] = defaultdict(list)
     for example in classifier.all_clips_:
-        taught[PurePath(example.name).name].append(example)
+        examples[PurePath(example.name).name].append(example)
     pairs: list[tuple[str, str]] = []
     mistakes, training, skipped = [], [], []
     for done, one in enumerate(classifier.predict_each(found), start=1):
@@ -146,7 +146,7 @@ def measure(
             pairs.append((truth, answer))
             if answer != truth:
                 mistakes.append((one.name, truth, answer, one.probability))
-            named = taught[PurePath(files[done - 1]).name]
+            named = examples[PurePath(files[done - 1]).name]
             if any(_is_equal(example, found[done - 1], one) for example in named):
                 training.append(one.name)
         if progress is not None:

@@ -141,7 +141,10 @@ def test_equal_views_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_method_that_is_not_used_any_more_is_freed() -> None:
     method = create()
-    method.encode(features(1, 2))
+    nodes = method.encode(without_motion_of_camera(features(1, 2)))
+    state = method.support(nodes, torch.arange(2)[None], 2)
+    assert state.decision.one_view
+    method.score(state, nodes)
     kept = weakref.ref(method.map_terms.terms[1].term.reduction)
     del method
     gc.collect()

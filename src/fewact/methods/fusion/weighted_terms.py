@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property
 from itertools import groupby
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -248,7 +248,7 @@ class WeightedTerms:
         """
         terms = self.terms
         if decision.one_view and not self.views_differ(first):
-            terms = _of_one_view(terms)
+            terms = self._of_one_view
         decision = decision.of_pairs()
         motion = [one for one in terms if isinstance(one.term, Motion)]
         others = [one for one in terms if not isinstance(one.term, Motion)]
@@ -263,6 +263,12 @@ class WeightedTerms:
             }
             moving = moving.maximum(_sum(motion, first, flipped, decision, quick=quick))
         return rest + moving
+
+    @cached_property
+    def _of_one_view(self) -> tuple[WeightedTerm, ...]:
+        """Terms whose conservative view has the weight of both: they are equal."""
+        kept = (one for one in self.terms if one.estimate != "permissive")
+        return tuple(replace(one, estimate=None) for one in kept)
 
     @property
     def has_both_views(self) -> bool:
@@ -337,13 +343,6 @@ class WeightedTerms:
             for one in self.terms
         )
         return replace(self, terms=tuple(changed))
-
-
-@lru_cache(maxsize=32)
-def _of_one_view(terms: tuple[WeightedTerm, ...]) -> tuple[WeightedTerm, ...]:
-    """Return terms whose conservative view has the weight of both: they are equal."""
-    kept = (one for one in terms if one.estimate != "permissive")
-    return tuple(replace(one, estimate=None) for one in kept)
 
 
 def _pairs_shape(first: Nodes, second: Nodes) -> tuple[int, int, int]:
