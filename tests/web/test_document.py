@@ -1,14 +1,21 @@
 """The document: changes, undo, and the merge with a model that something else changed."""
 
 import itertools
+import math
 
 import pytest
 from pydantic import ValidationError
 
 from fewact.errors import DataError
-from fewact.web.document import Clip, Document, SavedExample, class_name
+from fewact.web.document import Clip, Document, SavedExample
+from fewact.web.names import class_name
+from fewact.web.refused import GoneError, RefusedError
 
 A, B = "a" * 16, "b" * 16
+
+
+JOINED = ["\u202e", "\u200cwave", "wave\u200d", "a \u200cb", "a\u200c\u200db", "\u200c", "a\u200bb"]
+"""Names with characters that cannot be seen."""
 
 
 def clip(label: str | None, file: str | None = f"{A}.mp4") -> Clip:
@@ -36,16 +43,49 @@ def test_a_change_and_its_undo() -> None:
 
 def test_a_name_that_exists_is_refused() -> None:
     start = Document().changed("add", clips={A: clip("wave"), B: clip("throw", f"{B}.mp4")})
-    with pytest.raises(DataError, match="exists already"):
+    with pytest.raises(RefusedError, match="name_taken"):
         start.relabelled("rename", "wave", "throw")
     with pytest.raises(DataError, match="no such action"):
         start.relabelled("rename", "jump", "hop")
 
 
-@pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 61, "none", "None", "(none)", "\u202e"])
+def test_a_clip_that_does_not_exist_is_gone() -> None:
+    start = Document().changed("add", clips={A: clip("wave")})
+    for use in (start.clip, lambda id: start.forgotten([A, id])):
+        with pytest.raises(GoneError):
+            use(B)
+    with pytest.raises(GoneError):
+        start.segment(B, 0.0, 1.0, "wave")
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [(-0.1, 1), (1, 1), (1, 0.5), (0, 3.1), (0, math.nan), (0, 0.09), (1.91, 3), (2, 3), (2.5, 3)],
+)
+def test_a_segment_is_within_its_clip(start: float, end: float) -> None:
+    document = Document().changed("add", clips={A: clip("wave"), B: clip("wave", None)})
+    whole, part = document.clips[A], document.segment(A, 0.2, 3.0, "throw")
+    assert (part.key, part.label) == ((whole.file, 0.2, 2.0, 0), "throw")
+    assert document.segment(A, 1.9, 2.0, "throw").start == 1.9
+    assert (document.id_of(whole.key), document.id_of(part.key)) == (A, None)
+    with pytest.raises(RefusedError, match="bad_segment"):
+        document.segment(A, start, end, "wave")
+    with pytest.raises(RefusedError, match="bad_segment"):
+        document.segment(B, 0.0, 1.0, "wave")  # no video
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 61, "none", "None", "(none)", *JOINED])
 def test_names_that_no_action_can_have(name: str) -> None:
     with pytest.raises(DataError):
         class_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["می\u200cخورد", "🏋️\u200d♀️ lift", "क्\u200dष", "می\u200cرود می\u200cدود"]
+)
+def test_names_with_joiners_between_other_characters(name: str) -> None:
+    assert class_name(f" {name} ") == name
+    assert clip(name).label == name
 
 
 @pytest.mark.parametrize(
@@ -99,6 +139,52 @@ def test_a_clip_that_is_not_taught_yet_stays() -> None:
     document = Document().changed("add", clips={A: clip("wave")})
     assert merged(document).clips == document.clips
     assert merged(document).classes == ("wave",)
+
+
+def test_a_clip_that_is_deleted_for_good_does_not_come_back_with_the_model_that_has_it() -> None:
+    document = Document().changed("add", clips={A: clip("wave"), B: clip("throw", f"{B}.mp4")})
+    old = (f"wave/{A}.mp4", "wave"), (f"throw/{B}.mp4", "throw")
+    taught = merged(document, *old)
+    binned = clip("wave").model_copy(update={"binned": True})
+    deleted = taught.changed("remove", clips={A: binned}).forgotten([A])
+    assert (set(deleted.clips), deleted.changes) == ({B}, 1)
+    deleted = Document.model_validate_json(deleted.model_dump_json())
+    for _ in range(2):  # the model is opened again
+        deleted = merged(deleted, *old)
+        assert (set(deleted.clips), deleted.changes) == ({B}, 1)
+    after = merged(deleted, old[1])
+    assert (set(after.clips), after.changes, after.deleted) == ({B}, 0, {})
+    back = merged(after, *old)  # a former version
+    assert sorted(one.name for one in back.clips.values()) == ["me.mp4", f"wave/{A}.mp4"]
+
+
+def test_what_is_deleted_and_added_again_is_added() -> None:
+    whole = Document().changed("add", clips={A: clip("throw")})
+    part = whole.segment(A, 0.5, 1.5, "wave")
+    saved = [
+        SavedExample(name=f"throw/{A}.mp4", label="throw"),
+        SavedExample(name=f"wave/{A}.mp4", label="wave", start=0.5, end=1.5),
+    ]
+    taught = whole.changed("add", clips={B: part}).merge(saved, lambda: "0" * 16)
+    binned = part.model_copy(update={"binned": True})
+    deleted = taught.changed("remove", clips={B: binned}).forgotten([B])
+    again = deleted.changed("add", clips={"c" * 16: part}).merge(saved, lambda: "0" * 16)
+    assert set(again.clips) == set(again.taught) == {A, "c" * 16}
+    assert (again.changes, again.deleted) == (0, {})
+
+
+def test_clips_of_a_page_that_come_without_their_videos_are_known_by_their_names() -> None:
+    saved = (f"wave/{A}.mp4", "wave"), (f"throw/{B}.mp4", "throw")
+    other = merged(Document(), *saved)
+    assert [one.key for one in other.clips.values()] == [
+        (f"{A}.mp4", None, None, 0),
+        (f"{B}.mp4", None, None, 0),
+    ]
+    renamed = other.relabelled("rename", "wave", "hello")
+    for document in (other, renamed):
+        assert merged(document, *saved) == document
+    after = merged(renamed, (f"hello/{A}.mp4", "hello"), saved[1])
+    assert (after.clips, after.changes) == (renamed.clips, 0)
 
 
 def test_what_is_forgotten_does_not_come_back() -> None:

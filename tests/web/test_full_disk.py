@@ -1,5 +1,8 @@
 """The server on a disk that is full: each change is refused or kept, and nothing is lost."""
 
+import io
+import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,4 +46,22 @@ def test_a_full_disk_refuses_changes_and_loses_nothing(
         state = server.state()
         assert (set(state["clips"]), set(state["classes"])) == (kept, names)
         assert all(server.request("GET", f"/media/{id}")[2] == clip for id in kept)
+        server.kill()
+
+
+def test_a_model_file_that_does_not_fit_on_the_disk_is_not_called_damaged(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for i in range(100):  # a page of the disk each
+            archive.writestr(f"thumbnail-{i:04d}.jpg", b"x")
+    with small_disk(disk, 64 * PAGE):
+        server = serve(disk / "model", NO_RESERVE)
+        status, _, answer = server.request("POST", "/api/import", content.getvalue())
+        assert status == 507
+        assert json.loads(answer)["error"]["what"].startswith("cannot be written: no space left")
+        assert not [one for one in disk.rglob("*") if one.name.endswith(".new")]
         server.kill()

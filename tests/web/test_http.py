@@ -1,5 +1,6 @@
 """Requests to a running server."""
 
+import html
 import json
 import os
 import re
@@ -68,12 +69,19 @@ def test_the_report_of_a_model_is_a_page_without_code(
     status, headers, body = server.request("GET", "/report")
     assert status == 200
     assert headers["content-security-policy"].endswith("img-src data:; sandbox")
-    html = body.decode()
-    assert "&lt;b&gt;wave" in html
-    assert "<b>" not in html
-    assert html.count('<img src="data:image/jpeg;base64,') == 2
+    content = body.decode()
+    assert "&lt;b&gt;wave" in content
+    assert "<b>" not in content
+    assert content.count('<img src="data:image/jpeg;base64,') == 2
     empty = serve(tmp_path / "empty")
     assert empty.request("GET", "/report")[0] == 422
+    for path, status in (("/report", 422), ("/why/0123456789abcdef", 404)):
+        error = json.loads(empty.request("GET", path)[2])["error"]
+        answer = empty.request("GET", path, Accept="text/html,*/*;q=0.8")
+        assert (answer[0], answer[1]["content-type"]) == (status, "text/html; charset=utf-8")
+        assert "script" not in answer[1]["content-security-policy"]
+        text = html.unescape(answer[2].decode())
+        assert (error.get("what") or "It is not there any more.") in text
 
 
 def test_clips_of_the_command_line_are_kept_apart_and_may_have_equal_names(

@@ -1,6 +1,7 @@
-"""The queue, the processes with limits, and the texts."""
+"""The processes with limits, and the texts."""
 
 import asyncio
+import errno
 import json
 import os
 import re
@@ -16,10 +17,9 @@ from typing import Any
 
 import pytest
 
-from fewact.errors import VideoError
+from fewact.errors import OutputError, VideoError
 from fewact.io.bounded import GIB
 from fewact.web.children import Child, ChildError, Limits, RemoteError
-from fewact.web.jobs import Job, Queue, Steps
 
 STATIC = files("fewact.web").joinpath("static")
 
@@ -35,6 +35,9 @@ class Odd:
 
     def refuse(self) -> None:
         raise VideoError("a.mp4", "is not a video", hint="Record it again.")
+
+    def fill_the_disk(self) -> None:
+        raise OutputError("cannot be written: no space left on device", where="/model")
 
     def offline(self) -> str:
         return os.environ["HF_HUB_OFFLINE"]
@@ -84,6 +87,8 @@ def test_a_child_answers_refuses_and_is_replaced() -> None:
         with pytest.raises(RemoteError, match="is not a video") as refused:
             await child.call("refuse", seconds=30)
         assert refused.value.hint == "Record it again."
+        with pytest.raises(OutputError, match=r"^/model: cannot be written: no space left"):
+            await child.call("fill_the_disk", seconds=30)
         first = child.pid
         with pytest.raises(ChildError, match="slow"):
             await child.call("sleep", seconds=0.5)
@@ -144,112 +149,17 @@ def test_a_call_that_is_cancelled_while_its_process_starts_ends(
     run(work)
 
 
-def test_tabs_take_turns_by_step_and_a_cancelled_job_ends() -> None:
-    done: list[str] = []
+def test_a_process_that_cannot_be_started_is_one_that_died(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(process: SpawnProcess) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
-    async def steps(name: str, count: int) -> Steps:
-        for i in range(count):
-            await asyncio.sleep(0)
-            done.append(name)
-            yield i + 1, count
+    async def work(child: Child) -> None:
+        with pytest.raises(ChildError, match="died"):
+            await child.call("double", 4, seconds=30)
+        assert child.pid is None
 
-    async def go() -> None:
-        queue = Queue(lambda: None)
-        long = queue.add(Job("long", "one", steps("a", 20)))
-        later = queue.add(Job("later", "one", steps("b", 1)))
-        short = queue.add(Job("short", "two", steps("c", 2)))
-        assert queue.add(Job("short", "two", steps("c", 2))) is short
-        running = asyncio.create_task(queue.run())
-        while not short.ended:
-            await asyncio.sleep(0)
-        assert done[:5] == ["a", "c", "a", "c", "a"]
-        queue.cancel(long.id)
-        while not later.ended:
-            await asyncio.sleep(0)
-        assert (long.state, later.state) == ("cancelled", "done")
-        assert done.count("a") < 8
-        running.cancel()
-
-    asyncio.run(go())
-
-
-def test_a_step_that_fails_ends_its_job_only() -> None:
-    async def bad() -> Steps:
-        yield 0, 1
-        raise VideoError("a.mp4", "is not a video")
-
-    async def lost() -> Steps:
-        raise ChildError("died")
-        yield
-
-    async def good() -> Steps:
-        yield 1, 1
-
-    async def go() -> None:
-        queue = Queue(lambda: None)
-        jobs = [
-            queue.add(Job(name, "", one))
-            for name, one in (("bad", bad()), ("lost", lost()), ("good", good()))
-        ]
-        running = asyncio.create_task(queue.run())
-        while not all(job.ended for job in jobs):
-            await asyncio.sleep(0)
-        assert [job.state for job in jobs] == ["failed", "failed", "done"]
-        assert jobs[0].error is not None
-        assert jobs[0].error["what"] == "is not a video"
-        assert jobs[1].error == {"key": "worker_died"}
-        running.cancel()
-
-    asyncio.run(go())
-
-
-@pytest.mark.parametrize("fault", [VideoError("a.mp4", "is damaged"), ValueError("a fault")])
-def test_a_cancelled_job_whose_end_fails_ends_that_job_only(fault: Exception) -> None:
-    async def bad() -> Steps:
-        try:
-            while True:
-                await asyncio.sleep(0)
-                yield 1, 2
-        finally:
-            raise fault
-
-    async def good() -> Steps:
-        yield 1, 1
-
-    async def go() -> None:
-        queue = Queue(lambda: None)
-        jobs = [queue.add(Job("bad", "", bad()))]
-        running = asyncio.create_task(queue.run())
-        while not jobs[0].done:
-            await asyncio.sleep(0)
-        queue.cancel(jobs[0].id)
-        jobs.append(queue.add(Job("good", "", good())))
-        for _ in range(50):
-            await asyncio.sleep(0)
-        assert [job.state for job in jobs] == ["cancelled", "done"]
-        running.cancel()
-
-    asyncio.run(go())
-
-
-def test_a_job_that_is_cancelled_in_its_last_step_is_done_and_forgotten() -> None:
-    async def go() -> None:
-        queue = Queue(lambda: None)
-
-        async def last() -> Steps:
-            queue.cancel(job.id)
-            return
-            yield
-
-        job = queue.add(Job("last", "", last()))
-        running = asyncio.create_task(queue.run())
-        while not job.ended:
-            await asyncio.sleep(0)
-        assert job.state == "done"
-        assert queue._cancelled == set()
-        running.cancel()
-
-    asyncio.run(go())
+    monkeypatch.setattr(SpawnProcess, "start", start)
+    run(work)
 
 
 def test_every_text_exists_and_is_used() -> None:

@@ -1,5 +1,6 @@
 """Listening: sockets are closed on a fault, and an address that is open to others is named."""
 
+import asyncio
 import socket
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ import pytest
 from fewact.cli import main
 from fewact.errors import ModelError, OptionError
 from fewact.web import server
+from fewact.web.security import Guard
 from fewact.web.store import Store
 
 
@@ -64,6 +66,54 @@ def test_loopback_addresses_are_for_this_computer_only(host: str) -> None:
 def test_other_addresses_are_not(address: str) -> None:
     listener: Any = SimpleNamespace(getsockname=lambda: (address, 80))
     assert not server._is_loopback(listener)
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "sent"),
+    [
+        ("127.0.0.1", ("127.0.0.1", 80), "127.0.0.1"),
+        ("::1", ("::1", 80, 0, 0), "[::1]"),
+        ("Computer.Local", ("192.0.2.1", 8000), "computer.local:8000"),
+        ("Computer.Local", ("192.0.2.1", 80), "computer.local"),
+        ("2001:DB8:0::1", ("2001:db8::1", 8000, 0, 0), "[2001:db8::1]:8000"),
+    ],
+)
+def test_the_page_opens_at_the_address_as_browsers_send_it(
+    host: str, address: tuple[Any, ...], sent: str
+) -> None:
+    listener: Any = SimpleNamespace(getsockname=lambda: address)
+    hosts = server._hosts(host, listener)
+    assert sent in hosts
+    assert ("127.0.0.1" in hosts) == (address[1] == 80)
+
+    async def answer(origin: str, name: str) -> dict[str, Any]:
+        sent_back: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent_back.append(message)
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        headers = {"host": name, "origin": origin, "cookie": f"fewact-{address[1]}=secret"}
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/api/undo",
+            "query_string": b"",
+            "headers": [(key.encode(), value.encode()) for key, value in headers.items()],
+        }
+        await Guard(app, token="secret", hosts=hosts)(scope, Any, send)
+        return sent_back[0]
+
+    def status(origin: str, name: str = sent) -> int:
+        return int(asyncio.run(answer(origin, name))["status"])
+
+    assert status(f"http://{sent}") == 200
+    assert status(f"http://{sent}", sent.upper()) == 200
+    assert status(f"https://{sent}") == 403
+    assert status("http://example.org") == 403
+    assert status("http://example.org", "example.org") == 421
 
 
 def test_help_says_which_addresses_other_computers_can_reach(

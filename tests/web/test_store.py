@@ -1,11 +1,11 @@
-"""The document on the disk stays readable."""
+"""The document on the disk stays readable, and one server at a time writes it."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fewact.errors import OutputError
+from fewact.errors import ModelError, OutputError
 from fewact.web.document import Clip, Document
 from fewact.web.store import DOCUMENT_FILE, Store
 
@@ -34,3 +34,17 @@ def test_a_document_that_is_too_large_loses_its_oldest_steps(
         store.write(document.changed("add_class", classes=["x" * CEILING]))
     assert path.read_bytes() == before
     store.close()
+
+
+def test_one_store_of_a_model_is_open_at_a_time(tmp_path: Path) -> None:
+    store = Store(tmp_path / "model")
+    lock = store.folder / "lock" / "serve"
+    with pytest.raises(ModelError, match="another `fewact serve` has this model open"):
+        Store(tmp_path / "model")
+    store.close()
+    assert lock.is_file()  # another server may have opened it
+    again = Store(tmp_path / "model")
+    store.close()
+    with pytest.raises(ModelError, match="another `fewact serve`"):
+        Store(tmp_path / "model")
+    again.close()

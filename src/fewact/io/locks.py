@@ -1,7 +1,7 @@
-"""Locks between processes: each block of a list is processed by one process at a time.
+"""Locks between processes; the system releases those of a process that is killed.
 
-The system releases the locks of a process that is killed. Locks only save work: two processes that
-compute the features of one video get the same result. So a lock file may be removed at any time.
+``Claims`` only save work: two processes that compute the features of one video get the same result.
+So their lock files may be removed at any time. ``exclusive`` keeps other processes out.
 """
 
 import os
@@ -26,6 +26,9 @@ if sys.platform == "win32":
     def _unlock(file: int, offset: int) -> None:
         os.lseek(file, offset, os.SEEK_SET)
         msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
+
+    def _lock_file(file: int) -> None:
+        _lock(file, 0)
 else:
     import fcntl
 
@@ -34,6 +37,34 @@ else:
 
     def _unlock(file: int, offset: int) -> None:
         fcntl.lockf(file, fcntl.LOCK_UN, 1, offset)
+
+    def _lock_file(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def exclusive(path: Path) -> int | None:
+    """Lock a file, which is created if it is missing, until its handle is closed.
+
+    The file must never be removed: another process may have opened it and not locked it yet.
+
+    Args:
+        path: Lock file, in an existing folder.
+
+    Returns:
+        The handle; None if the file is locked already. Without working locks, always the handle.
+
+    Raises:
+        OSError: The file cannot be opened.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        _lock_file(file)
+    except (BlockingIOError, PermissionError):
+        os.close(file)
+        return None
+    except OSError:
+        pass  # The disk has no locks.
+    return file
 
 
 def _remove_unused(path: Path) -> None:

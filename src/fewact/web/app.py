@@ -18,9 +18,12 @@ from starlette.routing import Route
 from fewact.data import BACKGROUND
 from fewact.errors import OutputError, UserError
 from fewact.version import __version__
-from fewact.web.bodies import Body, FileSentOnce, RefusedError, declared_size, json_body, parts
+from fewact.web.bodies import Body, FileSentOnce, declared_size, json_body, parts
 from fewact.web.children import ChildError
-from fewact.web.document import Clip, Document, class_name
+from fewact.web.document import Clip, Document
+from fewact.web.error_page import error_response
+from fewact.web.names import class_name
+from fewact.web.refused import GoneError, RefusedError
 from fewact.web.security import Guard
 from fewact.web.state import Page
 from fewact.web.store import MOST_BYTES, new_id, suffix_of
@@ -119,22 +122,20 @@ def create_app(page: Page, *, token: str, hosts: Iterable[str]) -> Starlette:
 
 
 def _answering(page: Page, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """Turn errors of a handler into answers."""
+    """Turn errors of a handler into answers: JSON, or a page where a browser opens one."""
     unread = {"connection": "close"}  # The rest of the body is not read.
 
     async def answer(request: Request) -> Response:
         try:
             return await handler(page, request)
         except RefusedError as error:
-            return JSONResponse({"error": {"key": error.key}}, error.status, unread)
-        except KeyError:
-            return JSONResponse({"error": {"key": "gone"}}, 404)
+            return error_response(request, {"key": error.key}, error.status, unread)
         except ChildError as error:
-            return JSONResponse({"error": {"key": f"decoder_{error.reason}"}}, 422)
+            return error_response(request, {"key": f"decoder_{error.reason}"}, 422)
         except OutputError as error:
-            return JSONResponse({"error": _facts(error)}, 507, unread)
+            return error_response(request, _facts(error), 507, unread)
         except UserError as error:
-            return JSONResponse({"error": _facts(error)}, 422)
+            return error_response(request, _facts(error), 422)
 
     return answer
 
@@ -174,6 +175,8 @@ async def _index(page: Page, request: Request) -> Response:
 
 async def _static(page: Page, request: Request) -> Response:
     name = request.path_params["name"]
+    if name not in _STATIC:
+        raise GoneError
     return Response(
         _STATIC[name],
         media_type=TYPES[PurePosixPath(name).suffix],
@@ -191,9 +194,9 @@ async def _strip(page: Page, request: Request) -> Response:
     return _sent(page.store.strip(_file_of(page, request)), "image/jpeg")
 
 
-def _sent(path: Any, type: str) -> Response:
+def _sent(path: Path, type: str) -> Response:
     if not path.is_file():
-        raise KeyError(path)
+        raise GoneError
     return FileResponse(
         path, media_type=type, headers={"cache-control": "private, max-age=31536000, immutable"}
     )
@@ -201,8 +204,11 @@ def _sent(path: Any, type: str) -> Response:
 
 def _file_of(page: Page, request: Request) -> str:
     """Return the file of a clip; the client's text only selects one of the document's."""
-    files = {clip.file for clip in page.document.clips.values() if clip.file is not None}
-    return {PurePosixPath(file).stem: file for file in files}[request.path_params["source"]]
+    source = request.path_params["source"]
+    for clip in page.document.clips.values():
+        if clip.file is not None and PurePosixPath(clip.file).stem == source:
+            return clip.file
+    raise GoneError
 
 
 async def _state(page: Page, request: Request) -> Response:
@@ -233,7 +239,7 @@ async def _received(page: Page, request: Request, *, clips: int = 0) -> AsyncIte
         OutputError: The disk refuses, or would be nearly full.
     """
     size = declared_size(request, MOST_BYTES)
-    with page.admit(size=size, clips=clips):
+    with page.room.reserved(size=size, clips=clips):
         async with page.uploads:
             with page.store.incoming() as path:
                 with path.open("wb") as file:
@@ -304,8 +310,6 @@ async def _rename_class(page: Page, request: Request) -> Response:
     to = class_name(body.to)
     if to == body.name:
         return JSONResponse({})
-    if to in page.document.classes:
-        raise RefusedError(409, "name_taken")
     return await _done(page, lambda document: document.relabelled("rename", body.name, to))
 
 
@@ -357,16 +361,19 @@ async def _report(page: Page, request: Request) -> Response:
 
 async def _segment(page: Page, request: Request) -> Response:
     body = await json_body(request, _Segment)
-    whole = page.document.clip(request.path_params["id"])
-    label = page.document.label(body.label)
-    if whole.file is None or not 0 <= body.start < body.end <= whole.seconds + 1:
-        raise RefusedError(422, "bad_segment")
-    values = {"label": label, "start": body.start, "end": body.end, "binned": False}
-    clip = whole.model_copy(update=values)
-    same = [id for id, one in page.document.clips.items() if one.key == clip.key]
-    id = same[0] if same else new_id()
-    with page.admit(clips=0 if same else 1):
-        await page.change(lambda document: document.changed("add", clip.name, clips={id: clip}))
+    id = new_id()
+    with ExitStack() as reserved:
+
+        def change(document: Document) -> Document:
+            nonlocal id
+            clip = document.segment(request.path_params["id"], body.start, body.end, body.label)
+            if same := document.id_of(clip.key):
+                id = same
+            else:
+                reserved.enter_context(page.room.reserved(clips=1))
+            return document.changed("add", clip.name, clips={id: clip})
+
+        await page.change(change)
     return JSONResponse({"ids": [id]}, 201)
 
 

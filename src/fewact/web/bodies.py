@@ -13,6 +13,7 @@ from starlette.responses import FileResponse
 from starlette.types import Receive, Scope, Send
 
 from fewact.io.bounded import KIB
+from fewact.web.refused import RefusedError
 from fewact.web.security import SECONDS_FOR_A_PART
 
 LARGEST_JSON: Final = 64 * KIB
@@ -20,19 +21,6 @@ SLOWEST: Final = 16 * KIB
 """Bytes per second that an upload must reach after its first half minute."""
 
 M = TypeVar("M", bound=BaseModel)
-
-
-class RefusedError(Exception):
-    """A request that is refused.
-
-    Args:
-        status: HTTP status.
-        key: Key of the text that says why.
-    """
-
-    def __init__(self, status: int, key: str) -> None:
-        self.status, self.key = status, key
-        super().__init__(key)
 
 
 class Body(BaseModel):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Final
 
-from fewact.errors import FewactError, UserError
+from fewact.errors import FewactError, OutputError, UserError
 from fewact.io.bounded import GIB, MIB
 
 LARGEST_ANSWER: Final = 256 * MIB
@@ -92,7 +92,7 @@ class Child:
 
         Raises:
             UserError: The method raised one.
-            ChildError: The process died or was killed.
+            ChildError: The process could not be started, died or was killed.
         """
         async with self._one_call:
             cancelled = threading.Event()
@@ -125,7 +125,10 @@ class Child:
         blob: bytes,
         cancelled: threading.Event,
     ) -> tuple[Any, bytes]:
-        connection = self._start()
+        try:
+            connection = self._start()
+        except OSError as error:  # no memory, or too many processes or open files
+            raise ChildError("died") from error
         if cancelled.is_set():  # before there was a process to kill
             self._end()
             raise ChildError("died")
@@ -174,6 +177,18 @@ class Child:
         self._process = self._connection = None
 
 
+async def call_twice(
+    child: Child, method: str, *arguments: Any, seconds: float
+) -> tuple[Any, bytes]:
+    """Call a method of a child, and once more if the child was killed; see ``Child.call``."""
+    try:
+        return await child.call(method, *arguments, seconds=seconds)
+    except ChildError as error:
+        if error.reason != "died":
+            raise
+    return await child.call(method, *arguments, seconds=seconds)
+
+
 def _result(answer: Any) -> Any:
     """Return the result of a call, or raise its error."""
     if not isinstance(answer, Mapping):
@@ -181,7 +196,8 @@ def _result(answer: Any) -> Any:
     if isinstance(error := answer.get("error"), Mapping):
         names = ("what", "where", "got", "expected", "hint")
         facts = {name: str(error.get(name, "")) for name in names}
-        raise RemoteError(facts.pop("what"), **facts)
+        type = OutputError if answer.get("output") is True else RemoteError
+        raise type(facts.pop("what"), **facts)
     if "fault" in answer:
         print(str(answer["fault"]), file=sys.stderr, flush=True)
     if "result" not in answer:
@@ -213,7 +229,8 @@ def _serve(connection: Connection, target: str, arguments: tuple[Any, ...], limi
             answer = {"result": result}
         except UserError as error:
             names = ("what", "where", "got", "expected", "hint")
-            answer = {"error": {name: getattr(error, name) for name in names}}
+            facts = {name: getattr(error, name) for name in names}
+            answer = {"error": facts, "output": isinstance(error, OutputError)}
         except MemoryError:
             os._exit(1)
         except Exception:

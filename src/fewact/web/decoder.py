@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fewact.errors import VideoError
 from fewact.video import Segments, probe, read_frames
+from fewact.video.opening import EXPECTED
 from fewact.video.still import jpeg
 from fewact.web.document import RECORDING_FROM
 
@@ -39,7 +40,12 @@ class Decoder:
         """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # A damaged clip is used as far as it decodes.
-            info = probe(path)
+            try:
+                info = probe(path)
+            except VideoError as error:
+                if error.expected == EXPECTED:  # an upload cannot be a folder of images
+                    error.expected = ""
+                raise
             if info.duration > LONGEST:
                 raise VideoError(path, "is too long", expected=f"at most {LONGEST / 3600:g} hours")
             count = FRAMES if info.duration < RECORDING_FROM else FRAMES_OF_RECORDING

@@ -4,54 +4,32 @@ A document is a value. Changes are made by ``Document.changed``, which records t
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from fewact.data import BACKGROUND, VIDEO_SUFFIXES, is_background
+from fewact.data import BACKGROUND, VIDEO_SUFFIXES
 from fewact.errors import DataError
 from fewact.io.page_folder import identity
+from fewact.web.names import Label, class_name
+from fewact.web.refused import GoneError, RefusedError
 
 ID: Final = r"[0-9a-f]{16}"
-LONGEST_NAME: Final = 60
 MOST_CLASSES: Final = 100
 MOST_UNDO: Final = 200
 RECORDING_FROM: Final = 15.0
 """Seconds from which a clip is shown as a recording, in which actions are searched."""
+
+SHORTEST_SEGMENT: Final = 0.1
+"""Seconds that a segment lasts at least."""
 
 Key = tuple[str, float | None, float | None, int]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-def class_name(text: str) -> str:
-    """Return the name of an action in Unicode normal form C.
-
-    Raises:
-        DataError: It is empty, too long, not printable, or reserved.
-    """
-    name = unicodedata.normalize("NFC", text).strip()
-    if not name or len(name) > LONGEST_NAME or not name.isprintable():
-        raise DataError(
-            "not a name for an action",
-            got=repr(text[:LONGEST_NAME]),
-            expected=f"1 to {LONGEST_NAME} printable characters",
-        )
-    if is_background(name.strip("()")):
-        raise DataError(f'"{name}" is reserved for clips of no action', got=repr(name))
-    return name
-
-
-def _label(text: str) -> str:
-    """Return a label that is stored; a model's may be longer than those that the page takes."""
-    if not text.strip() or not text.isprintable():
-        raise ValueError("not a class name")
-    return text
 
 
 def _video_file(name: str) -> str:
@@ -62,9 +40,6 @@ def _video_file(name: str) -> str:
     ):
         raise ValueError("not the name of a video file in the folder")
     return name
-
-
-Label = Annotated[str, AfterValidator(_label)]
 
 
 class Clip(_Part):
@@ -97,7 +72,7 @@ class Clip(_Part):
     @property
     def key(self) -> Key:
         """What identifies it in the model."""
-        return self.file or self.name, self.start, self.end, self.number
+        return self.file or identity(self.name), self.start, self.end, self.number
 
     @property
     def is_recording(self) -> bool:
@@ -158,6 +133,7 @@ class Document(_Part):
         classes: Names of the actions in the order of their cards; also of actions without clips.
         clips: Clips by id, in the order in which they came.
         taught: Label of each clip that is in the model.
+        deleted: Key of each clip that was deleted for good, as long as the model may have it.
         steps: Changes that can be undone, the last one last.
     """
 
@@ -166,6 +142,7 @@ class Document(_Part):
     classes: tuple[Label, ...] = ()
     clips: Annotated[dict[Annotated[str, Field(pattern=f"^{ID}$")], Clip], Field()] = {}
     taught: dict[str, str] = {}
+    deleted: dict[str, Key] = {}
     steps: tuple[Step, ...] = ()
 
     @property
@@ -192,9 +169,39 @@ class Document(_Part):
         """Return a clip.
 
         Raises:
-            KeyError: There is none with this id.
+            GoneError: There is none with this id.
         """
+        if id not in self.clips:
+            raise GoneError
         return self.clips[id]
+
+    def id_of(self, key: Key) -> str | None:
+        """Return the id of the clip with this key; None if there is none."""
+        return next((id for id, clip in self.clips.items() if clip.key == key), None)
+
+    def segment(self, id: str, start: float, end: float, label: str) -> Clip:
+        """Return a segment of a clip, as a clip.
+
+        Args:
+            id: Id of the clip.
+            start: Start of the segment, in seconds.
+            end: End of the segment, in seconds.
+            label: Its label.
+
+        Raises:
+            GoneError: There is no such clip.
+            DataError: The label cannot be the name of an action.
+            RefusedError: The segment is too short or not within the clip, or the clip has no video.
+        """
+        whole = self.clip(id)
+        label = self.label(label)
+        if whole.file is None or not 0 <= start < end <= whole.seconds + 1:
+            raise RefusedError(422, "bad_segment")
+        end = min(end, whole.seconds)  # the user may have rounded it
+        if round(end - start, 3) < SHORTEST_SEGMENT:
+            raise RefusedError(422, "bad_segment")
+        values = {"label": label, "start": start, "end": end, "binned": False}
+        return whole.model_copy(update=values)
 
     def changed(
         self,
@@ -262,12 +269,13 @@ class Document(_Part):
             new: New name; None moves its clips to the bin.
 
         Raises:
-            DataError: There is no such action, or the new name exists.
+            DataError: There is no such action.
+            RefusedError: There is an action with the new name.
         """
         if old not in self.classes:
             raise DataError("there is no such action", got=repr(old))
         if new in self.classes:
-            raise DataError("the action exists already", got=repr(new))
+            raise RefusedError(409, "name_taken")
         change: dict[str, object] = {"binned": True} if new is None else {"label": new}
         clips = {
             id: clip.model_copy(update=change)
@@ -278,8 +286,12 @@ class Document(_Part):
         return self.changed(what, old, clips=clips, classes=[n for n in classes if n is not None])
 
     def forgotten(self, ids: Sequence[str]) -> Self:
-        """Return the document without clips that are in the bin; this cannot be undone."""
-        gone = {id for id in ids if self.clips[id].binned}
+        """Return the document without clips that are in the bin; this cannot be undone.
+
+        Raises:
+            GoneError: One of the clips does not exist.
+        """
+        gone = {id for id in ids if self.clip(id).binned}
 
         def without(step: Step) -> Step:
             left = {id: clip for id, clip in step.clips.items() if id not in gone}
@@ -289,7 +301,8 @@ class Document(_Part):
         left = tuple(
             step for step in map(without, self.steps) if step.clips or step.classes is not None
         )
-        return self.model_copy(update={"clips": kept, "steps": left})
+        deleted = self.deleted | {id: self.clips[id].key for id in gone}
+        return self.model_copy(update={"clips": kept, "steps": left, "deleted": deleted})
 
     def since(self, before: "Document", what: str, subject: str) -> Self:
         """Return the document with all changes since an earlier one as one step."""
@@ -311,7 +324,7 @@ class Document(_Part):
         """Return the document with the training clips of a model that something else changed.
 
         Where only one of the two changed a label since they were equal, its label is taken; where
-        both did, the document's.
+        both did, the document's. Clips that were deleted for good since stay deleted.
 
         Args:
             examples: Training clips of the model.
@@ -319,14 +332,19 @@ class Document(_Part):
             base: Label of each clip when they were equal; None takes those of the last teaching.
         """
         base = self.taught if base is None else base
-        ids = {clip.key: id for id, clip in self.clips.items()}
+        deleted = {id: key for id, key in self.deleted.items() if id in base}
+        ids = {key: id for id, key in deleted.items()}
+        ids |= {clip.key: id for id, clip in self.clips.items()}
         clips, taught = dict(self.clips), {}
         for example in examples:
             id = ids.get(example.key) or new_id()
+            taught[id] = example.label
+            if id in deleted:
+                continue
             clip = clips.get(id) or Clip(file=None, **example.model_dump(exclude={"label"}))
             if id not in clips or clip.taught_as == base.get(id):
                 clip = clip.model_copy(update={"label": example.label, "binned": False})
-            clips[id], taught[id] = clip, example.label
+            clips[id] = clip
         for id in set(self.taught) - set(taught):
             if id in clips and clips[id].taught_as == base.get(id):
                 clips[id] = clips[id].model_copy(update={"binned": True})
@@ -334,4 +352,11 @@ class Document(_Part):
         has = dict.fromkeys(clip.taught_as for clip in clips.values())
         kept = [name for name in self.classes if name in has or name not in had]
         more = [n for n in has if n is not None and n != BACKGROUND and n not in kept]
-        return self.model_copy(update={"clips": clips, "taught": taught, "classes": (*kept, *more)})
+        return self.model_copy(
+            update={
+                "clips": clips,
+                "taught": taught,
+                "deleted": {id: key for id, key in deleted.items() if id in taught},
+                "classes": (*kept, *more),
+            }
+        )

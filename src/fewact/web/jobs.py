@@ -1,4 +1,4 @@
-"""The queue of the worker: jobs of short steps; tabs take turns by step."""
+"""The queue of the worker: jobs of short steps; tabs take turns by step, patient jobs go last."""
 
 import asyncio
 import secrets
@@ -12,6 +12,8 @@ from fewact.errors import OptionError, UserError
 from fewact.web.children import ChildError
 
 MOST_WAITING: Final = 500
+"""Number of jobs that wait or run."""
+
 KEPT: Final = 50
 """Number of finished jobs that tabs can still ask about."""
 
@@ -29,16 +31,19 @@ class Job:
         tab: Tab that requested it; tabs take turns.
         steps: The work.
         subject: Id of the clip that it is about; empty if it is about the model.
+        patient: Whether the jobs that are not patient go first, before each of its steps.
     """
 
     kind: str
     tab: str
     steps: Steps
     subject: str = ""
+    patient: bool = False
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     state: State = "waiting"
     done: int = 0
     total: int = 0
+    cancelled: bool = False
     error: dict[str, str] | None = None
 
     @property
@@ -63,8 +68,8 @@ class Queue:
         self._changed = changed
         self._waiting: OrderedDict[str, deque[Job]] = OrderedDict()
         self._jobs: dict[str, Job] = {}
+        self._running: Job | None = None
         self._wake = asyncio.Event()
-        self._cancelled: set[str] = set()
 
     @property
     def jobs(self) -> list[Job]:
@@ -79,9 +84,9 @@ class Queue:
         """
         for other in self._jobs.values():
             same = (other.kind, other.subject) == (job.kind, job.subject)
-            if other.state == "waiting" and same and other.done == 0:
+            if other.state == "waiting" and same:
                 return other
-        if sum(map(len, self._waiting.values())) >= MOST_WAITING:
+        if sum(not other.ended for other in self._jobs.values()) >= MOST_WAITING:
             raise OptionError("too much work is waiting", expected=f"at most {MOST_WAITING} jobs")
         self._jobs[job.id] = job
         self._waiting.setdefault(job.tab, deque()).append(job)
@@ -93,11 +98,14 @@ class Queue:
         return job
 
     def cancel(self, id: str) -> None:
-        """Cancel a job: it ends before its next step."""
+        """Cancel a job: it ends at once, or after the step that runs now."""
         job = self._jobs.get(id)
-        if job is not None and not job.ended:
-            self._cancelled.add(id)
-            self._wake.set()
+        if job is None or job.ended:
+            return
+        job.cancelled = True
+        if job is not self._running:
+            job.state = "cancelled"
+            self._changed()
 
     async def run(self) -> None:
         """Run jobs until this task is cancelled."""
@@ -106,40 +114,48 @@ class Queue:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            tab, jobs = self._waiting.popitem(last=False)
-            job = jobs[0]
+            tab, job = self._next()
+            self._running = job
             await self._step(job)
+            self._running = None
             if job.ended:
-                jobs.popleft()
-            if jobs:
-                self._waiting[tab] = self._waiting.pop(tab, deque())
-                self._waiting[tab].extendleft(reversed(jobs))
+                self._waiting[tab].remove(job)
+            self._waiting.move_to_end(tab)
+            if not self._waiting[tab]:
+                del self._waiting[tab]
             self._changed()
 
+    def _next(self) -> tuple[str, Job]:
+        """Return the job whose turn it is, and its tab; a cancelled one has only to be closed."""
+        jobs = [(tab, job) for tab, waiting in self._waiting.items() for job in waiting]
+        return min(jobs, key=lambda one: (not one[1].cancelled, one[1].patient))
+
     async def _step(self, job: Job) -> None:
-        cancelled = job.id in self._cancelled
         try:
-            if cancelled:
-                await job.steps.aclose()
-            else:
+            if not job.cancelled:
                 job.state = "running"
                 self._changed()
                 job.done, job.total = await anext(job.steps)
+            if job.cancelled:
+                job.state = "cancelled"
+                await job.steps.aclose()
         except StopAsyncIteration:
             job.state = "done"
-        except UserError as error:
-            names = ("what", "got", "expected", "hint")
-            job.error = {"key": "", **{name: getattr(error, name) for name in names}}
-            job.state = "failed"
-        except ChildError as error:
-            job.error = {"key": f"worker_{error.reason}"}
-            job.state = "failed"
+        except (UserError, ChildError) as error:
+            self._fail(job, facts_of(error))
         except Exception:  # a fault of ours must not stop the queue
             traceback.print_exc()
-            job.error = {"key": "worker_died"}
-            job.state = "failed"
-        finally:
-            if cancelled:
-                job.state = "cancelled"
-            if job.ended:
-                self._cancelled.discard(job.id)
+            self._fail(job, {"key": "worker_died"})
+
+    @staticmethod
+    def _fail(job: Job, error: dict[str, str]) -> None:
+        if job.state != "cancelled":
+            job.state, job.error = "failed", error
+
+
+def facts_of(error: UserError | ChildError) -> dict[str, str]:
+    """Return what the page shows of an error of a job."""
+    if isinstance(error, ChildError):
+        return {"key": f"worker_{error.reason}"}
+    names = ("what", "got", "expected", "hint")
+    return {"key": "", **{name: getattr(error, name) for name in names}}

@@ -9,6 +9,7 @@ page's own origin.
 import asyncio
 import hmac
 import json
+import re
 from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
@@ -17,6 +18,8 @@ from urllib.parse import parse_qs
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from fewact.web.error_page import ERROR_POLICY, error_page, wants_page
 
 CONTENT_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -33,6 +36,8 @@ HEADERS: Final = {
     "permissions-policy": "camera=(self), microphone=(), geolocation=()",
     "cache-control": "no-store",
 }
+
+HTTP_PORT: Final = 80
 SECONDS_FOR_HEADERS: Final = 10.0
 SECONDS_FOR_A_PART: Final = 15.0
 
@@ -43,7 +48,7 @@ class Guard:
     Args:
         app: Application behind it.
         token: Secret that the terminal shows.
-        hosts: Values of the header ``Host`` that are this server.
+        hosts: Values of the header ``Host`` that are this server, in lower case.
     """
 
     def __init__(self, app: ASGIApp, *, token: str, hosts: Iterable[str]) -> None:
@@ -57,15 +62,16 @@ class Guard:
         if scope["type"] != "http":
             return
         headers = Headers(scope=scope)
-        if headers.getlist("host") != [headers.get("host")] or headers["host"] not in self._hosts:
-            await _refuse(send, 421, "host")
+        hosts = [host.lower() for host in headers.getlist("host")]
+        if len(hosts) != 1 or hosts[0] not in self._hosts:
+            await _refuse(scope, send, 421, "host")
         elif not self._is_own_origin(scope["method"], headers):
-            await _refuse(send, 403, "origin")
+            await _refuse(scope, send, 403, "origin")
         elif scope["path"] == "/" and self._is_token(_token_of(scope)):
             cookie = f"{self._cookie(headers)}={self._token}; Path=/; HttpOnly; SameSite=Strict"
             await _answer(send, 303, b"", {"location": "/", "set-cookie": cookie})
         elif not self._is_token(_cookie_of(headers, self._cookie(headers))):
-            await _refuse(send, 401, "token")
+            await _refuse(scope, send, 401, "token")
         else:
             await self._app(scope, receive, _with_headers(send))
 
@@ -76,15 +82,16 @@ class Guard:
                 "none",
                 "same-origin",
             )
-        return origin == f"http://{headers['host']}"
+        return origin == f"http://{headers['host'].lower()}"
 
     def _is_token(self, text: str) -> bool:
         return hmac.compare_digest(text.encode(), self._token.encode())
 
     @staticmethod
     def _cookie(headers: Headers) -> str:
-        # Cookies are shared by all ports of a host.
-        return f"fewact-{headers['host'].rpartition(':')[2]}"
+        # Cookies are shared by all ports of a host; browsers leave the port of HTTP out.
+        port = re.search(r":([0-9]+)$", headers["host"])
+        return f"fewact-{port[1] if port else HTTP_PORT}"
 
 
 def _token_of(scope: Scope) -> str:
@@ -114,8 +121,13 @@ def _with_headers(send: Send) -> Send:
     return more
 
 
-async def _refuse(send: Send, status: int, key: str) -> None:
-    body = json.dumps({"error": {"key": key}}).encode()
+async def _refuse(scope: Scope, send: Send, status: int, key: str) -> None:
+    error = {"key": key}
+    if scope["path"] == "/" or wants_page(Headers(scope=scope)):
+        page = {"content-type": "text/html", "content-security-policy": ERROR_POLICY}
+        await _answer(send, status, error_page(error).encode(), page)
+        return
+    body = json.dumps({"error": error}).encode()
     await _answer(send, status, body, {"content-type": "application/json"})
 
 

@@ -15,7 +15,7 @@ import uvicorn
 
 from fewact.errors import OptionError
 from fewact.web.app import create_app
-from fewact.web.security import TimedProtocol
+from fewact.web.security import HTTP_PORT, TimedProtocol
 from fewact.web.state import Page
 from fewact.web.store import Store
 
@@ -49,7 +49,6 @@ def serve(
     with closing(Store(model)) as store, _listen(host, port) as listener:
         port = listener.getsockname()[1]
         token = secrets.token_urlsafe(24)
-        names = {*LOOPBACK, _bracketed(host)}
         address = f"http://{_bracketed(host)}:{port}/?token={token}"
         if not _is_loopback(listener):
             say(
@@ -60,7 +59,7 @@ def serve(
         say("Keep this window open. Ctrl+C stops.")
         page = Page(store, options)
         config = uvicorn.Config(
-            create_app(page, token=token, hosts={f"{n}:{port}" for n in names}),
+            create_app(page, token=token, hosts=_hosts(host, listener)),
             http=TimedProtocol,
             ws="none",
             lifespan="on",
@@ -124,6 +123,13 @@ def _listen(host: str, port: int) -> socket.socket:
             expected="an address of this computer, and a port that is free",
         ) from error
     return listener
+
+
+def _hosts(host: str, listener: socket.socket) -> set[str]:
+    """Return what browsers send as ``Host``: in lower case, and without the port of HTTP."""
+    address, port = listener.getsockname()[:2]
+    names = {name.lower() for name in (*LOOPBACK, _bracketed(host), _bracketed(address))}
+    return {f"{name}:{port}" for name in names} | (names if port == HTTP_PORT else set())
 
 
 def _is_loopback(listener: socket.socket) -> bool:

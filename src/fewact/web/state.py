@@ -1,8 +1,8 @@
 """What all tabs share: the document, the jobs and their results."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -10,19 +10,17 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from fewact.errors import OptionError, OutputError, UserError
-from fewact.web.bodies import RefusedError
-from fewact.web.children import DECODER_LIMITS, Child, ChildError
+from fewact.web.children import DECODER_LIMITS, Child, ChildError, call_twice
 from fewact.web.document import Clip, Document, SavedExample
-from fewact.web.jobs import Job, Queue, Steps
-from fewact.web.store import MOST_CLIPS, Store, new_id
+from fewact.web.jobs import Job, Queue, Steps, facts_of
+from fewact.web.refused import GoneError
+from fewact.web.store import Room, Store, new_id
 
 SECONDS_TO_OPEN: Final = 180.0
 SECONDS_TO_INSPECT: Final = 90.0
 SECONDS_A_CLIP: Final = 120.0
 SECONDS_TO_TEACH: Final = 600.0
 UPLOADS_AT_ONCE: Final = 4
-TRIED_AGAIN: Final = 8
-"""Number of clips that are predicted again after teaching, the last ones."""
 
 
 class Page:
@@ -42,11 +40,12 @@ class Page:
         self.model: dict[str, Any] | None = None
         self.advice: list[str] = []
         self.results: dict[str, dict[str, Any]] = {}
+        self._unsearched: dict[str, str] = {}
         self._version, self._stopping, self._opened = 0, False, False
         self._changed = asyncio.Condition()
         self._one_change = asyncio.Lock()
         self.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
-        self._bytes_admitted, self._clips_admitted = 0, 0
+        self.room = Room(store, lambda: len(self.document.clips))
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
@@ -108,37 +107,13 @@ class Page:
 
         Raises:
             UserError: The change is refused, or cannot be written.
+            RefusedError: The change is refused.
         """
         async with self._one_change:
             document = function(self.document)
             if document != self.document:
                 self.document = await asyncio.to_thread(self.store.write, document)
                 self.notify()
-
-    @contextmanager
-    def admit(self, *, size: int = 0, clips: int = 0) -> Iterator[None]:
-        """Reserve disk space and clips until the block ends, so that requests share the limits.
-
-        Args:
-            size: Number of bytes that will be written. Bytes that the block has written already
-                count twice, so that the limit is never exceeded.
-            clips: Number of clips that will be added.
-
-        Raises:
-            RefusedError: There would be too many clips.
-            OutputError: The disk would be nearly full.
-        """
-        if clips and len(self.document.clips) + self._clips_admitted + clips > MOST_CLIPS:
-            raise RefusedError(409, "too_many")
-        if size:
-            self.store.check_room(self._bytes_admitted + size)
-        self._bytes_admitted += size
-        self._clips_admitted += clips
-        try:
-            yield
-        finally:
-            self._bytes_admitted -= size
-            self._clips_admitted -= clips
 
     async def add(self, path: Path, suffix: str, clip: Clip, pieces: int) -> list[str]:
         """Take over an upload: check it, keep it, and list it.
@@ -176,7 +151,9 @@ class Page:
 
     async def inspect(self, path: Path) -> tuple[dict[str, Any], bytes]:
         """Open a video in the decoder, see ``decoder.Decoder.inspect``."""
-        facts, strip = await _twice(self.decoder, "inspect", str(path), seconds=SECONDS_TO_INSPECT)
+        facts, strip = await call_twice(
+            self.decoder, "inspect", str(path), seconds=SECONDS_TO_INSPECT
+        )
         try:
             Clip(file=None, name="", **facts)  # a video may have taken over the decoder
         except (TypeError, ValidationError) as error:
@@ -194,24 +171,25 @@ class Page:
 
     def teach(self, tab: str) -> Job:
         """Let the model follow the document."""
-        return self.queue.add(Job("teach", tab, self._teach(tab)))
+        return self.queue.add(Job("teach", tab, self._teach()))
 
     def predict(self, id: str, tab: str) -> Job:
         """Predict the class of a clip, or search a recording for actions."""
         clip = self.document.clip(id)
         if clip.is_recording:
-            return self.queue.add(Job("watch", tab, self._watch(new_id(), id, clip), id))
+            steps = self._watch(new_id(), tab, id, clip)
+            return self.queue.add(Job("watch", tab, steps, id, patient=True))
         return self.queue.add(Job("predict", tab, self._predict(id), id))
 
     async def explain(self, id: str) -> str:
         """Return why a clip is predicted as it is, as an HTML file."""
         facts = _facts_of(self.document.clip(id))
-        _, content = await _twice(self.worker, "explain", facts, seconds=SECONDS_A_CLIP)
+        _, content = await call_twice(self.worker, "explain", facts, seconds=SECONDS_A_CLIP)
         return self._with_names(content.decode(), escape)
 
     async def report(self) -> str:
         """Return what the model was taught and how good it is, as an HTML file."""
-        _, content = await _twice(self.worker, "report", seconds=SECONDS_A_CLIP)
+        _, content = await call_twice(self.worker, "report", seconds=SECONDS_A_CLIP)
         return self._with_names(content.decode(), escape)
 
     async def export(self, file: Path) -> None:
@@ -219,8 +197,15 @@ class Page:
         await self._work("pack", str(file), seconds=SECONDS_TO_OPEN)
 
     async def replace_model(self, file: Path, name: str) -> None:
-        """Replace the model by that of a .zip file, which can be undone."""
-        opened = await self._work("unpack", str(file), seconds=SECONDS_TO_OPEN)
+        """Replace the model by that of a .zip file, which can be undone.
+
+        Raises:
+            UserError: It is no such file, or the disk would be nearly full.
+            ChildError: Reading it took too long or too much memory.
+        """
+        size = await self._work("unpacked_size", str(file), seconds=SECONDS_TO_OPEN)
+        with self.room.reserved(size=size):
+            opened = await self._work("unpack", str(file), seconds=SECONDS_TO_OPEN)
         await self._sync(opened, step=("import", name))
 
     async def look(self, stream: str, size: tuple[int, int], at: float, pixels: bytes) -> Any:
@@ -230,16 +215,19 @@ class Page:
         )
         return answer
 
-    async def _watch(self, job: str, id: str, clip: Clip) -> Steps:
-        begin, ended = True, False
+    async def _watch(self, job: str, tab: str, id: str, clip: Clip) -> Steps:
+        await self._reopen()
+        if self.model is None:
+            self._unsearched[id] = tab
+            return
+        model, begin, ended = self.model["id"], True, False
         total = max(1, round(clip.seconds))
         try:
-            while not ended and id in self.document.clips:
+            while not ended and id in self.document.clips and not self.document.clips[id].binned:
                 found = await self._work(
                     "watch", job, _facts_of(clip), begin, seconds=SECONDS_A_CLIP
                 )
                 begin, ended = False, found["ended"]
-                model = None if self.model is None else self.model["id"]
                 self._show(id, {**found, "model": model})
                 yield min(total, round(found["time"])), total
         finally:
@@ -248,7 +236,7 @@ class Page:
                     await self._work("forget", job, seconds=SECONDS_A_CLIP)
 
     async def _open(self) -> Steps:
-        await self._sync(await self._work("open", seconds=SECONDS_TO_OPEN))
+        await self._reopen()
         yield 1, 1
         for file in self.store.unknown(self.document):
             try:
@@ -259,36 +247,66 @@ class Page:
             clip = Clip(file=file, name=file, **facts)
             await self.change(_recovered(PurePosixPath(file).stem, clip))
 
-    async def _teach(self, tab: str) -> Steps:
-        await self._sync(await self._work("open", seconds=SECONDS_TO_OPEN))
+    async def _teach(self) -> Steps:
+        await self._reopen()
         clips = self.document.training_clips
         new = [id for id in clips if id not in self.document.taught and clips[id].file]
         total = len(new) + 2
         yield 1, total
         for done, id in enumerate(new, start=2):
-            await self._work("encode", _facts_of(clips[id]), seconds=SECONDS_A_CLIP)
+            if id in self.document.clips:  # not deleted for good meanwhile
+                await self._work("encode", _facts_of(clips[id]), seconds=SECONDS_A_CLIP)
             yield done, total
-        listed = [{**_facts_of(clip), "label": clip.taught_as} for clip in clips.values()]
+        clips = {id: clip for id, clip in clips.items() if id in self.document.clips}
+        listed = [_facts_of(clip) for clip in clips.values()]
         step = self.document.steps[-1] if self.document.steps else None
         change = f"{step.what} {step.subject}".strip() if step else "taught"
         taught = await self._work("teach", listed, change, seconds=SECONDS_TO_TEACH)
         await self._sync(taught, {id: clip.taught_as or "" for id, clip in clips.items()})
-        sentences = await self._work("review", seconds=SECONDS_A_CLIP)
-        self.advice = [self._with_names(one, str) for one in sentences]
-        for id in list(self.results)[-TRIED_AGAIN:]:
-            if "probabilities" in self.results[id]:
-                with suppress(OptionError):  # too many jobs wait; the model is saved
-                    self.predict(id, tab)
         yield total, total
 
     async def _predict(self, id: str) -> Steps:
-        await self._sync(await self._work("open", seconds=SECONDS_TO_OPEN))
-        clip = self.document.clips.get(id)
-        if clip is None:  # removed for good while the job waited
-            return
-        result = await self._work("predict", _facts_of(clip), seconds=SECONDS_A_CLIP)
-        self._show(id, {**result, "nearest": self._id_of(result["nearest"])})
+        await self._reopen()
+        await self._answer(id)
         yield 1, 1
+
+    async def _refresh(self) -> Steps:
+        """Make advice and answers those of the model: the newest clip first, then recordings."""
+        with suppress(UserError, ChildError):
+            sentences = await self._work("review", seconds=SECONDS_A_CLIP)
+            self.advice = [self._with_names(one, str) for one in sentences]
+        done = 0
+        while outdated := self._outdated():
+            yield done, done + len(outdated)
+            await self._reopen()
+            with suppress(UserError, ChildError):  # which the result tells
+                await self._answer(outdated[0])
+            done += 1
+        while self._unsearched:
+            with suppress(OptionError, GoneError):
+                self.predict(*self._unsearched.popitem())
+
+    def _outdated(self) -> list[str]:
+        """Return the short clips to try that have no answer of the model, the newest first."""
+        return [
+            id
+            for id, clip in reversed(self.document.clips.items())
+            if clip.label is None and not (clip.binned or clip.is_recording)
+            if self.model and self.results.get(id, {}).get("model") != self.model["id"]
+        ]
+
+    async def _answer(self, id: str) -> None:
+        """Predict the class of a clip, if there are both; an error is a result, too."""
+        clip = self.document.clips.get(id)
+        if clip is None or self.model is None:
+            return
+        model = self.model["id"]
+        try:
+            result = await self._work("predict", _facts_of(clip), seconds=SECONDS_A_CLIP)
+        except (UserError, ChildError) as error:
+            self._show(id, {"error": facts_of(error), "model": model})
+            raise
+        self._show(id, {**result, "nearest": self._id_of(result["nearest"]), "model": model})
 
     def _show(self, id: str, result: dict[str, Any]) -> None:
         """Make this the last result, unless the clip was removed for good meanwhile."""
@@ -296,8 +314,12 @@ class Page:
         if id in self.document.clips:
             self.results[id] = result
 
+    async def _reopen(self) -> None:
+        """Take over the model in the folder, if something else changed it."""
+        await self._sync(await self._work("open", seconds=SECONDS_TO_OPEN))
+
     async def _work(self, method: str, *arguments: Any, seconds: float) -> Any:
-        result, _ = await _twice(self.worker, method, *arguments, seconds=seconds)
+        result, _ = await call_twice(self.worker, method, *arguments, seconds=seconds)
         return result
 
     async def _sync(
@@ -314,7 +336,7 @@ class Page:
             base: Label of each clip when they were equal.
             step: What was done with what, to undo it as one step; None if it cannot be undone.
         """
-        self.model = opened["model"]
+        before, self.model = self.model, opened["model"]
         examples = [SavedExample.model_validate(one) for one in opened["examples"]]
 
         def merged(document: Document) -> Document:
@@ -322,6 +344,10 @@ class Page:
             return new if step is None else new.since(document, *step)
 
         await self.change(merged)
+        if self.model and (before is None or before["id"] != self.model["id"]):
+            self.advice = []
+            with suppress(OptionError):  # too many jobs wait
+                self.queue.add(Job("refresh", "", self._refresh(), patient=True))
 
     def _with_names(self, text: str, form: Callable[[str], str]) -> str:
         """Return a text with the names of clips in place of those of their files."""
@@ -334,9 +360,7 @@ class Page:
 
     def _id_of(self, example: dict[str, Any]) -> str | None:
         """Return the id of a clip that the model names."""
-        key = SavedExample.model_validate(example).key
-        clips = self.document.clips.items()
-        return next((id for id, clip in clips if clip.key == key), None)
+        return self.document.id_of(SavedExample.model_validate(example).key)
 
     def _clip_facts(self, id: str, clip: Clip) -> dict[str, Any]:
         return {
@@ -361,17 +385,8 @@ def _recovered(id: str, clip: Clip) -> Callable[[Document], Document]:
     return lambda document: document.changed("recover", clip.name, clips={id: clip})
 
 
-async def _twice(child: Child, method: str, *arguments: Any, seconds: float) -> tuple[Any, bytes]:
-    """Call a method of a child, and once more if the child was killed."""
-    try:
-        return await child.call(method, *arguments, seconds=seconds)
-    except ChildError as error:
-        if error.reason != "died":
-            raise
-    return await child.call(method, *arguments, seconds=seconds)
-
-
 def _facts_of(clip: Clip) -> dict[str, Any]:
+    """Return what the worker needs of a clip."""
     file, start, end, number = clip.key
-    source = clip.file is not None
-    return {"file": file, "start": start, "end": end, "number": number, "source": source}
+    key = {"file": file, "start": start, "end": end, "number": number}
+    return {**key, "source": clip.file is not None, "name": clip.name, "label": clip.label}

@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -17,11 +17,12 @@ from fewact.data import VIDEO_SUFFIXES
 from fewact.errors import ModelError, OutputError
 from fewact.io.atomic import make_folder, output_errors, sync, write_bytes
 from fewact.io.bounded import GIB, MIB, FileType, size_text, user_path
-from fewact.io.folders import backup_of, current, holding, recover
-from fewact.io.locks import Claims
+from fewact.io.folders import backup_of, current, held, holding
+from fewact.io.locks import exclusive
 from fewact.io.page_folder import PAGE_CLIP, PAGE_DOCUMENT, PAGE_FOLDER, is_page
 from fewact.io.temporary import is_temporary, remove_leftovers, temporary
 from fewact.web.document import Document
+from fewact.web.refused import RefusedError
 
 DOCUMENT_FILE = FileType(
     "document of the page", ModelError, 64 * MIB, hint="Move it away to start with an empty page."
@@ -29,7 +30,7 @@ DOCUMENT_FILE = FileType(
 MOST_CLIPS: Final = 2000
 MOST_BYTES: Final = 1 * GIB
 RESERVED: Final = 1 * GIB
-"""Bytes of the disk that uploads leave free."""
+"""Bytes of the disk that uploads and unpacked models leave free."""
 
 
 class Store:
@@ -49,25 +50,25 @@ class Store:
         with output_errors(self.model):
             if not self.model.exists() and not backup_of(self.model).is_dir():
                 make_folder(self.model)
-            recover(self.model, is_of_model)
-            self.folder = self.model / PAGE_FOLDER
-            make_folder(self.folder)
-            remove_leftovers(self.folder)
-        # A folder of its own: a lock file removes what other processes left beside it.
-        self._claims = Claims(self.folder / "lock" / "serve")
-        if next(self._claims.free([0]), None) is None:
+        self.folder = self.model / PAGE_FOLDER
+        with held(self.model, is_of_model):  # saving the model moves the page to the new folder
+            make_folder(self.folder / "lock")
+            self._lock = exclusive(self.folder / "lock" / "serve")
+        if self._lock is None:
             raise ModelError(
                 "another `fewact serve` has this model open",
                 where=str(model),
                 hint="Use the page that is open already, or stop the other server first.",
             )
+        remove_leftovers(self.folder)
         if not is_page(self.folder):
             self.write(Document())
 
     def close(self) -> None:
         """Release the lock."""
-        self._claims.release(0)
-        self._claims.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def has_model(self) -> bool:
         """Return whether the folder has a model."""
@@ -218,6 +219,44 @@ class Store:
         """Hold the lock without which no process replaces the model folder."""
         with holding(self.model.parent):
             yield
+
+
+class Room:
+    """Disk space and clips that requests have reserved, so that they share the limits.
+
+    Args:
+        store: Store whose disk is limited.
+        count: Returns the number of clips that there are.
+    """
+
+    def __init__(self, store: Store, count: Callable[[], int]) -> None:
+        self._store, self._count = store, count
+        self._bytes, self._clips = 0, 0
+
+    @contextmanager
+    def reserved(self, *, size: int = 0, clips: int = 0) -> Iterator[None]:
+        """Reserve disk space and clips until the block ends.
+
+        Args:
+            size: Number of bytes that will be written. Bytes that the block has written already
+                count twice, so that the limit is never exceeded.
+            clips: Number of clips that will be added.
+
+        Raises:
+            RefusedError: There would be too many clips.
+            OutputError: The disk would be nearly full.
+        """
+        if clips and self._count() + self._clips + clips > MOST_CLIPS:
+            raise RefusedError(409, "too_many")
+        if size:
+            self._store.check_room(self._bytes + size)
+        self._bytes += size
+        self._clips += clips
+        try:
+            yield
+        finally:
+            self._bytes -= size
+            self._clips -= clips
 
 
 def suffix_of(name: str) -> str:

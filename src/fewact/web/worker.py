@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from fewact.classifier import Event, FewShotClassifier, model_folder
-from fewact.classifier.archive import pack, unpack
+from fewact.classifier.archive import pack, unpack, unpacked_size
 from fewact.classifier.config import CONFIG
 from fewact.classifier.explain import explain
 from fewact.classifier.history import editing, versions
@@ -22,8 +22,9 @@ from fewact.classifier.review import review
 from fewact.classifier.revision import Key, Revision, keys_of
 from fewact.classifier.stream import Stream
 from fewact.classifier.watch import Moment, Watch, watching
-from fewact.data import Clip, VideoClip
-from fewact.errors import DataError, ModelError
+from fewact.data import Clip, VideoClip, is_background
+from fewact.errors import DataError, ModelError, VideoError
+from fewact.io.atomic import output_errors
 from fewact.io.folders import current
 from fewact.io.page_folder import PAGE_CLIP, PAGE_FOLDER
 from fewact.report.events import counts
@@ -82,7 +83,7 @@ class Worker:
         self.open()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self._revision.encode(self._clip(clip))
+            self._encode(clip)
 
     def teach(self, clips: list[dict[str, Any]], change: str) -> dict[str, Any]:
         """Make the model have exactly these clips, and save it.
@@ -96,7 +97,7 @@ class Worker:
             self.open()
             for clip in clips:
                 if clip["source"]:  # after a restart nothing is encoded
-                    self._revision.encode(self._clip(clip))
+                    self._encode(clip)
             labels = [(_key(clip), clip["label"]) for clip in clips]
             for version in versions(self._model):  # clips without a file that come back
                 if self._revision.has(key for key, _ in labels):
@@ -213,7 +214,13 @@ class Worker:
 
     def pack(self, file: str) -> None:
         """Write the model as a .zip file."""
-        Path(file).write_bytes(pack(self._model))
+        content = pack(self._model)
+        with output_errors(Path(file)):
+            Path(file).write_bytes(content)
+
+    def unpacked_size(self, file: str) -> int:
+        """Return the number of bytes that ``unpack`` writes."""
+        return unpacked_size(file)
 
     def unpack(self, file: str) -> dict[str, Any]:
         """Replace the model by that of a .zip file; the former one stays a former version."""
@@ -234,6 +241,27 @@ class Worker:
                 "the model was taught from features, not from clips", where=str(self._model)
             )
         return revision
+
+    def _encode(self, clip: dict[str, Any]) -> None:
+        """Encode a clip, if it is not encoded yet.
+
+        Raises:
+            DataError: It cannot be read; the message names the clip and its action.
+        """
+        try:
+            self._revision.encode(self._clip(clip))
+        except (DataError, VideoError) as error:
+            part = (
+                "" if clip["start"] is None else f" from {clip['start']:.1f} to {clip['end']:.1f} s"
+            )
+            action = (
+                "no action" if is_background(clip["label"]) else f'the action "{clip["label"]}"'
+            )
+            reason = (error.got or error.what).rpartition(clip["file"])[2].lstrip(": ")
+            raise DataError(
+                f'the clip "{clip["name"]}"{part} of {action} cannot be taught: {reason}',
+                hint="Remove the clip, or mark another part of it.",
+            ) from error
 
     def _origins(self) -> dict[str, VideoClip]:
         """Return the clips of the page by the titles of the examples."""
@@ -272,7 +300,7 @@ class Worker:
         return {
             "model": {
                 "id": str(self._loaded),
-                "classes": list(classifier.classes_),
+                "classes": classifier.classes_.tolist(),
                 "clips": dict(Counter(clip.label for clip in examples)),
                 "right": calibration.right,
                 "held_out": calibration.held_out,

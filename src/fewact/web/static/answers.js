@@ -1,7 +1,7 @@
 // New clips and recordings, and what the model says of them.
 
 import { post } from "./api.js";
-import { addClips } from "./cards.js";
+import { NONE, addClips } from "./cards.js";
 import { editSegment, labelChoice, play } from "./player.js";
 import { clock, errorText, percent, text } from "./texts.js";
 import { ICONS, attempt, h, icon, setText, sync, thumbnail } from "./view.js";
@@ -10,13 +10,17 @@ const UNLIKE = "(none)";
 const COLOURS = 8;
 const SHOWN = 12;
 
+const isActive = (job) => ["waiting", "running"].includes(job?.state);
+
 /** Show the clips to try, the newest first. */
 export function showAnswers(list, state) {
+  const isBusyWith = (kind) => state.jobs.some((job) => job.kind === kind && isActive(job));
+  const [opening, refreshing] = ["open", "refresh"].map(isBusyWith);
   const items = Object.entries(state.clips)
     .filter(([, clip]) => !clip.binned && clip.label === null)
     .map(([id, clip]) => ({
       id, ...clip, nearest: state.clips[state.results[id]?.nearest], result: state.results[id],
-      classes: state.classes, model: state.model, job: state.jobs.filter((job) => job.subject === id).at(-1),
+      classes: state.classes, model: state.model, opening, refreshing, job: state.jobs.filter((job) => job.subject === id).at(-1),
     }))
     .reverse();
   sync(list, items, (item) => item.id, (item) => (item.recording ? recording(item) : answer(item)), update);
@@ -38,6 +42,7 @@ function answer(item) {
     h("div", { class: "answer-body" },
       h("p", { class: "file", dir: "auto" }, item.name),
       h("p", { class: "label", role: "status", dir: "auto" }),
+      h("button", { class: "again", type: "button", hidden: true, onclick: () => tryClips([item.id]) }, text("try_again")),
       h("p", { class: "nearest", dir: "auto" }),
       h("ul", { class: "bars", "aria-label": text("bars") }),
       h("a", { class: "why", href: `/why/${item.id}`, target: "_blank", hidden: true }, text("why")),
@@ -46,7 +51,7 @@ function answer(item) {
         h("div", { class: "row" }, choice,
           h("button", {
             type: "button",
-            onclick: () => attempt(async () => {
+            onclick: () => choice.reportValidity() && attempt(async () => {
               await post("/api/clips/label", { ids: [item.id], label: choice.value });
               await post("/api/teach");
             }),
@@ -66,8 +71,9 @@ function recording(item) {
     h("ul", { class: "counts", "aria-label": text("counts") }),
     h("ol", { class: "events", "aria-label": text("events") }),
     h("div", { class: "row" },
-      h("button", { type: "button", onclick: () => tryClips([item.id]) }, text("search_again")),
-      h("button", { type: "button", onclick: () => editSegment(item, {}) }, text("mark"))),
+      h("button", { class: "again", type: "button", onclick: () => tryClips([item.id]) }, text("search_again")),
+      h("button", { type: "button", onclick: () => editSegment(item, {}) }, text("mark")),
+      h("button", { class: "cancel", type: "button", hidden: true }, text("cancel_search"))),
     removeButton(item));
 }
 
@@ -94,24 +100,38 @@ function removeButton(item) {
 function update(element, item) {
   const { result, job } = item;
   element.classList.toggle("unlike", result?.label === UNLIKE);
-  element.classList.toggle("busy", ["waiting", "running"].includes(job?.state));
-  setText(element.querySelector(".label"), labelText(item));
+  element.classList.toggle("busy", isActive(job) || isPending(item));
+  element.classList.toggle("old", isOld(item));
+  setText(element.querySelector(".label"), item.recording ? searchText(item) : answerText(item));
   if (item.recording) updateRecording(element, item);
   else updateAnswer(element, item);
 }
 
-function updateAnswer(element, { result, nearest, classes }) {
-  element.querySelector(".why").hidden = !result;
+/** Whether a result is that of a former model, or there is none. */
+const isOld = ({ result, model }) => result?.model !== model?.id;
+
+/** Whether a short clip will be tried with the model without being asked for. */
+const isPending = (item) => !item.recording && item.refreshing && isOld(item);
+
+function updateAnswer(element, item) {
+  const { result, nearest, classes, job } = item;
+  element.querySelector(".again").hidden =
+    !item.model || isActive(job) || isPending(item) || !(isOld(item) || result.error);
+  element.querySelector(".why").hidden = !result?.probabilities;
   setText(element.querySelector(".nearest"), nearest ? text("nearest", { name: nearest.name }) : "");
   const ranked = Object.entries(result?.probabilities ?? {}).sort((a, b) => b[1] - a[1]).slice(0, 5);
   sync(element.querySelector(".bars"), ranked, ([name]) => name, bar, (row, [, share]) => {
     row.style.setProperty("--share", `${100 * share}%`);
     setText(row.querySelector(".value"), `${percent(share)} %`);
   });
-  labelChoice.update(element.querySelector("select"), classes);
+  labelChoice.update(element.querySelector("select"), classes, isOld(item) ? "" : result?.label === UNLIKE ? NONE : result?.label);
 }
 
 function updateRecording(element, item) {
+  element.querySelector(".again").disabled = isActive(item.job);
+  const cancel = element.querySelector(".cancel");
+  cancel.hidden = !isActive(item.job);
+  cancel.onclick = () => attempt(() => post(`/api/jobs/${item.job.id}/cancel`));
   const events = item.result?.events ?? [];
   const share = (seconds) => `${(100 * seconds) / item.seconds}%`;
   const key = (event) => `${event.label} ${event.start} ${event.end}`;
@@ -132,20 +152,34 @@ function updateRecording(element, item) {
       h("span", { class: "value" }, `${percent(event.confidence)} %`))));
 }
 
-function labelText({ result, job, model, recording: isLong }) {
-  if (job?.state === "failed") return errorText(job.error);
-  if (isLong && job?.state === "running") return text("searching", { percent: percent(job.done / (job.total || 1)) });
-  if (!result && job?.state === "waiting") return text("waiting");
-  if (!result && job?.state === "running") return text("predicting");
-  if (!result) return model ? text("not_tried") : text("waiting_for_model");
-  if (isLong) {
-    if (result.ended && result.model !== model?.id) return text("search_is_old");
-    if (!result.events.length && !model?.none) return text("found_without_else");
-    return text("found", { n: result.events.length });
+function answerText(item) {
+  const { result, job, model } = item;
+  if (!model) return waitingForModel(item);
+  if (job?.state === "running") return text("predicting");
+  if (isActive(job) || isPending(item)) return text("waiting");
+  if (isOld(item)) {
+    if (job?.state === "failed") return errorText(job.error);
+    return text(result ? "answer_is_old" : "not_tried");
   }
+  if (result.error) return errorText(result.error);
   if (result.label === UNLIKE) return text("answer_none");
   return text("answer", { label: result.label, percent: percent(result.probability) });
 }
+
+function searchText(item) {
+  const { result, job, model } = item;
+  if (!model) return waitingForModel(item);
+  if (job?.state === "running") return text("searching", { percent: percent(job.done / (job.total || 1)) });
+  if (job?.state === "waiting") return text("waiting");
+  if (job?.state === "failed") return errorText(job.error);
+  if (!result) return text("not_tried");
+  if (isOld(item)) return text("search_is_old");
+  if (!result.ended) return text("search_cancelled", { n: result.events.length });
+  if (!result.events.length && !model.none) return text("found_without_else");
+  return text("found", { n: result.events.length });
+}
+
+const waitingForModel = ({ opening }) => text(opening ? "opening" : "waiting_for_model");
 
 function bar([name]) {
   return h("li", { class: "bar" }, h("span", { class: "bar-name", dir: "auto" }, name), h("span", { class: "bar-line" }), h("span", { class: "value" }));

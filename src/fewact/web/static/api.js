@@ -1,7 +1,12 @@
 // Requests to the server, and the state that follows it.
 
-const tab = crypto.randomUUID().slice(0, 8);
 const LARGEST = 2 ** 30; // the server's limit; it closes the connection of a larger upload
+
+/** A random id. Not by `crypto.randomUUID`: only secure contexts have it, not every address of a computer. */
+export const newId = () =>
+  [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
+const tab = newId();
 
 export class Refused extends Error {
   constructor(error) {
@@ -54,8 +59,8 @@ export const look = (pixels, facts) =>
     method: "POST", headers: { "content-type": "application/octet-stream", "x-tab": tab }, body: pixels,
   }));
 
-/** Call `show` with each new state, for as long as the page is open. */
-export async function follow(show, offline) {
+/** Call `show` with each new state, for as long as the page is open, and `failed` with an error or null. */
+export async function follow(show, failed) {
   let version = "";
   for (;;) {
     if (document.hidden) {
@@ -64,15 +69,13 @@ export async function follow(show, offline) {
       continue;
     }
     try {
-      const response = await fetch(`/api/state?after=${version}`, { signal: AbortSignal.timeout(60_000) });
-      if (!response.ok) throw new Error(response.status);
-      const state = await response.json();
-      offline(false);
+      const state = await answer(fetch(`/api/state?after=${version}`, { signal: AbortSignal.timeout(60_000) }));
+      failed(null);
       version = state.version;
       show(state);
       await pause(80);
-    } catch {
-      offline(true);
+    } catch (refused) {
+      failed(refused.error ?? { key: "offline" });
       version = "";
       await pause(1500);
     }

@@ -1,9 +1,10 @@
 // The actions as cards: their names, their clips, and how clips come to them.
 
 import { post, upload } from "./api.js";
+import { droppable } from "./drop.js";
 import { record } from "./recorder.js";
 import { percent, text } from "./texts.js";
-import { ICONS, attempt, chooseFiles, droppable, h, icon, setText, sync, thumbnail, toast } from "./view.js";
+import { ICONS, attempt, chooseFiles, h, icon, setText, sync, thumbnail, toast } from "./view.js";
 import { play } from "./player.js";
 
 export const NONE = "none";
@@ -75,11 +76,10 @@ function clipItem(clip) {
 
 /** The name of an action, which is edited in place. */
 function nameField(name) {
-  const field = h("input", { class: "name", type: "text", maxlength: "60", dir: "auto", "aria-label": text("action_name") });
+  const field = h("input", { class: "name", type: "text", maxlength: "60", dir: "auto", "aria-label": text("action_name", { name }) });
   field.value = name;
   field.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") field.blur();
-    if (event.key === "Escape") { field.value = name; field.blur(); }
+    if (event.key === "Escape") field.value = name;
   });
   field.addEventListener("change", async () => {
     const done = await attempt(() => post("/api/classes/rename", { name, to: field.value }));
@@ -109,7 +109,7 @@ export async function addClips(files, label, pieces = 1) {
   document.getElementById("toasts").append(message);
   const ids = [];
   for (const file of files) {
-    const added = await attempt(() => upload(file, { name: file.name, label, pieces }));
+    const added = await attempt(() => upload(file, { name: file.name, label, pieces }), file.name);
     if (added) ids.push(...added.ids);
   }
   message.remove();

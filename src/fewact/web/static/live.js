@@ -1,6 +1,6 @@
 // The camera with the answer on the picture.
 
-import { look, pause } from "./api.js";
+import { look, newId, pause } from "./api.js";
 import { openCamera } from "./camera.js";
 import { clock, errorText, percent, text } from "./texts.js";
 import { h, setText } from "./view.js";
@@ -18,7 +18,7 @@ export async function watchCamera() {
 
   const canvas = new OffscreenCanvas(WIDTH, 1);
   const pencil = canvas.getContext("2d", { willReadFrequently: true });
-  let id = crypto.randomUUID();
+  let id = newId();
   let begun = performance.now();
   while (dialog.open && stream.active) {
     const started = performance.now();
@@ -40,7 +40,7 @@ export async function watchCamera() {
       }
     } catch (refused) {
       setText(status, errorText(refused.error));
-      id = crypto.randomUUID(); // the program may have begun again
+      id = newId(); // the program may have begun again
       begun = performance.now();
       await pause(2000);
     }

@@ -3,10 +3,11 @@
 import { follow, post, sendModel } from "./api.js";
 import { showAnswers, tryClips, tryFiles } from "./answers.js";
 import { reviewSentences, showCards } from "./cards.js";
+import { droppable } from "./drop.js";
 import { watchCamera } from "./live.js";
 import { record } from "./recorder.js";
 import { errorText, stepText, text } from "./texts.js";
-import { attempt, chooseFiles, droppable, h, setText, sync, thumbnail, toast } from "./view.js";
+import { attempt, chooseFiles, h, setText, sync, thumbnail, toast } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 let state = null;
@@ -53,7 +54,7 @@ function showTeaching() {
     last = job.id + job.state;
   }
   last ??= "";
-  const sentences = reviewSentences(state);
+  const sentences = [...new Set(reviewSentences(state))];
   $("review").hidden = !sentences.length;
   sync($("review"), sentences, (one) => one, (one) => h("p", {}, one));
 }
@@ -102,4 +103,7 @@ document.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && event.key === "z" && !typing && !$("undo").disabled) $("undo").click();
 });
 
-follow(show, (isOffline) => { $("offline").hidden = !isOffline; });
+follow(show, (error) => {
+  $("offline").hidden = !error;
+  if (error) setText($("offline"), error.key === "offline" ? text("offline") : errorText(error));
+});

@@ -15,8 +15,7 @@ export function play(clip) {
 export function editSegment(clip, event) {
   const start = seconds(event.start ?? 0);
   const end = seconds(event.end ?? Math.min(clip.seconds, 2));
-  const choice = labelChoice(clip.classes, "segment-label");
-  if (event.label) choice.value = event.label;
+  const choice = labelChoice(clip.classes, "segment-label", event.label);
   const film = player(clip, event.start, event.end);
   const video = film.querySelector("video");
   const now = (field, words) => h("button", { type: "button", onclick: () => { field.value = video.currentTime.toFixed(1); } }, words);
@@ -45,16 +44,19 @@ export function editSegment(clip, event) {
   }
 }
 
-/** The choice of an action, or of anything else. */
-export function labelChoice(classes, id) {
-  const choice = h("select", { id });
-  labelChoice.update(choice, classes);
+/** The choice of an action, or of anything else; `label` is chosen until the user chooses. */
+export function labelChoice(classes, id, label) {
+  const choice = h("select", { id, required: true, onchange: () => { choice.dataset.chosen = "yes"; } });
+  labelChoice.update(choice, classes, label);
   return choice;
 }
 
-labelChoice.update = (choice, classes) =>
-  sync(choice, [...classes, NONE], (name) => name, (name) =>
-    h("option", { value: name }, name === NONE ? text("other_action") : name));
+labelChoice.update = (choice, classes, label = "") => {
+  const value = choice.dataset.chosen ? choice.value : label;
+  sync(choice, ["", ...classes, NONE], (name) => name, (name) =>
+    h("option", { value: name, hidden: !name }, name === NONE ? text("other_action") : name || text("choose_action")));
+  choice.value = [...choice.options].some((option) => option.value === value) ? value : "";
+};
 
 /** A player of a file from `start` to `end`; its frames where the browser cannot play it. */
 function player(clip, start, end) {

@@ -41,6 +41,7 @@ export async function record({ label, pieces = 1, saved = () => {} }) {
       if (isElse) setText(count, String(left));
     });
     stop = null;
+    if (!dialog.open) return; // closing it cancels the recording
     dialog.classList.remove("live");
     setText(count, "");
     setText(status, text("saving"));

@@ -16,13 +16,15 @@ export function stepText(step) {
   return text(`steps_done.${step.what}`, { subject: step.subject || text("several_clips") });
 }
 
-/** What an error of the server says. */
-export function errorText(error) {
-  if (error?.key) return text(`errors.${error.key}`);
-  const parts = [error?.what ?? text("failed")];
-  if (error?.expected) parts.push(`(${error.expected})`);
-  if (error?.hint) parts.push(error.hint);
-  return parts.join(" ");
+/** What an error of the server says; `name` is the file that it is about. */
+export function errorText(error, name) {
+  let words = text(`errors.${error?.key}`);
+  if (!error?.key) {
+    words = error?.what ?? text("failed");
+    if (error?.expected) words += ` (${error.expected})`;
+    if (error?.hint) words += `. ${error.hint}`;
+  }
+  return name ? text("error_of", { name, error: words }) : words;
 }
 
 /** A time in seconds as minutes and seconds. */

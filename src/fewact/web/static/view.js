@@ -33,9 +33,16 @@ export const ICONS = {
   file: "M12 16V4m0 0L7 9m5-5 5 5M4 20h16",
 };
 
-/** Make the children of a list those of `items`: elements with the same key are kept. */
+/** Make the children of a list those of `items`: an element whose key is still there is kept. */
 export function sync(list, items, key, create, update) {
-  const before = new Map([...list.children].map((child) => [child.dataset.key, child]));
+  const focus = focusIn(list);
+  const keys = new Set(items.map((item) => String(key(item))));
+  const before = new Map();
+  for (const child of [...list.children]) {
+    const id = child.dataset.key;
+    if (keys.has(id) && !before.has(id)) before.set(id, child);
+    else child.remove();
+  }
   let place = list.firstElementChild;
   for (const item of items) {
     const id = String(key(item));
@@ -50,7 +57,32 @@ export function sync(list, items, key, create, update) {
     if (element === place) place = place.nextElementSibling;
     else list.insertBefore(element, place);
   }
-  for (const element of before.values()) element.remove();
+  if (focus && document.activeElement === document.body) refocus(list, focus);
+}
+
+const controls = (element) => [...element.querySelectorAll("a[href], button:enabled, input, select")].filter((one) => one.checkVisibility());
+
+/** The control of a list that has the focus, and where it is: in which child, and after how many of its sort. */
+function focusIn(list) {
+  const control = document.activeElement;
+  const child = [...list.children].find((one) => one !== control && one.contains(control));
+  if (!child) return null;
+  return { control, index: [...list.children].indexOf(child), nth: alike(child, control).indexOf(control) };
+}
+
+const alike = (child, control) =>
+  controls(child).filter((one) => one.localName === control.localName && one.className === control.className);
+
+/** Keep the focus near a control that was moved or removed: on that of the next child, or on what follows the list. */
+function refocus(list, { control, index, nth }) {
+  const child = list.children[Math.min(index, list.children.length - 1)];
+  const next = [
+    control.isConnected ? control : null,
+    ...(child ? [alike(child, control)[nth], controls(child)[0]] : []),
+    list.parentElement.querySelector(":scope > ul ~ .row button:enabled"),
+  ].find(Boolean);
+  if (next) next.focus();
+  else list.closest("[tabindex]")?.focus({ preventScroll: true });
 }
 
 /** Set the text of an element if it is another one: screen readers read what changes. */
@@ -65,12 +97,12 @@ export function toast(words, bad = false) {
   setTimeout(() => message.remove(), bad ? 12_000 : 5_000);
 }
 
-/** Run an action of the user; say what went wrong. */
-export async function attempt(action) {
+/** Run an action of the user; say what went wrong, and with which file. */
+export async function attempt(action, name) {
   try {
     return await action();
   } catch (refused) {
-    toast(refused.error ? errorText(refused.error) : `${text("failed")} ${refused.message}`, true);
+    toast(refused.error ? errorText(refused.error, name) : `${text("failed")} ${refused.message}`, true);
     return undefined;
   }
 }
@@ -98,23 +130,6 @@ export function thumbnail(clip, label) {
   frames.style.setProperty("--steps", `steps(${Math.max(2, end - first + 1)}, jump-none)`);
   outer.append(frames);
   return outer;
-}
-
-/** Let an element take dropped files. */
-export function droppable(element, take) {
-  let depth = 0;
-  const mark = (change) => {
-    depth = Math.max(0, depth + change);
-    element.classList.toggle("over", depth > 0);
-  };
-  element.addEventListener("dragenter", (event) => { event.preventDefault(); mark(1); });
-  element.addEventListener("dragleave", () => mark(-1));
-  element.addEventListener("dragover", (event) => event.preventDefault());
-  element.addEventListener("drop", (event) => {
-    event.preventDefault();
-    mark(-depth);
-    if (event.dataTransfer.files.length) take([...event.dataTransfer.files]);
-  });
 }
 
 /** Let the user choose files: videos unless `accept` says otherwise. */

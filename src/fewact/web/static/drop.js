@@ -1,0 +1,59 @@
+// Dropped files, and the videos of dropped folders.
+
+import { text } from "./texts.js";
+import { toast } from "./view.js";
+
+const VIDEO = new RegExp("\\.(3g2|3gp|asf|avi|dv|f4v|flv|gif|h264|h265|hevc|m1v|m2t|m2ts|m2v|m4v|mjpeg|mkv|mov|mp4|mpe|mpeg|mpg|mts|mxf|nut|ogv|qt|rm|rmvb|ts|vob|webm|wmv|y4m)$", "i");
+
+/** Let an element take dropped files. */
+export function droppable(element, take) {
+  let depth = 0;
+  const mark = (change) => {
+    depth = Math.max(0, depth + change);
+    element.classList.toggle("over", depth > 0);
+  };
+  element.addEventListener("dragenter", (event) => { event.preventDefault(); mark(1); });
+  element.addEventListener("dragleave", () => mark(-1));
+  element.addEventListener("dragover", (event) => event.preventDefault());
+  element.addEventListener("drop", async (event) => {
+    event.preventDefault();
+    mark(-depth);
+    // What was dropped can be read during the event only, the content of its folders later.
+    const dropped = [...event.dataTransfer.items].filter((item) => item.kind === "file")
+      .map((item) => ({ file: item.getAsFile(), entry: item.webkitGetAsEntry() }));
+    const files = [];
+    for (const { file, entry } of dropped) files.push(...(entry?.isDirectory ? await videosIn(entry) : [file]));
+    if (files.length) take(files);
+  });
+}
+
+/** The videos in a folder and below; says so where there are none. */
+async function videosIn(folder) {
+  let files = [];
+  try {
+    files = await below(folder);
+  } catch {
+    // A folder that cannot be read has no videos for the page.
+  }
+  if (!files.length) toast(text("no_videos_in", { name: folder.name }), true);
+  return files;
+}
+
+async function below(folder) {
+  const files = [];
+  for (const entry of await entriesOf(folder)) {
+    if (entry.isDirectory) files.push(...await below(entry));
+    else if (VIDEO.test(entry.name)) files.push(await new Promise((done, fail) => entry.file(done, fail)));
+  }
+  return files;
+}
+
+async function entriesOf(folder) {
+  const reader = folder.createReader();
+  const entries = [];
+  for (;;) {
+    const some = await new Promise((done, fail) => reader.readEntries(done, fail));
+    if (!some.length) return entries.sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+    entries.push(...some);
+  }
+}

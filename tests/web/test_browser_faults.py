@@ -1,0 +1,243 @@
+"""The page in a real browser when something goes wrong, and by the keyboard."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fewact.video import write_video
+from tests.web.test_browser import CHROMIUM, Person, Serve, playwright, pytestmark
+
+__all__ = ["pytestmark"]
+
+HOST = "fewact.test"
+"""Name that a browser does not trust as it trusts those of this computer."""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--use-fake-device-for-media-stream",
+                "--use-fake-ui-for-media-stream",
+                f"--host-resolver-rules=MAP {HOST} 127.0.0.1",
+            ],
+        )
+        yield browser
+        browser.close()
+
+
+def focused(page: Any) -> str:
+    """Return the name of what has the focus."""
+    name: str = page.evaluate(
+        "document.activeElement.getAttribute('aria-label') || document.activeElement.id"
+    )
+    return name
+
+
+def drop(page: Any, selector: str, *paths: Path) -> None:
+    """Drop files and folders on an element."""
+    box = page.locator(selector).bounding_box()
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for what in ("dragEnter", "dragOver", "drop"):
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        session.send("Input.dispatchDragEvent", {"type": what, "x": x, "y": y, "data": data})
+
+
+def test_at_an_address_that_browsers_do_not_trust(serve: Serve, chromium: Any) -> None:
+    server = serve(before=f"import fewact.web.server as one; one.LOOPBACK += ('{HOST}',); ")
+    page = chromium.new_context().new_page()
+    page.goto(server.url.replace("127.0.0.1", HOST))
+    page.wait_for_selector("html[data-ready]", timeout=60_000)
+    assert not page.evaluate("isSecureContext")
+    field = page.get_by_label("First action")
+    field.fill("wave")
+    field.press("Enter")
+    page.get_by_role("button", name="Record clips of wave").click()
+    page.locator("dialog .hint").filter(has_text="only on this computer").wait_for()
+
+
+def test_each_sentence_of_advice_is_shown_once(serve: Serve, chromium: Any) -> None:
+    server = serve(
+        before="""
+from fewact.web.state import Page
+facts = Page.facts
+more = {"model": {"interval": None}, "advice": ["Same.", "Other.", "Same."]}
+Page.facts = lambda page: {**facts(page), **more}
+"""
+    )
+    person = Person(chromium, server)
+    for name in ("wave", "throw", "clap"):
+        person.add_action(name, [])
+    shown = person.page.locator("#review p").all_inner_texts()
+    assert shown[1:] == ["Same.", "Other."]
+
+
+def test_lists_with_equal_keys_do_not_grow(serve: Serve, chromium: Any) -> None:
+    person = Person(chromium, serve())
+    shown = person.page.evaluate(
+        """async () => {
+            const { h, sync } = await import("/static/view.js");
+            const list = h("ul", {}, h("li", {}, "old"));
+            for (const items of ["aba", "aab", "aba"])
+                sync(list, [...items], (one) => one, (one) => h("li", {}, one));
+            return list.textContent;
+        }"""
+    )
+    assert shown == "aba"
+
+
+def test_closing_the_recorder_cancels_the_clip(serve: Serve, chromium: Any) -> None:
+    server = serve()
+    person = Person(chromium, server)
+    page = person.page
+    person.add_action("wave", [])
+    for close in (True, False):
+        page.get_by_role("button", name="Record clips of wave").click()
+        page.get_by_role("button", name="Start").click()
+        page.get_by_role("button", name="Stop").wait_for()
+        page.wait_for_timeout(1500)
+        if close:
+            page.keyboard.press("Escape")
+            page.locator("dialog").wait_for(state="detached")
+        else:
+            page.get_by_role("button", name="Stop").click()
+            person.says("dialog .hint", "1 clip saved")
+    person.clips("wave", 1)
+    assert len(server.state()["clips"]) == 1
+    assert person.faults == []
+
+
+def test_the_videos_of_a_dropped_folder_are_added(
+    serve: Serve, chromium: Any, clip: bytes, tmp_path: Path
+) -> None:
+    server = serve()
+    person = Person(chromium, server)
+    page = person.page
+    person.add_action("wave", [])
+    folder, notes = tmp_path / "clips", tmp_path / "notes"
+    (folder / "below").mkdir(parents=True)
+    notes.mkdir()
+    for path in (
+        folder / "2.mp4",
+        folder / "10.MP4",
+        folder / "below" / "3.mp4",
+        tmp_path / "4.mp4",
+    ):
+        path.write_bytes(clip)
+    for path in (folder / "notes.txt", notes / "notes.txt"):
+        path.write_text("no video")
+    drop(page, "[data-key=wave]", folder, tmp_path / "4.mp4")
+    person.clips("wave", 4)
+    names = [one["name"] for one in server.state()["clips"].values()]
+    assert names == ["2.mp4", "10.MP4", "3.mp4", "4.mp4"]
+    drop(page, "[data-key=wave]", notes)
+    person.says(".toast", "There is no video in the folder notes")
+    assert page.locator(".toast.bad").count() == 1
+
+
+def test_an_error_names_its_file(serve: Serve, chromium: Any, clip: bytes, tmp_path: Path) -> None:
+    person = Person(chromium, serve())
+    (tmp_path / "notes.mp4").write_text("no video")
+    (tmp_path / "good.mp4").write_bytes(clip)
+    person.add_action("wave", [])
+    person.choose("Choose clips of wave", [tmp_path / "notes.mp4", tmp_path / "good.mp4"])
+    person.clips("wave", 1)
+    message = person.page.locator(".toast.bad").inner_text()
+    assert re.fullmatch(r"notes\.mp4: is not a video, [^()]*\. Copy, [^()]*\.", message)
+
+
+def test_a_page_of_a_former_server_says_so(serve: Serve, chromium: Any) -> None:
+    former = serve()
+    person = Person(chromium, former)
+    page = person.page
+    former.stop()
+    person.says("#offline", "Start fewact serve again")
+    page.set_viewport_size({"width": 800, "height": 300})
+    page.evaluate("window.scrollTo({top: document.body.scrollHeight, behavior: 'instant'})")
+    assert page.locator("#offline").bounding_box()["y"] == 0
+    again = f"import sys; sys.argv += ['--port', '{former.port}']; "
+    server = serve(former.model, before=again)
+    person.says("#offline", "^Open the address that fewact serve shows")
+    for path in ("/", "/report", "/why/0123456789abcdef"):
+        page.goto(server.origin + path)
+        assert page.locator("p").inner_text().startswith("Open the address")
+        person.check_width()
+    page.goto(server.url)
+    page.wait_for_selector("html[data-ready]")
+    assert page.locator("#offline").is_hidden()
+
+
+def test_the_focus_stays_near_what_changed(serve: Serve, chromium: Any, clip: bytes) -> None:
+    server = serve()
+    for name in ("wave", "throw"):
+        server.post("/api/classes", name=name)
+    for i in range(3):
+        server.upload(clip, f"name={i}.mp4&label=wave")
+    person = Person(chromium, server)
+    page = person.page
+    person.clips("wave", 3)
+
+    field = page.get_by_label("Name of the action wave")
+    field.fill("hello")
+    field.press("Enter")
+    page.get_by_label("Name of the action hello").wait_for()
+    assert focused(page) == "Name of the action hello"
+
+    page.get_by_label("Remove the clip 1.mp4").focus()
+    for count, then in ((2, "Remove the clip 2.mp4"), (1, "Remove the clip 0.mp4")):
+        page.keyboard.press("Enter")
+        person.clips("hello", count)
+        assert focused(page) == then
+    page.keyboard.press("Enter")
+    person.clips("hello", 0)
+    assert focused(page) == "Record clips of hello"
+
+    page.get_by_label("Remove the action hello").focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("Remove the action hello").wait_for(state="detached")
+    assert focused(page) == "Remove the action throw"
+
+    server.upload(clip, "name=try.mp4")
+    page.get_by_role("button", name="Remove try.mp4").focus()
+    page.keyboard.press("Enter")
+    page.locator(".answer").wait_for(state="detached")
+    assert focused(page) == "try"
+
+
+def test_a_name_that_means_no_action_is_refused(serve: Serve, chromium: Any) -> None:
+    person = Person(chromium, serve())
+    page = person.page
+    person.add_action("wave", [])
+    field = page.get_by_label("Name of the action wave")
+    field.fill("anything else")
+    field.press("Enter")
+    person.says(".toast", "reserved")
+    assert field.input_value() == "wave"
+    assert focused(page) == "Name of the action wave"
+
+
+def test_no_action_is_chosen_for_a_new_mark(serve: Serve, chromium: Any, tmp_path: Path) -> None:
+    server = serve()
+    server.post("/api/classes", name="wave")
+    frames = np.zeros((32, 48, 64, 3), np.uint8)
+    frames[:, 10:30, 10:30] = 200
+    (id,) = server.upload(write_video(tmp_path / "long.mp4", frames, 2).read_bytes())[1]["ids"]
+    page = Person(chromium, server).page
+    page.get_by_role("button", name="Mark an action").click()
+    choice = page.get_by_label("This shows")
+    assert choice.input_value() == ""
+    page.locator("dialog").get_by_role("button", name="Teach it").click()
+    assert page.locator("select:invalid").count() == 1
+    choice.select_option("wave")
+    page.locator("dialog").get_by_role("button", name="Teach it").click()
+    page.locator("[aria-label='Clips of wave'] .clip").wait_for()
+    assert set(server.state()["clips"]) > {id}

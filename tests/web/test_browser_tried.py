@@ -1,0 +1,80 @@
+"""Clips to try in a real browser: before anything is taught, while a recording is searched."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fewact.video import write_video
+from tests.web.test_browser import Person, Serve, camera, chromium, clips_of, pytestmark
+from tests.web.test_same_model import begun, video
+
+__all__ = ["begun", "camera", "chromium", "pytestmark"]
+
+ENDLESS = """
+import asyncio
+from fewact.errors import DataError
+from fewact.web.state import Page
+work, fails = Page._work, ["is damaged"]
+
+async def other(page, method, *arguments, seconds):
+    if method == "watch":
+        await asyncio.sleep(0.1)
+        return {"events": [], "counts": {}, "time": 7.0, "ended": False}
+    if method == "predict" and fails:
+        raise DataError(fails.pop())
+    return await work(page, method, *arguments, seconds=seconds)
+
+Page._work = other
+"""
+"""A search that never ends, and a first prediction that fails."""
+
+
+def test_what_is_tried_before_anything_is_taught_waits(
+    serve: Serve, chromium: Any, assets: Path
+) -> None:
+    person = Person(chromium, serve())
+    person.choose("Choose clips to try", clips_of(assets, "a03_wave", "s6_t1"))
+    person.says(".answer .label", "Waits until something is taught")
+    person.add_action("wave", clips_of(assets, "a03_wave", "s1_t1", "s2_t1"))
+    person.add_action("throw", clips_of(assets, "a05_throw", "s1_t1", "s2_t1"))
+    person.teach()
+    person.says(".answer .label", "wave, ")
+    assert person.page.locator(".answer .again").is_hidden()
+    assert person.faults == []
+
+
+def test_a_search_lets_a_clip_be_tried_and_is_cancelled(
+    serve: Serve, chromium: Any, begun: Path, tmp_path: Path
+) -> None:
+    server = serve(begun, ENDLESS)
+    person = Person(chromium, server)
+    page = person.page
+    film = np.zeros((40, 48, 64, 3), np.uint8)
+    person.choose("Choose clips to try", [write_video(tmp_path / "long.mp4", film, 2)])
+    person.says(".recording .label", "Searching")
+    person.choose("Choose clips to try", [video(tmp_path / "short.mp4", 3)])
+    short = page.locator(".answer:not(.recording)")
+    person.says(".answer:not(.recording) .label", "is damaged")
+    person.check()
+    short.get_by_role("button", name="Try again").click()
+    person.says(".answer:not(.recording) .label", "%")
+    assert short.get_by_role("button", name="Try again").is_hidden()
+    assert short.locator("select").input_value() in ("x", "y", "none")
+    person.says(".recording .label", "Searching")
+    assert page.get_by_role("button", name="Search again").is_disabled()
+    page.get_by_role("button", name="Cancel the search").click()
+    person.says(".recording .label", "Cancelled: 0 actions found so far")
+    page.get_by_role("button", name="Search again").click()
+    person.says(".recording .label", "Searching")
+    page.get_by_role("button", name="Remove long.mp4").click()
+    state = server.wait(
+        lambda state: all(
+            job["kind"] != "watch" or job["state"] != "running" for job in state["jobs"]
+        )
+    )
+    assert [job["state"] for job in state["jobs"] if job["kind"] == "watch"] == [
+        "cancelled",
+        "done",
+    ]
+    assert person.faults == []

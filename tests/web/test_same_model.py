@@ -1,0 +1,170 @@
+"""One model in several places: files of it, clips without videos, clips that were deleted."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fewact import FewShotClassifier
+from fewact.video import write_video
+from tests.web.conftest import Server
+
+Serve = Callable[..., Server]
+pytestmark = pytest.mark.slow  # each starts a server
+
+
+def video(path: Path, seed: int, frames: int = 12) -> Path:
+    """Write a second of noise."""
+    draw = np.random.default_rng(seed)
+    return write_video(path, draw.integers(0, 255, (frames, 48, 64, 3), np.uint8), 12)
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    folder = tmp_path_factory.mktemp("videos")
+    return [video(folder / f"{i}.mp4", i).read_bytes() for i in range(7)]
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Path:
+    """A model of a method that needs no weights."""
+    clips = {name: [video(tmp_path / f"{name}.mp4", 10 + i)] for i, name in enumerate("xy")}
+    return FewShotClassifier(method="pixels").fit(clips).save(tmp_path / "begun")
+
+
+def idle(server: Server) -> Any:
+    """Return the state when nothing is left to do."""
+    works = ("waiting", "running")
+    return server.wait(lambda state: all(job["state"] not in works for job in state["jobs"]))
+
+
+def taught(server: Server) -> Any:
+    """Teach; return the state at the end."""
+    assert server.post("/api/teach")[0] == 202
+    state = idle(server)
+    (*_, job) = (job for job in state["jobs"] if job["kind"] == "teach")
+    assert (job["state"], job["error"], state["changes"]) == ("done", None, 0)
+    return state
+
+
+def page_of(serve: Serve, begun: Path, videos: list[bytes]) -> tuple[Server, list[str]]:
+    """Return a page that was taught two clips of each of two actions, and their ids."""
+    server = serve(begun)
+    idle(server)
+    labels = ("wave", "wave", "throw", "throw")
+    sent = zip(labels, videos, strict=False)
+    ids = [
+        server.upload(one, f"name={label}.mp4&label={label}")[1]["ids"][0] for label, one in sent
+    ]
+    for name in "xy":
+        assert server.post("/api/classes/remove", name=name)[0] == 200
+    assert taught(server)["model"]["clips"] == {"wave": 2, "throw": 2}
+    return server, ids
+
+
+def counted(state: Any) -> tuple[int, int]:
+    """Return how many clips there are, and how many of them are removed."""
+    return len(state["clips"]), sum(one["binned"] for one in state["clips"].values())
+
+
+def tried(server: Server, content: bytes) -> str:
+    """Try a clip; return its id."""
+    (id,) = server.upload(content)[1]["ids"]
+    assert server.post(f"/api/clips/{id}/predict")[0] == 202
+    assert idle(server)["results"][id]["probabilities"]
+    return str(id)
+
+
+def test_a_model_of_a_page_is_taught_more_on_another_page(
+    serve: Serve, begun: Path, videos: list[bytes], tmp_path: Path
+) -> None:
+    first, _ = page_of(serve, begun, videos)
+    file = first.request("GET", "/api/export")[2]
+    other = serve(tmp_path / "other")
+    assert other.request("POST", "/api/import?name=a.zip", file)[0] == 200
+    assert counted(idle(other)) == (4, 0)
+    for i in (4, 5):
+        tried(other, videos[i])
+        assert counted(other.state()) == (i + 1, 0)
+    other.upload(videos[6], "label=wave")
+    state = taught(other)
+    assert state["model"]["clips"] == {"wave": 3, "throw": 2}
+    assert counted(state) == (7, 0)
+    other.stop()
+    again = serve(other.model)
+    assert counted(idle(again)) == (7, 0)
+    assert again.post("/api/classes/rename", name="wave", to="hello")[0] == 200
+    assert taught(again)["model"]["clips"] == {"hello": 3, "throw": 2}
+    assert counted(again.state()) == (7, 0)
+
+
+def test_opening_another_model_is_undone_and_taught(
+    serve: Serve, begun: Path, videos: list[bytes], tmp_path: Path
+) -> None:
+    start = shutil.copytree(begun, tmp_path / "second")
+    first, _ = page_of(serve, begun, videos)
+    file = first.request("GET", "/api/export")[2]
+    second, _ = page_of(serve, start, videos)
+    assert second.request("POST", "/api/import?name=a.zip", file)[0] == 200
+    idle(second)
+    second.upload(videos[4], "label=jump")
+    for what in ("add", "import"):
+        assert second.state()["undo"]["what"] == what
+        assert second.post("/api/undo")[0] == 200
+    state = taught(second)
+    assert state["model"]["clips"] == {"wave": 2, "throw": 2}
+    playable = [one["playable"] for one in state["clips"].values() if one["taught"]]
+    assert playable == [True] * 4
+
+
+def test_a_clip_that_is_deleted_for_good_stays_away(
+    serve: Serve, begun: Path, videos: list[bytes]
+) -> None:
+    server, ids = page_of(serve, begun, videos)
+    for again in range(2):
+        assert server.post("/api/clips/remove", ids=[ids[again]])[0] == 200
+        assert server.post("/api/clips/forget", ids=[ids[again]])[0] == 200
+        tried(server, videos[4 + again])  # the saved model still has the clip
+        state = server.state()
+        assert state["changes"] == 1
+        assert ids[again] not in state["clips"]
+        assert all(one["playable"] for one in state["clips"].values() if not one["binned"])
+        if again:
+            break
+        server.kill()
+        server = serve(server.model)
+        idle(server)
+        assert taught(server)["model"]["clips"] == {"wave": 1, "throw": 2}
+    server.upload(videos[6], "label=wave")
+    state = taught(server)
+    assert state["model"]["clips"] == {"wave": 1, "throw": 2}
+
+
+def test_answers_and_advice_come_back_with_the_server(
+    serve: Serve, begun: Path, videos: list[bytes]
+) -> None:
+    server, _ = page_of(serve, begun, videos)
+    ids = [tried(server, videos[i]) for i in (4, 5)]
+    before = idle(server)
+    server.kill()
+    server = serve(server.model)
+    after = server.wait(lambda state: set(state["results"]) >= set(ids) and state["advice"])
+    assert after["results"] == before["results"]
+    assert after["advice"] == before["advice"]
+
+
+def test_a_clip_that_cannot_be_taught_is_named(
+    serve: Serve, begun: Path, videos: list[bytes]
+) -> None:
+    server, _ = page_of(serve, begun, videos)
+    (id,) = server.upload(videos[4], "name=broken.mp4&label=wave")[1]["ids"]
+    (server.model / "page" / f"{id}.mp4").write_bytes(b"no video")
+    server.post("/api/teach")
+    (*_, job) = idle(server)["jobs"]
+    assert (job["kind"], job["state"]) == ("teach", "failed")
+    assert job["error"]["what"].startswith('the clip "broken.mp4" of the action "wave" cannot be')
+    assert "none" not in job["error"]["what"]
+    assert str(server.model) not in job["error"]["what"]
