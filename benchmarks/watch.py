@@ -388,8 +388,10 @@ within an event.
 
 An event has a confidence: the estimated probability that it is right, from how well its best window
 is known, and from how far that is above the others of the recording. It was
-[fitted](../decisions/events.md#how-sure-is-an-event) to 421 events of recordings of the development
-sets, of which 77 per cent were right. Events by their confidence, and how many of them are right:
+[fitted](../decisions/events.md#how-sure-is-an-event) to 553 events of recordings of the development
+sets, of which 62 per cent were right. Events below 0.35 [are not
+reported](../decisions/events.md#which-events-are-not-reported). Events by their confidence, and how
+many of them are right:
 
 {certain}
 

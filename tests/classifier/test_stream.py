@@ -1,8 +1,10 @@
 """The streaming core: windows of a recording that share their features, and events of them."""
 
 import collections
+import contextlib
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,16 @@ from hypothesis import strategies as st
 from fewact.backbones import Backbone
 from fewact.classifier import Event, FewShotClassifier
 from fewact.classifier.events import (
+    BELOW,
+    FEWEST,
     GAP,
+    LEAST_CONFIDENCE,
     OVERLAP,
     OVERLAP_SAME,
-    SURE,
     EventFinder,
     WindowScore,
 )
-from fewact.classifier.stream import window_lengths
+from fewact.classifier.watchable import window_lengths
 from fewact.data import Clip
 from fewact.errors import DataError, ModelError, OptionError
 from fewact.features.request import FeatureRequest, View
@@ -79,7 +83,8 @@ def test_one_peak_is_one_event() -> None:
 def test_performances_in_a_row_are_one_event_with_repetitions() -> None:
     (event,) = find(slide([0.9, 0.1, 0.1, 0.1, 0.8, 0.1, 0.1, 0.1, 0.7], "aaaaaaaaa"))
     assert (event.start, event.end, event.repetitions) == (0.0, 6.0, 3)
-    far = [*slide([0.9], "a"), WindowScore(2 + 2 * GAP + 0.1, 5.1, "a", 0.9, 0.5, 0.0)]
+    start = 2 + 2 * GAP + 0.1
+    far = [*slide([0.9], "a"), WindowScore(start, start + 2, "a", 0.9, 0.5, 0.0)]
     assert [event.repetitions for event in find(far)] == [1, 1]
 
 
@@ -90,7 +95,7 @@ def test_the_clearest_repetition_says_how_sure_an_event_is() -> None:
     ]
     finder.add(windows, 4.0)
     (event,) = finder.close()
-    log_odds = 1.4 * 0.5 + 0.8 * (2 - 1.5) / 0.5 - 0.6
+    log_odds = 1.2 * 0.5 + 1.2 * (2 - 1.5) / 0.5 - 1.75
     assert event.repetitions == 2
     assert event.confidence == pytest.approx(1 / (1 + np.exp(-log_odds)))
 
@@ -98,7 +103,7 @@ def test_the_clearest_repetition_says_how_sure_an_event_is() -> None:
 def test_confidence_grows_with_the_score_and_is_never_certain() -> None:
     finder = EventFinder(0.0, 2.0)
     (window,) = slide([0.3], "a")
-    expected = pytest.approx(1 / (1 + np.exp(0.6 - 1.4 * 0.9)))
+    expected = pytest.approx(1 / (1 + np.exp(1.75 - 1.2 * 0.9)))
     assert finder.confidence(window) == expected
     finder.add([window] * 3, 3.0)  # scores without a deviation
     assert finder.confidence(window) == expected
@@ -113,6 +118,16 @@ def test_the_window_of_the_most_distinct_class_is_kept() -> None:
     vague, clear = WindowScore(0.0, 2.0, "a", 0.9, 0.9, 0.1), WindowScore(1, 3, "b", 0.9, 0.7, 0.4)
     (event,) = find([vague, clear])
     assert (event.label, event.start) == ("b", 1)
+
+
+def test_no_event_ends_after_the_recording() -> None:
+    windows = slide([0.9, 0.1, 0.1, 0.1, 0.8], "aaaab")
+    ends = {}
+    for limit in (3.9, 5.0):
+        finder = EventFinder(0.0, 2.0)
+        finder.add(windows, 3.9)
+        ends[limit] = [(event.label, event.end) for event in finder.close(limit)]
+    assert ends == {3.9: [("a", 2.0), ("b", 3.9)], 5.0: [("a", 2.0), ("b", 4.0)]}
 
 
 def test_nothing_below_the_threshold() -> None:
@@ -149,17 +164,33 @@ def test_a_recording_of_lower_scores_lowers_the_threshold() -> None:
     ]
     assert fixed.threshold == 0.1
     middle = (0.1 + 3 * (-0.2 - 0.8) / 2) / 4
-    assert adapting.threshold == pytest.approx(middle - SURE * np.std(scores))
+    assert adapting.threshold == pytest.approx(middle - BELOW * np.std(scores))
     assert sum(event.repetitions for event in found) == 13  # of 20: those after 30 windows
 
 
-def test_a_weak_performance_counts_beside_a_clear_one_only() -> None:
-    windows = slide([1, -1, -1, -1, 0.4, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0.4, -1], "a" * 16)
-    finder = EventFinder(0.5, 2.0)
-    finder._lowest = 0.3
-    events = [e for one in windows for e in finder.add([one], one.end)] + finder.close()
-    assert [(one.start, one.end, one.repetitions) for one in events] == [(0.0, 4.0, 2)]
-    assert [one.repetitions for one in find(windows, 0.5)] == [1]
+def test_improbable_events_are_not_reported_once_the_recording_counts() -> None:
+    scores = [-0.9, -0.2, -0.2, -0.2] * 20
+    windows = [replace(one, known=0.0) for one in slide(scores, "a" * len(scores))]
+    improbable = EventFinder(-0.3, 2.0, adapts=True)
+    improbable.add(windows[:FEWEST], windows[FEWEST].end)
+    assert [one.repetitions for one in improbable.going_on] == []
+    few = EventFinder(-0.3, 2.0, adapts=True)
+    found = few.add(windows[: FEWEST - 1], windows[FEWEST].end) + few.close()
+    assert max(one.confidence for one in found) < LEAST_CONFIDENCE
+    fixed = EventFinder(-0.3, 2.0)
+    found = fixed.add(windows, windows[-1].end) + fixed.close()
+    assert max(one.confidence for one in found) < LEAST_CONFIDENCE
+
+
+@pytest.mark.parametrize(
+    ("between", "repetitions"), [("aaa", [2]), ("aba", [1, 1]), ("baa", [1, 1]), ("aab", [1, 1])]
+)
+def test_a_missed_performance_is_within_an_event_if_all_windows_between_have_its_class(
+    between: str, repetitions: list[int]
+) -> None:
+    labels = f"aab{between}baa"  # the outer two b overlap half of a performance
+    scores = [0.9, *[-0.5] * 7, 0.9]
+    assert [one.repetitions for one in find(slide(scores, labels))] == repetitions
 
 
 def test_a_long_action_needs_bounded_memory() -> None:
@@ -322,6 +353,17 @@ def test_the_last_windows_end_where_the_recording_ends(
             assert ends[-1] == pytest.approx(duration)
 
 
+def test_events_end_with_the_recording(quick: FewShotClassifier, actions: Path) -> None:
+    quick.fit(actions).false_alarms = 1.0  # every window may be an event
+    frames = np.random.default_rng(5).integers(0, 256, (99, 48, 64, 3), np.uint8)
+    for end in ("close", "gap"):
+        stream = quick.stream(fps=50)
+        events = [event for frame in frames for event in stream.push(frame)]
+        events += stream.close() if end == "close" else stream.push(frames[0], 500.0)
+        # Of the last windows, the one from 1 s to 2 s is the best.
+        assert events[-1].end == pytest.approx(len(frames) / 50)
+
+
 def test_threads_may_push_and_look(
     quick: FewShotClassifier, actions: Path, recording: list[tuple[str, np.ndarray]]
 ) -> None:
@@ -390,8 +432,6 @@ def test_windows_ahead_give_the_same_events(
         states.append(stream.state)
     assert found[0] == found[1] != []
     assert states[0] == states[1]
-    with pytest.raises(OptionError, match="ahead"):
-        quick.stream(ahead=-1)
 
 
 def test_an_error_of_a_window_ahead_is_raised(
@@ -483,9 +523,39 @@ def test_durations_are_saved(quick: FewShotClassifier, actions: Path, tmp_path: 
 
 def test_wrong_rates_are_refused(quick: FewShotClassifier, actions: Path) -> None:
     quick.fit(actions)
-    for wrong in (0.0, -1.0, float("nan")):
+    for fps in (0.0, -1.0, float("nan"), float("inf"), "25"):
         with pytest.raises(OptionError, match="frame rate"):
-            quick.stream(fps=wrong)
+            quick.stream(fps=fps)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ahead", [-1, "4", 2.0, None])
+def test_windows_ahead_are_a_number(quick: FewShotClassifier, actions: Path, ahead: Any) -> None:
+    with pytest.raises(OptionError, match="expected: an integer, >= 0") as refused:
+        quick.fit(actions).stream(ahead=ahead)
+    assert (refused.value.where, refused.value.got) == ("ahead", repr(ahead))
+
+
+@pytest.mark.parametrize("ends", ["close", "stop", None, KeyError])
+def test_a_block_stops_its_stream(
+    quick: FewShotClassifier, actions: Path, ends: str | type[KeyError] | None
+) -> None:
+    frame = np.zeros((48, 64, 3), np.uint8)
+    quick.fit(actions)
+    with contextlib.ExitStack() as outside:
+        if ends is None:
+            outside.enter_context(pytest.warns(UserWarning, match="last events are lost"))
+        if ends is KeyError:
+            outside.enter_context(pytest.raises(KeyError))
+        with quick.stream(fps=12, ahead=1) as stream:
+            stream.push(frame)
+            if isinstance(ends, str):
+                getattr(stream, ends)()
+            elif ends is not None:
+                raise ends
+    with pytest.raises(OptionError, match="closed"):
+        stream.push(frame)
+    with quick.stream():
+        pass  # without a frame no event is lost
 
 
 def test_features_cannot_be_watched() -> None:

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
+from fewact import FewShotClassifier, methods
 from fewact.classifier.events import Event
 from fewact.classifier.stream import State
 from fewact.classifier.watch import AHEAD, WINDOWS_AHEAD, Watch, watch
-from fewact.errors import VideoError
+from fewact.data import FeatureClip
+from fewact.errors import ModelError, OptionError, VideoError
 from fewact.video import VideoWarning, write_video
 from fewact.video.recording import Recording, open_recording
 from tests.network_camera import network_camera
@@ -75,22 +77,43 @@ def test_late_frames_are_dropped_and_counted() -> None:
     [(True, False, WINDOWS_AHEAD), (False, True, WINDOWS_AHEAD), (False, False, 0)],
 )
 def test_events_of_a_pipe_do_not_wait_for_its_next_frame(
-    again: bool, live: bool, ahead: int, monkeypatch: pytest.MonkeyPatch
+    again: bool,
+    live: bool,
+    ahead: int,
+    quick: FewShotClassifier,
+    actions: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     requested: list[int] = []
 
-    class Classifier:
-        def stream(self, *, ahead: int = 0) -> SlowStream:
-            requested.append(ahead)
-            return SlowStream()
+    def stream(self: FewShotClassifier, *, ahead: int = 0) -> SlowStream:
+        requested.append(ahead)
+        return SlowStream()
 
     @contextmanager
     def opened(source: str) -> Iterator[Recording]:
         yield Recording(source, camera(3), again=again, live=live)
 
     monkeypatch.setattr(sys.modules["fewact.classifier.watch"], "open_recording", opened)
-    assert list(watch(Classifier(), "source")) == [EVENT]  # type: ignore[arg-type]
-    assert requested[-1] == ahead
+    monkeypatch.setattr(FewShotClassifier, "stream", stream)
+    assert list(watch(quick.fit(actions), "source")) == [EVENT]
+    assert requested == [ahead]  # no second stream is built for a check
+
+
+def test_what_cannot_watch_is_refused_before_anything_is_opened(
+    quick: FewShotClassifier, actions: Path
+) -> None:
+    clips = [FeatureClip(str(i), np.full((8, 4), i, np.float32), label=str(i)) for i in range(2)]
+    of_features = FewShotClassifier(method=methods.create("protonet", frames=8)).fit(clips)
+    missing = "no such recording.mp4"
+    with pytest.raises(ModelError, match="precomputed features cannot watch"):
+        list(watch(of_features, missing))
+    quick.fit(actions).false_alarms = 2.0
+    with pytest.raises(OptionError, match="not a rate"):
+        list(watch(quick, missing))
+    quick.false_alarms = None
+    with pytest.raises(VideoError, match="no such recording"):
+        list(watch(quick, missing))
 
 
 @pytest.mark.slow

@@ -1,25 +1,26 @@
 """Events of a recording, found from the scores of overlapping windows while it goes on.
 
-1. A window whose score reaches the lower threshold is a candidate. In a recording of other people
-   or of another room all scores are lower, so that the recording itself counts more: the thresholds
-   are a little below a quarter of the model's and three quarters of the one that splits the windows
-   so far best into two (Otsu's).
+1. A window whose score reaches the threshold is a candidate. In a recording of other people or of
+   another room all scores are lower, so that the recording itself counts more: the threshold is a
+   little below a quarter of the model's and three quarters of the one that splits the windows so
+   far best into two (Otsu's).
 2. Of candidates that overlap, the one with the highest rank is kept, as in object detection (greedy
    non-maximum suppression). A window that meets a performance well has a class that is distinct
    from all others, which says more of where it is than the score. Each kept window is one
    performance of its class.
-3. Performances of one class that follow each other closely are one event with repetitions, if one
-   of them reaches the upper threshold (hysteresis): a performance beside a clear one is believed
-   more easily. If a rate of false alarms is requested, both thresholds are the model's.
+3. Performances of one class that follow each other closely are one event with repetitions, if all
+   windows between them have that class, too. An event that is probably wrong is not reported.
 
+If a rate of false alarms is requested, the threshold is the model's, and all events are reported.
 A window is decided as soon as no later window can overlap it, with the same result as if all were
 known. So the delay is little more than the longest window, and memory is bounded.
 """
 
 import math
+from bisect import bisect, insort
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,9 +31,8 @@ FEWEST, MOST = 30, 2000
 MODEL_SHARE = 0.25
 """Weight of the model's threshold in that mean."""
 
-SURE, WEAK = 0.25, 0.5
-"""Distances of the upper and the lower threshold below that mean, in standard deviations of the
-scores of the recording."""
+BELOW = 0.25
+"""Distance of the threshold below that mean, in standard deviations of the recording's scores."""
 
 OVERLAP, OVERLAP_SAME = 0.3, 0.2
 """Candidates overlap if they share more than this fraction of the shorter one; the second one is of
@@ -42,15 +42,22 @@ classes may share one such step, but not performances of one class, which would 
 RANK_OF_DISTINCT = 4.0
 """Weight of how distinct the class of a window is, next to its score, in its rank."""
 
-GAP = 0.75
-"""Performances of one class are one event if the time between them is at most this fraction of the
-shorter one."""
+GAP = 1.25
+"""Performances of one class are one event if the time between them is at most this multiple of the
+shorter one, and no window between them has another class: one performance may be missed."""
 
-CONFIDENCE = (1.4, 0.8, -0.6)
+BETWEEN = 0.3
+"""Fraction of the shorter performance by which a window between two may overlap each of them."""
+
+CONFIDENCE = (1.2, 1.2, -1.75)
 """Log-odds that an event is right: weight of the probability that its best window is known, weight
 of that window's score in standard deviations from the mean of the recording, and a constant. Fitted
-to 421 events of development recordings, see docs/decisions/events.md. The first says what the model
+to 553 events of development recordings, see docs/decisions/events.md. The first says what the model
 knows; the second holds if people or a room are new to it, too."""
+
+LEAST_CONFIDENCE = 0.35
+"""Confidence below which an event is not reported once the recording counts. F1 is largest if the
+events are reported that are right with a probability of at least half of it."""
 
 MOST_LOG_ODDS = 10.0
 """Largest log-odds, of either sign: no event is certain."""
@@ -114,18 +121,25 @@ class EventFinder:
     def __init__(self, threshold: float, longest: float, *, adapts: bool = False) -> None:
         self._model_threshold, self._longest, self._adapts = threshold, longest, adapts
         self.threshold = threshold
-        """Lowest score of the clearest performance of an event now."""
-        self._lowest = threshold
+        """Lowest score of a performance now."""
         self.decided = float("-inf")
         """Time before which no performance can be found any more, in seconds."""
         self._seen: deque[float] = deque(maxlen=MOST)
+        self._recent: list[WindowScore] = []
         self._pending: list[WindowScore] = []
         self._kept: list[WindowScore] = []
+        self._run: list[WindowScore] = []
 
     @property
     def going_on(self) -> list[Event]:
         """Events that are known so far but not complete: more performances may follow."""
-        return [self._event(run) for run in self._runs() if self._is_sure(run)]
+        runs: list[list[WindowScore]] = [[*self._run]]
+        for one in sorted(self._kept, key=_start):
+            if self._follows(runs[-1], one):
+                runs[-1].append(one)
+            else:
+                runs.append([one])
+        return [self._event(run) for run in runs if self._is_probable(run)]
 
     def confidence(self, window: WindowScore) -> float:
         """Return the estimated probability that a window of this recording is right, 0 … 1."""
@@ -144,44 +158,75 @@ class EventFinder:
         """
         for one in windows:
             self._seen.append(one.score)
-            if self._adapts and len(self._seen) >= FEWEST:
+            if self._counts:
                 of_recording = split(self._seen)
                 mean = of_recording + MODEL_SHARE * (self._model_threshold - of_recording)
-                spread = float(np.std(self._seen))
-                self.threshold, self._lowest = mean - SURE * spread, mean - WEAK * spread
-            if one.score >= self._lowest:
+                self.threshold = mean - BELOW * float(np.std(self._seen))
+            insort(self._recent, one, key=_end)
+            if one.score >= self.threshold:
                 self._pending.append(one)
         return self._events(time - self._longest)
 
-    def close(self) -> list[Event]:
-        """Return the other events; what follows is after a gap."""
-        return self._events(float("inf"))
+    def close(self, end: float = math.inf) -> list[Event]:
+        """Return the other events; what follows is after a gap.
+
+        Args:
+            end: End of the recording or start of the gap, in seconds: the last windows may last a
+                little longer, events do not.
+        """
+        return [replace(one, end=min(one.end, end)) for one in self._events(math.inf)]
 
     def _events(self, later: float) -> list[Event]:
         """Return complete events; all windows to come start after the time ``later``."""
         self._suppress(later)
         self.decided = min([later, *(one.start for one in self._pending)])
-        events: list[Event] = []
-        for run in self._runs():
-            # A later performance could still belong to the last run.
-            reach = run[-1].end + GAP * (run[-1].end - run[-1].start)
-            if reach > self.decided:
+        ended: list[list[WindowScore]] = []
+        for one in sorted(self._kept, key=_start):
+            if one.start >= self.decided:
                 break
-            if self._is_sure(run):
-                events.append(self._event(run))
-            for one in run:
-                self._kept.remove(one)
-        return events
+            if not self._follows(self._run, one):
+                ended.append(self._run)
+                self._run = []
+            self._run.append(one)
+            self._kept.remove(one)
+        if self._run:
+            last = self._run[-1]
+            if last.end + GAP * (last.end - last.start) <= self.decided:
+                ended.append(self._run)
+                self._run = []
+        since = self._run[-1].start if self._run else self.decided
+        self._recent = [one for one in self._recent if one.start >= since]
+        return [self._event(run) for run in ended if self._is_probable(run)]
 
     def _event(self, run: Sequence[WindowScore]) -> Event:
-        confidence = max(self.confidence(one) for one in run)
-        return Event(run[0].label, run[0].start, max(o.end for o in run), confidence, len(run))
+        end = max(one.end for one in run)
+        return Event(run[0].label, run[0].start, end, self._confidence(run), len(run))
 
-    def _runs(self) -> list[list[WindowScore]]:
-        return _runs(sorted(self._kept, key=lambda one: one.start))
+    def _confidence(self, run: Sequence[WindowScore]) -> float:
+        return max(self.confidence(one) for one in run)
 
-    def _is_sure(self, run: Sequence[WindowScore]) -> bool:
-        return max(one.score for one in run) >= self.threshold
+    def _follows(self, run: Sequence[WindowScore], second: WindowScore) -> bool:
+        """Whether a performance is of the same event as those of a run."""
+        if not run:
+            return False
+        first = run[-1]
+        shorter = min(first.end - first.start, second.end - second.start)
+        if first.label != second.label or second.start - first.end > GAP * shorter:
+            return False
+        start, end = first.end - BETWEEN * shorter, second.start + BETWEEN * shorter
+        ends = slice(*(bisect(self._recent, time, key=_end) for time in (start, end)))
+        return all(one.label == first.label for one in self._recent[ends] if one.start >= start)
+
+    def _is_probable(self, run: Sequence[WindowScore]) -> bool:
+        """Whether a run is an event; an empty one is not."""
+        if not run:
+            return False
+        return not self._counts or self._confidence(run) >= LEAST_CONFIDENCE
+
+    @property
+    def _counts(self) -> bool:
+        """Whether the scores of the recording count."""
+        return self._adapts and len(self._seen) >= FEWEST
 
     def _suppress(self, later: float) -> None:
         """Keep windows that are better than all windows they overlap, and drop the overlapped."""
@@ -228,15 +273,9 @@ def _overlap(first: WindowScore, second: WindowScore) -> bool:
     return shared > (OVERLAP_SAME if first.label == second.label else OVERLAP) * shorter
 
 
-def _runs(windows: Sequence[WindowScore]) -> list[list[WindowScore]]:
-    """Return performances of one class that follow each other closely."""
-    runs: list[list[WindowScore]] = []
-    for one in windows:
-        last = runs[-1][-1] if runs else None
-        if last is not None and last.label == one.label:
-            shorter = min(last.end - last.start, one.end - one.start)
-            if one.start - last.end <= GAP * shorter:
-                runs[-1].append(one)
-                continue
-        runs.append([one])
-    return runs
+def _start(window: WindowScore) -> float:
+    return window.start
+
+
+def _end(window: WindowScore) -> float:
+    return window.end

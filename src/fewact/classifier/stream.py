@@ -4,18 +4,16 @@ import logging
 import math
 import threading
 import time as clock
+import warnings
 from collections import deque
-from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from fewact.backbones import Backbone
 from fewact.backbones.workers import on_one_core
 from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.events import Event, EventFinder, WindowScore
@@ -23,8 +21,9 @@ from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.orientation import FrameRotation
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.stages import Stages
+from fewact.classifier.watchable import check_arguments, check_watchable
 from fewact.data.in_memory import as_image
-from fewact.errors import ModelError, OptionError
+from fewact.errors import OptionError
 from fewact.features.request import Features
 from fewact.features.ring import FeatureRing, PreparedWindow, Window
 from fewact.features.timing import Timing
@@ -41,11 +40,6 @@ constants of ``events``."""
 
 DISTINCT = 10.0
 """Log-odds of a class against the second one from which on it is fully distinct."""
-
-LENGTH_RATIO = 1.25
-"""Ratio of the durations of training clips from which there is one more window length."""
-
-MOST_LENGTHS = 3
 
 SHORTEST = 0.5
 """Duration of a recording that is scored although it is shorter than a window, as a fraction of the
@@ -117,6 +111,8 @@ class Stream:
 
     Windows as long as the training clips slide over the recording. They share decoding, the network
     and, where the camera does not move, its estimate. All methods may be called from any thread.
+    ``with classifier.stream() as stream`` stops the stream at the end of the block, after errors,
+    too. It warns if neither ``close`` nor ``stop`` was called, because the last events are lost.
 
     Args:
         pipeline: Backbone and method of the classifier.
@@ -133,7 +129,8 @@ class Stream:
     Raises:
         ModelError: The classifier is one of precomputed features, or does not know the durations
             of its training clips.
-        OptionError: ``fps`` or ``false_alarms`` is not a rate, or ``ahead`` is negative.
+        OptionError: ``fps`` or ``false_alarms`` is not a rate, or ``ahead`` is not a number of
+            windows.
     """
 
     def __init__(
@@ -145,23 +142,13 @@ class Stream:
         fps: float | None = None,
         ahead: int = 0,
     ) -> None:
-        if fps is not None and not (isinstance(fps, Real) and math.isfinite(fps) and fps > 0):
-            raise OptionError(
-                "invalid frame rate", where="fps", got=repr(fps), expected="frames per second, > 0"
-            )
-        if ahead < 0:
-            raise OptionError("negative", where="ahead", got=repr(ahead), expected="windows, >= 0")
-        backbone = pipeline.backbone
-        if not isinstance(backbone, Backbone):
-            raise ModelError(
-                "a classifier of precomputed features cannot watch a recording",
-                hint="Teach a classifier from videos.",
-            )
+        check_arguments(fps, ahead)
+        backbone, lengths = check_watchable(pipeline, fitted)
         self._method, self._fitted = pipeline.method, fitted
         named = fitted.class_names is not None
         self._encoder = ClipEncoder(pipeline, None, queries=True, image_embedding=named)
         requests = self._encoder.requests(backbone.card)
-        self.lengths = window_lengths(fitted.examples.durations)
+        self.lengths = lengths
         """Durations of the windows, in seconds, ascending."""
         self._frames = max(request.frames for request in requests)
         self.rate = min(FASTEST, OVERSAMPLING * self._frames / self.lengths[0])
@@ -190,6 +177,21 @@ class Stream:
         self._running: deque[tuple[list[_Begun], float]] = deque()
         self._closed = False
         self._lock = threading.RLock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        with self._lock:
+            is_lost = error is None and self._pushed > 0 and not self._closed
+            self.stop()
+        if is_lost:
+            warnings.warn(
+                "the stream was not closed: its last events are lost. Call close() at the end of "
+                "the block, or stop() if they are not needed",
+                category=UserWarning,
+                stacklevel=2,
+            )
 
     @property
     def state(self) -> State:
@@ -250,7 +252,8 @@ class Stream:
             frame = as_image(frame, f"frame {self._pushed}")
             time = self._time(time)
             self._pushed += 1
-            self._step = min(time - self._last, 1 / self.rate)
+            if not self._is_gap(time):
+                self._step = min(time - self._last, 1 / self.rate)
             if not self.needs(time):
                 self._last = time
                 return []
@@ -281,7 +284,7 @@ class Stream:
                 left = end - self._last
                 self._step = min(left, 1 / self.rate) if left > 0 else 0.0
             try:
-                return self._end()
+                return self._end(end)
             finally:
                 self._stages.close()
 
@@ -318,18 +321,19 @@ class Stream:
         self._next_end = {length: time + length for length in self.lengths}
         return events
 
-    def _end(self) -> list[Event]:
+    def _end(self, recording_end: float | None = None) -> list[Event]:
         """Return the events that are left; the last windows end with the last frame."""
         events, windows = self._collect(0), []
+        end = self._last + self._step
         if self._first is not None:
-            end = self._last + self._step
             for length in self.lengths:
                 # A recording that is a little shorter than a window is one window.
                 start = max(end - length, self._first)
                 if end - start >= SHORTEST * length:
                     windows.append(self._window(start, end))
         scores = [one.result() for one in windows]
-        return events + self._finder.add(scores, self._last) + self._finder.close()
+        events += self._finder.add(scores, self._last)
+        return events + self._finder.close(max(end, recording_end or end))
 
     def _begin(self, time: float) -> list[_Begun]:
         """Begin to score the windows that end now."""
@@ -393,31 +397,3 @@ class Stream:
     def _encode(self, features: Features) -> dict[str, Tensor]:
         with self.timing.stage("moments"):
             return self._encoder.encode(features)
-
-
-def window_lengths(durations: Sequence[float]) -> tuple[float, ...]:
-    """Return the durations of windows for training clips of these durations, ascending.
-
-    They are spread evenly, in their ratios, from the lower to the upper quartile of the durations.
-
-    Args:
-        durations: Known durations of the training clips, in seconds.
-
-    Raises:
-        ModelError: There is none.
-
-    >>> window_lengths([2.0, 2.0, 2.1])
-    (2.0,)
-    >>> window_lengths([1.0, 2.0, 4.0, 4.0])
-    (1.75, 2.646, 4.0)
-    """
-    if not durations:
-        raise ModelError(
-            "the model does not know how long its training clips are",
-            hint="Teach again from the clips.",
-        )
-    low, high = np.quantile(durations, (0.25, 0.75))
-    count = min(MOST_LENGTHS, 1 + int(math.log(high / low) / math.log(LENGTH_RATIO)))
-    if count == 1:
-        return (round(float(np.median(durations)), 3),)
-    return tuple(float(x) for x in np.geomspace(low, high, count).round(3))

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fewact.classifier.estimator import learned
 from fewact.classifier.events import Event
+from fewact.classifier.open_set import check_rate
 from fewact.classifier.stream import Pace, State, Stream
+from fewact.classifier.watchable import check_watchable
 from fewact.video.recording import Recording, open_recording
 from fewact.video.timeline import RGBImage
 
@@ -160,8 +163,10 @@ def watching(
     Raises:
         VideoError: The recording cannot be opened.
         ModelError: The classifier cannot watch recordings, see ``FewShotClassifier.stream``.
+        OptionError: Its ``false_alarms`` is not a rate.
     """
-    classifier.stream()  # Refuses a classifier that cannot watch before anything is opened.
+    check_watchable(*learned(classifier))  # before anything is opened
+    check_rate(classifier.false_alarms)
     with open_recording(source) as recording:
         # A pipe may wait as long as it likes, and events must not wait for its next frame.
         ahead = WINDOWS_AHEAD if recording.again or recording.live else 0
@@ -172,13 +177,11 @@ def watching(
             stream.stop()
 
 
-def watch(
-    classifier: "FewShotClassifier", source: str | Path, *, stop: threading.Event | None = None
-) -> Iterator[Event]:
+def watch(classifier: "FewShotClassifier", source: str | Path) -> Iterator[Event]:
     """Yield the events of a recording when they are complete; for arguments see ``watching``.
 
     >>> for event in watch(classifier, "monday.mp4"):  # doctest: +SKIP
     ...     print(event.label, event.start, event.end, event.repetitions)
     """
-    with watching(classifier, source, stop=stop) as opened:
+    with watching(classifier, source) as opened:
         yield from opened.events()
