@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.golden.values import read
+
 TOLERANCE = 1e-5
 
 
@@ -65,9 +67,6 @@ def difference(first: NDArray[np.generic], second: NDArray[np.generic]) -> Diffe
 
 
 def main() -> int:
-    # Not at the top of the file: whoever compares arrays needs no methods.
-    from tests.golden.write import read
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("first", type=Path)
     parser.add_argument("second", type=Path)

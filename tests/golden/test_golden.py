@@ -1,4 +1,4 @@
-"""The methods say what they said when the golden file was written."""
+"""The methods answer as they did when the golden file was written."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.golden import today, write
+from fewact import methods
+from fewact.camera import _native
+from tests.golden import real_clips
+from tests.golden.cases import CASES
 from tests.golden.compare import TOLERANCE, Difference, difference
-from tests.golden.today import CASES
-from tests.golden.write import STORED, Values
-
-PARTS = write.fast_parts()
+from tests.golden.values import STORED, Values, read
+from tests.golden.write import PARTS
 
 MARKED = [
     pytest.param(
@@ -22,10 +23,20 @@ MARKED = [
 ]
 """The defaults of all methods and the training run are fast; all other cases are slow."""
 
+REAL = [
+    pytest.mark.assets,
+    pytest.mark.slow,
+    pytest.mark.skipif(_native.library() is None, reason="fewact_camera is not built"),
+]
+"""Marks of tests on real clips. Without the compiled registration some pixels round differently."""
+
+NETWORK_TOLERANCE = 4e-5
+"""Tolerance of values that a network computed: its kernels depend on the processor."""
+
 
 @pytest.fixture(scope="module")
 def golden() -> Values:
-    return write.read(STORED)
+    return read(STORED)
 
 
 @pytest.fixture(autouse=True)
@@ -35,11 +46,6 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-NETWORK_TOLERANCE = 4e-5
-"""The same for values that a network computed: its kernels depend on the processor. Between the one
-that wrote the golden file and another one with AVX-512 the largest difference is 1.3e-5."""
 
 
 def agree(found: Values, golden: Values) -> None:
@@ -65,35 +71,28 @@ def compared(found: Values, golden: Values) -> dict[str, Difference]:
 @pytest.mark.parametrize("part", MARKED)
 def test_made_up(part: str, golden: Values) -> None:
     found = PARTS[part]()
-    begins = f"{part} | "
-    expected = {
-        key for key in golden if key.startswith(begins) and (part not in CASES or "made-up" in key)
-    }
-    assert found.keys() == expected
+    begins = f"{part} | made-up | " if part in CASES else f"{part} | "
+    assert found.keys() == {key for key in golden if key.startswith(begins)}
     agree(found, golden)
 
 
 def test_every_golden_method_has_its_default_and_three_more_option_sets() -> None:
-    # Methods that came after the golden file are guarded by vectors and references of their own.
+    # Methods that the golden file does not have are guarded by vectors and references of their own.
     counts = Counter(case.method for case in CASES.values())
-    assert set(counts) <= set(today.method_names())
+    assert set(counts) <= set(methods.names())
     assert min(counts.values()) >= 4
     assert all(f"{name} default" in CASES for name in counts)
 
 
-@pytest.mark.assets
-@pytest.mark.slow
-@pytest.mark.parametrize("backbone", today.BACKBONES)
+@pytest.mark.parametrize(
+    "backbone", [pytest.param(one, marks=REAL) for one in real_clips.BACKBONES]
+)
 def test_real_clips(backbone: str, assets: Path, golden: Values) -> None:
-    found = write.real(assets, backbone)
+    found = real_clips.logits(assets, backbone)
     assert found.keys() == {key for key in golden if f" | {backbone} | " in key}
     agree_after_network(found, golden)
 
 
-@pytest.mark.assets
-@pytest.mark.slow
-@pytest.mark.parametrize(("method", "precision"), write.CLASSIFIERS)
-def test_classifier(method: str, precision: str, assets: Path, golden: Values) -> None:
-    if precision == "bfloat16" and today.usual_precision() != precision:
-        pytest.skip("this CPU does not multiply bfloat16 itself")
-    agree_after_network(write.product(assets, method, precision), golden)
+@pytest.mark.parametrize("method", [pytest.param(one, marks=REAL) for one in real_clips.TAUGHT])
+def test_classifier(method: str, assets: Path, golden: Values) -> None:
+    agree_after_network(real_clips.probabilities(assets, method), golden)

@@ -1,0 +1,112 @@
+"""Answers on real clips: of all cases by two backbones, and of a classifier."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fewact import FewShotClassifier, backbones
+from fewact.backbones import Backbone, Card
+from fewact.data import Clip
+from fewact.features.extract import extract
+from fewact.features.request import Features, Request
+from fewact.methods.base import support_state
+from tests.golden import made_up
+from tests.golden.cases import CASES, Case
+from tests.golden.values import Values
+
+BACKBONES: dict[str, str] = {
+    "efficientnet-lite0": "default",
+    "mobilenet-v2": "weights/mobilenet_v2_1.0_imagenet_fp16.safetensors",
+}
+"""Weights of each backbone: ``default``, or a file in the assets."""
+
+CLASSES = {
+    "utd5_rgb": ("a01_swipe_left", "a03_wave", "a05_throw"),
+    "utd27_depth": ("a08_draw_x", "a13_boxing", "a24_sit_to_stand"),
+    "ucf7": ("ApplyEyeMakeup", "HorseRace", "PlayingViolin"),
+}
+WAYS = 3
+EACH = 3
+"""Number of support clips of a class, and of query clips; each is of another group."""
+
+TAUGHT = "auto", "a2m2"
+"""Methods of the classifiers."""
+
+
+def clips_of(assets: Path, dataset: str) -> tuple[list[Clip], list[Clip]]:
+    """Return support and query clips of a data set, one class after the other in turn.
+
+    The support is of the first groups, queries are of the last ones.
+    """
+    with (assets / "clips" / "index.tsv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["dataset"] == dataset]
+    first: dict[str, dict[str, Clip]] = {}
+    for row in rows:
+        clip = Clip(assets / row["path"], row["class"])
+        first.setdefault(row["class"], {}).setdefault(row["group"], clip)
+    of_class = [[first[name][group] for group in sorted(first[name])] for name in CLASSES[dataset]]
+    support = [clips[i] for i in range(EACH) for clips in of_class]
+    query = [clips[-1 - i] for i in range(EACH) for clips in of_class]
+    return support, query
+
+
+def logits(assets: Path, name: str) -> Values:
+    """Return the logits of all cases by one backbone."""
+    weights = BACKBONES[name] if BACKBONES[name] == "default" else assets / BACKBONES[name]
+    backbone = backbones.create(
+        name, weights=weights, device="cpu", precision="float32", engine="torch"
+    )
+    cases = {label: case for label, case in CASES.items() if case.real}
+    every = (
+        one for case in cases.values() for one in case.make(backbone.card).requests(backbone.card)
+    )
+    requests = list(dict.fromkeys(every))
+    clips = [clip for dataset in CLASSES for part in clips_of(assets, dataset) for clip in part]
+    each = list(_features(backbone, clips, requests))
+    count, found = WAYS * EACH, Values()
+    for label, case in cases.items():
+        for i, dataset in enumerate(CLASSES):
+            own = each[2 * count * i : 2 * count * (i + 1)]
+            found[f"{label} | {name} | {dataset}"] = _logits(case, backbone.card, own)
+    return found
+
+
+def _logits(case: Case, card: Card, each: list[Features]) -> NDArray[np.float32]:
+    """Return the logits (1 q n) of clips; the first half of them is the support."""
+    method, count = case.make(card), WAYS * EACH
+    own = [{one: features[one][None] for one in method.requests(card)} for features in each]
+    case.fit(method, {one: torch.cat([x[one] for x in own[:count]]) for one in own[0]})
+    text = made_up.text(1, WAYS, case.text_width or card.vectors) if method.uses_text else None
+    labels = torch.arange(WAYS).repeat(EACH)[None]
+    with torch.no_grad():
+        alone = [method.encode(features) for features in own]
+        nodes = {name: torch.cat([one[name] for one in alone])[None] for name in alone[0]}
+        support, query = (
+            {name: value[:, part] for name, value in nodes.items()}
+            for part in (slice(count), slice(count, None))
+        )
+        state = support_state(method, support, labels, WAYS, text)
+        return method.score(state, query).numpy()
+
+
+def _features(backbone: Backbone, clips: list[Clip], requests: list[Request]) -> Iterator[Features]:
+    for found in extract(clips, backbone, requests):
+        if found.features is None:
+            raise ValueError(f"{found.clip.path} cannot be read")
+        yield found.features
+
+
+def probabilities(assets: Path, method: str) -> Values:
+    """Return the probabilities of clips by a classifier that was taught others."""
+    support, query = clips_of(assets, "utd5_rgb")
+    classifier = FewShotClassifier(method=method, device="cpu", precision="float32").fit(support)
+    found = classifier.predict_proba([clip.path for clip in query[:6]])
+    key = f"classifier method={method} | utd5_rgb"
+    return {
+        f"{key} | probabilities": found,
+        f"{key} | temperature": np.array(float(classifier.calibration_.temperature)),
+    }
