@@ -6,9 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewact.align import accumulator, otam
+from fewact.align import otam
 from fewact.errors import OptionError
 from tests.align import reference
+from tests.align.accumulator import accumulator
 from tests.align.made_up import costs
 
 
@@ -135,5 +136,3 @@ def test_thousands_of_episodes_in_one_call():
 def test_refuses_smoothing(lam):
     with pytest.raises(OptionError, match="smoothing"):
         otam(torch.zeros(2, 2), lam)
-    with pytest.raises(OptionError, match="smoothing"):
-        accumulator(torch.zeros(2, 2), lam)

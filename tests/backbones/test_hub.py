@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from fewact import backbones
 from fewact.backbones.weights import tensors_of
 from fewact.errors import WeightsError
+from fewact.io.hub import hub_client
 from tests.hub import COMMIT, serving, settings
 
 SCRIPT = """
@@ -111,6 +112,16 @@ def test_messages_of_the_client_about_each_attempt_are_not_shown() -> None:
     pytest.importorskip("huggingface_hub")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == "later\n"
+
+
+def test_the_reason_of_the_client_is_quoted_once():
+    pytest.importorskip("huggingface_hub")
+    with (
+        pytest.raises(WeightsError, match=r"\(got ConnectError: no route\)") as refused,
+        hub_client(WeightsError, "owner/net") as hub,
+    ):
+        raise hub.errors.LocalEntryNotFoundError("Got: ConnectError: no route")
+    assert "cannot be reached" in refused.value.what
 
 
 def test_without_the_client_the_extra_is_named(monkeypatch):

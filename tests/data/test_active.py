@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from fewact.data import Clip, Frames
-from fewact.data.active import ActiveSource, active_part
+from fewact.data.active import ActiveSource, Span, SpanSource, active_part
+from fewact.data.video_source import VideoSource
 from fewact.video import EveryNth, FrameSets, Sampler, Segments, Timeline, read_frames
 from tests.classifier.conftest import render
 
@@ -115,7 +116,22 @@ def test_parts_of_files_keep_their_times(clip: Path) -> None:
     source = ActiveSource(Clip(clip, start=0.25, end=0.75))
     source.read([Segments(4)])
     assert source.duration == pytest.approx(0.5)
-    assert source.fingerprint() == Clip(clip, start=0.25, end=0.75).fingerprint()
+
+
+def test_a_part_of_a_source_is_another_source(clip: Path) -> None:
+    source = Clip(clip)
+    parts: list[VideoSource] = [
+        source,
+        ActiveSource(source),
+        ActiveSource(ActiveSource(source)),
+        SpanSource(source, Span(0.25, 0.75)),
+        SpanSource(source, Span(0.25, 0.5)),
+        SpanSource(ActiveSource(source), Span(0.25, 0.5)),
+    ]
+    for facts in ({one.fingerprint() for one in parts}, {one.changes for one in parts}):
+        assert len(facts) == len(parts)
+    again = SpanSource(Clip(clip), Span(0.25, 0.5))
+    assert (again.changes, again.fingerprint()) == (parts[4].changes, parts[4].fingerprint())
 
 
 def test_an_action_at_one_moment() -> None:

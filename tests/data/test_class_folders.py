@@ -36,9 +36,11 @@ def test_folders_of_numbered_images_are_clips(tmp_path: Path) -> None:
 
 def test_a_photo_beside_videos_does_not_hide_them(tmp_path: Path) -> None:
     create(tmp_path, "a/x.mp4", "a/IMG_1.jpg", "b/y.mp4", "none/1.mp4", "none/IMG_2.jpg")
-    create(tmp_path, "none/anna/IMG_3.jpg", "none/anna/2.mp4")
-    with pytest.warns(UserWarning, match=r"ignored, images .*a/IMG_1\.jpg$"):
+    create(tmp_path, "none/anna/IMG_3.jpg", "none/anna/2.mp4", "a/photo.PNG", "b/photo.jpg")
+    ignored = r"ignored, images .*a/IMG_1\.jpg, .*a/photo\.PNG, .*b/photo\.jpg$"
+    with pytest.warns(UserWarning, match=ignored) as warned:
         assert relative(tmp_path, list_clips(tmp_path)) == [("a/x.mp4", "a"), ("b/y.mp4", "b")]
+    assert len(warned) == 1
     with pytest.warns(UserWarning, match=r"none/anna/IMG_3\.jpg, .*none/IMG_2\.jpg$"):
         found = list_background(tmp_path)
     assert [(clip.path.name, clip.group) for clip in found] == [("1.mp4", None), ("2.mp4", "anna")]

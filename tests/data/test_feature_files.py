@@ -60,6 +60,40 @@ def test_columns_in_any_order_and_additional_ones(write: Write) -> None:
     ]
 
 
+def test_columns_in_capitals(write: Write) -> None:
+    rows = [(*row[:3], split) for row, split in zip(ROWS, ("test", "train", "test"), strict=True)]
+    videos = FeatureDataset(write(header="Clip\tCLASS\tGroup\tSplit", rows=rows)).videos
+    assert [(v.id, v.label, v.group, v.split) for v in videos.videos] == rows
+
+
+def test_classes_in_two_unicode_forms_are_one(write: Write) -> None:
+    rows = [("a", "caf\u00e9", "s1", "x"), ("b", "cafe\u0301", "s2", "x"), ROWS[2]]
+    file = write(rows=rows)
+    assert FeatureDataset(file).videos.classes == ("caf\u00e9", "clap")
+    assert [c.label for c in labelled_features(file)] == ["caf\u00e9", "caf\u00e9", "clap"]
+
+
+@pytest.mark.parametrize("character", "\u2028\u2029\x85\x0b\x0c\x1c")
+def test_only_line_breaks_end_a_row(write: Write, character: str) -> None:
+    rows = [("a", f"wave{character}hand", "s1", "x"), *ROWS[1:]]
+    assert FeatureDataset(write(rows=rows)).videos.classes[0] == f"wave{character}hand"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_line_breaks(write: Write, end: str) -> None:
+    file = write()
+    table = file.with_suffix(".tsv")
+    table.write_bytes(table.read_bytes().replace(b"\n", end.encode()))
+    assert [v.id for v in FeatureDataset(file).videos.videos] == ["a", "b", "c"]
+
+
+def test_rows_of_no_class_are_not_in_the_list(write: Write) -> None:
+    data = FeatureDataset(write(rows=[ROWS[0], ("b", "None", "s2", "x"), ROWS[2]]))
+    assert [(v.id, v.label) for v in data.videos.videos] == [("a", "wave"), ("c", "clap")]
+    np.testing.assert_array_equal(data.of(data.videos), FEATURES[[0, 2]].astype(np.float32))
+    assert [(c.name, c.label) for c in data] == [("a", "wave"), ("c", "clap"), ("b", "None")]
+
+
 def test_features_of_a_split(write: Write) -> None:
     rows = [(*row[:2], split) for row, split in zip(ROWS, ("test", "train", "test"), strict=True)]
     data = FeatureDataset(write(header="clip\tclass\tsplit", rows=rows))
@@ -110,7 +144,12 @@ def features_with(value: float) -> np.ndarray:
         ({"features": features_with(np.nan)}, "not finite numbers.*b"),
         ({"features": features_with(np.inf)}, "not finite numbers.*b"),
         ({"features": features_with(1e300)}, "not finite numbers.*b"),
-        ({"header": "clips\tclass\tgroup\tdataset"}, 'no column "clip".*Did you mean "clips"'),
+        ({"features": features_with(-1e20)}, r"too large \(got b\); expected: .*up to 1e\+15"),
+        ({"header": "clips\tclass\tgroup\tdataset"}, 'no column "clip".*Rename the column "clips"'),
+        ({"header": "clip\tclass\tgroups\tdataset"}, 'unknown column "groups".*mean "group"'),
+        ({"header": "clip\tclass\tgruop\tdataset"}, 'unknown column "gruop".*mean "group"'),
+        ({"header": "clip\tclass\tgroup\tGroup"}, 'two columns have the name "group"'),
+        ({"rows": [(id, "none", *rest) for id, _, *rest in ROWS]}, "no row has a class"),
         ({"header": "clip\tlabel\tgroup\tdataset"}, 'no column "class"'),
         ({"rows": [("a", "", "s1", "x"), *ROWS[1:]]}, "row 2"),
         ({"rows": [*ROWS[:2], (*ROWS[2], "more")]}, "row 4.*more cells"),
@@ -179,6 +218,9 @@ def test_feature_clip() -> None:
             FeatureClip("wave", np.ones(shape))
     with pytest.raises(ShapeError, match=r"wave: not floating-point.*int64"):
         FeatureClip("wave", np.ones((4, 5), dtype=np.int64))
+    for wrong in ([[1.0, 2.0]], [1.0], None, (1.0, 2.0)):
+        with pytest.raises(DataError, match=r"wave: the vectors are not a NumPy array.*asarray"):
+            FeatureClip("wave", wrong)  # type: ignore[arg-type]
 
 
 def test_features_need_no_classes(write: Write, tmp_path: Path) -> None:

@@ -99,6 +99,13 @@ def test_custom_lists_are_compared_by_file(tmp_path: Path) -> None:
     assert find_leaks(*parts) == []
 
 
+def test_absolute_paths_are_the_same_files_in_other_lists(tmp_path: Path) -> None:
+    id = str(tmp_path / "x.mp4")
+    test = VideoList("b", (Video(id, "wave", source=Clip(Path(id))),))
+    (leak,) = find_leaks(listing("a", (id, "wave")), test)
+    assert (leak.videos, leak.classes) == (1, 0)
+
+
 @pytest.mark.slow
 @pytest.mark.assets
 def test_facts_match_the_real_lists(assets: Path) -> None:

@@ -78,6 +78,11 @@ def test_images_beside_or_above_other_clips_are_ignored_with_a_warning(folder: P
     with pytest.warns(UserWarning, match=r": a/x 1\.jpg, phone/IMG_1\.jpg$"):
         found = names("a", "phone", "phone")
     assert found == ["a/b/y.avi", "a/frames", "a/x.mov", "phone/1.mp4"]
+    (folder / "a" / "b" / "photo.jpg").touch()
+    with pytest.warns(UserWarning, match=r": a/b/photo\.jpg$"):
+        assert names("a/b") == ["a/b/y.avi"]
+    (folder / "a" / "frames" / "cover.jpg").touch()
+    assert names("a/frames") == ["a/frames"]
     (folder / "a" / "frames" / "notes").mkdir()
     assert [is_clip(Path(name)) for name in ("phone", "above", "a/frames")] == [False, False, True]
     assert names("a/frames") == ["a/frames"]

@@ -9,7 +9,7 @@ import torch
 from fewact.data import Video, VideoList
 from fewact.encoding import encode, encode_list
 from fewact.encoding.encode import AHEAD
-from fewact.encoding.workers import workers
+from fewact.encoding.threads import workers
 from fewact.errors import DataError, VideoError
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.features.sources import ArrayFeatures

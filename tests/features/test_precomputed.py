@@ -6,6 +6,7 @@ import torch
 
 from fewact import methods
 from fewact.data import FeatureClip
+from fewact.data.clips import LARGEST_FEATURE, usable_features
 from fewact.errors import DataError, OptionError, VideoError
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import FeatureRequest, View
@@ -39,15 +40,29 @@ def test_vectors_are_returned_as_float32(kind: type, layout: type) -> None:
     np.testing.assert_array_equal(features[request].numpy(), vectors.astype(np.float32))
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
-def test_numbers_that_are_not_finite(value: float) -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300, -1e16])
+def test_numbers_that_are_not_finite_or_too_large(value: float) -> None:
     vectors = VECTORS.copy()
     vectors[1, 2] = value
     both = ArrayFeatures(np.stack([VECTORS, vectors]), ids=["wave/0", "wave/1"], skip_invalid=True)
     fine, error = both.features([0, 1], [FeatureRequest("vectors", View(4))])
     assert not isinstance(fine, VideoError)
-    with pytest.raises(VideoError, match=r"wave/1: .*not finite"):
+    with pytest.raises(VideoError, match=r"wave/1: .*not finite.*expected: .*up to 1e\+15"):
         raise error
+    with pytest.raises(DataError, match=r"features, video 1: .*not finite.*up to 1e\+15"):
+        ArrayFeatures(np.stack([VECTORS, vectors]))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_the_largest_number_of_a_type_is_compared_without_overflow(kind: type) -> None:
+    vectors = np.full((1, 4, 6), np.finfo(kind).max, kind)
+    assert usable_features(vectors).tolist() == [kind is np.float16]
+    limit = np.full((1, 4, 6), LARGEST_FEATURE)
+    assert usable_features(np.concatenate([limit, -limit, 1.01 * limit])).tolist() == [
+        True,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("shape", [(3, 6), (4, 5), (6, 4)])

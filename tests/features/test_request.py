@@ -29,14 +29,14 @@ def test_texts_and_facts_are_read_back(text, request_):
     assert request_from_facts(request_facts(request_)) == request_
 
 
-def test_the_key_of_all_frames_is_that_of_older_features():
+def test_the_key_has_all_fields_and_the_versions_of_what_computes_the_features():
     assert request_facts(FeatureRequest("middle", View(16, "auto"))) == {
         "request": "FeatureRequest",
         "level": "middle",
-        "view": {"frames": 16, "stabilise": "auto"},
+        "view": {"frames": 16, "stabilise": "auto", "of": 0},
         "pipeline": [1, 6],
     }
-    assert "of" in request_facts(REQUESTS["middle:8:auto:24"])["view"]
+    assert request_facts(FeatureRequest("maps"))["pipeline"] == 1
 
 
 @pytest.mark.parametrize(

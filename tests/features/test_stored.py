@@ -6,6 +6,7 @@ import pytest
 
 from fewact import methods
 from fewact.data import Clip, Video, VideoList
+from fewact.data.active import trimmed
 from fewact.episodes import draw
 from fewact.errors import DataError, OptionError, StoreError
 from fewact.evaluation import ArrayFeatures, evaluate_method
@@ -72,6 +73,16 @@ def test_a_moved_file_is_read_once(store, tmp_path, monkeypatch, values) -> None
     assert not first.missing([REQUEST])
     monkeypatch.setattr(Clip, "fingerprint", None)
     assert StoredFeatures(Store(store.folder), videos, card()).keys == first.keys
+
+
+def test_trimmed_videos_get_no_features_of_untrimmed_ones(store, tmp_path, values) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"a")
+    clip = Clip(tmp_path / "a.mp4")
+    videos = VideoList("clips", (Video("a.mp4", "x", source=clip),))
+    own = Job(store, videos, card(), [REQUEST]).sets[REQUEST]
+    own.write({clip.fingerprint(): {"features": values[0]}})
+    assert not StoredFeatures(store, videos, card()).missing([REQUEST])
+    assert StoredFeatures(store, trimmed(videos), card()).missing([REQUEST]) == [0]
 
 
 def test_a_damaged_shard_is_named(store, videos) -> None:

@@ -1,9 +1,12 @@
 """Files are written completely or not at all."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
+from fewact.errors import OutputError
 from fewact.io.atomic import make_folder, replacing, write_text
 
 
@@ -19,6 +22,19 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         fail_halfway(target)
     assert target.read_text() == "complete\n"
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_closed_pipe_is_no_error_of_the_file(tmp_path: Path) -> None:
+    target = write_text(tmp_path / "file.txt", "complete\n")
+    with pytest.raises(BrokenPipeError), replacing(target):
+        raise BrokenPipeError
+    with (
+        pytest.raises(OutputError, match=r"file\.txt: cannot be written: no space left"),
+        replacing(target),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert target.read_text() == "complete\n"
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_concurrent_writes_of_a_file_do_not_interfere(tmp_path: Path) -> None:

@@ -121,6 +121,11 @@ class Unseeded(Nearest):
         self.map = torch.nn.Linear(12, 12)
 
 
+class Flipped(Nearest):
+    def score(self, state: Any, nodes: Any) -> Any:
+        return -super().score(state, nodes)
+
+
 class Keeps(Nearest):
     def support(self, nodes: Any, labels: Any, n: int) -> Any:
         self.last = super().support(nodes, labels, n)
@@ -200,6 +205,7 @@ BROKEN = {
     "inputs_unchanged": Changes,
     "text_methods": WithoutText,
     "once_a_video": OtherRows,
+    "separable_classes": Flipped,
     "options_documented": Undescribed,
     "scoring_options": Wrong,
 }
@@ -232,6 +238,23 @@ def test_a_broken_promise_is_one_sentence_that_says_where_to_look(name: str) -> 
 
 def test_changed_nodes_are_named() -> None:
     assert 'node "mean" of queries' in broken(ChangesNodes)["inputs_unchanged"]
+
+
+def test_a_score_with_the_wrong_sign_is_found() -> None:
+    found = broken(Flipped)
+    assert found.keys() == {"separable_classes"}
+    assert (
+        "(got 0 of 96 queries right, chance is 32); expected: more than 67% right"
+        in found["separable_classes"]
+    )
+    assert "a distance needs a minus" in found["separable_classes"]
+
+
+def test_untrained_methods_need_not_be_right() -> None:
+    class Untrained(Flipped):
+        trained = False
+
+    assert broken(Untrained) == {}
 
 
 def test_a_transductive_method_may_use_other_queries() -> None:
@@ -274,6 +297,9 @@ def test_methods_of_a_file(tmp_path: Path) -> None:
         method_of(file, "mime")
     file.write_text("import fewact\n\nnothing_of_this_name\n")
     with pytest.raises(ExtensionError, match=r"mine\.py, line 3: .*got NameError"):
+        method_of(file)
+    file.write_text("import sys\n\nsys.exit()\n")
+    with pytest.raises(ExtensionError, match=r"mine\.py, line 3: .*got SystemExit"):
         method_of(file)
     file.write_text("import fewact\n")
     with pytest.raises(ExtensionError, match="defines no method"):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.fusion_variants import both_views_count_half
 from fewact import methods
 from fewact.backbones import Card
 from fewact.errors import OptionError, UnknownNameError
@@ -20,7 +21,6 @@ from fewact.methods.base import (
 from fewact.methods.checks import PROMISES, Subject
 from fewact.methods.checks.made_up import made_up_card, made_up_features, made_up_text
 from fewact.methods.fusion import Fusion
-from tests.methods.fusion.made_up import both_views_count_half
 from tests.methods.made_up import make_card, make_text
 
 Episode = Callable[..., tuple[Nodes, torch.Tensor, Nodes]]

@@ -1,3 +1,5 @@
+import errno
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ import pytest
 
 from fewact.errors import OptionError, OutputError, ShapeError, VideoError
 from fewact.video import EveryNth, probe, read_frames, write_video
+from fewact.video.writing import timed_video
 
 Numbers = Callable[[Any], list[int]]
 Draw = Callable[..., np.ndarray]
@@ -90,6 +93,52 @@ def test_an_interrupted_write_leaves_no_file(tmp_path: Path, draw: Draw) -> None
         write_video(path, interrupted(), 10, overwrite=True)
     assert path.read_text() == "mine"
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_errors_of_other_files_are_not_those_of_the_video(tmp_path: Path, draw: Draw) -> None:
+    path = tmp_path / "a.mp4"
+
+    def printed() -> Iterator[np.ndarray]:
+        yield draw(0)
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+    def write_timed() -> None:
+        with timed_video(path, 10) as video:
+            for image in printed():
+                video.write(0, image)
+
+    with pytest.raises(BrokenPipeError):
+        write_video(path, printed(), 10)
+    with pytest.raises(BrokenPipeError):
+        write_timed()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("broken", ["mux", "close"])
+def test_an_error_of_the_encoder_names_the_video(
+    tmp_path: Path, draw: Draw, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    path, open_container = tmp_path / "a.mp4", av.open
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    class Container:
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            self._container = open_container(*arguments, **options)
+
+        def __getattr__(self, name: str) -> Any:
+            return refused if name == broken else getattr(self._container, name)
+
+    monkeypatch.setattr("av.open", Container)
+    with pytest.raises(VideoError, match=r"a\.mp4: cannot be written as libx264 at 10 fps: no spa"):
+        write_video(path, [draw(0)], 10)
+    with (
+        pytest.raises(VideoError, match=r"a\.mp4: cannot be written as libx264: no space"),
+        timed_video(path, 10) as video,
+    ):
+        video.write(0, draw(0))
+    assert not list(tmp_path.iterdir())
 
 
 def test_mpeg4_replaces_a_missing_libx264(

@@ -9,7 +9,7 @@ from fewact.align.diagonal import diagonal
 from fewact.align.dtw import dtw
 from fewact.align.emd import EmdAlignment, emd, emd_argmin
 from fewact.align.hungarian import hungarian
-from fewact.align.otam import accumulator, otam
+from fewact.align.otam import otam
 from fewact.align.products import block_products
 from fewact.align.registry import Aligner, AlignerCard, align, card, create, names, register
 from fewact.align.result import Alignment
@@ -21,7 +21,6 @@ __all__ = [
     "AlignerCard",
     "Alignment",
     "EmdAlignment",
-    "accumulator",
     "align",
     "bi_mhm",
     "block_products",

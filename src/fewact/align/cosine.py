@@ -15,7 +15,8 @@ def cosine_cost(x: Tensor, y: Tensor, eps: float = 0.01) -> Tensor:
     """Compute the cost 1 − x·y / (‖x‖‖y‖ + ε) of each vector of x with each of y.
 
     A zero vector has cost 1 with everything. With ε = 0 a vector of length up to 1e-12 counts as
-    zero and gets no gradient.
+    zero and gets no gradient. Products of two lengths must not overflow: in float32 vectors may
+    be up to 1e19 long.
 
     The product copies leading axes that are broadcast: use ``pairwise_cosine_cost`` to compare each
     of q videos with each of s.

@@ -56,33 +56,6 @@ def otam(
     )
 
 
-@torch.no_grad()
-def accumulator(cost: Tensor, smoothing: float = 0.5) -> Tensor:
-    """Return the table γ of one direction, with its two free columns: (… t u) → (… t u+2).
-
-    Args:
-        cost: (… t u).
-        smoothing: λ ≥ 0.
-
-    Raises:
-        ShapeError: The costs have fewer than two axes, or one is empty.
-        AlignmentError: A cost is NaN or infinite.
-        OptionError: The smoothing is negative.
-    """
-    check_smoothing(smoothing)
-    cost = finite_costs(cost)
-    scale = -1 / smoothing if smoothing else -1.0
-    best = torch.logaddexp if smoothing else torch.maximum
-    table = _table(_columns(cost.reshape(-1, *cost.shape[-2:]), scale), smoothing > 0)
-    before = table[-1]
-    last = [before[0]]
-    for i in range(1, len(before)):
-        last.append(best(best(before[i - 1], last[-1]), before[i]))
-    free = torch.stack(last)[None]
-    table = torch.cat([torch.zeros_like(free), table, free]) / scale  # (u+2 t batch)
-    return table.permute(2, 1, 0).reshape(*cost.shape[:-1], -1)
-
-
 def _solve(
     cost: Tensor, smoothing: float, bidirectional: bool, with_path: bool
 ) -> tuple[Tensor, Tensor | None]:

@@ -16,12 +16,14 @@ from fewact.registry import Registry
 
 if TYPE_CHECKING:
     from fewact.backbones.backbone import Backbone
+    from fewact.backbones.choice import BackboneChoice
     from fewact.backbones.devices import Device
     from fewact.backbones.network import Network, StagedNetwork
     from fewact.backbones.text_encoder import TextEncoder
 
 __all__ = [
     "Backbone",
+    "BackboneChoice",
     "Card",
     "Description",
     "Level",
@@ -40,6 +42,7 @@ __all__ = [
 AUTO = "efficientnet-lite0"
 _MODULES = {
     "Backbone": "backbone",
+    "BackboneChoice": "choice",
     "Network": "network",
     "StagedNetwork": "network",
     "TextEncoder": "text_encoder",

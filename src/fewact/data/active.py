@@ -5,13 +5,14 @@ evenly over the clip, so that few of them would show the action. The changes bet
 where it is: an end without changes is left out if it is long.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.data.video_source import Transform, VideoSource, changes_of
+from fewact.data.video_source import Transform, VideoSource
 from fewact.data.videos import VideoList
 from fewact.errors import OptionError, did_you_mean
 from fewact.video import FrameSets, Sampler, Segments, Timeline
@@ -94,9 +95,15 @@ class SpanSource:
         parts = [inside(sampler, self._span) for sampler in samplers]
         return self._source.read(parts, transform=transform)
 
+    @property
+    def changes(self) -> str:
+        """The part, after what was changed before."""
+        return f"{self._source.changes} {self._span}"
+
     def fingerprint(self) -> str:
-        """Return the fingerprint of the source."""
-        return self._source.fingerprint()
+        """Return the SHA-256 of the source's fingerprint and the part."""
+        facts = f"{self._source.fingerprint()} {self._span}"
+        return hashlib.sha256(facts.encode()).hexdigest()
 
 
 class ActiveSource:
@@ -139,11 +146,12 @@ class ActiveSource:
     @property
     def changes(self) -> str:
         """Whether still ends are left out, after what was changed before."""
-        return f"{changes_of(self._source)} trim {self._trim}"
+        return f"{self._source.changes} trim {self._trim}"
 
     def fingerprint(self) -> str:
-        """Return the fingerprint of the source."""
-        return self._source.fingerprint()
+        """Return the SHA-256 of the source's fingerprint and whether still ends are left out."""
+        facts = f"{self._source.fingerprint()} trim {self._trim}"
+        return hashlib.sha256(facts.encode()).hexdigest()
 
 
 def trimmed(videos: VideoList) -> VideoList:

@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 
 from fewact.data.clips import Clip, is_background
-from fewact.data.files import entries, first_few, is_numbered_image, legible
+from fewact.data.files import entries, first_few, is_image, is_numbered_image, legible
 from fewact.data.paths import clips_below, is_clip, warn_of_images
 from fewact.errors import DataError
 from fewact.io.bounded import user_path
@@ -25,8 +25,8 @@ def list_clips(folder: str | Path) -> list[Clip]:
     every machine. What cannot be shown of a folder's name, such as bytes that are not UTF-8, is an
     escape in the class's name: ``caf\xe9``. The folder ``none`` is not a class:
     ``list_background`` returns its clips. Spaces around the name of a folder do not count. Warnings
-    name what is ignored: videos outside the class folders, and folders of clips and numbered images
-    beside the clips of a class.
+    name what is ignored: videos outside the class folders, and folders of clips and images beside
+    the clips of a class.
 
     Args:
         folder: Folder of the class folders.
@@ -134,11 +134,11 @@ def _clips(folder: Path) -> tuple[list[Clip], list[Path], list[Path]]:
     label = printable(unicodedata.normalize("NFC", legible(folder.name)).strip())
     found = {entry: is_clip(entry) for entry in inside}
     clips = [Clip(entry, label) for entry in inside if found[entry]]
-    images = [entry for entry in inside if is_numbered_image(entry)]
     if clips:
         others = [entry for entry in inside if not found[entry] and entry.is_dir()]
-        return clips, [entry for entry in others if any(clips_below(entry))], images
-    if images:
+        deeper = [entry for entry in others if any(clips_below(entry))]
+        return clips, deeper, [entry for entry in inside if is_image(entry)]
+    if any(map(is_numbered_image, inside)):
         got, hint = "single images", "Put the images of each clip into a separate folder."
     elif any(entry.is_dir() for entry in inside):
         names = first_few(entry.name for entry in inside if entry.is_dir())

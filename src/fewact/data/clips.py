@@ -13,7 +13,7 @@ from fewact.data.files import IMAGE_SUFFIXES, natural_key
 from fewact.data.in_memory import Frames, VideoBytes
 from fewact.data.paths import check_one_clip
 from fewact.data.video_source import Transform
-from fewact.errors import OptionError, ShapeError, VideoError
+from fewact.errors import DataError, OptionError, ShapeError, VideoError
 from fewact.shapes import check_shape
 
 if TYPE_CHECKING:
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 BACKGROUND = "none"
 """Label, in any case, of clips that belong to no class."""
+
+LARGEST_FEATURE = 1e15
+"""Largest magnitude of precomputed features: squared differences of two, summed over ten million
+numbers, are finite in float32."""
+
+UNUSABLE_FEATURES = "features that are not finite numbers, or too large"
+USABLE_FEATURES = f"finite numbers of magnitude up to {LARGEST_FEATURE:g}"
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,8 @@ class Clip:
     start: float | None = None
     end: float | None = None
     group: str | None = None
+
+    changes: ClassVar[str] = ""
 
     def read(
         self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
@@ -81,12 +90,13 @@ class FeatureClip:
 
     Args:
         name: Name of the clip in the column ``clip``; without a table, the number of its row.
-        vectors: Feature vectors (t d), floating-point; ignored when clips are compared.
+        vectors: Feature vectors (t d), a floating-point array; ignored when clips are compared.
         label: Class of the clip; None if it is not known.
         group: Group of the clip (a person, a recording); groups are kept apart when testing.
 
     Raises:
-        ShapeError: The vectors have another shape or type.
+        DataError: The vectors are not an array.
+        ShapeError: They have another shape, or are not floating-point.
     """
 
     name: str
@@ -98,6 +108,14 @@ class FeatureClip:
     end: ClassVar[None] = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.vectors, np.ndarray):
+            raise DataError(
+                "the vectors are not a NumPy array",
+                where=str(self.name),
+                got=type(self.vectors).__name__,
+                expected="an array (t d), floating-point",
+                hint="Pass numpy.asarray(vectors, numpy.float32).",
+            )
         check_shape(self.vectors, "t d", self.name)
         if not np.issubdtype(self.vectors.dtype, np.floating):
             raise ShapeError("not floating-point", where=self.name, got=str(self.vectors.dtype))
@@ -106,6 +124,18 @@ class FeatureClip:
     def path(self) -> Path:
         """Name of the clip as a path; the file need not exist."""
         return Path(self.name)
+
+
+def usable_features(vectors: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    """Return whether all numbers of vectors (… t d) are finite, and small enough to compare: (…).
+
+    >>> usable_features(np.array([[[1.0]], [[np.nan]], [[1e30]]]))
+    array([ True, False, False])
+    """
+    # NaN is neither below nor above the limit.
+    axes = (-2, -1)
+    high, low = (x.astype(np.float64) for x in (vectors.max(axes), vectors.min(axes)))
+    return np.asarray((high <= LARGEST_FEATURE) & (low >= -LARGEST_FEATURE))
 
 
 VideoClip = Clip | Frames | VideoBytes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fewact.data.simulated_camera import TimedSampler
-from fewact.data.video_source import Transform, VideoSource, changes_of, transformed
+from fewact.data.video_source import Transform, VideoSource, transformed
 from fewact.data.videos import Video, VideoList
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class ConditionVideo:
     @property
     def changes(self) -> str:
         """Condition and seed, after what was changed before."""
-        return f"{changes_of(self.source)} {self.condition} {self.seed}"
+        return f"{self.source.changes} {self.condition} {self.seed}"
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the videos' fingerprints, the condition and the seed."""

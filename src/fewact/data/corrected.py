@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fewact.data.video_source import Transform, VideoSource, changes_of
+from fewact.data.video_source import Transform, VideoSource
 from fewact.data.videos import VideoList
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class CorrectedVideo:
     @property
     def changes(self) -> str:
         """Version of the correction, after what was changed before."""
-        return f"{changes_of(self._source)} corrected {VERSION}"
+        return f"{self._source.changes} corrected {VERSION}"
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the source's fingerprint and the version of the correction."""

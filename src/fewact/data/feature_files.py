@@ -1,5 +1,7 @@
 """Feature files: precomputed features with labels (skeletons, audio, flow, another network)."""
 
+import re
+import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -7,7 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.data.clips import FeatureClip, is_background
+from fewact.data.clips import (
+    UNUSABLE_FEATURES,
+    USABLE_FEATURES,
+    FeatureClip,
+    is_background,
+    usable_features,
+)
 from fewact.data.files import first_few
 from fewact.data.groups_and_splits import (
     GroupScopeOption,
@@ -15,6 +23,7 @@ from fewact.data.groups_and_splits import (
     read_split,
     resolve_groups,
 )
+from fewact.data.table import check_header
 from fewact.data.videos import Video, VideoList
 from fewact.errors import DataError, did_you_mean
 from fewact.io.bounded import GIB, MIB, FileType, user_path
@@ -41,7 +50,8 @@ def is_features(path: str | Path) -> bool:
 def read_features(file: str | Path, *, dataset: str | None = None) -> list[FeatureClip]:
     """Return the clips of a feature file; they need no class.
 
-    Features that are not finite are allowed, so that one bad clip does not stop the others.
+    Features that are not finite or too large are allowed, so that one bad clip does not stop the
+    others.
 
     Args:
         file: Feature file (.npz), see ``FeatureDataset``. The .tsv file beside it needs only the
@@ -85,7 +95,7 @@ def labelled_features(
         return outside
     examples = [clip for clip in clips if clip.label and not is_background(clip.label)]
     if not examples:
-        raise DataError("no row has a class", where=str(table), expected=EXPECTED)
+        raise _no_class(table)
     if rest := len(clips) - len(examples) - len(outside):
         warnings.warn(
             f"{table}: {rest} clips without a class are ignored",
@@ -99,7 +109,8 @@ class FeatureDataset:
     """Features in an .npz file with labels in a .tsv file of the same name beside it.
 
     The .npz file contains an array ``features`` (clips t d), floating-point. The .tsv file has a
-    header and one row per clip, in the same order. Pickled data is refused.
+    header and one row per clip, in the same order. Rows with the label ``none`` belong to no class
+    and are not in the list. Pickled data is refused.
 
     Args:
         file: Feature file (.npz).
@@ -111,8 +122,9 @@ class FeatureDataset:
         features: Features (clips t d), float32, in the order of the list.
 
     Raises:
-        DataError: A file is missing or invalid; a column is missing; the numbers of rows differ; a
-            feature is not finite; there are several data sets, and none is chosen.
+        DataError: A file is missing or invalid; a column is missing; the numbers of rows differ; no
+            row has a class; a feature is not finite or too large; there are several data sets, and
+            none is chosen.
     """
 
     videos: VideoList
@@ -124,7 +136,11 @@ class FeatureDataset:
         path = user_path(file, DataError)
         table = path.with_suffix(".tsv")
         stored, rows = _read(path, REQUIRED, REQUIRED)
-        chosen = _chosen(table, rows, dataset)
+        every = _chosen(table, rows, dataset)
+        chosen = [i for i in every if not is_background(rows[i]["class"])]
+        if not chosen:
+            raise _no_class(table)
+        self._outside = _clips(stored, rows, (i for i in every if is_background(rows[i]["class"])))
         videos = [
             Video(
                 row["clip"],
@@ -140,18 +156,21 @@ class FeatureDataset:
         self.videos = VideoList(name, tuple(videos), scope)
         with np.errstate(over="ignore"):  # overflow is reported below, with its clip
             self.features = np.asarray(stored[chosen], dtype=np.float32)  # (clips t d)
-        bad = np.flatnonzero(~np.isfinite(self.features).all(axis=(1, 2)))
+        bad = np.flatnonzero(~usable_features(self.features))
         if len(bad):
             raise DataError(
-                "features that are not finite numbers",
+                UNUSABLE_FEATURES,
                 where=str(path),
                 got=first_few((videos[i].id for i in bad), 3),
+                expected=USABLE_FEATURES,
             )
         self._row = {video.id: row for row, video in enumerate(videos)}
 
     def __iter__(self) -> Iterator[FeatureClip]:
+        """Yield the clips of classes in the order of the list, then those of no class."""
         for video, vectors in zip(self.videos.videos, self.features, strict=True):
             yield FeatureClip(video.id, vectors, video.label, video.group)
+        yield from self._outside
 
     def of(self, videos: VideoList) -> NDArray[np.float32]:
         """Return the features (videos t d) of a list of these clips, in the order of the list.
@@ -211,21 +230,15 @@ def _clips(
 
 def _rows(table: Path, required: Sequence[str], filled: Sequence[str]) -> list[dict[str, str]]:
     """Return the rows of a table with the required columns; filled columns have no empty cell."""
-    lines = [line.split("\t") for line in LABELS.text(table).splitlines() if line.strip("\t")]
-    header, *cells = [[cell.strip() for cell in line] for line in lines] or [[]]
-    for name in required:
-        if name not in header:
-            raise DataError(
-                f'there is no column "{name}"',
-                where=str(table),
-                got=", ".join(header),
-                expected=EXPECTED,
-                hint=did_you_mean(name, header),
-            )
+    lines = re.split(r"\r\n|\r|\n", LABELS.text(table))
+    cut = [[cell.strip() for cell in line.split("\t")] for line in lines if line.strip("\t")]
+    first, *cells = cut or [[]]
+    header = check_header(str(table), first, COLUMNS, required=required, expected=EXPECTED)
     rows = []
     numbers: dict[str, int] = {}
     for number, line in enumerate(cells, 2):
         row = dict.fromkeys(COLUMNS, "") | dict(zip(header, line, strict=False))
+        row["class"] = unicodedata.normalize("NFC", row["class"])
         if not all(row[name] for name in filled) or len(line) > len(header):
             raise DataError(
                 f"a row without {' or '.join(filled)}, or with more cells than columns",
@@ -241,6 +254,10 @@ def _rows(table: Path, required: Sequence[str], filled: Sequence[str]) -> list[d
         numbers[row["clip"]] = number
         rows.append(row)
     return rows
+
+
+def _no_class(table: Path) -> DataError:
+    return DataError("no row has a class", where=str(table), expected=EXPECTED)
 
 
 def _chosen(table: Path, rows: list[dict[str, str]], dataset: str | None) -> list[int]:

@@ -65,9 +65,14 @@ def _escape(found: re.Match[str]) -> str:
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
+def is_image(path: Path) -> bool:
+    """Return whether a path has an image extension."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
 def is_numbered_image(path: Path) -> bool:
     """Return whether a path has an image extension and a number in its name."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and any(c.isdigit() for c in path.stem)
+    return is_image(path) and any(c.isdigit() for c in path.stem)
 
 
 def first_few(names: Iterable[str], most: int = 5) -> str:

@@ -35,6 +35,7 @@ class _InMemory(ABC):
 
     kind: ClassVar[str]
     """What the clip is, for the name of one without a name."""
+    changes: ClassVar[str] = ""
 
     name: str
     label: str | None

@@ -1,6 +1,7 @@
 """Data leaks: test videos or test classes that are also in the training data."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from fewact.data.benchmarks import Benchmark, benchmark, normalise, read_facts, variants
@@ -54,9 +55,11 @@ def find_leaks(train: VideoList | str, test: VideoList | str) -> list[Leak]:
     if isinstance(train, str) or isinstance(test, str):
         return _known_leaks(_name(train), _name(test))
     known = _bench(train), _bench(test)
-    ours, theirs = (_videos(*pair) for pair in zip((train, test), known, strict=True))
+    ours = {key for keys in _videos(train, known[0]).values() for key in keys}
+    theirs = _videos(test, known[1])
     classes, tested = (_classes(*pair) for pair in zip((train, test), known, strict=True))
-    videos, shared = len(ours & theirs), len(classes & tested)
+    videos = sum(any(key in ours for key in keys) for keys in theirs.values())
+    shared = len(classes & tested)
     return [Leak(train.name, test.name, videos, shared, "lists")] if videos or shared else []
 
 
@@ -88,6 +91,11 @@ def refuse_leaks(
     return tuple(f"leak: {leak}" for leak in found)
 
 
+def is_published(videos: str) -> bool:
+    """Return whether a name is that of a published list."""
+    return variants(videos) == (videos,)
+
+
 def _name(one: VideoList | str) -> str:
     if isinstance(one, str):
         return benchmark(one).id
@@ -96,7 +104,7 @@ def _name(one: VideoList | str) -> str:
 
 
 def _bench(videos: VideoList) -> Benchmark | None:
-    return benchmark(videos.name) if variants(videos.name) == (videos.name,) else None
+    return benchmark(videos.name) if is_published(videos.name) else None
 
 
 def _known_leaks(train: str, test: str) -> list[Leak]:
@@ -107,11 +115,18 @@ def _known_leaks(train: str, test: str) -> list[Leak]:
     ]
 
 
-def _videos(videos: VideoList, bench: Benchmark | None) -> set[tuple[object, ...]]:
-    """Return keys that identify the videos."""
+Keys = set[tuple[object, ...]]
+
+
+def _videos(videos: VideoList, bench: Benchmark | None) -> dict[str, Keys]:
+    """Return by id the keys that identify each video; an absolute path identifies its file."""
     if bench is not None:
-        return {(bench.family, bench.match_key(video.id)) for video in videos.videos}
-    return {_file(video) or (videos.name, video.id) for video in videos.videos}
+        return {v.id: {(bench.family, bench.match_key(v.id))} for v in videos.videos}
+    found: dict[str, Keys] = {}
+    for video in videos.videos:
+        keys = {_file(video) or (videos.name, video.id)}
+        found[video.id] = keys | ({("file", video.id)} if Path(video.id).is_absolute() else set())
+    return found
 
 
 def _file(video: Video) -> tuple[object, ...] | None:

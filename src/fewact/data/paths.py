@@ -10,6 +10,7 @@ from fewact.data.files import (
     VIDEO_SUFFIXES,
     entries,
     first_few,
+    is_image,
     is_numbered_image,
     natural_key,
 )
@@ -133,8 +134,7 @@ def clips_below(folder: Path, ignored: list[Path] | None = None) -> Iterator[Pat
 
     Args:
         folder: Folder; it may be a clip itself.
-        ignored: List that receives the numbered images that are no clip, because there are others
-            in their folder.
+        ignored: List that receives the images, numbered or not, whose folder has other clips.
 
     Raises:
         DataError: A folder cannot be read.
@@ -145,18 +145,19 @@ def clips_below(folder: Path, ignored: list[Path] | None = None) -> Iterator[Pat
     while waiting:
         path, images, before = waiting.pop()
         if images:  # a folder whose other entries were visited
-            if found == before:
+            if found > before:
+                if ignored is not None:
+                    ignored += images
+            elif any(map(is_numbered_image, images)):
                 found += 1
                 yield path
-            elif ignored is not None:
-                ignored += images
         elif not path.is_dir():
             found += 1
             yield path
         elif (identity := _identity(path)) not in known:
             known.add(identity)
             inside = entries(path)
-            if images := [entry for entry in inside if is_numbered_image(entry)]:
+            if images := [entry for entry in inside if is_image(entry)]:
                 waiting.append((path, images, found))
             clips = [entry for entry in inside if _is_video(entry) or entry.is_dir()]
             waiting += ((clip, [], 0) for clip in reversed(clips))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.data.video_source import Transform, VideoSource, changes_of
+from fewact.data.video_source import Transform, VideoSource
 
 if TYPE_CHECKING:
     from fewact.video import FrameSets, Sampler
@@ -41,7 +41,7 @@ class RotatedVideo:
     @property
     def changes(self) -> str:
         """Number of quarter turns, after what was changed before."""
-        return f"{changes_of(self._source)} rotated {self._turns}"
+        return f"{self._source.changes} rotated {self._turns}"
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the source's fingerprint and the number of turns."""

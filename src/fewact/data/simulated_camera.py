@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.data.video_source import Transform, VideoSource, changes_of, transformed
+from fewact.data.video_source import Transform, VideoSource, transformed
 from fewact.data.videos import VideoList
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class SimulatedCameraVideo:
     @property
     def changes(self) -> str:
         """Camera and seed, after what was changed before."""
-        return f"{changes_of(self.source)} {self.camera!r} {self.seed}"
+        return f"{self.source.changes} {self.camera!r} {self.seed}"
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the video's fingerprint, the camera and the seed."""

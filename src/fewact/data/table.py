@@ -104,7 +104,7 @@ def _rows(table: Path, text: str, known: Sequence[str]) -> Iterator[tuple[int, d
         if not any(cells):
             continue
         if columns is None:
-            columns = _header(where, cells, known)
+            columns = check_header(where, cells, known)
             continue
         if any(cells[len(columns) :]):
             raise DataError(
@@ -134,16 +134,36 @@ def _delimiter(text: str, columns: Sequence[str]) -> str:
     return max(",;\t", key=known)
 
 
-def _header(where: str, cells: list[str], known: Sequence[str]) -> list[str]:
+def check_header(
+    where: str,
+    cells: Sequence[str],
+    known: Sequence[str],
+    *,
+    required: Sequence[str] = REQUIRED,
+    expected: str = EXPECTED,
+) -> list[str]:
+    """Return the names of a table's columns in lower case.
+
+    Args:
+        where: Place of the header, for errors.
+        cells: Cells of the header.
+        known: Names of the columns that are read.
+        required: Those of them that the table must have.
+        expected: Description of the columns, for errors.
+
+    Raises:
+        DataError: A required column is missing, a name looks like that of a missing column, or two
+            columns have the same name.
+    """
     columns = [cell.casefold() for cell in cells]
-    for required in REQUIRED:
-        if required not in columns:
-            near = next((c for c in columns if c not in known and did_you_mean(required, [c])), "")
+    for name in required:
+        if name not in columns:
+            near = next((c for c in columns if c not in known and did_you_mean(name, [c])), "")
             raise DataError(
-                f'there is no column "{required}"',
+                f'there is no column "{name}"',
                 where=where,
                 got=", ".join(cells),
-                expected=EXPECTED,
+                expected=expected,
                 hint=f'Rename the column "{near}".' if near else "",
             )
     absent = [column for column in known if column not in columns]
@@ -156,7 +176,7 @@ def _header(where: str, cells: list[str], known: Sequence[str]) -> list[str]:
                 raise DataError(
                     f'unknown column "{column}"',
                     where=where,
-                    expected=EXPECTED,
+                    expected=expected,
                     hint=f'Did you mean "{name}"? Rename the column.',
                 )
     return columns

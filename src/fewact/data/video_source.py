@@ -21,6 +21,10 @@ def transformed(frames: NDArray[np.uint8], transform: Transform | None) -> NDArr
 class VideoSource(Protocol):
     """Source of frames: a clip in a file, or a video that is rendered when it is read."""
 
+    @property
+    def changes(self) -> str:
+        """How the frames of another source are changed; empty if they are not."""
+
     def read(
         self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
     ) -> "FrameSets":
@@ -46,5 +50,5 @@ class VideoSource(Protocol):
 
 
 def changes_of(source: VideoSource | None) -> str:
-    """Return how a source changes the videos of another one; empty if it does not."""
-    return str(getattr(source, "changes", ""))
+    """Return how a source changes the frames of another one; empty if there is none."""
+    return "" if source is None else source.changes

@@ -12,7 +12,7 @@ from fewact.data.files import first_few
 from fewact.data.videos import VideoList
 from fewact.encoding.encode import encode, evaluating
 from fewact.encoding.facts import FeatureFacts, MethodFacts, encoding_facts, feature_facts
-from fewact.encoding.workers import workers
+from fewact.encoding.threads import workers
 from fewact.errors import DataError, VideoError
 from fewact.features.sources import FeatureSource
 from fewact.methods.base import Method, TextMethod

@@ -1,5 +1,6 @@
 """Facts that identify nodes: those of the method that encoded and of the features it read."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -40,9 +41,21 @@ class MethodFacts(BaseModel):
     @property
     def label(self) -> str:
         """Name and changed options, for tables."""
-        return " ".join(
-            (self.name, *(f"{name}={_short(self.options.get(name))}" for name in self.changed))
-        )
+        return self.label_with(())
+
+    def label_with(self, names: Iterable[str]) -> str:
+        """Return the label with more options, which are marked as defaults if they are not changed.
+
+        Args:
+            names: Options that are shown in any case; others than the method's are left out.
+        """
+        changed = [f"{name}={_short(self.options.get(name))}" for name in self.changed]
+        defaults = [
+            f"{name}={_short(self.options[name])} (default)"
+            for name in names
+            if name in self.options and name not in self.changed
+        ]
+        return " ".join((self.name, *changed, *defaults))
 
 
 class FeatureFacts(BaseModel):

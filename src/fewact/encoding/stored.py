@@ -74,7 +74,6 @@ def store_nodes(
     method: Method,
     source: StoredFeatures,
     *,
-    threads: int | None = None,
     progress: Progress | None = None,
 ) -> int:
     """Encode the videos whose features are stored, and store their nodes.
@@ -84,7 +83,6 @@ def store_nodes(
     Args:
         method: Method that computes the nodes.
         source: Stored features.
-        threads: Number of threads that encode (default: torch's number of threads).
         progress: Called with the number of videos that are done and the number of all.
 
     Returns:
@@ -97,7 +95,7 @@ def store_nodes(
     first_of = {key: i for i, key in reversed(list(enumerate(source.keys))) if i not in missing}
     there = np.array(sorted(first_of.values()), dtype=np.int32)
     blocks = [there[first : first + BLOCK] for first in range(0, len(there), BLOCK)]
-    writer = _NodeWriter(method, source, threads)
+    writer = _NodeWriter(method, source)
     name = f"{source.digest} {digest(writer.facts)}"
     claims = Claims(source.store.folder / "claims" / hashlib.sha256(name.encode()).hexdigest()[:24])
     done = 0
@@ -116,9 +114,9 @@ def store_nodes(
 class _NodeWriter:
     """Encodes some videos at a time, and writes the nodes that are missing."""
 
-    def __init__(self, method: Method, source: StoredFeatures, threads: int | None) -> None:
+    def __init__(self, method: Method, source: StoredFeatures) -> None:
         self.facts = node_facts(method, source)
-        self._method, self._source, self._threads = method, source, threads
+        self._method, self._source = method, source
         self._set = source.store.find(self.facts)
 
     def write(self, positions: NDArray[np.int32]) -> None:
@@ -129,7 +127,7 @@ class _NodeWriter:
         new = np.array([i for i, k in keys.items() if there is None or k not in there], np.int32)
         if not len(new):
             return
-        bank = encode_list(self._method, source, source.videos, new, threads=self._threads)
+        bank = encode_list(self._method, source, source.videos, new)
         arrays = {name: value.numpy() for name, value in bank.tensors.items()}
         if there is None:  # The nodes of the first videos show the shapes.
             layout = {name: Shape(one.dtype.name, one.shape[1:]) for name, one in arrays.items()}

@@ -87,10 +87,6 @@ class View:
         step = self.all_frames.frames // self.frames
         return slice(step // 2, None, step)
 
-    def facts(self) -> dict[str, Any]:
-        """Return the fields; without ``of`` where it is 0, as in keys of older features."""
-        return {key: value for key, value in asdict(self).items() if key != "of" or value}
-
 
 class ClipViews(Protocol):
     """Views of one clip, see ``fewact.features.views``."""
@@ -270,7 +266,6 @@ def request_facts(request: Request) -> dict[str, Any]:
     return {
         "request": type(request).__name__,
         **asdict(request),
-        "view": request.view.facts(),
         "pipeline": versions if len(versions) > 1 else PIPELINE,
     }
 

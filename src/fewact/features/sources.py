@@ -16,6 +16,7 @@ from torch import Tensor
 
 from fewact.backbones.backbone import Backbone
 from fewact.backbones.card import Card
+from fewact.data.clips import UNUSABLE_FEATURES, USABLE_FEATURES, usable_features
 from fewact.data.files import first_few
 from fewact.data.video_source import changes_of
 from fewact.data.videos import VideoList
@@ -82,12 +83,12 @@ class ArrayFeatures:
         name: Name of the source for people.
         trained_on: Data sets that the network behind the vectors was trained on.
         ids: Names of the videos for errors (default: the name of the source and a number).
-        skip_invalid: Report vectors that are not finite as videos that cannot be read, instead of
-            refusing the array.
+        skip_invalid: Report vectors that are not finite or too large as videos that cannot be read,
+            instead of refusing the array.
 
     Raises:
         ShapeError: The array has another shape or type.
-        DataError: There are numbers that are not finite.
+        DataError: There are numbers that are not finite, or too large.
     """
 
     def __init__(
@@ -102,15 +103,16 @@ class ArrayFeatures:
         sizes = check_shape(vectors, "v t d", name)
         if not np.issubdtype(vectors.dtype, np.floating):
             raise ShapeError("not floating", where=name, got=str(vectors.dtype))
-        finite = np.isfinite(vectors).all((1, 2))
-        if not skip_invalid and not finite.all():
+        usable = usable_features(vectors)
+        if not skip_invalid and not usable.all():
             raise DataError(
-                "features that are not finite numbers",
-                where=f"{name}, video {int(np.argmin(finite))}",
+                UNUSABLE_FEATURES,
+                where=_title(name, ids, int(np.argmin(usable))),
+                expected=USABLE_FEATURES,
             )
         self.name = name
         self.frames = sizes["t"]
-        self._vectors, self._ids = vectors, ids
+        self._vectors, self._ids, self._usable = vectors, ids, usable
         sha = hashlib.sha256(f"{vectors.shape} {vectors.dtype.name}\n".encode())
         sha.update(vectors.astype(vectors.dtype.newbyteorder("<"), order="C", copy=False).data)
         self.digest = sha.hexdigest()
@@ -140,13 +142,16 @@ class ArrayFeatures:
         """
         check_vectors(requests, self.frames, self.name)
         for position in positions:
-            with np.errstate(over="ignore"):  # float64 that overflows is found below.
+            if self._usable[position]:
                 vectors = torch.from_numpy(self._vectors[position].astype(np.float32))
-            if vectors.isfinite().all():
                 yield dict.fromkeys(requests, vectors)
             else:
-                name = self._ids[position] if self._ids else f"{self.name}, video {position}"
-                yield VideoError(name, "features that are not finite numbers")
+                title = _title(self.name, self._ids, position)
+                yield VideoError(title, UNUSABLE_FEATURES, expected=USABLE_FEATURES)
+
+
+def _title(name: str, ids: Sequence[str], position: int) -> str:
+    return ids[position] if ids else f"{name}, video {position}"
 
 
 class VideoFeatures:

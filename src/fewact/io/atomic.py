@@ -130,10 +130,13 @@ def output_errors(path: Path) -> Iterator[None]:
     """Turn an error of the system into an error of the user that names the output.
 
     Raises:
-        OutputError: The block raised an OSError.
+        OutputError: The block raised an OSError, other than one of a closed pipe.
+        BrokenPipeError: The block wrote to a closed pipe: that is never this output.
     """
     try:
         yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(f"cannot be written: {reason.lower()}", where=str(path)) from error

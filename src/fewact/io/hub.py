@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,23 @@ from typing import Any
 from fewact.errors import UserError
 
 INSTALL = "Run: pip install 'fewact[hf]'"
+
+LONGEST_NAME = 96
+"""Number of characters that the name of an owner or of a repository has at most."""
+
+
+def is_repository(text: str) -> bool:
+    """Return whether a text has the form of a repository's name, ``owner/name[@revision]``.
+
+    >>> is_repository("owner/name@v1.0"), is_repository("my-model"), is_repository("a/b/c")
+    (True, False, False)
+    """
+    name, _, _ = text.partition("@")
+    parts = name.split("/")
+    return len(parts) == 2 and all(
+        re.fullmatch(r"[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*", part) and len(part) <= LONGEST_NAME
+        for part in parts
+    )
 
 
 @contextmanager
@@ -65,4 +83,5 @@ def _reason(hub: Any, error: Exception) -> tuple[str, str]:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line.removeprefix("Got: ")[:200]  # the client's word for the error below its own

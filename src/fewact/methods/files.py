@@ -108,7 +108,8 @@ def _execute(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # Whatever the user's file raises is the user's to fix.
+    # Whatever the user's file raises is the user's to fix.
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         lines = [
             one.lineno

@@ -124,24 +124,20 @@ def read_frame_sets(
     start: float | None = None,
     end: float | None = None,
     transform: Transform | None = None,
-    threads: Threads = "auto",
-    folder_fps: float = FOLDER_FPS,
 ) -> FrameSets:
     """Read the frames that several samplers choose; each frame is decoded once.
 
     Args:
-        path: As for ``read_frames``; so are all other arguments.
+        path: Video file, or folder of numbered images.
         samplers: Functions that each choose a set of frames.
         start: Start of a segment, in seconds.
         end: End of the segment, in seconds.
-        transform: Function applied to each frame.
-        threads: Number of decoder threads.
-        folder_fps: Frames per second of a folder of images.
+        transform: Function applied to each frame, see ``read_frames``.
 
     Returns:
         For each sampler the result of ``read_frames``, with the size of the video's frames.
     """
-    return _read(path, samplers, start, end, transform, threads, folder_fps)
+    return _read(path, samplers, start, end, transform, "auto", FOLDER_FPS)
 
 
 def _read(

@@ -12,6 +12,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -286,18 +287,14 @@ def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[T
     # AVI stores no presentation times: frames that are reordered are counted, at its rate.
     counted = container.format.name == "avi" and stream.codec_context.has_b_frames
     read = 0
-    for packet in _packets(container, stream):
-        read += 1
+    for packet in chain(_packets(container, stream), [None]):  # None: what the decoder holds back
+        read += packet is not None
         try:
-            frames = packet.decode()
+            frames = stream.codec_context.decode(packet)
         except FFmpegError:
-            damage.corrupt += 1
+            damage.corrupt += packet is not None
             continue
         for frame in frames:
-            damage.corrupt += frame.is_corrupt
-            yield None if counted else _time(frame, stream), frame
-    with contextlib.suppress(FFmpegError):
-        for frame in stream.codec_context.decode(None):
             damage.corrupt += frame.is_corrupt
             yield None if counted else _time(frame, stream), frame
     if cut_short:

@@ -1,9 +1,10 @@
 """Writing of video files."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -80,18 +81,10 @@ def write_video(
         raise VideoError(
             path, "the file exists", hint="Choose another name, or pass overwrite=True."
         )
-    with replacing(path) as new:
-        try:
-            with av.open(f"file:{new}", "w", format=container) as output:
-                video = _Encoder(output, encoder, rate)
-                for image in frames:
-                    video.write(image)
-                video.close()
-        except (FFmpegError, OSError) as error:
-            reason = (getattr(error, "strerror", None) or str(error)).lower()
-            raise VideoError(
-                path, f"cannot be written as {encoder} at {fps} fps: {reason}"
-            ) from error
+    with _replacing_video(path, container, encoder, rate, f"{encoder} at {fps} fps") as video:
+        for image in frames:
+            video.write(image)
+        video.close()
     return path
 
 
@@ -111,15 +104,10 @@ def timed_video(path: str | Path, fps: float) -> Iterator["TimedVideo"]:
     """
     path, rate = Path(path), _rate(fps)
     container, encoder = check_timed_video(path)
-    with replacing(path) as new:
-        try:
-            with av.open(f"file:{new}", "w", format=container) as output:
-                video = TimedVideo(_Encoder(output, encoder, rate))
-                yield video
-                video.close()
-        except (FFmpegError, OSError) as error:
-            reason = (getattr(error, "strerror", None) or str(error)).lower()
-            raise VideoError(path, f"cannot be written as {encoder}: {reason}") from error
+    with _replacing_video(path, container, encoder, rate, encoder) as encoding:
+        video = TimedVideo(encoding)
+        yield video
+        video.close()
 
 
 def check_timed_video(path: Path) -> tuple[str, str]:
@@ -158,6 +146,47 @@ class TimedVideo:
         self._encoder.close()
 
 
+@contextmanager
+def _replacing_video(
+    path: Path, container: str, encoder: str, rate: Fraction, form: str
+) -> Iterator["_Encoder"]:
+    """Yield the encoder of a video that replaces a file when the block ends.
+
+    Only errors of the encoder and of its file are errors of the video: what else happens in the
+    block has its own.
+
+    Args:
+        path: Video file.
+        container: FFmpeg's name of the container.
+        encoder: FFmpeg's name of the encoder.
+        rate: Frames per second.
+        form: What the video is written as, for error messages.
+
+    Raises:
+        VideoError: It cannot be encoded.
+        OutputError: The file cannot be written.
+    """
+    errors = partial(_encoding_errors, path, form)
+    with replacing(path) as new:
+        with errors():
+            output = av.open(f"file:{new}", "w", format=container)
+        try:
+            yield _Encoder(output, encoder, rate, errors)
+        finally:
+            with errors():
+                output.close()
+
+
+@contextmanager
+def _encoding_errors(path: Path, form: str) -> Iterator[None]:
+    """Turn an error of FFmpeg or the disk into an error that names the video."""
+    try:
+        yield
+    except (FFmpegError, OSError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise VideoError(path, f"cannot be written as {form}: {reason}") from error
+
+
 class _Encoder:
     """Encodes images into an open container.
 
@@ -165,17 +194,25 @@ class _Encoder:
         output: Container.
         encoder: FFmpeg's name of the encoder.
         rate: Frames per second.
+        errors: Context of all calls of FFmpeg.
     """
 
-    def __init__(self, output: OutputContainer, encoder: str, rate: Fraction) -> None:
+    def __init__(
+        self,
+        output: OutputContainer,
+        encoder: str,
+        rate: Fraction,
+        errors: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         if av.codec.Codec(encoder, "w").canonical_name not in output.supported_codecs:
             raise OptionError(
                 f"{output.format.name} files cannot contain this codec",
                 where="codec",
                 got=repr(encoder),
             )
-        self._output, self._shape = output, (0,)
-        self._stream = output.add_stream(encoder, rate=rate, options=_OPTIONS.get(encoder, {}))
+        self._output, self._shape, self._errors = output, (0,), errors
+        with errors():
+            self._stream = output.add_stream(encoder, rate=rate, options=_OPTIONS.get(encoder, {}))
         self._pixels = _PIXELS.get(encoder, "yuv420p")
 
     @property
@@ -195,13 +232,15 @@ class _Encoder:
         frame = av.VideoFrame.from_ndarray(_pad_to_even(_check(image, self._shape)), format="rgb24")
         if ticks is not None:
             frame.pts, frame.time_base = ticks, Fraction(1, TICKS)
-        self._output.mux(self._context.encode(frame))
+        with self._errors():
+            self._output.mux(self._context.encode(frame))
 
     def close(self) -> None:
         """Encode what the encoder holds back."""
         if self._shape == (0,):
             raise ShapeError("no frames to write", where="frames", expected="(t h w 3), t ≥ 1")
-        self._output.mux(self._context.encode(None))
+        with self._errors():
+            self._output.mux(self._context.encode(None))
 
     def _begin(self, image: RGBImage, *, timed: bool) -> None:
         self._shape = np.shape(image)

@@ -139,6 +139,22 @@ def test_damaged_graphs_are_made_again(folder, name, harm):
     assert files(folder) == before
 
 
+def test_kept_graphs_that_cannot_be_read_are_made_again(folder, monkeypatch, caplog):
+    create()
+    run, failures = choosing.OnnxEngine, [RuntimeError("unknown opset\nin layer 3")]
+
+    def engine(*arguments):
+        if failures:
+            raise failures.pop()
+        return run(*arguments)
+
+    monkeypatch.setattr(choosing, "OnnxEngine", engine)
+    with caplog.at_level("DEBUG", "fewact"):
+        assert create().card.engine == "onnx"
+    (made,) = folder.iterdir()
+    assert caplog.messages == [f"graphs in {made} cannot be used: unknown opset"]
+
+
 def test_other_weights_are_checked_for_themselves(folder):
     create()
     create(weights="random")

@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 
 from benchmarks import ray_kills
+from fewact.backbones import BackboneChoice
 from fewact.data.videos import VideoList
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Outcome, Store, embed
-from fewact.features.store.on_ray import BackboneOptions, embed_on_ray
+from fewact.features.store.on_ray import embed_on_ray
 from fewact.synthetic import motions
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'fewact[ray]'")
 
 BLOCKS, EACH = 16, 2
-OPTIONS = BackboneOptions("efficientnet-lite0", "random", "cpu", "float32", "torch")
+OPTIONS = BackboneChoice("efficientnet-lite0", "random", "cpu", "float32", "torch")
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 

@@ -1,10 +1,10 @@
 """Features and methods for the tests of fusion."""
 
-from dataclasses import replace
 from typing import Any
 
 import torch
 
+from benchmarks.fusion_variants import with_fields
 from fewact import methods
 from fewact.features.request import (
     CameraMotionRequest,
@@ -15,7 +15,6 @@ from fewact.features.request import (
 )
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.terms import Motion
-from fewact.methods.fusion.weighted_terms import WeightedTerm, WeightedTerms
 from tests.methods.made_up import make_card, make_features
 
 VECTORS, FULL_FRAME = FeatureRequest("vectors", View(8)), FeatureRequest("middle", View(8))
@@ -39,7 +38,7 @@ def create(**options: Any) -> Fusion:
 
 def changed(method: Fusion, **fields: Any) -> Fusion:
     """Change fields of the method's motion terms."""
-    method.map_terms = method.map_terms.with_fields(Motion, **fields)
+    method.map_terms = with_fields(method.map_terms, Motion, **fields)
     return method
 
 
@@ -66,15 +65,3 @@ def without_motion_of_camera(
         for one in (CAMERA, CAMERA_OF_MOMENTS)
     }
     return {**found, **still, PERMISSIVE_DIFFERENCES: found[DIFFERENCES]}
-
-
-def both_views_count_half(terms: WeightedTerms) -> WeightedTerms:
-    """The same terms, but the support decides nothing about the two views."""
-
-    def halved(one: WeightedTerm) -> WeightedTerm:
-        if one.estimate is None:
-            return one
-        static = None if one.static_weight is None else one.static_weight / 2
-        return replace(one, weight=one.weight / 2, static_weight=static, estimate=None)
-
-    return replace(terms, terms=tuple(halved(one) for one in terms.terms))

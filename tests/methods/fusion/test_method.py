@@ -500,13 +500,6 @@ def test_channel_mixing_of_another_number_of_channels_is_refused() -> None:
         create(channel_mixing=7).encode(features(1, 1))
 
 
-def test_fields_of_terms_can_be_changed() -> None:
-    terms = create().map_terms
-    other = terms.with_fields(Moments, lengths=(4,))
-    assert {one.term.lengths for one in other.terms if isinstance(one.term, Moments)} == {(4,)}
-    assert [one.name for one in other.terms] == [one.name for one in terms.terms]
-
-
 def test_of_a_backbone_without_maps_vectors_have_appearance_and_motion() -> None:
     method = create()
     assert method.requests(make_card(maps=False)) == (VECTORS,)

@@ -1,8 +1,10 @@
 """Choice of the engine, and the way to a checked engine ``onnx``."""
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
+import logging
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +28,8 @@ from fewact.io.cache import cache_folder
 
 if TYPE_CHECKING:
     from fewact.backbones.backbone import Backbone
+
+LOG = logging.getLogger(__name__)
 
 VERSION = 4
 """Version of the export; another one makes all graphs again."""
@@ -122,8 +126,10 @@ def _onnx(backbone: "Backbone") -> Engine:
     if known is not None:
         if known.failure:
             raise _Unusable(known.failure)
-        with suppress(Exception):  # Of many types: a graph that another version cannot read.
+        try:
             return _engine(known.graphs, network)
+        except Exception as error:  # Of many types: a graph that another version cannot read.
+            LOG.debug("graphs in %s cannot be used: %s", folder, _first_line(error))
     if packaged is None and (missing := missing_packages()):
         why = f"its graph is made by packages that are not installed ({', '.join(missing)})"
         raise _Unusable(why, INSTALL_EXPORT)

@@ -187,6 +187,10 @@ class _Task:
     def read(self, samplers: Sequence[Any], *, transform: Transform | None = None) -> FrameSets:
         return self.source.read(samplers, transform=transform)
 
+    @property
+    def changes(self) -> str:
+        return self.source.changes
+
     def fingerprint(self) -> str:
         return self.key
 

@@ -6,11 +6,11 @@ If an actor dies, another one computes its block; features that were stored alre
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from fewact import backbones
+from fewact.backbones import BackboneChoice
 from fewact.data.videos import VideoList
 from fewact.errors import OptionError
 from fewact.features.request import Request
@@ -21,33 +21,6 @@ LOCAL = "local"
 
 
 @dataclass(frozen=True)
-class BackboneOptions:
-    """Options of ``backbones.create`` on every machine.
-
-    Args:
-        name: Name of the backbone.
-        weights: As in ``backbones.create``; all machines must be able to read a file or folder.
-        device: As in ``backbones.create``.
-        precision: ``float32``, ``bfloat16`` or ``int8``, so that all machines compute the same
-            features.
-        engine: ``torch`` or ``onnx``, for the same reason.
-        options: Options of this backbone.
-    """
-
-    name: str
-    weights: str
-    device: str
-    precision: str
-    engine: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def create(self) -> backbones.Backbone:
-        """Create the backbone."""
-        named = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "options"}
-        return backbones.create(**named, **self.options)
-
-
-@dataclass(frozen=True)
 class _Task:
     """What an actor needs for its work."""
 
@@ -55,7 +28,7 @@ class _Task:
     videos: VideoList
     requests: tuple[Request, ...]
     block: int
-    backbone: BackboneOptions
+    backbone: BackboneChoice
 
 
 class _Worker:
@@ -83,7 +56,7 @@ class _Worker:
 
 
 def embed_on_ray(
-    job: Job, backbone: BackboneOptions, blocks: Sequence[int], report: Report, *, address: str
+    job: Job, backbone: BackboneChoice, blocks: Sequence[int], report: Report, *, address: str
 ) -> None:
     """Compute blocks on a Ray cluster, with one actor for each GPU, or each CPU without GPUs.
 
@@ -91,7 +64,8 @@ def embed_on_ray(
 
     Args:
         job: Videos and sets.
-        backbone: Options of the job's backbone.
+        backbone: The job's backbone. All machines must be able to read its weights; with a
+            precision and an engine other than ``auto`` they compute the same features.
         blocks: Numbers of the blocks.
         report: Called with the outcome of each video.
         address: Address of the cluster: ``host:port``, ``ray://…``, ``auto``; or ``local`` to start

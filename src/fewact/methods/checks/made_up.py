@@ -7,6 +7,9 @@ from fewact.backbones.card import Card
 from fewact.features.request import CameraMotionRequest, Features, Request
 from fewact.methods.base import Method
 
+COURSES_SEED, NOISE = 2000, 0.1
+"""Seed of the courses of ``separable_features``, and weight of what is random in each video."""
+
 
 def made_up_card(*, maps: bool = True) -> Card:
     """Return the card of a made-up backbone, with maps or with vectors alone."""
@@ -27,21 +30,50 @@ def made_up_card(*, maps: bool = True) -> Card:
     )
 
 
-def made_up_text(card: Card, b: int, n: int, seed: int = 0) -> Tensor:
+def made_up_text(card: Card, b: int, n: int) -> Tensor:
     """Return random embeddings (b n d) of class names, as long as the card's vectors."""
-    generator = torch.Generator().manual_seed(1000 + seed)
+    generator = torch.Generator().manual_seed(1000)
     return torch.randn(b, n, card.vectors, generator=generator)
 
 
 def made_up_features(method: Method, card: Card, *leading: int, seed: int = 0) -> Features:
     """Return random features (… t …) for scoring and training, as non-negative as after a ReLU."""
     generator = torch.Generator().manual_seed(seed)
+    return {
+        request: _valid(request, torch.rand(*leading, *request.shape(card), generator=generator))
+        for request in _requests(method, card)
+    }
+
+
+def separable_features(method: Method, card: Card, labels: Tensor, seed: int) -> Features:
+    """Return features (… t …) of videos of classes that are easy to distinguish.
+
+    All videos of a class show the same random course over time, with a little noise.
+
+    Args:
+        method: Method whose requests are answered.
+        card: Card of the made-up backbone.
+        labels: Classes (…) of the videos.
+        seed: Seed of the noise.
+    """
+    courses, noise = (torch.Generator().manual_seed(one) for one in (COURSES_SEED, seed))
     found: dict[Request, Tensor] = {}
-    for request in dict.fromkeys((*method.requests(card), *method.training_requests(card))):
-        values = torch.rand(*leading, *request.shape(card), generator=generator)
-        if isinstance(request, CameraMotionRequest):
-            affine = torch.eye(2, 3).flatten() + 0.2 * (values[..., 1:] - 0.5)
-            log_odds = values[..., :1, :1] - 0.5  # some cameras moved, others did not
-            values = torch.cat([log_odds.expand_as(values[..., :1]), affine], -1)
-        found[request] = (values * 255).to(torch.uint8) if request.dtype == "uint8" else values
+    for request in _requests(method, card):
+        shape = request.shape(card)
+        course = torch.rand(int(labels.max()) + 1, *shape, generator=courses)[labels]
+        other = torch.rand(*labels.shape, *shape, generator=noise)
+        found[request] = _valid(request, course + NOISE * (other - course))
     return found
+
+
+def _requests(method: Method, card: Card) -> tuple[Request, ...]:
+    return tuple(dict.fromkeys((*method.requests(card), *method.training_requests(card))))
+
+
+def _valid(request: Request, values: Tensor) -> Tensor:
+    """Return what a request may be answered with, made from values (… t …) from 0 to 1."""
+    if isinstance(request, CameraMotionRequest):
+        affine = torch.eye(2, 3).flatten() + 0.2 * (values[..., 1:] - 0.5)
+        log_odds = values[..., :1, :1] - 0.5  # some cameras moved, others did not
+        values = torch.cat([log_odds.expand_as(values[..., :1]), affine], -1)
+    return (values * 255).to(torch.uint8) if request.dtype == "uint8" else values

@@ -10,7 +10,7 @@ from torch import Tensor
 from fewact.errors import OptionError, ShapeError, UserError
 from fewact.features.request import FeatureRequest
 from fewact.methods.base import BankScores, Method, Nodes, TextMethod
-from fewact.methods.checks.made_up import made_up_features
+from fewact.methods.checks.made_up import made_up_features, separable_features
 from fewact.methods.checks.subject import (
     EPISODES,
     QUERIES,
@@ -32,6 +32,10 @@ from fewact.registry import (
 
 TOLERANCE = 1e-4
 """Largest difference of logits that should be equal, relative to the largest of them."""
+
+SEPARABLE_EPISODES, SEPARABLE = 8, 2 / 3
+"""Number of episodes with classes that are easy to distinguish, and the fraction of their queries
+that must be exceeded. Of 96 queries in three classes, 32 are right by chance."""
 
 Check = Callable[[Subject], None]
 
@@ -343,6 +347,36 @@ def once_a_video(subject: Subject) -> None:
             queries = torch.arange(EPISODES * QUERIES).view(EPISODES, -1)
             got = score(rows, labels, WAYS, queries)
             _equal(once_a_video, got, expected, where="bank_scorer")
+
+
+@_promise(
+    "A method that needs no training recognises classes that are easy to distinguish.",
+    "score: the class of the highest logit is predicted, so a distance needs a minus; support: "
+    "labels; or set trained = False if the weights are random",
+)
+def separable_classes(subject: Subject) -> None:
+    """Classify videos whose classes differ much more than the videos of one class.
+
+    Not checked are methods whose weights are random until they are trained, and those that use
+    text, which is random here.
+    """
+    method = subject.make()
+    if method.uses_text or not method.trained:
+        return
+    labels = torch.arange(WAYS).repeat(SHOTS).expand(SEPARABLE_EPISODES, -1)
+    truth = torch.arange(WAYS).repeat(QUERIES).expand(SEPARABLE_EPISODES, -1)
+    with torch.no_grad():
+        support, query = (
+            method.encode(separable_features(method, subject.card, one, seed))
+            for seed, one in enumerate((labels, truth))
+        )
+    right = int((scores(subject, method, support, labels, query).argmax(-1) == truth).sum())
+    if right <= SEPARABLE * truth.numel():
+        _broken(
+            separable_classes,
+            got=f"{right} of {truth.numel()} queries right, chance is {truth.numel() // WAYS}",
+            expected=f"more than {SEPARABLE:.0%} right",
+        )
 
 
 @_promise("Options are a frozen dataclass; each is described.", "Options: a line in Args for each")

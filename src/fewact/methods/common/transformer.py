@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+ATTENTION_DROPOUT, HIDDEN_DROPOUT = 0.2, 0.05
+"""Dropout of the attention's output, and after each feed-forward layer."""
+
 TOKENS_PER_CHUNK = 2048
 """Approximate number of tokens per chunk, so that intermediate results stay in the caches."""
 
@@ -23,8 +26,6 @@ class Transformer(nn.Module):
         heads: Number of attention heads.
         head_width: Width e of a head (default: d/heads, at least 1).
         hidden: Hidden width of the feed-forward layers.
-        attention_dropout: Dropout of the attention's output.
-        hidden_dropout: Dropout after each feed-forward layer.
     """
 
     def __init__(
@@ -34,8 +35,6 @@ class Transformer(nn.Module):
         heads: int = 8,
         head_width: int | None = None,
         hidden: int = 2048,
-        attention_dropout: float = 0.2,
-        hidden_dropout: float = 0.05,
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -45,8 +44,8 @@ class Transformer(nn.Module):
         self.out = nn.Linear(inner, width)
         self.widen = nn.Linear(width, hidden)
         self.narrow = nn.Linear(hidden, width)
-        self.attention_dropout = nn.Dropout(attention_dropout)
-        self.hidden_dropout = nn.Dropout(hidden_dropout)
+        self.attention_dropout = nn.Dropout(ATTENTION_DROPOUT)
+        self.hidden_dropout = nn.Dropout(HIDDEN_DROPOUT)
 
     def forward(self, tokens: Tensor, first: int = 0) -> Tensor:
         """Apply the block to tokens.

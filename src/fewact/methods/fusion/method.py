@@ -336,11 +336,7 @@ class Fusion(Method[FusionOptions, FusionState]):
         terms = self._terms_of(nodes)
         with torch.no_grad():
             return terms.decide(
-                nodes,
-                lambda one: self.similarity(nodes, nodes, one, quick=True),
-                labels,
-                n,
-                views_differ=terms.views_differ(nodes),
+                nodes, lambda one: self.similarity(nodes, nodes, one, quick=True), labels, n
             )
 
 

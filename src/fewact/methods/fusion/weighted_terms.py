@@ -96,6 +96,7 @@ class WeightedTerm:
         static_weight: Weight for queries whose camera is static; None for the same.
         estimate: Which of two views it is of, whose shares of the weight the support decides; None
             if there is one view.
+        other_view: Name of the same term on the other view; empty if there is one view.
     """
 
     name: str
@@ -104,6 +105,7 @@ class WeightedTerm:
     when: When = "always"
     static_weight: float | None = None
     estimate: Estimate | None = None
+    other_view: str = ""
 
     def encode(self, values: Tensor) -> Tensor:
         """Return what the term keeps of the features of its view."""
@@ -123,8 +125,8 @@ class WeightedTerm:
         )
         term, name = _with(self.term, view=permissive), f"permissive_{self.name}"
         return (
-            replace(self, estimate="conservative"),
-            replace(self, estimate="permissive", name=name, term=term),
+            replace(self, estimate="conservative", other_view=name),
+            replace(self, estimate="permissive", other_view=self.name, name=name, term=term),
         )
 
     def as_static(self) -> "WeightedTerm":
@@ -270,15 +272,10 @@ class WeightedTerms:
         kept = (one for one in self.terms if one.estimate != "permissive")
         return tuple(replace(one, estimate=None) for one in kept)
 
-    @property
-    def has_both_views(self) -> bool:
-        """Whether some terms are of both a conservative and a permissive view."""
-        return any(one.estimate is not None for one in self.terms)
-
     def views_differ(self, nodes: Nodes) -> bool:
         """Return whether the views of both estimates differ in any video."""
-        names = (one.name for one in self.terms if one.estimate == "conservative")
-        return any(not torch.equal(nodes[one], nodes[f"permissive_{one}"]) for one in names)
+        both = (one for one in self.terms if one.estimate == "conservative")
+        return any(not torch.equal(nodes[one.name], nodes[one.other_view]) for one in both)
 
     def decide(
         self,
@@ -286,23 +283,20 @@ class WeightedTerms:
         similarity: Callable[[Decision], Tensor],
         labels: Tensor,
         n: int,
-        *,
-        views_differ: bool,
     ) -> Decision:
-        """Return what each support decides.
+        """Return what each support decides. If both views are equal, each counts half.
 
         Args:
-            nodes: What the alternative reads of the support videos (b s …).
+            nodes: Nodes of the support videos (b s …).
             similarity: Returns their similarities (b s s), approximately.
             labels: (b s).
             n: Number of classes.
-            views_differ: Whether views of both estimates may differ; otherwise each counts half.
         """
         probability = torch.zeros(len(labels), device=labels.device)
         if self.alternative is not None:
             default, other = (similarity(Decision(p)) for p in (0.0, 1.0))
             probability = self.alternative.probability(nodes, default, other, labels, n)
-        if not views_differ:
+        if not self.views_differ(nodes):
             return Decision(probability, torch.full_like(probability, 0.5), one_view=True)
         conservative, permissive = (similarity(Decision(probability, p)) for p in (0.0, 1.0))
         return Decision(probability, permissive_share(conservative, permissive, labels, n))
@@ -336,14 +330,6 @@ class WeightedTerms:
             found[name] = total.expand(*_pairs_shape(first, second))
         return found
 
-    def with_fields(self, terms: type[Term], **fields: Any) -> "WeightedTerms":
-        """Return a copy in which all terms of a type have other values of their fields."""
-        changed = (
-            replace(one, term=_with(one.term, **fields)) if isinstance(one.term, terms) else one
-            for one in self.terms
-        )
-        return replace(self, terms=tuple(changed))
-
 
 def _pairs_shape(first: Nodes, second: Nodes) -> tuple[int, int, int]:
     one, other = next(iter(first.values())), next(iter(second.values()))
@@ -376,6 +362,6 @@ def _sum(
 
     total = next(iter(first.values())).new_zeros(())
     # Both views of a term are added first, so that equal ones have the sum of one with all weight.
-    for _, views in groupby(terms, lambda one: one.name.removeprefix("permissive_")):
+    for _, views in groupby(terms, lambda one: {one.name, one.other_view}):
         total = total + sum(map(weighted, views))
     return total

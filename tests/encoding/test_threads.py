@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from fewact.encoding.workers import workers
+from fewact.encoding.threads import workers
 from fewact.errors import OptionError
 
 

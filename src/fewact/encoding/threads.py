@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import torch
 
+from fewact.backbones.workers import one_core_threads
 from fewact.errors import OptionError
 
 
@@ -22,20 +23,14 @@ def workers(threads: int | None) -> Iterator[ThreadPoolExecutor]:
     Raises:
         OptionError: The number is not positive.
     """
-    before = torch.get_num_threads()
     if threads is not None and threads < 1:
         raise OptionError(
             "the number is not positive", where="threads", got=str(threads), expected="at least 1"
         )
-    pool = ThreadPoolExecutor(
-        threads or before,
-        thread_name_prefix="fewact-encode",
-        initializer=torch.set_num_threads,
-        initargs=(1,),
-    )
+    before = torch.get_num_threads()
+    pool = one_core_threads(threads or before, "fewact-encode")
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
-        # The matrix library has one setting for all threads.
-        torch.set_num_threads(before)
+        torch.set_num_threads(before)  # Later threads begin with the last number set.
