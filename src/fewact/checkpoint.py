@@ -25,6 +25,10 @@ FORMAT: Final = "fewact method"
 HEADER = "fewact"
 FILE, BACKBONE_FILE = "method.safetensors", "backbone.safetensors"
 BEST = "best"
+RECIPE, STATE = "recipe.json", "state.safetensors"
+"""Files of a training run, beside the folder ``best`` of its selected checkpoint: the recipe from
+the start, and the state from the first one that is saved."""
+
 EXPECTED = "a folder that `fewact train` has written, or a method.safetensors of one"
 CHECKPOINT = FileType("checkpoint of a trained method", WeightsError, 16 * GIB, EXPECTED)
 
@@ -234,12 +238,27 @@ def _find(path: Path) -> Path:
 
 def _read(file: Path) -> Checkpoint:
     if not file.is_file():
+        if (file / RECIPE).is_file():
+            raise _no_checkpoint(file)
         raise WeightsError("no trained method found", where=str(file), expected=EXPECTED)
     mapped, metadata = read_tensors(CHECKPOINT, file)
     content = CHECKPOINT.parse(metadata.get(HEADER, ""), str(file))
     header = CHECKPOINT.validate(content, Header, str(file))
     # A copy: the file may be replaced while its memory is mapped.
     return Checkpoint(file, header, {name: value.clone() for name, value in mapped.items()})
+
+
+def _no_checkpoint(run: Path) -> WeightsError:
+    """Return the error of a training run without its selected checkpoint."""
+    lost = (run / STATE).is_file()  # The first checkpoint is saved before the first state.
+    return WeightsError(
+        "the selected checkpoint of the training run is missing",
+        where=str(run / BEST / FILE),
+        expected="the checkpoint that `fewact train` saves after the first validation",
+        hint=f"Restore the folder {BEST}, or train into another folder."
+        if lost
+        else "Continue the training: run the same `fewact train` again.",
+    )
 
 
 def load(path: str | Path) -> Method:

@@ -48,15 +48,12 @@ def test_a_prediction_that_is_none_of_the_ways() -> None:
 
 def test_predictions_are_those_of_a_slow_loop() -> None:
     arguments = problem()
-    result = evaluate_method(Nearest(), *arguments)
-    found = result.predictions()
-    assert found is not None
+    found = evaluate_method(Nearest(), *arguments).predictions()
     assert hits(found, 4).tolist() == slow_accuracies(*arguments)
 
 
 def test_counts_are_those_of_a_slow_loop(result: Result) -> None:
     found, predicted = confusion(result), result.predictions()
-    assert predicted is not None
     got: Counter[tuple[str, str]] = Counter()
     met: Counter[tuple[str, str]] = Counter()
     for classes, row in zip(result.episode_classes, predicted.tolist(), strict=True):
@@ -108,12 +105,10 @@ def test_accuracies_on_pairs_need_the_same_episodes(result: Result) -> None:
         pair_accuracies([result, evaluate_method(Constant(), *problem(seed=1))], pairs)
 
 
-def test_results_of_an_earlier_version_can_be_read(result: Result, tmp_path: Path) -> None:
-    old = result.model_copy(update={"predicted": None})
-    path = save(old, tmp_path / "old.json")
-    assert load(path) == old
-    with pytest.raises(ResultError, match="has no predicted classes"):
-        confusion(load(path))
+def test_a_result_without_predictions_is_refused(result: Result, tmp_path: Path) -> None:
+    path = save(result.model_copy(update={"predicted": None}), tmp_path / "r.json")
+    with pytest.raises(ResultError, match="predicted"):
+        load(path)
 
 
 def test_edited_predictions_are_refused(result: Result, tmp_path: Path) -> None:

@@ -421,14 +421,15 @@ def test_bad_input(tmp_path: Path) -> None:
         evaluate_method(Nearest(), ArrayFeatures(source._vectors[:40]), videos, episodes)
 
 
-def test_logits_that_are_not_numbers() -> None:
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_logits_that_are_not_finite(value: float) -> None:
     class Broken(Nearest):
         def score(self, state, nodes):
             logits = super().score(state, nodes)
-            logits[7, 0, 0] = torch.nan
+            logits[7, 0, 0] = value
             return logits
 
-    with pytest.raises(ResultError, match="episode 7: a logit of the method is not a number"):
+    with pytest.raises(ResultError, match="episode 7: a logit of the method is not a finite"):
         evaluate_method(Broken(), *problem())
 
 

@@ -159,6 +159,12 @@ def checkpoint(text: TextFacts) -> Any:
     return SimpleNamespace(header=facts, path=Path("run/method.safetensors"))
 
 
+def test_training_classes_in_another_list_are_flagged() -> None:
+    card = precomputed_card("x", 8)
+    flags = training_flags(checkpoint(TRAINING), listed("theirs", "class a"), card)
+    assert "classes of the same names in the training list mine" in flags
+
+
 def test_another_text_encoder_is_refused_and_other_prompts_are_flagged() -> None:
     videos, card = listed("theirs", "wave"), precomputed_card("x", 8)
     flags = training_flags(checkpoint(TRAINING), videos, card, TRAINING)

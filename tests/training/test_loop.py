@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from fewact import checkpoint, methods
-from fewact.errors import RecipeError, TrainingError
+from fewact.errors import EpisodeError, RecipeError, TrainingError, WeightsError
 from fewact.evaluation import evaluate_method
 from fewact.io.temporary import _machine
 from fewact.methods.a2m2 import A2M2 as A2M2Method
@@ -108,6 +108,44 @@ def test_a_run_that_has_ended_is_not_run_again(tmp_path: Path) -> None:
     assert files_of(tmp_path / "run") == before
 
 
+def test_a_run_whose_checkpoint_is_missing_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    recipe = recipe_of(EPISODES, keep_every=1)
+    with pytest.raises(Killed):
+        train(recipe, data_of(), folder, device="cpu", progress=killed_at(2))
+    for unfinished in (True, False):
+        (folder / "best").rename(tmp_path / "best")
+        before = files_of(folder)
+        where = r"run/best/method\.safetensors: the selected checkpoint of the "
+        with pytest.raises(TrainingError, match=f"{where}run is missing.*Restore the folder best"):
+            train(recipe, data_of(), folder, device="cpu")
+        with pytest.raises(WeightsError, match=f"{where}training run is missing.*Restore the fo"):
+            checkpoint.read(folder)
+        assert files_of(folder) == before
+        (tmp_path / "best").rename(folder / "best")
+        assert checkpoint.read(folder).path == folder / "best" / "method.safetensors"
+        if unfinished:
+            train(recipe, data_of(), folder, device="cpu")
+    for name in ("best", "state.safetensors"):  # as if killed before the first validation
+        (folder / name).rename(tmp_path / name)
+    with pytest.raises(WeightsError, match="Continue the training: run the same `fewact train`"):
+        checkpoint.read(folder)
+    train(recipe, data_of(), folder, device="cpu")
+    assert checkpoint.read(folder).header == checkpoint.read(tmp_path / "best").header
+
+
+def test_messages_count_stages_from_one(tmp_path: Path) -> None:
+    train(recipe_of(CLASSIFY, EPISODES), data_of(), tmp_path / "two", device="cpu")
+    assert {line["stage"] for line in read_metrics(tmp_path / "two")} == {0, 1}
+    train(recipe_of(EPISODES), data_of(), tmp_path / "one", device="cpu")
+    (tmp_path / "one" / "state.safetensors").write_bytes(
+        (tmp_path / "two" / "state.safetensors").read_bytes()
+    )
+    found = r"another training \(got stage 3, step 0, best checkpoint: stage [12], step \d+\)"
+    with pytest.raises(TrainingError, match=found):
+        train(recipe_of(EPISODES), data_of(), tmp_path / "one", device="cpu")
+
+
 @pytest.mark.parametrize("end", ["", '{"stage": 1, "st', "\0" * 40, '{"stage": 1, "st\0\0'])
 def test_an_incomplete_end_of_the_metrics_is_left_out(tmp_path: Path, end: str) -> None:
     line = {"stage": 0, "step": 1, "cross_entropy": 0.5}
@@ -149,6 +187,35 @@ def test_a_run_goes_on_only_as_it_began(tmp_path: Path) -> None:
     data = TrainingData(others, val, features_of(others), features_of(val))
     with pytest.raises(TrainingError, match="other videos"):
         train(recipe_of(EPISODES), data, tmp_path / "run", device="cpu")
+    data = data_of()
+    data = TrainingData(data.train, data.val, data.train_source, features_of(data.val, seed=3))
+    with pytest.raises(TrainingError, match="on other features"):
+        train(recipe_of(EPISODES), data, tmp_path / "run", device="cpu")
+
+
+def test_one_run_at_a_time_in_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    refused = []
+
+    def progress(done: int, total: int) -> None:
+        if done == 3:
+            before = files_of(folder)
+            with pytest.raises(TrainingError, match="a run is in progress in this folder"):
+                train(recipe_of(EPISODES), data_of(), folder, device="cpu")
+            assert files_of(folder) == before
+            refused.append(done)
+
+    train(recipe_of(EPISODES), data_of(), folder, device="cpu", progress=progress)
+    assert refused == [3]
+    train(recipe_of(EPISODES), data_of(), folder, device="cpu")
+
+
+@pytest.mark.parametrize("validation", [{"ways": 6}, {"ways": 3, "queries": 20}])
+def test_a_refused_run_leaves_no_folder(tmp_path: Path, validation: dict[str, int]) -> None:
+    bad = recipe_of(EPISODES, validation={"every": 2, "count": 20} | validation)
+    with pytest.raises(EpisodeError):
+        train(bad, data_of(), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("bad", [float("nan"), 5000.0], ids=["nan", "diverging"])

@@ -10,7 +10,6 @@ from fewact.evaluation.config import (
     EpisodeConfig,
     EvaluationConfig,
     ReadingConfig,
-    ResolvedBackbone,
     TextConfig,
 )
 from fewact.evaluation.confusion import Confusion, Pair, PairAccuracy, confusion, pair_accuracies
@@ -41,7 +40,6 @@ __all__ = [
     "Point",
     "Progress",
     "ReadingConfig",
-    "ResolvedBackbone",
     "Result",
     "Row",
     "RunOptions",

@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PositiveInt, ValidationError
 
-from fewact import backbones
+from fewact.backbones import BackboneChoice
 from fewact.data.videos import GroupScope
 from fewact.episodes.protocol import LARGEST_SEED, Protocol
 from fewact.errors import OptionError, invalid_value
 
 if TYPE_CHECKING:
-    from fewact.backbones import Backbone
     from fewact.checkpoint import Checkpoint
 
 
@@ -118,7 +117,7 @@ class BackboneConfig(Config):
     size: int | None = None
     options: dict[str, Any] = Field(default_factory=dict)
 
-    def resolve(self, trained: "Checkpoint | None") -> "ResolvedBackbone":
+    def resolve(self, trained: "Checkpoint | None") -> BackboneChoice:
         """Return the backbone with all defaults filled in.
 
         Args:
@@ -135,35 +134,13 @@ class BackboneConfig(Config):
                 options = dict(needs.options)
         reading = {"resize": self.resize, "sampler": self.sampler, "size": self.size}
         options |= {name: value for name, value in reading.items() if value is not None}
-        return ResolvedBackbone(
+        return BackboneChoice(
             name=self.name or name,
             weights=self.weights or weights,
             precision=self.precision or precision,
             engine=self.engine,
             device=self.device,
             options=options | self.options,
-        )
-
-
-class ResolvedBackbone(Config):
-    """Backbone of an evaluation, see ``BackboneConfig``."""
-
-    name: str
-    weights: str
-    precision: str
-    engine: str
-    device: str
-    options: dict[str, Any]
-
-    def create(self) -> "Backbone":
-        """Build the network and load its weights."""
-        return backbones.create(
-            self.name,
-            weights=self.weights,
-            device=self.device,
-            precision=self.precision,
-            engine=self.engine,
-            **self.options,
         )
 
 

@@ -89,13 +89,10 @@ def confusion(result: Result, episodes: slice = slice(None)) -> Confusion:
     """Count which class the queries of each class got.
 
     Args:
-        result: Result with predictions.
+        result: Result.
         episodes: Episodes to count.
-
-    Raises:
-        ResultError: The result has no predictions.
     """
-    predicted, (names, labels) = _predictions(result), _labels(result)
+    predicted, (names, labels) = result.predictions(), _labels(result)
     n = len(names)
     labels, predicted = labels[episodes], predicted[episodes]
     got = np.take_along_axis(labels, predicted.astype(np.int64), 1)  # (N q)
@@ -119,14 +116,13 @@ def pair_accuracies(
     on other episodes.
 
     Args:
-        results: Results with predictions, on the same episodes.
+        results: Results on the same episodes.
         pairs: Pairs of classes.
         episodes: Episodes to count.
         names: Names of the results for error messages.
 
     Raises:
-        ResultError: A result has no predictions, the episodes differ, or none has both classes of
-            a pair.
+        ResultError: The episodes differ, or none has both classes of a pair.
     """
     check_same_episodes(results, names)
     return [_pair_accuracy(result, pairs, episodes) for result in results]
@@ -136,7 +132,7 @@ def _pair_accuracy(result: Result, pairs: Sequence[Pair], episodes: slice) -> Pa
     names, labels = _labels(result)
     number = {name: i for i, name in enumerate(names)}
     labels, ways = labels[episodes], labels.shape[1]
-    right = hits(_predictions(result)[episodes], ways).reshape(*labels.shape, -1)  # (N n q)
+    right = hits(result.predictions()[episodes], ways).reshape(*labels.shape, -1)  # (N n q)
     counted = np.zeros(labels.shape, dtype=np.bool_)
     for pair in pairs:
         if not {pair.first, pair.second} <= set(number):
@@ -152,18 +148,6 @@ def _pair_accuracy(result: Result, pairs: Sequence[Pair], episodes: slice) -> Pa
             got=", ".join(f"{pair.first} and {pair.second}" for pair in pairs),
         )
     return PairAccuracy(float(found.mean()), half_width(found), len(found))
-
-
-def _predictions(result: Result) -> NDArray[np.uint16]:
-    found = result.predictions()
-    if found is None:
-        raise ResultError(
-            "the result has no predicted classes",
-            where=result.setup.method.label,
-            got="a result of an earlier version",
-            hint="Evaluate again, with --overwrite.",
-        )
-    return found
 
 
 def _labels(result: Result) -> tuple[tuple[str, ...], NDArray[np.int64]]:

@@ -1,16 +1,19 @@
 """Open the videos and features that a configuration names."""
 
+from dataclasses import replace
 from typing import Literal
 
 from fewact import synthetic
+from fewact.backbones import BackboneChoice
 from fewact.data import FeatureDataset, FolderDataset, TableDataset, load_benchmark
 from fewact.data.active import trimmed
 from fewact.data.conditions import with_condition
 from fewact.data.corrected import corrected
+from fewact.data.feature_files import is_features
 from fewact.data.simulated_camera import with_simulated_camera
 from fewact.data.videos import Split, VideoList
 from fewact.errors import DataError, OptionError, UnknownNameError
-from fewact.evaluation.config import DataConfig, EvaluationConfig, ResolvedBackbone
+from fewact.evaluation.config import DataConfig, EvaluationConfig
 from fewact.evaluation.modalities import matched
 from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
 from fewact.features.store import Store
@@ -38,7 +41,7 @@ def open_videos(
     path = user_path(config.source, DataError)
     split: Split | None = _split(config.split or default_split)
     features = None
-    if path.suffix == ".npz":
+    if is_features(path):
         features = FeatureDataset(path, groups=config.groups, dataset=config.dataset)
         videos = features.videos
     elif config.dataset is not None:
@@ -58,7 +61,7 @@ def open_videos(
 
 def open_features(
     config: DataConfig,
-    backbone: ResolvedBackbone,
+    backbone: BackboneChoice,
     default_split: DefaultSplit = "test",
     *,
     keep: bool = False,
@@ -76,7 +79,7 @@ def open_features(
 
 
 def open_modalities(
-    config: EvaluationConfig, videos: VideoList, backbone: ResolvedBackbone, *, keep: bool = False
+    config: EvaluationConfig, videos: VideoList, backbone: BackboneChoice, *, keep: bool = False
 ) -> list[tuple[VideoList, FeatureSource]]:
     """Return the videos of each further modality, in the order of a list, and their features.
 
@@ -113,7 +116,7 @@ def open_modalities(
 
 def _source(
     config: DataConfig,
-    backbone: ResolvedBackbone,
+    backbone: BackboneChoice,
     videos: VideoList,
     dataset: FeatureDataset | None,
     *,
@@ -130,7 +133,7 @@ def _source(
     # Only the tensors of weights that are named can show whether they are the stored ones.
     digest = None
     if backbone.weights != "default":
-        digest = backbone.model_copy(update={"engine": "torch"}).create().card.network_digest
+        digest = replace(backbone, engine="torch").create().card.network_digest
     card = choose_card(
         store,
         backbone.name,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fewact import methods
+from fewact.backbones import BackboneChoice
 from fewact.checkpoint import Checkpoint
 from fewact.data.videos import VideoList
 from fewact.encoding import Encodings, encoding_facts
@@ -16,7 +17,7 @@ from fewact.encoding.stored import StoredEncodings
 from fewact.episodes import EpisodeSet, draw, load
 from fewact.errors import OptionError
 from fewact.evaluation.command import command_of, option_text
-from fewact.evaluation.config import EvaluationConfig, ResolvedBackbone
+from fewact.evaluation.config import EvaluationConfig
 from fewact.evaluation.data import as_read, changed_videos, open_features, open_modalities
 from fewact.evaluation.evaluate_method import Progress, RunOptions, evaluate_method
 from fewact.evaluation.modalities import ModalityEncodings
@@ -198,7 +199,7 @@ def _open(
 def _open_modalities(
     config: EvaluationConfig,
     options: Sequence[Options],
-    backbone: ResolvedBackbone,
+    backbone: BackboneChoice,
     first: tuple[VideoList, FeatureSource],
     default_split: Literal["val", "test"],
 ) -> _Opened:

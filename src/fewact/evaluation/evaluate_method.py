@@ -14,7 +14,7 @@ from torch import Tensor, from_numpy
 
 from fewact.data.videos import VideoList
 from fewact.encoding import Encodings, NodeBank, evaluating, method_facts
-from fewact.encoding.workers import workers
+from fewact.encoding.threads import workers
 from fewact.episodes import EpisodeSet
 from fewact.errors import OptionError, ResultError, ShapeError
 from fewact.evaluation.facts import evaluation_setup, warnings
@@ -94,7 +94,7 @@ def evaluate_method(
         EpisodeError: The episodes were drawn from another list.
         OptionError: The method needs text or features that the source does not have.
         DataError: Videos are missing or cannot be read.
-        ResultError: The output is another result, or a logit is not a number.
+        ResultError: The output is another result, or a logit is not finite.
     """
     run = run or RunOptions()
     episodes.check_list(videos)

@@ -142,8 +142,8 @@ class Result(_Part):
         command: Command that computes the result; empty if there is none.
         per_episode: Accuracy of each episode.
         episode_classes: Classes of each episode, as positions in the list of classes.
-        predicted: Predicted class of each query, packed (``predictions.pack``) and in base64; None
-            in a result of an earlier version. ``predictions`` reads it.
+        predicted: Predicted class of each query, packed (``predictions.pack``) and in base64;
+            ``predictions`` reads it.
     """
 
     format: Literal["fewact result"] = FORMAT
@@ -159,7 +159,7 @@ class Result(_Part):
     command: str
     per_episode: tuple[Percent, ...] = Field(min_length=1)
     episode_classes: tuple[tuple[NonNegativeInt, ...], ...]
-    predicted: str | None = None
+    predicted: str
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -171,21 +171,16 @@ class Result(_Part):
                 raise ValueError("the number of classes of an episode is not the number of ways")
             if max(classes) >= self.setup.videos.classes:
                 raise ValueError("an episode has a class that the list does not have")
-        found = self.predictions()
-        if found is not None:
-            accuracies = 100 * hits(found, protocol.ways).mean(1)
-            if not np.allclose(accuracies, self.per_episode):
-                raise ValueError("the predictions have other accuracies than the episodes")
+        accuracies = 100 * hits(self.predictions(), protocol.ways).mean(1)
+        if not np.allclose(accuracies, self.per_episode):
+            raise ValueError("the predictions have other accuracies than the episodes")
         return self
 
-    def predictions(self) -> Predictions | None:
+    def predictions(self) -> Predictions:
         """Return the predicted class of each query, as its position in the episode: (N q).
 
-        The queries of an episode are in the order of its classes. None in a result of an earlier
-        version.
+        The queries of an episode are in the order of its classes.
         """
-        if self.predicted is None:
-            return None
         protocol = self.setup.episodes.protocol
         shape = protocol.count, protocol.ways * protocol.queries
         return unpack(base64.b64decode(self.predicted, validate=True), protocol.ways, shape)

@@ -121,7 +121,7 @@ class Scorer:
         """Return the predicted class of each query of a batch, without padding.
 
         Raises:
-            ResultError: A logit is not a number, or the logits have another shape.
+            ResultError: A logit is not a finite number, or the logits have another shape.
         """
         protocol = self._episodes.protocol
         indices = self._batches.indices(batch)
@@ -139,9 +139,12 @@ class Scorer:
                     expected=f"(b q n) = {expected}",
                     hint="`fewact check-method FILE.py` says more.",
                 )
-            if torch.isnan(logits).any():
-                first = int(indices[logits.isnan().flatten(1).any(1).nonzero()[0]])
-                raise ResultError("a logit of the method is not a number", where=f"episode {first}")
+            finite = logits.isfinite().flatten(1).all(1)  # (b)
+            if not finite.all():
+                first = int(indices[(~finite).nonzero()[0]])
+                raise ResultError(
+                    "a logit of the method is not a finite number", where=f"episode {first}"
+                )
             predicted = logits.argmax(-1).cpu().numpy().astype(np.uint16)  # (b q)
         ordered = np.empty_like(predicted)
         np.put_along_axis(ordered, orders, predicted, 1)

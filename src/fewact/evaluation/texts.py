@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from fewact import backbones
-from fewact.backbones.card import Card
+from fewact.backbones import BackboneChoice, Card
 from fewact.checkpoint import Checkpoint, TextRecord
 from fewact.data.benchmarks import benchmark, variants
 from fewact.data.videos import VideoList
 from fewact.errors import OptionError
 from fewact.evaluation.command import flag_of
-from fewact.evaluation.config import ResolvedBackbone, TextConfig
+from fewact.evaluation.config import TextConfig
 from fewact.io.bounded import MIB, FileType, user_path
 from fewact.io.cache import cache_folder
 from fewact.methods.base import Method, TextMethod
@@ -63,7 +63,7 @@ def class_texts(
     trained: Checkpoint | None,
     videos: VideoList,
     card: Card,
-    backbone: ResolvedBackbone,
+    backbone: BackboneChoice,
 ) -> ClassTexts | None:
     """Return embeddings of the names of ``videos.classes``; None if no method uses them.
 

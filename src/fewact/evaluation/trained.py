@@ -6,7 +6,7 @@ from fewact import checkpoint as checkpoints
 from fewact import methods
 from fewact.backbones.card import Card
 from fewact.checkpoint import Checkpoint, TrainedOn
-from fewact.data.leak import refuse_leaks
+from fewact.data.leak import is_published, refuse_leaks
 from fewact.data.videos import Video, VideoList
 from fewact.errors import OptionError
 from fewact.methods.base import Method
@@ -74,8 +74,16 @@ def training_flags(
         f"{selection.list})",
         *refuse_leaks(trained_on(facts.trained_on), videos, allow_leak=allow_leak),
     ]
-    selected = () if selection is None or selection.list != videos.name else selection.classes
-    if set(selected) & set(videos.classes):
+    # Class keys of a published list mean nothing in other lists.
+    if not is_published(videos.name):
+        training = facts.trained_on
+        if training.name != videos.name and set(training.videos) & set(videos.classes):
+            remarks.append(f"classes of the same names in the training list {training.name}")
+    if (
+        selection is not None
+        and (selection.list == videos.name or not is_published(videos.name))
+        and set(selection.classes) & set(videos.classes)
+    ):
         remarks.append("checkpoint selected on these classes")
     # Precomputed features have the digest of their own rows, which says nothing about the network.
     if facts.backbone.weights and facts.backbone.sha256 != card.network_digest:

@@ -5,13 +5,14 @@ from typing import Any
 
 from fewact import svg
 from fewact.chart import Line, Panel, line_chart
+from fewact.checkpoint import RECIPE
 from fewact.data.videos import VideoList
 from fewact.io.atomic import write_text
 from fewact.text import known_texts
 from fewact.training.augment import flips
 from fewact.training.data import TrainingData
 from fewact.training.recipe import EpisodesStage, Recipe
-from fewact.training.run_folder import CURVE, README, RECIPE, RunFolder
+from fewact.training.run_folder import CURVE, README, RunFolder
 from fewact.training.state import Position
 from fewact.version import __version__
 

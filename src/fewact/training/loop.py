@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -12,7 +13,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from fewact.data.videos import GroupScope, VideoList
-from fewact.episodes import EpisodeSet, Protocol
+from fewact.episodes import Protocol
 from fewact.errors import TrainingError
 from fewact.evaluation import FeatureSource
 from fewact.io.outputs import check_output_folder
@@ -80,8 +81,9 @@ def train(
         progress: Function called after each step.
 
     Raises:
-        TrainingError: The folder holds something else, a video cannot be read, or a loss is NaN or
-            too large; in the last case the step's videos and the state before it are saved.
+        TrainingError: The folder holds something else, or a run whose checkpoint is missing; a
+            video cannot be read; or a loss is NaN or too large: then the step's videos and the
+            state before it are saved.
         RecipeError: A pattern of the recipe matches no parameter, or no parameter is trained.
         UserError: A name, an option, weights or episodes are invalid.
     """
@@ -93,32 +95,14 @@ def train(
         learner = make_learner(recipe, data, fabric.device)
         _check_stages(recipe, data, learner)
         with fabric.rank_zero_first():
-            run_folder = RunFolder(Path(folder), recipe, data)
-            episodes = run_folder.episodes(data.val, _protocol(recipe, data))
-        run = _Run(fabric, run_folder, recipe, data, learner, episodes, workers, progress)
-        state = states.read(run_folder.state)
-        position = Position() if state is None else state.position
-        if state is not None:
-            state.check([stage.steps for stage in recipe.stages])
-            state.restore(learner)
-        fabric.barrier()
-        if fabric.is_global_zero:
-            run_folder.resume(None if state is None else position)
-        for number in range(position.stage, len(recipe.stages)):
-            position = _train_stage(run, number, position, state)
-            state = None
-        run_folder.close()
+            protocol = _protocol(recipe, data)
+            run_folder = RunFolder(Path(folder), recipe, data, protocol, lock=fabric.is_global_zero)
+        with closing(run_folder):
+            run = _Run(fabric, run_folder, recipe, data, learner, workers, progress)
+            position = _train_stages(run)
     if position.best is None:
         raise RuntimeError("a run that has never been validated")
     return Trained(run_folder.path, position.best)
-
-
-def _check_stages(recipe: Recipe, data: TrainingData, learner: Learner) -> None:
-    """Find errors of all stages before anything is computed or written."""
-    for number, stage in enumerate(recipe.stages):
-        freeze(learner, stage)
-        make_optimiser(learner, stage)
-        _drawing(recipe, data, number)
 
 
 @dataclass(frozen=True)
@@ -130,9 +114,34 @@ class _Run:
     recipe: Recipe
     data: TrainingData
     learner: Learner
-    episodes: EpisodeSet
     workers: int
     progress: Progress | None
+
+
+def _train_stages(run: _Run) -> Position:
+    """Train all stages from the state of the folder on."""
+    fabric, recipe, learner = run.fabric, run.recipe, run.learner
+    state = states.read(run.folder.state)
+    position = Position() if state is None else state.position
+    if state is not None:
+        state.check([stage.steps for stage in recipe.stages])
+        run.folder.check_best()
+        state.restore(learner)
+    fabric.barrier()
+    if fabric.is_global_zero:
+        run.folder.resume(None if state is None else position)
+    for number in range(position.stage, len(recipe.stages)):
+        position = _train_stage(run, number, position, state)
+        state = None
+    return position
+
+
+def _check_stages(recipe: Recipe, data: TrainingData, learner: Learner) -> None:
+    """Find errors of all stages before anything is computed or written."""
+    for number, stage in enumerate(recipe.stages):
+        freeze(learner, stage)
+        make_optimiser(learner, stage)
+        _drawing(recipe, data, number)
 
 
 def _train_stage(run: _Run, number: int, position: Position, state: State | None) -> Position:
@@ -213,12 +222,12 @@ def _validate(
     best = position.best
     if run.fabric.is_global_zero:
         copied = snapshot(run.learner, average)
-        result = validate(copied, run.data, run.episodes, source)
+        result = validate(copied, run.data, run.folder.episodes, source)
         values = {"accuracy": result.accuracy, "ci95": result.ci95}
         run.folder.log(position.stage, position.step, values)
         if best is None or result.accuracy > best.accuracy:
             best = Best(accuracy=result.accuracy, stage=position.stage, step=position.step)
-            save_best(run.folder, copied, run.recipe, run.data, best, run.episodes.digest)
+            save_best(run.folder, copied, run.recipe, run.data, best, run.folder.episodes.digest)
         write_card(run.folder, run.recipe, run.data, Position(best=best))
     return position.model_copy(update={"best": run.fabric.broadcast(best)})
 

@@ -2,28 +2,30 @@
 
 import importlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
-from fewact.checkpoint import BEST
+from fewact.checkpoint import BEST, FILE, RECIPE, STATE
 from fewact.data.videos import VideoList
 from fewact.episodes import EpisodeSet, Protocol, draw, load, save
 from fewact.errors import TrainingError
-from fewact.io.atomic import output_errors, sync, write_text
+from fewact.io.atomic import make_folder, output_errors, sync, write_text
 from fewact.io.bounded import KIB, MIB, FileType
-from fewact.io.folders import recover, replace_folder
+from fewact.io.folders import backup_of, recover, replace_folder
+from fewact.io.locks import exclusive
 from fewact.io.temporary import is_temporary, remove_leftovers
 from fewact.text import known_texts
 from fewact.training.data import TrainingData
 from fewact.training.recipe import Recipe
 from fewact.training.state import Position
 
-RECIPE, LISTS, STATE = "recipe.json", "lists.json", "state.safetensors"
+LISTS = "lists.json"
 EPISODES, METRICS, README = "validation-episodes.json", "metrics.jsonl", "README.md"
-CURVE, BOARD = "curve.svg", "tensorboard"
+CURVE, BOARD, LOCK = "curve.svg", "tensorboard", "lock"
 
 HINT = "Restore the file, or train into another folder."
 RECIPE_FILE = FileType("recipe of a run", TrainingError, 256 * KIB, hint=HINT)
@@ -32,7 +34,7 @@ METRICS_FILE = FileType("file of a run's metrics", TrainingError, 256 * MIB, hin
 
 
 class _Metrics(BaseModel):
-    """Line of metrics: its step, and a number for each name."""
+    """Line of metrics: its stage, counted from 0, its step, and a number for each name."""
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
     __pydantic_extra__: dict[str, float] = Field(init=False)
@@ -48,15 +50,31 @@ class RunFolder:
         path: Folder: new, empty, or of the same run.
         recipe: Recipe of the run.
         data: Training data of the run.
+        protocol: Protocol of the validation episodes, which are drawn once and saved.
+        lock: Keep other runs out until ``close``; for one process of a run.
+
+    Attributes:
+        episodes: Validation episodes.
 
     Raises:
-        TrainingError: The folder holds something else, or a run with another recipe or other lists.
+        TrainingError: The folder holds something else, a run with another recipe, other lists or
+            other features, or a run that is in progress.
+        EpisodeError: The episodes cannot be drawn from the validation list, or belong to another
+            one.
     """
 
-    def __init__(self, path: Path, recipe: Recipe, data: TrainingData) -> None:
+    def __init__(
+        self,
+        path: Path,
+        recipe: Recipe,
+        data: TrainingData,
+        protocol: Protocol,
+        *,
+        lock: bool = True,
+    ) -> None:
         self.path = path
         self._board: Any = None
-        lists = {"train": _facts(data.train), "val": _facts(data.val), **_texts(data)}
+        self._lock: int | None = None
         if not (path / RECIPE).exists():
             if path.exists() and not (path.is_dir() and _is_new(path)):
                 raise TrainingError(
@@ -64,13 +82,44 @@ class RunFolder:
                     where=str(path),
                     expected="a new or empty folder, or the folder of the same run",
                 )
-            write_text(path / LISTS, json.dumps(lists, indent=2, ensure_ascii=False) + "\n")
-            write_text(path / RECIPE, recipe.model_dump_json(indent=2) + "\n")
-            return
-        if RECIPE_FILE.model(path / RECIPE, Recipe) != recipe:
+            drawn = draw(data.val, protocol)  # A refused protocol leaves no folder.
+        if lock:
+            self._acquire()
+        try:
+            if not (path / RECIPE).exists():
+                self._begin(recipe, data, drawn)
+            self._check(recipe, data)
+            self.episodes = self._episodes(data.val, protocol)
+        except BaseException:
+            self.close()
+            raise
+
+    def _acquire(self) -> None:
+        path = self.path / LOCK
+        with output_errors(path):
+            make_folder(self.path)
+            self._lock = exclusive(path)
+        if self._lock is None:
+            raise TrainingError(
+                "a run is in progress in this folder",
+                where=str(self.path),
+                hint="Wait for its end, or train into another folder.",
+            )
+
+    def _begin(self, recipe: Recipe, data: TrainingData, episodes: EpisodeSet) -> None:
+        lists = json.dumps(_lists(data), indent=2, ensure_ascii=False)
+        write_text(self.path / LISTS, f"{lists}\n")
+        write_text(self.path / RECIPE, recipe.model_dump_json(indent=2) + "\n")
+        save(episodes, self.path / EPISODES)
+
+    def _check(self, recipe: Recipe, data: TrainingData) -> None:
+        if RECIPE_FILE.model(self.path / RECIPE, Recipe) != recipe:
             raise self._other("with another recipe")
-        if LISTS_FILE.json(path / LISTS) != lists:
+        lists, found = _lists(data), LISTS_FILE.json(self.path / LISTS)
+        if not isinstance(found, dict) or found | {"features": lists["features"]} != lists:
             raise self._other("with other videos or class names")
+        if found.get("features", lists["features"]) != lists["features"]:
+            raise self._other("on other features")
 
     def _other(self, what: str) -> TrainingError:
         return TrainingError(
@@ -84,12 +133,7 @@ class RunFolder:
         """Path of the state."""
         return self.path / STATE
 
-    def episodes(self, videos: VideoList, protocol: Protocol) -> EpisodeSet:
-        """Return the validation episodes: drawn once and saved.
-
-        Raises:
-            EpisodeError: They cannot be drawn from this list, or belong to another one.
-        """
+    def _episodes(self, videos: VideoList, protocol: Protocol) -> EpisodeSet:
         file = self.path / EPISODES
         if not file.exists():
             save(draw(videos, protocol), file)
@@ -148,9 +192,26 @@ class RunFolder:
             sync(path)
 
     def close(self) -> None:
-        """Close TensorBoard's file."""
+        """Close TensorBoard's file and release the lock."""
         if self._board:
             self._board.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def check_best(self) -> None:
+        """Check that the selected checkpoint exists, which later validations are compared with.
+
+        Raises:
+            TrainingError: It is missing.
+        """
+        if not any((folder / FILE).is_file() for folder in (self._best, backup_of(self._best))):
+            raise TrainingError(
+                "the selected checkpoint of the run is missing",
+                where=str(self.path / BEST / FILE),
+                expected=f"the checkpoint that belongs to {STATE}",
+                hint=f"Restore the folder {BEST}, or train into another folder.",
+            )
 
     def put_best(self, files: Mapping[str, bytes]) -> None:
         """Replace the chosen checkpoint by these files, all of them or none.
@@ -196,7 +257,18 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 def _is_new(path: Path) -> bool:
     """Return whether a folder is empty, or has what a run wrote that was killed at its start."""
-    return all(one.name == LISTS or is_temporary(one.name) for one in path.iterdir())
+    return all(one.name in (LISTS, LOCK) or is_temporary(one.name) for one in path.iterdir())
+
+
+def _lists(data: TrainingData) -> dict[str, Any]:
+    """Return the facts of the lists, of their features and of the text embeddings."""
+    sources = (data.train_source, data.val_source)
+    return {
+        "train": _facts(data.train),
+        "val": _facts(data.val),
+        "features": [None if source is None else source.digest for source in sources],
+        **_texts(data),
+    }
 
 
 def _texts(data: TrainingData) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class State:
             raise TrainingError(
                 "the state belongs to another training",
                 where=self.where,
-                got=at.model_dump_json(exclude={"format", "version"}),
+                got=f"{_place(at)}, best checkpoint: {'none' if best is None else _place(best)}",
                 expected=f"a step of {len(steps)} stages with {', '.join(map(str, steps))} steps",
                 hint="Train into another folder.",
             )
@@ -131,6 +131,11 @@ class State:
             for name, value in self.tensors.items()
             if name.startswith(prefix)
         }
+
+
+def _place(at: Position | Best) -> str:
+    """Return a position in words: messages count stages from 1, files from 0."""
+    return f"stage {at.stage + 1}, step {at.step}"
 
 
 def write(

@@ -1,0 +1,58 @@
+"""Remarks on the results of trained methods: how their checkpoint was selected."""
+
+from pathlib import Path
+
+import pytest
+
+from fewact.checkpoint import BackboneRecord, Checkpoint, Header, Selection, TrainedOn
+from fewact.data import Video, VideoList
+from fewact.evaluation.trained import training_flags
+from fewact.features.precomputed import precomputed_card
+
+REMARK = "checkpoint selected on these classes"
+PUBLISHED, OTHER_PUBLISHED = "hmdb51_arn", "ucf101_arn"
+
+
+def selected_on(name: str, *classes: str) -> Selection:
+    return Selection(
+        list=name, sha256="", classes=classes, episodes="", accuracy=75.0, stage=1, step=2
+    )
+
+
+def flags_of(selection: Selection | None, tested: str, *labels: str) -> tuple[str, ...]:
+    """Return the remarks on a test of these classes."""
+    header = Header(
+        name="a2m2",
+        options={},
+        temperature=1.0,
+        recipe="",
+        backbone=BackboneRecord(name="", options={}, weights="", precision="", sha256=""),
+        trained_on=TrainedOn(name="training list", sha256="", videos={"run": ("run/1",)}),
+        selection=selection,
+        origin="" if selection else "public code",
+    )
+    videos = VideoList(tested, tuple(Video(f"{label}/1", label, "test") for label in labels))
+    return training_flags(Checkpoint(Path("m"), header, {}), videos, precomputed_card("x", 8))
+
+
+@pytest.mark.parametrize(
+    ("selection", "tested"),
+    [("mine", "mine"), ("mine", "other clips"), (PUBLISHED, PUBLISHED), (PUBLISHED, "my clips")],
+)
+def test_a_checkpoint_selected_on_tested_classes_is_remarked(selection: str, tested: str) -> None:
+    flags = flags_of(selected_on(selection, "wave", "jump"), tested, "clap", "jump")
+    assert flags[0] == "trained on training list"
+    assert f"checkpoint selected by validation accuracy (75.0 % on {selection})" in flags
+    assert REMARK in flags
+    assert REMARK not in flags_of(selected_on(selection, "wave", "jump"), tested, "clap", "sit")
+
+
+def test_equal_keys_of_classes_in_other_published_lists_are_not_remarked() -> None:
+    selection = selected_on(PUBLISHED, "1", "2")
+    assert REMARK not in flags_of(selection, OTHER_PUBLISHED, "1", "2")
+
+
+def test_a_converted_checkpoint_has_no_selection_to_remark_on() -> None:
+    flags = flags_of(None, "mine", "wave")
+    assert "converted: public code; its authors select on test episodes" in flags
+    assert REMARK not in flags
