@@ -31,6 +31,11 @@ class Edited:
         size = edited[0].shape[1:3] if edited else sets.size
         return FrameSets((transformed(frames, transform) for frames in edited), size)
 
+    @property
+    def changes(self) -> str:
+        """Name of the edit, after what was changed before."""
+        return f"{self.source.changes} {self.name}"
+
     def fingerprint(self) -> str:
         """Return the fingerprint of the source with the name of the edit."""
         return f"{self.source.fingerprint()} {self.name}"

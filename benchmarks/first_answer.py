@@ -60,10 +60,7 @@ def answer(model: str, video: str) -> None:
         list(classifier.predict_each([video]))
     with parts.part("answer, warm again"):
         list(classifier.predict_each([video], timing=(timing := Timing())))
-    pipeline = classifier._pipeline
-    if pipeline is None:
-        raise TypeError("a loaded model has a pipeline")
-    card = pipeline.backbone.card
+    card = classifier.backbone_.card
     facts = f"{card.name}, {card.precision}, {getattr(card, 'engine', 'torch')}, "
     facts += f"{torch.get_num_threads()} threads"
     print(json.dumps({"facts": facts, "times": parts.times, "stages": timing.seconds}))

@@ -8,7 +8,7 @@ from fewact import methods
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.camera_weight import StaticCamera
 from fewact.methods.fusion.terms import Detrend, Moments, Motion
-from fewact.methods.fusion.weighted_terms import WeightedTerms
+from fewact.methods.fusion.weighted_terms import WeightedTerm, WeightedTerms
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Variant:
 
     def _changed(self, terms: WeightedTerms) -> WeightedTerms:
         """Return terms with the fields of the variant."""
-        terms = terms.with_fields(Motion, **self.motion)
+        terms = with_fields(terms, Motion, **self.motion)
         if self.detrend is not None:
-            terms = terms.with_fields(Motion, detrend=self.detrend)
-            terms = terms.with_fields(Moments, detrend=self.detrend)
+            terms = with_fields(terms, Motion, detrend=self.detrend)
+            terms = with_fields(terms, Moments, detrend=self.detrend)
         if not self.permissive:
             terms = conservative_only(terms)
         if self.max_by_cameras is not None and isinstance(terms.alternative, StaticCamera):
@@ -58,6 +58,34 @@ def fusion(**options: Any) -> Fusion:
     if not isinstance(method, Fusion):
         raise TypeError("fusion is another method")
     return method
+
+
+def with_fields(
+    terms: WeightedTerms, of: type[Motion] | type[Moments], **fields: Any
+) -> WeightedTerms:
+    """Return terms in which all those of a type have other values of their fields."""
+    changed = (
+        replace(one, term=replace(one.term, **fields)) if isinstance(one.term, of) else one
+        for one in terms.terms
+    )
+    return replace(terms, terms=tuple(changed))
+
+
+def has_both_views(terms: WeightedTerms) -> bool:
+    """Return whether the support decides the shares of a conservative and a permissive view."""
+    return any(one.estimate is not None for one in terms.terms)
+
+
+def both_views_count_half(terms: WeightedTerms) -> WeightedTerms:
+    """Return terms whose two views have half of the weight each, whatever the support clips say."""
+
+    def halved(one: WeightedTerm) -> WeightedTerm:
+        if one.estimate is None:
+            return one
+        static = None if one.static_weight is None else one.static_weight / 2
+        return replace(one, weight=one.weight / 2, static_weight=static, estimate=None)
+
+    return replace(terms, terms=tuple(halved(one) for one in terms.terms))
 
 
 def conservative_only(terms: WeightedTerms) -> WeightedTerms:

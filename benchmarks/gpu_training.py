@@ -19,7 +19,7 @@ from benchmarks.training.step_time import make_batch, network_step, seconds
 from fewact import backbones, methods
 from fewact.data import Video, VideoList
 from fewact.encoding import NodeBank
-from fewact.encoding.workers import workers
+from fewact.encoding.threads import workers
 from fewact.episodes import Protocol, draw
 from fewact.evaluation.scoring import Batches, Scorer, bank_scorer, plan, score
 from fewact.synthetic import motions

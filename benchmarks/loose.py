@@ -38,7 +38,7 @@ from fewact.classifier.fitted import EachAClass
 from fewact.classifier.open_set import known_scores
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.searching import Window, clearest_window, clearness, encode_windows
-from fewact.classifier.stream import window_lengths
+from fewact.classifier.watchable import window_lengths
 from fewact.data import VideoList
 from fewact.data.active import Span
 from fewact.data.conditions import with_condition

@@ -30,7 +30,7 @@ from benchmarks.published_loops import LOOPS, Loop
 from fewact import backbones, methods
 from fewact.data import VideoList
 from fewact.encoding import NodeBank, encode_list
-from fewact.encoding.workers import workers
+from fewact.encoding.threads import workers
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import VideoFeatures, evaluate_method
 from fewact.evaluation.evaluate_method import RunOptions

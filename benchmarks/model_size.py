@@ -18,10 +18,12 @@ import torch
 from benchmarks.datasets import is_development, read_index
 from benchmarks.open_set.draws import Draw, draw
 from fewact import FewShotClassifier
-from fewact.classifier.examples import Example, Examples, rounded
+from fewact.classifier.encoding import encode
+from fewact.classifier.estimator import pipeline_for
+from fewact.classifier.examples import Example, Examples, Nodes, rounded
 from fewact.classifier.fitted import Fitted, fit_examples, score
-from fewact.classifier.teaching import teach
 from fewact.data import BACKGROUND, VideoList
+from fewact.errors import VideoError
 from fewact.methods.base import Method
 
 WAYS, SHOTS, NONE_CLIPS = 5, (1, 3, 5), 10
@@ -33,12 +35,14 @@ def encoded(videos: VideoList) -> tuple[Method, Examples]:
     clips = [replace(one.clip, label=one.label) for one in videos.videos if one.clip]
     if len(clips) < len(videos.videos):
         raise SystemExit("some clips are missing")
-    pipeline = FewShotClassifier()._build(clips[0])
-    parts = {}
-    for i, clip in enumerate(clips):
-        parts[i] = teach([clip], [str(i)], pipeline, exact=True)[0]
-    nodes = {name: torch.cat([parts[i].nodes[name] for i in parts]) for name in parts[0].nodes}
-    found = tuple(parts[i].clips[0] for i in parts)
+    pipeline = pipeline_for(FewShotClassifier(), clips[0])
+    each: list[Nodes] = []
+    for one in encode(clips, pipeline, orientations=True):
+        if isinstance(one.nodes, VideoError):
+            raise one.nodes
+        each.append({name: value.cpu() for name, value in one.nodes.items()})
+    nodes = {name: torch.cat([own[name] for own in each]) for name in each[0]}
+    found = tuple(Example(str(i), str(clip.label)) for i, clip in enumerate(clips))
     return pipeline.method, Examples(found, nodes, (None,) * len(found))
 
 

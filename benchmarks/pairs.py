@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.features import features_of
+from benchmarks.fusion_variants import has_both_views
 from fewact.backbones import Backbone, Card
 from fewact.data import VideoList
 from fewact.episodes import EpisodeSet, draw
@@ -118,9 +119,9 @@ class LookedUp(Method[Any, FusionState]):
         return _entries(self.pairs.exact[-1], first, second)
 
     def _decision(self, nodes: Nodes, labels: Tensor, n: int) -> Decision:
-        terms = self.pairs.terms
-        if terms is None:
+        if self.pairs.terms is None:
             return UNDECIDED
+        terms = _LookedUpTerms(self.pairs.terms.terms, self.pairs.terms.alternative)
         number = nodes["number"].long()
         own = {name: value[number] for name, value in self.pairs.nodes.items()}  # (b s …)
         return terms.decide(
@@ -128,7 +129,6 @@ class LookedUp(Method[Any, FusionState]):
             lambda one: self._mixed(self.pairs.quick, nodes, nodes, one),
             labels,
             n,
-            views_differ=terms.has_both_views,
         )
 
     def score(self, state: FusionState, nodes: Nodes) -> Tensor:
@@ -160,6 +160,14 @@ class LookedUp(Method[Any, FusionState]):
         return total
 
 
+class _LookedUpTerms(WeightedTerms):
+    """Terms that decide by similarities alone: the nodes of their views are not kept."""
+
+    def views_differ(self, nodes: Nodes) -> bool:
+        """Return whether there are two views: where they are equal, so are their similarities."""
+        return has_both_views(self)
+
+
 def _nearness(value: Tensor | float, at: Tensor | float) -> Any:
     """Return the weight of a corner at 0 or at 1; 1 if there is no other one."""
     return {0.0: 1 - value, 1.0: value}.get(float(at), 1.0)
@@ -171,7 +179,7 @@ def corners_of(terms: WeightedTerms) -> list[Decision]:
     return [
         Decision(alternative, permissive)
         for alternative in (both if terms.alternative is not None else (0.5,))
-        for permissive in (both if terms.has_both_views else (0.5,))
+        for permissive in (both if has_both_views(terms) else (0.5,))
     ]
 
 

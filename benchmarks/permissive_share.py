@@ -10,24 +10,25 @@ support clips decide.
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 
 from benchmarks.datasets import parts, read_index
 from benchmarks.development import clean, drawn, parse_options
 from benchmarks.full_body import full_body
-from benchmarks.fusion_variants import fusion
+from benchmarks.fusion_variants import both_views_count_half, fusion
 from benchmarks.pairs import compare_all, compare_within, encode_videos, episode_accuracies
 from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.data import VideoList
 from fewact.data.simulated_camera import with_simulated_camera
 from fewact.episodes import EpisodeSet
+from fewact.features.request import DifferenceRequest
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.camera_weight import LOG_ODDS
-from fewact.methods.fusion.weighted_terms import WeightedTerms
+from fewact.methods.fusion.weighted_terms import WeightedTerm
 
 SHOTS = (1, 2, 5)
 
@@ -35,32 +36,27 @@ CAMERAS = (("fixed", "fixed"), ("hand", "hand"), ("fixed", "hand"), ("hand", "fi
 """Cameras of the support clips and of the queries."""
 
 
-@dataclass(frozen=True)
-class Halves(WeightedTerms):
-    """Terms of which both views count half, whatever the support clips say."""
-
-    @property
-    def has_both_views(self) -> bool:
-        """False: the support clips decide nothing about them."""
-        return False
-
-
 def variants() -> dict[str, Fusion]:
     """Return the method of each row."""
     former, halves, default = fusion(), fusion(), fusion()
     terms = default.map_terms
-    halves.map_terms = Halves(terms.terms, terms.alternative)
+    halves.map_terms = both_views_count_half(terms)
     conservative = tuple(
-        replace(one, estimate=None) if one.name == "differences" else one
+        replace(one, estimate=None) if is_differences(one) else one
         for one in terms.terms
-        if one.name != "permissive_differences"
+        if one.estimate != "permissive" or not is_differences(one)
     )
-    former.map_terms = Halves(conservative, terms.alternative)
+    former.map_terms = both_views_count_half(replace(terms, terms=conservative))
     return {
         "images in the conservative view alone, other terms half in each": former,
         "images, too, half in each view": halves,
         "**the support clips decide the share (default)**": default,
     }
+
+
+def is_differences(one: WeightedTerm) -> bool:
+    """Return whether a term compares images of differences."""
+    return isinstance(one.term.view, DifferenceRequest)
 
 
 def accuracies(

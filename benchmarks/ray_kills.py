@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.embedding import content
+from fewact.backbones import BackboneChoice
 from fewact.data import VideoList
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Outcome, Store, embed
-from fewact.features.store.on_ray import BackboneOptions, embed_on_ray
+from fewact.features.store.on_ray import embed_on_ray
 from fewact.synthetic import motions
 
-OPTIONS = BackboneOptions("efficientnet-lite0", "random", "cpu", "float32", "torch")
+OPTIONS = BackboneChoice("efficientnet-lite0", "random", "cpu", "float32", "torch")
 BLOCK = 4
 
 

@@ -30,6 +30,7 @@ from fewact.features.request import FeatureRequest, Request
 from fewact.features.store import Job, Store, embed
 from fewact.features.store.embedding import BLOCK
 from fewact.features.store.shard import Shape
+from fewact.io.bounded import size_text
 from fewact.video import Segments
 
 DATA = {"Something-Something V2": 220_847, "a million clips": 1_000_000}
@@ -127,15 +128,6 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
-def size(number: float) -> str:
-    """Return a number of bytes for people."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.3g} {unit}"
-        number /= 1000
-    return f"{number:.3g} TB"
-
-
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
     """Return a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
@@ -174,9 +166,9 @@ def page(costs: Costs, store: dict[str, dict[str, float]], options: argparse.Nam
         for machines in MACHINES:
             alone = videos * costs.embed / (machines * options.cores)
             row.append(duration(alone + videos * costs.start))
-        rows.append([*row, size(videos * total), f"{-(-videos // BLOCK):,}"])
+        rows.append([*row, size_text(videos * total), f"{-(-videos // BLOCK):,}"])
     levels = [
-        [name, size(one), *(size(videos * one) for videos in DATA.values())]
+        [name, size_text(one), *(size_text(videos * one) for videos in DATA.values())]
         for name, one in costs.stored.items()
     ]
     million = DATA["a million clips"]
@@ -184,7 +176,7 @@ def page(costs: Costs, store: dict[str, dict[str, float]], options: argparse.Nam
     blocks = -(-million // BLOCK)
     finding = largest["finding another process's block, ms"] / 1e3
     limits = [
-        ("disk", f"{size(million * total)} for the features of the default method"),
+        ("disk", f"{size_text(million * total)} for the features of the default method"),
         (
             "start of a process",
             f"{duration(million * costs.start)} for the list, before the first video; with"
@@ -193,10 +185,10 @@ def page(costs: Costs, store: dict[str, dict[str, float]], options: argparse.Nam
         ),
         (
             "memory of a process",
-            f"{size(million * costs.listed)} for the list, as often as a machine has processes;"
-            f" a Ray worker is sent {size(million * costs.sent)}",
+            f"{size_text(round(million * costs.listed))} for the list, as often as a machine has"
+            f" processes; a Ray worker is sent {size_text(round(million * costs.sent))}",
         ),
-        ("network of the disk", f"{size(rate)} a second from {MACHINES[-1]} machines"),
+        ("network of the disk", f"{size_text(round(rate))} a second from {MACHINES[-1]} machines"),
         (
             "finding other processes' blocks",
             f"{finding * 1e3:.0f} ms before each block of {BLOCK} videos, which takes"

@@ -45,12 +45,10 @@ class Table:
 
 
 def read(files: Mapping[tuple[int, str], Path], reference: str) -> Seeds:
-    """Return the results with predictions of all methods that each seed of the reference has."""
+    """Return the results of all methods that each seed of the reference has."""
     found: dict[int, dict[str, Result]] = {}
     for (seed, name), file in files.items():
-        result = load(file)
-        if result.predictions() is not None:
-            found.setdefault(seed, {})[name] = result
+        found.setdefault(seed, {})[name] = load(file)
     complete = {seed: own for seed, own in sorted(found.items()) if reference in own}
     shared = [name for name in complete[min(complete)] if all(name in x for x in complete.values())]
     return {seed: {name: own[name] for name in shared} for seed, own in complete.items()}
@@ -66,7 +64,7 @@ def of_methods(folder: Path) -> Table:
     return Table(
         "A²M²-Net",
         reference,
-        "The methods are those of [one budget](methods.md) whose results have predicted classes.",
+        "The methods are those of [one budget](methods.md).",
         read(files, reference),
     )
 

@@ -2,6 +2,8 @@
 
 fewact export MODEL --onnx encoder.onnx
 python examples/onnx_encoder.py encoder.onnx CLIPS VIDEO
+
+CLIPS has one folder of clips per class. Clips in a folder "none" show no class: they are not used.
 """
 
 import json
@@ -28,7 +30,8 @@ def vector(path: Path) -> np.ndarray:
     return mean / np.linalg.norm(mean)
 
 
-classes = {p.name: [vector(clip) for clip in p.iterdir()] for p in Path(sys.argv[2]).iterdir()}
+folders = [p for p in Path(sys.argv[2]).iterdir() if p.name.strip().casefold() != "none"]
+classes = {folder.name: [vector(clip) for clip in folder.iterdir()] for folder in folders}
 query = vector(Path(sys.argv[3]))
 scores = {name: float(query @ np.mean(clips, axis=0)) for name, clips in classes.items()}
 print(max(scores, key=lambda name: scores[name]), scores)

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.datasets import read_index
+from benchmarks.fusion_variants import with_fields
 from benchmarks.pairs import evaluate_sets
 from benchmarks.training.paired import differences, listed
 from benchmarks.training.stored import stored
@@ -89,7 +90,7 @@ def compared(runs: Mapping[str, Path]) -> dict[str, Method]:
     for recipe, run in runs.items():
         trained, mixed = checkpoint.read(run).method(), untrained()["fusion"]
         if isinstance(trained, A2M2) and isinstance(mixed, Fusion):
-            mixed.map_terms = mixed.map_terms.with_fields(Moments, reduction=trained.reduction)
+            mixed.map_terms = with_fields(mixed.map_terms, Moments, reduction=trained.reduction)
             found[f"a2m2, {RECIPES[recipe]}"] = trained
             found[f"fusion, {RECIPES[recipe]}"] = mixed
         else:

@@ -6,7 +6,9 @@ expected and how to fix it. Any other exception that escapes is a bug in fewact.
 
 import difflib
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 
 class FewactError(Exception):
@@ -51,6 +53,10 @@ class VideoError(UserError):
     ) -> None:
         self.path, self.reason = Path(path), reason
         super().__init__(reason, where=str(path), expected=expected, hint=hint)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The base class would pass its message alone to the constructor.
+        return partial(type(self), expected=self.expected, hint=self.hint), (self.path, self.reason)
 
 
 class AlignmentError(UserError):

@@ -1,7 +1,9 @@
 """A model as one .zip file."""
 
+import errno
 import io
 import stat
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from fewact import FewShotClassifier
 from fewact.classifier import history
-from fewact.classifier.archive import pack, unpack
+from fewact.classifier.archive import pack, unpack, unpacked_size
 from fewact.data import FeatureClip
 from fewact.errors import ModelError, OutputError
 
@@ -42,10 +44,10 @@ def test_a_model_that_is_replaced_can_be_brought_back(model: Path, tmp_path: Pat
     other = FewShotClassifier.load(model).rename_class("wave", "hello").save(tmp_path / "other")
     (other / "notes.txt").write_text("mine")
     unpack(tmp_path / "a.zip", other)
-    assert FewShotClassifier.load(other).classes_ == ("throw", "wave")
+    assert tuple(FewShotClassifier.load(other).classes_) == ("throw", "wave")
     assert (other / "notes.txt").read_text() == "mine"
     history.undo(other)
-    assert FewShotClassifier.load(other).classes_ == ("hello", "throw")
+    assert tuple(FewShotClassifier.load(other).classes_) == ("hello", "throw")
 
 
 def test_a_damaged_version_is_not_brought_back(model: Path, tmp_path: Path) -> None:
@@ -71,7 +73,7 @@ def test_a_damaged_version_is_not_brought_back(model: Path, tmp_path: Path) -> N
     state.unlink()
     state.write_bytes(files_of(model)["state.safetensors"])
     history.undo(mine)
-    assert FewShotClassifier.load(mine).classes_ == ("throw", "wave")
+    assert tuple(FewShotClassifier.load(mine).classes_) == ("throw", "wave")
 
 
 def test_a_model_that_is_not_wanted_replaces_nothing(model: Path, tmp_path: Path) -> None:
@@ -87,6 +89,20 @@ def test_a_model_that_is_not_wanted_replaces_nothing(model: Path, tmp_path: Path
         unpack(tmp_path / "a.zip", mine, refuse)
     assert files_of(mine) == before
     assert history.versions(mine) == []
+
+
+def test_a_disk_that_is_full_is_not_a_damaged_file(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.zip").write_bytes(pack(model))
+
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match="new: cannot be written: no space left on device"):
+        unpack(tmp_path / "a.zip", tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
 def changed(content: bytes, **files: bytes | None) -> bytes:
@@ -162,6 +178,67 @@ def test_hostile_entries_are_refused(
     with pytest.raises(ModelError, match=r"not a \.zip file"):
         unpack(tmp_path / "a.zip", tmp_path / "new")
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+NAME, DIRECTORY_NAME, DIRECTORY_OFFSET = 30, 46, 42
+"""Offsets in the header of a member and in its entry in the directory."""
+
+
+def not_a_text(content: bytes, *places: tuple[bytes, int]) -> bytes:
+    """Return an archive whose last name is declared to be UTF-8, and is not."""
+    changed = bytearray(content)
+    for signature, name in places:
+        at = content.rindex(signature)
+        flags = at + (8 if signature == b"PK\x01\x02" else 6)
+        changed[flags + 1] |= 8
+        changed[at + name] = 0xFF
+    return bytes(changed)
+
+
+def far_away(content: bytes) -> bytes:
+    """Return an archive whose last member is at an offset that no file has."""
+    at, end = content.rindex(b"PK\x01\x02"), content.rindex(b"PK\x05\x06")
+    extra = struct.pack("<HHQ", 1, 8, 2**64 - 1)
+    entry = bytearray(content[at:end])
+    entry[30:32] = struct.pack("<H", len(extra))
+    entry[DIRECTORY_OFFSET : DIRECTORY_OFFSET + 4] = b"\xff" * 4
+    tail = bytearray(content[end:])
+    (size,) = struct.unpack("<L", tail[12:16])
+    tail[12:16] = struct.pack("<L", size + len(extra))
+    return content[:at] + bytes(entry) + extra + bytes(tail)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: not_a_text(content, (b"PK\x01\x02", DIRECTORY_NAME)),
+        lambda content: not_a_text(content, (b"PK\x03\x04", NAME)),
+        far_away,
+    ],
+    ids=["name in the directory", "name of a member", "offset"],
+)
+def test_a_hostile_directory_is_refused(
+    model: Path, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    (tmp_path / "a.zip").write_bytes(damage(pack(model)))
+    with pytest.raises(ModelError, match=r"not a \.zip file"):
+        unpack(tmp_path / "a.zip", tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_the_unpacked_size_is_that_of_the_files(model: Path, tmp_path: Path) -> None:
+    content = pack(model)
+    (tmp_path / "a.zip").write_bytes(content)
+    assert unpacked_size(tmp_path / "a.zip") == sum(map(len, files_of(model).values()))
+    for other in (
+        not_a_text(content, (b"PK\x01\x02", DIRECTORY_NAME)),
+        changed(content, README__md=bytes(17 << 20)),
+        changed(content, notes__txt=b"x"),
+        b"PK",
+    ):
+        (tmp_path / "a.zip").write_bytes(other)
+        with pytest.raises(ModelError):
+            unpacked_size(tmp_path / "a.zip")
 
 
 def test_an_unusual_compression_is_refused(model: Path, tmp_path: Path) -> None:

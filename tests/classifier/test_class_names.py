@@ -24,7 +24,8 @@ from fewact.classifier.calibration import (
     hold_out,
 )
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
-from fewact.classifier.config import _digest
+from fewact.classifier.config import with_hash
+from fewact.classifier.estimator import learned
 from fewact.data import Clip, list_clips
 from fewact.data.corrected import CorrectedVideo
 from fewact.errors import ModelError, OptionError, WeightsError
@@ -181,7 +182,7 @@ def tell(clip: Backbone, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str,
 
 def informative_rows(clip: Backbone, actions: Path) -> dict[str, Tensor]:
     """A direction for each class that is similar to its clips and to no others."""
-    examples = FewShotClassifier(clip, "protonet", text="on").fit(actions)._fitted.examples  # type: ignore[union-attr]
+    examples = learned(FewShotClassifier(clip, "protonet", text="on").fit(actions))[1].examples
     seen = examples.nodes[IMAGE_EMBEDDING].double()  # (s d)
     hot = torch.nn.functional.one_hot(examples.labels).double()  # (s n)
     rows = torch.linalg.pinv(seen) @ (hot - 1 / 3)  # (d n)
@@ -284,7 +285,7 @@ def test_a_backbone_without_text_ignores_names(
     for mode in ("auto", "off"):
         classifier = FewShotClassifier(backbone, "pixels", text=mode).fit(actions)  # type: ignore[arg-type]
         saved.append((classifier.save(tmp_path / mode) / "config.json").read_bytes())
-        assert IMAGE_EMBEDDING not in classifier._fitted.examples.nodes  # type: ignore[union-attr]
+        assert IMAGE_EMBEDDING not in learned(classifier)[1].examples.nodes
     assert saved[0] == saved[1]
     with pytest.raises(OptionError, match="the backbone has no text encoder"):
         FewShotClassifier(backbone, "pixels", text="on").fit(actions)
@@ -304,10 +305,10 @@ def test_a_text_encoder_that_cannot_be_read_is_an_error_on_request(
         return made.fit(actions)
 
     with pytest.warns(UserWarning, match="class names are not used: .*no tokenizer"):
-        assert teach("auto")._fitted.class_names is None  # type: ignore[union-attr]
+        assert learned(teach("auto"))[1].class_names is None
     with pytest.raises(WeightsError, match="no tokenizer"):
         teach("on")
-    assert teach("off")._fitted.class_names is None  # type: ignore[union-attr]
+    assert learned(teach("off"))[1].class_names is None
 
 
 def test_inconsistent_class_names_are_refused(
@@ -321,8 +322,7 @@ def test_inconsistent_class_names_are_refused(
         ({"class_names": None}, "a weight of class names without class names"),
         ({"class_names": {**content["class_names"], "mode": "off"}}, "class_names.mode"),
     ):
-        edited = {**content, **change}
-        path.write_text(json.dumps({**edited, "sha256": _digest(edited)}))
+        path.write_text(with_hash({**content, **change}), encoding="utf-8")
         with pytest.raises(ModelError, match=said):
             FewShotClassifier.load(folder)
 

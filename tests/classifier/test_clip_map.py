@@ -2,6 +2,7 @@
 
 import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +11,13 @@ import torch
 from fewact import FewShotClassifier, methods
 from fewact.classifier import clip_map
 from fewact.classifier.clip_map import ClipMap, Point, distances, map_clips
-from fewact.data import FeatureClip
+from fewact.data import FeatureClip, Frames
 from fewact.errors import OptionError
+from fewact.features.network import NetworkFeatures
 from fewact.report.clip_map import map_page
+from fewact.video import EveryNth, read_frames
 
+AROUND_AN_ACTION = "down", "right", "down"
 HOSTILE = "</title><script>alert(1)</script>{{ 7*7 }}"
 
 
@@ -51,9 +55,7 @@ def test_clips_surround_their_prototype_and_videos_their_class(
     pytest.importorskip("sklearn", reason="the extra map is not installed")
     kept = []
     real = clip_map._arranged
-    monkeypatch.setattr(
-        clip_map, "_arranged", lambda apart, seed: kept.append(apart) or real(apart, seed)
-    )
+    monkeypatch.setattr(clip_map, "_arranged", lambda apart: kept.append(apart) or real(apart))
     video = FeatureClip("new", vectors(50, 2))
     found = map_clips(classifier, [video])
     assert [one.kind for one in found.points] == ["clip"] * 18 + ["prototype"] * 3 + ["video"]
@@ -70,6 +72,29 @@ def test_clips_surround_their_prototype_and_videos_their_class(
     assert places.max() <= 1
     nearest = torch.cdist(places[:18], places[18:21]).argmin(1)
     assert nearest.tolist() == [i // 6 for i in range(18)]
+
+
+def test_a_long_clip_has_the_class_that_is_predicted(
+    examples: FewShotClassifier, queries: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a part of it shows the action; this part is compared as training clips are."""
+    pytest.importorskip("sklearn", reason="the extra map is not installed")
+    parts = [read_frames(queries[one], EveryNth(1)) for one in AROUND_AN_ACTION]
+    long = Frames(np.concatenate(parts), fps=12, name="long")
+    predicted = examples.predict(long)
+    assert predicted.active is not None
+    left_out = []
+    zeros = NetworkFeatures.zeros
+    monkeypatch.setattr(
+        NetworkFeatures, "zeros", lambda of, one: left_out.append(one) or zeros(of, one)
+    )
+    found = map_clips(examples, [long])
+    assert found.points[-1].label == predicted.label
+    assert not left_out  # as of queries, which are compared with static cameras' clips only
+    monkeypatch.setattr(examples, "trim", "off")
+    full = examples.predict(long)
+    assert full.label != predicted.label
+    assert map_clips(examples, [long]).points[-1].label == full.label
 
 
 def test_without_its_library_the_map_says_how_to_install_it(

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from fewact.classifier import config as module
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.config import (
     STATE,
@@ -14,6 +13,7 @@ from fewact.classifier.config import (
     from_text,
     is_config,
     to_text,
+    with_hash,
 )
 from fewact.classifier.examples import Example
 from fewact.classifier.open_set import OpenSet
@@ -37,7 +37,7 @@ def edited(**changes: Any) -> str:
     content.pop("sha256")
     content |= changes
     content = {name: value for name, value in content.items() if value is not ...}
-    return json.dumps({**content, "sha256": module._digest(content)})
+    return with_hash(content)
 
 
 def test_a_config_survives_writing_and_reading() -> None:

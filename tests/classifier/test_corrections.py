@@ -9,8 +9,8 @@ import pytest
 
 from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier, history
+from fewact.classifier.change_model import change_model
 from fewact.classifier.config import CONFIG, STATE
-from fewact.classifier.edited import edited
 from fewact.data import list_clips
 from fewact.errors import DataError, ModelError
 
@@ -46,7 +46,7 @@ def test_a_renamed_class_keeps_its_clips(
     before = taught.predict(queries["left"])
     taught.rename_class("left", "a wink")
     after = taught.predict(queries["left"])
-    assert taught.classes_ == ("a wink", "down", "right")
+    assert tuple(taught.classes_) == ("a wink", "down", "right")
     assert after.label == "a wink"
     assert after.probability == pytest.approx(before.probability)
     assert [clip.name for clip in taught.clips_[:3]] == [f"left/clip {i}.mp4" for i in range(3)]
@@ -103,7 +103,7 @@ def test_every_change_can_be_undone_and_redone(model: Path, actions: Path) -> No
         lambda one: one.remove_class("right"),
     ]
     for i, change in enumerate(changes):
-        with edited(model, f"change {i}") as classifier:
+        with change_model(model, f"change {i}") as classifier:
             change(classifier)
         contents.append((model / CONFIG).read_bytes())
     assert [one.change.change for one in history.versions(model)] == [
@@ -112,7 +112,7 @@ def test_every_change_can_be_undone_and_redone(model: Path, actions: Path) -> No
     for i in (3, 2, 1, 0):
         assert history.undo(model).change.change == f"change {i}"
         assert (model / CONFIG).read_bytes() == contents[i]
-        assert FewShotClassifier.load(model).classes_
+        assert len(FewShotClassifier.load(model).classes_) > 0
     with pytest.raises(ModelError, match="nothing to undo"):
         history.undo(model)
     for i in range(4):
@@ -121,7 +121,7 @@ def test_every_change_can_be_undone_and_redone(model: Path, actions: Path) -> No
     with pytest.raises(ModelError, match="nothing to redo"):
         history.redo(model)
     history.undo(model)
-    with edited(model, "another") as classifier:
+    with change_model(model, "another") as classifier:
         classifier.rename_class("right", "east")
     with pytest.raises(ModelError, match="nothing to redo"):
         history.redo(model)
@@ -141,7 +141,7 @@ def test_a_failed_change_leaves_model_and_history_alone(model: Path) -> None:
     before = (model / CONFIG).read_bytes()
 
     def change() -> None:
-        with edited(model, "nothing") as classifier:
+        with change_model(model, "nothing") as classifier:
             classifier.remove_class("left")
             classifier.remove_class("no such class")
 
@@ -179,7 +179,7 @@ def test_two_editors_lose_no_change(model: Path) -> None:
 
     def rename(old: str, new: str) -> None:
         inside.wait()
-        with edited(model, new) as classifier:
+        with change_model(model, new) as classifier:
             classifier.rename_class(old, new)
 
     threads = [
@@ -195,10 +195,10 @@ def test_two_editors_lose_no_change(model: Path) -> None:
 
 def test_files_of_the_user_and_a_copied_model_survive(model: Path, tmp_path: Path) -> None:
     (model / "notes.txt").write_text("mine")
-    with edited(model, "rename") as classifier:
+    with change_model(model, "rename") as classifier:
         classifier.rename_class("left", "wink")
     copy = shutil.copytree(model, tmp_path / "copy")
     history.undo(copy)
     assert (copy / "notes.txt").read_text() == "mine"
-    assert FewShotClassifier.load(copy).classes_ == ("down", "left", "right")
+    assert tuple(FewShotClassifier.load(copy).classes_) == ("down", "left", "right")
     assert "wink" in FewShotClassifier.load(model).classes_

@@ -14,6 +14,7 @@ import torch
 from fewact import methods
 from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier, Prediction
+from fewact.classifier.estimator import learned
 from fewact.classifier.explain import explain
 from fewact.classifier.fitted import score_and_pairs
 from fewact.data import Frames
@@ -86,7 +87,7 @@ def test_frames_are_shown_as_they_were_compared(examples: FewShotClassifier) -> 
 
 
 def test_parts_of_the_logits_add_up(examples: FewShotClassifier) -> None:
-    pipeline, fitted = examples._learned
+    pipeline, fitted = learned(examples)
     assert isinstance(pipeline.method, PairParts)
     nodes = {name: value[None] for name, value in fitted.by_clip.nodes.items()}
     with torch.inference_mode():

@@ -9,6 +9,7 @@ import pytest
 from fewact import FewShotClassifier, methods
 from fewact.backbones import Backbone
 from fewact.classifier import Prediction, Skipped
+from fewact.classifier.estimator import learned
 from fewact.data import Clip, list_clips
 from fewact.errors import DataError, ModelError, OptionError, VideoError, WeightsError
 from fewact.features.network import NetworkFeatures
@@ -24,13 +25,13 @@ def probabilities(classifier: FewShotClassifier, queries: dict[str, Path]) -> np
 def test_motions_are_recognised(
     examples: FewShotClassifier, predicted: list[Prediction], queries: dict[str, Path]
 ) -> None:
-    assert examples.classes_ == ("down", "left", "right")
+    assert tuple(examples.classes_) == ("down", "left", "right")
     assert examples.calibration_.source == "held-out clips"
     assert examples.calibration_.held_out == 9
     for (motion, path), got in zip(queries.items(), predicted, strict=True):
         assert (got.label, got.path) == (motion, path)
         assert got.nearest.startswith(f"{motion}/clip ")
-        assert tuple(got.probabilities) == examples.classes_
+        assert tuple(got.probabilities) == tuple(examples.classes_)
         assert got.probability == got.probabilities[motion] == max(got.probabilities.values())
         assert sum(got.probabilities.values()) == pytest.approx(1)
 
@@ -123,7 +124,7 @@ def test_other_class_names_only_change_the_labels(
     new = {"left": "z", "right": "a b", "down": "ö"}
     clips = [Clip(c.path, new[str(c.label)]) for c in list_clips(actions)]
     got = probabilities(quick.fit(clips), queries)
-    assert quick.classes_ == ("a b", "z", "ö")
+    assert tuple(quick.classes_) == ("a b", "z", "ö")
     np.testing.assert_allclose(got, expected[:, [2, 1, 0]], rtol=1e-5)
 
 
@@ -189,14 +190,15 @@ def test_adding_and_removing_equals_fitting_from_scratch(
     quick.fit([c for c in list_clips(actions) if c.label != "down"])
     assert np.array_equal(probabilities(steps, queries), probabilities(quick, queries))
     assert steps.calibration_ == quick.calibration_
-    assert steps.classes_ == ("left", "right")
+    assert tuple(steps.classes_) == ("left", "right")
 
 
 def test_failed_calls_change_nothing(
     quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
 ) -> None:
     quick.fit(actions)
-    before = (quick._fitted, quick.classes_, quick.clips_, quick.calibration_, quick.skipped_)
+    state = learned(quick)[1]
+    before = (state, tuple(quick.classes_), quick.clips_, quick.calibration_, quick.skipped_)
     bad = tmp_path / "bad.mp4"
     bad.write_text("no video")
     left = actions / "left" / "clip 0.mp4"
@@ -222,12 +224,13 @@ def test_failed_calls_change_nothing(
         ):
             call()
     quick.remove_class("down")
-    before_last = quick._fitted
+    before_last = learned(quick)[1]
     with pytest.raises(DataError, match="only one class would be left"):
         quick.remove_class("left")
-    assert quick._fitted is before_last
+    assert learned(quick)[1] is before_last
     quick._publish(before[0], before[4])
-    assert (quick._fitted, quick.classes_, quick.clips_, quick.calibration_) == before[:4]
+    now = (learned(quick)[1], tuple(quick.classes_), quick.clips_, quick.calibration_)
+    assert now == before[:4]
 
 
 def test_bad_clips_are_skipped(
@@ -302,9 +305,8 @@ def test_the_temperature_divides_the_logits(
     quick: FewShotClassifier, actions: Path, queries: dict[str, Path]
 ) -> None:
     once = np.log(probabilities(quick.fit(actions), queries))
-    assert quick._fitted is not None
     warmer = replace(quick.calibration_, temperature=2 * quick.calibration_.temperature)
-    quick._publish(replace(quick._fitted, calibration=warmer), [])
+    quick._publish(replace(learned(quick)[1], calibration=warmer), [])
     half = np.log(probabilities(quick, queries))
     np.testing.assert_allclose(half[:, :1] - half, (once[:, :1] - once) / 2, atol=1e-9)
 

@@ -7,6 +7,7 @@ import torch
 
 from fewact import FewShotClassifier
 from fewact.classifier import fitted
+from fewact.classifier.estimator import learned
 from fewact.data import list_clips
 
 
@@ -35,7 +36,7 @@ def test_pair_similarities_need_no_state_of_each_clip(
     examples: FewShotClassifier, actions: Path
 ) -> None:
     examples.predict(list_clips(actions)[0])
-    assert "state" not in vars(examples._fitted.by_clip)
-    nodes = examples._fitted.by_clip.nodes
-    own = examples._fitted.by_clip.score({name: value[None] for name, value in nodes.items()})
+    by_clip = learned(examples)[1].by_clip
+    assert "state" not in vars(by_clip)
+    own = by_clip.score({name: value[None] for name, value in by_clip.nodes.items()})
     assert own.argmax(-1).tolist() == list(range(len(own)))

@@ -67,6 +67,32 @@ def test_a_folder_needs_no_hub(
 ) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     folder = quick.fit(actions).save(tmp_path / "model")
-    assert FewShotClassifier.from_pretrained(str(folder)).classes_ == quick.classes_
+    assert tuple(FewShotClassifier.from_pretrained(str(folder)).classes_) == tuple(quick.classes_)
     with pytest.raises(ModelError, match=r"owner/moves: .*pip install 'fewact\[hf\]'"):
         FewShotClassifier.from_pretrained("owner/moves")
+
+
+@pytest.mark.parametrize(
+    "name", ["modle", "./mine", "a/b/c", "own er/x", "a--b/x", "a/..", "~/mine", "hf-hub:a/b", "/x"]
+)
+def test_what_is_neither_a_folder_nor_a_repository_goes_to_no_hub(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "model").mkdir()
+    with pytest.raises(ModelError) as refused:
+        FewShotClassifier.from_pretrained(name)
+    assert (refused.value.where, refused.value.what) == (name, "no such folder")
+    assert refused.value.expected == "a folder of a model, or owner/name[@revision] on the hub"
+    assert refused.value.hint == ('Did you mean "model"?' if name == "modle" else "")
+
+
+def test_a_home_folder_needs_no_hub(
+    quick: FewShotClassifier, actions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    quick.fit(actions).save(tmp_path / "model")
+    assert len(FewShotClassifier.from_pretrained("~/model").classes_) == len(quick.classes_)

@@ -1,7 +1,9 @@
 """Everything that is a clip: paths, bytes, open files, frames; and labels of both types."""
 
+import copy
 import io
 import logging
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import torch
 import fewact
 from fewact import FewShotClassifier, Frames
 from fewact.classifier import NONE, Prediction
-from fewact.data import Clip, VideoBytes, list_clips
+from fewact.data import Clip, FeatureClip, VideoBytes, list_clips
 from fewact.errors import DataError, OptionError, VideoError
 from fewact.video import EveryNth, read_frames
 
@@ -174,7 +176,7 @@ def test_labels_and_numbers_of_other_libraries_are_taken(
     names = sorted({clip.label for clip in clips})
     labels = torch.tensor([names.index(clip.label) for clip in clips])
     quick.fit([clip.path for clip in clips], labels, none=[])
-    assert quick.classes_ == tuple(range(len(names)))
+    assert tuple(quick.classes_) == tuple(range(len(names)))
     count = len(quick.clips_)
     quick.remove_clips([np.int64(1)])
     quick.remove_clips(quick.clips_[0].title)
@@ -207,9 +209,9 @@ def test_classes_and_clips_of_no_class_in_a_dictionary(
 ) -> None:
     folders = {motion: actions / motion for motion in ("left", "right")}
     quick.fit(folders, none=[actions / "down"])
-    assert quick.classes_ == ("left", "right")
+    assert tuple(quick.classes_) == ("left", "right")
     assert [clip.name for clip in quick.none_clips_] == [f"none/clip {i}.mp4" for i in range(3)]
-    assert quick.fit({**folders, "None": actions / "down"}).classes_ == ("left", "right")
+    assert tuple(quick.fit({**folders, "None": actions / "down"}).classes_) == ("left", "right")
     assert len(quick.none_clips_) == 3
     with pytest.raises(DataError, match="has its own labels"):
         quick.fit(folders, ["left", "right"])
@@ -235,7 +237,7 @@ def test_integers_stay_integers(
     clips = list_clips(actions)
     codes = {"left": -1, "right": 10, "down": 2}
     quick.fit([clip.path for clip in clips], np.array([codes[str(c.label)] for c in clips]))
-    assert quick.classes_ == (-1, 2, 10)
+    assert tuple(quick.classes_) == (-1, 2, 10)
     for classifier in (quick, FewShotClassifier.load(quick.save(tmp_path / "model"))):
         got = classifier.predict(queries.values())
         assert got.labels == [-1, 10, 2]
@@ -243,13 +245,13 @@ def test_integers_stay_integers(
         assert np.asarray(got).dtype.kind == "i"
         assert classifier.score(list(queries.values()), [-1, 10, 10]) == pytest.approx(2 / 3)
     quick.add_clips(2, queries["down"]).add_class(3, queries["left"])
-    assert quick.classes_ == (-1, 2, 3, 10)
+    assert tuple(quick.classes_) == (-1, 2, 3, 10)
     with pytest.raises(DataError, match="the classes are integers"):
         quick.add_class("up", queries["right"])
-    assert quick.classes_ == (-1, 2, 3, 10)
+    assert tuple(quick.classes_) == (-1, 2, 3, 10)
     with pytest.raises(DataError, match="texts and integers are mixed"):
         quick.fit([clip.path for clip in clips[:2]], [1, "a"])  # type: ignore[list-item]
-    assert quick.fit({0: actions / "left", 1: actions / "right"}).classes_ == (0, 1)
+    assert tuple(quick.fit({0: actions / "left", 1: actions / "right"}).classes_) == (0, 1)
 
 
 def test_score(fitted: FewShotClassifier, actions: Path, queries: dict[str, Path]) -> None:
@@ -333,6 +335,74 @@ def test_scikit_learn_clones_and_cross_validates(actions: Path) -> None:
     # Labels are encoded to 0 … n−1, and the columns of a fold are put in the order of all classes.
     likely = cross_val_predict(classifier, paths, labels, cv=3, method="predict_proba")
     assert np.array(["down", "left", "right"])[likely.argmax(1)].tolist() == labels
+
+
+def vectors(labels: list[Any]) -> list[FeatureClip]:
+    """Return clips of features that tell these labels apart, in this order."""
+    rng = np.random.default_rng(0)
+    ways = {label: np.eye(3, 16)[i] for i, label in enumerate(dict.fromkeys(labels))}
+    return [
+        FeatureClip(f"{i}", (rng.normal(size=(8, 16)) + 3 * ways[label]).astype(np.float32))
+        for i, label in enumerate(labels)
+    ]
+
+
+@pytest.mark.parametrize("names", [("Zeta", "alpha", "b10"), ("c10", "c9", "c1"), (10, 9, 1)])
+def test_metrics_of_scikit_learn_read_the_columns_of_the_classes(names: tuple[Any, ...]) -> None:
+    pytest.importorskip("sklearn")
+    from sklearn.metrics import get_scorer
+
+    labels = [name for name in names for _ in range(4)]
+    clips = vectors(labels)
+    classifier = FewShotClassifier().fit(clips, labels)
+    assert classifier.classes_.tolist() == sorted(names)
+    likely = classifier.predict_proba(clips)
+    assert classifier.classes_[likely.argmax(1)].tolist() == labels
+    assert get_scorer("neg_log_loss")(classifier, clips, labels) > -0.1
+    assert get_scorer("roc_auc_ovr")(classifier, clips, labels) == 1
+
+
+def test_metrics_of_two_classes() -> None:
+    pytest.importorskip("sklearn")
+    from sklearn.metrics import get_scorer
+
+    labels = [0] * 4 + [1] * 4
+    clips = vectors(labels)
+    classifier = FewShotClassifier().fit(clips, labels)
+    for name in ("roc_auc", "average_precision", "f1", "precision"):
+        assert get_scorer(name)(classifier, clips, labels) == 1
+    assert get_scorer("neg_brier_score")(classifier, clips, labels) > -0.1
+
+
+def test_weights_of_a_score_belong_to_the_clips_in_their_order() -> None:
+    labels = ["clap"] * 3 + ["wave"] * 3
+    clips = vectors(labels)
+    classifier = FewShotClassifier().fit(clips, labels)
+    mixed, truth = [clips[0], clips[1], clips[4]], ["none", "clap", "wave"]
+    assert classifier.score(mixed, truth, sample_weight=[1, 0, 0]) == 0
+    assert classifier.score(mixed, truth, sample_weight=[0, 1, 1]) == 1
+
+
+def test_a_slice_of_predictions_has_their_labels() -> None:
+    labels = ["clap"] * 2 + ["wave"] * 2
+    clips = vectors(labels)
+    found = FewShotClassifier().fit(clips, labels).predict(clips)
+    assert found[1:3].labels == ["clap", "wave"]
+    assert found[-1].label == "wave"
+
+
+def test_predict_takes_no_dictionary() -> None:
+    labels = ["clap"] * 2 + ["wave"] * 2
+    clips = vectors(labels)
+    classifier = FewShotClassifier().fit(clips, labels)
+    with pytest.raises(DataError, match="Only fit and score"):
+        classifier.predict({"clap": clips[0]})  # type: ignore[call-overload]
+
+
+def test_a_copy_of_a_classifier_shows_the_same(fitted: FewShotClassifier) -> None:
+    assert repr(pickle.loads(pickle.dumps(FewShotClassifier()))) == "FewShotClassifier()"
+    fitted.set_params(backbone="auto")
+    assert repr(copy.deepcopy(fitted)) == repr(fitted)
 
 
 def test_sets_of_classes(fitted: FewShotClassifier, queries: dict[str, Path]) -> None:

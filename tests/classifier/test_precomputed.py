@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +11,14 @@ import torch
 from fewact import FewShotClassifier, backbones, methods
 from fewact.classifier import Skipped
 from fewact.data import Clip, FeatureClip, FeatureDataset, read_features
+from fewact.data.clips import LARGEST_FEATURE
 from fewact.episodes import Protocol, draw
 from fewact.errors import DataError, ModelError, OptionError, ShapeError, VideoError
 from fewact.evaluation import ArrayFeatures, RunOptions, evaluate_method
 from fewact.features.precomputed import precomputed_card
-from fewact.features.request import FeatureRequest, View
+from fewact.features.request import FeatureRequest, Features, View
+from fewact.methods.base import Nodes
+from fewact.methods.protonet import ProtoNet, ProtoNetOptions
 from tests.classifier.test_model_folder import edit
 
 T, D = 5, 12
@@ -64,7 +68,7 @@ def test_new_clips_are_recognised(examples: FewShotClassifier) -> None:
     assert [one.best for one in predictions] == [clip.label for clip in NEW]
     assert [one.name for one in predictions] == [clip.name for clip in NEW]
     assert {one.nearest for one in predictions} <= {clip.name for clip in TRAINING}
-    assert examples.classes_ == CLASSES
+    assert tuple(examples.classes_) == CLASSES
     assert {(c.name, c.label, c.group) for c in examples.clips_} == {
         (c.name, c.label, c.group) for c in TRAINING
     }
@@ -122,7 +126,7 @@ def test_classes_can_be_added_one_by_one(examples: FewShotClassifier, tmp_path: 
     with pytest.raises(DataError, match=r"training clip already.*s11/jump"):
         grown.add_clips("jump", of("jump")[1])
     grown.remove_class("jump")
-    assert grown.classes_ == ("clap", "wave")
+    assert tuple(grown.classes_) == ("clap", "wave")
     assert grown.predict(NEW) == FewShotClassifier().fit(of("clap") + of("wave")).predict(NEW)
 
 
@@ -188,7 +192,7 @@ def test_a_classifier_of_videos_refuses_features(
         videos.predict(NEW)
     with pytest.raises(DataError, match=message):
         videos.add_class("clap", NEW[:1])
-    assert videos.classes_ == ("down", "left", "right")
+    assert tuple(videos.classes_) == ("down", "left", "right")
     with pytest.raises(DataError, match="features were passed to a classifier of videos"):
         FewShotClassifier(backbone, "pixels").fit([*videos_of(actions), *TRAINING])
     with pytest.raises(DataError, match="classifier of features"):
@@ -207,7 +211,7 @@ def test_one_classifier_can_be_fitted_to_features_then_to_videos(actions: Path) 
         classifier.fit([*TRAINING, *videos_of(actions)])
     expected = classifier.predict(NEW)
     classifier.fit([clip for clip in videos_of(actions) if clip.path.stem == "clip 0"])
-    assert classifier.classes_ == ("down", "left", "right")
+    assert tuple(classifier.classes_) == ("down", "left", "right")
     with pytest.raises(DataError, match="classifier of videos"):
         classifier.predict(NEW)
     assert classifier.fit(TRAINING).predict(NEW) == expected
@@ -257,6 +261,83 @@ def test_clips_that_are_not_finite_are_skipped(examples: FewShotClassifier) -> N
         pytest.raises(DataError, match=r'no clip of the class "lie" can be read.*s9/clap'),
     ):
         FewShotClassifier().fit([FeatureClip("s9/clap", vectors, "lie"), *TRAINING])
+
+
+def test_features_with_a_large_common_offset_keep_their_differences(tmp_path: Path) -> None:
+    """In float16 all of these clips would be equal."""
+
+    def shifted(clips: list[FeatureClip]) -> list[FeatureClip]:
+        return [replace(clip, vectors=np.float32(1000 + 0.01 * clip.vectors)) for clip in clips]
+
+    classifier = FewShotClassifier(method="simpleshot", device="cpu").fit(shifted(TRAINING))
+    new = shifted(NEW)
+    predictions = classifier.predict(new)
+    assert [one.best for one in predictions] == [clip.label for clip in new]
+    assert classifier.calibration_.accuracy == 100
+    loaded = FewShotClassifier.load(classifier.save(tmp_path / "model"), device="cpu")
+    assert loaded.predict(new) == predictions
+
+
+@pytest.mark.parametrize("name", ["protonet", "simpleshot", "otam"])
+def test_features_that_are_too_large_are_refused(name: str) -> None:
+    huge = [replace(clip, vectors=1e20 * clip.vectors) for clip in TRAINING]
+    with (
+        pytest.warns(UserWarning, match=r"skipped: .*too large; expected: .*1e\+15"),
+        pytest.raises(DataError, match=r'no clip of the class "clap" can be read.*s10/clap'),
+    ):
+        FewShotClassifier(method=name, device="cpu").fit(huge)
+    classifier = FewShotClassifier(method=name, device="cpu").fit(TRAINING)
+    found = list(classifier.predict_each([NEW[0], huge[0], NEW[1]]))
+    assert [type(one).__name__ for one in found] == ["Prediction", "Skipped", "Prediction"]
+    with pytest.raises(VideoError, match=r"s10/clap: .*too large; expected: .*1e\+15"):
+        classifier.predict(huge[0])
+
+
+@pytest.mark.parametrize("name", [name for name in BY_VECTORS if methods.create(name).trained])
+def test_features_at_the_limit_are_predicted(name: str) -> None:
+    def scaled(clips: list[FeatureClip]) -> list[FeatureClip]:
+        largest = max(np.abs(clip.vectors).max() for clip in [*TRAINING, *NEW])
+        return [replace(c, vectors=LARGEST_FEATURE / largest * c.vectors) for c in clips]
+
+    classifier = FewShotClassifier(method=name, device="cpu").fit(scaled(TRAINING))
+    predictions = classifier.predict(scaled(NEW))
+    assert [one.best for one in predictions] == [clip.label for clip in NEW]
+
+
+class NotFinite(ProtoNet):
+    """Encodes clips whose first number is 7 to infinity, and scores those with an 8 as NaN."""
+
+    def encode(self, features: Features) -> dict[str, torch.Tensor]:
+        (vectors,) = features.values()
+        nodes = dict(super().encode(features))
+        marked = vectors[..., 0, 0]
+        (name, value), *_ = nodes.items()
+        spread = (marked == 7).view(*marked.shape, *[1] * (value.ndim - marked.ndim))
+        return {name: value.masked_fill(spread, torch.inf), "mark": marked[..., None]}
+
+    def score(self, state: Any, nodes: Nodes) -> torch.Tensor:
+        return super().score(state, nodes).masked_fill(nodes["mark"] == 8, torch.nan)
+
+
+@pytest.mark.parametrize(
+    ("mark", "message"),
+    [
+        (7, r"bad: the clip is encoded to numbers that are not finite.*expected: finite numbers"),
+        (8, r"bad: the scores of the clip are not finite numbers \(got nan\); expected: finite"),
+    ],
+)
+@pytest.mark.parametrize("shots", [1, 3])
+def test_a_method_whose_numbers_are_not_finite_is_refused(
+    mark: int, message: str, shots: int
+) -> None:
+    vectors = NEW[0].vectors.astype(np.float32)
+    vectors[0, 0] = mark
+    bad, training = FeatureClip("bad", vectors, "clap"), TRAINING[: shots * len(CLASSES)]
+    classifier = FewShotClassifier(method=NotFinite(ProtoNetOptions(frames=T)), device="cpu")
+    with pytest.raises(DataError, match=message):
+        classifier.fit([bad, *[clip for clip in training if shots > 1 or clip.label != bad.label]])
+    with pytest.raises(DataError, match=message):
+        classifier.fit(training).predict([NEW[1], bad])
 
 
 def test_invalid_lists_are_refused(examples: FewShotClassifier) -> None:

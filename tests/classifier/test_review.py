@@ -9,6 +9,7 @@ import torch
 
 from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier
+from fewact.classifier.estimator import learned
 from fewact.classifier.fitted import similarities_by_part
 from fewact.classifier.held_out import held_out_scores
 from fewact.classifier.review import cause_of, need_of_classes, review, suspected, suspicion
@@ -81,7 +82,7 @@ def test_causes() -> None:
 
 
 def test_parts_add_up_to_the_similarities_of_the_method(examples: FewShotClassifier) -> None:
-    pipeline, fitted = examples._learned
+    pipeline, fitted = learned(examples)
     count = len(fitted.examples.clips)
     parts = similarities_by_part(fitted, range(count))
     assert set(parts) == {"appearance", "motion", "moments"}

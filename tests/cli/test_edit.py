@@ -94,6 +94,8 @@ def test_a_typo_is_refused_and_changes_nothing(run: Run, mine: Path, tmp_path: P
     for arguments, message in [
         (("rename", mine, "growin", "x"), 'Did you mean "growing"?'),
         (("remove", mine, "turning/3.mp4"), "no training clip has this name"),
+        (("remove", mine, "whirling", "turning", "whirling "), "whirling: named twice"),
+        (("remove", mine, "1", "1"), "1: named twice"),
         (("move", mine, "1.mp4", "growing"), "3 training clips have this name"),
         (("add", mine, "growing", tmp_path / "nowhere.mp4"), "no clips found"),
         (("info", tmp_path / "nowhere"), "no such folder"),
@@ -153,7 +155,7 @@ def test_classes_that_are_integers_are_named_by_their_numbers(
     assert 'Added 1 clip to "7"' in ended.out
     assert run("add", model, "9", write_clip(tmp_path / "9.mp4", "moving left", 5)).code == 0
     assert run("remove", model, "9").code == 0
-    assert FewShotClassifier.load(model).classes_ == (7, 8)
+    assert tuple(FewShotClassifier.load(model).classes_) == (7, 8)
 
 
 def test_teaching_over_a_model_can_be_undone(run: Run, mine: Path, clips: Path) -> None:

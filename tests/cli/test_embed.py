@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from fewact.cli.embed import _absolute
 from fewact.features.store import Job, Store
+from fewact.io.bounded import size_text
 
 Run = Callable[..., Any]
 FRAMES = ("--option", "frames=2")
@@ -40,7 +42,7 @@ def test_stored_features_give_the_same_results_as_videos(
     embedded = run("embed", table, "-o", store, "--method", "protonet", *FRAMES, *PLAIN)
     assert embedded.code == 0
     size = 6 * 2 * 1280 * 2
-    assert f"vectors:2 of efficientnet-lite0 in float32 by onnx: {size / 1000:.3g} kB to write" in (
+    assert f"vectors:2 of efficientnet-lite0 in float32 by onnx: {size_text(size)} to write" in (
         embedded.err
     )
     assert "Embedded: 6, already stored: 0, skipped: 0" in embedded.out
@@ -136,7 +138,7 @@ def test_a_disk_without_enough_space_is_refused(
     call = ("embed", table, "-o", tmp_path / "store", "--features", "vectors:2", *PLAIN)
     refused = run(*call)
     assert refused.code == 2
-    assert "not enough free space (got 30.7 kB); expected: 30.7 kB" in refused.err
+    assert "not enough free space (got 30.0 KiB); expected: 30.0 KiB" in refused.err
     full.free += 1
     monkeypatch.setattr("fewact.features.store.embedding._Run.embed", lambda *_: None)
     assert run(*call).code == 0
@@ -206,3 +208,15 @@ def test_a_missing_ray_is_named(run: Run, table: Path, tmp_path: Path) -> None:
     )
     assert ended.code == 2
     assert "fewact[ray]" in ended.err
+
+
+def test_other_processes_get_absolute_paths_of_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("default", "random", "mine"):
+        (tmp_path / name).mkdir()
+    for weights in ("default", "random", "hf-hub:owner/name", "local-dir:missing", "missing"):
+        assert _absolute(weights) == weights
+    assert _absolute("mine") == str(tmp_path / "mine")
+    assert _absolute("local-dir:mine") == f"local-dir:{tmp_path / 'mine'}"

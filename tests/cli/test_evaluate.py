@@ -94,6 +94,14 @@ def test_the_requested_groups(run: Run, features: Path) -> None:
     assert len({one["setup"]["episodes"]["sha256"] for one in found.values()}) == 3
 
 
+def test_an_extension_in_capitals(run: Run, features: Path, tmp_path: Path) -> None:
+    capitals = tmp_path / "mine.NPZ"
+    capitals.write_bytes(features.read_bytes())
+    (tmp_path / "mine.tsv").write_bytes(features.with_suffix(".tsv").read_bytes())
+    ended = run("evaluate", "protonet", "--data", capitals, *SMALL, "--format", "json")
+    assert json.loads(ended.out)["accuracy"] == expected(features).accuracy
+
+
 def test_table_and_csv(run: Run, features: Path) -> None:
     call = ("evaluate", "protonet", "--data", features, *SMALL)
     table = run(*call)
@@ -173,6 +181,8 @@ def test_a_sweep_encodes_once_for_methods_that_differ_only_in_scores(
         for row in rows
     ]
     assert orders == ["pooled", "concatenated", "pooled", "concatenated"]
+    assert rows[0]["method"].endswith("distance=cosine (default) frame_matching=pooled (default)")
+    assert "(default)" not in rows[3]["method"]
     assert len(counts) == 2 * len(set(counts)) * 60 / 2
     assert counts == sorted(counts, reverse=True)
 

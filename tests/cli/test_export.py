@@ -25,7 +25,11 @@ def test_a_model_goes_through_a_file_and_replaces_another(
     assert sorted(one.name for one in (tmp_path / "new").iterdir()) == [
         *("README.md", "config.json", "state.safetensors"),
     ]
-    assert FewShotClassifier.load(tmp_path / "new").classes_ == ("moving left", "turning", "waxing")
+    assert tuple(FewShotClassifier.load(tmp_path / "new").classes_) == (
+        "moving left",
+        "turning",
+        "waxing",
+    )
     other = shutil.copytree(model, tmp_path / "other")
     assert run("import", tmp_path / "a.zip", other).code == 0
     assert "waxing" in FewShotClassifier.load(other).classes_

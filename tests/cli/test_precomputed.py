@@ -12,6 +12,7 @@ import pytest
 
 from fewact import FewShotClassifier
 from fewact.data import read_features
+from fewact.data.clips import LARGEST_FEATURE
 from fewact.features.timing import STAGES
 
 Run = Callable[..., Any]
@@ -166,6 +167,27 @@ def test_a_bad_row_does_not_stop_the_others(
     assert "skipped: x//b: features that are not finite numbers" in ended.err
     assert "Skipped: 1 clips" in ended.out
     assert {c.name for c in FewShotClassifier.load(tmp_path / "m").clips_} == {"a", "c", "d"}
+
+
+def test_features_that_are_too_large_are_named(
+    run: Run, model_of_features: Path, tmp_path: Path
+) -> None:
+    table = "clip\tclass\na\tclap\nb\tjump\nc\twave\nd\tclap\n"
+    file = write(tmp_path / "huge.npz", table, count=4, at1=1e20)
+    message = "features that are not finite numbers, or too large"
+    expected = f"expected: finite numbers of magnitude up to {LARGEST_FEATURE:g}"
+    one_shot = ("--ways", 2, "--shots", 1, "--queries", 1, "--count", 2)
+    refused(run("evaluate", "protonet", "--data", file, *one_shot), message, "(got b)", expected)
+    ended = run("teach", file, "-o", tmp_path / "m")
+    assert ended.code == 2
+    assert 'no clip of the class "jump" can be read' in ended.err
+    assert f"b: {message}" in ended.err
+    assert expected in ended.err
+    ended = run("predict", model_of_features, file, "--format", "json")
+    assert ended.code == 3
+    (skipped,) = json.loads(ended.out)["skipped"]
+    assert skipped["path"] == "b"
+    assert message in skipped["reason"]
 
 
 @pytest.mark.slow

@@ -33,7 +33,7 @@ def test_teach_prints_a_summary_and_saves_a_model(run: Run, clips: Path, tmp_pat
     assert "chance: 33 %" in ended.out
     assert f"fewact predict '{folder}' VIDEO" in ended.out
     classifier = FewShotClassifier.load(folder)
-    assert classifier.classes_ == ("growing", "moving left", "turning")
+    assert tuple(classifier.classes_) == ("growing", "moving left", "turning")
     assert not list(folder.glob("*.jpg"))
 
 
@@ -256,8 +256,14 @@ def test_methods_of_a_file_are_taught_and_predict(
         shown = run_anew("predict", model, clips, *words)
         assert shown.code == 0, shown.err
         assert "set" in json.loads(shown.out.splitlines()[0])
-    for words in (("review", model), ("test", model, clips)):
+    archive = tmp_path / "model.zip"
+    packed = (("export", model, "--zip", archive), ("import", archive, tmp_path / "imported"))
+    for words in (("review", model), ("test", model, clips), *packed):
         shown = run_anew(*words, "--import", file)
         assert shown.code == 0, shown.err
+    unknown = run_anew("predict", model, clips)
+    assert unknown.code == 2
+    assert "the method NotNamed cannot be built: unknown method" in unknown.err
+    assert "Pass the file that has the method with --import" in unknown.err
     refused = run_anew("teach", clips, "-o", model, "--import", tmp_path / "none.py")
     assert "there is no such file" in refused.err

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fewact.classifier.calibration import accuracy_interval
+from fewact.classifier.calibration import wilson_interval
 from fewact.video import EveryNth, read_frames, write_video
 from tests.cli.conftest import CLASSES, write_clip
 
@@ -29,7 +29,7 @@ def test_figures_are_those_of_the_predictions(
     answers = {one["path"]: one["label"] for one in predicted}
     right = sum(Path(path).parent.name == label for path, label in answers.items())
     assert (found["right"], found["clips"]) == (right, 4)
-    assert tuple(found["interval"]) == accuracy_interval(right, 4)
+    assert tuple(found["interval"]) == wilson_interval(right, 4)
     assert found["labels"] == [*CLASSES, "(none)"]
     assert sum(map(sum, found["confusion"])) == 5
     mistaken = {one["path"]: one["predicted"] for one in found["mistakes"]}

@@ -1,6 +1,7 @@
 """``fewact train`` and ``recipes``, and commands with a trained method."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,18 @@ def test_what_is_missing_is_said(run: Run, place: Path, tmp_path: Path) -> None:
     ended = run("evaluate", tmp_path, "--data", place / "mine.npz")
     assert ended.code == 2
     assert "no trained method found" in ended.err
+
+
+def test_a_run_without_its_checkpoint_is_refused(
+    run: Run, place: Path, trained: Path, tmp_path: Path
+) -> None:
+    lost = shutil.copytree(trained, tmp_path / "lost", ignore=shutil.ignore_patterns("best"))
+    call = ("train", place / "mine.toml", "-o", lost, "--data", place / "mine.npz")
+    for again in (call, ("evaluate", lost, "--data", place / "mine.npz")):
+        ended = run(*again)
+        assert ended.code == 2
+        assert f"{lost / 'best' / 'method.safetensors'}: the selected checkpoint" in ended.err
+        assert "Restore the folder best, or train into another folder." in ended.err
 
 
 def test_recipes_are_listed_and_printed(run: Run) -> None:

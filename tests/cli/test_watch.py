@@ -164,6 +164,30 @@ def test_wrong_outputs_are_refused_before_the_work(
     assert "The model comes first: fewact watch MODEL VIDEO|CAMERA|URL" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+def test_a_reader_that_closes_the_pipe_is_not_an_error(
+    model: Path, recording: Path, tmp_path: Path
+) -> None:
+    """As `fewact watch CAMERA --video drawn.mp4 | head` ends: the video is unfinished then."""
+    main_of = "import sys; from fewact.cli import main; sys.exit(main(sys.argv[1:]))"
+    options = "--format", "jsonl", "--video", str(tmp_path / "drawn.mp4")
+    read, write = os.pipe()
+    os.close(read)
+    with recording.open("rb") as content:
+        done = subprocess.run(
+            [sys.executable, "-c", main_of, "watch", str(model), "-", *options],
+            stdin=content,
+            stdout=write,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+    os.close(write)
+    assert done.returncode == 0, done.stderr
+    assert "Error" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c_keeps_the_events_so_far(model: Path, recording: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from fewact import svg
 from fewact.classifier.events import Event
-from fewact.report.overlay import LIVE_SPAN, Overlay, _performed
+from fewact.report.overlay import LIVE_SPAN, Overlay, _font, _performed, _shortened
 
 GREY = np.full((90, 160, 3), 90, np.uint8)
 EVENTS = [Event("wave", 1.0, 4.0, 0.9, 3), Event("clap", 6.0, 8.0, 0.8, 1)]
@@ -48,6 +48,38 @@ def test_label_is_drawn_only_during_its_event() -> None:
         for time in (0.9, 1.0, 3.9, 4.0, 7.0)
     }
     assert labelled == {0.9: False, 1.0: True, 3.9: True, 4.0: False, 7.0: False}
+
+
+@pytest.mark.parametrize("longest", ["backhand topspin from mid-distance", "W" * 60])
+def test_counts_do_not_hide_the_label(longest: str) -> None:
+    frame = np.full((432, 576, 3), 90, np.uint8)
+    labels = [longest, "forehand smash down the line"]
+    now, before = Event(longest, 6.0, 8.0, 0.9, 1), Event(labels[1], 1.0, 4.0, 0.9, 3)
+    alone, counted = Overlay(labels, 10.0), Overlay(labels, 10.0)
+    alone.add([now])
+    counted.add([before, now])
+    row = slice(0, 40)  # the label is in it
+    label = alone.draw(7.0, frame)[row]
+    assert np.array_equal(label, counted.draw(7.0, frame)[row])
+    assert np.array_equal(label[:, -8:], frame[row, -8:])
+    between = counted.draw(5.0, frame)
+    assert np.array_equal(between[row], frame[row])
+    assert not np.array_equal(between[40:80], frame[40:80])
+
+
+def test_short_counts_are_beside_the_label() -> None:
+    overlay = Overlay(["clap", "wave"], 10.0)
+    overlay.add(EVENTS)
+    assert not near(overlay.draw(5.0, GREY)[12, -12].tolist(), "#5a5a5a")
+
+
+def test_a_shortened_line_keeps_its_number() -> None:
+    font = _font("wave", 18)
+    for width in (100, 200, 300):
+        line = _shortened("wave" * 20, "  0.88", font, width)
+        assert line.endswith("…  0.88")
+        assert width - 30 < font.getbbox(line)[2] <= width
+    assert _shortened("wave", "  0.88", font, 100) == "wave  0.88"
 
 
 def test_bar_of_a_camera_shows_the_last_minute() -> None:

@@ -7,12 +7,13 @@ import pytest
 from fewact.evaluation import Row, compare, evaluate_method
 from fewact.report import (
     comparison_table,
+    interval_notes,
     leaderboard_tables,
     named,
     result_table,
     short_tables,
 )
-from tests.evaluation.made_up import Constant, Nearest, problem
+from tests.evaluation.made_up import Constant, Nearest, Options, problem
 
 
 def test_result_table_shows_all_remarks() -> None:
@@ -41,6 +42,23 @@ def test_names_of_results_say_that_a_method_is_not_trained() -> None:
 def test_a_missing_interval() -> None:
     (row,) = result_table([evaluate_method(Nearest(), *problem(ways=8))]).rows
     assert row[2] == "–"
+
+
+def test_the_default_of_a_swept_option_is_marked() -> None:
+    found = [evaluate_method(Nearest(Options(scale)), *problem()) for scale in (1.0, 2.0)]
+    rows = result_table(found, ["scale", "no such option"]).rows
+    assert [row[0] for row in rows] == ["Nearest scale=1.0 (default)", "Nearest scale=2.0"]
+    assert [row[0] for row in result_table(found).rows] == ["Nearest", "Nearest scale=2.0"]
+
+
+def test_intervals_are_explained_with_the_words_of_the_table() -> None:
+    results = [evaluate_method(Nearest(), *problem(ways=ways)) for ways in (4, 8, 4)]
+    with_classes, without = interval_notes(results)
+    assert "class interval is a bootstrap" in with_classes
+    assert "no class interval" in without
+    for note in (with_classes, without):
+        assert note.startswith("± is the 95 % interval over episodes")
+        assert "_" not in note
 
 
 def test_comparison_table() -> None:

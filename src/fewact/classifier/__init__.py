@@ -6,6 +6,7 @@ from fewact.classifier.calibration import Calibration
 from fewact.classifier.events import Event
 from fewact.classifier.examples import Example
 from fewact.classifier.few_shot import FewShotClassifier
+from fewact.classifier.labels import Label
 from fewact.classifier.open_set import Decision, OpenSet
 from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped
 from fewact.classifier.stream import State, Stream
@@ -17,6 +18,7 @@ __all__ = [
     "Event",
     "Example",
     "FewShotClassifier",
+    "Label",
     "OpenSet",
     "Prediction",
     "Predictions",

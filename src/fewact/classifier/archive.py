@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fewact.classifier import history, model_folder
 from fewact.classifier.config import README, owns
-from fewact.errors import ModelError
+from fewact.errors import ModelError, UserError
 from fewact.io.atomic import make_folder, output_errors
 from fewact.io.bounded import GIB, MIB, FileType, size_text, user_path
 from fewact.io.folders import current, read_replaced, replace_folder
@@ -22,6 +22,9 @@ ARCHIVE_FILE = FileType(
 MOST_FILES = 5000
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Compressions that are read."""
+
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
+"""Errors of ``zipfile`` for a damaged file; ValueError for a name or an offset."""
 
 SMALL, MOST_RATIO = 16 * MIB, 100
 """Size up to which any ratio of compression is read, and the largest ratio above it."""
@@ -69,11 +72,8 @@ def unpack(
     path, target = user_path(file, ModelError), user_path(folder, ModelError).resolve()
     replaces = model_folder.check_target(target)
     with ARCHIVE_FILE.open(path) as stream, _folder_beside(target) as new:
-        try:
-            with zipfile.ZipFile(stream) as archive:
-                _extract(archive, new, str(path))
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as e:
-            raise ModelError("not a .zip file of a model", where=str(path), got=str(e)) from e
+        with _damage_refused(path), zipfile.ZipFile(stream) as archive:
+            _extract(archive, new, target, str(path))
         check(new)
         if (new / README).is_file():
             model_folder.README_FILE.text(new / README)
@@ -87,6 +87,37 @@ def unpack(
         history.keep(target, "imported another model")
     replace_folder(target, fill, owns)
     return target
+
+
+def unpacked_size(file: str | Path) -> int:
+    """Return the number of bytes that ``unpack`` writes, by the directory of the .zip file.
+
+    Raises:
+        ModelError: The file cannot be read, or has something else than a model.
+    """
+    path = user_path(file, ModelError)
+    with (
+        ARCHIVE_FILE.open(path) as stream,
+        _damage_refused(path),
+        zipfile.ZipFile(stream) as archive,
+    ):
+        return sum(one.file_size for one in _members(archive, str(path)))
+
+
+@contextmanager
+def _damage_refused(path: Path) -> Iterator[None]:
+    """Turn the errors of ``zipfile`` for a damaged or hostile file into an error of the user.
+
+    Raises:
+        ModelError: The block raised one of them.
+        UserError: The block raised it.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except DAMAGE as error:
+        raise ModelError("not a .zip file of a model", where=str(path), got=str(error)) from error
 
 
 @contextmanager
@@ -103,8 +134,19 @@ def _folder_beside(target: Path) -> Iterator[Path]:
         yield new
 
 
-def _extract(archive: zipfile.ZipFile, folder: Path, where: str) -> None:
-    """Write the files of an archive, whose names and sizes are those of a model."""
+def _extract(archive: zipfile.ZipFile, folder: Path, target: Path, where: str) -> None:
+    """Write the files of an archive, whose names and sizes are those of a model, for a target."""
+    for one in _members(archive, where):
+        with archive.open(one) as member:
+            content = member.read(one.file_size + 1)
+        if len(content) != one.file_size:
+            raise ModelError("the file is damaged", where=where, got=one.filename)
+        with output_errors(target):
+            (folder / one.filename).write_bytes(content)
+
+
+def _members(archive: zipfile.ZipFile, where: str) -> list[zipfile.ZipInfo]:
+    """Return the directory of an archive, whose names and sizes are those of a model."""
     members = archive.infolist()
     names = [one.filename for one in members]
     if len(members) > MOST_FILES or len(set(names)) < len(names) or not all(map(owns, names)):
@@ -125,12 +167,7 @@ def _extract(archive: zipfile.ZipFile, folder: Path, where: str) -> None:
             got=size_text(total),
             hint=ARCHIVE_FILE.hint,
         )
-    for one in members:
-        with archive.open(one) as member:
-            content = member.read(one.file_size + 1)
-        if len(content) != one.file_size:
-            raise ModelError("the file is damaged", where=where, got=one.filename)
-        (folder / one.filename).write_bytes(content)
+    return members
 
 
 def _is_regular(member: zipfile.ZipInfo) -> bool:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
 from fewact.classifier.examples import Nodes
+from fewact.classifier.fit_checks import check_finite_scores
 from fewact.classifier.folds import FLOATS_AT_ONCE, MAX_HELD_OUT, folds_of, score_held_out
 from fewact.errors import OptionError
 from fewact.methods.base import Method
@@ -149,6 +150,20 @@ def accuracy_interval(right: int, held_out: int) -> tuple[int, int]:
     return step * math.floor(100 * low / step + 1e-9), step * math.ceil(100 * high / step - 1e-9)
 
 
+def wilson_interval(right: int, clips: int) -> tuple[int, int]:
+    """Return the ends of Wilson's 95 % interval of the accuracy on test clips, in per cent.
+
+    Args:
+        right: Number of test clips that were predicted correctly.
+        clips: Number of test clips, at least 1.
+
+    >>> wilson_interval(50, 100)
+    (40, 60)
+    """
+    low, high = (_wilson(right / clips, clips, sign) for sign in (-1, 1))
+    return math.floor(100 * low + 1e-9), math.ceil(100 * high - 1e-9)
+
+
 def _wilson(fraction: float, count: float, sign: int) -> float:
     """Return an end of Wilson's 95 % interval of a fraction: the lower one for −1."""
     z = 1.96
@@ -180,6 +195,7 @@ def hold_out(
     class_names: ClassNames | None = None,
     *,
     most: int = MAX_HELD_OUT,
+    titles: Sequence[str] = (),
 ) -> HeldOut:
     """Fit the temperature on held-out training clips, one clip of each class at a time.
 
@@ -206,6 +222,10 @@ def hold_out(
             by a support set that has clips of its group.
         class_names: Embedded class names; None if they are not used.
         most: Number of held-out clips at which no more are added.
+        titles: Title of each clip, for errors (default: its number).
+
+    Raises:
+        DataError: The method's scores of a clip are not finite.
     """
     folds = folds_of(labels.tolist(), n, groups, most)
     own, held = method.temperature, sum(map(len, folds))
@@ -216,6 +236,8 @@ def hold_out(
         weight, nothing = TEXT_WEIGHTS[-1] if always else 0.0, torch.zeros(0, dtype=torch.int64)
         return HeldOut(Calibration(expected, "method", 0, None, weight), nothing, nothing)
     logits, order = score_held_out(method, nodes, labels, n, folds)
+    named = titles or [f"clip {i}" for i in range(len(labels))]
+    check_finite_scores(logits, [named[i] for i in order.tolist()])
     truth = labels[order].cpu()
     few = held < MIN_HELD_OUT
     fold_shots = sum(len(fold) * (len(labels) - len(fold)) for fold in folds) / held / n
@@ -269,9 +291,7 @@ def _text_weight(text: Tensor, visual: Tensor, truth: Tensor, *, always: bool) -
     return best if always or found[best] > alone + MIN_GAIN else 0.0
 
 
-def fit_temperature(
-    logits: Tensor, truth: Tensor, own: float, prior_std: float = PRIOR_STD
-) -> float:
+def fit_temperature(logits: Tensor, truth: Tensor, own: float) -> float:
     """Return the temperature that minimises the equation of ``hold_out``, to 1 %.
 
     The sum can have several minima, so the full range is searched on a grid.
@@ -280,7 +300,6 @@ def fit_temperature(
         logits: Logits (h n) of the held-out clips, float64.
         truth: True classes (h).
         own: Expected temperature T₀.
-        prior_std: Standard deviation σ of the prior.
 
     Returns:
         Temperature between own / 64 and own · 64.
@@ -294,5 +313,5 @@ def fit_temperature(
 
     at_once = max(1, FLOATS_AT_ONCE // 8 // logits.numel())
     sums = torch.cat([unlikelihood(some) for some in (own * steps.exp()).split(at_once)])
-    loss = sums + steps**2 / (2 * prior_std**2)  # (g)
+    loss = sums + steps**2 / (2 * PRIOR_STD**2)  # (g)
     return own * math.exp(steps[loss.argmin()].item())

@@ -6,7 +6,7 @@ product, it is their mean. The points are arranged by the t-SNE of scikit-learn 
 Hinton, 2008).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,12 +14,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fewact.classifier.encoding import encode, rotate_upright
+from fewact.classifier.encoding import encode
+from fewact.classifier.estimator import learned, query_pipeline
+from fewact.classifier.examples import Nodes
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import EachAClass, classify, similarities, spread_over_classes
 from fewact.classifier.inputs import ClipLike, as_clip
-from fewact.classifier.prediction import Skipped, display_name
+from fewact.classifier.prediction import Prediction, Skipped, display_name
 from fewact.classifier.review import MAX_REVIEWED
+from fewact.classifier.searching import as_query
+from fewact.data import AnyClip
 from fewact.errors import ModelError, OptionError, VideoError
 
 Kind = Literal["clip", "prototype", "video"]
@@ -29,6 +33,9 @@ PERPLEXITY = 30.0
 
 FEWEST = 4
 """Smallest number of points that t-SNE can arrange."""
+
+SEED = 0
+"""Seed of the arrangement."""
 
 
 @dataclass(frozen=True)
@@ -69,64 +76,84 @@ class ClipMap:
     skipped: tuple[Skipped, ...] = ()
 
 
-def map_clips(
-    classifier: FewShotClassifier, videos: Sequence[ClipLike] = (), *, seed: int = 0
-) -> ClipMap:
+def map_clips(classifier: FewShotClassifier, videos: Sequence[ClipLike] = ()) -> ClipMap:
     """Arrange a model's clips, its classes' prototypes and new videos by their similarity.
 
     Args:
         classifier: Classifier that has learned classes.
-        videos: New clips, drawn with their predicted class.
-        seed: Seed of the arrangement.
+        videos: New clips, drawn with the class that ``predict`` returns.
 
     Raises:
         ModelError: The classifier has learned nothing yet, or too few clips for a map.
         OptionError: scikit-learn is not installed.
         VideoError: No video can be read.
     """
-    pipeline, fitted = classifier._learned
-    method, n = pipeline.method, len(fitted.classes)
+    pipeline, fitted = learned(classifier)
+    method = pipeline.method
     chosen = spread_over_classes(fitted.examples.labels.tolist(), MAX_REVIEWED)
     labels = fitted.examples.labels[chosen]
-    nodes = [{name: value[chosen] for name, value in fitted.by_clip.nodes.items()}]
     clips = [fitted.examples.clips[i] for i in chosen]
-    shown = [(one.title, one.label) for one in clips]
-    decision = fitted.open_set.decision(classifier.false_alarms)
-    requested = [as_clip(video) for video in videos]
+    nodes = [{name: value[chosen] for name, value in fitted.by_clip.nodes.items()}]
     named: list[tuple[str, str]] = []
     skipped: list[Skipped] = []
-    for encoded in encode(requested, pipeline, image_embedding=fitted.class_names is not None):
-        encoded = rotate_upright(encoded, pipeline, fitted.upright)
-        encoded.warn()
-        query, found = encoded.clip, encoded.nodes
-        if isinstance(found, VideoError):
-            skipped.append(Skipped(query, found))
+    for found in _predicted(classifier, [as_clip(video) for video in videos]):
+        if isinstance(found, Skipped):
+            skipped.append(found)
             continue
-        prediction = classify(method, fitted, decision, query, found)
-        named.append((Path(display_name(query)).name, str(prediction.label)))
-        nodes.append({name: found[name] for name in nodes[0]})
+        own, prediction = found
+        named.append((Path(display_name(prediction.clip)).name, str(prediction.label)))
+        nodes.append({name: own[name] for name in nodes[0]})
     if skipped and not named:
         raise skipped[0].error
     each = EachAClass(method, {name: torch.cat([one[name] for one in nodes]) for name in nodes[0]})
     similarity = similarities(each, each.nodes, each.state)
-    weights = torch.eye(len(similarity), dtype=torch.float64)
-    member = torch.nn.functional.one_hot(labels, n).T.double()  # (n s)
-    means = torch.zeros(n, len(similarity), dtype=torch.float64)
-    means[:, : len(labels)] = member / member.sum(-1, keepdim=True)
-    rows = torch.cat([weights[: len(labels)], means, weights[len(labels) :]])  # (p s+q)
-    places = _arranged(distances(rows @ similarity @ rows.T), seed)
+    rows = _with_prototypes(labels, len(fitted.classes), len(similarity))  # (p s+q)
+    positions = _arranged(distances(rows @ similarity @ rows.T))
     every: list[tuple[Kind, str, str]] = [
-        *(("clip", name, label) for name, label in shown),
+        *(("clip", one.title, one.label) for one in clips),
         *(("prototype", label, label) for label in fitted.classes),
         *(("video", name, label) for name, label in named),
     ]
-    points = (
-        Point(*one, x=place[0], y=place[1])
-        for one, place in zip(every, places.tolist(), strict=True)
-    )
+    points = (Point(*one, x, y) for one, (x, y) in zip(every, positions.tolist(), strict=True))
     name = type(method).__name__.lower()
     total = len(fitted.examples.clips)
     return ClipMap(tuple(points), fitted.classes, total, name, tuple(skipped))
+
+
+def _predicted(
+    classifier: FewShotClassifier, clips: Sequence[AnyClip]
+) -> Iterator[tuple[Nodes, Prediction] | Skipped]:
+    """Yield the nodes and the prediction of each clip, or why it was skipped."""
+    pipeline = query_pipeline(classifier)
+    _, fitted = learned(classifier)
+    decision = fitted.open_set.decision(classifier.false_alarms)
+    named = fitted.class_names is not None
+    # Not as queries: they are compared as training clips are, and so need all features.
+    for encoded in encode(clips, pipeline, image_embedding=named):
+        part = as_query(encoded, pipeline, fitted)
+        part.warn(3)
+        if isinstance(part.nodes, VideoError):
+            yield Skipped(part.clip, part.nodes)
+        else:
+            yield part.nodes, classify(pipeline.method, fitted, decision, part.clip, part.nodes)
+
+
+def _with_prototypes(labels: Tensor, n: int, count: int) -> Tensor:
+    """Return each point as weights of clips: training clips, prototypes, other clips.
+
+    Args:
+        labels: Classes (s) of the training clips.
+        n: Number of classes.
+        count: Number of all clips.
+
+    Returns:
+        (count + n, count).
+    """
+    weights = torch.eye(count, dtype=torch.float64)
+    member = torch.nn.functional.one_hot(labels, n).T.double()  # (n s)
+    means = torch.zeros(n, count, dtype=torch.float64)
+    means[:, : len(labels)] = member / member.sum(-1, keepdim=True)
+    return torch.cat([weights[: len(labels)], means, weights[len(labels) :]])
 
 
 def distances(similarity: Tensor) -> Tensor:
@@ -136,8 +163,8 @@ def distances(similarity: Tensor) -> Tensor:
     return squares.clamp_min(0).sqrt().fill_diagonal_(0)
 
 
-def _arranged(apart: Tensor, seed: int) -> Tensor:
-    """Return places (p 2) in [0, 1] of points with these distances (p p)."""
+def _arranged(apart: Tensor) -> Tensor:
+    """Return positions (p 2) in [0, 1] of points with these distances (p p)."""
     try:
         from sklearn.manifold import TSNE
     except ImportError:
@@ -149,9 +176,9 @@ def _arranged(apart: Tensor, seed: int) -> Tensor:
             "too few clips for a map", got=f"{len(apart)} points", expected=f"at least {FEWEST}"
         )
     perplexity = min(PERPLEXITY, (len(apart) - 1) / 3)
-    arrange = TSNE(metric="precomputed", init="random", perplexity=perplexity, random_state=seed)
-    places = torch.from_numpy(arrange.fit_transform(apart.numpy())).double()
-    low, high = places.amin(0), places.amax(0)
+    arrange = TSNE(metric="precomputed", init="random", perplexity=perplexity, random_state=SEED)
+    found = torch.from_numpy(arrange.fit_transform(apart.numpy())).double()
+    low, high = found.amin(0), found.amax(0)
     # One scale for both axes: distances mean the same in all directions.
     middle, span = (low + high) / 2, (high - low).max().clamp_min(1e-12)
-    return (places - middle) / span + 0.5
+    return (found - middle) / span + 0.5

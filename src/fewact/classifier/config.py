@@ -142,7 +142,11 @@ def owns(name: str) -> bool:
 
 def to_text(config: Config) -> str:
     """Return the text of the file, with its hash."""
-    content = config.model_dump(mode="json")
+    return with_hash(config.model_dump(mode="json"))
+
+
+def with_hash(content: Mapping[str, Any]) -> str:
+    """Return the text of the file with this content, and its hash."""
     return json.dumps({**content, "sha256": _digest(content)}, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fewact.classifier.estimator import Estimator
 from fewact.classifier.examples import Example, Examples, join
-from fewact.classifier.labels import label_text
+from fewact.classifier.labels import Label, label_text
 from fewact.classifier.sources import check_label, existing_class
 from fewact.data import BACKGROUND, is_background
 from fewact.errors import DataError, did_you_mean
@@ -35,7 +35,7 @@ class Corrections(Estimator):
         origins = self._learned[1].everything.origins
         return any(isinstance(origin, bytes) for origin in origins)
 
-    def remove_class(self, name: str | int) -> Self:
+    def remove_class(self, name: Label) -> Self:
         """Forget a class.
 
         Args:
@@ -51,7 +51,7 @@ class Corrections(Estimator):
         kept = [i for i, clip in enumerate(fitted.everything.clips) if clip.label != name]
         return self._keep(fitted.everything.select(kept))
 
-    def rename_class(self, name: str | int, new: str | int) -> Self:
+    def rename_class(self, name: Label, new: Label) -> Self:
         """Give a class another name.
 
         Args:
@@ -88,7 +88,7 @@ class Corrections(Estimator):
         kept = [i for i in range(len(everything.clips)) if i not in removed]
         return self._keep(_with_all_classes(everything, everything.select(kept)))
 
-    def move_clip(self, clip: ClipId, label: str | int) -> Self:
+    def move_clip(self, clip: ClipId, label: Label) -> Self:
         """Correct the label of a training clip.
 
         Args:

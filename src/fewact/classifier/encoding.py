@@ -10,6 +10,7 @@ from fewact.backbones import Card
 from fewact.camera.faults import Fault
 from fewact.classifier.class_names import IMAGE_EMBEDDING, IMAGE_REQUEST
 from fewact.classifier.examples import Nodes
+from fewact.classifier.fit_checks import check_finite_nodes
 from fewact.classifier.fitted import stage
 from fewact.classifier.orientation import (
     ORIENTATIONS,
@@ -21,6 +22,7 @@ from fewact.classifier.orientation import (
     rotating_backbone,
 )
 from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.prediction import display_name
 from fewact.data import AnyClip, FeatureClip, Video, VideoClip, VideoList
 from fewact.data.active import ActiveSource, Span
 from fewact.data.corrected import CorrectedVideo
@@ -28,7 +30,7 @@ from fewact.data.rotated import RotatedVideo
 from fewact.data.video_source import Transform, VideoSource, changes_of
 from fewact.encoding import Encoder
 from fewact.encoding import encode as encode_features
-from fewact.encoding.workers import workers
+from fewact.encoding.threads import workers
 from fewact.errors import DataError, VideoError
 from fewact.features.extract import extract
 from fewact.features.precomputed import Precomputed
@@ -52,6 +54,7 @@ class EncodedClip(NamedTuple):
             read.
         turns: Number of quarter turns, counter-clockwise, after which it was encoded.
         warnings: Warnings of reading what the nodes show, for ``warn``.
+        query: Whether it was encoded to be scored only, see ``encode``.
     """
 
     clip: AnyClip
@@ -62,6 +65,7 @@ class EncodedClip(NamedTuple):
     aspect: float | None = None
     turns: int = 0
     warnings: tuple[str, ...] = ()
+    query: bool = False
 
     def warn(self, stacklevel: int = 2) -> None:
         """Warn that the clip is damaged. A clip may be read several times, but warns once.
@@ -141,7 +145,8 @@ def encode(
 
     Raises:
         DataError: Features where videos are expected, videos where features are expected, or
-            features of another size. It is raised before the first clip is read.
+            features of another size; raised before the first clip is read. The encoding of a clip
+            is not finite.
     """
     backbone = pipeline.backbone
     videos: list[tuple[QuietVideo, ActiveSource, CorrectedVideo]] = []
@@ -166,9 +171,9 @@ def encode(
         )
     if source is None:
         return iter(())
-    found = zip(clips, _nodes(encoder, source, len(clips)), strict=True)
+    found = zip(clips, _nodes(encoder, source, clips), strict=True)
     if not videos:
-        return (EncodedClip(clip, nodes) for clip, nodes in found)
+        return (EncodedClip(clip, nodes, query=queries) for clip, nodes in found)
     return (
         EncodedClip(
             clip,
@@ -179,6 +184,7 @@ def encode(
             video.aspect,
             turns,
             tuple(quiet.warnings),
+            queries,
         )
         for (quiet, active, video), (clip, nodes) in zip(videos, found, strict=True)
     )
@@ -190,10 +196,10 @@ def rotate_upright(
     upright: Upright | None,
     timing: Timing | None = None,
 ) -> EncodedClip:
-    """Return a query that is rotated by 90° encoded again upright; others unchanged.
+    """Return a new clip that is rotated by 90° encoded again upright; others unchanged.
 
     Args:
-        encoded: The query.
+        encoded: The clip.
         pipeline: Backbone and method that encoded it.
         upright: Orientation of the training clips; None if it is not known.
         timing: Adds up the time of each stage.
@@ -216,14 +222,20 @@ def rotate_upright(
         return encoded
     named = IMAGE_EMBEDDING in encoded.nodes
     (again,) = encode(
-        [encoded.clip], pipeline, timing, queries=True, image_embedding=named, turns=turns
+        [encoded.clip], pipeline, timing, queries=encoded.query, image_embedding=named, turns=turns
     )
     return again._replace(faults=(ROTATED, *again.faults))
 
 
-def _nodes(encoder: Encoder, source: FeatureSource, count: int) -> Iterator[Nodes | VideoError]:
+def _nodes(
+    encoder: Encoder, source: FeatureSource, clips: Sequence[AnyClip]
+) -> Iterator[Nodes | VideoError]:
     with workers(1) as pool:
-        yield from encode_features(encoder, source, range(count), pool=pool)
+        found = encode_features(encoder, source, range(len(clips)), pool=pool)
+        for clip, nodes in zip(clips, found, strict=True):
+            if not isinstance(nodes, VideoError):
+                check_finite_nodes(nodes, display_name(clip))
+            yield nodes
 
 
 class ClipEncoder:

@@ -1,16 +1,21 @@
-"""What every part of the classifier needs: its parameters, and what it has learned."""
+"""What every part of the classifier needs: its parameters, and what it has learned.
+
+The functions are for modules of the package that work with a classifier without being part of it.
+"""
 
 import inspect
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from fewact.backbones import Backbone
 from fewact.backbones.devices import Device
 from fewact.classifier.class_names import ClassNames, TextMode
 from fewact.classifier.examples import Examples
 from fewact.classifier.fitted import Fitted, fit_examples
-from fewact.classifier.labels import Classes, check_integers
+from fewact.classifier.labels import check_integers
 from fewact.classifier.pipeline import Choice, Pipeline
 from fewact.classifier.prediction import Skipped
 from fewact.data import AnyClip, FeatureClip
@@ -44,14 +49,15 @@ class Estimator:
         self.text, self.false_alarms = text, false_alarms
         self.trim, self.sets = trim, sets
         self._pipeline: Pipeline | None = None
-        self._choice: Choice | None = None
         self._fitted: Fitted | None = None
 
     def __repr__(self) -> str:
         """Return the parameters that are not the default, and what is learned."""
         defaults = {name: one.default for name, one in self._parameters().items()}
         values = self.get_params().items()
-        changed = [f"{name}={value!r}" for name, value in values if value is not defaults[name]]
+        changed = [
+            f"{name}={value!r}" for name, value in values if not _equal(value, defaults[name])
+        ]
         short = ", ".join(text if len(text) < 80 else f"{text[:76]} ..." for text in changed)
         made = f"{type(self).__name__}({short})"
         if self._fitted is None:
@@ -113,8 +119,12 @@ class Estimator:
     def _build(self, clip: AnyClip) -> Pipeline:
         """Return the existing pipeline for videos, or build one for clips like this one."""
         ready, choice = self._pipeline, self._chosen()
-        same = self._choice == choice and not isinstance(clip, FeatureClip)
-        if ready is not None and same and not ready.precomputed:
+        if (
+            ready is not None
+            and not ready.precomputed
+            and not isinstance(clip, FeatureClip)
+            and ready.choice == choice
+        ):
             return ready
         return choice.build(clip)
 
@@ -181,9 +191,63 @@ class Estimator:
     def _publish(self, fitted: Fitted, skipped: list[Skipped]) -> None:
         """Replace what was learned before; no step of this can fail."""
         self._fitted = fitted
-        self.classes_ = Classes(fitted.labels)
+        self.classes_ = np.unique(fitted.labels)
         self.clips_ = fitted.examples.clips
         self.none_clips_ = () if fitted.none is None else fitted.none.clips
         self.calibration_ = fitted.calibration
         self.open_set_ = fitted.open_set
         self.skipped_ = skipped
+
+
+def _equal(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and bool(value == default)
+
+
+def is_fitted(classifier: Estimator) -> bool:
+    """Return whether a classifier has learned classes."""
+    return classifier._fitted is not None
+
+
+def learned(classifier: Estimator) -> tuple[Pipeline, Fitted]:
+    """Return the pipeline of a classifier, and what it has learned.
+
+    Raises:
+        ModelError: The classifier has learned nothing yet.
+    """
+    return classifier._learned
+
+
+def query_pipeline(classifier: Estimator) -> Pipeline:
+    """Return the pipeline that encodes new clips: it leaves out what ``trim`` says now.
+
+    Raises:
+        ModelError: The classifier has learned nothing yet.
+        OptionError: ``trim`` is unknown.
+    """
+    return classifier._trimming
+
+
+def pipeline_for(classifier: Estimator, clip: AnyClip) -> Pipeline:
+    """Return the pipeline of a classifier, or a new one if it has none for clips like this one.
+
+    Raises:
+        OptionError: As for ``Choice.build``.
+    """
+    return classifier._build(clip)
+
+
+def refit(
+    classifier: Estimator,
+    pipeline: Pipeline,
+    examples: Examples,
+    class_names: ClassNames | None,
+) -> None:
+    """Replace what a classifier has learned.
+
+    Args:
+        classifier: The classifier.
+        pipeline: Pipeline that encoded the examples.
+        examples: Training clips, and clips of no class.
+        class_names: Embedded class names; None if they are not used.
+    """
+    classifier._refit(pipeline, examples, [], class_names)

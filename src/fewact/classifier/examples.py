@@ -164,7 +164,9 @@ def rounded(nodes: Nodes) -> Nodes:
     """Return nodes with the precision of float16, as a model stores them, in float32.
 
     A node that float16 cannot hold, for its size or because most of its values are too small, is
-    returned unchanged. No answer changed on development clips: docs/decisions/model-size.md.
+    returned unchanged. No answer changed on development clips: docs/decisions/model-size.md. This
+    holds for features of fewact's backbones. Precomputed features may have a large common offset,
+    beside which rounding would remove all differences between clips: they are not rounded.
 
     Args:
         nodes: Nodes (s …) by name.

@@ -21,14 +21,15 @@ from numpy.typing import NDArray
 from fewact.backbones import Backbone
 from fewact.camera.framing import resized
 from fewact.classifier.class_names import IMAGE_EMBEDDING
-from fewact.classifier.encoding import QuietVideo, encode, rotate_upright
+from fewact.classifier.encoding import QuietVideo, encode
+from fewact.classifier.estimator import learned, query_pipeline
 from fewact.classifier.examples import Nodes
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted, classify, score
 from fewact.classifier.inputs import ClipLike, as_clip
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import display_name
-from fewact.classifier.searching import find_action
+from fewact.classifier.searching import as_query
 from fewact.classifier.thumbnails import shrink
 from fewact.data import VideoClip
 from fewact.data.active import Span, SpanSource
@@ -173,11 +174,12 @@ def explain(
         VideoError: The clip cannot be read.
         ModelError: The classifier has learned nothing yet.
     """
-    pipeline, fitted = classifier._trimming, classifier._learned[1]
+    pipeline = query_pipeline(classifier)
+    _, fitted = learned(classifier)
     method = pipeline.method
     named = fitted.class_names is not None
     (encoded,) = encode([as_clip(clip)], pipeline, queries=True, image_embedding=named)
-    encoded = find_action(rotate_upright(encoded, pipeline, fitted.upright), pipeline, fitted)
+    encoded = as_query(encoded, pipeline, fitted)
     encoded.warn()
     query, nodes, source, active = encoded.clip, encoded.nodes, encoded.source, encoded.active
     if isinstance(nodes, VideoError):

@@ -5,8 +5,8 @@ import time
 from typing import Self
 
 from fewact.classifier.calibration import check_set_rate
+from fewact.classifier.class_edits import ClassEdits
 from fewact.classifier.class_names import embed_class_names, text_encoder
-from fewact.classifier.editing import Editing
 from fewact.classifier.labels import Labels, text_source
 from fewact.classifier.open_set import check_rate
 from fewact.classifier.predicting import Predicting
@@ -21,11 +21,12 @@ from fewact.features.timing import Timing
 LOG = logging.getLogger(__name__)
 
 
-class FewShotClassifier(Editing, Predicting, Saving):
+class FewShotClassifier(ClassEdits, Predicting, Saving):
     """Recognises actions from one to five training clips of each, and that a clip shows none.
 
-    Attributes with a trailing underscore are set by ``fit``: ``classes_``, the class names in
-    natural order; ``clips_``, the training clips; ``none_clips_``, the clips of no class;
+    Attributes with a trailing underscore are set by ``fit``: ``classes_``, the sorted classes, an
+    array as of scikit-learn; ``clips_``, the training clips, whose labels are texts, also those of
+    integers; ``none_clips_``, the clips of no class;
     ``calibration_``, how scores become probabilities; ``open_set_``, how known and unknown actions
     are distinguished; ``skipped_``, the clips that could not be read.
 
@@ -104,7 +105,7 @@ class FewShotClassifier(Editing, Predicting, Saving):
                 expected="at least two, each with a clip",
             )
         started = time.perf_counter()
-        choice, pipeline = self._chosen(), self._build(found[0])
+        pipeline = self._build(found[0])
         encoder = text_encoder(pipeline.backbone, self.text)
         examples, skipped = teach(
             found,
@@ -119,7 +120,6 @@ class FewShotClassifier(Editing, Predicting, Saving):
         if encoder is not None:
             class_names = embed_class_names(encoder, examples.classes, self.text)
         self._refit(pipeline, examples, skipped, class_names, integers=integers)
-        self._choice = choice
         LOG.info(
             "learned %d classes from %d clips in %.1f s, %d skipped: %s",
             len(self.classes_),

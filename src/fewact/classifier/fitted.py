@@ -14,7 +14,8 @@ from fewact.backbones.workers import on_one_core
 from fewact.classifier.calibration import Calibration, hold_out
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
 from fewact.classifier.examples import Examples, Nodes, spread
-from fewact.classifier.fit_checks import check_shapes
+from fewact.classifier.false_alarm_bounds import FEWEST_NONE
+from fewact.classifier.fit_checks import check_finite_scores, check_shapes
 from fewact.classifier.labels import Label, as_given
 from fewact.classifier.open_set import (
     Decision,
@@ -25,8 +26,7 @@ from fewact.classifier.open_set import (
     mean_of_other_groups,
 )
 from fewact.classifier.orientation import ORIENTATIONS, Upright, find_upright
-from fewact.classifier.prediction import NONE, Prediction
-from fewact.classifier.promises import FEWEST_NONE
+from fewact.classifier.prediction import NONE, Prediction, display_name
 from fewact.data import AnyClip
 from fewact.features.timing import Stage, Timing
 from fewact.methods.base import Method, PairParts, score_and_pairs
@@ -140,6 +140,9 @@ def fit_examples(
         class_names: Embedded class names; None if they are not used.
         before: Calibration and scores of a saved model.
         integers: Whether the classes were given as integers.
+
+    Raises:
+        DataError: The method's scores of a clip are not finite.
     """
     examples, none = everything.split_none()
     if none is not None and len(none.clips) < FEWEST_NONE:
@@ -170,7 +173,8 @@ def _fit(
     nodes = _on(examples, device)
     if before is None:
         groups = [clip.group for clip in examples.clips]
-        held = hold_out(method, nodes, labels, len(classes), groups, class_names)
+        titles = [clip.title for clip in examples.clips]
+        held = hold_out(method, nodes, labels, len(classes), groups, class_names, titles=titles)
         calibration = held.calibration
     else:
         calibration = before.calibration
@@ -249,10 +253,16 @@ def classify(
     *,
     set_threshold: float | None = None,
 ) -> Prediction:
-    """Predict the class of one clip, or that it has none; find the most similar training clip."""
+    """Predict the class of one clip, or that it has none; find the most similar training clip.
+
+    Raises:
+        ModelError: The clip has nodes of other shapes than the training clips.
+        DataError: Its scores are not finite.
+    """
     check_shapes(fitted.examples, nodes)
     with stage(timing, "alignment"):
         scored = score(method, fitted, nodes)
+    check_finite_scores(scored.logits, [display_name(clip)])
     logits, classes, known = scored.logits[0], fitted.labels, scored.known.item()
     probabilities = logits.softmax(-1).tolist()
     best = int(logits.argmax())
@@ -290,6 +300,7 @@ def _open_set(
     held = spread_over_classes(labels.tolist(), MAX_SCORED)
     scored = {name: value[held] for name, value in nodes.items()}
     pairs = similarities(by_clip, scored, by_class)
+    check_finite_scores(pairs, [examples.clips[i].title for i in held])
     scores = None
     if none is not None and by_none is not None:
         outside = _on(none, device)

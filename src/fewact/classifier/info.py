@@ -8,6 +8,7 @@ from typing import Any
 from fewact.classifier import history, model_folder
 from fewact.classifier.calibration import accuracy_lines
 from fewact.classifier.config import Config, owns
+from fewact.classifier.estimator import learned
 from fewact.classifier.examples import Example
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.open_set import describe
@@ -116,7 +117,7 @@ def thumbnails(classifier: FewShotClassifier) -> dict[str, list[tuple[str, bytes
     Raises:
         ModelError: The classifier has learned nothing yet.
     """
-    _, fitted = classifier._learned
+    _, fitted = learned(classifier)
     found: dict[str, list[tuple[str, bytes]]] = {}
     for clip, origin in zip(fitted.everything.clips, fitted.everything.origins, strict=True):
         if isinstance(origin, bytes):

@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -40,6 +40,13 @@ def as_list(values: Any) -> tuple[list[ClipLike], bool]:
     Raises:
         DataError: It is neither.
     """
+    if isinstance(values, Mapping):
+        raise DataError(
+            "clips by name",
+            got=_shown(values),
+            expected="a clip or a list of clips",
+            hint="Only fit and score take the clips of each class in a dictionary.",
+        )
     if _is_one(values):
         return [values], True
     try:

@@ -10,25 +10,10 @@ from numpy.typing import NDArray
 from fewact.data import is_background
 from fewact.errors import DataError
 
-Label: TypeAlias = Any
+Label: TypeAlias = str | int
 """Name of a class: a text, or an integer if the classes were given as integers."""
 
 Labels: TypeAlias = Sequence[str] | Sequence[int] | NDArray[Any]
-
-
-class Classes(tuple[Label, ...]):
-    """Classes in order; scikit-learn's ``cross_val_predict`` takes them for an array.
-
-    >>> Classes(["clap", "wave"]), Classes(["clap", "wave"]).shape
-    (('clap', 'wave'), (2,))
-    """
-
-    __slots__ = ()
-
-    @property
-    def shape(self) -> tuple[int]:
-        """Number of classes, as an array states it."""
-        return (len(self),)
 
 
 def label_texts(labels: Iterable[Any]) -> tuple[list[str], bool]:

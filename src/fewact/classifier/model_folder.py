@@ -1,21 +1,16 @@
 """A classifier as a folder: config.json, state.safetensors, README.md and thumbnails."""
 
 import hashlib
-import json
 import stat
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from pydantic import JsonValue
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from fewact import backbones
 from fewact.backbones import Backbone
-from fewact.backbones.card import READING
 from fewact.backbones.workers import on_one_core
 from fewact.classifier import history
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
@@ -26,7 +21,6 @@ from fewact.classifier.config import (
     README,
     STATE,
     Config,
-    SavedBackbone,
     SavedClassNames,
     from_text,
     is_config,
@@ -37,12 +31,13 @@ from fewact.classifier.equal_nodes import find_equal, restore_equal
 from fewact.classifier.examples import Examples
 from fewact.classifier.fitted import Fitted
 from fewact.classifier.readme import readme
+from fewact.classifier.saved_backbone import saved_backbone
 from fewact.classifier.saved_files import STATE_FILE, content_of, state_file_of
 from fewact.classifier.saved_method import create_method, saved_method
 from fewact.classifier.thumbnails import thumbnail
 from fewact.data.active import Trim
-from fewact.errors import ModelError, UserError
-from fewact.features.precomputed import PRECOMPUTED, Precomputed
+from fewact.errors import ModelError
+from fewact.features.precomputed import Precomputed
 from fewact.io.bounded import MIB, FileType, user_path
 from fewact.io.folders import current, read_replaced, replace_folder
 from fewact.io.page_folder import PAGE_FOLDER, is_page
@@ -53,8 +48,6 @@ from fewact.shapes import all_finite
 
 NODES, METHOD, CLASS_NAMES = "nodes.", "method.", "class_names"
 README_FILE = FileType("README of the model", ModelError, 16 * MIB)
-# Features of two engines differ by rounding, so a model can be used with either.
-NOT_IN_FEATURES = ("weights", "licence", "trained_on", "engine")
 
 
 @dataclass(frozen=True)
@@ -102,12 +95,7 @@ def save(
             for i in range(1, len(examples.clips) + 1)
         }
     config = Config(
-        backbone=SavedBackbone(
-            name=backbone.card.name,
-            weights=_portable(str(weights)),
-            precision=backbone.card.precision,
-            card=_facts(backbone),
-        ),
+        backbone=saved_backbone(backbone, str(weights)),
         method=saved_method(method),
         calibration=fitted.calibration,
         class_names=_saved_class_names(fitted.class_names),
@@ -233,93 +221,6 @@ def _check_numbers(tensors: Mapping[str, Tensor], where: str) -> None:
                 got=str(value.dtype),
                 hint=HINT,
             )
-
-
-def make_backbone(
-    saved: SavedBackbone, weights: str, device: str, engine: str, where: str
-) -> Backbone | Precomputed:
-    """Build the backbone of a saved model, or the size of its precomputed features.
-
-    Raises:
-        ModelError: The weights of the backbone have moved; or weights are given although the model
-            uses precomputed features.
-    """
-    if saved.name == PRECOMPUTED:
-        return _make_precomputed(saved, weights, device, where)
-    reading: dict[str, Any] = {name: saved.card[name] for name in READING if name in saved.card}
-    try:
-        return backbones.create(
-            saved.name,
-            weights=weights,
-            device=device,
-            precision=saved.precision,
-            engine=engine,
-            **reading,
-        )
-    except UserError as error:
-        raise ModelError(
-            f"the backbone {saved.name} cannot be built: {error}",
-            where=where,
-            hint="Pass the new location of the weights: weights=…, or the backbone: backbone=….",
-        ) from error
-
-
-def _make_precomputed(saved: SavedBackbone, weights: str, device: str, where: str) -> Precomputed:
-    if weights != saved.weights:
-        raise ModelError(
-            "the model uses precomputed features, which need no weights",
-            where=where,
-            got=weights,
-        )
-    frames, width = saved.card.get("frames"), saved.card.get("vectors")
-    if not isinstance(frames, int) or not isinstance(width, int) or min(frames, width) < 1:
-        raise ModelError(
-            "the number and length of the feature vectors are missing",
-            where=where,
-            got=f"{frames} vectors of length {width}",
-            hint=HINT,
-        )
-    return Precomputed(frames, width, device)
-
-
-def check_backbone(saved: SavedBackbone, backbone: Backbone | Precomputed, where: str) -> None:
-    """Refuse a backbone other than the one of the model.
-
-    Raises:
-        ModelError: The cards differ; the message names the fields.
-    """
-    facts = _facts(backbone)
-    differ = [name for name, value in saved.card.items() if facts.get(name) != value]
-    if differ:
-        raise ModelError(
-            f"the model needs another backbone: it differs in {', '.join(differ)}",
-            where=where,
-            got="; ".join(f"{name} {facts.get(name)}" for name in differ),
-            expected="; ".join(f"{name} {saved.card[name]}" for name in differ),
-            hint="Load the model with its original weights: weights=…, or teach again.",
-        )
-
-
-def _facts(backbone: Backbone | Precomputed) -> dict[str, JsonValue]:
-    """Return the fields of the card that the features depend on, with lists for tuples."""
-    card = asdict(backbone.card)
-    facts = {k: v for k, v in card.items() if k not in NOT_IN_FEATURES}
-    if isinstance(backbone, Precomputed):
-        facts["frames"] = backbone.frames
-    content: dict[str, JsonValue] = json.loads(json.dumps(facts))
-    return content
-
-
-def _portable(weights: str) -> str:
-    """Return the location of weights as an absolute path, with ``~`` for the home folder."""
-    scheme, local, location = weights.rpartition("local-dir:")
-    if not local and not location.endswith(".safetensors"):
-        remembered = weights == "random" or weights.startswith("hf-hub:")
-        return weights if remembered else "default"
-    path = user_path(location, ModelError).absolute()
-    home = Path.home()
-    short = f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
-    return scheme + local + short
 
 
 def _tensors(nodes: Nodes, method: Method, class_names: ClassNames | None) -> dict[str, Tensor]:

@@ -26,7 +26,7 @@ from pydantic import ConfigDict, Field, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from fewact.classifier.promises import needed_clips, promise_to_other_groups, rank_of
+from fewact.classifier.false_alarm_bounds import needed_clips, promise_to_other_groups, rank_of
 from fewact.errors import OptionError
 
 OTHERS_WEIGHT, NONE_WEIGHT = 0.3, 0.5
@@ -66,7 +66,7 @@ class OpenSet:
           k = ⌊rate · (m + 1)⌋. A new clip of no class exceeds it with a probability of at most
           k / (m + 1), if it is drawn like these clips (conformal prediction). Where k would be 0,
           it is 1, and the promise is 1 / (m + 1). Where their groups are known, another promise
-          is about clips of other groups, see ``promises``.
+          is about clips of other groups, see ``false_alarm_bounds``.
         - Without them, the scores of training clips without their classes estimate the false
           alarms: the threshold is the normal quantile mean + z · sd · √(1 + 1/n).
         - If no rate is requested and there are no clips of no class, every clip gets a class.

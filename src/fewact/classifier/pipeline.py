@@ -21,11 +21,13 @@ class Pipeline:
         backbone: Network for videos, or the size of precomputed features.
         method: Method in evaluation mode.
         trim: Whether still ends of videos are left out.
+        choice: What a user chose, if it was built from that.
     """
 
     backbone: Backbone | Precomputed
     method: Method
     trim: Trim = "auto"
+    choice: "Choice | None" = None
 
     @property
     def precomputed(self) -> bool:
@@ -78,7 +80,7 @@ class Choice:
             fitting := methods.fitting(self.method, backbone.card)
         ):
             method = methods.create(self.method, **fitting)
-        return Pipeline(backbone, method.to(backbone.device).eval(), self.trim)
+        return Pipeline(backbone, method.to(backbone.device).eval(), self.trim, self)
 
     def _for_features(self, frames: int, width: int) -> Pipeline:
         name = self.backbone if isinstance(self.backbone, str) else self.backbone.card.name
@@ -94,7 +96,7 @@ class Choice:
         size = Precomputed(frames, width, self.device)
         method = self._build_method(size)
         size.check_requests(method.requests(size.card))
-        return Pipeline(size, method.to(size.device).eval(), self.trim)
+        return Pipeline(size, method.to(size.device).eval(), self.trim, self)
 
     def _build_method(self, size: Precomputed | None) -> Method:
         """Build the method; a method given by name gets options that fit the features."""

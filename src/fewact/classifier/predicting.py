@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.classifier.calibration import check_set_rate
-from fewact.classifier.encoding import EncodedClip, encode, rotate_upright
+from fewact.classifier.encoding import EncodedClip, encode
 from fewact.classifier.estimator import Estimator
 from fewact.classifier.fitted import Fitted, classify
 from fewact.classifier.inputs import ClipLike, query_clips
@@ -17,7 +17,7 @@ from fewact.classifier.labels import Labels, text_source
 from fewact.classifier.open_set import Decision
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped, display_name
-from fewact.classifier.searching import find_action
+from fewact.classifier.searching import as_query
 from fewact.classifier.sources import LabelledSource, labelled
 from fewact.classifier.stream import Stream
 from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
@@ -52,7 +52,8 @@ class Predicting(Estimator):
 
         Returns:
             Prediction of one clip; a list of predictions if several clips, a folder, a pattern or a
-            file of features were passed.
+            file of features were passed. A type checker takes a path for one clip: pass a folder
+            or a pattern in a list if types are checked.
 
         Raises:
             DataError: A value is no clip, a folder or pattern has no clips, videos for a classifier
@@ -97,7 +98,7 @@ class Predicting(Estimator):
             VideoError: A clip cannot be read.
         """
         found = self.predict(query_clips(clips)[0])
-        rows = [list(prediction.probabilities.values()) for prediction in found]
+        rows = [[one.probabilities[label] for label in self.classes_] for one in found]
         return np.array(rows, dtype=np.float64).reshape(-1, len(self._learned[1].classes))
 
     def score(
@@ -163,11 +164,12 @@ class Predicting(Estimator):
         Raises:
             ModelError: The classifier is one of precomputed features, or does not know the
                 durations of its training clips.
-            OptionError: ``fps`` or ``false_alarms`` is not a rate, or ``ahead`` is negative.
+            OptionError: ``fps`` or ``false_alarms`` is not a rate, or ``ahead`` is not a number of
+                windows.
 
-        >>> stream = classifier.stream(fps=25)  # doctest: +SKIP
-        >>> events = [event for frame in frames for event in stream.push(frame)]  # doctest: +SKIP
-        >>> events += stream.close()  # doctest: +SKIP
+        >>> with classifier.stream(fps=25) as stream:  # doctest: +SKIP
+        ...     events = [event for frame in frames for event in stream.push(frame)]
+        ...     events += stream.close()
         """
         return Stream(*self._learned, self.false_alarms, fps=fps, ahead=ahead)
 
@@ -191,7 +193,6 @@ def _answer(
     timing: Timing | None,
     set_threshold: float | None,
 ) -> Prediction | Skipped:
-    encoded = rotate_upright(encoded, pipeline, fitted.upright, timing)
     clip, duration = encoded.clip, encoded.duration
     if isinstance(encoded.nodes, VideoError):
         return Skipped(clip, encoded.nodes)
@@ -204,10 +205,10 @@ def _answer(
             category=UserWarning,
             stacklevel=4,
         )
-    part = find_action(encoded, pipeline, fitted, timing)
-    part.warn(4)
+    part = as_query(encoded, pipeline, fitted, timing)
     if isinstance(part.nodes, VideoError):
         return Skipped(clip, part.nodes)
+    part.warn(4)
     found = classify(
         pipeline.method, fitted, decision, clip, part.nodes, timing, set_threshold=set_threshold
     )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,7 @@ class Prediction:
         clip: Clip that was predicted.
         label: Most probable class; ``(none)`` if the clip seems to show none of the classes.
         probability: Probability of ``best`` among the classes, 0 … 1.
-        probabilities: Probability of each class if the clip shows one of them, in the order of
-            ``classes_``; their sum is 1.
+        probabilities: Probability of each class if the clip shows one of them; their sum is 1.
         nearest: Title of the most similar training clip of any class, see ``clips_``.
         best: Most probable class, also if the label is ``(none)``.
         known: Probability that the clip shows one of the classes, if half of all clips do.
@@ -87,12 +86,22 @@ class Predictions(list[Prediction]):
     >>> import numpy as np
     >>> np.asarray(Predictions([])).shape
     (0,)
+    >>> Predictions([])[:1].labels
+    []
     """
 
     @property
     def labels(self) -> list[Label]:
         """Label of each clip."""
         return [one.label for one in self]
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Prediction: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Predictions": ...
+    def __getitem__(self, index: SupportsIndex | slice) -> "Prediction | Predictions":
+        found = super().__getitem__(index)
+        return Predictions(found) if isinstance(found, list) else found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.labels, dtype)

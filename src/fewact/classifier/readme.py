@@ -40,8 +40,10 @@ def readme(config: Config, card: Card, before: str | None = None) -> str:
 
 def _facts(config: Config, card: Card) -> str:
     counts = Counter(clip.label for clip in config.examples)
-    rows = "\n".join(f"| {markdown_text(label)} | {count} |" for label, count in counts.items())
+    shown = {label: "(none)" if label == BACKGROUND else label for label in counts}
+    rows = "\n".join(f"| {markdown_text(shown[la])} | {count} |" for la, count in counts.items())
     actions = len(counts.keys() - {BACKGROUND})
+    promises = (line.strip() for line in describe(config.open_set, config.false_alarms))
     options = ", ".join(f"{name} {value}" for name, value in config.method.options.items())
     precomputed = config.backbone.name == PRECOMPUTED
     stored = ["the name" if precomputed else "the file name"]
@@ -65,7 +67,7 @@ Training clips: {len(config.examples)}. Saved with fewact {config.fewact}.
 - Method: {config.method.name} ({options})
 - {_origin(config)}
 - {_probabilities(config)}
-- {" ".join(map(str.strip, describe(config.open_set, config.false_alarms)))}
+- {"; ".join(promises)}
 
 ## Data of the training clips
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from fewact.classifier.calibration import hold_out
+from fewact.classifier.estimator import learned
 from fewact.classifier.examples import Example, Examples
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted, similarities_by_part, spread_over_classes
@@ -164,7 +165,7 @@ def review(classifier: FewShotClassifier) -> Review:
     Raises:
         ModelError: The classifier has learned nothing yet.
     """
-    pipeline, fitted = classifier._learned
+    pipeline, fitted = learned(classifier)
     return review_fitted(pipeline.method, fitted)
 
 
@@ -212,6 +213,7 @@ def _predicted(method: Method, fitted: Fitted, chosen: Sequence[int]) -> Tensor:
         groups,
         fitted.class_names,
         most=MAX_PREDICTED,
+        titles=[clip.title for clip in examples.clips],
     )
     nothing = torch.full(examples.labels.shape, -1)
     return nothing.index_copy(0, held.positions, held.predicted)

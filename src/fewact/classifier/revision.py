@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from fewact.classifier.class_names import embed_class_names, text_encoder
+from fewact.classifier.estimator import is_fitted, learned, pipeline_for, refit
 from fewact.classifier.examples import Example, Examples, join
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted
@@ -40,6 +41,7 @@ class Revision:
 
     def __init__(self, classifier: FewShotClassifier) -> None:
         self.classifier = classifier
+        self._pipeline = learned(classifier)[0] if is_fitted(classifier) else None
         self._encoded: dict[Key, Examples] = {}
 
     @property
@@ -51,8 +53,7 @@ class Revision:
     @property
     def precomputed(self) -> bool:
         """Whether the classifier was taught from precomputed features."""
-        pipeline = self.classifier._pipeline
-        return pipeline is not None and pipeline.precomputed
+        return self._pipeline is not None and self._pipeline.precomputed
 
     def encode(self, clip: Clip) -> None:
         """Encode a clip, if it is not encoded yet; its label does not matter.
@@ -63,9 +64,7 @@ class Revision:
         key = clip.path.name, clip.start, clip.end, 0
         if key in self._known():
             return
-        pipeline = self.classifier._build(clip)
-        self.classifier._pipeline = pipeline
-        self.classifier._choice = self.classifier._chosen()
+        pipeline = self._pipeline = self._pipeline or pipeline_for(self.classifier, clip)
         unlabelled = replace(clip, label=BACKGROUND)
         rows, skipped = teach(
             [unlabelled], [clip.path.name], pipeline, image_embedding=self._uses_text(pipeline)
@@ -103,17 +102,17 @@ class Revision:
             raise DataError("the clip is not encoded", where=missing[0])
         rows = [_relabelled(known[key], label) for key, label in labels]
         self._encoded |= known  # what is removed now may come back
-        examples, pipeline, fitted = join(rows), self.classifier._pipeline, self._fitted
+        examples, pipeline, fitted = join(rows), self._pipeline, self._fitted
         if pipeline is None:
             raise DataError("the clip is not encoded")
         class_names = None if fitted is None else fitted.class_names
         if fitted is None and (encoder := text_encoder(pipeline.backbone, self.classifier.text)):
             class_names = embed_class_names(encoder, examples.classes, self.classifier.text)
-        self.classifier._refit(pipeline, examples, [], class_names)
+        refit(self.classifier, pipeline, examples, class_names)
 
     @property
     def _fitted(self) -> Fitted | None:
-        return self.classifier._fitted
+        return learned(self.classifier)[1] if is_fitted(self.classifier) else None
 
     def _known(self) -> dict[Key, Examples]:
         """Return the encoded clips, each alone."""

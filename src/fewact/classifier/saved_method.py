@@ -8,8 +8,11 @@ from torch import Tensor
 from fewact import methods
 from fewact.checkpoint import registered
 from fewact.classifier.config import SavedMethod
-from fewact.errors import ModelError, UserError
+from fewact.errors import ModelError, UnknownNameError, UserError
 from fewact.methods.base import Method
+
+IMPORT = "Pass the file that has the method with --import; in Python, import it before."
+"""Hint for a method that is not registered: it was taught from a file."""
 
 
 def saved_method(method: Method) -> SavedMethod:
@@ -56,5 +59,12 @@ def _create(saved: SavedMethod, where: str) -> Method:
 
 
 def _refusal(saved: SavedMethod, error: Exception, where: str) -> ModelError:
-    reason = " ".join(str(error).split())
-    return ModelError(f"the method {saved.name} cannot be built: {reason}", where=where)
+    what = f"the method {saved.name} cannot be built"
+    if isinstance(error, UnknownNameError):
+        return ModelError(
+            f"{what}: {error.what}",
+            where=where,
+            expected=error.expected,
+            hint=f"{error.hint} {IMPORT}".lstrip(),
+        )
+    return ModelError(f"{what}: {' '.join(str(error).split())}", where=where)

@@ -12,9 +12,12 @@ from fewact.classifier.estimator import Estimator
 from fewact.classifier.fit_checks import checked_fit
 from fewact.classifier.fitted import FittedBefore, fit_examples
 from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.saved_backbone import check_backbone, create_backbone
 from fewact.errors import ModelError
 from fewact.features.precomputed import Precomputed
-from fewact.io.hub import hub_client
+from fewact.io.bounded import user_path
+from fewact.io.hub import hub_client, is_repository
+from fewact.io.similar import similar_name
 
 LOG = logging.getLogger(__name__)
 
@@ -95,8 +98,8 @@ class Saving(Estimator):
         model = model_folder.load(folder)
         saved = model.config.backbone
         where = str(weights) if weights is not None else saved.weights
-        built = backbone or model_folder.make_backbone(saved, where, device, engine, str(folder))
-        model_folder.check_backbone(saved, built, str(folder))
+        built = backbone or create_backbone(saved, where, device, engine, str(folder))
+        check_backbone(saved, built, str(folder))
         precomputed = isinstance(built, Precomputed)
         classifier = cls(
             "auto" if precomputed else backbone or saved.name,
@@ -121,8 +124,8 @@ class Saving(Estimator):
                 before=before,
                 integers=model.config.integers,
             )
-        classifier._pipeline = Pipeline(built, method, model.config.trim)
-        classifier._choice = classifier._chosen()
+        chosen = classifier._chosen()
+        classifier._pipeline = Pipeline(built, method, model.config.trim, chosen)
         classifier._publish(fitted, [])
         return classifier
 
@@ -176,11 +179,19 @@ class Saving(Estimator):
             **options: Further arguments of ``load``.
 
         Raises:
-            ModelError: As for ``load``; or the client is not installed, the hub has no such
-                repository, or cannot be reached.
+            ModelError: As for ``load``; or there is no such folder, and it is not the name of a
+                repository; or the client is not installed, the hub has no such repository, or
+                cannot be reached.
         """
-        if isinstance(model, Path) or Path(model).is_dir():
+        if isinstance(model, Path) or (folder := user_path(model, ModelError)).exists():
             return cls.load(model, **options)
+        if not is_repository(model):
+            raise ModelError(
+                "no such folder",
+                where=model,
+                expected="a folder of a model, or owner/name[@revision] on the hub",
+                hint=similar_name(folder),
+            )
         name, _, revision = model.partition("@")
         with hub_client(ModelError, model, EXPECTED) as hub:
             folder = hub.snapshot_download(

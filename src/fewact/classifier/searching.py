@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from fewact.backbones import Backbone
-from fewact.classifier.encoding import ClipEncoder, EncodedClip, QuietVideo
+from fewact.classifier.encoding import ClipEncoder, EncodedClip, QuietVideo, rotate_upright
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.stream import FASTEST, HOP, MOST_SAMPLES, OVERSAMPLING, window_lengths
+from fewact.classifier.stream import FASTEST, HOP, MOST_SAMPLES, OVERSAMPLING
+from fewact.classifier.watchable import window_lengths
 from fewact.data.active import Span, inside
 from fewact.data.video_source import VideoSource
 from fewact.encoding import Encoder
@@ -42,6 +43,21 @@ record before an action, and stop after it. Chosen on development clips, see
 docs/decisions/loose-clips.md."""
 
 
+def as_query(
+    encoded: EncodedClip, pipeline: Pipeline, fitted: Fitted, timing: Timing | None = None
+) -> EncodedClip:
+    """Return what is compared of a new clip: upright, and of a long clip the part with an action.
+
+    Args:
+        encoded: The clip, see ``encode``.
+        pipeline: Backbone and method that encoded it.
+        fitted: What the classifier has learned.
+        timing: Adds up the time of each stage.
+    """
+    upright = rotate_upright(encoded, pipeline, fitted.upright, timing)
+    return find_action(upright, pipeline, fitted, timing)
+
+
 def find_action(
     encoded: EncodedClip,
     pipeline: Pipeline,
@@ -59,8 +75,7 @@ def find_action(
         pipeline: Backbone and method that encoded it.
         fitted: What the classifier has learned.
         timing: Adds up the time of each stage.
-        label: Class that a training clip shows, one of those learned; default: the clip is scored
-            only.
+        label: Class that the clip shows, one of those learned; None if it is not known.
     """
     source, backbone, duration = encoded.source, pipeline.backbone, encoded.duration
     durations = fitted.examples.durations
@@ -75,7 +90,7 @@ def find_action(
     ):
         return encoded
     named = fitted.class_names is not None
-    encoder = ClipEncoder(pipeline, timing, queries=label is None, image_embedding=named)
+    encoder = ClipEncoder(pipeline, timing, queries=encoded.query, image_embedding=named)
     used = encoded.active or Span(0.0, duration)
     read = QuietVideo(source)
     windows = encode_windows(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from fewact.classifier.inputs import ClipLike, as_clip, as_list
-from fewact.classifier.labels import label_text
+from fewact.classifier.labels import Label, label_text
 from fewact.classifier.prediction import NONE, display_name
 from fewact.data import (
     BACKGROUND,
@@ -42,7 +42,7 @@ clips, or the clips of each class by its name."""
 def labelled(
     source: LabelledSource, labels: Sequence[str] | None, none: Source | None = None
 ) -> tuple[list[AnyClip], list[str]]:
-    """Return training clips and their names, then the clips of no class, with the label ``none``.
+    """Return training clips and their names; clips of no class have the label ``none``.
 
     Args:
         source: Folder of class folders, table, file of features, list of clips, or the clips of
@@ -51,7 +51,8 @@ def labelled(
         none: More clips of no class, as for ``of_class``.
 
     Returns:
-        Clips, and the name of each relative to the source.
+        Clips in the order of the source, then those of ``none``; and the name of each relative to
+        the source.
 
     Raises:
         DataError: The source cannot be read, or a label is missing, superfluous or invalid.
@@ -81,18 +82,16 @@ def labelled(
 def _together(
     parts: list[tuple[list[AnyClip], list[str]]], none: Source | None
 ) -> tuple[list[AnyClip], list[str]]:
-    """Return the clips and names of all parts; those of no class are the last.
+    """Return the clips and names of all parts, in order.
 
     Raises:
         DataError: A clip appears twice.
     """
     if none is not None and as_list(none)[0]:
         parts = [*parts, of_class(none, BACKGROUND)]
-    pairs = [pair for clips, names in parts for pair in zip(clips, names, strict=True)]
-    pairs.sort(key=lambda pair: pair[0].label == BACKGROUND)
-    clips, names = [clip for clip, _ in pairs], [name for _, name in pairs]
+    clips = [clip for clips, _ in parts for clip in clips]
     _refuse_repeats(clips)
-    return clips, names
+    return clips, [name for _, names in parts for name in names]
 
 
 def _stored(path: Path) -> tuple[list[AnyClip], Path | None]:
@@ -168,7 +167,7 @@ def _of_table(table: Path, label: str) -> list[Clip]:
     return clips
 
 
-def check_label(label: str | int) -> str:
+def check_label(label: Label) -> str:
     """Return the name of a class in Unicode normal form C, without spaces around it.
 
     The name of an integer is its text.
@@ -189,7 +188,7 @@ def check_label(label: str | int) -> str:
     return name
 
 
-def existing_class(name: str | int, classes: Sequence[str]) -> str:
+def existing_class(name: Label, classes: Sequence[str]) -> str:
     """Return the name of an existing class, see ``check_label``.
 
     Raises:

@@ -3,11 +3,12 @@
 import logging
 import warnings
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from fewact.camera.faults import Fault
 from fewact.classifier.common_parts import use_common_parts
-from fewact.classifier.encoding import encode
-from fewact.classifier.examples import Example, Examples, join, rounded
+from fewact.classifier.encoding import EncodedClip, encode
+from fewact.classifier.examples import Example, Examples, Nodes, join, rounded
 from fewact.classifier.fitted import Fitted
 from fewact.classifier.orientation import find_rotated
 from fewact.classifier.pipeline import Pipeline
@@ -24,6 +25,27 @@ LOG = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 
 
+class _ReadClip(NamedTuple):
+    """A training clip that could be read.
+
+    Args:
+        clip: The clip.
+        part: Its example and nodes.
+        faults: Faults of the recording.
+        searched: Whether only the part of it is used that is most like its class.
+    """
+
+    clip: AnyClip
+    part: Examples
+    faults: tuple[Fault, ...]
+    searched: bool
+
+    @property
+    def title(self) -> str:
+        """Title of the example."""
+        return self.part.clips[0].title
+
+
 def teach(
     clips: Sequence[AnyClip],
     names: Sequence[str],
@@ -32,13 +54,13 @@ def teach(
     timing: Timing | None = None,
     *,
     image_embedding: bool = False,
-    exact: bool = False,
     search: bool = False,
     fitted: Fitted | None = None,
 ) -> tuple[Examples, list[Skipped]]:
     """Encode labelled clips; return the examples, and the clips that cannot be read.
 
-    Few clips at a time are in memory; only their nodes are kept.
+    Few clips at a time are in memory; only their nodes are kept. Those of videos are rounded as
+    a model stores them, see ``rounded``; those of precomputed features are exact.
 
     Args:
         clips: Clips with their labels.
@@ -47,7 +69,6 @@ def teach(
         progress: Called after each clip with the number of finished clips and of all clips.
         timing: Adds up the time of each stage.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
-        exact: Whether to keep nodes in float32, instead of rounding them as a model stores them.
         search: Whether clips that are all too long are searched for what a class has in common.
         fitted: What the classifier has learned: of clips of its classes that last longer than all
             that it knows, the part is used that is most like the class.
@@ -55,88 +76,131 @@ def teach(
     Raises:
         DataError: No clip of a class can be read, or clips do not fit the backbone.
     """
-    parts: list[Examples] = []
-    read: list[AnyClip] = []
+    read: list[_ReadClip] = []
     skipped: list[Skipped] = []
     encoded = encode(clips, pipeline, timing, image_embedding=image_embedding, orientations=True)
-    faulty: dict[Fault, list[str]] = {}
-    searched: list[str] = []
-    for done, full in enumerate(encoded):
+    for done, (name, full) in enumerate(zip(names, encoded, strict=True), start=1):
         used = full
         if fitted is not None and full.clip.label in fitted.classes:
             used = find_action(full, pipeline, fitted, timing, full.clip.label)
         used.warn(3)
-        clip, nodes = used.clip, used.nodes
-        if isinstance(nodes, VideoError):
-            warnings.warn(f"skipped: {nodes}", category=UserWarning, stacklevel=3)
-            skipped.append(Skipped(clip, nodes))
+        if isinstance(used.nodes, VideoError):
+            warnings.warn(f"skipped: {used.nodes}", category=UserWarning, stacklevel=3)
+            skipped.append(Skipped(used.clip, used.nodes))
         else:
-            place = clip.start, clip.end, clip.group
-            example = Example(
-                names[done],
-                clip.label or "",
-                *place,
-                duration=used.duration,
-                active=used.active,
-                aspect=used.aspect,
-            )
-            kept = {name: value.cpu() for name, value in nodes.items()}
-            kept = kept if exact else rounded(kept)
-            parts.append(Examples((example,), kept, (_origin(clip),)))
-            read.append(clip)
-            for fault in used.faults:
-                faulty.setdefault(fault, []).append(example.title)
-            if used is not full:
-                searched.append(example.title)
+            part = _example(name, used, used.nodes)
+            read.append(_ReadClip(used.clip, part, used.faults, used is not full))
         if progress is not None:
-            progress(done + 1, len(clips))
-    readable = {part.clips[0].label for part in parts}
+            progress(done, len(clips))
+    _check_classes(clips, read, skipped)
+    _warn_of_faults(read, len(clips))
+    _warn_of_searched(read, len(clips))
+    parts = [one.part for one in read]
+    if search:
+        found = [one.clip for one in read]
+        parts = _common_parts(parts, found, pipeline, timing, image_embedding=image_embedding)
+    examples = join(parts)
+    _warn_of_equal(examples, len(clips))
+    _warn_of_rotated(examples, fitted, len(clips))
+    return examples, skipped
+
+
+def _example(name: str, encoded: EncodedClip, nodes: Nodes) -> Examples:
+    """Return the example of one clip."""
+    clip = encoded.clip
+    example = Example(
+        name,
+        clip.label or "",
+        clip.start,
+        clip.end,
+        clip.group,
+        duration=encoded.duration,
+        active=encoded.active,
+        aspect=encoded.aspect,
+    )
+    kept = {name: value.cpu() for name, value in nodes.items()}
+    if not isinstance(clip, FeatureClip):
+        kept = rounded(kept)
+    return Examples((example,), kept, (_origin(clip),))
+
+
+def _check_classes(
+    clips: Sequence[AnyClip], read: Sequence[_ReadClip], skipped: Sequence[Skipped]
+) -> None:
+    """Refuse a class of which no clip can be read.
+
+    Raises:
+        DataError: There is such a class; the message names the first one.
+    """
+    readable = {one.part.clips[0].label for one in read}
     for label in dict.fromkeys(clip.label for clip in clips):
         if label not in readable:
             reasons = [f"{one.name}: {one.reason}" for one in skipped if one.clip.label == label]
             raise DataError(
                 f'no clip of the class "{label}" can be read', got=first_few(reasons, most=3)
             )
-    for fault, titles in faulty.items():
+
+
+def _common_parts(
+    parts: Sequence[Examples],
+    clips: Sequence[AnyClip],
+    pipeline: Pipeline,
+    timing: Timing | None,
+    *,
+    image_embedding: bool,
+) -> list[Examples]:
+    """Return what the clips of each class have in common if they are too long; say so."""
+    found = use_common_parts(parts, clips, pipeline, timing, image_embedding=image_embedding)
+    changed = sum(one is not part for one, part in zip(found, parts, strict=True))
+    if changed:
         LOG.warning(
-            "%d of %d training clips: %s: %s", len(titles), len(clips), fault, first_few(titles)
+            "%d of %d training clips: used is only the part that the clips of a class have in "
+            "common, so that the held-out accuracy is too high; cut clips to the action",
+            changed,
+            len(parts),
         )
-    if searched:
+    return found
+
+
+def _warn_of_faults(read: Sequence[_ReadClip], total: int) -> None:
+    faulty: dict[Fault, list[str]] = {}
+    for one in read:
+        for fault in one.faults:
+            faulty.setdefault(fault, []).append(one.title)
+    for fault, titles in faulty.items():
+        LOG.warning("%d of %d training clips: %s: %s", len(titles), total, fault, first_few(titles))
+
+
+def _warn_of_searched(read: Sequence[_ReadClip], total: int) -> None:
+    if searched := [one.title for one in read if one.searched]:
         LOG.warning(
             "%d of %d clips last longer than all training clips: used is only the part that is "
             "most like the class; cut clips to the action: %s",
             len(searched),
-            len(clips),
+            total,
             first_few(searched),
         )
-    if search:
-        found = use_common_parts(parts, read, pipeline, timing, image_embedding=image_embedding)
-        changed = sum(one is not part for one, part in zip(found, parts, strict=True))
-        if changed:
-            LOG.warning(
-                "%d of %d training clips: used is only the part that the clips of a class have in "
-                "common, so that the held-out accuracy is too high; cut clips to the action",
-                changed,
-                len(parts),
-            )
-        parts = found
-    examples = join(parts)
+
+
+def _warn_of_equal(examples: Examples, total: int) -> None:
     if equal := examples.equal():
         LOG.warning(
             "%d of %d training clips equal others, so that the held-out accuracy is too high; "
             "remove them, or correct their class: %s",
             len(equal),
-            len(clips),
+            total,
             first_few(f"{copy.title} = {clip.title}" for copy, clip in equal),
         )
+
+
+def _warn_of_rotated(examples: Examples, fitted: Fitted | None, total: int) -> None:
     if rotated := find_rotated(examples, None if fitted is None else fitted.upright):
         LOG.warning(
             "%d of %d training clips: rotated by 90°, unlike the others; rotate the video: %s",
             len(rotated),
-            len(clips),
+            total,
             first_few(rotated),
         )
-    return examples, skipped
 
 
 def _origin(clip: AnyClip) -> Clip | bytes | None:

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from typing import Any
 
-from fewact.classifier.calibration import accuracy_interval
+from fewact.classifier.calibration import wilson_interval
+from fewact.classifier.estimator import learned
 from fewact.classifier.examples import Example
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.prediction import NONE, Prediction, Skipped
@@ -57,7 +58,7 @@ class Tested:
         confusion: Number of clips, a row for each true label, a column for each predicted one.
         right: Number of clips of the classes that were predicted correctly.
         clips: Number of clips of the classes.
-        interval: Accuracy to expect with other clips, in per cent, as ``fewact teach`` prints it.
+        interval: Accuracy to expect with other clips, in per cent: Wilson's 95 % interval.
         answered_none: Number of clips of the classes that were answered ``(none)``.
         mistakes: Wrong predictions: path, true label, predicted label, probability.
         training_clips: Paths of clips that may be training clips, and then say nothing: a training
@@ -123,7 +124,7 @@ def measure(
         DataError: The clips have a class that was not taught, or no clip of a class can be read.
     """
     found, files = labelled(clips, labels)
-    classes = classifier._learned[1].classes
+    classes = learned(classifier)[1].classes
     names = [_name(clip.label) for clip in found]
     if strange := [name for name in dict.fromkeys(names) if name not in (*classes, NONE)]:
         raise DataError(
@@ -163,7 +164,7 @@ def measure(
         tuple(tuple(pairs.count((truth, answer)) for answer in rows) for truth in rows),
         right,
         len(inside),
-        accuracy_interval(right, len(inside)),
+        wilson_interval(right, len(inside)),
         sum(answer == NONE for _, answer in inside),
         tuple(mistakes),
         tuple(training),

@@ -8,7 +8,7 @@ import typer
 
 from fewact.cli.options import LoadOptions, Model, with_option_groups
 from fewact.cli.run import exit_skipped, saying_warnings
-from fewact.errors import did_you_mean
+from fewact.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
     from fewact import FewShotClassifier
@@ -47,11 +47,11 @@ def add(
     sources: list[str] | list[Path] = clips
     if not (none or any(map(is_features, clips))):
         sources = expand_paths(clips)
-    from fewact.classifier.edited import edited
+    from fewact.classifier.change_model import change_model
     from fewact.classifier.sources import check_label
 
     label = BACKGROUND if none else check_label(label)
-    with saying_warnings(), edited(model, f"add to {label}", **load.backbone) as classifier:
+    with saying_warnings(), change_model(model, f"add to {label}", **load.backbone) as classifier:
         before = len(classifier.all_clips_)
         classes = _names(classifier)
         if none:
@@ -75,11 +75,11 @@ def rename(
     load: LoadOptions,
 ) -> None:
     """Rename a class of a model."""
-    from fewact.classifier.edited import edited
+    from fewact.classifier.change_model import change_model
     from fewact.classifier.sources import check_label
 
     new = check_label(new)
-    with edited(model, f"rename {label} to {new}", **load.backbone) as classifier:
+    with change_model(model, f"rename {label} to {new}", **load.backbone) as classifier:
         classifier.rename_class(label, new)
     print(f'Renamed "{label}" to "{new}".')
     _print_state(classifier, model)
@@ -95,9 +95,9 @@ def move(
     load: LoadOptions,
 ) -> None:
     """Correct the label of a training clip."""
-    from fewact.classifier.edited import edited
+    from fewact.classifier.change_model import change_model
 
-    with edited(model, f"move {clip} to {label}", **load.backbone) as classifier:
+    with change_model(model, f"move {clip} to {label}", **load.backbone) as classifier:
         classifier.move_clip(_clip(clip), label)
     print(f'Moved {clip} to "{label}".')
     _print_state(classifier, model)
@@ -118,9 +118,12 @@ def remove(
 
     `fewact undo` takes the change back.
     """
-    from fewact.classifier.edited import edited
+    names = [name.strip() for name in what]
+    if again := [name for i, name in enumerate(names) if name in names[:i]]:
+        raise DataError("named twice", where=again[0], expected="each class or clip once")
+    from fewact.classifier.change_model import change_model
 
-    with edited(model, f"remove {' '.join(what)}", **load.backbone) as classifier:
+    with change_model(model, f"remove {' '.join(what)}", **load.backbone) as classifier:
         known = _names(classifier)
         classes = [name for name in what if {name, name.strip()} & set(known)]
         clips = [_clip(name) for name in what if name not in classes]

@@ -5,7 +5,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -26,14 +26,14 @@ from fewact.cli.output import print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say
 from fewact.errors import DataError, OptionError, StoreError
+from fewact.io.bounded import size_text
 from fewact.io.outputs import check_output_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fewact.backbones import Card
+    from fewact.backbones import BackboneChoice, Card
     from fewact.data import VideoList
-    from fewact.evaluation import ResolvedBackbone
     from fewact.features.request import Request
     from fewact.features.store import Outcome
     from fewact.features.store.embedding import Job
@@ -236,27 +236,27 @@ def _requests(
 
 def _embed_on_ray(
     job: "Job",
-    backbone: "ResolvedBackbone",
+    backbone: "BackboneChoice",
     blocks: Sequence[int],
     report: _Report,
     *,
     address: str,
 ) -> None:
-    from fewact.features.store.on_ray import BackboneOptions, embed_on_ray
+    from fewact.features.store.on_ray import embed_on_ray
 
-    options = BackboneOptions(
-        backbone.name,
-        _absolute(backbone.weights),
-        backbone.device,
-        job.card.precision,
-        job.card.engine,
-        backbone.options,
+    same = replace(
+        backbone,
+        weights=_absolute(backbone.weights),
+        precision=job.card.precision,
+        engine=job.card.engine,
     )
-    embed_on_ray(job, options, blocks, report, address=address)
+    embed_on_ray(job, same, blocks, report, address=address)
 
 
 def _absolute(weights: str) -> str:
     """Return weights with an absolute path, so that other processes find them."""
+    if weights in ("default", "random") or weights.startswith("hf-hub:"):
+        return weights
     scheme, colon, folder = weights.partition("local-dir:")
     path = Path(folder if colon else scheme)
     return f"{colon}{path.resolve()}" if path.exists() else weights
@@ -269,7 +269,7 @@ def _announce(job: "Job", blocks: Sequence[int]) -> None:
     say(
         f"{sum(len(job.block(block)) for block in blocks)} videos of {job.videos.name}, "
         f"{', '.join(map(str, job.sets))} of {job.card.name} in {job.card.precision} "
-        f"by {job.card.engine}: {_size(size)} to write"
+        f"by {job.card.engine}: {size_text(size)} to write"
     )
     for one in job.sets.values():
         for reason in one.damaged.values():
@@ -277,7 +277,10 @@ def _announce(job: "Job", blocks: Sequence[int]) -> None:
     free = shutil.disk_usage(folder).free
     if size > free:
         raise StoreError(
-            "not enough free space", where=str(folder), got=_size(free), expected=_size(size)
+            "not enough free space",
+            where=str(folder),
+            got=size_text(free),
+            expected=size_text(size),
         )
 
 
@@ -297,21 +300,13 @@ def _summarise(job: "Job", report: _Report, data: str) -> None:
     print_table(
         ("features", "videos", "size"),
         [
-            (str(request), str(len(one)), _size(len(one) * one.bytes_a_video))
+            (str(request), str(len(one)), size_text(len(one) * one.bytes_a_video))
             for request, one in job.sets.items()
         ],
     )
     print(f"\nEmbedded: {report.new}, already stored: {report.found}, skipped: {report.skipped}")
     options = shlex.join(["--data", data, "--store", str(job.store.folder)])
     print(f"Next: fewact evaluate METHOD {options}")
-
-
-def _size(number: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.3g} {unit}"
-        number /= 1000
-    return f"{number:.3g} TB"
 
 
 def _duration(seconds: float) -> str:

@@ -217,8 +217,10 @@ def evaluate(
     An interrupted command with an --output continues where it stopped when it is run again.
     Accuracies are in per cent.
     """
+    from fewact.data import is_features
+
     grid = None if options.sweep is None else _grid(options.sweep)
-    chosen = method_options(options.option, options.quality, method, features=data.endswith(".npz"))
+    chosen = method_options(options.option, options.quality, method, features=is_features(data))
     for option, name, on in (
         ("--camera", camera.camera, camera.camera_on),
         ("--condition", camera.condition, camera.condition_on),
@@ -262,7 +264,7 @@ def evaluate(
         output=output.output,
         overwrite=output.overwrite,
     )
-    _print(_evaluated(config, grid, quiet=output.quiet), output, single=grid is None)
+    _print(_evaluated(config, grid, quiet=output.quiet), output, grid)
 
 
 def _evaluated(
@@ -305,19 +307,21 @@ def _grid(text: str) -> dict[str, list[Any]]:
     return values
 
 
-def _print(results: Sequence["Result"], output: OutputOptions, *, single: bool) -> None:
+def _print(
+    results: Sequence["Result"], output: OutputOptions, grid: dict[str, list[Any]] | None
+) -> None:
     from fewact.evaluation import to_text
-    from fewact.report import confusion_tables, result_table
+    from fewact.report import confusion_tables, interval_notes, result_table
 
     format = output.format
     if format is ResultFormat.JSON:
         texts = [to_text(result).rstrip("\n") for result in results]
-        print(texts[0] if single else "[\n" + ",\n".join(texts) + "\n]")
+        print(texts[0] if grid is None else "[\n" + ",\n".join(texts) + "\n]")
         return
-    tables = [result_table(results)]
+    tables = [result_table(results, tuple(grid or ()))]
     if output.confusion:
         tables += [table for result in results for table in confusion_tables(result)]
     print_result_tables(tables, format)
-    for note in dict.fromkeys(result.class_interval_note for result in results):
+    for note in interval_notes(results):
         if format is ResultFormat.TABLE:
             say(note)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from fewact.cli import early
-from fewact.cli.options import Model
+from fewact.cli.options import Imports, Model
 from fewact.errors import OptionError
 from fewact.io.bounded import size_text
 from fewact.io.outputs import check_output_file, check_output_folder
@@ -35,6 +35,7 @@ def export(
             callback=early.file_of_option,
         ),
     ] = None,
+    imports: Imports = None,
 ) -> None:
     """Export a model as one .zip file, or its network as an ONNX file.
 
@@ -84,6 +85,7 @@ def import_model(
         ),
     ],
     model: Annotated[Path, typer.Argument(help="Folder of the model; a new one is created.")],
+    imports: Imports = None,
 ) -> None:
     """Make a model folder of a .zip file.
 

@@ -33,8 +33,9 @@ from fewact.cli import completion, early
 from fewact.errors import OptionError
 
 if TYPE_CHECKING:
+    from fewact.backbones import BackboneChoice
     from fewact.checkpoint import Checkpoint
-    from fewact.evaluation import BackboneConfig, ResolvedBackbone
+    from fewact.evaluation import BackboneConfig
 
 T = TypeVar("T")
 
@@ -54,14 +55,24 @@ Device = Annotated[
         metavar="NAME", help="Device to run on: auto, cpu, cuda or mps.", callback=early.device
     ),
 ]
-FalseAlarms = Annotated[
-    float | None,
-    typer.Option(
+
+
+def false_alarms(default: str) -> Any:
+    """Return the option ``--false-alarms`` of a command with its own default, as a sentence."""
+    return typer.Option(
         metavar="RATE",
         help="Highest fraction of clips of untaught actions that get a class; the others are "
-        "answered (none). 1: every clip gets a class. Default: 0.1 with clips of no class; without "
-        "them, every clip gets a class.",
-    ),
+        f"answered (none). 1: every clip gets a class. Default: {default}",
+    )
+
+
+FalseAlarms = Annotated[float | None, false_alarms("the rate that was given in teaching.")]
+FalseAlarmsOfTeaching = Annotated[
+    float | None,
+    false_alarms("0.1 with clips of no class; without them, every clip gets a class."),
+]
+FalseAlarmsOfRecording = Annotated[
+    float | None, false_alarms("a threshold that adapts to the recording.")
 ]
 
 
@@ -244,8 +255,8 @@ class BackboneOptions(OptionGroup):
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Precision of the backbone: auto, float32, bfloat16, or int8, which is twice as "
-            "fast as float32 (default: auto).",
+            help="Precision of the backbone: auto, float32, bfloat16, or int8, which is faster on "
+            "processors with VNNI (default: auto).",
             callback=early.precision,
         ),
     ] = None
@@ -294,7 +305,7 @@ class BackboneOptions(OptionGroup):
             size=self.size,
         )
 
-    def resolve(self, trained: "Checkpoint | None" = None) -> "ResolvedBackbone":
+    def resolve(self, trained: "Checkpoint | None" = None) -> "BackboneChoice":
         """Return the requested backbone; see ``BackboneConfig.resolve``."""
         return self.config().resolve(trained)
 

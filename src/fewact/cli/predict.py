@@ -29,7 +29,7 @@ from fewact.cli.run import exit_skipped, loading, say
 from fewact.errors import OptionError
 
 if TYPE_CHECKING:
-    from fewact.classifier import FewShotClassifier, Prediction
+    from fewact.classifier import FewShotClassifier, Label, Prediction
     from fewact.data import AnyClip
     from fewact.features.timing import Timing
 
@@ -127,7 +127,9 @@ def predict(
         classifier.false_alarms = false_alarms
         for line in describe(classifier.open_set_, false_alarms):
             say(line)
-    for folder in _class_folders(videos, classifier.classes_) if sys.stderr.isatty() else ():
+    for folder in (
+        _class_folders(videos, classifier.classes_.tolist()) if sys.stderr.isatty() else ()
+    ):
         say(f"{folder} has folders of the classes: fewact test MODEL FOLDER measures the accuracy")
     if trim is not None:
         classifier.trim = trim.value
@@ -192,7 +194,7 @@ def _read(arguments: Sequence[str], dataset: str | None) -> Sequence["AnyClip"]:
     return [Clip(path) for path in expand_paths(arguments)]
 
 
-def _ranked(prediction: "Prediction", top: int | None) -> list[tuple[str, float]]:
+def _ranked(prediction: "Prediction", top: int | None) -> "list[tuple[Label, float]]":
     """Return classes with their probabilities, the most probable first."""
     return sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])[:top]
 

@@ -17,7 +17,7 @@ from fewact.cli.options import (
     AutoMode,
     BackboneOptions,
     Dataset,
-    FalseAlarms,
+    FalseAlarmsOfTeaching,
     Imports,
     MethodOption,
     OptionGroup,
@@ -79,7 +79,7 @@ class UnknownOptions(OptionGroup):
 
     heading: ClassVar[str] = "None of the classes"
 
-    false_alarms: FalseAlarms = None
+    false_alarms: FalseAlarmsOfTeaching = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fewact.cli import early
-from fewact.cli.options import FalseAlarms, LoadOptions, Model, Quiet, with_option_groups
+from fewact.cli.options import FalseAlarmsOfRecording, LoadOptions, Model, Quiet, with_option_groups
 from fewact.cli.output import Columns
 from fewact.cli.progress import progress
 from fewact.cli.run import INTERRUPTED, say, saying_warnings
@@ -72,7 +72,7 @@ def watch(
     format: Annotated[
         EventFormat, typer.Option("--format", help="Format of the events on stdout.")
     ] = EventFormat.TABLE,
-    false_alarms: FalseAlarms = None,
+    false_alarms: FalseAlarmsOfRecording = None,
     quiet: Quiet = False,
 ) -> None:
     """Find the actions in a long recording, or watch a camera.
@@ -130,7 +130,7 @@ def _delayed(
 
     delay = opened.stream.delay
     say(f"Frames are drawn up to {delay:.1f} s after they come, when their events are known.")
-    with delayed_video(video, opened.stream, classifier.classes_) as delayed:
+    with delayed_video(video, opened.stream, classifier.classes_.tolist()) as delayed:
         yield delayed
 
 
@@ -155,7 +155,9 @@ def _draw(
                 raise KeyboardInterrupt
             show(int(time), int(opened.time))
 
-        draw_again(video, opened.recording.name, events, classifier.classes_, opened.time, drawn)
+        draw_again(
+            video, opened.recording.name, events, classifier.classes_.tolist(), opened.time, drawn
+        )
 
 
 @contextmanager
@@ -209,7 +211,7 @@ def _writer(format: EventFormat, classifier: "FewShotClassifier") -> Callable[["
 
         return write_csv
     times = ["00:00:00.000"]
-    columns = Columns(COLUMNS, times, times, classifier.classes_, [])
+    columns = Columns(COLUMNS, times, times, classifier.classes_.tolist(), [])
     columns.print_header()
 
     def write_row(one: "Event") -> None:
@@ -231,7 +233,7 @@ def _saver(
         if output is not None:
             facts: dict[str, Any] = {
                 "source": source,
-                "classes": list(classifier.classes_),
+                "classes": classifier.classes_.tolist(),
                 "seconds": round(opened.time, 3),
                 "dropped_frames": opened.dropped,
                 "damaged_frames": damage.corrupt + damage.replaced,

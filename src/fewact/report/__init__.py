@@ -3,7 +3,7 @@
 from fewact.chart import Line, Panel, line_chart
 from fewact.report.confusion import confusion_chart, confusion_tables, pair_accuracy_table
 from fewact.report.leaderboard import leaderboard_tables, short_tables
-from fewact.report.results import comparison_table, named, result_table
+from fewact.report.results import comparison_table, interval_notes, named, result_table
 from fewact.report.stability import stability_chart, stability_table
 from fewact.report.table import Table, TableFormat, latex_notes, render
 
@@ -15,6 +15,7 @@ __all__ = [
     "comparison_table",
     "confusion_chart",
     "confusion_tables",
+    "interval_notes",
     "latex_notes",
     "leaderboard_tables",
     "line_chart",

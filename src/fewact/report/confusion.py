@@ -21,34 +21,25 @@ def confusion_tables(result: Result, pairs: int = PAIRS) -> list[Table]:
     """Return the accuracy of each class, and the pairs of classes that are confused most often.
 
     Args:
-        result: Result with predictions.
+        result: Result.
         pairs: Largest number of pairs.
-
-    Raises:
-        ResultError: The result has no predictions.
     """
     found = confusion(result)
     return [class_table(result, found), pair_table(found.most_confused(pairs))]
 
 
-def class_table(result: Result, found: Confusion | None = None) -> Table:
+def class_table(result: Result, found: Confusion) -> Table:
     """Return the accuracy of each class, the lowest first, and what it was confused with.
 
     Args:
         result: Result.
-        found: Its confusions; None for a result without predictions.
+        found: Its confusions.
     """
-    header: tuple[str, ...] = ("class", "accuracy", "queries")
-    ordered = sorted(result.per_class.items(), key=lambda one: one[1].accuracy)
-    rows = [(label, f"{one.accuracy:.1f}", str(one.queries)) for label, one in ordered]
-    if found is None:
-        return Table(header, tuple(rows))
     most = {label: _most(row, found) for row, label in enumerate(found.classes)}
-    return Table(
-        (*header, "most often taken for"),
-        tuple((*row, most[row[0]]) for row in rows),
-        f"Classes: {result.setup.method.label}",
-    )
+    ordered = sorted(result.per_class.items(), key=lambda one: one[1].accuracy)
+    rows = ((label, f"{one.accuracy:.1f}", str(one.queries), most[label]) for label, one in ordered)
+    header = ("class", "accuracy", "queries", "most often taken for")
+    return Table(header, tuple(rows), f"Classes: {result.setup.method.label}")
 
 
 def pair_table(pairs: Sequence[Pair]) -> Table:

@@ -93,16 +93,21 @@ class Overlay:
         near = [*takewhile(lambda one: one.start <= time, self._ahead), *going_on]
         shown = [one for one in near if one.start <= time < one.end]
         margin = size // 2
+        widest = picture.width - 2 * margin
         if shown:
             best = max(shown, key=lambda one: one.start)
-            text = f"{title(best)}  {best.confidence:.2f}"
-            _paste(picture, _panel((text,), font, self._colours[best.label]), (margin, margin))
+            text = title(best).removeprefix(best.label) + f"  {best.confidence:.2f}"
+            panel = _panel(((best.label, text),), font, self._colours[best.label], widest)
+            _paste(picture, panel, (margin, margin))
         counts = _lines(self._counts + _performed(near, time))
         if counts:
-            panel = _panel(counts, font, DARK)
-            _paste(picture, panel, (picture.width - panel.width - margin, margin))
+            panel = _panel(counts, font, DARK, widest)
+            # Beside each label or below each, so that it stays where it is.
+            beside = _widest_label(tuple(self._colours), font) + margin + panel.width <= widest
+            top = margin if beside else 2 * margin + _height(1, font)
+            _paste(picture, panel, (picture.width - panel.width - margin, top))
         self._draw_bar(picture, time, going_on, size)
-        clock = _panel((clock_time(time).partition(".")[0],), font, DARK)
+        clock = _panel((("", clock_time(time).partition(".")[0]),), font, DARK, widest)
         below = picture.height - size - clock.height - margin
         _paste(picture, clock, (margin, below))
         drawn: RGBImage = np.asarray(picture)
@@ -167,9 +172,9 @@ def _performed(events: Iterable[Event], time: float) -> Counter[str]:
     return found
 
 
-def _lines(counts: Counter[str]) -> tuple[str, ...]:
+def _lines(counts: Counter[str]) -> tuple[tuple[str, str], ...]:
     most = [(label, count) for label, count in counts.most_common(MOST_COUNTS) if count]
-    return tuple(f"{label}  {count}" for label, count in sorted(most))
+    return tuple((label, f"  {count}") for label, count in sorted(most))
 
 
 def _enlarged(image: RGBImage) -> Image.Image:
@@ -184,17 +189,54 @@ def _paste(picture: Image.Image, panel: Image.Image, where: tuple[int, int]) -> 
 
 
 @lru_cache(maxsize=64)
-def _panel(lines: tuple[str, ...], font: Font, colour: tuple[int, ...]) -> Image.Image:
-    """Return lines of text on a ground."""
-    boxes = [font.getbbox(line) for line in lines]
-    high = round(font.getbbox("Ág")[3])
-    pad = high // 3
-    width = math.ceil(max(box[2] for box in boxes)) + 2 * pad
-    panel = Image.new("RGBA", (width, len(lines) * (high + pad) + pad), colour)
+def _panel(
+    lines: tuple[tuple[str, str], ...], font: Font, colour: tuple[int, ...], widest: int
+) -> Image.Image:
+    """Return lines of text on a ground.
+
+    Args:
+        lines: Name and further text of each line; names are shortened where a line is too wide.
+        font: Font.
+        colour: Colour of the ground.
+        widest: Largest width of the panel, in pixels.
+    """
+    high, pad = _line_height(font)
+    texts = [_shortened(name, rest, font, widest - 2 * pad) for name, rest in lines]
+    width = math.ceil(max(font.getbbox(text)[2] for text in texts)) + 2 * pad
+    panel = Image.new("RGBA", (width, _height(len(texts), font)), colour)
     draw = ImageDraw.Draw(panel)
-    for i, line in enumerate(lines):
-        draw.text((pad, pad + i * (high + pad)), line, font=font, fill=WHITE)
+    for i, text in enumerate(texts):
+        draw.text((pad, pad + i * (high + pad)), text, font=font, fill=WHITE)
     return panel
+
+
+@lru_cache(maxsize=8)
+def _widest_label(labels: tuple[str, ...], font: Font) -> int:
+    """Return the width of the widest panel that the label of an event needs."""
+    width = max(font.getbbox(f"{label} × 99  0.99")[2] for label in labels)
+    return math.ceil(width) + 2 * _line_height(font)[1]
+
+
+def _line_height(font: Font) -> tuple[int, int]:
+    """Return the height of a line and the space between two."""
+    high = round(font.getbbox("Ág")[3])
+    return high, high // 3
+
+
+def _height(lines: int, font: Font) -> int:
+    """Return the height of a panel."""
+    high, pad = _line_height(font)
+    return lines * (high + pad) + pad
+
+
+def _shortened(name: str, rest: str, font: Font, widest: int) -> str:
+    """Return a name and the text after it, with as much of the name as the width allows."""
+    kept = name + rest
+    for length in range(len(name) - 1, -1, -1):
+        if font.getbbox(kept)[2] <= widest:
+            break
+        kept = name[:length].rstrip() + "…" + rest
+    return kept
 
 
 @lru_cache(maxsize=8)

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from fewact.evaluation.compare import Comparison
-from fewact.evaluation.confusion import confusion
 from fewact.evaluation.result import Result
-from fewact.report.confusion import PAIRS, class_table, pair_table
+from fewact.report.confusion import confusion_tables
 from fewact.report.document import Bar, Page, Section
-from fewact.report.results import comparison_table, episodes, result_table
+from fewact.report.results import comparison_table, episodes, interval_notes, result_table
 from fewact.report.table import Table
 from fewact.version import __version__
 
@@ -45,9 +44,8 @@ def result_page(
     for name, one in zip(names, results, strict=True):
         sections += [_settings(name, one), _classes(name, one)]
     title = names[0] if len(names) == 1 else f"{len(names)} results"
-    notes = tuple(dict.fromkeys(one.class_interval_note for one in results))
     return Page(
-        title, tuple(filter(None, notes)), tuple(sections), f"Written by fewact {__version__}."
+        title, interval_notes(results), tuple(sections), f"Written by fewact {__version__}."
     )
 
 
@@ -77,11 +75,7 @@ def _settings(name: str, result: Result) -> Section:
 
 
 def _classes(name: str, result: Result) -> Section:
-    known = None if result.predicted is None else confusion(result)
-    tables = [class_table(result, known)]
-    if known is not None:
-        tables.append(pair_table(known.most_confused(PAIRS)))
-    return Section(f"Classes: {name}", tables=tuple(tables), folded=True)
+    return Section(f"Classes: {name}", tables=tuple(confusion_tables(result)), folded=True)
 
 
 def _listed(values: object) -> str:

@@ -7,14 +7,36 @@ from fewact.evaluation.compare import SMALLEST_P, Comparison
 from fewact.evaluation.result import Result
 from fewact.report.table import Table
 
+INTERVALS = (
+    "± is the 95 % interval over episodes: how precisely the accuracy on these classes is known. "
+    "The class interval is a bootstrap over classes: the range to expect on other classes of the "
+    "same type."
+)
+WITHOUT = (
+    "± is the 95 % interval over episodes: how precisely the accuracy on these classes is known. "
+    "It does not cover other classes. There is no class interval, because every episode has all "
+    "classes."
+)
 
-def result_table(results: Sequence[Result]) -> Table:
-    """Return a table of results; the last column has the remarks needed to read the accuracy."""
+
+def interval_notes(results: Sequence[Result]) -> tuple[str, ...]:
+    """Return what the intervals of a table of these results mean."""
+    notes = [WITHOUT if one.class_interval is None else INTERVALS for one in results]
+    return tuple(dict.fromkeys(notes))
+
+
+def result_table(results: Sequence[Result], swept: Sequence[str] = ()) -> Table:
+    """Return a table of results; the last column has the remarks needed to read the accuracy.
+
+    Args:
+        results: Results, a row for each.
+        swept: Options whose values are shown in every row; a default is marked.
+    """
     return Table(
         ("method", "accuracy", "class interval", "episodes", "videos", "features", "remarks"),
         tuple(
             (
-                one.setup.method.label,
+                one.setup.method.label_with(swept),
                 with_half_width(one.accuracy, one.ci95),
                 _interval(one.class_interval),
                 episodes(one.setup.episodes.protocol),

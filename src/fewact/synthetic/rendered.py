@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,8 @@ class RenderedVideo:
     frames: int
     fps: float
     render: Callable[[Sequence[int]], NDArray[np.uint8]] = field(repr=False, compare=False)
+
+    changes: ClassVar[str] = ""
 
     def read(self, samplers: Sequence[Sampler], *, transform: Transform | None = None) -> FrameSets:
         """Render the frames that several samplers choose, see ``VideoSource.read``."""

@@ -8,7 +8,7 @@ from fewact.errors import DataError
 
 if TYPE_CHECKING:
     from fewact.backbones import Backbone
-    from fewact.classifier import Prediction, Skipped
+    from fewact.classifier import Label, Prediction, Skipped
     from fewact.classifier.examples import Nodes
     from fewact.classifier.fitted import Fitted
     from fewact.data import Clip
@@ -47,7 +47,7 @@ class Outcome:
     @property
     def confusion(self) -> list[list[int]]:
         """Counts (n n), a row for each true class, a column for each predicted class."""
-        position = {name: i for i, name in enumerate(self.fitted.classes)}
+        position: dict[Label, int] = {name: i for i, name in enumerate(self.fitted.classes)}
         counts = [[0] * len(position) for _ in position]
         for one in self.predictions:
             counts[position[one.clip.label or ""]][position[one.label]] += 1

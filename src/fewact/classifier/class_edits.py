@@ -5,6 +5,7 @@ from typing import Self
 
 from fewact.classifier.corrections import Corrections
 from fewact.classifier.examples import join
+from fewact.classifier.labels import Label
 from fewact.classifier.sources import Source, check_label, existing_class, of_class
 from fewact.classifier.teaching import teach
 from fewact.data import BACKGROUND
@@ -13,10 +14,10 @@ from fewact.errors import DataError
 LOG = logging.getLogger(__name__)
 
 
-class Editing(Corrections):
+class ClassEdits(Corrections):
     """Methods of ``FewShotClassifier`` that change its classes; only new clips are encoded."""
 
-    def add_class(self, name: str | int, clips: Source) -> Self:
+    def add_class(self, name: Label, clips: Source) -> Self:
         """Learn one more class.
 
         Args:
@@ -35,7 +36,7 @@ class Editing(Corrections):
             raise DataError("the class exists already", got=repr(name), hint="Use add_clips.")
         return self._add(name, clips)
 
-    def add_clips(self, name: str | int, clips: Source) -> Self:
+    def add_clips(self, name: Label, clips: Source) -> Self:
         """Learn more clips of a class.
 
         Of a clip that lasts longer than all training clips, only the part is used that is most like

@@ -9,7 +9,7 @@ from fewact.classifier.history import editing
 
 
 @contextmanager
-def edited(
+def change_model(
     folder: str | Path,
     change: str,
     *,

@@ -1,0 +1,122 @@
+"""The backbone of a saved model: its name, weights and card in config.json."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+
+from fewact import backbones
+from fewact.backbones import Backbone
+from fewact.backbones.card import READING
+from fewact.classifier.config import HINT, SavedBackbone
+from fewact.errors import ModelError, UserError
+from fewact.features.precomputed import PRECOMPUTED, Precomputed
+from fewact.io.bounded import user_path
+
+NOT_IN_FEATURES = ("weights", "licence", "trained_on", "engine")
+"""Fields of the card that a model does not depend on: features of two engines differ by rounding,
+so it can be used with either."""
+
+
+def saved_backbone(backbone: Backbone | Precomputed, weights: str) -> SavedBackbone:
+    """Return what a model remembers of its backbone.
+
+    Args:
+        backbone: Backbone, or the size of precomputed features.
+        weights: Location of the weights, as it was given.
+    """
+    return SavedBackbone(
+        name=backbone.card.name,
+        weights=_portable(weights),
+        precision=backbone.card.precision,
+        card=_facts(backbone),
+    )
+
+
+def create_backbone(
+    saved: SavedBackbone, weights: str, device: str, engine: str, where: str
+) -> Backbone | Precomputed:
+    """Build the backbone of a saved model, or the size of its precomputed features.
+
+    Raises:
+        ModelError: The weights of the backbone have moved; or weights are given although the model
+            uses precomputed features.
+    """
+    if saved.name == PRECOMPUTED:
+        return _create_precomputed(saved, weights, device, where)
+    reading: dict[str, Any] = {name: saved.card[name] for name in READING if name in saved.card}
+    try:
+        return backbones.create(
+            saved.name,
+            weights=weights,
+            device=device,
+            precision=saved.precision,
+            engine=engine,
+            **reading,
+        )
+    except UserError as error:
+        raise ModelError(
+            f"the backbone {saved.name} cannot be built: {error}",
+            where=where,
+            hint="Pass the new location of the weights: weights=…, or the backbone: backbone=….",
+        ) from error
+
+
+def _create_precomputed(saved: SavedBackbone, weights: str, device: str, where: str) -> Precomputed:
+    if weights != saved.weights:
+        raise ModelError(
+            "the model uses precomputed features, which need no weights",
+            where=where,
+            got=weights,
+        )
+    frames, width = saved.card.get("frames"), saved.card.get("vectors")
+    if not isinstance(frames, int) or not isinstance(width, int) or min(frames, width) < 1:
+        raise ModelError(
+            "the number and length of the feature vectors are missing",
+            where=where,
+            got=f"{frames} vectors of length {width}",
+            hint=HINT,
+        )
+    return Precomputed(frames, width, device)
+
+
+def check_backbone(saved: SavedBackbone, backbone: Backbone | Precomputed, where: str) -> None:
+    """Refuse a backbone other than the one of the model.
+
+    Raises:
+        ModelError: The cards differ; the message names the fields.
+    """
+    facts = _facts(backbone)
+    differ = [name for name, value in saved.card.items() if facts.get(name) != value]
+    if differ:
+        raise ModelError(
+            f"the model needs another backbone: it differs in {', '.join(differ)}",
+            where=where,
+            got="; ".join(f"{name} {facts.get(name)}" for name in differ),
+            expected="; ".join(f"{name} {saved.card[name]}" for name in differ),
+            hint="Load the model with its original weights: weights=…, or teach again.",
+        )
+
+
+def _facts(backbone: Backbone | Precomputed) -> dict[str, JsonValue]:
+    """Return the fields of the card that the features depend on, with lists for tuples."""
+    card = asdict(backbone.card)
+    facts = {k: v for k, v in card.items() if k not in NOT_IN_FEATURES}
+    if isinstance(backbone, Precomputed):
+        facts["frames"] = backbone.frames
+    content: dict[str, JsonValue] = json.loads(json.dumps(facts))
+    return content
+
+
+def _portable(weights: str) -> str:
+    """Return the location of weights as an absolute path, with ``~`` for the home folder."""
+    scheme, local, location = weights.rpartition("local-dir:")
+    if not local and not location.endswith(".safetensors"):
+        remembered = weights == "random" or weights.startswith("hf-hub:")
+        return weights if remembered else "default"
+    path = user_path(location, ModelError).absolute()
+    home = Path.home()
+    short = f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
+    return scheme + local + short

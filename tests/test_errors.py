@@ -1,0 +1,39 @@
+"""Tests of the errors."""
+
+import copy
+import pickle
+
+import pytest
+
+from fewact.errors import (
+    AlignmentError,
+    DataError,
+    FewactError,
+    ModelError,
+    OptionError,
+    UserError,
+    VideoError,
+)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DataError("no clips", where="clips", got="0", expected="one", hint="Add a clip."),
+        ModelError("damaged"),
+        OptionError("negative", where="shots", got="-1"),
+        VideoError("a.mp4", "is cut off", expected="a video file", hint="Copy it again."),
+        AlignmentError("a weight is negative", index=(1, 2), got="-1"),
+    ],
+)
+def test_errors_pass_between_processes_and_are_copied(error: FewactError) -> None:
+    for again in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+        assert vars(again) == vars(error)
+
+
+def test_an_error_of_a_video_names_its_file() -> None:
+    error = VideoError("a.mp4", "is cut off", hint="Copy it again.")
+    assert isinstance(error, UserError)
+    assert str(error) == "a.mp4: is cut off. Copy it again."
