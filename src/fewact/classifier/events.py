@@ -21,6 +21,7 @@ from bisect import bisect, insort
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -133,13 +134,7 @@ class EventFinder:
     @property
     def going_on(self) -> list[Event]:
         """Events that are known so far but not complete: more performances may follow."""
-        runs: list[list[WindowScore]] = [[*self._run]]
-        for one in sorted(self._kept, key=_start):
-            if self._follows(runs[-1], one):
-                runs[-1].append(one)
-            else:
-                runs.append([one])
-        return [self._event(run) for run in runs if self._is_probable(run)]
+        return [self._event(run) for run in self._runs(self._kept) if self._is_probable(run)]
 
     def confidence(self, window: WindowScore) -> float:
         """Return the estimated probability that a window of this recording is right, 0 … 1."""
@@ -162,7 +157,7 @@ class EventFinder:
                 of_recording = split(self._seen)
                 mean = of_recording + MODEL_SHARE * (self._model_threshold - of_recording)
                 self.threshold = mean - BELOW * float(np.std(self._seen))
-            insort(self._recent, one, key=_end)
+            insort(self._recent, one, key=attrgetter("end"))
             if one.score >= self.threshold:
                 self._pending.append(one)
         return self._events(time - self._longest)
@@ -180,23 +175,16 @@ class EventFinder:
         """Return complete events; all windows to come start after the time ``later``."""
         self._suppress(later)
         self.decided = min([later, *(one.start for one in self._pending)])
-        ended: list[list[WindowScore]] = []
-        for one in sorted(self._kept, key=_start):
-            if one.start >= self.decided:
-                break
-            if not self._follows(self._run, one):
-                ended.append(self._run)
-                self._run = []
-            self._run.append(one)
-            self._kept.remove(one)
-        if self._run:
-            last = self._run[-1]
+        runs = self._runs(one for one in self._kept if one.start < self.decided)
+        self._kept = [one for one in self._kept if one.start >= self.decided]
+        if runs[-1]:
+            last = runs[-1][-1]
             if last.end + GAP * (last.end - last.start) <= self.decided:
-                ended.append(self._run)
-                self._run = []
+                runs.append([])
+        self._run = runs.pop()
         since = self._run[-1].start if self._run else self.decided
         self._recent = [one for one in self._recent if one.start >= since]
-        return [self._event(run) for run in ended if self._is_probable(run)]
+        return [self._event(run) for run in runs if self._is_probable(run)]
 
     def _event(self, run: Sequence[WindowScore]) -> Event:
         end = max(one.end for one in run)
@@ -204,6 +192,15 @@ class EventFinder:
 
     def _confidence(self, run: Sequence[WindowScore]) -> float:
         return max(self.confidence(one) for one in run)
+
+    def _runs(self, windows: Iterable[WindowScore]) -> list[list[WindowScore]]:
+        """Return the run that goes on, or an empty one, and later runs, with more performances."""
+        runs = [[*self._run]]
+        for one in sorted(windows, key=attrgetter("start")):
+            if not self._follows(runs[-1], one):
+                runs.append([])
+            runs[-1].append(one)
+        return runs
 
     def _follows(self, run: Sequence[WindowScore], second: WindowScore) -> bool:
         """Whether a performance is of the same event as those of a run."""
@@ -214,7 +211,7 @@ class EventFinder:
         if first.label != second.label or second.start - first.end > GAP * shorter:
             return False
         start, end = first.end - BETWEEN * shorter, second.start + BETWEEN * shorter
-        ends = slice(*(bisect(self._recent, time, key=_end) for time in (start, end)))
+        ends = slice(*(bisect(self._recent, time, key=attrgetter("end")) for time in (start, end)))
         return all(one.label == first.label for one in self._recent[ends] if one.start >= start)
 
     def _is_probable(self, run: Sequence[WindowScore]) -> bool:
@@ -271,11 +268,3 @@ def _overlap(first: WindowScore, second: WindowScore) -> bool:
     shared = min(first.end, second.end) - max(first.start, second.start)
     shorter = min(first.end - first.start, second.end - second.start)
     return shared > (OVERLAP_SAME if first.label == second.label else OVERLAP) * shorter
-
-
-def _start(window: WindowScore) -> float:
-    return window.start
-
-
-def _end(window: WindowScore) -> float:
-    return window.end
