@@ -401,7 +401,7 @@ def test_a_refusal_for_want_of_room_ends_the_connection() -> None:
         raise OutputError("the disk is full")
 
     unused: Any = None
-    request = Request({"type": "http", "headers": []})
+    request = Request({"type": "http", "path": "/api/state", "headers": []})
     answer = asyncio.run(_answering(unused, refuses)(request))
     assert (answer.status_code, answer.headers["connection"]) == (507, "close")
 

@@ -22,9 +22,10 @@ from fewact.web.bodies import Body, FileSentOnce, declared_size, json_body, part
 from fewact.web.children import ChildError
 from fewact.web.document import Clip, Document
 from fewact.web.error_page import error_response
+from fewact.web.jobs import facts_of
 from fewact.web.names import class_name
 from fewact.web.refused import GoneError, RefusedError
-from fewact.web.security import Guard
+from fewact.web.security import CLOSE, Guard
 from fewact.web.state import Page
 from fewact.web.store import MOST_BYTES, new_id, suffix_of
 
@@ -123,26 +124,20 @@ def create_app(page: Page, *, token: str, hosts: Iterable[str]) -> Starlette:
 
 def _answering(page: Page, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     """Turn errors of a handler into answers: JSON, or a page where a browser opens one."""
-    unread = {"connection": "close"}  # The rest of the body is not read.
 
     async def answer(request: Request) -> Response:
         try:
             return await handler(page, request)
         except RefusedError as error:
-            return error_response(request, {"key": error.key}, error.status, unread)
+            return error_response(request, {"key": error.key}, error.status, CLOSE)
         except ChildError as error:
             return error_response(request, {"key": f"decoder_{error.reason}"}, 422)
         except OutputError as error:
-            return error_response(request, _facts(error), 507, unread)
+            return error_response(request, facts_of(error), 507, CLOSE)
         except UserError as error:
-            return error_response(request, _facts(error), 422)
+            return error_response(request, facts_of(error), 422)
 
     return answer
-
-
-def _facts(error: UserError) -> dict[str, str]:
-    names = ("what", "got", "expected", "hint")
-    return {"key": "", **{name: getattr(error, name) for name in names}}
 
 
 def _load(name: str) -> bytes:

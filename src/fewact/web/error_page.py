@@ -7,17 +7,11 @@ from html import escape
 from string import Template
 from typing import Any, Final
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 ERROR_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 """Policy of the page: its style is in it, and no code."""
-
-
-def wants_page(headers: Headers) -> bool:
-    """Return whether a browser opens the answer as a page; scripts do not name HTML."""
-    return "text/html" in headers.get("accept", "")
 
 
 def error_page(error: Mapping[str, str]) -> str:
@@ -47,7 +41,8 @@ def error_response(
         status: HTTP status.
         headers: Headers of the answer.
     """
-    if not wants_page(request.headers):
+    # Scripts do not name HTML; only browsers open the page itself.
+    if request.scope["path"] != "/" and "text/html" not in request.headers.get("accept", ""):
         return JSONResponse({"error": error}, status, headers)
     policy = {"content-security-policy": ERROR_POLICY}
     return HTMLResponse(error_page(error), status, {**policy, **(headers or {})})

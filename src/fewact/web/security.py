@@ -8,7 +8,6 @@ page's own origin.
 
 import asyncio
 import hmac
-import json
 import re
 from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
@@ -16,10 +15,12 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from fewact.web.error_page import ERROR_POLICY, error_page, wants_page
+from fewact.web.error_page import error_response
 
 CONTENT_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -38,6 +39,9 @@ HEADERS: Final = {
 }
 
 HTTP_PORT: Final = 80
+CLOSE: Final = {"connection": "close"}
+"""Header of answers to requests whose rest is not read."""
+
 SECONDS_FOR_HEADERS: Final = 10.0
 SECONDS_FOR_A_PART: Final = 15.0
 
@@ -61,19 +65,23 @@ class Guard:
             return
         if scope["type"] != "http":
             return
+        await self._respond_to(scope)(scope, receive, _with_headers(send))
+
+    def _respond_to(self, scope: Scope) -> ASGIApp:
+        """Return what answers a request: the application, or a refusal."""
         headers = Headers(scope=scope)
         hosts = [host.lower() for host in headers.getlist("host")]
         if len(hosts) != 1 or hosts[0] not in self._hosts:
-            await _refuse(scope, send, 421, "host")
-        elif not self._is_own_origin(scope["method"], headers):
-            await _refuse(scope, send, 403, "origin")
-        elif scope["path"] == "/" and self._is_token(_token_of(scope)):
+            return _refusal(scope, 421, "host")
+        if not self._is_own_origin(scope["method"], headers):
+            return _refusal(scope, 403, "origin")
+        if scope["path"] == "/" and self._is_token(_token_of(scope)):
             cookie = f"{self._cookie(headers)}={self._token}; Path=/; HttpOnly; SameSite=Strict"
-            await _answer(send, 303, b"", {"location": "/", "set-cookie": cookie})
-        elif not self._is_token(_cookie_of(headers, self._cookie(headers))):
-            await _refuse(scope, send, 401, "token")
-        else:
-            await self._app(scope, receive, _with_headers(send))
+            found = {"location": "/", "set-cookie": cookie, **CLOSE}
+            return Response(status_code=303, headers=found)
+        if not self._is_token(_cookie_of(headers, self._cookie(headers))):
+            return _refusal(scope, 401, "token")
+        return self._app
 
     def _is_own_origin(self, method: str, headers: Headers) -> bool:
         origin = headers.get("origin")
@@ -92,6 +100,10 @@ class Guard:
         # Cookies are shared by all ports of a host; browsers leave the port of HTTP out.
         port = re.search(r":([0-9]+)$", headers["host"])
         return f"fewact-{port[1] if port else HTTP_PORT}"
+
+
+def _refusal(scope: Scope, status: int, key: str) -> Response:
+    return error_response(Request(scope), {"key": key}, status, CLOSE)
 
 
 def _token_of(scope: Scope) -> str:
@@ -119,23 +131,6 @@ def _with_headers(send: Send) -> Send:
         await send(message)
 
     return more
-
-
-async def _refuse(scope: Scope, send: Send, status: int, key: str) -> None:
-    error = {"key": key}
-    if scope["path"] == "/" or wants_page(Headers(scope=scope)):
-        page = {"content-type": "text/html", "content-security-policy": ERROR_POLICY}
-        await _answer(send, status, error_page(error).encode(), page)
-        return
-    body = json.dumps({"error": error}).encode()
-    await _answer(send, status, body, {"content-type": "application/json"})
-
-
-async def _answer(send: Send, status: int, body: bytes, headers: dict[str, str]) -> None:
-    pairs = {**HEADERS, **headers, "content-length": str(len(body)), "connection": "close"}
-    raw = [(name.encode(), value.encode()) for name, value in pairs.items()]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})
 
 
 class TimedProtocol(H11Protocol):

@@ -279,7 +279,7 @@ class Page:
         while outdated := self._outdated():
             yield done, done + len(outdated)
             await self._reopen()
-            with suppress(UserError, ChildError):  # which the result tells
+            with suppress(UserError, ChildError):  # the result has it
                 await self._answer(outdated[0])
             done += 1
         while self._unsearched:
