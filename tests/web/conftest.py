@@ -26,11 +26,11 @@ START = "import sys; from fewact.cli import main; sys.exit(main(sys.argv[1:]))"
 class Server:
     """A server of a model folder in a process of its own."""
 
-    def __init__(self, model: Path, before: str = "") -> None:
-        """Start it; ``before`` is Python code that runs first."""
+    def __init__(self, model: Path, before: str = "", *options: str) -> None:
+        """Start it with options; ``before`` is Python code that runs first."""
         self.model = model
         self.process = subprocess.Popen(
-            [sys.executable, "-c", before + START, "serve", str(model), "--no-browser"],
+            [sys.executable, "-c", before + START, "serve", str(model), "--no-browser", *options],
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -101,8 +101,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start servers, which are stopped at the end."""
     servers: list[Server] = []
 
-    def start(model: Path | None = None, before: str = "") -> Server:
-        servers.append(Server(model or tmp_path / "model", before))
+    def start(model: Path | None = None, before: str = "", *options: str) -> Server:
+        servers.append(Server(model or tmp_path / "model", before, *options))
         return servers[-1]
 
     yield start

@@ -1,6 +1,9 @@
 """One model in several places: files of it, clips without videos, clips that were deleted."""
 
+import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -168,3 +171,35 @@ def test_a_clip_that_cannot_be_taught_is_named(
     assert job["error"]["what"].startswith('the clip "broken.mp4" of the action "wave" cannot be')
     assert "none" not in job["error"]["what"]
     assert str(server.model) not in job["error"]["what"]
+
+
+METHOD = """
+from fewact import methods
+from fewact.methods.pixels import Pixels
+
+
+@methods.register("ours")
+class Ours(Pixels):
+    pass
+"""
+
+
+def test_a_page_teaches_a_model_of_the_users_method(
+    serve: Serve, tmp_path: Path, videos: list[bytes]
+) -> None:
+    file, model = tmp_path / "mine.py", tmp_path / "model"
+    file.write_text(METHOD)
+    clips = [video(tmp_path / f"{name}.mp4", 10 + i) for i, name in enumerate("xy")]
+    script = (
+        f"from fewact.methods.files import import_methods; import_methods({str(file)!r})\n"
+        "from fewact import FewShotClassifier\n"
+        f"clips = {{'x': [{str(clips[0])!r}], 'y': [{str(clips[1])!r}]}}\n"
+        f"FewShotClassifier(method='ours').fit(clips).save({str(model)!r})\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+    server = serve(model, "", "--import", str(file))
+    idle(server)
+    server.upload(videos[0], "name=wave.mp4&label=x")
+    taught(server)
+    assert server.state()["model"]["clips"] == {"x": 2, "y": 1}
+    assert json.loads((model / "config.json").read_text())["method"]["name"] == "ours"

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 import typer
 
 from fewact.cli import early
-from fewact.cli.options import Device, Engine, OptionGroup, with_option_groups
+from fewact.cli.options import Device, Engine, Imports, OptionGroup, with_option_groups
 from fewact.cli.run import say
 
 
@@ -41,6 +41,7 @@ def serve(
         Path,
         typer.Argument(help="Folder of the model. A new folder starts with an empty page."),
     ] = Path("my-actions"),
+    imports: Imports = None,
     engine: Engine = "auto",
     device: Device = "auto",
 ) -> None:
@@ -58,5 +59,6 @@ def serve(
         port=server.port,
         browser=server.browser,
         options={"engine": engine, "device": device},
+        imports=imports or (),
         say=say,
     )

@@ -43,7 +43,8 @@ class TrainingOptions(OptionGroup):
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            help="Value of the recipe to change, such as stages.1.lr=1e-4; can be repeated.",
+            help="Value of the recipe to change, such as stages.1.lr=1e-4 for the second stage; "
+            "can be repeated.",
         ),
     ] = None
     weights: Annotated[

@@ -5,7 +5,7 @@ import ipaddress
 import secrets
 import socket
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import FrameType
@@ -30,6 +30,7 @@ def serve(
     port: int = 0,
     browser: bool = True,
     options: dict[str, str],
+    imports: Sequence[Path] = (),
     say: Callable[[str], None],
 ) -> None:
     """Serve the page of a model until it is interrupted.
@@ -40,6 +41,7 @@ def serve(
         port: Port to listen on; 0 takes a free one.
         browser: Whether to open the page in the browser.
         options: Options of the classifier: ``device`` and ``engine``.
+        imports: Python files with methods that the model may use; they are executed.
         say: Called with each line for the user.
 
     Raises:
@@ -57,7 +59,7 @@ def serve(
             )
         say(f"Page of {store.model}: {address}")
         say("Keep this window open. Ctrl+C stops.")
-        page = Page(store, options)
+        page = Page(store, options, imports)
         config = uvicorn.Config(
             create_app(page, token=token, hosts=_hosts(host, listener)),
             http=TimedProtocol,

@@ -29,12 +29,14 @@ class Page:
     Args:
         store: Folder of the clips.
         options: Options of the classifier, see ``worker.Worker``.
+        imports: Python files with methods that the model may use.
     """
 
-    def __init__(self, store: Store, options: dict[str, str]) -> None:
+    def __init__(self, store: Store, options: dict[str, str], imports: Sequence[Path] = ()) -> None:
+        files = [str(file.absolute()) for file in imports]
         self.store = store
         self.document = store.read()
-        self.worker = Child("fewact.web.worker:Worker", str(store.model), options)
+        self.worker = Child("fewact.web.worker:Worker", str(store.model), options, files)
         self.decoder = Child("fewact.web.decoder:Decoder", limits=DECODER_LIMITS)
         self.queue = Queue(self.notify)
         self.model: dict[str, Any] | None = None

@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from fewact.errors import DataError, ModelError, VideoError
 from fewact.io.atomic import output_errors
 from fewact.io.folders import current
 from fewact.io.page_folder import PAGE_CLIP, PAGE_FOLDER
+from fewact.methods.files import import_methods
 from fewact.report.events import counts
 from fewact.report.explanation import explanation_page
 from fewact.report.model_page import model_page
@@ -54,9 +55,15 @@ class Worker:
     Args:
         model: Folder of the model; it may have none yet.
         options: Options for loading and for a new classifier: ``device`` and ``engine``.
+        imports: Python files that are executed first; the model may use their methods.
+
+    Raises:
+        ExtensionError: A file cannot be executed, or defines no method.
     """
 
-    def __init__(self, model: str, options: dict[str, str]) -> None:
+    def __init__(self, model: str, options: dict[str, str], imports: Sequence[str] = ()) -> None:
+        for file in imports:
+            import_methods(file)
         self._model, self._options = Path(model), options
         self._revision = Revision(
             FewShotClassifier(device=options["device"], engine=options["engine"])
