@@ -5,34 +5,42 @@
 
 A recording is a file: clips of other people than those who taught, one after the other. Clips of
 untaught classes are between them. The command runs in a process of its own, as a user would run it.
+The scores of all windows are kept: the page has the events that the rule of today finds in them.
 """
 
 import argparse
 import json
+import math
 import os
 import random
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TypedDict
+from typing import ClassVar
+from unittest import mock
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from torch.nn import functional
 
 from benchmarks.datasets import Part, parts, read_index
 from fewact import FewShotClassifier
 from fewact.camera.conditions import parse_condition
 from fewact.camera.simulated import seed_of
+from fewact.classifier import stream
+from fewact.classifier.events import Event, EventFinder, WindowScore
+from fewact.cli import main as fewact
 from fewact.data import BACKGROUND, Clip, Video, VideoList
 from fewact.data.conditions import ConditionVideo
 from fewact.data.video_source import VideoSource
-from fewact.io.atomic import write_text
+from fewact.io.atomic import write_bytes, write_text
+from fewact.report.events import counts
 from fewact.synthetic import motions
 from fewact.video import EveryNth, probe, write_video
 
@@ -47,7 +55,7 @@ NEAR = 0.1
 """IoU up to which two events are not of the same time."""
 
 HEIGHT, WIDTH, FPS, RENDERED_FPS = 240, 320, 30, 24.0
-MAIN = "import sys; from fewact.cli import main; sys.exit(main(sys.argv[1:]))"
+SCORES = "scores.json"
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,54 @@ class Truth:
     repetitions: int
 
 
-@dataclass
+@dataclass(frozen=True)
+class Scores:
+    """What a recording gave an ``EventFinder``.
+
+    Args:
+        threshold: Threshold of the model.
+        longest: Duration of the longest window, in seconds.
+        adapts: Whether the recording changes the threshold.
+        steps: Windows that were added, and the time after which later ones end.
+        end: End of the recording, in seconds.
+    """
+
+    threshold: float
+    longest: float
+    adapts: bool
+    steps: list[tuple[list[WindowScore], float]]
+    end: float
+
+    def events(self) -> list[Event]:
+        """Return the events that are found in it."""
+        finder = EventFinder(self.threshold, self.longest, adapts=self.adapts)
+        found = [event for step in self.steps for event in finder.add(*step)]
+        return found + finder.close(self.end)
+
+
+class NotedFinder(EventFinder):
+    """Finder that notes what it is given."""
+
+    last: ClassVar["NotedFinder"]
+
+    def __init__(self, threshold: float, longest: float, *, adapts: bool = False) -> None:
+        super().__init__(threshold, longest, adapts=adapts)
+        self._scores = Scores(threshold, longest, adapts, [], 0.0)
+        NotedFinder.last = self
+
+    def add(self, windows: Sequence[WindowScore], time: float) -> list[Event]:
+        self._scores.steps.append(([*windows], time))
+        return super().add(windows, time)
+
+    def close(self, end: float = math.inf) -> list[Event]:
+        self._scores = replace(self._scores, end=end)
+        return super().close(end)
+
+    def scores(self) -> Scores:
+        return self._scores
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What one recording gave."""
 
@@ -68,17 +123,14 @@ class Outcome:
     development: bool
     none: int
     seconds: float
-    events: int
-    performances: int
-    f1: float
-    count_error: float
+    truth: list[Truth]
+    scores: Scores
     wall: float
     cpu: float
     memory: float
-    lengths: Sequence[float] = field(default_factory=tuple)
-    errors: dict[str, int] = field(default_factory=dict)
-    confidences: Sequence[float] = field(default_factory=tuple)
-    right: Sequence[bool] = field(default_factory=tuple)
+
+
+OUTCOME = TypeAdapter(Outcome)
 
 
 def sets(assets: Path) -> dict[str, tuple[Part, bool]]:
@@ -209,10 +261,17 @@ def save(videos: Sequence[Video], folder: Path, label: str | None = None) -> Non
 
 
 def watch(model: Path, recording: Path, out: Path) -> tuple[float, float, float]:
-    """Run the command; return its seconds, its seconds on all cores, and its memory in MiB."""
+    """Run the command; return its seconds, its seconds on all cores, and its memory in MiB.
+
+    Args:
+        model: Folder of the model.
+        recording: Video.
+        out: File for the events; the scores are written beside it, as ``scores.json``.
+    """
     command = ["watch", str(model), str(recording), "-o", str(out), "--engine", "onnx", "-q"]
     begin = time.monotonic()
-    child = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-c", MAIN, *command])
+    own = [sys.executable, "-m", "benchmarks.watch", "noted", str(out.with_name(SCORES))]
+    child = os.spawnv(os.P_NOWAIT, sys.executable, [*own, "--", *command])
     _, status, used = os.wait4(child, 0)
     if os.waitstatus_to_exitcode(status):
         raise SystemExit("fewact watch failed")
@@ -220,13 +279,12 @@ def watch(model: Path, recording: Path, out: Path) -> tuple[float, float, float]
     return wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
-class Event(TypedDict):
-    """An event that the command found; times are in seconds."""
-
-    label: str
-    start: float
-    end: float
-    confidence: float
+def noted(scores: Path, command: Sequence[str]) -> int:
+    """Run a command of fewact, and write what its stream gave its finder."""
+    with mock.patch.object(stream, "EventFinder", NotedFinder):
+        status = fewact(command)
+    scores.write_bytes(TypeAdapter(Scores).dump_json(NotedFinder.last.scores()))
+    return status
 
 
 def right(found: Sequence[Event], truth: Sequence[Truth]) -> list[bool]:
@@ -234,9 +292,9 @@ def right(found: Sequence[Event], truth: Sequence[Truth]) -> list[bool]:
     pairs = []
     for i, event in enumerate(found):
         for j, true in enumerate(truth):
-            if event["label"] == true.label:
-                shared = min(event["end"], true.end) - max(event["start"], true.start)
-                union = max(event["end"], true.end) - min(event["start"], true.start)
+            if event.label == true.label:
+                shared = min(event.end, true.end) - max(event.start, true.start)
+                union = max(event.end, true.end) - min(event.start, true.start)
                 pairs.append((shared / union, i, j))
     events: set[int] = set()
     trues: set[int] = set()
@@ -263,15 +321,15 @@ def errors_of(found: Sequence[Event], truth: Sequence[Truth]) -> dict[str, int]:
     """
 
     def iou(event: Event, true: Truth) -> float:
-        shared = min(event["end"], true.end) - max(event["start"], true.start)
-        return shared / (max(event["end"], true.end) - min(event["start"], true.start))
+        shared = min(event.end, true.end) - max(event.start, true.start)
+        return shared / (max(event.end, true.end) - min(event.start, true.start))
 
     count = dict.fromkeys(ERRORS, 0)
     for event in found:
         best = max(truth, key=lambda true: iou(event, true))
         if iou(event, best) <= NEAR:
             count["false"] += 1
-        elif event["label"] != best.label:
+        elif event.label != best.label:
             count["other class"] += 1
         elif iou(event, best) < 0.5:
             count["boundaries"] += 1
@@ -279,11 +337,11 @@ def errors_of(found: Sequence[Event], truth: Sequence[Truth]) -> dict[str, int]:
     return count
 
 
-def count_error(counts: dict[str, int], truth: Sequence[Truth]) -> float:
+def count_error(found: dict[str, int], truth: Sequence[Truth]) -> float:
     """Return the sum of the classes' wrong counts, relative to the number of performances."""
-    labels = {one.label for one in truth} | set(counts)
+    labels = {one.label for one in truth} | set(found)
     true = {la: sum(t.repetitions for t in truth if t.label == la) for la in labels}
-    wrong = sum(abs(counts.get(label, 0) - true[label]) for label in labels)
+    wrong = sum(abs(found.get(label, 0) - true[label]) for label in labels)
     return wrong / max(1, sum(true.values()))
 
 
@@ -305,28 +363,23 @@ def run(
             save(none, work / "clips", BACKGROUND)
         classifier = FewShotClassifier(engine="onnx").fit(work / "clips")
         model = classifier.save(work / f"model-{with_none}")
-        out = work / f"events-{with_none}.json"
-        wall, cpu, memory = watch(model, work / "recording.mp4", out)
+        out = work / "events.json"
+        used = watch(model, work / "recording.mp4", out)
         found = json.loads(out.read_text())
+        scores = TypeAdapter(Scores).validate_json((work / SCORES).read_bytes())
+        if found["events"] != [one.to_dict() for one in scores.events()]:
+            raise SystemExit("the scores that were kept give other events than the command")
         outcome = Outcome(
             part.name + (f", {classes} classes" if classes else ""),
             development,
             len(none) if with_none else 0,
             found["seconds"],
-            len(truth),
-            sum(one.repetitions for one in truth),
-            f1(found["events"], truth),
-            count_error(found["counts"], truth),
-            wall,
-            cpu,
-            memory,
-            classifier.stream().lengths,
-            errors_of(found["events"], truth),
-            [one["confidence"] for one in found["events"]],
-            right(found["events"], truth),
+            truth,
+            scores,
+            *used,
         )
-        write_text(folder / f"{stem}-{with_none}.json", json.dumps(asdict(outcome)))
-        print(outcome, flush=True)
+        write_bytes(folder / f"{stem}-{with_none}.json", OUTCOME.dump_json(outcome))
+        print(row(outcome), flush=True)
     shutil.rmtree(work)
 
 
@@ -340,7 +393,7 @@ HEAD = (
 def page(folder: Path) -> str:
     """Return the page of all saved outcomes."""
     outcomes = [
-        Outcome(**json.loads(path.read_text())) for path in sorted(folder.glob("*-*-*.json"))
+        OUTCOME.validate_json(path.read_bytes()) for path in sorted(folder.glob("*-*-*.json"))
     ]
     tables = {
         which: [row(one) for one in outcomes if one.development == which] for which in (True, False)
@@ -379,10 +432,10 @@ A minute has about ten events, so that these figures are rough. Most errors are 
 events: whether a window shows a taught action at all is harder to say than which one, as in [None
 of these](open-set.md). Runs in which one performance was missed count as one error of boundaries.
 Smoothing the scores over neighbouring windows, and scores that are normalised by those of the
-recording, were tried on development recordings and brought nothing; what did is in
-`fewact.classifier.events`: [how distinct the class of a window is](../decisions/events.md), a lower
-threshold beside a clear performance, windows of one class that may not overlap, and longer pauses
-within an event.
+recording, were tried on development recordings and brought nothing. [What
+did](../decisions/events.md): how distinct the class of a window is, windows of one class that may
+not overlap, performances that are one event if all windows between them have their class, and no
+event that is improbable.
 
 ## Confidence
 
@@ -408,8 +461,9 @@ of the training clips overlap little with actions whose durations differ by a fa
 
 def confidence_table(outcomes: Sequence[Outcome]) -> str:
     """Return a table of how many events are right, by their confidence."""
-    confidences = np.concatenate([one.confidences for one in outcomes])
-    correct = np.concatenate([np.array(one.right, bool) for one in outcomes])
+    found = [(one, one.scores.events()) for one in outcomes]
+    confidences = np.array([event.confidence for _, events in found for event in events])
+    correct = np.array([is_right for one, events in found for is_right in right(events, one.truth)])
     rows = ["| confidence | events | mean confidence, % | right, % |\n" + "| --- " * 4 + "|"]
     for low, high in pairwise((0.0, *LIMITS, 1.0)):
         which = (confidences >= low) & ((confidences < high) | (high == 1))
@@ -423,14 +477,16 @@ def confidence_table(outcomes: Sequence[Outcome]) -> str:
 
 def row(one: Outcome) -> str:
     """Return the table row of an outcome."""
+    events = one.scores.events()
+    errors = errors_of(events, one.truth)
     cells = (
         one.name,
         f"{one.seconds / 60:.1f}",
-        str(one.events),
+        str(len(one.truth)),
         str(one.none or "–"),
-        f"{one.f1:.2f}",
-        f"{one.count_error:.2f}",
-        " / ".join(str(one.errors.get(name, "–")) for name in ERRORS),
+        f"{f1(events, one.truth):.2f}",
+        f"{count_error(counts(events), one.truth):.2f}",
+        " / ".join(str(errors[name]) for name in ERRORS),
         f"{one.seconds / one.wall:.1f}",
         f"{60 * one.cpu / one.seconds:.1f}",
         f"{one.memory:.0f} MiB",
@@ -448,12 +504,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs.add_argument("--minutes", type=float, default=60)
     runs.add_argument("--seed", type=int, default=0)
     runs.add_argument("--classes", type=int, help="number of taught classes")
+    run_noted = commands.add_parser("noted", help="run a command of fewact and keep the scores")
+    run_noted.add_argument("scores", type=Path)
+    run_noted.add_argument("words", nargs="+")
     pages = commands.add_parser("page", help="write the page")
     pages.add_argument("folder", type=Path)
     pages.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args(arguments)
     if options.command == "page":
         write_text(options.output, page(options.folder))
+    elif options.command == "noted":
+        sys.exit(noted(options.scores, options.words))
     else:
         run(
             options.set,
