@@ -89,6 +89,19 @@ def test_what_is_neither_a_folder_nor_a_repository_goes_to_no_hub(
     assert refused.value.hint == ('Did you mean "model"?' if name == "modle" else "")
 
 
+def test_what_is_nearly_a_folder_goes_to_the_hub_with_a_revision_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models" / "moves").mkdir(parents=True)
+    with pytest.raises(ModelError, match=r'no such folder.* Did you mean "moves"'):
+        FewShotClassifier.from_pretrained("models/mvoes")
+    for name in ("models/mvoes@main", "models/other", "owner/mvoes"):
+        with pytest.raises(ModelError, match=r"pip install 'fewact\[hf\]'"):
+            FewShotClassifier.from_pretrained(name)
+
+
 def test_a_home_folder_needs_no_hub(
     quick: FewShotClassifier, actions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -171,7 +171,8 @@ class Saving(Estimator):
     def from_pretrained(cls, model: str | Path, *, token: str = "", **options: Any) -> Self:
         """Load a classifier from a folder, or from the Hugging Face hub.
 
-        What was downloaded once is read from the client's cache without the hub.
+        What was downloaded once is read from the client's cache without the hub. A name that is
+        nearly that of a folder here is a typing error, unless it has a revision, such as ``@main``.
 
         Args:
             model: Folder of a model, or repository ``owner/name[@revision]`` of the hub.
@@ -185,12 +186,13 @@ class Saving(Estimator):
         """
         if isinstance(model, Path) or (folder := user_path(model, ModelError)).exists():
             return cls.load(model, **options)
-        if not is_repository(model):
+        hint = similar_name(folder)
+        if not is_repository(model) or (hint and "@" not in model):
             raise ModelError(
                 "no such folder",
                 where=model,
                 expected="a folder of a model, or owner/name[@revision] on the hub",
-                hint=similar_name(folder),
+                hint=hint,
             )
         name, _, revision = model.partition("@")
         with hub_client(ModelError, model, EXPECTED) as hub:
