@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
@@ -55,7 +56,7 @@ NEAR = 0.1
 """IoU up to which two events are not of the same time."""
 
 HEIGHT, WIDTH, FPS, RENDERED_FPS = 240, 320, 30, 24.0
-SCORES = "scores.json"
+SCORES_FILE = "scores.json"
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,9 @@ class Scores:
     steps: list[tuple[list[WindowScore], float]]
     end: float
 
+    @cached_property
     def events(self) -> list[Event]:
-        """Return the events that are found in it."""
+        """Events that are found in it."""
         finder = EventFinder(self.threshold, self.longest, adapts=self.adapts)
         found = [event for step in self.steps for event in finder.add(*step)]
         return found + finder.close(self.end)
@@ -100,19 +102,16 @@ class NotedFinder(EventFinder):
 
     def __init__(self, threshold: float, longest: float, *, adapts: bool = False) -> None:
         super().__init__(threshold, longest, adapts=adapts)
-        self._scores = Scores(threshold, longest, adapts, [], 0.0)
+        self.scores = Scores(threshold, longest, adapts, [], 0.0)
         NotedFinder.last = self
 
     def add(self, windows: Sequence[WindowScore], time: float) -> list[Event]:
-        self._scores.steps.append(([*windows], time))
+        self.scores.steps.append(([*windows], time))
         return super().add(windows, time)
 
     def close(self, end: float = math.inf) -> list[Event]:
-        self._scores = replace(self._scores, end=end)
+        self.scores = replace(self.scores, end=end)
         return super().close(end)
-
-    def scores(self) -> Scores:
-        return self._scores
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ class Outcome:
     memory: float
 
 
-OUTCOME = TypeAdapter(Outcome)
+SCORES, OUTCOME = TypeAdapter(Scores), TypeAdapter(Outcome)
 
 
 def sets(assets: Path) -> dict[str, tuple[Part, bool]]:
@@ -270,7 +269,7 @@ def watch(model: Path, recording: Path, out: Path) -> tuple[float, float, float]
     """
     command = ["watch", str(model), str(recording), "-o", str(out), "--engine", "onnx", "-q"]
     begin = time.monotonic()
-    own = [sys.executable, "-m", "benchmarks.watch", "noted", str(out.with_name(SCORES))]
+    own = [sys.executable, "-m", "benchmarks.watch", "noted", str(out.with_name(SCORES_FILE))]
     child = os.spawnv(os.P_NOWAIT, sys.executable, [*own, "--", *command])
     _, status, used = os.wait4(child, 0)
     if os.waitstatus_to_exitcode(status):
@@ -283,8 +282,14 @@ def noted(scores: Path, command: Sequence[str]) -> int:
     """Run a command of fewact, and write what its stream gave its finder."""
     with mock.patch.object(stream, "EventFinder", NotedFinder):
         status = fewact(command)
-    scores.write_bytes(TypeAdapter(Scores).dump_json(NotedFinder.last.scores()))
+    scores.write_bytes(SCORES.dump_json(NotedFinder.last.scores))
     return status
+
+
+def iou(event: Event, true: Truth) -> float:
+    """Return the temporal IoU of two events; below 0 if there is time between them."""
+    shared = min(event.end, true.end) - max(event.start, true.start)
+    return shared / (max(event.end, true.end) - min(event.start, true.start))
 
 
 def right(found: Sequence[Event], truth: Sequence[Truth]) -> list[bool]:
@@ -293,13 +298,11 @@ def right(found: Sequence[Event], truth: Sequence[Truth]) -> list[bool]:
     for i, event in enumerate(found):
         for j, true in enumerate(truth):
             if event.label == true.label:
-                shared = min(event.end, true.end) - max(event.start, true.start)
-                union = max(event.end, true.end) - min(event.start, true.start)
-                pairs.append((shared / union, i, j))
+                pairs.append((iou(event, true), i, j))
     events: set[int] = set()
     trues: set[int] = set()
-    for iou, i, j in sorted(pairs, reverse=True):
-        if iou >= 0.5 and i not in events and j not in trues:
+    for shared, i, j in sorted(pairs, reverse=True):
+        if shared >= 0.5 and i not in events and j not in trues:
             events.add(i)
             trues.add(j)
     return [i in events for i in range(len(found))]
@@ -319,11 +322,6 @@ def errors_of(found: Sequence[Event], truth: Sequence[Truth]) -> dict[str, int]:
     ``false`` events hardly overlap with any true one (IoU up to 0.1), and none with ``missed``
     ones; the others overlap too little with the best true one, or have another class.
     """
-
-    def iou(event: Event, true: Truth) -> float:
-        shared = min(event.end, true.end) - max(event.start, true.start)
-        return shared / (max(event.end, true.end) - min(event.start, true.start))
-
     count = dict.fromkeys(ERRORS, 0)
     for event in found:
         best = max(truth, key=lambda true: iou(event, true))
@@ -366,8 +364,8 @@ def run(
         out = work / "events.json"
         used = watch(model, work / "recording.mp4", out)
         found = json.loads(out.read_text())
-        scores = TypeAdapter(Scores).validate_json((work / SCORES).read_bytes())
-        if found["events"] != [one.to_dict() for one in scores.events()]:
+        scores = SCORES.validate_json((work / SCORES_FILE).read_bytes())
+        if found["events"] != [one.to_dict() for one in scores.events]:
             raise SystemExit("the scores that were kept give other events than the command")
         outcome = Outcome(
             part.name + (f", {classes} classes" if classes else ""),
@@ -461,9 +459,10 @@ of the training clips overlap little with actions whose durations differ by a fa
 
 def confidence_table(outcomes: Sequence[Outcome]) -> str:
     """Return a table of how many events are right, by their confidence."""
-    found = [(one, one.scores.events()) for one in outcomes]
-    confidences = np.array([event.confidence for _, events in found for event in events])
-    correct = np.array([is_right for one, events in found for is_right in right(events, one.truth)])
+    confidences = np.array([event.confidence for one in outcomes for event in one.scores.events])
+    correct = np.concatenate(
+        [np.array(right(one.scores.events, one.truth), bool) for one in outcomes]
+    )
     rows = ["| confidence | events | mean confidence, % | right, % |\n" + "| --- " * 4 + "|"]
     for low, high in pairwise((0.0, *LIMITS, 1.0)):
         which = (confidences >= low) & ((confidences < high) | (high == 1))
@@ -477,7 +476,7 @@ def confidence_table(outcomes: Sequence[Outcome]) -> str:
 
 def row(one: Outcome) -> str:
     """Return the table row of an outcome."""
-    events = one.scores.events()
+    events = one.scores.events
     errors = errors_of(events, one.truth)
     cells = (
         one.name,

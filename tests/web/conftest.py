@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ START = "import sys; from fewact.cli import main; sys.exit(main(sys.argv[1:]))"
 class Server:
     """A server of a model folder in a process of its own."""
 
-    def __init__(self, model: Path, before: str = "", *options: str) -> None:
+    def __init__(self, model: Path, before: str = "", options: Sequence[str] = ()) -> None:
         """Start it with options; ``before`` is Python code that runs first."""
         self.model = model
         self.process = subprocess.Popen(
@@ -101,8 +101,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start servers, which are stopped at the end."""
     servers: list[Server] = []
 
-    def start(model: Path | None = None, before: str = "", *options: str) -> Server:
-        servers.append(Server(model or tmp_path / "model", before, *options))
+    def start(model: Path | None = None, before: str = "", options: Sequence[str] = ()) -> Server:
+        servers.append(Server(model or tmp_path / "model", before, options))
         return servers[-1]
 
     yield start

@@ -13,7 +13,7 @@ import pytest
 
 from fewact import FewShotClassifier
 from fewact.video import write_video
-from tests.web.conftest import Server
+from tests.web.conftest import START, Server
 
 Serve = Callable[..., Server]
 pytestmark = pytest.mark.slow  # each starts a server
@@ -189,15 +189,13 @@ def test_a_page_teaches_a_model_of_the_users_method(
 ) -> None:
     file, model = tmp_path / "mine.py", tmp_path / "model"
     file.write_text(METHOD)
-    clips = [video(tmp_path / f"{name}.mp4", 10 + i) for i, name in enumerate("xy")]
-    script = (
-        f"from fewact.methods.files import import_methods; import_methods({str(file)!r})\n"
-        "from fewact import FewShotClassifier\n"
-        f"clips = {{'x': [{str(clips[0])!r}], 'y': [{str(clips[1])!r}]}}\n"
-        f"FewShotClassifier(method='ours').fit(clips).save({str(model)!r})\n"
-    )
-    subprocess.run([sys.executable, "-c", script], check=True)
-    server = serve(model, "", "--import", str(file))
+    clips, imports = tmp_path / "clips", ("--import", str(file))
+    for i, name in enumerate("xy"):
+        (clips / name).mkdir(parents=True)
+        video(clips / name / "1.mp4", 10 + i)
+    teach = ["teach", str(clips), "-o", str(model), "--method", "ours", *imports]
+    subprocess.run([sys.executable, "-c", START, *teach], check=True)
+    server = serve(model, options=imports)
     idle(server)
     server.upload(videos[0], "name=wave.mp4&label=x")
     taught(server)
