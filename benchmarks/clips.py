@@ -29,6 +29,9 @@ from fewact.methods.quality import QUALITIES
 WAYS, QUERIES = 5, 5
 CELLS_PER_CLIP = 128
 
+FAST = "fusion, quality fast"
+"""The column whose frames are smaller."""
+
 COLUMNS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "mean of frames": ("protonet", {"unit_frames": True}),
     "frames in order": ("protonet", {"unit_frames": True, "frame_matching": "concatenated"}),
@@ -48,6 +51,7 @@ COLUMNS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "grey pixels, no network": ("pixels", {}),
     "fusion": ("fusion", {}),
     "fusion, quality best": ("fusion", QUALITIES["best"].options),
+    FAST: ("fusion", QUALITIES["fast"].options),
 }
 
 
@@ -80,8 +84,11 @@ def main() -> None:
     options = parser.parse_args()
 
     datasets = read_index(options.assets)
-    backbone = backbones.create(
-        options.backbone, weights=options.weights, precision=options.precision
+    backbone, small = (
+        backbones.create(
+            options.backbone, weights=options.weights, precision=options.precision, size=size
+        )
+        for size in (0, QUALITIES["fast"].size)
     )
     columns = {
         name: methods.create(kind, **method_options).eval()
@@ -98,7 +105,7 @@ def main() -> None:
     print("|---" * (len(columns) + 1) + "|")
     widest = 0.0
     for part in parts(datasets, development=options.development):
-        source = VideoFeatures(part.videos, backbone, keep=True)
+        source, of_small = (VideoFeatures(part.videos, one, keep=True) for one in (backbone, small))
         drawn = [
             draw(
                 part.videos,
@@ -107,8 +114,10 @@ def main() -> None:
             for shots in (1, 5)
         ]
         row = []
-        for method in columns.values():
-            results = evaluate_sets(method, source, part.videos, drawn)
+        for name, method in columns.items():
+            results = evaluate_sets(
+                method, of_small if name == FAST else source, part.videos, drawn
+            )
             widest = max(widest, *(result.ci95 for result in results))
             row.append(" / ".join(f"{result.accuracy:.1f}" for result in results))
         print(f"| {part.name} | " + " | ".join(row) + " |", flush=True)
