@@ -17,7 +17,7 @@ from fewact.io.bounded import GIB, FileType, user_path
 from fewact.io.folders import backup_of, read_replaced
 from fewact.io.tensors import read_tensors
 from fewact.methods.base import Method
-from fewact.registry import flatten_options
+from fewact.options import flatten_options
 from fewact.text import TextFacts
 from fewact.version import __version__
 

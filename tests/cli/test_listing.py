@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 
 from fewact import backbones, methods
-from fewact.registry import flatten_options, option_descriptions, option_names
+from fewact.options import flatten_options, option_descriptions, option_names
 
 Run = Callable[..., Any]
 

@@ -16,7 +16,7 @@ from fewact.features.request import FeatureRequest, Request, View
 from fewact.methods.a2m2 import A2M2, A2M2Options, MomentOptions
 from fewact.methods.base import TrainingBatch
 from fewact.methods.common.matching import problems
-from fewact.registry import flatten_options, make_options
+from fewact.options import flatten_options, make_options
 from tests.methods.made_up import make_card
 
 AS_WRITTEN = {

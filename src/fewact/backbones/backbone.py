@@ -25,7 +25,7 @@ from fewact.backbones.text_registry import create_text
 from fewact.backbones.weights import Weights, digest, read, tensors_of
 from fewact.backbones.workers import on_one_core, side_by_side
 from fewact.errors import OptionError, ShapeError, WeightsError
-from fewact.registry import make_options
+from fewact.options import make_options
 from fewact.shapes import check_shape
 from fewact.video.named import SEGMENTS, sampler_of
 

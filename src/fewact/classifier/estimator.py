@@ -24,7 +24,7 @@ from fewact.data.files import first_few
 from fewact.errors import ModelError
 from fewact.features.precomputed import Precomputed
 from fewact.methods.base import Method
-from fewact.registry import check_options
+from fewact.options import check_options
 
 
 class Estimator:

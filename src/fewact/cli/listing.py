@@ -9,7 +9,7 @@ import typer
 
 from fewact.cli import completion
 from fewact.cli.output import ListFormat, ListOutputFormat, print_json, print_table, text_width
-from fewact.registry import option_descriptions, option_groups
+from fewact.options import option_descriptions, option_groups
 
 LEVELS = ("vectors", "maps", "middle")
 CARD = {

@@ -10,7 +10,7 @@ from fewact.backbones.weights import digest
 from fewact.features.sources import FeatureSource
 from fewact.methods.base import Method
 from fewact.methods.combined import Combined
-from fewact.registry import flatten_options
+from fewact.options import flatten_options
 
 
 class MethodFacts(BaseModel):

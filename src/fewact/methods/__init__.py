@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from fewact.registry import Registry, make_options
+from fewact.options import make_options
+from fewact.registry import Registry
 
 if TYPE_CHECKING:
     from fewact.backbones.card import Card

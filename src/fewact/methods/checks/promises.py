@@ -22,7 +22,7 @@ from fewact.methods.checks.subject import (
     take,
 )
 from fewact.methods.common.inputs import of_videos
-from fewact.registry import (
+from fewact.options import (
     flatten_options,
     make_options,
     option_descriptions,

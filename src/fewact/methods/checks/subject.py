@@ -12,7 +12,7 @@ from fewact.backbones.card import Card
 from fewact.errors import OptionError
 from fewact.methods.base import Method, Nodes, TrainingBatch, support_state
 from fewact.methods.checks.made_up import made_up_features, made_up_text
-from fewact.registry import make_options
+from fewact.options import make_options
 
 WAYS, SHOTS, QUERIES, EPISODES = 3, 2, 4, 2
 
