@@ -13,8 +13,9 @@ from torch import Tensor
 
 from fewact import methods
 from fewact.errors import UserError, WeightsError
-from fewact.io.bounded import GIB, FileType, user_path
+from fewact.io.bounded import GIB, FileType
 from fewact.io.folders import backup_of, read_replaced
+from fewact.io.paths import user_path
 from fewact.io.tensors import read_tensors
 from fewact.methods.base import Method
 from fewact.options import flatten_options

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from fewact.errors import WeightsError
-from fewact.io.bounded import GIB, MIB, FileType, user_path
+from fewact.io.bounded import GIB, MIB, FileType
 from fewact.io.hub import hub_client
+from fewact.io.paths import user_path
 from fewact.io.tensors import read_tensors
 from fewact.shapes import all_finite
 

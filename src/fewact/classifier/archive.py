@@ -12,8 +12,9 @@ from fewact.classifier import history, model_folder
 from fewact.classifier.config import README, owns
 from fewact.errors import ModelError, UserError
 from fewact.io.atomic import make_folder, output_errors
-from fewact.io.bounded import GIB, MIB, FileType, size_text, user_path
+from fewact.io.bounded import GIB, MIB, FileType, size_text
 from fewact.io.folders import current, read_replaced, replace_folder
+from fewact.io.paths import user_path
 from fewact.io.temporary import temporary
 
 ARCHIVE_FILE = FileType(

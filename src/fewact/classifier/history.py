@@ -23,8 +23,9 @@ from fewact.classifier.config import CONFIG, CONFIG_FILE, from_text, owns
 from fewact.classifier.saved_files import content_of
 from fewact.errors import ModelError
 from fewact.io.atomic import make_folder, output_errors, sync
-from fewact.io.bounded import GIB, KIB, FileType, user_path
+from fewact.io.bounded import GIB, KIB, FileType
 from fewact.io.folders import current, held, locked, opened, replace_folder
+from fewact.io.paths import user_path
 from fewact.io.temporary import temporary
 
 HISTORY: Final = "history"

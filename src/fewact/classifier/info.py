@@ -16,7 +16,7 @@ from fewact.classifier.prediction import NONE
 from fewact.classifier.saved_files import check_complete
 from fewact.data import BACKGROUND
 from fewact.errors import ModelError
-from fewact.io.bounded import user_path
+from fewact.io.paths import user_path
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from fewact.data import (
 )
 from fewact.data.in_memory import is_frames, is_image
 from fewact.errors import DataError
-from fewact.io.bounded import user_path
+from fewact.io.paths import user_path
 
 ClipLike: TypeAlias = (
     str | os.PathLike[str] | AnyClip | bytes | bytearray | IO[bytes] | NDArray[np.uint8] | Tensor

@@ -38,9 +38,10 @@ from fewact.classifier.thumbnails import thumbnail
 from fewact.data.active import Trim
 from fewact.errors import ModelError
 from fewact.features.precomputed import Precomputed
-from fewact.io.bounded import MIB, FileType, user_path
+from fewact.io.bounded import MIB, FileType
 from fewact.io.folders import current, read_replaced, replace_folder
 from fewact.io.page_folder import PAGE_FOLDER, is_page
+from fewact.io.paths import user_path
 from fewact.io.temporary import is_empty
 from fewact.io.tensors import parse_tensors
 from fewact.methods.base import Method, Nodes

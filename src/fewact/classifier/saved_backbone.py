@@ -13,7 +13,7 @@ from fewact.backbones.card import READING
 from fewact.classifier.config import HINT, SavedBackbone
 from fewact.errors import ModelError, UserError
 from fewact.features.precomputed import PRECOMPUTED, Precomputed
-from fewact.io.bounded import user_path
+from fewact.io.paths import user_path
 
 NOT_IN_FEATURES = ("weights", "licence", "trained_on", "engine")
 """Fields of the card that a model does not depend on: features of two engines differ by rounding,

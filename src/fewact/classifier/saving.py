@@ -15,9 +15,8 @@ from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.saved_backbone import check_backbone, create_backbone
 from fewact.errors import ModelError
 from fewact.features.precomputed import Precomputed
-from fewact.io.bounded import user_path
 from fewact.io.hub import hub_client, is_repository
-from fewact.io.similar import similar_name
+from fewact.io.paths import similar_name, user_path
 
 LOG = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from fewact.data import (
 from fewact.data.files import legible
 from fewact.data.paths import no_clips
 from fewact.errors import DataError, did_you_mean
-from fewact.io.bounded import user_path
+from fewact.io.paths import user_path
 
 Source: TypeAlias = ClipLike | Iterable[ClipLike]
 """Clips of one class: a clip, a folder or a pattern, or several of them."""

@@ -20,9 +20,8 @@ from fewact.errors import (
     UserError,
     did_you_mean,
 )
-from fewact.io.bounded import user_path
 from fewact.io.outputs import check_output_file
-from fewact.io.similar import similar_name
+from fewact.io.paths import similar_name, user_path
 
 MODEL_FILE, FORMER_VERSIONS = "config.json", "history/*/change.json"
 PREDICT = "fewact predict MODEL VIDEO..."

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt
 from fewact.data.videos import SPLITS, Split, Video
 from fewact.errors import DataError, VideoError
 from fewact.io.atomic import write_text
-from fewact.io.bounded import MIB, FileType, user_path
+from fewact.io.bounded import MIB, FileType
+from fewact.io.paths import user_path
 
 Progress = Callable[[int, int], None]
 

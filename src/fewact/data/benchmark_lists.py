@@ -15,7 +15,8 @@ from fewact.data.benchmarks import Benchmark
 from fewact.data.files import VIDEO_SUFFIXES, first_few
 from fewact.data.videos import SPLITS, Split, Video, VideoList
 from fewact.errors import DataError
-from fewact.io.bounded import MIB, FileType, user_path
+from fewact.io.bounded import MIB, FileType
+from fewact.io.paths import user_path
 
 FOLDER_VARIABLE = "FEWACT_SPLITS"
 COLUMNS = ("split", "class", "video")

@@ -8,7 +8,7 @@ from fewact.data.clips import Clip, is_background
 from fewact.data.files import entries, first_few, is_image, is_numbered_image, legible
 from fewact.data.paths import clips_below, is_clip, warn_of_images
 from fewact.errors import DataError
-from fewact.io.bounded import user_path
+from fewact.io.paths import user_path
 from fewact.text_table import printable
 
 LAYOUT = """Arrange the clips like this:

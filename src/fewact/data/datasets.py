@@ -14,7 +14,7 @@ from fewact.data.paths import is_clip
 from fewact.data.table import COLUMNS, read_rows
 from fewact.data.videos import SPLITS, Split, Video, VideoList
 from fewact.errors import DataError
-from fewact.io.bounded import user_path
+from fewact.io.paths import user_path
 
 
 class FolderDataset:

@@ -26,7 +26,8 @@ from fewact.data.groups_and_splits import (
 from fewact.data.table import check_header
 from fewact.data.videos import Video, VideoList
 from fewact.errors import DataError, did_you_mean
-from fewact.io.bounded import GIB, MIB, FileType, user_path
+from fewact.io.bounded import GIB, MIB, FileType
+from fewact.io.paths import user_path
 from fewact.io.tensors import read_array
 
 CLIP = ("clip",)

@@ -15,8 +15,7 @@ from fewact.data.files import (
     natural_key,
 )
 from fewact.errors import DataError, VideoError
-from fewact.io.bounded import user_path
-from fewact.io.similar import similar_name
+from fewact.io.paths import similar_name, user_path
 
 
 def expand_paths(

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from fewact.data.clips import Clip, is_background
 from fewact.errors import DataError, did_you_mean
-from fewact.io.bounded import MIB, FileType, user_path
+from fewact.io.bounded import MIB, FileType
+from fewact.io.paths import user_path
 
 REQUIRED = ("path", "label")
 COLUMNS = (*REQUIRED, "start", "end", "group")

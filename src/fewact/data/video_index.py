@@ -10,7 +10,7 @@ from fewact.data.benchmarks import Benchmark, normalise
 from fewact.data.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key
 from fewact.data.videos import Video
 from fewact.errors import DataError
-from fewact.io.bounded import user_path
+from fewact.io.paths import user_path
 
 
 class FoundVideo(NamedTuple):

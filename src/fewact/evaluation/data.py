@@ -18,7 +18,7 @@ from fewact.evaluation.modalities import matched
 from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
 from fewact.features.store import Store
 from fewact.features.stored import StoredFeatures, choose_card
-from fewact.io.bounded import user_path
+from fewact.io.paths import user_path
 
 DefaultSplit = Literal["train", "val", "test", "all"]
 

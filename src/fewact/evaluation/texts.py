@@ -12,8 +12,9 @@ from fewact.data.videos import VideoList
 from fewact.errors import OptionError
 from fewact.evaluation.command import flag_of
 from fewact.evaluation.config import TextConfig
-from fewact.io.bounded import MIB, FileType, user_path
+from fewact.io.bounded import MIB, FileType
 from fewact.io.cache import cache_folder
+from fewact.io.paths import user_path
 from fewact.methods.base import Method, TextMethod
 from fewact.text import PRECOMPUTED, ClassTexts, embed_classes, templates, words
 

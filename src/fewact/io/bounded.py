@@ -4,7 +4,6 @@ A ``FileType`` says how large a type of file may be and which error refuses one.
 files is opened: opening a pipe waits for a writer, and reading a device may never end.
 """
 
-import errno
 import json
 import os
 import re
@@ -211,41 +210,6 @@ class FileType:
             expected=f"at most {size_text(self.ceiling)}",
             hint=self.hint,
         ) from None
-
-
-def user_path(path: str | os.PathLike[str], refusal: type[UserError] = UserError) -> Path:
-    """Return a path with ``~`` expanded.
-
-    Args:
-        path: Path as the user wrote it.
-        refusal: Error for a path that cannot be expanded.
-
-    Raises:
-        UserError: The path is empty, it starts with ``~`` and there is no such home folder, it has
-            characters that no name of a file has, or a name in it is too long.
-    """
-    path = os.fspath(path)
-    if not path:  # Path("") is the current folder.
-        raise refusal("not a path", got=repr(path), expected="the name of a file or folder")
-    if "\0" in path:
-        raise refusal("not a path", got=repr(path), expected="a path without NUL characters")
-    try:
-        os.fsencode(path)
-    except UnicodeEncodeError:
-        expected = "a path of characters that names of files can have"
-        raise refusal("not a path", got=repr(path), expected=expected) from None
-    try:
-        found = Path(path).expanduser()
-        os.lstat(found)
-    except (OSError, ValueError) as error:  # most say that there is no such file
-        if getattr(error, "errno", None) == errno.ENAMETOOLONG:
-            raise refusal("the name is too long", where=f"{path[:60]}…") from None
-        return found
-    except RuntimeError:
-        raise refusal(
-            "there is no home folder", where=path, hint="Write the path without ~."
-        ) from None
-    return found
 
 
 def reason_of(error: Exception) -> str:

@@ -27,8 +27,9 @@ from fewact.checkpoint import (
 )
 from fewact.data.benchmarks import benchmark
 from fewact.errors import OutputError, WeightsError
-from fewact.io.bounded import GIB, FileType, user_path
+from fewact.io.bounded import GIB, FileType
 from fewact.io.folders import replace_folder
+from fewact.io.paths import user_path
 from fewact.io.tensors import read_tensors
 from fewact.methods.base import Method
 from fewact.methods.clip_spm_options import PRESETS

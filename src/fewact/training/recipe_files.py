@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from fewact.errors import RecipeError, UnknownNameError, did_you_mean, invalid_value
-from fewact.io.bounded import KIB, FileType, user_path
+from fewact.io.bounded import KIB, FileType
+from fewact.io.paths import user_path
 from fewact.training.recipe import Recipe
 
 SHIPPED = "recipes"

@@ -14,7 +14,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from fewact.errors import OptionError, VideoError
-from fewact.io.similar import similar_name
+from fewact.io.paths import similar_name
 from fewact.video.declared import MAX_FRAMES, check_declared
 
 VIDEO_FORMATS = (

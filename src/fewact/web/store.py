@@ -16,10 +16,11 @@ from typing import Final
 from fewact.data import VIDEO_SUFFIXES
 from fewact.errors import ModelError, OutputError
 from fewact.io.atomic import make_folder, output_errors, sync, write_bytes
-from fewact.io.bounded import GIB, MIB, FileType, size_text, user_path
+from fewact.io.bounded import GIB, MIB, FileType, size_text
 from fewact.io.folders import backup_of, current, held, holding
 from fewact.io.locks import exclusive
 from fewact.io.page_folder import PAGE_CLIP, PAGE_DOCUMENT, PAGE_FOLDER, is_page
+from fewact.io.paths import user_path
 from fewact.io.temporary import is_temporary, remove_leftovers, temporary
 from fewact.web.document import Document
 from fewact.web.refused import RefusedError

@@ -11,7 +11,8 @@ from fewact.features.store.entries import FILE, EntrySet, Facts, digest
 from fewact.features.store.known_videos import KnownVideos
 from fewact.features.store.shard import Layout
 from fewact.io.atomic import write_text
-from fewact.io.bounded import KIB, FileType, user_path
+from fewact.io.bounded import KIB, FileType
+from fewact.io.paths import user_path
 
 MARK: Final = "store.json"
 EXPECTED = "a folder that `fewact embed` has written"
