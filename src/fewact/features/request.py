@@ -101,8 +101,29 @@ class ClipViews(Protocol):
         """Return the camera motion (t 7) in the frames of a view."""
 
 
+class _ViewRequest:
+    """What the requests have in common: each is for one view of a video."""
+
+    view: View
+
+    @property
+    def frames(self) -> int:
+        """Number of frame slots t."""
+        return self.view.frames
+
+    @property
+    def uses_camera_motion(self) -> bool:
+        """Whether camera motion is estimated to compute the features."""
+        return self.view.stabilise != "off"
+
+    @property
+    def dtype(self) -> str:
+        """Data type in which a store keeps the features."""
+        return "float16"
+
+
 @dataclass(frozen=True, order=True)
-class FeatureRequest:
+class FeatureRequest(_ViewRequest):
     """Features of one level of a backbone.
 
     Args:
@@ -123,16 +144,6 @@ class FeatureRequest:
     def __str__(self) -> str:
         return f"{self.level}:{self.view}"
 
-    @property
-    def frames(self) -> int:
-        """Number of frame slots t."""
-        return self.view.frames
-
-    @property
-    def uses_camera_motion(self) -> bool:
-        """Whether camera motion is estimated to compute the features."""
-        return self.view.stabilise != "off"
-
     def shape(self, card: Card) -> tuple[int, ...]:
         """Shape of one video's features: (t d), (t c h w) or (t 3 h w).
 
@@ -152,7 +163,7 @@ class FeatureRequest:
 
 
 @dataclass(frozen=True, order=True)
-class CameraMotionRequest:
+class CameraMotionRequest(_ViewRequest):
     """Camera motion of a video: (t 7), needs no network.
 
     Column 0 is the log-odds that the camera moved, the same in all frames. Columns 1 to 6 are an
@@ -174,11 +185,6 @@ class CameraMotionRequest:
         return f"camera:{self.view}"
 
     @property
-    def frames(self) -> int:
-        """Number of frame slots t."""
-        return self.view.frames
-
-    @property
     def uses_camera_motion(self) -> bool:
         """True: camera motion is the feature."""
         return True
@@ -191,14 +197,9 @@ class CameraMotionRequest:
         """Return the camera motion (t 7) itself."""
         return clip.camera_motion(self.view)
 
-    @property
-    def dtype(self) -> str:
-        """Data type in which a store keeps it."""
-        return "float16"
-
 
 @dataclass(frozen=True, order=True)
-class DifferenceRequest:
+class DifferenceRequest(_ViewRequest):
     """Features of images of what changes between frames, see ``fewact.features.differences``.
 
     Args:
@@ -213,16 +214,6 @@ class DifferenceRequest:
 
     def __str__(self) -> str:
         return f"differences:{self.view}"
-
-    @property
-    def frames(self) -> int:
-        """Number of frame slots t."""
-        return self.view.frames
-
-    @property
-    def uses_camera_motion(self) -> bool:
-        """Whether camera motion is estimated to compute the features."""
-        return self.view.stabilise != "off"
 
     def shape(self, card: Card) -> tuple[int, ...]:
         """Shape of one video's features: (t c h w).
@@ -242,11 +233,6 @@ class DifferenceRequest:
     def prepare(self, clip: ClipViews) -> "Tensor":
         """Return the images (n 3 h w) uint8."""
         return clip.difference_images(self.view)
-
-    @property
-    def dtype(self) -> str:
-        """Data type in which a store keeps the features."""
-        return "float16"
 
 
 Request = FeatureRequest | CameraMotionRequest | DifferenceRequest

@@ -7,7 +7,6 @@ from typing import Any
 
 from fewact import methods
 from fewact.errors import ExtensionError, OptionError
-from fewact.features.request import CameraMotionRequest
 from fewact.methods.base import Method
 from fewact.methods.checks.made_up import made_up_card
 
@@ -109,6 +108,6 @@ def _levels(method: Method, *, maps: bool, training: bool = False) -> tuple[str,
     for request in requests:
         if request.level is not None:
             found[request.level] = None
-        if isinstance(request, CameraMotionRequest) or request.uses_camera_motion:
+        if request.uses_camera_motion:
             found["camera motion"] = None
     return tuple(found)
