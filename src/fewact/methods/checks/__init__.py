@@ -8,7 +8,8 @@ from typing import Any
 from fewact.errors import UserError
 from fewact.methods.base import Method
 from fewact.methods.checks.made_up import made_up_card
-from fewact.methods.checks.promises import PROMISES, Promise, PromiseError
+from fewact.methods.checks.promise import Promise, PromiseError
+from fewact.methods.checks.promises import PROMISES
 from fewact.methods.checks.subject import Subject, accepts, make
 
 __all__ = ["PROMISES", "Outcome", "Promise", "PromiseError", "Subject", "check_method"]
@@ -40,7 +41,7 @@ def check_method(method: type[Method], options: Mapping[str, Any] | None = None)
     """
     cards = [made_up_card(), made_up_card(maps=False)]
     subjects = [Subject(partial(make, method, card, options or {}), card) for card in cards]
-    usable = [one for one in subjects if accepts(one)] or subjects[:1]
+    usable = [one for one in subjects if accepts(one.make(), one.card)] or subjects[:1]
     return [_outcome(promise, usable) for promise in PROMISES.values()]
 
 

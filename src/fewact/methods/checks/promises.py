@@ -1,16 +1,22 @@
-"""The promises: each a function that raises a ``PromiseError`` if a method breaks it."""
+"""The promises: each a function that raises ``Broken`` if a method breaks it."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
-from fewact.errors import OptionError, ShapeError, UserError
+from fewact.errors import OptionError, ShapeError
 from fewact.features.request import FeatureRequest
-from fewact.methods.base import BankScores, Method, Nodes, TextMethod
+from fewact.methods.base import BankScores, Nodes, TextMethod
 from fewact.methods.checks.made_up import made_up_features, separable_features
+from fewact.methods.checks.promise import (
+    Broken,
+    Check,
+    Promise,
+    check_equal,
+    check_finite,
+    difference,
+)
 from fewact.methods.checks.subject import (
     EPISODES,
     QUERIES,
@@ -18,46 +24,16 @@ from fewact.methods.checks.subject import (
     WAYS,
     Subject,
     accepts,
+    other_option,
     scores,
     take,
 )
 from fewact.methods.common.inputs import of_videos
-from fewact.options import (
-    flatten_options,
-    make_options,
-    option_descriptions,
-    option_groups,
-    option_names,
-)
-
-TOLERANCE = 1e-4
-"""Largest difference of logits that should be equal, relative to the largest of them."""
+from fewact.options import option_descriptions, option_groups, option_names
 
 SEPARABLE_EPISODES, SEPARABLE = 8, 2 / 3
 """Number of episodes with classes that are easy to distinguish, and the fraction of their queries
 that must be exceeded. Of 96 queries in three classes, 32 are right by chance."""
-
-Check = Callable[[Subject], None]
-
-
-class PromiseError(UserError):
-    """A method breaks a promise of the contract."""
-
-
-@dataclass(frozen=True)
-class Promise:
-    """One promise of the contract.
-
-    Args:
-        text: The promise as a sentence.
-        look: Where to look if it is broken.
-        check: Raises a ``PromiseError`` if a method breaks it.
-    """
-
-    text: str
-    look: str
-    check: Check
-
 
 PROMISES: dict[str, Promise] = {}
 """All promises by name."""
@@ -79,8 +55,8 @@ def shapes(subject: Subject) -> None:
         support, labels, query = subject.episode(method, b, n, k, q)
         logits = scores(subject, method, support, labels, query, n)
         if logits.shape != (b, q, n):
-            _broken(shapes, got=str(tuple(logits.shape)), expected=str((b, q, n)))
-        _finite(shapes, logits)
+            raise Broken(got=str(tuple(logits.shape)), expected=str((b, q, n)))
+        check_finite(logits)
 
 
 @_promise("The order of the support videos has no effect.", "support: average by labels")
@@ -91,7 +67,7 @@ def support_order(subject: Subject) -> None:
     order = torch.tensor([3, 0, 5, 1, 4, 2])
     expected = scores(subject, method, support, labels, query)
     got = scores(subject, method, take(support, order), labels[:, order], query)
-    _equal(support_order, got, expected)
+    check_equal(got, expected)
 
 
 @_promise(
@@ -107,7 +83,7 @@ def alone(subject: Subject) -> None:
     together = scores(subject, method, support, labels, query)
     each = (take(query, slice(i, i + 1)) for i in range(QUERIES))
     got = torch.cat([scores(subject, method, support, labels, one) for one in each], 1)
-    _equal(alone, got, together)
+    check_equal(got, together)
 
 
 @_promise("Permuted queries permute the rows of the logits.", "score: axes b and q")
@@ -117,7 +93,7 @@ def query_order(subject: Subject) -> None:
     support, labels, query = subject.episode(method)
     order = torch.tensor([2, 0, 3, 1])
     expected = scores(subject, method, support, labels, query)[:, order]
-    _equal(query_order, scores(subject, method, support, labels, take(query, order)), expected)
+    check_equal(scores(subject, method, support, labels, take(query, order)), expected)
 
 
 @_promise("Renamed classes permute the columns of the logits.", "support: labels as positions")
@@ -131,7 +107,7 @@ def class_names(subject: Subject) -> None:
     if text is not None:
         text = torch.empty_like(text).index_copy(1, new, text)
     got = scores(subject, method, support, new[labels], query, text=text)
-    _equal(class_names, got[..., new], expected)
+    check_equal(got[..., new], expected)
 
 
 @_promise("Episodes score the same in a batch and one by one.", "support and score: axis b")
@@ -147,7 +123,7 @@ def batches(subject: Subject) -> None:
         got = scores(
             subject, method, one, labels[own], queries, text=None if text is None else text[own]
         )
-        _equal(batches, got, together[own])
+        check_equal(got, together[own])
 
 
 @_promise("Classes may have different numbers of shots.", "support: use one_hot_mean")
@@ -157,10 +133,10 @@ def uneven_shots(subject: Subject) -> None:
     support, labels, query = subject.episode(method, k=3)
     some = torch.tensor([0, 1, 2, 3, 6])  # class 0 three times, 1 and 2 once
     expected = scores(subject, method, take(support, some), labels[:, some], query)
-    _finite(uneven_shots, expected)
+    check_finite(expected)
     order = some[torch.tensor([4, 1, 3, 0, 2])]
     got = scores(subject, method, take(support, order), labels[:, order], query)
-    _equal(uneven_shots, got, expected)
+    check_equal(got, expected)
 
 
 @_promise("Each video is encoded alone.", "encode: a mean or norm over several videos")
@@ -172,9 +148,9 @@ def encoding_alone(subject: Subject) -> None:
         together = method.encode(features)
         one = method.encode({request: found[1, 2] for request, found in features.items()})
     if together.keys() != one.keys():
-        _broken(encoding_alone, got=", ".join(one), expected=", ".join(together))
+        raise Broken(got=", ".join(one), expected=", ".join(together))
     for name, value in one.items():
-        _equal(encoding_alone, value, together[name][1, 2], where=f'node "{name}"')
+        check_equal(value, together[name][1, 2], where=f'node "{name}"')
 
 
 @_promise("Zero and constant features give finite logits.", "a division by a norm or a variance")
@@ -186,7 +162,7 @@ def zero_features(subject: Subject) -> None:
         with torch.no_grad():
             nodes = method.encode({request: torch.full_like(x, value) for request, x in made})
         logits = scores(subject, method, nodes, torch.tensor([[0, 1]]), nodes, 2)
-        _finite(zero_features, logits, where=f"features of {value}")
+        check_finite(logits, where=f"features of {value}")
 
 
 @_promise("Logits in float32 agree with those in float64.", "a difference of large numbers")
@@ -198,8 +174,8 @@ def dtypes(subject: Subject) -> None:
     expected = scores(subject, subject.make().double(), double[0], labels, double[1])
     got = scores(subject, method, support, labels, query)
     if got.dtype != torch.float32 or expected.dtype != torch.float64:
-        _broken(dtypes, got=f"{got.dtype}, {expected.dtype}", expected="the type of the nodes")
-    _equal(dtypes, got.double(), expected)
+        raise Broken(got=f"{got.dtype}, {expected.dtype}", expected="the type of the nodes")
+    check_equal(got.double(), expected)
 
 
 @_promise("Logits are the same in each call.", "encode and score: dropout or random numbers")
@@ -208,7 +184,7 @@ def deterministic(subject: Subject) -> None:
     method = subject.make()
     first, second = (scores(subject, method, *subject.episode(method)) for _ in range(2))
     if not torch.equal(first, second):
-        _broken(deterministic, got=_difference(first, second), expected="equal logits")
+        raise Broken(got=difference(first, second), expected="equal logits")
 
 
 @_promise(
@@ -229,20 +205,20 @@ def gradients(subject: Subject) -> None:
     weights = {n: p for n, p in method.named_parameters() if p.requires_grad}
     losses = method.losses(batch)
     total = torch.stack([loss.reshape(()) for loss in losses.values()]).sum()
-    _finite(gradients, total, where=f"losses {', '.join(losses)}")
+    check_finite(total, where=f"losses {', '.join(losses)}")
     if not total.requires_grad:
         if leaves or weights:
-            _broken(gradients, got="losses without a gradient")
+            raise Broken(got="losses without a gradient")
         return
     both = {**leaves, **weights}
     found = torch.autograd.grad(total, list(both.values()), allow_unused=True)
     for name, gradient in zip(both, found, strict=True):
         if gradient is not None:
-            _finite(gradients, gradient, where=name)
+            check_finite(gradient, where=name)
     reached = dict(zip(both, (g is not None and bool(g.any()) for g in found), strict=True))
     missed = [name for name in leaves if not reached[name]]
     if missed and not (method.uses_text and reached["text"]):
-        _broken(gradients, where=", ".join(missed), got="no gradient")
+        raise Broken(where=", ".join(missed), got="no gradient")
 
 
 @_promise("Initial weights depend on the options alone.", "__init__: use inputs.seeded")
@@ -251,12 +227,12 @@ def initial_weights(subject: Subject) -> None:
     state = torch.get_rng_state()
     first = subject.make()
     if not torch.equal(torch.get_rng_state(), state):
-        _broken(initial_weights, got="torch's global generator was used", expected="a seed")
+        raise Broken(got="torch's global generator was used", expected="a seed")
     torch.rand(7)
     second = subject.make().state_dict()
     for name, value in first.state_dict().items():
         if not torch.equal(value, second[name]):
-            _broken(initial_weights, where=name, got="other values the second time")
+            raise Broken(where=name, got="other values the second time")
 
 
 @_promise("Nothing is kept on the module between calls.", "score and support: assign no attribute")
@@ -268,7 +244,7 @@ def nothing_kept(subject: Subject) -> None:
     changed = [name for name, value in vars(method).items() if before.get(name) is not value]
     changed += [n for n, v in method.state_dict().items() if not torch.equal(v, weights[n])]
     if changed:
-        _broken(nothing_kept, got=", ".join(changed))
+        raise Broken(got=", ".join(changed))
 
 
 @_promise(
@@ -296,7 +272,7 @@ def inputs_unchanged(subject: Subject) -> None:
 def _unchanged(given: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> None:
     for name, value in given.items():
         if not torch.equal(value, before[name]):
-            _broken(inputs_unchanged, where=name, got="other values after the call")
+            raise Broken(where=name, got="other values after the call")
 
 
 @_promise(
@@ -310,19 +286,18 @@ def text_methods(subject: Subject) -> None:
     if not method.uses_text:
         nan = torch.full((EPISODES, WAYS, subject.card.vectors), torch.nan)
         got = scores(subject, method, support, labels, query, text=nan)
-        _finite(text_methods, got, where="a method without text")
+        check_finite(got, where="a method without text")
         return
     if not isinstance(method, TextMethod):
-        _broken(text_methods, got="uses_text of a method that is no TextMethod")
+        raise Broken(got="uses_text of a method that is no TextMethod")
     width = subject.card.vectors
-    named = cast("TextMethod", method)
     for text in (None, torch.zeros(2, WAYS, width + 1), torch.zeros(2, WAYS + 1, width)):
         try:
-            named.support(support, labels, WAYS, text=text)
+            method.support(support, labels, WAYS, text=text)
         except (OptionError, ShapeError):
             continue
         shape = "none" if text is None else str(tuple(text.shape))
-        _broken(text_methods, got=f"no error for {shape}", expected="an OptionError or ShapeError")
+        raise Broken(got=f"no error for {shape}", expected="an OptionError or ShapeError")
 
 
 @_promise("What an evaluation computes once a video changes no logit.", "with_text and bank_scorer")
@@ -339,14 +314,14 @@ def once_a_video(subject: Subject) -> None:
             named = method.with_text(flat, of_videos(text, labels).flatten(0, 1))
             nodes = {name: value.unflatten(0, labels.shape) for name, value in named.items()}
             got = scores(subject, method, nodes, labels, query)
-            _equal(once_a_video, got, expected, where="with_text")
+            check_equal(got, expected, where="with_text")
             flat = named
         score = method.bank_scorer(flat, other) if isinstance(method, BankScores) else None
         if score is not None:
             rows = torch.arange(labels.numel()).view(labels.shape)
             queries = torch.arange(EPISODES * QUERIES).view(EPISODES, -1)
             got = score(rows, labels, WAYS, queries)
-            _equal(once_a_video, got, expected, where="bank_scorer")
+            check_equal(got, expected, where="bank_scorer")
 
 
 @_promise(
@@ -372,8 +347,7 @@ def separable_classes(subject: Subject) -> None:
         )
     right = int((scores(subject, method, support, labels, query).argmax(-1) == truth).sum())
     if right <= SEPARABLE * truth.numel():
-        _broken(
-            separable_classes,
+        raise Broken(
             got=f"{right} of {truth.numel()} queries right, chance is {truth.numel() // WAYS}",
             expected=f"more than {SEPARABLE:.0%} right",
         )
@@ -387,9 +361,9 @@ def options_documented(subject: Subject) -> None:
     for name in option_names(type(options)):
         group, _, option = name.rpartition(".")
         if not option_descriptions(documented[group]).get(option):
-            _broken(options_documented, where=f'option "{name}"', got="no description")
+            raise Broken(where=f'option "{name}"', got="no description")
     if not type(options).__dataclass_params__.frozen:
-        _broken(options_documented, got="a dataclass that is not frozen")
+        raise Broken(got="a dataclass that is not frozen")
 
 
 @_promise("Options in ``scoring`` do not change the encoding.", "scoring, or encode")
@@ -398,73 +372,18 @@ def scoring_options(subject: Subject) -> None:
     method = subject.make()
     unknown = method.scoring - set(option_names(type(method.options)))
     if unknown:
-        _broken(scoring_options, got=f"no options: {', '.join(sorted(unknown))}")
+        raise Broken(got=f"no options: {', '.join(sorted(unknown))}")
     features = made_up_features(method, subject.card, 2)
     expected = method.encode(features)
     for name in sorted(method.scoring):
-        other = _otherwise(method, name)
-        if other is None or not _fits(other, subject):
+        other = other_option(method, name)
+        if other is None or not accepts(other, subject.card):
             continue
         if other.requests(subject.card) != method.requests(subject.card):
-            _broken(scoring_options, where=f'option "{name}"', got="other requests")
+            raise Broken(where=f'option "{name}"', got="other requests")
         got = other.encode(features)
         same = got.keys() == expected.keys() and all(
             torch.equal(value, expected[key]) for key, value in got.items()
         )
         if not same:
-            _broken(scoring_options, where=f'option "{name}"', got="another encoding")
-
-
-def _fits(method: Method, subject: Subject) -> bool:
-    return accepts(Subject(lambda: method, subject.card))
-
-
-def _otherwise(method: Method, name: str) -> Method | None:
-    """Return the method with another valid value of an option, if one is found."""
-    values = flatten_options(method.options)
-    for value in _others(type(method.options), name, values[name]):
-        try:
-            options = make_options(type(method.options), {**values, name: value}, of="method")
-        except OptionError:
-            continue
-        if options != method.options:
-            return type(method)(options).eval()
-    return None
-
-
-def _others(options: type, name: str, value: Any) -> Iterator[Any]:
-    """Yield other values of an option."""
-    from pydantic import TypeAdapter
-
-    schema = TypeAdapter(options).json_schema()
-    for part in name.split("."):
-        schema = schema.get("properties", {}).get(part, {})
-    if isinstance(value, bool):
-        yield not value
-    elif isinstance(value, int | float):
-        yield from (type(value)(one) for one in (value / 2, value + 1, value * 0.75))
-    elif value is None:
-        yield from (0.5, 1)
-    yield from schema.get("enum", ())
-
-
-def _broken(check: Check, *, where: str = "", got: str = "", expected: str = "") -> None:
-    promise = PROMISES[check.__name__]
-    raise PromiseError(promise.text, where=where, got=got, expected=expected, hint=promise.look)
-
-
-def _finite(check: Check, value: Tensor, where: str = "") -> None:
-    if not value.isfinite().all():
-        _broken(check, where=where, got="NaN or infinity", expected="finite numbers")
-
-
-def _equal(check: Check, got: Tensor, expected: Tensor, where: str = "") -> None:
-    size = max(1.0, float(expected.abs().max())) if expected.numel() else 1.0
-    if got.shape != expected.shape:
-        _broken(check, where=where, got=str(tuple(got.shape)), expected=str(tuple(expected.shape)))
-    if not torch.allclose(got, expected, rtol=0, atol=TOLERANCE * size):
-        _broken(check, where=where, got=_difference(got, expected), expected="equal values")
-
-
-def _difference(first: Tensor, second: Tensor) -> str:
-    return f"a difference of {float((first - second).abs().max()):.3g}"
+            raise Broken(where=f'option "{name}"', got="another encoding")

@@ -1,7 +1,7 @@
 """A method under test: how it is made, its episodes, and its logits."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from fewact.backbones.card import Card
 from fewact.errors import OptionError
 from fewact.methods.base import Method, Nodes, TrainingBatch, support_state
 from fewact.methods.checks.made_up import made_up_features, made_up_text
-from fewact.options import make_options
+from fewact.options import flatten_options, make_options
 
 WAYS, SHOTS, QUERIES, EPISODES = 3, 2, 4, 2
 
@@ -60,11 +60,11 @@ def make(method: type[Method], card: Card, options: Mapping[str, Any]) -> Method
     return method(make_options(method.Options, {**values, **options}, of="the method")).eval()
 
 
-def accepts(subject: Subject) -> bool:
+def accepts(method: Method, card: Card) -> bool:
     """Return whether the method has what it needs of the backbone."""
     try:
-        for request in subject.make().requests(subject.card):
-            request.shape(subject.card)
+        for request in method.requests(card):
+            request.shape(card)
     except OptionError:
         return False
     return True
@@ -90,3 +90,31 @@ def scores(
 def take(nodes: Nodes, which: slice | Tensor) -> Nodes:
     """Return some videos of nodes (b v …)."""
     return {name: value[:, which] for name, value in nodes.items()}
+
+
+def other_option(method: Method, name: str) -> Method | None:
+    """Return the method with another valid value of an option, if one is found."""
+    values = flatten_options(method.options)
+    for value in _other_values(type(method.options), name, values[name]):
+        try:
+            options = make_options(type(method.options), {**values, name: value}, of="method")
+        except OptionError:
+            continue
+        if options != method.options:
+            return type(method)(options).eval()
+    return None
+
+
+def _other_values(options: type, name: str, value: Any) -> Iterator[Any]:
+    from pydantic import TypeAdapter
+
+    schema = TypeAdapter(options).json_schema()
+    for part in name.split("."):
+        schema = schema.get("properties", {}).get(part, {})
+    if isinstance(value, bool):
+        yield not value
+    elif isinstance(value, int | float):
+        yield from (type(value)(one) for one in (value / 2, value + 1, value * 0.75))
+    elif value is None:
+        yield from (0.5, 1)
+    yield from schema.get("enum", ())
