@@ -108,37 +108,29 @@ def predict(
     Predictions are written to stdout, everything else to stderr. Files that cannot be read are
     listed and skipped; the exit code is then 3.
     """
-    false_alarms, sets, trim = answers.false_alarms, answers.sets, answers.trim
-    if sets is not None and not 0 < sets < 1:
-        raise OptionError("not a rate", where="--sets", got=f"{sets:g}", expected="such as 0.9")
+    if answers.sets is not None and not 0 < answers.sets < 1:
+        raise OptionError(
+            "not a rate", where="--sets", got=f"{answers.sets:g}", expected="such as 0.9"
+        )
     clips = _read(videos, dataset)
     with loading():
         from fewact import FewShotClassifier
         from fewact.classifier import Skipped
-        from fewact.classifier.open_set import check_rate, describe
+        from fewact.classifier.open_set import check_rate
         from fewact.classifier.prediction import display_name
         from fewact.data import FeatureClip
         from fewact.features.timing import Timing
 
-        check_rate(false_alarms)
+        check_rate(answers.false_alarms)
         names = [display_name(clip) for clip in clips]
         classifier = FewShotClassifier.load(model, **load.backbone)
-    if false_alarms is not None:
-        classifier.false_alarms = false_alarms
-        for line in describe(classifier.open_set_, false_alarms):
-            say(line)
-    for folder in (
-        _class_folders(videos, classifier.classes_.tolist()) if sys.stderr.isatty() else ()
-    ):
-        say(f"{folder} has folders of the classes: fewact test MODEL FOLDER measures the accuracy")
-    if trim is not None:
-        classifier.trim = trim.value
-    if sets is not None:
-        classifier.sets = sets
-    rate = classifier.sets
-    if rate is not None and not classifier.calibration_.set_threshold(rate):
-        held = classifier.calibration_.held_out
-        say(f"Sets have all classes: {held} held-out clips are too few for {rate:g}")
+    _apply(answers, classifier)
+    if sys.stderr.isatty():
+        for folder in _class_folders(videos, classifier.classes_.tolist()):
+            say(
+                f"{folder} has folders of the classes: "
+                "fewact test MODEL FOLDER measures the accuracy"
+            )
     clock = Timing()
     results = classifier.predict_each(clips, timing=clock)
     write = _writer(output, names, classifier)
@@ -171,6 +163,24 @@ def predict(
         what = "rows" if isinstance(clips[0], FeatureClip) else "videos"
         say(f"Skipped {len(skipped)} of {len(clips)} {what}.")
     exit_skipped(len(skipped))
+
+
+def _apply(answers: AnswerOptions, classifier: "FewShotClassifier") -> None:
+    """Set what the options change of a classifier, and say what follows from it."""
+    from fewact.classifier.open_set import describe
+
+    if answers.false_alarms is not None:
+        classifier.false_alarms = answers.false_alarms
+        for line in describe(classifier.open_set_, answers.false_alarms):
+            say(line)
+    if answers.trim is not None:
+        classifier.trim = answers.trim.value
+    if answers.sets is not None:
+        classifier.sets = answers.sets
+    rate = classifier.sets
+    if rate is not None and not classifier.calibration_.set_threshold(rate):
+        held = classifier.calibration_.held_out
+        say(f"Sets have all classes: {held} held-out clips are too few for {rate:g}")
 
 
 def _class_folders(arguments: Sequence[str], classes: Iterable[object]) -> list[str]:
