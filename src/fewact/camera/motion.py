@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from fewact.camera.measured import grey_of
+from fewact.camera.pyramid import Level, Pyramid
 from fewact.camera.registration import (
     Keypoints,
     all_pixels,
@@ -22,9 +22,6 @@ from fewact.camera.registration import (
 from fewact.camera.similarity import Similarity
 from fewact.errors import OptionError, ShapeError
 from fewact.shapes import check_shape
-
-SIDES = (112, 56, 28, 14)
-"""Rows and columns of the grey images of the pyramid."""
 
 STEPS = 6
 """Gauss–Newton steps for keypoints on each pyramid level."""
@@ -165,7 +162,7 @@ def estimate_camera_motion(
         identity = Similarity.identity(t)
         return CameraMotion(t, LEAST_LOG_ODDS, 1.0, lambda: Estimates(identity, identity))
     grey = grey_of(frames) if grey is None else grey
-    pyramid = _Pyramid(grey, lambda images: pixel_aspect(images, frames, aspect))
+    pyramid = Pyramid(grey, lambda images: pixel_aspect(images, frames, aspect))
     registration = _Registration(pyramid)
     static_fraction = _static_fraction(pyramid.fine, frames)
     log_odds = registration.log_odds(static_fraction)
@@ -204,51 +201,6 @@ def check_clip(frames: Tensor, aspect: float | None) -> None:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Level:
-    """Pyramid level: grey images (t h w) and the width of their pixels over its height."""
-
-    images: Tensor
-    pixel: float
-
-    @property
-    def rows(self) -> int:
-        return self.images.shape[1]
-
-    def reference(self) -> Keypoints:
-        """Return the keypoints of the middle image, repeated for each of the t images."""
-        t = len(self.images)
-        return detect_keypoints(self.images[[t // 2]], self.pixel).repeated(t)
-
-
-class _Pyramid:
-    """Grey images of a clip in several sizes, each of mean 0 and standard deviation 1.
-
-    Args:
-        grey: Luma (t h w) of the frames.
-        pixel: Returns the width of a pixel of images (t h w) over its height.
-    """
-
-    def __init__(self, grey: Tensor, pixel: Callable[[Tensor], float]) -> None:
-        self._pixel = pixel
-        self._grey = _smaller(grey, SIDES[0])
-        self.fine = self._level(self._grey)
-
-    @cached_property
-    def levels(self) -> list[_Level]:
-        """Levels, fine to coarse; most static cameras need the first one alone."""
-        found, grey = [self.fine], self._grey
-        for side in SIDES[1:]:
-            grey = _smaller(grey, side)
-            found.append(self._level(grey))
-        return found
-
-    def _level(self, grey: Tensor) -> _Level:
-        deviation = grey.std((1, 2), keepdim=True).clamp_min(1.0)
-        images = (grey - grey.mean((1, 2), keepdim=True)) / deviation
-        return _Level(images, self._pixel(images))
-
-
 class _Registration:
     """Registration of each frame to the middle one, by keypoints of the finest level.
 
@@ -256,7 +208,7 @@ class _Registration:
         pyramid: Grey images of the clip.
     """
 
-    def __init__(self, pyramid: _Pyramid) -> None:
+    def __init__(self, pyramid: Pyramid) -> None:
         self._pyramid, self._fine = pyramid, pyramid.fine
         self._t = len(self._fine.images)
         self._static = Similarity.identity(self._t)
@@ -340,7 +292,7 @@ def _log_odds(motion_only: float, static_only: float, static_fraction: float) ->
     return math.log(ratio / MOVED_RATIO) - STATIC_RATE * static_fraction
 
 
-def _register_keypoints(levels: Sequence[_Level]) -> Similarity:
+def _register_keypoints(levels: Sequence[Level]) -> Similarity:
     """Register each frame to the middle one by keypoints, in pixels of the finest level."""
     fine, *coarse = levels
     t = len(fine.images)
@@ -361,7 +313,7 @@ def _register_keypoints(levels: Sequence[_Level]) -> Similarity:
     return found
 
 
-def _register_pixels(levels: Sequence[_Level], which: Tensor) -> Similarity:
+def _register_pixels(levels: Sequence[Level], which: Tensor) -> Similarity:
     """Register some frames (t) bool by all pixels where that reduces the difference.
 
     Returns:
@@ -386,13 +338,13 @@ def _register_pixels(levels: Sequence[_Level], which: Tensor) -> Similarity:
     return every
 
 
-def _inliers(reference: Keypoints, level: _Level, found: Similarity, distance: float) -> Tensor:
+def _inliers(reference: Keypoints, level: Level, found: Similarity, distance: float) -> Tensor:
     """Return which keypoints are inliers: (t m) bool."""
     off = residuals(reference, level.images, found, level.pixel)
     return off < distance * level.rows  # false for NaN
 
 
-def _static_fraction(fine: _Level, frames: Tensor) -> float:
+def _static_fraction(fine: Level, frames: Tensor) -> float:
     """Return the fraction of static keypoints in each of the most static fifth of frame pairs."""
     step = max(1, len(frames) // STATIC_FRAMES)
     images, frames = fine.images[::step], frames[::step]
@@ -408,12 +360,12 @@ def _static_fraction(fine: _Level, frames: Tensor) -> float:
     before, after = images[changed], images[changed + 1]
     reference = detect_keypoints(before, fine.pixel)
     identity = Similarity.identity(len(changed))
-    static = _inliers(reference, _Level(after, fine.pixel), identity, distance).sum(1)
+    static = _inliers(reference, Level(after, fine.pixel), identity, distance).sum(1)
     fractions = static / reference.valid.sum(1).clamp_min(1)
     return float(fractions.sort(descending=True).values[max(1, len(changed) // 5) - 1])
 
 
-def _chain(coarse: _Level, finer: _Level, middle: int) -> Similarity:
+def _chain(coarse: Level, finer: Level, middle: int) -> Similarity:
     """Chain the registrations of neighbouring frames, in pixels of the finer level: (t)."""
     t = len(coarse.images)
     near = torch.tensor([*range(middle, 0, -1), *range(middle, t - 1)])
@@ -427,19 +379,3 @@ def _chain(coarse: _Level, finer: _Level, middle: int) -> Similarity:
     for i, (a, b) in enumerate(zip(near.tolist(), far.tolist(), strict=True)):
         found[b] = step[i : i + 1].after(found[a])
     return Similarity(torch.cat([f.linear for f in found]), torch.cat([f.shift for f in found]))
-
-
-def _smaller(images: Tensor, side: int) -> Tensor:
-    """Return images (t h w) of at most ``side`` rows and columns."""
-    return _pooled(images, (min(side, images.shape[1]), min(side, images.shape[2])))
-
-
-def _pooled(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return images (t h w) of a size, in which each pixel is the mean of those that it covers.
-
-    Sums of slices halve a side with the values of torch's pooling, in a fifth of its time.
-    """
-    if images.shape[1:] != (2 * size[0], 2 * size[1]):
-        return functional.adaptive_avg_pool2d(images[:, None], size)[:, 0]
-    upper, lower = images[:, ::2], images[:, 1::2]
-    return (upper[..., ::2] + upper[..., 1::2] + lower[..., ::2] + lower[..., 1::2]) / 4
