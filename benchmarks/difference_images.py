@@ -23,7 +23,7 @@ from fewact.features.differences import SCALE, difference_images
 from fewact.features.request import ClipViews, DifferenceRequest, Features, Request
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
-from fewact.methods.fusion.method import cropped_motion
+from fewact.methods.fusion.options import cropped_motion
 
 SCALES = (2 / 7, SCALE, 4 / 7, 5 / 7, 1.0)
 """Heights of the images, as fractions of the frames'."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fewact import FewShotClassifier, methods
-from fewact.methods.fusion.method import TermWeights
+from fewact.methods.fusion.options import TermWeights
 
 Run = Callable[..., Any]
 
