@@ -13,7 +13,7 @@ from fewact.data.corrected import corrected
 from fewact.encoding import encode_list
 from fewact.errors import OptionError, UnknownNameError, VideoError
 from fewact.evaluation import VideoFeatures
-from fewact.methods.base import FrameMatch, equal_parts
+from fewact.methods.explaining import FrameMatch, equal_parts
 from fewact.report.matched import matched_page
 from tests.report.test_explanation import HOSTILE, Reader
 

@@ -38,15 +38,15 @@ from fewact.data.video_source import VideoSource
 from fewact.errors import VideoError
 from fewact.features.extract import extract
 from fewact.features.request import Features
-from fewact.methods.base import (
+from fewact.methods.base import Method
+from fewact.methods.common.text_logits import combined_logits
+from fewact.methods.explaining import (
     CellMatches,
     FrameAttention,
     FrameMatch,
     FrameMatches,
-    Method,
     PairParts,
 )
-from fewact.methods.common.text_logits import combined_logits
 from fewact.video import Segments
 from fewact.video.named import sampler_of
 from fewact.video.still import jpeg

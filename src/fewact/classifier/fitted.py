@@ -29,7 +29,8 @@ from fewact.classifier.orientation import ORIENTATIONS, Upright, find_upright
 from fewact.classifier.prediction import NONE, Prediction, display_name
 from fewact.data import AnyClip
 from fewact.features.timing import Stage, Timing
-from fewact.methods.base import Method, PairParts, score_and_pairs
+from fewact.methods.base import Method, score_and_pairs
+from fewact.methods.explaining import PairParts
 
 MAX_SCORED, MAX_REFERENCES = 100, 40
 """Number of training clips that are held out for the decision between known and unknown, and of

@@ -16,7 +16,7 @@ from fewact.classifier.prediction import display_name
 from fewact.data import FeatureClip
 from fewact.errors import OptionError, UnknownNameError, VideoError, did_you_mean
 from fewact.methods.a2m2 import A2M2
-from fewact.methods.base import FrameMatch
+from fewact.methods.explaining import FrameMatch
 
 NAME = "alignment.name"
 

@@ -20,11 +20,9 @@ from fewact.methods.a2m2_options import A2M2Options, AlignmentOptions, MomentOpt
 from fewact.methods.a2m2_parts import A2M2State
 from fewact.methods.base import (
     BankScorer,
-    FrameMatch,
     Nodes,
     TextMethod,
     TrainingBatch,
-    attention_of,
     cross_entropy,
     support_state,
 )
@@ -34,6 +32,7 @@ from fewact.methods.common.kernel import intra_class_similarity
 from fewact.methods.common.reduction import ChannelReduction
 from fewact.methods.common.temporal_attention import TemporalAttention
 from fewact.methods.common.text_logits import combined_logits, text_logits
+from fewact.methods.explaining import FrameMatch, attention_of
 
 __all__ = ["A2M2", "A2M2Options", "A2M2State", "AlignmentOptions", "MomentOptions"]
 

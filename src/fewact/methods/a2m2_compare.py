@@ -8,9 +8,10 @@ from torch.linalg import vector_norm
 
 from fewact.align import Alignment
 from fewact.methods.a2m2_options import A2M2Options
-from fewact.methods.base import BankScorer, FrameMatch, Nodes, plan_of
+from fewact.methods.base import BankScorer, Nodes
 from fewact.methods.common import matching
 from fewact.methods.common.kernel import intra_class_similarity, mean_over_shots
+from fewact.methods.explaining import FrameMatch, plan_of
 from fewact.moments import window_times, windows
 
 

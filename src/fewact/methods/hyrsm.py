@@ -16,12 +16,13 @@ from torch.nn import functional
 from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.methods.base import FrameMatch, Method, Nodes, attention_of, one_hot_mean
+from fewact.methods.base import Method, Nodes, one_hot_mean
 from fewact.methods.common.chunks import in_chunks
 from fewact.methods.common.effects import Effect, refuse_without_effect
 from fewact.methods.common.inputs import frame_vectors, seeded
 from fewact.methods.common.prototypes import ShotAggregation, SupportFrames, support_frames
 from fewact.methods.common.scaled_positions import ScaledPositions
+from fewact.methods.explaining import FrameMatch, attention_of
 from fewact.methods.hyrsm_parts import Attention, Relation, cost_of_shifted
 
 Dropout = Annotated[float, Field(ge=0, lt=1)]

@@ -16,19 +16,11 @@ from torch.nn import functional
 from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.methods.base import (
-    FrameMatch,
-    Method,
-    Nodes,
-    TrainingBatch,
-    attention_of,
-    cross_entropy,
-    join,
-    one_hot_mean,
-)
+from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy, join, one_hot_mean
 from fewact.methods.common.inputs import frame_maps, map_request, seeded
 from fewact.methods.common.scaled_positions import ScaledPositions
 from fewact.methods.common.transformer import Transformer
+from fewact.methods.explaining import FrameMatch, attention_of
 from fewact.methods.molo_parts import Motion, Tokens, decoder
 
 BRANCHES = ("appearance", "motion")

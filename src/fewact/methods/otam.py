@@ -10,8 +10,9 @@ from torch import Tensor
 from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
-from fewact.methods.base import FrameMatch, Method, Nodes, equal_parts, plan_of
+from fewact.methods.base import Method, Nodes
 from fewact.methods.common.prototypes import ShotAggregation, SupportFrames, support_frames
+from fewact.methods.explaining import FrameMatch, equal_parts, plan_of
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

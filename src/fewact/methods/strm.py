@@ -15,15 +15,7 @@ from torch.nn import functional
 
 from fewact.backbones.card import Card
 from fewact.features.request import Features, Request
-from fewact.methods.base import (
-    FrameMatch,
-    Method,
-    Nodes,
-    TrainingBatch,
-    cross_entropy,
-    equal_parts,
-    plan_of,
-)
+from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy
 from fewact.methods.common.inputs import frame_maps, map_request, seeded
 from fewact.methods.common.tuples import (
     ClassTuples,
@@ -36,6 +28,7 @@ from fewact.methods.common.tuples import (
     nearest_tuple_scores,
     tuple_scores,
 )
+from fewact.methods.explaining import FrameMatch, equal_parts, plan_of
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

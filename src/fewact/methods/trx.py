@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.methods.base import FrameMatch, Method, Nodes, equal_parts, plan_of
+from fewact.methods.base import Method, Nodes
 from fewact.methods.common.inputs import frame_vectors, seeded
 from fewact.methods.common.size import check_nodes
 from fewact.methods.common.tuples import (
@@ -34,6 +34,7 @@ from fewact.methods.common.tuples import (
     matched_frames,
     tuple_scores,
 )
+from fewact.methods.explaining import FrameMatch, equal_parts, plan_of
 
 
 def several(sizes: Any) -> Any:

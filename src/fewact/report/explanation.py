@@ -9,7 +9,7 @@ from PIL import Image, UnidentifiedImageError
 
 from fewact import svg
 from fewact.classifier.explain import Cells, Explanation, Neighbour
-from fewact.methods.base import FrameMatch
+from fewact.methods.explaining import FrameMatch
 from fewact.report.pages import drawing, render_page
 
 WIDTH, HEIGHT, RIBBONS, LEFT = 880.0, 82.0, 60.0, 0.0

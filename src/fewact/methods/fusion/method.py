@@ -8,16 +8,9 @@ from torch import Tensor
 from fewact.backbones.card import Card
 from fewact.errors import OptionError
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.methods.base import (
-    FrameMatch,
-    Method,
-    Nodes,
-    TrainingBatch,
-    cross_entropy,
-    equal_parts,
-    plan_of,
-)
+from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
+from fewact.methods.explaining import FrameMatch, equal_parts, plan_of
 from fewact.methods.fusion.any_order import describe
 from fewact.methods.fusion.camera_weight import camera_moved
 from fewact.methods.fusion.channel_mixing import ChannelMixing
