@@ -121,11 +121,9 @@ def line(x: float, y: float, to_x: float, to_y: float, stroke: str, **attributes
     return element("line", x1=x, y1=y, x2=to_x, y2=to_y, stroke=stroke, **attributes)
 
 
-def polyline(points: Points, stroke: str, *, width: float = 2.0) -> str:
+def polyline(points: Points, stroke: str) -> str:
     """Return a line through points."""
-    return element(
-        "polyline", points=_points(points), fill="none", stroke=stroke, stroke_width=width
-    )
+    return element("polyline", points=_points(points), fill="none", stroke=stroke, stroke_width=2.0)
 
 
 def polygon(points: Points, fill: str, *, opacity: float = 1.0) -> str:

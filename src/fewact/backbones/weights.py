@@ -159,9 +159,9 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     return sha.hexdigest()
 
 
-def _first(names: Iterable[str], count: int = 3) -> str:
+def _first(names: Iterable[str]) -> str:
     ordered = sorted(names)
-    return ", ".join(ordered[:count]) + (", …" if len(ordered) > count else "")
+    return ", ".join(ordered[:3]) + (", …" if len(ordered) > 3 else "")
 
 
 def _read_file(path: Path, source: str) -> Weights:
