@@ -97,6 +97,17 @@ def test_summaries_of_commands_are_those_of_their_help_pages() -> None:
             assert " ".join(text.partition("\n\n")[0].split()) == one.summary, name
 
 
+@pytest.mark.parametrize("name", [name for group in COMMANDS.values() for name in group])
+def test_a_help_page_names_values_in_words_and_each_default_once(run: Run, name: str) -> None:
+    shown = run(name, "--help")
+    assert shown.code == 0
+    assert " range>" not in shown.out
+    for text in re.split(r"\n  (?=-)", shown.out):
+        assert len(re.findall(r"[\[(]default:", text)) <= 1, text
+    commands = shown.out.partition("\nCommands:\n")[2]
+    assert "..." not in commands
+
+
 def test_the_shell_completes_commands_and_options() -> None:
     for words, position, expected in (
         ("fewact tea", 1, "teach"),

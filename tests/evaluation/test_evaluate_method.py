@@ -328,7 +328,7 @@ def test_an_existing_result(tmp_path: Path) -> None:
     method = Nearest()
     assert evaluate_method(method, *problem(), run=RunOptions(output=output)) == first
     assert method.encoded == 0
-    with pytest.raises(ResultError, match="the file holds another result"):
+    with pytest.raises(ResultError, match=r"the file holds another result.*--overwrite"):
         evaluate_method(Nearest(), *problem(seed=1), run=RunOptions(output=output))
     assert load(output) == first
     second = evaluate_method(

@@ -21,8 +21,9 @@ def clip_map(
     videos: Annotated[
         list[str] | None,
         typer.Argument(
+            metavar="VIDEO...",
             help="Video files, folders, or patterns such as 'day*/*.mp4', to draw with the "
-            "training clips."
+            "training clips.",
         ),
     ] = None,
 ) -> None:

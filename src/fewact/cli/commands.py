@@ -78,7 +78,7 @@ COMMANDS: Final[dict[str, dict[str, Lazy]]] = {
         ),
         "undo": Lazy(
             "edit:undo",
-            "Undo the latest change of a model: teach, add, rename, move or remove.",
+            "Undo the latest change of a model: teach, import, add, rename, move or remove.",
         ),
     },
     "Methods and networks": {

@@ -28,7 +28,9 @@ def confusion(
             "--output", "-o", metavar="FILE", help="SVG file for a chart of the first result."
         ),
     ] = None,
-    pairs: Annotated[int, typer.Option(min=1, help="Largest number of confused pairs.")] = 10,
+    pairs: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Largest number of confused pairs.")
+    ] = 10,
     format: OutputFormat = ResultFormat.TABLE,
 ) -> None:
     """Show the accuracy of each class and the pairs of classes confused most often.

@@ -144,7 +144,7 @@ def undo(
         bool, typer.Option("--list", help="List the changes that can be undone, latest first.")
     ] = False,
 ) -> None:
-    """Undo the latest change of a model: teach, add, rename, move or remove."""
+    """Undo the latest change of a model: teach, import, add, rename, move or remove."""
     from fewact.classifier import history
     from fewact.cli.output import print_table
 

@@ -155,14 +155,14 @@ class CameraOptions(OptionGroup):
     ] = ChangedVideos.ALL
     trim: Annotated[
         AutoMode,
-        typer.Option(metavar="MODE", help=f"{TRIM}, as `fewact teach` does (default: off)."),
+        typer.Option(metavar="MODE", help=f"{TRIM}, as `fewact teach` does."),
     ] = AutoMode.OFF
     correct: Annotated[
         AutoMode,
         typer.Option(
             metavar="MODE",
             help="Black bars, flicker, blur, grain, too much or too little light, and little "
-            "contrast: auto corrects them, as `fewact teach` does (default: off).",
+            "contrast: auto corrects them, as `fewact teach` does.",
         ),
     ] = AutoMode.OFF
 

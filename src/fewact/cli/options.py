@@ -66,7 +66,7 @@ def false_alarms(default: str) -> Any:
     )
 
 
-FalseAlarms = Annotated[float | None, false_alarms("the rate that was given in teaching.")]
+FalseAlarms = Annotated[float | None, false_alarms("as in teaching.")]
 FalseAlarmsOfTeaching = Annotated[
     float | None,
     false_alarms("0.1 with clips of no class; without them, every clip gets a class."),

@@ -81,7 +81,7 @@ class AnswerOptions(OptionGroup):
         typer.Option(
             metavar="RATE",
             help="Write the set of classes that has the true one for this fraction of clips, such "
-            "as 0.9. Default: as the model was saved; `fewact teach` saves none.",
+            "as 0.9. Default: the rate saved in the model; `fewact teach` saves none.",
         ),
     ] = None
 

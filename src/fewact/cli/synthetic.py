@@ -50,9 +50,10 @@ def render(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Render the synthetic benchmark as mp4 files, with the ground truth of each video.
+    """Render the synthetic benchmark as mp4 files.
 
-    An interrupted command continues when it is run again; no file is overwritten.
+    A JSON file has the ground truth of each video, and a CSV table lists the clips. An
+    interrupted command continues when it is run again; no file is overwritten.
     """
     from fewact.synthetic import named, write_folder
 

@@ -66,7 +66,7 @@ def watch(
             metavar="FILE",
             help="Video of the recording with its events and counts drawn on it: .mp4, .mov, .mkv "
             "or .webm, without sound. A file is read a second time; of a camera or a pipe it has "
-            "the frames that are looked at, at most ten a second.",
+            "the frames that are analysed, at most ten a second.",
         ),
     ] = None,
     format: Annotated[

@@ -252,7 +252,7 @@ def _existing_result(target: Path, setup: EvaluationSetup) -> Result:
             "the file holds another result",
             where=str(target),
             got=f"{result.setup.method.label} on {result.setup.videos.name}",
-            hint="Choose another output, or overwrite this file.",
+            hint="Choose another output, or replace the file by --overwrite (overwrite=True).",
         )
     remove_progress(target, setup)
     return result
