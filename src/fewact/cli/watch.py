@@ -1,7 +1,5 @@
 """``fewact watch``: the actions in a long recording, a camera or a stream."""
 
-import csv
-import io
 import json
 import signal
 import threading
@@ -21,6 +19,7 @@ from fewact.cli.progress import progress
 from fewact.cli.run import INTERRUPTED, say, saying_warnings
 from fewact.io.atomic import write_text
 from fewact.io.outputs import check_output_file
+from fewact.text_table import csv_line
 
 if TYPE_CHECKING:
     from fewact.classifier import Event, FewShotClassifier
@@ -204,10 +203,8 @@ def _writer(format: EventFormat, classifier: "FewShotClassifier") -> Callable[["
         print(",".join(COLUMNS), flush=True)
 
         def write_csv(one: "Event") -> None:
-            text = io.StringIO()
             fields = one.to_dict()
-            csv.writer(text, lineterminator="\n").writerow([fields[name] for name in COLUMNS])
-            print(text.getvalue(), end="", flush=True)
+            print(csv_line(fields[name] for name in COLUMNS), end="", flush=True)
 
         return write_csv
     times = ["00:00:00.000"]
