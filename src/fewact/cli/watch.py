@@ -110,7 +110,7 @@ def watch(
                 events.append(event)
                 save(events)
         save(events)
-        _summarise(opened, events, clock.monotonic() - begun)
+        _summarise(opened, events, clock.monotonic() - begun, false_alarms)
         if video is not None and delayed is None:
             _draw(video, opened, events, classifier, stop, quiet=quiet)
         if stop.is_set() and not opened.recording.live:
@@ -242,13 +242,16 @@ def _saver(
     return save
 
 
-def _summarise(opened: "Watch", events: list["Event"], seconds: float) -> None:
+def _summarise(
+    opened: "Watch", events: list["Event"], seconds: float, false_alarms: float | None
+) -> None:
     from fewact.report.events import clock_time, counts
 
     for label, count in counts(events).items():
         say(f"{label}: {count}")
     if not events:
-        say("No event was found. `--false-alarms 1` shows the nearest class of every window.")
+        hint = " `--false-alarms 1` shows the nearest class of every window."
+        say(f"No event was found.{'' if false_alarms == 1 else hint}")
     speed = f", {opened.time / seconds:.1f} times real time" if not opened.recording.live else ""
     say(f"Watched {clock_time(opened.time)} in {clock_time(seconds)}{speed}.")
     if opened.dropped:
