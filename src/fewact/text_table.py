@@ -1,7 +1,8 @@
-"""Tables as text that fits a number of columns; names as text and in Markdown."""
+"""Tables as text that fits a number of columns, lines of CSV; names as text and in Markdown."""
 
+import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 WIDTH = 100
 """Number of columns of a table as text, where the terminal does not say more."""
@@ -114,6 +115,20 @@ def _height(words: Sequence[int], width: int) -> int:
             used += length + (used > 0)
         lines, used = lines + max(0, used - 1) // width, used and (used - 1) % width + 1
     return lines
+
+
+def csv_line(cells: Iterable[object]) -> str:
+    r"""Return a row as CSV, with a line break at its end.
+
+    A cell with a carriage return is quoted, too: Python quotes only the characters with which a
+    line ends, and readers end a line at either.
+
+    >>> csv_line(["a", "b,c", "d\re"])
+    'a,"b,c","d\re"\n'
+    """
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def printable(text: str) -> str:

@@ -133,6 +133,7 @@ def test_unusual_file_names_are_written_correctly(
         "挨拶.mp4",
         'with "quotes", commas.mp4',
         "[brackets].mp4",
+        "carriage\rreturn.mp4",
         "two\nlines.mp4",
     ]
     for name in names:
@@ -141,7 +142,9 @@ def test_unusual_file_names_are_written_correctly(
     parsed = json.loads(run("predict", model, *paths, "--format", "json").out)
     assert [one["path"] for one in parsed["predictions"]] == list(map(str, paths))
     table = run("predict", model, *paths, "--format", "csv").out
-    assert [row["path"] for row in csv.DictReader(io.StringIO(table))] == list(map(str, paths))
+    assert [row["path"] for row in csv.DictReader(io.StringIO(table, newline=""))] == [
+        *map(str, paths)
+    ]
     rows = run("predict", model, *paths).out.splitlines()
     assert len(rows) == 1 + len(names)
     assert "two\\nlines.mp4" in rows[-1]

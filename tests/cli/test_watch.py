@@ -82,8 +82,10 @@ def test_events_on_stdout_and_in_files(
 def test_a_recording_without_events_gets_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
     recording = SimpleNamespace(live=False, not_later=0)
     opened: Any = SimpleNamespace(time=10.0, dropped=0, recording=recording)
-    _summarise(opened, [], 5.0)
+    _summarise(opened, [], 5.0, None)
     assert "--false-alarms 1" in capsys.readouterr().err
+    _summarise(opened, [], 5.0, 1.0)
+    assert capsys.readouterr().err.startswith("No event was found.\n")
 
 
 @pytest.mark.slow

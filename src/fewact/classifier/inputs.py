@@ -52,7 +52,7 @@ def as_list(values: Any) -> tuple[list[ClipLike], bool]:
     try:
         return list(values), False
     except TypeError:
-        raise DataError("not a clip", got=_shown(values), expected=EXPECTED) from None
+        raise _no_clip(values) from None
 
 
 def _is_one(value: object) -> bool:
@@ -79,8 +79,7 @@ def as_clip(value: ClipLike) -> AnyClip:
         return _read(value)
     if is_frames(value):
         return Frames(value)
-    hint = "These are one image, or frames without colours." if is_image(value) else ""
-    raise DataError("not a clip", got=_shown(value), expected=EXPECTED, hint=hint)
+    raise _no_clip(value)
 
 
 def query_clips(values: ClipLike | Iterable[ClipLike]) -> tuple[list[AnyClip], bool]:
@@ -151,6 +150,11 @@ def _read(file: Any) -> VideoBytes:
         expected="a file that is open for reading bytes",
         hint='Open it with open(path, "rb"); of an upload pass upload.file.',
     )
+
+
+def _no_clip(value: Any) -> DataError:
+    hint = "These are one image, or frames without colours." if is_image(value) else ""
+    return DataError("not a clip", got=_shown(value), expected=EXPECTED, hint=hint)
 
 
 def _shown(value: Any) -> str:

@@ -1,7 +1,5 @@
 """``fewact test``: how well a model predicts labelled clips."""
 
-import csv
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +11,7 @@ from fewact.cli.output import print_json, print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say
 from fewact.errors import OptionError
+from fewact.text_table import csv_line
 
 if TYPE_CHECKING:
     from fewact.classifier.tested import Tested
@@ -70,10 +69,9 @@ def measure_clips(
     if format is Format.JSON:
         print_json(found.to_dict())
     elif format is Format.CSV:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(("true", *found.labels))
+        print(csv_line(("true", *found.labels)), end="")
         for label, row in zip(found.labels, found.confusion, strict=True):
-            writer.writerow((label, *row))
+            print(csv_line((label, *row)), end="")
     else:
         _print(found)
     exit_skipped(len(found.skipped))

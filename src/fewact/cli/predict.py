@@ -1,7 +1,5 @@
 """``fewact predict``: the class of each video, or of each row of features."""
 
-import csv
-import io
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,6 +25,7 @@ from fewact.cli.output import Columns, print_json
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, loading, say
 from fewact.errors import OptionError
+from fewact.text_table import csv_line
 
 if TYPE_CHECKING:
     from fewact.classifier import FewShotClassifier, Label, Prediction
@@ -256,9 +255,7 @@ def _table_writer(
 
 def _csv_writer(top: int, *, sets: bool) -> Callable[["Prediction"], None]:
     def line(cells: Sequence[object]) -> None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow(cells)
-        print(text.getvalue(), end="", flush=True)
+        print(csv_line(cells), end="", flush=True)
 
     more = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "probability")]
     chosen = ["set"] if sets else []

@@ -1,7 +1,5 @@
 """``fewact watch``: the actions in a long recording, a camera or a stream."""
 
-import csv
-import io
 import json
 import signal
 import threading
@@ -21,6 +19,7 @@ from fewact.cli.progress import progress
 from fewact.cli.run import INTERRUPTED, say, saying_warnings
 from fewact.io.atomic import write_text
 from fewact.io.outputs import check_output_file
+from fewact.text_table import csv_line
 
 if TYPE_CHECKING:
     from fewact.classifier import Event, FewShotClassifier
@@ -111,7 +110,7 @@ def watch(
                 events.append(event)
                 save(events)
         save(events)
-        _summarise(opened, events, clock.monotonic() - begun)
+        _summarise(opened, events, clock.monotonic() - begun, false_alarms)
         if video is not None and delayed is None:
             _draw(video, opened, events, classifier, stop, quiet=quiet)
         if stop.is_set() and not opened.recording.live:
@@ -204,10 +203,8 @@ def _writer(format: EventFormat, classifier: "FewShotClassifier") -> Callable[["
         print(",".join(COLUMNS), flush=True)
 
         def write_csv(one: "Event") -> None:
-            text = io.StringIO()
             fields = one.to_dict()
-            csv.writer(text, lineterminator="\n").writerow([fields[name] for name in COLUMNS])
-            print(text.getvalue(), end="", flush=True)
+            print(csv_line(fields[name] for name in COLUMNS), end="", flush=True)
 
         return write_csv
     times = ["00:00:00.000"]
@@ -245,13 +242,16 @@ def _saver(
     return save
 
 
-def _summarise(opened: "Watch", events: list["Event"], seconds: float) -> None:
+def _summarise(
+    opened: "Watch", events: list["Event"], seconds: float, false_alarms: float | None
+) -> None:
     from fewact.report.events import clock_time, counts
 
     for label, count in counts(events).items():
         say(f"{label}: {count}")
     if not events:
-        say("No event was found. `--false-alarms 1` shows the nearest class of every window.")
+        hint = " `--false-alarms 1` shows the nearest class of every window."
+        say(f"No event was found.{'' if false_alarms == 1 else hint}")
     speed = f", {opened.time / seconds:.1f} times real time" if not opened.recording.live else ""
     say(f"Watched {clock_time(opened.time)} in {clock_time(seconds)}{speed}.")
     if opened.dropped:

@@ -1,7 +1,5 @@
 """Events of a recording as text: CSV, JSON, and subtitles for video players."""
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +8,7 @@ from typing import Any
 
 from fewact.classifier.events import Event
 from fewact.errors import OptionError
+from fewact.text_table import csv_line
 from fewact.video.writing import check_timed_video
 
 COLUMNS = ("start", "end", "label", "confidence", "repetitions")
@@ -98,13 +97,11 @@ def _format(path: Path) -> Callable[[Sequence[Event], Mapping[str, Any]], str]:
 
 
 def _csv(events: Sequence[Event], facts: Mapping[str, Any]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    lines = [csv_line(COLUMNS)]
     for one in events:
         times = f"{one.start:.3f}", f"{one.end:.3f}"
-        writer.writerow((*times, one.label, f"{one.confidence:.4f}", one.repetitions))
-    return text.getvalue()
+        lines.append(csv_line((*times, one.label, f"{one.confidence:.4f}", one.repetitions)))
+    return "".join(lines)
 
 
 def _json(events: Sequence[Event], facts: Mapping[str, Any]) -> str:

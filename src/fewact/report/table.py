@@ -1,7 +1,5 @@
 """Tables as text, CSV, Markdown and LaTeX."""
 
-import csv
-import io
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from fewact.text_table import (
     TIED,
     WIDTH,
     column_widths,
+    csv_line,
     markdown_text,
     printable,
     text_table,
@@ -104,10 +103,7 @@ def _text(table: Table, width: int) -> str:
 
 
 def _csv(table: Table) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows((table.header, *table.rows))
-    return text.getvalue()
+    return "".join(map(csv_line, (table.header, *table.rows)))
 
 
 def _markdown(table: Table) -> str:

@@ -1,7 +1,5 @@
 """Write and read the synthetic benchmark as a folder of video files."""
 
-import csv
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +15,7 @@ from fewact.io.bounded import MIB, FileType
 from fewact.io.outputs import check_output_folder
 from fewact.io.temporary import is_empty
 from fewact.synthetic.benchmark import FPS, MotionsBenchmark, motions
+from fewact.text_table import csv_line
 from fewact.video import probe, write_video
 
 INDEX, TABLE = "motions.json", "motions.csv"
@@ -217,11 +216,9 @@ def _there(root: Path, index: Index) -> tuple[Video, ...]:
 
 def _write_table(root: Path, videos: tuple[Video, ...]) -> None:
     """Write the videos as a table of clips."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("path", "label", "split", "id"))
+    lines = [csv_line(("path", "label", "split", "id"))]
     for video in videos:
         if video.clip is not None:
             path = video.clip.path.relative_to(root).as_posix()
-            rows.writerow((path, video.label, video.split, video.id))
-    write_text(root / TABLE, text.getvalue())
+            lines.append(csv_line((path, video.label, video.split, video.id)))
+    write_text(root / TABLE, "".join(lines))
