@@ -1,3 +1,4 @@
+import logging
 import random
 import shutil
 from dataclasses import replace
@@ -16,6 +17,8 @@ from fewact.features.network import NetworkFeatures
 from fewact.features.request import FeatureRequest, View
 from fewact.features.timing import Timing
 from fewact.methods.fusion import Fusion
+from fewact.video import Segments, read_frames, write_video
+from tests.classifier.conftest import render
 
 
 def probabilities(classifier: FewShotClassifier, queries: dict[str, Path]) -> np.ndarray:
@@ -345,3 +348,22 @@ def test_real_clips_of_unknown_people(assets: Path) -> None:
     assert (len(teach), len(test)) == (9, 6)
     got = FewShotClassifier().fit(teach).predict(test)
     assert sum(p.label == clip.label for p, clip in zip(got, test, strict=True)) >= 5
+
+
+def test_a_long_clip_of_no_class_is_named(
+    actions: Path, backbone: Backbone, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clips = [
+        read_frames(render(tmp_path / f"{seed}.mp4", "down", seed), Segments(12))
+        for seed in (20, 21)
+    ]
+    long, short = tmp_path / "long.mp4", tmp_path / "20.mp4"
+    write_video(long, np.concatenate(clips), 12)
+    with caplog.at_level(logging.WARNING, "fewact"):
+        FewShotClassifier(backbone).fit(actions, none=[long, short])
+    assert "1 of 2 clips of no class are at least 2 times as long" in caplog.text
+    assert "one movement: long.mp4" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "fewact"):
+        FewShotClassifier(backbone).fit(actions).add_none([short])
+    assert "times as long" not in caplog.text

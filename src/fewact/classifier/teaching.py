@@ -1,8 +1,10 @@
 """Encode training clips into examples."""
 
 import logging
+import math
 import warnings
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import NamedTuple
 
 from fewact.camera.faults import Fault
@@ -15,7 +17,7 @@ from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import Skipped
 from fewact.classifier.searching import find_action
 from fewact.classifier.thumbnails import thumbnail
-from fewact.data import AnyClip, Clip, FeatureClip
+from fewact.data import BACKGROUND, AnyClip, Clip, FeatureClip
 from fewact.data.files import first_few
 from fewact.errors import DataError, VideoError
 from fewact.features.timing import Timing
@@ -23,6 +25,9 @@ from fewact.features.timing import Timing
 LOG = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
+
+LONG_NONE = 2
+"""A clip of no class is long if it lasts this many times as long as the clips of the classes."""
 
 
 class _ReadClip(NamedTuple):
@@ -100,6 +105,7 @@ def teach(
         found = [one.clip for one in read]
         parts = _common_parts(parts, found, pipeline, timing, image_embedding=image_embedding)
     examples = join(parts)
+    _warn_of_long_none(examples, examples if fitted is None else fitted.examples)
     _warn_of_equal(examples, len(clips))
     _warn_of_rotated(examples, fitted, len(clips))
     return examples, skipped
@@ -179,6 +185,21 @@ def _warn_of_searched(read: Sequence[_ReadClip], total: int) -> None:
             len(searched),
             total,
             first_few(searched),
+        )
+
+
+def _warn_of_long_none(new: Examples, known: Examples) -> None:
+    durations = known.split_none()[0].durations
+    none = [clip for clip in new.clips if clip.label == BACKGROUND]
+    limit = LONG_NONE * median(durations) if durations else math.inf
+    if long := [clip.title for clip in none if (clip.duration or 0) >= limit]:
+        LOG.warning(
+            "%d of %d clips of no class are at least %g times as long as the clips of the classes "
+            "and count once each; cut them into clips of one movement: %s",
+            len(long),
+            len(none),
+            LONG_NONE,
+            first_few(long),
         )
 
 
