@@ -362,7 +362,7 @@ def test_a_long_clip_of_no_class_is_named(
     with caplog.at_level(logging.WARNING, "fewact"):
         FewShotClassifier(backbone).fit(actions, none=[long, short])
     assert "1 of 2 clips of no class are at least 2 times as long" in caplog.text
-    assert "one movement: long.mp4" in caplog.text
+    assert "one movement: none/long.mp4" in caplog.text
     caplog.clear()
     with caplog.at_level(logging.WARNING, "fewact"):
         FewShotClassifier(backbone).fit(actions).add_none([short])
