@@ -29,6 +29,20 @@ def started(*arguments: object, **options: object) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, text=True, **options)  # type: ignore[call-overload]
 
 
+def test_ctrl_c_right_after_the_start_is_quiet() -> None:
+    """It comes while the command line is imported."""
+    code = (
+        "import sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "import fewact.cli\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_help_imports_no_heavy_package() -> None:
     code = (
         "import sys, fewact.cli\n"

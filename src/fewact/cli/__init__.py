@@ -1,5 +1,8 @@
 """The command line: commands, tables and exit codes; the other subpackages do the work."""
 
-from fewact.cli.app import entry_point, main
+try:
+    from fewact.cli.app import entry_point, main
+except KeyboardInterrupt:  # Ctrl-C right after the start, before a command can answer it
+    raise SystemExit(130) from None
 
 __all__ = ["entry_point", "main"]
