@@ -365,5 +365,5 @@ def test_a_long_clip_of_no_class_is_named(
     assert "one movement: none/long.mp4" in caplog.text
     caplog.clear()
     with caplog.at_level(logging.WARNING, "fewact"):
-        FewShotClassifier(backbone).fit(actions).add_none([short])
+        FewShotClassifier(backbone).fit(actions).add_none([short, actions / "left" / "clip 0.mp4"])
     assert "times as long" not in caplog.text
