@@ -84,16 +84,19 @@ def main() -> None:
     options = parser.parse_args()
 
     datasets = read_index(options.assets)
-    backbone, small = (
-        backbones.create(
+    wanted = options.only or COLUMNS
+    sizes = {name: QUALITIES["fast"].size if name == FAST else 0 for name in wanted}
+    of_size = {
+        size: backbones.create(
             options.backbone, weights=options.weights, precision=options.precision, size=size
         )
-        for size in (0, QUALITIES["fast"].size)
-    )
+        for size in {0, *sizes.values()}
+    }
+    backbone = of_size[0]
     columns = {
         name: methods.create(kind, **method_options).eval()
         for name, (kind, method_options) in COLUMNS.items()
-        if name in (options.only or COLUMNS)
+        if name in wanted
     }
     for method in columns.values():
         if isinstance(method, A2M2) and method.options.moments.reduction == "pca":
@@ -105,7 +108,9 @@ def main() -> None:
     print("|---" * (len(columns) + 1) + "|")
     widest = 0.0
     for part in parts(datasets, development=options.development):
-        source, of_small = (VideoFeatures(part.videos, one, keep=True) for one in (backbone, small))
+        sources = {
+            size: VideoFeatures(part.videos, one, keep=True) for size, one in of_size.items()
+        }
         drawn = [
             draw(
                 part.videos,
@@ -115,9 +120,7 @@ def main() -> None:
         ]
         row = []
         for name, method in columns.items():
-            results = evaluate_sets(
-                method, of_small if name == FAST else source, part.videos, drawn
-            )
+            results = evaluate_sets(method, sources[sizes[name]], part.videos, drawn)
             widest = max(widest, *(result.ci95 for result in results))
             row.append(" / ".join(f"{result.accuracy:.1f}" for result in results))
         print(f"| {part.name} | " + " | ".join(row) + " |", flush=True)
