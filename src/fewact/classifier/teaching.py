@@ -105,7 +105,7 @@ def teach(
         found = [one.clip for one in read]
         parts = _common_parts(parts, found, pipeline, timing, image_embedding=image_embedding)
     examples = join(parts)
-    _warn_of_long_none(examples, examples if fitted is None else fitted.examples)
+    _warn_of_long_none(examples, fitted)
     _warn_of_equal(examples, len(clips))
     _warn_of_rotated(examples, fitted, len(clips))
     return examples, skipped
@@ -188,10 +188,11 @@ def _warn_of_searched(read: Sequence[_ReadClip], total: int) -> None:
         )
 
 
-def _warn_of_long_none(new: Examples, known: Examples) -> None:
-    durations = known.split_none()[0].durations
-    none = [clip for clip in new.clips if clip.label == BACKGROUND]
-    limit = LONG_NONE * median(durations) if durations else math.inf
+def _warn_of_long_none(examples: Examples, fitted: Fitted | None) -> None:
+    known = examples if fitted is None else fitted.examples
+    of_classes = [c.duration for c in known.clips if c.label != BACKGROUND and c.duration]
+    none = [clip for clip in examples.clips if clip.label == BACKGROUND]
+    limit = LONG_NONE * median(of_classes) if of_classes else math.inf
     if long := [clip.title for clip in none if (clip.duration or 0) >= limit]:
         LOG.warning(
             "%d of %d clips of no class are at least %g times as long as the clips of the classes "
