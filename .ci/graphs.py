@@ -6,7 +6,7 @@ int8 contain the scales of activations, from the least and largest values on ren
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,6 +30,7 @@ from fewact.video import Segments
 
 NETWORKS: tuple[dict[str, str], ...] = (
     {"name": backbones.AUTO},
+    {"name": "efficientnet-lite0-lite1"},
     {"name": "mobilenet-v2", "weights": "random", "style": "torchvision"},
     {"name": "mobilenet-v2", "weights": "random", "style": "tensorflow"},
 )
@@ -58,7 +59,7 @@ def main() -> None:
                 IMAGES: made.normalise(images),
                 **made.features(images, ["shallow", "middle"]),
             }
-            in_int8 = [quantise(graph, tensors, inputs[graph.input]) for graph in graphs]
+            in_int8 = [quantise(graph, tensors, inputs) for graph in graphs]
             write_graphs(folder / f"{IN_INT8}-int8", in_int8)
     (folder / PROBE.name).write_bytes(probe())
 
@@ -81,15 +82,19 @@ def calibration(backbone: Backbone) -> Tensor:
 class Inputs(quantization.CalibrationDataReader):  # type: ignore[misc]
     """Inputs of a graph, as ONNX Runtime reads them."""
 
-    def __init__(self, name: str, values: Tensor) -> None:
-        self._rows: Iterator[dict[str, Any]] = iter({name: one[None].numpy()} for one in values)
+    def __init__(self, inputs: Mapping[str, Tensor]) -> None:
+        values = zip(*(one.contiguous() for one in inputs.values()), strict=True)
+        self._rows: Iterator[dict[str, Any]] = (
+            {name: one[None].numpy() for name, one in zip(inputs, row, strict=True)}
+            for row in values
+        )
 
     def get_next(self) -> dict[str, Any] | None:
         """Return the next input; None at the end."""
         return next(self._rows, None)
 
 
-def quantise(graph: Graph, tensors: dict[str, Tensor], inputs: Tensor) -> Graph:
+def quantise(graph: Graph, tensors: dict[str, Tensor], inputs: Mapping[str, Tensor]) -> Graph:
     """Return a graph in int8 whose weights are those of ``rounded``."""
     model = onnx.load_from_string(graph.content)
     for one in model.graph.initializer:
@@ -101,7 +106,7 @@ def quantise(graph: Graph, tensors: dict[str, Tensor], inputs: Tensor) -> Graph:
         quantization.quantize_static(
             source,
             target,
-            Inputs(graph.input, inputs.contiguous()),
+            Inputs({name: inputs[name] for name in graph.inputs}),
             per_channel=True,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
@@ -117,7 +122,7 @@ def quantise(graph: Graph, tensors: dict[str, Tensor], inputs: Tensor) -> Graph:
     if missing := weights.keys() - set(names):
         sys.exit(f"not in the graph: {', '.join(sorted(missing))}")
     content = model.SerializeToString()
-    return Graph(graph.name, graph.input, graph.outputs, tuple(names), content, scales)
+    return Graph(graph.name, graph.inputs, graph.outputs, tuple(names), content, scales)
 
 
 def input_scales(model: Any) -> dict[str, float]:

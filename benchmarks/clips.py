@@ -29,8 +29,7 @@ from fewact.methods.quality import QUALITIES
 WAYS, QUERIES = 5, 5
 CELLS_PER_CLIP = 128
 
-FAST = "fusion, quality fast"
-"""The column whose frames are smaller."""
+QUALITY_COLUMNS = {f"fusion, quality {name}": QUALITIES[name] for name in ("best", "fast")}
 
 COLUMNS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "mean of frames": ("protonet", {"unit_frames": True}),
@@ -50,8 +49,7 @@ COLUMNS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "A²M², the same with time (default)": ("a2m2", {}),
     "grey pixels, no network": ("pixels", {}),
     "fusion": ("fusion", {}),
-    "fusion, quality best": ("fusion", QUALITIES["best"].options),
-    FAST: ("fusion", QUALITIES["fast"].options),
+    **{name: ("fusion", quality.options) for name, quality in QUALITY_COLUMNS.items()},
 }
 
 
@@ -85,14 +83,15 @@ def main() -> None:
 
     datasets = read_index(options.assets)
     wanted = options.only or COLUMNS
-    sizes = {name: QUALITIES["fast"].size if name == FAST else 0 for name in wanted}
-    of_size = {
-        size: backbones.create(
-            options.backbone, weights=options.weights, precision=options.precision, size=size
-        )
-        for size in {0, *sizes.values()}
+    named = {"weights": options.weights, "precision": options.precision}
+    backbone = backbones.create(options.backbone, **named)
+    own = {
+        name: backbones.create(quality.backbone, precision=options.precision)
+        if quality.backbone != "auto"
+        else backbones.create(options.backbone, size=quality.size, **named)
+        for name, quality in QUALITY_COLUMNS.items()
+        if name in wanted
     }
-    backbone = of_size[0]
     columns = {
         name: methods.create(kind, **method_options).eval()
         for name, (kind, method_options) in COLUMNS.items()
@@ -108,9 +107,8 @@ def main() -> None:
     print("|---" * (len(columns) + 1) + "|")
     widest = 0.0
     for part in parts(datasets, development=options.development):
-        sources = {
-            size: VideoFeatures(part.videos, one, keep=True) for size, one in of_size.items()
-        }
+        shared = VideoFeatures(part.videos, backbone, keep=True)
+        sources = {name: VideoFeatures(part.videos, one, keep=True) for name, one in own.items()}
         drawn = [
             draw(
                 part.videos,
@@ -120,7 +118,7 @@ def main() -> None:
         ]
         row = []
         for name, method in columns.items():
-            results = evaluate_sets(method, sources[sizes[name]], part.videos, drawn)
+            results = evaluate_sets(method, sources.get(name, shared), part.videos, drawn)
             widest = max(widest, *(result.ci95 for result in results))
             row.append(" / ".join(f"{result.accuracy:.1f}" for result in results))
         print(f"| {part.name} | " + " | ".join(row) + " |", flush=True)

@@ -45,9 +45,8 @@ def fusions() -> dict[str, Fusion]:
 
 
 def backbones_of_all() -> dict[str, Backbone]:
-    """Return the backbone of each quality; those of the same size are one."""
-    of_size = {one.size: backbones.create(size=one.size) for one in QUALITIES.values()}
-    return {name: of_size[one.size] for name, one in QUALITIES.items()}
+    """Return the backbone of each quality."""
+    return {name: backbones.create(one.backbone, size=one.size) for name, one in QUALITIES.items()}
 
 
 def measure(part: Part, of_quality: Mapping[str, Backbone], options: argparse.Namespace) -> None:
@@ -92,8 +91,11 @@ def table(measured: Sequence[Part], options: argparse.Namespace) -> str:
     lines.append("|---" * (len(found) + 3) + "|")
     for name, method in fusions().items():
         chosen = method.options
-        height = QUALITIES[name].size or backbones.describe().input_size[0]
-        listed = f"`--size {height}`, `frames={chosen.frames}`"
+        quality = QUALITIES[name]
+        height = quality.size or backbones.describe(quality.backbone).input_size[0]
+        listed = f"`--size {height}`"
+        if quality.backbone != "auto":
+            listed = f"`--backbone {quality.backbone}`, {listed}"
         usual = TermWeights()._asdict()
         listed += "".join(
             f", `weights.{term}={weight:g}`"

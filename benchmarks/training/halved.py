@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from fewact import backbones
-from fewact.backbones.efficientnet_lite0 import EfficientNetLite0
+from fewact.backbones.efficientnet_lite import EfficientNetLite0
 
 SIDE = 112
 

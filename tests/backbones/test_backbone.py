@@ -14,6 +14,7 @@ from fewact.errors import OptionError, ShapeError
 
 VARIANTS = [
     ("efficientnet-lite0", {}),
+    ("efficientnet-lite0-lite1", {}),
     ("mobilenet-v2", {}),
     ("mobilenet-v2", {"style": "tensorflow"}),
     ("resnet50", {"last_stride": 2}),
@@ -24,7 +25,7 @@ VARIANTS = [
 ]
 # Of one size only, as large as published: test_clip.py has them.
 FULL_SIZE = {"clip-vit-b32", "clip-vit-b16"}
-MEAN_POOLED = ("efficientnet-lite0", "mobilenet-v2", "resnet50")
+MEAN_POOLED = ("efficientnet-lite0", "efficientnet-lite0-lite1", "mobilenet-v2", "resnet50")
 
 
 def test_every_backbone_is_among_the_variants():

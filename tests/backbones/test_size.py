@@ -12,7 +12,7 @@ from fewact.backbones.catalogue import DESCRIPTIONS
 from fewact.errors import OptionError
 
 LEVELS = ("shallow", "middle", "maps", "vectors")
-CONVOLUTIONAL = ("efficientnet-lite0", "mobilenet-v2", "resnet50")
+CONVOLUTIONAL = ("efficientnet-lite0", "efficientnet-lite0-lite1", "mobilenet-v2", "resnet50")
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ finally:
         ("fewact methods fu", {"fusion"}),
         ("fewact teach clips --method pro", {"protonet"}),
         ("fewact evaluate ota", {"otam"}),
-        ("fewact teach clips --backbone efficientnet-l", {"efficientnet-lite0"}),
+        ("fewact teach clips --backbone mob", {"mobilenet-v2"}),
         ("fewact leaderboard ssv2-f", {"ssv2-full_otam", "ssv2-full_trx"}),
         ("fewact teach clips --quality b", {"best"}),
     ],

@@ -42,7 +42,7 @@ def test_the_quality_sets_options_that_others_replace(
 ) -> None:
     few = ("teach", clips, "-o", tmp_path / "model", "--max-per-class", "1", "--overwrite")
     for given, frames, size in (
-        (("--quality", "best"), 24, 224),
+        (("--quality", "best"), 8, 224),
         (("--quality", "best", "--option", "frames=5"), 5, 224),
         (("--quality", "fast"), 8, 160),
         (("--quality", "fast", "--size", "96"), 8, 96),
@@ -51,6 +51,9 @@ def test_the_quality_sets_options_that_others_replace(
         config = json.loads((tmp_path / "model" / "config.json").read_text())
         assert config["method"]["options"]["frames"] == frames
         assert config["backbone"]["card"]["input_size"] == [size, size]
+    assert run(*few, "--quality", "best").code == 0
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    assert config["backbone"]["name"] == "efficientnet-lite0-lite1"
     ended = run(*few, "--quality", "fast", "--option", 'weights={"moments": 1}')
     config = json.loads((tmp_path / "model" / "config.json").read_text())
     weights = TermWeights(*config["method"]["options"]["weights"])
@@ -61,6 +64,10 @@ def test_the_quality_sets_options_that_others_replace(
     assert "frames of 96 pixels" in (tmp_path / "model" / "README.md").read_text()
     video = next(clips.rglob("*.mp4"))
     assert run("predict", tmp_path / "model", video).code == 0  # frames of the model's size
+    for other in (("--backbone", "efficientnet-lite0"), ("--weights", "random")):
+        ended = run(*few, *other, "--quality", "best")
+        assert ended.code == 2
+        assert "this quality has a backbone of its own" in ended.err
     ended = run(*few, *QUICK, "--quality", "best")
     assert ended.code == 2
     assert "only the default method has qualities" in ended.err

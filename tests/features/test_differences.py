@@ -101,13 +101,15 @@ def test_the_best_quality_classifies_clips_and_windows_of_a_recording(assets: Pa
         label: [video.source for video in every.videos if video.label == label][:4]
         for label in every.classes[:2]
     }
-    method = methods.create("fusion", **quality_of("best", "fusion").options)
-    classifier = FewShotClassifier(method=method, text="off").fit(
+    quality = quality_of("best", "fusion")
+    method = methods.create("fusion", **quality.options)
+    backbone = backbones.create(quality.backbone)
+    classifier = FewShotClassifier(backbone, method, text="off").fit(
         {label: each[:3] for label, each in clips.items()}
     )
     assert [classifier.predict(each[3]).label for each in clips.values()] == list(clips)
     request = DifferenceRequest(View(24, "auto"))
-    ring = FeatureRing(backbones.create(), [request])
+    ring = FeatureRing(backbone, [request])
     for number, frame in enumerate(read_frames(clips[every.classes[0]][0].path, EveryNth(1))):
         ring.add(number / 30, frame)
     found = ring.features(0.0, number / 30)[request]

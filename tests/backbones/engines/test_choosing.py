@@ -9,7 +9,7 @@ import torch
 
 from fewact import backbones
 from fewact.backbones import Backbone, precision
-from fewact.backbones.efficientnet_lite0 import EfficientNetLite0
+from fewact.backbones.efficientnet_lite import EfficientNetLite0
 from fewact.backbones.engines import checking, choosing, export
 from fewact.backbones.mobilenet_v2 import MobileNetV2
 from fewact.backbones.resnet50 import ResNet50

@@ -23,7 +23,10 @@ def stirred(network: Network) -> Network:
     return network
 
 
-@pytest.mark.parametrize("name", ["efficientnet-lite0", "mobilenet-v2", "resnet50", "clip-rn50"])
+@pytest.mark.parametrize(
+    "name",
+    ["efficientnet-lite0", "efficientnet-lite0-lite1", "mobilenet-v2", "resnet50", "clip-rn50"],
+)
 def test_a_folded_network_computes_the_same_without_batch_norm(name, frames, random_backbone):
     backbone = random_backbone(name)
     network = stirred(backbone.network).double()

@@ -43,13 +43,13 @@ def export(network: Network, card: Card) -> tuple[Graph, ...]:
 
 
 def _export(part: Part, tensors: Mapping[str, Tensor], *, any_size: bool) -> Graph:
-    example = torch.zeros(part.shape)
+    examples = tuple(torch.zeros(shape) for shape in part.inputs.values())
     with quiet(), torch.no_grad():
         program = torch.onnx.export(
             part.module.eval(),
-            (example,),
+            examples,
             dynamo=True,
-            input_names=[part.input],
+            input_names=list(part.inputs),
             output_names=list(part.outputs),
             verbose=False,
         )
@@ -60,7 +60,8 @@ def _export(part: Part, tensors: Mapping[str, Tensor], *, any_size: bool) -> Gra
     anonymise(model)
     if any_size:
         free_size(model)
-    return Graph(part.name, part.input, part.outputs, tuple(weights), model.SerializeToString())
+    content = model.SerializeToString()
+    return Graph(part.name, tuple(part.inputs), part.outputs, tuple(weights), content)
 
 
 def take_out(initializer: Any, tensors: Mapping[str, Tensor]) -> bool:

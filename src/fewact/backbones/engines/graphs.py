@@ -30,7 +30,7 @@ class Graph:
 
     Args:
         name: Name of the part.
-        input: Name of its input: ``images``, or a level of the part before.
+        inputs: Names of its inputs: ``images``, or a level of a part before.
         outputs: Levels that it computes.
         weights: Names of its weights.
         content: Bytes of the model.
@@ -38,7 +38,7 @@ class Graph:
     """
 
     name: PartName
-    input: str
+    inputs: tuple[str, ...]
     outputs: tuple[Level, ...]
     weights: tuple[str, ...]
     content: bytes
@@ -49,7 +49,7 @@ class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: PartName
-    input: str
+    inputs: tuple[str, ...]
     outputs: tuple[Level, ...]
     weights: tuple[str, ...]
     sha256: str

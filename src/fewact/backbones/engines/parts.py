@@ -1,14 +1,14 @@
 """Parts of a network that are exported as one graph each."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
 from fewact.backbones.card import Card, Level
 from fewact.backbones.engines.folding import folded_tensors
-from fewact.backbones.network import Network, StagedNetwork
+from fewact.backbones.network import Network, PairedNetwork, StagedNetwork
 
 PartName = Literal["shallow", "middle", "late", "network"]
 IMAGES = "images"
@@ -18,21 +18,19 @@ PREFIX = "network."
 
 @dataclass(frozen=True)
 class Part:
-    """Part of a network with one input.
+    """Part of a network.
 
     Args:
         name: Name of the part.
         module: Module that computes the outputs, in this order; its ``network`` has the tensors.
-        input: Name of the input: ``images``, or a level of the part before.
+        inputs: Shape of each input by its name: ``images``, or a level of a part before.
         outputs: Levels that the part computes.
-        shape: Shape of the input.
     """
 
     name: PartName
     module: nn.Module
-    input: str
+    inputs: Mapping[str, tuple[int, ...]]
     outputs: tuple[Level, ...]
-    shape: tuple[int, ...]
 
 
 def parts_of(network: Network, card: Card) -> tuple[Part, ...]:
@@ -46,14 +44,19 @@ def parts_of(network: Network, card: Card) -> tuple[Part, ...]:
     images = (count, 3, *card.input_size)
     if isinstance(network, StagedNetwork) and card.middle is not None and card.shallow is not None:
         shallow, middle = (count, *card.shallow), (count, *card.middle)
+        late = Part("late", _Late(network), {"middle": middle}, ("maps", "vectors"))
+        if isinstance(network, PairedNetwork):
+            late = replace(
+                late, module=_PairedLate(network), inputs={"middle": middle, IMAGES: images}
+            )
         return (
-            Part("shallow", _Shallow(network), IMAGES, ("shallow",), images),
-            Part("middle", _Middle(network), "shallow", ("middle",), shallow),
-            Part("late", _Late(network), "middle", ("maps", "vectors"), middle),
+            Part("shallow", _Shallow(network), {IMAGES: images}, ("shallow",)),
+            Part("middle", _Middle(network), {"shallow": shallow}, ("middle",)),
+            late,
         )
     levels: Sequence[Level] = ("maps", "vectors")
     levels = tuple(level for level in levels if card.has(level))
-    return (Part("network", _Levels(network, levels), IMAGES, tuple(levels), images),)
+    return (Part("network", _Levels(network, levels), {IMAGES: images}, tuple(levels)),)
 
 
 class _Stage(nn.Module):
@@ -75,6 +78,12 @@ class _Middle(_Stage):
 class _Late(_Stage):
     def forward(self, middle: Tensor) -> tuple[Tensor, Tensor]:
         maps = self.network.to_maps(middle)
+        return maps, self.network.pool(maps)
+
+
+class _PairedLate(_Stage):
+    def forward(self, middle: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+        maps = self.network.last_maps(middle, images)
         return maps, self.network.pool(maps)
 
 

@@ -43,7 +43,7 @@ class OnnxEngine:
     def run(self, images: Tensor, levels: Collection[Level]) -> dict[Level, Tensor]:
         """Return features of the requested levels, see ``Engine``."""
         found: dict[str, Any] = {IMAGES: images.contiguous().numpy()}
-        inputs = {graph.input for graph, _ in self._graphs}
+        inputs = {name for graph, _ in self._graphs for name in graph.inputs}
         for graph, session in self._graphs:
             wanted = {str(level) for level in levels} - found.keys()
             if not wanted:
@@ -51,7 +51,7 @@ class OnnxEngine:
             if not wanted <= set(graph.outputs):
                 wanted |= inputs
             names = [name for name in graph.outputs if name in wanted]
-            values = session.run(names, {graph.input: found[graph.input]})
+            values = session.run(names, {name: found[name] for name in graph.inputs})
             found |= dict(zip(names, values, strict=True))
         return {level: torch.from_numpy(found[level]) for level in levels}
 
