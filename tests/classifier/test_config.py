@@ -84,11 +84,11 @@ def test_invalid_content_is_refused(changes: dict[str, Any], says: str) -> None:
 
 
 def test_newer_versions_are_refused() -> None:
-    with pytest.raises(ModelError, match=r"newer version \(got 13, written by fewact 9.*Update"):
-        from_text(edited(version=13, fewact="9.0"), "x")
+    with pytest.raises(ModelError, match=r"newer version \(got 14, written by fewact 9.*Update"):
+        from_text(edited(version=14, fewact="9.0"), "x")
 
 
 @pytest.mark.parametrize("version", [11, 0, -1, "12", 12.0, True, None, [1], ...])
 def test_other_versions_are_refused(version: Any) -> None:
-    with pytest.raises(ModelError, match=r"unsupported version.*expected: 12.*Teach again"):
+    with pytest.raises(ModelError, match=r"unsupported version.*expected: 13.*Teach again"):
         from_text(edited(version=version), "x")
