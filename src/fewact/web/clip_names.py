@@ -25,7 +25,7 @@ def file_name(text: str) -> str:
         spaced = (" " if character.isspace() else character for character in last)
         last = "".join(character for character in spaced if character.isprintable())
     stem, suffix = _parts(last.strip())
-    name = stem[: LONGEST_FILE_NAME - len(suffix)].rstrip() + suffix
+    name = (stem[: LONGEST_FILE_NAME - len(suffix)] + suffix).strip()
     return "" if set(name) <= {"."} else name
 
 

@@ -93,7 +93,7 @@ class Clip(_Part):
     @property
     def saved_as(self) -> str:
         """Name in the model."""
-        return self.title if self.source is None else f"{self.label}/{self.title}"
+        return self.title if None in (self.source, self.label) else f"{self.label}/{self.title}"
 
     @property
     def is_recording(self) -> bool:

@@ -247,7 +247,7 @@ class Page:
             except (UserError, ChildError):
                 continue
             self.store.restore_strip(file, strip)
-            clip = Clip(file=file, name=f"recovered{PurePosixPath(file).suffix}", **facts)
+            clip = Clip(file=file, name=f"interrupted upload{PurePosixPath(file).suffix}", **facts)
             await self.change(_recovered(PurePosixPath(file).stem, clip))
 
     async def _teach(self) -> Steps:
