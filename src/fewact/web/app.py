@@ -271,7 +271,7 @@ async def _restore(page: Page, request: Request) -> Response:
 async def _change_clips(page: Page, body: _Clips, what: str, values: dict[str, Any]) -> Response:
     def change(document: Document) -> Document:
         clips = {id: document.clip(id).model_copy(update=values) for id in body.ids}
-        names = {clip.name for clip in clips.values()}
+        names = {clip.title for clip in clips.values()}
         return document.changed(what, names.pop() if len(names) == 1 else "", clips=clips)
 
     return await _done(page, change)
