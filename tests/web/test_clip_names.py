@@ -339,3 +339,28 @@ def test_another_page_keeps_the_names_of_a_model_file(
     assert len(set(found)) == len(found) == 6
     assert set(saved(first.model)) < set(found)
     assert all(re.fullmatch(r"(wave|throw)/\1( \(\d\))?\.mp4", name) for name in found)
+
+
+@pytest.mark.slow
+def test_clips_and_names_of_commands_stay_beside_those_of_the_page(
+    serve: Serve, begun: Path, videos: list[bytes], tmp_path: Path
+) -> None:
+    server, ids = page_of(serve, begun, videos)
+    model, more = str(server.model), tmp_path / "wave.mp4"
+    more.write_bytes(videos[5])
+    command("add", model, "wave", str(more))  # named wave/wave.mp4, as the first of the page is
+    command("move", model, "wave/wave (2).mp4", "throw")
+    command("rename", model, "throw", "cast")
+    server.upload(videos[4], "name=new.mp4&label=cast")
+    state = taught(server)
+    assert [(state["clips"][id]["name"], state["clips"][id]["label"]) for id in ids] == [
+        ("wave (2).mp4", "wave"),
+        ("wave (2).mp4", "cast"),
+        ("throw.mp4", "cast"),
+        ("throw (2).mp4", "cast"),
+    ]
+    assert all(state["clips"][id]["playable"] for id in ids)
+    assert saved(server.model) == [
+        *("cast/new.mp4", "cast/throw (2).mp4", "cast/throw.mp4", "cast/wave (2).mp4"),
+        *("wave/wave (2).mp4", "wave/wave.mp4"),
+    ]
