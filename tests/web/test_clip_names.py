@@ -19,7 +19,6 @@ from fewact.web.clip_names import LONGEST_FILE_NAME, file_name, numbered
 from fewact.web.distinct import with_distinct_names
 from fewact.web.document import Clip, Document, SavedExample
 from tests.web.conftest import START, Server
-from tests.web.test_browser import clips_of
 from tests.web.test_same_model import begun, idle, page_of, taught, videos
 
 __all__ = ["begun", "videos"]
@@ -223,8 +222,9 @@ def test_commands_name_real_clips_as_their_owner_does(
     serve: Serve, assets: Path, tmp_path: Path
 ) -> None:
     server = serve()
-    waves = clips_of(assets, "a03_wave", "s1_t1", "s2_t1", "s3_t1", "s4_t1", "s6_t1")
-    throws = clips_of(assets, "a05_throw", "s1_t1", "s2_t1")
+    folder = assets / "clips" / "utd5_rgb"
+    waves = [folder / "a03_wave" / f"a3_s{i}_t1_color.mp4" for i in (1, 2, 3, 4, 6)]
+    throws = [next((folder / "a05_throw").glob(f"*_s{i}_t1_*.mp4")) for i in (1, 2)]
 
     def upload(file: Path, query: str) -> str:
         status, answer = server.upload(file.read_bytes(), query)
