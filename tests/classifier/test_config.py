@@ -73,6 +73,10 @@ def test_other_files_are_refused(text: str, tmp_path: Path) -> None:
             "no class name",
         ),
         ({"examples": [{"name": "a"}]}, "examples.0.label"),
+        (
+            {"examples": [{"name": "a", "label": "b", "page_file": f"../{'0' * 16}.mp4"}]},
+            "examples.0.page_file",
+        ),
         ({"files": {"../x": "0", STATE: "0"}}, "unknown files: ../x"),
         ({"files": {"thumbnail-0001.jpg": "0"}}, "no hash of state"),
     ],
@@ -84,11 +88,20 @@ def test_invalid_content_is_refused(changes: dict[str, Any], says: str) -> None:
 
 
 def test_newer_versions_are_refused() -> None:
-    with pytest.raises(ModelError, match=r"newer version \(got 13, written by fewact 9.*Update"):
-        from_text(edited(version=13, fewact="9.0"), "x")
+    with pytest.raises(ModelError, match=r"newer version \(got 14, written by fewact 9.*Update"):
+        from_text(edited(version=14, fewact="9.0"), "x")
+
+
+def test_the_version_before_has_no_page_files() -> None:
+    examples = json.loads(to_text(CONFIG))["examples"]
+    for one in examples:
+        del one["page_file"]
+    before = from_text(edited(version=12, examples=examples), "x")
+    assert before.examples == CONFIG.examples
+    assert [one.page_file for one in before.examples] == [None, None]
 
 
 @pytest.mark.parametrize("version", [11, 0, -1, "12", 12.0, True, None, [1], ...])
 def test_other_versions_are_refused(version: Any) -> None:
-    with pytest.raises(ModelError, match=r"unsupported version.*expected: 12.*Teach again"):
+    with pytest.raises(ModelError, match=r"unsupported version.*expected: 13.*Teach again"):
         from_text(edited(version=version), "x")

@@ -259,6 +259,10 @@ def test_the_first_ten_minutes(
 
     classifier = FewShotClassifier.load(person.server.model)
     assert tuple(classifier.classes_) == ("clap", "throw", "wave")
+    claps = [one.name for one in classifier.clips_ if one.label == "clap"]
+    name = r"clap/camera \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d\.webm"
+    assert len(claps) == 2
+    assert all(re.fullmatch(name, one) for one in claps)
     (clip,) = clips_of(assets, "a05_throw", "s6_t1")
     assert classifier.predict(clip).best == "throw"
     classifier.rename_class("clap", "applaud").save(person.server.model)

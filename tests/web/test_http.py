@@ -191,6 +191,7 @@ def test_an_upload_that_a_killed_server_did_not_list_is_recovered(
     state = server.wait(lambda state: state["clips"])
     assert state["clips"]["0123456789abcdef"]["label"] is None
     assert state["clips"]["0123456789abcdef"]["playable"]
+    assert state["clips"]["0123456789abcdef"]["name"] == "interrupted upload.mp4"
 
 
 def test_a_second_server_says_so(serve: Serve, tmp_path: Path) -> None:

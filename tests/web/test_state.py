@@ -305,6 +305,19 @@ def test_equal_segments_that_are_added_at_once_are_one_clip(store: Store) -> Non
     run(store, work)
 
 
+def test_equal_names_that_are_uploaded_at_once_become_distinct(store: Store) -> None:
+    async def work(page: Page) -> None:
+        path = "/api/clips?name=me.mp4&label=wave"
+        answers = await asyncio.gather(*(ask(page, path, b"x") for _ in range(3)))
+        assert [status for status, _ in answers] == [201] * 3
+        names = {one["name"] for one in page.facts()["clips"].values()}
+        assert names == {"me.mp4", "me (2).mp4", "me (3).mp4"}
+        again = store.read()
+        assert {one.title for one in again.clips.values()} == names
+
+    run(store, work)
+
+
 def test_of_two_actions_that_get_one_name_at_once_one_is_refused(store: Store) -> None:
     async def work(page: Page) -> None:
         await add(page, **{A: clip(A), B: clip(B, "throw")})

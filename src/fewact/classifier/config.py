@@ -21,7 +21,10 @@ from fewact.text import TextFacts
 from fewact.version import __version__
 
 FORMAT: Final = "fewact classifier"
-VERSION: Final = 12
+VERSION: Final = 13
+READABLE: Final = (12, VERSION)
+"""Versions that are read. In version 12 no clip has a ``page_file``."""
+
 CONFIG, STATE, README = "config.json", "state.safetensors", "README.md"
 THUMBNAIL = re.compile(r"thumbnail-\d{4,}\.jpg", re.ASCII)
 
@@ -100,7 +103,7 @@ class Config(_Part):
     """
 
     format: Literal["fewact classifier"] = FORMAT
-    version: Literal[12] = VERSION
+    version: Literal[12, 13] = VERSION
     fewact: str = __version__
     backbone: SavedBackbone
     method: SavedMethod
@@ -181,7 +184,7 @@ def _is_ours(content: Any) -> bool:
 
 def _check_version(content: Mapping[str, Any], where: str) -> None:
     version = content.get("version")
-    if type(version) is int and version == VERSION:
+    if type(version) is int and version in READABLE:
         return
     newer = isinstance(version, int) and version > VERSION
     raise ModelError(

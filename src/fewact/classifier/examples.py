@@ -17,6 +17,7 @@ from torch import Tensor
 
 from fewact.data import BACKGROUND, Clip, natural_key
 from fewact.data.active import Span
+from fewact.io.page_folder import PAGE_CLIP
 
 Nodes = dict[str, Tensor]
 
@@ -39,6 +40,8 @@ class Example:
         active: Start and end of the active part, in seconds from the start of the clip; None if the
             full clip was used.
         aspect: Width over height of the clip as displayed; None for features.
+        page_file: File of the clip in the folder of the page that taught it, which identifies the
+            clip whatever its name and class; None if no page did.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -49,6 +52,7 @@ class Example:
     duration: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     active: Span | None = None
     aspect: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    page_file: Annotated[str, Field(pattern=PAGE_CLIP.pattern)] | None = None
 
     @property
     def title(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fewact.classifier.class_names import embed_class_names, text_encoder
 from fewact.classifier.estimator import is_fitted, learned, pipeline_for, refit
@@ -14,11 +14,31 @@ from fewact.classifier.sources import check_label
 from fewact.classifier.teaching import teach
 from fewact.data import BACKGROUND, Clip
 from fewact.errors import DataError
-from fewact.io.page_folder import PAGE_CLIP, identity
+from fewact.io.page_folder import page_file_in
 
 Key = tuple[str, float | None, float | None, int]
-"""Name of a clip that does not change with its class; start and end of the segment; number among
+"""File of a clip of a page, or name of another clip; start and end of the segment; number among
 the clips that have all of these in common."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A clip that is encoded, and how the model should have it.
+
+    Args:
+        key: What identifies the clip.
+        label: Its class, or ``none``.
+        name: Its name.
+    """
+
+    key: Key
+    label: str
+    name: str
+
+
+def page_file_of(example: Example) -> str | None:
+    """Return the file of an example in the folder of a page; None if no page taught it."""
+    return example.page_file or page_file_in(example.name)
 
 
 def keys_of(examples: Iterable[Example]) -> list[Key]:
@@ -26,7 +46,7 @@ def keys_of(examples: Iterable[Example]) -> list[Key]:
     counts: Counter[tuple[str, float | None, float | None]] = Counter()
     keys = []
     for one in examples:
-        same = identity(one.name), one.start, one.end
+        same = page_file_of(one) or one.name, one.start, one.end
         keys.append((*same, counts[same]))
         counts[same] += 1
     return keys
@@ -81,16 +101,13 @@ class Revision:
         """Add encoded clips, such as those of a former version; clips that are known stay."""
         self._encoded = _each(examples) | self._encoded
 
-    def teach(self, labels: Sequence[tuple[Key, str]]) -> None:
+    def teach(self, lessons: Sequence[Lesson]) -> None:
         """Fit the classifier to these clips; what it learned before is replaced.
-
-        Args:
-            labels: Each clip, which is encoded, and its class, or ``none``.
 
         Raises:
             DataError: There are fewer than two classes, or a clip is not encoded.
         """
-        names = {check_label(label) for _, label in labels if label != BACKGROUND}
+        names = {check_label(one.label) for one in lessons if one.label != BACKGROUND}
         if len(names) < 2:
             raise DataError(
                 "fewer than two classes",
@@ -98,9 +115,9 @@ class Revision:
                 expected="at least two, each with a clip",
             )
         known = self._known()
-        if missing := [key[0] for key, _ in labels if key not in known]:
+        if missing := [one.name for one in lessons if one.key not in known]:
             raise DataError("the clip is not encoded", where=missing[0])
-        rows = [_relabelled(known[key], label) for key, label in labels]
+        rows = [_renamed(known[one.key], one) for one in lessons]
         self._encoded |= known  # what is removed now may come back
         examples, pipeline, fitted = join(rows), self._pipeline, self._fitted
         if pipeline is None:
@@ -130,9 +147,8 @@ def _each(examples: Examples) -> dict[Key, Examples]:
     return {key: examples.select([i]) for i, key in enumerate(keys_of(examples.clips))}
 
 
-def _relabelled(row: Examples, label: str) -> Examples:
-    """Return one encoded clip with another class; a clip of the page is named by its class too."""
-    (example,) = row.clips
-    file = identity(example.name)
-    name = f"{label}/{file}" if PAGE_CLIP.fullmatch(file) else file
-    return replace(row, clips=(replace(example, name=name, label=label),))
+def _renamed(row: Examples, lesson: Lesson) -> Examples:
+    """Return one encoded clip with its class and name."""
+    (old,) = row.clips
+    new = replace(old, name=lesson.name, label=lesson.label, page_file=page_file_of(old))
+    return replace(row, clips=(new,))

@@ -6,7 +6,7 @@ from typing import Final
 
 PAGE_FOLDER: Final = "page"
 PAGE_DOCUMENT: Final = "page.json"
-PAGE_CLIP: Final = re.compile(r"([0-9a-f]{16})(\.[a-z0-9]+)", re.ASCII)
+PAGE_CLIP: Final = re.compile(r"^[0-9a-f]{16}\.[a-z0-9]+$", re.ASCII)
 """Names of clips in this folder: an id and a suffix."""
 
 
@@ -15,14 +15,13 @@ def is_page(folder: Path) -> bool:
     return (folder / PAGE_DOCUMENT).is_file()
 
 
-def identity(name: str) -> str:
-    """Return what stays of a training clip's name when its class changes.
+def page_file_in(name: str) -> str | None:
+    """Return the file that the name of a training clip contains; None for other names.
 
-    A clip of the page is named by class and file in a model, such as ``wave/0123456789abcdef.mp4``;
-    all other names stay as they are.
+    Models up to version 12 name a clip of the page by class and file.
 
-    >>> identity("wave/0123456789abcdef.mp4"), identity("wave/1.mp4")
-    ('0123456789abcdef.mp4', 'wave/1.mp4')
+    >>> page_file_in("wave/0123456789abcdef.mp4"), page_file_in("wave/1.mp4")
+    ('0123456789abcdef.mp4', None)
     """
     file = PurePosixPath(name).name
-    return file if PAGE_CLIP.fullmatch(file) else name
+    return file if PAGE_CLIP.fullmatch(file) else None

@@ -20,6 +20,7 @@ from fewact.errors import OutputError, UserError
 from fewact.version import __version__
 from fewact.web.bodies import Body, FileSentOnce, declared_size, json_body, parts
 from fewact.web.children import ChildError
+from fewact.web.clip_names import file_name
 from fewact.web.document import Clip, Document
 from fewact.web.error_page import error_response
 from fewact.web.jobs import facts_of
@@ -44,7 +45,6 @@ LARGEST_FRAME: Final = 4 * 640 * 640
 REPORT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 """Policy of pages that are files by themselves: style and images are in them, and no code."""
 
-LONGEST_FILE_NAME: Final = 120
 SECONDS_TO_WAIT: Final = 20.0
 
 Handler = Callable[[Page, Request], Awaitable[Response]]
@@ -246,18 +246,12 @@ async def _received(page: Page, request: Request, *, clips: int = 0) -> AsyncIte
 def _described(document: Document, request: Request) -> tuple[Clip, int]:
     """Return the clip that the query of an upload describes, and the number of its pieces."""
     query = request.query_params
-    shown = _shown(query.get("name", ""))
+    name = file_name(query.get("name", ""))
     label, pieces = query.get("label"), query.get("pieces", "1")
     checked = None if label is None else document.label(label)
     if not re.fullmatch("[0-9]{1,4}", pieces) or not 1 <= int(pieces) <= MOST_PIECES:
         raise RefusedError(422, "bad_request")
-    return Clip(file=None, name=shown or "clip", label=checked), int(pieces)
-
-
-def _shown(name: str) -> str:
-    """Return the last part of a client's file name for display; it is never used as a path."""
-    last = name[-LONGEST_FILE_NAME:].replace("\\", "/").rpartition("/")[2]
-    return "".join(character for character in last if character.isprintable())
+    return Clip(file=None, name=name or "clip", label=checked), int(pieces)
 
 
 async def _relabel(page: Page, request: Request) -> Response:
@@ -277,7 +271,7 @@ async def _restore(page: Page, request: Request) -> Response:
 async def _change_clips(page: Page, body: _Clips, what: str, values: dict[str, Any]) -> Response:
     def change(document: Document) -> Document:
         clips = {id: document.clip(id).model_copy(update=values) for id in body.ids}
-        names = {clip.name for clip in clips.values()}
+        names = {clip.title for clip in clips.values()}
         return document.changed(what, names.pop() if len(names) == 1 else "", clips=clips)
 
     return await _done(page, change)
@@ -322,7 +316,7 @@ async def _export(page: Page, request: Request) -> Response:
 
 async def _import(page: Page, request: Request) -> Response:
     async with _received(page, request) as path:
-        await page.replace_model(path, _shown(request.query_params.get("name", "")) or "model")
+        await page.replace_model(path, file_name(request.query_params.get("name", "")) or "model")
     return JSONResponse({})
 
 
@@ -363,7 +357,8 @@ async def _segment(page: Page, request: Request) -> Response:
             nonlocal id
             clip = document.segment(request.path_params["id"], body.start, body.end, body.label)
             if same := document.id_of(clip.key):
-                id = same
+                id, number = same, document.clips[same].name_number
+                clip = clip.model_copy(update={"name_number": number})
             else:
                 reserved.enter_context(page.room.reserved(clips=1))
             return document.changed("add", clip.name, clips={id: clip})

@@ -3,7 +3,6 @@
 A document is a value. Changes are made by ``Document.changed``, which records the difference.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Annotated, Final, Literal, Self
@@ -12,7 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from fewact.data import BACKGROUND, VIDEO_SUFFIXES
 from fewact.errors import DataError
-from fewact.io.page_folder import identity
+from fewact.io.page_folder import PAGE_CLIP, page_file_in
+from fewact.web.clip_names import numbered
 from fewact.web.names import Label, class_name
 from fewact.web.refused import GoneError, RefusedError
 
@@ -34,12 +34,12 @@ class _Part(BaseModel):
 
 def _video_file(name: str) -> str:
     """Refuse a path: a document from elsewhere must not name files outside of its folder."""
-    if (
-        not re.fullmatch(r"[\w-]+\.\w+", name, re.ASCII)
-        or PurePosixPath(name).suffix not in VIDEO_SUFFIXES
-    ):
+    if not PAGE_CLIP.fullmatch(name) or PurePosixPath(name).suffix not in VIDEO_SUFFIXES:
         raise ValueError("not the name of a video file in the folder")
     return name
+
+
+PageFile = Annotated[str, Field(pattern=PAGE_CLIP.pattern)]
 
 
 class Clip(_Part):
@@ -56,6 +56,8 @@ class Clip(_Part):
         end: End of the segment, in seconds; None for the end of the file.
         binned: Whether the user removed it; it can be restored.
         number: Number among the model's clips of this name and segment.
+        page_file: File in the folder of another page; None if this page has the video, or no page.
+        name_number: Number among the files of this name and class, see ``distinct``.
     """
 
     file: Annotated[str, AfterValidator(_video_file)] | None
@@ -68,11 +70,30 @@ class Clip(_Part):
     end: float | None = None
     binned: bool = False
     number: int = 0
+    page_file: PageFile | None = None
+    name_number: int = 1
+
+    @property
+    def source(self) -> str | None:
+        """File in the folder of a page, which identifies it; None if a command taught the clip."""
+        return self.file or self.page_file or page_file_in(self.name)
 
     @property
     def key(self) -> Key:
         """What identifies it in the model."""
-        return self.file or identity(self.name), self.start, self.end, self.number
+        return self.source or self.name, self.start, self.end, self.number
+
+    @property
+    def title(self) -> str:
+        """Name that the user sees."""
+        if self.source is None:
+            return self.name
+        return numbered(self.name.rpartition("/")[2], self.name_number)
+
+    @property
+    def saved_as(self) -> str:
+        """Name in the model."""
+        return self.title if None in (self.source, self.label) else f"{self.label}/{self.title}"
 
     @property
     def is_recording(self) -> bool:
@@ -94,6 +115,7 @@ class SavedExample(_Part):
         start: Start of the segment, in seconds.
         end: End of the segment, in seconds.
         number: Number among the clips of this name and segment.
+        page_file: File in the folder of the page that taught it; None if no page did.
     """
 
     name: str
@@ -101,11 +123,13 @@ class SavedExample(_Part):
     start: float | None = None
     end: float | None = None
     number: int = 0
+    page_file: PageFile | None = None
 
     @property
     def key(self) -> Key:
         """What identifies it in the document."""
-        return identity(self.name), self.start, self.end, self.number
+        source = self.page_file or page_file_in(self.name)
+        return source or self.name, self.start, self.end, self.number
 
 
 class Step(_Part):

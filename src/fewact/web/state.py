@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from fewact.errors import OptionError, OutputError, UserError
 from fewact.web.children import DECODER_LIMITS, Child, ChildError, call_twice
+from fewact.web.distinct import with_distinct_names
 from fewact.web.document import Clip, Document, SavedExample
 from fewact.web.jobs import Job, Queue, Steps, facts_of
 from fewact.web.refused import GoneError
@@ -112,7 +113,7 @@ class Page:
             RefusedError: The change is refused.
         """
         async with self._one_change:
-            document = function(self.document)
+            document = with_distinct_names(function(self.document), self.document)
             if document != self.document:
                 self.document = await asyncio.to_thread(self.store.write, document)
                 self.notify()
@@ -246,7 +247,7 @@ class Page:
             except (UserError, ChildError):
                 continue
             self.store.restore_strip(file, strip)
-            clip = Clip(file=file, name=file, **facts)
+            clip = Clip(file=file, name=f"interrupted upload{PurePosixPath(file).suffix}", **facts)
             await self.change(_recovered(PurePosixPath(file).stem, clip))
 
     async def _teach(self) -> Steps:
@@ -357,7 +358,7 @@ class Page:
         for clip in self.document.clips.values():
             if clip.file is not None and clip.file in text:
                 for file in (f"{clip.label}/{clip.file}", clip.file):
-                    text = text.replace(form(file), form(clip.name))
+                    text = text.replace(form(file), form(clip.title))
         return text
 
     def _id_of(self, example: dict[str, Any]) -> str | None:
@@ -366,7 +367,8 @@ class Page:
 
     def _clip_facts(self, id: str, clip: Clip) -> dict[str, Any]:
         return {
-            **clip.model_dump(exclude={"file"}),
+            **clip.model_dump(exclude={"file", "page_file", "name_number"}),
+            "name": clip.title,
             "playable": clip.file is not None,
             "source": None if clip.file is None else PurePosixPath(clip.file).stem,
             "taught": self.document.taught.get(id),
@@ -389,6 +391,6 @@ def _recovered(id: str, clip: Clip) -> Callable[[Document], Document]:
 
 def _facts_of(clip: Clip) -> dict[str, Any]:
     """Return what the worker needs of a clip."""
-    file, start, end, number = clip.key
-    key = {"file": file, "start": start, "end": end, "number": number}
-    return {**key, "source": clip.file is not None, "name": clip.name, "label": clip.label}
+    key = dict(zip(("file", "start", "end", "number"), clip.key, strict=True))
+    names = {"name": clip.title, "saved_as": clip.saved_as, "label": clip.label}
+    return {**key, **names, "source": clip.file is not None}

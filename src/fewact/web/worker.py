@@ -19,14 +19,14 @@ from fewact.classifier.history import editing, versions
 from fewact.classifier.info import model_info, thumbnails
 from fewact.classifier.open_set import describe
 from fewact.classifier.review import review
-from fewact.classifier.revision import Key, Revision, keys_of
+from fewact.classifier.revision import Key, Lesson, Revision, keys_of, page_file_of
 from fewact.classifier.stream import Stream
 from fewact.classifier.watch import Moment, Watch, watching
 from fewact.data import Clip, VideoClip, is_background
 from fewact.errors import DataError, ModelError, VideoError
 from fewact.io.atomic import output_errors
 from fewact.io.folders import current
-from fewact.io.page_folder import PAGE_CLIP, PAGE_FOLDER
+from fewact.io.page_folder import PAGE_FOLDER
 from fewact.methods.files import import_methods
 from fewact.report.events import counts
 from fewact.report.explanation import explanation_page
@@ -105,12 +105,12 @@ class Worker:
             for clip in clips:
                 if clip["source"]:  # after a restart nothing is encoded
                     self._encode(clip)
-            labels = [(_key(clip), clip["label"]) for clip in clips]
+            lessons = [Lesson(_key(clip), clip["label"], clip["saved_as"]) for clip in clips]
             for version in versions(self._model):  # clips without a file that come back
-                if self._revision.has(key for key, _ in labels):
+                if self._revision.has(one.key for one in lessons):
                     break
                 self._revision.add(model_folder.load(version.folder).examples)
-            self._revision.teach(labels)
+            self._revision.teach(lessons)
             self._revision.classifier.save(self._model, thumbnails=self._thumbnails, change=change)
             self._loaded = self._identity()
         return self._facts()
@@ -276,7 +276,7 @@ class Worker:
         examples = self._revision.examples
         for example, (file, start, end, _) in zip(examples, keys_of(examples), strict=True):
             path = self._model / PAGE_FOLDER / file
-            if PAGE_CLIP.fullmatch(file) and path.is_file():
+            if page_file_of(example) and path.is_file():
                 found[example.title] = Clip(path, start=start, end=end)
         return found
 
@@ -322,7 +322,14 @@ class Worker:
         """Return the training clips of the model, as ``document.SavedExample``."""
         examples = self._revision.examples
         return [
-            {"name": one.name, "label": one.label, "start": start, "end": end, "number": number}
+            {
+                "name": one.name,
+                "page_file": page_file_of(one),
+                "label": one.label,
+                "start": start,
+                "end": end,
+                "number": number,
+            }
             for one, (_, start, end, number) in zip(examples, keys_of(examples), strict=True)
         ]
 

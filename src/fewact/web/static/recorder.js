@@ -46,7 +46,7 @@ export async function record({ label, pieces = 1, saved = () => {} }) {
     setText(count, "");
     setText(status, text("saving"));
     button.disabled = true;
-    const name = `${new Date().toLocaleTimeString(text("lang"))}.webm`;
+    const name = nameOf(clip);
     const added = await attempt(() => upload(clip, { name, label, pieces }));
     if (added) {
       taken += 1;
@@ -58,6 +58,14 @@ export async function record({ label, pieces = 1, saved = () => {} }) {
     button.focus();
     if (label == null || isElse) dialog.close();
   });
+}
+
+/** The name of a recorded clip: the local date and time, in characters that every system has in names. */
+function nameOf(clip) {
+  const now = new Date();
+  const local = new Date(now.getTime() - now.getTimezoneOffset() * 60_000).toISOString();
+  const time = local.slice(0, 19).replace("T", " ").replaceAll(":", ".");
+  return `${text("camera_clip", { time })}.${clip.type.includes("mp4") ? "mp4" : "webm"}`;
 }
 
 /** Record until `halt` is called or time is over; returns the clip. */
