@@ -4,8 +4,8 @@
 
 Prints the table of docs/decisions/two-backbones.md, of development clips: the mean of the
 similarities of two networks; those of the first with the appearance of the second, which needs
-eight frames in the second network; and the mean of those of the clips and of all clips flipped
-horizontally.
+eight frames in the second network; those of the backbone of ``--quality best``; and the mean of
+those of the clips and of all clips flipped horizontally.
 """
 
 import argparse
@@ -24,10 +24,12 @@ from fewact.backbones import Backbone
 from fewact.data import VideoList
 from fewact.data.conditions import with_condition
 from fewact.methods.fusion import Fusion
+from fewact.methods.quality import QUALITIES
 
 OTHER = "mobilenet-v2"
 ALONE, SECOND, BOTH = "EfficientNet-Lite0", "MobileNet v2", "both"
 APPEARANCE, FLIPPED = "with the appearance of MobileNet v2", "with flipped copies"
+BEST = "with EfficientNet-Lite1 (`--quality best`)"
 
 
 def mean(first: Pairs, second: Pairs) -> Pairs:
@@ -55,7 +57,8 @@ def variants(method: Fusion, default: Backbone, other: Backbone, videos: VideoLi
     alone, second = pairs(default, videos), pairs(other, videos)
     flipped = pairs(default, with_condition(videos, "flipped:2"))
     added = with_appearance(alone, second)
-    return [alone, second, mean(alone, second), added, mean(alone, flipped)]
+    best = pairs(backbones.create(QUALITIES["best"].backbone), videos)
+    return [alone, second, mean(alone, second), added, best, mean(alone, flipped)]
 
 
 def rows(part: Part, found: list[Pairs], method: Fusion, options: argparse.Namespace) -> list[str]:
@@ -86,7 +89,7 @@ def main() -> None:
             for part in measured
         ]
     print("| | " + " | ".join(part.name for part in measured) + " |\n" + "|---" * 3 + "|")
-    for name, *cells in zip((ALONE, SECOND, BOTH, APPEARANCE, FLIPPED), *columns, strict=True):
+    for name, *cells in zip((ALONE, SECOND, BOTH, APPEARANCE, BEST, FLIPPED), *columns, strict=True):
         print(f"| {name} | " + " | ".join(cells) + " |")
 
 
