@@ -23,6 +23,7 @@ from fewact.cli.watch import _summarise
 from fewact.video import EveryNth, probe, read_frames, write_video
 from tests.classifier.conftest import STEPS, render
 from tests.network_camera import network_camera, rtsp_camera
+from tests.video.conftest import ClipMaker
 
 Camera = Callable[[list[np.ndarray], int], AbstractContextManager[str]]
 
@@ -77,6 +78,23 @@ def test_events_on_stdout_and_in_files(
     assert lost + probe(drawn).frames == probe(recording).frames
     warning = f"Warning: {cut}: the file is cut short, {lost} frames are lost at its end\n"
     assert capsys.readouterr().err.count(warning) == 1
+
+
+def test_a_recording_without_times_is_watched_as_it_is_predicted(
+    model: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = ClipMaker(tmp_path).at_one_time(recording, "same.mkv"), tmp_path / "events.json"
+    assert main(["predict", str(model), str(path)]) == 0
+    warning = next(line for line in capsys.readouterr().err.splitlines() if "assumed" in line)
+    assert "all frames have the same time" in warning
+    assert main(["watch", str(model), str(path), "-o", str(out)]) == 0
+    shown = capsys.readouterr().err
+    assert shown.splitlines().count(warning) == 1
+    assert "Left out" not in shown
+    document = json.loads(out.read_text())
+    frames, rate = probe(recording).frames, float(warning.split(", ")[-1].split()[0])
+    assert document["seconds"] == pytest.approx((frames - 1) / rate, abs=1e-2)
+    assert document["frames_out_of_order"] == 0
 
 
 def test_a_recording_without_events_gets_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
