@@ -121,6 +121,22 @@ def test_corrections_have_only_the_options_that_they_use(
     assert (ended.code, "No such option: --device" in ended.err) == (2, True)
 
 
+@pytest.mark.parametrize("command", ["review", "report"])
+def test_what_reads_stored_features_needs_no_network(
+    run: Run, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def create(*_: Any, **__: Any) -> None:
+        raise AssertionError("a network was built")
+
+    output = ["-o", tmp_path / "report.md"] if command == "report" else []
+    monkeypatch.setattr(backbones, "create", create)
+    ended = run(command, mine, *output)
+    assert (ended.code, ended.err) == (0, "")
+    shown = run(command, "--help").out
+    assert not set(re.findall(r"--[a-z-]+", shown)) & {"--weights", "--device", "--engine"}
+    assert "--import" in shown
+
+
 def test_a_model_is_corrected_although_its_weights_have_moved(
     run: Run, mine: Path, clips: Path, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Change a saved model in place."""
+"""Change a saved model in place, or load it for work with what it stores."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +45,19 @@ def change_model(
         classifier.save(folder, thumbnails=classifier.has_thumbnails, change=change)
 
 
+def load_stored(folder: str | Path) -> FewShotClassifier:
+    """Load a model for work with the features that it stores; its network is not built.
+
+    Args:
+        folder: Folder of the model.
+
+    Raises:
+        ModelError: There is no model, or it cannot be loaded.
+    """
+    saved = model_folder.read_config(user_path(folder, ModelError)).backbone
+    return FewShotClassifier.load(folder, backbone=deferred_backbone(saved, str(folder)))
+
+
 @contextmanager
 def correct_model(
     folder: str | Path, change: str, *, weights: str | Path | None = None
@@ -66,10 +79,9 @@ def correct_model(
         ModelError: There is no model, or it cannot be loaded or saved.
     """
     with editing(folder):
-        backbone = None
         if weights is None:
-            saved = model_folder.read_config(user_path(folder, ModelError)).backbone
-            backbone = deferred_backbone(saved, str(folder))
-        classifier = FewShotClassifier.load(folder, weights=weights, backbone=backbone)
+            classifier = load_stored(folder)
+        else:
+            classifier = FewShotClassifier.load(folder, weights=weights)
         yield classifier
         classifier.save(folder, thumbnails=classifier.has_thumbnails, change=change)

@@ -16,7 +16,7 @@ from fewact.data import BACKGROUND
 from fewact.data.active import Trim
 from fewact.data.files import legible
 from fewact.errors import ModelError
-from fewact.io.bounded import MIB, FileType
+from fewact.io.bounded import MIB, UPGRADE, FileType
 from fewact.text import TextFacts
 from fewact.version import __version__
 
@@ -194,7 +194,7 @@ def _refuse_newer(content: Mapping[str, Any], where: str) -> None:
             where=where,
             got=_version_text(content),
             expected=f"version {VERSION} of the format, which fewact {__version__} reads",
-            hint="Upgrade fewact: pip install --upgrade fewact",
+            hint=UPGRADE,
         )
 
 
