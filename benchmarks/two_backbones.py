@@ -89,7 +89,8 @@ def main() -> None:
             for part in measured
         ]
     print("| | " + " | ".join(part.name for part in measured) + " |\n" + "|---" * 3 + "|")
-    for name, *cells in zip((ALONE, SECOND, BOTH, APPEARANCE, BEST, FLIPPED), *columns, strict=True):
+    names = (ALONE, SECOND, BOTH, APPEARANCE, BEST, FLIPPED)
+    for name, *cells in zip(names, *columns, strict=True):
         print(f"| {name} | " + " | ".join(cells) + " |")
 
 

@@ -10,7 +10,7 @@ import pytest
 from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier, history
 from fewact.classifier.change_model import change_model
-from fewact.classifier.config import CONFIG, STATE
+from fewact.classifier.config import CONFIG, STATE, VERSION
 from fewact.data import list_clips
 from fewact.errors import DataError, ModelError
 
@@ -172,6 +172,21 @@ def test_history_is_bounded_and_keeps_the_latest(
     monkeypatch.setattr(history, "MAX_BYTES", 1)
     taught.rename_class(taught.classes_[0], "b").save(model, change="last")
     assert [one.change.change for one in history.versions(model)] == ["last"]
+
+
+def test_a_former_version_of_a_newer_fewact_is_not_called_damaged(
+    model: Path, taught: FewShotClassifier
+) -> None:
+    """Its removal is not proposed: it may be in order."""
+    taught.rename_class("left", "wink").save(model, change="rename")
+    config = history.versions(model)[0].folder / CONFIG
+    text = config.read_text().replace(f'"version": {VERSION}', f'"version": {VERSION + 1}')
+    config.unlink()  # a hard link
+    config.write_text(text)
+    with pytest.raises(ModelError, match=r"newer version of fewact.*Upgrade fewact") as caught:
+        history.undo(model)
+    assert "Remove" not in str(caught.value)
+    assert "wink" in FewShotClassifier.load(model).classes_
 
 
 def test_two_editors_lose_no_change(model: Path) -> None:

@@ -100,6 +100,71 @@ def test_what_is_no_clip_is_refused_by_name(
         fitted.predict(bad)
 
 
+def odd_tensors(dense: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return tensors from which no array can be made."""
+    return {
+        "the tensor is sparse": dense.to_sparse(),
+        "the tensor has no data": dense.to("meta"),
+        "the tensor is nested": torch.nested.nested_tensor([dense, dense], layout=torch.jagged),
+        "cannot be converted to an array": dense.bfloat16(),
+    }
+
+
+ODD = list(odd_tensors(torch.ones(1)))
+
+
+@pytest.mark.parametrize("fault", ODD)
+def test_tensors_without_an_array_are_refused_in_every_call(
+    fitted: FewShotClassifier, fault: str
+) -> None:
+    frames = torch.zeros(8, 48, 64, 3, dtype=torch.uint8)
+    odd, image = odd_tensors(frames)[fault], odd_tensors(frames[0])[fault]
+    calls: list[Any] = [
+        lambda: fitted.predict(odd),
+        lambda: fitted.predict([frames, odd]),
+        lambda: fitted.predict([image] * 8),
+        lambda: fitted.predict_proba(odd),
+        lambda: list(fitted.predict_each([odd])),
+        lambda: fitted.score([odd], ["left"]),
+        lambda: fitted.add_clips("left", odd),
+        lambda: fitted.add_none(odd),
+        lambda: FewShotClassifier(method="pixels").fit([odd, frames], ["a", "b"]),
+        lambda: FewShotClassifier(method="pixels").fit({"a": odd, "b": frames}),
+        lambda: Frames(odd),
+        lambda: fitted.stream().push(image, 0.0),
+    ]
+    for number, call in enumerate(calls):
+        with pytest.raises(DataError, match=fault) as caught:
+            call()
+        assert "expected: " in str(caught.value), number
+
+
+@pytest.mark.parametrize("fault", ODD)
+def test_features_that_are_tensors_get_a_hint_that_works(fault: str) -> None:
+    with pytest.raises(DataError) as caught:
+        FeatureClip("a", odd_tensors(torch.zeros(8, 16))[fault])  # type: ignore[arg-type]
+    said = str(caught.value)
+    if fault == "cannot be converted to an array":
+        assert "Pass vectors.detach().cpu().float().numpy()." in said
+    else:
+        assert said.startswith(f"a: {fault}")
+        assert "expected: an array (t d)" in said
+
+
+def test_labels_and_weights_without_data_are_refused() -> None:
+    labels = ["clap"] * 2 + ["wave"] * 2
+    clips = vectors(labels)
+    classifier = FewShotClassifier().fit(clips, labels)
+    nothing = torch.ones(4, device="meta")
+    with pytest.raises(DataError, match=r"^labels: the tensor has no data"):
+        FewShotClassifier().fit(clips, nothing.long())  # type: ignore[arg-type]
+    bad: list[Any] = [nothing, [1, 2], [[1], [2, 3]], ["a"] * 4, [0] * 4, [1, 1, 1, -1]]
+    for weights in (*bad, [float("nan")] * 4, 5, torch.ones(4).bfloat16()):
+        with pytest.raises(DataError, match=r"^sample_weight: .*expected: 4 numbers from 0 up"):
+            classifier.score(clips, labels, weights)
+    assert classifier.score(clips, labels, torch.tensor([1.0, 0, 0, 1])) == 1  # type: ignore[arg-type]
+
+
 def test_bytes_that_are_no_video_are_named_by_their_hash(fitted: FewShotClassifier) -> None:
     with pytest.raises(VideoError, match=r"^video-[0-9a-f]{16}: is not a video") as caught:
         fitted.predict(b"no video")

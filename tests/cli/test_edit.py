@@ -1,15 +1,19 @@
 """``fewact info``, ``add``, ``rename``, ``move``, ``remove`` and ``undo`` on a taught model."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
-from fewact import FewShotClassifier
+from fewact import FewShotClassifier, backbones
+from fewact.classifier.change_model import change_model
 from fewact.classifier.info import model_info
+from tests.backbones import tiny
 from tests.cli.conftest import write_clip
 
 Run = Callable[..., Any]
@@ -64,6 +68,102 @@ def test_info_lists_classes_clips_and_origin(run: Run, mine: Path) -> None:
 def test_the_model_may_be_in_the_home_folder(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(mine.parent))
     assert model_info(f"~/{mine.name}").classes == model_info(mine).classes
+
+
+CORRECTIONS = [
+    ("rename", "growing", "rising"),
+    ("move", "growing/1.mp4", "turning"),
+    ("remove", "turning", "growing/1.mp4"),
+]
+
+
+@pytest.mark.parametrize("correction", CORRECTIONS, ids=lambda one: one[0])
+def test_corrections_need_no_network(
+    run: Run, mine: Path, monkeypatch: pytest.MonkeyPatch, correction: tuple[str, ...]
+) -> None:
+    """The model is the same to the last bit as if its network had been built."""
+    command, *arguments = correction
+    licence = (mine / "README.md").read_text().partition("their licence is ")[2].splitlines()[0]
+    with change_model(mine, "x") as classifier:
+        if command == "rename":
+            classifier.rename_class(*arguments)
+        elif command == "move":
+            classifier.move_clip(*arguments)
+        else:
+            classifier.remove_clips([arguments[1]]).remove_class(arguments[0])
+    expected = [(mine / name).read_bytes() for name in ("config.json", "state.safetensors")]
+    assert run("undo", mine).code == 0
+
+    def create(*_: Any, **__: Any) -> None:
+        raise AssertionError("a network was built")
+
+    monkeypatch.setattr(backbones, "create", create)
+    ended = run(command, mine, *arguments)
+    assert (ended.code, ended.err) == (0, "")
+    assert [(mine / name).read_bytes() for name in ("config.json", "state.safetensors")] == expected
+    assert f"their licence is {licence}" in (mine / "README.md").read_text()
+    (mine / "README.md").unlink()
+    assert run("undo", mine).code == 0
+    (mine / "README.md").unlink()
+    assert run(command, mine, *arguments).code == 0
+    assert "The folder has no weights of the backbone.\n" in (mine / "README.md").read_text()
+
+
+@pytest.mark.parametrize("correction", CORRECTIONS, ids=lambda one: one[0])
+def test_corrections_have_only_the_options_that_they_use(
+    run: Run, mine: Path, correction: tuple[str, ...]
+) -> None:
+    command, *arguments = correction
+    shown = run(command, "--help").out
+    options = {"--import", "--help"} | ({"--weights"} if command == "rename" else set())
+    assert set(re.findall(r"--[a-z-]+", shown)) == options
+    ended = run(command, mine, *arguments, "--device", "cpu")
+    assert (ended.code, "No such option: --device" in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["review", "report"])
+def test_what_reads_stored_features_needs_no_network(
+    run: Run, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def create(*_: Any, **__: Any) -> None:
+        raise AssertionError("a network was built")
+
+    output = ["-o", tmp_path / "report.md"] if command == "report" else []
+    monkeypatch.setattr(backbones, "create", create)
+    ended = run(command, mine, *output)
+    assert (ended.code, ended.err) == (0, "")
+    shown = run(command, "--help").out
+    assert not set(re.findall(r"--[a-z-]+", shown)) & {"--weights", "--device", "--engine"}
+    assert "--import" in shown
+
+
+def test_a_model_is_corrected_although_its_weights_have_moved(
+    run: Run, mine: Path, clips: Path, tmp_path: Path
+) -> None:
+    """Only the new name of a model with class names is embedded by them."""
+    pytest.importorskip("transformers", reason="the extra hf is not installed")
+    weights = tmp_path / "clip"
+    tiny.save("clip-vit", weights)
+    options = ["--backbone", "clip-vit", "--weights", f"local-dir:{weights}", "--engine", "torch"]
+    options += ["--method", "protonet", "--option", "frames=2", "--precision", "float32"]
+    for text in ("off", "on"):
+        assert run("teach", clips, "-o", tmp_path / text, *options, "--text", text).code == 0
+    weights.rename(tmp_path / "moved")
+    assert run("rename", tmp_path / "off", "growing", "rising").code == 0
+    assert run("move", tmp_path / "on", "growing/1.mp4", "turning").code == 0
+    before = (tmp_path / "on" / "config.json").read_bytes()
+    ended = run("rename", tmp_path / "on", "growing", "rising")
+    assert (ended.code, "cannot be built" in ended.err) == (2, True)
+    assert "--weights" in ended.err or "weights=…" in ended.err
+    assert (tmp_path / "on" / "config.json").read_bytes() == before
+    moved = f"local-dir:{tmp_path / 'moved'}"
+    assert run("rename", tmp_path / "on", "growing", "rising", "--weights", moved).code == 0
+    assert "rising" in FewShotClassifier.load(tmp_path / "on").classes_
+    wrong = shutil.copytree(tmp_path / "moved", tmp_path / "wrong")
+    tensors = load_file(wrong / "model.safetensors")
+    save_file({name: 2 * value for name, value in tensors.items()}, wrong / "model.safetensors")
+    ended = run("rename", tmp_path / "off", "rising", "x", "--weights", f"local-dir:{wrong}")
+    assert (ended.code, "the model needs another backbone" in ended.err) == (2, True)
 
 
 def test_a_model_whose_files_are_gone_is_no_sound_model(run: Run, mine: Path) -> None:

@@ -1,11 +1,18 @@
 """``fewact export --zip`` and ``fewact import``."""
 
+import os
 import shutil
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+import torch
+
 from fewact import FewShotClassifier
+from fewact.backbones.engines.export import missing_packages
 
 Run = Callable[..., Any]
 
@@ -35,6 +42,25 @@ def test_a_model_goes_through_a_file_and_replaces_another(
     assert "waxing" in FewShotClassifier.load(other).classes_
     assert run("undo", other).code == 0
     assert "growing" in FewShotClassifier.load(other).classes_
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.skipif(bool(missing_packages()), reason="the extra onnx is not installed")
+def test_ctrl_c_during_the_export_of_the_network(
+    run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch may report it as an error of its own; the command was interrupted all the same."""
+
+    def export(*_: Any, **__: Any) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise RuntimeError("Failed to export the model") from None
+
+    monkeypatch.setattr(torch.onnx, "export", export)
+    ended = run("export", model, "--onnx", tmp_path / "encoder.onnx")
+    assert (ended.code, ended.out, ended.err) == (130, "", "")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_cannot_be_exported_or_imported_is_one_message(

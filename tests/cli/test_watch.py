@@ -1,5 +1,6 @@
 """``fewact watch``: events of a recording, of a pipe and of a live source."""
 
+import contextlib
 import csv
 import io
 import json
@@ -18,13 +19,17 @@ import numpy as np
 import pytest
 
 from fewact import svg
+from fewact.classifier.stream import Stream
 from fewact.cli import main
 from fewact.cli.watch import _summarise
 from fewact.video import EveryNth, probe, read_frames, write_video
 from tests.classifier.conftest import STEPS, render
 from tests.network_camera import network_camera, rtsp_camera
+from tests.video.conftest import ClipMaker
 
 Camera = Callable[[list[np.ndarray], int], AbstractContextManager[str]]
+
+PIPES = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 
 MOTIONS = ["left", "down", "down", "right"]
 
@@ -77,6 +82,23 @@ def test_events_on_stdout_and_in_files(
     assert lost + probe(drawn).frames == probe(recording).frames
     warning = f"Warning: {cut}: the file is cut short, {lost} frames are lost at its end\n"
     assert capsys.readouterr().err.count(warning) == 1
+
+
+def test_a_recording_without_times_is_watched_as_it_is_predicted(
+    model: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = ClipMaker(tmp_path).at_one_time(recording, "same.mkv"), tmp_path / "events.json"
+    assert main(["predict", str(model), str(path)]) == 0
+    warning = next(line for line in capsys.readouterr().err.splitlines() if "assumed" in line)
+    assert "all frames have the same time" in warning
+    assert main(["watch", str(model), str(path), "-o", str(out)]) == 0
+    shown = capsys.readouterr().err
+    assert shown.splitlines().count(warning) == 1
+    assert "Left out" not in shown
+    document = json.loads(out.read_text())
+    frames, rate = probe(recording).frames, float(warning.split(", ")[-1].split()[0])
+    assert document["seconds"] == pytest.approx((frames - 1) / rate, abs=1e-2)
+    assert document["frames_out_of_order"] == 0
 
 
 def test_a_recording_without_events_gets_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,6 +175,45 @@ def test_a_recording_is_not_replaced_by_its_video(
     assert recording.read_bytes() == before
     assert main(["watch", str(model), str(recording), "--video", str(tmp_path / "a.avi")]) == 2
     assert "expected: .mp4, .m4v, .mov, .mkv, .webm" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("through_a_pipe", [False, pytest.param(True, marks=PIPES)])
+def test_frames_that_no_encoder_takes_are_refused_before_the_work(
+    model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    through_a_pipe: bool,
+) -> None:
+    """Of a pipe the first frame is the first chance to know."""
+    wide = write_video(tmp_path / "wide.mkv", np.zeros((30, 16, 17_000, 3), np.uint8), 10, "ffv1")
+    source, feeder = wide, None
+    if through_a_pipe:
+        source = tmp_path / "pipe"
+        os.mkfifo(source)
+        feeder = threading.Thread(target=feed, args=(source, wide.read_bytes()))
+        feeder.start()
+    pushed: list[float] = []
+    push = Stream.push
+    monkeypatch.setattr(Stream, "push", lambda *a: (pushed.append(a[2]), push(*a))[1])
+    out, drawn = tmp_path / "events.json", tmp_path / "drawn.mp4"
+    capsys.readouterr()
+    assert main(["watch", str(model), str(source), "-o", str(out), "--video", str(drawn)]) == 2
+    if feeder is not None:
+        feeder.join()
+    shown = capsys.readouterr()
+    assert f"{drawn}: frames of 17000 × 16 pixels cannot be encoded as libx264" in shown.err
+    assert "or write .webm" in shown.err
+    assert not drawn.exists()
+    if through_a_pipe:
+        assert pushed == [0.0]
+    else:
+        assert (shown.out, out.exists(), pushed) == ("", False, [])
+
+
+def feed(pipe: Path, content: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        pipe.write_bytes(content)
 
 
 def test_wrong_outputs_are_refused_before_the_work(

@@ -58,6 +58,18 @@ def test_files_that_are_not_results(tmp_path: Path, text: str) -> None:
         load(path)
 
 
+@pytest.mark.parametrize(
+    ("version", "hint"), [(2, "Upgrade fewact"), (0, "Evaluate again"), ("2", "Evaluate again")]
+)
+def test_a_result_of_another_version_says_what_helps(
+    result: Result, tmp_path: Path, version: Any, hint: str
+) -> None:
+    path = save(result, tmp_path / "r.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "version": version}))
+    with pytest.raises(ResultError, match=f"result of another version .*{hint}"):
+        load(path)
+
+
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="result file cannot be read"):
         load(tmp_path / "r.json")

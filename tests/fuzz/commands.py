@@ -236,7 +236,7 @@ def export(root: Path) -> None:
 
 
 def report(root: Path) -> None:
-    call("report", root / "old/model", "-o", root / "out/files/report.html", "--device", "cpu")
+    call("report", root / "old/model", "-o", root / "out/files/report.html")
 
 
 def file_faults(root: Path, whole: Tree) -> list[str]:

@@ -3,9 +3,10 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from fewact.errors import DataError
 from fewact.io.bounded import KIB, FileType
@@ -121,6 +122,34 @@ def test_an_invalid_value_is_named(tmp_path: Path) -> None:
     path.write_text('{"name": "a", "sizes": [1, "b"]}')
     with pytest.raises(DataError, match=r"not a list of things \(got sizes\.1: "):
         FILE.model(path, Thing)
+
+
+class Versioned(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    version: Literal[1, 2] = 2
+    name: str
+
+
+@pytest.mark.parametrize(
+    ("content", "newer"),
+    [
+        ({"version": 3, "name": "a", "more": 1}, True),
+        ({"version": 3}, True),
+        ({"version": 0, "name": "a"}, False),
+        ({"version": True, "name": 1}, False),
+        ({"version": "3", "name": "a"}, False),
+        ({"version": 2, "more": 1}, False),
+        ([3], False),
+    ],
+)
+def test_content_of_a_newer_version_is_said_to_be_that(content: Any, newer: bool) -> None:
+    with pytest.raises(DataError) as caught:
+        FILE.validate(content, Versioned, "x")
+    said = str(caught.value)
+    assert ("written by a newer version of fewact (got version 3 of the format)" in said) is newer
+    assert ("Upgrade fewact: pip install --upgrade fewact" in said) is newer
+    assert ("expected: version 2" in said) is newer
 
 
 def test_a_name_with_nul_is_refused() -> None:

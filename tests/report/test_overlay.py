@@ -1,11 +1,14 @@
 """Events drawn on frames."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from fewact import svg
 from fewact.classifier.events import Event
-from fewact.report.overlay import LIVE_SPAN, Overlay, _font, _performed, _shortened
+from fewact.report.overlay import LIVE_SPAN, MOST_SIDE, Overlay, _font, _performed, _shortened
+from fewact.video.writing import check_frame
 
 GREY = np.full((90, 160, 3), 90, np.uint8)
 EVENTS = [Event("wave", 1.0, 4.0, 0.9, 3), Event("clap", 6.0, 8.0, 0.8, 1)]
@@ -28,6 +31,13 @@ def test_small_frames_are_enlarged_and_the_frame_is_not_changed() -> None:
     assert drawn.shape == (360, 640, 3)
     assert np.array_equal(GREY, before)
     assert drawn[180, 320].tolist() == [90, 90, 90]
+
+
+@pytest.mark.parametrize("shape", [(2, 1000), (1000, 2), (1, 1), (3, 5000)])
+def test_thin_frames_are_enlarged_only_as_far_as_encoders_go(shape: tuple[int, int]) -> None:
+    drawn = Overlay(["wave"], 4.0).draw(1.0, np.zeros((*shape, 3), np.uint8))
+    assert max(drawn.shape) <= max(MOST_SIDE, *shape)
+    check_frame(Path("a.mp4"), drawn, 25)
 
 
 def test_bar_shows_all_events_of_a_file() -> None:

@@ -112,6 +112,19 @@ class ClipMaker:
         path.write_bytes(data)
         return path
 
+    def at_one_time(self, source: Path, name: str) -> Path:
+        """Copy packets without encoding; each gets the time stamp 0."""
+        path = self.folder / name
+        with av.open(str(source)) as original, av.open(str(path), "w") as output:
+            stream = original.streams.video[0]
+            copied = output.add_stream_from_template(stream)
+            for packet in original.demux(stream):
+                if packet.size:
+                    packet.pts = packet.dts = 0
+                    packet.stream = copied
+                    output.mux(packet)
+        return path
+
     def copy_stream(self, source: Path, name: str, start: float, edit: bool = True) -> Path:
         """Cut without encoding, from the key frame before; an edit list hides earlier frames."""
         path = self.folder / name

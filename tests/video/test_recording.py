@@ -5,7 +5,7 @@ import http.server
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -17,9 +17,9 @@ import pytest
 from av.video.frame import VideoFrame
 
 from fewact.errors import VideoError
-from fewact.video import EveryNth, read_frames, write_video
-from fewact.video.damage import Damage
-from fewact.video.index import index_file
+from fewact.video import EveryNth, probe, read_frames, write_video
+from fewact.video.damage import Damage, collect_warnings
+from fewact.video.index import index_file, index_untimed
 from fewact.video.recording import find_camera, open_recording
 
 
@@ -81,6 +81,39 @@ def test_joined_parts_follow_each_other(tmp_path: Path) -> None:
     grey = frames.mean((1, 2, 3))
     assert grey[:30].argmax() == 29
     assert grey[30:].argmax() == 0
+
+
+@pytest.mark.parametrize("container", ["mkv", "mp4", "nut"])
+@pytest.mark.parametrize("fps", [25, 12])
+def test_a_file_whose_frames_all_have_the_same_time(
+    clip: Any, numbers: Callable[..., list[int]], container: str, fps: int
+) -> None:
+    """It is read at the rate that the other readers of files assume, with their warning."""
+    timed = clip(f"timed_{fps}.mkv", range(30), codec="mjpeg", pixels="yuvj420p", fps=fps)
+    path = clip.at_one_time(timed, f"untimed_{fps}.{container}")
+    with collect_warnings() as texts:
+        info, frames = probe(path), read_frames(path, EveryNth(1))
+    with open_recording(path) as opened:
+        found = [(time, opened.convert(frame)) for time, frame in opened.frames()]
+        with collect_warnings() as own:
+            opened.damage.warn(path)
+    assert (len(found), opened.not_later) == (30, 0)
+    assert [time for time, _ in found] == pytest.approx(np.arange(30) / info.fps)
+    assert opened.fps == pytest.approx(info.fps)
+    assert opened.duration == pytest.approx(info.duration)
+    assert numbers([frame for _, frame in found]) == numbers(frames) == list(range(30))
+    assert [*texts, *own] == 3 * texts[:1]
+    rate = f"{info.fps:.4g} frames per second are assumed"
+    assert texts[0] == f"{path}: all frames have the same time, {rate}"
+
+
+def test_a_file_of_two_times_is_indexed_no_further(clip: Any) -> None:
+    path = clip("timed_25.mkv", range(30), codec="mjpeg", pixels="yuvj420p", fps=25)
+    assert index_untimed(path) is None
+    assert damage_of(path) == Damage()
+    one = clip("one.mkv", range(1), codec="mjpeg", pixels="yuvj420p", fps=25)
+    assert index_untimed(one) is None
+    assert damage_of(one) == Damage()
 
 
 def test_a_folder_of_images(tmp_path: Path) -> None:

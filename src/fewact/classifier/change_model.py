@@ -1,11 +1,15 @@
-"""Change a saved model in place."""
+"""Change a saved model in place, or load it for work with what it stores."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fewact.classifier import model_folder
+from fewact.classifier.deferred_backbone import deferred_backbone
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.history import editing
+from fewact.errors import ModelError
+from fewact.io.paths import user_path
 
 
 @contextmanager
@@ -37,5 +41,47 @@ def change_model(
     """
     with editing(folder):
         classifier = FewShotClassifier.load(folder, device, weights, engine=engine)
+        yield classifier
+        classifier.save(folder, thumbnails=classifier.has_thumbnails, change=change)
+
+
+def load_stored(folder: str | Path) -> FewShotClassifier:
+    """Load a model for work with the features that it stores; its network is not built.
+
+    Args:
+        folder: Folder of the model.
+
+    Raises:
+        ModelError: There is no model, or it cannot be loaded.
+    """
+    saved = model_folder.read_config(user_path(folder, ModelError)).backbone
+    return FewShotClassifier.load(folder, backbone=deferred_backbone(saved, str(folder)))
+
+
+@contextmanager
+def correct_model(
+    folder: str | Path, change: str, *, weights: str | Path | None = None
+) -> Iterator[FewShotClassifier]:
+    """Load a model for corrections that read no video, and save it; see ``change_model``.
+
+    The network is built only where a new class name is embedded, or if its weights have moved: so
+    corrections take little time, and need neither the weights nor the device of the network.
+
+    Args:
+        folder: Folder of the model.
+        change: The change, in a few words, for the list of former versions.
+        weights: New location of the backbone's weights; None if they have not moved.
+
+    Yields:
+        The classifier to correct.
+
+    Raises:
+        ModelError: There is no model, or it cannot be loaded or saved.
+    """
+    with editing(folder):
+        if weights is None:
+            classifier = load_stored(folder)
+        else:
+            classifier = FewShotClassifier.load(folder, weights=weights)
         yield classifier
         classifier.save(folder, thumbnails=classifier.has_thumbnails, change=change)

@@ -16,7 +16,7 @@ from fewact.data import BACKGROUND
 from fewact.data.active import Trim
 from fewact.data.files import legible
 from fewact.errors import ModelError
-from fewact.io.bounded import MIB, FileType
+from fewact.io.bounded import MIB, UPGRADE, FileType
 from fewact.text import TextFacts
 from fewact.version import __version__
 
@@ -30,6 +30,10 @@ THUMBNAIL = re.compile(r"thumbnail-\d{4,}\.jpg", re.ASCII)
 
 HINT = "Copy the folder again, or teach again."
 CONFIG_FILE = FileType("saved classifier", ModelError, 64 * MIB, hint=HINT)
+
+
+class NewerModelError(ModelError):
+    """A newer version of fewact wrote the model: it may be in order, but cannot be read here."""
 
 
 class _Part(BaseModel):
@@ -157,11 +161,14 @@ def from_text(text: str, where: str) -> Config:
     """Read and check the text of the file.
 
     Raises:
+        NewerModelError: A newer version of fewact wrote the file.
         ModelError: The file is damaged, was edited, or has another version.
     """
     content = CONFIG_FILE.parse(text, where)
     if not _is_ours(content):
         CONFIG_FILE.refuse(where, "not a saved classifier")
+    # Before the hash: a newer version may compute it in another way.
+    _refuse_newer(content, where)
     if content.pop("sha256", None) != _digest(content):
         raise ModelError(
             "the file was damaged or edited after it was saved", where=where, hint=HINT
@@ -182,18 +189,34 @@ def _is_ours(content: Any) -> bool:
     return isinstance(content, dict) and content.get("format") == FORMAT
 
 
+def _refuse_newer(content: Mapping[str, Any], where: str) -> None:
+    version = content.get("version")
+    if type(version) is int and version > VERSION:
+        raise NewerModelError(
+            "the model was written by a newer version of fewact",
+            where=where,
+            got=_version_text(content),
+            expected=f"version {VERSION} of the format, which fewact {__version__} reads",
+            hint=UPGRADE,
+        )
+
+
 def _check_version(content: Mapping[str, Any], where: str) -> None:
     version = content.get("version")
-    if type(version) is int and version in READABLE:
-        return
-    newer = isinstance(version, int) and version > VERSION
-    raise ModelError(
-        "the model has a newer version" if newer else "the model has an unsupported version",
-        where=where,
-        got=f"{version}, written by fewact {content.get('fewact')}",
-        expected=f"{VERSION}, as fewact {__version__} writes it",
-        hint="Update fewact." if newer else "Teach again from the clips.",
-    )
+    if type(version) is not int or version not in READABLE:
+        raise ModelError(
+            "the model has an unsupported version",
+            where=where,
+            got=_version_text(content),
+            expected=f"version {VERSION} of the format, which fewact {__version__} reads",
+            hint="Teach again from the clips.",
+        )
+
+
+def _version_text(content: Mapping[str, Any]) -> str:
+    """Return the version of a file's format and of the package that wrote it, for a message."""
+    version, package = (str(content.get(name))[:40] for name in ("version", "fewact"))
+    return f"version {version} of the format, written by fewact {package}"
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from fewact.classifier.config import CONFIG, CONFIG_FILE, from_text, owns
+from fewact.classifier.config import CONFIG, CONFIG_FILE, NewerModelError, from_text, owns
 from fewact.classifier.saved_files import content_of
 from fewact.errors import ModelError
 from fewact.io.atomic import make_folder, output_errors, sync
@@ -214,14 +214,16 @@ def _content(folder: Path) -> bytes:
 
 
 def _check(version: Path) -> None:
-    """Refuse a version that is damaged: it must not replace the model.
+    """Refuse a version that is damaged, or cannot be read here: it must not replace the model.
 
     Raises:
-        ModelError: It is damaged.
+        ModelError: It is damaged, or a newer version of fewact wrote it.
     """
     try:
         config = from_text(CONFIG_FILE.text(version / CONFIG), str(version / CONFIG))
         content_of(version, config, version)
+    except NewerModelError:  # It is not damaged: removing it would lose it.
+        raise
     except ModelError as error:
         hint = f"Remove {version} to undo the change before it."
         raise ModelError(error.what, where=error.where, got=error.got, hint=hint) from error

@@ -20,6 +20,7 @@ from fewact.data import (
     is_features,
     read_features,
 )
+from fewact.data.arrays import check_dense
 from fewact.data.in_memory import is_frames, is_image
 from fewact.errors import DataError
 from fewact.io.paths import user_path
@@ -47,6 +48,7 @@ def as_list(values: Any) -> tuple[list[ClipLike], bool]:
             expected="a clip or a list of clips",
             hint="Only fit and score take the clips of each class in a dictionary.",
         )
+    check_dense(values, "clips", EXPECTED)
     if _is_one(values):
         return [values], True
     try:
@@ -71,6 +73,7 @@ def as_clip(value: ClipLike) -> AnyClip:
     """
     if isinstance(value, AnyClip):
         return value
+    check_dense(value, "clip", EXPECTED)
     if isinstance(value, str | os.PathLike):
         return Clip(user_path(value, DataError))
     if isinstance(value, bytes | bytearray | memoryview):

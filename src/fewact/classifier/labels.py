@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.data import is_background
+from fewact.data.arrays import check_dense
 from fewact.errors import DataError
 
 Label: TypeAlias = str | int
 """Name of a class: a text, or an integer if the classes were given as integers."""
+
+EXPECTED = "text or an integer"
 
 Labels: TypeAlias = Sequence[str] | Sequence[int] | NDArray[Any]
 
@@ -71,10 +74,11 @@ def label_text(label: Any) -> str:
     Raises:
         DataError: It is neither a text nor an integer.
     """
+    check_dense(label, "labels", EXPECTED)
     if hasattr(label, "item") and getattr(label, "shape", None) == ():  # such as a tensor
         label = label.item()
     if isinstance(label, str):
         return str(label)
     if isinstance(label, int | np.integer) and not isinstance(label, bool):
         return str(int(label))
-    raise DataError("not a label", where="labels", got=repr(label), expected="text or an integer")
+    raise DataError("not a label", where="labels", got=repr(label), expected=EXPECTED)

@@ -21,6 +21,7 @@ from fewact.classifier.searching import as_query
 from fewact.classifier.sources import LabelledSource, labelled
 from fewact.classifier.stream import Stream
 from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
+from fewact.data.arrays import as_array
 from fewact.errors import DataError, VideoError
 from fewact.features.precomputed import Precomputed
 from fewact.features.timing import Timing
@@ -114,22 +115,23 @@ class Predicting(Estimator):
         Args:
             clips: Labelled clips, as for ``fit``.
             labels: Class of each clip of a list; None if the clips have labels.
-            sample_weight: Weight of each clip (q); None for equal weights.
+            sample_weight: Weight of each clip (q), from 0 up; None for equal weights.
 
         Raises:
-            DataError: Clips are not found, or a label is missing.
+            DataError: Clips are not found, a label is missing, or the weights are invalid.
             VideoError: A clip cannot be read.
         """
         source, texts, _ = text_source(clips, labels)
         found, _ = labelled(source, texts)
         if not found:
             raise DataError("no clips to score", expected="at least one labelled clip")
+        weights = None if sample_weight is None else _checked_weights(sample_weight, len(found))
         predicted = self.predict(found)
         right = [
             str(one.label) == (NONE if clip.label == BACKGROUND else clip.label)
             for one, clip in zip(predicted, found, strict=True)
         ]
-        return float(np.average(np.array(right, float), weights=sample_weight))
+        return float(np.average(np.array(right, float), weights=weights))
 
     def warm_up(self) -> Self:
         """Predict a made-up clip, so that the first prediction takes no longer than later ones.
@@ -214,3 +216,20 @@ def _answer(
     )
     faults = tuple(map(str, part.faults))
     return replace(found, duration=part.duration, active=part.active, faults=faults)
+
+
+def _checked_weights(weights: Any, count: int) -> NDArray[np.float64]:
+    """Return the weight of each of some clips (q).
+
+    Raises:
+        DataError: These are no weights, or of another number of clips.
+    """
+    where, expected = "sample_weight", f"{count} numbers from 0 up, not all 0"
+    array = as_array(weights, where, expected)
+    if array.dtype.kind not in "biuf" or array.shape != (count,):
+        got = f"{array.dtype} {array.shape}"
+        raise DataError("not one weight for each clip", where=where, got=got, expected=expected)
+    numbers = array.astype(np.float64)
+    if not (np.isfinite(numbers).all() and (numbers >= 0).all() and numbers.any()):
+        raise DataError("invalid weights", where=where, got=str(numbers)[:80], expected=expected)
+    return numbers

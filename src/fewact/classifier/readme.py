@@ -1,5 +1,6 @@
 """The model card of a saved classifier: README.md."""
 
+import re
 from collections import Counter
 
 from fewact.backbones import Card
@@ -11,6 +12,9 @@ from fewact.text_table import markdown_text
 
 BEGIN = "<!-- fewact: saving replaces everything between this line and the end marker -->"
 END = "<!-- fewact: end -->"
+LICENCE = re.compile(r"^The folder has no weights .*; their licence is (.+)\.$", re.MULTILINE)
+"""Line with the licence of the backbone's weights."""
+
 USE = """\
     print(classifier.predict("clip.mp4").label)
 
@@ -27,18 +31,20 @@ def readme(config: Config, card: Card, before: str | None = None) -> str:
 
     Args:
         config: Content of the model's config.json.
-        card: Card of the backbone.
+        card: Card of the backbone; without a licence, that of the existing text is kept.
         before: Existing text. Text outside the markers is kept; without markers all of it is kept.
     """
-    text = f"{BEGIN}\n{_facts(config, card)}\n{END}\n"
+    head, begun, rest = (before or "").partition(BEGIN)
+    former, ended, tail = rest.partition(END)
+    known = LICENCE.search(former)
+    licence = card.licence or (known[1] if known else "")
+    text = f"{BEGIN}\n{_facts(config, licence)}\n{END}\n"
     if before is None:
         return text
-    head, begun, rest = before.partition(BEGIN)
-    _, ended, tail = rest.partition(END)
     return head + text + tail.removeprefix("\n") if begun and ended else before
 
 
-def _facts(config: Config, card: Card) -> str:
+def _facts(config: Config, licence: str) -> str:
     counts = Counter(clip.label for clip in config.examples)
     shown = {label: "(none)" if label == BACKGROUND else label for label in counts}
     rows = "\n".join(f"| {markdown_text(shown[la])} | {count} |" for la, count in counts.items())
@@ -54,7 +60,8 @@ def _facts(config: Config, card: Card) -> str:
     stored.append("a thumbnail" if len(config.files) > 1 else "no thumbnail")
     weights = ""
     if not precomputed:
-        weights = f"\nThe folder has no weights of the backbone; their licence is {card.licence}."
+        licence = f"; their licence is {licence}" if licence else ""
+        weights = f"\nThe folder has no weights of the backbone{licence}."
     return f"""# Few-shot action classifier
 
 Recognises {actions} actions.

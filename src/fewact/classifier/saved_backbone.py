@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from fewact import backbones
-from fewact.backbones import Backbone
+from fewact.backbones import Backbone, Card
 from fewact.backbones.card import READING
 from fewact.classifier.config import HINT, SavedBackbone
 from fewact.errors import ModelError, UserError
@@ -101,11 +101,16 @@ def check_backbone(saved: SavedBackbone, backbone: Backbone | Precomputed, where
 
 
 def _facts(backbone: Backbone | Precomputed) -> dict[str, JsonValue]:
-    """Return the fields of the card that the features depend on, with lists for tuples."""
-    card = asdict(backbone.card)
-    facts = {k: v for k, v in card.items() if k not in NOT_IN_FEATURES}
+    """Return the facts of the card, and the number of frames of precomputed features."""
+    facts = card_facts(backbone.card)
     if isinstance(backbone, Precomputed):
         facts["frames"] = backbone.frames
+    return facts
+
+
+def card_facts(card: Card) -> dict[str, JsonValue]:
+    """Return the fields of a card that the features depend on, with lists for tuples."""
+    facts = {k: v for k, v in asdict(card).items() if k not in NOT_IN_FEATURES}
     content: dict[str, JsonValue] = json.loads(json.dumps(facts))
     return content
 

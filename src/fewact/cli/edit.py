@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewact.cli.options import LoadOptions, Model, with_option_groups
+from fewact.cli.options import Imports, LoadOptions, Model, NewWeights, with_option_groups
 from fewact.cli.run import exit_skipped, saying_warnings
 from fewact.errors import DataError, did_you_mean
 
@@ -67,43 +67,44 @@ def add(
     exit_skipped(len(classifier.skipped_))
 
 
-@with_option_groups
 def rename(
     model: Model,
     label: Annotated[str, typer.Argument(metavar="CLASS", help="Class to rename.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="New name.")],
-    load: LoadOptions,
+    weights: NewWeights = None,
+    imports: Imports = None,
 ) -> None:
-    """Rename a class of a model."""
-    from fewact.classifier.change_model import change_model
+    """Rename a class of a model.
+
+    The weights of the backbone are read only if the model uses class names as text prompts.
+    """
+    from fewact.classifier.change_model import correct_model
     from fewact.classifier.sources import check_label
 
     new = check_label(new)
-    with change_model(model, f"rename {label} to {new}", **load.backbone) as classifier:
+    with correct_model(model, f"rename {label} to {new}", weights=weights) as classifier:
         classifier.rename_class(label, new)
     print(f'Renamed "{label}" to "{new}".')
     _print_state(classifier, model)
 
 
-@with_option_groups
 def move(
     model: Model,
     clip: Annotated[str, typer.Argument(metavar="CLIP", help=f"Training clip: {CLIP}.")],
     label: Annotated[
         str, typer.Argument(metavar="CLASS", help="Class that the clip shows, or none.")
     ],
-    load: LoadOptions,
+    imports: Imports = None,
 ) -> None:
     """Correct the label of a training clip."""
-    from fewact.classifier.change_model import change_model
+    from fewact.classifier.change_model import correct_model
 
-    with change_model(model, f"move {clip} to {label}", **load.backbone) as classifier:
+    with correct_model(model, f"move {clip} to {label}") as classifier:
         classifier.move_clip(_clip(clip), label)
     print(f'Moved {clip} to "{label}".')
     _print_state(classifier, model)
 
 
-@with_option_groups
 def remove(
     model: Model,
     what: Annotated[
@@ -112,7 +113,7 @@ def remove(
             metavar="CLASS|CLIP...", help=f"Classes, or training clips. A clip is {CLIP}."
         ),
     ],
-    load: LoadOptions,
+    imports: Imports = None,
 ) -> None:
     """Remove classes or training clips from a model; the clips' files are not touched.
 
@@ -121,9 +122,9 @@ def remove(
     names = [name.strip() for name in what]
     if again := [name for i, name in enumerate(names) if name in names[:i]]:
         raise DataError("named twice", where=again[0], expected="each class or clip once")
-    from fewact.classifier.change_model import change_model
+    from fewact.classifier.change_model import correct_model
 
-    with change_model(model, f"remove {' '.join(what)}", **load.backbone) as classifier:
+    with correct_model(model, f"remove {' '.join(what)}") as classifier:
         known = _names(classifier)
         classes = [name for name in what if {name, name.strip()} & set(known)]
         clips = [_clip(name) for name in what if name not in classes]

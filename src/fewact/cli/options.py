@@ -106,6 +106,9 @@ MethodOption = Annotated[
 Model = Annotated[
     Path, typer.Argument(help="Folder of a model saved by `fewact teach`.", callback=early.model)
 ]
+NewWeights = Annotated[
+    str | None, typer.Option(metavar="WEIGHTS", help="New location of the backbone's weights.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Hide the progress bar.")]
 
 
@@ -318,10 +321,7 @@ class LoadOptions(OptionGroup):
 
     engine: Engine = "auto"
     device: Device = "auto"
-    weights: Annotated[
-        str | None,
-        typer.Option(metavar="WEIGHTS", help="New location of the backbone's weights."),
-    ] = None
+    weights: NewWeights = None
     imports: Imports = None
 
     @property

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fewact.cli import early
-from fewact.cli.options import LoadOptions, with_option_groups
+from fewact.cli.options import Imports
 
 if TYPE_CHECKING:
     from fewact.report.document import Page
 
 
-@with_option_groups
 def report(
     paths: Annotated[
         list[Path],
@@ -32,7 +31,7 @@ def report(
             callback=early.report_file,
         ),
     ],
-    load: LoadOptions,
+    imports: Imports = None,
 ) -> None:
     """Write a report of a model, or of results, as one file that needs nothing else.
 
@@ -42,7 +41,7 @@ def report(
     """
     from fewact.io.atomic import write_bytes, write_text
 
-    page = _of_results(paths) if paths[0].is_file() else _of_model(paths[0], load)
+    page = _of_results(paths) if paths[0].is_file() else _of_model(paths[0])
     match output.suffix.lower():
         case ".pdf":
             write_bytes(output, page.pdf())
@@ -53,14 +52,14 @@ def report(
     print(f"Saved to {output}")
 
 
-def _of_model(folder: Path, load: LoadOptions) -> "Page":
-    from fewact import FewShotClassifier
+def _of_model(folder: Path) -> "Page":
+    from fewact.classifier.change_model import load_stored
     from fewact.classifier.info import model_info, thumbnails
     from fewact.classifier.review import review
     from fewact.report.model_page import model_page
 
     found = model_info(folder)
-    classifier = FewShotClassifier.load(folder, **load.backbone)
+    classifier = load_stored(folder)
     return model_page(found, review(classifier), thumbnails(classifier))
 
 

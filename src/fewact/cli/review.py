@@ -2,28 +2,26 @@
 
 from typing import TYPE_CHECKING
 
-from fewact.cli.options import LoadOptions, Model, with_option_groups
+from fewact.cli.options import Imports, Model
 from fewact.cli.output import ListFormat, ListOutputFormat, print_json, print_table
 
 if TYPE_CHECKING:
     from fewact.classifier.review import Review
 
 
-@with_option_groups
 def review(
     model: Model,
-    load: LoadOptions,
     format: ListOutputFormat = ListFormat.TABLE,
+    imports: Imports = None,
 ) -> None:
     """Find confused classes, wrong labels and duplicates in a model, and say what to record next.
 
     Only stored features are compared; no video is read.
     """
-    from fewact import FewShotClassifier
+    from fewact.classifier.change_model import load_stored
     from fewact.classifier.review import review
 
-    classifier = FewShotClassifier.load(model, **load.backbone)
-    found = review(classifier)
+    found = review(load_stored(model))
     if format is ListFormat.JSON:
         print_json(found.to_dict())
     else:

@@ -102,6 +102,10 @@ def watch(
         _stopped_by_ctrl_c() as stop,
         watching(classifier, source, stop=stop) as opened,
     ):
+        if video is not None and opened.recording.again:
+            from fewact.report.annotated import check_drawable
+
+            check_drawable(video, source)
         write, save = _writer(format, classifier), _saver(output, source, classifier, opened)
         save(events)
         with _delayed(video, opened, classifier) as delayed:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.data.arrays import check_dense, is_tensor
 from fewact.data.files import IMAGE_SUFFIXES, natural_key
 from fewact.data.in_memory import Frames, VideoBytes
 from fewact.data.paths import check_one_clip
@@ -109,12 +110,18 @@ class FeatureClip:
 
     def __post_init__(self) -> None:
         if not isinstance(self.vectors, np.ndarray):
+            expected = "an array (t d), floating-point"
+            check_dense(self.vectors, str(self.name), expected)
+            of_tensor = "vectors.detach().cpu().float().numpy()"
+            array = (
+                of_tensor if is_tensor(self.vectors) else "numpy.asarray(vectors, numpy.float32)"
+            )
             raise DataError(
                 "the vectors are not a NumPy array",
                 where=str(self.name),
                 got=type(self.vectors).__name__,
-                expected="an array (t d), floating-point",
-                hint="Pass numpy.asarray(vectors, numpy.float32).",
+                expected=expected,
+                hint=f"Pass {array}.",
             )
         check_shape(self.vectors, "t d", self.name)
         if not np.issubdtype(self.vectors.dtype, np.floating):

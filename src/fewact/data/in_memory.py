@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.data.arrays import as_array, is_tensor
 from fewact.data.video_source import Transform
 from fewact.errors import DataError, VideoError
 
@@ -204,23 +205,23 @@ class VideoBytes(_InMemory):
 
 def is_image(value: object) -> bool:
     """Return whether a value is one image: an array or tensor of 2 or 3 axes, or a PIL image."""
-    if isinstance(value, np.ndarray) or hasattr(value, "detach"):
+    if isinstance(value, np.ndarray) or is_tensor(value):
         return getattr(value, "ndim", 0) in (2, 3)
     return hasattr(value, "convert") and hasattr(value, "getbands")
 
 
 def is_frames(value: object) -> bool:
     """Return whether a value is the frames of one clip: 4 axes, or a list of images."""
-    if isinstance(value, np.ndarray) or hasattr(value, "detach"):
+    if isinstance(value, np.ndarray) or is_tensor(value):
         return getattr(value, "ndim", 0) == 4
     return isinstance(value, list | tuple) and bool(value) and is_image(value[0])
 
 
 def _frames(value: Any, where: str) -> NDArray[np.uint8]:
     """Return frames (t h w 3) of an array, a tensor or a sequence of images."""
-    if not hasattr(value, "shape"):
+    if not (is_tensor(value) or hasattr(value, "shape")):
         return _stack(value, where)
-    array = _array(value)
+    array = as_array(value, where, EXPECTED)
     if array.ndim == 4 and array.shape[-1] != 3 and array.shape[1] == 3:
         array = array.transpose(0, 2, 3, 1)
     if array.ndim != 4 or array.shape[-1] != 3 or not array.size:
@@ -253,17 +254,13 @@ def as_image(image: Any, where: str) -> NDArray[np.uint8]:
     Raises:
         DataError: It is no RGB image of uint8.
     """
-    one = _array(image.convert("RGB") if hasattr(image, "convert") else image)
+    image = image.convert("RGB") if hasattr(image, "convert") else image
+    one = as_array(image, where, EXPECTED)
     if one.ndim == 3 and one.shape[-1] != 3 and one.shape[0] == 3:
         one = one.transpose(1, 2, 0)
     if one.ndim != 3 or one.shape[-1] != 3 or not one.size:
         raise DataError("not an image", where=where, got=str(one.shape), expected=EXPECTED)
     return _checked(one, where)
-
-
-def _array(value: Any) -> NDArray[Any]:
-    """Return an array or a tensor on any device as an array."""
-    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
 
 
 def _checked(array: NDArray[Any], where: str) -> NDArray[np.uint8]:

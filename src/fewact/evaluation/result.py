@@ -22,7 +22,7 @@ from fewact.episodes import Protocol
 from fewact.errors import ResultError
 from fewact.evaluation.predictions import Predictions, hits, pack, unpack
 from fewact.io.atomic import write_text
-from fewact.io.bounded import MIB, FileType
+from fewact.io.bounded import MIB, UPGRADE, FileType
 from fewact.text import TextFacts
 from fewact.version import __version__
 
@@ -221,13 +221,15 @@ def load(path: str | Path) -> Result:
         raise ResultError(
             "not a result file", where=where, expected="a file written by `fewact evaluate`"
         )
-    if content.get("version") != VERSION:
+    version = content.get("version")
+    if version != VERSION:
+        newer = type(version) is int and version > VERSION
         raise ResultError(
             "result of another version",
             where=where,
-            got=f"version {content.get('version')}",
+            got=f"version {version}"[:60],
             expected=f"version {VERSION}, which fewact {__version__} writes",
-            hint="Evaluate again.",
+            hint=UPGRADE if newer else "Evaluate again.",
         )
     if content.pop("sha256", None) != _digest(content):
         raise ResultError("the file was edited or damaged", where=where, hint=HINT)

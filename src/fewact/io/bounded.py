@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn, TypeVar
+from typing import Any, BinaryIO, NoReturn, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -22,6 +22,9 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
 MAX_DEPTH = 64
 """Number of levels to which objects and lists may be nested."""
+
+UPGRADE = "Upgrade fewact: pip install --upgrade fewact"
+"""Hint for a file that a newer version of fewact wrote."""
 
 _LONG_INTEGER = re.compile(r"[0-9]{19}")
 _CHUNK = 1 << 20
@@ -114,7 +117,22 @@ class FileType:
         try:
             return model.model_validate(content)
         except (ValidationError, RecursionError) as error:
+            self._refuse_newer(content, model, where)
             self.refuse(where, self.other, reason_of(error))
+
+    def _refuse_newer(self, content: Any, model: type[BaseModel], where: str) -> None:
+        """Refuse content whose version is newer than the one that the model describes."""
+        field = model.model_fields.get("version")
+        known = [one for one in get_args(field.annotation) if type(one) is int] if field else []
+        version = content.get("version") if isinstance(content, dict) else None
+        if known and type(version) is int and version > max(known):
+            raise self.refusal(
+                f"the {self.name} was written by a newer version of fewact",
+                where=where,
+                got=f"version {version} of the format",
+                expected=f"version {max(known)}",
+                hint=UPGRADE,
+            ) from None
 
     def toml(self, path: Path) -> dict[str, Any]:
         """Return the content of a TOML file.

@@ -10,6 +10,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,27 @@ from fewact.classifier.watch import Moment
 from fewact.report.overlay import Overlay
 from fewact.video.recording import FALLBACK_FPS, open_recording
 from fewact.video.timeline import RGBImage
-from fewact.video.writing import TimedVideo, timed_video
+from fewact.video.writing import TimedVideo, check_frame, timed_video
 
 HELD_BYTES = 256 * 2**20
 """Memory of the frames that wait; larger frames are made smaller."""
+
+
+def check_drawable(path: Path, source: str) -> None:
+    """Check, with its first frame, that ``draw_again`` can draw a recording.
+
+    Args:
+        path: Video that will be written.
+        source: Recording that can be read again.
+
+    Raises:
+        VideoError: The recording cannot be read, or frames of its size cannot be encoded.
+    """
+    with open_recording(source) as recording:
+        for time, frame in recording.frames():
+            drawn = Overlay(()).draw(time, recording.convert(frame))
+            check_frame(path, drawn, recording.fps or FALLBACK_FPS)
+            return
 
 
 def draw_again(
@@ -68,10 +86,18 @@ class DelayedVideo:
         video: Open video.
         stream: Stream that looks at the recording.
         labels: Classes, in the order of their colours.
+        check: Called with the first frame as it will be drawn.
     """
 
-    def __init__(self, video: TimedVideo, stream: Stream, labels: Sequence[str]) -> None:
+    def __init__(
+        self,
+        video: TimedVideo,
+        stream: Stream,
+        labels: Sequence[str],
+        check: Callable[[RGBImage], None],
+    ) -> None:
         self._video, self._stream, self._overlay = video, stream, Overlay(labels)
+        self._check = check
         self._waiting: deque[tuple[float, RGBImage]] = deque()
         self._most, self._smaller = 0, 1
 
@@ -81,6 +107,8 @@ class DelayedVideo:
             self._most = 2 + math.ceil(self._stream.rate * self._stream.delay)
             bytes_of_all = self._most * moment.frame.nbytes
             self._smaller = math.ceil(math.sqrt(bytes_of_all / HELD_BYTES))
+            first = _reduced(moment.frame, self._smaller)
+            self._check(self._overlay.draw(moment.time, first))
         self._overlay.add(moment.events)
         self._waiting.append((moment.time, _reduced(moment.frame, self._smaller)))
         going_on = self._stream.going_on
@@ -113,7 +141,7 @@ def delayed_video(path: Path, stream: Stream, labels: Sequence[str]) -> Iterator
         ShapeError: No frame was added.
     """
     with timed_video(path, stream.rate) as video:
-        yield DelayedVideo(video, stream, labels)
+        yield DelayedVideo(video, stream, labels, partial(check_frame, path, fps=stream.rate))
 
 
 def _reduced(image: RGBImage, factor: int) -> RGBImage:

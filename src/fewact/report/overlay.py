@@ -22,6 +22,9 @@ from fewact.video.timeline import RGBImage
 LEAST_SIDE = 360
 """Smaller frames are enlarged, by an integer factor, so that text is legible."""
 
+MOST_SIDE = 4096
+"""No side is enlarged beyond this: a thin frame would become larger than encoders can take."""
+
 TEXT_HEIGHT = 1 / 24
 """Height of text, as a fraction of the smaller side of the frame."""
 
@@ -179,7 +182,7 @@ def _lines(counts: Counter[str]) -> tuple[tuple[str, str], ...]:
 
 def _enlarged(image: RGBImage) -> Image.Image:
     picture = Image.fromarray(image)
-    factor = math.ceil(LEAST_SIDE / min(picture.size))
+    factor = min(math.ceil(LEAST_SIDE / min(picture.size)), MOST_SIDE // max(picture.size))
     size = picture.width * factor, picture.height * factor
     return picture.resize(size, Image.Resampling.BICUBIC) if factor > 1 else picture
 

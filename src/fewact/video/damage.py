@@ -45,20 +45,22 @@ def warn_of_video(text: str, stacklevel: int) -> None:
 
 @dataclass
 class Damage:
-    """Numbers of frames of a file that are missing or damaged.
+    """Numbers of frames of a file that are missing or damaged, and whether their times are.
 
     Args:
         missing: Frames missing at the end of a truncated file; −1 if their number is not known.
         corrupt: Frames that are stored but do not decode, or only with errors.
         replaced: Requested frames that are replaced by the nearest frame that decodes.
+        assumed_fps: Assumed frame rate if all frames have the same time; None if they do not.
     """
 
     missing: int = 0
     corrupt: int = 0
     replaced: int = 0
+    assumed_fps: float | None = None
 
     def warn(self, path: str | Path, stacklevel: int = 2) -> None:
-        """Warn if frames are missing or damaged.
+        """Warn if frames are missing or damaged, or their times are.
 
         Args:
             path: File, folder or camera that the warning names.
@@ -73,6 +75,9 @@ class Damage:
             parts.append(f"{_count(self.corrupt)} damaged")
         if self.replaced:
             parts.append(f"{_count(self.replaced)} replaced by the nearest that decodes")
+        if self.assumed_fps is not None:
+            rate = f"{self.assumed_fps:.4g} frames per second are assumed"
+            parts.append(f"all frames have the same time, {rate}")
         if parts:
             warn_of_video(f"{path}: {'; '.join(parts)}", stacklevel + 1)
 

@@ -66,6 +66,13 @@ class FrameIndex:
     missing: int = 0
     corrupt: int = 0
 
+    @property
+    def assumed_fps(self) -> float | None:
+        """Assumed frame rate if all frames have the same time stamp; None if they do not."""
+        if self.counted or len(self.pts) < 2 or self.pts[0] != self.pts[-1]:
+            return None
+        return float(1 / (self.last_duration * self.time_base))
+
     def keyframe_before(self, position: int) -> int:
         """Return the position of the last key frame at or before a position; 0 if none."""
         found = int(np.searchsorted(self.keyframes, position, side="right"))
@@ -102,6 +109,23 @@ def index_file(path: Path, start: float | None = None, end: float | None = None)
         with open_video(path) as video:
             found = _index_from_packets(path, video)
     return found
+
+
+def index_untimed(path: Path) -> FrameIndex | None:
+    """Index a file if all of its frames have the same time stamp; None if they do not.
+
+    Other files are read up to their second time stamp.
+
+    Raises:
+        VideoError: The file cannot be opened.
+    """
+    with open_video(path) as video:
+        times = (packet.pts for packet in packets(video) if packet.pts is not None)
+        first = next(times, None)
+        if first is None or any(time != first for time in times):
+            return None
+    index = index_file(path)
+    return None if index.assumed_fps is None else index
 
 
 @dataclass

@@ -10,7 +10,7 @@ from fewact.errors import OptionError, ShapeError, VideoError
 from fewact.video.conversion import FrameConverter
 from fewact.video.damage import Damage
 from fewact.video.frame_sets import FrameSets
-from fewact.video.index import index_file
+from fewact.video.index import FrameIndex, index_file
 from fewact.video.opening import Threads
 from fewact.video.segment import VideoSegment, check_times, find_segment
 from fewact.video.source import FrameSource, open_source
@@ -57,11 +57,11 @@ def probe(path: str | Path, *, folder_fps: float = FOLDER_FPS) -> VideoInfo:
         VideoError: The video cannot be read.
 
     Warns:
-        VideoWarning: The file is truncated or damaged.
+        VideoWarning: The file is truncated or damaged, or its frames all have the same time.
     """
     source = open_source(path, folder_fps)
     timeline = _segment(source, None, None).timeline
-    damage = Damage(missing=source.index.missing, corrupt=source.index.corrupt)
+    damage = _known_damage(source.index)
     converter = FrameConverter(str(path), *source.index.size)
     for _, frame in source.decode(np.zeros(1, np.int64), 1, damage):
         height, width, _ = converter.convert(frame).shape
@@ -112,7 +112,8 @@ def read_frames(
         OptionError: The sampler chose no frame, or frames that do not exist.
 
     Warns:
-        VideoWarning: The file is truncated or damaged; the nearest frames replace missing ones.
+        VideoWarning: The file is truncated or damaged; the nearest frames replace missing ones. Or
+            all frames have the same time; a frame rate is assumed.
     """
     return _read(path, [sampler], start, end, transform, threads, folder_fps)[0]
 
@@ -157,7 +158,7 @@ def _read(
     if not chosen:
         return FrameSets([], (height, width))
     needed = np.array(sorted(set(np.concatenate(chosen).tolist())))  # (u,)
-    damage = Damage(missing=source.index.missing, corrupt=source.index.corrupt)
+    damage = _known_damage(source.index)
     converter = FrameConverter(str(path), *source.index.size)
     frames: Array | None = None  # (u …)
     for position, decoded in source.decode(needed + segment.first, threads, damage):
@@ -183,6 +184,11 @@ def _read(
     return FrameSets(
         (frames[np.searchsorted(needed, indices)] for indices in chosen), (height, width)
     )
+
+
+def _known_damage(index: FrameIndex) -> Damage:
+    """Return what is known of a file's damage before its frames are decoded."""
+    return Damage(missing=index.missing, corrupt=index.corrupt, assumed_fps=index.assumed_fps)
 
 
 def _choose(sampler: Sampler, timeline: Timeline) -> Ints:

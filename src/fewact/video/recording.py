@@ -26,7 +26,7 @@ from av.video.stream import VideoStream
 from fewact.errors import VideoError
 from fewact.video.conversion import FrameConverter
 from fewact.video.damage import Damage
-from fewact.video.index import RESTART
+from fewact.video.index import RESTART, FrameIndex, index_untimed
 from fewact.video.opening import (
     VIDEO_FORMATS,
     OpenVideo,
@@ -123,6 +123,16 @@ class Recording:
             hint = "Copy, record or convert it again." if self.again or self.live else PIPE_HINT
             raise VideoError(self.name, "no frame can be decoded", hint=hint)
 
+    def assume_rate(self, index: FrameIndex) -> None:
+        """Count the frames at the rate that is assumed if all of them have the same time.
+
+        Args:
+            index: Index of the file.
+        """
+        self.fps = self.damage.assumed_fps = index.assumed_fps
+        self.duration = len(index.pts) / self.fps if self.fps else None
+        self._frames = ((None, frame) for _, frame in self._frames)
+
     def convert(self, frame: VideoFrame) -> RGBImage:
         """Return a frame (h w 3) uint8, RGB, upright and of the size of the first one."""
         return self._converter.convert(frame)
@@ -172,9 +182,12 @@ def open_recording(source: str | Path) -> Iterator[Recording]:
         yield Recording(name, times, duration=duration, fps=FOLDER_FPS, again=True, damage=damage)
     else:
         check_readable(Path(name))
+        untimed = index_untimed(Path(name))
         with open_video(Path(name), threads="auto") as video:
             recording = _recording(name, video, cut_short=missing_bytes(Path(name)) > 0)
             recording.again = True
+            if untimed is not None:
+                recording.assume_rate(untimed)
             yield recording
 
 

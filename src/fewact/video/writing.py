@@ -1,8 +1,9 @@
 """Writing of video files."""
 
+import io
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -118,6 +119,36 @@ def check_timed_video(path: Path) -> tuple[str, str]:
     """
     encoder = "libvpx-vp9" if path.suffix.lower() == ".webm" else "libx264"
     return _container(path, _TIMED), _encoder(encoder)
+
+
+def check_frame(path: Path, image: RGBImage, fps: float) -> None:
+    """Check that frames like this one can be encoded by ``timed_video``; no file is written.
+
+    Args:
+        path: Video that will be written.
+        image: Frame (h w 3), uint8, RGB.
+        fps: Average frame rate, in frames per second.
+
+    Raises:
+        VideoError: The encoder does not take frames of this size.
+        ShapeError: It is no RGB image.
+        OptionError: The extension is another one, or the frame rate is invalid.
+    """
+    container, encoder = check_timed_video(path)
+    rate = _rate(fps)
+    try:
+        with av.open(io.BytesIO(), "w", format=container) as output:
+            video = TimedVideo(_Encoder(output, encoder, rate, nullcontext))
+            video.write(0.0, image)
+            video.close()
+    except (FFmpegError, OSError) as error:
+        height, width = image.shape[:2]
+        larger = "" if container == "webm" else ", or write .webm, whose frames can be larger"
+        raise VideoError(
+            path,
+            f"frames of {width} × {height} pixels cannot be encoded as {encoder}",
+            hint=f"Scale or crop the recording, for example with FFmpeg{larger}.",
+        ) from error
 
 
 class TimedVideo:

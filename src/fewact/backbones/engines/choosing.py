@@ -19,6 +19,7 @@ from fewact.backbones.engines.export import export, missing_packages
 from fewact.backbones.engines.folding import folded
 from fewact.backbones.engines.graphs import PACKAGED, Graph, read_graphs, write_graphs
 from fewact.backbones.engines.int8 import rounded, saturates
+from fewact.backbones.engines.interrupts import interrupts_kept
 from fewact.backbones.engines.parts import tensors_for_graphs
 from fewact.backbones.engines.runtime import PACKAGE, OnnxEngine
 from fewact.backbones.network import Network
@@ -136,10 +137,11 @@ def _onnx(backbone: "Backbone") -> Engine:
     graphs: tuple[Graph, ...] = ()
     failure = ""
     try:
-        graphs = packaged.graphs if packaged else export(folded(network), backbone.card)
-        engine = _engine(graphs, network)
-        if found := disagreement(backbone.with_engine(engine, ""), backbone):
-            failure = f"its features differ from those of torch ({found})"
+        with interrupts_kept():  # An interrupt must not be remembered as a failure.
+            graphs = packaged.graphs if packaged else export(folded(network), backbone.card)
+            engine = _engine(graphs, network)
+            if found := disagreement(backbone.with_engine(engine, ""), backbone):
+                failure = f"its features differ from those of torch ({found})"
     except MemoryError:
         raise
     except OSError as error:  # Such as a full disk: it may pass, so that nothing is remembered.

@@ -16,6 +16,7 @@ from fewact.backbones.card import Level
 from fewact.backbones.engines.choosing import INSTALL_EXPORT
 from fewact.backbones.engines.export import missing_packages, quiet
 from fewact.backbones.engines.folding import folded
+from fewact.backbones.engines.interrupts import interrupts_kept
 from fewact.backbones.engines.runtime import PACKAGE
 from fewact.backbones.network import Network
 from fewact.errors import OptionError
@@ -59,8 +60,9 @@ def export_encoder(backbone: Backbone, path: str | Path) -> tuple[Level, ...]:
         np.random.default_rng(0).integers(0, 256, (4 * together, 3, *card.input_size), np.uint8)
     )
     try:
-        content = _exported(module, example, json.dumps(asdict(card), default=str))
-        _check(content, module, example)
+        with interrupts_kept():
+            content = _exported(module, example, json.dumps(asdict(card), default=str))
+            _check(content, module, example)
     except OptionError:
         raise
     except Exception as error:  # The exporter raises errors of many types.
