@@ -46,6 +46,7 @@ def test_a_model_goes_through_a_file_and_replaces_another(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.skipif(bool(missing_packages()), reason="the extra onnx is not installed")
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_during_the_export_of_the_network(
     run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,10 @@ from fewact.backbones.engines.export import missing_packages
 from fewact.backbones.engines.interrupts import interrupts_kept
 from fewact.backbones.engines.single_file import export_encoder
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX"),
+    pytest.mark.usefixtures("interruptible"),
+]
 
 
 def press_ctrl_c() -> None:
