@@ -134,7 +134,8 @@ features and nodes, relative to `normal`; the median over clips. {which}
 {table}
 
 Under hand-held cameras before a plain background `fast` loses more
-([decision](../decisions/shallow-maps.md)).
+([decision](../decisions/shallow-maps.md)). `best` needs the extra `best`; why its second network,
+and what else was tried, is in a [decision](../decisions/two-backbones.md).
 
 `--precision int8` halves the time of the network besides, on processors that have VNNI
 ([decision](../decisions/engine.md)).
