@@ -448,7 +448,7 @@ many of them are right:
 
 ## Speed and limits
 
-The speed is that of a computer that does other work too; the seconds of CPU depend less on that.
+The recordings were watched one after the other, on two cores that did nothing else.
 Clips follow each other with a cut and without a pause, so that a window that does not meet a clip
 shows parts of two. `motions:long` is rendered: actions of 3 to 21 seconds that only the order of
 two movements distinguishes. Little is found in it, for two reasons: clips that are cut exactly are
