@@ -71,7 +71,10 @@ def test_a_segment_before_the_cut_is_read_and_one_after_it_is_refused(
     path = clip.cut(intact, "cut_segment.mp4", 0.53)
     with pytest.warns(VideoWarning, match="cut short"):
         assert numbers(read_frames(path, EveryNth(1), start=1, end=1.5)) == list(range(30, 45))
-    with pytest.raises(VideoError, match=r"no frame is shown from 5 s.*duration of 2\.667 s"):
+    with pytest.warns(VideoWarning, match="cut short"):
+        left = probe(path).frames / 30  # How many frames fit depends on the encoder.
+    assert 2 < left < 4
+    with pytest.raises(VideoError, match=rf"no frame is shown from 5 s.*duration of {left:.3f} s"):
         read_frames(path, EveryNth(1), start=5)
 
 
