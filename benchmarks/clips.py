@@ -85,6 +85,12 @@ def main() -> None:
     wanted = options.only or COLUMNS
     named = {"weights": options.weights, "precision": options.precision}
     backbone = backbones.create(options.backbone, **named)
+    if options.backbone != "auto":  # A quality with another backbone is none of this one's.
+        wanted = [
+            name
+            for name in wanted
+            if name not in QUALITY_COLUMNS or QUALITY_COLUMNS[name].backbone == "auto"
+        ]
     own = {
         name: backbones.create(quality.backbone, precision=options.precision)
         if quality.backbone != "auto"

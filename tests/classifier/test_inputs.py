@@ -15,6 +15,7 @@ import fewact
 from fewact import FewShotClassifier, Frames
 from fewact.classifier import NONE, Prediction
 from fewact.data import Clip, FeatureClip, VideoBytes, list_clips
+from fewact.data.arrays import as_array
 from fewact.errors import DataError, OptionError, VideoError
 from fewact.video import EveryNth, read_frames
 
@@ -491,3 +492,14 @@ def test_clips_in_memory_of_another_type_are_refused(bad: Any) -> None:
         Frames(bad)
     with pytest.raises(DataError, match="not the content of a video file"):
         VideoBytes(bad)
+
+
+def test_a_tensor_of_another_library_is_converted_or_refused() -> None:
+    class Like(list[int]):
+        device, dtype = "cpu", "float32"
+
+        def detach(self) -> "Like":
+            return self
+
+    with pytest.raises(DataError, match="cannot be converted to an array"):
+        as_array(Like([1, 2]), "x", "an array")

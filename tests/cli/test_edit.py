@@ -189,6 +189,18 @@ def test_a_copy_of_a_training_clip_is_named(run: Run, mine: Path, clips: Path) -
     assert 'copy.mp4 equals the training clip growing/1.mp4 of "growing"' in ended.err
 
 
+def test_an_added_clip_of_a_known_name_gets_a_number(run: Run, mine: Path, tmp_path: Path) -> None:
+    (tmp_path / "phone").mkdir()
+    new = write_clip(tmp_path / "phone" / "1.mp4", "growing", 7)
+    for _ in range(2):
+        ended = run("add", mine, "growing", new)
+    assert ended.code == 2  # the second time it is known, although its name differs
+    assert "the clip is a training clip already" in ended.err
+    names = [one.name for one in FewShotClassifier.load(mine).clips_ if one.label == "growing"]
+    assert sorted(names) == ["growing/1 (2).mp4", *(f"growing/{n}.mp4" for n in (1, 2))]
+    assert run("move", mine, "growing/1.mp4", "turning").code == 0
+
+
 def test_a_typo_is_refused_and_changes_nothing(run: Run, mine: Path, tmp_path: Path) -> None:
     before = (mine / "config.json").read_bytes()
     for arguments, message in [

@@ -64,6 +64,7 @@ def test_the_quality_sets_options_that_others_replace(
     assert "frames of 96 pixels" in (tmp_path / "model" / "README.md").read_text()
     video = next(clips.rglob("*.mp4"))
     assert run("predict", tmp_path / "model", video).code == 0  # frames of the model's size
+    assert run(*few, "--quality", "best", "--backbone", "auto").code == 0
     for other in (("--backbone", "efficientnet-lite0"), ("--weights", "random")):
         ended = run(*few, *other, "--quality", "best")
         assert ended.code == 2

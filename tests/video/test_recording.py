@@ -17,9 +17,10 @@ import pytest
 from av.video.frame import VideoFrame
 
 from fewact.errors import VideoError
-from fewact.video import EveryNth, probe, read_frames, write_video
+from fewact.video import EveryNth, index, probe, read_frames, write_video
 from fewact.video.damage import Damage, collect_warnings
-from fewact.video.index import index_file, index_untimed
+from fewact.video.index import index_file, untimed
+from fewact.video.opening import packets
 from fewact.video.recording import find_camera, open_recording
 
 
@@ -107,12 +108,24 @@ def test_a_file_whose_frames_all_have_the_same_time(
     assert texts[0] == f"{path}: all frames have the same time, {rate}"
 
 
-def test_a_file_of_two_times_is_indexed_no_further(clip: Any) -> None:
+def test_a_file_of_two_times_is_read_no_further(clip: Any, monkeypatch: Any) -> None:
+    read: list[int | None] = []
+
+    def noted(video: Any) -> Iterator[Any]:
+        for packet in packets(video):
+            read.append(packet.pts)
+            yield packet
+
+    monkeypatch.setattr(index, "packets", noted)
     path = clip("timed_25.mkv", range(30), codec="mjpeg", pixels="yuvj420p", fps=25)
-    assert index_untimed(path) is None
+    assert untimed(path) is None
+    assert len(read) == 2
+    raw = clip("raw.h264", range(30))
+    assert untimed(raw) is None
+    assert read[2:] == [None]
     assert damage_of(path) == Damage()
     one = clip("one.mkv", range(1), codec="mjpeg", pixels="yuvj420p", fps=25)
-    assert index_untimed(one) is None
+    assert untimed(one) is None
     assert damage_of(one) == Damage()
 
 

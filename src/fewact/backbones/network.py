@@ -133,7 +133,10 @@ class StagedNetwork(Network):
 
     @abstractmethod
     def to_maps(self, middle: Tensor) -> Tensor:
-        """Compute the last stage's maps (n c' h' w') from the last block at stride 16 (n c h w)."""
+        """Compute the last stage's maps (n c' h' w') from the last block at stride 16 (n c h w).
+
+        Callers use ``last_maps``, which contains the maps of a network beside this one, too.
+        """
 
     def last_maps(self, middle: Tensor, images: Tensor) -> Tensor:
         """Compute the last stage's maps from the last block at stride 16, and from the images.

@@ -72,6 +72,6 @@ class ClassEdits(Corrections):
             )
         for new, old in fitted.everything.copies(more):
             LOG.warning('%s equals the training clip %s of "%s"', new.title, old.title, old.label)
-        examples = join([fitted.everything, more])
+        examples = join([fitted.everything, fitted.everything.named_apart(more)])
         self._refit(pipeline, examples, [*self.skipped_, *skipped], fitted.class_names)
         return self

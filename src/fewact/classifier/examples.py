@@ -5,8 +5,9 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from fewact.data import BACKGROUND, Clip, natural_key
 from fewact.data.active import Span
+from fewact.data.files import numbered, without_number
 from fewact.io.page_folder import PAGE_CLIP
 
 Nodes = dict[str, Tensor]
@@ -124,11 +126,23 @@ class Examples:
 
     def repeated(self, more: "Examples") -> list[str]:
         """Return titles of new clips that exist already: same class, file name and nodes."""
-        names = {_key(clip) for clip in more.clips}
-        known = {
-            (_key(clip), self.digest(i)) for i, clip in enumerate(self.clips) if _key(clip) in names
-        }
-        return [c.title for i, c in enumerate(more.clips) if (_key(c), more.digest(i)) in known]
+        own, new = ([_key(_without_number(one)) for one in each.clips] for each in (self, more))
+        known = {(key, self.digest(i)) for i, key in enumerate(own) if key in new}
+        return [
+            clip.title
+            for i, (clip, key) in enumerate(zip(more.clips, new, strict=True))
+            if (key, more.digest(i)) in known
+        ]
+
+    def named_apart(self, more: "Examples") -> "Examples":
+        """Return new clips with a number in each name that another clip has already."""
+        taken = {clip.title for clip in self.clips}
+        clips = []
+        for clip in more.clips:
+            candidates = (replace(clip, name=numbered(clip.name, n)) for n in count(1))
+            clips.append(next(one for one in candidates if one.title not in taken))
+            taken.add(clips[-1].title)
+        return replace(more, clips=tuple(clips))
 
     def copies(self, more: "Examples") -> list[tuple[Example, Example]]:
         """Return each new clip of the same nodes as one of these clips, and the first of these."""
@@ -212,6 +226,10 @@ def _class_key(label: str) -> tuple[Any, ...]:
     if re.fullmatch(r"-[0-9]+", label):
         return 0, int(label)
     return 1, natural_key(label)
+
+
+def _without_number(clip: Example) -> Example:
+    return replace(clip, name=without_number(clip.name))
 
 
 def _key(clip: Example) -> tuple[Any, ...]:

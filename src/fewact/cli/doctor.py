@@ -213,8 +213,8 @@ def _advice(found: dict[str, Any]) -> list[str]:
         ),
         (
             True,
-            "For higher accuracy on actions that differ in appearance, use a stronger backbone: "
-            "see `fewact backbones`, and pass its weights with --weights.",
+            "For higher accuracy on actions that differ in appearance, teach by --quality best or "
+            "a stronger backbone: see `fewact backbones`, and pass its weights with --weights.",
         ),
     ]
     return [text for holds, text in advice if holds]

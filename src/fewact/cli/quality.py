@@ -24,7 +24,8 @@ Quality = Annotated[
     typer.Option(
         metavar="NAME",
         help="Time that the default method spends for accuracy: fast, which sets --size 160 "
-        "and its option weights, normal, or best, which sets --backbone efficientnet-lite0-lite1.",
+        "and its option weights, normal, or best, for actions that appearance distinguishes, which "
+        "sets --backbone efficientnet-lite0-lite1.",
     ),
 ]
 
@@ -86,7 +87,8 @@ def backbone_options(
 
     chosen = quality_of(quality.value, method)
     if chosen.backbone != "auto":
-        own = (options.backbone or chosen.backbone, options.weights or "default")
+        named = chosen.backbone if options.backbone in (None, "auto") else options.backbone
+        own = (named, options.weights or "default")
         if own != (chosen.backbone, "default"):
             raise OptionError(
                 "this quality has a backbone of its own",

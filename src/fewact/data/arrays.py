@@ -31,7 +31,7 @@ def as_array(value: Any, where: str, expected: str) -> NDArray[Any]:
         if tensor:
             value = value.detach().cpu().resolve_conj().resolve_neg()
         return np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
         named = f"{value.dtype} on {value.device}" if tensor else type(value).__name__
         raise DataError(
             "cannot be converted to an array",
@@ -55,7 +55,7 @@ def check_dense(value: Any, where: str, expected: str) -> None:
     if not is_tensor(value):
         return
     layout = str(getattr(value, "layout", "")).removeprefix("torch.")
-    if value.device.type == "meta":
+    if getattr(value.device, "type", "") == "meta":
         fault, hint = "the tensor has no data", "Pass a tensor on the CPU or a GPU."
     elif getattr(value, "is_nested", False):
         fault, hint = "the tensor is nested", "Pass its tensors as a list: tensor.unbind()."

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from fewact.errors import DataError
 
@@ -73,6 +73,34 @@ def is_image(path: Path) -> bool:
 def is_numbered_image(path: Path) -> bool:
     """Return whether a path has an image extension and a number in its name."""
     return is_image(path) and any(c.isdigit() for c in path.stem)
+
+
+def numbered(name: str, number: int) -> str:
+    """Return a file's name as file managers give it to the copy of this number.
+
+    >>> numbered("me.mp4", 1), numbered("me.mp4", 2), numbered("v1.5 me", 3)
+    ('me.mp4', 'me (2).mp4', 'v1.5 me (3)')
+    """
+    if number == 1:
+        return name
+    stem, suffix = stem_and_suffix(name)
+    return f"{stem} ({number}){suffix}"
+
+
+def without_number(name: str) -> str:
+    """Return a file's name without the number of a copy.
+
+    >>> without_number("wave/me (2).mp4"), without_number("me.mp4")
+    ('wave/me.mp4', 'me.mp4')
+    """
+    stem, suffix = stem_and_suffix(name)
+    return re.sub(r" \([0-9]+\)$", "", stem) + suffix
+
+
+def stem_and_suffix(name: str) -> tuple[str, str]:
+    """Return a name without the suffix of a video, and the suffix."""
+    suffix = PurePosixPath(name).suffix
+    return (name.removesuffix(suffix), suffix) if suffix.lower() in VIDEO_SUFFIXES else (name, "")
 
 
 def first_few(names: Iterable[str], most: int = 5) -> str:

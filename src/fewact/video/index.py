@@ -111,21 +111,22 @@ def index_file(path: Path, start: float | None = None, end: float | None = None)
     return found
 
 
-def index_untimed(path: Path) -> FrameIndex | None:
-    """Index a file if all of its frames have the same time stamp; None if they do not.
+def untimed(path: Path) -> tuple[float, int] | None:
+    """Return the assumed rate of a file whose frames all have one time stamp, and their number.
 
-    Other files are read up to their second time stamp.
+    None if they do not: such files are read up to their second time stamp, or to the first frame
+    without one.
 
     Raises:
         VideoError: The file cannot be opened.
     """
     with open_video(path) as video:
-        times = (packet.pts for packet in packets(video) if packet.pts is not None)
+        times = (packet.pts for packet in packets(video))
         first = next(times, None)
         if first is None or any(time != first for time in times):
             return None
     index = index_file(path)
-    return None if index.assumed_fps is None else index
+    return None if index.assumed_fps is None else (index.assumed_fps, len(index.pts))
 
 
 @dataclass

@@ -26,7 +26,7 @@ from av.video.stream import VideoStream
 from fewact.errors import VideoError
 from fewact.video.conversion import FrameConverter
 from fewact.video.damage import Damage
-from fewact.video.index import RESTART, FrameIndex, index_untimed
+from fewact.video.index import RESTART, untimed
 from fewact.video.opening import (
     VIDEO_FORMATS,
     OpenVideo,
@@ -123,14 +123,15 @@ class Recording:
             hint = "Copy, record or convert it again." if self.again or self.live else PIPE_HINT
             raise VideoError(self.name, "no frame can be decoded", hint=hint)
 
-    def assume_rate(self, index: FrameIndex) -> None:
+    def assume_rate(self, fps: float, frames: int) -> None:
         """Count the frames at the rate that is assumed if all of them have the same time.
 
         Args:
-            index: Index of the file.
+            fps: Assumed rate, in frames per second.
+            frames: Number of frames of the file.
         """
-        self.fps = self.damage.assumed_fps = index.assumed_fps
-        self.duration = len(index.pts) / self.fps if self.fps else None
+        self.fps = self.damage.assumed_fps = fps
+        self.duration = frames / fps
         self._frames = ((None, frame) for _, frame in self._frames)
 
     def convert(self, frame: VideoFrame) -> RGBImage:
@@ -182,12 +183,12 @@ def open_recording(source: str | Path) -> Iterator[Recording]:
         yield Recording(name, times, duration=duration, fps=FOLDER_FPS, again=True, damage=damage)
     else:
         check_readable(Path(name))
-        untimed = index_untimed(Path(name))
+        same_time = untimed(Path(name))
         with open_video(Path(name), threads="auto") as video:
             recording = _recording(name, video, cut_short=missing_bytes(Path(name)) > 0)
             recording.again = True
-            if untimed is not None:
-                recording.assume_rate(untimed)
+            if same_time is not None:
+                recording.assume_rate(*same_time)
             yield recording
 
 

@@ -9,9 +9,10 @@ from fewact.web.document import Clip, Document
 def with_distinct_names(document: Document, before: Document) -> Document:
     """Return the document with the ``name_number`` of each clip that makes its name unique.
 
-    Clips that a command added keep their names, which identify them. Of the others, those that did
-    not change since ``before`` come first, then those that the model has. Segments of a file share
-    its name. A removed clip keeps its name: the model and its former versions may have the clip.
+    Clips that a command added, and whose names are no ids, keep these names, which identify them.
+    Of the others, those that did not change since ``before`` come first, then those that the model
+    has. Segments of a file share its name. A clip that moves keeps its number if it can. A removed
+    clip keeps its name: the model and its former versions may have the clip.
     """
     clips = dict(document.clips)
     taken = {clip.name for clip in clips.values() if clip.source is None}

@@ -10,9 +10,9 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from fewact.data import BACKGROUND, VIDEO_SUFFIXES
+from fewact.data.files import numbered
 from fewact.errors import DataError
 from fewact.io.page_folder import PAGE_CLIP, page_file_in
-from fewact.web.clip_names import numbered
 from fewact.web.names import Label, class_name
 from fewact.web.refused import GoneError, RefusedError
 
@@ -162,7 +162,7 @@ class Document(_Part):
     """
 
     format: Literal["fewact page"] = "fewact page"
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 2
     classes: tuple[Label, ...] = ()
     clips: Annotated[dict[Annotated[str, Field(pattern=f"^{ID}$")], Clip], Field()] = {}
     taught: dict[str, str] = {}
