@@ -15,9 +15,6 @@ from fewact.errors import ModelError, UserError
 from fewact.features.precomputed import PRECOMPUTED, Precomputed
 from fewact.io.paths import user_path
 
-MOVED = "Pass the new location of the weights: weights=…, or the backbone: backbone=…."
-"""Hint where the weights are not found, or others than in teaching."""
-
 NOT_IN_FEATURES = ("weights", "licence", "trained_on", "engine")
 """Fields of the card that a model does not depend on: features of two engines differ by rounding,
 so it can be used with either."""
@@ -63,7 +60,7 @@ def create_backbone(
         raise ModelError(
             f"the backbone {saved.name} cannot be built: {error}",
             where=where,
-            hint="" if error.hint else MOVED,
+            hint="If the weights have moved, pass their location, weights=…, or the backbone: backbone=….",
         ) from error
 
 
