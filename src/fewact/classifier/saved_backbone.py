@@ -60,7 +60,8 @@ def create_backbone(
         raise ModelError(
             f"the backbone {saved.name} cannot be built: {error}",
             where=where,
-            hint="If the weights have moved, pass their location, weights=…, or the backbone: backbone=….",
+            hint="If the weights have moved, pass their new location: weights=…, or the backbone: "
+            "backbone=….",
         ) from error
 
 
