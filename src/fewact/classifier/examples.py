@@ -42,8 +42,8 @@ class Example:
         active: Start and end of the active part, in seconds from the start of the clip; None if the
             full clip was used.
         aspect: Width over height of the clip as displayed; None for features.
-        page_file: File of the clip in the folder of the page that taught it, which identifies the
-            clip whatever its name and class; None if no page did.
+        page_file: File of the clip in the folder of its page, which identifies the clip whatever
+            its name and class; None if it came by no page.
     """
 
     name: Annotated[str, Field(min_length=1)]

@@ -37,7 +37,7 @@ class Lesson:
 
 
 def page_file_of(example: Example) -> str | None:
-    """Return the file of an example in the folder of a page; None if no page taught it."""
+    """Return the file of an example in the folder of its page; None if it came by no page."""
     return example.page_file or page_file_in(example.name)
 
 

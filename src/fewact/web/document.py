@@ -75,7 +75,7 @@ class Clip(_Part):
 
     @property
     def source(self) -> str | None:
-        """File in the folder of a page, which identifies it; None if a command taught the clip."""
+        """File in the folder of a page, which identifies it; None if a command added the clip."""
         return self.file or self.page_file or page_file_in(self.name)
 
     @property
@@ -115,7 +115,7 @@ class SavedExample(_Part):
         start: Start of the segment, in seconds.
         end: End of the segment, in seconds.
         number: Number among the clips of this name and segment.
-        page_file: File in the folder of the page that taught it; None if no page did.
+        page_file: File in the folder of its page; None if it came by no page.
     """
 
     name: str
