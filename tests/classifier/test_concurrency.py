@@ -175,7 +175,9 @@ def test_several_writers_and_a_reader_share_a_folder(tmp_path: Path) -> None:
         runner.whole(name)
         for _ in range(3):
             runner.begin(name)
-            writers = [runner.start(runner.commands.run, name, runner.root) for _ in range(2)]
+            writers = [
+                runner.start(runner.commands.run_scenario, name, runner.root) for _ in range(2)
+            ]
             reads = 0
             while any(one.is_alive() for one in writers) or not reads:
                 if name == "save":

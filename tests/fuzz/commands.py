@@ -261,7 +261,9 @@ SCENARIOS = {
 }
 
 
-def run(name: str, root: Path, kill_at: int | None = None, quota_at: int | None = None) -> None:
+def run_scenario(
+    name: str, root: Path, kill_at: int | None = None, quota_at: int | None = None
+) -> None:
     """Run a scenario in this process.
 
     Args:

@@ -58,7 +58,7 @@ def _case(
     with small_disk(out, size) if quota_at is None else nullcontext() as resize:
         if runner.commands.SCENARIOS[name].old:
             shutil.copytree(runner.root / "old", out, dirs_exist_ok=True)
-        process = runner.start(runner.commands.run, name, runner.root, None, quota_at)
+        process = runner.start(runner.commands.run_scenario, name, runner.root, None, quota_at)
         (code,) = runner.ended([process])
         log = (runner.root / "log").read_text()
         faults = runner.faults(name)

@@ -50,7 +50,7 @@ def _kill(runner: Runner, name: str, draw: np.random.Generator) -> int:
     at = int(draw.integers(1, len(whole.changes) + 1)) if draw.random() < 0.5 else None
     after = draw.uniform(0, whole.seconds)
     started = [
-        runner.start(runner.commands.run, name, runner.root, at if i < victims else None)
+        runner.start(runner.commands.run_scenario, name, runner.root, at if i < victims else None)
         for i in range(count)
     ]
     if at is None:

@@ -108,7 +108,7 @@ class Runner:
 
     def run_again(self, name: str) -> list[str]:
         """Run a scenario to its end; return how its files then differ from those of a whole run."""
-        codes = self.ended([self.start(self.commands.run, name, self.root)])
+        codes = self.ended([self.start(self.commands.run_scenario, name, self.root)])
         if any(codes):
             return [f"the next run ended with {codes}: {self._log()}"]
         return self.differences(name)

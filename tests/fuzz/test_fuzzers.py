@@ -5,8 +5,14 @@ import sys
 import pytest
 
 from tests.fuzz import files, full, inputs, kills, power, transport, videos
+from tests.fuzz.__main__ import fuzzers
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and a fork server")
+
+
+def test_the_command_runs_each_fuzzer_and_nothing_else() -> None:
+    tested = (files, full, inputs, kills, power, transport, videos)
+    assert {f"tests.fuzz.{name}" for name in fuzzers()} == {one.__name__ for one in tested}
 
 
 def test_damaged_videos() -> None:
