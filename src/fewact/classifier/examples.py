@@ -126,8 +126,11 @@ class Examples:
 
     def repeated(self, more: "Examples") -> list[str]:
         """Return titles of new clips that exist already: same class, file name and nodes."""
-        own, new = ([_key(_without_number(one)) for one in each.clips] for each in (self, more))
-        known = {(key, self.digest(i)) for i, key in enumerate(own) if key in new}
+        own, new = (
+            [_key(one, without_number(one.name)) for one in each.clips] for each in (self, more)
+        )
+        wanted = set(new)
+        known = {(key, self.digest(i)) for i, key in enumerate(own) if key in wanted}
         return [
             clip.title
             for i, (clip, key) in enumerate(zip(more.clips, new, strict=True))
@@ -210,7 +213,7 @@ def join(parts: Iterable[Examples]) -> Examples:
         {name: torch.cat([part.nodes[name] for part in found]) for name in found[0].nodes},
         tuple(origin for part in found for origin in part.origins),
     )
-    keys = [_key(clip) for clip in together.clips]
+    keys = [_key(clip, clip.name) for clip in together.clips]
     count = Counter(keys)
 
     def order(i: int) -> tuple[Any, ...]:
@@ -228,11 +231,7 @@ def _class_key(label: str) -> tuple[Any, ...]:
     return 1, natural_key(label)
 
 
-def _without_number(clip: Example) -> Example:
-    return replace(clip, name=without_number(clip.name))
-
-
-def _key(clip: Example) -> tuple[Any, ...]:
+def _key(clip: Example, name: str) -> tuple[Any, ...]:
     end = math.inf if clip.end is None else clip.end
-    file = PurePosixPath(clip.name).name
+    file = PurePosixPath(name).name
     return natural_key(clip.label), natural_key(file), clip.start or 0.0, end
