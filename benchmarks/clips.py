@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.datasets import is_development, parts, read_index
+from benchmarks.markdown import heading
 from benchmarks.pairs import evaluate_sets
 from fewact import backbones, methods
 from fewact.data import VideoList
@@ -115,8 +116,7 @@ def main() -> None:
             cells = torch.cat(list(development_cells(normal, datasets, request)))  # (m c)
             method.fit_reduction({request: cells[..., None, None]})
     print(f"{normal.card.name}, {normal.card.precision}\n")
-    print(f"| 5-way, 1 / 5 shots, {options.episodes} episodes | " + " | ".join(columns) + " |")
-    print("|---" * (len(columns) + 1) + "|")
+    print(heading(f"5-way, 1 / 5 shots, {options.episodes} episodes", *columns))
     widest = 0.0
     for part in parts(datasets, development=options.development):
         sources = {
