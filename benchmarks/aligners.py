@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.correspondence.compared import COMPARED, pose
 from benchmarks.correspondence.measure import Estimate, mean_of, true_mass
 from benchmarks.datasets import Part, parts, read_index
+from benchmarks.markdown import heading
 from benchmarks.pairs import evaluate_sets
 from fewact import backbones, methods
 from fewact.backbones import Backbone
@@ -238,8 +239,7 @@ def page(
     ]
     for shots in SHOTS:
         lines += [f"## {shots} shot{'s' * (shots > 1)}", ""]
-        lines.append("| network | videos | " + " | ".join(COLUMNS) + " |")
-        lines.append("|---" * (len(COLUMNS) + 2) + "|")
+        lines.append(heading("network", "videos", *COLUMNS))
         lines += [
             f"| {row.network} | {row.videos} | " + " | ".join(cells(row)) + " |"
             for row in rows
@@ -269,8 +269,7 @@ def page(
         " pairs, 8 frames each, one node per frame: fraction of the plan's mass on corresponding"
         " frames, in per cent.",
         "",
-        "| | " + " | ".join(found) + " |",
-        "|---" * (len(found) + 1) + "|",
+        heading("", *found),
     ]
     labels = [*(aligner.label for aligner in COMPARED), "uniform plan (chance)"]
     for number, label in enumerate(labels):

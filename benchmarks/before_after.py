@@ -45,6 +45,7 @@ from benchmarks.datasets import read_index
 from benchmarks.embedding import some_clips
 from benchmarks.engines import export, onnx_runtime
 from benchmarks.first_answer import RUN, command, environment
+from benchmarks.markdown import heading
 from benchmarks.watch import draw, record, script
 from fewact import backbones
 from fewact.camera.motion import estimate_camera_motion
@@ -263,7 +264,7 @@ def compare(options: argparse.Namespace, sources: Mapping[str, Path | None]) -> 
             yield f"\n## {exact.card.name}{f', quality {quality}' if quality else ''}\n"
             yield "; ".join(f"{version}: {one.card}" for version, one in installed.items()) + "\n"
             others = [*STAGES, "bare decode", "bare ONNX Runtime", "beside them, %"]
-            yield heading(["ms a clip", *HEADS, *others, "ratio to bare"])
+            yield heading("ms a clip", *HEADS, *others, "ratio to bare")
             for case in cases(options, files):
                 times = answers(case, installed)
                 paths = [path for question in case.questions for path in question["predict"]]
@@ -287,7 +288,7 @@ def compare(options: argparse.Namespace, sources: Mapping[str, Path | None]) -> 
             for one in installed.values():
                 one.close()
     yield "\n## First answer\n"
-    yield heading(["ms", *HEADS])
+    yield heading("ms", *HEADS)
     yield f"| {first_answer(options, sources)} |"
     if warm:
         yield f"\nTwice the time of a clip warm, and a second: {1e3 * (2 * warm + 1):.0f} ms."
@@ -307,7 +308,7 @@ def watched(
     heads = ("elapsed", "processor", "times faster than it plays", "frames looked at")
     more = ("bare decode", "bare ONNX Runtime", "ratio to bare")
     yield f"\nA recording of {options.minutes:g} minutes (the version before had no `watch`):\n"
-    yield heading(["s", *heads, *more])
+    yield heading("s", *heads, *more)
     cells = [f"{found[key]:.0f}" for key in ("wall", "busy")]
     cells += [f"{faster:.1f}", f"{found['looked_at']:,}", f"{decode:.0f}", f"{network:.0f}"]
     yield f"| `watch` | {' | '.join(cells)} | {found['busy'] / (decode + network):.2f} |"
@@ -329,11 +330,6 @@ def introduction(options: argparse.Namespace) -> str:
         "where it moved; 24 smaller images of differences up to stride 8."
     )
     return f"# Before and after\n\n    {command}\n\n{textwrap.fill(words, 118)}"
-
-
-def heading(cells: Sequence[str]) -> str:
-    """Return the first two lines of a table."""
-    return "| " + " | ".join(cells) + " |\n" + "|---" * len(cells) + "|"
 
 
 def differences(case: Case, times: Times) -> Iterator[str]:

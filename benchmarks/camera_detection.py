@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from benchmarks.datasets import is_development, read_index
 from benchmarks.full_body import with_motion
+from benchmarks.markdown import heading
 from fewact.camera.motion import estimate_camera_motion
 from fewact.camera.simulated import CAMERAS, record, seed_of
 from fewact.video import Segments
@@ -52,7 +53,7 @@ def main() -> None:
                 aspect = recorded.shape[2] / recorded.shape[1]
                 found = estimate_camera_motion(images, aspect=aspect)
                 stabilised.setdefault((motion, camera), []).append(found.moved)
-    print(f"| {len(people)} clips | " + " | ".join(SHOWN) + " |\n" + "|---" * 5 + "|")
+    print(heading(f"{len(people)} clips", *SHOWN))
     for motion in MOTIONS:
         cells = (f"{100 * np.mean(stabilised[motion, camera]):.0f}" for camera in SHOWN)
         print(f"| {motion} | " + " | ".join(cells) + " |")

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.datasets import is_development, parts, read_index
+from benchmarks.markdown import heading
 from benchmarks.pairs import evaluate_sets
 from fewact import backbones, methods
 from fewact.data import VideoList
@@ -24,12 +25,12 @@ from fewact.evaluation import VideoFeatures
 from fewact.features.extract import extract
 from fewact.features.request import Request
 from fewact.methods.a2m2 import A2M2
-from fewact.methods.quality import QUALITIES
+from fewact.methods.quality import QUALITIES, Quality
 
 WAYS, QUERIES = 5, 5
 CELLS_PER_CLIP = 128
 
-QUALITY_COLUMNS = {f"fusion, quality {name}": QUALITIES[name] for name in ("best", "fast")}
+QUALITY_COLUMNS = {f"fusion, quality {name}": name for name in ("best", "fast")}
 
 COLUMNS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "mean of frames": ("protonet", {"unit_frames": True}),
@@ -49,7 +50,7 @@ COLUMNS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "A²M², the same with time (default)": ("a2m2", {}),
     "grey pixels, no network": ("pixels", {}),
     "fusion": ("fusion", {}),
-    **{name: ("fusion", quality.options) for name, quality in QUALITY_COLUMNS.items()},
+    **{name: ("fusion", QUALITIES[quality].options) for name, quality in QUALITY_COLUMNS.items()},
 }
 
 
@@ -70,6 +71,20 @@ def development_cells(
         yield cells[:: max(1, len(cells) // CELLS_PER_CLIP)]
 
 
+def network_of(quality: Quality, options: argparse.Namespace) -> backbones.Backbone | None:
+    """Return the network of a quality; None if it is another one than the requested backbone."""
+    if quality.backbone == "auto":
+        return backbones.create(
+            options.backbone,
+            weights=options.weights,
+            precision=options.precision,
+            size=quality.size,
+        )
+    if options.backbone == "auto":
+        return backbones.create(quality.backbone, precision=options.precision)
+    return None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("assets", type=Path, help="folder of the clips")
@@ -82,39 +97,32 @@ def main() -> None:
     options = parser.parse_args()
 
     datasets = read_index(options.assets)
-    wanted = options.only or COLUMNS
-    named = {"weights": options.weights, "precision": options.precision}
-    backbone = backbones.create(options.backbone, **named)
-    if options.backbone != "auto":  # A quality with another backbone is none of this one's.
-        wanted = [
-            name
-            for name in wanted
-            if name not in QUALITY_COLUMNS or QUALITY_COLUMNS[name].backbone == "auto"
-        ]
-    own = {
-        name: backbones.create(quality.backbone, precision=options.precision)
-        if quality.backbone != "auto"
-        else backbones.create(options.backbone, size=quality.size, **named)
-        for name, quality in QUALITY_COLUMNS.items()
-        if name in wanted
+    requested = [name for name in COLUMNS if name in (options.only or COLUMNS)]
+    quality_of = {name: QUALITY_COLUMNS.get(name, "normal") for name in requested}
+    networks = {
+        quality: network
+        for quality in dict.fromkeys(("normal", *quality_of.values()))
+        if (network := network_of(QUALITIES[quality], options)) is not None
     }
     columns = {
-        name: methods.create(kind, **method_options).eval()
-        for name, (kind, method_options) in COLUMNS.items()
-        if name in wanted
+        name: methods.create(COLUMNS[name][0], **COLUMNS[name][1]).eval()
+        for name, quality in quality_of.items()
+        if quality in networks
     }
+    normal = networks["normal"]
     for method in columns.values():
         if isinstance(method, A2M2) and method.options.moments.reduction == "pca":
-            (request,) = method.requests(backbone.card)
-            cells = torch.cat(list(development_cells(backbone, datasets, request)))  # (m c)
+            (request,) = method.requests(normal.card)
+            cells = torch.cat(list(development_cells(normal, datasets, request)))  # (m c)
             method.fit_reduction({request: cells[..., None, None]})
-    print(f"{backbone.card.name}, {backbone.card.precision}\n")
-    print(f"| 5-way, 1 / 5 shots, {options.episodes} episodes | " + " | ".join(columns) + " |")
-    print("|---" * (len(columns) + 1) + "|")
+    print(f"{normal.card.name}, {normal.card.precision}\n")
+    print(heading(f"5-way, 1 / 5 shots, {options.episodes} episodes", *columns))
     widest = 0.0
     for part in parts(datasets, development=options.development):
-        shared = VideoFeatures(part.videos, backbone, keep=True)
-        sources = {name: VideoFeatures(part.videos, one, keep=True) for name, one in own.items()}
+        sources = {
+            quality: VideoFeatures(part.videos, network, keep=True)
+            for quality, network in networks.items()
+        }
         drawn = [
             draw(
                 part.videos,
@@ -124,7 +132,7 @@ def main() -> None:
         ]
         row = []
         for name, method in columns.items():
-            results = evaluate_sets(method, sources.get(name, shared), part.videos, drawn)
+            results = evaluate_sets(method, sources[quality_of[name]], part.videos, drawn)
             widest = max(widest, *(result.ci95 for result in results))
             row.append(" / ".join(f"{result.accuracy:.1f}" for result in results))
         print(f"| {part.name} | " + " | ".join(row) + " |", flush=True)

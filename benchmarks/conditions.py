@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.arrays import save_arrays
 from benchmarks.datasets import Part, parts, read_index
+from benchmarks.markdown import heading
 from benchmarks.pairs import Pairs, compare_all, compare_within, encode_videos, episode_accuracies
 from fewact import backbones, methods
 from fewact.backbones import Backbone
@@ -238,8 +239,7 @@ def table(part: Part, options: argparse.Namespace) -> str:
         for variant, on in columns
     ]
     lines = [
-        f"| {part.name}, {len(part.videos.videos)} clips | " + " | ".join(heads) + " |",
-        "|---" * (len(heads) + 1) + "|",
+        heading(f"{part.name}, {len(part.videos.videos)} clips", *heads),
     ]
     for condition in conditions(part, options):
         cells = []

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.markdown import heading
 from benchmarks.training import halved
 from benchmarks.training.ablation_page import judged, wrapped
 from benchmarks.training.paired import differences, listed
@@ -102,8 +103,7 @@ def page(found: dict[int, dict[str, Cell]], command: str) -> str:
         " and 4 frames, square roots of covariances, the clip's mean subtracted. In brackets the"
         " processor time of an episode after encoding, in ms: read the ratios.",
         "",
-        f"| frames | {' | '.join(ALIGNMENTS)} |",
-        "|---" * (len(ALIGNMENTS) + 1) + "|",
+        heading("frames", *ALIGNMENTS),
     ]
     for frames, cells in found.items():
         texts = (f"{one.accuracy:.1f} ({spent:.1f})" for one, spent in cells.values())

@@ -15,6 +15,7 @@ from torch import Tensor
 from benchmarks.datasets import Part
 from benchmarks.development import development, drawn, parse_options
 from benchmarks.fusion_variants import fusion
+from benchmarks.markdown import heading
 from benchmarks.pairs import CLIPS_AT_ONCE, Pairs, compare_within, encode_videos, episode_accuracies
 from fewact import backbones
 from fewact.backbones import Backbone, Card
@@ -112,7 +113,7 @@ def main() -> None:
         "without images",
         *(f"weight {w:g}" for w in WEIGHTS),
     ]
-    print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
+    print(heading(*heads))
     with torch.inference_mode():
         for part in development(options):
             for row in rows(part, backbone, options):

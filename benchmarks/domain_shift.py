@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
+from benchmarks.markdown import heading
 from benchmarks.paired_clips import paired_clips, stored_vectors
 from benchmarks.training.ablation_page import wrapped
 from benchmarks.training.paired import differences, listed
@@ -184,9 +185,7 @@ def page(
         " those are the last column of [hand-held cameras](hand-held-cameras.md).",
     ]
     for title, by_shots in found.items():
-        lines += ["", f"## {title}", ""]
-        lines.append(f"| shots, compares | {' | '.join(COLUMNS)} |")
-        lines.append("|---" * (len(COLUMNS) + 1) + "|")
+        lines += ["", f"## {title}", "", heading("shots, compares", *COLUMNS)]
         for shots, by_method in by_shots.items():
             lines += [row(shots, name, results) for name, results in by_method.items()]
     return "\n".join((*map(wrapped, lines), ""))

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.data.video_source import Transform, VideoSource, transformed
+from fewact.data.video_source import ChangedSource, Transform, VideoSource, transformed
 from fewact.video import FrameSets, Sampler
 
 
 @dataclass(frozen=True)
-class Edited:
+class Edited(ChangedSource):
     """A video source whose sets of frames are edited, each as a whole.
 
     Args:
@@ -32,10 +32,6 @@ class Edited:
         return FrameSets((transformed(frames, transform) for frames in edited), size)
 
     @property
-    def changes(self) -> str:
-        """Name of the edit, after what was changed before."""
-        return f"{self.source.changes} {self.name}"
-
-    def fingerprint(self) -> str:
-        """Return the fingerprint of the source with the name of the edit."""
-        return f"{self.source.fingerprint()} {self.name}"
+    def change(self) -> str:
+        """Name of the edit."""
+        return self.name

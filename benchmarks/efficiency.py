@@ -25,6 +25,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.align import problems
+from benchmarks.markdown import heading
 from benchmarks.training import step_time
 from benchmarks.training.ablation_page import wrapped
 from fewact import align, backbones, methods
@@ -211,7 +212,7 @@ PARTS: dict[str, tuple[Sequence[str], Callable[[str, int], list[Row]]]] = {
 def matrix(rows: Sequence[Row], cell: Callable[[Row], str]) -> list[str]:
     """Return a table of methods by backbones."""
     names = list(dict.fromkeys(row["backbone"] for row in rows))
-    lines = [f"| method | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    lines = [heading("method", *names)]
     for method in dict.fromkeys(row["method"] for row in rows):
         own = {row["backbone"]: row for row in rows if row["method"] == method}
         cells = ("–" if "refused" in own[name] else cell(own[name]) for name in names)
@@ -326,8 +327,7 @@ def page(found: dict[str, list[Row]], command: str) -> str:
         " aligners: [settings](settings.md), [aligners](aligners.md), [dense"
         " frames](dense-frames.md).",
         "",
-        f"| aligner | {' | '.join(f'{name} ({m} nodes)' for name, m in NODES.items())} |",
-        "|---" * (len(NODES) + 1) + "|",
+        heading("aligner", *(f"{name} ({m} nodes)" for name, m in NODES.items())),
     ]
     for one in found["aligners"]:
         cells = " | ".join(short(one["us"][name]) for name in NODES)

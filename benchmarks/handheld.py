@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from benchmarks.datasets import Part, fraction_of, parts, read_index
 from benchmarks.full_body import full_body
 from benchmarks.fusion_variants import Variant
+from benchmarks.markdown import heading
 from benchmarks.pairs import Pairs, compare_all, compare_within, encode_videos, episode_accuracies
 from fewact import backbones
 from fewact.backbones import Backbone
@@ -154,8 +155,7 @@ def main() -> None:
     widest = 0.0
     for part in selected_parts(options):
         heads = [*columns, "all steps, queries only"]
-        print(f"\n| {part.name}, {len(part.videos.videos)} clips | " + " | ".join(heads) + " |")
-        print("|---" * (len(heads) + 1) + "|")
+        print("\n" + heading(f"{part.name}, {len(part.videos.videos)} clips", *heads))
         for name, cells, width in rows(part, backbone, measurement):
             widest = max(widest, width)
             print(f"| {name} | " + " | ".join(cells) + " |", flush=True)

@@ -23,6 +23,7 @@ from torch import Tensor
 from benchmarks.datasets import read_index
 from benchmarks.fusion_variants import Variant
 from benchmarks.handheld import NO_STEPS
+from benchmarks.markdown import heading
 from benchmarks.pairs import encode_videos
 from fewact import backbones, svg
 from fewact.camera.simulated import CAMERAS, record
@@ -122,8 +123,8 @@ def main() -> None:
     if options.assets:
         torch.set_num_threads(1)
         cases = [(which, camera) for which in SETS for camera in ("fixed", "hand")]
-        heads = " | ".join(f"`{which}`, {camera}" for which, camera in cases)
-        print(f"| processor time per clip, ms | {heads} |" + "\n" + "|---" * 5 + "|")
+        heads = (f"`{which}`, {camera}" for which, camera in cases)
+        print(heading("processor time per clip, ms", *heads))
         index = read_index(options.assets)
         found = [cost(with_simulated_camera(index[which], camera)) for which, camera in cases]
         for name, cells in zip(VARIANTS, zip(*found, strict=True), strict=True):

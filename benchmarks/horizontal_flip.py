@@ -22,6 +22,7 @@ from benchmarks.datasets import fraction_of, parts, read_index
 from benchmarks.edited import Edited
 from benchmarks.fusion_variants import Variant
 from benchmarks.handheld import SHOTS, WAYS, cell
+from benchmarks.markdown import heading
 from benchmarks.pairs import Pairs, compare_all, compare_within, encode_videos, episode_accuracies
 from fewact import backbones
 from fewact.data import VideoList
@@ -69,7 +70,7 @@ def main() -> None:
         for on in (False, True)
     )
     print(f"{backbone.card.name}, {backbone.card.precision}, {options.episodes} episodes\n")
-    print("| queries | " + " | ".join(HEADS) + " |\n" + "|---" * (len(HEADS) + 1) + "|")
+    print(heading("queries", *HEADS))
     for part in parts(read_index(options.assets), development=options.development):
         if part.videos.name not in options.sets:
             continue

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from benchmarks.clips import QUERIES, WAYS
 from benchmarks.datasets import Part, fraction_of, parts, read_index
+from benchmarks.markdown import heading
 from benchmarks.pairs import evaluate_sets
 from fewact import backbones, methods
 from fewact.backbones import Backbone
@@ -59,9 +60,8 @@ def main() -> None:
         for part in parts(read_index(options.assets), development=not options.reported)
     ]
     exact = [vectors(create("float32"), part) for part in sets]
-    heads = " | ".join(f"{part.name}, {len(part.videos.videos)} clips" for part in sets)
-    print(f"| 1 / 5 shots | {heads} | least cosine |", flush=True)
-    print("|---" * (len(sets) + 2) + "|")
+    heads = (f"{part.name}, {len(part.videos.videos)} clips" for part in sets)
+    print(heading("1 / 5 shots", *heads, "least cosine"), flush=True)
     for precision in options.precisions:
         backbone = create(precision)
         cells, cosines = [], []

@@ -22,6 +22,7 @@ from torch import Tensor
 from benchmarks.arrays import save_arrays
 from benchmarks.conditions import SHOTS, cell, few
 from benchmarks.datasets import Part, parts, read_index
+from benchmarks.markdown import heading
 from benchmarks.pairs import (
     LookedUp,
     Pairs,
@@ -266,10 +267,7 @@ def table(
     measurements: dict[str, dict[int, dict[str, NDArray[np.float64]]]], ways: dict[str, int]
 ) -> str:
     """Return a table with a row for each set and severity."""
-    lines = [
-        "| | the action fills | " + " | ".join(COLUMNS.values()) + " |",
-        "|---" * (len(COLUMNS) + 2) + "|",
-    ]
+    lines = [heading("", "the action fills", *COLUMNS.values())]
     for name, by_severity in measurements.items():
         for severity, right in by_severity.items():
             cells = [

@@ -18,6 +18,7 @@ import torch
 
 from benchmarks.datasets import parts, read_index
 from benchmarks.loose import duration_of, kept_and_others, source_of
+from benchmarks.markdown import heading
 from fewact import backbones, methods
 from fewact.classifier.examples import Examples, join
 from fewact.classifier.fitted import Fitted, fit_examples, score
@@ -99,7 +100,7 @@ def main() -> None:
     logging.getLogger("fewact").setLevel(logging.ERROR)
     torch.set_num_threads(1)
     pipeline = Pipeline(backbones.create(), methods.create("fusion").eval())
-    print(f"| | training clips of a class | {' | '.join(ADDED)} |\n{'|---' * (len(ADDED) + 2)}|")
+    print(heading("", "training clips of a class", *ADDED))
     for part in parts(read_index(options.assets), development=True):
         if part.videos.name not in options.sets:
             continue

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.markdown import heading
 from fewact.evaluation.compare import holm, sign_flip_p
 
 BASELINE = "otam"
@@ -145,7 +146,7 @@ def _of(cells: Sequence[Cell], label: str) -> list[Cell]:
 
 
 def _accuracies(found: Mapping[str, Sequence[Cell]], labels: Sequence[str]) -> list[str]:
-    lines = ["| | " + " | ".join(found) + " |", "|---" * (len(found) + 1) + "|"]
+    lines = [heading("", *found)]
     for label in labels:
         row = []
         for name, cells in found.items():
@@ -204,7 +205,7 @@ def _claims(found: Mapping[str, Sequence[Cell]]) -> list[str]:
         key: _verdict(difference, value)
         for (key, difference), value in zip(each.items(), p, strict=True)
     }
-    lines = ["| | " + " | ".join(found) + " |", "|---" * (len(found) + 1) + "|"]
+    lines = [heading("", *found)]
     for claim in CLAIMS:
         row = [verdicts.get((claim, name), "–") for name in found]
         lines.append(f"| {claim[0]} > {claim[1]} | " + " | ".join(row) + " |")
@@ -220,7 +221,7 @@ def _verdict(difference: NDArray[np.float64], p: float) -> str:
 
 
 def _differences(found: Mapping[str, Sequence[Cell]], labels: Sequence[str]) -> list[str]:
-    lines = ["| | " + " | ".join(found) + " |", "|---" * (len(found) + 1) + "|"]
+    lines = [heading("", *found)]
     for label in labels:
         if label == BASELINE:
             continue

@@ -18,6 +18,7 @@ from benchmarks.datasets import parts, read_index
 from benchmarks.development import clean, drawn, parse_options
 from benchmarks.full_body import full_body
 from benchmarks.fusion_variants import both_views_count_half, fusion
+from benchmarks.markdown import heading
 from benchmarks.pairs import compare_all, compare_within, encode_videos, episode_accuracies
 from fewact import backbones
 from fewact.backbones import Backbone
@@ -104,8 +105,7 @@ def main() -> None:
             for who, videos in (("arms", arms), ("full body", full_body(people)))
             for cameras, found in cells(videos, backbone, options)
         ]
-    print("| images of differences | " + " | ".join(name for name, _ in columns) + " |")
-    print("|---" * (len(columns) + 1) + "|")
+    print(heading("images of differences", *(name for name, _ in columns)))
     for row, name in enumerate(variants()):
         print(f"| {name} | " + " | ".join(found[row] for _, found in columns) + " |")
 

@@ -20,6 +20,7 @@ import torch
 from benchmarks.arrays import save_arrays
 from benchmarks.conditions import SHOTS, WAYS, cell, few
 from benchmarks.datasets import Part, parts, read_index
+from benchmarks.markdown import heading
 from benchmarks.pairs import compare_within, encode_videos, episode_accuracies
 from fewact import backbones, methods
 from fewact.backbones import Backbone
@@ -87,8 +88,7 @@ def file_of(part: Part, options: argparse.Namespace) -> Path:
 def table(measured: Sequence[Part], options: argparse.Namespace) -> str:
     """Return a row for each quality."""
     found = {part.name: dict(np.load(file_of(part, options))) for part in measured}
-    lines = ["| quality | options | time | " + " | ".join(found) + " |"]
-    lines.append("|---" * (len(found) + 3) + "|")
+    lines = [heading("quality", "options", "time", *found)]
     for name, method in fusions().items():
         chosen = method.options
         quality = QUALITIES[name]

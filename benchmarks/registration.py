@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from benchmarks.datasets import is_development, read_index
 from benchmarks.fusion_steps.clips import in_front
+from benchmarks.markdown import heading
 from fewact.camera.motion import estimate_camera_motion
 from fewact.camera.similarity import Similarity, pixel_positions
 from fewact.camera.simulated import CAMERAS, camera_path, crop_size, record, seed_of
@@ -227,8 +228,7 @@ def main() -> None:
         measure(textureless, name, "textureless background", measured)
         measure(textured, name, "textured background", measured)
     for background in ("textured background", "textureless background"):
-        print(f"\n| {background} | " + " | ".join(SHOWN) + " | ms a clip |")
-        print("|---" * (len(SHOWN) + 2) + "|")
+        print("\n" + heading(background, *SHOWN, "ms a clip"))
         for title in (*ESTIMATORS, OURS):
             cells = [
                 f"{torch.cat(measured.errors[title, background, camera]).mean().item():.2f}"

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.markdown import table
 from benchmarks.open_set.draws import Draw, Numbers, draw
-from benchmarks.open_set.page import table
 from benchmarks.open_set.tables import ClipSet, load_sets
 from fewact.classifier.held_out import held_out_scores
 from fewact.classifier.review import NEED_TEMPERATURE, need_of_classes

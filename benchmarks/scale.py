@@ -22,6 +22,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.embedding import some_clips
+from benchmarks.markdown import table
 from benchmarks.store_scale import megabytes
 from fewact import backbones, methods
 from fewact.data import Clip, Video, VideoList
@@ -128,18 +129,12 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
-def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Return a table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]
-
-
 def paragraph(text: str) -> list[str]:
     """Return wrapped text and an empty line."""
     return [*textwrap.wrap(text, 118, break_long_words=False, break_on_hyphens=False), ""]
 
 
-def _store_table(store: dict[str, dict[str, float]], before: Path | None) -> list[str]:
+def _store_table(store: dict[str, dict[str, float]], before: Path | None) -> str:
     """Return the figures of the store by size, and those of the code before the index."""
     columns = {f"{int(one):,}": store[one] for one in sorted(store, key=int)}
     if before is not None:
@@ -217,11 +212,9 @@ def page(costs: Costs, store: dict[str, dict[str, float]], options: argparse.Nam
         ),
         "## Time and disk",
         "",
-        *table(
-            ["data", *(f"{m} machine{'s' * (m > 1)}" for m in MACHINES), "disk", "shards"], rows
-        ),
+        table(["data", *(f"{m} machine{'s' * (m > 1)}" for m in MACHINES), "disk", "shards"], rows),
         "",
-        *table(["features", "per video", *DATA], levels),
+        table(["features", "per video", *DATA], levels),
         "",
         "## The store from a thousand to a million videos",
         "",
@@ -231,7 +224,7 @@ def page(costs: Costs, store: dict[str, dict[str, float]], options: argparse.Nam
             " of the known videos after a job also writes their index."
             + (BEFORE if options.before else "")
         ),
-        *_store_table(store, options.before),
+        _store_table(store, options.before),
         "",
     ]
     lines += [
@@ -239,7 +232,7 @@ def page(costs: Costs, store: dict[str, dict[str, float]], options: argparse.Nam
         "",
         "At a million clips:",
         "",
-        *table(["what", "how much"], [list(one) for one in limits]),
+        table(["what", "how much"], [list(one) for one in limits]),
     ]
     return "\n".join(lines) + "\n"
 

@@ -18,6 +18,7 @@ from benchmarks.datasets import Part
 from benchmarks.development import development, drawn, parse_options
 from benchmarks.difference_images import ImageRequest
 from benchmarks.fusion_variants import fusion
+from benchmarks.markdown import heading
 from benchmarks.pairs import compare_within, encode_videos, episode_accuracies
 from fewact import backbones
 from fewact.backbones import Backbone, Level
@@ -151,7 +152,7 @@ def main() -> None:
     moved = Part("the first, hand-held", with_simulated_camera(depth.videos, "hand"))
     parts = [depth, moved, *others]
     heads = ["motion", *(part.name for part in parts), "mean"]
-    print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
+    print(heading(*heads))
     with torch.inference_mode():
         for row in rows(parts, options):
             print(row, flush=True)

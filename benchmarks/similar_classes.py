@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.markdown import heading
 from benchmarks.training.ablation_page import wrapped
 from fewact import methods
 from fewact.data import FeatureDataset
@@ -70,8 +71,7 @@ def table(results: Mapping[str, Result], pairs: Sequence[Pair], half: slice) -> 
 
 def each_pair(results: Mapping[str, Result], pairs: Sequence[Pair], half: slice) -> list[str]:
     """Return the accuracy of each method on each pair."""
-    head = " | ".join(results)
-    lines = [f"| pair | confused by the mean frame | {head} |", "|---" * (len(results) + 2) + "|"]
+    lines = [heading("pair", "confused by the mean frame", *results)]
     for pair in pairs:
         found = pair_accuracies(list(results.values()), [pair], half)
         cells = " | ".join(f"{one.accuracy:.0f}" for one in found)

@@ -18,6 +18,7 @@ from benchmarks.conditions import cell
 from benchmarks.datasets import Part
 from benchmarks.development import clean, drawn, parse_options
 from benchmarks.fusion_variants import fusion
+from benchmarks.markdown import heading
 from benchmarks.pairs import Pairs, compare_within, encode_videos, episode_accuracies
 from fewact import backbones
 from fewact.backbones import Backbone
@@ -88,7 +89,7 @@ def main() -> None:
             rows(part, variants(method, default, other, part.videos), method, options)
             for part in measured
         ]
-    print("| | " + " | ".join(part.name for part in measured) + " |\n" + "|---" * 3 + "|")
+    print(heading("", *(part.name for part in measured)))
     names = (ALONE, SECOND, BOTH, APPEARANCE, BEST, FLIPPED)
     for name, *cells in zip(names, *columns, strict=True):
         print(f"| {name} | " + " | ".join(cells) + " |")

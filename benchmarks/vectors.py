@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.datasets import Part, parts, read_index
+from benchmarks.markdown import heading
 from fewact import backbones, methods
 from fewact.data import Video, VideoList
 from fewact.episodes import Protocol, draw
@@ -122,10 +123,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=1000)
     parser.add_argument("--reported", action="store_true", help="clips that chose nothing")
     options = parser.parse_args()
-    print(
-        f"| 5-way, 1 / 2 / 5 shots, {options.episodes} episodes | " + " | ".join(columns(8)) + " |"
-    )
-    print("|---" * (len(columns(8)) + 1) + "|")
+    print(heading(f"5-way, 1 / 2 / 5 shots, {options.episodes} episodes", *columns(8)))
     for name, videos, vectors in rows(options.assets, development=not options.reported):
         cells = []
         source = ArrayFeatures(vectors)

@@ -20,6 +20,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.clip_cost.installation import Installation, some_videos, training, write_clips
+from benchmarks.markdown import heading
 
 PARTS = ("stabilise", "moments", "alignment")
 
@@ -63,7 +64,7 @@ def main() -> None:
         *PARTS,
         "%",
     )
-    print("| case | " + " | ".join(heads) + " |\n" + "|---" * (len(heads) + 1) + "|")
+    print(heading("case", *heads))
     with tempfile.TemporaryDirectory() as folder:
         few = some_videos(options.assets, options.turns)
         cases = {

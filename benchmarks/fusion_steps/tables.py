@@ -17,6 +17,7 @@ from benchmarks.fusion_steps.variants import (
     STEPS_OF_REDUCED,
     compared_with,
 )
+from benchmarks.markdown import heading
 from fewact.data import VideoList
 from fewact.evaluation.intervals import class_intervals, half_width
 
@@ -92,8 +93,7 @@ def written(value: float, width: float) -> str:
 def table(title: str, found: Cells, base: str) -> Iterator[str]:
     """Yield the rows of the variants, with a column for each cell of a set; 1 / 5 shots."""
     heads = [name.split("-", 1)[1] for name in found]
-    yield f"| {title} | " + " | ".join(heads) + " |"
-    yield "|---" * (len(heads) + 1) + "|"
+    yield heading(title, *heads)
     accuracies = (
         " / ".join(f"{cell[f'{base}/{shots}'].mean():.1f}" for shots in SHOWN)
         for cell in found.values()
@@ -123,8 +123,7 @@ def summary(found: Cells, base: str, sets: Mapping[str, VideoList]) -> Iterator[
         "largest gain, 95 % interval over classes",
         "largest loss",
     )
-    yield "| " + " | ".join(heads) + " |"
-    yield "|---" * len(heads) + "|"
+    yield heading(*heads)
     for name in compared_with(base):
         every = {
             (key, shots): gain(cell, base, name, shots)

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.markdown import table
 from benchmarks.open_set.draws import draw
-from benchmarks.open_set.page import page, table
+from benchmarks.open_set.page import page
 from benchmarks.open_set.promises import fit_draw, mean_and_interval, mean_promise, outcome
 from benchmarks.open_set.reliability import coverage, fitted_draws, reliability, set_coverage
 from benchmarks.open_set.scores import CANDIDATES, LEAVE_ONE_OUT, auroc, score_draw

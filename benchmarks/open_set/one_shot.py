@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from benchmarks.markdown import table
 from benchmarks.open_set.draws import draw
-from benchmarks.open_set.page import table
 from benchmarks.open_set.reliability import WAYS, calibration_error
 from benchmarks.open_set.tables import ClipSet, load_sets
 from fewact.io.atomic import write_text

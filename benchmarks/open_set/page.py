@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from benchmarks.markdown import table
+
 PAGE = """\
 # None of these
 
@@ -130,9 +132,3 @@ def page(
         ),
         covered=table(["set", "shots", "held out", "covered", "mean width"], figures[1]),
     )
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

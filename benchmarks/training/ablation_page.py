@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from math import inf
 
+from benchmarks.markdown import heading
 from benchmarks.training import halved
 from benchmarks.training.ablation_variants import (
     ALIGNMENTS,
@@ -144,8 +145,7 @@ def page(
             "",
             f"## Clip mean {clip_mean}",
             "",
-            "| moments | " + " | ".join(ALIGNMENTS) + " |",
-            "|---" * (len(ALIGNMENTS) + 1) + "|",
+            heading("moments", *ALIGNMENTS),
         ]
         for form in forms:
             name = moments_of(form, clip_mean)

@@ -20,6 +20,7 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.markdown import heading
 from benchmarks.training.clip_spm_ablation_work import (
     BASELINE,
     ENCODER,
@@ -45,7 +46,7 @@ STEPS: dict[str, tuple[str, str]] = {
 def tables(seeds: list[dict[tuple[str, int], Result]], rows: Sequence[str]) -> str:
     """Return a table of accuracies, and one of the differences between rows."""
     heads = [f"{shots} shot{'s' * (shots > 1)}" for shots in SHOTS]
-    lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    lines = [heading("", *heads)]
     for name in rows:
         cells = []
         for shots in SHOTS:
@@ -55,7 +56,7 @@ def tables(seeds: list[dict[tuple[str, int], Result]], rows: Sequence[str]) -> s
             cells.append(f"{mean:.1f} ± {half:.1f}")
         few = " (first seed)" if len(each) < len(seeds) else ""
         lines.append(f"| {name}{few} | " + " | ".join(cells) + " |")
-    lines += ["", "| difference | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    lines += ["", heading("difference", *heads)]
     for name, (row, other) in STEPS.items():
         if not {row, other} <= set(rows):
             continue

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.markdown import heading
 from benchmarks.training.ablation_page import mean_of, wrapped
 from benchmarks.training.clip_spm import Lists, lists_of_clips
 from benchmarks.training.clip_spm_ablation_work import (
@@ -142,8 +143,7 @@ def page(found: Mapping[str, Sequence[Found]], work: Work, command: str) -> str:
             "",
             f"## Trained on clips {TRAINED[data]}",
             "",
-            f"| background in | shots | {' | '.join(ROWS)} |",
-            "|---" * (len(ROWS) + 2) + "|",
+            heading("background in", "shots", *ROWS),
         ]
         for test in TESTED:
             for shots in SHOTS:

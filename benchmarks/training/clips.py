@@ -21,6 +21,7 @@ from pathlib import Path
 
 from benchmarks.datasets import read_index
 from benchmarks.fusion_variants import with_fields
+from benchmarks.markdown import heading
 from benchmarks.pairs import evaluate_sets
 from benchmarks.training.paired import differences, listed
 from benchmarks.training.stored import stored
@@ -128,7 +129,7 @@ def report(splits: Sequence[Found]) -> str:
         for shots in SHOTS
         for number in range(len(splits))
     ]
-    lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    lines = [heading("", *heads)]
     for name in splits[0][1]:
         cells = [
             f"{found[shots][name].accuracy:.1f} ± {found[shots][name].ci95:.1f}"

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.datasets import read_index
+from benchmarks.markdown import heading
 from benchmarks.training import halved
 from benchmarks.training.ablation_page import judged, mean_of, wrapped
 from benchmarks.training.ablation_variants import ALIGNMENTS, CLIP_MEAN, Pair
@@ -214,8 +215,7 @@ def page(
             " test accuracy by alignment on that checkpoint: the mean over the seeds, the lowest"
             f" and the highest of several. Seeds: {options.seeds}.",
             "",
-            f"| maps, clip mean, moments | validation | {' | '.join(names)} |",
-            "|---" * (len(names) + 2) + "|",
+            heading("maps, clip mean, moments", "validation", *names),
         ]
         for setting, results in settings.items():
             curves = [

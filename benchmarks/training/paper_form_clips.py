@@ -16,6 +16,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.markdown import heading
 from benchmarks.methods_trained import CLIPS, STAGE, TO_WIDTH, WIDTH, Data, read_data, recipe
 from benchmarks.training.ablation_page import mean_of, wrapped
 from benchmarks.training.ablation_variants import ALIGNMENTS
@@ -89,8 +90,7 @@ def page(found: Found, work: Path, command: str) -> str:
         "Accuracies are means over the seeds, with the lowest and the highest; *validation* is"
         " before training and of the chosen checkpoint.",
         "",
-        f"| moments | validation | {' | '.join(ALIGNMENTS)} |",
-        "|---" * (len(ALIGNMENTS) + 2) + "|",
+        heading("moments", "validation", *ALIGNMENTS),
     ]
     for moments, results in found.items():
         curves = [curve(run_folder(work, moments, seed)) for seed in range(len(results))]

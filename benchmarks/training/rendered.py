@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from benchmarks.datasets import Part
 from benchmarks.development import development
+from benchmarks.markdown import heading
 from benchmarks.pairs import (
     CLIPS_AT_ONCE,
     Pairs,
@@ -450,7 +451,7 @@ def main() -> None:
     measurement = Measurement.of(backbone, options)
     names = [one.name for one in measurement.real]
     heads = ["trained", "rendered validation classes, 20 ways", *names]
-    print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
+    print(heading(*heads))
     print(row("nothing", "", measurement.base, None), flush=True)
     for name in options.only:
         torch.manual_seed(0)

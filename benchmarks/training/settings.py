@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.markdown import heading
 from benchmarks.training.ablation_page import judged, mean_of, wrapped
 from benchmarks.training.ablation_variants import (
     ALIGNMENTS,
@@ -111,8 +112,7 @@ def page(
         " windows at the same time: a fixed alignment of the same nodes. A setting of more scales"
         " weighs long windows differently; shots are averaged to prototypes.",
         "",
-        f"| setting | {' | '.join(HOW)} | EMD − diagonal | over other classes | EMD gains |",
-        "|---" * (len(HOW) + 4) + "|",
+        heading("setting", *HOW, "EMD − diagonal", "over other classes", "EMD gains"),
     ]
     for name, results in found.items():
         cells = " | ".join(mean_of(results[how]) for how in HOW)

@@ -93,9 +93,11 @@ def test_a_copy_is_found_where_a_node_is_a_number_that_many_clips_share() -> Non
 
 def test_equal_clips_are_found_once_each() -> None:
     clips = [one("a.mp4", "wave", 1.0), one("b.mp4", "wave", 2.0), one("c.mp4", "clap", 3.0)]
-    assert join(clips).equal() == []
+    examples = join(clips)
+    assert examples.copies(examples) == []
     copies = [one("copy.mp4", "wave", 1.0), one("other.mp4", "clap", 1.0)]
-    found = [(new.name, old.name) for new, old in join([*clips, *copies]).equal()]
+    examples = join([*clips, *copies])
+    found = [(new.name, old.name) for new, old in examples.copies(examples)]
     assert found == [("a.mp4", "other.mp4"), ("copy.mp4", "other.mp4")]
 
 

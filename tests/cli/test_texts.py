@@ -128,7 +128,7 @@ def test_refusals(run: Run, features: Path, arguments: list[str], message: str) 
 
 RECIPE = """
 name = "named"
-summary = "Class names and vectors of one's own."
+summary = "Class names and custom vectors."
 data = "CLIPS"
 
 [method]

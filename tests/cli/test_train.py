@@ -17,7 +17,7 @@ Run = Callable[..., Any]
 
 RECIPE = """
 name = "mine"
-summary = "Vectors of one's own."
+summary = "Custom vectors."
 data = "CLIPS"
 keep_every = 2
 

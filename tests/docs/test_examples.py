@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import json
 import os
+import pydoc
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -166,6 +167,12 @@ def commands(page: Path) -> Iterator[list[str]]:
             yield shlex.split(line.replace("…", ""))[1:]
         elif " fewact " in line:  # torchrun
             yield shlex.split(line.partition(" fewact ")[2])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_names_of_the_package_in_the_text_exist(page: Path) -> None:
+    named = re.findall(r"`(fewact(?:\.\w+)+)", page.read_text(encoding="utf-8"))
+    assert not [name for name in named if pydoc.locate(name) is None]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

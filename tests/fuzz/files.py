@@ -23,7 +23,7 @@ from tests.fuzz.report import Report, cases
 TIMEOUT = 30.0
 RECIPE = """
 name = "mine"
-summary = "Vectors of one's own."
+summary = "Custom vectors."
 data = "CLIPS"
 keep_every = 1
 [method]

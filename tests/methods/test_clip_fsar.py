@@ -11,11 +11,10 @@ from fewact import align, methods
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import TrainingBatch
 from fewact.methods.clip_fsar import ClipFsar
+from tests.methods.text_episodes import REQUEST, D, T, drawn, score
 from tests.methods.weights import load, transformer, under
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])
-T, D = 8, 16
-REQUEST = FeatureRequest("vectors", View(T))
 
 
 def create(**options: Any) -> ClipFsar:
@@ -97,23 +96,6 @@ def test_clip_fsar_vector(
     got["loss_classes_mean"] = found["contrast"] / gamma
     got[f"loss_total_gamma_{gamma}"] = sum(found.values())
     compare(case, got, float32=dtype == torch.float32)
-
-
-def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-
-def score(
-    method: ClipFsar,
-    support: torch.Tensor,
-    query: torch.Tensor,
-    labels: list[int],
-    text: torch.Tensor,
-) -> torch.Tensor:
-    nodes, asked = (method.double().encode({REQUEST: x}) for x in (support, query))
-    state = method.support(nodes, torch.tensor([labels]), max(labels) + 1, text=text)
-    return method.score(state, asked)
 
 
 SMALL = {"vector_width": D, "heads": 2, "hidden": 12}

@@ -10,11 +10,10 @@ from torch.nn import functional
 from fewact import align, methods
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.semantic_prompt import SemanticPrompt
+from tests.methods.text_episodes import REQUEST, D, T, drawn, score
 from tests.methods.weights import load, tensors, transformer, under
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])
-T, D = 8, 16
-REQUEST = FeatureRequest("vectors", View(T))
 SMALL = {"vector_width": D, "text_width": 5, "heads": 2, "hidden": 12}
 
 
@@ -68,23 +67,6 @@ def test_semantic_prompt_vector(
         "similarity": logits * case["params"]["temperature"],
     }
     compare(case, got, float32=dtype == torch.float32)
-
-
-def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-
-def score(
-    method: SemanticPrompt,
-    support: torch.Tensor,
-    query: torch.Tensor,
-    labels: list[int],
-    text: torch.Tensor,
-) -> torch.Tensor:
-    nodes, asked = (method.double().encode({REQUEST: x}) for x in (support, query))
-    state = method.support(nodes, torch.tensor([labels]), max(labels) + 1, text=text)
-    return method.score(state, asked)
 
 
 def test_the_shift_sums_to_nothing_and_vanishes_without_its_last_layer() -> None:

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -64,8 +65,9 @@ def recording(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_video(path, np.concatenate(parts), 15)
 
 
-@pytest.fixture(scope="module")
-def chromium(camera: Path) -> Iterator[Any]:
+@contextmanager
+def launched(argument: str) -> Iterator[Any]:
+    """Yield Chromium with a camera that is no device, and another argument."""
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(
             executable_path=CHROMIUM,
@@ -74,11 +76,17 @@ def chromium(camera: Path) -> Iterator[Any]:
                 "--disable-gpu",
                 "--use-fake-device-for-media-stream",
                 "--use-fake-ui-for-media-stream",
-                f"--use-file-for-fake-video-capture={camera}",
+                argument,
             ],
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def chromium(camera: Path) -> Iterator[Any]:
+    with launched(f"--use-file-for-fake-video-capture={camera}") as browser:
+        yield browser
 
 
 class Person:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fewact.video import write_video
-from tests.web.test_browser import CHROMIUM, Person, Serve, playwright, pytestmark
+from tests.web.test_browser import Person, Serve, launched, pytestmark
 
 __all__ = ["pytestmark"]
 
@@ -19,19 +19,8 @@ HOST = "fewact.test"
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--use-fake-device-for-media-stream",
-                "--use-fake-ui-for-media-stream",
-                f"--host-resolver-rules=MAP {HOST} 127.0.0.1",
-            ],
-        )
+    with launched(f"--host-resolver-rules=MAP {HOST} 127.0.0.1") as browser:
         yield browser
-        browser.close()
 
 
 def focused(page: Any) -> str:

@@ -1,6 +1,7 @@
 """The queue: whose turn it is, and how jobs end."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -9,14 +10,17 @@ from fewact.web.children import ChildError
 from fewact.web.jobs import Job, Queue, Steps
 
 
+async def noted(done: list[str], name: str, count: int) -> Steps:
+    """Note the name at each step."""
+    for i in range(count):
+        await asyncio.sleep(0)
+        done.append(name)
+        yield i + 1, count
+
+
 def test_tabs_take_turns_by_step_and_a_cancelled_job_ends() -> None:
     done: list[str] = []
-
-    async def steps(name: str, count: int) -> Steps:
-        for i in range(count):
-            await asyncio.sleep(0)
-            done.append(name)
-            yield i + 1, count
+    steps = partial(noted, done)
 
     async def go() -> None:
         queue = Queue(lambda: None)
@@ -40,12 +44,7 @@ def test_tabs_take_turns_by_step_and_a_cancelled_job_ends() -> None:
 
 def test_other_jobs_go_between_the_steps_of_a_patient_one() -> None:
     done: list[str] = []
-
-    async def steps(name: str, count: int) -> Steps:
-        for i in range(count):
-            await asyncio.sleep(0)
-            done.append(name)
-            yield i + 1, count
+    steps = partial(noted, done)
 
     async def go() -> None:
         queue = Queue(lambda: None)

@@ -351,11 +351,11 @@ def header_of(card: Card, network: Network) -> dict[str, str]:
     """Return the header of a weights file from which ``make_card`` makes this card."""
     defaults = network.describe()
     own = {"mean": card.mean, "std": card.std}
-    usual = {"mean": defaults.mean, "std": defaults.std}
+    default = {"mean": defaults.mean, "std": defaults.std}
     return {
         "trained_on": ", ".join(card.trained_on),
         "licence": card.licence,
-        **{name: ", ".join(map(str, own[name])) for name in own if own[name] != usual[name]},
+        **{name: ", ".join(map(str, own[name])) for name in own if own[name] != default[name]},
     }
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from fewact.backbones import openai
 from fewact.backbones.clip import FAMILIES, half
 from fewact.backbones.hf import check_model_type, configure, of_transformers, quiet
-from fewact.backbones.tokenizer import Tokenizer, read_tokenizer
+from fewact.backbones.tokenizer import Padding, Tokenizer, read_tokenizer
 from fewact.backbones.weights import Weights
 
 
@@ -24,6 +24,11 @@ class TextNetwork(nn.Module, ABC):
 
     config: Any
     width: int
+    longest: int
+    """Largest number of tokens of a prompt."""
+    tokenizer_class: str = "AutoTokenizer"
+    """Name of the tokenizer's class in transformers."""
+    padding: ClassVar[Padding] = "longest"
 
     @abstractmethod
     def __init__(self, weights: Weights) -> None:
@@ -33,9 +38,15 @@ class TextNetwork(nn.Module, ABC):
     def forward(self, tokens: Tensor, real: Tensor) -> Tensor:
         """Return vectors (n d) of tokens (n m); ``real`` (n m) is 0 for padding, 1 elsewhere."""
 
-    @abstractmethod
     def read_tokenizer(self, folder: Path) -> Tokenizer:
         """Read the tokenizer of a folder and check that it fits the network."""
+        return read_tokenizer(
+            folder,
+            tokenizer_class=self.tokenizer_class,
+            vocabulary=self.config.vocab_size,
+            longest=self.longest,
+            padding=self.padding,
+        )
 
     @classmethod
     @abstractmethod
@@ -52,6 +63,7 @@ class ClipText(TextNetwork):
         family = FAMILIES.get(found, "CLIP")
         self.config = half(family, "text", weights) if found else self._without_config(weights)
         self.width = self.config.projection_dim
+        self.longest = self.config.max_position_embeddings
         with quiet():
             self.text_model = of_transformers(f"{family}TextModel")(self.config)
         self.text_projection = nn.Linear(self.config.hidden_size, self.width, bias=False)
@@ -71,15 +83,6 @@ class ClipText(TextNetwork):
         vectors: Tensor = self.text_projection(self.text_model(input_ids=tokens).pooler_output)
         return vectors
 
-    def read_tokenizer(self, folder: Path) -> Tokenizer:
-        """Read CLIP's byte-pair tokenizer; its vocabulary is checked."""
-        return read_tokenizer(
-            folder,
-            tokenizer_class=self.tokenizer_class,
-            vocabulary=self.config.vocab_size,
-            longest=self.config.max_position_embeddings,
-        )
-
     @classmethod
     def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the text half's tensors, of either layout, under transformers' names."""
@@ -89,12 +92,15 @@ class ClipText(TextNetwork):
 class SiglipText(TextNetwork):
     """SigLIP's text transformer, from transformers' layout."""
 
+    padding = "max_length"  # to the full length, as in training
+
     def __init__(self, weights: Weights) -> None:
         super().__init__(weights)
         check_model_type(weights, ("siglip",))
         facts = weights.config.get("text_config") or {}
         self.config = configure("SiglipTextConfig", facts, where=weights.source)
         self.width = self.config.projection_size
+        self.longest = self.config.max_position_embeddings
         with quiet():
             self.text_model = of_transformers("SiglipTextModel")(self.config)
 
@@ -102,16 +108,6 @@ class SiglipText(TextNetwork):
         """Return the state of the last position (n d), padding or not, as in training."""
         vectors: Tensor = self.text_model(input_ids=tokens).pooler_output
         return vectors
-
-    def read_tokenizer(self, folder: Path) -> Tokenizer:
-        """Read the tokenizer; prompts are padded to the full length, as in training."""
-        return read_tokenizer(
-            folder,
-            tokenizer_class="AutoTokenizer",
-            vocabulary=self.config.vocab_size,
-            longest=self.config.max_position_embeddings,
-            padding="max_length",
-        )
 
     @classmethod
     def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -122,7 +118,7 @@ class SiglipText(TextNetwork):
 class SentenceText(TextNetwork):
     """Small BERT trained on pairs of sentences; a vector is the unit mean of the tokens' states."""
 
-    LONGEST: ClassVar[int] = 256
+    longest = 256
 
     def __init__(self, weights: Weights) -> None:
         super().__init__(weights)
@@ -137,15 +133,6 @@ class SentenceText(TextNetwork):
         states = self.bert(input_ids=tokens, attention_mask=real).last_hidden_state  # (n m d)
         kept = real[..., None].to(states.dtype)  # (n m 1)
         return F.normalize((states * kept).sum(1) / kept.sum(1), dim=-1)
-
-    def read_tokenizer(self, folder: Path) -> Tokenizer:
-        """Read BERT's word-piece tokenizer."""
-        return read_tokenizer(
-            folder,
-            tokenizer_class="AutoTokenizer",
-            vocabulary=self.config.vocab_size,
-            longest=self.LONGEST,
-        )
 
     @classmethod
     def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

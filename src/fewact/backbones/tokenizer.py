@@ -25,9 +25,13 @@ FILES = (
     ("spiece.model",),
     ("sentencepiece.bpe.model",),
 )
+HINT = "Copy the tokenizer's files of the same model into the folder."
 FILE = FileType("file of a tokenizer", WeightsError, 256 * MIB)
 SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 DOWNLOADS = (*(name for needed in FILES for name in needed), *SETTINGS)
+
+Padding = Literal["longest", "max_length"]
+"""Padding to the longest of several prompts, or always to the largest number of tokens."""
 
 CLIP_VOCABULARY = 49408
 CLIP_SENTENCE = "a photo of a cat"
@@ -42,13 +46,13 @@ class Tokenizer:
     Args:
         made: Tokenizer of transformers.
         longest: Largest number of tokens that the network reads.
-        padding: Padding to the longest prompt, or always to ``longest``.
+        padding: Padding of shorter prompts.
         digest: SHA-256 of its files.
     """
 
     made: Any
     longest: int
-    padding: Literal["longest", "max_length"]
+    padding: Padding
     digest: str
 
     def tokens(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
@@ -82,7 +86,7 @@ def read_tokenizer(
     tokenizer_class: str,
     vocabulary: int,
     longest: int,
-    padding: Literal["longest", "max_length"] = "longest",
+    padding: Padding,
 ) -> Tokenizer:
     """Read the tokenizer of a folder and check its vocabulary.
 
@@ -103,7 +107,7 @@ def read_tokenizer(
             where=str(folder),
             got=", ".join(present) or "none of its files",
             expected=" or ".join(" with ".join(needed) for needed in FILES),
-            hint="Copy the tokenizer's files of the same model into the folder.",
+            hint=HINT,
         )
     try:
         with quiet():
@@ -129,14 +133,13 @@ def read_tokenizer(
 
 
 def _check(made: Any, vocabulary: int, where: str) -> None:
-    hint = "Copy the tokenizer's files of the same model into the folder."
     if len(made) > vocabulary or (vocabulary == CLIP_VOCABULARY and len(made) != vocabulary):
         raise WeightsError(
             "the tokenizer is of another text encoder",
             where=where,
             got=f"a vocabulary of {len(made)}",
             expected=f"{vocabulary}",
-            hint=hint,
+            hint=HINT,
         )
     first, second = (made(text)["input_ids"] for text in (CLIP_SENTENCE, OTHER_SENTENCE))
     if vocabulary == CLIP_VOCABULARY and first != CLIP_TOKENS:
@@ -145,12 +148,12 @@ def _check(made: Any, vocabulary: int, where: str) -> None:
             where=where,
             got=str(first),
             expected=str(CLIP_TOKENS),
-            hint=hint,
+            hint=HINT,
         )
     if len(set(first) ^ set(second)) < 2:
         raise WeightsError(
             "the tokenizer knows no words",
             where=where,
             got=f"{first} for {CLIP_SENTENCE!r} and {second} for {OTHER_SENTENCE!r}",
-            hint=hint,
+            hint=HINT,
         )

@@ -53,9 +53,9 @@ def use_common_parts(
     parts: Sequence[Examples],
     clips: Sequence[AnyClip],
     pipeline: Pipeline,
-    timing: Timing | None = None,
+    timing: Timing | None,
     *,
-    image_embedding: bool = False,
+    image_embedding: bool,
 ) -> list[Examples]:
     """Return training clips, reduced to what their classes have in common if they are too long.
 

@@ -167,13 +167,12 @@ def from_text(text: str, where: str) -> Config:
     content = CONFIG_FILE.parse(text, where)
     if not _is_ours(content):
         CONFIG_FILE.refuse(where, "not a saved classifier")
-    # Before the hash: a newer version may compute it in another way.
-    _refuse_newer(content, where)
+    # Before the hash: another version may compute it in another way.
+    _check_version(content, where)
     if content.pop("sha256", None) != _digest(content):
         raise ModelError(
             "the file was damaged or edited after it was saved", where=where, hint=HINT
         )
-    _check_version(content, where)
     return CONFIG_FILE.validate(content, Config, where)
 
 
@@ -189,34 +188,22 @@ def _is_ours(content: Any) -> bool:
     return isinstance(content, dict) and content.get("format") == FORMAT
 
 
-def _refuse_newer(content: Mapping[str, Any], where: str) -> None:
-    version = content.get("version")
-    if type(version) is int and version > VERSION:
-        raise NewerModelError(
-            "the model was written by a newer version of fewact",
-            where=where,
-            got=_version_text(content),
-            expected=f"version {VERSION} of the format, which fewact {__version__} reads",
-            hint=UPGRADE,
-        )
-
-
 def _check_version(content: Mapping[str, Any], where: str) -> None:
     version = content.get("version")
-    if type(version) is not int or version not in READABLE:
-        raise ModelError(
-            "the model has an unsupported version",
-            where=where,
-            got=_version_text(content),
-            expected=f"version {VERSION} of the format, which fewact {__version__} reads",
-            hint="Teach again from the clips.",
-        )
-
-
-def _version_text(content: Mapping[str, Any]) -> str:
-    """Return the version of a file's format and of the package that wrote it, for a message."""
-    version, package = (str(content.get(name))[:40] for name in ("version", "fewact"))
-    return f"version {version} of the format, written by fewact {package}"
+    if type(version) is int and version in READABLE:
+        return
+    refusal, what, hint = ModelError, "has an unsupported version", "Teach again from the clips."
+    if type(version) is int and version > VERSION:
+        refusal, hint = NewerModelError, UPGRADE
+        what = "was written by a newer version of fewact"
+    found, package = (str(content.get(name))[:40] for name in ("version", "fewact"))
+    raise refusal(
+        f"the model {what}",
+        where=where,
+        got=f"version {found} of the format, written by fewact {package}",
+        expected=f"version {VERSION} of the format, which fewact {__version__} reads",
+        hint=hint,
+    )
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -194,7 +194,7 @@ def rotate_upright(
     encoded: EncodedClip,
     pipeline: Pipeline,
     upright: Upright | None,
-    timing: Timing | None = None,
+    timing: Timing | None,
 ) -> EncodedClip:
     """Return a new clip that is rotated by 90° encoded again upright; others unchanged.
 

@@ -148,31 +148,26 @@ class Examples:
         return replace(more, clips=tuple(clips))
 
     def copies(self, more: "Examples") -> list[tuple[Example, Example]]:
-        """Return each new clip of the same nodes as one of these clips, and the first of these."""
-        return _copies(self, more)
+        """Return each clip of the same nodes as another one of these, and the first of these.
 
-    def equal(self) -> list[tuple[Example, Example]]:
-        """Return each clip of the same nodes as an earlier one, and the first of these."""
-        return _copies(self, self)
-
-
-def _copies(known: Examples, new: Examples) -> list[tuple[Example, Example]]:
-    """Return each new clip of the same nodes as another known one, and the first of these."""
-    smallest = min(known.nodes, key=lambda name: known.nodes[name][0].numel())
-    here, there = ([row.numpy().tobytes() for row in one.nodes[smallest]] for one in (known, new))
-    # Few clips share the smallest node: only their other nodes are compared, by their digests.
-    count, least = Counter(here), 2 if known is new else 1
-    alike = {row for row in there if count[row] >= least}
-    first: dict[str, int] = {}
-    for i, row in enumerate(here):
-        if row in alike:
-            first.setdefault(known.digest(i), i)
-    pairs = [
-        (clip, known.clips[first[digest]])
-        for i, (clip, row) in enumerate(zip(new.clips, there, strict=True))
-        if row in alike and (digest := new.digest(i)) in first
-    ]
-    return [(copy, clip) for copy, clip in pairs if copy is not clip]
+        Args:
+            more: New clips; or these, to find those that are equal to each other.
+        """
+        smallest = min(self.nodes, key=lambda name: self.nodes[name][0].numel())
+        own, new = ([row.numpy().tobytes() for row in one.nodes[smallest]] for one in (self, more))
+        # Few clips share the smallest node: only their other nodes are compared, by their digests.
+        count, least = Counter(own), 2 if more is self else 1
+        alike = {row for row in new if count[row] >= least}
+        first: dict[str, int] = {}
+        for i, row in enumerate(own):
+            if row in alike:
+                first.setdefault(self.digest(i), i)
+        pairs = [
+            (clip, self.clips[first[digest]])
+            for i, (clip, row) in enumerate(zip(more.clips, new, strict=True))
+            if row in alike and (digest := more.digest(i)) in first
+        ]
+        return [(copy, clip) for copy, clip in pairs if copy is not clip]
 
 
 def spread(count: int, most: int) -> list[int]:

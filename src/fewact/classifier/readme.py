@@ -26,7 +26,7 @@ USE_FEATURES = """\
 or `fewact predict "this folder" features.npz`."""
 
 
-def readme(config: Config, card: Card, before: str | None = None) -> str:
+def readme(config: Config, card: Card, before: str | None) -> str:
     """Return the text of the model card.
 
     Args:

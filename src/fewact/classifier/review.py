@@ -344,8 +344,8 @@ def _advice(
     shots = torch.bincount(labels, minlength=len(classes)).tolist()
     order = sorted(range(len(classes)), key=lambda c: (shots[c] > 1, -needs[c]))
     for c in order:
-        text = _record(classes[c], shots[c], confusions)
-        if shots[c] == 1 or text.endswith(HOW_ENDS):
+        if reason := _reason_to_record(classes[c], shots[c], confusions):
+            text = f'Record another "{classes[c]}": {reason}'
             found.append(Advice("record", classes[c], text))
     if not any(one.action == "record" for one in found):
         weakest = order[0]
@@ -360,23 +360,16 @@ HOW: dict[Cause, str] = {
     "appearance and motion": "They look and move alike: record it nearer and from another side.",
     "unknown": "Record it nearer and from another side.",
 }
-HOW_ENDS = tuple(HOW.values())
 
 
-def _record(label: str, shots: int, confusions: Sequence[Confusion]) -> str:
-    """Return the advice to record another clip of a class, with the reason."""
+def _reason_to_record(label: str, shots: int, confusions: Sequence[Confusion]) -> str:
+    """Return why another clip of a class helps, and how to record it; empty if it is not needed."""
     if shots == 1:
-        return f'Record another "{label}": one clip cannot be checked.'
+        return "one clip cannot be checked."
     for one in confusions:
+        count, are = f"{len(one.clips)} of {one.of}", "is" if len(one.clips) == 1 else "are"
         if label == one.label:
-            return (
-                f'Record another "{label}": {len(one.clips)} of {one.of} '
-                f'{"is" if len(one.clips) == 1 else "are"} mistaken for "{one.mistaken_for}". '
-                f"{HOW[one.cause]}"
-            )
+            return f'{count} {are} mistaken for "{one.mistaken_for}". {HOW[one.cause]}'
         if label == one.mistaken_for:
-            return (
-                f'Record another "{label}": {len(one.clips)} of {one.of} "{one.label}" '
-                f"{'is' if len(one.clips) == 1 else 'are'} mistaken for it. {HOW[one.cause]}"
-            )
-    return f'Record another "{label}": its clips differ much from each other.'
+            return f'{count} "{one.label}" {are} mistaken for it. {HOW[one.cause]}'
+    return ""

@@ -62,7 +62,7 @@ def find_action(
     encoded: EncodedClip,
     pipeline: Pipeline,
     fitted: Fitted,
-    timing: Timing | None = None,
+    timing: Timing | None,
     label: str | None = None,
 ) -> EncodedClip:
     """Return the part of a clip that is most like a class, or the clip if it is not searched.

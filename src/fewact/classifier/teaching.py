@@ -205,7 +205,7 @@ def _warn_of_long_none(examples: Examples, fitted: Fitted | None) -> None:
 
 
 def _warn_of_equal(examples: Examples, total: int) -> None:
-    if equal := examples.equal():
+    if equal := examples.copies(examples):
         LOG.warning(
             "%d of %d training clips equal others, so that the held-out accuracy is too high; "
             "remove them, or correct their class: %s",

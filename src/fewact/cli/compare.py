@@ -1,24 +1,13 @@
 """``fewact compare``: paired differences of results on the same episodes."""
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from fewact.cli import early
+from fewact.cli.options import Results
 from fewact.cli.output import OutputFormat, ResultFormat, print_json, print_result_tables
 
 
 def compare(
-    results: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="RESULT...",
-            help="Result files written by `fewact evaluate`.",
-            callback=early.results,
-        ),
-    ],
+    results: Results,
     format: OutputFormat = ResultFormat.TABLE,
 ) -> None:
     """Compare each pair of results on the same episodes.

@@ -154,10 +154,7 @@ def _open(data: str, split: Split | None, benchmark: BenchmarkOptions) -> "Video
         source=data,
         split=None if split is None else split.value,
         groups="none",  # Groups matter for episodes, not for features.
-        root=benchmark.root,
-        splits=benchmark.splits,
-        availability=benchmark.availability,
-        allow_missing=benchmark.allow_missing,
+        **vars(benchmark),
     )
     videos, dataset = open_videos(config, "all")
     if dataset is not None:

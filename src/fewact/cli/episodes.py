@@ -143,9 +143,6 @@ def data_config(
         split=None if videos.split is None else videos.split.value,
         groups=videos.groups.value,
         dataset=videos.dataset,
-        root=benchmark.root,
-        splits=benchmark.splits,
-        availability=benchmark.availability,
-        allow_missing=benchmark.allow_missing,
         store=store,
+        **vars(benchmark),
     )

@@ -106,6 +106,14 @@ MethodOption = Annotated[
 Model = Annotated[
     Path, typer.Argument(help="Folder of a model saved by `fewact teach`.", callback=early.model)
 ]
+Results = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="RESULT...",
+        help="Result files written by `fewact evaluate`.",
+        callback=early.results,
+    ),
+]
 NewWeights = Annotated[
     str | None, typer.Option(metavar="WEIGHTS", help="New location of the backbone's weights.")
 ]
@@ -332,7 +340,7 @@ class LoadOptions(OptionGroup):
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkOptions(OptionGroup):
-    """Options that say where the videos of a benchmark are."""
+    """Options that say where the videos of a benchmark are; ``DataConfig`` has the same names."""
 
     heading: ClassVar[str] = "Benchmark"
 

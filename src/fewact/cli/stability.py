@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fewact.cli import early
+from fewact.cli.options import Results
 from fewact.cli.output import OutputFormat, ResultFormat, print_json, print_result_tables
 from fewact.cli.run import say
 from fewact.errors import ResultError
@@ -14,14 +14,7 @@ from fewact.io.outputs import check_output_file
 
 
 def stability(
-    results: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="RESULT...",
-            help="Result files written by `fewact evaluate`.",
-            callback=early.results,
-        ),
-    ],
+    results: Results,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="SVG file for a chart.")
     ] = None,

@@ -129,11 +129,8 @@ def train(
     config = DataConfig(
         source=data,
         dataset=videos.dataset,
-        root=benchmark.root,
-        splits=benchmark.splits,
-        availability=benchmark.availability,
-        allow_missing=benchmark.allow_missing,
         store=videos.store,
+        **vars(benchmark),
     )
     opened = _open(config, chosen)
     first = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
@@ -144,7 +141,7 @@ def train(
             output,
             device=training.device,
             workers=training.workers,
-            progress=lambda done, total: show(done, total),
+            progress=show,
         )
     if not first:
         return

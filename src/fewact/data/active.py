@@ -5,14 +5,13 @@ evenly over the clip, so that few of them would show the action. The changes bet
 where it is: an end without changes is left out if it is long.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.data.video_source import Transform, VideoSource
+from fewact.data.video_source import ChangedSource, Transform, VideoSource
 from fewact.data.videos import VideoList
 from fewact.errors import OptionError, did_you_mean
 from fewact.video import FrameSets, Sampler, Segments, Timeline
@@ -79,7 +78,7 @@ class Span(NamedTuple):
     end: float
 
 
-class SpanSource:
+class SpanSource(ChangedSource):
     """A part of a video source.
 
     Args:
@@ -88,25 +87,20 @@ class SpanSource:
     """
 
     def __init__(self, source: VideoSource, span: Span) -> None:
-        self._source, self._span = source, span
+        self.source, self._span = source, span
 
     def read(self, samplers: Sequence[Sampler], *, transform: Transform | None = None) -> FrameSets:
         """Return frames of the part, see ``VideoSource.read``."""
         parts = [inside(sampler, self._span) for sampler in samplers]
-        return self._source.read(parts, transform=transform)
+        return self.source.read(parts, transform=transform)
 
     @property
-    def changes(self) -> str:
-        """The part, after what was changed before."""
-        return f"{self._source.changes} {self._span}"
-
-    def fingerprint(self) -> str:
-        """Return the SHA-256 of the source's fingerprint and the part."""
-        facts = f"{self._source.fingerprint()} {self._span}"
-        return hashlib.sha256(facts.encode()).hexdigest()
+    def change(self) -> str:
+        """The part."""
+        return str(self._span)
 
 
-class ActiveSource:
+class ActiveSource(ChangedSource):
     """A video source that is read without long still ends, and knows its duration afterwards.
 
     Args:
@@ -119,7 +113,7 @@ class ActiveSource:
     """
 
     def __init__(self, source: VideoSource, trim: Trim = "auto") -> None:
-        self._source, self._trim = source, trim
+        self.source, self._trim = source, trim
         self.duration: float | None = None
         self.active: Span | None = None
 
@@ -135,23 +129,18 @@ class ActiveSource:
             times = timeline.times[chosen]
             return chosen
 
-        *sets, watched = found = self._source.read([*samplers, watch], transform=transform)
+        *sets, watched = found = self.source.read([*samplers, watch], transform=transform)
         if self._trim == "auto" and self.duration is not None:
             self.active = active_part(times, watched, self.duration)
         if self.active is None:
             return FrameSets(sets, found.size)
         self.duration = self.active.end - self.active.start
-        return SpanSource(self._source, self.active).read(samplers, transform=transform)
+        return SpanSource(self.source, self.active).read(samplers, transform=transform)
 
     @property
-    def changes(self) -> str:
-        """Whether still ends are left out, after what was changed before."""
-        return f"{self._source.changes} trim {self._trim}"
-
-    def fingerprint(self) -> str:
-        """Return the SHA-256 of the source's fingerprint and whether still ends are left out."""
-        facts = f"{self._source.fingerprint()} trim {self._trim}"
-        return hashlib.sha256(facts.encode()).hexdigest()
+    def change(self) -> str:
+        """Whether still ends are left out."""
+        return f"trim {self._trim}"
 
 
 def trimmed(videos: VideoList) -> VideoList:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fewact.data.simulated_camera import TimedSampler
-from fewact.data.video_source import Transform, VideoSource, transformed
+from fewact.data.video_source import ChangedSource, Transform, VideoSource, transformed
 from fewact.data.videos import Video, VideoList
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ MAX_COMPRESSED = 400
 
 
 @dataclass(frozen=True)
-class ConditionVideo:
+class ConditionVideo(ChangedSource):
     """Video in a condition.
 
     Args:
@@ -57,14 +57,14 @@ class ConditionVideo:
         return FrameSets((transformed(frames, transform) for frames in sets), size)
 
     @property
-    def changes(self) -> str:
-        """Condition and seed, after what was changed before."""
-        return f"{self.source.changes} {self.condition} {self.seed}"
+    def change(self) -> str:
+        """Condition and seed."""
+        return f"{self.condition} {self.seed}"
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the videos' fingerprints, the condition and the seed."""
         parts = [one.fingerprint() for one in (self.source, self.before, self.after) if one]
-        return hashlib.sha256(f"{parts} {self.condition} {self.seed}".encode()).hexdigest()
+        return hashlib.sha256(f"{parts} {self.change}".encode()).hexdigest()
 
     def _retimed(self, sampler: "Sampler") -> "Sampler":
         from fewact.camera.conditions import timeline

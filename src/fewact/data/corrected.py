@@ -1,10 +1,9 @@
 """Videos that are corrected when they are read; see ``fewact.camera.correction``."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fewact.data.video_source import Transform, VideoSource
+from fewact.data.video_source import ChangedSource, Transform, VideoSource
 from fewact.data.videos import VideoList
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ VERSION = 7
 """Version of the correction; it increases when corrected frames change."""
 
 
-class CorrectedVideo:
+class CorrectedVideo(ChangedSource):
     """A video source that is read without black bars, flicker, blur and grain, in a middle light.
 
     What is shown small before a plain background is cut out.
@@ -32,7 +31,7 @@ class CorrectedVideo:
     """
 
     def __init__(self, source: VideoSource) -> None:
-        self._source = source
+        self.source = source
         self.faults: tuple[Fault, ...] = ()
         self.aspect: float | None = None
 
@@ -45,7 +44,7 @@ class CorrectedVideo:
         from fewact.video import FrameSets, Segments
 
         samplers = [*samplers, Segments(MEASURED)]
-        *sets, measured = found = self._source.read(samplers, transform=transform)
+        *sets, measured = found = self.source.read(samplers, transform=transform)
         self.aspect = found.aspect
         correction = find_correction(measured, found.aspect)
         self.faults = find_faults(correction, found.size)
@@ -54,14 +53,9 @@ class CorrectedVideo:
         return FrameSets(map(correction.frames, sets), correction.size(found.size))
 
     @property
-    def changes(self) -> str:
-        """Version of the correction, after what was changed before."""
-        return f"{self._source.changes} corrected {VERSION}"
-
-    def fingerprint(self) -> str:
-        """Return the SHA-256 of the source's fingerprint and the version of the correction."""
-        facts = f"{self._source.fingerprint()} corrected {VERSION}"
-        return hashlib.sha256(facts.encode()).hexdigest()
+    def change(self) -> str:
+        """Version of the correction."""
+        return f"corrected {VERSION}"
 
 
 def corrected(videos: VideoList) -> VideoList:

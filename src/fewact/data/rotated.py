@@ -1,19 +1,18 @@
 """Videos that are rotated by quarter turns when they are read."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.data.video_source import Transform, VideoSource
+from fewact.data.video_source import ChangedSource, Transform, VideoSource
 
 if TYPE_CHECKING:
     from fewact.video import FrameSets, Sampler
 
 
-class RotatedVideo:
+class RotatedVideo(ChangedSource):
     """A video source whose frames are rotated when they are read.
 
     Args:
@@ -22,7 +21,7 @@ class RotatedVideo:
     """
 
     def __init__(self, source: VideoSource, turns: int) -> None:
-        self._source, self._turns = source, turns % 4
+        self.source, self._turns = source, turns % 4
 
     def read(
         self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
@@ -34,16 +33,11 @@ class RotatedVideo:
             found = np.ascontiguousarray(np.rot90(frame, self._turns))
             return found if transform is None else transform(found)
 
-        found = self._source.read(samplers, transform=rotated)
+        found = self.source.read(samplers, transform=rotated)
         height, width = found.size
         return FrameSets(found, (width, height) if self._turns % 2 else (height, width))
 
     @property
-    def changes(self) -> str:
-        """Number of quarter turns, after what was changed before."""
-        return f"{self._source.changes} rotated {self._turns}"
-
-    def fingerprint(self) -> str:
-        """Return the SHA-256 of the source's fingerprint and the number of turns."""
-        facts = f"{self._source.fingerprint()} rotated {self._turns}"
-        return hashlib.sha256(facts.encode()).hexdigest()
+    def change(self) -> str:
+        """Number of quarter turns."""
+        return f"rotated {self._turns}"

@@ -1,6 +1,5 @@
 """Videos recorded with a simulated camera."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.data.video_source import Transform, VideoSource, transformed
+from fewact.data.video_source import ChangedSource, Transform, VideoSource, transformed
 from fewact.data.videos import VideoList
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SimulatedCameraVideo:
+class SimulatedCameraVideo(ChangedSource):
     """Video recorded with a simulated camera.
 
     Args:
@@ -47,14 +46,9 @@ class SimulatedCameraVideo:
         return FrameSets((transformed(frames, transform) for frames in recorded), size)
 
     @property
-    def changes(self) -> str:
-        """Camera and seed, after what was changed before."""
-        return f"{self.source.changes} {self.camera!r} {self.seed}"
-
-    def fingerprint(self) -> str:
-        """Return the SHA-256 of the video's fingerprint, the camera and the seed."""
-        facts = f"{self.source.fingerprint()} {self.camera!r} {self.seed}"
-        return hashlib.sha256(facts.encode()).hexdigest()
+    def change(self) -> str:
+        """Camera and seed."""
+        return f"{self.camera!r} {self.seed}"
 
 
 class TimedSampler:

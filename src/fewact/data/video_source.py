@@ -1,5 +1,7 @@
 """Video source: the frames of one video, from a file or rendered when they are read."""
 
+import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -47,6 +49,30 @@ class VideoSource(Protocol):
         Raises:
             VideoError: The video cannot be read.
         """
+
+
+class ChangedSource(ABC):
+    """A video source whose frames are those of another one, changed when they are read.
+
+    Attributes:
+        source: Source that is read.
+    """
+
+    source: VideoSource
+
+    @property
+    @abstractmethod
+    def change(self) -> str:
+        """What is changed, with all values that the frames depend on."""
+
+    @property
+    def changes(self) -> str:
+        """What is changed, after what was changed before."""
+        return f"{self.source.changes} {self.change}"
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the source's fingerprint and what is changed."""
+        return hashlib.sha256(f"{self.source.fingerprint()} {self.change}".encode()).hexdigest()
 
 
 def changes_of(source: VideoSource | None) -> str:

@@ -162,7 +162,7 @@ def _convolve(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArra
     return np.fft.irfft(spectrum, length).clip(0)
 
 
-def check_same_episodes(results: Sequence[Result], names: Sequence[str] | None = None) -> None:
+def check_same_episodes(results: Sequence[Result], names: Sequence[str] | None) -> None:
     """Check that results are of the same episodes of the same videos.
 
     Args:

@@ -108,7 +108,7 @@ def evaluate_method(
         videos,
         episodes,
         texts,
-        query_features=None if query_nodes is None else query_nodes.features,
+        None if query_nodes is None else query_nodes.features,
     )
     target = None if run.output is None else Path(run.output)
     if target is not None and target.exists() and not run.overwrite:

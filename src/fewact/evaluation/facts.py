@@ -28,8 +28,8 @@ def evaluation_setup(
     features: FeatureFacts,
     videos: VideoList,
     episodes: EpisodeSet,
-    text: ClassTexts | None = None,
-    query_features: FeatureFacts | None = None,
+    text: ClassTexts | None,
+    query_features: FeatureFacts | None,
 ) -> EvaluationSetup:
     """Return everything that decides a result; text is left out if the method does not use it."""
     splits = {video.split for video in videos.videos}

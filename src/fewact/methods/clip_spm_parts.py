@@ -227,7 +227,7 @@ class PADM(nn.Module):
         super().__init__()
         self.transformer = Transformer(width, heads=heads, head_width=head_width, hidden=hidden)
 
-    def anchors(self, support: Tensor, member: Tensor, query: Tensor | None = None) -> Tensor:
+    def anchors(self, support: Tensor, member: Tensor, query: Tensor | None) -> Tensor:
         """Return the mean (b n t d) of each class's support videos, and of all queries if passed.
 
         Args:

@@ -12,7 +12,7 @@ from fewact.classifier.explain import Cells, Explanation, Neighbour
 from fewact.methods.explaining import FrameMatch
 from fewact.report.pages import drawing, render_page
 
-WIDTH, HEIGHT, RIBBONS, LEFT = 880.0, 82.0, 60.0, 0.0
+WIDTH, HEIGHT, RIBBONS = 880.0, 82.0, 60.0
 BARS = 26.0
 """Height of the bars of weights in pixels."""
 

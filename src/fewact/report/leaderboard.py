@@ -7,6 +7,7 @@ from fewact.evaluation.leaderboard import Row
 from fewact.report.results import with_half_width
 from fewact.report.table import Table
 
+COLUMNS = ("method", "year", "backbone", "ways", "shots", "accuracy", "list", "remarks", "source")
 OTHER = "Other settings: comparable neither with the table above nor with each other"
 
 
@@ -14,21 +15,11 @@ def leaderboard_tables(rows: Sequence[Row]) -> list[Table]:
     """Return a table of comparable rows, and one of rows with other settings with the reason."""
     comparable = tuple(row for row in rows if not row.not_comparable)
     others = tuple(row for row in rows if row.not_comparable)
-    header = (
-        *("method", "year", "backbone", "ways", "shots", "accuracy", "list"),
-        *("remarks", "source"),
-    )
     tables = []
     if comparable:
-        tables.append(Table(header, tuple(_cells(row) for row in comparable)))
+        tables.append(Table(COLUMNS, tuple(map(_cells, comparable))))
     if others:
-        tables.append(
-            Table(
-                header,
-                tuple(_cells(row) for row in others),
-                OTHER,
-            )
-        )
+        tables.append(Table(COLUMNS, tuple(map(_cells, others)), OTHER))
     return tables
 
 

@@ -15,7 +15,7 @@ MOST_IMAGES = 24
 Thumbnails = Mapping[str, Sequence[tuple[str, bytes]]]
 
 
-def model_page(found: ModelInfo, review: Review, thumbnails: Thumbnails | None = None) -> Page:
+def model_page(found: ModelInfo, review: Review, thumbnails: Thumbnails) -> Page:
     """Return the report of a model.
 
     Args:
@@ -28,7 +28,7 @@ def model_page(found: ModelInfo, review: Review, thumbnails: Thumbnails | None =
         found.held_out_accuracy,
         (
             _accuracy(found),
-            _classes(found, thumbnails or {}),
+            _classes(found, thumbnails),
             _confusions(review),
             Section("What to do next", items=tuple(one.text for one in review.advice)),
             Section("Actions that were not taught", found.none_of_these),

@@ -67,11 +67,9 @@ class View:
             paint_background(image, self.background, camera)
             self._paint(image, self.scene.hidden, frame, camera)
             occluder, scale = self.scene.occluder, camera.zoom * self.size
-            at, half = (
-                camera.pixels(self.size, occluder.x, occluder.y),
-                (occluder.width, occluder.height),
-            )
-            paint_occluder(image, self.occluder_colors, at, (scale * half[0], scale * half[1]))
+            at = camera.pixels(self.size, occluder.x, occluder.y)
+            half = scale * occluder.width, scale * occluder.height
+            paint_occluder(image, self.occluder_colors, at, half)
             for item in self.scene.objects:
                 self._paint(image, item, frame, camera)
             add_noise(image, self.draws.octets(f"noise {frame}", self.size**2), noise)

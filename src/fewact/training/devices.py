@@ -18,7 +18,7 @@ TIMEOUT = timedelta(hours=12)
 """Longest time that other processes wait for the one that validates."""
 
 
-def make_fabric(device: str = "auto") -> Fabric:
+def make_fabric(device: str) -> Fabric:
     """Return a Fabric on one device, or on one device per process if several were started.
 
     Args:

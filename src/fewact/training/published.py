@@ -151,7 +151,7 @@ class Published:
         return found
 
 
-def read_published(file: str | Path, sha256: str | None = None) -> Published:
+def read_published(file: str | Path, sha256: str | None) -> Published:
     """Read a checkpoint of the public code.
 
     Args:

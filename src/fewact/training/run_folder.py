@@ -3,7 +3,7 @@
 import importlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -280,11 +280,10 @@ def _texts(data: TrainingData) -> dict[str, Any]:
 
 
 def _facts(videos: VideoList) -> dict[str, Any]:
-    classes: Sequence[str] = videos.classes
     return {
         "name": videos.name,
         "sha256": videos.digest,
         "videos": len(videos.videos),
-        "classes": list(classes),
+        "classes": list(videos.classes),
         "flags": list(videos.flags),
     }

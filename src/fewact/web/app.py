@@ -15,7 +15,6 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from fewact.data import BACKGROUND
 from fewact.errors import OutputError, UserError
 from fewact.version import __version__
 from fewact.web.bodies import Body, FileSentOnce, declared_size, json_body, parts
@@ -162,9 +161,7 @@ async def _index(page: Page, request: Request) -> Response:
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(
         _load("page.html").decode()
     )
-    content = template.render(
-        texts=texts, name=page.store.model.name, version=__version__, none=BACKGROUND
-    )
+    content = template.render(texts=texts, name=page.store.model.name, version=__version__)
     return Response(content, media_type="text/html; charset=utf-8")
 
 

@@ -114,8 +114,13 @@ class Child:
             process.kill()
 
     def close(self) -> None:
-        """Kill the process and wait for its end."""
-        self._end()
+        """Kill the process and wait for its end; the next call starts another."""
+        self.kill()
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            self._process.join()
+        self._process = self._connection = None
 
     def _call(
         self,
@@ -130,7 +135,7 @@ class Child:
         except OSError as error:  # no memory, or too many processes or open files
             raise ChildError("died") from error
         if cancelled.is_set():  # before there was a process to kill
-            self._end()
+            self.close()
             raise ChildError("died")
         late = threading.Event()
 
@@ -146,7 +151,7 @@ class Child:
             answer = json.loads(connection.recv_bytes(LARGEST_ANSWER))
             data = connection.recv_bytes(LARGEST_ANSWER)
         except (OSError, EOFError, ValueError) as error:
-            self._end()
+            self.close()
             raise ChildError("slow" if late.is_set() else "died") from error
         finally:
             timer.cancel()
@@ -154,7 +159,7 @@ class Child:
 
     def _start(self) -> Connection:
         if self._process is not None and not self._process.is_alive():
-            self._end()
+            self.close()
         if self._process is None or self._connection is None:
             context = multiprocessing.get_context("spawn")
             connection, other = context.Pipe()
@@ -167,14 +172,6 @@ class Child:
             other.close()
             self._process, self._connection = process, connection
         return self._connection
-
-    def _end(self) -> None:
-        self.kill()
-        if self._connection is not None:
-            self._connection.close()
-        if self._process is not None:
-            self._process.join()
-        self._process = self._connection = None
 
 
 async def call_twice(

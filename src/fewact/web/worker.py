@@ -17,7 +17,6 @@ from fewact.classifier.config import CONFIG
 from fewact.classifier.explain import explain
 from fewact.classifier.history import editing, versions
 from fewact.classifier.info import model_info, thumbnails
-from fewact.classifier.open_set import describe
 from fewact.classifier.review import review
 from fewact.classifier.revision import Key, Lesson, Revision, keys_of, page_file_of
 from fewact.classifier.stream import Stream
@@ -313,7 +312,6 @@ class Worker:
                 "held_out": calibration.held_out,
                 "interval": calibration.interval,
                 "none": len(classifier.none_clips_),
-                "promises": describe(classifier.open_set_, classifier.false_alarms),
             },
             "examples": self._examples(),
         }

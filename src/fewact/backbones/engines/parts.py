@@ -1,6 +1,6 @@
 """Parts of a network that are exported as one graph each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -54,9 +54,9 @@ def parts_of(network: Network, card: Card) -> tuple[Part, ...]:
             Part("middle", _Middle(network), {"shallow": shallow}, ("middle",)),
             late,
         )
-    levels: Sequence[Level] = ("maps", "vectors")
-    levels = tuple(level for level in levels if card.has(level))
-    return (Part("network", _Levels(network, levels), {IMAGES: images}, tuple(levels)),)
+    both: tuple[Level, ...] = ("maps", "vectors")
+    levels = tuple(level for level in both if card.has(level))
+    return (Part("network", _Levels(network, levels), {IMAGES: images}, levels),)
 
 
 class _Stage(nn.Module):

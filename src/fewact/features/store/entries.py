@@ -78,7 +78,7 @@ class EntrySet:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        document = _read(folder / FILE)
+        document = SET.model(folder / FILE, _Document)
         self.facts: Facts = document.facts
         self.layout: Layout = document.layout
         self.digest = digest(self.facts)
@@ -238,7 +238,3 @@ class EntrySet:
         self.damaged.pop(path, None)
         self._shard.cache_clear()  # It may be another file under the name of a damaged one.
         self._add(self._shard(path.name))
-
-
-def _read(path: Path) -> _Document:
-    return SET.model(path, _Document)

@@ -118,10 +118,8 @@ def _started(address: str) -> Any:
             hint='It comes with `pip install "fewact[ray]"`.',
         ) from None
     try:
-        if address == LOCAL:
-            ray.init(include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
-        else:
-            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+        where = {"include_dashboard": False} if address == LOCAL else {"address": address}
+        ray.init(logging_level=logging.ERROR, log_to_driver=False, **where)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise OptionError(
             "cannot connect to a Ray cluster",

@@ -158,7 +158,7 @@ def bank_similarity(
     *,
     weights: Weights,
     scales: Sequence[int],
-    time_cost: Tensor | None = None,
+    time_cost: Tensor | None,
 ) -> Tensor:
     """Return ``similarity`` of videos in banks, without copies of their nodes.
 

@@ -77,7 +77,7 @@ class Transformer(nn.Module):
         centred = vectors - vectors.mean(-1, keepdim=True)
         return functional.linear(centred * self.norm.weight, self.project.weight)
 
-    def of_linear_parts(self, tokens: Tensor, parts: Tensor, first: int = 0) -> Tensor:
+    def of_linear_parts(self, tokens: Tensor, parts: Tensor, first: int) -> Tensor:
         """Apply the block to tokens (… m d) whose linear parts (… m 3·h·e) are known."""
         spread = (tokens.var(-1, correction=0, keepdim=True) + self.norm.eps).rsqrt()
         shift = functional.linear(self.norm.bias, self.project.weight)

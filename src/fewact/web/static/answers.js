@@ -1,7 +1,7 @@
 // New clips and recordings, and what the model says of them.
 
-import { post } from "./api.js";
-import { NONE, addClips } from "./cards.js";
+import { NONE, post } from "./api.js";
+import { addClips } from "./cards.js";
 import { editSegment, labelChoice, play } from "./player.js";
 import { clock, errorText, percent, text } from "./texts.js";
 import { ICONS, attempt, h, icon, setText, sync, thumbnail } from "./view.js";

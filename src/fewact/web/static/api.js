@@ -1,5 +1,8 @@
 // Requests to the server, and the state that follows it.
 
+/** The label of clips that show none of the actions. */
+export const NONE = "none";
+
 const LARGEST = 2 ** 30; // the server's limit; it closes the connection of a larger upload
 
 /** A random id. Not by `crypto.randomUUID`: only secure contexts have it, not every address of a computer. */
@@ -8,7 +11,7 @@ export const newId = () =>
 
 const tab = newId();
 
-export class Refused extends Error {
+class Refused extends Error {
   constructor(error) {
     super(error?.what ?? error?.key ?? "failed");
     this.error = error;

@@ -1,13 +1,12 @@
 // The actions as cards: their names, their clips, and how clips come to them.
 
-import { post, upload } from "./api.js";
+import { NONE, post, upload } from "./api.js";
 import { droppable } from "./drop.js";
-import { record } from "./recorder.js";
-import { percent, text } from "./texts.js";
-import { ICONS, attempt, chooseFiles, h, icon, setText, sync, thumbnail, toast } from "./view.js";
 import { play } from "./player.js";
+import { record } from "./recorder.js";
+import { text } from "./texts.js";
+import { ICONS, attempt, chooseFiles, h, icon, setText, sync, thumbnail } from "./view.js";
 
-export const NONE = "none";
 const NEW = " new";
 
 /** Show the actions of a state. */
@@ -114,12 +113,4 @@ export async function addClips(files, label, pieces = 1) {
   }
   message.remove();
   return ids;
-}
-
-/** The sentences about how well the model works. */
-export function reviewSentences({ model, advice }) {
-  if (!model) return [];
-  const { right, held_out, interval } = model;
-  const first = interval ? text("held_out", { right, held_out, low: interval[0], high: interval[1] }) : text("held_out_unknown");
-  return [first, ...advice];
 }

@@ -1,8 +1,8 @@
 // The page: shows each state of the server, and connects the buttons.
 
-import { follow, post, sendModel } from "./api.js";
+import { NONE, follow, post, sendModel } from "./api.js";
 import { showAnswers, tryClips, tryFiles } from "./answers.js";
-import { reviewSentences, showCards } from "./cards.js";
+import { showCards } from "./cards.js";
 import { droppable } from "./drop.js";
 import { watchCamera } from "./live.js";
 import { record } from "./recorder.js";
@@ -33,7 +33,7 @@ function showTeaching() {
   const job = state.jobs.filter((one) => one.kind === "teach").at(-1);
   const opening = state.jobs.some((one) => one.kind === "open" && !["done", "failed"].includes(one.state));
   const busy = job && ["waiting", "running"].includes(job.state);
-  const labels = new Set(Object.values(state.clips).filter((clip) => !clip.binned && clip.label && clip.label !== "none").map((clip) => clip.label));
+  const labels = new Set(Object.values(state.clips).filter((clip) => !clip.binned && clip.label && clip.label !== NONE).map((clip) => clip.label));
   const progress = $("teach-progress");
   progress.hidden = !busy;
   if (busy && job.total) {
@@ -57,6 +57,14 @@ function showTeaching() {
   const sentences = [...new Set(reviewSentences(state))];
   $("review").hidden = !sentences.length;
   sync($("review"), sentences, (one) => one, (one) => h("p", {}, one));
+}
+
+/** The sentences about how well the model works. */
+function reviewSentences({ model, advice }) {
+  if (!model) return [];
+  const { right, held_out, interval } = model;
+  const first = interval ? text("held_out", { right, held_out, low: interval[0], high: interval[1] }) : text("held_out_unknown");
+  return [first, ...advice];
 }
 
 function teachText({ job, busy, opening, enough }) {

@@ -1,10 +1,8 @@
 // Dialogs that play clips, and mark and correct segments of recordings.
 
-import { post } from "./api.js";
+import { NONE, post } from "./api.js";
 import { text } from "./texts.js";
 import { attempt, h, sync, toast } from "./view.js";
-
-const NONE = "none";
 
 /** Play a clip, or a segment of one. */
 export function play(clip) {

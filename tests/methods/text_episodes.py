@@ -1,0 +1,26 @@
+"""Episodes of vectors with texts of the classes, for methods that use text."""
+
+import torch
+
+from fewact.features.request import FeatureRequest, View
+from fewact.methods.base import TextMethod
+
+T, D = 8, 16
+REQUEST = FeatureRequest("vectors", View(T))
+
+
+def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def score(
+    method: TextMethod,
+    support: torch.Tensor,
+    query: torch.Tensor,
+    labels: list[int],
+    text: torch.Tensor,
+) -> torch.Tensor:
+    nodes, asked = (method.double().encode({REQUEST: x}) for x in (support, query))
+    state = method.support(nodes, torch.tensor([labels]), max(labels) + 1, text=text)
+    return method.score(state, asked)
