@@ -16,6 +16,7 @@ from fewact.cli.episodes import DATA, Split
 from fewact.cli.options import (
     BackboneOptions,
     BenchmarkOptions,
+    Imports,
     MethodOption,
     OptionGroup,
     Quiet,
@@ -57,6 +58,7 @@ class FeatureOptions(OptionGroup):
         ),
     ] = None
     option: MethodOption = None
+    imports: Imports = None
     features: Annotated[
         list[str] | None,
         typer.Option(
