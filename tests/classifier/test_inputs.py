@@ -84,6 +84,8 @@ def test_each_form_of_a_clip_gives_the_prediction_of_its_file(
         (np.zeros((8, 4, 4, 4), np.uint8), r"not frames \(got \(8, 4, 4, 4\)\)"),
         (np.zeros((4, 4, 3), np.uint8), "not a clip.*one image"),
         (PictureLike(np.zeros((4, 4, 3), np.uint8)), "not a clip.*one image"),
+        (np.zeros((8, 5)), r"not a clip .*FeatureClip\(name, vectors\)"),
+        ([np.zeros((8, 5))] * 2, r"not an image .*FeatureClip\(name, vectors\)"),
         ([np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5, 3), np.uint8)], "differ in size"),
         (io.StringIO("text"), "does not give bytes"),
         (5, r"not a clip \(got int\)"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fewact import methods
 from fewact.cli.embed import _absolute
 from fewact.features.store import Job, Store
 from fewact.io.bounded import size_text
@@ -59,6 +60,18 @@ def test_stored_features_give_the_same_results_as_videos(
     offline = run(*call, "--store", moved)
     assert json.loads(offline.out)["setup"] == document["setup"]
     assert json.loads(offline.out)["per_episode"] == document["per_episode"]
+
+
+def test_a_method_of_a_file(
+    run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(methods.REGISTRY, "_entries", dict(methods.REGISTRY._entries))
+    file = tmp_path / "mine.py"
+    file.write_text("from fewact.methods.protonet import ProtoNet\nclass Mine(ProtoNet): pass\n")
+    call = ("embed", table, "-o", tmp_path / "store", "--method", "Mine", "--import", file)
+    ended = run(*call, *FRAMES, *PLAIN)
+    assert ended.code == 0
+    assert "vectors:2 of efficientnet-lite0" in ended.err
 
 
 def test_the_same_command_finds_what_is_stored(run: Run, table: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """``fewact episodes``, ``evaluate``, ``compare``, ``stability`` and ``leaderboard``."""
 
 import csv
+import hashlib
 import io
 import json
 import xml.etree.ElementTree as ET
@@ -258,6 +259,34 @@ def test_an_error_of_a_method_of_ones_own_is_not_one_of_fewact(
     assert ended.code == 2
     assert message in ended.err
     assert "bug in fewact" not in ended.err
+
+
+def test_a_result_belongs_to_the_code_of_a_method_of_a_file(
+    run: Run, features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = dict(methods.REGISTRY._entries)
+    score = "torch.cdist(query['x'].mean(-2), state['x'].mean(-2)).unflatten(-1, (4, 2)).mean(-1)"
+    mine, output = tmp_path / "mine.py", tmp_path / "r.json"
+    monkeypatch.chdir(tmp_path)
+
+    def evaluate(sign: str, *more: str) -> Any:
+        monkeypatch.setattr(methods.REGISTRY, "_entries", dict(entries))
+        mine.write_text(f"import torch\n{METHOD}        return {sign}{score}\n")
+        call = ("evaluate", "mine", "--import", "mine.py", "--data", features, *SMALL)
+        return run(*call, "-o", output, *more)
+
+    assert evaluate("-").code == 0
+    first = json.loads(output.read_text())
+    assert first["command"].startswith("fewact evaluate mine --import mine.py --data ")
+    digest = hashlib.sha256(mine.read_bytes()).hexdigest()
+    assert first["setup"]["method"]["package"] == f"mine.py, SHA-256 {digest}"
+    assert evaluate("-").code == 0
+    assert json.loads(output.read_text()) == first
+    edited = evaluate("+")
+    assert edited.code == 2
+    assert "which differs in method.package" in edited.err
+    assert evaluate("+", "--overwrite").code == 0
+    assert json.loads(output.read_text())["accuracy"] < first["accuracy"]
 
 
 def test_stability(run: Run, features: Path, tmp_path: Path) -> None:

@@ -96,7 +96,9 @@ def test_rows_labelled_none_are_skipped(write) -> None:
         ("path,label\na.mp4,x\na.mp4,x\n", ["line 3", "same clip as in line 2"]),
         ("path,label\na.mp4,x\na.mp4,y\n", ["line 3", "same clip as in line 2"]),
         ("path,label\nq.mp4,x\n", ["none of the table's clips exist", "table's folder"]),
-        (b"path,label\n\xff.mp4,x\n", ["not text in UTF-8"]),
+        (",".join(["0.123"] * 1000), ['no column "path"', "0.123, 0.123 and 995 more)"]),
+        ("9" * 1000, [f"(got {'9' * 40})"]),
+        (b"path,label\n\xff.mp4,x\n", ["not text in UTF-8", "Features are read from an .npz"]),
         ("path,label\na.mp4,x\n".encode("utf-16"), ["not text in UTF-8"]),
     ],
 )

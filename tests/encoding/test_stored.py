@@ -9,6 +9,7 @@ from fewact.encoding.stored import StoredEncodings, node_facts, store_nodes
 from fewact.evaluation import evaluate_method, to_text
 from fewact.features.store import EntrySet
 from fewact.features.stored import StoredFeatures, choose_card
+from fewact.methods.files import method_of
 from tests.features.store_of_vectors import card
 
 MOMENTS = {"level": "vectors", "lengths": [1, 2]}
@@ -75,6 +76,25 @@ def test_another_encoding_has_another_set_of_nodes(store, videos) -> None:
     )
     for method in others:
         assert store.find(node_facts(method, source)) is None
+    assert "package" not in node_facts(made(), source)["method"]
     same = methods.create("a2m2", frames=4, moments=MOMENTS, alignment={"name": "otam"})
     assert store.find(node_facts(same, source)) is not None
     assert choose_card(store).digest == card().digest, "sets of nodes are no features"
+
+
+def test_other_code_of_a_custom_method_has_another_set_of_nodes(store, videos, tmp_path) -> None:
+    source = StoredFeatures(store, videos, card())
+
+    def edited(factor: int) -> Any:
+        file = tmp_path / f"custom{factor}.py"
+        file.write_text(
+            "from fewact.methods.protonet import ProtoNet\n\n"
+            "class Custom(ProtoNet):\n    def encode(self, features):\n"
+            f"        return {{n: {factor} * x for n, x in super().encode(features).items()}}\n"
+        )
+        _, custom = method_of(file)
+        return custom(custom.Options(frames=4))
+
+    store_nodes(edited(1), source)
+    assert store.find(node_facts(edited(1), source)) is not None
+    assert store.find(node_facts(edited(2), source)) is None

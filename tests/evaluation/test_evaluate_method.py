@@ -341,14 +341,14 @@ SCRIPT = """
 import sys, time
 from fewact.evaluation import RunOptions, evaluate_method, scoring
 from tests.evaluation.made_up import Nearest, problem
-class Slow(Nearest):
-    def score(self, state, nodes):
-        time.sleep(0.01)
-        return super().score(state, nodes)
-Slow.__name__ = "Nearest"
+fast = Nearest.score
+def slow(self, state, nodes):
+    time.sleep(0.01)
+    return fast(self, state, nodes)
+Nearest.score = slow
 scoring.MAX_EPISODES = 4
 print("ready", flush=True)
-evaluate_method(Slow(), *problem(count=200), run=RunOptions(output=sys.argv[1], threads=2))
+evaluate_method(Nearest(), *problem(count=200), run=RunOptions(output=sys.argv[1], threads=2))
 """
 
 

@@ -18,6 +18,7 @@ from fewact.evaluation import evaluate_method
 from fewact.io.temporary import _machine
 from fewact.methods.a2m2 import A2M2 as A2M2Method
 from fewact.methods.base import Method, TrainingBatch
+from fewact.methods.files import import_methods
 from fewact.training import TrainingData, loop, train
 from fewact.training.run_folder import read_metrics
 from tests.training.made_up import (
@@ -191,6 +192,26 @@ def test_a_run_goes_on_only_as_it_began(tmp_path: Path) -> None:
     data = TrainingData(data.train, data.val, data.train_source, features_of(data.val, seed=3))
     with pytest.raises(TrainingError, match="on other features"):
         train(recipe_of(EPISODES), data, tmp_path / "run", device="cpu")
+
+
+def test_a_run_goes_on_with_the_code_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = dict(methods.REGISTRY._entries)
+    file = tmp_path / "mine.py"
+
+    def run(folder: str, comment: str) -> None:
+        monkeypatch.setattr(methods.REGISTRY, "_entries", dict(entries))
+        file.write_text(f"from fewact.methods.lda import Lda\nclass Mine(Lda): pass  # {comment}\n")
+        import_methods(file)
+        method = {"name": "Mine", "options": {"frames": 4}}
+        train(recipe_of(EPISODES, method=method), data_of(), tmp_path / folder, device="cpu")
+
+    run("run", "first")
+    run("run", "first")
+    with pytest.raises(TrainingError, match="of a method whose file has changed"):
+        run("run", "second")
+    run("other", "second")
 
 
 def test_one_run_at_a_time_in_a_folder(tmp_path: Path) -> None:

@@ -103,6 +103,23 @@ def test_one_family_of_code_reads_frames_by_the_same_rules(method: str) -> None:
             assert (options["resize"], options["sampler"]) == ("squash-crop", sampler), name
 
 
+LISTS = {
+    "kinetics100_alibaba": ("clip_fsar", "hyrsm", "molo"),
+    "kinetics100_cmn_clip-spm": ("clip_spm",),
+    "ssv2-full_otam": ("clip_spm", "otam", "ta2n"),
+    "ssv2-full_trx": ("clip_fsar", "hyrsm", "molo", "strm", "trx"),
+}
+"""Methods by the list of videos that their public code reads."""
+
+
+@pytest.mark.parametrize("data", LISTS)
+def test_recipes_name_the_list_of_a_methods_public_code(data: str) -> None:
+    for method in LISTS[data]:
+        own = [name for name in names() if name.startswith(f"{method}-{data.partition('_')[0]}-")]
+        assert own
+        assert {read(name).data for name in own} == {data}
+
+
 GAMMA = {"hmdb51": 0.15, "ucf101": 0.15, "kinetics100": 0.4, "ssv2-small": 0.15, "ssv2-full": 0.6}
 """Weight of the base classes in the public code of HyRSM."""
 

@@ -21,7 +21,7 @@ from fewact.data import (
     read_features,
 )
 from fewact.data.arrays import check_dense
-from fewact.data.in_memory import is_frames, is_image
+from fewact.data.in_memory import OF_FEATURES, is_frames, is_image
 from fewact.errors import DataError
 from fewact.io.paths import user_path
 
@@ -156,7 +156,11 @@ def _read(file: Any) -> VideoBytes:
 
 
 def _no_clip(value: Any) -> DataError:
-    hint = "These are one image, or frames without colours." if is_image(value) else ""
+    hints = [
+        "This is one image, or frames without colours." if is_image(value) else "",
+        OF_FEATURES if getattr(value, "ndim", 0) in (1, 2) else "",
+    ]
+    hint = " ".join(filter(None, hints))
     return DataError("not a clip", got=_shown(value), expected=EXPECTED, hint=hint)
 
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from fewact.cli import early
-from fewact.cli.episodes import DATA, Split
+from fewact.cli.episodes import VIDEOS, Split
 from fewact.cli.options import (
     BackboneOptions,
     BenchmarkOptions,
+    Imports,
     MethodOption,
     OptionGroup,
     Quiet,
@@ -57,6 +58,7 @@ class FeatureOptions(OptionGroup):
         ),
     ] = None
     option: MethodOption = None
+    imports: Imports = None
     features: Annotated[
         list[str] | None,
         typer.Option(
@@ -94,7 +96,7 @@ class WorkOptions(OptionGroup):
 
 @with_option_groups
 def embed(
-    data: Annotated[str, typer.Argument(help=DATA, callback=early.data)],
+    data: Annotated[str, typer.Argument(help=VIDEOS, callback=early.data)],
     output: Annotated[
         Path,
         typer.Option(

@@ -35,11 +35,12 @@ class Split(StrEnum):
     ALL = "all"
 
 
-DATA = (
-    "Videos or features: name of a benchmark, motions or motions:PRESET, folder with one subfolder "
-    "of clips per class, CSV table with the columns path,label[,split][,group], or .npz file of "
-    "features."
+SOURCES = (
+    "name of a benchmark, motions or motions:PRESET, folder with one subfolder of clips per class"
 )
+TABLE = "CSV table with the columns path,label[,split][,group]"
+VIDEOS = f"Videos: {SOURCES}, or {TABLE}."
+DATA = f"Videos or features: {SOURCES}, {TABLE}, or .npz file of features."
 
 
 @dataclass(frozen=True, kw_only=True)

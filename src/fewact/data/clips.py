@@ -96,7 +96,7 @@ class FeatureClip:
         group: Group of the clip (a person, a recording); groups are kept apart when testing.
 
     Raises:
-        DataError: The vectors are not an array.
+        DataError: The name is not a text, or the vectors are not an array.
         ShapeError: They have another shape, or are not floating-point.
     """
 
@@ -109,16 +109,20 @@ class FeatureClip:
     end: ClassVar[None] = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise DataError(
+                "the name is not a text", where="FeatureClip", got=repr(self.name), expected="a str"
+            )
         if not isinstance(self.vectors, np.ndarray):
             expected = "an array (t d), floating-point"
-            check_dense(self.vectors, str(self.name), expected)
+            check_dense(self.vectors, self.name, expected)
             of_tensor = "vectors.detach().cpu().float().numpy()"
             array = (
                 of_tensor if is_tensor(self.vectors) else "numpy.asarray(vectors, numpy.float32)"
             )
             raise DataError(
                 "the vectors are not a NumPy array",
-                where=str(self.name),
+                where=self.name,
                 got=type(self.vectors).__name__,
                 expected=expected,
                 hint=f"Pass {array}.",

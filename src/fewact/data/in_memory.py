@@ -27,6 +27,8 @@ EXPECTED = (
     "RGB frames, uint8: an array or tensor (t, h, w, 3) or (t, 3, h, w), or a list of images of "
     "equal size"
 )
+OF_FEATURES = "Features (t, d) of a clip are passed as FeatureClip(name, vectors)."
+"""Hint for an array of two axes."""
 HASHED = 16
 """Number of hexadecimal digits of a hash in the name of a clip."""
 
@@ -259,7 +261,10 @@ def as_image(image: Any, where: str) -> NDArray[np.uint8]:
     if one.ndim == 3 and one.shape[-1] != 3 and one.shape[0] == 3:
         one = one.transpose(1, 2, 0)
     if one.ndim != 3 or one.shape[-1] != 3 or not one.size:
-        raise DataError("not an image", where=where, got=str(one.shape), expected=EXPECTED)
+        hint = OF_FEATURES if one.ndim == 2 else ""
+        raise DataError(
+            "not an image", where=where, got=str(one.shape), expected=EXPECTED, hint=hint
+        )
     return _checked(one, where)
 
 

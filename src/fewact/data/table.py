@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fewact.data.clips import Clip, is_background
+from fewact.data.files import first_few
 from fewact.errors import DataError, did_you_mean
 from fewact.io.bounded import MIB, FileType
 from fewact.io.paths import user_path
@@ -16,8 +17,14 @@ REQUIRED = ("path", "label")
 COLUMNS = (*REQUIRED, "start", "end", "group")
 EXPECTED = "a header with path and label; optional: start, end and group"
 TABLE = FileType(
-    "table", DataError, 256 * MIB, EXPECTED, 'In a spreadsheet, save it as "CSV UTF-8".'
+    "table",
+    DataError,
+    256 * MIB,
+    EXPECTED,
+    'In a spreadsheet, save it as "CSV UTF-8". Features are read from an .npz file.',
 )
+SHOWN = 40
+"""Characters of a cell that an error quotes."""
 TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 
 
@@ -163,7 +170,7 @@ def check_header(
             raise DataError(
                 f'there is no column "{name}"',
                 where=where,
-                got=", ".join(cells),
+                got=first_few(cell[:SHOWN] for cell in cells),
                 expected=expected,
                 hint=f'Rename the column "{near}".' if near else "",
             )

@@ -10,6 +10,7 @@ from fewact.backbones.weights import digest
 from fewact.features.sources import FeatureSource
 from fewact.methods.base import Method
 from fewact.methods.combined import Combined
+from fewact.methods.files import code_of
 from fewact.options import flatten_options
 
 
@@ -18,7 +19,8 @@ class MethodFacts(BaseModel):
 
     Args:
         name: Registry name.
-        package: Package and version of a method that is not fewact's own; empty otherwise.
+        package: Package and version of a method that is not fewact's own, and the file of its class
+            with the file's SHA-256; empty otherwise.
         options: All options.
         changed: Names of the options that differ from the default.
         weights_sha256: SHA-256 of the trained weights; empty for a method without weights.
@@ -85,7 +87,7 @@ def method_facts(method: Method) -> MethodFacts:
     name = methods.name_of(method) or type(method).__name__
     return MethodFacts(
         name=name,
-        package=methods.REGISTRY.package_of(name),
+        package=", ".join(filter(None, (methods.REGISTRY.package_of(name), code_of(type(method))))),
         options=options,
         changed=tuple(name for name, value in options.items() if value != defaults[name]),
         weights_sha256=digest(weights) if weights else "",

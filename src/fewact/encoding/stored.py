@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from fewact.data.videos import VideoList
 from fewact.encoding.bank import Encodings, NodeBank, Progress, encode_list
@@ -62,9 +63,16 @@ def node_facts(method: Method, source: StoredFeatures) -> Facts:
     """Return all that decides the nodes of a video."""
     facts = encoding_facts(method)
     requests = method.requests(source.card)
+    identity: dict[str, JsonValue] = {
+        "name": facts.name,
+        "options": facts.options,
+        "weights": facts.weights_sha256,
+    }
+    if facts.package:
+        identity["package"] = facts.package
     return {
         "kind": SET_TYPE,
-        "method": {"name": facts.name, "options": facts.options, "weights": facts.weights_sha256},
+        "method": identity,
         "features": [dict(feature_facts(source.card, request)) for request in requests],
         "fewact": __version__,
     }

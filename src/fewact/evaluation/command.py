@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from fewact.evaluation.config import Config, EvaluationConfig
@@ -19,10 +20,14 @@ FLAGS: dict[str, dict[str, str]] = {
 """Names of command line options that differ from the names of the fields."""
 
 
-def command_of(config: EvaluationConfig) -> str:
+def command_of(config: EvaluationConfig, imported: Path | None = None) -> str:
     """Return the command line for a configuration; empty if the command line has no such option.
 
     Options that do not change the result (output, threads) and defaults are left out.
+
+    Args:
+        config: Configuration.
+        imported: Python file that defines the method; None for a registered method.
 
     >>> from fewact.evaluation.config import DataConfig
     >>> data = DataConfig(source="clips", groups="none")
@@ -32,6 +37,7 @@ def command_of(config: EvaluationConfig) -> str:
     if config.backbone.options:
         return ""
     words = ["fewact", "evaluate", config.method]
+    words += [] if imported is None else ["--import", _from_here(imported)]
     words += _flags("data", config.data, ("source",))
     words += [word for source in config.modalities for word in ("--with", source)]
     if config.modality_weights != "support":
@@ -77,6 +83,12 @@ def option_text(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False) if _is_json(value) else value
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text[1:-1] if isinstance(value, list | tuple) and len(value) > 1 else text
+
+
+def _from_here(file: Path) -> str:
+    """Return a path relative to the working directory, if the file is in it."""
+    here = Path.cwd()
+    return str(file.relative_to(here) if file.is_relative_to(here) else file)
 
 
 def _is_json(text: str) -> bool:

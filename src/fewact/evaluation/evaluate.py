@@ -29,6 +29,7 @@ from fewact.features.stored import StoredFeatures
 from fewact.io.outputs import check_output_file, check_output_folder
 from fewact.methods.base import Method
 from fewact.methods.combined import Combined, CombinedOptions
+from fewact.methods.files import imported_file
 from fewact.text import ClassTexts
 
 Options = dict[str, Any]
@@ -132,15 +133,17 @@ class _Opened:
         if self.split is not None:
             data = config.data.model_copy(update={"split": self.split})
             config = config.model_copy(update={"data": data})
+        method = self.methods[index]
+        first = method.methods[0] if isinstance(method, Combined) else method
         return evaluate_method(
-            self.methods[index],
+            method,
             self.encodings,
             self.videos,
             self.episodes,
             query_source=self.query_encodings,
             text=self.texts,
             flags=self.flags,
-            command=command_of(config),
+            command=command_of(config, imported_file(type(first))),
             run=RunOptions(
                 output=config.output,
                 overwrite=config.overwrite,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, from_numpy
 
+from fewact.data.files import first_few
 from fewact.data.videos import VideoList
 from fewact.encoding import Encodings, NodeBank, evaluating, method_facts
 from fewact.encoding.threads import workers
@@ -251,11 +252,26 @@ def _existing_result(target: Path, setup: EvaluationSetup) -> Result:
         raise ResultError(
             "the file holds another result",
             where=str(target),
-            got=f"{result.setup.method.label} on {result.setup.videos.name}",
+            got=f"{result.setup.method.label} on {result.setup.videos.name}, which differs in "
+            f"{first_few(_differences(result.setup, setup), 3)}",
             hint="Choose another output, or replace the file by --overwrite (overwrite=True).",
         )
     remove_progress(target, setup)
     return result
+
+
+def _differences(found: EvaluationSetup, own: EvaluationSetup) -> list[str]:
+    """Return the names of the facts in which two setups differ, such as ``method.options``."""
+    sides = [
+        {
+            f"{part}.{name}": value
+            for part, facts in setup.model_dump(mode="json").items()
+            for name, value in (facts or {}).items()
+        }
+        for setup in (found, own)
+    ]
+    names = dict.fromkeys((*sides[0], *sides[1]))
+    return [name for name in names if sides[0].get(name) != sides[1].get(name)]
 
 
 def _check_text(method: Method, videos: VideoList, text: ClassTexts | None) -> None:

@@ -1,9 +1,11 @@
 """Methods in a Python file of the user's."""
 
+import hashlib
 import importlib.util
 import inspect
 import sys
 import traceback
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -86,6 +88,29 @@ def method_of(path: str | Path, name: str | None = None) -> tuple[str, type[Meth
             hint=did_you_mean(name or "", found),
         )
     return name, found[name]
+
+
+@cache
+def code_of(method: type[Method]) -> str:
+    """Return the name of the file that defines a custom method, and the file's SHA-256.
+
+    Empty for a method of fewact, and for a class that is in no file. The file is read in the first
+    call: an edit after that does not change the code that runs.
+    """
+    file = _file(method)
+    if method.__module__.partition(".")[0] == "fewact" or file is None or not file.is_file():
+        return ""
+    return f"{file.name}, SHA-256 {hashlib.sha256(file.read_bytes()).hexdigest()}"
+
+
+def imported_file(method: type[Method]) -> Path | None:
+    """Return the file that ``import_methods`` executed for a method; None for other methods."""
+    return _file(method) if method.__module__.startswith(MODULE) else None
+
+
+def _file(method: type[Method]) -> Path | None:
+    file = getattr(sys.modules.get(method.__module__), "__file__", None)
+    return None if file is None else Path(file)
 
 
 def place_in_file(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
+from fewact import methods
 from fewact.checkpoint import BEST, FILE, RECIPE, STATE
 from fewact.data.videos import VideoList
 from fewact.episodes import EpisodeSet, Protocol, draw, load, save
@@ -18,6 +19,7 @@ from fewact.io.bounded import KIB, MIB, FileType
 from fewact.io.folders import backup_of, recover, replace_folder
 from fewact.io.locks import exclusive
 from fewact.io.temporary import is_temporary, remove_leftovers
+from fewact.methods.files import code_of
 from fewact.text import known_texts
 from fewact.training.data import TrainingData
 from fewact.training.recipe import Recipe
@@ -57,8 +59,8 @@ class RunFolder:
         episodes: Validation episodes.
 
     Raises:
-        TrainingError: The folder holds something else, a run with another recipe, other lists or
-            other features, or a run that is in progress.
+        TrainingError: The folder holds something else, a run with another recipe, other lists,
+            other features or other code of a custom method, or a run that is in progress.
         EpisodeError: The episodes cannot be drawn from the validation list, or belong to another
             one.
     """
@@ -107,7 +109,7 @@ class RunFolder:
             )
 
     def _begin(self, recipe: Recipe, data: TrainingData, episodes: EpisodeSet) -> None:
-        lists = json.dumps(_lists(data), indent=2, ensure_ascii=False)
+        lists = json.dumps(_lists(recipe, data), indent=2, ensure_ascii=False)
         write_text(self.path / LISTS, f"{lists}\n")
         write_text(self.path / RECIPE, recipe.model_dump_json(indent=2) + "\n")
         save(episodes, self.path / EPISODES)
@@ -115,11 +117,15 @@ class RunFolder:
     def _check(self, recipe: Recipe, data: TrainingData) -> None:
         if RECIPE_FILE.model(self.path / RECIPE, Recipe) != recipe:
             raise self._other("with another recipe")
-        lists, found = _lists(data), LISTS_FILE.json(self.path / LISTS)
-        if not isinstance(found, dict) or found | {"features": lists["features"]} != lists:
+        lists, found = _lists(recipe, data), LISTS_FILE.json(self.path / LISTS)
+        more = {name: lists[name] for name in ("features", "method")}
+        if not isinstance(found, dict) or found | more != lists:
             raise self._other("with other videos or class names")
-        if found.get("features", lists["features"]) != lists["features"]:
+        found = more | found
+        if found["features"] != lists["features"]:
             raise self._other("on other features")
+        if found["method"] != lists["method"]:
+            raise self._other("of a method whose file has changed")
 
     def _other(self, what: str) -> TrainingError:
         return TrainingError(
@@ -260,10 +266,12 @@ def _is_new(path: Path) -> bool:
     return all(one.name in (LISTS, LOCK) or is_temporary(one.name) for one in path.iterdir())
 
 
-def _lists(data: TrainingData) -> dict[str, Any]:
-    """Return the facts of the lists, of their features and of the text embeddings."""
+def _lists(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
+    """Return the facts of the lists, of their features, text embeddings, and a custom method."""
     sources = (data.train_source, data.val_source)
+    name = methods.AUTO if recipe.method.name == "auto" else recipe.method.name
     return {
+        "method": code_of(methods.REGISTRY.get(name)),
         "train": _facts(data.train),
         "val": _facts(data.val),
         "features": [None if source is None else source.digest for source in sources],
