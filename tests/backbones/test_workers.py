@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from fewact import backbones
-from fewact.backbones.workers import side_by_side
+from fewact.backbones.workers import one_core_threads, side_by_side, started_threads
+from fewact.encoding.threads import workers
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -25,11 +26,44 @@ def test_each_thread_uses_one_core_and_others_are_unchanged(threads: int) -> Non
     inside = side_by_side(lambda _: torch.get_num_threads(), range(6))
     assert set(inside) == {1}
     assert torch.get_num_threads() == threads
-    later: list[int] = []
-    other = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
+    assert cores_of_a_new_thread() == threads
+
+
+def cores_of_a_new_thread() -> int:
+    """Return the number of cores with which a thread begins."""
+    found: list[int] = []
+    other = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
     other.start()
     other.join()
-    assert later == [threads]
+    return found[0]
+
+
+def start_pools() -> None:
+    with workers(1):
+        one_core_threads(2, "test").shutdown()
+
+
+def test_new_threads_that_start_pools_at_once_change_no_number(threads: int) -> None:
+    """Such as those of a server: one may begin while the pool of another one starts."""
+    for _ in range(20):
+        users = [threading.Thread(target=start_pools) for _ in range(8)]
+        for one in users:
+            one.start()
+        for one in users:
+            one.join()
+    assert cores_of_a_new_thread() == torch.get_num_threads() == threads
+
+
+def test_threads_that_use_several_cores_change_no_number(threads: int) -> None:
+    with started_threads(2, "test", cores=4) as pool:
+        assert pool.submit(torch.get_num_threads).result() == 4
+    assert cores_of_a_new_thread() == torch.get_num_threads() == threads
+
+
+def test_a_number_that_is_set_while_a_pool_works_holds(threads: int) -> None:
+    with workers(1):
+        torch.set_num_threads(threads + 1)
+    assert cores_of_a_new_thread() == torch.get_num_threads() == threads + 1
 
 
 def test_an_error_in_a_piece_is_raised_and_the_next_work_is_done(threads: int) -> None:

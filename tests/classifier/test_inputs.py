@@ -3,7 +3,9 @@
 import copy
 import io
 import logging
+import os
 import pickle
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +238,77 @@ def test_values_of_another_type_are_refused(fitted: FewShotClassifier) -> None:
         fitted.stream(fps="x")  # type: ignore[arg-type]
     with pytest.raises(DataError, match="invalid frame rate"):
         Frames(noise, fps="x")  # type: ignore[arg-type]
+    for fault in ({"backbone": None}, {"method": type(fewact.methods.create("pixels"))}):
+        with pytest.raises(OptionError, match="expected: a name, or an object of fewact"):
+            FewShotClassifier(**fault).fit([noise, noise[1:]], ["a", "b"])
+
+
+@pytest.mark.parametrize("field", ["name", "label", "group"])
+def test_texts_of_a_clip_that_are_no_texts_are_refused_before_they_are_saved(field: str) -> None:
+    wrong: dict[str, Any] = {field: Path("a") if field == "name" else 1}
+    makers = [
+        lambda: Frames(np.zeros((4, 48, 64, 3), np.uint8), **wrong),
+        lambda: VideoBytes(b"", **wrong),
+        lambda: FeatureClip(**{"name": "a", "vectors": np.ones((2, 2))} | wrong),
+        *([] if field == "name" else [lambda: Clip(Path("a"), **wrong)]),
+    ]
+    for make in makers:
+        with pytest.raises(DataError, match=f"the {field} of a clip is not a text"):
+            make()
+
+
+def test_paths_are_taken_as_texts_and_bytes_too(
+    fitted: FewShotClassifier, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    class Named:
+        def __fspath__(self) -> bytes:
+            return os.fsencode(path)
+
+    path = queries["left"]
+    expected = fitted.predict(path)
+    assert fitted.predict(Named()) == expected  # type: ignore[call-overload]
+    for form in (str(path), os.fsencode(path)):
+        assert fitted.predict(Clip(form)) == expected  # type: ignore[arg-type]
+
+
+def test_times_of_a_clip_are_numbers(fitted: FewShotClassifier, queries: dict[str, Path]) -> None:
+    with pytest.raises(VideoError, match=r"finite times from 0 s up \(got start='1'"):
+        fitted.predict(Clip(queries["left"], start="1"))  # type: ignore[arg-type]
+
+
+def test_the_rate_of_frames_may_be_a_fraction(queries: dict[str, Path]) -> None:
+    """PyAV gives such rates."""
+    frames = all_frames(queries["left"])
+    assert Frames(frames, fps=Fraction(12)) == Frames(frames, fps=12)  # type: ignore[arg-type]
+
+
+class ModeOnly:
+    """A PIL image of a mode that has no RGB."""
+
+    def __init__(self, mode: str) -> None:
+        self.mode = mode
+
+    def getbands(self) -> tuple[str, ...]:
+        return (self.mode,)
+
+    def convert(self, mode: str) -> np.ndarray:
+        if self.mode == "LAB":
+            raise ValueError("conversion from LAB to RGB not supported")
+        return np.full((4, 4, 3), 255, np.uint8)  # PIL cuts off what is above
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [("I;16", "more than 8 bits"), ("F", "more than 8 bits"), ("LAB", "cannot be read")],
+)
+def test_images_that_pil_cuts_off_or_cannot_convert_are_refused(mode: str, reason: str) -> None:
+    with pytest.raises(DataError, match=f"frame 0: .*{reason}"):
+        Frames([ModeOnly(mode)])
+
+
+def test_the_expected_form_of_one_image_is_stated(fitted: FewShotClassifier) -> None:
+    with fitted.stream() as stream, pytest.raises(DataError, match=r"expected: an RGB image"):
+        stream.push(np.zeros((4, 4), np.uint8))
 
 
 def test_labels_and_numbers_of_other_libraries_are_taken(

@@ -299,6 +299,13 @@ def test_random_weights_are_restored(
     assert loaded.predict(queries["left"]) == classifier.predict(queries["left"])
 
 
+def test_parameters_for_the_next_fit_are_not_saved(actions: Path, tmp_path: Path) -> None:
+    classifier = FewShotClassifier(method="pixels", weights="random").fit(actions)
+    folder = classifier.set_params(weights="default", trim="off").save(tmp_path / "model")
+    loaded = FewShotClassifier.load(folder)
+    assert (loaded.weights, loaded.trim) == ("random", "off")
+
+
 @pytest.mark.assets
 def test_weights_may_be_a_file_and_may_move(
     assets: Path,

@@ -10,13 +10,15 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from threading import Barrier
+from threading import Barrier, Lock
 from typing import TypeVar
 
 import torch
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
+
+_starting = Lock()
 
 
 def side_by_side(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> list[Result]:
@@ -48,18 +50,37 @@ def one_core_threads(count: int, name: str) -> ThreadPoolExecutor:
         count: Number of threads.
         name: Prefix of the threads' names.
     """
-    before = torch.get_num_threads()
+    return started_threads(count, name, cores=1)
+
+
+def started_threads(count: int, name: str, *, cores: int) -> ThreadPoolExecutor:
+    """Return a pool whose threads are started; other threads keep their number of cores.
+
+    A thread begins with the last number of cores that any thread has set. So a new thread reads
+    this number and sets it again when the pool has started; one pool starts at a time.
+
+    Args:
+        count: Number of threads.
+        name: Prefix of the threads' names.
+        cores: Number of cores that each thread uses.
+    """
     all_there = Barrier(count + 1)
 
     def start() -> None:
-        use_cores(1)
+        use_cores(cores)
         all_there.wait()
 
     pool = ThreadPoolExecutor(count, name, initializer=start)
-    for _ in range(count):
-        pool.submit(int)
-    all_there.wait()
-    torch.set_num_threads(before)  # Later threads begin with the last number set.
+
+    def start_all() -> None:
+        before = torch.get_num_threads()
+        for _ in range(count):
+            pool.submit(int)
+        all_there.wait()
+        torch.set_num_threads(before)
+
+    with _starting, ThreadPoolExecutor(1, "fewact-start") as starter:
+        starter.submit(start_all).result()
     return pool
 
 
@@ -71,9 +92,14 @@ def use_cores(count: int) -> None:
 
 def _forget_threads() -> None:
     """A forked child does not have its parent's threads, and would wait for them."""
+    _starting.release()
     _workers.cache_clear()
     torch.set_num_threads(1)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_threads)
+    os.register_at_fork(
+        before=_starting.acquire,
+        after_in_parent=_starting.release,
+        after_in_child=_forget_threads,
+    )

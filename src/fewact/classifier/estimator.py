@@ -80,7 +80,10 @@ class Estimator:
         return {name: getattr(self, name) for name in self._parameters()}
 
     def set_params(self, **parameters: Any) -> Self:
-        """Set parameters; all but ``false_alarms`` and ``sets`` take effect in the next ``fit``.
+        """Set parameters.
+
+        ``false_alarms``, ``sets`` and ``trim`` hold for all later predictions, ``trim`` also for
+        clips that are learned later. The others take effect in the next ``fit``.
 
         Args:
             **parameters: New values by name.

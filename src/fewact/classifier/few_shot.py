@@ -48,9 +48,10 @@ class FewShotClassifier(ClassEdits, Predicting, Saving):
             any time. None limits it to 0.1 if there are clips of no class; if there are none, every
             clip gets a class.
         trim: Still ends of clips, before and after the action: ``auto`` leaves them out where they
-            are long, ``off`` never. It holds for training clips and for predicted ones. ``auto``
-            also uses only what the training clips of a class have in common if they are all too
-            long, see ``fewact.classifier.common_parts``.
+            are long, ``off`` never. It holds for training clips and for predicted ones. It can be
+            changed at any time, for later clips. ``auto`` also uses only what the training clips of
+            a class have in common if they are all too long, see
+            ``fewact.classifier.common_parts``.
         sets: Fraction of clips whose true class must be in ``Prediction.set``, such as 0.9; see
             ``Calibration.set_threshold``. It can be changed at any time. None: no sets.
 

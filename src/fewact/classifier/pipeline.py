@@ -61,10 +61,13 @@ class Choice:
         """Build a pipeline for clips like this one.
 
         Raises:
-            OptionError: The method compares with class names, is not trained, or needs more than
-                the precomputed features; or a backbone is chosen for precomputed features.
+            OptionError: The method or the backbone is neither a name nor an object of its type; the
+                method compares with class names, is not trained, or needs more than the
+                precomputed features; or a backbone is chosen for precomputed features.
         """
         check_trim(self.trim)
+        _check_type("backbone", self.backbone, Backbone)
+        _check_type("method", self.method, Method)
         if isinstance(clip, FeatureClip):
             return self._for_features(*clip.vectors.shape)
         method, backbone = self._build_method(None), self.backbone
@@ -121,3 +124,18 @@ class Choice:
                 hint="Train it with `fewact train`, and pass the folder of the run as the method.",
             )
         return method
+
+
+def _check_type(argument: str, value: object, expected: type) -> None:
+    """Refuse a value that is neither a name nor an object of a type.
+
+    Raises:
+        OptionError: It is such a value.
+    """
+    if not isinstance(value, str | expected):
+        raise OptionError(
+            f"not a {argument}",
+            where=argument,
+            got=repr(value)[:80],
+            expected=f"a name, or an object of {expected.__module__}.{expected.__name__}",
+        )

@@ -53,8 +53,9 @@ class Predicting(Estimator):
 
         Returns:
             Prediction of one clip; a list of predictions if several clips, a folder, a pattern or a
-            file of features were passed. A type checker takes a path for one clip: pass a folder
-            or a pattern in a list if types are checked.
+            file of features were passed. A type checker takes a path for one clip, and a list of
+            images for several: if types are checked, pass a folder or a pattern in a list, and
+            images as ``Frames(images)``.
 
         Raises:
             DataError: A value is no clip, a folder or pattern has no clips, videos for a classifier

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from fewact import backbones
 from fewact.backbones import Backbone, Card
 from fewact.backbones.card import READING
+from fewact.backbones.devices import Device
 from fewact.classifier.config import HINT, SavedBackbone
 from fewact.errors import ModelError, UserError
 from fewact.features.precomputed import PRECOMPUTED, Precomputed
@@ -36,7 +37,7 @@ def saved_backbone(backbone: Backbone | Precomputed, weights: str) -> SavedBackb
 
 
 def create_backbone(
-    saved: SavedBackbone, weights: str, device: str, engine: str, where: str
+    saved: SavedBackbone, weights: str, device: Device, engine: str, where: str
 ) -> Backbone | Precomputed:
     """Build the backbone of a saved model, or the size of its precomputed features.
 
@@ -65,7 +66,9 @@ def create_backbone(
         ) from error
 
 
-def _create_precomputed(saved: SavedBackbone, weights: str, device: str, where: str) -> Precomputed:
+def _create_precomputed(
+    saved: SavedBackbone, weights: str, device: Device, where: str
+) -> Precomputed:
     if weights != saved.weights:
         raise ModelError(
             "the model uses precomputed features, which need no weights",

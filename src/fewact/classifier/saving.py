@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from fewact.backbones import Backbone
+from fewact.backbones.devices import Device
 from fewact.classifier import model_folder
 from fewact.classifier.config import README
 from fewact.classifier.estimator import Estimator
@@ -56,8 +57,9 @@ class Saving(Estimator):
             VideoError: A clip cannot be read for its thumbnail.
         """
         pipeline, fitted = self._learned
-        backbone = pipeline.backbone
-        weights = self.weights if isinstance(self.backbone, str) else backbone.card.weights
+        backbone, choice = pipeline.backbone, pipeline.choice
+        by_name = choice is not None and isinstance(choice.backbone, str)
+        weights = choice.weights if choice is not None and by_name else backbone.card.weights
         return model_folder.save(
             folder,
             fitted,
@@ -75,7 +77,7 @@ class Saving(Estimator):
     def load(
         cls,
         folder: str | Path,
-        device: str = "auto",
+        device: Device = "auto",
         weights: str | Path | None = None,
         *,
         engine: str = "auto",
@@ -85,7 +87,7 @@ class Saving(Estimator):
 
         Args:
             folder: Folder of the model.
-            device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+            device: ``auto``, ``cpu``, ``cuda`` or ``mps``, or a ``torch.device``.
             weights: New location of the backbone's weights; None if they have not moved.
             engine: ``auto``, ``torch`` or ``onnx``; it need not be the one of the training.
             backbone: Backbone, if it is already built.

@@ -1,12 +1,12 @@
 """Stages that values pass one after the other, each in a thread of its own."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import torch
 
-from fewact.backbones.workers import use_cores
+from fewact.backbones.workers import started_threads
 
 
 class Stages:
@@ -22,10 +22,9 @@ class Stages:
 
     def __init__(self, stages: Sequence[Callable[[Any], Any]], *, threads: bool) -> None:
         self._stages = stages
-        cores = (torch.get_num_threads(),)
+        cores = torch.get_num_threads()
         self._threads = [
-            ThreadPoolExecutor(1, "fewact-stage", initializer=use_cores, initargs=cores)
-            for _ in (stages if threads else ())
+            started_threads(1, "fewact-stage", cores=cores) for _ in (stages if threads else ())
         ]
 
     def run(self, value: Any) -> Future[Any]:

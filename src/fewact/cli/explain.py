@@ -39,7 +39,7 @@ def explain(
     The page shows the most similar training clips, joined to the video by the alignment of the
     method that answered, and what each part of the score contributes.
     """
-    check_output_file(output)
+    check_output_file(output, inputs=[video])
     from fewact import FewShotClassifier
     from fewact.classifier.explain import explain
     from fewact.io.atomic import write_text

@@ -30,7 +30,7 @@ def match(
 
     The windows are those of a2m2; --option changes them.
     """
-    check_output_file(output)
+    check_output_file(output, inputs=[first, second])
     from fewact.classifier.matched import match_clips
     from fewact.io.atomic import write_text
     from fewact.report.matched import matched_page

@@ -1,6 +1,7 @@
 """Clips: labelled segments of video files, or features of a clip that were computed elsewhere."""
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.data.arrays import check_dense, is_tensor
+from fewact.data.clip_texts import check_texts
 from fewact.data.files import IMAGE_SUFFIXES, natural_key
 from fewact.data.in_memory import Frames, VideoBytes
 from fewact.data.paths import check_one_clip
@@ -41,6 +43,9 @@ class Clip:
         start: Start of the segment, in seconds; None for the start of the file.
         end: End of the segment, in seconds; None for the end of the file.
         group: Group of the clip (a person, a recording); groups are kept apart when testing.
+
+    Raises:
+        DataError: The label or the group is no text.
     """
 
     path: Path
@@ -50,6 +55,11 @@ class Clip:
     group: str | None = None
 
     changes: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        check_texts(label=self.label, group=self.group)
+        if not isinstance(self.path, Path):
+            object.__setattr__(self, "path", Path(os.fsdecode(self.path)))
 
     def read(
         self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
@@ -96,7 +106,7 @@ class FeatureClip:
         group: Group of the clip (a person, a recording); groups are kept apart when testing.
 
     Raises:
-        DataError: The name is not a text, or the vectors are not an array.
+        DataError: The vectors are not an array, or the name, label or group is no text.
         ShapeError: They have another shape, or are not floating-point.
     """
 
@@ -109,10 +119,7 @@ class FeatureClip:
     end: ClassVar[None] = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str):
-            raise DataError(
-                "the name is not a text", where="FeatureClip", got=repr(self.name), expected="a str"
-            )
+        check_texts(name=self.name, label=self.label, group=self.group)
         if not isinstance(self.vectors, np.ndarray):
             expected = "an array (t d), floating-point"
             check_dense(self.vectors, self.name, expected)

@@ -1,6 +1,7 @@
 """Clips in memory: decoded frames, and the bytes of a video file."""
 
 import hashlib
+import math
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.data.arrays import as_array, is_tensor
+from fewact.data.clip_texts import check_texts
 from fewact.data.video_source import Transform
 from fewact.errors import DataError, VideoError
 
@@ -29,6 +31,7 @@ EXPECTED = (
 )
 OF_FEATURES = "Features (t, d) of a clip are passed as FeatureClip(name, vectors)."
 """Hint for an array of two axes."""
+IMAGE = "an RGB image, uint8: an array or tensor (h, w, 3) or (3, h, w), or a PIL image"
 HASHED = 16
 """Number of hexadecimal digits of a hash in the name of a clip."""
 
@@ -82,7 +85,8 @@ class Frames(_InMemory):
         group: Group of the clip (a person, a recording); groups are kept apart when testing.
 
     Raises:
-        DataError: These are no such frames, or the rate is not positive.
+        DataError: These are no such frames, the rate is not positive, or the name, label or group
+            is no text.
 
     >>> Frames(np.zeros((8, 48, 64, 3), np.uint8), fps=25).array.shape
     (8, 48, 64, 3)
@@ -100,11 +104,13 @@ class Frames(_InMemory):
     end: ClassVar[None] = None
 
     def __post_init__(self) -> None:
+        check_texts(name=self.name, label=self.label, group=self.group)
         where = self.name or "Frames"
-        if not (isinstance(self.fps, Real) and np.isfinite(self.fps) and self.fps > 0):
+        if not (isinstance(self.fps, Real) and math.isfinite(self.fps) and self.fps > 0):
             raise DataError(
                 "invalid frame rate", where=where, got=repr(self.fps), expected="a rate above 0"
             )
+        object.__setattr__(self, "fps", float(self.fps))  # PyAV's rates are fractions
         object.__setattr__(self, "array", _frames(self.array, where))
 
     def read(
@@ -151,7 +157,7 @@ class VideoBytes(_InMemory):
         group: Group of the clip (a person, a recording); groups are kept apart when testing.
 
     Raises:
-        DataError: The content is not bytes.
+        DataError: The content is not bytes, or the name, label or group is no text.
     """
 
     kind: ClassVar[str] = "video"
@@ -164,6 +170,7 @@ class VideoBytes(_InMemory):
     group: str | None = None
 
     def __post_init__(self) -> None:
+        check_texts(name=self.name, label=self.label, group=self.group)
         if not isinstance(self.content, bytes | bytearray | memoryview):
             raise DataError(
                 "not the content of a video file",
@@ -254,18 +261,37 @@ def as_image(image: Any, where: str) -> NDArray[np.uint8]:
     """Return an image (h w 3) of an array or a tensor, also (3 h w), or of a PIL image.
 
     Raises:
-        DataError: It is no RGB image of uint8.
+        DataError: It is no RGB image of uint8, or cannot be read.
     """
-    image = image.convert("RGB") if hasattr(image, "convert") else image
-    one = as_array(image, where, EXPECTED)
+    image = _as_rgb(image, where) if hasattr(image, "convert") else image
+    one = as_array(image, where, IMAGE)
     if one.ndim == 3 and one.shape[-1] != 3 and one.shape[0] == 3:
         one = one.transpose(1, 2, 0)
     if one.ndim != 3 or one.shape[-1] != 3 or not one.size:
         hint = OF_FEATURES if one.ndim == 2 else ""
-        raise DataError(
-            "not an image", where=where, got=str(one.shape), expected=EXPECTED, hint=hint
-        )
+        raise DataError("not an image", where=where, got=str(one.shape), expected=IMAGE, hint=hint)
     return _checked(one, where)
+
+
+def _as_rgb(image: Any, where: str) -> Any:
+    """Return a PIL image in RGB.
+
+    Raises:
+        DataError: PIL would cut off its values at 255, or cannot read or convert it.
+    """
+    mode = str(getattr(image, "mode", ""))
+    if mode.startswith(("I", "F")):
+        raise DataError(
+            "pixels of more than 8 bits",
+            where=where,
+            got=f"a PIL image of mode {mode}",
+            expected="8 bits for each colour",
+            hint="Scale the values to 0 … 255, and convert them to uint8.",
+        )
+    try:
+        return image.convert("RGB")
+    except (OSError, ValueError) as error:
+        raise DataError("the image cannot be read", where=where, got=str(error)) from error
 
 
 def _checked(array: NDArray[Any], where: str) -> NDArray[np.uint8]:

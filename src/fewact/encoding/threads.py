@@ -27,10 +27,8 @@ def workers(threads: int | None) -> Iterator[ThreadPoolExecutor]:
         raise OptionError(
             "the number is not positive", where="threads", got=str(threads), expected="at least 1"
         )
-    before = torch.get_num_threads()
-    pool = one_core_threads(threads or before, "fewact-encode")
+    pool = one_core_threads(threads or torch.get_num_threads(), "fewact-encode")
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(before)  # Later threads begin with the last number set.

@@ -8,7 +8,7 @@ thread waits for another's core, and no result depends on the number of threads.
 import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, TypeVar
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from fewact.backbones import Backbone
-from fewact.backbones.workers import one_core_threads, use_cores
+from fewact.backbones.workers import one_core_threads, started_threads
 from fewact.data.video_source import VideoSource
 from fewact.errors import OptionError, VideoError
 from fewact.features.network import Inputs, NetworkFeatures
@@ -128,9 +128,7 @@ def _extract(
     cores = torch.get_num_threads()
     with (
         one_core_threads(min(prefetch, max(1, cores // 2)), "fewact-decode") as decoding,
-        ThreadPoolExecutor(
-            at_once, "fewact-network", initializer=use_cores, initargs=(cores,)
-        ) as network,
+        started_threads(at_once, "fewact-network", cores=cores) as network,
     ):
 
         def begin(clip: S) -> _Begun[S]:

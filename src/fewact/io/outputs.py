@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -12,17 +13,23 @@ TRIED = bytes(4096)
 """Content that is written to try an output; a full disk or a limit refuses it."""
 
 
-def check_output_file(path: Path) -> None:
+def check_output_file(path: Path, *, inputs: Iterable[Path] = ()) -> None:
     """Refuse a file that cannot be written.
 
     Args:
         path: File that will be created or replaced.
+        inputs: Files that are read.
 
     Raises:
-        OutputError: It is a folder or a device, a parent is not a folder, or the disk refuses.
+        OutputError: It is a folder, a device or an input, a parent is not a folder, or the disk
+            refuses.
     """
     with output_errors(path):
         check_file(path)
+        if os.path.exists(path) and any(os.path.exists(i) and path.samefile(i) for i in inputs):
+            raise OutputError(
+                "the input would be replaced", where=str(path), hint="Choose another name."
+            )
         _try(path.resolve() if path.is_symlink() else path)
 
 

@@ -22,7 +22,7 @@ def user_path(path: str | os.PathLike[str], refusal: type[UserError] = UserError
         UserError: The path is empty, it starts with ``~`` and there is no such home folder, it has
             characters that no name of a file has, or a name in it is too long.
     """
-    path = os.fspath(path)
+    path = os.fsdecode(path)
     if not path:  # Path("") is the current folder.
         raise refusal("not a path", got=repr(path), expected="the name of a file or folder")
     if "\0" in path:

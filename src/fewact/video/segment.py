@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -63,11 +64,11 @@ def check_times(path: Path, start: float | None, end: float | None) -> None:
     """Raise an error if no file can have a segment with these times.
 
     Raises:
-        VideoError: A time is negative or not finite, or the end is not after the start.
+        VideoError: A time is no number, negative or not finite, or the end is not after the start.
     """
-    got = f"start={start}, end={end}"
+    got = f"start={start!r}, end={end!r}"
     for time in (start, end):
-        if time is not None and not (math.isfinite(time) and time >= 0):
+        if time is not None and not (isinstance(time, Real) and math.isfinite(time) and time >= 0):
             raise VideoError(
                 path, f"start and end of a segment must be finite times from 0 s up (got {got})"
             )

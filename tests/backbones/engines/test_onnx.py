@@ -1,6 +1,10 @@
 """The engine ``onnx`` on the default weights: the same features as torch, whatever the run."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -76,3 +80,14 @@ def test_cards_differ_in_the_engine_alone(by_onnx, by_torch):
     assert (by_onnx.card.engine, by_torch.card.engine) == ("onnx", "torch")
     assert by_onnx.card.digest != by_torch.card.digest
     assert by_onnx.card.network_digest == by_torch.card.network_digest
+
+
+@pytest.mark.slow
+def test_onnx_runtime_collects_no_usage_data(tmp_path: Path) -> None:
+    """It would keep it in a database in the home folder, and send it."""
+    code = "from fewact import backbones; backbones.create(device='cpu', engine='onnx')"
+    unset = ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    environment["HOME"] = str(tmp_path)
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    assert not list(tmp_path.iterdir())

@@ -1,6 +1,7 @@
 """The engine ``onnx``: ONNX Runtime on a CPU, in float32 or int8."""
 
 import importlib
+import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,10 @@ from fewact.backbones.engines.parts import IMAGES
 
 PACKAGE = "onnxruntime"
 ERRORS_ONLY = 3
+
+# ONNX Runtime 1.31 sends facts about its sessions to Microsoft, on Linux too, unless this is set
+# before it is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 class OnnxEngine:
