@@ -82,8 +82,7 @@ class Store:
             ModelError: It is damaged or has another version.
         """
         path = self.folder / PAGE_DOCUMENT
-        found = DOCUMENT_FILE.model(path, Document) if path.exists() else Document()
-        return found.model_copy(update={"version": Document().version})
+        return (DOCUMENT_FILE.model(path, Document) if path.exists() else Document()).upgraded()
 
     def write(self, document: Document) -> Document:
         """Write the document, without its oldest steps if it is too large; return what is written.
